@@ -1,0 +1,32 @@
+"""The elementwise activations that every kernel knows, by number."""
+
+from enum import IntEnum
+
+
+class ActivationCode(IntEnum):
+    """Number of an elementwise activation; `alpha` is its parameter, where it has one."""
+
+    IDENTITY = 0
+    RELU = 1
+    LEAKY_RELU = 2  # alpha: slope for x < 0
+    ELU = 3  # alpha: minus the limit for x -> -inf
+    SELU = 4
+    SIGMOID = 5
+    TANH = 6
+    SOFTPLUS = 7  # alpha: beta, the sharpness
+    GELU = 8
+    GELU_TANH = 9
+    SILU = 10
+
+
+#: Klambauer et al. 2017: the fixed point of mean 0 and variance 1.
+SELU_SCALE = 1.0507009873554804934193349852946
+SELU_ALPHA = 1.6732632423543772848170429916717
+
+#: sqrt(2 / pi) and the cubic coefficient of GELU's tanh form (Hendrycks & Gimpel 2016).
+GELU_SCALE = 0.79788456080286535587989211986876
+GELU_CUBIC = 0.044715
+
+#: A sigmoid or tanh output this near (as a share of its half range) to either limit counts as saturated:
+#: the local gradient is then below 4% of its maximum.
+SATURATION = 0.98

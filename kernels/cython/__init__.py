@@ -1,0 +1,39 @@
+"""The Cython backend: compiled when pynn is built, once per instruction set; the best set that runs here is imported.
+
+``PYNN_ISA`` overrides the choice with "x86-64-v2", "x86-64-v3" or "x86-64-v4"; one that was not built, or that this
+processor lacks, raises.
+"""
+
+import importlib
+import os
+
+try:
+    from . import cpu
+except ImportError:  # built without a C compiler: the backend reports itself as missing
+    cpu = None  # type: ignore[assignment]
+
+BUILT = cpu is not None
+_FAMILIES = ("activations", "batchnorm", "dropout", "losses", "matmul", "optim")
+
+
+def supported_instruction_sets() -> tuple[str, ...]:
+    """Return the instruction sets that were built and that this processor has, best first."""
+    return cpu.supported() if BUILT else ()
+
+
+def _choose() -> str:
+    supported = supported_instruction_sets()
+    wanted = os.environ.get("PYNN_ISA")
+    if wanted is None:
+        return supported[0]
+    if wanted not in supported:
+        raise ValueError(f"PYNN_ISA={wanted} cannot be used here; expected one of {', '.join(supported)}")
+    return wanted
+
+
+INSTRUCTION_SET = None
+if BUILT:
+    INSTRUCTION_SET = _choose()
+    for _family in _FAMILIES:
+        _package = INSTRUCTION_SET.replace("-", "_")
+        globals()[_family] = importlib.import_module(f".{_package}.{_family}", __name__)

@@ -1,0 +1,5 @@
+"""The NumPy backend: the specification of every kernel. Clear before fast; always available."""
+
+from . import activations, batchnorm, dropout, losses, matmul, optim
+
+__all__ = ["activations", "batchnorm", "dropout", "losses", "matmul", "optim"]

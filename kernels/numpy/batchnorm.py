@@ -1,0 +1,60 @@
+"""Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, with an optional activation behind it."""
+
+import numpy as np
+
+from ..codes import ActivationCode
+from .activations import activate, activate_backward
+
+NEEDS_INPUT = (ActivationCode.GELU, ActivationCode.GELU_TANH, ActivationCode.SILU)
+
+
+def batchnorm_forward(
+    x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd
+):
+    """Write f(gamma * (x - mean) * rstd + beta) to `out`, and the statistics used to `mean` and `rstd`.
+
+    In training the statistics are the batch's (variance over n) and the running ones move towards them
+    (variance over n - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running ones are used.
+    """
+    n = x.shape[0]
+    if training:
+        mean[...] = x.mean(axis=0, dtype=np.float64)
+        var = np.square(x - mean).mean(axis=0, dtype=np.float64)
+        running_mean[...] = (1 - momentum) * running_mean + momentum * mean
+        running_var[...] = (1 - momentum) * running_var + momentum * (var * n / (n - 1))
+    else:
+        mean[...] = running_mean
+        var = running_var
+    rstd[...] = 1 / np.sqrt(var + eps)
+    out[...] = (x - mean) * (gamma * rstd) + beta
+    activate(out, activation, alpha, out)
+
+
+def batchnorm_backward(
+    dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate
+):
+    """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
+    normalised = (x - mean) * rstd
+    if activation != ActivationCode.IDENTITY:
+        saved = (x - mean) * (gamma * rstd) + beta
+        if activation not in NEEDS_INPUT:
+            activate(saved, activation, alpha, saved)
+        dz = np.empty_like(dy)
+        activate_backward(dy, saved, activation, alpha, dz)
+    else:
+        dz = dy
+    sum_dz = dz.sum(axis=0, dtype=np.float64)
+    sum_dz_normalised = (dz * normalised).sum(axis=0, dtype=np.float64)
+    if dx is not None:
+        if training:
+            n = x.shape[0]
+            mean_dz = (sum_dz / n).astype(x.dtype)
+            mean_dz_normalised = (sum_dz_normalised / n).astype(x.dtype)
+            dx[...] = (dz - mean_dz - normalised * mean_dz_normalised) * (gamma * rstd)
+        else:
+            dx[...] = dz * (gamma * rstd)
+    if not accumulate:
+        dgamma[...] = 0
+        dbeta[...] = 0
+    dgamma += sum_dz_normalised
+    dbeta += sum_dz

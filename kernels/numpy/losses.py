@@ -1,0 +1,104 @@
+"""Losses over a batch, each with its gradient in the same call, and label bookkeeping.
+
+`sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
+is the sum. A total weight of zero gives NaN, as in PyTorch.
+"""
+
+import math
+
+import numpy as np
+
+
+def softmax_cross_entropy(
+    logits, targets, weight, sample_weight, label_smoothing, ignore_index, mean, dlogits
+):
+    """Return the softmax cross-entropy of int64 `targets`; write its gradient to `dlogits`.
+
+    Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], e being the label smoothing;
+    the mean divides by the sum of w[t] over the rows that are not ignored.
+    """
+    kept = targets != ignore_index
+    labels = np.where(kept, targets, 0)
+    rows, classes = logits.shape
+    factor = kept.astype(np.float64)
+    if sample_weight is not None:
+        factor *= sample_weight
+    class_weight = np.ones(classes) if weight is None else weight.astype(np.float64)
+    total = (factor * class_weight[labels]).sum() if mean else 1.0
+    share = np.full((rows, classes), label_smoothing / classes) * class_weight  # weight of each nll, per row
+    share[np.arange(rows), labels] += (1 - label_smoothing) * class_weight[labels]
+
+    shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
+    exponential = np.exp(shifted)
+    normaliser = exponential.sum(axis=1, keepdims=True)
+    negative_log_likelihood = np.log(normaliser) - shifted
+    if label_smoothing == 0:  # a class of weight zero must not turn its infinite nll into NaN
+        per_row = class_weight[labels] * negative_log_likelihood[np.arange(rows), labels]
+    else:
+        per_row = (share * negative_log_likelihood).sum(axis=1)
+    loss = np.where(kept, factor * per_row, 0).sum(dtype=np.float64)
+    if dlogits is not None:
+        scale = (factor / total if total else np.full(rows, math.nan))[:, None]
+        probability = exponential / normaliser
+        dlogits[...] = np.where(kept[:, None], scale * (probability * share.sum(axis=1, keepdims=True) - share), 0)
+    return float(loss / total) if total else math.nan
+
+
+def multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
+    """Return sum_{c != t} max(0, margin + s_c - s_t) over the batch; write its gradient to `dscores`."""
+    rows = np.arange(scores.shape[0])
+    excess = scores - scores[rows, targets][:, None] + margin
+    excess[rows, targets] = 0
+    scale = _row_scale(scores.shape[0], sample_weight, mean, 1)
+    loss = float((scale * np.maximum(excess, 0).sum(axis=1, dtype=np.float64)).sum())
+    if dscores is not None:
+        violated = np.where(excess > 0, scale[:, None], 0)
+        violated[rows, targets] = -violated.sum(axis=1)
+        dscores[...] = violated
+    return loss
+
+
+def mse(prediction, target, sample_weight, mean, dprediction):
+    """Return the mean (or summed) squared error over all elements of 2-D arrays; write its gradient."""
+    difference = prediction - target
+    scale = _row_scale(prediction.shape[0], sample_weight, mean, prediction.shape[1])
+    if dprediction is not None:
+        dprediction[...] = 2 * scale[:, None] * difference
+    return float((scale * np.square(difference, dtype=np.float64).sum(axis=1)).sum())
+
+
+def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
+    """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
+
+    Per element: (1 - t) x + (1 + (p - 1) t) log(1 + exp(-x)), p being the positive class's weight (1 if None).
+    """
+    scale = _row_scale(logits.shape[0], sample_weight, mean, logits.shape[1])
+    slope = 1 + ((1 if pos_weight is None else pos_weight) - 1) * targets
+    small = np.exp(-np.abs(logits))
+    softplus_minus_x = np.maximum(-logits, 0) + np.log1p(small)
+    loss = float((scale * ((1 - targets) * logits + slope * softplus_minus_x).sum(axis=1, dtype=np.float64)).sum())
+    if dlogits is not None:
+        sigmoid_minus_x = np.where(logits < 0, 1, small) / (1 + small)
+        dlogits[...] = scale[:, None] * ((1 - targets) - slope * sigmoid_minus_x)
+    return loss
+
+
+def count_correct(scores, targets, ignore_index):
+    """Return how many rows have their largest score (the first of equals) at the target."""
+    if scores.shape[0] == 0:
+        return 0
+    return int(((scores.argmax(axis=1) == targets) & (targets != ignore_index)).sum())
+
+
+def first_bad_label(targets, classes, ignore_index):
+    """Return the first row whose target is neither `ignore_index` nor in [0, classes), or -1."""
+    bad = ((targets < 0) | (targets >= classes)) & (targets != ignore_index)
+    return int(bad.argmax()) if bad.any() else -1
+
+
+def _row_scale(rows, sample_weight, mean, columns):
+    weights = np.ones(rows) if sample_weight is None else sample_weight.astype(np.float64)
+    if not mean:
+        return weights
+    total = weights.sum() * columns
+    return weights / total if total else np.full(rows, math.nan)

@@ -1,0 +1,115 @@
+"""Which backend serves the ops: discovery, choice and override."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import warnings
+from types import ModuleType, TracebackType
+
+#: In the order in which "auto" prefers them; numba is never chosen by itself, because it compiles at first use.
+BACKENDS = ("cython", "numba", "numpy")
+
+_active: ModuleType | None = None
+
+
+class BackendError(RuntimeError):
+    """The backend that was asked for cannot be used here."""
+
+
+def available_backends() -> tuple[str, ...]:
+    """Return the names of the backends that can be used on this machine.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> "numpy" in pynn.available_backends()
+    True
+    """
+    return tuple(name for name in BACKENDS if _missing(name) is None)
+
+
+def get_backend() -> str:
+    """Return the name of the backend in use: "cython", "numba" or "numpy"."""
+    return kernels().__name__.rpartition(".")[2]
+
+
+class use_backend:  # noqa: N801 - read as a function, which it also is
+    """Choose the backend of all ops in this process, for good or for a ``with`` block.
+
+    Parameters
+    ----------
+    name : {"auto", "cython", "numba", "numpy"}
+        "auto" takes the compiled Cython kernels, or NumPy where they were not built. Any other name is a demand: it
+        raises instead of falling back. The environment variable ``PYNN_BACKEND`` sets the initial choice.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    BackendError
+        If the backend is not available; the message says why and what to install.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> with pynn.use_backend("numpy"):
+    ...     pynn.get_backend()
+    'numpy'
+    """
+
+    def __init__(self, name: str) -> None:
+        global _active
+        self._previous = _active
+        _active = _load(name)
+
+    def __enter__(self) -> use_backend:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        global _active
+        _active = self._previous
+
+
+def kernels() -> ModuleType:
+    """Return the kernel package in use, with its modules activations, batchnorm, dropout, losses, matmul and optim."""
+    global _active
+    if _active is None:
+        _active = _load(os.environ.get("PYNN_BACKEND", "auto"))
+    return _active
+
+
+def instruction_set() -> str | None:
+    """Return the instruction set of the compiled kernels in use, such as "x86-64-v3"; None for other backends."""
+    return getattr(kernels(), "INSTRUCTION_SET", None)
+
+
+def describe() -> dict[str, str]:
+    """Return what decides a result's last bits, for checkpoints and `pynn info`: backend and instruction set."""
+    return {"backend": get_backend(), "instruction_set": instruction_set() or "-"}
+
+
+def _load(name: str) -> ModuleType:
+    if name == "auto":
+        reason = _missing("cython")
+        if reason is not None:
+            warnings.warn(f"pynn runs on NumPy alone, much slower: {reason}", RuntimeWarning, stacklevel=3)
+        name = "numpy" if reason else "cython"
+    if name not in BACKENDS:
+        raise ValueError(f"unknown backend {name!r}; expected one of {', '.join(('auto', *BACKENDS))}")
+    reason = _missing(name)
+    if reason is not None:
+        raise BackendError(f"the {name} backend is not available: {reason}")
+    return importlib.import_module(f"pynn.kernels.{name}")
+
+
+def _missing(name: str) -> str | None:
+    """Return why the backend cannot be used, or None if it can."""
+    if name == "numba" and importlib.util.find_spec("numba") is None:
+        return 'Numba is not installed; pip install "pynn-kernels[numba]"'
+    if name == "cython" and not importlib.import_module("pynn.kernels.cython").BUILT:
+        return "its kernels were not compiled when pynn was installed; reinstall where a C compiler works"
+    return None

@@ -1,0 +1,326 @@
+"""Elementwise activations, their gradients, and the per-unit statistics of their outputs.
+
+Every forward takes `x` of any shape and returns f(x); every backward takes the gradient `dy` with respect to the output
+and what its derivative is computed from: the output `y` where that is enough, else the input `x`. `out` may be the input
+itself. `stats`, float64 (4, units), gets added per unit (the last dimension): the sum of the outputs, the sum of their
+squares, how many were positive, and how many saturated (sigmoid and tanh: within 2% of a limit, as a share of half the
+range). Accumulating lets a caller watch a window of any length; watching changes no result.
+
+All are described in CS231n, Neural Networks Part 1, "Commonly used activation functions", or in the paper named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..backend import kernels
+from ..kernels.codes import ActivationCode
+from ._check import check_shape, floats, output, positive, same_or_apart
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class Activation(NamedTuple):
+    """What other ops and layers must know of an elementwise activation."""
+
+    code: ActivationCode
+    needs_input: bool  # the derivative is computed from the input, not from the output
+    alpha: float = 0.0  # the default of its parameter, if it has one
+
+
+#: The activations that `matmul` and `batchnorm_forward` can apply to their result, by name.
+ACTIVATIONS = {
+    "relu": Activation(ActivationCode.RELU, False),
+    "leaky_relu": Activation(ActivationCode.LEAKY_RELU, False, 0.01),
+    "elu": Activation(ActivationCode.ELU, False, 1.0),
+    "selu": Activation(ActivationCode.SELU, False),
+    "sigmoid": Activation(ActivationCode.SIGMOID, False),
+    "tanh": Activation(ActivationCode.TANH, False),
+    "softplus": Activation(ActivationCode.SOFTPLUS, False, 1.0),
+    "gelu": Activation(ActivationCode.GELU, True),
+    "gelu_tanh": Activation(ActivationCode.GELU_TANH, True),
+    "silu": Activation(ActivationCode.SILU, True),
+}
+
+
+def resolve(activation: str | tuple[str, float] | None) -> tuple[ActivationCode, float]:
+    """Return code and parameter of ``"relu"``, ``("leaky_relu", 0.2)`` or None."""
+    if activation is None:
+        return ActivationCode.IDENTITY, 0.0
+    name, alpha = (activation, None) if isinstance(activation, str) else activation
+    if name not in ACTIVATIONS:
+        raise ValueError(f"unknown activation {name!r}; expected one of {', '.join(ACTIVATIONS)}")
+    known = ACTIVATIONS[name]
+    return known.code, known.alpha if alpha is None else positive(alpha, f"the parameter of {name}")
+
+
+def add_unit_stats(y: np.ndarray, code: ActivationCode, stats: np.ndarray) -> None:
+    """Add the statistics of the outputs `y` to `stats` (see the module's description)."""
+    units = y.shape[-1] if y.ndim else 1
+    output(stats, "stats", (4, units), np.dtype(np.float64))
+    kernels().activations.unit_stats(y.reshape(-1, units), code, stats)
+
+
+def _forward(
+    x: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray | None, stats: np.ndarray | None
+) -> np.ndarray:
+    x = floats(x, "x")
+    y = output(out, "out", x.shape, x.dtype)
+    if out is not None:
+        same_or_apart(y, "out", x)
+    kernels().activations.activate(x, code, alpha, y)
+    if stats is not None:
+        add_unit_stats(y, code, stats)
+    return y
+
+
+def _backward(
+    dy: ArrayLike, saved: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray | None
+) -> np.ndarray:
+    dy = floats(dy, "dy")
+    saved = floats(saved, "the saved array", like=dy)
+    check_shape(saved, "the saved array", dy.shape)
+    dx = output(out, "out", dy.shape, dy.dtype)
+    if out is not None:
+        same_or_apart(dx, "out", dy, saved)
+    kernels().activations.activate_backward(dy, saved, code, alpha, dx)
+    return dx
+
+
+def relu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:
+    """Return max(0, x); NaN passes through.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> relu(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    """
+    return _forward(x, ActivationCode.RELU, 0.0, out, stats)
+
+
+def relu_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy where x > 0, else 0; the output serves as well as the input `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> relu_backward(np.ones(3), np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 1.])
+    """
+    return _backward(dy, x, ActivationCode.RELU, 0.0, out)
+
+
+def leaky_relu(
+    x: ArrayLike, negative_slope: float = 0.01, out: np.ndarray | None = None, *, stats: np.ndarray | None = None
+) -> np.ndarray:
+    """Return x where x >= 0, else negative_slope * x, the slope being positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> leaky_relu(np.array([-1.0, 2.0]), 0.1)
+    array([-0.1,  2. ])
+    """
+    return _forward(x, ActivationCode.LEAKY_RELU, positive(negative_slope, "negative_slope"), out, stats)
+
+
+def leaky_relu_backward(
+    dy: ArrayLike, x: ArrayLike, negative_slope: float = 0.01, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Return dy where x >= 0, else negative_slope * dy; the output serves as well as the input `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> leaky_relu_backward(np.ones(2), np.array([-1.0, 2.0]), 0.1)
+    array([0.1, 1. ])
+    """
+    return _backward(dy, x, ActivationCode.LEAKY_RELU, positive(negative_slope, "negative_slope"), out)
+
+
+def elu(
+    x: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None, *, stats: np.ndarray | None = None
+) -> np.ndarray:
+    """Return x where x >= 0, else alpha (exp(x) - 1) (Clevert et al. 2016), alpha being positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> elu(np.array([-1.0, 2.0])).round(4)
+    array([-0.6321,  2.    ])
+    """
+    return _forward(x, ActivationCode.ELU, positive(alpha, "alpha"), out, stats)
+
+
+def elu_backward(dy: ArrayLike, y: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy where y >= 0, else dy (y + alpha), from the output `y`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> elu_backward(np.ones(2), np.array([-0.5, 2.0]))
+    array([0.5, 1. ])
+    """
+    return _backward(dy, y, ActivationCode.ELU, positive(alpha, "alpha"), out)
+
+
+def selu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:
+    """Return 1.0507 times ELU with alpha 1.6733 (Klambauer et al. 2017).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> selu(np.array([-1.0, 2.0])).round(4)
+    array([-1.1113,  2.1014])
+    """
+    return _forward(x, ActivationCode.SELU, 0.0, out, stats)
+
+
+def selu_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy * selu'(x), from the output `y`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> selu_backward(np.ones(2), np.array([-1.0, 2.0])).round(4)
+    array([0.7581, 1.0507])
+    """
+    return _backward(dy, y, ActivationCode.SELU, 0.0, out)
+
+
+def sigmoid(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:
+    """Return 1 / (1 + exp(-x)).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return _forward(x, ActivationCode.SIGMOID, 0.0, out, stats)
+
+
+def sigmoid_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy y (1 - y), from the output `y`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sigmoid_backward(np.ones(2), np.array([0.5, 1.0]))
+    array([0.25, 0.  ])
+    """
+    return _backward(dy, y, ActivationCode.SIGMOID, 0.0, out)
+
+
+def tanh(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:
+    """Return the hyperbolic tangent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tanh(np.array([-1000.0, 0.0, 1000.0]))
+    array([-1.,  0.,  1.])
+    """
+    return _forward(x, ActivationCode.TANH, 0.0, out, stats)
+
+
+def tanh_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy (1 - y^2), from the output `y`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tanh_backward(np.ones(2), np.array([0.5, 1.0]))
+    array([0.75, 0.  ])
+    """
+    return _backward(dy, y, ActivationCode.TANH, 0.0, out)
+
+
+def softplus(
+    x: ArrayLike, beta: float = 1.0, out: np.ndarray | None = None, *, stats: np.ndarray | None = None
+) -> np.ndarray:
+    """Return log(1 + exp(beta x)) / beta (Dugas et al. 2001), for any x without overflow; beta is positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> softplus(np.array([0.0, 1000.0])).round(4)
+    array([6.931e-01, 1.000e+03])
+    """
+    return _forward(x, ActivationCode.SOFTPLUS, positive(beta, "beta"), out, stats)
+
+
+def softplus_backward(dy: ArrayLike, y: ArrayLike, beta: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy sigmoid(beta x) = dy (1 - exp(-beta y)), from the output `y`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> softplus_backward(np.ones(1), np.log([2.0]))
+    array([0.5])
+    """
+    return _backward(dy, y, ActivationCode.SOFTPLUS, positive(beta, "beta"), out)
+
+
+def gelu(
+    x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None, *, stats: np.ndarray | None = None
+) -> np.ndarray:
+    """Return x Phi(x), Phi being the standard normal distribution function (Hendrycks & Gimpel 2016).
+
+    `approximate` is "none" or "tanh": x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gelu(np.array([-1.0, 1.0])).round(4), gelu(np.array([-1.0, 1.0]), "tanh").round(4)
+    (array([-0.1587,  0.8413]), array([-0.1588,  0.8412]))
+    """
+    return _forward(x, _gelu_code(approximate), 0.0, out, stats)
+
+
+def gelu_backward(
+    dy: ArrayLike, x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None
+) -> np.ndarray:
+    """Return dy (Phi(x) + x phi(x)), or the derivative of the tanh form, from the input `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gelu_backward(np.ones(2), np.array([0.0, 1.0])).round(4)
+    array([0.5   , 1.0833])
+    """
+    return _backward(dy, x, _gelu_code(approximate), 0.0, out)
+
+
+def silu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:
+    """Return x sigmoid(x) (Elfwing et al. 2017), also called swish.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> silu(np.array([-1.0, 1.0])).round(4)
+    array([-0.2689,  0.7311])
+    """
+    return _forward(x, ActivationCode.SILU, 0.0, out, stats)
+
+
+def silu_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy s (1 + x (1 - s)), s = sigmoid(x), from the input `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> silu_backward(np.ones(2), np.array([0.0, 1.0])).round(4)
+    array([0.5   , 0.9277])
+    """
+    return _backward(dy, x, ActivationCode.SILU, 0.0, out)
+
+
+def _gelu_code(approximate: str) -> ActivationCode:
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'approximate is {approximate!r}; expected "none" or "tanh"')
+    return ActivationCode.GELU if approximate == "none" else ActivationCode.GELU_TANH

@@ -1,0 +1,158 @@
+"""Batch normalisation, forward and backward, with an activation fused behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backend import kernels
+from ._check import check_shape, floats, no_overlap, output, positive
+from .activations import add_unit_stats, resolve
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def batchnorm_forward(
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    running_mean: np.ndarray,
+    running_var: np.ndarray,
+    *,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    training: bool = True,
+    activation: str | tuple[str, float] | None = None,
+    out: np.ndarray | None = None,
+    mean_out: np.ndarray | None = None,
+    rstd_out: np.ndarray | None = None,
+    stats: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return y = f(gamma (x - mean) rstd + beta) with the mean and rstd = 1 / sqrt(var + eps) that were used.
+
+    In training these are the statistics of the batch, per column, and the running ones are updated in place:
+    running = (1 - momentum) running + momentum batch, with the variance over n in the normalisation and over n - 1
+    in the running estimate. Otherwise the running statistics are used and left alone.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, features)
+        At least 2 rows in training.
+    gamma, beta : array_like, shape (features,)
+        Learned scale and shift.
+    running_mean, running_var : ndarray, shape (features,)
+        Updated in place in training, so they must be writeable arrays of x's dtype.
+    momentum, eps : float
+        Weight of the new batch in the running statistics; what is added to the variance.
+    training : bool
+    activation : str or (str, float), optional
+        As in `ops.matmul`; its input is recomputed in the backward pass.
+    out, mean_out, rstd_out : ndarray, optional
+        Receive the results.
+    stats : ndarray, float64, shape (4, features), optional
+        Gets the statistics of y added, as in `ops.relu`.
+
+    References
+    ----------
+    Ioffe & Szegedy, Batch Normalization, 2015; CS231n, Training Neural Networks, Part 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> mean, var = np.zeros(2), np.ones(2)
+    >>> y, batch_mean, rstd = batchnorm_forward(x, np.ones(2), np.zeros(2), mean, var)
+    >>> y.round(3), mean
+    (array([[-1., -1.],
+           [ 1.,  1.]]), array([0.2, 2. ]))
+    """
+    x = floats(x, "x")
+    check_shape(x, "x", ("n", "features"))
+    features = (x.shape[1],)
+    gamma = floats(gamma, "gamma", like=x, shape=features)
+    beta = floats(beta, "beta", like=x, shape=features)
+    running_mean = output(running_mean, "running_mean", features, x.dtype)
+    running_var = output(running_var, "running_var", features, x.dtype)
+    if training and x.shape[0] < 2:
+        raise ValueError(f"batch norm in training needs at least 2 rows to have a variance; x has shape {x.shape}")
+    eps = positive(eps, "eps")
+    code, alpha = resolve(activation)
+    y = output(out, "out", x.shape, x.dtype)
+    mean = output(mean_out, "mean_out", features, x.dtype)
+    rstd = output(rstd_out, "rstd_out", features, x.dtype)
+    if out is not None:
+        no_overlap(y, "out", x, gamma, beta)
+    kernels().batchnorm.batchnorm_forward(
+        x, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, y, mean, rstd
+    )
+    if stats is not None:
+        add_unit_stats(y, code, stats)
+    return y, mean, rstd
+
+
+def batchnorm_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    mean: ArrayLike,
+    rstd: ArrayLike,
+    *,
+    activation: str | tuple[str, float] | None = None,
+    training: bool = True,
+    dx: np.ndarray | None = None,
+    dgamma: np.ndarray | None = None,
+    dbeta: np.ndarray | None = None,
+    accumulate: bool = False,
+    need_dx: bool = True,
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    """Return dx, dgamma and dbeta of `batchnorm_forward`, from what it was given and returned.
+
+    With z the normalised input, and dy already multiplied by the activation's derivative:
+    dbeta = sum dy, dgamma = sum dy z, and dx = gamma rstd (dy - mean(dy) - z mean(dy z)) in training; with
+    ``training=False`` the statistics are constants and dx = gamma rstd dy.
+
+    Parameters
+    ----------
+    dy, x : array_like, shape (n, features)
+    gamma, beta, mean, rstd : array_like, shape (features,)
+    activation, training
+        As given to the forward pass.
+    dx, dgamma, dbeta : ndarray, optional
+        Receive the gradients.
+    accumulate : bool
+        Add to what `dgamma` and `dbeta` hold.
+    need_dx : bool
+        False leaves dx out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, one, zero = np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1)
+    >>> y, mean, rstd = batchnorm_forward(x, one, zero, np.zeros(1), np.ones(1), eps=1e-9)
+    >>> dx, dgamma, dbeta = batchnorm_backward(np.array([[1.0], [0.0]]), x, one, zero, mean, rstd)
+    >>> dgamma.round(3), dbeta
+    (array([-1.]), array([1.]))
+    """
+    dy = floats(dy, "dy")
+    check_shape(dy, "dy", ("n", "features"))
+    x = floats(x, "x", like=dy, shape=dy.shape)
+    features = (dy.shape[1],)
+    gamma = floats(gamma, "gamma", like=dy, shape=features)
+    beta = floats(beta, "beta", like=dy, shape=features)
+    mean = floats(mean, "mean", like=dy, shape=features)
+    rstd = floats(rstd, "rstd", like=dy, shape=features)
+    if accumulate and (dgamma is None or dbeta is None):
+        raise ValueError("accumulate=True needs dgamma and dbeta to add to")
+    code, alpha = resolve(activation)
+    scale_gradient = output(dgamma, "dgamma", features, dy.dtype)
+    shift_gradient = output(dbeta, "dbeta", features, dy.dtype)
+    input_gradient = output(dx, "dx", x.shape, dy.dtype) if need_dx else None
+    if dx is not None:
+        no_overlap(dx, "dx", dy, x)
+    kernels().batchnorm.batchnorm_backward(
+        dy, x, gamma, beta, mean, rstd, training, code, alpha, input_gradient, scale_gradient, shift_gradient, accumulate
+    )
+    return input_gradient, scale_gradient, shift_gradient

@@ -1,0 +1,255 @@
+"""Losses with their gradients: each call returns both, because training needs both and they share their work.
+
+Common to all: `sample_weight` has one entry per row; `reduction` is "mean" (divide by the total weight, as PyTorch does)
+or "sum"; the gradient goes to the array handed in, else to a new one, or nowhere with ``need_gradient=False`` (None is
+returned in its place).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backend import kernels
+from ._check import check_shape, floats, labels, no_overlap, output
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+#: PyTorch's default: a label that takes no part.
+IGNORE_INDEX = -100
+
+#: An ignore_index that no label equals, so that every label must be a class.
+NO_IGNORE = -(2**63)
+
+
+def _checked_labels(targets: ArrayLike, rows: int, classes: int, ignore_index: int) -> np.ndarray:
+    targets = labels(targets, rows)
+    bad = kernels().losses.first_bad_label(targets, classes, ignore_index)
+    if bad >= 0:
+        raise ValueError(
+            f"target {targets[bad]} in row {bad} is not a class: expected 0 to {classes - 1} for {classes} outputs"
+        )
+    return targets
+
+
+def _mean(reduction: str) -> bool:
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f'reduction is {reduction!r}; expected "mean" or "sum"')
+    return reduction == "mean"
+
+
+def _weights(sample_weight: ArrayLike | None, like: np.ndarray) -> np.ndarray | None:
+    if sample_weight is None:
+        return None
+    return floats(sample_weight, "sample_weight", like=like, shape=(like.shape[0],))
+
+
+def _gradient(out: np.ndarray | None, name: str, scores: np.ndarray, need: bool) -> np.ndarray | None:
+    if not need:
+        return None
+    gradient = output(out, name, scores.shape, scores.dtype)
+    if out is not None:
+        no_overlap(gradient, name, scores)
+    return gradient
+
+
+def softmax_cross_entropy(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = IGNORE_INDEX,
+    reduction: str = "mean",
+    dlogits: np.ndarray | None = None,
+    need_gradient: bool = True,
+) -> tuple[float, np.ndarray | None]:
+    """Return the cross-entropy -log softmax(logits)[target] and its gradient (softmax - one-hot, scaled).
+
+    Parameters
+    ----------
+    logits : array_like, shape (n, classes)
+    targets : array_like of int, shape (n,)
+    weight : array_like, shape (classes,), optional
+        Class weights; the mean divides by the sum of the weights of the targets.
+    sample_weight : array_like, shape (n,), optional
+    label_smoothing : float
+        In [0, 1]: this share of the target is spread evenly over all classes.
+    ignore_index : int
+        Rows with this target take no part.
+    reduction : {"mean", "sum"}
+    dlogits : ndarray, shape (n, classes), optional
+    need_gradient : bool
+
+    Returns
+    -------
+    loss : float
+        NaN if no row takes part and the mean is asked for.
+    dlogits : ndarray or None
+
+    References
+    ----------
+    CS231n, Linear Classification, "Softmax classifier"; label smoothing: Szegedy et al. 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss, dlogits = softmax_cross_entropy(np.zeros((1, 4)), np.array([2]))
+    >>> round(loss, 4), dlogits
+    (1.3863, array([[ 0.25,  0.25, -0.75,  0.25]]))
+    """
+    logits = floats(logits, "logits")
+    check_shape(logits, "logits", ("n", "classes"))
+    rows, classes = logits.shape
+    targets = _checked_labels(targets, rows, classes, ignore_index)
+    if weight is not None:
+        weight = floats(weight, "weight", like=logits, shape=(classes,))
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing is {label_smoothing}; expected a number in [0, 1]")
+    gradient = _gradient(dlogits, "dlogits", logits, need_gradient)
+    loss = kernels().losses.softmax_cross_entropy(
+        logits,
+        targets,
+        weight,
+        _weights(sample_weight, logits),
+        float(label_smoothing),
+        ignore_index,
+        _mean(reduction),
+        gradient,
+    )
+    return loss, gradient
+
+
+def multiclass_hinge(
+    scores: ArrayLike,
+    targets: ArrayLike,
+    *,
+    margin: float = 1.0,
+    sample_weight: ArrayLike | None = None,
+    reduction: str = "mean",
+    dscores: np.ndarray | None = None,
+    need_gradient: bool = True,
+) -> tuple[float, np.ndarray | None]:
+    """Return the hinge loss sum over c != t of max(0, margin + s_c - s_t), per row, and its gradient.
+
+    The initial loss of C classes is (C - 1) margin. PyTorch's multi-margin loss is this divided by C.
+
+    References
+    ----------
+    Weston & Watkins 1999; CS231n, Linear Classification, "Multiclass Support Vector Machine loss".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> multiclass_hinge(np.array([[3.2, 5.1, -1.7]]), np.array([0]))[0].__round__(4)
+    2.9
+    """
+    scores = floats(scores, "scores")
+    check_shape(scores, "scores", ("n", "classes"))
+    rows, classes = scores.shape
+    targets = _checked_labels(targets, rows, classes, NO_IGNORE)
+    gradient = _gradient(dscores, "dscores", scores, need_gradient)
+    loss = kernels().losses.multiclass_hinge(
+        scores, targets, _weights(sample_weight, scores), float(margin), _mean(reduction), gradient
+    )
+    return loss, gradient
+
+
+def _paired(first: ArrayLike, second: ArrayLike, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as arrays of one shape, the target cast to the dtype of the prediction."""
+    first = floats(first, name)
+    if first.ndim == 0:
+        raise ValueError(f"{name} has shape (); expected at least one dimension, the batch")
+    target = np.ascontiguousarray(second, dtype=first.dtype)
+    check_shape(target, "target", first.shape)
+    return first, target
+
+
+def _as_rows(array: np.ndarray) -> np.ndarray:
+    return array.reshape(array.shape[0], -1) if array.size else array.reshape(array.shape[0], 0)
+
+
+def mse(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    reduction: str = "mean",
+    dprediction: np.ndarray | None = None,
+    need_gradient: bool = True,
+) -> tuple[float, np.ndarray | None]:
+    """Return the squared error (prediction - target)^2, its mean over all elements or its sum, and the gradient.
+
+    Both arrays have the same shape, (n, ...); nothing is broadcast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mse(np.array([[1.0, 2.0]]), np.array([[0.0, 0.0]]))
+    (2.5, array([[1., 2.]]))
+    """
+    prediction, target = _paired(prediction, target, "prediction")
+    gradient = _gradient(dprediction, "dprediction", prediction, need_gradient)
+    loss = kernels().losses.mse(
+        _as_rows(prediction),
+        _as_rows(target),
+        _weights(sample_weight, prediction),
+        _mean(reduction),
+        None if gradient is None else _as_rows(gradient),
+    )
+    return loss, gradient
+
+
+def bce_with_logits(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    *,
+    pos_weight: float | None = None,
+    sample_weight: ArrayLike | None = None,
+    reduction: str = "mean",
+    dlogits: np.ndarray | None = None,
+    need_gradient: bool = True,
+) -> tuple[float, np.ndarray | None]:
+    """Return the binary cross-entropy of targets in [0, 1] against sigmoid(logits), and its gradient.
+
+    Per element: -p t log s(x) - (1 - t) log(1 - s(x)), p being `pos_weight` (1 if None); stable for any logit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss, dlogits = bce_with_logits(np.array([[0.0], [1000.0]]), np.array([[1.0], [1.0]]))
+    >>> round(loss, 4), dlogits.ravel()
+    (0.3466, array([-0.25,  0.  ]))
+    """
+    logits, targets = _paired(logits, targets, "logits")
+    outside = ~((targets >= 0) & (targets <= 1))
+    if outside.any():
+        where = np.unravel_index(outside.argmax(), targets.shape)
+        raise ValueError(f"target {targets[where]} in row {where[0]} is not in [0, 1]")
+    gradient = _gradient(dlogits, "dlogits", logits, need_gradient)
+    loss = kernels().losses.bce_with_logits(
+        _as_rows(logits),
+        _as_rows(targets),
+        None if pos_weight is None else float(pos_weight),
+        _weights(sample_weight, logits),
+        _mean(reduction),
+        None if gradient is None else _as_rows(gradient),
+    )
+    return loss, gradient
+
+
+def count_correct(scores: ArrayLike, targets: ArrayLike, *, ignore_index: int = IGNORE_INDEX) -> int:
+    """Return in how many rows the largest score (the first of equals) is at the target.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> count_correct(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    1
+    """
+    scores = floats(scores, "scores")
+    check_shape(scores, "scores", ("n", "classes"))
+    return kernels().losses.count_correct(scores, labels(targets, scores.shape[0]), ignore_index)

@@ -1,0 +1,135 @@
+"""Matrix multiply with everything a linear layer needs around it, and the linear layer's backward pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backend import kernels
+from ..kernels.codes import ActivationCode
+from ._check import check_shape, floats, no_overlap, output
+from .activations import add_unit_stats, resolve
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def matmul(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    trans_a: bool = False,
+    trans_b: bool = False,
+    bias: ArrayLike | None = None,
+    activation: str | tuple[str, float] | None = None,
+    out: np.ndarray | None = None,
+    pre_out: np.ndarray | None = None,
+    stats: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return f(op(a) @ op(b) + bias).
+
+    Parameters
+    ----------
+    a : array_like, shape (m, k), or (k, m) with `trans_a`
+    b : array_like, shape (k, n), or (n, k) with `trans_b`
+        Same dtype as `a`.
+    trans_a, trans_b : bool
+        Multiply by the transpose instead, without making it.
+    bias : array_like, shape (n,), optional
+        Added to every row.
+    activation : str or (str, float), optional
+        A name in `ops.ACTIVATIONS`, with its parameter if it is not the default: ``("leaky_relu", 0.2)``.
+    out : ndarray, shape (m, n), optional
+        Receives the result; must not overlap an input.
+    pre_out : ndarray, shape (m, n), optional
+        Receives the value before the activation, which GELU and SiLU need in their backward pass.
+    stats : ndarray, float64, shape (4, n), optional
+        Gets the statistics of the result added, as in `ops.relu`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a dtype or shape that does not fit; both are named.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, w = np.array([[1.0, 2.0]]), np.array([[1.0, -1.0], [0.0, -2.0]])
+    >>> matmul(x, w, bias=np.array([0.5, 0.5]), activation="relu")
+    array([[1.5, 0. ]])
+    >>> matmul(x, w, trans_b=True)
+    array([[-1., -4.]])
+    """
+    a = floats(a, "a")
+    b = floats(b, "b", like=a)
+    check_shape(a, "a", ("k", "m") if trans_a else ("m", "k"))
+    m, k = a.shape[::-1] if trans_a else a.shape
+    check_shape(b, "b", ("n", k) if trans_b else (k, "n"))
+    n = b.shape[0] if trans_b else b.shape[1]
+    if bias is not None:
+        bias = floats(bias, "bias", like=a, shape=(n,))
+    code, alpha = resolve(activation)
+    y = output(out, "out", (m, n), a.dtype)
+    if out is not None:
+        no_overlap(y, "out", a, b, bias)
+    if pre_out is not None:
+        no_overlap(output(pre_out, "pre_out", (m, n), a.dtype), "pre_out", a, b, bias, y)
+    kernels().matmul.matmul(a, b, trans_a, trans_b, bias, code, alpha, y, pre_out, False)
+    if stats is not None:
+        add_unit_stats(y, code, stats)
+    return y
+
+
+def linear_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    w: ArrayLike,
+    *,
+    dw: np.ndarray | None = None,
+    db: np.ndarray | None = None,
+    dx: np.ndarray | None = None,
+    accumulate: bool = False,
+    need_dx: bool = True,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the gradients of y = x @ w + b: dw = x.T @ dy, db = sum of dy over the rows, dx = dy @ w.T.
+
+    Parameters
+    ----------
+    dy : array_like, shape (n, out_features)
+    x : array_like, shape (n, in_features)
+    w : array_like, shape (in_features, out_features)
+    dw, db, dx : ndarray, optional
+        Receive the gradients, in the shapes of `w`, the bias and `x`.
+    accumulate : bool
+        Add to what `dw` and `db` hold (they must be given then); `dx` is always overwritten.
+    need_dx : bool
+        False leaves dx out, as for a network's first layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dw, db, dx = linear_backward(np.ones((2, 1)), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0], [6.0]]))
+    >>> dw.ravel(), db, dx
+    (array([4., 6.]), array([2.]), array([[5., 6.],
+           [5., 6.]]))
+    """
+    dy = floats(dy, "dy")
+    check_shape(dy, "dy", ("n", "out_features"))
+    x = floats(x, "x", like=dy, shape=(dy.shape[0], "in_features"))
+    w = floats(w, "w", like=dy, shape=(x.shape[1], dy.shape[1]))
+    if accumulate and (dw is None or db is None):
+        raise ValueError("accumulate=True needs dw and db to add to")
+    weight_gradient = output(dw, "dw", w.shape, dy.dtype)
+    bias_gradient = output(db, "db", (dy.shape[1],), dy.dtype)
+    no_overlap(weight_gradient, "dw", dy, x, w)
+    no_overlap(bias_gradient, "db", dy, x, w)
+    family = kernels().matmul
+    family.matmul(x, dy, True, False, None, ActivationCode.IDENTITY, 0.0, weight_gradient, None, accumulate)
+    family.column_sum(dy, bias_gradient, accumulate)
+    if not need_dx:
+        return weight_gradient, bias_gradient, None
+    input_gradient = output(dx, "dx", x.shape, dy.dtype)
+    no_overlap(input_gradient, "dx", dy, x, w)
+    family.matmul(dy, w, False, True, None, ActivationCode.IDENTITY, 0.0, input_gradient, None, False)
+    return weight_gradient, bias_gradient, input_gradient

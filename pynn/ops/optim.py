@@ -1,0 +1,242 @@
+"""Optimiser updates over flat buffers, and what else walks over parameters or gradients once.
+
+Common to the updates: `param` and `grad` are 1-D buffers of one dtype; state buffers have their shape. `bounds`, int64
+(segments, 2), holds the start and stop of each segment to update, `rates`, float64 (segments, 2), its learning rate and
+weight decay; what lies in no segment (a frozen parameter) is untouched. Gradients are multiplied by `grad_scale` first.
+`stats`, float64 (segments, 3), receives per segment the sums of squares of the parameter before the update, of the
+scaled gradient, and of the update.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..backend import kernels
+from ._check import no_overlap, output
+
+_INT64 = np.dtype(np.int64)
+_FLOAT64 = np.dtype(np.float64)
+
+
+def _check(
+    param: np.ndarray,
+    buffers: dict[str, np.ndarray | None],
+    bounds: np.ndarray,
+    rates: np.ndarray,
+    stats: np.ndarray | None,
+) -> None:
+    if not isinstance(param, np.ndarray) or param.dtype not in (np.float32, np.float64):
+        raise TypeError("param must be a float32 or float64 array")
+    if param.ndim != 1:
+        raise ValueError(f"param has shape {param.shape}; expected a flat buffer")
+    output(param, "param", param.shape, param.dtype)
+    for name, buffer in buffers.items():
+        if buffer is not None:
+            no_overlap(output(buffer, name, param.shape, param.dtype), name, param)
+    segments = len(bounds)
+    output(bounds, "bounds", (segments, 2), _INT64)
+    output(rates, "rates", (segments, 2), _FLOAT64)
+    if segments and not (
+        bounds[0, 0] >= 0 and bounds[-1, 1] <= param.size and (np.diff(bounds.reshape(-1)) >= 0).all()
+    ):
+        raise ValueError(f"bounds must be ascending and within the buffer of {param.size} elements")
+    if stats is not None:
+        output(stats, "stats", (segments, 3), _FLOAT64)
+
+
+def sgd(
+    param: np.ndarray,
+    grad: np.ndarray,
+    velocity: np.ndarray | None,
+    bounds: np.ndarray,
+    rates: np.ndarray,
+    *,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    grad_scale: float = 1.0,
+    stats: np.ndarray | None = None,
+) -> None:
+    """Update in place: v = momentum v + (g + decay w); w -= lr v, or lr (g + momentum v) with Nesterov's momentum.
+
+    `velocity` is None exactly when the momentum is 0. (Sutskever et al. 2013, in PyTorch's form.)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([1.0, 1.0])
+    >>> sgd(w, np.array([1.0, 2.0]), None, np.array([[0, 2]]), np.array([[0.1, 0.0]]))
+    >>> w
+    array([0.9, 0.8])
+    """
+    _check(param, {"grad": grad, "velocity": velocity}, bounds, rates, stats)
+    if (velocity is None) != (momentum == 0):
+        raise ValueError("velocity must be given exactly when momentum is not 0")
+    kernels().optim.sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, stats)
+
+
+def adagrad(
+    param: np.ndarray,
+    grad: np.ndarray,
+    square_sum: np.ndarray,
+    bounds: np.ndarray,
+    rates: np.ndarray,
+    *,
+    eps: float = 1e-10,
+    grad_scale: float = 1.0,
+    stats: np.ndarray | None = None,
+) -> None:
+    """Update in place: s += g^2; w -= lr g / (sqrt(s) + eps) (Duchi et al. 2011).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([1.0, 1.0])
+    >>> adagrad(w, np.array([1.0, 2.0]), np.zeros(2), np.array([[0, 2]]), np.array([[0.1, 0.0]]))
+    >>> w
+    array([0.9, 0.9])
+    """
+    _check(param, {"grad": grad, "square_sum": square_sum}, bounds, rates, stats)
+    kernels().optim.adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats)
+
+
+def rmsprop(
+    param: np.ndarray,
+    grad: np.ndarray,
+    square_avg: np.ndarray,
+    velocity: np.ndarray | None,
+    bounds: np.ndarray,
+    rates: np.ndarray,
+    *,
+    alpha: float = 0.99,
+    momentum: float = 0.0,
+    eps: float = 1e-8,
+    grad_scale: float = 1.0,
+    stats: np.ndarray | None = None,
+) -> None:
+    """Update in place: s = alpha s + (1 - alpha) g^2; v = momentum v + g / (sqrt(s) + eps); w -= lr v.
+
+    `velocity` is None exactly when the momentum is 0. (Tieleman & Hinton 2012, in PyTorch's form.)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([1.0])
+    >>> rmsprop(w, np.array([2.0]), np.zeros(1), None, np.array([[0, 1]]), np.array([[0.01, 0.0]]))
+    >>> w.round(6)
+    array([0.9])
+    """
+    _check(param, {"grad": grad, "square_avg": square_avg, "velocity": velocity}, bounds, rates, stats)
+    if (velocity is None) != (momentum == 0):
+        raise ValueError("velocity must be given exactly when momentum is not 0")
+    kernels().optim.rmsprop(
+        param, grad, square_avg, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats
+    )
+
+
+def adam(
+    param: np.ndarray,
+    grad: np.ndarray,
+    exp_avg: np.ndarray,
+    exp_avg_sq: np.ndarray,
+    bounds: np.ndarray,
+    rates: np.ndarray,
+    *,
+    step: int,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    decoupled: bool = False,
+    grad_scale: float = 1.0,
+    stats: np.ndarray | None = None,
+) -> None:
+    """Update in place by Adam, or by AdamW with `decoupled` weight decay; `step` counts from 1.
+
+    m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+    w -= lr m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps).
+
+    References
+    ----------
+    Kingma & Ba, Adam, 2015; Loshchilov & Hutter, Decoupled Weight Decay Regularization, 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([1.0, 1.0])
+    >>> adam(w, np.array([1.0, -2.0]), np.zeros(2), np.zeros(2), np.array([[0, 2]]), np.array([[0.1, 0.0]]), step=1)
+    >>> w.round(6)
+    array([0.9, 1.1])
+    """
+    _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats)
+    if step < 1:
+        raise ValueError(f"step is {step}; expected 1 for the first update")
+    kernels().optim.adam(
+        param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, step, decoupled, grad_scale, stats
+    )
+
+
+def gradient_norm(grad: np.ndarray) -> float:
+    """Return the Euclidean norm, accumulated in float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gradient_norm(np.array([3.0, 4.0]))
+    5.0
+    """
+    return math.sqrt(kernels().optim.sum_of_squares(_flat(grad, "grad")))
+
+
+def clip_values(grad: np.ndarray, limit: float) -> None:
+    """Clip in place to [-limit, limit]; NaN stays NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> g = np.array([-3.0, 0.5])
+    >>> clip_values(g, 1.0)
+    >>> g
+    array([-1. ,  0.5])
+    """
+    kernels().optim.clip_values(_flat(grad, "grad"), limit)
+
+
+def add_penalty(param: np.ndarray, grad: np.ndarray, bounds: np.ndarray, *, l1: float = 0.0, l2: float = 0.0) -> float:
+    """Add the gradient l1 sign(w) + l2 w of each segment to `grad`; return the penalty, the sum of l1 |w| + l2 w^2 / 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> g = np.zeros(2)
+    >>> add_penalty(np.array([2.0, -1.0]), g, np.array([[0, 2]]), l1=0.5, l2=1.0)
+    4.0
+    >>> g
+    array([ 2.5, -1.5])
+    """
+    _check(param, {"grad": grad}, bounds, np.zeros((len(bounds), 2)), None)
+    return kernels().optim.add_penalty(param, grad, bounds, l1, l2)
+
+
+def clip_column_norms(weight: np.ndarray, limit: float) -> None:
+    """Scale every column whose Euclidean norm exceeds `limit` down to it, in place (max-norm, Srebro & Shraibman 2005).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([[3.0, 0.3], [4.0, 0.4]])
+    >>> clip_column_norms(w, 1.0)
+    >>> w
+    array([[0.6, 0.3],
+           [0.8, 0.4]])
+    """
+    if weight.ndim != 2:
+        raise ValueError(f"weight has shape {weight.shape}; expected (fan_in, units)")
+    _flat(weight.reshape(-1), "weight")
+    kernels().optim.clip_column_norms(weight, limit)
+
+
+def _flat(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name} has dtype {array.dtype}; expected float32 or float64")
+    return output(array, name, (array.size,), array.dtype)

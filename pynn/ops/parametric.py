@@ -1,0 +1,133 @@
+"""Activations that are more than a fixed function of one number: PReLU and Maxout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backend import kernels
+from ._check import check_shape, floats, no_overlap, output, same_or_apart
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def _prelu_operands(x: np.ndarray, slope: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    units = x.shape[-1] if x.ndim else 1
+    slope = floats(slope, "slope", like=x)
+    if slope.shape not in ((1,), (units,)):
+        raise ValueError(f"slope has shape {slope.shape}; expected (1,) or ({units},)")
+    return x.reshape(-1, units), slope
+
+
+def prelu(x: ArrayLike, slope: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return x where x >= 0, else slope * x, with a learned slope (He et al. 2015).
+
+    Parameters
+    ----------
+    x : array_like, shape (..., units)
+    slope : array_like, shape (1,) or (units,)
+    out : ndarray, optional
+        Receives the result; may be `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> prelu(np.array([[-1.0, -1.0, 2.0]]), np.array([0.1, 0.2, 0.3]))
+    array([[-0.1, -0.2,  2. ]])
+    """
+    x = floats(x, "x")
+    rows, slope = _prelu_operands(x, slope)
+    y = output(out, "out", x.shape, x.dtype)
+    if out is not None:
+        same_or_apart(y, "out", x)
+        no_overlap(y, "out", slope)
+    kernels().activations.prelu(rows, slope, y.reshape(rows.shape))
+    return y
+
+
+def prelu_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    slope: ArrayLike,
+    *,
+    dx: np.ndarray | None = None,
+    dslope: np.ndarray | None = None,
+    accumulate: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return dx = dy (1 where x >= 0, else slope), and dslope = the sum of dy x over negative x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> prelu_backward(np.ones((1, 2)), np.array([[-3.0, 2.0]]), np.array([0.1]))
+    (array([[0.1, 1. ]]), array([-3.]))
+    """
+    dy = floats(dy, "dy")
+    x = floats(x, "x", like=dy, shape=dy.shape)
+    rows, slope = _prelu_operands(x, slope)
+    if accumulate and dslope is None:
+        raise ValueError("accumulate=True needs dslope to add to")
+    input_gradient = output(dx, "dx", x.shape, x.dtype)
+    slope_gradient = output(dslope, "dslope", slope.shape, x.dtype)
+    if dx is not None:
+        same_or_apart(input_gradient, "dx", dy)
+        no_overlap(input_gradient, "dx", x, slope)
+    kernels().activations.prelu_backward(
+        dy.reshape(rows.shape), rows, slope, input_gradient.reshape(rows.shape), slope_gradient, accumulate
+    )
+    return input_gradient, slope_gradient
+
+
+def _check_pieces(x: np.ndarray, pieces: int) -> int:
+    check_shape(x, "x", ("n", "units * pieces"))
+    if pieces < 1 or x.shape[1] % pieces:
+        raise ValueError(f"x has {x.shape[1]} columns, which {pieces} pieces do not divide")
+    return x.shape[1] // pieces
+
+
+def maxout(x: ArrayLike, pieces: int, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the maximum over the pieces of each unit (Goodfellow et al. 2013).
+
+    Parameters
+    ----------
+    x : array_like, shape (n, pieces * units)
+        Column ``j * units + u`` is piece j of unit u.
+    pieces : int
+    out : ndarray, shape (n, units), optional
+        Receives the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> maxout(np.array([[1.0, 5.0, 3.0, 4.0]]), 2)
+    array([[3., 5.]])
+    """
+    x = floats(x, "x")
+    units = _check_pieces(x, pieces)
+    y = output(out, "out", (x.shape[0], units), x.dtype)
+    if out is not None:
+        no_overlap(y, "out", x)
+    kernels().activations.maxout(x, pieces, y)
+    return y
+
+
+def maxout_backward(dy: ArrayLike, x: ArrayLike, pieces: int, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy at the piece that was the maximum (the first of equals), 0 at the others; shape of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> maxout_backward(np.ones((1, 2)), np.array([[1.0, 5.0, 3.0, 4.0]]), 2)
+    array([[0., 1., 1., 0.]])
+    """
+    dy = floats(dy, "dy")
+    x = floats(x, "x", like=dy)
+    units = _check_pieces(x, pieces)
+    check_shape(dy, "dy", (x.shape[0], units))
+    dx = output(out, "out", x.shape, x.dtype)
+    if out is not None:
+        no_overlap(dx, "out", dy, x)
+    kernels().activations.maxout_backward(dy, x, pieces, dx)
+    return dx
