@@ -87,12 +87,12 @@ def prelu_backward(dy, x, slope, dx, dslope, accumulate):
 
 def maxout(x, pieces, out):
     """Write the maximum over pieces: out[n, u] = max_j x[n, j * units + u]."""
-    np.max(x.reshape(x.shape[0], pieces, -1), axis=1, out=out)
+    np.max(x.reshape(x.shape[0], pieces, out.shape[1]), axis=1, out=out)
 
 
 def maxout_backward(dy, x, pieces, dx):
     """Hand dy to the piece that was the maximum (the first of equals), 0 to the others."""
-    stacked = x.reshape(x.shape[0], pieces, -1)
+    stacked = x.reshape(x.shape[0], pieces, dy.shape[1])
     winner = stacked.argmax(axis=1)[:, None, :]
     dx[...] = 0
     np.put_along_axis(dx.reshape(stacked.shape), winner, dy[:, None, :], axis=1)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-FLOAT32 = np.dtype(np.float32)
-FLOAT64 = np.dtype(np.float64)
 
 
 def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tuple | None = None) -> np.ndarray:
@@ -20,9 +18,9 @@ def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tu
     """
     array = x if type(x) is np.ndarray else np.asarray(x)
     dtype = array.dtype
-    if dtype != FLOAT32 and dtype != FLOAT64:
+    if dtype.type is not np.float32 and dtype.type is not np.float64:
         raise TypeError(f"{name} has dtype {dtype}; expected float32 or float64")
-    if like is not None and dtype != like.dtype:
+    if like is not None and dtype.type is not like.dtype.type:
         raise TypeError(f"{name} has dtype {dtype}; expected {like.dtype}, the dtype of the first argument")
     if shape is not None and array.shape != shape:
         check_shape(array, name, shape)
@@ -30,6 +28,12 @@ def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tu
     if not (flags.c_contiguous and flags.aligned and dtype.isnative):
         array = np.array(array, dtype=dtype.newbyteorder("="), order="C")
     return array
+
+
+def as_rows(array: np.ndarray) -> np.ndarray:
+    """Return the contiguous `array` as (rows, units), units being its last dimension."""
+    *rows, units = array.shape or (1,)
+    return array.reshape(math.prod(rows), units)
 
 
 def check_shape(array: np.ndarray, name: str, shape: tuple) -> None:
@@ -78,7 +82,7 @@ def labels(targets: ArrayLike, rows: int) -> np.ndarray:
         raise TypeError(f"targets have dtype {array.dtype}; expected integer class labels")
     if array.shape != (rows,):
         raise ValueError(f"targets have shape {array.shape}; expected ({rows},), one label per row")
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return np.require(array, np.int64, ["C", "A"])
 
 
 def positive(value: float, name: str) -> float:

@@ -46,12 +46,14 @@ def _weights(sample_weight: ArrayLike | None, like: np.ndarray) -> np.ndarray | 
     return floats(sample_weight, "sample_weight", like=like, shape=(like.shape[0],))
 
 
-def _gradient(out: np.ndarray | None, name: str, scores: np.ndarray, need: bool) -> np.ndarray | None:
+def _gradient(
+    out: np.ndarray | None, name: str, need: bool, scores: np.ndarray, *others: np.ndarray | None
+) -> np.ndarray | None:
     if not need:
         return None
     gradient = output(out, name, scores.shape, scores.dtype)
     if out is not None:
-        no_overlap(gradient, name, scores)
+        no_overlap(gradient, name, scores, *others)
     return gradient
 
 
@@ -109,12 +111,13 @@ def softmax_cross_entropy(
         weight = floats(weight, "weight", like=logits, shape=(classes,))
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is {label_smoothing}; expected a number in [0, 1]")
-    gradient = _gradient(dlogits, "dlogits", logits, need_gradient)
+    sample_weight = _weights(sample_weight, logits)
+    gradient = _gradient(dlogits, "dlogits", need_gradient, logits, weight, sample_weight)
     loss = kernels().losses.softmax_cross_entropy(
         logits,
         targets,
         weight,
-        _weights(sample_weight, logits),
+        sample_weight,
         float(label_smoothing),
         ignore_index,
         _mean(reduction),
@@ -151,9 +154,10 @@ def multiclass_hinge(
     check_shape(scores, "scores", ("n", "classes"))
     rows, classes = scores.shape
     targets = _checked_labels(targets, rows, classes, NO_IGNORE)
-    gradient = _gradient(dscores, "dscores", scores, need_gradient)
+    sample_weight = _weights(sample_weight, scores)
+    gradient = _gradient(dscores, "dscores", need_gradient, scores, sample_weight)
     loss = kernels().losses.multiclass_hinge(
-        scores, targets, _weights(sample_weight, scores), float(margin), _mean(reduction), gradient
+        scores, targets, sample_weight, float(margin), _mean(reduction), gradient
     )
     return loss, gradient
 
@@ -163,9 +167,7 @@ def _paired(first: ArrayLike, second: ArrayLike, name: str) -> tuple[np.ndarray,
     first = floats(first, name)
     if first.ndim == 0:
         raise ValueError(f"{name} has shape (); expected at least one dimension, the batch")
-    target = np.ascontiguousarray(second, dtype=first.dtype)
-    check_shape(target, "target", first.shape)
-    return first, target
+    return first, floats(np.asarray(second, dtype=first.dtype), "target", shape=first.shape)
 
 
 def _as_rows(array: np.ndarray) -> np.ndarray:
@@ -192,11 +194,12 @@ def mse(
     (2.5, array([[1., 2.]]))
     """
     prediction, target = _paired(prediction, target, "prediction")
-    gradient = _gradient(dprediction, "dprediction", prediction, need_gradient)
+    sample_weight = _weights(sample_weight, prediction)
+    gradient = _gradient(dprediction, "dprediction", need_gradient, prediction, target, sample_weight)
     loss = kernels().losses.mse(
         _as_rows(prediction),
         _as_rows(target),
-        _weights(sample_weight, prediction),
+        sample_weight,
         _mean(reduction),
         None if gradient is None else _as_rows(gradient),
     )
@@ -229,12 +232,13 @@ def bce_with_logits(
     if outside.any():
         where = np.unravel_index(outside.argmax(), targets.shape)
         raise ValueError(f"target {targets[where]} in row {where[0]} is not in [0, 1]")
-    gradient = _gradient(dlogits, "dlogits", logits, need_gradient)
+    sample_weight = _weights(sample_weight, logits)
+    gradient = _gradient(dlogits, "dlogits", need_gradient, logits, targets, sample_weight)
     loss = kernels().losses.bce_with_logits(
         _as_rows(logits),
         _as_rows(targets),
         None if pos_weight is None else float(pos_weight),
-        _weights(sample_weight, logits),
+        sample_weight,
         _mean(reduction),
         None if gradient is None else _as_rows(gradient),
     )

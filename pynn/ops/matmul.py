@@ -123,13 +123,13 @@ def linear_backward(
     weight_gradient = output(dw, "dw", w.shape, dy.dtype)
     bias_gradient = output(db, "db", (dy.shape[1],), dy.dtype)
     no_overlap(weight_gradient, "dw", dy, x, w)
-    no_overlap(bias_gradient, "db", dy, x, w)
+    no_overlap(bias_gradient, "db", dy, x, w, weight_gradient)
     family = kernels().matmul
     family.matmul(x, dy, True, False, None, ActivationCode.IDENTITY, 0.0, weight_gradient, None, accumulate)
     family.column_sum(dy, bias_gradient, accumulate)
     if not need_dx:
         return weight_gradient, bias_gradient, None
     input_gradient = output(dx, "dx", x.shape, dy.dtype)
-    no_overlap(input_gradient, "dx", dy, x, w)
+    no_overlap(input_gradient, "dx", dy, x, w, weight_gradient, bias_gradient)
     family.matmul(dy, w, False, True, None, ActivationCode.IDENTITY, 0.0, input_gradient, None, False)
     return weight_gradient, bias_gradient, input_gradient

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from ..backend import kernels
-from ._check import no_overlap, output
+from ._check import check_shape, no_overlap, output, positive
 
 _INT64 = np.dtype(np.int64)
 _FLOAT64 = np.dtype(np.float64)
@@ -185,7 +185,7 @@ def gradient_norm(grad: np.ndarray) -> float:
     >>> gradient_norm(np.array([3.0, 4.0]))
     5.0
     """
-    return math.sqrt(kernels().optim.sum_of_squares(_flat(grad, "grad")))
+    return math.sqrt(kernels().optim.sum_of_squares(_writeable(grad, "grad", (grad.size,))))
 
 
 def clip_values(grad: np.ndarray, limit: float) -> None:
@@ -199,7 +199,7 @@ def clip_values(grad: np.ndarray, limit: float) -> None:
     >>> g
     array([-1. ,  0.5])
     """
-    kernels().optim.clip_values(_flat(grad, "grad"), limit)
+    kernels().optim.clip_values(_writeable(grad, "grad", (grad.size,)), positive(limit, "limit"))
 
 
 def add_penalty(param: np.ndarray, grad: np.ndarray, bounds: np.ndarray, *, l1: float = 0.0, l2: float = 0.0) -> float:
@@ -230,13 +230,11 @@ def clip_column_norms(weight: np.ndarray, limit: float) -> None:
     array([[0.6, 0.3],
            [0.8, 0.4]])
     """
-    if weight.ndim != 2:
-        raise ValueError(f"weight has shape {weight.shape}; expected (fan_in, units)")
-    _flat(weight.reshape(-1), "weight")
-    kernels().optim.clip_column_norms(weight, limit)
+    check_shape(weight, "weight", ("fan_in", "units"))
+    kernels().optim.clip_column_norms(_writeable(weight, "weight", weight.shape), positive(limit, "limit"))
 
 
-def _flat(array: np.ndarray, name: str) -> np.ndarray:
+def _writeable(array: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
     if array.dtype not in (np.float32, np.float64):
         raise TypeError(f"{name} has dtype {array.dtype}; expected float32 or float64")
-    return output(array, name, (array.size,), array.dtype)
+    return output(array, name, shape, array.dtype)

@@ -1,0 +1,22 @@
+"""Which of the instruction sets that were built this processor has. Compiled for the oldest of them."""
+
+cdef extern from "cpu.h":
+    int pn_x86_level() nogil
+
+cdef extern from *:
+    """
+    #ifdef PN_X86_LEVELS
+    static const int pn_x86_levels = 1;
+    #else
+    static const int pn_x86_levels = 0;
+    #endif
+    """
+    const bint pn_x86_levels
+
+
+def supported():
+    """Return the usable instruction sets, best first; a single "generic" where only one was built."""
+    if not pn_x86_levels:
+        return ("generic",)
+    cdef int level = pn_x86_level()
+    return tuple(f"x86-64-v{built}" for built in (4, 3, 2) if built <= level)

@@ -1,0 +1,147 @@
+/* Template, included by gemm.h once per floating type. */
+
+#define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
+#define PN_NR (2 * PN_LANES)
+/* Blocks: A's (MC x KC) stays in the L2 cache, a panel of B (KC x NR) in L1, all of B's block (KC x NC) in L3. */
+#define PN_KC ((ptrdiff_t)(1024 / sizeof(PN_REAL)))
+#define PN_MC ((ptrdiff_t)(PN_MR * (144 / PN_MR)))
+#define PN_NC ((ptrdiff_t)3072)
+
+typedef PN_REAL PN_(pn_vector) __attribute__((vector_size(PN_VECTOR_BYTES)));
+/* The same without the alignment, for rows of C. */
+typedef PN_REAL PN_(pn_unaligned) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
+
+/* tile = A panel times B panel. Never index a lane of an accumulator: gcc would keep the tile in memory (9x slower). */
+static inline void PN_(pn_micro_kernel)(ptrdiff_t k, const PN_REAL *restrict a, const PN_REAL *restrict b,
+                                        PN_REAL *restrict c, ptrdiff_t ldc, int accumulate) {
+    PN_(pn_vector) tile[PN_MR][2];
+#pragma GCC unroll 16
+    for (int i = 0; i < PN_MR; i++) tile[i][0] = tile[i][1] = (PN_(pn_vector)){0};
+    for (ptrdiff_t p = 0; p < k; p++) {
+        const PN_(pn_vector) b0 = *(const PN_(pn_vector) *)b;
+        const PN_(pn_vector) b1 = *(const PN_(pn_vector) *)(b + PN_LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < PN_MR; i++) {
+            tile[i][0] += a[i] * b0;
+            tile[i][1] += a[i] * b1;
+        }
+        a += PN_MR;
+        b += PN_NR;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < PN_MR; i++) {
+        PN_(pn_unaligned) *row = (PN_(pn_unaligned) *)(c + i * ldc);
+        if (accumulate) {
+            row[0] += tile[i][0];
+            row[1] += tile[i][1];
+        } else {
+            row[0] = tile[i][0];
+            row[1] = tile[i][1];
+        }
+    }
+}
+
+/* Copy a (rows x k) block with strides into panels of `width` rows, each stored k-major and padded with zeros. */
+static inline __attribute__((always_inline)) void PN_(pn_pack)(
+    const PN_REAL *restrict source, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t rows, ptrdiff_t k,
+    const ptrdiff_t width, PN_REAL *restrict panel) {
+    for (ptrdiff_t r = 0; r < rows; r += width, panel += width * k, source += width * row_stride) {
+        const ptrdiff_t filled = rows - r < width ? rows - r : width;
+        if (filled < width) memset(panel, 0, (size_t)(width * k) * sizeof(PN_REAL));
+        if (row_stride == 1 && filled == width) {
+            for (ptrdiff_t p = 0; p < k; p++)
+                memcpy(panel + p * width, source + p * k_stride, (size_t)width * sizeof(PN_REAL));
+        } else if (row_stride == 1) {
+            for (ptrdiff_t p = 0; p < k; p++)
+                for (ptrdiff_t i = 0; i < filled; i++) panel[p * width + i] = source[p * k_stride + i];
+        } else if (filled == width) {
+            for (ptrdiff_t p = 0; p < k; p++)
+                for (ptrdiff_t i = 0; i < width; i++) panel[p * width + i] = source[i * row_stride + p * k_stride];
+        } else {
+            for (ptrdiff_t i = 0; i < filled; i++)
+                for (ptrdiff_t p = 0; p < k; p++) panel[p * width + i] = source[i * row_stride + p * k_stride];
+        }
+    }
+}
+
+/* One packed block of A times one packed block of B. */
+static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const PN_REAL *a, const PN_REAL *b, PN_REAL *c,
+                                 ptrdiff_t ldc, int accumulate) {
+    PN_REAL edge[PN_MR * 2 * (PN_VECTOR_BYTES / sizeof(PN_REAL))];
+    for (ptrdiff_t j = 0; j < n; j += PN_NR) {
+        const ptrdiff_t columns = n - j < PN_NR ? n - j : PN_NR;
+        for (ptrdiff_t i = 0; i < m; i += PN_MR) {
+            const ptrdiff_t rows = m - i < PN_MR ? m - i : PN_MR;
+            PN_REAL *corner = c + i * ldc + j;
+            if (rows == PN_MR && columns == PN_NR) {
+                PN_(pn_micro_kernel)(k, a + i * k, b + j * k, corner, ldc, accumulate);
+                continue;
+            }
+            PN_(pn_micro_kernel)(k, a + i * k, b + j * k, edge, PN_NR, 0);
+            for (ptrdiff_t r = 0; r < rows; r++)
+                for (ptrdiff_t s = 0; s < columns; s++)
+                    corner[r * ldc + s] = edge[r * PN_NR + s] + (accumulate ? corner[r * ldc + s] : 0);
+        }
+    }
+}
+
+/* Add the bias, keep the pre-activation if asked to, apply the activation; row by row of a finished block. */
+static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n,
+                                    const PN_REAL *bias, int code, PN_REAL alpha) {
+    for (ptrdiff_t i = 0; i < m; i++, c += ldc) {
+        if (bias)
+            for (ptrdiff_t j = 0; j < n; j++) c[j] += bias[j];
+        if (pre) {
+            memcpy(pre, c, (size_t)n * sizeof(PN_REAL));
+            pre += ldc;
+        }
+        if (code != PN_IDENTITY) PN_(pn_activate)(c, c, n, code, alpha);
+    }
+}
+
+/* Returns 0, or -1 if memory is exhausted. C is row-major and contiguous, as is `pre`. */
+static inline int PN_(pn_gemm)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const PN_REAL *a, ptrdiff_t a_row, ptrdiff_t a_k,
+                               const PN_REAL *b, ptrdiff_t b_k, ptrdiff_t b_column, PN_REAL *c, PN_REAL *pre,
+                               const PN_REAL *bias, int code, PN_REAL alpha, int accumulate) {
+    if (m == 0 || n == 0) return 0;
+    if (k == 0) {
+        if (!accumulate) memset(c, 0, (size_t)(m * n) * sizeof(PN_REAL));
+        PN_(pn_epilogue)(c, pre, n, m, n, bias, code, alpha);
+        return 0;
+    }
+    const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
+    const ptrdiff_t mc_most = m < PN_MC ? (m + PN_MR - 1) / PN_MR * PN_MR : PN_MC;
+    const ptrdiff_t nc_most = n < PN_NC ? (n + PN_NR - 1) / PN_NR * PN_NR : PN_NC;
+    pn_workspace *workspace = pn_workspace_take((size_t)((mc_most + nc_most) * kc_most) * sizeof(PN_REAL));
+    if (!workspace) return -1;
+    PN_REAL *packed_b = (PN_REAL *)pn_workspace_data(workspace);
+    PN_REAL *packed_a = packed_b + nc_most * kc_most; /* nc_most is a multiple of NR, so this stays aligned */
+    const pn_float_mode mode = pn_flush_denormals();
+    for (ptrdiff_t jc = 0; jc < n; jc += PN_NC) {
+        const ptrdiff_t nc = n - jc < PN_NC ? n - jc : PN_NC;
+        for (ptrdiff_t pc = 0; pc < k; pc += PN_KC) {
+            const ptrdiff_t kc = k - pc < PN_KC ? k - pc : PN_KC;
+            PN_(pn_pack)(b + pc * b_k + jc * b_column, b_column, b_k, nc, kc, PN_NR, packed_b);
+            for (ptrdiff_t ic = 0; ic < m; ic += PN_MC) {
+                const ptrdiff_t mc = m - ic < PN_MC ? m - ic : PN_MC;
+                PN_REAL *block = c + ic * n + jc;
+                PN_(pn_pack)(a + ic * a_row + pc * a_k, a_row, a_k, mc, kc, PN_MR, packed_a);
+                PN_(pn_block)(mc, nc, kc, packed_a, packed_b, block, n, accumulate || pc > 0);
+                if (pc + kc == k)
+                    PN_(pn_epilogue)(block, pre ? pre + ic * n + jc : NULL, n, mc, nc, bias ? bias + jc : NULL, code,
+                                     alpha);
+            }
+        }
+    }
+    pn_restore_denormals(mode);
+    pn_workspace_return(workspace);
+    return 0;
+}
+
+#undef PN_LANES
+#undef PN_NR
+#undef PN_KC
+#undef PN_MC
+#undef PN_NC
+#undef PN_REAL
+#undef PN_

@@ -1,0 +1,51 @@
+/* What differs between processors: vector width, register tile, and flushing of denormals. */
+#ifndef PYNN_PLATFORM_H
+#define PYNN_PLATFORM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Register tile of the matrix multiply: MR rows by two vectors. MR * 2 accumulators, two vectors of B and one broadcast
+ * of A must fit the registers (32 with AVX-512, 16 with AVX2 and SSE, 32 with NEON). */
+#if defined(__AVX512F__)
+#define PN_VECTOR_BYTES 64
+#define PN_MR 12
+#elif defined(__AVX2__)
+#define PN_VECTOR_BYTES 32
+#define PN_MR 6
+#elif defined(__aarch64__)
+#define PN_VECTOR_BYTES 16
+#define PN_MR 8
+#else
+#define PN_VECTOR_BYTES 16
+#define PN_MR 4
+#endif
+
+/* Multiplying denormals costs a hundred times a normal product, and they arise as weights and moments decay: matrix
+ * multiply and optimisers treat them as zero, and restore the caller's mode. */
+#if defined(__x86_64__) || defined(_M_X64)
+#include <xmmintrin.h>
+typedef unsigned int pn_float_mode;
+static inline pn_float_mode pn_flush_denormals(void) {
+    pn_float_mode mode = _mm_getcsr();
+    _mm_setcsr(mode | 0x8040);
+    return mode;
+}
+static inline void pn_restore_denormals(pn_float_mode mode) { _mm_setcsr(mode); }
+#elif defined(__aarch64__)
+typedef uint64_t pn_float_mode;
+static inline pn_float_mode pn_flush_denormals(void) {
+    pn_float_mode mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode | (UINT64_C(1) << 24)));
+    return mode;
+}
+static inline void pn_restore_denormals(pn_float_mode mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }
+#else
+typedef int pn_float_mode;
+static inline pn_float_mode pn_flush_denormals(void) { return 0; }
+static inline void pn_restore_denormals(pn_float_mode mode) { (void)mode; }
+#endif
+
+#endif
