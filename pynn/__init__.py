@@ -8,15 +8,102 @@ if _find_spec("pynn.kernels") is None:
         "or leave the folder to use the installed package"
     )
 
-from . import ops
+from . import datasets, init, ops, preprocessing
 from .backend import BackendError, available_backends, get_backend, use_backend
+from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
+from .context import Context
+from .files import FileFormatError
+from .gradcheck import GradientCheck, gradcheck
+from .history import History
+from .layers import (
+    ELU,
+    GELU,
+    SELU,
+    BatchNorm1d,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    Linear,
+    Maxout,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
+from .losses import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, Loss, MSELoss, MultiMarginLoss
+from .model import Sequential
+from .optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from .parameters import Parameter
+from .persistence import load
+from .random import manual_seed
+from .regularizers import L1, L2, MaxNorm, Regularizer
+from .schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR, WarmupLR
+from .trainer import NonFiniteError, Trainer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "L1",
+    "L2",
+    "SELU",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "BCEWithLogitsLoss",
     "BackendError",
+    "BatchNorm1d",
+    "CSVLogger",
+    "Callback",
+    "Context",
+    "CosineAnnealingLR",
+    "CrossEntropyLoss",
+    "Dropout",
+    "EarlyStopping",
+    "ExponentialLR",
+    "FileFormatError",
+    "Flatten",
+    "GradientCheck",
+    "HingeLoss",
+    "History",
+    "Layer",
+    "LeakyReLU",
+    "Linear",
+    "Loss",
+    "MSELoss",
+    "MaxNorm",
+    "Maxout",
+    "ModelCheckpoint",
+    "MultiMarginLoss",
+    "NonFiniteError",
+    "Optimizer",
+    "PReLU",
+    "Parameter",
+    "RMSprop",
+    "ReLU",
+    "Regularizer",
+    "Schedule",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "StepLR",
+    "Tanh",
+    "Trainer",
+    "WarmupLR",
     "available_backends",
+    "datasets",
     "get_backend",
+    "gradcheck",
+    "init",
+    "load",
+    "manual_seed",
     "ops",
+    "preprocessing",
     "use_backend",
 ]

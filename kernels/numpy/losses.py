@@ -49,43 +49,44 @@ def multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     rows = np.arange(scores.shape[0])
     excess = scores - scores[rows, targets][:, None] + margin
     excess[rows, targets] = 0
-    scale = _row_scale(scores.shape[0], sample_weight, mean, 1)
-    loss = float((scale * np.maximum(excess, 0).sum(axis=1, dtype=np.float64)).sum())
+    weights, total = _row_weights(scores.shape[0], sample_weight, mean, 1)
     if dscores is not None:
-        violated = np.where(excess > 0, scale[:, None], 0)
+        violated = np.where(excess > 0, (weights / total)[:, None], 0)
         violated[rows, targets] = -violated.sum(axis=1)
         dscores[...] = violated
-    return loss
+    return float((weights * np.maximum(excess, 0).sum(axis=1, dtype=np.float64)).sum() / total)
 
 
 def mse(prediction, target, sample_weight, mean, dprediction):
     """Return the mean (or summed) squared error over all elements of 2-D arrays; write its gradient."""
     difference = prediction - target
-    scale = _row_scale(prediction.shape[0], sample_weight, mean, prediction.shape[1])
+    weights, total = _row_weights(prediction.shape[0], sample_weight, mean, prediction.shape[1])
     if dprediction is not None:
-        dprediction[...] = 2 * scale[:, None] * difference
-    return float((scale * np.square(difference, dtype=np.float64).sum(axis=1)).sum())
+        dprediction[...] = (2 * weights / total)[:, None] * difference
+    return float((weights * np.square(difference, dtype=np.float64).sum(axis=1)).sum() / total)
 
 
 def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
 
-    Per element: (1 - t) x + (1 + (p - 1) t) log(1 + exp(-x)), p being the positive class's weight (1 if None).
+    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), p being the positive class's weight (1 if None).
     """
-    scale = _row_scale(logits.shape[0], sample_weight, mean, logits.shape[1])
-    slope = 1 + ((1 if pos_weight is None else pos_weight) - 1) * targets
+    weights, total = _row_weights(logits.shape[0], sample_weight, mean, logits.shape[1])
+    negative = 1 - targets
+    positive = targets if pos_weight is None else pos_weight * targets
     small = np.exp(-np.abs(logits))
-    softplus_minus_x = np.maximum(-logits, 0) + np.log1p(small)
-    loss = float((scale * ((1 - targets) * logits + slope * softplus_minus_x).sum(axis=1, dtype=np.float64)).sum())
+    log_term = np.log1p(small)
+    per_element = negative * (np.maximum(logits, 0) + log_term) + positive * (np.maximum(-logits, 0) + log_term)
+    per_row = per_element.sum(axis=1, dtype=np.float64)
     if dlogits is not None:
-        sigmoid_minus_x = np.where(logits < 0, 1, small) / (1 + small)
-        dlogits[...] = scale[:, None] * ((1 - targets) - slope * sigmoid_minus_x)
-    return loss
+        slope = (negative * np.where(logits < 0, small, 1) - positive * np.where(logits < 0, 1, small)) / (1 + small)
+        dlogits[...] = (weights / total)[:, None] * slope
+    return float((weights * per_row).sum() / total)
 
 
 def count_correct(scores, targets, ignore_index):
     """Return how many rows have their largest score (the first of equals) at the target."""
-    if scores.shape[0] == 0:
+    if scores.size == 0:
         return 0
     return int(((scores.argmax(axis=1) == targets) & (targets != ignore_index)).sum())
 
@@ -96,9 +97,7 @@ def first_bad_label(targets, classes, ignore_index):
     return int(bad.argmax()) if bad.any() else -1
 
 
-def _row_scale(rows, sample_weight, mean, columns):
+def _row_weights(rows, sample_weight, mean, columns):
+    """Return the weight of every row, and what the loss is divided by: NaN instead of 0."""
     weights = np.ones(rows) if sample_weight is None else sample_weight.astype(np.float64)
-    if not mean:
-        return weights
-    total = weights.sum() * columns
-    return weights / total if total else np.full(rows, math.nan)
+    return weights, (weights.sum() * columns or math.nan) if mean else 1.0

@@ -30,7 +30,7 @@ def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tu
     return array
 
 
-def as_rows(array: np.ndarray) -> np.ndarray:
+def unit_columns(array: np.ndarray) -> np.ndarray:
     """Return the contiguous `array` as (rows, units), units being its last dimension."""
     *rows, units = array.shape or (1,)
     return array.reshape(math.prod(rows), units)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
-from ._check import as_rows, check_shape, floats, output, positive, same_or_apart
+from ._check import check_shape, floats, output, positive, same_or_apart, unit_columns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -61,7 +61,7 @@ def add_unit_stats(y: np.ndarray, code: ActivationCode, stats: np.ndarray) -> No
     """Add the statistics of the outputs `y` to `stats` (see the module's description)."""
     units = y.shape[-1] if y.ndim else 1
     output(stats, "stats", (4, units), np.dtype(np.float64))
-    kernels().activations.unit_stats(as_rows(y), code, stats)
+    kernels().activations.unit_stats(unit_columns(y), code, stats)
 
 
 def _forward(

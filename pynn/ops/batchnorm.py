@@ -75,8 +75,8 @@ def batchnorm_forward(
     beta = floats(beta, "beta", like=x, shape=features)
     running_mean = output(running_mean, "running_mean", features, x.dtype)
     running_var = output(running_var, "running_var", features, x.dtype)
-    if training and x.shape[0] < 2:
-        raise ValueError(f"batch norm in training needs at least 2 rows to have a variance; x has shape {x.shape}")
+    if training:
+        _check_rows(x)
     eps = positive(eps, "eps")
     code, alpha = resolve(activation)
     y = output(out, "out", x.shape, x.dtype)
@@ -139,6 +139,8 @@ def batchnorm_backward(
     dy = floats(dy, "dy")
     check_shape(dy, "dy", ("n", "features"))
     x = floats(x, "x", like=dy, shape=dy.shape)
+    if training:
+        _check_rows(x)
     features = (dy.shape[1],)
     gamma = floats(gamma, "gamma", like=dy, shape=features)
     beta = floats(beta, "beta", like=dy, shape=features)
@@ -156,3 +158,8 @@ def batchnorm_backward(
         dy, x, gamma, beta, mean, rstd, training, code, alpha, input_gradient, scale_gradient, shift_gradient, accumulate
     )
     return input_gradient, scale_gradient, shift_gradient
+
+
+def _check_rows(x: np.ndarray) -> None:
+    if x.shape[0] < 2:
+        raise ValueError(f"batch norm in training needs at least 2 rows to have a variance; x has shape {x.shape}")

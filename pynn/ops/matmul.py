@@ -90,8 +90,9 @@ def linear_backward(
     db: np.ndarray | None = None,
     dx: np.ndarray | None = None,
     accumulate: bool = False,
+    need_db: bool = True,
     need_dx: bool = True,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     """Return the gradients of y = x @ w + b: dw = x.T @ dy, db = sum of dy over the rows, dx = dy @ w.T.
 
     Parameters
@@ -103,8 +104,8 @@ def linear_backward(
         Receive the gradients, in the shapes of `w`, the bias and `x`.
     accumulate : bool
         Add to what `dw` and `db` hold (they must be given then); `dx` is always overwritten.
-    need_dx : bool
-        False leaves dx out, as for a network's first layer.
+    need_db, need_dx : bool
+        False leaves that gradient out (None is returned): a layer without bias, a network's first layer.
 
     Examples
     --------
@@ -118,7 +119,7 @@ def linear_backward(
     check_shape(dy, "dy", ("n", "out_features"))
     x = floats(x, "x", like=dy, shape=(dy.shape[0], "in_features"))
     w = floats(w, "w", like=dy, shape=(x.shape[1], dy.shape[1]))
-    if accumulate and (dw is None or db is None):
+    if accumulate and (dw is None or (need_db and db is None)):
         raise ValueError("accumulate=True needs dw and db to add to")
     weight_gradient = output(dw, "dw", w.shape, dy.dtype)
     bias_gradient = output(db, "db", (dy.shape[1],), dy.dtype)

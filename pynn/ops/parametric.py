@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import as_rows, check_shape, floats, no_overlap, output, same_or_apart
+from ._check import check_shape, floats, no_overlap, output, same_or_apart, unit_columns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -18,7 +18,7 @@ def _prelu_operands(x: np.ndarray, slope: ArrayLike) -> tuple[np.ndarray, np.nda
     slope = floats(slope, "slope", like=x)
     if slope.shape not in ((1,), (units,)):
         raise ValueError(f"slope has shape {slope.shape}; expected (1,) or ({units},)")
-    return as_rows(x), slope
+    return unit_columns(x), slope
 
 
 def prelu(x: ArrayLike, slope: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -43,7 +43,7 @@ def prelu(x: ArrayLike, slope: ArrayLike, out: np.ndarray | None = None) -> np.n
     if out is not None:
         same_or_apart(y, "out", x)
         no_overlap(y, "out", slope)
-    kernels().activations.prelu(rows, slope, as_rows(y))
+    kernels().activations.prelu(rows, slope, unit_columns(y))
     return y
 
 
@@ -77,7 +77,7 @@ def prelu_backward(
     if dslope is not None:
         no_overlap(slope_gradient, "dslope", dy, x, slope, input_gradient)
     kernels().activations.prelu_backward(
-        as_rows(dy), rows, slope, as_rows(input_gradient), slope_gradient, accumulate
+        unit_columns(dy), rows, slope, unit_columns(input_gradient), slope_gradient, accumulate
     )
     return input_gradient, slope_gradient
 

@@ -1,0 +1,264 @@
+"""Activations and their derivatives, and the per-unit statistics of their outputs."""
+
+import numpy as np
+from numba import njit
+
+from ..codes import GELU_CUBIC, GELU_SCALE, SATURATION, SELU_ALPHA, SELU_SCALE, ActivationCode
+from .special import exp_of_negative, expm1_of_negative, log1p_of_share, normal_cdf, sigmoid, tanh
+
+INV_SQRT_2PI = 0.39894228040143267794
+
+#: Elements that are computed at a time, so that what is written and read again stays in the first-level cache.
+BLOCK = 1024
+
+IDENTITY = int(ActivationCode.IDENTITY)
+RELU = int(ActivationCode.RELU)
+LEAKY_RELU = int(ActivationCode.LEAKY_RELU)
+ELU = int(ActivationCode.ELU)
+SELU = int(ActivationCode.SELU)
+SIGMOID = int(ActivationCode.SIGMOID)
+TANH = int(ActivationCode.TANH)
+SOFTPLUS = int(ActivationCode.SOFTPLUS)
+GELU = int(ActivationCode.GELU)
+GELU_TANH = int(ActivationCode.GELU_TANH)
+SILU = int(ActivationCode.SILU)
+
+
+def activate(x, code, alpha, out):
+    """Write f(x) to `out`, which may be `x` itself."""
+    _activate(x.reshape(-1), int(code), float(alpha), out.reshape(-1))
+
+
+def activate_backward(dy, saved, code, alpha, out):
+    """Write dy * f'(x) to `out`, which may be `dy` itself.
+
+    `saved` is what the derivative is computed from: the input x for GELU and SiLU, the output f(x) for all others.
+    """
+    _activate_backward(dy.reshape(-1), saved.reshape(-1), int(code), float(alpha), out.reshape(-1))
+
+
+def prelu(x, slope, out):
+    """Write x where x >= 0, else slope * x; `slope` has one entry, or one per column of the 2-D `x`."""
+    _prelu(x, slope, out)
+
+
+def prelu_backward(dy, x, slope, dx, dslope, accumulate):
+    """Write dx, and dslope = the sum of dy * x over negative x (per column, or over all for a single slope)."""
+    _prelu_backward(dy, x, slope, dx, dslope, bool(accumulate))
+
+
+def maxout(x, pieces, out):
+    """Write the maximum over pieces: out[n, u] = max_j x[n, j * units + u]."""
+    _maxout(x, int(pieces), out)
+
+
+def maxout_backward(dy, x, pieces, dx):
+    """Hand dy to the piece that was the maximum (the first of equals), 0 to the others."""
+    _maxout_backward(dy, x, int(pieces), dx)
+
+
+def unit_stats(y, code, stats):
+    """Add, per column of the 2-D `y`, to the four rows of `stats`: sum, sum of squares, active and saturated count.
+
+    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`).
+    """
+    _unit_stats(y, int(code), stats)
+
+
+# The block is computed apart from `out` and then copied: a loop whose output may be its input does not vectorise.
+@njit(cache=True, nogil=True, error_model="numpy")
+def _activate(x, code, alpha, out):
+    block = np.empty(min(BLOCK, x.size), x.dtype)
+    for start in range(0, x.size, BLOCK):
+        stop = min(start + BLOCK, x.size)
+        activate_span(x[start:stop], code, alpha, block)
+        out[start:stop] = block[: stop - start]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _activate_backward(dy, saved, code, alpha, out):
+    block = np.empty(min(BLOCK, dy.size), dy.dtype)
+    for start in range(0, dy.size, BLOCK):
+        stop = min(start + BLOCK, dy.size)
+        activate_backward_span(dy[start:stop], saved[start:stop], code, alpha, block)
+        out[start:stop] = block[: stop - start]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def activate_span(x, code, alpha, out):
+    """Write f(x) of the 1-D `x` to the start of `out`, which must not overlap it."""
+    f = x.dtype.type
+    zero, two, a = f(0), f(2), f(alpha)
+    if code == IDENTITY:
+        for i in range(x.size):
+            out[i] = x[i]
+    elif code == RELU:
+        for i in range(x.size):
+            out[i] = zero if x[i] < zero else x[i]
+    elif code == LEAKY_RELU:
+        for i in range(x.size):
+            out[i] = a * x[i] if x[i] < zero else x[i]
+    elif code == ELU:
+        for i in range(x.size):
+            below = a * expm1_of_negative(zero if x[i] > zero else x[i])
+            out[i] = below if x[i] < zero else x[i]
+    elif code == SELU:
+        scale, scaled_alpha = f(SELU_SCALE), f(SELU_SCALE * SELU_ALPHA)
+        for i in range(x.size):
+            below = scaled_alpha * expm1_of_negative(zero if x[i] > zero else x[i])
+            out[i] = below if x[i] < zero else scale * x[i]
+    elif code == SIGMOID:
+        for i in range(x.size):
+            out[i] = sigmoid(x[i])
+    elif code == TANH:
+        for i in range(x.size):
+            out[i] = tanh(x[i])
+    elif code == SOFTPLUS:
+        for i in range(x.size):
+            out[i] = (zero if x[i] < zero else x[i]) + log1p_of_share(exp_of_negative(-a * abs(x[i]))) / a
+    elif code == GELU:
+        for i in range(x.size):
+            out[i] = x[i] * normal_cdf(x[i])
+    elif code == GELU_TANH:
+        scale, cubic = two * f(GELU_SCALE), f(GELU_CUBIC)
+        for i in range(x.size):
+            out[i] = x[i] * sigmoid(scale * (x[i] + cubic * (x[i] * x[i] * x[i])))
+    elif code == SILU:
+        for i in range(x.size):
+            out[i] = x[i] * sigmoid(x[i])
+    else:
+        raise ValueError("unknown activation code")
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def activate_backward_span(dy, saved, code, alpha, out):
+    """Write dy * f'(x) of 1-D arrays to the start of `out`, which must not overlap them."""
+    f = dy.dtype.type
+    zero, one, two, a = f(0), f(1), f(2), f(alpha)
+    if code == IDENTITY:
+        for i in range(dy.size):
+            out[i] = dy[i]
+    elif code == RELU:
+        for i in range(dy.size):
+            out[i] = zero if saved[i] <= zero else dy[i]
+    elif code == LEAKY_RELU:
+        for i in range(dy.size):
+            out[i] = a * dy[i] if saved[i] < zero else dy[i]
+    elif code == ELU:
+        for i in range(dy.size):
+            out[i] = dy[i] * (saved[i] + a if saved[i] < zero else one)
+    elif code == SELU:
+        scale, scaled_alpha = f(SELU_SCALE), f(SELU_SCALE * SELU_ALPHA)
+        for i in range(dy.size):
+            out[i] = dy[i] * (saved[i] + scaled_alpha if saved[i] < zero else scale)
+    elif code == SIGMOID:
+        for i in range(dy.size):
+            out[i] = dy[i] * (saved[i] * (one - saved[i]))
+    elif code == TANH:
+        for i in range(dy.size):
+            out[i] = dy[i] * (one - saved[i] * saved[i])
+    elif code == SOFTPLUS:  # f' = sigmoid(beta x) = 1 - exp(-beta f)
+        for i in range(dy.size):
+            out[i] = dy[i] * -expm1_of_negative(-a * saved[i])
+    elif code == GELU:
+        half, scale = f(0.5), f(INV_SQRT_2PI)
+        for i in range(dy.size):
+            density = scale * exp_of_negative(-half * saved[i] * saved[i])
+            out[i] = dy[i] * (normal_cdf(saved[i]) + saved[i] * density)
+    elif code == GELU_TANH:
+        scale, cubic, slope_cubic = two * f(GELU_SCALE), f(GELU_CUBIC), f(3 * GELU_CUBIC)
+        for i in range(dy.size):
+            square = saved[i] * saved[i]
+            gate = sigmoid(scale * (saved[i] + cubic * (square * saved[i])))
+            slope = scale * (one + slope_cubic * square)
+            out[i] = dy[i] * (gate + saved[i] * gate * (one - gate) * slope)
+    elif code == SILU:
+        for i in range(dy.size):
+            gate = sigmoid(saved[i])
+            out[i] = dy[i] * (gate * (one + saved[i] * (one - gate)))
+    else:
+        raise ValueError("unknown activation code")
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _prelu(x, slope, out):
+    zero = x.dtype.type(0)
+    per_column = slope.size > 1
+    for n in range(x.shape[0]):
+        row, y = x[n], out[n]
+        if per_column:
+            for u in range(row.size):
+                y[u] = slope[u] * row[u] if row[u] < zero else row[u]
+        else:
+            s = slope[0]
+            for u in range(row.size):
+                y[u] = s * row[u] if row[u] < zero else row[u]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _prelu_backward(dy, x, slope, dx, dslope, accumulate):
+    zero = x.dtype.type(0)
+    at_slope = np.zeros(x.shape[1])
+    widened = np.empty(x.shape[1], x.dtype)
+    widened[:] = slope
+    for n in range(x.shape[0]):
+        g, row, d = dy[n], x[n], dx[n]
+        for u in range(row.size):
+            at_slope[u] += g[u] * row[u] if row[u] < zero else zero
+        for u in range(row.size):
+            d[u] = widened[u] * g[u] if row[u] < zero else g[u]
+    if not accumulate:
+        dslope[:] = 0
+    if slope.size > 1:
+        for u in range(slope.size):
+            dslope[u] += at_slope[u]
+    else:
+        dslope[0] += at_slope.sum()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _maxout(x, pieces, out):
+    units = out.shape[1]
+    for n in range(x.shape[0]):
+        y = out[n]
+        y[:] = x[n, :units]
+        for j in range(1, pieces):
+            piece = x[n, j * units : (j + 1) * units]
+            for u in range(y.size):
+                y[u] = piece[u] if piece[u] > y[u] or piece[u] != piece[u] else y[u]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _maxout_backward(dy, x, pieces, dx):
+    units = dy.shape[1]
+    dx[:] = 0
+    for n in range(x.shape[0]):
+        for u in range(units):
+            winner = u
+            best = x[n, u]
+            for column in range(u + units, x.shape[1], units):
+                candidate = x[n, column]
+                if candidate > best or (candidate != candidate and best == best):  # the first NaN wins, as in argmax
+                    winner, best = column, candidate
+            dx[n, winner] = dy[n, u]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _unit_stats(y, code, stats):
+    f = y.dtype.type
+    zero, one, two, limit = f(0), f(1), f(2), f(SATURATION)
+    total, squares, active, saturated = stats[0], stats[1], stats[2], stats[3]
+    for n in range(y.shape[0]):
+        row = y[n]
+        for u in range(row.size):
+            value = np.float64(row[u])
+            total[u] += value
+            squares[u] += value * value
+        for u in range(row.size):
+            active[u] += 1.0 if row[u] > zero else 0.0
+        if code == TANH:
+            for u in range(row.size):
+                saturated[u] += 1.0 if abs(row[u]) > limit else 0.0
+        elif code == SIGMOID:
+            for u in range(row.size):
+                saturated[u] += 1.0 if abs(two * row[u] - one) > limit else 0.0

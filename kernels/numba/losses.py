@@ -1,0 +1,245 @@
+"""Losses over a batch, each with its gradient in the same call, and label bookkeeping.
+
+`sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
+is the sum. A total weight of zero gives NaN, as in PyTorch.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from .reductions import REORDERED, total
+from .special import exp_of_negative, log1p_of_share
+
+#: What the compiled loops get for None: they are then compiled once per dtype, whatever is absent.
+ABSENT = {np.dtype(t): (np.empty(0, t), np.empty((0, 0), t)) for t in (np.float32, np.float64)}
+
+
+def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothing, ignore_index, mean, dlogits):
+    """Return the softmax cross-entropy of int64 `targets`; write its gradient to `dlogits`.
+
+    Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], e being the label smoothing;
+    the mean divides by the sum of w[t] over the rows that are not ignored.
+    """
+    vector, matrix = ABSENT[logits.dtype]
+    return _softmax_cross_entropy(
+        logits,
+        targets,
+        vector if weight is None else weight,
+        vector if sample_weight is None else sample_weight,
+        float(label_smoothing),
+        int(ignore_index),
+        bool(mean),
+        matrix if dlogits is None else dlogits,
+    )
+
+
+def multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
+    """Return sum_{c != t} max(0, margin + s_c - s_t) over the batch; write its gradient to `dscores`."""
+    vector, matrix = ABSENT[scores.dtype]
+    return _multiclass_hinge(
+        scores,
+        targets,
+        vector if sample_weight is None else sample_weight,
+        float(margin),
+        bool(mean),
+        matrix if dscores is None else dscores,
+    )
+
+
+def mse(prediction, target, sample_weight, mean, dprediction):
+    """Return the mean (or summed) squared error over all elements of 2-D arrays; write its gradient."""
+    vector, matrix = ABSENT[prediction.dtype]
+    return _mse(
+        prediction,
+        target,
+        vector if sample_weight is None else sample_weight,
+        bool(mean),
+        matrix if dprediction is None else dprediction,
+    )
+
+
+def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
+    """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
+
+    Per element: (1 - t) x + (1 + (p - 1) t) log(1 + exp(-x)), p being the positive class's weight (1 if None).
+    """
+    vector, matrix = ABSENT[logits.dtype]
+    return _bce_with_logits(
+        logits,
+        targets,
+        1.0 if pos_weight is None else float(pos_weight),
+        vector if sample_weight is None else sample_weight,
+        bool(mean),
+        matrix if dlogits is None else dlogits,
+    )
+
+
+def count_correct(scores, targets, ignore_index):
+    """Return how many rows have their largest score (the first of equals) at the target."""
+    return _count_correct(scores, targets, int(ignore_index))
+
+
+def first_bad_label(targets, classes, ignore_index):
+    """Return the first row whose target is neither `ignore_index` nor in [0, classes), or -1."""
+    return _first_bad_label(targets, int(classes), int(ignore_index))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ignore_index, mean, dlogits):
+    rows, classes = logits.shape
+    total_weight = 0.0
+    for i in range(rows):
+        if targets[i] != ignore_index:
+            factor = sample_weight[i] if sample_weight.size else 1.0
+            total_weight += factor * (weight[targets[i]] if weight.size else 1.0)
+    if not mean:
+        total_weight = 1.0
+    everywhere = smoothing / classes  # share of every class in the target
+    sum_of_shares = everywhere * (total(weight) if weight.size else classes)
+    exponential = np.empty(classes, logits.dtype)
+    loss = 0.0
+    for i in range(rows):
+        label = targets[i]
+        if label == ignore_index:
+            if dlogits.size:
+                dlogits[i] = 0
+            continue
+        row = logits[i]
+        largest = logits.dtype.type(-np.inf)
+        for c in range(classes):
+            largest = row[c] if row[c] > largest else largest
+        for c in range(classes):
+            exponential[c] = exp_of_negative(row[c] - largest)
+        normaliser = total(exponential)
+        log_normaliser = math.log(normaliser)
+        factor = sample_weight[i] if sample_weight.size else 1.0
+        label_weight = (1 - smoothing) * (weight[label] if weight.size else 1.0)
+        row_loss = label_weight * (log_normaliser - (row[label] - largest))
+        if smoothing != 0:  # a class of weight zero must not turn its infinite nll into NaN
+            for c in range(classes):
+                share = everywhere * (weight[c] if weight.size else 1.0)
+                row_loss += share * (log_normaliser - (row[c] - largest))
+        loss += factor * row_loss
+        if dlogits.size:
+            scale = factor / total_weight if total_weight != 0 else np.nan
+            slope = (sum_of_shares + label_weight) / normaliser
+            gradient = dlogits[i]
+            if weight.size:
+                for c in range(classes):
+                    gradient[c] = scale * (exponential[c] * slope - everywhere * weight[c])
+            else:
+                for c in range(classes):
+                    gradient[c] = scale * (exponential[c] * slope - everywhere)
+            at_label = everywhere * (weight[label] if weight.size else 1.0) + label_weight
+            gradient[label] = scale * (exponential[label] * slope - at_label)
+    return loss / total_weight if total_weight != 0 else np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _divisor(rows, columns, sample_weight, mean):
+    """Return what a row's weight is divided by; 0 becomes NaN."""
+    if not mean:
+        return 1.0
+    weights = (total(sample_weight) if sample_weight.size else rows) * columns
+    return weights if weights != 0 else np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
+    rows, classes = scores.shape
+    divisor = _divisor(rows, 1, sample_weight, mean)
+    excess = np.empty(classes, scores.dtype)
+    zero, gap = scores.dtype.type(0), scores.dtype.type(margin)
+    loss = 0.0
+    for i in range(rows):
+        scale = (sample_weight[i] if sample_weight.size else 1.0) / divisor
+        row, label = scores[i], targets[i]
+        own = row[label]
+        for c in range(classes):
+            difference = (row[c] - own) + gap
+            excess[c] = zero if difference < zero else difference
+        excess[label] = zero
+        loss += scale * total(excess)
+        if dscores.size:
+            gradient, narrow, violations = dscores[i], scores.dtype.type(scale), 0
+            for c in range(classes):
+                violated = excess[c] > zero
+                gradient[c] = narrow if violated else zero
+                violations += 1 if violated else 0
+            gradient[label] = -(scale * violations) if violations else zero  # scale may be NaN
+    return loss
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mse(prediction, target, sample_weight, mean, dprediction):
+    rows, columns = prediction.shape
+    divisor = _divisor(rows, columns, sample_weight, mean)
+    loss = 0.0
+    for i in range(rows):
+        scale = (sample_weight[i] if sample_weight.size else 1.0) / divisor
+        p, t = prediction[i], target[i]
+        loss += scale * _squared_distance(p, t)
+        if dprediction.size:
+            gradient, slope = dprediction[i], 2 * scale
+            for j in range(columns):
+                gradient[j] = slope * (p[j] - t[j])
+    return loss
+
+
+@njit(cache=True, **REORDERED)
+def _squared_distance(p, t):
+    result = 0.0
+    for j in range(p.size):
+        difference = np.float64(p[j] - t[j])
+        result += difference * difference
+    return result
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
+    rows, columns = logits.shape
+    divisor = _divisor(rows, columns, sample_weight, mean)
+    f = logits.dtype.type
+    zero, one, extra = f(0), f(1), f(pos_weight - 1)
+    cost = np.empty(columns, logits.dtype)
+    loss = 0.0
+    for i in range(rows):
+        scale = (sample_weight[i] if sample_weight.size else 1.0) / divisor
+        x, t = logits[i], targets[i]
+        for j in range(columns):
+            softplus_minus_x = (zero if x[j] > zero else -x[j]) + log1p_of_share(exp_of_negative(-abs(x[j])))
+            cost[j] = (one - t[j]) * x[j] + (one + extra * t[j]) * softplus_minus_x
+        loss += scale * total(cost)
+        if dlogits.size:
+            gradient = dlogits[i]
+            for j in range(columns):
+                small = exp_of_negative(-abs(x[j]))
+                sigmoid_minus_x = (one if x[j] < zero else small) / (one + small)
+                gradient[j] = scale * ((one - t[j]) - (one + extra * t[j]) * sigmoid_minus_x)
+    return loss
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_correct(scores, targets, ignore_index):
+    rows, classes = scores.shape
+    correct = 0
+    for i in range(rows):
+        row = scores[i]
+        winner = 0
+        for c in range(1, classes):
+            if row[c] > row[winner] or (
+                row[c] != row[c] and row[winner] == row[winner]
+            ):  # the first NaN wins, as in argmax
+                winner = c
+        correct += targets[i] == winner and targets[i] != ignore_index
+    return correct
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _first_bad_label(targets, classes, ignore_index):
+    for i in range(targets.size):
+        if not 0 <= targets[i] < classes and targets[i] != ignore_index:
+            return i
+    return -1

@@ -1,0 +1,72 @@
+"""What a layer keeps between its forward and its backward pass, and where it writes its results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .parameters import aligned_zeros
+
+if TYPE_CHECKING:
+    from .random import Stream
+
+
+class Context:
+    """One layer's memory for one forward and backward pass.
+
+    A layer itself holds parameters only, so that one model can serve several callers at once; what belongs to a pass
+    lives here. A layer may set attributes of its own (``ctx.x = x`` in forward, read in backward).
+
+    Attributes
+    ----------
+    training : bool
+        Whether dropout drops and batch norm uses the batch.
+    needs_dx : bool
+        Whether backward must return the gradient of the input; False for the first layer of a network.
+    random : Stream
+        Source of randomness in training.
+
+    Examples
+    --------
+    >>> ctx = Context()
+    >>> ctx.buffer("y", (2, 3), "float32").shape
+    (2, 3)
+    """
+
+    def __init__(self, *, training: bool = False, random: Stream | None = None, reuse: bool = False) -> None:
+        self.training = training
+        self.needs_dx = True
+        self.random = random
+        self._reuse = reuse
+        self._store: dict[str, np.ndarray] = {}
+        self._views: dict[str, np.ndarray] = {}
+        self._children: list[Context] = []
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the forward pass kept no {name!r}; backward needs a forward pass with the same context")
+
+    def buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Return an uninitialised array to write a result to.
+
+        A trainer's context hands out the same memory again at every step, sized for the largest batch so far; any other
+        context makes a new array, which whoever receives it owns.
+        """
+        if not self._reuse:
+            return np.empty(shape, dtype)
+        view = self._views.get(name)
+        if view is not None and view.shape == shape and view.dtype == dtype:
+            return view
+        store = self._store.get(name)
+        if store is None or store.dtype != dtype or store.shape[1:] != shape[1:] or len(store) < shape[0]:
+            store = self._store[name] = aligned_zeros(shape, dtype)
+        view = self._views[name] = store[: shape[0]]
+        return view
+
+    def children(self, count: int) -> list[Context]:
+        """Return the contexts of a container's inner layers, in its mode."""
+        while len(self._children) < count:
+            self._children.append(Context(random=self.random, reuse=self._reuse))
+        for child in self._children:
+            child.training = self.training
+        return self._children

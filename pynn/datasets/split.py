@@ -1,0 +1,91 @@
+"""Set part of the examples aside for testing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def train_test_split(
+    x: ArrayLike,
+    y: ArrayLike,
+    test_fraction: float = 0.2,
+    seed: int | np.random.Generator = 0,
+    stratify: bool = True,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Split examples at random into a training and a test part.
+
+    The test part has round(test_fraction * N) examples, at least one. Stratified, each class has its share in it, up to
+    rounding, and every class keeps at least one example for training.
+
+    Parameters
+    ----------
+    x : array_like of shape (N, ...)
+        Examples. Row numbers, `np.arange(N)`, give the split itself, as `Table.fit_fill` needs it.
+    y : array_like of shape (N, ...)
+        Targets.
+    test_fraction : float, default 0.2
+        Share of the test part, between 0 and 1, both excluded.
+    seed : int or numpy.random.Generator, default 0
+        Where the randomness comes from.
+    stratify : bool, default True
+        Split each class by itself. Has no effect unless `y` holds integer classes, in one dimension.
+
+    Returns
+    -------
+    x_train, x_test, y_train, y_test : ndarray
+        Copies with the dtypes of `x` and `y`, rows in random order.
+
+    Raises
+    ------
+    ValueError
+        If `x` and `y` differ in length, `test_fraction` is not between 0 and 1, or there are too few examples for both
+        parts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pynn.datasets import train_test_split
+    >>> y = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    >>> x_train, x_test, y_train, y_test = train_test_split(np.arange(8), y, test_fraction=0.25)
+    >>> y_train.shape, np.bincount(y_test)
+    ((6,), array([1, 1]))
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    if not x.ndim or not y.ndim or len(x) != len(y):
+        raise ValueError(f"x has shape {x.shape} and y has shape {y.shape}; expected as many rows in both")
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"test_fraction is {test_fraction!r}; expected a number between 0 and 1")
+    if len(x) < 2:
+        raise ValueError(f"x has {len(x)} rows; expected at least 2, one for each part")
+    rng = np.random.default_rng(seed)
+    n_test = min(max(1, round(test_fraction * len(x))), len(x) - 1)
+    if stratify and y.dtype.kind in "iu" and y.ndim == 1:
+        test = _stratified(y, n_test, rng)
+    else:
+        test = rng.permutation(len(x))[:n_test]
+    in_train = np.ones(len(x), bool)
+    in_train[test] = False
+    train = rng.permutation(np.flatnonzero(in_train))
+    return x[train], x[test], y[train], y[test]
+
+
+def _stratified(y: NDArray[Any], n_test: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose n_test rows with each class's share rounded down, the rest where rounding took most."""
+    classes, class_of_row, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if n_test > len(y) - len(classes):
+        raise ValueError(
+            f"{n_test} of {len(y)} examples for testing leave too few for training: y has {len(classes)} classes, and "
+            "each needs one; choose a smaller test_fraction or stratify=False"
+        )
+    exact = counts * (n_test / len(y))
+    taken = np.minimum(np.floor(exact).astype(int), counts - 1)
+    while (missing := n_test - int(taken.sum())) > 0:
+        # A class that can still give one, those first whose exact share is furthest above what was taken.
+        lacking = np.where(taken < counts - 1, exact - taken, -np.inf)
+        taken[np.argsort(-lacking, kind="stable")[: min(missing, int((lacking > -np.inf).sum()))]] += 1
+    rows = rng.permutation(len(y))
+    chosen = [rows[class_of_row[rows] == label][:count] for label, count in enumerate(taken)]
+    return rng.permutation(np.concatenate(chosen))

@@ -1,0 +1,150 @@
+"""The activations as layers; formulas and sources are those of the ops of the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from .. import ops
+from ..context import Context
+from ..parameters import Parameter
+from .base import Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+class Activation(Layer):
+    """Base of the elementwise activations: one op forward, one back, and at most one argument for both."""
+
+    op: ClassVar[Callable[..., np.ndarray]]
+    op_backward: ClassVar[Callable[..., np.ndarray]]
+    #: Whether the derivative is computed from the input rather than from the output.
+    needs_input: ClassVar[bool] = False
+
+    def argument(self) -> tuple[Any, ...]:
+        """Return what the ops take besides arrays."""
+        return ()
+
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        y = type(self).op(x, *self.argument(), out=ctx.buffer("y", x.shape, x.dtype))
+        ctx.saved = x if self.needs_input else y
+        return y
+
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
+        dx = ctx.buffer("dx", dy.shape, dy.dtype)
+        return type(self).op_backward(dy, ctx.saved, *self.argument(), out=dx)
+
+
+class ReLU(Activation):
+    """max(0, x)."""
+
+    op, op_backward = staticmethod(ops.relu), staticmethod(ops.relu_backward)
+
+
+class LeakyReLU(Activation):
+    """x where x >= 0, else negative_slope * x."""
+
+    op, op_backward = staticmethod(ops.leaky_relu), staticmethod(ops.leaky_relu_backward)
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        super().__init__()
+        self.negative_slope = negative_slope
+
+    def argument(self) -> tuple[Any, ...]:
+        return (self.negative_slope,)
+
+
+class ELU(Activation):
+    """x where x >= 0, else alpha (exp(x) - 1)."""
+
+    op, op_backward = staticmethod(ops.elu), staticmethod(ops.elu_backward)
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = alpha
+
+    def argument(self) -> tuple[Any, ...]:
+        return (self.alpha,)
+
+
+class SELU(Activation):
+    """1.0507 times ELU with alpha 1.6733."""
+
+    op, op_backward = staticmethod(ops.selu), staticmethod(ops.selu_backward)
+
+
+class Sigmoid(Activation):
+    """1 / (1 + exp(-x))."""
+
+    op, op_backward = staticmethod(ops.sigmoid), staticmethod(ops.sigmoid_backward)
+
+
+class Tanh(Activation):
+    """The hyperbolic tangent."""
+
+    op, op_backward = staticmethod(ops.tanh), staticmethod(ops.tanh_backward)
+
+
+class Softplus(Activation):
+    """log(1 + exp(beta x)) / beta."""
+
+    op, op_backward = staticmethod(ops.softplus), staticmethod(ops.softplus_backward)
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def argument(self) -> tuple[Any, ...]:
+        return (self.beta,)
+
+
+class GELU(Activation):
+    """x Phi(x), Phi being the standard normal distribution function; `approximate` is "none" or "tanh"."""
+
+    op, op_backward = staticmethod(ops.gelu), staticmethod(ops.gelu_backward)
+    needs_input = True
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        self.approximate = approximate
+
+    def argument(self) -> tuple[Any, ...]:
+        return (self.approximate,)
+
+
+class SiLU(Activation):
+    """x sigmoid(x)."""
+
+    op, op_backward = staticmethod(ops.silu), staticmethod(ops.silu_backward)
+    needs_input = True
+
+
+class PReLU(Layer):
+    """x where x >= 0, else a learned slope times x (He et al. 2015).
+
+    Parameters
+    ----------
+    num_parameters : int
+        1, or one per feature.
+    init : float
+        The slopes' start.
+    dtype : dtype
+        float32 or float64.
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.init = init
+        self.weight = Parameter(np.full(num_parameters, init, dtype=dtype))
+
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        ctx.x = x
+        return ops.prelu(x, self.weight.data, out=ctx.buffer("y", x.shape, x.dtype))
+
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
+        dx = ctx.buffer("dx", dy.shape, dy.dtype)
+        return ops.prelu_backward(dy, ctx.x, self.weight.data, dx=dx, dslope=self.weight.grad)[0]

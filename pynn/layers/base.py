@@ -1,0 +1,98 @@
+"""What every layer is: parameters, one call forward, one call backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..config import Configurable
+from ..context import Context
+from ..parameters import Parameter
+
+
+class Layer(Configurable):
+    """Base of all layers, and of yours.
+
+    Subclasses hold `Parameter` attributes and define
+
+    * ``forward(x, ctx)``: return the output; keep what backward needs as attributes of `ctx`;
+    * ``backward(dy, ctx)``: write every parameter's gradient to ``parameter.grad[...]``, and return the gradient of x.
+
+    Both may write to ``ctx.buffer(name, shape, dtype)`` instead of making arrays, which spares allocations in training.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> class Scale(pynn.Layer):
+    ...     def __init__(self, features):
+    ...         super().__init__()
+    ...         self.features = features
+    ...         self.scale = pynn.Parameter(np.ones(features))
+    ...
+    ...     def forward(self, x, ctx):
+    ...         ctx.x = x
+    ...         return x * self.scale
+    ...
+    ...     def backward(self, dy, ctx):
+    ...         self.scale.grad[...] = (dy * ctx.x).sum(axis=0)
+    ...         return dy * self.scale
+    >>> model = pynn.Sequential(pynn.Linear(3, 2), Scale(2))
+    >>> model(np.ones((4, 3), dtype=np.float32)).shape
+    (4, 2)
+    """
+
+    #: Names of array attributes that are state but not trained, such as running statistics.
+    buffer_names: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.owner: Layer | None = None
+
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        """Return the layer's output for the batch `x`."""
+        raise TypeError(f"{type(self).__name__} does not define forward(self, x, ctx)")
+
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
+        """Write the parameters' gradients and return the gradient of the input."""
+        raise TypeError(f"{type(self).__name__} does not define backward(self, dy, ctx)")
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        """Yield the inner layers by name."""
+        for name, value in vars(self).items():
+            if isinstance(value, Layer) and name != "owner":
+                yield name, value
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """Yield all parameters, the inner layers' included, by dotted name."""
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+        for name, child in self.children():
+            yield from child.named_parameters(f"{prefix}{name}.")
+
+    def parameters(self) -> list[Parameter]:
+        """Return all parameters."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
+        """Yield all arrays that are state but not trained, by dotted name."""
+        for name in self.buffer_names:
+            yield prefix + name, getattr(self, name)
+        for name, child in self.children():
+            yield from child.named_buffers(f"{prefix}{name}.")
+
+    def freeze(self, frozen: bool = True) -> Layer:
+        """Keep all parameters from being updated (or release them); return the layer.
+
+        A frozen batch norm also uses its running statistics in training, and leaves them alone.
+        """
+        for parameter in self.parameters():
+            parameter.frozen = frozen
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        held = self.__dict__.get(name)
+        if isinstance(held, Parameter) and not isinstance(value, Parameter) and value is not held:
+            raise TypeError(f"{name} is a Parameter; write its values with `layer.{name}[...] = values`")
+        object.__setattr__(self, name, value)

@@ -1,0 +1,106 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import init as initializers
+from .. import ops
+from ..context import Context
+from ..parameters import Parameter
+from .base import Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+class Linear(Layer):
+    """y = x W + b.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool
+        Whether there is a b.
+    init : str or callable, optional
+        How the weights start: a name in `pynn.init.INITIALIZERS`, or a function of the shape that returns an array;
+        the bias then starts at 0. By default both are uniform in +-1/sqrt(in_features), as in PyTorch.
+    dtype : dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (in_features, out_features)
+    bias : Parameter, shape (out_features,), or None
+
+    Notes
+    -----
+    x is (batch, in_features), y (batch, out_features). CS231n, Neural Networks Part 1.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> layer = pynn.Linear(3, 2, init="zeros")
+    >>> pynn.Sequential(layer)(np.ones((1, 3), dtype=np.float32))
+    array([[0., 0.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        init: initializers.Init | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        self.in_features = _count(in_features, "in_features")
+        self.out_features = _count(out_features, "out_features")
+        self.init = init
+        shape = (self.in_features, self.out_features)
+        self.weight = Parameter(initializers.make(init or "torch_linear", shape, dtype=dtype))
+        start = initializers.make("zeros" if init else "torch_linear", shape[1:], fans=shape, dtype=dtype)
+        self.bias = Parameter(start) if bias else None
+        # Set by Sequential: a batch norm behind subtracts the bias again, so its true gradient in training is 0.
+        self.feeds_batchnorm = False
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            "bias": self.bias is not None,
+            "init": self.init if isinstance(self.init, str) else None,
+        }
+
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        if x.ndim != 2 or x.shape[1] != self.in_features:
+            hint = "; put Flatten() in front" if x.ndim > 2 else ""
+            raise ValueError(f"Linear got an input of shape {x.shape}; expected (batch, {self.in_features}){hint}")
+        ctx.x = x
+        y = ctx.buffer("y", (x.shape[0], self.out_features), x.dtype)
+        return ops.matmul(x, self.weight.data, bias=None if self.bias is None else self.bias.data, out=y)
+
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
+        x = ctx.x
+        cancelled = self.feeds_batchnorm and ctx.training
+        if cancelled and self.bias is not None:
+            self.bias.grad.fill(0)
+        return ops.linear_backward(
+            dy,
+            x,
+            self.weight.data,
+            dw=self.weight.grad,
+            db=None if self.bias is None or cancelled else self.bias.grad,
+            dx=ctx.buffer("dx", x.shape, x.dtype) if ctx.needs_dx else None,
+            need_db=self.bias is not None and not cancelled,
+            need_dx=ctx.needs_dx,
+        )[2]
+
+
+def _count(value: int, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} is {value!r}; expected a positive integer")
+    return int(value)

@@ -1,0 +1,80 @@
+"""Maxout: the maximum of several linear functions per unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import init as initializers
+from .. import ops
+from ..context import Context
+from ..parameters import Parameter
+from .base import Layer
+from .linear import _count
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+class Maxout(Layer):
+    """max_j (x W_j + b_j), j running over the pieces (Goodfellow et al. 2013).
+
+    Contains ReLU (one piece zero) and leaky ReLU, and does not die; costs `pieces` times the parameters and work.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    pieces : int
+    init, dtype
+        As in `Linear`.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (in_features, pieces * out_features)
+        Column ``j * out_features + u`` is piece j of unit u.
+    bias : Parameter, shape (pieces * out_features,)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        pieces: int = 2,
+        *,
+        init: initializers.Init | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        self.in_features = _count(in_features, "in_features")
+        self.out_features = _count(out_features, "out_features")
+        self.pieces = _count(pieces, "pieces")
+        self.init = init
+        shape, fans = (self.in_features, self.pieces * self.out_features), (self.in_features, self.out_features)
+        weight = initializers.make(init or "torch_linear", shape, fans=fans, dtype=dtype)
+        bias = initializers.make("zeros" if init else "torch_linear", shape[1:], fans=fans, dtype=dtype)
+        self.weight = Parameter(weight, fans=fans)
+        self.bias = Parameter(bias)
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"init": self.init if isinstance(self.init, str) else None}
+
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        if x.ndim != 2 or x.shape[1] != self.in_features:
+            raise ValueError(f"Maxout got an input of shape {x.shape}; expected (batch, {self.in_features})")
+        ctx.x = x
+        z = ctx.buffer("z", (x.shape[0], self.pieces * self.out_features), x.dtype)
+        ctx.z = ops.matmul(x, self.weight.data, bias=self.bias.data, out=z)
+        return ops.maxout(z, self.pieces, out=ctx.buffer("y", (x.shape[0], self.out_features), x.dtype))
+
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
+        dz = ops.maxout_backward(dy, ctx.z, self.pieces, out=ctx.buffer("dz", ctx.z.shape, dy.dtype))
+        return ops.linear_backward(
+            dz,
+            ctx.x,
+            self.weight.data,
+            dw=self.weight.grad,
+            db=self.bias.grad,
+            dx=ctx.buffer("dx", ctx.x.shape, dy.dtype) if ctx.needs_dx else None,
+            need_dx=ctx.needs_dx,
+        )[2]

@@ -1,0 +1,296 @@
+"""Losses. Each call returns the loss of a batch and its gradient with respect to the prediction.
+
+A loss of your own is a function ``f(prediction, target) -> (loss, gradient)``, or a subclass of `Loss`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from . import ops
+from .config import Configurable
+from .ops.losses import IGNORE_INDEX
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+#: What a network's outputs mean: class scores with or without probabilities, yes-or-no logits, or plain values.
+OutputKind = Literal["classes", "scores", "binary", "values"]
+Result = tuple[float, np.ndarray | None]
+
+
+class Loss(Configurable):
+    """Base of all losses, and of yours: define ``forward(prediction, target, sample_weight, gradient_out)``.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> class Huber(pynn.Loss):
+    ...     def forward(self, prediction, target, sample_weight=None, gradient_out=None):
+    ...         difference = prediction - target
+    ...         small = np.abs(difference) < 1
+    ...         cost = np.where(small, difference**2 / 2, np.abs(difference) - 0.5)
+    ...         return float(cost.mean()), np.where(small, difference, np.sign(difference)) / difference.size
+    >>> Huber()(np.array([[3.0]]), np.array([[0.0]]))[0]
+    2.5
+    """
+
+    output_kind: OutputKind = "values"
+
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        """Return loss and gradient; `gradient_out` may serve to hold the gradient."""
+        raise TypeError(f"{type(self).__name__} does not define forward(self, prediction, target, ...)")
+
+    def __call__(self, prediction: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None) -> Result:
+        prediction = np.asarray(prediction)
+        weights = None if sample_weight is None else np.asarray(sample_weight, dtype=prediction.dtype)
+        return self.forward(prediction, self.as_target(target, prediction.dtype), weights)
+
+    def as_target(self, target: ArrayLike, dtype: np.dtype) -> np.ndarray:
+        """Return targets in the form `forward` reads: here, values of the model's dtype."""
+        array = np.asarray(target)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"targets have dtype {array.dtype}; {type(self).__name__} expects numbers")
+        return np.ascontiguousarray(array, dtype=dtype)
+
+    def count_correct(self, prediction: np.ndarray, target: np.ndarray) -> tuple[int, int] | None:
+        """Return how many predictions are right and how many there are; None for regression."""
+        return None
+
+
+class _ClassLoss(Loss):
+    """A loss over class scores (n, classes) and integer labels (n,)."""
+
+    ignore_index = IGNORE_INDEX
+
+    def as_target(self, target: ArrayLike, dtype: np.dtype) -> np.ndarray:
+        array = np.asarray(target)
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"targets have dtype {array.dtype}; {type(self).__name__} expects integer class labels")
+        if array.ndim != 1:
+            raise ValueError(f"targets have shape {array.shape}; {type(self).__name__} expects one label per row, (n,)")
+        return np.ascontiguousarray(array, dtype=np.int64)
+
+    def count_correct(self, prediction: np.ndarray, target: np.ndarray) -> tuple[int, int]:
+        correct = ops.count_correct(prediction, target, ignore_index=self.ignore_index)
+        return correct, int(np.count_nonzero(target != self.ignore_index))
+
+
+class CrossEntropyLoss(_ClassLoss):
+    """Softmax cross-entropy, -log softmax(logits)[label].
+
+    Parameters
+    ----------
+    weight : sequence of float, optional
+        One weight per class; the mean divides by the sum of the weights of the labels.
+    ignore_index : int
+        Rows with this label take no part.
+    reduction : {"mean", "sum"}
+    label_smoothing : float
+        Share of the target spread evenly over all classes.
+
+    Notes
+    -----
+    Of C balanced classes the loss starts at ln C. CS231n, Linear Classification, "Softmax classifier".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(CrossEntropyLoss()(np.zeros((2, 10)), [3, 4])[0], 4)
+    2.3026
+    """
+
+    output_kind = "classes"
+
+    def __init__(
+        self,
+        weight: Sequence[float] | None = None,
+        ignore_index: int = IGNORE_INDEX,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        self.weight = None if weight is None else [float(w) for w in weight]
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+        self.label_smoothing = label_smoothing
+
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        return ops.softmax_cross_entropy(
+            prediction,
+            target,
+            weight=None if self.weight is None else np.array(self.weight, dtype=prediction.dtype),
+            sample_weight=sample_weight,
+            label_smoothing=self.label_smoothing,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            dlogits=gradient_out,
+        )
+
+
+class HingeLoss(_ClassLoss):
+    """The lecture's multiclass hinge loss, sum over c != t of max(0, margin + s_c - s_t).
+
+    Of C classes the loss starts at (C - 1) margin. CS231n, Linear Classification, "Multiclass SVM loss".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> HingeLoss()(np.zeros((2, 10)), [3, 4])[0]
+    9.0
+    """
+
+    output_kind = "scores"
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        self.margin = margin
+        self.reduction = reduction
+
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        return ops.multiclass_hinge(
+            prediction,
+            target,
+            margin=self.margin,
+            sample_weight=sample_weight,
+            reduction=self.reduction,
+            dscores=gradient_out,
+        )
+
+
+class MultiMarginLoss(HingeLoss):
+    """PyTorch's form of the hinge loss: `HingeLoss` divided by the number of classes."""
+
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        loss, gradient = super().forward(prediction, target, sample_weight, gradient_out)
+        classes = prediction.shape[1]
+        if gradient is not None:
+            gradient /= classes
+        return loss / classes, gradient
+
+
+class MSELoss(Loss):
+    """Squared error, the mean over all elements or their sum.
+
+    Examples
+    --------
+    >>> MSELoss()([[1.0, 2.0]], [[0.0, 0.0]])[0]
+    2.5
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self.reduction = reduction
+
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        return ops.mse(
+            prediction, target, sample_weight=sample_weight, reduction=self.reduction, dprediction=gradient_out
+        )
+
+
+class BCEWithLogitsLoss(Loss):
+    """Binary cross-entropy of targets in [0, 1] against sigmoid(logits), stable for any logit.
+
+    Targets have the shape of the prediction: (n, 1) for yes-or-no, (n, k) for k labels that may hold at once.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}
+    pos_weight : float, optional
+        Weight of the positive targets.
+
+    Examples
+    --------
+    >>> round(BCEWithLogitsLoss()([[0.0]], [[1.0]])[0], 4)
+    0.6931
+    """
+
+    output_kind = "binary"
+
+    def __init__(self, reduction: str = "mean", pos_weight: float | None = None) -> None:
+        self.reduction = reduction
+        self.pos_weight = pos_weight
+
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        return ops.bce_with_logits(
+            prediction,
+            target,
+            pos_weight=self.pos_weight,
+            sample_weight=sample_weight,
+            reduction=self.reduction,
+            dlogits=gradient_out,
+        )
+
+    def count_correct(self, prediction: np.ndarray, target: np.ndarray) -> tuple[int, int]:
+        return int(np.count_nonzero((prediction > 0) == (target > 0.5))), target.size
+
+
+class FunctionLoss(Loss):
+    """A plain function ``f(prediction, target) -> (loss, gradient)`` as a loss; not saved in a checkpoint."""
+
+    def __init__(self, function: Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]) -> None:
+        self.function = function
+
+    def config(self) -> dict[str, Any]:
+        raise TypeError("a loss given as a function cannot be saved; give it again to Trainer.resume(..., loss=)")
+
+    def as_target(self, target: ArrayLike, dtype: np.dtype) -> np.ndarray:
+        return np.asarray(target)
+
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        if sample_weight is not None:
+            raise ValueError("a loss given as a function takes no sample_weight; make it a subclass of pynn.Loss")
+        return self.function(prediction, target)
+
+
+def as_loss(loss: Loss | Callable[..., Any]) -> Loss:
+    """Return `loss` itself, or a function as a `FunctionLoss`."""
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, type) and issubclass(loss, Loss):
+        raise TypeError(f"loss is the class {loss.__name__}; expected an instance: {loss.__name__}()")
+    if callable(loss):
+        return FunctionLoss(loss)
+    raise TypeError(f"loss is {loss!r}; expected a pynn loss such as pynn.CrossEntropyLoss(), or a function")

@@ -1,0 +1,269 @@
+"""Sequential: a network as a chain of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .context import Context
+from .layers import BatchNorm1d, Layer, Linear
+from .parameters import FlatParameters
+from .random import Stream, initial_generator
+from .summary import summarize
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from .losses import OutputKind
+    from .preprocessing import Transformer
+
+
+class Sequential(Layer):
+    """A chain of layers, each fed with the output of the one before.
+
+    Parameters
+    ----------
+    *layers : Layer
+        A `Sequential` may be among them. A layer belongs to one model.
+
+    Attributes
+    ----------
+    training : bool
+        The mode of ``model(x)``: True after `train`, False (the start) after `eval`.
+    preprocessing : Transformer or None
+        If set, `predict` and its relatives and `Trainer.fit` and `evaluate` take raw data and apply it; `fit` fits it, if
+        it is not fitted yet, on the training part. ``model(x)`` and ``trainer.step`` are the bare network.
+    class_names : list of str or None
+        What `predict_label` calls the classes.
+    output_kind : {"classes", "scores", "binary", "values"} or None
+        What the outputs mean; set by the trainer from its loss.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.manual_seed(0)
+    >>> model = pynn.Sequential(pynn.Linear(4, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> model(np.zeros((2, 4))).shape
+    (2, 3)
+    >>> model[0]
+    Linear(in_features=4, out_features=8, bias=True, init=None)
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        super().__init__()
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                hint = f": write {layer.__name__}()" if isinstance(layer, type) else ""
+                raise TypeError(f"Sequential takes layers; got {layer!r}{hint}")
+        self.layers = list(layers)
+        self.training = False
+        self.preprocessing: Transformer | None = None
+        self.class_names: list[str] | None = None
+        self.output_kind: OutputKind | None = None
+        self._flat: FlatParameters | None = None
+        self._last: Context | None = None
+        self._stream: Stream | None = None
+        self._check_widths()
+        for layer in layers:
+            if layer.owner is not None:
+                raise ValueError(f"{layer!r} already belongs to a model; a layer belongs to one")
+            layer.owner = self
+        for layer, behind in zip(self.layers, self.layers[1:], strict=False):
+            if isinstance(layer, Linear):
+                layer.feeds_batchnorm = isinstance(behind, BatchNorm1d)
+        # In front of the first layer that has parameters nothing needs a gradient, unless the caller wants that of x.
+        with_parameters = [i for i, layer in enumerate(layers) if layer.parameters()]
+        self._first_trained = with_parameters[0] if with_parameters else len(layers)
+
+    def _check_widths(self) -> None:
+        width, source = None, ""
+        for name, layer in self.named_leaves():
+            expected = getattr(layer, "in_features", getattr(layer, "num_features", None))
+            if expected is not None and width is not None and expected != width:
+                raise ValueError(
+                    f"layer {name} ({type(layer).__name__}) expects {expected} features, but {source} gives {width}"
+                )
+            width = getattr(layer, "out_features", expected if expected is not None else width)
+            source = f"layer {name} ({type(layer).__name__})"
+
+    def config(self) -> dict[str, Any]:
+        return {"layers": self.layers}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Sequential:
+        return cls(*config["layers"])
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        for index, layer in enumerate(self.layers):
+            yield str(index), layer
+
+    def named_leaves(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        """Yield the layers that are not themselves Sequential, by dotted name, in order."""
+        for name, layer in self.children():
+            if isinstance(layer, Sequential):
+                yield from layer.named_leaves(f"{prefix}{name}.")
+            else:
+                yield prefix + name, layer
+
+    def leaves(self) -> list[Layer]:
+        """Return the layers that are not themselves Sequential, in order."""
+        return [layer for _, layer in self.named_leaves()]
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, index: int) -> Layer:
+        return self.layers[index]
+
+    @property
+    def flat(self) -> FlatParameters:
+        """The flat parameter and gradient buffers, made at first use; a model inside another one shares its."""
+        if isinstance(self.owner, Sequential):
+            return self.owner.flat
+        if self._flat is None:
+            self._flat = FlatParameters(self.named_parameters())
+        return self._flat
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the parameters, to which inputs are cast; float32 without parameters."""
+        return next((p.dtype for p in self.parameters()), np.dtype(np.float32))
+
+    def train(self, mode: bool = True) -> Sequential:
+        """Make ``model(x)`` a training pass: dropout drops, batch norm uses the batch; return the model."""
+        self.training = mode
+        return self
+
+    def eval(self) -> Sequential:
+        """Make ``model(x)`` an inference pass; return the model."""
+        return self.train(False)
+
+    def as_input(self, x: ArrayLike) -> np.ndarray:
+        """Return `x` as a batch of the model's dtype, itself where it is one already."""
+        array = np.asarray(x)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"x has dtype {array.dtype}; expected numbers")
+        if array.ndim < 2:
+            raise ValueError(f"x has shape {array.shape}; expected a batch, (n, ...), also for one example: x[None]")
+        return np.ascontiguousarray(array, dtype=self.dtype)
+
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        for layer, inner in zip(self.layers, ctx.children(len(self.layers)), strict=True):
+            x = layer.forward(x, inner)
+        return x
+
+    def backward(self, dy: np.ndarray, ctx: Context | None = None) -> np.ndarray | None:
+        """Write all gradients, given that of the output, and return that of the input.
+
+        Without a context, goes back through the last ``model(x)``.
+        """
+        if ctx is None:
+            if self._last is None:
+                raise RuntimeError("backward needs a forward pass first: y = model(x)")
+            ctx, dy = self._last, np.ascontiguousarray(dy, dtype=self.dtype)
+        inner = ctx.children(len(self.layers))
+        stop = 0 if ctx.needs_dx else self._first_trained
+        for index in range(len(self.layers) - 1, stop - 1, -1):
+            inner[index].needs_dx = ctx.needs_dx or index > stop
+            gradient = self.layers[index].backward(dy, inner[index])
+            if gradient is None:
+                break
+            dy = gradient
+        return dy if ctx.needs_dx else None
+
+    def __call__(self, x: ArrayLike) -> np.ndarray:
+        if self._stream is None:
+            self._stream = Stream(int(initial_generator().integers(2**63)))
+        self._last = Context(training=self.training, random=self._stream)
+        return self.forward(self.as_input(x), self._last)
+
+    def predict(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
+        """Return the network's output for data (n, ...), preprocessed if the model has a preprocessing.
+
+        Always an inference pass; safe to call from several threads at once.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; expected at least 1")
+        if self.preprocessing is not None:
+            x = self.preprocessing.transform(x)
+        return self.infer(x, batch_size)
+
+    def infer(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
+        """Return the network's output for inputs that are preprocessed already."""
+        x = np.asarray(x)
+        if len(x) <= batch_size:
+            return self.forward(self.as_input(x), Context())
+        output = None
+        for start in range(0, len(x), batch_size):
+            y = self.forward(self.as_input(x[start : start + batch_size]), Context())
+            if output is None:
+                output = np.empty((len(x), *y.shape[1:]), y.dtype)
+            output[start : start + len(y)] = y
+        assert output is not None
+        return output
+
+    def predict_proba(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
+        """Return probabilities: softmax over the classes, or the sigmoid of yes-or-no outputs."""
+        if self.output_kind not in ("classes", "binary"):
+            reason = "has not been trained" if self.output_kind is None else f"gives {self.output_kind}"
+            raise ValueError(f"this model {reason}, so its outputs are not log-probabilities; use predict")
+        logits = self.predict(x, batch_size).astype(np.float64)
+        if self.output_kind == "binary":
+            small = np.exp(-np.abs(logits))
+            return (np.where(logits < 0, small, 1) / (1 + small)).astype(self.dtype)
+        exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return (exponential / exponential.sum(axis=1, keepdims=True)).astype(self.dtype)
+
+    def predict_label(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
+        """Return the likeliest class of each example: its name if the model knows names, else its number."""
+        if self.output_kind == "values":
+            raise ValueError("this model was trained to predict values, which have no labels; use predict")
+        output = self.predict(x, batch_size)
+        labels = (output > 0).astype(np.int64) if self.output_kind == "binary" else output.argmax(axis=1)
+        return labels if self.class_names is None else np.asarray(self.class_names)[labels]
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of all parameters and running statistics by name, such as "0.weight"."""
+        state = {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+        return state | {name: buffer.copy() for name, buffer in self.named_buffers()}
+
+    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
+        """Write parameters and running statistics from `state`, all or, if anything does not fit, none."""
+        own = {name: p.data for name, p in self.named_parameters()} | dict(self.named_buffers())
+        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or unknown:
+            raise ValueError(f"the state does not fit the model: missing {missing}, unknown {unknown}")
+        values = {name: np.asarray(state[name]) for name in own}
+        for name, array in values.items():
+            if array.shape != own[name].shape:
+                raise ValueError(f"{name} has shape {array.shape}; expected {own[name].shape}")
+            if array.dtype.kind != "f":
+                raise TypeError(f"{name} has dtype {array.dtype}; expected {own[name].dtype}")
+        for name, array in values.items():
+            own[name][...] = array
+
+    def summary(self) -> str:
+        """Return a table of the layers: name, kind, output shape where it is known, parameters."""
+        return summarize(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a safetensors file: architecture, parameters, preprocessing, class names.
+
+        The file is replaced as a whole or not at all. `pynn.load` reads it.
+        """
+        from .persistence import save_model
+
+        save_model(self, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_flat": None, "_last": None}
+
+    def __repr__(self) -> str:
+        lines = "".join(f"  ({name}): {layer!r}\n".replace("\n", "\n  ").rstrip(" ") for name, layer in self.children())
+        return f"Sequential(\n{lines})"

@@ -1,0 +1,270 @@
+"""Optimisers: what to remember of past gradients, and one kernel call over the flat parameter buffer per step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import ops
+from .config import Configurable
+from .parameters import aligned_zeros
+
+if TYPE_CHECKING:
+    from .parameters import FlatParameters
+
+
+class Optimizer(Configurable):
+    """Base of the optimisers.
+
+    Parameters common to all
+    ------------------------
+    lr : float
+        Learning rate; may be assigned between steps.
+    weight_decay : float
+        Adds weight_decay * w to the gradient (an L2 penalty of weight_decay / 2 * w^2); AdamW shrinks w directly.
+    decay_all : bool
+        True decays every parameter, as PyTorch does; False spares biases, batch norm and PReLU slopes.
+    """
+
+    #: Names of the state buffers that this optimiser keeps.
+    state_names: tuple[str, ...] = ()
+
+    def __init__(self, lr: float, weight_decay: float, decay_all: bool) -> None:
+        if not 0 <= lr < float("inf"):
+            raise ValueError(f"lr is {lr}; expected a number of at least 0")
+        if not 0 <= weight_decay < float("inf"):
+            raise ValueError(f"weight_decay is {weight_decay}; expected a number of at least 0")
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.decay_all = decay_all
+        self.steps = 0
+        self.flat: FlatParameters | None = None
+        self.state: dict[str, np.ndarray] = {}
+        self._version = -1
+        self._bounds = np.empty((0, 2), np.int64)
+        self._rates = np.empty((0, 2))
+        self._lr_factors = np.empty(0)
+
+    def bind(self, flat: FlatParameters) -> None:
+        """Take charge of a model's parameters; an optimiser serves one model."""
+        if self.flat is flat:
+            return
+        if self.flat is not None:
+            raise ValueError(f"this {type(self).__name__} already serves another model; make a new one")
+        self.flat = flat
+        self.state = {name: aligned_zeros(flat.values.shape, flat.values.dtype) for name in self.state_names}
+
+    def step(self, lr: float | None = None, grad_scale: float = 1.0) -> None:
+        """Update the parameters from their gradients, at the rate `lr` (by default the optimiser's own)."""
+        if self.flat is None:
+            raise RuntimeError("the optimiser has no parameters yet; give it to a Trainer, or call bind(model.flat)")
+        if self._version != self.flat.version:
+            self._make_table(self.flat)
+        self.steps += 1
+        np.multiply(self._lr_factors, self.lr if lr is None else lr, out=self._rates[:, 0])
+        self.update(self.flat, self._bounds, self._rates, grad_scale)
+
+    def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
+        """Call the op."""
+        raise TypeError(f"{type(self).__name__} does not define update(self, flat, bounds, rates, grad_scale)")
+
+    def _make_table(self, flat: FlatParameters) -> None:
+        self._bounds, owners = flat.segments()
+        self._lr_factors = np.array([owner.lr_factor for owner in owners], dtype=np.float64)
+        self._rates = np.zeros((len(owners), 2))
+        self._rates[:, 1] = [self.weight_decay if self.decay_all or owner.decay else 0.0 for owner in owners]
+        self._version = flat.version
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum: v = momentum v + g; w -= lr v (Nesterov: lr (g + momentum v)).
+
+    Parameters
+    ----------
+    lr, momentum, weight_decay : float
+    nesterov : bool
+    decay_all : bool
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> SGD(lr=0.1, momentum=0.9)
+    SGD(lr=0.1, momentum=0.9, weight_decay=0.0, nesterov=False, decay_all=True)
+    """
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        decay_all: bool = True,
+    ) -> None:
+        super().__init__(lr, weight_decay, decay_all)
+        if nesterov and momentum == 0:
+            raise ValueError("nesterov=True needs a momentum above 0")
+        self.momentum = _fraction(momentum, "momentum")
+        self.nesterov = nesterov
+        self.state_names = ("velocity",) if momentum else ()
+
+    def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
+        ops.sgd(
+            flat.values,
+            flat.grads,
+            self.state.get("velocity"),
+            bounds,
+            rates,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            grad_scale=grad_scale,
+        )
+
+
+class Adagrad(Optimizer):
+    """Adagrad (Duchi et al. 2011): s += g^2; w -= lr g / (sqrt(s) + eps), lr shrinking by 1 + lr_decay per step.
+
+    Parameters
+    ----------
+    lr, lr_decay, weight_decay, eps : float
+    decay_all : bool
+        See `Optimizer`.
+    """
+
+    state_names = ("square_sum",)
+
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        eps: float = 1e-10,
+        *,
+        decay_all: bool = True,
+    ) -> None:
+        super().__init__(lr, weight_decay, decay_all)
+        self.lr_decay = lr_decay
+        self.eps = eps
+
+    def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
+        rates[:, 0] /= 1 + (self.steps - 1) * self.lr_decay
+        ops.adagrad(
+            flat.values, flat.grads, self.state["square_sum"], bounds, rates, eps=self.eps, grad_scale=grad_scale
+        )
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman & Hinton 2012): s = alpha s + (1 - alpha) g^2; w -= lr g / (sqrt(s) + eps).
+
+    Parameters
+    ----------
+    lr, alpha, eps, weight_decay, momentum : float
+    decay_all : bool
+        See `Optimizer`.
+    """
+
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        *,
+        decay_all: bool = True,
+    ) -> None:
+        super().__init__(lr, weight_decay, decay_all)
+        self.alpha = _fraction(alpha, "alpha")
+        self.eps = eps
+        self.momentum = _fraction(momentum, "momentum")
+        self.state_names = ("square_avg", "velocity") if momentum else ("square_avg",)
+
+    def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
+        ops.rmsprop(
+            flat.values,
+            flat.grads,
+            self.state["square_avg"],
+            self.state.get("velocity"),
+            bounds,
+            rates,
+            alpha=self.alpha,
+            momentum=self.momentum,
+            eps=self.eps,
+            grad_scale=grad_scale,
+        )
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015).
+
+    Parameters
+    ----------
+    lr : float
+    betas : (float, float)
+        Decay of the averages of the gradient and of its square.
+    eps, weight_decay : float
+    decay_all : bool
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> Adam().lr
+    0.001
+    """
+
+    state_names = ("exp_avg", "exp_avg_sq")
+    #: AdamW shrinks the weights by lr * weight_decay instead of adding to the gradient.
+    decoupled = False
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        decay_all: bool = True,
+    ) -> None:
+        super().__init__(lr, weight_decay, decay_all)
+        self.betas = (_fraction(betas[0], "betas[0]"), _fraction(betas[1], "betas[1]"))
+        self.eps = eps
+
+    def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
+        ops.adam(
+            flat.values,
+            flat.grads,
+            self.state["exp_avg"],
+            self.state["exp_avg_sq"],
+            bounds,
+            rates,
+            step=self.steps,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            eps=self.eps,
+            decoupled=self.decoupled,
+            grad_scale=grad_scale,
+        )
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): w -= lr weight_decay w beside Adam's update."""
+
+    decoupled = True
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        *,
+        decay_all: bool = True,
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay, decay_all=decay_all)
+
+
+def _fraction(value: float, name: str) -> float:
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} is {value}; expected a number in [0, 1)")
+    return float(value)

@@ -1,0 +1,208 @@
+"""Parameters, and the flat buffers that hold all of a model's parameters and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array that is trained, with its gradient.
+
+    Reads, writes and computes like a NumPy array: ``np.asarray(p)``, ``p[...] = values``, ``x * p``.
+
+    Parameters
+    ----------
+    values : array_like
+        Initial values, copied. Floating; integers become float32.
+    decay : bool, optional
+        Whether it is a weight, which regularisation acts on; by default if it has two or more dimensions.
+    fans : (int, int), optional
+        fan_in and fan_out for initialisation; by default the shape, if there are two dimensions.
+
+    Attributes
+    ----------
+    data, grad : ndarray
+        Values and gradient, same shape; views into a model's flat buffers once a trainer has bound it.
+    frozen : bool
+        A frozen parameter is not updated.
+    lr_factor : float
+        Multiplies the learning rate for this parameter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p = Parameter(np.zeros((2, 2)))
+    >>> p[0] = 1
+    >>> (p + 1).sum()
+    np.float64(6.0)
+    """
+
+    def __init__(self, values: ArrayLike, *, decay: bool | None = None, fans: tuple[int, int] | None = None) -> None:
+        array = np.array(values, order="C")
+        if array.dtype not in (np.float32, np.float64):
+            array = array.astype(np.float32)
+        self.data: np.ndarray = array
+        self.grad: np.ndarray = np.zeros_like(array)
+        self.decay = array.ndim >= 2 if decay is None else decay
+        self.fans = fans if fans is not None else (array.shape if array.ndim == 2 else None)
+        self._frozen = False
+        self._lr_factor = 1.0
+        self.flat: FlatParameters | None = None
+
+    @property
+    def frozen(self) -> bool:
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        self._frozen = bool(value)
+        self._settings_changed()
+
+    @property
+    def lr_factor(self) -> float:
+        return self._lr_factor
+
+    @lr_factor.setter
+    def lr_factor(self, value: float) -> None:
+        if not value >= 0:
+            raise ValueError(f"lr_factor is {value}; expected a number of at least 0")
+        self._lr_factor = float(value)
+        self._settings_changed()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.data[key]
+
+    def __setitem__(self, key: Any, value: ArrayLike) -> None:
+        self.data[key] = value
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        plain = [x.data if isinstance(x, Parameter) else x for x in inputs]
+        if "out" in kwargs:
+            kwargs["out"] = tuple(x.data if isinstance(x, Parameter) else x for x in kwargs["out"])
+        result = getattr(ufunc, method)(*plain, **kwargs)
+        # `p += x` must leave p a Parameter.
+        written = kwargs.get("out", ())
+        return next((x for x in inputs if isinstance(x, Parameter) and any(x.data is w for w in written)), result)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy stands alone: views of a flat buffer would be copied as arrays that the buffer knows nothing of.
+        return self.__dict__ | {"data": self.data.copy(), "grad": self.grad.copy(), "flat": None}
+
+    def __repr__(self) -> str:
+        return f"Parameter({self.data!r}{', frozen' if self.frozen else ''})"
+
+    def _settings_changed(self) -> None:
+        if self.flat is not None:
+            self.flat.version += 1
+
+
+class FlatParameters:
+    """All parameters of a model in one buffer, and their gradients in another.
+
+    Every parameter becomes a contiguous view that starts on a cache line; the gaps stay zero. So the optimiser, the
+    gradient norm and a checkpoint are each one pass over one array.
+
+    Parameters
+    ----------
+    parameters : iterable of (str, Parameter)
+        In the order of the layers. All of one dtype.
+
+    Attributes
+    ----------
+    values, grads : ndarray, 1-D
+    slots : list of (name, parameter, start, stop)
+    version : int
+        Grows when a parameter's `frozen` or `lr_factor` changes.
+    """
+
+    def __init__(self, parameters: Iterable[tuple[str, Parameter]]) -> None:
+        named = list(parameters)
+        dtypes = {p.dtype for _, p in named} or {np.dtype(np.float32)}
+        if len(dtypes) > 1:
+            kinds = ", ".join(f"{name} {p.dtype}" for name, p in named)
+            raise TypeError(f"the parameters of one model must have one dtype, not {kinds}")
+        dtype = dtypes.pop()
+        per_line = ALIGNMENT // dtype.itemsize
+        self.version = 0
+        self.slots: list[tuple[str, Parameter, int, int]] = []
+        stop = 0
+        for name, parameter in named:
+            start = -(-stop // per_line) * per_line
+            stop = start + parameter.size
+            self.slots.append((name, parameter, start, stop))
+        length = -(-stop // per_line) * per_line
+        self.values = aligned_zeros((length,), dtype)
+        self.grads = aligned_zeros((length,), dtype)
+        for _, parameter, start, stop in self.slots:
+            shape = parameter.shape
+            self.values[start:stop] = parameter.data.reshape(-1)
+            self.grads[start:stop] = parameter.grad.reshape(-1)
+            parameter.data = self.values[start:stop].reshape(shape)
+            parameter.grad = self.grads[start:stop].reshape(shape)
+            parameter.flat = self
+
+    def segments(self, *, merge: bool = True) -> tuple[np.ndarray, list[Parameter]]:
+        """Return the bounds of what is to be updated, int64 (segments, 2), and one parameter of each.
+
+        Neighbours with the same settings are one segment, unless `merge` is False; frozen parameters are in none.
+        """
+        bounds: list[list[int]] = []
+        owners: list[Parameter] = []
+        for _, parameter, start, stop in self.slots:
+            if parameter.frozen:
+                continue
+            touches = bounds and start - bounds[-1][1] < ALIGNMENT // parameter.dtype.itemsize
+            if merge and touches and _settings(parameter) == _settings(owners[-1]):
+                bounds[-1][1] = stop
+            else:
+                bounds.append([start, stop])
+                owners.append(parameter)
+        return np.array(bounds, dtype=np.int64).reshape(-1, 2), owners
+
+    def weight_bounds(self) -> np.ndarray:
+        """Return the bounds of every unfrozen weight (see `Parameter.decay`), int64 (weights, 2)."""
+        rows = [(start, stop) for _, p, start, stop in self.slots if p.decay and not p.frozen]
+        return np.array(rows, dtype=np.int64).reshape(-1, 2)
+
+
+def _settings(parameter: Parameter) -> tuple[float, bool]:
+    return parameter.lr_factor, parameter.decay
+
+
+def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Return an array of zeros whose first element lies on a cache line."""
+    dtype = np.dtype(dtype)
+    count = int(np.prod(shape, dtype=np.int64))
+    raw = np.zeros(count * dtype.itemsize + ALIGNMENT, dtype=np.uint8)
+    skip = -raw.ctypes.data % ALIGNMENT
+    return raw[skip : skip + count * dtype.itemsize].view(dtype).reshape(shape)

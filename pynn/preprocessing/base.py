@@ -1,0 +1,295 @@
+"""What every transformer shares: parameters, checks of the data, fitting in one go or in parts."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# Rows are visited in blocks of about this many numbers: a float64 block is then 2 MB and stays in cache.
+BLOCK_SIZE = 1 << 18
+
+
+class NotFittedError(ValueError, AttributeError):
+    """A transformer was used before it was fitted.
+
+    It is a ValueError and an AttributeError, as scikit-learn's error of this name is, so that code written for
+    either keeps working.
+
+    Examples
+    --------
+    >>> from pynn.preprocessing import Center, NotFittedError
+    >>> try:
+    ...     Center().transform([[1.0, 2.0]])
+    ... except NotFittedError as error:
+    ...     print(error)
+    this Center has not been fitted; call fit(x) or partial_fit(x) with the training data first
+    """
+
+
+def row_blocks(x: NDArray[Any], least: int = 1) -> Iterator[slice]:
+    """Yield slices that cover the rows of `x` in blocks of about `BLOCK_SIZE` numbers, of at least `least` rows."""
+    width = max(1, math.prod(x.shape[1:]))
+    step = max(1, least, BLOCK_SIZE // width)
+    for start in range(0, len(x), step):
+        yield slice(start, min(start + step, len(x)))
+
+
+def as_numbers(x: ArrayLike) -> NDArray[Any]:
+    """Return `x` as a real array with one example per row, or say why it is none."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "buif":
+        raise TypeError(f"x holds {x.dtype}; expected real numbers (float, integer or bool)")
+    if x.ndim < 2:
+        raise ValueError(f"x has shape {x.shape}; expected one example per row: (N, features) or (N, ...)")
+    if 0 in x.shape[1:]:
+        raise ValueError(f"x has shape {x.shape}; its rows hold no features")
+    return x
+
+
+def float_type(x: NDArray[Any]) -> np.dtype[Any]:
+    """Return the type a result for `x` has: float64 for float64, float32 for everything else."""
+    return np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
+
+
+def check_real(name: str, value: object) -> None:
+    """Raise unless the parameter `name` is a finite real number; bool does not count."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} is {value!r}; expected a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value!r}; expected a finite number")
+
+
+def check_eps(eps: object) -> None:
+    """Raise unless `eps` is a finite number that is not negative."""
+    check_real("eps", eps)
+    if eps < 0:  # type: ignore[operator]
+        raise ValueError(f"eps is {eps!r}; expected a number >= 0")
+
+
+def _check_finite(x: NDArray[Any]) -> None:
+    if x.dtype.kind != "f":
+        return
+    for rows in row_blocks(x):
+        finite = np.isfinite(x[rows])
+        if not finite.all():
+            bad = finite.reshape(len(finite), -1).all(axis=1).argmin()
+            row = rows.start + int(bad)
+            what = "a NaN" if np.isnan(x[row]).any() else "an infinite value"
+            raise ValueError(f"x has {what} in row {row}; statistics need finite numbers")
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter in the form JSON has for it."""
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+class Transformer:
+    """Base of all transformers; it fits, checks and describes, subclasses compute.
+
+    A subclass names its fitted arrays in `_state_names` (the attribute ends with an underscore) and defines
+    `_update`, `_shape_in`, `_check_state`, `transform` and `inverse_transform`. As in scikit-learn, `__init__` only
+    stores its arguments, and they are checked when fitting.
+    """
+
+    _state_names: ClassVar[tuple[str, ...]] = ()
+    n_samples_seen_: int
+
+    def fit(self, x: ArrayLike, y: object = None) -> Self:
+        """Learn the statistics of `x`, forgetting what was learnt before.
+
+        Parameters
+        ----------
+        x : array_like of shape (N, ...)
+            Training examples, one per row: real numbers, finite, N >= 1.
+        y : object
+            Ignored; here because scikit-learn passes it.
+
+        Returns
+        -------
+        Transformer
+            This transformer.
+
+        Raises
+        ------
+        TypeError
+            If `x` does not hold real numbers, or a parameter has the wrong type.
+        ValueError
+            If `x` is empty, has a NaN or an infinite value (the message names the row) or too few dimensions, or
+            a parameter has an impossible value.
+        """
+        self._check_params()
+        x = self._training_batch(x)
+        self._forget()
+        self._update(x)
+        return self
+
+    def partial_fit(self, x: ArrayLike, y: object = None) -> Self:
+        """Add `x` to the examples whose statistics are learnt.
+
+        Calls with the parts of a data set give, up to rounding, what one `fit` with the whole gives.
+
+        Parameters
+        ----------
+        x : array_like of shape (N, ...)
+            Further training examples with as many features as those before.
+        y : object
+            Ignored; here because scikit-learn passes it.
+
+        Returns
+        -------
+        Transformer
+            This transformer.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `fit` does; also if the rows of `x` have another shape than those before.
+        """
+        self._check_params()
+        x = self._training_batch(x)
+        if self.__sklearn_is_fitted__():
+            self._check_shape(x)
+        self._update(x)
+        return self
+
+    def fit_transform(self, x: ArrayLike, y: object = None) -> NDArray[Any]:
+        """Fit to `x` and return `x` transformed."""
+        return self.fit(x).transform(x)
+
+    def transform(self, x: ArrayLike) -> NDArray[Any]:
+        """Return `x` transformed, as a new array."""
+        raise NotImplementedError
+
+    def inverse_transform(self, x: ArrayLike) -> NDArray[Any]:
+        """Return the data whose transform is `x`, as a new array."""
+        raise NotImplementedError
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features per example seen when fitting."""
+        self._require_fitted()
+        return math.prod(self._shape_in())
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set constructor arguments by name, and forget what was fitted with the old ones.
+
+        Raises
+        ------
+        ValueError
+            If there is no argument of a name.
+        """
+        known = self.get_params(deep=False)
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {sorted(known)}")
+            setattr(self, name, value)
+            self._forget()
+        return self
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments in a form JSON can hold."""
+        return {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the fitted arrays by name: all that `transform` and `inverse_transform` need.
+
+        Raises
+        ------
+        NotFittedError
+            If the transformer has not been fitted.
+        """
+        self._require_fitted()
+        return {name: np.array(getattr(self, f"{name}_")) for name in self._state_names}
+
+    def _load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what `state` gave; raise ValueError unless exactly that is there."""
+        self._check_params()
+        kind = type(self).__name__
+        if set(arrays) != set(self._state_names):
+            raise ValueError(f"the state of {kind} has arrays {sorted(arrays)}; expected {sorted(self._state_names)}")
+        state = {name: np.array(arrays[name], order="C") for name in self._state_names}
+        for name, array in state.items():
+            expected = np.dtype(np.int64 if name == "n_samples_seen" else np.float64)
+            if array.dtype != expected:
+                raise ValueError(f"array {name!r} of {kind} is {array.dtype}; expected {expected}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"array {name!r} of {kind} has a NaN or an infinite value")
+        count = state.pop("n_samples_seen")
+        if count.shape != () or count < 1:
+            raise ValueError(f"array 'n_samples_seen' of {kind} is {count}; expected one positive number")
+        self._check_state(state)
+        for name, array in state.items():
+            setattr(self, f"{name}_", array)
+        self.n_samples_seen_ = int(count)
+
+    def _forget(self) -> None:
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+
+    def _check_params(self) -> None:
+        """Raise if a constructor argument is impossible."""
+
+    def _check_state(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Raise ValueError if the shapes of restored arrays do not fit together."""
+        raise NotImplementedError
+
+    def _update(self, x: NDArray[Any]) -> None:
+        """Merge the statistics of checked examples into those learnt so far."""
+        raise NotImplementedError
+
+    def _shape_in(self) -> tuple[int, ...]:
+        """Return the shape of one example, as far as it was fixed by fitting."""
+        raise NotImplementedError
+
+    def _training_batch(self, x: ArrayLike) -> NDArray[Any]:
+        x = as_numbers(x)
+        if len(x) == 0:
+            raise ValueError(f"x has shape {x.shape}: it is empty; expected at least one example to fit to")
+        _check_finite(x)
+        return x
+
+    def _check_shape(self, x: NDArray[Any]) -> None:
+        if x.shape[1:] != self._shape_in():
+            expected = ", ".join(map(str, ("N", *self._shape_in())))
+            raise ValueError(f"x has shape {x.shape}; this {type(self).__name__} was fitted to ({expected})")
+
+    def _require_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(
+                f"this {type(self).__name__} has not been fitted; call fit(x) or partial_fit(x) with the training "
+                "data first"
+            )
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether `fit` or `partial_fit` has seen data."""
+        return self.__sklearn_is_fitted__()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "n_samples_seen_" in vars(self)
+
+    def __sklearn_tags__(self) -> Any:
+        # Only scikit-learn asks for this, so its module is loaded then; pynn itself never imports it.
+        tags = sys.modules["sklearn.utils"]
+        return tags.Tags(
+            estimator_type="transformer",
+            target_tags=tags.TargetTags(required=False),
+            transformer_tags=tags.TransformerTags(preserves_dtype=["float32", "float64"]),
+            input_tags=tags.InputTags(three_d_array=True),
+        )
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_params(deep=False).items())
+        return f"{type(self).__name__}({arguments})"

@@ -1,0 +1,173 @@
+"""Several transformers in a row, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .base import Transformer
+
+
+class Pipeline(Transformer):
+    """Apply transformers one after the other: y = t_n(... t_2(t_1(x))).
+
+    `fit` fits each step to the output of the steps before it. `partial_fit` is defined for a single step only: the
+    statistics of a second step would mix outputs of different states of the first. To fit several steps to data that
+    come in parts, pass over all parts once per step.
+
+    Parameters
+    ----------
+    steps : list of Transformer
+        At least one, each a different object. Their parameters are named "0__eps", "1__n_components" and so on in
+        `get_params` and `set_params`.
+
+    Examples
+    --------
+    >>> from pynn.preprocessing import Center, MinMax, Pipeline
+    >>> pipeline = Pipeline([Center(), MinMax((-1, 1))])
+    >>> pipeline.fit_transform([[1.0], [2.0], [3.0]])
+    array([[-1.],
+           [ 0.],
+           [ 1.]])
+    """
+
+    def __init__(self, steps: list[Transformer]) -> None:
+        self.steps = steps
+
+    def fit(self, x: ArrayLike, y: object = None) -> Self:
+        """Fit each step to the output of the steps before it.
+
+        Parameters
+        ----------
+        x : array_like of shape (N, ...)
+            Training examples, one per row: real numbers, finite, N >= 1.
+        y : object
+            Ignored; here because scikit-learn passes it.
+
+        Returns
+        -------
+        Pipeline
+            This pipeline.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `steps` is not a list of distinct transformers, or as the steps do.
+        """
+        self._check_params()
+        for step in self.steps[:-1]:
+            x = step.fit_transform(x)
+        self.steps[-1].fit(x)
+        return self
+
+    def partial_fit(self, x: ArrayLike, y: object = None) -> Self:
+        """Pass `x` to the `partial_fit` of the only step.
+
+        Raises
+        ------
+        ValueError
+            If there is more than one step; or as the step does.
+        """
+        self._check_params()
+        if len(self.steps) > 1:
+            raise ValueError(
+                f"partial_fit of a Pipeline of {len(self.steps)} steps is not defined: each step's statistics rest on "
+                "the finished steps before it; call fit, or partial_fit step by step, transforming with the steps "
+                "already fitted"
+            )
+        self.steps[0].partial_fit(x)
+        return self
+
+    def fit_transform(self, x: ArrayLike, y: object = None) -> NDArray[Any]:
+        """Fit to `x` and return `x` transformed."""
+        self._check_params()
+        for step in self.steps:
+            x = step.fit_transform(x)
+        return np.asarray(x)
+
+    def transform(self, x: ArrayLike) -> NDArray[Any]:
+        """Return `x` passed through all steps, as a new array; shapes, dtypes and errors are the steps'."""
+        self._check_params()
+        self._require_fitted()
+        for step in self.steps:
+            x = step.transform(x)
+        return np.asarray(x)
+
+    def inverse_transform(self, x: ArrayLike) -> NDArray[Any]:
+        """Return `x` passed back through all steps, the last first, as a new array."""
+        self._check_params()
+        self._require_fitted()
+        for step in reversed(self.steps):
+            x = step.inverse_transform(x)
+        return np.asarray(x)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return `steps`, and if `deep` the steps' parameters as "0__eps"."""
+        params = {"steps": self.steps}
+        if deep:
+            for index, step in enumerate(self.steps):
+                params |= {f"{index}__{name}": value for name, value in step.get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set `steps`, or parameters of steps named as in `get_params`.
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of a name.
+        """
+        if "steps" in params:
+            self.steps = params.pop("steps")
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(f"Pipeline has no parameter {name!r}; it has {sorted(known)}")
+            index, _, parameter = name.partition("__")
+            self.steps[int(index)].set_params(**{parameter: value})
+        return self
+
+    def config(self) -> dict[str, Any]:
+        """Return class name and constructor arguments of each step, in a form JSON can hold."""
+        self._check_params()
+        return {"steps": [{"class": type(step).__name__, "params": step.config()} for step in self.steps]}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the fitted arrays of all steps, named "0.mean" and so on."""
+        self._require_fitted()
+        return {f"{i}.{name}": array for i, step in enumerate(self.steps) for name, array in step.state().items()}
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features per example seen when fitting."""
+        self._require_fitted()
+        return self.steps[0].n_features_in_
+
+    def _load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._check_params()
+        by_step: list[dict[str, NDArray[Any]]] = [{} for _ in self.steps]
+        places = {str(index): state for index, state in enumerate(by_step)}
+        for name, array in arrays.items():
+            index, _, inner = name.partition(".")
+            if index not in places:
+                raise ValueError(f"array {name!r} belongs to no step of a Pipeline of {len(self.steps)} steps")
+            places[index][inner] = array
+        for step, state in zip(self.steps, by_step, strict=True):
+            step._load_state(state)
+
+    def _check_params(self) -> None:
+        if not isinstance(self.steps, list | tuple):
+            raise TypeError(f"steps is {self.steps!r}; expected a list of transformers")
+        if not self.steps:
+            raise ValueError("steps is empty; expected at least one transformer")
+        for step in self.steps:
+            if not isinstance(step, Transformer):
+                raise TypeError(f"steps holds {step!r}; expected transformers of pynn.preprocessing")
+        if len({id(step) for step in self.steps}) < len(self.steps):
+            raise ValueError("steps holds one transformer twice; its second fit would overwrite the first")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return bool(self.steps) and all(step.__sklearn_is_fitted__() for step in self.steps)

@@ -1,0 +1,119 @@
+"""Take a fitted transformer apart into plain data and arrays, and put it together again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .base import Transformer
+from .channels import ChannelCenter, ChannelStandardize
+from .decorrelate import PCA, ZCA, PCAWhiten
+from .pipeline import Pipeline
+from .scaling import Center, MinMax, Standardize
+
+# Only these can be restored: a file names a class, it never brings code.
+_CLASSES: dict[str, type[Transformer]] = {
+    cls.__name__: cls
+    for cls in (Center, Standardize, ChannelCenter, ChannelStandardize, MinMax, PCA, PCAWhiten, ZCA, Pipeline)
+}
+
+
+def to_state(transformer: Transformer) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return what a fitted transformer consists of.
+
+    Parameters
+    ----------
+    transformer : Transformer
+        A fitted transformer of this package.
+
+    Returns
+    -------
+    config : dict
+        {"class": name, "params": constructor arguments}; JSON can hold it.
+    arrays : dict of str to ndarray
+        Copies of the fitted arrays. Those of PCA, PCAWhiten and ZCA are what transforming needs, without the
+        covariance, so a restored one cannot continue with `partial_fit`.
+
+    Raises
+    ------
+    TypeError
+        If it is not a transformer of this package.
+    NotFittedError
+        If it has not been fitted.
+
+    Examples
+    --------
+    >>> from pynn.preprocessing import Standardize, from_state, to_state
+    >>> config, arrays = to_state(Standardize().fit([[1.0], [3.0]]))
+    >>> config
+    {'class': 'Standardize', 'params': {'eps': 0.0}}
+    >>> arrays["mean"]
+    array([2.])
+    >>> from_state(config, arrays).transform([[4.0]])
+    array([[2.]])
+    """
+    _check_known(transformer)
+    return {"class": type(transformer).__name__, "params": transformer.config()}, transformer.state()
+
+
+def from_state(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Transformer:
+    """Return the transformer that `to_state` took apart; it transforms bit for bit as the original did.
+
+    Parameters
+    ----------
+    config, arrays
+        What `to_state` returned; `config` may have gone through JSON.
+
+    Returns
+    -------
+    Transformer
+        A fitted transformer.
+
+    Raises
+    ------
+    ValueError
+        If the class is unknown, a parameter does not belong to it or has an impossible value, or arrays are missing,
+        superfluous or of the wrong shape or dtype.
+
+    Examples
+    --------
+    >>> from pynn.preprocessing import from_state
+    >>> try:
+    ...     from_state({"class": "os.system", "params": {}}, {})
+    ... except ValueError as error:
+    ...     print(str(error)[:39])
+    unknown class of transformer: os.system
+    """
+    try:
+        transformer = _build(config)
+        transformer._load_state(arrays)
+    except TypeError as error:
+        raise ValueError(f"cannot restore a transformer: {error}") from error
+    return transformer
+
+
+def _check_known(transformer: object) -> None:
+    if _CLASSES.get(type(transformer).__name__) is not type(transformer):
+        raise TypeError(f"got {type(transformer).__name__}; expected one of {', '.join(_CLASSES)}")
+    if isinstance(transformer, Pipeline):
+        for step in transformer.steps:
+            _check_known(step)
+
+
+def _build(config: object) -> Transformer:
+    if not isinstance(config, Mapping) or set(config) != {"class", "params"}:
+        raise ValueError(f"a transformer's config is {config!r}; expected {{'class': ..., 'params': ...}}")
+    name, params = config["class"], config["params"]
+    if not isinstance(name, str) or name not in _CLASSES:
+        raise ValueError(f"unknown class of transformer: {name}; expected one of {', '.join(_CLASSES)}")
+    if not isinstance(params, Mapping):
+        raise ValueError(f"the parameters of {name} are {params!r}; expected a dict")
+    if name == "Pipeline":
+        steps = params.get("steps")
+        if not isinstance(steps, list) or len(params) != 1:
+            raise ValueError(f"the parameters of Pipeline are {params!r}; expected {{'steps': [...]}}")
+        return Pipeline([_build(step) for step in steps])
+    # JSON knows no tuples.
+    return _CLASSES[name](**{key: tuple(value) if isinstance(value, list) else value for key, value in params.items()})

@@ -1,0 +1,51 @@
+"""Randomness: the generator that initialises parameters, and the counted stream that dropout draws from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_initial = np.random.default_rng()
+
+
+def manual_seed(seed: int) -> None:
+    """Seed the initialisation of all layers made from now on.
+
+    Training has its own seed (`Trainer(seed=)`).
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.manual_seed(0)
+    >>> a = pynn.Linear(2, 2).weight[...].copy()
+    >>> pynn.manual_seed(0)
+    >>> bool((a == pynn.Linear(2, 2).weight[...]).all())
+    True
+    """
+    global _initial
+    _initial = np.random.default_rng(seed)
+
+
+def initial_generator() -> np.random.Generator:
+    """Return the generator that initialisation draws from."""
+    return _initial
+
+
+class Stream:
+    """A position in a stream of random numbers that is a function of its seed alone (see `ops.dropout`).
+
+    Examples
+    --------
+    >>> stream = Stream(seed=7)
+    >>> stream.take(10), stream.take(5)
+    (0, 10)
+    """
+
+    def __init__(self, seed: int = 0, offset: int = 0) -> None:
+        self.seed = seed
+        self.offset = offset
+
+    def take(self, count: int) -> int:
+        """Return the position of `count` numbers that nobody else gets."""
+        offset = self.offset
+        self.offset += count
+        return offset

@@ -1,0 +1,66 @@
+"""Penalties on the weights, and limits to them; biases, batch norm and PReLU slopes are spared.
+
+Unlike an optimiser's weight decay, a penalty is part of the loss that training reports. CS231n, Neural Networks Part 2,
+"Regularization".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import ops
+from .config import Configurable
+
+if TYPE_CHECKING:
+    from .parameters import FlatParameters
+
+
+class Regularizer(Configurable):
+    """Base of all regularisers."""
+
+    def add_gradient(self, flat: FlatParameters) -> float:
+        """Add the penalty's gradient to the parameters' and return the penalty."""
+        return 0.0
+
+    def constrain(self, flat: FlatParameters) -> None:
+        """Bring the weights back within their limits, after an update."""
+
+
+class L1(Regularizer):
+    """coefficient * sum |w|: drives weights to exactly 0."""
+
+    def __init__(self, coefficient: float) -> None:
+        self.coefficient = _not_negative(coefficient, "coefficient")
+
+    def add_gradient(self, flat: FlatParameters) -> float:
+        return ops.add_penalty(flat.values, flat.grads, flat.weight_bounds(), l1=self.coefficient)
+
+
+class L2(Regularizer):
+    """coefficient / 2 * sum w^2: the gradient is coefficient * w, as with SGD's weight decay."""
+
+    def __init__(self, coefficient: float) -> None:
+        self.coefficient = _not_negative(coefficient, "coefficient")
+
+    def add_gradient(self, flat: FlatParameters) -> float:
+        return ops.add_penalty(flat.values, flat.grads, flat.weight_bounds(), l2=self.coefficient)
+
+
+class MaxNorm(Regularizer):
+    """No unit's incoming weights (a column of the weight matrix) may have a norm above `limit`; larger ones are scaled."""
+
+    def __init__(self, limit: float) -> None:
+        if not limit > 0:
+            raise ValueError(f"limit is {limit}; expected a positive number")
+        self.limit = limit
+
+    def constrain(self, flat: FlatParameters) -> None:
+        for _, parameter, _, _ in flat.slots:
+            if parameter.decay and parameter.ndim == 2 and not parameter.frozen:
+                ops.clip_column_norms(parameter.data, self.limit)
+
+
+def _not_negative(value: float, name: str) -> float:
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{name} is {value}; expected a number of at least 0")
+    return float(value)

@@ -1,0 +1,121 @@
+"""Learning-rate schedules: functions of the base rate and of how far training has come.
+
+A schedule keeps no state, so a resumed run needs none. It counts in epochs (finished ones, as PyTorch's schedulers
+stepped once per epoch) or, with ``by="step"``, in optimiser steps. CS231n, Neural Networks Part 3, "Annealing the learning
+rate".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from .config import Configurable
+
+Unit = Literal["epoch", "step"]
+
+
+class Schedule(Configurable):
+    """Base of all schedules, and of yours: define ``at(base, count)``, the rate after `count` epochs or steps."""
+
+    by: Unit = "epoch"
+
+    def at(self, base: float, count: int) -> float:
+        """Return the learning rate after `count` epochs or steps, from the optimiser's own rate `base`."""
+        raise TypeError(f"{type(self).__name__} does not define at(self, base, count)")
+
+    def rate(self, base: float, epoch: int, step: int) -> float:
+        """Return the learning rate after `epoch` epochs and `step` steps in all."""
+        return self.at(base, epoch if self.by == "epoch" else step)
+
+
+def _unit(by: Unit) -> Unit:
+    if by not in ("epoch", "step"):
+        raise ValueError(f'by is {by!r}; expected "epoch" or "step"')
+    return by
+
+
+class StepLR(Schedule):
+    """base * gamma^(count // step_size).
+
+    Examples
+    --------
+    >>> StepLR(step_size=10, gamma=0.5).at(1.0, 25)
+    0.25
+    """
+
+    def __init__(self, step_size: int, gamma: float = 0.1, *, by: Unit = "epoch") -> None:
+        if step_size < 1:
+            raise ValueError(f"step_size is {step_size}; expected at least 1")
+        self.step_size = step_size
+        self.gamma = gamma
+        self.by = _unit(by)
+
+    def at(self, base: float, count: int) -> float:
+        return base * self.gamma ** (count // self.step_size)
+
+
+class ExponentialLR(Schedule):
+    """base * gamma^count.
+
+    Examples
+    --------
+    >>> ExponentialLR(gamma=0.5).at(1.0, 3)
+    0.125
+    """
+
+    def __init__(self, gamma: float, *, by: Unit = "epoch") -> None:
+        self.gamma = gamma
+        self.by = _unit(by)
+
+    def at(self, base: float, count: int) -> float:
+        return base * self.gamma**count
+
+
+class CosineAnnealingLR(Schedule):
+    """Half a cosine from base down to eta_min over T_max, and eta_min from then on (Loshchilov & Hutter 2017).
+
+    Examples
+    --------
+    >>> CosineAnnealingLR(T_max=10).at(1.0, 5)
+    0.5
+    """
+
+    def __init__(self, T_max: int, eta_min: float = 0.0, *, by: Unit = "epoch") -> None:
+        if T_max < 1:
+            raise ValueError(f"T_max is {T_max}; expected at least 1")
+        self.T_max = T_max
+        self.eta_min = eta_min
+        self.by = _unit(by)
+
+    def at(self, base: float, count: int) -> float:
+        done = min(count, self.T_max) / self.T_max
+        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * done)) / 2
+
+
+class WarmupLR(Schedule):
+    """A linear rise from base / steps to base over the first steps (Goyal et al. 2017), then another schedule.
+
+    Parameters
+    ----------
+    steps : int
+        Optimiser steps.
+    then : Schedule, optional
+        What follows; it counts from the start of training. By default the rate stays.
+
+    Examples
+    --------
+    >>> warmup = WarmupLR(4, then=StepLR(10))
+    >>> [warmup.rate(1.0, epoch=0, step=s) for s in range(5)]
+    [0.25, 0.5, 0.75, 1.0, 1.0]
+    """
+
+    def __init__(self, steps: int, then: Schedule | None = None) -> None:
+        if steps < 1:
+            raise ValueError(f"steps is {steps}; expected at least 1")
+        self.steps = steps
+        self.then = then
+
+    def rate(self, base: float, epoch: int, step: int) -> float:
+        later = base if self.then is None else self.then.rate(base, epoch, step)
+        return later * min(1.0, (step + 1) / self.steps)

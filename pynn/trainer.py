@@ -1,0 +1,457 @@
+"""The training loop: one step, many epochs, evaluation, and continuing later."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import ops
+from .callbacks import Callback, CallbackList
+from .context import Context
+from .feeding import Batches, check_finite, check_lengths
+from .history import History
+from .interrupt import InterruptGuard
+from .layers import BatchNorm1d
+from .losses import Loss, as_loss
+from .random import Stream
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from .model import Sequential
+    from .optim import Optimizer
+    from .regularizers import Regularizer
+    from .schedules import Schedule
+
+
+class NonFiniteError(FloatingPointError):
+    """The loss became NaN or infinite; the parameters are those before the step."""
+
+
+class Trainer:
+    """Trains a model.
+
+    Parameters
+    ----------
+    model : Sequential
+    loss : Loss or callable
+        A pynn loss, or a function ``f(prediction, target) -> (loss, gradient)``.
+    optimizer : Optimizer
+        Its `lr` is the base rate that the schedule scales.
+    schedule : Schedule, optional
+    regularizers : sequence of Regularizer
+        Penalties are part of the loss that `step` and the history report; `evaluate` reports the loss alone.
+    clip_norm : float, optional
+        Scale the gradient down where its Euclidean norm over all parameters exceeds this (Pascanu et al. 2013).
+    clip_value : float, optional
+        Clip every element of the gradient to +- this.
+    seed : int
+        Seeds shuffling and dropout; the same seed gives the same run, bit for bit, on one backend.
+
+    Attributes
+    ----------
+    epoch, steps : int
+        Finished epochs and steps.
+    lr : float
+        The rate of the last step.
+    last_loss : float
+        The loss of the last minibatch.
+    history : History
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.manual_seed(0)
+    >>> x, y = pynn.datasets.blobs(n=300, classes=3, seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=0.1, momentum=0.9))
+    >>> history = trainer.fit(x, y, epochs=5)
+    >>> trainer.evaluate(x, y)["accuracy"] > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        model: Sequential,
+        loss: Loss | Callable[..., Any],
+        optimizer: Optimizer,
+        *,
+        schedule: Schedule | None = None,
+        regularizers: Sequence[Regularizer] = (),
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name} is {limit}; expected a positive number")
+        self.model = model
+        self.loss = as_loss(loss)
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.regularizers = list(regularizers)
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.seed = int(seed)
+        model.output_kind = self.loss.output_kind
+        optimizer.bind(model.flat)
+        self.epoch = 0
+        self.steps = 0
+        self.lr = optimizer.lr
+        self.last_loss = math.nan
+        self.history = History()
+        self.batches_per_epoch = 0
+        self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
+        self._context = Context(training=True, random=self._random, reuse=True)
+        self._context.needs_dx = False
+        self._busy = threading.Lock()
+        self._stop = False
+        self._correct: tuple[int, int] | None = None
+        # Where the running epoch stands: batches done, and the sums for its row in the history.
+        self._batch = 0
+        self._sums = _EpochSums()
+        # What `fit` was told, so that an interrupted run can be finished.
+        self._run: _Run | None = None
+
+    def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Take one optimiser step on one minibatch and return its loss.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, ...)
+            Network inputs; the model's preprocessing is not applied.
+        y : array_like, shape (n,) or (n, outputs)
+        sample_weight : array_like, shape (n,), optional
+
+        Raises
+        ------
+        NonFiniteError
+            If the loss is NaN or infinite.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError("another thread is training with this trainer; a trainer takes one step at a time")
+        try:
+            loss = self._step(self.model.as_input(x), y, sample_weight)
+        finally:
+            self._busy.release()
+        if not math.isfinite(loss):
+            raise self._non_finite(x)
+        return loss
+
+    def _step(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None) -> float:
+        model, flat = self.model, self.model.flat
+        if len(x) == 0:
+            raise ValueError(f"the batch is empty: x has shape {x.shape}")
+        target = self.loss.as_target(y, x.dtype)
+        if len(target) != len(x):
+            raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
+        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=x.dtype)
+        prediction = model.forward(x, self._context)
+        gradient_out = self._context.buffer("dprediction", prediction.shape, prediction.dtype)
+        loss, gradient = self.loss.forward(prediction, target, weights, gradient_out)
+        self._correct = self.loss.count_correct(prediction, target)
+        self.last_loss = loss
+        if not math.isfinite(loss):
+            return loss
+        if gradient is None or np.shape(gradient) != prediction.shape:
+            raise ValueError(
+                f"the loss returned a gradient of shape {np.shape(gradient)}; expected {prediction.shape}"
+            )
+        model.backward(np.ascontiguousarray(gradient, dtype=prediction.dtype), self._context)
+        for regularizer in self.regularizers:
+            loss += regularizer.add_gradient(flat)
+        self.lr = self.optimizer.lr
+        if self.schedule is not None:
+            self.lr = self.schedule.rate(self.optimizer.lr, self.epoch, self.steps)
+        self.optimizer.step(self.lr, self._clip())
+        for regularizer in self.regularizers:
+            regularizer.constrain(flat)
+        self.steps += 1
+        self.last_loss = loss
+        return loss
+
+    def _clip(self) -> float:
+        """Clip the gradient's elements if asked to, and return what the optimiser is to scale it by."""
+        grads = self.model.flat.grads
+        if self.clip_value is not None:
+            ops.clip_values(grads, self.clip_value)
+        if self.clip_norm is None:
+            return 1.0
+        norm = ops.gradient_norm(grads)
+        return self.clip_norm / norm if norm > self.clip_norm else 1.0
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        sample_weight: ArrayLike | None = None,
+        shuffle: bool = True,
+        callbacks: Iterable[Callback] = (),
+        progress: bool = False,
+    ) -> History:
+        """Train for `epochs` more epochs and return the history of all so far.
+
+        Ctrl-C ends the training after the current step and returns; the model is usable, and `fit` without `epochs`
+        finishes the run. A second Ctrl-C raises at once.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, ...)
+            Raw data if the model has a preprocessing, which is fitted on it unless it is fitted already.
+        y : array_like, shape (n,) or (n, outputs)
+        epochs : int, optional
+            Without it, finishes the run that was interrupted, or that a checkpoint was taken from.
+        batch_size : int, optional
+            32, or that of the run to be finished. The last batch of an epoch may be smaller; a single example left over is
+            skipped if the model has batch norm, which needs two.
+        validation : (x, y), optional
+            Evaluated after every epoch.
+        sample_weight : array_like, shape (n,), optional
+        shuffle : bool
+            Whether every epoch sees the examples in a new order.
+        callbacks : iterable of Callback
+        progress : bool
+            Show a progress bar (a line per epoch where the output is not a terminal).
+
+        Raises
+        ------
+        ValueError
+            For data that does not fit, is empty or holds a NaN (the row is named).
+        NonFiniteError
+            If the loss becomes NaN or infinite; the callbacks see the step first.
+        """
+        batch_size = self._plan(epochs, batch_size, len(np.asarray(x)))
+        inputs, targets, weights = self._examples(x, y, sample_weight, fit_preprocessing=True)
+        held_out = None if validation is None else self._examples(*validation, None, name="validation ")
+        has_batchnorm = any(isinstance(layer, BatchNorm1d) for layer in self.model.leaves())
+        batches = Batches(inputs, targets, weights, batch_size, drop_single=has_batchnorm)
+        listeners = CallbackList(callbacks, progress=progress)
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError("another thread is training with this trainer; a trainer runs one fit at a time")
+        self._stop = False
+        self.history.interrupted = False
+        try:
+            with InterruptGuard() as guard, listeners.training(self):
+                while self.epoch < self.target_epoch and not self._stop:
+                    self._train_epoch(batches, held_out, shuffle, listeners, guard)
+            self.history.interrupted = guard.requested
+        finally:
+            self._busy.release()
+        return self.history
+
+    def _plan(self, epochs: int | None, batch_size: int | None, examples: int) -> int:
+        """Decide what `fit` is to do, and return the batch size."""
+        if epochs is None:
+            if self._run is None or self.epoch >= self._run.until:
+                raise ValueError("epochs is missing, and there is no interrupted run to finish")
+            batch_size = self._run.batch_size if batch_size is None else batch_size
+            if self._batch and (batch_size, examples) != (self._run.batch_size, self._run.examples):
+                raise ValueError(
+                    f"the interrupted epoch had {self._run.examples} examples in batches of {self._run.batch_size}; "
+                    f"got {examples} in batches of {batch_size}. Finish it with the same, or pass epochs="
+                )
+            self._run = _Run(self._run.until, batch_size, examples)
+            return batch_size
+        batch_size = 32 if batch_size is None else batch_size
+        if epochs < 0 or batch_size < 1:
+            raise ValueError(f"epochs and batch_size are {epochs} and {batch_size}; expected at least 0 and 1")
+        self._batch = 0
+        self._sums = _EpochSums()
+        self._run = _Run(self.epoch + epochs, batch_size, examples)
+        return batch_size
+
+    @property
+    def target_epoch(self) -> int:
+        """The epoch at which the current or last `fit` ends."""
+        return 0 if self._run is None else self._run.until
+
+    @property
+    def batches_done(self) -> int:
+        """How many minibatches of the running epoch are done."""
+        return self._batch
+
+    def _train_epoch(
+        self,
+        batches: Batches,
+        held_out: tuple[np.ndarray, np.ndarray, np.ndarray | None] | None,
+        shuffle: bool,
+        listeners: CallbackList,
+        guard: InterruptGuard,
+    ) -> None:
+        began = time.perf_counter()
+        self.batches_per_epoch = len(batches)
+        listeners.on_epoch_begin(self)
+        order = batches.order(self.seed, self.epoch, shuffle)
+        sums = self._sums
+        while self._batch < len(batches):
+            x, y, weights = batches.take(self._batch, order)
+            loss = self._step(x, y, weights)
+            self._batch += 1
+            sums.add(loss, len(x), self._correct)
+            listeners.on_step_end(self)
+            if not math.isfinite(loss):
+                raise self._non_finite(x)
+            if guard.requested or self._stop:
+                self._stop = True
+                return
+        row = sums.row()
+        if held_out is not None:
+            row |= {f"val_{name}": value for name, value in self._evaluate(*held_out, 1024).items()}
+        self.epoch += 1
+        self._batch = 0
+        self._sums = _EpochSums()
+        self.history.append(self.epoch, row | {"lr": self.lr, "seconds": time.perf_counter() - began})
+        listeners.on_epoch_end(self)
+
+    def stop(self) -> None:
+        """End the running `fit` after the current step or epoch; for callbacks."""
+        self._stop = True
+
+    def evaluate(
+        self, x: ArrayLike, y: ArrayLike, *, batch_size: int = 1024, sample_weight: ArrayLike | None = None
+    ) -> dict[str, float]:
+        """Return the loss over all examples, without regularisation, and for classification the accuracy."""
+        return self._evaluate(*self._examples(x, y, sample_weight), batch_size)
+
+    def _evaluate(
+        self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, batch_size: int
+    ) -> dict[str, float]:
+        prediction = self.model.infer(x, batch_size)
+        result = {"loss": self.loss.forward(prediction, y, weights)[0]}
+        counted = self.loss.count_correct(prediction, y)
+        if counted is not None:
+            result["accuracy"] = counted[0] / counted[1] if counted[1] else math.nan
+        return result
+
+    def _examples(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        *,
+        fit_preprocessing: bool = False,
+        name: str = "",
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return data as the network takes it, checked."""
+        raw = check_finite(np.asarray(x), f"{name}x")
+        transformer = self.model.preprocessing
+        if transformer is not None:
+            if fit_preprocessing and not transformer.is_fitted:
+                transformer.fit(raw)
+            raw = transformer.transform(raw)
+        inputs = self.model.as_input(raw)
+        targets = check_finite(self.loss.as_target(y, inputs.dtype), f"{name}y")
+        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=inputs.dtype)
+        check_lengths(inputs, targets, weights, name)
+        return inputs, targets, weights
+
+    def _non_finite(self, x: ArrayLike) -> NonFiniteError:
+        rows = np.asarray(x).reshape(len(np.asarray(x)), -1)
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        cause = (
+            f"row {bad[0]} of the batch holds a NaN or an infinity"
+            if len(bad)
+            else f"the inputs are finite, so the weights or the rate are at fault (lr={self.lr:g})"
+        )
+        return NonFiniteError(f"the loss is {self.last_loss} at step {self.steps + 1}, epoch {self.epoch + 1}: {cause}")
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint: model, optimiser, schedule, random state, epoch, step and history.
+
+        The file is replaced as a whole or not at all. It holds no data set, and a loss given as a function must be given
+        again to `resume`.
+        """
+        from .persistence import save_checkpoint
+
+        save_checkpoint(self, path)
+
+    @classmethod
+    def resume(
+        cls, path: str | Path, *, loss: Loss | Callable[..., Any] | None = None, custom: Iterable[type] = ()
+    ) -> Trainer:
+        """Return the trainer that `save` wrote; ``fit(x, y)`` then finishes its run, bit for bit as if never interrupted.
+
+        Parameters
+        ----------
+        path : path-like
+        loss : Loss or callable, optional
+            Needed if it was a plain function; otherwise the saved one is used.
+        custom : iterable of classes
+            Your own layers, losses, optimisers, schedules or regularisers that the file names.
+        """
+        from .persistence import load_checkpoint
+
+        return load_checkpoint(cls, path, loss=loss, custom=custom)
+
+    def progress_state(self) -> dict[str, Any]:
+        """Return everything but arrays that a checkpoint must hold of this trainer, as JSON can hold it."""
+        return {
+            "epoch": self.epoch,
+            "steps": self.steps,
+            "batch": self._batch,
+            "sums": vars(self._sums),
+            "run": None if self._run is None else vars(self._run),
+            "seed": self.seed,
+            "random": vars(self._random),
+            "optimizer_steps": self.optimizer.steps,
+            "clip_norm": self.clip_norm,
+            "clip_value": self.clip_value,
+            "lr": self.lr,
+            "last_loss": self.last_loss,
+            "history": {"epoch": self.history.epoch, "columns": self.history.history},
+        }
+
+    def load_progress_state(self, state: dict[str, Any]) -> None:
+        """Take up what `progress_state` returned."""
+        self.epoch, self.steps, self._batch = state["epoch"], state["steps"], state["batch"]
+        self._sums = _EpochSums(**state["sums"])
+        self._run = None if state["run"] is None else _Run(**state["run"])
+        self.seed = state["seed"]
+        self._random.seed, self._random.offset = state["random"]["seed"], state["random"]["offset"]
+        self.optimizer.steps = state["optimizer_steps"]
+        self.clip_norm, self.clip_value = state["clip_norm"], state["clip_value"]
+        self.lr, self.last_loss = state["lr"], state["last_loss"]
+        self.history.epoch, self.history.history = state["history"]["epoch"], state["history"]["columns"]
+
+
+@dataclass
+class _Run:
+    """What `fit` was told."""
+
+    until: int
+    batch_size: int
+    examples: int
+
+
+@dataclass
+class _EpochSums:
+    """Sums over the batches of an epoch."""
+
+    loss: float = 0.0
+    examples: int = 0
+    correct: int = 0
+    counted: int = 0
+
+    def add(self, loss: float, examples: int, correct: tuple[int, int] | None) -> None:
+        self.loss += loss * examples
+        self.examples += examples
+        if correct is not None:
+            self.correct += correct[0]
+            self.counted += correct[1]
+
+    def row(self) -> dict[str, float]:
+        row = {"loss": self.loss / self.examples if self.examples else math.nan}
+        if self.counted:
+            row["accuracy"] = self.correct / self.counted
+        return row

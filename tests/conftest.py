@@ -1,0 +1,108 @@
+"""What every test can ask for: the backend it runs on, a dtype, random numbers, memory layouts, numeric gradients."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+import pynn
+
+collect_ignore = ["vectors/make_torch_vectors.py"]  # needs PyTorch, which the tests do not
+
+hypothesis.settings.register_profile("local", deadline=None, max_examples=25, database=None)
+hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("local"), derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+FORCED = os.environ.get("PYNN_BACKEND")
+
+
+@pytest.fixture(scope="module", params=[FORCED] if FORCED else pynn.available_backends())
+def backend(request):
+    """Run the test on this backend: every one that is available, or the one that PYNN_BACKEND names."""
+    with pynn.use_backend(request.param):
+        yield request.param
+
+
+@pytest.fixture(scope="module", params=["float32", "float64"])
+def dtype(request):
+    return np.dtype(request.param)
+
+
+@pytest.fixture(scope="module")
+def tolerance(dtype):
+    """Return what assert_allclose accepts after a handful of operations on numbers of order one."""
+    value = 2e-5 if dtype == np.float32 else 1e-12
+    return {"rtol": value, "atol": value}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20150120)
+
+
+def _strided(array):
+    spread = np.zeros((*array.shape[:-1], 3 * array.shape[-1]), array.dtype)
+    spread[..., 1::3] = array
+    return spread[..., 1::3]
+
+
+def _reversed(array):
+    return np.flip(np.flip(array).copy())
+
+
+def _read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def _unaligned(array):
+    memory = np.empty(array.nbytes + 1, np.uint8)
+    shifted = memory[1:].view(array.dtype).reshape(array.shape)
+    shifted[...] = array
+    return shifted
+
+
+LAYOUTS = {
+    "fortran": np.asfortranarray,
+    "strided": _strided,
+    "reversed": _reversed,
+    "read_only": _read_only,
+    "byte_swapped": lambda array: array.astype(array.dtype.newbyteorder()),
+    "unaligned": _unaligned,
+}
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request):
+    """Return a function that copies an array of one or more dimensions into another memory layout."""
+    return LAYOUTS[request.param]
+
+
+@pytest.fixture(scope="session")
+def numeric_gradient():
+    """Return a function (f, x, step) -> the central differences of the scalar f at the float64 array x."""
+
+    def gradient(f, x, step=1e-5):
+        result = np.empty_like(x)
+        for index in np.ndindex(x.shape):
+            above, below = x.copy(), x.copy()
+            above[index] += step
+            below[index] -= step
+            result[index] = (f(above) - f(below)) / (above[index] - below[index])
+        return result
+
+    return gradient
+
+
+@pytest.fixture(scope="session")
+def torch_vectors():
+    """Return a function that reads the values stored by `vectors/make_torch_vectors.py` under a name."""
+
+    def load(name):
+        with np.load(Path(__file__).parent / "vectors" / f"{name}.npz") as stored:
+            return dict(stored)
+
+    return load

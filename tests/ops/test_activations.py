@@ -1,0 +1,272 @@
+"""Elementwise activations against SciPy in float64: accuracy, extreme values, gradients, output arrays, statistics."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import special
+
+from pynn import ops
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+def gelu_tanh_exponent(x):
+    return 2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
+
+
+def gelu_tanh_slope(x):
+    gate = special.expit(gelu_tanh_exponent(x))
+    return gate + x * gate * (1 - gate) * 2 * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x**2)
+
+
+def normal_density(x):
+    return np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def elu_of(x, alpha):
+    return np.where(x < 0, alpha * special.expm1(np.minimum(x, 0)), x)
+
+
+class Case(NamedTuple):
+    """An activation as the ops have it, and in float64 from SciPy."""
+
+    forward: object
+    backward: object
+    oracle: object
+    slope: object  # the derivative, of the input; at NaN what the kernels' specification has there
+    needs_input: bool = False  # the backward op reads the input, not the output
+    conditioned: bool = False  # the exponent is itself rounded, so the error may grow as the input's error does
+
+
+CASES = {
+    "relu": Case(ops.relu, ops.relu_backward, lambda x: np.maximum(x, 0), lambda x: np.where(x <= 0, 0, 1)),
+    "leaky_relu": Case(
+        partial(ops.leaky_relu, negative_slope=0.2),
+        partial(ops.leaky_relu_backward, negative_slope=0.2),
+        lambda x: np.where(x < 0, 0.2 * x, x),
+        lambda x: np.where(x < 0, 0.2, 1),
+    ),
+    "elu": Case(
+        partial(ops.elu, alpha=0.7),
+        partial(ops.elu_backward, alpha=0.7),
+        lambda x: elu_of(x, 0.7),
+        lambda x: np.where(x < 0, 0.7 * np.exp(x), 1),
+    ),
+    "selu": Case(
+        ops.selu,
+        ops.selu_backward,
+        lambda x: SELU_SCALE * elu_of(x, SELU_ALPHA),
+        lambda x: SELU_SCALE * np.where(x < 0, SELU_ALPHA * np.exp(x), 1),
+    ),
+    "sigmoid": Case(ops.sigmoid, ops.sigmoid_backward, special.expit, lambda x: special.expit(x) * special.expit(-x)),
+    "tanh": Case(ops.tanh, ops.tanh_backward, np.tanh, lambda x: 4 * special.expit(2 * x) * special.expit(-2 * x)),
+    "softplus": Case(
+        partial(ops.softplus, beta=3.0),
+        partial(ops.softplus_backward, beta=3.0),
+        lambda x: np.where(x > 100, x, -special.log_expit(-3 * x) / 3),
+        lambda x: special.expit(3 * x),
+        conditioned=True,
+    ),
+    "gelu": Case(
+        ops.gelu,
+        ops.gelu_backward,
+        lambda x: x * special.ndtr(x),
+        lambda x: special.ndtr(x) + x * normal_density(x),
+        needs_input=True,
+        conditioned=True,
+    ),
+    "gelu_tanh": Case(
+        partial(ops.gelu, approximate="tanh"),
+        partial(ops.gelu_backward, approximate="tanh"),
+        lambda x: x * special.expit(gelu_tanh_exponent(x)),
+        gelu_tanh_slope,
+        needs_input=True,
+        conditioned=True,
+    ),
+    "silu": Case(
+        ops.silu,
+        ops.silu_backward,
+        lambda x: x * special.expit(x),
+        lambda x: special.expit(x) * (1 + x * special.expit(-x)),
+        needs_input=True,
+    ),
+}
+
+
+@pytest.fixture(params=CASES, scope="module")
+def case(request):
+    return CASES[request.param]
+
+
+def in_float64(f, x):
+    with np.errstate(all="ignore"):
+        return f(x.astype(np.float64))
+
+
+def dense_inputs(dtype):
+    near = np.linspace(-30, 30, 6001)
+    wide = np.logspace(-20, 2, 1001)
+    return np.concatenate([near, wide, -wide]).astype(dtype)
+
+
+def condition(case, x):
+    """Return what an error of 8 ULP in the input does to the result, for activations that round their exponent."""
+    return 8 * np.finfo(x.dtype).eps * np.abs(x * in_float64(case.slope, x)) if case.conditioned else 0
+
+
+def assert_within_ulps(got, want, ulps, extra=0.0):
+    """Compare with a float64 result, in ULP of the result's dtype; values at or below its denormals are free."""
+    info = np.finfo(got.dtype)
+    allowed = ulps * info.eps * np.abs(want) + 100 * info.smallest_normal + extra
+    error = np.abs(got - want)
+    worst = np.argmax(error / allowed)
+    assert (error <= allowed).all(), f"got {got.flat[worst]!r}, expected {want.flat[worst]!r}"
+
+
+def test_every_activation_has_a_case():
+    assert set(CASES) == set(ops.ACTIVATIONS)
+    assert {name for name, case in CASES.items() if case.needs_input} == {
+        name for name, known in ops.ACTIVATIONS.items() if known.needs_input
+    }
+
+
+def test_forward_is_accurate_to_8_ulp(case, dtype):
+    x = dense_inputs(dtype)
+    want = in_float64(case.oracle, x)
+    assert_within_ulps(case.forward(x), want, 8, condition(case, x))
+
+
+def test_backward_is_dy_times_the_derivative(case, dtype, rng):
+    x = dense_inputs(dtype)
+    dy = rng.normal(size=x.shape).astype(dtype)
+    saved = x if case.needs_input else case.forward(x)
+    want = dy * in_float64(case.slope, x)
+    error = np.abs(case.backward(dy, saved) - want)
+    assert (error <= 32 * np.finfo(dtype).eps * (1 + np.abs(dy))).all()
+
+
+def test_backward_is_the_finite_difference_of_forward(case, numeric_gradient):
+    x = np.linspace(-4, 4, 40)
+    dy = np.cos(x)
+    numeric = numeric_gradient(lambda at: (dy * case.forward(at)).sum(), x)
+    np.testing.assert_allclose(
+        case.backward(dy, x if case.needs_input else case.forward(x)), numeric, rtol=1e-7, atol=1e-9
+    )
+
+
+def test_extreme_inputs(case, dtype):
+    info = np.finfo(dtype)
+    x = np.array(
+        [np.nan, np.inf, -np.inf, 0, -0.0, 89, -89, 104, -104, 700, -700, 1e4, -1e4, info.max, info.min], dtype
+    )
+    with np.errstate(all="ignore"):
+        got = case.forward(x)
+    want = in_float64(lambda at: case.oracle(at).astype(dtype), x)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    np.testing.assert_allclose(got, want, rtol=16 * info.eps, atol=info.smallest_normal)
+
+
+def test_extreme_inputs_backward(case, dtype):
+    info = np.finfo(dtype)
+    x = np.array([np.nan, np.inf, -np.inf, 0, 89, -89, 104, -104, 700, -700, 1e4, -1e4], dtype)
+    with np.errstate(all="ignore"):
+        got = case.backward(np.ones_like(x), x if case.needs_input else case.forward(x))
+    want = in_float64(lambda at: case.slope(at).astype(dtype), x)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    np.testing.assert_allclose(got, want, rtol=16 * info.eps, atol=2 * info.eps)
+
+
+def test_nan_gradient_passes_through(case):
+    dy = np.full(3, np.nan)
+    got = case.backward(dy, np.array([0.5, 0.25, 0.75]))
+    assert np.isnan(got).all()
+
+
+def test_denormal_inputs_are_not_flushed(case, dtype):
+    info = np.finfo(dtype)
+    x = info.smallest_subnormal * np.array([1, 2, 3, 1000, -1, -2, -1000, 4097], dtype)
+    want = in_float64(case.oracle, x)
+    error = np.abs(case.forward(x) - want)
+    assert (error <= 2 * info.smallest_subnormal + 8 * info.eps * np.abs(want)).all()
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (7,), (0, 3), (3, 0), (17, 5), (2, 3, 4), (33, 31), (70_001,)])
+def test_every_shape(case, dtype, shape, rng):
+    x = rng.normal(size=shape).astype(dtype)
+    y = case.forward(x)
+    assert y.shape == shape and y.dtype == dtype
+    np.testing.assert_allclose(y, in_float64(case.oracle, x), rtol=32 * np.finfo(dtype).eps)
+    dx = case.backward(x, y)
+    assert dx.shape == shape and dx.dtype == dtype
+
+
+def test_out_is_filled_and_returned_and_may_be_the_input(case, dtype, rng):
+    x = rng.normal(size=(13, 9)).astype(dtype)
+    y = case.forward(x)
+    out = np.full_like(x, np.nan)
+    assert case.forward(x, out=out) is out
+    np.testing.assert_array_equal(out, y)
+    in_place = x.copy()
+    assert case.forward(in_place, out=in_place) is in_place
+    np.testing.assert_array_equal(in_place, y)
+
+
+def test_backward_out_may_be_either_input(case, dtype, rng):
+    saved, dy = rng.uniform(0.1, 0.9, size=(2, 13, 9)).astype(dtype)
+    dx = case.backward(dy, saved)
+    for at in (0, 1):
+        arguments = [dy.copy(), saved.copy()]
+        assert case.backward(*arguments, out=arguments[at]) is arguments[at]
+        np.testing.assert_array_equal(arguments[at], dx)
+    np.testing.assert_array_equal(arguments[0], dy)
+
+
+def test_statistics_are_those_of_the_output_and_accumulate(case, dtype, rng):
+    x = (4 * rng.normal(size=(5, 6, 7))).astype(dtype)
+    stats = np.zeros((4, 7))
+    y = case.forward(x, stats=stats)
+    np.testing.assert_array_equal(y, case.forward(x))
+    rows = y.reshape(-1, 7).astype(np.float64)
+    limit = {ops.tanh: np.abs(rows) > 0.98, ops.sigmoid: np.abs(2 * rows - 1) > 0.98}
+    saturated = limit.get(case.forward, np.zeros_like(rows))
+    want = np.stack([rows.sum(axis=0), np.square(rows).sum(axis=0), (rows > 0).sum(axis=0), saturated.sum(axis=0)])
+    np.testing.assert_allclose(stats, want, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(stats[2:], want[2:])
+    case.forward(x, stats=stats)
+    np.testing.assert_allclose(stats, 2 * want, rtol=1e-6, atol=1e-6)
+
+
+@given(
+    x=hnp.arrays(
+        st.sampled_from([np.float32, np.float64]),
+        hnp.array_shapes(min_dims=0, max_side=40),
+        elements=st.floats(-50, 50, width=32),
+    )
+)
+def test_any_array(case, x):
+    y = case.forward(x)
+    want = in_float64(case.oracle, x)
+    assert y.shape == x.shape and y.dtype == x.dtype
+    assert_within_ulps(y, want, 8, condition(case, x))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        partial(ops.leaky_relu, negative_slope=0.0),
+        partial(ops.leaky_relu, negative_slope=-1.0),
+        partial(ops.elu, alpha=np.inf),
+        partial(ops.softplus, beta=np.nan),
+        partial(ops.gelu, approximate="erf"),
+    ],
+)
+def test_bad_parameter_raises(call):
+    with pytest.raises(ValueError, match="expected"):
+        call(np.ones(3))

@@ -1,0 +1,277 @@
+"""What all ops promise about their arguments: any layout is read, misfits raise and are named, outputs are checked."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from pynn import ops
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+ROWS, INPUTS, UNITS = 6, 5, 4
+
+
+class Op(NamedTuple):
+    """An op as a function of positional arrays and of output keywords."""
+
+    call: object
+    shapes: tuple  # of the arrays; "labels" stands for one integer label per row
+    outputs: dict  # keyword -> position in the result, and the arrays it must not overlap
+    cast: tuple = ()  # positions of float arrays that may have another dtype
+    two_dimensional: bool = False
+
+
+def elementwise(call):
+    return Op(call, ((ROWS, UNITS),), {"out": (0, (0,))})
+
+
+def elementwise_backward(call):
+    return Op(call, ((ROWS, UNITS), (ROWS, UNITS)), {"out": (0, (0, 1))})
+
+
+def batchnorm_forward(x, gamma, beta, **options):
+    dtype = np.asarray(x).dtype.type
+    return ops.batchnorm_forward(x, gamma, beta, np.zeros(UNITS, dtype), np.ones(UNITS, dtype), **options)
+
+
+OPS = {
+    "relu": elementwise(ops.relu),
+    "gelu": elementwise(ops.gelu),
+    "sigmoid": elementwise(ops.sigmoid),
+    "relu_backward": elementwise_backward(ops.relu_backward),
+    "gelu_backward": elementwise_backward(ops.gelu_backward),
+    "dropout": elementwise(lambda x, **options: ops.dropout(x, 0.5, seed=4, **options)),
+    "prelu": Op(ops.prelu, ((ROWS, UNITS), (UNITS,)), {"out": (0, (0, 1))}),
+    "prelu_backward": Op(
+        ops.prelu_backward,
+        ((ROWS, UNITS), (ROWS, UNITS), (UNITS,)),
+        {"dx": (0, (0, 1, 2)), "dslope": (1, (0, 1, 2))},
+    ),
+    "maxout": Op(lambda x, **options: ops.maxout(x, 2, **options), ((ROWS, UNITS),), {"out": (0, (0,))}, (), True),
+    "maxout_backward": Op(
+        lambda dy, x, **options: ops.maxout_backward(dy, x, 2, **options),
+        ((ROWS, UNITS), (ROWS, 2 * UNITS)),
+        {"out": (0, (0, 1))},
+        two_dimensional=True,
+    ),
+    "matmul": Op(
+        lambda a, b, bias, **options: ops.matmul(a, b, bias=bias, **options),
+        ((ROWS, INPUTS), (INPUTS, UNITS), (UNITS,)),
+        {"out": (0, (0, 1, 2)), "pre_out": (0, (0, 1, 2))},
+        two_dimensional=True,
+    ),
+    "matmul_transposed": Op(
+        lambda a, b, **options: ops.matmul(a, b, trans_a=True, activation="silu", **options),
+        ((INPUTS, ROWS), (INPUTS, UNITS)),
+        {"out": (0, (0, 1))},
+        two_dimensional=True,
+    ),
+    "linear_backward": Op(
+        ops.linear_backward,
+        ((ROWS, UNITS), (ROWS, INPUTS), (INPUTS, UNITS)),
+        {"dw": (0, (0, 1, 2)), "db": (1, (0, 1, 2)), "dx": (2, (0, 1, 2))},
+        two_dimensional=True,
+    ),
+    "batchnorm_forward": Op(
+        batchnorm_forward,
+        ((ROWS, UNITS), (UNITS,), (UNITS,)),
+        {"out": (0, (0, 1, 2)), "mean_out": (1, ()), "rstd_out": (2, ())},
+        two_dimensional=True,
+    ),
+    "batchnorm_backward": Op(
+        lambda *arrays, **options: ops.batchnorm_backward(*arrays, activation="tanh", **options),
+        ((ROWS, UNITS), (ROWS, UNITS), (UNITS,), (UNITS,), (UNITS,), (UNITS,)),
+        {"dx": (0, (0, 1)), "dgamma": (1, ()), "dbeta": (2, ())},
+        two_dimensional=True,
+    ),
+    "softmax_cross_entropy": Op(
+        lambda logits, targets, weight, sample_weight, **options: ops.softmax_cross_entropy(
+            logits, targets, weight=weight, sample_weight=sample_weight, **options
+        ),
+        ((ROWS, UNITS), "labels", (UNITS,), (ROWS,)),
+        {"dlogits": (1, (0, 2, 3))},
+        two_dimensional=True,
+    ),
+    "multiclass_hinge": Op(
+        lambda scores, targets, sample_weight, **options: ops.multiclass_hinge(
+            scores, targets, sample_weight=sample_weight, **options
+        ),
+        ((ROWS, UNITS), "labels", (ROWS,)),
+        {"dscores": (1, (0, 2))},
+        two_dimensional=True,
+    ),
+    "mse": Op(ops.mse, ((ROWS, UNITS), (ROWS, UNITS)), {"dprediction": (1, (0, 1))}, cast=(1,)),
+    "bce_with_logits": Op(ops.bce_with_logits, ((ROWS, UNITS), (ROWS, UNITS)), {"dlogits": (1, (0, 1))}, cast=(1,)),
+    "count_correct": Op(ops.count_correct, ((ROWS, UNITS), "labels"), {}, two_dimensional=True),
+}
+
+OUTPUTS = [(name, keyword) for name, op in OPS.items() for keyword in op.outputs]
+
+
+def arguments(op, dtype, rng):
+    return [
+        rng.integers(UNITS, size=ROWS) if shape == "labels" else rng.uniform(0.1, 0.9, size=shape).astype(dtype)
+        for shape in op.shapes
+    ]
+
+
+def results(op, arrays, **outputs):
+    result = op.call(*arrays, **outputs)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def expected_output(name, keyword, dtype, rng):
+    """Return the op, its arguments and what it should write to the keyword's array."""
+    op = OPS[name]
+    arrays = arguments(op, dtype, rng)
+    return op, arrays, results(op, arrays)[op.outputs[keyword][0]]
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_any_memory_layout_is_read_and_left_alone(name, layout, dtype, rng):
+    op = OPS[name]
+    arrays = arguments(op, dtype, rng)
+    moved = [layout(array) for array in arrays]
+    for got, want in zip(results(op, moved), results(op, arrays), strict=True):
+        np.testing.assert_array_equal(got, want)
+        assert np.asarray(got).dtype == np.asarray(want).dtype
+    for array, original in zip(moved, arrays, strict=True):
+        np.testing.assert_array_equal(array, original)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_nested_lists_are_read(name, rng):
+    op = OPS[name]
+    arrays = arguments(op, np.float64, rng)
+    for got, want in zip(results(op, [array.tolist() for array in arrays]), results(op, arrays), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("wrong", [np.int64, np.float16, np.complex128, np.bool_])
+def test_other_dtypes_raise(name, wrong, dtype, rng):
+    op = OPS[name]
+    for at, shape in enumerate(op.shapes):
+        if shape != "labels" and at not in op.cast:
+            arrays = arguments(op, dtype, rng)
+            arrays[at] = arrays[at].real.astype(wrong)
+            with pytest.raises(TypeError, match=f"has dtype {np.dtype(wrong)}; expected float32 or float64"):
+                op.call(*arrays)
+
+
+@pytest.mark.parametrize("name", [name for name, op in OPS.items() if len(op.shapes) > 1 + len(op.cast)])
+def test_mixed_dtypes_raise(name, dtype, rng):
+    op = OPS[name]
+    other = np.float32 if dtype == np.float64 else np.float64
+    for at, shape in enumerate(op.shapes):
+        if at and shape != "labels":
+            arrays = arguments(op, dtype, rng)
+            arrays[at] = arrays[at].astype(other)
+            with pytest.raises(TypeError, match=f"has dtype {np.dtype(other)}; expected {dtype}"):
+                op.call(*arrays)
+
+
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "multiclass_hinge", "count_correct"])
+@pytest.mark.parametrize("wrong", [np.float32, np.bool_])
+def test_labels_must_be_integers(name, wrong, rng):
+    scores, labels, *rest = arguments(OPS[name], np.float64, rng)
+    with pytest.raises(TypeError, match=f"targets have dtype {np.dtype(wrong)}; expected integer"):
+        OPS[name].call(scores, labels.astype(wrong), *rest)
+
+
+@pytest.mark.parametrize("name", [name for name, op in OPS.items() if len(op.shapes) > 1])
+def test_shapes_that_do_not_fit_raise_and_both_are_named(name, dtype, rng):
+    op = OPS[name]
+    for at in range(1, len(op.shapes)):
+        arrays = arguments(op, dtype, rng)
+        arrays[at] = np.concatenate([arrays[at], arrays[at][:1]])
+        with pytest.raises(ValueError, match=r"; expected \(") as caught:
+            op.call(*arrays)
+        assert any(f"shape {array.shape}; expected" in str(caught.value) for array in (arrays[at], arrays[0]))
+
+
+@pytest.mark.parametrize("name", [name for name, op in OPS.items() if op.two_dimensional])
+def test_a_third_dimension_raises(name, dtype, rng):
+    first, *rest = arguments(OPS[name], dtype, rng)
+    with pytest.raises(ValueError, match=r"has shape \(1, \d+, \d+\); expected \("):
+        OPS[name].call(first[None], *rest)
+
+
+@pytest.mark.parametrize(("name", "keyword"), OUTPUTS)
+def test_output_handed_in_is_filled(name, keyword, dtype, rng):
+    op, arrays, want = expected_output(name, keyword, dtype, rng)
+    out = np.full_like(want, np.nan)
+    op.call(*arrays, **{keyword: out})
+    np.testing.assert_array_equal(out, want)
+
+
+@pytest.mark.parametrize(("name", "keyword"), OUTPUTS)
+def test_output_that_cannot_be_written_raises(name, keyword, dtype, rng):
+    op, arrays, want = expected_output(name, keyword, dtype, rng)
+    read_only = np.empty_like(want)
+    read_only.flags.writeable = False
+    for unusable in (np.empty((*want.shape[:-1], 2 * want.shape[-1]), dtype)[..., ::2], read_only):
+        with pytest.raises(ValueError, match=f"{keyword} must be writeable, aligned and C-contiguous"):
+            op.call(*arrays, **{keyword: unusable})
+    other = np.dtype(np.float32 if dtype == np.float64 else np.float64)
+    for wrong in (other, dtype.newbyteorder(), np.dtype(int)):
+        with pytest.raises(TypeError, match=f"{keyword} has dtype {wrong}; expected {dtype}"):
+            op.call(*arrays, **{keyword: np.empty(want.shape, wrong)})
+    with pytest.raises(TypeError, match=f"{keyword} is a list"):
+        op.call(*arrays, **{keyword: want.tolist()})
+    longer = np.empty((want.shape[0] + 1, *want.shape[1:]), dtype)
+    with pytest.raises(ValueError, match=f"{keyword} has shape") as caught:
+        op.call(*arrays, **{keyword: longer})
+    assert str(longer.shape) in str(caught.value) and f"expected {want.shape}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "keyword"), OUTPUTS)
+def test_output_that_overlaps_an_input_raises(name, keyword, dtype, rng):
+    op, arrays, want = expected_output(name, keyword, dtype, rng)
+    for at in op.outputs[keyword][1]:
+        memory = np.empty(arrays[at].size + want.size, dtype)
+        shared = memory[: arrays[at].size].reshape(arrays[at].shape)
+        shared[...] = arrays[at]
+        moved = [*arrays[:at], shared, *arrays[at + 1 :]]
+        with pytest.raises(ValueError, match=f"{keyword} overlaps an input"):
+            op.call(*moved, **{keyword: memory[1 : 1 + want.size].reshape(want.shape)})
+
+
+def test_only_elementwise_ops_may_write_onto_their_input(dtype):
+    square = np.ones((UNITS, UNITS), dtype)
+    for call in (
+        lambda: ops.matmul(square, square.copy(), out=square),
+        lambda: ops.matmul(square.copy(), square, pre_out=square),
+        lambda: ops.maxout(square, 1, out=square),
+        lambda: ops.softmax_cross_entropy(square, [0] * UNITS, dlogits=square),
+        lambda: ops.mse(square, square.copy(), dprediction=square),
+    ):
+        with pytest.raises(ValueError, match="overlaps"):
+            call()
+
+
+def test_outputs_of_one_call_must_not_overlap(dtype):
+    square, memory = np.ones((UNITS, UNITS), dtype), np.empty((UNITS, UNITS), dtype)
+    for call in (
+        lambda: ops.matmul(square, square, out=memory, pre_out=memory),
+        lambda: ops.linear_backward(square, square, square, dw=memory, db=memory[0]),
+        lambda: ops.linear_backward(square, square, square, dw=memory, dx=memory),
+        lambda: ops.prelu_backward(square, square, square[0], dx=memory, dslope=memory[0]),
+    ):
+        with pytest.raises(ValueError, match="overlaps"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((4, UNITS), np.float32), np.zeros((3, UNITS)), np.zeros((UNITS, 4)).T[:, :3]]
+)
+def test_statistics_need_a_float64_row_for_each(wrong):
+    x = np.ones((ROWS, UNITS))
+    for call in (
+        lambda: ops.relu(x, stats=wrong),
+        lambda: ops.matmul(x.T, x, stats=wrong),
+        lambda: batchnorm_forward(x, x[0], x[0], stats=wrong),
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"stats has .* expected"):
+            call()

@@ -1,0 +1,263 @@
+"""Losses against PyTorch's values, SciPy and finite differences; labels, weights and extreme scores."""
+
+from functools import partial
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special
+
+from pynn import ops
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+REDUCTIONS = ("mean", "sum")
+
+
+def softmax_oracle(logits, labels):
+    """Return the loss of every row and the gradient of their sum, in float64."""
+    logits = logits.astype(np.float64)
+    one_hot = np.eye(logits.shape[1])[labels]
+    loss = special.logsumexp(logits, axis=1) - (logits * one_hot).sum(axis=1)
+    return loss, special.softmax(logits, axis=1) - one_hot
+
+
+def call(name, scores, rng, **options):
+    """Call the loss of that name with random targets made for the scores."""
+    if name in ("softmax_cross_entropy", "multiclass_hinge"):
+        targets = rng.integers(scores.shape[1], size=len(scores))
+    else:
+        targets = rng.uniform(size=scores.shape).astype(scores.dtype)
+    return getattr(ops, name)(scores, targets, **options)
+
+
+LOSSES = ["softmax_cross_entropy", "multiclass_hinge", "mse", "bce_with_logits"]
+
+
+@pytest.fixture(scope="module")
+def stored(torch_vectors):
+    return torch_vectors("losses")
+
+
+def assert_as_stored(stored, key, got, factor=1.0):
+    loss, gradient = got
+    np.testing.assert_allclose(loss, factor * stored[f"{key}.loss"], rtol=1e-12)
+    np.testing.assert_allclose(gradient, factor * stored[f"{key}.grad"], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("targets", ["labels", "some_ignored", "all_ignored"])
+@pytest.mark.parametrize("weighted", [0, 1])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+def test_cross_entropy_agrees_with_torch(stored, reduction, targets, weighted, smoothing):
+    got = ops.softmax_cross_entropy(
+        stored["scores"],
+        stored[targets],
+        weight=stored["weight"] if weighted else None,
+        label_smoothing=smoothing,
+        reduction=reduction,
+    )
+    assert_as_stored(stored, f"ce.{targets}.{weighted}.{smoothing}.{reduction}", got)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("pos_weight", [None, 1.0, 2.5])
+def test_bce_agrees_with_torch(stored, reduction, pos_weight):
+    got = ops.bce_with_logits(stored["scores"], stored["soft"], pos_weight=pos_weight, reduction=reduction)
+    assert_as_stored(stored, f"bce.{pos_weight or 1.0}.{reduction}", got)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("margin", [1.0, 0.5])
+def test_hinge_is_torch_multi_margin_times_the_classes(stored, reduction, margin):
+    got = ops.multiclass_hinge(stored["scores"], stored["labels"], margin=margin, reduction=reduction)
+    assert_as_stored(stored, f"hinge.{margin}.{reduction}", got, factor=5)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_mse_agrees_with_torch(stored, reduction):
+    assert_as_stored(stored, f"mse.{reduction}", ops.mse(stored["scores"], stored["real"], reduction=reduction))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 10), (3, 2), (33, 17), (64, 10), (5, 1000), (700, 3)], ids=str)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_cross_entropy_at_every_shape(dtype, tolerance, shape, reduction, rng):
+    logits = (3 * rng.normal(size=shape)).astype(dtype)
+    labels = rng.integers(shape[1], size=shape[0])
+    loss, gradient = ops.softmax_cross_entropy(logits, labels, reduction=reduction)
+    want, want_gradient = softmax_oracle(logits, labels)
+    scale = 1 / len(labels) if reduction == "mean" else 1
+    np.testing.assert_allclose(loss, scale * want.sum(), **tolerance)
+    np.testing.assert_allclose(gradient, scale * want_gradient, **tolerance)
+    assert type(loss) is float and gradient.dtype == dtype
+
+
+@pytest.mark.parametrize("label_type", [np.int8, np.uint8, np.int32, np.uint64, list])
+def test_any_integer_labels(label_type):
+    labels = [2, 0, 1] if label_type is list else np.array([2, 0, 1], label_type)
+    logits = np.arange(9.0).reshape(3, 3)
+    want, _ = softmax_oracle(logits, [2, 0, 1])
+    np.testing.assert_allclose(ops.softmax_cross_entropy(logits, labels)[0], want.mean(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_gradient_is_the_finite_difference(name, reduction, numeric_gradient, rng):
+    scores = 2 * rng.normal(size=(5, 4))
+    options = {"reduction": reduction, "sample_weight": rng.uniform(0.5, 2, size=5)}
+    if name == "softmax_cross_entropy":
+        options |= {"weight": rng.uniform(0.5, 2, size=4), "label_smoothing": 0.2}
+    if name == "bce_with_logits":
+        options["pos_weight"] = 3.0
+    _, gradient = call(name, scores, np.random.default_rng(3), **options)
+    numeric = numeric_gradient(lambda at: call(name, at, np.random.default_rng(3), **options)[0], scores)
+    assert np.linalg.norm(gradient - numeric) < 1e-7 * np.linalg.norm(numeric)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_sample_weight_is_a_number_of_repetitions(name, dtype, tolerance, reduction, rng):
+    scores = rng.normal(size=(6, 4)).astype(dtype)
+    labelled = name in ("softmax_cross_entropy", "multiclass_hinge")
+    targets = rng.integers(4, size=6) if labelled else rng.uniform(size=(6, 4)).astype(dtype)
+    times = np.array([1, 0, 3, 2, 1, 4])
+    loss_of = partial(getattr(ops, name), reduction=reduction)
+    if name == "softmax_cross_entropy":
+        loss_of = partial(loss_of, weight=rng.uniform(0.5, 2, size=4).astype(dtype), label_smoothing=0.1)
+    loss, gradient = loss_of(scores, targets, sample_weight=times.astype(dtype))
+    want, repeated = loss_of(np.repeat(scores, times, axis=0), np.repeat(targets, times, axis=0))
+    np.testing.assert_allclose(loss, want, **tolerance)
+    row = np.repeat(np.arange(6), times)
+    want_gradient = np.zeros((6, 4))
+    np.add.at(want_gradient, row, repeated)
+    np.testing.assert_allclose(gradient, want_gradient, **tolerance)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_no_weight_at_all_gives_nan_for_the_mean_and_zero_for_the_sum(name, dtype, rng):
+    empty, some = np.ones((0, 3), dtype), np.ones((2, 3), dtype)
+    assert np.isnan(call(name, empty, rng)[0])
+    assert call(name, empty, rng, reduction="sum")[0] == 0
+    assert np.isnan(call(name, some, rng, sample_weight=np.zeros(2, dtype))[0])
+    assert call(name, some, rng, sample_weight=np.zeros(2, dtype), reduction="sum")[0] == 0
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradient_array_handed_in_or_not_wanted(name, dtype, rng):
+    scores = rng.normal(size=(7, 3)).astype(dtype)
+    loss, gradient = call(name, scores, np.random.default_rng(3))
+    into = np.full_like(scores, np.nan)
+    keyword = {"mse": "dprediction", "multiclass_hinge": "dscores"}.get(name, "dlogits")
+    same_loss, returned = call(name, scores, np.random.default_rng(3), **{keyword: into})
+    assert returned is into and same_loss == loss
+    np.testing.assert_array_equal(into, gradient)
+    alone, nothing = call(name, scores, np.random.default_rng(3), need_gradient=False)
+    np.testing.assert_allclose(alone, loss, rtol=1e-6)
+    assert nothing is None
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_nan_scores_give_a_nan_loss(name, dtype, rng):
+    scores = rng.normal(size=(3, 4)).astype(dtype)
+    scores[1, 2] = np.nan
+    assert np.isnan(call(name, scores, rng)[0])
+
+
+def test_huge_logits_are_stable(dtype):
+    huge = float(np.finfo(dtype).max) / 4
+    logits = np.array([[huge, 0, -huge], [1e4, 1e4, -1e4]], dtype)
+    loss, gradient = ops.softmax_cross_entropy(logits, [0, 1])
+    np.testing.assert_allclose(loss, np.log(2) / 2, rtol=1e-6)
+    np.testing.assert_allclose(gradient, [[0, 0, 0], [0.25, -0.25, 0]], atol=1e-7)
+    loss, gradient = ops.softmax_cross_entropy(logits[:1], [2])
+    np.testing.assert_allclose(loss, 2 * huge, rtol=1e-6)
+    np.testing.assert_allclose(gradient, [[1, 0, -1]])
+    loss, gradient = ops.bce_with_logits(np.array([[huge, -huge]], dtype), [[1.0, 1.0]])
+    np.testing.assert_allclose(loss, huge / 2, rtol=1e-6)
+    np.testing.assert_allclose(gradient, [[0, -0.5]])
+
+
+def test_a_class_ruled_out_by_minus_infinity(dtype):
+    logits = np.array([[0, -np.inf, 0]], dtype)
+    loss, gradient = ops.softmax_cross_entropy(logits, [0])
+    np.testing.assert_allclose(loss, np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(gradient, [[-0.5, 0, 0.5]])
+    loss, gradient = ops.softmax_cross_entropy(logits, [1])
+    assert loss == np.inf
+    np.testing.assert_allclose(gradient, [[0.5, -1, 0.5]])
+
+
+def test_a_confident_bce_keeps_its_small_loss(dtype):
+    loss, gradient = ops.bce_with_logits(np.array([[30.0], [-30.0]], dtype), [[1.0], [0.0]])
+    np.testing.assert_allclose(loss, np.exp(-30), rtol=1e-5)
+    np.testing.assert_allclose(gradient[1], np.exp(-30) / 2, rtol=1e-5)
+
+
+def test_hinge_of_equal_scores_is_the_number_of_other_classes(dtype):
+    loss, gradient = ops.multiclass_hinge(np.zeros((4, 10), dtype), [0, 3, 9, 5])
+    np.testing.assert_allclose(loss, 9)
+    np.testing.assert_allclose(gradient[0], [-9 / 4] + 9 * [1 / 4])
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 1), (2, 3, 4)], ids=str)
+def test_mse_and_bce_take_any_shape(dtype, tolerance, shape, rng):
+    x, t = rng.normal(size=shape).astype(dtype), rng.uniform(size=shape)
+    loss, gradient = ops.mse(x, t)
+    np.testing.assert_allclose(loss, np.square(x - t).mean(), **tolerance)
+    np.testing.assert_allclose(gradient, 2 * (x - t) / x.size, **tolerance)
+    loss, gradient = ops.bce_with_logits(x, t)
+    p = special.expit(x.astype(np.float64))
+    np.testing.assert_allclose(loss, (special.xlogy(-t, p) - special.xlog1py(1 - t, -p)).mean(), **tolerance)
+    np.testing.assert_allclose(gradient, (p - t) / x.size, **tolerance)
+
+
+@given(rows=st.integers(1, 40), classes=st.integers(1, 40), seed=st.integers(0, 2**32 - 1), scale=st.floats(0, 100))
+def test_cross_entropy_of_any_logits(dtype, rows, classes, seed, scale):
+    rng = np.random.default_rng(seed)
+    logits = (scale * rng.normal(size=(rows, classes))).astype(dtype)
+    labels = rng.integers(classes, size=rows)
+    loss, gradient = ops.softmax_cross_entropy(logits, labels)
+    want, want_gradient = softmax_oracle(logits, labels)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(loss, want.mean(), rtol=32 * eps, atol=eps * (4 * scale + 32))
+    np.testing.assert_allclose(gradient, want_gradient / rows, rtol=1e-4, atol=(4 * scale + 32) * eps / rows)
+
+
+def test_count_correct(dtype):
+    scores = np.array([[1, 1, 0], [0, 1, 1], [3, 2, 1], [0, np.nan, 9], [0, 0, 1]], dtype)
+    assert ops.count_correct(scores, [0, 2, 0, 1, -100]) == 3  # the first of equals wins, and NaN over numbers
+    assert ops.count_correct(scores, [0, 2, 0, 1, 2], ignore_index=2) == 3
+    assert ops.count_correct(scores[:0], np.zeros(0, int)) == 0
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 3], [0, 1, -1], [0, 1, 10**12]])
+@pytest.mark.parametrize("loss", [ops.softmax_cross_entropy, ops.multiclass_hinge])
+def test_a_label_that_is_no_class_is_named_with_its_row(loss, labels):
+    with pytest.raises(ValueError, match=f"target {labels[2]} in row 2 is not a class: expected 0 to 2"):
+        loss(np.ones((3, 3)), labels)
+
+
+def test_hinge_does_not_ignore_labels():
+    with pytest.raises(ValueError, match="target -100 in row 1"):
+        ops.multiclass_hinge(np.ones((2, 3)), [0, -100])
+
+
+@pytest.mark.parametrize("target", [-0.1, 1.5, np.nan])
+def test_bce_targets_must_be_probabilities(target):
+    with pytest.raises(ValueError, match=r"in row 1 is not in \[0, 1\]"):
+        ops.bce_with_logits(np.ones((2, 3)), [[0, 0, 1], [1, target, 0]])
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("label_smoothing", 1.1), ("label_smoothing", -0.1), ("reduction", "none")]
+)
+def test_bad_option_raises(option, value):
+    with pytest.raises(ValueError, match=option):
+        ops.softmax_cross_entropy(np.ones((2, 3)), [0, 1], **{option: value})
+
+
+def test_every_combination_is_stored(stored):
+    keys = product(("labels", "some_ignored", "all_ignored"), (0, 1), (0.0, 0.1, 1.0), REDUCTIONS)
+    assert {".".join(map(str, ("ce", *key, "loss"))) for key in keys} <= set(stored)

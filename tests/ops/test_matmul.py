@@ -1,0 +1,164 @@
+"""Matrix multiply and the linear layer's gradients against float64 products, within a dot product's error bound."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pynn import ops
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+SIZES = (0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 64, 67)
+EDGES = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (1, 1, 1), (1, 67, 1), (67, 1, 67), (1, 300, 513)]
+SAMPLED = [tuple(map(int, shape)) for shape in np.random.default_rng(1).choice(SIZES, size=(40, 3))]
+LARGE = [(64, 784, 256), (300, 500, 130), (50, 100, 10), (129, 1025, 65), (600, 33, 40), (5, 64, 1030)]
+
+
+def operands(rng, dtype, m, k, n, trans_a=False, trans_b=False):
+    a = rng.normal(size=(k, m) if trans_a else (m, k)).astype(dtype)
+    b = rng.normal(size=(n, k) if trans_b else (k, n)).astype(dtype)
+    return a, b
+
+
+def assert_is_product(got, a, b, bias=None):
+    """Compare with the float64 product: a sum of k products is off by at most k eps times the sum of |products|."""
+    dtype, k = a.dtype, a.shape[1]
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    bias = np.zeros(b.shape[1]) if bias is None else bias.astype(np.float64)
+    allowed = (k + 4) * np.finfo(dtype).eps * (np.abs(a) @ np.abs(b) + np.abs(bias))
+    assert got.dtype == dtype and got.shape == (a.shape[0], b.shape[1])
+    np.testing.assert_array_less(np.abs(got - (a @ b + bias)), allowed + np.finfo(dtype).tiny)
+
+
+@pytest.mark.parametrize("shape", EDGES + SAMPLED + LARGE, ids=lambda shape: "x".join(map(str, shape)))
+def test_every_size_and_transposition(dtype, shape, rng):
+    m, k, n = shape
+    bias = rng.normal(size=n).astype(dtype)
+    for trans_a, trans_b in itertools.product((False, True), repeat=2):
+        a, b = operands(rng, dtype, m, k, n, trans_a, trans_b)
+        left, right = a.T if trans_a else a, b.T if trans_b else b
+        assert_is_product(ops.matmul(a, b, trans_a=trans_a, trans_b=trans_b), left, right)
+        with_bias = ops.matmul(a, b, trans_a=trans_a, trans_b=trans_b, bias=bias)
+        assert_is_product(with_bias, left, right, bias)
+
+
+@pytest.mark.parametrize("trans_a", [False, True])
+@pytest.mark.parametrize("trans_b", [False, True])
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize(
+    "activation", [*ops.ACTIVATIONS, ("leaky_relu", 0.3), ("elu", 0.5), ("softplus", 2.0)], ids=str
+)
+def test_activation_is_applied_to_what_pre_out_receives(dtype, trans_a, trans_b, with_bias, activation, rng):
+    a, b = operands(rng, dtype, 19, 23, 37, trans_a, trans_b)
+    bias = rng.normal(size=37).astype(dtype) if with_bias else None
+    out, pre_out = np.full((2, 19, 37), np.nan, dtype)
+    options = {"trans_a": trans_a, "trans_b": trans_b, "bias": bias, "activation": activation}
+    assert ops.matmul(a, b, **options, out=out, pre_out=pre_out) is out
+    assert_is_product(pre_out, a.T if trans_a else a, b.T if trans_b else b, bias)
+    name, *parameter = [activation] if isinstance(activation, str) else activation
+    function = {"gelu_tanh": lambda x: ops.gelu(x, "tanh")}.get(name) or getattr(ops, name)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(out, function(pre_out, *parameter), rtol=64 * eps, atol=64 * eps)
+    np.testing.assert_array_equal(ops.matmul(a, b, **options), out)
+
+
+def test_pre_out_without_activation_is_the_result(dtype, rng):
+    a, b = operands(rng, dtype, 9, 10, 11)
+    pre_out = np.full((9, 11), np.nan, dtype)
+    np.testing.assert_array_equal(ops.matmul(a, b, pre_out=pre_out), pre_out)
+
+
+def test_statistics_are_those_of_the_result(dtype, rng):
+    a, b = operands(rng, dtype, 70, 8, 21)
+    stats = np.zeros((4, 21))
+    y = ops.matmul(a, b, activation="tanh", stats=stats)
+    np.testing.assert_array_equal(y, ops.matmul(a, b, activation="tanh"))
+    y = y.astype(np.float64)
+    want = [y.sum(axis=0), np.square(y).sum(axis=0), (y > 0).sum(axis=0), (np.abs(y) > 0.98).sum(axis=0)]
+    np.testing.assert_allclose(stats, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 9), (33, 65, 47), (64, 784, 256)], ids=str)
+def test_nan_stays_in_its_row_and_column(dtype, shape, rng):
+    m, k, n = shape
+    a, b = operands(rng, dtype, m, k, n)
+    clean = ops.matmul(a, b)
+    a[2, k - 1] = np.nan
+    got = ops.matmul(a, b)
+    assert np.isnan(got[2]).all()
+    np.testing.assert_allclose(np.delete(got, 2, axis=0), np.delete(clean, 2, axis=0), rtol=1e-4, atol=1e-4)
+    a[2, k - 1] = 0
+    b[0, n - 1] = np.nan
+    got = ops.matmul(a, b)
+    assert np.isnan(got[:, -1]).all()
+    assert np.isfinite(got[:, :-1]).all()
+
+
+def test_infinity_times_zero_is_nan_and_stays_in_its_row(dtype, rng):
+    a, b = operands(rng, dtype, 7, 13, 19)
+    a[3, 5], b[5, 4] = np.inf, 0
+    with np.errstate(invalid="ignore"):
+        got = ops.matmul(a, b)
+    assert np.isnan(got[3, 4])
+    others = np.delete(np.arange(19), 4)
+    np.testing.assert_array_equal(got[3, others], np.copysign(np.inf, b[5, others]))
+    assert np.isfinite(np.delete(got, 3, axis=0)).all()
+
+
+def test_nan_passes_a_fused_relu(dtype):
+    a = np.array([[np.nan, 1.0], [-1.0, 1.0]], dtype)
+    got = ops.matmul(a, np.eye(2, dtype=dtype), activation="relu")
+    np.testing.assert_array_equal(got, np.array([[np.nan, np.nan], [0, 1]], dtype))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (0, 3, 4), (5, 0, 3), (5, 3, 0), (17, 31, 9), (64, 300, 130)], ids=str)
+def test_linear_backward(dtype, shape, rng):
+    n, inputs, outputs = shape
+    x, w = operands(rng, dtype, n, inputs, outputs)
+    dy = rng.normal(size=(n, outputs)).astype(dtype)
+    dw, db, dx = ops.linear_backward(dy, x, w)
+    assert_is_product(dw, x.T, dy)
+    assert_is_product(db[None], np.ones((1, n), dtype), dy)
+    assert_is_product(dx, dy, w.T)
+    into = [np.full_like(array, np.nan) for array in (dw, db, dx)]
+    returned = ops.linear_backward(dy, x, w, dw=into[0], db=into[1], dx=into[2])
+    for got, given_in, want in zip(returned, into, (dw, db, dx), strict=True):
+        assert got is given_in
+        np.testing.assert_array_equal(got, want)
+
+
+def test_linear_backward_accumulates_and_can_leave_dx_out(dtype, tolerance, rng):
+    x, w = operands(rng, dtype, 40, 12, 21)
+    dy = rng.normal(size=(40, 21)).astype(dtype)
+    dw, db, _ = ops.linear_backward(dy, x, w)
+    dw_sum, db_sum = np.ones_like(dw), np.ones_like(db)
+    *_, dx = ops.linear_backward(dy, x, w, dw=dw_sum, db=db_sum, accumulate=True, need_dx=False)
+    assert dx is None
+    np.testing.assert_allclose(dw_sum, dw + 1, **tolerance)
+    np.testing.assert_allclose(db_sum, db + 1, **tolerance)
+    with pytest.raises(ValueError, match="needs dw and db"):
+        ops.linear_backward(dy, x, w, dw=dw_sum, accumulate=True)
+
+
+@given(
+    shape=st.tuples(*[st.integers(0, 70)] * 3),
+    transpositions=st.tuples(st.booleans(), st.booleans()),
+    with_bias=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_size(dtype, shape, transpositions, with_bias, seed):
+    m, k, n = shape
+    trans_a, trans_b = transpositions
+    rng = np.random.default_rng(seed)
+    a, b = operands(rng, dtype, m, k, n, trans_a, trans_b)
+    bias = rng.normal(size=n).astype(dtype) if with_bias else None
+    got = ops.matmul(a, b, trans_a=trans_a, trans_b=trans_b, bias=bias)
+    assert_is_product(got, a.T if trans_a else a, b.T if trans_b else b, bias)
+
+
+def test_unknown_activation_raises():
+    with pytest.raises(ValueError, match="unknown activation 'swish'"):
+        ops.matmul(np.ones((2, 2)), np.ones((2, 2)), activation="swish")

@@ -1,0 +1,111 @@
+"""Write the reference values that the op tests compare with; needs PyTorch (the stored ones are from 2.13.0, CPU).
+
+Each .npz holds the inputs, and one flat key per case and result, such as ``adam.step3`` or ``ce.weight.mean.grad``.
+Run ``python make_torch_vectors.py``; the files land beside this script.
+"""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+HERE = Path(__file__).parent
+STEPS = 6
+
+OPTIMIZERS = {
+    "sgd": (torch.optim.SGD, {"lr": 0.1}),
+    "sgd_decay": (torch.optim.SGD, {"lr": 0.1, "weight_decay": 0.05}),
+    "sgd_momentum": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01}),
+    "sgd_nesterov": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.01}),
+    "adagrad": (torch.optim.Adagrad, {"lr": 0.2, "eps": 1e-10, "weight_decay": 0.03}),
+    "rmsprop": (torch.optim.RMSprop, {"lr": 0.02, "alpha": 0.9, "eps": 1e-8, "weight_decay": 0.03}),
+    "rmsprop_momentum": (torch.optim.RMSprop, {"lr": 0.02, "alpha": 0.95, "eps": 1e-6, "momentum": 0.7}),
+    "adam": (torch.optim.Adam, {"lr": 0.01}),
+    "adam_decay": (torch.optim.Adam, {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1}),
+    "adamw": (torch.optim.AdamW, {"lr": 0.02, "betas": (0.9, 0.99), "weight_decay": 0.1}),
+}
+
+
+def optimizer_vectors(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Parameters after each of some steps with given gradients."""
+    start, gradients = rng.normal(size=37), rng.normal(size=(STEPS, 37))
+    result = {"start": start, "gradients": gradients}
+    for name, (optimizer_class, options) in OPTIMIZERS.items():
+        parameter = torch.tensor(start, requires_grad=True)
+        optimizer = optimizer_class([parameter], **options)
+        for step, gradient in enumerate(gradients, start=1):
+            parameter.grad = torch.tensor(gradient)
+            optimizer.step()
+            result[f"{name}.step{step}"] = parameter.detach().numpy().copy()
+    return result
+
+
+def loss_vectors(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Losses and gradients with respect to the scores."""
+    scores, weight = 2 * rng.normal(size=(13, 5)), rng.uniform(0.2, 3, size=5)
+    labels, soft, real = rng.integers(5, size=13), rng.uniform(size=(13, 5)), rng.normal(size=(13, 5))
+    some_ignored, all_ignored = labels.copy(), np.full(13, -100)
+    some_ignored[[0, 4, 12]] = -100
+    arrays = {"scores": scores, "weight": weight, "labels": labels, "soft": soft, "real": real}
+    arrays |= {"some_ignored": some_ignored, "all_ignored": all_ignored}
+    tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+    result = dict(arrays)
+
+    def record(key, loss_of):
+        x = tensors["scores"].clone().requires_grad_()
+        loss = loss_of(x)
+        loss.backward()
+        result[f"{key}.loss"], result[f"{key}.grad"] = loss.detach().numpy(), x.grad.numpy()
+
+    for reduction in ("mean", "sum"):
+        for target, weighted, smoothing in product(("labels", "some_ignored", "all_ignored"), (0, 1), (0.0, 0.1, 1.0)):
+            options = {"weight": tensors["weight"] if weighted else None, "label_smoothing": smoothing}
+            record(
+                f"ce.{target}.{weighted}.{smoothing}.{reduction}",
+                lambda x, t=tensors[target], o=options, r=reduction: functional.cross_entropy(x, t, reduction=r, **o),
+            )
+        for pos_weight in (1.0, 2.5):
+            record(
+                f"bce.{pos_weight}.{reduction}",
+                lambda x, p=torch.tensor(pos_weight, dtype=torch.float64), r=reduction: (
+                    functional.binary_cross_entropy_with_logits(x, tensors["soft"], pos_weight=p, reduction=r)
+                ),
+            )
+        for margin in (1.0, 0.5):
+            record(
+                f"hinge.{margin}.{reduction}",
+                lambda x, m=margin, r=reduction: functional.multi_margin_loss(
+                    x, tensors["labels"], margin=m, reduction=r
+                ),
+            )
+        record(f"mse.{reduction}", lambda x, r=reduction: functional.mse_loss(x, tensors["real"], reduction=r))
+    return result
+
+
+def batchnorm_vectors(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Batch norm in both modes: output, running statistics and gradients, three batches in a row."""
+    x = rng.normal(rng.normal(size=6), rng.uniform(0.1, 5, size=6), size=(3, 17, 6))
+    dy = rng.normal(size=x.shape)
+    gamma, beta = rng.uniform(0.5, 2, size=6), rng.normal(size=6)
+    result = {"x": x, "dy": dy, "gamma": gamma, "beta": beta}
+    layer = torch.nn.BatchNorm1d(6, momentum=0.2, eps=1e-4, dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor(gamma))
+        layer.bias.copy_(torch.tensor(beta))
+    for mode, batch in (("train", 0), ("train", 1), ("eval", 2)):
+        layer.train(mode == "train")
+        layer.zero_grad()
+        inputs = torch.tensor(x[batch], requires_grad=True)
+        y = layer(inputs)
+        y.backward(torch.tensor(dy[batch]))
+        values = {"y": y.detach(), "mean": layer.running_mean, "var": layer.running_var}
+        values |= {"dx": inputs.grad, "dgamma": layer.weight.grad, "dbeta": layer.bias.grad}
+        result |= {f"{batch}.{name}": value.numpy().copy() for name, value in values.items()}
+    return result
+
+
+if __name__ == "__main__":
+    for name, make in (("optim", optimizer_vectors), ("losses", loss_vectors), ("batchnorm", batchnorm_vectors)):
+        np.savez_compressed(HERE / f"{name}.npz", **make(np.random.default_rng(0)))
