@@ -16,7 +16,10 @@ class Configurable:
     """Base of everything that a saved model or checkpoint must describe: layers, losses, optimisers and so on."""
 
     def config(self) -> dict[str, Any]:
-        """Return the arguments that make this object again, as JSON can hold them: by default the attributes so named."""
+        """Return the arguments that make this object again, as JSON can hold them.
+
+        By default these are the attributes named like the arguments.
+        """
         config = {}
         for name, parameter in inspect.signature(type(self)).parameters.items():
             if name == "dtype":
@@ -54,7 +57,7 @@ def describe(thing: Any) -> Any:
     return thing
 
 
-def make(description: Any, known: Iterable[type], **extra: Any) -> Any:
+def make(description: Any, known: Iterable[type[Configurable]], **extra: Any) -> Any:
     """Return what `describe` described, every class being one of `known`.
 
     `extra` arguments (such as a dtype) go to every class that takes them.

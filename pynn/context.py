@@ -43,6 +43,10 @@ class Context:
         self._views: dict[str, np.ndarray] = {}
         self._children: list[Context] = []
 
+    if TYPE_CHECKING:  # layers keep what they like
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"the forward pass kept no {name!r}; backward needs a forward pass with the same context")
 

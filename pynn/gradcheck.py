@@ -61,8 +61,8 @@ def gradcheck(
 ) -> list[GradientCheck]:
     """Compare every parameter's gradient, and the input's, with centred finite differences in float64.
 
-    The model is copied to float64, and left as it is. The dropout mask is the same in all passes. A coordinate whose step
-    crosses a kink, such as ReLU's, is left out and counted.
+    The model is copied to float64, and left as it is. The dropout mask is the same in all passes. A coordinate whose
+    step crosses a kink, such as ReLU's, is left out and counted.
 
     Parameters
     ----------

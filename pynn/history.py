@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 
 class History:
     """One row per finished epoch, as columns.
@@ -51,3 +54,28 @@ class History:
     def __repr__(self) -> str:
         latest = ", ".join(f"{name}={column[-1]:.4g}" for name, column in self.history.items() if column)
         return f"History({len(self)} epochs{': ' + latest if latest else ''})"
+
+
+@dataclass
+class EpochSums:
+    """Sums over the batches of an epoch."""
+
+    loss: float = 0.0
+    examples: int = 0
+    correct: int = 0
+    counted: int = 0
+
+    def add(self, loss: float, examples: int, correct: tuple[int, int] | None) -> None:
+        """Add a batch."""
+        self.loss += loss * examples
+        self.examples += examples
+        if correct is not None:
+            self.correct += correct[0]
+            self.counted += correct[1]
+
+    def row(self) -> dict[str, float]:
+        """Return the means, as `History.append` takes them."""
+        row = {"loss": self.loss / self.examples if self.examples else math.nan}
+        if self.counted:
+            row["accuracy"] = self.correct / self.counted
+        return row

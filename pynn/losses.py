@@ -291,6 +291,6 @@ def as_loss(loss: Loss | Callable[..., Any]) -> Loss:
         return loss
     if isinstance(loss, type) and issubclass(loss, Loss):
         raise TypeError(f"loss is the class {loss.__name__}; expected an instance: {loss.__name__}()")
-    if callable(loss):
+    if callable(loss) and not isinstance(loss, type):
         return FunctionLoss(loss)
     raise TypeError(f"loss is {loss!r}; expected a pynn loss such as pynn.CrossEntropyLoss(), or a function")

@@ -34,8 +34,8 @@ class Sequential(Layer):
     training : bool
         The mode of ``model(x)``: True after `train`, False (the start) after `eval`.
     preprocessing : Transformer or None
-        If set, `predict` and its relatives and `Trainer.fit` and `evaluate` take raw data and apply it; `fit` fits it, if
-        it is not fitted yet, on the training part. ``model(x)`` and ``trainer.step`` are the bare network.
+        If set, `predict` and its relatives and `Trainer.fit` and `evaluate` take raw data and apply it; `fit` fits it,
+        if it is not fitted yet, on the training part. ``model(x)`` and ``trainer.step`` are the bare network.
     class_names : list of str or None
         What `predict_label` calls the classes.
     output_kind : {"classes", "scores", "binary", "values"} or None

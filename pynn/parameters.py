@@ -59,6 +59,7 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def frozen(self) -> bool:
+        """Whether updates leave this parameter alone."""
         return self._frozen
 
     @frozen.setter
@@ -68,6 +69,7 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def lr_factor(self) -> float:
+        """What multiplies the learning rate for this parameter."""
         return self._lr_factor
 
     @lr_factor.setter
@@ -79,18 +81,22 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of the values."""
         return self.data.shape
 
     @property
     def dtype(self) -> np.dtype:
+        """The dtype of the values."""
         return self.data.dtype
 
     @property
     def size(self) -> int:
+        """How many values there are."""
         return self.data.size
 
     @property
     def ndim(self) -> int:
+        """How many dimensions there are."""
         return self.data.ndim
 
     def __len__(self) -> int:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class ProgressBar(Callback):
     """Show how far training has come, to standard error.
 
-    A terminal, or a notebook with ipywidgets, gets one bar that moves; anything else, such as a log file, gets one plain
-    line when an epoch ends.
+    A terminal, or a notebook with ipywidgets, gets one bar that moves; everything, a log file too, gets one plain line
+    when an epoch ends.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -64,7 +64,9 @@ class ProgressBar(Callback):
     def on_epoch_end(self, trainer: Trainer) -> None:
         width = len(str(trainer.target_epoch))
         figures = "  ".join(_figure(name, column[-1]) for name, column in trainer.history.history.items())
-        self._out.print(f"epoch {trainer.epoch:{width}}/{trainer.target_epoch}  {figures}", highlight=False, soft_wrap=True)
+        self._out.print(
+            f"epoch {trainer.epoch:{width}}/{trainer.target_epoch}  {figures}", highlight=False, soft_wrap=True
+        )
 
     def on_train_end(self, trainer: Trainer) -> None:
         if self._bar is not None:

@@ -1,8 +1,8 @@
 """Learning-rate schedules: functions of the base rate and of how far training has come.
 
 A schedule keeps no state, so a resumed run needs none. It counts in epochs (finished ones, as PyTorch's schedulers
-stepped once per epoch) or, with ``by="step"``, in optimiser steps. CS231n, Neural Networks Part 3, "Annealing the learning
-rate".
+stepped once per epoch) or, with ``by="step"``, in optimiser steps. CS231n, Neural Networks Part 3, "Annealing the
+learning rate".
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from . import ops
 from .callbacks import Callback, CallbackList
 from .context import Context
 from .feeding import Batches, check_finite, check_lengths
-from .history import History
+from .history import EpochSums, History
 from .interrupt import InterruptGuard
 from .layers import BatchNorm1d
 from .losses import Loss, as_loss
@@ -116,7 +116,7 @@ class Trainer:
         self._correct: tuple[int, int] | None = None
         # Where the running epoch stands: batches done, and the sums for its row in the history.
         self._batch = 0
-        self._sums = _EpochSums()
+        self._sums = EpochSums()
         # What `fit` was told, so that an interrupted run can be finished.
         self._run: _Run | None = None
 
@@ -160,11 +160,10 @@ class Trainer:
         self.last_loss = loss
         if not math.isfinite(loss):
             return loss
-        if gradient is None or np.shape(gradient) != prediction.shape:
-            raise ValueError(
-                f"the loss returned a gradient of shape {np.shape(gradient)}; expected {prediction.shape}"
-            )
-        model.backward(np.ascontiguousarray(gradient, dtype=prediction.dtype), self._context)
+        gradient = np.ascontiguousarray(gradient, dtype=prediction.dtype)
+        if gradient.shape != prediction.shape:
+            raise ValueError(f"the loss returned a gradient of shape {gradient.shape}; expected {prediction.shape}")
+        model.backward(gradient, self._context)
         for regularizer in self.regularizers:
             loss += regularizer.add_gradient(flat)
         self.lr = self.optimizer.lr
@@ -213,8 +212,8 @@ class Trainer:
         epochs : int, optional
             Without it, finishes the run that was interrupted, or that a checkpoint was taken from.
         batch_size : int, optional
-            32, or that of the run to be finished. The last batch of an epoch may be smaller; a single example left over is
-            skipped if the model has batch norm, which needs two.
+            32, or that of the run to be finished. The last batch of an epoch may be smaller; a single example left over
+            is skipped if the model has batch norm, which needs two.
         validation : (x, y), optional
             Evaluated after every epoch.
         sample_weight : array_like, shape (n,), optional
@@ -267,7 +266,7 @@ class Trainer:
         if epochs < 0 or batch_size < 1:
             raise ValueError(f"epochs and batch_size are {epochs} and {batch_size}; expected at least 0 and 1")
         self._batch = 0
-        self._sums = _EpochSums()
+        self._sums = EpochSums()
         self._run = _Run(self.epoch + epochs, batch_size, examples)
         return batch_size
 
@@ -310,7 +309,7 @@ class Trainer:
             row |= {f"val_{name}": value for name, value in self._evaluate(*held_out, 1024).items()}
         self.epoch += 1
         self._batch = 0
-        self._sums = _EpochSums()
+        self._sums = EpochSums()
         self.history.append(self.epoch, row | {"lr": self.lr, "seconds": time.perf_counter() - began})
         listeners.on_epoch_end(self)
 
@@ -324,9 +323,7 @@ class Trainer:
         """Return the loss over all examples, without regularisation, and for classification the accuracy."""
         return self._evaluate(*self._examples(x, y, sample_weight), batch_size)
 
-    def _evaluate(
-        self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, batch_size: int
-    ) -> dict[str, float]:
+    def _evaluate(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, batch_size: int) -> dict[str, float]:
         prediction = self.model.infer(x, batch_size)
         result = {"loss": self.loss.forward(prediction, y, weights)[0]}
         counted = self.loss.count_correct(prediction, y)
@@ -369,8 +366,8 @@ class Trainer:
     def save(self, path: str | Path) -> None:
         """Write a checkpoint: model, optimiser, schedule, random state, epoch, step and history.
 
-        The file is replaced as a whole or not at all. It holds no data set, and a loss given as a function must be given
-        again to `resume`.
+        The file is replaced as a whole or not at all. It holds no data set, and a loss given as a function must be
+        given again to `resume`.
         """
         from .persistence import save_checkpoint
 
@@ -380,7 +377,9 @@ class Trainer:
     def resume(
         cls, path: str | Path, *, loss: Loss | Callable[..., Any] | None = None, custom: Iterable[type] = ()
     ) -> Trainer:
-        """Return the trainer that `save` wrote; ``fit(x, y)`` then finishes its run, bit for bit as if never interrupted.
+        """Return the trainer that `save` wrote.
+
+        ``fit(x, y)`` then finishes its run, bit for bit as if it had never been interrupted.
 
         Parameters
         ----------
@@ -415,7 +414,7 @@ class Trainer:
     def load_progress_state(self, state: dict[str, Any]) -> None:
         """Take up what `progress_state` returned."""
         self.epoch, self.steps, self._batch = state["epoch"], state["steps"], state["batch"]
-        self._sums = _EpochSums(**state["sums"])
+        self._sums = EpochSums(**state["sums"])
         self._run = None if state["run"] is None else _Run(**state["run"])
         self.seed = state["seed"]
         self._random.seed, self._random.offset = state["random"]["seed"], state["random"]["offset"]
@@ -432,26 +431,3 @@ class _Run:
     until: int
     batch_size: int
     examples: int
-
-
-@dataclass
-class _EpochSums:
-    """Sums over the batches of an epoch."""
-
-    loss: float = 0.0
-    examples: int = 0
-    correct: int = 0
-    counted: int = 0
-
-    def add(self, loss: float, examples: int, correct: tuple[int, int] | None) -> None:
-        self.loss += loss * examples
-        self.examples += examples
-        if correct is not None:
-            self.correct += correct[0]
-            self.counted += correct[1]
-
-    def row(self) -> dict[str, float]:
-        row = {"loss": self.loss / self.examples if self.examples else math.nan}
-        if self.counted:
-            row["accuracy"] = self.correct / self.counted
-        return row

@@ -169,7 +169,8 @@ cdef void maxout_backward_rows(
                 if beats(row[j * units + u], row[winner * units + u]):
                     winner = j
             for j in range(pieces):
-                target[j * units + u] = dy[i * units + u] if j == winner else 0
+                target[j * units + u] = 0
+            target[winner * units + u] = dy[i * units + u]
 
 
 def maxout_backward(cnp.ndarray dy, cnp.ndarray x, Py_ssize_t pieces, cnp.ndarray dx):

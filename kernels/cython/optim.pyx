@@ -180,7 +180,7 @@ def sgd(
     cnp.ndarray param, cnp.ndarray grad, cnp.ndarray velocity, cnp.ndarray bounds, cnp.ndarray rates, double momentum,
     bint nesterov, double grad_scale, cnp.ndarray stats
 ):
-    """Update by v = momentum v + g; w -= lr v (or lr (g + momentum v), Nesterov). `velocity` is None without momentum."""
+    """Update by v = momentum v + g; w -= lr v, or lr (g + momentum v) (Nesterov); no `velocity` without momentum."""
     cdef Settings settings = Settings(SGD, grad_scale, momentum, nesterov, 0, 0, 0, 1, 1, False)
     update(param, grad, velocity, None, bounds, rates, &settings, stats)
 

@@ -63,7 +63,7 @@ def mse(prediction, target, sample_weight, mean, dprediction):
 def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
 
-    Per element: (1 - t) x + (1 + (p - 1) t) log(1 + exp(-x)), p being the positive class's weight (1 if None).
+    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), p being the positive class's weight (1 if None).
     """
     vector, matrix = ABSENT[logits.dtype]
     return _bce_with_logits(
@@ -139,7 +139,7 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _divisor(rows, columns, sample_weight, mean):
-    """Return what a row's weight is divided by; 0 becomes NaN."""
+    """Return what the loss is divided by: NaN instead of 0."""
     if not mean:
         return 1.0
     weights = (total(sample_weight) if sample_weight.size else rows) * columns
@@ -154,22 +154,23 @@ def _multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     zero, gap = scores.dtype.type(0), scores.dtype.type(margin)
     loss = 0.0
     for i in range(rows):
-        scale = (sample_weight[i] if sample_weight.size else 1.0) / divisor
+        weight = sample_weight[i] if sample_weight.size else 1.0
         row, label = scores[i], targets[i]
         own = row[label]
         for c in range(classes):
             difference = (row[c] - own) + gap
             excess[c] = zero if difference < zero else difference
         excess[label] = zero
-        loss += scale * total(excess)
+        loss += weight * total(excess)
         if dscores.size:
-            gradient, narrow, violations = dscores[i], scores.dtype.type(scale), 0
+            gradient, scale, violations = dscores[i], weight / divisor, 0
+            narrow = scores.dtype.type(scale)
             for c in range(classes):
                 violated = excess[c] > zero
                 gradient[c] = narrow if violated else zero
                 violations += 1 if violated else 0
             gradient[label] = -(scale * violations) if violations else zero  # scale may be NaN
-    return loss
+    return loss / divisor
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -178,14 +179,14 @@ def _mse(prediction, target, sample_weight, mean, dprediction):
     divisor = _divisor(rows, columns, sample_weight, mean)
     loss = 0.0
     for i in range(rows):
-        scale = (sample_weight[i] if sample_weight.size else 1.0) / divisor
+        weight = sample_weight[i] if sample_weight.size else 1.0
         p, t = prediction[i], target[i]
-        loss += scale * _squared_distance(p, t)
+        loss += weight * _squared_distance(p, t)
         if dprediction.size:
-            gradient, slope = dprediction[i], 2 * scale
+            gradient, slope = dprediction[i], 2 * weight / divisor
             for j in range(columns):
                 gradient[j] = slope * (p[j] - t[j])
-    return loss
+    return loss / divisor
 
 
 @njit(cache=True, **REORDERED)
@@ -202,37 +203,40 @@ def _bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     rows, columns = logits.shape
     divisor = _divisor(rows, columns, sample_weight, mean)
     f = logits.dtype.type
-    zero, one, extra = f(0), f(1), f(pos_weight - 1)
+    zero, one, positive_weight = f(0), f(1), f(pos_weight)
     cost = np.empty(columns, logits.dtype)
     loss = 0.0
     for i in range(rows):
-        scale = (sample_weight[i] if sample_weight.size else 1.0) / divisor
+        weight = sample_weight[i] if sample_weight.size else 1.0
         x, t = logits[i], targets[i]
         for j in range(columns):
-            softplus_minus_x = (zero if x[j] > zero else -x[j]) + log1p_of_share(exp_of_negative(-abs(x[j])))
-            cost[j] = (one - t[j]) * x[j] + (one + extra * t[j]) * softplus_minus_x
-        loss += scale * total(cost)
+            log_term = log1p_of_share(exp_of_negative(-abs(x[j])))
+            negative, positive = one - t[j], positive_weight * t[j]
+            cost[j] = negative * ((zero if x[j] < zero else x[j]) + log_term)
+            cost[j] += positive * ((zero if x[j] > zero else -x[j]) + log_term)
+        loss += weight * total(cost)
         if dlogits.size:
-            gradient = dlogits[i]
+            gradient, scale = dlogits[i], weight / divisor
             for j in range(columns):
                 small = exp_of_negative(-abs(x[j]))
-                sigmoid_minus_x = (one if x[j] < zero else small) / (one + small)
-                gradient[j] = scale * ((one - t[j]) - (one + extra * t[j]) * sigmoid_minus_x)
-    return loss
+                negative = (one - t[j]) * (small if x[j] < zero else one)
+                positive = positive_weight * t[j] * (one if x[j] < zero else small)
+                gradient[j] = scale * ((negative - positive) / (one + small))
+    return loss / divisor
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _count_correct(scores, targets, ignore_index):
     rows, classes = scores.shape
     correct = 0
+    if scores.size == 0:
+        return correct
     for i in range(rows):
-        row = scores[i]
-        winner = 0
+        row, winner = scores[i], 0
+        best = row[0]
         for c in range(1, classes):
-            if row[c] > row[winner] or (
-                row[c] != row[c] and row[winner] == row[winner]
-            ):  # the first NaN wins, as in argmax
-                winner = c
+            if row[c] > best or (row[c] != row[c] and best == best):  # the first NaN wins, as in argmax
+                winner, best = c, row[c]
         correct += targets[i] == winner and targets[i] != ignore_index
     return correct
 

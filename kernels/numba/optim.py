@@ -23,7 +23,7 @@ OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
 def sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
-    """Update by v = momentum v + g; w -= lr v (or lr (g + momentum v), Nesterov). `velocity` is None without momentum."""
+    """Update by v = momentum v + g; w -= lr v (or lr (g + momentum v), Nesterov). `velocity` is None without momentum."""  # noqa: E501
     _sgd(
         param,
         grad,

@@ -30,9 +30,7 @@ def batchnorm_forward(
     activate(out, activation, alpha, out)
 
 
-def batchnorm_backward(
-    dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate
-):
+def batchnorm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     normalised = (x - mean) * rstd
     if activation != ActivationCode.IDENTITY:

@@ -9,9 +9,7 @@ import math
 import numpy as np
 
 
-def softmax_cross_entropy(
-    logits, targets, weight, sample_weight, label_smoothing, ignore_index, mean, dlogits
-):
+def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothing, ignore_index, mean, dlogits):
     """Return the softmax cross-entropy of int64 `targets`; write its gradient to `dlogits`.
 
     Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], e being the label smoothing;

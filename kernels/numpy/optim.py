@@ -10,7 +10,7 @@ import numpy as np
 
 
 def sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
-    """Update by v = momentum v + g; w -= lr v (or lr (g + momentum v), Nesterov). `velocity` is None without momentum."""
+    """Update by v = momentum v + g; w -= lr v, or lr (g + momentum v) (Nesterov); no `velocity` without momentum."""
     for segment, (w, g, lr, decay) in enumerate(_segments(param, grad, bounds, rates)):
         step = g * grad_scale
         raw = step

@@ -49,7 +49,9 @@ class Dropout(Layer):
         if not ctx.drops:
             return x
         if ctx.random is None:
-            raise RuntimeError("Dropout in training needs a random stream in its context; a Trainer or model(x) gives one")
+            raise RuntimeError(
+                "Dropout in training needs a random stream in its context; a Trainer or model(x) gives one"
+            )
         ctx.offset = ctx.random.take(x.size)
         return ops.dropout(x, self.p, ctx.random.seed, ctx.offset, out=ctx.buffer("y", x.shape, x.dtype))
 

@@ -1,10 +1,10 @@
 """Elementwise activations, their gradients, and the per-unit statistics of their outputs.
 
-Every forward takes `x` of any shape and returns f(x); every backward takes the gradient `dy` with respect to the output
-and what its derivative is computed from: the output `y` where that is enough, else the input `x`. `out` may be the input
-itself. `stats`, float64 (4, units), gets added per unit (the last dimension): the sum of the outputs, the sum of their
-squares, how many were positive, and how many saturated (sigmoid and tanh: within 2% of a limit, as a share of half the
-range). Accumulating lets a caller watch a window of any length; watching changes no result.
+Every forward takes `x` of any shape and returns f(x); every backward takes the gradient `dy` with respect to the
+output and what its derivative is computed from: the output `y` where that is enough, else the input `x`. `out` may be
+the input itself. `stats`, float64 (4, units), gets added per unit (the last dimension): the sum of the outputs, the sum
+of their squares, how many were positive, and how many saturated (sigmoid and tanh: within 2% of a limit, as a share of
+half the range). Accumulating lets a caller watch a window of any length; watching changes no result.
 
 All are described in CS231n, Neural Networks Part 1, "Commonly used activation functions", or in the paper named.
 """
@@ -282,9 +282,7 @@ def gelu(
     return _forward(x, _gelu_code(approximate), 0.0, out, stats)
 
 
-def gelu_backward(
-    dy: ArrayLike, x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None
-) -> np.ndarray:
+def gelu_backward(dy: ArrayLike, x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None) -> np.ndarray:
     """Return dy (Phi(x) + x phi(x)), or the derivative of the tanh form, from the input `x`.
 
     Examples

@@ -155,7 +155,19 @@ def batchnorm_backward(
     if dx is not None:
         no_overlap(dx, "dx", dy, x)
     kernels().batchnorm.batchnorm_backward(
-        dy, x, gamma, beta, mean, rstd, training, code, alpha, input_gradient, scale_gradient, shift_gradient, accumulate
+        dy,
+        x,
+        gamma,
+        beta,
+        mean,
+        rstd,
+        training,
+        code,
+        alpha,
+        input_gradient,
+        scale_gradient,
+        shift_gradient,
+        accumulate,
     )
     return input_gradient, scale_gradient, shift_gradient
 

@@ -52,9 +52,7 @@ def dropout(x: ArrayLike, p: float, seed: int, offset: int = 0, out: np.ndarray 
     return y
 
 
-def dropout_backward(
-    dy: ArrayLike, p: float, seed: int, offset: int = 0, out: np.ndarray | None = None
-) -> np.ndarray:
+def dropout_backward(dy: ArrayLike, p: float, seed: int, offset: int = 0, out: np.ndarray | None = None) -> np.ndarray:
     """Return the gradient of `dropout`: the same elements zeroed and scaled in dy.
 
     Examples

@@ -1,8 +1,8 @@
 """Losses with their gradients: each call returns both, because training needs both and they share their work.
 
-Common to all: `sample_weight` has one entry per row; `reduction` is "mean" (divide by the total weight, as PyTorch does)
-or "sum"; the gradient goes to the array handed in, else to a new one, or nowhere with ``need_gradient=False`` (None is
-returned in its place).
+Common to all: `sample_weight` has one entry per row; `reduction` is "mean" (divide by the total weight, as PyTorch
+does) or "sum"; the gradient goes to the array handed in, else to a new one, or nowhere with ``need_gradient=False``
+(None is returned in its place).
 """
 
 from __future__ import annotations
@@ -156,9 +156,7 @@ def multiclass_hinge(
     targets = _checked_labels(targets, rows, classes, NO_IGNORE)
     sample_weight = _weights(sample_weight, scores)
     gradient = _gradient(dscores, "dscores", need_gradient, scores, sample_weight)
-    loss = kernels().losses.multiclass_hinge(
-        scores, targets, sample_weight, float(margin), _mean(reduction), gradient
-    )
+    loss = kernels().losses.multiclass_hinge(scores, targets, sample_weight, float(margin), _mean(reduction), gradient)
     return loss, gradient
 
 

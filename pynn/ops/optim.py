@@ -130,9 +130,7 @@ def rmsprop(
     _check(param, {"grad": grad, "square_avg": square_avg, "velocity": velocity}, bounds, rates, stats)
     if (velocity is None) != (momentum == 0):
         raise ValueError("velocity must be given exactly when momentum is not 0")
-    kernels().optim.rmsprop(
-        param, grad, square_avg, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats
-    )
+    kernels().optim.rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats)
 
 
 def adam(
