@@ -47,7 +47,7 @@ class L2(Regularizer):
 
 
 class MaxNorm(Regularizer):
-    """No unit's incoming weights, a column of the matrix, may have a norm above `limit`; larger ones are scaled down."""
+    """No unit's incoming weights, a column of the matrix, may have a norm above `limit`; larger ones shrink to it."""
 
     def __init__(self, limit: float) -> None:
         if not limit > 0:
