@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .layers import Layer
     from .model import Sequential
+    from .parameters import Parameter
 
 Shape = tuple[int, ...]
 Fans = tuple[int, int]
@@ -180,12 +181,12 @@ def apply(model: Sequential, init: Init, *, bias: float | None = 0.0, rng: np.ra
     array([0.01, 0.01, 0.01, 0.01], dtype=float32)
     """
     for layer in model.leaves():
-        weight = getattr(layer, "weight", None)
-        if weight is None or not weight.decay:
+        weight, layer_bias = _weight_and_bias(layer)
+        if weight is None:
             continue
         weight[...] = make(init, weight.shape, fans=weight.fans, dtype=weight.dtype, rng=rng)
-        if bias is not None and getattr(layer, "bias", None) is not None:
-            layer.bias[...] = bias
+        if bias is not None and layer_bias is not None:
+            layer_bias[...] = bias
 
 
 def lsuv(
@@ -230,11 +231,11 @@ def lsuv(
     reached = {}
     activations = model.as_input(x)
     for name, layer in model.named_leaves():
-        weight = getattr(layer, "weight", None)
-        if weight is not None and weight.decay:
+        weight, bias = _weight_and_bias(layer)
+        if weight is not None:
             weight[...] = make("orthogonal", weight.shape, dtype=weight.dtype, rng=rng)
-            if getattr(layer, "bias", None) is not None:
-                layer.bias[...] = 0
+            if bias is not None:
+                bias[...] = 0
             for _ in range(max_iter):
                 variance = _variance(layer, activations)
                 if not 0 < variance < math.inf:
@@ -245,6 +246,12 @@ def lsuv(
             reached[name] = _variance(layer, activations)
         activations = _output(layer, activations)
     return reached
+
+
+def _weight_and_bias(layer: Layer) -> tuple[Parameter | None, Parameter | None]:
+    """Return the layer's weight matrix, if it has one, and the bias that goes with it."""
+    weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
+    return (weight, bias) if weight is not None and weight.decay else (None, None)
 
 
 def _output(layer: Layer, x: np.ndarray) -> np.ndarray:

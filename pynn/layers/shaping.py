@@ -52,11 +52,11 @@ class Dropout(Layer):
             raise RuntimeError(
                 "Dropout in training needs a random stream in its context; a Trainer or model(x) gives one"
             )
-        ctx.offset = ctx.random.take(x.size)
-        return ops.dropout(x, self.p, ctx.random.seed, ctx.offset, out=ctx.buffer("y", x.shape, x.dtype))
+        ctx.seed, ctx.offset = ctx.random.seed, ctx.random.take(x.size)
+        return ops.dropout(x, self.p, ctx.seed, ctx.offset, out=ctx.buffer("y", x.shape, x.dtype))
 
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
         if not ctx.drops:
             return dy
         dx = ctx.buffer("dx", dy.shape, dy.dtype)
-        return ops.dropout_backward(dy, self.p, ctx.random.seed, ctx.offset, out=dx)
+        return ops.dropout_backward(dy, self.p, ctx.seed, ctx.offset, out=dx)
