@@ -9,7 +9,7 @@ import pytest
 
 import pynn
 
-collect_ignore = ["vectors/make_torch_vectors.py"]  # needs PyTorch, which the tests do not
+collect_ignore_glob = ["vectors/*.py"]  # they need PyTorch, which the tests do not
 
 hypothesis.settings.register_profile("local", deadline=None, max_examples=25, database=None)
 hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("local"), derandomize=True)

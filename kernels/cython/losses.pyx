@@ -63,7 +63,7 @@ cdef double cross_entropy_rows(
         if target == ignore_index:
             if gradient != NULL:
                 for c in range(n):
-                    gradient[c] = 0 if scale == scale else <floating>NAN
+                    gradient[c] = 0
             continue
         largest = <floating>-INFINITY
         for c in range(n):
@@ -157,7 +157,7 @@ cdef double hinge_rows(
         loss += factor * cost
         if dscores != NULL:
             dscores[i * n + targets[i]] = <floating>-violated
-    return loss if m or not mean else 0
+    return loss if scale == scale else NAN
 
 
 def multiclass_hinge(
@@ -196,7 +196,7 @@ cdef double mse_rows(
             if gradient != NULL:
                 gradient[i * n + j] = <floating>(2 * factor * difference)
         loss += factor * cost
-    return loss
+    return loss if scale == scale else NAN
 
 
 def mse(cnp.ndarray prediction, cnp.ndarray target, cnp.ndarray sample_weight, bint mean, cnp.ndarray dprediction):
@@ -221,7 +221,7 @@ cdef double bce_rows(
     floating* gradient, Py_ssize_t m, Py_ssize_t n
 ) noexcept nogil:
     cdef Py_ssize_t i, j
-    cdef double x, t, slope, small, factor, cost, loss = 0
+    cdef double x, t, small, sigmoid_x, sigmoid_minus_x, factor, cost, loss = 0
     cdef double scale = mean_scale(sample_weight, m, n) if mean else 1
     for i in range(m):
         factor = scale * row_weight(sample_weight, i)
@@ -229,13 +229,16 @@ cdef double bce_rows(
         for j in range(n):
             x = logits[i * n + j]
             t = targets[i * n + j]
-            slope = 1 + (pos_weight - 1) * t
             small = exp(-fabs(x))
-            cost += (1 - t) * x + slope * ((-x if x < 0 else 0) + log1p(small))
+            # Two non-negative terms: subtracting would lose the small loss of a confident prediction.
+            cost += pos_weight * t * ((-x if x < 0 else 0) + log1p(small))
+            cost += (1 - t) * ((0 if x < 0 else x) + log1p(small))
             if gradient != NULL:
-                gradient[i * n + j] = <floating>(factor * ((1 - t) - slope * (1 if x < 0 else small) / (1 + small)))
+                sigmoid_minus_x = (1 if x < 0 else small) / (1 + small)
+                sigmoid_x = (small if x < 0 else 1) / (1 + small)
+                gradient[i * n + j] = <floating>(factor * ((1 - t) * sigmoid_x - pos_weight * t * sigmoid_minus_x))
         loss += factor * cost
-    return loss
+    return loss if scale == scale else NAN
 
 
 def bce_with_logits(
@@ -243,7 +246,7 @@ def bce_with_logits(
 ):
     """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
 
-    Per element: (1 - t) x + (1 + (p - 1) t) log(1 + exp(-x)), p being the positive class's weight (1 if None).
+    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), p being the positive class's weight (1 if None).
     """
     cdef Py_ssize_t m = rows(logits), n = columns(logits)
     cdef double p = 1 if pos_weight is None else pos_weight

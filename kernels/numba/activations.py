@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 
 from ..codes import GELU_CUBIC, GELU_SCALE, SATURATION, SELU_ALPHA, SELU_SCALE, ActivationCode
+from .reductions import total
 from .special import exp_of_negative, expm1_of_negative, log1p_of_share, normal_cdf, sigmoid, tanh
 
 INV_SQRT_2PI = 0.39894228040143267794
@@ -65,6 +66,13 @@ def unit_stats(y, code, stats):
     _unit_stats(y, int(code), stats)
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def copy(source, target):
+    """Copy the start of the 1-D `source` to all of `target`; a slice assignment takes seconds to compile."""
+    for i in range(target.size):
+        target[i] = source[i]
+
+
 # The block is computed apart from `out` and then copied: a loop whose output may be its input does not vectorise.
 @njit(cache=True, nogil=True, error_model="numpy")
 def _activate(x, code, alpha, out):
@@ -72,7 +80,7 @@ def _activate(x, code, alpha, out):
     for start in range(0, x.size, BLOCK):
         stop = min(start + BLOCK, x.size)
         activate_span(x[start:stop], code, alpha, block)
-        out[start:stop] = block[: stop - start]
+        copy(block, out[start:stop])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -81,7 +89,7 @@ def _activate_backward(dy, saved, code, alpha, out):
     for start in range(0, dy.size, BLOCK):
         stop = min(start + BLOCK, dy.size)
         activate_backward_span(dy[start:stop], saved[start:stop], code, alpha, block)
-        out[start:stop] = block[: stop - start]
+        copy(block, out[start:stop])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -200,20 +208,17 @@ def _prelu_backward(dy, x, slope, dx, dslope, accumulate):
     zero = x.dtype.type(0)
     at_slope = np.zeros(x.shape[1])
     widened = np.empty(x.shape[1], x.dtype)
-    widened[:] = slope
+    for u in range(widened.size):
+        widened[u] = slope[u] if slope.size > 1 else slope[0]
     for n in range(x.shape[0]):
         g, row, d = dy[n], x[n], dx[n]
         for u in range(row.size):
             at_slope[u] += g[u] * row[u] if row[u] < zero else zero
         for u in range(row.size):
             d[u] = widened[u] * g[u] if row[u] < zero else g[u]
-    if not accumulate:
-        dslope[:] = 0
-    if slope.size > 1:
-        for u in range(slope.size):
-            dslope[u] += at_slope[u]
-    else:
-        dslope[0] += at_slope.sum()
+    for u in range(dslope.size):
+        held = dslope[u] if accumulate else zero
+        dslope[u] = held + (at_slope[u] if slope.size > 1 else total(at_slope))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -221,18 +226,22 @@ def _maxout(x, pieces, out):
     units = out.shape[1]
     for n in range(x.shape[0]):
         y = out[n]
-        y[:] = x[n, :units]
+        copy(x[n, :units], y)
         for j in range(1, pieces):
             piece = x[n, j * units : (j + 1) * units]
             for u in range(y.size):
-                y[u] = piece[u] if piece[u] > y[u] or piece[u] != piece[u] else y[u]
+                larger = piece[u] if piece[u] > y[u] else y[u]
+                y[u] = larger if piece[u] == piece[u] else piece[u]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _maxout_backward(dy, x, pieces, dx):
     units = dy.shape[1]
-    dx[:] = 0
+    zero = dx.dtype.type(0)
     for n in range(x.shape[0]):
+        row = dx[n]
+        for column in range(row.size):
+            row[column] = zero
         for u in range(units):
             winner = u
             best = x[n, u]
@@ -240,19 +249,19 @@ def _maxout_backward(dy, x, pieces, dx):
                 candidate = x[n, column]
                 if candidate > best or (candidate != candidate and best == best):  # the first NaN wins, as in argmax
                     winner, best = column, candidate
-            dx[n, winner] = dy[n, u]
+            row[winner] = dy[n, u]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _unit_stats(y, code, stats):
     f = y.dtype.type
     zero, one, two, limit = f(0), f(1), f(2), f(SATURATION)
-    total, squares, active, saturated = stats[0], stats[1], stats[2], stats[3]
+    sums, squares, active, saturated = stats[0], stats[1], stats[2], stats[3]
     for n in range(y.shape[0]):
         row = y[n]
         for u in range(row.size):
             value = np.float64(row[u])
-            total[u] += value
+            sums[u] += value
             squares[u] += value * value
         for u in range(row.size):
             active[u] += 1.0 if row[u] > zero else 0.0

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numba import njit
 
-from .activations import BLOCK, GELU, GELU_TANH, IDENTITY, SILU, activate_backward_span, activate_span
+from .activations import BLOCK, GELU, GELU_TANH, IDENTITY, SILU, activate_backward_span, activate_span, copy
 from .reductions import add_column_totals
 
 
@@ -143,12 +143,9 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_
             _input_gradient(dy if activation == IDENTITY else dx, x, mean, scale, mean_dz, slope, dx)
         else:
             _scale_rows(dy if activation == IDENTITY else dx, scale, dx)
-    if not accumulate:
-        dgamma[:] = 0
-        dbeta[:] = 0
     for j in range(features):
-        dgamma[j] += sum_dz_deviation[j] * rstd[j]
-        dbeta[j] += sum_dz[j]
+        dgamma[j] = (dgamma[j] if accumulate else 0.0) + sum_dz_deviation[j] * rstd[j]
+        dbeta[j] = (dbeta[j] if accumulate else 0.0) + sum_dz[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -174,7 +171,7 @@ def _input_gradient(dz, x, mean, scale, mean_dz, slope, dx):
         z, row = dz[i], x[i]
         for j in range(line.size):
             line[j] = (z[j] - mean_dz[j] - (row[j] - mean[j]) * slope[j]) * scale[j]
-        dx[i] = line
+        copy(line, dx[i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -184,4 +181,4 @@ def _scale_rows(dz, scale, dx):
         z = dz[i]
         for j in range(line.size):
             line[j] = z[j] * scale[j]
-        dx[i] = line
+        copy(line, dx[i])

@@ -104,7 +104,9 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
         label = targets[i]
         if label == ignore_index:
             if dlogits.size:
-                dlogits[i] = 0
+                gradient = dlogits[i]
+                for c in range(classes):
+                    gradient[c] = 0.0
             continue
         row = logits[i]
         largest = logits.dtype.type(-np.inf)
@@ -229,15 +231,21 @@ def _bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
 def _count_correct(scores, targets, ignore_index):
     rows, classes = scores.shape
     correct = 0
-    if scores.size == 0:
-        return correct
     for i in range(rows):
-        row, winner = scores[i], 0
-        best = row[0]
-        for c in range(1, classes):
-            if row[c] > best or (row[c] != row[c] and best == best):  # the first NaN wins, as in argmax
-                winner, best = c, row[c]
-        correct += targets[i] == winner and targets[i] != ignore_index
+        label = targets[i]
+        if label == ignore_index or not 0 <= label < classes:
+            continue
+        own, before, after = scores[i, label], scores[i, :label], scores[i, label + 1 :]
+        beaten = 0  # by an earlier score at least as large, a later larger one, or NaN, of which argmax takes the first
+        if own == own:
+            for c in range(before.size):
+                beaten += 0 if before[c] < own else 1
+            for c in range(after.size):
+                beaten += 0 if after[c] <= own else 1
+        else:
+            for c in range(before.size):
+                beaten += 0 if before[c] == before[c] else 1
+        correct += beaten == 0
     return correct
 
 

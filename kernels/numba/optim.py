@@ -104,6 +104,12 @@ def clip_column_norms(w, limit):
 
 
 @njit(cache=True, **OPTIONS)
+def _clear(stats, segment):
+    if stats.size:
+        stats[segment, 0] = stats[segment, 1] = stats[segment, 2] = 0.0
+
+
+@njit(cache=True, **OPTIONS)
 def _scale_gradient(g, grad_scale, w, decay, step):
     """Write the scaled gradient plus decay * w to `step`; without decay, w may be anything."""
     factor, weight = g.dtype.type(grad_scale), g.dtype.type(decay)
@@ -139,8 +145,8 @@ def _sgd(param, grad, has_velocity, velocity, bounds, rates, momentum, nesterov,
     f = param.dtype.type
     beta = f(momentum)
     chunk = np.empty(CHUNK, param.dtype)
-    stats[:] = 0
     for segment in range(bounds.shape[0]):
+        _clear(stats, segment)
         lr, decay = f(rates[segment, 0]), rates[segment, 1]
         for start in range(bounds[segment, 0], bounds[segment, 1], CHUNK):
             here = slice(start, min(start + CHUNK, bounds[segment, 1]))
@@ -166,8 +172,8 @@ def _adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats):
     f = param.dtype.type
     epsilon = f(eps)
     chunk = np.empty(CHUNK, param.dtype)
-    stats[:] = 0
     for segment in range(bounds.shape[0]):
+        _clear(stats, segment)
         lr, decay = f(rates[segment, 0]), rates[segment, 1]
         for start in range(bounds[segment, 0], bounds[segment, 1], CHUNK):
             here = slice(start, min(start + CHUNK, bounds[segment, 1]))
@@ -185,8 +191,8 @@ def _rmsprop(param, grad, square_avg, has_velocity, velocity, bounds, rates, alp
     f = param.dtype.type
     keep, take, beta, epsilon = f(alpha), f(1 - alpha), f(momentum), f(eps)
     chunk = np.empty(CHUNK, param.dtype)
-    stats[:] = 0
     for segment in range(bounds.shape[0]):
+        _clear(stats, segment)
         lr, decay = f(rates[segment, 0]), rates[segment, 1]
         for start in range(bounds[segment, 0], bounds[segment, 1], CHUNK):
             here = slice(start, min(start + CHUNK, bounds[segment, 1]))
@@ -226,8 +232,8 @@ def _adam(
     take1, keep2, take2 = f(1 - beta1), f(beta2), f(1 - beta2)
     epsilon, root_correction = f(eps), f(math.sqrt(correction2))
     chunk = np.empty(CHUNK, param.dtype)
-    stats[:] = 0
     for segment in range(bounds.shape[0]):
+        _clear(stats, segment)
         lr, decay = rates[segment, 0], rates[segment, 1]
         rate, shrink = f(lr / correction1), f(lr * decay)
         for start in range(bounds[segment, 0], bounds[segment, 1], CHUNK):

@@ -50,6 +50,12 @@ def test_any_probability_seed_and_offset(dtype, p, seed, offset, size):
     np.testing.assert_array_equal(got != 0, kept(p, seed, offset, size) & (p < 1))
 
 
+def test_an_element_exactly_at_the_threshold_is_kept(dtype):
+    p = (splitmix64(7, 2) >> 40) / 2**24
+    assert ops.dropout(np.ones(3, dtype), p, seed=7)[2] != 0
+    assert ops.dropout(np.ones(3, dtype), p + 2**-24, seed=7)[2] == 0
+
+
 def test_p_zero_keeps_and_p_one_drops_every_bit(dtype, rng):
     x = rng.normal(size=1000).astype(dtype)
     np.testing.assert_array_equal(ops.dropout(x, 0.0, seed=3), x)

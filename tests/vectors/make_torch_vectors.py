@@ -53,34 +53,29 @@ def loss_vectors(rng: np.random.Generator) -> dict[str, np.ndarray]:
     tensors = {name: torch.tensor(array) for name, array in arrays.items()}
     result = dict(arrays)
 
-    def record(key, loss_of):
+    def record(key, function, target, **options):
         x = tensors["scores"].clone().requires_grad_()
-        loss = loss_of(x)
+        loss = function(x, tensors[target], **options)
         loss.backward()
         result[f"{key}.loss"], result[f"{key}.grad"] = loss.detach().numpy(), x.grad.numpy()
 
     for reduction in ("mean", "sum"):
         for target, weighted, smoothing in product(("labels", "some_ignored", "all_ignored"), (0, 1), (0.0, 0.1, 1.0)):
-            options = {"weight": tensors["weight"] if weighted else None, "label_smoothing": smoothing}
             record(
                 f"ce.{target}.{weighted}.{smoothing}.{reduction}",
-                lambda x, t=tensors[target], o=options, r=reduction: functional.cross_entropy(x, t, reduction=r, **o),
+                functional.cross_entropy,
+                target,
+                weight=tensors["weight"] if weighted else None,
+                label_smoothing=smoothing,
+                reduction=reduction,
             )
-        for pos_weight in (1.0, 2.5):
-            record(
-                f"bce.{pos_weight}.{reduction}",
-                lambda x, p=torch.tensor(pos_weight, dtype=torch.float64), r=reduction: (
-                    functional.binary_cross_entropy_with_logits(x, tensors["soft"], pos_weight=p, reduction=r)
-                ),
-            )
+        for p in (1.0, 2.5):
+            bce, pos_weight = functional.binary_cross_entropy_with_logits, torch.tensor(p, dtype=torch.float64)
+            record(f"bce.{p}.{reduction}", bce, "soft", pos_weight=pos_weight, reduction=reduction)
         for margin in (1.0, 0.5):
-            record(
-                f"hinge.{margin}.{reduction}",
-                lambda x, m=margin, r=reduction: functional.multi_margin_loss(
-                    x, tensors["labels"], margin=m, reduction=r
-                ),
-            )
-        record(f"mse.{reduction}", lambda x, r=reduction: functional.mse_loss(x, tensors["real"], reduction=r))
+            hinge = functional.multi_margin_loss
+            record(f"hinge.{margin}.{reduction}", hinge, "labels", margin=margin, reduction=reduction)
+        record(f"mse.{reduction}", functional.mse_loss, "real", reduction=reduction)
     return result
 
 

@@ -1,0 +1,67 @@
+"""What is particular to the Numba backend: the same functions as the specification, and safe from any thread."""
+
+import importlib
+import inspect
+import pathlib
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from pynn.kernels import numba as numba_kernels
+from pynn.kernels import numpy as numpy_kernels
+from pynn.kernels.codes import ActivationCode
+
+FAMILIES = numpy_kernels.__all__
+
+
+def public_functions(module):
+    return {
+        name: f
+        for name, f in vars(module).items()
+        if inspect.isfunction(f) and f.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_signatures_and_docstrings_are_those_of_the_specification(family):
+    served = vars(importlib.import_module(f"{numba_kernels.__name__}.{family}"))
+    for name, specified in public_functions(importlib.import_module(f"{numpy_kernels.__name__}.{family}")).items():
+        assert inspect.signature(served[name]) == inspect.signature(specified), name
+        assert inspect.getdoc(served[name]) == inspect.getdoc(specified), name
+
+
+def test_no_kernel_is_parallel_or_assumes_finite_numbers():
+    for path in pathlib.Path(numba_kernels.__file__).parent.glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        for forbidden in ("parallel=", "prange", "fastmath=True", "nnan", "ninf", "nsz", '"fast"'):
+            assert forbidden not in source, f"{path.name}: {forbidden}"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_two_threads_get_what_one_gets(dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((70, 90)).astype(dtype), rng.standard_normal((90, 50)).astype(dtype)
+
+    def product():
+        out = np.empty((70, 50), dtype)
+        numba_kernels.matmul.matmul(a, b, False, False, None, ActivationCode.TANH, 0.0, out, None, False)
+        return out
+
+    results = {}
+    start = threading.Barrier(2)
+
+    def work(name):
+        start.wait()  # both may meet the functions uncompiled
+        results[name] = [product() for _ in range(50)]
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = product()
+    assert len(results) == 2
+    assert all(np.array_equal(result, expected) for each in results.values() for result in each)

@@ -1,0 +1,104 @@
+"""Write the training runs that test_optim.py and test_losses.py compare with; needs PyTorch (stored ones: 2.13.0, CPU).
+
+A Linear-BatchNorm-ReLU-Linear network takes 20 steps in float64 from stored weights on stored batches, once per
+optimiser and once per loss. Run ``python make_torch_training_vectors.py``; training.npz lands beside this script.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+STEPS, BATCH, WIDTHS = 20, 16, (6, 8, 3)
+
+OPTIMIZERS = {
+    "sgd": ("SGD", {"lr": 0.1}),
+    "sgd_decay": ("SGD", {"lr": 0.1, "weight_decay": 0.05}),
+    "sgd_momentum": ("SGD", {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01}),
+    "sgd_nesterov": ("SGD", {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.01}),
+    "adagrad": ("Adagrad", {"lr": 0.1}),
+    "adagrad_decay": ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.03}),
+    "rmsprop": ("RMSprop", {"lr": 0.01}),
+    "rmsprop_momentum": ("RMSprop", {"lr": 0.01, "alpha": 0.9, "momentum": 0.7, "eps": 1e-6, "weight_decay": 0.02}),
+    "adam": ("Adam", {"lr": 0.02}),
+    "adam_decay": ("Adam", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1}),
+    "adamw": ("AdamW", {"lr": 0.02, "betas": (0.9, 0.99), "weight_decay": 0.1}),
+    "adamw_default": ("AdamW", {}),
+}
+
+
+def main() -> None:
+    import torch
+    from torch import nn
+
+    rng = np.random.default_rng(0)
+    start = {
+        "0.weight": rng.normal(size=WIDTHS[:2]) / 2,
+        "1.weight": rng.uniform(0.5, 1.5, size=WIDTHS[1]),
+        "1.bias": rng.normal(size=WIDTHS[1]) / 4,
+        "3.weight": rng.normal(size=WIDTHS[1:]) / 2,
+        "3.bias": rng.normal(size=WIDTHS[2]) / 4,
+    }
+    x = rng.normal(size=(STEPS, BATCH, WIDTHS[0]))
+    labels = rng.integers(WIDTHS[2], size=(STEPS, BATCH))
+    soft = rng.uniform(size=(STEPS, BATCH, WIDTHS[2]))
+    class_weight = np.array([0.5, 2.0, 1.25])
+    labels_with_gaps = labels.copy()
+    labels_with_gaps[:, ::5] = -100
+
+    def run(loss, targets, optimizer_name, options):
+        layers = [nn.Linear(*WIDTHS[:2], bias=False), nn.BatchNorm1d(WIDTHS[1]), nn.ReLU(), nn.Linear(*WIDTHS[1:])]
+        model = nn.Sequential(*layers).double()
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(torch.tensor(start[name].T))
+        optimizer = getattr(torch.optim, optimizer_name)(model.parameters(), **options)
+        losses = []
+        for batch, target in zip(torch.tensor(x), torch.tensor(targets), strict=True):
+            optimizer.zero_grad()
+            value = loss(model(batch), target)
+            value.backward()
+            optimizer.step()
+            losses.append(value.item())
+        state = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
+        state = {name: array.T if array.ndim == 2 else array for name, array in state.items() if array.ndim}
+        return {"losses": np.array(losses)} | state
+
+    result = {"x": x, "labels": labels, "soft": soft, "class_weight": class_weight}
+    result |= {f"start.{name}": array for name, array in start.items()} | {"labels_with_gaps": labels_with_gaps}
+    for name, (optimizer_name, options) in OPTIMIZERS.items():
+        final = run(nn.CrossEntropyLoss(), labels, optimizer_name, options)
+        result |= {f"{name}.{key}": array for key, array in final.items()}
+    weight = torch.tensor(class_weight)
+    losses = {
+        "ce_weight": (nn.CrossEntropyLoss(weight=weight), labels),
+        "ce_smoothing": (nn.CrossEntropyLoss(label_smoothing=0.1), labels),
+        "ce_both_ignored": (nn.CrossEntropyLoss(weight=weight, label_smoothing=0.2), labels_with_gaps),
+        "multi_margin": (nn.MultiMarginLoss(), labels),
+        "mse": (nn.MSELoss(), soft),
+        "bce": (nn.BCEWithLogitsLoss(pos_weight=torch.tensor(2.5, dtype=torch.float64)), soft),
+    }
+    for name, (loss, targets) in losses.items():
+        final = run(loss, targets, "SGD", {"lr": 0.1, "momentum": 0.9})
+        result |= {f"{name}.{key}": array for key, array in final.items()}
+
+    epochs, base = 25, 0.3
+    schedules = {
+        "step": lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=7, gamma=0.3),
+        "exponential": lambda o: torch.optim.lr_scheduler.ExponentialLR(o, gamma=0.9),
+        "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=epochs, eta_min=0.01),
+        "warmup": lambda o: torch.optim.lr_scheduler.LinearLR(o, start_factor=0.1, total_iters=9),
+    }
+    for name, make in schedules.items():
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=base)
+        scheduler = make(optimizer)
+        rates = []
+        for _ in range(epochs):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+        result[f"schedule.{name}"] = np.array(rates)
+    np.savez_compressed(Path(__file__).parent / "training.npz", **result)
+
+
+if __name__ == "__main__":
+    main()
