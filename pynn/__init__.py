@@ -1,6 +1,9 @@
 """pynn trains neural networks on a CPU, fast, and tells you whether the training is healthy."""
 
+from importlib import import_module as _import_module
 from importlib.util import find_spec as _find_spec
+from types import ModuleType as _ModuleType
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 if _find_spec("pynn.kernels") is None:
     raise ImportError(
@@ -8,7 +11,7 @@ if _find_spec("pynn.kernels") is None:
         "or leave the folder to use the installed package"
     )
 
-from . import datasets, init, ops, preprocessing
+from . import init, ops, preprocessing
 from .backend import BackendError, available_backends, get_backend, use_backend
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
 from .context import Context
@@ -43,7 +46,18 @@ from .regularizers import L1, L2, MaxNorm, Regularizer
 from .schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR, WarmupLR
 from .trainer import NonFiniteError, Trainer
 
+if _TYPE_CHECKING:
+    from . import datasets
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> _ModuleType:
+    # Loaded when first used: the readers and the fetcher would be half of the time that importing pynn takes.
+    if name == "datasets":
+        return _import_module("pynn.datasets")
+    raise AttributeError(f"module 'pynn' has no attribute {name!r}")
+
 
 __all__ = [
     "ELU",

@@ -17,6 +17,7 @@ from .summary import summarize
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from .datasets import Schema
     from .losses import OutputKind
     from .preprocessing import Transformer
 
@@ -38,6 +39,8 @@ class Sequential(Layer):
         if it is not fitted yet, on the training part. ``model(x)`` and ``trainer.step`` are the bare network.
     class_names : list of str or None
         What `predict_label` calls the classes.
+    input_schema : dict or None
+        How to read a CSV file of raw data: `Table.schema` of `pynn.datasets.read_csv`. ``pynn predict`` uses it.
     output_kind : {"classes", "scores", "binary", "values"} or None
         What the outputs mean; set by the trainer from its loss.
 
@@ -62,6 +65,7 @@ class Sequential(Layer):
         self.training = False
         self.preprocessing: Transformer | None = None
         self.class_names: list[str] | None = None
+        self.input_schema: Schema | None = None
         self.output_kind: OutputKind | None = None
         self._flat: FlatParameters | None = None
         self._last: Context | None = None
@@ -133,7 +137,7 @@ class Sequential(Layer):
     @property
     def dtype(self) -> np.dtype:
         """The dtype of the parameters, to which inputs are cast; float32 without parameters."""
-        return next((p.dtype for p in self.parameters()), np.dtype(np.float32))
+        return self.flat.values.dtype
 
     def train(self, mode: bool = True) -> Sequential:
         """Make ``model(x)`` a training pass: dropout drops, batch norm uses the batch; return the model."""
@@ -253,7 +257,7 @@ class Sequential(Layer):
         return summarize(self)
 
     def save(self, path: str | Path) -> None:
-        """Write the model to a safetensors file: architecture, parameters, preprocessing, class names.
+        """Write the model to a safetensors file: architecture, parameters, preprocessing, class names, input schema.
 
         The file is replaced as a whole or not at all. `pynn.load` reads it.
         """

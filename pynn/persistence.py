@@ -129,6 +129,7 @@ def _pack_model(model: Sequential) -> tuple[dict[str, np.ndarray], dict[str, Any
         "architecture": describe(model),
         "dtype": model.dtype.name,
         "class_names": model.class_names,
+        "input_schema": model.input_schema,
         "output_kind": model.output_kind,
         "preprocessing": None,
     }
@@ -144,6 +145,7 @@ def _unpack_model(tensors: dict[str, np.ndarray], description: Any, custom: Iter
         raise TypeError("the architecture is not a Sequential")
     model.load_state_dict(_with_prefix(tensors, "model."))
     model.class_names = description["class_names"]
+    model.input_schema = description["input_schema"]
     model.output_kind = description["output_kind"]
     if description["preprocessing"] is not None:
         arrays = _with_prefix(tensors, "preprocessing.")

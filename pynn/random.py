@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_initial = np.random.default_rng()
+_initial: np.random.Generator | None = None
 
 
 def manual_seed(seed: int) -> None:
@@ -27,6 +27,9 @@ def manual_seed(seed: int) -> None:
 
 def initial_generator() -> np.random.Generator:
     """Return the generator that initialisation draws from."""
+    global _initial
+    if _initial is None:
+        _initial = np.random.default_rng()
     return _initial
 
 

@@ -15,10 +15,10 @@ hypothesis.settings.register_profile("local", deadline=None, max_examples=25, da
 hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("local"), derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-FORCED = os.environ.get("PYNN_BACKEND")
+CHOICE = os.environ.get("PYNN_BACKEND", "auto")
 
 
-@pytest.fixture(scope="module", params=[FORCED] if FORCED else pynn.available_backends())
+@pytest.fixture(scope="module", params=pynn.available_backends() if CHOICE == "auto" else [CHOICE])
 def backend(request):
     """Run the test on this backend: every one that is available, or the one that PYNN_BACKEND names."""
     with pynn.use_backend(request.param):

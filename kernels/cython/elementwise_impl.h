@@ -63,7 +63,9 @@ static inline PN_REAL PN_(pn_elu)(PN_REAL x, PN_REAL alpha) {
     return x < 0 ? alpha * PN_(pn_expm1_neg)(x < 0 ? x : PN_C(0.0)) : x;
 }
 
+/* Beyond |x| = 30 the gate is 0 or 1 exactly, and the cube of a huge x would overflow. */
 static inline PN_REAL PN_(pn_gelu_tanh_slope)(PN_REAL x) {
+    x = x < PN_C(-30.0) ? PN_C(-30.0) : (x > PN_C(30.0) ? PN_C(30.0) : x);
     PN_REAL gate = PN_(pn_gelu_gate)(x);
     PN_REAL inner = (PN_REAL)(2 * PN_GELU_SCALE) * (PN_C(1.0) + (PN_REAL)(3 * PN_GELU_CUBIC) * (x * x));
     return gate + x * gate * (PN_C(1.0) - gate) * inner;

@@ -72,18 +72,11 @@ def _running_statistics(running_mean, running_var, eps, mean, rstd):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _add_squared_deviations(x, mean, squares):
-    rows = x.shape[0]
-    pairs = rows - rows % 2
-    for i in range(0, pairs, 2):
-        x0, x1 = x[i], x[i + 1]
-        for j in range(squares.size):
-            d0, d1 = np.float64(x0[j] - mean[j]), np.float64(x1[j] - mean[j])
-            squares[j] += d0 * d0 + d1 * d1
-    for i in range(pairs, rows):
+    for i in range(x.shape[0]):
         row = x[i]
         for j in range(squares.size):
-            d0 = np.float64(row[j] - mean[j])
-            squares[j] += d0 * d0
+            deviation = np.float64(row[j] - mean[j])
+            squares[j] += deviation * deviation
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -150,20 +143,14 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _add_products(dz, x, mean, result):
-    """Add the column sums of dz * (x - mean), two rows at a time: more pointers stop the vectorising."""
-    rows = x.shape[0]
-    pairs = rows - rows % 2
-    for i in range(0, pairs, 2):
-        z0, z1, x0, x1 = dz[i], dz[i + 1], x[i], x[i + 1]
-        for j in range(result.size):
-            result[j] += np.float64(z0[j] * (x0[j] - mean[j])) + np.float64(z1[j] * (x1[j] - mean[j]))
-    for i in range(pairs, rows):
+    """Add the column sums of dz * (x - mean) to the float64 `result`."""
+    for i in range(x.shape[0]):
         z, row = dz[i], x[i]
         for j in range(result.size):
             result[j] += np.float64(z[j] * (row[j] - mean[j]))
 
 
-# By way of a line of its own: a loop whose output may be its input (`dz` may be `dx`) does not vectorise.
+# By way of a line of its own: a loop whose output is its input (`dz` may be `dx`) runs scalar.
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _input_gradient(dz, x, mean, scale, mean_dz, slope, dx):
     line = np.empty(mean.size, x.dtype)

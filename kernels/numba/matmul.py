@@ -49,8 +49,8 @@ def _add_product(a, b, trans_a, trans_b, out):
     left = _transposed(a) if trans_a else a
     depth = left.shape[1]
     # Both matrices read along the depth suit a narrow result, or one deep enough to pay for adding up vectors at the
-    # end and for the transpose if that is to be made; else the right one is read along its rows. Measured, with the
-    # transpose, at 512^3: 1.6 times as fast as `_add_rows`; at (64, 784, 256): 0.7 times.
+    # end and for the transpose if that is to be made; else the right one is read along its rows. Measured with the
+    # transpose, against `_add_rows`: (64, 256, 10) 5 times as fast, 512^3 and 1024^3 1.1 to 1.5, (64, 784, 256) 0.95.
     if n < 32 or (trans_b and depth >= 64) or (m >= 256 and depth >= 256):
         _add_dots(left, b if trans_b else _transposed(b), out)
     else:
@@ -61,7 +61,7 @@ def _add_product(a, b, trans_a, trans_b, out):
 def _transposed(x):
     rows, columns = x.shape
     result = np.empty((columns, rows), x.dtype)
-    for start in range(0, rows, 16):  # 16 rows at a time fill whole cache lines: 3 times as fast as ascontiguousarray
+    for start in range(0, rows, 16):  # fills whole cache lines: at 512 x 512 3 times as fast as ascontiguousarray
         stop = min(start + 16, rows)
         for j in range(columns):
             line = result[j]

@@ -14,7 +14,7 @@ from numba import njit
 from .reductions import absolute_total, square_total
 
 #: Elements that are updated at a time: all short loops over them find them in the first-level cache, so that memory is
-#: passed over once. Each loop has few arrays, for LLVM vectorises no loop that needs over 8 overlap checks.
+#: passed over once, and the statistics, in loops of their own, change no bit of the update.
 CHUNK = 1024
 
 NO_STATS = np.empty((0, 3))
@@ -23,7 +23,7 @@ OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
 def sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
-    """Update by v = momentum v + g; w -= lr v (or lr (g + momentum v), Nesterov). `velocity` is None without momentum."""  # noqa: E501
+    """Update by v = momentum v + g; w -= lr v, or lr (g + momentum v) (Nesterov); no `velocity` without momentum."""
     _sgd(
         param,
         grad,

@@ -40,7 +40,7 @@ def add_column_totals(x, result):
     """Add the sum over the rows of the 2-D `x` to the float64 `result`."""
     rows = x.shape[0]
     fours = rows - rows % 4
-    for i in range(0, fours, 4):  # one read and write of `result` for four rows: 1.8 times as fast
+    for i in range(0, fours, 4):  # one read and write of `result` for four rows: 1.2 to 1.4 times as fast
         x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
         for j in range(result.size):
             result[j] += (np.float64(x0[j]) + np.float64(x1[j])) + (np.float64(x2[j]) + np.float64(x3[j]))

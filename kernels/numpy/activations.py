@@ -61,9 +61,10 @@ def activate_backward(dy, saved, code, alpha, out):
     elif code == ActivationCode.GELU:
         out[...] = dy * (_normal_cdf(saved) + saved * (INV_SQRT_2PI * np.exp(-0.5 * saved * saved)))
     elif code == ActivationCode.GELU_TANH:
-        gate = _sigmoid(2 * GELU_SCALE * (saved + GELU_CUBIC * saved**3))
-        slope = 2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * saved * saved)
-        out[...] = dy * (gate + saved * gate * (1 - gate) * slope)
+        x = np.clip(saved, -30, 30)  # beyond, the gate is 0 or 1 exactly, and the cube of a huge x would overflow
+        gate = _sigmoid(2 * GELU_SCALE * (x + GELU_CUBIC * x**3))
+        slope = 2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x)
+        out[...] = dy * (gate + x * gate * (1 - gate) * slope)
     elif code == ActivationCode.SILU:
         gate = _sigmoid(saved)
         out[...] = dy * (gate * (1 + saved * (1 - gate)))

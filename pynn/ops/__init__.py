@@ -2,7 +2,7 @@
 
 Every op checks its arguments once and calls the kernel of the backend in use. Arrays are float32 or float64, all of one
 op in the same dtype; any memory layout is read. Every output can be handed in; it must then be C-contiguous, and an
-output that overlaps an input raises, except that elementwise ops may write onto their input.
+output array that overlaps an input array raises, except that elementwise ops may write onto their input.
 """
 
 from .activations import (

@@ -82,6 +82,8 @@ def labels(targets: ArrayLike, rows: int) -> np.ndarray:
         raise TypeError(f"targets have dtype {array.dtype}; expected integer class labels")
     if array.shape != (rows,):
         raise ValueError(f"targets have shape {array.shape}; expected ({rows},), one label per row")
+    if array.dtype == np.uint64 and (array > np.iinfo(np.int64).max).any():
+        raise ValueError(f"target {array.max()} is not a class; it does not even fit in 64 bits with a sign")
     return np.require(array, np.int64, ["C", "A"])
 
 
