@@ -101,7 +101,7 @@ def gradcheck(
     """
     loss = as_loss(loss)
     model = _in_float64(model)
-    inputs = Parameter(np.array(x, dtype=np.float64))
+    inputs = Parameter(x, np.float64)
     target = loss.as_target(y, np.dtype(np.float64))
     buffers = [(buffer, buffer.copy()) for _, buffer in model.named_buffers()]
 

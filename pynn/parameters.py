@@ -21,7 +21,9 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
     Parameters
     ----------
     values : array_like
-        Initial values, copied. Floating; integers become float32.
+        Initial values, copied.
+    dtype : dtype
+        float32 or float64; all parameters of a model have the same.
     decay : bool, optional
         Whether it is a weight, which regularisation acts on; by default if it has two or more dimensions.
     fans : (int, int), optional
@@ -42,13 +44,20 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
     >>> p = Parameter(np.zeros((2, 2)))
     >>> p[0] = 1
     >>> (p + 1).sum()
-    np.float64(6.0)
+    np.float32(6.0)
     """
 
-    def __init__(self, values: ArrayLike, *, decay: bool | None = None, fans: tuple[int, int] | None = None) -> None:
-        array = np.array(values, order="C")
-        if array.dtype not in (np.float32, np.float64):
-            array = array.astype(np.float32)
+    def __init__(
+        self,
+        values: ArrayLike,
+        dtype: DTypeLike = np.float32,
+        *,
+        decay: bool | None = None,
+        fans: tuple[int, int] | None = None,
+    ) -> None:
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise TypeError(f"dtype is {np.dtype(dtype)}; expected float32 or float64")
+        array = np.array(values, dtype=dtype, order="C")
         self.data: np.ndarray = array
         self.grad: np.ndarray = np.zeros_like(array)
         self.decay = array.ndim >= 2 if decay is None else decay

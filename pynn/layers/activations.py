@@ -139,7 +139,7 @@ class PReLU(Layer):
         super().__init__()
         self.num_parameters = num_parameters
         self.init = init
-        self.weight = Parameter(np.full(num_parameters, init, dtype=dtype))
+        self.weight = Parameter(np.full(num_parameters, init), dtype)
 
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         ctx.x = x

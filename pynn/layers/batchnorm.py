@@ -58,8 +58,8 @@ class BatchNorm1d(Layer):
             raise ValueError(f"momentum is {momentum}; expected a number in [0, 1]")
         self.eps = eps
         self.momentum = momentum
-        self.weight = Parameter(np.ones(num_features, dtype=dtype))
-        self.bias = Parameter(np.zeros(num_features, dtype=dtype))
+        self.weight = Parameter(np.ones(num_features), dtype)
+        self.bias = Parameter(np.zeros(num_features), dtype)
         self.running_mean = np.zeros(num_features, dtype=dtype)
         self.running_var = np.ones(num_features, dtype=dtype)
 

@@ -61,9 +61,9 @@ class Linear(Layer):
         self.out_features = _count(out_features, "out_features")
         self.init = init
         shape = (self.in_features, self.out_features)
-        self.weight = Parameter(initializers.make(init or "torch_linear", shape, dtype=dtype))
+        self.weight = Parameter(initializers.make(init or "torch_linear", shape, dtype=dtype), dtype)
         start = initializers.make("zeros" if init else "torch_linear", shape[1:], fans=shape, dtype=dtype)
-        self.bias = Parameter(start) if bias else None
+        self.bias = Parameter(start, dtype) if bias else None
         # Set by Sequential: a batch norm behind subtracts the bias again, so its true gradient in training is 0.
         self.feeds_batchnorm = False
 

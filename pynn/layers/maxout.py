@@ -53,8 +53,8 @@ class Maxout(Layer):
         shape, fans = (self.in_features, self.pieces * self.out_features), (self.in_features, self.out_features)
         weight = initializers.make(init or "torch_linear", shape, fans=fans, dtype=dtype)
         bias = initializers.make("zeros" if init else "torch_linear", shape[1:], fans=fans, dtype=dtype)
-        self.weight = Parameter(weight, fans=fans)
-        self.bias = Parameter(bias)
+        self.weight = Parameter(weight, dtype, fans=fans)
+        self.bias = Parameter(bias, dtype)
 
     def config(self) -> dict[str, Any]:
         return super().config() | {"init": self.init if isinstance(self.init, str) else None}
