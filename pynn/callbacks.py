@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .arguments import choice, count
 from .files import write_atomically
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ class _Monitored:
     """A column of the history, and what counts as better in it."""
 
     def __init__(self, monitor: str, mode: Mode, min_delta: float) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f'mode is {mode!r}; expected "auto", "min" or "max"')
+        choice(mode, "mode", ("auto", "min", "max"))
         self.name = monitor
         self.larger_is_better = mode == "max" or (mode == "auto" and monitor.endswith("accuracy"))
         self.min_delta = abs(min_delta)
@@ -144,10 +144,8 @@ class EarlyStopping(Callback):
         mode: Mode = "auto",
         restore_best_weights: bool = True,
     ) -> None:
-        if patience < 1:
-            raise ValueError(f"patience is {patience}; expected at least 1")
         self._monitored = _Monitored(monitor, mode, min_delta)
-        self.patience = patience
+        self.patience = count(patience, "patience")
         self.restore_best_weights = restore_best_weights
         self._begin = 0
         self._best_state: dict | None = None
@@ -167,7 +165,8 @@ class EarlyStopping(Callback):
             trainer.stop()
 
     def on_train_end(self, trainer: Trainer) -> None:
-        if self._best_state is not None:
+        # An interrupted run goes on from where it stands.
+        if self._best_state is not None and not trainer.history.interrupted:
             trainer.model.load_state_dict(self._best_state)
 
 

@@ -24,6 +24,9 @@ class Context:
         Whether dropout drops and batch norm uses the batch.
     needs_dx : bool
         Whether backward must return the gradient of the input; False for the first layer of a network.
+    dy_sums_to_zero, dx_sums_to_zero : bool
+        Whether the gradient that backward gets (or gives) sums to exactly zero over the batch in every column: that
+        of a training-mode batch norm's input does.
     random : Stream
         Source of randomness in training.
 
@@ -37,6 +40,8 @@ class Context:
     def __init__(self, *, training: bool = False, random: Stream | None = None, reuse: bool = False) -> None:
         self.training = training
         self.needs_dx = True
+        self.dy_sums_to_zero = False
+        self.dx_sums_to_zero = False
         self.random = random
         self._reuse = reuse
         self._store: dict[str, np.ndarray] = {}

@@ -45,7 +45,9 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 def save_tensors(path: str | Path, kind: str, tensors: Mapping[str, np.ndarray], description: Any) -> None:
     """Write arrays and a JSON-able description to a safetensors file, with a checksum over both."""
     text = json.dumps(description, allow_nan=True)
-    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    arrays = {
+        name: np.asarray(array, order="C") for name, array in tensors.items()
+    }  # ascontiguousarray adds a dimension
     metadata = {"format": f"pynn.{kind}", "description": text, "sha256": _checksum(arrays, text)}
     write_atomically(path, safetensors_numpy.save(arrays, metadata=metadata))
 
@@ -63,7 +65,7 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], An
         arrays = safetensors_numpy.load(content)
         header_length = int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8 : 8 + header_length]).get("__metadata__", {})
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileFormatError(f"{path} is not a safetensors file, or was cut short ({error})") from None
     found = metadata.get("format", "")
     if found != f"pynn.{kind}":
@@ -72,7 +74,10 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], An
     text = metadata.get("description", "")
     if metadata.get("sha256") != _checksum(arrays, text):
         raise FileFormatError(f"{path} was altered after it was written: its checksum does not match")
-    return arrays, json.loads(text)
+    try:
+        return arrays, json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path} has a description that cannot be read ({error})") from None
 
 
 def _checksum(arrays: Mapping[str, np.ndarray], text: str) -> str:

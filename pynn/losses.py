@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from . import ops
+from .arguments import choice, fraction, number
 from .config import Configurable
 from .ops.losses import IGNORE_INDEX
 
@@ -62,6 +63,9 @@ class Loss(Configurable):
             raise TypeError(f"targets have dtype {array.dtype}; {type(self).__name__} expects numbers")
         return np.ascontiguousarray(array, dtype=dtype)
 
+    def check_target(self, target: np.ndarray, outputs: int) -> None:
+        """Raise ValueError if a target does not fit a network of so many outputs; the trainer asks before it starts."""
+
     def count_correct(self, prediction: np.ndarray, target: np.ndarray) -> tuple[int, int] | None:
         """Return how many predictions are right and how many there are; None for regression."""
         return None
@@ -79,6 +83,14 @@ class _ClassLoss(Loss):
         if array.ndim != 1:
             raise ValueError(f"targets have shape {array.shape}; {type(self).__name__} expects one label per row, (n,)")
         return np.ascontiguousarray(array, dtype=np.int64)
+
+    def check_target(self, target: np.ndarray, outputs: int) -> None:
+        bad = np.flatnonzero(((target < 0) | (target >= outputs)) & (target != self.ignore_index))
+        if len(bad):
+            raise ValueError(
+                f"target {target[bad[0]]} in row {bad[0]} is not a class: expected 0 to {outputs - 1} "
+                f"for {outputs} outputs"
+            )
 
     def count_correct(self, prediction: np.ndarray, target: np.ndarray) -> tuple[int, int]:
         correct = ops.count_correct(prediction, target, ignore_index=self.ignore_index)
@@ -118,10 +130,10 @@ class CrossEntropyLoss(_ClassLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        self.weight = None if weight is None else [float(w) for w in weight]
+        self.weight = None if weight is None else _class_weights(weight)
         self.ignore_index = ignore_index
-        self.reduction = reduction
-        self.label_smoothing = label_smoothing
+        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+        self.label_smoothing = fraction(label_smoothing, "label_smoothing")
 
     def forward(
         self,
@@ -157,8 +169,8 @@ class HingeLoss(_ClassLoss):
     output_kind = "scores"
 
     def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
-        self.margin = margin
-        self.reduction = reduction
+        self.margin = number(margin, "margin")
+        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
 
     def forward(
         self,
@@ -204,7 +216,7 @@ class MSELoss(Loss):
     """
 
     def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = reduction
+        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
 
     def forward(
         self,
@@ -238,8 +250,8 @@ class BCEWithLogitsLoss(Loss):
     output_kind = "binary"
 
     def __init__(self, reduction: str = "mean", pos_weight: float | None = None) -> None:
-        self.reduction = reduction
-        self.pos_weight = pos_weight
+        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+        self.pos_weight = None if pos_weight is None else number(pos_weight, "pos_weight", least=0)
 
     def forward(
         self,
@@ -259,6 +271,13 @@ class BCEWithLogitsLoss(Loss):
 
     def count_correct(self, prediction: np.ndarray, target: np.ndarray) -> tuple[int, int]:
         return int(np.count_nonzero((prediction > 0) == (target > 0.5))), target.size
+
+
+def _class_weights(weight: Sequence[float]) -> list[float]:
+    weights = np.asarray(weight)
+    if weights.ndim != 1 or weights.dtype.kind not in "fiu" or not ((weights >= 0) & np.isfinite(weights)).all():
+        raise ValueError(f"weight is {weight!r}; expected one number of at least 0 per class")
+    return weights.tolist()
 
 
 class FunctionLoss(Loss):

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arguments import count
 from .context import Context
-from .layers import BatchNorm1d, Layer, Linear
+from .layers import Dropout, Flatten, Layer, PReLU
+from .layers.activations import Activation
 from .parameters import FlatParameters
 from .random import Stream, initial_generator
 from .summary import summarize
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from .datasets import Schema
     from .losses import OutputKind
     from .preprocessing import Transformer
+
+
+#: Layers that change no width; another layer that does not name its `out_features` may.
+KEEP_WIDTH = (Activation, Dropout, Flatten, PReLU)
 
 
 class Sequential(Layer):
@@ -71,16 +77,28 @@ class Sequential(Layer):
         self._last: Context | None = None
         self._stream: Stream | None = None
         self._check_widths()
-        for layer in layers:
-            if layer.owner is not None:
-                raise ValueError(f"{layer!r} already belongs to a model; a layer belongs to one")
-            layer.owner = self
-        for layer, behind in zip(self.layers, self.layers[1:], strict=False):
-            if isinstance(layer, Linear):
-                layer.feeds_batchnorm = isinstance(behind, BatchNorm1d)
+        self._take_possession()
         # In front of the first layer that has parameters nothing needs a gradient, unless the caller wants that of x.
         with_parameters = [i for i, layer in enumerate(layers) if layer.parameters()]
         self._first_trained = with_parameters[0] if with_parameters else len(layers)
+
+    def _take_possession(self) -> None:
+        for index, layer in enumerate(self.layers):
+            if layer.owner is not None:
+                raise ValueError(f"{layer!r} already belongs to a model; a layer belongs to one")
+            if any(layer is other for other in self.layers[:index]):
+                raise ValueError(f"{layer!r} occurs twice; make a second layer")
+        for layer in self.layers:
+            layer.owner = self
+            if isinstance(layer, Sequential):
+                layer._release()
+
+    def _release(self) -> None:
+        """Give up the flat buffers: the parameters now belong to those of a larger model."""
+        if self._flat is not None:
+            self._flat = None
+            for parameter in self.parameters():
+                parameter.flat = None
 
     def _check_widths(self) -> None:
         width, source = None, ""
@@ -90,7 +108,10 @@ class Sequential(Layer):
                 raise ValueError(
                     f"layer {name} ({type(layer).__name__}) expects {expected} features, but {source} gives {width}"
                 )
-            width = getattr(layer, "out_features", expected if expected is not None else width)
+            if hasattr(layer, "out_features"):
+                width = layer.out_features
+            elif expected is not None or not isinstance(layer, KEEP_WIDTH):
+                width = expected
             source = f"layer {name} ({type(layer).__name__})"
 
     def config(self) -> dict[str, Any]:
@@ -173,36 +194,40 @@ class Sequential(Layer):
             ctx, dy = self._last, np.ascontiguousarray(dy, dtype=self.dtype)
         inner = ctx.children(len(self.layers))
         stop = 0 if ctx.needs_dx else self._first_trained
+        sums_to_zero = ctx.dy_sums_to_zero
         for index in range(len(self.layers) - 1, stop - 1, -1):
             inner[index].needs_dx = ctx.needs_dx or index > stop
+            inner[index].dy_sums_to_zero = sums_to_zero
             gradient = self.layers[index].backward(dy, inner[index])
+            if not inner[index].needs_dx:
+                return None
             if gradient is None:
-                break
-            dy = gradient
+                raise TypeError(f"backward of layer {index} ({type(self.layers[index]).__name__}) returned no gradient")
+            dy, sums_to_zero = gradient, inner[index].dx_sums_to_zero
+        ctx.dx_sums_to_zero = sums_to_zero
         return dy if ctx.needs_dx else None
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         if self._stream is None:
             self._stream = Stream(int(initial_generator().integers(2**63)))
         self._last = Context(training=self.training, random=self._stream)
-        return self.forward(self.as_input(x), self._last)
+        return self._owned(x, self._last)
 
     def predict(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
         """Return the network's output for data (n, ...), preprocessed if the model has a preprocessing.
 
         Always an inference pass; safe to call from several threads at once.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; expected at least 1")
         if self.preprocessing is not None:
             x = self.preprocessing.transform(x)
         return self.infer(x, batch_size)
 
     def infer(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
         """Return the network's output for inputs that are preprocessed already."""
+        count(batch_size, "batch_size")
         x = np.asarray(x)
-        if len(x) <= batch_size:
-            return self.forward(self.as_input(x), Context())
+        if x.ndim == 0 or len(x) <= batch_size:
+            return self._owned(x, Context())
         output = None
         for start in range(0, len(x), batch_size):
             y = self.forward(self.as_input(x[start : start + batch_size]), Context())
@@ -211,6 +236,11 @@ class Sequential(Layer):
             output[start : start + len(y)] = y
         assert output is not None
         return output
+
+    def _owned(self, x: ArrayLike, ctx: Context) -> np.ndarray:
+        """Return the output for `x` as an array that is the caller's alone, also where every layer passes x on."""
+        y = self.forward(self.as_input(x), ctx)
+        return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y
 
     def predict_proba(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
         """Return probabilities: softmax over the classes, or the sigmoid of yes-or-no outputs."""
@@ -266,7 +296,12 @@ class Sequential(Layer):
         save_model(self, path)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_flat": None, "_last": None}
+        return super().__getstate__() | {"_flat": None, "_last": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for layer in self.layers:
+            layer.owner = self
 
     def __repr__(self) -> str:
         lines = "".join(f"  ({name}): {layer!r}\n".replace("\n", "\n  ").rstrip(" ") for name, layer in self.children())

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import ops
+from .arguments import fraction, number
 from .config import Configurable
 from .parameters import aligned_zeros
 
 if TYPE_CHECKING:
-    from .parameters import FlatParameters
+    from .parameters import FlatParameters, Parameter
 
 
 class Optimizer(Configurable):
@@ -31,12 +32,8 @@ class Optimizer(Configurable):
     state_names: tuple[str, ...] = ()
 
     def __init__(self, lr: float, weight_decay: float, decay_all: bool) -> None:
-        if not 0 <= lr < float("inf"):
-            raise ValueError(f"lr is {lr}; expected a number of at least 0")
-        if not 0 <= weight_decay < float("inf"):
-            raise ValueError(f"weight_decay is {weight_decay}; expected a number of at least 0")
-        self.lr = lr
-        self.weight_decay = weight_decay
+        self.lr = number(lr, "lr", least=0)
+        self.weight_decay = number(weight_decay, "weight_decay", least=0)
         self.decay_all = decay_all
         self.steps = 0
         self.flat: FlatParameters | None = None
@@ -59,22 +56,32 @@ class Optimizer(Configurable):
         """Update the parameters from their gradients, at the rate `lr` (by default the optimiser's own)."""
         if self.flat is None:
             raise RuntimeError("the optimiser has no parameters yet; give it to a Trainer, or call bind(model.flat)")
-        if self._version != self.flat.version:
-            self._make_table(self.flat)
+        bounds = self.bounds
         self.steps += 1
         np.multiply(self._lr_factors, self.lr if lr is None else lr, out=self._rates[:, 0])
-        self.update(self.flat, self._bounds, self._rates, grad_scale)
+        self.update(self.flat, bounds, self._rates, grad_scale)
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """Where in the flat buffers the parameters lie that are not frozen, int64 (segments, 2)."""
+        assert self.flat is not None
+        if self._version != self.flat.version:
+            self._make_table(self.flat)
+        return self._bounds
 
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         """Call the op."""
         raise TypeError(f"{type(self).__name__} does not define update(self, flat, bounds, rates, grad_scale)")
 
     def _make_table(self, flat: FlatParameters) -> None:
-        self._bounds, owners = flat.segments()
+        self._bounds, owners = flat.segments(lambda p: (p.lr_factor, self._decay(p)))
         self._lr_factors = np.array([owner.lr_factor for owner in owners], dtype=np.float64)
         self._rates = np.zeros((len(owners), 2))
-        self._rates[:, 1] = [self.weight_decay if self.decay_all or owner.decay else 0.0 for owner in owners]
+        self._rates[:, 1] = [self._decay(owner) for owner in owners]
         self._version = flat.version
+
+    def _decay(self, parameter: Parameter) -> float:
+        return self.weight_decay if self.decay_all or parameter.decay else 0.0
 
 
 class SGD(Optimizer):
@@ -105,7 +112,7 @@ class SGD(Optimizer):
         super().__init__(lr, weight_decay, decay_all)
         if nesterov and momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0")
-        self.momentum = _fraction(momentum, "momentum")
+        self.momentum = fraction(momentum, "momentum", one=False)
         self.nesterov = nesterov
         self.state_names = ("velocity",) if momentum else ()
 
@@ -144,8 +151,8 @@ class Adagrad(Optimizer):
         decay_all: bool = True,
     ) -> None:
         super().__init__(lr, weight_decay, decay_all)
-        self.lr_decay = lr_decay
-        self.eps = eps
+        self.lr_decay = number(lr_decay, "lr_decay", least=0)
+        self.eps = number(eps, "eps", least=0)
 
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         rates[:, 0] /= 1 + (self.steps - 1) * self.lr_decay
@@ -175,9 +182,9 @@ class RMSprop(Optimizer):
         decay_all: bool = True,
     ) -> None:
         super().__init__(lr, weight_decay, decay_all)
-        self.alpha = _fraction(alpha, "alpha")
-        self.eps = eps
-        self.momentum = _fraction(momentum, "momentum")
+        self.alpha = fraction(alpha, "alpha", one=False)
+        self.eps = number(eps, "eps", least=0)
+        self.momentum = fraction(momentum, "momentum", one=False)
         self.state_names = ("square_avg", "velocity") if momentum else ("square_avg",)
 
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
@@ -227,8 +234,10 @@ class Adam(Optimizer):
         decay_all: bool = True,
     ) -> None:
         super().__init__(lr, weight_decay, decay_all)
-        self.betas = (_fraction(betas[0], "betas[0]"), _fraction(betas[1], "betas[1]"))
-        self.eps = eps
+        if not (isinstance(betas, tuple | list) and len(betas) == 2):
+            raise ValueError(f"betas is {betas!r}; expected two numbers in [0, 1)")
+        self.betas = (fraction(betas[0], "betas[0]", one=False), fraction(betas[1], "betas[1]", one=False))
+        self.eps = number(eps, "eps", least=0)
 
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.adam(
@@ -262,9 +271,3 @@ class AdamW(Adam):
         decay_all: bool = True,
     ) -> None:
         super().__init__(lr, betas, eps, weight_decay, decay_all=decay_all)
-
-
-def _fraction(value: float, name: str) -> float:
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} is {value}; expected a number in [0, 1)")
-    return float(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -166,6 +166,12 @@ class FlatParameters:
         if len(dtypes) > 1:
             kinds = ", ".join(f"{name} {p.dtype}" for name, p in named)
             raise TypeError(f"the parameters of one model must have one dtype, not {kinds}")
+        first_name: dict[int, str] = {}
+        for name, parameter in named:
+            if first_name.setdefault(id(parameter), name) != name:
+                raise ValueError(f"{first_name[id(parameter)]} and {name} are one Parameter; a parameter has one place")
+            if parameter.flat is not None:
+                raise ValueError(f"{name} belongs to another model; a parameter belongs to one")
         dtype = dtypes.pop()
         per_line = ALIGNMENT // dtype.itemsize
         self.version = 0
@@ -186,10 +192,11 @@ class FlatParameters:
             parameter.grad = self.grads[start:stop].reshape(shape)
             parameter.flat = self
 
-    def segments(self, *, merge: bool = True) -> tuple[np.ndarray, list[Parameter]]:
+    def segments(self, settings: Callable[[Parameter], Hashable] | None = None) -> tuple[np.ndarray, list[Parameter]]:
         """Return the bounds of what is to be updated, int64 (segments, 2), and one parameter of each.
 
-        Neighbours with the same settings are one segment, unless `merge` is False; frozen parameters are in none.
+        Neighbours for which `settings` returns the same are one segment, each parameter is its own without it; frozen
+        ones are in none.
         """
         bounds: list[list[int]] = []
         owners: list[Parameter] = []
@@ -197,7 +204,7 @@ class FlatParameters:
             if parameter.frozen:
                 continue
             touches = bounds and start - bounds[-1][1] < ALIGNMENT // parameter.dtype.itemsize
-            if merge and touches and _settings(parameter) == _settings(owners[-1]):
+            if settings is not None and touches and settings(parameter) == settings(owners[-1]):
                 bounds[-1][1] = stop
             else:
                 bounds.append([start, stop])
@@ -208,10 +215,6 @@ class FlatParameters:
         """Return the bounds of every unfrozen weight (see `Parameter.decay`), int64 (weights, 2)."""
         rows = [(start, stop) for _, p, start, stop in self.slots if p.decay and not p.frozen]
         return np.array(rows, dtype=np.int64).reshape(-1, 2)
-
-
-def _settings(parameter: Parameter) -> tuple[float, bool]:
-    return parameter.lr_factor, parameter.decay
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:

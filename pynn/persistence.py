@@ -13,6 +13,7 @@ from . import backend, layers, losses, optim, preprocessing, regularizers, sched
 from .config import describe, make
 from .files import FileFormatError, load_tensors, save_tensors
 from .model import Sequential
+from .random import unobserved
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -91,7 +92,7 @@ def load_checkpoint(
     """Return the trainer that `save_checkpoint` wrote; see `Trainer.resume`."""
     tensors, description = load_tensors(path, "checkpoint")
     custom = tuple(custom)
-    saved_on = description["machine"]
+    saved_on, needs_loss = _understood(path, lambda: (dict(description["machine"]), description["loss"] is None))
     if saved_on != backend.describe():
         warnings.warn(
             f"{path} was written under {_machine(saved_on)} and goes on under {_machine(backend.describe())}: "
@@ -99,7 +100,7 @@ def load_checkpoint(
             RuntimeWarning,
             stacklevel=3,
         )
-    if loss is None and description["loss"] is None:
+    if loss is None and needs_loss:
         raise ValueError(f"{path} was trained with a loss function that a file cannot hold; give it again as loss=")
 
     def rebuild() -> Trainer:
@@ -140,7 +141,8 @@ def _pack_model(model: Sequential) -> tuple[dict[str, np.ndarray], dict[str, Any
 
 
 def _unpack_model(tensors: dict[str, np.ndarray], description: Any, custom: Iterable[type]) -> Sequential:
-    model = make(description["architecture"], (*KNOWN_LAYERS, *custom), dtype=np.dtype(description["dtype"]))
+    with unobserved():  # what is drawn here is overwritten below
+        model = make(description["architecture"], (*KNOWN_LAYERS, *custom), dtype=np.dtype(description["dtype"]))
     if not isinstance(model, Sequential):
         raise TypeError("the architecture is not a Sequential")
     model.load_state_dict(_with_prefix(tensors, "model."))
@@ -156,7 +158,7 @@ def _unpack_model(tensors: dict[str, np.ndarray], description: Any, custom: Iter
 def _understood(path: str | Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError) as error:
         raise FileFormatError(f"{path} does not describe something that can be rebuilt: {error}") from error
 
 

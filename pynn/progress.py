@@ -63,10 +63,14 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         width = len(str(trainer.target_epoch))
-        figures = "  ".join(_figure(name, column[-1]) for name, column in trainer.history.history.items())
-        self._out.print(
-            f"epoch {trainer.epoch:{width}}/{trainer.target_epoch}  {figures}", highlight=False, soft_wrap=True
-        )
+        columns = {name: column[-1] for name, column in trainer.history.history.items()}
+        # A terminal gets one row per epoch: what matters least is left out until it fits.
+        for left_out in ((), ("lr",), ("lr", "seconds"), ("lr", "seconds", "loss", "accuracy")):
+            figures = "  ".join(_figure(name, value) for name, value in columns.items() if name not in left_out)
+            line = f"epoch {trainer.epoch:{width}}/{trainer.target_epoch}  {figures}"
+            if not self._out.is_terminal or len(line) <= self._out.width:
+                break
+        self._out.print(line, highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: Trainer) -> None:
         if self._bar is not None:
@@ -76,7 +80,7 @@ class ProgressBar(Callback):
 
 def _figure(name: str, value: float) -> str:
     if name.endswith("accuracy"):
-        return f"{name} {value:7.2%}"
+        return f"{name} {value:6.2%}"
     if name == "seconds":
         return f"{value:.2f} s"
     return f"{name} {value:.4g}" if name == "lr" else f"{name} {value:.4f}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
 
 _initial: np.random.Generator | None = None
@@ -31,6 +34,18 @@ def initial_generator() -> np.random.Generator:
     if _initial is None:
         _initial = np.random.default_rng()
     return _initial
+
+
+@contextlib.contextmanager
+def unobserved() -> Iterator[None]:
+    """Within the block, what is drawn for initialisation leaves the generator that `manual_seed` seeds as it was."""
+    global _initial
+    kept = _initial
+    _initial = np.random.default_rng(0)
+    try:
+        yield
+    finally:
+        _initial = kept
 
 
 class Stream:

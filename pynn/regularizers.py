@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import ops
+from .arguments import number
 from .config import Configurable
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class L1(Regularizer):
     """coefficient * sum |w|: drives weights to exactly 0."""
 
     def __init__(self, coefficient: float) -> None:
-        self.coefficient = _not_negative(coefficient, "coefficient")
+        self.coefficient = number(coefficient, "coefficient", least=0)
 
     def add_gradient(self, flat: FlatParameters) -> float:
         return ops.add_penalty(flat.values, flat.grads, flat.weight_bounds(), l1=self.coefficient)
@@ -40,7 +41,7 @@ class L2(Regularizer):
     """coefficient / 2 * sum w^2: the gradient is coefficient * w, as with SGD's weight decay."""
 
     def __init__(self, coefficient: float) -> None:
-        self.coefficient = _not_negative(coefficient, "coefficient")
+        self.coefficient = number(coefficient, "coefficient", least=0)
 
     def add_gradient(self, flat: FlatParameters) -> float:
         return ops.add_penalty(flat.values, flat.grads, flat.weight_bounds(), l2=self.coefficient)
@@ -50,17 +51,9 @@ class MaxNorm(Regularizer):
     """No unit's incoming weights, a column of the matrix, may have a norm above `limit`; larger ones shrink to it."""
 
     def __init__(self, limit: float) -> None:
-        if not limit > 0:
-            raise ValueError(f"limit is {limit}; expected a positive number")
-        self.limit = limit
+        self.limit = number(limit, "limit", above=0)
 
     def constrain(self, flat: FlatParameters) -> None:
         for _, parameter, _, _ in flat.slots:
             if parameter.decay and parameter.ndim == 2 and not parameter.frozen:
                 ops.clip_column_norms(parameter.data, self.limit)
-
-
-def _not_negative(value: float, name: str) -> float:
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{name} is {value}; expected a number of at least 0")
-    return float(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from .arguments import choice, count, instance, number
 from .config import Configurable
 
 Unit = Literal["epoch", "step"]
@@ -29,10 +30,7 @@ class Schedule(Configurable):
         return self.at(base, epoch if self.by == "epoch" else step)
 
 
-def _unit(by: Unit) -> Unit:
-    if by not in ("epoch", "step"):
-        raise ValueError(f'by is {by!r}; expected "epoch" or "step"')
-    return by
+UNITS = ("epoch", "step")
 
 
 class StepLR(Schedule):
@@ -45,11 +43,9 @@ class StepLR(Schedule):
     """
 
     def __init__(self, step_size: int, gamma: float = 0.1, *, by: Unit = "epoch") -> None:
-        if step_size < 1:
-            raise ValueError(f"step_size is {step_size}; expected at least 1")
-        self.step_size = step_size
-        self.gamma = gamma
-        self.by = _unit(by)
+        self.step_size = count(step_size, "step_size")
+        self.gamma = number(gamma, "gamma", least=0)
+        self.by = choice(by, "by", UNITS)
 
     def at(self, base: float, count: int) -> float:
         return base * self.gamma ** (count // self.step_size)
@@ -65,8 +61,8 @@ class ExponentialLR(Schedule):
     """
 
     def __init__(self, gamma: float, *, by: Unit = "epoch") -> None:
-        self.gamma = gamma
-        self.by = _unit(by)
+        self.gamma = number(gamma, "gamma", least=0)
+        self.by = choice(by, "by", UNITS)
 
     def at(self, base: float, count: int) -> float:
         return base * self.gamma**count
@@ -82,11 +78,9 @@ class CosineAnnealingLR(Schedule):
     """
 
     def __init__(self, T_max: int, eta_min: float = 0.0, *, by: Unit = "epoch") -> None:
-        if T_max < 1:
-            raise ValueError(f"T_max is {T_max}; expected at least 1")
-        self.T_max = T_max
-        self.eta_min = eta_min
-        self.by = _unit(by)
+        self.T_max = count(T_max, "T_max")
+        self.eta_min = number(eta_min, "eta_min", least=0)
+        self.by = choice(by, "by", UNITS)
 
     def at(self, base: float, count: int) -> float:
         done = min(count, self.T_max) / self.T_max
@@ -111,10 +105,8 @@ class WarmupLR(Schedule):
     """
 
     def __init__(self, steps: int, then: Schedule | None = None) -> None:
-        if steps < 1:
-            raise ValueError(f"steps is {steps}; expected at least 1")
-        self.steps = steps
-        self.then = then
+        self.steps = count(steps, "steps")
+        self.then = None if then is None else instance(then, "then", Schedule)
 
     def rate(self, base: float, epoch: int, step: int) -> float:
         later = base if self.then is None else self.then.rate(base, epoch, step)

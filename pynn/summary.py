@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,38 +22,42 @@ def summarize(model: Sequential) -> str:
     --------
     >>> import pynn
     >>> print(pynn.Sequential(pynn.Linear(4, 8), pynn.ReLU(), pynn.Linear(8, 3)).summary())
-    layer    kind    output         parameters
-    0        Linear  (n, 8)                 40
-    1        ReLU    (n, 8)                  0
-    2        Linear  (n, 3)                 27
-    total                                   67
+    layer  kind    output  parameters
+    0      Linear  (n, 8)          40
+    1      ReLU    (n, 8)           0
+    2      Linear  (n, 3)          27
+    total                          67
     """
-    rows = []
-    first = next((w for w in (_expected(layer) for layer in model.leaves()) if w is not None), None)
-    x = None if first is None else np.zeros((1, first), model.dtype)
-    total = frozen = 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("layer", "kind", "output", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("parameters", justify="right")
+    shapes = _output_shapes(model)
     for name, layer in model.named_leaves():
-        shape = "?"
-        if x is not None:
-            try:
-                x = layer.forward(x, Context())
-                shape = "(" + ", ".join(["n", *map(str, x.shape[1:])]) + ")"
-            except (ValueError, TypeError):
-                x = None
-        count = sum(p.size for p in layer.parameters())
-        total += count
-        frozen += sum(p.size for p in layer.parameters() if p.frozen)
-        rows.append((name, type(layer).__name__, shape, f"{count:,}"))
-    rows.append(("total", "", "", f"{total:,}"))
+        count = sum(parameter.size for parameter in layer.parameters())
+        table.add_row(name, type(layer).__name__, shapes.get(name, "?"), f"{count:,}")
+    table.add_row("total", "", "", f"{sum(p.size for p in model.parameters()):,}")
+    frozen = sum(p.size for p in model.parameters() if p.frozen)
     if frozen:
-        rows.append(("frozen", "", "", f"{frozen:,}"))
-    rows.insert(0, ("layer", "kind", "output", "parameters"))
-    kind_width = max(len(row[1]) for row in rows)
-    name_width = max(8, *(len(row[0]) for row in rows))
-    return "\n".join(
-        f"{name:{name_width}} {kind:{kind_width}}  {shape:14} {count:>10}" for name, kind, shape, count in rows
-    )
+        table.add_row("frozen", "", "", f"{frozen:,}")
+    text = io.StringIO()
+    Console(file=text, width=100, no_color=True, highlight=False).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
-def _expected(layer: object) -> int | None:
-    return getattr(layer, "in_features", getattr(layer, "num_features", None))
+def _output_shapes(model: Sequential) -> dict[str, str]:
+    """Return the output shape of each layer, as far as they can be found out without data."""
+    widths = (getattr(layer, "in_features", getattr(layer, "num_features", None)) for layer in model.leaves())
+    first = next((width for width in widths if width is not None), None)
+    shapes: dict[str, str] = {}
+    if first is None:
+        return shapes
+    x = np.zeros((1, first), model.dtype)
+    for name, layer in model.named_leaves():
+        try:
+            x = layer.forward(x, Context())
+        except (ValueError, TypeError):
+            break
+        shapes[name] = "(" + ", ".join(["n", *map(str, x.shape[1:])]) + ")"
+    return shapes

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import ops
+from .arguments import count, instance, number
 from .callbacks import Callback, CallbackList
 from .context import Context
 from .feeding import Batches, check_finite, check_lengths
@@ -20,15 +21,14 @@ from .history import EpochSums, History
 from .interrupt import InterruptGuard
 from .layers import BatchNorm1d
 from .losses import Loss, as_loss
+from .model import Sequential
+from .optim import Optimizer
 from .random import Stream
+from .regularizers import Regularizer
+from .schedules import Schedule
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-    from .model import Sequential
-    from .optim import Optimizer
-    from .regularizers import Regularizer
-    from .schedules import Schedule
 
 
 class NonFiniteError(FloatingPointError):
@@ -89,19 +89,18 @@ class Trainer:
         clip_value: float | None = None,
         seed: int = 0,
     ) -> None:
-        for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
-            if limit is not None and not limit > 0:
-                raise ValueError(f"{name} is {limit}; expected a positive number")
-        self.model = model
+        self.model = instance(model, "model", Sequential)
         self.loss = as_loss(loss)
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.regularizers = list(regularizers)
-        self.clip_norm = clip_norm
-        self.clip_value = clip_value
-        self.seed = int(seed)
-        model.output_kind = self.loss.output_kind
+        self.optimizer = instance(optimizer, "optimizer", Optimizer)
+        self.schedule = None if schedule is None else instance(schedule, "schedule", Schedule)
+        if not isinstance(regularizers, Iterable):
+            raise TypeError(f"regularizers is {regularizers!r}; expected a list of pynn.Regularizer")
+        self.regularizers = [instance(item, "one of regularizers", Regularizer) for item in regularizers]
+        self.clip_norm = None if clip_norm is None else number(clip_norm, "clip_norm", above=0)
+        self.clip_value = None if clip_value is None else number(clip_value, "clip_value", above=0)
+        self.seed = count(seed, "seed", least=0)
         optimizer.bind(model.flat)
+        model.output_kind = self.loss.output_kind
         self.epoch = 0
         self.steps = 0
         self.lr = optimizer.lr
@@ -114,6 +113,8 @@ class Trainer:
         self._busy = threading.Lock()
         self._stop = False
         self._correct: tuple[int, int] | None = None
+        # Running statistics as they were before the step, in case that its loss is not finite.
+        self._kept = [(buffer, buffer.copy()) for _, buffer in model.named_buffers()]
         # Where the running epoch stands: batches done, and the sums for its row in the history.
         self._batch = 0
         self._sums = EpochSums()
@@ -142,23 +143,28 @@ class Trainer:
         finally:
             self._busy.release()
         if not math.isfinite(loss):
-            raise self._non_finite(x)
+            raise self._non_finite(x, y)
         return loss
 
     def _step(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None) -> float:
         model, flat = self.model, self.model.flat
+        if flat is not self.optimizer.flat:
+            raise RuntimeError("the model is now part of another model; train that one, with a new Trainer")
         if len(x) == 0:
             raise ValueError(f"the batch is empty: x has shape {x.shape}")
         target = self.loss.as_target(y, x.dtype)
         if len(target) != len(x):
             raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=x.dtype)
+        for buffer, kept in self._kept:
+            np.copyto(kept, buffer)
         prediction = model.forward(x, self._context)
         gradient_out = self._context.buffer("dprediction", prediction.shape, prediction.dtype)
         loss, gradient = self.loss.forward(prediction, target, weights, gradient_out)
         self._correct = self.loss.count_correct(prediction, target)
         self.last_loss = loss
         if not math.isfinite(loss):
+            self._restore_buffers()
             return loss
         gradient = np.ascontiguousarray(gradient, dtype=prediction.dtype)
         if gradient.shape != prediction.shape:
@@ -166,6 +172,10 @@ class Trainer:
         model.backward(gradient, self._context)
         for regularizer in self.regularizers:
             loss += regularizer.add_gradient(flat)
+        self.last_loss = loss
+        if not math.isfinite(loss):
+            self._restore_buffers()
+            return loss
         self.lr = self.optimizer.lr
         if self.schedule is not None:
             self.lr = self.schedule.rate(self.optimizer.lr, self.epoch, self.steps)
@@ -173,8 +183,11 @@ class Trainer:
         for regularizer in self.regularizers:
             regularizer.constrain(flat)
         self.steps += 1
-        self.last_loss = loss
         return loss
+
+    def _restore_buffers(self) -> None:
+        for buffer, kept in self._kept:
+            np.copyto(buffer, kept)
 
     def _clip(self) -> float:
         """Clip the gradient's elements if asked to, and return what the optimiser is to scale it by."""
@@ -183,7 +196,14 @@ class Trainer:
             ops.clip_values(grads, self.clip_value)
         if self.clip_norm is None:
             return 1.0
-        norm = ops.gradient_norm(grads)
+        squares = 0.0
+        for start, stop in self.optimizer.bounds:
+            part = ops.gradient_norm(grads[start:stop])
+            squares += part * part
+        norm = math.sqrt(squares)
+        if not math.isfinite(norm):
+            self._restore_buffers()
+            raise NonFiniteError(f"the norm of the gradient is {norm} at step {self.steps + 1} (lr={self.lr:g})")
         return self.clip_norm / norm if norm > self.clip_norm else 1.0
 
     def fit(
@@ -195,7 +215,7 @@ class Trainer:
         batch_size: int | None = None,
         validation: tuple[ArrayLike, ArrayLike] | None = None,
         sample_weight: ArrayLike | None = None,
-        shuffle: bool = True,
+        shuffle: bool | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
     ) -> History:
@@ -217,8 +237,8 @@ class Trainer:
         validation : (x, y), optional
             Evaluated after every epoch.
         sample_weight : array_like, shape (n,), optional
-        shuffle : bool
-            Whether every epoch sees the examples in a new order.
+        shuffle : bool, optional
+            Whether every epoch sees the examples in a new order: True, or as in the run to be finished.
         callbacks : iterable of Callback
         progress : bool
             Show a progress bar (a line per epoch where the output is not a terminal).
@@ -226,49 +246,68 @@ class Trainer:
         Raises
         ------
         ValueError
-            For data that does not fit, is empty or holds a NaN (the row is named).
+            For data that does not fit, is empty or holds a NaN (the row is named); nothing has changed then.
         NonFiniteError
             If the loss becomes NaN or infinite; the callbacks see the step first.
         """
-        batch_size = self._plan(epochs, batch_size, len(np.asarray(x)))
-        inputs, targets, weights = self._examples(x, y, sample_weight, fit_preprocessing=True)
-        held_out = None if validation is None else self._examples(*validation, None, name="validation ")
-        has_batchnorm = any(isinstance(layer, BatchNorm1d) for layer in self.model.leaves())
-        batches = Batches(inputs, targets, weights, batch_size, drop_single=has_batchnorm)
-        listeners = CallbackList(callbacks, progress=progress)
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("another thread is training with this trainer; a trainer runs one fit at a time")
-        self._stop = False
-        self.history.interrupted = False
         try:
+            run = self._plan(epochs, batch_size, shuffle, (np.shape(x) or (0,))[0])
+            inputs, targets, weights = self._examples(x, y, sample_weight, fit_preprocessing=True)
+            self._check_fit(inputs, targets, "")
+            held_out = self._held_out(validation)
+            has_batchnorm = any(isinstance(layer, BatchNorm1d) for layer in self.model.leaves())
+            batches = Batches(inputs, targets, weights, run.batch_size, drop_single=has_batchnorm)
+            listeners = CallbackList(callbacks, progress=progress)
+            if epochs is not None:
+                self._batch, self._sums = 0, EpochSums()
+            self._run, self._stop, self.history.interrupted = run, False, False
             with InterruptGuard() as guard, listeners.training(self):
-                while self.epoch < self.target_epoch and not self._stop:
-                    self._train_epoch(batches, held_out, shuffle, listeners, guard)
-            self.history.interrupted = guard.requested
+                while self.epoch < run.until and not (self._stop or guard.requested):
+                    self._train_epoch(batches, held_out, run.shuffle, listeners, guard)
+                self.history.interrupted = guard.requested and self.epoch < run.until
         finally:
             self._busy.release()
         return self.history
 
-    def _plan(self, epochs: int | None, batch_size: int | None, examples: int) -> int:
-        """Decide what `fit` is to do, and return the batch size."""
-        if epochs is None:
-            if self._run is None or self.epoch >= self._run.until:
-                raise ValueError("epochs is missing, and there is no interrupted run to finish")
-            batch_size = self._run.batch_size if batch_size is None else batch_size
-            if self._batch and (batch_size, examples) != (self._run.batch_size, self._run.examples):
-                raise ValueError(
-                    f"the interrupted epoch had {self._run.examples} examples in batches of {self._run.batch_size}; "
-                    f"got {examples} in batches of {batch_size}. Finish it with the same, or pass epochs="
-                )
-            self._run = _Run(self._run.until, batch_size, examples)
-            return batch_size
-        batch_size = 32 if batch_size is None else batch_size
-        if epochs < 0 or batch_size < 1:
-            raise ValueError(f"epochs and batch_size are {epochs} and {batch_size}; expected at least 0 and 1")
-        self._batch = 0
-        self._sums = EpochSums()
-        self._run = _Run(self.epoch + epochs, batch_size, examples)
-        return batch_size
+    def _plan(self, epochs: int | None, batch_size: int | None, shuffle: bool | None, examples: int) -> _Run:
+        """Return what `fit` is to do."""
+        if batch_size is not None:
+            count(batch_size, "batch_size")
+        if epochs is not None:
+            until = self.epoch + count(epochs, "epochs", least=0)
+            return _Run(until, batch_size or 32, examples, shuffle is None or bool(shuffle))
+        run = self._run
+        if run is None or self.epoch >= run.until:
+            raise ValueError("epochs is missing, and there is no interrupted run to finish")
+        batch_size = batch_size or run.batch_size
+        if self._batch and (batch_size, examples) != (run.batch_size, run.examples):
+            raise ValueError(
+                f"the interrupted epoch had {run.examples} examples in batches of {run.batch_size}; "
+                f"got {examples} in batches of {batch_size}. Finish it with the same, or pass epochs="
+            )
+        return _Run(run.until, batch_size, examples, run.shuffle if shuffle is None else bool(shuffle))
+
+    def _held_out(
+        self, validation: tuple[ArrayLike, ArrayLike] | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
+        if validation is None:
+            return None
+        if not (isinstance(validation, tuple | list) and len(validation) == 2):
+            raise ValueError("validation must be a pair (x, y)")
+        x, y, _ = self._examples(*validation, None, name="validation ")
+        self._check_fit(x, y, "validation ")
+        return x, y, None
+
+    def _check_fit(self, x: np.ndarray, y: np.ndarray, name: str) -> None:
+        """Raise if inputs or targets do not fit the network, before anything is trained."""
+        outputs = self.model.infer(x[:1])
+        try:
+            if outputs.ndim == 2:
+                self.loss.check_target(y, outputs.shape[1])
+        except ValueError as error:
+            raise ValueError(f"{name}{error}") from None
 
     @property
     def target_epoch(self) -> int:
@@ -300,7 +339,7 @@ class Trainer:
             sums.add(loss, len(x), self._correct)
             listeners.on_step_end(self)
             if not math.isfinite(loss):
-                raise self._non_finite(x)
+                raise self._non_finite(x, y)
             if guard.requested or self._stop:
                 self._stop = True
                 return
@@ -347,20 +386,26 @@ class Trainer:
             if fit_preprocessing and not transformer.is_fitted:
                 transformer.fit(raw)
             raw = transformer.transform(raw)
-        inputs = self.model.as_input(raw)
+        with np.errstate(over="ignore"):
+            inputs = self.model.as_input(raw)
+        if inputs.dtype.itemsize < np.asarray(raw).dtype.itemsize:
+            check_finite(inputs, f"{name}x as {inputs.dtype}")
         targets = check_finite(self.loss.as_target(y, inputs.dtype), f"{name}y")
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=inputs.dtype)
         check_lengths(inputs, targets, weights, name)
+        if weights is not None:
+            check_finite(weights, "sample_weight")
         return inputs, targets, weights
 
-    def _non_finite(self, x: ArrayLike) -> NonFiniteError:
-        rows = np.asarray(x).reshape(len(np.asarray(x)), -1)
-        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-        cause = (
-            f"row {bad[0]} of the batch holds a NaN or an infinity"
-            if len(bad)
-            else f"the inputs are finite, so the weights or the rate are at fault (lr={self.lr:g})"
-        )
+    def _non_finite(self, x: ArrayLike, y: ArrayLike) -> NonFiniteError:
+        cause = f"the data is finite, so the weights or the rate are at fault (lr={self.optimizer.lr:g})"
+        for array, where in ((np.asarray(x), "inputs"), (np.asarray(y), "targets")):
+            if array.dtype.kind != "f":
+                continue
+            bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+            if len(bad):
+                cause = f"row {bad[0]} of the batch's {where} holds a NaN or an infinity"
+                break
         return NonFiniteError(f"the loss is {self.last_loss} at step {self.steps + 1}, epoch {self.epoch + 1}: {cause}")
 
     def save(self, path: str | Path) -> None:
@@ -431,3 +476,4 @@ class _Run:
     until: int
     batch_size: int
     examples: int
+    shuffle: bool

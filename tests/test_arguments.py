@@ -24,7 +24,7 @@ LAYERS = [
     (lambda: pynn.Dropout("half"), r"p is 'half'; expected a number in \[0, 1\]"),
     (lambda: pynn.PReLU(0), "num_parameters is 0; expected a positive integer"),
     (lambda: pynn.PReLU(dtype="float16"), "float16; expected float32 or float64"),
-    (lambda: pynn.GELU("sigmoid"), "approximate is 'sigmoid'; expected \"none\" or \"tanh\""),
+    (lambda: pynn.GELU("sigmoid"), 'approximate is \'sigmoid\'; expected "none" or "tanh"'),
     (lambda: pynn.Softplus(0), "beta is 0; expected"),
     (lambda: pynn.LeakyReLU("small"), "negative_slope is 'small'; expected"),
     (lambda: pynn.ELU(math.nan), "alpha is nan; expected"),
@@ -32,7 +32,7 @@ LAYERS = [
     (lambda: pynn.Sequential([pynn.Linear(2, 3)]), "takes layers"),
 ]
 LOSSES = [
-    (lambda: pynn.CrossEntropyLoss(reduction="none"), "reduction is 'none'; expected \"mean\" or \"sum\""),
+    (lambda: pynn.CrossEntropyLoss(reduction="none"), 'reduction is \'none\'; expected "mean" or "sum"'),
     (lambda: pynn.CrossEntropyLoss(label_smoothing=1.5), r"label_smoothing is 1.5; expected a number in \[0, 1\]"),
     (lambda: pynn.CrossEntropyLoss([1.0, -1.0]), r"weight is \[1.0, -1.0\]; expected"),
     (lambda: pynn.CrossEntropyLoss([[1.0], [2.0]]), r"weight is \[\[1.0\], \[2.0\]\]; expected"),
@@ -60,12 +60,12 @@ PARTS = [
     (lambda: pynn.StepLR(0), "step_size is 0; expected a positive integer"),
     (lambda: pynn.StepLR(2.5), "step_size is 2.5; expected a positive integer"),
     (lambda: pynn.StepLR(3, gamma=-1), "gamma is -1; expected"),
-    (lambda: pynn.StepLR(3, by="batch"), "by is 'batch'; expected \"epoch\" or \"step\""),
+    (lambda: pynn.StepLR(3, by="batch"), 'by is \'batch\'; expected "epoch" or "step"'),
     (lambda: pynn.ExponentialLR(-0.5), "gamma is -0.5; expected"),
     (lambda: pynn.CosineAnnealingLR(0), "T_max is 0; expected a positive integer"),
     (lambda: pynn.CosineAnnealingLR(5, eta_min=-1), "eta_min is -1; expected"),
     (lambda: pynn.WarmupLR(0), "steps is 0; expected a positive integer"),
-    (lambda: pynn.WarmupLR(3, then=0.1), "then is 0.1; expected a Schedule"),
+    (lambda: pynn.WarmupLR(3, then=0.1), "then is 0.1; expected a pynn.Schedule"),
     (lambda: pynn.L1(-1), "coefficient is -1; expected"),
     (lambda: pynn.L2(math.nan), "coefficient is nan; expected"),
     (lambda: pynn.MaxNorm(0), "limit is 0; expected a positive number"),
@@ -77,7 +77,11 @@ PARTS = [
 
 
 def trainer(**arguments):
-    arguments = {"model": pynn.Sequential(pynn.Linear(3, 2)), "loss": pynn.MSELoss(), "optimizer": pynn.SGD()} | arguments
+    arguments = {
+        "model": pynn.Sequential(pynn.Linear(3, 2)),
+        "loss": pynn.MSELoss(),
+        "optimizer": pynn.SGD(),
+    } | arguments
     return pynn.Trainer(arguments.pop("model"), arguments.pop("loss"), arguments.pop("optimizer"), **arguments)
 
 

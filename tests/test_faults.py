@@ -38,7 +38,7 @@ def test_fit_names_the_row_that_is_not_finite(value, said):
 def test_fit_names_the_row_of_a_bad_target():
     y = np.zeros((40, 3))
     y[9, 1] = np.nan
-    with pytest.raises(ValueError, match="^y has a NaN in row 9, column 1$"):
+    with pytest.raises(ValueError, match=r"^y has a NaN in row 9, column 1$"):
         trainer(pynn.MSELoss()).fit(X, y, epochs=1)
 
 
@@ -46,7 +46,7 @@ def test_rows_are_found_in_a_large_array_and_in_images():
     x = np.zeros((9000, 2, 3), dtype=np.float32)
     x[8191, 1, 2] = np.nan
     model = pynn.Sequential(pynn.Flatten(), pynn.Linear(6, 2))
-    with pytest.raises(ValueError, match="row 8191, column 1, 2$"):
+    with pytest.raises(ValueError, match=r"row 8191, column 1, 2$"):
         pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD()).fit(x, np.zeros(9000, int), epochs=1)
 
 
@@ -88,7 +88,7 @@ def test_a_step_on_bad_data_names_the_row_and_changes_nothing(value):
     before = run.model.state_dict()
     x = X.copy()
     x[11, 2] = value
-    with pytest.raises(pynn.NonFiniteError, match="row 11 of the batch"):
+    with pytest.raises(pynn.NonFiniteError, match="row 11 of the batch's inputs"):
         run.step(x, Y)
     assert_same_state(run.model, before)
     assert math.isfinite(run.step(X, Y))
@@ -97,20 +97,20 @@ def test_a_step_on_bad_data_names_the_row_and_changes_nothing(value):
 def test_a_step_on_bad_targets_says_that_they_are():
     y = np.zeros((40, 3))
     y[9, 1] = np.nan
-    with pytest.raises(pynn.NonFiniteError, match="row 9 of the targets"):
+    with pytest.raises(pynn.NonFiniteError, match="row 9 of the batch's targets"):
         trainer(pynn.MSELoss()).step(X, y)
 
 
-@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_a_non_finite_penalty_changes_nothing():
-    run = trainer(regularizers=[pynn.L2(1.0)])
-    run.model[3].weight[...] = 1e30
+    class Infinite(pynn.Regularizer):
+        def add_gradient(self, flat):
+            return math.inf
+
+    run = trainer(regularizers=[Infinite()])
     before = run.model.state_dict()
-    with pytest.raises(pynn.NonFiniteError):
+    with pytest.raises(pynn.NonFiniteError, match="the loss is inf"):
         run.step(X, Y)
-    for name, array in run.model.state_dict().items():
-        if "running" not in name:
-            np.testing.assert_array_equal(array, before[name], err_msg=name)
+    assert_same_state(run.model, before)
 
 
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
@@ -123,13 +123,13 @@ def test_divergence_is_reported_and_the_model_stays_finite():
     assert run.steps > 0
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_a_gradient_that_is_not_finite_is_not_applied():
     run = trainer(lambda p, t: (1.0, np.full_like(p, np.inf)), clip_norm=1.0)
-    before = {name: parameter.data.copy() for name, parameter in run.model.named_parameters()}
-    with pytest.raises(pynn.NonFiniteError, match="gradient"):
+    before = run.model.state_dict()
+    with pytest.raises(pynn.NonFiniteError, match="norm of the gradient is"):
         run.step(X, Y)
-    for name, parameter in run.model.named_parameters():
-        np.testing.assert_array_equal(parameter.data, before[name], err_msg=name)
+    assert_same_state(run.model, before)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_gradient_that_is_not_finite_is_not_applied():
         (X[:3].astype(str), Y[:3], TypeError, "expected numbers"),
         (X[:3] + 1j, Y[:3], TypeError, "complex128; expected numbers"),
         (X[0], Y[:1], ValueError, r"\(5,\).*x\[None\]"),
-        (X[:3, :4], Y[:3], ValueError, r"\(3, 4\); expected \(batch, 5\)"),
+        (X[:3, :4], Y[:3], ValueError, r", 4\); expected \(batch, 5\)"),
     ],
 )
 def test_data_that_cannot_be_used(x, y, error, said):

@@ -91,7 +91,9 @@ def test_frozen_batchnorm(training, backend, rng):
     model = pynn.Sequential(pynn.Linear(4, 6), pynn.BatchNorm1d(6), pynn.Tanh(), pynn.Linear(6, 3))
     model[1].freeze()
     model[1].running_mean[...], model[1].running_var[...] = rng.normal(size=6), rng.uniform(1, 2, size=6)
-    checks = pynn.gradcheck(model, pynn.CrossEntropyLoss(), rng.normal(size=(9, 4)), np.arange(9) % 3, training=training)
+    checks = pynn.gradcheck(
+        model, pynn.CrossEntropyLoss(), rng.normal(size=(9, 4)), np.arange(9) % 3, training=training
+    )
     assert wrong(checks, 1e-7) == []
 
 

@@ -18,9 +18,7 @@ ELEMENTWISE = {
     "selu": (
         pynn.SELU,
         {},
-        lambda x: (
-            1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))
-        ),
+        lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
     ),
     "sigmoid": (pynn.Sigmoid, {}, special.expit),
     "tanh": (pynn.Tanh, {}, np.tanh),
@@ -208,9 +206,7 @@ def test_a_layer_without_passes_says_so(missing):
         getattr(layer, missing)(np.ones((1, 1)), pynn.Context())
 
 
-@pytest.mark.parametrize(
-    "layer", [lambda: pynn.Linear(3, 2), lambda: pynn.Maxout(3, 2), lambda: pynn.BatchNorm1d(3)]
-)
+@pytest.mark.parametrize("layer", [lambda: pynn.Linear(3, 2), lambda: pynn.Maxout(3, 2), lambda: pynn.BatchNorm1d(3)])
 def test_wrong_width_at_run_time(layer):
     model = pynn.Sequential(layer())
     with pytest.raises(ValueError, match=r"\(4, 5\); expected \(batch, 3\)"):

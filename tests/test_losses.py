@@ -133,7 +133,7 @@ def test_a_function_as_loss_trains_and_refuses_sample_weights(rng):
     history = trainer.fit(x, y, epochs=60, batch_size=16)
     assert history["loss"][-1] < 0.1 < history["loss"][0]
     assert "accuracy" not in history
-    with pytest.raises(ValueError, match="subclass of pynn.Loss"):
+    with pytest.raises(ValueError, match=r"subclass of pynn\.Loss"):
         trainer.step(x, y, np.ones(64))
 
 

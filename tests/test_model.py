@@ -44,7 +44,7 @@ def test_summary_counts_and_names_frozen_parameters():
 
 
 def test_widths_that_do_not_fit_are_found_at_construction():
-    with pytest.raises(ValueError, match=r"layer 2 \(Linear\) expects 7 features, but layer 0 \(Linear\) gives 8"):
+    with pytest.raises(ValueError, match=r"layer 2 \(Linear\) expects 7 features, but layer 1 \(ReLU\) gives 8"):
         pynn.Sequential(pynn.Linear(4, 8), pynn.ReLU(), pynn.Linear(7, 3))
     with pytest.raises(ValueError, match=r"layer 1.0 \(BatchNorm1d\) expects 5 features, but layer 0 .* gives 8"):
         pynn.Sequential(pynn.Linear(4, 8), pynn.Sequential(pynn.BatchNorm1d(5)))
@@ -73,7 +73,7 @@ def test_a_layer_belongs_to_one_model():
     fresh = pynn.Linear(3, 3)
     with pytest.raises(ValueError, match="already belongs to a model"):
         pynn.Sequential(fresh, shared)
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="occurs twice"):
         pynn.Sequential(fresh, fresh)
     assert len(pynn.Sequential(fresh)) == 1  # a failed construction does not keep its layers
 
@@ -89,7 +89,7 @@ def test_a_parameter_belongs_to_one_layer():
         _ = pynn.Sequential(first, Borrower(first.weight)).flat
     model = pynn.Sequential(pynn.Linear(3, 3))
     trainer = pynn.Trainer(model, pynn.MSELoss(), pynn.SGD(0.1))
-    with pytest.raises(ValueError, match="0.weight"):
+    with pytest.raises(ValueError, match=r"0\.weight belongs to another model"):
         _ = pynn.Sequential(Borrower(model[0].weight)).flat
     trainer.step(np.ones((2, 3)), np.ones((2, 3)))
 
@@ -201,7 +201,7 @@ def test_scores_and_values_have_no_probabilities(rng):
     x = rng.normal(size=(5, 4))
     model = network()
     pynn.Trainer(model, pynn.HingeLoss(), pynn.SGD(0.1))
-    with pytest.raises(ValueError, match="gives scores.*use predict"):
+    with pytest.raises(ValueError, match=r"gives scores.*use predict"):
         model.predict_proba(x)
     assert model.predict_label(x).shape == (5,)
     model = network()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import ops
+from ..arguments import choice, count, number
 from ..context import Context
 from ..parameters import Parameter
 from .base import Layer
@@ -51,7 +52,7 @@ class LeakyReLU(Activation):
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
-        self.negative_slope = negative_slope
+        self.negative_slope = number(negative_slope, "negative_slope")
 
     def argument(self) -> tuple[Any, ...]:
         return (self.negative_slope,)
@@ -64,7 +65,7 @@ class ELU(Activation):
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
-        self.alpha = alpha
+        self.alpha = number(alpha, "alpha")
 
     def argument(self) -> tuple[Any, ...]:
         return (self.alpha,)
@@ -95,7 +96,7 @@ class Softplus(Activation):
 
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
-        self.beta = beta
+        self.beta = number(beta, "beta", above=0)
 
     def argument(self) -> tuple[Any, ...]:
         return (self.beta,)
@@ -109,7 +110,7 @@ class GELU(Activation):
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
-        self.approximate = approximate
+        self.approximate = choice(approximate, "approximate", ("none", "tanh"))
 
     def argument(self) -> tuple[Any, ...]:
         return (self.approximate,)
@@ -137,8 +138,8 @@ class PReLU(Layer):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         super().__init__()
-        self.num_parameters = num_parameters
-        self.init = init
+        self.num_parameters = count(num_parameters, "num_parameters")
+        self.init = number(init, "init")
         self.weight = Parameter(np.full(num_parameters, init), dtype)
 
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:

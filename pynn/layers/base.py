@@ -91,6 +91,10 @@ class Layer(Configurable):
             parameter.frozen = frozen
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copied layer belongs to no model; a copied model takes possession of its layers again.
+        return self.__dict__ | {"owner": None}
+
     def __setattr__(self, name: str, value: Any) -> None:
         held = self.__dict__.get(name)
         if isinstance(held, Parameter) and not isinstance(value, Parameter) and value is not held:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import ops
+from ..arguments import count, fraction, number
 from ..context import Context
 from ..parameters import Parameter
 from .base import Layer
-from .linear import _count
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -53,11 +53,9 @@ class BatchNorm1d(Layer):
         self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, *, dtype: DTypeLike = np.float32
     ) -> None:
         super().__init__()
-        self.num_features = _count(num_features, "num_features")
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum is {momentum}; expected a number in [0, 1]")
-        self.eps = eps
-        self.momentum = momentum
+        self.num_features = count(num_features, "num_features")
+        self.eps = number(eps, "eps", above=0)
+        self.momentum = fraction(momentum, "momentum")
         self.weight = Parameter(np.ones(num_features), dtype)
         self.bias = Parameter(np.zeros(num_features), dtype)
         self.running_mean = np.zeros(num_features, dtype=dtype)
@@ -85,6 +83,7 @@ class BatchNorm1d(Layer):
         return y
 
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
+        ctx.dx_sums_to_zero = ctx.batch_statistics
         return ops.batchnorm_backward(
             dy,
             ctx.x,

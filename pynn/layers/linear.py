@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import init as initializers
 from .. import ops
+from ..arguments import count
 from ..context import Context
 from ..parameters import Parameter
 from .base import Layer
@@ -57,15 +58,13 @@ class Linear(Layer):
         dtype: DTypeLike = np.float32,
     ) -> None:
         super().__init__()
-        self.in_features = _count(in_features, "in_features")
-        self.out_features = _count(out_features, "out_features")
+        self.in_features = count(in_features, "in_features")
+        self.out_features = count(out_features, "out_features")
         self.init = init
         shape = (self.in_features, self.out_features)
         self.weight = Parameter(initializers.make(init or "torch_linear", shape, dtype=dtype), dtype)
         start = initializers.make("zeros" if init else "torch_linear", shape[1:], fans=shape, dtype=dtype)
         self.bias = Parameter(start, dtype) if bias else None
-        # Set by Sequential: a batch norm behind subtracts the bias again, so its true gradient in training is 0.
-        self.feeds_batchnorm = False
 
     def config(self) -> dict[str, Any]:
         return {
@@ -85,7 +84,8 @@ class Linear(Layer):
 
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         x = ctx.x
-        cancelled = self.feeds_batchnorm and ctx.training
+        # A batch norm behind subtracts the bias again: its gradient is 0, not the rounding noise that a sum would give.
+        cancelled = ctx.dy_sums_to_zero
         if cancelled and self.bias is not None:
             self.bias.grad.fill(0)
         return ops.linear_backward(
@@ -98,9 +98,3 @@ class Linear(Layer):
             need_db=self.bias is not None and not cancelled,
             need_dx=ctx.needs_dx,
         )[2]
-
-
-def _count(value: int, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} is {value!r}; expected a positive integer")
-    return int(value)

@@ -8,10 +8,10 @@ import numpy as np
 
 from .. import init as initializers
 from .. import ops
+from ..arguments import count
 from ..context import Context
 from ..parameters import Parameter
 from .base import Layer
-from .linear import _count
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -46,9 +46,9 @@ class Maxout(Layer):
         dtype: DTypeLike = np.float32,
     ) -> None:
         super().__init__()
-        self.in_features = _count(in_features, "in_features")
-        self.out_features = _count(out_features, "out_features")
-        self.pieces = _count(pieces, "pieces")
+        self.in_features = count(in_features, "in_features")
+        self.out_features = count(out_features, "out_features")
+        self.pieces = count(pieces, "pieces")
         self.init = init
         shape, fans = (self.in_features, self.pieces * self.out_features), (self.in_features, self.out_features)
         weight = initializers.make(init or "torch_linear", shape, fans=fans, dtype=dtype)

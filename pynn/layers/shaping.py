@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import ops
+from ..arguments import fraction
 from ..context import Context
 from .base import Layer
 
@@ -40,9 +41,7 @@ class Dropout(Layer):
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p is {p}; expected a probability in [0, 1]")
-        self.p = p
+        self.p = fraction(p, "p")
 
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         ctx.drops = ctx.training and self.p > 0

@@ -1,0 +1,53 @@
+"""Checks of arguments that are plain numbers or one of a few words; each error names the given and the expected."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def count(value: Any, name: str, *, least: int = 1) -> int:
+    """Return `value` as an int, or raise ValueError unless it is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        expected = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
+    return int(value)
+
+
+def number(value: Any, name: str, *, above: float = -math.inf, least: float | None = None) -> float:
+    """Return `value` as a float, or raise ValueError unless it is finite, above `above` and at least `least`."""
+    if _is_real(value) and math.isfinite(value) and value > above and (least is None or value >= least):
+        return float(value)
+    expected = "a number" if least is None else f"a number of at least {least:g}"
+    if above == 0:
+        expected = "a positive number"
+    raise ValueError(f"{name} is {value!r}; expected {expected}")
+
+
+def fraction(value: Any, name: str, *, one: bool = True) -> float:
+    """Return `value` as a float, or raise ValueError unless it is in [0, 1], or in [0, 1) where `one` is False."""
+    if _is_real(value) and (0 <= value < 1 or (one and value == 1)):
+        return float(value)
+    raise ValueError(f"{name} is {value!r}; expected a number in [0, 1{']' if one else ')'}")
+
+
+def choice(value: Any, name: str, choices: tuple[str, ...]) -> Any:
+    """Return `value`, or raise ValueError unless it is one of `choices`."""
+    if value not in choices:
+        *most, last = (f'"{known}"' for known in choices)
+        raise ValueError(f"{name} is {value!r}; expected {', '.join(most)} or {last}")
+    return value
+
+
+def instance(value: Any, name: str, kind: type) -> Any:
+    """Return `value`, or raise TypeError unless it is an instance of `kind`."""
+    if not isinstance(value, kind):
+        hint = f": write {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
+        raise TypeError(f"{name} is {value!r}; expected a pynn.{kind.__name__}{hint}")
+    return value
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
