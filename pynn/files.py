@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,14 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 
     Whatever happens, a killed process or a full disk included, `path` holds the old content or the new, whole.
     """
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    path = Path(os.path.realpath(path))  # what a symbolic link points to is replaced, not the link
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; a saved model is as readable as any file its user makes.
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -45,11 +44,11 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 def save_tensors(path: str | Path, kind: str, tensors: Mapping[str, np.ndarray], description: Any) -> None:
     """Write arrays and a JSON-able description to a safetensors file, with a checksum over both."""
     text = json.dumps(description, allow_nan=True)
-    arrays = {
-        name: np.asarray(array, order="C") for name, array in tensors.items()
-    }  # ascontiguousarray adds a dimension
-    metadata = {"format": f"pynn.{kind}", "description": text, "sha256": _checksum(arrays, text)}
-    write_atomically(path, safetensors_numpy.save(arrays, metadata=metadata))
+    # np.ascontiguousarray would turn an array without dimensions into one with one.
+    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    # One entry, because safetensors writes several in random order: the same model is the same bytes.
+    header = {"format": f"pynn.{kind}", "description": text, "sha256": _checksum(arrays, text)}
+    write_atomically(path, safetensors_numpy.save(arrays, metadata={"pynn": json.dumps(header)}))
 
 
 def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], Any]:
@@ -64,15 +63,16 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], An
     try:
         arrays = safetensors_numpy.load(content)
         header_length = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + header_length]).get("__metadata__", {})
+        foreign = '{"format": ""}'
+        header = json.loads(json.loads(content[8 : 8 + header_length]).get("__metadata__", {}).get("pynn", foreign))
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileFormatError(f"{path} is not a safetensors file, or was cut short ({error})") from None
-    found = metadata.get("format", "")
+    found = header.get("format", "")
     if found != f"pynn.{kind}":
         what = f"holds a {found}" if found.startswith("pynn.") else "was not written by pynn"
         raise FileFormatError(f"{path} {what}; expected a pynn.{kind}")
-    text = metadata.get("description", "")
-    if metadata.get("sha256") != _checksum(arrays, text):
+    text = header.get("description", "")
+    if header.get("sha256") != _checksum(arrays, text):
         raise FileFormatError(f"{path} was altered after it was written: its checksum does not match")
     try:
         return arrays, json.loads(text)
@@ -86,12 +86,6 @@ def _checksum(arrays: Mapping[str, np.ndarray], text: str) -> str:
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
         digest.update(np.ascontiguousarray(arrays[name]).data)
     return digest.hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .context import Context
 from .losses import Loss, as_loss
-from .parameters import FlatParameters, Parameter
+from .parameters import Parameter
 from .random import Stream
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def gradcheck(
     True
     """
     loss = as_loss(loss)
-    model = _in_float64(model)
+    model = copy.deepcopy(model).astype(np.float64)
     inputs = Parameter(x, np.float64)
     target = loss.as_target(y, np.dtype(np.float64))
     buffers = [(buffer, buffer.copy()) for _, buffer in model.named_buffers()]
@@ -157,19 +157,3 @@ def _check(
     difference = float(np.linalg.norm(numeric[kept] - analytic[chosen][kept]))
     total = float(np.linalg.norm(numeric[kept]) + np.linalg.norm(analytic[chosen][kept]))
     return GradientCheck(name, difference / total if total else 0.0, difference, int(kept.sum()), int(crossed.sum()))
-
-
-def _in_float64(model: Sequential) -> Sequential:
-    model = copy.deepcopy(model)
-    for layer in _all_layers(model):
-        for name in layer.buffer_names:
-            setattr(layer, name, np.asarray(getattr(layer, name), dtype=np.float64))
-    for parameter in model.parameters():
-        parameter.data = parameter.data.astype(np.float64)
-        parameter.grad = np.zeros_like(parameter.data)
-    FlatParameters(model.named_parameters())
-    return model
-
-
-def _all_layers(layer: Any) -> list[Any]:
-    return [layer, *(inner for _, child in layer.children() for inner in _all_layers(child))]

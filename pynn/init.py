@@ -161,7 +161,7 @@ def make(
 
 
 def apply(model: Sequential, init: Init, *, bias: float | None = 0.0, rng: np.random.Generator | None = None) -> None:
-    """Initialise every weight of a model anew, and its biases.
+    """Initialise every weight of a model anew, and its biases; frozen layers stay as they are.
 
     Parameters
     ----------
@@ -249,9 +249,9 @@ def lsuv(
 
 
 def _weight_and_bias(layer: Layer) -> tuple[Parameter | None, Parameter | None]:
-    """Return the layer's weight matrix, if it has one, and the bias that goes with it."""
+    """Return the layer's weight matrix, if it has one that is not frozen, and the bias that goes with it."""
     weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
-    return (weight, bias) if weight is not None and weight.decay else (None, None)
+    return (weight, bias) if weight is not None and weight.decay and not weight.frozen else (None, None)
 
 
 def _output(layer: Layer, x: np.ndarray) -> np.ndarray:

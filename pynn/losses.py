@@ -39,7 +39,7 @@ class Loss(Configurable):
     2.5
     """
 
-    output_kind: OutputKind = "values"
+    output_kind: OutputKind | None = "values"
 
     def forward(
         self,
@@ -282,6 +282,8 @@ def _class_weights(weight: Sequence[float]) -> list[float]:
 
 class FunctionLoss(Loss):
     """A plain function ``f(prediction, target) -> (loss, gradient)`` as a loss; not saved in a checkpoint."""
+
+    output_kind = None  # what the outputs mean is for the user to know
 
     def __init__(self, function: Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]) -> None:
         self.function = function

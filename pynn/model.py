@@ -17,7 +17,7 @@ from .random import Stream, initial_generator
 from .summary import summarize
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, DTypeLike
 
     from .datasets import Schema
     from .losses import OutputKind
@@ -160,6 +160,26 @@ class Sequential(Layer):
         """The dtype of the parameters, to which inputs are cast; float32 without parameters."""
         return self.flat.values.dtype
 
+    def astype(self, dtype: DTypeLike) -> Sequential:
+        """Cast all parameters and running statistics to float32 or float64; return the model.
+
+        Raises RuntimeError once a trainer holds them.
+        """
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise TypeError(f"dtype is {np.dtype(dtype)}; expected float32 or float64")
+        if isinstance(self.owner, Sequential):
+            raise RuntimeError("this model is part of another one; cast that one")
+        if any(p.flat is not None and p.flat.bound for p in self.parameters()):
+            raise RuntimeError("a trainer holds this model's parameters; cast the model before making the trainer")
+        for parameter in self.parameters():
+            parameter.data, parameter.grad = parameter.data.astype(dtype), parameter.grad.astype(dtype)
+            parameter.flat = None
+        for layer in self.all_layers():
+            for name in layer.buffer_names:
+                setattr(layer, name, getattr(layer, name).astype(dtype))
+        self._flat = None
+        return self
+
     def train(self, mode: bool = True) -> Sequential:
         """Make ``model(x)`` a training pass: dropout drops, batch norm uses the batch; return the model."""
         self.training = mode
@@ -259,8 +279,17 @@ class Sequential(Layer):
         if self.output_kind == "values":
             raise ValueError("this model was trained to predict values, which have no labels; use predict")
         output = self.predict(x, batch_size)
-        labels = (output > 0).astype(np.int64) if self.output_kind == "binary" else output.argmax(axis=1)
-        return labels if self.class_names is None else np.asarray(self.class_names)[labels]
+        if self.output_kind == "binary":
+            labels, classes = (output > 0).astype(np.int64), 2
+            if output.ndim == 2 and output.shape[1] == 1:
+                labels = labels[:, 0]
+        else:
+            labels, classes = output.argmax(axis=1), output.shape[1]
+        if self.class_names is None:
+            return labels
+        if len(self.class_names) != classes:
+            raise ValueError(f"class_names has {len(self.class_names)} names; expected {classes}")
+        return np.asarray(self.class_names)[labels]
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of all parameters and running statistics by name, such as "0.weight"."""

@@ -50,6 +50,7 @@ class Optimizer(Configurable):
         if self.flat is not None:
             raise ValueError(f"this {type(self).__name__} already serves another model; make a new one")
         self.flat = flat
+        flat.bound = True
         self.state = {name: aligned_zeros(flat.values.shape, flat.values.dtype) for name in self.state_names}
 
     def step(self, lr: float | None = None, grad_scale: float = 1.0) -> None:

@@ -108,6 +108,17 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
         """How many dimensions there are."""
         return self.data.ndim
 
+    @property
+    def T(self) -> np.ndarray:  # noqa: N802 - NumPy's name
+        """The transposed values."""
+        return self.data.T
+
+    def __getattr__(self, name: str) -> Any:
+        # Everything else that an array can do: sum, mean, copy, reshape and so on.
+        if name.startswith("_") or name == "data":
+            raise AttributeError(f"Parameter has no attribute {name!r}")
+        return getattr(self.data, name)
+
     def __len__(self) -> int:
         return len(self.data)
 
@@ -158,6 +169,8 @@ class FlatParameters:
     slots : list of (name, parameter, start, stop)
     version : int
         Grows when a parameter's `frozen` or `lr_factor` changes.
+    bound : bool
+        Whether an optimiser updates these buffers.
     """
 
     def __init__(self, parameters: Iterable[tuple[str, Parameter]]) -> None:
@@ -175,6 +188,7 @@ class FlatParameters:
         dtype = dtypes.pop()
         per_line = ALIGNMENT // dtype.itemsize
         self.version = 0
+        self.bound = False
         self.slots: list[tuple[str, Parameter, int, int]] = []
         stop = 0
         for name, parameter in named:

@@ -16,7 +16,8 @@ from . import ops
 from .arguments import count, instance, number
 from .callbacks import Callback, CallbackList
 from .context import Context
-from .feeding import Batches, check_finite, check_lengths
+from .examples import Examples, check_fit, non_finite_row, prepare
+from .feeding import Batches
 from .history import EpochSums, History
 from .interrupt import InterruptGuard
 from .layers import BatchNorm1d
@@ -254,11 +255,16 @@ class Trainer:
             raise RuntimeError("another thread is training with this trainer; a trainer runs one fit at a time")
         try:
             run = self._plan(epochs, batch_size, shuffle, (np.shape(x) or (0,))[0])
-            inputs, targets, weights = self._examples(x, y, sample_weight, fit_preprocessing=True)
-            self._check_fit(inputs, targets, "")
-            held_out = self._held_out(validation)
+            examples = prepare(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)
+            check_fit(self.model, self.loss, examples)
+            held_out = None
+            if validation is not None:
+                if not (isinstance(validation, tuple | list) and len(validation) == 2):
+                    raise ValueError("validation must be a pair (x, y)")
+                held_out = prepare(self.model, self.loss, *validation, name="validation ")
+                check_fit(self.model, self.loss, held_out, "validation ")
             has_batchnorm = any(isinstance(layer, BatchNorm1d) for layer in self.model.leaves())
-            batches = Batches(inputs, targets, weights, run.batch_size, drop_single=has_batchnorm)
+            batches = Batches(examples, run.batch_size, drop_single=has_batchnorm)
             listeners = CallbackList(callbacks, progress=progress)
             if epochs is not None:
                 self._batch, self._sums = 0, EpochSums()
@@ -289,26 +295,6 @@ class Trainer:
             )
         return _Run(run.until, batch_size, examples, run.shuffle if shuffle is None else bool(shuffle))
 
-    def _held_out(
-        self, validation: tuple[ArrayLike, ArrayLike] | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
-        if validation is None:
-            return None
-        if not (isinstance(validation, tuple | list) and len(validation) == 2):
-            raise ValueError("validation must be a pair (x, y)")
-        x, y, _ = self._examples(*validation, None, name="validation ")
-        self._check_fit(x, y, "validation ")
-        return x, y, None
-
-    def _check_fit(self, x: np.ndarray, y: np.ndarray, name: str) -> None:
-        """Raise if inputs or targets do not fit the network, before anything is trained."""
-        outputs = self.model.infer(x[:1])
-        try:
-            if outputs.ndim == 2:
-                self.loss.check_target(y, outputs.shape[1])
-        except ValueError as error:
-            raise ValueError(f"{name}{error}") from None
-
     @property
     def target_epoch(self) -> int:
         """The epoch at which the current or last `fit` ends."""
@@ -322,7 +308,7 @@ class Trainer:
     def _train_epoch(
         self,
         batches: Batches,
-        held_out: tuple[np.ndarray, np.ndarray, np.ndarray | None] | None,
+        held_out: Examples | None,
         shuffle: bool,
         listeners: CallbackList,
         guard: InterruptGuard,
@@ -345,7 +331,7 @@ class Trainer:
                 return
         row = sums.row()
         if held_out is not None:
-            row |= {f"val_{name}": value for name, value in self._evaluate(*held_out, 1024).items()}
+            row |= {f"val_{name}": value for name, value in self._evaluate(held_out, 1024).items()}
         self.epoch += 1
         self._batch = 0
         self._sums = EpochSums()
@@ -360,52 +346,19 @@ class Trainer:
         self, x: ArrayLike, y: ArrayLike, *, batch_size: int = 1024, sample_weight: ArrayLike | None = None
     ) -> dict[str, float]:
         """Return the loss over all examples, without regularisation, and for classification the accuracy."""
-        return self._evaluate(*self._examples(x, y, sample_weight), batch_size)
+        return self._evaluate(prepare(self.model, self.loss, x, y, sample_weight), batch_size)
 
-    def _evaluate(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, batch_size: int) -> dict[str, float]:
-        prediction = self.model.infer(x, batch_size)
-        result = {"loss": self.loss.forward(prediction, y, weights)[0]}
-        counted = self.loss.count_correct(prediction, y)
+    def _evaluate(self, examples: Examples, batch_size: int) -> dict[str, float]:
+        prediction = self.model.infer(examples.x, batch_size)
+        result = {"loss": self.loss.forward(prediction, examples.y, examples.weights)[0]}
+        counted = self.loss.count_correct(prediction, examples.y)
         if counted is not None:
             result["accuracy"] = counted[0] / counted[1] if counted[1] else math.nan
         return result
 
-    def _examples(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None,
-        *,
-        fit_preprocessing: bool = False,
-        name: str = "",
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Return data as the network takes it, checked."""
-        raw = check_finite(np.asarray(x), f"{name}x")
-        transformer = self.model.preprocessing
-        if transformer is not None:
-            if fit_preprocessing and not transformer.is_fitted:
-                transformer.fit(raw)
-            raw = transformer.transform(raw)
-        with np.errstate(over="ignore"):
-            inputs = self.model.as_input(raw)
-        if inputs.dtype.itemsize < np.asarray(raw).dtype.itemsize:
-            check_finite(inputs, f"{name}x as {inputs.dtype}")
-        targets = check_finite(self.loss.as_target(y, inputs.dtype), f"{name}y")
-        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=inputs.dtype)
-        check_lengths(inputs, targets, weights, name)
-        if weights is not None:
-            check_finite(weights, "sample_weight")
-        return inputs, targets, weights
-
     def _non_finite(self, x: ArrayLike, y: ArrayLike) -> NonFiniteError:
-        cause = f"the data is finite, so the weights or the rate are at fault (lr={self.optimizer.lr:g})"
-        for array, where in ((np.asarray(x), "inputs"), (np.asarray(y), "targets")):
-            if array.dtype.kind != "f":
-                continue
-            bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
-            if len(bad):
-                cause = f"row {bad[0]} of the batch's {where} holds a NaN or an infinity"
-                break
+        elsewhere = f"the data is finite, so the weights or the rate are at fault (lr={self.optimizer.lr:g})"
+        cause = non_finite_row(x, y) or elsewhere
         return NonFiniteError(f"the loss is {self.last_loss} at step {self.steps + 1}, epoch {self.epoch + 1}: {cause}")
 
     def save(self, path: str | Path) -> None:

@@ -299,3 +299,27 @@ def test_a_process_killed_while_saving_leaves_a_whole_file(tmp_path, rng):
         values = pynn.load(path)[0].weight[...]
         assert values.min() == values.max()
         assert values.max() in (1, 2)
+
+
+def test_the_same_model_is_the_same_bytes(tmp_path):
+    model = pynn.Sequential(pynn.Linear(3, 4), pynn.BatchNorm1d(4))
+    model.save(tmp_path / "a")
+    model.save(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_symbolic_link_stays_one(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    write_atomically(link, b"new")
+    assert link.is_symlink() and target.read_bytes() == b"new"
+
+
+def test_a_new_file_has_the_permissions_that_the_umask_gives(tmp_path):
+    previous = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "file", b"content")
+    finally:
+        os.umask(previous)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640

@@ -192,7 +192,7 @@ def test_proba_and_labels_of_yes_or_no(rng):
     pynn.Trainer(model, pynn.BCEWithLogitsLoss(), pynn.SGD(0.1))
     logits = model.predict(x).astype(float)
     np.testing.assert_allclose(model.predict_proba(x), 1 / (1 + np.exp(-logits)), rtol=1e-6)
-    np.testing.assert_array_equal(model.predict_label(x), (logits > 0).astype(int))
+    np.testing.assert_array_equal(model.predict_label(x), (logits[:, 0] > 0).astype(int))
     model.class_names = ["no", "yes"]
     assert set(model.predict_label(x).ravel()) == {"no", "yes"}
 
@@ -307,3 +307,32 @@ def test_a_users_layer_trains_saves_and_loads(tmp_path, rng):
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
     with pytest.raises(ValueError, match=r"'Scale'.*custom=\[Scale\]"):
         pynn.load(tmp_path / "m.safetensors")
+
+
+def test_astype_casts_everything_until_a_trainer_holds_it(rng):
+    model = pynn.Sequential(pynn.Linear(3, 4), pynn.BatchNorm1d(4), pynn.Linear(4, 2))
+    single = model(rng.normal(size=(5, 3)))
+    assert model.astype(np.float64) is model
+    assert model.dtype == np.float64 and model[1].running_var.dtype == np.float64
+    assert {p.dtype for p in model.parameters()} == {np.dtype(np.float64)}
+    assert single.dtype == np.float32 and model(np.zeros((1, 3))).dtype == np.float64
+    pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD())
+    with pytest.raises(RuntimeError, match="trainer holds"):
+        model.astype(np.float32)
+    with pytest.raises(TypeError, match="float32 or float64"):
+        pynn.Sequential(pynn.Linear(1, 1)).astype(np.int32)
+
+
+def test_a_parameter_does_what_an_array_does():
+    parameter = pynn.Parameter([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(np.ones((1, 2)) @ parameter.T, [[3, 7]])
+    assert parameter.sum() == 10 and parameter.max() == 4 and parameter.copy() is not parameter.data
+    with pytest.raises(AttributeError):
+        parameter.no_such_thing  # noqa: B018
+
+
+def test_class_names_must_be_as_many_as_the_outputs():
+    model = pynn.Sequential(pynn.Linear(2, 3))
+    model.class_names = ["a", "b"]
+    with pytest.raises(ValueError, match="2 names; expected 3"):
+        model.predict_label(np.zeros((1, 2)))

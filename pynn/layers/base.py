@@ -63,6 +63,12 @@ class Layer(Configurable):
             if isinstance(value, Layer) and name != "owner":
                 yield name, value
 
+    def all_layers(self) -> Iterator[Layer]:
+        """Yield this layer and all inner ones, at any depth."""
+        yield self
+        for _, child in self.children():
+            yield from child.all_layers()
+
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield all parameters, the inner layers' included, by dotted name."""
         for name, value in vars(self).items():
