@@ -312,14 +312,14 @@ def test_a_symbolic_link_stays_one(tmp_path):
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_bytes(b"old")
     link.symlink_to(target)
-    write_atomically(link, b"new")
+    files.write_atomically(link, b"new")
     assert link.is_symlink() and target.read_bytes() == b"new"
 
 
 def test_a_new_file_has_the_permissions_that_the_umask_gives(tmp_path):
     previous = os.umask(0o027)
     try:
-        write_atomically(tmp_path / "file", b"content")
+        files.write_atomically(tmp_path / "file", b"content")
     finally:
         os.umask(previous)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
