@@ -70,7 +70,7 @@ def test_train_without_arguments_reads_digits(run, tmp_path, seed):
 def test_the_same_seed_gives_the_same_model_and_another_one_another(run):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         run("train", "--epochs", 1, "--seed", seed, "-q", "--save", f"{name}.safetensors")
-    a, b, c = (pynn.load(f"{name}.safetensors").state_dict()["0.weight"] for name in "abc")
+    a, b, c = (pynn.load(f"{name}.safetensors").state_dict()["1.weight"] for name in "abc")
     assert (a == b).all()
     assert not (a == c).all()
 
@@ -89,8 +89,9 @@ def test_every_optimizer_learns(run, name, extra):
 
 
 def test_options_reach_the_trainer(run):
-    arguments = ["--hidden", "none", "--lr", 0.5, "--weight-decay", 0, "--optimizer", "sgd", "--schedule", "none"]
+    arguments = ["--hidden", "none", "--lr", 0.5, "--input-dropout", 0, "--optimizer", "sgd", "--schedule", "none"]
     result = run("train", "--epochs", 2, "--batch-size", 200, "--backend", "numpy", *arguments)
+    assert [type(layer) for layer in pynn.load("pynn-model.safetensors")] == [pynn.Linear]
     assert "network 64-10, 650 parameters; sgd, lr 0.5; numpy" in result.stderr
     assert result.stderr.count("lr 0.5  ") == 2
 

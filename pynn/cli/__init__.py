@@ -1,0 +1,129 @@
+"""The command line: ``pynn train``, ``pynn predict``, ``pynn info``.
+
+Results go to standard output, progress and errors to standard error. An error is one line; ``PYNN_DEBUG=1`` adds the
+traceback. Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+import warnings
+from typing import Any, NoReturn, TextIO
+
+import click
+
+from .. import BackendError, __version__
+from . import info, predict, train
+
+# What the library raises when data, files or settings are at fault; anything else is a bug.
+_EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError, BackendError)
+
+
+class _Commands(click.Group):
+    """A group of commands whose every failure is one line and an exit code."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            try:
+                code = super().main(*args, **{**extra, "prog_name": "pynn", "standalone_mode": False})
+                sys.stdout.flush()
+            except BaseException as error:
+                if _debugging() and not isinstance(error, SystemExit):
+                    traceback.print_exc()
+                code = _report(error)
+                _silence_stdout()
+        sys.exit(code)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:  # which click itself answers differently from version to version
+            raise click.exceptions.Exit(1) from error
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
+)
+@click.version_option(__version__, message="pynn %(version)s")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Train neural networks on a CPU.
+
+    Start with "pynn train": it needs no arguments and no network.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+main.add_command(train.train)
+main.add_command(predict.predict)
+main.add_command(info.info)
+
+
+def _report(error: BaseException) -> int:
+    """Say in one line what went wrong, and return the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        _complain("interrupted")
+        return 130
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "pynn"
+        _complain(f"{error.format_message().rstrip('.')} (see {command} --help)")
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        _complain(error.format_message())
+        return error.exit_code
+    if not isinstance(error, _EXPECTED):
+        _complain(f"unexpected {type(error).__name__}: {error}; PYNN_DEBUG=1 shows where, please report it")
+        return 1
+    if isinstance(error, BrokenPipeError):
+        return 1
+    if isinstance(error, OSError) and error.strerror:
+        where = error.filename
+        if where is None and error.errno == errno.ENOSPC:  # files are named where they are written
+            where = "cannot write standard output"
+        _complain(error.strerror if where is None else f"{where}: {error.strerror}")
+    elif isinstance(error, MemoryError):
+        _complain(f"not enough memory{f': {error}' if str(error) else ''}")
+    else:
+        _complain(str(error) or type(error).__name__)
+    return 1
+
+
+def _complain(message: str, kind: str = "error", colour: str = "red") -> None:
+    message = " ".join(message.split())
+    plain = "NO_COLOR" in os.environ
+    click.echo(f"pynn: {click.style(kind, fg=colour, bold=True)}: {message}", err=True, color=False if plain else None)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    _complain(str(message), "warning", "yellow")
+
+
+def _debugging() -> bool:
+    return os.environ.get("PYNN_DEBUG", "0") not in ("", "0")
+
+
+def _silence_stdout() -> None:
+    """Drop what is still to be written, or Python fails again, and loudly, when it flushes at exit."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (OSError, ValueError):
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives until the process ends

@@ -1,0 +1,82 @@
+"""``pynn info``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+from typing import Any
+
+import click
+import numpy as np
+
+from .. import __version__, backend
+
+# Kernels run on the thread that calls them.
+KERNEL_THREADS = 1
+
+
+@click.command(short_help="Show versions, backends and settings.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def info(as_json: bool) -> int:
+    """Show versions, backends and settings.
+
+    Fails if an environment variable asks for something that cannot be used here.
+    """
+    facts = collect()
+    click.echo(json.dumps(facts, indent=2) if as_json else _text(facts))
+    if facts["problem"]:
+        raise click.ClickException(facts["problem"])
+    return 0
+
+
+def collect() -> dict[str, Any]:
+    """Return what there is to know, as JSON can hold it; a backend's value is None or why it cannot be used."""
+    try:
+        in_use, instructions, problem = backend.get_backend(), backend.instruction_set(), None
+    except (ValueError, backend.BackendError, ImportError) as error:
+        in_use, instructions, problem = None, None, str(error)
+    return {
+        "pynn": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "backend": in_use,
+        "backends": {name: _reason(name) for name in backend.BACKENDS},
+        "instruction_set": instructions,
+        "supported_instruction_sets": _instruction_sets(),
+        "kernel_threads": KERNEL_THREADS,
+        "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith("PYNN_")},
+        "problem": problem,
+    }
+
+
+def _reason(name: str) -> str | None:
+    try:
+        return backend._missing(name)
+    except (ValueError, ImportError) as error:  # PYNN_ISA, or compiled files that do not load
+        return str(error)
+
+
+def _instruction_sets() -> list[str]:
+    try:
+        return list(importlib.import_module("pynn.kernels.cython").supported_instruction_sets())
+    except (ValueError, ImportError):
+        return []
+
+
+def _text(facts: dict[str, Any]) -> str:
+    sets = facts["supported_instruction_sets"]
+    lines = [
+        ("pynn", facts["pynn"]),
+        ("Python", f"{facts['python']} on {facts['machine']}"),
+        ("NumPy", facts["numpy"]),
+        ("backend", facts["backend"] or "none"),
+        *((f"  {name}", reason or "available") for name, reason in facts["backends"].items()),
+        ("instructions", facts["instruction_set"] or "-"),
+        ("  supported", ", ".join(sets) or "-"),
+        ("threads", f"{facts['kernel_threads']} (kernels run on one thread)"),
+        ("environment", ", ".join(f"{k}={v}" for k, v in facts["environment"].items()) or "no PYNN_ variables set"),
+    ]
+    return "\n".join(f"{name:14}{value}" for name, value in lines)

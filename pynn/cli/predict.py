@@ -1,0 +1,149 @@
+"""``pynn predict``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from .. import datasets, layers
+from ..datasets.cells import looks_like_header, read_rows
+from ..examples import check_finite
+from ..files import write_atomically
+from ..model import Sequential
+from ..persistence import load
+from .data import TABLES, as_rows
+
+
+@click.command(short_help="Apply a saved network to new data.")
+@click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
+@click.argument("data_path", metavar="DATA", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to standard output.")
+@click.option("--batch-size", type=click.IntRange(1), metavar="N", default=1024, help="Examples per pass.")
+def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: int) -> None:
+    """Apply a saved network to new data.
+
+    MODEL is a file that "pynn train" or model.save() wrote, DATA a .csv, .tsv or .npz file; a target column may be in
+    it or not. The result is CSV, one row per example: label and probability of that label, or the value for regression.
+
+    \b
+    Examples:
+      pynn predict pynn-model.safetensors new.csv
+      pynn predict pynn-model.safetensors new.npz --output labels.csv
+    """  # noqa: D301 - click reads the backslash
+    model = load(model_path)
+    x = _read(data_path, model)
+    heading, rows = _predictions(model, x, batch_size)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heading)
+    writer.writerows(rows)
+    _write(output, text.getvalue())
+
+
+def _read(path: Path, model: Sequential) -> np.ndarray:
+    """Return the examples of a file as the model takes them."""
+    suffix = path.suffix.lower()
+    if suffix in TABLES:
+        schema = model.input_schema if model.input_schema is not None else _plain_schema(path, _features(model))
+        x = datasets.read_csv(path, schema=schema).x
+    elif suffix == ".npz":
+        x = _read_array(path)
+    else:
+        raise click.UsageError(f"DATA is {path}; expected a .csv, .tsv or .npz file")
+    if not isinstance(model.leaves()[0], layers.Flatten):
+        x = as_rows(x)
+        expected = _features(model)
+        if expected is not None and x.shape[1] != expected:
+            raise click.ClickException(f"{path} has {x.shape[1]} features; the model expects {expected}")
+    return check_finite(x, f"{path}: x")
+
+
+def _read_array(path: Path) -> np.ndarray:
+    with open(path, "rb") as file:
+        try:
+            archive: Any
+            with np.load(file, allow_pickle=False) as archive:
+                name = next((name for name in ("x", "X", "data") if name in archive), None)
+                if name is None:
+                    raise ValueError(f"it has arrays {sorted(archive)}; expected one named x")
+                x = np.asarray(archive[name])
+        except Exception as error:  # zipfile, zlib and NumPy raise all sorts for a damaged file
+            if isinstance(error, MemoryError):
+                raise
+            raise click.ClickException(f"cannot use {path}: {error or 'it is not an .npz file'}") from error
+    if x.ndim < 2 or x.dtype.kind not in "fiub":
+        raise click.ClickException(f"{path}: x is {x.dtype} of shape {x.shape}; expected numbers, (n, features)")
+    return x
+
+
+def _features(model: Sequential) -> int | None:
+    """Return how many numbers the model expects of one example, if it says so."""
+    if model.preprocessing is not None:
+        return model.preprocessing.n_features_in_
+    first = model.leaves()[0]
+    return getattr(first, "in_features", getattr(first, "num_features", None))
+
+
+def _plain_schema(path: Path, expected: int | None) -> datasets.Schema:
+    """Return how to read a table for a model that was not trained on one: number columns, and perhaps a target last."""
+    rows, _ = read_rows(path)
+    width = len(rows[0])
+    features = width if expected is None else expected
+    if width not in (features, features + 1):
+        raise click.ClickException(f"{path} has {width} columns; the model expects {features} features")
+    named = looks_like_header(rows)
+    names = [cell if named and cell else f"column_{index}" for index, cell in enumerate(rows[0])]
+    columns: list[Any] = [{"name": name, "kind": "number", "categories": [], "fill": None} for name in names[:features]]
+    target = names[features] if width > features else ""
+    return {"columns": columns, "target": {"name": target, "index": features, "class_names": None}}
+
+
+def _predictions(model: Sequential, x: np.ndarray, batch_size: int) -> tuple[list[str], list[list[Any]]]:
+    """Return the heading and the rows of the result."""
+    output = model.predict(x, batch_size)
+    output = output.reshape(len(output), -1)
+    kind = model.output_kind
+    if kind not in ("classes", "binary", "scores"):
+        heading = ["value"] if output.shape[1] == 1 else [f"value_{index}" for index in range(output.shape[1])]
+        return heading, [[_short(value) for value in row] for row in output]
+    if kind == "binary":
+        if output.shape[1] != 1:
+            raise click.ClickException(
+                f"the model gives {output.shape[1]} yes-or-no answers at once; use Python for it"
+            )
+        output = np.concatenate([np.zeros_like(output), output], axis=1)
+        kind = "classes"
+    labels = output.argmax(axis=1)
+    scores = output.max(axis=1)
+    if kind == "classes":
+        scores = 1 / np.exp(output.astype(np.float64) - scores[:, None]).sum(axis=1)
+    names = model.class_names or [str(index) for index in range(output.shape[1])]
+    if kind == "classes":
+        return ["label", "probability"], [[names[i], f"{p:.6f}"] for i, p in zip(labels, scores, strict=True)]
+    return ["label", "score"], [[names[i], _short(score)] for i, score in zip(labels, scores, strict=True)]
+
+
+def _short(value: float) -> str:
+    return f"{value:.7g}"
+
+
+def _write(path: Path | None, text: str) -> None:
+    if path is None:
+        # In pieces: an unbuffered stream does not notice that a pipe was closed in the middle of a piece.
+        for start in range(0, len(text), 1 << 16):
+            click.echo(text[start : start + (1 << 16)], nl=False)
+        return
+    if path.is_dir():
+        raise click.ClickException(f"cannot write {path}: it is a folder")
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device is not to be replaced
+            path.write_text(text, encoding="utf-8")
+        else:
+            write_atomically(path, text.encode())
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
