@@ -27,7 +27,7 @@ def available_backends() -> tuple[str, ...]:
     >>> "numpy" in pynn.available_backends()
     True
     """
-    return tuple(name for name in BACKENDS if _missing(name) is None)
+    return tuple(name for name in BACKENDS if why_missing(name) is None)
 
 
 def get_backend() -> str:
@@ -94,22 +94,29 @@ def describe() -> dict[str, str]:
 
 def _load(name: str) -> ModuleType:
     if name == "auto":
-        reason = _missing("cython")
+        reason = why_missing("cython")
         if reason is not None:
             warnings.warn(f"pynn runs on NumPy alone, much slower: {reason}", RuntimeWarning, stacklevel=3)
         name = "numpy" if reason else "cython"
     if name not in BACKENDS:
         raise ValueError(f"unknown backend {name!r}; expected one of {', '.join(('auto', *BACKENDS))}")
-    reason = _missing(name)
+    reason = why_missing(name)
     if reason is not None:
         raise BackendError(f"the {name} backend is not available: {reason}")
-    return importlib.import_module(f"pynn.kernels.{name}")
+    package = importlib.import_module(f"pynn.kernels.{name}")
+    if name == "cython":
+        package.load()
+    return package
 
 
-def _missing(name: str) -> str | None:
-    """Return why the backend cannot be used, or None if it can."""
+def why_missing(name: str) -> str | None:
+    """Return why the backend cannot be used on this machine, or None if it can."""
     if name == "numba" and importlib.util.find_spec("numba") is None:
         return 'Numba is not installed; pip install "pynn-kernels[numba]"'
-    if name == "cython" and not importlib.import_module("pynn.kernels.cython").BUILT:
-        return "its kernels were not compiled when pynn was installed; reinstall where a C compiler works"
+    if name == "cython":
+        compiled = importlib.import_module("pynn.kernels.cython")
+        if not compiled.BUILT:
+            return "its kernels were not compiled when pynn was installed; reinstall where a C compiler works"
+        if not compiled.supported_instruction_sets():
+            return "this processor is older than x86-64-v2, the least that the kernels were compiled for"
     return None

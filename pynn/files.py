@@ -26,6 +26,9 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     Whatever happens, a killed process or a full disk included, `path` holds the old content or the new, whole.
     """
     path = Path(os.path.realpath(path))  # what a symbolic link points to is replaced, not the link
+    if path.exists() and not path.is_file():  # a pipe or a device (as root, os.replace would put a file in its place)
+        path.write_bytes(content)
+        return
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import math
+import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from .callbacks import Callback
 
 if TYPE_CHECKING:
     from .trainer import Trainer
+
+
+#: How often the bar is drawn, per second.
+REFRESH_RATE = 8
 
 
 class ProgressBar(Callback):
@@ -25,6 +31,8 @@ class ProgressBar(Callback):
         self._console = console
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._first_epoch = 0
+        self._moved = -math.inf
 
     def on_train_begin(self, trainer: Trainer) -> None:
         # Made here, not in __init__: the stream may be redirected in between.
@@ -35,33 +43,37 @@ class ProgressBar(Callback):
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TaskProgressColumn(),
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(compact=True),
             console=self._out,
             transient=True,
-            refresh_per_second=8,
+            refresh_per_second=REFRESH_RATE,
         )
+        self._first_epoch = trainer.epoch
+        self._task = self._bar.add_task("", total=None, epoch=f"1/{trainer.target_epoch}", figures="")
         self._bar.start()
 
-    def on_epoch_begin(self, trainer: Trainer) -> None:
-        if self._bar is None:
+    def on_step_end(self, trainer: Trainer) -> None:
+        # One bar over all epochs, moved no more often than it is drawn: a step may take less than drawing.
+        if self._bar is not None and time.monotonic() - self._moved >= 1 / REFRESH_RATE:
+            self._move(trainer)
+
+    def _move(self, trainer: Trainer) -> None:
+        if self._bar is None or self._task is None:
             return
-        if self._task is None:
-            self._task = self._bar.add_task("", total=None, epoch="", figures="")
-        self._bar.reset(
+        self._moved = time.monotonic()
+        batches = trainer.batches_per_epoch
+        self._bar.update(
             self._task,
-            total=trainer.batches_per_epoch,
-            completed=trainer.batches_done,
-            epoch=f"{trainer.epoch + 1}/{trainer.target_epoch}",
-            figures="",
+            total=(trainer.target_epoch - self._first_epoch) * batches,
+            completed=(trainer.epoch - self._first_epoch) * batches + trainer.batches_done,
+            epoch=f"{min(trainer.epoch + 1, trainer.target_epoch)}/{trainer.target_epoch}",
+            figures=f"loss {trainer.last_loss:.4f}",
         )
 
-    def on_step_end(self, trainer: Trainer) -> None:
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=trainer.batches_done, figures=f"loss {trainer.last_loss:.4f}")
-
     def on_epoch_end(self, trainer: Trainer) -> None:
+        self._move(trainer)
         width = len(str(trainer.target_epoch))
         columns = {name: column[-1] for name, column in trainer.history.history.items()}
         # A terminal gets one row per epoch: what matters least is left out until it fits.

@@ -31,9 +31,14 @@ def _choose() -> str:
     return wanted
 
 
-INSTRUCTION_SET = None
-if BUILT:
-    INSTRUCTION_SET = _choose()
-    for _family in _FAMILIES:
-        _package = INSTRUCTION_SET.replace("-", "_")
-        globals()[_family] = importlib.import_module(f".{_package}.{_family}", __name__)
+INSTRUCTION_SET: str | None = None
+
+
+def load() -> None:
+    """Import the kernels of the best instruction set, or of the one that ``PYNN_ISA`` names."""
+    global INSTRUCTION_SET
+    if INSTRUCTION_SET is None:
+        chosen = _choose()
+        for family in _FAMILIES:
+            globals()[family] = importlib.import_module(f".{chosen.replace('-', '_')}.{family}", __name__)
+        INSTRUCTION_SET = chosen

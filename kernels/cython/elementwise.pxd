@@ -3,15 +3,12 @@ from cython cimport floating
 
 cdef extern from "elementwise.h" nogil:
     enum:
-        PN_IDENTITY
         PN_SIGMOID
         PN_TANH
     void pn_activate_f32(const float*, float*, Py_ssize_t, int, float)
     void pn_activate_f64(const double*, double*, Py_ssize_t, int, double)
     void pn_activate_backward_f32(const float*, const float*, float*, Py_ssize_t, int, float)
     void pn_activate_backward_f64(const double*, const double*, double*, Py_ssize_t, int, double)
-    void pn_saved_from_input_f32(float*, Py_ssize_t, int, float)
-    void pn_saved_from_input_f64(double*, Py_ssize_t, int, double)
     float pn_exp_neg_f32(float)
     double pn_exp_neg_f64(double)
 
@@ -30,13 +27,6 @@ cdef inline void activate_backward_span(
         pn_activate_backward_f32(dy, saved, dx, n, code, alpha)
     else:
         pn_activate_backward_f64(dy, saved, dx, n, code, alpha)
-
-
-cdef inline void saved_from_input(floating* x, Py_ssize_t n, int code, floating alpha) noexcept nogil:
-    if floating is float:
-        pn_saved_from_input_f32(x, n, code, alpha)
-    else:
-        pn_saved_from_input_f64(x, n, code, alpha)
 
 
 cdef inline floating exp_neg(floating x) noexcept nogil:

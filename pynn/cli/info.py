@@ -54,7 +54,7 @@ def collect() -> dict[str, Any]:
 
 def _reason(name: str) -> str | None:
     try:
-        return backend._missing(name)
+        return backend.why_missing(name)
     except (ValueError, ImportError) as error:  # PYNN_ISA, or compiled files that do not load
         return str(error)
 
