@@ -136,7 +136,7 @@ cdef void maxout_rows(
         for u in range(units):
             best[u] = row[u]
         for j in range(1, pieces):
-            row += units
+            row = x + (i * pieces + j) * units
             for u in range(units):
                 best[u] = row[u] if beats(row[u], best[u]) else best[u]
 
