@@ -1,6 +1,4 @@
 import copy
-import json
-import pickle
 
 import numpy as np
 import pytest
@@ -9,9 +7,7 @@ from hypothesis import strategies as st
 from sklearn import decomposition
 from sklearn import preprocessing as peers
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.utils.validation import check_is_fitted
+from transformer_cases import ON_IMAGES, ON_ROWS
 
 from pynn import preprocessing
 from pynn.preprocessing import (
@@ -23,40 +19,8 @@ from pynn.preprocessing import (
     MinMax,
     NotFittedError,
     PCAWhiten,
-    Pipeline,
     Standardize,
-    from_state,
-    to_state,
 )
-
-ON_IMAGES = [
-    Center(),
-    Standardize(),
-    Standardize(eps=1e-3),
-    ChannelCenter(),
-    ChannelStandardize(),
-    MinMax((-1, 2)),
-    MinMax(clip=True),
-    PCA(),
-    PCAWhiten(eps=1e-2),
-    ZCA(eps=1e-2),
-]
-ON_ROWS = [t for t in ON_IMAGES if not isinstance(t, ChannelCenter | ChannelStandardize)]
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(7)
-
-
-@pytest.fixture
-def rows(rng):
-    return rng.standard_normal((200, 6)) @ rng.standard_normal((6, 6)) + rng.uniform(-5, 5, 6)
-
-
-@pytest.fixture
-def images(rng):
-    return rng.uniform(0, 255, (50, 3, 2, 4))
 
 
 @pytest.mark.parametrize(
@@ -347,199 +311,3 @@ def test_a_covariance_needs_two_rows(rows):
     with pytest.raises(ValueError, match="needs at least two"):
         pca.transform(rows)
     assert pca.partial_fit(rows[1:]).transform(rows).shape == (200, 6)
-
-
-# scikit-learn
-
-
-@pytest.mark.parametrize("transformer", [*ON_IMAGES, Pipeline([Center(), ZCA()])], ids=repr)
-def test_clone_gives_an_unfitted_equal(transformer, images):
-    fitted = copy.deepcopy(transformer).fit(images)
-    twin = clone(fitted)
-    assert repr(twin) == repr(transformer)
-    with pytest.raises(ValueError, match="not fitted"):
-        check_is_fitted(twin)
-    check_is_fitted(fitted)
-
-
-@pytest.mark.parametrize("transformer", [*ON_ROWS, Pipeline([Center(), PCA(3)])], ids=repr)
-def test_works_inside_a_scikit_learn_pipeline(transformer, rows):
-    labels = (rows[:, 0] > rows[:, 0].mean()).astype(int)
-    model = make_pipeline(clone(transformer), LogisticRegression()).fit(rows, labels)
-    assert model.score(rows, labels) > 0.8
-    last = make_pipeline(peers.StandardScaler(), clone(transformer))
-    y = last.fit_transform(rows, labels)
-    np.testing.assert_allclose(last.transform(rows), y)
-    np.testing.assert_allclose(clone(last).fit(rows).transform(rows), y)
-
-
-def test_set_params_forgets_the_fit(rows):
-    pca = PCA(2).fit(rows).set_params(n_components=3)
-    assert pca.get_params() == {"n_components": 3}
-    with pytest.raises(NotFittedError):
-        pca.transform(rows)
-    with pytest.raises(ValueError, match=r"PCA has no parameter 'eps'; it has \['n_components'\]"):
-        pca.set_params(eps=1)
-
-
-# Pipeline
-
-
-def test_pipeline_is_its_steps_in_turn(images):
-    pipeline = Pipeline([MinMax(), ChannelStandardize(), PCA(5)])
-    y = pipeline.fit_transform(images)
-    step = MinMax().fit_transform(images)
-    step = ChannelStandardize().fit_transform(step)
-    np.testing.assert_array_equal(y, PCA(5).fit_transform(step))
-    np.testing.assert_array_equal(Pipeline([MinMax(), ChannelStandardize(), PCA(5)]).fit(images).transform(images), y)
-    assert pipeline.n_features_in_ == 24
-    whole = Pipeline([MinMax(), ZCA()]).fit(images)
-    np.testing.assert_allclose(whole.inverse_transform(whole.transform(images)), images, rtol=1e-8)
-
-
-def test_pipeline_partial_fit_only_with_one_step(rows):
-    one = Pipeline([Standardize()]).partial_fit(rows[:90]).partial_fit(rows[90:])
-    np.testing.assert_allclose(one.transform(rows), Standardize().fit_transform(rows), rtol=1e-9, atol=1e-9)
-    with pytest.raises(ValueError, match="partial_fit of a Pipeline of 2 steps is not defined"):
-        Pipeline([Center(), Standardize()]).partial_fit(rows)
-
-
-def test_pipeline_parameters_by_step(rows):
-    pipeline = Pipeline([Center(), PCAWhiten(2)])
-    assert pipeline.get_params()["1__n_components"] == 2
-    pipeline.set_params(**{"1__n_components": 3})
-    assert pipeline.fit_transform(rows).shape == (200, 3)
-    with pytest.raises(ValueError, match="no parameter '2__eps'"):
-        pipeline.set_params(**{"2__eps": 3})
-    pipeline.set_params(steps=[Center()])
-    assert pipeline.fit_transform(rows).shape == (200, 6)
-
-
-@pytest.mark.parametrize(
-    ("steps", "error", "message"),
-    [
-        ([], ValueError, "steps is empty"),
-        (Center(), TypeError, "expected a list"),
-        ([peers.StandardScaler()], TypeError, "expected transformers of pynn"),
-        ([Center()] * 2, ValueError, "one transformer twice"),
-    ],
-)
-def test_unusable_steps(steps, error, message, rows):
-    with pytest.raises(error, match=message):
-        Pipeline(steps).fit(rows)
-
-
-def test_unfitted_pipeline(rows):
-    with pytest.raises(NotFittedError, match="this Pipeline has not been fitted"):
-        Pipeline([Center().fit(rows), PCA()]).transform(rows)
-
-
-# to_state, from_state
-
-
-@pytest.mark.parametrize("transformer", [*ON_IMAGES, Pipeline([MinMax((0, 2)), Pipeline([Center(), ZCA()])])], ids=repr)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_restored_transformers_agree_to_the_bit(transformer, dtype, images):
-    images = images.astype(dtype)
-    fitted = copy.deepcopy(transformer).fit(images)
-    config, arrays = to_state(fitted)
-    restored = from_state(json.loads(json.dumps(config)), arrays)
-    assert type(restored) is type(fitted)
-    assert repr(restored) == repr(fitted)
-    y = fitted.transform(images)
-    for twin in (restored, pickle.loads(pickle.dumps(fitted))):
-        np.testing.assert_array_equal(twin.transform(images), y)
-        np.testing.assert_array_equal(twin.inverse_transform(y), fitted.inverse_transform(y))
-    assert to_state(restored)[0] == config
-
-
-@pytest.mark.parametrize("transformer", [Center(), Standardize(), ChannelStandardize(), MinMax()], ids=repr)
-def test_restored_scaling_continues_with_partial_fit(transformer, images):
-    whole = clone(transformer).fit(images[:20]).partial_fit(images[20:])
-    restored = from_state(*to_state(clone(transformer).fit(images[:20]))).partial_fit(images[20:])
-    np.testing.assert_array_equal(restored.transform(images), whole.transform(images))
-
-
-def test_restored_pca_says_that_it_cannot_continue(rows):
-    with pytest.raises(NotFittedError, match="restored from its state, which holds no covariance"):
-        from_state(*to_state(PCA().fit(rows))).partial_fit(rows)
-
-
-def test_numpy_parameters_become_plain(rows):
-    config, arrays = to_state(Pipeline([MinMax((np.float64(0), np.int64(2))), PCA(np.int64(2))]).fit(rows))
-    restored = from_state(json.loads(json.dumps(config)), arrays)
-    assert repr(restored) == "Pipeline(steps=[MinMax(feature_range=(0.0, 2), clip=False), PCA(n_components=2)])"
-
-
-def test_state_holds_copies(rows):
-    center = Center().fit(rows)
-    center.state()["mean"][:] = 0
-    assert center.mean_.any()
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"class": "builtins.eval", "params": {}}, "unknown class of transformer: builtins.eval; expected one of"),
-        ({"class": "Transformer", "params": {}}, "unknown class"),
-        ({"class": ["Center"], "params": {}}, "unknown class"),
-        ({"class": "Center"}, "config is"),
-        ("Center", "config is"),
-        ({"class": "Center", "params": {"eps": 1}}, "cannot restore"),
-        ({"class": "Center", "params": []}, "parameters of Center"),
-        ({"class": "Standardize", "params": {"eps": -1}}, "eps is -1"),
-        ({"class": "Standardize", "params": {"eps": "x"}}, "eps is 'x'"),
-        ({"class": "Pipeline", "params": {"steps": "Center"}}, "parameters of Pipeline"),
-        (
-            {"class": "Pipeline", "params": {"steps": [{"class": "os", "params": {}}]}},
-            "unknown class of transformer: os",
-        ),
-        ({"class": "Pipeline", "params": {"steps": []}}, "steps is empty"),
-    ],
-)
-def test_bad_configs(config, message):
-    with pytest.raises(ValueError, match=message):
-        from_state(config, {})
-
-
-@pytest.mark.parametrize(
-    ("transformer", "changes", "message"),
-    [
-        (Standardize(), {"m2": None}, r"has arrays \['mean', 'n_samples_seen'\]; expected"),
-        (Standardize(), {"more": np.zeros(2)}, "has arrays"),
-        (Standardize(), {"m2": np.zeros(5)}, "expected one shape"),
-        (Standardize(), {"m2": np.full(6, -1.0)}, "negative sum of squares"),
-        (Standardize(), {"mean": np.zeros(6, np.float32)}, "'mean' of Standardize is float32; expected float64"),
-        (Standardize(), {"mean": np.array(["a"] * 6)}, "expected float64"),
-        (Standardize(), {"mean": np.full(6, np.nan)}, "has a NaN"),
-        (Standardize(), {"n_samples_seen": np.array(0)}, "expected one positive number"),
-        (Standardize(), {"n_samples_seen": np.array([3])}, "expected one positive number"),
-        (MinMax(), {"data_min": np.full(6, 1e9)}, "exceeds"),
-        (PCA(2), {"components": np.zeros((2, 5))}, r"components \(2, 5\)"),
-        (PCA(2), {"components": np.zeros((3, 6)), "explained_variance": np.ones(3)}, r"components \(3, 6\)"),
-        (PCA(2), {"explained_variance": np.array(1.0)}, r"explained_variance \(\)"),
-        (PCA(2), {"explained_variance": np.array([1.0, -1.0])}, "negative variance"),
-        (Pipeline([Center()]), {"0.mean": None}, "has arrays"),
-        (Pipeline([Center()]), {"1.mean": np.zeros(6)}, "belongs to no step of a Pipeline of 1 steps"),
-    ],
-)
-def test_bad_arrays(transformer, changes, message, rows):
-    config, arrays = to_state(transformer.fit(rows))
-    arrays = {name: array for name, array in (arrays | changes).items() if array is not None}
-    with pytest.raises(ValueError, match=message):
-        from_state(config, arrays)
-
-
-def test_bad_channel_arrays(images):
-    config, arrays = to_state(ChannelCenter().fit(images))
-    with pytest.raises(ValueError, match=r"'mean' of ChannelCenter has shape \(3, 1\); expected \(C,\)"):
-        from_state(config, arrays | {"mean": np.zeros((3, 1))})
-
-
-def test_only_transformers_of_the_package_have_a_state(rows):
-    class Mine(Center):
-        pass
-
-    for stranger in (Mine().fit(rows), Pipeline([Mine().fit(rows)]), peers.StandardScaler()):
-        with pytest.raises(TypeError, match="expected one of Center"):
-            to_state(stranger)
