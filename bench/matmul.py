@@ -1,4 +1,7 @@
-"""How fast matrix multiply is on each backend, beside NumPy's BLAS on one thread. Run: python bench/matmul.py"""
+"""How fast matrix multiply is on each backend, beside NumPy's BLAS on one thread.
+
+Run ``python bench/matmul.py``.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,13 @@ SHAPES = [(512, 512, 512), (64, 784, 256), (64, 256, 256), (50, 3072, 100), (32,
 
 
 def on_backend(name: str, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """Multiply on one backend."""
     with pynn.use_backend(name):
         pynn.ops.matmul(a, b, out=out)
 
 
 def main() -> None:
+    """Print the table."""
     backends = [name for name in pynn.available_backends() if name != "numpy"]
     table = Table("m, k, n", "dtype", "NumPy GFLOP/s", *(f"{name} / NumPy (quartiles)" for name in backends))
     rng = np.random.default_rng(0)
