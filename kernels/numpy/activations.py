@@ -3,12 +3,14 @@
 import numpy as np
 
 from ..codes import GELU_CUBIC, GELU_SCALE, SATURATION, SELU_ALPHA, SELU_SCALE, ActivationCode
+from .quiet import quiet
 from .special import erfc
 
 SQRT_HALF = 0.70710678118654752440
 INV_SQRT_2PI = 0.39894228040143267794
 
 
+@quiet
 def activate(x, code, alpha, out):
     """Write f(x) to `out`, which may be `x` itself."""
     if code == ActivationCode.IDENTITY:
@@ -37,6 +39,7 @@ def activate(x, code, alpha, out):
         raise ValueError(f"unknown activation code {code}")
 
 
+@quiet
 def activate_backward(dy, saved, code, alpha, out):
     """Write dy * f'(x) to `out`, which may be `dy` itself.
 
@@ -72,11 +75,13 @@ def activate_backward(dy, saved, code, alpha, out):
         raise ValueError(f"unknown activation code {code}")
 
 
+@quiet
 def prelu(x, slope, out):
     """Write x where x >= 0, else slope * x; `slope` has one entry, or one per column of the 2-D `x`."""
     out[...] = np.where(x < 0, slope * x, x)
 
 
+@quiet
 def prelu_backward(dy, x, slope, dx, dslope, accumulate):
     """Write dx, and dslope = the sum of dy * x over negative x (per column, or over all for a single slope)."""
     if not accumulate:
@@ -86,11 +91,13 @@ def prelu_backward(dy, x, slope, dx, dslope, accumulate):
     dx[...] = np.where(x < 0, slope * dy, dy)
 
 
+@quiet
 def maxout(x, pieces, out):
     """Write the maximum over pieces: out[n, u] = max_j x[n, j * units + u]."""
     np.max(x.reshape(x.shape[0], pieces, out.shape[1]), axis=1, out=out)
 
 
+@quiet
 def maxout_backward(dy, x, pieces, dx):
     """Hand dy to the piece that was the maximum (the first of equals), 0 to the others."""
     stacked = x.reshape(x.shape[0], pieces, dy.shape[1])
@@ -99,6 +106,7 @@ def maxout_backward(dy, x, pieces, dx):
     np.put_along_axis(dx.reshape(stacked.shape), winner, dy[:, None, :], axis=1)
 
 
+@quiet
 def unit_stats(y, code, stats):
     """Add, per column of the 2-D `y`, to the four rows of `stats`: sum, sum of squares, active and saturated count.
 

@@ -4,10 +4,12 @@ import numpy as np
 
 from ..codes import ActivationCode
 from .activations import activate, activate_backward
+from .quiet import quiet
 
 NEEDS_INPUT = (ActivationCode.GELU, ActivationCode.GELU_TANH, ActivationCode.SILU)
 
 
+@quiet
 def batchnorm_forward(
     x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd
 ):
@@ -30,6 +32,7 @@ def batchnorm_forward(
     activate(out, activation, alpha, out)
 
 
+@quiet
 def batchnorm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     normalised = (x - mean) * rstd

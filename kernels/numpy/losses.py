@@ -8,7 +8,10 @@ import math
 
 import numpy as np
 
+from .quiet import quiet
 
+
+@quiet
 def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothing, ignore_index, mean, dlogits):
     """Return the softmax cross-entropy of int64 `targets`; write its gradient to `dlogits`.
 
@@ -42,6 +45,7 @@ def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothin
     return float(loss / total) if total else math.nan
 
 
+@quiet
 def multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     """Return sum_{c != t} max(0, margin + s_c - s_t) over the batch; write its gradient to `dscores`."""
     rows = np.arange(scores.shape[0])
@@ -55,6 +59,7 @@ def multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     return float((weights * np.maximum(excess, 0).sum(axis=1, dtype=np.float64)).sum() / total)
 
 
+@quiet
 def mse(prediction, target, sample_weight, mean, dprediction):
     """Return the mean (or summed) squared error over all elements of 2-D arrays; write its gradient."""
     difference = prediction - target
@@ -64,6 +69,7 @@ def mse(prediction, target, sample_weight, mean, dprediction):
     return float((weights * np.square(difference, dtype=np.float64).sum(axis=1)).sum() / total)
 
 
+@quiet
 def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
 
@@ -82,6 +88,7 @@ def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     return float((weights * per_row).sum() / total)
 
 
+@quiet
 def count_correct(scores, targets, ignore_index):
     """Return how many rows have their largest score (the first of equals) at the target."""
     if scores.size == 0:
@@ -89,6 +96,7 @@ def count_correct(scores, targets, ignore_index):
     return int(((scores.argmax(axis=1) == targets) & (targets != ignore_index)).sum())
 
 
+@quiet
 def first_bad_label(targets, classes, ignore_index):
     """Return the first row whose target is neither `ignore_index` nor in [0, classes), or -1."""
     bad = ((targets < 0) | (targets >= classes)) & (targets != ignore_index)

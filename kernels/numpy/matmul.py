@@ -4,8 +4,10 @@ import numpy as np
 
 from ..codes import ActivationCode
 from .activations import activate
+from .quiet import quiet
 
 
+@quiet
 def matmul(a, b, trans_a, trans_b, bias, activation, alpha, out, pre_out, accumulate):
     """Write f(op(a) @ op(b) + bias) to `out`, where op transposes if told to.
 
@@ -26,6 +28,7 @@ def matmul(a, b, trans_a, trans_b, bias, activation, alpha, out, pre_out, accumu
         activate(out, activation, alpha, out)
 
 
+@quiet
 def column_sum(x, out, accumulate):
     """Write (or add) the sum over the rows of the 2-D `x` to `out`."""
     total = x.sum(axis=0, dtype=np.float64)

@@ -8,7 +8,10 @@ scaled gradient (without weight decay) and update.
 
 import numpy as np
 
+from .quiet import quiet
 
+
+@quiet
 def sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
     """Update by v = momentum v + g; w -= lr v, or lr (g + momentum v) (Nesterov); no `velocity` without momentum."""
     for segment, (w, g, lr, decay) in enumerate(_segments(param, grad, bounds, rates)):
@@ -24,6 +27,7 @@ def sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, st
         _apply(w, raw, lr * step, segment, stats)
 
 
+@quiet
 def adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats):
     """Update by s += g^2; w -= lr g / (sqrt(s) + eps)."""
     for segment, (w, g, lr, decay) in enumerate(_segments(param, grad, bounds, rates)):
@@ -34,6 +38,7 @@ def adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats):
         _apply(w, raw, lr * step / (np.sqrt(s) + eps), segment, stats)
 
 
+@quiet
 def rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats):
     """Update by s = alpha s + (1 - alpha) g^2; step = g / (sqrt(s) + eps); with momentum v = momentum v + step."""
     for segment, (w, g, lr, decay) in enumerate(_segments(param, grad, bounds, rates)):
@@ -52,6 +57,7 @@ def rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, e
         _apply(w, raw, lr * step, segment, stats)
 
 
+@quiet
 def adam(param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, step, decoupled, grad_scale, stats):
     """Update by Adam (Kingma & Ba 2015), step counted from 1; `decoupled` decay makes it AdamW (Loshchilov 2019)."""
     correction1 = 1 - beta1**step
@@ -70,16 +76,19 @@ def adam(param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, ste
         _apply(w, raw, update, segment, stats)
 
 
+@quiet
 def sum_of_squares(x):
     """Return the sum of squares, accumulated in float64."""
     return float(np.square(x, dtype=np.float64).sum())
 
 
+@quiet
 def clip_values(x, limit):
     """Clip `x` in place to [-limit, limit]."""
     np.clip(x, -limit, limit, out=x)
 
 
+@quiet
 def add_penalty(param, grad, bounds, l1, l2):
     """Add l1 sign(w) + l2 w to the gradient of each segment; return the sum of l1 |w| + l2 w^2 / 2."""
     penalty = 0.0
@@ -90,6 +99,7 @@ def add_penalty(param, grad, bounds, l1, l2):
     return penalty
 
 
+@quiet
 def clip_column_norms(w, limit):
     """Scale in place every column of the 2-D `w` whose Euclidean norm exceeds `limit` down to it."""
     norm = np.sqrt(np.square(w, dtype=np.float64).sum(axis=0))

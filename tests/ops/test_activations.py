@@ -167,8 +167,7 @@ def test_extreme_inputs(case, dtype):
     x = np.array(
         [np.nan, np.inf, -np.inf, 0, -0.0, 89, -89, 104, -104, 700, -700, 1e4, -1e4, info.max, info.min], dtype
     )
-    with np.errstate(all="ignore"):
-        got = case.forward(x)
+    got = case.forward(x)
     want = in_float64(lambda at: case.oracle(at).astype(dtype), x)
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
     np.testing.assert_allclose(got, want, rtol=16 * info.eps, atol=info.smallest_normal)
@@ -177,8 +176,7 @@ def test_extreme_inputs(case, dtype):
 def test_extreme_inputs_backward(case, dtype):
     info = np.finfo(dtype)
     x = np.array([np.nan, np.inf, -np.inf, 0, 89, -89, 104, -104, 700, -700, 1e4, -1e4, 1e25, -1e25], dtype)
-    with np.errstate(all="ignore"):
-        got = case.backward(np.ones_like(x), x if case.needs_input else case.forward(x))
+    got = case.backward(np.ones_like(x), x if case.needs_input else case.forward(x))
     want = in_float64(lambda at: case.slope(at).astype(dtype), x)
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
     np.testing.assert_allclose(got, want, rtol=16 * info.eps, atol=2 * info.eps)

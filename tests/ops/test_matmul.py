@@ -100,8 +100,7 @@ def test_nan_stays_in_its_row_and_column(dtype, shape, rng):
 def test_infinity_times_zero_is_nan_and_stays_in_its_row(dtype, rng):
     a, b = operands(rng, dtype, 7, 13, 19)
     a[3, 5], b[5, 4] = np.inf, 0
-    with np.errstate(invalid="ignore"):
-        got = ops.matmul(a, b)
+    got = ops.matmul(a, b)
     assert np.isnan(got[3, 4])
     others = np.delete(np.arange(19), 4)
     np.testing.assert_array_equal(got[3, others], np.copysign(np.inf, b[5, others]))
