@@ -127,7 +127,8 @@ def test_local_files_of_something_else(folder, x, y, message):
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A folder that is served, and its address; pooch keeps its files beside it."""
-    pooch = pytest.importorskip("pooch")
+    import pooch
+
     served = tmp_path / "served"
     served.mkdir()
     monkeypatch.delenv("PYNN_DATA", raising=False)

@@ -7,9 +7,6 @@ import threading
 
 import numpy as np
 import pytest
-
-pytest.importorskip("numba")
-
 from pynn.kernels import numba as numba_kernels
 from pynn.kernels import numpy as numpy_kernels
 from pynn.kernels.codes import ActivationCode
