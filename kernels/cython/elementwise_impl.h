@@ -76,12 +76,11 @@ static inline PN_REAL PN_(pn_silu_slope)(PN_REAL x) {
     return gate * (PN_C(1.0) + x * (PN_C(1.0) - gate));
 }
 
-/* ivdep: an output may be exactly its input, where gcc would otherwise take the scalar path. */
-#define PN_MAP(expression)                          \
-    _Pragma("GCC ivdep") for (ptrdiff_t i = 0; i < n; i++) { \
-        PN_REAL v = x[i];                           \
-        y[i] = (expression);                        \
-    }                                               \
+#define PN_MAP(expression)                                \
+    PN_SAFE_IN_PLACE for (ptrdiff_t i = 0; i < n; i++) { \
+        PN_REAL v = x[i];                                 \
+        y[i] = (expression);                              \
+    }                                                     \
     break
 
 static inline void PN_(pn_activate)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, int code, PN_REAL alpha) {
@@ -102,11 +101,11 @@ static inline void PN_(pn_activate)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, i
 
 /* y = dy * f'; x is what the derivative needs: the input for GELU and SiLU, the output otherwise. */
 #undef PN_MAP
-#define PN_MAP(expression)                          \
-    _Pragma("GCC ivdep") for (ptrdiff_t i = 0; i < n; i++) { \
-        PN_REAL v = x[i], d = dy[i];                \
-        y[i] = (expression);                        \
-    }                                               \
+#define PN_MAP(expression)                                \
+    PN_SAFE_IN_PLACE for (ptrdiff_t i = 0; i < n; i++) { \
+        PN_REAL v = x[i], d = dy[i];                      \
+        y[i] = (expression);                              \
+    }                                                     \
     break
 
 static inline void PN_(pn_activate_backward)(const PN_REAL *dy, const PN_REAL *x, PN_REAL *y, ptrdiff_t n, int code,

@@ -6,6 +6,13 @@
 #include <stdint.h>
 #include <string.h>
 
+/* In front of a loop whose output may be exactly its input: the compiler would otherwise take the scalar path there. */
+#if defined(__clang__)
+#define PN_SAFE_IN_PLACE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define PN_SAFE_IN_PLACE _Pragma("GCC ivdep")
+#endif
+
 /* Register tile of the matrix multiply: MR rows by two vectors. MR * 2 accumulators, two vectors of B and one broadcast
  * of A must fit the registers (32 with AVX-512, 16 with AVX2 and SSE, 32 with NEON). */
 #if defined(__AVX512F__)
