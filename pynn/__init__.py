@@ -12,7 +12,14 @@ if _find_spec("pynn.kernels") is None:
     )
 
 from . import init, ops, preprocessing
-from .backend import BackendError, available_backends, get_backend, use_backend
+from .backend import (
+    BackendError,
+    available_backends,
+    get_backend,
+    get_num_threads,
+    set_num_threads,
+    use_backend,
+)
 from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
 from .context import Context
 from .files import FileFormatError
@@ -113,11 +120,13 @@ __all__ = [
     "available_backends",
     "datasets",
     "get_backend",
+    "get_num_threads",
     "gradcheck",
     "init",
     "load",
     "manual_seed",
     "ops",
     "preprocessing",
+    "set_num_threads",
     "use_backend",
 ]

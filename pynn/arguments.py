@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def count(value: Any, name: str, *, least: int = 1) -> int:
@@ -51,3 +54,12 @@ def instance(value: Any, name: str, kind: type) -> Any:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def ready(value: ArrayLike, dtype: np.dtype) -> np.ndarray:
+    """Return `value` as an aligned, C-contiguous array of the native `dtype`, itself where it is one already."""
+    if type(value) is np.ndarray and value.dtype == dtype:
+        flags = value.flags
+        if flags.c_contiguous and flags.aligned:
+            return value
+    return np.array(value, dtype=dtype, order="C")

@@ -6,12 +6,19 @@ import importlib
 import importlib.util
 import os
 import warnings
+from numbers import Integral
 from types import ModuleType, TracebackType
+
+from .processors import usable_processors
 
 #: In the order in which "auto" prefers them; numba is never chosen by itself, because it compiles at first use.
 BACKENDS = ("cython", "numba", "numpy")
 
+#: The largest team of threads.
+MOST_THREADS = 256
+
 _active: ModuleType | None = None
+_threads: int | None = None
 
 
 class BackendError(RuntimeError):
@@ -87,6 +94,53 @@ def instruction_set() -> str | None:
     return getattr(kernels(), "INSTRUCTION_SET", None)
 
 
+def set_num_threads(count: int) -> None:
+    """Let the Cython kernels use up to `count` threads, in this process, from now on.
+
+    The environment variable ``PYNN_NUM_THREADS`` sets the start; without it, there is one thread per processor that this
+    process may use. Small work is done on one thread in any case. Results do not depend on the number of threads, to
+    the last bit. NumPy's own threads, which the NumPy backend multiplies on, are another matter.
+
+    Raises
+    ------
+    ValueError
+        Unless `count` is an integer from 1 to 256.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> before = pynn.get_num_threads()
+    >>> pynn.set_num_threads(1)
+    >>> pynn.get_num_threads()
+    1
+    >>> pynn.set_num_threads(before)
+    """
+    global _threads
+    if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= count <= MOST_THREADS:
+        raise ValueError(f"the number of threads is {count!r}; expected an integer from 1 to {MOST_THREADS}")
+    _threads = int(count)
+    compiled = importlib.import_module("pynn.kernels.cython")
+    if compiled.INSTRUCTION_SET is not None:
+        compiled.runtime.set_num_threads(_threads)
+
+
+def get_num_threads() -> int:
+    """Return how many threads the Cython kernels may use."""
+    if _threads is None:
+        set_num_threads(_default_threads())
+    assert _threads is not None
+    return _threads
+
+
+def _default_threads() -> int:
+    wanted = os.environ.get("PYNN_NUM_THREADS")
+    if wanted is None:
+        return min(usable_processors(), MOST_THREADS)
+    if not wanted.isdecimal() or not 1 <= int(wanted) <= MOST_THREADS:
+        raise ValueError(f"PYNN_NUM_THREADS is {wanted!r}; expected an integer from 1 to {MOST_THREADS}")
+    return int(wanted)
+
+
 def describe() -> dict[str, str]:
     """Return what decides a result's last bits, for checkpoints and `pynn info`: backend and instruction set."""
     return {"backend": get_backend(), "instruction_set": instruction_set() or "-"}
@@ -106,6 +160,7 @@ def _load(name: str) -> ModuleType:
     package = importlib.import_module(f"pynn.kernels.{name}")
     if name == "cython":
         package.load()
+        package.runtime.set_num_threads(get_num_threads())
     return package
 
 

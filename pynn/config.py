@@ -12,6 +12,15 @@ from typing import Any
 import numpy as np
 
 
+class Changes:
+    """Counts assignments to attributes of layers and losses, for what must notice that one has been changed."""
+
+    count = 0
+
+
+changes = Changes()
+
+
 class Configurable:
     """Base of everything that a saved model or checkpoint must describe: layers, losses, optimisers and so on."""
 

@@ -27,6 +27,8 @@ class Context:
     dy_sums_to_zero, dx_sums_to_zero : bool
         Whether the gradient that backward gets (or gives) sums to exactly zero over the batch in every column: that
         of a training-mode batch norm's input does.
+    activation : (str, float or None), optional
+        What a layer that `applies_activation` must apply to its result, as ops take it.
     random : Stream
         Source of randomness in training.
 
@@ -42,6 +44,7 @@ class Context:
         self.needs_dx = True
         self.dy_sums_to_zero = False
         self.dx_sums_to_zero = False
+        self.activation: tuple[str, float | None] | None = None
         self.random = random
         self._reuse = reuse
         self._store: dict[str, np.ndarray] = {}

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from . import ops
-from .arguments import choice, fraction, number
-from .config import Configurable
+from .arguments import choice, fraction, number, ready
+from .config import Configurable, changes
+from .layers.base import replayable
 from .ops.losses import IGNORE_INDEX
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 #: What a network's outputs mean: class scores with or without probabilities, yes-or-no logits, or plain values.
 OutputKind = Literal["classes", "scores", "binary", "values"]
+LABEL = np.dtype(np.int64)
 Result = tuple[float, np.ndarray | None]
 
 
@@ -41,6 +43,10 @@ class Loss(Configurable):
 
     output_kind: OutputKind | None = "values"
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        changes.count += 1
+        object.__setattr__(self, name, value)
+
     def forward(
         self,
         prediction: np.ndarray,
@@ -58,10 +64,10 @@ class Loss(Configurable):
 
     def as_target(self, target: ArrayLike, dtype: np.dtype) -> np.ndarray:
         """Return targets in the form `forward` reads: here, values of the model's dtype."""
-        array = np.asarray(target)
+        array = target if type(target) is np.ndarray else np.asarray(target)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"targets have dtype {array.dtype}; {type(self).__name__} expects numbers")
-        return np.ascontiguousarray(array, dtype=dtype)
+        return ready(array, dtype)
 
     def check_target(self, target: np.ndarray, outputs: int) -> None:
         """Raise ValueError if a target does not fit a network of so many outputs; the trainer asks before it starts."""
@@ -77,12 +83,12 @@ class _ClassLoss(Loss):
     ignore_index = IGNORE_INDEX
 
     def as_target(self, target: ArrayLike, dtype: np.dtype) -> np.ndarray:
-        array = np.asarray(target)
+        array = target if type(target) is np.ndarray else np.asarray(target)
         if array.dtype.kind not in "iu":
             raise TypeError(f"targets have dtype {array.dtype}; {type(self).__name__} expects integer class labels")
         if array.ndim != 1:
             raise ValueError(f"targets have shape {array.shape}; {type(self).__name__} expects one label per row, (n,)")
-        return np.ascontiguousarray(array, dtype=np.int64)
+        return ready(array, LABEL)
 
     def check_target(self, target: np.ndarray, outputs: int) -> None:
         bad = np.flatnonzero(((target < 0) | (target >= outputs)) & (target != self.ignore_index))
@@ -130,11 +136,12 @@ class CrossEntropyLoss(_ClassLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        self.weight = None if weight is None else _class_weights(weight)
+        self.weight = None if weight is None else tuple(_class_weights(weight))
         self.ignore_index = ignore_index
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
         self.label_smoothing = fraction(label_smoothing, "label_smoothing")
 
+    @replayable
     def forward(
         self,
         prediction: np.ndarray,
@@ -172,6 +179,7 @@ class HingeLoss(_ClassLoss):
         self.margin = number(margin, "margin")
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
 
+    @replayable
     def forward(
         self,
         prediction: np.ndarray,
@@ -218,6 +226,7 @@ class MSELoss(Loss):
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
 
+    @replayable
     def forward(
         self,
         prediction: np.ndarray,
@@ -253,6 +262,7 @@ class BCEWithLogitsLoss(Loss):
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
         self.pos_weight = None if pos_weight is None else number(pos_weight, "pos_weight", least=0)
 
+    @replayable
     def forward(
         self,
         prediction: np.ndarray,

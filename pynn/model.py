@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import count
+from .arguments import count, ready
 from .context import Context
 from .layers import Dropout, Flatten, Layer, PReLU
 from .layers.activations import Activation
+from .layers.base import replayable
 from .parameters import FlatParameters
 from .random import Stream, initial_generator
 from .summary import summarize
@@ -67,7 +69,7 @@ class Sequential(Layer):
             if not isinstance(layer, Layer):
                 hint = f": write {layer.__name__}()" if isinstance(layer, type) else ""
                 raise TypeError(f"Sequential takes layers; got {layer!r}{hint}")
-        self.layers = list(layers)
+        self.layers = layers
         self.training = False
         self.preprocessing: Transformer | None = None
         self.class_names: list[str] | None = None
@@ -76,6 +78,7 @@ class Sequential(Layer):
         self._flat: FlatParameters | None = None
         self._last: Context | None = None
         self._stream: Stream | None = None
+        self._joined = _join(layers)
         self._check_widths()
         self._take_possession()
         # In front of the first layer that has parameters nothing needs a gradient, unless the caller wants that of x.
@@ -191,18 +194,24 @@ class Sequential(Layer):
 
     def as_input(self, x: ArrayLike) -> np.ndarray:
         """Return `x` as a batch of the model's dtype, itself where it is one already."""
-        array = np.asarray(x)
+        array = x if type(x) is np.ndarray else np.asarray(x)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"x has dtype {array.dtype}; expected numbers")
         if array.ndim < 2:
             raise ValueError(f"x has shape {array.shape}; expected a batch, (n, ...), also for one example: x[None]")
-        return np.ascontiguousarray(array, dtype=self.dtype)
+        return ready(array, self.dtype)
 
+    @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        for layer, inner in zip(self.layers, ctx.children(len(self.layers)), strict=True):
+        follower: Activation | None
+        for layer, inner, follower in zip(self.layers, ctx.children(len(self.layers)), self._joined, strict=True):
+            if follower is layer:
+                continue  # the layer before has done its work
+            inner.activation = None if follower is None else follower.spec()
             x = layer.forward(x, inner)
         return x
 
+    @replayable
     def backward(self, dy: np.ndarray, ctx: Context | None = None) -> np.ndarray | None:
         """Write all gradients, given that of the output, and return that of the input.
 
@@ -218,6 +227,8 @@ class Sequential(Layer):
         for index in range(len(self.layers) - 1, stop - 1, -1):
             inner[index].needs_dx = ctx.needs_dx or index > stop
             inner[index].dy_sums_to_zero = sums_to_zero
+            if self._joined[index] is self.layers[index]:
+                continue
             gradient = self.layers[index].backward(dy, inner[index])
             if not inner[index].needs_dx:
                 return None
@@ -335,3 +346,16 @@ class Sequential(Layer):
     def __repr__(self) -> str:
         lines = "".join(f"  ({name}): {layer!r}\n".replace("\n", "\n  ").rstrip(" ") for name, layer in self.children())
         return f"Sequential(\n{lines})"
+
+
+def _join(layers: tuple[Layer, ...]) -> list[Activation | None]:
+    """Return for each layer the activation that it applies to its result, and for one so applied itself."""
+    joined: list[Activation | None] = [None] * len(layers)
+    for index, (layer, follower) in enumerate(itertools.pairwise(layers)):
+        methods = (layer.forward, layer.backward)
+        if not all(getattr(method, "applies_activation", False) for method in methods):
+            continue
+        own = (type(follower).forward, type(follower).backward)
+        if isinstance(follower, Activation) and own == (Activation.forward, Activation.backward):
+            joined[index] = joined[index + 1] = follower
+    return joined

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from . import ops
+
 _initial: np.random.Generator | None = None
 
 
@@ -54,16 +56,27 @@ class Stream:
     Examples
     --------
     >>> stream = Stream(seed=7)
-    >>> stream.take(10), stream.take(5)
-    (0, 10)
+    >>> stream.draw(10), stream.draw(5)
+    (array([7, 0], dtype=uint64), array([ 7, 10], dtype=uint64))
     """
 
     def __init__(self, seed: int = 0, offset: int = 0) -> None:
-        self.seed = seed
-        self.offset = offset
+        self._state = np.array([seed, offset], np.uint64)
 
-    def take(self, count: int) -> int:
-        """Return the position of `count` numbers that nobody else gets."""
-        offset = self.offset
-        self.offset += count
-        return offset
+    @property
+    def seed(self) -> int:
+        """What the numbers are a function of."""
+        return int(self._state[0])
+
+    @property
+    def offset(self) -> int:
+        """How many numbers have been drawn."""
+        return int(self._state[1])
+
+    def move(self, seed: int, offset: int) -> None:
+        """Go to another place, for example that of a checkpoint."""
+        self._state[:] = seed, offset
+
+    def draw(self, count: int, out: np.ndarray | None = None) -> np.ndarray:
+        """Return where to find `count` numbers that nobody else gets, in the form that `ops.dropout` takes."""
+        return ops.advance(self._state, count, out)

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import ops
-from .arguments import count, instance, number
+from .arguments import count, instance, number, ready
 from .callbacks import Callback, CallbackList
-from .context import Context
 from .examples import Examples, check_fit, non_finite_row, prepare
 from .feeding import Batches
 from .history import EpochSums, History
@@ -24,6 +23,7 @@ from .layers import BatchNorm1d
 from .losses import Loss, as_loss
 from .model import Sequential
 from .optim import Optimizer
+from .passes import Passes
 from .random import Stream
 from .regularizers import Regularizer
 from .schedules import Schedule
@@ -109,11 +109,9 @@ class Trainer:
         self.history = History()
         self.batches_per_epoch = 0
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
-        self._context = Context(training=True, random=self._random, reuse=True)
-        self._context.needs_dx = False
+        self._passes = Passes(model, self._random)
         self._busy = threading.Lock()
         self._stop = False
-        self._correct: tuple[int, int] | None = None
         # Running statistics as they were before the step, in case that its loss is not finite.
         self._kept = [(buffer, buffer.copy()) for _, buffer in model.named_buffers()]
         # Where the running epoch stands: batches done, and the sums for its row in the history.
@@ -148,7 +146,7 @@ class Trainer:
         return loss
 
     def _step(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None) -> float:
-        model, flat = self.model, self.model.flat
+        flat = self.model.flat
         if flat is not self.optimizer.flat:
             raise RuntimeError("the model is now part of another model; train that one, with a new Trainer")
         if len(x) == 0:
@@ -156,21 +154,14 @@ class Trainer:
         target = self.loss.as_target(y, x.dtype)
         if len(target) != len(x):
             raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
-        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=x.dtype)
+        weights = None if sample_weight is None else ready(sample_weight, x.dtype)
         for buffer, kept in self._kept:
             np.copyto(kept, buffer)
-        prediction = model.forward(x, self._context)
-        gradient_out = self._context.buffer("dprediction", prediction.shape, prediction.dtype)
-        loss, gradient = self.loss.forward(prediction, target, weights, gradient_out)
-        self._correct = self.loss.count_correct(prediction, target)
-        self.last_loss = loss
+        loss = self.last_loss = self._passes.forward(self.loss, x, target, weights)
         if not math.isfinite(loss):
             self._restore_buffers()
             return loss
-        gradient = np.ascontiguousarray(gradient, dtype=prediction.dtype)
-        if gradient.shape != prediction.shape:
-            raise ValueError(f"the loss returned a gradient of shape {gradient.shape}; expected {prediction.shape}")
-        model.backward(gradient, self._context)
+        self._passes.backward()
         for regularizer in self.regularizers:
             loss += regularizer.add_gradient(flat)
         self.last_loss = loss
@@ -322,7 +313,7 @@ class Trainer:
             x, y, weights = batches.take(self._batch, order)
             loss = self._step(x, y, weights)
             self._batch += 1
-            sums.add(loss, len(x), self._correct)
+            sums.add(loss, len(x), self.loss.count_correct(self._passes.prediction, y))
             listeners.on_step_end(self)
             if not math.isfinite(loss):
                 raise self._non_finite(x, y)
@@ -400,7 +391,7 @@ class Trainer:
             "sums": vars(self._sums),
             "run": None if self._run is None else vars(self._run),
             "seed": self.seed,
-            "random": vars(self._random),
+            "random": {"seed": self._random.seed, "offset": self._random.offset},
             "optimizer_steps": self.optimizer.steps,
             "clip_norm": self.clip_norm,
             "clip_value": self.clip_value,
@@ -415,7 +406,7 @@ class Trainer:
         self._sums = EpochSums(**state["sums"])
         self._run = None if state["run"] is None else _Run(**state["run"])
         self.seed = state["seed"]
-        self._random.seed, self._random.offset = state["random"]["seed"], state["random"]["offset"]
+        self._random.move(state["random"]["seed"], state["random"]["offset"])
         self.optimizer.steps = state["optimizer_steps"]
         self.clip_norm, self.clip_value = state["clip_norm"], state["clip_value"]
         self.lr, self.last_loss = state["lr"], state["last_loss"]

@@ -8,9 +8,9 @@ import importlib
 import os
 
 try:
-    from . import cpu
+    from . import cpu, runtime
 except ImportError:  # built without a C compiler: the backend reports itself as missing
-    cpu = None  # type: ignore[assignment]
+    cpu = runtime = None  # type: ignore[assignment]
 
 BUILT = cpu is not None
 _FAMILIES = ("activations", "batchnorm", "dropout", "losses", "matmul", "optim")
@@ -32,13 +32,16 @@ def _choose() -> str:
 
 
 INSTRUCTION_SET: str | None = None
+#: What records kernel calls, to make them again without Python; see `runtime.Recording`.
+Recording: type | None = None
 
 
 def load() -> None:
     """Import the kernels of the best instruction set, or of the one that ``PYNN_ISA`` names."""
-    global INSTRUCTION_SET
+    global INSTRUCTION_SET, Recording
     if INSTRUCTION_SET is None:
         chosen = _choose()
         for family in _FAMILIES:
             globals()[family] = importlib.import_module(f".{chosen.replace('-', '_')}.{family}", __name__)
+        Recording = runtime.Recording
         INSTRUCTION_SET = chosen

@@ -5,24 +5,80 @@ from cython cimport floating
 from libc.math cimport fabs
 
 from .arrays cimport columns, data, is_single, rows, size
+from .calls cimport import_runtime, make, pn_parallel, pn_part_start, pn_parts
 from .elementwise cimport PN_SIGMOID, PN_TANH, activate_backward_span, activate_span
 
 cnp.import_array()
+import_runtime()
 
 cdef double SATURATION = 0.98
+
+cdef enum:
+    LEAST = 32768  # elements that a thread should have to itself
+    STEP = 64  # elements: parts begin on a cache line
+
+
+cdef struct Map:
+    void* x
+    void* y
+    Py_ssize_t n
+    int code
+    double alpha
+    bint single
+    int parts
+
+
+cdef void map_part(void* argument, int index) noexcept nogil:
+    cdef Map* c = <Map*>argument
+    cdef Py_ssize_t start = pn_part_start(c.n, STEP, index, c.parts)
+    cdef Py_ssize_t n = pn_part_start(c.n, STEP, index + 1, c.parts) - start
+    if c.single:
+        activate_span(<float*>c.x + start, <float*>c.y + start, n, c.code, <float>c.alpha)
+    else:
+        activate_span(<double*>c.x + start, <double*>c.y + start, n, c.code, c.alpha)
+
+
+cdef int run_map(void* argument) noexcept nogil:
+    cdef Map* c = <Map*>argument
+    c.parts = pn_parts(c.n, LEAST)
+    pn_parallel(map_part, c, c.parts)
+    return 0
 
 
 def activate(cnp.ndarray x, int code, double alpha, cnp.ndarray out):
     """Write f(x) to `out`, which may be `x` itself."""
-    cdef Py_ssize_t n = size(x)
-    cdef void* px = data(x)
-    cdef void* py = data(out)
-    if is_single(x):
-        with nogil:
-            activate_span(<float*>px, <float*>py, n, code, <float>alpha)
+    cdef Map call = Map(data(x), data(out), size(x), code, alpha, is_single(x), 1)
+    make(run_map, &call, sizeof(call), 2, (x, out))
+
+
+cdef struct MapBackward:
+    void* dy
+    void* saved
+    void* dx
+    Py_ssize_t n
+    int code
+    double alpha
+    bint single
+    int parts
+
+
+cdef void map_backward_part(void* argument, int index) noexcept nogil:
+    cdef MapBackward* c = <MapBackward*>argument
+    cdef Py_ssize_t i = pn_part_start(c.n, STEP, index, c.parts)
+    cdef Py_ssize_t n = pn_part_start(c.n, STEP, index + 1, c.parts) - i
+    if c.single:
+        activate_backward_span(
+            <float*>c.dy + i, <float*>c.saved + i, <float*>c.dx + i, n, c.code, <float>c.alpha
+        )
     else:
-        with nogil:
-            activate_span(<double*>px, <double*>py, n, code, alpha)
+        activate_backward_span(<double*>c.dy + i, <double*>c.saved + i, <double*>c.dx + i, n, c.code, c.alpha)
+
+
+cdef int run_map_backward(void* argument) noexcept nogil:
+    cdef MapBackward* c = <MapBackward*>argument
+    c.parts = pn_parts(c.n, LEAST)
+    pn_parallel(map_backward_part, c, c.parts)
+    return 0
 
 
 def activate_backward(cnp.ndarray dy, cnp.ndarray saved, int code, double alpha, cnp.ndarray out):
@@ -30,16 +86,8 @@ def activate_backward(cnp.ndarray dy, cnp.ndarray saved, int code, double alpha,
 
     `saved` is what the derivative is computed from: the input x for GELU and SiLU, the output f(x) for all others.
     """
-    cdef Py_ssize_t n = size(dy)
-    cdef void* pdy = data(dy)
-    cdef void* psaved = data(saved)
-    cdef void* pdx = data(out)
-    if is_single(dy):
-        with nogil:
-            activate_backward_span(<float*>pdy, <float*>psaved, <float*>pdx, n, code, <float>alpha)
-    else:
-        with nogil:
-            activate_backward_span(<double*>pdy, <double*>psaved, <double*>pdx, n, code, alpha)
+    cdef MapBackward call = MapBackward(data(dy), data(saved), data(out), size(dy), code, alpha, is_single(dy), 1)
+    make(run_map_backward, &call, sizeof(call), 3, (dy, saved, out))
 
 
 cdef void prelu_rows(
@@ -55,18 +103,31 @@ cdef void prelu_rows(
             y[i * n + j] = s * v if v < 0 else v
 
 
+cdef struct Prelu:
+    void* x
+    void* slope
+    void* y
+    Py_ssize_t m
+    Py_ssize_t n
+    Py_ssize_t per_unit
+    bint single
+
+
+cdef int run_prelu(void* argument) noexcept nogil:
+    cdef Prelu* c = <Prelu*>argument
+    if c.single:
+        prelu_rows(<float*>c.x, <float*>c.slope, c.per_unit, <float*>c.y, c.m, c.n)
+    else:
+        prelu_rows(<double*>c.x, <double*>c.slope, c.per_unit, <double*>c.y, c.m, c.n)
+    return 0
+
+
 def prelu(cnp.ndarray x, cnp.ndarray slope, cnp.ndarray out):
     """Write x where x >= 0, else slope * x; `slope` has one entry, or one per column of the 2-D `x`."""
-    cdef Py_ssize_t m = rows(x), n = columns(x), per_unit = size(slope) > 1
-    cdef void* px = data(x)
-    cdef void* ps = data(slope)
-    cdef void* py = data(out)
-    if is_single(x):
-        with nogil:
-            prelu_rows(<float*>px, <float*>ps, per_unit, <float*>py, m, n)
-    else:
-        with nogil:
-            prelu_rows(<double*>px, <double*>ps, per_unit, <double*>py, m, n)
+    cdef Prelu call = Prelu(
+        data(x), data(slope), data(out), rows(x), columns(x), size(slope) > 1, is_single(x)
+    )
+    make(run_prelu, &call, sizeof(call), 3, (x, slope, out))
 
 
 cdef void prelu_backward_rows(
@@ -97,26 +158,43 @@ cdef void prelu_backward_rows(
         dslope[0] = <floating>(dslope[0] + all_columns if accumulate else all_columns)
 
 
+cdef struct PreluBackward:
+    void* dy
+    void* x
+    void* slope
+    void* dx
+    void* dslope
+    Py_ssize_t m
+    Py_ssize_t n
+    Py_ssize_t per_unit
+    bint single
+    bint accumulate
+
+
+cdef int run_prelu_backward(void* argument) noexcept nogil:
+    cdef PreluBackward* c = <PreluBackward*>argument
+    if c.single:
+        prelu_backward_rows(
+            <float*>c.dy, <float*>c.x, <float*>c.slope, c.per_unit, <float*>c.dx, <float*>c.dslope, c.m, c.n,
+            c.accumulate
+        )
+    else:
+        prelu_backward_rows(
+            <double*>c.dy, <double*>c.x, <double*>c.slope, c.per_unit, <double*>c.dx, <double*>c.dslope, c.m, c.n,
+            c.accumulate
+        )
+    return 0
+
+
 def prelu_backward(
     cnp.ndarray dy, cnp.ndarray x, cnp.ndarray slope, cnp.ndarray dx, cnp.ndarray dslope, bint accumulate
 ):
     """Write dx, and dslope = the sum of dy * x over negative x (per column, or over all for a single slope)."""
-    cdef Py_ssize_t m = rows(x), n = columns(x), per_unit = size(slope) > 1
-    cdef void* pdy = data(dy)
-    cdef void* px = data(x)
-    cdef void* ps = data(slope)
-    cdef void* pdx = data(dx)
-    cdef void* pds = data(dslope)
-    if is_single(x):
-        with nogil:
-            prelu_backward_rows(
-                <float*>pdy, <float*>px, <float*>ps, per_unit, <float*>pdx, <float*>pds, m, n, accumulate
-            )
-    else:
-        with nogil:
-            prelu_backward_rows(
-                <double*>pdy, <double*>px, <double*>ps, per_unit, <double*>pdx, <double*>pds, m, n, accumulate
-            )
+    cdef PreluBackward call = PreluBackward(
+        data(dy), data(x), data(slope), data(dx), data(dslope), rows(x), columns(x), size(slope) > 1, is_single(x),
+        accumulate
+    )
+    make(run_prelu_backward, &call, sizeof(call), 5, (dy, x, slope, dx, dslope))
 
 
 cdef inline bint beats(floating candidate, floating best) noexcept nogil:
@@ -141,17 +219,28 @@ cdef void maxout_rows(
                 best[u] = row[u] if beats(row[u], best[u]) else best[u]
 
 
+cdef struct Maxout:
+    void* x
+    void* y
+    Py_ssize_t pieces
+    Py_ssize_t m
+    Py_ssize_t units
+    bint single
+
+
+cdef int run_maxout(void* argument) noexcept nogil:
+    cdef Maxout* c = <Maxout*>argument
+    if c.single:
+        maxout_rows(<float*>c.x, c.pieces, <float*>c.y, c.m, c.units)
+    else:
+        maxout_rows(<double*>c.x, c.pieces, <double*>c.y, c.m, c.units)
+    return 0
+
+
 def maxout(cnp.ndarray x, Py_ssize_t pieces, cnp.ndarray out):
     """Write the maximum over pieces: out[n, u] = max_j x[n, j * units + u]."""
-    cdef Py_ssize_t m = rows(x), units = columns(out)
-    cdef void* px = data(x)
-    cdef void* py = data(out)
-    if is_single(x):
-        with nogil:
-            maxout_rows(<float*>px, pieces, <float*>py, m, units)
-    else:
-        with nogil:
-            maxout_rows(<double*>px, pieces, <double*>py, m, units)
+    cdef Maxout call = Maxout(data(x), data(out), pieces, rows(x), columns(out), is_single(x))
+    make(run_maxout, &call, sizeof(call), 2, (x, out))
 
 
 cdef void maxout_backward_rows(
@@ -173,18 +262,31 @@ cdef void maxout_backward_rows(
             target[winner * units + u] = dy[i * units + u]
 
 
+cdef struct MaxoutBackward:
+    void* dy
+    void* x
+    void* dx
+    Py_ssize_t pieces
+    Py_ssize_t m
+    Py_ssize_t units
+    bint single
+
+
+cdef int run_maxout_backward(void* argument) noexcept nogil:
+    cdef MaxoutBackward* c = <MaxoutBackward*>argument
+    if c.single:
+        maxout_backward_rows(<float*>c.dy, <float*>c.x, c.pieces, <float*>c.dx, c.m, c.units)
+    else:
+        maxout_backward_rows(<double*>c.dy, <double*>c.x, c.pieces, <double*>c.dx, c.m, c.units)
+    return 0
+
+
 def maxout_backward(cnp.ndarray dy, cnp.ndarray x, Py_ssize_t pieces, cnp.ndarray dx):
     """Hand dy to the piece that was the maximum (the first of equals), 0 to the others."""
-    cdef Py_ssize_t m = rows(dy), units = columns(dy)
-    cdef void* pdy = data(dy)
-    cdef void* px = data(x)
-    cdef void* pdx = data(dx)
-    if is_single(x):
-        with nogil:
-            maxout_backward_rows(<float*>pdy, <float*>px, pieces, <float*>pdx, m, units)
-    else:
-        with nogil:
-            maxout_backward_rows(<double*>pdy, <double*>px, pieces, <double*>pdx, m, units)
+    cdef MaxoutBackward call = MaxoutBackward(
+        data(dy), data(x), data(dx), pieces, rows(dy), columns(dy), is_single(dy)
+    )
+    make(run_maxout_backward, &call, sizeof(call), 3, (dy, x, dx))
 
 
 cdef void add_unit_stats(const floating* y, int code, double* stats, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
@@ -208,17 +310,28 @@ cdef void add_unit_stats(const floating* y, int code, double* stats, Py_ssize_t 
                 saturated[j] += fabs(2 * y[i * n + j] - 1) > SATURATION
 
 
+cdef struct UnitStats:
+    void* y
+    double* stats
+    int code
+    Py_ssize_t m
+    Py_ssize_t n
+    bint single
+
+
+cdef int run_unit_stats(void* argument) noexcept nogil:
+    cdef UnitStats* c = <UnitStats*>argument
+    if c.single:
+        add_unit_stats(<float*>c.y, c.code, c.stats, c.m, c.n)
+    else:
+        add_unit_stats(<double*>c.y, c.code, c.stats, c.m, c.n)
+    return 0
+
+
 def unit_stats(cnp.ndarray y, int code, cnp.ndarray stats):
     """Add, per column of the 2-D `y`, to the four rows of `stats`: sum, sum of squares, active and saturated count.
 
     Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`).
     """
-    cdef Py_ssize_t m = rows(y), n = columns(y)
-    cdef void* py = data(y)
-    cdef double* pstats = <double*>data(stats)
-    if is_single(y):
-        with nogil:
-            add_unit_stats(<float*>py, code, pstats, m, n)
-    else:
-        with nogil:
-            add_unit_stats(<double*>py, code, pstats, m, n)
+    cdef UnitStats call = UnitStats(data(y), <double*>data(stats), code, rows(y), columns(y), is_single(y))
+    make(run_unit_stats, &call, sizeof(call), 2, (y, stats))

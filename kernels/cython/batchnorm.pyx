@@ -3,30 +3,48 @@
 cimport numpy as cnp
 
 from .arrays cimport columns, data, is_single, rows
+from .calls cimport import_runtime, make
 
 cnp.import_array()
+import_runtime()
 
 cdef extern from "batchnorm.h" nogil:
-    int pn_batchnorm_forward_f32(
-        const float* x, const float* gamma, const float* beta, float* running_mean, float* running_var,
-        double momentum, double eps, int training, int code, float alpha, float* y, float* mean, float* rstd,
-        Py_ssize_t m, Py_ssize_t n
-    )
-    int pn_batchnorm_forward_f64(
-        const double* x, const double* gamma, const double* beta, double* running_mean, double* running_var,
-        double momentum, double eps, int training, int code, double alpha, double* y, double* mean, double* rstd,
-        Py_ssize_t m, Py_ssize_t n
-    )
-    int pn_batchnorm_backward_f32(
-        const float* dy, const float* x, const float* gamma, const float* beta, const float* mean, const float* rstd,
-        int training, int code, float alpha, float* dx, float* dgamma, float* dbeta, int accumulate, Py_ssize_t m,
+    ctypedef struct pn_batchnorm:
+        const void* x
+        const void* gamma
+        const void* beta
+        void* running_mean
+        void* running_var
+        void* y
+        void* mean
+        void* rstd
+        Py_ssize_t m
         Py_ssize_t n
-    )
-    int pn_batchnorm_backward_f64(
-        const double* dy, const double* x, const double* gamma, const double* beta, const double* mean,
-        const double* rstd, int training, int code, double alpha, double* dx, double* dgamma, double* dbeta,
-        int accumulate, Py_ssize_t m, Py_ssize_t n
-    )
+        double momentum
+        double eps
+        int training
+        int code
+        double alpha
+        int single
+    ctypedef struct pn_batchnorm_back:
+        const void* dy
+        const void* x
+        const void* gamma
+        const void* beta
+        const void* mean
+        const void* rstd
+        void* dx
+        void* dgamma
+        void* dbeta
+        Py_ssize_t m
+        Py_ssize_t n
+        int training
+        int code
+        double alpha
+        int accumulate
+        int single
+    int pn_batchnorm_forward(void* call) noexcept
+    int pn_batchnorm_backward(void* call) noexcept
 
 
 def batchnorm_forward(
@@ -39,30 +57,16 @@ def batchnorm_forward(
     In training the statistics are the batch's (variance over n) and the running ones move towards them
     (variance over n - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running ones are used.
     """
-    cdef Py_ssize_t m = rows(x), n = columns(x)
-    cdef void* px = data(x)
-    cdef void* pgamma = data(gamma)
-    cdef void* pbeta = data(beta)
-    cdef void* prm = data(running_mean)
-    cdef void* prv = data(running_var)
-    cdef void* py = data(out)
-    cdef void* pmean = data(mean)
-    cdef void* prstd = data(rstd)
-    cdef int failed
-    if is_single(x):
-        with nogil:
-            failed = pn_batchnorm_forward_f32(
-                <float*>px, <float*>pgamma, <float*>pbeta, <float*>prm, <float*>prv, momentum, eps, training,
-                activation, <float>alpha, <float*>py, <float*>pmean, <float*>prstd, m, n
-            )
-    else:
-        with nogil:
-            failed = pn_batchnorm_forward_f64(
-                <double*>px, <double*>pgamma, <double*>pbeta, <double*>prm, <double*>prv, momentum, eps, training,
-                activation, alpha, <double*>py, <double*>pmean, <double*>prstd, m, n
-            )
-    if failed:
-        raise MemoryError(f"no memory for the column sums of batch norm over ({m}, {n})")
+    cdef pn_batchnorm call
+    call.x, call.gamma, call.beta = data(x), data(gamma), data(beta)
+    call.running_mean, call.running_var = data(running_mean), data(running_var)
+    call.y, call.mean, call.rstd = data(out), data(mean), data(rstd)
+    call.m, call.n, call.momentum, call.eps = rows(x), columns(x), momentum, eps
+    call.training, call.code, call.alpha, call.single = training, activation, alpha, is_single(x)
+    if not make(
+        pn_batchnorm_forward, &call, sizeof(call), 8, (x, gamma, beta, running_mean, running_var, out, mean, rstd)
+    ):
+        raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")
 
 
 def batchnorm_backward(
@@ -70,28 +74,13 @@ def batchnorm_backward(
     bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta, bint accumulate
 ):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    cdef Py_ssize_t m = rows(x), n = columns(x)
-    cdef void* pdy = data(dy)
-    cdef void* px = data(x)
-    cdef void* pgamma = data(gamma)
-    cdef void* pbeta = data(beta)
-    cdef void* pmean = data(mean)
-    cdef void* prstd = data(rstd)
-    cdef void* pdx = data(dx)
-    cdef void* pdgamma = data(dgamma)
-    cdef void* pdbeta = data(dbeta)
-    cdef int failed
-    if is_single(x):
-        with nogil:
-            failed = pn_batchnorm_backward_f32(
-                <float*>pdy, <float*>px, <float*>pgamma, <float*>pbeta, <float*>pmean, <float*>prstd, training,
-                activation, <float>alpha, <float*>pdx, <float*>pdgamma, <float*>pdbeta, accumulate, m, n
-            )
-    else:
-        with nogil:
-            failed = pn_batchnorm_backward_f64(
-                <double*>pdy, <double*>px, <double*>pgamma, <double*>pbeta, <double*>pmean, <double*>prstd, training,
-                activation, alpha, <double*>pdx, <double*>pdgamma, <double*>pdbeta, accumulate, m, n
-            )
-    if failed:
-        raise MemoryError(f"no memory for the column sums of batch norm over ({m}, {n})")
+    cdef pn_batchnorm_back call
+    call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
+    call.mean, call.rstd = data(mean), data(rstd)
+    call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
+    call.m, call.n, call.training, call.code, call.alpha = rows(x), columns(x), training, activation, alpha
+    call.accumulate, call.single = accumulate, is_single(x)
+    if not make(
+        pn_batchnorm_backward, &call, sizeof(call), 9, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)
+    ):
+        raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")

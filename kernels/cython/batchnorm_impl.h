@@ -93,17 +93,11 @@ static inline __attribute__((always_inline)) void PN_(pn_input_gradient)(
 }
 #undef PN_MASKED
 
-/* How many rows are summed in the arrays' own precision before the sum is added in float64. */
-static inline ptrdiff_t PN_(pn_block_rows)(ptrdiff_t width) {
-    const ptrdiff_t rows = PN_BLOCK_MOST / (width * (ptrdiff_t)sizeof(PN_REAL));
-    return rows < 8 ? 8 : rows > 64 ? 64 : rows;
-}
-
 /* Mean less the first row (in s.sum) and sum of squared differences from the mean (in s.sum_squares) of each column: block
  * by block, each about its own mean, merged as in Chan, Golub & LeVeque 1983. Every element comes from memory once. Sums
  * are taken of differences from the first row, because in float32 those of a column near 1e4 would be off by 1e-2. */
-static void PN_(pn_column_statistics)(const PN_REAL *x, ptrdiff_t m, ptrdiff_t stride, ptrdiff_t n, PN_(pn_strip) s) {
-    const ptrdiff_t most = PN_(pn_block_rows)(n);
+static void PN_(pn_column_statistics)(const PN_REAL *x, ptrdiff_t m, ptrdiff_t stride, ptrdiff_t n, ptrdiff_t most,
+                                       PN_(pn_strip) s) {
     memset(s.sum, 0, (size_t)n * sizeof(double));
     memset(s.sum_squares, 0, (size_t)n * sizeof(double));
     for (ptrdiff_t first = 0; first < m; first += most) {
@@ -123,16 +117,20 @@ static void PN_(pn_column_statistics)(const PN_REAL *x, ptrdiff_t m, ptrdiff_t s
     }
 }
 
-static void PN_(pn_forward_strip)(const PN_REAL *x, const PN_REAL *gamma, const PN_REAL *beta, PN_REAL *running_mean,
-                                  PN_REAL *running_var, double momentum, double eps, int training, int code,
-                                  PN_REAL alpha, PN_REAL *y, PN_REAL *mean, PN_REAL *rstd, ptrdiff_t m,
-                                  ptrdiff_t stride, ptrdiff_t n, PN_(pn_strip) s) {
-    if (training) {
-        PN_(pn_column_statistics)(x, m, stride, n, s);
+/* Columns `first` to `first` + n. */
+static void PN_(pn_forward_strip)(const pn_batchnorm *p, ptrdiff_t first, ptrdiff_t n, PN_(pn_strip) s) {
+    const ptrdiff_t m = p->m, stride = p->n;
+    const PN_REAL *x = (const PN_REAL *)p->x + first, *gamma = (const PN_REAL *)p->gamma + first,
+                  *beta = (const PN_REAL *)p->beta + first;
+    PN_REAL *running_mean = (PN_REAL *)p->running_mean + first, *running_var = (PN_REAL *)p->running_var + first;
+    PN_REAL *y = (PN_REAL *)p->y + first, *mean = (PN_REAL *)p->mean + first, *rstd = (PN_REAL *)p->rstd + first;
+    const double momentum = p->momentum;
+    if (p->training) {
+        PN_(pn_column_statistics)(x, m, stride, n, p->block_rows, s);
         for (ptrdiff_t j = 0; j < n; j++) {
             const double batch_mean = x[j] + s.sum[j];
             s.centre[j] = (PN_REAL)batch_mean;
-            rstd[j] = (PN_REAL)(1 / sqrt(s.sum_squares[j] / (double)m + eps));
+            rstd[j] = (PN_REAL)(1 / sqrt(s.sum_squares[j] / (double)m + p->eps));
             running_mean[j] = (PN_REAL)((1 - momentum) * running_mean[j] + momentum * batch_mean);
             running_var[j] =
                 (PN_REAL)((1 - momentum) * running_var[j] + momentum * (s.sum_squares[j] / (double)(m - 1)));
@@ -140,7 +138,7 @@ static void PN_(pn_forward_strip)(const PN_REAL *x, const PN_REAL *gamma, const 
     } else {
         for (ptrdiff_t j = 0; j < n; j++) {
             s.centre[j] = running_mean[j];
-            rstd[j] = (PN_REAL)(1 / sqrt((double)running_var[j] + eps));
+            rstd[j] = (PN_REAL)(1 / sqrt((double)running_var[j] + p->eps));
         }
     }
     for (ptrdiff_t j = 0; j < n; j++) {
@@ -150,14 +148,19 @@ static void PN_(pn_forward_strip)(const PN_REAL *x, const PN_REAL *gamma, const 
     }
     /* Backwards: the last rows are still in cache. */
     for (ptrdiff_t i = m - 1; i >= 0; i--)
-        PN_(pn_normalise_row)(x + i * stride, s.centre, s.scale, s.shift, y + i * stride, n, code, alpha);
+        PN_(pn_normalise_row)(x + i * stride, s.centre, s.scale, s.shift, y + i * stride, n, p->code,
+                              (PN_REAL)p->alpha);
 }
 
-static void PN_(pn_backward_strip)(const PN_REAL *dy, const PN_REAL *x, const PN_REAL *gamma, const PN_REAL *beta,
-                                   const PN_REAL *mean, const PN_REAL *rstd, int training, int code, PN_REAL alpha,
-                                   PN_REAL *dx, PN_REAL *dgamma, PN_REAL *dbeta, int accumulate, ptrdiff_t m,
-                                   ptrdiff_t stride, ptrdiff_t n, PN_(pn_strip) s) {
-    const ptrdiff_t most = PN_(pn_block_rows)(n);
+static void PN_(pn_backward_strip)(const pn_batchnorm_back *p, ptrdiff_t column, ptrdiff_t n, PN_(pn_strip) s) {
+    const ptrdiff_t m = p->m, stride = p->n, most = p->block_rows;
+    const PN_REAL *dy = (const PN_REAL *)p->dy + column, *x = (const PN_REAL *)p->x + column,
+                  *gamma = (const PN_REAL *)p->gamma + column, *beta = (const PN_REAL *)p->beta + column,
+                  *mean = (const PN_REAL *)p->mean + column, *rstd = (const PN_REAL *)p->rstd + column;
+    PN_REAL *dx = p->dx ? (PN_REAL *)p->dx + column : NULL, *dgamma = (PN_REAL *)p->dgamma + column,
+            *dbeta = (PN_REAL *)p->dbeta + column;
+    const int training = p->training, code = p->code, accumulate = p->accumulate;
+    const PN_REAL alpha = (PN_REAL)p->alpha;
     memset(s.sum, 0, (size_t)n * sizeof(double));
     memset(s.sum_squares, 0, (size_t)n * sizeof(double)); /* here: the sum of dz times the normalised input */
     for (ptrdiff_t j = 0; j < n; j++) s.scale[j] = gamma[j] * rstd[j];
@@ -203,12 +206,6 @@ static void PN_(pn_backward_strip)(const PN_REAL *dy, const PN_REAL *x, const PN
     }
 }
 
-/* Returns how many columns are worked on at a time. */
-static inline ptrdiff_t PN_(pn_strip_width)(ptrdiff_t m, ptrdiff_t n) {
-    const ptrdiff_t strip = PN_STRIP_BYTES / (ptrdiff_t)sizeof(PN_REAL);
-    return n <= strip || m > PN_STRIPS_MOST / PN_STRIP_BYTES ? n : strip;
-}
-
 /* Returns NULL if memory is exhausted. */
 static inline pn_workspace *PN_(pn_take_strip)(ptrdiff_t width, PN_(pn_strip) * s) {
     const ptrdiff_t padded = (width + 15) & ~(ptrdiff_t)15; /* every array starts on a cache line */
@@ -226,36 +223,32 @@ static inline pn_workspace *PN_(pn_take_strip)(ptrdiff_t width, PN_(pn_strip) * 
     return workspace;
 }
 
-/* These return 0, or -1 if memory is exhausted. */
-static int PN_(pn_batchnorm_forward)(const PN_REAL *x, const PN_REAL *gamma, const PN_REAL *beta, PN_REAL *running_mean,
-                                     PN_REAL *running_var, double momentum, double eps, int training, int code,
-                                     PN_REAL alpha, PN_REAL *y, PN_REAL *mean, PN_REAL *rstd, ptrdiff_t m,
-                                     ptrdiff_t n) {
-    const ptrdiff_t width = PN_(pn_strip_width)(m, n);
+static void PN_(pn_forward_part)(void *argument, int index) {
+    pn_batchnorm *p = (pn_batchnorm *)argument;
     PN_(pn_strip) s;
-    pn_workspace *workspace = PN_(pn_take_strip)(width, &s);
-    if (!workspace) return -1;
-    for (ptrdiff_t c = 0; c < n; c += width)
-        PN_(pn_forward_strip)(x + c, gamma + c, beta + c, running_mean + c, running_var + c, momentum, eps, training,
-                              code, alpha, y + c, mean + c, rstd + c, m, n, n - c < width ? n - c : width, s);
+    pn_workspace *workspace = PN_(pn_take_strip)(p->width, &s);
+    if (!workspace) {
+        __atomic_store_n(&p->failed, -1, __ATOMIC_RELAXED);
+        return;
+    }
+    const ptrdiff_t stop = pn_part_start(p->n, PN_STRIP_STEP, index + 1, p->parts);
+    for (ptrdiff_t c = pn_part_start(p->n, PN_STRIP_STEP, index, p->parts); c < stop; c += p->width)
+        PN_(pn_forward_strip)(p, c, stop - c < p->width ? stop - c : p->width, s);
     pn_workspace_return(workspace);
-    return 0;
 }
 
-static int PN_(pn_batchnorm_backward)(const PN_REAL *dy, const PN_REAL *x, const PN_REAL *gamma, const PN_REAL *beta,
-                                      const PN_REAL *mean, const PN_REAL *rstd, int training, int code, PN_REAL alpha,
-                                      PN_REAL *dx, PN_REAL *dgamma, PN_REAL *dbeta, int accumulate, ptrdiff_t m,
-                                      ptrdiff_t n) {
-    const ptrdiff_t width = PN_(pn_strip_width)(m, n);
+static void PN_(pn_backward_part)(void *argument, int index) {
+    pn_batchnorm_back *p = (pn_batchnorm_back *)argument;
     PN_(pn_strip) s;
-    pn_workspace *workspace = PN_(pn_take_strip)(width, &s);
-    if (!workspace) return -1;
-    for (ptrdiff_t c = 0; c < n; c += width)
-        PN_(pn_backward_strip)(dy + c, x + c, gamma + c, beta + c, mean + c, rstd + c, training, code, alpha,
-                               dx ? dx + c : NULL, dgamma + c, dbeta + c, accumulate, m, n,
-                               n - c < width ? n - c : width, s);
+    pn_workspace *workspace = PN_(pn_take_strip)(p->width, &s);
+    if (!workspace) {
+        __atomic_store_n(&p->failed, -1, __ATOMIC_RELAXED);
+        return;
+    }
+    const ptrdiff_t stop = pn_part_start(p->n, PN_STRIP_STEP, index + 1, p->parts);
+    for (ptrdiff_t c = pn_part_start(p->n, PN_STRIP_STEP, index, p->parts); c < stop; c += p->width)
+        PN_(pn_backward_strip)(p, c, stop - c < p->width ? stop - c : p->width, s);
     pn_workspace_return(workspace);
-    return 0;
 }
 
 #undef PN_REAL

@@ -5,8 +5,14 @@ from cython cimport floating
 from libc.stdint cimport uint64_t
 
 from .arrays cimport data, is_single, size
+from .calls cimport import_runtime, make, pn_parallel, pn_part_start, pn_parts
 
 cnp.import_array()
+import_runtime()
+
+cdef enum:
+    LEAST = 32768  # elements that a thread should have to itself
+    STEP = 64  # elements: parts begin on a cache line
 
 cdef extern from *:
     """
@@ -29,20 +35,60 @@ cdef void drop(
         y[i] = x[i] * scale if pn_splitmix_24(seed, offset + <uint64_t>i) >= threshold else 0
 
 
-def dropout(cnp.ndarray x, double p, uint64_t seed, uint64_t offset, cnp.ndarray out):
+cdef struct Drop:
+    void* x
+    uint64_t* draw
+    void* y
+    Py_ssize_t n
+    double p
+    bint single
+    int parts
+
+
+cdef void drop_part(void* argument, int index) noexcept nogil:
+    cdef Drop* c = <Drop*>argument
+    cdef Py_ssize_t i = pn_part_start(c.n, STEP, index, c.parts)
+    cdef Py_ssize_t n = pn_part_start(c.n, STEP, index + 1, c.parts) - i
+    cdef uint64_t threshold = <uint64_t>(c.p * (1 << 24)), seed = c.draw[0], offset = c.draw[1] + <uint64_t>i
+    cdef double scale = 1 / (1 - c.p) if c.p < 1 else 0
+    if c.single:
+        drop(<float*>c.x + i, <float*>c.y + i, n, seed, offset, threshold, <float>scale)
+    else:
+        drop(<double*>c.x + i, <double*>c.y + i, n, seed, offset, threshold, scale)
+
+
+cdef int run_drop(void* argument) noexcept nogil:
+    cdef Drop* c = <Drop*>argument
+    c.parts = pn_parts(c.n, LEAST)
+    pn_parallel(drop_part, c, c.parts)
+    return 0
+
+
+def dropout(cnp.ndarray x, double p, cnp.ndarray draw, cnp.ndarray out):
     """Write x / (1 - p) where element i of the stream keeps it, else 0; `out` may be `x` itself.
 
-    Element i of the flattened `x` is kept if the top 24 bits of splitmix64(seed, offset + i) are at least p * 2**24.
-    The backward pass is the same call on dy.
+    Element i of the flattened `x` is kept if the top 24 bits of splitmix64(seed, offset + i) are at least p * 2**24;
+    `draw` is uint64: seed and offset. The backward pass is the same call on dy.
     """
-    cdef Py_ssize_t n = size(x)
-    cdef uint64_t threshold = <uint64_t>(p * (1 << 24))
-    cdef double scale = 1 / (1 - p) if p < 1 else 0
-    cdef void* px = data(x)
-    cdef void* py = data(out)
-    if is_single(x):
-        with nogil:
-            drop(<float*>px, <float*>py, n, seed, offset, threshold, <float>scale)
-    else:
-        with nogil:
-            drop(<double*>px, <double*>py, n, seed, offset, threshold, scale)
+    cdef Drop call = Drop(data(x), <uint64_t*>data(draw), data(out), size(x), p, is_single(x), 1)
+    make(run_drop, &call, sizeof(call), 3, (x, draw, out))
+
+
+cdef struct Advance:
+    uint64_t* stream
+    uint64_t* draw
+    uint64_t count
+
+
+cdef int run_advance(void* argument) noexcept nogil:
+    cdef Advance* c = <Advance*>argument
+    c.draw[0] = c.stream[0]
+    c.draw[1] = c.stream[1]
+    c.stream[1] += c.count
+    return 0
+
+
+def advance(cnp.ndarray stream, uint64_t count, cnp.ndarray draw):
+    """Copy the stream's seed and offset to `draw` and move the stream on by `count`; both are uint64 (2,)."""
+    cdef Advance call = Advance(<uint64_t*>data(stream), <uint64_t*>data(draw), count)
+    make(run_advance, &call, sizeof(call), 2, (stream, draw))

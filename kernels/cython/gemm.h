@@ -10,7 +10,20 @@
 #include <stdlib.h>
 
 #include "elementwise.h"
+#include "runtime.h"
 #include "workspace.h"
+
+#define PN_LEAST_PRODUCTS (64.0 * 64 * 64) /* that a thread should have to itself */
+
+typedef struct {
+    const void *a, *b, *bias;
+    void *c, *pre; /* row-major, `ldc` elements from row to row; pre, if not NULL, gets the value before the activation */
+    ptrdiff_t m, n, k, a_row, a_k, b_k, b_column, ldc;
+    int code;
+    double alpha;
+    int accumulate, single;
+    int row_parts, column_parts, failed; /* for pn_matmul's use */
+} pn_product;
 
 #define PN_REAL float
 #define PN_(name) name##_f32
@@ -19,5 +32,23 @@
 #define PN_REAL double
 #define PN_(name) name##_f64
 #include "gemm_impl.h"
+
+/* The parts are a grid over C, chosen so that the threads pack as little as possible twice: every row of the grid packs
+ * B, every column A. No element's sum is divided, so the bits do not depend on the number of threads. */
+static int pn_matmul(void *call) {
+    pn_product *p = (pn_product *)call;
+    const int parts = pn_parts((double)p->m * (double)p->n * (double)p->k, PN_LEAST_PRODUCTS);
+    double least = INFINITY;
+    for (int rows = 1; rows <= parts; rows++) {
+        const double packed = (double)rows * (double)p->n + (double)(parts / rows) * (double)p->m;
+        if (parts % rows || packed >= least) continue;
+        least = packed;
+        p->row_parts = rows;
+        p->column_parts = parts / rows;
+    }
+    p->failed = 0;
+    pn_parallel(p->single ? pn_product_part_f32 : pn_product_part_f64, p, parts);
+    return p->failed;
+}
 
 #endif

@@ -12,8 +12,8 @@ typedef PN_REAL PN_(pn_vector) __attribute__((vector_size(PN_VECTOR_BYTES)));
 /* The same without the alignment, for rows of C. */
 typedef PN_REAL PN_(pn_unaligned) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
 
-/* `rows` rows of an A panel times a B panel, or the first vector of it unless `wide`, to C. Never index a lane of an accumulator: gcc would keep the tile in memory (9x
- * slower). */
+/* `rows` rows of an A panel times a B panel, or the first vector of it unless `wide`, to C. Never index a lane of an
+ * accumulator: gcc would keep the tile in memory (9x slower). */
 static inline __attribute__((always_inline)) void PN_(pn_tile)(
     const int rows, const int wide, ptrdiff_t k, const PN_REAL *restrict a, const PN_REAL *restrict b,
     PN_REAL *restrict c, ptrdiff_t ldc, int accumulate) {
@@ -127,14 +127,17 @@ static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptr
     }
 }
 
-/* Returns 0, or -1 if memory is exhausted. C is row-major and contiguous, as is `pre`. */
-static inline int PN_(pn_gemm)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const PN_REAL *a, ptrdiff_t a_row, ptrdiff_t a_k,
-                               const PN_REAL *b, ptrdiff_t b_k, ptrdiff_t b_column, PN_REAL *c, PN_REAL *pre,
-                               const PN_REAL *bias, int code, PN_REAL alpha, int accumulate) {
+/* Returns 0, or -1 if memory is exhausted. */
+static int PN_(pn_gemm)(const pn_product *p) {
+    const ptrdiff_t m = p->m, n = p->n, k = p->k;
+    const PN_REAL *a = (const PN_REAL *)p->a, *b = (const PN_REAL *)p->b, *bias = (const PN_REAL *)p->bias;
+    PN_REAL *c = (PN_REAL *)p->c, *pre = (PN_REAL *)p->pre;
+    const PN_REAL alpha = (PN_REAL)p->alpha;
     if (m == 0 || n == 0) return 0;
     if (k == 0) {
-        if (!accumulate) memset(c, 0, (size_t)(m * n) * sizeof(PN_REAL));
-        PN_(pn_epilogue)(c, pre, n, m, n, bias, code, alpha);
+        if (!p->accumulate)
+            for (ptrdiff_t i = 0; i < m; i++) memset(c + i * p->ldc, 0, (size_t)n * sizeof(PN_REAL));
+        PN_(pn_epilogue)(c, pre, p->ldc, m, n, bias, p->code, alpha);
         return 0;
     }
     const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
@@ -149,21 +152,37 @@ static inline int PN_(pn_gemm)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const PN_R
         const ptrdiff_t nc = n - jc < PN_NC ? n - jc : PN_NC;
         for (ptrdiff_t pc = 0; pc < k; pc += PN_KC) {
             const ptrdiff_t kc = k - pc < PN_KC ? k - pc : PN_KC;
-            PN_(pn_pack)(b + pc * b_k + jc * b_column, b_column, b_k, nc, kc, PN_NR, packed_b);
+            PN_(pn_pack)(b + pc * p->b_k + jc * p->b_column, p->b_column, p->b_k, nc, kc, PN_NR, packed_b);
             for (ptrdiff_t ic = 0; ic < m; ic += PN_MC) {
                 const ptrdiff_t mc = m - ic < PN_MC ? m - ic : PN_MC;
-                PN_REAL *block = c + ic * n + jc;
-                PN_(pn_pack)(a + ic * a_row + pc * a_k, a_row, a_k, mc, kc, PN_MR, packed_a);
-                PN_(pn_block)(mc, nc, kc, packed_a, packed_b, block, n, accumulate || pc > 0);
+                const ptrdiff_t corner = ic * p->ldc + jc;
+                PN_(pn_pack)(a + ic * p->a_row + pc * p->a_k, p->a_row, p->a_k, mc, kc, PN_MR, packed_a);
+                PN_(pn_block)(mc, nc, kc, packed_a, packed_b, c + corner, p->ldc, p->accumulate || pc > 0);
                 if (pc + kc == k)
-                    PN_(pn_epilogue)(block, pre ? pre + ic * n + jc : NULL, n, mc, nc, bias ? bias + jc : NULL, code,
-                                     alpha);
+                    PN_(pn_epilogue)(c + corner, pre ? pre + corner : NULL, p->ldc, mc, nc, bias ? bias + jc : NULL,
+                                     p->code, alpha);
             }
         }
     }
     pn_restore_denormals(mode);
     pn_workspace_return(workspace);
     return 0;
+}
+
+static void PN_(pn_product_part)(void *argument, int index) {
+    pn_product *whole = (pn_product *)argument;
+    pn_product part = *whole;
+    const int i = index / whole->column_parts, j = index % whole->column_parts;
+    const ptrdiff_t top = pn_part_start(whole->m, PN_MR, i, whole->row_parts);
+    const ptrdiff_t left = pn_part_start(whole->n, PN_NR, j, whole->column_parts);
+    part.m = pn_part_start(whole->m, PN_MR, i + 1, whole->row_parts) - top;
+    part.n = pn_part_start(whole->n, PN_NR, j + 1, whole->column_parts) - left;
+    part.a = (const PN_REAL *)part.a + top * part.a_row;
+    part.b = (const PN_REAL *)part.b + left * part.b_column;
+    part.c = (PN_REAL *)part.c + top * part.ldc + left;
+    if (part.pre) part.pre = (PN_REAL *)part.pre + top * part.ldc + left;
+    if (part.bias) part.bias = (const PN_REAL *)part.bias + left;
+    if (PN_(pn_gemm)(&part)) __atomic_store_n(&whole->failed, -1, __ATOMIC_RELAXED);
 }
 
 #undef PN_LANES

@@ -8,10 +8,12 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.math cimport INFINITY, NAN, exp, fabs, log, log1p
 
-from .arrays cimport columns, data, int64, is_single, rows
+from .arrays cimport columns, data, int64, is_single, rows, size
+from .calls cimport import_runtime, make
 from .elementwise cimport exp_neg
 
 cnp.import_array()
+import_runtime()
 
 
 cdef inline double row_weight(const floating* sample_weight, Py_ssize_t i) noexcept nogil:
@@ -99,6 +101,36 @@ cdef double cross_entropy_rows(
     return loss if scale == scale else NAN
 
 
+cdef struct CrossEntropy:
+    void* logits
+    int64* targets
+    void* weight
+    void* sample_weight
+    void* dlogits
+    Py_ssize_t m
+    Py_ssize_t n
+    double smoothing
+    int64 ignore_index
+    bint mean
+    bint single
+    double loss
+
+
+cdef int run_cross_entropy(void* argument) noexcept nogil:
+    cdef CrossEntropy* c = <CrossEntropy*>argument
+    if c.single:
+        c.loss = cross_entropy_rows(
+            <float*>c.logits, c.targets, <float*>c.weight, <float*>c.sample_weight, c.smoothing, c.ignore_index,
+            c.mean, <float*>c.dlogits, c.m, c.n
+        )
+    else:
+        c.loss = cross_entropy_rows(
+            <double*>c.logits, c.targets, <double*>c.weight, <double*>c.sample_weight, c.smoothing, c.ignore_index,
+            c.mean, <double*>c.dlogits, c.m, c.n
+        )
+    return 0
+
+
 def softmax_cross_entropy(
     cnp.ndarray logits, cnp.ndarray targets, cnp.ndarray weight, cnp.ndarray sample_weight, double label_smoothing,
     int64 ignore_index, bint mean, cnp.ndarray dlogits
@@ -108,26 +140,14 @@ def softmax_cross_entropy(
     Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], e being the label smoothing;
     the mean divides by the sum of w[t] over the rows that are not ignored.
     """
-    cdef Py_ssize_t m = rows(logits), n = columns(logits)
-    cdef int64* ptargets = <int64*>data(targets)
-    cdef void* plogits = data(logits)
-    cdef void* pweight = data(weight)
-    cdef void* psample = data(sample_weight)
-    cdef void* pgradient = data(dlogits)
-    cdef double loss
-    if is_single(logits):
-        with nogil:
-            loss = cross_entropy_rows(
-                <float*>plogits, ptargets, <float*>pweight, <float*>psample, label_smoothing, ignore_index, mean,
-                <float*>pgradient, m, n
-            )
-    else:
-        with nogil:
-            loss = cross_entropy_rows(
-                <double*>plogits, ptargets, <double*>pweight, <double*>psample, label_smoothing, ignore_index, mean,
-                <double*>pgradient, m, n
-            )
-    return loss
+    cdef CrossEntropy call = CrossEntropy(
+        data(logits), <int64*>data(targets), data(weight), data(sample_weight), data(dlogits), rows(logits),
+        columns(logits), label_smoothing, ignore_index, mean, is_single(logits), 0
+    )
+    make(
+        run_cross_entropy, &call, sizeof(call), 5, (logits, targets, weight, sample_weight, dlogits), &call.loss
+    )
+    return call.loss
 
 
 cdef double hinge_rows(
@@ -160,23 +180,42 @@ cdef double hinge_rows(
     return loss if scale == scale else NAN
 
 
+cdef struct Hinge:
+    void* scores
+    int64* targets
+    void* sample_weight
+    void* dscores
+    Py_ssize_t m
+    Py_ssize_t n
+    double margin
+    bint mean
+    bint single
+    double loss
+
+
+cdef int run_hinge(void* argument) noexcept nogil:
+    cdef Hinge* c = <Hinge*>argument
+    if c.single:
+        c.loss = hinge_rows(
+            <float*>c.scores, c.targets, <float*>c.sample_weight, c.margin, c.mean, <float*>c.dscores, c.m, c.n
+        )
+    else:
+        c.loss = hinge_rows(
+            <double*>c.scores, c.targets, <double*>c.sample_weight, c.margin, c.mean, <double*>c.dscores, c.m, c.n
+        )
+    return 0
+
+
 def multiclass_hinge(
     cnp.ndarray scores, cnp.ndarray targets, cnp.ndarray sample_weight, double margin, bint mean, cnp.ndarray dscores
 ):
     """Return sum_{c != t} max(0, margin + s_c - s_t) over the batch; write its gradient to `dscores`."""
-    cdef Py_ssize_t m = rows(scores), n = columns(scores)
-    cdef int64* ptargets = <int64*>data(targets)
-    cdef void* pscores = data(scores)
-    cdef void* psample = data(sample_weight)
-    cdef void* pgradient = data(dscores)
-    cdef double loss
-    if is_single(scores):
-        with nogil:
-            loss = hinge_rows(<float*>pscores, ptargets, <float*>psample, margin, mean, <float*>pgradient, m, n)
-    else:
-        with nogil:
-            loss = hinge_rows(<double*>pscores, ptargets, <double*>psample, margin, mean, <double*>pgradient, m, n)
-    return loss
+    cdef Hinge call = Hinge(
+        data(scores), <int64*>data(targets), data(sample_weight), data(dscores), rows(scores), columns(scores),
+        margin, mean, is_single(scores), 0
+    )
+    make(run_hinge, &call, sizeof(call), 4, (scores, targets, sample_weight, dscores), &call.loss)
+    return call.loss
 
 
 cdef double mse_rows(
@@ -199,21 +238,40 @@ cdef double mse_rows(
     return loss if scale == scale else NAN
 
 
+cdef struct Paired:  # a loss of a prediction and a target of the same shape
+    void* prediction
+    void* target
+    void* sample_weight
+    void* gradient
+    Py_ssize_t m
+    Py_ssize_t n
+    double pos_weight
+    bint mean
+    bint single
+    double loss
+
+
+cdef int run_mse(void* argument) noexcept nogil:
+    cdef Paired* c = <Paired*>argument
+    if c.single:
+        c.loss = mse_rows(
+            <float*>c.prediction, <float*>c.target, <float*>c.sample_weight, c.mean, <float*>c.gradient, c.m, c.n
+        )
+    else:
+        c.loss = mse_rows(
+            <double*>c.prediction, <double*>c.target, <double*>c.sample_weight, c.mean, <double*>c.gradient, c.m, c.n
+        )
+    return 0
+
+
 def mse(cnp.ndarray prediction, cnp.ndarray target, cnp.ndarray sample_weight, bint mean, cnp.ndarray dprediction):
     """Return the mean (or summed) squared error over all elements of 2-D arrays; write its gradient."""
-    cdef Py_ssize_t m = rows(prediction), n = columns(prediction)
-    cdef void* pprediction = data(prediction)
-    cdef void* ptarget = data(target)
-    cdef void* psample = data(sample_weight)
-    cdef void* pgradient = data(dprediction)
-    cdef double loss
-    if is_single(prediction):
-        with nogil:
-            loss = mse_rows(<float*>pprediction, <float*>ptarget, <float*>psample, mean, <float*>pgradient, m, n)
-    else:
-        with nogil:
-            loss = mse_rows(<double*>pprediction, <double*>ptarget, <double*>psample, mean, <double*>pgradient, m, n)
-    return loss
+    cdef Paired call = Paired(
+        data(prediction), data(target), data(sample_weight), data(dprediction), rows(prediction), columns(prediction),
+        1, mean, is_single(prediction), 0
+    )
+    make(run_mse, &call, sizeof(call), 4, (prediction, target, sample_weight, dprediction), &call.loss)
+    return call.loss
 
 
 cdef double bce_rows(
@@ -241,6 +299,21 @@ cdef double bce_rows(
     return loss if scale == scale else NAN
 
 
+cdef int run_bce(void* argument) noexcept nogil:
+    cdef Paired* c = <Paired*>argument
+    if c.single:
+        c.loss = bce_rows(
+            <float*>c.prediction, <float*>c.target, c.pos_weight, <float*>c.sample_weight, c.mean,
+            <float*>c.gradient, c.m, c.n
+        )
+    else:
+        c.loss = bce_rows(
+            <double*>c.prediction, <double*>c.target, c.pos_weight, <double*>c.sample_weight, c.mean,
+            <double*>c.gradient, c.m, c.n
+        )
+    return 0
+
+
 def bce_with_logits(
     cnp.ndarray logits, cnp.ndarray targets, pos_weight, cnp.ndarray sample_weight, bint mean, cnp.ndarray dlogits
 ):
@@ -248,20 +321,12 @@ def bce_with_logits(
 
     Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), p being the positive class's weight (1 if None).
     """
-    cdef Py_ssize_t m = rows(logits), n = columns(logits)
-    cdef double p = 1 if pos_weight is None else pos_weight
-    cdef void* plogits = data(logits)
-    cdef void* ptargets = data(targets)
-    cdef void* psample = data(sample_weight)
-    cdef void* pgradient = data(dlogits)
-    cdef double loss
-    if is_single(logits):
-        with nogil:
-            loss = bce_rows(<float*>plogits, <float*>ptargets, p, <float*>psample, mean, <float*>pgradient, m, n)
-    else:
-        with nogil:
-            loss = bce_rows(<double*>plogits, <double*>ptargets, p, <double*>psample, mean, <double*>pgradient, m, n)
-    return loss
+    cdef Paired call = Paired(
+        data(logits), data(targets), data(sample_weight), data(dlogits), rows(logits), columns(logits),
+        1 if pos_weight is None else pos_weight, mean, is_single(logits), 0
+    )
+    make(run_bce, &call, sizeof(call), 4, (logits, targets, sample_weight, dlogits), &call.loss)
+    return call.loss
 
 
 cdef Py_ssize_t correct_rows(
@@ -293,11 +358,55 @@ def count_correct(cnp.ndarray scores, cnp.ndarray targets, int64 ignore_index):
     return correct
 
 
+cdef struct Labels:
+    int64* targets
+    Py_ssize_t n
+    int64 classes
+    int64 ignore_index
+    Py_ssize_t bad
+
+
+cdef int run_first_bad_label(void* argument) noexcept nogil:
+    cdef Labels* c = <Labels*>argument
+    cdef Py_ssize_t i
+    c.bad = -1
+    for i in range(c.n):
+        if not (0 <= c.targets[i] < c.classes or c.targets[i] == c.ignore_index):
+            c.bad = i
+            return -1
+    return 0
+
+
 def first_bad_label(cnp.ndarray targets, int64 classes, int64 ignore_index):
     """Return the first row whose target is neither `ignore_index` nor in [0, classes), or -1."""
+    cdef Labels call = Labels(<int64*>data(targets), rows(targets), classes, ignore_index, -1)
+    make(run_first_bad_label, &call, sizeof(call), 1, (targets,))
+    return call.bad
+
+
+cdef Py_ssize_t first_outside(const floating* x, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
-    cdef int64* ptargets = <int64*>data(targets)
-    for i in range(rows(targets)):
-        if not (0 <= ptargets[i] < classes or ptargets[i] == ignore_index):
+    for i in range(n):
+        if not 0 <= x[i] <= 1:
             return i
     return -1
+
+
+cdef struct Shares:
+    void* x
+    Py_ssize_t n
+    bint single
+    Py_ssize_t bad
+
+
+cdef int run_first_outside(void* argument) noexcept nogil:
+    cdef Shares* c = <Shares*>argument
+    c.bad = first_outside(<float*>c.x, c.n) if c.single else first_outside(<double*>c.x, c.n)
+    return -1 if c.bad >= 0 else 0
+
+
+def first_outside_unit(cnp.ndarray x):
+    """Return the first flat index at which `x` is not in [0, 1], or -1."""
+    cdef Shares call = Shares(data(x), size(x), is_single(x), -1)
+    make(run_first_outside, &call, sizeof(call), 1, (x,))
+    return call.bad

@@ -4,20 +4,31 @@ cimport numpy as cnp
 from cython cimport floating
 
 from .arrays cimport columns, data, is_single, rows
+from .calls cimport import_runtime, make, pn_parallel, pn_part_start, pn_parts
 
 cnp.import_array()
+import_runtime()
 
 cdef extern from "gemm.h" nogil:
-    int pn_gemm_f32(
-        Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const float* a, Py_ssize_t a_row, Py_ssize_t a_k, const float* b,
-        Py_ssize_t b_k, Py_ssize_t b_column, float* c, float* pre, const float* bias, int code, float alpha,
+    ctypedef struct pn_product:
+        const void* a
+        const void* b
+        const void* bias
+        void* c
+        void* pre
+        Py_ssize_t m
+        Py_ssize_t n
+        Py_ssize_t k
+        Py_ssize_t a_row
+        Py_ssize_t a_k
+        Py_ssize_t b_k
+        Py_ssize_t b_column
+        Py_ssize_t ldc
+        int code
+        double alpha
         int accumulate
-    )
-    int pn_gemm_f64(
-        Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const double* a, Py_ssize_t a_row, Py_ssize_t a_k, const double* b,
-        Py_ssize_t b_k, Py_ssize_t b_column, double* c, double* pre, const double* bias, int code, double alpha,
-        int accumulate
-    )
+        int single
+    int pn_matmul(void* product) noexcept
 
 
 def matmul(
@@ -30,57 +41,66 @@ def matmul(
     The value before the activation goes to `pre_out` as well, unless that is None.
     """
     cdef Py_ssize_t m = rows(out), n = columns(out), k = rows(a) if trans_a else columns(a)
-    cdef Py_ssize_t a_row = 1 if trans_a else k, a_k = m if trans_a else 1
-    cdef Py_ssize_t b_k = 1 if trans_b else n, b_column = k if trans_b else 1
-    cdef void* pa = data(a)
-    cdef void* pb = data(b)
-    cdef void* pbias = data(bias)
-    cdef void* pout = data(out)
-    cdef void* ppre = data(pre_out)
-    cdef int failed
-    if is_single(a):
-        with nogil:
-            failed = pn_gemm_f32(
-                m, n, k, <float*>pa, a_row, a_k, <float*>pb, b_k, b_column, <float*>pout, <float*>ppre, <float*>pbias,
-                activation, <float>alpha, accumulate
-            )
-    else:
-        with nogil:
-            failed = pn_gemm_f64(
-                m, n, k, <double*>pa, a_row, a_k, <double*>pb, b_k, b_column, <double*>pout, <double*>ppre,
-                <double*>pbias, activation, alpha, accumulate
-            )
-    if failed:
+    cdef pn_product call
+    call.a, call.b, call.bias, call.c, call.pre = data(a), data(b), data(bias), data(out), data(pre_out)
+    call.m, call.n, call.k = m, n, k
+    call.a_row, call.a_k = 1 if trans_a else k, m if trans_a else 1
+    call.b_k, call.b_column = 1 if trans_b else n, k if trans_b else 1
+    call.ldc, call.code, call.alpha, call.accumulate, call.single = n, activation, alpha, accumulate, is_single(a)
+    if not make(pn_matmul, &call, sizeof(call), 5, (a, b, bias, out, pre_out)):
         raise MemoryError(f"no memory for the packed panels of a ({m}, {k}) by ({k}, {n}) product")
 
 
 cdef enum:
     STRIP = 64  # columns summed at a time: the float64 sums stay in L1
+    LEAST = 32768  # elements that a thread should have to itself
 
 
-cdef void sum_columns(const floating* x, floating* out, Py_ssize_t m, Py_ssize_t n, bint accumulate) noexcept nogil:
+cdef struct ColumnSum:
+    void* x
+    void* out
+    Py_ssize_t m
+    Py_ssize_t n
+    bint accumulate
+    bint single
+    int parts
+
+
+cdef void sum_strip(
+    const floating* x, floating* out, Py_ssize_t m, Py_ssize_t n, Py_ssize_t width, bint accumulate
+) noexcept nogil:
     cdef double total[STRIP]
-    cdef Py_ssize_t i, j, block, first, width
-    for block in range((n + STRIP - 1) // STRIP):
-        first = block * STRIP
-        width = min(n - first, <Py_ssize_t>STRIP)
+    cdef Py_ssize_t i, j
+    for j in range(width):
+        total[j] = 0
+    for i in range(m):
         for j in range(width):
-            total[j] = 0
-        for i in range(m):
-            for j in range(width):
-                total[j] += x[i * n + first + j]
-        for j in range(width):
-            out[first + j] = <floating>(out[first + j] + total[j] if accumulate else total[j])
+            total[j] += x[i * n + j]
+    for j in range(width):
+        out[j] = <floating>(out[j] + total[j] if accumulate else total[j])
+
+
+cdef void column_sum_part(void* argument, int index) noexcept nogil:
+    cdef ColumnSum* c = <ColumnSum*>argument
+    cdef Py_ssize_t first = pn_part_start(c.n, STRIP, index, c.parts), width
+    cdef Py_ssize_t stop = pn_part_start(c.n, STRIP, index + 1, c.parts)
+    while first < stop:
+        width = min(stop - first, <Py_ssize_t>STRIP)
+        if c.single:
+            sum_strip(<float*>c.x + first, <float*>c.out + first, c.m, c.n, width, c.accumulate)
+        else:
+            sum_strip(<double*>c.x + first, <double*>c.out + first, c.m, c.n, width, c.accumulate)
+        first += width
+
+
+cdef int run_column_sum(void* argument) noexcept nogil:
+    cdef ColumnSum* c = <ColumnSum*>argument
+    c.parts = pn_parts(<double>c.m * c.n, LEAST)
+    pn_parallel(column_sum_part, c, c.parts)
+    return 0
 
 
 def column_sum(cnp.ndarray x, cnp.ndarray out, bint accumulate):
     """Write (or add) the sum over the rows of the 2-D `x` to `out`."""
-    cdef Py_ssize_t m = rows(x), n = columns(x)
-    cdef void* px = data(x)
-    cdef void* pout = data(out)
-    if is_single(x):
-        with nogil:
-            sum_columns(<float*>px, <float*>pout, m, n, accumulate)
-    else:
-        with nogil:
-            sum_columns(<double*>px, <double*>pout, m, n, accumulate)
+    cdef ColumnSum call = ColumnSum(data(x), data(out), rows(x), columns(x), accumulate, is_single(x), 1)
+    make(run_column_sum, &call, sizeof(call), 2, (x, out))

@@ -8,172 +8,65 @@ scaled gradient (without weight decay) and update.
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.math cimport fabs, sqrt, sqrtf
+from libc.math cimport fabs, sqrt
 
 from .arrays cimport columns, data, int64, is_single, rows, size
+from .calls cimport import_runtime, make
 
 cnp.import_array()
+import_runtime()
 
-cdef extern from "platform.h" nogil:
-    ctypedef int pn_float_mode
-    pn_float_mode pn_flush_denormals()
-    void pn_restore_denormals(pn_float_mode)
-
-cdef enum:
-    BLOCK = 512  # elements per block: gradient and update of a block stay in L1 between the rule and its statistics
-    LANES = 16  # partial sums, so that the compiler can add in vectors without reordering a sum
-
-ctypedef enum Rule:
-    SGD, ADAGRAD, RMSPROP, ADAM
-
-
-cdef struct Settings:
-    Rule rule
-    double grad_scale
-    double momentum  # SGD, RMSprop
-    bint nesterov  # SGD
-    double eps  # all but SGD
-    double decay1  # RMSprop's alpha, Adam's beta1
-    double decay2  # Adam's beta2
-    double correction1  # Adam: 1 - beta1^step
-    double correction2  # Adam: sqrt(1 - beta2^step)
-    bint decoupled  # AdamW
-
-
-cdef inline floating root_of(floating x) noexcept nogil:
-    if floating is float:
-        return sqrtf(x)
-    else:
-        return sqrt(x)
-
-
-cdef double square_sum_of(const floating* x, Py_ssize_t n) noexcept nogil:
-    cdef double part[LANES]
-    cdef double total = 0
-    cdef Py_ssize_t i, lane, block, whole = n - n % LANES
-    for lane in range(LANES):
-        part[lane] = 0
-    for block in range((whole + LANES - 1) // LANES):
-        i = block * LANES
-        for lane in range(LANES):
-            part[lane] += <double>x[i + lane] * <double>x[i + lane]
-    for i in range(whole, n):
-        total += <double>x[i] * <double>x[i]
-    for lane in range(LANES):
-        total += part[lane]
-    return total
+cdef extern from "optim.h" nogil:
+    enum:
+        PN_SGD_PLAIN
+        PN_SGD_MOMENTUM
+        PN_SGD_NESTEROV
+        PN_ADAGRAD
+        PN_RMSPROP
+        PN_RMSPROP_MOMENTUM
+        PN_ADAM
+    ctypedef struct pn_update_call:
+        void* param
+        const void* grad
+        void* first
+        void* second
+        const int64* bounds
+        const double* rates
+        double* stats
+        Py_ssize_t segments
+        int rule
+        int decoupled
+        int single
+        double grad_scale
+        double momentum
+        double eps
+        double decay1
+        double decay2
+        double correction1
+        double correction2
+    int pn_update(void* call) noexcept
+    double pn_square_sum_f32(const float* x, Py_ssize_t n)
+    double pn_square_sum_f64(const double* x, Py_ssize_t n)
 
 
-cdef inline void update_of(
-    floating* g, floating* first, floating* second, Py_ssize_t n, floating lr, Settings* s
-) noexcept nogil:
-    """Turn the gradient `g` of a block into the update to subtract; `first` and `second` are the rule's state."""
-    cdef Py_ssize_t i
-    cdef floating momentum = <floating>s.momentum, eps = <floating>s.eps
-    cdef floating keep1 = <floating>s.decay1, keep2 = <floating>s.decay2
-    cdef floating new1 = <floating>(1 - s.decay1), new2 = <floating>(1 - s.decay2)
-    cdef floating rate = lr, root = 1
-    if s.rule == SGD:
-        if first == NULL:
-            for i in range(n):
-                g[i] = lr * g[i]
-        elif s.nesterov:
-            for i in range(n):
-                first[i] = momentum * first[i] + g[i]
-                g[i] = lr * (g[i] + momentum * first[i])
-        else:
-            for i in range(n):
-                first[i] = momentum * first[i] + g[i]
-                g[i] = lr * first[i]
-    elif s.rule == ADAGRAD:
-        for i in range(n):
-            first[i] += g[i] * g[i]
-            g[i] = lr * g[i] / (root_of(first[i]) + eps)
-    elif s.rule == RMSPROP:
-        for i in range(n):
-            first[i] = keep1 * first[i] + new1 * g[i] * g[i]
-            g[i] = g[i] / (root_of(first[i]) + eps)
-        if second != NULL:
-            for i in range(n):
-                second[i] = momentum * second[i] + g[i]
-                g[i] = second[i]
-        for i in range(n):
-            g[i] = lr * g[i]
-    else:
-        rate = <floating>(lr / s.correction1)
-        root = <floating>(1 / s.correction2)
-        for i in range(n):
-            first[i] += new1 * (g[i] - first[i])
-            second[i] = keep2 * second[i] + new2 * g[i] * g[i]
-            g[i] = rate * first[i] / (root_of(second[i]) * root + eps)
+cdef pn_update_call settings(int rule, double grad_scale, double eps) noexcept:
+    """Return a call with these, and everything else of no effect."""
+    cdef pn_update_call call
+    call.rule, call.grad_scale, call.eps, call.decoupled = rule, grad_scale, eps, False
+    call.momentum = call.decay1 = call.decay2 = 0
+    call.correction1 = call.correction2 = 1
+    return call
 
 
-cdef void update_segment(
-    floating* param, const floating* grad, floating* first, floating* second, Py_ssize_t start, Py_ssize_t stop,
-    double lr, double decay, Settings* s, double* stats
-) noexcept nogil:
-    cdef floating work[BLOCK]
-    cdef floating scale = <floating>s.grad_scale, coupled = <floating>decay, shrink = 0
-    cdef Py_ssize_t i, n, at, block
-    cdef floating* w
-    if s.decoupled:
-        shrink = <floating>(lr * decay)
-        coupled = 0
-    if stats != NULL:
-        stats[0] = square_sum_of(param + start, stop - start)
-        stats[1] = s.grad_scale * s.grad_scale * square_sum_of(grad + start, stop - start)
-        stats[2] = 0
-    for block in range(((stop - start) + BLOCK - 1) // BLOCK):
-        at = start + block * BLOCK
-        n = min(stop - at, <Py_ssize_t>BLOCK)
-        w = param + at
-        for i in range(n):
-            work[i] = scale * grad[at + i]
-        if coupled != 0:
-            for i in range(n):
-                work[i] += coupled * w[i]
-        update_of(
-            work, first + at if first != NULL else NULL, second + at if second != NULL else NULL, n, <floating>lr, s
-        )
-        if shrink != 0:
-            for i in range(n):
-                work[i] += shrink * w[i]
-        for i in range(n):
-            w[i] -= work[i]
-        if stats != NULL:
-            stats[2] += square_sum_of(work, n)
-
-
-cdef update(
-    cnp.ndarray param, cnp.ndarray grad, cnp.ndarray first, cnp.ndarray second, cnp.ndarray bounds, cnp.ndarray rates,
-    Settings* settings, cnp.ndarray stats
-):
-    cdef Py_ssize_t segment, segments = rows(bounds)
-    cdef int64* bound = <int64*>data(bounds)
-    cdef double* rate = <double*>data(rates)
-    cdef double* watched = <double*>data(stats)
-    cdef void* p = data(param)
-    cdef void* g = data(grad)
-    cdef void* a = data(first)
-    cdef void* b = data(second)
-    cdef bint single = is_single(param)
-    cdef pn_float_mode mode
-    with nogil:
-        mode = pn_flush_denormals()
-        for segment in range(segments):
-            if single:
-                update_segment(
-                    <float*>p, <float*>g, <float*>a, <float*>b, bound[2 * segment], bound[2 * segment + 1],
-                    rate[2 * segment], rate[2 * segment + 1], settings,
-                    watched + 3 * segment if watched != NULL else NULL
-                )
-            else:
-                update_segment(
-                    <double*>p, <double*>g, <double*>a, <double*>b, bound[2 * segment], bound[2 * segment + 1],
-                    rate[2 * segment], rate[2 * segment + 1], settings,
-                    watched + 3 * segment if watched != NULL else NULL
-                )
-        pn_restore_denormals(mode)
+cdef int update(
+    pn_update_call* call, cnp.ndarray param, cnp.ndarray grad, cnp.ndarray first, cnp.ndarray second,
+    cnp.ndarray bounds, cnp.ndarray rates, cnp.ndarray stats
+) except -1:
+    call.param, call.grad, call.first, call.second = data(param), data(grad), data(first), data(second)
+    call.bounds, call.rates, call.stats = <int64*>data(bounds), <double*>data(rates), <double*>data(stats)
+    call.segments, call.single = rows(bounds), is_single(param)
+    make(pn_update, call, sizeof(pn_update_call), 7, (param, grad, first, second, bounds, rates, stats))
+    return 0
 
 
 def sgd(
@@ -181,8 +74,10 @@ def sgd(
     bint nesterov, double grad_scale, cnp.ndarray stats
 ):
     """Update by v = momentum v + g; w -= lr v, or lr (g + momentum v) (Nesterov); no `velocity` without momentum."""
-    cdef Settings settings = Settings(SGD, grad_scale, momentum, nesterov, 0, 0, 0, 1, 1, False)
-    update(param, grad, velocity, None, bounds, rates, &settings, stats)
+    cdef int rule = PN_SGD_PLAIN if velocity is None else (PN_SGD_NESTEROV if nesterov else PN_SGD_MOMENTUM)
+    cdef pn_update_call call = settings(rule, grad_scale, 0)
+    call.momentum = momentum
+    update(&call, param, grad, velocity, None, bounds, rates, stats)
 
 
 def adagrad(
@@ -190,8 +85,8 @@ def adagrad(
     double grad_scale, cnp.ndarray stats
 ):
     """Update by s += g^2; w -= lr g / (sqrt(s) + eps)."""
-    cdef Settings settings = Settings(ADAGRAD, grad_scale, 0, False, eps, 0, 0, 1, 1, False)
-    update(param, grad, square_sum, None, bounds, rates, &settings, stats)
+    cdef pn_update_call call = settings(PN_ADAGRAD, grad_scale, eps)
+    update(&call, param, grad, square_sum, None, bounds, rates, stats)
 
 
 def rmsprop(
@@ -199,8 +94,9 @@ def rmsprop(
     cnp.ndarray rates, double alpha, double momentum, double eps, double grad_scale, cnp.ndarray stats
 ):
     """Update by s = alpha s + (1 - alpha) g^2; step = g / (sqrt(s) + eps); with momentum v = momentum v + step."""
-    cdef Settings settings = Settings(RMSPROP, grad_scale, momentum, False, eps, alpha, 0, 1, 1, False)
-    update(param, grad, square_avg, velocity, bounds, rates, &settings, stats)
+    cdef pn_update_call call = settings(PN_RMSPROP if velocity is None else PN_RMSPROP_MOMENTUM, grad_scale, eps)
+    call.momentum, call.decay1 = momentum, alpha
+    update(&call, param, grad, square_avg, velocity, bounds, rates, stats)
 
 
 def adam(
@@ -209,23 +105,27 @@ def adam(
     cnp.ndarray stats
 ):
     """Update by Adam (Kingma & Ba 2015), step counted from 1; `decoupled` decay makes it AdamW (Loshchilov 2019)."""
-    cdef Settings settings = Settings(
-        ADAM, grad_scale, 0, False, eps, beta1, beta2, 1 - beta1**step, sqrt(1 - beta2**step), decoupled
-    )
-    update(param, grad, exp_avg, exp_avg_sq, bounds, rates, &settings, stats)
+    cdef pn_update_call call = settings(PN_ADAM, grad_scale, eps)
+    call.decay1, call.decay2, call.decoupled = beta1, beta2, decoupled
+    call.correction1, call.correction2 = 1 - beta1**step, sqrt(1 - beta2**step)
+    update(&call, param, grad, exp_avg, exp_avg_sq, bounds, rates, stats)
+
+
+cdef inline double square_sum_of(const floating* x, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        return pn_square_sum_f32(x, n)
+    else:
+        return pn_square_sum_f64(x, n)
 
 
 def sum_of_squares(cnp.ndarray x):
     """Return the sum of squares, accumulated in float64."""
     cdef Py_ssize_t n = size(x)
     cdef void* px = data(x)
+    cdef bint single = is_single(x)
     cdef double total
-    if is_single(x):
-        with nogil:
-            total = square_sum_of(<float*>px, n)
-    else:
-        with nogil:
-            total = square_sum_of(<double*>px, n)
+    with nogil:
+        total = square_sum_of(<float*>px, n) if single else square_sum_of(<double*>px, n)
     return total
 
 

@@ -1,5 +1,5 @@
-/* One buffer kept between calls, for packed panels. A caller takes it out of the slot, so that a second thread finds the
- * slot empty and makes its own; whoever returns to a full slot frees. No lock, nothing to rebuild after fork. */
+/* Buffers kept between calls, for packed panels and sums. A caller takes one out of its slot, so that another thread finds
+ * the slot empty and takes the next; whoever finds no room to return one frees it. No lock, nothing to rebuild after fork. */
 #ifndef PYNN_WORKSPACE_H
 #define PYNN_WORKSPACE_H
 
@@ -13,7 +13,8 @@ typedef struct {
     size_t bytes; /* usable, after the header */
 } pn_workspace;
 
-static pn_workspace *pn_workspace_slot;
+#define PN_SLOTS 16
+static pn_workspace *pn_workspace_slots[PN_SLOTS];
 
 static inline void *pn_workspace_data(pn_workspace *workspace) {
     return (void *)(((uintptr_t)(workspace + 1) + PN_CACHE_LINE - 1) & ~(uintptr_t)(PN_CACHE_LINE - 1));
@@ -21,7 +22,9 @@ static inline void *pn_workspace_data(pn_workspace *workspace) {
 
 /* Returns NULL if memory is exhausted. */
 static inline pn_workspace *pn_workspace_take(size_t bytes) {
-    pn_workspace *workspace = __atomic_exchange_n(&pn_workspace_slot, (pn_workspace *)NULL, __ATOMIC_ACQUIRE);
+    pn_workspace *workspace = NULL;
+    for (int i = 0; i < PN_SLOTS && !workspace; i++)
+        workspace = __atomic_exchange_n(&pn_workspace_slots[i], (pn_workspace *)NULL, __ATOMIC_ACQUIRE);
     if (workspace && workspace->bytes >= bytes) return workspace;
     free(workspace);
     workspace = (pn_workspace *)malloc(sizeof(pn_workspace) + PN_CACHE_LINE + bytes);
@@ -30,8 +33,13 @@ static inline pn_workspace *pn_workspace_take(size_t bytes) {
 }
 
 static inline void pn_workspace_return(pn_workspace *workspace) {
-    pn_workspace *other = __atomic_exchange_n(&pn_workspace_slot, workspace, __ATOMIC_RELEASE);
-    free(other);
+    for (int i = 0; i < PN_SLOTS && workspace; i++) {
+        pn_workspace *empty = NULL;
+        if (__atomic_compare_exchange_n(&pn_workspace_slots[i], &empty, workspace, 0, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+            return;
+    }
+    free(workspace);
 }
 
 #endif

@@ -9,15 +9,21 @@ MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
-def dropout(x, p, seed, offset, out):
+def dropout(x, p, draw, out):
     """Write x / (1 - p) where element i of the stream keeps it, else 0; `out` may be `x` itself.
 
-    Element i of the flattened `x` is kept if the top 24 bits of splitmix64(seed, offset + i) are at least p * 2**24.
-    The backward pass is the same call on dy.
+    Element i of the flattened `x` is kept if the top 24 bits of splitmix64(seed, offset + i) are at least p * 2**24;
+    `draw` is uint64: seed and offset. The backward pass is the same call on dy.
     """
     threshold = np.uint64(int(p * 2**24))
     scale = 1 / (1 - p) if p < 1 else 0.0
-    _dropout(x.reshape(-1), threshold, scale, np.uint64(seed), np.uint64(offset), out.reshape(-1))
+    _dropout(x.reshape(-1), threshold, scale, draw[0], draw[1], out.reshape(-1))
+
+
+def advance(stream, count, draw):
+    """Copy the stream's seed and offset to `draw` and move the stream on by `count`; both are uint64 (2,)."""
+    draw[...] = stream
+    stream[1] += np.uint64(count)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

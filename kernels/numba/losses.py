@@ -86,6 +86,11 @@ def first_bad_label(targets, classes, ignore_index):
     return _first_bad_label(targets, int(classes), int(ignore_index))
 
 
+def first_outside_unit(x):
+    """Return the first flat index at which `x` is not in [0, 1], or -1."""
+    return _first_outside_unit(x.reshape(-1))
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ignore_index, mean, dlogits):
     rows, classes = logits.shape
@@ -253,5 +258,13 @@ def _count_correct(scores, targets, ignore_index):
 def _first_bad_label(targets, classes, ignore_index):
     for i in range(targets.size):
         if not 0 <= targets[i] < classes and targets[i] != ignore_index:
+            return i
+    return -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _first_outside_unit(x):
+    for i in range(x.size):
+        if not (x[i] >= 0 and x[i] <= 1):
             return i
     return -1

@@ -11,15 +11,22 @@ MIX_2 = 0x94D049BB133111EB
 
 
 @quiet
-def dropout(x, p, seed, offset, out):
+def dropout(x, p, draw, out):
     """Write x / (1 - p) where element i of the stream keeps it, else 0; `out` may be `x` itself.
 
-    Element i of the flattened `x` is kept if the top 24 bits of splitmix64(seed, offset + i) are at least p * 2**24.
-    The backward pass is the same call on dy.
+    Element i of the flattened `x` is kept if the top 24 bits of splitmix64(seed, offset + i) are at least p * 2**24;
+    `draw` is uint64: seed and offset. The backward pass is the same call on dy.
     """
+    seed, offset = int(draw[0]), int(draw[1])
     state = np.uint64(seed) + np.arange(offset + 1, offset + 1 + x.size, dtype=np.uint64) * np.uint64(GOLDEN)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(MIX_1)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(MIX_2)
     bits = (state ^ (state >> np.uint64(31))) >> np.uint64(40)
     kept = bits.reshape(x.shape) >= int(p * 2**24)
     out[...] = np.where(kept, x * (1 / (1 - p)) if p < 1 else 0, 0)
+
+
+def advance(stream, count, draw):
+    """Copy the stream's seed and offset to `draw` and move the stream on by `count`; both are uint64 (2,)."""
+    draw[...] = stream
+    stream[1] += np.uint64(count)

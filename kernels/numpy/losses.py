@@ -103,6 +103,12 @@ def first_bad_label(targets, classes, ignore_index):
     return int(bad.argmax()) if bad.any() else -1
 
 
+def first_outside_unit(x):
+    """Return the first flat index at which `x` is not in [0, 1], or -1."""
+    bad = ~((x >= 0) & (x <= 1))
+    return int(bad.argmax()) if bad.any() else -1
+
+
 def _row_weights(rows, sample_weight, mean, columns):
     """Return the weight of every row, and what the loss is divided by: NaN instead of 0."""
     weights = np.ones(rows) if sample_weight is None else sample_weight.astype(np.float64)

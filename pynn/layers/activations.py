@@ -11,29 +11,43 @@ from .. import ops
 from ..arguments import choice, count, number
 from ..context import Context
 from ..parameters import Parameter
-from .base import Layer
+from .base import Layer, replayable
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
 class Activation(Layer):
-    """Base of the elementwise activations: one op forward, one back, and at most one argument for both."""
+    """Base of the elementwise activations: one op forward, one back, and at most one argument for both.
+
+    Behind a layer that applies activations itself (see `base.applies_activation`) a model leaves the work to that one.
+    For pynn's own ops; an activation of yours is a `Layer`.
+    """
 
     op: ClassVar[Callable[..., np.ndarray]]
     op_backward: ClassVar[Callable[..., np.ndarray]]
     #: Whether the derivative is computed from the input rather than from the output.
     needs_input: ClassVar[bool] = False
 
+    def __init_subclass__(cls) -> None:
+        if getattr(ops, cls.op.__name__, None) is not cls.op:
+            raise TypeError(f"{cls.__name__}.op is {cls.op!r}, no op of pynn; derive your own activation from pynn.Layer")
+
     def argument(self) -> tuple[Any, ...]:
         """Return what the ops take besides arrays."""
         return ()
 
+    def spec(self) -> tuple[str, float | None]:
+        """Return name and parameter as ops take them in ``activation=``."""
+        return (self.op.__name__, *(self.argument() or (None,)))
+
+    @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         y = type(self).op(x, *self.argument(), out=ctx.buffer("y", x.shape, x.dtype))
         ctx.saved = x if self.needs_input else y
         return y
 
+    @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
         dx = ctx.buffer("dx", dy.shape, dy.dtype)
         return type(self).op_backward(dy, ctx.saved, *self.argument(), out=dx)
@@ -115,6 +129,9 @@ class GELU(Activation):
     def argument(self) -> tuple[Any, ...]:
         return (self.approximate,)
 
+    def spec(self) -> tuple[str, float | None]:
+        return ("gelu" if self.approximate == "none" else "gelu_tanh"), None
+
 
 class SiLU(Activation):
     """x sigmoid(x)."""
@@ -142,10 +159,12 @@ class PReLU(Layer):
         self.init = number(init, "init")
         self.weight = Parameter(np.full(num_parameters, init), dtype)
 
+    @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         ctx.x = x
         return ops.prelu(x, self.weight.data, out=ctx.buffer("y", x.shape, x.dtype))
 
+    @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
         dx = ctx.buffer("dx", dy.shape, dy.dtype)
         return ops.prelu_backward(dy, ctx.x, self.weight.data, dx=dx, dslope=self.weight.grad)[0]

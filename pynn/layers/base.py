@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import Configurable
+from ..config import Configurable, changes
 from ..context import Context
 from ..parameters import Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def replayable(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a method that does nothing but call ops, and reads and writes only arrays that are there at every step.
+
+    Such arrays are its arguments, parameters and their gradients, `Context.buffer`, and views of these. The kernel calls
+    of a training step all of whose methods are marked can be recorded once and repeated. An overriding method in a
+    subclass is not marked unless it says so itself.
+    """
+    method.replayable = True  # type: ignore[attr-defined]
+    return method
+
+
+def is_replayable(method: Callable[..., Any]) -> bool:
+    """Return whether a method is marked as `replayable`."""
+    return getattr(method, "replayable", False)
+
+
+def applies_activation(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a forward or backward method that applies ``ctx.activation`` (or its derivative) too.
+
+    A `Sequential` then lets it do the work of the elementwise activation that follows.
+    """
+    method.applies_activation = True  # type: ignore[attr-defined]
+    return method
 
 
 class Layer(Configurable):
@@ -105,4 +133,6 @@ class Layer(Configurable):
         held = self.__dict__.get(name)
         if isinstance(held, Parameter) and not isinstance(value, Parameter) and value is not held:
             raise TypeError(f"{name} is a Parameter; write its values with `layer.{name}[...] = values`")
+        if not name.startswith("_") and held is not value:
+            changes.count += 1
         object.__setattr__(self, name, value)

@@ -10,7 +10,7 @@ from .. import ops
 from ..arguments import count, fraction, number
 from ..context import Context
 from ..parameters import Parameter
-from .base import Layer
+from .base import Layer, applies_activation, replayable
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -61,6 +61,8 @@ class BatchNorm1d(Layer):
         self.running_mean = np.zeros(num_features, dtype=dtype)
         self.running_var = np.ones(num_features, dtype=dtype)
 
+    @applies_activation
+    @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         if x.ndim != 2 or x.shape[1] != self.num_features:
             raise ValueError(f"BatchNorm1d got an input of shape {x.shape}; expected (batch, {self.num_features})")
@@ -76,12 +78,15 @@ class BatchNorm1d(Layer):
             momentum=self.momentum,
             eps=self.eps,
             training=ctx.batch_statistics,
+            activation=ctx.activation,
             out=ctx.buffer("y", x.shape, x.dtype),
             mean_out=ctx.buffer("mean", features, x.dtype),
             rstd_out=ctx.buffer("rstd", features, x.dtype),
         )
         return y
 
+    @applies_activation
+    @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         ctx.dx_sums_to_zero = ctx.batch_statistics
         return ops.batchnorm_backward(
@@ -92,6 +97,7 @@ class BatchNorm1d(Layer):
             ctx.mean,
             ctx.rstd,
             training=ctx.batch_statistics,
+            activation=ctx.activation,
             dx=ctx.buffer("dx", dy.shape, dy.dtype) if ctx.needs_dx else None,
             dgamma=self.weight.grad,
             dbeta=self.bias.grad,

@@ -11,7 +11,7 @@ from .. import ops
 from ..arguments import count
 from ..context import Context
 from ..parameters import Parameter
-from .base import Layer
+from .base import Layer, applies_activation, replayable
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -74,14 +74,23 @@ class Linear(Layer):
             "init": self.init if isinstance(self.init, str) else None,
         }
 
+    @applies_activation
+    @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         if x.ndim != 2 or x.shape[1] != self.in_features:
             hint = "; put Flatten() in front" if x.ndim > 2 else ""
             raise ValueError(f"Linear got an input of shape {x.shape}; expected (batch, {self.in_features}){hint}")
+        shape = (x.shape[0], self.out_features)
         ctx.x = x
-        y = ctx.buffer("y", (x.shape[0], self.out_features), x.dtype)
-        return ops.matmul(x, self.weight.data, bias=None if self.bias is None else self.bias.data, out=y)
+        y = ctx.saved = ctx.buffer("y", shape, x.dtype)
+        pre = None
+        if ctx.activation is not None and ops.ACTIVATIONS[ctx.activation[0]].needs_input:
+            pre = ctx.saved = ctx.buffer("pre", shape, x.dtype)
+        bias = None if self.bias is None else self.bias.data
+        return ops.matmul(x, self.weight.data, bias=bias, activation=ctx.activation, out=y, pre_out=pre)
 
+    @applies_activation
+    @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         x = ctx.x
         # A batch norm behind subtracts the bias again: its gradient is 0, not the rounding noise that a sum would give.
@@ -97,4 +106,7 @@ class Linear(Layer):
             dx=ctx.buffer("dx", x.shape, x.dtype) if ctx.needs_dx else None,
             need_db=self.bias is not None and not cancelled,
             need_dx=ctx.needs_dx,
+            activation=ctx.activation,
+            saved=None if ctx.activation is None else ctx.saved,
+            dz=None if ctx.activation is None else ctx.buffer("dz", dy.shape, dy.dtype),
         )[2]

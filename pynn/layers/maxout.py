@@ -11,7 +11,7 @@ from .. import ops
 from ..arguments import count
 from ..context import Context
 from ..parameters import Parameter
-from .base import Layer
+from .base import Layer, replayable
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -59,6 +59,7 @@ class Maxout(Layer):
     def config(self) -> dict[str, Any]:
         return super().config() | {"init": self.init if isinstance(self.init, str) else None}
 
+    @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         if x.ndim != 2 or x.shape[1] != self.in_features:
             raise ValueError(f"Maxout got an input of shape {x.shape}; expected (batch, {self.in_features})")
@@ -67,6 +68,7 @@ class Maxout(Layer):
         ctx.z = ops.matmul(x, self.weight.data, bias=self.bias.data, out=z)
         return ops.maxout(z, self.pieces, out=ctx.buffer("y", (x.shape[0], self.out_features), x.dtype))
 
+    @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         dz = ops.maxout_backward(dy, ctx.z, self.pieces, out=ctx.buffer("dz", ctx.z.shape, dy.dtype))
         return ops.linear_backward(

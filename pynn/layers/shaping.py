@@ -7,7 +7,7 @@ import numpy as np
 from .. import ops
 from ..arguments import fraction
 from ..context import Context
-from .base import Layer
+from .base import Layer, replayable
 
 
 class Flatten(Layer):
@@ -20,10 +20,12 @@ class Flatten(Layer):
     (2, 12)
     """
 
+    @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         ctx.shape = x.shape
         return x.reshape(x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64)))
 
+    @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
         return dy.reshape(ctx.shape)
 
@@ -43,6 +45,7 @@ class Dropout(Layer):
         super().__init__()
         self.p = fraction(p, "p")
 
+    @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         ctx.drops = ctx.training and self.p > 0
         if not ctx.drops:
@@ -51,11 +54,12 @@ class Dropout(Layer):
             raise RuntimeError(
                 "Dropout in training needs a random stream in its context; a Trainer or model(x) gives one"
             )
-        ctx.seed, ctx.offset = ctx.random.seed, ctx.random.take(x.size)
-        return ops.dropout(x, self.p, ctx.seed, ctx.offset, out=ctx.buffer("y", x.shape, x.dtype))
+        ctx.draw = ctx.random.draw(x.size, ctx.buffer("draw", (2,), np.uint64))
+        return ops.dropout(x, self.p, ctx.draw, out=ctx.buffer("y", x.shape, x.dtype))
 
+    @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
         if not ctx.drops:
             return dy
         dx = ctx.buffer("dx", dy.shape, dy.dtype)
-        return ops.dropout_backward(dy, self.p, ctx.seed, ctx.offset, out=dx)
+        return ops.dropout_backward(dy, self.p, ctx.draw, out=dx)

@@ -27,7 +27,7 @@ from .activations import (
     tanh_backward,
 )
 from .batchnorm import batchnorm_backward, batchnorm_forward
-from .dropout import dropout, dropout_backward
+from .dropout import advance, dropout, dropout_backward
 from .losses import bce_with_logits, count_correct, mse, multiclass_hinge, softmax_cross_entropy
 from .matmul import linear_backward, matmul
 from .optim import (
@@ -47,6 +47,7 @@ __all__ = [
     "adagrad",
     "adam",
     "add_penalty",
+    "advance",
     "batchnorm_backward",
     "batchnorm_forward",
     "bce_with_logits",

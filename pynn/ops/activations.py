@@ -46,7 +46,7 @@ ACTIVATIONS = {
 }
 
 
-def resolve(activation: str | tuple[str, float] | None) -> tuple[ActivationCode, float]:
+def resolve(activation: str | tuple[str, float | None] | None) -> tuple[ActivationCode, float]:
     """Return code and parameter of ``"relu"``, ``("leaky_relu", 0.2)`` or None."""
     if activation is None:
         return ActivationCode.IDENTITY, 0.0

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-def dropout(x: ArrayLike, p: float, seed: int, offset: int = 0, out: np.ndarray | None = None) -> np.ndarray:
+def dropout(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """Return x with each element zeroed with probability `p` and the others divided by 1 - p.
 
-    Which elements stay is a function of `seed` and of the element's position after `offset` alone (a SplitMix64 stream,
-    the same on every backend): no mask is stored, and `dropout_backward` with the same numbers meets the same elements.
+    Which elements stay is a function of a seed and of the element's position after an offset alone (a SplitMix64
+    stream, the same on every backend): no mask is stored, and `dropout_backward` with the same numbers meets the same
+    elements.
 
     Parameters
     ----------
@@ -25,8 +26,9 @@ def dropout(x: ArrayLike, p: float, seed: int, offset: int = 0, out: np.ndarray 
         Any shape.
     p : float
         In [0, 1].
-    seed, offset : int
-        In [0, 2**64) and [0, 2**63). Advance `offset` by `x.size` from call to call for independent masks.
+    draw : (int, int), or ndarray, uint64, shape (2,)
+        Seed, in [0, 2**64), and offset, in [0, 2**63). Advance the offset by `x.size` from call to call for independent
+        masks, as `advance` does.
     out : ndarray, optional
         Receives the result; may be `x`.
 
@@ -37,28 +39,61 @@ def dropout(x: ArrayLike, p: float, seed: int, offset: int = 0, out: np.ndarray 
     Examples
     --------
     >>> import numpy as np
-    >>> dropout(np.ones(8), 0.5, seed=1)
+    >>> dropout(np.ones(8), 0.5, (1, 0))
     array([2., 2., 2., 0., 0., 2., 2., 2.])
     """
     x = floats(x, "x")
     if not 0 <= p <= 1:
         raise ValueError(f"p is {p}; expected a probability in [0, 1]")
-    if not (0 <= seed < 2**64 and 0 <= offset < 2**63):
-        raise ValueError(f"seed and offset are {seed} and {offset}; expected 64-bit non-negative integers")
+    place = _as_draw(draw)
     y = output(out, "out", x.shape, x.dtype)
     if out is not None:
         same_or_apart(y, "out", x)
-    kernels().dropout.dropout(x, float(p), seed, offset, y)
+    kernels().dropout.dropout(x, float(p), place, y)
     return y
 
 
-def dropout_backward(dy: ArrayLike, p: float, seed: int, offset: int = 0, out: np.ndarray | None = None) -> np.ndarray:
+def dropout_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """Return the gradient of `dropout`: the same elements zeroed and scaled in dy.
 
     Examples
     --------
     >>> import numpy as np
-    >>> dropout_backward(np.ones(8), 0.5, seed=1)
+    >>> dropout_backward(np.ones(8), 0.5, (1, 0))
     array([2., 2., 2., 0., 0., 2., 2., 2.])
     """
-    return dropout(dy, p, seed, offset, out)
+    return dropout(dy, p, draw, out)
+
+
+def advance(stream: np.ndarray, count: int, out: np.ndarray | None = None) -> np.ndarray:
+    """Return where the stream is, for `dropout`, and move it on by `count` elements.
+
+    Parameters
+    ----------
+    stream : ndarray, uint64, shape (2,)
+        Seed and offset; the offset grows by `count`.
+    count : int
+    out : ndarray, uint64, shape (2,), optional
+        Receives the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stream = np.array([7, 0], np.uint64)
+    >>> advance(stream, 10), advance(stream, 5)
+    (array([7, 0], dtype=uint64), array([ 7, 10], dtype=uint64))
+    """
+    output(stream, "stream", (2,), np.dtype(np.uint64))
+    draw = output(out, "out", (2,), np.dtype(np.uint64))
+    kernels().dropout.advance(stream, count, draw)
+    return draw
+
+
+def _as_draw(draw: ArrayLike) -> np.ndarray:
+    """Return seed and offset as uint64 (2,), the array itself where it is one already."""
+    if isinstance(draw, np.ndarray) and draw.dtype == np.uint64 and draw.shape == (2,) and draw.flags.carray:
+        return draw
+    seed, offset = (int(number) for number in draw)  # type: ignore[union-attr, arg-type]
+    if not (0 <= seed < 2**64 and 0 <= offset < 2**63):
+        raise ValueError(f"seed and offset are {seed} and {offset}; expected 64-bit non-negative integers")
+    return np.array([seed, offset], np.uint64)

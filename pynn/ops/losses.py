@@ -226,9 +226,9 @@ def bce_with_logits(
     (0.3466, array([-0.25,  0.  ]))
     """
     logits, targets = _paired(logits, targets, "logits")
-    outside = ~((targets >= 0) & (targets <= 1))
-    if outside.any():
-        where = np.unravel_index(outside.argmax(), targets.shape)
+    bad = kernels().losses.first_outside_unit(targets)
+    if bad >= 0:
+        where = np.unravel_index(bad, targets.shape)
         raise ValueError(f"target {targets[where]} in row {where[0]} is not in [0, 1]")
     sample_weight = _weights(sample_weight, logits)
     gradient = _gradient(dlogits, "dlogits", need_gradient, logits, targets, sample_weight)

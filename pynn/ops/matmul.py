@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
-from ._check import check_shape, floats, no_overlap, output
+from ._check import check_shape, floats, no_overlap, output, same_or_apart
 from .activations import add_unit_stats, resolve
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def matmul(
     trans_a: bool = False,
     trans_b: bool = False,
     bias: ArrayLike | None = None,
-    activation: str | tuple[str, float] | None = None,
+    activation: str | tuple[str, float | None] | None = None,
     out: np.ndarray | None = None,
     pre_out: np.ndarray | None = None,
     stats: np.ndarray | None = None,
@@ -92,8 +92,13 @@ def linear_backward(
     accumulate: bool = False,
     need_db: bool = True,
     need_dx: bool = True,
+    activation: str | tuple[str, float | None] | None = None,
+    saved: ArrayLike | None = None,
+    dz: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """Return the gradients of y = x @ w + b: dw = x.T @ dy, db = sum of dy over the rows, dx = dy @ w.T.
+    """Return the gradients of y = f(x @ w + b): dw = x.T @ dz, db = sum of dz over the rows, dx = dz @ w.T.
+
+    Here dz = dy f', or dy itself without an activation.
 
     Parameters
     ----------
@@ -106,6 +111,13 @@ def linear_backward(
         Add to what `dw` and `db` hold (they must be given then); `dx` is always overwritten.
     need_db, need_dx : bool
         False leaves that gradient out (None is returned): a layer without bias, a network's first layer.
+    activation : str or (str, float), optional
+        The f that `matmul` applied.
+    saved : array_like, shape (n, out_features)
+        With an activation: what its derivative is computed from, the result y, or for those that need their input
+        (see `ops.ACTIVATIONS`) what `matmul` wrote to `pre_out`.
+    dz : ndarray, shape (n, out_features), optional
+        With an activation: receives dy f'; may be `dy`.
 
     Examples
     --------
@@ -125,6 +137,8 @@ def linear_backward(
     bias_gradient = output(db, "db", (dy.shape[1],), dy.dtype)
     no_overlap(weight_gradient, "dw", dy, x, w)
     no_overlap(bias_gradient, "db", dy, x, w, weight_gradient)
+    if activation is not None:
+        dy = _through_activation(dy, saved, activation, dz)
     family = kernels().matmul
     family.matmul(x, dy, True, False, None, ActivationCode.IDENTITY, 0.0, weight_gradient, None, accumulate)
     family.column_sum(dy, bias_gradient, accumulate)
@@ -134,3 +148,18 @@ def linear_backward(
     no_overlap(input_gradient, "dx", dy, x, w, weight_gradient, bias_gradient)
     family.matmul(dy, w, False, True, None, ActivationCode.IDENTITY, 0.0, input_gradient, None, False)
     return weight_gradient, bias_gradient, input_gradient
+
+
+def _through_activation(
+    dy: np.ndarray, saved: ArrayLike | None, activation: str | tuple[str, float | None], dz: np.ndarray | None
+) -> np.ndarray:
+    """Return dy times the derivative of the activation."""
+    if saved is None:
+        raise ValueError("linear_backward with an activation needs saved=, what its derivative is computed from")
+    saved = floats(saved, "saved", like=dy, shape=dy.shape)
+    code, alpha = resolve(activation)
+    result = output(dz, "dz", dy.shape, dy.dtype)
+    if dz is not None:
+        same_or_apart(result, "dz", dy, saved)
+    kernels().activations.activate_backward(dy, saved, code, alpha, result)
+    return result

@@ -1,0 +1,39 @@
+# How a kernel's Python function makes its call: at once, and once more for each repetition of a recording.
+from cpython.pycapsule cimport PyCapsule_Import
+
+cdef extern from "runtime.h" nogil:
+    ctypedef int (*pn_kernel)(void* call) noexcept nogil
+    ctypedef struct pn_runtime:
+        int (*record)(pn_kernel, const void*, size_t, int, void*, const double*) except -1
+        int (*recording)() noexcept nogil
+    const pn_runtime* pn_the_runtime
+
+
+cdef inline int import_runtime() except -1:
+    """Connect this module to the threads and recordings; every kernel module does so when imported."""
+    global pn_the_runtime
+    pn_the_runtime = <const pn_runtime*>PyCapsule_Import("pynn.kernels.cython.runtime.table", 0)
+    return 0
+
+
+cdef inline bint make(
+    pn_kernel kernel, void* call, size_t bytes, int pointers, tuple arrays, double* result=NULL
+) except -1:
+    """Call the kernel without the GIL, and record the call if this thread records; return whether it succeeded.
+
+    The first `pointers` members of the struct `call` are the addresses of arrays; `result`, if not NULL, is a member that
+    receives the call's value.
+    """
+    cdef int failed
+    if pn_the_runtime.recording():
+        pn_the_runtime.record(kernel, call, bytes, pointers, <void*>arrays, result)
+    with nogil:
+        failed = kernel(call)
+    return not failed
+
+
+cdef extern from "runtime.h" nogil:
+    ctypedef void (*pn_task)(void* argument, int index) noexcept nogil
+    void pn_parallel(pn_task task, void* argument, int count)
+    int pn_parts(double size, double least)
+    Py_ssize_t pn_part_start(Py_ssize_t n, Py_ssize_t step, int part, int parts)

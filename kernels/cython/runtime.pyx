@@ -1,0 +1,204 @@
+"""What all kernel modules share: the team of threads, and recordings of kernel calls. One for all instruction sets."""
+
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_New
+from libc.math cimport NAN
+from libc.stdint cimport uintptr_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+cdef extern from "runtime.h" nogil:
+    ctypedef int (*pn_kernel)(void* call) noexcept nogil
+    ctypedef void (*pn_task)(void* argument, int index) noexcept nogil
+    ctypedef struct pn_runtime:
+        void (*parallel)(pn_task, void*, int) noexcept nogil
+        int (*threads)() noexcept nogil
+        int (*recording)() noexcept nogil
+        int (*record)(pn_kernel, const void*, size_t, int, void*, const double*) except -1
+
+cdef extern from "threads.h" nogil:
+    enum:
+        PN_MOST_THREADS
+    struct Team:
+        int threads
+    Team pn_team
+    void pn_run_parallel(pn_task task, void* argument, int count) noexcept nogil
+    int pn_team_size() noexcept nogil
+    void pn_prepare_for_fork() noexcept nogil
+
+cdef extern from *:
+    """
+    /* The recording that kernel calls of this thread are appended to. */
+    #if defined(_MSC_VER)
+    static __declspec(thread) PyObject *pn_current;
+    #else
+    static __thread PyObject *pn_current;
+    #endif
+    """
+    PyObject* pn_current
+
+cdef enum:
+    ALIGNMENT = 16
+
+
+cdef struct Node:  # followed by the kernel's own struct
+    pn_kernel kernel
+    size_t bytes  # of the node with what follows it
+    int pointers
+
+
+cdef struct Link:  # a pointer in a node that points into an input array
+    size_t place  # in the recording, in bytes
+    int argument  # which input
+    Py_ssize_t offset  # where in the input, in bytes
+
+
+cdef class Recording:
+    """Kernel calls that are made once by the kernels' Python functions, and then again without Python.
+
+    Calls made by this thread inside ``with recording:`` are carried out and recorded, with the addresses of their arrays.
+    `inputs` are the arrays that may be replaced by others of the same shape and dtype when the calls are repeated; the
+    recording keeps all others alive.
+    """
+
+    cdef char* nodes
+    cdef size_t used, room
+    cdef list kept
+    cdef tuple inputs
+    cdef Link* links
+    cdef Py_ssize_t link_count
+    cdef PyObject* outer
+    cdef readonly bint complete  # whether the calls have been recorded to the end
+    cdef Py_ssize_t result  # where in `nodes` the last value is written, or -1
+
+    def __cinit__(self, *inputs):
+        self.kept = []
+        self.inputs = inputs
+        self.result = -1
+
+    def __dealloc__(self):
+        free(self.nodes)
+        free(self.links)
+
+    def __enter__(self):
+        global pn_current
+        self.outer = pn_current
+        pn_current = <PyObject*>self
+        return self
+
+    def __exit__(self, kind, value, trace):
+        global pn_current
+        pn_current = self.outer
+        if kind is None:
+            self.link()
+            self.complete = True
+
+    cdef int append(
+        self, pn_kernel kernel, const void* call, size_t bytes, int pointers, object arrays, const double* result
+    ) except -1:
+        cdef size_t whole = (sizeof(Node) + bytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+        cdef size_t room
+        cdef char* larger
+        cdef Node* node
+        if self.used + whole > self.room:
+            room = 2 * (self.room + whole)
+            larger = <char*>realloc(self.nodes, room)
+            if larger == NULL:
+                raise MemoryError("no memory to record a training step")
+            self.nodes, self.room = larger, room
+        node = <Node*>(self.nodes + self.used)
+        node.kernel, node.bytes, node.pointers = kernel, whole, pointers
+        memcpy(node + 1, call, bytes)
+        if result != NULL:
+            self.result = self.used + sizeof(Node) + (<const char*>result - <const char*>call)
+        self.used += whole
+        self.kept.append(arrays)
+        return 0
+
+    cdef int link(self) except -1:
+        """Note which pointers of the calls point into the inputs."""
+        cdef size_t place = 0, first
+        cdef Node* node
+        cdef Link* links
+        cdef int index, argument
+        cdef uintptr_t pointer, start
+        cdef cnp.ndarray array
+        while place < self.used:
+            node = <Node*>(self.nodes + place)
+            first = place + sizeof(Node)
+            for index in range(node.pointers):
+                pointer = (<uintptr_t*>(self.nodes + first))[index]
+                for argument in range(len(self.inputs)):
+                    if self.inputs[argument] is None:
+                        continue
+                    array = self.inputs[argument]
+                    start = <uintptr_t>cnp.PyArray_DATA(array)
+                    if pointer != 0 and start <= pointer < start + <uintptr_t>cnp.PyArray_NBYTES(array):
+                        links = <Link*>realloc(self.links, (self.link_count + 1) * sizeof(Link))
+                        if links == NULL:
+                            raise MemoryError("no memory to record a training step")
+                        self.links = links
+                        links[self.link_count] = Link(
+                            first + index * sizeof(void*), argument, <Py_ssize_t>(pointer - start)
+                        )
+                        self.link_count += 1
+            place += node.bytes
+        return 0
+
+    def run(self, *inputs):
+        """Make the calls again, on `inputs` in place of those that were given at first.
+
+        Return the value of the last call that has one (NaN if none has), or None if a call failed, which ends the run.
+        The inputs must have the shapes and dtypes of the first ones, and be aligned and C-contiguous.
+        """
+        cdef Py_ssize_t i
+        cdef Link* link
+        cdef cnp.ndarray array
+        for i in range(self.link_count):
+            link = &self.links[i]
+            array = inputs[link.argument]
+            (<void**>(self.nodes + link.place))[0] = <char*>cnp.PyArray_DATA(array) + link.offset
+        cdef char* place = self.nodes
+        cdef char* end = self.nodes + self.used
+        cdef Node* node
+        cdef int failed = 0
+        with nogil:
+            while place < end and not failed:
+                node = <Node*>place
+                failed = node.kernel(node + 1)
+                place += node.bytes
+        if failed:
+            return None
+        return (<double*>(self.nodes + self.result))[0] if self.result >= 0 else NAN
+
+
+cdef int record(
+    pn_kernel kernel, const void* call, size_t bytes, int pointers, void* arrays, const double* result
+) except -1:
+    return (<Recording>pn_current).append(kernel, call, bytes, pointers, <object>arrays, result)
+
+
+cdef int recording() noexcept nogil:
+    return pn_current != NULL
+
+
+def set_num_threads(int count):
+    """Let kernels use up to `count` threads."""
+    if not 1 <= count <= PN_MOST_THREADS:
+        raise ValueError(f"the number of threads is {count}; expected 1 to {PN_MOST_THREADS}")
+    pn_team.threads = count
+
+
+def get_num_threads():
+    """Return how many threads kernels may use."""
+    return pn_team.threads
+
+
+cdef pn_runtime functions = pn_runtime(pn_run_parallel, pn_team_size, recording, record)
+pn_prepare_for_fork()
+#: The functions for the other modules, which they import with PyCapsule_Import.
+table = PyCapsule_New(&functions, b"pynn.kernels.cython.runtime.table", NULL)

@@ -1,0 +1,110 @@
+"""The forward and backward pass of a training step: op by op at first, then by repeating the kernel calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .backend import kernels
+from .config import changes
+from .context import Context
+from .layers.base import is_replayable
+
+if TYPE_CHECKING:
+    from .losses import Loss
+    from .model import Sequential
+    from .random import Stream
+
+#: Batch shapes whose recordings are kept; a run has one or two.
+MOST_RECORDINGS = 16
+
+
+class _Recorded(NamedTuple):
+    forward: Any
+    backward: Any
+    prediction: np.ndarray
+
+
+class Passes:
+    """Runs a model and its loss forward and backward on one minibatch at a time.
+
+    Where the backend can record kernel calls, and every layer and the loss does nothing but call ops on arrays that stay
+    where they are (see `layers.base.replayable`), the first step with a batch shape is recorded, and the later ones
+    repeat its calls without going through Python: the same calls, so the same bits. What the calls were made from may
+    change between steps (a layer's attribute, a frozen parameter, the backend); then they are recorded again.
+
+    Attributes
+    ----------
+    prediction : ndarray
+        What the last forward pass gave; overwritten by the next.
+    """
+
+    def __init__(self, model: Sequential, random: Stream) -> None:
+        self.model = model
+        self.prediction = np.empty(0)
+        self._context = Context(training=True, random=random, reuse=True)
+        self._context.needs_dx = False
+        self._gradient = np.empty(0)
+        self._recordings: dict[tuple[Any, ...], _Recorded] = {}
+        self._version: tuple[Any, ...] = ()
+        self._recorder: Callable[..., Any] | None = None
+        self._current: _Recorded | None = None
+        self._inputs: tuple[np.ndarray | None, ...] = ()
+
+    def forward(self, loss: Loss, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        """Return the loss of a minibatch; the arrays must be what `arguments.ready` gives."""
+        self._check_version(loss)
+        inputs = self._inputs = (x, target, weights)
+        key = (x.shape, target.shape, target.dtype, weights is None)
+        recorded = self._recordings.get(key)
+        if recorded is not None and recorded.backward.complete:
+            value = recorded.forward.run(*inputs)
+            if value is not None:
+                self._current, self.prediction = recorded, recorded.prediction
+                return value
+            # A call failed: taking the step op by op tells why.
+        if self._recorder is None:
+            self._current = None
+            return self._forward(loss, x, target, weights)
+        with self._recorder(*inputs) as recording:
+            value = self._forward(loss, x, target, weights)
+        if len(self._recordings) >= MOST_RECORDINGS:
+            self._recordings.clear()
+        self._current = self._recordings[key] = _Recorded(recording, self._recorder(*inputs), self.prediction)
+        return value
+
+    def backward(self) -> None:
+        """Write the gradients of the last forward pass's loss."""
+        if self._current is None:
+            self.model.backward(self._gradient, self._context)
+            return
+        recording = self._current.backward
+        if not recording.complete:
+            with recording:
+                self.model.backward(self._gradient, self._context)
+        elif recording.run(*self._inputs) is None:
+            raise MemoryError("no memory for the workspaces of the backward pass")
+
+    def _forward(self, loss: Loss, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        prediction = self.model.forward(x, self._context)
+        out = self._context.buffer("dprediction", prediction.shape, prediction.dtype)
+        value, gradient = loss.forward(prediction, target, weights, out)
+        gradient = np.ascontiguousarray(gradient, dtype=prediction.dtype)
+        if gradient.shape != prediction.shape:
+            raise ValueError(f"the loss returned a gradient of shape {gradient.shape}; expected {prediction.shape}")
+        self.prediction, self._gradient = prediction, gradient
+        return value
+
+    def _check_version(self, loss: Loss) -> None:
+        """Forget the recordings if anything they were made from has changed."""
+        backend = kernels()
+        version = (changes.count, self.model.flat.version, backend, loss)
+        if version == self._version:
+            return
+        self._version = version
+        self._recordings.clear()
+        methods = [(layer.forward, layer.backward) for layer in self.model.all_layers()]
+        replayable = all(is_replayable(method) for method in (*sum(methods, ()), loss.forward))
+        self._recorder = getattr(backend, "Recording", None) if replayable else None
