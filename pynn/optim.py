@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import ops
 from .arguments import fraction, number
+from .backend import kernels
 from .config import Configurable
+from .layers.base import is_replayable, replayable
 from .parameters import aligned_zeros
 
 if TYPE_CHECKING:
@@ -35,13 +38,34 @@ class Optimizer(Configurable):
         self.lr = number(lr, "lr", least=0)
         self.weight_decay = number(weight_decay, "weight_decay", least=0)
         self.decay_all = decay_all
-        self.steps = 0
+        self._steps = np.zeros(1, np.int64)
         self.flat: FlatParameters | None = None
         self.state: dict[str, np.ndarray] = {}
         self._version = -1
         self._bounds = np.empty((0, 2), np.int64)
         self._rates = np.empty((0, 2))
         self._lr_factors = np.empty(0)
+        self._lrs = self._rates[:, 0]
+        self._last_rate = math.nan
+        self._recording: Any = None
+        self._recorded_on: Any = None
+
+    @property
+    def steps(self) -> int:
+        """How many updates there have been."""
+        return int(self._steps[0])
+
+    @steps.setter
+    def steps(self, value: int) -> None:
+        self._steps[0] = value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name not in ("lr", "steps") and not name.startswith("_"):  # a number that recordings or the table hold
+            object.__setattr__(self, "_version", -1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_recording": None, "_recorded_on": None, "_version": -1}
 
     def bind(self, flat: FlatParameters) -> None:
         """Take charge of a model's parameters; an optimiser serves one model."""
@@ -57,10 +81,24 @@ class Optimizer(Configurable):
         """Update the parameters from their gradients, at the rate `lr` (by default the optimiser's own)."""
         if self.flat is None:
             raise RuntimeError("the optimiser has no parameters yet; give it to a Trainer, or call bind(model.flat)")
-        bounds = self.bounds
-        self.steps += 1
-        np.multiply(self._lr_factors, self.lr if lr is None else lr, out=self._rates[:, 0])
-        self.update(self.flat, bounds, self._rates, grad_scale)
+        bounds, backend = self.bounds, kernels()
+        self._steps[0] += 1
+        rate = self.rate(self.lr if lr is None else lr)
+        if rate != self._last_rate:
+            np.multiply(self._lr_factors, rate, out=self._lrs)
+            self._last_rate = rate
+        if grad_scale != 1 or not (is_replayable(self.update) and hasattr(backend, "Recording")):
+            self.update(self.flat, bounds, self._rates, grad_scale)
+        elif self._recording is not None and self._recorded_on is backend:
+            self._recording.run()
+        else:
+            with backend.Recording() as recording:
+                self.update(self.flat, bounds, self._rates, grad_scale)
+            self._recording, self._recorded_on = recording, backend
+
+    def rate(self, lr: float) -> float:
+        """Return the rate of this step, given that of the schedule."""
+        return lr
 
     @property
     def bounds(self) -> np.ndarray:
@@ -71,7 +109,7 @@ class Optimizer(Configurable):
         return self._bounds
 
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
-        """Call the op."""
+        """Call the op. Marked as `replayable`, a method is called again only after settings have changed."""
         raise TypeError(f"{type(self).__name__} does not define update(self, flat, bounds, rates, grad_scale)")
 
     def _make_table(self, flat: FlatParameters) -> None:
@@ -79,6 +117,9 @@ class Optimizer(Configurable):
         self._lr_factors = np.array([owner.lr_factor for owner in owners], dtype=np.float64)
         self._rates = np.zeros((len(owners), 2))
         self._rates[:, 1] = [self._decay(owner) for owner in owners]
+        self._lrs = self._rates[:, 0]
+        self._last_rate = math.nan
+        self._recording = None
         self._version = flat.version
 
     def _decay(self, parameter: Parameter) -> float:
@@ -117,6 +158,7 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.state_names = ("velocity",) if momentum else ()
 
+    @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.sgd(
             flat.values,
@@ -155,8 +197,11 @@ class Adagrad(Optimizer):
         self.lr_decay = number(lr_decay, "lr_decay", least=0)
         self.eps = number(eps, "eps", least=0)
 
+    def rate(self, lr: float) -> float:
+        return lr / (1 + (self.steps - 1) * self.lr_decay)
+
+    @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
-        rates[:, 0] /= 1 + (self.steps - 1) * self.lr_decay
         ops.adagrad(
             flat.values, flat.grads, self.state["square_sum"], bounds, rates, eps=self.eps, grad_scale=grad_scale
         )
@@ -188,6 +233,7 @@ class RMSprop(Optimizer):
         self.momentum = fraction(momentum, "momentum", one=False)
         self.state_names = ("square_avg", "velocity") if momentum else ("square_avg",)
 
+    @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.rmsprop(
             flat.values,
@@ -240,6 +286,7 @@ class Adam(Optimizer):
         self.betas = (fraction(betas[0], "betas[0]", one=False), fraction(betas[1], "betas[1]", one=False))
         self.eps = number(eps, "eps", least=0)
 
+    @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.adam(
             flat.values,
@@ -248,7 +295,7 @@ class Adam(Optimizer):
             self.state["exp_avg_sq"],
             bounds,
             rates,
-            step=self.steps,
+            step=self._steps,
             beta1=self.betas[0],
             beta2=self.betas[1],
             eps=self.eps,

@@ -30,10 +30,10 @@ class _Recorded(NamedTuple):
 class Passes:
     """Runs a model and its loss forward and backward on one minibatch at a time.
 
-    Where the backend can record kernel calls, and every layer and the loss does nothing but call ops on arrays that stay
-    where they are (see `layers.base.replayable`), the first step with a batch shape is recorded, and the later ones
-    repeat its calls without going through Python: the same calls, so the same bits. What the calls were made from may
-    change between steps (a layer's attribute, a frozen parameter, the backend); then they are recorded again.
+    Where the backend can record kernel calls, and every layer and the loss does nothing but call ops on arrays that
+    stay where they are (see `layers.base.replayable`), the first step with a batch shape is recorded, and the later
+    ones repeat its calls without going through Python: the same calls, so the same bits. What the calls were made from
+    may change between steps (a layer's attribute, a frozen parameter, the backend); then they are recorded again.
 
     Attributes
     ----------

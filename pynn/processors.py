@@ -11,10 +11,7 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 def usable_processors(quota: Path = CPU_QUOTA) -> int:
     """Return the number of processors that the process may run on, or fewer where a container has less time."""
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         share, period = quota.read_text().split()
         return max(1, min(count, round(int(share) / int(period))))

@@ -1,21 +1,27 @@
 /* Template, included by elementwise.h once per floating type. Scalar and branch-free, so that the compiler turns each
  * loop into vectors; NaN passes through because every comparison with it is false. */
 
-/* exp(x) for x <= 0 and NaN; 0.6 ULP. */
-static inline PN_REAL PN_(pn_exp_neg)(PN_REAL x) {
+/* v exp(x + low) for x <= 0 and NaN, `low` being small; exp itself to 0.6 ULP. Beyond the range of exp the result is 0
+ * for any finite v. */
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_times_exp)(PN_REAL v, PN_REAL x, PN_REAL low) {
     PN_REAL clamped = x < PN_EXP_LOWEST ? PN_EXP_LOWEST : x;
     PN_REAL n = (clamped * PN_C(1.4426950408889634) + PN_ROUND_MAGIC) - PN_ROUND_MAGIC;
-    PN_REAL r = (clamped - n * PN_LN2_HIGH) - n * PN_LN2_LOW;
-    PN_REAL value = PN_C(1.0) + (r + r * r * PN_Q(r));
+    PN_REAL high = clamped - n * PN_LN2_HIGH, rest = low - n * PN_LN2_LOW; /* the first is exact: the rest is added last */
+    PN_REAL r = high + rest;
+    v = x < PN_EXP_LOWEST ? v * PN_C(0.0) : v;
+    PN_REAL value = v + v * (high + (rest + r * r * PN_Q(r)));
     int gradual = clamped < PN_EXP_GRADUAL;
-    PN_REAL exponent = (gradual ? n + PN_C(64.0) : n) + (PN_ROUND_MAGIC + PN_C(0.0) + PN_EXPONENT_BIAS);
+    PN_REAL exponent = (gradual ? n + PN_C(100.0) : n) + (PN_ROUND_MAGIC + PN_C(0.0) + PN_EXPONENT_BIAS);
     PN_BITS bits;
     memcpy(&bits, &exponent, sizeof bits);
     bits <<= PN_MANTISSA;
     PN_REAL scale;
     memcpy(&scale, &bits, sizeof scale);
-    return value * scale * (gradual ? PN_C(5.421010862427522e-20) : PN_C(1.0)); /* 2^-64 */
+    PN_REAL restored = gradual ? PN_C(7.888609052210118e-31) : PN_C(1.0); /* 2^-100 */
+    return value * scale * restored;
 }
+
+static inline PN_REAL PN_(pn_exp_neg)(PN_REAL x) { return PN_(pn_times_exp)(PN_C(1.0), x, PN_C(0.0)); }
 
 /* exp(x) - 1 for x <= 0 and NaN, accurate near 0. */
 static inline PN_REAL PN_(pn_expm1_neg)(PN_REAL x) {
@@ -44,6 +50,12 @@ static inline PN_REAL PN_(pn_sigmoid)(PN_REAL x) {
     return (x < 0 ? small : PN_C(1.0)) / (PN_C(1.0) + small);
 }
 
+/* x sigmoid(x). As in GELU, the exponential comes last for negative x. */
+static inline PN_REAL PN_(pn_silu)(PN_REAL x) {
+    PN_REAL size = PN_FABS(x), small = PN_(pn_times_exp)(x, -size, PN_C(0.0));
+    return (x < 0 ? small : x) / (PN_C(1.0) + PN_(pn_exp_neg)(-size));
+}
+
 static inline PN_REAL PN_(pn_tanh)(PN_REAL x) {
     PN_REAL t = PN_(pn_expm1_neg)(PN_C(-2.0) * PN_FABS(x));
     return PN_COPYSIGN(t / (PN_C(2.0) + t), x);
@@ -53,7 +65,47 @@ static inline PN_REAL PN_(pn_softplus)(PN_REAL x, PN_REAL beta) {
     return (x > 0 ? x : PN_C(0.0)) + PN_(pn_log1p_unit)(PN_(pn_exp_neg)(-beta * PN_FABS(x))) / beta;
 }
 
-static inline PN_REAL PN_(pn_normal_cdf)(PN_REAL x) { return PN_C(0.5) * PN_ERFC(-(PN_REAL)PN_SQRT_HALF * x); }
+/* x without the bits that the mask lacks. */
+static inline PN_REAL PN_(pn_masked)(PN_REAL x, PN_BITS mask) {
+    PN_BITS bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits &= mask;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* The tail of the normal distribution, Phi(-t) = quotient * exp(square + low), for t = |x|. The square is taken in two
+ * parts: rounded once, its error of half a unit would be one of 44 units in the result. The rational function is taken
+ * where its argument is exact, next to t; the derivative of the quotient q is t q - 1 / sqrt(2 pi). */
+typedef struct {
+    PN_REAL quotient, square, low;
+} PN_(pn_tail);
+
+static inline PN_(pn_tail) PN_(pn_normal_tail)(PN_REAL x) {
+    PN_REAL t = PN_FABS(x);
+    t = t > PN_TAIL_MOST ? PN_TAIL_MOST : t;
+    PN_REAL high = PN_(pn_masked)(t, PN_HALF_BITS), near = PN_(pn_masked)(t, PN_NEAR_BITS);
+    PN_REAL below = near + PN_TAIL_POLE;
+    PN_REAL s = (near - PN_TAIL_POLE) / below;
+    PN_REAL q = PN_TAIL(s) / below;
+    PN_(pn_tail) tail = {q + (t - near) * (near * q - (PN_REAL)PN_INV_SQRT_2PI), PN_C(-0.5) * (high * high),
+                         PN_C(-0.5) * ((t - high) * (t + high))};
+    return tail;
+}
+
+/* x Phi(x). For negative x the exponential comes last: it may be denormal, and x times its error would not be small. */
+static inline PN_REAL PN_(pn_gelu)(PN_REAL x) {
+    PN_(pn_tail) tail = PN_(pn_normal_tail)(x);
+    PN_REAL small = PN_(pn_times_exp)(x < 0 ? x * tail.quotient : tail.quotient, tail.square, tail.low);
+    return x < 0 ? small : x * (PN_C(1.0) - small);
+}
+
+static inline PN_REAL PN_(pn_gelu_slope)(PN_REAL x) {
+    PN_(pn_tail) tail = PN_(pn_normal_tail)(x);
+    PN_REAL e = PN_(pn_times_exp)(PN_C(1.0), tail.square, tail.low);
+    PN_REAL beyond = tail.quotient * e;
+    return (x < 0 ? beyond : PN_C(1.0) - beyond) + x * ((PN_REAL)PN_INV_SQRT_2PI * e);
+}
 
 static inline PN_REAL PN_(pn_gelu_gate)(PN_REAL x) {
     return PN_(pn_sigmoid)((PN_REAL)(2 * PN_GELU_SCALE) * (x + (PN_REAL)PN_GELU_CUBIC * (x * x * x)));
@@ -93,9 +145,9 @@ static inline void PN_(pn_activate)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, i
     case PN_SIGMOID: PN_MAP(PN_(pn_sigmoid)(v));
     case PN_TANH: PN_MAP(PN_(pn_tanh)(v));
     case PN_SOFTPLUS: PN_MAP(PN_(pn_softplus)(v, alpha));
-    case PN_GELU: PN_MAP(v * PN_(pn_normal_cdf)(v));
+    case PN_GELU: PN_MAP(PN_(pn_gelu)(v));
     case PN_GELU_TANH: PN_MAP(v * PN_(pn_gelu_gate)(v));
-    case PN_SILU: PN_MAP(v * PN_(pn_sigmoid)(v));
+    case PN_SILU: PN_MAP(PN_(pn_silu)(v));
     }
 }
 
@@ -120,8 +172,7 @@ static inline void PN_(pn_activate_backward)(const PN_REAL *dy, const PN_REAL *x
     case PN_SIGMOID: PN_MAP(d * (v * (PN_C(1.0) - v)));
     case PN_TANH: PN_MAP(d * (PN_C(1.0) - v * v));
     case PN_SOFTPLUS: PN_MAP(d * -PN_(pn_expm1_neg)(-alpha * v));
-    case PN_GELU: PN_MAP(d * (PN_(pn_normal_cdf)(v) +
-                              v * ((PN_REAL)PN_INV_SQRT_2PI * PN_(pn_exp_neg)(PN_C(-0.5) * (v * v)))));
+    case PN_GELU: PN_MAP(d * PN_(pn_gelu_slope)(v));
     case PN_GELU_TANH: PN_MAP(d * PN_(pn_gelu_tanh_slope)(v));
     case PN_SILU: PN_MAP(d * PN_(pn_silu_slope)(v));
     }
@@ -147,6 +198,10 @@ static inline void PN_(pn_saved_from_input)(PN_REAL *x, ptrdiff_t n, int code, P
 #undef PN_EXPM1_LOWEST
 #undef PN_Q
 #undef PN_L
-#undef PN_ERFC
+#undef PN_TAIL_MOST
+#undef PN_TAIL_POLE
+#undef PN_HALF_BITS
+#undef PN_NEAR_BITS
+#undef PN_TAIL
 #undef PN_COPYSIGN
 #undef PN_FABS

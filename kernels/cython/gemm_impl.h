@@ -12,11 +12,11 @@ typedef PN_REAL PN_(pn_vector) __attribute__((vector_size(PN_VECTOR_BYTES)));
 /* The same without the alignment, for rows of C. */
 typedef PN_REAL PN_(pn_unaligned) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
 
-/* `rows` rows of an A panel times a B panel, or the first vector of it unless `wide`, to C. Never index a lane of an
- * accumulator: gcc would keep the tile in memory (9x slower). */
+/* `rows` rows of A times a B panel, or the first vector of it unless `wide`, to C. Never index a lane of an accumulator:
+ * gcc would keep the tile in memory (9x slower). */
 static inline __attribute__((always_inline)) void PN_(pn_tile)(
-    const int rows, const int wide, ptrdiff_t k, const PN_REAL *restrict a, const PN_REAL *restrict b,
-    PN_REAL *restrict c, ptrdiff_t ldc, int accumulate) {
+    const int rows, const int wide, ptrdiff_t k, const PN_REAL *restrict a, const ptrdiff_t a_row, const ptrdiff_t a_k,
+    const PN_REAL *restrict b, PN_REAL *restrict c, ptrdiff_t ldc, int accumulate) {
     PN_(pn_vector) tile[PN_MR][2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) tile[i][0] = tile[i][1] = (PN_(pn_vector)){0};
@@ -25,10 +25,10 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
         const PN_(pn_vector) b1 = *(const PN_(pn_vector) *)(b + PN_LANES);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            tile[i][0] += a[i] * b0;
-            if (wide) tile[i][1] += a[i] * b1;
+            tile[i][0] += a[i * a_row] * b0;
+            if (wide) tile[i][1] += a[i * a_row] * b1;
         }
-        a += PN_MR;
+        a += a_k;
         b += PN_NR;
     }
 #pragma GCC unroll 16
@@ -43,31 +43,44 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
     }
 }
 
-/* The tile for each number of rows, and half as wide for the last columns: a (50, 100) result takes 50 x 104 instead of
- * 54 x 112 multiply-adds. */
-static void PN_(pn_micro_kernel)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, const PN_REAL *b, PN_REAL *c,
-                                 ptrdiff_t ldc, int accumulate) {
-#define PN_CASE(n)                                               \
-    case n:                                                      \
-        if (wide)                                                \
-            PN_(pn_tile)(n, 1, k, a, b, c, ldc, accumulate);     \
-        else                                                     \
-            PN_(pn_tile)(n, 0, k, a, b, c, ldc, accumulate);     \
+/* The micro-kernels: one tile for each number of rows, and half as wide for the last columns, so that a (50, 100) result
+ * takes 50 x 104 instead of 54 x 112 multiply-adds. Three ways for A to lie: in panels; in place row by row; in place
+ * column by column, `stride` apart. */
+typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,
+                                     const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, int accumulate);
+
+#define PN_CASE(n, a_row, a_k)                                             \
+    case n:                                                                \
+        if (wide)                                                          \
+            PN_(pn_tile)(n, 1, k, a, a_row, a_k, b, c, ldc, accumulate);   \
+        else                                                               \
+            PN_(pn_tile)(n, 0, k, a, a_row, a_k, b, c, ldc, accumulate);   \
         break;
-    switch (rows) {
-        PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4)
-#if PN_MR >= 6
-        PN_CASE(5) PN_CASE(6)
+#define PN_CASES_4(r, s) PN_CASE(1, r, s) PN_CASE(2, r, s) PN_CASE(3, r, s) PN_CASE(4, r, s)
+#if PN_MR == 4
+#define PN_CASES(r, s) PN_CASES_4(r, s)
+#elif PN_MR == 6
+#define PN_CASES(r, s) PN_CASES_4(r, s) PN_CASE(5, r, s) PN_CASE(6, r, s)
+#elif PN_MR == 8
+#define PN_CASES(r, s) PN_CASES_4(r, s) PN_CASE(5, r, s) PN_CASE(6, r, s) PN_CASE(7, r, s) PN_CASE(8, r, s)
+#else
+#define PN_CASES(r, s)                                                                                   \
+    PN_CASES_4(r, s) PN_CASE(5, r, s) PN_CASE(6, r, s) PN_CASE(7, r, s) PN_CASE(8, r, s) PN_CASE(9, r, s) \
+    PN_CASE(10, r, s) PN_CASE(11, r, s) PN_CASE(12, r, s)
 #endif
-#if PN_MR >= 8
-        PN_CASE(7) PN_CASE(8)
-#endif
-#if PN_MR >= 12
-        PN_CASE(9) PN_CASE(10) PN_CASE(11) PN_CASE(12)
-#endif
+#define PN_MICRO_KERNEL(name, a_row, a_k)                                                                        \
+    static void PN_(name)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,             \
+                          const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, int accumulate) {                         \
+        (void)stride;                                                                                            \
+        switch (rows) { PN_CASES(a_row, a_k) }                                                                   \
     }
+PN_MICRO_KERNEL(pn_micro_packed, 1, PN_MR)
+PN_MICRO_KERNEL(pn_micro_rows, stride, 1)
+PN_MICRO_KERNEL(pn_micro_columns, 1, stride)
 #undef PN_CASE
-}
+#undef PN_CASES_4
+#undef PN_CASES
+#undef PN_MICRO_KERNEL
 
 /* Copy a (rows x k) block with strides into panels of `width` rows, each stored k-major and padded with zeros. */
 static inline __attribute__((always_inline)) void PN_(pn_pack)(
@@ -92,20 +105,47 @@ static inline __attribute__((always_inline)) void PN_(pn_pack)(
     }
 }
 
-/* One packed block of A times one packed block of B. */
-static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const PN_REAL *a, const PN_REAL *b, PN_REAL *c,
+/* The same for columns of a row-major matrix, rows being k_stride apart: eight panels at a time, so that whole lines are
+ * read, and asked for eight rows ahead, because the processor does not foresee the jump to the next row (1-5%). */
+static inline void PN_(pn_pack_columns)(const PN_REAL *restrict source, ptrdiff_t k_stride, ptrdiff_t columns,
+                                        ptrdiff_t k, PN_REAL *restrict panel) {
+    const ptrdiff_t whole = columns / PN_NR * PN_NR;
+    for (ptrdiff_t first = 0; first < whole; first += 8 * PN_NR) {
+        const ptrdiff_t stop = whole - first < 8 * PN_NR ? whole - first : 8 * PN_NR;
+        for (ptrdiff_t p = 0; p < k; p++)
+            for (ptrdiff_t j = 0; j < stop; j += PN_NR) {
+                const PN_REAL *line = source + p * k_stride + first + j;
+                __builtin_prefetch(line + 8 * k_stride);
+                memcpy(panel + (first + j) * k + p * PN_NR, line, (size_t)PN_NR * sizeof(PN_REAL));
+            }
+    }
+    if (whole < columns)
+        PN_(pn_pack)(source + whole, 1, k_stride, columns - whole, k, PN_NR, panel + whole * k);
+}
+
+/* Where the rows of A lie that a block multiplies. */
+typedef struct {
+    PN_(pn_micro_kernel) micro;
+    const PN_REAL *first;
+    ptrdiff_t row; /* from one row to the next, on average over a panel */
+    ptrdiff_t stride;
+} PN_(pn_left);
+
+/* One block of A times one packed block of B. */
+static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, PN_(pn_left) a, const PN_REAL *b, PN_REAL *c,
                                  ptrdiff_t ldc, int accumulate) {
     PN_REAL edge[PN_MR * 2 * (PN_VECTOR_BYTES / sizeof(PN_REAL))];
     for (ptrdiff_t j = 0; j < n; j += PN_NR) {
         const ptrdiff_t columns = n - j < PN_NR ? n - j : PN_NR;
         for (ptrdiff_t i = 0; i < m; i += PN_MR) {
             const ptrdiff_t rows = m - i < PN_MR ? m - i : PN_MR;
+            const PN_REAL *left = a.first + i * a.row;
             PN_REAL *corner = c + i * ldc + j;
             if (columns == PN_NR) {
-                PN_(pn_micro_kernel)(rows, 1, k, a + i * k, b + j * k, corner, ldc, accumulate);
+                a.micro(rows, 1, k, left, a.stride, b + j * k, corner, ldc, accumulate);
                 continue;
             }
-            PN_(pn_micro_kernel)(rows, columns > PN_LANES, k, a + i * k, b + j * k, edge, PN_NR, 0);
+            a.micro(rows, columns > PN_LANES, k, left, a.stride, b + j * k, edge, PN_NR, 0);
             for (ptrdiff_t r = 0; r < rows; r++)
                 for (ptrdiff_t s = 0; s < columns; s++)
                     corner[r * ldc + s] = edge[r * PN_NR + s] + (accumulate ? corner[r * ldc + s] : 0);
@@ -140,24 +180,39 @@ static int PN_(pn_gemm)(const pn_product *p) {
         PN_(pn_epilogue)(c, pre, p->ldc, m, n, bias, p->code, alpha);
         return 0;
     }
+    /* Few rows: A is read in place (up to 1.5 times as fast), for two panels of B at a time, which are used at once. Few
+     * columns: A in place too, because packing it would not pay. */
+    const int few_rows = m <= PN_MC, in_place = few_rows || n <= 2 * PN_NR;
+    const ptrdiff_t nc_limit = few_rows ? 2 * PN_NR : PN_NC;
     const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
-    const ptrdiff_t mc_most = m < PN_MC ? (m + PN_MR - 1) / PN_MR * PN_MR : PN_MC;
-    const ptrdiff_t nc_most = n < PN_NC ? (n + PN_NR - 1) / PN_NR * PN_NR : PN_NC;
+    const ptrdiff_t mc_most = in_place ? 0 : PN_MC;
+    const ptrdiff_t nc_most = n < nc_limit ? (n + PN_NR - 1) / PN_NR * PN_NR : nc_limit;
     pn_workspace *workspace = pn_workspace_take((size_t)((mc_most + nc_most) * kc_most) * sizeof(PN_REAL));
     if (!workspace) return -1;
     PN_REAL *packed_b = (PN_REAL *)pn_workspace_data(workspace);
     PN_REAL *packed_a = packed_b + nc_most * kc_most; /* nc_most is a multiple of NR, so this stays aligned */
     const pn_float_mode mode = pn_flush_denormals();
-    for (ptrdiff_t jc = 0; jc < n; jc += PN_NC) {
-        const ptrdiff_t nc = n - jc < PN_NC ? n - jc : PN_NC;
+    for (ptrdiff_t jc = 0; jc < n; jc += nc_limit) {
+        const ptrdiff_t nc = n - jc < nc_limit ? n - jc : nc_limit;
         for (ptrdiff_t pc = 0; pc < k; pc += PN_KC) {
             const ptrdiff_t kc = k - pc < PN_KC ? k - pc : PN_KC;
-            PN_(pn_pack)(b + pc * p->b_k + jc * p->b_column, p->b_column, p->b_k, nc, kc, PN_NR, packed_b);
+            const PN_REAL *right = b + pc * p->b_k + jc * p->b_column;
+            if (p->b_column == 1)
+                PN_(pn_pack_columns)(right, p->b_k, nc, kc, packed_b);
+            else
+                PN_(pn_pack)(right, p->b_column, p->b_k, nc, kc, PN_NR, packed_b);
             for (ptrdiff_t ic = 0; ic < m; ic += PN_MC) {
                 const ptrdiff_t mc = m - ic < PN_MC ? m - ic : PN_MC;
                 const ptrdiff_t corner = ic * p->ldc + jc;
-                PN_(pn_pack)(a + ic * p->a_row + pc * p->a_k, p->a_row, p->a_k, mc, kc, PN_MR, packed_a);
-                PN_(pn_block)(mc, nc, kc, packed_a, packed_b, c + corner, p->ldc, p->accumulate || pc > 0);
+                const PN_REAL *left = a + ic * p->a_row + pc * p->a_k;
+                PN_(pn_left) rows = {PN_(pn_micro_packed), packed_a, kc, 0};
+                if (!in_place)
+                    PN_(pn_pack)(left, p->a_row, p->a_k, mc, kc, PN_MR, packed_a);
+                else if (p->a_k == 1)
+                    rows = (PN_(pn_left)){PN_(pn_micro_rows), left, p->a_row, p->a_row};
+                else
+                    rows = (PN_(pn_left)){PN_(pn_micro_columns), left, 1, p->a_k};
+                PN_(pn_block)(mc, nc, kc, rows, packed_b, c + corner, p->ldc, p->accumulate || pc > 0);
                 if (pc + kc == k)
                     PN_(pn_epilogue)(c + corner, pre ? pre + corner : NULL, p->ldc, mc, nc, bias ? bias + jc : NULL,
                                      p->code, alpha);

@@ -22,14 +22,14 @@ typedef struct {
     void *param;
     const void *grad;
     void *first, *second;  /* state, as far as the rule has any */
+    const int64_t *step;   /* Adam: how many updates there have been, this one included */
     const int64_t *bounds; /* start and stop of each segment */
     const double *rates;   /* learning rate and weight decay of each segment */
     double *stats;         /* sums of squares of parameter, gradient and update of each segment, or NULL */
     ptrdiff_t segments;
     int rule, decoupled, single;
     double grad_scale, momentum, eps, decay1, decay2;
-    double correction1, correction2; /* Adam: 1 - beta1^step and sqrt(1 - beta2^step) */
-    int parts;                       /* for pn_update's use */
+    int parts; /* for pn_update's use */
 } pn_update_call;
 
 #define PN_REAL float

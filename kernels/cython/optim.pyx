@@ -30,6 +30,7 @@ cdef extern from "optim.h" nogil:
         const void* grad
         void* first
         void* second
+        const int64* step
         const int64* bounds
         const double* rates
         double* stats
@@ -42,8 +43,6 @@ cdef extern from "optim.h" nogil:
         double eps
         double decay1
         double decay2
-        double correction1
-        double correction2
     int pn_update(void* call) noexcept
     double pn_square_sum_f32(const float* x, Py_ssize_t n)
     double pn_square_sum_f64(const double* x, Py_ssize_t n)
@@ -54,18 +53,18 @@ cdef pn_update_call settings(int rule, double grad_scale, double eps) noexcept:
     cdef pn_update_call call
     call.rule, call.grad_scale, call.eps, call.decoupled = rule, grad_scale, eps, False
     call.momentum = call.decay1 = call.decay2 = 0
-    call.correction1 = call.correction2 = 1
     return call
 
 
 cdef int update(
     pn_update_call* call, cnp.ndarray param, cnp.ndarray grad, cnp.ndarray first, cnp.ndarray second,
-    cnp.ndarray bounds, cnp.ndarray rates, cnp.ndarray stats
+    cnp.ndarray step, cnp.ndarray bounds, cnp.ndarray rates, cnp.ndarray stats
 ) except -1:
     call.param, call.grad, call.first, call.second = data(param), data(grad), data(first), data(second)
-    call.bounds, call.rates, call.stats = <int64*>data(bounds), <double*>data(rates), <double*>data(stats)
+    call.step, call.bounds, call.rates = <int64*>data(step), <int64*>data(bounds), <double*>data(rates)
+    call.stats = <double*>data(stats)
     call.segments, call.single = rows(bounds), is_single(param)
-    make(pn_update, call, sizeof(pn_update_call), 7, (param, grad, first, second, bounds, rates, stats))
+    make(pn_update, call, sizeof(pn_update_call), 8, (param, grad, first, second, step, bounds, rates, stats))
     return 0
 
 
@@ -77,7 +76,7 @@ def sgd(
     cdef int rule = PN_SGD_PLAIN if velocity is None else (PN_SGD_NESTEROV if nesterov else PN_SGD_MOMENTUM)
     cdef pn_update_call call = settings(rule, grad_scale, 0)
     call.momentum = momentum
-    update(&call, param, grad, velocity, None, bounds, rates, stats)
+    update(&call, param, grad, velocity, None, None, bounds, rates, stats)
 
 
 def adagrad(
@@ -86,7 +85,7 @@ def adagrad(
 ):
     """Update by s += g^2; w -= lr g / (sqrt(s) + eps)."""
     cdef pn_update_call call = settings(PN_ADAGRAD, grad_scale, eps)
-    update(&call, param, grad, square_sum, None, bounds, rates, stats)
+    update(&call, param, grad, square_sum, None, None, bounds, rates, stats)
 
 
 def rmsprop(
@@ -96,19 +95,18 @@ def rmsprop(
     """Update by s = alpha s + (1 - alpha) g^2; step = g / (sqrt(s) + eps); with momentum v = momentum v + step."""
     cdef pn_update_call call = settings(PN_RMSPROP if velocity is None else PN_RMSPROP_MOMENTUM, grad_scale, eps)
     call.momentum, call.decay1 = momentum, alpha
-    update(&call, param, grad, square_avg, velocity, bounds, rates, stats)
+    update(&call, param, grad, square_avg, velocity, None, bounds, rates, stats)
 
 
 def adam(
     cnp.ndarray param, cnp.ndarray grad, cnp.ndarray exp_avg, cnp.ndarray exp_avg_sq, cnp.ndarray bounds,
-    cnp.ndarray rates, double beta1, double beta2, double eps, long step, bint decoupled, double grad_scale,
+    cnp.ndarray rates, double beta1, double beta2, double eps, cnp.ndarray step, bint decoupled, double grad_scale,
     cnp.ndarray stats
 ):
-    """Update by Adam (Kingma & Ba 2015), step counted from 1; `decoupled` decay makes it AdamW (Loshchilov 2019)."""
+    """Update by Adam (Kingma & Ba 2015), `step`, int64 (1,), counted from 1; `decoupled` decay makes it AdamW (Loshchilov 2019)."""
     cdef pn_update_call call = settings(PN_ADAM, grad_scale, eps)
     call.decay1, call.decay2, call.decoupled = beta1, beta2, decoupled
-    call.correction1, call.correction2 = 1 - beta1**step, sqrt(1 - beta2**step)
-    update(&call, param, grad, exp_avg, exp_avg_sq, bounds, rates, stats)
+    update(&call, param, grad, exp_avg, exp_avg_sq, step, bounds, rates, stats)
 
 
 cdef inline double square_sum_of(const floating* x, Py_ssize_t n) noexcept nogil:

@@ -93,6 +93,7 @@ static void PN_(pn_update_span)(int rule, int decay, PN_REAL *w, const PN_REAL *
 
 static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptrdiff_t stop, double lr, double decay,
                                    double *stats) {
+    const double steps = p->step ? (double)p->step[0] : 1;
     const PN_(pn_numbers) s = {
         .lr = (PN_REAL)lr,
         .scale = (PN_REAL)p->grad_scale,
@@ -103,8 +104,8 @@ static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptr
         .keep2 = (PN_REAL)p->decay2,
         .new1 = (PN_REAL)(1 - p->decay1),
         .new2 = (PN_REAL)(1 - p->decay2),
-        .rate = (PN_REAL)lr / (PN_REAL)p->correction1,
-        .root = (PN_REAL)(1 / p->correction2),
+        .rate = (PN_REAL)(lr / (1 - pow(p->decay1, steps))),
+        .root = (PN_REAL)(1 / sqrt(1 - pow(p->decay2, steps))),
     };
     const int kind = s.decay == 0 ? PN_NO_DECAY : p->decoupled ? PN_DECOUPLED : PN_COUPLED;
     PN_REAL *w = (PN_REAL *)p->param, *first = (PN_REAL *)p->first, *second = (PN_REAL *)p->second;

@@ -64,7 +64,10 @@ def rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, e
 
 
 def adam(param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, step, decoupled, grad_scale, stats):
-    """Update by Adam (Kingma & Ba 2015), step counted from 1; `decoupled` decay makes it AdamW (Loshchilov 2019)."""
+    """Update by Adam (Kingma & Ba 2015); `decoupled` decay makes it AdamW (Loshchilov 2019).
+
+    `step`, int64 (1,), counts from 1.
+    """
     _adam(
         param,
         grad,
@@ -75,8 +78,8 @@ def adam(param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, ste
         float(beta1),
         float(beta2),
         float(eps),
-        1 - beta1**step,
-        1 - beta2**step,
+        1 - beta1 ** int(step[0]),
+        1 - beta2 ** int(step[0]),
         bool(decoupled),
         float(grad_scale),
         NO_STATS if stats is None else stats,

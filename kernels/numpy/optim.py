@@ -59,9 +59,12 @@ def rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, e
 
 @quiet
 def adam(param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, step, decoupled, grad_scale, stats):
-    """Update by Adam (Kingma & Ba 2015), step counted from 1; `decoupled` decay makes it AdamW (Loshchilov 2019)."""
-    correction1 = 1 - beta1**step
-    correction2 = 1 - beta2**step
+    """Update by Adam (Kingma & Ba 2015); `decoupled` decay makes it AdamW (Loshchilov 2019).
+
+    `step`, int64 (1,), counts from 1.
+    """
+    correction1 = 1 - beta1 ** int(step[0])
+    correction2 = 1 - beta2 ** int(step[0])
     for segment, (w, g, lr, decay) in enumerate(_segments(param, grad, bounds, rates)):
         raw = g * grad_scale
         gradient = raw + decay * w if decay and not decoupled else raw

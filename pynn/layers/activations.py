@@ -31,7 +31,7 @@ class Activation(Layer):
 
     def __init_subclass__(cls) -> None:
         if getattr(ops, cls.op.__name__, None) is not cls.op:
-            raise TypeError(f"{cls.__name__}.op is {cls.op!r}, no op of pynn; derive your own activation from pynn.Layer")
+            raise TypeError(f"{cls.__name__}.op is {cls.op!r}, no op of pynn; derive your own from pynn.Layer")
 
     def argument(self) -> tuple[Any, ...]:
         """Return what the ops take besides arrays."""

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def replayable(method: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a method that does nothing but call ops, and reads and writes only arrays that are there at every step.
 
-    Such arrays are its arguments, parameters and their gradients, `Context.buffer`, and views of these. The kernel calls
-    of a training step all of whose methods are marked can be recorded once and repeated. An overriding method in a
-    subclass is not marked unless it says so itself.
+    Such arrays are its arguments, parameters and their gradients, `Context.buffer`, and views of these. The kernel
+    calls of a training step all of whose methods are marked can be recorded once and repeated. An overriding method in
+    a subclass is not marked unless it says so itself.
     """
     method.replayable = True  # type: ignore[attr-defined]
     return method

@@ -141,7 +141,7 @@ def adam(
     bounds: np.ndarray,
     rates: np.ndarray,
     *,
-    step: int,
+    step: int | np.ndarray,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
@@ -149,7 +149,7 @@ def adam(
     grad_scale: float = 1.0,
     stats: np.ndarray | None = None,
 ) -> None:
-    """Update in place by Adam, or by AdamW with `decoupled` weight decay; `step` counts from 1.
+    """Update in place by Adam, or by AdamW with `decoupled` weight decay; `step`, also as int64 (1,), counts from 1.
 
     m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
     w -= lr m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps).
@@ -167,10 +167,11 @@ def adam(
     array([0.9, 1.1])
     """
     _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats)
-    if step < 1:
-        raise ValueError(f"step is {step}; expected 1 for the first update")
+    steps = output(step, "step", (1,), _INT64) if isinstance(step, np.ndarray) else np.array([step], np.int64)
+    if steps[0] < 1:
+        raise ValueError(f"step is {steps[0]}; expected 1 for the first update")
     kernels().optim.adam(
-        param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, step, decoupled, grad_scale, stats
+        param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, steps, decoupled, grad_scale, stats
     )
 
 
