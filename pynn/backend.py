@@ -98,8 +98,8 @@ def set_num_threads(count: int) -> None:
     """Let the Cython kernels use up to `count` threads, in this process, from now on.
 
     The environment variable ``PYNN_NUM_THREADS`` sets the start; without it, there is one thread per processor that
-    this process may use. Small work is done on one thread in any case. Results do not depend on the number of threads, to
-    the last bit. NumPy's own threads, which the NumPy backend multiplies on, are another matter.
+    this process may use. Small work is done on one thread in any case. Results do not depend on the number of threads,
+    to the last bit. NumPy's own threads, which the NumPy backend multiplies on, are another matter.
 
     Raises
     ------
