@@ -244,7 +244,7 @@ def test_info(run, monkeypatch):
     assert facts["numpy"] == np.__version__
     assert facts["backend"] == pynn.get_backend()
     assert [name for name, reason in facts["backends"].items() if reason is None] == list(pynn.available_backends())
-    assert facts["kernel_threads"] == 1
+    assert facts["threads"] == pynn.get_num_threads()
     assert facts["environment"]["PYNN_SOMETHING"] == "7"
     text = run("info").stdout
     assert f"pynn          {pynn.__version__}" in text

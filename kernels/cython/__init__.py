@@ -13,7 +13,7 @@ except ImportError:  # built without a C compiler: the backend reports itself as
     cpu = runtime = None  # type: ignore[assignment]
 
 BUILT = cpu is not None
-_FAMILIES = ("activations", "batchnorm", "dropout", "losses", "matmul", "optim")
+_MODULES = ("activations", "batchnorm", "dropout", "losses", "machine", "matmul", "optim")
 
 
 def supported_instruction_sets() -> tuple[str, ...]:
@@ -41,7 +41,7 @@ def load() -> None:
     global INSTRUCTION_SET, Recording
     if INSTRUCTION_SET is None:
         chosen = _choose()
-        for family in _FAMILIES:
-            globals()[family] = importlib.import_module(f".{chosen.replace('-', '_')}.{family}", __name__)
+        for name in _MODULES:
+            globals()[name] = importlib.import_module(f".{chosen.replace('-', '_')}.{name}", __name__)
         Recording = runtime.Recording
         INSTRUCTION_SET = chosen

@@ -21,8 +21,8 @@ cdef inline bint make(
 ) except -1:
     """Call the kernel without the GIL, and record the call if this thread records; return whether it succeeded.
 
-    The first `pointers` members of the struct `call` are the addresses of arrays; `result`, if not NULL, is a member that
-    receives the call's value.
+    The first `pointers` members of the struct `call` are the addresses of arrays; `result`, if not NULL, is a member
+    that receives the call's value.
     """
     cdef int failed
     if pn_the_runtime.recording():

@@ -1,41 +1,50 @@
 /* Template, included by elementwise.h once per floating type. Scalar and branch-free, so that the compiler turns each
  * loop into vectors; NaN passes through because every comparison with it is false. */
 
-/* v exp(x + low) for x <= 0 and NaN, `low` being small; exp itself to 0.6 ULP. Beyond the range of exp the result is 0
- * for any finite v. */
-static inline __attribute__((always_inline)) PN_REAL PN_(pn_times_exp)(PN_REAL v, PN_REAL x, PN_REAL low) {
-    PN_REAL clamped = x < PN_EXP_LOWEST ? PN_EXP_LOWEST : x;
-    PN_REAL n = (clamped * PN_C(1.4426950408889634) + PN_ROUND_MAGIC) - PN_ROUND_MAGIC;
-    PN_REAL high = clamped - n * PN_LN2_HIGH, rest = low - n * PN_LN2_LOW; /* the first is exact: the rest is added last */
-    PN_REAL r = high + rest;
-    v = x < PN_EXP_LOWEST ? v * PN_C(0.0) : v;
-    PN_REAL value = v + v * (high + (rest + r * r * PN_Q(r)));
-    int gradual = clamped < PN_EXP_GRADUAL;
-    PN_REAL exponent = (gradual ? n + PN_C(100.0) : n) + (PN_ROUND_MAGIC + PN_C(0.0) + PN_EXPONENT_BIAS);
+/* x, or `least` if that is larger; NaN passes. With masks, because of a condition the compiler makes two whole paths,
+ * one of them on constants, and selects from both at every step (1.2 times as long). */
+static inline PN_REAL PN_(pn_at_least)(PN_REAL x, PN_REAL least) {
+    PN_BITS bits, bound, below = -(PN_BITS)(x < least);
+    memcpy(&bits, &x, sizeof bits);
+    memcpy(&bound, &least, sizeof bound);
+    bits = (bits & ~below) | (bound & below);
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* 2^(n + more), n and more being small integers. */
+static inline PN_REAL PN_(pn_power_of_2)(PN_REAL n, const PN_REAL more) {
+    PN_REAL exponent = n + (PN_ROUND_MAGIC + PN_EXPONENT_BIAS + more), power;
     PN_BITS bits;
     memcpy(&bits, &exponent, sizeof bits);
     bits <<= PN_MANTISSA;
-    PN_REAL scale;
-    memcpy(&scale, &bits, sizeof scale);
-    PN_REAL restored = gradual ? PN_C(7.888609052210118e-31) : PN_C(1.0); /* 2^-100 */
-    return value * scale * restored;
+    memcpy(&power, &bits, sizeof power);
+    return power;
 }
 
-static inline PN_REAL PN_(pn_exp_neg)(PN_REAL x) { return PN_(pn_times_exp)(PN_C(1.0), x, PN_C(0.0)); }
+static inline PN_REAL PN_(pn_rounded)(PN_REAL x) { return (x + PN_ROUND_MAGIC) - PN_ROUND_MAGIC; }
+
+/* v exp(x + low) for PN_EXP_LOWEST <= x <= 0 and NaN, `low` and v being small; exp itself to 0.6 ULP. Scaled in two
+ * steps, because the result may be denormal. */
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_times_exp)(PN_REAL v, PN_REAL x, PN_REAL low) {
+    PN_REAL n = PN_(pn_rounded)(x * PN_C(1.4426950408889634));
+    PN_REAL high = x - n * PN_LN2_HIGH, rest = low - n * PN_LN2_LOW; /* the first is exact: the rest is added last */
+    PN_REAL r = high + rest, u = r * r;
+    PN_REAL value = v + v * (high + (rest + u * PN_Q(r, u)));
+    return value * PN_(pn_power_of_2)(n, PN_C(100.0)) * PN_C(7.888609052210118e-31); /* 2^-100 */
+}
+
+static inline PN_REAL PN_(pn_exp_neg)(PN_REAL x) {
+    return PN_(pn_times_exp)(PN_C(1.0), PN_(pn_at_least)(x, PN_EXP_LOWEST), PN_C(0.0));
+}
 
 /* exp(x) - 1 for x <= 0 and NaN, accurate near 0. */
 static inline PN_REAL PN_(pn_expm1_neg)(PN_REAL x) {
-    PN_REAL clamped = x < PN_EXPM1_LOWEST ? PN_EXPM1_LOWEST : x;
-    PN_REAL n = (clamped * PN_C(1.4426950408889634) + PN_ROUND_MAGIC) - PN_ROUND_MAGIC;
-    PN_REAL r = (clamped - n * PN_LN2_HIGH) - n * PN_LN2_LOW;
-    PN_REAL value = r + r * r * PN_Q(r);
-    PN_REAL exponent = n + (PN_ROUND_MAGIC + PN_C(0.0) + PN_EXPONENT_BIAS);
-    PN_BITS bits;
-    memcpy(&bits, &exponent, sizeof bits);
-    bits <<= PN_MANTISSA;
-    PN_REAL scale;
-    memcpy(&scale, &bits, sizeof scale);
-    return scale * value + (scale - PN_C(1.0));
+    x = PN_(pn_at_least)(x, PN_EXPM1_LOWEST);
+    PN_REAL n = PN_(pn_rounded)(x * PN_C(1.4426950408889634));
+    PN_REAL r = (x - n * PN_LN2_HIGH) - n * PN_LN2_LOW, u = r * r;
+    PN_REAL scale = PN_(pn_power_of_2)(n, PN_C(0.0));
+    return scale * (r + u * PN_Q(r, u)) + (scale - PN_C(1.0));
 }
 
 /* log(1 + t) for 0 <= t <= 1 and NaN. */
@@ -52,8 +61,9 @@ static inline PN_REAL PN_(pn_sigmoid)(PN_REAL x) {
 
 /* x sigmoid(x). As in GELU, the exponential comes last for negative x. */
 static inline PN_REAL PN_(pn_silu)(PN_REAL x) {
-    PN_REAL size = PN_FABS(x), small = PN_(pn_times_exp)(x, -size, PN_C(0.0));
-    return (x < 0 ? small : x) / (PN_C(1.0) + PN_(pn_exp_neg)(-size));
+    PN_REAL low = PN_(pn_at_least)(-PN_FABS(x), PN_EXP_LOWEST);
+    PN_REAL small = PN_(pn_times_exp)(low, low, PN_C(0.0)) + PN_C(0.0) * x; /* -Inf gives NaN, as -Inf times 0 */
+    return (x < 0 ? small : x) / (PN_C(1.0) + PN_(pn_times_exp)(PN_C(1.0), low, PN_C(0.0)));
 }
 
 static inline PN_REAL PN_(pn_tanh)(PN_REAL x) {
@@ -74,36 +84,31 @@ static inline PN_REAL PN_(pn_masked)(PN_REAL x, PN_BITS mask) {
     return x;
 }
 
-/* The tail of the normal distribution, Phi(-t) = quotient * exp(square + low), for t = |x|. The square is taken in two
- * parts: rounded once, its error of half a unit would be one of 44 units in the result. The rational function is taken
- * where its argument is exact, next to t; the derivative of the quotient q is t q - 1 / sqrt(2 pi). */
+/* The tail of the normal distribution, t Phi(-t) = product / below * exp(square + low), for t = |x|, bounded where it is
+ * 0. The square is taken in two parts: rounded once, its error of half a unit would be one of 44 units in the result. */
 typedef struct {
-    PN_REAL quotient, square, low;
+    PN_REAL upper, product, below, square, low;
 } PN_(pn_tail);
 
 static inline PN_(pn_tail) PN_(pn_normal_tail)(PN_REAL x) {
-    PN_REAL t = PN_FABS(x);
-    t = t > PN_TAIL_MOST ? PN_TAIL_MOST : t;
-    PN_REAL high = PN_(pn_masked)(t, PN_HALF_BITS), near = PN_(pn_masked)(t, PN_NEAR_BITS);
-    PN_REAL below = near + PN_TAIL_POLE;
-    PN_REAL s = (near - PN_TAIL_POLE) / below;
-    PN_REAL q = PN_TAIL(s) / below;
-    PN_(pn_tail) tail = {q + (t - near) * (near * q - (PN_REAL)PN_INV_SQRT_2PI), PN_C(-0.5) * (high * high),
+    PN_REAL t = -PN_(pn_at_least)(-PN_FABS(x), -PN_TAIL_MOST), high = PN_(pn_masked)(t, PN_HALF_BITS);
+    PN_REAL upper = PN_TAIL_UPPER(t), product = t * upper;
+    PN_(pn_tail) tail = {upper, product, (PN_REAL)PN_SQRT_2PI * product + PN_TAIL_REST(t), PN_C(-0.5) * (high * high),
                          PN_C(-0.5) * ((t - high) * (t + high))};
     return tail;
 }
 
-/* x Phi(x). For negative x the exponential comes last: it may be denormal, and x times its error would not be small. */
+/* x Phi(x) = max(x, 0) - |x| Phi(-|x|), the exponential last: it may be denormal, and x times its error not small. -Inf
+ * gives NaN, as -Inf times 0. */
 static inline PN_REAL PN_(pn_gelu)(PN_REAL x) {
     PN_(pn_tail) tail = PN_(pn_normal_tail)(x);
-    PN_REAL small = PN_(pn_times_exp)(x < 0 ? x * tail.quotient : tail.quotient, tail.square, tail.low);
-    return x < 0 ? small : x * (PN_C(1.0) - small);
+    return (x < 0 ? PN_C(0.0) * x : x) - PN_(pn_times_exp)(tail.product / tail.below, tail.square, tail.low);
 }
 
 static inline PN_REAL PN_(pn_gelu_slope)(PN_REAL x) {
     PN_(pn_tail) tail = PN_(pn_normal_tail)(x);
     PN_REAL e = PN_(pn_times_exp)(PN_C(1.0), tail.square, tail.low);
-    PN_REAL beyond = tail.quotient * e;
+    PN_REAL beyond = tail.upper / tail.below * e;
     return (x < 0 ? beyond : PN_C(1.0) - beyond) + x * ((PN_REAL)PN_INV_SQRT_2PI * e);
 }
 
@@ -194,14 +199,12 @@ static inline void PN_(pn_saved_from_input)(PN_REAL *x, ptrdiff_t n, int code, P
 #undef PN_LN2_HIGH
 #undef PN_LN2_LOW
 #undef PN_EXP_LOWEST
-#undef PN_EXP_GRADUAL
 #undef PN_EXPM1_LOWEST
 #undef PN_Q
 #undef PN_L
 #undef PN_TAIL_MOST
-#undef PN_TAIL_POLE
 #undef PN_HALF_BITS
-#undef PN_NEAR_BITS
-#undef PN_TAIL
+#undef PN_TAIL_UPPER
+#undef PN_TAIL_REST
 #undef PN_COPYSIGN
 #undef PN_FABS

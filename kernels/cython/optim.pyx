@@ -103,7 +103,10 @@ def adam(
     cnp.ndarray rates, double beta1, double beta2, double eps, cnp.ndarray step, bint decoupled, double grad_scale,
     cnp.ndarray stats
 ):
-    """Update by Adam (Kingma & Ba 2015), `step`, int64 (1,), counted from 1; `decoupled` decay makes it AdamW (Loshchilov 2019)."""
+    """Update by Adam (Kingma & Ba 2015); `decoupled` decay makes it AdamW (Loshchilov 2019).
+
+    `step`, int64 (1,), counts from 1.
+    """
     cdef pn_update_call call = settings(PN_ADAM, grad_scale, eps)
     call.decay1, call.decay2, call.decoupled = beta1, beta2, decoupled
     update(&call, param, grad, exp_avg, exp_avg_sq, step, bounds, rates, stats)

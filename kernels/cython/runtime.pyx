@@ -60,9 +60,9 @@ cdef struct Link:  # a pointer in a node that points into an input array
 cdef class Recording:
     """Kernel calls that are made once by the kernels' Python functions, and then again without Python.
 
-    Calls made by this thread inside ``with recording:`` are carried out and recorded, with the addresses of their arrays.
-    `inputs` are the arrays that may be replaced by others of the same shape and dtype when the calls are repeated; the
-    recording keeps all others alive.
+    Calls made by this thread inside ``with recording:`` are carried out and recorded, with the addresses of their
+    arrays. `inputs` are the arrays that may be replaced by others of the same shape and dtype when the calls are
+    repeated; the recording keeps all others alive.
     """
 
     cdef char* nodes

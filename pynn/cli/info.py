@@ -13,9 +13,6 @@ import numpy as np
 
 from .. import __version__, backend
 
-# Kernels run on the thread that calls them.
-KERNEL_THREADS = 1
-
 
 @click.command(short_help="Show versions, backends and settings.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
@@ -35,8 +32,9 @@ def collect() -> dict[str, Any]:
     """Return what there is to know, as JSON can hold it; a backend's value is None or why it cannot be used."""
     try:
         in_use, instructions, problem = backend.get_backend(), backend.instruction_set(), None
+        threads = backend.get_num_threads()
     except (ValueError, backend.BackendError, ImportError) as error:
-        in_use, instructions, problem = None, None, str(error)
+        in_use, instructions, problem, threads = None, None, str(error), None
     return {
         "pynn": __version__,
         "python": platform.python_version(),
@@ -46,7 +44,7 @@ def collect() -> dict[str, Any]:
         "backends": {name: _reason(name) for name in backend.BACKENDS},
         "instruction_set": instructions,
         "supported_instruction_sets": _instruction_sets(),
-        "kernel_threads": KERNEL_THREADS,
+        "threads": threads,
         "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith("PYNN_")},
         "problem": problem,
     }
@@ -76,7 +74,7 @@ def _text(facts: dict[str, Any]) -> str:
         *((f"  {name}", reason or "available") for name, reason in facts["backends"].items()),
         ("instructions", facts["instruction_set"] or "-"),
         ("  supported", ", ".join(sets) or "-"),
-        ("threads", f"{facts['kernel_threads']} (kernels run on one thread)"),
+        ("threads", "-" if facts["threads"] is None else str(facts["threads"])),
         ("environment", ", ".join(f"{k}={v}" for k, v in facts["environment"].items()) or "no PYNN_ variables set"),
     ]
     return "\n".join(f"{name:14}{value}" for name, value in lines)

@@ -1,0 +1,130 @@
+"""What is measured: ops on the shapes that matter, and whole training steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+#: Activations in the benchmark, by their names in `pynn.ops`.
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "silu")
+
+#: Groups in the order of the table.
+GROUPS = ("matmul", "linear", "batchnorm", "activation", "loss", "optimizer", "step")
+
+
+class Case(NamedTuple):
+    """One row of the benchmark.
+
+    `shape` is (m, k, n) of a product, (rows, columns) of batch norm and losses, (elements,) of activations and
+    optimisers, and empty for steps, whose `op` is the workload's letter.
+    """
+
+    group: str
+    op: str
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+
+    @property
+    def title(self) -> str:
+        """The row's name."""
+        size = "x".join(map(str, self.shape))
+        return " ".join(filter(None, (self.op, size, "" if self.dtype == "float32" else self.dtype)))
+
+
+class Workload(NamedTuple):
+    """A network and how it is trained: one step is forward, loss, backward and update, on synthetic data."""
+
+    inputs: int
+    hidden: tuple[int, ...]
+    outputs: int
+    batch: int
+    batchnorm: bool
+    activation: str
+    optimizer: str
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """All layers' widths, from the inputs to the outputs."""
+        return (self.inputs, *self.hidden, self.outputs)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+        pairs = zip(self.widths, self.widths[1:], strict=False)
+        return sum((k + 1) * n for k, n in pairs) + 2 * self.batchnorm * sum(self.hidden)
+
+
+WORKLOADS = {
+    "A": Workload(784, (256,), 10, 64, False, "relu", "sgd"),
+    "B": Workload(784, (256, 256), 10, 64, True, "relu", "adam"),
+    "C": Workload(3072, (100,) * 4, 10, 50, True, "relu", "adam"),
+    "D": Workload(3072, (500,) * 9, 10, 128, True, "tanh", "sgd"),
+    "E": Workload(20, (64, 64), 2, 32, False, "relu", "adam"),
+    "F": Workload(1024, (2048,) * 3, 1000, 512, True, "relu", "sgd"),
+}
+
+_SQUARES = (256, 512, 1024, 2048)
+_BATCHNORM_SHAPES = ((64, 256), (256, 512), (4096, 1024), (65536, 64))
+_BATCHNORM_OPS = ("batchnorm", "batchnorm_relu", "batchnorm_backward", "batchnorm_relu_backward")
+_LOSS_SHAPES = ((64, 10), (512, 1000))
+_THOUSAND, _MILLION = 1 << 10, 1 << 20
+
+
+def products(workload: Workload) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """Yield the matrix products of a step, each as an op and (m, k, n)."""
+    for layer, (k, n) in enumerate(zip(workload.widths, workload.widths[1:], strict=False)):
+        yield "matmul", (workload.batch, k, n)
+        yield "matmul_trans_a", (k, workload.batch, n)  # the gradient of the weights
+        if layer > 0:
+            yield "matmul_trans_b", (workload.batch, n, k)  # of the input
+
+
+def select(full: bool, groups: tuple[str, ...] = GROUPS) -> list[Case]:
+    """Return the rows, in the order of the table; a few of each group unless `full`."""
+    chosen = _full() if full else _quick()
+    return [case for case in dict.fromkeys(chosen) if case.group in groups]
+
+
+def _quick() -> Iterator[Case]:
+    for size in (256, 1024):
+        yield Case("matmul", "matmul", (size, size, size))
+    for op, factors in products(WORKLOADS["B"]):
+        yield Case("matmul", op, factors)
+    yield Case("linear", "linear_relu", (64, 784, 256))
+    yield Case("linear", "linear_relu", (32, 64, 64))
+    for op in _BATCHNORM_OPS:
+        for shape in _BATCHNORM_SHAPES[:3:2]:
+            yield Case("batchnorm", op, shape)
+    for op in ACTIVATIONS:
+        yield Case("activation", op, (_MILLION,))
+    yield Case("loss", "softmax_cross_entropy", _LOSS_SHAPES[0])
+    for op in ("sgd", "adam"):
+        yield Case("optimizer", op, (WORKLOADS["B"].parameters,))
+    for name in "ABCDE":
+        yield Case("step", name)
+
+
+def _full() -> Iterator[Case]:
+    for dtype in ("float32", "float64"):
+        for size in _SQUARES:
+            yield Case("matmul", "matmul", (size, size, size), dtype)
+    for workload in WORKLOADS.values():
+        for op, factors in products(workload):
+            yield Case("matmul", op, factors)
+    for workload in WORKLOADS.values():
+        for k, n in zip(workload.widths, workload.widths[1:], strict=False):
+            yield Case("linear", "linear_relu", (workload.batch, k, n))
+    for op in _BATCHNORM_OPS:
+        for shape in _BATCHNORM_SHAPES:
+            yield Case("batchnorm", op, shape)
+    for op in ACTIVATIONS:
+        for elements in (16 * _THOUSAND, _MILLION, 16 * _MILLION):
+            yield Case("activation", op, (elements,))
+        yield Case("activation", f"{op}_backward", (_MILLION,))
+    for shape in _LOSS_SHAPES:
+        yield Case("loss", "softmax_cross_entropy", shape)
+    for op in ("sgd", "adam"):
+        for name in "EBF":
+            yield Case("optimizer", op, (WORKLOADS[name].parameters,))
+    for name in WORKLOADS:
+        yield Case("step", name)

@@ -1,0 +1,117 @@
+"""Contestants in turn: each in its own process, one at a time, so that a noisy machine hurts all of them alike."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from typing import IO, Any, NamedTuple
+
+from .cases import Case
+from .limits import Limits
+from .worker import environment
+
+
+class ContestantError(RuntimeError):
+    """A contestant's process ended, or a case failed in it."""
+
+
+class Remote:
+    """A contestant in its process."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name = name
+        self._log: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `close`
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pynn.bench.worker", name, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment(threads),
+            text=True,
+        )
+
+    def ask(self, **request: Any) -> Any:
+        """Return the answer to a request."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            print(json.dumps(request), file=self._process.stdin, flush=True)
+            line = self._process.stdout.readline()
+        except OSError:
+            line = ""
+        if not line:
+            raise ContestantError(f"{self.name} ended: {self._last_words()}")
+        reply = json.loads(line)
+        if "error" in reply:
+            raise ContestantError(f"{self.name}: {reply['error']}")
+        return reply["value"]
+
+    def close(self) -> None:
+        """End the process."""
+        with contextlib.suppress(OSError, ValueError):
+            self._process.communicate(json.dumps({"exit": True}) + "\n", timeout=5)
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        return (self._log.read().strip().splitlines() or ["no word"])[-1]
+
+
+class Row(NamedTuple):
+    """The seconds per call of each contestant in a case, one figure per round; and who failed, and why."""
+
+    case: Case
+    seconds: dict[str, list[float]]
+    failures: dict[str, str]
+
+    def ratio(self, against: str, of: str = "pynn") -> tuple[float, float, float]:
+        """Return how many times faster `of` is: the median over the rounds, and the quartiles."""
+        pairs = zip(self.seconds[of], self.seconds[against], strict=True)
+        low, middle, high = statistics.quantiles((theirs / ours for ours, theirs in pairs), n=4, method="inclusive")
+        return middle, low, high
+
+
+class Field:
+    """All contestants, started together; a context manager."""
+
+    def __init__(self, names: Iterable[str], threads: int) -> None:
+        self.threads = threads
+        self._remotes = [Remote(name, threads) for name in names]
+
+    def __enter__(self) -> Field:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        for remote in self._remotes:
+            remote.close()
+
+    def limits(self) -> Limits:
+        """Return what the machine can do at most, as measured in pynn's process."""
+        answer = self._remotes[0].ask(limits=True)
+        return Limits(answer["operations"], [(size, rate) for size, rate in answer["copies"]])
+
+    def compare(self, case: Case, *, rounds: int, block_seconds: float) -> Row:
+        """Time a case: in every round each contestant runs for a block, a different one first each time."""
+        calls: dict[Remote, int] = {}
+        failures: dict[str, str] = {}
+        for remote in self._remotes:
+            try:
+                seconds = remote.ask(prepare=case)
+            except ContestantError as error:
+                failures[remote.name] = str(error)
+                continue
+            if seconds is not None:
+                calls[remote] = max(1, round(block_seconds / seconds))
+        times: dict[str, list[float]] = {remote.name: [] for remote in calls}
+        order = list(calls)
+        for turn in range(rounds):
+            shift = turn % len(order) if order else 0
+            for remote in order[shift:] + order[:shift]:
+                times[remote.name].append(remote.ask(time=calls[remote]))
+        return Row(case, times, failures)

@@ -1,0 +1,23 @@
+"""NumPy's own functions: its BLAS, and the activations that it has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..cases import Case
+from ..data import bound, factors, normal
+from . import Run
+
+
+def prepare(case: Case, _: str) -> Run | None:
+    """Return what does the case, or None."""
+    if case.group == "matmul":
+        a, b = factors(case)
+        a = a.T if case.op.endswith("trans_a") else a
+        b = b.T if case.op.endswith("trans_b") else b
+        return bound(np.matmul, a, b, out=np.empty((a.shape[0], b.shape[1]), a.dtype))
+    if case.group == "activation" and case.op in ("relu", "tanh"):
+        x = normal(1, *case.shape)
+        out = np.empty_like(x)
+        return bound(np.maximum, x, np.float32(0), out=out) if case.op == "relu" else bound(np.tanh, x, out=out)
+    return None

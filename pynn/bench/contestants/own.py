@@ -1,0 +1,109 @@
+"""pynn itself, on any of its backends."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import backend, layers, losses, ops, optim
+from ...model import Sequential
+from ...trainer import Trainer
+from ..cases import WORKLOADS, Case, Workload
+from ..data import batch, bound, factors, labels, normal, weights
+from . import Run
+
+_OPTIMIZERS = {"sgd": lambda: optim.SGD(lr=0.01, momentum=0.9), "adam": lambda: optim.Adam(lr=1e-3)}
+_LAYERS = {"relu": layers.ReLU, "tanh": layers.Tanh}
+
+
+def prepare(case: Case, backend_name: str) -> Run | None:
+    """Return what does the case; chooses the backend for the whole process."""
+    backend.use_backend(backend_name)
+    return _MAKERS[case.group](case)
+
+
+def _product(case: Case) -> Run:
+    a, b = factors(case)
+    m, _, n = case.shape
+    out = np.empty((m, n), a.dtype)
+    transposed = {"trans_a": case.op.endswith("trans_a"), "trans_b": case.op.endswith("trans_b")}
+    return bound(ops.matmul, a, b, **transposed, out=out)
+
+
+def _linear(case: Case) -> Run:
+    a, b = factors(case)
+    out = np.empty((case.shape[0], case.shape[2]), a.dtype)
+    return bound(ops.matmul, a, b, bias=normal(3, case.shape[2]), activation="relu", out=out)
+
+
+def _batchnorm(case: Case) -> Run:
+    x = normal(1, *case.shape)
+    columns = case.shape[1]
+    activation = "relu" if "relu" in case.op else None
+    gamma, beta, mean, rstd = (np.ones(columns, np.float32) for _ in range(4))
+    running = np.zeros(columns, np.float32), np.ones(columns, np.float32)
+    y = np.empty_like(x)
+    outputs = {"out": y, "mean_out": mean, "rstd_out": rstd, "activation": activation}
+    forward = bound(ops.batchnorm_forward, x, gamma, beta, *running, **outputs)
+    if "backward" not in case.op:
+        return forward
+    forward()
+    gradients = {"dx": np.empty_like(x), "dgamma": np.empty_like(gamma), "dbeta": np.empty_like(beta)}
+    dy = normal(2, *case.shape)
+    return bound(ops.batchnorm_backward, dy, x, gamma, beta, mean, rstd, activation=activation, **gradients)
+
+
+def _activation(case: Case) -> Run:
+    x = normal(1, *case.shape)
+    out = np.empty_like(x)
+    if not case.op.endswith("_backward"):
+        return bound(getattr(ops, case.op), x, out=out)
+    name = case.op.removesuffix("_backward")
+    saved = x if name in ("gelu", "silu") else getattr(ops, name)(x)
+    return bound(getattr(ops, case.op), normal(2, *case.shape), saved, out=out)
+
+
+def _loss(case: Case) -> Run:
+    logits = normal(1, *case.shape)
+    return bound(ops.softmax_cross_entropy, logits, labels(*case.shape), dlogits=np.empty_like(logits))
+
+
+def _optimizer(case: Case) -> Run:
+    (size,) = case.shape
+    parameters, gradients = normal(1, size), normal(2, size)
+    bounds, rates = np.array([[0, size]]), np.array([[1e-6, 0.0]])
+    state = [np.zeros(size, np.float32) for _ in range(2)]
+    if case.op == "sgd":
+        return bound(ops.sgd, parameters, gradients, state[0], bounds, rates, momentum=0.9)
+    return bound(ops.adam, parameters, gradients, *state, bounds, rates, step=np.array([10]))
+
+
+def network(workload: Workload) -> Sequential:
+    """Return the workload's network."""
+    chain: list[layers.Layer] = []
+    for k, n in zip(workload.widths, workload.widths[1:-1], strict=False):
+        chain.append(layers.Linear(k, n))
+        if workload.batchnorm:
+            chain.append(layers.BatchNorm1d(n))
+        chain.append(_LAYERS[workload.activation]())
+    model = Sequential(*chain, layers.Linear(workload.hidden[-1], workload.outputs))
+    linear = [layer for layer in model if isinstance(layer, layers.Linear)]
+    for layer, weight in zip(linear, weights(workload), strict=True):
+        layer.weight[...] = weight
+    return model
+
+
+def _step(case: Case) -> Run:
+    workload = WORKLOADS[case.op]
+    trainer = Trainer(network(workload), losses.CrossEntropyLoss(), _OPTIMIZERS[workload.optimizer]())
+    return bound(trainer.step, *batch(workload))
+
+
+_MAKERS = {
+    "matmul": _product,
+    "linear": _linear,
+    "batchnorm": _batchnorm,
+    "activation": _activation,
+    "loss": _loss,
+    "optimizer": _optimizer,
+    "step": _step,
+}

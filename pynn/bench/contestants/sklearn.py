@@ -1,0 +1,31 @@
+"""scikit-learn's multilayer perceptron; it has no batch norm."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier
+
+from ..cases import WORKLOADS, Case
+from ..data import batch
+from . import Run
+
+
+def prepare(case: Case, _: str) -> Run | None:
+    """Return what does a step of a network without batch norm, or None."""
+    if case.group != "step" or WORKLOADS[case.op].batchnorm:
+        return None
+    workload = WORKLOADS[case.op]
+    x, target = batch(workload)
+    model = MLPClassifier(
+        workload.hidden,
+        activation=workload.activation,
+        solver=workload.optimizer,
+        alpha=0.0,
+        batch_size=workload.batch,
+        learning_rate_init=0.01 if workload.optimizer == "sgd" else 1e-3,
+        nesterovs_momentum=False,
+        random_state=0,
+    )
+    classes = np.arange(workload.outputs)
+    model.partial_fit(x, target, classes=classes)
+    return lambda: model.partial_fit(x, target)

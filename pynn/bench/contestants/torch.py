@@ -1,0 +1,155 @@
+"""PyTorch: eager with its fused optimisers, writing to prepared outputs where an operator can; and compiled."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ..cases import WORKLOADS, Case, Workload
+from ..data import batch, bound, factors, labels, normal, weights
+from . import Run
+
+aten = torch.ops.aten
+_LAYERS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+def prepare(case: Case, mode: str) -> Run | None:
+    """Return what does the case, or None; only steps are compiled."""
+    if mode == "compile" and case.group != "step":
+        return None
+    return _step(case, mode) if case.group == "step" else _MAKERS[case.group](case)
+
+
+def _tensor(seed: int, *shape: int) -> torch.Tensor:
+    return torch.from_numpy(normal(seed, *shape))
+
+
+def _product(case: Case) -> Run:
+    a, b = (torch.from_numpy(factor) for factor in factors(case))
+    a = a.T if case.op.endswith("trans_a") else a
+    b = b.T if case.op.endswith("trans_b") else b
+    return bound(torch.mm, a, b, out=torch.empty(a.shape[0], b.shape[1], dtype=a.dtype))
+
+
+def _linear(case: Case) -> Run:
+    a, b = (torch.from_numpy(factor) for factor in factors(case))
+    bias, out = _tensor(3, case.shape[2]), torch.empty(case.shape[0], case.shape[2])
+
+    def run() -> None:
+        torch.addmm(bias, a, b, out=out)
+        out.relu_()
+
+    return run
+
+
+def _batchnorm(case: Case) -> Run:
+    x, columns = _tensor(1, *case.shape), case.shape[1]
+    gamma, beta, running_mean, running_var = (f(columns) for f in (torch.ones, torch.zeros, torch.zeros, torch.ones))
+    y, mean, rstd = aten.native_batch_norm(x, gamma, beta, running_mean, running_var, True, 0.1, 1e-5)
+    relu = "relu" in case.op
+    if "backward" not in case.op:
+
+        def forward() -> None:
+            out, _, _ = aten.native_batch_norm(x, gamma, beta, running_mean, running_var, True, 0.1, 1e-5)
+            if relu:
+                out.relu_()
+
+        return forward
+    dy, dx = _tensor(2, *case.shape), torch.empty_like(x)
+    y.relu_()
+
+    def backward() -> None:
+        upstream = aten.threshold_backward.grad_input(dy, y, 0, grad_input=dx) if relu else dy
+        aten.native_batch_norm_backward(
+            upstream, x, gamma, running_mean, running_var, mean, rstd, True, 1e-5, [True] * 3
+        )
+
+    return backward
+
+
+def _activation(case: Case) -> Run:
+    x = _tensor(1, *case.shape)
+    out = torch.empty_like(x)
+    name = case.op.removesuffix("_backward")
+    extra = {"elu": (1.0,), "leaky_relu": (0.01,)}.get(name, ())
+    forward = getattr(aten, name)
+    if name == case.op:
+        return bound(forward.out, x, *extra, out=out)
+    dy, y = _tensor(2, *case.shape), forward(x, *extra)
+    operator, arguments = {
+        "relu": (aten.threshold_backward, (dy, y, 0)),
+        "leaky_relu": (aten.leaky_relu_backward, (dy, x, 0.01, False)),
+        "elu": (aten.elu_backward, (dy, 1.0, 1, 1, True, y)),
+        "sigmoid": (aten.sigmoid_backward, (dy, y)),
+        "tanh": (aten.tanh_backward, (dy, y)),
+        "softplus": (aten.softplus_backward, (dy, x, 1, 20)),
+        "gelu": (aten.gelu_backward, (dy, x)),
+        "silu": (aten.silu_backward, (dy, x)),
+    }[name]
+    return bound(operator.grad_input, *arguments, grad_input=out)
+
+
+def _loss(case: Case) -> Run:
+    logits, target = _tensor(1, *case.shape).requires_grad_(), torch.from_numpy(labels(*case.shape))
+
+    def run() -> None:
+        logits.grad = None
+        nn.functional.cross_entropy(logits, target).backward()
+
+    return run
+
+
+def _make_optimizer(name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr=0.01, momentum=0.9, fused=True)
+    return torch.optim.Adam(parameters, lr=1e-3, fused=True)
+
+
+def _optimizer(case: Case) -> Run:
+    parameter = nn.Parameter(_tensor(1, *case.shape))
+    parameter.grad = _tensor(2, *case.shape)
+    return _make_optimizer(case.op, [parameter]).step
+
+
+def _network(workload: Workload) -> nn.Sequential:
+    chain: list[nn.Module] = []
+    for k, n in zip(workload.widths, workload.widths[1:-1], strict=False):
+        chain += [nn.Linear(k, n), *([nn.BatchNorm1d(n)] if workload.batchnorm else []), _LAYERS[workload.activation]()]
+    model = nn.Sequential(*chain, nn.Linear(workload.hidden[-1], workload.outputs))
+    linear = [layer for layer in model if isinstance(layer, nn.Linear)]
+    with torch.no_grad():
+        for layer, weight in zip(linear, weights(workload), strict=True):
+            layer.weight.copy_(torch.from_numpy(weight.T.copy()))
+            layer.bias.zero_()
+    return model
+
+
+def _step(case: Case, mode: str) -> Run:
+    workload = WORKLOADS[case.op]
+    model, criterion = _network(workload), nn.CrossEntropyLoss()
+    optimizer = _make_optimizer(workload.optimizer, list(model.parameters()))
+    x, target = (torch.from_numpy(array) for array in batch(workload))
+
+    def loss_of(inputs: torch.Tensor) -> torch.Tensor:
+        return criterion(model(inputs), target)
+
+    forward = torch.compile(loss_of) if mode == "compile" else loss_of
+
+    def run() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss = forward(x)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return run
+
+
+_MAKERS = {
+    "matmul": _product,
+    "linear": _linear,
+    "batchnorm": _batchnorm,
+    "activation": _activation,
+    "loss": _loss,
+    "optimizer": _optimizer,
+}

@@ -1,0 +1,46 @@
+"""The arrays that every contestant gets, the same for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .cases import Case, Workload
+
+
+def normal(seed: int, *shape: int, dtype: str = "float32") -> np.ndarray:
+    """Return standard normal numbers; 16 million of them take a moment, hence single precision from the start."""
+    kind = np.float32 if dtype == "float32" else np.float64
+    return np.random.default_rng(seed).standard_normal(shape, dtype=kind)
+
+
+def factors(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a product multiplies, as it is stored: transposed where the op says so."""
+    m, k, n = case.shape
+    a = (k, m) if case.op.endswith("trans_a") else (m, k)
+    b = (n, k) if case.op.endswith("trans_b") else (k, n)
+    return normal(1, *a, dtype=case.dtype), normal(2, *b, dtype=case.dtype)
+
+
+def labels(rows: int, classes: int) -> np.ndarray:
+    """Return a class for each row."""
+    return np.random.default_rng(3).integers(0, classes, rows)
+
+
+def batch(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
+    """Return a minibatch of inputs and labels."""
+    return normal(1, workload.batch, workload.inputs), labels(workload.batch, workload.outputs)
+
+
+def weights(workload: Workload) -> list[np.ndarray]:
+    """Return each layer's initial weights, (in, out), He-scaled."""
+    return [
+        normal(10 + layer, k, n) * np.float32(np.sqrt(2 / k))
+        for layer, (k, n) in enumerate(zip(workload.widths, workload.widths[1:], strict=False))
+    ]
+
+
+def bound(function: Callable[..., object], *arguments: object, **named: object) -> Callable[[], object]:
+    """Return a call of no arguments; a closure costs less than functools.partial with keywords."""
+    return lambda: function(*arguments, **named)

@@ -1,0 +1,69 @@
+"""What this machine can do at most: multiply-adds in registers, and copies within each level of memory."""
+
+from __future__ import annotations
+
+import bisect
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import backend
+from ..kernels import cython as compiled
+from .work import Work
+
+#: Of each of the two arrays of a copy, in bytes: within a core's second level, the shared third, and far beyond.
+COPY_BYTES = (1 << 16, 1 << 17, 1 << 20, 1 << 22, 1 << 24, 1 << 27)
+_ROUNDS, _TRIALS, _BLOCK = 500_000, 9, 1 << 26
+
+
+class Limits(NamedTuple):
+    """Operations per second by dtype, and bytes per second (read and written) by bytes in use."""
+
+    operations: dict[str, float]
+    copies: list[tuple[int, float]]
+
+    def bandwidth(self, footprint: float) -> float:
+        """Return the copy bandwidth with that many bytes in use; of smaller ones where they are slower."""
+        sizes = [size for size, _ in self.copies]
+        place = min(bisect.bisect_left(sizes, footprint), len(sizes) - 1)
+        return self.copies[place][1]
+
+    def least_seconds(self, work: Work, dtype: str) -> float:
+        """Return the time that nothing can beat: that of all the arithmetic or of all the bytes, at full rate."""
+        return max(work.operations / self.operations[dtype], work.bytes / self.bandwidth(work.footprint))
+
+
+def measure(threads: int) -> Limits:
+    """Measure the limits of that many threads."""
+    backend.use_backend("cython")
+    machine = compiled.machine
+    operations = {
+        "float32": _best(lambda: machine.multiply_adds(_ROUNDS, threads, True)),
+        "float64": _best(lambda: machine.multiply_adds(_ROUNDS, threads, False)),
+    }
+    copies, fastest = [], 0.0
+    for size in reversed(COPY_BYTES):
+        source = np.ones(size // 4, np.float32)
+        out = np.ones_like(source)
+        calls = max(1, _BLOCK // size)
+
+        def run(source: np.ndarray = source, out: np.ndarray = out, calls: int = calls) -> float:
+            for _ in range(calls):
+                machine.copy(source, out, threads)
+            return 2 * source.nbytes * calls
+
+        # A small copy is a call more than a copy; what a larger one reaches, it could.
+        fastest = max(fastest, _best(run))
+        copies.append((2 * size, fastest))
+    return Limits(operations, copies[::-1])
+
+
+def _best(run: Callable[[], float]) -> float:
+    best = 0.0
+    for _ in range(_TRIALS):
+        began = time.perf_counter()
+        amount = run()
+        best = max(best, amount / (time.perf_counter() - began))
+    return best

@@ -1,0 +1,76 @@
+"""The table that ``pynn bench`` prints and the README shows: a row per case, pynn's time, ratios to all others."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from .cases import GROUPS, Case
+from .comparison import Row
+from .contestants import CONTESTANTS
+from .limits import Limits
+from .results import Results
+from .work import work
+
+#: Groups whose rate is given in operations per second; the others' in bytes per second.
+ARITHMETIC = ("matmul", "linear", "step")
+
+
+class Figures(NamedTuple):
+    """What a row says: pynn's seconds, its rate, its share of the machine's limit, and how many times faster it is."""
+
+    case: Case
+    seconds: float
+    rate: float
+    share: float
+    ratios: dict[str, tuple[float, float, float]]
+
+    def cells(self, contestants: Iterable[str]) -> list[str]:
+        """Return the row's texts: title, time, rate, share, ratios."""
+        ratios = (f"{self.ratios[name][0]:.2f}" if name in self.ratios else "" for name in contestants)
+        return [self.case.title, duration(self.seconds), f"{self.rate:.1f}", f"{self.share:.0%}", *ratios]
+
+
+class Table(NamedTuple):
+    """The rows of a group as texts, the last being the geometric means."""
+
+    group: str
+    headings: list[str]
+    rows: list[list[str]]
+
+
+def figures(row: Row, limits: Limits) -> Figures:
+    """Return what a row says; pynn must have taken part."""
+    seconds = statistics.median(row.seconds["pynn"])
+    amount = work(row.case)
+    rate = (amount.operations if row.case.group in ARITHMETIC else amount.bytes) / seconds / 1e9
+    share = limits.least_seconds(amount, row.case.dtype) / seconds
+    return Figures(row.case, seconds, rate, share, {name: row.ratio(name) for name in row.seconds if name != "pynn"})
+
+
+def tables(results: Results) -> Iterator[Table]:
+    """Yield a table for each group that was measured."""
+    measured = [figures(row, results.limits) for row in results.rows if "pynn" in row.seconds]
+    for group in GROUPS:
+        found = [row for row in measured if row.case.group == group]
+        contestants = [name for name in CONTESTANTS if any(name in row.ratios for row in found)]
+        if found:
+            unit = "GFLOP/s" if group in ARITHMETIC else "GB/s"
+            titles = [CONTESTANTS[name].title for name in contestants]
+            means = [f"{geometric_mean(found, name):.2f}" for name in contestants]
+            rows = [row.cells(contestants) for row in found]
+            yield Table(group, ["", "time", unit, "limit", *titles], [*rows, ["geometric mean", "", "", "", *means]])
+
+
+def geometric_mean(found: Iterable[Figures], contestant: str) -> float:
+    """Return the mean ratio to a contestant, of the rows in which it took part."""
+    return statistics.geometric_mean(row.ratios[contestant][0] for row in found if contestant in row.ratios)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it, to three digits."""
+    unit, scale = next((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("us", 0.0)) if seconds >= s)
+    value = seconds / (scale or 1e-6)
+    return f"{value:.{max(0, 2 - int(math.log10(value))) if value >= 1 else 2}f} {unit}"

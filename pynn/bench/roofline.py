@@ -1,0 +1,60 @@
+"""The roofline (Williams, Waterman & Patterson 2009): what each case reaches beside what the machine allows."""
+
+from __future__ import annotations
+
+import io
+import statistics
+from pathlib import Path
+
+from ..files import write_atomically
+from .cases import GROUPS
+from .results import Results
+from .work import work
+
+# Okabe and Ito's colours (2008), which all kinds of colour vision tell apart.
+_COLOURS = dict(zip(GROUPS, ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#F0E442", "#CC79A7", "#222222"), strict=True))
+
+
+def draw(results: Results, path: Path) -> None:
+    """Write the picture of one result to `path`, a PNG.
+
+    Raises ImportError if matplotlib is not installed.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 5.5), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    peak = results.limits.operations["float32"]
+    intensities = [2.0**power for power in range(-5, 11)]
+    for size, bandwidth in (results.limits.copies[0], results.limits.copies[-1]):
+        roof = [min(peak, bandwidth * intensity) / 1e9 for intensity in intensities]
+        axes.plot(intensities, roof, color="#999999", linewidth=1)
+        label = f"{bandwidth / 1e9:.0f} GB/s, {size / 1e6:.2g} MB in use"
+        axes.annotate(label, (intensities[0], roof[0]), (0, 4), textcoords="offset points", fontsize=8, color="#666666")
+    label = f"{peak / 1e9:.0f} GFLOP/s, float32"
+    axes.annotate(label, (intensities[-1], peak / 1e9), (0, 4), textcoords="offset points", ha="right", fontsize=8)
+    for group in GROUPS:
+        points = []
+        for row in results.rows:
+            if row.case.group == group and row.case.dtype == "float32" and "pynn" in row.seconds:
+                amount = work(row.case)
+                seconds = statistics.median(row.seconds["pynn"])
+                points.append((amount.operations / amount.bytes, amount.operations / seconds / 1e9))
+        if points:
+            horizontal, vertical = zip(*points, strict=True)
+            axes.scatter(
+                horizontal, vertical, s=22, color=_COLOURS[group], label=group, edgecolor="white", linewidth=0.5
+            )
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=10)
+    axes.set_xlabel("operations per byte that must move")
+    axes.set_ylabel("GFLOP/s")
+    plural = "s" * (results.threads > 1)
+    axes.set_title(f"pynn on {results.setting['processor']}, {results.threads} thread{plural}", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#EEEEEE", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    write_atomically(path, picture.getvalue())

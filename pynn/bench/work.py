@@ -1,0 +1,96 @@
+"""How many floating-point operations a case takes and how many bytes it must move: one model for all contestants.
+
+A multiply-add counts as two operations. Bytes count each array once per pass that the mathematics demands: batch norm's
+statistics must be complete before the first result, so its inputs are read twice; what a contestant reads or writes
+beyond that is its own affair.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .cases import WORKLOADS, Case, Workload, products
+
+#: Operations per element as pynn's kernels compute them: polynomials by Horner's rule, a division as one.
+PER_ELEMENT = {
+    "relu": 1,
+    "leaky_relu": 2,
+    "elu": 25,
+    "sigmoid": 28,
+    "tanh": 27,
+    "softplus": 42,
+    "gelu": 66,
+    "silu": 30,
+    "softmax_cross_entropy": 30,
+    "sgd": 5,
+    "adam": 15,
+}
+#: Their derivatives, given what the forward pass leaves.
+PER_ELEMENT_BACKWARD = {
+    "relu": 1,
+    "leaky_relu": 2,
+    "elu": 3,
+    "sigmoid": 3,
+    "tanh": 3,
+    "softplus": 25,
+    "gelu": 68,
+    "silu": 33,
+}
+#: (operations per element, arrays moved)
+_BATCHNORM = {
+    "batchnorm": (6, 3),
+    "batchnorm_relu": (7, 3),
+    "batchnorm_backward": (10, 5),
+    "batchnorm_relu_backward": (14, 5),
+}
+_UPDATE_ARRAYS = {"sgd": 5, "adam": 7}  # gradient and state in, parameter and state out
+
+
+class Work(NamedTuple):
+    """Operations, bytes moved, and the bytes of all arrays, which tell which cache they fit in."""
+
+    operations: float
+    bytes: float
+    footprint: float
+
+
+def work(case: Case) -> Work:
+    """Return the work of a case."""
+    size = np.dtype(case.dtype).itemsize
+    if case.group == "step":
+        return _step(WORKLOADS[case.op], size)
+    if case.group in ("matmul", "linear"):
+        m, k, n = case.shape
+        moved = size * (m * k + k * n + m * n)
+        return Work(2 * m * k * n + (case.group == "linear") * 2 * m * n, moved, moved)
+    elements = int(np.prod(case.shape))
+    if case.group == "batchnorm":
+        operations, passes = _BATCHNORM[case.op]
+        arrays = 3 if "backward" in case.op else 2
+        return Work(operations * elements, passes * size * elements, arrays * size * elements)
+    if case.group == "optimizer":
+        passes, arrays = _UPDATE_ARRAYS[case.op], (_UPDATE_ARRAYS[case.op] + 1) // 2
+        return Work(PER_ELEMENT[case.op] * elements, passes * size * elements, arrays * size * elements)
+    backward = case.op.endswith("_backward")
+    operations = PER_ELEMENT_BACKWARD[case.op.removesuffix("_backward")] if backward else PER_ELEMENT[case.op]
+    moved = (3 if backward else 2) * size * elements
+    return Work(operations * elements, moved, moved)
+
+
+def _step(workload: Workload, size: int) -> Work:
+    """Return the sum of products, batch norms, activations and update; their bytes as if nothing stayed cached."""
+    operations = sum(2.0 * m * k * n for _, (m, k, n) in products(workload))
+    moved = sum(size * (m * k + k * n + m * n) for _, (m, k, n) in products(workload))
+    hidden = workload.batch * sum(workload.hidden)
+    if workload.batchnorm:
+        for op in ("batchnorm", "batchnorm_backward"):
+            operations += _BATCHNORM[op][0] * hidden
+            moved += size * _BATCHNORM[op][1] * hidden
+    name = workload.activation
+    operations += (PER_ELEMENT[name] + PER_ELEMENT_BACKWARD[name]) * hidden
+    operations += PER_ELEMENT["softmax_cross_entropy"] * workload.batch * workload.outputs
+    operations += PER_ELEMENT[workload.optimizer] * workload.parameters
+    moved += size * _UPDATE_ARRAYS[workload.optimizer] * workload.parameters
+    return Work(operations, moved, size * (4 * workload.parameters + 4 * hidden))

@@ -1,0 +1,106 @@
+"""The process that one contestant runs in: reads requests from standard input, answers on standard output, in JSON.
+
+``python -m pynn.bench.worker NAME THREADS``. Requests: ``{"prepare": case}``, ``{"time": calls}``,
+``{"limits": true}``, ``{"exit": true}``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+import traceback
+from typing import Any
+
+#: What sets the number of threads of the libraries' pools; read when they are loaded, so set before that.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "PYNN_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+#: Overrides of the processor that a BLAS detects would make it look slower or faster than it is.
+OVERRIDES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS")
+WARM_UP_SECONDS = 0.1
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Return the environment of a worker with that many threads."""
+    kept = {name: value for name, value in os.environ.items() if name not in OVERRIDES}
+    return kept | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def pin(threads: int) -> None:
+    """Keep to as many processors as threads: the only limit that every library respects."""
+    if hasattr(os, "sched_setaffinity"):
+        usable = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, usable[-threads:])
+
+
+class Worker:
+    """Answers requests."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        from .contestants import CONTESTANTS
+
+        self.contestant, self.threads = CONTESTANTS[name], threads
+
+    def answer(self, request: dict[str, Any]) -> Any:
+        """Do what a request asks and return the result."""
+        from .cases import Case
+        from .limits import measure
+
+        if "prepare" in request:
+            group, op, shape, dtype = request["prepare"]
+            self.run = None
+            gc.collect()
+            self.run = self.contestant.prepare(Case(group, op, tuple(shape), dtype))
+            return None if self.run is None else self._warm_up()
+        if "time" in request:
+            return self._time(request["time"])
+        return measure(self.threads)._asdict()
+
+    def _time(self, calls: int) -> float:
+        run = self.run
+        assert run is not None
+        gc.disable()
+        began = time.perf_counter()
+        for _ in range(calls):
+            run()
+        elapsed = time.perf_counter() - began
+        gc.enable()
+        return elapsed / calls
+
+    def _warm_up(self) -> float:
+        """Return seconds per call once that is steady: the first calls may compile or allocate."""
+        calls = 1
+        self._time(2)
+        while (seconds := self._time(calls)) * calls < WARM_UP_SECONDS:
+            calls *= 2
+        return seconds
+
+
+def main() -> None:
+    """Answer until told to exit."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not mix with the answers
+    name, threads = sys.argv[1], int(sys.argv[2])
+    pin(threads)
+    worker = Worker(name, threads)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "exit" in request:
+            return
+        try:
+            reply = {"value": worker.answer(request)}
+        except Exception as error:  # a peer's failure is a row without it, not the end of the benchmark
+            traceback.print_exc()
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""``pynn bench``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from ..backend import MOST_THREADS, why_missing
+from ..bench import cases, report, results, roofline
+from ..bench.comparison import Field
+from ..bench.contestants import CONTESTANTS
+from ..plots import INSTALL_HINT, plots_available
+
+#: Rounds of a row: every contestant runs one block in each.
+QUICK_ROUNDS, FULL_ROUNDS = 7, 15
+
+
+def _threads(_: click.Context, __: click.Parameter, text: str) -> list[int]:
+    counts = text.split(",")
+    if not all(count.isdecimal() and 1 <= int(count) <= MOST_THREADS for count in counts):
+        raise click.BadParameter(f"{text!r}; expected numbers from 1 to {MOST_THREADS}, such as 1,2")
+    return [int(count) for count in counts]
+
+
+def _names(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, str | None], tuple[str, ...]]:
+    def check(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...]:
+        names = known if text is None else tuple(filter(None, text.split(",")))
+        for name in names:
+            if name not in known:
+                raise click.BadParameter(f"unknown {name!r}; expected some of {','.join(known)}")
+        return names
+
+    return check
+
+
+#: Columns of the table where it goes to a file or another program.
+FILE_WIDTH = 110
+
+PEERS = tuple(name for name in CONTESTANTS if name != "pynn")
+
+
+@click.command(short_help="Measure the speed, beside other libraries that are installed.")
+@click.option("--full", is_flag=True, help="All shapes and more rounds; about 20 minutes instead of 2.")
+@click.option("--peers", callback=_names(PEERS), metavar="NAMES", help=f"Some of {','.join(PEERS)}; all by default.")
+@click.option("--only", callback=_names(cases.GROUPS), metavar="GROUPS", help=f"Some of {','.join(cases.GROUPS)}.")
+@click.option("--threads", callback=_threads, default="1", metavar="COUNTS", help="Such as 1,2: a table for each.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Write the figures to this .json file, and a picture beside it."
+)
+def bench(full: bool, peers: tuple[str, ...], only: tuple[str, ...], threads: list[int], output: Path | None) -> None:
+    """Measure the speed of ops and training steps, beside other libraries that are installed.
+
+    Every contestant runs in a process of its own, in turn; a ratio above 1 says how many times faster pynn is, the
+    median over the rounds. "limit" is the share of what this machine can do at most, which is measured too: arithmetic
+    at the rate of pure multiply-adds, memory at that of a copy.
+    """
+    _check(output)
+    names = ["pynn", *(name for name in peers if CONTESTANTS[name].installed())]
+    chosen = cases.select(full, only)
+    found = []
+    for count in threads:
+        found.append(_measure(names, chosen, count, FULL_ROUNDS if full else QUICK_ROUNDS))
+        _print(found[-1])
+        if output is not None:  # after each, lest an interruption loses all
+            results.save(found, output)
+    if output is None:
+        return
+    click.echo(f"figures: {output}", err=True)
+    if plots_available():
+        for result in found:
+            picture = output.with_name(f"{output.stem}-{result.threads}.png")
+            roofline.draw(result, picture)
+            click.echo(f"picture: {picture}", err=True)
+    else:
+        click.echo(f"no picture: {INSTALL_HINT}", err=True)
+
+
+def _check(output: Path | None) -> None:
+    reason = why_missing("cython")
+    if reason is not None:
+        raise click.ClickException(f"nothing to measure: {reason}")
+    if output is not None and output.suffix != ".json":
+        raise click.BadParameter(f"{output}; expected a name that ends with .json", param_hint="--output")
+    if output is not None and not output.parent.is_dir():
+        raise click.BadParameter(f"the folder {output.parent} does not exist", param_hint="--output")
+
+
+def _measure(names: list[str], chosen: list[cases.Case], threads: int, rounds: int) -> results.Results:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    rows = []
+    with Field(names, threads) as field, Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("measuring the machine", total=len(chosen))
+        limits = field.limits()
+        for case in chosen:
+            progress.update(task, description=f"{case.group} {case.title}")
+            rows.append(field.compare(case, rounds=rounds, block_seconds=0.05))
+            progress.advance(task)
+    return results.Results(threads, limits, rows, results.setting())
+
+
+def _print(result: results.Results) -> None:
+    import rich.box
+    import rich.table
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
+    for table in report.tables(result):
+        shown = rich.table.Table(title=f"{table.group}, {threads}", title_justify="left", box=rich.box.SIMPLE_HEAD)
+        for heading in table.headings:
+            shown.add_column(heading, justify="right" if heading else "left", no_wrap=bool(heading))
+        for row in table.rows:
+            shown.add_row(*row, end_section=row is table.rows[-2], style="bold" if row is table.rows[-1] else None)
+        console.print(shown)
+    limits = result.limits
+    copies = ", ".join(f"{rate / 1e9:.0f} ({size / 1e6:.2g} MB)" for size, rate in limits.copies[::2])
+    console.print(
+        f"limits of {threads}: {limits.operations['float32'] / 1e9:.0f} GFLOP/s in float32, "
+        f"{limits.operations['float64'] / 1e9:.0f} in float64; copies at {copies} GB/s",
+        highlight=False,
+    )
+    for measured in result.rows:
+        for reason in measured.failures.values():
+            console.print(f"[yellow]failed:[/] {measured.case.title}: {reason}", highlight=False)
