@@ -87,12 +87,13 @@ class Optimizer(Configurable):
         if rate != self._last_rate:
             np.multiply(self._lr_factors, rate, out=self._lrs)
             self._last_rate = rate
-        if grad_scale != 1 or not (is_replayable(self.update) and hasattr(backend, "Recording")):
+        recorder = getattr(backend, "Recording", None)
+        if grad_scale != 1 or recorder is None or not is_replayable(self.update):
             self.update(self.flat, bounds, self._rates, grad_scale)
         elif self._recording is not None and self._recorded_on is backend:
             self._recording.run()
         else:
-            with backend.Recording() as recording:
+            with recorder() as recording:
                 self.update(self.flat, bounds, self._rates, grad_scale)
             self._recording, self._recorded_on = recording, backend
 

@@ -1,0 +1,199 @@
+"""A training step that repeats recorded kernel calls gives the same bits as one that goes from op to op."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+import pynn
+from pynn.backend import kernels
+
+
+class Doubled(pynn.Layer):
+    """A layer of the user's own, which computes with NumPy: it cannot be recorded."""
+
+    def forward(self, x, ctx):
+        return 2 * x
+
+    def backward(self, dy, ctx):
+        return 2 * dy
+
+
+def chain(*middle):
+    return lambda: pynn.Sequential(pynn.Linear(6, 8), *[layer() for layer in middle], pynn.Linear(8, 3))
+
+
+def frozen_bottom():
+    model = chain(lambda: pynn.BatchNorm1d(8), pynn.ReLU)()
+    model[0].freeze()
+    model[1].freeze()
+    return model
+
+
+MODELS = {
+    "linear": lambda: pynn.Sequential(pynn.Linear(6, 3)),
+    "relu": chain(pynn.ReLU),
+    "batchnorm": chain(lambda: pynn.BatchNorm1d(8), pynn.ReLU),
+    "gelu": chain(pynn.GELU),
+    "batchnorm and silu": chain(lambda: pynn.BatchNorm1d(8), pynn.SiLU),
+    "dropout": chain(pynn.Tanh, lambda: pynn.Dropout(0.4)),
+    "dropout first": lambda: pynn.Sequential(pynn.Dropout(0.2), pynn.Linear(6, 3)),
+    "prelu": chain(pynn.PReLU),
+    "two activations": chain(pynn.ELU, pynn.Sigmoid),
+    "nested": chain(lambda: pynn.Sequential(pynn.Linear(8, 8), pynn.LeakyReLU())),
+    "maxout": chain(lambda: pynn.Maxout(8, 8, pieces=2)),
+    "own layer": chain(Doubled, pynn.ReLU),
+    "frozen": frozen_bottom,
+}
+OPTIMIZERS = {
+    "sgd": lambda: pynn.SGD(lr=0.1, momentum=0.9, weight_decay=1e-3),
+    "adamw": lambda: pynn.AdamW(lr=0.01),
+    "rmsprop": lambda: pynn.RMSprop(lr=0.01, momentum=0.5),
+}
+#: A short last batch in between, a lonely shape, and a long one at the end.
+BATCHES = (16, 16, 5, 16, 5, 16, 2, 40, 16)
+
+
+@contextlib.contextmanager
+def op_by_op(monkeypatch):
+    """Take away what records; where the backend has none, nothing changes."""
+    with monkeypatch.context() as patch:
+        patch.delattr(kernels(), "Recording", raising=False)
+        yield
+
+
+def batches(rng, weighted=False):
+    for n in BATCHES:
+        x, y = rng.normal(size=(n, 6)).astype(np.float32), rng.integers(0, 3, n)
+        yield (x, y, rng.uniform(0.1, 2, n)) if weighted else (x, y)
+
+
+def run(model, optimizer, loss=None, weighted=False):
+    """Return the losses and the final state of a few steps from a fixed start."""
+    pynn.manual_seed(3)
+    network = model()
+    trainer = pynn.Trainer(network, loss or pynn.CrossEntropyLoss(), optimizer(), seed=5)
+    losses = [trainer.step(*batch) for batch in batches(np.random.default_rng(1), weighted)]
+    return losses, {name: np.array(value) for name, value in network.state_dict().items()}
+
+
+def assert_same(a, b):
+    assert a[0] == b[0]
+    assert a[1].keys() == b[1].keys()
+    for name, value in a[1].items():
+        np.testing.assert_array_equal(value, b[1][name], err_msg=name)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_recorded_steps_are_the_same_to_the_last_bit(backend, monkeypatch, model, optimizer):
+    recorded = run(model, optimizer)
+    with op_by_op(monkeypatch):
+        assert_same(recorded, run(model, optimizer))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda: pynn.CrossEntropyLoss(label_smoothing=0.1, weight=[1.0, 2.0, 0.5]),
+        lambda: pynn.CrossEntropyLoss(reduction="sum"),
+        pynn.HingeLoss,
+        pynn.MultiMarginLoss,
+    ],
+)
+def test_weighted_losses_are_recorded_with_their_weights(backend, monkeypatch, loss):
+    recorded = run(MODELS["relu"], OPTIMIZERS["sgd"], loss(), weighted=True)
+    with op_by_op(monkeypatch):
+        assert_same(recorded, run(MODELS["relu"], OPTIMIZERS["sgd"], loss(), weighted=True))
+
+
+def test_an_activation_joined_to_its_layer_changes_no_bit(backend, monkeypatch):
+    for name in ("relu", "batchnorm", "gelu", "batchnorm and silu"):
+        joined = run(MODELS[name], OPTIMIZERS["sgd"])
+        with monkeypatch.context() as patch:
+            patch.setattr("pynn.model._join", lambda layers: [None] * len(layers))
+            assert_same(joined, run(MODELS[name], OPTIMIZERS["sgd"]))
+
+
+def changes():
+    def slope(model, trainer):
+        model[1].negative_slope = 0.3
+
+    def freeze(model, trainer):
+        model[0].freeze()
+
+    def thaw(model, trainer):
+        model[0].freeze(False)
+
+    def smoothing(model, trainer):
+        trainer.loss.label_smoothing = 0.2
+
+    def momentum(model, trainer):
+        trainer.optimizer.momentum = 0.1
+
+    def rate(model, trainer):
+        trainer.lr = 0.02
+
+    def clip(model, trainer):
+        trainer.clip_norm = 0.1
+
+    def weight(model, trainer):
+        model[0].weight[...] = 0.5
+
+    return [slope, freeze, thaw, smoothing, momentum, rate, clip, weight]
+
+
+@pytest.mark.parametrize("change", changes(), ids=lambda change: change.__name__)
+def test_a_change_between_steps_takes_effect(backend, monkeypatch, change):
+    def steps():
+        pynn.manual_seed(0)
+        model = pynn.Sequential(pynn.Linear(6, 8), pynn.LeakyReLU(0.1), pynn.Linear(8, 3))
+        trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), OPTIMIZERS["sgd"]())
+        losses = []
+        for index, batch in enumerate(batches(np.random.default_rng(1))):
+            if index == 4:
+                change(model, trainer)
+            losses.append(trainer.step(*batch))
+        return losses, {name: np.array(value) for name, value in model.state_dict().items()}
+
+    recorded = steps()
+    with op_by_op(monkeypatch):
+        assert_same(recorded, steps())
+
+
+def test_another_backend_in_between(backend):
+    pynn.manual_seed(0)
+    model = MODELS["relu"]()
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=0.1))
+    x, y = next(batches(np.random.default_rng(1)))
+    losses = [trainer.step(x, y) for _ in range(3)]
+    with pynn.use_backend("numpy"):
+        losses += [trainer.step(x, y) for _ in range(2)]
+    losses += [trainer.step(x, y) for _ in range(3)]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_a_label_out_of_range_is_named_and_the_next_step_goes_on(backend):
+    trainer = pynn.Trainer(MODELS["relu"](), pynn.CrossEntropyLoss(), pynn.SGD(lr=0.1))
+    x, y = next(batches(np.random.default_rng(1)))
+    for _ in range(3):
+        trainer.step(x, y)
+    before = {name: np.array(value) for name, value in trainer.model.state_dict().items()}
+    bad = y.copy()
+    bad[7] = 3
+    with pytest.raises(ValueError, match="3"):
+        trainer.step(x, bad)
+    for name, value in trainer.model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    assert np.isfinite(trainer.step(x, y))
+
+
+def test_inputs_are_read_where_they_lie_at_each_step(backend):
+    """A recording must not keep the address, or the values, of the arrays it was made with."""
+    trainer = pynn.Trainer(MODELS["linear"](), pynn.MSELoss(), pynn.SGD(lr=0.0))
+    rng = np.random.default_rng(2)
+    weight, bias = np.asarray(trainer.model[0].weight), np.asarray(trainer.model[0].bias)
+    for _ in range(5):
+        x, y = rng.normal(size=(9, 6)).astype(np.float32), rng.normal(size=(9, 3)).astype(np.float32)
+        expected = np.square(x.astype(np.float64) @ weight + bias - y).mean()
+        assert trainer.step(x, y) == pytest.approx(expected, rel=1e-5)
