@@ -70,9 +70,9 @@ class Row(NamedTuple):
     seconds: dict[str, list[float]]
     failures: dict[str, str]
 
-    def ratio(self, against: str, of: str = "pynn") -> tuple[float, float, float]:
-        """Return how many times faster `of` is: the median over the rounds, and the quartiles."""
-        pairs = zip(self.seconds[of], self.seconds[against], strict=True)
+    def ratio(self, against: str) -> tuple[float, float, float]:
+        """Return how many times faster pynn is: the median over the rounds, and the quartiles."""
+        pairs = zip(self.seconds["pynn"], self.seconds[against], strict=True)
         low, middle, high = statistics.quantiles((theirs / ours for ours, theirs in pairs), n=4, method="inclusive")
         return middle, low, high
 

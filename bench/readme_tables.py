@@ -1,0 +1,61 @@
+"""Write the README's benchmark tables from the figures that ``pynn bench --full --threads 1,2 --output`` left.
+
+Run ``python bench/readme_tables.py``; with ``--check`` it only says whether the README is up to date.
+"""
+
+import sys
+from pathlib import Path
+
+from pynn.bench import report, results
+
+ROOT = Path(__file__).parents[1]
+FIGURES = ROOT / "bench" / "results" / "figures.json"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- figures: bench/readme_tables.py -->", "<!-- end of figures -->"
+#: Groups whose rows are shown one by one; of the others the geometric means.
+IN_FULL = ("step",)
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """Return rows of texts, the first being the headings, as a Markdown table; all columns but one are numbers."""
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "|---|" + "---:|" * (len(rows[0]) - 1), *body])
+
+
+def section(found: list[results.Results]) -> str:
+    """Return the text between the marks."""
+    parts = []
+    for result in found:
+        threads = "one thread" if result.threads == 1 else f"{result.threads} threads"
+        tables = {table.group: table for table in report.tables(result)}
+        for group in IN_FULL:
+            table = tables.pop(group)
+            parts.append(f"Training steps, {threads}:\n\n" + markdown([table.headings, *table.rows]))
+        titles = list(dict.fromkeys(title for table in tables.values() for title in table.headings[4:]))
+        means = [["", "rows", *titles]]
+        for table in tables.values():
+            mean = dict(zip(table.headings[4:], table.rows[-1][4:], strict=True))
+            means.append([table.group, str(len(table.rows) - 1), *(mean.get(title, "") for title in titles)])
+        parts.append(f"Ops, {threads}, geometric means:\n\n" + markdown(means))
+    setting = found[0].setting
+    machine = f"Measured on {setting['processor']} ({setting['instruction_set']}) with Python {setting['python']}"
+    names = ("numpy", "numba", "torch", "jax", "scikit-learn")
+    versions = ", ".join(f"{name} {setting[name]}" for name in names if name in setting)
+    return "\n\n".join([*parts, f"{machine}, {versions}."])
+
+
+def main() -> int:
+    """Rewrite the README, or compare."""
+    before = README.read_text()
+    head, _, rest = before.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    after = f"{head}{BEGIN}\n\n{section(results.load(FIGURES))}\n\n{END}{tail}"
+    if "--check" in sys.argv[1:]:
+        print("up to date" if after == before else "README.md differs from the figures")
+        return int(after != before)
+    README.write_text(after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
