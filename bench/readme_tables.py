@@ -1,4 +1,4 @@
-"""Write the README's benchmark tables from the figures that ``pynn bench --full --threads 1,2 --output`` left.
+"""Write the README's benchmark tables from the figures that ``pynn bench --full --output`` left in `bench/results`.
 
 Run ``python bench/readme_tables.py``; with ``--check`` it only says whether the README is up to date.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from pynn.bench import report, results
 
 ROOT = Path(__file__).parents[1]
-FIGURES = ROOT / "bench" / "results" / "figures.json"
+FIGURES = (ROOT / "bench" / "results" / name for name in ("one-thread.json", "two-threads.json"))
 README = ROOT / "README.md"
 BEGIN, END = "<!-- figures: bench/readme_tables.py -->", "<!-- end of figures -->"
 #: Groups whose rows are shown one by one; of the others the geometric means.
@@ -49,7 +49,7 @@ def main() -> int:
     before = README.read_text()
     head, _, rest = before.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    after = f"{head}{BEGIN}\n\n{section(results.load(FIGURES))}\n\n{END}{tail}"
+    after = f"{head}{BEGIN}\n\n{section([result for path in FIGURES for result in results.load(path)])}\n\n{END}{tail}"
     if "--check" in sys.argv[1:]:
         print("up to date" if after == before else "README.md differs from the figures")
         return int(after != before)

@@ -9,9 +9,10 @@ import warnings
 from numbers import Integral
 from types import ModuleType, TracebackType
 
+from . import tuning
 from .processors import usable_processors
 
-#: In the order in which "auto" prefers them; numba is never chosen by itself, because it compiles at first use.
+#: In the order in which "auto" prefers them.
 BACKENDS = ("cython", "numba", "numpy")
 
 #: The largest team of threads.
@@ -38,7 +39,7 @@ def available_backends() -> tuple[str, ...]:
 
 
 def get_backend() -> str:
-    """Return the name of the backend in use: "cython", "numba" or "numpy"."""
+    """Return the name of the backend in use: "cython", "numba", "numpy", or "auto" with a table that mixes them."""
     return kernels().__name__.rpartition(".")[2]
 
 
@@ -48,8 +49,9 @@ class use_backend:  # noqa: N801 - read as a function, which it also is
     Parameters
     ----------
     name : {"auto", "cython", "numba", "numpy"}
-        "auto" takes the compiled Cython kernels, or NumPy where they were not built. Any other name is a demand: it
-        raises instead of falling back. The environment variable ``PYNN_BACKEND`` sets the initial choice.
+        "auto" takes the compiled Cython kernels, except for ops of sizes at which ``pynn tune`` has found another
+        backend faster on this machine; or NumPy where they were not built. Any other name is a demand: it raises
+        instead of falling back. The environment variable ``PYNN_BACKEND`` sets the initial choice.
 
     Raises
     ------
@@ -151,7 +153,10 @@ def _load(name: str) -> ModuleType:
         reason = why_missing("cython")
         if reason is not None:
             warnings.warn(f"pynn runs on NumPy alone, much slower: {reason}", RuntimeWarning, stacklevel=3)
-        name = "numpy" if reason else "cython"
+            return _load("numpy")
+        base = _load("cython")
+        table = tuning.load(base.INSTRUCTION_SET, available_backends())
+        return tuning.mixed(base, table, _load) if table else base
     if name not in BACKENDS:
         raise ValueError(f"unknown backend {name!r}; expected one of {', '.join(('auto', *BACKENDS))}")
     reason = why_missing(name)

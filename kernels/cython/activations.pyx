@@ -94,7 +94,7 @@ cdef void prelu_rows(
     const floating* x, const floating* slope, Py_ssize_t per_unit, floating* y, Py_ssize_t m, Py_ssize_t n
 ) noexcept nogil:
     cdef Py_ssize_t i, j
-    cdef floating v, s = slope[0]
+    cdef floating v, s = 0 if per_unit else slope[0]
     for i in range(m):
         for j in range(n):
             v = x[i * n + j]
@@ -125,7 +125,7 @@ cdef int run_prelu(void* argument) noexcept nogil:
 def prelu(cnp.ndarray x, cnp.ndarray slope, cnp.ndarray out):
     """Write x where x >= 0, else slope * x; `slope` has one entry, or one per column of the 2-D `x`."""
     cdef Prelu call = Prelu(
-        data(x), data(slope), data(out), rows(x), columns(x), size(slope) > 1, is_single(x)
+        data(x), data(slope), data(out), rows(x), columns(x), size(slope) != 1, is_single(x)
     )
     make(run_prelu, &call, sizeof(call), 3, (x, slope, out))
 
@@ -135,7 +135,7 @@ cdef void prelu_backward_rows(
     Py_ssize_t m, Py_ssize_t n, bint accumulate
 ) noexcept nogil:
     cdef Py_ssize_t i, j
-    cdef floating v, d, s = slope[0]
+    cdef floating v, d, s = 0 if per_unit else slope[0]
     cdef double total
     # Columns outside, so that each sum is one float64 register: the slope's gradient runs over the whole batch.
     cdef double all_columns = 0
@@ -191,7 +191,7 @@ def prelu_backward(
 ):
     """Write dx, and dslope = the sum of dy * x over negative x (per column, or over all for a single slope)."""
     cdef PreluBackward call = PreluBackward(
-        data(dy), data(x), data(slope), data(dx), data(dslope), rows(x), columns(x), size(slope) > 1, is_single(x),
+        data(dy), data(x), data(slope), data(dx), data(dslope), rows(x), columns(x), size(slope) != 1, is_single(x),
         accumulate
     )
     make(run_prelu_backward, &call, sizeof(call), 5, (dy, x, slope, dx, dslope))

@@ -186,6 +186,11 @@ cdef int recording() noexcept nogil:
     return pn_current != NULL
 
 
+def is_recording():
+    """Return whether this thread records."""
+    return pn_current != NULL
+
+
 def set_num_threads(int count):
     """Let kernels use up to `count` threads."""
     if not 1 <= count <= PN_MOST_THREADS:

@@ -1,4 +1,4 @@
-"""The command line: ``pynn train``, ``pynn predict``, ``pynn bench``, ``pynn info``.
+"""The command line: ``pynn train``, ``predict``, ``bench``, ``tune`` and ``info``.
 
 Results go to standard output, progress and errors to standard error. An error is one line; ``PYNN_DEBUG=1`` adds the
 traceback. Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted.
@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from .. import BackendError, __version__
-from . import bench, info, predict, train
+from . import bench, info, predict, train, tune
 
 # What the library raises when data, files or settings are at fault; anything else is a bug.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError, BackendError)
@@ -64,6 +64,7 @@ def main(context: click.Context) -> None:
 main.add_command(train.train)
 main.add_command(predict.predict)
 main.add_command(bench.bench)
+main.add_command(tune.tune)
 main.add_command(info.info)
 
 

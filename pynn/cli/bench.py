@@ -14,7 +14,7 @@ from ..bench.contestants import CONTESTANTS
 from ..plots import INSTALL_HINT, plots_available
 
 #: Rounds of a row: every contestant runs one block in each.
-QUICK_ROUNDS, FULL_ROUNDS = 7, 15
+QUICK_ROUNDS, FULL_ROUNDS = 7, 11
 
 
 def _threads(_: click.Context, __: click.Parameter, text: str) -> list[int]:

@@ -15,7 +15,7 @@ _OPTIMIZERS = {"sgd": lambda: optim.SGD(lr=0.01, momentum=0.9), "adam": lambda: 
 _LAYERS = {"relu": layers.ReLU, "tanh": layers.Tanh}
 
 
-def prepare(case: Case, backend_name: str) -> Run | None:
+def prepare(case: Case, backend_name: str) -> Run:
     """Return what does the case; chooses the backend for the whole process."""
     backend.use_backend(backend_name)
     return _MAKERS[case.group](case)

@@ -1,0 +1,166 @@
+"""Runs every op on every size from 0 to 67, for a build whose memory accesses are watched (see `.ci/sanitize`).
+
+Arrays come from the C library, so that a read or write beyond one ends the program; values are not checked here, other
+tests do that. Not collected by pytest.
+"""
+
+import itertools
+import sys
+
+import numpy as np
+
+import pynn
+from pynn import ops
+from pynn.ops import ACTIVATIONS
+
+SIZES = range(68)
+#: Sizes of the dimensions of products: around the tiles' widths, and 0.
+EDGES = (0, 1, 2, 3, 5, 6, 7, 8, 9, 12, 13, 15, 16, 17, 31, 32, 33, 48, 49, 63, 64, 65, 67)
+DTYPES = (np.float32, np.float64)
+RNG = np.random.default_rng(0)
+
+
+def array(*shape, dtype=np.float32):
+    """Return normal numbers in memory of their own."""
+    return RNG.normal(size=shape).astype(dtype)
+
+
+def shifted(x):
+    """Return a copy that starts one element after what the C library gave, and ends where that ends."""
+    memory = np.empty(x.size + 1, x.dtype)
+    copy = memory[1:].reshape(x.shape)
+    copy[...] = x
+    return copy
+
+
+def refused(function, *arguments, **named):
+    """Call what must raise because its output overlaps an input."""
+    try:
+        function(*arguments, **named)
+    except ValueError:
+        return
+    raise AssertionError(f"{function.__name__} accepted an output that overlaps an input")
+
+
+def products(dtype):
+    """Multiply all edge sizes, transposed in every way, with every activation in turn."""
+    activations = itertools.cycle((None, *ACTIVATIONS))
+    for m, n, k in itertools.product(EDGES, repeat=3):
+        trans_a, trans_b, activation = bool(m & 1), bool(n & 1), next(activations)
+        a = array(*((k, m) if trans_a else (m, k)), dtype=dtype)
+        b = array(*((n, k) if trans_b else (k, n)), dtype=dtype)
+        pre = np.empty((m, n), dtype)
+        ops.matmul(
+            a, b, trans_a=trans_a, trans_b=trans_b, bias=array(n, dtype=dtype), activation=activation, pre_out=pre
+        )
+        ops.matmul(shifted(a), shifted(b), trans_a=trans_a, trans_b=trans_b)
+    for n in SIZES:
+        x, w, dy = (array(*shape, dtype=dtype) for shape in ((n, 9), (9, n), (n, n)))
+        ops.linear_backward(dy, x, w, activation="relu", saved=dy)
+    # Blocks in all three directions, and their remainders.
+    ops.matmul(array(150, 600, dtype=dtype), array(600, 3100, dtype=dtype))
+    ops.matmul(array(600, 150, dtype=dtype), array(601, 600, dtype=dtype), trans_a=True, trans_b=True)
+    square = array(20, 20, dtype=dtype)
+    refused(ops.matmul, square, square, out=square)
+    refused(ops.matmul, square[:10], square, out=square[5:15])
+
+
+def elementwise(dtype):
+    """Apply every activation and its derivative, in place as well, and what else goes over single elements."""
+    for n, name in itertools.product(SIZES, ACTIVATIONS):
+        forward, backward = getattr(ops, name, None), getattr(ops, f"{name}_backward", None)
+        x, dy = array(n, dtype=dtype), array(n, dtype=dtype)
+        if forward is None:  # a variant that only a fused op offers
+            continue
+        forward(shifted(x))
+        y = forward(x)
+        backward(dy, x if ACTIVATIONS[name].needs_input else y)
+        backward(dy, y, out=dy)
+        forward(x, out=x)
+    for n in SIZES:
+        x = array(3, n, dtype=dtype)
+        y = ops.dropout(x, 0.5, (1, n))
+        ops.dropout_backward(y, 0.5, (1, n))
+        ops.relu(x, stats=np.zeros((4, n)))
+        slope = array(n, dtype=dtype)
+        ops.prelu(x, slope)
+        ops.prelu_backward(x, x, slope)
+        ops.maxout_backward(array(3, n, dtype=dtype), array(3, 2 * n, dtype=dtype), 2)
+    line = array(40, dtype=dtype)
+    refused(ops.relu, line[:30], out=line[5:35])
+
+
+def batch_norms(dtype):
+    """Normalise batches of all widths and a few heights, and tall and wide ones that are cut into strips."""
+    activations = itertools.cycle((None, "relu", "tanh", "gelu"))
+    shapes = [*itertools.product((2, 3, 5, 8, 9, 67), SIZES), (3000, 70), (33, 2000), (1030, 257)]
+    for rows, columns in shapes:
+        x, dy = array(rows, columns, dtype=dtype), array(rows, columns, dtype=dtype)
+        gamma, beta, mean = (array(columns, dtype=dtype) for _ in range(3))
+        var, activation = np.ones(columns, dtype), next(activations)
+        for training in (True, False):
+            _, *used = ops.batchnorm_forward(x, gamma, beta, mean, var, training=training, activation=activation)
+            ops.batchnorm_backward(dy, x, gamma, beta, *used, training=training, activation=activation)
+        ops.batchnorm_forward(shifted(x), gamma, beta, mean, var)
+    refused(ops.batchnorm_forward, x, gamma, beta, mean, var, out=x)
+
+
+def losses(dtype):
+    """Take every loss of all numbers of classes."""
+    for rows, classes in itertools.product((1, 3, 8, 67), SIZES[1:]):
+        scores, target = array(rows, classes, dtype=dtype), RNG.integers(0, classes, rows)
+        ops.softmax_cross_entropy(scores, target, label_smoothing=0.1, dlogits=np.empty_like(scores))
+        ops.multiclass_hinge(scores, target)
+        ops.count_correct(scores, target)
+        ops.mse(scores, array(rows, classes, dtype=dtype))
+        ops.bce_with_logits(scores, (scores > 0).astype(dtype))
+        for label in (-1, classes, 2**40):
+            refused(ops.softmax_cross_entropy, scores, np.full(rows, label))
+
+
+def updates(dtype):
+    """Update buffers of all sizes, in segments, with every rule, watched."""
+    for n in (*SIZES, 511, 512, 513, 1500):
+        bounds = np.array([[0, n // 3], [n // 3, n - n // 5]])
+        rates = np.full((2, 2), 0.1)
+        w, g, *state = (array(n, dtype=dtype) for _ in range(4))
+        state = [np.abs(values) for values in state]
+        common = {"grad_scale": 0.5, "stats": np.zeros((2, 3))}
+        ops.sgd(w, g, None, bounds, rates, **common)
+        ops.sgd(w, g, state[0], bounds, rates, momentum=0.9, nesterov=True, **common)
+        ops.adagrad(w, g, state[0], bounds, rates, **common)
+        ops.rmsprop(w, g, state[0], state[1], bounds, rates, momentum=0.9, **common)
+        for decoupled in (False, True):
+            ops.adam(w, g, *state, bounds, rates, step=2, decoupled=decoupled, **common)
+        ops.gradient_norm(g)
+        ops.clip_values(g, 0.1)
+        ops.add_penalty(w, g, bounds, l1=0.1, l2=0.2)
+        ops.clip_column_norms(array(7, n, dtype=dtype), 0.5)
+
+
+def training():
+    """Record and repeat the steps of a network with a short last batch."""
+    model = pynn.Sequential(
+        pynn.Linear(13, 33), pynn.BatchNorm1d(33), pynn.ReLU(), pynn.Dropout(0.3), pynn.Linear(33, 17), pynn.GELU(),
+        pynn.Linear(17, 3),
+    )  # fmt: skip
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.Adam(), clip_norm=0.5)
+    x, y = array(70, 13), RNG.integers(0, 3, 70)
+    trainer.fit(x, y, epochs=4, batch_size=32)
+
+
+def main():
+    """Run all of it on one thread and on three."""
+    pynn.use_backend("cython")
+    with np.errstate(all="ignore"):
+        for threads in (1, 3):
+            pynn.set_num_threads(threads)
+            for dtype in DTYPES:
+                for part in (products, elementwise, batch_norms, losses, updates):
+                    part(dtype)
+            training()
+    sys.stdout.write(f"{pynn.backend.instruction_set()}: every kernel, sizes 0 to {SIZES[-1]}, no bad access\n")
+
+
+if __name__ == "__main__":
+    main()
