@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +42,7 @@ class Optimizer(Configurable):
         self.decay_all = decay_all
         self._steps = np.zeros(1, np.int64)
         self.flat: FlatParameters | None = None
-        self.state: dict[str, np.ndarray] = {}
+        self.state: Mapping[str, np.ndarray] = {}
         self._version = -1
         self._bounds = np.empty((0, 2), np.int64)
         self._rates = np.empty((0, 2))
@@ -65,7 +67,7 @@ class Optimizer(Configurable):
             object.__setattr__(self, "_version", -1)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_recording": None, "_recorded_on": None, "_version": -1}
+        return self.__dict__ | {"state": dict(self.state), "_recording": None, "_recorded_on": None, "_version": -1}
 
     def bind(self, flat: FlatParameters) -> None:
         """Take charge of a model's parameters; an optimiser serves one model."""
@@ -75,7 +77,10 @@ class Optimizer(Configurable):
             raise ValueError(f"this {type(self).__name__} already serves another model; make a new one")
         self.flat = flat
         flat.bound = True
-        self.state = {name: aligned_zeros(flat.values.shape, flat.values.dtype) for name in self.state_names}
+        # Read-only, because recorded updates hold the arrays: they can be written to, not replaced.
+        self.state = MappingProxyType(
+            {name: aligned_zeros(flat.values.shape, flat.values.dtype) for name in self.state_names}
+        )
 
     def step(self, lr: float | None = None, grad_scale: float = 1.0) -> None:
         """Update the parameters from their gradients, at the rate `lr` (by default the optimiser's own)."""

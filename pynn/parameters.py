@@ -60,7 +60,7 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
         array = np.array(values, dtype=dtype, order="C")
         self.data: np.ndarray = array
         self.grad: np.ndarray = np.zeros_like(array)
-        self.decay = array.ndim >= 2 if decay is None else decay
+        self._decay = array.ndim >= 2 if decay is None else bool(decay)
         self.fans = fans if fans is not None else (array.shape if array.ndim == 2 else None)
         self._frozen = False
         self._lr_factor = 1.0
@@ -74,6 +74,16 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
     @frozen.setter
     def frozen(self, value: bool) -> None:
         self._frozen = bool(value)
+        self._settings_changed()
+
+    @property
+    def decay(self) -> bool:
+        """Whether weight decay and penalties apply to this parameter; by default to weights, not to vectors."""
+        return self._decay
+
+    @decay.setter
+    def decay(self, value: bool) -> None:
+        self._decay = bool(value)
         self._settings_changed()
 
     @property
@@ -168,7 +178,7 @@ class FlatParameters:
     values, grads : ndarray, 1-D
     slots : list of (name, parameter, start, stop)
     version : int
-        Grows when a parameter's `frozen` or `lr_factor` changes.
+        Grows when a parameter's `frozen`, `decay` or `lr_factor` changes.
     bound : bool
         Whether an optimiser updates these buffers.
     """

@@ -53,18 +53,23 @@ class Passes:
         self._current: _Recorded | None = None
         self._inputs: tuple[np.ndarray | None, ...] = ()
 
-    def forward(self, loss: Loss, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        """Return the loss of a minibatch; the arrays must be what `arguments.ready` gives."""
+    def forward(
+        self, loss: Loss, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None, undo: Callable[[], None]
+    ) -> float:
+        """Return the loss of a minibatch; the arrays must be what `arguments.ready` gives.
+
+        `undo` takes back what an attempt that failed has changed.
+        """
         self._check_version(loss)
         inputs = self._inputs = (x, target, weights)
-        key = (x.shape, target.shape, target.dtype, weights is None)
+        key = (x.shape, target.shape, target.dtype, None if weights is None else weights.shape)
         recorded = self._recordings.get(key)
-        if recorded is not None and recorded.backward.complete:
+        if recorded is not None and recorded.forward.complete and recorded.backward.complete:
             value = recorded.forward.run(*inputs)
             if value is not None:
                 self._current, self.prediction = recorded, recorded.prediction
                 return value
-            # A call failed: taking the step op by op tells why.
+            undo()  # a call failed: taking the step op by op tells why
         if self._recorder is None:
             self._current = None
             return self._forward(loss, x, target, weights)

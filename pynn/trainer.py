@@ -157,7 +157,17 @@ class Trainer:
         weights = None if sample_weight is None else ready(sample_weight, x.dtype)
         for buffer, kept in self._kept:
             np.copyto(kept, buffer)
-        loss = self.last_loss = self._passes.forward(self.loss, x, target, weights)
+        offset = self._random.offset
+
+        def undo() -> None:
+            self._restore_buffers()
+            self._random.move(self._random.seed, offset)
+
+        try:
+            loss = self.last_loss = self._passes.forward(self.loss, x, target, weights, undo)
+        except BaseException:
+            undo()
+            raise
         if not math.isfinite(loss):
             self._restore_buffers()
             return loss

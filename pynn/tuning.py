@@ -82,7 +82,11 @@ def load(instruction_set: str | None, available: tuple[str, ...]) -> Table:
     A file that is not a table of known functions and available backends is reported, and not used.
     """
     try:
-        content = json.loads(path().read_text())
+        file = path()
+    except RuntimeError:  # a user without a home
+        return DEFAULT
+    try:
+        content = json.loads(file.read_text())
         if content["machine"] != machine(instruction_set):
             return DEFAULT
         table = {
@@ -94,7 +98,7 @@ def load(instruction_set: str | None, available: tuple[str, ...]) -> Table:
     except (FileNotFoundError, NotADirectoryError):
         return DEFAULT
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        warnings.warn(f"{path()} is not used: {error}; run `pynn tune` again", RuntimeWarning, stacklevel=4)
+        warnings.warn(f"{file} is not used: {error}; run `pynn tune` again", RuntimeWarning, stacklevel=4)
         return DEFAULT
     return table
 

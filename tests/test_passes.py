@@ -197,3 +197,52 @@ def test_inputs_are_read_where_they_lie_at_each_step(backend):
         x, y = rng.normal(size=(9, 6)).astype(np.float32), rng.normal(size=(9, 3)).astype(np.float32)
         expected = np.square(x.astype(np.float64) @ weight + bias - y).mean()
         assert trainer.step(x, y) == pytest.approx(expected, rel=1e-5)
+
+
+def test_weights_of_another_length_are_refused_by_a_recorded_step_too(backend):
+    trainer = pynn.Trainer(MODELS["relu"](), pynn.CrossEntropyLoss(), pynn.SGD(lr=0.1))
+    x, y, weights = next(batches(np.random.default_rng(1), weighted=True))
+    for _ in range(3):
+        trainer.step(x, y, weights)
+    with pytest.raises(ValueError, match="weight"):
+        trainer.step(x, y, weights[:5])
+
+
+def test_inputs_that_share_memory_at_first_and_not_later(backend):
+    """An autoencoder's first step has its input as target; a denoising one's later steps do not."""
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(4, 4)), pynn.MSELoss(), pynn.SGD(lr=0.0))
+    weight, bias = np.asarray(trainer.model[0].weight), np.asarray(trainer.model[0].bias)
+    rng = np.random.default_rng(2)
+    clean, noisy = (rng.normal(size=(9, 4)).astype(np.float32) for _ in range(2))
+    for x, y in ((clean, clean), (noisy, clean), (clean, noisy), (clean, clean), (noisy, clean)):
+        expected = np.square(x.astype(np.float64) @ weight + bias - y).mean()
+        assert trainer.step(x, y) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_refused_batch_moves_nothing(backend, monkeypatch):
+    """Neither running statistics nor the place in the stream of random numbers, however often it is tried."""
+
+    def run_with(bad):
+        pynn.manual_seed(0)
+        model = pynn.Sequential(pynn.Linear(6, 8), pynn.BatchNorm1d(8), pynn.Dropout(0.5), pynn.Linear(8, 3))
+        trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=0.1), seed=3)
+        x, y = next(batches(np.random.default_rng(1)))
+        losses = [trainer.step(x, y) for _ in range(3)]
+        for _ in range(bad):
+            with pytest.raises(ValueError, match="99"):
+                trainer.step(x, np.full_like(y, 99))
+        losses += [trainer.step(x, y) for _ in range(3)]
+        return losses, {name: np.array(value) for name, value in model.state_dict().items()}
+
+    assert_same(run_with(bad=2), run_with(bad=0))
+
+
+def test_a_changed_decay_takes_effect(backend):
+    model = pynn.Sequential(pynn.Linear(3, 2))
+    trainer = pynn.Trainer(model, pynn.MSELoss(), pynn.SGD(lr=1.0, weight_decay=0.5, decay_all=False))
+    x, y = np.zeros((4, 3), np.float32), np.zeros((4, 2), np.float32)
+    model[0].weight[...] = 1
+    trainer.step(x, y)
+    model[0].weight.decay = False
+    trainer.step(x, y)
+    np.testing.assert_array_equal(model[0].weight, np.full((3, 2), 0.5))

@@ -6,7 +6,7 @@ is the sum. A total weight of zero gives NaN, as in PyTorch.
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.math cimport INFINITY, NAN, exp, fabs, log, log1p
+from libc.math cimport NAN, exp, fabs, log, log1p
 
 from .arrays cimport columns, data, int64, is_single, rows, size
 from .calls cimport import_runtime, make
@@ -14,6 +14,27 @@ from .elementwise cimport exp_neg
 
 cnp.import_array()
 import_runtime()
+
+
+cdef extern from "rows.h" nogil:
+    float pn_row_largest_f32(const float*, Py_ssize_t)
+    double pn_row_largest_f64(const double*, Py_ssize_t)
+    double pn_row_sum_f32(const float*, Py_ssize_t)
+    double pn_row_sum_f64(const double*, Py_ssize_t)
+
+
+cdef inline floating row_largest(const floating* row, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        return pn_row_largest_f32(row, n)
+    else:
+        return pn_row_largest_f64(row, n)
+
+
+cdef inline double row_sum(const floating* row, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        return pn_row_sum_f32(row, n)
+    else:
+        return pn_row_sum_f64(row, n)
 
 
 cdef inline double row_weight(const floating* sample_weight, Py_ssize_t i) noexcept nogil:
@@ -67,17 +88,13 @@ cdef double cross_entropy_rows(
                 for c in range(n):
                     gradient[c] = 0
             continue
-        largest = <floating>-INFINITY
-        for c in range(n):
-            if row[c] > largest or row[c] != row[c]:
-                largest = row[c]
-        normaliser = 0
+        largest = row_largest(row, n)
         if gradient != NULL:
             for c in range(n):
                 gradient[c] = exp_neg(row[c] - largest)
-            for c in range(n):
-                normaliser += gradient[c]
+            normaliser = row_sum(gradient, n)
         else:
+            normaliser = 0
             for c in range(n):
                 normaliser += exp_neg(row[c] - largest)
         log_normaliser = log(normaliser)

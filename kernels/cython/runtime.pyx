@@ -72,7 +72,7 @@ cdef class Recording:
     cdef Link* links
     cdef Py_ssize_t link_count
     cdef PyObject* outer
-    cdef readonly bint complete  # whether the calls have been recorded to the end
+    cdef readonly bint complete  # whether the calls have been recorded to the end, and can be repeated
     cdef Py_ssize_t result  # where in `nodes` the last value is written, or -1
 
     def __cinit__(self, *inputs):
@@ -94,8 +94,7 @@ cdef class Recording:
         global pn_current
         pn_current = self.outer
         if kind is None:
-            self.link()
-            self.complete = True
+            self.complete = self.link()
 
     cdef int append(
         self, pn_kernel kernel, const void* call, size_t bytes, int pointers, object arrays, const double* result
@@ -119,12 +118,15 @@ cdef class Recording:
         self.kept.append(arrays)
         return 0
 
-    cdef int link(self) except -1:
-        """Note which pointers of the calls point into the inputs."""
+    cdef bint link(self) except -1:
+        """Note which pointers of the calls point into the inputs; return whether it is clear into which.
+
+        It is not where inputs share memory, such as ``step(x, x)``: the calls must not be repeated on others then.
+        """
         cdef size_t place = 0, first
         cdef Node* node
         cdef Link* links
-        cdef int index, argument
+        cdef int index, argument, owners
         cdef uintptr_t pointer, start
         cdef cnp.ndarray array
         while place < self.used:
@@ -132,6 +134,7 @@ cdef class Recording:
             first = place + sizeof(Node)
             for index in range(node.pointers):
                 pointer = (<uintptr_t*>(self.nodes + first))[index]
+                owners = 0
                 for argument in range(len(self.inputs)):
                     if self.inputs[argument] is None:
                         continue
@@ -146,8 +149,11 @@ cdef class Recording:
                             first + index * sizeof(void*), argument, <Py_ssize_t>(pointer - start)
                         )
                         self.link_count += 1
+                        owners += 1
+                if owners > 1:
+                    return False
             place += node.bytes
-        return 0
+        return True
 
     def run(self, *inputs):
         """Make the calls again, on `inputs` in place of those that were given at first.

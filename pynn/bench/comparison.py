@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -52,7 +53,7 @@ class Remote:
 
     def close(self) -> None:
         """End the process."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
             self._process.communicate(json.dumps({"exit": True}) + "\n", timeout=5)
         self._process.kill()
         self._process.wait()
@@ -97,7 +98,7 @@ class Field:
         return Limits(answer["operations"], [(size, rate) for size, rate in answer["copies"]])
 
     def compare(self, case: Case, *, rounds: int, block_seconds: float) -> Row:
-        """Time a case: in every round each contestant runs for a block, a different one first each time."""
+        """Time a case: in every round each contestant runs for a block, in another order each time."""
         calls: dict[Remote, int] = {}
         failures: dict[str, str] = {}
         for remote in self._remotes:
@@ -109,9 +110,12 @@ class Field:
             if seconds is not None:
                 calls[remote] = max(1, round(block_seconds / seconds))
         times: dict[str, list[float]] = {remote.name: [] for remote in calls}
-        order = list(calls)
         for turn in range(rounds):
-            shift = turn % len(order) if order else 0
-            for remote in order[shift:] + order[:shift]:
-                times[remote.name].append(remote.ask(time=calls[remote]))
+            # Shuffled, lest one always follow the same: threads of some libraries spin for a while after their work.
+            for remote in random.Random(turn).sample(list(calls), len(calls)):
+                try:
+                    times[remote.name].append(remote.ask(time=calls[remote]))
+                except ContestantError as error:
+                    failures[remote.name] = str(error)
+                    del calls[remote], times[remote.name]
         return Row(case, times, failures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import statistics
 from pathlib import Path
+from typing import Any
 
 from ..files import write_atomically
 from .cases import GROUPS
@@ -25,14 +26,15 @@ def draw(results: Results, path: Path) -> None:
     figure = Figure(figsize=(9, 5.5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     peak = results.limits.operations["float32"]
-    intensities = [2.0**power for power in range(-5, 11)]
+    least, most = 2.0**-5, 2.0**10  # operations per byte
+    note: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": "#666666"}
     for size, bandwidth in (results.limits.copies[0], results.limits.copies[-1]):
-        roof = [min(peak, bandwidth * intensity) / 1e9 for intensity in intensities]
+        intensities = [least, peak / bandwidth, most]
+        roof = [bandwidth * least / 1e9, peak / 1e9, peak / 1e9]
         axes.plot(intensities, roof, color="#999999", linewidth=1)
-        label = f"{bandwidth / 1e9:.0f} GB/s, {size / 1e6:.2g} MB in use"
-        axes.annotate(label, (intensities[0], roof[0]), (0, 4), textcoords="offset points", fontsize=8, color="#666666")
-    label = f"{peak / 1e9:.0f} GFLOP/s, float32"
-    axes.annotate(label, (intensities[-1], peak / 1e9), (0, 4), textcoords="offset points", ha="right", fontsize=8)
+        label = f"{bandwidth / 1e9:.0f} GB/s, {size / 1e6:.3g} MB in use"
+        axes.annotate(label, (least, roof[0]), (10, -2), va="top", **note)
+    axes.annotate(f"{peak / 1e9:.0f} GFLOP/s, float32", (most, peak / 1e9), (0, 4), ha="right", **note)
     for group in GROUPS:
         points = []
         for row in results.rows:
@@ -47,6 +49,8 @@ def draw(results: Results, path: Path) -> None:
             )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=10)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
     axes.set_xlabel("operations per byte that must move")
     axes.set_ylabel("GFLOP/s")
     plural = "s" * (results.threads > 1)

@@ -21,6 +21,7 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "PYNN_NUM_THREADS",
     "NUMBA_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
 )
 #: Overrides of the processor that a BLAS detects would make it look slower or faster than it is.
 OVERRIDES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS")
@@ -67,12 +68,13 @@ class Worker:
         run = self.run
         assert run is not None
         gc.disable()
-        began = time.perf_counter()
-        for _ in range(calls):
-            run()
-        elapsed = time.perf_counter() - began
-        gc.enable()
-        return elapsed / calls
+        try:
+            began = time.perf_counter()
+            for _ in range(calls):
+                run()
+            return (time.perf_counter() - began) / calls
+        finally:
+            gc.enable()
 
     def _warm_up(self) -> float:
         """Return seconds per call once that is steady: the first calls may compile or allocate."""

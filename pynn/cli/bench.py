@@ -12,6 +12,7 @@ from ..bench import cases, report, results, roofline
 from ..bench.comparison import Field
 from ..bench.contestants import CONTESTANTS
 from ..plots import INSTALL_HINT, plots_available
+from ..processors import usable_processors
 
 #: Rounds of a row: every contestant runs one block in each.
 QUICK_ROUNDS, FULL_ROUNDS = 7, 11
@@ -21,6 +22,9 @@ def _threads(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     counts = text.split(",")
     if not all(count.isdecimal() and 1 <= int(count) <= MOST_THREADS for count in counts):
         raise click.BadParameter(f"{text!r}; expected numbers from 1 to {MOST_THREADS}, such as 1,2")
+    most = usable_processors()
+    if max(map(int, counts)) > most:
+        raise click.BadParameter(f"{text!r}; this process may use {most} processor{'s' * (most > 1)}")
     return [int(count) for count in counts]
 
 

@@ -10,6 +10,9 @@ from ..data import batch, bound, factors, labels, normal, weights
 from . import Run
 
 aten = torch.ops.aten
+# A network that is trained on one batch for thousands of steps ends up with denormal gradients and moments, which would
+# slow it down as no real training does; pynn's kernels flush them anyway.
+torch.set_flush_denormal(True)
 _LAYERS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
@@ -48,11 +51,12 @@ def _batchnorm(case: Case) -> Run:
     y, mean, rstd = aten.native_batch_norm(x, gamma, beta, running_mean, running_var, True, 0.1, 1e-5)
     relu = "relu" in case.op
     if "backward" not in case.op:
+        outputs = {"out": y, "save_mean": mean, "save_invstd": rstd}
 
         def forward() -> None:
-            out, _, _ = aten.native_batch_norm(x, gamma, beta, running_mean, running_var, True, 0.1, 1e-5)
+            aten.native_batch_norm.out(x, gamma, beta, running_mean, running_var, True, 0.1, 1e-5, **outputs)
             if relu:
-                out.relu_()
+                y.relu_()
 
         return forward
     dy, dx = _tensor(2, *case.shape), torch.empty_like(x)
@@ -73,6 +77,8 @@ def _activation(case: Case) -> Run:
     name = case.op.removesuffix("_backward")
     extra = {"elu": (1.0,), "leaky_relu": (0.01,)}.get(name, ())
     forward = getattr(aten, name)
+    if case.op == "relu":  # whose own `out` form computes into an array of its own first
+        return bound(torch.clamp_min, x, 0, out=out)
     if name == case.op:
         return bound(forward.out, x, *extra, out=out)
     dy, y = _tensor(2, *case.shape), forward(x, *extra)
@@ -90,11 +96,14 @@ def _activation(case: Case) -> Run:
 
 
 def _loss(case: Case) -> Run:
-    logits, target = _tensor(1, *case.shape).requires_grad_(), torch.from_numpy(labels(*case.shape))
+    logits, target = _tensor(1, *case.shape), torch.from_numpy(labels(*case.shape))
+    one = torch.ones(())
 
-    def run() -> None:
-        logits.grad = None
-        nn.functional.cross_entropy(logits, target).backward()
+    def run() -> None:  # what cross_entropy and its gradient are made of, without autograd
+        log_probabilities = aten._log_softmax(logits, 1, False)
+        _, weight = aten.nll_loss_forward(log_probabilities, target, None, 1, -100)
+        gradient = aten.nll_loss_backward(one, log_probabilities, target, None, 1, -100, weight)
+        aten._log_softmax_backward_data(gradient, log_probabilities, 1, torch.float32)
 
     return run
 
