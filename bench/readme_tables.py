@@ -36,7 +36,8 @@ def section(found: list[results.Results]) -> str:
         for table in tables.values():
             mean = dict(zip(table.headings[4:], table.rows[-1][4:], strict=True))
             means.append([table.group, str(len(table.rows) - 1), *(mean.get(title, "") for title in titles)])
-        parts.append(f"Ops, {threads}, geometric means:\n\n" + markdown(means))
+        if tables:
+            parts.append(f"Ops, {threads}, geometric means:\n\n" + markdown(means))
     setting = found[0].setting
     machine = f"Measured on {setting['processor']} ({setting['instruction_set']}) with Python {setting['python']}"
     names = ("numpy", "numba", "torch", "jax", "scikit-learn")

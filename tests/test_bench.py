@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 TINY = {"matmul": (4, 5, 6), "linear": (4, 5, 6), "batchnorm": (8, 16), "loss": (8, 5)}
-LIMITS = Limits({"float32": 100e9, "float64": 50e9}, [(1 << 17, 40e9), (1 << 28, 10e9)])
+LIMITS = Limits({"float32": 100e9, "float64": 50e9}, [(1 << 17, 40e9), (1 << 26, 10e9)])
 
 
 @pytest.fixture(autouse=True)

@@ -25,13 +25,15 @@ class Limits(NamedTuple):
     copies: list[tuple[int, float]]
 
     def bandwidth(self, footprint: float) -> float:
-        """Return the copy bandwidth with that many bytes in use; of smaller ones where they are slower."""
-        sizes = [size for size, _ in self.copies]
-        place = min(bisect.bisect_left(sizes, footprint), len(sizes) - 1)
-        return self.copies[place][1]
+        """Return the bandwidth of the largest copy that was measured with no more than so many bytes in use."""
+        place = bisect.bisect_right([size for size, _ in self.copies], footprint)
+        return self.copies[max(0, place - 1)][1]
 
     def least_seconds(self, work: Work, dtype: str) -> float:
-        """Return the time that nothing can beat: that of all the arithmetic or of all the bytes, at full rate."""
+        """Return the time of all the arithmetic, or of all the bytes at a copy's rate, whichever is longer.
+
+        Arithmetic cannot be faster; memory can, a little, where more is read than written.
+        """
         return max(work.operations / self.operations[dtype], work.bytes / self.bandwidth(work.footprint))
 
 
