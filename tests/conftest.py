@@ -1,6 +1,7 @@
 """What every test can ask for: the backend it runs on, a dtype, random numbers, memory layouts, numeric gradients."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -16,6 +17,14 @@ hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("loca
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 CHOICE = os.environ.get("PYNN_BACKEND", "auto")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heed_ctrl_c():
+    """Take SIGINT as in a terminal: what a shell starts in the background is told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module", params=pynn.available_backends() if CHOICE == "auto" else [CHOICE])
