@@ -42,7 +42,9 @@ def section(found: list[results.Results]) -> str:
     machine = f"Measured on {setting['processor']} ({setting['instruction_set']}) with Python {setting['python']}"
     names = ("numpy", "numba", "torch", "jax", "scikit-learn")
     versions = ", ".join(f"{name} {setting[name]}" for name in names if name in setting)
-    return "\n\n".join([*parts, f"{machine}, {versions}."])
+    spread = max(report.spread(result) for result in found)
+    noise = f"In half of the rounds a ratio lies within {spread:.0%} of what is shown, in a typical row."
+    return "\n\n".join([*parts, f"{machine}, {versions}. {noise}"])
 
 
 def main() -> int:

@@ -61,22 +61,22 @@ class Stream:
     """
 
     def __init__(self, seed: int = 0, offset: int = 0) -> None:
-        self._state = np.array([seed, offset], np.uint64)
+        self.state = np.array([seed, offset], np.uint64)
 
     @property
     def seed(self) -> int:
         """What the numbers are a function of."""
-        return int(self._state[0])
+        return int(self.state[0])
 
     @property
     def offset(self) -> int:
         """How many numbers have been drawn."""
-        return int(self._state[1])
+        return int(self.state[1])
 
     def move(self, seed: int, offset: int) -> None:
         """Go to another place, for example that of a checkpoint."""
-        self._state[:] = seed, offset
+        self.state[:] = seed, offset
 
     def draw(self, count: int, out: np.ndarray | None = None) -> np.ndarray:
         """Return where to find `count` numbers that nobody else gets, in the form that `ops.dropout` takes."""
-        return ops.advance(self._state, count, out)
+        return ops.advance(self.state, count, out)

@@ -112,8 +112,10 @@ class Trainer:
         self._passes = Passes(model, self._random)
         self._busy = threading.Lock()
         self._stop = False
-        # Running statistics as they were before the step, in case that its loss is not finite.
-        self._kept = [(buffer, buffer.copy()) for _, buffer in model.named_buffers()]
+        # What a forward pass moves, as it was before the step, in case that this fails: running statistics, and the
+        # place in the stream of random numbers.
+        moved = [*(buffer for _, buffer in model.named_buffers()), self._random.state]
+        self._kept = [(array, array.copy()) for array in moved]
         # Where the running epoch stands: batches done, and the sums for its row in the history.
         self._batch = 0
         self._sums = EpochSums()
@@ -155,28 +157,22 @@ class Trainer:
         if len(target) != len(x):
             raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
         weights = None if sample_weight is None else ready(sample_weight, x.dtype)
-        for buffer, kept in self._kept:
-            np.copyto(kept, buffer)
-        offset = self._random.offset
-
-        def undo() -> None:
-            self._restore_buffers()
-            self._random.move(self._random.seed, offset)
-
+        for array, kept in self._kept:
+            np.copyto(kept, array)
         try:
-            loss = self.last_loss = self._passes.forward(self.loss, x, target, weights, undo)
+            loss = self.last_loss = self._passes.forward(self.loss, x, target, weights, self._undo)
         except BaseException:
-            undo()
+            self._undo()
             raise
         if not math.isfinite(loss):
-            self._restore_buffers()
+            self._undo()
             return loss
         self._passes.backward()
         for regularizer in self.regularizers:
             loss += regularizer.add_gradient(flat)
         self.last_loss = loss
         if not math.isfinite(loss):
-            self._restore_buffers()
+            self._undo()
             return loss
         self.lr = self.optimizer.lr
         if self.schedule is not None:
@@ -187,9 +183,9 @@ class Trainer:
         self.steps += 1
         return loss
 
-    def _restore_buffers(self) -> None:
-        for buffer, kept in self._kept:
-            np.copyto(buffer, kept)
+    def _undo(self) -> None:
+        for array, kept in self._kept:
+            np.copyto(array, kept)
 
     def _clip(self) -> float:
         """Clip the gradient's elements if asked to, and return what the optimiser is to scale it by."""
@@ -204,7 +200,7 @@ class Trainer:
             squares += part * part
         norm = math.sqrt(squares)
         if not math.isfinite(norm):
-            self._restore_buffers()
+            self._undo()
             raise NonFiniteError(f"the norm of the gradient is {norm} at step {self.steps + 1} (lr={self.lr:g})")
         return self.clip_norm / norm if norm > self.clip_norm else 1.0
 

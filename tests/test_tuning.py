@@ -1,6 +1,7 @@
 """The choice of "auto" by size: a table that is stored, read, refused when it is not one, and followed."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -127,10 +128,7 @@ def test_changes_lie_halfway_between_what_was_measured():
 
 
 def test_the_command_measures_stores_and_forgets(file, monkeypatch):
-    ladders = {
-        name: [[case._replace(shape=case.shape) for case in ladder[0]]] for name, ladder in command.LADDERS.items()
-    }
-    monkeypatch.setattr(command, "LADDERS", ladders)
+    monkeypatch.setattr(command, "LADDERS", {name: ladder[:1] for name, ladder in command.LADDERS.items()})
     monkeypatch.setattr(command, "_BLOCK_SECONDS", 1e-4)
     monkeypatch.setattr(command, "_gains", lambda case, others: {"numpy": 1.2 if case.op == "sgd" else 1.04})
     done = CliRunner().invoke(main, ["tune"])
@@ -153,5 +151,5 @@ def test_gains_are_measured_on_each_backend(monkeypatch):
 def test_every_function_has_a_ladder_of_rising_sizes():
     assert command.LADDERS.keys() == tuning.SIZE_OF.keys()
     for ladder in command.LADDERS.values():
-        sizes = [command._size(cases[0]) for cases in ladder]
+        sizes = [math.prod(cases[0].shape) for cases in ladder]
         assert sizes == sorted(sizes)

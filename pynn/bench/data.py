@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from .cases import Case, Workload
@@ -39,8 +37,3 @@ def weights(workload: Workload) -> list[np.ndarray]:
         normal(10 + layer, k, n) * np.float32(np.sqrt(2 / k))
         for layer, (k, n) in enumerate(zip(workload.widths, workload.widths[1:], strict=False))
     ]
-
-
-def bound(function: Callable[..., object], *arguments: object, **named: object) -> Callable[[], object]:
-    """Return a call of no arguments; a closure costs less than functools.partial with keywords."""
-    return lambda: function(*arguments, **named)

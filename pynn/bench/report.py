@@ -64,6 +64,13 @@ def tables(results: Results) -> Iterator[Table]:
             yield Table(group, ["", "time", unit, "limit", *titles], [*rows, ["geometric mean", "", "", "", *means]])
 
 
+def spread(results: Results) -> float:
+    """Return how far from its median ratio half of a row's rounds lie, as a share of it: the median over all rows."""
+    measured = [figures(row, results.limits) for row in results.rows if "pynn" in row.seconds]
+    shares = [(high - low) / 2 / middle for row in measured for middle, low, high in row.ratios.values()]
+    return statistics.median(shares) if shares else 0.0
+
+
 def geometric_mean(found: Iterable[Figures], contestant: str) -> float:
     """Return the mean ratio to a contestant, of the rows in which it took part."""
     return statistics.geometric_mean(row.ratios[contestant][0] for row in found if contestant in row.ratios)

@@ -10,9 +10,13 @@ import gc
 import json
 import os
 import sys
-import time
 import traceback
 from typing import Any
+
+from .cases import Case
+from .contestants import CONTESTANTS, Run
+from .limits import measure
+from .timing import seconds_per_call
 
 #: What sets the number of threads of the libraries' pools; read when they are loaded, so set before that.
 THREAD_VARIABLES = (
@@ -45,44 +49,30 @@ class Worker:
     """Answers requests."""
 
     def __init__(self, name: str, threads: int) -> None:
-        from .contestants import CONTESTANTS
-
         self.contestant, self.threads = CONTESTANTS[name], threads
+        self.run: Run | None = None
 
     def answer(self, request: dict[str, Any]) -> Any:
         """Do what a request asks and return the result."""
-        from .cases import Case
-        from .limits import measure
-
         if "prepare" in request:
             group, op, shape, dtype = request["prepare"]
             self.run = None
             gc.collect()
             self.run = self.contestant.prepare(Case(group, op, tuple(shape), dtype))
-            return None if self.run is None else self._warm_up()
+            return None if self.run is None else warm_up(self.run)
         if "time" in request:
-            return self._time(request["time"])
+            assert self.run is not None
+            return seconds_per_call(self.run, request["time"])
         return measure(self.threads)._asdict()
 
-    def _time(self, calls: int) -> float:
-        run = self.run
-        assert run is not None
-        gc.disable()
-        try:
-            began = time.perf_counter()
-            for _ in range(calls):
-                run()
-            return (time.perf_counter() - began) / calls
-        finally:
-            gc.enable()
 
-    def _warm_up(self) -> float:
-        """Return seconds per call once that is steady: the first calls may compile or allocate."""
-        calls = 1
-        self._time(2)
-        while (seconds := self._time(calls)) * calls < WARM_UP_SECONDS:
-            calls *= 2
-        return seconds
+def warm_up(run: Run) -> float:
+    """Return seconds per call once that is steady: the first calls may compile or allocate."""
+    calls = 1
+    seconds_per_call(run, 2)
+    while (seconds := seconds_per_call(run, calls)) * calls < WARM_UP_SECONDS:
+        calls *= 2
+    return seconds
 
 
 def main() -> None:

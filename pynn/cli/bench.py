@@ -9,13 +9,16 @@ import click
 
 from ..backend import MOST_THREADS, why_missing
 from ..bench import cases, report, results, roofline
-from ..bench.comparison import Field
+from ..bench.comparison import ContestantError, Field
 from ..bench.contestants import CONTESTANTS
 from ..plots import INSTALL_HINT, plots_available
 from ..processors import usable_processors
 
 #: Rounds of a row: every contestant runs one block in each.
 QUICK_ROUNDS, FULL_ROUNDS = 7, 11
+#: Columns of the table where it goes to a file or another program.
+FILE_WIDTH = 110
+PEERS = tuple(name for name in CONTESTANTS if name != "pynn")
 
 
 def _threads(_: click.Context, __: click.Parameter, text: str) -> list[int]:
@@ -39,14 +42,8 @@ def _names(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
     return check
 
 
-#: Columns of the table where it goes to a file or another program.
-FILE_WIDTH = 110
-
-PEERS = tuple(name for name in CONTESTANTS if name != "pynn")
-
-
 @click.command(short_help="Measure the speed, beside other libraries that are installed.")
-@click.option("--full", is_flag=True, help="All shapes and more rounds; about 20 minutes instead of 2.")
+@click.option("--full", is_flag=True, help="All shapes and more rounds: a quarter of an hour instead of 4 minutes.")
 @click.option("--peers", callback=_names(PEERS), metavar="NAMES", help=f"Some of {','.join(PEERS)}; all by default.")
 @click.option("--only", callback=_names(cases.GROUPS), metavar="GROUPS", help=f"Some of {','.join(cases.GROUPS)}.")
 @click.option("--threads", callback=_threads, default="1", metavar="COUNTS", help="Such as 1,2: a table for each.")
@@ -98,7 +95,10 @@ def _measure(names: list[str], chosen: list[cases.Case], threads: int, rounds: i
     rows = []
     with Field(names, threads) as field, Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("measuring the machine", total=len(chosen))
-        limits = field.limits()
+        try:
+            limits = field.limits()
+        except ContestantError as error:
+            raise click.ClickException(f"cannot measure this machine: {error}") from error
         for case in chosen:
             progress.update(task, description=f"{case.group} {case.title}")
             rows.append(field.compare(case, rounds=rounds, block_seconds=0.05))
@@ -129,6 +129,7 @@ def _print(result: results.Results) -> None:
         f"{limits.operations['float64'] / 1e9:.0f} in float64; copies at {copies} GB/s",
         highlight=False,
     )
+    console.print(f"half of the rounds lie within {report.spread(result):.0%} of a row's ratio", highlight=False)
     for measured in result.rows:
         for reason in measured.failures.values():
             console.print(f"[yellow]failed:[/] {measured.case.title}: {reason}", highlight=False)

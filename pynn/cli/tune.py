@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-import time
-from collections.abc import Callable
 
 import click
 
 from .. import backend, tuning
 from ..bench.cases import Case
 from ..bench.contestants import own
+from ..bench.timing import seconds_per_call
+
+_LENGTHS = ((256,), (1 << 14,), (1 << 20,))
+_BATCHES = ((32, 8), (64, 256), (4096, 1024))
+
+
+def _ladder(group: str, ops: tuple[str, ...], shapes: tuple[tuple[int, ...], ...]) -> list[list[Case]]:
+    return [[Case(group, op, shape) for op in ops] for shape in shapes]
+
 
 #: What is measured for each kernel function: cases of the same size together, sizes ascending.
-LADDERS: dict[str, list[list[Case]]] = {
-    "matmul.matmul": [[Case("matmul", "matmul", (size,) * 3)] for size in (8, 32, 128, 512, 1024)],
-    "activations.activate": [
-        [Case("activation", op, (size,)) for op in ("relu", "sigmoid", "gelu")] for size in (256, 1 << 14, 1 << 20)
-    ],
-    "activations.activate_backward": [
-        [Case("activation", f"{op}_backward", (size,)) for op in ("relu", "sigmoid", "gelu")]
-        for size in (256, 1 << 14, 1 << 20)
-    ],
-    "batchnorm.batchnorm_forward": [[Case("batchnorm", "batchnorm", s)] for s in ((32, 8), (64, 256), (4096, 1024))],
-    "batchnorm.batchnorm_backward": [
-        [Case("batchnorm", "batchnorm_backward", shape)] for shape in ((32, 8), (64, 256), (4096, 1024))
-    ],
-    "losses.softmax_cross_entropy": [
-        [Case("loss", "softmax_cross_entropy", s)] for s in ((32, 2), (64, 10), (512, 1000))
-    ],
-    "optim.sgd": [[Case("optimizer", "sgd", (size,))] for size in (256, 1 << 14, 1 << 20)],
-    "optim.adam": [[Case("optimizer", "adam", (size,))] for size in (256, 1 << 14, 1 << 20)],
+LADDERS = {
+    "matmul.matmul": _ladder("matmul", ("matmul",), tuple((size,) * 3 for size in (8, 32, 128, 512, 1024))),
+    "activations.activate": _ladder("activation", ("relu", "sigmoid", "gelu"), _LENGTHS),
+    "activations.activate_backward": _ladder(
+        "activation", ("relu_backward", "sigmoid_backward", "gelu_backward"), _LENGTHS
+    ),
+    "batchnorm.batchnorm_forward": _ladder("batchnorm", ("batchnorm",), _BATCHES),
+    "batchnorm.batchnorm_backward": _ladder("batchnorm", ("batchnorm_backward",), _BATCHES),
+    "losses.softmax_cross_entropy": _ladder("loss", ("softmax_cross_entropy",), ((32, 2), (64, 10), (512, 1000))),
+    "optim.sgd": _ladder("optimizer", ("sgd",), _LENGTHS),
+    "optim.adam": _ladder("optimizer", ("adam",), _LENGTHS),
 }
 #: A backend must be this many times faster than Cython to be chosen: less is noise, and would change from run to run.
 LEAST_GAIN = 1.05
@@ -69,7 +70,7 @@ def fastest(cases: list[Case], others: list[str]) -> tuple[float, str]:
     """Return the size of the cases, and the backend that is the fastest in all of them by a clear margin, or Cython."""
     measured = [_gains(case, others) for case in cases]
     gains = {"cython": LEAST_GAIN} | {name: min(gain[name] for gain in measured) for name in measured[0]}
-    return _size(cases[0]), max(gains, key=gains.__getitem__)
+    return float(math.prod(cases[0].shape)), max(gains, key=gains.__getitem__)
 
 
 def steps(choices: list[tuple[float, str]]) -> list[tuple[float, str]]:
@@ -84,13 +85,6 @@ def steps(choices: list[tuple[float, str]]) -> list[tuple[float, str]]:
     return ranges
 
 
-def _size(case: Case) -> float:
-    product = 1
-    for extent in case.shape:
-        product *= extent
-    return float(product)
-
-
 def _gains(case: Case, others: list[str]) -> dict[str, float]:
     """Return how many times faster than Cython each backend does a case: the lower quartile over rounds in turn."""
     runs = {name: own.prepare(case, name) for name in ("cython", *others)}
@@ -98,20 +92,13 @@ def _gains(case: Case, others: list[str]) -> dict[str, float]:
     for name, run in runs.items():
         backend.use_backend(name)
         run()  # Numba compiles
-        calls[name] = max(1, round(_BLOCK_SECONDS / _time(run, 3)))
+        calls[name] = max(1, round(_BLOCK_SECONDS / seconds_per_call(run, 3)))
     ratios: dict[str, list[float]] = {name: [] for name in others}
     for _ in range(_ROUNDS):
         seconds = {}
         for name, run in runs.items():
             backend.use_backend(name)
-            seconds[name] = _time(run, calls[name])
+            seconds[name] = seconds_per_call(run, calls[name])
         for name in others:
             ratios[name].append(seconds["cython"] / seconds[name])
     return {name: statistics.quantiles(values, n=4)[0] for name, values in ratios.items()}
-
-
-def _time(run: Callable[[], object], calls: int) -> float:
-    began = time.perf_counter()
-    for _ in range(calls):
-        run()
-    return (time.perf_counter() - began) / calls

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..cases import Case
-from ..data import bound, factors, normal
-from . import Run
+from ..data import factors, normal
+from . import Run, bound
 
 
 def prepare(case: Case, _: str) -> Run | None:

@@ -8,8 +8,8 @@ from ... import backend, layers, losses, ops, optim
 from ...model import Sequential
 from ...trainer import Trainer
 from ..cases import WORKLOADS, Case, Workload
-from ..data import batch, bound, factors, labels, normal, weights
-from . import Run
+from ..data import batch, factors, labels, normal, weights
+from . import Run, bound
 
 _OPTIMIZERS = {"sgd": lambda: optim.SGD(lr=0.01, momentum=0.9), "adam": lambda: optim.Adam(lr=1e-3)}
 _LAYERS = {"relu": layers.ReLU, "tanh": layers.Tanh}

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from ..cases import WORKLOADS, Case, Workload
-from ..data import batch, bound, factors, labels, normal, weights
-from . import Run
+from ..data import batch, factors, labels, normal, weights
+from . import Run, bound
 
 aten = torch.ops.aten
 # A network that is trained on one batch for thousands of steps ends up with denormal gradients and moments, which would
