@@ -9,6 +9,7 @@ import numpy as np
 from .parameters import aligned_zeros
 
 if TYPE_CHECKING:
+    from .babysit.watch import Watch
     from .random import Stream
 
 
@@ -31,6 +32,8 @@ class Context:
         What a layer that `applies_activation` must apply to its result, as ops take it.
     random : Stream
         Source of randomness in training.
+    watch : Watch, optional
+        Is shown every layer's output and the gradient of it (see `pynn.babysit.watch`).
 
     Examples
     --------
@@ -46,6 +49,7 @@ class Context:
         self.dx_sums_to_zero = False
         self.activation: tuple[str, float | None] | None = None
         self.random = random
+        self.watch: Watch | None = None
         self._reuse = reuse
         self._store: dict[str, np.ndarray] = {}
         self._views: dict[str, np.ndarray] = {}
@@ -80,5 +84,5 @@ class Context:
         while len(self._children) < count:
             self._children.append(Context(random=self.random, reuse=self._reuse))
         for child in self._children:
-            child.training = self.training
+            child.training, child.watch = self.training, self.watch
         return self._children

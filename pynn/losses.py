@@ -77,7 +77,7 @@ class Loss(Configurable):
         return None
 
 
-class _ClassLoss(Loss):
+class ClassLoss(Loss):
     """A loss over class scores (n, classes) and integer labels (n,)."""
 
     ignore_index = IGNORE_INDEX
@@ -103,7 +103,7 @@ class _ClassLoss(Loss):
         return correct, int(np.count_nonzero(target != self.ignore_index))
 
 
-class CrossEntropyLoss(_ClassLoss):
+class CrossEntropyLoss(ClassLoss):
     """Softmax cross-entropy, -log softmax(logits)[label].
 
     Parameters
@@ -161,7 +161,7 @@ class CrossEntropyLoss(_ClassLoss):
         )
 
 
-class HingeLoss(_ClassLoss):
+class HingeLoss(ClassLoss):
     """The lecture's multiclass hinge loss, sum over c != t of max(0, margin + s_c - s_t).
 
     Of C classes the loss starts at (C - 1) margin. CS231n, Linear Classification, "Multiclass SVM loss".

@@ -209,6 +209,8 @@ class Sequential(Layer):
                 continue  # the layer before has done its work
             inner.activation = None if follower is None else follower.spec()
             x = layer.forward(x, inner)
+            if ctx.watch is not None:
+                ctx.watch.output(follower or layer, x)
         return x
 
     @replayable
@@ -229,6 +231,8 @@ class Sequential(Layer):
             inner[index].dy_sums_to_zero = sums_to_zero
             if self._joined[index] is self.layers[index]:
                 continue
+            if ctx.watch is not None:
+                ctx.watch.gradient(self._joined[index] or self.layers[index], dy)
             gradient = self.layers[index].backward(dy, inner[index])
             if not inner[index].needs_dx:
                 return None

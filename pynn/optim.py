@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -43,14 +43,8 @@ class Optimizer(Configurable):
         self._steps = np.zeros(1, np.int64)
         self.flat: FlatParameters | None = None
         self.state: Mapping[str, np.ndarray] = {}
-        self._version = -1
-        self._bounds = np.empty((0, 2), np.int64)
-        self._rates = np.empty((0, 2))
-        self._lr_factors = np.empty(0)
-        self._lrs = self._rates[:, 0]
-        self._last_rate = math.nan
-        self._recording: Any = None
-        self._recorded_on: Any = None
+        self._plans: dict[bool, _Plan] = {}
+        self._stats: np.ndarray | None = None
 
     @property
     def steps(self) -> int:
@@ -61,13 +55,18 @@ class Optimizer(Configurable):
     def steps(self, value: int) -> None:
         self._steps[0] = value
 
+    @property
+    def stats(self) -> np.ndarray | None:
+        """Where `update` is to leave the sums that ops call `stats`; None unless the step is watched."""
+        return self._stats
+
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if name not in ("lr", "steps") and not name.startswith("_"):  # a number that recordings or the table hold
-            object.__setattr__(self, "_version", -1)
+            object.__setattr__(self, "_plans", {})
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"state": dict(self.state), "_recording": None, "_recorded_on": None, "_version": -1}
+        return self.__dict__ | {"state": dict(self.state), "_plans": {}, "_stats": None}
 
     def bind(self, flat: FlatParameters) -> None:
         """Take charge of a model's parameters; an optimiser serves one model."""
@@ -82,25 +81,34 @@ class Optimizer(Configurable):
             {name: aligned_zeros(flat.values.shape, flat.values.dtype) for name in self.state_names}
         )
 
-    def step(self, lr: float | None = None, grad_scale: float = 1.0) -> None:
-        """Update the parameters from their gradients, at the rate `lr` (by default the optimiser's own)."""
+    def step(self, lr: float | None = None, grad_scale: float = 1.0, stats: np.ndarray | None = None) -> None:
+        """Update the parameters from their gradients, at the rate `lr` (by default the optimiser's own).
+
+        `stats`, float64 (parameters, 3), receives for each parameter that is not frozen the sums of squares of the
+        values before the update, of the scaled gradient, and of the update. It does not change the update.
+        """
         if self.flat is None:
             raise RuntimeError("the optimiser has no parameters yet; give it to a Trainer, or call bind(model.flat)")
-        bounds, backend = self.bounds, kernels()
+        plan, backend = self._plan(stats is not None), kernels()
         self._steps[0] += 1
-        rate = self.rate(self.lr if lr is None else lr)
-        if rate != self._last_rate:
-            np.multiply(self._lr_factors, rate, out=self._lrs)
-            self._last_rate = rate
+        plan.set_rate(self.rate(self.lr if lr is None else lr))
         recorder = getattr(backend, "Recording", None)
-        if grad_scale != 1 or recorder is None or not is_replayable(self.update):
-            self.update(self.flat, bounds, self._rates, grad_scale)
-        elif self._recording is not None and self._recorded_on is backend:
-            self._recording.run()
+        replayable = is_replayable(self.update)
+        if grad_scale == 1 and plan.recording is not None and plan.recorded_for == (backend, id(stats)):
+            plan.recording.run()
+            return
+        self._stats = stats
+        if not replayable and stats is not None:
+            before = self.flat.values.copy()
+            self.update(self.flat, plan.bounds, plan.rates, grad_scale)
+            _measure(before, self.flat, plan.bounds, grad_scale, stats)
+        elif grad_scale != 1 or recorder is None or not replayable:
+            self.update(self.flat, plan.bounds, plan.rates, grad_scale)
         else:
             with recorder() as recording:
-                self.update(self.flat, bounds, self._rates, grad_scale)
-            self._recording, self._recorded_on = recording, backend
+                self.update(self.flat, plan.bounds, plan.rates, grad_scale)
+            plan.recording, plan.recorded_for = recording, (backend, id(stats))
+        self._stats = None
 
     def rate(self, lr: float) -> float:
         """Return the rate of this step, given that of the schedule."""
@@ -109,27 +117,54 @@ class Optimizer(Configurable):
     @property
     def bounds(self) -> np.ndarray:
         """Where in the flat buffers the parameters lie that are not frozen, int64 (segments, 2)."""
-        assert self.flat is not None
-        if self._version != self.flat.version:
-            self._make_table(self.flat)
-        return self._bounds
+        return self._plan(False).bounds
 
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         """Call the op. Marked as `replayable`, a method is called again only after settings have changed."""
         raise TypeError(f"{type(self).__name__} does not define update(self, flat, bounds, rates, grad_scale)")
 
-    def _make_table(self, flat: FlatParameters) -> None:
-        self._bounds, owners = flat.segments(lambda p: (p.lr_factor, self._decay(p)))
-        self._lr_factors = np.array([owner.lr_factor for owner in owners], dtype=np.float64)
-        self._rates = np.zeros((len(owners), 2))
-        self._rates[:, 1] = [self._decay(owner) for owner in owners]
-        self._lrs = self._rates[:, 0]
-        self._last_rate = math.nan
-        self._recording = None
-        self._version = flat.version
+    def _plan(self, watched: bool) -> _Plan:
+        assert self.flat is not None
+        plan = self._plans.get(watched)
+        if plan is None or plan.version != self.flat.version:
+            plan = self._plans[watched] = _Plan(self.flat, self._decay, join=not watched)
+        return plan
 
     def _decay(self, parameter: Parameter) -> float:
         return self.weight_decay if self.decay_all or parameter.decay else 0.0
+
+
+class _Plan:
+    """What an update walks over: segments of the flat buffers, their rates, and the recorded kernel call.
+
+    Neighbours of the same settings are joined into one segment, unless each parameter is to have sums of its own.
+    """
+
+    def __init__(self, flat: FlatParameters, decay: Callable[[Parameter], float], *, join: bool) -> None:
+        self.version = flat.version
+        self.bounds, owners = flat.segments((lambda p: (p.lr_factor, decay(p))) if join else None)
+        self.rates = np.zeros((len(owners), 2))
+        self.rates[:, 1] = [decay(owner) for owner in owners]
+        self.recording: Any = None
+        self.recorded_for: tuple[Any, int] | None = None
+        self._lr_factors = np.array([owner.lr_factor for owner in owners], dtype=np.float64)
+        self._lrs = self.rates[:, 0]
+        self._last_rate = math.nan
+
+    def set_rate(self, rate: float) -> None:
+        """Write the learning rate of every segment."""
+        if rate != self._last_rate:
+            np.multiply(self._lr_factors, rate, out=self._lrs)
+            self._last_rate = rate
+
+
+def _measure(
+    before: np.ndarray, flat: FlatParameters, bounds: np.ndarray, grad_scale: float, stats: np.ndarray
+) -> None:
+    """Write what kernels leave in `stats`, for an update that does not say itself what it did."""
+    for row, (start, stop) in zip(stats, bounds, strict=True):
+        arrays = (before[start:stop], grad_scale * flat.grads[start:stop], flat.values[start:stop] - before[start:stop])
+        row[:] = [np.square(array, dtype=np.float64).sum() for array in arrays]
 
 
 class SGD(Optimizer):
@@ -175,6 +210,7 @@ class SGD(Optimizer):
             momentum=self.momentum,
             nesterov=self.nesterov,
             grad_scale=grad_scale,
+            stats=self.stats,
         )
 
 
@@ -209,7 +245,14 @@ class Adagrad(Optimizer):
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.adagrad(
-            flat.values, flat.grads, self.state["square_sum"], bounds, rates, eps=self.eps, grad_scale=grad_scale
+            flat.values,
+            flat.grads,
+            self.state["square_sum"],
+            bounds,
+            rates,
+            eps=self.eps,
+            grad_scale=grad_scale,
+            stats=self.stats,
         )
 
 
@@ -252,6 +295,7 @@ class RMSprop(Optimizer):
             momentum=self.momentum,
             eps=self.eps,
             grad_scale=grad_scale,
+            stats=self.stats,
         )
 
 
@@ -307,6 +351,7 @@ class Adam(Optimizer):
             eps=self.eps,
             decoupled=self.decoupled,
             grad_scale=grad_scale,
+            stats=self.stats,
         )
 
 

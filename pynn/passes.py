@@ -13,6 +13,7 @@ from .context import Context
 from .layers.base import is_replayable
 
 if TYPE_CHECKING:
+    from .babysit.watch import Watch
     from .losses import Loss
     from .model import Sequential
     from .random import Stream
@@ -54,15 +55,22 @@ class Passes:
         self._inputs: tuple[np.ndarray | None, ...] = ()
 
     def forward(
-        self, loss: Loss, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None, undo: Callable[[], None]
+        self,
+        loss: Loss,
+        x: np.ndarray,
+        target: np.ndarray,
+        weights: np.ndarray | None,
+        undo: Callable[[], None],
+        watch: Watch | None = None,
     ) -> float:
         """Return the loss of a minibatch; the arrays must be what `arguments.ready` gives.
 
-        `undo` takes back what an attempt that failed has changed.
+        `undo` takes back what an attempt that failed has changed; `watch` is shown what the layers make of the batch.
         """
         self._check_version(loss)
+        self._context.watch = watch
         inputs = self._inputs = (x, target, weights)
-        key = (x.shape, target.shape, target.dtype, None if weights is None else weights.shape)
+        key = (x.shape, target.shape, target.dtype, None if weights is None else weights.shape, watch)
         recorded = self._recordings.get(key)
         if recorded is not None and recorded.forward.complete and recorded.backward.complete:
             value = recorded.forward.run(*inputs)
@@ -83,16 +91,18 @@ class Passes:
     def backward(self) -> None:
         """Write the gradients of the last forward pass's loss."""
         if self._current is None:
-            self.model.backward(self._gradient, self._context)
+            self._backward()
             return
         recording = self._current.backward
         if not recording.complete:
             with recording:
-                self.model.backward(self._gradient, self._context)
+                self._backward()
         elif recording.run(*self._inputs) is None:
             raise MemoryError("no memory for the workspaces of the backward pass")
 
     def _forward(self, loss: Loss, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        if self._context.watch is not None:
+            self._context.watch.inputs(x)
         prediction = self.model.forward(x, self._context)
         out = self._context.buffer("dprediction", prediction.shape, prediction.dtype)
         value, gradient = loss.forward(prediction, target, weights, out)
@@ -100,7 +110,14 @@ class Passes:
         if gradient.shape != prediction.shape:
             raise ValueError(f"the loss returned a gradient of shape {gradient.shape}; expected {prediction.shape}")
         self.prediction, self._gradient = prediction, gradient
+        if self._context.watch is not None:
+            self._context.watch.scores(loss, prediction, target)
         return value
+
+    def _backward(self) -> None:
+        self.model.backward(self._gradient, self._context)
+        if self._context.watch is not None:
+            self._context.watch.weight_gradients()
 
     def _check_version(self, loss: Loss) -> None:
         """Forget the recordings if anything they were made from has changed."""

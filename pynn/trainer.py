@@ -31,6 +31,8 @@ from .schedules import Schedule
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from .babysit.watch import Watch
+
 
 class NonFiniteError(FloatingPointError):
     """The loss became NaN or infinite; the parameters are those before the step."""
@@ -64,6 +66,8 @@ class Trainer:
         The rate of the last step.
     last_loss : float
         The loss of the last minibatch.
+    examples, held_out : Examples or None
+        During `fit`, the data as the network takes it, to train on and to validate with.
     history : History
 
     Examples
@@ -108,6 +112,10 @@ class Trainer:
         self.last_loss = math.nan
         self.history = History()
         self.batches_per_epoch = 0
+        self.examples: Examples | None = None
+        self.held_out: Examples | None = None
+        #: What looks at the steps, if anything does; a `pynn.Monitor` puts it here.
+        self.watch: Watch | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
         self._passes = Passes(model, self._random)
         self._busy = threading.Lock()
@@ -157,30 +165,36 @@ class Trainer:
         if len(target) != len(x):
             raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
         weights = None if sample_weight is None else ready(sample_weight, x.dtype)
+        watch = self.watch
+        if watch is not None and not watch.due(self):
+            watch = None
         for array, kept in self._kept:
             np.copyto(kept, array)
         try:
-            loss = self.last_loss = self._passes.forward(self.loss, x, target, weights, self._undo)
+            loss = data_loss = self.last_loss = self._passes.forward(self.loss, x, target, weights, self._undo, watch)
         except BaseException:
             self._undo()
             raise
-        if not math.isfinite(loss):
-            self._undo()
-            return loss
-        self._passes.backward()
-        for regularizer in self.regularizers:
-            loss += regularizer.add_gradient(flat)
-        self.last_loss = loss
-        if not math.isfinite(loss):
-            self._undo()
-            return loss
+        if math.isfinite(loss):
+            self._passes.backward()
+            for regularizer in self.regularizers:
+                loss += regularizer.add_gradient(flat)
+            self.last_loss = loss
         self.lr = self.optimizer.lr
         if self.schedule is not None:
             self.lr = self.schedule.rate(self.optimizer.lr, self.epoch, self.steps)
-        self.optimizer.step(self.lr, self._clip())
+        if not math.isfinite(loss):
+            self._undo()
+            if self.watch is not None:
+                self.watch.failed(self, x, target, data_loss)
+            return loss
+        scale = self._clip()
+        self.optimizer.step(self.lr, scale, None if watch is None else watch.updates)
         for regularizer in self.regularizers:
             regularizer.constrain(flat)
         self.steps += 1
+        if watch is not None:
+            watch.end(self, x, target, data_loss, scale)
         return loss
 
     def _undo(self) -> None:
@@ -266,13 +280,20 @@ class Trainer:
             if epochs is not None:
                 self._batch, self._sums = 0, EpochSums()
             self._run, self._stop, self.history.interrupted = run, False, False
+            self.examples, self.held_out = examples, held_out
             with InterruptGuard() as guard, listeners.training(self):
                 while self.epoch < run.until and not (self._stop or guard.requested):
                     self._train_epoch(batches, held_out, run.shuffle, listeners, guard)
                 self.history.interrupted = guard.requested and self.epoch < run.until
         finally:
+            self.examples = self.held_out = None
             self._busy.release()
         return self.history
+
+    @property
+    def prediction(self) -> np.ndarray:
+        """What the network gave for the last minibatch; overwritten by the next step."""
+        return self._passes.prediction
 
     def _plan(self, epochs: int | None, batch_size: int | None, shuffle: bool | None, examples: int) -> _Run:
         """Return what `fit` is to do."""

@@ -1,17 +1,14 @@
-"""Activations and their derivatives, and the per-unit statistics of their outputs."""
+"""Activations and their derivatives."""
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.math cimport fabs
 
 from .arrays cimport columns, data, is_single, rows, size
 from .calls cimport import_runtime, make, pn_parallel, pn_part_start, pn_parts
-from .elementwise cimport PN_SIGMOID, PN_TANH, activate_backward_span, activate_span
+from .elementwise cimport activate_backward_span, activate_span
 
 cnp.import_array()
 import_runtime()
-
-cdef double SATURATION = 0.98
 
 cdef enum:
     LEAST = 32768  # elements that a thread should have to itself
@@ -287,51 +284,3 @@ def maxout_backward(cnp.ndarray dy, cnp.ndarray x, Py_ssize_t pieces, cnp.ndarra
         data(dy), data(x), data(dx), pieces, rows(dy), columns(dy), is_single(dy)
     )
     make(run_maxout_backward, &call, sizeof(call), 3, (dy, x, dx))
-
-
-cdef void add_unit_stats(const floating* y, int code, double* stats, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef double v
-    cdef double* total = stats
-    cdef double* squares = stats + n
-    cdef double* active = stats + 2 * n
-    cdef double* saturated = stats + 3 * n
-    for i in range(m):
-        for j in range(n):
-            v = y[i * n + j]
-            total[j] += v
-            squares[j] += v * v
-            active[j] += v > 0
-        if code == PN_TANH:
-            for j in range(n):
-                saturated[j] += fabs(y[i * n + j]) > SATURATION
-        elif code == PN_SIGMOID:
-            for j in range(n):
-                saturated[j] += fabs(2 * y[i * n + j] - 1) > SATURATION
-
-
-cdef struct UnitStats:
-    void* y
-    double* stats
-    int code
-    Py_ssize_t m
-    Py_ssize_t n
-    bint single
-
-
-cdef int run_unit_stats(void* argument) noexcept nogil:
-    cdef UnitStats* c = <UnitStats*>argument
-    if c.single:
-        add_unit_stats(<float*>c.y, c.code, c.stats, c.m, c.n)
-    else:
-        add_unit_stats(<double*>c.y, c.code, c.stats, c.m, c.n)
-    return 0
-
-
-def unit_stats(cnp.ndarray y, int code, cnp.ndarray stats):
-    """Add, per column of the 2-D `y`, to the four rows of `stats`: sum, sum of squares, active and saturated count.
-
-    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`).
-    """
-    cdef UnitStats call = UnitStats(data(y), <double*>data(stats), code, rows(y), columns(y), is_single(y))
-    make(run_unit_stats, &call, sizeof(call), 2, (y, stats))

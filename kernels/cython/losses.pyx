@@ -375,6 +375,38 @@ def count_correct(cnp.ndarray scores, cnp.ndarray targets, int64 ignore_index):
     return correct
 
 
+cdef struct Correct:
+    void* scores
+    int64* targets
+    double* out
+    int64 ignore_index
+    Py_ssize_t m
+    Py_ssize_t n
+    bint single
+
+
+cdef int run_share_correct(void* argument) noexcept nogil:
+    cdef Correct* c = <Correct*>argument
+    cdef Py_ssize_t i, correct, counted = 0
+    if c.single:
+        correct = correct_rows(<float*>c.scores, c.targets, c.ignore_index, c.m, c.n)
+    else:
+        correct = correct_rows(<double*>c.scores, c.targets, c.ignore_index, c.m, c.n)
+    for i in range(c.m):
+        counted += c.targets[i] != c.ignore_index
+    c.out[0] = <double>correct / counted if counted else NAN
+    return 0
+
+
+def share_correct(cnp.ndarray scores, cnp.ndarray targets, int64 ignore_index, cnp.ndarray out):
+    """Write to ``out[0]`` the share of rows, of those that are not ignored, whose largest score is at the target."""
+    cdef Correct call = Correct(
+        data(scores), <int64*>data(targets), <double*>data(out), ignore_index, rows(scores), columns(scores),
+        is_single(scores)
+    )
+    make(run_share_correct, &call, sizeof(call), 3, (scores, targets, out))
+
+
 cdef struct Labels:
     int64* targets
     Py_ssize_t n

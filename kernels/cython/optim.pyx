@@ -44,6 +44,8 @@ cdef extern from "optim.h" nogil:
         double decay1
         double decay2
     int pn_update(void* call) noexcept
+
+cdef extern from "watch.h" nogil:
     double pn_square_sum_f32(const float* x, Py_ssize_t n)
     double pn_square_sum_f64(const double* x, Py_ssize_t n)
 
@@ -64,7 +66,8 @@ cdef int update(
     call.step, call.bounds, call.rates = <int64*>data(step), <int64*>data(bounds), <double*>data(rates)
     call.stats = <double*>data(stats)
     call.segments, call.single = rows(bounds), is_single(param)
-    make(pn_update, call, sizeof(pn_update_call), 8, (param, grad, first, second, step, bounds, rates, stats))
+    if not make(pn_update, call, sizeof(pn_update_call), 8, (param, grad, first, second, step, bounds, rates, stats)):
+        raise MemoryError("no memory for the sums of an optimiser step")
     return 0
 
 

@@ -1,16 +1,5 @@
 /* Template, included by optim.h once per floating type. */
 
-/* Sum of squares in float64, in partial sums so that the compiler can add in vectors without reordering one. */
-static double PN_(pn_square_sum)(const PN_REAL *x, ptrdiff_t n) {
-    double part[16] = {0}, total = 0;
-    ptrdiff_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int lane = 0; lane < 16; lane++) part[lane] += (double)x[i + lane] * (double)x[i + lane];
-    for (; i < n; i++) total += (double)x[i] * (double)x[i];
-    for (int lane = 0; lane < 16; lane++) total += part[lane];
-    return total;
-}
-
 /* Numbers of a rule in the arrays' own precision. */
 typedef struct {
     PN_REAL lr, scale, decay, momentum, eps, keep1, keep2, new1, new2, rate, root;
@@ -93,7 +82,6 @@ static void PN_(pn_update_span)(int rule, int decay, PN_REAL *w, const PN_REAL *
 
 static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptrdiff_t stop, double lr, double decay,
                                    double *stats) {
-    const double steps = p->step ? (double)p->step[0] : 1;
     const PN_(pn_numbers) s = {
         .lr = (PN_REAL)lr,
         .scale = (PN_REAL)p->grad_scale,
@@ -104,8 +92,8 @@ static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptr
         .keep2 = (PN_REAL)p->decay2,
         .new1 = (PN_REAL)(1 - p->decay1),
         .new2 = (PN_REAL)(1 - p->decay2),
-        .rate = (PN_REAL)(lr / (1 - pow(p->decay1, steps))),
-        .root = (PN_REAL)(1 / sqrt(1 - pow(p->decay2, steps))),
+        .rate = (PN_REAL)(lr / p->bias1),
+        .root = (PN_REAL)(1 / sqrt(p->bias2)),
     };
     const int kind = s.decay == 0 ? PN_NO_DECAY : p->decoupled ? PN_DECOUPLED : PN_COUPLED;
     PN_REAL *w = (PN_REAL *)p->param, *first = (PN_REAL *)p->first, *second = (PN_REAL *)p->second;
@@ -115,12 +103,12 @@ static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptr
     for (ptrdiff_t at = start; at < stop; at += PN_UPDATE_BLOCK) {
         const ptrdiff_t n = stop - at < PN_UPDATE_BLOCK ? stop - at : PN_UPDATE_BLOCK;
         if (stats) {
-            stats[0] += PN_(pn_square_sum)(w + at, n);
-            stats[1] += p->grad_scale * p->grad_scale * PN_(pn_square_sum)(g + at, n);
+            stats[0] += PN_(pn_block_square_sum)(w + at, n);
+            stats[1] += p->grad_scale * p->grad_scale * PN_(pn_block_square_sum)(g + at, n);
         }
         PN_(pn_update_span)(p->rule, kind, w + at, g + at, first ? first + at : NULL, second ? second + at : NULL,
                             updates, n, s);
-        if (stats) stats[2] += PN_(pn_square_sum)(updates, n);
+        if (stats) stats[2] += PN_(pn_block_square_sum)(updates, n);
     }
 }
 
@@ -132,7 +120,8 @@ static void PN_(pn_update_part)(void *argument, int index) {
         const ptrdiff_t start = p->bounds[2 * i], n = p->bounds[2 * i + 1] - start;
         PN_(pn_update_segment)(p, start + pn_part_start(n, PN_UPDATE_STEP, index, p->parts),
                                start + pn_part_start(n, PN_UPDATE_STEP, index + 1, p->parts), p->rates[2 * i],
-                               p->rates[2 * i + 1], p->stats ? p->stats + 3 * i : NULL);
+                               p->rates[2 * i + 1],
+                               p->sums ? p->sums + 3 * (index * p->segments + i) : NULL);
     }
     pn_restore_denormals(mode);
 }

@@ -1,5 +1,5 @@
 """The Numba backend: the NumPy kernels as plain serial loops, compiled at their first use and cached on disk."""
 
-from . import activations, batchnorm, dropout, losses, matmul, optim
+from . import activations, batchnorm, dropout, losses, matmul, optim, watch
 
-__all__ = ["activations", "batchnorm", "dropout", "losses", "matmul", "optim"]
+__all__ = ["activations", "batchnorm", "dropout", "losses", "matmul", "optim", "watch"]

@@ -1,9 +1,9 @@
-"""Activations and their derivatives, and the per-unit statistics of their outputs."""
+"""Activations and their derivatives."""
 
 import numpy as np
 from numba import njit
 
-from ..codes import GELU_CUBIC, GELU_SCALE, SATURATION, SELU_ALPHA, SELU_SCALE, ActivationCode
+from ..codes import GELU_CUBIC, GELU_SCALE, SELU_ALPHA, SELU_SCALE, ActivationCode
 from .reductions import total
 from .special import exp_of_negative, expm1_of_negative, log1p_of_share, normal_cdf, sigmoid, tanh
 
@@ -56,14 +56,6 @@ def maxout(x, pieces, out):
 def maxout_backward(dy, x, pieces, dx):
     """Hand dy to the piece that was the maximum (the first of equals), 0 to the others."""
     _maxout_backward(dy, x, int(pieces), dx)
-
-
-def unit_stats(y, code, stats):
-    """Add, per column of the 2-D `y`, to the four rows of `stats`: sum, sum of squares, active and saturated count.
-
-    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`).
-    """
-    _unit_stats(y, int(code), stats)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -252,24 +244,3 @@ def _maxout_backward(dy, x, pieces, dx):
                 if candidate > best or (candidate != candidate and best == best):  # the first NaN wins, as in argmax
                     winner, best = column, candidate
             row[winner] = dy[n, u]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _unit_stats(y, code, stats):
-    f = y.dtype.type
-    zero, one, two, limit = f(0), f(1), f(2), f(SATURATION)
-    sums, squares, active, saturated = stats[0], stats[1], stats[2], stats[3]
-    for n in range(y.shape[0]):
-        row = y[n]
-        for u in range(row.size):
-            value = np.float64(row[u])
-            sums[u] += value
-            squares[u] += value * value
-        for u in range(row.size):
-            active[u] += 1.0 if row[u] > zero else 0.0
-        if code == TANH:
-            for u in range(row.size):
-                saturated[u] += 1.0 if abs(row[u]) > limit else 0.0
-        elif code == SIGMOID:
-            for u in range(row.size):
-                saturated[u] += 1.0 if abs(two * row[u] - one) > limit else 0.0

@@ -81,6 +81,12 @@ def count_correct(scores, targets, ignore_index):
     return _count_correct(scores, targets, int(ignore_index))
 
 
+def share_correct(scores, targets, ignore_index, out):
+    """Write to ``out[0]`` the share of rows, of those that are not ignored, whose largest score is at the target."""
+    counted = np.count_nonzero(targets != ignore_index)
+    out[0] = _count_correct(scores, targets, int(ignore_index)) / counted if counted else np.nan
+
+
 def first_bad_label(targets, classes, ignore_index):
     """Return the first row whose target is neither `ignore_index` nor in [0, classes), or -1."""
     return _first_bad_label(targets, int(classes), int(ignore_index))

@@ -1,5 +1,5 @@
 """The NumPy backend: the specification of every kernel. Clear before fast; always available."""
 
-from . import activations, batchnorm, dropout, losses, matmul, optim
+from . import activations, batchnorm, dropout, losses, matmul, optim, watch
 
-__all__ = ["activations", "batchnorm", "dropout", "losses", "matmul", "optim"]
+__all__ = ["activations", "batchnorm", "dropout", "losses", "matmul", "optim", "watch"]

@@ -1,8 +1,8 @@
-"""Activations and their derivatives, and the per-unit statistics of their outputs."""
+"""Activations and their derivatives."""
 
 import numpy as np
 
-from ..codes import GELU_CUBIC, GELU_SCALE, SATURATION, SELU_ALPHA, SELU_SCALE, ActivationCode
+from ..codes import GELU_CUBIC, GELU_SCALE, SELU_ALPHA, SELU_SCALE, ActivationCode
 from .quiet import quiet
 from .special import erfc
 
@@ -104,21 +104,6 @@ def maxout_backward(dy, x, pieces, dx):
     winner = stacked.argmax(axis=1)[:, None, :]
     dx[...] = 0
     np.put_along_axis(dx.reshape(stacked.shape), winner, dy[:, None, :], axis=1)
-
-
-@quiet
-def unit_stats(y, code, stats):
-    """Add, per column of the 2-D `y`, to the four rows of `stats`: sum, sum of squares, active and saturated count.
-
-    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`).
-    """
-    stats[0] += y.sum(axis=0, dtype=np.float64)
-    stats[1] += np.square(y, dtype=np.float64).sum(axis=0)
-    stats[2] += (y > 0).sum(axis=0)
-    if code == ActivationCode.TANH:
-        stats[3] += (np.abs(y) > SATURATION).sum(axis=0)
-    elif code == ActivationCode.SIGMOID:
-        stats[3] += (np.abs(2 * y - 1) > SATURATION).sum(axis=0)
 
 
 def _sigmoid(x):

@@ -97,6 +97,13 @@ def count_correct(scores, targets, ignore_index):
 
 
 @quiet
+def share_correct(scores, targets, ignore_index, out):
+    """Write to ``out[0]`` the share of rows, of those that are not ignored, whose largest score is at the target."""
+    counted = np.count_nonzero(targets != ignore_index)
+    out[0] = count_correct(scores, targets, ignore_index) / counted if counted else np.nan
+
+
+@quiet
 def first_bad_label(targets, classes, ignore_index):
     """Return the first row whose target is neither `ignore_index` nor in [0, classes), or -1."""
     bad = ((targets < 0) | (targets >= classes)) & (targets != ignore_index)

@@ -28,7 +28,14 @@ from .activations import (
 )
 from .batchnorm import batchnorm_backward, batchnorm_forward
 from .dropout import advance, dropout, dropout_backward
-from .losses import bce_with_logits, count_correct, mse, multiclass_hinge, softmax_cross_entropy
+from .losses import (
+    bce_with_logits,
+    count_correct,
+    mse,
+    multiclass_hinge,
+    share_correct,
+    softmax_cross_entropy,
+)
 from .matmul import linear_backward, matmul
 from .optim import (
     adagrad,
@@ -41,6 +48,7 @@ from .optim import (
     sgd,
 )
 from .parametric import maxout, maxout_backward, prelu, prelu_backward
+from .watch import one_signed, square_sum, unit_stats
 
 __all__ = [
     "ACTIVATIONS",
@@ -69,6 +77,7 @@ __all__ = [
     "maxout_backward",
     "mse",
     "multiclass_hinge",
+    "one_signed",
     "prelu",
     "prelu_backward",
     "relu",
@@ -77,6 +86,7 @@ __all__ = [
     "selu",
     "selu_backward",
     "sgd",
+    "share_correct",
     "sigmoid",
     "sigmoid_backward",
     "silu",
@@ -84,6 +94,8 @@ __all__ = [
     "softmax_cross_entropy",
     "softplus",
     "softplus_backward",
+    "square_sum",
     "tanh",
     "tanh_backward",
+    "unit_stats",
 ]

@@ -17,7 +17,8 @@ import numpy as np
 
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
-from ._check import check_shape, floats, output, positive, same_or_apart, unit_columns
+from ._check import check_shape, floats, output, positive, same_or_apart
+from .watch import unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -57,13 +58,6 @@ def resolve(activation: str | tuple[str, float | None] | None) -> tuple[Activati
     return known.code, known.alpha if alpha is None else positive(alpha, f"the parameter of {name}")
 
 
-def add_unit_stats(y: np.ndarray, code: ActivationCode, stats: np.ndarray) -> None:
-    """Add the statistics of the outputs `y` to `stats` (see the module's description)."""
-    units = y.shape[-1] if y.ndim else 1
-    output(stats, "stats", (4, units), np.dtype(np.float64))
-    kernels().activations.unit_stats(unit_columns(y), code, stats)
-
-
 def _forward(
     x: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray | None, stats: np.ndarray | None
 ) -> np.ndarray:
@@ -73,7 +67,7 @@ def _forward(
         same_or_apart(y, "out", x)
     kernels().activations.activate(x, code, alpha, y)
     if stats is not None:
-        add_unit_stats(y, code, stats)
+        unit_stats(y, stats, code=code)
     return y
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..backend import kernels
 from ._check import check_shape, floats, no_overlap, output, positive
-from .activations import add_unit_stats, resolve
+from .activations import resolve
+from .watch import unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -88,7 +89,7 @@ def batchnorm_forward(
         x, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, y, mean, rstd
     )
     if stats is not None:
-        add_unit_stats(y, code, stats)
+        unit_stats(y, stats, code=code)
     return y, mean, rstd
 
 

@@ -255,3 +255,22 @@ def count_correct(scores: ArrayLike, targets: ArrayLike, *, ignore_index: int = 
     scores = floats(scores, "scores")
     check_shape(scores, "scores", ("n", "classes"))
     return kernels().losses.count_correct(scores, labels(targets, scores.shape[0]), ignore_index)
+
+
+def share_correct(
+    scores: ArrayLike, targets: ArrayLike, out: np.ndarray, *, ignore_index: int = IGNORE_INDEX
+) -> None:
+    """Write to `out` (1,), float64, the share of the rows whose largest score is at the target; NaN without rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(1)
+    >>> share_correct(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]), out)
+    >>> out
+    array([0.5])
+    """
+    scores = floats(scores, "scores")
+    check_shape(scores, "scores", ("n", "classes"))
+    output(out, "out", (1,), np.dtype(np.float64))
+    kernels().losses.share_correct(scores, labels(targets, scores.shape[0]), ignore_index, out)

@@ -9,7 +9,8 @@ import numpy as np
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
 from ._check import check_shape, floats, no_overlap, output, same_or_apart
-from .activations import add_unit_stats, resolve
+from .activations import resolve
+from .watch import unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -77,7 +78,7 @@ def matmul(
         no_overlap(output(pre_out, "pre_out", (m, n), a.dtype), "pre_out", a, b, bias, y)
     kernels().matmul.matmul(a, b, trans_a, trans_b, bias, code, alpha, y, pre_out, False)
     if stats is not None:
-        add_unit_stats(y, code, stats)
+        unit_stats(y, stats, code=code)
     return y
 
 

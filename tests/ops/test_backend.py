@@ -11,7 +11,7 @@ import pytest
 import pynn
 from pynn import backend as backend_module
 
-FAMILIES = ("activations", "batchnorm", "dropout", "losses", "matmul", "optim")
+FAMILIES = ("activations", "batchnorm", "dropout", "losses", "matmul", "optim", "watch")
 
 
 def described(function):

@@ -1,0 +1,79 @@
+"""What a watched training step looks at: outputs per unit, the size of a gradient, the signs within its columns."""
+
+import numpy as np
+from numba import njit
+
+from ..codes import SATURATION, ActivationCode
+from .reductions import square_total
+
+NO_TOTAL = np.empty(0)
+
+
+def unit_stats(y, code, stats, total):
+    """Add, per column of the 2-D `y`, to the four rows of `stats`: sum, sum of squares, active and saturated count.
+
+    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    receives this call's four sums over all columns.
+    """
+    centre, limit = 0.0, np.inf
+    if code == ActivationCode.TANH:
+        limit = SATURATION
+    elif code == ActivationCode.SIGMOID:
+        centre, limit = 0.5, SATURATION / 2
+    _unit_stats(y, centre, limit, stats, NO_TOTAL if total is None else total)
+
+
+def square_sum(x, out):
+    """Write the sum of squares of `x` to ``out[0]``."""
+    _square_sum(x.reshape(-1), out)
+
+
+def one_signed(grad, out):
+    """Write to ``out[0]`` the share of columns whose values other than 0 have one sign, of those that have any."""
+    _one_signed(grad, out)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _unit_stats(y, centre, limit, stats, total):
+    f = y.dtype.type
+    middle, most, zero = f(centre), f(limit), f(0)
+    new = np.zeros((4, y.shape[1]))
+    sums, squares, active, saturated = new[0], new[1], new[2], new[3]
+    for n in range(y.shape[0]):
+        row = y[n]
+        for u in range(row.size):
+            value = np.float64(row[u])
+            sums[u] += value
+            squares[u] += value * value
+        for u in range(row.size):
+            active[u] += 1.0 if row[u] > zero else 0.0
+            saturated[u] += 1.0 if abs(row[u] - middle) > most else 0.0
+    for k in range(4):
+        kind = 0.0
+        for u in range(y.shape[1]):
+            kind += new[k, u]
+            stats[k, u] += new[k, u]
+        if total.size:
+            total[k] = kind
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _square_sum(x, out):
+    out[0] = square_total(x)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _one_signed(grad, out):
+    units = grad.shape[1]
+    up, down = np.zeros(units, np.bool_), np.zeros(units, np.bool_)
+    zero = grad.dtype.type(0)
+    for i in range(grad.shape[0]):
+        row = grad[i]
+        for u in range(units):
+            up[u] |= row[u] > zero
+            down[u] |= row[u] < zero
+    one = any_sign = 0
+    for u in range(units):
+        one += up[u] != down[u]
+        any_sign += up[u] | down[u]
+    out[0] = one / any_sign if any_sign else np.nan

@@ -1,0 +1,40 @@
+"""What a watched training step looks at: outputs per unit, the size of a gradient, the signs within its columns."""
+
+import numpy as np
+
+from ..codes import SATURATION, ActivationCode
+from .optim import sum_of_squares
+from .quiet import quiet
+
+
+@quiet
+def unit_stats(y, code, stats, total):
+    """Add, per column of the 2-D `y`, to the four rows of `stats`: sum, sum of squares, active and saturated count.
+
+    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    receives this call's four sums over all columns.
+    """
+    new = np.zeros(stats.shape)
+    new[0] = y.sum(axis=0, dtype=np.float64)
+    new[1] = np.square(y, dtype=np.float64).sum(axis=0)
+    new[2] = (y > 0).sum(axis=0)
+    if code == ActivationCode.TANH:
+        new[3] = (np.abs(y) > SATURATION).sum(axis=0)
+    elif code == ActivationCode.SIGMOID:
+        new[3] = (np.abs(y - 0.5) > SATURATION / 2).sum(axis=0)
+    stats += new
+    if total is not None:
+        new.sum(axis=1, out=total)
+
+
+@quiet
+def square_sum(x, out):
+    """Write the sum of squares of `x` to ``out[0]``."""
+    out[0] = sum_of_squares(x)
+
+
+@quiet
+def one_signed(grad, out):
+    """Write to ``out[0]`` the share of columns whose values other than 0 have one sign, of those that have any."""
+    up, down = (grad > 0).any(axis=0), (grad < 0).any(axis=0)
+    out[0] = np.count_nonzero(up ^ down) / max(np.count_nonzero(up | down), 1) if (up | down).any() else np.nan

@@ -1,0 +1,80 @@
+"""What a watched training step looks at: outputs per unit, the size of a gradient, the signs within its columns.
+
+Each op writes to arrays that are handed in, so that a recorded step can watch itself; none changes what it looks at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backend import kernels
+from ..kernels.codes import ActivationCode
+from ._check import floats, output, unit_columns
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+_FLOAT64 = np.dtype(np.float64)
+
+
+def unit_stats(
+    y: ArrayLike,
+    stats: np.ndarray,
+    *,
+    code: ActivationCode = ActivationCode.IDENTITY,
+    total: np.ndarray | None = None,
+) -> None:
+    """Add to `stats` (4, units) per unit, the last dimension of `y`: sum, sum of squares, active and saturated count.
+
+    Active means y > 0. Saturated, which is counted for sigmoid and tanh (`code`) only, means within 2% of a limit, as a
+    share of half the range. `total` (4,), unless None, receives the sums over all units of this call alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stats = np.zeros((4, 2))
+    >>> unit_stats(np.array([[1.0, -1.0], [3.0, -2.0]]), stats)
+    >>> stats
+    array([[ 4., -3.],
+           [10.,  5.],
+           [ 2.,  0.],
+           [ 0.,  0.]])
+    """
+    y = floats(y, "y")
+    output(stats, "stats", (4, y.shape[-1] if y.ndim else 1), _FLOAT64)
+    if total is not None:
+        output(total, "total", (4,), _FLOAT64)
+    kernels().watch.unit_stats(unit_columns(y), code, stats, total)
+
+
+def square_sum(x: ArrayLike, out: np.ndarray) -> None:
+    """Write the sum of the squares of `x` to `out` (1,), in float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(1)
+    >>> square_sum(np.array([3.0, 4.0]), out)
+    >>> out
+    array([25.])
+    """
+    kernels().watch.square_sum(floats(x, "x"), output(out, "out", (1,), _FLOAT64))
+
+
+def one_signed(grad: ArrayLike, out: np.ndarray) -> None:
+    """Write to `out` (1,) the share of the columns of `grad` (fan_in, units) whose gradients all have one sign.
+
+    Zeros have no sign, columns of zeros do not count, and without any other the share is NaN. (CS231n, Neural Networks
+    Part 1: with inputs of one sign the weights of a unit can only rise or fall together, and zig-zag.)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(1)
+    >>> one_signed(np.array([[1.0, 1.0, 0.0], [2.0, -1.0, 0.0]]), out)
+    >>> out
+    array([0.5])
+    """
+    kernels().watch.one_signed(floats(grad, "grad", shape=("fan_in", "units")), output(out, "out", (1,), _FLOAT64))
