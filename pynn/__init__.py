@@ -12,6 +12,7 @@ if _find_spec("pynn.kernels") is None:
     )
 
 from . import init, ops, preprocessing
+from .babysit import BabysitterWarning, Finding, Monitor
 from .backend import (
     BackendError,
     available_backends,
@@ -77,6 +78,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BCEWithLogitsLoss",
+    "BabysitterWarning",
     "BackendError",
     "BatchNorm1d",
     "CSVLogger",
@@ -88,6 +90,7 @@ __all__ = [
     "EarlyStopping",
     "ExponentialLR",
     "FileFormatError",
+    "Finding",
     "Flatten",
     "GradientCheck",
     "HingeLoss",
@@ -100,6 +103,7 @@ __all__ = [
     "MaxNorm",
     "Maxout",
     "ModelCheckpoint",
+    "Monitor",
     "MultiMarginLoss",
     "NonFiniteError",
     "Optimizer",

@@ -257,9 +257,7 @@ def count_correct(scores: ArrayLike, targets: ArrayLike, *, ignore_index: int = 
     return kernels().losses.count_correct(scores, labels(targets, scores.shape[0]), ignore_index)
 
 
-def share_correct(
-    scores: ArrayLike, targets: ArrayLike, out: np.ndarray, *, ignore_index: int = IGNORE_INDEX
-) -> None:
+def share_correct(scores: ArrayLike, targets: ArrayLike, out: np.ndarray, *, ignore_index: int = IGNORE_INDEX) -> None:
     """Write to `out` (1,), float64, the share of the rows whose largest score is at the target; NaN without rows.
 
     Examples

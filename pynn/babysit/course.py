@@ -1,0 +1,372 @@
+"""How a run goes: what rules read, brought together from the rows that a watch has gathered."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .findings import SYMPTOMS
+from .stats import RELU_LIKE, SATURATING
+from .thresholds import Thresholds
+from .watch import OUTPUT_COLUMNS, PARAMETER_COLUMNS
+
+if TYPE_CHECKING:
+    from .facts import Facts
+    from .watch import Output, Watch
+
+#: A window that says whether units are dead: examples and steps, at least.
+DEAD_EXAMPLES, DEAD_STEPS = 1000, 20
+#: Symptoms that explain why nothing is learnt.
+CAUSES = frozenset(SYMPTOMS[: SYMPTOMS.index("not_learning")]) - {"batchnorm_mismatch"}
+#: Past windows that are kept.
+MEMORY = 200
+
+
+def _weighted_median(pairs: list[tuple[float, int]]) -> float:
+    """Return the value at which half of the weights is reached; NaN before all others."""
+    if any(math.isnan(value) for value, _ in pairs):
+        return math.nan
+    half, seen = sum(weight for _, weight in pairs) / 2, 0
+    for value, weight in sorted(pairs):
+        seen += weight
+        if seen >= half:
+            return value
+    return math.nan
+
+
+@dataclass
+class OutputFigures:
+    """Means over a window of what a layer put out; shares in [0, 1]."""
+
+    name: str
+    rectifies: bool
+    saturates: bool
+    std: float
+    active: float
+    saturated: float
+    gradient_rms: float
+
+
+@dataclass
+class WeightFigures:
+    """Means over a window of what happened to a weight matrix; `largest_ratio` is the largest of a step."""
+
+    norm: float
+    gradient_norm: float
+    ratio: float
+    largest_ratio: float
+    zigzag: float
+    size: int
+
+
+@dataclass
+class Window:
+    """Some tens of steps, as means.
+
+    Attributes
+    ----------
+    first, last : int
+        Steps.
+    loss : float
+        The median over the steps; without penalties.
+    largest_input : float
+        The largest sum of squares of an example's inputs, averaged over a minibatch.
+    outputs : dict of str to OutputFigures
+        By layer, in network order.
+    weights : dict of str to WeightFigures
+    """
+
+    first: int
+    last: int
+    steps: int
+    loss: float
+    first_loss: float
+    last_loss: float
+    accuracy: float
+    lr: float
+    first_lr: float
+    clipped: bool
+    largest_input: float
+    outputs: dict[str, OutputFigures]
+    weights: dict[str, WeightFigures]
+
+    @property
+    def ratio(self) -> float:
+        """The largest of the weights' update ratios."""
+        return max((w.ratio for w in self.weights.values() if not math.isnan(w.ratio)), default=math.nan)
+
+    @property
+    def typical_ratio(self) -> float:
+        """The geometric mean of the weights' update ratios."""
+        logs = [math.log(w.ratio) for w in self.weights.values() if w.ratio > 0]
+        return math.exp(sum(logs) / len(logs)) if logs else math.nan
+
+    @property
+    def largest_ratio(self) -> float:
+        """The largest update ratio of any weights in any step."""
+        ratios = [w.largest_ratio for w in self.weights.values() if not math.isnan(w.largest_ratio)]
+        return max(ratios, default=math.nan)
+
+    @property
+    def gradient_norm(self) -> float:
+        return math.sqrt(sum(w.gradient_norm**2 for w in self.weights.values()))
+
+
+def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
+    """Return the rows of a watch as a window; `names` gives the layer of each weight parameter."""
+    steps, loss, lr, scale, examples, accuracy, inputs = rows[:, :7].T
+    means = rows.mean(axis=0)
+    figures = means[watch.columns["outputs"]].reshape(len(watch.outputs), len(OUTPUT_COLUMNS)).tolist()
+    shape = (len(rows), len(watch.parameters), len(PARAMETER_COLUMNS))
+    sums = rows[:, watch.columns["parameters"]].reshape(shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.sqrt(sums[:, :, 2] / sums[:, :, 0])
+    known = np.isfinite(ratios)  # not of weights that are zero
+    ratios[~known] = 0
+    counts = known.sum(axis=0)
+    mean_ratios = (ratios.sum(axis=0) / np.maximum(counts, 1)).tolist()
+    largest_ratios, unknown = ratios.max(axis=0).tolist(), (counts == 0).tolist()
+    mean_sums = sums.mean(axis=0).tolist()
+    zigzag = means[watch.columns["zigzag"]].tolist()
+    gradient_scale = float(scale.mean())
+    weights = {}
+    for index, (name, parameter) in enumerate(watch.parameters):
+        layer = names.get(name)
+        if layer is not None:
+            weight, gradient, _ = mean_sums[index]
+            weights[layer] = WeightFigures(
+                norm=math.sqrt(weight),
+                gradient_norm=math.sqrt(gradient) / gradient_scale,
+                ratio=math.nan if unknown[index] else mean_ratios[index],
+                largest_ratio=math.nan if unknown[index] else largest_ratios[index],
+                zigzag=zigzag[index],
+                size=parameter.size,
+            )
+    losses = loss.tolist()
+    return Window(
+        first=int(steps[0]),
+        last=int(steps[-1]),
+        steps=len(rows),
+        loss=_weighted_median([(value, 1) for value in losses]),
+        first_loss=losses[0],
+        last_loss=losses[-1],
+        accuracy=float(accuracy.mean()),
+        lr=float(lr[-1]),
+        first_lr=float(lr[0]),
+        clipped=gradient_scale < 1,
+        largest_input=float((inputs / examples).max()),
+        outputs={
+            output.name: _output_figures(output, figures[index])
+            for index, output in enumerate(watch.outputs)
+            if output.units is not None
+        },
+        weights=weights,
+    )
+
+
+def _output_figures(output: Output, sums: list[float]) -> OutputFigures:
+    total, squares, active, saturated, gradient = (value / output.per_example for value in sums)
+    return OutputFigures(
+        name=output.name,
+        rectifies=output.code in RELU_LIKE,
+        saturates=output.code in SATURATING,
+        std=math.sqrt(max(squares - total * total, 0)) if math.isfinite(squares) else math.inf,
+        active=active,
+        saturated=saturated,
+        gradient_rms=math.sqrt(gradient) if gradient >= 0 else math.nan,
+    )
+
+
+@dataclass
+class Units:
+    """What single units of a layer did since their window began; `active` is how often, in the last complete one."""
+
+    name: str
+    rectifies: bool
+    sums: np.ndarray
+    examples: int = 0
+    steps: int = 0
+    active: np.ndarray | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.examples >= DEAD_EXAMPLES and self.steps >= DEAD_STEPS
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation over the examples, as the root of the mean over the units of its square."""
+        count = max(self.examples, 1)
+        mean = self.sums[0] / count
+        return float(np.sqrt(np.maximum(self.sums[1] / count - mean * mean, 0).mean()))
+
+
+@dataclass
+class Evaluation:
+    """The figures of a finished epoch."""
+
+    step: int
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass
+class Course:
+    """A run so far.
+
+    Attributes
+    ----------
+    facts : Facts
+    limits : Thresholds
+    windows : deque of Window
+        The latest last.
+    initial_loss : float
+        Of the first step that was watched.
+    best : float
+        The smallest median loss of a window, and the step where that one ended.
+    dead : dict of str to float
+        The share of dead units of each rectifying layer, in its last complete window.
+    least_dead : dict of str to float
+        Likewise, the smallest share in any window.
+    initial_gains, start_norms, initial_spread : dict of str to float
+        At the start: size of the weights against what keeps the spread of signals (see `Weights.gain`), their norms,
+        and the spread of the outputs over the examples.
+    distinct_units : dict of str to (int, int)
+        How many different units a hidden layer has, of how many.
+    ends_in_probabilities : bool
+        Whether the outputs are non-negative and sum to 1.
+    one_class_batches : float
+        The mean share of a batch's largest class; NaN without classes.
+    steps_left : float
+        The share of the planned steps still to come.
+    found : set of str
+        The symptoms that have been found so far, as faults.
+    evaluations : list of Evaluation
+    attainable : float
+        What a simple learner of another kind reaches in validation: accuracy, or share of the variance explained.
+    usual_input : float
+        What `Window.largest_input` was at the start.
+    alike_at_start : set of str
+        Hidden layers at least half of whose units had the same weights as another when training began.
+    confidence : list of list of float
+        After each evaluation, for each class, the mean probability that its validation examples were given.
+    recall : list of (float, int), optional
+        For each class, the share of its validation examples that are recognised, and how many there are.
+    mode_gaps : list of (float, float, float, float)
+        Of each evaluation: the loss of one batch in training and in inference mode, and the accuracies.
+    """
+
+    facts: Facts
+    limits: Thresholds = field(default_factory=Thresholds)
+    windows: deque[Window] = field(default_factory=lambda: deque(maxlen=MEMORY))
+    initial_loss: float = math.nan
+    best: float = math.inf
+    best_step: int = 0
+    worst_ratio: float = 0.0
+    highest_lr: float = 0.0
+    start_norms: dict[str, float] = field(default_factory=dict)
+    initial_spread: dict[str, float] = field(default_factory=dict)
+    dead: dict[str, float] = field(default_factory=dict)
+    least_dead: dict[str, float] = field(default_factory=dict)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    began: int = 0
+    initial_gains: dict[str, float] = field(default_factory=dict)
+    distinct_units: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ends_in_probabilities: bool = False
+    one_class_batches: float = math.nan
+    steps_left: float = 1.0
+    found: set[str] = field(default_factory=set)
+    usual_input: float = math.nan
+    alike_at_start: set[str] = field(default_factory=set)
+    confidence: list[list[float]] = field(default_factory=list)
+    held_out_examples: int = 0
+    attainable: float = math.nan
+    recall: list[tuple[float, int]] | None = None
+    mode_gaps: list[tuple[float, float, float, float]] = field(default_factory=list)
+    first_norm_layer: str | None = None
+
+    _recent: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def add(self, window: Window) -> None:
+        """Take up the latest window."""
+        if not self.windows:
+            self.initial_loss, self.began = window.first_loss, window.first
+            self.usual_input = window.largest_input
+            self.start_norms = {name: w.norm for name, w in window.weights.items()}
+        self.windows.append(window)
+        if window.loss < self.best and self._tells(window.steps):
+            self.best, self.best_step = window.loss, window.last
+        if window.largest_ratio > self.worst_ratio and window.last > self.began + 1:
+            self.worst_ratio = window.largest_ratio
+        self.highest_lr = max(self.highest_lr, window.lr)
+
+    @property
+    def window(self) -> Window:
+        """The latest window."""
+        return self.windows[-1]
+
+    @property
+    def age(self) -> int:
+        """How many steps have been watched."""
+        return self.window.last - self.began + 1
+
+    def _tells(self, steps: int) -> bool:
+        """Return whether so many minibatches are enough for their median loss to mean something."""
+        return steps >= 50 or (steps >= 4 and steps * self.facts.batch_size >= 256)
+
+    def recent_loss(self, steps: int = 20) -> float:
+        """Return the median loss of the latest windows that make up so many steps."""
+        key = (steps, self.window.last)
+        if key not in self._recent:
+            losses, seen = [], 0
+            for window in reversed(self.windows):
+                losses.append((window.loss, window.steps))
+                seen += window.steps
+                if seen >= steps:
+                    break
+            self._recent = {known: loss for known, loss in self._recent.items() if known[1] == key[1]}
+            self._recent[key] = _weighted_median(losses)
+        return self._recent[key]
+
+    def since_best(self, steps: int, examples: int = 256) -> float:
+        """Return the median loss since the best window; NaN if that is not so many steps and examples ago."""
+        later = [(window.loss, window.steps) for window in self.windows if window.first > self.best_step]
+        seen = sum(count for _, count in later)
+        return _weighted_median(later) if seen >= steps and seen * self.facts.batch_size >= examples else math.nan
+
+    @property
+    def reference(self) -> float:
+        """The loss that a network must get below to have learnt anything: that of the best constant output."""
+        facts = self.facts
+        if not math.isnan(facts.baseline):
+            return facts.baseline
+        return facts.zero_loss if not math.isnan(facts.zero_loss) else self.initial_loss
+
+    @property
+    def scale(self) -> float:
+        """How large a loss is, where that of the best constant output may be tiny: rare classes."""
+        zero = self.facts.zero_loss
+        return max(self.reference, 0.3 * zero if not math.isnan(zero) else 0.0, 1e-30)
+
+    @property
+    def explained(self) -> bool:
+        """Whether a cause has been found that explains a lack of learning."""
+        return not self.found.isdisjoint(CAUSES)
+
+    @property
+    def share_left(self) -> float:
+        """The latest loss as a share of what ignoring the inputs gives."""
+        reference = self.reference
+        return self.recent_loss() / reference if reference > 0 else math.nan
+
+    def stuck(self, steps: int = 100) -> bool:
+        """Return whether after so many steps nothing has been learnt."""
+        # Where one class is nearly all there is, the loss of naming it always is small, and says little.
+        most = 1.5 if self.facts.chance > 0.9 else 0.95
+        return self.age >= steps and not self.share_left < most

@@ -1,0 +1,258 @@
+"""What is known of a run apart from its course: the network, the settings, the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..layers import BatchNorm1d, Dropout, Flatten, Layer, Maxout, PReLU
+from ..layers.activations import Activation
+from ..losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ..optim import SGD, AdamW
+from ..regularizers import L1, L2
+
+if TYPE_CHECKING:
+    from ..losses import Loss
+    from ..parameters import Parameter
+    from ..trainer import Trainer
+
+#: Rows of a data set that are looked at.
+SAMPLE = 2000
+
+#: The factor on 1 / sqrt(fan_in) that keeps the spread of signals through a layer with this activation behind it
+#: (He et al. 2015 for rectifiers). Sigmoids shrink whatever the weights; 1 is what is recommended.
+IDEAL_GAIN = {"relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "elu": 1.25, "gelu": 1.5, "gelu_tanh": 1.5, "silu": 1.7}
+SQUASHING = ("tanh", "sigmoid")
+
+
+@dataclass
+class Weights:
+    """A layer with a weight matrix, and what stands behind it up to the next one.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer, such as "0.Linear".
+    parameter : Parameter
+    activation : str or None
+        What follows, "maxout" and "prelu" included.
+    output : str
+        The layer after which its signal goes on: the activation, or itself.
+    normalised : bool
+        Whether a batch norm follows before the activation.
+    last : bool
+        Whether it is the last one: its outputs are the network's.
+    """
+
+    name: str
+    parameter: Parameter
+    activation: str | None = None
+    output: str = ""
+    normalised: bool = False
+    last: bool = False
+
+    @property
+    def fan_in(self) -> int:
+        return self.parameter.shape[0]
+
+    @property
+    def gain(self) -> float:
+        """The spread of the weights, as a multiple of what keeps the spread of signals."""
+        spread = float(np.sqrt(np.mean(np.square(self.parameter.data, dtype=np.float64))))
+        return spread * math.sqrt(self.fan_in) / IDEAL_GAIN.get(self.activation or "", 1.0)
+
+
+@dataclass
+class InputFigures:
+    """The scale of inputs as the network gets them: of all values, and of the features."""
+
+    rms: float
+    mean: float
+    largest: float
+    largest_feature_rms: float
+    median_feature_std: float
+    zeros: float
+
+    @classmethod
+    def of(cls, x: np.ndarray, sample: int = SAMPLE) -> InputFigures:
+        rows = np.asarray(x[:: max(1, len(x) // sample)][:sample], dtype=np.float64).reshape(min(len(x), sample), -1)
+        squares = np.square(rows).mean(axis=0)
+        means = rows.mean(axis=0)
+        spreads = np.sqrt(np.maximum(squares - means * means, 0))
+        varying = spreads[spreads > 0]
+        return cls(
+            rms=float(np.sqrt(squares.mean())),
+            mean=float(means.mean()),
+            largest=float(np.abs(rows).max(initial=0)),
+            largest_feature_rms=float(np.sqrt(squares.max(initial=0))),
+            median_feature_std=float(np.median(varying)) if len(varying) else 0.0,
+            zeros=float(np.mean(rows == 0)),
+        )
+
+
+@dataclass
+class Facts:
+    """What rules know of a run.
+
+    Attributes
+    ----------
+    weights : list of Weights
+        In network order.
+    first_norm : bool
+        Whether the input passes a batch norm before any weights.
+    adaptive : bool
+        Whether the optimiser divides by the size of past gradients.
+    l2 : float
+        What decays the weights: coefficient of w in their gradient, from optimiser and regularisers.
+    dropout : float
+        The largest share dropped.
+    has_norm : bool
+        Whether the network may differ between training and inference by more than dropout: batch norm, own layers.
+    zero_loss : float
+        The loss of outputs that are all zero, on the first batch: where a sound network starts.
+    baseline : float
+        The loss of the best constant output: what ignoring the inputs can reach.
+    chance : float
+        The accuracy of the most frequent class; NaN for regression.
+    summed : bool
+        Whether the loss grows with the batch.
+    fresh : bool
+        Whether training began with the steps that are watched.
+    counts : ndarray or None
+        Examples of each class in the training data, or in the batches seen.
+    """
+
+    weights: list[Weights]
+    first_norm: bool
+    has_norm: bool
+    adaptive: bool
+    decoupled: bool
+    momentum: float
+    l2: float
+    l1: float
+    dropout: float
+    fresh: bool
+    batch_size: int = 0
+    zero_loss: float = math.nan
+    baseline: float = math.nan
+    chance: float = math.nan
+    summed: bool = False
+    target_rms: float = math.nan
+    target_std: float = math.nan
+    counts: np.ndarray | None = None
+    inputs: InputFigures | None = None
+    held_out: InputFigures | None = None
+    examples: int = 0
+    hidden: list[Weights] = field(default_factory=list)
+
+    @property
+    def tiny(self) -> bool:
+        """Whether the network can hardly be other than linear: no hidden layer, or one of very few units."""
+        return min((w.parameter.shape[1] for w in self.hidden), default=0) <= 3
+
+    @property
+    def classifies(self) -> bool:
+        return not math.isnan(self.chance)
+
+
+def gather(trainer: Trainer) -> Facts:
+    """Return what network and settings say."""
+    optimizer = trainer.optimizer
+    leaves = list(trainer.model.named_leaves())
+    weights = _weights(leaves)
+    before = [layer for _, layer in leaves[: next((i for i, (_, la) in enumerate(leaves) if _matrix(la)), len(leaves))]]
+    penalties = trainer.regularizers
+    return Facts(
+        weights=weights,
+        first_norm=any(isinstance(layer, BatchNorm1d) for layer in before),
+        has_norm=any(isinstance(layer, BatchNorm1d) or _foreign(layer) for _, layer in leaves),
+        adaptive=not isinstance(optimizer, SGD),
+        decoupled=isinstance(optimizer, AdamW),
+        momentum=float(getattr(optimizer, "momentum", 0.0)),
+        l2=optimizer.weight_decay + sum(p.coefficient for p in penalties if isinstance(p, L2)),
+        l1=sum(p.coefficient for p in penalties if isinstance(p, L1)),
+        dropout=max((layer.p for _, layer in leaves if isinstance(layer, Dropout)), default=0.0),
+        fresh=trainer.steps == 0,
+        hidden=[w for w in weights if not w.last],
+    )
+
+
+def _foreign(layer: Layer) -> bool:
+    """Return whether a layer is the user's own, which may do what a batch norm does."""
+    return not type(layer).__module__.startswith("pynn.")
+
+
+def _matrix(layer: Layer) -> Parameter | None:
+    return next((p for _, p in layer.named_parameters() if p.ndim == 2 and p.decay), None)
+
+
+def _weights(leaves: list[tuple[str, Layer]]) -> list[Weights]:
+    found: list[Weights] = []
+    for name, layer in leaves:
+        full, matrix = f"{name}.{type(layer).__name__}", _matrix(layer)
+        if matrix is not None:
+            found.append(Weights(full, matrix, "maxout" if isinstance(layer, Maxout) else None, full))
+        elif not found or isinstance(layer, Dropout | Flatten):
+            continue
+        elif isinstance(layer, BatchNorm1d):
+            found[-1].normalised = True
+        elif isinstance(layer, Activation | PReLU) and found[-1].activation is None:
+            found[-1].activation = layer.spec()[0] if isinstance(layer, Activation) else "prelu"
+            found[-1].output = full
+    if found:
+        found[-1].last = True
+    return found
+
+
+def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> None:
+    """Add what a first batch says: the loss of zero outputs, and whether the loss sums over the batch."""
+    facts.batch_size = len(x)
+    zeros = np.zeros_like(prediction)
+    facts.zero_loss = float(loss.forward(zeros, target)[0])
+    half = len(x) // 2
+    if half >= 2:
+        first = float(loss.forward(zeros[:half], target[:half])[0])
+        second = float(loss.forward(zeros[half:], target[half:])[0])
+        whole = first + second
+        facts.summed = whole > 0 and abs(whole - facts.zero_loss) < 0.05 * whole
+
+
+def look_at_data(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> None:
+    """Add what the training data, or a batch, says of inputs and targets."""
+    facts.inputs = InputFigures.of(x)
+    facts.examples = max(facts.examples, len(x))
+    outputs = prediction.shape[-1] if prediction.ndim > 1 else 1
+    if loss.output_kind in ("classes", "scores") and target.dtype.kind in "iu":
+        known = target[(target >= 0) & (target < outputs)]
+        facts.counts = np.bincount(known, minlength=outputs)
+        shares = facts.counts / max(facts.counts.sum(), 1)
+        facts.chance = float(shares.max(initial=0))
+    elif loss.output_kind == "binary":
+        positive = float(np.mean(target > 0.5))
+        facts.chance = max(positive, 1 - positive)
+        if outputs == 1:
+            facts.counts = np.array([np.count_nonzero(target <= 0.5), np.count_nonzero(target > 0.5)])
+    elif target.dtype.kind == "f":
+        values = target.astype(np.float64)
+        facts.target_rms = float(np.sqrt(np.mean(values * values)))
+        facts.target_std = float(np.sqrt(np.mean(np.var(values.reshape(len(values), -1), axis=0))))
+    facts.baseline = _baseline(facts, loss, target, prediction)
+
+
+def _baseline(facts: Facts, loss: Loss, target: np.ndarray, prediction: np.ndarray) -> float:
+    """Return the loss of the best constant output, in the loss's own units."""
+    constant = np.zeros((min(len(target), SAMPLE), *prediction.shape[1:]))
+    target = target[: len(constant)]
+    if facts.counts is not None and facts.counts.sum():
+        shares = np.maximum(facts.counts / facts.counts.sum(), 1e-6)
+        if isinstance(loss, CrossEntropyLoss) and loss.weight is None:
+            constant[...] = np.log(shares)
+        elif isinstance(loss, BCEWithLogitsLoss) and loss.pos_weight is None:
+            constant[...] = math.log(shares[1] / shares[0])
+    elif isinstance(loss, MSELoss):
+        constant[...] = target.reshape(constant.shape).mean(axis=0)
+    value = float(loss.forward(constant, target.astype(target.dtype if target.dtype.kind != "f" else np.float64))[0])
+    return value * (facts.batch_size / len(constant) if facts.summed and facts.batch_size else 1.0)

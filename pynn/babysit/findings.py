@@ -1,0 +1,92 @@
+"""What the babysitter finds: symptoms, with where, when, how bad, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["info", "warning", "error"]
+
+#: All symptoms, likeliest causes first: what stands further down is often a consequence of what stands above.
+SYMPTOMS = (
+    "input_not_normalised",
+    "symmetric_units",
+    "bad_initialisation",
+    "saturated_units",
+    "bad_initial_loss",
+    "regularisation_too_strong",
+    "lr_too_high",
+    "vanishing_gradient",
+    "exploding_gradient",
+    "dead_units",
+    "diverging",
+    "non_finite",
+    "batchnorm_mismatch",
+    "lr_too_low",
+    "not_learning",
+    "class_imbalance",
+    "oscillating",
+    "plateau",
+    "overfitting",
+    "underfitting",
+    "zigzag",
+)
+
+
+@dataclass
+class Finding:
+    """One episode of a symptom in one place.
+
+    Attributes
+    ----------
+    symptom : str
+        One of `SYMPTOMS`.
+    layer : str or None
+        The first layer concerned, such as "3.ReLU"; None where it is the whole network.
+    step, last_step : int
+        When it was first and last seen, in optimiser steps from 1.
+    severity : {"info", "warning", "error"}
+        Only the last two claim a fault.
+    evidence : str
+        The figures.
+    advice : str
+        What to do.
+
+    Examples
+    --------
+    >>> print(Finding("dead_units", "1.ReLU", 40, 90, "warning", "70% of 64 units never active", "lower the rate"))
+    warning: dead_units in 1.ReLU, steps 40-90: 70% of 64 units never active; lower the rate
+    """
+
+    symptom: str
+    layer: str | None
+    step: int
+    last_step: int
+    severity: Severity
+    evidence: str
+    advice: str
+
+    def __str__(self) -> str:
+        where = f" in {self.layer}" if self.layer else ""
+        when = f"step {self.step}" if self.step == self.last_step else f"steps {self.step}-{self.last_step}"
+        return f"{self.severity}: {self.symptom}{where}, {when}: {self.evidence}; {self.advice}"
+
+
+#: Symptoms that are causes if they show at the very start, and else consequences.
+AT_START = ("saturated_units", "vanishing_gradient", "exploding_gradient", "bad_initial_loss")
+#: Steps that count as the start.
+START = 8
+
+
+def ranked(findings: list[Finding]) -> list[Finding]:
+    """Return the findings that claim a fault, likeliest cause first."""
+    faults = [finding for finding in findings if finding.severity != "info"]
+    first = min((finding.step for finding in faults), default=0)
+    later = SYMPTOMS.index("lr_too_low")
+
+    def place(finding: Finding) -> tuple[int, int]:
+        index = SYMPTOMS.index(finding.symptom)
+        late = finding.symptom in AT_START and finding.step > max(START, first)
+        return max(index, later) if late else index, finding.step
+
+    return sorted(faults, key=place)

@@ -1,0 +1,338 @@
+"""The monitor: watches a trainer, applies the rules, keeps what it saw, and acts."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..arguments import count, fraction
+from ..callbacks import Callback
+from ..examples import Examples, non_finite_row
+from ..history import History
+from . import facts as known
+from . import probes
+from .course import Course, Units, window_of
+from .findings import SYMPTOMS, Finding, ranked
+from .rules import EVALUATION_RULES, STEP_RULES, Sign
+from .rules.evaluation import evaluation_of
+from .snapshots import Album, Histogram, Snapshot
+from .stats import RELU_LIKE, Stats
+from .thresholds import Thresholds
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+Action = Literal["warn", "stop", "restore", "silent"] | Callable[[Finding], Any]
+ACTIONS = ("warn", "stop", "restore", "silent")
+
+#: Steps at which the weights of hidden units are compared.
+COMPARE_UNITS = (1, 8, 50, 200)
+#: An episode ends when its symptom has not been seen for so many steps.
+EPISODE_GAP = 200
+
+
+class BabysitterWarning(UserWarning):
+    """A monitor has found a fault in a training run."""
+
+
+class Monitor(Callback):
+    """Watches every step of a training run and says what is wrong with it.
+
+    Statistics come out of kernels while they touch the data; watching changes no bit of the training.
+
+    Parameters
+    ----------
+    every : int
+        Watch every so many steps.
+    budget : float, optional
+        The share of a step's time that watching may cost, such as 0.03; steps are left out to keep to it.
+    ignore : iterable of str
+        Symptoms not to report.
+    thresholds : mapping of str to float, optional
+        Figures to use instead of the usual ones, by the names of `babysit.Thresholds`.
+    on_problem : {"warn", "stop", "restore", "silent"} or callable
+        What to do when an episode of a warning or error begins: issue a `BabysitterWarning`; also stop the training
+        (errors only); also go back to the last good weights first (if the run diverges); nothing; or call
+        ``f(finding)``.
+
+    Attributes
+    ----------
+    findings : list of Finding
+        In the order of discovery.
+    verdict : list of Finding
+        Those that claim a fault, likeliest cause first.
+    stats : Stats
+        What was recorded.
+    snapshots : list of Snapshot
+    history : History
+        That of the trainer.
+    first_weights : ndarray or None
+        The first weight matrix as last seen.
+    input_shape : tuple of int
+        Of one example, as the network got it.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor(on_problem="silent")
+    >>> history = trainer.fit(100 * x, y, epochs=3, callbacks=[monitor])
+    >>> monitor.verdict[0].symptom
+    'input_not_normalised'
+
+    In a loop of your own:
+
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor()
+    >>> monitor.watch(trainer)
+    >>> for _ in range(20):
+    ...     loss = trainer.step(x, y)
+    >>> monitor.verdict
+    []
+    """
+
+    def __init__(
+        self,
+        every: int = 1,
+        *,
+        budget: float | None = None,
+        ignore: Iterable[str] = (),
+        thresholds: Mapping[str, float] | None = None,
+        on_problem: Action = "warn",
+    ) -> None:
+        self.every = count(every, "every")
+        self.budget = None if budget is None else fraction(budget, "budget", one=False)
+        self.ignore = frozenset([ignore] if isinstance(ignore, str) else ignore)
+        unknown = sorted(self.ignore - set(SYMPTOMS))
+        if unknown:
+            raise ValueError(f"ignore names {', '.join(unknown)}; the symptoms are {', '.join(SYMPTOMS)}")
+        if not callable(on_problem) and on_problem not in ACTIONS:
+            raise ValueError(f"on_problem is {on_problem!r}; expected one of {', '.join(ACTIONS)}, or a function")
+        self.limits = Thresholds.of(None if thresholds is None else dict(thresholds))
+        self.on_problem = on_problem
+        self.findings: list[Finding] = []
+        self.stats = Stats()
+        self.history = History()
+        self.first_weights: np.ndarray | None = None
+        self.input_shape: tuple[int, ...] = ()
+        self._album = Album()
+        self._trainer: Trainer | None = None
+        self._watch: Watch | None = None
+        self._course: Course | None = None
+        self._units: dict[str, Units] = {}
+        self._layer_of: dict[str, str] = {}
+        self._good: Mapping[str, np.ndarray] | None = None
+
+    @property
+    def verdict(self) -> list[Finding]:
+        return ranked(self.findings)
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        return self._album.snapshots
+
+    def watch(self, trainer: Trainer) -> None:
+        """Watch a trainer from its next step on; `fit` calls this for a monitor among its callbacks."""
+        if self._trainer is trainer and trainer.watch is self._watch and self._watch is not None:
+            return
+        if self._trainer is not None and self._trainer is not trainer:
+            raise ValueError("this monitor already watches another trainer; make a new one")
+        if trainer.watch is not None:
+            raise ValueError("another monitor watches this trainer; monitor.unwatch() ends that")
+        if self._course is None:
+            self._course = Course(known.gather(trainer), self.limits)
+            self._course.initial_gains = {w.name: w.gain for w in self._course.facts.weights}
+        self._trainer, self.history = trainer, trainer.history
+        self._watch = trainer.watch = Watch(trainer, self._digest, self.every, self.budget)
+        self._layer_of = {
+            name: weights.name
+            for weights in self._course.facts.weights
+            for name, parameter in trainer.model.named_parameters()
+            if parameter is weights.parameter
+        }
+        if self.stats.steps.size == 0:
+            self.stats.lay_out(self._watch)
+        else:
+            self.stats.follow(self._watch)
+
+    def unwatch(self) -> None:
+        """Stop watching; what was found stays."""
+        if self._trainer is not None and self._watch is not None and self._trainer.watch is self._watch:
+            self._watch.finish(self._trainer)
+            self._trainer.watch = None
+        self._watch = None
+
+    def report(self, path: str | Path) -> None:
+        """Write an HTML page with everything: figures, pictures, findings. It opens without a network."""
+        from .views.html import write_report
+
+        write_report(self, path)
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        self.watch(trainer)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        assert self._watch is not None
+        self._watch.finish(trainer)
+        self._evaluate(trainer)
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        self.unwatch()
+
+    def _digest(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
+        """Take up rows of steps: record them, and look for symptoms."""
+        assert self._course is not None and self._watch is not None
+        course, watch = self._course, self._watch
+        first = not course.windows
+        taken = rows if math.isfinite(rows[-1, 1]) else rows[:-1]
+        if first:
+            self._look_at_start(course, trainer, x, target)
+        if len(taken):
+            course.add(window_of(taken, watch, self._layer_of))
+            self._look_at_units(course, watch, taken)
+            probes.batch(course, trainer, target)
+            if any(course.window.first < course.began + at <= course.window.last + 1 for at in COMPARE_UNITS):
+                probes.distinct_units(course)
+            if trainer.target_epoch and trainer.batches_per_epoch:
+                whole = trainer.target_epoch * trainer.batches_per_epoch
+                course.steps_left = max(0.0, 1 - trainer.steps / whole)
+            if trainer.examples is None and len(course.windows) % 8 == 1:
+                course.facts.inputs = known.InputFigures.of(x, 256)
+        if self._album.due(trainer.steps) and len(taken):
+            self._album.add(self._snapshot(trainer.steps))
+            if course.facts.weights:
+                self.first_weights = course.facts.weights[0].parameter.data.astype(np.float32)
+        self.stats.append(taken)
+        if course.windows:
+            self._apply(STEP_RULES, trainer)
+        if len(taken) < len(rows):
+            self._note(self._non_finite(trainer, x, target, float(rows[-1, 1])), trainer.steps + 1, trainer)
+
+    def _look_at_start(self, course: Course, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
+        facts, loss = course.facts, trainer.loss
+        self.input_shape = x.shape[1:]
+        known.look_at_batch(facts, loss, x, target, trainer.prediction)
+        examples, held_out = trainer.examples, trainer.held_out
+        data = Examples(x, target, None) if examples is None else examples
+        known.look_at_data(facts, loss, data.x, data.y, trainer.prediction)
+        if held_out is not None:
+            facts.held_out = known.InputFigures.of(held_out.x)
+            course.held_out_examples = len(held_out.x)
+
+    def _look_at_units(self, course: Course, watch: Watch, rows: np.ndarray) -> None:
+        """Count dead units over windows, and note how far signals spread at the start."""
+        examples, steps = int(rows[:, 4].sum()), len(rows)
+        for index, output in enumerate(watch.outputs):
+            if output.units is None:
+                continue
+            per_example = output.per_example // output.units.shape[1]
+            units = self._units.get(output.name)
+            if units is None or units.sums.shape != output.units.shape:
+                rectifies = output.code in RELU_LIKE
+                units = self._units[output.name] = Units(output.name, rectifies, np.zeros(output.units.shape))
+            units.sums += output.units
+            units.examples += examples * max(per_example, 1)
+            units.steps += steps
+            output.units[...] = 0
+            if output.name not in course.initial_spread:
+                course.initial_spread[output.name] = units.spread
+            if units.rectifies and units.complete:
+                share = float(np.mean(units.sums[2] == 0))
+                course.dead[output.name] = watch.dead[index] = share
+                course.least_dead[output.name] = min(course.least_dead.get(output.name, 1.0), share)
+                units.active = (units.sums[2] / units.examples).astype(np.float32)
+                units.sums[...] = 0
+                units.examples = units.steps = 0
+
+    def _snapshot(self, step: int) -> Snapshot:
+        assert self._watch is not None
+        snapshot = Snapshot(step)
+        for output in self._watch.outputs:
+            if output.array is not None:
+                snapshot.activations[output.name] = Histogram.of(output.array)
+            if output.gradient is not None:
+                snapshot.gradients[output.name] = Histogram.of(output.gradient)
+            units = self._units.get(output.name)
+            if units is not None and units.rectifies and units.active is not None:
+                snapshot.active[output.name] = units.active
+        return snapshot
+
+    def _evaluate(self, trainer: Trainer) -> None:
+        """Look at a finished epoch."""
+        course = self._course
+        if course is None or not course.windows or trainer.examples is None:
+            return
+        row = {name: column[-1] for name, column in trainer.history.history.items()}
+        course.evaluations.append(evaluation_of(row, trainer.steps, trainer.epoch))
+        if trainer.held_out is not None:
+            if course.facts.counts is not None:
+                probes.recall(course, trainer, trainer.held_out)
+            if math.isnan(course.attainable) and len(course.evaluations) >= 3:
+                probes.attainable(course, trainer.examples, trainer.held_out)
+        if course.facts.has_norm and course.age >= 20:
+            probes.inference_mode(course, trainer, trainer.examples)
+        self._apply(EVALUATION_RULES, trainer)
+        if isinstance(self.on_problem, str) and self.on_problem == "restore" and not self._in_trouble():
+            self._good = trainer.model.state_dict()
+
+    def _in_trouble(self) -> bool:
+        return any(finding.severity == "error" for finding in self.findings)
+
+    def _apply(self, rules: Iterable[Callable[[Course], Iterable[Sign]]], trainer: Trainer) -> None:
+        assert self._course is not None
+        course = self._course
+        for rule in rules:
+            for sign in rule(course):
+                self._note(sign, trainer.steps, trainer)
+                if sign.severity != "info":
+                    course.found.add(sign.symptom)
+
+    def _non_finite(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, loss: float) -> Sign:
+        cause = non_finite_row(x, target)
+        if cause is not None:
+            return Sign("non_finite", "error", f"the loss is {loss}: {cause}", "remove such examples from the data")
+        evidence = f"the loss is {loss} at a rate of {trainer.lr:g}, though the data is finite"
+        return Sign("non_finite", "error", evidence, "lower the learning rate, or look at your own layers and losses")
+
+    def _note(self, sign: Sign, step: int, trainer: Trainer) -> None:
+        """Begin an episode or continue it; act when one begins that claims a fault."""
+        if sign.symptom in self.ignore:
+            return
+        order = ("info", "warning", "error")
+        for finding in reversed(self.findings):
+            if (finding.symptom, finding.layer) == (sign.symptom, sign.layer) and step - finding.last_step <= max(
+                EPISODE_GAP, finding.last_step - finding.step
+            ):
+                finding.last_step = step
+                worse = order.index(sign.severity) > order.index(finding.severity)
+                was_info = finding.severity == "info"
+                if worse:
+                    finding.severity, finding.evidence, finding.advice = sign.severity, sign.evidence, sign.advice
+                if worse and was_info:
+                    self._act(finding, trainer)
+                return
+        finding = Finding(sign.symptom, sign.layer, step, step, sign.severity, sign.evidence, sign.advice)
+        self.findings.append(finding)
+        if finding.severity != "info":
+            self._act(finding, trainer)
+
+    def _act(self, finding: Finding, trainer: Trainer) -> None:
+        action = self.on_problem
+        if callable(action):
+            action(finding)
+            return
+        if action == "silent":
+            return
+        warnings.warn(str(finding), BabysitterWarning, stacklevel=2)
+        if finding.severity == "error" and action in ("stop", "restore"):
+            if action == "restore" and self._good is not None:
+                trainer.model.load_state_dict(self._good)
+            trainer.stop()

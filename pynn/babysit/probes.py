@@ -1,0 +1,145 @@
+"""What the babysitter measures itself, now and then: on the data, on the weights, on the network in inference mode."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..context import Context
+from ..examples import Examples
+from ..random import Stream
+from .course import Course
+
+if TYPE_CHECKING:
+    from ..trainer import Trainer
+
+#: Examples that simple learners learn from, and are asked about; how simple they are.
+SAMPLE, ASKED = 2000, 500
+NEIGHBOURS, FEATURES = 5, 300
+#: Examples that batch norm's two modes are compared on.
+MODES = 256
+#: Rows of a weight matrix that tell its units apart.
+ROWS = 256
+
+
+def distinct_units(course: Course) -> None:
+    """Count the different units of each hidden layer, by a random combination of their weights."""
+    rng = np.random.default_rng(0)
+    for weights in course.facts.hidden:
+        values = weights.parameter.data[:ROWS].astype(np.float64)
+        units = values.shape[1]
+        if units < 2 or not np.isfinite(values).all():
+            continue
+        marks = np.sort(rng.normal(size=len(values)) @ values)
+        scale = np.maximum(np.abs(marks[1:]), np.abs(marks[:-1]))
+        distinct = 1 + int(np.count_nonzero(np.diff(marks) > 1e-6 * scale))
+        course.distinct_units[weights.name] = (distinct, units)
+        if course.age <= 2 and distinct <= max(1, units // 2):
+            course.alike_at_start.add(weights.name)
+
+
+def batch(course: Course, trainer: Trainer, target: np.ndarray) -> None:
+    """Look at the last minibatch: the share of its largest class, and outputs that are probabilities already."""
+    prediction = trainer.prediction
+    if target.dtype.kind not in "iu" or prediction.ndim != 2 or prediction.shape[1] < 2:
+        return
+    if 2 * len(target) < course.facts.batch_size:  # what was left over at the end of an epoch
+        return
+    counts = np.bincount(target[target >= 0], minlength=1)
+    purity = int(counts.max()) / max(int(counts.sum()), 1)
+    held = course.one_class_batches
+    course.one_class_batches = float(purity if math.isnan(held) else 0.5 * held + 0.5 * purity)
+    if trainer.loss.output_kind == "classes" and len(course.windows) < 8:
+        sums = prediction.sum(axis=1)
+        course.ends_in_probabilities = bool((prediction >= 0).all() and np.allclose(sums, 1, atol=1e-3))
+
+
+def inference_mode(course: Course, trainer: Trainer, examples: Examples) -> None:
+    """Compare the loss of the same training examples in training and in inference mode."""
+    model, loss = trainer.model, trainer.loss
+    step = max(1, len(examples.x) // MODES)
+    x, y = examples.x[::step][:MODES], examples.y[::step][:MODES]
+    kept = [(buffer, buffer.copy()) for _, buffer in model.named_buffers()]
+    figures = []
+    for training in (False, True):  # in this order: a training pass moves the running statistics
+        prediction = model.forward(x, Context(training=training, random=Stream(0)))
+        counted = loss.count_correct(prediction, y)
+        accuracy = counted[0] / counted[1] if counted and counted[1] else math.nan
+        figures.append((float(loss.forward(prediction, y)[0]), accuracy))
+    for buffer, values in kept:
+        buffer[...] = values
+    (inferred, inferred_accuracy), (in_training, accuracy) = figures
+    course.mode_gaps.append((in_training, inferred, accuracy, inferred_accuracy))
+    del course.mode_gaps[:-4]
+
+
+def recall(course: Course, trainer: Trainer, examples: Examples) -> None:
+    """Count, class by class, which validation examples are recognised, and with what probability."""
+    counts = course.facts.counts
+    if counts is None:
+        return
+    x, y = examples.x[:SAMPLE], examples.y[:SAMPLE].reshape(-1)
+    scores = trainer.model.infer(x).astype(np.float64)
+    if trainer.loss.output_kind == "binary":
+        scores, truth = np.concatenate([np.zeros((len(scores), 1)), scores.reshape(-1, 1)], axis=1), (y > 0.5) * 1
+    else:
+        truth = y
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    named = scores.argmax(axis=1)
+    rows = [np.flatnonzero(truth == index) for index in range(len(counts))]
+    course.recall = [(float(np.mean(named[r] == i)) if len(r) else math.nan, len(r)) for i, r in enumerate(rows)]
+    course.confidence.append([float(shares[r, i].mean()) if len(r) else math.nan for i, r in enumerate(rows)])
+    del course.confidence[:-4]
+
+
+def attainable(course: Course, examples: Examples, held_out: Examples) -> None:
+    """Let two simple learners try, once per run: nearest neighbours, and a ridge regression on random features."""
+    step = max(1, len(examples.x) // SAMPLE)
+    known, asked = (x.reshape(len(x), -1).astype(np.float64) for x in (examples.x[::step][:SAMPLE], held_out.x[:ASKED]))
+    if (
+        examples.y.ndim > 1 and examples.y[0].size >= known.shape[1]
+    ):  # an autoencoder: what is asked is to go through a neck
+        return
+    targets, wanted = _as_values(course, examples.y[::step][:SAMPLE]), _as_values(course, held_out.y[:ASKED])
+    if len(known) <= 2 * NEIGHBOURS or targets.shape[1:] != wanted.shape[1:]:
+        return
+    centre, spread = known.mean(axis=0), known.std(axis=0)
+    spread[spread == 0] = 1
+    known, asked = (known - centre) / spread, (asked - centre) / spread
+    answers = (_from_neighbours(known, targets, asked), _from_random_features(known, targets, asked))
+    course.attainable = max(_score(course, answer, wanted) for answer in answers)
+
+
+def _as_values(course: Course, y: np.ndarray) -> np.ndarray:
+    """Return targets as columns of numbers: one per class, or as they are."""
+    if course.facts.counts is not None and y.dtype.kind in "iu":
+        return (y[:, None] == np.arange(len(course.facts.counts))).astype(np.float64)
+    return y.reshape(len(y), -1).astype(np.float64)
+
+
+def _score(course: Course, answer: np.ndarray, wanted: np.ndarray) -> float:
+    if not course.facts.classifies:
+        variance = float(np.var(wanted, axis=0).mean())
+        return 1 - float(np.square(answer - wanted).mean()) / variance if variance > 0 else math.nan
+    if wanted.shape[1] == 1:
+        return float(np.mean((answer > 0.5) == (wanted > 0.5)))
+    return float(np.mean(answer.argmax(axis=1) == wanted.argmax(axis=1)))
+
+
+def _from_neighbours(known: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    distances = np.square(known).sum(axis=1) - 2 * asked @ known.T
+    nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+    return targets[nearest].mean(axis=1)
+
+
+def _from_random_features(known: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(known.shape[1], FEATURES)) / math.sqrt(known.shape[1])
+    bias = rng.normal(size=FEATURES)
+    inner, outer = np.tanh(known @ weights + bias), np.tanh(asked @ weights + bias)
+    mean = targets.mean(axis=0)
+    ridge = inner.T @ inner + 1e-2 * len(known) ** 0.5 * np.eye(FEATURES)
+    return outer @ np.linalg.solve(ridge, inner.T @ (targets - mean)) + mean

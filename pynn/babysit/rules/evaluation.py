@@ -1,0 +1,207 @@
+"""What shows from epoch to epoch: over- and underfitting, swings, batch norm's two modes, classes never predicted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from ..course import Course, Evaluation
+from .base import Sign
+
+#: What makes figures of the validation data rise and fall by itself.
+UNSTEADY = ("regularisation_too_strong", "lr_too_high", "diverging", "oscillating", "batchnorm_mismatch")
+
+
+def overfitting(course: Course) -> Iterator[Sign]:
+    """The validation loss rises while the training loss falls (CS231n, Neural Networks Part 3)."""
+    limits = course.limits
+    done = course.evaluations
+    if len(done) < 3 or course.age < 50 or math.isnan(done[-1].val_loss):
+        return
+    losses = [e.val_loss for e in done]
+    best = min(range(len(losses)), key=losses.__getitem__)
+    last = done[-1]
+    rise = losses[-1] / losses[best] - 1 if losses[best] > 0 else 0.0
+    if not course.found.isdisjoint(UNSTEADY):
+        return
+    risen = (
+        best <= len(losses) - 4
+        and rise > limits.val_rise
+        and min(losses[-3:]) > losses[best] * (1 + limits.val_rise / 2)
+    )
+    gap = last.accuracy - last.val_accuracy if not math.isnan(last.accuracy) else math.nan
+    wide = gap > limits.gap if not math.isnan(gap) else last.loss < 0.5 * last.val_loss
+    by_heart = all(
+        e.loss < 0.2 * e.val_loss and (e.val_loss > 0.5 * course.reference if math.isnan(gap) else gap > 0.25)
+        for e in done[-2:]
+    )
+    if not (risen and wide and last.loss < done[best].loss) and not by_heart:
+        return
+    shown = f"; accuracy {last.accuracy:.1%} in training, {last.val_accuracy:.1%} in validation" if gap > 0 else ""
+    if risen:
+        course_of_loss = f"since epoch {done[best].epoch} the validation loss rose from {losses[best]:.3g} to"
+        evidence = f"{course_of_loss} {losses[-1]:.3g}{shown}"
+    else:
+        evidence = f"the loss is {last.loss:.3g} in training and {last.val_loss:.3g} in validation{shown}"
+    advice = "stop earlier, or use more data, dropout, weight decay or a smaller network"
+    yield Sign("overfitting", "warning", evidence, advice)
+
+
+def not_generalising(course: Course) -> Iterator[Sign]:
+    """The training data is learnt by heart, and says nothing of the validation data: targets that do not belong."""
+    done = course.evaluations
+    if len(done) < 3 or course.age < 50 or not course.facts.classifies or not course.held_out_examples:
+        return
+    last = done[-3:]
+    chance = course.facts.chance
+    margin = max(3 * math.sqrt(chance * (1 - chance) / course.held_out_examples), 0.02)
+    if _modes_differ(course, 1) or course.attainable > chance + margin:
+        return
+    if all(e.val_accuracy < chance + margin and e.accuracy > e.val_accuracy + 0.15 for e in last):
+        evidence = (
+            f"accuracy is {last[-1].accuracy:.1%} in training and {last[-1].val_accuracy:.1%} in validation, "
+            f"where always naming the largest class gives {chance:.1%}"
+        )
+        yield Sign("not_learning", "error", evidence, "check that targets belong to their inputs")
+
+
+def underfitting(course: Course) -> Iterator[Sign]:
+    """Training has flattened out, and a simple learner of another kind knows the answers better."""
+    done = course.evaluations
+    if len(done) < 3 or course.age < 60 or math.isnan(course.attainable) or course.explained:
+        return
+    if not course.found.isdisjoint(("overfitting", "batchnorm_mismatch")):
+        return
+    last, before = done[-1], done[-3]
+    if course.facts.classifies:
+        reached, gap = last.val_accuracy, last.accuracy - last.val_accuracy
+        measure = "accuracy"
+    else:
+        reached, gap = 1 - last.val_loss / course.reference, (last.val_loss - last.loss) / course.reference
+        measure = "the share of variance explained"
+    better = course.attainable > reached + (0.05 if course.facts.tiny else 0.1)
+    # A network that could do better may yet do so: only its last epochs tell.
+    flat = before.loss - last.loss < 0.05 * max(last.loss, 1e-30)
+    settled = course.facts.tiny or (course.steps_left < 0.1 and course.share_left < 0.9)
+    if better and flat and settled and gap < course.limits.gap:
+        evidence = (
+            f"training is flat, and {measure} is {reached:.1%}; "
+            f"a quick learner of another kind has {course.attainable:.1%}"
+        )
+        yield Sign("underfitting", "warning", evidence, "use a larger network, or train it longer or faster")
+
+
+def far_to_go(course: Course) -> Iterator[Sign]:
+    """The loss falls steadily, but so slowly that a simple learner is far ahead, and steps are small."""
+    done = course.evaluations
+    if len(done) < 3 or course.age < 100 or math.isnan(course.attainable) or course.explained:
+        return
+    window, last = course.window, done[-1]
+    if not course.facts.classifies or not course.share_left > 0.7 or not window.ratio < 1e-3:
+        return
+    steady = all(before.loss > after.loss for before, after in pairwise(done[-3:]))
+    if steady and window.lr <= window.first_lr and course.attainable > last.val_accuracy + 0.25:
+        evidence = (
+            f"a step changes weights by {window.ratio:.2g} of their norm (about 0.001 is usual), and accuracy is "
+            f"{last.val_accuracy:.1%} where a quick learner of another kind has {course.attainable:.1%}"
+        )
+        yield Sign("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 3 to 30")
+
+
+def oscillating(course: Course) -> Iterator[Sign]:
+    """Validation figures that swing from epoch to epoch by more than their sampling error."""
+    done = course.evaluations[-10:]
+    if len(done) < 5 or course.age < 100:
+        return
+    if course.facts.classifies and not math.isnan(done[-1].val_accuracy):
+        values = [e.val_accuracy for e in done]
+        error = max(0.25 / max(course.held_out_examples, 1), 0) ** 0.5
+        least = max(course.limits.swing, 3 * error)
+        what = "validation accuracy"
+    else:
+        values = [e.val_loss if not math.isnan(e.val_loss) else e.loss for e in done]
+        least = max(0.3 * sorted(values)[len(values) // 2], 0.02 * course.reference)
+        what = "loss"
+    steps = [after - before for before, after in pairwise(values)]
+    swings = sum(abs(a) > least and abs(b) > least and (a > 0) != (b > 0) for a, b in pairwise(steps))
+    if swings >= 3 and swings >= 0.4 * (len(steps) - 1):
+        evidence = f"the {what} swung by more than {least:.2g} up and down {swings} times in {len(done)} epochs"
+        yield Sign("oscillating", "warning", evidence, "lower the learning rate, let it fall, or use larger batches")
+
+
+def batchnorm_mismatch(course: Course) -> Iterator[Sign]:
+    """On the same examples, batch norm in training mode does well and in inference mode badly."""
+    if not _modes_differ(course, 2):
+        return
+    train, infer, _, _ = course.mode_gaps[-1]
+    evidence = (
+        f"on the same examples the loss is {train:.3g} with the batch's statistics "
+        f"and {infer:.3g} with the running ones"
+    )
+    advice = "check the momentum of batch norm, its batch size, and that training and validation inputs are alike"
+    yield Sign("batchnorm_mismatch", "error", evidence, advice, course.first_norm_layer)
+
+
+def _modes_differ(course: Course, times: int) -> bool:
+    gaps = course.mode_gaps[-times:]
+    return len(gaps) == times and all(
+        infer > max(1.5 * train, train + 0.05 * course.scale) for train, infer, _, _ in gaps
+    )
+
+
+def class_imbalance(course: Course) -> Iterator[Sign]:
+    """Rare classes that the network never names."""
+    limits = course.limits
+    counts, recall = course.facts.counts, course.recall
+    if counts is None or recall is None or len(course.evaluations) < 3 or course.age < 60:
+        return
+    present = counts[counts > 0]
+    if len(present) < 2 or present.max() < limits.imbalance * present.min() or course.explained:
+        return
+    missed = [
+        index
+        for index, (share, seen) in enumerate(recall)
+        if seen >= 3
+        and share < 0.1
+        and counts[index] * limits.imbalance <= present.max()
+        and not _rising(course, index)
+    ]
+    if missed:
+        rare = min(missed, key=lambda index: counts[index])
+        evidence = (
+            f"class {rare} has {counts[rare]} of {counts.sum()} training examples, and {recall[rare][0]:.0%} of its "
+            f"examples are recognised"
+        )
+        advice = "weight the classes (CrossEntropyLoss(weight=...)), or draw the rare ones more often"
+        yield Sign("class_imbalance", "warning", evidence, advice)
+
+
+def _rising(course: Course, index: int) -> bool:
+    """Return whether a class is being learnt: the probability given to its examples grows from epoch to epoch."""
+    known = [confidence[index] for confidence in course.confidence]
+    return len(known) > 1 and len(course.evaluations) < 10 and known[-1] > 1.15 * known[-2]
+
+
+RULES = (
+    batchnorm_mismatch,
+    not_generalising,
+    overfitting,
+    underfitting,
+    far_to_go,
+    oscillating,
+    class_imbalance,
+)
+
+
+def evaluation_of(row: dict[str, float], step: int, epoch: int) -> Evaluation:
+    """Return a row of the history as rules read it."""
+    nan = math.nan
+    return Evaluation(
+        step,
+        epoch,
+        row.get("loss", nan),
+        row.get("accuracy", nan),
+        row.get("val_loss", nan),
+        row.get("val_accuracy", nan),
+    )

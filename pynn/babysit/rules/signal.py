@@ -1,0 +1,63 @@
+"""Gradients that die out or blow up on their way back, and numbers that are no longer finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ..course import Course
+from .base import Sign
+
+#: What leaves gradients that are zero in places.
+BLOWN_UP = ("lr_too_high", "diverging", "dead_units", "exploding_gradient", "regularisation_too_strong")
+
+
+def _ends(course: Course) -> tuple[str, str, float] | None:
+    """Return first and last hidden layer and the ratio of the gradients with respect to their outputs."""
+    outputs = course.window.outputs
+    seen = [w.output or w.name for w in course.facts.hidden if (w.output or w.name) in outputs]
+    if len(seen) < 2:
+        return None
+    first, last = outputs[seen[0]].gradient_rms, outputs[seen[-1]].gradient_rms
+    if not last > 0 or math.isnan(first):
+        return None
+    return seen[0], seen[-1], first / last
+
+
+def vanishing_gradient(course: Course) -> Iterator[Sign]:
+    """The gradient shrinks from layer to layer on its way back (CS231n, Neural Networks Part 2)."""
+    limits = course.limits
+    ends = _ends(course)
+    if ends is None or course.age < 8 or not course.found.isdisjoint(BLOWN_UP):
+        return
+    first, last, ratio = ends
+    if ratio == 0:  # cut off by dead units, not shrunk
+        return
+    if ratio < limits.vanished or (ratio < limits.nearly_vanished and course.stuck()):
+        evidence = f"the gradient at {first} is {ratio:.1g} of that at {last}"
+        advice = "ReLU instead of sigmoid, batch norm, an initialisation that keeps the spread, or fewer layers"
+        yield Sign("vanishing_gradient", "warning" if ratio > 1e-6 else "error", evidence, advice, first)
+
+
+def exploding_gradient(course: Course) -> Iterator[Sign]:
+    """The gradient grows from layer to layer on its way back, or all at once."""
+    limits = course.limits
+    ends = _ends(course)
+    if ends is not None and ends[2] > limits.exploded:
+        evidence = f"the gradient at {ends[0]} is {ends[2]:.2g} times that at {ends[1]}"
+        advice = "smaller initial weights, batch norm, or clip_norm in the Trainer"
+        yield Sign("exploding_gradient", "warning", evidence, advice, ends[0])
+        return
+    if len(course.windows) < 3 or course.window.clipped:
+        return
+    norms = sorted(window.gradient_norm for window in list(course.windows)[-20:-1])
+    usual, now = norms[len(norms) // 2], course.window.gradient_norm
+    rose = course.window.loss > course.best + 0.5 * max(course.reference, course.best)
+    if usual > 0 and now > limits.gradient_surge * usual and rose:
+        evidence = f"the norm of the gradient rose from {usual:.3g} to {now:.3g}"
+        yield Sign(
+            "exploding_gradient", "warning", evidence, "lower the learning rate, or use clip_norm in the Trainer"
+        )
+
+
+RULES = (vanishing_gradient, exploding_gradient)

@@ -1,0 +1,173 @@
+"""What is wrong before anything is learnt: inputs, the first loss, the initial weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ..course import Course
+from ..facts import SQUASHING, InputFigures, Weights
+from ..findings import Severity
+from .base import Sign
+
+#: Steps within which the initial weights show.
+EARLY = 4
+
+
+def inputs_not_normalised(course: Course) -> Iterator[Sign]:
+    """The scale of the inputs as the network gets them (CS231n, Neural Networks Part 2, "Data Preprocessing")."""
+    limits = course.limits
+    facts = course.facts
+    inputs, held_out = facts.inputs, facts.held_out
+    if inputs is None or facts.first_norm:
+        return
+    layer = facts.weights[0].name if facts.weights else None
+    now, usual = math.sqrt(course.window.largest_input), math.sqrt(course.usual_input)
+    if now > limits.input_jump * usual and usual > 0:
+        evidence = f"the inputs of a batch were {now / usual:.3g} times as large as those of the first"
+        yield Sign("input_not_normalised", "error", evidence, "look for raw or missing values in the data", layer)
+    advice = "standardise each feature with the training data's mean and standard deviation (pynn.preprocessing)"
+    softened = bool(facts.weights) and facts.weights[0].normalised
+    uneven = inputs.largest_feature_rms > 100 * max(inputs.median_feature_std, 1e-12)
+    large = inputs.rms > limits.large_input or inputs.largest_feature_rms > limits.huge_feature
+    if large and (not softened or uneven):
+        severe = inputs.rms > limits.huge_input and not softened
+        yield Sign("input_not_normalised", "error" if severe else "warning", _scale(inputs), advice, layer)
+    elif inputs.largest < limits.tiny_input and not softened:
+        evidence = f"the largest input is {inputs.largest:.2g}"
+        yield Sign("input_not_normalised", "warning", evidence, f"{advice}; was it divided twice?", layer)
+    if held_out is not None:
+        ratio = held_out.rms / inputs.rms if inputs.rms else math.inf
+        shift = abs(held_out.mean - inputs.mean) / max(inputs.rms, 1e-12)
+        if ratio > limits.input_mismatch or ratio < 1 / limits.input_mismatch or shift > 1.5:
+            evidence = (
+                f"validation inputs have a root mean square of {held_out.rms:.3g} and a mean of {held_out.mean:.3g}, "
+                f"training inputs {inputs.rms:.3g} and {inputs.mean:.3g}"
+            )
+            mend = "apply to the validation data what was applied to the training data (model.preprocessing does)"
+            yield Sign("input_not_normalised", "error", evidence, mend, layer)
+
+
+def _scale(inputs: InputFigures) -> str:
+    return (
+        f"inputs have a root mean square of {inputs.rms:.3g} (1 if standardised), "
+        f"the largest feature {inputs.largest_feature_rms:.3g}"
+    )
+
+
+def bad_initial_loss(course: Course) -> Iterator[Sign]:
+    """The first loss against that of outputs that are all zero (CS231n, Neural Networks Part 3, "Sanity checks")."""
+    limits = course.limits
+    facts = course.facts
+    if not facts.fresh or course.age > EARLY * 12:
+        return
+    if facts.summed:
+        effective = course.window.lr * facts.batch_size / (1 - facts.momentum)
+        evidence = f"the loss grows with the batch: it is the sum over {facts.batch_size} examples, not their mean"
+        advice = "use reduction='mean', or divide the learning rate by the batch size"
+        yield Sign("bad_initial_loss", "info" if facts.adaptive or effective < 2 else "warning", evidence, advice)
+    zero, first = facts.zero_loss, course.initial_loss
+    if math.isnan(zero) or zero <= 0 or course.age > EARLY:
+        return
+    factor = first / zero
+    # A random last layer adds its own variance to a squared error, dropout its noise to any.
+    slack = (5.0 if not facts.classifies else 1.0) / (1 - min(facts.dropout, 0.99))
+    if factor > limits.high_loss * slack and first - zero > limits.excess_loss * (
+        facts.batch_size if facts.summed else 1
+    ):
+        evidence = f"the first loss is {first:.4g}, {factor:.2g} times the {zero:.4g} of outputs that are all zero"
+        advice = "make the initial outputs small: smaller initial weights in the last layer, or normalised inputs"
+        layer = facts.weights[-1].name if facts.weights else None
+        severity: Severity = "error" if factor > limits.very_high_loss * slack else "warning"
+        yield Sign("bad_initial_loss", severity, evidence, advice, layer)
+
+
+def large_targets(course: Course) -> Iterator[Sign]:
+    """Targets of a regression far from 0 or widely spread; a fault once it makes training fail."""
+    facts = course.facts
+    if math.isnan(facts.target_rms) or not facts.fresh or not facts.target_rms > 10:
+        return
+    failing = not math.isfinite(course.window.loss) or course.recent_loss() > 2 * max(course.reference, 1e-30)
+    if failing or course.stuck(50):
+        evidence = f"targets have a root mean square of {facts.target_rms:.3g} and a spread of {facts.target_std:.3g}"
+        advice = "standardise the targets, and undo it in the predictions"
+        yield Sign("bad_initial_loss", "warning", evidence, advice)
+
+
+def bad_initialisation(course: Course) -> Iterator[Sign]:
+    """The spread of signals through the layers before anything is learnt (CS231n; He et al. 2015).
+
+    Both must be off, in one direction: the spread of what the layers put out, and the weights against what keeps it.
+    """
+    facts = course.facts
+    if not facts.fresh or not facts.weights:
+        return
+    if course.age <= EARLY:
+        yield from _too_large(course)
+    yield from _too_small(course)
+
+
+def _too_large(course: Course) -> Iterator[Sign]:
+    gain = 1.0
+    for weights in course.facts.weights:
+        if weights.normalised:
+            gain = 1.0
+            continue
+        own = course.initial_gains.get(weights.name, 1.0)
+        gain *= own
+        figures = course.window.outputs.get(weights.output or weights.name)
+        saturated = figures is not None and weights.activation in SQUASHING and figures.saturated > 0.5
+        blown_up = figures is not None and weights.activation not in SQUASHING and figures.std > 10
+        if (saturated and own > course.limits.large_gain) or (blown_up and gain > 5):
+            assert figures is not None
+            shown = (
+                f"{figures.saturated:.0%} of its outputs are saturated"
+                if saturated
+                else f"outputs spread {figures.std:.3g}"
+            )
+            evidence = f"at the start {shown}; the weights are {own:.3g} times as large as keeps the spread of signals"
+            yield Sign("bad_initialisation", "error", evidence, _advice(weights), weights.name)
+            return
+
+
+def _too_small(course: Course) -> Iterator[Sign]:
+    """Signals that have shrunk to nothing behind the last hidden layer."""
+    limits = course.limits
+    gain, depth, entry = 1.0, 0, None
+    for weights in course.facts.hidden:
+        own = course.initial_gains.get(weights.name, 1.0)
+        if weights.normalised or own == 0:
+            gain, depth, entry = 1.0, 0, None
+            continue
+        entry = entry or weights
+        gain, depth = gain * own, depth + 1
+        spread, start = course.initial_spread.get(weights.output or weights.name), _spread_before(course, entry)
+        if spread is None or not start or depth < 2:
+            continue
+        left = spread / start
+        if gain < 0.1 and left < limits.nearly_lost_spread and (left < limits.lost_spread or course.stuck(30)):
+            evidence = (
+                f"behind {depth} layers the spread of the signals is {left:.2g} of what went in; the weights of "
+                f"{entry.name} are {course.initial_gains[entry.name]:.2g} times as large as keeps it"
+            )
+            severity: Severity = "error" if left < limits.lost_spread else "warning"
+            yield Sign("bad_initialisation", severity, evidence, _advice(weights), weights.name)
+            return
+
+
+def _spread_before(course: Course, weights: Weights) -> float:
+    names = [w.name for w in course.facts.weights]
+    index = names.index(weights.name)
+    if index == 0:
+        inputs = course.facts.inputs
+        return min(inputs.rms, 1.0) if inputs is not None else 1.0
+    before = course.facts.weights[index - 1]
+    return course.initial_spread.get(before.output or before.name, 1.0)
+
+
+def _advice(weights: Weights) -> str:
+    rule = "lecun_normal" if weights.activation in SQUASHING or weights.activation == "selu" else "he_normal"
+    return f'initialise with init="{rule}", or put batch norm behind the layer'
+
+
+RULES = (inputs_not_normalised, bad_initial_loss, large_targets, bad_initialisation)

@@ -1,0 +1,85 @@
+"""Histograms of what flows through the layers, at some moments of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+#: Values drawn from an array, and bins.
+DRAWN, BINS = 4096, 40
+#: Snapshots kept; once there are more, every other one is dropped.
+MOST = 64
+FIRST_STEPS = (1, 8, 32, 100, 200, 300, 400)
+INTERVAL = 500
+
+
+@dataclass
+class Histogram:
+    """How often values fell between `low` and `high`, in bins of equal width.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Histogram.of(np.arange(80.0)).counts[:3]
+    array([2, 2, 2])
+    """
+
+    low: float
+    high: float
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Histogram:
+        values = values.reshape(-1)
+        drawn = values[:: max(1, values.size // DRAWN)].astype(np.float64)
+        drawn = drawn[np.isfinite(drawn)]
+        if not drawn.size:
+            return cls(0.0, 0.0, np.zeros(BINS, np.int64))
+        low, high = float(drawn.min()), float(drawn.max())
+        width = high - low
+        if not 0 < width < np.inf:
+            return cls(low, high, np.bincount([0], minlength=BINS) * drawn.size)
+        places = np.minimum(((drawn - low) * (BINS / width)).astype(np.int64), BINS - 1)
+        return cls(low, high, np.bincount(places, minlength=BINS))
+
+
+@dataclass
+class Snapshot:
+    """The network at one step.
+
+    Attributes
+    ----------
+    step : int
+    activations, gradients : dict of str to Histogram
+        Of what layers put out, and of the gradients with respect to it.
+    active : dict of str to ndarray (units,)
+        Of rectifying layers: for which share of the examples of a window each unit was active.
+    """
+
+    step: int
+    activations: dict[str, Histogram] = field(default_factory=dict)
+    gradients: dict[str, Histogram] = field(default_factory=dict)
+    active: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Album:
+    """Snapshots spread evenly over a run, however long it is."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+        self._interval = INTERVAL
+        self._next = 0
+
+    def due(self, step: int) -> bool:
+        """Return whether it is time for another."""
+        return step >= self._next
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot, and drop every other one if there are too many."""
+        self.snapshots.append(snapshot)
+        if len(self.snapshots) > MOST:
+            self.snapshots = self.snapshots[::2]
+            self._interval *= 2
+        early = [step for step in FIRST_STEPS if step > snapshot.step]
+        self._next = early[0] if early else snapshot.step + self._interval

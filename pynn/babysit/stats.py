@@ -1,0 +1,167 @@
+"""What a monitor recorded, step by step, in bounded memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..kernels.codes import ActivationCode
+from .watch import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
+
+if TYPE_CHECKING:
+    from .watch import Watch
+
+#: Rows kept, and the memory that they may take.
+MOST_ROWS, FEWEST_ROWS, MOST_BYTES = 2048, 256, 16_000_000
+
+SATURATING = (ActivationCode.SIGMOID, ActivationCode.TANH)
+#: Activations that are zero, or nearly so, for negative inputs.
+RELU_LIKE = (ActivationCode.RELU, ActivationCode.GELU, ActivationCode.GELU_TANH, ActivationCode.SILU)
+
+
+class Stats:
+    """The figures of the watched steps; once there are too many, of groups of 2, 4, 8 ... steps: their means.
+
+    ``stats["loss"]``, ``["lr"]`` and ``["accuracy"]`` are arrays with one entry per row, ``stats[layer]`` is a dict of
+    such arrays, NaN where a figure was not measured.
+
+    Attributes
+    ----------
+    steps : ndarray of int64
+        The last step of each row.
+    layers : list of str
+        In network order.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor()
+    >>> history = trainer.fit(x, y, epochs=1, callbacks=[monitor])
+    >>> monitor.stats.layers
+    ['0.Linear', '1.ReLU', '2.Linear']
+    >>> sorted(monitor.stats["1.ReLU"])
+    ['dead_fraction', 'gradient_rms', 'mean', 'saturated_fraction', 'std', 'zero_fraction']
+    >>> len(monitor.stats.steps) == trainer.steps
+    True
+    """
+
+    def __init__(self) -> None:
+        self.layers: list[str] = []
+        self._watch: Watch | None = None
+        self._rows = np.empty((0, 0))
+        self._used = 0
+        self._group = 1  # steps per row
+        self._pending = np.empty((0, 0))  # steps of a group that is not complete
+
+    def lay_out(self, watch: Watch) -> None:
+        """Prepare for rows of a watch; what was recorded with another layout of columns is forgotten."""
+        self._watch = watch
+        self.layers = [f"{name}.{type(layer).__name__}" for name, layer in watch.model.named_leaves()]
+        width = watch.rows.shape[1]
+        rows = int(np.clip(MOST_BYTES // (8 * width), FEWEST_ROWS, MOST_ROWS)) // 2 * 2
+        self._rows = np.empty((rows, width))
+        self._pending = np.empty((0, width))
+        self._used, self._group = 0, 1
+
+    def follow(self, watch: Watch) -> None:
+        """Go on with a new watch over the same network."""
+        self._watch = watch
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add the rows of a watch."""
+        if rows.shape[1] != self._rows.shape[1]:
+            assert self._watch is not None
+            self.lay_out(self._watch)
+        if len(self._pending):
+            rows = np.concatenate([self._pending, rows])
+        while len(rows) >= self._group:
+            whole = min(len(rows) // self._group, len(self._rows) - self._used)
+            taken = rows[: whole * self._group]
+            self._rows[self._used : self._used + whole] = self._grouped(taken, self._group)
+            self._used += whole
+            rows = rows[whole * self._group :]
+            if self._used == len(self._rows):
+                self._used //= 2
+                self._rows[: self._used] = self._grouped(self._rows, 2)
+                self._group *= 2
+        self._pending = rows.copy()
+
+    @staticmethod
+    def _grouped(rows: np.ndarray, size: int) -> np.ndarray:
+        if size == 1:
+            return rows
+        groups = rows.reshape(-1, size, rows.shape[1])
+        means = groups.mean(axis=1)
+        means[:, 0] = groups[:, -1, 0]  # a group is named by its last step
+        return means
+
+    @property
+    def _kept(self) -> np.ndarray:
+        kept = self._rows[: self._used]
+        if not len(self._pending):
+            return kept
+        last = self._grouped(self._pending, len(self._pending))
+        return np.concatenate([kept, last])
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the record takes."""
+        return self._rows.nbytes + self._pending.nbytes
+
+    @property
+    def steps(self) -> np.ndarray:
+        return self._kept[:, 0].astype(np.int64) if self._rows.size else np.empty(0, np.int64)
+
+    def __getitem__(self, name: str) -> np.ndarray | dict[str, np.ndarray]:
+        if name in ("loss", "lr", "accuracy"):
+            return self._kept[:, STEP_COLUMNS.index(name)].copy() if self._rows.size else np.empty(0)
+        if name not in self.layers:
+            known = ", ".join(["loss", "lr", "accuracy", *self.layers])
+            raise KeyError(f"nothing is recorded under {name!r}; there are {known}")
+        return self._of_output(name) | self._of_weights(name)
+
+    def _of_output(self, name: str) -> dict[str, np.ndarray]:
+        assert self._watch is not None
+        for index, output in enumerate(self._watch.outputs):
+            if output.name == name and output.units is not None:
+                return output_figures(self._kept, self._watch, index)
+        return {}
+
+    def _of_weights(self, name: str) -> dict[str, np.ndarray]:
+        assert self._watch is not None
+        prefix = name.rpartition(".")[0]
+        for index, (parameter_name, parameter) in enumerate(self._watch.parameters):
+            if parameter_name.rpartition(".")[0] == prefix and parameter.decay:
+                return weight_figures(self._kept, self._watch, index)
+        return {}
+
+
+def output_figures(rows: np.ndarray, watch: Watch, index: int) -> dict[str, np.ndarray]:
+    """Return what rows say about output `index` of a watch."""
+    output = watch.outputs[index]
+    start = watch.columns["outputs"].start + index * len(OUTPUT_COLUMNS)
+    total, squares, active, saturated, gradient = rows[:, start : start + len(OUTPUT_COLUMNS)].T / output.per_example
+    figures = {"mean": total, "std": np.sqrt(np.maximum(squares - total * total, 0)), "gradient_rms": np.sqrt(gradient)}
+    relu, saturates = output.code in RELU_LIKE, output.code in SATURATING
+    missing = np.full(len(rows), np.nan)
+    figures["zero_fraction"] = 1 - active if relu else missing
+    figures["saturated_fraction"] = saturated if saturates else missing
+    figures["dead_fraction"] = rows[:, watch.columns["dead"].start + index].copy() if relu else missing
+    return figures
+
+
+def weight_figures(rows: np.ndarray, watch: Watch, index: int) -> dict[str, np.ndarray]:
+    """Return what rows say about parameter `index` of a watch."""
+    start = watch.columns["parameters"].start + index * len(PARAMETER_COLUMNS)
+    weight, gradient, update = np.sqrt(rows[:, start : start + len(PARAMETER_COLUMNS)]).T
+    scale = rows[:, STEP_COLUMNS.index("scale")]
+    return {
+        "weight_norm": weight,
+        "gradient_norm": gradient / scale,
+        "update_ratio": np.divide(update, weight, out=np.full(len(rows), np.nan), where=weight > 0),
+        "zigzag": rows[:, watch.columns["zigzag"].start + index].copy(),
+    }
