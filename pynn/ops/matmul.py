@@ -135,14 +135,17 @@ def linear_backward(
     if accumulate and (dw is None or (need_db and db is None)):
         raise ValueError("accumulate=True needs dw and db to add to")
     weight_gradient = output(dw, "dw", w.shape, dy.dtype)
-    bias_gradient = output(db, "db", (dy.shape[1],), dy.dtype)
     no_overlap(weight_gradient, "dw", dy, x, w)
-    no_overlap(bias_gradient, "db", dy, x, w, weight_gradient)
+    bias_gradient = None
+    if need_db:
+        bias_gradient = output(db, "db", (dy.shape[1],), dy.dtype)
+        no_overlap(bias_gradient, "db", dy, x, w, weight_gradient)
     if activation is not None:
         dy = _through_activation(dy, saved, activation, dz)
     family = kernels().matmul
     family.matmul(x, dy, True, False, None, ActivationCode.IDENTITY, 0.0, weight_gradient, None, accumulate)
-    family.column_sum(dy, bias_gradient, accumulate)
+    if bias_gradient is not None:
+        family.column_sum(dy, bias_gradient, accumulate)
     if not need_dx:
         return weight_gradient, bias_gradient, None
     input_gradient = output(dx, "dx", x.shape, dy.dtype)

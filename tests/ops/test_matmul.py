@@ -142,6 +142,16 @@ def test_linear_backward_accumulates_and_can_leave_dx_out(dtype, tolerance, rng)
         ops.linear_backward(dy, x, w, dw=dw_sum, accumulate=True)
 
 
+def test_linear_backward_can_leave_db_out(dtype, rng):
+    dy, x, w = (rng.normal(size=shape).astype(dtype) for shape in ((6, 4), (6, 5), (5, 4)))
+    untouched = np.full(4, 7, dtype)
+    for db in (None, untouched):
+        returned = ops.linear_backward(dy, x, w, db=db, need_db=False)
+        assert returned[1] is None
+        np.testing.assert_array_equal(returned[0], ops.linear_backward(dy, x, w)[0])
+    assert (untouched == 7).all()
+
+
 @given(
     shape=st.tuples(*[st.integers(0, 70)] * 3),
     transpositions=st.tuples(st.booleans(), st.booleans()),
