@@ -1,18 +1,38 @@
-"""What every op checks before it calls a kernel: dtype, shape, memory layout, overlap."""
+"""What every op checks before it calls a kernel: dtype, shape, memory layout, overlap.
+
+`fits` says of all of an op's arrays at once, compiled, whether they are as they should be. Only where it does not say
+so, the functions here take a closer look, which converts an argument, makes an output or finds the error.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+from ..arguments import ready
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+def fits(signature: str, *arrays: object) -> Literal[False]:
+    """Return whether the arrays need no closer look: none does without compiled kernels.
+
+    The type is what makes a type checker see the closer look everywhere: its results have the types that arrays which
+    fit have, too.
+    """
+    return False
+
+
+with contextlib.suppress(ImportError):  # built without a C compiler
+    from ..kernels.cython.arguments import fits  # type: ignore[no-redef]  # noqa: F401 - for the ops
+
+
 # dtypes of this machine's byte order exist once, so identity is enough, and half as dear as equality.
-_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+_SINGLE, _DOUBLE, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 
 
 def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tuple | None = None) -> np.ndarray:
@@ -89,6 +109,14 @@ def same_or_apart(out: np.ndarray, name: str, *inputs: np.ndarray) -> None:
             raise ValueError(f"{name} overlaps an input in memory without being the same array")
 
 
+def elementwise_output(out: np.ndarray | None, *inputs: np.ndarray) -> np.ndarray:
+    """Return `out` if an elementwise kernel can write it, or a new array like the first input where it is None."""
+    result = output(out, "out", inputs[0].shape, inputs[0].dtype)
+    if out is not None:
+        same_or_apart(result, "out", *inputs)
+    return result
+
+
 def _may_overlap(a: np.ndarray, b: np.ndarray) -> bool:
     if a is not b and a.base is None and b.base is None:  # each has memory of its own: a quarter of the time
         return False
@@ -104,12 +132,12 @@ def labels(targets: ArrayLike, rows: int) -> np.ndarray:
         raise ValueError(f"targets have shape {array.shape}; expected ({rows},), one label per row")
     if array.dtype == np.uint64 and (array > np.iinfo(np.int64).max).any():
         raise ValueError(f"target {array.max()} is not a class; it does not even fit in 64 bits with a sign")
-    return np.require(array, np.int64, ["C", "A"])
+    return ready(array, _INT64)
 
 
 def positive(value: float, name: str) -> float:
     """Return `value` as a float, or raise ValueError unless it is above 0 and finite."""
     value = float(value)
-    if not 0 < value < float("inf"):
+    if not 0 < value < math.inf:
         raise ValueError(f"{name} is {value}; expected a positive number")
     return value

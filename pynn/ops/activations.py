@@ -17,7 +17,7 @@ import numpy as np
 
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
-from ._check import check_shape, floats, output, positive, same_or_apart
+from ._check import elementwise_output, fits, floats, positive
 from .watch import unit_stats
 
 if TYPE_CHECKING:
@@ -47,41 +47,46 @@ ACTIVATIONS = {
 }
 
 
+_IDENTITY = ActivationCode.IDENTITY, 0.0
+_DEFAULTS = {name: (known.code, known.alpha) for name, known in ACTIVATIONS.items()}
+
+
 def resolve(activation: str | tuple[str, float | None] | None) -> tuple[ActivationCode, float]:
     """Return code and parameter of ``"relu"``, ``("leaky_relu", 0.2)`` or None."""
     if activation is None:
-        return ActivationCode.IDENTITY, 0.0
+        return _IDENTITY
     name, alpha = (activation, None) if isinstance(activation, str) else activation
-    if name not in ACTIVATIONS:
+    default = _DEFAULTS.get(name)
+    if default is None:
         raise ValueError(f"unknown activation {name!r}; expected one of {', '.join(ACTIVATIONS)}")
-    known = ACTIVATIONS[name]
-    return known.code, known.alpha if alpha is None else positive(alpha, f"the parameter of {name}")
+    return default if alpha is None else (default[0], positive(alpha, f"the parameter of {name}"))
 
 
 def _forward(
     x: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray | None, stats: np.ndarray | None
 ) -> np.ndarray:
-    x = floats(x, "x")
-    y = output(out, "out", x.shape, x.dtype)
-    if out is not None:
-        same_or_apart(y, "out", x)
-    kernels().activations.activate(x, code, alpha, y)
+    if not fits("*->*?", x, out):
+        x = floats(x, "x")
+        out = elementwise_output(out, x)
+    elif out is None:
+        out = np.empty(x.shape, x.dtype)
+    kernels().activations.activate(x, code, alpha, out)
     if stats is not None:
-        unit_stats(y, stats, code=code)
-    return y
+        unit_stats(out, stats, code=code)
+    return out
 
 
 def _backward(
     dy: ArrayLike, saved: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray | None
 ) -> np.ndarray:
-    dy = floats(dy, "dy")
-    saved = floats(saved, "the saved array", like=dy)
-    check_shape(saved, "the saved array", dy.shape)
-    dx = output(out, "out", dy.shape, dy.dtype)
-    if out is not None:
-        same_or_apart(dx, "out", dy, saved)
-    kernels().activations.activate_backward(dy, saved, code, alpha, dx)
-    return dx
+    if not fits("*,*->*?", dy, saved, out):
+        dy = floats(dy, "dy")
+        saved = floats(saved, "the saved array", like=dy, shape=dy.shape)
+        out = elementwise_output(out, dy, saved)
+    elif out is None:
+        out = np.empty(dy.shape, dy.dtype)
+    kernels().activations.activate_backward(dy, saved, code, alpha, out)
+    return out
 
 
 def relu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import check_shape, floats, no_overlap, output, positive
+from ._check import check_shape, fits, floats, no_overlap, output, positive
 from .activations import resolve
 from .watch import unit_stats
 
@@ -69,28 +69,29 @@ def batchnorm_forward(
     (array([[-1., -1.],
            [ 1.,  1.]]), array([0.2, 2. ]))
     """
-    x = floats(x, "x")
-    check_shape(x, "x", ("n", "features"))
-    features = (x.shape[1],)
-    gamma = floats(gamma, "gamma", like=x, shape=features)
-    beta = floats(beta, "beta", like=x, shape=features)
-    running_mean = output(running_mean, "running_mean", features, x.dtype)
-    running_var = output(running_var, "running_var", features, x.dtype)
+    if not fits("nj,j,j->j,j,nj,j,j", x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out):
+        x = floats(x, "x")
+        check_shape(x, "x", ("n", "features"))
+        features = (x.shape[1],)
+        gamma = floats(gamma, "gamma", like=x, shape=features)
+        beta = floats(beta, "beta", like=x, shape=features)
+        output(running_mean, "running_mean", features, x.dtype)
+        output(running_var, "running_var", features, x.dtype)
+        given, out = out, output(out, "out", x.shape, x.dtype)
+        mean_out = output(mean_out, "mean_out", features, x.dtype)
+        rstd_out = output(rstd_out, "rstd_out", features, x.dtype)
+        if given is not None:
+            no_overlap(out, "out", x, gamma, beta)
     if training:
         _check_rows(x)
     eps = positive(eps, "eps")
     code, alpha = resolve(activation)
-    y = output(out, "out", x.shape, x.dtype)
-    mean = output(mean_out, "mean_out", features, x.dtype)
-    rstd = output(rstd_out, "rstd_out", features, x.dtype)
-    if out is not None:
-        no_overlap(y, "out", x, gamma, beta)
     kernels().batchnorm.batchnorm_forward(
-        x, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, y, mean, rstd
+        x, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, out, mean_out, rstd_out
     )
     if stats is not None:
-        unit_stats(y, stats, code=code)
-    return y, mean, rstd
+        unit_stats(out, stats, code=code)
+    return out, mean_out, rstd_out
 
 
 def batchnorm_backward(
@@ -137,40 +138,32 @@ def batchnorm_backward(
     >>> dgamma.round(3), dbeta
     (array([-1.]), array([1.]))
     """
-    dy = floats(dy, "dy")
-    check_shape(dy, "dy", ("n", "features"))
-    x = floats(x, "x", like=dy, shape=dy.shape)
+    if not need_dx:
+        dx = None
+    dx_given = need_dx == (dx is not None)
+    if not (dx_given and fits("nj,nj,j,j,j,j->nj?,j,j", dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)):
+        if accumulate and (dgamma is None or dbeta is None):
+            raise ValueError("accumulate=True needs dgamma and dbeta to add to")
+        dy = floats(dy, "dy")
+        check_shape(dy, "dy", ("n", "features"))
+        x = floats(x, "x", like=dy, shape=dy.shape)
+        features = (dy.shape[1],)
+        gamma = floats(gamma, "gamma", like=dy, shape=features)
+        beta = floats(beta, "beta", like=dy, shape=features)
+        mean = floats(mean, "mean", like=dy, shape=features)
+        rstd = floats(rstd, "rstd", like=dy, shape=features)
+        dgamma = output(dgamma, "dgamma", features, dy.dtype)
+        dbeta = output(dbeta, "dbeta", features, dy.dtype)
+        if need_dx:
+            dx = output(dx, "dx", x.shape, dy.dtype)
+            no_overlap(dx, "dx", dy, x)
     if training:
         _check_rows(x)
-    features = (dy.shape[1],)
-    gamma = floats(gamma, "gamma", like=dy, shape=features)
-    beta = floats(beta, "beta", like=dy, shape=features)
-    mean = floats(mean, "mean", like=dy, shape=features)
-    rstd = floats(rstd, "rstd", like=dy, shape=features)
-    if accumulate and (dgamma is None or dbeta is None):
-        raise ValueError("accumulate=True needs dgamma and dbeta to add to")
     code, alpha = resolve(activation)
-    scale_gradient = output(dgamma, "dgamma", features, dy.dtype)
-    shift_gradient = output(dbeta, "dbeta", features, dy.dtype)
-    input_gradient = output(dx, "dx", x.shape, dy.dtype) if need_dx else None
-    if dx is not None:
-        no_overlap(dx, "dx", dy, x)
     kernels().batchnorm.batchnorm_backward(
-        dy,
-        x,
-        gamma,
-        beta,
-        mean,
-        rstd,
-        training,
-        code,
-        alpha,
-        input_gradient,
-        scale_gradient,
-        shift_gradient,
-        accumulate,
+        dy, x, gamma, beta, mean, rstd, training, code, alpha, dx, dgamma, dbeta, accumulate
     )
-    return input_gradient, scale_gradient, shift_gradient
+    return dx, dgamma, dbeta
 
 
 def _check_rows(x: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import floats, output, same_or_apart
+from ._check import elementwise_output, fits, floats, output
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -42,15 +42,15 @@ def dropout(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = No
     >>> dropout(np.ones(8), 0.5, (1, 0))
     array([2., 2., 2., 0., 0., 2., 2., 2.])
     """
-    x = floats(x, "x")
+    if not fits("*->*?", x, out):
+        x = floats(x, "x")
+        out = elementwise_output(out, x)
+    elif out is None:
+        out = np.empty(x.shape, x.dtype)
     if not 0 <= p <= 1:
         raise ValueError(f"p is {p}; expected a probability in [0, 1]")
-    place = _as_draw(draw)
-    y = output(out, "out", x.shape, x.dtype)
-    if out is not None:
-        same_or_apart(y, "out", x)
-    kernels().dropout.dropout(x, float(p), place, y)
-    return y
+    kernels().dropout.dropout(x, float(p), _as_draw(draw), out)
+    return out
 
 
 def dropout_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import check_shape, floats, labels, no_overlap, output
+from ._check import check_shape, fits, floats, labels, no_overlap, output
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -103,16 +103,20 @@ def softmax_cross_entropy(
     >>> round(loss, 4), dlogits
     (1.3863, array([[ 0.25,  0.25, -0.75,  0.25]]))
     """
-    logits = floats(logits, "logits")
-    check_shape(logits, "logits", ("n", "classes"))
+    if not need_gradient:
+        dlogits = None
+    dlogits_given = need_gradient == (dlogits is not None)
+    if not (dlogits_given and fits("nc,c?,n?->nc?", logits, weight, sample_weight, dlogits)):
+        logits = floats(logits, "logits")
+        check_shape(logits, "logits", ("n", "classes"))
+        if weight is not None:
+            weight = floats(weight, "weight", like=logits, shape=(logits.shape[1],))
+        sample_weight = _weights(sample_weight, logits)
+        dlogits = _gradient(dlogits, "dlogits", need_gradient, logits, weight, sample_weight)
     rows, classes = logits.shape
     targets = _checked_labels(targets, rows, classes, ignore_index)
-    if weight is not None:
-        weight = floats(weight, "weight", like=logits, shape=(classes,))
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is {label_smoothing}; expected a number in [0, 1]")
-    sample_weight = _weights(sample_weight, logits)
-    gradient = _gradient(dlogits, "dlogits", need_gradient, logits, weight, sample_weight)
     loss = kernels().losses.softmax_cross_entropy(
         logits,
         targets,
@@ -121,9 +125,9 @@ def softmax_cross_entropy(
         float(label_smoothing),
         ignore_index,
         _mean(reduction),
-        gradient,
+        dlogits,
     )
-    return loss, gradient
+    return loss, dlogits
 
 
 def multiclass_hinge(

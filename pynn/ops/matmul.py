@@ -8,12 +8,15 @@ import numpy as np
 
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
-from ._check import check_shape, floats, no_overlap, output, same_or_apart
+from ._check import check_shape, fits, floats, no_overlap, output, same_or_apart
 from .activations import resolve
 from .watch import unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+#: The shapes of a, b, bias, out and pre_out, for `fits`; first by trans_a, then by trans_b.
+_SHAPES = ("mk,kn,n?->mn?,mn?", "mk,nk,n?->mn?,mn?"), ("km,kn,n?->mn?,mn?", "km,nk,n?->mn?,mn?")
 
 
 def matmul(
@@ -62,6 +65,27 @@ def matmul(
     >>> matmul(x, w, trans_b=True)
     array([[-1., -4.]])
     """
+    if not fits(_SHAPES[1 if trans_a else 0][1 if trans_b else 0], a, b, bias, out, pre_out):
+        a, b, bias, out = _product(a, b, trans_a, trans_b, bias, out, pre_out)
+    elif out is None:
+        out = np.empty((a.shape[1 if trans_a else 0], b.shape[0 if trans_b else 1]), a.dtype)
+    code, alpha = resolve(activation)
+    kernels().matmul.matmul(a, b, trans_a, trans_b, bias, code, alpha, out, pre_out, False)
+    if stats is not None:
+        unit_stats(out, stats, code=code)
+    return out
+
+
+def _product(
+    a: ArrayLike,
+    b: ArrayLike,
+    trans_a: bool,
+    trans_b: bool,
+    bias: ArrayLike | None,
+    out: np.ndarray | None,
+    pre_out: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
+    """Return a, b, bias and out of `matmul` as its kernel takes them."""
     a = floats(a, "a")
     b = floats(b, "b", like=a)
     check_shape(a, "a", ("k", "m") if trans_a else ("m", "k"))
@@ -70,16 +94,12 @@ def matmul(
     n = b.shape[0] if trans_b else b.shape[1]
     if bias is not None:
         bias = floats(bias, "bias", like=a, shape=(n,))
-    code, alpha = resolve(activation)
     y = output(out, "out", (m, n), a.dtype)
     if out is not None:
         no_overlap(y, "out", a, b, bias)
     if pre_out is not None:
         no_overlap(output(pre_out, "pre_out", (m, n), a.dtype), "pre_out", a, b, bias, y)
-    kernels().matmul.matmul(a, b, trans_a, trans_b, bias, code, alpha, y, pre_out, False)
-    if stats is not None:
-        unit_stats(y, stats, code=code)
-    return y
+    return a, b, bias, y
 
 
 def linear_backward(
@@ -128,42 +148,43 @@ def linear_backward(
     (array([4., 6.]), array([2.]), array([[5., 6.],
            [5., 6.]]))
     """
-    dy = floats(dy, "dy")
-    check_shape(dy, "dy", ("n", "out_features"))
-    x = floats(x, "x", like=dy, shape=(dy.shape[0], "in_features"))
-    w = floats(w, "w", like=dy, shape=(x.shape[1], dy.shape[1]))
-    if accumulate and (dw is None or (need_db and db is None)):
-        raise ValueError("accumulate=True needs dw and db to add to")
-    weight_gradient = output(dw, "dw", w.shape, dy.dtype)
-    no_overlap(weight_gradient, "dw", dy, x, w)
-    bias_gradient = None
-    if need_db:
-        bias_gradient = output(db, "db", (dy.shape[1],), dy.dtype)
-        no_overlap(bias_gradient, "db", dy, x, w, weight_gradient)
-    if activation is not None:
-        dy = _through_activation(dy, saved, activation, dz)
-    family = kernels().matmul
-    family.matmul(x, dy, True, False, None, ActivationCode.IDENTITY, 0.0, weight_gradient, None, accumulate)
-    if bias_gradient is not None:
-        family.column_sum(dy, bias_gradient, accumulate)
-    if not need_dx:
-        return weight_gradient, bias_gradient, None
-    input_gradient = output(dx, "dx", x.shape, dy.dtype)
-    no_overlap(input_gradient, "dx", dy, x, w, weight_gradient, bias_gradient)
-    family.matmul(dy, w, False, True, None, ActivationCode.IDENTITY, 0.0, input_gradient, None, False)
-    return weight_gradient, bias_gradient, input_gradient
-
-
-def _through_activation(
-    dy: np.ndarray, saved: ArrayLike | None, activation: str | tuple[str, float | None], dz: np.ndarray | None
-) -> np.ndarray:
-    """Return dy times the derivative of the activation."""
-    if saved is None:
+    if activation is None:
+        saved = dz = None
+    elif saved is None:
         raise ValueError("linear_backward with an activation needs saved=, what its derivative is computed from")
-    saved = floats(saved, "saved", like=dy, shape=dy.shape)
-    code, alpha = resolve(activation)
-    result = output(dz, "dz", dy.shape, dy.dtype)
+    if not need_db:
+        db = None
+    if not need_dx:
+        dx = None
+    outputs_given = (need_db, need_dx, activation is None) == (db is not None, dx is not None, dz is None)
+    if not (outputs_given and fits("nj,ni,ij,nj?->ij,j?,ni?,nj?", dy, x, w, saved, dw, db, dx, dz)):
+        if accumulate and (dw is None or (need_db and db is None)):
+            raise ValueError("accumulate=True needs dw and db to add to")
+        dy = floats(dy, "dy")
+        check_shape(dy, "dy", ("n", "out_features"))
+        x = floats(x, "x", like=dy, shape=(dy.shape[0], "in_features"))
+        w = floats(w, "w", like=dy, shape=(x.shape[1], dy.shape[1]))
+        dw = output(dw, "dw", w.shape, dy.dtype)
+        no_overlap(dw, "dw", dy, x, w)
+        if need_db:
+            db = output(db, "db", (dy.shape[1],), dy.dtype)
+            no_overlap(db, "db", dy, x, w, dw)
+        if saved is not None:
+            saved = floats(saved, "saved", like=dy, shape=dy.shape)
+            given, dz = dz, output(dz, "dz", dy.shape, dy.dtype)
+            if given is not None:
+                same_or_apart(dz, "dz", dy, saved)
+        if need_dx:
+            dx = output(dx, "dx", x.shape, dy.dtype)
+            no_overlap(dx, "dx", dy, x, w, dw, db, dz)
     if dz is not None:
-        same_or_apart(result, "dz", dy, saved)
-    kernels().activations.activate_backward(dy, saved, code, alpha, result)
-    return result
+        code, alpha = resolve(activation)
+        kernels().activations.activate_backward(dy, saved, code, alpha, dz)
+        dy = dz
+    family = kernels().matmul
+    family.matmul(x, dy, True, False, None, ActivationCode.IDENTITY, 0.0, dw, None, accumulate)
+    if need_db:
+        family.column_sum(dy, db, accumulate)
+    if need_dx:
+        family.matmul(dy, w, False, True, None, ActivationCode.IDENTITY, 0.0, dx, None, False)
+    return dw, db, dx

@@ -240,6 +240,42 @@ def test_output_handed_in_is_filled(name, keyword, dtype, rng):
     np.testing.assert_array_equal(out, want)
 
 
+FAMILIES = [import_module(f"pynn.ops.{name}") for name in ("activations", "batchnorm", "dropout", "losses", "matmul")]
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_a_closer_look_changes_nothing(name, dtype, rng, monkeypatch):
+    op = OPS[name]
+    arrays = arguments(op, dtype, rng)
+    want = results(op, arrays)
+    given = {keyword: np.full_like(want[at], np.nan) for keyword, (at, _) in op.outputs.items()}
+    op.call(*arrays, **given)
+    for family in FAMILIES:
+        monkeypatch.setattr(family, "fits", lambda *_: False)
+    looked_at = {keyword: np.full_like(want[at], np.nan) for keyword, (at, _) in op.outputs.items()}
+    for got in (results(op, arrays), results(op, arrays, **looked_at)):
+        for one, other in zip(got, want, strict=True):
+            np.testing.assert_array_equal(one, other)
+    for keyword, array in looked_at.items():
+        np.testing.assert_array_equal(given[keyword], array)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["relu", "gelu_backward", "dropout", "matmul", "matmul_transposed", "linear_backward", "batchnorm_forward",
+     "batchnorm_backward", "softmax_cross_entropy"],
+)  # fmt: skip
+def test_plain_arrays_get_no_closer_look(name, dtype, rng, monkeypatch):
+    pytest.importorskip("pynn.kernels.cython.arguments", reason="without compiled kernels every array gets one")
+    op = OPS[name]
+    arrays = arguments(op, dtype, rng)
+    want = results(op, arrays)
+    given = {keyword: np.empty_like(want[at]) for keyword, (at, _) in op.outputs.items()}
+    for family in FAMILIES:
+        monkeypatch.delattr(family, "floats")
+    op.call(*arrays, **given)
+
+
 @pytest.mark.parametrize(("name", "keyword"), OUTPUTS)
 def test_output_that_cannot_be_written_raises(name, keyword, dtype, rng):
     op, arrays, want = expected_output(name, keyword, dtype, rng)
