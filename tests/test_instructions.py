@@ -68,3 +68,15 @@ void activate(const float *restrict x, float *restrict y, ptrdiff_t n) {{
     vectors = [loop for loop in loops(source, "activate") if any("%ymm" in line for line in loop)]
     assert vectors
     assert not any("call" in line for loop in vectors for line in loop)
+
+
+def test_the_largest_of_a_row_is_found_in_vectors():
+    source = """
+#include "rows.h"
+float largest(const float *x, ptrdiff_t n) { return pn_row_largest_f32(x, n); }
+"""
+    vectors = [loop for loop in loops(source, "largest") if any(line.startswith("vmaxps") for line in loop)]
+    assert vectors
+    for loop in vectors:
+        assert sum("%ymm" in line and line.startswith("vmaxps") for line in loop) >= 4  # 32 numbers
+        assert not [line for line in loop if "%rsp" in line or "%rbp" in line], "a partial result was spilled"

@@ -1,35 +1,38 @@
-/* Reductions of a row, in 16 partial results each, so that the compiler can use vectors without reordering a sum. */
+/* Reductions of a row, in several partial results each, so that the compiler can use vectors without reordering a sum. */
 #ifndef PYNN_ROWS_H
 #define PYNN_ROWS_H
 
 #include <math.h>
 #include <stddef.h>
 
-#define PN_PARTS 16
+#define PN_MAXIMA 32 /* gcc unrolls a loop of 16 entirely, and then finds no vectors in it */
+#define PN_SUMS 16
 
-/* pn_row_largest: -Inf of an empty row, NaN of one that holds NaN. pn_row_sum: in double precision. */
-#define PN_ROWS(real, suffix)                                                              \
-    static inline real pn_row_largest_##suffix(const real *x, ptrdiff_t n) {               \
-        real part[PN_PARTS], largest = (real)-INFINITY;                                    \
-        ptrdiff_t i = 0;                                                                   \
-        for (int j = 0; j < PN_PARTS; j++) part[j] = largest;                              \
-        for (; i + PN_PARTS <= n; i += PN_PARTS)                                           \
-            for (int j = 0; j < PN_PARTS; j++)                                             \
-                part[j] = x[i + j] > part[j] || x[i + j] != x[i + j] ? x[i + j] : part[j]; \
-        for (; i < n; i++)                                                                 \
-            if (x[i] > largest || x[i] != x[i]) largest = x[i];                            \
-        for (int j = 0; j < PN_PARTS; j++)                                                 \
-            if (part[j] > largest || part[j] != part[j]) largest = part[j];                \
-        return largest;                                                                    \
-    }                                                                                      \
-    static inline double pn_row_sum_##suffix(const real *x, ptrdiff_t n) {                 \
-        double part[PN_PARTS] = {0}, total = 0;                                            \
-        ptrdiff_t i = 0;                                                                   \
-        for (; i + PN_PARTS <= n; i += PN_PARTS)                                           \
-            for (int j = 0; j < PN_PARTS; j++) part[j] += (double)x[i + j];                \
-        for (; i < n; i++) total += (double)x[i];                                          \
-        for (int j = 0; j < PN_PARTS; j++) total += part[j];                               \
-        return total;                                                                      \
+/* pn_row_largest: of the numbers that are not NaN, -Inf where there is none. The comparison is one instruction; with a test
+ * for NaN it was branches, ten times slower. pn_row_sum: in double precision. */
+#define PN_ROWS(real, suffix)                                                    \
+    static inline real pn_row_largest_##suffix(const real *x, ptrdiff_t n) {     \
+        real part[PN_MAXIMA], largest = (real)-INFINITY;                         \
+        ptrdiff_t i = 0;                                                         \
+        if (n >= PN_MAXIMA) {                                                    \
+            for (int j = 0; j < PN_MAXIMA; j++) part[j] = largest;               \
+            for (; i + PN_MAXIMA <= n; i += PN_MAXIMA)                           \
+                for (int j = 0; j < PN_MAXIMA; j++)                              \
+                    part[j] = x[i + j] > part[j] ? x[i + j] : part[j];           \
+            for (int j = 0; j < PN_MAXIMA; j++)                                  \
+                largest = part[j] > largest ? part[j] : largest;                 \
+        }                                                                        \
+        for (; i < n; i++) largest = x[i] > largest ? x[i] : largest;            \
+        return largest;                                                          \
+    }                                                                            \
+    static inline double pn_row_sum_##suffix(const real *x, ptrdiff_t n) {       \
+        double part[PN_SUMS] = {0}, total = 0;                                   \
+        ptrdiff_t i = 0;                                                         \
+        for (; i + PN_SUMS <= n; i += PN_SUMS)                                   \
+            for (int j = 0; j < PN_SUMS; j++) part[j] += (double)x[i + j];       \
+        for (; i < n; i++) total += (double)x[i];                                \
+        for (int j = 0; j < PN_SUMS; j++) total += part[j];                      \
+        return total;                                                            \
     }
 PN_ROWS(float, f32)
 PN_ROWS(double, f64)

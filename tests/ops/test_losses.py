@@ -164,6 +164,24 @@ def test_nan_scores_give_a_nan_loss(name, dtype, rng):
     assert np.isnan(call(name, scores, rng)[0])
 
 
+@pytest.mark.parametrize("place", [0, 31, 40, 99])
+def test_a_nan_anywhere_in_a_long_row_is_its_gradient_and_the_loss(place, dtype, rng):
+    logits = rng.normal(size=(2, 100)).astype(dtype)
+    logits[1, place] = np.nan
+    loss, gradient = ops.softmax_cross_entropy(logits, [5, 50], reduction="sum")
+    assert np.isnan(loss)
+    assert np.isnan(gradient[1]).all() and np.isfinite(gradient[0]).all()
+
+
+@pytest.mark.parametrize("place", [0, 15, 31, 32, 64, 99])
+def test_the_largest_score_of_a_long_row_is_found_anywhere(place, dtype, rng):
+    logits = rng.normal(size=(2, 100)).astype(dtype)
+    logits[:, place] = 1000  # without it taken away, its exponential would be infinite
+    loss, gradient = ops.softmax_cross_entropy(logits, [place, place])
+    assert loss == 0
+    assert not gradient.any()
+
+
 def test_huge_logits_are_stable(dtype):
     huge = float(np.finfo(dtype).max) / 4
     logits = np.array([[huge, 0, -huge], [1e4, 1e4, -1e4]], dtype)
