@@ -86,6 +86,8 @@ def ranked(findings: list[Finding]) -> list[Finding]:
 
     def place(finding: Finding) -> tuple[int, int]:
         index = SYMPTOMS.index(finding.symptom)
+        if finding.symptom == "oscillating" and finding.severity == "error":  # the order of the data is to blame
+            return SYMPTOMS.index("bad_initial_loss"), finding.step
         late = finding.symptom in AT_START and finding.step > max(START, first)
         return max(index, later) if late else index, finding.step
 

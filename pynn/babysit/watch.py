@@ -172,8 +172,8 @@ class Watch:
         )
         ends = np.cumsum(widths).tolist()
         self._row = np.full(ends[-1], np.nan)
-        self._of_outputs = self._row[ends[0] : ends[1]].reshape(len(self.outputs), -1)
-        self.updates = self._row[ends[1] : ends[2]].reshape(len(self.parameters), -1)
+        self._of_outputs = self._row[ends[0] : ends[1]].reshape(-1, len(OUTPUT_COLUMNS))
+        self.updates = self._row[ends[1] : ends[2]].reshape(-1, len(PARAMETER_COLUMNS))
         self._zigzag = self._row[ends[2] : ends[3]]
         self.dead = self._row[ends[3] : ends[4]]
         self._scalars: list[tuple[float, ...]] = []

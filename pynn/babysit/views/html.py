@@ -1,0 +1,196 @@
+"""A run as one HTML page that opens without a network, on a phone too: verdict, findings, charts and figures."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...files import write_atomically
+from . import sections
+from .reading import (
+    LAYER_FIGURES,
+    SYMBOLS,
+    Reading,
+    last_finite,
+    percent,
+    place,
+    words,
+    written,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..findings import Finding
+    from ..monitor import Monitor
+
+#: Rows of the table of epochs.
+MOST_EPOCHS = 60
+
+
+def write_report(monitor: Monitor, path: str | Path, *, title: str | None = None) -> None:
+    """Write what a monitor saw as one HTML file that needs nothing else.
+
+    Parameters
+    ----------
+    monitor : Monitor
+    path : path-like
+        Replaced as a whole or not at all.
+    title : str, optional
+        Heading of the page.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor(on_problem="silent")
+    >>> history = trainer.fit(x, y, epochs=2, callbacks=[monitor])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(monitor, pathlib.Path(folder, "run.html"))
+    ...     pathlib.Path(folder, "run.html").read_text(encoding="utf-8")[:15]
+    '<!doctype html>'
+    """
+    # A name may hold half of a surrogate pair, which UTF-8 cannot.
+    write_atomically(path, page(monitor, title=title).encode("utf-8", "replace"))
+
+
+def page(monitor: Monitor, *, title: str | None = None) -> str:
+    """Return the page that `write_report` writes."""
+    run = Reading(monitor)
+    title = "Training report" if title is None else title
+    body = [f"<header><h1>{escape(title)}</h1>{_verdict(run)}{_facts(run)}</header>", "<main>"]
+    body.append(_findings(run))
+    if len(run.steps):
+        body += [sections.course(run), sections.comparison(run), sections.each_layer(run)]
+    body.append(sections.first_weights(run))
+    body.append(_tables(run))
+    body.append("</main><footer>Written by pynn. Nothing on this page is loaded from elsewhere.</footer>")
+    parts = files(__package__).joinpath("files")
+    script = parts.joinpath("page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    template = Template(parts.joinpath("page.html").read_text(encoding="utf-8"))
+    style = parts.joinpath("page.css").read_text(encoding="utf-8")
+    return template.substitute(
+        title=escape(title), style=style, body="\n".join(body), script=script, script_hash=digest
+    )
+
+
+def _verdict(run: Reading) -> str:
+    kind: str
+    if run.verdict:
+        first = run.verdict[0]
+        more = len(run.verdict) - 1
+        others = f" It is the likeliest cause; {more} more finding{'s' if more > 1 else ''} below." if more else ""
+        kind, heading = first.severity, f"{SYMBOLS[first.severity]} {escape(words(first.symptom))}"
+        text = (
+            f"<p>{escape(_sentence(first.evidence))} <span class='note'>({escape(place(first))})</span>{others}</p>"
+            f"<p><strong>What to do:</strong> {escape(_sentence(first.advice))}</p>"
+        )
+    elif not len(run.steps) and not len(run.history):
+        kind, heading, text = "info", "Nothing to judge yet", "<p>No step of a training run was watched.</p>"
+    else:
+        notes = len(run.findings)
+        kind, heading = "good", "✓ No fault found"
+        text = f"<p>{notes} note{'s' if notes > 1 else ''} below, no fault claimed.</p>" if notes else ""
+    return f'<div class="verdict {kind}" role="status"><h2>{heading}</h2>{text}</div>'
+
+
+def _facts(run: Reading) -> str:
+    facts = []
+    if len(run.steps):
+        facts.append(("steps", f"{int(run.steps[-1]):,}"))
+        facts.append(("epochs", f"{len(run.history):,}"))
+    for name, text in (("loss", written), ("accuracy", percent)):
+        for column, label in ((name, f"training {name}"), (f"val_{name}", f"validation {name}")):
+            values = run.of_epochs(column)
+            if values is not None:
+                facts.append((label, text(last_finite(values))))
+    if not len(run.history) and len(run.steps):
+        facts.append(("last loss", written(float(run.loss[-1]))))
+    cells = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in facts)
+    return f'<dl class="facts">{cells}</dl>' if cells else ""
+
+
+def _findings(run: Reading) -> str:
+    found = run.findings
+    if not found:
+        return ""
+    items = "".join(_finding(number, finding) for number, finding in enumerate(found, 1))
+    lead = "Likeliest cause first; what stands further down is often a consequence. The numbers mark the charts."
+    return f'<section><h2>Findings</h2><p class="lead">{lead}</p><ol class="findings">{items}</ol></section>'
+
+
+def _finding(number: int, finding: Finding) -> str:
+    badge = f'<span class="badge {finding.severity}">{SYMBOLS[finding.severity]} {finding.severity}</span>'
+    return (
+        f'<li class="finding" id="finding-{number}"><header><span class="number">{number}</span>'
+        f'<h3>{escape(words(finding.symptom))}</h3>{badge}<span class="note">{escape(place(finding))}</span></header>'
+        f'<p>{escape(_sentence(finding.evidence))}</p><p class="advice">{escape(_sentence(finding.advice))}</p></li>'
+    )
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if not text or text[-1] in ".!?" else f"{text}."
+
+
+def _tables(run: Reading) -> str:
+    tables = _layer_table(run) + _epoch_table(run)
+    return f'<section><h2>Figures</h2><div class="tables">{tables}</div></section>' if tables else ""
+
+
+def _layer_table(run: Reading) -> str:
+    if not len(run.steps):
+        return ""
+    used = [name for name in LAYER_FIGURES if run.figure(name)]
+    if not used:
+        return ""
+    body = []
+    for layer, figures in run.layers.items():
+        last = {name: float(column[-1]) for name, column in figures.items()}
+        if last:
+            body.append([layer, *(_layer_cell(name, last.get(name, math.nan)) for name in used)])
+    step = int(run.steps[-1])
+    return _table(f"Layers at step {step:,}", ["layer", *(LAYER_FIGURES[name] for name in used)], body)
+
+
+def _layer_cell(name: str, value: float) -> str:
+    return percent(value) if name.endswith("fraction") or name == "zigzag" else written(value, 3)
+
+
+def _epoch_table(run: Reading) -> str:
+    history = run.history
+    if not len(history):
+        return ""
+    names = list(history.history)
+    kept = np.unique(np.linspace(0, len(history) - 1, min(len(history), MOST_EPOCHS)).round().astype(int))
+    body = []
+    for index in kept:
+        cells = []
+        for name in names:
+            value = float(history[name][index])
+            cells.append(percent(value) if name.endswith("accuracy") else written(value))
+        body.append([str(history.epoch[index]), *cells])
+    caption = "Epochs" if len(kept) == len(history) else f"Epochs ({len(kept)} of {len(history)})"
+    return _table(caption, ["epoch", *(name.replace("val_", "validation ") for name in names)], body)
+
+
+def _table(caption: str, heads: list[str], rows: list[list[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    body = ""
+    for first, *cells in rows:
+        figures = "".join(f"<td>{cell}</td>" for cell in cells)
+        body += f'<tr><th scope="row" title="{escape(first)}">{escape(first)}</th>{figures}</tr>'
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

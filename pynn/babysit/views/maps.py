@@ -1,0 +1,209 @@
+"""Values over time as pictures: histograms, the activity of units, figures of many layers, and weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import pixels
+from .reading import written
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..monitor import Histogram
+    from .pixels import Pixels
+    from .reading import Floats
+
+#: Rows and columns that a picture is reduced to.
+MOST_ROWS, MOST_COLUMNS = 128, 160
+#: Rows of a histogram's picture.
+VALUE_ROWS = 48
+#: Where histograms differ so much in width, their picture has a scale that is logarithmic away from zero.
+WIDEST_LINEAR = 30.0
+#: Units whose weights are shown as pictures.
+MOST_TILES = 64
+
+#: Inputs that are images although the network got them as vectors: digits of scikit-learn, MNIST, CIFAR.
+_IMAGES = {64: (1, 8, 8), 784: (1, 28, 28), 3072: (3, 32, 32)}
+
+
+@dataclass
+class Map:
+    """A picture with what its axes say.
+
+    Attributes
+    ----------
+    image : uint8, shape (height, width) or (height, width, 3)
+        Palette indices or RGB, the top row first.
+    palette : uint8, shape (256, 4), or None
+    ticks : list of (float, str)
+        Marks of the vertical axis: share of the height from the top, and text.
+    span : (first, last)
+        The steps that the width stands for, where it is time.
+    """
+
+    image: Pixels
+    palette: Pixels | None
+    ticks: list[tuple[float, str]]
+    span: tuple[int, int] = (0, 0)
+
+    def uri(self) -> str:
+        """Return the picture as an address that holds it."""
+        return pixels.data_uri(pixels.png(self.image, self.palette))
+
+
+def histogram_map(steps: Sequence[int], histograms: Sequence[Histogram], span: tuple[int, int]) -> Map | None:
+    """Return histograms over time, each as a column whose colour is the density, or None if nothing can be drawn."""
+    kept = [
+        (step, histogram)
+        for step, histogram in zip(steps, histograms, strict=True)
+        if math.isfinite(histogram.low) and math.isfinite(histogram.high) and np.sum(histogram.counts) > 0
+    ]
+    if not kept:
+        return None
+    ranges = np.array([_central_range(histogram) for _, histogram in kept])
+    edges, ticks = _value_axis(ranges)
+    columns = []
+    for _, histogram in kept:
+        share = np.diff(_cumulated(histogram, edges))
+        # The root lets thin tails show beside the many zeros of a ReLU.
+        columns.append(np.sqrt(share / max(float(share.max()), 1e-300)))
+    image = pixels.to_index(np.array(columns).T[::-1], 0.0, 1.0)
+    return Map(_over_time(image, [step for step, _ in kept], span), pixels.ramp(), ticks, span)
+
+
+def _over_time(columns: Pixels, steps: Sequence[int], span: tuple[int, int]) -> Pixels:
+    """Return what was seen at `steps` (a column each) over the whole span: at each step what was seen last."""
+    first, last = span
+    if last <= first:
+        return columns[:, -1:]
+    at = np.linspace(first, last, MOST_COLUMNS)
+    seen = np.searchsorted(np.asarray(steps), at, side="right") - 1
+    return np.where(seen < 0, 0, columns[:, np.maximum(seen, 0)]).astype(np.uint8)
+
+
+def _bin_edges(histogram: Histogram) -> Floats:
+    low, high = histogram.low, histogram.high
+    if not high > low:  # one value: a bin around it, as wide as float32 could resolve
+        reach = max(abs(low) * 1e-6, 1e-30)
+        low, high = low - reach, high + reach
+    return np.linspace(low, high, len(histogram.counts) + 1)
+
+
+def _cumulated(histogram: Histogram, at: Floats) -> Floats:
+    """Return the number of values below each edge; the outermost edges take in what lies beyond them."""
+    totals = np.concatenate([[0.0], np.cumsum(histogram.counts, dtype=np.float64)])
+    below = np.interp(at, _bin_edges(histogram), totals)
+    below[0], below[-1] = 0.0, totals[-1]
+    return below
+
+
+def _central_range(histogram: Histogram) -> tuple[float, float]:
+    """Return what holds the central 99% of the values."""
+    totals = np.concatenate([[0.0], np.cumsum(histogram.counts, dtype=np.float64)])
+    low, high = np.interp([0.005 * totals[-1], 0.995 * totals[-1]], totals, _bin_edges(histogram))
+    return float(low), float(high)
+
+
+def _value_axis(ranges: Floats) -> tuple[Floats, list[tuple[float, str]]]:
+    """Return the edges of the rows from below, and the ticks."""
+    low, high = float(ranges[:, 0].min()), float(ranges[:, 1].max())
+    # The zeros of a ReLU belong at the edge, not a hundredth above it.
+    low = 0.0 if abs(low) < 0.03 * high else low
+    high = 0.0 if abs(high) < -0.03 * low else high
+    reach = np.abs(ranges).max(axis=1)
+    smallest = float(reach[reach > 0].min()) if (reach > 0).any() else 1.0
+    logarithmic = float(reach.max()) > WIDEST_LINEAR * smallest
+    scale = smallest / 2 if logarithmic else 1.0
+    bottom, top = (math.asinh(low / scale), math.asinh(high / scale)) if logarithmic else (low, high)
+    if not top > bottom:
+        bottom, top = bottom - 0.5, top + 0.5
+    grid = np.linspace(bottom, top, VALUE_ROWS + 1)
+    edges = np.sinh(grid) * scale if logarithmic else grid
+    ticks = [(0.0, written(edges[-1], 2)), (1.0, written(edges[0], 2))]
+    zero = top / (top - bottom)
+    if 0.12 < zero < 0.88:
+        ticks.insert(1, (zero, "0"))
+    return edges, ticks
+
+
+def activity_map(steps: Sequence[int], shares: Sequence[NDArray], span: tuple[int, int]) -> Map:
+    """Return for how many examples units were active, over time; the least active at last are at the bottom."""
+    table = np.array(shares, np.float64).T
+    order = np.argsort(-np.nan_to_num(table[:, -1], nan=-1.0), kind="stable")
+    table = table[order][_spread(len(order), MOST_ROWS)]
+    image = pixels.to_index(np.sqrt(np.maximum(table, 0.0)), 0.0, 1.0, first=40)
+    image[table == 0] = 1
+    return Map(_over_time(image, steps, span), pixels.activity(), [], span)
+
+
+def layer_map(steps: NDArray, columns: Sequence[Floats], low: float, high: float, palette: Pixels) -> Map:
+    """Return a figure of many layers, one row each, over time; the mean of neighbouring rows of the stats."""
+    pieces = np.array_split(np.arange(len(steps)), min(len(steps), MOST_COLUMNS))
+    table = np.full((len(columns), len(pieces)), np.nan)
+    for row, column in enumerate(columns):
+        for index, piece in enumerate(pieces):
+            values = column[piece]
+            values = values[np.isfinite(values)]
+            if len(values):
+                table[row, index] = values.mean()
+    return Map(pixels.to_index(table, low, high, first=1), palette, [], (int(steps[0]), int(steps[-1])))
+
+
+def image_shape(fan_in: int, input_shape: Sequence[int] | None) -> tuple[int, int, int] | None:
+    """Return (channels, height, width) if the network's inputs are images.
+
+    Examples
+    --------
+    >>> image_shape(784, (784,)), image_shape(12, (12,)), image_shape(12, (1, 3, 4))
+    ((1, 28, 28), None, (1, 3, 4))
+    """
+    shape = tuple(input_shape or ())
+    if math.prod(shape) == fan_in:
+        if len(shape) == 3 and shape[0] in (1, 3):
+            return shape[0], shape[1], shape[2]
+        if len(shape) == 2:
+            return 1, shape[0], shape[1]
+    return _IMAGES.get(fan_in)
+
+
+def weight_tiles(weights: NDArray, shape: tuple[int, int, int]) -> Map:
+    """Return the weights of each unit (a column) as an image, each scaled for itself, side by side."""
+    channels, height, width = shape
+    units = min(weights.shape[1], MOST_TILES)
+    across = min(8, units, math.ceil(math.sqrt(units * 1.6)))
+    down = math.ceil(units / across)
+    sheet = np.zeros((down * (height + 1) - 1, across * (width + 1) - 1, channels), np.float64)
+    covered = np.zeros(sheet.shape[:2], bool)
+    for unit in range(units):
+        column = weights[:, unit].astype(np.float64)
+        finite = np.where(np.isfinite(column), column, 0.0)
+        # Zero in the middle, the largest weight at an end.
+        tile = 0.5 + 0.5 * finite / max(float(np.abs(finite).max()), 1e-300)
+        top, left = unit // across * (height + 1), unit % across * (width + 1)
+        place = np.s_[top : top + height, left : left + width]
+        sheet[place] = tile.reshape(channels, height, width).transpose(1, 2, 0)
+        covered[place] = True
+    if channels == 1:
+        image = np.where(covered, pixels.to_index(sheet[..., 0], 0.0, 1.0, first=1), 0).astype(np.uint8)
+        return Map(image, pixels.two_sided(), [])
+    return Map(pixels.to_index(sheet, 0.0, 1.0), None, [])
+
+
+def weight_map(weights: NDArray) -> Map:
+    """Return the weight matrix itself: inputs from the top, units from the left."""
+    rows, columns = _spread(weights.shape[0], MOST_ROWS), _spread(weights.shape[1], MOST_COLUMNS)
+    part = weights[np.ix_(rows, columns)].astype(np.float64)
+    finite = np.abs(part[np.isfinite(part)])
+    reach = float(np.quantile(finite, 0.995)) if len(finite) else 1.0
+    return Map(pixels.to_index(part, -reach, reach, first=1), pixels.two_sided(), [])
+
+
+def _spread(length: int, most: int) -> NDArray[np.intp]:
+    """Return at most `most` indices, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(np.intp))

@@ -1,0 +1,185 @@
+"""What every view asks of a monitor, read once, and the words for it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..findings import Finding
+    from ..monitor import Monitor
+
+    Floats = NDArray[np.float64]
+
+#: How symptoms are called where their names alone would not do.
+_WORDS = {
+    "input_not_normalised": "Input not normalised",
+    "bad_initial_loss": "Initial loss is not what theory says",
+    "non_finite": "Loss or gradient not finite",
+    "lr_too_low": "Learning rate too low",
+    "lr_too_high": "Learning rate too high",
+    "batchnorm_mismatch": "Batch norm differs between training and evaluation",
+    "zigzag": "Zig-zag: gradients of one sign",
+}
+
+#: How a layer's figures are called, in the order in which they are told.
+LAYER_FIGURES = {
+    "mean": "output mean",
+    "std": "output spread (std)",
+    "zero_fraction": "zero outputs",
+    "saturated_fraction": "saturated outputs",
+    "dead_fraction": "dead units",
+    "gradient_rms": "gradient of the output (rms)",
+    "weight_norm": "weight norm",
+    "gradient_norm": "weight gradient norm",
+    "update_ratio": "update / weight",
+    "zigzag": "zig-zag units",
+}
+
+#: What the lecture calls a healthy ratio of update to weight, and the range around it that nobody should worry about.
+GOOD_RATIO, GOOD_RATIO_RANGE = 1e-3, (1e-4, 1e-2)
+
+#: Symbol of each severity: told by shape, not by colour alone.
+SYMBOLS = {"error": "✖", "warning": "▲", "info": "●"}
+
+
+class Reading:
+    """What a monitor recorded up to now.
+
+    Attributes
+    ----------
+    steps : array of int64, shape (k,)
+    loss, lr, accuracy : arrays of float64, shape (k,)
+    layers : dict of str to dict of str to array
+        Per layer, in network order, the figures that were measured at least once.
+    verdict : list of Finding
+        Those that claim a fault, likeliest cause first.
+    findings : list of Finding
+        The verdict, then the notes in order of discovery.
+    history : History
+    snapshots : list of Snapshot
+    first_weights : array, shape (inputs, units), or None
+    input_shape : tuple of int or None
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        stats = monitor.stats
+        self.steps: NDArray[np.int64] = stats.steps
+        self.loss, self.lr, self.accuracy = (cast("Floats", stats[name]) for name in ("loss", "lr", "accuracy"))
+        self.layers = {name: _measured(cast("dict[str, Floats]", stats[name])) for name in stats.layers}
+        self.verdict = list(monitor.verdict)
+        self.findings = self.verdict + [finding for finding in monitor.findings if finding.severity == "info"]
+        self.history = monitor.history
+        self.snapshots = list(monitor.snapshots)
+        self.first_weights = monitor.first_weights
+        self.input_shape = monitor.input_shape
+        trainer = monitor._trainer
+        # Where the last finished epoch ended.
+        self._epochs_until = 0 if trainer is None else trainer.steps - trainer.batches_done
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first and the last step."""
+        return (int(self.steps[0]), int(self.steps[-1])) if len(self.steps) else (0, 0)
+
+    def figure(self, name: str) -> dict[str, Floats]:
+        """Return a figure of all layers that have it, in the order of the network."""
+        return {layer: figures[name] for layer, figures in self.layers.items() if name in figures}
+
+    def of_epochs(self, name: str) -> Floats | None:
+        """Return a column of the history, or None where there is none or nothing in it."""
+        if name not in self.history:
+            return None
+        column = np.asarray(self.history[name], np.float64)
+        return None if np.isnan(column).all() else column
+
+    def epoch_steps(self) -> Floats:
+        """Return the step at which each epoch of the history ended, taking them to be of equal length."""
+        epochs = np.asarray(self.history.epoch, np.float64)
+        return epochs * (self._epochs_until / epochs[-1]) if len(epochs) else epochs
+
+
+def _measured(figures: dict[str, Floats]) -> dict[str, Floats]:
+    return {name: column for name, column in figures.items() if not np.isnan(column).all()}
+
+
+def words(symptom: str) -> str:
+    """Return what a symptom is called in running text.
+
+    Examples
+    --------
+    >>> words("dead_units")
+    'Dead units'
+    """
+    return _WORDS.get(symptom, symptom.replace("_", " ").capitalize())
+
+
+def place(finding: Finding) -> str:
+    """Return where a finding was made, and when.
+
+    Examples
+    --------
+    >>> from pynn.babysit.findings import Finding
+    >>> place(Finding("dead_units", "1.ReLU", 40, 90, "warning", "", ""))
+    '1.ReLU, steps 40-90'
+    """
+    when = f"step {finding.step}"
+    if finding.last_step > finding.step:
+        when = f"steps {finding.step}-{finding.last_step}"
+    return f"{finding.layer}, {when}" if finding.layer else when
+
+
+def written(value: float, digits: int = 4) -> str:
+    """Return a figure as text; a dash where there is none.
+
+    Examples
+    --------
+    >>> written(0.123456), written(float("nan")), written(float("inf")), written(2e-7)
+    ('0.1235', '-', '∞', '2e-07')
+    """
+    if math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return f"{value:.{digits}g}"
+
+
+def percent(value: float) -> str:
+    """Return a share as text.
+
+    Examples
+    --------
+    >>> percent(0.923), percent(float("nan"))
+    ('92.3%', '-')
+    """
+    return f"{100 * value:.1f}%" if math.isfinite(value) else written(value)
+
+
+def last_finite(values: Floats) -> float:
+    """Return the last value that is a number, or NaN."""
+    finite = np.flatnonzero(np.isfinite(values))
+    return float(values[finite[-1]]) if len(finite) else math.nan
+
+
+def smoothed(values: Floats) -> Floats:
+    """Return a running mean over a fiftieth of the values, centred; it leaves out what is not finite.
+
+    Examples
+    --------
+    >>> smoothed(np.array([1.0, np.nan, 3.0]))
+    array([ 1., nan,  3.])
+    """
+    reach = len(values) // 100
+    finite = np.pad(np.isfinite(values), reach)
+    # Divided before it is summed: the largest floats must not overflow. Summed anew for each window: what is left of
+    # 1e30 - 1e30 + 0.1 is nothing.
+    parts = np.where(finite, np.pad(values, reach), 0.0) / (2 * reach + 1)
+    count = len(values)
+    sums = sum((parts[shift : shift + count] for shift in range(2 * reach + 1)), np.zeros(count))
+    counts = sum((finite[shift : shift + count] for shift in range(2 * reach + 1)), np.zeros(count))
+    means = sums * ((2 * reach + 1) / np.maximum(counts, 1))
+    return np.where(np.isfinite(values), means, np.nan)

@@ -1,0 +1,231 @@
+"""A run in the terminal: one compact panel that moves, or a plain line per finding where there is no terminal."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.panel import Panel as Box
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ...callbacks import Callback
+from .reading import GOOD_RATIO, SYMBOLS, Reading, last_finite, percent, place, smoothed, words, written
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ...trainer import Trainer
+    from ..findings import Finding
+    from ..monitor import Monitor
+    from .reading import Floats
+
+#: Drawn this often per second at most, and never more than this share of the time.
+REFRESH_RATE, MOST_OF_THE_TIME = 4.0, 0.03
+#: Findings that the panel lists; the number of the others follows.
+MOST_FINDINGS = 6
+WIDTH = 100
+
+BARS = "▁▂▃▄▅▆▇█"
+STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+
+
+class Panel(Callback):
+    """Show a run and what a monitor found, while it trains, on standard error.
+
+    A terminal gets a panel of a few lines that stays in place: progress, loss and accuracy with their course, learning
+    rate, update ratios, the worst layers and the findings. Everything else gets a plain line when a finding is made.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        It must come before the panel among the callbacks; with ``on_problem="silent"`` it does not warn besides.
+    console : rich.console.Console, optional
+        Where to write.
+
+    Examples
+    --------
+    >>> import io, pynn
+    >>> from rich.console import Console
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor(on_problem="silent")
+    >>> panel = Panel(monitor, Console(file=io.StringIO()))
+    >>> history = trainer.fit(x, y, epochs=2, callbacks=[monitor, panel])
+    """
+
+    def __init__(self, monitor: Monitor, console: Console | None = None) -> None:
+        self.monitor = monitor
+        self._console = console
+        self._live: Live | None = None
+        self._told: list[str] = []
+        self._due = -math.inf
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        # Made here, not in __init__: the stream may be redirected in between.
+        self._out = self._console or Console(stderr=True)
+        self._told = [finding.severity for finding in self.monitor.findings]
+        self._due = -math.inf
+        if self._out.is_terminal:
+            # No thread: it would read the monitor while a step writes to it.
+            self._live = Live(console=self._out, auto_refresh=False)
+            self._live.start()
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        self._show(trainer)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self._show(trainer)
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        self._due = -math.inf
+        self._show(trainer)
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            # The panel had no room for the whole of it.
+            self._tell()
+
+    def _show(self, trainer: Trainer) -> None:
+        if self._live is None:
+            self._tell()
+            return
+        began = time.monotonic()
+        if began < self._due:
+            return
+        self._live.update(render(self.monitor, trainer, self._out.width), refresh=True)
+        ended = time.monotonic()
+        self._due = ended + max(1 / REFRESH_RATE, (ended - began) / MOST_OF_THE_TIME)
+
+    def _tell(self) -> None:
+        """Write a line for each finding that is new, or worse than when it was told."""
+        for index, finding in enumerate(self.monitor.findings):
+            if index >= len(self._told) or self._told[index] != finding.severity:
+                self._out.print(plain_line(finding), markup=False, highlight=False, soft_wrap=True)
+        self._told = [finding.severity for finding in self.monitor.findings]
+
+
+def plain_line(finding: Finding) -> str:
+    """Return a finding as one line of a log: severity, symptom, layer, steps, evidence, advice.
+
+    Examples
+    --------
+    >>> from pynn.babysit.findings import Finding
+    >>> plain_line(Finding("dead_units", "1.ReLU", 40, 40, "warning", "70% of 64 units never active", "lower the rate"))
+    'warning: dead_units in 1.ReLU, step 40: 70% of 64 units never active; lower the rate'
+    """
+    return " ".join(str(finding).split())
+
+
+def render(monitor: Monitor, trainer: Trainer, width: int = WIDTH) -> RenderableType:
+    """Return the panel as rich draws it."""
+    run = Reading(monitor)
+    width = min(width, WIDTH)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    grid.expand = True
+    space = max(width - 48, 8)
+    grid.add_row("epoch", _progress(trainer, space))
+    grid.add_row("loss", _course(run, "loss", space))
+    if not np.isnan(run.accuracy).all():
+        grid.add_row("accuracy", _course(run, "accuracy", space))
+    grid.add_row("lr", _rate(trainer, run))
+    worst = worst_layers(run)
+    if worst:
+        grid.add_row("layers", Text("   ".join(worst)))
+    for finding in run.findings[:MOST_FINDINGS]:
+        grid.add_row(*_finding(finding))
+    hidden = len(run.findings) - MOST_FINDINGS
+    if hidden > 0:
+        grid.add_row("", Text(f"and {hidden} more", style="dim"))
+    if not run.findings:
+        grid.add_row(Text("✓", style="green"), Text("no finding so far", style="green"))
+    return Box(grid, title="pynn", title_align="left", border_style="dim", width=width)
+
+
+def _progress(trainer: Trainer, width: int) -> RenderableType:
+    batches = max(trainer.batches_per_epoch, 1)
+    target = max(trainer.target_epoch, 1)
+    done = (trainer.epoch * batches + trainer.batches_done) / (target * batches)
+    row = Table.grid(padding=(0, 2))
+    text = f"{min(trainer.epoch + 1, target)}/{target}  step {trainer.steps:,}"
+    row.add_row(text, ProgressBar(total=1.0, completed=min(done, 1.0), width=min(width, 30)), f"{done:4.0%}")
+    return row
+
+
+def _course(run: Reading, name: str, width: int) -> Text:
+    values, say = (run.loss, written) if name == "loss" else (run.accuracy, percent)
+    values = smoothed(values)
+    text = Text(f"{say(float(values[-1]) if len(values) else math.nan):<8}")
+    validation = run.of_epochs(f"val_{name}")
+    if validation is not None:
+        text.append(f"val {say(last_finite(validation)):<8}")
+    text.append(" ")
+    text.append(sparkline(values, min(width, 40)), style="blue")
+    return text
+
+
+def sparkline(values: Floats, width: int) -> str:
+    """Return the course of values as a row of small bars; a space where there is none that is finite.
+
+    Examples
+    --------
+    >>> sparkline(np.array([0.0, 1.0, 2.0, float("nan"), 7.0]), 8)
+    '▁▂▃ █'
+    """
+    if not len(values):
+        return ""
+    means = []
+    for piece in np.array_split(values, min(width, len(values))):
+        finite = piece[np.isfinite(piece)]
+        # Divided first: the sum of the largest floats is infinite.
+        means.append(float((finite / len(finite)).sum()) if len(finite) else math.nan)
+    known = [value for value in means if not math.isnan(value)]
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    span = high / 2 - low / 2
+    heights = [math.nan if math.isnan(v) else (v / 2 - low / 2) / span if span > 0 else 0.0 for v in means]
+    return "".join(" " if math.isnan(h) else BARS[min(int(h * 7 + 0.5), 7)] for h in heights)
+
+
+def _rate(trainer: Trainer, run: Reading) -> Text:
+    text = Text(f"{written(trainer.lr, 3):<8}")
+    ratios = {layer: last_finite(column) for layer, column in run.figure("update_ratio").items()}
+    ratios = {layer: ratio for layer, ratio in ratios.items() if ratio > 0}
+    if not ratios:
+        return text
+    # The one furthest from what is healthy.
+    layer = max(ratios, key=lambda name: abs(math.log10(ratios[name] / GOOD_RATIO)))
+    middle = float(np.median(list(ratios.values())))
+    text.append(f"update/weight {written(middle, 2)}")
+    if len(ratios) > 1:
+        text.append(f"  furthest from {GOOD_RATIO:g}: {layer} {written(ratios[layer], 2)}", style="dim")
+    return text
+
+
+def worst_layers(run: Reading) -> list[str]:
+    """Return which layers have most dead or saturated units, and what is left of the gradient at the first layer."""
+    facts = []
+    for name, text in (("dead_fraction", "dead"), ("saturated_fraction", "saturated")):
+        last = {layer: last_finite(column) for layer, column in run.figure(name).items()}
+        layer = max(last, key=lambda key: last[key], default=None)
+        if layer is not None and last[layer] > 0:
+            facts.append(f"{text} {percent(last[layer])} ({layer})")
+    gradients = [(layer, last_finite(column)) for layer, column in run.figure("gradient_rms").items()]
+    gradients = [(layer, value) for layer, value in gradients if value > 0]
+    if len(gradients) > 1:
+        facts.append(f"gradient first/last {written(gradients[0][1] / gradients[-1][1], 2)}")
+    return facts
+
+
+def _finding(finding: Finding) -> tuple[Text, Text]:
+    style = STYLES[finding.severity]
+    text = Text(f"{words(finding.symptom)}", style=style)
+    text.append(f" ({place(finding)}): {finding.evidence}", style="default")
+    return Text(SYMBOLS[finding.severity], style=style), text
