@@ -80,6 +80,38 @@ static void PN_(pn_update_span)(int rule, int decay, PN_REAL *w, const PN_REAL *
 #undef PN_LOOP
 }
 
+/* Add the sums of squares of n parameters as they were before their updates, of their gradients, and of the updates:
+ * behind the update, while all three are in the first-level cache, in one pass. Where single precision overflows or may
+ * have underflowed, in double precision again. */
+static void PN_(pn_update_sums)(const PN_REAL *w, const PN_REAL *g, const PN_REAL *updates, ptrdiff_t n, double *stats) {
+    enum { LANES = PN_VECTOR_BYTES / sizeof(PN_REAL) };
+    typedef PN_(pn_lanes) vector;
+    vector part[3][2] = {{{0}}};
+    double sums[3] = {0};
+    ptrdiff_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES)
+        for (int k = 0; k < 2; k++) {
+            const vector u = *(const vector *)(updates + i + k * LANES), d = *(const vector *)(g + i + k * LANES);
+            const vector before = *(const vector *)(w + i + k * LANES) + u;
+            part[0][k] += before * before;
+            part[1][k] += d * d;
+            part[2][k] += u * u;
+        }
+    for (int kind = 0; kind < 3; kind++) {
+        const vector sum = part[kind][0] + part[kind][1];
+        for (int lane = 0; lane < LANES / 2; lane++) sums[kind] += (double)sum[lane] + (double)sum[lane + LANES / 2];
+    }
+    const ptrdiff_t whole = i;
+    if ((sums[0] > 0 && sums[0] < 1e-24) || !(sums[0] < 1e36)) sums[0] = 0, i = 0;
+    for (; i < n; i++) sums[0] += ((double)w[i] + (double)updates[i]) * ((double)w[i] + (double)updates[i]);
+    const PN_REAL *const arrays[3] = {w, g, updates};
+    for (int kind = 1; kind < 3; kind++) {
+        const ptrdiff_t from = sums[kind] > 1e-24 && sums[kind] < 1e36 ? whole : 0;
+        sums[kind] = (from ? sums[kind] : 0) + PN_(pn_square_sum)(arrays[kind] + from, n - from);
+    }
+    for (int kind = 0; kind < 3; kind++) stats[kind] += sums[kind];
+}
+
 static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptrdiff_t stop, double lr, double decay,
                                    double *stats) {
     const PN_(pn_numbers) s = {
@@ -102,14 +134,11 @@ static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptr
     if (stats) stats[0] = stats[1] = stats[2] = 0;
     for (ptrdiff_t at = start; at < stop; at += PN_UPDATE_BLOCK) {
         const ptrdiff_t n = stop - at < PN_UPDATE_BLOCK ? stop - at : PN_UPDATE_BLOCK;
-        if (stats) {
-            stats[0] += PN_(pn_block_square_sum)(w + at, n);
-            stats[1] += p->grad_scale * p->grad_scale * PN_(pn_block_square_sum)(g + at, n);
-        }
         PN_(pn_update_span)(p->rule, kind, w + at, g + at, first ? first + at : NULL, second ? second + at : NULL,
                             updates, n, s);
-        if (stats) stats[2] += PN_(pn_block_square_sum)(updates, n);
+        if (stats) PN_(pn_update_sums)(w + at, g + at, updates, n, stats);
     }
+    if (stats) stats[1] *= p->grad_scale * p->grad_scale;
 }
 
 /* Each segment is shared out among the parts, so that a large one is nobody's alone. */

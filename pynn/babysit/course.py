@@ -22,14 +22,12 @@ if TYPE_CHECKING:
 DEAD_EXAMPLES, DEAD_STEPS = 1000, 20
 #: Symptoms that explain why nothing is learnt.
 CAUSES = frozenset(SYMPTOMS[: SYMPTOMS.index("not_learning")]) - {"batchnorm_mismatch"}
-#: Past windows that are kept.
-MEMORY = 200
+#: Past windows that are kept, and of these, that count as recent.
+MEMORY, RECENT = 200, 40
 
 
 def _weighted_median(pairs: list[tuple[float, int]]) -> float:
-    """Return the value at which half of the weights is reached; NaN before all others."""
-    if any(math.isnan(value) for value, _ in pairs):
-        return math.nan
+    """Return the value at which half of the weights is reached."""
     half, seen = sum(weight for _, weight in pairs) / 2, 0
     for value, weight in sorted(pairs):
         seen += weight
@@ -91,6 +89,7 @@ class Window:
     first_lr: float
     clipped: bool
     largest_input: float
+    gradient_norm: float
     outputs: dict[str, OutputFigures]
     weights: dict[str, WeightFigures]
 
@@ -110,10 +109,6 @@ class Window:
         """The largest update ratio of any weights in any step."""
         ratios = [w.largest_ratio for w in self.weights.values() if not math.isnan(w.largest_ratio)]
         return max(ratios, default=math.nan)
-
-    @property
-    def gradient_norm(self) -> float:
-        return math.sqrt(sum(w.gradient_norm**2 for w in self.weights.values()))
 
 
 def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
@@ -151,7 +146,7 @@ def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
         first=int(steps[0]),
         last=int(steps[-1]),
         steps=len(rows),
-        loss=_weighted_median([(value, 1) for value in losses]),
+        loss=sorted(losses)[len(losses) // 2],
         first_loss=losses[0],
         last_loss=losses[-1],
         accuracy=float(accuracy.mean()),
@@ -159,6 +154,7 @@ def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
         first_lr=float(lr[0]),
         clipped=gradient_scale < 1,
         largest_input=float((inputs / examples).max()),
+        gradient_norm=math.sqrt(sum(figures.gradient_norm**2 for figures in weights.values())),
         outputs={
             output.name: _output_figures(output, figures[index])
             for index, output in enumerate(watch.outputs)
@@ -336,8 +332,14 @@ class Course:
 
     def since_best(self, steps: int, examples: int = 256) -> float:
         """Return the median loss since the best window; NaN if that is not so many steps and examples ago."""
-        later = [(window.loss, window.steps) for window in self.windows if window.first > self.best_step]
-        seen = sum(count for _, count in later)
+        if self.window.last - self.best_step < steps:
+            return math.nan
+        later, seen = [], 0
+        for window in reversed(self.windows):
+            if window.first <= self.best_step or len(later) == RECENT:
+                break
+            later.append((window.loss, window.steps))
+            seen += window.steps
         return _weighted_median(later) if seen >= steps and seen * self.facts.batch_size >= examples else math.nan
 
     @property

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import ops
 from ..kernels.codes import ActivationCode
-from ..layers import Dropout, Flatten, Layer
+from ..layers import BatchNorm1d, Dropout, Flatten, Layer
 from ..layers.activations import Activation
 from ..losses import ClassLoss
 from ..ops.activations import resolve
@@ -114,7 +115,8 @@ class Watch:
     """Looks at a trainer's steps, into one row of figures each; every so many rows, `digest` is called.
 
     Watching changes no bit of the training. Outputs of layers that only pass on or blank what they get (Flatten,
-    Dropout) are not watched, nor is that of a layer which applies the activation behind it: there is none.
+    Dropout) are not watched, nor are outputs in front of a batch norm, whose scale is its business; a layer that applies
+    the activation behind it has none.
 
     Attributes
     ----------
@@ -141,10 +143,11 @@ class Watch:
         self._next = trainer.steps
         self._look = trainer.steps + 1
         self._began = trainer.steps
+        leaves = list(trainer.model.named_leaves())
         self.outputs = [
             Output(f"{name}.{type(layer).__name__}", layer)
-            for name, layer in trainer.model.named_leaves()
-            if not isinstance(layer, Flatten | Dropout)
+            for (name, layer), (_, follower) in zip_longest(leaves, leaves[1:], fillvalue=("", None))
+            if not isinstance(layer, Flatten | Dropout) and not isinstance(follower, BatchNorm1d)
         ]
         self._of_layer = {id(output.layer): index for index, output in enumerate(self.outputs)}
         self.parameters: list[tuple[str, Parameter]] = []
