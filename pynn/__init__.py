@@ -2,8 +2,8 @@
 
 from importlib import import_module as _import_module
 from importlib.util import find_spec as _find_spec
-from types import ModuleType as _ModuleType
 from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 if _find_spec("pynn.kernels") is None:
     raise ImportError(
@@ -12,7 +12,6 @@ if _find_spec("pynn.kernels") is None:
     )
 
 from . import init, ops, preprocessing
-from .babysit import BabysitterWarning, Finding, Monitor
 from .backend import (
     BackendError,
     available_backends,
@@ -56,15 +55,26 @@ from .trainer import NonFiniteError, Trainer
 
 if _TYPE_CHECKING:
     from . import datasets
+    from .babysit import BabysitterWarning, Finding, Monitor, preflight
 
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> _ModuleType:
-    # Loaded when first used: the readers and the fetcher would be half of the time that importing pynn takes.
-    if name == "datasets":
-        return _import_module("pynn.datasets")
-    raise AttributeError(f"module 'pynn' has no attribute {name!r}")
+#: Loaded when first used: the readers, the fetcher and the babysitter would be half of the time that importing pynn takes.
+_LATER = {
+    "datasets": "pynn.datasets",
+    "BabysitterWarning": "pynn.babysit",
+    "Finding": "pynn.babysit",
+    "Monitor": "pynn.babysit",
+    "preflight": "pynn.babysit",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'pynn' has no attribute {name!r}")
+    module = _import_module(_LATER[name])
+    return module if name == "datasets" else getattr(module, name)
 
 
 __all__ = [
@@ -130,6 +140,7 @@ __all__ = [
     "load",
     "manual_seed",
     "ops",
+    "preflight",
     "preprocessing",
     "set_num_threads",
     "use_backend",

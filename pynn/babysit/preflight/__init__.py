@@ -1,0 +1,205 @@
+"""Checks before training: of the data, the network, the loss, the gradients and the learning rate."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import random
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...arguments import count, instance
+from ...random import unobserved
+from . import data, fitting, gradients, layers, modes, rates, signal, start
+from .case import Case
+from .report import Check, Report, failed, skipped
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ...trainer import Trainer
+
+__all__ = ["Check", "Report", "preflight"]
+
+#: The checks of the data alone, then those that run the network; each returns one `Check`.
+OF_DATA: tuple[tuple[str, Callable[[Case], Check]], ...] = (
+    ("label balance", data.label_balance),
+    ("target scale", data.target_scale),
+    ("constant features", data.constant_features),
+    ("validation duplicates", data.validation_duplicates),
+    ("validation scale", data.validation_scale),
+)
+OF_NETWORK: tuple[tuple[str, Callable[[Case], Check]], ...] = (
+    ("input scale", data.input_scale),
+    ("input centring", data.input_centring),
+    ("network output", layers.network_output),
+    ("non-linearity", layers.non_linearity),
+    ("initial loss", start.initial_loss),
+    ("symmetric units", layers.symmetric_units),
+    ("activation spread", signal.activation_spread),
+    ("saturated units", signal.saturated_units),
+    ("dead units", signal.dead_units),
+    ("gradient spread", signal.gradient_spread),
+    ("gradient check", gradients.gradient_check),
+    ("batch independence", modes.batch_independence),
+    ("training and inference", modes.modes_agree),
+    ("overfits a handful", fitting.overfits_a_handful),
+    ("beats the baseline", fitting.beats_the_baseline),
+    ("learning rate", rates.learning_rate),
+    ("loss reduction", start.loss_reduction),
+    ("regularisation", start.regularisation),
+)
+
+
+def preflight(
+    trainer: Trainer,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    batch_size: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    seed: int = 0,
+) -> Report:
+    """Look for what would spoil a training run, before it starts.
+
+    Everything is tried on copies: the trainer, its model and all random numbers are left exactly as they were.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Ready to train; it may have trained already.
+    x, y : array_like
+        The data as `Trainer.fit` would get them: raw if the model has a preprocessing.
+    validation : (x, y), optional
+        Also looked at for duplicates of training examples and for another scale.
+    batch_size : int, optional
+        What the run will use; 32 unless told, or that of the trainer's last run.
+    sample_weight : array_like, shape (n,), optional
+    seed : int
+        Of the examples and the order that the trials use.
+
+    Returns
+    -------
+    Report
+        A check per line: pass, warn or fail (or skip, where it does not apply), figures, advice.
+
+    Notes
+    -----
+    CS231n, Training Neural Networks, Part 1, "Babysitting the learning process", and Neural Networks Part 3, "Sanity
+    checks"; Karpathy, "A Recipe for Training Neural Networks", 2019.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> from pynn.babysit.preflight import preflight
+    >>> pynn.manual_seed(0)
+    >>> x, y = pynn.datasets.blobs(n=300, classes=3, seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 32), pynn.ReLU(), pynn.Linear(32, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=0.1, momentum=0.9))
+    >>> report = preflight(trainer, x, y)
+    >>> report.ok
+    True
+    """
+    from ...trainer import Trainer
+
+    instance(trainer, "trainer", Trainer)
+    count(seed, "seed", least=0)
+    if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
+        raise ValueError("validation must be a pair (x, y)")
+    if batch_size is None:
+        run = trainer._run
+        batch_size = 32 if run is None else run.batch_size
+    count(batch_size, "batch_size")
+    with _unnoticed(), _quietly():
+        return Report(_checks(trainer, x, y, validation, batch_size, sample_weight, seed))
+
+
+def _checks(
+    trainer: Trainer,
+    x: ArrayLike,
+    y: ArrayLike,
+    validation: tuple[ArrayLike, ArrayLike] | None,
+    batch_size: int,
+    sample_weight: ArrayLike | None,
+    seed: int,
+) -> list[Check]:
+    checks = data.raw_values(trainer, x, y, validation, sample_weight)
+    if checks[0].status == "fail":
+        return checks + _skip(OF_DATA + OF_NETWORK, "the data cannot be used as they are")
+    if len(checks) > 1 and checks[1].status == "fail":
+        validation = None
+    try:
+        model, loss = copy.deepcopy(trainer.model), copy.deepcopy(trainer.loss)
+    except Exception as error:
+        fault = failed(
+            "one training step",
+            None,
+            f"the model or the loss cannot be copied: {_said(error)}",
+            "Keep in layers only what copy.deepcopy can copy.",
+        )
+        return [*checks, fault, *_skip(OF_DATA + OF_NETWORK, "the checks need a copy of the network")]
+    case = Case(trainer, model, loss, batch_size, seed)
+    checks += _guarded("targets", lambda: data.load(case, x, y, validation, sample_weight), needed=True)
+    if checks[-1].status == "fail" and not case.size:
+        return checks + _skip(OF_DATA + OF_NETWORK, "the data cannot be used as they are")
+    checks += _guarded("one training step", lambda: start.first_step(case), needed=True)
+    runs = checks[-1].status != "fail"
+    for name, check in OF_DATA:
+        checks += _guarded(name, lambda check=check: [check(case)])  # type: ignore[misc]
+    if not runs:
+        return checks + _skip(OF_NETWORK, "the network cannot be trained on these data as they are")
+    for name, check in OF_NETWORK:
+        checks += _guarded(name, lambda check=check: [check(case)])  # type: ignore[misc]
+    return checks
+
+
+def _guarded(name: str, make: Callable[[], list[Check]], *, needed: bool = False) -> list[Check]:
+    """Return what a check says, or one that failed if the user's own code raised an error in it, or training would."""
+    try:
+        return make()
+    except Exception as error:
+        if needed or _from_outside(error):
+            advice = "Make the layer, loss or data work for any batch, in training and in inference."
+            return [failed(name, None, f"raised {_said(error)}", advice)]
+        return [skipped(name, f"could not be made: {_said(error)}")]
+
+
+def _from_outside(error: BaseException) -> bool:
+    """Return whether an error came up in code that is not part of the package: a layer or loss of the user's."""
+    known = {"pynn", "numpy", *sys.stdlib_module_names}
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(module.partition(".")[0] not in known for module in modules)
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _skip(checks: tuple[tuple[str, Any], ...], reason: str) -> list[Check]:
+    return [skipped(name, reason) for name, _ in checks]
+
+
+@contextlib.contextmanager
+def _unnoticed() -> Iterator[None]:
+    """Within the block, nothing that is drawn from Python's, NumPy's or pynn's random numbers is noticed after it."""
+    ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002 - what layers of the user's may draw from
+    try:
+        with unobserved():
+            yield
+    finally:
+        random.setstate(ours)
+        np.random.set_state(numpys)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Within the block, trials may overflow without a warning: it is what some of them are to find out."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield

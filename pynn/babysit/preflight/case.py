@@ -1,0 +1,266 @@
+"""What the checks work on: the data as the network takes it, and copies of the trainer's parts to try things with."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...context import Context
+from ...examples import Examples
+from ...layers import BatchNorm1d, Dropout, Layer
+from ...losses import FunctionLoss
+from ...model import Sequential
+from ...optim import Adam, Optimizer
+from ...random import Stream
+
+if TYPE_CHECKING:
+    from ...losses import Loss
+    from ...trainer import Trainer
+
+#: Rows that the checks look at; NaN and duplicates are sought among all.
+MOST_ROWS = 10_000
+#: Multiply-adds per second that the number of trial steps is planned with; a slow guess of one core.
+PLANNED_SPEED = 1e10
+#: What a step costs at least, in seconds, however small the network is.
+LEAST_STEP = 1.5e-4
+
+
+class Case:
+    """A trainer and its data under examination.
+
+    The trainer itself is read, never used: whatever runs, runs on copies.
+
+    Attributes
+    ----------
+    model : Sequential
+        A copy with its preprocessing fitted; not trained, so that it can be copied again.
+    examples : Examples
+        What the network gets; rows whose label is to be ignored are left out.
+    validation : Examples or None
+    batch_size, seed : int
+    trained : bool
+        Whether the weights have been trained already.
+    raw, raw_validation : pair of ndarray
+        The data as they were given.
+    output_shape : tuple of int
+        Of the network's prediction for one example, with a leading 1.
+    sums : bool
+        Whether the loss is a sum over the batch.
+    interval : (float, float)
+        The rates at which the trainer's optimiser trains this network, once they are known.
+    rate_too_high : bool
+        Whether the trainer's rate was found to be too high.
+    rate : float
+        A rate at which Adam is known to train this network.
+    """
+
+    def __init__(self, trainer: Trainer, model: Sequential, loss: Loss, batch_size: int, seed: int) -> None:
+        self.trainer = trainer
+        self.model = model
+        self.loss = loss
+        self.batch_size = batch_size
+        self.seed = seed
+        self.examples = Examples(np.empty(0), np.empty(0), None)
+        self.validation: Examples | None = None
+        self.trained = trainer.steps > 0
+        self.rate = 3e-3
+        self.raw: tuple[np.ndarray, np.ndarray] = (np.empty(0), np.empty(0))
+        self.raw_validation: tuple[np.ndarray, np.ndarray] | None = None
+        self.output_shape: tuple[int, ...] = ()
+        self.sums = False
+        self.interval = (0.0, math.inf)
+        self.rate_too_high = False
+
+    @property
+    def size(self) -> int:
+        """How many examples there are."""
+        return len(self.examples.x)
+
+    @property
+    def own_loss(self) -> bool:
+        """Whether the loss is the user's; pynn's are 0 at best, one of the user's may end anywhere."""
+        return type(self.loss).__module__ != "pynn.losses" or isinstance(self.loss, FunctionLoss)
+
+    def generator(self, stream: int) -> np.random.Generator:
+        """Return random numbers that depend on the seed and on which check asks."""
+        return np.random.default_rng([self.seed, stream])
+
+    def rows(self, count: int, stream: int = 0) -> np.ndarray:
+        """Return up to so many row numbers, drawn at random without repetition."""
+        return self.generator(stream).permutation(self.size)[:count]
+
+    def take(self, rows: np.ndarray) -> Examples:
+        """Return the examples of these rows."""
+        x, y, weights = self.examples
+        return Examples(
+            np.ascontiguousarray(x[rows]),
+            np.ascontiguousarray(y[rows]),
+            None if weights is None else np.ascontiguousarray(weights[rows]),
+        )
+
+    def copy_model(self, *, dropout: bool = False) -> Sequential:
+        """Return a copy of the model, by default without its dropout."""
+        model = copy.deepcopy(self.model)
+        if not dropout:
+            for layer in model.all_layers():
+                if isinstance(layer, Dropout):
+                    layer.p = 0.0
+        return model
+
+    def trial(
+        self,
+        *,
+        adam: float | None = None,
+        lr: float | None = None,
+        dropout: bool = False,
+        regularised: bool = False,
+    ) -> Trainer:
+        """Return a new trainer of a copy of the model.
+
+        Parameters
+        ----------
+        adam : float, optional
+            Train with Adam at this rate instead of with the trainer's own optimiser and clipping.
+        lr : float, optional
+            The rate of the trainer's own optimiser.
+        dropout, regularised : bool
+            Whether to keep dropout, and weight decay and the regularisers.
+        """
+        from ...trainer import Trainer
+
+        own = self.trainer
+        optimizer = Adam(adam) if adam is not None else fresh_optimizer(own.optimizer)
+        if not regularised:
+            optimizer.weight_decay = 0.0
+        if lr is not None:
+            optimizer.lr = lr
+        return Trainer(
+            self.copy_model(dropout=dropout),
+            self.loss,
+            optimizer,
+            regularizers=copy.deepcopy(own.regularizers) if regularised else (),
+            clip_norm=own.clip_norm if adam is None else None,
+            clip_value=own.clip_value if adam is None else None,
+            seed=self.seed,
+        )
+
+    def steps(self, seconds: float, batch: int, least: int, most: int) -> int:
+        """Return how many steps with such a batch are likely to take so many seconds, within limits.
+
+        Planned from the number of parameters rather than measured, so that a report does not depend on the machine.
+        """
+        parameters = self.model.flat.values.size
+        return max(least, min(most, int(seconds / max(LEAST_STEP, 3 * parameters * batch / PLANNED_SPEED))))
+
+    def labels(self, y: np.ndarray, outputs: tuple[int, ...]) -> bool:
+        """Return whether targets are class labels, for outputs of this shape."""
+        if self.loss.output_kind in ("classes", "scores"):
+            return True
+        return self.loss.output_kind is None and y.ndim == 1 and y.dtype.kind in "iu" and len(outputs) == 2
+
+
+def fresh_optimizer(optimizer: Optimizer) -> Optimizer:
+    """Return an optimiser with the same settings that serves no model yet."""
+    twin: Optimizer = object.__new__(type(optimizer))
+    state: Any = optimizer.__getstate__()
+    twin.__dict__.update(copy.deepcopy(state | {"flat": None, "state": {}}))
+    twin.steps = 0
+    return twin
+
+
+def uses_batch_statistics(layer: Layer) -> bool:
+    """Return whether a layer is a batch norm, or one of the user's that keeps running statistics as one does."""
+    return isinstance(layer, BatchNorm1d) or bool(layer.buffer_names)
+
+
+def is_own(layer: Layer) -> bool:
+    """Return whether a layer is the user's."""
+    return not type(layer).__module__.startswith("pynn.layers")
+
+
+def chain(model: Sequential) -> list[tuple[str, Layer]]:
+    """Return the layers through which data pass, with names such as "3.ReLU"; a container of the user's is one."""
+    found: list[tuple[str, Layer]] = []
+
+    def add(container: Sequential, prefix: str) -> None:
+        for name, layer in container.children():
+            if isinstance(layer, Sequential) and type(layer).forward is Sequential.forward:
+                add(layer, f"{prefix}{name}.")
+            else:
+                found.append((f"{prefix}{name}.{type(layer).__name__}", layer))
+
+    if type(model).forward is Sequential.forward:
+        add(model, "")
+    else:
+        found.append((type(model).__name__, model))
+    return found
+
+
+class Walk:
+    """A pass through the network layer by layer, keeping what goes in and comes out of each.
+
+    Attributes
+    ----------
+    layers : list of (name, Layer)
+    inputs, outputs : list of ndarray
+        Per layer.
+    gradients : list of ndarray
+        After `back`: the gradient with respect to each layer's output.
+    """
+
+    def __init__(self, model: Sequential, x: np.ndarray, *, training: bool, seed: int = 0) -> None:
+        self.layers = chain(model)
+        self.contexts = [Context(training=training, random=Stream(seed + i)) for i in range(len(self.layers))]
+        self.inputs: list[np.ndarray] = []
+        self.outputs: list[np.ndarray] = []
+        self.gradients: list[np.ndarray] = []
+        for (_, layer), ctx in zip(self.layers, self.contexts, strict=True):
+            self.inputs.append(x)
+            x = layer.forward(x, ctx)
+            self.outputs.append(x)
+
+    @property
+    def prediction(self) -> np.ndarray:
+        """What the last layer gave."""
+        return self.outputs[-1]
+
+    def back(self, dy: np.ndarray) -> None:
+        """Go back from the gradient of the prediction, which sets the gradients of all parameters."""
+        gradients = []
+        sums_to_zero = False
+        for (name, layer), ctx in zip(reversed(self.layers), reversed(self.contexts), strict=True):
+            gradients.append(dy)
+            ctx.dy_sums_to_zero = sums_to_zero
+            dx = layer.backward(dy, ctx)
+            if dx is None:
+                raise TypeError(f"backward of {name} returned no gradient")
+            dy, sums_to_zero = np.ascontiguousarray(dx), ctx.dx_sums_to_zero
+        self.gradients = gradients[::-1]
+
+
+def training_loss(case: Case, trainer: Trainer, part: Examples) -> tuple[float, np.ndarray]:
+    """Return loss and prediction of a trial's training pass, in which batch norm needs no running statistics."""
+    prediction = trainer.model.forward(part.x, Context(training=True, random=Stream(case.seed)))
+    return float(case.loss.forward(prediction, part.y, part.weights)[0]), prediction
+
+
+def train(trainer: Trainer, part: Examples, order: np.ndarray, steps: int, batch: int) -> list[float]:
+    """Take steps through `order`, over and over, and return the losses; they end where one is not finite."""
+    from ...trainer import NonFiniteError
+
+    losses = []
+    batch = min(batch, len(order))
+    per_pass = max(1, len(order) // batch)
+    for step in range(steps):
+        rows = order[step % per_pass * batch :][:batch]
+        try:
+            losses.append(
+                trainer.step(part.x[rows], part.y[rows], None if part.weights is None else part.weights[rows])
+            )
+        except NonFiniteError:
+            losses.append(math.inf)
+            break
+    return losses

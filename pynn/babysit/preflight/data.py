@@ -1,0 +1,331 @@
+"""Checks of the data: values, targets, scale, and what training and validation share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...context import Context
+from ...examples import Examples, check_finite, prepare
+from ...layers import BatchNorm1d, Flatten
+from ...losses import BCEWithLogitsLoss
+from ...random import Stream
+from .case import MOST_ROWS, Case, chain, is_own
+from .report import Check, failed, passed, skipped, warned
+from .rows import far_fewer_than_rows, near_duplicates, row_keys, shared_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ...trainer import Trainer
+
+NORMALISE = "Subtract the training part's mean and divide by its standard deviation, as pynn.preprocessing.Standardize."
+
+
+def raw_values(
+    trainer: Trainer,
+    x: ArrayLike,
+    y: ArrayLike,
+    validation: tuple[ArrayLike, ArrayLike] | None,
+    sample_weight: ArrayLike | None,
+) -> list[Check]:
+    """Return whether the arrays are numbers, finite and of one length: for training, and for validation."""
+    checks = [_arrays("data values", "", x, y, sample_weight)]
+    if validation is not None:
+        checks.append(_arrays("validation values", "validation ", *validation, None))
+    return checks
+
+
+def _arrays(name: str, part: str, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Check:
+    try:
+        arrays = {f"{part}x": np.asarray(x), f"{part}y": np.asarray(y)}
+        if sample_weight is not None:
+            arrays["sample_weight"] = np.asarray(sample_weight)
+    except (ValueError, TypeError) as error:
+        return failed(name, None, f"not an array: {error}", "Give examples of one shape each.")
+    lengths = {key: (np.shape(array) or (0,))[0] for key, array in arrays.items()}
+    inputs = arrays[f"{part}x"]
+    for key, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            return failed(name, None, f"{key} has dtype {array.dtype}; expected numbers", "Turn it into numbers.")
+    if inputs.ndim < 2 or 0 in inputs.shape:
+        evidence = f"{part}x has shape {inputs.shape}; expected (examples, features)"
+        return failed(name, None, evidence, "Give one example per row, and at least one.")
+    if len(set(lengths.values())) > 1:
+        evidence = ", ".join(f"{key} has {length} rows" for key, length in lengths.items())
+        return failed(name, None, evidence, "Give as many targets as examples.")
+    for key, array in arrays.items():
+        try:
+            check_finite(array, key)
+        except ValueError as error:
+            rows = int((~np.isfinite(array.reshape(len(array), -1))).any(axis=1).sum())
+            evidence = f"{error}; {rows} of {len(array)} rows are affected"
+            return failed(name, "non_finite", evidence, "Fill in or drop what is missing before training.")
+    weights = arrays.get("sample_weight")
+    if weights is not None and (weights.ndim != 1 or weights.min() < 0 or not weights.any()):
+        evidence = f"sample_weight has shape {weights.shape}, from {weights.min():g} to {weights.max():g}"
+        return failed(name, None, evidence, "Give one weight of at least 0 per example, not all of them 0.")
+    return passed(name, f"{lengths[f'{part}x']} examples of shape {inputs.shape[1:]}, all values finite")
+
+
+def load(
+    case: Case,
+    x: ArrayLike,
+    y: ArrayLike,
+    validation: tuple[ArrayLike, ArrayLike] | None,
+    sample_weight: ArrayLike | None,
+) -> list[Check]:
+    """Preprocess the data as `fit` would, on the copy; return what is wrong with them, if anything is."""
+    inputs, targets = np.asarray(x), np.asarray(y)
+    weights = None if sample_weight is None else np.asarray(sample_weight)
+    rows = np.arange(len(inputs))
+    if len(rows) > MOST_ROWS:
+        rows = np.sort(case.generator(1).permutation(len(rows))[:MOST_ROWS])
+    case.raw = (inputs, targets)
+    case.raw_validation = None if validation is None else (np.asarray(validation[0]), np.asarray(validation[1]))
+    transformer = case.model.preprocessing
+    if transformer is not None and not transformer.is_fitted:
+        transformer.fit(inputs)
+    try:
+        part = prepare(case.model, case.loss, inputs[rows], targets[rows], None if weights is None else weights[rows])
+        check_finite(part.x, "x after preprocessing")
+    except (ValueError, TypeError) as error:
+        symptom = "non_finite" if "a NaN" in str(error) or "an infinity" in str(error) else None
+        return [failed("targets", symptom, str(error), "Give data and targets in the form that network and loss take.")]
+    ignored = getattr(case.loss, "ignore_index", None)
+    if ignored is not None and part.y.ndim == 1:
+        kept = part.y != ignored
+        if not kept.any():
+            evidence = f"all {len(kept)} targets are {ignored}, which the loss ignores"
+            return [failed("targets", "not_learning", evidence, "Give labels to at least some examples.")]
+        part = Examples(part.x[kept], part.y[kept], None if part.weights is None else part.weights[kept])
+    if part.weights is not None and (part.weights > 0).any():
+        counted = part.weights > 0
+        part = Examples(part.x[counted], part.y[counted], part.weights[counted])
+    case.examples = part
+    if validation is not None:
+        held_out = [np.asarray(array)[:MOST_ROWS] for array in validation]
+        try:
+            case.validation = prepare(case.model, case.loss, *held_out, name="validation ")
+            check_finite(case.validation.x, "validation x after preprocessing")
+        except (ValueError, TypeError) as error:
+            case.validation = None
+            return [failed("validation values", None, str(error), "Give validation data of the training data's form.")]
+    return []
+
+
+def target_range(case: Case) -> Check:
+    """Return whether the targets are such as the network's outputs and the loss expect."""
+    name, y = "targets", case.examples.y
+    outputs = case.output_shape
+    parts = [("", y)] + ([("validation ", case.validation.y)] if case.validation is not None else [])
+    for part, targets in parts:
+        try:
+            if len(outputs) == 2:
+                case.loss.check_target(targets, outputs[1])
+        except ValueError as error:
+            advice = "Number the classes from 0, and give the last layer as many outputs as there are classes."
+            return failed(name, None, f"{part}{error}", advice)
+        if isinstance(case.loss, BCEWithLogitsLoss) and (targets.min() < 0 or targets.max() > 1):
+            evidence = f"{part}targets run from {targets.min():g} to {targets.max():g}; the loss takes 0 to 1"
+            return failed(name, None, evidence, "Give 0 for no and 1 for yes.")
+    if case.labels(y, outputs):
+        return passed(name, f"labels {y.min()} to {y.max()} for {outputs[1]} outputs")
+    return passed(name, f"values from {y.min():.4g} to {y.max():.4g}")
+
+
+def label_balance(case: Case) -> Check:
+    """Return whether the classes are so unequal that guessing the commonest would do."""
+    name, y = "label balance", case.examples.y
+    advice = "Weight the rare classes in the loss or sample them more often, and judge by more than accuracy."
+    one_class = "Check how the labels were made: there is nothing to tell apart."
+    if case.loss.output_kind == "binary":
+        if y.size != len(y):
+            shares = y.reshape(len(y), -1).mean(axis=0)
+            return passed(name, f"positives per output from {shares.min():.2%} to {shares.max():.2%}")
+        counts = np.array([np.sum(y <= 0.5), np.sum(y > 0.5)])
+        if len(y) > 1 and y.min() == y.max():
+            return failed(name, "class_imbalance", f"all {len(y)} targets are {y.min():g}", one_class)
+    elif case.labels(y, case.output_shape or (1, 2)):
+        counts = np.bincount(y[y >= 0])
+    else:
+        return skipped(name, "the targets are no classes")
+    present = counts[counts > 0]
+    if len(present) < 2:
+        label = int(y.flat[0])
+        return failed(name, "class_imbalance", f"all {len(y)} examples are of class {label}", one_class)
+    shares = present / present.sum()
+    perplexity = float(np.exp(-np.sum(shares * np.log(shares))))
+    evenness = (perplexity - 1) / (len(present) - 1)
+    largest = int(counts.argmax())
+    evidence = (
+        f"{len(present)} classes, from {shares.min():.2%} to {shares.max():.2%} of {len(y)} examples "
+        f"(commonest {largest}), as varied as {perplexity:.2f} equal ones"
+    )
+    weighted = (
+        case.examples.weights is not None
+        or getattr(case.loss, "weight", None) is not None
+        or getattr(case.loss, "pos_weight", None) is not None
+    )
+    if evenness < 0.25 and shares.max() > 0.9 and len(y) >= 20:
+        if weighted:
+            return passed(name, f"{evidence}; weights make up for it")
+        return warned(name, "class_imbalance", evidence, advice)
+    return passed(name, evidence)
+
+
+def target_scale(case: Case) -> Check:
+    """Return whether regression targets vary, and are of a size that a network soon reaches."""
+    name, y = "target scale", case.examples.y
+    if case.loss.output_kind in ("classes", "scores", "binary") or case.labels(y, case.output_shape or (1,)):
+        return skipped(name, "the targets are no amounts")
+    values = y.astype(np.float64)
+    mean, spread, size = float(values.mean()), float(values.std()), _rms(values)
+    evidence = f"mean {mean:.4g}, standard deviation {spread:.4g}"
+    if len(y) > 1 and not np.ptp(values, axis=0).any():
+        return failed(name, "not_learning", f"all {len(y)} targets are the same", "Check how the targets were made.")
+    advice = "Scale the targets to mean 0 and standard deviation 1, and the predictions back."
+    if size > 1e5:
+        return failed(name, "bad_initial_loss", evidence, advice)
+    if size > 500 or (spread < 1e-3 * max(size, 1) and spread < 1e-3):
+        return warned(name, "bad_initial_loss", evidence, advice)
+    return passed(name, evidence)
+
+
+def first_inputs(case: Case, x: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return what reaches the first layer of pynn's that has weights, and that layer's class name.
+
+    What lies in front of it, such as a layer of the user's that divides by 255, is part of the preprocessing.
+    """
+    layers = chain(case.model)
+    for _, layer in layers:
+        kind = type(layer).__name__
+        if layer.parameters() and not is_own(layer):
+            return x, kind
+        if not isinstance(layer, Flatten) and not is_own(layer) and layer is not layers[0][1]:
+            return x, kind
+        x = layer.forward(x, Context(random=Stream(case.seed)))
+    return x, kind
+
+
+def input_scale(case: Case) -> Check:
+    """Return whether the inputs are of order one as the network gets them."""
+    name = "input scale"
+    x, first = first_inputs(case, case.take(case.rows(2000)).x)
+    values = x.astype(np.float64)
+    size, largest = _rms(values), float(np.abs(values).max())
+    evidence = f"rms {size:.3g}, from {values.min():.3g} to {values.max():.3g} as the network gets them"
+    symptom = "input_not_normalised"
+    if first == "BatchNorm1d":
+        return passed(name, f"{evidence}; batch norm comes first")
+    kinds = [type(layer) for _, layer in chain(case.model) if type(layer) is not Flatten]
+    normalised = BatchNorm1d in kinds[:3] and kinds.index(BatchNorm1d) < 3
+    if size > 10 and not normalised:
+        return failed(name, symptom, evidence, NORMALISE)
+    if size > 3:
+        return warned(name, symptom, evidence, NORMALISE)
+    if largest < 0.02:
+        return warned(name, symptom, evidence, NORMALISE)
+    return passed(name, evidence)
+
+
+def input_centring(case: Case) -> Check:
+    """Return whether the features vary around zero rather than far from it."""
+    name = "input centring"
+    x, first = first_inputs(case, case.take(case.rows(2000)).x)
+    values = x.reshape(len(x), -1).astype(np.float64)
+    means, spreads = values.mean(axis=0), values.std(axis=0)
+    varies = spreads > 1e-6 * np.maximum(np.abs(means), 1e-30)
+    if len(values) < 2 or not varies.any():
+        return skipped(name, "no feature varies")
+    offset = float(np.median(np.abs(means[varies]) / spreads[varies]))
+    one_sign = float(np.mean((values >= 0).all(axis=0) | (values <= 0).all(axis=0)))
+    evidence = f"features lie {offset:.2g} standard deviations from 0 (median); {one_sign:.0%} have one sign only"
+    if offset > 10 and first != "BatchNorm1d":
+        return warned(name, "input_not_normalised", evidence, NORMALISE)
+    return passed(name, evidence)
+
+
+def constant_features(case: Case) -> Check:
+    """Return whether features say anything; some constant ones, such as the margins of images, are usual."""
+    name = "constant features"
+    values = case.examples.x.reshape(case.size, -1)
+    constant = int((np.ptp(values, axis=0) == 0).sum()) if case.size > 1 else 0
+    evidence = f"{constant} of {values.shape[1]} features have one value only"
+    if case.size > 1 and constant == values.shape[1]:
+        advice = "Check how the features were read: no example differs from another."
+        return failed(name, "not_learning", evidence, advice)
+    if constant > 0.9 * values.shape[1] and values.shape[1] >= 10 and case.size >= 20:
+        return warned(name, None, evidence, "Check how the features were read: hardly any of them says anything.")
+    return passed(name, evidence)
+
+
+def validation_duplicates(case: Case) -> Check:
+    """Return whether validation examples were seen in training."""
+    name = "validation duplicates"
+    raw = case.raw_validation
+    if raw is None or case.validation is None:
+        return skipped(name, "there is no validation data")
+    train, held_out = (array.reshape(len(array), -1) for array in (case.raw[0], raw[0]))
+    if train.shape[1] != held_out.shape[1]:
+        return skipped(name, "training and validation examples differ in shape")
+    keys = row_keys(train)
+    shared = shared_rows(row_keys(held_out), keys)
+    _, counts = np.unique(keys, return_counts=True)
+    within = float(counts[counts > 1].sum() / len(keys))
+    share = float(shared.mean())
+    evidence = (
+        f"{int(shared.sum())} of {len(held_out)} validation examples ({share:.1%}) are also in the training data, "
+        f"where {within:.1%} occur more than once"
+    )
+    advice = "Split so that no example, nor a copy of it, is on both sides."
+    natural = far_fewer_than_rows(train)
+    if natural:
+        if share > 0.5 and share > 3 * within:
+            return warned(name, None, evidence, advice)
+        return passed(name, f"{evidence}; so few values can occur that chance explains it")
+    if share > 0.2 and share > 2 * within:
+        return failed(name, None, evidence, advice)
+    if share > 0.01:
+        return warned(name, None, evidence, advice)
+    near = near_duplicates(
+        case.examples.x.reshape(case.size, -1), case.validation.x.reshape(len(case.validation.x), -1), case.generator(2)
+    )
+    if near > max(0.05, 2 * within):
+        evidence = f"{near:.1%} of the validation examples nearly equal one of the training data"
+        return (failed if near > 0.2 else warned)(name, None, evidence, advice)
+    return passed(name, evidence)
+
+
+def validation_scale(case: Case) -> Check:
+    """Return whether training and validation data went through the same preprocessing."""
+    name = "validation scale"
+    if case.validation is None:
+        return skipped(name, "there is no validation data")
+    train = case.examples.x.reshape(case.size, -1).astype(np.float64)
+    held_out = case.validation.x.reshape(len(case.validation.x), -1).astype(np.float64)
+    if train.shape[1] != held_out.shape[1]:
+        return skipped(name, "training and validation examples differ in shape")
+    spread = train.std(axis=0)
+    varies = spread > 1e-9
+    ratio = _rms(held_out) / max(_rms(train), 1e-30)
+    if not varies.any() or len(held_out) < 5:
+        return skipped(name, "too few validation examples to compare")
+    shift = np.abs(held_out.mean(axis=0) - train.mean(axis=0))[varies] / spread[varies]
+    typical, noise = float(np.median(shift)), 3 / np.sqrt(len(held_out))
+    widths = float(np.median(held_out.std(axis=0)[varies] / spread[varies]))
+    evidence = (
+        f"validation features have {widths:.2g} times the training features' standard deviation, their means lie "
+        f"{typical:.2g} standard deviations away (medians), their rms is {ratio:.2g} times as large"
+    )
+    advice = "Send both through one preprocessing, fitted on the training part: set model.preprocessing."
+    if ratio > 5 or ratio < 0.2 or typical > 2 + noise:
+        return failed(name, "input_not_normalised", evidence, advice)
+    if ratio > 2 or ratio < 0.5 or typical > 0.75 + noise:
+        return warned(name, "input_not_normalised", evidence, advice)
+    return passed(name, evidence)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))

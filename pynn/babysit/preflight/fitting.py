@@ -1,0 +1,164 @@
+"""Checks by short training: a handful of examples must be learnt by heart, and inputs must help."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...context import Context
+from ...examples import Examples
+from ...layers import Linear, Maxout
+from ...random import Stream
+from .case import Case, chain, is_own, train, training_loss
+from .relation import relation
+from .report import Check, failed, passed, skipped, warned
+from .rows import row_keys
+
+#: How many examples any network should be able to learn by heart (CS231n).
+HANDFUL = 20
+RATES = (3e-3, 3e-4, 2e-2)
+FAULTS = "Look for a layer that passes nothing on, a wrong gradient, or a network that is too small."
+
+
+def overfits_a_handful(case: Case) -> Check:
+    """Return whether the network learns a few examples by heart, without regularisation."""
+    name = "overfits a handful"
+    part = _handful(case)
+    count = len(part.x)
+    if count < 2:
+        return skipped(name, "there are no two examples that differ")
+    steps = case.steps(0.5, count, 60, 600)
+    reference = min(_constant_loss(case, part), training_loss(case, case.trial(adam=1e-3), part)[0])
+    best, reached, taken = np.inf, 0.0, 0
+    for rate in RATES:
+        trainer = case.trial(adam=rate)
+        for done in range(0, steps, 20):
+            losses = train(trainer, part, np.arange(count), 20, count)
+            if not np.isfinite(losses[-1]):
+                break
+            loss, prediction = training_loss(case, trainer, part)
+            share = _share_right(case, prediction, part.y)
+            if loss < best:
+                best, case.rate, taken = loss, rate, done + 20
+            reached = max(reached, share)
+            if share >= (1.0 if _counts(case, prediction, part.y) else 0.95):
+                return passed(name, f"{count} examples learnt by heart in {done + 20} steps, loss {loss:.3g}")
+    what = "accuracy" if _counts(case, np.zeros((count, *case.output_shape[1:])), part.y) else "explained variance"
+    evidence = (
+        f"of {count} examples {what} {reached:.0%} at best, loss {best:.4g} after {taken} steps of Adam, "
+        f"where the best constant gives {reference:.4g}"
+    )
+    if case.own_loss:  # what counts is that it falls
+        gained = (reference - best) / max(abs(reference), 1e-12)
+        if gained > 0.3:
+            return passed(name, evidence)
+        return (warned if gained > 0.01 else failed)(name, "not_learning", evidence, FAULTS)
+    closed = 1 - best / reference if reference > 0 and np.isfinite(best) else 0.0
+    able = _is_able(case, count)
+    if closed >= 0.9 or (closed >= 0.15 and not able):
+        return passed(name, evidence)
+    if closed < 0.5 and able:
+        return failed(name, "not_learning", evidence, FAULTS)
+    return warned(name, "not_learning", evidence, FAULTS)
+
+
+def _handful(case: Case) -> Examples:
+    """Return some examples that differ, of each class in turn, without weights."""
+    rows = case.rows(2000, stream=10)
+    keys = row_keys(case.examples.x[rows].reshape(len(rows), -1))
+    _, first = np.unique(keys, return_index=True)
+    rows = rows[np.sort(first)]
+    y = case.examples.y
+    if case.labels(y, case.output_shape) or (case.loss.output_kind == "binary" and y.size == len(y)):
+        labels = y.reshape(len(y), -1)[rows, 0] > 0.5 if case.loss.output_kind == "binary" else y[rows]
+        _, group = np.unique(labels, return_inverse=True)
+        turn = np.zeros(len(rows), dtype=int)
+        for index in range(group.max() + 1):
+            turn[group == index] = np.arange(np.sum(group == index))
+        rows = rows[np.argsort(turn, kind="stable")]
+    rows = rows[:HANDFUL]
+    return Examples(np.ascontiguousarray(case.examples.x[rows]), np.ascontiguousarray(y[rows]), None)
+
+
+def _counts(case: Case, prediction: np.ndarray, y: np.ndarray) -> bool:
+    return case.labels(y, prediction.shape) or case.loss.count_correct(prediction, y) is not None
+
+
+def _share_right(case: Case, prediction: np.ndarray, y: np.ndarray) -> float:
+    """Return the accuracy, or of amounts the share of their variance that is explained."""
+    counted = case.loss.count_correct(prediction, y)
+    if counted is not None:
+        return counted[0] / max(counted[1], 1)
+    if case.labels(y, prediction.shape):
+        return float(np.mean(prediction.argmax(axis=1) == y))
+    if prediction.shape != y.shape:
+        return 0.0
+    variance = float(np.square(y - y.mean(axis=0)).sum(dtype=np.float64))
+    return 1 - float(np.square(prediction - y).sum(dtype=np.float64)) / variance if variance else 1.0
+
+
+def _constant_loss(case: Case, part: Examples) -> float:
+    """Return the loss of outputs that do not depend on the input: the targets' mean, or the classes' shares."""
+    shape = (len(part.x), *case.output_shape[1:])
+    dtype = case.model.dtype
+    if case.labels(part.y, shape):
+        shares = np.bincount(part.y, minlength=shape[1])[: shape[1]] / len(part.y)
+        constant = np.broadcast_to(np.log(np.maximum(shares, 1e-4)), shape)
+    elif part.y.shape == shape and case.loss.output_kind == "values":
+        constant = np.broadcast_to(part.y.mean(axis=0), shape)
+    else:
+        constant = np.zeros(shape)
+    loss = float(case.loss.forward(np.ascontiguousarray(constant, dtype=dtype), part.y, part.weights)[0])
+    return loss if np.isfinite(loss) else np.inf
+
+
+def _is_able(case: Case, count: int) -> bool:
+    """Return whether the network ought to learn so many examples by heart."""
+    layers = [layer for _, layer in chain(case.model)]
+    hidden = [layer for layer in layers[:-1] if isinstance(layer, Linear | Maxout) or is_own(layer)]
+    free = sum(parameter.size for parameter in case.model.parameters() if not parameter.frozen)
+    features = int(np.prod(case.examples.x.shape[1:]))
+    frozen = any(parameter.frozen for parameter in case.model.parameters())
+    return free >= 10 * count and not frozen and (features >= count or (bool(hidden) and features >= 5))
+
+
+def beats_the_baseline(case: Case) -> Check:
+    """Return whether the network learns more from inputs than from none, and whether targets depend on them at all."""
+    name = "beats the baseline"
+    advice = "Check that inputs and targets are in the same order, and that no layer swallows its input."
+    if case.size < 20:
+        return skipped(name, "too few examples to tell")
+    rows = case.rows(1200, stream=11)
+    half = len(rows) // 2
+    seen, held_out = case.take(rows[:half]), case.take(rows[half:])
+    blind = Examples(np.ascontiguousarray(np.broadcast_to(seen.x.mean(axis=0), seen.x.shape)), seen.y, seen.weights)
+    batch = min(32, half)
+    steps = case.steps(0.5, batch, 80, 250)
+    losses = []
+    for part in (seen, blind):
+        trainer = case.trial(adam=min(case.rate, 3e-3))
+        train(trainer, part, np.arange(half), steps, batch)
+        losses.append(training_loss(case, trainer, part)[0])
+        if part is seen:
+            prediction = trainer.model.forward(held_out.x, Context(training=True, random=Stream(case.seed)))
+    evidence = f"after {steps} steps the loss is {losses[0]:.4g} with inputs and {losses[1]:.4g} with their mean only"
+    helps = losses[1] - losses[0] > 0.02 * abs(losses[1])
+    everything = case.take(case.rows(4000, stream=12))
+    seeing = relation(case, everything, held_out, prediction)
+    if seeing is None or half < 30:
+        if helps:
+            return passed(name, evidence)
+        return warned(name, "not_learning", evidence, advice)
+    evidence += (
+        f"; on {seeing.count} other examples predictions and targets are related by {seeing.network:.1f} standard "
+        f"errors (a linear fit: {seeing.linear:.1f}, nearest neighbours: {seeing.neighbours:.1f})"
+    )
+    simple = max(seeing.linear, seeing.neighbours)
+    if not helps and simple > 4 and seeing.network < 3:
+        return failed(name, "not_learning", evidence, advice)
+    if max(seeing.network, simple) < 1.5 and seeing.count >= 500:
+        return failed(name, "not_learning", evidence, advice)
+    if max(seeing.network, simple) < (2.5 if seeing.network > 1.5 else 3):
+        return warned(name, "not_learning", evidence, advice)
+    if simple > 8 and seeing.network < 2:
+        return warned(name, "not_learning", evidence, advice)
+    return passed(name, evidence)

@@ -1,0 +1,287 @@
+"""Gradients against finite differences: of the loss, of every parameter tensor, and of each layer by itself."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...context import Context
+from ...examples import Examples
+from ...layers import Linear, Maxout
+from ...losses import Loss
+from ...model import Sequential
+from ...random import Stream
+from .case import Case, Walk, is_own
+from .report import Check, failed, passed, skipped
+
+EXAMPLES = 8
+#: Along a direction the slope is measured with these steps; a later one is needed where an earlier one meets a kink, or
+#: where a layer rounds to float32 inside.
+STEPS = {np.dtype(np.float64): (1e-6, 3e-5, 1e-3), np.dtype(np.float32): (1e-2, 3e-2)}
+TOLERANCE = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 0.25}
+
+
+@dataclass
+class Mismatch:
+    """A slope that the gradient gets wrong, in the direction where it does so worst."""
+
+    name: str
+    analytic: float
+    numeric: float
+
+    @property
+    def error(self) -> float:
+        """The difference over the larger one."""
+        return abs(self.analytic - self.numeric) / max(abs(self.analytic), abs(self.numeric))
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.analytic:.4g} where finite differences give {self.numeric:.4g}"
+
+
+def gradient_check(case: Case) -> Check:
+    """Return whether the gradient of each parameter tensor is that of the loss."""
+    name = "gradient check"
+    part = case.take(case.rows(EXAMPLES, stream=5))
+    problem = _Problem(case, part, np.dtype(np.float64))
+    try:
+        problem.run()
+    except Exception:  # a layer or loss of the user's that keeps float32 arrays, which ops refuse to mix
+        problem = _Problem(case, part, case.model.dtype)
+        problem.run()
+    if not problem.repeatable:
+        return skipped(name, "two passes over the same examples differ, so that there are no differences to measure")
+    advice = "Derive the backward pass again; pynn.gradcheck shows every tensor's error."
+    wrong = problem.loss_mismatch()
+    if wrong is not None:
+        evidence = f"{type(case.loss).__name__} with respect to the prediction, {wrong}"
+        return failed(name, "not_learning", evidence, "Derive the loss's gradient again, its sign first.")
+    if problem.accumulates:
+        label = problem.accumulates[0]
+        evidence = f"a second backward pass over the same examples gives another gradient of {label}"
+        return failed(name, "not_learning", evidence, "Overwrite parameter.grad[...] instead of adding to it.", label)
+    checked, mismatches = problem.parameter_mismatches()
+    own = [mismatch for mismatch in problem.layer_mismatches(everywhere=bool(mismatches)) if mismatch is not None]
+    if not mismatches and not own:
+        return passed(
+            name, f"{checked} tensors agree with finite differences ({problem.dtype}, {len(part.x)} examples)"
+        )
+    if not own:
+        worst = max(mismatches, key=lambda mismatch: mismatch.error)
+        evidence = f"{len(mismatches)} of {checked} tensors differ, worst {worst}"
+        return failed(name, "not_learning", evidence, advice, worst.name)
+    label, found = own[-1]
+    evidence = f"{found}; {len(mismatches)} of {checked} parameter tensors get a wrong gradient"
+    return failed(name, "not_learning", evidence, advice, label)
+
+
+class _Problem:
+    """A copy of the model at a point where all signals are of order one, and its loss on a few examples."""
+
+    def __init__(self, case: Case, part: Examples, dtype: np.dtype) -> None:
+        self.loss: Loss = case.loss
+        self.dtype = dtype
+        self.seed = case.seed
+        self.rng = case.generator(6)
+        self.model = case.copy_model(dropout=True).astype(dtype)
+        self.x = np.ascontiguousarray(part.x, dtype=dtype)
+        self.target = case.loss.as_target(part.y, dtype)
+        self.weights = None if part.weights is None else part.weights.astype(dtype)
+        self.training = len(self.x) > 1
+        # Each evaluation is a forward pass; a large network gets by with fewer directions per tensor.
+        self.few = case.model.flat.values.size > 200_000
+        self.accumulates: list[str] = []
+        self.repeatable = True
+
+    def run(self) -> None:
+        """Compute the gradients, by choice away from where the weights are: a dead network would hide a wrong one."""
+        given = self.model.state_dict()
+        _scatter(self.model, self.x, self.rng)
+        self.buffers = [(buffer, buffer.copy()) for _, buffer in self.model.named_buffers()]
+        if not np.isfinite(self.evaluate()):
+            self.model.load_state_dict(given)
+        if self.training and not np.isclose(self.evaluate(), self.evaluate(), rtol=1e-12):
+            self.training = False
+        self.repeatable = bool(np.isclose(self.evaluate(), self.evaluate(), rtol=1e-12))
+        first = self.gradients()
+        self.analytic = self.gradients()
+        for name, gradient in self.analytic.items():
+            if not np.allclose(gradient, first[name], rtol=1e-3, atol=1e-12) and self.repeatable:
+                self.accumulates.append(name)
+
+    def forward(self, ctx: Context) -> np.ndarray:
+        """Return the prediction, from the same random numbers and running statistics each time."""
+        random.seed(self.seed)
+        np.random.seed(self.seed)  # noqa: NPY002 - what layers of the user's may draw from
+        for buffer, original in self.buffers:
+            buffer[...] = original
+        return self.model.forward(self.x, ctx)
+
+    def context(self) -> Context:
+        """Return a context for one pass, with the same dropout each time."""
+        return Context(training=self.training, random=Stream(self.seed))
+
+    def evaluate(self) -> float:
+        """Return the loss."""
+        return float(self.loss.forward(self.forward(self.context()), self.target, self.weights)[0])
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """Return the gradient of every parameter as the backward pass gives it."""
+        ctx = self.context()
+        ctx.needs_dx = False
+        prediction = self.forward(ctx)
+        gradient = self.loss.forward(prediction, self.target, self.weights)[1]
+        if gradient is None:
+            raise ValueError("the loss returned no gradient")
+        self.prediction = prediction.copy()
+        self.loss_gradient = np.array(gradient, dtype=self.dtype, order="C")
+        self.model.backward(self.loss_gradient.copy(), ctx)
+        return {name: parameter.grad.copy() for name, parameter in self.model.named_parameters()}
+
+    def loss_mismatch(self) -> Mismatch | None:
+        """Return where the loss's own gradient is wrong."""
+        prediction = self.prediction.copy()
+
+        def value() -> float:
+            return float(self.loss.forward(prediction.copy(), self.target, self.weights)[0])
+
+        return compare("gradient of the loss", value, prediction, self.loss_gradient, self.rng)
+
+    def parameter_mismatches(self) -> tuple[int, list[Mismatch]]:
+        """Return how many tensors were checked, and those that are wrong."""
+        found, checked = [], 0
+        for name, parameter in self.model.named_parameters():
+            if parameter.frozen:
+                continue
+            checked += 1
+            mismatch = compare(name, self.evaluate, parameter.data, self.analytic[name], self.rng, few=self.few)
+            if mismatch is not None:
+                found.append(mismatch)
+        return checked, found
+
+    def layer_mismatches(self, *, everywhere: bool) -> list[tuple[str, Mismatch]]:
+        """Return the layers whose own backward pass is wrong; those of pynn are looked at only if `everywhere`."""
+        self.forward(self.context())
+        walk = Walk(self.model, self.x, training=self.training, seed=self.seed)
+        found = []
+        for (label, layer), x, y in zip(walk.layers, walk.inputs, walk.outputs, strict=True):
+            if not (everywhere or is_own(layer)) or (layer is walk.layers[0][1] and not layer.parameters()):
+                continue
+            slope = self.rng.standard_normal(y.shape).astype(y.dtype)
+            inputs = x.copy()
+
+            def run(layer=layer, inputs=inputs) -> tuple[np.ndarray, Context]:  # type: ignore[no-untyped-def]
+                random.seed(self.seed)
+                np.random.seed(self.seed)  # noqa: NPY002
+                for buffer, original in self.buffers:
+                    buffer[...] = original
+                ctx = self.context()
+                return layer.forward(inputs.copy(), ctx), ctx
+
+            def value(run=run, slope=slope) -> float:  # type: ignore[no-untyped-def]
+                return float(np.vdot(slope, run()[0]))
+
+            _, ctx = run()
+            dx = layer.backward(slope.copy(), ctx)
+            tensors = {"gradient of its input": (inputs, dx)} if layer is not walk.layers[0][1] else {}
+            for name, parameter in layer.named_parameters():
+                if not parameter.frozen:
+                    tensors[f"gradient of {name}"] = (parameter.data, parameter.grad.copy())
+            for name, (values, analytic) in tensors.items():
+                mismatch = compare(name, value, values, np.asarray(analytic), self.rng, few=self.few)
+                if mismatch is not None:
+                    found.append((label, mismatch))
+                    break
+        return found
+
+
+def _scatter(model: Sequential, x: np.ndarray, rng: np.random.Generator) -> None:
+    """Move all parameters to where signals of order one pass through the network."""
+    scale = max(1.0, float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))))
+    for layer in model.all_layers():
+        if isinstance(layer, Linear | Maxout):
+            layer.weight[...] = rng.standard_normal(layer.weight.shape) * np.sqrt(1.5 / layer.in_features) / scale
+            if layer.bias is not None:
+                layer.bias[...] = 0.1 * rng.standard_normal(layer.bias.shape)
+            scale = 1.0
+        else:
+            for parameter in vars(layer).values():
+                if hasattr(parameter, "grad") and not parameter.frozen:
+                    noise = rng.standard_normal(parameter.shape)
+                    parameter[...] = parameter.data * (1 + 0.1 * noise) + 0.02 * np.abs(noise) * (parameter.data == 0)
+
+
+def compare(
+    name: str,
+    evaluate: Callable[[], float],
+    values: np.ndarray,
+    analytic: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    few: bool = False,
+) -> Mismatch | None:
+    """Return where `analytic` is not the gradient of `evaluate` at `values`, or None; `values` end as they were.
+
+    The slope is compared along whole directions, which no element escapes, and along single coordinates.
+    """
+    if analytic.shape != values.shape:
+        raise ValueError(f"{name} has shape {analytic.shape}; expected {values.shape}")
+    centre, original = evaluate(), values.copy()
+    worst = None
+    for direction in _directions(analytic, rng, few):
+        expected = float(np.vdot(analytic.astype(np.float64), direction))
+        numeric = _wrong_slope(evaluate, values, original, direction, expected, centre)
+        values[...] = original
+        if numeric is not None:
+            found = Mismatch(name, expected, numeric)
+            worst = found if worst is None or found.error > worst.error else worst
+    return worst
+
+
+def _directions(analytic: np.ndarray, rng: np.random.Generator, few: bool) -> list[np.ndarray]:
+    size = analytic.size
+    norm = float(np.linalg.norm(analytic.astype(np.float64)))
+    directions = [analytic / norm] if np.isfinite(norm) and norm > 0 else []
+    for _ in range(1 if few else 2):
+        random_direction = rng.standard_normal(analytic.shape)
+        directions.append(random_direction / np.linalg.norm(random_direction))
+    count = 1 if few else 2
+    chosen = {*np.argsort(-np.abs(analytic), axis=None)[:count].tolist(), *rng.permutation(size)[:count].tolist()}
+    for index in sorted(chosen):
+        unit = np.zeros(size)
+        unit[index] = 1
+        directions.append(unit.reshape(analytic.shape))
+    return directions
+
+
+def _wrong_slope(
+    evaluate: Callable[[], float],
+    values: np.ndarray,
+    original: np.ndarray,
+    direction: np.ndarray,
+    expected: float,
+    centre: float,
+) -> float | None:
+    """Return the measured slope if it certainly is not the expected one."""
+    dtype = values.dtype
+    before: float | None = None
+    for step in STEPS[dtype]:
+        values[...] = original + step * direction
+        above = evaluate()
+        values[...] = original - step * direction
+        below = evaluate()
+        numeric = (above - below) / (2 * step)
+        noise = 50 * float(np.finfo(dtype).eps) * max(abs(centre), abs(above), abs(below)) / step
+        error = abs(numeric - expected)
+        if not np.isfinite(error) or error <= TOLERANCE[dtype] * max(abs(numeric), abs(expected)) + noise:
+            return None
+        # A kink within the step changes the difference by half of what it adds here.
+        bend = abs(above - 2 * centre + below) / step
+        crossed = error < 1.01 * bend
+        # Two steps that agree leave no doubt; one alone may have measured rounding within a layer.
+        if before is not None and not crossed and abs(numeric - before) < 0.1 * error:
+            return numeric
+        before = None if crossed else numeric
+    return None

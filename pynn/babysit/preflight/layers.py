@@ -1,0 +1,119 @@
+"""Checks that read the network itself: what its last layer gives, whether it bends, whether its units differ."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...layers import (
+    BatchNorm1d,
+    Dropout,
+    Flatten,
+    Linear,
+    Maxout,
+    ReLU,
+    Sigmoid,
+    Softplus,
+    Tanh,
+)
+from .case import Case, Walk, chain, is_own
+from .report import Check, failed, passed, skipped, warned
+
+
+def network_output(case: Case) -> Check:
+    """Return whether the last layer gives what the loss takes: logits rather than probabilities, values in reach."""
+    name = "network output"
+    part = case.take(case.rows(256))
+    output = case.model.infer(part.x).astype(np.float64)
+    last_name, last = next(item for item in reversed(chain(case.model)) if not isinstance(item[1], Dropout | Flatten))
+    evidence = f"outputs from {output.min():.3g} to {output.max():.3g}"
+    kind = case.loss.output_kind
+    final_name, final = chain(case.model)[-1]
+    if isinstance(final, Dropout) and final.p > 0:
+        evidence += f", of which dropout zeroes {final.p:.0%} in training"
+        return warned(
+            name, "underfitting", evidence, f"Remove {final_name}: dropout belongs between layers.", final_name
+        )
+    remove = f"Remove {last_name}: the loss itself turns any numbers into probabilities."
+    if kind in ("classes", "scores") and output.ndim == 2 and output.shape[1] > 1:
+        sums = output.sum(axis=1)
+        if output.min() >= 0 and np.abs(sums - 1).max() < 1e-3:
+            evidence += f", each row's sum from {sums.min():.4g} to {sums.max():.4g}: these are probabilities"
+            return failed(name, "not_learning", evidence, remove, last_name)
+    if kind in ("classes", "scores", "binary"):
+        if isinstance(last, Sigmoid | Tanh):
+            evidence += f", which {type(last).__name__} bounds: the loss cannot come near 0"
+            return failed(name, "saturated_units", evidence, remove, last_name)
+        if isinstance(last, ReLU | Softplus):
+            evidence += f", never negative behind {type(last).__name__}"
+            report = failed if kind == "binary" else warned
+            return report(name, "dead_units", evidence, remove, last_name)
+        inside = output.min() >= 0 and output.max() <= 1 and len(output) >= 8 and output.std() > 0
+        if kind == "binary" and is_own(last) and inside:
+            evidence += ": these look like probabilities"
+            return failed(name, "saturated_units", evidence, remove, last_name)
+        if kind != "binary" and output.ndim == 2 and len(np.unique(case.examples.y)) * 3 < output.shape[1]:
+            found = len(np.unique(case.examples.y))
+            if case.size >= 10 * output.shape[1]:
+                evidence = f"{output.shape[1]} outputs for {found} classes that occur"
+                return warned(name, None, evidence, "Give the last layer as many outputs as there are classes.")
+        return passed(name, evidence)
+    ranges: dict[type, tuple[float, float]] = {Sigmoid: (0, 1), Tanh: (-1, 1), ReLU: (0, np.inf), Softplus: (0, np.inf)}
+    reach = ranges.get(type(last))
+    y = case.examples.y
+    if reach is not None and y.shape[1:] == output.shape[1:]:
+        outside = float(np.mean((y < reach[0] - 1e-6) | (y > reach[1] + 1e-6)))
+        evidence += f", and {outside:.0%} of the targets lie outside [{reach[0]:g}, {reach[1]:g}]"
+        advice = f"Remove {last_name}, or scale the targets to what it can give."
+        if outside > 0.05:
+            return failed(name, "underfitting", evidence, advice, last_name)
+    return passed(name, evidence)
+
+
+def non_linearity(case: Case) -> Check:
+    """Return whether something bends between the linear layers, without which they are one."""
+    name = "non-linearity"
+    layers = chain(case.model)
+    linear = [label for label, layer in layers if isinstance(layer, Linear)]
+    straight = all(isinstance(layer, Linear | BatchNorm1d | Dropout | Flatten) for _, layer in layers)
+    if len(linear) < 2 or not straight:
+        return passed(name, f"{len(linear)} Linear layers among {len(layers)} layers")
+    evidence = f"{len(linear)} Linear layers with no activation between them compute one linear function"
+    return warned(name, "underfitting", evidence, "Put an activation such as ReLU behind each hidden layer.", linear[0])
+
+
+def symmetric_units(case: Case) -> Check:
+    """Return whether units of a hidden layer start alike and get the same gradient, and so stay alike."""
+    name = "symmetric units"
+    part = case.take(case.rows(min(128, case.size)))
+    walk = Walk(case.copy_model(), part.x, training=True, seed=case.seed)
+    gradient = case.loss.forward(walk.prediction, part.y, part.weights)[1]
+    assert gradient is not None
+    walk.back(np.ascontiguousarray(gradient, dtype=walk.prediction.dtype))
+    linear = [(label, layer) for label, layer in walk.layers if isinstance(layer, Linear | Maxout)]
+    worst = (0.0, "", False)
+    for label, layer in linear[:-1]:
+        if layer.weight.frozen or layer.out_features < 2:
+            continue
+        alike = _share_alike(layer.weight.data, None if layer.bias is None else layer.bias.data)
+        together = _share_alike(layer.weight.grad, None)
+        worst = max(worst, (min(alike, together), label, True), (0.9 * alike, label, False))
+    share, label, stays = worst
+    advice = 'Initialise the weights at random, for instance init="he_normal".'
+    if len(linear) < 2:
+        return skipped(name, "there is no hidden Linear or Maxout layer")
+    if share >= 0.5 and stays:
+        evidence = f"{share:.0%} of the units start with the same weights as another and get the same gradient"
+        return failed(name, "symmetric_units", evidence, advice, label)
+    if share >= 0.45:
+        evidence = f"{share / 0.9:.0%} of the units start with the same weights as another; only their gradients differ"
+        return warned(name, "symmetric_units", evidence, advice, label)
+    return passed(name, "no hidden layer has half of its units alike")
+
+
+def _share_alike(weight: np.ndarray, bias: np.ndarray | None) -> float:
+    """Return the share of columns that equal another one."""
+    columns = weight.T if bias is None or not bias.any() else np.column_stack([weight.T, bias])
+    scale = float(np.abs(columns).max()) or 1.0
+    rounded = np.round(columns.astype(np.float64) / scale, 6) + 0.0
+    _, counts = np.unique(rounded, axis=0, return_counts=True)
+    return float(counts[counts > 1].sum() / counts.sum())

@@ -1,0 +1,182 @@
+"""Checks of what a layer does with a batch: no example may touch another, and training and inference must agree."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+
+from ...context import Context
+from ...layers import BatchNorm1d, Layer
+from ...parameters import Parameter
+from ...random import Stream
+from .case import Case, Walk, is_own, uses_batch_statistics
+from .report import Check, failed, passed, skipped, warned
+
+#: Rows of the batch in which each is exchanged in turn.
+BATCH = 8
+
+
+def batch_independence(case: Case) -> Check:
+    """Return whether what the network makes of one example depends on the others of its batch."""
+    name = "batch independence"
+    if case.size < 2:
+        return skipped(name, "there is one example only")
+    advice = "Look for a mean, maximum, sort or reshape along axis 0, the batch, in the layer."
+    model = case.copy_model()
+    part = case.take(case.rows(BATCH, stream=7))
+    checked = 0  # in two modes
+    for training in (False, True):
+        walk = Walk(model, part.x, training=training, seed=case.seed)
+        for (label, layer), x in zip(walk.layers, walk.inputs, strict=True):
+            uses_batch = any(map(uses_batch_statistics, layer.all_layers()))
+            if not is_own(layer) or (training and uses_batch):
+                continue
+            checked += 1
+            leak = _leak(layer, x, training, case.seed)
+            if leak is None:
+                continue
+            mode = "training" if training else "inference"
+            evidence = f"in {mode}, exchanging example {leak[0]} changes the output of {leak[1]} others"
+            evidence += f", by up to {leak[2]:.3g} where outputs have rms {leak[3]:.3g}"
+            # A batch norm that does not name its running statistics uses the batch in training, as it should.
+            report = warned if training and _keeps_arrays(layer) else failed
+            return report(name, "not_learning", evidence, advice, label)
+    leak = _leak(model, part.x, False, case.seed)
+    if leak is not None:
+        evidence = f"exchanging example {leak[0]} changes the prediction of {leak[1]} others, by up to {leak[2]:.3g}"
+        return failed(name, "not_learning", evidence, advice)
+    evidence = f"exchanging each of {len(part.x)} examples changes its own prediction only"
+    return passed(name, f"{evidence}; {checked // 2} layers of yours looked at one by one" if checked else evidence)
+
+
+def _leak(layer: Layer, x: np.ndarray, training: bool, seed: int) -> tuple[int, int, float, float] | None:
+    """Return which example changes how many others, by how much, and the rms of the outputs."""
+
+    def run(inputs: np.ndarray) -> np.ndarray:
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - what layers of the user's may draw from
+        return layer.forward(inputs, Context(training=training, random=Stream(seed))).copy()
+
+    base = run(x.copy())
+    if not np.array_equal(base, run(x.copy()), equal_nan=True) or len(base) != len(x):
+        return None if len(base) == len(x) else (0, len(x) - 1, float(len(base)), float(len(x)))
+    size = float(np.sqrt(np.mean(np.square(base, dtype=np.float64)))) or 1.0
+    flat = x.reshape(len(x), -1).astype(np.float64)
+    for row in range(len(x)):
+        other = int(np.abs(flat - flat[row]).sum(axis=1).argmax())
+        exchanged = x.copy()
+        exchanged[row] = x[other]
+        change = np.abs(run(exchanged) - base).reshape(len(x), -1).max(axis=1)
+        change[row] = 0
+        if change.max() > 1e-4 * size:
+            return row, int((change > 1e-4 * size).sum()), float(change.max()), size
+    return None
+
+
+def _keeps_arrays(layer: Layer) -> bool:
+    return any(isinstance(value, np.ndarray) and not isinstance(value, Parameter) for value in vars(layer).values())
+
+
+def modes_agree(case: Case) -> Check:
+    """Return whether inference gives what training led to expect, once running statistics have settled."""
+    name, symptom = "training and inference", "batchnorm_mismatch"
+    norms = [(label, layer) for label, layer in _batchnorms(case) if not layer.weight.frozen]
+    doubtful = [layer for _, layer in norms] + [layer for layer in case.model.all_layers() if is_own(layer)]
+    doubtful = [layer for layer in doubtful if layer is not case.model]
+    if not doubtful:
+        return skipped(name, "no layer does anything else in training than in inference, but for dropout")
+    if case.size < 8:
+        return skipped(name, "too few examples to tell")
+    momentum = "Let each batch weigh about 0.1 in the running statistics."
+    for label, layer in norms:
+        if layer.momentum == 0:
+            return failed(name, symptom, "momentum 0 never updates the running statistics", momentum, label)
+        if layer.momentum < 0.001:
+            evidence = f"momentum {layer.momentum:g} needs {3 / layer.momentum:.0f} steps to forget how it started"
+            return warned(name, symptom, evidence, momentum, label)
+    model = case.copy_model()
+    stale = _differences(case, model) if case.trained else []
+    least = min((layer.momentum for _, layer in norms), default=0.1)
+    _settle(case, model, case.steps(0.6, 128, 40, max(60, min(600, int(4 / least)))))
+    settled = _differences(case, model)
+    advice = "Make inference use running means of what training uses, and no randomness of another mean."
+    for differences, report, when in (
+        (settled, None, "after the statistics have settled"),
+        (stale, warned, "as it is"),
+    ):
+        worst = max(differences, default=(0.0, ""))
+        evidence = f"training and inference outputs differ by {worst[0]:.2g} standard deviations {when} (worst layer)"
+        if math.isinf(worst[0]):
+            evidence = "two inference passes over the same examples differ, or give another shape than training"
+        if worst[0] > 0.5:
+            return (report or failed)(name, symptom, evidence, advice, worst[1])
+        if worst[0] > 0.25 and report is None:
+            return warned(name, symptom, evidence, advice, worst[1])
+    worst = max(settled, default=(0.0, ""))
+    return passed(name, f"outputs differ by {worst[0]:.2g} standard deviations at most, in {len(settled)} layers")
+
+
+def _batchnorms(case: Case) -> list[tuple[str, BatchNorm1d]]:
+    layers = [(name, layer) for name, layer in case.model.named_leaves() if isinstance(layer, BatchNorm1d)]
+    return [(f"{name}.{type(layer).__name__}", layer) for name, layer in layers]
+
+
+def _settle(case: Case, model: Layer, passes: int) -> None:
+    """Run training passes, which move running statistics and nothing else; take out where these came from.
+
+    A feature of small variance would otherwise take hundreds of passes to forget that the variance began at 1.
+    """
+    rng = case.generator(8)
+    batch = min(128, case.size)
+    norms = [layer for layer in model.all_layers() if isinstance(layer, BatchNorm1d) and not layer.weight.frozen]
+    before = [(layer.running_mean.copy(), layer.running_var.copy()) for layer in norms]
+    for index in range(passes):
+        rows = rng.permutation(case.size)[:batch] if case.size <= 2000 else rng.integers(0, case.size, batch)
+        ctx = Context(training=True, random=Stream(case.seed + index))
+        model.forward(np.ascontiguousarray(case.examples.x[rows]), ctx)
+    for layer, starts in zip(norms, before, strict=True):
+        left = (1 - layer.momentum) ** passes
+        for running, start in zip((layer.running_mean, layer.running_var), starts, strict=True):
+            running[...] = (running - left * start) / (1 - left)
+
+
+def _differences(case: Case, model: Layer) -> list[tuple[float, str]]:
+    """Return how far the outputs of the two modes lie apart, per layer that may tell them apart."""
+    part = case.take(case.rows(512, stream=9))
+    walk = Walk(model, part.x, training=True, seed=case.seed)  # type: ignore[arg-type]
+    found = []
+    for (label, layer), x, trained in zip(walk.layers, walk.inputs, walk.outputs, strict=True):
+        uses_batch = any(map(uses_batch_statistics, layer.all_layers()))
+        if not (is_own(layer) or uses_batch):
+            continue
+        inferred = layer.forward(x.copy(), Context(random=Stream(case.seed)))
+        inferred_again = layer.forward(x.copy(), Context(random=Stream(case.seed + 1)))
+        if not np.allclose(inferred, inferred_again, rtol=1e-3, atol=1e-6, equal_nan=True):
+            found.append((math.inf, label))
+            continue
+        if inferred.shape != trained.shape:
+            found.append((math.inf, label))
+            continue
+        again = layer.forward(x.copy(), Context(training=True, random=Stream(case.seed + 1)))
+        if not uses_batch and not np.allclose(again, trained, rtol=1e-3, atol=1e-6):
+            found.append((_bias(layer, x, inferred, case.seed), label))
+            continue
+        difference = np.square(trained.astype(np.float64) - inferred).reshape(len(x), -1).mean(axis=0)
+        spread = trained.astype(np.float64).var(axis=0).reshape(-1)
+        varies = spread > 1e-8 * max(float(spread.max(initial=0)), 1e-20)
+        if varies.any():
+            found.append((float(np.median(np.sqrt(difference[varies] / spread[varies]))), label))
+    return found
+
+
+def _bias(layer: Layer, x: np.ndarray, inferred: np.ndarray, seed: int) -> float:
+    """Return by what share the mean of a random layer's training outputs misses its inference output."""
+    mean = np.zeros(inferred.shape)
+    draws = 30
+    for index in range(draws):
+        mean += layer.forward(x.copy(), Context(training=True, random=Stream(seed + 100 + index))) / draws
+    reference = inferred.astype(np.float64)
+    squares = float(np.vdot(reference, reference))
+    return 2 * abs(float(np.vdot(mean, reference)) / squares - 1) if squares else 0.0

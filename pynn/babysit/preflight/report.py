@@ -1,0 +1,162 @@
+"""What the checks before training say, and how it reads in a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ..findings import SYMPTOMS
+
+Status = Literal["pass", "warn", "fail", "skip"]
+#: From best to worst; what was skipped counts for nothing.
+ORDER: tuple[Status, ...] = ("skip", "pass", "warn", "fail")
+NOTHING_TO_DO = "Nothing to do."
+WIDTH = 110
+#: Where the evidence begins.
+MARGIN = 30
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check.
+
+    Attributes
+    ----------
+    name : str
+        What was checked, such as "input scale".
+    status : {"pass", "warn", "fail", "skip"}
+        "skip" where the check could not be made or does not apply; the evidence says why.
+    symptom : str or None
+        One of `pynn.babysit.findings.SYMPTOMS` if one fits.
+    layer : str or None
+        The layer concerned, such as "3.ReLU".
+    evidence : str
+        The figures.
+    advice : str
+        What to do, in one sentence.
+    """
+
+    name: str
+    status: Status
+    symptom: str | None
+    layer: str | None
+    evidence: str
+    advice: str
+
+    def __post_init__(self) -> None:
+        if self.status not in ORDER:
+            raise ValueError(f"status is {self.status!r}; expected one of {', '.join(ORDER)}")
+        if self.symptom is not None and self.symptom not in SYMPTOMS:
+            raise ValueError(f"symptom is {self.symptom!r}; expected one of {', '.join(SYMPTOMS)}")
+
+    def __str__(self) -> str:
+        where = f" in {self.layer}" if self.layer else ""
+        advice = f". {self.advice}" if self.status in ("warn", "fail") else ""
+        return f"{self.status}: {self.name}{where}: {self.evidence}{advice}"
+
+    def lines(self) -> list[str]:
+        """Return the check as lines of a table: status, name, evidence, and below it what to do."""
+        head = f"{self.status:5} {self.name}".ljust(MARGIN - 1) + " "
+        where = f"{self.layer}: " if self.layer else ""
+        rows = _hanging(head, where + self.evidence)
+        if self.status in ("warn", "fail"):
+            rows += _hanging(" " * MARGIN, f"-> {self.advice}")
+        return rows
+
+
+def passed(name: str, evidence: str) -> Check:
+    """Return a check that found nothing wrong."""
+    return Check(name, "pass", None, None, evidence, NOTHING_TO_DO)
+
+
+def skipped(name: str, reason: str) -> Check:
+    """Return a check that was not made."""
+    return Check(name, "skip", None, None, reason, NOTHING_TO_DO)
+
+
+def warned(name: str, symptom: str | None, evidence: str, advice: str, layer: str | None = None) -> Check:
+    """Return a check that found something doubtful."""
+    return Check(name, "warn", symptom, layer, evidence, advice)
+
+
+def failed(name: str, symptom: str | None, evidence: str, advice: str, layer: str | None = None) -> Check:
+    """Return a check that found a fault."""
+    return Check(name, "fail", symptom, layer, evidence, advice)
+
+
+@dataclass
+class Report:
+    """The outcome of `pynn.preflight`.
+
+    Attributes
+    ----------
+    checks : list of Check
+        In the order in which they were made.
+
+    Examples
+    --------
+    >>> report = Report([passed("input scale", "rms 1.0")])
+    >>> report.status, report.ok
+    ('pass', True)
+    """
+
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[Check]:
+        """The checks that found a fault."""
+        return [check for check in self.checks if check.status == "fail"]
+
+    @property
+    def warnings(self) -> list[Check]:
+        """The checks that found something doubtful."""
+        return [check for check in self.checks if check.status == "warn"]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check failed."""
+        return not self.failures
+
+    @property
+    def status(self) -> Status:
+        """The worst of all: "pass", "warn" or "fail"."""
+        worst: Status = max((check.status for check in self.checks), key=ORDER.index, default="pass")
+        return "pass" if worst == "skip" else worst
+
+    def __getitem__(self, name: str) -> Check:
+        """Return the check of that name."""
+        for check in self.checks:
+            if check.name == name:
+                return check
+        raise KeyError(f"no check {name!r}; there are {', '.join(check.name for check in self.checks)}")
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self.checks)
+
+    def __len__(self) -> int:
+        return len(self.checks)
+
+    def summary(self) -> str:
+        """Return in one line how many checks ended how."""
+        counts = [(sum(check.status == status for check in self.checks), status) for status in reversed(ORDER)]
+        words = {"fail": "failed", "warn": "warned", "pass": "passed", "skip": "skipped"}
+        return ", ".join(f"{count} {words[status]}" for count, status in counts if count) or "no checks"
+
+    def __str__(self) -> str:
+        lines = [line for check in self.checks for line in check.lines()]
+        return "\n".join([*lines, "", f"preflight: {self.summary()}"])
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the report as one page that needs nothing else; the file is replaced as a whole or not at all."""
+        from ...files import write_atomically
+        from .page import render
+
+        write_atomically(path, render(self).encode())
+
+
+def _hanging(head: str, text: str) -> list[str]:
+    rows = textwrap.wrap(" ".join(text.split()), WIDTH - MARGIN, break_long_words=False) or [""]
+    return [head + rows[0], *(" " * MARGIN + row for row in rows[1:])]

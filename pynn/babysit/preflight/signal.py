@@ -1,0 +1,153 @@
+"""Checks of how signals and gradients pass through the layers at the start."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from ...layers import BatchNorm1d, Dropout, Flatten, Linear, Maxout, ReLU, Sigmoid, Tanh
+from .case import Case, Walk, is_own
+from .report import Check, failed, passed, skipped, warned
+
+INITIALISE = 'Initialise for the activation: "he_normal" with ReLU, "lecun_normal" with tanh, or add batch norm.'
+#: Units whose outputs are this near to the ends of their range hardly pass a gradient.
+SATURATED = 0.01
+
+
+def _walk(case: Case, most: int) -> Walk:
+    """Return a training pass without dropout over many examples."""
+    return Walk(case.copy_model(), case.take(case.rows(most)).x, training=True, seed=case.seed)
+
+
+def _hidden(walk: Walk) -> list[int]:
+    """Return the last layer of each hidden block, from one layer with weights to the next."""
+    starts = [i for i, (_, layer) in enumerate(walk.layers) if isinstance(layer, Linear | Maxout) or _is_block(layer)]
+    blocks = []
+    for start, following in itertools.pairwise(starts):
+        ends = [i for i in range(start, following) if not isinstance(walk.layers[i][1], Dropout | Flatten)]
+        blocks.append(ends[-1])
+    return blocks
+
+
+def _is_block(layer: object) -> bool:
+    return hasattr(layer, "parameters") and is_own(layer) and any(p.ndim > 1 for p in layer.parameters())  # type: ignore[arg-type]
+
+
+def _spread(values: np.ndarray) -> float:
+    """Return how much a unit's output typically varies over the examples."""
+    flat = values.reshape(len(values), -1).astype(np.float64)
+    return float(np.sqrt(np.mean(flat.var(axis=0))))
+
+
+def activation_spread(case: Case) -> Check:
+    """Return whether signals keep their size from layer to layer."""
+    name = "activation spread"
+    if case.size < 2:
+        return skipped(name, "one example does not vary")
+    walk = _walk(case, 256)
+    blocks = _hidden(walk)
+    if not blocks:
+        return skipped(name, "there is no hidden layer")
+    spreads = [_spread(walk.outputs[i]) for i in blocks]
+    names = [walk.layers[i][0] for i in blocks]
+    entering = max(_spread(walk.inputs[0]), 1e-30)
+    ratio = spreads[-1] / max(spreads[0], 1e-30)
+    shown = spreads if len(spreads) <= 6 else [*spreads[:3], *spreads[-3:]]
+    evidence = (
+        f"standard deviation over the examples {_spread(walk.inputs[0]):.3g} in the inputs, then "
+        f"{', '.join(f'{value:.3g}' for value in shown)} behind {len(spreads)} hidden layer{'s' * (len(spreads) > 1)}"
+    )
+    if not np.isfinite(spreads).all():
+        return failed(name, "bad_initialisation", f"{evidence}: not finite", INITIALISE, names[-1])
+    report = warned if case.trained else failed
+    whole = spreads[-1] / entering
+    if not 1e-4 <= ratio <= 1e4 or not 1e-5 <= whole <= 1e5:
+        return report(name, "bad_initialisation", evidence, INITIALISE, names[int(np.argmin(spreads))])
+    if not 0.01 <= ratio <= 100 or not 2e-3 <= whole <= 1e3:
+        return warned(name, "bad_initialisation", evidence, INITIALISE, names[int(np.argmin(spreads))])
+    return passed(name, evidence)
+
+
+def saturated_units(case: Case) -> Check:
+    """Return whether tanh and sigmoid units leave their ends, where they pass no gradient."""
+    name = "saturated units"
+    walk = _walk(case, 256)
+    shares = []
+    for (label, layer), output in zip(walk.layers[:-1], walk.outputs, strict=False):
+        if isinstance(layer, Tanh | Sigmoid):
+            low = -1.0 if isinstance(layer, Tanh) else 0.0
+            near = (output < low + SATURATED) | (output > 1 - SATURATED)
+            shares.append((float(near.mean()), label))
+    if not shares:
+        return skipped(name, "there is no hidden tanh or sigmoid layer")
+    share, label = max(shares)
+    evidence = f"{share:.0%} of the outputs lie within {SATURATED:g} of the ends of their range (worst layer)"
+    advice = "Make the initial weights or the inputs smaller."
+    if share > 0.5 and not case.trained:
+        return failed(name, "saturated_units", evidence, advice, label)
+    if share > 0.3:
+        return warned(name, "saturated_units", evidence, advice, label)
+    return passed(name, evidence)
+
+
+def dead_units(case: Case) -> Check:
+    """Return whether ReLU units are active for some example at least."""
+    name = "dead units"
+    if case.size < 20:
+        return skipped(name, "too few examples to tell")
+    walk = _walk(case, 1000)
+    shares = []
+    for (label, layer), output in zip(walk.layers, walk.outputs, strict=True):
+        if isinstance(layer, ReLU) and output.ndim == 2 and output.shape[1] > 1:
+            shares.append((float((output <= 0).all(axis=0).mean()), label, output.shape[1]))
+    if not shares:
+        return skipped(name, "there is no ReLU layer")
+    share, label, units = max(shares)
+    evidence = f"{share:.0%} of {units} units are active for none of {len(walk.inputs[0])} examples (worst layer)"
+    advice = "Start the biases at 0 and the weights at he_normal, and normalise the inputs."
+    if share > 0.9 or (share > 0.7 and not case.trained):
+        return failed(name, "dead_units", evidence, advice, label)
+    if share > 0.5:
+        return warned(name, "dead_units", evidence, advice, label)
+    return passed(name, evidence)
+
+
+def gradient_spread(case: Case) -> Check:
+    """Return whether the first weights get a gradient of the size of the last ones'."""
+    name = "gradient spread"
+    part = case.take(case.rows(256))
+    walk = Walk(case.copy_model(), part.x, training=True, seed=case.seed)
+    gradient = case.loss.forward(walk.prediction, part.y, part.weights)[1]
+    assert gradient is not None
+    walk.back(np.ascontiguousarray(gradient, dtype=walk.prediction.dtype))
+    sizes = []
+    for label, layer in walk.layers:
+        weights = [p for p in layer.parameters() if p.ndim > 1 and not p.frozen]
+        if weights and not isinstance(layer, BatchNorm1d):
+            values = np.concatenate([p.grad.reshape(-1) for p in weights]).astype(np.float64)
+            # Of inputs that are mostly 0 most elements have no gradient, which is as it should be.
+            used = values[values != 0]
+            sizes.append((float(np.sqrt(np.mean(used**2))) if len(used) else 0.0, label, weights[-1].data.any()))
+    if len(sizes) < 2:
+        return skipped(name, "there are fewer than two layers with weights")
+    first, last = sizes[0], sizes[-1]
+    shown = [size for size, _, _ in (sizes if len(sizes) <= 6 else sizes[:3] + sizes[-3:])]
+    evidence = f"rms of the weights' gradient, first to last layer: {', '.join(f'{size:.2g}' for size in shown)}"
+    if not last[2]:
+        return passed(name, f"{evidence}; the last layer starts at 0, so nothing gets past it before its first step")
+    if not last[0] and not first[0]:
+        advice = "Look for a layer whose outputs are all 0, or a loss that does not depend on the outputs."
+        return failed(name, "vanishing_gradient", f"{evidence}: there is none", advice, first[1])
+    ratio = first[0] / max(last[0], 1e-300)
+    report = warned if case.trained else failed
+    vanishing = "Use ReLU with he_normal, batch norm, or fewer layers."
+    if ratio < 1e-6:
+        return report(name, "vanishing_gradient", evidence, vanishing, first[1])
+    if ratio < 1e-4:
+        return warned(name, "vanishing_gradient", evidence, vanishing, first[1])
+    if ratio > 1e6:
+        return report(name, "exploding_gradient", evidence, INITIALISE, first[1])
+    if ratio > 1e4:
+        return warned(name, "exploding_gradient", evidence, INITIALISE, first[1])
+    return passed(name, evidence)

@@ -1,0 +1,195 @@
+"""Checks of the first step: whether it can be taken, where the loss starts, what it is divided by, and penalties."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...context import Context
+from ...layers import Dropout
+from ...losses import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, MSELoss, MultiMarginLoss
+from ...optim import AdamW
+from ...random import Stream
+from ...regularizers import MaxNorm
+from .case import Case, train, training_loss
+from .data import target_range
+from .report import Check, failed, passed, skipped, warned
+
+INITIALISE = "Scale the last layer's initial weights down, or normalise the inputs."
+
+
+def first_step(case: Case) -> list[Check]:
+    """Return whether the targets fit the network, and whether one step can be taken."""
+    name = "one training step"
+    part = case.take(case.rows(max(2, case.batch_size)))
+    case.output_shape = (1, *case.model.infer(part.x[:2]).shape[1:])
+    targets = target_range(case)
+    if targets.status == "fail":
+        return [targets]
+    if all(parameter.frozen for parameter in case.model.parameters()):
+        evidence = f"all {len(case.model.parameters())} parameter tensors are frozen"
+        return [targets, failed(name, "not_learning", evidence, "Release those that are to be trained.")]
+    trainer = case.trial(regularised=True, dropout=True)
+    losses = train(trainer, part, np.arange(len(part.x)), 1, len(part.x))
+    flat = trainer.model.flat
+    if not math.isfinite(losses[0]):
+        advice = "Look for a logarithm or a division by 0 in layers and loss, and at the scale of data and weights."
+        return [targets, failed(name, "non_finite", "the loss of the first batch is not finite", advice)]
+    broken = [slot for slot in flat.slots if not np.isfinite(slot[1].grad).all()]
+    if broken:
+        evidence = f"the loss is {losses[0]:.4g}, but the gradient of {broken[-1][0]} is not finite"
+        advice = "Look for a logarithm, root or division by 0 in the backward pass."
+        return [targets, failed(name, "non_finite", evidence, advice)]
+    count = sum(parameter.size for parameter in case.model.parameters() if not parameter.frozen)
+    return [targets, passed(name, f"loss {losses[0]:.4g} on {len(part.x)} examples; {count:,} parameters to train")]
+
+
+def initial_loss(case: Case) -> Check:
+    """Return whether the loss starts where it does for outputs of 0, which is what theory gives."""
+    name = "initial loss"
+    part = case.take(case.rows(512))
+    trainer = case.trial(adam=case.rate)
+    loss, prediction = training_loss(case, trainer, part)
+    zeros = np.zeros_like(prediction)
+    theory = float(case.loss.forward(zeros, part.y, part.weights)[0])
+    if not math.isfinite(loss):
+        evidence = f"the loss is {loss} on {len(part.x)} examples"
+        return failed(name, "non_finite", evidence, "Look for a logarithm or a division by 0 in layers and loss.")
+    if not math.isfinite(theory) or theory <= 0:
+        return skipped(
+            name, f"theory has no figure for this loss: outputs of 0 give {theory:.4g}; it starts at {loss:.4g}"
+        )
+    case.trained |= loss < 0.6 * theory
+    case.sums = _is_sum(case)[0]
+    evidence = f"{loss:.4g}; outputs of 0 would give {theory:.4g}{_formula(case, prediction)}"
+    excess = (loss - theory) / (len(part.x) if case.sums else 1)
+    # Of regression with outputs as the usual initialisation gives them, up to variance 2 to 4, the excess is that much.
+    values = case.loss.output_kind in ("values", None)
+    limits = (5.0, 10.0) if values else (2.0, 3.0)
+    if case.own_loss:
+        # What a loss of the user's makes of outputs of 0 is a figure to compare with, no theory.
+        limits = (10.0, 30.0)
+    if loss > limits[1] * theory and excess > (4 if values else 1):
+        return failed(name, "bad_initial_loss", evidence, INITIALISE)
+    if loss > limits[0] * theory and excess > (4 if values else 1):
+        return warned(name, "bad_initial_loss", evidence, INITIALISE)
+    return passed(name, f"{evidence}{'; the weights are trained already' if case.trained else ''}")
+
+
+def _formula(case: Case, prediction: np.ndarray) -> str:
+    classes = prediction.shape[-1]
+    match case.loss:
+        case CrossEntropyLoss(weight=None):
+            return f" (ln {classes} = {math.log(classes):.4g})"
+        case MultiMarginLoss():
+            return f" ((C - 1) margin / C, C = {classes})"
+        case HingeLoss():
+            return f" ((C - 1) margin, C = {classes})"
+        case BCEWithLogitsLoss(pos_weight=None):
+            return " (ln 2 = 0.6931)"
+        case MSELoss():
+            return " (the mean square of the targets)"
+    return ""
+
+
+def _is_sum(case: Case) -> tuple[bool, str]:
+    """Return whether the loss grows with the batch, and its figures for batches of several sizes."""
+    rows = case.rows(16, stream=3)
+    part = case.take(rows)
+    prediction = case.model.forward(part.x, Context(random=Stream(case.seed)))
+    figures, slopes = [], []
+    for times in (1, 2, 4):
+        weights = None if part.weights is None else np.tile(part.weights, times)
+        again = (times, *[1] * (prediction.ndim - 1))
+        loss, gradient = case.loss.forward(
+            np.tile(prediction, again), np.tile(part.y, (times, *[1] * (part.y.ndim - 1))), weights
+        )
+        figures.append(float(loss))
+        slopes.append(0.0 if gradient is None else float(np.linalg.norm(gradient[: len(rows)])))
+    sizes = [len(rows) * times for times in (1, 2, 4)]
+    text = ", ".join(f"{figure:.4g} for {size}" for figure, size in zip(figures, sizes, strict=True))
+    grows = figures[0] != 0 and 1.7 < figures[1] / figures[0] < 2.3 and 3 < figures[2] / figures[0] < 5
+    # What the optimiser sees is the gradient: of a mean, an example's share halves when the batch doubles.
+    steep = slopes[0] > 0 and slopes[2] > 0.7 * slopes[0]
+    return grows or steep, text
+
+
+def loss_reduction(case: Case) -> Check:
+    """Return whether the loss is a mean over the batch rather than a sum."""
+    name = "loss reduction"
+    sums, figures = _is_sum(case)
+    evidence = f"of the same examples once, twice and four times the loss is {figures}"
+    if not sums:
+        return passed(name, f"{evidence}: a mean")
+    advice = "Divide the loss and its gradient by the batch size, so that the rate does not depend on it."
+    report = failed if case.rate_too_high else warned
+    return report(name, "bad_initial_loss", f"{evidence}: a sum, in loss or gradient", advice)
+
+
+def regularisation(case: Case) -> Check:
+    """Return whether penalties raise the loss, and whether they leave the network free to learn."""
+    name, symptom = "regularisation", "regularisation_too_strong"
+    weaker = "Weaken it until the loss on the training data falls almost as it does without."
+    drops = [layer.p for layer in case.model.all_layers() if isinstance(layer, Dropout)]
+    if drops and max(drops) >= 0.95:
+        return failed(name, symptom, f"dropout zeroes {max(drops):.0%} of a layer's inputs", weaker)
+    if drops and max(drops) > 0.8:
+        return warned(name, symptom, f"dropout zeroes {max(drops):.0%} of a layer's inputs", weaker)
+    trainer = case.trial(regularised=True)
+    part = case.take(case.rows(min(512, case.size)))
+    loss = training_loss(case, trainer, part)[0] / (len(part.x) if case.sums else 1)
+    flat = trainer.model.flat
+    notes, penalty = [], 0.0
+    for regularizer in trainer.regularizers:
+        flat.grads.fill(0)
+        value = regularizer.add_gradient(flat)
+        gradient = flat.grads.copy()
+        if not math.isfinite(value) or value < 0:
+            evidence = f"the penalty of {type(regularizer).__name__} is {value:.4g}"
+            return failed(name, symptom, evidence, "A penalty must raise the loss.")
+        slope = float(gradient.astype(np.float64) @ flat.values)
+        if value > 0 and slope < 0:
+            evidence = f"the penalty of {type(regularizer).__name__} is {value:.4g}, but its gradient lets weights grow"
+            return failed(name, symptom, evidence, "Turn the sign of the penalty's gradient.")
+        penalty += value
+        notes.append(f"{regularizer!r} adds {value:.4g}")
+    decay = trainer.optimizer.weight_decay
+    if decay:
+        squares = sum(float(np.square(slot[1].data, dtype=np.float64).sum()) for slot in flat.slots if slot[1].ndim > 1)
+        notes.append(f"weight decay {decay:g} corresponds to {decay / 2 * squares:.4g}")
+        penalty += 0 if isinstance(trainer.optimizer, AdamW) else decay / 2 * squares
+    limits = [item.limit for item in trainer.regularizers if isinstance(item, MaxNorm)]
+    notes += [f"dropout {max(drops):g}"] if drops else []
+    evidence = f"{'; '.join(notes) or 'none'}; the data's loss is {loss:.4g}"
+    decoupled = isinstance(trainer.optimizer, AdamW) and decay >= 1
+    suspicious = penalty > 0.5 * abs(loss) or decoupled or min(limits, default=1.0) < 0.5 or max(drops, default=0) > 0.7
+    if not suspicious:
+        return passed(name, evidence)
+    start, free, held = _with_and_without(case)
+    evidence += f"; after as many steps at the same rate it was {free:.4g} without and {held:.4g} with them"
+    gained, kept = start - free, start - held
+    if gained > 0.05 * abs(start) and not kept > 0.45 * gained:
+        return failed(name, symptom, evidence, weaker)
+    if gained > 0.05 * abs(start) and kept < 0.7 * gained:
+        return warned(name, symptom, evidence, weaker)
+    return passed(name, evidence)
+
+
+def _with_and_without(case: Case) -> tuple[float, float, float]:
+    """Return the loss on training examples at first, and after steps without and with regularisation."""
+    part = case.take(case.rows(512, stream=4))
+    batch = min(case.batch_size, len(part.x))
+    steps = case.steps(0.6, batch, 60, 400)
+    results: list[float] = []
+    for regularised in (False, True):
+        lr = min(max(case.trainer.optimizer.lr, case.interval[0]), case.interval[1])
+        trainer = case.trial(regularised=regularised, dropout=regularised, lr=lr)
+        if not results:
+            results.append(training_loss(case, trainer, part)[0])
+        train(trainer, part, np.arange(len(part.x)), steps, batch)
+        for layer in trainer.model.all_layers():
+            if isinstance(layer, Dropout):
+                layer.p = 0.0
+        results.append(training_loss(case, trainer, part)[0])
+    return results[0], results[1], results[2]

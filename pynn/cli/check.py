@@ -1,0 +1,71 @@
+"""``pynn check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..babysit.preflight import Check, preflight
+from .data import load_data
+from .options import build, chosen_backend, scaled_target, training_options
+
+#: What the shell is told.
+EXIT_CODES = {"pass": 0, "warn": 1, "fail": 2}
+COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"}
+
+
+@click.command(short_help="Look for faults before training.")
+@training_options
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write the report as a web page.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only warnings and failures.")
+@click.pass_context
+def check(
+    context: click.Context, source: str, target: str | None, task: str | None, html: Path | None, **options: Any
+) -> None:
+    """Look for faults in data, network and settings before training.
+
+    Takes the options of "pynn train" and checks, in seconds, what it would train: the data and their scale, the initial
+    loss, the gradients, a handful of examples learnt by heart, the learning rate and more. Nothing is trained or saved.
+
+    Exit codes: 0 all passed, 1 warnings (or an error: one line on standard error), 2 failures.
+
+    \b
+    Examples:
+      pynn check
+      pynn check --data iris.csv --target species --lr 0.5
+      pynn check --data mnist --html check.html
+    """  # noqa: D301 - click reads the backslash
+    if html is not None and html.is_dir():
+        raise click.ClickException(f"cannot write {html}: it is a folder")
+    with chosen_backend(options["backend_name"]):
+        data = load_data(source, target, task)
+        trainer, scale = build(data, options)
+        (x, y), (x_validation, y_validation) = data.train, data.validation
+        report = preflight(
+            trainer,
+            x,
+            scaled_target(data, y, scale),
+            validation=(x_validation, scaled_target(data, y_validation, scale)),
+            batch_size=options["batch_size"],
+            seed=options["seed"],
+        )
+    for item in report:
+        if item.status in ("warn", "fail") or not options["quiet"]:
+            _show(item)
+    click.echo(f"preflight: {report.summary()}")
+    if html is not None:
+        try:
+            report.to_html(html)
+        except OSError as error:
+            raise click.ClickException(f"cannot write {html}: {error.strerror or error}") from error
+    context.exit(EXIT_CODES[report.status])
+
+
+def _show(item: Check) -> None:
+    lines = item.lines()
+    status = click.style(lines[0][: len(item.status)], fg=COLOURS[item.status], bold=item.status != "pass")
+    click.echo(status + lines[0][len(item.status) :])
+    for line in lines[1:]:
+        click.echo(line)
