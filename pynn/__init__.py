@@ -60,7 +60,7 @@ if _TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-#: Loaded when first used: the readers, the fetcher and the babysitter would be half of the time that importing pynn takes.
+#: Loaded when first used: readers, fetcher and babysitter would be half of the time that importing pynn takes.
 _LATER = {
     "datasets": "pynn.datasets",
     "BabysitterWarning": "pynn.babysit",

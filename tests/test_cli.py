@@ -100,7 +100,7 @@ def test_quiet_train_prints_the_result_only(run):
     result = run("train", "--epochs", 1, "-q")
     assert result.stderr == ""
     words = [line.split()[:1] for line in result.stdout.splitlines() if line]
-    assert [word[0] for word in words][-3:] == ["time", "model", "curves"]
+    assert [word[0] for word in words][-4:] == ["time", "verdict", "model", "curves"]
     assert "\x1b" not in result.output
 
 

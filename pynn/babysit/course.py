@@ -334,7 +334,8 @@ class Course:
         """Return the median loss since the best window; NaN if that is not so many steps and examples ago."""
         if self.window.last - self.best_step < steps:
             return math.nan
-        later, seen = [], 0
+        later: list[tuple[float, int]] = []
+        seen = 0
         for window in reversed(self.windows):
             if window.first <= self.best_step or len(later) == RECENT:
                 break

@@ -82,9 +82,9 @@ class Monitor(Callback):
     >>> import pynn
     >>> x, y = pynn.datasets.blobs(seed=0)
     >>> model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
-    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(1e-3))
     >>> monitor = pynn.Monitor(on_problem="silent")
-    >>> history = trainer.fit(100 * x, y, epochs=3, callbacks=[monitor])
+    >>> history = trainer.fit(20 * x, y, epochs=3, callbacks=[monitor])
     >>> monitor.verdict[0].symptom
     'input_not_normalised'
 

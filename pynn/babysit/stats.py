@@ -122,7 +122,8 @@ class Stats:
         if name not in self.layers:
             known = ", ".join(["loss", "lr", "accuracy", *self.layers])
             raise KeyError(f"nothing is recorded under {name!r}; there are {known}")
-        return self._of_output(name) | self._of_weights(name)
+        with np.errstate(all="ignore"):
+            return self._of_output(name) | self._of_weights(name)
 
     def _of_output(self, name: str) -> dict[str, np.ndarray]:
         assert self._watch is not None

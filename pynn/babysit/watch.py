@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -146,7 +145,7 @@ class Watch:
         leaves = list(trainer.model.named_leaves())
         self.outputs = [
             Output(f"{name}.{type(layer).__name__}", layer)
-            for (name, layer), (_, follower) in zip_longest(leaves, leaves[1:], fillvalue=("", None))
+            for (name, layer), follower in zip(leaves, [*(layer for _, layer in leaves[1:]), None], strict=True)
             if not isinstance(layer, Flatten | Dropout) and not isinstance(follower, BatchNorm1d)
         ]
         self._of_layer = {id(output.layer): index for index, output in enumerate(self.outputs)}
@@ -263,9 +262,10 @@ class Watch:
         if self._scalars:
             rows = self.rows[: len(self._scalars)]
             rows[:, :5] = self._scalars
-            rows[:, self.columns["outputs"]] /= rows[:, 4:5]
             self._scalars.clear()
-            self.digest(trainer, x, target, rows)
+            with np.errstate(all="ignore"):  # a run that blows up is to be told of, not to warn besides
+                rows[:, self.columns["outputs"]] /= rows[:, 4:5]
+                self.digest(trainer, x, target, rows)
             small = sum(parameter.size for _, parameter in self.parameters) * len(x) < SMALL_STEP
             if len(self.rows) != (LONG_BLOCK if small else BLOCK):
                 self._allot(LONG_BLOCK if small else BLOCK)

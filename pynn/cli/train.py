@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import click
 import numpy as np
 
 from .. import backend, layers, plots
+from ..babysit import Monitor
+from ..callbacks import Callback
 from ..history import History
 from ..model import Sequential
 from ..trainer import NonFiniteError, Trainer
@@ -33,13 +36,27 @@ __all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
     metavar="FILE",
     help="Learning curves: .png, .svg or .pdf.  [default: pynn-curves.png beside the model]",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A page with all that was watched: .html, opens without a network.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
-def train(source: str, target: str | None, task: str | None, save: Path, plot: Path | None, **options: Any) -> int:
+def train(
+    source: str,
+    target: str | None,
+    task: str | None,
+    save: Path,
+    plot: Path | None,
+    report: Path | None,
+    **options: Any,
+) -> int:
     """Train a network and save it.
 
     Without arguments it learns to read 1797 handwritten digits that come with pynn. A part of the data is set aside to
-    validate (10%) and to test (20%), the same whatever the seed. Ctrl-C ends the training early; what there is then is
-    evaluated and saved.
+    validate (10%) and to test (20%), the same whatever the seed. Every step is watched, and what is wrong is said.
+    Ctrl-C ends the training early; what there is then is evaluated and saved.
 
     \b
     Activations: relu leaky_relu prelu elu selu tanh sigmoid softplus gelu silu maxout
@@ -50,24 +67,37 @@ def train(source: str, target: str | None, task: str | None, save: Path, plot: P
       pynn train
       pynn train --data iris.csv --target species --hidden 64,64 --epochs 100
       pynn train --data mnist --optimizer sgd --lr 0.1 --save mnist.safetensors
+      pynn train --lr 3 --report run.html
     """  # noqa: D301 - click reads the backslash
     curves = _check_outputs(save, plot)
+    if report is not None:
+        _check_writable(report)
     with chosen_backend(options["backend_name"]):
         data = load_data(source, target, task)
         trainer, scale = build(data, options)
         say = _quiet if options["quiet"] else _say
         say(_describe_data(data))
         say(_describe_training(trainer, data, options))
-        history, seconds = _fit(trainer, data, scale, options)
+        monitor = Monitor(on_problem="silent")
+        try:
+            history, seconds = _fit(trainer, data, scale, monitor, options)
+        except NonFiniteError as error:
+            if report is not None:
+                _write(report, lambda: monitor.report(report))
+            raise click.ClickException(f"{error}; nothing was saved") from error
         if history.interrupted:
             say(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: this is what there is")
         _write(save, lambda: trainer.model.save(save))
         _print_result(trainer, data, seconds)
+        _print_verdict(monitor)
         _line("model", f"{save}")
         if curves is not None and len(history):
             _write(curves, lambda: plots.plot_history(history, curves))
             _line("curves", f"{curves}")
-        elif curves is None:
+        if report is not None:
+            _write(report, lambda: monitor.report(report))
+            _line("report", f"{report}")
+        if curves is None:
             say(f"for a picture of the learning curves: {plots.INSTALL_HINT}")
     return 130 if history.interrupted else 0
 
@@ -103,21 +133,27 @@ def _check_writable(path: Path) -> None:
         raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
 
 
-def _fit(trainer: Trainer, data: Data, scale: tuple[float, float], options: dict[str, Any]) -> tuple[History, float]:
+def _fit(
+    trainer: Trainer, data: Data, scale: tuple[float, float], monitor: Monitor, options: dict[str, Any]
+) -> tuple[History, float]:
     """Train, and return the history and the seconds it took."""
+    from ..babysit.views.terminal import Panel
+
     (x, y), (x_validation, y_validation) = data.train, data.validation
+    callbacks: list[Callback] = [monitor]
+    if not options["quiet"]:
+        callbacks.append(Panel(monitor))
     began = time.perf_counter()
-    try:
-        history = trainer.fit(
-            x,
-            scaled_target(data, y, scale),
-            epochs=options["epochs"],
-            batch_size=options["batch_size"],
-            validation=(x_validation, scaled_target(data, y_validation, scale)),
-            progress=not options["quiet"],
-        )
-    except NonFiniteError as error:
-        raise click.ClickException(f"{error}; nothing was saved") from error
+    history = trainer.fit(
+        x,
+        scaled_target(data, y, scale),
+        epochs=options["epochs"],
+        batch_size=options["batch_size"],
+        validation=(x_validation, scaled_target(data, y_validation, scale)),
+        callbacks=callbacks,
+        # The panel shows the progress, too, but nowhere else than on a terminal.
+        progress=not options["quiet"] and not sys.stderr.isatty(),
+    )
     seconds = time.perf_counter() - began
     if data.class_names is None:
         # The network was trained to a target of mean 0 and spread 1; its last layer takes over the way back.
@@ -170,6 +206,22 @@ def _print_result(trainer: Trainer, data: Data, seconds: float) -> None:
     out.print()
     epochs = f"{trainer.epoch} epoch{'' if trainer.epoch == 1 else 's'}"
     _line("time", f"{seconds:.1f} s for {epochs}")
+
+
+def _print_verdict(monitor: Monitor) -> None:
+    """Say what the babysitter thinks: the likeliest cause with its evidence, and what else it saw."""
+    verdict = monitor.verdict
+    if not verdict:
+        steps = int(monitor.stats.steps[-1]) if monitor.stats.steps.size else 0
+        _line("verdict", f"no fault found in {steps:,} steps")
+        return
+    cause, *others = verdict
+    where = f" in {cause.layer}" if cause.layer else ""
+    _line("verdict", f"{cause.symptom}{where} ({cause.severity}, from step {cause.step})")
+    _line("", cause.evidence)
+    _line("", f"advice: {cause.advice}")
+    if others:
+        _line("", f"also: {', '.join(dict.fromkeys(finding.symptom for finding in others))}")
 
 
 def _errors(model: Sequential, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

@@ -244,7 +244,7 @@ def test_what_is_ignored_is_not_told(digits):
 def test_thresholds_can_be_changed(digits):
     (x, y), _ = digits
     found = []
-    for changes in (None, {"large_input": 0.1}):
+    for changes in (None, {"large_input": 0.1, "huge_input": 0.2}):
         trainer = pynn.Trainer(network(64, 64, 10), pynn.CrossEntropyLoss(), SGD())
         monitor = pynn.Monitor(on_problem="silent", thresholds=changes)
         trainer.fit(x, y, epochs=1, callbacks=[monitor])

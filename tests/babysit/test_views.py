@@ -96,13 +96,17 @@ def train_with(*callbacks, epochs=2):
     trainer.fit(x, y, epochs=epochs, callbacks=callbacks)
 
 
-def test_without_a_terminal_a_finding_is_one_line_when_its_episode_begins_and_when_it_gets_worse():
+def test_without_a_terminal_a_finding_is_one_line_as_soon_as_it_claims_a_fault_and_when_it_gets_worse():
     run, out = made_run(), Console(file=io.StringIO(), force_terminal=False, width=40)
     finding = Finding("dead_units", "1.ReLU", 3, 3, "info", "[3] units\nare dead", "do this")
-    begin, worsen = (lambda found: found.append(finding)), (lambda found: setattr(found[0], "severity", "error"))
-    train_with(Scripted(run, {3: begin, 9: worsen}), terminal.Panel(run, out))
+    script = {
+        3: lambda found: found.append(finding),
+        6: lambda found: setattr(found[0], "severity", "warning"),
+        9: lambda found: setattr(found[0], "severity", "error"),
+    }
+    train_with(Scripted(run, script), terminal.Panel(run, out))
     line = "dead_units in 1.ReLU, step 3: [3] units are dead; do this"
-    assert out.file.getvalue().splitlines() == [f"info: {line}", f"error: {line}"]
+    assert out.file.getvalue().splitlines() == [f"warning: {line}", f"error: {line}"]
 
 
 def test_on_a_terminal_the_panel_is_drawn_in_place_and_the_findings_are_told_at_the_end():
@@ -114,7 +118,7 @@ def test_on_a_terminal_the_panel_is_drawn_in_place_and_the_findings_are_told_at_
     last_panel, _, told = shown.rpartition("╰")
     assert "2/2" in last_panel.rpartition("╭")[2]
     for finding in sick_findings():
-        assert str(finding) in told
+        assert (str(finding) in told) == (finding.severity != "info")
     assert "\x1b[?25h" in shown  # the cursor is back
 
 

@@ -31,8 +31,11 @@ def inputs_not_normalised(course: Course) -> Iterator[Sign]:
     uneven = inputs.largest_feature_rms > 100 * max(inputs.median_feature_std, 1e-12)
     large = inputs.rms > limits.large_input or inputs.largest_feature_rms > limits.huge_feature
     if large and (not softened or uneven):
-        severe = inputs.rms > limits.huge_input and not softened
-        yield Sign("input_not_normalised", "error" if severe else "warning", _scale(inputs), advice, layer)
+        huge = inputs.rms > limits.huge_input or inputs.largest_feature_rms > limits.huge_feature
+        severity: Severity = "error" if huge and not softened else "warning"
+        if not huge and not _suffers(course):
+            severity = "info"  # of a moderate size, and nothing has come of it
+        yield Sign("input_not_normalised", severity, _scale(inputs), advice, layer)
     elif inputs.largest < limits.tiny_input and not softened:
         evidence = f"the largest input is {inputs.largest:.2g}"
         yield Sign("input_not_normalised", "warning", evidence, f"{advice}; was it divided twice?", layer)
@@ -46,6 +49,13 @@ def inputs_not_normalised(course: Course) -> Iterator[Sign]:
             )
             mend = "apply to the validation data what was applied to the training data (model.preprocessing does)"
             yield Sign("input_not_normalised", "error", evidence, mend, layer)
+
+
+def _suffers(course: Course) -> bool:
+    """Return whether the run shows what inputs that are too large lead to."""
+    saturated = any(figures.saturated > 0.3 for figures in course.window.outputs.values())
+    high = course.initial_loss > 2 * course.facts.zero_loss and course.initial_loss > course.facts.zero_loss + 1
+    return saturated or high or bool(course.found - {"input_not_normalised", "overfitting", "class_imbalance"})
 
 
 def _scale(inputs: InputFigures) -> str:

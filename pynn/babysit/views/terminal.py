@@ -104,9 +104,10 @@ class Panel(Callback):
         self._due = ended + max(1 / REFRESH_RATE, (ended - began) / MOST_OF_THE_TIME)
 
     def _tell(self) -> None:
-        """Write a line for each finding that is new, or worse than when it was told."""
+        """Write a line for each finding that claims a fault and is new, or worse than when it was told."""
         for index, finding in enumerate(self.monitor.findings):
-            if index >= len(self._told) or self._told[index] != finding.severity:
+            told = self._told[index] if index < len(self._told) else "info"
+            if finding.severity != told:
                 self._out.print(plain_line(finding), markup=False, highlight=False, soft_wrap=True)
         self._told = [finding.severity for finding in self.monitor.findings]
 
@@ -195,7 +196,7 @@ def sparkline(values: Floats, width: int) -> str:
 
 
 def _rate(trainer: Trainer, run: Reading) -> Text:
-    text = Text(f"{written(trainer.lr, 3):<8}")
+    text = Text(f"{written(trainer.lr, 3):<12}")
     ratios = {layer: last_finite(column) for layer, column in run.figure("update_ratio").items()}
     ratios = {layer: ratio for layer, ratio in ratios.items() if ratio > 0}
     if not ratios:

@@ -1,0 +1,96 @@
+"""``pynn diagnose``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..babysit.remedies import Diagnosis, Remedy, diagnose
+from ..babysit.remedies.search import OnTrial
+from .data import load_data
+from .options import Rate, build, chosen_backend, scaled_target, training_options
+
+#: What the shell is told, by the worst that the run as it is has.
+EXIT_CODES = {"warning": 1, "error": 2}
+
+
+@click.command("diagnose", short_help="Find out what is wrong with a training, and what cures it.")
+@training_options
+@click.option(
+    "--seconds", type=Rate(0, min_open=True), metavar="N", default=60.0, help="How long all trainings may take."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show the result only.")
+@click.pass_context
+def diagnose_command(
+    context: click.Context,
+    source: str,
+    target: str | None,
+    task: str | None,
+    seconds: float,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Try what may cure a training, and show what did.
+
+    Takes the options of "pynn train" and trains that network, watching what goes wrong; then again with each change
+    that may help (a lower rate, another initialisation, batch norm and so on), and shows what each one brings on the
+    validation part. Nothing is saved.
+
+    Exit codes: 0 nothing wrong, 1 warnings (or an error: one line on standard error), 2 the training has a fault.
+
+    \b
+    Examples:
+      pynn diagnose --lr 50 --epochs 10
+      pynn diagnose --data iris.csv --target species --no-batchnorm --activation sigmoid
+      pynn diagnose --data mnist --seconds 300
+    """  # noqa: D301 - click reads the backslash
+    with chosen_backend(options["backend_name"]):
+        data = load_data(source, target, task)
+        trainer, scale = build(data, options)
+        (x, y), (x_validation, y_validation) = data.train, data.validation
+        with _live(quiet) as on_trial:
+            diagnosis = diagnose(
+                trainer,
+                x,
+                scaled_target(data, y, scale),
+                validation=(x_validation, scaled_target(data, y_validation, scale)),
+                epochs=options["epochs"],
+                batch_size=options["batch_size"],
+                seconds=seconds,
+                seed=options["seed"],
+                on_trial=on_trial,
+            )
+    click.echo(str(diagnosis))
+    context.exit(_exit_code(diagnosis))
+
+
+def _exit_code(diagnosis: Diagnosis) -> int:
+    return max((EXIT_CODES[finding.severity] for finding in diagnosis.verdict), default=0)
+
+
+@contextmanager
+def _live(quiet: bool) -> Iterator[OnTrial | None]:
+    """Give what shows the training that is under way: a bar on a terminal, a line for each elsewhere."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None if quiet else lambda remedy, number, total: click.echo(_line(remedy, number, total), err=True)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(remedy: Remedy | None, number: int, total: int) -> None:
+            bar.update(task, description=_line(remedy, number, total), completed=number, total=total or None)
+
+        yield show
+
+
+def _line(remedy: Remedy | None, number: int, total: int) -> str:
+    if remedy is None:
+        return "training as it is"
+    return f"trying {number}/{total}: {remedy.change}"
