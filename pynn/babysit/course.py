@@ -36,6 +36,11 @@ def _weighted_median(pairs: list[tuple[float, int]]) -> float:
     return math.nan
 
 
+def _quartiles_apart(values: list[float]) -> float:
+    ordered = sorted(values)
+    return ordered[3 * len(values) // 4] - ordered[len(values) // 4]
+
+
 @dataclass
 class OutputFigures:
     """Means over a window of what a layer put out; shares in [0, 1]."""
@@ -69,8 +74,8 @@ class Window:
     ----------
     first, last : int
         Steps.
-    loss : float
-        The median over the steps; without penalties.
+    loss, noise : float
+        The median over the steps, and how far the quartiles lie apart; without penalties.
     largest_input : float
         The largest sum of squares of an example's inputs, averaged over a minibatch.
     outputs : dict of str to OutputFigures
@@ -82,6 +87,7 @@ class Window:
     last: int
     steps: int
     loss: float
+    noise: float
     first_loss: float
     last_loss: float
     accuracy: float
@@ -103,12 +109,6 @@ class Window:
         """The geometric mean of the weights' update ratios."""
         logs = [math.log(w.ratio) for w in self.weights.values() if w.ratio > 0]
         return math.exp(sum(logs) / len(logs)) if logs else math.nan
-
-    @property
-    def largest_ratio(self) -> float:
-        """The largest update ratio of any weights in any step."""
-        ratios = [w.largest_ratio for w in self.weights.values() if not math.isnan(w.largest_ratio)]
-        return max(ratios, default=math.nan)
 
 
 def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
@@ -147,6 +147,7 @@ def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
         last=int(steps[-1]),
         steps=len(rows),
         loss=sorted(losses)[len(losses) // 2],
+        noise=_quartiles_apart(losses),
         first_loss=losses[0],
         last_loss=losses[-1],
         accuracy=float(accuracy.mean()),
@@ -224,8 +225,8 @@ class Course:
         The latest last.
     initial_loss : float
         Of the first step that was watched.
-    best : float
-        The smallest median loss of a window, and the step where that one ended.
+    best, best_step, best_noise : float, int, float
+        The smallest median loss of a window, the step where that one ended, and how noisy the loss was in it.
     dead : dict of str to float
         The share of dead units of each rectifying layer, in its last complete window.
     least_dead : dict of str to float
@@ -239,8 +240,10 @@ class Course:
         Whether the outputs are non-negative and sum to 1.
     one_class_batches : float
         The mean share of a batch's largest class; NaN without classes.
-    steps_left : float
-        The share of the planned steps still to come.
+    steps_left, epochs_left : float, int
+        The share of the planned steps still to come, and the epochs; -1 in a loop of the user's own.
+    initial_saturated, initial_active : dict of str to float
+        At the start, the share of a layer's outputs that were saturated, or positive.
     found : set of str
         The symptoms that have been found so far, as faults.
     evaluations : list of Evaluation
@@ -268,6 +271,9 @@ class Course:
     highest_lr: float = 0.0
     start_norms: dict[str, float] = field(default_factory=dict)
     initial_spread: dict[str, float] = field(default_factory=dict)
+    initial_saturated: dict[str, float] = field(default_factory=dict)
+    initial_active: dict[str, float] = field(default_factory=dict)
+    best_noise: float = 0.0
     dead: dict[str, float] = field(default_factory=dict)
     least_dead: dict[str, float] = field(default_factory=dict)
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -277,6 +283,7 @@ class Course:
     ends_in_probabilities: bool = False
     one_class_batches: float = math.nan
     steps_left: float = 1.0
+    epochs_left: int = -1
     found: set[str] = field(default_factory=set)
     usual_input: float = math.nan
     alike_at_start: set[str] = field(default_factory=set)
@@ -294,18 +301,46 @@ class Course:
         if not self.windows:
             self.initial_loss, self.began = window.first_loss, window.first
             self.usual_input = window.largest_input
+            self.initial_saturated = {name: output.saturated for name, output in window.outputs.items()}
+            self.initial_active = {name: output.active for name, output in window.outputs.items()}
             self.start_norms = {name: w.norm for name, w in window.weights.items()}
         self.windows.append(window)
         if window.loss < self.best and self._tells(window.steps):
-            self.best, self.best_step = window.loss, window.last
-        if window.largest_ratio > self.worst_ratio and window.last > self.began + 1:
-            self.worst_ratio = window.largest_ratio
+            self.best, self.best_step, self.best_noise = window.loss, window.last, window.noise
+        if window.last > self.began + 1:
+            self.worst_ratio = max(self.worst_ratio, self._largest_ratio(window))
         self.highest_lr = max(self.highest_lr, window.lr)
+
+    def _largest_ratio(self, window: Window) -> float:
+        """Return the largest update ratio of a step, of weights whose scale matters: no batch norm follows."""
+        free = {weights.name for weights in self.facts.weights if weights.normalised}
+        ratios = [w.largest_ratio for name, w in window.weights.items() if name not in free]
+        return max((ratio for ratio in ratios if not math.isnan(ratio)), default=0.0)
 
     @property
     def window(self) -> Window:
         """The latest window."""
         return self.windows[-1]
+
+    @property
+    def start(self) -> float:
+        """The loss at the start, or of zero outputs if that was larger."""
+        zero = self.facts.zero_loss
+        return self.initial_loss if math.isnan(zero) else max(self.initial_loss, zero)
+
+    @property
+    def ratio(self) -> float:
+        """The largest of the weights' update ratios, where weights that have shrunk count as they were at the start."""
+        found = math.nan
+        for name, weights in self.window.weights.items():
+            ratio = weights.ratio * min(1.0, weights.norm / (self.start_norms.get(name) or weights.norm or 1.0))
+            found = ratio if math.isnan(found) or ratio > found else found
+        return found
+
+    @property
+    def planned(self) -> bool:
+        """Whether it is known how long the run is to be."""
+        return self.epochs_left >= 0
 
     @property
     def age(self) -> int:

@@ -12,7 +12,7 @@ from ..layers import BatchNorm1d, Dropout, Flatten, Layer, Maxout, PReLU
 from ..layers.activations import Activation
 from ..losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from ..optim import SGD, AdamW
-from ..regularizers import L1, L2
+from ..regularizers import L1, L2, MaxNorm
 
 if TYPE_CHECKING:
     from ..losses import Loss
@@ -107,8 +107,12 @@ class Facts:
         Whether the optimiser divides by the size of past gradients.
     l2 : float
         What decays the weights: coefficient of w in their gradient, from optimiser and regularisers.
+    l1, max_norm : float
+        Coefficient and limit of such regularisers; 0 and infinity without.
     dropout : float
         The largest share dropped.
+    batch_norm, weighted : bool
+        Whether the network has one, and whether the loss weights its classes.
     has_norm : bool
         Whether the network may differ between training and inference by more than dropout: batch norm, own layers.
     zero_loss : float
@@ -121,6 +125,9 @@ class Facts:
         Whether the loss grows with the batch.
     fresh : bool
         Whether training began with the steps that are watched.
+    target_rms, target_std, target_outlier : float
+        Of a regression: root mean square and spread of the targets, and how many times as far from the median the
+        furthest lies as half of them do.
     counts : ndarray or None
         Examples of each class in the training data, or in the batches seen.
     """
@@ -134,6 +141,9 @@ class Facts:
     l2: float
     l1: float
     dropout: float
+    max_norm: float
+    batch_norm: bool
+    weighted: bool
     fresh: bool
     batch_size: int = 0
     zero_loss: float = math.nan
@@ -142,11 +152,19 @@ class Facts:
     summed: bool = False
     target_rms: float = math.nan
     target_std: float = math.nan
+    target_outlier: float = 1.0
     counts: np.ndarray | None = None
     inputs: InputFigures | None = None
     held_out: InputFigures | None = None
     examples: int = 0
     hidden: list[Weights] = field(default_factory=list)
+
+    @property
+    def strongest_penalty(self) -> str:
+        """What keeps the weights small, with its strength."""
+        if self.l2:
+            return f"weight decay {self.l2:g}"
+        return f"L1 penalty {self.l1:g}" if self.l1 else f"limit on the norm {self.max_norm:g}"
 
     @property
     def tiny(self) -> bool:
@@ -175,7 +193,11 @@ def gather(trainer: Trainer) -> Facts:
         l2=optimizer.weight_decay + sum(p.coefficient for p in penalties if isinstance(p, L2)),
         l1=sum(p.coefficient for p in penalties if isinstance(p, L1)),
         dropout=max((layer.p for _, layer in leaves if isinstance(layer, Dropout)), default=0.0),
-        fresh=trainer.steps == 0,
+        max_norm=min((p.limit for p in penalties if isinstance(p, MaxNorm)), default=math.inf),
+        batch_norm=any(isinstance(layer, BatchNorm1d) for _, layer in leaves),
+        weighted=any(getattr(trainer.loss, name, None) is not None for name in ("weight", "pos_weight")),
+        # Frozen layers come from an earlier training.
+        fresh=trainer.steps == 0 and not any(p.frozen for p in trainer.model.parameters()),
         hidden=[w for w in weights if not w.last],
     )
 
@@ -238,6 +260,9 @@ def look_at_data(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, pr
     elif target.dtype.kind == "f":
         values = target.astype(np.float64)
         facts.target_rms = float(np.sqrt(np.mean(values * values)))
+        middle = np.median(values)
+        spread = float(np.median(np.abs(values - middle)))
+        facts.target_outlier = float(np.abs(values - middle).max()) / spread if spread > 0 else 1.0
         facts.target_std = float(np.sqrt(np.mean(np.var(values.reshape(len(values), -1), axis=0))))
     facts.baseline = _baseline(facts, loss, target, prediction)
 

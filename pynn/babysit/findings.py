@@ -81,14 +81,13 @@ START = 8
 def ranked(findings: list[Finding]) -> list[Finding]:
     """Return the findings that claim a fault, likeliest cause first."""
     faults = [finding for finding in findings if finding.severity != "info"]
-    first = min((finding.step for finding in faults), default=0)
     later = SYMPTOMS.index("lr_too_low")
 
     def place(finding: Finding) -> tuple[int, int]:
         index = SYMPTOMS.index(finding.symptom)
         if finding.symptom == "oscillating" and finding.severity == "error":  # the order of the data is to blame
             return SYMPTOMS.index("bad_initial_loss"), finding.step
-        late = finding.symptom in AT_START and finding.step > max(START, first)
+        late = finding.symptom in AT_START and finding.step > START
         return max(index, later) if late else index, finding.step
 
     return sorted(faults, key=place)

@@ -20,6 +20,7 @@ from .course import Course, Units, window_of
 from .findings import SYMPTOMS, Finding, ranked
 from .rules import EVALUATION_RULES, STEP_RULES, Sign
 from .rules.evaluation import evaluation_of
+from .rules.rates import run_away
 from .snapshots import Album, Histogram, Snapshot
 from .stats import RELU_LIKE, Stats
 from .thresholds import Thresholds
@@ -204,6 +205,7 @@ class Monitor(Callback):
             if trainer.target_epoch and trainer.batches_per_epoch:
                 whole = trainer.target_epoch * trainer.batches_per_epoch
                 course.steps_left = max(0.0, 1 - trainer.steps / whole)
+                course.epochs_left = trainer.target_epoch - trainer.epoch
             if trainer.examples is None and len(course.windows) % 8 == 1:
                 course.facts.inputs = known.InputFigures.of(x, 256)
         if self._album.due(trainer.steps) and len(taken):
@@ -214,6 +216,9 @@ class Monitor(Callback):
         if course.windows:
             self._apply(STEP_RULES, trainer)
         if len(taken) < len(rows):
+            if course.windows and non_finite_row(x, target) is None:
+                for sign in run_away(course):
+                    self._note(sign, trainer.steps, trainer)
             self._note(self._non_finite(trainer, x, target, float(rows[-1, 1])), trainer.steps + 1, trainer)
 
     def _look_at_start(self, course: Course, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:

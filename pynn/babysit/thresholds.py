@@ -38,8 +38,8 @@ class Thresholds:
         Share of outputs at a limit.
     zigzag : float
         Share of units whose gradients all have one sign.
-    vanished, nearly_vanished, exploded : float
-        Gradient at the first hidden layer over that at the last.
+    vanished, shrinkage, exploded : float
+        Gradient at the first hidden layer over that at the last; `shrinkage` per layer, where nothing is learnt.
     gradient_surge : float
         Norm of the gradient over what it was.
     large_ratio, small_ratio, tiny_ratio : float
@@ -79,7 +79,7 @@ class Thresholds:
     many_saturated: float = 0.5
     zigzag: float = 0.5
     vanished: float = 1e-4
-    nearly_vanished: float = 1e-3
+    shrinkage: float = 0.35
     exploded: float = 1e3
     gradient_surge: float = 100.0
     large_ratio: float = 0.1
@@ -87,8 +87,8 @@ class Thresholds:
     tiny_ratio: float = 1e-6
     lost_loss: float = 3.0
     heavy_dropout: float = 0.75
-    val_rise: float = 0.15
-    gap: float = 0.08
+    val_rise: float = 0.25
+    gap: float = 0.1
     swing: float = 0.05
     imbalance: float = 8.0
 

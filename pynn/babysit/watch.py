@@ -114,8 +114,8 @@ class Watch:
     """Looks at a trainer's steps, into one row of figures each; every so many rows, `digest` is called.
 
     Watching changes no bit of the training. Outputs of layers that only pass on or blank what they get (Flatten,
-    Dropout) are not watched, nor are outputs in front of a batch norm, whose scale is its business; a layer that applies
-    the activation behind it has none.
+    Dropout) are not watched, nor are outputs in front of a batch norm, whose scale is its business; a layer that
+    applies the activation behind it has none.
 
     Attributes
     ----------

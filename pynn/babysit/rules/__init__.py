@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..course import Course
-from . import curve, evaluation, signal, start, units
+from . import curve, evaluation, rates, signal, start, units
 from .base import Sign
 
 #: Looked at whenever a window of steps is complete.
@@ -13,9 +13,13 @@ STEP_RULES: tuple[Callable[[Course], Iterator[Sign]], ...] = (
     *start.RULES,
     *signal.RULES,
     *units.RULES,
+    *rates.RULES,
     *curve.RULES,
 )
 #: Looked at after every epoch.
-EVALUATION_RULES: tuple[Callable[[Course], Iterator[Sign]], ...] = evaluation.RULES
+EVALUATION_RULES: tuple[Callable[[Course], Iterator[Sign]], ...] = (
+    *evaluation.RULES,
+    *rates.EVALUATION_RULES,
+)
 
 __all__ = ["EVALUATION_RULES", "STEP_RULES", "Sign"]

@@ -9,6 +9,10 @@ from itertools import pairwise
 from ..course import Course, Evaluation
 from .base import Sign
 
+#: Examples from which batch norm cannot tell a mean and a variance.
+FEW = 3
+#: Weight decay that may well be why a network does not fit.
+STRONG_DECAY = 0.1
 #: What makes figures of the validation data rise and fall by itself.
 UNSTEADY = ("regularisation_too_strong", "lr_too_high", "diverging", "oscillating", "batchnorm_mismatch")
 
@@ -25,6 +29,7 @@ def overfitting(course: Course) -> Iterator[Sign]:
     rise = losses[-1] / losses[best] - 1 if losses[best] > 0 else 0.0
     if not course.found.isdisjoint(UNSTEADY):
         return
+    rise = rise if losses[-1] > losses[best] + 0.05 * course.scale else 0.0
     risen = (
         best <= len(losses) - 4
         and rise > limits.val_rise
@@ -51,7 +56,7 @@ def overfitting(course: Course) -> Iterator[Sign]:
 def not_generalising(course: Course) -> Iterator[Sign]:
     """The training data is learnt by heart, and says nothing of the validation data: targets that do not belong."""
     done = course.evaluations
-    if len(done) < 3 or course.age < 50 or not course.facts.classifies or not course.held_out_examples:
+    if len(done) < 3 or course.age < 50 or not course.facts.classifies or course.held_out_examples < 100:
         return
     last = done[-3:]
     chance = course.facts.chance
@@ -71,7 +76,7 @@ def underfitting(course: Course) -> Iterator[Sign]:
     done = course.evaluations
     if len(done) < 3 or course.age < 60 or math.isnan(course.attainable) or course.explained:
         return
-    if not course.found.isdisjoint(("overfitting", "batchnorm_mismatch")):
+    if not course.found.isdisjoint(("overfitting", "batchnorm_mismatch")) or course.facts.weighted:
         return
     last, before = done[-1], done[-3]
     if course.facts.classifies:
@@ -80,7 +85,8 @@ def underfitting(course: Course) -> Iterator[Sign]:
     else:
         reached, gap = 1 - last.val_loss / course.reference, (last.val_loss - last.loss) / course.reference
         measure = "the share of variance explained"
-    better = course.attainable > reached + (0.05 if course.facts.tiny else 0.1)
+    error = 0.5 / max(course.held_out_examples, 1) ** 0.5
+    better = course.attainable > reached + (0.05 if course.facts.tiny else 0.1) + error
     # A network that could do better may yet do so: only its last epochs tell.
     flat = before.loss - last.loss < 0.05 * max(last.loss, 1e-30)
     settled = course.facts.tiny or (course.steps_left < 0.1 and course.share_left < 0.9)
@@ -89,30 +95,17 @@ def underfitting(course: Course) -> Iterator[Sign]:
             f"training is flat, and {measure} is {reached:.1%}; "
             f"a quick learner of another kind has {course.attainable:.1%}"
         )
-        yield Sign("underfitting", "warning", evidence, "use a larger network, or train it longer or faster")
-
-
-def far_to_go(course: Course) -> Iterator[Sign]:
-    """The loss falls steadily, but so slowly that a simple learner is far ahead, and steps are small."""
-    done = course.evaluations
-    if len(done) < 3 or course.age < 100 or math.isnan(course.attainable) or course.explained:
-        return
-    window, last = course.window, done[-1]
-    if not course.facts.classifies or not course.share_left > 0.7 or not window.ratio < 1e-3:
-        return
-    steady = all(before.loss > after.loss for before, after in pairwise(done[-3:]))
-    if steady and window.lr <= window.first_lr and course.attainable > last.val_accuracy + 0.25:
-        evidence = (
-            f"a step changes weights by {window.ratio:.2g} of their norm (about 0.001 is usual), and accuracy is "
-            f"{last.val_accuracy:.1%} where a quick learner of another kind has {course.attainable:.1%}"
-        )
-        yield Sign("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 3 to 30")
+        if course.facts.l2 >= STRONG_DECAY:
+            advice = f"divide the weight decay of {course.facts.l2:g} by 10 to 100"
+            yield Sign("regularisation_too_strong", "warning", evidence, advice)
+        else:
+            yield Sign("underfitting", "warning", evidence, "use a larger network, or train it longer or faster")
 
 
 def oscillating(course: Course) -> Iterator[Sign]:
     """Validation figures that swing from epoch to epoch by more than their sampling error."""
     done = course.evaluations[-10:]
-    if len(done) < 5 or course.age < 100:
+    if len(done) < 5 or course.age < 100 or not course.share_left < 0.95:
         return
     if course.facts.classifies and not math.isnan(done[-1].val_accuracy):
         values = [e.val_accuracy for e in done]
@@ -127,11 +120,22 @@ def oscillating(course: Course) -> Iterator[Sign]:
     swings = sum(abs(a) > least and abs(b) > least and (a > 0) != (b > 0) for a, b in pairwise(steps))
     if swings >= 3 and swings >= 0.4 * (len(steps) - 1):
         evidence = f"the {what} swung by more than {least:.2g} up and down {swings} times in {len(done)} epochs"
-        yield Sign("oscillating", "warning", evidence, "lower the learning rate, let it fall, or use larger batches")
+        ratio = course.window.ratio
+        if ratio > course.limits.large_ratio / 2:
+            evidence += f", and a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"
+            yield Sign("lr_too_high", "warning", evidence, "divide the learning rate by 3 to 10")
+        else:
+            yield Sign(
+                "oscillating", "warning", evidence, "lower the learning rate, let it fall, or use larger batches"
+            )
 
 
 def batchnorm_mismatch(course: Course) -> Iterator[Sign]:
     """On the same examples, batch norm in training mode does well and in inference mode badly."""
+    facts = course.facts
+    if facts.batch_norm and facts.batch_size <= FEW and len(course.evaluations) >= 3 and course.share_left > 0.5:
+        evidence = f"batch norm takes its statistics from batches of {facts.batch_size}, and the loss stays high"
+        yield Sign("batchnorm_mismatch", "warning", evidence, "use batches of at least 16", course.first_norm_layer)
     if not _modes_differ(course, 2):
         return
     train, infer, _, _ = course.mode_gaps[-1]
@@ -183,12 +187,34 @@ def _rising(course: Course, index: int) -> bool:
     return len(known) > 1 and len(course.evaluations) < 10 and known[-1] > 1.15 * known[-2]
 
 
+def nothing_to_learn(course: Course) -> Iterator[Sign]:
+    """Neither the network nor simple learners of other kinds find out anything from the inputs."""
+    done, facts = course.evaluations, course.facts
+    if len(done) < 3 or course.age < 100 or math.isnan(course.attainable) or course.held_out_examples < 100:
+        return
+    if course.explained or facts.chance > 0.8:
+        return
+    if facts.classifies:
+        margin = 3 * (facts.chance * (1 - facts.chance) / course.held_out_examples) ** 0.5
+        reached, nothing = max(e.val_accuracy for e in done[-3:]), facts.chance + margin
+    else:
+        reached, nothing = max(1 - e.val_loss / course.reference for e in done[-3:]), 0.05
+    if reached < nothing and course.attainable < nothing:
+        measure = "accuracy" if facts.classifies else "the share of variance explained"
+        evidence = (
+            f"in validation {measure} is {reached:.1%}, and {course.attainable:.1%} for a quick learner "
+            "of another kind: no more than chance"
+        )
+        advice = "check that targets belong to their inputs"
+        yield Sign("not_learning", "error" if course.steps_left < 0.75 else "info", evidence, advice)
+
+
 RULES = (
     batchnorm_mismatch,
+    nothing_to_learn,
     not_generalising,
     overfitting,
     underfitting,
-    far_to_go,
     oscillating,
     class_imbalance,
 )

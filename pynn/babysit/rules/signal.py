@@ -31,9 +31,11 @@ def vanishing_gradient(course: Course) -> Iterator[Sign]:
     if ends is None or course.age < 8 or not course.found.isdisjoint(BLOWN_UP):
         return
     first, last, ratio = ends
+    depth = len(course.facts.hidden)
     if ratio == 0:  # cut off by dead units, not shrunk
         return
-    if ratio < limits.vanished or (ratio < limits.nearly_vanished and course.stuck()):
+    shrinks = depth >= 3 and ratio < limits.shrinkage ** (depth - 1)
+    if ratio < limits.vanished or (shrinks and course.stuck()):
         evidence = f"the gradient at {first} is {ratio:.1g} of that at {last}"
         advice = "ReLU instead of sigmoid, batch norm, an initialisation that keeps the spread, or fewer layers"
         yield Sign("vanishing_gradient", "warning" if ratio > 1e-6 else "error", evidence, advice, first)

@@ -10,6 +10,8 @@ from ..facts import SQUASHING, InputFigures, Weights
 from ..findings import Severity
 from .base import Sign
 
+#: Targets this many times as far from the median as half of them are no noise.
+FAR_OUT = 300.0
 #: Steps within which the initial weights show.
 EARLY = 4
 
@@ -95,6 +97,9 @@ def bad_initial_loss(course: Course) -> Iterator[Sign]:
 def large_targets(course: Course) -> Iterator[Sign]:
     """Targets of a regression far from 0 or widely spread; a fault once it makes training fail."""
     facts = course.facts
+    if facts.target_outlier > FAR_OUT:
+        evidence = f"one target lies {facts.target_outlier:.3g} times as far from the median as half of them do"
+        yield Sign("bad_initial_loss", "warning", evidence, "look for codes of missing values among the targets")
     if math.isnan(facts.target_rms) or not facts.fresh or not facts.target_rms > 10:
         return
     failing = not math.isfinite(course.window.loss) or course.recent_loss() > 2 * max(course.reference, 1e-30)

@@ -16,7 +16,7 @@ FEW = 8
 def dead_units(course: Course) -> Iterator[Sign]:
     """Rectifying units active for no example over a window (CS231n, Neural Networks Part 1, "ReLU")."""
     limits = course.limits
-    learning = course.share_left < 0.5
+    learning = course.share_left < 0.7
     for name, share in course.dead.items():
         jumped = share >= limits.suddenly_dead and course.least_dead.get(name, share) < 0.1 and course.share_left > 0.9
         many = (share >= limits.many_dead or jumped) and "bad_initialisation" not in course.found
@@ -31,7 +31,7 @@ def dead_units(course: Course) -> Iterator[Sign]:
 def saturated_units(course: Course) -> Iterator[Sign]:
     """Sigmoid and tanh units at a limit, where their gradient is next to nothing (CS231n, "Sigmoid")."""
     hidden = {w.output for w in course.facts.hidden if w.parameter.shape[1] >= FEW}
-    learning = course.share_left < 0.5 and course.age > 100
+    learning = course.share_left < 0.7 and course.age > 50
     for name, figures in course.window.outputs.items():
         if name in hidden and figures.saturates and figures.saturated > course.limits.many_saturated:
             evidence = f"{figures.saturated:.0%} of the outputs lie within 2% of a limit"
