@@ -231,7 +231,7 @@ class Course:
         The share of dead units of each rectifying layer, in its last complete window.
     least_dead : dict of str to float
         Likewise, the smallest share in any window.
-    initial_gains, start_norms, initial_spread : dict of str to float
+    initial_gains, start_norms, usual_norms, initial_spread : dict of str to float
         At the start: size of the weights against what keeps the spread of signals (see `Weights.gain`), their norms,
         and the spread of the outputs over the examples.
     distinct_units : dict of str to (int, int)
@@ -247,8 +247,9 @@ class Course:
     found : set of str
         The symptoms that have been found so far, as faults.
     evaluations : list of Evaluation
-    attainable : float
-        What a simple learner of another kind reaches in validation: accuracy, or share of the variance explained.
+    attainable, reached : float
+        What a simple learner of another kind and what the network reach in validation: accuracy, or share of the
+        variance explained.
     usual_input : float
         What `Window.largest_input` was at the start.
     alike_at_start : set of str
@@ -269,6 +270,7 @@ class Course:
     best_step: int = 0
     worst_ratio: float = 0.0
     highest_lr: float = 0.0
+    usual_norms: dict[str, float] = field(default_factory=dict)
     start_norms: dict[str, float] = field(default_factory=dict)
     initial_spread: dict[str, float] = field(default_factory=dict)
     initial_saturated: dict[str, float] = field(default_factory=dict)
@@ -290,6 +292,7 @@ class Course:
     confidence: list[list[float]] = field(default_factory=list)
     held_out_examples: int = 0
     attainable: float = math.nan
+    reached: float = math.nan
     recall: list[tuple[float, int]] | None = None
     mode_gaps: list[tuple[float, float, float, float]] = field(default_factory=list)
     first_norm_layer: str | None = None
@@ -303,6 +306,8 @@ class Course:
             self.usual_input = window.largest_input
             self.initial_saturated = {name: output.saturated for name, output in window.outputs.items()}
             self.initial_active = {name: output.active for name, output in window.outputs.items()}
+            # A column of weights that keeps the spread of signals has a norm of about 1.
+            self.usual_norms = {weights.name: math.sqrt(weights.parameter.shape[1]) for weights in self.facts.weights}
             self.start_norms = {name: w.norm for name, w in window.weights.items()}
         self.windows.append(window)
         if window.loss < self.best and self._tells(window.steps):
@@ -314,7 +319,9 @@ class Course:
     def _largest_ratio(self, window: Window) -> float:
         """Return the largest update ratio of a step, of weights whose scale matters: no batch norm follows."""
         free = {weights.name for weights in self.facts.weights if weights.normalised}
-        ratios = [w.largest_ratio for name, w in window.weights.items() if name not in free]
+        ratios = [
+            self._relative(name, w.largest_ratio, w.norm) for name, w in window.weights.items() if name not in free
+        ]
         return max((ratio for ratio in ratios if not math.isnan(ratio)), default=0.0)
 
     @property
@@ -330,12 +337,14 @@ class Course:
 
     @property
     def ratio(self) -> float:
-        """The largest of the weights' update ratios, where weights that have shrunk count as they were at the start."""
-        found = math.nan
-        for name, weights in self.window.weights.items():
-            ratio = weights.ratio * min(1.0, weights.norm / (self.start_norms.get(name) or weights.norm or 1.0))
-            found = ratio if math.isnan(found) or ratio > found else found
-        return found
+        """The largest of the weights' update ratios; weights that are or have become small count as of usual size."""
+        ratios = [self._relative(name, w.ratio, w.norm) for name, w in self.window.weights.items()]
+        return max((ratio for ratio in ratios if not math.isnan(ratio)), default=math.nan)
+
+    def _relative(self, name: str, ratio: float, norm: float) -> float:
+        """Return an update ratio against weights no smaller than at the start, or a fifth of what is usual."""
+        usual = self.usual_norms.get(name, 0.0)
+        return ratio * norm / max(norm, self.start_norms.get(name, 0.0), 0.2 * usual, 1e-30)
 
     @property
     def planned(self) -> bool:

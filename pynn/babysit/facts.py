@@ -111,8 +111,8 @@ class Facts:
         Coefficient and limit of such regularisers; 0 and infinity without.
     dropout : float
         The largest share dropped.
-    batch_norm, weighted : bool
-        Whether the network has one, and whether the loss weights its classes.
+    batch_norm, squares, weighted : bool
+        Whether the network has one, whether the loss is a squared error, and whether it weights its classes.
     has_norm : bool
         Whether the network may differ between training and inference by more than dropout: batch norm, own layers.
     zero_loss : float
@@ -143,6 +143,7 @@ class Facts:
     dropout: float
     max_norm: float
     batch_norm: bool
+    squares: bool
     weighted: bool
     fresh: bool
     batch_size: int = 0
@@ -158,6 +159,11 @@ class Facts:
     held_out: InputFigures | None = None
     examples: int = 0
     hidden: list[Weights] = field(default_factory=list)
+
+    @property
+    def measure(self) -> str:
+        """What runs are compared by."""
+        return "accuracy" if self.classifies else "the share of variance explained"
 
     @property
     def strongest_penalty(self) -> str:
@@ -195,6 +201,7 @@ def gather(trainer: Trainer) -> Facts:
         dropout=max((layer.p for _, layer in leaves if isinstance(layer, Dropout)), default=0.0),
         max_norm=min((p.limit for p in penalties if isinstance(p, MaxNorm)), default=math.inf),
         batch_norm=any(isinstance(layer, BatchNorm1d) for _, layer in leaves),
+        squares=isinstance(trainer.loss, MSELoss),
         weighted=any(getattr(trainer.loss, name, None) is not None for name in ("weight", "pos_weight")),
         # Frozen layers come from an earlier training.
         fresh=trainer.steps == 0 and not any(p.frozen for p in trainer.model.parameters()),

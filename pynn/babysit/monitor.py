@@ -281,7 +281,9 @@ class Monitor(Callback):
             if course.facts.counts is not None:
                 probes.recall(course, trainer, trainer.held_out)
             if math.isnan(course.attainable) and len(course.evaluations) >= 3:
-                probes.attainable(course, trainer.examples, trainer.held_out)
+                probes.attainable(course, trainer, trainer.examples, trainer.held_out)
+            if not math.isnan(course.attainable):
+                probes.reached(course, trainer, trainer.held_out)
         if course.facts.has_norm and course.age >= 20:
             probes.inference_mode(course, trainer, trainer.examples)
         self._apply(EVALUATION_RULES, trainer)

@@ -9,6 +9,8 @@ import numpy as np
 
 from ..context import Context
 from ..examples import Examples
+from ..layers import Sigmoid
+from ..losses import MSELoss
 from ..random import Stream
 from .course import Course
 
@@ -53,7 +55,9 @@ def batch(course: Course, trainer: Trainer, target: np.ndarray) -> None:
     course.one_class_batches = float(purity if math.isnan(held) else 0.5 * held + 0.5 * purity)
     if trainer.loss.output_kind == "classes" and len(course.windows) < 8:
         sums = prediction.sum(axis=1)
-        course.ends_in_probabilities = bool((prediction >= 0).all() and np.allclose(sums, 1, atol=1e-3))
+        shares = bool((prediction >= 0).all() and (prediction <= 1).all() and prediction.max() > 0)
+        squashed = shares and type(trainer.model.leaves()[-1]) is Sigmoid
+        course.ends_in_probabilities = squashed or (shares and np.allclose(sums, 1, atol=1e-3))
 
 
 def inference_mode(course: Course, trainer: Trainer, examples: Examples) -> None:
@@ -95,8 +99,10 @@ def recall(course: Course, trainer: Trainer, examples: Examples) -> None:
     del course.confidence[:-4]
 
 
-def attainable(course: Course, examples: Examples, held_out: Examples) -> None:
+def attainable(course: Course, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
     """Let two simple learners try, once per run: nearest neighbours, and a ridge regression on random features."""
+    if not _comparable(trainer, examples):
+        return
     step = max(1, len(examples.x) // SAMPLE)
     known, asked = (x.reshape(len(x), -1).astype(np.float64) for x in (examples.x[::step][:SAMPLE], held_out.x[:ASKED]))
     if examples.y.ndim > 1 and examples.y[0].size >= max(known.shape[1], 8):  # an autoencoder, with its neck
@@ -109,6 +115,25 @@ def attainable(course: Course, examples: Examples, held_out: Examples) -> None:
     known, asked = (known - centre) / spread, (asked - centre) / spread
     answers = (_from_neighbours(known, targets, asked), _from_random_features(known, targets, asked))
     course.attainable = max(_score(course, answer, wanted) for answer in answers)
+
+
+def reached(course: Course, trainer: Trainer, held_out: Examples) -> None:
+    """Measure the network by the same measure on the same examples."""
+    prediction = trainer.model.infer(held_out.x[:ASKED]).astype(np.float64)
+    if trainer.loss.output_kind == "binary":
+        prediction = (prediction > 0).astype(np.float64)
+    wanted = _as_values(course, held_out.y[:ASKED])
+    course.reached = _score(course, prediction.reshape(len(prediction), -1), wanted)
+
+
+def _comparable(trainer: Trainer, examples: Examples) -> bool:
+    """Return whether outputs can be held against targets: classes, yes or no, or values of a squared error."""
+    kind, y = trainer.loss.output_kind, examples.y
+    if kind in ("classes", "scores"):
+        return y.dtype.kind in "iu"
+    if kind == "binary":
+        return y.ndim == 1 or y.shape[1] == 1
+    return isinstance(trainer.loss, MSELoss)
 
 
 def _as_values(course: Course, y: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ def diverging(course: Course) -> Iterator[Sign]:
     loss, start = course.recent_loss(10), course.start
     scale, noise = course.scale, 2 * course.best_noise
     above = course.best if math.isfinite(course.best) else start
-    if not math.isfinite(loss) or (loss > limits.lost_loss * start and (course.age >= 16 or loss > 10 * start)):
+    if not math.isfinite(loss) or (loss > limits.lost_loss * start > 0 and (course.age >= 16 or loss > 10 * start)):
         evidence = f"the loss is {loss:.3g}, {loss / start:.2g} times that of the start"
     elif course.since_best(20) > above + max(0.4 * abs(above), 0.3 * scale, noise) or (
         # Where nearly all is one class, the loss of a batch depends on how many of the others it has.
@@ -38,7 +38,7 @@ def not_learning(course: Course) -> Iterator[Sign]:
     """Loss and accuracy stay where ignoring the inputs would put them, though the weights move."""
     facts = course.facts
     # A slow start is no fault yet: a good part of the run must have passed.
-    late = course.age >= 150 and (course.steps_left < 0.75 if course.planned else course.age >= 300)
+    late = course.age >= 150 and (course.steps_left < 0.75 if course.planned else course.age >= 600)
     if not late or not course.stuck() or course.explained or facts.tiny or "zigzag" in course.found:
         return
     if len(course.windows) < 3 or facts.chance > 0.8:
@@ -93,12 +93,6 @@ def regularisation_too_strong(course: Course) -> Iterator[Sign]:
             advice = f"weaken the {strength.rpartition(' ')[0]} 10 to 100 times"
             yield Sign("regularisation_too_strong", "error", evidence, advice, name)
             return
-    if facts.dropout >= course.limits.heavy_dropout and left > 0.5 and course.age >= 100 and course.evaluations:
-        evidence = (
-            f"dropout blanks {facts.dropout:.0%}, and the training loss stays at {left:.0%} "
-            "of that of ignoring the inputs"
-        )
-        yield Sign("regularisation_too_strong", "warning", evidence, "drop less: 0.2 to 0.5 is usual")
 
 
 def one_class_at_a_time(course: Course) -> Iterator[Sign]:
@@ -112,8 +106,8 @@ def one_class_at_a_time(course: Course) -> Iterator[Sign]:
 def probabilities_as_logits(course: Course) -> Iterator[Sign]:
     """A softmax in front of a loss that applies one itself."""
     if course.ends_in_probabilities and course.facts.classifies:
-        evidence = "the outputs are positive and sum to 1, so that the loss of the softmax over them cannot get near 0"
-        advice = "leave out the softmax at the end: CrossEntropyLoss takes logits"
+        evidence = "the outputs lie between 0 and 1, so that the loss of the softmax over them cannot get near 0"
+        advice = "leave out the softmax or sigmoid at the end: CrossEntropyLoss takes logits"
         yield Sign("plateau", "warning", evidence, advice)
 
 

@@ -41,7 +41,8 @@ def overfitting(course: Course) -> Iterator[Sign]:
         e.loss < 0.2 * e.val_loss and (e.val_loss > 0.5 * course.reference if math.isnan(gap) else gap > 0.25)
         for e in done[-2:]
     )
-    if not (risen and wide and last.loss < done[best].loss) and not by_heart:
+    rising = losses[-1] > 0.9 * losses[-2] > 0.81 * losses[-3]
+    if not (risen and rising and wide and last.loss < done[best].loss) and not by_heart:
         return
     shown = f"; accuracy {last.accuracy:.1%} in training, {last.val_accuracy:.1%} in validation" if gap > 0 else ""
     if risen:
@@ -78,13 +79,11 @@ def underfitting(course: Course) -> Iterator[Sign]:
         return
     if not course.found.isdisjoint(("overfitting", "batchnorm_mismatch")) or course.facts.weighted:
         return
-    last, before = done[-1], done[-3]
+    last, before, reached = done[-1], done[-3], course.reached
     if course.facts.classifies:
-        reached, gap = last.val_accuracy, last.accuracy - last.val_accuracy
-        measure = "accuracy"
+        gap = last.accuracy - last.val_accuracy
     else:
-        reached, gap = 1 - last.val_loss / course.reference, (last.val_loss - last.loss) / course.reference
-        measure = "the share of variance explained"
+        gap = (last.val_loss - last.loss) / course.reference
     error = 0.5 / max(course.held_out_examples, 1) ** 0.5
     better = course.attainable > reached + (0.05 if course.facts.tiny else 0.1) + error
     # A network that could do better may yet do so: only its last epochs tell.
@@ -92,7 +91,7 @@ def underfitting(course: Course) -> Iterator[Sign]:
     settled = course.facts.tiny or (course.steps_left < 0.1 and course.share_left < 0.9)
     if better and flat and settled and gap < course.limits.gap:
         evidence = (
-            f"training is flat, and {measure} is {reached:.1%}; "
+            f"training is flat, and {course.facts.measure} is {reached:.1%}; "
             f"a quick learner of another kind has {course.attainable:.1%}"
         )
         if course.facts.l2 >= STRONG_DECAY:
@@ -105,7 +104,7 @@ def underfitting(course: Course) -> Iterator[Sign]:
 def oscillating(course: Course) -> Iterator[Sign]:
     """Validation figures that swing from epoch to epoch by more than their sampling error."""
     done = course.evaluations[-10:]
-    if len(done) < 5 or course.age < 100 or not course.share_left < 0.95:
+    if len(done) < 5 or course.age < 100 or not course.share_left < 0.95 or course.facts.tiny:
         return
     if course.facts.classifies and not math.isnan(done[-1].val_accuracy):
         values = [e.val_accuracy for e in done]
@@ -113,6 +112,8 @@ def oscillating(course: Course) -> Iterator[Sign]:
         least = max(course.limits.swing, 3 * error)
         what = "validation accuracy"
     else:
+        if not course.facts.squares:
+            return
         values = [e.val_loss if not math.isnan(e.val_loss) else e.loss for e in done]
         least = max(0.3 * sorted(values)[len(values) // 2], 0.02 * course.reference)
         what = "loss"
@@ -194,23 +195,34 @@ def nothing_to_learn(course: Course) -> Iterator[Sign]:
         return
     if course.explained or facts.chance > 0.8:
         return
+    nothing = 0.05
     if facts.classifies:
-        margin = 3 * (facts.chance * (1 - facts.chance) / course.held_out_examples) ** 0.5
-        reached, nothing = max(e.val_accuracy for e in done[-3:]), facts.chance + margin
-    else:
-        reached, nothing = max(1 - e.val_loss / course.reference for e in done[-3:]), 0.05
-    if reached < nothing and course.attainable < nothing:
-        measure = "accuracy" if facts.classifies else "the share of variance explained"
+        nothing = facts.chance + 3 * (facts.chance * (1 - facts.chance) / course.held_out_examples) ** 0.5
+    if course.reached < nothing and course.attainable < nothing:
         evidence = (
-            f"in validation {measure} is {reached:.1%}, and {course.attainable:.1%} for a quick learner "
+            f"in validation {facts.measure} is {course.reached:.1%}, and {course.attainable:.1%} for a quick learner "
             "of another kind: no more than chance"
         )
         advice = "check that targets belong to their inputs"
-        yield Sign("not_learning", "error" if course.steps_left < 0.75 else "info", evidence, advice)
+        yield Sign("not_learning", "error" if course.steps_left < 0.3 else "info", evidence, advice)
+
+
+def too_much_dropped(course: Course) -> Iterator[Sign]:
+    """Dropout so heavy that even without it the network does not know what a simple learner does."""
+    facts, limits = course.facts, course.limits
+    if facts.dropout < limits.heavy_dropout or course.age < 100 or len(course.evaluations) < 3:
+        return
+    if course.share_left > 0.5 and not course.reached > course.attainable - 0.05:
+        evidence = (
+            f"dropout blanks {facts.dropout:.0%}, and the training loss stays at {course.share_left:.0%} "
+            "of that of ignoring the inputs"
+        )
+        yield Sign("regularisation_too_strong", "warning", evidence, "drop less: 0.2 to 0.5 is usual")
 
 
 RULES = (
     batchnorm_mismatch,
+    too_much_dropped,
     nothing_to_learn,
     not_generalising,
     overfitting,

@@ -14,7 +14,9 @@ def lr_too_high(course: Course) -> Iterator[Sign]:
     """Weights change by a large share of themselves at every step, and the loss does not fall, or rises."""
     if course.age < 4:
         return
-    window = course.window
+    window, facts = course.window, course.facts
+    if facts.batch_norm and facts.batch_size <= 3:  # noise of its statistics, whatever the rate
+        return
     evidence = _lost(course) or _going_nowhere(course) or _jumped(course) or _damage(course)
     if evidence is not None:
         advice = f"divide the learning rate ({window.lr:g}) by 3 to 10, or warm it up"
@@ -29,7 +31,7 @@ def _changed(ratio: float) -> str:
 def _lost(course: Course) -> str | None:
     """Say so if the loss is far above that of the start."""
     loss, start, limits = course.recent_loss(), course.start, course.limits
-    lost = not math.isfinite(loss) or (loss > limits.lost_loss * start and (course.age >= 16 or loss > 10 * start))
+    lost = not math.isfinite(loss) or (loss > limits.lost_loss * start > 0 and (course.age >= 16 or loss > 10 * start))
     if not lost or not course.ratio > limits.large_ratio / 3:
         return None
     return f"error:the loss is {loss:.3g} after a start at {course.initial_loss:.3g}, and {_changed(course.ratio)}"
@@ -121,17 +123,18 @@ def too_slow_to_arrive(course: Course) -> Iterator[Sign]:
     if len(done) < 3 or course.age < 100 or math.isnan(course.attainable) or course.explained:
         return
     window, last = course.window, done[-1]
-    if not course.facts.classifies or course.ends_in_probabilities or not window.ratio < 2e-3:
+    facts = course.facts
+    if facts.tiny or facts.dropout > 0.4 or course.ends_in_probabilities or not window.ratio < 2e-3:
         return
     if window.lr > window.first_lr:
         return
     steady = all(before.loss > after.loss for before, after in pairwise(done[-3:]))
     pace = (done[-3].loss - last.loss) / 2
     left = (last.loss - pace * course.epochs_left) / max(course.reference, 1e-30)
-    if steady and left > 0.6 and course.attainable > last.val_accuracy + 0.2:
+    if steady and left > 0.5 and course.attainable > course.reached + 0.2:
         evidence = (
-            f"{_changed(window.ratio)}; accuracy is {last.val_accuracy:.1%} where a quick learner of another kind has "
-            f"{course.attainable:.1%}, and at this pace the run will not get there"
+            f"{_changed(window.ratio)}; {facts.measure} is {course.reached:.1%} where a quick learner of another kind "
+            f"has {course.attainable:.1%}, and at this pace the run will not get there"
         )
         yield Sign("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 3 to 30")
 

@@ -21,9 +21,13 @@ def inputs_not_normalised(course: Course) -> Iterator[Sign]:
     limits = course.limits
     facts = course.facts
     inputs, held_out = facts.inputs, facts.held_out
-    if inputs is None or facts.first_norm:
+    if inputs is None:
         return
     layer = facts.weights[0].name if facts.weights else None
+    if held_out is not None:
+        yield from _unlike(inputs, held_out, course.limits.input_mismatch, layer)
+    if facts.first_norm:
+        return
     now, usual = math.sqrt(course.window.largest_input), math.sqrt(course.usual_input)
     if now > limits.input_jump * usual and usual > 0:
         evidence = f"the inputs of a batch were {now / usual:.3g} times as large as those of the first"
@@ -41,16 +45,19 @@ def inputs_not_normalised(course: Course) -> Iterator[Sign]:
     elif inputs.largest < limits.tiny_input and not softened:
         evidence = f"the largest input is {inputs.largest:.2g}"
         yield Sign("input_not_normalised", "warning", evidence, f"{advice}; was it divided twice?", layer)
-    if held_out is not None:
-        ratio = held_out.rms / inputs.rms if inputs.rms else math.inf
-        shift = abs(held_out.mean - inputs.mean) / max(inputs.rms, 1e-12)
-        if ratio > limits.input_mismatch or ratio < 1 / limits.input_mismatch or shift > 1.5:
-            evidence = (
-                f"validation inputs have a root mean square of {held_out.rms:.3g} and a mean of {held_out.mean:.3g}, "
-                f"training inputs {inputs.rms:.3g} and {inputs.mean:.3g}"
-            )
-            mend = "apply to the validation data what was applied to the training data (model.preprocessing does)"
-            yield Sign("input_not_normalised", "error", evidence, mend, layer)
+
+
+def _unlike(inputs: InputFigures, held_out: InputFigures, most: float, layer: str | None) -> Iterator[Sign]:
+    """Validation inputs of another scale than the training inputs."""
+    ratio = held_out.rms / inputs.rms if inputs.rms else math.inf
+    shift = abs(held_out.mean - inputs.mean) / max(inputs.rms, 1e-12)
+    if ratio > most or ratio < 1 / most or shift > 1.5:
+        evidence = (
+            f"validation inputs have a root mean square of {held_out.rms:.3g} and a mean of {held_out.mean:.3g}, "
+            f"training inputs {inputs.rms:.3g} and {inputs.mean:.3g}"
+        )
+        mend = "apply to the validation data what was applied to the training data (model.preprocessing does)"
+        yield Sign("input_not_normalised", "error", evidence, mend, layer)
 
 
 def _suffers(course: Course) -> bool:
