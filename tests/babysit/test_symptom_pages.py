@@ -24,7 +24,7 @@ HEADINGS = [
     "Try it",
     "What to do",
 ]
-RULES = ("start", "signal", "units", "curve", "evaluation")
+RULES = ("start", "signal", "units", "rates", "curve", "evaluation")
 MODULES = ("findings", "course", "facts", "probes", "watch", "monitor", *(f"rules.{name}" for name in RULES))
 #: Symptoms that need none of the thresholds that have a name.
 UNNAMED = {"symmetric_units", "non_finite", "batchnorm_mismatch", "not_learning"}

@@ -195,7 +195,7 @@ def nothing_to_learn(course: Course) -> Iterator[Sign]:
         return
     if course.explained or facts.chance > 0.8:
         return
-    nothing = 0.05
+    nothing = 0.01
     if facts.classifies:
         nothing = facts.chance + 3 * (facts.chance * (1 - facts.chance) / course.held_out_examples) ** 0.5
     if course.reached < nothing and course.attainable < nothing:
