@@ -1,8 +1,9 @@
-"""Write the README's benchmark tables from the figures that ``pynn bench --full --output`` left in `bench/results`.
+"""Write the README's tables: of speed from `bench/results`, of the babysitter from `bench/faults/summary.json`.
 
 Run ``python bench/readme_tables.py``; with ``--check`` it only says whether the README is up to date.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from pynn.bench import report, results
 ROOT = Path(__file__).parents[1]
 FIGURES = (ROOT / "bench" / "results" / name for name in ("one-thread.json", "two-threads.json"))
 README = ROOT / "README.md"
-BEGIN, END = "<!-- figures: bench/readme_tables.py -->", "<!-- end of figures -->"
+CORPUS = ROOT / "bench" / "faults" / "summary.json"
+SPEED_MARKS = "<!-- figures: bench/readme_tables.py -->", "<!-- end of figures -->"
+CORPUS_MARKS = "<!-- corpus: bench/readme_tables.py -->", "<!-- end of corpus -->"
 #: Groups whose rows are shown one by one; of the others the geometric means.
 IN_FULL = ("step",)
 
@@ -47,12 +50,25 @@ def section(found: list[results.Results]) -> str:
     return "\n\n".join([*parts, f"{machine}, {versions}. {noise}"])
 
 
+def corpus() -> str:
+    """Return the babysitter's figures on runs that nothing was tuned on, with their 95% intervals."""
+    summary = json.loads(CORPUS.read_text())
+    return markdown([["", "95% interval"], *([title, figure] for title, figure in summary["report"].items())])
+
+
+def between(text: str, marks: tuple[str, str], content: str) -> str:
+    """Return the text with what is between the marks replaced."""
+    begin, end = marks
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    return f"{head}{begin}\n\n{content}\n\n{end}{tail}"
+
+
 def main() -> int:
     """Rewrite the README, or compare."""
     before = README.read_text()
-    head, _, rest = before.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    after = f"{head}{BEGIN}\n\n{section([result for path in FIGURES for result in results.load(path)])}\n\n{END}{tail}"
+    speed = section([result for path in FIGURES for result in results.load(path)])
+    after = between(between(before, SPEED_MARKS, speed), CORPUS_MARKS, corpus())
     if "--check" in sys.argv[1:]:
         print("up to date" if after == before else "README.md differs from the figures")
         return int(after != before)

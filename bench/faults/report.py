@@ -47,6 +47,15 @@ def figures(outcomes: list[Outcome]) -> list[Table]:
     return [merit, symptoms, truth]
 
 
+def in_words(outcomes: list[Outcome]) -> dict[str, dict[str, str]]:
+    """Return the figures of merit of each part, as texts with their intervals."""
+    words = {}
+    for name in ("tune", "report"):
+        summary = summarize([outcome for outcome in outcomes if outcome.part == name])
+        words[name] = {TITLES[field.name]: str(getattr(summary, field.name)) for field in fields(Summary)}
+    return words
+
+
 def details(outcomes: list[Outcome], cases: Mapping[str, Fault | Control], every: bool = False) -> str:
     """Return, case by case, what was not as it should be; with `every`, all cases."""
     lines = []

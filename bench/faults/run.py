@@ -29,11 +29,12 @@ from pynn.files import write_atomically
 from .cases import SEEDS, part
 from .corpus import CASES
 from .data import available
-from .report import details, figures
+from .report import details, figures, in_words
 from .score import Outcome
 from .training import has_monitor, has_preflight, measure
 
 RESULTS = Path(__file__).with_name("results.json")
+SUMMARY = Path(__file__).with_name("summary.json")
 
 
 def work(name: str, seed: int, watch: bool, before: bool) -> Outcome:
@@ -101,6 +102,8 @@ def main(
     if output is not None:
         rows = [outcome.as_dict() for outcome in outcomes]
         write_atomically(output, ("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n").encode())
+        if output == RESULTS:
+            write_atomically(SUMMARY, (json.dumps(in_words(outcomes), indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

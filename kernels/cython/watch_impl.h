@@ -35,8 +35,9 @@ static double PN_(pn_block_square_sum)(const PN_REAL *x, ptrdiff_t n) {
 /* Add the statistics of `lanes` columns, n apart from row to row, to stats (4, n) and to the four totals. A value counts
  * as saturated if it is further than `limit` from `centre`. Sums in float64: their difference gives a variance. */
 static inline __attribute__((always_inline)) void PN_(pn_unit_lanes)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n,
-                                                                     const int lanes, PN_REAL centre, PN_REAL limit,
-                                                                     double *stats, double *total) {
+                                                                     const int lanes, const int saturates,
+                                                                     PN_REAL centre, PN_REAL limit, double *stats,
+                                                                     double *total) {
     double sum[PN_WATCH_LANES] = {0}, squares[PN_WATCH_LANES] = {0};
     PN_COUNT active[PN_WATCH_LANES] = {0}, saturated[PN_WATCH_LANES] = {0};
     for (ptrdiff_t i = 0; i < m; i++)
@@ -45,7 +46,7 @@ static inline __attribute__((always_inline)) void PN_(pn_unit_lanes)(const PN_RE
             sum[lane] += (double)v;
             squares[lane] += (double)v * (double)v;
             active[lane] += v > 0;
-            saturated[lane] += PN_FABS(v - centre) > limit;
+            if (saturates) saturated[lane] += PN_FABS(v - centre) > limit;
         }
     for (int lane = 0; lane < lanes; lane++) {
         stats[lane] += sum[lane];
@@ -59,12 +60,21 @@ static inline __attribute__((always_inline)) void PN_(pn_unit_lanes)(const PN_RE
     }
 }
 
-static void PN_(pn_unit_stats)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n, double centre, double limit, double *stats,
-                               double *total) {
+static inline __attribute__((always_inline)) void PN_(pn_unit_columns)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n,
+                                                                       const int saturates, PN_REAL centre,
+                                                                       PN_REAL limit, double *stats, double *total) {
     ptrdiff_t j = 0;
     for (; j + PN_WATCH_LANES <= n; j += PN_WATCH_LANES)
-        PN_(pn_unit_lanes)(y + j, m, n, PN_WATCH_LANES, (PN_REAL)centre, (PN_REAL)limit, stats + j, total);
-    for (; j < n; j++) PN_(pn_unit_lanes)(y + j, m, n, 1, (PN_REAL)centre, (PN_REAL)limit, stats + j, total);
+        PN_(pn_unit_lanes)(y + j, m, n, PN_WATCH_LANES, saturates, centre, limit, stats + j, total);
+    for (; j < n; j++) PN_(pn_unit_lanes)(y + j, m, n, 1, saturates, centre, limit, stats + j, total);
+}
+
+static void PN_(pn_unit_stats)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n, double centre, double limit, double *stats,
+                               double *total) {
+    if (limit < INFINITY)
+        PN_(pn_unit_columns)(y, m, n, 1, (PN_REAL)centre, (PN_REAL)limit, stats, total);
+    else
+        PN_(pn_unit_columns)(y, m, n, 0, 0, 0, stats, total);
 }
 
 /* Whether a column has values above and below 0, of a vector of columns from g on. Nearly always the first few rows

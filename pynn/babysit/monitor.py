@@ -182,7 +182,7 @@ class Monitor(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         assert self._watch is not None
-        self._watch.finish(trainer)
+        self._watch.finish(trainer, len(self._watch.rows) // 2)
         self._evaluate(trainer)
 
     def on_train_end(self, trainer: Trainer) -> None:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from ..trainer import Trainer
 
 #: Early on, where most goes wrong, the steps are looked at after these many.
-EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300)
+EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300, *range(400, 1001, 100))
 #: Later after every so many, and more of them in a network whose steps are so small (in multiplications, parameters
 #: times examples) that looking at them, which takes about 0.2 ms, would show.
-BLOCK, LONG_BLOCK, SMALL_STEP = 50, 150, 1e6
+BLOCK, LONG_BLOCK, SMALL_STEP = 50, 400, 1e6
 #: Columns of a row that belong to the step as a whole.
 STEP_COLUMNS = ("step", "loss", "lr", "scale", "examples", "accuracy", "inputs")
 #: Columns per watched output: sums over its elements, and the sum of squares of the gradient with respect to it.
@@ -249,9 +249,10 @@ class Watch:
         if steps >= self._look or len(self._scalars) == len(self.rows):
             self.flush(trainer, x, target)
 
-    def finish(self, trainer: Trainer) -> None:
-        """Hand over what has been gathered, if there is anything."""
-        if self._scalars and self.last is not None:
+    def finish(self, trainer: Trainer, least: int = 1) -> None:
+        """Hand over what has been gathered, if it is so many steps or training has only begun."""
+        early = trainer.steps - self._began <= EARLY_LOOKS[-1]
+        if self.last is not None and len(self._scalars) >= (1 if early else least):
             self.flush(trainer, *self.last)
 
     def flush(self, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:

@@ -27,7 +27,7 @@ HEADINGS = [
 RULES = ("start", "signal", "units", "rates", "curve", "evaluation")
 MODULES = ("findings", "course", "facts", "probes", "watch", "monitor", *(f"rules.{name}" for name in RULES))
 #: Symptoms that need none of the thresholds that have a name.
-UNNAMED = {"symmetric_units", "non_finite", "batchnorm_mismatch", "not_learning"}
+UNNAMED = {"symmetric_units", "non_finite", "not_learning"}
 NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
 
 

@@ -126,7 +126,7 @@ def too_slow_to_arrive(course: Course) -> Iterator[Sign]:
     facts = course.facts
     if facts.tiny or facts.dropout > 0.4 or course.ends_in_probabilities or not window.ratio < 2e-3:
         return
-    if window.lr > window.first_lr:
+    if window.lr > window.first_lr or window.lr < 0.5 * course.highest_lr:
         return
     steady = all(before.loss > after.loss for before, after in pairwise(done[-3:]))
     pace = (done[-3].loss - last.loss) / 2

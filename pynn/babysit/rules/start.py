@@ -173,7 +173,7 @@ def _too_small(course: Course) -> Iterator[Sign]:
                 f"{entry.name} are {course.initial_gains[entry.name]:.2g} times as large as keeps it"
             )
             severity: Severity = "error" if left < limits.lost_spread else "warning"
-            yield Sign("bad_initialisation", severity, evidence, _advice(weights), weights.name)
+            yield Sign("bad_initialisation", severity, evidence, _advice(weights), entry.name)
             return
 
 
