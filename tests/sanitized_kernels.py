@@ -11,6 +11,7 @@ import numpy as np
 
 import pynn
 from pynn import ops
+from pynn.kernels.codes import ActivationCode
 from pynn.ops import ACTIVATIONS
 
 SIZES = range(68)
@@ -118,9 +119,25 @@ def losses(dtype):
             refused(ops.softmax_cross_entropy, scores, np.full(rows, label))
 
 
+def watching(dtype):
+    """Look at outputs and gradients of all widths and a few heights."""
+    for rows, columns in itertools.product((0, 1, 7, 8, 9, 67), SIZES):
+        x, total, out = array(rows, columns, dtype=dtype), np.zeros(4), np.zeros(1)
+        for code in (ActivationCode.RELU, ActivationCode.TANH, ActivationCode.SIGMOID):
+            ops.unit_stats(x, np.zeros((4, columns)), code=code, total=total)
+        ops.unit_stats(shifted(x), np.zeros((4, columns)))
+        ops.square_sum(x, out)
+        ops.one_signed(x, out)
+        ops.one_signed(np.abs(x), out)
+        if columns:
+            ops.share_correct(x, RNG.integers(0, columns, rows), out)
+    for size in (511, 512, 513, 1500):
+        ops.square_sum(shifted(array(size, dtype=dtype)), out)
+
+
 def updates(dtype):
     """Update buffers of all sizes, in segments, with every rule, watched."""
-    for n in (*SIZES, 511, 512, 513, 1500):
+    for n in (*SIZES, 1023, 1024, 1025, 3000):
         bounds = np.array([[0, n // 3], [n // 3, n - n // 5]])
         rates = np.full((2, 2), 0.1)
         w, g, *state = (array(n, dtype=dtype) for _ in range(4))
@@ -147,6 +164,7 @@ def training():
     trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.Adam(), clip_norm=0.5)
     x, y = array(70, 13), RNG.integers(0, 3, 70)
     trainer.fit(x, y, epochs=4, batch_size=32)
+    trainer.fit(x, y, epochs=4, batch_size=32, callbacks=[pynn.Monitor(on_problem="silent")])
 
 
 def main():
@@ -156,7 +174,7 @@ def main():
         for threads in (1, 3):
             pynn.set_num_threads(threads)
             for dtype in DTYPES:
-                for part in (products, elementwise, batch_norms, losses, updates):
+                for part in (products, elementwise, batch_norms, losses, watching, updates):
                     part(dtype)
             training()
     sys.stdout.write(f"{pynn.backend.instruction_set()}: every kernel, sizes 0 to {SIZES[-1]}, no bad access\n")

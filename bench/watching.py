@@ -1,0 +1,84 @@
+"""What watching costs: steps of a trainer with a monitor beside steps of one without, in turn, in one process.
+
+    python bench/watching.py [--threads 1] [--rounds 31] [--output bench/results/watching.json]
+
+Both do the same work on the same data, so a ratio above 1 is the monitor's. Quartiles are those of the rounds.
+"""
+
+import json
+import warnings
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import pynn
+from pynn.bench.cases import WORKLOADS
+from pynn.bench.contestants.own import network
+from pynn.bench.data import batch
+from pynn.bench.timing import seconds_per_call
+from pynn.files import write_atomically
+
+#: Seconds that a contestant has to itself, at least.
+BLOCK = 0.05
+#: A run's first steps are looked at more often; what counts is what goes on.
+WARM_UP = 1100
+OPTIMIZERS = {"sgd": lambda: pynn.SGD(lr=0.01, momentum=0.9), "adam": lambda: pynn.Adam(lr=1e-3)}
+
+
+def trainer_of(workload):
+    """Return a trainer of the workload."""
+    return pynn.Trainer(network(workload), pynn.CrossEntropyLoss(), OPTIMIZERS[workload.optimizer]())
+
+
+def compare(name, rounds, settings):
+    """Return how many times as long a watched step takes: quartiles over the rounds; and the plain step's time."""
+    workload = WORKLOADS[name]
+    data = batch(workload)
+    plain, watched = trainer_of(workload), trainer_of(workload)
+    pynn.Monitor(on_problem="silent", **settings).watch(watched)
+
+    def step(trainer):
+        return lambda: trainer.step(*data)
+
+    calls = max(1, round(BLOCK / seconds_per_call(step(plain), 3)))
+    warm_up = min(WARM_UP, 20 * calls)
+    for _ in range(warm_up):
+        plain.step(*data)
+        watched.step(*data)
+    ratios, times = [], []
+    for index in range(rounds):
+        order = (plain, watched) if index % 2 == 0 else (watched, plain)
+        seconds = {id(trainer): seconds_per_call(step(trainer), calls) for trainer in order}
+        ratios.append(seconds[id(watched)] / seconds[id(plain)])
+        times.append(seconds[id(plain)])
+    low, middle, high = np.percentile(ratios, (25, 50, 75)).tolist()
+    return {"ratio": middle, "low": low, "high": high, "step_us": float(np.median(times)) * 1e6}
+
+
+@click.command()
+@click.option("--threads", default=1, show_default=True)
+@click.option("--rounds", default=31, show_default=True)
+@click.option("--only", default="".join(WORKLOADS), show_default=True, help="Workloads.")
+@click.option("--budget", type=float, help="Monitor(budget=...).")
+@click.option("--output", type=click.Path(path_type=Path), help="Where to write the figures as JSON.")
+def main(threads, rounds, only, budget, output):
+    """Measure what a monitor costs."""
+    warnings.simplefilter("ignore")
+    pynn.set_num_threads(threads)
+    settings = {} if budget is None else {"budget": budget}
+    found = {name: compare(name, rounds, settings) for name in only}
+    table = Table("", "step", "watched / plain", "quartiles")
+    for name, row in found.items():
+        quartiles = f"{row['low']:.3f}-{row['high']:.3f}"
+        table.add_row(name, f"{row['step_us']:.0f} us", f"{row['ratio']:.3f}", quartiles)
+    Console().print(table)
+    if output is not None:
+        figures = {"threads": threads, "budget": budget, "workloads": found}
+        write_atomically(output, (json.dumps(figures, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
