@@ -8,10 +8,10 @@ import itertools
 import sys
 
 import numpy as np
+from pynn.kernels.codes import ActivationCode
 
 import pynn
 from pynn import ops
-from pynn.kernels.codes import ActivationCode
 from pynn.ops import ACTIVATIONS
 
 SIZES = range(68)
