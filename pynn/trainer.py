@@ -188,7 +188,12 @@ class Trainer:
             if self.watch is not None:
                 self.watch.failed(self, x, target, data_loss)
             return loss
-        scale = self._clip()
+        try:
+            scale = self._clip()
+        except NonFiniteError:
+            if self.watch is not None:
+                self.watch.failed(self, x, target, math.nan)
+            raise
         self.optimizer.step(self.lr, scale, None if watch is None else watch.updates)
         for regularizer in self.regularizers:
             regularizer.constrain(flat)

@@ -202,7 +202,7 @@ class Monitor(Callback):
             probes.batch(course, trainer, target)
             if any(course.window.first < course.began + at <= course.window.last + 1 for at in COMPARE_UNITS):
                 probes.distinct_units(course)
-            if trainer.target_epoch and trainer.batches_per_epoch:
+            if trainer.examples is not None and trainer.batches_per_epoch:
                 whole = trainer.target_epoch * trainer.batches_per_epoch
                 course.steps_left = max(0.0, 1 - trainer.steps / whole)
                 course.epochs_left = trainer.target_epoch - trainer.epoch
@@ -297,7 +297,13 @@ class Monitor(Callback):
         assert self._course is not None
         course = self._course
         for rule in rules:
-            for sign in rule(course):
+            try:
+                signs = list(rule(course))
+            except Exception as error:  # a run of hours must not end because of a rule
+                name = getattr(rule, "__name__", "?")
+                warnings.warn(f"the rule {name} failed ({error!r}); please report it", BabysitterWarning, stacklevel=2)
+                continue
+            for sign in signs:
                 self._note(sign, trainer.steps, trainer)
                 if sign.severity != "info":
                     course.found.add(sign.symptom)

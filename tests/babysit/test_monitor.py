@@ -179,6 +179,40 @@ def test_a_nan_in_the_data_is_named(digits):
     assert "row 5 of the batch's inputs" in finding.evidence
 
 
+def test_a_gradient_that_is_not_finite_is_noted(digits):
+    (x, y), _ = digits
+
+    def loss(prediction, target):
+        return 1.0, np.full_like(prediction, np.inf)
+
+    trainer = pynn.Trainer(network(64, 64, 10), loss, SGD(), clip_norm=1.0)
+    monitor = pynn.Monitor(on_problem="silent")
+    monitor.watch(trainer)
+    with pytest.raises(pynn.NonFiniteError):
+        trainer.step(x[:32], y[:32])
+    assert [finding.symptom for finding in monitor.verdict] == ["non_finite"]
+
+
+def test_targets_that_never_change_are_no_error():
+    x = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    y = np.zeros((300, 1), np.float32)
+    trainer = pynn.Trainer(network(4, 8, 1), pynn.MSELoss(), SGD(0.01))
+    trainer.fit(x, y, epochs=8, validation=(x, y), callbacks=[pynn.Monitor(on_problem="silent")])
+
+
+def test_a_rule_that_fails_does_not_end_the_run(digits, monkeypatch):
+    (x, y), _ = digits
+
+    def broken(course):
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr("pynn.babysit.monitor.STEP_RULES", (broken,))
+    trainer = pynn.Trainer(network(64, 64, 10), pynn.CrossEntropyLoss(), SGD())
+    with pytest.warns(pynn.BabysitterWarning, match="the rule broken failed"):
+        trainer.fit(x, y, epochs=1, callbacks=[pynn.Monitor()])
+    assert trainer.epoch == 1
+
+
 def test_a_run_goes_on_being_watched_in_the_next_fit(digits):
     (x, y), _ = digits
     trainer = pynn.Trainer(network(64, 64, 10), pynn.CrossEntropyLoss(), SGD())

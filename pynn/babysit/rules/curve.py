@@ -18,7 +18,7 @@ def diverging(course: Course) -> Iterator[Sign]:
     scale, noise = course.scale, 2 * course.best_noise
     above = course.best if math.isfinite(course.best) else start
     if not math.isfinite(loss) or (loss > limits.lost_loss * start > 0 and (course.age >= 16 or loss > 10 * start)):
-        evidence = f"the loss is {loss:.3g}, {loss / start:.2g} times that of the start"
+        evidence = f"the loss is {loss:.3g} after a start at {start:.3g}"
     elif course.since_best(20) > above + max(0.4 * abs(above), 0.3 * scale, noise) or (
         # Where nearly all is one class, the loss of a batch depends on how many of the others it has.
         course.since_best(50, 3000) > above + max(0.25 * abs(above), 0.2 * scale, noise)

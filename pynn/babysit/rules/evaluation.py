@@ -83,7 +83,7 @@ def underfitting(course: Course) -> Iterator[Sign]:
     if course.facts.classifies:
         gap = last.accuracy - last.val_accuracy
     else:
-        gap = (last.val_loss - last.loss) / course.reference
+        gap = (last.val_loss - last.loss) / max(course.reference, 1e-30)
     error = 0.5 / max(course.held_out_examples, 1) ** 0.5
     better = course.attainable > reached + (0.05 if course.facts.tiny else 0.1) + error
     # A network that could do better may yet do so: only its last epochs tell.
