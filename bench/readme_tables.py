@@ -10,9 +10,14 @@ from pathlib import Path
 from pynn.bench import report, results
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.faults.score import CURED, share  # noqa: E402 - the folder is no installed package
+
 FIGURES = (ROOT / "bench" / "results" / name for name in ("one-thread.json", "two-threads.json"))
 README = ROOT / "README.md"
-CORPUS = ROOT / "bench" / "faults" / "summary.json"
+CORPUS, REMEDIES = (ROOT / "bench" / "faults" / name for name in ("summary.json", "remedies.json"))
+WATCHING = ROOT / "bench" / "results" / "watching.json"
 SPEED_MARKS = "<!-- figures: bench/readme_tables.py -->", "<!-- end of figures -->"
 CORPUS_MARKS = "<!-- corpus: bench/readme_tables.py -->", "<!-- end of corpus -->"
 #: Groups whose rows are shown one by one; of the others the geometric means.
@@ -52,8 +57,18 @@ def section(found: list[results.Results]) -> str:
 
 def corpus() -> str:
     """Return the babysitter's figures on runs that nothing was tuned on, with their 95% intervals."""
-    summary = json.loads(CORPUS.read_text())
-    return markdown([["", "95% interval"], *([title, figure] for title, figure in summary["report"].items())])
+    summary = json.loads(CORPUS.read_text())["report"]
+    cured = [run for run in json.loads(REMEDIES.read_text()) if run["curable"] and run["part"] == "report"]
+    hits = sum(run["cured"] is not None and run["cured"] >= CURED * run["twin"] for run in cured)
+    summary["curable faults that diagnose cures"] = str(share(hits, len(cured)))
+    return markdown([["", "95% interval"], *([title, figure] for title, figure in summary.items())])
+
+
+def watching() -> str:
+    """Return what a monitor costs."""
+    found = json.loads(WATCHING.read_text())["workloads"]
+    head = ["a watched step over an unwatched one", *found]
+    return markdown([head, ["median", *(f"{row['ratio']:.2f}" for row in found.values())]])
 
 
 def between(text: str, marks: tuple[str, str], content: str) -> str:
@@ -68,7 +83,7 @@ def main() -> int:
     """Rewrite the README, or compare."""
     before = README.read_text()
     speed = section([result for path in FIGURES for result in results.load(path)])
-    after = between(between(before, SPEED_MARKS, speed), CORPUS_MARKS, corpus())
+    after = between(between(before, SPEED_MARKS, speed), CORPUS_MARKS, corpus() + "\n\n" + watching())
     if "--check" in sys.argv[1:]:
         print("up to date" if after == before else "README.md differs from the figures")
         return int(after != before)

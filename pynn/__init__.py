@@ -56,6 +56,7 @@ from .trainer import NonFiniteError, Trainer
 if _TYPE_CHECKING:
     from . import datasets
     from .babysit import BabysitterWarning, Finding, Monitor, preflight
+    from .babysit.remedies import Diagnosis, diagnose
 
 __version__ = "0.1.0"
 
@@ -64,8 +65,10 @@ __version__ = "0.1.0"
 _LATER = {
     "datasets": "pynn.datasets",
     "BabysitterWarning": "pynn.babysit",
+    "Diagnosis": "pynn.babysit.remedies",
     "Finding": "pynn.babysit",
     "Monitor": "pynn.babysit",
+    "diagnose": "pynn.babysit.remedies",
     "preflight": "pynn.babysit",
 }
 
@@ -96,6 +99,7 @@ __all__ = [
     "Context",
     "CosineAnnealingLR",
     "CrossEntropyLoss",
+    "Diagnosis",
     "Dropout",
     "EarlyStopping",
     "ExponentialLR",
@@ -133,6 +137,7 @@ __all__ = [
     "WarmupLR",
     "available_backends",
     "datasets",
+    "diagnose",
     "get_backend",
     "get_num_threads",
     "gradcheck",

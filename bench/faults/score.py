@@ -13,6 +13,9 @@ from pynn.babysit.findings import SYMPTOMS
 Z = 1.959963984540054
 
 
+#: Share of the healthy twin's score from which a sick run counts as cured.
+CURED = 0.9
+
 #: What an outcome has none of by default.
 LISTS = ("causes", "consequences", "exact_checks", "findings", "verdict")
 

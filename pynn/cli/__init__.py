@@ -1,7 +1,8 @@
-"""The command line: ``pynn train``, ``check``, ``predict``, ``bench``, ``tune`` and ``info``.
+"""The command line: ``pynn train``, ``check``, ``diagnose``, ``predict``, ``bench``, ``tune``, ``info``.
 
 Results go to standard output, progress and errors to standard error. An error is one line; ``PYNN_DEBUG=1`` adds the
-traceback. Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted; of ``pynn check`` 0 pass, 1 warn, 2 fail.
+traceback. Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted; of ``check`` and
+``diagnose`` 0 all well, 1 warnings, 2 faults.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from .. import BackendError, __version__
-from . import bench, check, info, predict, train, tune
+from . import bench, check, diagnose, info, predict, train, tune
 
 # What the library raises when data, files or settings are at fault; anything else is a bug.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError, BackendError)
@@ -63,6 +64,7 @@ def main(context: click.Context) -> None:
 
 main.add_command(train.train)
 main.add_command(check.check)
+main.add_command(diagnose.diagnose_command)
 main.add_command(predict.predict)
 main.add_command(bench.bench)
 main.add_command(tune.tune)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..babysit.remedies import Diagnosis, Remedy, diagnose
-from ..babysit.remedies.search import OnTrial
 from .data import load_data
 from .options import Rate, build, chosen_backend, scaled_target, training_options
+
+if TYPE_CHECKING:
+    from ..babysit.remedies import Diagnosis, Remedy
+    from ..babysit.remedies.search import OnTrial
 
 #: What the shell is told, by the worst that the run as it is has.
 EXIT_CODES = {"warning": 1, "error": 2}
@@ -49,6 +49,8 @@ def diagnose_command(
       pynn diagnose --data iris.csv --target species --no-batchnorm --activation sigmoid
       pynn diagnose --data mnist --seconds 300
     """  # noqa: D301 - click reads the backslash
+    from ..babysit.remedies import diagnose
+
     with chosen_backend(options["backend_name"]):
         data = load_data(source, target, task)
         trainer, scale = build(data, options)
@@ -76,6 +78,9 @@ def _exit_code(diagnosis: Diagnosis) -> int:
 @contextmanager
 def _live(quiet: bool) -> Iterator[OnTrial | None]:
     """Give what shows the training that is under way: a bar on a terminal, a line for each elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield None if quiet else lambda remedy, number, total: click.echo(_line(remedy, number, total), err=True)

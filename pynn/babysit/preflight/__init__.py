@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import random
 import sys
 import traceback
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...arguments import count, instance
-from ...random import unobserved
+from ..trials import quietly, unnoticed
 from . import data, fitting, gradients, layers, modes, rates, signal, start
 from .case import Case
 from .report import Check, Report, failed, skipped
@@ -116,7 +111,7 @@ def preflight(
         run = trainer._run
         batch_size = 32 if run is None else run.batch_size
     count(batch_size, "batch_size")
-    with _unnoticed(), _quietly():
+    with unnoticed(), quietly():
         return Report(_checks(trainer, x, y, validation, batch_size, sample_weight, seed))
 
 
@@ -183,23 +178,3 @@ def _said(error: BaseException) -> str:
 
 def _skip(checks: tuple[tuple[str, Any], ...], reason: str) -> list[Check]:
     return [skipped(name, reason) for name, _ in checks]
-
-
-@contextlib.contextmanager
-def _unnoticed() -> Iterator[None]:
-    """Within the block, nothing that is drawn from Python's, NumPy's or pynn's random numbers is noticed after it."""
-    ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002 - what layers of the user's may draw from
-    try:
-        with unobserved():
-            yield
-    finally:
-        random.setstate(ours)
-        np.random.set_state(numpys)  # noqa: NPY002
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Within the block, trials may overflow without a warning: it is what some of them are to find out."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        yield

@@ -1,0 +1,109 @@
+"""Remedies that are tried before they are proposed: short trainings with a change each, measured beside the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ...arguments import count, instance, number
+from ...callbacks import Callback
+from ...random import manual_seed
+from ..trials import quietly, unnoticed
+from .blueprint import Blueprint
+from .diagnosis import Diagnosis
+from .search import OnTrial, Search, not_usable
+from .trials import Remedy, Trial
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ...trainer import Trainer
+
+__all__ = ["Diagnosis", "Remedy", "Trial", "diagnose"]
+
+#: How long to train where neither the caller nor the trainer says.
+EPOCHS = 10
+
+
+def diagnose(
+    trainer: Trainer,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    sample_weight: ArrayLike | None = None,
+    callbacks: Iterable[Callback] = (),
+    seconds: float = 60.0,
+    seed: int = 0,
+    on_trial: OnTrial | None = None,
+) -> Diagnosis:
+    """Find out what is wrong with a training run, try what may cure it, and say what did.
+
+    The run is repeated as it is, from its start, with a `Monitor` watching; then with one change after the other that
+    may cure what was found, and with the best two together. All of this is done to copies: trainer, model and random
+    numbers are left exactly as they were.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        One that has trained already is started afresh: its layers are made anew from their configuration.
+    x, y : array_like
+        As `Trainer.fit` would get them.
+    validation : (x, y), optional
+        What runs are scored on; without it a fifth of the examples is set aside.
+    epochs, batch_size : int, optional
+        By default those of the trainer's last `fit`, or 10 and 32.
+    shuffle : bool
+    sample_weight : array_like, shape (n,), optional
+    callbacks : iterable of Callback
+        What else belongs to the run. Copies of them are called, but not those that write files.
+    seconds : float
+        How long all may take. An eighth is for the run as it is; if that does not suffice, all runs are shortened.
+    seed : int
+        Of the examples set aside, and of weights that remedies draw.
+    on_trial : callable, optional
+        Called before each training with the remedy (None for the run as it is), its number, and how many there are.
+
+    Returns
+    -------
+    Diagnosis
+
+    Notes
+    -----
+    As long as time does not run out, the same arguments give the same result. CS231n, Training Neural Networks, Part 1,
+    "Babysitting the learning process".
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.manual_seed(0)
+    >>> x, y = pynn.datasets.blobs(n=600, classes=3, seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 16, init="zeros"), pynn.ReLU(), pynn.Linear(16, 3, init="zeros"))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=0.1))
+    >>> diagnosis = pynn.diagnose(trainer, x / x.std(), y, epochs=5)
+    >>> diagnosis.verdict[0].symptom
+    'symmetric_units'
+    >>> diagnosis.best.remedy.code
+    'Linear(..., init="he_normal")'
+    """
+    from ...trainer import Trainer
+
+    instance(trainer, "trainer", Trainer)
+    last = trainer._run
+    epochs = count(epochs, "epochs") if epochs is not None else (last.until if last and last.until else EPOCHS)
+    batch_size = count(batch_size, "batch_size") if batch_size is not None else (last.batch_size if last else 32)
+    number(seconds, "seconds", above=0)
+    count(seed, "seed", least=0)
+    if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
+        raise ValueError("validation must be a pair (x, y)")
+    unusable = not_usable(x, y, validation)
+    if unusable is not None:
+        return Diagnosis([unusable], beyond=unusable.evidence)
+    with unnoticed(), quietly():
+        manual_seed(seed)
+        blueprint = Blueprint.of(trainer, epochs=epochs, batch_size=batch_size, shuffle=shuffle, callbacks=callbacks)
+        search = Search(blueprint, (x, y), validation, sample_weight, seconds, seed, on_trial)
+        return search.diagnosis()

@@ -1,0 +1,172 @@
+"""A training run as parts that can be changed, and of which trainers can be made."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import init as initializers
+from ...callbacks import Callback, CSVLogger, ModelCheckpoint
+from ...config import describe, make
+from ...layers import Layer, Linear, Maxout
+from ...model import Sequential
+from ..monitor import Monitor
+from ..preflight.case import fresh_optimizer
+
+if TYPE_CHECKING:
+    from ...losses import Loss
+    from ...optim import Optimizer
+    from ...preprocessing import Transformer
+    from ...regularizers import Regularizer
+    from ...schedules import Schedule
+    from ...trainer import Trainer
+
+#: Callbacks that trials leave out, as they do `ProgressBar`: they write files, or serve the one trainer.
+LEFT_OUT = (CSVLogger, ModelCheckpoint, Monitor)
+
+
+@dataclass
+class Blueprint:
+    """All that a run is made of but its data.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        Of no model, as they are before training; nested `Sequential` are taken apart.
+    preprocessing : Transformer or None
+    loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed
+        The trainer's.
+    callbacks : list of Callback
+        The user's, but for those that write or show something.
+    epochs, batch_size, shuffle
+        What `Trainer.fit` is told.
+    given_lr : float
+        The trainer's learning rate, which remedies may have changed in the optimiser.
+    target : (ndarray, ndarray) or None
+        Shift and scale: the network is trained on (y - shift) / scale.
+    """
+
+    layers: list[Layer]
+    preprocessing: Transformer | None
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule | None
+    regularizers: list[Regularizer]
+    clip_norm: float | None
+    clip_value: float | None
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    seed: int
+    given_lr: float
+    callbacks: list[Callback] = field(default_factory=list)
+    target: tuple[np.ndarray, np.ndarray] | None = None
+
+    @classmethod
+    def of(
+        cls, trainer: Trainer, *, epochs: int, batch_size: int, shuffle: bool, callbacks: Iterable[Callback]
+    ) -> Blueprint:
+        """Return the blueprint of what `trainer` would train from its start; nothing in it is the trainer's own."""
+        trained = trainer.steps > 0
+        model = trainer.model
+        layers = [model] if type(model).forward is not Sequential.forward else _chain(model)
+        return cls(
+            layers=[_untrained(layer, model.dtype) if trained else copy.deepcopy(layer) for layer in layers],
+            preprocessing=copy.deepcopy(model.preprocessing),
+            loss=copy.deepcopy(trainer.loss),
+            optimizer=fresh_optimizer(trainer.optimizer),
+            schedule=copy.deepcopy(trainer.schedule),
+            regularizers=copy.deepcopy(trainer.regularizers),
+            clip_norm=trainer.clip_norm,
+            clip_value=trainer.clip_value,
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=trainer.seed,
+            given_lr=trainer.optimizer.lr,
+            callbacks=_taken_along(callbacks),
+        )
+
+    def copy(self) -> Blueprint:
+        """Return a blueprint that can be changed by itself."""
+        return copy.deepcopy(self)
+
+    def trainer(self) -> Trainer:
+        """Return a trainer made of the parts, which this blueprint then no longer owns."""
+        from ...trainer import Trainer
+
+        only = self.layers[0]
+        model = only if len(self.layers) == 1 and isinstance(only, Sequential) else Sequential(*self.layers)
+        model.preprocessing = self.preprocessing
+        return Trainer(
+            model,
+            self.loss,
+            self.optimizer,
+            schedule=self.schedule,
+            regularizers=self.regularizers,
+            clip_norm=self.clip_norm,
+            clip_value=self.clip_value,
+            seed=self.seed,
+        )
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the parameters."""
+        return next((p.dtype for layer in self.layers for p in layer.parameters()), np.dtype(np.float32))
+
+    def places(self, *kinds: type[Layer]) -> list[int]:
+        """Return where layers of these kinds stand."""
+        return [index for index, layer in enumerate(self.layers) if isinstance(layer, kinds)]
+
+    def hidden(self) -> list[int]:
+        """Return where the linear layers stand, Maxout included, but for the last."""
+        return self.places(Linear, Maxout)[:-1]
+
+
+def _taken_along(callbacks: Iterable[Callback]) -> list[Callback]:
+    from ...progress import ProgressBar  # which brings rich
+
+    return copy.deepcopy([callback for callback in callbacks if not isinstance(callback, (*LEFT_OUT, ProgressBar))])
+
+
+def is_own(layer: Layer) -> bool:
+    """Return whether a layer is the user's."""
+    return not type(layer).__module__.startswith("pynn.")
+
+
+def initialise(layer: Linear | Maxout, init: initializers.Init | None) -> None:
+    """Draw the weights of a layer anew, as its constructor does; frozen ones stay."""
+    weight, bias = layer.weight, layer.bias
+    if weight.frozen:
+        return
+    layer.init = init
+    weight[...] = initializers.make(init or "torch_linear", weight.shape, fans=weight.fans, dtype=weight.dtype)
+    if bias is not None:
+        start = "zeros" if init else "torch_linear"
+        bias[...] = initializers.make(start, bias.shape, fans=weight.fans, dtype=bias.dtype)
+
+
+def _chain(model: Sequential) -> list[Layer]:
+    chain: list[Layer] = []
+    for layer in model.layers:
+        chain += _chain(layer) if type(layer) is Sequential else [layer]
+    return chain
+
+
+def _untrained(layer: Layer, dtype: np.dtype) -> Layer:
+    """Return a layer of the same configuration before training; one that does not say its own is copied as it is."""
+    if any(parameter.frozen for parameter in layer.parameters()):
+        return copy.deepcopy(layer)
+    try:
+        twin: Any = make(describe(layer), {type(inner) for inner in layer.all_layers()}, dtype=dtype)
+    except (TypeError, ValueError):
+        return copy.deepcopy(layer)
+    if isinstance(layer, Linear | Maxout):
+        initialise(twin, layer.init)
+    for (_, own), (_, theirs) in zip(twin.named_parameters(), layer.named_parameters(), strict=True):
+        own.lr_factor, own.decay = theirs.lr_factor, theirs.decay
+    return twin

@@ -1,0 +1,181 @@
+"""What came of trying remedies, and how it reads in a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass, field
+from statistics import NormalDist
+
+from ..findings import Finding
+from .trials import Metric, Remedy, Trial
+
+WIDTH = 110
+#: How often a gain may be claimed where there is none.
+CHANCE = 0.025
+#: The least share of what is missing to a perfect score that makes a gain.
+WORTHWHILE = 0.02
+
+
+@dataclass
+class Diagnosis:
+    """What is wrong with a run, and what was tried against it.
+
+    Attributes
+    ----------
+    verdict : list of Finding
+        What the monitor says of the run as it is, likeliest cause first.
+    metric : {"accuracy", "balanced accuracy", "R2"}
+        What runs are scored by, on the validation part. Balanced where one class has 8 times the examples of another.
+    baseline : Trial or None
+        The run as it is; None if the data cannot be trained on.
+    trials : list of Trial
+        The remedies tried, best first.
+    untried : list of Remedy
+        For which there was no time.
+    unfit : list of Remedy
+        With which the network could not be built or run.
+    beyond : str or None
+        Why no setting can cure it, where that is known.
+
+    Notes
+    -----
+    Remedies are chosen by the examples that they are scored on, so the score of the best is somewhat flattered.
+    """
+
+    verdict: list[Finding]
+    metric: Metric = "accuracy"
+    baseline: Trial | None = None
+    trials: list[Trial] = field(default_factory=list)
+    untried: list[Remedy] = field(default_factory=list)
+    unfit: list[Remedy] = field(default_factory=list)
+    beyond: str | None = None
+
+    @property
+    def best(self) -> Trial | None:
+        """The best trial, if it does better than the run as it is; see `helps`."""
+        if not self.trials or self.baseline is None or self.beyond is not None:
+            return None
+        first = self.trials[0]
+        return first if helps(first, self.baseline, len(self.trials)) else None
+
+    @property
+    def advice(self) -> str:
+        """What to do, in one sentence."""
+        if self.beyond is not None:
+            return f"No setting cures this: {self.beyond}."
+        best = self.best
+        if best is not None:
+            assert best.remedy is not None and self.baseline is not None
+            healthy = "" if self.verdict else "Nothing is wrong, but this does better. "
+            effect = f"{self.metric} {self.figure(self.baseline)} -> {self.figure(best)}"
+            gone = self.gone(best)
+            cured = f"; gone: {', '.join(gone)}" if gone else ""
+            return f"{healthy}{_capital(best.remedy.change)} ({effect}{cured}): {best.remedy.code}"
+        if not self.verdict:
+            return "Nothing is wrong, and nothing that was tried surely does better."
+        nearest = ""
+        if self.trials and self.baseline is not None and self.trials[0].score > self.baseline.score:
+            most = self.trials[0]
+            nearest = f" (most: {_change(most)}, {self.figure(self.baseline)} -> {self.figure(most)})"
+        return (
+            f"Nothing that was tried surely helps{nearest}, so the fault may lie in the data or in code of your own: "
+            f"{self.verdict[0].advice}."
+        )
+
+    def gone(self, trial: Trial) -> list[str]:
+        """Return the symptoms of the run as it is that a trial does not have."""
+        left = {finding.symptom for finding in trial.verdict}
+        return [symptom for symptom in dict.fromkeys(f.symptom for f in self.verdict) if symptom not in left]
+
+    def figure(self, trial: Trial) -> str:
+        """Return a trial's score as it is read."""
+        return f"{trial.score:.3f}" if self.metric == "R2" else f"{trial.score:.1%}"
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Return of each training, the run as it is first: score, loss, what was changed, what is found wrong."""
+        known = [self.baseline] if self.baseline is not None else []
+        return [
+            (
+                self.figure(trial),
+                f"{trial.loss:.4g}",
+                _change(trial),
+                self.left(trial),
+            )
+            for trial in [*known, *self.trials]
+        ]
+
+    def left(self, trial: Trial) -> str:
+        """Return in words what is found wrong with a trial."""
+        if trial.ended == "not finite":
+            return "breaks off: the loss is not finite"
+        symptoms = list(dict.fromkeys(finding.symptom for finding in trial.verdict))
+        return ", ".join(symptoms[:3]) if symptoms else "no symptoms"
+
+    def __str__(self) -> str:
+        lines = [f"verdict: {'nothing wrong' if not self.verdict else ''}".rstrip()]
+        lines += [line for finding in self.verdict for line in _wrapped(f"  {finding}", "    ")]
+        if self.baseline is not None:
+            lines += ["", *self._table()]
+        for left_out, why in ((self.untried, "no time for"), (self.unfit, "does not fit the network")):
+            if left_out:
+                lines += _wrapped(f"{why}: {'; '.join(remedy.change for remedy in left_out)}", "  ")
+        return "\n".join([*lines, "", *_wrapped(self.advice, "  ")])
+
+    def _table(self) -> list[str]:
+        assert self.baseline is not None
+        head = (f"{self.metric}", "loss", "", "")
+        rows = self.rows()
+        widths = [max(len(row[column]) for row in (head, *rows)) for column in (0, 1)]
+        margin = " " * (widths[0] + widths[1] + 4)
+        lines = [f"{head[0]:>{widths[0]}}  {head[1]:>{widths[1]}}  validation, {self._length()}"]
+        for row, trial in zip(rows, [self.baseline, *self.trials], strict=True):
+            start = f"{row[0]:>{widths[0]}}  {row[1]:>{widths[1]}}  "
+            lines += _wrapped(f"{start}{row[2]} [{row[3]}]", margin)
+            if trial.remedy is not None:
+                lines += _wrapped(f"{margin}{trial.remedy.code}", margin + "  ")
+        return lines
+
+    def _length(self) -> str:
+        assert self.baseline is not None
+        epochs = self.baseline.epochs
+        if not epochs:
+            return f"after {self.baseline.steps} steps"
+        return f"after {epochs} epoch{'s' if epochs > 1 else ''}"
+
+
+def helps(trial: Trial, baseline: Trial, tried: int) -> bool:
+    """Return whether a trial, one of so many, does better than the run as it is.
+
+    By its score: by more than chance would bring the best of so many (Bonferroni), and by some share of what there is
+    to gain. Or with no lower a score, but nothing wrong any more.
+    """
+    if trial.ended == "not finite":
+        return False
+    gain, error = trial.gain_over(baseline)
+    cleared = not trial.verdict and bool(baseline.verdict)
+    sure = NormalDist().inv_cdf(1 - CHANCE / tried) * error
+    return (gain > sure and gain > WORTHWHILE * (1 - baseline.score)) or (
+        gain >= -error and (cleared or baseline.ended == "not finite")
+    )
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        subsequent_indent=indent,
+        drop_whitespace=True,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _change(trial: Trial) -> str:
+    if trial.remedy is None:
+        return "as it is"
+    stopped = f" (epoch {trial.best_epoch})" if "stopping" in trial.remedy.subject and trial.best_epoch else ""
+    return trial.remedy.change + stopped
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

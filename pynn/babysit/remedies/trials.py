@@ -1,0 +1,301 @@
+"""Trial runs: training once as a blueprint says, and measuring what comes of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ...callbacks import Callback
+from ...losses import ClassLoss
+from ..findings import Finding
+from ..monitor import Monitor
+
+if TYPE_CHECKING:
+    from ...losses import Loss
+    from ...trainer import Trainer
+    from .blueprint import Blueprint
+
+Metric = Literal["accuracy", "balanced accuracy", "R2"]
+Kind = Literal["classes", "binary", "values"]
+Part = tuple[np.ndarray, np.ndarray]
+
+#: From so many times more examples of one class than of another on, each class counts alike in the score.
+UNEVEN = 8
+#: A difference counts from so many standard errors on, or from such a share of the score on.
+SURE, LITTLE = 2.0, 0.03
+#: The least that an example adds to R2 where runs are compared: an error of twice the spread of the targets.
+FLOOR = -3.0
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A change to a run that may cure it.
+
+    Attributes
+    ----------
+    change : str
+        What it changes, such as "learning rate 10 -> 1".
+    code : str
+        What to write for it.
+    subject : str
+        What it is about, such as "rate"; of two remedies on one subject the later undoes the earlier.
+    apply : callable
+        ``apply(blueprint)`` makes the change.
+    """
+
+    change: str
+    code: str = field(compare=False)
+    subject: str = field(compare=False)
+    apply: Callable[[Blueprint], None] = field(repr=False, compare=False)
+
+    def shares(self, other: Remedy) -> bool:
+        """Return whether the two are about one subject, at least in part."""
+        return not set(self.subject.split(" and ")).isdisjoint(other.subject.split(" and "))
+
+    def __add__(self, other: Remedy) -> Remedy:
+        def both(blueprint: Blueprint) -> None:
+            self.apply(blueprint)
+            other.apply(blueprint)
+
+        change, code = f"{self.change}, and {other.change}", f"{self.code}; {other.code}"
+        return Remedy(change, code, f"{self.subject} and {other.subject}", both)
+
+
+@dataclass
+class Trial:
+    """What came of a training run.
+
+    Attributes
+    ----------
+    remedy : Remedy or None
+        None for the run as it is.
+    score : float
+        On the validation part, in the diagnosis's metric.
+    loss : float
+        Of the validation part, by the loss that the run was given, whatever the remedy trained with; no penalties.
+    verdict : list of Finding
+        What the monitor finds wrong with it.
+    ended : {"finished", "cut short", "not finite"}
+        Cut short where its time was up.
+    epochs, steps : int
+    best_epoch : int or None
+        That of the smallest validation loss.
+    seconds : float
+    ratio : float
+        The largest update of a weight matrix in the first step, norm over norm of the weights; NaN if not known.
+    """
+
+    remedy: Remedy | None
+    score: float
+    loss: float
+    verdict: list[Finding]
+    ended: str
+    epochs: int
+    steps: int
+    best_epoch: int | None
+    seconds: float
+    ratio: float
+    #: What each validation example adds to the score, which is their mean; for comparisons example by example.
+    credits: np.ndarray = field(repr=False)
+    #: Of each validation example, the number of its class where the score is the mean over the classes, else 0.
+    strata: np.ndarray = field(repr=False)
+
+    def gain_over(self, other: Trial) -> tuple[float, float]:
+        """Return by how much this score is the larger, and the standard error of that.
+
+        A value predicted far worse than by the mean counts no more here than one predicted so much worse.
+        """
+        ours, theirs = (np.maximum(credits, FLOOR) for credits in (self.credits, other.credits))
+        difference = ours - theirs
+        variance = 0.0
+        for stratum in np.unique(self.strata):
+            own = difference[self.strata == stratum]
+            # With one example more that does not differ, so that a few that all agree do not count as certain.
+            variance += (len(own) / len(difference)) ** 2 * np.append(own, 0.0).var() / len(own)
+        return float(difference.mean()), math.sqrt(variance)
+
+
+class Judge:
+    """Scores networks on the validation part.
+
+    Parameters
+    ----------
+    loss : Loss
+        The run's own.
+    validation : (x, y)
+        Raw.
+    outputs : int
+        How many a network gives for an example.
+    counts : ndarray or None
+        Training examples of each class.
+    """
+
+    def __init__(self, loss: Loss, validation: Part, outputs: int, counts: np.ndarray | None) -> None:
+        x, y = validation
+        self.loss, self.kind = loss, kind_of(loss, y, outputs)
+        if isinstance(loss, ClassLoss):
+            known = np.asarray(y) != loss.ignore_index
+            x, y = np.asarray(x)[known], np.asarray(y)[known]
+        self.x, self.y = np.asarray(x), np.asarray(y)
+        self.strata = np.zeros(len(self.y), np.int64)
+        self.metric: Metric = "R2" if self.kind == "values" else "accuracy"
+        if self.kind != "values" and is_uneven(counts):
+            self.metric = "balanced accuracy"
+            self.strata = np.unique(self.y.reshape(len(self.y), -1)[:, 0], return_inverse=True)[1].reshape(-1)
+
+    def credits(self, prediction: np.ndarray) -> np.ndarray:
+        """Return what each example adds to the score, which is the mean."""
+        y = self.y.reshape(len(self.y), -1)
+        if self.kind == "values":
+            truth = y.astype(np.float64)
+            variance = max(float(np.var(truth, axis=0).mean()), 1e-300)
+            values = prediction.reshape(truth.shape)
+            return np.clip(1 - np.square(values - truth).mean(axis=1) / variance, -1e6, 1)
+        if self.kind == "classes":
+            right = (prediction.argmax(axis=1) == y[:, 0]).astype(np.float64)
+        else:
+            # A loss of the user's may take logits or probabilities.
+            own = self.loss.output_kind is None and prediction.min() >= 0 and prediction.max() <= 1
+            named = prediction.reshape(y.shape) > (0.5 if own else 0)
+            right = (named == (y > 0.5)).mean(axis=1)
+        if self.metric == "balanced accuracy":
+            counts = np.bincount(self.strata)
+            right = right * (len(right) / (len(counts) * counts[self.strata]))
+        return right
+
+    def score(self, trainer: Trainer, target: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, float]:
+        """Return the credits of the validation examples, and the loss."""
+        prediction = trainer.model.predict(self.x).astype(np.float64)
+        if target is not None:
+            prediction = prediction * target[1] + target[0]
+        if not np.isfinite(prediction).all():
+            return np.zeros(len(self.x)), math.nan
+        loss = self.loss.forward(prediction, self.loss.as_target(self.y, prediction.dtype))[0]
+        return self.credits(prediction), float(loss)
+
+
+def is_uneven(counts: np.ndarray | None) -> bool:
+    """Return whether some class has far more examples than another."""
+    present = np.empty(0) if counts is None else counts[counts > 0]
+    return len(present) > 1 and bool(present.max() >= UNEVEN * present.min())
+
+
+def kind_of(loss: Loss, y: np.ndarray, outputs: int) -> Kind:
+    """Return what a network is to give; of a loss that does not say, judged by its targets."""
+    if loss.output_kind is not None:
+        return {"classes": "classes", "scores": "classes", "binary": "binary", "values": "values"}[loss.output_kind]  # type: ignore[return-value]
+    y = np.asarray(y)
+    if y.ndim == 1 and y.dtype.kind in "iu" and outputs > 1:
+        return "classes"
+    return "binary" if np.isin(y, (0, 1)).all() else "values"
+
+
+class Limit(Callback):
+    """Ends a run after so many examples, or when its time is up."""
+
+    def __init__(self, seconds: float, examples: float, batch_size: int) -> None:
+        self.until = time.perf_counter() + seconds
+        self.steps = examples / batch_size
+        self.reached = False
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        late = time.perf_counter() > self.until
+        if late or trainer.steps >= self.steps:
+            self.reached = late
+            trainer.stop()
+
+
+def run(
+    blueprint: Blueprint,
+    remedy: Remedy | None,
+    data: Part,
+    judge: Judge,
+    seconds: float,
+    *,
+    sample_weight: np.ndarray | None = None,
+    examples: float = math.inf,
+) -> Trial:
+    """Train as a changed copy of the blueprint says, for at most so many seconds and examples in all."""
+    from ...trainer import NonFiniteError
+
+    blueprint = blueprint.copy()
+    if remedy is not None:
+        remedy.apply(blueprint)
+    trainer, monitor = blueprint.trainer(), Monitor(on_problem="silent")
+    x, y = data
+    xv, yv = judge.x, judge.y
+    if blueprint.target is not None:
+        shift, scale = blueprint.target
+        y, yv = (y - shift) / scale, (yv - shift) / scale
+    began = time.perf_counter()
+    limit = Limit(seconds, examples, blueprint.batch_size)
+    try:
+        trainer.fit(
+            x,
+            y,
+            epochs=blueprint.epochs,
+            batch_size=blueprint.batch_size,
+            validation=(xv, yv),
+            sample_weight=sample_weight,
+            shuffle=blueprint.shuffle,
+            callbacks=[*blueprint.callbacks, monitor, limit],
+        )
+        ended = "cut short" if limit.reached else "finished"
+        if trainer.history.interrupted:
+            raise KeyboardInterrupt
+    except NonFiniteError:
+        ended = "not finite"
+    taken = time.perf_counter() - began
+    credits, loss = judge.score(trainer, blueprint.target)
+    val_loss = trainer.history.history.get("val_loss", [])
+    return Trial(
+        remedy,
+        float(credits.mean()),
+        loss,
+        monitor.verdict,
+        ended,
+        trainer.epoch,
+        trainer.steps,
+        _lowest(val_loss),
+        taken,
+        _first_ratio(monitor),
+        credits,
+        judge.strata,
+    )
+
+
+def _first_ratio(monitor: Monitor) -> float:
+    ratios = [monitor.stats[name].get("update_ratio") for name in monitor.stats.layers]  # type: ignore[union-attr]
+    return max((float(r[0]) for r in ratios if r is not None and len(r) and math.isfinite(r[0])), default=math.nan)
+
+
+def _lowest(val_loss: Sequence[float]) -> int | None:
+    """Return the epoch of the smallest validation loss."""
+    known = [(loss, epoch) for epoch, loss in enumerate(val_loss, 1) if math.isfinite(loss)]
+    return min(known)[1] if known else None
+
+
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials, best first.
+
+    In front is the first, in the order of trying, of those that finish and do as well as the one with the highest
+    score; one with which nothing is found wrong goes before one with which something is.
+    """
+    order = sorted(trials, key=lambda trial: (trial.ended == "not finite", -trial.score))
+    if not order or order[0].ended == "not finite":
+        return order
+    best = order[0]
+    rivals = [trial for trial in trials if trial.ended != "not finite" and _level(best, trial)]
+    front = min(rivals, key=lambda trial: bool(trial.verdict))
+    return [front, *(trial for trial in order if trial is not front)]
+
+
+def _level(best: Trial, trial: Trial) -> bool:
+    """Return whether chance explains why a score is below the highest, and there is little between them."""
+    gain, error = best.gain_over(trial)
+    return gain <= min(SURE * error, LITTLE * abs(best.score))
