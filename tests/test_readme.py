@@ -9,16 +9,25 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
+#: The first makes the trainer that the second watches.
+TRAINING, WATCHING = 0, 1
+
+
 def test_there_are_examples():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_example_runs(block, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("index", range(len(BLOCKS)))
+def test_example_runs(index, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "readme"}
-    exec("import pynn\n" + block, names)
-    if "trainer" in names:
-        x_test, y_test = names["x_test"], names["y_test"]
-        assert names["trainer"].evaluate(x_test, y_test)["accuracy"] > 0.95
+    if index == WATCHING:
+        exec(BLOCKS[TRAINING], names)
+    exec("import pynn\n" + BLOCKS[index], names)
+    if index == TRAINING:
+        assert names["trainer"].evaluate(names["x_test"], names["y_test"])["accuracy"] > 0.95
         assert (tmp_path / "digits.safetensors").exists()
+    elif index == WATCHING:
+        assert "preflight:" in capsys.readouterr().out
+        assert names["monitor"].verdict == []
+        assert (tmp_path / "run.html").read_text(encoding="utf-8").startswith("<!")
