@@ -70,12 +70,14 @@ class CallbackList:
     @contextlib.contextmanager
     def training(self, trainer: Trainer) -> Iterator[None]:
         """Call on_train_begin, and on_train_end whatever happens."""
-        for callback in self.callbacks:
-            callback.on_train_begin(trainer)
+        begun: list[Callback] = []
         try:
+            for callback in self.callbacks:
+                callback.on_train_begin(trainer)
+                begun.append(callback)
             yield
         finally:
-            for callback in self.callbacks:
+            for callback in begun:
                 callback.on_train_end(trainer)
 
     def on_epoch_begin(self, trainer: Trainer) -> None:

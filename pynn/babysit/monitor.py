@@ -81,11 +81,13 @@ class Monitor(Callback):
     Examples
     --------
     >>> import pynn
+    >>> pynn.manual_seed(0)
     >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> x = x / x.std()
     >>> model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
     >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(1e-3))
     >>> monitor = pynn.Monitor(on_problem="silent")
-    >>> history = trainer.fit(20 * x, y, epochs=3, callbacks=[monitor])
+    >>> history = trainer.fit(100 * x, y, epochs=3, callbacks=[monitor])
     >>> monitor.verdict[0].symptom
     'input_not_normalised'
 
@@ -134,6 +136,7 @@ class Monitor(Callback):
 
     @property
     def verdict(self) -> list[Finding]:
+        self._catch_up()
         return ranked(self.findings)
 
     @property
@@ -175,7 +178,13 @@ class Monitor(Callback):
         """Write an HTML page with everything: figures, pictures, findings. It opens without a network."""
         from .views.html import write_report
 
+        self._catch_up()
         write_report(self, path)
+
+    def _catch_up(self) -> None:
+        """In a loop of the user's own, look at the steps that have not been looked at; `fit` does so by itself."""
+        if self._watch is not None and self._trainer is not None and self._trainer.examples is None:
+            self._watch.finish(self._trainer)
 
     def on_train_begin(self, trainer: Trainer) -> None:
         self.watch(trainer)
@@ -321,9 +330,9 @@ class Monitor(Callback):
             return
         order = ("info", "warning", "error")
         for finding in reversed(self.findings):
-            if (finding.symptom, finding.layer) == (sign.symptom, sign.layer) and step - finding.last_step <= max(
-                EPISODE_GAP, finding.last_step - finding.step
-            ):
+            # What epochs show is seen once in each of them.
+            gap = max(EPISODE_GAP, 2 * trainer.batches_per_epoch, finding.last_step - finding.step)
+            if (finding.symptom, finding.layer) == (sign.symptom, sign.layer) and step - finding.last_step <= gap:
                 finding.last_step = step
                 worse = order.index(sign.severity) > order.index(finding.severity)
                 was_info = finding.severity == "info"

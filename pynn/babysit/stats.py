@@ -37,6 +37,7 @@ class Stats:
     --------
     >>> import pynn
     >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> x = x / x.std()
     >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
     >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
     >>> monitor = pynn.Monitor()
@@ -52,14 +53,18 @@ class Stats:
     def __init__(self) -> None:
         self.layers: list[str] = []
         self._watch: Watch | None = None
+        self._names: list[str] = []
+        self._columns: dict[str, slice] = {}
         self._rows = np.empty((0, 0))
         self._used = 0
         self._group = 1  # steps per row
         self._pending = np.empty((0, 0))  # steps of a group that is not complete
 
     def lay_out(self, watch: Watch) -> None:
-        """Prepare for rows of a watch; what was recorded with another layout of columns is forgotten."""
+        """Prepare for the rows of a watch."""
         self._watch = watch
+        self._names = [name for name, _ in watch.parameters]
+        self._columns = watch.columns
         self.layers = [f"{name}.{type(layer).__name__}" for name, layer in watch.model.named_leaves()]
         width = watch.rows.shape[1]
         rows = int(np.clip(MOST_BYTES // (8 * width), FEWEST_ROWS, MOST_ROWS)) // 2 * 2
@@ -71,11 +76,32 @@ class Stats:
         """Go on with a new watch over the same network."""
         self._watch = watch
 
+    def _follow_parameters(self, watch: Watch) -> None:
+        """Make room for other parameters, since some were frozen or released; the others keep their columns."""
+        before, columns, rows, group, used = self._names, self._columns, self._rows, self._group, self._used
+        pending = self._pending
+        self.lay_out(watch)
+        self._rows = np.full((len(rows), watch.rows.shape[1]), np.nan)
+        self._pending = np.full((len(pending), watch.rows.shape[1]), np.nan)
+        self._group, self._used = group, used
+        places = [(slice(0, len(STEP_COLUMNS)),) * 2]
+        places += [(columns[part], watch.columns[part]) for part in ("outputs", "dead")]
+        width = len(PARAMETER_COLUMNS)
+        for new, name in enumerate(self._names):
+            if name in before:
+                old = before.index(name)
+                for part, size in (("parameters", width), ("zigzag", 1)):
+                    starts = columns[part].start + old * size, watch.columns[part].start + new * size
+                    places.append((slice(starts[0], starts[0] + size), slice(starts[1], starts[1] + size)))
+        for source, target in places:
+            self._rows[:used, target] = rows[:used, source]
+            self._pending[:, target] = pending[:, source]
+
     def append(self, rows: np.ndarray) -> None:
         """Add the rows of a watch."""
-        if rows.shape[1] != self._rows.shape[1]:
-            assert self._watch is not None
-            self.lay_out(self._watch)
+        assert self._watch is not None
+        if self._names != [name for name, _ in self._watch.parameters]:
+            self._follow_parameters(self._watch)
         if len(self._pending):
             rows = np.concatenate([self._pending, rows])
         while len(rows) >= self._group:

@@ -317,6 +317,25 @@ def test_one_trainer_has_one_monitor():
     pynn.Monitor().watch(trainers[0])
 
 
+def test_a_second_monitor_in_one_fit_is_refused_and_leaves_no_trace(digits):
+    (x, y), _ = digits
+    trainer = pynn.Trainer(network(64, 16, 10), pynn.CrossEntropyLoss(), SGD())
+    with pytest.raises(ValueError, match="another monitor"):
+        trainer.fit(x, y, epochs=1, callbacks=[pynn.Monitor(), pynn.Monitor()])
+    assert trainer.watch is None and trainer.steps == 0
+
+
+def test_the_verdict_of_a_loop_by_hand_is_that_of_its_last_step(digits):
+    (x, y), _ = digits
+    trainer = pynn.Trainer(network(64, 16, 10), pynn.CrossEntropyLoss(), SGD(0.0))
+    monitor = pynn.Monitor(on_problem="silent")
+    monitor.watch(trainer)
+    for _ in range(40):
+        trainer.step(x[:32], y[:32])
+    assert monitor.verdict[0].symptom == "lr_too_low"
+    assert monitor.verdict[0].last_step == monitor.stats.steps[-1] == 40
+
+
 def test_nothing_to_see_is_no_error():
     monitor = pynn.Monitor()
     assert monitor.findings == monitor.verdict == monitor.snapshots == []

@@ -83,6 +83,9 @@ def lr_too_low(course: Course) -> Iterator[Sign]:
     """Weights hardly change, and the loss hardly falls."""
     limits = course.limits
     window = course.window
+    if course.highest_lr == 0 and course.age >= 4:
+        yield Sign("lr_too_low", "error", "the learning rate is 0", "give the optimiser a learning rate")
+        return
     if (
         course.age < 50
         or math.isnan(window.ratio)
