@@ -1,255 +1,248 @@
 /* Template, included by batchnorm.h once per floating type. */
 
-/* Per-column scratch of a strip. */
+#define PN_MOST_VECTORS 4
+#define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
+
+/* Rows to be worked on, and what belongs to their columns. */
 typedef struct {
-    double *sum, *sum_squares;
-    PN_REAL *part, *part2, *centre, *scale, *shift, *saved, *dz;
-} PN_(pn_strip);
+    const PN_REAL *x, *dy;
+    PN_REAL *out;
+    const PN_REAL *centre, *scale, *shift, *slope, *offset;
+    PN_REAL *sum, *products; /* with PN_LANES more elements than there are columns */
+    ptrdiff_t rows, columns, stride;
+    ptrdiff_t ahead; /* where the rows lie that are worked on next */
+} PN_(pn_rows);
 
-/* The sums over rows take four rows at a time, so that the totals are read and written a quarter as often. */
-static inline void PN_(pn_add_differences)(const PN_REAL *x, ptrdiff_t rows, ptrdiff_t stride,
-                                           const PN_REAL *restrict pivot, PN_REAL *restrict total, ptrdiff_t n) {
-    ptrdiff_t i = 0;
-    for (; i + 4 <= rows; i += 4) {
-        const PN_REAL *restrict a = x + i * stride, *restrict b = a + stride, *restrict c = b + stride,
-                       *restrict d = c + stride;
-        for (ptrdiff_t j = 0; j < n; j++)
-            total[j] += ((a[j] - pivot[j]) + (b[j] - pivot[j])) + ((c[j] - pivot[j]) + (d[j] - pivot[j]));
-    }
-    for (; i < rows; i++) {
-        const PN_REAL *restrict a = x + i * stride;
-        for (ptrdiff_t j = 0; j < n; j++) total[j] += a[j] - pivot[j];
-    }
-}
+typedef PN_REAL PN_(pn_columns) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
+typedef PN_SIGNED PN_(pn_column_bits) __attribute__((vector_size(PN_VECTOR_BYTES)));
+#define PN_V PN_(pn_columns)
+#define PN_V_(name) PN_(name##_vector)
+#define PN_V_LANES PN_LANES
+#define PN_V_ZERO(where, v) ((PN_V)((PN_(pn_column_bits))(v) & ~(where)))
+#define PN_V_STREAM(place, v) PN_STREAM(place, v)
+#include "batchnorm_columns.h"
+#define PN_V PN_REAL
+#define PN_V_(name) PN_(name##_single)
+#define PN_V_LANES ((ptrdiff_t)1)
+#define PN_V_ZERO(where, v) ((where) ? 0 : (v))
+#define PN_V_STREAM(place, v) (*(place) = (v))
+#include "batchnorm_columns.h"
 
-static inline PN_REAL PN_(pn_square)(PN_REAL v) { return v * v; }
+#define PN_DEFINE_ROWS(name)                                                         \
+    static void PN_(name)(int relu, int place, PN_(pn_rows) t) {                     \
+        if (t.columns >= PN_LANES)                                                   \
+            PN_(name##_rows_vector)(relu, place, t);                                 \
+        else                                                                         \
+            PN_(name##_rows_single)(relu, place, t);                                 \
+    }
+PN_DEFINE_ROWS(pn_moments)
+PN_DEFINE_ROWS(pn_normalise)
+PN_DEFINE_ROWS(pn_gradient_sums)
+PN_DEFINE_ROWS(pn_input_gradient)
+#undef PN_DEFINE_ROWS
 
-static inline void PN_(pn_add_squares)(const PN_REAL *x, ptrdiff_t rows, ptrdiff_t stride,
-                                       const PN_REAL *restrict centre, PN_REAL *restrict total, ptrdiff_t n) {
-    ptrdiff_t i = 0;
-    for (; i + 4 <= rows; i += 4) {
-        const PN_REAL *restrict a = x + i * stride, *restrict b = a + stride, *restrict c = b + stride,
-                       *restrict d = c + stride;
-        for (ptrdiff_t j = 0; j < n; j++)
-            total[j] += (PN_(pn_square)(a[j] - centre[j]) + PN_(pn_square)(b[j] - centre[j])) +
-                        (PN_(pn_square)(c[j] - centre[j]) + PN_(pn_square)(d[j] - centre[j]));
-    }
-    for (; i < rows; i++) {
-        const PN_REAL *restrict a = x + i * stride;
-        for (ptrdiff_t j = 0; j < n; j++) total[j] += PN_(pn_square)(a[j] - centre[j]);
-    }
-}
-
-/* y = f((x - centre) * scale + shift). ReLU, by far the most common, is part of the loop. */
-static inline void PN_(pn_normalise_row)(const PN_REAL *restrict x, const PN_REAL *restrict centre,
-                                         const PN_REAL *restrict scale, const PN_REAL *restrict shift,
-                                         PN_REAL *restrict y, ptrdiff_t n, int code, PN_REAL alpha) {
-    if (code == PN_RELU) {
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const PN_REAL z = (x[j] - centre[j]) * scale[j] + shift[j];
-            y[j] = z < 0 ? 0 : z;
-        }
-        return;
-    }
-    for (ptrdiff_t j = 0; j < n; j++) y[j] = (x[j] - centre[j]) * scale[j] + shift[j];
-    if (code != PN_IDENTITY) PN_(pn_activate)(y, y, n, code, alpha);
-}
-
-/* Writes dz = dy * f', the gradient in front of an activation other than ReLU. */
-static inline void PN_(pn_gradient_row)(const PN_REAL *restrict dy, const PN_REAL *restrict x,
-                                        const PN_REAL *restrict centre, const PN_REAL *restrict scale,
-                                        const PN_REAL *restrict shift, PN_REAL *restrict saved, PN_REAL *restrict dz,
-                                        ptrdiff_t n, int code, PN_REAL alpha) {
-    for (ptrdiff_t j = 0; j < n; j++) saved[j] = (x[j] - centre[j]) * scale[j] + shift[j];
-    PN_(pn_saved_from_input)(saved, n, code, alpha);
-    PN_(pn_activate_backward)(dy, saved, dz, n, code, alpha);
-}
-
-/* The gradient in front of a ReLU that is part of the loop, or dy itself. The load of dy must not depend on the test, or
- * gcc makes it a branch (5 times slower). */
-#define PN_MASKED(j) \
-    const PN_REAL given = dy[j]; \
-    const PN_REAL dz = relu && (x[j] - centre[j]) * scale[j] + shift[j] <= 0 ? 0 : given
-
-static inline __attribute__((always_inline)) void PN_(pn_add_gradient)(
-    const int relu, const PN_REAL *restrict dy, const PN_REAL *restrict x, const PN_REAL *restrict centre,
-    const PN_REAL *restrict rstd, const PN_REAL *restrict scale, const PN_REAL *restrict shift,
-    PN_REAL *restrict sum_dz, PN_REAL *restrict sum_dz_normalised, ptrdiff_t n) {
-    for (ptrdiff_t j = 0; j < n; j++) {
-        PN_MASKED(j);
-        sum_dz[j] += dz;
-        sum_dz_normalised[j] += dz * ((x[j] - centre[j]) * rstd[j]);
-    }
-}
-
-static inline __attribute__((always_inline)) void PN_(pn_input_gradient)(
-    const int relu, const PN_REAL *restrict dy, const PN_REAL *restrict x, const PN_REAL *restrict centre,
-    const PN_REAL *restrict rstd, const PN_REAL *restrict scale, const PN_REAL *restrict shift,
-    const PN_REAL *restrict mean_dz, const PN_REAL *restrict mean_dz_normalised, PN_REAL *restrict dx, ptrdiff_t n) {
-    for (ptrdiff_t j = 0; j < n; j++) {
-        PN_MASKED(j);
-        dx[j] = (dz - mean_dz[j] - (x[j] - centre[j]) * rstd[j] * mean_dz_normalised[j]) * scale[j];
-    }
-}
-#undef PN_MASKED
-
-/* Mean less the first row (in s.sum) and sum of squared differences from the mean (in s.sum_squares) of each column: block
- * by block, each about its own mean, merged as in Chan, Golub & LeVeque 1983. Every element comes from memory once. Sums
- * are taken of differences from the first row, because in float32 those of a column near 1e4 would be off by 1e-2. */
-static void PN_(pn_column_statistics)(const PN_REAL *x, ptrdiff_t m, ptrdiff_t stride, ptrdiff_t n, ptrdiff_t most,
-                                       PN_(pn_strip) s) {
-    memset(s.sum, 0, (size_t)n * sizeof(double));
-    memset(s.sum_squares, 0, (size_t)n * sizeof(double));
-    for (ptrdiff_t first = 0; first < m; first += most) {
-        const ptrdiff_t rows = m - first < most ? m - first : most;
-        const PN_REAL *block = x + first * stride;
-        memset(s.part, 0, (size_t)n * sizeof(PN_REAL));
-        PN_(pn_add_differences)(block, rows, stride, x, s.part, n);
-        for (ptrdiff_t j = 0; j < n; j++) s.centre[j] = x[j] + s.part[j] / (PN_REAL)rows;
-        memset(s.part2, 0, (size_t)n * sizeof(PN_REAL));
-        PN_(pn_add_squares)(block, rows, stride, s.centre, s.part2, n);
-        const double share = (double)rows / (double)(first + rows);
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const double delta = (double)s.part[j] / (double)rows - s.sum[j];
-            s.sum[j] += delta * share;
-            s.sum_squares[j] += s.part2[j] + delta * delta * share * (double)first;
-        }
-    }
-}
-
-/* Columns `first` to `first` + n. */
-static void PN_(pn_forward_strip)(const pn_batchnorm *p, ptrdiff_t first, ptrdiff_t n, PN_(pn_strip) s) {
-    const ptrdiff_t m = p->m, stride = p->n;
-    const PN_REAL *x = (const PN_REAL *)p->x + first, *gamma = (const PN_REAL *)p->gamma + first,
-                  *beta = (const PN_REAL *)p->beta + first;
-    PN_REAL *running_mean = (PN_REAL *)p->running_mean + first, *running_var = (PN_REAL *)p->running_var + first;
-    PN_REAL *y = (PN_REAL *)p->y + first, *mean = (PN_REAL *)p->mean + first, *rstd = (PN_REAL *)p->rstd + first;
-    const double momentum = p->momentum;
-    if (p->training) {
-        PN_(pn_column_statistics)(x, m, stride, n, p->block_rows, s);
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const double batch_mean = x[j] + s.sum[j];
-            s.centre[j] = (PN_REAL)batch_mean;
-            rstd[j] = (PN_REAL)(1 / sqrt(s.sum_squares[j] / (double)m + p->eps));
-            running_mean[j] = (PN_REAL)((1 - momentum) * running_mean[j] + momentum * batch_mean);
-            running_var[j] =
-                (PN_REAL)((1 - momentum) * running_var[j] + momentum * (s.sum_squares[j] / (double)(m - 1)));
-        }
-    } else {
-        for (ptrdiff_t j = 0; j < n; j++) {
-            s.centre[j] = running_mean[j];
-            rstd[j] = (PN_REAL)(1 / sqrt((double)running_var[j] + p->eps));
-        }
-    }
-    for (ptrdiff_t j = 0; j < n; j++) {
-        mean[j] = s.centre[j];
-        s.scale[j] = gamma[j] * rstd[j];
-        s.shift[j] = beta[j];
-    }
-    /* Backwards: the last rows are still in cache. */
-    for (ptrdiff_t i = m - 1; i >= 0; i--)
-        PN_(pn_normalise_row)(x + i * stride, s.centre, s.scale, s.shift, y + i * stride, n, p->code,
-                              (PN_REAL)p->alpha);
-}
-
-static void PN_(pn_backward_strip)(const pn_batchnorm_back *p, ptrdiff_t column, ptrdiff_t n, PN_(pn_strip) s) {
-    const ptrdiff_t m = p->m, stride = p->n, most = p->block_rows;
-    const PN_REAL *dy = (const PN_REAL *)p->dy + column, *x = (const PN_REAL *)p->x + column,
-                  *gamma = (const PN_REAL *)p->gamma + column, *beta = (const PN_REAL *)p->beta + column,
-                  *mean = (const PN_REAL *)p->mean + column, *rstd = (const PN_REAL *)p->rstd + column;
-    PN_REAL *dx = p->dx ? (PN_REAL *)p->dx + column : NULL, *dgamma = (PN_REAL *)p->dgamma + column,
-            *dbeta = (PN_REAL *)p->dbeta + column;
-    const int training = p->training, code = p->code, accumulate = p->accumulate;
-    const PN_REAL alpha = (PN_REAL)p->alpha;
-    memset(s.sum, 0, (size_t)n * sizeof(double));
-    memset(s.sum_squares, 0, (size_t)n * sizeof(double)); /* here: the sum of dz times the normalised input */
-    for (ptrdiff_t j = 0; j < n; j++) s.scale[j] = gamma[j] * rstd[j];
-    for (ptrdiff_t first = 0; first < m; first += most) {
-        const ptrdiff_t last = m - first < most ? m : first + most;
-        memset(s.part, 0, (size_t)n * sizeof(PN_REAL));
-        memset(s.part2, 0, (size_t)n * sizeof(PN_REAL));
-        for (ptrdiff_t i = first; i < last; i++) {
-            const PN_REAL *dz = dy + i * stride, *row = x + i * stride;
-            if (code == PN_RELU) {
-                PN_(pn_add_gradient)(1, dz, row, mean, rstd, s.scale, beta, s.part, s.part2, n);
-                continue;
-            }
-            if (code != PN_IDENTITY) {
-                PN_(pn_gradient_row)(dz, row, mean, s.scale, beta, s.saved, s.dz, n, code, alpha);
-                dz = s.dz;
-            }
-            PN_(pn_add_gradient)(0, dz, row, mean, rstd, s.scale, beta, s.part, s.part2, n);
-        }
-        for (ptrdiff_t j = 0; j < n; j++) {
-            s.sum[j] += s.part[j];
-            s.sum_squares[j] += s.part2[j];
-        }
-    }
-    for (ptrdiff_t j = 0; j < n; j++) {
-        dgamma[j] = (PN_REAL)(s.sum_squares[j] + (accumulate ? dgamma[j] : 0));
-        dbeta[j] = (PN_REAL)(s.sum[j] + (accumulate ? dbeta[j] : 0));
-        s.part[j] = training ? (PN_REAL)(s.sum[j] / (double)m) : 0;
-        s.part2[j] = training ? (PN_REAL)(s.sum_squares[j] / (double)m) : 0;
-    }
-    if (!dx) return;
-    for (ptrdiff_t i = m - 1; i >= 0; i--) {
-        const PN_REAL *dz = dy + i * stride, *row = x + i * stride;
-        if (code == PN_RELU) {
-            PN_(pn_input_gradient)(1, dz, row, mean, rstd, s.scale, beta, s.part, s.part2, dx + i * stride, n);
-            continue;
-        }
-        if (code != PN_IDENTITY) {
-            PN_(pn_gradient_row)(dz, row, mean, s.scale, beta, s.saved, s.dz, n, code, alpha);
-            dz = s.dz;
-        }
-        PN_(pn_input_gradient)(0, dz, row, mean, rstd, s.scale, beta, s.part, s.part2, dx + i * stride, n);
-    }
-}
+/* Per-column scratch of a part. */
+typedef struct {
+    double *sum, *products;
+    PN_REAL *part, *part_products, *centre, *scale, *slope, *offset, *row;
+} PN_(pn_scratch);
 
 /* Returns NULL if memory is exhausted. */
-static inline pn_workspace *PN_(pn_take_strip)(ptrdiff_t width, PN_(pn_strip) * s) {
-    const ptrdiff_t padded = (width + 15) & ~(ptrdiff_t)15; /* every array starts on a cache line */
+static pn_workspace *PN_(pn_take_scratch)(ptrdiff_t columns, PN_(pn_scratch) * s) {
+    const ptrdiff_t padded = (columns + PN_LANES + 15) & ~(ptrdiff_t)15; /* every array starts on a cache line */
     pn_workspace *workspace = pn_workspace_take((size_t)padded * (2 * sizeof(double) + 7 * sizeof(PN_REAL)));
     if (!workspace) return NULL;
     s->sum = (double *)pn_workspace_data(workspace);
-    s->sum_squares = s->sum + padded;
-    s->part = (PN_REAL *)(s->sum_squares + padded);
-    s->part2 = s->part + padded;
-    s->centre = s->part2 + padded;
-    s->scale = s->centre + padded;
-    s->shift = s->scale + padded;
-    s->saved = s->shift + padded;
-    s->dz = s->saved + padded;
+    s->products = s->sum + padded;
+    PN_REAL *rest = (PN_REAL *)(s->products + padded);
+    PN_REAL **const arrays[] = {&s->part, &s->part_products, &s->centre, &s->scale, &s->slope, &s->offset, &s->row};
+    for (int i = 0; i < 7; i++) *arrays[i] = rest + i * padded;
+    memset(s->sum, 0, (size_t)(2 * padded) * sizeof(double));
     return workspace;
+}
+
+/* The sums of the last columns, which may stand in the slot behind all others. */
+static inline void PN_(pn_last_slot)(PN_REAL *sums, ptrdiff_t columns) {
+    if (columns > PN_LANES && columns % PN_LANES)
+        memcpy(sums + columns - PN_LANES, sums + columns, (size_t)PN_LANES * sizeof(PN_REAL));
+}
+
+/* Mean less the pivot (s.sum) and sum of squared differences from the mean (s.products) of each column: block by block,
+ * merged as in Chan, Golub & LeVeque 1983. Every element is read once. Sums are taken of differences from a pivot, the
+ * mean of four rows (s.centre): float32 sums of a column near 1e4 would be off by 1e-2, and those of squares useless. */
+static void PN_(pn_column_statistics)(const pn_batchnorm *p, const PN_REAL *x, PN_(pn_rows) t, PN_(pn_scratch) s) {
+    const ptrdiff_t m = p->m, group = p->group;
+    double *restrict mean = s.sum, *restrict squares = s.products;
+    PN_REAL *restrict sum = s.part, *restrict sum_squares = s.part_products, *restrict pivot = s.centre;
+    const PN_REAL *quarter = x + m / 4 * t.stride, *half = x + m / 2 * t.stride, *last = x + (m - 1) * t.stride;
+    for (ptrdiff_t j = 0; j < t.columns; j++)
+        pivot[j] = (PN_REAL)0.25 * ((x[j] + quarter[j]) + (half[j] + last[j]));
+    t.centre = s.centre;
+    for (ptrdiff_t first = 0; first < m; first += PN_BLOCK_ROWS) {
+        const ptrdiff_t stop = m - first < PN_BLOCK_ROWS ? m : first + PN_BLOCK_ROWS;
+        memset(s.part, 0, (size_t)(t.columns + PN_LANES) * sizeof(PN_REAL));
+        memset(s.part_products, 0, (size_t)(t.columns + PN_LANES) * sizeof(PN_REAL));
+        for (ptrdiff_t i = first; i < stop; i += group) {
+            t.rows = stop - i < group ? stop - i : group;
+            t.x = x + i * t.stride;
+            t.ahead = i + 2 * group <= m ? group * t.stride : 0;
+            PN_(pn_moments)(0, p->place, t);
+        }
+        PN_(pn_last_slot)(s.part, t.columns);
+        PN_(pn_last_slot)(s.part_products, t.columns);
+        const double rows = (double)(stop - first), share = rows / (double)stop, weight = share * (double)first;
+        for (ptrdiff_t j = 0; j < t.columns; j++) {
+            const double inner = (double)sum[j] / rows, delta = inner - mean[j];
+            mean[j] += delta * share;
+            squares[j] += ((double)sum_squares[j] - inner * (double)sum[j]) + delta * delta * weight;
+        }
+    }
+}
+
+/* The results of the forward pass for each column; `pivot` becomes the mean that is subtracted. */
+static inline void PN_(pn_finish_statistics)(const pn_batchnorm *p, ptrdiff_t n, const double *restrict above,
+                                             const double *restrict squares, PN_REAL *restrict pivot,
+                                             PN_REAL *restrict mean, PN_REAL *restrict rstd,
+                                             PN_REAL *restrict running_mean, PN_REAL *restrict running_var) {
+    const double new = p->momentum, kept = 1 - new, each = 1 / (double)p->m, unbiased = new / (double)(p->m - 1);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const double batch_mean = pivot[j] + above[j];
+        mean[j] = pivot[j] = (PN_REAL)batch_mean;
+        rstd[j] = (PN_REAL)(1 / sqrt(squares[j] * each + p->eps));
+        running_mean[j] = (PN_REAL)(kept * running_mean[j] + new * batch_mean);
+        running_var[j] = (PN_REAL)(kept * running_var[j] + unbiased * squares[j]);
+    }
 }
 
 static void PN_(pn_forward_part)(void *argument, int index) {
     pn_batchnorm *p = (pn_batchnorm *)argument;
-    PN_(pn_strip) s;
-    pn_workspace *workspace = PN_(pn_take_strip)(p->width, &s);
+    const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->parts), m = p->m;
+    const ptrdiff_t columns = pn_part_start(p->n, PN_PART_STEP, index + 1, p->parts) - c;
+    PN_(pn_scratch) s;
+    pn_workspace *workspace = PN_(pn_take_scratch)(columns, &s);
     if (!workspace) {
         __atomic_store_n(&p->failed, -1, __ATOMIC_RELAXED);
         return;
     }
-    const ptrdiff_t stop = pn_part_start(p->n, PN_STRIP_STEP, index + 1, p->parts);
-    for (ptrdiff_t c = pn_part_start(p->n, PN_STRIP_STEP, index, p->parts); c < stop; c += p->width)
-        PN_(pn_forward_strip)(p, c, stop - c < p->width ? stop - c : p->width, s);
+    const PN_REAL *x = (const PN_REAL *)p->x + c, *gamma = (const PN_REAL *)p->gamma + c;
+    PN_REAL *y = (PN_REAL *)p->y + c, *mean = (PN_REAL *)p->mean + c, *rstd = (PN_REAL *)p->rstd + c;
+    PN_REAL *running_mean = (PN_REAL *)p->running_mean + c, *running_var = (PN_REAL *)p->running_var + c;
+    PN_(pn_rows) t = {.centre = s.centre, .scale = s.scale, .shift = (const PN_REAL *)p->beta + c, .sum = s.part,
+                      .products = s.part_products, .columns = columns, .stride = p->n};
+    if (p->training) {
+        PN_(pn_column_statistics)(p, x, t, s);
+        PN_(pn_finish_statistics)(p, columns, s.sum, s.products, s.centre, mean, rstd, running_mean, running_var);
+    } else {
+        for (ptrdiff_t j = 0; j < columns; j++) {
+            mean[j] = s.centre[j] = running_mean[j];
+            rstd[j] = (PN_REAL)(1 / sqrt((double)running_var[j] + p->eps));
+        }
+    }
+    for (ptrdiff_t j = 0; j < columns; j++) s.scale[j] = gamma[j] * rstd[j];
+    const int plain = p->code == PN_IDENTITY || p->code == PN_RELU;
+    const ptrdiff_t group = p->group;
+    for (ptrdiff_t stop = m; stop > 0; stop -= group) { /* backwards: the last rows are still in cache */
+        const ptrdiff_t i = stop > group ? stop - group : 0;
+        t.rows = stop - i;
+        t.x = x + i * p->n;
+        t.out = y + i * p->n;
+        t.ahead = i >= group ? -group * p->n : 0;
+        PN_(pn_normalise)(p->code == PN_RELU, p->place, t);
+        for (ptrdiff_t r = i; r < stop && !plain; r++)
+            PN_(pn_activate)(y + r * p->n, y + r * p->n, columns, p->code, (PN_REAL)p->alpha);
+    }
+    if (p->place == PN_PAST_CACHE) pn_stream_end();
     pn_workspace_return(workspace);
+}
+
+/* The results of the backward pass for each column, and what dx is made of. */
+static inline void PN_(pn_finish_gradients)(const pn_batchnorm_back *p, ptrdiff_t n, const double *restrict sum,
+                                            const double *restrict products, const PN_REAL *restrict rstd,
+                                            const PN_REAL *restrict scale, PN_REAL *restrict dgamma,
+                                            PN_REAL *restrict dbeta, PN_REAL *restrict slope,
+                                            PN_REAL *restrict offset) {
+    const double each = p->training ? 1 / (double)p->m : 0; /* otherwise the statistics are constants */
+    const int accumulate = p->accumulate;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const double normalised = products[j] * (double)rstd[j];
+        dgamma[j] = (PN_REAL)(normalised + (accumulate ? dgamma[j] : 0));
+        dbeta[j] = (PN_REAL)(sum[j] + (accumulate ? dbeta[j] : 0));
+        slope[j] = -scale[j] * (PN_REAL)(normalised * each * (double)rstd[j]);
+        offset[j] = -scale[j] * (PN_REAL)(sum[j] * each);
+    }
+}
+
+/* dz = dy f' of one row, for an activation other than ReLU. `row` is scratch and may be dz. */
+static void PN_(pn_gradient_row)(const pn_batchnorm_back *p, PN_(pn_rows) t, PN_REAL *row, PN_REAL *dz) {
+    t.out = row;
+    PN_(pn_normalise)(0, PN_IN_CACHE, t);
+    PN_(pn_saved_from_input)(row, t.columns, p->code, (PN_REAL)p->alpha);
+    PN_(pn_activate_backward)(t.dy, row, dz, t.columns, p->code, (PN_REAL)p->alpha);
 }
 
 static void PN_(pn_backward_part)(void *argument, int index) {
     pn_batchnorm_back *p = (pn_batchnorm_back *)argument;
-    PN_(pn_strip) s;
-    pn_workspace *workspace = PN_(pn_take_strip)(p->width, &s);
+    const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->parts), m = p->m, n = p->n;
+    const ptrdiff_t columns = pn_part_start(n, PN_PART_STEP, index + 1, p->parts) - c;
+    PN_(pn_scratch) s;
+    pn_workspace *workspace = PN_(pn_take_scratch)(columns, &s);
     if (!workspace) {
         __atomic_store_n(&p->failed, -1, __ATOMIC_RELAXED);
         return;
     }
-    const ptrdiff_t stop = pn_part_start(p->n, PN_STRIP_STEP, index + 1, p->parts);
-    for (ptrdiff_t c = pn_part_start(p->n, PN_STRIP_STEP, index, p->parts); c < stop; c += p->width)
-        PN_(pn_backward_strip)(p, c, stop - c < p->width ? stop - c : p->width, s);
+    const PN_REAL *x = (const PN_REAL *)p->x + c, *dy = (const PN_REAL *)p->dy + c;
+    const PN_REAL *gamma = (const PN_REAL *)p->gamma + c, *rstd = (const PN_REAL *)p->rstd + c;
+    PN_REAL *dx = p->dx ? (PN_REAL *)p->dx + c : NULL;
+    const int relu = p->code == PN_RELU, plain = relu || p->code == PN_IDENTITY;
+    const int place = plain ? p->place : PN_IN_CACHE;
+    /* The gradient in front of another activation is kept in dx, row by row. */
+    const ptrdiff_t group = plain ? p->group : 1;
+    PN_(pn_rows) t = {.centre = (const PN_REAL *)p->mean + c, .scale = s.scale,
+                      .shift = (const PN_REAL *)p->beta + c, .slope = s.slope, .offset = s.offset, .sum = s.part,
+                      .products = s.part_products, .columns = columns, .stride = n};
+    double *restrict sum = s.sum, *restrict products = s.products;
+    for (ptrdiff_t j = 0; j < columns; j++) s.scale[j] = gamma[j] * rstd[j];
+    for (ptrdiff_t first = 0; first < m; first += PN_BLOCK_ROWS) {
+        const ptrdiff_t stop = m - first < PN_BLOCK_ROWS ? m : first + PN_BLOCK_ROWS;
+        memset(s.part, 0, (size_t)(columns + PN_LANES) * sizeof(PN_REAL));
+        memset(s.part_products, 0, (size_t)(columns + PN_LANES) * sizeof(PN_REAL));
+        for (ptrdiff_t i = first; i < stop; i += group) {
+            t.rows = stop - i < group ? stop - i : group;
+            t.x = x + i * n;
+            t.dy = dy + i * n;
+            t.ahead = i + 2 * group <= m ? group * n : 0;
+            if (!plain) {
+                PN_REAL *dz = dx ? dx + i * n : s.row;
+                PN_(pn_gradient_row)(p, t, s.row, dz);
+                t.dy = dz;
+            }
+            PN_(pn_gradient_sums)(relu, place, t);
+        }
+        PN_(pn_last_slot)(s.part, columns);
+        PN_(pn_last_slot)(s.part_products, columns);
+        for (ptrdiff_t j = 0; j < columns; j++) {
+            sum[j] += s.part[j];
+            products[j] += s.part_products[j];
+        }
+    }
+    PN_(pn_finish_gradients)(p, columns, s.sum, s.products, rstd, s.scale, (PN_REAL *)p->dgamma + c,
+                             (PN_REAL *)p->dbeta + c, s.slope, s.offset);
+    for (ptrdiff_t stop = dx ? m : 0; stop > 0; stop -= group) {
+        const ptrdiff_t i = stop > group ? stop - group : 0;
+        t.rows = stop - i;
+        t.x = x + i * n;
+        t.dy = dy + i * n;
+        t.out = dx + i * n;
+        if (!plain) t.dy = memcpy(s.row, t.out, (size_t)columns * sizeof(PN_REAL)); /* the last columns are read twice */
+        t.ahead = i >= group ? -group * n : 0;
+        PN_(pn_input_gradient)(relu, place, t);
+    }
+    if (place == PN_PAST_CACHE) pn_stream_end();
     pn_workspace_return(workspace);
 }
 
+#undef PN_MOST_VECTORS
+#undef PN_LANES
 #undef PN_REAL
+#undef PN_SIGNED
 #undef PN_
