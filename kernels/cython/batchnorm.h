@@ -10,6 +10,7 @@
 
 #include "elementwise.h"
 #include "runtime.h"
+#include "stream.h"
 #include "workspace.h"
 
 #define PN_PART_STEP 16         /* columns: what threads share out, at least a cache line */

@@ -9,35 +9,65 @@
 #define PN_NC ((ptrdiff_t)3072)
 
 typedef PN_REAL PN_(pn_vector) __attribute__((vector_size(PN_VECTOR_BYTES)));
+typedef PN_SIGNED PN_(pn_tile_bits) __attribute__((vector_size(PN_VECTOR_BYTES)));
 /* The same without the alignment, for rows of C. */
 typedef PN_REAL PN_(pn_unaligned) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
+
+/* What is done to a tile when its sums are complete, in registers: a pass over the result less. */
+typedef struct {
+    const PN_REAL *bias; /* of the tile's columns */
+    PN_REAL least;       /* what is below becomes this: 0 for ReLU, or minus infinity */
+} PN_(pn_ending);
 
 /* `rows` rows of A times a B panel, or the first vector of it unless `wide`, to C. Never index a lane of an accumulator:
  * gcc would keep the tile in memory (9x slower). */
 static inline __attribute__((always_inline)) void PN_(pn_tile)(
     const int rows, const int wide, ptrdiff_t k, const PN_REAL *restrict a, const ptrdiff_t a_row, const ptrdiff_t a_k,
-    const PN_REAL *restrict b, PN_REAL *restrict c, ptrdiff_t ldc, int accumulate) {
+    const PN_REAL *restrict b, PN_REAL *restrict c, ptrdiff_t ldc, int accumulate,
+    const PN_(pn_ending) *end) {
     PN_(pn_vector) tile[PN_MR][2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) tile[i][0] = tile[i][1] = (PN_(pn_vector)){0};
+    /* Every third row has a pointer, so that addresses take few registers. */
+    const PN_REAL *third[(PN_MR + 2) / 3];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i += 3) third[i / 3] = a + i * a_row;
     for (ptrdiff_t p = 0; p < k; p++) {
         const PN_(pn_vector) b0 = *(const PN_(pn_vector) *)b;
         const PN_(pn_vector) b1 = *(const PN_(pn_vector) *)(b + PN_LANES);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            tile[i][0] += a[i * a_row] * b0;
-            if (wide) tile[i][1] += a[i * a_row] * b1;
+            const PN_REAL value = third[i / 3][i % 3 * a_row];
+            tile[i][0] += value * b0;
+            if (wide) tile[i][1] += value * b1;
         }
-        a += a_k;
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i += 3) third[i / 3] += a_k;
         b += PN_NR;
+    }
+    if (accumulate) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            const PN_(pn_unaligned) *row = (const PN_(pn_unaligned) *)(c + i * ldc);
+            tile[i][0] += row[0];
+            if (wide) tile[i][1] += row[1];
+        }
+    }
+    if (end) {
+        const PN_(pn_unaligned) *bias = (const PN_(pn_unaligned) *)end->bias;
+        const PN_(pn_vector) least = end->least - (PN_(pn_vector)){0};
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+            for (int j = 0; j <= wide; j++) {
+                const PN_(pn_vector) z = tile[i][j] + bias[j];
+                const PN_(pn_tile_bits) below = z < least; /* false for NaN, which passes */
+                tile[i][j] = (PN_(pn_vector))(((PN_(pn_tile_bits))z & ~below) | ((PN_(pn_tile_bits))least & below));
+            }
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
         PN_(pn_unaligned) *row = (PN_(pn_unaligned) *)(c + i * ldc);
-        if (accumulate) {
-            tile[i][0] += row[0];
-            if (wide) tile[i][1] += row[1];
-        }
         row[0] = tile[i][0];
         if (wide) row[1] = tile[i][1];
     }
@@ -47,14 +77,14 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
  * takes 50 x 104 instead of 54 x 112 multiply-adds. Three ways for A to lie: in panels; in place row by row; in place
  * column by column, `stride` apart. */
 typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,
-                                     const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, int accumulate);
+                                     const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, int accumulate, const PN_(pn_ending) *end);
 
 #define PN_CASE(n, a_row, a_k)                                             \
     case n:                                                                \
         if (wide)                                                          \
-            PN_(pn_tile)(n, 1, k, a, a_row, a_k, b, c, ldc, accumulate);   \
+            PN_(pn_tile)(n, 1, k, a, a_row, a_k, b, c, ldc, accumulate, end);   \
         else                                                               \
-            PN_(pn_tile)(n, 0, k, a, a_row, a_k, b, c, ldc, accumulate);   \
+            PN_(pn_tile)(n, 0, k, a, a_row, a_k, b, c, ldc, accumulate, end);   \
         break;
 #define PN_CASES_4(r, s) PN_CASE(1, r, s) PN_CASE(2, r, s) PN_CASE(3, r, s) PN_CASE(4, r, s)
 #if PN_MR == 4
@@ -70,7 +100,7 @@ typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, cons
 #endif
 #define PN_MICRO_KERNEL(name, a_row, a_k)                                                                        \
     static void PN_(name)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,             \
-                          const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, int accumulate) {                         \
+                          const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, int accumulate, const PN_(pn_ending) *end) {                     \
         (void)stride;                                                                                            \
         switch (rows) { PN_CASES(a_row, a_k) }                                                                   \
     }
@@ -82,25 +112,73 @@ PN_MICRO_KERNEL(pn_micro_columns, 1, stride)
 #undef PN_CASES
 #undef PN_MICRO_KERNEL
 
+#ifdef PN_DEAL_LOW
+/* LANES vectors of LANES elements, in place: each round deals the first and the second half like two halves of a pack of
+ * cards. Element by element it takes four times as long. */
+static inline __attribute__((always_inline)) void PN_(pn_transpose)(PN_(pn_vector) v[PN_LANES]) {
+#pragma GCC unroll 4
+    for (int round = 1; round < PN_LANES; round *= 2) {
+        PN_(pn_vector) dealt[PN_LANES];
+#pragma GCC unroll 8
+        for (int i = 0; i < PN_LANES / 2; i++) {
+            dealt[2 * i] = PN_DEAL_LOW(v[i], v[i + PN_LANES / 2]);
+            dealt[2 * i + 1] = PN_DEAL_HIGH(v[i], v[i + PN_LANES / 2]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < PN_LANES; i++) v[i] = dealt[i];
+    }
+}
+
+/* LANES rows, of which `filled` exist, and LANES elements of each. */
+static inline __attribute__((always_inline)) void PN_(pn_pack_square)(const PN_REAL *source, ptrdiff_t row_stride,
+                                                                      ptrdiff_t filled, const ptrdiff_t width,
+                                                                      PN_REAL *panel) {
+    PN_(pn_vector) v[PN_LANES];
+#pragma GCC unroll 16
+    for (int i = 0; i < PN_LANES; i++)
+        v[i] = i < filled ? (PN_(pn_vector))(*(const PN_(pn_unaligned) *)(source + i * row_stride)) : (PN_(pn_vector)){0};
+    PN_(pn_transpose)(v);
+#pragma GCC unroll 16
+    for (int i = 0; i < PN_LANES; i++) *(PN_(pn_unaligned) *)(panel + i * width) = v[i];
+}
+
+/* A panel of rows that are contiguous; it must have room for LANES more elements. Where the width is no multiple of LANES,
+ * a store overlaps what belongs to the next element of k: squares of later rows come first, so that it is overwritten. */
+static inline __attribute__((always_inline)) ptrdiff_t PN_(pn_pack_squares)(const PN_REAL *source, ptrdiff_t row_stride,
+                                                                            ptrdiff_t filled, ptrdiff_t k,
+                                                                            const ptrdiff_t width, PN_REAL *panel) {
+    ptrdiff_t p = 0;
+    for (; p + PN_LANES <= k; p += PN_LANES)
+        for (ptrdiff_t r = (width - 1) / PN_LANES * PN_LANES; r >= 0; r -= PN_LANES) {
+            const PN_REAL *corner = source + r * row_stride + p;
+            if (filled - r >= PN_LANES)
+                PN_(pn_pack_square)(corner, row_stride, PN_LANES, width, panel + p * width + r);
+            else
+                PN_(pn_pack_square)(corner, row_stride, filled - r, width, panel + p * width + r);
+        }
+    return p;
+}
+#endif
+
 /* Copy a (rows x k) block with strides into panels of `width` rows, each stored k-major and padded with zeros. */
 static inline __attribute__((always_inline)) void PN_(pn_pack)(
     const PN_REAL *restrict source, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t rows, ptrdiff_t k,
     const ptrdiff_t width, PN_REAL *restrict panel) {
     for (ptrdiff_t r = 0; r < rows; r += width, panel += width * k, source += width * row_stride) {
         const ptrdiff_t filled = rows - r < width ? rows - r : width;
-        if (filled < width) memset(panel, 0, (size_t)(width * k) * sizeof(PN_REAL));
+        ptrdiff_t p = 0;
+#ifdef PN_DEAL_LOW
+        if (k_stride == 1) p = PN_(pn_pack_squares)(source, row_stride, filled, k, width, panel);
+#endif
+        if (filled < width) memset(panel + p * width, 0, (size_t)(width * (k - p)) * sizeof(PN_REAL));
         if (row_stride == 1 && filled == width) {
-            for (ptrdiff_t p = 0; p < k; p++)
-                memcpy(panel + p * width, source + p * k_stride, (size_t)width * sizeof(PN_REAL));
-        } else if (row_stride == 1) {
-            for (ptrdiff_t p = 0; p < k; p++)
-                for (ptrdiff_t i = 0; i < filled; i++) panel[p * width + i] = source[p * k_stride + i];
+            for (; p < k; p++) memcpy(panel + p * width, source + p * k_stride, (size_t)width * sizeof(PN_REAL));
         } else if (filled == width) {
-            for (ptrdiff_t p = 0; p < k; p++)
+            for (; p < k; p++)
                 for (ptrdiff_t i = 0; i < width; i++) panel[p * width + i] = source[i * row_stride + p * k_stride];
         } else {
-            for (ptrdiff_t i = 0; i < filled; i++)
-                for (ptrdiff_t p = 0; p < k; p++) panel[p * width + i] = source[i * row_stride + p * k_stride];
+            for (; p < k; p++)
+                for (ptrdiff_t i = 0; i < filled; i++) panel[p * width + i] = source[i * row_stride + p * k_stride];
         }
     }
 }
@@ -131,39 +209,41 @@ typedef struct {
     ptrdiff_t stride;
 } PN_(pn_left);
 
-/* One block of A times one packed block of B. */
+/* One block of A times one packed block of B; `end`, if not NULL, is what C's first columns get at last. */
 static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, PN_(pn_left) a, const PN_REAL *b, PN_REAL *c,
-                                 ptrdiff_t ldc, int accumulate) {
+                                 ptrdiff_t ldc, int accumulate, const PN_(pn_ending) *end) {
     PN_REAL edge[PN_MR * 2 * (PN_VECTOR_BYTES / sizeof(PN_REAL))];
     for (ptrdiff_t j = 0; j < n; j += PN_NR) {
         const ptrdiff_t columns = n - j < PN_NR ? n - j : PN_NR;
+        const PN_(pn_ending) ending = {end ? end->bias + j : NULL, end ? end->least : 0}, *here = end ? &ending : NULL;
         for (ptrdiff_t i = 0; i < m; i += PN_MR) {
             const ptrdiff_t rows = m - i < PN_MR ? m - i : PN_MR;
             const PN_REAL *left = a.first + i * a.row;
             PN_REAL *corner = c + i * ldc + j;
             if (columns == PN_NR) {
-                a.micro(rows, 1, k, left, a.stride, b + j * k, corner, ldc, accumulate);
+                a.micro(rows, 1, k, left, a.stride, b + j * k, corner, ldc, accumulate, here);
                 continue;
             }
-            a.micro(rows, columns > PN_LANES, k, left, a.stride, b + j * k, edge, PN_NR, 0);
+            a.micro(rows, columns > PN_LANES, k, left, a.stride, b + j * k, edge, PN_NR, 0, NULL);
             for (ptrdiff_t r = 0; r < rows; r++)
-                for (ptrdiff_t s = 0; s < columns; s++)
-                    corner[r * ldc + s] = edge[r * PN_NR + s] + (accumulate ? corner[r * ldc + s] : 0);
+                for (ptrdiff_t s = 0; s < columns; s++) {
+                    PN_REAL value = edge[r * PN_NR + s] + (accumulate ? corner[r * ldc + s] : 0);
+                    if (here) value = value + here->bias[s] < here->least ? here->least : value + here->bias[s];
+                    corner[r * ldc + s] = value;
+                }
         }
     }
 }
 
-/* Add the bias, keep the pre-activation if asked to, apply the activation; row by row of a finished block. */
-static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n,
-                                    const PN_REAL *bias, int code, PN_REAL alpha) {
+/* Keep the pre-activation if asked to, apply the activation; row by row of a finished block. */
+static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, int code,
+                                    PN_REAL alpha) {
     for (ptrdiff_t i = 0; i < m; i++, c += ldc) {
-        if (bias)
-            for (ptrdiff_t j = 0; j < n; j++) c[j] += bias[j];
         if (pre) {
             memcpy(pre, c, (size_t)n * sizeof(PN_REAL));
             pre += ldc;
         }
-        if (code != PN_IDENTITY) PN_(pn_activate)(c, c, n, code, alpha);
+        PN_(pn_activate)(c, c, n, code, alpha);
     }
 }
 
@@ -174,10 +254,12 @@ static int PN_(pn_gemm)(const pn_product *p) {
     PN_REAL *c = (PN_REAL *)p->c, *pre = (PN_REAL *)p->pre;
     const PN_REAL alpha = (PN_REAL)p->alpha;
     if (m == 0 || n == 0) return 0;
+    /* ReLU is part of the tile, other activations follow on what is still in cache. */
+    const int relu = p->code == PN_RELU && bias && !pre;
     if (k == 0) {
-        if (!p->accumulate)
-            for (ptrdiff_t i = 0; i < m; i++) memset(c + i * p->ldc, 0, (size_t)n * sizeof(PN_REAL));
-        PN_(pn_epilogue)(c, pre, p->ldc, m, n, bias, p->code, alpha);
+        for (ptrdiff_t i = 0; i < m && !p->accumulate; i++)
+            for (ptrdiff_t j = 0; j < n; j++) c[i * p->ldc + j] = bias ? bias[j] : 0;
+        PN_(pn_epilogue)(c, pre, p->ldc, m, n, p->code, alpha);
         return 0;
     }
     /* Few rows: A is read in place (up to 1.5 times as fast), for two panels of B at a time, which are used at once. Few
@@ -187,7 +269,7 @@ static int PN_(pn_gemm)(const pn_product *p) {
     const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
     const ptrdiff_t mc_most = in_place ? 0 : PN_MC;
     const ptrdiff_t nc_most = n < nc_limit ? (n + PN_NR - 1) / PN_NR * PN_NR : nc_limit;
-    pn_workspace *workspace = pn_workspace_take((size_t)((mc_most + nc_most) * kc_most) * sizeof(PN_REAL));
+    pn_workspace *workspace = pn_workspace_take((size_t)((mc_most + nc_most) * kc_most + PN_LANES) * sizeof(PN_REAL));
     if (!workspace) return -1;
     PN_REAL *packed_b = (PN_REAL *)pn_workspace_data(workspace);
     PN_REAL *packed_a = packed_b + nc_most * kc_most; /* nc_most is a multiple of NR, so this stays aligned */
@@ -212,10 +294,12 @@ static int PN_(pn_gemm)(const pn_product *p) {
                     rows = (PN_(pn_left)){PN_(pn_micro_rows), left, p->a_row, p->a_row};
                 else
                     rows = (PN_(pn_left)){PN_(pn_micro_columns), left, 1, p->a_k};
-                PN_(pn_block)(mc, nc, kc, rows, packed_b, c + corner, p->ldc, p->accumulate || pc > 0);
-                if (pc + kc == k)
-                    PN_(pn_epilogue)(c + corner, pre ? pre + corner : NULL, p->ldc, mc, nc, bias ? bias + jc : NULL,
-                                     p->code, alpha);
+                const PN_(pn_ending) end = {bias + jc, relu ? 0 : -(PN_REAL)INFINITY};
+                const int last = pc + kc == k;
+                PN_(pn_block)(mc, nc, kc, rows, packed_b, c + corner, p->ldc, p->accumulate || pc > 0,
+                              last && bias ? &end : NULL);
+                if (last && !relu && (pre || p->code != PN_IDENTITY))
+                    PN_(pn_epilogue)(c + corner, pre ? pre + corner : NULL, p->ldc, mc, nc, p->code, alpha);
             }
         }
     }
@@ -246,4 +330,5 @@ static void PN_(pn_product_part)(void *argument, int index) {
 #undef PN_MC
 #undef PN_NC
 #undef PN_REAL
+#undef PN_SIGNED
 #undef PN_

@@ -29,27 +29,6 @@
 #define PN_MR 4
 #endif
 
-/* Writes a vector to memory without reading its place first, and without the cache keeping it: where a result is too large
- * for the cache anyway (1.3 to 2 times as fast). `place` must be a multiple of the vector's size. Others see what was
- * written after pn_stream_end. */
-#define PN_STREAM_LEAST ((size_t)16 << 20) /* bytes of a result */
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#define PN_STREAM(place, v) _mm512_stream_si512((__m512i *)(place), (__m512i)(v))
-#define pn_stream_end() _mm_sfence()
-#elif defined(__AVX__)
-#include <immintrin.h>
-#define PN_STREAM(place, v) _mm256_stream_si256((__m256i *)(place), (__m256i)(v))
-#define pn_stream_end() _mm_sfence()
-#elif defined(__SSE2__)
-#include <emmintrin.h>
-#define PN_STREAM(place, v) _mm_stream_si128((__m128i *)(place), (__m128i)(v))
-#define pn_stream_end() _mm_sfence()
-#else
-#define PN_STREAM(place, v) memcpy(place, &(v), sizeof(v))
-#define pn_stream_end() ((void)0)
-#endif
-
 /* Multiplying denormals costs a hundred times a normal product, and they arise as weights and moments decay: matrix
  * multiply and optimisers treat them as zero, and restore the caller's mode. */
 #if defined(__x86_64__) || defined(_M_X64)

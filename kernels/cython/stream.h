@@ -1,0 +1,44 @@
+/* Writing past the cache, where a result is too large for it anyway: memory need not be read before it is written, and
+ * what is in cache stays there (1.3 to 2 times as fast).
+ */
+#ifndef PYNN_STREAM_H
+#define PYNN_STREAM_H
+
+#include "platform.h"
+
+#define PN_STREAM_LEAST ((size_t)16 << 20) /* bytes of a result */
+
+/* PN_STREAM(place, v) writes a vector to a multiple of its size. Other threads see it after pn_stream_end(). */
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define PN_STREAM(place, v) _mm512_stream_si512((__m512i *)(place), (__m512i)(v))
+#define pn_stream_end() _mm_sfence()
+#elif defined(__AVX__)
+#include <immintrin.h>
+#define PN_STREAM(place, v) _mm256_stream_si256((__m256i *)(place), (__m256i)(v))
+#define pn_stream_end() _mm_sfence()
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#define PN_STREAM(place, v) _mm_stream_si128((__m128i *)(place), (__m128i)(v))
+#define pn_stream_end() _mm_sfence()
+#else
+#define PN_STREAM(place, v) memcpy(place, &(v), sizeof(v))
+#define pn_stream_end() ((void)0)
+#endif
+
+/* Copy to a place that is a multiple of a vector's size. */
+static inline void pn_stream(void *to, const void *source, size_t bytes) {
+    typedef int64_t vector __attribute__((vector_size(PN_VECTOR_BYTES), may_alias));
+    typedef int64_t anywhere __attribute__((vector_size(PN_VECTOR_BYTES), aligned(1), may_alias));
+    char *place = (char *)to;
+    const char *from = (const char *)source;
+    size_t i = 0;
+    for (; i + PN_VECTOR_BYTES <= bytes; i += PN_VECTOR_BYTES) {
+        const vector v = *(const anywhere *)(from + i);
+        PN_STREAM(place + i, v);
+    }
+    memcpy(place + i, from + i, bytes - i);
+    pn_stream_end();
+}
+
+#endif
