@@ -12,7 +12,7 @@ import numpy as np
 from .findings import SYMPTOMS
 from .stats import RELU_LIKE, SATURATING
 from .thresholds import Thresholds
-from .watch import OUTPUT_COLUMNS, PARAMETER_COLUMNS
+from .watch import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
 
 if TYPE_CHECKING:
     from .facts import Facts
@@ -34,11 +34,6 @@ def _weighted_median(pairs: list[tuple[float, int]]) -> float:
         if seen >= half:
             return value
     return math.nan
-
-
-def _quartiles_apart(values: list[float]) -> float:
-    ordered = sorted(values)
-    return ordered[3 * len(values) // 4] - ordered[len(values) // 4]
 
 
 @dataclass
@@ -113,21 +108,20 @@ class Window:
 
 def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
     """Return the rows of a watch as a window; `names` gives the layer of each weight parameter."""
-    steps, loss, lr, scale, examples, accuracy, inputs = rows[:, :7].T
+    steps, loss, lr, _, examples, _, inputs = rows[:, : len(STEP_COLUMNS)].T
     means = rows.mean(axis=0)
     figures = means[watch.columns["outputs"]].reshape(len(watch.outputs), len(OUTPUT_COLUMNS)).tolist()
-    shape = (len(rows), len(watch.parameters), len(PARAMETER_COLUMNS))
-    sums = rows[:, watch.columns["parameters"]].reshape(shape)
+    sums = rows[:, watch.columns["parameters"]]
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.sqrt(sums[:, :, 2] / sums[:, :, 0])
-    known = np.isfinite(ratios)  # not of weights that are zero
-    ratios[~known] = 0
-    counts = known.sum(axis=0)
-    mean_ratios = (ratios.sum(axis=0) / np.maximum(counts, 1)).tolist()
-    largest_ratios, unknown = ratios.max(axis=0).tolist(), (counts == 0).tolist()
-    mean_sums = sums.mean(axis=0).tolist()
+        ratios = np.sqrt(sums[:, 2 :: len(PARAMETER_COLUMNS)] / sums[:, 0 :: len(PARAMETER_COLUMNS)])
+    unknown = ~np.isfinite(ratios)  # of weights that are zero
+    ratios[unknown] = 0
+    missing = unknown.sum(axis=0)
+    mean_ratios = (ratios.sum(axis=0) / np.maximum(len(rows) - missing, 1)).tolist()
+    largest_ratios, never_known = ratios.max(axis=0).tolist(), (missing == len(rows)).tolist()
+    mean_sums = means[watch.columns["parameters"]].reshape(len(watch.parameters), len(PARAMETER_COLUMNS)).tolist()
     zigzag = means[watch.columns["zigzag"]].tolist()
-    gradient_scale = float(scale.mean())
+    gradient_scale = float(means[STEP_COLUMNS.index("scale")])
     weights = {}
     for index, (name, parameter) in enumerate(watch.parameters):
         layer = names.get(name)
@@ -136,21 +130,21 @@ def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
             weights[layer] = WeightFigures(
                 norm=math.sqrt(weight),
                 gradient_norm=math.sqrt(gradient) / gradient_scale,
-                ratio=math.nan if unknown[index] else mean_ratios[index],
-                largest_ratio=math.nan if unknown[index] else largest_ratios[index],
+                ratio=math.nan if never_known[index] else mean_ratios[index],
+                largest_ratio=math.nan if never_known[index] else largest_ratios[index],
                 zigzag=zigzag[index],
                 size=parameter.size,
             )
-    losses = loss.tolist()
+    losses = np.sort(loss)
     return Window(
         first=int(steps[0]),
         last=int(steps[-1]),
         steps=len(rows),
-        loss=sorted(losses)[len(losses) // 2],
-        noise=_quartiles_apart(losses),
-        first_loss=losses[0],
-        last_loss=losses[-1],
-        accuracy=float(accuracy.mean()),
+        loss=float(losses[len(losses) // 2]),
+        noise=float(losses[3 * len(losses) // 4] - losses[len(losses) // 4]),
+        first_loss=float(loss[0]),
+        last_loss=float(loss[-1]),
+        accuracy=float(means[STEP_COLUMNS.index("accuracy")]),
         lr=float(lr[-1]),
         first_lr=float(lr[0]),
         clipped=gradient_scale < 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 
 #: Early on, where most goes wrong, the steps are looked at after these many.
 EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300, *range(400, 1001, 100))
-#: Later after every so many, and more of them in a network whose steps are so small (in multiplications, parameters
-#: times examples) that looking at them, which takes about 0.2 ms, would show.
-BLOCK, LONG_BLOCK, SMALL_STEP = 50, 400, 1e6
-#: Columns of a row that belong to the step as a whole.
+#: Later after so many that they take about as long together, in multiplications (parameters times examples): looking at
+#: them takes up to half a millisecond, of which no more than 1% is to be noticed. At least and at most so many.
+BLOCK, LEAST_BLOCK, MOST_BLOCK = 4e8, 50, 2000
+#: After a loss further above the median of the block before than so many times its largest, they are looked at again.
+SURPRISE, SOON = 2.0, 8
+#: Columns of a row that belong to the step as a whole, of which the first are filled in when it is over.
 STEP_COLUMNS = ("step", "loss", "lr", "scale", "examples", "accuracy", "inputs")
+_FILL_IN = struct.Struct("5d").pack_into
 #: Columns per watched output: sums over its elements, and the sum of squares of the gradient with respect to it.
 OUTPUT_COLUMNS = ("sum", "squares", "active", "saturated", "gradient")
 #: Columns per parameter: sums of squares.
@@ -129,8 +133,10 @@ class Watch:
         Receives the sums of squares of parameter, gradient and update.
     every : int
         A step is watched if this many have passed since the last one that was.
-    last : (ndarray, ndarray) or None
-        The minibatch of the last step that was watched.
+    sparse : bool
+        Whether steps are left out.
+    version : int
+        That of the parameters which are watched.
     """
 
     def __init__(self, trainer: Trainer, digest: Digest, every: int = 1, budget: float | None = None) -> None:
@@ -138,10 +144,12 @@ class Watch:
         self.digest = digest
         self.every = every
         self.pace = None if budget is None else Pace(budget, every)
-        self.last: tuple[np.ndarray, np.ndarray] | None = None
+        self.sparse = every > 1 or budget is not None
         self._next = trainer.steps
         self._look = trainer.steps + 1
         self._began = trainer.steps
+        self._alarm = math.inf  # a loss to look at at once
+        self._soon = 0  # after how many steps to look again, since there was one
         leaves = list(trainer.model.named_leaves())
         self.outputs = [
             Output(f"{name}.{type(layer).__name__}", layer)
@@ -151,14 +159,14 @@ class Watch:
         self._of_layer = {id(output.layer): index for index, output in enumerate(self.outputs)}
         self.parameters: list[tuple[str, Parameter]] = []
         self.updates = np.empty((0, len(PARAMETER_COLUMNS)))
-        self._version = -1
+        self.version = -1
         self._counts_itself: Loss | None = None
         self._lay_out(trainer)
 
     def _lay_out(self, trainer: Trainer) -> None:
         """Make the buffers, for the parameters that are not frozen now."""
         flat = self._flat = trainer.model.flat
-        self._version = flat.version
+        self.version = flat.version
         self.parameters = [(name, parameter) for name, parameter, _, _ in flat.slots if not parameter.frozen]
         self._signs = [
             (index, parameter)
@@ -178,8 +186,8 @@ class Watch:
         self.updates = self._row[ends[1] : ends[2]].reshape(-1, len(PARAMETER_COLUMNS))
         self._zigzag = self._row[ends[2] : ends[3]]
         self.dead = self._row[ends[3] : ends[4]]
-        self._scalars: list[tuple[float, ...]] = []
-        self._allot(BLOCK)
+        self._row_bytes = memoryview(self._row).cast("B")
+        self._allot(LEAST_BLOCK)
         self.columns = {
             "outputs": slice(ends[0], ends[1]),
             "parameters": slice(ends[1], ends[2]),
@@ -190,10 +198,12 @@ class Watch:
     def _allot(self, steps: int) -> None:
         """Make room for the rows of so many steps."""
         self.rows = np.empty((steps, len(self._row)))
+        self._bytes = memoryview(self.rows.reshape(-1)).cast("B")
+        self._used = 0  # rows
 
     def due(self, trainer: Trainer) -> bool:
         """Return whether to watch the step that follows."""
-        if self._flat.version != self._version:
+        if self._flat.version != self.version:
             self.finish(trainer)
             self._lay_out(trainer)
         watched = trainer.steps >= self._next
@@ -242,37 +252,46 @@ class Watch:
         if self._counts_itself is not None:
             counted = self._counts_itself.count_correct(trainer.prediction, target)
             self._row[5] = counted[0] / counted[1] if counted is not None and counted[1] else math.nan
-        self.rows[len(self._scalars)] = self._row
-        self._scalars.append((steps, loss, trainer.lr, scale, len(x)))
-        self.last = (x, target)
+        start = self._used * len(self._row_bytes)
+        self._bytes[start : start + len(self._row_bytes)] = self._row_bytes
+        _FILL_IN(self._bytes, start, steps, loss, trainer.lr, scale, len(x))
+        self._used += 1
         self._next = steps + self.every - 1
-        if steps >= self._look or len(self._scalars) == len(self.rows):
+        if steps >= self._look or loss > self._alarm or self._used == len(self.rows):
+            if loss > self._alarm:
+                self._soon = SOON
             self.flush(trainer, x, target)
 
     def finish(self, trainer: Trainer, least: int = 1) -> None:
         """Hand over what has been gathered, if it is so many steps or training has only begun."""
         early = trainer.steps - self._began <= EARLY_LOOKS[-1]
-        if self.last is not None and len(self._scalars) >= (1 if early else least):
-            self.flush(trainer, *self.last)
+        if self._used >= (1 if early else max(least, 1)):
+            self.flush(trainer, *trainer.minibatch)
 
     def flush(self, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
         """Hand over what has been gathered."""
+        rows = self.rows[: self._used]
+        self._used = 0
+        multiplications = sum(parameter.size for _, parameter in self.parameters) * len(x)
+        block = int(min(max(BLOCK / max(multiplications, 1), LEAST_BLOCK), MOST_BLOCK))
         done = trainer.steps - self._began
-        later = done + len(self.rows) * self.every
-        self._look = self._began + next((step for step in EARLY_LOOKS if step > done), later)
-        if self._scalars:
-            rows = self.rows[: len(self._scalars)]
-            rows[:, :5] = self._scalars
-            self._scalars.clear()
+        early = next((step for step in EARLY_LOOKS if step > done), None)
+        self._look = self._began + early if early else trainer.steps + min(self._soon or block, block) * self.every
+        self._soon = 2 * self._soon if self._soon < block else 0
+        if len(rows) >= LEAST_BLOCK:
+            losses = rows[:, 1]
+            self._alarm = max(SURPRISE * float(losses.max()) - (SURPRISE - 1) * float(np.median(losses)), 0.0)
+        if len(rows):
             with np.errstate(all="ignore"):  # a run that blows up is to be told of, not to warn besides
                 rows[:, self.columns["outputs"]] /= rows[:, 4:5]
                 self.digest(trainer, x, target, rows)
-            small = sum(parameter.size for _, parameter in self.parameters) * len(x) < SMALL_STEP
-            if len(self.rows) != (LONG_BLOCK if small else BLOCK):
-                self._allot(LONG_BLOCK if small else BLOCK)
+            if len(self.rows) != block:
+                self._allot(block)
 
     def failed(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, loss: float) -> None:
         """Hand over what has been gathered, and a step whose loss is not finite and which was not taken."""
-        self.rows[len(self._scalars)] = math.nan
-        self._scalars.append((trainer.steps + 1, loss, trainer.lr, 1.0, len(x)))
+        row = self.rows[self._used]
+        row[:] = math.nan
+        row[:5] = trainer.steps + 1, loss, trainer.lr, 1.0, len(x)
+        self._used += 1
         self.flush(trainer, x, target)
