@@ -88,6 +88,7 @@ class Window:
     accuracy: float
     lr: float
     first_lr: float
+    highest_lr: float
     clipped: bool
     largest_input: float
     gradient_norm: float
@@ -147,6 +148,7 @@ def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
         accuracy=float(means[STEP_COLUMNS.index("accuracy")]),
         lr=float(lr[-1]),
         first_lr=float(lr[0]),
+        highest_lr=float(lr.max()),
         clipped=gradient_scale < 1,
         largest_input=float((inputs / examples).max()),
         gradient_norm=math.sqrt(sum(figures.gradient_norm**2 for figures in weights.values())),
@@ -238,8 +240,8 @@ class Course:
         The share of the planned steps still to come, and the epochs; -1 in a loop of the user's own.
     initial_saturated, initial_active : dict of str to float
         At the start, the share of a layer's outputs that were saturated, or positive.
-    found : set of str
-        The symptoms that have been found so far, as faults.
+    found : dict of str to int
+        The symptoms that have been found so far, as faults, and the step at which each was last seen.
     evaluations : list of Evaluation
     attainable, reached : float
         What a simple learner of another kind and what the network reach in validation: accuracy, or share of the
@@ -252,6 +254,8 @@ class Course:
         After each evaluation, for each class, the mean probability that its validation examples were given.
     recall : list of (float, int), optional
         For each class, the share of its validation examples that are recognised, and how many there are.
+    wrong_gradient : (str, str, str or None), optional
+        Evidence, advice and place, if a gradient is not that of the loss.
     mode_gaps : list of (float, float, float, float)
         Of each evaluation: the loss of one batch in training and in inference mode, and the accuracies.
     """
@@ -280,7 +284,7 @@ class Course:
     one_class_batches: float = math.nan
     steps_left: float = 1.0
     epochs_left: int = -1
-    found: set[str] = field(default_factory=set)
+    found: dict[str, int] = field(default_factory=dict)
     usual_input: float = math.nan
     alike_at_start: set[str] = field(default_factory=set)
     confidence: list[list[float]] = field(default_factory=list)
@@ -290,6 +294,7 @@ class Course:
     recall: list[tuple[float, int]] | None = None
     mode_gaps: list[tuple[float, float, float, float]] = field(default_factory=list)
     first_norm_layer: str | None = None
+    wrong_gradient: tuple[str, str, str | None] | None = None
 
     _recent: dict[tuple[int, int], float] = field(default_factory=dict)
 
@@ -308,7 +313,7 @@ class Course:
             self.best, self.best_step, self.best_noise = window.loss, window.last, window.noise
         if window.last > self.began + 1:
             self.worst_ratio = max(self.worst_ratio, self._largest_ratio(window))
-        self.highest_lr = max(self.highest_lr, window.lr)
+        self.highest_lr = max(self.highest_lr, window.highest_lr)
 
     def _largest_ratio(self, window: Window) -> float:
         """Return the largest update ratio of a step, of weights whose scale matters: no batch norm follows."""
@@ -398,7 +403,17 @@ class Course:
     @property
     def explained(self) -> bool:
         """Whether a cause has been found that explains a lack of learning."""
-        return not self.found.isdisjoint(CAUSES)
+        return not self.found.keys().isdisjoint(CAUSES)
+
+    def seen_lately(self, symptom: str) -> bool:
+        """Return whether a symptom has been seen in the second half of the run so far."""
+        return self.found.get(symptom, 0) > self.began + self.age / 2
+
+    def falling(self, share: float) -> bool:
+        """Return whether in the second half of the run so far the loss fell by such a share of itself."""
+        middle = self.began + self.age // 2
+        before = [(w.loss, w.steps) for w in self.windows if w.first <= middle <= w.last + w.steps]
+        return bool(before) and self.recent_loss() < (1 - share) * _weighted_median(before)
 
     @property
     def share_left(self) -> float:

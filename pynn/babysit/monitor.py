@@ -24,7 +24,7 @@ from .rules.rates import run_away
 from .snapshots import Album, Histogram, Snapshot
 from .stats import RELU_LIKE, Stats
 from .thresholds import Thresholds
-from .watch import Watch
+from .watch import LEAST_BLOCK, Watch
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -191,7 +191,7 @@ class Monitor(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         assert self._watch is not None
-        self._watch.finish(trainer, len(self._watch.rows) // 2)
+        self._watch.finish(trainer, LEAST_BLOCK)
         self._evaluate(trainer)
 
     def on_train_end(self, trainer: Trainer) -> None:
@@ -240,6 +240,7 @@ class Monitor(Callback):
         if held_out is not None:
             facts.held_out = known.InputFigures.of(held_out.x)
             course.held_out_examples = len(held_out.x)
+        probes.own_gradients(course, trainer, x, target)
 
     def _look_at_units(self, course: Course, watch: Watch, rows: np.ndarray) -> None:
         """Count dead units over windows, and note how far signals spread at the start."""
@@ -315,7 +316,7 @@ class Monitor(Callback):
             for sign in signs:
                 self._note(sign, trainer.steps, trainer)
                 if sign.severity != "info":
-                    course.found.add(sign.symptom)
+                    course.found[sign.symptom] = trainer.steps
 
     def _non_finite(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, loss: float) -> Sign:
         cause = non_finite_row(x, target)
