@@ -72,9 +72,16 @@ class Finding:
         return f"{self.severity}: {self.symptom}{where}, {when}: {self.evidence}; {self.advice}"
 
 
+#: Steps that count as the start; what shows in the first one was so before any weight was changed.
+START, AT_ONCE = 8, 1
 #: Symptoms that are causes if they show up to this step, and else consequences: units that the first steps saturate
 #: are so because of the rate.
-AT_START = {"saturated_units": 1, "vanishing_gradient": 8, "exploding_gradient": 8, "bad_initial_loss": 8}
+AT_START = {
+    "saturated_units": AT_ONCE,
+    "vanishing_gradient": START,
+    "exploding_gradient": START,
+    "bad_initial_loss": START,
+}
 
 
 def ranked(findings: list[Finding]) -> list[Finding]:
