@@ -166,7 +166,9 @@ class Trainer:
             raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
         weights = None if sample_weight is None else ready(sample_weight, x.dtype)
         watch = self.watch
-        if watch is not None and (watch.sparse or watch.version != flat.version) and not watch.due(self):
+        if watch is not None and (
+            self.steps < watch.next or ((watch.asks or watch.version != flat.version) and not watch.due(self))
+        ):
             watch = None
         for array, kept in self._kept:
             np.copyto(kept, array)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -52,7 +53,8 @@ class Monitor(Callback):
     every : int
         Watch every so many steps.
     budget : float, optional
-        The share of a step's time that watching may cost, such as 0.03; steps are left out to keep to it.
+        The share of the time that watching may cost, such as 0.03. To keep to it steps are left out, and where steps
+        are small, the rules look at them more rarely.
     ignore : iterable of str
         Symptoms not to report.
     thresholds : mapping of str to float, optional
@@ -191,8 +193,13 @@ class Monitor(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         assert self._watch is not None
-        self._watch.finish(trainer, LEAST_BLOCK)
-        self._evaluate(trainer)
+        pace = self._watch.pace
+        if pace is None or pace.evaluates():
+            began = time.perf_counter()
+            self._watch.finish(trainer, LEAST_BLOCK)
+            self._evaluate(trainer)
+            if pace is not None:
+                pace.evaluated(time.perf_counter() - began)
 
     def on_train_end(self, trainer: Trainer) -> None:
         self.unwatch()
