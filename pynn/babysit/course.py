@@ -112,30 +112,29 @@ def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
     steps, loss, lr, _, examples, _, inputs = rows[:, : len(STEP_COLUMNS)].T
     means = rows.mean(axis=0)
     figures = means[watch.columns["outputs"]].reshape(len(watch.outputs), len(OUTPUT_COLUMNS)).tolist()
-    sums = rows[:, watch.columns["parameters"]]
+    shown = [index for index, (name, _) in enumerate(watch.parameters) if name in names]
+    start, width = watch.columns["parameters"].start, len(PARAMETER_COLUMNS)
+    columns = start + width * np.array(shown, np.intp)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.sqrt(sums[:, 2 :: len(PARAMETER_COLUMNS)] / sums[:, 0 :: len(PARAMETER_COLUMNS)])
+        ratios = np.sqrt(rows[:, columns + 2] / rows[:, columns])
     unknown = ~np.isfinite(ratios)  # of weights that are zero
-    ratios[unknown] = 0
-    missing = unknown.sum(axis=0)
-    mean_ratios = (ratios.sum(axis=0) / np.maximum(len(rows) - missing, 1)).tolist()
-    largest_ratios, never_known = ratios.max(axis=0).tolist(), (missing == len(rows)).tolist()
-    mean_sums = means[watch.columns["parameters"]].reshape(len(watch.parameters), len(PARAMETER_COLUMNS)).tolist()
-    zigzag = means[watch.columns["zigzag"]].tolist()
+    if unknown.any():
+        ratios[unknown] = 0
+    counts = len(rows) - unknown.sum(axis=0)
+    mean_ratios, largest_ratios = (ratios.sum(axis=0) / np.maximum(counts, 1)).tolist(), ratios.max(axis=0).tolist()
     gradient_scale = float(means[STEP_COLUMNS.index("scale")])
     weights = {}
-    for index, (name, parameter) in enumerate(watch.parameters):
-        layer = names.get(name)
-        if layer is not None:
-            weight, gradient, _ = mean_sums[index]
-            weights[layer] = WeightFigures(
-                norm=math.sqrt(weight),
-                gradient_norm=math.sqrt(gradient) / gradient_scale,
-                ratio=math.nan if never_known[index] else mean_ratios[index],
-                largest_ratio=math.nan if never_known[index] else largest_ratios[index],
-                zigzag=zigzag[index],
-                size=parameter.size,
-            )
+    for place, index in enumerate(shown):
+        name, parameter = watch.parameters[index]
+        weight, gradient, _ = means[columns[place] : columns[place] + width].tolist()
+        weights[names[name]] = WeightFigures(
+            norm=math.sqrt(weight),
+            gradient_norm=math.sqrt(gradient) / gradient_scale,
+            ratio=mean_ratios[place] if counts[place] else math.nan,
+            largest_ratio=largest_ratios[place] if counts[place] else math.nan,
+            zigzag=float(means[watch.columns["zigzag"].start + index]),
+            size=parameter.size,
+        )
     losses = np.sort(loss)
     return Window(
         first=int(steps[0]),

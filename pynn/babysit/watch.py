@@ -218,7 +218,7 @@ class Watch:
         self.updates = self._row[ends[1] : ends[2]].reshape(-1, len(PARAMETER_COLUMNS))
         self._zigzag = self._row[ends[2] : ends[3]]
         self.dead = self._row[ends[3] : ends[4]]
-        self._row_bytes = memoryview(self._row).cast("B")
+        self._row_bytes = self._row.data.cast("B")
         self._allot(LEAST_BLOCK)
         self.columns = {
             "outputs": slice(ends[0], ends[1]),
@@ -230,7 +230,7 @@ class Watch:
     def _allot(self, steps: int) -> None:
         """Make room for the rows of so many steps."""
         self.rows = np.empty((steps, len(self._row)))
-        self._bytes = memoryview(self.rows.reshape(-1)).cast("B")
+        self._bytes = self.rows.reshape(-1).data.cast("B")
         self._used = 0  # rows
 
     def due(self, trainer: Trainer) -> bool:
