@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300, *range(400, 1001, 100))
 #: Later after so many that they take about as long together, in multiplications (parameters times examples): looking at
 #: them takes up to half a millisecond, of which no more than 1% is to be noticed. At least and at most so many.
-BLOCK, LEAST_BLOCK, MOST_BLOCK = 1.3e9, 50, 2000
+BLOCK, LEAST_BLOCK, MOST_BLOCK = 2.6e9, 50, 2000
 #: After a loss further above the median of the block before than so many times its largest, they are looked at again.
 SURPRISE, SOON = 2.0, 8
 #: Columns of a row that belong to the step as a whole, of which the first are filled in when it is over.
@@ -87,7 +87,7 @@ class Pace:
     """
 
     #: Steps of each kind that are timed before it is decided anew, and for how many all are watched if all may be.
-    SAMPLE, HOLD = 16, 5000
+    SAMPLE, HOLD = 24, 1000
     #: The fewest steps apart of which one is timed unwatched, one watched, and one is their end.
     LEAST = 4
 
@@ -118,7 +118,7 @@ class Pace:
         return self._phase == 2
 
     def _decide(self) -> None:
-        off, on = (sorted(times)[len(times) // 2] for times in self._times)
+        off, on = (sorted(times)[len(times) // 4] for times in self._times)  # those that nothing has disturbed
         self._times[0].clear()
         self._times[1].clear()
         self._plain = off
