@@ -17,7 +17,9 @@ from bench.faults.score import CURED, share  # noqa: E402 - the folder is no ins
 FIGURES = (ROOT / "bench" / "results" / name for name in ("one-thread.json", "two-threads.json"))
 README = ROOT / "README.md"
 CORPUS, REMEDIES = (ROOT / "bench" / "faults" / name for name in ("summary.json", "remedies.json"))
-WATCHING = ROOT / "bench" / "results" / "watching.json"
+WATCHING, BUDGET, LONG = (
+    ROOT / "bench" / "results" / name for name in ("watching.json", "watching_budget.json", "long_run.json")
+)
 SPEED_MARKS = "<!-- figures: bench/readme_tables.py -->", "<!-- end of figures -->"
 CORPUS_MARKS = "<!-- corpus: bench/readme_tables.py -->", "<!-- end of corpus -->"
 #: Groups whose rows are shown one by one; of the others the geometric means.
@@ -66,9 +68,16 @@ def corpus() -> str:
 
 def watching() -> str:
     """Return what a monitor costs."""
-    found = json.loads(WATCHING.read_text())["workloads"]
-    head = ["a watched step over an unwatched one", *found]
-    return markdown([head, ["median", *(f"{row['ratio']:.2f}" for row in found.values())]])
+    every, budget = (json.loads(path.read_text()) for path in (WATCHING, BUDGET))
+    head = ["a watched step over an unwatched one", *every["workloads"]]
+    rows = [
+        [title, *(f"{row['ratio']:.2f}" for row in found["workloads"].values())]
+        for title, found in (("every step", every), (f"`budget={budget['budget']:g}`", budget))
+    ]
+    long = json.loads(LONG.read_text())
+    steps, rows_kept, memory, page = (long[name] for name in ("steps", "rows", "memory_mb", "report_mb"))
+    kept = f"Of a run of {steps:,} steps it keeps {rows_kept} rows, takes {memory:.0f} MB and reports in {page:.1f} MB."
+    return markdown([head, *rows]) + "\n\n" + kept
 
 
 def between(text: str, marks: tuple[str, str], content: str) -> str:

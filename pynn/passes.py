@@ -40,6 +40,8 @@ class Passes:
     ----------
     prediction : ndarray
         What the last forward pass gave; overwritten by the next.
+    inputs : tuple
+        What it was given: inputs, targets, and weights of the examples or None.
     """
 
     def __init__(self, model: Sequential, random: Stream) -> None:
@@ -52,7 +54,7 @@ class Passes:
         self._version: tuple[Any, ...] = ()
         self._recorder: Callable[..., Any] | None = None
         self._current: _Recorded | None = None
-        self._inputs: tuple[np.ndarray | None, ...] = ()
+        self.inputs: tuple[Any, ...] = ()
 
     def forward(
         self,
@@ -69,7 +71,7 @@ class Passes:
         """
         self._check_version(loss)
         self._context.watch = watch
-        inputs = self._inputs = (x, target, weights)
+        inputs = self.inputs = (x, target, weights)
         key = (x.shape, target.shape, target.dtype, None if weights is None else weights.shape, watch)
         recorded = self._recordings.get(key)
         if recorded is not None and recorded.forward.complete and recorded.backward.complete:
@@ -97,7 +99,7 @@ class Passes:
         if not recording.complete:
             with recording:
                 self._backward()
-        elif recording.run(*self._inputs) is None:
+        elif recording.run(*self.inputs) is None:
             raise MemoryError("no memory for the workspaces of the backward pass")
 
     def _forward(self, loss: Loss, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:

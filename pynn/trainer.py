@@ -166,7 +166,9 @@ class Trainer:
             raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
         weights = None if sample_weight is None else ready(sample_weight, x.dtype)
         watch = self.watch
-        if watch is not None and not watch.due(self):
+        if watch is not None and (
+            self.steps < watch.next or ((watch.asks or watch.version != flat.version) and not watch.due(self))
+        ):
             watch = None
         for array, kept in self._kept:
             np.copyto(kept, array)
@@ -299,6 +301,11 @@ class Trainer:
     def prediction(self) -> np.ndarray:
         """What the network gave for the last minibatch; overwritten by the next step."""
         return self._passes.prediction
+
+    @property
+    def minibatch(self) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets of the last step, as the network took them."""
+        return self._passes.inputs[:2]
 
     def _plan(self, epochs: int | None, batch_size: int | None, shuffle: bool | None, examples: int) -> _Run:
         """Return what `fit` is to do."""

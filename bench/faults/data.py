@@ -71,7 +71,7 @@ def cifar(seed: int, n: int = 5000) -> Split:
 
 def clouds_raw(seed: int) -> Split:
     """1200 + 400 points of five overlapping clouds in 20 dimensions, coordinates of about 10."""
-    return _split(*datasets.blobs(1600, classes=5, features=20, std=7.0, seed=seed), seed)
+    return split_by_seed(*datasets.blobs(1600, classes=5, features=20, std=7.0, seed=seed), seed)
 
 
 def clouds(seed: int) -> Split:
@@ -81,12 +81,12 @@ def clouds(seed: int) -> Split:
 
 def spiral(seed: int, noise: float = 0.2) -> Split:
     """The lecture's three spiral arms: 900 + 300 points."""
-    return _split(*datasets.spiral(400, 3, noise, seed=seed), seed)
+    return split_by_seed(*datasets.spiral(400, 3, noise, seed=seed), seed)
 
 
 def moons(seed: int) -> Split:
     """Two half moons as yes or no: 900 + 300 points, targets (n, 1)."""
-    split = _split(*datasets.moons(1200, 0.15, seed=seed), seed)
+    split = split_by_seed(*datasets.moons(1200, 0.15, seed=seed), seed)
     return standardized(split._replace(y=_column(split.y), yv=_column(split.yv)))
 
 
@@ -97,7 +97,7 @@ def friedman(seed: int, noise: float = 1.0) -> Split:
     y = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
     y = (y - y.mean()) / y.std()
     y = (y + noise * 0.2 * rng.standard_normal(len(y)))[:, None]
-    return _split(_float((x - 0.5) * np.sqrt(12)), _float(y), seed)
+    return split_by_seed(_float((x - 0.5) * np.sqrt(12)), _float(y), seed)
 
 
 def plane(seed: int, noise: float = 0.3) -> Split:
@@ -106,7 +106,7 @@ def plane(seed: int, noise: float = 0.3) -> Split:
     x = rng.standard_normal((1200, 12))
     slope = rng.standard_normal((12, 1))
     y = x @ slope / np.linalg.norm(slope) + noise * rng.standard_normal((1200, 1))
-    return _split(_float(x), _float(y), seed)
+    return split_by_seed(_float(x), _float(y), seed)
 
 
 def words(seed: int) -> Split:
@@ -116,7 +116,7 @@ def words(seed: int) -> Split:
     common = rng.dirichlet(np.full(400, 0.3))
     subject = rng.dirichlet(np.full(400, 0.1), size=4)
     x = np.stack([rng.multinomial(14, 0.4 * common + 0.6 * subject[label]) for label in y])
-    return _split(_float(x), y, seed)
+    return split_by_seed(_float(x), y, seed)
 
 
 def categories(seed: int) -> Split:
@@ -126,7 +126,7 @@ def categories(seed: int) -> Split:
     effect = rng.standard_normal((6, 10))
     score = effect[np.arange(6), codes].sum(axis=1)
     y = (score + 0.3 * rng.standard_normal(2000) > 0).astype(np.int64)
-    return _split(_float(np.eye(10)[codes].reshape(2000, 60)), y, seed)
+    return split_by_seed(_float(np.eye(10)[codes].reshape(2000, 60)), y, seed)
 
 
 def rare(seed: int, ratio: int, shift: float, n: int = 3000) -> Split:
@@ -134,13 +134,13 @@ def rare(seed: int, ratio: int, shift: float, n: int = 3000) -> Split:
     rng = np.random.default_rng([seed, 5])
     y = (np.arange(n) % (ratio + 1) == 0).astype(np.int64)
     x = rng.standard_normal((n, 10)) + shift / np.sqrt(10) * y[:, None]
-    split = _split(_float(x), y, seed)
+    split = split_by_seed(_float(x), y, seed)
     return split._replace(y=_column(split.y), yv=_column(split.yv))
 
 
 def easy(seed: int) -> Split:
     """900 + 300 points of three clouds far apart in 8 dimensions."""
-    return _split(*datasets.blobs(1200, classes=3, features=8, std=1.5, seed=seed), seed)
+    return split_by_seed(*datasets.blobs(1200, classes=3, features=8, std=1.5, seed=seed), seed)
 
 
 def overlapping(seed: int) -> Split:
@@ -148,7 +148,7 @@ def overlapping(seed: int) -> Split:
     rng = np.random.default_rng([seed, 8])
     y = rng.integers(0, 5, 2400)
     centres = 0.42 * rng.standard_normal((5, 6))
-    return _split(_float(centres[y] + rng.standard_normal((2400, 6))), y, seed)
+    return split_by_seed(_float(centres[y] + rng.standard_normal((2400, 6))), y, seed)
 
 
 def thinned(split: Split, kept: int, every: int) -> Split:
@@ -167,7 +167,8 @@ def with_label_noise(split: Split, share: float, seed: int, classes: int = 10) -
     return split._replace(y=np.where(wrong, rng.integers(0, classes, len(split.y)), split.y))
 
 
-def _split(x: np.ndarray, y: np.ndarray, seed: int) -> Split:
+def split_by_seed(x: np.ndarray, y: np.ndarray, seed: int) -> Split:
+    """Return a quarter of the rows as validation part."""
     x, xv, y, yv = datasets.train_test_split(x, y, test_fraction=0.25, seed=seed)
     return Split(x, y, xv, yv)
 

@@ -133,6 +133,23 @@ class OwnNorm(pynn.Layer):
         return ctx.rstd * (dy - dy.mean(axis=0) - ctx.y * (dy * ctx.y).mean(axis=0))
 
 
+class OwnDropout(pynn.Layer):
+    """A dropout of one's own, which draws from a generator of its own and goes backward in training only."""
+
+    def __init__(self, p: float, seed: int) -> None:
+        super().__init__()
+        self.p, self.rng = p, np.random.default_rng(seed)
+
+    def forward(self, x: np.ndarray, ctx: pynn.Context) -> np.ndarray:
+        if not ctx.training:
+            return x
+        ctx.mask = (self.rng.random(x.shape) > self.p) / np.float32(1 - self.p)
+        return x * ctx.mask.astype(x.dtype)
+
+    def backward(self, dy: np.ndarray, ctx: pynn.Context) -> np.ndarray:
+        return dy * ctx.mask.astype(dy.dtype)
+
+
 class CentreRows(pynn.Layer):
     """Takes the mean of each example away; with `axis` 0 that of the batch, so that examples see each other."""
 

@@ -87,7 +87,7 @@ static void PN_(pn_update_sums)(const PN_REAL *w, const PN_REAL *g, const PN_REA
     enum { LANES = PN_VECTOR_BYTES / sizeof(PN_REAL) };
     typedef PN_(pn_lanes) vector;
     vector part[3][2] = {{{0}}};
-    double sums[3] = {0};
+    double sums[3];
     ptrdiff_t i = 0;
     for (; i + 2 * LANES <= n; i += 2 * LANES)
         for (int k = 0; k < 2; k++) {
@@ -97,17 +97,14 @@ static void PN_(pn_update_sums)(const PN_REAL *w, const PN_REAL *g, const PN_REA
             part[1][k] += d * d;
             part[2][k] += u * u;
         }
-    for (int kind = 0; kind < 3; kind++) {
-        const vector sum = part[kind][0] + part[kind][1];
-        for (int lane = 0; lane < LANES / 2; lane++) sums[kind] += (double)sum[lane] + (double)sum[lane + LANES / 2];
-    }
+    for (int kind = 0; kind < 3; kind++) sums[kind] = PN_(pn_sum_of)(part[kind][0] + part[kind][1]);
     const ptrdiff_t whole = i;
     if ((sums[0] > 0 && sums[0] < 1e-24) || !(sums[0] < 1e36)) sums[0] = 0, i = 0;
     for (; i < n; i++) sums[0] += ((double)w[i] + (double)updates[i]) * ((double)w[i] + (double)updates[i]);
     const PN_REAL *const arrays[3] = {w, g, updates};
     for (int kind = 1; kind < 3; kind++) {
         const ptrdiff_t from = sums[kind] > 1e-24 && sums[kind] < 1e36 ? whole : 0;
-        sums[kind] = (from ? sums[kind] : 0) + PN_(pn_square_sum)(arrays[kind] + from, n - from);
+        if (from < n) sums[kind] = (from ? sums[kind] : 0) + PN_(pn_square_sum)(arrays[kind] + from, n - from);
     }
     for (int kind = 0; kind < 3; kind++) stats[kind] += sums[kind];
 }
@@ -130,7 +127,7 @@ static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptr
     const int kind = s.decay == 0 ? PN_NO_DECAY : p->decoupled ? PN_DECOUPLED : PN_COUPLED;
     PN_REAL *w = (PN_REAL *)p->param, *first = (PN_REAL *)p->first, *second = (PN_REAL *)p->second;
     const PN_REAL *g = (const PN_REAL *)p->grad;
-    PN_REAL updates[PN_UPDATE_BLOCK];
+    PN_REAL updates[PN_UPDATE_BLOCK] __attribute__((aligned(64)));
     if (stats) stats[0] = stats[1] = stats[2] = 0;
     for (ptrdiff_t at = start; at < stop; at += PN_UPDATE_BLOCK) {
         const ptrdiff_t n = stop - at < PN_UPDATE_BLOCK ? stop - at : PN_UPDATE_BLOCK;

@@ -9,7 +9,19 @@
 #include "platform.h"
 
 #define PN_WATCH_BLOCK 512 /* elements that are summed in single precision */
-#define PN_WATCH_LANES 8 /* columns at a time, whose counts and sums stay in registers */
+
+#define PN_WATCH_LANES (PN_VECTOR_BYTES / 8) /* of a vector of float64 */
+
+typedef double pn_doubles __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(double)), may_alias));
+
+/* Add the lanes. */
+static inline double pn_sum_of(pn_doubles v) {
+    double lanes[PN_WATCH_LANES];
+    memcpy(lanes, &v, sizeof v);
+    for (int half = PN_WATCH_LANES / 2; half > 0; half /= 2)
+        for (int lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
+    return lanes[0];
+}
 
 #define PN_REAL float
 #define PN_COUNT int32_t

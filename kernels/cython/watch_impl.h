@@ -13,6 +13,18 @@ static double PN_(pn_square_sum)(const PN_REAL *x, ptrdiff_t n) {
 
 /* A vector that may lie anywhere. */
 typedef PN_REAL PN_(pn_lanes) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
+/* As many lanes as a vector of float64 has. */
+typedef PN_REAL PN_(pn_narrow) __attribute__((vector_size(PN_WATCH_LANES * sizeof(PN_REAL)), aligned(sizeof(PN_REAL)),
+                                              may_alias));
+
+/* Add the lanes in double precision. */
+static inline double PN_(pn_sum_of)(PN_(pn_lanes) v) {
+    PN_(pn_narrow) parts[sizeof(v) / sizeof(PN_(pn_narrow))];
+    pn_doubles sum = {0};
+    memcpy(parts, &v, sizeof v);
+    for (size_t i = 0; i < sizeof v / sizeof parts[0]; i++) sum += __builtin_convertvector(parts[i], pn_doubles);
+    return pn_sum_of(sum);
+}
 
 /* The same of a block in the first-level cache, at the speed of single precision (a fifth of the time). Where a partial
  * sum overflows or may have underflowed, the block is summed again in double precision. */
@@ -27,46 +39,69 @@ static double PN_(pn_block_square_sum)(const PN_REAL *x, ptrdiff_t n) {
             part[k] += v * v;
         }
     for (; i < n; i++) rest += (double)x[i] * (double)x[i];
-    const PN_(pn_lanes) sum = (part[0] + part[1]) + (part[2] + part[3]);
-    for (int lane = 0; lane < LANES / 2; lane++) total += (double)sum[lane] + (double)sum[lane + LANES / 2];
+    total = PN_(pn_sum_of)((part[0] + part[1]) + (part[2] + part[3]));
     return i < 4 * LANES || (total > 1e-24 && total < 1e36) ? total + rest : PN_(pn_square_sum)(x, n);
 }
 
-/* Add the statistics of `lanes` columns, n apart from row to row, to stats (4, n) and to the four totals. A value counts
- * as saturated if it is further than `limit` from `centre`. Sums in float64: their difference gives a variance. */
-static inline __attribute__((always_inline)) void PN_(pn_unit_lanes)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n,
-                                                                     const int lanes, const int saturates,
-                                                                     PN_REAL centre, PN_REAL limit, double *stats,
-                                                                     double *total) {
-    double sum[PN_WATCH_LANES] = {0}, squares[PN_WATCH_LANES] = {0};
-    PN_COUNT active[PN_WATCH_LANES] = {0}, saturated[PN_WATCH_LANES] = {0};
+/* Add the statistics of `vectors` vectors of columns, n apart from row to row, to stats (4, n) and to the totals. A value
+ * counts as saturated if it is further than `limit` from `centre`. Sums in float64: their difference gives a variance. */
+static inline __attribute__((always_inline)) void PN_(pn_unit_vectors)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n,
+                                                                       const int vectors, const int saturates,
+                                                                       PN_REAL centre, PN_REAL limit, double *stats,
+                                                                       pn_doubles *total) {
+    enum { LANES = PN_WATCH_LANES, MOST = 2 };
+    typedef PN_COUNT counts __attribute__((vector_size(PN_WATCH_LANES * sizeof(PN_COUNT))));
+    pn_doubles kinds[4][MOST] = {{{0}}};
+    counts active[MOST] = {{0}}, saturated[MOST] = {{0}};
     for (ptrdiff_t i = 0; i < m; i++)
-        for (int lane = 0; lane < lanes; lane++) {
-            const PN_REAL v = y[i * n + lane];
-            sum[lane] += (double)v;
-            squares[lane] += (double)v * (double)v;
-            active[lane] += v > 0;
-            if (saturates) saturated[lane] += PN_FABS(v - centre) > limit;
+        for (int k = 0; k < vectors; k++) {
+            const PN_(pn_narrow) v = *(const PN_(pn_narrow) *)(y + i * n + k * LANES);
+            const pn_doubles wide = __builtin_convertvector(v, pn_doubles);
+            kinds[0][k] += wide;
+            kinds[1][k] += wide * wide;
+            active[k] -= v > 0; /* true is -1 */
+            if (saturates) saturated[k] -= (v - centre > limit) | (v - centre < -limit);
         }
-    for (int lane = 0; lane < lanes; lane++) {
-        stats[lane] += sum[lane];
-        stats[n + lane] += squares[lane];
-        stats[2 * n + lane] += (double)active[lane];
-        stats[3 * n + lane] += (double)saturated[lane];
-        total[0] += sum[lane];
-        total[1] += squares[lane];
-        total[2] += (double)active[lane];
-        total[3] += (double)saturated[lane];
+    for (int k = 0; k < vectors; k++) {
+        kinds[2][k] = __builtin_convertvector(active[k], pn_doubles);
+        kinds[3][k] = __builtin_convertvector(saturated[k], pn_doubles);
+        for (int kind = 0; kind < 4; kind++) {
+            *(pn_doubles *)(stats + kind * n + k * LANES) += kinds[kind][k];
+            total[kind] += kinds[kind][k];
+        }
+    }
+}
+
+/* Likewise of a single column. */
+static inline __attribute__((always_inline)) void PN_(pn_unit_column)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n,
+                                                                      const int saturates, PN_REAL centre,
+                                                                      PN_REAL limit, double *stats, double *total) {
+    double kinds[4] = {0};
+    for (ptrdiff_t i = 0; i < m; i++) {
+        const PN_REAL v = y[i * n];
+        kinds[0] += (double)v;
+        kinds[1] += (double)v * (double)v;
+        kinds[2] += v > 0;
+        if (saturates) kinds[3] += PN_FABS(v - centre) > limit;
+    }
+    for (int kind = 0; kind < 4; kind++) {
+        stats[kind * n] += kinds[kind];
+        total[kind] += kinds[kind];
     }
 }
 
 static inline __attribute__((always_inline)) void PN_(pn_unit_columns)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n,
                                                                        const int saturates, PN_REAL centre,
                                                                        PN_REAL limit, double *stats, double *total) {
+    enum { LANES = PN_WATCH_LANES };
+    pn_doubles totals[4] = {{0}};
     ptrdiff_t j = 0;
-    for (; j + PN_WATCH_LANES <= n; j += PN_WATCH_LANES)
-        PN_(pn_unit_lanes)(y + j, m, n, PN_WATCH_LANES, saturates, centre, limit, stats + j, total);
-    for (; j < n; j++) PN_(pn_unit_lanes)(y + j, m, n, 1, saturates, centre, limit, stats + j, total);
+    for (; j + 2 * LANES <= n; j += 2 * LANES)
+        PN_(pn_unit_vectors)(y + j, m, n, 2, saturates, centre, limit, stats + j, totals);
+    for (; j + LANES <= n; j += LANES)
+        PN_(pn_unit_vectors)(y + j, m, n, 1, saturates, centre, limit, stats + j, totals);
+    for (; j < n; j++) PN_(pn_unit_column)(y + j, m, n, saturates, centre, limit, stats + j, total);
+    for (int kind = 0; kind < 4; kind++) total[kind] += pn_sum_of(totals[kind]);
 }
 
 static void PN_(pn_unit_stats)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n, double centre, double limit, double *stats,
@@ -83,7 +118,7 @@ static inline void PN_(pn_column_signs)(const PN_REAL *g, ptrdiff_t m, ptrdiff_t
     enum { LANES = PN_VECTOR_BYTES / sizeof(PN_REAL), ROWS = 8 };
     typedef PN_COUNT mask __attribute__((vector_size(PN_VECTOR_BYTES)));
     mask up = {0}, down = {0};
-    PN_COUNT both = 0;
+    int64_t both = 0;
     for (ptrdiff_t i = 0; i < m && !both; i += ROWS) {
         for (ptrdiff_t row = i; row < m && row < i + ROWS; row++) {
             const PN_(pn_lanes) v = *(const PN_(pn_lanes) *)(g + row * n);
@@ -91,8 +126,10 @@ static inline void PN_(pn_column_signs)(const PN_REAL *g, ptrdiff_t m, ptrdiff_t
             down |= v < 0;
         }
         const mask mixed = up & down;
+        int64_t lanes[PN_VECTOR_BYTES / sizeof(int64_t)]; /* taking 64 bits at a time */
+        memcpy(lanes, &mixed, sizeof mixed);
         both = -1;
-        for (int lane = 0; lane < LANES; lane++) both &= mixed[lane];
+        for (size_t lane = 0; lane < PN_VECTOR_BYTES / sizeof(int64_t); lane++) both &= lanes[lane];
     }
     for (int lane = 0; lane < LANES; lane++) {
         *one -= (double)(up[lane] ^ down[lane]); /* true is -1 */

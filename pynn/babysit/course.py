@@ -12,7 +12,7 @@ import numpy as np
 from .findings import SYMPTOMS
 from .stats import RELU_LIKE, SATURATING
 from .thresholds import Thresholds
-from .watch import OUTPUT_COLUMNS, PARAMETER_COLUMNS
+from .watch import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
 
 if TYPE_CHECKING:
     from .facts import Facts
@@ -34,11 +34,6 @@ def _weighted_median(pairs: list[tuple[float, int]]) -> float:
         if seen >= half:
             return value
     return math.nan
-
-
-def _quartiles_apart(values: list[float]) -> float:
-    ordered = sorted(values)
-    return ordered[3 * len(values) // 4] - ordered[len(values) // 4]
 
 
 @dataclass
@@ -93,6 +88,7 @@ class Window:
     accuracy: float
     lr: float
     first_lr: float
+    highest_lr: float
     clipped: bool
     largest_input: float
     gradient_norm: float
@@ -113,46 +109,45 @@ class Window:
 
 def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
     """Return the rows of a watch as a window; `names` gives the layer of each weight parameter."""
-    steps, loss, lr, scale, examples, accuracy, inputs = rows[:, :7].T
+    steps, loss, lr, _, examples, _, inputs = rows[:, : len(STEP_COLUMNS)].T
     means = rows.mean(axis=0)
     figures = means[watch.columns["outputs"]].reshape(len(watch.outputs), len(OUTPUT_COLUMNS)).tolist()
-    shape = (len(rows), len(watch.parameters), len(PARAMETER_COLUMNS))
-    sums = rows[:, watch.columns["parameters"]].reshape(shape)
+    shown = [index for index, (name, _) in enumerate(watch.parameters) if name in names]
+    start, width = watch.columns["parameters"].start, len(PARAMETER_COLUMNS)
+    columns = start + width * np.array(shown, np.intp)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.sqrt(sums[:, :, 2] / sums[:, :, 0])
-    known = np.isfinite(ratios)  # not of weights that are zero
-    ratios[~known] = 0
-    counts = known.sum(axis=0)
-    mean_ratios = (ratios.sum(axis=0) / np.maximum(counts, 1)).tolist()
-    largest_ratios, unknown = ratios.max(axis=0).tolist(), (counts == 0).tolist()
-    mean_sums = sums.mean(axis=0).tolist()
-    zigzag = means[watch.columns["zigzag"]].tolist()
-    gradient_scale = float(scale.mean())
+        ratios = np.sqrt(rows[:, columns + 2] / rows[:, columns])
+    unknown = ~np.isfinite(ratios)  # of weights that are zero
+    if unknown.any():
+        ratios[unknown] = 0
+    counts = len(rows) - unknown.sum(axis=0)
+    mean_ratios, largest_ratios = (ratios.sum(axis=0) / np.maximum(counts, 1)).tolist(), ratios.max(axis=0).tolist()
+    gradient_scale = float(means[STEP_COLUMNS.index("scale")])
     weights = {}
-    for index, (name, parameter) in enumerate(watch.parameters):
-        layer = names.get(name)
-        if layer is not None:
-            weight, gradient, _ = mean_sums[index]
-            weights[layer] = WeightFigures(
-                norm=math.sqrt(weight),
-                gradient_norm=math.sqrt(gradient) / gradient_scale,
-                ratio=math.nan if unknown[index] else mean_ratios[index],
-                largest_ratio=math.nan if unknown[index] else largest_ratios[index],
-                zigzag=zigzag[index],
-                size=parameter.size,
-            )
-    losses = loss.tolist()
+    for place, index in enumerate(shown):
+        name, parameter = watch.parameters[index]
+        weight, gradient, _ = means[columns[place] : columns[place] + width].tolist()
+        weights[names[name]] = WeightFigures(
+            norm=math.sqrt(weight),
+            gradient_norm=math.sqrt(gradient) / gradient_scale,
+            ratio=mean_ratios[place] if counts[place] else math.nan,
+            largest_ratio=largest_ratios[place] if counts[place] else math.nan,
+            zigzag=float(means[watch.columns["zigzag"].start + index]),
+            size=parameter.size,
+        )
+    losses = np.sort(loss)
     return Window(
         first=int(steps[0]),
         last=int(steps[-1]),
         steps=len(rows),
-        loss=sorted(losses)[len(losses) // 2],
-        noise=_quartiles_apart(losses),
-        first_loss=losses[0],
-        last_loss=losses[-1],
-        accuracy=float(accuracy.mean()),
+        loss=float(losses[len(losses) // 2]),
+        noise=float(losses[3 * len(losses) // 4] - losses[len(losses) // 4]),
+        first_loss=float(loss[0]),
+        last_loss=float(loss[-1]),
+        accuracy=float(means[STEP_COLUMNS.index("accuracy")]),
         lr=float(lr[-1]),
         first_lr=float(lr[0]),
+        highest_lr=float(lr.max()),
         clipped=gradient_scale < 1,
         largest_input=float((inputs / examples).max()),
         gradient_norm=math.sqrt(sum(figures.gradient_norm**2 for figures in weights.values())),
@@ -244,8 +239,8 @@ class Course:
         The share of the planned steps still to come, and the epochs; -1 in a loop of the user's own.
     initial_saturated, initial_active : dict of str to float
         At the start, the share of a layer's outputs that were saturated, or positive.
-    found : set of str
-        The symptoms that have been found so far, as faults.
+    found : dict of str to int
+        The symptoms that have been found so far, as faults, and the step at which each was last seen.
     evaluations : list of Evaluation
     attainable, reached : float
         What a simple learner of another kind and what the network reach in validation: accuracy, or share of the
@@ -258,6 +253,8 @@ class Course:
         After each evaluation, for each class, the mean probability that its validation examples were given.
     recall : list of (float, int), optional
         For each class, the share of its validation examples that are recognised, and how many there are.
+    wrong_gradient : (str, str, str or None), optional
+        Evidence, advice and place, if a gradient is not that of the loss.
     mode_gaps : list of (float, float, float, float)
         Of each evaluation: the loss of one batch in training and in inference mode, and the accuracies.
     """
@@ -286,7 +283,7 @@ class Course:
     one_class_batches: float = math.nan
     steps_left: float = 1.0
     epochs_left: int = -1
-    found: set[str] = field(default_factory=set)
+    found: dict[str, int] = field(default_factory=dict)
     usual_input: float = math.nan
     alike_at_start: set[str] = field(default_factory=set)
     confidence: list[list[float]] = field(default_factory=list)
@@ -296,6 +293,7 @@ class Course:
     recall: list[tuple[float, int]] | None = None
     mode_gaps: list[tuple[float, float, float, float]] = field(default_factory=list)
     first_norm_layer: str | None = None
+    wrong_gradient: tuple[str, str, str | None] | None = None
 
     _recent: dict[tuple[int, int], float] = field(default_factory=dict)
 
@@ -314,7 +312,7 @@ class Course:
             self.best, self.best_step, self.best_noise = window.loss, window.last, window.noise
         if window.last > self.began + 1:
             self.worst_ratio = max(self.worst_ratio, self._largest_ratio(window))
-        self.highest_lr = max(self.highest_lr, window.lr)
+        self.highest_lr = max(self.highest_lr, window.highest_lr)
 
     def _largest_ratio(self, window: Window) -> float:
         """Return the largest update ratio of a step, of weights whose scale matters: no batch norm follows."""
@@ -404,7 +402,17 @@ class Course:
     @property
     def explained(self) -> bool:
         """Whether a cause has been found that explains a lack of learning."""
-        return not self.found.isdisjoint(CAUSES)
+        return not self.found.keys().isdisjoint(CAUSES)
+
+    def seen_lately(self, symptom: str) -> bool:
+        """Return whether a symptom has been seen in the second half of the run so far."""
+        return self.found.get(symptom, 0) > self.began + self.age / 2
+
+    def falling(self, share: float) -> bool:
+        """Return whether in the second half of the run so far the loss fell by such a share of itself."""
+        middle = self.began + self.age // 2
+        before = [(w.loss, w.steps) for w in self.windows if w.first <= middle <= w.last + w.steps]
+        return bool(before) and self.recent_loss() < (1 - share) * _weighted_median(before)
 
     @property
     def share_left(self) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..layers import BatchNorm1d, Dropout, Flatten, Layer, Maxout, PReLU
 from ..layers.activations import Activation
-from ..losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ..losses import BCEWithLogitsLoss, CrossEntropyLoss, FunctionLoss, MSELoss
 from ..optim import SGD, AdamW
 from ..regularizers import L1, L2, MaxNorm
 
@@ -26,6 +26,8 @@ SAMPLE = 2000
 #: (He et al. 2015 for rectifiers). Sigmoids shrink whatever the weights; 1 is what is recommended.
 IDEAL_GAIN = {"relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "elu": 1.25, "gelu": 1.5, "gelu_tanh": 1.5, "silu": 1.7}
 SQUASHING = ("tanh", "sigmoid")
+#: What an activation can give, where that is not everything.
+RANGES = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf), "softplus": (0.0, math.inf)}
 
 
 @dataclass
@@ -111,8 +113,14 @@ class Facts:
         Coefficient and limit of such regularisers; 0 and infinity without.
     dropout : float
         The largest share dropped.
+    dropout_noise : float
+        How many times as large the mean square of the outputs is for all that is dropped.
     batch_norm, squares, weighted : bool
         Whether the network has one, whether the loss is a squared error, and whether it weights its classes.
+    own_code : bool
+        Whether a layer or the loss is the user's own.
+    norm_momentum : float
+        The smallest of the batch norms' momenta.
     has_norm : bool
         Whether the network may differ between training and inference by more than dropout: batch norm, own layers.
     zero_loss : float
@@ -128,19 +136,24 @@ class Facts:
     target_rms, target_std, target_outlier : float
         Of a regression: root mean square and spread of the targets, and how many times as far from the median the
         furthest lies as half of them do.
+    out_of_reach : float
+        The share of a regression's targets that the activation behind the last layer cannot give.
     counts : ndarray or None
         Examples of each class in the training data, or in the batches seen.
     """
 
     weights: list[Weights]
     first_norm: bool
+    own_code: bool
     has_norm: bool
+    norm_momentum: float
     adaptive: bool
     decoupled: bool
     momentum: float
     l2: float
     l1: float
     dropout: float
+    dropout_noise: float
     max_norm: float
     batch_norm: bool
     squares: bool
@@ -154,6 +167,7 @@ class Facts:
     target_rms: float = math.nan
     target_std: float = math.nan
     target_outlier: float = 1.0
+    out_of_reach: float = 0.0
     counts: np.ndarray | None = None
     inputs: InputFigures | None = None
     held_out: InputFigures | None = None
@@ -192,13 +206,18 @@ def gather(trainer: Trainer) -> Facts:
     return Facts(
         weights=weights,
         first_norm=any(isinstance(layer, BatchNorm1d) for layer in before),
-        has_norm=any(isinstance(layer, BatchNorm1d) or _foreign(layer) for _, layer in leaves),
+        own_code=any(is_own(layer) for _, layer in leaves)
+        or is_own(trainer.loss)
+        or type(trainer.loss) is FunctionLoss,
+        has_norm=any(isinstance(layer, BatchNorm1d) or is_own(layer) for _, layer in leaves),
+        norm_momentum=min((layer.momentum for _, layer in leaves if isinstance(layer, BatchNorm1d)), default=0.1),
         adaptive=not isinstance(optimizer, SGD),
         decoupled=isinstance(optimizer, AdamW),
         momentum=float(getattr(optimizer, "momentum", 0.0)),
         l2=optimizer.weight_decay + sum(p.coefficient for p in penalties if isinstance(p, L2)),
         l1=sum(p.coefficient for p in penalties if isinstance(p, L1)),
         dropout=max((layer.p for _, layer in leaves if isinstance(layer, Dropout)), default=0.0),
+        dropout_noise=math.prod(1 / max(1 - la.p, 1e-6) for _, la in leaves if isinstance(la, Dropout)),
         max_norm=min((p.limit for p in penalties if isinstance(p, MaxNorm)), default=math.inf),
         batch_norm=any(isinstance(layer, BatchNorm1d) for _, layer in leaves),
         squares=isinstance(trainer.loss, MSELoss),
@@ -209,9 +228,9 @@ def gather(trainer: Trainer) -> Facts:
     )
 
 
-def _foreign(layer: Layer) -> bool:
-    """Return whether a layer is the user's own, which may do what a batch norm does."""
-    return not type(layer).__module__.startswith("pynn.")
+def is_own(part: Layer | Loss) -> bool:
+    """Return whether a layer or loss is the user's own; a layer may do what a batch norm does."""
+    return not type(part).__module__.startswith("pynn.")
 
 
 def _matrix(layer: Layer) -> Parameter | None:
@@ -270,6 +289,8 @@ def look_at_data(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, pr
         middle = np.median(values)
         spread = float(np.median(np.abs(values - middle)))
         facts.target_outlier = float(np.abs(values - middle).max()) / spread if spread > 0 else 1.0
+        low, high = RANGES.get((facts.weights[-1].activation if facts.weights else None) or "", (-math.inf, math.inf))
+        facts.out_of_reach = float(np.mean((values < low) | (values > high)))
         facts.target_std = float(np.sqrt(np.mean(np.var(values.reshape(len(values), -1), axis=0))))
     facts.baseline = _baseline(facts, loss, target, prediction)
 

@@ -72,10 +72,16 @@ class Finding:
         return f"{self.severity}: {self.symptom}{where}, {when}: {self.evidence}; {self.advice}"
 
 
-#: Symptoms that are causes if they show at the very start, and else consequences.
-AT_START = ("saturated_units", "vanishing_gradient", "exploding_gradient", "bad_initial_loss")
-#: Steps that count as the start.
-START = 8
+#: Steps that count as the start; what shows in the first one was so before any weight was changed.
+START, AT_ONCE = 8, 1
+#: Symptoms that are causes if they show up to this step, and else consequences: units that the first steps saturate
+#: are so because of the rate.
+AT_START = {
+    "saturated_units": AT_ONCE,
+    "vanishing_gradient": START,
+    "exploding_gradient": START,
+    "bad_initial_loss": START,
+}
 
 
 def ranked(findings: list[Finding]) -> list[Finding]:
@@ -87,7 +93,9 @@ def ranked(findings: list[Finding]) -> list[Finding]:
         index = SYMPTOMS.index(finding.symptom)
         if finding.symptom == "oscillating" and finding.severity == "error":  # the order of the data is to blame
             return SYMPTOMS.index("bad_initial_loss"), finding.step
-        late = finding.symptom in AT_START and finding.step > START
+        if finding.symptom == "not_learning" and finding.severity == "error" and finding.step == 1:  # a wrong gradient
+            return SYMPTOMS.index("bad_initial_loss"), finding.step
+        late = finding.step > AT_START.get(finding.symptom, finding.step)
         return max(index, later) if late else index, finding.step
 
     return sorted(faults, key=place)

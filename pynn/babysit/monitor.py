@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from .rules.rates import run_away
 from .snapshots import Album, Histogram, Snapshot
 from .stats import RELU_LIKE, Stats
 from .thresholds import Thresholds
-from .watch import Watch
+from .watch import LEAST_BLOCK, Watch
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -52,7 +53,8 @@ class Monitor(Callback):
     every : int
         Watch every so many steps.
     budget : float, optional
-        The share of a step's time that watching may cost, such as 0.03; steps are left out to keep to it.
+        The share of the time that watching may cost, such as 0.03. To keep to it steps are left out, and where steps
+        are small, the rules look at them more rarely.
     ignore : iterable of str
         Symptoms not to report.
     thresholds : mapping of str to float, optional
@@ -191,8 +193,13 @@ class Monitor(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         assert self._watch is not None
-        self._watch.finish(trainer, len(self._watch.rows) // 2)
-        self._evaluate(trainer)
+        pace = self._watch.pace
+        if pace is None or pace.evaluates():
+            began = time.perf_counter()
+            self._watch.finish(trainer, LEAST_BLOCK)
+            self._evaluate(trainer)
+            if pace is not None:
+                pace.evaluated(time.perf_counter() - began)
 
     def on_train_end(self, trainer: Trainer) -> None:
         self.unwatch()
@@ -240,6 +247,7 @@ class Monitor(Callback):
         if held_out is not None:
             facts.held_out = known.InputFigures.of(held_out.x)
             course.held_out_examples = len(held_out.x)
+        probes.own_gradients(course, trainer, x, target)
 
     def _look_at_units(self, course: Course, watch: Watch, rows: np.ndarray) -> None:
         """Count dead units over windows, and note how far signals spread at the start."""
@@ -315,7 +323,7 @@ class Monitor(Callback):
             for sign in signs:
                 self._note(sign, trainer.steps, trainer)
                 if sign.severity != "info":
-                    course.found.add(sign.symptom)
+                    course.found[sign.symptom] = trainer.steps
 
     def _non_finite(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, loss: float) -> Sign:
         cause = non_finite_row(x, target)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from ..layers import Sigmoid
 from ..losses import MSELoss
 from ..random import Stream
 from .course import Course
+from .trials import quietly, unnoticed
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -22,6 +25,8 @@ SAMPLE, ASKED = 2000, 500
 NEIGHBOURS, FEATURES = 5, 300
 #: Examples that batch norm's two modes are compared on.
 MODES = 256
+#: Weights of a network whose gradients are compared with finite differences.
+MOST_CHECKED = 1_000_000
 #: Rows of a weight matrix that tell its units apart.
 ROWS = 256
 
@@ -40,6 +45,21 @@ def distinct_units(course: Course) -> None:
         course.distinct_units[weights.name] = (distinct, units)
         if course.age <= 2 and distinct <= max(1, units // 2):
             course.alike_at_start.add(weights.name)
+
+
+def own_gradients(course: Course, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
+    """Compare gradients with finite differences, once, where a layer or the loss is the user's own."""
+    if not course.facts.own_code or trainer.model.flat.values.size > MOST_CHECKED:
+        return
+    from .preflight.case import Case
+    from .preflight.gradients import gradient_check
+
+    with unnoticed(), quietly(), contextlib.suppress(Exception):  # of code that works on nothing but its own batches
+        case = Case(trainer, copy.deepcopy(trainer.model), copy.deepcopy(trainer.loss), len(x), 0)
+        case.examples = Examples(x, target, None)
+        check = gradient_check(case)
+        if check.status == "fail":
+            course.wrong_gradient = (check.evidence, check.advice, None)
 
 
 def batch(course: Course, trainer: Trainer, target: np.ndarray) -> None:

@@ -58,7 +58,8 @@ class Stats:
         self._rows = np.empty((0, 0))
         self._used = 0
         self._group = 1  # steps per row
-        self._pending = np.empty((0, 0))  # steps of a group that is not complete
+        self._sum = np.empty(0)  # of the steps of a group that is not complete
+        self._waiting, self._last = 0, 0.0  # how many, and the last of them
 
     def lay_out(self, watch: Watch) -> None:
         """Prepare for the rows of a watch."""
@@ -69,8 +70,8 @@ class Stats:
         width = watch.rows.shape[1]
         rows = int(np.clip(MOST_BYTES // (8 * width), FEWEST_ROWS, MOST_ROWS)) // 2 * 2
         self._rows = np.empty((rows, width))
-        self._pending = np.empty((0, width))
-        self._used, self._group = 0, 1
+        self._sum = np.zeros(width)
+        self._used, self._group, self._waiting = 0, 1, 0
 
     def follow(self, watch: Watch) -> None:
         """Go on with a new watch over the same network."""
@@ -79,11 +80,12 @@ class Stats:
     def _follow_parameters(self, watch: Watch) -> None:
         """Make room for other parameters, since some were frozen or released; the others keep their columns."""
         before, columns, rows, group, used = self._names, self._columns, self._rows, self._group, self._used
-        pending = self._pending
+        total, waiting = self._sum, self._waiting
         self.lay_out(watch)
         self._rows = np.full((len(rows), watch.rows.shape[1]), np.nan)
-        self._pending = np.full((len(pending), watch.rows.shape[1]), np.nan)
-        self._group, self._used = group, used
+        self._group, self._used, self._waiting = group, used, waiting
+        if waiting:
+            self._sum[:] = np.nan
         places = [(slice(0, len(STEP_COLUMNS)),) * 2]
         places += [(columns[part], watch.columns[part]) for part in ("outputs", "dead")]
         width = len(PARAMETER_COLUMNS)
@@ -95,26 +97,43 @@ class Stats:
                     places.append((slice(starts[0], starts[0] + size), slice(starts[1], starts[1] + size)))
         for source, target in places:
             self._rows[:used, target] = rows[:used, source]
-            self._pending[:, target] = pending[:, source]
+            self._sum[target] = total[source]
 
     def append(self, rows: np.ndarray) -> None:
         """Add the rows of a watch."""
         assert self._watch is not None
         if self._names != [name for name, _ in self._watch.parameters]:
             self._follow_parameters(self._watch)
-        if len(self._pending):
-            rows = np.concatenate([self._pending, rows])
-        while len(rows) >= self._group:
-            whole = min(len(rows) // self._group, len(self._rows) - self._used)
-            taken = rows[: whole * self._group]
-            self._rows[self._used : self._used + whole] = self._grouped(taken, self._group)
-            self._used += whole
-            rows = rows[whole * self._group :]
-            if self._used == len(self._rows):
-                self._used //= 2
-                self._rows[: self._used] = self._grouped(self._rows, 2)
-                self._group *= 2
-        self._pending = rows.copy()
+        while len(rows):
+            if not self._waiting and len(rows) >= self._group:
+                whole = min(len(rows) // self._group, len(self._rows) - self._used) * self._group
+                self._store(self._grouped(rows[:whole], self._group))
+                rows = rows[whole:]
+                continue
+            taken = rows[: self._group - self._waiting]
+            self._sum += taken.sum(axis=0)
+            self._waiting, self._last = self._waiting + len(taken), float(taken[-1, 0])
+            rows = rows[len(taken) :]
+            if self._waiting == self._group:
+                self._store(self._unfinished)
+                self._sum[:] = 0
+                self._waiting = 0
+
+    def _store(self, rows: np.ndarray) -> None:
+        """Keep rows for which there is room, and make room when there is none left."""
+        self._rows[self._used : self._used + len(rows)] = rows
+        self._used += len(rows)
+        if self._used == len(self._rows):
+            self._used //= 2
+            self._rows[: self._used] = self._grouped(self._rows, 2)
+            self._group *= 2
+
+    @property
+    def _unfinished(self) -> np.ndarray:
+        """The mean of a group that is not complete, as rows."""
+        row = self._sum / self._waiting
+        row[0] = self._last
+        return row[None]
 
     @staticmethod
     def _grouped(rows: np.ndarray, size: int) -> np.ndarray:
@@ -128,15 +147,12 @@ class Stats:
     @property
     def _kept(self) -> np.ndarray:
         kept = self._rows[: self._used]
-        if not len(self._pending):
-            return kept
-        last = self._grouped(self._pending, len(self._pending))
-        return np.concatenate([kept, last])
+        return np.concatenate([kept, self._unfinished]) if self._waiting else kept
 
     @property
     def nbytes(self) -> int:
         """The memory that the record takes."""
-        return self._rows.nbytes + self._pending.nbytes
+        return self._rows.nbytes + self._sum.nbytes
 
     @property
     def steps(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 
 #: Early on, where most goes wrong, the steps are looked at after these many.
 EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300, *range(400, 1001, 100))
-#: Later after every so many, and more of them in a network whose steps are so small (in multiplications, parameters
-#: times examples) that looking at them, which takes about 0.2 ms, would show.
-BLOCK, LONG_BLOCK, SMALL_STEP = 50, 400, 1e6
-#: Columns of a row that belong to the step as a whole.
+#: Later after so many that they take about as long together, in multiplications (parameters times examples): looking at
+#: them takes up to half a millisecond, of which no more than 1% is to be noticed. At least and at most so many.
+BLOCK, LEAST_BLOCK, MOST_BLOCK = 2.6e9, 50, 2000
+#: After a loss further above the median of the block before than so many times its largest, they are looked at again.
+SURPRISE, SOON = 2.0, 8
+#: Columns of a row that belong to the step as a whole, of which the first are filled in when it is over.
 STEP_COLUMNS = ("step", "loss", "lr", "scale", "examples", "accuracy", "inputs")
+_FILL_IN = struct.Struct("5d").pack_into
 #: Columns per watched output: sums over its elements, and the sum of squares of the gradient with respect to it.
 OUTPUT_COLUMNS = ("sum", "squares", "active", "saturated", "gradient")
 #: Columns per parameter: sums of squares.
@@ -69,7 +73,10 @@ class Output:
 
 
 class Pace:
-    """Decides how often to watch so that it costs no more than a share of the time.
+    """Decides how often to watch, look and evaluate so that all of it costs no more than a share of the time.
+
+    Each of the three gets a third of the share. Every step that is watched is timed, and the one before it: a step that
+    is watched now and then takes longer than one of many, since nothing is in the caches.
 
     Parameters
     ----------
@@ -79,35 +86,62 @@ class Pace:
         Watch no more often than every so many steps.
     """
 
-    #: Steps of each kind that are timed before anything is decided, and how often it is decided anew.
-    SAMPLE = 16
+    #: Steps of each kind that are timed before it is decided anew, and for how many all are watched if all may be.
+    SAMPLE, HOLD = 24, 1000
+    #: The fewest steps apart of which one is timed unwatched, one watched, and one is their end.
+    LEAST = 4
 
     def __init__(self, budget: float, least: int) -> None:
-        self.budget = budget
+        self.share = budget / 3
         self.least = least
-        self._every = least
-        self._began = math.nan
-        self._was_watched = False
-        self._times: dict[bool, list[float]] = {True: [], False: []}
+        self.every = max(least, self.LEAST)
+        self.next = 0  # steps before this one are neither watched nor timed
+        self.look = 5e-4  # seconds that the last look took, but for the first, which takes more
+        self._plain = math.nan  # seconds of a step that is not watched
+        self._began = 0.0
+        self._phase = 0
+        self._times: tuple[list[float], list[float]] = ([], [])  # of steps unwatched and watched
+        self._start = time.perf_counter()
+        self._evaluated = self._evaluation = 0.0
 
-    def step(self, watched: bool) -> int:
-        """Note that a step begins, watched or not, and return how often to watch."""
+    def due(self, steps: int) -> bool:
+        """Note that a step begins, not before `next`; return whether to watch it."""
         now = time.perf_counter()
-        if not math.isnan(self._began):
-            self._times[self._was_watched].append(now - self._began)
-        self._began, self._was_watched = now, watched
-        on, off = self._times[True], self._times[False]
-        if len(on) >= self.SAMPLE and not off:
-            self._every = max(self.least, 2)  # some steps unwatched, to know what they take
-        elif len(on) >= self.SAMPLE and len(off) >= self.SAMPLE:
-            # The mean of the watched steps holds the digests too; the median of the others is a step undisturbed.
-            plain = sorted(off)[len(off) // 2]
-            cost = sum(on) / len(on) - plain
-            self._every = max(self.least, math.ceil(cost / (self.budget * plain))) if cost > 0 else self.least
-            self._every = min(max(self._every, 2), 1000)
-            on.clear()
-            off.clear()
-        return self._every
+        if self._phase > 0:
+            self._times[self._phase - 1].append(now - self._began)
+        self._began, self._phase = now, (self._phase + 1) % 3
+        self.next = steps + 1
+        if self._phase == 0:
+            if len(self._times[1]) >= self.SAMPLE:
+                self._decide()
+            self.next = steps + self.every - 2
+        return self._phase == 2
+
+    def _decide(self) -> None:
+        # An ordinary step that nothing has disturbed, and a watched one that may well have been: rather too dear.
+        off, on = (sorted(times)[len(times) * part // 4] for times, part in zip(self._times, (1, 3), strict=True))
+        self._times[0].clear()
+        self._times[1].clear()
+        self._plain = off
+        every = max(math.ceil((on - off) / (self.share * off)), self.least)
+        self.every = every if every <= self.least else max(every, self.LEAST)
+
+    @property
+    def between_looks(self) -> float:
+        """After how many steps the next look is due at the earliest."""
+        return 2.0 * self.SAMPLE if math.isnan(self._plain) else self.look / (self.share * self._plain)
+
+    def evaluates(self) -> bool:
+        """Return whether there is time to look at a finished epoch."""
+        return (
+            self._evaluated + self._evaluation <= self.share * (time.perf_counter() - self._start)
+            or not self._evaluated
+        )
+
+    def evaluated(self, seconds: float) -> None:
+        """Note how long it took to look at a finished epoch."""
+        self._evaluation = seconds
+        self._evaluated += seconds
 
 
 class Watch:
@@ -129,8 +163,12 @@ class Watch:
         Receives the sums of squares of parameter, gradient and update.
     every : int
         A step is watched if this many have passed since the last one that was.
-    last : (ndarray, ndarray) or None
-        The minibatch of the last step that was watched.
+    next : int
+        Steps before this one are not watched.
+    asks : bool
+        Whether `due` has more to say.
+    version : int
+        That of the parameters which are watched.
     """
 
     def __init__(self, trainer: Trainer, digest: Digest, every: int = 1, budget: float | None = None) -> None:
@@ -138,10 +176,13 @@ class Watch:
         self.digest = digest
         self.every = every
         self.pace = None if budget is None else Pace(budget, every)
-        self.last: tuple[np.ndarray, np.ndarray] | None = None
-        self._next = trainer.steps
+        self.asks = budget is not None
+        self._until = math.inf  # the step from which to ask again
+        self.next = trainer.steps
         self._look = trainer.steps + 1
         self._began = trainer.steps
+        self._alarm = math.inf  # a loss to look at at once
+        self._soon = 0  # after how many steps to look again, since there was one
         leaves = list(trainer.model.named_leaves())
         self.outputs = [
             Output(f"{name}.{type(layer).__name__}", layer)
@@ -151,14 +192,14 @@ class Watch:
         self._of_layer = {id(output.layer): index for index, output in enumerate(self.outputs)}
         self.parameters: list[tuple[str, Parameter]] = []
         self.updates = np.empty((0, len(PARAMETER_COLUMNS)))
-        self._version = -1
+        self.version = -1
         self._counts_itself: Loss | None = None
         self._lay_out(trainer)
 
     def _lay_out(self, trainer: Trainer) -> None:
         """Make the buffers, for the parameters that are not frozen now."""
         flat = self._flat = trainer.model.flat
-        self._version = flat.version
+        self.version = flat.version
         self.parameters = [(name, parameter) for name, parameter, _, _ in flat.slots if not parameter.frozen]
         self._signs = [
             (index, parameter)
@@ -178,8 +219,8 @@ class Watch:
         self.updates = self._row[ends[1] : ends[2]].reshape(-1, len(PARAMETER_COLUMNS))
         self._zigzag = self._row[ends[2] : ends[3]]
         self.dead = self._row[ends[3] : ends[4]]
-        self._scalars: list[tuple[float, ...]] = []
-        self._allot(BLOCK)
+        self._row_bytes = self._row.data.cast("B")
+        self._allot(LEAST_BLOCK)
         self.columns = {
             "outputs": slice(ends[0], ends[1]),
             "parameters": slice(ends[1], ends[2]),
@@ -190,15 +231,20 @@ class Watch:
     def _allot(self, steps: int) -> None:
         """Make room for the rows of so many steps."""
         self.rows = np.empty((steps, len(self._row)))
+        self._bytes = self.rows.reshape(-1).data.cast("B")
+        self._used = 0  # rows
 
     def due(self, trainer: Trainer) -> bool:
-        """Return whether to watch the step that follows."""
-        if self._flat.version != self._version:
+        """Return whether to watch the step that follows; asked where `next`, `asks` and `version` do not tell."""
+        if self._flat.version != self.version:
             self.finish(trainer)
             self._lay_out(trainer)
-        watched = trainer.steps >= self._next
-        if self.pace is not None:
-            self.every = self.pace.step(watched)
+        if self.pace is None or not self.asks:
+            return True
+        watched = self.pace.due(trainer.steps)
+        self.next, self.every = self.pace.next, self.pace.every
+        if self.every < Pace.LEAST:  # all that may be watched are, for a while
+            self.asks, self._until = False, trainer.steps + Pace.HOLD
         return watched
 
     def inputs(self, x: np.ndarray) -> None:
@@ -242,37 +288,53 @@ class Watch:
         if self._counts_itself is not None:
             counted = self._counts_itself.count_correct(trainer.prediction, target)
             self._row[5] = counted[0] / counted[1] if counted is not None and counted[1] else math.nan
-        self.rows[len(self._scalars)] = self._row
-        self._scalars.append((steps, loss, trainer.lr, scale, len(x)))
-        self.last = (x, target)
-        self._next = steps + self.every - 1
-        if steps >= self._look or len(self._scalars) == len(self.rows):
+        start = self._used * len(self._row_bytes)
+        self._bytes[start : start + len(self._row_bytes)] = self._row_bytes
+        _FILL_IN(self._bytes, start, steps, loss, trainer.lr, scale, len(x))
+        self._used += 1
+        if not self.asks:
+            self.next = steps + self.every - 1
+            self.asks = steps >= self._until
+        if steps >= self._look or loss > self._alarm or self._used == len(self.rows):
+            if loss > self._alarm:
+                self._soon = SOON
             self.flush(trainer, x, target)
 
     def finish(self, trainer: Trainer, least: int = 1) -> None:
         """Hand over what has been gathered, if it is so many steps or training has only begun."""
         early = trainer.steps - self._began <= EARLY_LOOKS[-1]
-        if self.last is not None and len(self._scalars) >= (1 if early else least):
-            self.flush(trainer, *self.last)
+        if self._used >= (1 if early else max(least, 1)):
+            self.flush(trainer, *trainer.minibatch)
 
     def flush(self, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
         """Hand over what has been gathered."""
+        rows = self.rows[: self._used]
+        self._used = 0
+        multiplications = sum(parameter.size for _, parameter in self.parameters) * len(x)
+        block = int(min(max(BLOCK / max(multiplications, 1), LEAST_BLOCK), MOST_BLOCK))
         done = trainer.steps - self._began
-        later = done + len(self.rows) * self.every
-        self._look = self._began + next((step for step in EARLY_LOOKS if step > done), later)
-        if self._scalars:
-            rows = self.rows[: len(self._scalars)]
-            rows[:, :5] = self._scalars
-            self._scalars.clear()
+        early = next((step for step in EARLY_LOOKS if step > done), None)
+        self._look = self._began + early if early else trainer.steps + min(self._soon or block, block) * self.every
+        if self.pace is not None:
+            self._look = max(self._look, trainer.steps + math.ceil(self.pace.between_looks))
+        began = time.perf_counter()
+        self._soon = 2 * self._soon if self._soon < block else 0
+        if len(rows) >= LEAST_BLOCK:
+            losses = rows[:, 1]
+            self._alarm = max(SURPRISE * float(losses.max()) - (SURPRISE - 1) * float(np.median(losses)), 0.0)
+        if len(rows):
             with np.errstate(all="ignore"):  # a run that blows up is to be told of, not to warn besides
                 rows[:, self.columns["outputs"]] /= rows[:, 4:5]
                 self.digest(trainer, x, target, rows)
-            small = sum(parameter.size for _, parameter in self.parameters) * len(x) < SMALL_STEP
-            if len(self.rows) != (LONG_BLOCK if small else BLOCK):
-                self._allot(LONG_BLOCK if small else BLOCK)
+            if len(self.rows) != block:
+                self._allot(block)
+        if self.pace is not None and done > 1:
+            self.pace.look = time.perf_counter() - began
 
     def failed(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, loss: float) -> None:
         """Hand over what has been gathered, and a step whose loss is not finite and which was not taken."""
-        self.rows[len(self._scalars)] = math.nan
-        self._scalars.append((trainer.steps + 1, loss, trainer.lr, 1.0, len(x)))
+        row = self.rows[self._used]
+        row[:] = math.nan
+        row[:5] = trainer.steps + 1, loss, trainer.lr, 1.0, len(x)
+        self._used += 1
         self.flush(trainer, x, target)

@@ -216,15 +216,27 @@ def test_watched_steps_leave_nothing_behind(rng):
 
 
 @pytest.mark.parametrize(
-    ("watched", "plain", "budget", "want"), [(1.35, 1.0, 0.1, 4), (1.01, 1.0, 0.03, 2), (31.0, 1.0, 0.03, 1000)]
+    ("watched", "budget", "want"), [(1.35, 0.1, 11), (1.005, 0.03, 1), (1.018, 0.03, 4), (31.0, 0.03, 3000)]
 )
-def test_a_budget_spaces_the_steps_that_are_watched(monkeypatch, watched, plain, budget, want):
-    now = [0.0]
+def test_a_budget_spaces_the_steps_that_are_watched(monkeypatch, watched, budget, want):
+    now, steps = [0.0], 300_000
     monkeypatch.setattr("pynn.babysit.watch.time.perf_counter", lambda: now[0])
-    pace, since, every = Pace(budget, 1), 0, 1
-    for _ in range(30_000):
-        due = since + 1 >= every
-        every = pace.step(due)
-        now[0] += watched if due else plain
-        since = 0 if due else since + 1
-    assert every == want
+    pace = Pace(budget, 1)
+    for step in range(steps):
+        watch = pace.every == 1 or (step >= pace.next and pace.due(step))
+        now[0] += watched if watch else 1.0
+    assert pace.every == want
+    assert now[0] <= (1 + budget) * steps
+
+
+def test_a_budget_leaves_steps_and_looks_out_and_says_what_it_saw(rng):
+    x, y = data(rng)
+    plain, watched = (pynn.Trainer(plain_network(), pynn.CrossEntropyLoss(), pynn.SGD(0.1)) for _ in range(2))
+    monitor = pynn.Monitor(budget=0.01, on_problem="silent")
+    monitor.watch(watched)
+    for _ in range(400):
+        assert watched.step(x, y) == plain.step(x, y)
+    monitor.unwatch()
+    assert 16 <= len(monitor.stats.steps) < 400
+    assert np.isin(monitor.stats.steps, np.arange(1, 401)).all()
+    assert np.isfinite(monitor.stats["0.Linear"]["update_ratio"]).all()

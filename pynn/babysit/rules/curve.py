@@ -8,6 +8,13 @@ from collections.abc import Iterator
 from ..course import Course
 from .base import Sign
 
+#: Share of the targets that outputs may be unable to reach: outliers.
+UNREACHED = 0.05
+#: Share of the variance that a simple learner must explain for a network to be blamed that explains nothing.
+LEAST_SIGNAL = 0.15
+#: Weight decay that, times the rate, takes away all of the weights.
+STRONG_DECAY = 0.1
+
 
 def diverging(course: Course) -> Iterator[Sign]:
     """The loss rises far above where it was."""
@@ -44,8 +51,10 @@ def not_learning(course: Course) -> Iterator[Sign]:
     if len(course.windows) < 3 or facts.chance > 0.8:
         return
     reference, loss = course.reference, course.recent_loss(100)
-    if not loss > 0.97 * reference:
+    if not loss > 0.97 * reference or course.falling(0.05):
         return
+    if not facts.classifies and course.held_out_examples and not course.attainable > LEAST_SIGNAL:
+        return  # without an accuracy, a weak signal cannot be told from none: see `evaluation.nothing_to_learn`
     accuracy = sum(w.accuracy * w.steps for w in list(course.windows)[-3:]) / sum(
         w.steps for w in list(course.windows)[-3:]
     )
@@ -63,7 +72,12 @@ def not_learning(course: Course) -> Iterator[Sign]:
 def regularisation_too_strong(course: Course) -> Iterator[Sign]:
     """Decay or dropout that keeps the network from fitting even the training data."""
     facts = course.facts
-    if course.age < 30 or not course.windows:
+    taken = course.window.highest_lr * facts.l2
+    if taken > 1 and facts.l2 > STRONG_DECAY and (facts.decoupled or not facts.adaptive):
+        evidence = f"weight decay {facts.l2:g} takes {taken:.2g} times the weights away in a step"
+        yield Sign("regularisation_too_strong", "error", evidence, "divide the weight decay by 100 or more")
+        return
+    if course.age < 30:
         return
     left = course.share_left
     norms = [
@@ -111,10 +125,29 @@ def probabilities_as_logits(course: Course) -> Iterator[Sign]:
         yield Sign("plateau", "warning", evidence, advice)
 
 
+def wrong_gradient(course: Course) -> Iterator[Sign]:
+    """A layer or loss of the user's own whose gradient is not that of what it computes."""
+    if course.wrong_gradient is not None:
+        evidence, advice, place = course.wrong_gradient
+        yield Sign("not_learning", "error", evidence, advice, place)
+
+
+def targets_out_of_reach(course: Course) -> Iterator[Sign]:
+    """An activation behind the last layer that keeps a regression's outputs from the targets."""
+    facts = course.facts
+    if facts.out_of_reach > UNREACHED and course.age >= 4:
+        last = facts.weights[-1]
+        evidence = f"{facts.out_of_reach:.0%} of the targets lie where no output of {last.output} can be"
+        advice = "leave out the activation behind the last layer, or bring the targets into its range"
+        yield Sign("underfitting", "warning", evidence, advice, last.output)
+
+
 RULES = (
     regularisation_too_strong,
     diverging,
     one_class_at_a_time,
     not_learning,
     probabilities_as_logits,
+    targets_out_of_reach,
+    wrong_gradient,
 )

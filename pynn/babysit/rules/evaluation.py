@@ -9,8 +9,12 @@ from itertools import pairwise
 from ..course import Course, Evaluation
 from .base import Sign
 
+#: Times the memory of running averages, in steps, after which their start is forgotten.
+FORGOTTEN = 10
 #: Examples from which batch norm cannot tell a mean and a variance.
 FEW = 3
+#: Validation examples of a class from which on its recall says anything, and enough.
+FEW_ASKED, MANY_ASKED = 3, 10
 #: Weight decay that may well be why a network does not fit.
 STRONG_DECAY = 0.1
 #: What makes figures of the validation data rise and fall by itself.
@@ -27,7 +31,7 @@ def overfitting(course: Course) -> Iterator[Sign]:
     best = min(range(len(losses)), key=losses.__getitem__)
     last = done[-1]
     rise = losses[-1] / losses[best] - 1 if losses[best] > 0 else 0.0
-    if not course.found.isdisjoint(UNSTEADY):
+    if any(course.seen_lately(symptom) for symptom in UNSTEADY):
         return
     rise = rise if losses[-1] > losses[best] + 0.05 * course.scale else 0.0
     risen = (
@@ -77,7 +81,7 @@ def underfitting(course: Course) -> Iterator[Sign]:
     done = course.evaluations
     if len(done) < 3 or course.age < 60 or math.isnan(course.attainable) or course.explained:
         return
-    if not course.found.isdisjoint(("overfitting", "batchnorm_mismatch")) or course.facts.weighted:
+    if not course.found.keys().isdisjoint(("overfitting", "batchnorm_mismatch")) or course.facts.weighted:
         return
     last, before, reached = done[-1], done[-3], course.reached
     if course.facts.classifies:
@@ -105,6 +109,8 @@ def oscillating(course: Course) -> Iterator[Sign]:
     """Validation figures that swing from epoch to epoch by more than their sampling error."""
     done = course.evaluations[-10:]
     if len(done) < 5 or course.age < 100 or not course.share_left < 0.95 or course.facts.tiny:
+        return
+    if not course.facts.classifies and done[-1].loss < 0.2 * done[-1].val_loss:  # learnt by heart
         return
     if course.facts.classifies and not math.isnan(done[-1].val_accuracy):
         values = [e.val_accuracy for e in done]
@@ -137,7 +143,9 @@ def batchnorm_mismatch(course: Course) -> Iterator[Sign]:
     if facts.batch_norm and facts.batch_size <= FEW and len(course.evaluations) >= 3 and course.share_left > 0.5:
         evidence = f"batch norm takes its statistics from batches of {facts.batch_size}, and the loss stays high"
         yield Sign("batchnorm_mismatch", "warning", evidence, "use batches of at least 16", course.first_norm_layer)
-    if not _modes_differ(course, 2):
+    # Until they have forgotten where they began, honest averages lag behind.
+    young = course.age < FORGOTTEN / max(facts.norm_momentum, 1e-3)
+    if not _modes_differ(course, 3 if young else 2):
         return
     train, infer, _, _ = course.mode_gaps[-1]
     evidence = (
@@ -164,19 +172,23 @@ def class_imbalance(course: Course) -> Iterator[Sign]:
     present = counts[counts > 0]
     if len(present) < 2 or present.max() < limits.imbalance * present.min() or course.explained:
         return
+    rare = [index for index in range(len(recall)) if counts[index] * limits.imbalance <= present.max()]
+    # A few examples of one class say little; then all rare classes together must be missed.
+    asked = sum(recall[index][1] for index in rare)
+    named = sum(share * seen for share, seen in (recall[index] for index in rare) if seen)
     missed = [
         index
-        for index, (share, seen) in enumerate(recall)
-        if seen >= 3
-        and share < 0.1
-        and counts[index] * limits.imbalance <= present.max()
+        for index in rare
+        if recall[index][1] >= FEW_ASKED
+        and recall[index][0] < 0.1
+        and (recall[index][1] >= MANY_ASKED or named < 0.25 * asked)
         and not _rising(course, index)
     ]
     if missed:
-        rare = min(missed, key=lambda index: counts[index])
+        rarest = min(missed, key=lambda index: counts[index])
         evidence = (
-            f"class {rare} has {counts[rare]} of {counts.sum()} training examples, and {recall[rare][0]:.0%} of its "
-            f"examples are recognised"
+            f"class {rarest} has {counts[rarest]} of {counts.sum()} training examples, "
+            f"and {recall[rarest][0]:.0%} of its examples are recognised"
         )
         advice = "weight the classes (CrossEntropyLoss(weight=...)), or draw the rare ones more often"
         yield Sign("class_imbalance", "warning", evidence, advice)
@@ -220,8 +232,31 @@ def too_much_dropped(course: Course) -> Iterator[Sign]:
         yield Sign("regularisation_too_strong", "warning", evidence, "drop less: 0.2 to 0.5 is usual")
 
 
+def held_down(course: Course) -> Iterator[Sign]:
+    """Decay against which the weights cannot grow, so that the network fits the training data no better than others."""
+    facts, done = course.facts, course.evaluations
+    if len(done) < 3 or course.age < 60 or facts.l2 < STRONG_DECAY or not 0.2 < course.share_left < 0.9:
+        return
+    free = [w.name for w in facts.weights if not w.normalised]  # batch norm makes up for small weights
+    shrunk = [
+        course.window.weights[name].norm / course.start_norms[name]
+        for name in free
+        if name in course.window.weights and course.start_norms.get(name, 0) > 0
+    ]
+    last, before = done[-1], done[-2]
+    gap = last.accuracy - last.val_accuracy if facts.classifies else (last.val_loss - last.loss) / course.scale
+    if shrunk and max(shrunk) < 0.7 and abs(before.loss - last.loss) < 0.05 * last.loss and not gap > 0.05:
+        evidence = (
+            f"{facts.strongest_penalty} holds the weights at {max(shrunk):.2g} of their norm at the start; training is "
+            f"flat at {course.share_left:.0%} of the loss of ignoring the inputs, no better than in validation"
+        )
+        advice = f"divide the {facts.strongest_penalty.rpartition(' ')[0]} by 10 to 100"
+        yield Sign("regularisation_too_strong", "warning", evidence, advice)
+
+
 RULES = (
     batchnorm_mismatch,
+    held_down,
     too_much_dropped,
     nothing_to_learn,
     not_generalising,

@@ -52,11 +52,11 @@ def _going_nowhere(course: Course) -> str | None:
 
 def _jumped(course: Course) -> str | None:
     """Say so if the loss rose when the rate did."""
-    before = [w.lr for w in course.windows if w.lr > 0 and w.last <= course.best_step]
-    now, best = course.window.last_loss, course.best
-    if not before or not course.window.lr > 5 * max(before) or not now > max(1.5 * best, best + 0.3 * course.scale):
+    before = [w.highest_lr for w in course.windows if w.highest_lr > 0 and w.last <= course.best_step]
+    rate, now, best = course.window.highest_lr, course.window.last_loss, course.best
+    if not before or not rate > 5 * max(before) or not now > max(1.5 * best, best + 0.3 * course.scale):
         return None
-    rates = f"the rate rose from {max(before):.3g} to {course.window.lr:.3g}"
+    rates = f"the rate rose from {max(before):.3g} to {rate:.3g}"
     return f"error:{rates}, and the loss from {best:.3g} to {now:.3g}"
 
 
@@ -112,12 +112,14 @@ def plateau(course: Course) -> Iterator[Sign]:
         return
     if window.accuracy > 0.9:  # solved
         return
-    if course.share_left > 0.2 and course.share_left < 0.97 and course.steps_left > 0.2:
+    if course.share_left > 0.2 and course.steps_left > 0.2:
         evidence = (
             f"the loss stays at {course.recent_loss():.3g}: the rate fell from {course.highest_lr:.3g} "
             f"to {window.lr:.3g}, and a step changes weights by {window.ratio:.1g} of their norm"
         )
-        yield Sign("plateau", "warning", evidence, "let the learning rate fall later, or less")
+        # Before anything was learnt, or on the way.
+        symptom = "plateau" if course.share_left < 0.97 else "lr_too_low"
+        yield Sign(symptom, "warning", evidence, "let the learning rate fall later, or less")
 
 
 def too_slow_to_arrive(course: Course) -> Iterator[Sign]:
@@ -128,6 +130,8 @@ def too_slow_to_arrive(course: Course) -> Iterator[Sign]:
     window, last = course.window, done[-1]
     facts = course.facts
     if facts.tiny or facts.dropout > 0.4 or course.ends_in_probabilities or not window.ratio < 2e-3:
+        return
+    if "underfitting" in course.found:  # for a reason of its own
         return
     if window.lr > window.first_lr or window.lr < 0.5 * course.highest_lr:
         return
@@ -145,7 +149,8 @@ def too_slow_to_arrive(course: Course) -> Iterator[Sign]:
 def run_away(course: Course) -> Iterator[Sign]:
     """Enormous steps right before the loss ceased to be finite; asked for then only."""
     largest = max((w.largest_ratio for w in course.window.weights.values() if w.largest_ratio > 0), default=0.0)
-    if largest > 10 * course.limits.large_ratio and "exploding_gradient" not in course.found:
+    from_the_start = "exploding_gradient" in course.found and course.age < 16
+    if largest > 10 * course.limits.large_ratio and not from_the_start:
         evidence = f"a step changed weights by {largest:.2g} of their norm, right before the loss ceased to be finite"
         advice = f"divide the learning rate ({course.window.lr:g}) by 3 to 10, or use clip_norm in the Trainer"
         yield Sign("lr_too_high", "error", evidence, advice)

@@ -28,7 +28,7 @@ def vanishing_gradient(course: Course) -> Iterator[Sign]:
     """The gradient shrinks from layer to layer on its way back (CS231n, Neural Networks Part 2)."""
     limits = course.limits
     ends = _ends(course)
-    if ends is None or course.age < 8 or not course.found.isdisjoint(BLOWN_UP):
+    if ends is None or course.age < 8 or not course.found.keys().isdisjoint(BLOWN_UP):
         return
     first, last, ratio = ends
     depth = len(course.facts.hidden)

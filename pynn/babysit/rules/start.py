@@ -64,7 +64,7 @@ def _suffers(course: Course) -> bool:
     """Return whether the run shows what inputs that are too large lead to."""
     saturated = any(figures.saturated > 0.3 for figures in course.window.outputs.values())
     high = course.initial_loss > 2 * course.facts.zero_loss and course.initial_loss > course.facts.zero_loss + 1
-    return saturated or high or bool(course.found - {"input_not_normalised", "overfitting", "class_imbalance"})
+    return saturated or high or bool(course.found.keys() - {"input_not_normalised", "overfitting", "class_imbalance"})
 
 
 def _scale(inputs: InputFigures) -> str:
@@ -90,7 +90,7 @@ def bad_initial_loss(course: Course) -> Iterator[Sign]:
         return
     factor = first / zero
     # A random last layer adds its own variance to a squared error, dropout its noise to any.
-    slack = (5.0 if not facts.classifies else 1.0) / (1 - min(facts.dropout, 0.99))
+    slack = (5.0 if not facts.classifies else 1.0) * facts.dropout_noise
     if factor > limits.high_loss * slack and first - zero > limits.excess_loss * (
         facts.batch_size if facts.summed else 1
     ):
@@ -109,8 +109,10 @@ def large_targets(course: Course) -> Iterator[Sign]:
         yield Sign("bad_initial_loss", "warning", evidence, "look for codes of missing values among the targets")
     if math.isnan(facts.target_rms) or not facts.fresh or not facts.target_rms > 10:
         return
-    failing = not math.isfinite(course.window.loss) or course.recent_loss() > 2 * max(course.reference, 1e-30)
-    if failing or course.stuck(50):
+    loss = course.window.last_loss
+    failing = not math.isfinite(loss) or (course.age > 1 and loss > 2 * course.initial_loss)
+    # Far from 0, the outputs have a way to go first; what matters is whether they get on.
+    if failing or (course.stuck(50) and not course.falling(0.1)):
         evidence = f"targets have a root mean square of {facts.target_rms:.3g} and a spread of {facts.target_std:.3g}"
         advice = "standardise the targets, and undo it in the predictions"
         yield Sign("bad_initial_loss", "warning", evidence, advice)

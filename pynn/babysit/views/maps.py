@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import pixels
-from .reading import written
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,11 +124,22 @@ def _value_axis(ranges: Floats) -> tuple[Floats, list[tuple[float, str]]]:
         bottom, top = bottom - 0.5, top + 0.5
     grid = np.linspace(bottom, top, VALUE_ROWS + 1)
     edges = np.sinh(grid) * scale if logarithmic else grid
-    ticks = [(0.0, written(edges[-1], 2)), (1.0, written(edges[0], 2))]
+    ticks = [(0.0, _short(edges[-1])), (1.0, _short(edges[0]))]
     zero = top / (top - bottom)
     if 0.12 < zero < 0.88:
         ticks.insert(1, (zero, "0"))
     return edges, ticks
+
+
+def _short(value: float) -> str:
+    """Return a value in two digits as text that fits beside a picture.
+
+    Examples
+    --------
+    >>> _short(1345.6), _short(-7.1e6), _short(0.0532)
+    ('1300', '-7.1e6', '0.053')
+    """
+    return f"{float(f'{value:.2g}'):g}".replace("e+0", "e").replace("e-0", "e-")
 
 
 def activity_map(steps: Sequence[int], shares: Sequence[NDArray], span: tuple[int, int]) -> Map:

@@ -1,0 +1,72 @@
+"""What a monitor keeps of a very long run: memory of the process, and the size of the report.
+
+    python bench/long_run.py [--steps 1000000] [--output bench/results/long_run.json]
+
+A tiny network is trained by `fit`, with validation after every hundred steps: shortly without a monitor, and then with
+one. The memory is the most that the process holds beyond what it held at most in the short run; what the trainer's own
+history takes is in it.
+"""
+
+import json
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import numpy as np
+
+import pynn
+from pynn.bench.cases import WORKLOADS
+from pynn.bench.contestants.own import network
+from pynn.bench.data import batch
+from pynn.files import write_atomically
+
+WORKLOAD, BATCHES = WORKLOADS["E"], 100
+STATUS = Path("/proc/self/status")
+
+
+def peak():
+    """Return the most bytes that this process has held."""
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def train(steps, callbacks):
+    """Take so many steps on examples of two classes that can be told apart."""
+    x, _ = batch(WORKLOAD)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((BATCHES * len(x), x.shape[1])).astype(np.float32)
+    y = (x[:, 0] * x[:, 1] + x[:, 2] > 0).astype(np.int64)
+    trainer = pynn.Trainer(network(WORKLOAD), pynn.CrossEntropyLoss(), pynn.Adam(lr=1e-4), seed=0)
+    held_out = x[:320], y[:320]
+    epochs = max(1, steps // BATCHES)
+    trainer.fit(x, y, epochs=epochs, batch_size=WORKLOAD.batch, validation=held_out, callbacks=callbacks)
+    return trainer.steps
+
+
+@click.command()
+@click.option("--steps", default=1_000_000, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="Where to write the figures as JSON.")
+def main(steps, output):
+    """Measure what a monitor keeps."""
+    warnings.simplefilter("ignore")
+    pynn.set_num_threads(1)
+    train(10 * BATCHES, [])
+    before = peak()
+    monitor = pynn.Monitor(on_problem="silent")
+    taken = train(steps, [monitor])
+    held = peak() - before
+    with TemporaryDirectory() as folder:
+        page = Path(folder) / "run.html"
+        monitor.report(page)
+        report = page.stat().st_size
+    rows = len(monitor.stats.steps)
+    megabytes = {"memory_mb": held / 1e6, "record_mb": monitor.stats.nbytes / 1e6, "report_mb": report / 1e6}
+    figures = {"steps": taken, "rows": rows} | megabytes
+    click.echo(json.dumps(figures, indent=1))
+    if output is not None:
+        write_atomically(output, (json.dumps(figures, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
