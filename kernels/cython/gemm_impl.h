@@ -263,8 +263,10 @@ static int PN_(pn_gemm)(const pn_product *p) {
         return 0;
     }
     /* Few rows: A is read in place (up to 1.5 times as fast), for two panels of B at a time, which are used at once. Few
-     * columns: A in place too, because packing it would not pay. */
-    const int few_rows = m <= PN_MC, in_place = few_rows || n <= 2 * PN_NR;
+     * columns: A in place too, because packing it would not pay. Rows a multiple of 2 KB apart drive each other out of the
+     * first-level cache; then only the fewest are read in place. */
+    const int apart = p->a_k != 1 || p->a_row * (ptrdiff_t)sizeof(PN_REAL) % 2048 != 0;
+    const int few_rows = m <= (apart ? 2 * PN_MC : PN_MC), in_place = few_rows || n <= 2 * PN_NR;
     const ptrdiff_t nc_limit = few_rows ? 2 * PN_NR : PN_NC;
     const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
     const ptrdiff_t mc_most = in_place ? 0 : PN_MC;
