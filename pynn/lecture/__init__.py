@@ -1,0 +1,34 @@
+"""The lecture as experiments: every claim is measured over several seeds, and judged by a band that was settled before.
+
+A claim is a file in a folder of `claims`; ``pynn lecture`` runs them all.
+
+Examples
+--------
+>>> from pynn.lecture import experiments, run
+>>> [result] = run([experiments()["he-relu"]], seeds=3)
+>>> result.outcome
+'reproduced'
+"""
+
+from .definition import Band, Experiment, Lines, experiment
+
+__all__ = ["Band", "Experiment", "Lines", "Result", "Trial", "experiment", "experiments", "load", "run", "save", "select"]
+
+#: Loaded when first used: the claims import this package themselves.
+_LATER = {
+    "Result": "results",
+    "Trial": "results",
+    "experiments": "catalogue",
+    "load": "results",
+    "run": "running",
+    "save": "results",
+    "select": "catalogue",
+}
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
