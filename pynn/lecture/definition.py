@@ -82,6 +82,8 @@ class Lines:
         Whether y is logarithmic.
     first, every : int
         The x of the first number, and how far the next ones are apart.
+    at : sequence, optional
+        What each of the numbers stands for, if it is nothing that can be counted.
     """
 
     x: str
@@ -89,6 +91,22 @@ class Lines:
     log: bool = False
     first: int = 1
     every: int = 1
+    at: Sequence[Any] = ()
+
+    def places(self, count: int) -> list[int]:
+        """Return the x of so many numbers.
+
+        Examples
+        --------
+        >>> Lines("step", "loss", first=0, every=10).places(3)
+        [0, 10, 20]
+        """
+        return [self.first + index * self.every for index in range(count)]
+
+    @property
+    def ticks(self) -> list[str]:
+        """What the numbers stand for, as text; empty if they are counted."""
+        return [f"{at:.3g}" if isinstance(at, float) else str(at) for at in self.at]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ RATES = (0.03, 0.1, 0.3, 1.0, 3.0)
         Band("largest share dead", 0.2, 0.6, why="40%, give or take a half", partly=(0.05, 1.0)),
         Band("share dead at 0.03", at_most=0.05, why="at a proper rate they live"),
     ],
-    lines=Lines("rates from 0.03 to 3", "share of dead units"),
+    lines=Lines("rate", "share of dead units", at=RATES),
     quick={"epochs": 1},
 )
 def dead_relu(seed, epochs=10):

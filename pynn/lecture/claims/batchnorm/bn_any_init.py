@@ -17,7 +17,7 @@ SPREADS = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
         Band("initialisations that work, gained", 2, why="of seven; one could be chance"),
         Band("that work with batch norm", 5, why="most of them, over three orders of magnitude"),
     ],
-    lines=Lines("spreads from 0.001 to 3", "training accuracy"),
+    lines=Lines("spread", "training accuracy", at=SPREADS),
     quick={"epochs": 1},
 )
 def bn_any_init(seed, epochs=10):

@@ -16,7 +16,7 @@ RATES = tuple(0.02 * 2.0**i for i in range(12))
     setup="64-100-100-100-10 with ReLU on the digits, 8 epochs of SGD at rates from 0.02, doubling eleven times: the "
     "largest one at which 90% of the training examples are right, with batch norm over without.",
     bands=[Band("largest rate, batch norm over plain", 4.0, why="two doublings; the paper raises it 5 and 30 times")],
-    lines=Lines("rates from 0.02, doubling", "training accuracy"),
+    lines=Lines("rate", "training accuracy", at=RATES),
     quick={"epochs": 1},
 )
 def bn_higher_rates(seed, epochs=8):
