@@ -25,7 +25,7 @@ def flat_share(model, x, kind):
 @experiment(
     claim="Leaky ReLU, PReLU and ELU do not die.",
     source="CS231n, Neural Networks Part 1, Leaky ReLU; Clevert et al. 2016 (ELU)",
-    setup="64-100-100-10 on the digits, 10 epochs of SGD at 1, where many ReLU units die; the share of units whose slope "
+    setup="64-100-100-10 on the digits, 10 epochs of SGD at 2, where many ReLU units die; the share of units whose slope "
     "is below 0.001 for every training example.",
     bands=[
         Band("dead, leaky ReLU", at_most=0.0, why="its slope is never below 0.01"),
@@ -41,7 +41,7 @@ def leaky_lives(seed, epochs=10):
     for name, kind in KINDS.items():
         pynn.manual_seed(seed)
         model = network([64, 100, 100, 10], kind)
-        trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(1.0), seed=seed)
+        trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(2.0), seed=seed)
         try:
             trainer.fit(data.x, data.y, epochs=epochs)
         except pynn.NonFiniteError:

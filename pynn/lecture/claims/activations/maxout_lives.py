@@ -9,7 +9,7 @@ from pynn.lecture.networks import dead_share, network, weight_gradients
 @experiment(
     claim="Maxout units do not die.",
     source="CS231n, Neural Networks Part 1, Maxout",
-    setup="64-100-100-10 on the digits, 10 epochs of SGD at 1, where many ReLU units die: the share of Maxout units none "
+    setup="64-100-100-10 on the digits, 10 epochs of SGD at 2, where many ReLU units die: the share of Maxout units none "
     "of whose weights gets a gradient.",
     bands=[
         Band("dead, Maxout", at_most=0.0, why="one piece is always the largest, and its slope is 1"),
@@ -25,7 +25,7 @@ def maxout_lives(seed, epochs=10):
         pynn.Maxout(64, 100, init="lecun_normal"), pynn.Maxout(100, 100, init="lecun_normal"), pynn.Linear(100, 10)
     )
     for model in (relu, maxout):
-        trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(1.0), seed=seed)
+        trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(2.0), seed=seed)
         try:
             trainer.fit(data.x, data.y, epochs=epochs)
         except pynn.NonFiniteError:

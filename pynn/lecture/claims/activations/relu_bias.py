@@ -9,7 +9,7 @@ from pynn.lecture.networks import dead_share, network
 @experiment(
     claim="Starting the bias at 0.01 helps against dead ReLU units, as some believe.",
     source="CS231n, Neural Networks Part 1, ReLU; Part 2, Initializing the biases",
-    setup="64-100-100-10 on the digits, 10 epochs of SGD at 1, where many units die; biases from 0 and from 0.01.",
+    setup="64-100-100-10 on the digits, 10 epochs of SGD at 2, where many units die; biases from 0 and from 0.01.",
     bands=[Band("fewer dead units with 0.01", 0.02, why="two units in a hundred: the least that is worth a habit")],
     quick={"epochs": 1},
 )
@@ -20,7 +20,7 @@ def relu_bias(seed, epochs=10):
         pynn.manual_seed(seed)
         model = network([64, 100, 100, 10], pynn.ReLU)
         pynn.init.apply(model, "he_normal", bias=bias)
-        trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(1.0), seed=seed)
+        trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(2.0), seed=seed)
         try:
             trainer.fit(data.x, data.y, epochs=epochs)
         except pynn.NonFiniteError:
