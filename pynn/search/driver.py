@@ -49,7 +49,7 @@ def run(
     sampler: Sampler = "random",
     batch_size: int = 32,
     metric: str | None = None,
-    watch: bool = True,
+    end_early: bool = True,
     seed: int = 0,
     workers: int | None = None,
     executor: Executor | None = None,
@@ -85,8 +85,8 @@ def run(
     metric : str, optional
         The column of the history to judge by, after the last epoch: by default "val_accuracy" where the targets are
         whole numbers, else "val_loss".
-    watch : bool
-        Whether the babysitter may end trials.
+    end_early : bool
+        Whether hopeless trials end early. One whose loss is not finite ends in any case.
     seed : int
     workers : int, optional
         Trials at a time: by default, one for each processor. One runs in this process; several run in processes of
@@ -153,7 +153,7 @@ def run(
         sampler=sampler,
         batch_size=count(batch_size, "batch_size"),
         metric=metric,
-        watch=watch,
+        end_early=end_early,
         seed=count(seed, "seed", least=0),
     )
     return search.run(
@@ -178,11 +178,11 @@ class Search:
         sampler: Sampler,
         batch_size: int,
         metric: str,
-        watch: bool,
+        end_early: bool,
         seed: int,
     ) -> None:
         self.build, self.space, self.data, self.stages, self.sampler = build, space, data, stages, sampler
-        self.batch_size, self.metric, self.watch, self.seed = batch_size, metric, bool(watch), seed
+        self.batch_size, self.metric, self.end_early, self.seed = batch_size, metric, bool(end_early), seed
         self.sampler_name = check_sampler(sampler)
         self.maximise = metric.endswith("accuracy")
         #: Trials of this search that have ended, by number, in the order of ending.
@@ -206,7 +206,7 @@ class Search:
             "sampler": self.sampler_name,
             "batch_size": self.batch_size,
             "metric": self.metric,
-            "watch": self.watch,
+            "end_early": self.end_early,
             "seed": self.seed,
             "data": self.data.key,
             "build": getattr(self.build, "__qualname__", type(self.build).__qualname__),
@@ -293,7 +293,7 @@ class Search:
             stage.epochs,
             self.batch_size,
             self.metric,
-            self.watch,
+            self.end_early,
             self.data.key,
             this_process(),
             backend.get_backend(),

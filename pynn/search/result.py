@@ -107,6 +107,16 @@ class Result:
             columns[name] = np.array(values, dtype=np.float64 if ranged else object)
         return columns
 
+    def importance(self) -> dict[str, float]:
+        """Return the share of the scores' variance that each parameter explains, largest first.
+
+        By Optuna's fANOVA, with scores after as many epochs as the first stage has; empty for fewer than four trials.
+        """
+        from .importance import importance
+
+        epochs = self.stages[0].epochs
+        return importance(self.trials, self.space, self.metric, epochs, maximise=self.maximise)
+
     def report(self, path: str | Path) -> None:
         """Write an HTML page with pictures and all trials. It opens without a network."""
         from .views.page import write_report

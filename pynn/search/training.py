@@ -98,7 +98,7 @@ class Task:
     epochs: int
     batch_size: int
     metric: str
-    watch: bool
+    end_early: bool
     key: str
     driver: str
     backend: str
@@ -168,9 +168,7 @@ def run_with(task: Task, data: Data) -> Outcome:
 
 
 def _train(trainer: Trainer, task: Task, data: Data, guard: Guard) -> None:
-    callbacks: list[Callback] = [guard]
-    if task.watch:
-        callbacks.append(Monitor(on_problem=guard.judge))
+    callbacks: list[Callback] = [guard, Monitor(on_problem=guard.judge)] if task.end_early else []
     batch_size = task.trial.params.get("batch_size", task.batch_size)
     guard.trainer = trainer
     x, y = data.train
