@@ -121,18 +121,21 @@ class _Book:
 
 
 def _possible(chosen: list[Experiment], *, named: bool) -> list[Experiment]:
-    """Leave out what needs data that are not here, or load them now, before there are several processes."""
-    from ..lecture.data import LOADERS, is_at_hand
+    """Leave out what needs what is not here; if that is all that was asked for, try to download it."""
+    from ..lecture.data import HINTS, LOADERS, is_at_hand
 
-    missing = {need for need in LOADERS if any(item.needs == need for item in chosen) and not is_at_hand(need)}
-    if named and all(item.needs in missing for item in chosen):
-        for need in missing:  # asked for by name: downloaded, or an error that says what is wrong
+    missing = {need for need in {item.needs for item in chosen} - {""} if not is_at_hand(need)}
+    if named and all(item.needs in missing & LOADERS.keys() for item in chosen):
+        for need in missing:  # now, before several processes do
             LOADERS[need]()
         return chosen
     for item in chosen:
         if item.needs in missing:
-            click.echo(f"not run: {item.name} needs {item.needs} in the folder that PYNN_DATA names", err=True)
-    return [item for item in chosen if item.needs not in missing]
+            click.echo(f"not run: {item.name} {HINTS[item.needs]}", err=True)
+    possible = [item for item in chosen if item.needs not in missing]
+    if not possible:
+        raise click.ClickException(f"{chosen[0].name} {HINTS[chosen[0].needs]}")
+    return possible
 
 
 def _run(chosen: Sequence[Experiment], book: _Book, quiet: bool, **options: Any) -> bool:
@@ -217,6 +220,7 @@ def _list(chosen: Sequence[Experiment]) -> None:
     from rich.table import Table
 
     from ..lecture.catalogue import SECTIONS
+    from ..lecture.data import HINTS
 
     console = Console()
     if not console.is_terminal:
@@ -227,6 +231,6 @@ def _list(chosen: Sequence[Experiment]) -> None:
         table.add_column()
         for item in chosen:
             if item.section == section:
-                more = f" [needs {item.needs}]" if item.needs else ""
+                more = f" ({HINTS[item.needs]})" if item.needs else ""
                 table.add_row(item.name, item.claim + more)
         console.print(table, highlight=False, markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,8 +11,14 @@ import numpy as np
 
 from .. import datasets
 
-#: What the experiments can need besides the digits and what is made up.
+#: Data that experiments can need besides the digits and what is made up.
 LOADERS = {"mnist": datasets.load_mnist, "cifar10": datasets.load_cifar10}
+#: What else they can need, and how to come by it.
+HINTS = {
+    "mnist": "needs MNIST in the folder that PYNN_DATA names",
+    "cifar10": "needs CIFAR-10 in the folder that PYNN_DATA names",
+    "optuna": 'needs Optuna: pip install "pynn-kernels[search]"',
+}
 
 
 class Data(NamedTuple):
@@ -47,7 +54,9 @@ def cifar10() -> Data:
 
 
 def is_at_hand(name: str) -> bool:
-    """Return whether a data set is in the folder that PYNN_DATA names, so that nothing need be downloaded."""
+    """Return whether a data set is in the folder that PYNN_DATA names (nothing is downloaded), or a library installed."""
+    if name not in LOADERS:
+        return importlib.util.find_spec(name) is not None
     if not os.environ.get("PYNN_DATA"):
         return False
     try:

@@ -129,7 +129,7 @@ class Experiment:
     quick : mapping
         Settings for a run of a second or so that only shows that it works.
     needs : str
-        "mnist" or "cifar10", if it cannot do without.
+        "mnist", "cifar10" or "optuna", if it cannot do without.
     analogue : str
         Why it is a scaled-down analogue of what was claimed, if it is one.
     """

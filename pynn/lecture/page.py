@@ -16,6 +16,7 @@ from ..babysit.views.html import document
 from ..babysit.views.reading import written
 from ..files import write_atomically
 from .catalogue import SECTIONS, experiments
+from .data import HINTS
 from .definition import Band, Experiment, Outcome
 from .results import Result, mean_and_spread
 
@@ -120,11 +121,11 @@ def _time(result: Result | None) -> str:
 def _card(item: Experiment, result: Result | None) -> str:
     kind, words = label_of(result)
     analogue = f'<p class="note"><strong>Scaled-down analogue.</strong> {escape(item.analogue)}</p>' if item.analogue else ""
-    needs = f" Needs {item.needs}: the folder that PYNN_DATA names must have it." if item.needs else ""
+    needs = f" It {HINTS[item.needs]}." if item.needs else ""
     return (
         f'<article class="finding claim" id="{item.name}"><header><h3>{escape(item.claim)}</h3></header>'
         f'<p><span class="badge {kind}">{words}</span> <code>pynn lecture {item.name}</code></p>'
-        f'<p class="note">{escape(item.source)}</p><p>{escape(item.setup)}{needs}</p>{analogue}'
+        f'<p class="note">{escape(item.source)}</p><p>{escape(item.setup + needs)}</p>{analogue}'
         f"{_measured(item, result)}"
         f"<details><summary>The code</summary><pre><code>{escape(item.code)}</code></pre></details></article>"
     )

@@ -1,0 +1,49 @@
+"""Best values at the edge of a range: the range is wrong, widen it."""
+
+import warnings
+
+import pynn
+from pynn import search
+from pynn.lecture import Band, experiment
+from pynn.lecture.data import digits
+from pynn.lecture.networks import network
+
+
+def build(params):
+    """Return the trainer of a trial."""
+    return pynn.Trainer(network([64, 64, 10], pynn.ReLU), pynn.CrossEntropyLoss(), pynn.SGD(params["lr"]))
+
+
+@experiment(
+    claim="If the best values lie at the edge of the range, the range is wrong: better ones lie beyond.",
+    source="CS231n, Neural Networks Part 3, Careful with best values on border",
+    setup="60 trials of 3 epochs, 64-64-10 on the digits, plain SGD at rates from 1e-5 to 1e-3; where pynn.search names an "
+    "edge, again in the range that it proposes. And in the range from 1e-3 to 10, which has the best rates inside.",
+    bands=[
+        Band("edge found", 1.0, why="the best rate is known to lie far above"),
+        Band("accuracy gained beyond", 0.02, why="more than the chance of 360 examples (1 point) at once"),
+        Band("edge found in the wide range", 0.0, 0.0, why="no alarm where there is no fault"),
+    ],
+    needs="optuna",
+    quick={"trials": 12},
+)
+def edge_of_range(seed, trials=60):
+    data = digits(seed)
+
+    def run(low, high):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", search.SearchWarning)
+            space = {"lr": search.LogUniform(low, high)}
+            options = {"trials": trials, "epochs": 3, "seed": seed, "workers": 1}
+            return search.run(build, space, (data.x, data.y), data.validation, **options)
+
+    narrow = run(1e-5, 1e-3)
+    edges = narrow.edges
+    wider = run(edges[0].try_low, edges[0].try_high) if edges else narrow
+    return {
+        "edge found": len(edges),
+        "accuracy gained beyond": wider.best.score - narrow.best.score,
+        "edge found in the wide range": len(run(1e-3, 10.0).edges),
+        "best accuracy, narrow": narrow.best.score,
+        "best accuracy, wider": wider.best.score,
+    }
