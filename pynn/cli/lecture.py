@@ -209,7 +209,9 @@ def _show(result: Result, *, single: bool) -> None:
         click.echo(result.failure)
     for band in item.bands if result.trials and not result.failure else ():
         values = result.figures[band.figure]
-        click.echo(f"{band.figure}: {spread(values)}, expected {band} ({sum(map(band.holds, values))} of {len(values)})")
+        click.echo(
+            f"{band.figure}: {spread(values)}, expected {band} ({sum(map(band.holds, values))} of {len(values)})"
+        )
         click.echo(f"    {band.why}")
     click.echo(f"\n{outcome.rstrip()} ({len(result.trials)} seeds, {result.seconds:.1f} s)")
 

@@ -10,9 +10,30 @@ Examples
 'reproduced'
 """
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from .definition import Band, Experiment, Lines, experiment
 
-__all__ = ["Band", "Experiment", "Lines", "Result", "Trial", "experiment", "experiments", "load", "run", "save", "select"]
+if _TYPE_CHECKING:
+    from .catalogue import experiments, select
+    from .results import Result, Trial, load, save
+    from .running import run
+
+__all__ = [
+    "Band",
+    "Experiment",
+    "Lines",
+    "Result",
+    "Trial",
+    "experiment",
+    "experiments",
+    "load",
+    "run",
+    "save",
+    "select",
+]
 
 #: Loaded when first used: the claims import this package themselves.
 _LATER = {
@@ -26,9 +47,7 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> object:
-    from importlib import import_module
-
+def __getattr__(name: str) -> _Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+    return getattr(_import_module(f".{_LATER[name]}", __name__), name)

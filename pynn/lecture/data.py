@@ -54,7 +54,7 @@ def cifar10() -> Data:
 
 
 def is_at_hand(name: str) -> bool:
-    """Return whether a data set is in the folder that PYNN_DATA names (nothing is downloaded), or a library installed."""
+    """Return whether a data set is in the folder that PYNN_DATA names, or a library installed."""
     if name not in LOADERS:
         return importlib.util.find_spec(name) is not None
     if not os.environ.get("PYNN_DATA"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def network(
     )
     """
     layers: list[pynn.Layer] = []
-    for fan_in, fan_out in zip(widths[:-2], widths[1:-1], strict=True):
+    for fan_in, fan_out in pairwise(widths[:-1]):
         layers.append(pynn.Linear(fan_in, fan_out, init=init))
         if batchnorm:
             layers.append(pynn.BatchNorm1d(fan_out))
@@ -74,8 +75,15 @@ def dead_share(model: pynn.Sequential, x: np.ndarray, kind: type[pynn.Layer] = p
 
 
 def steps_until(
-    trainer: pynn.Trainer, x: np.ndarray, y: np.ndarray, reached: Callable[[dict[str, float]], bool], most: int,
-    *, batch_size: int = 64, every: int = 5, seed: int = 0,
+    trainer: pynn.Trainer,
+    x: np.ndarray,
+    y: np.ndarray,
+    reached: Callable[[dict[str, float]], bool],
+    most: int,
+    *,
+    batch_size: int = 64,
+    every: int = 5,
+    seed: int = 0,
 ) -> float:
     """Train until the training figures are as `reached` wants them; return after how many steps, or infinity.
 

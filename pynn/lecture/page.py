@@ -45,7 +45,9 @@ def write_page(results: Sequence[Result], path: str | Path) -> None:
 def page(results: Sequence[Result]) -> str:
     """Return the page that `write_page` writes."""
     found = {result.experiment.name: result for result in results}
-    entries = [(item, found.get(item.name)) for item in experiments().values()]
+    entries = [
+        (found[name].experiment if name in found else item, found.get(name)) for name, item in experiments().items()
+    ]
     parts = [f"<header><h1>{TITLE}</h1>{_lead(results)}</header><main>", _overview(entries)]
     for section, title in SECTIONS.items():
         cards = "".join(_card(item, result) for item, result in entries if item.section == section)
@@ -68,9 +70,10 @@ def _lead(results: Sequence[Result]) -> str:
     facts.append(("not run", len(experiments()) - sum(count for _, count in facts)))
     cells = "".join(f"<div><dt>{name}</dt><dd>{count}</dd></div>" for name, count in facts if count)
     return (
-        '<p class="lead">Every claim of the lecture (CS231n, Stanford), measured. A claim has a band for each of its figures, '
-        "settled before it was measured; a figure is in its band if it is so for four of five seeds. The first figure "
-        "decides whether the claim is reproduced, the others, its further parts and controls, can make it partly so.</p>"
+        '<p class="lead">Every claim of the lecture (CS231n, Stanford), measured. There is a band for each figure of a '
+        "claim, settled before it was measured; a figure is in its band if it is so for four of five seeds. The first "
+        "figure decides whether the claim is reproduced; the others, its further parts and controls, can make it "
+        "partly so.</p>"
         f'<dl class="facts">{cells}</dl>'
     )
 
@@ -120,7 +123,9 @@ def _time(result: Result | None) -> str:
 
 def _card(item: Experiment, result: Result | None) -> str:
     kind, words = label_of(result)
-    analogue = f'<p class="note"><strong>Scaled-down analogue.</strong> {escape(item.analogue)}</p>' if item.analogue else ""
+    analogue = (
+        f'<p class="note"><strong>Scaled-down analogue.</strong> {escape(item.analogue)}</p>' if item.analogue else ""
+    )
     needs = f" It {HINTS[item.needs]}." if item.needs else ""
     return (
         f'<article class="finding claim" id="{item.name}"><header><h3>{escape(item.claim)}</h3></header>'
@@ -179,13 +184,15 @@ def _strip(band: Band, values: Sequence[float]) -> str:
     )
     return (
         f'<div class="strip" role="img" aria-label="{escape(text)}"><div class="track">'
-        f'<b style="left:{left:.1f}%;width:{max(right - left, 0.6):.1f}%"></b>{dots}</div><div class="ends">{ends}</div></div>'
+        f'<b style="left:{left:.1f}%;width:{max(right - left, 0.6):.1f}%"></b>{dots}</div>'
+        f'<div class="ends">{ends}</div></div>'
     )
 
 
 def strip_range(band: Band, values: Sequence[float]):  # type: ignore[no-untyped-def]
     """Return both ends of a strip, and the scale: logarithmic where what it holds is positive and far apart."""
     held = [*values, *(end for end in (band.at_least, band.at_most) if math.isfinite(end))]
+    held = held or [0.0]
     logarithmic = min(held) > 0 and max(held) / min(held) > 50
     scale = (lambda value: math.log10(max(value, 1e-300))) if logarithmic else float
     low, high = scale(min(held)), scale(max(held))
@@ -225,4 +232,5 @@ def course(curves: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
     shortest = min(map(len, curves))
     values = np.array([curve[:shortest] for curve in curves])
     values[~np.isfinite(values)] = np.nan
-    return values.mean(axis=0), values.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros(shortest)
+    with np.errstate(over="ignore"):
+        return values.mean(axis=0), values.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros(shortest)

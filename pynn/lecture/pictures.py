@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..babysit.views.figures import _COLOURS, _new_figure, _title
+from ..babysit.views.figures import _COLOURS, _new_figure
 from ..files import write_atomically
 from ..plots import _GRID, _INK, _MUTED
 from .page import course, label_of, spread, strip_range
@@ -73,9 +73,7 @@ def _strip(axes: Axes, result: Result, index: int) -> None:
     axes.set_yticks([])
     ends = [end for end in dict.fromkeys((band.at_least, band.at_most)) if math.isfinite(end)]
     axes.set_xticks([scale(end) for end in ends], [f"{end:.3g}" for end in ends])
-    axes.set_title(
-        f"{band.figure}: {spread(values)}", loc="left", fontsize=8.5, color=_INK, pad=3, parse_math=False
-    )
+    axes.set_title(f"{band.figure}: {spread(values)}", loc="left", fontsize=8.5, color=_INK, pad=3, parse_math=False)
     _plain(axes)
 
 
@@ -89,14 +87,14 @@ def _curves(axes: Axes, result: Result) -> None:
         axes.plot(places, mean, color=colour, linewidth=1.6, label=name, marker="o" if len(mean) <= 15 else "", ms=3)
         lower = np.maximum(mean - deviation, 0.1 * np.abs(mean)) if lines.log else mean - deviation
         axes.fill_between(places, lower, mean + deviation, color=colour, alpha=0.18, linewidth=0)
-    if lines.log:
+    shown = np.concatenate([np.ravel(line.get_ydata()) for line in axes.lines])
+    if lines.log and (shown[np.isfinite(shown)] > 0).any():
         axes.set_yscale("log")
     if lines.at:
-        shown = range(0, len(lines.at), max(1, math.ceil(len(lines.at) / 6)))
-        axes.set_xticks([lines.places(len(lines.at))[index] for index in shown], [lines.ticks[i] for i in shown])
+        few = range(0, len(lines.at), math.ceil(len(lines.at) / 6))
+        axes.set_xticks([lines.places(len(lines.at))[index] for index in few], [lines.ticks[index] for index in few])
     axes.set_xlabel(lines.x, fontsize=8.5, color=_MUTED)
-    _title(axes, lines.y[:1].upper() + lines.y[1:])
-    axes.title.set_fontsize(8.5)
+    axes.set_title(lines.y, loc="left", fontsize=8.5, color=_INK, pad=3, parse_math=False)
     axes.grid(color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     if len(result.curves) > 1:

@@ -45,7 +45,8 @@ class Trial:
         figures = {name: float(value) for name, value in returned.items() if np.ndim(value) == 0}
         curves = {name: [float(v) for v in value] for name, value in returned.items() if np.ndim(value) == 1}
         if len(figures) + len(curves) < len(returned):
-            raise ValueError(f"expected numbers and sequences of them; got {sorted(returned.keys() - figures.keys())}")
+            others = sorted(returned.keys() - figures.keys() - curves.keys())
+            raise ValueError(f"expected numbers and sequences of them; got {others}")
         return cls(seed, figures, curves, seconds)
 
 

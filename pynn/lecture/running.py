@@ -76,9 +76,7 @@ def run(
 Wanted = list[tuple[Experiment, dict[str, Any]]]
 
 
-def _run_here(
-    wanted: Wanted, seeds: int, _: int, guard: InterruptGuard, on_trial: OnTrial
-) -> Iterator[Result]:
+def _run_here(wanted: Wanted, seeds: int, _: int, guard: InterruptGuard, on_trial: OnTrial) -> Iterator[Result]:
     for experiment, settings in wanted:
         result = Result(experiment, settings=settings)
         for seed in range(seeds):
@@ -113,9 +111,7 @@ def _run_in_processes(
             child.terminate()
 
 
-def _gather(
-    result: Result, futures: list[Future[Trial]], guard: InterruptGuard, on_trial: OnTrial
-) -> Result:
+def _gather(result: Result, futures: list[Future[Trial]], guard: InterruptGuard, on_trial: OnTrial) -> Result:
     waiting = set(futures)
     while waiting and not guard.requested:
         done, waiting = wait(waiting, timeout=LOOK, return_when=FIRST_COMPLETED)

@@ -19,8 +19,12 @@ def dead_units(model, x):
     setup="64-100-100-10 on the digits, SGD at 0.05; one update at the smallest of 10, 20, 40 ... times the rate "
     "that kills a tenth of the units; then 20 more epochs at 0.05.",
     bands=[
-        Band("still dead 20 epochs later", 0.95, why="no gradient, no change, unless the layer before changes: all but one in twenty; "
-             "'may': a tenth", partly=(0.1, 1.0)),
+        Band(
+            "still dead 20 epochs later",
+            0.95,
+            why="no gradient, no change, unless the layer before changes: all but one in twenty; 'may': a tenth",
+            partly=(0.1, 1.0),
+        ),
         Band("killed by the update", 0.1, why="or there was no such update"),
         Band("dead before", at_most=0.02, why="the rate itself does no harm"),
     ],

@@ -1,5 +1,7 @@
 """Leaky ReLU, PReLU and ELU do not die."""
 
+from contextlib import suppress
+
 import numpy as np
 
 import pynn
@@ -25,8 +27,8 @@ def flat_share(model, x, kind):
 @experiment(
     claim="Leaky ReLU, PReLU and ELU do not die.",
     source="CS231n, Neural Networks Part 1, Leaky ReLU; Clevert et al. 2016 (ELU)",
-    setup="64-100-100-10 on the digits, 10 epochs of SGD at 2, where many ReLU units die; the share of units whose slope "
-    "is below 0.001 for every training example.",
+    setup="64-100-100-10 on the digits, 10 epochs of SGD at 2, where many ReLU units die; the share of units whose "
+    "slope is below 0.001 for every training example.",
     bands=[
         Band("dead, leaky ReLU", at_most=0.0, why="its slope is never below 0.01"),
         Band("dead, PReLU", at_most=0.01, why="its slope could be learnt to be 0, which is unlikely"),
@@ -42,9 +44,7 @@ def leaky_lives(seed, epochs=10):
         pynn.manual_seed(seed)
         model = network([64, 100, 100, 10], kind)
         trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(2.0), seed=seed)
-        try:
+        with suppress(pynn.NonFiniteError):  # the weights are then those before that step
             trainer.fit(data.x, data.y, epochs=epochs)
-        except pynn.NonFiniteError:
-            pass  # the weights are those before that step
         figures[f"dead, {name}"] = flat_share(model, data.x, kind)
     return figures

@@ -11,8 +11,8 @@ KINDS = {"leaky ReLU": pynn.LeakyReLU, "PReLU": pynn.PReLU, "ELU": pynn.ELU}
 @experiment(
     claim="Leaky ReLU, PReLU and ELU are not always better than ReLU.",
     source="CS231n, Neural Networks Part 1, Leaky ReLU",
-    setup="Networks with two hidden layers of 50 on the digits and on the spiral, 30 epochs of SGD with momentum at 0.02: "
-    "in how many of the six comparisons the validation loss is below that of ReLU.",
+    setup="Networks with two hidden layers of 50 on the digits and on the spiral, 30 epochs of SGD with momentum at "
+    "0.02: in how many of the six comparisons the validation loss is below that of ReLU.",
     bands=[Band("better than ReLU", at_most=0.9, why="'not always': at least one comparison in ten is lost")],
     quick={"epochs": 1},
 )

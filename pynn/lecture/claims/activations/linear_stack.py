@@ -9,11 +9,13 @@ from pynn.lecture import Band, experiment
 @experiment(
     claim="Without a non-linearity a stack of linear layers is one linear layer.",
     source="CS231n, Neural Networks Part 1",
-    setup="Five linear layers of 50 units, multiplied out to one matrix, in float64; and the spiral's three arms, learnt "
-    "by three layers with and without ReLU between them.",
+    setup="Five linear layers of 50 units, multiplied out to one matrix, in float64; and the spiral's three arms, "
+    "learnt by three layers with and without ReLU between them.",
     bands=[
         Band("difference from one layer", at_most=1e-12, why="rounding of five float64 products"),
-        Band("accuracy on the spiral, linear", at_most=0.65, why="a line cannot separate arms; one layer gets near 0.5"),
+        Band(
+            "accuracy on the spiral, linear", at_most=0.65, why="a line cannot separate arms; one layer gets near 0.5"
+        ),
         Band("accuracy on the spiral, ReLU", 0.95, why="the notes' network with one hidden layer gets 0.98"),
     ],
     quick={"steps": 20},

@@ -4,7 +4,6 @@ import numpy as np
 
 import pynn
 from pynn.lecture import Band, experiment
-from pynn.lecture.data import digits
 from pynn.lecture.networks import network, weight_gradients
 
 
@@ -22,7 +21,9 @@ def one_signed(gradient):
     bands=[
         Band("one example, behind sigmoid", 1.0, why="it follows from the product rule, without exception"),
         Band("batch, behind sigmoid", 0.5, why="half of the units: with 100 random signs it would be 2^-99"),
-        Band("batch, first layer", at_most=0.5, why="'rather than': less than half, though its inputs are positive too"),
+        Band(
+            "batch, first layer", at_most=0.5, why="'rather than': less than half, though its inputs are positive too"
+        ),
         Band("batch, behind tanh", at_most=0.1, why="zero-centred outputs should mix the signs"),
     ],
     quick={"epochs": 1},

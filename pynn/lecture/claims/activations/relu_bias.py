@@ -1,5 +1,7 @@
 """Some start the bias of ReLU units at 0.01, so that they do not die."""
 
+from contextlib import suppress
+
 import pynn
 from pynn.lecture import Band, experiment
 from pynn.lecture.data import digits
@@ -21,10 +23,8 @@ def relu_bias(seed, epochs=10):
         model = network([64, 100, 100, 10], pynn.ReLU)
         pynn.init.apply(model, "he_normal", bias=bias)
         trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(2.0), seed=seed)
-        try:
+        with suppress(pynn.NonFiniteError):  # the weights are then those before that step
             trainer.fit(data.x, data.y, epochs=epochs)
-        except pynn.NonFiniteError:
-            pass  # the dead are counted all the same
         figures[f"dead units, bias {bias:g}"] = dead_share(model, data.x)
     gain = figures["dead units, bias 0"] - figures["dead units, bias 0.01"]
     return figures | {"fewer dead units with 0.01": gain}

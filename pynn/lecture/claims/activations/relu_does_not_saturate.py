@@ -9,7 +9,8 @@ from pynn.lecture import Band, experiment
 @experiment(
     claim="ReLU does not saturate for x > 0.",
     source="CS231n, Neural Networks Part 1, ReLU",
-    setup="The slopes of ReLU, sigmoid and tanh at 1000 random x, and the smallest slope at those above 10 (up to 10^6).",
+    setup="The slopes of ReLU, sigmoid and tanh at 1000 random x, and the smallest slope at those above 10 (up to "
+    "10^6).",
     bands=[
         Band("least slope, ReLU", 1.0, 1.0, why="its slope is 1, exactly"),
         Band("largest slope, sigmoid", at_most=1e-4, why="s (1 - s) at 10 is 4.5e-5"),

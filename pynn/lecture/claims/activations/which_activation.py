@@ -19,8 +19,8 @@ RATES = (0.003, 0.01, 0.03, 0.1)
 @experiment(
     claim="Use ReLU; try leaky ReLU, Maxout and ELU; expect tanh to do worse, and do not use sigmoid.",
     source="CS231n, Neural Networks Part 1, TLDR",
-    setup="Three hidden layers of 64 on the digits, 8 epochs of SGD with momentum, each at the best of four rates: places "
-    "1 to 6 by validation loss.",
+    setup="Three hidden layers of 64 on the digits, 8 epochs of SGD with momentum, each at the best of four rates: "
+    "places 1 to 6 by validation loss.",
     bands=[
         Band("place of sigmoid", 6, why="last of six"),
         Band("place of tanh", 4, why="behind at least three of the four that are advised"),

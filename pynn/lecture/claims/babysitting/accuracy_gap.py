@@ -7,11 +7,11 @@ from pynn.lecture.networks import network
 
 
 @experiment(
-    claim="A gap between training and validation accuracy means overfitting, which more data cures; no gap means that the "
-    "model should be enlarged.",
+    claim="A gap between training and validation accuracy means overfitting, which more data cures; no gap means that "
+    "the model should be enlarged.",
     source="CS231n, Neural Networks Part 3, Train/val accuracy",
-    setup="Digits, 60 epochs of SGD with momentum: 64-200-10 on 100 examples and on all 1437, and a network with 2 hidden "
-    "units on all.",
+    setup="Digits, 60 epochs of SGD with momentum: 64-200-10 on 100 examples and on all 1437, and a network with 2 "
+    "hidden units on all.",
     bands=[
         Band("gap, large network on 100", 0.1, why="one validation digit in ten is read worse than the training ones"),
         Band("gap, large network on all", at_most=0.05, why="with more data the gap closes"),

@@ -9,11 +9,11 @@ from pynn.lecture.networks import network
 
 
 @experiment(
-    claim="The first layer's weights, looked at as pictures, are smooth and varied where training went well; noise means "
-    "that it has not converged, or that the rate or the regularisation is wrong.",
+    claim="The first layer's weights, looked at as pictures, are smooth and varied where training went well; noise "
+    "means that it has not converged, or that the rate or the regularisation is wrong.",
     source="CS231n, Neural Networks Part 3, First-layer visualizations",
-    setup="64-50-10 on the digits, 60 epochs of SGD with momentum, weight decay 1e-2: the correlation of horizontally and "
-    "vertically neighbouring weights, before, after, and after training on shuffled labels.",
+    setup="64-50-10 on the digits, 60 epochs of SGD with momentum, weight decay 1e-2: the correlation of horizontally "
+    "and vertically neighbouring weights, before, after, and after training on shuffled labels.",
     bands=[
         Band("neighbours' correlation, learnt", 0.3, why="strokes are wider than a pixel"),
         Band("neighbours' correlation, fresh", -0.1, 0.1, why="random numbers have none"),

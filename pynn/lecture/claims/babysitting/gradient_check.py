@@ -21,11 +21,11 @@ def numeric(f, w, h, centred=True):
 
 
 @experiment(
-    claim="Centred differences with h = 1e-5 in float64 agree with the gradient to 1e-7 where the function is smooth and to "
-    "1e-4 where it has kinks.",
+    claim="Centred differences with h = 1e-5 in float64 agree with the gradient to 1e-7 where the function is smooth "
+    "and to 1e-4 where it has kinks.",
     source="CS231n, Neural Networks Part 3, Gradient checks",
-    setup="10-20-4 on 8 random examples, the first weight matrix: tanh and ReLU; one-sided differences; float32. Relative "
-    "error: the norm of the difference over the sum of the norms.",
+    setup="10-20-4 on 8 random examples, the first weight matrix: tanh and ReLU; one-sided differences; float32. "
+    "Relative error: the norm of the difference over the sum of the norms.",
     bands=[
         Band("error, tanh", at_most=1e-7, why="the lecture's bound"),
         Band("error, ReLU", at_most=1e-4, why="the lecture's bound"),

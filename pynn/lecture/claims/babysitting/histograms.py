@@ -11,11 +11,12 @@ EDGES = np.linspace(-1, 1, 22)
 
 
 @experiment(
-    claim="Histograms of activations and gradients, layer by layer, show a bad initialisation: values all at 0 or at the "
-    "ends of the range.",
+    claim="Histograms of activations and gradients, layer by layer, show a bad initialisation: values all at 0 or at "
+    "the ends of the range.",
     source="CS231n, Neural Networks Part 3, Activation/gradient distributions per layer",
-    setup="Five tanh layers of 100 on 500 digits, weights N(0, 0.01²), N(0, 1) and Xavier's: a histogram of 21 bins from -1 "
-    "to 1 of the last layer's outputs, and the smallest over the largest gradient (rms) of the layers' outputs.",
+    setup="Five tanh layers of 100 on 500 digits, weights N(0, 0.01²), N(0, 1) and Xavier's: a histogram of 21 bins "
+    "from -1 to 1 of the last layer's outputs, and the smallest over the largest gradient (rms) of the layers' "
+    "outputs.",
     bands=[
         Band("in the middle bin, N(0, 0.01²)", 0.95, why="nearly all within 0.05 of 0"),
         Band("in the outer bins, N(0, 1)", 0.7, why="most beyond 0.9"),
@@ -23,7 +24,9 @@ EDGES = np.linspace(-1, 1, 22)
         Band("gradients, least over largest, Xavier", 0.1, why="none dies out"),
         Band("gradients, least over largest, N(0, 0.01²)", at_most=1e-3, why="0.1 per layer"),
     ],
-    lines=Lines("output", "share of the outputs of layer 5", at=[f"{middle:.2g}" for middle in (EDGES[1:] + EDGES[:-1]) / 2]),
+    lines=Lines(
+        "output", "share of the outputs of layer 5", at=[f"{middle:.2g}" for middle in (EDGES[1:] + EDGES[:-1]) / 2]
+    ),
 )
 def histograms(seed):
     data = digits(seed)

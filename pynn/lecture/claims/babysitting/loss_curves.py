@@ -9,8 +9,8 @@ RATES = {"low": 0.0005, "good": 0.05, "high": 1.0}
 
 
 @experiment(
-    claim="A low rate makes the loss fall slowly and steadily, a high one fast at first and then not far enough; a good one "
-    "is between them.",
+    claim="A low rate makes the loss fall slowly and steadily, a high one fast at first and then not far enough; a "
+    "good one is between them.",
     source="CS231n, Neural Networks Part 3, Loss function",
     setup="64-100-100-10 with ReLU on the digits, 30 epochs of SGD at 0.0005, 0.05 and 1.",
     bands=[
@@ -27,7 +27,9 @@ def loss_curves(seed, epochs=30):
     curves = {}
     for name, rate in RATES.items():
         pynn.manual_seed(seed)
-        trainer = pynn.Trainer(network([64, 100, 100, 10], pynn.ReLU), pynn.CrossEntropyLoss(), pynn.SGD(rate), seed=seed)
+        trainer = pynn.Trainer(
+            network([64, 100, 100, 10], pynn.ReLU), pynn.CrossEntropyLoss(), pynn.SGD(rate), seed=seed
+        )
         curves[name] = trainer.fit(data.x, data.y, epochs=epochs)["loss"]
     low, good, high = (curves[name] for name in RATES)
     return curves | {

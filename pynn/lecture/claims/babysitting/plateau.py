@@ -13,8 +13,8 @@ EVERY = 10
 @experiment(
     claim="A plateau followed by a sudden drop of the loss points to bad initialisation.",
     source="CS231n, lecture on training neural networks, part 1: babysitting, loss curves",
-    setup="64-100-100-100-10 with tanh on the digits, 1000 steps of 64 with SGD and momentum at 0.02, weights N(0, 0.01²) and "
-    "Xavier's. Plateau: steps until the loss has fallen by 5%; drop: steps from there until it has halved.",
+    setup="64-100-100-100-10 with tanh on the digits, 1000 steps of 64 with SGD and momentum at 0.02, weights N(0, "
+    "0.01²) and Xavier's. Plateau: steps until the loss has fallen by 5%; drop: steps from there until it has halved.",
     bands=[
         Band("plateau over drop", 2.0, why="'sudden': at most half as long as the plateau before"),
         Band("plateau, steps", 50, why="two epochs in which nothing seems to happen"),
@@ -39,7 +39,9 @@ def plateau(seed, steps=1000):
             trainer.step(data.x[rows], data.y[rows])
         curves[name] = losses
         fallen = np.array(losses) / losses[0]
-        lengths[name] = [EVERY * int(np.argmax(fallen < share)) if fallen[-1] < share else steps for share in (0.95, 0.5)]
+        lengths[name] = [
+            EVERY * int(np.argmax(fallen < share)) if fallen[-1] < share else steps for share in (0.95, 0.5)
+        ]
     flat, halved = lengths["N(0, 0.01²)"]
     return curves | {
         "plateau over drop": flat / max(halved - flat, EVERY),

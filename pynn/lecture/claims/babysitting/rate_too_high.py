@@ -13,8 +13,8 @@ RATES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 @experiment(
     claim="A NaN or exploding cost means that the learning rate is too high.",
     source="CS231n, lecture on training neural networks, part 1: babysitting",
-    setup="64-100-100-10 on the digits, 3 epochs of SGD at rates from 0.1 to 1000; exploded: not finite, or beyond 3 times "
-    "the first loss.",
+    setup="64-100-100-10 on the digits, 3 epochs of SGD at rates from 0.1 to 1000; exploded: not finite, or beyond 3 "
+    "times the first loss.",
     bands=[
         Band("exploded, 10 and more", 1.0, why="every rate a hundred times the usual one or more"),
         Band("exploded, 0.1", at_most=0.0, why="the usual rate does not"),

@@ -7,8 +7,8 @@ from pynn.lecture.networks import gaussian, network
 
 
 @experiment(
-    claim="If the learning rate is too low the loss barely moves; accuracy may rise all the same, since the scores move a "
-    "little, but the right way.",
+    claim="If the learning rate is too low the loss barely moves; accuracy may rise all the same, since the scores "
+    "move a little, but the right way.",
     source="CS231n, lecture on training neural networks, part 1: babysitting (loss 2.302, accuracy 20%)",
     setup="64-50-10 with weights N(0, 0.01²) on the digits, 10 epochs of SGD at 0.002.",
     bands=[

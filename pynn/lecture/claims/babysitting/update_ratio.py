@@ -13,10 +13,12 @@ RATES = tuple(10 ** (-4 + i / 2) for i in range(9))
 @experiment(
     claim="The ratio of the update's norm to the weights' norm, per weight matrix, should be about 1e-3.",
     source="CS231n, Neural Networks Part 3, Ratio of weights:updates",
-    setup="64-100-100-10 with ReLU on the digits, 15 epochs of plain SGD at nine rates from 1e-4 to 1: the median ratio of "
-    "all matrices and steps at the rate with the best validation loss.",
+    setup="64-100-100-10 with ReLU on the digits, 15 epochs of plain SGD at nine rates from 1e-4 to 1: the median "
+    "ratio of all matrices and steps at the rate with the best validation loss.",
     bands=[
-        Band("ratio at the best rate", 10**-3.5, 10**-2.5, why="1e-3 to half an order of magnitude", partly=(1e-4, 1e-2)),
+        Band(
+            "ratio at the best rate", 10**-3.5, 10**-2.5, why="1e-3 to half an order of magnitude", partly=(1e-4, 1e-2)
+        ),
         Band("ratio at the lowest rate", at_most=1e-4, why="lower: the rate is too low"),
         Band("ratio at the highest rate", 10**-2.5, why="higher: the rate is too high"),
     ],

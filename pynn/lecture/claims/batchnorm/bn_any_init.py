@@ -11,8 +11,8 @@ SPREADS = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 @experiment(
     claim="With batch norm, training depends less on the initialisation.",
     source="Ioffe & Szegedy 2015, section 3.3; CS231n, Neural Networks Part 2, Batch Normalization",
-    setup="64-100-100-100-100-10 with ReLU on the digits, 10 epochs of SGD with momentum at 0.01, weights N(0, s²) with s "
-    "from 0.001 to 3: how many of the seven get 90% of the training examples right.",
+    setup="64-100-100-100-100-10 with ReLU on the digits, 10 epochs of SGD with momentum at 0.01, weights N(0, s²) "
+    "with s from 0.001 to 3: how many of the seven get 90% of the training examples right.",
     bands=[
         Band("initialisations that work, gained", 2, why="of seven; one could be chance"),
         Band("that work with batch norm", 5, why="most of them, over three orders of magnitude"),

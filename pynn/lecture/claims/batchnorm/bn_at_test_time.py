@@ -15,8 +15,11 @@ from pynn.lecture.networks import network
     "validation digits one by one and all together, and by the batch's own statistics.",
     bands=[
         Band("one by one against together", at_most=1e-4, why="one example's output no longer depends on the others"),
-        Band("running off true mean, in std", at_most=0.25, why="a tenth of each of the last batches of 64: 0.03 expected, "
-             "and the weights move"),
+        Band(
+            "running off true mean, in std",
+            at_most=0.25,
+            why="a tenth of each of the last batches of 64: 0.03 expected, and the weights move",
+        ),
         Band("accuracy against batch statistics", -0.02, 0.02, why="two standard errors of 360 examples"),
     ],
     quick={"epochs": 2},

@@ -10,8 +10,8 @@ from pynn.lecture import Band, experiment
     claim="Batch norm stands between the linear layer and the non-linearity, where it makes the bias superfluous; for "
     "images the statistics are per channel, over N, H and W.",
     source="Ioffe & Szegedy 2015, section 3.2",
-    setup="A step of 20-30-5 with batch norm: the gradient of the bias in front of it. And 32 images of 4 channels, 6x6, as "
-    "rows of pixels: mean and variance per channel.",
+    setup="A step of 20-30-5 with batch norm: the gradient of the bias in front of it. And 32 images of 4 channels, "
+    "6x6, as rows of pixels: mean and variance per channel.",
     bands=[
         Band("gradient of the bias", 0.0, 0.0, why="the mean that is subtracted takes the bias with it"),
         Band("output without the bias", at_most=1e-5, why="the same but for float32 rounding"),

@@ -11,8 +11,8 @@ EVERY = 100
 
 
 @experiment(
-    claim="Three hidden layers of 100 sigmoid units, small Gaussian weights, batches of 60: higher accuracy with batch norm "
-    "throughout.",
+    claim="Three hidden layers of 100 sigmoid units, small Gaussian weights, batches of 60: higher accuracy with "
+    "batch norm throughout.",
     source="Ioffe & Szegedy 2015, section 4.1",
     setup="The paper's network with weights N(0, 0.1²) on the digits, SGD at 0.1, validation accuracy every 100 steps.",
     bands=[

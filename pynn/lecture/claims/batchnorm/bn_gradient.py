@@ -19,8 +19,8 @@ class FixedStatistics(pynn.BatchNorm1d):
 @experiment(
     claim="Batch norm's backward pass goes by the chain rule through mean and variance.",
     source="Ioffe & Szegedy 2015, section 3",
-    setup="8-16-16-4 with batch norm and tanh, 20 examples: the gradient against centred differences in float64, as it is "
-    "and with mean and variance taken as constants.",
+    setup="8-16-16-4 with batch norm and tanh, 20 examples: the gradient against centred differences in float64, as "
+    "it is and with mean and variance taken as constants.",
     bands=[
         Band("relative error", at_most=1e-7, why="the lecture's bound for smooth functions"),
         Band("relative error, constants", 1e-2, why="a wrong gradient is seen at once"),
@@ -31,9 +31,7 @@ def bn_gradient(seed):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(20, 8)), rng.integers(0, 4, 20)
     right = network([8, 16, 16, 4], pynn.Tanh, "lecun_normal", batchnorm=True)
-    wrong = pynn.Sequential(
-        pynn.Linear(8, 16), FixedStatistics(16), pynn.Tanh(), pynn.Linear(16, 4)
-    )
+    wrong = pynn.Sequential(pynn.Linear(8, 16), FixedStatistics(16), pynn.Tanh(), pynn.Linear(16, 4))
     figures = {}
     for name, model in (("relative error", right), ("relative error, constants", wrong)):
         checks = pynn.gradcheck(model, pynn.CrossEntropyLoss(), x, y)

@@ -12,7 +12,9 @@ from pynn.lecture import Band, experiment
     setup="100 features of means and spreads from 0.01 to 100, a batch of 64, float32.",
     bands=[
         Band("largest |mean|", at_most=1e-4, why="float32 rounding of inputs a hundred spreads from 0"),
-        Band("largest |variance - 1|", at_most=0.15, why="eps = 1e-5 beside the least variance, (0.01)² = 1e-4, takes 9%"),
+        Band(
+            "largest |variance - 1|", at_most=0.15, why="eps = 1e-5 beside the least variance, (0.01)² = 1e-4, takes 9%"
+        ),
         Band("largest |variance - 1|, spread above 0.1", at_most=0.002, why="eps takes a thousandth of (0.1)²"),
     ],
 )

@@ -36,8 +36,8 @@ def hidden(kind, width, seed):
 
 
 @experiment(
-    claim="Batch norm works not because it removes covariate shift: with random shifts put in behind it, it still trains "
-    "better than no batch norm.",
+    claim="Batch norm works not because it removes covariate shift: with random shifts put in behind it, it still "
+    "trains better than no batch norm.",
     source="CS231n, notes on batch normalization; the test is Santurkar et al. 2018, figure 2",
     setup="64-100-100-100-100-10 with sigmoids, weights N(0, 0.1²), 15 epochs of SGD with momentum at 0.1: plain, with "
     "batch norm, and with batch norm and random scales and shifts behind it, anew at every step.",

@@ -9,10 +9,15 @@ from pynn.lecture.networks import network
 @experiment(
     claim="Batch norm regularises a little: an example's output depends on what else is in its batch.",
     source="Ioffe & Szegedy 2015, section 3.4; CS231n, lecture on training neural networks, part 1",
-    setup="64-200-200-10 with ReLU on 300 digits, 60 epochs of SGD at 0.05 in batches of 16, with and without batch norm: "
-    "both learn the 300 by heart; accuracy on the 360 validation digits.",
+    setup="64-200-200-10 with ReLU on 300 digits, 60 epochs of SGD at 0.05 in batches of 16, with and without batch "
+    "norm: both learn the 300 by heart; accuracy on the 360 validation digits.",
     bands=[
-        Band("validation accuracy gained", 0.002, 0.05, why="more than nothing (one example in 360 is 0.003), but 'a little'"),
+        Band(
+            "validation accuracy gained",
+            0.002,
+            0.05,
+            why="more than nothing (one example in 360 is 0.003), but 'a little'",
+        ),
         Band("training accuracy, plain", 0.99, why="both must fit, or it is another comparison"),
         Band("training accuracy, batch norm", 0.99, why="both must fit, or it is another comparison"),
     ],

@@ -9,10 +9,12 @@ from pynn.lecture.networks import gaussian, network, rms, weight_gradients
 @experiment(
     claim="Batch norm lets gradients flow: it rescues networks whose gradients vanish.",
     source="CS231n, lecture on training neural networks, part 1: batch normalization",
-    setup="64 and six hidden layers of 100 sigmoid units with weights N(0, 0.1²): the gradient (rms) of each weight matrix "
-    "over 500 digits, and the accuracy after 20 epochs of SGD with momentum.",
+    setup="64 and six hidden layers of 100 sigmoid units with weights N(0, 0.1²): the gradient (rms) of each weight "
+    "matrix over 500 digits, and the accuracy after 20 epochs of SGD with momentum.",
     bands=[
-        Band("first over last, batch norm over plain", 100, why="two orders of magnitude decide whether a layer learns"),
+        Band(
+            "first over last, batch norm over plain", 100, why="two orders of magnitude decide whether a layer learns"
+        ),
         Band("first over last, batch norm", 0.05, why="what is left should be of the order of the others"),
         Band("accuracy gained", 0.3, why="a network that learns against one that does not"),
     ],

@@ -8,8 +8,8 @@ from pynn.lecture.data import digits
 
 
 @experiment(
-    claim="Batch norm is whitening with two simplifications: each feature for itself, and by the minibatch instead of the "
-    "whole set.",
+    claim="Batch norm is whitening with two simplifications: each feature for itself, and by the minibatch instead of "
+    "the whole set.",
     source="Ioffe & Szegedy 2015, section 3",
     setup="16 random projections of the digits: the largest correlation of two features behind batch norm and behind "
     "whitening of the whole set; how far the means of batches of 64 lie from that of the set.",

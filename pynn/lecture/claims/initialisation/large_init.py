@@ -12,7 +12,9 @@ from pynn.lecture.networks import gaussian, network, outputs
     source="CS231n, lecture on training neural networks, part 1: weight initialization",
     setup="Ten tanh layers of 500 units on 1000 inputs N(0,1); the share of outputs beyond 0.99.",
     bands=[
-        Band("least share saturated", 0.85, why="pre-activations of spread 22: 90% lie beyond the 2.65 that makes 0.99"),
+        Band(
+            "least share saturated", 0.85, why="pre-activations of spread 22: 90% lie beyond the 2.65 that makes 0.99"
+        ),
         Band("least share, Xavier", at_most=0.05, why="with proper weights hardly any are"),
     ],
     lines=Lines("layer", "share of outputs beyond 0.99"),

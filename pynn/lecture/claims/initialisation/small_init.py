@@ -8,14 +8,16 @@ from pynn.lecture.networks import gaussian, network, outputs, rms, weight_gradie
 
 
 @experiment(
-    claim="With weights 0.01 N(0,1) the activations of ten tanh layers of 500 units shrink to 0, and so do the gradients "
-    "of the weights, which are multiplied by them.",
+    claim="With weights 0.01 N(0,1) the activations of ten tanh layers of 500 units shrink to 0, and so do the "
+    "gradients of the weights, which are multiplied by them.",
     source="CS231n, lecture on training neural networks, part 1: weight initialization",
-    setup="The lecture's network on 1000 inputs N(0,1), forward; backward from random targets of 10 classes. The rms of "
-    "the weights' gradients is held against that with Xavier weights.",
+    setup="The lecture's network on 1000 inputs N(0,1), forward; backward from random targets of 10 classes. The rms "
+    "of the weights' gradients is held against that with Xavier weights.",
     bands=[
         Band("spread, layer 10 over layer 1", at_most=1e-4, why="0.01 sqrt(500) = 0.22 per layer makes 0.22^9 = 1e-6"),
-        Band("weight gradients over Xavier's", at_most=1e-3, why="the largest of all layers; three orders of magnitude"),
+        Band(
+            "weight gradients over Xavier's", at_most=1e-3, why="the largest of all layers; three orders of magnitude"
+        ),
     ],
     lines=Lines("layer", "standard deviation of the outputs", log=True),
     quick={"units": 100},

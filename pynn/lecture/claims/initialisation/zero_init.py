@@ -11,8 +11,8 @@ from pynn.lecture.networks import network
 @experiment(
     claim="With all weights zero every unit computes the same and gets the same gradient: nothing is learnt.",
     source="CS231n, Neural Networks Part 2, Weight Initialization, Pitfall: all zero",
-    setup="64-100-100-10 on the digits, 10 epochs of SGD with momentum, ReLU and tanh, all weights 0; and ReLU with all "
-    "weights 0.1, which lets a gradient through.",
+    setup="64-100-100-10 on the digits, 10 epochs of SGD with momentum, ReLU and tanh, all weights 0; and ReLU with "
+    "all weights 0.1, which lets a gradient through.",
     bands=[
         Band("accuracy, ReLU", at_most=0.15, why="one of ten classes, and the largest has a share of 10%"),
         Band("accuracy, tanh", at_most=0.15, why="the same"),

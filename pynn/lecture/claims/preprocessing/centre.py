@@ -10,8 +10,8 @@ from pynn.lecture.networks import network, steps_until
 @experiment(
     claim="Zero-centring the data, by the mean image or per channel, makes them easier to learn.",
     source="CS231n, Neural Networks Part 2, Data Preprocessing",
-    setup="Digits with pixels from 0 to 1, 64-100-10 with tanh and SGD, each at the best of five rates: steps of 64 until "
-    "95% of the training examples are right. Means of 200 random colour images centred per channel.",
+    setup="Digits with pixels from 0 to 1, 64-100-10 with tanh and SGD, each at the best of five rates: steps of 64 "
+    "until 95% of the training examples are right. Means of 200 random colour images centred per channel.",
     bands=[
         Band("steps, raw over centred", 1.2, why="a fifth is worth one line"),
         Band("largest mean, mean image", at_most=1e-6, why="float32 rounding"),

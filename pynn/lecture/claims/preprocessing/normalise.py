@@ -10,8 +10,8 @@ from pynn.lecture.networks import network
 @experiment(
     claim="Features of different scales should be normalised to a standard deviation of 1.",
     source="CS231n, Neural Networks Part 2, Data Preprocessing",
-    setup="Ten overlapping clouds in 20 dimensions, each feature times 10^uniform(-2, 2); 20-64-10 with ReLU, 20 epochs "
-    "of Adam at the best of three rates. Validation accuracy.",
+    setup="Ten overlapping clouds in 20 dimensions, each feature times 10^uniform(-2, 2); 20-64-10 with ReLU, 20 "
+    "epochs of Adam at the best of three rates. Validation accuracy.",
     bands=[
         Band("accuracy gained", 0.05, why="a gain that nobody would give away"),
         Band("largest |std - 1|", at_most=1e-3, why="float32 rounding"),
@@ -28,7 +28,9 @@ def normalise(seed, epochs=20):
         accuracy[name] = 0.0
         for rate in (1e-3, 3e-3, 1e-2):
             pynn.manual_seed(seed)
-            trainer = pynn.Trainer(network([20, 64, 10], pynn.ReLU), pynn.CrossEntropyLoss(), pynn.Adam(rate), seed=seed)
+            trainer = pynn.Trainer(
+                network([20, 64, 10], pynn.ReLU), pynn.CrossEntropyLoss(), pynn.Adam(rate), seed=seed
+            )
             trainer.fit(train, y, epochs=epochs)
             accuracy[name] = max(accuracy[name], trainer.evaluate(held_out, yv)["accuracy"])
     spread = standardize.transform(x).std(axis=0, dtype=np.float64)

@@ -10,8 +10,8 @@ from pynn.lecture.networks import network
 @experiment(
     claim="Statistics for preprocessing must come from the training part only, and be applied to the others.",
     source="CS231n, Neural Networks Part 2, Data Preprocessing (common pitfall)",
-    setup="64-100-10 on the standardised digits, 15 epochs of Adam; accuracy on the validation digits 0, 1 and 2 alone, "
-    "standardised by the training part's figures, and by their own.",
+    setup="64-100-10 on the standardised digits, 15 epochs of Adam; accuracy on the validation digits 0, 1 and 2 "
+    "alone, standardised by the training part's figures, and by their own.",
     bands=[
         Band("accuracy lost by own statistics", 0.05, why="a mistake that costs this much is one"),
         Band("fitted mean off the training mean", at_most=1e-5, why="fit looks at the training part alone"),

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-import pynn
 from pynn import search
 from pynn.lecture import Band, experiment
 from pynn.lecture.claims.search.coarse_to_fine import SPACE, build
@@ -12,9 +11,9 @@ from pynn.lecture.data import digits
 @experiment(
     claim="A run whose cost exceeds 3 times the initial cost can be broken off.",
     source="CS231n, lecture on training neural networks, part 1: hyperparameter optimization",
-    setup="60 random trials of 6 epochs, rates 1e-5 to 10 and weight decays 1e-6 to 1, 64-64-10 on the digits, none broken "
-    "off. Those whose mean loss of an epoch exceeds 3 times the first loss, or is not finite: how many of them end "
-    "among the better half, and what share of the epochs they take after that.",
+    setup="60 random trials of 6 epochs, rates 1e-5 to 10 and weight decays 1e-6 to 1, 64-64-10 on the digits, none "
+    "broken off. Those whose mean loss of an epoch exceeds 3 times the first loss, or is not finite: how many of them "
+    "end among the better half, and what share of the epochs they take after that.",
     bands=[
         Band("broken off, of the better half", at_most=0.05, why="one good run lost in twenty would be a fair price"),
         Band("epochs saved", 0.05, why="enough to bother"),

@@ -18,9 +18,9 @@ def build(params):
 @experiment(
     claim="Search from coarse to fine: first a few epochs over wide ranges, then longer over narrow ones.",
     source="CS231n, Neural Networks Part 3, Hyperparameter optimization",
-    setup="Learning rate 1e-5 to 10 and weight decay 1e-6 to 1 of 64-64-10 on the digits, at most 9 epochs: three stages from "
-    "27 trials of one epoch, against as many trials of 9 epochs as take no fewer epochs in all. Validation loss of the "
-    "best.",
+    setup="Learning rate 1e-5 to 10 and weight decay 1e-6 to 1 of 64-64-10 on the digits, at most 9 epochs: three "
+    "stages from 27 trials of one epoch, against as many trials of 9 epochs as take no fewer epochs in all. "
+    "Validation loss of the best.",
     bands=[Band("validation loss, plain over coarse to fine", 1.0, why="for the same work at least as good")],
     needs="optuna",
     quick={"trials": 6},

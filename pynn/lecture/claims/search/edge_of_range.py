@@ -17,15 +17,16 @@ def build(params):
 @experiment(
     claim="If the best values lie at the edge of the range, the range is wrong: better ones lie beyond.",
     source="CS231n, Neural Networks Part 3, Careful with best values on border",
-    setup="60 trials of 3 epochs, 64-64-10 on the digits, plain SGD at rates from 1e-5 to 1e-3; where pynn.search names an "
-    "edge, again in the range that it proposes. And in the range from 1e-3 to 10, which has the best rates inside.",
+    setup="60 trials of 3 epochs, 64-64-10 on the digits, plain SGD at rates from 1e-5 to 1e-3; where pynn.search "
+    "names an edge, again in the range that it proposes. And in the range from 1e-3 to 10, which has the best rates "
+    "inside.",
     bands=[
         Band("edge found", 1.0, why="the best rate is known to lie far above"),
         Band("accuracy gained beyond", 0.02, why="more than the chance of 360 examples (1 point) at once"),
         Band("edge found in the wide range", 0.0, 0.0, why="no alarm where there is no fault"),
     ],
     needs="optuna",
-    quick={"trials": 12},
+    quick={"trials": 6},
 )
 def edge_of_range(seed, trials=60):
     data = digits(seed)

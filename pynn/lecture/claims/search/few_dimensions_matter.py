@@ -11,8 +11,8 @@ from pynn.lecture.data import digits
 @experiment(
     claim="Of the hyperparameters of a network few matter.",
     source="Bergstra & Bengio 2012, section 3",
-    setup="The five parameters of random-beats-grid, 60 random trials of 3 epochs: the share of the variance of the accuracy "
-    "that each explains (fANOVA).",
+    setup="The five parameters of random-beats-grid, 60 random trials of 3 epochs: the share of the variance of the "
+    "accuracy that each explains (fANOVA).",
     bands=[
         Band("explained by two of five", 0.8, why="'few': two take four fifths"),
         Band("explained by the learning rate", 0.4, why="the one that matters most, says the lecture"),

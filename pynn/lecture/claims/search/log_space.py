@@ -11,8 +11,8 @@ from pynn.lecture.data import digits
 @experiment(
     claim="Learning rate and regularisation should be sampled in log space: 10**uniform(-6, ...).",
     source="CS231n, Neural Networks Part 3, Hyperparameter ranges",
-    setup="30 trials of 4 epochs, 64-64-10 on the digits, rates 1e-6 to 10 and weight decays 1e-5 to 10 (the lecture's go "
-    "to 10^5), in log space and evenly: the share of trials within 5 points of the best accuracy of all.",
+    setup="30 trials of 4 epochs, 64-64-10 on the digits, rates 1e-6 to 10 and weight decays 1e-5 to 10 (the "
+    "lecture's go to 10^5), in log space and evenly: the share of trials within 5 points of the best accuracy of all.",
     bands=[
         Band("good trials, log less even", 0.05, why="more than one trial in twenty"),
         Band("best accuracy, log less even", 0.0, why="and the best is no worse"),

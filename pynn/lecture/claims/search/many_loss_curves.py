@@ -11,8 +11,8 @@ from pynn.lecture.networks import network
 @experiment(
     claim="Many loss curves side by side show early which runs are worth going on with.",
     source="CS231n, lecture on training neural networks, part 1: monitor and visualize the loss curve",
-    setup="24 runs of 20 epochs, 64-64-10 on the digits, SGD with momentum at rates from 1e-5 to 1 and weight decays from 1e-6 "
-    "to 1e-1; the order of the runs by training loss after 2 epochs and at the end.",
+    setup="24 runs of 20 epochs, 64-64-10 on the digits, SGD with momentum at rates from 1e-5 to 1 and weight decays "
+    "from 1e-6 to 1e-1; the order of the runs by training loss after 2 epochs and at the end.",
     bands=[
         Band("rank correlation, 2 and 20 epochs", 0.5, why="half-way between chance and certainty"),
         Band("best run among the better half after 2", 1.0, why="it must not be given up"),

@@ -12,8 +12,9 @@ FOLDS = 5
 @experiment(
     claim="One validation fold suffices; cross-validation over several folds is not needed.",
     source="CS231n, Neural Networks Part 3, Prefer one validation fold to cross-validation",
-    setup="12 random pairs of learning rate and weight decay, 64-64-10 on the digits, 8 epochs; the pair that is best on one "
-    "fold of five, and the one best on the mean of all five. Both are trained on all five and compared on a test part.",
+    setup="12 random pairs of learning rate and weight decay, 64-64-10 on the digits, 8 epochs; the pair that is best "
+    "on one fold of five, and the one best on the mean of all five. Both are trained on all five and compared on a "
+    "test part.",
     bands=[
         Band("test accuracy lost by one fold", -0.01, 0.01, why="one standard error of 360 examples at 97%"),
     ],

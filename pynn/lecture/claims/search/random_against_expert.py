@@ -51,9 +51,9 @@ def builder(features):
 @experiment(
     claim="Random search against tuning by experts: equal on 4 of 7 data sets, better on 1.",
     source="Bergstra & Bengio 2012, section 5 (deep belief networks)",
-    setup="Seven small problems (digits: as they are, with wrong labels, few, noisy; two of clouds; spiral). 20 random trials "
-    "over width, depth, rate, decay and batch norm, 8 epochs, chosen by a validation part, against settings by hand. "
-    "On a test part: equal within two standard errors, better beyond them.",
+    setup="Seven small problems (digits: as they are, with wrong labels, few, noisy; two of clouds; spiral). 20 "
+    "random trials over width, depth, rate, decay and batch norm, 8 epochs, chosen by a validation part, against "
+    "settings by hand. On a test part: equal within two standard errors, better beyond them.",
     bands=[
         Band("as good or better", 5 / 7 - 1e-9, why="the paper's 5 of 7"),
         Band("better", 1 / 7 - 1e-9, why="the paper's 1 of 7"),

@@ -30,12 +30,12 @@ def build(params):
 
 
 @experiment(
-    claim="Random search beats grid search, because few of the dimensions matter: as good or better in a fraction of the "
-    "time.",
+    claim="Random search beats grid search, because few of the dimensions matter: as good or better in a fraction of "
+    "the time.",
     source="Bergstra & Bengio 2012; CS231n, Neural Networks Part 3, Prefer random search to grid search",
-    setup="32 trials of 3 epochs, 64-64-10 on the digits, AdamW: learning rate and weight decay over five and six decades, and "
-    "three parameters that matter little; a grid of two values for each, against random values. Best validation "
-    "accuracy.",
+    setup="32 trials of 3 epochs, 64-64-10 on the digits, AdamW: learning rate and weight decay over five and six "
+    "decades, and three parameters that matter little; a grid of two values for each, against random values. Best "
+    "validation accuracy.",
     bands=[
         Band("accuracy, random less grid", 0.0, why="as good or better"),
         Band("trials until as good as the grid", at_most=16, why="'a fraction': half of the grid's 32"),

@@ -13,8 +13,8 @@ from pynn.lecture.data import digits
 @experiment(
     claim="60 random trials land in the best 5% of the space with 95% probability.",
     source="Bergstra & Bengio 2012; 1 - 0.95^60 = 95.4%",
-    setup="200 random trials of one epoch stand for the space (learning rate and weight decay of 64-64-10 on the digits); of "
-    "4000 searches that draw 60 of them at random, the share with one of the best 10 among them.",
+    setup="200 random trials of one epoch stand for the space (learning rate and weight decay of 64-64-10 on the "
+    "digits); of 4000 searches that draw 60 of them at random, the share with one of the best 10 among them.",
     bands=[
         Band("searches that hit the best 5%", 0.944, 0.964, why="95.4%, and three standard errors of 4000 searches"),
         Band("accuracy lost against the best", at_most=0.02, why="what the best 5% are good for"),
