@@ -214,6 +214,8 @@ def _show(result: Result, *, single: bool) -> None:
         )
         click.echo(f"    {band.why}")
     click.echo(f"\n{outcome.rstrip()} ({len(result.trials)} seeds, {result.seconds:.1f} s)")
+    if item.remark:
+        click.echo(item.remark)
 
 
 def _list(chosen: Sequence[Experiment]) -> None:

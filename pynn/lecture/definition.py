@@ -132,6 +132,8 @@ class Experiment:
         "mnist", "cifar10" or "optuna", if it cannot do without.
     analogue : str
         Why it is a scaled-down analogue of what was claimed, if it is one.
+    remark : str
+        What to make of the outcome; written once it was known.
     """
 
     name: str
@@ -145,6 +147,7 @@ class Experiment:
     quick: Mapping[str, Any] = field(default_factory=dict)
     needs: str = ""
     analogue: str = ""
+    remark: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -173,6 +176,7 @@ def experiment(
     quick: Mapping[str, Any] | None = None,
     needs: str = "",
     analogue: str = "",
+    remark: str = "",
 ) -> Callable[[Callable[..., Mapping[str, Any]]], Experiment]:
     """Make an `Experiment` of a function ``run(seed, setting=default, ...)``; its name becomes the experiment's.
 
@@ -206,6 +210,7 @@ def experiment(
             quick=dict(quick or {}),
             needs=needs,
             analogue=analogue,
+            remark=remark,
         )
         unknown = sorted(made.quick.keys() - made.settings.keys())
         if unknown or not bands:

@@ -150,7 +150,8 @@ def _measured(item: Experiment, result: Result | None) -> str:
     settings = f" With {escape(given)}." if given else ""
     time = f'<p class="note">{len(result.trials)} seeds, {_time(result)} in all.{settings}</p>'
     chart = _chart(item, result)
-    return f'<div class="measured">{rows}</div>{besides}{chart}{time}'
+    remark = f"<p>{escape(item.remark)}</p>" if item.remark else ""
+    return f'<div class="measured">{rows}</div>{remark}{besides}{chart}{time}'
 
 
 def _row(band: Band, values: Sequence[float]) -> str:

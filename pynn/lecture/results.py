@@ -103,6 +103,7 @@ class Result:
             "source": experiment.source,
             "setup": experiment.setup,
             "analogue": experiment.analogue,
+            "remark": experiment.remark,
             "outcome": self.outcome,
             "failure": self.failure,
             "settings": dict(self.settings),
@@ -136,9 +137,10 @@ def mean_and_spread(values: Iterable[float]) -> tuple[float, float]:
 
 
 def save(results: Iterable[Result], path: Path) -> None:
-    """Write results to a JSON file, which is replaced as a whole or not at all."""
-    content = {"format": FORMAT, "results": [result.as_dict() for result in results]}
-    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    """Write results to a JSON file, a line each, which is replaced as a whole or not at all."""
+    lines = [json.dumps(result.as_dict(), ensure_ascii=False, allow_nan=False) for result in results]
+    head = json.dumps({"format": FORMAT, "results": []})[:-2]
+    write_atomically(path, (head + "\n" + ",\n".join(lines) + "\n]}\n").encode())
 
 
 def load(path: Path) -> list[Result]:
