@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pynn.lecture import Result, load
 from pynn.lecture.catalogue import SECTIONS, experiments
-from pynn.lecture.page import headline, label_of, spread
+from pynn.lecture.page import LABELS, headline, label_of, spread
 from pynn.lecture.pictures import write_picture
 
 FOLDER = Path(__file__).parent
@@ -76,7 +76,7 @@ def _summary(results: dict[str, Result]) -> str:
 
 
 def _outcome(result: Result | None) -> str:
-    return label_of(result)[1].split(" ", 1)[-1] if result is not None else "not run"
+    return label_of(result).words
 
 
 def _section(section: str, title: str, results: dict[str, Result]) -> str:
@@ -94,7 +94,7 @@ def _section(section: str, title: str, results: dict[str, Result]) -> str:
         parts.append("| figure | mean ± std | band | why | |\n|---|---|---|---|---|")
         figures = result.figures
         for band in item.bands:
-            mark = {"reproduced": "✓", "partly": "◐", "not": "✗"}[band.outcome(figures[band.figure])]
+            mark = LABELS[band.outcome(figures[band.figure])].symbol
             cells = (band.figure, spread(figures[band.figure]), str(band), band.why, mark)
             parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         parts.append(f"\n**{_outcome(result).capitalize()}.** {item.remark}".rstrip() + "\n")

@@ -69,6 +69,7 @@ def lecture(
       PYNN_DATA=folder pynn lecture maxout-mnist --minutes 60
     """  # noqa: D301 - click reads the backslash
     from ..lecture import select
+    from ..lecture.page import label_of
 
     if names == ("list",):
         _list(select(()))
@@ -81,7 +82,7 @@ def lecture(
     book = _Book(output)
     settings = {} if minutes is None else {"minutes": minutes}
     interrupted = _run(chosen, book, quiet, seeds=seeds, processes=processes or usable_processors(), settings=settings)
-    counts = Counter(_words(result) for result in book.new)
+    counts = Counter(label_of(result).words for result in book.new)
     click.echo(", ".join(f"{count} {words}" for words, count in counts.items()) or "nothing was finished")
     click.echo(f"page: {book.page}")
     if interrupted:
@@ -184,19 +185,13 @@ def _live(chosen: Sequence[Experiment], quiet: bool) -> Iterator[Any]:
         yield tell, on_trial
 
 
-def _words(result: Result) -> str:
-    from ..lecture.page import label_of
-
-    return label_of(result)[1].split(" ", 1)[1]
-
-
 def _show(result: Result, *, single: bool) -> None:
     """Write a result: a line, or all of it if it is the only one."""
     from ..lecture.page import headline, label_of, spread
 
-    kind, words = label_of(result)
+    label = label_of(result)
     item = result.experiment
-    outcome = click.style(f"{words:<19}", fg=COLOURS[kind])
+    outcome = click.style(f"{label!s:<19}", fg=COLOURS[label.kind])
     if not single:
         text = result.failure or headline(item, result)
         click.echo(f"{outcome} {item.name:<24} {' '.join(text.split())}, {result.seconds:.1f} s")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,13 +22,25 @@ from .definition import Band, Experiment, Outcome
 from .results import Result, mean_and_spread
 
 TITLE = "Training Neural Networks, Part 1, claim by claim"
-#: Outcome (or the lack of one): its class in the style sheet, symbol and word.
-WORDS: dict[Outcome | None, tuple[str, str]] = {
-    "reproduced": ("good", "✓ reproduced"),
-    "partly": ("warning", "◐ partly reproduced"),
-    "not": ("error", "✗ not reproduced"),
+
+
+class Label(NamedTuple):
+    """How an outcome is shown: its class in the style sheet, a symbol, and words."""
+
+    kind: str
+    symbol: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.words}"
+
+
+LABELS: dict[Outcome | None, Label] = {
+    "reproduced": Label("good", "✓", "reproduced"),
+    "partly": Label("warning", "◐", "partly reproduced"),
+    "not": Label("error", "✗", "not reproduced"),
 }
-FAILED, MISSING = ("error", "✖ failed"), ("info", "not run")
+FAILED, MISSING = Label("error", "✖", "failed"), Label("info", "○", "not run")
 
 
 def write_page(results: Sequence[Result], path: str | Path) -> None:
@@ -56,19 +69,19 @@ def page(results: Sequence[Result]) -> str:
     return document(TITLE, "".join(parts) + "</main>", style)
 
 
-def label_of(result: Result | None) -> tuple[str, str]:
-    """Return class and words for what came out."""
+def label_of(result: Result | None) -> Label:
+    """Return how to show what came out."""
     if result is None or not (result.trials or result.failure):
         return MISSING
-    return FAILED if result.failure else WORDS[result.outcome]
+    return FAILED if result.failure else LABELS[result.outcome]
 
 
 def _lead(results: Sequence[Result]) -> str:
-    counts = Counter(label_of(result) for result in results)
-    facts = [(words.split(" ", 1)[1], counts[kind, words]) for kind, words in WORDS.values()]
-    facts.append(("failed", counts[FAILED]))
-    facts.append(("not run", len(experiments()) - sum(count for _, count in facts)))
-    cells = "".join(f"<div><dt>{name}</dt><dd>{count}</dd></div>" for name, count in facts if count)
+    counts = Counter(map(label_of, results))
+    counts[MISSING] = len(experiments()) - sum(counts.values())
+    facts = [(label.words, f"{counts[label]}") for label in (*LABELS.values(), FAILED, MISSING) if counts[label]]
+    facts.append(("processor time", f"{sum(result.seconds for result in results) / 60:.1f} min"))
+    cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     return (
         '<p class="lead">Every claim of the lecture (CS231n, Stanford), measured. There is a band for each figure of a '
         "claim, settled before it was measured; a figure is in its band if it is so for four of five seeds. The first "
@@ -81,10 +94,10 @@ def _lead(results: Sequence[Result]) -> str:
 def _overview(entries: Sequence[tuple[Experiment, Result | None]]) -> str:
     rows = []
     for item, result in entries:
-        kind, words = label_of(result)
+        label = label_of(result)
         rows.append(
             f'<tr><th scope="row"><a href="#{item.name}">{item.name}</a></th>'
-            f'<td><span class="badge {kind}">{words}</span></td>'
+            f'<td><span class="badge {label.kind}">{label}</span></td>'
             f"<td>{escape(headline(item, result))}</td><td>{_time(result)}</td></tr>"
         )
     heads = "".join(f'<th scope="col">{text}</th>' for text in ("claim", "outcome", "first figure", "time"))
@@ -122,14 +135,14 @@ def _time(result: Result | None) -> str:
 
 
 def _card(item: Experiment, result: Result | None) -> str:
-    kind, words = label_of(result)
+    label = label_of(result)
     analogue = (
         f'<p class="note"><strong>Scaled-down analogue.</strong> {escape(item.analogue)}</p>' if item.analogue else ""
     )
     needs = f" It {HINTS[item.needs]}." if item.needs else ""
     return (
         f'<article class="finding claim" id="{item.name}"><header><h3>{escape(item.claim)}</h3></header>'
-        f'<p><span class="badge {kind}">{words}</span> <code>pynn lecture {item.name}</code></p>'
+        f'<p><span class="badge {label.kind}">{label}</span> <code>pynn lecture {item.name}</code></p>'
         f'<p class="note">{escape(item.source)}</p><p>{escape(item.setup + needs)}</p>{analogue}'
         f"{_measured(item, result)}"
         f"<details><summary>The code</summary><pre><code>{escape(item.code)}</code></pre></details></article>"
@@ -155,12 +168,12 @@ def _measured(item: Experiment, result: Result | None) -> str:
 
 
 def _row(band: Band, values: Sequence[float]) -> str:
-    kind, words = WORDS[band.outcome(values)]
+    label = LABELS[band.outcome(values)]
     inside = sum(map(band.holds, values))
     title = f"{inside} of {len(values)} seeds in the band"
     return (
         f'<div class="figure"><div class="what"><strong>{escape(band.figure)}</strong> '
-        f'<span class="badge {kind}" title="{title}">{words.split(" ", 1)[0]}</span><br>'
+        f'<span class="badge {label.kind}" title="{title}">{label.symbol}</span><br>'
         f'{escape(spread(values))} <span class="note">expected {escape(str(band))}: {escape(band.why)}</span></div>'
         f"{_strip(band, values)}</div>"
     )

@@ -49,10 +49,10 @@ def write_picture(result: Result, path: str | Path, *, dpi: int = 100) -> None:
         _strip(figure.add_subplot(rows[index]), result, index)
     if lines:
         _curves(figure.add_subplot(columns[1]), result)
-    kind, words = label_of(result)
+    label = label_of(result)
     figure.suptitle(
-        f"{result.experiment.name}: {words.split(' ', 1)[1]}",
-        x=0.01, ha="left", fontsize=11, fontweight="bold", color=_OUTCOMES.get(kind, _INK),
+        f"{result.experiment.name}: {label.words}",
+        x=0.01, ha="left", fontsize=11, fontweight="bold", color=_OUTCOMES.get(label.kind, _INK),
     )  # fmt: skip
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=dpi, pil_kwargs={"optimize": True})

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
 from ..backend import get_num_threads, set_num_threads
@@ -94,31 +95,44 @@ def _run_here(wanted: Wanted, seeds: int, _: int, guard: InterruptGuard, on_tria
 def _run_in_processes(
     wanted: Wanted, seeds: int, processes: int, guard: InterruptGuard, on_trial: OnTrial
 ) -> Iterator[Result]:
+    rest = list(wanted)
+    while rest:
+        with _pool(processes) as pool:
+            futures = [
+                [pool.submit(_trial_of, experiment.name, seed, settings) for seed in range(seeds)]
+                for experiment, settings in rest
+            ]
+            for trials in futures:
+                experiment, settings = rest.pop(0)
+                yield _gather(Result(experiment, settings=settings), trials, guard, on_trial)
+                if any(isinstance(trial.exception(), BrokenProcessPool) for trial in trials):
+                    break  # the others get new processes
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Give processes that are ended at once when the block is left."""
     others = set(multiprocessing.active_children())
     # Not forked: a child of a process with threads may hang.
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
     try:
-        futures = [
-            [executor.submit(_trial_of, experiment.name, seed, settings) for seed in range(seeds)]
-            for experiment, settings in wanted
-        ]
-        for (experiment, settings), trials in zip(wanted, futures, strict=True):
-            yield _gather(Result(experiment, settings=settings), trials, guard, on_trial)
+        yield pool
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - others:
             child.terminate()
 
 
 def _gather(result: Result, futures: list[Future[Trial]], guard: InterruptGuard, on_trial: OnTrial) -> Result:
+    """Wait for an experiment's trials and return its result; raise `Interrupted` if Ctrl-C comes first."""
     waiting = set(futures)
     while waiting and not guard.requested:
         done, waiting = wait(waiting, timeout=LOOK, return_when=FIRST_COMPLETED)
         for _ in done:
             on_trial(result.experiment, len(futures) - len(waiting), len(futures))
     for seed, future in enumerate(futures):
-        if not future.done():
+        if future in waiting:
             continue
         try:
             result.trials.append(future.result())

@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 import os
 import signal
 import threading
@@ -134,17 +135,17 @@ def test_processes_give_the_same_figures():
     assert [result.figures for result in here] == [result.figures for result in there]
 
 
-def test_a_process_that_is_killed_is_told():
-    [result] = run([experiments()["dead-relu"]], seeds=3, processes=1, on_trial=lambda *_: kill_children())
-    assert "was ended" in result.failure
-    assert result.outcome is None
+def test_a_process_that_is_killed_is_told_and_the_next_experiment_runs():
+    def kill(item, *_):
+        if item.name == "dead-relu":
+            for child in multiprocessing.active_children():
+                os.kill(child.pid, signal.SIGKILL)
 
-
-def kill_children():
-    import multiprocessing
-
-    for child in multiprocessing.active_children():
-        os.kill(child.pid, signal.SIGKILL)
+    chosen = select(["dead-relu", "he-relu"])
+    killed, other = run(chosen, seeds=3, processes=1, on_trial=kill)
+    assert "was ended" in killed.failure
+    assert killed.outcome is None
+    assert other.outcome == "reproduced"  # it got a process of its own
 
 
 @pytest.mark.parametrize("processes", [None, 2])
