@@ -80,7 +80,7 @@ def _lead(results: Sequence[Result]) -> str:
     counts = Counter(map(label_of, results))
     counts[MISSING] = len(experiments()) - sum(counts.values())
     facts = [(label.words, f"{counts[label]}") for label in (*LABELS.values(), FAILED, MISSING) if counts[label]]
-    facts.append(("processor time", f"{sum(result.seconds for result in results) / 60:.1f} min"))
+    facts.append(("time of all runs", f"{sum(result.seconds for result in results) / 60:.1f} min"))
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     return (
         '<p class="lead">Every claim of the lecture (CS231n, Stanford), measured. There is a band for each figure of a '
