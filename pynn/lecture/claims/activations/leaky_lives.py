@@ -36,6 +36,8 @@ def flat_share(model, x, kind):
         Band("dead, ReLU", 0.05, why="the rate must be one that kills, or nothing is shown"),
     ],
     quick={"epochs": 1},
+    remark="ELU dies, if it is thrown far enough: on the left its slope is exp(x), which a large update makes as "
+    "good as 0. Leaky ReLU and PReLU do not.",
 )
 def leaky_lives(seed, epochs=10):
     data = digits(seed)

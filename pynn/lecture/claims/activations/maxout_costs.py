@@ -24,6 +24,7 @@ def network(hidden):
         Band("time of a step, 5 pieces", 3.5, 6.5, why="fivefold, but for the same"),
     ],
     quick={"rounds": 3},
+    remark="Two pieces take more than twice the time: besides the products there is the largest piece to find.",
 )
 def maxout_costs(seed, rounds=60):
     data = digits(seed)

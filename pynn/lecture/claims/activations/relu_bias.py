@@ -14,6 +14,7 @@ from pynn.lecture.networks import dead_share, network
     setup="64-100-100-10 on the digits, 10 epochs of SGD at 2, where many units die; biases from 0 and from 0.01.",
     bands=[Band("fewer dead units with 0.01", 0.02, why="two units in a hundred: the least that is worth a habit")],
     quick={"epochs": 1},
+    remark="The notes leave it open, too: whether it helps differs from seed to seed.",
 )
 def relu_bias(seed, epochs=10):
     data = digits(seed)

@@ -19,6 +19,8 @@ from pynn.lecture.networks import gaussian, network, outputs
     ],
     lines=Lines("epoch", "training loss", log=True),
     quick={"epochs": 2},
+    remark="The hidden units saturate as claimed, but the output layer learns all the same: what they put out are "
+    "random features of the digits, and these suffice. It takes a problem, or a depth, at which they do not.",
 )
 def sigmoid_bad_init(seed, epochs=20):
     data = digits(seed)
