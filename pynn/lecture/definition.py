@@ -62,7 +62,7 @@ class Band:
         return "partly" if inside >= HALF or (self.partly is not None and near >= MOST) else "not"
 
     def __str__(self) -> str:
-        low, high = f"{self.at_least:g}", f"{self.at_most:g}"
+        low, high = f"{self.at_least:.3g}", f"{self.at_most:.3g}"
         if self.at_least == self.at_most:
             return f"exactly {low}"
         if math.isinf(self.at_least):
