@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from pynn import search
 from pynn.lecture import Band, experiment
 from pynn.lecture.claims.search.coarse_to_fine import SPACE, build
 from pynn.lecture.data import digits
+from pynn.lecture.searching import scores, search_on
 
 
 @experiment(
@@ -23,11 +23,9 @@ from pynn.lecture.data import digits
 )
 def break_off_at_3x(seed, trials=60):
     data = digits(seed)
-    result = search.run(
-        build, SPACE, (data.x, data.y), data.validation, trials=trials, epochs=6, end_early=False, seed=seed, workers=1
-    )
+    result = search_on(data, build, SPACE, trials=trials, epochs=6, end_early=False, seed=seed)
     when = [broken_off(trial) for trial in result.trials]
-    middle = np.median([trial.score if trial.ended == "finished" else 0.0 for trial in result.trials])
+    middle = np.median(scores(result))
     better = [epoch for epoch, trial in zip(when, result.trials, strict=True) if trial.score > middle]
     return {
         "broken off, of the better half": np.mean([epoch < 6 for epoch in better]) if better else 0.0,

@@ -5,6 +5,7 @@ from pynn import search
 from pynn.lecture import Band, experiment
 from pynn.lecture.data import digits
 from pynn.lecture.networks import network
+from pynn.lecture.searching import search_on
 
 SPACE = {"lr": search.LogUniform(1e-5, 10.0), "weight_decay": search.LogUniform(1e-6, 1.0)}
 
@@ -27,12 +28,11 @@ def build(params):
 )
 def coarse_to_fine(seed, trials=27):
     data = digits(seed)
-    parts = (data.x, data.y), data.validation
-    options = {"metric": "val_loss", "end_early": False, "seed": seed, "workers": 1}
-    fine = search.run(build, SPACE, *parts, stages=search.coarse_to_fine(trials, 9), **options)
+    options = {"metric": "val_loss", "end_early": False, "seed": seed}
+    fine = search_on(data, build, SPACE, stages=search.coarse_to_fine(trials, 9), **options)
     begun = {trial.number: trial.epochs for trial in fine.trials}
     epochs = sum(trial.epochs - begun.get(trial.continues, 0) for trial in fine.trials)
-    plain = search.run(build, SPACE, *parts, trials=-(-epochs // 9), epochs=9, **options)
+    plain = search_on(data, build, SPACE, trials=-(-epochs // 9), epochs=9, **options)
     return {
         "validation loss, plain over coarse to fine": plain.best.score / fine.best.score,
         "loss, coarse to fine": fine.best.score,

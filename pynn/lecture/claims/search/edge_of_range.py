@@ -1,12 +1,11 @@
 """Best values at the edge of a range: the range is wrong, widen it."""
 
-import warnings
-
 import pynn
 from pynn import search
 from pynn.lecture import Band, experiment
 from pynn.lecture.data import digits
 from pynn.lecture.networks import network
+from pynn.lecture.searching import search_on
 
 
 def build(params):
@@ -32,11 +31,7 @@ def edge_of_range(seed, trials=60):
     data = digits(seed)
 
     def run(low, high):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", search.SearchWarning)
-            space = {"lr": search.LogUniform(low, high)}
-            options = {"trials": trials, "epochs": 3, "seed": seed, "workers": 1}
-            return search.run(build, space, (data.x, data.y), data.validation, **options)
+        return search_on(data, build, {"lr": search.LogUniform(low, high)}, trials=trials, epochs=3, seed=seed)
 
     narrow = run(1e-5, 1e-3)
     edges = narrow.edges

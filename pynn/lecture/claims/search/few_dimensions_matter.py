@@ -1,11 +1,9 @@
 """Few of the dimensions matter."""
 
-import warnings
-
-from pynn import search
 from pynn.lecture import Band, experiment
 from pynn.lecture.claims.search.random_beats_grid import SPACE, build
 from pynn.lecture.data import digits
+from pynn.lecture.searching import search_on
 
 
 @experiment(
@@ -22,11 +20,7 @@ from pynn.lecture.data import digits
 )
 def few_dimensions_matter(seed, trials=60):
     data = digits(seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", search.SearchWarning)
-        options = {"trials": trials, "epochs": 3, "seed": seed, "workers": 1, "end_early": False}
-        result = search.run(build, SPACE, (data.x, data.y), data.validation, **options)
-    shares = result.importance()
+    shares = search_on(data, build, SPACE, trials=trials, epochs=3, end_early=False, seed=seed).importance()
     return {
         "explained by two of five": sum(sorted(shares.values())[-2:]),
         "explained by the learning rate": shares["lr"],

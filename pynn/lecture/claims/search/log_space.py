@@ -6,6 +6,7 @@ from pynn import search
 from pynn.lecture import Band, experiment
 from pynn.lecture.claims.search.coarse_to_fine import build
 from pynn.lecture.data import digits
+from pynn.lecture.searching import scores, search_on
 
 
 @experiment(
@@ -22,17 +23,15 @@ from pynn.lecture.data import digits
 )
 def log_space(seed, trials=30):
     data = digits(seed)
-    scores = {}
+    accuracy = {}
     for name, kind in (("log", search.LogUniform), ("even", search.Uniform)):
         space = {"lr": kind(1e-6, 10.0), "weight_decay": kind(1e-5, 10.0)}
-        options = {"trials": trials, "epochs": 4, "seed": seed, "workers": 1}
-        result = search.run(build, space, (data.x, data.y), data.validation, **options)
-        scores[name] = np.array([trial.score if trial.ended == "finished" else 0.0 for trial in result.trials])
-    best = max(values.max() for values in scores.values())
-    good = {name: np.mean(values > best - 0.05) for name, values in scores.items()}
+        accuracy[name] = scores(search_on(data, build, space, trials=trials, epochs=4, seed=seed))
+    best = max(values.max() for values in accuracy.values())
+    good = {name: np.mean(values > best - 0.05) for name, values in accuracy.items()}
     return {
         "good trials, log less even": good["log"] - good["even"],
-        "best accuracy, log less even": scores["log"].max() - scores["even"].max(),
+        "best accuracy, log less even": accuracy["log"].max() - accuracy["even"].max(),
         "good trials, log": good["log"],
         "good trials, even": good["even"],
     }

@@ -1,13 +1,13 @@
 """Random search against tuning by hand."""
 
-import warnings
-
 import numpy as np
 
 import pynn
 from pynn import search
 from pynn.lecture import Band, experiment
+from pynn.lecture.data import Data
 from pynn.lecture.networks import network
+from pynn.lecture.searching import search_on
 
 SPACE = {
     "width": search.Integer(16, 256),
@@ -68,10 +68,7 @@ def random_against_expert(seed, trials=20):
         x, test_x, y, test_y = pynn.datasets.train_test_split(x, y, test_fraction=0.25, seed=seed)
         x, held_x, y, held_y = pynn.datasets.train_test_split(x, y, test_fraction=0.25, seed=seed)
         build = builder(x.shape[1])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", search.SearchWarning)
-            options = {"trials": trials, "epochs": 8, "seed": seed, "workers": 1}
-            found = search.run(build, SPACE, (x, y), (held_x, held_y), **options)
+        found = search_on(Data(x, y, held_x, held_y), build, SPACE, trials=trials, epochs=8, seed=seed)
         accuracy = []
         for params in (found.best_params, BY_HAND):
             pynn.manual_seed(seed)

@@ -1,7 +1,5 @@
 """Random search beats grid search, because few of the dimensions matter."""
 
-import warnings
-
 import numpy as np
 
 import pynn
@@ -9,6 +7,7 @@ from pynn import search
 from pynn.lecture import Band, Lines, experiment
 from pynn.lecture.data import digits
 from pynn.lecture.networks import network
+from pynn.lecture.searching import scores, search_on
 
 #: Two that matter, and three that matter little.
 SPACE = {
@@ -48,12 +47,8 @@ def random_beats_grid(seed, trials=32):
     data = digits(seed)
     curves = {}
     for sampler in ("random", "grid"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", search.SearchWarning)
-            options = {"trials": trials, "epochs": 3, "seed": seed, "workers": 1, "end_early": False}
-            result = search.run(build, SPACE, (data.x, data.y), data.validation, sampler=sampler, **options)
-        scores = [trial.score if trial.ended == "finished" else 0.0 for trial in result.trials]
-        curves[sampler] = np.maximum.accumulate(scores)
+        options = {"trials": trials, "epochs": 3, "end_early": False, "seed": seed}
+        curves[sampler] = np.maximum.accumulate(scores(search_on(data, build, SPACE, sampler=sampler, **options)))
     equal = np.flatnonzero(curves["random"] >= curves["grid"][-1])
     return curves | {
         "accuracy, random less grid": curves["random"][-1] - curves["grid"][-1],

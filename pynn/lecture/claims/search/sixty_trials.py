@@ -1,13 +1,11 @@
 """60 random trials land in the best 5% of the space with 95% probability."""
 
-import warnings
-
 import numpy as np
 
-from pynn import search
 from pynn.lecture import Band, experiment
 from pynn.lecture.claims.search.coarse_to_fine import SPACE, build
 from pynn.lecture.data import digits
+from pynn.lecture.searching import scores, search_on
 
 
 @experiment(
@@ -24,15 +22,11 @@ from pynn.lecture.data import digits
 )
 def sixty_trials(seed, trials=200):
     data = digits(seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", search.SearchWarning)
-        options = {"trials": trials, "epochs": 1, "seed": seed, "workers": 1, "end_early": False}
-        result = search.run(build, SPACE, (data.x, data.y), data.validation, **options)
-    scores = np.array([trial.score if trial.ended == "finished" else 0.0 for trial in result.trials])
-    order = np.argsort(-scores)
+    accuracy = scores(search_on(data, build, SPACE, trials=trials, epochs=1, end_early=False, seed=seed))
+    order = np.argsort(-accuracy)
     drawn = np.random.default_rng(seed).integers(0, trials, (4000, 60))
     hit = np.isin(drawn, order[: trials // 20]).any(axis=1)
     return {
         "searches that hit the best 5%": hit.mean(),
-        "accuracy lost against the best": scores.max() - np.median(scores[drawn].max(axis=1)),
+        "accuracy lost against the best": accuracy.max() - np.median(accuracy[drawn].max(axis=1)),
     }
