@@ -22,7 +22,7 @@ def relu_faster_cifar10(seed, epochs=40):
     figures, best = {}, {}
     for name, activation, init in (("ReLU", pynn.ReLU, "he_normal"), ("tanh", pynn.Tanh, "lecun_normal")):
         best[name] = epochs
-        for rate in (0.001, 0.003, 0.01, 0.03):
+        for rate in (0.01, 0.03, 0.003, 0.001):  # those after the best are given up early
             pynn.manual_seed(seed)
             model = network([3072, 200, 200, 200, 10], activation, init)
             trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(rate, momentum=0.9), seed=seed)
