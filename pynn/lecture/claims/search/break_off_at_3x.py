@@ -20,6 +20,7 @@ from pynn.lecture.searching import scores, search_on
     ],
     needs="optuna",
     quick={"trials": 8},
+    remark="No good run is lost. What it saves depends on how many rates in the range are far too high: here few.",
 )
 def break_off_at_3x(seed, trials=60):
     data = digits(seed)
