@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -80,10 +81,12 @@ def lecture(
         raise click.UsageError(str(error), context) from error
     chosen = _possible(chosen, named=bool(names))
     book = _Book(output)
+    began = time.monotonic()
     settings = {} if minutes is None else {"minutes": minutes}
     interrupted = _run(chosen, book, quiet, seeds=seeds, processes=processes or usable_processors(), settings=settings)
     counts = Counter(label_of(result).words for result in book.new)
-    click.echo(", ".join(f"{count} {words}" for words, count in counts.items()) or "nothing was finished")
+    found = ", ".join(f"{count} {words}" for words, count in counts.items()) or "nothing was finished"
+    click.echo(f"{found} in {(time.monotonic() - began) / 60:.1f} minutes")
     click.echo(f"page: {book.page}")
     if interrupted:
         click.echo("pynn: interrupted; this is what there is", err=True)

@@ -19,11 +19,12 @@ from .definition import Band, Experiment, Lines, experiment
 if _TYPE_CHECKING:
     from .catalogue import experiments, select
     from .results import Result, Trial, load, save
-    from .running import run
+    from .running import Interrupted, run
 
 __all__ = [
     "Band",
     "Experiment",
+    "Interrupted",
     "Lines",
     "Result",
     "Trial",
@@ -37,6 +38,7 @@ __all__ = [
 
 #: Loaded when first used: the claims import this package themselves.
 _LATER = {
+    "Interrupted": "running",
     "Result": "results",
     "Trial": "results",
     "experiments": "catalogue",

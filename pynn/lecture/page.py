@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -203,15 +203,19 @@ def _strip(band: Band, values: Sequence[float]) -> str:
     )
 
 
-def strip_range(band: Band, values: Sequence[float]):  # type: ignore[no-untyped-def]
+def strip_range(band: Band, values: Sequence[float]) -> tuple[float, float, Callable[[float], float]]:
     """Return both ends of a strip, and the scale: logarithmic where what it holds is positive and far apart."""
     held = [*values, *(end for end in (band.at_least, band.at_most) if math.isfinite(end))]
     held = held or [0.0]
     logarithmic = min(held) > 0 and max(held) / min(held) > 50
-    scale = (lambda value: math.log10(max(value, 1e-300))) if logarithmic else float
+    scale = _log if logarithmic else float
     low, high = scale(min(held)), scale(max(held))
     margin = 0.12 * (high - low) or 0.5 * abs(high) or 0.5
     return low - margin, high + margin, scale
+
+
+def _log(value: float) -> float:
+    return math.log10(max(value, 1e-300))
 
 
 def _chart(item: Experiment, result: Result) -> str:
