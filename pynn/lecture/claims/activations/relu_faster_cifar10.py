@@ -16,6 +16,7 @@ from pynn.lecture.networks import network
     quick={"epochs": 1},
     needs="cifar10",
     analogue="Fully connected, where Krizhevsky's network of four layers has convolutions.",
+    remark="ReLU is faster for every seed, but by far less than with convolutions on the whole of CIFAR-10.",
 )
 def relu_faster_cifar10(seed, epochs=40):
     data = cifar10()
