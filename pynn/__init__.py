@@ -54,7 +54,7 @@ from .schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR, Warmu
 from .trainer import NonFiniteError, Trainer
 
 if _TYPE_CHECKING:
-    from . import datasets
+    from . import datasets, search
     from .babysit import BabysitterWarning, Finding, Monitor, preflight
     from .babysit.remedies import Diagnosis, diagnose
 
@@ -70,6 +70,7 @@ _LATER = {
     "Monitor": "pynn.babysit",
     "diagnose": "pynn.babysit.remedies",
     "preflight": "pynn.babysit",
+    "search": "pynn.search",
 }
 
 
@@ -77,7 +78,7 @@ def __getattr__(name: str) -> _Any:
     if name not in _LATER:
         raise AttributeError(f"module 'pynn' has no attribute {name!r}")
     module = _import_module(_LATER[name])
-    return module if name == "datasets" else getattr(module, name)
+    return module if name in ("datasets", "search") else getattr(module, name)
 
 
 __all__ = [
@@ -147,6 +148,7 @@ __all__ = [
     "ops",
     "preflight",
     "preprocessing",
+    "search",
     "set_num_threads",
     "use_backend",
 ]

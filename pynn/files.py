@@ -46,12 +46,17 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 
 def save_tensors(path: str | Path, kind: str, tensors: Mapping[str, np.ndarray], description: Any) -> None:
     """Write arrays and a JSON-able description to a safetensors file, with a checksum over both."""
+    write_atomically(path, packed_tensors(kind, tensors, description))
+
+
+def packed_tensors(kind: str, tensors: Mapping[str, np.ndarray], description: Any) -> bytes:
+    """Return what `save_tensors` writes."""
     text = json.dumps(description, allow_nan=True)
     # np.ascontiguousarray would turn an array without dimensions into one with one.
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     # One entry, because safetensors writes several in random order: the same model is the same bytes.
     header = {"format": f"pynn.{kind}", "description": text, "sha256": _checksum(arrays, text)}
-    write_atomically(path, safetensors_numpy.save(arrays, metadata={"pynn": json.dumps(header)}))
+    return safetensors_numpy.save(arrays, metadata={"pynn": json.dumps(header)})
 
 
 def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import backend, layers, losses, optim, preprocessing, regularizers, schedules
 from .config import describe, make
-from .files import FileFormatError, load_tensors, save_tensors
+from .files import FileFormatError, load_tensors, packed_tensors, save_tensors, write_atomically
 from .model import Sequential
 from .random import unobserved
 
@@ -66,6 +66,11 @@ def load(path: str | Path, *, custom: Iterable[type] = ()) -> Sequential:
 
 def save_checkpoint(trainer: Trainer, path: str | Path) -> None:
     """Write everything a trainer needs to go on; see `Trainer.save`."""
+    write_atomically(path, packed_checkpoint(trainer))
+
+
+def packed_checkpoint(trainer: Trainer) -> bytes:
+    """Return what `save_checkpoint` writes."""
     tensors, model = _pack_model(trainer.model)
     tensors |= {f"optimizer.{name}": array for name, array in trainer.optimizer.state.items()}
     description = {
@@ -79,7 +84,7 @@ def save_checkpoint(trainer: Trainer, path: str | Path) -> None:
         "trainer": trainer.progress_state(),
         "machine": backend.describe(),
     }
-    save_tensors(path, "checkpoint", tensors, description)
+    return packed_tensors("checkpoint", tensors, description)
 
 
 def load_checkpoint(

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import pynn.lecture
+
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
@@ -14,7 +16,7 @@ TRAINING, WATCHING = 0, 1
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
 
 
 @pytest.mark.parametrize("index", range(len(BLOCKS)))
@@ -27,6 +29,9 @@ def test_example_runs(index, tmp_path, monkeypatch, capsys):
     if index == TRAINING:
         assert names["trainer"].evaluate(names["x_test"], names["y_test"])["accuracy"] > 0.95
         assert (tmp_path / "digits.safetensors").exists()
+    elif "@experiment" in BLOCKS[index]:
+        [result] = pynn.lecture.run([names["he_relu"]], seeds=2)
+        assert result.outcome == "reproduced"
     elif index == WATCHING:
         assert "preflight:" in capsys.readouterr().out
         assert names["monitor"].verdict == []

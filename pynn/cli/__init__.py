@@ -1,4 +1,4 @@
-"""The command line: ``pynn train``, ``check``, ``diagnose``, ``predict``, ``bench``, ``tune``, ``info``.
+"""The command line: ``pynn train``, ``check``, ``diagnose``, ``lecture``, ``predict``, ``bench``, ``tune``, ``info``.
 
 Results go to standard output, progress and errors to standard error. An error is one line; ``PYNN_DEBUG=1`` adds the
 traceback. Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted; of ``check`` and
@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from .. import BackendError, __version__
-from . import bench, check, diagnose, info, predict, train, tune
+from . import bench, check, diagnose, info, lecture, predict, train, tune
 
 # What the library raises when data, files or settings are at fault; anything else is a bug.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError, BackendError)
@@ -65,6 +65,7 @@ def main(context: click.Context) -> None:
 main.add_command(train.train)
 main.add_command(check.check)
 main.add_command(diagnose.diagnose_command)
+main.add_command(lecture.lecture)
 main.add_command(predict.predict)
 main.add_command(bench.bench)
 main.add_command(tune.tune)

@@ -265,7 +265,17 @@ def test_a_curve_has_its_highest_value_at_the_top():
 def test_readings_are_the_values_at_their_steps():
     chart = charts.Chart("c", [charts.Series("s", np.array([1, 5]), np.array([0.25, np.nan]), "s0")], "share")
     data = json.loads(re.search(r"json\">(.*?)</script>", chart.html()).group(1))
-    assert data == {"first": 1, "last": 5, "curves": [["s", "s0", [1, 5], ["25.0%", "-"]]]}
+    curves = [["s", "s0", [1, 5], ["25.0%", "-"]]]
+    assert data == {"first": 1, "last": 5, "x": "step", "ticks": [], "curves": curves}
+
+
+def test_an_axis_can_count_something_else_and_name_what_is_counted():
+    series = [charts.Series("s", np.array([0, 1]), np.array([1.0, 2.0]), "s0")]
+    text = charts.Chart("c", series, x="rate", ticks=["0.1", "<1>"]).html()
+    assert "<span>rate 0.1</span><span>&lt;1&gt;</span>" in text
+    assert "c over rate: s ends at 2" in text
+    data = json.loads(re.search(r"json\">(.*?)</script>", text).group(1))
+    assert (data["x"], data["ticks"]) == ("rate", ["0.1", "<1>"])
 
 
 # Pictures

@@ -62,12 +62,16 @@ class Mark:
 
 @dataclass
 class Chart:
-    """A line chart over steps.
+    """A line chart over steps, or over something else.
 
     Attributes
     ----------
     guide : (low, middle, high), optional
         A band that is shaded, with a line in the middle.
+    x : str
+        What is counted from left to right.
+    ticks : sequence of str
+        What each count stands for, if not for itself.
     """
 
     title: str
@@ -79,6 +83,8 @@ class Chart:
     heading: str = "h3"
     legend: bool = True
     steps: tuple[int, int] | None = None
+    x: str = "step"
+    ticks: Sequence[str] = ()
     low: float = field(init=False)
     high: float = field(init=False)
 
@@ -99,7 +105,7 @@ class Chart:
             f'<div class="values" aria-hidden="true">{labels}</div>'
             f'<div class="area"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">{lines}'
             f"{self._guide()}{drawn}{self._mark_lines(first, last)}</svg></div>"
-            f"{step_axis(first, last)}</div>{self._mark_labels(first, last)}"
+            f"{step_axis(first, last, self.x, self.ticks)}</div>{self._mark_labels(first, last)}"
             f'<script type="application/json">{self._readings()}</script></figure>'
         )
 
@@ -107,7 +113,8 @@ class Chart:
         """Return what the chart shows, for those who do not see it."""
         told = [series for series in self.series if series.told]
         ends = "; ".join(f"{series.name} ends at {self._written(last_finite(series.values))}" for series in told)
-        return f"{self.title} over steps{', logarithmic' if self.scale == 'log' else ''}: {ends}"
+        over = "steps" if self.x == "step" else self.x
+        return f"{self.title} over {over}{', logarithmic' if self.scale == 'log' else ''}: {ends}"
 
     def _written(self, value: float) -> str:
         return percent(value) if self.scale == "share" else written(value, 3)
@@ -219,7 +226,7 @@ class Chart:
             steps = [int(series.steps[index]) for index in kept]
             texts = [self._written(float(series.values[index])) for index in kept]
             curves.append([series.name, series.colour, steps, texts])
-        return as_json({"first": first, "last": last, "curves": curves})
+        return as_json({"first": first, "last": last, "x": self.x, "ticks": list(self.ticks), "curves": curves})
 
 
 def as_json(value: object) -> str:
@@ -228,11 +235,15 @@ def as_json(value: object) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def step_axis(first: int, last: int) -> str:
-    """Return the labels below a chart or a picture."""
-    middle = (first + last) // 2
-    inner = f"<span>{middle:,}</span>" if last - first >= 4 else ""
-    return f'<div class="steps" aria-hidden="true"><span>step {first:,}</span>{inner}<span>{last:,}</span></div>'
+def step_axis(first: int, last: int, x: str = "step", ticks: Sequence[str] = ()) -> str:
+    """Return the labels below a chart or a picture: what is counted, and the first, middle and last count."""
+
+    def label(count: int) -> str:
+        return escape(ticks[count - first]) if ticks else f"{count:,}"
+
+    inner = f"<span>{label((first + last) // 2)}</span>" if last - first >= 4 else ""
+    ends = f"<span>{escape(x)} {label(first)}</span>{inner}<span>{label(last)}</span>"
+    return f'<div class="steps" aria-hidden="true">{ends}</div>'
 
 
 def linear_ticks(low: float, high: float) -> list[float]:

@@ -73,15 +73,29 @@ def page(monitor: Monitor, *, title: str | None = None) -> str:
         body += [sections.course(run), sections.comparison(run), sections.each_layer(run)]
     body.append(sections.first_weights(run))
     body.append(_tables(run))
-    body.append("</main><footer>Written by pynn. Nothing on this page is loaded from elsewhere.</footer>")
+    body.append("</main>")
+    return document(title, "\n".join(body))
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """Return a page of pynn's look, which needs nothing else.
+
+    Parameters
+    ----------
+    title : str
+        Plain text.
+    body : str
+        HTML: a header and a main part.
+    style : str
+        CSS besides that of all pages.
+    """
     parts = files(__package__).joinpath("files")
     script = parts.joinpath("page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     template = Template(parts.joinpath("page.html").read_text(encoding="utf-8"))
-    style = parts.joinpath("page.css").read_text(encoding="utf-8")
-    return template.substitute(
-        title=escape(title), style=style, body="\n".join(body), script=script, script_hash=digest
-    )
+    style = parts.joinpath("page.css").read_text(encoding="utf-8") + style
+    body += "\n<footer>Written by pynn. Nothing on this page is loaded from elsewhere.</footer>"
+    return template.substitute(title=escape(title), style=style, body=body, script=script, script_hash=digest)
 
 
 def _verdict(run: Reading) -> str:

@@ -25,7 +25,8 @@ function watch(chart, data) {
     const share = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
     const step = data.first + share * (data.last - data.first);
     const heading = document.createElement("b");
-    heading.textContent = "step " + Math.round(step).toLocaleString("en");
+    const count = Math.round(step);
+    heading.textContent = data.x + " " + (data.ticks.length ? data.ticks[count - data.first] : count.toLocaleString("en"));
     reading.replaceChildren(heading);
     for (const [name, colour, steps, texts] of data.curves) {
       if (!steps.length) continue;

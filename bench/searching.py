@@ -1,0 +1,383 @@
+"""What searching brings and costs; every part writes its figures into one JSON file.
+
+    PYNN_DATA=folder python bench/searching.py coarse       # coarse to fine with early endings, against plain random
+    PYNN_DATA=folder python bench/searching.py grid         # random against grid, equal budgets
+    PYNN_DATA=folder python bench/searching.py parallel     # two processes against one; needs two idle processors
+    python bench/searching.py kill                          # the driver killed 20 times, and what remained
+    python bench/searching.py overhead                      # what a trial costs beside its training
+
+The first two count steps as well as seconds: steps are the same on every machine.
+"""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import click
+import numpy as np
+
+import pynn
+from pynn import search
+from pynn.files import write_atomically
+
+OUTPUT = Path(__file__).parent / "results" / "searching.json"
+REPETITIONS = 10
+
+
+def save(name, figures):
+    """Put the figures of a part into the file, and show them."""
+    found = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
+    found[name] = figures
+    write_atomically(OUTPUT, (json.dumps(found, indent=1) + "\n").encode())
+    print(json.dumps({key: value for key, value in figures.items() if key != "runs"}, indent=1))
+
+
+def mnist(seed, train=4000, validation=2000):
+    """Return a random part of MNIST to train on and another one to validate with, and the test set."""
+    (x, y), (x_test, y_test) = pynn.datasets.load_mnist()
+    rows = np.random.default_rng(seed).permutation(len(x))[: train + validation]
+    x = x[rows].reshape(len(rows), -1).astype(np.float32) / 255
+    x_test = x_test.reshape(len(x_test), -1).astype(np.float32) / 255
+    return (x[:train], y[rows[:train]]), (x[train:], y[rows[train:]]), (x_test, y_test)
+
+
+def quartiles(values):
+    """Return the quartiles as a list."""
+    return [float(value) for value in np.percentile(values, (25, 50, 75))]
+
+
+# Coarse to fine.
+
+WIDE = {
+    "lr": search.LogUniform(1e-5, 10.0),
+    "weight_decay": search.LogUniform(1e-6, 10.0),
+    "momentum": search.Uniform(0.0, 0.99),
+    "width": search.Integer(16, 256, log=True),
+}
+#: Validation accuracies to reach, and the longest training; a plain search gives every trial as much.
+TARGETS, EPOCHS, TRIALS = (0.93, 0.94, 0.945, 0.95), 18, 40
+
+
+def build_wide(params):
+    """Return a network with one hidden layer, as wide, and trained as, the parameters say."""
+    width = params["width"]
+    model = pynn.Sequential(pynn.Linear(784, width, init="he_normal"), pynn.ReLU(), pynn.Linear(width, 10))
+    optimizer = pynn.SGD(params["lr"], momentum=params["momentum"], weight_decay=params["weight_decay"])
+    return pynn.Trainer(model, pynn.CrossEntropyLoss(), optimizer)
+
+
+def first_passages(settings, data, seed, searches=4):
+    """Return for each target how many steps and seconds it took to reach it, beginning anew where a search did not."""
+    passages = {target: None for target in TARGETS}
+    steps = seconds = 0.0
+    for attempt in range(searches):
+        result = search.run(build_wide, WIDE, *data, workers=1, seed=1000 * seed + attempt, **settings)
+        done = {trial.number: trial.steps for trial in result.trials}
+        for trial in result.trials:
+            steps += trial.steps - done.get(trial.continues, 0)
+            seconds += trial.seconds
+            for target, passage in passages.items():
+                if passage is None and trial.score >= target:
+                    passages[target] = [steps, seconds]
+        if None not in passages.values():
+            break
+    return passages
+
+
+STRATEGIES = {
+    "plain random": {"trials": TRIALS, "epochs": EPOCHS, "end_early": False},
+    "random, hopeless trials end early": {"trials": TRIALS, "epochs": EPOCHS},
+    "coarse to fine": {"stages": search.coarse_to_fine(TRIALS, EPOCHS), "end_early": False},
+    "coarse to fine, hopeless trials end early": {"stages": search.coarse_to_fine(TRIALS, EPOCHS)},
+}
+
+
+@click.group()
+def main():
+    """Measure what searching brings and costs."""
+    warnings.simplefilter("ignore", search.SearchWarning)
+
+
+@main.command()
+@click.option("--repetitions", default=REPETITIONS)
+def coarse(repetitions):
+    """Measure how long it takes to reach an accuracy."""
+    runs = []
+    for seed in range(repetitions):
+        *data, _ = mnist(seed)
+        runs.append({name: first_passages(settings, data, seed) for name, settings in STRATEGIES.items()})
+        print(seed, {name: found[TARGETS[1]] for name, found in runs[-1].items()}, flush=True)
+    summary = {}
+    for target in TARGETS:
+        for unit, index in (("steps", 0), ("seconds", 1)):
+            for name in list(STRATEGIES)[1:]:
+                pairs = [(run["plain random"][target], run[name][target]) for run in runs]
+                ratios = [plain[index] / other[index] for plain, other in pairs if plain and other]
+                summary.setdefault(str(target), {}).setdefault(name, {})[unit] = {
+                    "times less": float(np.exp(np.mean(np.log(ratios)))) if ratios else None,
+                    "quartiles": quartiles(ratios) if ratios else None,
+                    "repetitions": len(ratios),
+                    "plain never": sum(plain is None for plain, _ in pairs),
+                    "never": sum(other is None for _, other in pairs),
+                }
+    save("coarse", {"summary": summary, "trials": TRIALS, "epochs": EPOCHS, "runs": runs})
+
+
+# Random against grid.
+
+#: Trials of either; a grid of five parameters gets 3 x 3 x 2 x 2 x 2.
+BUDGET, SHORT = 72, 4
+
+
+def shifted(seed):
+    """Return a space whose important ranges lie elsewhere in each repetition, lest a grid always hits or always misses."""
+    shift = np.random.default_rng(seed).uniform(-0.5, 0.5, 2)
+    return {
+        "lr": search.LogUniform(10.0 ** (-5 + shift[0]), 10.0 ** (1 + shift[0])),
+        "weight_decay": search.LogUniform(10.0 ** (-6 + shift[1]), 10.0 ** (0 + shift[1])),
+        "slope": search.Uniform(0.0, 0.1),
+        "width": search.Integer(90, 110),
+        "smoothing": search.Uniform(0.0, 0.02),
+    }
+
+
+def build_flat(params):
+    """Return a network for which the slope, the width and the smoothing of labels matter little in their ranges."""
+    width = params["width"]
+    model = pynn.Sequential(
+        pynn.Linear(784, width, init="he_normal"), pynn.LeakyReLU(params["slope"]), pynn.Linear(width, 10)
+    )
+    loss = pynn.CrossEntropyLoss(label_smoothing=params["smoothing"])
+    return pynn.Trainer(model, loss, pynn.SGD(params["lr"], weight_decay=params["weight_decay"]))
+
+
+@main.command("grid")
+@click.option("--repetitions", default=REPETITIONS)
+def grid_command(repetitions):
+    """Measure what random search and a grid find with equal budgets."""
+    runs = []
+    for seed in range(repetitions):
+        train, validation, test = mnist(seed, 2000, 2000)
+        found = {}
+        for sampler in ("random", "grid"):
+            result = search.run(
+                build_flat, shifted(seed), train, validation,
+                trials=BUDGET, epochs=SHORT, sampler=sampler, seed=seed, workers=1, end_early=False,
+            )  # fmt: skip
+            held_out = result.best_trainer().evaluate(*test)["accuracy"]
+            scores = [trial.score for trial in result.ranked]
+            found[sampler] = {
+                "trials": len(result.trials),
+                "validation": result.best.score,
+                "test": held_out,
+                "within one percent of the best": 0,
+                "scores": scores,
+                "importance": result.importance(),
+            }
+        best = max(found[sampler]["validation"] for sampler in found)
+        for sampler in found:
+            near = sum(score >= best - 0.01 for score in found[sampler].pop("scores"))
+            found[sampler]["within one percent of the best"] = near
+        runs.append(found)
+        print(seed, {name: (f["validation"], f["test"]) for name, f in found.items()}, flush=True)
+    gains = {part: [run["random"][part] - run["grid"][part] for run in runs] for part in ("validation", "test")}
+    names = runs[0]["random"]["importance"]
+    save(
+        "grid",
+        {
+            "trials": BUDGET,
+            "random": {part: float(np.mean([run["random"][part] for run in runs])) for part in gains},
+            "grid": {part: float(np.mean([run["grid"][part] for run in runs])) for part in gains},
+            "gain": {part: float(np.mean(values)) for part, values in gains.items()},
+            "standard error": {part: float(np.std(values, ddof=1) / math.sqrt(len(values))) for part, values in gains.items()},
+            "random better": {part: sum(value > 0 for value in values) for part, values in gains.items()},
+            "repetitions": repetitions,
+            "importance": {name: float(np.mean([run["random"]["importance"][name] for run in runs])) for name in names},
+            "runs": runs,
+        },
+    )  # fmt: skip
+
+
+# Two processes.
+
+
+@main.command()
+@click.option("--rounds", default=3)
+def parallel(rounds):
+    """Measure how much faster two processes are than one: T1 / (2 T2), the start of the processes included."""
+    *data, _ = mnist(0)
+    pynn.set_num_threads(1)
+    efficiencies, times = [], []
+    for seed in range(rounds):
+        seconds = {}
+        for workers in (1, 2):
+            began = time.perf_counter()
+            search.run(build_wide, WIDE, *data, trials=24, epochs=12, seed=seed, workers=workers, end_early=False)
+            seconds[workers] = time.perf_counter() - began
+        efficiencies.append(seconds[1] / (2 * seconds[2]))
+        times.append(seconds)
+        print(seconds, efficiencies[-1], flush=True)
+    save("parallel", {"efficiency": float(np.median(efficiencies)), "rounds": efficiencies, "seconds": times})
+
+
+# The driver killed.
+
+
+def build_noted(params):
+    """Return a network, and note in a file that a trial has begun."""
+    line = json.dumps(params, sort_keys=True) + "\n"
+    handle = os.open(os.environ["PYNN_BENCH_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(handle, line.encode())
+    os.close(handle)
+    model = pynn.Sequential(pynn.Linear(64, 32, init="he_normal"), pynn.ReLU(), pynn.Linear(32, 10))
+    return pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(params["lr"], weight_decay=params["weight_decay"]))
+
+
+def digits():
+    """Return the digits in two parts."""
+    x, y = pynn.datasets.load_digits()
+    x_train, x_validation, y_train, y_validation = pynn.datasets.train_test_split(x / 16, y)
+    return (x_train, y_train), (x_validation, y_validation)
+
+
+@main.command(hidden=True)
+@click.argument("folder")
+def driven(folder):
+    """Search; to be killed."""
+    kill_search(folder)
+
+
+def kill_search(folder):
+    """Run the search that is killed, or goes on."""
+    space = {"lr": search.LogUniform(1e-4, 10.0), "weight_decay": search.LogUniform(1e-6, 1.0)}
+    stages = (search.Stage(60, 5), search.Stage(15, 15, survivors=15))
+    return search.run(build_noted, space, *digits(), stages=stages, workers=2, folder=folder, seed=7)
+
+
+def stored(folder):
+    """Return the trials in a folder's journal, as a reader sees them that takes no lock."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    path = Path(folder) / "trials.journal"
+    if not path.exists():
+        return {}
+    whole = path.read_bytes()
+    copy = Path(folder) / "copy.journal"
+    copy.write_bytes(whole[: whole.rfind(b"\n") + 1])
+    try:
+        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(copy)))
+        studies = optuna.get_all_study_names(storage)
+        if not studies:
+            return {}
+        trials = optuna.load_study(study_name=studies[0], storage=storage).get_trials()
+    finally:
+        copy.unlink()
+    records = [json.loads(trial.user_attrs["pynn.trial"]) for trial in trials]
+    numbers = [record["number"] for record in records]
+    assert len(set(numbers)) == len(numbers), "a trial is stored twice"
+    return {record["number"]: record for record in records}
+
+
+def without_time(record):
+    """Return a record without what differs from run to run."""
+    history = {name: column for name, column in record["history"].items() if name != "seconds"}
+    return {name: value for name, value in record.items() if name != "seconds"} | {"history": history}
+
+
+@main.command()
+@click.option("--kills", default=20)
+@click.option("--seed", default=0)
+def kill(kills, seed):
+    """Kill the driver at random moments; look for trials that are lost or run twice after they finished."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, notes = Path(scratch) / "killed", Path(scratch) / "notes"
+        environment = os.environ | {"PYNN_BENCH_NOTES": str(notes)}
+        lost = again = killed = 0
+        known, rows = {}, []
+        while killed < kills:
+            notes.unlink(missing_ok=True)
+            process = subprocess.Popen([sys.executable, __file__, "driven", str(folder)], env=environment)
+            limit = time.monotonic() + 60
+            while not notes.exists() and process.poll() is None and time.monotonic() < limit:
+                time.sleep(0.01)  # it counts only if trials run
+            time.sleep(chance.uniform(0.0, 0.7))
+            if process.poll() is not None:
+                break
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            time.sleep(0.2)  # its workers end with it
+            killed += 1
+            now = stored(folder)
+            lost += sum(number not in now for number in known)
+            begun = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+            again += sum(needlessly(known, params) for params in begun)
+            rows.append({"ended before": len(known), "ended after": len(now), "begun": len(begun)})
+            known = now
+        notes.unlink(missing_ok=True)
+        os.environ["PYNN_BENCH_NOTES"] = str(notes)
+        resumed = kill_search(folder)
+        whole = kill_search(Path(scratch) / "whole")
+        same = [
+            without_time(a.as_record()) == without_time(b.as_record())
+            for a, b in zip(resumed.trials, whole.trials, strict=True)
+        ]
+    figures = {
+        "kills": killed,
+        "trials": len(same),
+        "finished trials lost": lost,
+        "run again after they finished": again,
+    }
+    save("kill", figures | {"the same as in a search that was not killed": sum(same), "runs": rows})
+
+
+def needlessly(known, params):
+    """Return whether a trial with these parameters began although all that have them had ended."""
+    ended = [record for record in known.values() if record["params"] == params]
+    # The parameters of a survivor are tried twice: once in each stage.
+    continued = {record["continues"] for record in known.values()}
+    return bool(ended) and all(record["stage"] == 1 or record["number"] in continued for record in ended)
+
+
+# Overhead.
+
+
+@main.command()
+@click.option("--trials", default=100)
+def overhead(trials):
+    """Measure what a trial costs beside the epochs it trains, kept in a folder: in this process, and in one other."""
+    found = {}
+    data = digits()
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["PYNN_BENCH_NOTES"] = str(Path(scratch) / "notes")
+        space = {"lr": search.LogUniform(1e-3, 1.0), "weight_decay": search.LogUniform(1e-6, 1e-2)}
+        from concurrent.futures import ProcessPoolExecutor
+
+        for name, size in (("here", None), ("in another process", 1)):
+            pool = None if size is None else ProcessPoolExecutor(size)
+            if pool is not None:
+                search.run(build_noted, space, *data, trials=2, epochs=1, workers=1, executor=pool)  # starts it
+            began = time.perf_counter()
+            result = search.run(
+                build_noted, space, *data, trials=trials, epochs=5, workers=1, executor=pool,
+                folder=Path(scratch) / name, end_early=False,
+            )  # fmt: skip
+            wall = time.perf_counter() - began
+            trained = sum(sum(trial.history["seconds"]) for trial in result.trials)
+            found[name] = {"ms": 1000 * (wall - trained) / trials, "training ms": 1000 * trained / trials}
+            if pool is not None:
+                pool.shutdown()
+    save("overhead", {"trials": trials} | found)
+
+
+if __name__ == "__main__":
+    main()

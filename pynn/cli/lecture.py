@@ -1,0 +1,238 @@
+"""``pynn lecture``."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..plots import INSTALL_HINT, plots_available
+from ..processors import usable_processors
+from .options import Rate
+
+if TYPE_CHECKING:
+    from ..lecture import Experiment, Result
+
+COLOURS = {"good": "green", "warning": "yellow", "error": "red", "info": "bright_black"}
+#: Columns of the list where it goes to a file or another program.
+FILE_WIDTH = 120
+
+
+@click.command("lecture", short_help="Measure what the lecture claims.")
+@click.argument("names", nargs=-1, metavar="[list | NAMES...]")
+@click.option("--seeds", type=click.IntRange(2), metavar="N", default=5, help="Runs of each experiment.")
+@click.option(
+    "--processes", type=click.IntRange(1), metavar="N", help="Runs at a time.  [default: the number of processors]"
+)
+@click.option(
+    "--minutes",
+    type=Rate(0, min_open=True),
+    metavar="N",
+    help="How long a run may train that goes as far as time allows (maxout-mnist).  [default: 12]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    default="pynn-lecture",
+    help="Where page, figures and pictures go; other results that are there stay.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the results.")
+@click.pass_context
+def lecture(
+    context: click.Context,
+    names: tuple[str, ...],
+    seeds: int,
+    processes: int | None,
+    minutes: float | None,
+    output: Path,
+    quiet: bool,
+) -> None:
+    """Measure what the lecture claims: every claim is an experiment.
+
+    NAMES are experiments, or parts of the lecture: activations, preprocessing, initialisation, batchnorm, babysitting,
+    search. Without names all are run that can be: some need MNIST or CIFAR-10 in the folder that PYNN_DATA names.
+    "pynn lecture list" shows what there is.
+
+    Writes lecture.html (a page that opens without a network), lecture.json (every figure of every run) and a picture
+    for each experiment. Ctrl-C ends it with what there is.
+
+    \b
+    Examples:
+      pynn lecture list
+      pynn lecture dead-relu
+      pynn lecture batchnorm initialisation
+      PYNN_DATA=folder pynn lecture maxout-mnist --minutes 60
+    """  # noqa: D301 - click reads the backslash
+    from ..lecture import select
+    from ..lecture.page import label_of
+
+    if names == ("list",):
+        _list(select(()))
+        return
+    try:
+        chosen = select(names)
+    except ValueError as error:
+        raise click.UsageError(str(error), context) from error
+    chosen = _possible(chosen, named=bool(names))
+    book = _Book(output)
+    began = time.monotonic()
+    settings = {} if minutes is None else {"minutes": minutes}
+    interrupted = _run(chosen, book, quiet, seeds=seeds, processes=processes or usable_processors(), settings=settings)
+    counts = Counter(label_of(result).words for result in book.new)
+    found = ", ".join(f"{count} {words}" for words, count in counts.items()) or "nothing was finished"
+    click.echo(f"{found} in {(time.monotonic() - began) / 60:.1f} minutes")
+    click.echo(f"page: {book.page}")
+    if interrupted:
+        click.echo("pynn: interrupted; this is what there is", err=True)
+        context.exit(130)
+    context.exit(1 if any(result.failure for result in book.new) else 0)
+
+
+class _Book:
+    """The folder with the page, the figures and the pictures, brought up to date after each experiment."""
+
+    def __init__(self, folder: Path) -> None:
+        from ..lecture import load
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page, self._json, self._pictures = folder / "lecture.html", folder / "lecture.json", folder / "pictures"
+        self._results = {result.experiment.name: result for result in (load(self._json) if self._json.exists() else [])}
+        self.new: list[Result] = []
+        if plots_available():
+            self._pictures.mkdir(exist_ok=True)
+        else:
+            click.echo(f"no pictures: {INSTALL_HINT}", err=True)
+
+    def add(self, result: Result) -> None:
+        from ..lecture import save
+        from ..lecture.page import write_page
+
+        self.new.append(result)
+        self._results[result.experiment.name] = result
+        results = list(self._results.values())
+        save(results, self._json)
+        write_page(results, self.page)
+        if result.trials and plots_available():
+            from ..lecture.pictures import write_picture
+
+            write_picture(result, self._pictures / f"{result.experiment.name}.png")
+
+
+def _possible(chosen: list[Experiment], *, named: bool) -> list[Experiment]:
+    """Leave out what needs what is not here; if that is all that was asked for, try to download it."""
+    from ..lecture.data import HINTS, LOADERS, is_at_hand
+
+    missing = {need for need in {item.needs for item in chosen} - {""} if not is_at_hand(need)}
+    if named and all(item.needs in missing & LOADERS.keys() for item in chosen):
+        for need in missing:  # now, before several processes do
+            LOADERS[need]()
+        return chosen
+    for item in chosen:
+        if item.needs in missing:
+            click.echo(f"not run: {item.name} {HINTS[item.needs]}", err=True)
+    possible = [item for item in chosen if item.needs not in missing]
+    if not possible:
+        raise click.ClickException(f"{chosen[0].name} {HINTS[chosen[0].needs]}")
+    return possible
+
+
+def _run(chosen: Sequence[Experiment], book: _Book, quiet: bool, **options: Any) -> bool:
+    """Run experiments and say what each gave; return whether Ctrl-C ended it."""
+    from ..lecture.running import Interrupted, run
+
+    with _live(chosen, quiet) as (tell, on_trial):
+        try:
+            for result in run(chosen, on_trial=on_trial, **options):
+                book.add(result)
+                tell(result)
+        except Interrupted as interrupted:
+            # Fewer seeds than were asked for are shown as such, unless it is one, which has no spread.
+            if len(interrupted.result.trials) > 1:
+                book.add(interrupted.result)
+                tell(interrupted.result)
+            return True
+    return False
+
+
+@contextmanager
+def _live(chosen: Sequence[Experiment], quiet: bool) -> Iterator[Any]:
+    """Give a function that shows a result, and one that shows progress: a bar on a terminal, lines elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield (lambda result: _show(result, single=len(chosen) == 1)), None
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, redirect_stdout=True) as bar:
+        task = bar.add_task("", total=len(chosen))
+        places = {item.name: place for place, item in enumerate(chosen)}
+
+        def on_trial(item: Experiment, done: int, total: int) -> None:
+            bar.update(task, description=f"{item.name} {done}/{total}", completed=places[item.name] + done / total)
+
+        def tell(result: Result) -> None:
+            bar.stop()
+            _show(result, single=len(chosen) == 1)
+            bar.start()
+
+        yield tell, on_trial
+
+
+def _show(result: Result, *, single: bool) -> None:
+    """Write a result: a line, or all of it if it is the only one."""
+    from ..lecture.page import headline, label_of, spread
+
+    label = label_of(result)
+    item = result.experiment
+    outcome = click.style(f"{label!s:<19}", fg=COLOURS[label.kind])
+    if not single:
+        text = result.failure or headline(item, result)
+        click.echo(f"{outcome} {item.name:<24} {' '.join(text.split())}, {result.seconds:.1f} s")
+        return
+    click.echo(f"{click.style(item.claim, bold=True)}\n{item.source}\n\n{item.setup}")
+    if item.analogue:
+        click.echo(f"Scaled-down analogue. {item.analogue}")
+    click.echo()
+    if result.failure:
+        click.echo(result.failure)
+    for band in item.bands if result.trials and not result.failure else ():
+        values = result.figures[band.figure]
+        click.echo(
+            f"{band.figure}: {spread(values)}, expected {band} ({sum(map(band.holds, values))} of {len(values)})"
+        )
+        click.echo(f"    {band.why}")
+    click.echo(f"\n{outcome.rstrip()} ({len(result.trials)} seeds, {result.seconds:.1f} s)")
+    if item.remark:
+        click.echo(item.remark)
+
+
+def _list(chosen: Sequence[Experiment]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..lecture.catalogue import SECTIONS
+    from ..lecture.data import HINTS
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    for section, title in SECTIONS.items():
+        table = Table(title=f"{title} ({section})", title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
+        table.add_column(no_wrap=True, style="bold")
+        table.add_column()
+        for item in chosen:
+            if item.section == section:
+                more = f" ({HINTS[item.needs]})" if item.needs else ""
+                table.add_row(item.name, item.claim + more)
+        console.print(table, highlight=False, markup=False)

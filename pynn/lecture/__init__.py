@@ -1,0 +1,55 @@
+"""The lecture as experiments: every claim is measured over several seeds, and judged by a band that was settled before.
+
+A claim is a file in a folder of `claims`; ``pynn lecture`` runs them all.
+
+Examples
+--------
+>>> from pynn.lecture import experiments, run
+>>> [result] = run([experiments()["he-relu"]], seeds=3)
+>>> result.outcome
+'reproduced'
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+from .definition import Band, Experiment, Lines, experiment
+
+if _TYPE_CHECKING:
+    from .catalogue import experiments, select
+    from .results import Result, Trial, load, save
+    from .running import Interrupted, run
+
+__all__ = [
+    "Band",
+    "Experiment",
+    "Interrupted",
+    "Lines",
+    "Result",
+    "Trial",
+    "experiment",
+    "experiments",
+    "load",
+    "run",
+    "save",
+    "select",
+]
+
+#: Loaded when first used: the claims import this package themselves.
+_LATER = {
+    "Interrupted": "running",
+    "Result": "results",
+    "Trial": "results",
+    "experiments": "catalogue",
+    "load": "results",
+    "run": "running",
+    "save": "results",
+    "select": "catalogue",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_import_module(f".{_LATER[name]}", __name__), name)

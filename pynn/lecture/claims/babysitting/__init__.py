@@ -1,0 +1,1 @@
+"""Claims on babysitting the learning process."""

@@ -1,0 +1,192 @@
+"""What experiments gave, and the file that keeps it."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..files import FileFormatError, write_atomically
+from .catalogue import experiments
+from .definition import Experiment, Outcome
+
+#: What the file says that it is.
+FORMAT = "pynn.lecture 1"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of an experiment.
+
+    Attributes
+    ----------
+    seed : int
+    figures : dict of str to float
+    curves : dict of str to list of float
+        Sequences, to be drawn.
+    seconds : float
+        How long it took.
+    """
+
+    seed: int
+    figures: Mapping[str, float]
+    curves: Mapping[str, list[float]]
+    seconds: float
+
+    @classmethod
+    def of(cls, seed: int, returned: Mapping[str, Any], seconds: float) -> Trial:
+        """Return the trial in which a run returned numbers and sequences of numbers."""
+        figures = {name: float(value) for name, value in returned.items() if np.ndim(value) == 0}
+        curves = {name: [float(v) for v in value] for name, value in returned.items() if np.ndim(value) == 1}
+        if len(figures) + len(curves) < len(returned):
+            others = sorted(returned.keys() - figures.keys() - curves.keys())
+            raise ValueError(f"expected numbers and sequences of them; got {others}")
+        return cls(seed, figures, curves, seconds)
+
+
+@dataclass
+class Result:
+    """What an experiment gave.
+
+    Attributes
+    ----------
+    experiment : Experiment
+    trials : list of Trial
+        By seed.
+    failure : str
+        What a run raised, if one did.
+    settings : dict
+        Settings that were not the experiment's own.
+    """
+
+    experiment: Experiment
+    trials: list[Trial] = field(default_factory=list)
+    failure: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, list[float]]:
+        """Each figure's values over the seeds; those that have bands first."""
+        names = dict.fromkeys([band.figure for band in self.experiment.bands])
+        names |= dict.fromkeys(name for trial in self.trials for name in trial.figures)
+        return {name: [trial.figures[name] for trial in self.trials] for name in names if self.trials}
+
+    @property
+    def curves(self) -> dict[str, list[list[float]]]:
+        """Each sequence's values: a list for every seed."""
+        names = dict.fromkeys(name for trial in self.trials for name in trial.curves)
+        return {name: [trial.curves[name] for trial in self.trials] for name in names}
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Whether the claim is reproduced; None if a run failed or none is finished."""
+        return self.experiment.outcome(self.figures) if self.trials and not self.failure else None
+
+    @property
+    def seconds(self) -> float:
+        """How long the runs took, one after the other."""
+        return sum(trial.seconds for trial in self.trials)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it, with the claim and the bands for those who read the file without pynn."""
+        experiment = self.experiment
+        return {
+            "name": experiment.name,
+            "section": experiment.section,
+            "claim": experiment.claim,
+            "source": experiment.source,
+            "setup": experiment.setup,
+            "analogue": experiment.analogue,
+            "remark": experiment.remark,
+            "outcome": self.outcome,
+            "failure": self.failure,
+            "settings": dict(self.settings),
+            "bands": [
+                {"figure": band.figure, "at_least": _plain(band.at_least), "at_most": _plain(band.at_most)}
+                | {"why": band.why, "partly": band.partly and [_plain(end) for end in band.partly]}
+                | {"outcome": band.outcome(self.figures[band.figure]) if self.trials else None}
+                for band in experiment.bands
+            ],
+            "trials": [
+                {"seed": trial.seed, "seconds": round(trial.seconds, 3)}
+                | {"figures": {name: _plain(value) for name, value in trial.figures.items()}}
+                | {"curves": {name: [_short(value) for value in values] for name, values in trial.curves.items()}}
+                for trial in self.trials
+            ],
+        }
+
+
+def mean_and_spread(values: Iterable[float]) -> tuple[float, float]:
+    """Return mean and standard deviation; NaN where a value is not finite.
+
+    Examples
+    --------
+    >>> mean_and_spread([1.0, 2.0, 3.0])
+    (2.0, 1.0)
+    """
+    values = list(values)
+    if not all(map(math.isfinite, values)):
+        return math.nan, math.nan
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def save(results: Iterable[Result], path: Path) -> None:
+    """Write results to a JSON file, a line each, which is replaced as a whole or not at all."""
+    lines = [json.dumps(result.as_dict(), ensure_ascii=False, allow_nan=False) for result in results]
+    head = json.dumps({"format": FORMAT, "results": []})[:-2]
+    write_atomically(path, (head + "\n" + ",\n".join(lines) + "\n]}\n").encode())
+
+
+def load(path: Path) -> list[Result]:
+    """Return the results in a file that `save` wrote, of experiments that there still are, judged by today's bands.
+
+    Raises
+    ------
+    FileFormatError
+        If it is something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("format") != FORMAT:
+            raise FileFormatError(f"{path} does not hold results of 'pynn lecture'; choose another folder")
+        known = experiments()
+        return [_result(known[item["name"]], item) for item in content["results"] if item["name"] in known]
+    except FileFormatError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FileFormatError(f"{path} cannot be read as results of 'pynn lecture' ({error})") from None
+
+
+def _result(experiment: Experiment, item: dict[str, Any]) -> Result:
+    trials = [
+        Trial(
+            int(trial["seed"]),
+            {name: _number(value) for name, value in trial["figures"].items()},
+            {name: [_number(value) for value in values] for name, values in trial["curves"].items()},
+            float(trial["seconds"]),
+        )
+        for trial in item["trials"]
+    ]
+    missing = [band.figure for band in experiment.bands if any(band.figure not in trial.figures for trial in trials)]
+    if missing:  # the experiment is no longer the one that was run
+        return Result(experiment, failure=f"the stored run has no {missing[0]!r}; run it again")
+    return Result(experiment, trials, str(item["failure"]), dict(item["settings"]))
+
+
+def _plain(value: float) -> float | str:
+    """Return a number as JSON can hold it: one that is not finite as text."""
+    return value if math.isfinite(value) else str(value)
+
+
+def _short(value: float) -> float | str:
+    return _plain(float(f"{value:.5g}"))
+
+
+def _number(value: float | str) -> float:
+    return float(value)

@@ -1,0 +1,27 @@
+"""What the experiments on search share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import search
+from ..trainer import Trainer
+from .data import Data
+
+
+def search_on(
+    data: Data, build: Callable[[search.space.Params], Trainer], space: Mapping[str, search.Parameter], **options: Any
+) -> search.Result:
+    """Search, one trial at a time; what lies at the edge of a range is for the experiment to look at."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", search.SearchWarning)
+        return search.run(build, space, (data.x, data.y), data.validation, workers=1, **options)
+
+
+def scores(result: search.Result) -> np.ndarray:
+    """Return the accuracy of each trial; 0 of one that did not finish."""
+    return np.array([trial.score if trial.ended == "finished" else 0.0 for trial in result.trials])

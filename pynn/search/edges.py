@@ -1,0 +1,103 @@
+"""Whether the best values lie at the edge of a range: then the range is wrong, and better ones may lie beyond."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from .space import Integer, Space
+from .trial import Trial, ranked
+
+#: How many of the best trials are looked at, and what share of a range is its edge.
+BEST, EDGE = 5, 0.1
+#: What chance may explain is no finding: a range that does not matter has its best values anywhere.
+CHANCE = 0.01
+#: The range to try reaches beyond the edge by such a share of the range.
+BEYOND = 0.5
+
+
+class SearchWarning(UserWarning):
+    """Something about a search that its user should know."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A range at whose edge the best values lie.
+
+    Attributes
+    ----------
+    name : str
+        The parameter.
+    value : float
+        That of the best trial.
+    low, high : float
+        The range that was searched.
+    try_low, try_high : float
+        The range to try.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    try_low: float
+    try_high: float
+
+    def __str__(self) -> str:
+        return (
+            f"the best values of {self.name} (best: {self.value:.3g}) lie at the edge of the range from "
+            f"{self.low:g} to {self.high:g}; try {self.try_low:g} to {self.try_high:g}"
+        )
+
+
+def edges(trials: Sequence[Trial], space: Space, *, maximise: bool, points: dict[str, int] | None = None) -> list[Edge]:
+    """Return the ranges at whose edge more of the best trials lie than chance explains.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+    space : Space
+    maximise : bool
+    points : dict of str to int, optional
+        How many points a grid had on each axis; its outermost ones are the edge.
+
+    Examples
+    --------
+    >>> from pynn.search import LogUniform, Trial
+    >>> space = Space({"lr": LogUniform(1e-4, 1e-2)})
+    >>> trials = [Trial(i, 0, {"lr": 10 ** (-4 + i / 10)}, "finished", score=i) for i in range(21)]
+    >>> print(edges(trials, space, maximise=True)[0])
+    the best values of lr (best: 0.01) lie at the edge of the range from 0.0001 to 0.01; try 0.0001 to 0.1
+    """
+    order = ranked(trials, maximise=maximise)
+    found = []
+    for name, parameter in space.ranges.items():
+        best = [trial for trial in order if name in trial.params][:BEST]
+        if len(best) < 2:
+            continue
+        shares = [parameter.share(cast("float", trial.params[name])) for trial in best]
+        width = max(EDGE, 1 / (points or {}).get(name, math.inf))
+        if isinstance(parameter, Integer):
+            width = max(width, 1 / (parameter.high - parameter.low + 1))
+        for upper in (False, True):
+            hits = sum(share >= 1 - width - 1e-9 if upper else share <= width + 1e-9 for share in shares)
+            if 2 * hits > len(best) and _chance(hits, len(best), width) < CHANCE:
+                low, high = (0.0, 1 + BEYOND) if upper else (-BEYOND, 1.0)
+                span = parameter.scaled(parameter.high) - parameter.scaled(parameter.low)
+                ends = [parameter.unscaled(parameter.scaled(parameter.low) + end * span) for end in (low, high)]
+                if not parameter.is_log and parameter.low >= 0:  # below zero such values rarely make sense
+                    ends[0] = max(ends[0], 0.0)
+                if isinstance(parameter, Integer):
+                    ends = [float(max(round(end), 1 if parameter.low >= 1 else -math.inf)) for end in ends]
+                if (ends[0], ends[1]) != (parameter.low, parameter.high):
+                    value = cast("float", best[0].params[name])
+                    ends = [float(f"{end:.2g}") if end not in (parameter.low, parameter.high) else end for end in ends]
+                    found.append(Edge(name, value, parameter.low, parameter.high, ends[0], ends[1]))
+    return found
+
+
+def _chance(hits: int, among: int, share: float) -> float:
+    """Return how probable so many hits or more are, of a binomial distribution."""
+    return sum(math.comb(among, k) * share**k * (1 - share) ** (among - k) for k in range(hits, among + 1))

@@ -1,0 +1,179 @@
+"""A search on a terminal: a live table; elsewhere a line for each trial that ends."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from .space import Params
+from .trial import Trial, ranked
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from .driver import Search
+
+#: Trials in the table: the best ones, and those that ended last.
+BEST, LATEST = 6, 4
+#: How often a second the table is drawn.
+REFRESH_RATE = 4
+STYLES = {"finished": "", "early": "yellow", "failed": "red", "lost": "red"}
+
+
+class View(Protocol):
+    """What shows a search."""
+
+    def __enter__(self) -> View: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def update(self) -> None:
+        """Take up that a trial has begun."""
+
+    def told(self, trial: Trial) -> None:
+        """Take up that a trial has ended."""
+
+
+class Nothing:
+    """Shows nothing."""
+
+    def __enter__(self) -> Nothing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self) -> None:
+        pass
+
+    def told(self, trial: Trial) -> None:
+        pass
+
+
+class Lines(Nothing):
+    """Writes a line for each trial."""
+
+    def __init__(self, search: Search, console: Console) -> None:
+        self.search, self.console = search, console
+
+    def told(self, trial: Trial) -> None:
+        width = len(str(self.search.total))
+        line = f"trial {trial.number + 1:{width}}/{self.search.total}  {outcome(trial, self.search.metric)}"
+        self.console.print(f"{line}  {written(trial.params)}", markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveTable(Nothing):
+    """Draws a table that changes."""
+
+    def __init__(self, search: Search, console: Console) -> None:
+        self.search = search
+        self._began = time.monotonic()
+        self._live = Live(get_renderable=self.render, console=console, refresh_per_second=REFRESH_RATE)
+
+    def __enter__(self) -> LiveTable:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def told(self, trial: Trial) -> None:
+        self._live.refresh()
+
+    def render(self) -> RenderableType:
+        """Return the table as it is now."""
+        search = self.search
+        # A copy at one go: the table is drawn by a thread of its own.
+        ended, running = list(search.ended.values()), list(search.running.values())
+        order = ranked(ended, maximise=search.maximise)
+        best = order[:BEST]
+        shown = {trial.number for trial in best}
+        latest = [trial for trial in ended if trial.number not in shown][-LATEST:]
+        return Group(self._heading(ended), table(search, best, latest, running))
+
+    def _heading(self, ended: list[Trial]) -> Text:
+        search = self.search
+        counts = {kind: sum(trial.ended == kind for trial in ended) for kind in ("early", "failed", "lost")}
+        words = {"early": "ended early", "failed": "failed", "lost": "lost"}
+        text = Text(f"stage {search.stage + 1}/{len(search.stages)}  ", style="bold")
+        text.append(f"trials {len(ended)}/{search.total}", style="default")
+        for kind, many in counts.items():
+            if many:
+                text.append(f"  {many} {words[kind]}", style=STYLES[kind])
+        text.append(f"  {time.monotonic() - self._began:.0f} s", style="dim")
+        return text
+
+
+def table(search: Search, best: list[Trial], latest: list[Trial], running: list[Trial]) -> Table:
+    """Return the best trials, those that ended last and those under way."""
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("trial", justify="right")
+    shown.add_column(search.metric.removeprefix("val_"), justify="right", no_wrap=True)
+    shown.add_column("epochs", justify="right")
+    for name, _ in search.space:
+        shown.add_column(name, justify="right", overflow="ellipsis", no_wrap=True)
+    shown.add_column("", overflow="ellipsis", no_wrap=True)
+    groups = ((best, "bold"), (latest, ""), (running, "dim"))
+    for group, style in groups:
+        for trial in group:
+            under_way = group is running
+            note = "running" if under_way else "" if trial.ended == "finished" else short(trial.reason)
+            score = "" if under_way or trial.ended != "finished" else figure(trial.score, search.metric)
+            values = [value(trial.params[name]) if name in trial.params else "" for name, _ in search.space]
+            row_style = style or STYLES[trial.ended]
+            epochs = "" if under_way else str(trial.epochs)
+            shown.add_row(str(trial.number + 1), score, epochs, *values, note, style=row_style)
+        if group:
+            shown.add_section()
+    return shown
+
+
+def view(search: Search, progress: bool) -> View:
+    """Return what shows the search."""
+    if not progress:
+        return Nothing()
+    console = Console(stderr=True)
+    return LiveTable(search, console) if console.is_terminal else Lines(search, console)
+
+
+def outcome(trial: Trial, metric: str) -> str:
+    """Return how a trial ended."""
+    if trial.ended == "finished":
+        return f"{metric} {figure(trial.score, metric)} after {trial.epochs} epoch{'s' * (trial.epochs != 1)}"
+    words = {"early": "ended early", "failed": "failed", "lost": "lost"}[trial.ended]
+    return f"{words}: {' '.join(trial.reason.split())}"
+
+
+def figure(score: float, metric: str) -> str:
+    """Return a score as text."""
+    return f"{score:.2%}" if metric.endswith("accuracy") else f"{score:.4g}"
+
+
+def value(found: object) -> str:
+    """Return a parameter's value as text."""
+    return f"{found:.3g}" if isinstance(found, float) else str(found)
+
+
+def written(params: Params) -> str:
+    """Return parameters as text.
+
+    Examples
+    --------
+    >>> written({"lr": 0.0123456, "activation": "relu"})
+    'lr=0.0123 activation=relu'
+    """
+    return " ".join(f"{name}={value(found)}" for name, found in params.items())
+
+
+def short(reason: str) -> str:
+    """Return the beginning of a reason."""
+    return " ".join(reason.split())[:60]

@@ -1,0 +1,240 @@
+"""Which values are tried next: Optuna's samplers, asked and told; a grid is the product of the points on each axis."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import warnings
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol, Union
+
+import numpy as np
+
+from .space import Choice, Integer, Params, Space, Value
+from .trial import Trial
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+    from optuna.study import Study
+
+Sampler = Union[str, "BaseSampler"]
+
+SAMPLERS = ("random", "grid", "quasi-random", "tpe")
+INSTALL_HINT = 'pip install "pynn-kernels[search]"'
+
+
+def load_optuna() -> Any:
+    """Return Optuna, or raise ImportError that says how to install it."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise ImportError(f"a search needs Optuna: {INSTALL_HINT}") from error
+    return optuna
+
+
+@contextlib.contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Within the block, Optuna logs and warns of nothing; its verbosity is then what it was."""
+    logging = load_optuna().logging
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # samplers that Optuna calls experimental
+            yield
+    finally:
+        logging.set_verbosity(before)
+
+
+class Proposer(Protocol):
+    """Says what a stage tries, trial by trial."""
+
+    def ask(self) -> Params:
+        """Return the parameters of the next trial."""
+
+    def tell(self, trial: Trial) -> None:
+        """Take up how a trial ended that `ask` or `add` has begun."""
+
+    def add(self, trial: Trial) -> None:
+        """Take up a trial of before: one that finished in an earlier run, or a survivor."""
+
+
+def proposer(
+    sampler: Sampler, space: Space, trials: int, entropy: tuple[int, ...], *, maximise: bool
+) -> GridProposer | StudyProposer:
+    """Return what proposes the trials of a stage; the same arguments give the same proposals."""
+    if sampler == "grid":
+        return GridProposer(space, trials)
+    return StudyProposer(sampler, space, entropy, maximise=maximise)
+
+
+def check_sampler(sampler: Sampler) -> str:
+    """Return what a sampler is called, or raise an error that says what there is."""
+    from optuna.samplers import BaseSampler
+
+    if isinstance(sampler, BaseSampler):
+        return type(sampler).__name__
+    if sampler not in SAMPLERS:
+        known = ", ".join(f'"{name}"' for name in SAMPLERS)
+        raise ValueError(f"sampler is {sampler!r}; expected one of {known}, or an optuna.samplers.BaseSampler")
+    return sampler
+
+
+class StudyProposer:
+    """Asks an Optuna sampler; nothing of this is stored."""
+
+    def __init__(self, sampler: Sampler, space: Space, entropy: tuple[int, ...], *, maximise: bool) -> None:
+        optuna = load_optuna()
+        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        self.space, self.maximise = space, maximise
+        #: Whether proposals depend on nothing but the seed.
+        self.fixed = sampler in ("random", "quasi-random")
+        with quiet_optuna():
+            if sampler == "random":
+                sampler = optuna.samplers.RandomSampler(seed=seed)
+            elif sampler == "quasi-random":
+                sampler = _quasi_random(space, seed)
+            elif sampler == "tpe":
+                # Trials that run meanwhile count as bad, lest the same place be tried twice at once.
+                sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+            self._study: Study = optuna.create_study(
+                sampler=sampler, direction="maximize" if maximise else "minimize", storage=None
+            )
+        self._asked: list[Any] = []
+
+    def ask(self) -> Params:
+        with quiet_optuna():
+            trial = self._study.ask()
+            params: Params = {}
+            for name, parameter in self.space:
+                if self.space.exists(name, params):
+                    params[name] = parameter.suggest(name, trial)
+        self._asked.append((trial, params))
+        return params
+
+    def tell(self, trial: Trial) -> None:
+        state = load_optuna().trial.TrialState
+        index = next(i for i, (_, params) in enumerate(self._asked) if params == trial.params)
+        asked, _ = self._asked.pop(index)
+        with quiet_optuna():
+            if trial.ended == "finished":
+                self._study.tell(asked, trial.score)
+            else:
+                self._study.tell(asked, state=state.PRUNED if trial.ended == "early" else state.FAIL)
+
+    def add(self, trial: Trial) -> None:
+        with quiet_optuna():
+            self._study.add_trial(frozen(trial, self.space))
+
+
+class GridProposer:
+    """Goes through a grid: as many points on each axis as give at most so many trials."""
+
+    fixed = True
+
+    def __init__(self, space: Space, trials: int) -> None:
+        self._points = iter(grid(space, trials))
+
+    def ask(self) -> Params:
+        return next(self._points)
+
+    def tell(self, trial: Trial) -> None:
+        pass
+
+    add = tell
+
+
+def grid(space: Space, trials: int) -> list[Params]:
+    """Return the points of a grid with at most `trials` of them.
+
+    Choices are taken whole; ranges get points one by one, in turn, while the product allows it. The points lie in the
+    middle of equally wide parts of a range.
+
+    Raises
+    ------
+    ValueError
+        If the choices alone make more trials.
+
+    Examples
+    --------
+    >>> from pynn.search import LogUniform, Space
+    >>> [round(point["lr"], 4) for point in grid(Space({"lr": LogUniform(1e-4, 1)}), 2)]
+    [0.001, 0.1]
+    """
+    sizes = {name: len(parameter.options) if isinstance(parameter, Choice) else 1 for name, parameter in space}
+    axes = {name: parameter.points(sizes[name]) for name, parameter in space}
+    if len(_product(space, axes)) > trials:
+        raise ValueError(f"a grid needs at least {len(_product(space, axes))} trials for its choices; got {trials}")
+    growing = list(space.ranges)
+    while growing:
+        for name in list(growing):
+            wider = axes | {name: space[name].points(len(axes[name]) + 1)}
+            if len(wider[name]) == len(axes[name]) or math.prod(map(len, wider.values())) > 64 * trials:
+                growing.remove(name)
+            elif len(_product(space, wider)) <= trials:
+                axes = wider
+            else:
+                growing.remove(name)
+    return _product(space, axes)
+
+
+def _product(space: Space, axes: dict[str, list[Value]]) -> list[Params]:
+    found: dict[tuple[Any, ...], Params] = {}
+    for values in itertools.product(*axes.values()):
+        params: Params = {}
+        for name, value in zip(axes, values, strict=True):
+            if space.exists(name, params):
+                params[name] = value
+        found.setdefault(tuple(map(repr, params.items())), params)
+    return list(found.values())
+
+
+def _quasi_random(space: Space, seed: int) -> BaseSampler:
+    from optuna.samplers import QMCSampler
+
+    distributions = distributions_of(space)
+
+    class Sobol(QMCSampler):
+        """Optuna's, over the whole space from the first trial on, rather than what the first finished trial had."""
+
+        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+            return distributions
+
+    return Sobol(scramble=True, seed=seed, warn_independent_sampling=False)
+
+
+def distributions_of(space: Space) -> dict[str, Any]:
+    """Return Optuna's distributions for a space."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    found: dict[str, Any] = {}
+    for name, parameter in space:
+        if isinstance(parameter, Choice):
+            found[name] = CategoricalDistribution(parameter.options)
+        elif isinstance(parameter, Integer):
+            found[name] = IntDistribution(parameter.low, parameter.high, log=parameter.is_log)
+        else:
+            ranged = space.ranges[name]
+            found[name] = FloatDistribution(ranged.low, ranged.high, log=ranged.is_log)
+    return found
+
+
+def frozen(trial: Trial, space: Space, attributes: dict[str, Any] | None = None, metric: str | None = None) -> Any:
+    """Return a trial as Optuna keeps it; with a metric, its course too."""
+    optuna = load_optuna()
+    states = optuna.trial.TrialState
+    state = {"finished": states.COMPLETE, "early": states.PRUNED}.get(trial.ended, states.FAIL)
+    distributions = distributions_of(space)
+    course = trial.history.get(metric, []) if metric else []
+    found = optuna.trial.create_trial(
+        state=state,
+        value=trial.score if trial.ended == "finished" else None,
+        params=trial.params,
+        distributions={name: distributions[name] for name in trial.params},
+        user_attrs=attributes or {},
+        intermediate_values={epoch: value for epoch, value in enumerate(course, 1) if math.isfinite(value)},
+    )
+    found.datetime_start = found.datetime_complete - timedelta(seconds=trial.seconds)
+    return found

@@ -1,0 +1,338 @@
+"""What is searched: parameters with ranges and scales; some exist only where another has a certain value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from ..arguments import count, number
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+Value = None | bool | int | float | str
+Params = dict[str, Value]
+When = Mapping[str, Value | Sequence[Value]]
+
+#: Ranges are narrowed to those of the best trials and so much of the range on either side; at least so much is left.
+MARGIN, NARROWEST = 0.1, 0.2
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Base of the kinds of parameters."""
+
+    def check(self, name: str) -> None:
+        """Raise ValueError unless there is something to choose from."""
+
+    def suggest(self, name: str, trial: Trial) -> Value:
+        """Ask a sampler for a value."""
+        raise NotImplementedError
+
+    def at(self, share: float) -> Value:
+        """Return the value at a place between 0 and 1."""
+        raise NotImplementedError
+
+    def points(self, most: int) -> list[Value]:
+        """Return the middles of equally wide parts, at most so many."""
+        raise NotImplementedError
+
+    def describe(self) -> dict[str, Any]:
+        """Return kind and arguments, as JSON can hold them."""
+        found = {"kind": type(self).__name__} | {k: v for k, v in vars(self).items() if v is not None}
+        if "when" in found:
+            found["when"] = {name: list(values) for name, values in _conditions(self).items()}
+        return found
+
+
+@dataclass(frozen=True)
+class _Range(Parameter):
+    low: float
+    high: float
+    logarithmic: ClassVar[bool] = False
+
+    def check(self, name: str) -> None:
+        number(self.low, f"the low end of {name!r}")
+        number(self.high, f"the high end of {name!r}")
+        if not self.low < self.high:
+            wrong = "is empty" if self.low == self.high else "is reversed"
+            raise ValueError(f"the range of {name!r} {wrong}: from {self.low:g} to {self.high:g}")
+        if self.is_log and self.low <= 0:
+            raise ValueError(f"the range of {name!r} is on a log scale and must be above 0; it begins at {self.low:g}")
+
+    @property
+    def is_log(self) -> bool:
+        """Whether the scale is logarithmic."""
+        return self.logarithmic
+
+    def share(self, value: float) -> float:
+        """Return where a value lies, 0 at the low end and 1 at the high one, on the parameter's scale."""
+        low, high, at = (self.scaled(v) for v in (self.low, self.high, value))
+        return (at - low) / (high - low) if high > low else 0.5
+
+    def at(self, share: float) -> float:
+        low, high = self.scaled(self.low), self.scaled(self.high)
+        # Rounding must not lead out of the range.
+        return min(max(self.unscaled(low + share * (high - low)), self.low), self.high)
+
+    def points(self, most: int) -> list[Value]:
+        return [self.at((index + 0.5) / most) for index in range(most)]
+
+    def between(self, low: float, high: float) -> _Range:
+        """Return the part of the range between two places, 0 to 1."""
+        return replace(self, low=self.at(low), high=self.at(high))
+
+    def scaled(self, value: float) -> float:
+        """Return the value, or its logarithm."""
+        return math.log10(value) if self.is_log else float(value)
+
+    def unscaled(self, value: float) -> float:
+        """Undo `scaled`."""
+        return 10.0**value if self.is_log else value
+
+
+@dataclass(frozen=True)
+class Uniform(_Range):
+    """A number from a range, on a linear scale.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the range, both included.
+    when : mapping of str to a value or a tuple of values, optional
+        The parameter exists only where other parameters, which come before it, have one of these values.
+
+    Examples
+    --------
+    >>> Uniform(0.0, 0.5).at(0.5)
+    0.25
+    """
+
+    when: When | None = field(default=None, kw_only=True)
+
+    def suggest(self, name: str, trial: Trial) -> Value:
+        return trial.suggest_float(name, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class LogUniform(_Range):
+    """A number from a range, on a logarithmic scale: for learning rates and strengths of regularisation.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the range, both included and above 0.
+    when : mapping of str to a value or a tuple of values, optional
+        As of `Uniform`.
+
+    Examples
+    --------
+    >>> round(LogUniform(1e-5, 1e-1).at(0.5), 6)
+    0.001
+    """
+
+    when: When | None = field(default=None, kw_only=True)
+    logarithmic: ClassVar[bool] = True
+
+    def suggest(self, name: str, trial: Trial) -> Value:
+        return trial.suggest_float(name, self.low, self.high, log=True)
+
+
+@dataclass(frozen=True)
+class Integer(_Range):
+    """A whole number from a range.
+
+    Parameters
+    ----------
+    low, high : int
+        Ends of the range, both included.
+    log : bool
+        Whether the scale is logarithmic: for widths and batch sizes.
+    when : mapping of str to a value or a tuple of values, optional
+        As of `Uniform`.
+
+    Examples
+    --------
+    >>> Integer(16, 256, log=True).points(2)
+    [32, 128]
+    """
+
+    low: int
+    high: int
+    log: bool = field(default=False, kw_only=True)
+    when: When | None = field(default=None, kw_only=True)
+
+    def check(self, name: str) -> None:
+        count(self.low, f"the low end of {name!r}", least=-(2**53))
+        count(self.high, f"the high end of {name!r}", least=-(2**53))
+        super().check(name)
+
+    @property
+    def is_log(self) -> bool:
+        return self.log
+
+    def suggest(self, name: str, trial: Trial) -> Value:
+        return trial.suggest_int(name, self.low, self.high, log=self.log)
+
+    def at(self, share: float) -> int:
+        return round(super().at(share))
+
+    def between(self, low: float, high: float) -> Integer:
+        """Return the part of the range between two places, with at least two values."""
+        part = cast("Integer", super().between(low, high))
+        if part.low < part.high:
+            return part
+        return replace(part, high=part.high + 1) if part.high < self.high else replace(part, low=part.low - 1)
+
+    def points(self, most: int) -> list[Value]:
+        return list(dict.fromkeys(super().points(min(most, self.high - self.low + 1))))
+
+
+@dataclass(frozen=True)
+class Choice(Parameter):
+    """One of several values.
+
+    Parameters
+    ----------
+    *options : str, int, float, bool or None
+        At least one. For anything else, such as a layer, choose a name and look it up.
+    when : mapping of str to a value or a tuple of values, optional
+        As of `Uniform`.
+
+    Examples
+    --------
+    >>> Choice("relu", "tanh").points(2)
+    ['relu', 'tanh']
+    """
+
+    options: tuple[Value, ...]
+    when: When | None = None
+
+    def __init__(self, *options: Value, when: When | None = None) -> None:
+        object.__setattr__(self, "options", options)
+        object.__setattr__(self, "when", when)
+
+    def check(self, name: str) -> None:
+        if not self.options:
+            raise ValueError(f"{name!r} has nothing to choose from: Choice() is empty")
+        for option in self.options:
+            if option is not None and not isinstance(option, bool | int | float | str):
+                raise TypeError(
+                    f"{name!r} has the option {option!r}; expected text, numbers, True, False or None "
+                    "(choose a name, and look it up)"
+                )
+            if isinstance(option, float) and not math.isfinite(option):
+                raise ValueError(f"{name!r} has the option {option}; expected a finite number")
+        if len(set(map(repr, self.options))) < len(self.options):
+            raise ValueError(f"{name!r} has an option twice: {', '.join(map(repr, self.options))}")
+
+    def suggest(self, name: str, trial: Trial) -> Value:
+        return trial.suggest_categorical(name, self.options)
+
+    def at(self, share: float) -> Value:
+        return self.options[min(int(share * len(self.options)), len(self.options) - 1)]
+
+    def points(self, most: int) -> list[Value]:
+        return list(self.options)
+
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | {"options": list(self.options)}
+
+
+class Space:
+    """Parameters by name, checked.
+
+    Examples
+    --------
+    >>> space = Space({"optimizer": Choice("sgd", "adam"), "momentum": Uniform(0.5, 0.99, when={"optimizer": "sgd"})})
+    >>> space.active({"optimizer": "adam"})
+    ['optimizer']
+    """
+
+    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        if not isinstance(parameters, Mapping):
+            raise TypeError(f"space is {parameters!r}; expected a dict of names and parameters")
+        if not parameters:
+            raise ValueError("space is empty; expected at least one parameter, such as {'lr': LogUniform(1e-5, 1e-1)}")
+        known: dict[str, Parameter] = {}
+        for name, parameter in parameters.items():
+            if not isinstance(name, str):
+                raise TypeError(f"space has the name {name!r}; expected text")
+            if not isinstance(parameter, Parameter):
+                raise TypeError(
+                    f"{name!r} is {parameter!r}; expected Uniform(low, high), LogUniform(low, high), "
+                    "Integer(low, high) or Choice(...)"
+                )
+            parameter.check(name)
+            _check_conditions(name, parameter, known)
+            known[name] = parameter
+        self.parameters = known
+
+    def __iter__(self) -> Iterator[tuple[str, Parameter]]:
+        return iter(self.parameters.items())
+
+    def __getitem__(self, name: str) -> Parameter:
+        return self.parameters[name]
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    @property
+    def ranges(self) -> dict[str, _Range]:
+        """The parameters that are numbers from a range."""
+        return {name: parameter for name, parameter in self if isinstance(parameter, _Range)}
+
+    def exists(self, name: str, params: Params) -> bool:
+        """Return whether a parameter exists beside the values of those before it."""
+        conditions = _conditions(self.parameters[name])
+        return all(other in params and params[other] in values for other, values in conditions.items())
+
+    def active(self, params: Params) -> list[str]:
+        """Return the names of the parameters that exist beside these values."""
+        return [name for name, _ in self if self.exists(name, params)]
+
+    def narrowed(self, best: Iterable[Params]) -> Space:
+        """Return the space with each range narrowed around the values of the best trials; choices stay."""
+        best = list(best)
+        parameters = dict(self.parameters)
+        for name, parameter in self.ranges.items():
+            shares = [parameter.share(cast("float", params[name])) for params in best if name in params]
+            if not shares:
+                continue
+            low, high = min(shares) - MARGIN, max(shares) + MARGIN
+            missing = max(NARROWEST - (high - low), 0.0)
+            low, high = max(low - missing / 2, 0.0), min(high + missing / 2, 1.0)
+            parameters[name] = parameter.between(low, high)
+        return Space(parameters)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the space as JSON can hold it."""
+        return {name: parameter.describe() for name, parameter in self}
+
+
+def _conditions(parameter: Parameter) -> dict[str, tuple[Value, ...]]:
+    when = getattr(parameter, "when", None) or {}
+    return {
+        name: tuple(values) if isinstance(values, list | tuple | set | frozenset) else (values,)
+        for name, values in when.items()
+    }
+
+
+def _check_conditions(name: str, parameter: Parameter, before: Mapping[str, Parameter]) -> None:
+    when = getattr(parameter, "when", None)
+    if when is not None and not isinstance(when, Mapping):
+        raise TypeError(f"when of {name!r} is {when!r}; expected a dict such as {{'optimizer': 'sgd'}}")
+    for other, values in _conditions(parameter).items():
+        if other not in before:
+            known = ", ".join(map(repr, before)) or "none"
+            raise ValueError(f"{name!r} depends on {other!r}, which is not among the parameters before it: {known}")
+        parent = before[other]
+        if not isinstance(parent, Choice):
+            raise ValueError(f"{name!r} depends on {other!r}, which is no Choice")
+        unknown = [value for value in values if value not in parent.options]
+        if unknown or not values:
+            options = ", ".join(map(repr, parent.options))
+            given = ", ".join(map(repr, unknown)) or "nothing"
+            raise ValueError(f"{name!r} depends on {other!r} being {given}; its options are {options}")

@@ -1,0 +1,86 @@
+"""From coarse to fine: many short trials over wide ranges, then fewer and longer ones in narrower ranges."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..arguments import count
+
+#: Each stage after the first trains so many times longer, with so many times fewer trials.
+FACTOR = 3
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Trials that train equally long.
+
+    Parameters
+    ----------
+    trials : int
+        How many new ones, in ranges narrowed around the best of the stage before.
+    epochs : int
+        How long each of the stage's trials is trained in all.
+    survivors : int
+        How many of the best of the stage before are trained on, from where they stand.
+    """
+
+    trials: int
+    epochs: int
+    survivors: int = 0
+
+    def __post_init__(self) -> None:
+        count(self.epochs, "epochs of a stage")
+        count(self.trials, "trials of a stage", least=0)
+        count(self.survivors, "survivors of a stage", least=0)
+        if self.trials + self.survivors == 0:
+            raise ValueError("a stage has neither trials nor survivors; expected at least one")
+
+
+def coarse_to_fine(trials: int = 40, epochs: int = 18, stages: int = 3) -> tuple[Stage, ...]:
+    """Return stages for a search in which the longest trials train for `epochs`.
+
+    The first stage has `trials` trials; each after it has a third as many, half of them survivors, which train three
+    times longer.
+
+    Examples
+    --------
+    >>> for stage in coarse_to_fine(36, 18):
+    ...     print(stage)
+    Stage(trials=36, epochs=2, survivors=0)
+    Stage(trials=6, epochs=6, survivors=6)
+    Stage(trials=2, epochs=18, survivors=2)
+    """
+    count(trials, "trials")
+    count(epochs, "epochs")
+    count(stages, "stages")
+    found: list[Stage] = []
+    for index in range(stages):
+        length = max(1, round(epochs / FACTOR ** (stages - 1 - index)))
+        if found and length <= found[-1].epochs:  # too few epochs for so many stages
+            continue
+        size = max(1, round(trials / FACTOR ** len(found)))
+        survivors = min((size + 1) // 2, found[-1].trials + found[-1].survivors) if found else 0
+        found.append(Stage(size - survivors, length, survivors))
+    return tuple(found)
+
+
+def checked(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Return the stages, or raise ValueError where they do not follow on each other."""
+    stages = tuple(stages)
+    if not stages:
+        raise ValueError("stages is empty; expected at least one Stage(trials, epochs)")
+    for stage in stages:
+        if not isinstance(stage, Stage):
+            raise TypeError(f"stages has {stage!r}; expected a pynn.search.Stage")
+    if stages[0].survivors:
+        raise ValueError("the first stage has survivors; there is no stage before it")
+    for before, stage in itertools.pairwise(stages):
+        if stage.epochs <= before.epochs:
+            raise ValueError(f"a stage of {before.epochs} epochs is followed by one of {stage.epochs}; expected more")
+        if stage.survivors > before.trials + before.survivors:
+            raise ValueError(
+                f"{stage.survivors} survivors of a stage with {before.trials + before.survivors} trials; expected fewer"
+            )
+    return stages

@@ -1,0 +1,261 @@
+"""Runs one trial, in whatever process it is called: builds, trains, ends what is hopeless, packs a checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..babysit import Finding, Monitor
+from ..callbacks import Callback
+from ..losses import FunctionLoss
+from ..persistence import packed_checkpoint
+from ..random import manual_seed, unobserved
+from ..trainer import NonFiniteError, Trainer
+from .space import Params
+from .trial import Trial
+
+Build = Callable[[Params], Trainer]
+
+#: A trial ends early when each of so many steps on end costs more than so many times the first step.
+COST_FACTOR, COST_STEPS = 3.0, 5
+#: What no further training cures, where the babysitter calls it an error.
+HOPELESS = frozenset(
+    {
+        "symmetric_units",
+        "lr_too_high",
+        "lr_too_low",
+        "vanishing_gradient",
+        "dead_units",
+        "diverging",
+        "non_finite",
+        "regularisation_too_strong",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What to train on and to validate with; the key is a digest of it all."""
+
+    train: tuple[np.ndarray, np.ndarray]
+    validation: tuple[np.ndarray, np.ndarray]
+    key: str
+
+    @classmethod
+    def of(cls, train: Any, validation: Any) -> Data:
+        """Return the data of two pairs, or raise ValueError."""
+        parts = []
+        digest = hashlib.blake2b(digest_size=16)
+        for name, part in (("train", train), ("validation", validation)):
+            if not (isinstance(part, tuple | list) and len(part) == 2):
+                raise ValueError(f"{name} must be a pair (x, y)")
+            x, y = (np.ascontiguousarray(array) for array in part)
+            if len(np.shape(x)) < 1 or len(x) != (len(y) if y.ndim else -1) or len(x) == 0:
+                raise ValueError(
+                    f"{name} has x of shape {x.shape} and y of shape {y.shape}; expected as many, not none"
+                )
+            for array in (x, y):
+                digest.update(f"{array.dtype} {array.shape}".encode())
+                digest.update(array.data if array.dtype.kind not in "OUS" else repr(array.tolist()).encode())
+            parts.append((x, y))
+        return cls(parts[0], parts[1], digest.hexdigest())
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a process needs to know to run a trial.
+
+    Attributes
+    ----------
+    trial : Trial
+        Number, stage, parameters, and where it goes on.
+    seed : int
+        Of the initialisation.
+    data : Data or None
+        None where the process is to have it from a task before; `key` says which.
+    checkpoint : bytes or None
+        Where to go on from.
+    driver, backend : str
+        The process that the search is driven from, and what computes there.
+    """
+
+    trial: Trial
+    seed: int
+    build: Build
+    epochs: int
+    batch_size: int
+    metric: str
+    end_early: bool
+    key: str
+    driver: str
+    backend: str
+    data: Data | None = None
+    checkpoint: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trial that has ended, and a checkpoint if it finished."""
+
+    trial: Trial
+    checkpoint: bytes | None = None
+
+
+# The data of the search that this process works for: sent once, not with every task.
+_held: dict[str, Data] = {}
+# Threads of one process take turns with the generator that initialisation draws from.
+_building = threading.Lock()
+
+
+def run(task: Task) -> Outcome | None:
+    """Run a trial; whatever goes wrong in it is part of the outcome. None if the task must be sent with its data."""
+    data = task.data or _held.get(task.key)
+    if data is None:
+        return None
+    if task.driver != this_process():
+        # The processors are shared by the trials, not by the threads of one.
+        backend.use_backend(task.backend)
+        backend.set_num_threads(1)
+    if task.key not in _held:
+        _held.clear()
+        _held[task.key] = data
+    return run_with(task, data)
+
+
+def this_process() -> str:
+    """Return what tells this process from others, on other machines too."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def run_with(task: Task, data: Data) -> Outcome:
+    """Run a trial on the data given."""
+    began = time.perf_counter()
+    trial = replace(task.trial)
+    guard = Guard(trial.initial_loss)
+    trainer: Trainer | None = None
+    checkpoint = None
+    try:
+        trainer = restore(task.build, trial.params, task.seed, task.checkpoint)
+        _train(trainer, task, data, guard)
+        if guard.reason:
+            trial.ended, trial.reason = "early", guard.reason
+        else:
+            trial.score = _score(trainer, task.metric)
+            trial.ended = "finished"
+            checkpoint = packed_checkpoint(trainer)
+    except NonFiniteError as error:
+        trial.ended, trial.reason = "early", str(error)
+    except Exception as error:
+        trial.ended, trial.reason = "failed", f"{type(error).__name__}: {error}"
+    trial.seconds = time.perf_counter() - began
+    if isinstance(trainer, Trainer):
+        trial.epochs, trial.steps, trial.initial_loss = trainer.epoch, trainer.steps, guard.initial
+        trial.history = {name: list(column) for name, column in trainer.history.history.items()}
+    return Outcome(trial, checkpoint)
+
+
+def _train(trainer: Trainer, task: Task, data: Data, guard: Guard) -> None:
+    callbacks: list[Callback] = [guard, Monitor(on_problem=guard.judge)] if task.end_early else []
+    batch_size = task.trial.params.get("batch_size", task.batch_size)
+    guard.trainer = trainer
+    x, y = data.train
+    trainer.fit(
+        x,
+        y,
+        epochs=max(task.epochs - trainer.epoch, 0),
+        batch_size=batch_size,  # type: ignore[arg-type]
+        validation=data.validation,
+        callbacks=callbacks,
+    )
+    if trainer.history.interrupted:
+        raise KeyboardInterrupt
+
+
+def _score(trainer: Trainer, metric: str) -> float:
+    if metric not in trainer.history:
+        known = ", ".join(name for name in trainer.history.history if name.startswith("val_"))
+        raise ValueError(f"there is no {metric!r} to judge by; there is {known}: pass metric=")
+    score = trainer.history[metric][-1]
+    if not math.isfinite(score):
+        raise NonFiniteError(f"{metric} is {score} after epoch {trainer.epoch}")
+    return score
+
+
+class Guard(Callback):
+    """Ends a trial whose cost explodes, or that the babysitter finds hopeless.
+
+    Attributes
+    ----------
+    initial : float
+        The loss of the first step of the trial.
+    reason : str
+        Why it was ended, or nothing.
+    """
+
+    def __init__(self, initial: float = math.nan) -> None:
+        self.initial = initial
+        self.reason = ""
+        self.trainer: Trainer | None = None
+        self._above = 0
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        loss = trainer.last_loss
+        if math.isnan(self.initial):
+            self.initial = loss
+        self._above = self._above + 1 if loss > COST_FACTOR * self.initial > 0 else 0
+        if self._above == COST_STEPS:
+            self._end(
+                f"the cost, {loss:.3g}, exceeds {COST_FACTOR:g}x the initial {self.initial:.3g} at step {trainer.steps}"
+            )
+
+    def judge(self, finding: Finding) -> None:
+        """End the trial if a finding of the babysitter's is a hopeless one."""
+        if finding.severity == "error" and finding.symptom in HOPELESS:
+            self._end(f"the babysitter: {finding}")
+
+    def _end(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        if self.trainer is not None:
+            self.trainer.stop()
+
+
+def restore(build: Build, params: Params, seed: int, checkpoint: bytes | None = None) -> Trainer:
+    """Return the trainer of a trial: new, or as its checkpoint has it."""
+    with _building, unobserved():
+        manual_seed(seed)
+        built = build(dict(params))
+    if not isinstance(built, Trainer):
+        raise TypeError(f"build returned {built!r}; expected a pynn.Trainer")
+    if checkpoint is None:
+        return built
+    with _as_file(checkpoint) as path:
+        loss = built.loss.function if isinstance(built.loss, FunctionLoss) else None
+        return Trainer.resume(path, loss=loss, custom=_classes_of(built))
+
+
+def _classes_of(trainer: Trainer) -> list[type]:
+    """Return the classes that a checkpoint of such a trainer names; those of pynn are known anyway."""
+    parts = [*trainer.model.leaves(), trainer.loss, trainer.optimizer, trainer.schedule, *trainer.regularizers]
+    found = {type(part) for part in parts if part is not None and not type(part).__module__.startswith("pynn.")}
+    return sorted(found, key=lambda kind: kind.__name__)
+
+
+@contextlib.contextmanager
+def _as_file(content: bytes) -> Any:
+    with tempfile.TemporaryDirectory(prefix="pynn-search-") as folder:
+        path = Path(folder) / "trial.ckpt"
+        path.write_bytes(content)
+        yield path

@@ -1,0 +1,88 @@
+"""One trial: what was tried, how it ended, and what came of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from .space import Params
+
+Ended = Literal["finished", "early", "failed", "lost"]
+ENDED = ("finished", "early", "failed", "lost")
+
+
+@dataclass
+class Trial:
+    """One training run of a search.
+
+    Attributes
+    ----------
+    number : int
+        From 0, in the order in which the trials were chosen.
+    stage : int
+        From 0.
+    params : dict
+        What was tried; without parameters that do not exist beside the others.
+    ended : {"finished", "early", "failed", "lost"}
+        Trained to the end; ended early, being hopeless; failed with an error; or lost with the process that ran it.
+    reason : str
+        Why it did not finish, or nothing.
+    score : float
+        The metric after the last epoch; NaN unless the trial finished.
+    epochs, steps : int
+        Trained in all, before a survivor's continuation too.
+    seconds : float
+        Time that this trial took.
+    continues : int or None
+        The trial that this one trained on, of the stage before.
+    initial_loss : float
+        The loss of the first step.
+    history : dict of str to list of float
+        The columns of `pynn.History`.
+    """
+
+    number: int
+    stage: int
+    params: Params
+    ended: Ended
+    reason: str = ""
+    score: float = math.nan
+    epochs: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    continues: int | None = None
+    initial_loss: float = math.nan
+    history: dict[str, list[float]] = field(default_factory=dict, repr=False)
+
+    def as_record(self) -> dict[str, Any]:
+        """Return what a store keeps, as JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> Trial:
+        """Return the trial of a record."""
+        return cls(**record)
+
+
+def ranked(trials: Iterable[Trial], *, maximise: bool) -> list[Trial]:
+    """Return the finished trials, best first, of equal ones the earlier; of those that go on from each other the best.
+
+    Examples
+    --------
+    >>> trials = [Trial(0, 0, {}, "finished", score=0.8), Trial(1, 0, {}, "finished", score=0.7)]
+    >>> trials.append(Trial(2, 1, {}, "finished", score=0.9, continues=1))
+    >>> [trial.number for trial in ranked(trials, maximise=True)]
+    [2, 0]
+    """
+    trials = list(trials)
+    begun_as = {trial.number: trial.number for trial in trials}
+    for trial in sorted(trials, key=lambda trial: trial.number):
+        if trial.continues is not None:
+            begun_as[trial.number] = begun_as.get(trial.continues, trial.continues)
+    found: dict[int, Trial] = {}
+    finished = (trial for trial in trials if trial.ended == "finished")
+    for trial in sorted(finished, key=lambda trial: (-trial.score if maximise else trial.score, trial.number)):
+        found.setdefault(begun_as[trial.number], trial)
+    return list(found.values())
