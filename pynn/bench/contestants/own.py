@@ -8,7 +8,7 @@ from ... import backend, layers, losses, ops, optim
 from ...model import Sequential
 from ...trainer import Trainer
 from ..cases import WORKLOADS, Case, Workload
-from ..data import batch, factors, labels, normal, weights
+from ..data import batch, factors, labels, normal, product_of, result_like, weights
 from . import Run, bound
 
 _OPTIMIZERS = {"sgd": lambda: optim.SGD(lr=0.01, momentum=0.9), "adam": lambda: optim.Adam(lr=1e-3)}
@@ -23,15 +23,14 @@ def prepare(case: Case, backend_name: str) -> Run:
 
 def _product(case: Case) -> Run:
     a, b = factors(case)
-    m, _, n = case.shape
-    out = np.empty((m, n), a.dtype)
     transposed = {"trans_a": case.op.endswith("trans_a"), "trans_b": case.op.endswith("trans_b")}
+    out = product_of(a.T if transposed["trans_a"] else a, b.T if transposed["trans_b"] else b)
     return bound(ops.matmul, a, b, **transposed, out=out)
 
 
 def _linear(case: Case) -> Run:
     a, b = factors(case)
-    out = np.empty((case.shape[0], case.shape[2]), a.dtype)
+    out = product_of(a, b)
     return bound(ops.matmul, a, b, bias=normal(3, case.shape[2]), activation="relu", out=out)
 
 
@@ -41,20 +40,20 @@ def _batchnorm(case: Case) -> Run:
     activation = "relu" if "relu" in case.op else None
     gamma, beta, mean, rstd = (np.ones(columns, np.float32) for _ in range(4))
     running = np.zeros(columns, np.float32), np.ones(columns, np.float32)
-    y = np.empty_like(x)
+    y = result_like(x)
     outputs = {"out": y, "mean_out": mean, "rstd_out": rstd, "activation": activation}
     forward = bound(ops.batchnorm_forward, x, gamma, beta, *running, **outputs)
     if "backward" not in case.op:
         return forward
     forward()
-    gradients = {"dx": np.empty_like(x), "dgamma": np.empty_like(gamma), "dbeta": np.empty_like(beta)}
+    gradients = {"dx": result_like(x), "dgamma": result_like(gamma), "dbeta": result_like(beta)}
     dy = normal(2, *case.shape)
     return bound(ops.batchnorm_backward, dy, x, gamma, beta, mean, rstd, activation=activation, **gradients)
 
 
 def _activation(case: Case) -> Run:
     x = normal(1, *case.shape)
-    out = np.empty_like(x)
+    out = result_like(x)
     if not case.op.endswith("_backward"):
         return bound(getattr(ops, case.op), x, out=out)
     name = case.op.removesuffix("_backward")
@@ -64,7 +63,7 @@ def _activation(case: Case) -> Run:
 
 def _loss(case: Case) -> Run:
     logits = normal(1, *case.shape)
-    return bound(ops.softmax_cross_entropy, logits, labels(*case.shape), dlogits=np.empty_like(logits))
+    return bound(ops.softmax_cross_entropy, logits, labels(*case.shape), dlogits=result_like(logits))
 
 
 def _optimizer(case: Case) -> Run:
