@@ -6,7 +6,7 @@ from libc.stdint cimport uintptr_t
 
 from .arrays cimport columns, data, is_single, rows, size
 from .calls cimport import_runtime, make, pn_parallel, pn_part_start, pn_parts
-from .elementwise cimport activate_backward_span, activate_span
+from .elementwise cimport PN_LEAKY_RELU, activate_backward_span, activate_span
 
 cnp.import_array()
 import_runtime()
@@ -16,7 +16,8 @@ cdef extern from "stream.h" nogil:
     void pn_stream(void* to, const void* source, size_t bytes)
 
 cdef enum:
-    LEAST = 32768  # elements that a thread should have to itself
+    LEAST = 32768  # elements that a thread should have to itself,
+    LEAST_DEAR = 8192  # of an activation with an exponential
     STEP = 64  # elements: parts begin on a cache line, if the array does
     LINE = 64  # bytes of a cache line
     BLOCK = 1024  # elements that are made in cache before they are written past it
@@ -71,7 +72,7 @@ cdef void map_part(void* argument, int index) noexcept nogil:
 
 cdef int run_map(void* argument) noexcept nogil:
     cdef Map* c = <Map*>argument
-    c.parts = pn_parts(c.n, LEAST)
+    c.parts = pn_parts(c.n, LEAST_DEAR if c.code > PN_LEAKY_RELU else LEAST)
     c.past_cache = c.x != c.y and streams(c.n, c.single)
     pn_parallel(map_part, c, c.parts)
     return 0
@@ -125,7 +126,7 @@ cdef void map_backward_part(void* argument, int index) noexcept nogil:
 
 cdef int run_map_backward(void* argument) noexcept nogil:
     cdef MapBackward* c = <MapBackward*>argument
-    c.parts = pn_parts(c.n, LEAST)
+    c.parts = pn_parts(c.n, LEAST_DEAR if c.code > PN_LEAKY_RELU else LEAST)
     c.past_cache = c.dx != c.dy and c.dx != c.saved and streams(c.n, c.single)
     pn_parallel(map_backward_part, c, c.parts)
     return 0
@@ -136,7 +137,9 @@ def activate_backward(cnp.ndarray dy, cnp.ndarray saved, int code, double alpha,
 
     `saved` is what the derivative is computed from: the input x for GELU and SiLU, the output f(x) for all others.
     """
-    cdef MapBackward call = MapBackward(data(dy), data(saved), data(out), size(dy), code, alpha, is_single(dy), 1, False)
+    cdef MapBackward call = MapBackward(
+        data(dy), data(saved), data(out), size(dy), code, alpha, is_single(dy), 1, False
+    )
     make(run_map_backward, &call, sizeof(call), 3, (dy, saved, out))
 
 

@@ -17,7 +17,8 @@
 #define PN_BLOCK_ROWS 64        /* rows that are summed in the arrays' own precision before float64 takes over */
 #define PN_GROUP_BYTES 16384    /* of the rows at a time from memory, which are at least four */
 #define PN_CACHED_MOST (1 << 20) /* bytes of a matrix that is taken to be in cache */
-#define PN_LEAST_ELEMENTS 32768.0 /* that a thread should have to itself */
+#define PN_LEAST_ELEMENTS 16384.0 /* that a thread should have to itself: 2 us */
+#define PN_ACTIVATION_ELEMENTS 4  /* what an activation other than ReLU counts as, per element */
 
 /* Where a matrix is: in cache; in memory; or in memory, where the result goes without the detour through the cache. */
 enum { PN_IN_CACHE, PN_IN_MEMORY, PN_PAST_CACHE };
@@ -68,13 +69,18 @@ static ptrdiff_t pn_group_rows(int place, ptrdiff_t n, int single) {
     return place == PN_IN_CACHE || rows > PN_BLOCK_ROWS ? PN_BLOCK_ROWS : rows < 4 ? 4 : rows;
 }
 
+static int pn_batchnorm_parts(ptrdiff_t m, ptrdiff_t n, int code) {
+    const int plain = code == PN_IDENTITY || code == PN_RELU;
+    return pn_parts((double)m * (double)n * (plain ? 1 : PN_ACTIVATION_ELEMENTS), PN_LEAST_ELEMENTS);
+}
+
 /* These return 0, or -1 if memory is exhausted. */
 static int pn_batchnorm_forward(void *call) {
     pn_batchnorm *p = (pn_batchnorm *)call;
     if (p->n == 0) return 0;
     p->place = pn_place(p->y, p->m, p->n, p->single);
     p->group = pn_group_rows(p->place, p->n, p->single);
-    p->parts = pn_parts((double)p->m * (double)p->n, PN_LEAST_ELEMENTS);
+    p->parts = pn_batchnorm_parts(p->m, p->n, p->code);
     p->failed = 0;
     pn_parallel(p->single ? pn_forward_part_f32 : pn_forward_part_f64, p, p->parts);
     return p->failed;
@@ -85,7 +91,7 @@ static int pn_batchnorm_backward(void *call) {
     if (p->n == 0) return 0;
     p->place = pn_place(p->dx, p->m, p->n, p->single);
     p->group = pn_group_rows(p->place, p->n, p->single);
-    p->parts = pn_parts((double)p->m * (double)p->n, PN_LEAST_ELEMENTS);
+    p->parts = pn_batchnorm_parts(p->m, p->n, p->code);
     p->failed = 0;
     pn_parallel(p->single ? pn_backward_part_f32 : pn_backward_part_f64, p, p->parts);
     return p->failed;

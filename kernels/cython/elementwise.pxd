@@ -3,6 +3,7 @@ from cython cimport floating
 
 cdef extern from "elementwise.h" nogil:
     enum:
+        PN_LEAKY_RELU
         PN_SIGMOID
         PN_TANH
     void pn_activate_f32(const float*, float*, Py_ssize_t, int, float)

@@ -1,7 +1,7 @@
 """The arrays that every contestant gets, the same for all.
 
-They begin on a cache line, as those of a training step and of other libraries do; arrays that NumPy makes need not, which
-costs all contestants up to a quarter of their speed.
+They begin on a cache line, as those of a training step and of other libraries do. Arrays that NumPy makes need not,
+which costs up to a quarter of the speed.
 """
 
 from __future__ import annotations
