@@ -1,0 +1,33 @@
+"""The babysitter on networks for images: units are channels."""
+
+import numpy as np
+
+import pynn
+
+
+def images(count):
+    """Return noise with three classes of brightness."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, count)
+    return (rng.normal(size=(count, 3, 10, 10)) + 0.5 * (y[:, None, None, None] - 1)).astype(np.float32), y
+
+
+def test_dead_channels_are_counted():
+    model = pynn.Sequential(pynn.Conv2d(3, 8, 3), pynn.ReLU(), pynn.Flatten(), pynn.Linear(512, 3))
+    model[0].bias[:2] = -1e3
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=1e-3))
+    monitor = pynn.Monitor(on_problem="silent")
+    x, y = images(600)
+    trainer.fit(x, y, epochs=4, batch_size=32, callbacks=[monitor])
+    assert monitor.stats["1.ReLU"]["dead_fraction"][-1] == 0.25
+
+
+def test_preflight_takes_images():
+    pynn.manual_seed(0)
+    x, y = images(120)
+    model = pynn.Sequential(
+        pynn.Conv2d(3, 4, 3, init="he_normal"), pynn.BatchNorm2d(4), pynn.ReLU(), pynn.MaxPool2d(2), pynn.Flatten(),
+        pynn.Linear(64, 3),
+    )  # fmt: skip
+    report = pynn.preflight(pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.Adam()), x, y)
+    assert not [check for check in report.checks if check.status == "fail"], str(report)
