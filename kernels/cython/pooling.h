@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "pooling_2x2.h"
 #include "rows.h"
 #include "runtime.h"
 

@@ -14,18 +14,14 @@ static inline __attribute__((always_inline)) void PN_(pn_max_step)(
 }
 
 /* Windows of 2 x 2 side by side, by far the most common, `n` of them. */
-static inline void PN_(pn_max_2x2)(const PN_REAL *restrict a, const PN_REAL *restrict b, ptrdiff_t n,
-                                   PN_REAL *restrict best, PN_INT *restrict which) {
-    for (ptrdiff_t j = 0; j < n; j++) {
-        PN_REAL v = a[2 * j], next = a[2 * j + 1];
-        PN_INT element = 0;
-        int better = !(next <= v) & (v == v);
-        v = better ? next : v, element = better ? 1 : element;
-        next = b[2 * j], better = !(next <= v) & (v == v);
-        v = better ? next : v, element = better ? 2 : element;
-        next = b[2 * j + 1], better = !(next <= v) & (v == v);
-        v = better ? next : v, element = better ? 3 : element;
-        best[j] = v, which[j] = element;
+static inline void PN_(pn_max_2x2)(const PN_REAL *a, const PN_REAL *b, ptrdiff_t n, PN_REAL *y, uint16_t *index) {
+    for (ptrdiff_t j = PN_(pn_max_2x2_start)(a, b, n, y, index); j < n; j++) {
+        const PN_REAL elements[4] = {a[2 * j], a[2 * j + 1], b[2 * j], b[2 * j + 1]};
+        int best = 0;
+        for (int k = 1; k < 4; k++)
+            if (!(elements[k] <= elements[best]) && elements[best] == elements[best]) best = k;
+        y[j] = elements[best];
+        if (index) index[j] = (uint16_t)best;
     }
 }
 
@@ -77,21 +73,23 @@ static void PN_(pn_max_pool)(const pn_pooling *p, ptrdiff_t at, ptrdiff_t out_at
         for (ptrdiff_t j = 0; j < p->out_width; j += PN_POOL_CHUNK) {
             const ptrdiff_t n = p->out_width - j < PN_POOL_CHUNK ? p->out_width - j : PN_POOL_CHUNK;
             PN_REAL *best = y + i * p->out_width + j;
-            if (simple)
-                PN_(pn_max_2x2)(x + 2 * i * p->width + 2 * j, x + (2 * i + 1) * p->width + 2 * j, n, best, which);
-            else
-                PN_(pn_max_chunk)(p, x, i, j, n, best, which);
+            if (simple) {
+                const PN_REAL *row = x + 2 * i * p->width + 2 * j;
+                PN_(pn_max_2x2)(row, row + p->width, n, best, index ? index + i * p->out_width + j : NULL);
+                continue;
+            }
+            PN_(pn_max_chunk)(p, x, i, j, n, best, which);
             if (!index) continue;
             uint16_t *restrict to = index + i * p->out_width + j;
             for (ptrdiff_t q = 0; q < n; q++) to[q] = (uint16_t)which[q];
         }
 }
 
-static inline void PN_(pn_max_2x2_backward)(const PN_REAL *restrict dy, const uint16_t *restrict index, ptrdiff_t n,
-                                            PN_REAL *restrict a, PN_REAL *restrict b) {
-    for (ptrdiff_t j = 0; j < n; j++) {
+static inline void PN_(pn_max_2x2_backward)(const PN_REAL *dy, const uint16_t *index, ptrdiff_t n, PN_REAL *a,
+                                            PN_REAL *b) {
+    for (ptrdiff_t j = PN_(pn_max_2x2_back_start)(dy, index, n, a, b); j < n; j++) {
         const PN_REAL g = dy[j];
-        const PN_INT element = index[j];
+        const int element = index[j];
         a[2 * j] = element == 0 ? g : 0;
         a[2 * j + 1] = element == 1 ? g : 0;
         b[2 * j] = element == 2 ? g : 0;

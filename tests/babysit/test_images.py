@@ -3,6 +3,8 @@
 import numpy as np
 
 import pynn
+from pynn.babysit.views.reading import Reading
+from pynn.babysit.views.sections import first_weights
 
 
 def images(count):
@@ -31,3 +33,18 @@ def test_preflight_takes_images():
     )  # fmt: skip
     report = pynn.preflight(pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.Adam()), x, y)
     assert not [check for check in report.checks if check.status == "fail"], str(report)
+
+
+def test_filters_of_the_first_layer_are_shown():
+    pynn.manual_seed(0)
+    model = pynn.Sequential(
+        pynn.Conv2d(3, 6, 5, padding=2), pynn.ReLU(), pynn.AdaptiveAvgPool2d(2), pynn.Flatten(), pynn.Linear(24, 3)
+    )
+    monitor = pynn.Monitor(on_problem="silent")
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=1e-3))
+    x, y = images(64)
+    trainer.fit(x, y, epochs=2, callbacks=[monitor])
+    assert monitor.filter_shape == (3, 5, 5)
+    np.testing.assert_array_equal(monitor.first_weights[:, 4], model[0].weight[4].ravel())
+    page = first_weights(Reading(monitor))
+    assert "6 units, each with its 5 x 5 inputs" in page and "data:image/png" in page
