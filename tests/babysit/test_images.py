@@ -45,6 +45,7 @@ def test_filters_of_the_first_layer_are_shown():
     x, y = images(64)
     trainer.fit(x, y, epochs=2, callbacks=[monitor])
     assert monitor.filter_shape == (3, 5, 5)
-    np.testing.assert_array_equal(monitor.first_weights[:, 4], model[0].weight[4].ravel())
+    # They are those of the last look, which may be some steps ago.
+    np.testing.assert_allclose(monitor.first_weights[:, 4], model[0].weight[4].ravel(), atol=2e-3)
     page = first_weights(Reading(monitor))
     assert "6 units, each with its 5 x 5 inputs" in page and "data:image/png" in page
