@@ -485,11 +485,18 @@ static void PN_(pn_conv_turn)(const PN_(pn_conv_product) * p, const PN_REAL *dy,
     for (ptrdiff_t first = 0; first < p->rows; first += PN_NR, panel += positions * PN_NR) {
         const ptrdiff_t rows = pn_least(PN_NR, p->rows - first);
         if (rows < PN_NR) memset(panel, 0, (size_t)(positions * PN_NR) * sizeof(PN_REAL));
-        for (ptrdiff_t q = 0; q < positions; q += 16)
+        for (ptrdiff_t q = 0; q < positions; q += 16) {
+            const int together = q + 16 <= positions && place[q + 15] == place[q] + 15;
             for (ptrdiff_t i = 0; i < rows; i++) {
-                const PN_REAL *from = dy + (first + i) * p->out_channel;
-                for (ptrdiff_t j = q; j < pn_least(q + 16, positions); j++) panel[j * PN_NR + i] = from[place[j]];
+                const PN_REAL *restrict from = dy + (first + i) * p->out_channel;
+                PN_REAL *restrict to = panel + q * PN_NR + i;
+                if (together)
+#pragma GCC unroll 16
+                    for (int j = 0; j < 16; j++) to[j * PN_NR] = from[place[q] + j];
+                else
+                    for (ptrdiff_t j = q; j < pn_least(q + 16, positions); j++) to[(j - q) * PN_NR] = from[place[j]];
             }
+        }
     }
 }
 
