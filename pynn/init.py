@@ -104,7 +104,12 @@ def he_uniform(
 def orthogonal(
     shape: Shape, gain: float = 1.0, *, fans: Fans | None = None, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Return a random matrix whose shorter side is orthonormal, times `gain` (Saxe et al.)."""
+    """Return a random matrix whose shorter side is orthonormal, times `gain` (Saxe et al.).
+
+    Filters (filters, channels, rows, columns) are a matrix of one row each.
+    """
+    if len(shape) > 2:
+        return orthogonal((shape[0], math.prod(shape[1:])), gain, rng=rng).reshape(shape)
     if len(shape) != 2:
         raise ValueError(f"orthogonal initialisation is for matrices; got the shape {shape}")
     tall = (rng or initial_generator()).standard_normal((max(shape), min(shape)))

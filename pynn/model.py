@@ -11,7 +11,7 @@ import numpy as np
 
 from .arguments import count, ready
 from .context import Context
-from .layers import Dropout, Flatten, Layer, PReLU
+from .layers import AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, Layer, LayerNorm, MaxPool2d, PReLU
 from .layers.activations import Activation
 from .layers.base import replayable
 from .parameters import FlatParameters
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .preprocessing import Transformer
 
 
-#: Layers that change no width; another layer that does not name its `out_features` may.
-KEEP_WIDTH = (Activation, Dropout, Flatten, PReLU)
+#: Layers that change no width; another layer that does not name its `out_features` or `out_channels` may.
+KEEP_WIDTH = (Activation, AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, LayerNorm, MaxPool2d, PReLU)
 
 
 class Sequential(Layer):
@@ -93,8 +93,9 @@ class Sequential(Layer):
                 raise ValueError(f"{layer!r} occurs twice; make a second layer")
         for layer in self.layers:
             layer.owner = self
-            if isinstance(layer, Sequential):
-                layer._release()
+            for inner in layer.all_layers():
+                if isinstance(inner, Sequential):
+                    inner._release()
 
     def _release(self) -> None:
         """Give up the flat buffers: the parameters now belong to those of a larger model."""
@@ -104,15 +105,19 @@ class Sequential(Layer):
                 parameter.flat = None
 
     def _check_widths(self) -> None:
-        width, source = None, ""
+        width, source, images = None, "", False
         for name, layer in self.named_leaves():
-            expected = getattr(layer, "in_features", getattr(layer, "num_features", None))
+            expected = input_width(layer)
             if expected is not None and width is not None and expected != width:
+                what = "channels" if images else "features"
                 raise ValueError(
-                    f"layer {name} ({type(layer).__name__}) expects {expected} features, but {source} gives {width}"
+                    f"layer {name} ({type(layer).__name__}) expects {expected} {what}, but {source} gives {width}"
                 )
-            if hasattr(layer, "out_features"):
-                width = layer.out_features
+            given = getattr(layer, "out_features", getattr(layer, "out_channels", None))
+            if given is not None:
+                width, images = given, hasattr(layer, "out_channels")
+            elif isinstance(layer, Flatten) and images:
+                width, images = None, False  # channels times positions
             elif expected is not None or not isinstance(layer, KEEP_WIDTH):
                 width = expected
             source = f"layer {name} ({type(layer).__name__})"
@@ -152,8 +157,11 @@ class Sequential(Layer):
     @property
     def flat(self) -> FlatParameters:
         """The flat parameter and gradient buffers, made at first use; a model inside another one shares its."""
-        if isinstance(self.owner, Sequential):
-            return self.owner.flat
+        root: Layer = self
+        while root.owner is not None:
+            root = root.owner
+        if isinstance(root, Sequential) and root is not self:
+            return root.flat
         if self._flat is None:
             self._flat = FlatParameters(self.named_parameters())
         return self._flat
@@ -170,7 +178,7 @@ class Sequential(Layer):
         """
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise TypeError(f"dtype is {np.dtype(dtype)}; expected float32 or float64")
-        if isinstance(self.owner, Sequential):
+        if self.owner is not None:
             raise RuntimeError("this model is part of another one; cast that one")
         if any(p.flat is not None and p.flat.bound for p in self.parameters()):
             raise RuntimeError("a trainer holds this model's parameters; cast the model before making the trainer")
@@ -326,9 +334,12 @@ class Sequential(Layer):
         for name, array in values.items():
             own[name][...] = array
 
-    def summary(self) -> str:
-        """Return a table of the layers: name, kind, output shape where it is known, parameters."""
-        return summarize(self)
+    def summary(self, input_shape: tuple[int, ...] | None = None) -> str:
+        """Return a table of the layers: name, kind, output shape where it is known, parameters.
+
+        `input_shape` is that of one example, such as (3, 32, 32); a network of features knows its own.
+        """
+        return summarize(self, input_shape)
 
     def save(self, path: str | Path) -> None:
         """Write the model to a safetensors file: architecture, parameters, preprocessing, class names, input schema.
@@ -350,6 +361,14 @@ class Sequential(Layer):
     def __repr__(self) -> str:
         lines = "".join(f"  ({name}): {layer!r}\n".replace("\n", "\n  ").rstrip(" ") for name, layer in self.children())
         return f"Sequential(\n{lines})"
+
+
+def input_width(layer: Layer) -> int | None:
+    """Return how many features or channels the layer takes, if it says so."""
+    for name in ("in_features", "num_features", "in_channels", "num_channels"):
+        if hasattr(layer, name):
+            return getattr(layer, name)
+    return None
 
 
 def _join(layers: tuple[Layer, ...]) -> list[Activation | None]:

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from .model import Sequential
 
 
-def summarize(model: Sequential) -> str:
+def summarize(model: Sequential, input_shape: tuple[int, ...] | None = None) -> str:
     """Return a table of the layers, their output shapes and parameter counts.
 
-    Output shapes come from one pass over a batch of zeros, as far as the first layer tells what it expects.
+    Output shapes come from one pass over a batch of zeros, of the given shape of an example or what the first layer
+    tells that it expects.
 
     Examples
     --------
@@ -33,7 +34,7 @@ def summarize(model: Sequential) -> str:
 
     table = Table("layer", "kind", "output", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("parameters", justify="right")
-    shapes = _output_shapes(model)
+    shapes = _output_shapes(model, input_shape)
     for name, layer in model.named_leaves():
         count = sum(parameter.size for parameter in layer.parameters())
         table.add_row(name, type(layer).__name__, shapes.get(name, "?"), f"{count:,}")
@@ -46,14 +47,16 @@ def summarize(model: Sequential) -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
-def _output_shapes(model: Sequential) -> dict[str, str]:
+def _output_shapes(model: Sequential, input_shape: tuple[int, ...] | None) -> dict[str, str]:
     """Return the output shape of each layer, as far as they can be found out without data."""
-    widths = (getattr(layer, "in_features", getattr(layer, "num_features", None)) for layer in model.leaves())
-    first = next((width for width in widths if width is not None), None)
+    if input_shape is None:
+        widths = (getattr(layer, "in_features", getattr(layer, "num_features", None)) for layer in model.leaves())
+        first = next((width for width in widths if width is not None), None)
+        if first is None or any(hasattr(layer, "in_channels") for layer in model.leaves()):
+            return {}
+        input_shape = (first,)
     shapes: dict[str, str] = {}
-    if first is None:
-        return shapes
-    x = np.zeros((1, first), model.dtype)
+    x = np.zeros((1, *input_shape), model.dtype)
     for name, layer in model.named_leaves():
         try:
             x = layer.forward(x, Context())

@@ -19,7 +19,7 @@ from .examples import Examples, check_fit, non_finite_row, prepare
 from .feeding import Batches
 from .history import EpochSums, History
 from .interrupt import InterruptGuard
-from .layers import BatchNorm1d
+from .layers import BatchNorm
 from .losses import Loss, as_loss
 from .model import Sequential
 from .optim import Optimizer
@@ -281,7 +281,7 @@ class Trainer:
                     raise ValueError("validation must be a pair (x, y)")
                 held_out = prepare(self.model, self.loss, *validation, name="validation ")
                 check_fit(self.model, self.loss, held_out, "validation ")
-            has_batchnorm = any(isinstance(layer, BatchNorm1d) for layer in self.model.leaves())
+            has_batchnorm = any(isinstance(layer, BatchNorm) for layer in self.model.all_layers())
             batches = Batches(examples, run.batch_size, drop_single=has_batchnorm)
             listeners = CallbackList(callbacks, progress=progress)
             if epochs is not None:

@@ -106,6 +106,58 @@ def batch_norms(dtype):
     refused(ops.batchnorm_forward, x, gamma, beta, mean, var, out=x)
 
 
+def convolutions(dtype):
+    """Convolve images of many sizes, with all strides, dilations, paddings and groups in turn."""
+    geometries = itertools.cycle(
+        (stride, padding, dilation, groups)
+        for stride in (1, 2, (1, 3)) for padding in (0, 1, (2, 1), "valid")
+        for dilation in (1, 2) for groups in (1, 2, 4)
+    )  # fmt: skip
+    activations = itertools.cycle((None, "relu", "gelu"))
+    channels, filters = itertools.cycle((4, 8, 20)), itertools.cycle((4, 12, 16, 28, 36))
+    for height, width, kernel in itertools.product((1, 2, 5, 8, 16), (3, 8, 16, 33, 47), (1, 2, 3)):
+        for _ in range(3):
+            stride, padding, dilation, groups = next(geometries)
+            x = array(3, next(channels), height, width, dtype=dtype)
+            w = array(next(filters), x.shape[1] // groups, kernel, kernel, dtype=dtype)
+            options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+            try:
+                y = ops.conv2d(shifted(x), w, **options)
+            except ValueError:  # the window does not fit
+                continue
+            pre, activation = np.empty_like(y), next(activations)
+            ops.conv2d(x, w, bias=array(len(w), dtype=dtype), activation=activation, pre_out=pre, **options)
+            ops.conv2d_backward(array(*y.shape, dtype=dtype), x, w, **options)
+    for shape, filters in (((2, 3, 70, 90), 5), ((40, 130, 6, 6), 70)):  # blocks in all directions
+        x, w = array(*shape, dtype=dtype), array(filters, shape[1], 3, 3, dtype=dtype)
+        ops.conv2d_backward(ops.conv2d(x, w, padding=1), x, w, padding=1)
+
+
+def images(dtype):
+    """Pool and normalise images of all widths."""
+    for width, height in itertools.product(SIZES[1:], (1, 2, 5, 8)):
+        x = array(2, 6, height, width, dtype=dtype)
+        for kernel, stride, padding, ceil in ((2, 2, 0, False), (3, 2, 1, True), (1, 3, 0, False), (3, 1, 1, False)):
+            if min(height, width) + 2 * padding < kernel:
+                continue
+            y, index = ops.max_pool2d(x, kernel, stride=stride, padding=padding, ceil_mode=ceil)
+            ops.max_pool2d_backward(y, index, x.shape, kernel, stride=stride, padding=padding)
+            y = ops.avg_pool2d(x, kernel, stride=stride, padding=padding, ceil_mode=ceil, count_include_pad=ceil)
+            ops.avg_pool2d_backward(y, x.shape, kernel, stride=stride, padding=padding)
+        ops.adaptive_avg_pool2d_backward(ops.adaptive_avg_pool2d(x, (2, 3)), x.shape)
+        gamma, beta, mean, var = (array(6, dtype=dtype) for _ in range(4))
+        for activation in (None, "relu", "tanh"):
+            _, *used = ops.batchnorm2d_forward(x, gamma, beta, mean, var, activation=activation)
+            ops.batchnorm2d_backward(x, x, gamma, beta, *used, activation=activation)
+        _, *used = ops.group_norm(x, 3, gamma, beta)
+        ops.group_norm_backward(x, x, gamma, *used)
+        _, *used = ops.layer_norm(x, (width,))
+        ops.layer_norm_backward(x, x, (width,), None, *used)
+        ops.dropout2d(x, 0.5, (1, width), out=x)
+        ops.unit_stats(x, np.zeros((4, 6)), code=ActivationCode.TANH, total=np.zeros(4))
+        ops.add(x, x, out=x)
+
+
 def losses(dtype):
     """Take every loss of all numbers of classes."""
     for rows, classes in itertools.product((1, 3, 8, 67), SIZES[1:]):
@@ -174,7 +226,7 @@ def main():
         for threads in (1, 3):
             pynn.set_num_threads(threads)
             for dtype in DTYPES:
-                for part in (products, elementwise, batch_norms, losses, watching, updates):
+                for part in (products, elementwise, batch_norms, convolutions, images, losses, watching, updates):
                     part(dtype)
             training()
     sys.stdout.write(f"{pynn.backend.instruction_set()}: every kernel, sizes 0 to {SIZES[-1]}, no bad access\n")

@@ -18,7 +18,14 @@ pytestmark = pytest.mark.skipif(
     "cython" not in pynn.available_backends(), reason="the machine's limits are measured by compiled kernels"
 )
 
-TINY = {"matmul": (4, 5, 6), "linear": (4, 5, 6), "batchnorm": (8, 16), "loss": (8, 5)}
+TINY = {
+    "matmul": (4, 5, 6),
+    "linear": (4, 5, 6),
+    "conv": (2, 3, 4, 6, 5),
+    "image": (2, 3, 4, 6),
+    "batchnorm": (8, 16),
+    "loss": (8, 5),
+}
 LIMITS = Limits({"float32": 100e9, "float64": 50e9}, [(1 << 17, 40e9), (1 << 26, 10e9)])
 
 

@@ -13,7 +13,20 @@ except ImportError:  # built without a C compiler: the backend reports itself as
     cpu = runtime = None  # type: ignore[assignment]
 
 BUILT = cpu is not None
-_MODULES = ("activations", "batchnorm", "dropout", "losses", "machine", "matmul", "optim", "watch")
+_MODULES = (
+    "activations",
+    "batchnorm",
+    "channels",
+    "conv",
+    "dropout",
+    "groupnorm",
+    "losses",
+    "machine",
+    "matmul",
+    "optim",
+    "pooling",
+    "watch",
+)
 
 
 def supported_instruction_sets() -> tuple[str, ...]:

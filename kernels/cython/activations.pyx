@@ -84,6 +84,51 @@ def activate(cnp.ndarray x, int code, double alpha, cnp.ndarray out):
     make(run_map, &call, sizeof(call), 2, (x, out))
 
 
+cdef extern from *:
+    """
+    static inline void pn_add_f32(const float *a, const float *b, float *y, ptrdiff_t n) {
+        PN_SAFE_IN_PLACE for (ptrdiff_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+    }
+    static inline void pn_add_f64(const double *a, const double *b, double *y, ptrdiff_t n) {
+        PN_SAFE_IN_PLACE for (ptrdiff_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+    }
+    """
+    void pn_add_f32(const float* a, const float* b, float* y, Py_ssize_t n) noexcept nogil
+    void pn_add_f64(const double* a, const double* b, double* y, Py_ssize_t n) noexcept nogil
+
+
+cdef struct Sum:
+    void* a
+    void* b
+    void* y
+    Py_ssize_t n
+    bint single
+    int parts
+
+
+cdef void sum_part(void* argument, int index) noexcept nogil:
+    cdef Sum* c = <Sum*>argument
+    cdef Py_ssize_t i = pn_part_start(c.n, STEP, index, c.parts)
+    cdef Py_ssize_t n = pn_part_start(c.n, STEP, index + 1, c.parts) - i
+    if c.single:
+        pn_add_f32(<float*>c.a + i, <float*>c.b + i, <float*>c.y + i, n)
+    else:
+        pn_add_f64(<double*>c.a + i, <double*>c.b + i, <double*>c.y + i, n)
+
+
+cdef int run_sum(void* argument) noexcept nogil:
+    cdef Sum* c = <Sum*>argument
+    c.parts = pn_parts(c.n, LEAST)
+    pn_parallel(sum_part, c, c.parts)
+    return 0
+
+
+def add(cnp.ndarray a, cnp.ndarray b, cnp.ndarray out):
+    """Write a + b to `out`, which may be either."""
+    cdef Sum call = Sum(data(a), data(b), data(out), size(a), is_single(a), 1)
+    make(run_sum, &call, sizeof(call), 3, (a, b, out))
+
+
 cdef struct MapBackward:
     void* dy
     void* saved

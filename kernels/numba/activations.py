@@ -30,6 +30,11 @@ def activate(x, code, alpha, out):
     _activate(x.reshape(-1), int(code), float(alpha), out.reshape(-1))
 
 
+def add(a, b, out):
+    """Write a + b to `out`, which may be either."""
+    _add(a.reshape(-1), b.reshape(-1), out.reshape(-1))
+
+
 def activate_backward(dy, saved, code, alpha, out):
     """Write dy * f'(x) to `out`, which may be `dy` itself.
 
@@ -244,3 +249,9 @@ def _maxout_backward(dy, x, pieces, dx):
                 if candidate > best or (candidate != candidate and best == best):  # the first NaN wins, as in argmax
                     winner, best = column, candidate
             row[winner] = dy[n, u]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add(a, b, out):
+    for i in range(out.size):
+        out[i] = a[i] + b[i]

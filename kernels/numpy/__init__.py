@@ -1,5 +1,29 @@
 """The NumPy backend: the specification of every kernel. Clear before fast; always available."""
 
-from . import activations, batchnorm, dropout, losses, matmul, optim, watch
+from . import (
+    activations,
+    batchnorm,
+    channels,
+    conv,
+    dropout,
+    groupnorm,
+    losses,
+    matmul,
+    optim,
+    pooling,
+    watch,
+)
 
-__all__ = ["activations", "batchnorm", "dropout", "losses", "matmul", "optim", "watch"]
+__all__ = [
+    "activations",
+    "batchnorm",
+    "channels",
+    "conv",
+    "dropout",
+    "groupnorm",
+    "losses",
+    "matmul",
+    "optim",
+    "pooling",
+    "watch",
+]

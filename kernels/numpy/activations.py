@@ -40,6 +40,12 @@ def activate(x, code, alpha, out):
 
 
 @quiet
+def add(a, b, out):
+    """Write a + b to `out`, which may be either."""
+    np.add(a, b, out=out)
+
+
+@quiet
 def activate_backward(dy, saved, code, alpha, out):
     """Write dy * f'(x) to `out`, which may be `dy` itself.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..layers import BatchNorm1d, Dropout, Flatten, Layer, Maxout, PReLU
+from ..layers import BatchNorm, Dropout, Flatten, Layer, Maxout, PReLU
 from ..layers.activations import Activation
 from ..losses import BCEWithLogitsLoss, CrossEntropyLoss, FunctionLoss, MSELoss
 from ..optim import SGD, AdamW
@@ -205,12 +205,12 @@ def gather(trainer: Trainer) -> Facts:
     penalties = trainer.regularizers
     return Facts(
         weights=weights,
-        first_norm=any(isinstance(layer, BatchNorm1d) for layer in before),
+        first_norm=any(isinstance(layer, BatchNorm) for layer in before),
         own_code=any(is_own(layer) for _, layer in leaves)
         or is_own(trainer.loss)
         or type(trainer.loss) is FunctionLoss,
-        has_norm=any(isinstance(layer, BatchNorm1d) or is_own(layer) for _, layer in leaves),
-        norm_momentum=min((layer.momentum for _, layer in leaves if isinstance(layer, BatchNorm1d)), default=0.1),
+        has_norm=any(isinstance(layer, BatchNorm) or is_own(layer) for _, layer in leaves),
+        norm_momentum=min((layer.momentum for _, layer in leaves if isinstance(layer, BatchNorm)), default=0.1),
         adaptive=not isinstance(optimizer, SGD),
         decoupled=isinstance(optimizer, AdamW),
         momentum=float(getattr(optimizer, "momentum", 0.0)),
@@ -219,7 +219,7 @@ def gather(trainer: Trainer) -> Facts:
         dropout=max((layer.p for _, layer in leaves if isinstance(layer, Dropout)), default=0.0),
         dropout_noise=math.prod(1 / max(1 - la.p, 1e-6) for _, la in leaves if isinstance(la, Dropout)),
         max_norm=min((p.limit for p in penalties if isinstance(p, MaxNorm)), default=math.inf),
-        batch_norm=any(isinstance(layer, BatchNorm1d) for _, layer in leaves),
+        batch_norm=any(isinstance(layer, BatchNorm) for _, layer in leaves),
         squares=isinstance(trainer.loss, MSELoss),
         weighted=any(getattr(trainer.loss, name, None) is not None for name in ("weight", "pos_weight")),
         # Frozen layers come from an earlier training.
@@ -245,7 +245,7 @@ def _weights(leaves: list[tuple[str, Layer]]) -> list[Weights]:
             found.append(Weights(full, matrix, "maxout" if isinstance(layer, Maxout) else None, full))
         elif not found or isinstance(layer, Dropout | Flatten):
             continue
-        elif isinstance(layer, BatchNorm1d):
+        elif isinstance(layer, BatchNorm):
             found[-1].normalised = True
         elif isinstance(layer, Activation | PReLU) and found[-1].activation is None:
             found[-1].activation = layer.spec()[0] if isinstance(layer, Activation) else "prelu"

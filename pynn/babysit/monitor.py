@@ -76,7 +76,9 @@ class Monitor(Callback):
     history : History
         That of the trainer.
     first_weights : ndarray or None
-        The first weight matrix as last seen.
+        The first weight matrix as last seen, or the first layer's filters as its columns.
+    filter_shape : tuple of int
+        Of those filters: channels, rows and columns; empty for a weight matrix.
     input_shape : tuple of int
         Of one example, as the network got it.
 
@@ -127,6 +129,7 @@ class Monitor(Callback):
         self.stats = Stats()
         self.history = History()
         self.first_weights: np.ndarray | None = None
+        self.filter_shape: tuple[int, ...] = ()
         self.input_shape: tuple[int, ...] = ()
         self._album = Album()
         self._trainer: Trainer | None = None
@@ -226,8 +229,12 @@ class Monitor(Callback):
                 course.facts.inputs = known.InputFigures.of(x, 256)
         if self._album.due(trainer.steps) and len(taken):
             self._album.add(self._snapshot(trainer.steps))
-            if course.facts.weights:
-                self.first_weights = course.facts.weights[0].parameter.data.astype(np.float32)
+            weights = next((p.data for p in trainer.model.parameters() if p.decay and p.ndim in (2, 4)), None)
+            if weights is not None:
+                filters = weights.ndim == 4
+                self.filter_shape = weights.shape[1:] if filters else ()
+                values = weights.reshape(len(weights), -1).T if filters else weights
+                self.first_weights = values.astype(np.float32)
         self.stats.append(taken)
         if course.windows:
             self._apply(STEP_RULES, trainer)

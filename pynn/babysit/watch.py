@@ -12,10 +12,11 @@ import numpy as np
 
 from .. import ops
 from ..kernels.codes import ActivationCode
-from ..layers import BatchNorm1d, Dropout, Flatten, Layer
+from ..layers import BatchNorm, Dropout, Flatten, Layer
 from ..layers.activations import Activation
 from ..losses import ClassLoss
 from ..ops.activations import resolve
+from ..ops.watch import unit_count
 
 if TYPE_CHECKING:
     from ..losses import Loss
@@ -187,7 +188,7 @@ class Watch:
         self.outputs = [
             Output(f"{name}.{type(layer).__name__}", layer)
             for (name, layer), follower in zip(leaves, [*(layer for _, layer in leaves[1:]), None], strict=True)
-            if not isinstance(layer, Flatten | Dropout) and not isinstance(follower, BatchNorm1d)
+            if not isinstance(layer, Flatten | Dropout) and not isinstance(follower, BatchNorm)
         ]
         self._of_layer = {id(output.layer): index for index, output in enumerate(self.outputs)}
         self.parameters: list[tuple[str, Parameter]] = []
@@ -257,7 +258,7 @@ class Watch:
         if index is None or y.dtype.kind != "f" or y.size == 0:
             return
         output = self.outputs[index]
-        units = y.shape[-1] if y.ndim > 1 else 1
+        units = unit_count(y)
         if output.units is None or output.units.shape[1] != units:
             output.units = np.zeros((4, units))
         output.array, output.per_example = y, y.size // len(y)

@@ -9,14 +9,15 @@ from typing import NamedTuple
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "silu")
 
 #: Groups in the order of the table.
-GROUPS = ("matmul", "linear", "batchnorm", "activation", "loss", "optimizer", "step")
+GROUPS = ("matmul", "linear", "conv", "image", "batchnorm", "activation", "loss", "optimizer", "step")
 
 
 class Case(NamedTuple):
     """One row of the benchmark.
 
-    `shape` is (m, k, n) of a product, (rows, columns) of batch norm and losses, (elements,) of activations and
-    optimisers, and empty for steps, whose `op` is the workload's letter.
+    `shape` is (m, k, n) of a product, (n, channels, height, width, filters) of a 3 x 3 convolution with padding 1,
+    (n, channels, height, width) of other ops on images, (rows, columns) of batch norm and losses, (elements,) of
+    activations and optimisers, and empty for steps, whose `op` is the workload's letter.
     """
 
     group: str
@@ -66,6 +67,9 @@ WORKLOADS = {
 _SQUARES = (256, 512, 1024, 2048)
 _BATCHNORM_SHAPES = ((64, 256), (256, 512), (4096, 1024), (65536, 64))
 _BATCHNORM_OPS = ("batchnorm", "batchnorm_relu", "batchnorm_backward", "batchnorm_relu_backward")
+_CONV_SHAPES = ((64, 32, 32, 32, 64), (64, 64, 16, 16, 128), (64, 128, 8, 8, 256))
+_CONV_OPS = ("conv2d", "conv2d_backward", "conv2d_backward_weights")
+_IMAGE_OPS = ("batchnorm2d", "batchnorm2d_backward", "max_pool2d", "max_pool2d_backward")
 _LOSS_SHAPES = ((64, 10), (512, 1000))
 _THOUSAND, _MILLION = 1 << 10, 1 << 20
 
@@ -92,6 +96,10 @@ def _quick() -> Iterator[Case]:
         yield Case("matmul", op, factors)
     yield Case("linear", "linear_relu", (64, 784, 256))
     yield Case("linear", "linear_relu", (32, 64, 64))
+    for op in _CONV_OPS:
+        yield Case("conv", op, _CONV_SHAPES[1])
+    for op in _IMAGE_OPS:
+        yield Case("image", op, _CONV_SHAPES[1][:4])
     for op in _BATCHNORM_OPS:
         for shape in _BATCHNORM_SHAPES[:3:2]:
             yield Case("batchnorm", op, shape)
@@ -114,6 +122,12 @@ def _full() -> Iterator[Case]:
     for workload in WORKLOADS.values():
         for k, n in zip(workload.widths, workload.widths[1:], strict=False):
             yield Case("linear", "linear_relu", (workload.batch, k, n))
+    for op in _CONV_OPS:
+        for images in _CONV_SHAPES:
+            yield Case("conv", op, images)
+    for op in _IMAGE_OPS:
+        for images in _CONV_SHAPES:
+            yield Case("image", op, images[:4])
     for op in _BATCHNORM_OPS:
         for shape in _BATCHNORM_SHAPES:
             yield Case("batchnorm", op, shape)

@@ -15,7 +15,7 @@ from .results import Results
 from .work import work
 
 #: Groups whose rate is given in operations per second; the others' in bytes per second.
-ARITHMETIC = ("matmul", "linear", "step")
+ARITHMETIC = ("matmul", "linear", "conv", "step")
 
 
 class Figures(NamedTuple):

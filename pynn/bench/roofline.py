@@ -13,7 +13,13 @@ from .results import Results
 from .work import work
 
 # Okabe and Ito's colours (2008), which all kinds of colour vision tell apart.
-_COLOURS = dict(zip(GROUPS, ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#F0E442", "#CC79A7", "#222222"), strict=True))
+_COLOURS = dict(
+    zip(
+        GROUPS,
+        ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#F0E442", "#CC79A7", "#222222", "#999999", "#7B3F00"),
+        strict=True,
+    )
+)
 
 
 def draw(results: Results, path: Path) -> None:

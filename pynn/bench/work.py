@@ -65,7 +65,17 @@ def work(case: Case) -> Work:
         m, k, n = case.shape
         moved = size * (m * k + k * n + m * n)
         return Work(2 * m * k * n + (case.group == "linear") * 2 * m * n, moved, moved)
+    if case.group == "conv":
+        n, channels, height, width, filters = case.shape
+        arrays = size * (n * height * width * (channels + filters) + 9 * channels * filters)
+        both = case.op == "conv2d_backward"  # dy and x are read for the one gradient, dy and w for the other
+        return Work((2 if both else 1) * 18.0 * n * height * width * channels * filters, (1 + both) * arrays, arrays)
     elements = int(np.prod(case.shape))
+    if case.op.startswith("max_pool2d"):  # a quarter as many results, with 2 bytes each that say which
+        moved = elements * size + elements // 4 * (size + 2)
+        return Work(elements, moved, moved)
+    if case.group == "image":
+        case = case._replace(group="batchnorm", op=case.op.replace("2d", ""))
     if case.group == "batchnorm":
         operations, passes = _BATCHNORM[case.op]
         arrays = 3 if "backward" in case.op else 2

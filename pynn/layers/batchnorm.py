@@ -1,4 +1,4 @@
-"""Batch normalisation of features."""
+"""Batch normalisation of features and of channels."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
-class BatchNorm1d(Layer):
+class BatchNorm(Layer):
     """y = gamma (x - mean) / sqrt(var + eps) + beta, with the batch's statistics in training, running ones after.
+
+    Base of `BatchNorm1d` and `BatchNorm2d`, which differ in the shapes they take.
 
     Parameters
     ----------
@@ -36,15 +38,7 @@ class BatchNorm1d(Layer):
 
     Notes
     -----
-    Training needs at least 2 examples in a batch. Ioffe & Szegedy 2015; CS231n, Training Neural Networks, Part 1.
-
-    Examples
-    --------
-    >>> import numpy as np, pynn
-    >>> model = pynn.Sequential(pynn.BatchNorm1d(1)).train()
-    >>> model(np.array([[1.0], [3.0]], dtype=np.float32)).round(2)
-    array([[-1.],
-           [ 1.]], dtype=float32)
+    Training needs at least 2 elements per feature. Ioffe & Szegedy 2015; CS231n, Training Neural Networks, Part 1.
     """
 
     buffer_names = ("running_mean", "running_var")
@@ -61,15 +55,19 @@ class BatchNorm1d(Layer):
         self.running_mean = np.zeros(num_features, dtype=dtype)
         self.running_var = np.ones(num_features, dtype=dtype)
 
+    def _check(self, x: np.ndarray) -> None:
+        """Raise ValueError unless the layer can take an input of that shape."""
+        raise TypeError(f"{type(self).__name__} is no layer; use BatchNorm1d or BatchNorm2d")
+
     @applies_activation
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        if x.ndim != 2 or x.shape[1] != self.num_features:
-            raise ValueError(f"BatchNorm1d got an input of shape {x.shape}; expected (batch, {self.num_features})")
+        self._check(x)
         ctx.x = x
         ctx.batch_statistics = ctx.training and not self.weight.frozen
         features = (self.num_features,)
-        y, ctx.mean, ctx.rstd = ops.batchnorm_forward(
+        normalise = ops.batchnorm_forward if x.ndim == 2 else ops.batchnorm2d_forward
+        y, ctx.mean, ctx.rstd = normalise(
             x,
             self.weight.data,
             self.bias.data,
@@ -89,7 +87,8 @@ class BatchNorm1d(Layer):
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         ctx.dx_sums_to_zero = ctx.batch_statistics
-        return ops.batchnorm_backward(
+        gradients = ops.batchnorm_backward if dy.ndim == 2 else ops.batchnorm2d_backward
+        return gradients(
             dy,
             ctx.x,
             self.weight.data,
@@ -103,3 +102,45 @@ class BatchNorm1d(Layer):
             dbeta=self.bias.grad,
             need_dx=ctx.needs_dx,
         )[0]
+
+
+class BatchNorm1d(BatchNorm):
+    """Batch norm of features (n, num_features), or of the channels of sequences (n, num_features, length).
+
+    Parameters and attributes are those of `BatchNorm`.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> model = pynn.Sequential(pynn.BatchNorm1d(1)).train()
+    >>> model(np.array([[1.0], [3.0]], dtype=np.float32)).round(2)
+    array([[-1.],
+           [ 1.]], dtype=float32)
+    """
+
+    def _check(self, x: np.ndarray) -> None:
+        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"BatchNorm1d got an input of shape {x.shape}; expected (batch, {self.num_features}), or with a length "
+                "behind"
+            )
+
+
+class BatchNorm2d(BatchNorm):
+    """Batch norm of the channels of images (n, num_features, height, width), over examples and positions.
+
+    Parameters and attributes are those of `BatchNorm`.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> model = pynn.Sequential(pynn.BatchNorm2d(1)).train()
+    >>> model(np.array([[[[1.0, 3.0]]]], dtype=np.float32)).round(2)
+    array([[[[-1.,  1.]]]], dtype=float32)
+    """
+
+    def _check(self, x: np.ndarray) -> None:
+        if x.ndim != 4 or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"BatchNorm2d got an input of shape {x.shape}; expected (batch, {self.num_features}, height, width)"
+            )

@@ -1,4 +1,4 @@
-"""Layers without parameters that are not activations: Flatten and Dropout."""
+"""Layers without parameters that are not activations: Flatten, Dropout and Dropout2d."""
 
 from __future__ import annotations
 
@@ -45,21 +45,53 @@ class Dropout(Layer):
         super().__init__()
         self.p = fraction(p, "p")
 
+    def _draw(self, ctx: Context, size: int) -> np.ndarray | None:
+        """Return where in the random stream the decisions on so many units are, or None where nothing is dropped."""
+        if not ctx.training or self.p == 0:
+            return None
+        if ctx.random is None:
+            kind = type(self).__name__
+            raise RuntimeError(
+                f"{kind} in training needs a random stream in its context; a Trainer or model(x) gives one"
+            )
+        return ctx.random.draw(size, ctx.buffer("draw", (2,), np.uint64))
+
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        ctx.drops = ctx.training and self.p > 0
-        if not ctx.drops:
+        ctx.draw = self._draw(ctx, x.size)
+        if ctx.draw is None:
             return x
-        if ctx.random is None:
-            raise RuntimeError(
-                "Dropout in training needs a random stream in its context; a Trainer or model(x) gives one"
-            )
-        ctx.draw = ctx.random.draw(x.size, ctx.buffer("draw", (2,), np.uint64))
         return ops.dropout(x, self.p, ctx.draw, out=ctx.buffer("y", x.shape, x.dtype))
 
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
-        if not ctx.drops:
+        if ctx.draw is None:
             return dy
-        dx = ctx.buffer("dx", dy.shape, dy.dtype)
-        return ops.dropout_backward(dy, self.p, ctx.draw, out=dx)
+        return ops.dropout_backward(dy, self.p, ctx.draw, out=ctx.buffer("dx", dy.shape, dy.dtype))
+
+
+class Dropout2d(Dropout):
+    """In training, zero each channel of each example with probability `p` and divide the others by 1 - p.
+
+    Neighbouring pixels say nearly the same, so that dropping single ones drops little (Tompson et al. 2015).
+
+    Parameters
+    ----------
+    p : float
+        In [0, 1].
+    """
+
+    @replayable
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        if x.ndim < 3:
+            raise ValueError(f"Dropout2d got an input of shape {x.shape}; expected (batch, channels, ...)")
+        ctx.draw = self._draw(ctx, x.shape[0] * x.shape[1])
+        if ctx.draw is None:
+            return x
+        return ops.dropout2d(x, self.p, ctx.draw, out=ctx.buffer("y", x.shape, x.dtype))
+
+    @replayable
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
+        if ctx.draw is None:
+            return dy
+        return ops.dropout2d_backward(dy, self.p, ctx.draw, out=ctx.buffer("dx", dy.shape, dy.dtype))

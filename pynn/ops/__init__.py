@@ -7,6 +7,7 @@ output array that overlaps an input array raises, except that elementwise ops ma
 
 from .activations import (
     ACTIVATIONS,
+    add,
     elu,
     elu_backward,
     gelu,
@@ -27,7 +28,10 @@ from .activations import (
     tanh_backward,
 )
 from .batchnorm import batchnorm_backward, batchnorm_forward
+from .channels import batchnorm2d_backward, batchnorm2d_forward, dropout2d, dropout2d_backward
+from .conv import conv2d, conv2d_backward
 from .dropout import advance, dropout, dropout_backward
+from .groupnorm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
 from .losses import (
     bce_with_logits,
     count_correct,
@@ -48,31 +52,56 @@ from .optim import (
     sgd,
 )
 from .parametric import maxout, maxout_backward, prelu, prelu_backward
+from .pooling import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    avg_pool2d,
+    avg_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
 from .watch import one_signed, square_sum, unit_stats
 
 __all__ = [
     "ACTIVATIONS",
     "adagrad",
     "adam",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "add",
     "add_penalty",
     "advance",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "batchnorm2d_backward",
+    "batchnorm2d_forward",
     "batchnorm_backward",
     "batchnorm_forward",
     "bce_with_logits",
     "clip_column_norms",
     "clip_values",
+    "conv2d",
+    "conv2d_backward",
     "count_correct",
     "dropout",
+    "dropout2d",
+    "dropout2d_backward",
     "dropout_backward",
     "elu",
     "elu_backward",
     "gelu",
     "gelu_backward",
     "gradient_norm",
+    "group_norm",
+    "group_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear_backward",
     "matmul",
+    "max_pool2d",
+    "max_pool2d_backward",
     "maxout",
     "maxout_backward",
     "mse",

@@ -2,9 +2,10 @@
 
 Every forward takes `x` of any shape and returns f(x); every backward takes the gradient `dy` with respect to the
 output and what its derivative is computed from: the output `y` where that is enough, else the input `x`. `out` may be
-the input itself. `stats`, float64 (4, units), gets added per unit (the last dimension): the sum of the outputs, the sum
-of their squares, how many were positive, and how many saturated (sigmoid and tanh: within 2% of a limit, as a share of
-half the range). Accumulating lets a caller watch a window of any length; watching changes no result.
+the input itself. `stats`, float64 (4, units), gets added per unit (column, or channel of images): the sum of the
+outputs, the sum of their squares, how many were positive, and how many saturated (sigmoid and tanh: within 2% of a
+limit, as a share of half the range). Accumulating lets a caller watch a window of any length; watching changes no
+result.
 
 All are described in CS231n, Neural Networks Part 1, "Commonly used activation functions", or in the paper named.
 """
@@ -321,3 +322,22 @@ def _gelu_code(approximate: str) -> ActivationCode:
     if approximate not in ("none", "tanh"):
         raise ValueError(f'approximate is {approximate!r}; expected "none" or "tanh"')
     return ActivationCode.GELU if approximate == "none" else ActivationCode.GELU_TANH
+
+
+def add(a: ArrayLike, b: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return a + b, arrays of one shape; `out` may be either.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> add(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    array([4., 6.])
+    """
+    if not fits("*,*->*?", a, b, out):
+        a = floats(a, "a")
+        b = floats(b, "b", like=a, shape=a.shape)
+        out = elementwise_output(out, a, b)
+    elif out is None:
+        out = np.empty(a.shape, a.dtype)
+    kernels().activations.add(a, b, out)
+    return out

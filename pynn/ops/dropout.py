@@ -49,7 +49,7 @@ def dropout(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = No
         out = np.empty(x.shape, x.dtype)
     if not 0 <= p <= 1:
         raise ValueError(f"p is {p}; expected a probability in [0, 1]")
-    kernels().dropout.dropout(x, float(p), _as_draw(draw), out)
+    kernels().dropout.dropout(x, float(p), as_draw(draw), out)
     return out
 
 
@@ -89,7 +89,7 @@ def advance(stream: np.ndarray, count: int, out: np.ndarray | None = None) -> np
     return draw
 
 
-def _as_draw(draw: ArrayLike) -> np.ndarray:
+def as_draw(draw: ArrayLike) -> np.ndarray:
     """Return seed and offset as uint64 (2,), the array itself where it is one already."""
     if isinstance(draw, np.ndarray) and draw.dtype == np.uint64 and draw.shape == (2,) and draw.flags.carray:
         return draw

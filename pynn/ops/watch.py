@@ -5,6 +5,7 @@ Each op writes to arrays that are handed in, so that a recorded step can watch i
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,9 @@ def unit_stats(
     code: ActivationCode = ActivationCode.IDENTITY,
     total: np.ndarray | None = None,
 ) -> None:
-    """Add to `stats` (4, units) per unit, the last dimension of `y`: sum, sum of squares, active and saturated count.
+    """Add to `stats` (4, units) per unit of `y`: sum, sum of squares, active and saturated count.
+
+    Units are the last dimension, or with more than two dimensions the second one: the channels.
 
     Active means y > 0. Saturated, which is counted for sigmoid and tanh (`code`) only, means within 2% of a limit, as a
     share of half the range. `total` (4,), unless None, receives the sums over all units of this call alone.
@@ -43,10 +46,19 @@ def unit_stats(
            [ 0.,  0.]])
     """
     y = floats(y, "y")
-    output(stats, "stats", (4, y.shape[-1] if y.ndim else 1), _FLOAT64)
+    output(stats, "stats", (4, unit_count(y)), _FLOAT64)
     if total is not None:
         output(total, "total", (4,), _FLOAT64)
-    kernels().watch.unit_stats(unit_columns(y), code, stats, total)
+    if y.ndim > 2:
+        positions = y.reshape(*y.shape[:2], math.prod(y.shape[2:]))
+        kernels().channels.channel_stats(positions, code, stats, total)
+    else:
+        kernels().watch.unit_stats(unit_columns(y), code, stats, total)
+
+
+def unit_count(y: np.ndarray) -> int:
+    """Return how many units an output has: its columns, or the channels of images."""
+    return y.shape[1] if y.ndim > 1 else y.size if y.ndim else 1
 
 
 def square_sum(x: ArrayLike, out: np.ndarray) -> None:

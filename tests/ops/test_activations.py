@@ -227,12 +227,13 @@ def test_backward_out_may_be_either_input(case, dtype, rng):
     np.testing.assert_array_equal(arguments[0], dy)
 
 
-def test_statistics_are_those_of_the_output_and_accumulate(case, dtype, rng):
-    x = (4 * rng.normal(size=(5, 6, 7))).astype(dtype)
+@pytest.mark.parametrize(("shape", "units"), [((30, 7), 1), ((5, 7, 6), 1)], ids=["features", "channels"])
+def test_statistics_are_those_of_the_output_and_accumulate(case, shape, units, dtype, rng):
+    x = (4 * rng.normal(size=shape)).astype(dtype)
     stats = np.zeros((4, 7))
     y = case.forward(x, stats=stats)
     np.testing.assert_array_equal(y, case.forward(x))
-    rows = y.reshape(-1, 7).astype(np.float64)
+    rows = np.moveaxis(y, units, -1).reshape(-1, 7).astype(np.float64)
     limit = {ops.tanh: np.abs(rows) > 0.98, ops.sigmoid: np.abs(2 * rows - 1) > 0.98}
     saturated = limit.get(case.forward, np.zeros_like(rows))
     want = np.stack([rows.sum(axis=0), np.square(rows).sum(axis=0), (rows > 0).sum(axis=0), saturated.sum(axis=0)])

@@ -11,7 +11,19 @@ import pytest
 import pynn
 from pynn import backend as backend_module
 
-FAMILIES = ("activations", "batchnorm", "dropout", "losses", "matmul", "optim", "watch")
+FAMILIES = (
+    "activations",
+    "batchnorm",
+    "channels",
+    "conv",
+    "dropout",
+    "groupnorm",
+    "losses",
+    "matmul",
+    "optim",
+    "pooling",
+    "watch",
+)
 
 
 def described(function):

@@ -38,6 +38,14 @@ def batchnorm_forward(x, gamma, beta, **options):
     return ops.batchnorm_forward(x, gamma, beta, np.zeros(UNITS, dtype), np.ones(UNITS, dtype), **options)
 
 
+IMAGES, FILTERS = (2, 4, 6, 5), (4, 4, 3, 3)
+
+
+def batchnorm2d_forward(x, gamma, beta, **options):
+    dtype = np.asarray(x).dtype.type
+    return ops.batchnorm2d_forward(x, gamma, beta, np.zeros(UNITS, dtype), np.ones(UNITS, dtype), **options)
+
+
 OPS = {
     "relu": elementwise(ops.relu),
     "gelu": elementwise(ops.gelu),
@@ -88,6 +96,51 @@ OPS = {
         {"dx": (0, (0, 1)), "dgamma": (1, ()), "dbeta": (2, ())},
         two_dimensional=True,
     ),
+    "add": Op(ops.add, ((ROWS, UNITS), (ROWS, UNITS)), {"out": (0, (0, 1))}),
+    "conv2d": Op(
+        lambda x, w, bias, **options: ops.conv2d(x, w, bias=bias, padding=1, stride=2, **options),
+        (IMAGES, FILTERS, (4,)),
+        {"out": (0, (0, 1, 2)), "pre_out": (0, (0, 1, 2))},
+    ),
+    "conv2d_backward": Op(
+        lambda dy, x, w, **options: ops.conv2d_backward(dy, x, w, padding=1, stride=2, **options),
+        ((2, 4, 3, 3), IMAGES, FILTERS),
+        {"dw": (0, (0, 1, 2)), "db": (1, (0, 1, 2)), "dx": (2, (0, 1, 2))},
+    ),
+    "max_pool2d": Op(lambda x, **options: ops.max_pool2d(x, 2, **options)[0], (IMAGES,), {"out": (0, (0,))}),
+    "avg_pool2d": Op(lambda x, **options: ops.avg_pool2d(x, 3, padding=1, **options), (IMAGES,), {"out": (0, (0,))}),
+    "adaptive_avg_pool2d": Op(
+        lambda x, **options: ops.adaptive_avg_pool2d(x, 2, **options), (IMAGES,), {"out": (0, (0,))}
+    ),
+    "avg_pool2d_backward": Op(
+        lambda dy, **options: ops.avg_pool2d_backward(dy, IMAGES, 2, **options), ((2, 4, 3, 2),), {"out": (0, (0,))}
+    ),
+    "batchnorm2d_forward": Op(
+        batchnorm2d_forward,
+        (IMAGES, (UNITS,), (UNITS,)),
+        {"out": (0, (0, 1, 2)), "mean_out": (1, ()), "rstd_out": (2, ())},
+    ),
+    "batchnorm2d_backward": Op(
+        lambda *arrays, **options: ops.batchnorm2d_backward(*arrays, activation="tanh", **options),
+        (IMAGES, IMAGES, (UNITS,), (UNITS,), (UNITS,), (UNITS,)),
+        {"dx": (0, (0, 1)), "dgamma": (1, ()), "dbeta": (2, ())},
+    ),
+    "group_norm": Op(
+        lambda x, gamma, beta, **options: ops.group_norm(x, 2, gamma, beta, **options),
+        (IMAGES, (UNITS,), (UNITS,)),
+        {"out": (0, (0, 1, 2)), "mean_out": (1, ()), "rstd_out": (2, ())},
+    ),
+    "group_norm_backward": Op(
+        ops.group_norm_backward,
+        (IMAGES, IMAGES, (UNITS,), (2, 2), (2, 2)),
+        {"dx": (0, (0, 1)), "dgamma": (1, ()), "dbeta": (2, ())},
+    ),
+    "layer_norm": Op(
+        lambda x, gamma, beta, **options: ops.layer_norm(x, (UNITS,), gamma, beta, **options),
+        ((ROWS, UNITS), (UNITS,), (UNITS,)),
+        {"out": (0, (0, 1, 2)), "mean_out": (1, ()), "rstd_out": (2, ())},
+    ),
+    "dropout2d": Op(lambda x, **options: ops.dropout2d(x, 0.5, (4, 0), **options), (IMAGES,), {"out": (0, (0,))}),
     "softmax_cross_entropy": Op(
         lambda logits, targets, weight, sample_weight, **options: ops.softmax_cross_entropy(
             logits, targets, weight=weight, sample_weight=sample_weight, **options
@@ -155,7 +208,17 @@ def kernel_arguments(monkeypatch):
 
         return call
 
-    for family in ("activations", "batchnorm", "dropout", "losses", "matmul"):
+    for family in (
+        "activations",
+        "batchnorm",
+        "channels",
+        "conv",
+        "dropout",
+        "groupnorm",
+        "losses",
+        "matmul",
+        "pooling",
+    ):
         module = getattr(kernels(), family)
         for name, _ in inspect.getmembers(import_module(f"pynn.kernels.numpy.{family}"), inspect.isfunction):
             if hasattr(module, name):
@@ -171,7 +234,7 @@ def test_kernels_get_contiguous_aligned_native_arrays(name, layout, dtype, kerne
     assert len(arrays) >= len(op.shapes)
     for array in arrays:
         assert array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
-        assert array.dtype in (dtype, np.int64, np.uint64)
+        assert array.dtype in (dtype, np.int64, np.uint64, np.uint16)
 
 
 @pytest.mark.parametrize("name", OPS)
@@ -214,7 +277,8 @@ def test_labels_must_be_integers(name, wrong, rng):
         OPS[name].call(scores, labels.astype(wrong), *rest)
 
 
-@pytest.mark.parametrize("name", [name for name, op in OPS.items() if len(op.shapes) > 1])
+# The numbers of images and filters of a convolution are free.
+@pytest.mark.parametrize("name", [name for name, op in OPS.items() if len(op.shapes) > 1 and name != "conv2d"])
 def test_shapes_that_do_not_fit_raise_and_both_are_named(name, dtype, rng):
     op = OPS[name]
     for at in range(1, len(op.shapes)):

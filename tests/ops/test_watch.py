@@ -30,7 +30,7 @@ def test_unit_stats_are_numpys(backend, dtype, rng, shape, code):
 
 def test_unit_stats_take_any_shape_and_pass_nan_on(backend, dtype):
     stats = np.zeros((4, 2))
-    ops.unit_stats(np.array([[[1, np.nan], [2, 3]]], dtype), stats)
+    ops.unit_stats(np.array([[[1, 2], [np.nan, 3]]], dtype), stats)  # channels
     np.testing.assert_array_equal(stats, [[3, np.nan], [5, np.nan], [2, 1], [0, 0]])
 
 

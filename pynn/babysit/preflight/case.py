@@ -10,7 +10,7 @@ import numpy as np
 
 from ...context import Context
 from ...examples import Examples
-from ...layers import BatchNorm1d, Dropout, Layer
+from ...layers import BatchNorm, Dropout, Layer
 from ...losses import FunctionLoss
 from ...model import Sequential
 from ...optim import Adam, Optimizer
@@ -173,7 +173,7 @@ def fresh_optimizer(optimizer: Optimizer) -> Optimizer:
 
 def uses_batch_statistics(layer: Layer) -> bool:
     """Return whether a layer is a batch norm, or one of the user's that keeps running statistics as one does."""
-    return isinstance(layer, BatchNorm1d) or bool(layer.buffer_names)
+    return isinstance(layer, BatchNorm) or bool(layer.buffer_names)
 
 
 def is_own(layer: Layer) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...layers import (
-    BatchNorm1d,
+    BatchNorm,
     Dropout,
     Flatten,
     Linear,
@@ -74,7 +74,7 @@ def non_linearity(case: Case) -> Check:
     name = "non-linearity"
     layers = chain(case.model)
     linear = [label for label, layer in layers if isinstance(layer, Linear)]
-    straight = all(isinstance(layer, Linear | BatchNorm1d | Dropout | Flatten) for _, layer in layers)
+    straight = all(isinstance(layer, Linear | BatchNorm | Dropout | Flatten) for _, layer in layers)
     if len(linear) < 2 or not straight:
         return passed(name, f"{len(linear)} Linear layers among {len(layers)} layers")
     evidence = f"{len(linear)} Linear layers with no activation between them compute one linear function"

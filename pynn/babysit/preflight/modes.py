@@ -8,7 +8,7 @@ import random
 import numpy as np
 
 from ...context import Context
-from ...layers import BatchNorm1d, Layer
+from ...layers import BatchNorm, Layer
 from ...parameters import Parameter
 from ...random import Stream
 from .case import Case, Walk, is_own, uses_batch_statistics
@@ -118,8 +118,8 @@ def modes_agree(case: Case) -> Check:
     return passed(name, f"outputs differ by {worst[0]:.2g} standard deviations at most, in {len(settled)} layers")
 
 
-def _batchnorms(case: Case) -> list[tuple[str, BatchNorm1d]]:
-    layers = [(name, layer) for name, layer in case.model.named_leaves() if isinstance(layer, BatchNorm1d)]
+def _batchnorms(case: Case) -> list[tuple[str, BatchNorm]]:
+    layers = [(name, layer) for name, layer in case.model.named_leaves() if isinstance(layer, BatchNorm)]
     return [(f"{name}.{type(layer).__name__}", layer) for name, layer in layers]
 
 
@@ -130,7 +130,7 @@ def _settle(case: Case, model: Layer, passes: int) -> None:
     """
     rng = case.generator(8)
     batch = min(128, case.size)
-    norms = [layer for layer in model.all_layers() if isinstance(layer, BatchNorm1d) and not layer.weight.frozen]
+    norms = [layer for layer in model.all_layers() if isinstance(layer, BatchNorm) and not layer.weight.frozen]
     before = [(layer.running_mean.copy(), layer.running_var.copy()) for layer in norms]
     for index in range(passes):
         rows = rng.permutation(case.size)[:batch] if case.size <= 2000 else rng.integers(0, case.size, batch)

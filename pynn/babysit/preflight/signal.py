@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from ...layers import BatchNorm1d, Dropout, Flatten, Linear, Maxout, ReLU, Sigmoid, Tanh
+from ...layers import BatchNorm, Dropout, Flatten, Linear, Maxout, ReLU, Sigmoid, Tanh
 from .case import Case, Walk, is_own
 from .report import Check, failed, passed, skipped, warned
 
@@ -124,7 +124,7 @@ def gradient_spread(case: Case) -> Check:
     sizes = []
     for label, layer in walk.layers:
         weights = [p for p in layer.parameters() if p.ndim > 1 and not p.frozen]
-        if weights and not isinstance(layer, BatchNorm1d):
+        if weights and not isinstance(layer, BatchNorm):
             values = np.concatenate([p.grad.reshape(-1) for p in weights]).astype(np.float64)
             # Of inputs that are mostly 0 most elements have no gradient, which is as it should be.
             used = values[values != 0]

@@ -76,7 +76,7 @@ class Reading:
         self.history = monitor.history
         self.snapshots = list(monitor.snapshots)
         self.first_weights = monitor.first_weights
-        self.input_shape = monitor.input_shape
+        self.input_shape = monitor.filter_shape or monitor.input_shape
         trainer = monitor._trainer
         # Where the last finished epoch ended.
         self._epochs_until = 0 if trainer is None else trainer.steps - trainer.batches_done

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import timeit
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -43,6 +46,43 @@ def _linear(case: Case) -> Run:
         out.relu_()
 
     return run
+
+
+def _better_layout(make: Callable[[torch.memory_format], Run]) -> Run:
+    """Return what the faster of PyTorch's two layouts of images does."""
+    runs = [make(layout) for layout in (torch.contiguous_format, torch.channels_last)]
+    for run in runs:
+        run()  # the first call chooses and compiles
+    seconds = [min(timeit.repeat(run, number=1, repeat=5)) for run in runs]
+    return runs[seconds.index(min(seconds))]
+
+
+def _images(case: Case) -> Run:
+    def make(layout: torch.memory_format) -> Run:
+        x = _tensor(1, *case.shape[:4]).to(memory_format=layout)
+        if case.group == "conv":
+            w = _tensor(2, case.shape[4], case.shape[1], 3, 3).to(memory_format=layout)
+            if case.op == "conv2d":
+                return bound(aten.convolution, x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1)
+            dy = _tensor(3, case.shape[0], case.shape[4], *case.shape[2:4]).to(memory_format=layout)
+            wanted = [not case.op.endswith("weights"), True, False]
+            geometry = None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1
+            return bound(aten.convolution_backward, dy, x, w, *geometry, wanted)
+        if case.op.startswith("max_pool2d"):
+            window = [2, 2], [2, 2], [0, 0], [1, 1], False
+            if case.op == "max_pool2d":
+                return bound(aten.max_pool2d_with_indices, x, *window)
+            y, index = aten.max_pool2d_with_indices(x, *window)
+            dy = _tensor(2, *y.shape).to(memory_format=layout)
+            return bound(aten.max_pool2d_with_indices_backward, dy, x, *window, index)
+        gamma, beta, mean, var = (torch.ones(case.shape[1]) for _ in range(4))
+        _, *used = aten.native_batch_norm(x, gamma, beta, mean, var, True, 0.1, 1e-5)
+        if case.op == "batchnorm2d":
+            return bound(aten.native_batch_norm, x, gamma, beta, mean, var, True, 0.1, 1e-5)
+        dy = _tensor(2, *case.shape).to(memory_format=layout)
+        return bound(aten.native_batch_norm_backward, dy, x, gamma, mean, var, *used, True, 1e-5, [True] * 3)
+
+    return _better_layout(make)
 
 
 def _batchnorm(case: Case) -> Run:
@@ -158,6 +198,8 @@ _MAKERS = {
     "matmul": _product,
     "linear": _linear,
     "batchnorm": _batchnorm,
+    "conv": _images,
+    "image": _images,
     "activation": _activation,
     "loss": _loss,
     "optimizer": _optimizer,

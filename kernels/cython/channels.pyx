@@ -1,0 +1,232 @@
+"""Work per channel of arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
+
+cimport numpy as cnp
+from libc.math cimport INFINITY
+from libc.stdint cimport uint64_t
+
+from .arrays cimport data, is_single
+from .calls cimport import_runtime, make
+from .elementwise cimport PN_SIGMOID, PN_TANH
+
+cnp.import_array()
+import_runtime()
+
+cdef extern from "channels.h" nogil:
+    ctypedef struct pn_channel_norm:
+        const void* x
+        const void* gamma
+        const void* beta
+        void* running_mean
+        void* running_var
+        void* y
+        void* mean
+        void* rstd
+        Py_ssize_t n
+        Py_ssize_t channels
+        Py_ssize_t size
+        double momentum
+        double eps
+        int training
+        int code
+        double alpha
+        int single
+    ctypedef struct pn_channel_norm_back:
+        const void* dy
+        const void* x
+        const void* gamma
+        const void* beta
+        const void* mean
+        const void* rstd
+        void* dx
+        void* dgamma
+        void* dbeta
+        Py_ssize_t n
+        Py_ssize_t channels
+        Py_ssize_t size
+        int training
+        int code
+        double alpha
+        int accumulate
+        int single
+    int pn_channel_norm_forward(void* call) noexcept
+    int pn_channel_norm_backward(void* call) noexcept
+    void pn_row_stats_f32(const float* x, Py_ssize_t n, float centre, float limit, double* four)
+    void pn_row_stats_f64(const double* x, Py_ssize_t n, double centre, double limit, double* four)
+
+cdef extern from "rows.h" nogil:
+    double pn_row_sum_f32(const float* x, Py_ssize_t n)
+    double pn_row_sum_f64(const double* x, Py_ssize_t n)
+
+cdef extern from "random.h" nogil:
+    uint64_t pn_splitmix_24(uint64_t seed, uint64_t position)
+
+cdef double SATURATION = 0.98
+
+
+cdef inline Py_ssize_t dimension(cnp.ndarray x, int axis) noexcept:
+    return cnp.PyArray_DIM(x, axis)
+
+
+def batchnorm_channels(
+    cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray running_mean, cnp.ndarray running_var,
+    double momentum, double eps, bint training, int activation, double alpha, cnp.ndarray out, cnp.ndarray mean,
+    cnp.ndarray rstd
+):
+    """Write f(gamma * (x - mean) * rstd + beta) to `out`, and the statistics used, per channel, to `mean` and `rstd`.
+
+    In training the statistics are the batch's (variance over the count) and the running ones move towards them
+    (variance over the count - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running ones are
+    used.
+    """
+    cdef pn_channel_norm call
+    call.x, call.gamma, call.beta = data(x), data(gamma), data(beta)
+    call.running_mean, call.running_var = data(running_mean), data(running_var)
+    call.y, call.mean, call.rstd = data(out), data(mean), data(rstd)
+    call.n, call.channels, call.size = dimension(x, 0), dimension(x, 1), dimension(x, 2)
+    call.momentum, call.eps, call.training = momentum, eps, training
+    call.code, call.alpha, call.single = activation, alpha, is_single(x)
+    make(pn_channel_norm_forward, &call, sizeof(call), 8, (x, gamma, beta, running_mean, running_var, out, mean, rstd))
+
+
+def batchnorm_channels_backward(
+    cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray mean, cnp.ndarray rstd,
+    bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta, bint accumulate
+):
+    """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
+    cdef pn_channel_norm_back call
+    call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
+    call.mean, call.rstd = data(mean), data(rstd)
+    call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
+    call.n, call.channels, call.size = dimension(x, 0), dimension(x, 1), dimension(x, 2)
+    call.training, call.code, call.alpha = training, activation, alpha
+    call.accumulate, call.single = accumulate, is_single(x)
+    make(pn_channel_norm_backward, &call, sizeof(call), 9, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta))
+
+
+cdef struct ChannelSum:
+    void* x
+    void* out
+    Py_ssize_t n
+    Py_ssize_t channels
+    Py_ssize_t size
+    bint accumulate
+    bint single
+
+
+cdef int run_channel_sum(void* argument) noexcept nogil:
+    cdef ChannelSum* s = <ChannelSum*>argument
+    cdef Py_ssize_t c, i, at
+    cdef double total
+    for c in range(s.channels):
+        total = 0
+        for i in range(s.n):
+            at = (i * s.channels + c) * s.size
+            if s.single:
+                total += pn_row_sum_f32(<float*>s.x + at, s.size)
+            else:
+                total += pn_row_sum_f64(<double*>s.x + at, s.size)
+        if s.single:
+            (<float*>s.out)[c] = <float>(total + ((<float*>s.out)[c] if s.accumulate else 0))
+        else:
+            (<double*>s.out)[c] = total + ((<double*>s.out)[c] if s.accumulate else 0)
+    return 0
+
+
+def channel_sum(cnp.ndarray x, cnp.ndarray out, bint accumulate):
+    """Write (or add) the sum over each channel to `out`."""
+    cdef ChannelSum call = ChannelSum(
+        data(x), data(out), dimension(x, 0), dimension(x, 1), dimension(x, 2), accumulate, is_single(x)
+    )
+    make(run_channel_sum, &call, sizeof(call), 2, (x, out))
+
+
+cdef struct ChannelStats:
+    void* y
+    double* stats
+    double* total
+    int code
+    Py_ssize_t n
+    Py_ssize_t channels
+    Py_ssize_t size
+    bint single
+
+
+cdef int run_channel_stats(void* argument) noexcept nogil:
+    cdef ChannelStats* s = <ChannelStats*>argument
+    cdef double four[4]
+    cdef double total[4]
+    cdef double centre = 0, limit = INFINITY
+    cdef Py_ssize_t c, i, at
+    cdef int k
+    if s.code == PN_TANH:
+        limit = SATURATION
+    elif s.code == PN_SIGMOID:
+        centre, limit = 0.5, SATURATION / 2
+    for k in range(4):
+        total[k] = 0
+    for c in range(s.channels):
+        for k in range(4):
+            four[k] = 0
+        for i in range(s.n):
+            at = (i * s.channels + c) * s.size
+            if s.single:
+                pn_row_stats_f32(<float*>s.y + at, s.size, <float>centre, <float>limit, four)
+            else:
+                pn_row_stats_f64(<double*>s.y + at, s.size, centre, limit, four)
+        for k in range(4):
+            s.stats[k * s.channels + c] += four[k]
+            total[k] += four[k]
+    if s.total != NULL:
+        for k in range(4):
+            s.total[k] = total[k]
+    return 0
+
+
+def channel_stats(cnp.ndarray y, int code, cnp.ndarray stats, cnp.ndarray total):
+    """Add, per channel, to the four rows of `stats`: sum, sum of squares, active and saturated count.
+
+    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    receives this call's four sums over all channels.
+    """
+    cdef ChannelStats call = ChannelStats(
+        data(y), <double*>data(stats), <double*>data(total), code, dimension(y, 0), dimension(y, 1), dimension(y, 2),
+        is_single(y)
+    )
+    make(run_channel_stats, &call, sizeof(call), 3, (y, stats, total))
+
+
+cdef struct DropChannels:
+    void* x
+    uint64_t* draw
+    void* y
+    Py_ssize_t rows
+    Py_ssize_t size
+    double p
+    bint single
+
+
+cdef int run_drop_channels(void* argument) noexcept nogil:
+    cdef DropChannels* d = <DropChannels*>argument
+    cdef uint64_t threshold = <uint64_t>(d.p * (1 << 24)), seed = d.draw[0], offset = d.draw[1]
+    cdef double scale = 1 / (1 - d.p) if d.p < 1 else 0
+    cdef Py_ssize_t row, j
+    cdef bint kept
+    for row in range(d.rows):
+        kept = pn_splitmix_24(seed, offset + <uint64_t>row) >= threshold
+        for j in range(row * d.size, (row + 1) * d.size):
+            if d.single:
+                (<float*>d.y)[j] = (<float*>d.x)[j] * <float>scale if kept else 0
+            else:
+                (<double*>d.y)[j] = (<double*>d.x)[j] * scale if kept else 0
+    return 0
+
+
+def dropout_channels(cnp.ndarray x, double p, cnp.ndarray draw, cnp.ndarray out):
+    """Write x / (1 - p) for the channels of an example that the stream keeps, else 0; `out` may be `x` itself.
+
+    Element i of the stream (see `dropout.dropout`) decides on channel i of the flattened (n, channels).
+    """
+    cdef DropChannels call = DropChannels(
+        data(x), <uint64_t*>data(draw), data(out), dimension(x, 0) * dimension(x, 1), dimension(x, 2), p, is_single(x)
+    )
+    make(run_drop_channels, &call, sizeof(call), 3, (x, draw, out))

@@ -1,0 +1,105 @@
+"""Maxima and means over windows of images. Windows reach beyond the image where there is padding."""
+
+cimport numpy as cnp
+from libc.stdint cimport uint16_t
+
+from .arrays cimport data, is_single
+from .calls cimport import_runtime, make, pn_kernel
+
+cnp.import_array()
+import_runtime()
+
+cdef extern from "pooling.h" nogil:
+    ctypedef struct pn_pooling:
+        const void* x
+        void* y
+        uint16_t* index
+        Py_ssize_t planes
+        Py_ssize_t height
+        Py_ssize_t width
+        Py_ssize_t out_height
+        Py_ssize_t out_width
+        Py_ssize_t kernel_height
+        Py_ssize_t kernel_width
+        Py_ssize_t stride_y
+        Py_ssize_t stride_x
+        Py_ssize_t top
+        Py_ssize_t left
+        Py_ssize_t dilation_y
+        Py_ssize_t dilation_x
+        int count_padding
+        int single
+    int pn_max_pool(void* call) noexcept
+    int pn_max_pool_backward(void* call) noexcept
+    int pn_avg_pool(void* call) noexcept
+    int pn_avg_pool_backward(void* call) noexcept
+    int pn_adaptive_pool(void* call) noexcept
+    int pn_adaptive_pool_backward(void* call) noexcept
+
+
+cdef int pool(
+    pn_kernel kernel, cnp.ndarray image, cnp.ndarray pooled, bint backward, cnp.ndarray index, tuple windows,
+    bint count_padding=False
+) except -1:
+    """Make the call; `windows` are kernel, stride, padding and dilation, as many of them as the kernel needs."""
+    cdef pn_pooling call
+    call.x, call.y = data(pooled if backward else image), data(image if backward else pooled)
+    call.index = <uint16_t*>data(index)
+    call.planes = cnp.PyArray_DIM(image, 0) * cnp.PyArray_DIM(image, 1)
+    call.height, call.width = cnp.PyArray_DIM(image, 2), cnp.PyArray_DIM(image, 3)
+    call.out_height, call.out_width = cnp.PyArray_DIM(pooled, 2), cnp.PyArray_DIM(pooled, 3)
+    call.kernel_height = call.kernel_width = call.stride_y = call.stride_x = call.dilation_y = call.dilation_x = 1
+    call.top = call.left = 0
+    if len(windows) > 0:
+        call.kernel_height, call.kernel_width = windows[0]
+        call.stride_y, call.stride_x = windows[1]
+        call.top, call.left = windows[2]
+    if len(windows) > 3:
+        call.dilation_y, call.dilation_x = windows[3]
+    call.count_padding, call.single = count_padding, is_single(image)
+    make(kernel, &call, sizeof(call), 3, (image, pooled, index))
+    return 0
+
+
+def max_pool2d(
+    cnp.ndarray x, tuple kernel, tuple stride, tuple padding, tuple dilation, cnp.ndarray out, cnp.ndarray index
+):
+    """Write the largest element of each window to `out`; a NaN counts as the largest.
+
+    `index`, uint16, unless None, receives which element of the window that was, the first of equals: row * width +
+    column in the kernel.
+    """
+    pool(pn_max_pool, x, out, False, index, (kernel, stride, padding, dilation))
+
+
+def max_pool2d_backward(
+    cnp.ndarray dy, cnp.ndarray index, tuple kernel, tuple stride, tuple padding, tuple dilation, cnp.ndarray dx
+):
+    """Write dy, summed, to where the largest elements were, and 0 elsewhere."""
+    pool(pn_max_pool_backward, dx, dy, True, index, (kernel, stride, padding, dilation))
+
+
+def avg_pool2d(cnp.ndarray x, tuple kernel, tuple stride, tuple padding, bint count_padding, cnp.ndarray out):
+    """Write the mean of each window to `out`: over all of it, or unless `count_padding` over what lies in the image.
+
+    What lies beyond the padding never counts.
+    """
+    pool(pn_avg_pool, x, out, False, None, (kernel, stride, padding), count_padding)
+
+
+def avg_pool2d_backward(cnp.ndarray dy, tuple kernel, tuple stride, tuple padding, bint count_padding, cnp.ndarray dx):
+    """Write the gradient of the input of `avg_pool2d`."""
+    pool(pn_avg_pool_backward, dx, dy, True, None, (kernel, stride, padding), count_padding)
+
+
+def adaptive_avg_pool2d(cnp.ndarray x, cnp.ndarray out):
+    """Write the means of as many windows as `out` has.
+
+    Window i of m, over n elements, is those from i n / m, rounded down, to before (i + 1) n / m, rounded up.
+    """
+    pool(pn_adaptive_pool, x, out, False, None, ())
+
+
+def adaptive_avg_pool2d_backward(cnp.ndarray dy, cnp.ndarray dx):
+    """Write the gradient of the input of `adaptive_avg_pool2d`."""
+    pool(pn_adaptive_pool_backward, dx, dy, True, None, ())

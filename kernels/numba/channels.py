@@ -1,0 +1,219 @@
+"""Work per channel of arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ..codes import SATURATION, ActivationCode
+from .activations import GELU, GELU_TANH, IDENTITY, SILU, activate_backward_span, activate_span, copy
+from .dropout import dropout
+from .reductions import total as sum_of
+
+NO_TOTAL = np.empty(0)
+NO_DX = {np.dtype(kind): np.empty((0, 0, 0), kind) for kind in (np.float32, np.float64)}
+
+
+def batchnorm_channels(
+    x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd
+):
+    """Write f(gamma * (x - mean) * rstd + beta) to `out`, and the statistics used, per channel, to `mean` and `rstd`.
+
+    In training the statistics are the batch's (variance over the count) and the running ones move towards them
+    (variance over the count - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running ones are
+    used.
+    """
+    if training:
+        _batch_statistics(x, running_mean, running_var, float(momentum), float(eps), mean, rstd)
+    else:
+        _running_statistics(running_mean, running_var, float(eps), mean, rstd)
+    _normalise(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
+
+
+def batchnorm_channels_backward(
+    dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate
+):
+    """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
+    need_dx = dx is not None
+    given = NO_DX[x.dtype] if dx is None else dx
+    code, slope = int(activation), float(alpha)
+    _backward(
+        dy, x, gamma, beta, mean, rstd, bool(training), code, slope, given, need_dx, dgamma, dbeta, bool(accumulate)
+    )
+
+
+def channel_sum(x, out, accumulate):
+    """Write (or add) the sum over each channel to `out`."""
+    _sum(x, out, bool(accumulate))
+
+
+def channel_stats(y, code, stats, total):
+    """Add, per channel, to the four rows of `stats`: sum, sum of squares, active and saturated count.
+
+    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    receives this call's four sums over all channels.
+    """
+    centre, limit = 0.0, np.inf
+    if code == ActivationCode.TANH:
+        limit = SATURATION
+    elif code == ActivationCode.SIGMOID:
+        centre, limit = 0.5, SATURATION / 2
+    _stats(y, centre, limit, stats, NO_TOTAL if total is None else total)
+
+
+def dropout_channels(x, p, draw, out):
+    """Write x / (1 - p) for the channels of an example that the stream keeps, else 0; `out` may be `x` itself.
+
+    Element i of the stream (see `dropout.dropout`) decides on channel i of the flattened (n, channels).
+    """
+    factor = np.ones(x.shape[:2], x.dtype)
+    dropout(factor, p, draw, factor)
+    _scale(x, factor, out)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _square_deviations(row, mean):
+    result = 0.0
+    for j in range(row.size):
+        deviation = np.float64(row[j] - mean)
+        result += deviation * deviation
+    return result
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
+    count = x.shape[0] * x.shape[2]
+    for c in range(mean.size):
+        total = squares = 0.0
+        for n in range(x.shape[0]):
+            total += sum_of(x[n, c])
+        mean[c] = total / count
+        for n in range(x.shape[0]):
+            squares += _square_deviations(x[n, c], mean[c])
+        var = squares / count
+        running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c]
+        running_var[c] = (1 - momentum) * running_var[c] + momentum * (var * count / (count - 1))
+        rstd[c] = 1 / math.sqrt(var + eps)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _running_statistics(running_mean, running_var, eps, mean, rstd):
+    for c in range(mean.size):
+        mean[c] = running_mean[c]
+        rstd[c] = 1 / math.sqrt(running_var[c] + eps)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _scaled(row, mean, scale, shift, out):
+    for j in range(row.size):
+        out[j] = (row[j] - mean) * scale + shift
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _normalise(x, gamma, beta, mean, rstd, activation, alpha, out):
+    line = np.empty(x.shape[2], x.dtype)
+    for n in range(x.shape[0]):
+        for c in range(mean.size):
+            if activation == IDENTITY:
+                _scaled(x[n, c], mean[c], gamma[c] * rstd[c], beta[c], out[n, c])
+            else:
+                _scaled(x[n, c], mean[c], gamma[c] * rstd[c], beta[c], line)
+                activate_span(line, activation, alpha, out[n, c])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _before_activation(dy, x, mean, scale, shift, activation, alpha, saved, line, dz):
+    """Write the gradient in front of the activation behind a row to `dz`."""
+    _scaled(x, mean, scale, shift, saved)
+    if activation not in (GELU, GELU_TANH, SILU):
+        activate_span(saved, activation, alpha, line)
+        copy(line, saved)
+    activate_backward_span(dy, saved, activation, alpha, dz)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _product_total(dz, row, mean):
+    result = 0.0
+    for j in range(row.size):
+        result += np.float64(dz[j] * (row[j] - mean))
+    return result
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _input_gradient(dz, row, mean, scale, mean_dz, slope, dx):
+    for j in range(row.size):
+        dx[j] = (dz[j] - mean_dz - (row[j] - mean) * slope) * scale
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, need_dx, dgamma, dbeta, accumulate):
+    f = x.dtype.type
+    count = x.shape[0] * x.shape[2]
+    saved, line, dz = np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype)
+    for c in range(mean.size):
+        scale = gamma[c] * rstd[c]
+        sum_dz = sum_product = 0.0
+        for n in range(x.shape[0]):
+            given = dy[n, c]
+            if activation != IDENTITY:
+                _before_activation(given, x[n, c], mean[c], scale, beta[c], activation, alpha, saved, line, dz)
+                given = dz
+            sum_dz += sum_of(given)
+            sum_product += _product_total(given, x[n, c], mean[c])
+        dgamma[c] = (dgamma[c] if accumulate else 0.0) + sum_product * rstd[c]
+        dbeta[c] = (dbeta[c] if accumulate else 0.0) + sum_dz
+        if need_dx:
+            mean_dz = f(sum_dz / count) if training else f(0)
+            slope = f(sum_product * rstd[c] / count * rstd[c]) if training else f(0)
+            for n in range(x.shape[0]):
+                given = dy[n, c]
+                if activation != IDENTITY:
+                    _before_activation(given, x[n, c], mean[c], scale, beta[c], activation, alpha, saved, line, dz)
+                    given = dz
+                _input_gradient(given, x[n, c], mean[c], scale, mean_dz, slope, dx[n, c])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sum(x, out, accumulate):
+    for c in range(out.size):
+        result = 0.0
+        for n in range(x.shape[0]):
+            result += sum_of(x[n, c])
+        out[c] = (out[c] if accumulate else 0.0) + result
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stats(y, centre, limit, stats, total):
+    f = y.dtype.type
+    middle, most, zero = f(centre), f(limit), f(0)
+    sums = np.zeros(4)
+    for c in range(y.shape[1]):
+        value_sum = squares = active = saturated = 0.0
+        for n in range(y.shape[0]):
+            row = y[n, c]
+            for j in range(row.size):
+                value = np.float64(row[j])
+                value_sum += value
+                squares += value * value
+                active += 1.0 if row[j] > zero else 0.0
+                saturated += 1.0 if abs(row[j] - middle) > most else 0.0
+        stats[0, c] += value_sum
+        stats[1, c] += squares
+        stats[2, c] += active
+        stats[3, c] += saturated
+        sums[0] += value_sum
+        sums[1] += squares
+        sums[2] += active
+        sums[3] += saturated
+    if total.size:
+        for k in range(4):
+            total[k] = sums[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scale(x, factor, out):
+    zero = x.dtype.type(0)
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            for j in range(x.shape[2]):
+                out[n, c, j] = x[n, c, j] * factor[n, c] if factor[n, c] != zero else zero

@@ -1,0 +1,116 @@
+"""Convolution over images and its two gradients: for each element of the kernel, a pass over the rows of an image."""
+
+import numpy as np
+from numba import njit
+
+from .activations import IDENTITY, activate
+
+NO_BIAS = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
+
+
+def conv2d(x, w, bias, stride, padding, dilation, groups, activation, alpha, out, pre_out):
+    """Write f(x * w + bias) to `out`: a sum over the kernel's elements (r, s) and the channels of a filter's group.
+
+    out[n, k, i, j] = bias[k] + sum over c, r, s of w[k, c, r, s] x[n, c, i sy + r dy - top, j sx + s dx - left], x
+    being 0 outside; `padding` is (top, left), and the shape of `out` says how far the windows go.
+    The value before the activation goes to `pre_out` as well, unless that is None.
+    """
+    _forward(x, w, NO_BIAS[x.dtype] if bias is None else bias, *stride, *padding, *dilation, groups, out)
+    if pre_out is not None:
+        pre_out[...] = out
+    if activation != IDENTITY:
+        activate(out, activation, alpha, out)
+
+
+def conv2d_backward_data(dy, w, stride, padding, dilation, groups, dx):
+    """Write the gradient of the input."""
+    _backward_data(dy, w, *stride, *padding, *dilation, groups, dx)
+
+
+def conv2d_backward_weights(dy, x, stride, padding, dilation, groups, dw, accumulate):
+    """Write (or add) the gradient of the weights."""
+    _backward_weights(dy, x, *stride, *padding, *dilation, groups, dw, bool(accumulate))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _within(size, step, offset, count):
+    """Return the first and one past the last of `count` positions i for which i * step + offset lies in the image."""
+    first = max(0, -(offset // step))
+    stop = min(count, (size - 1 - offset) // step + 1) if size > offset else 0
+    return first, max(first, stop)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _forward(x, w, bias, sy, sx, top, left, dy, dx, groups, out):
+    depth, kernel_height, kernel_width = w.shape[1:]
+    filters, height, width = out.shape[1:]
+    for n in range(x.shape[0]):
+        for k in range(filters):
+            plane = out[n, k]
+            plane[...] = bias[k] if bias.size else 0
+            first_channel = k // (filters // groups) * depth
+            for c in range(depth):
+                image = x[n, first_channel + c]
+                for r in range(kernel_height):
+                    i0, i1 = _within(image.shape[0], sy, r * dy - top, height)
+                    for s in range(kernel_width):
+                        j0, j1 = _within(image.shape[1], sx, s * dx - left, width)
+                        weight = w[k, c, r, s]
+                        for i in range(i0, i1):
+                            row, y = image[i * sy + r * dy - top], plane[i]
+                            if sx == 1:
+                                seen, to = row[j0 + s * dx - left : j1 + s * dx - left], y[j0:j1]
+                                for j in range(to.size):
+                                    to[j] += weight * seen[j]
+                            else:
+                                for j in range(j0, j1):
+                                    y[j] += weight * row[j * sx + s * dx - left]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _backward_data(dout, w, sy, sx, top, left, dy, dx, groups, din):
+    depth, kernel_height, kernel_width = w.shape[1:]
+    filters, height, width = dout.shape[1:]
+    for n in range(din.shape[0]):
+        din[n] = 0
+        for k in range(filters):
+            plane = dout[n, k]
+            first_channel = k // (filters // groups) * depth
+            for c in range(depth):
+                image = din[n, first_channel + c]
+                for r in range(kernel_height):
+                    i0, i1 = _within(image.shape[0], sy, r * dy - top, height)
+                    for s in range(kernel_width):
+                        j0, j1 = _within(image.shape[1], sx, s * dx - left, width)
+                        weight = w[k, c, r, s]
+                        for i in range(i0, i1):
+                            row, g = image[i * sy + r * dy - top], plane[i]
+                            if sx == 1:
+                                to, given = row[j0 + s * dx - left : j1 + s * dx - left], g[j0:j1]
+                                for j in range(to.size):
+                                    to[j] += weight * given[j]
+                            else:
+                                for j in range(j0, j1):
+                                    row[j * sx + s * dx - left] += weight * g[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _backward_weights(dout, x, sy, sx, top, left, dy, dx, groups, dw, accumulate):
+    depth, kernel_height, kernel_width = dw.shape[1:]
+    filters, height, width = dout.shape[1:]
+    for k in range(filters):
+        first_channel = k // (filters // groups) * depth
+        for c in range(depth):
+            for r in range(kernel_height):
+                i0, i1 = _within(x.shape[2], sy, r * dy - top, height)
+                for s in range(kernel_width):
+                    j0, j1 = _within(x.shape[3], sx, s * dx - left, width)
+                    total = np.float64(0)
+                    for n in range(x.shape[0]):
+                        for i in range(i0, i1):
+                            row, g = x[n, first_channel + c, i * sy + r * dy - top], dout[n, k, i]
+                            part = x.dtype.type(0)
+                            for j in range(j0, j1):
+                                part += g[j] * row[j * sx + s * dx - left]
+                            total += part
+                    dw[k, c, r, s] = (dw[k, c, r, s] if accumulate else 0) + total

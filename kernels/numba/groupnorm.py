@@ -1,0 +1,99 @@
+"""Group normalisation (Wu & He 2018) of arrays (n, channels, positions); layer norm (Ba et al. 2016) is one group."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from .reductions import total as sum_of
+
+NONE = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
+NO_DX = {np.dtype(kind): np.empty((0, 0, 0), kind) for kind in (np.float32, np.float64)}
+
+
+def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
+    """Write gamma * (x - mean) * rstd + beta to `out`, and the statistics per example and group to `mean` and `rstd`.
+
+    The variance is over the count. gamma and beta (channels,) may both be None.
+    """
+    none = NONE[x.dtype]
+    _forward(x, none if gamma is None else gamma, none if beta is None else beta, groups, float(eps), out, mean, rstd)
+
+
+def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta, accumulate):
+    """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None."""
+    none = NONE[x.dtype]
+    if dx is not None:
+        _input_gradient(dy, x, none if gamma is None else gamma, groups, mean, rstd, dx)
+    if gamma is not None:
+        _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta, bool(accumulate))
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _square_deviations(row, mean):
+    result = 0.0
+    for j in range(row.size):
+        deviation = np.float64(row[j] - mean)
+        result += deviation * deviation
+    return result
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _forward(x, gamma, beta, groups, eps, out, mean, rstd):
+    channels, positions = x.shape[1:]
+    depth = channels // groups
+    for n in range(x.shape[0]):
+        for g in range(groups):
+            values = x[n, g * depth : (g + 1) * depth].reshape(-1)
+            middle = x.dtype.type(sum_of(values) / values.size)
+            mean[n, g] = middle
+            rstd[n, g] = 1 / math.sqrt(_square_deviations(values, middle) / values.size + eps)
+            for c in range(g * depth, (g + 1) * depth):
+                scale = rstd[n, g] * (gamma[c] if gamma.size else x.dtype.type(1))
+                shift = beta[c] if beta.size else x.dtype.type(0)
+                for j in range(positions):
+                    out[n, c, j] = (x[n, c, j] - middle) * scale + shift
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _input_gradient(dy, x, gamma, groups, mean, rstd, dx):
+    f = x.dtype.type
+    channels, positions = x.shape[1:]
+    depth = channels // groups
+    for n in range(x.shape[0]):
+        for g in range(groups):
+            total = products = 0.0
+            middle, scale = mean[n, g], rstd[n, g]
+            for c in range(g * depth, (g + 1) * depth):
+                factor = gamma[c] if gamma.size else f(1)
+                for j in range(positions):
+                    dz = np.float64(dy[n, c, j] * factor)
+                    total += dz
+                    products += dz * np.float64((x[n, c, j] - middle) * scale)
+            count = depth * positions
+            mean_dz, mean_product = f(total / count), f(products / count)
+            for c in range(g * depth, (g + 1) * depth):
+                factor = gamma[c] if gamma.size else f(1)
+                for j in range(positions):
+                    z = (x[n, c, j] - middle) * scale
+                    dx[n, c, j] = (dy[n, c, j] * factor - mean_dz - z * mean_product) * scale
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta, accumulate):
+    channels, positions = x.shape[1:]
+    depth = channels // groups
+    scales, shifts = np.zeros(channels), np.zeros(channels)
+    for n in range(x.shape[0]):
+        for c in range(channels):
+            middle, scale = mean[n, c // depth], rstd[n, c // depth]
+            total = products = 0.0
+            for j in range(positions):
+                value = np.float64(dy[n, c, j])
+                total += value
+                products += value * np.float64((x[n, c, j] - middle) * scale)
+            scales[c] += products
+            shifts[c] += total
+    for c in range(channels):
+        dgamma[c] = (dgamma[c] if accumulate else 0.0) + scales[c]
+        dbeta[c] = (dbeta[c] if accumulate else 0.0) + shifts[c]

@@ -1,0 +1,162 @@
+"""Maxima and means over windows of images. Windows reach beyond the image where there is padding."""
+
+import numpy as np
+from numba import njit
+
+NO_INDEX = np.empty((0, 0, 0, 0), np.uint16)
+
+
+def max_pool2d(x, kernel, stride, padding, dilation, out, index):
+    """Write the largest element of each window to `out`; a NaN counts as the largest.
+
+    `index`, uint16, unless None, receives which element of the window that was, the first of equals: row * width +
+    column in the kernel.
+    """
+    _max(x, *kernel, *stride, *padding, *dilation, out, NO_INDEX if index is None else index, index is not None)
+
+
+def max_pool2d_backward(dy, index, kernel, stride, padding, dilation, dx):
+    """Write dy, summed, to where the largest elements were, and 0 elsewhere."""
+    _max_backward(dy, index, kernel[1], *stride, *padding, *dilation, dx)
+
+
+def avg_pool2d(x, kernel, stride, padding, count_padding, out):
+    """Write the mean of each window to `out`: over all of it, or unless `count_padding` over what lies in the image.
+
+    What lies beyond the padding never counts.
+    """
+    _avg(x, *kernel, *stride, *padding, bool(count_padding), out)
+
+
+def avg_pool2d_backward(dy, kernel, stride, padding, count_padding, dx):
+    """Write the gradient of the input of `avg_pool2d`."""
+    _avg_backward(dy, *kernel, *stride, *padding, bool(count_padding), dx)
+
+
+def adaptive_avg_pool2d(x, out):
+    """Write the means of as many windows as `out` has.
+
+    Window i of m, over n elements, is those from i n / m, rounded down, to before (i + 1) n / m, rounded up.
+    """
+    _adaptive(x, out)
+
+
+def adaptive_avg_pool2d_backward(dy, dx):
+    """Write the gradient of the input of `adaptive_avg_pool2d`."""
+    _adaptive_backward(dy, dx)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _max(x, kh, kw, sy, sx, top, left, dy, dx, out, index, indexed):
+    height, width = x.shape[2:]
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            for i in range(out.shape[2]):
+                for j in range(out.shape[3]):
+                    best, element, first = x.dtype.type(-np.inf), 0, True
+                    for r in range(kh):
+                        y = i * sy + r * dy - top
+                        if 0 <= y < height:
+                            for s in range(kw):
+                                u = j * sx + s * dx - left
+                                if 0 <= u < width:
+                                    value = x[n, c, y, u]
+                                    if first or value > best or (value != value and best == best):
+                                        best, element, first = value, r * kw + s, False
+                    out[n, c, i, j] = best
+                    if indexed:
+                        index[n, c, i, j] = element
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _max_backward(dout, index, kw, sy, sx, top, left, dy, dx, din):
+    height, width = din.shape[2:]
+    for n in range(din.shape[0]):
+        for c in range(din.shape[1]):
+            for y in range(height):
+                for u in range(width):
+                    din[n, c, y, u] = 0
+            for i in range(dout.shape[2]):
+                for j in range(dout.shape[3]):
+                    element = index[n, c, i, j]
+                    y = i * sy + element // kw * dy - top
+                    u = j * sx + element % kw * dx - left
+                    if 0 <= y < height and 0 <= u < width:
+                        din[n, c, y, u] += dout[n, c, i, j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _window(i, step, before, kernel, size, count_padding):
+    """Return the part of a window that lies in the image, and over how many elements its mean is."""
+    start = i * step - before
+    stop = min(start + kernel, size + before)
+    first, last = max(start, 0), min(stop, size)
+    return first, last, stop - start if count_padding else last - first
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _avg(x, kh, kw, sy, sx, top, left, count_padding, out):
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            for i in range(out.shape[2]):
+                y0, y1, rows = _window(i, sy, top, kh, x.shape[2], count_padding)
+                for j in range(out.shape[3]):
+                    u0, u1, columns = _window(j, sx, left, kw, x.shape[3], count_padding)
+                    total = x.dtype.type(0)
+                    for y in range(y0, y1):
+                        for u in range(u0, u1):
+                            total += x[n, c, y, u]
+                    out[n, c, i, j] = total / (rows * columns)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _avg_backward(dout, kh, kw, sy, sx, top, left, count_padding, din):
+    for n in range(din.shape[0]):
+        for c in range(din.shape[1]):
+            for y in range(din.shape[2]):
+                for u in range(din.shape[3]):
+                    din[n, c, y, u] = 0
+            for i in range(dout.shape[2]):
+                y0, y1, rows = _window(i, sy, top, kh, din.shape[2], count_padding)
+                for j in range(dout.shape[3]):
+                    u0, u1, columns = _window(j, sx, left, kw, din.shape[3], count_padding)
+                    share = dout[n, c, i, j] / (rows * columns)
+                    for y in range(y0, y1):
+                        for u in range(u0, u1):
+                            din[n, c, y, u] += share
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _adaptive(x, out):
+    height, width = x.shape[2:]
+    rows, columns = out.shape[2:]
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            for i in range(rows):
+                y0, y1 = i * height // rows, -(-(i + 1) * height // rows)
+                for j in range(columns):
+                    u0, u1 = j * width // columns, -(-(j + 1) * width // columns)
+                    total = 0.0
+                    for y in range(y0, y1):
+                        for u in range(u0, u1):
+                            total += np.float64(x[n, c, y, u])
+                    out[n, c, i, j] = total / ((y1 - y0) * (u1 - u0))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _adaptive_backward(dout, din):
+    height, width = din.shape[2:]
+    rows, columns = dout.shape[2:]
+    for n in range(din.shape[0]):
+        for c in range(din.shape[1]):
+            for y in range(height):
+                for u in range(width):
+                    din[n, c, y, u] = 0
+            for i in range(rows):
+                y0, y1 = i * height // rows, -(-(i + 1) * height // rows)
+                for j in range(columns):
+                    u0, u1 = j * width // columns, -(-(j + 1) * width // columns)
+                    share = dout[n, c, i, j] / ((y1 - y0) * (u1 - u0))
+                    for y in range(y0, y1):
+                        for u in range(u0, u1):
+                            din[n, c, y, u] += share

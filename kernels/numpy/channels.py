@@ -1,0 +1,105 @@
+"""Work per channel of arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
+
+import numpy as np
+
+from ..codes import SATURATION, ActivationCode
+from .activations import activate, activate_backward
+from .batchnorm import NEEDS_INPUT
+from .dropout import dropout
+from .quiet import quiet
+
+
+@quiet
+def batchnorm_channels(
+    x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd
+):
+    """Write f(gamma * (x - mean) * rstd + beta) to `out`, and the statistics used, per channel, to `mean` and `rstd`.
+
+    In training the statistics are the batch's (variance over the count) and the running ones move towards them
+    (variance over the count - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running ones are
+    used.
+    """
+    if training:
+        count = x.shape[0] * x.shape[2]
+        mean[...] = x.mean(axis=(0, 2), dtype=np.float64)
+        var = np.square(x - mean[:, None]).mean(axis=(0, 2), dtype=np.float64)
+        running_mean[...] = (1 - momentum) * running_mean + momentum * mean
+        running_var[...] = (1 - momentum) * running_var + momentum * (var * count / (count - 1))
+    else:
+        mean[...] = running_mean
+        var = running_var
+    rstd[...] = 1 / np.sqrt(var + eps)
+    out[...] = (x - mean[:, None]) * (gamma * rstd)[:, None] + beta[:, None]
+    activate(out, activation, alpha, out)
+
+
+@quiet
+def batchnorm_channels_backward(
+    dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate
+):
+    """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
+    normalised = (x - mean[:, None]) * rstd[:, None]
+    dz = dy
+    if activation != ActivationCode.IDENTITY:
+        saved = (x - mean[:, None]) * (gamma * rstd)[:, None] + beta[:, None]
+        if activation not in NEEDS_INPUT:
+            activate(saved, activation, alpha, saved)
+        dz = np.empty_like(dy)
+        activate_backward(dy, saved, activation, alpha, dz)
+    sum_dz = dz.sum(axis=(0, 2), dtype=np.float64)
+    sum_dz_normalised = (dz * normalised).sum(axis=(0, 2), dtype=np.float64)
+    if dx is not None:
+        scale = (gamma * rstd)[:, None]
+        if training:
+            count = x.shape[0] * x.shape[2]
+            mean_dz = (sum_dz / count).astype(x.dtype)[:, None]
+            mean_dz_normalised = (sum_dz_normalised / count).astype(x.dtype)[:, None]
+            dx[...] = (dz - mean_dz - normalised * mean_dz_normalised) * scale
+        else:
+            dx[...] = dz * scale
+    if not accumulate:
+        dgamma[...] = 0
+        dbeta[...] = 0
+    dgamma += sum_dz_normalised
+    dbeta += sum_dz
+
+
+@quiet
+def channel_sum(x, out, accumulate):
+    """Write (or add) the sum over each channel to `out`."""
+    total = x.sum(axis=(0, 2), dtype=np.float64)
+    if accumulate:
+        out += total
+    else:
+        out[...] = total
+
+
+@quiet
+def channel_stats(y, code, stats, total):
+    """Add, per channel, to the four rows of `stats`: sum, sum of squares, active and saturated count.
+
+    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    receives this call's four sums over all channels.
+    """
+    new = np.zeros(stats.shape)
+    new[0] = y.sum(axis=(0, 2), dtype=np.float64)
+    new[1] = np.square(y, dtype=np.float64).sum(axis=(0, 2))
+    new[2] = (y > 0).sum(axis=(0, 2))
+    if code == ActivationCode.TANH:
+        new[3] = (np.abs(y) > SATURATION).sum(axis=(0, 2))
+    elif code == ActivationCode.SIGMOID:
+        new[3] = (np.abs(y - 0.5) > SATURATION / 2).sum(axis=(0, 2))
+    stats += new
+    if total is not None:
+        new.sum(axis=1, out=total)
+
+
+@quiet
+def dropout_channels(x, p, draw, out):
+    """Write x / (1 - p) for the channels of an example that the stream keeps, else 0; `out` may be `x` itself.
+
+    Element i of the stream (see `dropout.dropout`) decides on channel i of the flattened (n, channels).
+    """
+    factor = np.empty(x.shape[:2], x.dtype)
+    dropout(np.ones(x.shape[:2], x.dtype), p, draw, factor)
+    np.copyto(out, np.where(factor[:, :, None] == 0, 0, x * factor[:, :, None]))

@@ -1,0 +1,39 @@
+"""Group normalisation (Wu & He 2018) of arrays (n, channels, positions); layer norm (Ba et al. 2016) is one group."""
+
+import numpy as np
+
+from .quiet import quiet
+
+
+@quiet
+def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
+    """Write gamma * (x - mean) * rstd + beta to `out`, and the statistics per example and group to `mean` and `rstd`.
+
+    The variance is over the count. gamma and beta (channels,) may both be None.
+    """
+    grouped = x.reshape(x.shape[0], groups, -1)
+    mean[...] = grouped.mean(axis=2, dtype=np.float64)
+    var = np.square(grouped - mean[:, :, None]).mean(axis=2, dtype=np.float64)
+    rstd[...] = 1 / np.sqrt(var + eps)
+    out[...] = ((grouped - mean[:, :, None]) * rstd[:, :, None]).reshape(x.shape)
+    if gamma is not None:
+        out[...] = out * gamma[:, None] + beta[:, None]
+
+
+@quiet
+def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta, accumulate):
+    """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None."""
+    grouped = x.reshape(x.shape[0], groups, -1)
+    normalised = ((grouped - mean[:, :, None]) * rstd[:, :, None]).reshape(x.shape)
+    if dx is not None:
+        dz = (dy if gamma is None else dy * gamma[:, None]).reshape(grouped.shape)
+        z = normalised.reshape(grouped.shape)
+        mean_dz = dz.mean(axis=2, keepdims=True, dtype=np.float64).astype(x.dtype)
+        mean_dz_z = (dz * z).mean(axis=2, keepdims=True, dtype=np.float64).astype(x.dtype)
+        dx[...] = ((dz - mean_dz - z * mean_dz_z) * rstd[:, :, None]).reshape(x.shape)
+    if gamma is not None:
+        if not accumulate:
+            dgamma[...] = 0
+            dbeta[...] = 0
+        dgamma += (dy * normalised).sum(axis=(0, 2), dtype=np.float64)
+        dbeta += dy.sum(axis=(0, 2), dtype=np.float64)

@@ -1,0 +1,91 @@
+"""The geometry of windows that slide over images: sizes, steps and borders, and how many windows there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..arguments import count
+
+#: Rows and columns.
+Pair = tuple[int, int]
+
+
+def pair(value: Any, name: str, *, least: int = 1) -> Pair:
+    """Return a number, or a pair of numbers for rows and columns, as a pair."""
+    values = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"{name} is {value!r}; expected a number or a pair (rows, columns)")
+    return count(values[0], name, least=least), count(values[1], name, least=least)
+
+
+def reach(kernel: Pair, dilation: Pair) -> Pair:
+    """Return over how many rows and columns a window reaches."""
+    return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
+
+
+def borders(padding: Any, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+    """Return the padding before and after, as pairs, of a number, a pair, "valid" or "same".
+
+    "same" keeps the size; where the border is odd, the larger part comes after.
+    """
+    if not isinstance(padding, str):
+        both = pair(padding, "padding", least=0)
+        return both, both
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding != "same":
+        raise ValueError(f'padding is {padding!r}; expected a number, a pair, "same" or "valid"')
+    if stride != (1, 1):
+        raise ValueError(f'padding "same" needs a stride of 1; got stride {stride}')
+    rows, columns = reach(kernel, dilation)
+    before = (rows - 1) // 2, (columns - 1) // 2
+    return before, (rows - 1 - before[0], columns - 1 - before[1])
+
+
+def windows(
+    size: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    before: Pair,
+    after: Pair,
+    dilation: Pair,
+    *,
+    ceil: bool = False,
+) -> Pair:
+    """Return how many windows fit into an image of that size, or raise ValueError if none does.
+
+    With `ceil` a last window may reach beyond the border, if it begins within the image or the border before it
+    (PyTorch's ``ceil_mode``).
+    """
+    counts = []
+    for axis, name in enumerate(("height", "width")):
+        length = size[axis] + before[axis] + after[axis]
+        width = (kernel[axis] - 1) * dilation[axis] + 1
+        if length < width:
+            raise ValueError(
+                f"a window of {name} {width} (kernel {kernel[axis]}, dilation {dilation[axis]}) does not fit into an "
+                f"image of {name} {size[axis]} with padding {before[axis]} and {after[axis]}"
+            )
+        steps = length - width
+        number = (-(-steps // stride[axis]) if ceil else steps // stride[axis]) + 1
+        if ceil and (number - 1) * stride[axis] >= size[axis] + before[axis]:
+            number -= 1
+        counts.append(number)
+    return counts[0], counts[1]
+
+
+def pooling_window(kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> tuple[Pair, Pair, Pair, Pair]:
+    """Return the arguments of a pooling as pairs, or raise ValueError where windows could miss the image."""
+    size, spread, border = pair(kernel, "kernel_size"), pair(dilation, "dilation"), pair(padding, "padding", least=0)
+    step = size if stride is None else pair(stride, "stride")
+    for axis, width in enumerate(reach(size, spread)):
+        if 2 * border[axis] > width:
+            raise ValueError(f"padding {border} is more than half of a window of {reach(size, spread)}")
+    return size, step, border, spread
+
+
+def pooled_shape(
+    shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1), ceil: bool = False
+) -> tuple[int, ...]:
+    """Return the shape of the pooled images."""
+    return (*shape[:2], *windows(shape[2:], kernel, stride, padding, padding, dilation, ceil=ceil))

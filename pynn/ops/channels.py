@@ -1,0 +1,209 @@
+"""Work per channel of arrays (n, channels, ...): batch norm and dropout of whole channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backend import kernels
+from ._check import elementwise_output, floats, no_overlap, output, positive
+from .activations import resolve
+from .dropout import as_draw
+from .watch import unit_stats
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def batchnorm2d_forward(
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    running_mean: np.ndarray,
+    running_var: np.ndarray,
+    *,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    training: bool = True,
+    activation: str | tuple[str, float | None] | None = None,
+    out: np.ndarray | None = None,
+    mean_out: np.ndarray | None = None,
+    rstd_out: np.ndarray | None = None,
+    stats: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `batchnorm_forward` does, with statistics per channel, over examples and positions.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, channels, ...)
+        With at least 2 elements per channel in training.
+    gamma, beta : array_like, shape (channels,)
+    running_mean, running_var : ndarray, shape (channels,)
+        Updated in place in training.
+    momentum, eps, training, activation, out, mean_out, rstd_out
+        As in `batchnorm_forward`.
+    stats : ndarray, float64, shape (4, channels), optional
+        Gets the statistics of y added, as in `ops.relu`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[[1.0, 3.0], [10.0, 30.0]]])
+    >>> y, mean, rstd = batchnorm2d_forward(x, np.ones(2), np.zeros(2), np.zeros(2), np.ones(2))
+    >>> y.round(3), mean
+    (array([[[-1.,  1.],
+            [-1.,  1.]]]), array([ 2., 20.]))
+    """
+    x = floats(x, "x")
+    channels = _check_channels(x, "x")
+    gamma = floats(gamma, "gamma", like=x, shape=channels)
+    beta = floats(beta, "beta", like=x, shape=channels)
+    output(running_mean, "running_mean", channels, x.dtype)
+    output(running_var, "running_var", channels, x.dtype)
+    y = output(out, "out", x.shape, x.dtype)
+    mean = output(mean_out, "mean_out", channels, x.dtype)
+    rstd = output(rstd_out, "rstd_out", channels, x.dtype)
+    if out is not None:
+        no_overlap(y, "out", x, gamma, beta)
+    if training:
+        _check_count(x)
+    code, alpha = resolve(activation)
+    kernels().channels.batchnorm_channels(
+        by_channel(x),
+        gamma,
+        beta,
+        running_mean,
+        running_var,
+        momentum,
+        positive(eps, "eps"),
+        training,
+        code,
+        alpha,
+        by_channel(y),
+        mean,
+        rstd,
+    )
+    if stats is not None:
+        unit_stats(y, stats, code=code)
+    return y, mean, rstd
+
+
+def batchnorm2d_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    mean: ArrayLike,
+    rstd: ArrayLike,
+    *,
+    activation: str | tuple[str, float | None] | None = None,
+    training: bool = True,
+    dx: np.ndarray | None = None,
+    dgamma: np.ndarray | None = None,
+    dbeta: np.ndarray | None = None,
+    accumulate: bool = False,
+    need_dx: bool = True,
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    """Return dx, dgamma and dbeta of `batchnorm2d_forward`; see `batchnorm_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, one, zero = np.array([[[1.0, 3.0]]]), np.ones(1), np.zeros(1)
+    >>> y, mean, rstd = batchnorm2d_forward(x, one, zero, np.zeros(1), np.ones(1), eps=1e-9)
+    >>> dx, dgamma, dbeta = batchnorm2d_backward(np.array([[[1.0, 0.0]]]), x, one, zero, mean, rstd)
+    >>> dgamma.round(3), dbeta
+    (array([-1.]), array([1.]))
+    """
+    if accumulate and (dgamma is None or dbeta is None):
+        raise ValueError("accumulate=True needs dgamma and dbeta to add to")
+    dy = floats(dy, "dy")
+    channels = _check_channels(dy, "dy")
+    x = floats(x, "x", like=dy, shape=dy.shape)
+    gamma = floats(gamma, "gamma", like=dy, shape=channels)
+    beta = floats(beta, "beta", like=dy, shape=channels)
+    mean = floats(mean, "mean", like=dy, shape=channels)
+    rstd = floats(rstd, "rstd", like=dy, shape=channels)
+    dgamma = output(dgamma, "dgamma", channels, dy.dtype)
+    dbeta = output(dbeta, "dbeta", channels, dy.dtype)
+    input_gradient = None
+    if need_dx:
+        dx = output(dx, "dx", x.shape, dy.dtype)
+        no_overlap(dx, "dx", dy, x)
+        input_gradient = by_channel(dx)
+    if training:
+        _check_count(x)
+    code, alpha = resolve(activation)
+    kernels().channels.batchnorm_channels_backward(
+        by_channel(dy),
+        by_channel(x),
+        gamma,
+        beta,
+        mean,
+        rstd,
+        training,
+        code,
+        alpha,
+        input_gradient,
+        dgamma,
+        dbeta,
+        accumulate,
+    )
+    return dx if need_dx else None, dgamma, dbeta
+
+
+def dropout2d(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return x with each channel of each example zeroed with probability `p` and the others divided by 1 - p.
+
+    Neighbouring pixels say nearly the same, so dropping single ones drops little (Tompson et al. 2015).
+
+    Parameters
+    ----------
+    x : array_like, shape (n, channels, ...)
+    p, draw, out
+        As in `dropout`; a channel takes one number of the stream, in order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dropout2d(np.ones((1, 4, 2)), 0.5, (1, 0))[0, :, 0]
+    array([2., 2., 2., 0.])
+    """
+    x = floats(x, "x")
+    _check_channels(x, "x")
+    y = elementwise_output(out, x)
+    if not 0 <= p <= 1:
+        raise ValueError(f"p is {p}; expected a probability in [0, 1]")
+    kernels().channels.dropout_channels(by_channel(x), float(p), as_draw(draw), by_channel(y))
+    return y
+
+
+def dropout2d_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the gradient of `dropout2d`: the same channels zeroed and scaled in dy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dropout2d_backward(np.ones((1, 4, 2)), 0.5, (1, 0))[0, :, 0]
+    array([2., 2., 2., 0.])
+    """
+    return dropout2d(dy, p, draw, out)
+
+
+def by_channel(x: np.ndarray) -> np.ndarray:
+    """Return the contiguous array (n, channels, ...) as (n, channels, positions)."""
+    return x.reshape(*x.shape[:2], int(np.prod(x.shape[2:], dtype=np.int64)))
+
+
+def _check_channels(x: np.ndarray, name: str) -> tuple[int, ...]:
+    if x.ndim < 3:
+        raise ValueError(f"{name} has shape {x.shape}; expected (n, channels, ...), with positions behind the channels")
+    return x.shape[1:2]
+
+
+def _check_count(x: np.ndarray) -> None:
+    if x.size // max(x.shape[1], 1) < 2 and x.shape[1]:
+        raise ValueError(
+            f"batch norm in training needs at least 2 elements per channel to have a variance; x has shape {x.shape}"
+        )

@@ -1,0 +1,229 @@
+"""Maxima and means over windows of images, forward and backward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backend import kernels
+from ._check import check_shape, floats, no_overlap, output
+from ._windows import Pair, pair, pooled_shape, pooling_window
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+_IMAGES = ("n", "channels", "height", "width")
+_INDEX = np.dtype(np.uint16)
+
+
+def max_pool2d(
+    x: ArrayLike,
+    kernel: int | Pair,
+    *,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    ceil_mode: bool = False,
+    need_index: bool = True,
+    out: np.ndarray | None = None,
+    index_out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the largest element of each window, and which one it was: its place in the window, row by row.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, channels, height, width)
+    kernel : int or (int, int)
+        The window's height and width.
+    stride : int or (int, int), optional
+        From window to window; as the kernel by default.
+    padding : int or (int, int)
+        By how much windows may lie outside, at most half of them; what is there never is the largest.
+    dilation : int or (int, int)
+    ceil_mode : bool
+        Whether a last window may reach beyond the border.
+    need_index : bool
+        False leaves the places out (None is returned): nothing will go backward.
+    out, index_out : ndarray, optional
+        Receive the results; `index_out` is uint16.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
+    (array([[[[ 5.,  7.],
+             [13., 15.]]]]), array([[[[3, 3],
+             [3, 3]]]], dtype=uint16))
+    """
+    kernel, step, padding, dilation = pooling_window(kernel, stride, padding, dilation)
+    if kernel[0] * kernel[1] > np.iinfo(_INDEX).max:
+        raise ValueError(f"a window of {kernel} has more than {np.iinfo(_INDEX).max} elements to choose from")
+    x = floats(x, "x")
+    check_shape(x, "x", _IMAGES)
+    shape = pooled_shape(x.shape, kernel, step, padding, dilation, ceil_mode)
+    y = output(out, "out", shape, x.dtype)
+    if out is not None:
+        no_overlap(y, "out", x)
+    index = output(index_out, "index_out", shape, _INDEX) if need_index else None
+    kernels().pooling.max_pool2d(x, kernel, step, padding, dilation, y, index)
+    return y, index
+
+
+def max_pool2d_backward(
+    dy: ArrayLike,
+    index: np.ndarray,
+    shape: tuple[int, ...],
+    kernel: int | Pair,
+    *,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the gradient of `max_pool2d`: dy where the largest elements were, 0 elsewhere.
+
+    Parameters
+    ----------
+    dy : array_like, shape (n, channels, out_height, out_width)
+    index : ndarray, uint16, same shape
+        As the forward pass returned it.
+    shape : (n, channels, height, width)
+        Of the forward pass's x.
+    kernel, stride, padding, dilation
+        As given to the forward pass.
+    out : ndarray, optional
+        Receives the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, index = max_pool2d(np.array([[[[1.0, 3.0], [2.0, 0.0]]]]), 2)
+    >>> max_pool2d_backward(np.ones((1, 1, 1, 1)), index, (1, 1, 2, 2), 2)
+    array([[[[0., 1.],
+             [0., 0.]]]])
+    """
+    kernel, step, padding, dilation = pooling_window(kernel, stride, padding, dilation)
+    dy = _pooled_gradient(dy, shape)
+    index = output(index, "index", dy.shape, _INDEX)
+    dx = output(out, "out", tuple(shape), dy.dtype)
+    if out is not None:
+        no_overlap(dx, "out", dy, index)
+    kernels().pooling.max_pool2d_backward(dy, index, kernel, step, padding, dilation, dx)
+    return dx
+
+
+def avg_pool2d(
+    x: ArrayLike,
+    kernel: int | Pair,
+    *,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the mean of each window.
+
+    Parameters
+    ----------
+    x, kernel, stride, padding, ceil_mode
+        As in `max_pool2d`.
+    count_include_pad : bool
+        Whether zeros of the padding count in the mean.
+    out : ndarray, optional
+        Receives the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
+    array([[[[ 2.5,  4.5],
+             [10.5, 12.5]]]])
+    """
+    kernel, step, padding, _ = pooling_window(kernel, stride, padding)
+    x = floats(x, "x")
+    check_shape(x, "x", _IMAGES)
+    shape = pooled_shape(x.shape, kernel, step, padding, ceil=ceil_mode)
+    y = output(out, "out", shape, x.dtype)
+    if out is not None:
+        no_overlap(y, "out", x)
+    kernels().pooling.avg_pool2d(x, kernel, step, padding, bool(count_include_pad), y)
+    return y
+
+
+def avg_pool2d_backward(
+    dy: ArrayLike,
+    shape: tuple[int, ...],
+    kernel: int | Pair,
+    *,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    count_include_pad: bool = True,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the gradient of `avg_pool2d`: each window's elements share dy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> avg_pool2d_backward(np.ones((1, 1, 1, 1)), (1, 1, 2, 2), 2)
+    array([[[[0.25, 0.25],
+             [0.25, 0.25]]]])
+    """
+    kernel, step, padding, _ = pooling_window(kernel, stride, padding)
+    dy = _pooled_gradient(dy, shape)
+    dx = output(out, "out", tuple(shape), dy.dtype)
+    if out is not None:
+        no_overlap(dx, "out", dy)
+    kernels().pooling.avg_pool2d_backward(dy, kernel, step, padding, bool(count_include_pad), dx)
+    return dx
+
+
+def adaptive_avg_pool2d(x: ArrayLike, size: int | Pair = 1, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the means of `size` rows and columns of windows that cover the image; 1 is the mean of each channel.
+
+    Window i of m over n elements goes from floor(i n / m) to ceil((i + 1) n / m).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> adaptive_avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 1)
+    array([[[[7.5]]]])
+    """
+    rows, columns = pair(size, "size")
+    x = floats(x, "x")
+    check_shape(x, "x", _IMAGES)
+    if 0 in x.shape[2:]:
+        raise ValueError(f"x has shape {x.shape}; expected images of at least one row and column")
+    y = output(out, "out", (*x.shape[:2], rows, columns), x.dtype)
+    if out is not None:
+        no_overlap(y, "out", x)
+    kernels().pooling.adaptive_avg_pool2d(x, y)
+    return y
+
+
+def adaptive_avg_pool2d_backward(dy: ArrayLike, shape: tuple[int, ...], out: np.ndarray | None = None) -> np.ndarray:
+    """Return the gradient of `adaptive_avg_pool2d` for images of that shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> adaptive_avg_pool2d_backward(np.ones((1, 1, 1, 1)), (1, 1, 2, 2))
+    array([[[[0.25, 0.25],
+             [0.25, 0.25]]]])
+    """
+    dy = _pooled_gradient(dy, shape)
+    dx = output(out, "out", tuple(shape), dy.dtype)
+    if out is not None:
+        no_overlap(dx, "out", dy)
+    kernels().pooling.adaptive_avg_pool2d_backward(dy, dx)
+    return dx
+
+
+def _pooled_gradient(dy: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    dy = floats(dy, "dy")
+    if len(shape) != 4:
+        raise ValueError(f"the shape of x is {tuple(shape)}; expected (n, channels, height, width)")
+    check_shape(dy, "dy", (*shape[:2], "out_height", "out_width"))
+    return dy
