@@ -76,7 +76,7 @@ def build_wide(params):
 
 def first_passages(settings, data, seed, searches=4):
     """Return for each target how many steps and seconds it took to reach it, beginning anew where a search did not."""
-    passages = {target: None for target in TARGETS}
+    passages = dict.fromkeys(TARGETS)
     steps = seconds = 0.0
     for attempt in range(searches):
         result = search.run(build_wide, WIDE, *data, workers=1, seed=1000 * seed + attempt, **settings)
