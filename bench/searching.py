@@ -138,7 +138,7 @@ BUDGET, SHORT = 72, 4
 
 
 def shifted(seed):
-    """Return a space whose important ranges lie elsewhere in each repetition, lest a grid always hits or always misses."""
+    """Return a space whose important ranges lie elsewhere each time, lest a grid always hits or always misses."""
     shift = np.random.default_rng(seed).uniform(-0.5, 0.5, 2)
     return {
         "lr": search.LogUniform(10.0 ** (-5 + shift[0]), 10.0 ** (1 + shift[0])),
@@ -197,7 +197,9 @@ def grid_command(repetitions):
             "random": {part: float(np.mean([run["random"][part] for run in runs])) for part in gains},
             "grid": {part: float(np.mean([run["grid"][part] for run in runs])) for part in gains},
             "gain": {part: float(np.mean(values)) for part, values in gains.items()},
-            "standard error": {part: float(np.std(values, ddof=1) / math.sqrt(len(values))) for part, values in gains.items()},
+            "standard error": {
+                part: float(np.std(values, ddof=1) / math.sqrt(len(values))) for part, values in gains.items()
+            },
             "random better": {part: sum(value > 0 for value in values) for part, values in gains.items()},
             "repetitions": repetitions,
             "importance": {name: float(np.mean([run["random"]["importance"][name] for run in runs])) for name in names},

@@ -99,6 +99,8 @@ def _trials(axes: Axes, run: Reading) -> None:
 
 def _losses(axes: Axes, run: Reading) -> None:
     """Draw the training losses of the trials, the best one's in front."""
+    from matplotlib.ticker import MaxNLocator
+
     trials = [trial for trial in run.order if trial.history.get("loss")][:_MOST_CURVES]
     for trial in reversed(trials):
         losses, best = trial.history["loss"], trial is run.best
@@ -116,6 +118,7 @@ def _losses(axes: Axes, run: Reading) -> None:
         axes.set_yscale("log")
     if trials:
         axes.legend(loc="upper right", labelcolor=_INK, frameon=False, fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
     axes.set_xlabel("epoch", color=_MUTED)
     _finish(axes, "Training loss (log scale)")
 

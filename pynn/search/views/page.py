@@ -102,7 +102,8 @@ def _point(run: Reading, trial: Trial, x: float, y: float) -> list[Point]:
 def _legend(run: Reading) -> str:
     shades = "".join(f'<i class="q{shade}"></i>' for shade in range(SHADES))
     crosses = "" if all(trial.ended == "finished" for trial in run.begun) else "<span>✕ ended early or failed</span>"
-    return f'<p class="shades"><span>worse</span>{shades}<span>better</span><i class="best"></i><span>the best</span>{crosses}</p>'
+    best = '<i class="best"></i><span>the best</span>'
+    return f'<p class="shades"><span>worse</span>{shades}<span>better</span>{best}{crosses}</p>'
 
 
 def _plane(run: Reading) -> str:
@@ -162,8 +163,9 @@ def _importance(run: Reading) -> str:
         return ""
     largest = max(run.importance.values()) or 1.0
     rows = "".join(
-        f'<dt title="{escape(name)}">{escape(name)}</dt><dd><div class="bar" style="width:{100 * share / largest:.1f}%">'
-        f'</div></dd><dd class="share">{percent(share)}</dd>'
+        f'<dt title="{escape(name)}">{escape(name)}</dt>'
+        f'<dd><div class="bar" style="width:{100 * share / largest:.1f}%"></div></dd>'
+        f'<dd class="share">{percent(share)}</dd>'
         for name, share in run.importance.items()
     )
     epochs = run.result.stages[0].epochs
@@ -215,7 +217,7 @@ def _curve(run: Reading, trial: Trial, span: tuple[float, float], longest: int, 
 
 
 def _against_grid(run: Reading) -> str:
-    """Return the lecture's picture: how many values of each parameter this search tries, and a grid of as many trials."""
+    """Return the lecture's picture: how many values of each parameter are tried, and by a grid of as many trials."""
     names = run.axes()
     trials = [trial for trial in run.begun if trial.stage == 0]
     if len(names) < 2 or len(trials) < 4 or run.result.sampler == "grid":
@@ -240,11 +242,12 @@ def _against_grid(run: Reading) -> str:
         note = f"{many[0]} values of {x}, {many[1]} of {y}"
         pictures.append(scatter(title, points, *axes, note=note, told=f"{title}: {note}"))
     lead = (
-        "Only a few parameters matter. A grid spends its trials on few values of each; trials at random try a new value "
-        f"of each every time. These are the first stage's trials over {axis_name(run.result, x)} and "
+        "Only a few parameters matter. A grid spends its trials on few values of each; trials at random try a new "
+        f"value of each every time. These are the first stage's trials over {axis_name(run.result, x)} and "
         f"{axis_name(run.result, y)}, and the grid that as many trials would have made."
     )
-    return f'<section><h2>Random against grid</h2><p class="lead">{escape(lead)}</p><div class="charts">{"".join(pictures)}</div></section>'
+    charts = f'<div class="charts">{"".join(pictures)}</div>'
+    return f'<section><h2>Random against grid</h2><p class="lead">{escape(lead)}</p>{charts}</section>'
 
 
 def _trials(run: Reading) -> str:

@@ -38,19 +38,20 @@ class Reading:
             return 0 if math.isnan(trial.score) else SHADES - 1
         signed = trial.score if self.result.maximise else -trial.score
         share = np.searchsorted(self._sorted, signed, side="right") - 1
-        return int(round(share / (len(self._sorted) - 1) * (SHADES - 1)))
+        return round(float(share) / (len(self._sorted) - 1) * (SHADES - 1))
 
     @property
     def begun(self) -> list[Trial]:
-        """Each trial once: not again where it was trained on, but with what it came to."""
+        """Each trial once: of one and those that train it on the best, or the last if none finished."""
         going_on = {trial.continues: trial for trial in self.result.trials if trial.continues is not None}
+        standing = {trial.number for trial in self.order}
         found = []
         for trial in self.result.trials:
             if trial.continues is None:
-                last = trial
-                while last.number in going_on and going_on[last.number].ended == "finished":
-                    last = going_on[last.number]
-                found.append(last)
+                chain = [trial]
+                while chain[-1].number in going_on:
+                    chain.append(going_on[chain[-1].number])
+                found.append(next((member for member in chain if member.number in standing), chain[-1]))
         return found
 
     def axes(self) -> list[str]:

@@ -67,7 +67,8 @@ def _draw(point: Point) -> str:
     title = f"<title>{escape(point.text)}</title>" if point.text else ""
     if point.kind == "cross":
         # Drawn as two short lines, of a length in the picture's units: 1000 of them are as wide as the chart.
-        return f'<path class="cross" d="M{x - 8} {y - 16}L{x + 8} {y + 16}M{x - 8} {y + 16}L{x + 8} {y - 16}">{title}</path>'
+        lines = f"M{x - 8} {y - 16}L{x + 8} {y + 16}M{x - 8} {y + 16}L{x + 8} {y - 16}"
+        return f'<path class="cross" d="{lines}">{title}</path>'
     if point.kind == "tick below":
         return f'<path class="tick" d="M{x} 1000v-36"/>'
     if point.kind == "tick beside":
