@@ -1,5 +1,6 @@
-"""What searches in the tests build: functions that other processes find by name."""
+"""What searches in the tests build, as functions that other processes find by name; and how to run and compare them."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -74,8 +75,8 @@ def build_and_die(params):
 
 def build_and_die_once(params):
     """Kill the process at certain parameters, the first time."""
-    note = Path(os.environ["PYNN_TEST_NOTE"])
-    if params["kind"] == "deadly" and not note.exists():
+    note = Path(params["kind"])
+    if note.name == "deadly" and not note.exists():
         note.write_text("died")
         os.kill(os.getpid(), signal.SIGKILL)
     return build({"lr": 0.1})
@@ -83,8 +84,8 @@ def build_and_die_once(params):
 
 def build_slowly(params):
     """Note that a trial has begun, and take some time."""
-    with open(os.environ["PYNN_TEST_NOTE"], "a") as file:
-        file.write(f"{params['lr']!r}\n")
+    with open(os.environ.get("PYNN_TEST_NOTE", os.devnull), "a") as file:
+        file.write(f"{os.getpid()} {params['lr']!r}\n")
     time.sleep(0.15)
     return build(params)
 
@@ -92,3 +93,26 @@ def build_slowly(params):
 def search_slowly(folder):
     """Search in two processes, a search that a test kills."""
     return search.run(build_slowly, SPACE, *data(), trials=12, epochs=2, workers=2, folder=folder, seed=5)
+
+
+def build_telling(params):
+    """Say in an error what computes, and with how many threads."""
+    raise RuntimeError(f"{pynn.get_backend()} with {pynn.get_num_threads()} threads")
+
+
+def find(make=build, space=SPACE, **settings):
+    settings = {"workers": 1} | ({} if "stages" in settings else {"trials": 6, "epochs": 2}) | settings
+    return search.run(make, space, *data(), **settings)
+
+
+def timeless(trial):
+    """Return a trial without what differs from run to run."""
+    history = {name: column for name, column in trial.history.items() if name != "seconds"}
+    return dataclasses.replace(trial, seconds=0.0, history=history)
+
+
+def same(a, b):
+    # repr, because NaN is not equal to itself
+    return [repr(timeless(trial)) + repr(timeless(trial).history) for trial in a.trials] == [
+        repr(timeless(trial)) + repr(timeless(trial).history) for trial in b.trials
+    ]

@@ -1,6 +1,5 @@
 """Searches in this process: what is recorded, reproduced, narrowed, continued, and what ends a trial."""
 
-import dataclasses
 import re
 import signal
 import threading
@@ -8,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from search_builds import SPACE, build, build_or_raise, build_own, build_with_dropout, data, network
+from search_builds import SPACE, build, build_or_raise, build_own, build_with_dropout, data, find, network, same
 
 import pynn
 from pynn import search
@@ -16,24 +15,6 @@ from pynn.search import Choice, Integer, LogUniform, SearchWarning, Stage, Unifo
 
 # Whether a range's edge is warned of is a test of its own.
 pytestmark = pytest.mark.filterwarnings("ignore::pynn.search.SearchWarning")
-
-
-def find(make=build, space=SPACE, **settings):
-    settings = {"workers": 1} | ({} if "stages" in settings else {"trials": 6, "epochs": 2}) | settings
-    return search.run(make, space, *data(), **settings)
-
-
-def timeless(trial):
-    """Return a trial without what differs from run to run."""
-    history = {name: column for name, column in trial.history.items() if name != "seconds"}
-    return dataclasses.replace(trial, seconds=0.0, history=history)
-
-
-def same(a, b):
-    # repr, because NaN is not equal to itself
-    return [repr(timeless(trial)) + repr(timeless(trial).history) for trial in a.trials] == [
-        repr(timeless(trial)) + repr(timeless(trial).history) for trial in b.trials
-    ]
 
 
 def test_a_search_finds_what_works_and_tells_all_trials():
