@@ -11,19 +11,19 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-#: The first makes the trainer that the second watches.
+#: The first makes the data and the trainer that others use.
 TRAINING, WATCHING = 0, 1
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
 
 
 @pytest.mark.parametrize("index", range(len(BLOCKS)))
 def test_example_runs(index, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "readme"}
-    if index == WATCHING:
+    if index == WATCHING or "search.run" in BLOCKS[index]:
         exec(BLOCKS[TRAINING], names)
     exec("import pynn\n" + BLOCKS[index], names)
     if index == TRAINING:
@@ -32,6 +32,9 @@ def test_example_runs(index, tmp_path, monkeypatch, capsys):
     elif "@experiment" in BLOCKS[index]:
         [result] = pynn.lecture.run([names["he_relu"]], seeds=2)
         assert result.outcome == "reproduced"
+    elif "search.run" in BLOCKS[index]:
+        assert names["result"].best.score > 0.9
+        assert (tmp_path / "search.html").exists()
     elif index == WATCHING:
         assert "preflight:" in capsys.readouterr().out
         assert names["monitor"].verdict == []

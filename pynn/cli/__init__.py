@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from .. import BackendError, __version__
-from . import bench, check, diagnose, info, lecture, predict, train, tune
+from . import bench, check, diagnose, info, lecture, predict, search, train, tune
 
 # What the library raises when data, files or settings are at fault; anything else is a bug.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError, BackendError)
@@ -66,6 +66,7 @@ main.add_command(train.train)
 main.add_command(check.check)
 main.add_command(diagnose.diagnose_command)
 main.add_command(lecture.lecture)
+main.add_command(search.search_command)
 main.add_command(predict.predict)
 main.add_command(bench.bench)
 main.add_command(tune.tune)

@@ -199,3 +199,12 @@ def build(data: Data, options: dict[str, Any]) -> tuple[Trainer, tuple[float, fl
 def scaled_target(data: Data, y: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
     """Return the targets as the network is trained to give them: classes, or amounts of mean 0 and spread 1."""
     return y if data.class_names is not None else ((y[:, None] - scale[0]) / scale[1]).astype(np.float32)
+
+
+def unscale(model: Sequential, data: Data, scale: tuple[float, float]) -> None:
+    """Make a network that was trained to `scaled_target` give amounts: its last layer takes over the way back."""
+    if data.class_names is None:
+        last = model[-1]
+        assert isinstance(last, layers.Linear) and last.bias is not None
+        last.weight[...] = last.weight[...] * scale[1]
+        last.bias[...] = last.bias[...] * scale[1] + scale[0]

@@ -13,14 +13,14 @@ from typing import Any
 import click
 import numpy as np
 
-from .. import backend, layers, plots
+from .. import backend, plots
 from ..babysit import Monitor
 from ..callbacks import Callback
 from ..history import History
 from ..model import Sequential
 from ..trainer import NonFiniteError, Trainer
 from .data import Data, load_data
-from .options import ACTIVATIONS, OPTIMIZERS, build, chosen_backend, scaled_target, training_options
+from .options import ACTIVATIONS, OPTIMIZERS, build, chosen_backend, scaled_target, training_options, unscale
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
 
@@ -71,7 +71,7 @@ def train(
     """  # noqa: D301 - click reads the backslash
     curves = _check_outputs(save, plot)
     if report is not None:
-        _check_writable(report)
+        check_writable(report)
     with chosen_backend(options["backend_name"]):
         data = load_data(source, target, task)
         trainer, scale = build(data, options)
@@ -83,19 +83,19 @@ def train(
             history, seconds = _fit(trainer, data, scale, monitor, options)
         except NonFiniteError as error:
             if report is not None:
-                _write(report, lambda: monitor.report(report))
+                write(report, lambda: monitor.report(report))
             raise click.ClickException(f"{error}; nothing was saved") from error
         if history.interrupted:
             say(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: this is what there is")
-        _write(save, lambda: trainer.model.save(save))
+        write(save, lambda: trainer.model.save(save))
         _print_result(trainer, data, seconds)
         _print_verdict(monitor)
         _line("model", f"{save}")
         if curves is not None and len(history):
-            _write(curves, lambda: plots.plot_history(history, curves))
+            write(curves, lambda: plots.plot_history(history, curves))
             _line("curves", f"{curves}")
         if report is not None:
-            _write(report, lambda: monitor.report(report))
+            write(report, lambda: monitor.report(report))
             _line("report", f"{report}")
         if curves is None:
             say(f"for a picture of the learning curves: {plots.INSTALL_HINT}")
@@ -104,7 +104,7 @@ def train(
 
 def _check_outputs(save: Path, plot: Path | None) -> Path | None:
     """Make sure before the training that its results can be written; return where the curves go."""
-    _check_writable(save)
+    check_writable(save)
     if plot is None and not plots.plots_available():
         return None
     if plot is not None:
@@ -117,11 +117,12 @@ def _check_outputs(save: Path, plot: Path | None) -> Path | None:
     curves = save.with_name("pynn-curves.png") if plot is None else plot
     if curves.resolve() == save.resolve():
         raise click.BadOptionUsage("--plot", f"--save and --plot name the same file, {save}")
-    _check_writable(curves)
+    check_writable(curves)
     return curves
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Raise a click error unless a file can be written there."""
     if path.is_dir():
         raise click.ClickException(f"cannot write {path}: it is a folder")
     if path.exists() and not path.is_file():
@@ -155,12 +156,7 @@ def _fit(
         progress=not options["quiet"] and not sys.stderr.isatty(),
     )
     seconds = time.perf_counter() - began
-    if data.class_names is None:
-        # The network was trained to a target of mean 0 and spread 1; its last layer takes over the way back.
-        last = trainer.model[-1]
-        assert isinstance(last, layers.Linear) and last.bias is not None
-        last.weight[...] = last.weight[...] * scale[1]
-        last.bias[...] = last.bias[...] * scale[1] + scale[0]
+    unscale(trainer.model, data, scale)
     return history, seconds
 
 
@@ -236,9 +232,10 @@ def _line(name: str, value: str) -> None:
     click.echo(f"{name:8}{value}")
 
 
-def _write(path: Path, write: Callable[[], object]) -> None:
+def write(path: Path, task: Callable[[], object]) -> None:
+    """Write a file, or raise a click error that says why not."""
     try:
-        write()
+        task()
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
 

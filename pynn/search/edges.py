@@ -10,10 +10,10 @@ from typing import cast
 from .space import Integer, Space
 from .trial import Trial, ranked
 
-#: How many of the best trials are looked at, and what share of a range is its edge.
-BEST, EDGE = 5, 0.1
+#: What share of a range is its edge. As large a share of the trials, but at least so many, are the best ones.
+EDGE, FEWEST = 0.15, 3
 #: What chance may explain is no finding: a range that does not matter has its best values anywhere.
-CHANCE = 0.01
+CHANCE = 0.02
 #: The range to try reaches beyond the edge by such a share of the range.
 BEYOND = 0.5
 
@@ -74,9 +74,8 @@ def edges(trials: Sequence[Trial], space: Space, *, maximise: bool, points: dict
     order = ranked(trials, maximise=maximise)
     found = []
     for name, parameter in space.ranges.items():
-        best = [trial for trial in order if name in trial.params][:BEST]
-        if len(best) < 2:
-            continue
+        having = [trial for trial in order if name in trial.params]
+        best = having[: max(FEWEST, round(EDGE * len(having)))]
         shares = [parameter.share(cast("float", trial.params[name])) for trial in best]
         width = max(EDGE, 1 / (points or {}).get(name, math.inf))
         if isinstance(parameter, Integer):
@@ -85,8 +84,8 @@ def edges(trials: Sequence[Trial], space: Space, *, maximise: bool, points: dict
             hits = sum(share >= 1 - width - 1e-9 if upper else share <= width + 1e-9 for share in shares)
             if 2 * hits > len(best) and _chance(hits, len(best), width) < CHANCE:
                 low, high = (0.0, 1 + BEYOND) if upper else (-BEYOND, 1.0)
-                span = parameter.scaled(parameter.high) - parameter.scaled(parameter.low)
-                ends = [parameter.unscaled(parameter.scaled(parameter.low) + end * span) for end in (low, high)]
+                first, last = (parameter.scaled(end) for end in (parameter.low, parameter.high))
+                ends = [parameter.unscaled(first + end * (last - first)) for end in (low, high)]
                 if not parameter.is_log and parameter.low >= 0:  # below zero such values rarely make sense
                     ends[0] = max(ends[0], 0.0)
                 if isinstance(parameter, Integer):

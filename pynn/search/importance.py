@@ -16,7 +16,7 @@ TREES = 64
 
 
 def importance(trials: Sequence[Trial], space: Space, metric: str, epochs: int, *, maximise: bool) -> dict[str, float]:
-    """Return the share of the scores' variance that each parameter explains, largest first; empty if nothing can be said.
+    """Return the share of the scores' variance that each parameter explains, largest first; empty if unknown.
 
     All trials count with their score after `epochs`, which all that finished have; what ended early counts as the worst
     score of the others. A parameter that does not exist beside others counts as the middle of its range there.

@@ -67,13 +67,18 @@ class _Range(Parameter):
         """Whether the scale is logarithmic."""
         return self.logarithmic
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Both ends on the parameter's scale."""
+        return self.scaled(self.low), self.scaled(self.high)
+
     def share(self, value: float) -> float:
         """Return where a value lies, 0 at the low end and 1 at the high one, on the parameter's scale."""
-        low, high, at = (self.scaled(v) for v in (self.low, self.high, value))
-        return (at - low) / (high - low) if high > low else 0.5
+        low, high = self.ends
+        return (self.scaled(value) - low) / (high - low) if high > low else 0.5
 
     def at(self, share: float) -> float:
-        low, high = self.scaled(self.low), self.scaled(self.high)
+        low, high = self.ends
         # Rounding must not lead out of the range.
         return min(max(self.unscaled(low + share * (high - low)), self.low), self.high)
 
@@ -155,8 +160,8 @@ class Integer(_Range):
 
     Examples
     --------
-    >>> Integer(16, 256, log=True).points(2)
-    [32, 128]
+    >>> Integer(1, 9).points(3)
+    [2, 5, 8]
     """
 
     low: int
@@ -175,6 +180,11 @@ class Integer(_Range):
 
     def suggest(self, name: str, trial: Trial) -> Value:
         return trial.suggest_int(name, self.low, self.high, log=self.log)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        # Each value has its part of the range, the first and the last as well.
+        return self.scaled(self.low - 0.5), self.scaled(self.high + 0.5)
 
     def at(self, share: float) -> int:
         return round(super().at(share))

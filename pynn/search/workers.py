@@ -167,6 +167,8 @@ class Pool:
         methods = multiprocessing.get_all_start_methods()
         # Not fork: the search may run beside threads, those of its own live table for one.
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        # Imported once, not by each process: a process then starts in hundredths of a second.
+        context.set_forkserver_preload(["__main__", "pynn.search.training"])
         reader, self._lifeline = context.Pipe(duplex=False)
         self.executor = futures.ProcessPoolExecutor(processes, context, _start, (reader,))
         self._reader = reader

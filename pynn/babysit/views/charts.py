@@ -72,6 +72,8 @@ class Chart:
         What is counted from left to right.
     ticks : sequence of str
         What each count stands for, if not for itself.
+    values : (low, high), optional
+        The range of values to show, instead of that of the series.
     """
 
     title: str
@@ -85,6 +87,7 @@ class Chart:
     steps: tuple[int, int] | None = None
     x: str = "step"
     ticks: Sequence[str] = ()
+    values: tuple[float, float] | None = None
     low: float = field(init=False)
     high: float = field(init=False)
 
@@ -126,6 +129,8 @@ class Chart:
             for series in self.series
             if series.spread is not None
         ]
+        if self.values is not None:
+            parts = [np.array(self.values)]
         values = np.concatenate(parts) if parts else np.zeros(0)
         values = values[np.isfinite(values)]
         if self.scale == "log":

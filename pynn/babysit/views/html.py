@@ -174,7 +174,7 @@ def _layer_table(run: Reading) -> str:
         if last:
             body.append([layer, *(_layer_cell(name, last.get(name, math.nan)) for name in used)])
     step = int(run.steps[-1])
-    return _table(f"Layers at step {step:,}", ["layer", *(LAYER_FIGURES[name] for name in used)], body)
+    return table(f"Layers at step {step:,}", ["layer", *(LAYER_FIGURES[name] for name in used)], body)
 
 
 def _layer_cell(name: str, value: float) -> str:
@@ -195,10 +195,11 @@ def _epoch_table(run: Reading) -> str:
             cells.append(percent(value) if name.endswith("accuracy") else written(value))
         body.append([str(history.epoch[index]), *cells])
     caption = "Epochs" if len(kept) == len(history) else f"Epochs ({len(kept)} of {len(history)})"
-    return _table(caption, ["epoch", *(name.replace("val_", "validation ") for name in names)], body)
+    return table(caption, ["epoch", *(name.replace("val_", "validation ") for name in names)], body)
 
 
-def _table(caption: str, heads: list[str], rows: list[list[str]]) -> str:
+def table(caption: str, heads: list[str], rows: list[list[str]]) -> str:
+    """Return a table that scrolls sideways where it is too wide; cells but the first of a row are HTML."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = ""
     for first, *cells in rows:

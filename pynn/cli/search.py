@@ -1,0 +1,268 @@
+"""``pynn search``."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import plots, search
+from ..processors import usable_processors
+from ..search.space import Parameter, Params
+from ..trainer import Trainer
+from .data import Data, load_data
+from .options import ACTIVATIONS, OPTIMIZERS, build, chosen_backend, scaled_target, unscale
+from .train import check_writable, write
+
+
+class Sought(click.ParamType):
+    """A value, or a range of them to search: "0.01", "1e-5:0.1"."""
+
+    name = "RANGE"
+
+    def __init__(self, kind: Callable[[Any, Any], Parameter], number: type, least: float, most: float) -> None:
+        self.kind, self.number, self.least, self.most = kind, number, least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            ends = [self.number(end) for end in value.split(":")]
+        except ValueError:
+            ends = []
+        if not 1 <= len(ends) <= 2:
+            self.fail(f"{value!r} is neither a number nor a range such as 1:10", param, ctx)
+        if not all(self.least <= end <= self.most for end in ends):
+            self.fail(f"{value!r} is not within {self.least:g} to {self.most:g}", param, ctx)
+        if len(ends) == 1:
+            return ends[0]
+        parameter = self.kind(*ends)
+        try:
+            parameter.check(param.opts[0] if param else "the range")
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return parameter
+
+
+class Names(click.ParamType):
+    """A name, or several to choose from: "relu", "relu,tanh"."""
+
+    name = "NAMES"
+
+    def __init__(self, known: Any) -> None:
+        self.known = tuple(known)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        names = value.split(",")
+        for name in names:
+            if name not in self.known:
+                self.fail(f"{name!r} is not one of {', '.join(self.known)}", param, ctx)
+        return search.Choice(*names) if len(names) > 1 else names[0]
+
+
+_POSITIVE = 1e-30, 1e30
+
+
+def _whole(low: int, high: int) -> Parameter:
+    return search.Integer(low, high, log=True)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Makes the trainer of a trial, in whichever process: reads the data there, once."""
+
+    source: str
+    target: str | None
+    task: str | None
+    fixed: tuple[tuple[str, Any], ...]
+
+    def options(self, params: Params) -> dict[str, Any]:
+        """Return the options of `pynn train` with a trial's parameters."""
+        options = dict(self.fixed) | params
+        return options | {"hidden": (options["width"],) * options["layers"]}
+
+    def __call__(self, params: Params) -> Trainer:
+        return build(_loaded(self.source, self.target, self.task), self.options(params))[0]
+
+
+@functools.cache
+def _loaded(source: str, target: str | None, task: str | None) -> Data:
+    return load_data(source, target, task)
+
+
+@click.command("search", short_help="Search for good hyperparameters, and save the best network.")
+@click.option("--data", "source", metavar="DATA", default="digits", help="digits, mnist, or a .csv, .tsv or .npz file.")
+@click.option("--target", metavar="COLUMN", help="Name or number of a table's target column.  [default: the last]")
+@click.option("--task", type=click.Choice(["classification", "regression"]), help="What the target is.")
+@click.option("--lr", type=Sought(search.LogUniform, float, *_POSITIVE), default="1e-4:0.3", help="Learning rate.")
+@click.option(
+    "--weight-decay", type=Sought(search.LogUniform, float, 0, 1e30), default="1e-6:0.1", help="Weight decay."
+)
+@click.option("--layers", type=Sought(search.Integer, int, 1, 100), default="2", help="Hidden layers.")
+@click.option("--width", type=Sought(_whole, int, 1, 100_000), default="128", help="Units of each hidden layer.")
+@click.option("--dropout", type=Sought(search.Uniform, float, 0, 0.99), default="0", help="Share of units dropped.")
+@click.option("--batch-size", type=Sought(_whole, int, 1, 1_000_000), default="32", help="Examples per step.")
+@click.option("--activation", type=Names(ACTIVATIONS), default="relu", help="Activation.")
+@click.option("--optimizer", type=Names(OPTIMIZERS), default="adamw", help="Optimizer.")
+@click.option("--batchnorm/--no-batchnorm", default=True, help="Batch normalisation behind each hidden layer.")
+@click.option("--trials", type=click.IntRange(1), metavar="N", default=40, help="Trials of the first stage.")
+@click.option("--epochs", type=click.IntRange(1), metavar="N", default=18, help="Epochs of the longest trials.")
+@click.option("--stages", type=click.IntRange(1), metavar="N", default=3, help="From coarse to fine; 1 for one stage.")
+@click.option(
+    "--sampler", type=click.Choice(["random", "grid", "quasi-random", "tpe"]), default="random", help="What chooses."
+)
+@click.option("--processes", type=click.IntRange(1), metavar="N", help="Trials at a time.  [default: one a processor]")
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the trials here; the same call goes on."
+)
+@click.option(
+    "--save", type=click.Path(path_type=Path), metavar="FILE", default="pynn-model.safetensors", help="Model."
+)
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="A page with pictures and all trials.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="A picture: .png, .svg or .pdf.")
+@click.option(
+    "--backend", "backend_name", type=click.Choice(["auto", "cython", "numba", "numpy"]), help="What computes."
+)
+@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Seeds all that is random.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
+@click.pass_context
+def search_command(
+    context: click.Context,
+    source: str,
+    target: str | None,
+    task: str | None,
+    trials: int,
+    epochs: int,
+    stages: int,
+    sampler: Any,
+    processes: int | None,
+    folder: Path | None,
+    save: Path,
+    report: Path | None,
+    plot: Path | None,
+    backend_name: str | None,
+    seed: int,
+    quiet: bool,
+    **given: Any,
+) -> int:
+    """Search for good hyperparameters, and save the best network.
+
+    What is given as a range, LOW:HIGH, or as several names is searched; a single value stays. Learning rate and weight
+    decay are searched unless told otherwise, on a logarithmic scale, as widths and batch sizes are. Many short trials
+    come first, then fewer and longer ones in ranges narrowed around the best; hopeless ones end early. The network is
+    judged on the validation part, and at last on the test part. Ctrl-C ends the search with what there is.
+
+    \b
+    Examples:
+      pynn search
+      pynn search --lr 1e-5:1 --width 16:512 --layers 1:3 --optimizer sgd,adam --report search.html
+      pynn search --data mnist --folder mnist-search --processes 2
+    """  # noqa: D301 - click reads the backslash
+    for path in filter(None, (save, report, plot)):
+        check_writable(path)
+    if plot is not None:
+        _check_plot(plot)
+    space = {name: value for name, value in given.items() if isinstance(value, Parameter)}
+    if not space:
+        raise click.UsageError("nothing to search: give a range, such as --lr 1e-4:0.1, or several names")
+    fixed = {name: value for name, value in given.items() if name not in space}
+    fixed |= {"input_dropout": 0.0, "schedule": "none", "epochs": epochs, "seed": seed}
+    recipe = Recipe(source, target, task, tuple(fixed.items()))
+    with chosen_backend(backend_name), warnings.catch_warnings():
+        warnings.simplefilter("ignore", search.SearchWarning)  # said below
+        data = _loaded(source, target, task)
+        scale = build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))[1]
+        parts = [(x, scaled_target(data, y, scale)) for x, y in (data.train, data.validation)]
+        result = search.run(
+            recipe,
+            space,
+            *parts,
+            stages=search.coarse_to_fine(trials, epochs, stages),
+            sampler=sampler,
+            batch_size=32 if "batch_size" in space else fixed["batch_size"],
+            seed=seed,
+            workers=processes or usable_processors(),
+            folder=folder,
+            progress=not quiet,
+        )
+        if not result.ranked:
+            raise click.ClickException(_why_none(result))
+        _finish(result, data, scale, save)
+        _print_result(result, data, recipe, save)
+    if report is not None:
+        write(report, lambda: result.report(report))
+        click.echo(f"report  {report}")
+    if plot is not None:
+        write(plot, lambda: result.plot(plot))
+        click.echo(f"plot    {plot}")
+    context.exit(130 if result.interrupted else 0)
+
+
+def _check_plot(plot: Path) -> None:
+    if not plots.plots_available():
+        raise click.ClickException(f"--plot needs matplotlib: {plots.INSTALL_HINT}")
+    try:
+        plots.check_format(plot)
+    except ValueError as error:
+        raise click.BadOptionUsage("--plot", f"--plot: {error}") from error
+
+
+def _why_none(result: search.Result) -> str:
+    if result.interrupted:
+        return "interrupted before a trial finished"
+    reasons = [trial.reason for trial in result.trials if trial.reason]
+    return f"none of {len(result.trials)} trials finished; the first ended so: {reasons[0] if reasons else 'unknown'}"
+
+
+def _finish(result: search.Result, data: Data, scale: tuple[float, float], save: Path) -> None:
+    """Save the best network."""
+    model = result.best_model
+    unscale(model, data, scale)
+    write(save, lambda: model.save(save))
+
+
+def _print_result(result: search.Result, data: Data, recipe: Recipe, save: Path) -> None:
+    best, options = result.best, recipe.options(result.best_params)
+    ended = [sum(trial.ended == kind for trial in result.trials) for kind in ("finished", "early", "failed", "lost")]
+    counts = zip(ended, ("finished", "ended early", "failed", "lost"), strict=True)
+    click.echo(f"trials  {', '.join(f'{count} {kind}' for count, kind in counts if count)}")
+    score = f"{best.score:.2%}" if "accuracy" in result.metric else f"{best.score:.4g}"
+    click.echo(f"best    {result.metric.replace('val_', 'validation ')} {score} after {best.epochs} epochs")
+    if data.class_names is not None:
+        figures = result.best_trainer().evaluate(*data.test)
+        click.echo(f"test    accuracy {figures['accuracy']:.2%}")
+    for name, value in best.params.items():
+        click.echo(
+            f"        {name.replace('_', '-')} {value:.4g}" if isinstance(value, float) else f"        {name} {value}"
+        )
+    for edge in result.edges:
+        click.echo(f"try     {edge.name.replace('_', '-')} {edge.try_low:g}:{edge.try_high:g}: {edge}")
+    if result.interrupted:
+        click.echo("        interrupted: this is what there is")
+    click.echo(f"model   {save}")
+    click.echo(f"again   {_train_command(recipe, options, best.epochs)}")
+
+
+def _train_command(recipe: Recipe, options: dict[str, Any], epochs: int) -> str:
+    """Return the call of `pynn train` that trains the best network anew."""
+    words = ["pynn train"]
+    for name, value, usual in (
+        ("data", recipe.source, "digits"),
+        ("target", recipe.target, None),
+        ("task", recipe.task, None),
+        ("activation", options["activation"], "relu"),
+        ("optimizer", options["optimizer"], "adamw"),
+    ):
+        if value != usual:
+            words.append(f"--{name} {value}")
+    words.append(f"--hidden {','.join(map(str, options['hidden']))} --lr {options['lr']:.4g}")
+    words.append(f"--weight-decay {options['weight_decay']:.4g} --dropout {options['dropout']:.4g} --input-dropout 0")
+    words.append(f"--batch-size {options['batch_size']} --epochs {epochs} --schedule none --seed {options['seed']}")
+    if not options["batchnorm"]:
+        words.append("--no-batchnorm")
+    return " ".join(words)

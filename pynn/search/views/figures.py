@@ -1,0 +1,143 @@
+"""A search as matplotlib figures, made without global state."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ...babysit.views.figures import _new_figure, _title
+from ...files import write_atomically
+from ...plots import _GRID, _INK, _MUTED, _TRAINING, _VALIDATION, check_format
+from .reading import Reading, axis_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..result import Result
+    from ..trial import Trial
+
+#: More loss curves than this hide each other; the best are shown.
+_MOST_CURVES = 60
+
+
+def plot_overview(result: Result, path: str | Path | None = None) -> Figure:
+    """Draw a search in one picture: the trials over the two ranges that matter most, their losses, and what matters.
+
+    Parameters
+    ----------
+    result : Result
+        With at least one trial.
+    path : path-like, optional
+        Also write the picture to this file, replaced as a whole or not at all: .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If there is no trial, or the file name has another ending.
+    """
+    if path is not None:
+        check_format(path)
+    if not result.trials:
+        raise ValueError("the search has no trial to plot")
+    run = Reading(result)
+    panels = 3 if run.importance else 2
+    figure = _new_figure(panels)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    _trials(axes[0], run)
+    _losses(axes[1], run)
+    if run.importance:
+        _importance(axes[2], run)
+    if path is not None:
+        content = io.BytesIO()
+        figure.savefig(content, format=Path(path).suffix[1:].lower())
+        write_atomically(path, content.getvalue())
+    return figure
+
+
+def _trials(axes: Axes, run: Reading) -> None:
+    """Draw the trials over the two ranges that matter most, coloured by score; with one range, the score over it."""
+    result, names = run.result, run.axes()[:2]
+    y_name = names[1] if len(names) > 1 else None
+    metric = result.metric.replace("val_", "validation ")
+    shown = [trial for trial in run.begun if all(name in trial.params for name in names)]
+    finished = [trial for trial in shown if trial.ended == "finished"]
+    others = [trial for trial in shown if trial.ended != "finished"]
+
+    def x_of(trials: list[Trial]) -> list[float]:
+        return [cast("float", trial.params[names[0]]) if names else trial.number + 1 for trial in trials]
+
+    def y_of(trials: list[Trial]) -> list[float]:
+        return [cast("float", trial.params[y_name]) if y_name else trial.score for trial in trials]
+
+    scores = [trial.score for trial in finished]
+    points = axes.scatter(x_of(finished), y_of(finished), c=scores, cmap="viridis", s=28, edgecolors="none")
+    if y_name is not None:
+        axes.scatter(x_of(others), y_of(others), marker="x", color="#AAAAAA", s=22, linewidths=1.1)
+        if len(set(scores)) > 1:
+            bar = axes.figure.colorbar(points, ax=axes, pad=0.02)
+            bar.ax.tick_params(colors=_MUTED, length=0)
+            bar.outline.set_visible(False)
+    if run.best is not None and run.best in shown:
+        axes.scatter(
+            x_of([run.best]), y_of([run.best]), s=110, facecolors="none", edgecolors=_VALIDATION, linewidths=1.6
+        )
+    for name, set_scale in zip(names, (axes.set_xscale, axes.set_yscale), strict=False):
+        if result.space.ranges[name].is_log:
+            set_scale("log")
+    axes.set_xlabel(axis_name(result, names[0]) if names else "trial", color=_MUTED)
+    axes.set_ylabel(axis_name(result, y_name) if y_name else metric, color=_MUTED)
+    _finish(axes, f"Trials by {metric}" if y_name else f"Trials: {metric}")
+
+
+def _losses(axes: Axes, run: Reading) -> None:
+    """Draw the training losses of the trials, the best one's in front."""
+    from matplotlib.ticker import MaxNLocator
+
+    trials = [trial for trial in run.order if trial.history.get("loss")][:_MOST_CURVES]
+    for trial in reversed(trials):
+        losses, best = trial.history["loss"], trial is run.best
+        axes.plot(
+            range(1, len(losses) + 1),
+            losses,
+            color=_VALIDATION if best else _TRAINING,
+            alpha=1.0 if best else 0.35,
+            linewidth=2.0 if best else 1.0,
+            marker="o" if len(losses) == 1 else None,
+            markersize=3,
+            label=f"trial {trial.number + 1}, the best" if best else None,
+        )
+    if any(loss > 0 for trial in trials for loss in trial.history["loss"]):
+        axes.set_yscale("log")
+    if trials:
+        axes.legend(loc="upper right", labelcolor=_INK, frameon=False, fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
+    axes.set_xlabel("epoch", color=_MUTED)
+    _finish(axes, "Training loss (log scale)")
+
+
+def _importance(axes: Axes, run: Reading) -> None:
+    """Draw the share of the scores' variance that each parameter explains."""
+    names = list(run.importance)[::-1]
+    axes.barh(names, [run.importance[name] for name in names], color=_TRAINING, height=0.6)
+    axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f}%")
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("of the variance explained", color=_MUTED)
+    _finish(axes, "What matters")
+
+
+def _finish(axes: Axes, title: str) -> None:
+    _title(axes, title)
+    axes.set_axisbelow(True)
+    axes.grid(color=_GRID, linewidth=0.8)
+    axes.tick_params(colors=_MUTED, length=0, which="both")
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color("#AAAAAA")

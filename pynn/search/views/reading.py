@@ -1,0 +1,88 @@
+"""What both views ask of a result."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from ..live import value
+
+if TYPE_CHECKING:
+    from ..result import Result
+    from ..trial import Trial
+
+#: Shades of a score, from the worst shown to the best.
+SHADES = 7
+
+
+@dataclass
+class Reading:
+    """What a result holds, arranged for views."""
+
+    result: Result
+
+    def __post_init__(self) -> None:
+        self.order = self.result.ranked
+        self.best = self.order[0] if self.order else None
+        self.importance = self.result.importance()
+        scores = [trial.score for trial in self.order]
+        # Half of the shades go to the better half of the trials, however bad the worst are.
+        self._sorted = np.sort(np.array(scores if self.result.maximise else [-score for score in scores]))
+
+    def shade(self, trial: Trial) -> int:
+        """Return the shade of a trial's score, by its rank among the finished: SHADES - 1 for the best."""
+        if math.isnan(trial.score) or len(self._sorted) < 2:
+            return 0 if math.isnan(trial.score) else SHADES - 1
+        signed = trial.score if self.result.maximise else -trial.score
+        share = np.searchsorted(self._sorted, signed, side="right") - 1
+        return round(float(share) / (len(self._sorted) - 1) * (SHADES - 1))
+
+    @property
+    def begun(self) -> list[Trial]:
+        """Each trial once: of one and those that train it on the best, or the last if none finished."""
+        going_on = {trial.continues: trial for trial in self.result.trials if trial.continues is not None}
+        standing = {trial.number for trial in self.order}
+        found = []
+        for trial in self.result.trials:
+            if trial.continues is None:
+                chain = [trial]
+                while chain[-1].number in going_on:
+                    chain.append(going_on[chain[-1].number])
+                found.append(next((member for member in chain if member.number in standing), chain[-1]))
+        return found
+
+    def axes(self) -> list[str]:
+        """Return the ranges, those that matter most first."""
+        ranges = list(self.result.space.ranges)
+        return sorted(ranges, key=lambda name: (-self.importance.get(name, 0.0), ranges.index(name)))
+
+    def share(self, name: str, trial: Trial) -> float:
+        """Return where a trial lies in a range, 0 to 1."""
+        return self.result.space.ranges[name].share(cast("float", trial.params[name]))
+
+
+def axis_name(result: Result, name: str) -> str:
+    """Return a parameter's name, and its scale if that is logarithmic."""
+    parameter = result.space.ranges.get(name)
+    return f"{name} (log scale)" if parameter is not None and parameter.is_log else name
+
+
+def described(result: Result, trial: Trial) -> str:
+    """Return a trial in a line: its number, parameters, and what came of it."""
+    from ..live import figure, written
+
+    came = figure(trial.score, result.metric) if trial.ended == "finished" else ended_words(trial)
+    return f"trial {trial.number + 1}: {came}; {written(trial.params)}"
+
+
+def ended_words(trial: Trial) -> str:
+    """Return how a trial ended."""
+    return {"finished": "finished", "early": "ended early", "failed": "failed", "lost": "lost"}[trial.ended]
+
+
+def cell(trial: Trial, name: str) -> str:
+    """Return a trial's value of a parameter as text."""
+    return value(trial.params[name]) if name in trial.params else ""

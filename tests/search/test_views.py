@@ -1,0 +1,111 @@
+"""A search as a page and as a picture; in headless Chromium as a phone and as a desk, by day and by night."""
+
+import math
+import re
+import shutil
+
+import pytest
+
+import pynn
+from pynn import search
+from pynn.search.views.figures import plot_overview
+from pynn.search.views.page import page
+from pynn.search.views.reading import Reading
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def result_of(build, space, **settings):
+    x, y = pynn.datasets.blobs(n=240, classes=3, seed=0)
+    return search.run(build, space, (x[:160], y[:160]), (x[160:], y[160:]), workers=1, **settings)
+
+
+def network(params):
+    if params.get("kind") == "<b>fails</b>":
+        raise ValueError("no <such> network")
+    model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    return pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(params["lr"], weight_decay=params.get("decay", 0.0)))
+
+
+@pytest.fixture(scope="module")
+def searched():
+    space = {"lr": search.LogUniform(1e-3, 1.0), "decay": search.LogUniform(1e-6, 1e-2)}
+    return result_of(network, space, stages=search.coarse_to_fine(9, 4, 2), seed=1)
+
+
+@pytest.fixture(scope="module")
+def failed():
+    space = {"lr": search.LogUniform(1e-3, 1.0), "kind": search.Choice("<b>fails</b>")}
+    return result_of(network, space, trials=3, epochs=1)
+
+
+def test_each_trial_is_shown_once_with_the_best_it_came_to(searched):
+    run = Reading(searched)
+    begun = [trial for trial in searched.trials if trial.continues is None]
+    assert len(run.begun) == len(begun)
+    assert any(trial is run.best for trial in run.begun)
+    assert any(trial.continues is not None for trial in searched.trials)
+
+
+def test_the_page_holds_every_trial_and_marks_the_best(searched):
+    text = page(searched)
+    assert "Best validation accuracy" in text
+    assert text.count('class="ring"') >= 1
+    assert "<script src" not in text and "http://" not in text.replace("http://www.w3.org", "")
+
+
+def test_names_and_messages_are_text_on_the_page(failed):
+    text = page(failed)
+    assert "No trial finished" in text
+    assert "<b>fails</b>" not in text and "<such>" not in text
+    assert "no &lt;such&gt; network" in text
+
+
+def test_one_range_is_enough():
+    one = result_of(network, {"lr": search.LogUniform(1e-3, 1.0)}, trials=4, epochs=1)
+    assert "lr" in page(one)
+    axes = plot_overview(one).axes
+    assert axes[0].get_ylabel() == "validation accuracy"
+
+
+def test_the_picture_shows_trials_losses_and_importance(searched, tmp_path):
+    figure = searched.plot(tmp_path / "search.png")
+    assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles[:3] == ["Trials by validation accuracy", "Training loss (log scale)", "What matters"]
+    points = figure.axes[0].collections[0].get_offsets()
+    assert len(points) == len([trial for trial in Reading(searched).begun if trial.ended == "finished"])
+    widths = [bar.get_width() for bar in figure.axes[2].patches]
+    assert math.isclose(sum(widths), 1.0, rel_tol=1e-6)
+
+
+def test_a_picture_of_what_failed_is_empty_and_one_of_another_format_refused(failed, tmp_path):
+    assert len(failed.plot().axes[0].collections[0].get_offsets()) == 0
+    with pytest.raises(ValueError, match="ending that tells the format"):
+        failed.plot(tmp_path / "search.gif")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(390, 844), (1280, 900)], ids=["phone", "desk"])
+def test_the_page_opens_without_a_word_and_fits(searched, tmp_path, size, scheme):
+    from playwright.sync_api import sync_playwright
+
+    path = tmp_path / "search.html"
+    searched.report(path)
+    messages = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, offline=True)
+        shown = context.new_page()
+        shown.on("console", lambda message: messages.append(message.text))
+        shown.on("pageerror", lambda error: messages.append(str(error)))
+        shown.on("request", lambda request: request.url.startswith(("file:", "data:")) or messages.append(request.url))
+        shown.goto(path.as_uri())
+        assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        light = shown.evaluate("getComputedStyle(document.body).backgroundColor")
+        heading = shown.locator(".verdict h2").first.inner_text()
+        browser.close()
+    assert not messages
+    assert re.search(r"Best validation accuracy: \d", heading)
+    assert (sum(int(part) for part in light[4:-1].split(",")) > 384) == (scheme == "light")
