@@ -88,7 +88,7 @@ def searching() -> str:
     coarse, grid, overhead = found["coarse"], found["grid"], found["overhead"]
     goals = list(coarse["summary"])
     goal = goals[len(goals) // 2]
-    rows = [["", "times less steps", "times less time"]]
+    rows = [["with 95% intervals", "times less steps", "times less time"]]
     for name, row in coarse["summary"][goal].items():
         cells = [f"{row[kind]['times less']:.1f} [{row[kind]['low']:.1f}, {row[kind]['high']:.1f}]" for kind in row]
         rows.append([name, *cells])
