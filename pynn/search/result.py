@@ -124,7 +124,7 @@ class Result:
         write_report(self, path)
 
     def plot(self, path: str | Path | None = None) -> Figure:
-        """Draw the search in one picture; `pynn.search.views.figures` has each part of it alone."""
+        """Draw the search in one picture, and write it to `path` if that is given. Needs matplotlib."""
         from .views.figures import plot_overview
 
         return plot_overview(self, path)
