@@ -80,7 +80,11 @@ class Store:
         optuna = load_optuna()
         direction = "maximize" if maximise else "minimize"
         with _readable(name):
-            study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
+            # Not load_if_exists: that would write into a store which may turn out to be another search's.
+            if name in optuna.get_all_study_names(storage):
+                study = optuna.load_study(study_name=name, storage=storage)
+            else:
+                study = optuna.create_study(study_name=name, storage=storage, direction=direction)
             stored = study.user_attrs.get(SEARCH)
             trials = study.get_trials(deepcopy=False)
         if stored is None and trials:
@@ -163,7 +167,8 @@ def _storage(folder: Path | None, url: str | None) -> BaseStorage:
     path = folder / JOURNAL
     _mend(path)
     backend = storages.journal.JournalFileBackend(str(path), lock_obj=_SystemLock(folder / f"{JOURNAL}.flock"))
-    return storages.JournalStorage(backend)
+    with _readable(str(path)):
+        return storages.JournalStorage(backend)
 
 
 class _SystemLock:

@@ -1,0 +1,160 @@
+"""What is kept of a search: it goes on, adds trials, is no other search's, and survives half an entry."""
+
+import json
+import re
+
+import optuna
+import pytest
+from search_builds import SPACE, build, build_own, build_with_dropout, find, same
+
+import pynn
+from pynn.search import LogUniform, Stage, StoreError
+
+pytestmark = pytest.mark.filterwarnings("ignore::pynn.search.SearchWarning")
+
+
+class Counted:
+    """Builds, and counts how often."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, params):
+        self.count += 1
+        return build(params)
+
+
+def study_in(folder):
+    backend = optuna.storages.journal.JournalFileBackend(str(folder / "trials.journal"))
+    (study,) = optuna.get_all_study_names(optuna.storages.JournalStorage(backend))
+    return optuna.load_study(study_name=study, storage=optuna.storages.JournalStorage(backend))
+
+
+@pytest.mark.parametrize("sampler", ["random", "grid", "quasi-random", "tpe"])
+def test_a_search_that_is_called_again_runs_nothing_again(tmp_path, sampler):
+    make = Counted()
+    stages = [Stage(4, 1), Stage(2, 2, survivors=1)]
+    first = find(make, folder=tmp_path / "run", sampler=sampler, stages=stages)
+    trained = make.count
+    again = find(make, folder=tmp_path / "run", sampler=sampler, stages=stages)
+    assert same(first, again)
+    assert make.count - trained <= 1  # the best network alone
+    assert again.best_model.predict([[0.0, 0.0]]).tolist() == first.best_model.predict([[0.0, 0.0]]).tolist()
+    saved = pynn.load(tmp_path / "run" / "best.safetensors")
+    assert saved.predict([[0.0, 0.0]]).tolist() == first.best_model.predict([[0.0, 0.0]]).tolist()
+
+
+def test_more_trials_are_added_and_fewer_refused(tmp_path):
+    first = find(folder=tmp_path, trials=4)
+    more = find(folder=tmp_path, trials=7)
+    assert len(more.trials) == 7
+    assert [trial.params for trial in more.trials[:4]] == [trial.params for trial in first.trials]
+    assert same(more, find(trials=7))
+    with pytest.raises(StoreError, match=r"stages was \[\[7, 2, 0\]\] and is \[\[4, 2, 0\]\]"):
+        find(folder=tmp_path, trials=4)
+
+
+OTHERS = {
+    "space": ({"space": SPACE | {"lr": LogUniform(1e-4, 2.0)}}, "space was"),
+    "seed": ({"seed": 1}, "seed was 0 and is 1"),
+    "sampler": ({"sampler": "grid"}, 'sampler was "random" and is "grid"'),
+    "epochs": ({"epochs": 3}, "stages was [[6, 2, 0]] and is [[6, 3, 0]]"),
+    "metric": ({"metric": "val_loss"}, 'metric was "val_accuracy" and is "val_loss"'),
+    "batches": ({"batch_size": 16}, "batch_size was 32 and is 16"),
+    "function": ({"make": build_with_dropout}, 'build was "build" and is "build_with_dropout"'),
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), OTHERS.values(), ids=OTHERS)
+def test_the_store_of_another_search_is_refused_and_left_alone(tmp_path, settings, message):
+    find(folder=tmp_path)
+    before = (tmp_path / "trials.journal").read_bytes()
+    with pytest.raises(StoreError, match=f"is of another search: .*{re.escape(message)}"):
+        find(folder=tmp_path, **settings)
+    assert (tmp_path / "trials.journal").read_bytes() == before
+    assert len(find(folder=tmp_path).trials) == 6
+
+
+def test_a_folder_is_one_search_s_at_a_time(tmp_path):
+    refused = []
+
+    def search_meanwhile(params):
+        with pytest.raises(StoreError, match="another search is running in"):
+            find(folder=tmp_path)
+        refused.append(True)
+        return build(params)
+
+    find(search_meanwhile, folder=tmp_path, trials=1)
+    assert refused
+
+
+def test_half_an_entry_is_cut_off_and_its_trial_run_again(tmp_path):
+    whole = find(folder=tmp_path)
+    journal = tmp_path / "trials.journal"
+    content = journal.read_bytes()
+    assert content.endswith(b"\n")
+    for cut in (1, 200):  # the entry but for its end, and much less of it
+        journal.write_bytes(content[:-cut])
+        assert same(find(folder=tmp_path), whole)
+        assert [json.loads(line) for line in journal.read_bytes().splitlines()]
+
+
+def test_what_is_no_store_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="file is a file; expected a folder"):
+        find(folder=tmp_path / "file")
+    (tmp_path / "garbage").mkdir()
+    (tmp_path / "garbage" / "trials.journal").write_text("no journal\nat all\n")
+    with pytest.raises(StoreError, match="cannot read the store"):
+        find(folder=tmp_path / "garbage")
+    with pytest.raises(StoreError, match="cannot read the store 'nosuch://db'"):
+        find(store="nosuch://db")
+
+
+def test_a_study_that_is_not_pynn_s_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path / 'search.db'}"
+    other = optuna.create_study(study_name="pynn", storage=url, direction="maximize")
+    other.add_trial(optuna.trial.create_trial(value=1.0))
+    with pytest.raises(StoreError, match="the study 'pynn' is not pynn's"):
+        find(store=url)
+
+
+def test_trials_can_be_kept_in_a_database(tmp_path):
+    url = f"sqlite:///{tmp_path / 'search.db'}"
+    make = Counted()
+    first = find(make, store=url)
+    trained = make.count
+    assert same(first, find(make, store=url))
+    assert make.count == trained
+    assert same(first, find())
+    assert [path.name for path in tmp_path.iterdir()] == ["search.db"]
+
+
+def test_optuna_reads_the_store_with_the_course_of_each_trial(tmp_path):
+    result = find(folder=tmp_path, epochs=3)
+    study = study_in(tmp_path)
+    assert study.best_value == result.best.score
+    assert study.best_params == result.best_params
+    for mine, theirs in zip(result.trials, study.trials, strict=True):
+        assert theirs.params == mine.params
+        assert list(theirs.intermediate_values.values()) == mine.history["val_accuracy"]
+        assert theirs.duration.total_seconds() == pytest.approx(mine.seconds, abs=1e-3)
+
+
+def test_only_checkpoints_that_may_be_needed_are_kept(tmp_path):
+    result = find(folder=tmp_path, stages=[Stage(8, 1), Stage(2, 2, survivors=2)])
+    kept = {int(path.stem) for path in (tmp_path / "checkpoints").iterdir()}
+    assert result.best.number in kept
+    assert len(kept) <= 3
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_failures_are_kept_too(tmp_path):
+    result = find(build_own, folder=tmp_path, trials=2)  # there is no accuracy to judge by
+    assert {trial.ended for trial in result.trials} == {"failed"}
+    make = Counted()
+    with pytest.raises(StoreError, match="build was"):
+        find(make, folder=tmp_path, trials=2)
+    again = find(build_own, folder=tmp_path, trials=2)
+    assert same(result, again)
+    assert {trial.state.name for trial in study_in(tmp_path).trials} == {"FAIL"}
