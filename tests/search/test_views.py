@@ -8,7 +8,7 @@ import pytest
 
 import pynn
 from pynn import search
-from pynn.search.views.figures import plot_overview
+from pynn.search.views.figures import plot_overview, plot_random_against_grid
 from pynn.search.views.page import page
 from pynn.search.views.reading import Reading
 
@@ -77,6 +77,24 @@ def test_the_picture_shows_trials_losses_and_importance(searched, tmp_path):
     assert len(points) == len([trial for trial in Reading(searched).begun if trial.ended == "finished"])
     widths = [bar.get_width() for bar in figure.axes[2].patches]
     assert math.isclose(sum(widths), 1.0, rel_tol=1e-6)
+
+
+def test_random_against_grid_shows_which_values_each_has_tried(tmp_path):
+    space = {"lr": search.LogUniform(1e-3, 1.0), "decay": search.LogUniform(1e-6, 1e-2)}
+    random, grid = (result_of(network, space, trials=9, epochs=1, sampler=sampler) for sampler in ("random", "grid"))
+    figure = plot_random_against_grid(random, grid, tmp_path / "both.png")
+    assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left").partition(",")[0] for axes in panels] == ["9 trials", "9 trials"]
+    tried = [{round(float(value), 9) for value in axes.lines[0].get_xdata()} for axes in panels]
+    assert [len(values) for values in tried] == [9, 3]
+    with pytest.raises(ValueError, match="of the same space, with at least two ranges"):
+        plot_random_against_grid(random, result_of(network, {"lr": search.LogUniform(1e-3, 1.0)}, trials=2, epochs=1))
+
+
+def test_the_grid_beside_a_search_has_as_many_trials_as_its_first_stage(searched):
+    assert f"{searched.stages[0].trials} trials, random" in page(searched)
+    assert f"a grid of {searched.stages[0].trials}" in page(searched)
 
 
 def test_a_picture_of_what_failed_is_empty_and_one_of_another_format_refused(failed, tmp_path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from ...babysit.views.figures import _new_figure, _title
 from ...files import write_atomically
 from ...plots import _GRID, _INK, _MUTED, _TRAINING, _VALIDATION, check_format
+from ..live import figure as score_text
 from .reading import Reading, axis_name
 
 if TYPE_CHECKING:
@@ -51,10 +52,49 @@ def plot_overview(result: Result, path: str | Path | None = None) -> Figure:
     panels = 3 if run.importance else 2
     figure = _new_figure(panels)
     axes = figure.subplots(1, panels, squeeze=False)[0]
-    _trials(axes[0], run)
+    _trials(axes[0], run, run.axes()[:2])
     _losses(axes[1], run)
     if run.importance:
         _importance(axes[2], run)
+    return _saved(figure, path)
+
+
+def plot_random_against_grid(random: Result, grid: Result, path: str | Path | None = None) -> Figure:
+    """Draw the lecture's picture: the trials of two searches side by side, over the two ranges that matter most.
+
+    Marks along the axes show which values each search has tried of either.
+
+    Parameters
+    ----------
+    random, grid : Result
+        Of the same space, with at least two ranges; what matters is read off the first.
+    path : path-like, optional
+        As of `plot_overview`, like the errors.
+    """
+    if path is not None:
+        check_format(path)
+    if not (random.trials and grid.trials):
+        raise ValueError("a search has no trial to plot")
+    runs = Reading(random), Reading(grid)
+    names = runs[0].axes()[:2]
+    if len(names) < 2 or grid.space.describe() != random.space.describe():
+        raise ValueError("the two searches must be of the same space, with at least two ranges")
+    figure = _new_figure(2)
+    for axes, run in zip(figure.subplots(1, 2), runs, strict=True):
+        _trials(axes, run, names)
+        tried = [[t.params[name] for t in run.begun if name in t.params] for name in names]
+        marks = {"color": _VALIDATION, "linestyle": "none", "markersize": 9, "markeredgewidth": 1.1, "clip_on": False}
+        axes.plot(tried[0], [0] * len(tried[0]), marker="|", transform=axes.get_xaxis_transform(), **marks)
+        axes.plot([0] * len(tried[1]), tried[1], marker="_", transform=axes.get_yaxis_transform(), **marks)
+        ranges = [run.result.space.ranges[name] for name in names]
+        axes.set_xlim(ranges[0].low, ranges[0].high)
+        axes.set_ylim(ranges[1].low, ranges[1].high)
+        best = "" if run.best is None else f", best {score_text(run.best.score, run.result.metric)}"
+        _title(axes, f"{len(run.begun)} trials, {run.result.sampler}{best}")
+    return _saved(figure, path)
+
+
+def _saved(figure: Figure, path: str | Path | None) -> Figure:
     if path is not None:
         content = io.BytesIO()
         figure.savefig(content, format=Path(path).suffix[1:].lower())
@@ -62,9 +102,9 @@ def plot_overview(result: Result, path: str | Path | None = None) -> Figure:
     return figure
 
 
-def _trials(axes: Axes, run: Reading) -> None:
-    """Draw the trials over the two ranges that matter most, coloured by score; with one range, the score over it."""
-    result, names = run.result, run.axes()[:2]
+def _trials(axes: Axes, run: Reading, names: list[str]) -> None:
+    """Draw the trials over two ranges, coloured by score; with one range, the score over it."""
+    result = run.result
     y_name = names[1] if len(names) > 1 else None
     metric = result.metric.replace("val_", "validation ")
     shown = [trial for trial in run.begun if all(name in trial.params for name in names)]

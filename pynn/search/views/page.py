@@ -219,7 +219,7 @@ def _curve(run: Reading, trial: Trial, span: tuple[float, float], longest: int, 
 def _against_grid(run: Reading) -> str:
     """Return the lecture's picture: how many values of each parameter are tried, and by a grid of as many trials."""
     names = run.axes()
-    trials = [trial for trial in run.begun if trial.stage == 0]
+    trials = [trial for trial in run.result.trials if trial.stage == 0]
     if len(names) < 2 or len(trials) < 4 or run.result.sampler == "grid":
         return ""
     x, y = names[:2]
