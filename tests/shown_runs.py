@@ -35,9 +35,9 @@ class Run:
     snapshots: list = field(default_factory=list)
     findings: list = field(default_factory=list)
     first_weights: np.ndarray | None = None
-    filter_shape: tuple = ()
     input_shape: tuple = (64,)
     _trainer: SimpleNamespace | None = None
+    filter_shape: tuple = ()
 
     @property
     def verdict(self):

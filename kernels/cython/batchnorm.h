@@ -32,7 +32,9 @@ typedef struct {
     double alpha;
     int single;
     ptrdiff_t group; /* rows at a time; this and the following are for pn_batchnorm_forward's use */
-    int place, parts, failed;
+    ptrdiff_t padded; /* columns that a part has scratch for */
+    void *scratch;
+    int place, parts;
 } pn_batchnorm;
 
 typedef struct {
@@ -43,8 +45,15 @@ typedef struct {
     double alpha;
     int accumulate, single;
     ptrdiff_t group; /* rows at a time; this and the following are for pn_batchnorm_backward's use */
-    int place, parts, failed;
+    ptrdiff_t padded; /* columns that a part has scratch for */
+    void *scratch;
+    int place, parts;
 } pn_batchnorm_back;
+
+/* The bytes of a part's scratch: two arrays of double and seven of the matrix's type. */
+static inline size_t pn_scratch_bytes(ptrdiff_t padded, size_t itemsize) {
+    return (size_t)padded * (2 * sizeof(double) + 7 * itemsize);
+}
 
 #define PN_REAL float
 #define PN_SIGNED int32_t
@@ -74,6 +83,12 @@ static int pn_batchnorm_parts(ptrdiff_t m, ptrdiff_t n, int code) {
     return pn_parts((double)m * (double)n * (plain ? 1 : PN_ACTIVATION_ELEMENTS), PN_LEAST_ELEMENTS);
 }
 
+/* For how many columns each of the parts needs scratch: whole cache lines, and a vector more. */
+static ptrdiff_t pn_padded_columns(ptrdiff_t n, int parts) {
+    const ptrdiff_t steps = (n + PN_PART_STEP - 1) / PN_PART_STEP;
+    return (steps + parts - 1) / parts * PN_PART_STEP + PN_PART_STEP;
+}
+
 /* These return 0, or -1 if memory is exhausted. */
 static int pn_batchnorm_forward(void *call) {
     pn_batchnorm *p = (pn_batchnorm *)call;
@@ -81,9 +96,15 @@ static int pn_batchnorm_forward(void *call) {
     p->place = pn_place(p->y, p->m, p->n, p->single);
     p->group = pn_group_rows(p->place, p->n, p->single);
     p->parts = pn_batchnorm_parts(p->m, p->n, p->code);
-    p->failed = 0;
+    p->padded = pn_padded_columns(p->n, p->parts);
+    /* One piece for all parts: were it for each to take its own, how many there are would depend on the threads' pace. */
+    pn_workspace *workspace =
+        pn_workspace_take((size_t)p->parts * pn_scratch_bytes(p->padded, p->single ? sizeof(float) : sizeof(double)));
+    if (!workspace) return -1;
+    p->scratch = pn_workspace_data(workspace);
     pn_parallel(p->single ? pn_forward_part_f32 : pn_forward_part_f64, p, p->parts);
-    return p->failed;
+    pn_workspace_return(workspace);
+    return 0;
 }
 
 static int pn_batchnorm_backward(void *call) {
@@ -92,9 +113,15 @@ static int pn_batchnorm_backward(void *call) {
     p->place = pn_place(p->dx, p->m, p->n, p->single);
     p->group = pn_group_rows(p->place, p->n, p->single);
     p->parts = pn_batchnorm_parts(p->m, p->n, p->code);
-    p->failed = 0;
+    p->padded = pn_padded_columns(p->n, p->parts);
+    /* One piece for all parts: were it for each to take its own, how many there are would depend on the threads' pace. */
+    pn_workspace *workspace =
+        pn_workspace_take((size_t)p->parts * pn_scratch_bytes(p->padded, p->single ? sizeof(float) : sizeof(double)));
+    if (!workspace) return -1;
+    p->scratch = pn_workspace_data(workspace);
     pn_parallel(p->single ? pn_backward_part_f32 : pn_backward_part_f64, p, p->parts);
-    return p->failed;
+    pn_workspace_return(workspace);
+    return 0;
 }
 
 #endif

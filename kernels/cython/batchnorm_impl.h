@@ -47,18 +47,13 @@ typedef struct {
     PN_REAL *part, *part_products, *centre, *scale, *slope, *offset, *row;
 } PN_(pn_scratch);
 
-/* Returns NULL if memory is exhausted. */
-static pn_workspace *PN_(pn_take_scratch)(ptrdiff_t columns, PN_(pn_scratch) * s) {
-    const ptrdiff_t padded = (columns + PN_LANES + 15) & ~(ptrdiff_t)15; /* every array starts on a cache line */
-    pn_workspace *workspace = pn_workspace_take((size_t)padded * (2 * sizeof(double) + 7 * sizeof(PN_REAL)));
-    if (!workspace) return NULL;
-    s->sum = (double *)pn_workspace_data(workspace);
-    s->products = s->sum + padded;
-    PN_REAL *rest = (PN_REAL *)(s->products + padded);
-    PN_REAL **const arrays[] = {&s->part, &s->part_products, &s->centre, &s->scale, &s->slope, &s->offset, &s->row};
-    for (int i = 0; i < 7; i++) *arrays[i] = rest + i * padded;
-    memset(s->sum, 0, (size_t)(2 * padded) * sizeof(double));
-    return workspace;
+static inline PN_(pn_scratch) PN_(pn_scratch_of)(void *scratch, int index, ptrdiff_t padded) {
+    double *sum = (double *)((char *)scratch + (size_t)index * pn_scratch_bytes(padded, sizeof(PN_REAL)));
+    PN_REAL *rest = (PN_REAL *)(sum + 2 * padded);
+    memset(sum, 0, (size_t)(2 * padded) * sizeof(double));
+    return (PN_(pn_scratch)){.sum = sum, .products = sum + padded, .part = rest, .part_products = rest + padded,
+                             .centre = rest + 2 * padded, .scale = rest + 3 * padded, .slope = rest + 4 * padded,
+                             .offset = rest + 5 * padded, .row = rest + 6 * padded};
 }
 
 /* The sums of the last columns, which may stand in the slot behind all others. */
@@ -118,12 +113,7 @@ static void PN_(pn_forward_part)(void *argument, int index) {
     pn_batchnorm *p = (pn_batchnorm *)argument;
     const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->parts), m = p->m;
     const ptrdiff_t columns = pn_part_start(p->n, PN_PART_STEP, index + 1, p->parts) - c;
-    PN_(pn_scratch) s;
-    pn_workspace *workspace = PN_(pn_take_scratch)(columns, &s);
-    if (!workspace) {
-        __atomic_store_n(&p->failed, -1, __ATOMIC_RELAXED);
-        return;
-    }
+    const PN_(pn_scratch) s = PN_(pn_scratch_of)(p->scratch, index, p->padded);
     const PN_REAL *x = (const PN_REAL *)p->x + c, *gamma = (const PN_REAL *)p->gamma + c;
     PN_REAL *y = (PN_REAL *)p->y + c, *mean = (PN_REAL *)p->mean + c, *rstd = (PN_REAL *)p->rstd + c;
     PN_REAL *running_mean = (PN_REAL *)p->running_mean + c, *running_var = (PN_REAL *)p->running_var + c;
@@ -152,7 +142,6 @@ static void PN_(pn_forward_part)(void *argument, int index) {
             PN_(pn_activate)(y + r * p->n, y + r * p->n, columns, p->code, (PN_REAL)p->alpha);
     }
     if (p->place == PN_PAST_CACHE) pn_stream_end();
-    pn_workspace_return(workspace);
 }
 
 /* The results of the backward pass for each column, and what dx is made of. */
@@ -184,12 +173,7 @@ static void PN_(pn_backward_part)(void *argument, int index) {
     pn_batchnorm_back *p = (pn_batchnorm_back *)argument;
     const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->parts), m = p->m, n = p->n;
     const ptrdiff_t columns = pn_part_start(n, PN_PART_STEP, index + 1, p->parts) - c;
-    PN_(pn_scratch) s;
-    pn_workspace *workspace = PN_(pn_take_scratch)(columns, &s);
-    if (!workspace) {
-        __atomic_store_n(&p->failed, -1, __ATOMIC_RELAXED);
-        return;
-    }
+    const PN_(pn_scratch) s = PN_(pn_scratch_of)(p->scratch, index, p->padded);
     const PN_REAL *x = (const PN_REAL *)p->x + c, *dy = (const PN_REAL *)p->dy + c;
     const PN_REAL *gamma = (const PN_REAL *)p->gamma + c, *rstd = (const PN_REAL *)p->rstd + c;
     PN_REAL *dx = p->dx ? (PN_REAL *)p->dx + c : NULL;
@@ -238,7 +222,6 @@ static void PN_(pn_backward_part)(void *argument, int index) {
         PN_(pn_input_gradient)(relu, place, t);
     }
     if (place == PN_PAST_CACHE) pn_stream_end();
-    pn_workspace_return(workspace);
 }
 
 #undef PN_MOST_VECTORS

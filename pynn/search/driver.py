@@ -16,8 +16,6 @@ from .. import backend
 from ..arguments import count
 from ..processors import usable_processors
 from .edges import SearchWarning
-from .live import view as view_of
-from .live import written
 from .result import Result
 from .samplers import Sampler, check_sampler, grid, load_optuna, proposer
 from .space import Parameter, Params, Space
@@ -25,6 +23,7 @@ from .stages import Stage, checked
 from .store import BEST, Store, StoreError
 from .training import Build, Data, Outcome, Task, this_process
 from .trial import Trial, ranked
+from .words import written
 from .workers import Workers, check_sendable, workers
 
 if TYPE_CHECKING:
@@ -219,6 +218,8 @@ class Search:
         if executor is not None or most > 1:
             check_sendable(self.build)
         name = "pynn" if folder is None else folder.resolve().name
+        from .live import view as view_of  # needs rich, which takes a while to import
+
         store = Store(folder, url, name, self.describe(), self.space, self.metric, maximise=self.maximise)
         interrupted = True
         try:

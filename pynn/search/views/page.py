@@ -12,8 +12,8 @@ from ...babysit.views.charts import Chart, Series
 from ...babysit.views.html import document, table
 from ...babysit.views.reading import percent
 from ...files import write_atomically
-from ..live import figure, value
 from ..samplers import grid
+from ..words import figure, value
 from .reading import SHADES, Reading, axis_name, cell, described, ended_words
 from .scatter import Axis, Point, scatter
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ..live import value
+from ..words import figure, value, written
 
 if TYPE_CHECKING:
     from ..result import Result
@@ -72,8 +72,6 @@ def axis_name(result: Result, name: str) -> str:
 
 def described(result: Result, trial: Trial) -> str:
     """Return a trial in a line: its number, parameters, and what came of it."""
-    from ..live import figure, written
-
     came = figure(trial.score, result.metric) if trial.ended == "finished" else ended_words(trial)
     return f"trial {trial.number + 1}: {came}; {written(trial.params)}"
 
