@@ -114,7 +114,7 @@ PN_MICRO_KERNEL(pn_micro_columns, 1, stride)
 
 #ifdef PN_DEAL_LOW
 /* LANES vectors of LANES elements, in place: each round deals the first and the second half like two halves of a pack of
- * cards. Element by element it takes four times as long. */
+ * cards. Packing B is 3 to 8 times as fast as element by element (AVX2 and AVX-512). */
 static inline __attribute__((always_inline)) void PN_(pn_transpose)(PN_(pn_vector) v[PN_LANES]) {
 #pragma GCC unroll 4
     for (int round = 1; round < PN_LANES; round *= 2) {

@@ -1,5 +1,5 @@
 /* Writing past the cache, where a result is too large for it anyway: memory need not be read before it is written, and
- * what is in cache stays there (1.3 to 2 times as fast).
+ * what is in cache stays there. The second pass of batch norm over 16 MB is 1.5 to 1.9 times as fast (Zen 4).
  */
 #ifndef PYNN_STREAM_H
 #define PYNN_STREAM_H
@@ -25,20 +25,5 @@
 #define PN_STREAM(place, v) memcpy(place, &(v), sizeof(v))
 #define pn_stream_end() ((void)0)
 #endif
-
-/* Copy to a place that is a multiple of a vector's size. */
-static inline void pn_stream(void *to, const void *source, size_t bytes) {
-    typedef int64_t vector __attribute__((vector_size(PN_VECTOR_BYTES), may_alias));
-    typedef int64_t anywhere __attribute__((vector_size(PN_VECTOR_BYTES), aligned(1), may_alias));
-    char *place = (char *)to;
-    const char *from = (const char *)source;
-    size_t i = 0;
-    for (; i + PN_VECTOR_BYTES <= bytes; i += PN_VECTOR_BYTES) {
-        const vector v = *(const anywhere *)(from + i);
-        PN_STREAM(place + i, v);
-    }
-    memcpy(place + i, from + i, bytes - i);
-    pn_stream_end();
-}
 
 #endif

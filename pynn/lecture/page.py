@@ -84,9 +84,9 @@ def _lead(results: Sequence[Result]) -> str:
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     return (
         '<p class="lead">Every claim of the lecture (CS231n, Stanford), measured. There is a band for each figure of a '
-        "claim, settled before it was measured; a figure is in its band if it is so for four of five seeds. The first "
-        "figure decides whether the claim is reproduced; the others, its further parts and controls, can make it "
-        "partly so.</p>"
+        "claim, settled before it was measured unless a remark says otherwise; a figure is in its band if it is so "
+        "for four of five seeds. The first figure decides whether the claim is reproduced; the others, its further "
+        "parts and controls, can make it partly so.</p>"
         f'<dl class="facts">{cells}</dl>'
     )
 

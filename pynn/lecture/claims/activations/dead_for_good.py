@@ -33,7 +33,7 @@ def dead_units(model, x):
     lines=Lines("epoch after the update", "share of dead units", first=0),
     quick={"epochs": 2},
     remark="Some come back: the layer before them goes on learning and moves their inputs. Units of a single hidden "
-    "layer could not.",
+    "layer could not. The band for 'partly' was added after a first look.",
 )
 def dead_for_good(seed, epochs=20):
     data = digits(seed)

@@ -21,6 +21,8 @@ RATES = (0.03, 0.1, 0.3, 1.0, 2.0, 3.0)
     ],
     lines=Lines("rate", "share of dead units", at=RATES),
     quick={"epochs": 1},
+    remark="That the network still learns at that rate was a condition at first, and was dropped after a look: the "
+    "notes do not have it.",
 )
 def dead_relu(seed, epochs=10):
     data = digits(seed)
