@@ -56,8 +56,8 @@ def section(found: list[results.Results]) -> str:
     versions = ", ".join(f"{name} {setting[name]}" for name in names if name in setting)
     spread = max(report.spread(result) for result in found)
     noise = (
-        f"In half of the rounds a ratio lies within {spread:.0%} of what is shown, in a typical row. From one run to the "
-        "next, with memory laid out anew, single rows move by more: those of activations were seen to move by a third."
+        f"In half of the rounds a ratio lies within {spread:.0%} of what is shown, in a typical row. From one run to "
+        "the next, with memory laid out anew, single rows move by more: those of activations were seen to move by a third."
     )
     return "\n\n".join([*parts, f"{machine}, {versions}. {noise}"])
 
