@@ -57,7 +57,8 @@ def section(found: list[results.Results]) -> str:
     spread = max(report.spread(result) for result in found)
     noise = (
         f"In half of the rounds a ratio lies within {spread:.0%} of what is shown, in a typical row. From one run to "
-        "the next, with memory laid out anew, single rows move by more: those of activations were seen to move by a third."
+        "the next, with memory laid out anew, single rows move by more: those of activations were seen to move by "
+        "a third."
     )
     return "\n\n".join([*parts, f"{machine}, {versions}. {noise}"])
 
