@@ -94,22 +94,16 @@ def test_a_trial_that_an_executor_fails_to_run_is_tried_again_and_then_lost():
     assert "the scheduler is gone" in result.trials[0].reason
 
 
-def test_a_dask_cluster_of_several_processes_runs_the_same_trials(monkeypatch):
+def test_a_dask_cluster_of_several_processes_runs_the_same_trials():
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
     stages = [Stage(6, 1), Stage(2, 3, survivors=2)]
     settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as client:
-        client.run(_add_path, str(TESTS))
         found = find(stages=stages, executor=client.get_executor(pure=False), workers=4)
         who = client.run(os.getpid)
     assert len(set(who.values())) == 2
     assert same(found, find(stages=stages))
     assert [trial.ended for trial in found.trials] == ["finished"] * 10
-
-
-def _add_path(path):
-    sys.path.insert(0, path)
 
 
 # The driver killed.
