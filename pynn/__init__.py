@@ -64,7 +64,7 @@ from .schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR, Warmu
 from .trainer import NonFiniteError, Trainer
 
 if _TYPE_CHECKING:
-    from . import datasets, search
+    from . import augment, datasets, search
     from .babysit import BabysitterWarning, Finding, Monitor, preflight
     from .babysit.remedies import Diagnosis, diagnose
 
@@ -73,6 +73,7 @@ __version__ = "0.1.0"
 
 #: Loaded when first used: readers, fetcher and babysitter would be half of the time that importing pynn takes.
 _LATER = {
+    "augment": "pynn.augment",
     "datasets": "pynn.datasets",
     "BabysitterWarning": "pynn.babysit",
     "Diagnosis": "pynn.babysit.remedies",
@@ -88,7 +89,7 @@ def __getattr__(name: str) -> _Any:
     if name not in _LATER:
         raise AttributeError(f"module 'pynn' has no attribute {name!r}")
     module = _import_module(_LATER[name])
-    return module if name in ("datasets", "search") else getattr(module, name)
+    return module if name in ("augment", "datasets", "search") else getattr(module, name)
 
 
 __all__ = [
@@ -156,6 +157,7 @@ __all__ = [
     "Tanh",
     "Trainer",
     "WarmupLR",
+    "augment",
     "available_backends",
     "datasets",
     "diagnose",

@@ -6,7 +6,9 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +17,8 @@ import numpy as np
 from . import ops
 from .arguments import count, instance, number, ready
 from .callbacks import Callback, CallbackList
-from .examples import Examples, check_fit, non_finite_row, prepare
-from .feeding import Batches
+from .examples import Examples, LaterExamples, check_fit, non_finite_row, prepare_later
+from .feeding import Ahead, ArrayBatches, Batch, GivenBatches, Source
 from .history import EpochSums, History
 from .interrupt import InterruptGuard
 from .layers import BatchNorm
@@ -31,7 +33,11 @@ from .schedules import Schedule
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from .augment import Augment
     from .babysit.watch import Watch
+
+    #: What gives minibatches (x, y) or (x, y, weights): once per epoch, or for a function of the epoch's number.
+    Batches = Iterable[Any] | Callable[[int], Iterable[Any]]
 
 
 class NonFiniteError(FloatingPointError):
@@ -67,7 +73,8 @@ class Trainer:
     last_loss : float
         The loss of the last minibatch.
     examples, held_out : Examples or None
-        During `fit`, the data as the network takes it, to train on and to validate with.
+        During `fit`, the data as the network takes it, to train on and to validate with; `examples` is None where the
+        user's own code gives the batches.
     history : History
 
     Examples
@@ -112,8 +119,8 @@ class Trainer:
         self.last_loss = math.nan
         self.history = History()
         self.batches_per_epoch = 0
-        self.examples: Examples | None = None
-        self.held_out: Examples | None = None
+        self.examples: Examples | LaterExamples | None = None
+        self.held_out: Examples | LaterExamples | None = None
         #: What looks at the steps, if anything does; a `pynn.Monitor` puts it here.
         self.watch: Watch | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
@@ -227,14 +234,16 @@ class Trainer:
 
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArrayLike | Batches,
+        y: ArrayLike | None = None,
         *,
         epochs: int | None = None,
         batch_size: int | None = None,
         validation: tuple[ArrayLike, ArrayLike] | None = None,
         sample_weight: ArrayLike | None = None,
         shuffle: bool | None = None,
+        augment: Iterable[Augment] = (),
+        steps_per_epoch: int | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
     ) -> History:
@@ -243,13 +252,22 @@ class Trainer:
         Ctrl-C ends the training after the current step and returns; the model is usable, and `fit` without `epochs`
         finishes the run. A second Ctrl-C raises at once.
 
+        Arrays may lie in a file, as `numpy.load(path, mmap_mode="r")` gives them: only the rows of a batch are read,
+        and turned into floats. That batch, one that is augmented, and those that code of yours gives, are made in a
+        thread of their own while the network trains on the batch before.
+
         Parameters
         ----------
-        x : array_like, shape (n, ...)
-            Raw data if the model has a preprocessing, which is fitted on it unless it is fitted already.
+        x : array_like, shape (n, ...), or batches
+            Raw data if the model has a preprocessing, which is fitted on it unless it is fitted already. Without `y`,
+            what gives minibatches (x, y) or (x, y, weights): something that is iterated over in every epoch, such as a
+            list; a function that is called with the number of the epoch, from 0, and returns it; or an iterator, for
+            one epoch or with `steps_per_epoch`.
         y : array_like, shape (n,) or (n, outputs)
         epochs : int, optional
-            Without it, finishes the run that was interrupted, or that a checkpoint was taken from.
+            Without it, finishes the run that was interrupted, or that a checkpoint was taken from: bit for bit, if the
+            data are arrays, or batches that come again as they did. An iterator goes on where it stands, which is one
+            batch further than the training if that was interrupted.
         batch_size : int, optional
             32, or that of the run to be finished. The last batch of an epoch may be smaller; a single example left over
             is skipped if the model has batch norm, which needs two.
@@ -258,6 +276,10 @@ class Trainer:
         sample_weight : array_like, shape (n,), optional
         shuffle : bool, optional
             Whether every epoch sees the examples in a new order: True, or as in the run to be finished.
+        augment : iterable of Augment
+            Changes made to training inputs at random, in this order: see `pynn.augment`.
+        steps_per_epoch : int, optional
+            How many batches make an epoch, where they are given; by default, as many as there are.
         callbacks : iterable of Callback
         progress : bool
             Show a progress bar (a line per epoch where the output is not a terminal).
@@ -265,24 +287,31 @@ class Trainer:
         Raises
         ------
         ValueError
-            For data that does not fit, is empty or holds a NaN (the row is named); nothing has changed then.
+            For data that does not fit, is empty or holds a NaN (the row is named); nothing has changed then, unless
+            they came in batches.
         NonFiniteError
             If the loss becomes NaN or infinite; the callbacks see the step first.
         """
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("another thread is training with this trainer; a trainer runs one fit at a time")
         try:
-            run = self._plan(epochs, batch_size, shuffle, (np.shape(x) or (0,))[0])
-            examples = prepare(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)
-            check_fit(self.model, self.loss, examples)
+            changes = _checked(augment)
+            rows = None if y is None else (np.shape(x) or (0,))[0]  # type: ignore[arg-type]
+            run = self._plan(epochs, batch_size, shuffle, rows, steps_per_epoch, changes)
+            if y is None:
+                _refuse_options(x, batch_size=batch_size, sample_weight=sample_weight, shuffle=shuffle)
+                examples = None
+                source: Source = self._given(x, run, changes)
+            else:
+                examples = prepare_later(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)  # type: ignore[arg-type]
+                check_fit(self.model, self.loss, examples)
+                source = self._in_batches(examples, run, changes)
             held_out = None
             if validation is not None:
                 if not (isinstance(validation, tuple | list) and len(validation) == 2):
                     raise ValueError("validation must be a pair (x, y)")
-                held_out = prepare(self.model, self.loss, *validation, name="validation ")
+                held_out = prepare_later(self.model, self.loss, *validation, name="validation ")
                 check_fit(self.model, self.loss, held_out, "validation ")
-            has_batchnorm = any(isinstance(layer, BatchNorm) for layer in self.model.all_layers())
-            batches = Batches(examples, run.batch_size, drop_single=has_batchnorm)
             listeners = CallbackList(callbacks, progress=progress)
             if epochs is not None:
                 self._batch, self._sums = 0, EpochSums()
@@ -290,7 +319,7 @@ class Trainer:
             self.examples, self.held_out = examples, held_out
             with InterruptGuard() as guard, listeners.training(self):
                 while self.epoch < run.until and not (self._stop or guard.requested):
-                    self._train_epoch(batches, held_out, run.shuffle, listeners, guard)
+                    self._train_epoch(source, held_out, listeners, guard)
                 self.history.interrupted = guard.requested and self.epoch < run.until
         finally:
             self.examples = self.held_out = None
@@ -307,23 +336,42 @@ class Trainer:
         """Inputs and targets of the last step, as the network took them."""
         return self._passes.inputs[:2]
 
-    def _plan(self, epochs: int | None, batch_size: int | None, shuffle: bool | None, examples: int) -> _Run:
+    def _plan(
+        self,
+        epochs: int | None,
+        batch_size: int | None,
+        shuffle: bool | None,
+        examples: int | None,
+        steps: int | None,
+        augment: Sequence[Augment],
+    ) -> _Run:
         """Return what `fit` is to do."""
         if batch_size is not None:
             count(batch_size, "batch_size")
+        if steps is not None:
+            count(steps, "steps_per_epoch")
+            if examples is not None:
+                raise ValueError("steps_per_epoch is for batches without y; of arrays, batch_size makes batches")
+        changes = [_name(change) for change in augment]
         if epochs is not None:
             until = self.epoch + count(epochs, "epochs", least=0)
-            return _Run(until, batch_size or 32, examples, shuffle is None or bool(shuffle))
+            return _Run(until, batch_size or 32, examples, shuffle is None or bool(shuffle), steps, changes)
         run = self._run
         if run is None or self.epoch >= run.until:
             raise ValueError("epochs is missing, and there is no interrupted run to finish")
-        batch_size = batch_size or run.batch_size
-        if self._batch and (batch_size, examples) != (run.batch_size, run.examples):
+        batch_size, steps = batch_size or run.batch_size, steps or run.steps
+        if self._batch and (batch_size, examples, steps) != (run.batch_size, run.examples, run.steps):
             raise ValueError(
-                f"the interrupted epoch had {run.examples} examples in batches of {run.batch_size}; "
-                f"got {examples} in batches of {batch_size}. Finish it with the same, or pass epochs="
+                f"the interrupted epoch had {run.extent()}; got {_Run(0, batch_size, examples, True, steps).extent()}. "
+                "Finish it with the same, or pass epochs="
             )
-        return _Run(run.until, batch_size, examples, run.shuffle if shuffle is None else bool(shuffle))
+        if changes != run.augment and (self._batch or not changes):
+            raise ValueError(
+                f"the interrupted run has augment={_list(run.augment)}; got {_list(changes)}. Finish it with the same, "
+                "or pass epochs="
+            )
+        shuffle = run.shuffle if shuffle is None else bool(shuffle)
+        return _Run(run.until, batch_size, examples, shuffle, steps, changes)
 
     @property
     def target_epoch(self) -> int:
@@ -336,49 +384,65 @@ class Trainer:
         return self._batch
 
     def _train_epoch(
-        self,
-        batches: Batches,
-        held_out: Examples | None,
-        shuffle: bool,
-        listeners: CallbackList,
-        guard: InterruptGuard,
+        self, source: Source, held_out: Examples | LaterExamples | None, listeners: CallbackList, guard: InterruptGuard
     ) -> None:
         began = time.perf_counter()
-        self.batches_per_epoch = len(batches)
+        self.batches_per_epoch = len(source)
         listeners.on_epoch_begin(self)
-        order = batches.order(self.seed, self.epoch, shuffle)
         sums = self._sums
-        while self._batch < len(batches):
-            x, y, weights = batches.take(self._batch, order)
-            loss = self._step(x, y, weights)
-            self._batch += 1
-            sums.add(loss, len(x), self.loss.count_correct(self._passes.prediction, y))
-            listeners.on_step_end(self)
-            if not math.isfinite(loss):
-                raise self._non_finite(x, y)
-            if guard.requested or self._stop:
-                self._stop = True
-                return
+        with self._feed(source) as batches:
+            for x, y, weights in batches:
+                loss = self._step(x, y, weights)
+                self._batch += 1
+                sums.add(loss, len(x), self.loss.count_correct(self._passes.prediction, y))
+                listeners.on_step_end(self)
+                if not math.isfinite(loss):
+                    raise self._non_finite(x, y)
+                if guard.requested or self._stop:
+                    self._stop = True
+                    return
         row = sums.row()
         if held_out is not None:
-            row |= {f"val_{name}": value for name, value in self._evaluate(held_out, 1024).items()}
+            row |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
         self.epoch += 1
         self._batch = 0
         self._sums = EpochSums()
         self.history.append(self.epoch, row | {"lr": self.lr, "seconds": time.perf_counter() - began})
         listeners.on_epoch_end(self)
 
+    def _given(self, x: Any, run: _Run, augment: Sequence[Augment]) -> GivenBatches:
+        source = GivenBatches(x, self.model, self.loss, run.steps, augment)
+        epochs = run.until - self.epoch
+        if source.once and run.steps is None and epochs > 1:
+            raise ValueError(
+                f"x is an iterator, which gives its batches once, and there are {epochs} epochs to train: give "
+                "steps_per_epoch=, a list, or a function of the epoch that returns its batches"
+            )
+        return source
+
+    def _in_batches(self, examples: Examples | LaterExamples, run: _Run, augment: Sequence[Augment]) -> ArrayBatches:
+        drop_single = any(isinstance(layer, BatchNorm) for layer in self.model.all_layers())
+        return ArrayBatches(examples, run.batch_size, shuffle=run.shuffle, drop_single=drop_single, augment=augment)
+
+    def _feed(self, source: Source) -> AbstractContextManager[Iterable[Batch]]:
+        """Return what is left of the running epoch's batches."""
+        make = partial(source.batches, self.seed, self.epoch)
+        return Ahead(make, self._batch) if source.slow else nullcontext(make(self._batch))
+
     def stop(self) -> None:
         """End the running `fit` after the current step or epoch; for callbacks."""
         self._stop = True
 
     def evaluate(
-        self, x: ArrayLike, y: ArrayLike, *, batch_size: int = 1024, sample_weight: ArrayLike | None = None
+        self, x: ArrayLike, y: ArrayLike, *, batch_size: int | None = None, sample_weight: ArrayLike | None = None
     ) -> dict[str, float]:
-        """Return the loss over all examples, without regularisation, and for classification the accuracy."""
-        return self._evaluate(prepare(self.model, self.loss, x, y, sample_weight), batch_size)
+        """Return the loss over all examples, without regularisation, and for classification the accuracy.
 
-    def _evaluate(self, examples: Examples, batch_size: int) -> dict[str, float]:
+        The batch size, as in `Sequential.predict`, makes no difference to the result.
+        """
+        return self._evaluate(prepare_later(self.model, self.loss, x, y, sample_weight), batch_size)
+
+    def _evaluate(self, examples: Examples | LaterExamples, batch_size: int | None = None) -> dict[str, float]:
         prediction = self.model.infer(examples.x, batch_size)
         result = {"loss": self.loss.forward(prediction, examples.y, examples.weights)[0]}
         counted = self.loss.count_correct(prediction, examples.y)
@@ -458,5 +522,42 @@ class _Run:
 
     until: int
     batch_size: int
-    examples: int
+    examples: int | None
     shuffle: bool
+    steps: int | None = None
+    augment: list[str] = field(default_factory=list)
+
+    def extent(self) -> str:
+        """Say of how many examples and batches an epoch is."""
+        if self.examples is not None:
+            return f"{self.examples} examples in batches of {self.batch_size}"
+        return "batches of its own" + ("" if self.steps is None else f", {self.steps} per epoch")
+
+
+def _checked(augment: Any) -> tuple[Augment, ...]:
+    """Return what augments, or raise TypeError."""
+    changes = tuple(augment) if isinstance(augment, Iterable) else (augment,)
+    for change in changes:
+        if isinstance(change, type) or not callable(change):
+            hint = f": write {change.__name__}()" if isinstance(change, type) else ""
+            raise TypeError(f"augment has {change!r}; expected what pynn.augment offers, or functions f(x, rng){hint}")
+    return changes
+
+
+def _refuse_options(x: Any, **options: Any) -> None:
+    """Raise an error that says so where `x` is an array, whose `y` is missing, or where an option is for arrays."""
+    if hasattr(x, "__array__"):
+        raise TypeError("y is missing: it may be left out where x gives batches (x, y), but x is an array")
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"{name} is for arrays x and y; batches come as they are, with weights as third part")
+
+
+def _name(change: Augment) -> str:
+    """Return what a checkpoint calls an augmentation: the same in every process."""
+    named = type(change).__repr__ is object.__repr__
+    return getattr(change, "__qualname__", None) or (type(change).__qualname__ if named else repr(change))
+
+
+def _list(names: list[str]) -> str:
+    return f"[{', '.join(names)}]"

@@ -15,6 +15,7 @@ from ..optim import SGD, AdamW
 from ..regularizers import L1, L2, MaxNorm
 
 if TYPE_CHECKING:
+    from ..examples import Inputs
     from ..losses import Loss
     from ..parameters import Parameter
     from ..trainer import Trainer
@@ -79,7 +80,7 @@ class InputFigures:
     zeros: float
 
     @classmethod
-    def of(cls, x: np.ndarray, sample: int = SAMPLE) -> InputFigures:
+    def of(cls, x: np.ndarray | Inputs, sample: int = SAMPLE) -> InputFigures:
         rows = np.asarray(x[:: max(1, len(x) // sample)][:sample], dtype=np.float64).reshape(min(len(x), sample), -1)
         squares = np.square(rows).mean(axis=0)
         means = rows.mean(axis=0)
@@ -268,7 +269,7 @@ def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, p
         facts.summed = whole > 0 and abs(whole - facts.zero_loss) < 0.05 * whole
 
 
-def look_at_data(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> None:
+def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.ndarray, prediction: np.ndarray) -> None:
     """Add what the training data, or a batch, says of inputs and targets."""
     facts.inputs = InputFigures.of(x)
     facts.examples = max(facts.examples, len(x))
