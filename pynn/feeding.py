@@ -7,7 +7,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -23,12 +23,8 @@ if TYPE_CHECKING:
 AUGMENTING = 1
 
 
-class Batch(NamedTuple):
-    """Inputs and targets as the network takes them, and the weight of each example or None."""
-
-    x: np.ndarray
-    y: np.ndarray
-    weights: np.ndarray | None
+#: Inputs and targets as the network takes them, and the weight of each example or None.
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
 class Source:
@@ -93,17 +89,12 @@ class ArrayBatches(Source):
         augment: Sequence[Augment] = (),
     ) -> None:
         super().__init__(augment)
-        self._data = x, y, weights = examples
+        self._data = examples
         self._batch_size, self._shuffle = batch_size, shuffle
-        self.examples = self._count = len(x)
+        self.examples = self._count = len(examples.x)
         if drop_single and self._count % batch_size == 1 and self._count > 1 and batch_size > 1:
             self._count -= 1
-        self.slow = bool(augment) or not isinstance(x, np.ndarray)
-        # A batch that is made while another is in use has memory of its own instead.
-        count = 0 if self.slow else min(batch_size, self._count)
-        self._buffers = [
-            None if array is None else np.empty((count, *array.shape[1:]), array.dtype) for array in (x, y, weights)
-        ]
+        self.slow = bool(augment) or not isinstance(examples.x, np.ndarray)
 
     def __len__(self) -> int:
         return -(-self._count // self._batch_size)
@@ -113,17 +104,31 @@ class ArrayBatches(Source):
             order = np.random.default_rng([seed, epoch]).permutation(self.examples)
         else:
             order = np.arange(self.examples)
-        for index in range(start, len(self)):
-            first = index * self._batch_size
-            rows = order[first : min(first + self._batch_size, self._count)]
-            x, y, weights = map(self._taken, self._data, self._buffers, itertools.repeat(rows))
-            yield Batch(self._augmented(x, seed, epoch, index), y, weights)
+        size = self._batch_size
+        rows = (order[first : min(first + size, self._count)] for first in range(start * size, self._count, size))
+        if not self.slow:
+            return self._in_buffers(rows)
+        x, y, weights = self._data
+        # Made while another batch is in use, and so in memory of its own.
+        return (
+            (self._augmented(x[part], seed, epoch, index), y[part], None if weights is None else weights[part])
+            for index, part in enumerate(rows, start)
+        )
 
-    def _taken(self, array: Any, buffer: np.ndarray | None, rows: np.ndarray) -> Any:
-        if array is None or self.slow:
-            return None if array is None else array[rows]
-        # mode="clip" writes straight to `out`; the default would go through a buffer.
-        return np.take(array, rows, axis=0, out=buffer[: len(rows)], mode="clip")  # type: ignore[index]
+    def _in_buffers(self, rows: Iterable[np.ndarray]) -> Iterator[Batch]:
+        """Yield batches that lie in the same memory, one after the other."""
+        x, y, weights = self._data
+        most = min(self._batch_size, self._count)
+        x_out, y_out = np.empty((most, *x.shape[1:]), x.dtype), np.empty((most, *y.shape[1:]), y.dtype)
+        weights_out = np.empty(most, y.dtype if weights is None else weights.dtype)
+        for part in rows:
+            count = len(part)
+            # mode="clip" writes straight to `out`; the default would go through a buffer.
+            yield (
+                np.take(x, part, axis=0, out=x_out[:count], mode="clip"),  # type: ignore[call-overload]
+                np.take(y, part, axis=0, out=y_out[:count], mode="clip"),
+                None if weights is None else np.take(weights, part, out=weights_out[:count], mode="clip"),
+            )
 
 
 class GivenBatches(Source):
@@ -172,8 +177,8 @@ class GivenBatches(Source):
             items = itertools.islice(given if hasattr(given, "__iter__") else given(epoch), start, self._steps)
         index = start
         for item in items:
-            batch = self._prepared(item, f"batch {index + 1} of epoch {epoch + 1}: ", first=index == start)
-            yield batch._replace(x=self._augmented(batch.x, seed, epoch, index))
+            x, y, weights = self._prepared(item, f"batch {index + 1} of epoch {epoch + 1}: ", first=index == start)
+            yield self._augmented(x, seed, epoch, index), y, weights
             index += 1
         if index < (self._steps or 1):
             expected = "expected at least one" if self._steps is None else f"steps_per_epoch is {self._steps}"
@@ -192,7 +197,8 @@ class GivenBatches(Source):
         if first:
             check_fit(self._model, self._loss, examples, name)
         # Copies: the user's code may use its arrays again for the next batch.
-        return Batch(*(None if array is None else np.array(array) for array in examples))  # type: ignore[arg-type]
+        x, y, weights = examples
+        return np.array(x), np.array(y), None if weights is None else np.array(weights)
 
 
 def _check_callable(given: Any) -> None:
