@@ -37,10 +37,10 @@ class RandomCrop:
     Examples
     --------
     >>> import numpy as np
-    >>> RandomCrop(1)(np.ones((1, 1, 3, 3)), np.random.default_rng(1))
-    array([[[[1., 1., 0.],
-             [1., 1., 0.],
-             [1., 1., 0.]]]])
+    >>> RandomCrop(1)(np.ones((1, 1, 3, 3)), np.random.default_rng(2))
+    array([[[[0., 1., 1.],
+             [0., 1., 1.],
+             [0., 0., 0.]]]])
     """
 
     def __init__(self, padding: int = 4) -> None:

@@ -157,8 +157,8 @@ class GivenBatches(Source):
         super().__init__(augment)
         self._given, self._model, self._loss, self._steps = given, model, loss, steps
         self._seen = steps or 0
-        self.once = hasattr(given, "__next__")
-        if not self.once and not hasattr(given, "__iter__"):
+        self.once = isinstance(given, Iterator)
+        if not isinstance(given, Iterable):
             _check_callable(given)
         if model.preprocessing is not None and not model.preprocessing.is_fitted:
             raise ValueError(
@@ -174,7 +174,7 @@ class GivenBatches(Source):
         if self.once:  # and so it stands where it is to go on
             items = itertools.islice(given, None if self._steps is None else self._steps - start)
         else:
-            items = itertools.islice(given if hasattr(given, "__iter__") else given(epoch), start, self._steps)
+            items = itertools.islice(given if isinstance(given, Iterable) else given(epoch), start, self._steps)
         index = start
         for item in items:
             x, y, weights = self._prepared(item, f"batch {index + 1} of epoch {epoch + 1}: ", first=index == start)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 # Rows are visited in blocks of about this many numbers: a float64 block is then 2 MB and stays in cache.
 BLOCK_SIZE = 1 << 18
 #: A float32 copy of the data of more bytes than this is not made: work then goes part by part.
-LARGEST_COPY = 1 << 27
+LARGEST_COPY = 1 << 28
 
 
 class NotFittedError(ValueError, AttributeError):
