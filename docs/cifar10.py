@@ -11,6 +11,7 @@ from pynn.augment import RandomCrop, RandomHorizontalFlip
 
 
 def convolution(channels, filters):
+    """Return a convolution that keeps the size, with what follows it."""
     conv = pynn.Conv2d(channels, filters, 3, padding=1, bias=False, init="he_normal")
     return [conv, pynn.BatchNorm2d(filters), pynn.ReLU()]
 

@@ -50,7 +50,7 @@ class Data:
         return {"training": self.train, "validation": self.validation, "test": self.test}
 
 
-def load_data(source: str, target: str | None, task: str | None, *, images: bool = False) -> Data:
+def load_data(source: str, target: str | None, task: str | None, images: bool = False) -> Data:
     """Return what ``--data`` names, as images or as rows of features."""
     suffix = Path(source).suffix.lower()
     if target is not None and suffix not in (*TABLES, ".npy"):

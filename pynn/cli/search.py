@@ -111,7 +111,7 @@ class Recipe:
 
 @functools.cache
 def _loaded(source: str, target: str | None, task: str | None, images: bool) -> Data:
-    return load_data(source, target, task, images=images)
+    return load_data(source, target, task, images)
 
 
 @click.command("search", short_help="Search for good hyperparameters, and save the best network.")

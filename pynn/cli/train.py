@@ -89,7 +89,7 @@ def train(
     if report is not None:
         check_writable(report)
     with chosen_backend(options["backend_name"]):
-        data = load_data(source, target, task, images=options["model"] == "cnn")
+        data = load_data(source, target, task, options["model"] == "cnn")
         augment = _augment(options["augment"] or (data.augment if options["model"] == "cnn" else "none"), data)
         trainer, scale = build(data, options)
         say = _quiet if options["quiet"] else _say
