@@ -30,7 +30,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[], layers.Layer] | None, str]] = {
 # What is taken unless an option says otherwise.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "dense": {"hidden": (256, 128), "epochs": 40, "batch_size": 32},
-    "cnn": {"hidden": (32, 64, 128), "epochs": 30, "batch_size": 64},
+    "cnn": {"hidden": (32, 64, 128), "epochs": 25, "batch_size": 64},
 }
 
 # Of features in one unit, such as pixels, those that hardly vary say little and must not be blown up to the size of the
