@@ -11,7 +11,7 @@ if _find_spec("pynn.kernels") is None:
         "or leave the folder to use the installed package"
     )
 
-from . import init, ops, preprocessing
+from . import augment, init, ops, preprocessing
 from .backend import (
     BackendError,
     available_backends,
@@ -64,7 +64,7 @@ from .schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR, Warmu
 from .trainer import NonFiniteError, Trainer
 
 if _TYPE_CHECKING:
-    from . import augment, datasets, search
+    from . import datasets, search
     from .babysit import BabysitterWarning, Finding, Monitor, preflight
     from .babysit.remedies import Diagnosis, diagnose
 
@@ -73,7 +73,6 @@ __version__ = "0.1.0"
 
 #: Loaded when first used: readers, fetcher and babysitter would be half of the time that importing pynn takes.
 _LATER = {
-    "augment": "pynn.augment",
     "datasets": "pynn.datasets",
     "BabysitterWarning": "pynn.babysit",
     "Diagnosis": "pynn.babysit.remedies",
@@ -89,7 +88,7 @@ def __getattr__(name: str) -> _Any:
     if name not in _LATER:
         raise AttributeError(f"module 'pynn' has no attribute {name!r}")
     module = _import_module(_LATER[name])
-    return module if name in ("augment", "datasets", "search") else getattr(module, name)
+    return module if name in ("datasets", "search") else getattr(module, name)
 
 
 __all__ = [

@@ -7,7 +7,8 @@ it may overwrite, and a `numpy.random.Generator`, and returns as many examples o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -138,3 +139,19 @@ def _images(x: np.ndarray, change: object) -> tuple[int, ...]:
     if x.ndim != 4:
         raise ValueError(f"{change!r} got a batch of shape {x.shape}; expected images, (n, channels, height, width)")
     return x.shape
+
+
+def as_changes(augment: Any) -> tuple[Augment, ...]:
+    """Return one change or several as a tuple, or raise TypeError."""
+    changes = tuple(augment) if isinstance(augment, Iterable) else (augment,)
+    for change in changes:
+        if isinstance(change, type) or not callable(change):
+            hint = f": write {change.__name__}()" if isinstance(change, type) else ""
+            raise TypeError(f"augment has {change!r}; expected what pynn.augment offers, or functions f(x, rng){hint}")
+    return changes
+
+
+def name_of(change: Augment) -> str:
+    """Return what a checkpoint calls a change: the same in every process."""
+    named = type(change).__repr__ is object.__repr__
+    return getattr(change, "__qualname__", None) or (type(change).__qualname__ if named else repr(change))

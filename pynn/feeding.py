@@ -143,6 +143,8 @@ class GivenBatches(Source):
         What the batches must fit.
     steps : int or None
         How many batches make an epoch; by default, as many as there are.
+    epochs : int
+        How many of them there are to be.
     augment : sequence of Augment
     """
 
@@ -152,12 +154,18 @@ class GivenBatches(Source):
         model: Sequential,
         loss: Loss,
         steps: int | None,
+        epochs: int,
         augment: Sequence[Augment] = (),
     ) -> None:
         super().__init__(augment)
         self._given, self._model, self._loss, self._steps = given, model, loss, steps
         self._seen = steps or 0
-        self.once = isinstance(given, Iterator)
+        self._once = isinstance(given, Iterator)
+        if self._once and steps is None and epochs > 1:
+            raise ValueError(
+                f"x is an iterator, which gives its batches once, and there are {epochs} epochs to train: give "
+                "steps_per_epoch=, a list, or a function of the epoch that returns its batches"
+            )
         if not isinstance(given, Iterable):
             _check_callable(given)
         if model.preprocessing is not None and not model.preprocessing.is_fitted:
@@ -171,7 +179,7 @@ class GivenBatches(Source):
 
     def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
         given: Any = self._given
-        if self.once:  # and so it stands where it is to go on
+        if self._once:  # and so it stands where it is to go on
             items = itertools.islice(given, None if self._steps is None else self._steps - start)
         else:
             items = itertools.islice(given if isinstance(given, Iterable) else given(epoch), start, self._steps)
@@ -199,6 +207,15 @@ class GivenBatches(Source):
         # Copies: the user's code may use its arrays again for the next batch.
         x, y, weights = examples
         return np.array(x), np.array(y), None if weights is None else np.array(weights)
+
+
+def refuse_options(x: Any, **options: Any) -> None:
+    """Raise an error where `x` is an array, so that its `y` is missing, or where an option is for arrays."""
+    if hasattr(x, "__array__"):
+        raise TypeError("y is missing: it may be left out where x gives batches (x, y), but x is an array")
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"{name} is for arrays x and y; batches come as they are, with weights as third part")
 
 
 def _check_callable(given: Any) -> None:

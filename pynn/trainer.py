@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,10 @@ import numpy as np
 
 from . import ops
 from .arguments import count, instance, number, ready
+from .augment import as_changes
 from .callbacks import Callback, CallbackList
 from .examples import Examples, LaterExamples, check_fit, non_finite_row, prepare_later
-from .feeding import Ahead, ArrayBatches, Batch, GivenBatches, Source
+from .feeding import Ahead, ArrayBatches, Batch, GivenBatches, Source, refuse_options
 from .history import EpochSums, History
 from .interrupt import InterruptGuard
 from .layers import BatchNorm
@@ -28,6 +28,7 @@ from .optim import Optimizer
 from .passes import Passes
 from .random import Stream
 from .regularizers import Regularizer
+from .runs import Run
 from .schedules import Schedule
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
     from .augment import Augment
     from .babysit.watch import Watch
-
-    #: What gives minibatches (x, y) or (x, y, weights): once per epoch, or for a function of the epoch's number.
-    Batches = Iterable[Any] | Callable[[int], Iterable[Any]]
 
 
 class NonFiniteError(FloatingPointError):
@@ -135,7 +133,7 @@ class Trainer:
         self._batch = 0
         self._sums = EpochSums()
         # What `fit` was told, so that an interrupted run can be finished.
-        self._run: _Run | None = None
+        self._run: Run | None = None
 
     def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Take one optimiser step on one minibatch and return its loss.
@@ -234,7 +232,7 @@ class Trainer:
 
     def fit(
         self,
-        x: ArrayLike | Batches,
+        x: Any,
         y: ArrayLike | None = None,
         *,
         epochs: int | None = None,
@@ -295,15 +293,17 @@ class Trainer:
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("another thread is training with this trainer; a trainer runs one fit at a time")
         try:
-            changes = _checked(augment)
-            rows = None if y is None else (np.shape(x) or (0,))[0]  # type: ignore[arg-type]
-            run = self._plan(epochs, batch_size, shuffle, rows, steps_per_epoch, changes)
+            changes = as_changes(augment)
+            run = Run.planned(
+                self._run, self.epoch, self._batch, x, y, epochs, batch_size, shuffle, steps_per_epoch, changes
+            )
+            source: Source
             if y is None:
-                _refuse_options(x, batch_size=batch_size, sample_weight=sample_weight, shuffle=shuffle)
+                refuse_options(x, batch_size=batch_size, sample_weight=sample_weight, shuffle=shuffle)
                 examples = None
-                source: Source = self._given(x, run, changes)
+                source = GivenBatches(x, self.model, self.loss, run.steps, run.until - self.epoch, changes)
             else:
-                examples = prepare_later(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)  # type: ignore[arg-type]
+                examples = prepare_later(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)
                 check_fit(self.model, self.loss, examples)
                 source = self._in_batches(examples, run, changes)
             held_out = None
@@ -335,43 +335,6 @@ class Trainer:
     def minibatch(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of the last step, as the network took them."""
         return self._passes.inputs[:2]
-
-    def _plan(
-        self,
-        epochs: int | None,
-        batch_size: int | None,
-        shuffle: bool | None,
-        examples: int | None,
-        steps: int | None,
-        augment: Sequence[Augment],
-    ) -> _Run:
-        """Return what `fit` is to do."""
-        if batch_size is not None:
-            count(batch_size, "batch_size")
-        if steps is not None:
-            count(steps, "steps_per_epoch")
-            if examples is not None:
-                raise ValueError("steps_per_epoch is for batches without y; of arrays, batch_size makes batches")
-        changes = [_name(change) for change in augment]
-        if epochs is not None:
-            until = self.epoch + count(epochs, "epochs", least=0)
-            return _Run(until, batch_size or 32, examples, shuffle is None or bool(shuffle), steps, changes)
-        run = self._run
-        if run is None or self.epoch >= run.until:
-            raise ValueError("epochs is missing, and there is no interrupted run to finish")
-        batch_size, steps = batch_size or run.batch_size, steps or run.steps
-        if self._batch and (batch_size, examples, steps) != (run.batch_size, run.examples, run.steps):
-            raise ValueError(
-                f"the interrupted epoch had {run.extent()}; got {_Run(0, batch_size, examples, True, steps).extent()}. "
-                "Finish it with the same, or pass epochs="
-            )
-        if changes != run.augment and (self._batch or not changes):
-            raise ValueError(
-                f"the interrupted run has augment={_list(run.augment)}; got {_list(changes)}. Finish it with the same, "
-                "or pass epochs="
-            )
-        shuffle = run.shuffle if shuffle is None else bool(shuffle)
-        return _Run(run.until, batch_size, examples, shuffle, steps, changes)
 
     @property
     def target_epoch(self) -> int:
@@ -410,17 +373,7 @@ class Trainer:
         self.history.append(self.epoch, row | {"lr": self.lr, "seconds": time.perf_counter() - began})
         listeners.on_epoch_end(self)
 
-    def _given(self, x: Any, run: _Run, augment: Sequence[Augment]) -> GivenBatches:
-        source = GivenBatches(x, self.model, self.loss, run.steps, augment)
-        epochs = run.until - self.epoch
-        if source.once and run.steps is None and epochs > 1:
-            raise ValueError(
-                f"x is an iterator, which gives its batches once, and there are {epochs} epochs to train: give "
-                "steps_per_epoch=, a list, or a function of the epoch that returns its batches"
-            )
-        return source
-
-    def _in_batches(self, examples: Examples | LaterExamples, run: _Run, augment: Sequence[Augment]) -> ArrayBatches:
+    def _in_batches(self, examples: Examples | LaterExamples, run: Run, augment: Sequence[Augment]) -> ArrayBatches:
         drop_single = any(isinstance(layer, BatchNorm) for layer in self.model.all_layers())
         return ArrayBatches(examples, run.batch_size, shuffle=run.shuffle, drop_single=drop_single, augment=augment)
 
@@ -507,57 +460,10 @@ class Trainer:
         """Take up what `progress_state` returned."""
         self.epoch, self.steps, self._batch = state["epoch"], state["steps"], state["batch"]
         self._sums = EpochSums(**state["sums"])
-        self._run = None if state["run"] is None else _Run(**state["run"])
+        self._run = None if state["run"] is None else Run(**state["run"])
         self.seed = state["seed"]
         self._random.move(state["random"]["seed"], state["random"]["offset"])
         self.optimizer.steps = state["optimizer_steps"]
         self.clip_norm, self.clip_value = state["clip_norm"], state["clip_value"]
         self.lr, self.last_loss = state["lr"], state["last_loss"]
         self.history.epoch, self.history.history = state["history"]["epoch"], state["history"]["columns"]
-
-
-@dataclass
-class _Run:
-    """What `fit` was told."""
-
-    until: int
-    batch_size: int
-    examples: int | None
-    shuffle: bool
-    steps: int | None = None
-    augment: list[str] = field(default_factory=list)
-
-    def extent(self) -> str:
-        """Say of how many examples and batches an epoch is."""
-        if self.examples is not None:
-            return f"{self.examples} examples in batches of {self.batch_size}"
-        return "batches of its own" + ("" if self.steps is None else f", {self.steps} per epoch")
-
-
-def _checked(augment: Any) -> tuple[Augment, ...]:
-    """Return what augments, or raise TypeError."""
-    changes = tuple(augment) if isinstance(augment, Iterable) else (augment,)
-    for change in changes:
-        if isinstance(change, type) or not callable(change):
-            hint = f": write {change.__name__}()" if isinstance(change, type) else ""
-            raise TypeError(f"augment has {change!r}; expected what pynn.augment offers, or functions f(x, rng){hint}")
-    return changes
-
-
-def _refuse_options(x: Any, **options: Any) -> None:
-    """Raise an error that says so where `x` is an array, whose `y` is missing, or where an option is for arrays."""
-    if hasattr(x, "__array__"):
-        raise TypeError("y is missing: it may be left out where x gives batches (x, y), but x is an array")
-    for name, value in options.items():
-        if value is not None:
-            raise ValueError(f"{name} is for arrays x and y; batches come as they are, with weights as third part")
-
-
-def _name(change: Augment) -> str:
-    """Return what a checkpoint calls an augmentation: the same in every process."""
-    named = type(change).__repr__ is object.__repr__
-    return getattr(change, "__qualname__", None) or (type(change).__qualname__ if named else repr(change))
-
-
-def _list(names: list[str]) -> str:
-    return f"[{', '.join(names)}]"
