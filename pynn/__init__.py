@@ -11,7 +11,7 @@ if _find_spec("pynn.kernels") is None:
         "or leave the folder to use the installed package"
     )
 
-from . import init, ops, preprocessing
+from . import augment, init, ops, preprocessing
 from .backend import (
     BackendError,
     available_backends,
@@ -156,6 +156,7 @@ __all__ = [
     "Tanh",
     "Trainer",
     "WarmupLR",
+    "augment",
     "available_backends",
     "datasets",
     "diagnose",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from .preprocessing.base import goes_in_parts
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -14,12 +17,83 @@ if TYPE_CHECKING:
 
 #: Rows checked for NaN at a time, which bounds the temporary memory.
 CHUNK = 4096
+#: Numbers of prepared inputs at a time, where they are many.
+PART = 1 << 20
+
+
+class Inputs:
+    """Inputs that stay as they are, in memory or in a mapped file; rows are prepared when they are asked for.
+
+    Parameters
+    ----------
+    raw : ndarray, shape (n, ...)
+    model : Sequential
+        Its preprocessing, if it has one, is applied; the result is of its dtype.
+    """
+
+    def __init__(self, raw: np.ndarray, model: Sequential) -> None:
+        self._raw, self._model = raw, model
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of all prepared inputs."""
+        return (len(self), *self[:1].shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of prepared inputs."""
+        return self._model.dtype
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        """Return prepared rows: a slice, or those of the numbers given, which are read in the order of the file."""
+        if isinstance(rows, slice):
+            return self._prepared(self._raw[rows])
+        order = np.argsort(rows, kind="stable")
+        prepared = self._prepared(self._raw[rows[order]])
+        out = np.empty_like(prepared)
+        out[order] = prepared
+        return out
+
+    def all(self) -> np.ndarray:
+        """Return all rows as one array, the raw data itself where there is nothing to prepare."""
+        return self._prepared(self._raw)
+
+    def _prepared(self, raw: np.ndarray) -> np.ndarray:
+        if self._model.preprocessing is not None:
+            raw = self._model.preprocessing.transform(raw)
+        with np.errstate(over="ignore"):
+            return self._model.as_input(raw)
+
+    def parts(self) -> Iterator[slice]:
+        """Yield slices that cover all rows in parts of a few megabytes."""
+        rows = max(1, PART // max(1, self._raw[:1].size))
+        for start in range(0, len(self), rows):
+            yield slice(start, min(start + rows, len(self)))
+
+    def check(self, name: str) -> None:
+        """Raise ValueError that names the first row with a NaN or an infinity, raw or prepared."""
+        if self._raw.dtype.kind != "f":
+            return
+        for rows in self.parts():
+            check_finite(self._raw[rows], name, rows.start)
+            check_finite(self[rows], f"{name} as {self.dtype}", rows.start)
 
 
 class Examples(NamedTuple):
     """Inputs, targets and, unless None, the weight of each example."""
 
     x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+
+
+class LaterExamples(NamedTuple):
+    """Examples whose inputs are prepared when rows of them are asked for."""
+
+    x: Inputs
     y: np.ndarray
     weights: np.ndarray | None
 
@@ -36,24 +110,66 @@ def prepare(
 ) -> Examples:
     """Return the data as the network takes it, or raise an error that names what is wrong and, if it can, the row."""
     raw = check_finite(np.asarray(x), f"{name}x")
-    transformer = model.preprocessing
-    if transformer is not None:
-        if fit_preprocessing and not transformer.is_fitted:
-            transformer.fit(raw)
-        raw = transformer.transform(raw)
-    with np.errstate(over="ignore"):
-        inputs = model.as_input(raw)
-    if inputs.dtype.itemsize < np.asarray(raw).dtype.itemsize:
+    if fit_preprocessing:
+        _fit_preprocessing(model, raw)
+    inputs = Inputs(raw, model).all()
+    if inputs.dtype.itemsize < raw.dtype.itemsize:
         check_finite(inputs, f"{name}x as {inputs.dtype}")
-    targets = check_finite(loss.as_target(y, inputs.dtype), f"{name}y")
-    weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=inputs.dtype)
-    check_lengths(inputs, targets, weights, name)
+    return Examples(inputs, *_prepare_targets(loss, len(inputs), inputs.shape, y, sample_weight, inputs.dtype, name))
+
+
+def prepare_later(
+    model: Sequential,
+    loss: Loss,
+    x: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    fit_preprocessing: bool = False,
+    name: str = "",
+) -> Examples | LaterExamples:
+    """Return what `prepare` does, but leave inputs as they are that are large or in a mapped file.
+
+    They are read once, to look for NaN and to fit the preprocessing.
+    """
+    raw = np.asarray(x)
+    if not goes_in_parts(raw):
+        return prepare(model, loss, raw, y, sample_weight, fit_preprocessing=fit_preprocessing, name=name)
+    if fit_preprocessing:
+        _fit_preprocessing(model, raw)
+    inputs = Inputs(raw, model)
+    inputs.check(f"{name}x")
+    return LaterExamples(inputs, *_prepare_targets(loss, len(raw), raw.shape, y, sample_weight, model.dtype, name))
+
+
+def _fit_preprocessing(model: Sequential, raw: np.ndarray) -> None:
+    if model.preprocessing is not None and not model.preprocessing.is_fitted:
+        model.preprocessing.fit(raw)
+
+
+def _prepare_targets(
+    loss: Loss,
+    rows: int,
+    shape: tuple[int, ...],
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    dtype: np.dtype,
+    name: str,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    targets = check_finite(loss.as_target(y, dtype), f"{name}y")
+    weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
+    if rows == 0:
+        raise ValueError(f"{name}x is empty: its shape is {shape}")
+    if len(targets) != rows:
+        raise ValueError(f"{name}x has {rows} rows and {name}y has {len(targets)}; expected as many")
+    if weights is not None and weights.shape != (rows,):
+        raise ValueError(f"sample_weight has shape {weights.shape}; expected ({rows},)")
     if weights is not None:
         check_finite(weights, "sample_weight")
-    return Examples(inputs, targets, weights)
+    return targets, weights
 
 
-def check_fit(model: Sequential, loss: Loss, examples: Examples, name: str = "") -> None:
+def check_fit(model: Sequential, loss: Loss, examples: Examples | LaterExamples, name: str = "") -> None:
     """Raise ValueError if inputs or targets do not fit the network."""
     outputs = model.infer(examples.x[:1])
     try:
@@ -63,8 +179,11 @@ def check_fit(model: Sequential, loss: Loss, examples: Examples, name: str = "")
         raise ValueError(f"{name}{error}") from None
 
 
-def check_finite(array: np.ndarray, name: str) -> np.ndarray:
-    """Return `array`, or raise ValueError that names the first row with a NaN or an infinity."""
+def check_finite(array: np.ndarray, name: str, first_row: int = 0) -> np.ndarray:
+    """Return `array`, or raise ValueError that names the first row with a NaN or an infinity.
+
+    `first_row` is the number of the array's first row, where it is a part of another.
+    """
     if array.dtype.kind != "f":
         return array
     for start in range(0, len(array) if array.ndim else 0, CHUNK):
@@ -74,18 +193,8 @@ def check_finite(array: np.ndarray, name: str) -> np.ndarray:
         where = np.argwhere(~finite)[0]
         value = "a NaN" if np.isnan(array[start + where[0], *where[1:]]) else "an infinity"
         column = f", column {', '.join(map(str, where[1:]))}" if len(where) > 1 else ""
-        raise ValueError(f"{name} has {value} in row {start + where[0]}{column}")
+        raise ValueError(f"{name} has {value} in row {first_row + start + where[0]}{column}")
     return array
-
-
-def check_lengths(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, name: str) -> None:
-    """Raise ValueError unless there are examples, and as many targets and weights."""
-    if len(x) == 0:
-        raise ValueError(f"{name}x is empty: its shape is {x.shape}")
-    if len(y) != len(x):
-        raise ValueError(f"{name}x has {len(x)} rows and {name}y has {len(y)}; expected as many")
-    if weights is not None and weights.shape != (len(x),):
-        raise ValueError(f"sample_weight has shape {weights.shape}; expected ({len(x)},)")
 
 
 def non_finite_row(x: ArrayLike, y: ArrayLike) -> str | None:

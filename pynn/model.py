@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from .arguments import count, ready
 from .context import Context
+from .examples import Inputs
 from .layers import AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, Layer, LayerNorm, MaxPool2d, PReLU
 from .layers.activations import Activation
 from .layers.base import replayable
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from .preprocessing import Transformer
 
 
+#: Examples of an inference batch; of images, as many as have about so many numbers: 85 of 3x32x32.
+BATCH, IMAGE_BATCH = 1024, 1 << 18
 #: Layers that change no width; another layer that does not name its `out_features` or `out_channels` may.
 KEEP_WIDTH = (Activation, AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, LayerNorm, MaxPool2d, PReLU)
 
@@ -256,24 +260,28 @@ class Sequential(Layer):
         self._last = Context(training=self.training, random=self._stream)
         return self._owned(x, self._last)
 
-    def predict(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
+    def predict(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the network's output for data (n, ...), preprocessed if the model has a preprocessing.
 
-        Always an inference pass; safe to call from several threads at once.
+        Always an inference pass; safe to call from several threads at once. The data may lie in a mapped file: they
+        are read and preprocessed batch by batch. A batch has 1024 examples unless told, and fewer if these are images.
         """
-        if self.preprocessing is not None:
-            x = self.preprocessing.transform(x)
-        return self.infer(x, batch_size)
+        return self.infer(x if self.preprocessing is None else Inputs(np.asarray(x), self), batch_size)
 
-    def infer(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
-        """Return the network's output for inputs that are preprocessed already."""
-        count(batch_size, "batch_size")
-        x = np.asarray(x)
-        if x.ndim == 0 or len(x) <= batch_size:
-            return self._owned(x, Context())
+    def infer(self, x: ArrayLike | Inputs, batch_size: int | None = None) -> np.ndarray:
+        """Return the network's output for inputs that are preprocessed already, or are as they are taken."""
+        if batch_size is not None:
+            count(batch_size, "batch_size")
+        if not isinstance(x, Inputs):
+            x = np.asarray(x)
+            if x.ndim == 0:
+                return self._owned(x, Context())
+        size = batch_size or _usual_batch(x)
+        if len(x) <= size:
+            return self._owned(x if isinstance(x, np.ndarray) else x.all(), Context())
         output = None
-        for start in range(0, len(x), batch_size):
-            y = self.forward(self.as_input(x[start : start + batch_size]), Context())
+        for start in range(0, len(x), size):
+            y = self.forward(self.as_input(x[start : start + size]), Context())
             if output is None:
                 output = np.empty((len(x), *y.shape[1:]), y.dtype)
             output[start : start + len(y)] = y
@@ -285,7 +293,7 @@ class Sequential(Layer):
         y = self.forward(self.as_input(x), ctx)
         return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y
 
-    def predict_proba(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
+    def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return probabilities: softmax over the classes, or the sigmoid of yes-or-no outputs."""
         if self.output_kind not in ("classes", "binary"):
             reason = "has not been trained" if self.output_kind is None else f"gives {self.output_kind}"
@@ -297,7 +305,7 @@ class Sequential(Layer):
         exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
         return (exponential / exponential.sum(axis=1, keepdims=True)).astype(self.dtype)
 
-    def predict_label(self, x: ArrayLike, batch_size: int = 1024) -> np.ndarray:
+    def predict_label(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the likeliest class of each example: its name if the model knows names, else its number."""
         if self.output_kind == "values":
             raise ValueError("this model was trained to predict values, which have no labels; use predict")
@@ -369,6 +377,12 @@ def input_width(layer: Layer) -> int | None:
         if hasattr(layer, name):
             return getattr(layer, name)
     return None
+
+
+def _usual_batch(x: np.ndarray | Inputs) -> int:
+    """Return how many examples are taken at a time: fewer if they are images, whose activations are large."""
+    shape = x.shape
+    return BATCH if len(shape) <= 2 else max(1, min(BATCH, IMAGE_BATCH // max(1, math.prod(shape[1:]))))
 
 
 def _join(layers: tuple[Layer, ...]) -> list[Activation | None]:

@@ -66,7 +66,7 @@ class ProgressBar(Callback):
         batches = trainer.batches_per_epoch
         self._bar.update(
             self._task,
-            total=(trainer.target_epoch - self._first_epoch) * batches,
+            total=(trainer.target_epoch - self._first_epoch) * batches or None,
             completed=(trainer.epoch - self._first_epoch) * batches + trainer.batches_done,
             epoch=f"{min(trainer.epoch + 1, trainer.target_epoch)}/{trainer.target_epoch}",
             figures=f"loss {trainer.last_loss:.4f}",

@@ -6,7 +6,8 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ import numpy as np
 
 from . import ops
 from .arguments import count, instance, number, ready
+from .augment import as_changes
 from .callbacks import Callback, CallbackList
-from .examples import Examples, check_fit, non_finite_row, prepare
-from .feeding import Batches
+from .examples import Examples, LaterExamples, check_fit, non_finite_row, prepare_later
+from .feeding import Ahead, ArrayBatches, Batch, GivenBatches, Source, refuse_options
 from .history import EpochSums, History
 from .interrupt import InterruptGuard
 from .layers import BatchNorm
@@ -26,11 +28,13 @@ from .optim import Optimizer
 from .passes import Passes
 from .random import Stream
 from .regularizers import Regularizer
+from .runs import Run
 from .schedules import Schedule
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from .augment import Augment
     from .babysit.watch import Watch
 
 
@@ -67,7 +71,8 @@ class Trainer:
     last_loss : float
         The loss of the last minibatch.
     examples, held_out : Examples or None
-        During `fit`, the data as the network takes it, to train on and to validate with.
+        During `fit`, the data as the network takes it, to train on and to validate with; `examples` is None where the
+        user's own code gives the batches.
     history : History
 
     Examples
@@ -112,8 +117,8 @@ class Trainer:
         self.last_loss = math.nan
         self.history = History()
         self.batches_per_epoch = 0
-        self.examples: Examples | None = None
-        self.held_out: Examples | None = None
+        self.examples: Examples | LaterExamples | None = None
+        self.held_out: Examples | LaterExamples | None = None
         #: What looks at the steps, if anything does; a `pynn.Monitor` puts it here.
         self.watch: Watch | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
@@ -128,7 +133,7 @@ class Trainer:
         self._batch = 0
         self._sums = EpochSums()
         # What `fit` was told, so that an interrupted run can be finished.
-        self._run: _Run | None = None
+        self._run: Run | None = None
 
     def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Take one optimiser step on one minibatch and return its loss.
@@ -227,14 +232,16 @@ class Trainer:
 
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any,
+        y: ArrayLike | None = None,
         *,
         epochs: int | None = None,
         batch_size: int | None = None,
         validation: tuple[ArrayLike, ArrayLike] | None = None,
         sample_weight: ArrayLike | None = None,
         shuffle: bool | None = None,
+        augment: Iterable[Augment] = (),
+        steps_per_epoch: int | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
     ) -> History:
@@ -243,13 +250,22 @@ class Trainer:
         Ctrl-C ends the training after the current step and returns; the model is usable, and `fit` without `epochs`
         finishes the run. A second Ctrl-C raises at once.
 
+        Arrays may lie in a file, as `numpy.load(path, mmap_mode="r")` gives them: only the rows of a batch are read,
+        and turned into floats. That batch, one that is augmented, and those that code of yours gives, are made in a
+        thread of their own while the network trains on the batch before.
+
         Parameters
         ----------
-        x : array_like, shape (n, ...)
-            Raw data if the model has a preprocessing, which is fitted on it unless it is fitted already.
+        x : array_like, shape (n, ...), or batches
+            Raw data if the model has a preprocessing, which is fitted on it unless it is fitted already. Without `y`,
+            what gives minibatches (x, y) or (x, y, weights): something that is iterated over in every epoch, such as a
+            list; a function that is called with the number of the epoch, from 0, and returns it; or an iterator, for
+            one epoch or with `steps_per_epoch`.
         y : array_like, shape (n,) or (n, outputs)
         epochs : int, optional
-            Without it, finishes the run that was interrupted, or that a checkpoint was taken from.
+            Without it, finishes the run that was interrupted, or that a checkpoint was taken from: bit for bit, if the
+            data are arrays, or batches that come again as they did. An iterator goes on where it stands, which is one
+            batch further than the training if that was interrupted.
         batch_size : int, optional
             32, or that of the run to be finished. The last batch of an epoch may be smaller; a single example left over
             is skipped if the model has batch norm, which needs two.
@@ -258,6 +274,10 @@ class Trainer:
         sample_weight : array_like, shape (n,), optional
         shuffle : bool, optional
             Whether every epoch sees the examples in a new order: True, or as in the run to be finished.
+        augment : iterable of Augment
+            Changes made to training inputs at random, in this order: see `pynn.augment`.
+        steps_per_epoch : int, optional
+            How many batches make an epoch, where they are given; by default, as many as there are.
         callbacks : iterable of Callback
         progress : bool
             Show a progress bar (a line per epoch where the output is not a terminal).
@@ -265,24 +285,33 @@ class Trainer:
         Raises
         ------
         ValueError
-            For data that does not fit, is empty or holds a NaN (the row is named); nothing has changed then.
+            For data that does not fit, is empty or holds a NaN (the row is named); nothing has changed then, unless
+            they came in batches.
         NonFiniteError
             If the loss becomes NaN or infinite; the callbacks see the step first.
         """
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("another thread is training with this trainer; a trainer runs one fit at a time")
         try:
-            run = self._plan(epochs, batch_size, shuffle, (np.shape(x) or (0,))[0])
-            examples = prepare(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)
-            check_fit(self.model, self.loss, examples)
+            changes = as_changes(augment)
+            run = Run.planned(
+                self._run, self.epoch, self._batch, x, y, epochs, batch_size, shuffle, steps_per_epoch, changes
+            )
+            source: Source
+            if y is None:
+                refuse_options(x, batch_size=batch_size, sample_weight=sample_weight, shuffle=shuffle)
+                examples = None
+                source = GivenBatches(x, self.model, self.loss, run.steps, run.until - self.epoch, changes)
+            else:
+                examples = prepare_later(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)
+                check_fit(self.model, self.loss, examples)
+                source = self._in_batches(examples, run, changes)
             held_out = None
             if validation is not None:
                 if not (isinstance(validation, tuple | list) and len(validation) == 2):
                     raise ValueError("validation must be a pair (x, y)")
-                held_out = prepare(self.model, self.loss, *validation, name="validation ")
+                held_out = prepare_later(self.model, self.loss, *validation, name="validation ")
                 check_fit(self.model, self.loss, held_out, "validation ")
-            has_batchnorm = any(isinstance(layer, BatchNorm) for layer in self.model.all_layers())
-            batches = Batches(examples, run.batch_size, drop_single=has_batchnorm)
             listeners = CallbackList(callbacks, progress=progress)
             if epochs is not None:
                 self._batch, self._sums = 0, EpochSums()
@@ -290,7 +319,7 @@ class Trainer:
             self.examples, self.held_out = examples, held_out
             with InterruptGuard() as guard, listeners.training(self):
                 while self.epoch < run.until and not (self._stop or guard.requested):
-                    self._train_epoch(batches, held_out, run.shuffle, listeners, guard)
+                    self._train_epoch(source, held_out, listeners, guard)
                 self.history.interrupted = guard.requested and self.epoch < run.until
         finally:
             self.examples = self.held_out = None
@@ -307,24 +336,6 @@ class Trainer:
         """Inputs and targets of the last step, as the network took them."""
         return self._passes.inputs[:2]
 
-    def _plan(self, epochs: int | None, batch_size: int | None, shuffle: bool | None, examples: int) -> _Run:
-        """Return what `fit` is to do."""
-        if batch_size is not None:
-            count(batch_size, "batch_size")
-        if epochs is not None:
-            until = self.epoch + count(epochs, "epochs", least=0)
-            return _Run(until, batch_size or 32, examples, shuffle is None or bool(shuffle))
-        run = self._run
-        if run is None or self.epoch >= run.until:
-            raise ValueError("epochs is missing, and there is no interrupted run to finish")
-        batch_size = batch_size or run.batch_size
-        if self._batch and (batch_size, examples) != (run.batch_size, run.examples):
-            raise ValueError(
-                f"the interrupted epoch had {run.examples} examples in batches of {run.batch_size}; "
-                f"got {examples} in batches of {batch_size}. Finish it with the same, or pass epochs="
-            )
-        return _Run(run.until, batch_size, examples, run.shuffle if shuffle is None else bool(shuffle))
-
     @property
     def target_epoch(self) -> int:
         """The epoch at which the current or last `fit` ends."""
@@ -336,49 +347,55 @@ class Trainer:
         return self._batch
 
     def _train_epoch(
-        self,
-        batches: Batches,
-        held_out: Examples | None,
-        shuffle: bool,
-        listeners: CallbackList,
-        guard: InterruptGuard,
+        self, source: Source, held_out: Examples | LaterExamples | None, listeners: CallbackList, guard: InterruptGuard
     ) -> None:
         began = time.perf_counter()
-        self.batches_per_epoch = len(batches)
+        self.batches_per_epoch = len(source)
         listeners.on_epoch_begin(self)
-        order = batches.order(self.seed, self.epoch, shuffle)
         sums = self._sums
-        while self._batch < len(batches):
-            x, y, weights = batches.take(self._batch, order)
-            loss = self._step(x, y, weights)
-            self._batch += 1
-            sums.add(loss, len(x), self.loss.count_correct(self._passes.prediction, y))
-            listeners.on_step_end(self)
-            if not math.isfinite(loss):
-                raise self._non_finite(x, y)
-            if guard.requested or self._stop:
-                self._stop = True
-                return
+        with self._feed(source) as batches:
+            for x, y, weights in batches:
+                loss = self._step(x, y, weights)
+                self._batch += 1
+                sums.add(loss, len(x), self.loss.count_correct(self._passes.prediction, y))
+                listeners.on_step_end(self)
+                if not math.isfinite(loss):
+                    raise self._non_finite(x, y)
+                if guard.requested or self._stop:
+                    self._stop = True
+                    return
         row = sums.row()
         if held_out is not None:
-            row |= {f"val_{name}": value for name, value in self._evaluate(held_out, 1024).items()}
+            row |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
         self.epoch += 1
         self._batch = 0
         self._sums = EpochSums()
         self.history.append(self.epoch, row | {"lr": self.lr, "seconds": time.perf_counter() - began})
         listeners.on_epoch_end(self)
 
+    def _in_batches(self, examples: Examples | LaterExamples, run: Run, augment: Sequence[Augment]) -> ArrayBatches:
+        drop_single = any(isinstance(layer, BatchNorm) for layer in self.model.all_layers())
+        return ArrayBatches(examples, run.batch_size, shuffle=run.shuffle, drop_single=drop_single, augment=augment)
+
+    def _feed(self, source: Source) -> AbstractContextManager[Iterable[Batch]]:
+        """Return what is left of the running epoch's batches."""
+        make = partial(source.batches, self.seed, self.epoch)
+        return Ahead(make, self._batch) if source.slow else nullcontext(make(self._batch))
+
     def stop(self) -> None:
         """End the running `fit` after the current step or epoch; for callbacks."""
         self._stop = True
 
     def evaluate(
-        self, x: ArrayLike, y: ArrayLike, *, batch_size: int = 1024, sample_weight: ArrayLike | None = None
+        self, x: ArrayLike, y: ArrayLike, *, batch_size: int | None = None, sample_weight: ArrayLike | None = None
     ) -> dict[str, float]:
-        """Return the loss over all examples, without regularisation, and for classification the accuracy."""
-        return self._evaluate(prepare(self.model, self.loss, x, y, sample_weight), batch_size)
+        """Return the loss over all examples, without regularisation, and for classification the accuracy.
 
-    def _evaluate(self, examples: Examples, batch_size: int) -> dict[str, float]:
+        The batch size, as in `Sequential.predict`, makes no difference to the result.
+        """
+        return self._evaluate(prepare_later(self.model, self.loss, x, y, sample_weight), batch_size)
+
+    def _evaluate(self, examples: Examples | LaterExamples, batch_size: int | None = None) -> dict[str, float]:
         prediction = self.model.infer(examples.x, batch_size)
         result = {"loss": self.loss.forward(prediction, examples.y, examples.weights)[0]}
         counted = self.loss.count_correct(prediction, examples.y)
@@ -443,20 +460,10 @@ class Trainer:
         """Take up what `progress_state` returned."""
         self.epoch, self.steps, self._batch = state["epoch"], state["steps"], state["batch"]
         self._sums = EpochSums(**state["sums"])
-        self._run = None if state["run"] is None else _Run(**state["run"])
+        self._run = None if state["run"] is None else Run(**state["run"])
         self.seed = state["seed"]
         self._random.move(state["random"]["seed"], state["random"]["offset"])
         self.optimizer.steps = state["optimizer_steps"]
         self.clip_norm, self.clip_value = state["clip_norm"], state["clip_value"]
         self.lr, self.last_loss = state["lr"], state["last_loss"]
         self.history.epoch, self.history.history = state["history"]["epoch"], state["history"]["columns"]
-
-
-@dataclass
-class _Run:
-    """What `fit` was told."""
-
-    until: int
-    batch_size: int
-    examples: int
-    shuffle: bool

@@ -227,9 +227,9 @@ def test_a_program_with_a_handler_of_its_own_keeps_it():
 def test_finishing_with_other_data_is_refused():
     trainer = new_trainer()
     trainer.fit(X, Y, **FIT, callbacks=[AtStep(2, pynn.Trainer.stop)])
-    with pytest.raises(ValueError, match=r"had 70 examples in batches of 16; got 60 in batches of 16"):
+    with pytest.raises(ValueError, match=r"had 70 examples in batches of 16; got 60 examples in batches of 16"):
         trainer.fit(X[:60], Y[:60])
-    with pytest.raises(ValueError, match=r"got 70 in batches of 8"):
+    with pytest.raises(ValueError, match=r"got 70 examples in batches of 8"):
         trainer.fit(X, Y, batch_size=8)
     trainer.fit(X, Y)
     assert trainer.epoch == 4

@@ -74,13 +74,16 @@ def program(*arguments, **environment):
         (["train", "--seed", "-1"], "-1 is not in the range x>=0"),
         (["train", "--activation", "rely"], "'rely' is not one of 'relu'"),
         (["train", "--backend", "cuda"], "'cuda' is not one of 'auto'"),
-        (["train", "--data", "x.foo"], "--data is 'x.foo'; expected digits, mnist, or a .csv, .tsv or .npz file"),
+        (
+            ["train", "--data", "x.foo"],
+            "--data is 'x.foo'; expected digits, mnist, cifar10, or a .csv, .tsv, .npz or .npy file",
+        ),
         (["train", "--target", "y"], "--target is for tables"),
         (["train", "--task", "regression"], "--task is for files"),
         (["train", "--plot", "curves.gif"], "curves.gif has no ending that tells the format"),
         (["train", "--plot", "a.png", "--save", "a.png"], "--save and --plot name the same file, a.png"),
         (["predict"], "Missing argument 'MODEL'"),
-        (["predict", "m.safetensors", "x.foo"], "DATA is x.foo; expected a .csv, .tsv or .npz file"),
+        (["predict", "m.safetensors", "x.foo"], "DATA is x.foo; expected a .csv, .tsv, .npz or .npy file"),
     ],
 )
 def test_wrong_usage(fail, model, arguments, message):

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pynn.lecture
@@ -16,7 +17,7 @@ TRAINING, WATCHING = 0, 1
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
 
 
 @pytest.mark.parametrize("index", range(len(BLOCKS)))
@@ -25,6 +26,10 @@ def test_example_runs(index, tmp_path, monkeypatch, capsys):
     names = {"__name__": "readme"}
     if index == WATCHING or "search.run" in BLOCKS[index]:
         exec(BLOCKS[TRAINING], names)
+    if "images.npy" in BLOCKS[index]:
+        rng = np.random.default_rng(0)
+        np.save("images.npy", rng.integers(0, 256, size=(96, 3, 32, 32), dtype=np.uint8))
+        np.save("labels.npy", rng.integers(0, 10, size=96))
     exec("import pynn\n" + BLOCKS[index], names)
     if index == TRAINING:
         assert names["trainer"].evaluate(names["x_test"], names["y_test"])["accuracy"] > 0.95
@@ -32,6 +37,8 @@ def test_example_runs(index, tmp_path, monkeypatch, capsys):
     elif "@experiment" in BLOCKS[index]:
         [result] = pynn.lecture.run([names["he_relu"]], seeds=2)
         assert result.outcome == "reproduced"
+    elif "images.npy" in BLOCKS[index]:
+        assert names["trainer"].steps == 4
     elif "search.run" in BLOCKS[index]:
         assert names["result"].best.score > 0.9
         assert (tmp_path / "search.html").exists()

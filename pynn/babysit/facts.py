@@ -16,6 +16,7 @@ from ..optim import SGD, AdamW
 from ..regularizers import L1, L2, MaxNorm
 
 if TYPE_CHECKING:
+    from ..examples import Inputs
     from ..losses import Loss
     from ..parameters import Parameter
     from ..trainer import Trainer
@@ -80,8 +81,8 @@ class InputFigures:
     zeros: float
 
     @classmethod
-    def of(cls, x: np.ndarray, sample: int = SAMPLE) -> InputFigures:
-        rows = x[:: max(1, len(x) // sample)][:sample]
+    def of(cls, x: np.ndarray | Inputs, sample: int = SAMPLE) -> InputFigures:
+        rows = np.asarray(x[:: max(1, len(x) // sample)][:sample])
         rows = rows.reshape(len(rows), -1)
         sums = np.zeros((4, rows.shape[1]))
         ops.unit_stats(rows, sums)  # a tenth of the time that NumPy takes
@@ -271,7 +272,7 @@ def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, p
         facts.summed = whole > 0 and abs(whole - facts.zero_loss) < 0.05 * whole
 
 
-def look_at_data(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> None:
+def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.ndarray, prediction: np.ndarray) -> None:
     """Add what the training data, or a batch, says of inputs and targets."""
     facts.inputs = InputFigures.of(x)
     facts.examples = max(facts.examples, len(x))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..context import Context
-from ..examples import Examples
+from ..examples import Examples, LaterExamples
 from ..layers import Sigmoid
 from ..losses import MSELoss
 from ..random import Stream
@@ -80,7 +80,7 @@ def batch(course: Course, trainer: Trainer, target: np.ndarray) -> None:
         course.ends_in_probabilities = squashed or (shares and np.allclose(sums, 1, atol=1e-3))
 
 
-def inference_mode(course: Course, trainer: Trainer, examples: Examples) -> None:
+def inference_mode(course: Course, trainer: Trainer, examples: Examples | LaterExamples) -> None:
     """Compare the loss of the same training examples in training and in inference mode."""
     model, loss = trainer.model, trainer.loss
     step = max(1, len(examples.x) // MODES)
@@ -99,7 +99,7 @@ def inference_mode(course: Course, trainer: Trainer, examples: Examples) -> None
     del course.mode_gaps[:-4]
 
 
-def recall(course: Course, trainer: Trainer, examples: Examples) -> None:
+def recall(course: Course, trainer: Trainer, examples: Examples | LaterExamples) -> None:
     """Count, class by class, which validation examples are recognised, and with what probability."""
     counts = course.facts.counts
     if counts is None:
@@ -119,7 +119,9 @@ def recall(course: Course, trainer: Trainer, examples: Examples) -> None:
     del course.confidence[:-4]
 
 
-def attainable(course: Course, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
+def attainable(
+    course: Course, trainer: Trainer, examples: Examples | LaterExamples, held_out: Examples | LaterExamples
+) -> None:
     """Let two simple learners try, once per run: nearest neighbours, and a ridge regression on random features."""
     if not _comparable(trainer, examples):
         return
@@ -137,7 +139,7 @@ def attainable(course: Course, trainer: Trainer, examples: Examples, held_out: E
     course.attainable = max(_score(course, answer, wanted) for answer in answers)
 
 
-def reached(course: Course, trainer: Trainer, held_out: Examples) -> None:
+def reached(course: Course, trainer: Trainer, held_out: Examples | LaterExamples) -> None:
     """Measure the network by the same measure on the same examples."""
     prediction = trainer.model.infer(held_out.x[:ASKED]).astype(np.float64)
     if trainer.loss.output_kind == "binary":
@@ -146,7 +148,7 @@ def reached(course: Course, trainer: Trainer, held_out: Examples) -> None:
     course.reached = _score(course, prediction.reshape(len(prediction), -1), wanted)
 
 
-def _comparable(trainer: Trainer, examples: Examples) -> bool:
+def _comparable(trainer: Trainer, examples: Examples | LaterExamples) -> bool:
     """Return whether outputs can be held against targets: classes, yes or no, or values of a squared error."""
     kind, y = trainer.loss.output_kind, examples.y
     if kind in ("classes", "scores"):

@@ -40,7 +40,7 @@ def check(
     if html is not None and html.is_dir():
         raise click.ClickException(f"cannot write {html}: it is a folder")
     with chosen_backend(options["backend_name"]):
-        data = load_data(source, target, task)
+        data = load_data(source, target, task, options["model"] == "cnn")
         trainer, scale = build(data, options)
         (x, y), (x_validation, y_validation) = data.train, data.validation
         report = preflight(

@@ -18,7 +18,10 @@ TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1
 FEWEST_EXAMPLES = 10
 TABLES = (".csv", ".tsv")
+SOURCES = "digits, mnist, cifar10, or a .csv, .tsv, .npz or .npy file"
 _DIGITS = [str(digit) for digit in range(10)]
+_CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+_CHANNELS = (1, 3, 4)
 
 Part = tuple[np.ndarray, np.ndarray]
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -26,7 +29,10 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @dataclass
 class Data:
-    """Examples in three parts; `class_names` is None for regression, `schema` for anything but a table."""
+    """Examples in three parts: rows of features, or images (n, channels, height, width).
+
+    `class_names` is None for regression, `schema` for anything but a table.
+    """
 
     name: str
     train: Part
@@ -36,40 +42,63 @@ class Data:
     schema: datasets.Schema | None = None
     #: Whether all features are in one unit, as the pixels of images are.
     one_unit: bool = False
+    #: How the images may be changed without being others, as ``--augment`` says it.
+    augment: str = "none"
 
     def parts(self) -> dict[str, Part]:
         """Return the parts by name."""
         return {"training": self.train, "validation": self.validation, "test": self.test}
 
 
-def load_data(source: str, target: str | None, task: str | None) -> Data:
-    """Return what ``--data`` names: "digits", "mnist", or a .csv, .tsv or .npz file."""
+def load_data(source: str, target: str | None, task: str | None, images: bool = False) -> Data:
+    """Return what ``--data`` names, as images or as rows of features."""
     suffix = Path(source).suffix.lower()
-    if target is not None and suffix not in TABLES:
-        raise click.BadOptionUsage("--target", "--target is for tables (.csv, .tsv)")
-    if task is not None and source in ("digits", "mnist"):
+    if target is not None and suffix not in (*TABLES, ".npy"):
+        raise click.BadOptionUsage("--target", "--target is for tables (.csv, .tsv) and .npy files")
+    if task is not None and source in ("digits", "mnist", "cifar10"):
         raise click.BadOptionUsage("--task", "--task is for files")
     if source == "digits":
-        return _digits()
+        x, y = datasets.load_digits()
+        return _in_parts("digits", _shaped(x.reshape(-1, 8, 8), images), y, split("digits", y), _DIGITS, one_unit=True)
     if source == "mnist":
-        return _mnist()
+        return _with_test_part("mnist", datasets.load_mnist(), _DIGITS, images)
+    if source == "cifar10":
+        return _with_test_part("cifar10", datasets.load_cifar10(), _CIFAR10, images, augment="crop,flip")
     if suffix in TABLES:
+        if images:
+            raise click.BadOptionUsage("--model", f"--model cnn is for images; {source} is a table")
         return _table(source, target, task)
     if suffix == ".npz":
-        return _arrays(source, task)
-    raise click.BadOptionUsage("--data", f"--data is {source!r}; expected digits, mnist, or a .csv, .tsv or .npz file")
+        return _arrays(source, *datasets.read_npz(source), task, images)
+    if suffix == ".npy":
+        if target is None:
+            raise click.BadOptionUsage("--target", f"{source} needs --target with an .npy file of targets")
+        return _arrays(source, read_npy(source), read_npy(target), task, images)
+    raise click.BadOptionUsage("--data", f"--data is {source!r}; expected {SOURCES}")
 
 
-def _digits() -> Data:
-    x, y = datasets.load_digits()
-    return _in_parts("digits", x, y, split("digits", y), _DIGITS, one_unit=True)
+def read_npy(path: str | Path) -> np.ndarray:
+    """Return the array of an .npy file, mapped into memory."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise click.ClickException(f"cannot use {path}: {error}") from error
+    if not isinstance(array, np.ndarray) or not array.ndim:
+        raise click.ClickException(f"cannot use {path}: it is not an .npy file of examples")
+    return array
 
 
-def _mnist() -> Data:
-    (x, y), (x_test, y_test) = datasets.load_mnist()
-    x, x_test = as_rows(x), as_rows(x_test)
+def _with_test_part(name: str, parts: tuple[Part, Part], classes: list[str], images: bool, **more: Any) -> Data:
+    (x, y), (x_test, y_test) = parts
+    x, x_test = _shaped(x, images), _shaped(x_test, images)
     x_train, x_validation, y_train, y_validation = datasets.train_test_split(x, y, VALIDATION_FRACTION, SPLIT_SEED)
-    return Data("mnist", (x_train, y_train), (x_validation, y_validation), (x_test, y_test), _DIGITS, one_unit=True)
+    return Data(
+        name, (x_train, y_train), (x_validation, y_validation), (x_test, y_test), classes, one_unit=True, **more
+    )
+
+
+def _shaped(x: np.ndarray, images: bool) -> np.ndarray:
+    return as_images(x, "x") if images else as_rows(x)
 
 
 def _table(path: str, target: str | None, task: Any) -> Data:
@@ -85,8 +114,9 @@ def _table(path: str, target: str | None, task: Any) -> Data:
     return _in_parts(Path(path).name, filled.x, table.y, rows, table.class_names, schema=filled.schema)
 
 
-def _arrays(path: str, task: str | None) -> Data:
-    x, y = datasets.read_npz(path)
+def _arrays(path: str, x: np.ndarray, y: np.ndarray, task: str | None, images: bool) -> Data:
+    if len(x) != len(y):
+        raise click.ClickException(f"{path} has {len(x)} examples and there are {len(y)} targets; expected as many")
     if x.dtype.kind not in "fiub":
         raise click.ClickException(f"{path}: x holds {x.dtype}; expected numbers")
     if x.ndim < 2:
@@ -96,7 +126,8 @@ def _arrays(path: str, task: str | None) -> Data:
     if y.ndim != 1:
         raise click.ClickException(f"{path}: y has shape {y.shape}; expected one target per example, (n,)")
     one_unit = x.ndim > 2 or x.dtype == np.uint8
-    x = as_rows(check_finite(x, f"{path}: x"))
+    check_finite(x, f"{path}: x")
+    x = as_images(x, f"{path}: x") if images else as_rows(x)
     targets, class_names = _targets(path, y, task)
     _check_target(f"{path}: y", targets, class_names)
     return _in_parts(Path(path).name, x, targets, split(path, targets), class_names, one_unit=one_unit)
@@ -154,3 +185,17 @@ def split(name: str, y: np.ndarray) -> Rows:
 def as_rows(x: np.ndarray) -> np.ndarray:
     """Return examples of any shape as rows of features."""
     return x.reshape(len(x), -1) if len(x) else x.reshape(0, int(np.prod(x.shape[1:])))
+
+
+def as_images(x: np.ndarray, name: str) -> np.ndarray:
+    """Return images (n, channels, height, width), of any of the usual shapes, or raise a click error."""
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim != 4:
+        raise click.ClickException(
+            f"{name} has shape {x.shape}; a cnn needs images: (n, channels, height, width), (n, height, width, "
+            "channels) or (n, height, width)"
+        )
+    if x.shape[1] not in _CHANNELS and x.shape[3] in _CHANNELS:
+        return np.ascontiguousarray(np.moveaxis(x, 3, 1))
+    return x

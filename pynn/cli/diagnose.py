@@ -52,7 +52,7 @@ def diagnose_command(
     from ..babysit.remedies import diagnose
 
     with chosen_backend(options["backend_name"]):
-        data = load_data(source, target, task)
+        data = load_data(source, target, task, options["model"] == "cnn")
         trainer, scale = build(data, options)
         (x, y), (x_validation, y_validation) = data.train, data.validation
         with _live(quiet) as on_trial:

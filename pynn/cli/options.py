@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,25 +13,10 @@ import numpy as np
 
 from .. import backend, layers, losses, optim, schedules
 from ..model import Sequential
-from ..preprocessing import Standardize
 from ..random import manual_seed
 from ..trainer import Trainer
-from .data import Data
-
-# The activation, and the initialisation that keeps the spread of its signals.
-ACTIVATIONS: dict[str, tuple[Callable[[], layers.Layer] | None, str]] = {
-    "relu": (layers.ReLU, "he_normal"),
-    "leaky_relu": (layers.LeakyReLU, "he_normal"),
-    "prelu": (layers.PReLU, "he_normal"),
-    "elu": (layers.ELU, "he_normal"),
-    "selu": (layers.SELU, "lecun_normal"),
-    "tanh": (layers.Tanh, "lecun_normal"),
-    "sigmoid": (layers.Sigmoid, "xavier_normal"),
-    "softplus": (layers.Softplus, "he_normal"),
-    "gelu": (layers.GELU, "he_normal"),
-    "silu": (layers.SiLU, "he_normal"),
-    "maxout": (None, "lecun_normal"),
-}
+from .data import SOURCES, Data
+from .networks import ACTIVATIONS, DEFAULTS, network
 
 # The optimiser, the learning rate it starts with unless told, and its weight decay.
 OPTIMIZERS: dict[str, tuple[Callable[..., optim.Optimizer], float, float]] = {
@@ -41,10 +27,6 @@ OPTIMIZERS: dict[str, tuple[Callable[..., optim.Optimizer], float, float]] = {
     "adam": (optim.Adam, 3e-3, 1e-4),
     "adamw": (optim.AdamW, 3e-3, 1e-2),
 }
-
-# Of features in one unit, such as pixels, those that hardly vary say little and must not be blown up to the size of the
-# others: to each variance this share of the mean variance is added.
-VARIANCE_FLOOR = 0.1
 
 
 class Widths(click.ParamType):
@@ -76,17 +58,36 @@ class Rate(click.FloatRange):
         return number
 
 
+def _usual(name: str) -> str:
+    values = [DEFAULTS[model][name] for model in ("dense", "cnn")]
+    dense, cnn = (",".join(map(str, value)) if isinstance(value, tuple) else value for value in values)
+    return f"{dense}; {cnn} for a cnn"
+
+
 OPTIONS = (
+    click.option("--data", "source", metavar="DATA", default="digits", help=f"{SOURCES}."),
     click.option(
-        "--data", "source", metavar="DATA", default="digits", help="digits, mnist, or a .csv, .tsv or .npz file."
+        "--target",
+        metavar="COLUMN",
+        help="Name or number of a table's target column [default: the last]; of an .npy file, the file of targets.",
     ),
-    click.option("--target", metavar="COLUMN", help="Name or number of a table's target column.  [default: the last]"),
     click.option(
         "--task",
         type=click.Choice(["classification", "regression"]),
         help="What the target is.  [default: text and whole numbers are classes]",
     ),
-    click.option("--hidden", type=Widths(), default="256,128", help="Widths of the hidden layers, or none."),
+    click.option(
+        "--model",
+        type=click.Choice(list(DEFAULTS)),
+        default="dense",
+        help="Fully connected layers, or for images convolutions.",
+    ),
+    click.option(
+        "--hidden",
+        type=Widths(),
+        help="Widths of the hidden layers, or none; of a cnn, channels of its stages, each of which halves the image.  "
+        f"[default: {_usual('hidden')}]",
+    ),
     click.option(
         "--activation", type=click.Choice(list(ACTIVATIONS)), metavar="NAME", default="relu", help="Activation."
     ),
@@ -95,13 +96,14 @@ OPTIONS = (
         "--dropout",
         type=Rate(0, 1, max_open=True),
         metavar="P",
-        help="Share of hidden units dropped in training.  [default: 0.3; 0 for regression]",
+        help="Share of hidden units dropped in training; of a cnn, before the last layer.  [default: 0.3; 0 for "
+        "regression and cnn]",
     ),
     click.option(
         "--input-dropout",
         type=Rate(0, 1, max_open=True),
         metavar="P",
-        help="Share of inputs dropped in training.  [default: 0.1 for images, else 0]",
+        help="Share of inputs dropped in training.  [default: 0.1 for images; else, and for a cnn, 0]",
     ),
     click.option(
         "--optimizer", type=click.Choice(list(OPTIMIZERS)), metavar="NAME", default="adamw", help="Optimizer."
@@ -116,8 +118,18 @@ OPTIONS = (
         default="cosine",
         help="How the learning rate falls: not, along a cosine to 0, or to a tenth after each third of the epochs.",
     ),
-    click.option("--epochs", type=click.IntRange(1), metavar="N", default=40, help="Passes over the training data."),
-    click.option("--batch-size", type=click.IntRange(1), metavar="N", default=32, help="Examples per step."),
+    click.option(
+        "--epochs",
+        type=click.IntRange(1),
+        metavar="N",
+        help=f"Passes over the training data.  [default: {_usual('epochs')}]",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        metavar="N",
+        help=f"Examples per step.  [default: {_usual('batch_size')}]",
+    ),
     click.option(
         "--backend",
         "backend_name",
@@ -130,9 +142,20 @@ OPTIONS = (
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say what is trained on what, and how."""
+
+    @functools.wraps(command)
+    def completed(*arguments: Any, **options: Any) -> Any:
+        return command(*arguments, **with_defaults(options))
+
     for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+        completed = option(completed)
+    return completed
+
+
+def with_defaults(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with what is usual for the model where nothing was said."""
+    usual = DEFAULTS[options["model"]]
+    return options | {name: value for name, value in usual.items() if options[name] is None}
 
 
 def chosen_backend(name: str | None) -> Any:
@@ -149,31 +172,7 @@ def build(data: Data, options: dict[str, Any]) -> tuple[Trainer, tuple[float, fl
     """Return the trainer, and mean and standard deviation of a regression target (0, 1 for classes)."""
     manual_seed(options["seed"])
     classes = data.class_names
-    dropout = options["dropout"]
-    if dropout is None:
-        dropout = 0.0 if classes is None else 0.3
-    input_dropout = options["input_dropout"]
-    if input_dropout is None:
-        input_dropout = 0.1 if data.one_unit else 0.0
-    make_activation, init = ACTIVATIONS[options["activation"]]
-    width = data.train[0].shape[1]
-    chain: list[layers.Layer] = [layers.Dropout(input_dropout)] if input_dropout else []
-    for hidden in options["hidden"]:
-        linear = layers.Maxout if make_activation is None else layers.Linear
-        chain.append(linear(width, hidden, init=init))
-        if options["batchnorm"]:
-            chain.append(layers.BatchNorm1d(hidden))
-        if make_activation is not None:
-            chain.append(make_activation())
-        if dropout:
-            chain.append(layers.Dropout(dropout))
-        width = hidden
-    chain.append(layers.Linear(width, len(classes) if classes else 1))
-    model = Sequential(*chain)
-    model.preprocessing = standardize = Standardize().fit(data.train[0])
-    if data.one_unit:
-        standardize.eps = VARIANCE_FLOOR * float(standardize.var_.mean())
-    model.class_names, model.input_schema = classes, data.schema
+    model = network(data, options)
     make_optimizer, lr, weight_decay = OPTIMIZERS[options["optimizer"]]
     lr = options["lr"] if options["lr"] is not None else lr
     weight_decay = options["weight_decay"] if options["weight_decay"] is not None else weight_decay

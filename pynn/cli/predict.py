@@ -14,21 +14,27 @@ from .. import datasets, layers
 from ..datasets.cells import looks_like_header, read_rows
 from ..examples import check_finite
 from ..files import write_atomically
-from ..model import Sequential
+from ..model import Sequential, input_width
 from ..persistence import load
-from .data import TABLES, as_rows
+from .data import TABLES, as_images, as_rows, read_npy
 
 
 @click.command(short_help="Apply a saved network to new data.")
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("data_path", metavar="DATA", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to standard output.")
-@click.option("--batch-size", type=click.IntRange(1), metavar="N", default=1024, help="Examples per pass.")
-def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: int) -> None:
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Examples per pass.  [default: 1024; fewer if they are images]",
+)
+def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: int | None) -> None:
     """Apply a saved network to new data.
 
-    MODEL is a file that "pynn train" or model.save() wrote, DATA a .csv, .tsv or .npz file; a target column may be in
-    it or not. The result is CSV, one row per example: label and probability of that label, or the value for regression.
+    MODEL is a file that "pynn train" or model.save() wrote, DATA a .csv, .tsv, .npz or .npy file; a target column may
+    be in it or not. The result is CSV, one row per example: label and probability of that label, or the value for
+    regression.
 
     \b
     Examples:
@@ -48,19 +54,30 @@ def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: 
 def _read(path: Path, model: Sequential) -> np.ndarray:
     """Return the examples of a file as the model takes them."""
     suffix = path.suffix.lower()
+    convolutional = any(isinstance(layer, layers.Conv2d) for layer in model.all_layers())
     if suffix in TABLES:
+        if convolutional:
+            raise click.ClickException(f"{path} is a table; the model takes images, in an .npz or .npy file")
         schema = model.input_schema if model.input_schema is not None else _plain_schema(path, _features(model))
         x = datasets.read_csv(path, schema=schema).x
-    elif suffix == ".npz":
-        x = _read_array(path)
+    elif suffix in (".npz", ".npy"):
+        x = _read_array(path) if suffix == ".npz" else read_npy(path)
+        if x.ndim < 2 or x.dtype.kind not in "fiub":
+            raise click.ClickException(f"{path}: x is {x.dtype} of shape {x.shape}; expected numbers, (n, features)")
     else:
-        raise click.UsageError(f"DATA is {path}; expected a .csv, .tsv or .npz file")
-    if not isinstance(model.leaves()[0], layers.Flatten):
+        raise click.UsageError(f"DATA is {path}; expected a .csv, .tsv, .npz or .npy file")
+    if convolutional:
+        x = as_images(x, f"{path}: x")
+        _check_width(path, x, next(filter(None, map(input_width, model.all_layers()))), "channels")
+    elif not isinstance(model.leaves()[0], layers.Flatten):
         x = as_rows(x)
-        expected = _features(model)
-        if expected is not None and x.shape[1] != expected:
-            raise click.ClickException(f"{path} has {x.shape[1]} features; the model expects {expected}")
+        _check_width(path, x, _features(model), "features")
     return check_finite(x, f"{path}: x")
+
+
+def _check_width(path: Path, x: np.ndarray, expected: int | None, what: str) -> None:
+    if expected is not None and x.shape[1] != expected:
+        raise click.ClickException(f"{path} has {x.shape[1]} {what}; the model expects {expected}")
 
 
 def _read_array(path: Path) -> np.ndarray:
@@ -76,8 +93,6 @@ def _read_array(path: Path) -> np.ndarray:
             if isinstance(error, MemoryError):
                 raise
             raise click.ClickException(f"cannot use {path}: {error or 'it is not an .npz file'}") from error
-    if x.ndim < 2 or x.dtype.kind not in "fiub":
-        raise click.ClickException(f"{path}: x is {x.dtype} of shape {x.shape}; expected numbers, (n, features)")
     return x
 
 
@@ -103,7 +118,7 @@ def _plain_schema(path: Path, expected: int | None) -> datasets.Schema:
     return {"columns": columns, "target": {"name": target, "index": features, "class_names": None}}
 
 
-def _predictions(model: Sequential, x: np.ndarray, batch_size: int) -> tuple[list[str], list[list[Any]]]:
+def _predictions(model: Sequential, x: np.ndarray, batch_size: int | None) -> tuple[list[str], list[list[Any]]]:
     """Return the heading and the rows of the result."""
     output = model.predict(x, batch_size)
     output = output.reshape(len(output), -1)

@@ -15,8 +15,9 @@ from .. import plots, search
 from ..processors import usable_processors
 from ..search.space import Parameter, Params
 from ..trainer import Trainer
-from .data import Data, load_data
-from .options import ACTIVATIONS, OPTIMIZERS, build, chosen_backend, scaled_target, unscale
+from .data import SOURCES, Data, load_data
+from .networks import ACTIVATIONS, DEFAULTS
+from .options import OPTIMIZERS, build, chosen_backend, scaled_target, unscale
 from .train import check_writable, write
 
 
@@ -72,6 +73,17 @@ def _whole(low: int, high: int) -> Parameter:
     return search.Integer(low, high, log=True)
 
 
+# What is taken unless an option says otherwise.
+_USUAL: dict[str, dict[str, int]] = {
+    "dense": {"layers": 2, "width": 128, "batch_size": DEFAULTS["dense"]["batch_size"]},
+    "cnn": {"layers": 3, "width": 32, "batch_size": DEFAULTS["cnn"]["batch_size"]},
+}
+
+
+def _usual(name: str) -> str:
+    return f"{_USUAL['dense'][name]}; {_USUAL['cnn'][name]} for a cnn"
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Makes the trainer of a trial, in whichever process: reads the data there, once."""
@@ -84,29 +96,51 @@ class Recipe:
     def options(self, params: Params) -> dict[str, Any]:
         """Return the options of `pynn train` with a trial's parameters."""
         options = dict(self.fixed) | params
-        return options | {"hidden": (options["width"],) * options["layers"]}
+        width, count = options["width"], options["layers"]
+        # A stage of a cnn has a quarter of the pixels of the one before, and twice the channels.
+        hidden = [width << stage if options["model"] == "cnn" else width for stage in range(count)]
+        return options | {"hidden": tuple(hidden)}
 
     def __call__(self, params: Params) -> Trainer:
-        return build(_loaded(self.source, self.target, self.task), self.options(params))[0]
+        return build(self.data(), self.options(params))[0]
+
+    def data(self) -> Data:
+        """Return the data, which are read once."""
+        return _loaded(self.source, self.target, self.task, dict(self.fixed)["model"] == "cnn")
 
 
 @functools.cache
-def _loaded(source: str, target: str | None, task: str | None) -> Data:
-    return load_data(source, target, task)
+def _loaded(source: str, target: str | None, task: str | None, images: bool) -> Data:
+    return load_data(source, target, task, images)
 
 
 @click.command("search", short_help="Search for good hyperparameters, and save the best network.")
-@click.option("--data", "source", metavar="DATA", default="digits", help="digits, mnist, or a .csv, .tsv or .npz file.")
-@click.option("--target", metavar="COLUMN", help="Name or number of a table's target column.  [default: the last]")
+@click.option("--data", "source", metavar="DATA", default="digits", help=f"{SOURCES}.")
+@click.option("--target", metavar="COLUMN", help="A table's target column [default: the last]; an .npy file's targets.")
 @click.option("--task", type=click.Choice(["classification", "regression"]), help="What the target is.")
 @click.option("--lr", type=Sought(search.LogUniform, float, *_POSITIVE), default="1e-4:0.3", help="Learning rate.")
 @click.option(
     "--weight-decay", type=Sought(search.LogUniform, float, 0, 1e30), default="1e-6:0.1", help="Weight decay."
 )
-@click.option("--layers", type=Sought(search.Integer, int, 1, 100), default="2", help="Hidden layers.")
-@click.option("--width", type=Sought(_whole, int, 1, 100_000), default="128", help="Units of each hidden layer.")
+@click.option(
+    "--model", type=click.Choice(list(DEFAULTS)), default="dense", help="Fully connected, or convolutional for images."
+)
+@click.option(
+    "--layers",
+    type=Sought(search.Integer, int, 1, 100),
+    help=f"Hidden layers, or a cnn's stages.  [default: {_usual('layers')}]",
+)
+@click.option(
+    "--width",
+    type=Sought(_whole, int, 1, 100_000),
+    help=f"Units of each hidden layer, or channels of a cnn's first stage.  [default: {_usual('width')}]",
+)
 @click.option("--dropout", type=Sought(search.Uniform, float, 0, 0.99), default="0", help="Share of units dropped.")
-@click.option("--batch-size", type=Sought(_whole, int, 1, 1_000_000), default="32", help="Examples per step.")
+@click.option(
+    "--batch-size",
+    type=Sought(_whole, int, 1, 1_000_000),
+    help=f"Examples per step.  [default: {_usual('batch_size')}]",
+)
 @click.option("--activation", type=Names(ACTIVATIONS), default="relu", help="Activation.")
 @click.option("--optimizer", type=Names(OPTIMIZERS), default="adamw", help="Optimizer.")
 @click.option("--batchnorm/--no-batchnorm", default=True, help="Batch normalisation behind each hidden layer.")
@@ -167,6 +201,7 @@ def search_command(
         check_writable(path)
     if plot is not None:
         _check_plot(plot)
+    given |= {name: value for name, value in _USUAL[given["model"]].items() if given[name] is None}
     space = {name: value for name, value in given.items() if isinstance(value, Parameter)}
     if not space:
         raise click.UsageError("nothing to search: give a range, such as --lr 1e-4:0.1, or several names")
@@ -175,7 +210,7 @@ def search_command(
     recipe = Recipe(source, target, task, tuple(fixed.items()))
     with chosen_backend(backend_name), warnings.catch_warnings():
         warnings.simplefilter("ignore", search.SearchWarning)  # said below
-        data = _loaded(source, target, task)
+        data = recipe.data()
         scale = build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))[1]
         parts = [(x, scaled_target(data, y, scale)) for x, y in (data.train, data.validation)]
         result = search.run(
@@ -184,7 +219,7 @@ def search_command(
             *parts,
             stages=search.coarse_to_fine(trials, epochs, stages),
             sampler=sampler,
-            batch_size=32 if "batch_size" in space else fixed["batch_size"],
+            batch_size=_USUAL[fixed["model"]]["batch_size"] if "batch_size" in space else fixed["batch_size"],
             seed=seed,
             workers=processes or usable_processors(),
             folder=folder,
@@ -255,6 +290,7 @@ def _train_command(recipe: Recipe, options: dict[str, Any], epochs: int) -> str:
         ("data", recipe.source, "digits"),
         ("target", recipe.target, None),
         ("task", recipe.task, None),
+        ("model", options["model"], "dense"),
         ("activation", options["activation"], "relu"),
         ("optimizer", options["optimizer"], "adamw"),
     ):
@@ -263,6 +299,8 @@ def _train_command(recipe: Recipe, options: dict[str, Any], epochs: int) -> str:
     words.append(f"--hidden {','.join(map(str, options['hidden']))} --lr {options['lr']:.4g}")
     words.append(f"--weight-decay {options['weight_decay']:.4g} --dropout {options['dropout']:.4g} --input-dropout 0")
     words.append(f"--batch-size {options['batch_size']} --epochs {epochs} --schedule none --seed {options['seed']}")
+    if recipe.source == "cifar10" and options["model"] == "cnn":
+        words.append("--augment none")
     if not options["batchnorm"]:
         words.append("--no-batchnorm")
     return " ".join(words)

@@ -14,19 +14,34 @@ import click
 import numpy as np
 
 from .. import backend, plots
+from ..augment import Augment, Cutout, RandomCrop, RandomHorizontalFlip
 from ..babysit import Monitor
 from ..callbacks import Callback
 from ..history import History
 from ..model import Sequential
 from ..trainer import NonFiniteError, Trainer
 from .data import Data, load_data
-from .options import ACTIVATIONS, OPTIMIZERS, build, chosen_backend, scaled_target, training_options, unscale
+from .networks import ACTIVATIONS, describe
+from .options import OPTIMIZERS, build, chosen_backend, scaled_target, training_options, unscale
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
 
 
+# As in the papers that they come from, for images of 32x32: 4 pixels of padding, a square of 16.
+AUGMENTATIONS: dict[str, Callable[[int], Augment]] = {
+    "crop": lambda side: RandomCrop(max(1, side // 8)),
+    "flip": lambda side: RandomHorizontalFlip(),
+    "cutout": lambda side: Cutout(max(1, side // 2)),
+}
+
+
 @click.command(short_help="Train a network and save it.")
 @training_options
+@click.option(
+    "--augment",
+    metavar="NAMES",
+    help="Random changes to training images: none, or some of crop,flip,cutout.  [default: crop,flip for cifar10]",
+)
 @click.option(
     "--save", type=click.Path(path_type=Path), metavar="FILE", default="pynn-model.safetensors", help="Model."
 )
@@ -67,20 +82,22 @@ def train(
       pynn train
       pynn train --data iris.csv --target species --hidden 64,64 --epochs 100
       pynn train --data mnist --optimizer sgd --lr 0.1 --save mnist.safetensors
+      pynn train --data cifar10 --model cnn
       pynn train --lr 3 --report run.html
     """  # noqa: D301 - click reads the backslash
     curves = _check_outputs(save, plot)
     if report is not None:
         check_writable(report)
     with chosen_backend(options["backend_name"]):
-        data = load_data(source, target, task)
+        data = load_data(source, target, task, options["model"] == "cnn")
+        augment = _augment(options["augment"] or (data.augment if options["model"] == "cnn" else "none"), data)
         trainer, scale = build(data, options)
         say = _quiet if options["quiet"] else _say
         say(_describe_data(data))
         say(_describe_training(trainer, data, options))
         monitor = Monitor(on_problem="silent")
         try:
-            history, seconds = _fit(trainer, data, scale, monitor, options)
+            history, seconds = _fit(trainer, data, scale, monitor, augment, options)
         except NonFiniteError as error:
             if report is not None:
                 write(report, lambda: monitor.report(report))
@@ -121,6 +138,22 @@ def _check_outputs(save: Path, plot: Path | None) -> Path | None:
     return curves
 
 
+def _augment(names: str, data: Data) -> list[Augment]:
+    """Return what `--augment` names."""
+    if names == "none":
+        return []
+    chosen = names.split(",")
+    for name in chosen:
+        if name not in AUGMENTATIONS:
+            raise click.BadOptionUsage(
+                "--augment", f"--augment has {name!r}; expected none, or some of {','.join(AUGMENTATIONS)}"
+            )
+    if data.train[0].ndim != 4:
+        raise click.BadOptionUsage("--augment", "--augment is for images: --model cnn")
+    side = min(data.train[0].shape[2:])
+    return [AUGMENTATIONS[name](side) for name in chosen]
+
+
 def check_writable(path: Path) -> None:
     """Raise a click error unless a file can be written there."""
     if path.is_dir():
@@ -135,7 +168,12 @@ def check_writable(path: Path) -> None:
 
 
 def _fit(
-    trainer: Trainer, data: Data, scale: tuple[float, float], monitor: Monitor, options: dict[str, Any]
+    trainer: Trainer,
+    data: Data,
+    scale: tuple[float, float],
+    monitor: Monitor,
+    augment: list[Augment],
+    options: dict[str, Any],
 ) -> tuple[History, float]:
     """Train, and return the history and the seconds it took."""
     from ..babysit.views.terminal import Panel
@@ -151,6 +189,7 @@ def _fit(
         epochs=options["epochs"],
         batch_size=options["batch_size"],
         validation=(x_validation, scaled_target(data, y_validation, scale)),
+        augment=augment,
         callbacks=callbacks,
         # The panel shows the progress, too, but nowhere else than on a terminal.
         progress=not options["quiet"] and not sys.stderr.isatty(),
@@ -163,19 +202,19 @@ def _fit(
 def _describe_data(data: Data) -> str:
     counts = [len(y) for _, y in data.parts().values()]
     kind = "regression" if data.class_names is None else f"{len(data.class_names)} classes"
+    shape = data.train[0].shape[1:]
+    what = f"{shape[0]} features" if len(shape) == 1 else f"images of {'x'.join(map(str, shape))}"
     return (
-        f"{data.name}: {sum(counts)} examples, {data.train[0].shape[1]} features, {kind}; "
+        f"{data.name}: {sum(counts)} examples, {what}, {kind}; "
         f"{counts[0]} to train, {counts[1]} to validate, {counts[2]} to test"
     )
 
 
 def _describe_training(trainer: Trainer, data: Data, options: dict[str, Any]) -> str:
-    widths = [data.train[0].shape[1], *options["hidden"], len(data.class_names) if data.class_names else 1]
-    parameters = sum(p.size for p in trainer.model.parameters())
     instructions = backend.instruction_set()
     return (
-        f"network {'-'.join(map(str, widths))}, {parameters:,} parameters; {options['optimizer']}, "
-        f"lr {trainer.optimizer.lr:g}; {backend.get_backend()}{f' ({instructions})' if instructions else ''}"
+        f"{describe(trainer.model, data, options)}; {options['optimizer']}, lr {trainer.optimizer.lr:g}; "
+        f"{backend.get_backend()}{f' ({instructions})' if instructions else ''}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import mmap
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
@@ -13,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 # Rows are visited in blocks of about this many numbers: a float64 block is then 2 MB and stays in cache.
 BLOCK_SIZE = 1 << 18
+#: A float32 copy of the data of more bytes than this is not made: work then goes part by part.
+LARGEST_COPY = 1 << 28
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -38,6 +41,17 @@ def row_blocks(x: NDArray[Any], least: int = 1) -> Iterator[slice]:
     step = max(1, least, BLOCK_SIZE // width)
     for start in range(0, len(x), step):
         yield slice(start, min(start + step, len(x)))
+
+
+def goes_in_parts(x: NDArray[Any]) -> bool:
+    """Return whether a float copy of `x` is not to be made, since it would be large or `x` lies in a mapped file."""
+    return x.size * np.dtype(np.float32).itemsize > LARGEST_COPY or _is_mapped(x)
+
+
+def _is_mapped(x: object) -> bool:
+    while isinstance(x, np.ndarray):
+        x = x.base.obj if isinstance(x.base, memoryview) else x.base
+    return isinstance(x, mmap.mmap)
 
 
 def as_numbers(x: ArrayLike) -> NDArray[Any]:

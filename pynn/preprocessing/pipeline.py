@@ -8,7 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .base import Transformer
+from .base import Transformer, goes_in_parts, row_blocks
+
+#: Rows of a part of data that are fitted to part by part.
+PART_ROWS = 1024
 
 
 class Pipeline(Transformer):
@@ -40,6 +43,8 @@ class Pipeline(Transformer):
     def fit(self, x: ArrayLike, y: object = None) -> Self:
         """Fit each step to the output of the steps before it.
 
+        Data that lie in a mapped file, or are large, are passed through in parts, once per step.
+
         Parameters
         ----------
         x : array_like of shape (N, ...)
@@ -58,10 +63,23 @@ class Pipeline(Transformer):
             If `steps` is not a list of distinct transformers, or as the steps do.
         """
         self._check_params()
+        x = np.asarray(x)
+        if goes_in_parts(x):
+            self._fit_in_parts(x)
+            return self
         for step in self.steps[:-1]:
             x = step.fit_transform(x)
         self.steps[-1].fit(x)
         return self
+
+    def _fit_in_parts(self, x: NDArray[Any]) -> None:
+        for index, step in enumerate(self.steps):
+            step._forget()
+            for rows in row_blocks(x, least=PART_ROWS):
+                part = x[rows]
+                for before in self.steps[:index]:
+                    part = before.transform(part)
+                step.partial_fit(part)
 
     def partial_fit(self, x: ArrayLike, y: object = None) -> Self:
         """Pass `x` to the `partial_fit` of the only step.

@@ -85,7 +85,7 @@ def test_time_can_be_limited(run, table):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--data", "missing.npy"], 2, "expected digits, mnist, or a .csv, .tsv or .npz file"),
+        (["--data", "missing.foo"], 2, "expected digits, mnist, cifar10, or a .csv, .tsv, .npz or .npy file"),
         (["--data", "missing.csv"], 1, "missing.csv"),
         (["--seconds", "0"], 2, "--seconds"),
         (["--seconds", "inf"], 2, "not a finite number"),
@@ -102,5 +102,5 @@ def test_an_error_is_one_line(run, arguments, code, message):
 
 def test_diagnose_takes_every_option_that_describes_a_training():
     ours, theirs = ({parameter.name for parameter in command.params} for command in (diagnose_command, train))
-    assert theirs - ours <= {"save", "plot", "report"}
+    assert theirs - ours <= {"augment", "save", "plot", "report"}
     assert ours - theirs == {"seconds"}

@@ -23,7 +23,7 @@ STATEMENTS = {
     "not to be zero-centred is the lesser evil": "lesser-evil",
     "tanh saturates but is zero-centred, preferred to sigmoid": "tanh-over-sigmoid",
     "ReLU does not saturate for x > 0": "relu-does-not-saturate",
-    "ReLU converges about 6x faster than tanh": "relu-faster relu-faster-cifar10",
+    "ReLU converges about 6x faster than tanh": "relu-faster relu-faster-cifar10 relu-faster-convolutions",
     "after one large update a unit may never be active again": "dead-for-good",
     "with too high a rate up to 40% of the units are dead": "dead-relu",
     "some start the bias at 0.01 against it": "relu-bias",

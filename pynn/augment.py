@@ -1,0 +1,157 @@
+"""Random changes to training images, so that a network does not learn them by heart.
+
+`Trainer.fit` applies them to the inputs of each training batch, after the model's preprocessing: what they fill in is
+then 0, the mean of the data if it is centred. A change of your own is a function ``f(x, rng)``: it gets a batch, which
+it may overwrite, and a `numpy.random.Generator`, and returns as many examples of the same shape and dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from .arguments import count, fraction
+
+__all__ = ["Augment", "Cutout", "RandomCrop", "RandomHorizontalFlip"]
+
+#: What changes a batch (n, ...), by random numbers.
+Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+class RandomCrop:
+    """Shift each image by up to `padding` pixels in both directions; what comes in from outside is 0.
+
+    That is a crop of its own size out of the padded image, at one of (2 padding + 1)^2 places, all equally likely.
+
+    Parameters
+    ----------
+    padding : int
+        Pixels on each side.
+
+    Notes
+    -----
+    Source: K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", 2015, section 4.2: 4 pixels
+    for images of 32x32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> RandomCrop(1)(np.ones((1, 1, 3, 3)), np.random.default_rng(2))
+    array([[[[0., 1., 1.],
+             [0., 1., 1.],
+             [0., 0., 0.]]]])
+    """
+
+    def __init__(self, padding: int = 4) -> None:
+        self.padding = count(padding, "padding")
+
+    def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        n, channels, height, width = _images(x, self)
+        pad = self.padding
+        padded = np.zeros((n, channels, height + 2 * pad, width + 2 * pad), x.dtype)
+        padded[:, :, pad : pad + height, pad : pad + width] = x
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))
+        top, left = rng.integers(2 * pad + 1, size=(2, n))
+        return windows[np.arange(n), :, top, left]
+
+    def __repr__(self) -> str:
+        return f"RandomCrop(padding={self.padding})"
+
+
+class RandomHorizontalFlip:
+    """Mirror each image left to right, with probability p.
+
+    Not for images whose sides tell something, such as letters and digits.
+
+    Parameters
+    ----------
+    p : float
+
+    Notes
+    -----
+    Source: He et al. 2015, section 4.2; A. Krizhevsky et al. 2012, section 4.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> RandomHorizontalFlip(p=1)(np.arange(3.0).reshape(1, 1, 1, 3), np.random.default_rng(0))
+    array([[[[2., 1., 0.]]]])
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = fraction(p, "p")
+
+    def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        _images(x, self)
+        mirrored = rng.random(len(x)) < self.p
+        x[mirrored] = x[mirrored, ..., ::-1]
+        return x
+
+    def __repr__(self) -> str:
+        return f"RandomHorizontalFlip(p={self.p:g})"
+
+
+class Cutout:
+    """Set one square of each image to 0, in all channels.
+
+    Its centre is any pixel, so that a part of the square may lie outside.
+
+    Parameters
+    ----------
+    length : int
+        Pixels of a side of the square.
+
+    Notes
+    -----
+    Source: T. DeVries, G. Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017: 16
+    pixels for CIFAR-10, with crops and flips before it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Cutout(2)(np.ones((1, 1, 3, 4)), np.random.default_rng(0))
+    array([[[[1., 1., 1., 1.],
+             [1., 0., 0., 1.],
+             [1., 0., 0., 1.]]]])
+    """
+
+    def __init__(self, length: int = 16) -> None:
+        self.length = count(length, "length")
+
+    def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        n, _, height, width = _images(x, self)
+        rows, columns = (self._covered(rng.integers(size, size=n), size) for size in (height, width))
+        np.copyto(x, 0, where=(rows[:, :, None] & columns[:, None, :])[:, None])
+        return x
+
+    def _covered(self, centre: np.ndarray, size: int) -> np.ndarray:
+        """Return which of `size` pixels in a row lie within the square, (n, size)."""
+        distance = np.arange(size) - (centre - self.length // 2)[:, None]
+        return (distance >= 0) & (distance < self.length)
+
+    def __repr__(self) -> str:
+        return f"Cutout(length={self.length})"
+
+
+def _images(x: np.ndarray, change: object) -> tuple[int, ...]:
+    if x.ndim != 4:
+        raise ValueError(f"{change!r} got a batch of shape {x.shape}; expected images, (n, channels, height, width)")
+    return x.shape
+
+
+def as_changes(augment: Any) -> tuple[Augment, ...]:
+    """Return one change or several as a tuple, or raise TypeError."""
+    changes = tuple(augment) if isinstance(augment, Iterable) else (augment,)
+    for change in changes:
+        if isinstance(change, type) or not callable(change):
+            hint = f": write {change.__name__}()" if isinstance(change, type) else ""
+            raise TypeError(f"augment has {change!r}; expected what pynn.augment offers, or functions f(x, rng){hint}")
+    return changes
+
+
+def name_of(change: Augment) -> str:
+    """Return what a checkpoint calls a change: the same in every process."""
+    named = type(change).__repr__ is object.__repr__
+    return getattr(change, "__qualname__", None) or (type(change).__qualname__ if named else repr(change))

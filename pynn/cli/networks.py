@@ -1,0 +1,125 @@
+"""The networks that the command line can build: fully connected ones, and convolutional ones for images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from .. import layers
+from ..model import Sequential
+from ..preprocessing import ChannelStandardize, Standardize, Transformer
+from .data import Data
+
+# The activation, and the initialisation that keeps the spread of its signals.
+ACTIVATIONS: dict[str, tuple[Callable[[], layers.Layer] | None, str]] = {
+    "relu": (layers.ReLU, "he_normal"),
+    "leaky_relu": (layers.LeakyReLU, "he_normal"),
+    "prelu": (layers.PReLU, "he_normal"),
+    "elu": (layers.ELU, "he_normal"),
+    "selu": (layers.SELU, "lecun_normal"),
+    "tanh": (layers.Tanh, "lecun_normal"),
+    "sigmoid": (layers.Sigmoid, "xavier_normal"),
+    "softplus": (layers.Softplus, "he_normal"),
+    "gelu": (layers.GELU, "he_normal"),
+    "silu": (layers.SiLU, "he_normal"),
+    "maxout": (None, "lecun_normal"),
+}
+
+# What is taken unless an option says otherwise.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "dense": {"hidden": (256, 128), "epochs": 40, "batch_size": 32},
+    "cnn": {"hidden": (32, 64, 128), "epochs": 25, "batch_size": 64},
+}
+
+# Of features in one unit, such as pixels, those that hardly vary say little and must not be blown up to the size of the
+# others: to each variance this share of the mean variance is added.
+VARIANCE_FLOOR = 0.1
+
+
+def network(data: Data, options: dict[str, Any]) -> Sequential:
+    """Return the network that the options describe, with its preprocessing fitted to the training part."""
+    convolutional = options["model"] == "cnn"
+    outputs = len(data.class_names) if data.class_names else 1
+    model = (_cnn if convolutional else _dense)(data, outputs, options)
+    model.preprocessing = _channels(data) if convolutional else _features(data)
+    model.class_names, model.input_schema = data.class_names, data.schema
+    return model
+
+
+def describe(model: Sequential, data: Data, options: dict[str, Any]) -> str:
+    """Return the network in a few words: "network 64-256-128-10", "cnn 3x32x32-32-64-128-10"."""
+    shape = "x".join(map(str, data.train[0].shape[1:]))
+    widths = [shape, *options["hidden"], len(data.class_names) if data.class_names else 1]
+    parameters = sum(p.size for p in model.parameters())
+    kind = "cnn" if options["model"] == "cnn" else "network"
+    return f"{kind} {'-'.join(map(str, widths))}, {parameters:,} parameters"
+
+
+def _dense(data: Data, outputs: int, options: dict[str, Any]) -> Sequential:
+    make_activation, init = ACTIVATIONS[options["activation"]]
+    width = data.train[0].shape[1]
+    dropout = _share(options["dropout"], 0.0 if data.class_names is None else 0.3)
+    chain: list[layers.Layer] = []
+    _add_dropout(chain, _share(options["input_dropout"], 0.1 if data.one_unit else 0.0))
+    for hidden in options["hidden"]:
+        linear = layers.Maxout if make_activation is None else layers.Linear
+        chain.append(linear(width, hidden, init=init))
+        if options["batchnorm"]:
+            chain.append(layers.BatchNorm1d(hidden))
+        if make_activation is not None:
+            chain.append(make_activation())
+        _add_dropout(chain, dropout)
+        width = hidden
+    return Sequential(*chain, layers.Linear(width, outputs))
+
+
+def _cnn(data: Data, outputs: int, options: dict[str, Any]) -> Sequential:
+    """Return stages of 3x3 convolutions, each of which halves the image in the end, and a linear layer on the means.
+
+    A stage has two convolutions (Simonyan & Zisserman 2015); the first has one, as it works on the largest images.
+    """
+    make_activation, init = ACTIVATIONS[options["activation"]]
+    if make_activation is None:
+        raise click.BadOptionUsage("--activation", "--activation maxout is for --model dense")
+    channels, *pixels = data.train[0].shape[1:]
+    chain: list[layers.Layer] = []
+    _add_dropout(chain, _share(options["input_dropout"], 0.0))
+    for stage, width in enumerate(options["hidden"]):
+        if min(pixels) < 2 ** (stage + 1):
+            raise click.BadOptionUsage(
+                "--hidden",
+                f"images of {pixels[0]}x{pixels[1]} pixels can be halved {stage} times; --hidden has "
+                f"{len(options['hidden'])} stages",
+            )
+        for _ in range(1 if stage == 0 else 2):
+            chain.append(layers.Conv2d(channels, width, 3, padding=1, bias=not options["batchnorm"], init=init))
+            if options["batchnorm"]:
+                chain.append(layers.BatchNorm2d(width))
+            chain.append(make_activation())
+            channels = width
+        chain.append(layers.MaxPool2d(2))
+    chain += [layers.AdaptiveAvgPool2d(1), layers.Flatten()]
+    _add_dropout(chain, _share(options["dropout"], 0.0))
+    return Sequential(*chain, layers.Linear(channels, outputs))
+
+
+def _share(given: float | None, usual: float) -> float:
+    return usual if given is None else given
+
+
+def _add_dropout(chain: list[layers.Layer], share: float) -> None:
+    if share:
+        chain.append(layers.Dropout(share))
+
+
+def _features(data: Data) -> Transformer:
+    standardize = Standardize().fit(data.train[0])
+    if data.one_unit:
+        standardize.eps = VARIANCE_FLOOR * float(standardize.var_.mean())
+    return standardize
+
+
+def _channels(data: Data) -> Transformer:
+    return ChannelStandardize().fit(data.train[0])
