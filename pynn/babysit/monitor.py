@@ -229,12 +229,10 @@ class Monitor(Callback):
                 course.facts.inputs = known.InputFigures.of(x, 256)
         if self._album.due(trainer.steps) and len(taken):
             self._album.add(self._snapshot(trainer.steps))
-            weights = next((p.data for p in trainer.model.parameters() if p.decay and p.ndim in (2, 4)), None)
-            if weights is not None:
-                filters = weights.ndim == 4
-                self.filter_shape = weights.shape[1:] if filters else ()
-                values = weights.reshape(len(weights), -1).T if filters else weights
-                self.first_weights = values.astype(np.float32)
+            if course.facts.weights:
+                first_layer = course.facts.weights[0]
+                self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
+                self.first_weights = first_layer.columns.astype(np.float32)
         self.stats.append(taken)
         if course.windows:
             self._apply(STEP_RULES, trainer)
@@ -262,13 +260,13 @@ class Monitor(Callback):
         for index, output in enumerate(watch.outputs):
             if output.units is None:
                 continue
-            per_example = output.per_example // output.units.shape[1]
             units = self._units.get(output.name)
             if units is None or units.sums.shape != output.units.shape:
                 rectifies = output.code in RELU_LIKE
                 units = self._units[output.name] = Units(output.name, rectifies, np.zeros(output.units.shape))
             units.sums += output.units
-            units.examples += examples * max(per_example, 1)
+            units.places = max(output.per_example // output.units.shape[1], 1)
+            units.examples += examples
             units.steps += steps
             output.units[...] = 0
             if output.name not in course.initial_spread:
@@ -277,7 +275,7 @@ class Monitor(Callback):
                 share = float(np.mean(units.sums[2] == 0))
                 course.dead[output.name] = watch.dead[index] = share
                 course.least_dead[output.name] = min(course.least_dead.get(output.name, 1.0), share)
-                units.active = (units.sums[2] / units.examples).astype(np.float32)
+                units.active = (units.sums[2] / (units.examples * units.places)).astype(np.float32)
                 units.sums[...] = 0
                 units.examples = units.steps = 0
 
