@@ -1,7 +1,8 @@
 """How weights start: the lecture's initialisations, and PyTorch's default for linear layers.
 
 Every initialiser takes the shape of the array and returns a new one. `fans` are (fan_in, fan_out), by default the two
-dimensions of a weight matrix (fan_in, fan_out); `rng` is by default the generator that `pynn.manual_seed` seeds.
+dimensions of a weight matrix (fan_in, fan_out), and of filters (filters, channels, rows, columns) channels times window
+and filters times window; `rng` is by default the generator that `pynn.manual_seed` seeds.
 Sources: CS231n, Training Neural Networks, Part 1; Glorot & Bengio 2010; LeCun et al. 1998; He et al. 2015; Saxe et al.
 2014 (orthogonal); Mishkin & Matas 2016 (LSUV).
 """
@@ -269,11 +270,12 @@ def _variance(layer: Layer, x: np.ndarray) -> float:
 
 
 def _fans(shape: Shape, fans: Fans | None) -> Fans:
-    if fans is None:
-        if len(shape) != 2:
-            raise ValueError(f"the fans of an array of shape {shape} are not known; give fans=(fan_in, fan_out)")
-        fans = (shape[0], shape[1])
-    return fans
+    if fans is not None:
+        return fans
+    if len(shape) < 2:
+        raise ValueError(f"the fans of an array of shape {shape} are not known; give fans=(fan_in, fan_out)")
+    window = math.prod(shape[2:])
+    return (shape[0], shape[1]) if len(shape) == 2 else (shape[1] * window, shape[0] * window)
 
 
 def _fan(shape: Shape, fans: Fans | None, mode: str) -> int:

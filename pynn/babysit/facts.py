@@ -240,9 +240,7 @@ def gather(trainer: Trainer) -> Facts:
         weights=weights,
         trunk=trunk,
         first_norm=any(isinstance(layer, NORMS) for layer in before),
-        own_code=any(is_own(layer) for layer in leaves)
-        or is_own(trainer.loss)
-        or type(trainer.loss) is FunctionLoss,
+        own_code=any(is_own(layer) for layer in leaves) or is_own(trainer.loss) or type(trainer.loss) is FunctionLoss,
         has_norm=any(isinstance(layer, BatchNorm) or is_own(layer) for layer in leaves),
         norm_momentum=min((layer.momentum for layer in leaves if isinstance(layer, BatchNorm)), default=0.1),
         adaptive=not isinstance(optimizer, SGD),

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 #: Early on, where most goes wrong, the steps are looked at after these many.
 EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300, *range(400, 1001, 100))
-#: Later after so many that they take about as long together, in multiplications (parameters times examples, filters times
-#: their positions too): looking at them takes up to half a millisecond, of which no more than 1% is to be noticed. At least and at most so many.
+#: Later after so many that they take about as long together, in multiplications (parameters times examples, and filters
+#: times their positions): looking at them takes up to half a millisecond, of which no more than 1% is to be noticed. At
+#: least and at most so many.
 BLOCK, LEAST_BLOCK, MOST_BLOCK = 2.6e9, 50, 2000
 #: After a loss further above the median of the block before than so many times its largest, they are looked at again.
 SURPRISE, SOON = 2.0, 8

@@ -13,7 +13,7 @@ BLOWN_UP = ("lr_too_high", "diverging", "dead_units", "exploding_gradient", "reg
 
 
 def _ends(course: Course) -> tuple[str, str, float] | None:
-    """Return first and last hidden layer of the main path and the ratio of the gradients with respect to their outputs."""
+    """Return first and last hidden layer of the main path, and the ratio of the gradients there."""
     outputs = course.window.outputs
     seen = [name for name in course.facts.trunk if name in outputs]
     if len(seen) < 2:

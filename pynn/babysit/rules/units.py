@@ -45,7 +45,9 @@ def symmetric_units(course: Course) -> Iterator[Sign]:
     """Hidden units that compute the same, and therefore stay the same (CS231n, "Pitfall: all zero initialization")."""
     for name, (distinct, units) in course.distinct_units.items():
         if distinct <= max(1, units // 2) and name in course.alike_at_start and course.age >= 8:
-            evidence = f"{units} {course.unit(name)}s have {distinct} different set{'s' if distinct != 1 else ''} of weights"
+            evidence = (
+                f"{units} {course.unit(name)}s have {distinct} different set{'s' if distinct != 1 else ''} of weights"
+            )
             yield Sign("symmetric_units", "error", evidence, 'initialise at random, as init="he_normal" does', name)
             return
 
