@@ -36,9 +36,9 @@ def conv_sparse_images(seed: int) -> Run:
 
 @CORPUS.control("cifar", 0.4)
 def conv_batchnorm_cifar(seed: int) -> Run:
-    """Three convolutions with batch norm on CIFAR-10, at a rate of 0.1."""
+    """Three convolutions with batch norm on CIFAR-10."""
     model = cnn(seed, (3, 16, 32, 32), size=16, norm=0.1)
-    return _run(data.cifar_images(seed), model, pynn.SGD(0.1, momentum=0.9), seed, 5, 64)
+    return _run(data.cifar_images(seed), model, pynn.SGD(0.05, momentum=0.9), seed, 5, 64)
 
 
 def _residual(seed: int, blocks: int, *, norm: bool = True, first: bool = False, **start: object) -> pynn.Sequential:
@@ -48,7 +48,8 @@ def _residual(seed: int, blocks: int, *, norm: bool = True, first: bool = False,
     for _ in range(blocks):
         chain.append(block(8, norm=norm, first=first, **start))  # type: ignore[arg-type]
         chain += [] if first else [pynn.ReLU()]
-    return pynn.Sequential(*stem, *chain, pynn.Flatten(), pynn.Linear(128, 10, init="he_normal"))
+    tail = [pynn.BatchNorm2d(8), pynn.ReLU()] if first else []
+    return pynn.Sequential(*stem, *chain, *tail, pynn.Flatten(), pynn.Linear(128, 10, init="he_normal"))
 
 
 @CORPUS.control("digits", 0.93)
@@ -73,7 +74,7 @@ def residual_preactivated(seed: int) -> Run:
 def conv_global_average(seed: int) -> Run:
     """Each channel is averaged to a number, so that gradients at positions are small."""
     model = cnn(seed, (1, 16, 32), pooled=0, average=True, norm=0.1)
-    return _run(data.digit_images(seed), model, pynn.SGD(0.1, momentum=0.9), seed, 8)
+    return _run(data.digit_images(seed), model, pynn.SGD(0.02, momentum=0.9), seed, 8)
 
 
 @CORPUS.control("digits", 0.92)

@@ -258,7 +258,7 @@ class Walk:
         y = layer.forward(x, ctx)
         self._keep(name, layer, x, y, branch)
 
-        def back(dy: np.ndarray, sums_to_zero: bool) -> tuple[np.ndarray, bool]:
+        def way_back(dy: np.ndarray, sums_to_zero: bool) -> tuple[np.ndarray, bool]:
             self.gradients[index] = dy
             ctx.dy_sums_to_zero = sums_to_zero
             dx = layer.backward(dy, ctx)
@@ -266,7 +266,7 @@ class Walk:
                 raise TypeError(f"backward of {self.layers[index][0]} returned no gradient")
             return np.ascontiguousarray(dx), ctx.dx_sums_to_zero
 
-        return y, back
+        return y, way_back
 
     def _around(self, name: str, block: Residual, x: np.ndarray, branch: str) -> tuple[np.ndarray, Back]:
         """Return the sum of a residual block, and its way back."""
@@ -277,12 +277,12 @@ class Walk:
         index, y = len(self.layers), inner + around
         self._keep(name, block, x, y, branch)
 
-        def back(dy: np.ndarray, sums_to_zero: bool) -> tuple[np.ndarray, bool]:
+        def way_back(dy: np.ndarray, sums_to_zero: bool) -> tuple[np.ndarray, bool]:
             self.gradients[index] = dy
             other = dy if around_back is None else around_back(dy, False)[0]
             return inner_back(dy, False)[0] + other, False
 
-        return y, back
+        return y, way_back
 
     def _keep(self, name: str, layer: Layer, x: np.ndarray, y: np.ndarray, branch: str) -> None:
         kind = type(layer).__name__

@@ -107,7 +107,8 @@ def symmetric_units(case: Case) -> Check:
     ]
     worst = (0.0, "", False)
     for label, layer, branch in linear[:-1]:
-        if layer.weight.frozen or layer.weight.size == layer.weight.fans[0]:  # one unit
+        units = layer.out_channels if isinstance(layer, Conv2d) else layer.out_features
+        if layer.weight.frozen or units < 2:
             continue
         alike = _share_alike(layer, layer.weight.data, None if layer.bias is None else layer.bias.data)
         together = _share_alike(layer, layer.weight.grad, None)
