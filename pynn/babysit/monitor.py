@@ -81,6 +81,8 @@ class Monitor(Callback):
         Of those filters: channels, rows and columns; empty for a weight matrix.
     input_shape : tuple of int
         Of one example, as the network got it.
+    channels : set of str
+        The layers whose units are channels, with a value at each position of an image or sequence.
 
     Examples
     --------
@@ -131,6 +133,7 @@ class Monitor(Callback):
         self.first_weights: np.ndarray | None = None
         self.filter_shape: tuple[int, ...] = ()
         self.input_shape: tuple[int, ...] = ()
+        self.channels: set[str] = set()
         self._album = Album()
         self._trainer: Trainer | None = None
         self._watch: Watch | None = None
@@ -266,6 +269,8 @@ class Monitor(Callback):
                 units = self._units[output.name] = Units(output.name, rectifies, np.zeros(output.units.shape))
             units.sums += output.units
             units.places = max(output.per_example // output.units.shape[1], 1)
+            if units.places > 1:
+                self.channels.add(output.name)
             units.examples += examples
             units.steps += steps
             output.units[...] = 0

@@ -7,6 +7,7 @@ import pynn
 from pynn.babysit.parts import parts
 from pynn.babysit.remedies.blueprint import Blueprint
 from pynn.babysit.remedies.choice import CURES, Situation, candidates
+from pynn.babysit.views.maps import filter_tiles
 from pynn.babysit.views.reading import Reading
 from pynn.babysit.views.sections import first_weights
 
@@ -52,7 +53,23 @@ def test_filters_of_the_first_layer_are_shown():
     # They are those of the last look, which may be some steps ago.
     np.testing.assert_allclose(monitor.first_weights[:, 4], model[0].weight[4].ravel(), atol=2e-3)
     page = first_weights(Reading(monitor))
-    assert "6 units, each with its 5 x 5 inputs" in page and "data:image/png" in page
+    assert "6 filters of 5 x 5" in page and "red, green and blue" in page and "data:image/png" in page
+
+
+def test_filters_become_pictures_by_how_many_channels_they_have():
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(3 * 2 * 4, 5))
+    picture, shown = filter_tiles(weights, (3, 2, 4))
+    assert shown == 5 and picture.image.shape == (2 * 3 - 1, 3 * 5 - 1, 4)  # 3 tiles across, 2 down
+    tile = weights[:, 3].reshape(3, 2, 4) / np.abs(weights[:, 3]).max()
+    np.testing.assert_array_equal(picture.image[3:5, :4, :3], np.rint(127.5 * (1 + tile)).transpose(1, 2, 0))
+    assert (picture.image[2, :, 3] == 0).all()  # between tiles there is nothing
+    grey, _ = filter_tiles(weights[:8], (1, 2, 4))
+    np.testing.assert_array_equal(grey.image[..., 0], grey.image[..., 1])
+    grid, shown = filter_tiles(rng.normal(size=(20 * 9, 40)), (20, 3, 3))
+    assert shown == 16 and grid.palette is not None and grid.image.shape == (16 * 4 - 1, 16 * 4 - 1)
+    sequences, _ = filter_tiles(rng.normal(size=(8 * 3, 4)), (8, 3))
+    assert sequences.image.shape == (4 * 2 - 1, 8 * 4 - 1)
 
 
 def residual_network():
