@@ -242,7 +242,10 @@ def how_filters_are_shown(channels: int) -> str:
         return "their channels are red, green and blue, and grey is zero"
     if channels == 1:
         return "white is positive, black is negative, and grey is zero"
-    return f"a row per filter, a column for each of {min(channels, MOST_FILTERS)} of its {channels} channels"
+    which = f"each of its {channels} channels"
+    if channels > MOST_FILTERS:
+        which = f"each of the first {MOST_FILTERS} of its {channels} channels"
+    return f"a row per filter, a column for {which}"
 
 
 def weight_map(weights: NDArray) -> Map:
