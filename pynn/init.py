@@ -186,7 +186,7 @@ def apply(model: Sequential, init: Init, *, bias: float | None = 0.0, rng: np.ra
     >>> model[0].bias[...]
     array([0.01, 0.01, 0.01, 0.01], dtype=float32)
     """
-    for layer in model.leaves():
+    for layer in model.all_layers():
         weight, layer_bias = _weight_and_bias(layer)
         if weight is None:
             continue
@@ -234,24 +234,44 @@ def lsuv(
     >>> all(abs(v - 1) < 0.02 for v in variances.values())
     True
     """
-    reached = {}
-    activations = model.as_input(x)
-    for name, layer in model.named_leaves():
+    from .layers import Residual  # which import this module
+    from .model import Sequential
+
+    reached: dict[str, float] = {}
+
+    def scale(name: str, layer: Layer, x: np.ndarray) -> np.ndarray:
+        """Scale a layer and those within it, and return its output."""
+        if isinstance(layer, Sequential):
+            for key, inner in layer.children():
+                x = scale(f"{name}.{key}" if name else key, inner, x)
+            return x
+        if isinstance(layer, Residual):
+            for key, inner in layer.children():
+                scale(f"{name}.{key}", inner, x)
         weight, bias = _weight_and_bias(layer)
         if weight is not None:
             weight[...] = make("orthogonal", weight.shape, dtype=weight.dtype, rng=rng)
             if bias is not None:
                 bias[...] = 0
-            for _ in range(max_iter):
-                variance = _variance(layer, activations)
-                if not 0 < variance < math.inf:
-                    raise ValueError(f"the output of layer {name} has variance {variance} on this batch")
-                if abs(variance - 1) < tolerance:
-                    break
-                weight[...] = weight.data / math.sqrt(variance)
-            reached[name] = _variance(layer, activations)
-        activations = _output(layer, activations)
+            reached[name] = _to_unit_variance(layer, weight, name, x, tolerance, max_iter)
+        return _output(layer, x)
+
+    scale("", model, model.as_input(x))
     return reached
+
+
+def _to_unit_variance(
+    layer: Layer, weight: Parameter, name: str, x: np.ndarray, tolerance: float, max_iter: int
+) -> float:
+    """Scale the weights until the output has variance 1; return the variance reached."""
+    for _ in range(max_iter):
+        variance = _variance(layer, x)
+        if not 0 < variance < math.inf:
+            raise ValueError(f"the output of layer {name} has variance {variance} on this batch")
+        if abs(variance - 1) < tolerance:
+            break
+        weight[...] = weight.data / math.sqrt(variance)
+    return _variance(layer, x)
 
 
 def _weight_and_bias(layer: Layer) -> tuple[Parameter | None, Parameter | None]:
