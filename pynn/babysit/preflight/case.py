@@ -161,6 +161,11 @@ class Case:
         work = self.multiplications * batch
         return max(least, min(most, int(seconds / max(LEAST_STEP, 3 * work / PLANNED_SPEED))))
 
+    @property
+    def convolves(self) -> bool:
+        """Whether there are convolutions, which do more multiplications a second than is planned with."""
+        return any(isinstance(layer, Conv2d) for layer in self.model.all_layers())
+
     @functools.cached_property
     def multiplications(self) -> int:
         """How many one example takes forward: one per parameter, and of filters at each position."""
