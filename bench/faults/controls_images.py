@@ -8,7 +8,7 @@ import pynn
 
 from . import data
 from .cases import Corpus, Run
-from .networks import block, cnn
+from .networks import block, cnn, scaled
 
 CORPUS = Corpus()
 
@@ -34,7 +34,7 @@ def conv_sparse_images(seed: int) -> Run:
     return _run(split, cnn(seed, (1, 8, 16), size=28), pynn.Adam(2e-3), seed, 3)
 
 
-@CORPUS.control("cifar", 0.4)
+@CORPUS.control("cifar", 0.36)
 def conv_batchnorm_cifar(seed: int) -> Run:
     """Three convolutions with batch norm on CIFAR-10."""
     model = cnn(seed, (3, 16, 32, 32), size=16, norm=0.1)
@@ -58,6 +58,30 @@ def residual_branches_at_zero(seed: int) -> Run:
     return _run(data.digit_images(seed), _residual(seed, 4, norm=False, last="zeros"), pynn.Adam(2e-3), seed, 6)
 
 
+@CORPUS.control("digits", 0.9)
+def residual_branches_small(seed: int) -> Run:
+    """Eight residual branches end in filters a thousand times smaller than He's, and all are averaged."""
+    pynn.manual_seed(seed)
+    layers: list[pynn.Layer] = [pynn.Conv2d(1, 16, 3, padding=1, init="he_normal"), pynn.MaxPool2d(2)]
+    for _ in range(8):
+        layers += [block(16, norm=False, last=scaled("he_normal", 1e-3)), pynn.ReLU()]
+    model = pynn.Sequential(*layers, pynn.AdaptiveAvgPool2d(1), pynn.Flatten(), pynn.Linear(16, 10))
+    return _run(data.digit_images(seed), model, pynn.Adam(3e-3), seed, 10)
+
+
+@CORPUS.control("digits", 0.9)
+def conv_deep(seed: int) -> Run:
+    """Twelve convolutions with batch norm."""
+    return _run(data.digit_images(seed), cnn(seed, (1, *[16] * 12), norm=0.1), pynn.SGD(0.05, momentum=0.9), seed, 8)
+
+
+@CORPUS.control("stripes", 0.9)
+def conv_raw_pixels_normalised(seed: int) -> Run:
+    """Pixels from 0 to 255, which a batch norm in front of all layers takes care of."""
+    model = cnn(seed, (3, 8, 16), size=12, classes=4, first_norm=True)
+    return _run(data.stripes_raw(seed), model, pynn.Adam(3e-3), seed, 8)
+
+
 @CORPUS.control("digits", 0.93)
 def residual_gamma_zero(seed: int) -> Run:
     """Each residual branch ends in a batch norm of scale 0."""
@@ -74,7 +98,7 @@ def residual_preactivated(seed: int) -> Run:
 def conv_global_average(seed: int) -> Run:
     """Each channel is averaged to a number, so that gradients at positions are small."""
     model = cnn(seed, (1, 16, 32), pooled=0, average=True, norm=0.1)
-    return _run(data.digit_images(seed), model, pynn.SGD(0.02, momentum=0.9), seed, 8)
+    return _run(data.digit_images(seed), model, pynn.SGD(0.03, momentum=0.9), seed, 12)
 
 
 @CORPUS.control("digits", 0.92)

@@ -62,6 +62,7 @@ def cnn(
     size: int = 8,
     classes: int = 10,
     norm: float | None = None,
+    first_norm: bool = False,
     pooled: int = 2,
     average: bool = False,
     hidden: int = 0,
@@ -71,11 +72,11 @@ def cnn(
 ) -> pynn.Sequential:
     """Return a network of 3x3 convolutions for images `size` wide; the first `pooled` are followed by a pooling.
 
-    `norm` is the momentum of a batch norm before every activation, `hidden` the width of a linear layer, `average`
-    whether images are averaged to a number per channel in front of the last layer.
+    `norm` is the momentum of a batch norm before every activation, `first_norm` whether there is one for the images,
+    `hidden` the width of a linear layer, `average` whether a number per channel reaches the last layer, the mean.
     """
     pynn.manual_seed(seed)
-    layers: list[pynn.Layer] = []
+    layers: list[pynn.Layer] = [pynn.BatchNorm2d(channels[0])] if first_norm else []
     for index, (given, made) in enumerate(itertools.pairwise(channels)):
         layers.append(pynn.Conv2d(given, made, 3, padding=1, init=init))
         if norm is not None:

@@ -162,14 +162,15 @@ def _too_large(course: Course) -> Iterator[Sign]:
 
 
 def _too_small(course: Course) -> Iterator[Sign]:
-    """Signals that have shrunk to nothing behind the last hidden layer."""
+    """Signals that have shrunk to nothing behind the last hidden layer.
+
+    They go round residual branches, which may well start small.
+    """
     limits = course.limits
     gain, depth, entry = 1.0, 0, None
     for weights in course.facts.hidden:
         own = course.initial_gains.get(weights.name, 1.0)
-        if entry is not None and weights.branch != entry.branch:  # signals go round what shrinks within a block
-            gain, depth, entry = 1.0, 0, None
-        if weights.normalised or own == 0:
+        if weights.normalised or own == 0 or weights.branch:
             gain, depth, entry = 1.0, 0, None
             continue
         entry = entry or weights
