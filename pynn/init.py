@@ -1,7 +1,8 @@
 """How weights start: the lecture's initialisations, and PyTorch's default for linear layers.
 
 Every initialiser takes the shape of the array and returns a new one. `fans` are (fan_in, fan_out), by default the two
-dimensions of a weight matrix (fan_in, fan_out); `rng` is by default the generator that `pynn.manual_seed` seeds.
+dimensions of a weight matrix (fan_in, fan_out), and of filters (filters, channels, rows, columns) channels times window
+and filters times window; `rng` is by default the generator that `pynn.manual_seed` seeds.
 Sources: CS231n, Training Neural Networks, Part 1; Glorot & Bengio 2010; LeCun et al. 1998; He et al. 2015; Saxe et al.
 2014 (orthogonal); Mishkin & Matas 2016 (LSUV).
 """
@@ -185,7 +186,7 @@ def apply(model: Sequential, init: Init, *, bias: float | None = 0.0, rng: np.ra
     >>> model[0].bias[...]
     array([0.01, 0.01, 0.01, 0.01], dtype=float32)
     """
-    for layer in model.leaves():
+    for layer in model.all_layers():
         weight, layer_bias = _weight_and_bias(layer)
         if weight is None:
             continue
@@ -233,24 +234,44 @@ def lsuv(
     >>> all(abs(v - 1) < 0.02 for v in variances.values())
     True
     """
-    reached = {}
-    activations = model.as_input(x)
-    for name, layer in model.named_leaves():
+    from .layers import Residual  # which import this module
+    from .model import Sequential
+
+    reached: dict[str, float] = {}
+
+    def scale(name: str, layer: Layer, x: np.ndarray) -> np.ndarray:
+        """Scale a layer and those within it, and return its output."""
+        if isinstance(layer, Sequential):
+            for key, inner in layer.children():
+                x = scale(f"{name}.{key}" if name else key, inner, x)
+            return x
+        if isinstance(layer, Residual):
+            for key, inner in layer.children():
+                scale(f"{name}.{key}", inner, x)
         weight, bias = _weight_and_bias(layer)
         if weight is not None:
             weight[...] = make("orthogonal", weight.shape, dtype=weight.dtype, rng=rng)
             if bias is not None:
                 bias[...] = 0
-            for _ in range(max_iter):
-                variance = _variance(layer, activations)
-                if not 0 < variance < math.inf:
-                    raise ValueError(f"the output of layer {name} has variance {variance} on this batch")
-                if abs(variance - 1) < tolerance:
-                    break
-                weight[...] = weight.data / math.sqrt(variance)
-            reached[name] = _variance(layer, activations)
-        activations = _output(layer, activations)
+            reached[name] = _to_unit_variance(layer, weight, name, x, tolerance, max_iter)
+        return _output(layer, x)
+
+    scale("", model, model.as_input(x))
     return reached
+
+
+def _to_unit_variance(
+    layer: Layer, weight: Parameter, name: str, x: np.ndarray, tolerance: float, max_iter: int
+) -> float:
+    """Scale the weights until the output has variance 1; return the variance reached."""
+    for _ in range(max_iter):
+        variance = _variance(layer, x)
+        if not 0 < variance < math.inf:
+            raise ValueError(f"the output of layer {name} has variance {variance} on this batch")
+        if abs(variance - 1) < tolerance:
+            break
+        weight[...] = weight.data / math.sqrt(variance)
+    return _variance(layer, x)
 
 
 def _weight_and_bias(layer: Layer) -> tuple[Parameter | None, Parameter | None]:
@@ -269,11 +290,12 @@ def _variance(layer: Layer, x: np.ndarray) -> float:
 
 
 def _fans(shape: Shape, fans: Fans | None) -> Fans:
-    if fans is None:
-        if len(shape) != 2:
-            raise ValueError(f"the fans of an array of shape {shape} are not known; give fans=(fan_in, fan_out)")
-        fans = (shape[0], shape[1])
-    return fans
+    if fans is not None:
+        return fans
+    if len(shape) < 2:
+        raise ValueError(f"the fans of an array of shape {shape} are not known; give fans=(fan_in, fan_out)")
+    window = math.prod(shape[2:])
+    return (shape[0], shape[1]) if len(shape) == 2 else (shape[1] * window, shape[0] * window)
 
 
 def _fan(shape: Shape, fans: Fans | None, mode: str) -> int:

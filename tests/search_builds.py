@@ -39,6 +39,29 @@ def build_with_dropout(params):
     return pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.Adam(params["lr"]), schedule=schedule, seed=3)
 
 
+def images():
+    """Return rows of the data as patterns of 1x4x4 pixels."""
+    (x, y), (xv, yv) = data()
+    patterns = np.random.default_rng(0).normal(size=(2, 16)).astype(np.float32)
+    return ((x @ patterns).reshape(-1, 1, 4, 4), y), ((xv @ patterns).reshape(-1, 1, 4, 4), yv)
+
+
+def build_for_images(params):
+    """Return a trainer of a residual network, one of whose layers is the user's own."""
+    width = params["width"]
+    inner = pynn.Sequential(pynn.Conv2d(width, width, 3, padding=1), pynn.BatchNorm2d(width), Doubling())
+    model = pynn.Sequential(
+        pynn.Conv2d(1, width, 3, padding=1),
+        pynn.ReLU(),
+        pynn.Residual(inner),
+        pynn.Dropout2d(0.1),
+        pynn.AdaptiveAvgPool2d(2),
+        pynn.Flatten(),
+        pynn.Linear(4 * width, 3),
+    )
+    return pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.Adam(params["lr"]), seed=3)
+
+
 def build_or_raise(params):
     if params["lr"] > 0.01:
         raise RuntimeError(f"no such device for {params['lr'] > 0.01}")

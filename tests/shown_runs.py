@@ -38,6 +38,7 @@ class Run:
     input_shape: tuple = (64,)
     _trainer: SimpleNamespace | None = None
     filter_shape: tuple = ()
+    channels: set = field(default_factory=set)
 
     @property
     def verdict(self):

@@ -1,5 +1,8 @@
 """Networks for images: training as PyTorch would build them, recorded steps, files, widths, watching."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -153,3 +156,83 @@ def test_watching_changes_no_bit():
     monitor.watch(trainer)
     x, y = images()
     assert [trainer.step(x[:32], y[:32]) for _ in range(12)] == plain
+
+
+def nested_blocks():
+    """Return a network with a block in a block, and one whose shortcut has a batch norm."""
+    pynn.manual_seed(2)
+    within = pynn.Residual(pynn.Sequential(pynn.BatchNorm2d(4), pynn.ReLU(), pynn.Conv2d(4, 4, 3, padding=1)))
+    shortcut = pynn.Sequential(pynn.Conv2d(4, 6, 1, stride=2, bias=False), pynn.BatchNorm2d(6))
+    inner = pynn.Sequential(pynn.Conv2d(4, 6, 3, 2, 1), pynn.LayerNorm((6, 5, 5)), pynn.PReLU(), pynn.Dropout2d(0.1))
+    return pynn.Sequential(
+        pynn.Conv2d(3, 4, 3, padding=1), pynn.Residual(within), pynn.Residual(inner, shortcut), pynn.AvgPool2d(2),
+        pynn.Flatten(), pynn.Linear(24, 3),
+    )  # fmt: skip
+
+
+def test_names_within_nested_blocks_lead_to_the_layers():
+    model = nested_blocks()
+    state = model.state_dict()
+    assert state["1.inner.inner.2.weight"].shape == (4, 4, 3, 3)
+    assert state["2.shortcut.1.running_mean"].shape == (6,)
+    np.testing.assert_array_equal(state["2.inner.0.weight"], model[2].inner[0].weight.data)
+
+
+def test_nested_blocks_survive_files_copies_and_checkpoints(tmp_path, backend):
+    x, y = images()
+    trainer, _ = train(nested_blocks(), 5)
+    model = trainer.model
+    model.save(tmp_path / "m.safetensors")
+    for again in (pynn.load(tmp_path / "m.safetensors"), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert repr(again) == repr(model)
+        np.testing.assert_array_equal(again.predict(x), model.predict(x))
+    other = nested_blocks()
+    other.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(other.predict(x), model.predict(x))
+    state = model.state_dict()
+    del state["1.inner.inner.2.weight"]
+    with pytest.raises(ValueError, match=r"missing \['1.inner.inner.2.weight'\]"):
+        other.load_state_dict(state)
+    trainer.save(tmp_path / "run.ckpt")
+    resumed = pynn.Trainer.resume(tmp_path / "run.ckpt")
+    assert [trainer.step(x, y) for _ in range(4)] == [resumed.step(x, y) for _ in range(4)]
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(resumed.model.state_dict()[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pynn.Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 2), 2, bias=False),
+        pynn.Conv2d(4, 4, 3, padding="same", init="he_normal"),
+        pynn.Conv1d(4, 6, 3, 2, 1, 2, 2),
+        pynn.MaxPool2d(3, 2, 1, ceil_mode=True),
+        pynn.AvgPool2d((2, 3), 1, (1, 0), count_include_pad=False),
+        pynn.AdaptiveAvgPool2d((2, 3)),
+        pynn.BatchNorm2d(4, eps=1e-3, momentum=0.3),
+        pynn.GroupNorm(2, 4, eps=1e-3, affine=False),
+        pynn.LayerNorm((9, 8), eps=1e-3, elementwise_affine=False),
+        pynn.Dropout2d(0.3),
+        pynn.Residual(pynn.Conv2d(4, 4, 1), pynn.Conv2d(4, 4, 1, groups=4)),
+    ],
+    ids=repr,
+)
+def test_a_file_keeps_every_setting(layer, tmp_path):
+    model = pynn.Sequential(copy.deepcopy(layer))
+    model.save(tmp_path / "m.safetensors")
+    again = pynn.load(tmp_path / "m.safetensors")
+    assert repr(again) == repr(model)
+    x = np.random.default_rng(0).normal(size=(2, 4, 9) if isinstance(layer, pynn.Conv1d) else (2, 4, 9, 8))
+    np.testing.assert_array_equal(again(x), model(x))
+
+
+def test_initialising_reaches_into_blocks():
+    model = nested_blocks()
+    pynn.init.apply(model, "zeros")
+    assert not any(parameter.data.any() for parameter in model.parameters() if parameter.decay)
+    variances = pynn.init.lsuv(model, images()[0])
+    assert list(variances) == ["0", "1.inner.inner.2", "2.inner.0", "2.shortcut.0", "5"]
+    assert all(abs(value - 1) < 0.05 for value in variances.values())
+    shape = (8, 4, 3, 3)
+    assert pynn.init.he_normal(shape).std() == pytest.approx(np.sqrt(2 / 36), rel=0.1)
+    assert pynn.init.xavier_normal(shape).std() == pytest.approx(np.sqrt(2 / (36 + 72)), rel=0.1)

@@ -69,6 +69,50 @@ def cifar(seed: int, n: int = 5000) -> Split:
     return standardized(cifar_raw(seed, n))
 
 
+def as_images(split: Split, *shape: int) -> Split:
+    """Turn rows into images (channels, height, width)."""
+    return split._replace(x=split.x.reshape(-1, *shape), xv=split.xv.reshape(-1, *shape))
+
+
+def digit_images(seed: int) -> Split:
+    """The digits, centred and scaled, as 1x8x8 images."""
+    return as_images(digits(seed), 1, 8, 8)
+
+
+def mnist_images(seed: int, n: int = 2000) -> Split:
+    """MNIST, centred and scaled, as 1x28x28 images."""
+    return as_images(mnist(seed, n), 1, 28, 28)
+
+
+def cifar_images(seed: int, n: int = 3000) -> Split:
+    """CIFAR-10 as 3x16x16 images, each channel centred and scaled."""
+    return by_channel(as_images(cifar_raw(seed, n), 3, 16, 16))
+
+
+def by_channel(split: Split) -> Split:
+    """Centre and scale each channel, as the training images have them."""
+    mean, spread = (f(split.x, axis=(0, 2, 3), keepdims=True) for f in (np.mean, np.std))
+    return split._replace(x=_float((split.x - mean) / spread), xv=_float((split.xv - mean) / spread))
+
+
+def stripes_raw(seed: int) -> Split:
+    """900 + 300 images of 3x12x12 pixels, 0 to 255: stripes in four directions, in a colour of any kind, with noise."""
+    rng = np.random.default_rng([seed, 9])
+    y = rng.integers(0, 4, 1200)
+    angle = np.pi * y / 4 + 0.15 * rng.standard_normal(1200)
+    rows, columns = np.mgrid[:12, :12]
+    across = np.cos(angle)[:, None, None] * rows + np.sin(angle)[:, None, None] * columns
+    waves = np.sin(2 * np.pi * across / rng.uniform(3, 6, (1200, 1, 1)) + rng.uniform(0, 2 * np.pi, (1200, 1, 1)))
+    colour = rng.dirichlet(np.ones(3), 1200)[:, :, None, None]
+    images = 128 + 90 * waves[:, None] * colour + 25 * rng.standard_normal((1200, 3, 12, 12))
+    return split_by_seed(_float(np.clip(images, 0, 255)), y, seed)
+
+
+def stripes(seed: int) -> Split:
+    """The stripes, each channel centred and scaled."""
+    return by_channel(stripes_raw(seed))
+
+
 def clouds_raw(seed: int) -> Split:
     """1200 + 400 points of five overlapping clouds in 20 dimensions, coordinates of about 10."""
     return split_by_seed(*datasets.blobs(1600, classes=5, features=20, std=7.0, seed=seed), seed)

@@ -53,9 +53,77 @@ def mlp(
     return pynn.Sequential(*layers, *tail)
 
 
+def cnn(
+    seed: int,
+    channels: Sequence[int] = (1, 8, 16),
+    activation: Callable[[], pynn.Layer] = pynn.ReLU,
+    init: Init | None = "he_normal",
+    *,
+    size: int = 8,
+    classes: int = 10,
+    norm: float | None = None,
+    first_norm: bool = False,
+    pooled: int = 2,
+    average: bool = False,
+    hidden: int = 0,
+    dropout: float = 0.0,
+    last_init: Init | None = None,
+    tail: Sequence[pynn.Layer] = (),
+) -> pynn.Sequential:
+    """Return a network of 3x3 convolutions for images `size` wide; the first `pooled` are followed by a pooling.
+
+    `norm` is the momentum of a batch norm before every activation, `first_norm` whether there is one for the images,
+    `hidden` the width of a linear layer, `average` whether a number per channel reaches the last layer, the mean.
+    """
+    pynn.manual_seed(seed)
+    layers: list[pynn.Layer] = [pynn.BatchNorm2d(channels[0])] if first_norm else []
+    for index, (given, made) in enumerate(itertools.pairwise(channels)):
+        layers.append(pynn.Conv2d(given, made, 3, padding=1, init=init))
+        if norm is not None:
+            layers.append(pynn.BatchNorm2d(made, momentum=norm))
+        layers.append(activation())
+        if index < pooled:
+            layers.append(pynn.MaxPool2d(2))
+            size //= 2
+        if dropout:
+            layers.append(pynn.Dropout2d(dropout))
+    features = channels[-1] * (1 if average else size * size)
+    layers += [pynn.AdaptiveAvgPool2d(1), pynn.Flatten()] if average else [pynn.Flatten()]
+    if hidden:
+        layers += [pynn.Linear(features, hidden, init=init), activation()]
+    layers.append(pynn.Linear(hidden or features, classes, init=last_init))
+    return pynn.Sequential(*layers, *tail)
+
+
+def block(
+    channels: int,
+    *,
+    norm: bool = True,
+    last: Init | None = "he_normal",
+    gamma: float = 1.0,
+    first: bool = False,
+    activation: Callable[[], pynn.Layer] = pynn.ReLU,
+) -> pynn.Residual:
+    """Return a residual block of two convolutions.
+
+    The second starts as `last` or, with a batch norm behind it, at the scale `gamma`; `first` puts batch norm and
+    activation in front of the convolutions.
+    """
+    one = pynn.Conv2d(channels, channels, 3, padding=1, init="he_normal")
+    two = pynn.Conv2d(channels, channels, 3, padding=1, init=last)
+    if not norm:
+        return pynn.Residual(pynn.Sequential(one, activation(), two))
+    norms = pynn.BatchNorm2d(channels), pynn.BatchNorm2d(channels)
+    if first:
+        return pynn.Residual(pynn.Sequential(norms[0], activation(), one, norms[1], activation(), two))
+    norms[1].weight[...] = gamma
+    return pynn.Residual(pynn.Sequential(one, norms[0], activation(), two, norms[1]))
+
+
 def set_hidden_biases(model: pynn.Sequential, value: float) -> None:
-    """Set the biases of all linear layers but the last."""
-    biases = [layer.bias for layer in model if isinstance(layer, pynn.Linear) and layer.bias is not None]
+    """Set the biases of all linear layers and convolutions but the last."""
+    kinds = pynn.Linear | pynn.Conv2d
+    biases = [layer.bias for layer in model if isinstance(layer, kinds) and layer.bias is not None]
     for bias in biases[:-1]:
         bias[...] = value
 

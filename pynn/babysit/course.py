@@ -38,7 +38,16 @@ def _weighted_median(pairs: list[tuple[float, int]]) -> float:
 
 @dataclass
 class OutputFigures:
-    """Means over a window of what a layer put out; shares in [0, 1]."""
+    """Means over a window of what a layer put out; shares in [0, 1].
+
+    Attributes
+    ----------
+    places : int
+        At how many positions a unit stands: those of a channel's image, else 1.
+    gradient : float
+        The gradient with respect to a unit's output: its norm over the positions, as root mean square over units and
+        examples.
+    """
 
     name: str
     rectifies: bool
@@ -46,7 +55,8 @@ class OutputFigures:
     std: float
     active: float
     saturated: float
-    gradient_rms: float
+    gradient: float
+    places: int = 1
 
 
 @dataclass
@@ -161,7 +171,9 @@ def window_of(rows: np.ndarray, watch: Watch, names: dict[str, str]) -> Window:
 
 
 def _output_figures(output: Output, sums: list[float]) -> OutputFigures:
+    assert output.units is not None
     total, squares, active, saturated, gradient = (value / output.per_example for value in sums)
+    places = output.per_example // output.units.shape[1]
     return OutputFigures(
         name=output.name,
         rectifies=output.code in RELU_LIKE,
@@ -169,19 +181,24 @@ def _output_figures(output: Output, sums: list[float]) -> OutputFigures:
         std=math.sqrt(max(squares - total * total, 0)) if math.isfinite(squares) else math.inf,
         active=active,
         saturated=saturated,
-        gradient_rms=math.sqrt(gradient) if gradient >= 0 else math.nan,
+        gradient=math.sqrt(places * gradient) if gradient >= 0 else math.nan,
+        places=places,
     )
 
 
 @dataclass
 class Units:
-    """What single units of a layer did since their window began; `active` is how often, in the last complete one."""
+    """What single units of a layer did since their window began; `active` is how often, in the last complete one.
+
+    A channel's image has `places` positions; it is dead if it is active at none of them.
+    """
 
     name: str
     rectifies: bool
     sums: np.ndarray
     examples: int = 0
     steps: int = 0
+    places: int = 1
     active: np.ndarray | None = None
 
     @property
@@ -190,8 +207,8 @@ class Units:
 
     @property
     def spread(self) -> float:
-        """The standard deviation over the examples, as the root of the mean over the units of its square."""
-        count = max(self.examples, 1)
+        """The standard deviation over examples and positions, as the root of the mean over the units of its square."""
+        count = max(self.examples * self.places, 1)
         mean = self.sums[0] / count
         return float(np.sqrt(np.maximum(self.sums[1] / count - mean * mean, 0).mean()))
 
@@ -305,7 +322,7 @@ class Course:
             self.initial_saturated = {name: output.saturated for name, output in window.outputs.items()}
             self.initial_active = {name: output.active for name, output in window.outputs.items()}
             # A column of weights that keeps the spread of signals has a norm of about 1.
-            self.usual_norms = {weights.name: math.sqrt(weights.parameter.shape[1]) for weights in self.facts.weights}
+            self.usual_norms = {weights.name: math.sqrt(weights.units) for weights in self.facts.weights}
             self.start_norms = {name: w.norm for name, w in window.weights.items()}
         self.windows.append(window)
         if window.loss < self.best and self._tells(window.steps):
@@ -326,6 +343,11 @@ class Course:
     def window(self) -> Window:
         """The latest window."""
         return self.windows[-1]
+
+    def unit(self, name: str) -> str:
+        """Return what a unit of a layer is called: that of a convolution is a channel."""
+        filters = any(w.convolves and name in (w.name, w.output) for w in self.facts.weights)
+        return "channel" if filters else "unit"
 
     @property
     def start(self) -> float:

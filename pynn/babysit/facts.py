@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import ops
-from ..layers import BatchNorm, Dropout, Flatten, Layer, Maxout, PReLU
+from ..layers import BatchNorm, Dropout, Layer, Maxout, PReLU, Residual
 from ..layers.activations import Activation
 from ..losses import BCEWithLogitsLoss, CrossEntropyLoss, FunctionLoss, MSELoss
 from ..optim import SGD, AdamW
 from ..regularizers import L1, L2, MaxNorm
+from .parts import NORMS, Part, parts, weight_of
 
 if TYPE_CHECKING:
     from ..examples import Inputs
@@ -34,7 +35,7 @@ RANGES = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf), "
 
 @dataclass
 class Weights:
-    """A layer with a weight matrix, and what stands behind it up to the next one.
+    """A layer with a weight matrix or filters, and what stands behind it up to the next one.
 
     Attributes
     ----------
@@ -46,7 +47,13 @@ class Weights:
     output : str
         The layer after which its signal goes on: the activation, or itself.
     normalised : bool
-        Whether a batch norm follows before the activation.
+        Whether a batch norm, or another norm, follows before the activation.
+    branch : str
+        The residual branch that it belongs to; "" on the main path.
+    source : str
+        The layer whose output it gets, if that is not the input: such as `output` describes.
+    groups : int
+        Of a convolution: units of different groups see different inputs.
     last : bool
         Whether it is the last one: its outputs are the network's.
     """
@@ -57,10 +64,29 @@ class Weights:
     output: str = ""
     normalised: bool = False
     last: bool = False
+    branch: str = ""
+    source: str = ""
+    groups: int = 1
+
+    @property
+    def convolves(self) -> bool:
+        """Whether the weights are filters, (filters, channels, ...), rather than a matrix (inputs, units)."""
+        return self.parameter.ndim > 2
 
     @property
     def fan_in(self) -> int:
-        return self.parameter.shape[0]
+        return self.columns.shape[0]
+
+    @property
+    def units(self) -> int:
+        """How many units or filters there are."""
+        return self.columns.shape[1]
+
+    @property
+    def columns(self) -> np.ndarray:
+        """The weights with a column per unit or filter."""
+        data = self.parameter.data
+        return data.reshape(len(data), -1).T if self.convolves else data
 
     @property
     def gain(self) -> float:
@@ -71,7 +97,7 @@ class Weights:
 
 @dataclass
 class InputFigures:
-    """The scale of inputs as the network gets them: of all values, and of the features."""
+    """The scale of inputs as the network gets them: of all values, and of the features; whether they are images."""
 
     rms: float
     mean: float
@@ -79,6 +105,7 @@ class InputFigures:
     largest_feature_rms: float
     median_feature_std: float
     zeros: float
+    images: bool = False
 
     @classmethod
     def of(cls, x: np.ndarray | Inputs, sample: int = SAMPLE) -> InputFigures:
@@ -96,6 +123,7 @@ class InputFigures:
             largest_feature_rms=float(np.sqrt(squares.max(initial=0))),
             median_feature_std=float(np.median(varying)) if len(varying) else 0.0,
             zeros=float(np.count_nonzero(rows == 0)) / max(rows.size, 1),
+            images=x.ndim == 4,
         )
 
 
@@ -107,8 +135,10 @@ class Facts:
     ----------
     weights : list of Weights
         In network order.
+    trunk : list of str
+        Where the signal passes on the main path, hidden layer by hidden layer; of a residual block, what it adds up to.
     first_norm : bool
-        Whether the input passes a batch norm before any weights.
+        Whether the input passes a batch norm, or another norm, before any weights.
     adaptive : bool
         Whether the optimiser divides by the size of past gradients.
     l2 : float
@@ -147,6 +177,7 @@ class Facts:
     """
 
     weights: list[Weights]
+    trunk: list[str]
     first_norm: bool
     own_code: bool
     has_norm: bool
@@ -193,7 +224,8 @@ class Facts:
     @property
     def tiny(self) -> bool:
         """Whether the network can hardly be other than linear: no hidden layer, or one of very few units."""
-        return min((w.parameter.shape[1] for w in self.hidden), default=0) <= 3
+        dense = [w.units for w in self.hidden if not w.convolves]
+        return min(dense) <= 3 if dense else not self.hidden
 
     @property
     def classifies(self) -> bool:
@@ -203,27 +235,27 @@ class Facts:
 def gather(trainer: Trainer) -> Facts:
     """Return what network and settings say."""
     optimizer = trainer.optimizer
-    leaves = list(trainer.model.named_leaves())
-    weights = _weights(leaves)
-    before = [layer for _, layer in leaves[: next((i for i, (_, la) in enumerate(leaves) if _matrix(la)), len(leaves))]]
+    chain = parts(trainer.model)
+    leaves = [part.layer for part in chain]
+    weights, trunk = _weights(chain)
+    before = leaves[: next((i for i, layer in enumerate(leaves) if weight_of(layer)), len(leaves))]
     penalties = trainer.regularizers
     return Facts(
         weights=weights,
-        first_norm=any(isinstance(layer, BatchNorm) for layer in before),
-        own_code=any(is_own(layer) for _, layer in leaves)
-        or is_own(trainer.loss)
-        or type(trainer.loss) is FunctionLoss,
-        has_norm=any(isinstance(layer, BatchNorm) or is_own(layer) for _, layer in leaves),
-        norm_momentum=min((layer.momentum for _, layer in leaves if isinstance(layer, BatchNorm)), default=0.1),
+        trunk=trunk,
+        first_norm=any(isinstance(layer, NORMS) for layer in before),
+        own_code=any(is_own(layer) for layer in leaves) or is_own(trainer.loss) or type(trainer.loss) is FunctionLoss,
+        has_norm=any(isinstance(layer, BatchNorm) or is_own(layer) for layer in leaves),
+        norm_momentum=min((layer.momentum for layer in leaves if isinstance(layer, BatchNorm)), default=0.1),
         adaptive=not isinstance(optimizer, SGD),
         decoupled=isinstance(optimizer, AdamW),
         momentum=float(getattr(optimizer, "momentum", 0.0)),
         l2=optimizer.weight_decay + sum(p.coefficient for p in penalties if isinstance(p, L2)),
         l1=sum(p.coefficient for p in penalties if isinstance(p, L1)),
-        dropout=max((layer.p for _, layer in leaves if isinstance(layer, Dropout)), default=0.0),
-        dropout_noise=math.prod(1 / max(1 - la.p, 1e-6) for _, la in leaves if isinstance(la, Dropout)),
+        dropout=max((layer.p for layer in leaves if isinstance(layer, Dropout)), default=0.0),
+        dropout_noise=math.prod(1 / max(1 - la.p, 1e-6) for la in leaves if isinstance(la, Dropout)),
         max_norm=min((p.limit for p in penalties if isinstance(p, MaxNorm)), default=math.inf),
-        batch_norm=any(isinstance(layer, BatchNorm) for _, layer in leaves),
+        batch_norm=any(isinstance(layer, BatchNorm) for layer in leaves),
         squares=isinstance(trainer.loss, MSELoss),
         weighted=any(getattr(trainer.loss, name, None) is not None for name in ("weight", "pos_weight")),
         # Frozen layers come from an earlier training.
@@ -237,26 +269,44 @@ def is_own(part: Layer | Loss) -> bool:
     return not type(part).__module__.startswith("pynn.")
 
 
-def _matrix(layer: Layer) -> Parameter | None:
-    return next((p for _, p in layer.named_parameters() if p.ndim == 2 and p.decay), None)
-
-
-def _weights(leaves: list[tuple[str, Layer]]) -> list[Weights]:
+def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
+    """Return the layers with weights, and where the signal passes on the main path."""
     found: list[Weights] = []
-    for name, layer in leaves:
-        full, matrix = f"{name}.{type(layer).__name__}", _matrix(layer)
-        if matrix is not None:
-            found.append(Weights(full, matrix, "maxout" if isinstance(layer, Maxout) else None, full))
-        elif not found or isinstance(layer, Dropout | Flatten):
-            continue
-        elif isinstance(layer, BatchNorm):
-            found[-1].normalised = True
-        elif isinstance(layer, Activation | PReLU) and found[-1].activation is None:
-            found[-1].activation = layer.spec()[0] if isinstance(layer, Activation) else "prelu"
-            found[-1].output = full
+    trunk: list[str] = []
+    latest: dict[str, Weights] = {}  # per branch; gone once a residual block stands between
+    reached: dict[str, str] = {}  # per branch, where its signal is
+    straight: set[str] = set()  # branches whose signal has met no activation since
+    for part in chain:
+        layer, branch, weight = part.layer, part.branch, weight_of(part.layer)
+        if branch not in reached:  # what goes in is what the path around it has
+            around = max((other for other in reached if f"{branch}.".startswith(f"{other}.") or not other), default="")
+            reached[branch] = reached.get(around, "")
+        if isinstance(layer, Residual) or weight is not None:
+            latest.pop(branch, None)
+            if weight is not None:
+                name = "maxout" if isinstance(layer, Maxout) else None
+                own = Weights(part.label, weight, name, part.label, branch=branch, source=reached[branch])
+                own.groups = getattr(layer, "groups", 1)
+                found.append(own)
+                latest[branch] = own
+            reached[branch] = part.label
+            (straight.discard if isinstance(layer, Maxout) else straight.add)(branch)
+            trunk += [part.label] if not branch else []
+        elif isinstance(layer, NORMS) and branch in latest:
+            latest[branch].normalised = True
+        elif isinstance(layer, Activation | PReLU) and branch in straight:
+            straight.remove(branch)
+            reached[branch] = part.label
+            if not branch:
+                trunk[-1] = part.label
+            behind = latest.get(branch)
+            if behind is not None and behind.activation is None:
+                behind.activation = layer.spec()[0] if isinstance(layer, Activation) else "prelu"
+                behind.output = part.label
     if found:
         found[-1].last = True
-    return found
+        trunk.pop()  # the network's outputs
+    return found, trunk
 
 
 def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> None:

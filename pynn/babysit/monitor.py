@@ -81,6 +81,8 @@ class Monitor(Callback):
         Of those filters: channels, rows and columns; empty for a weight matrix.
     input_shape : tuple of int
         Of one example, as the network got it.
+    channels : set of str
+        The layers whose units are channels, with a value at each position of an image or sequence.
 
     Examples
     --------
@@ -131,6 +133,7 @@ class Monitor(Callback):
         self.first_weights: np.ndarray | None = None
         self.filter_shape: tuple[int, ...] = ()
         self.input_shape: tuple[int, ...] = ()
+        self.channels: set[str] = set()
         self._album = Album()
         self._trainer: Trainer | None = None
         self._watch: Watch | None = None
@@ -229,12 +232,10 @@ class Monitor(Callback):
                 course.facts.inputs = known.InputFigures.of(x, 256)
         if self._album.due(trainer.steps) and len(taken):
             self._album.add(self._snapshot(trainer.steps))
-            weights = next((p.data for p in trainer.model.parameters() if p.decay and p.ndim in (2, 4)), None)
-            if weights is not None:
-                filters = weights.ndim == 4
-                self.filter_shape = weights.shape[1:] if filters else ()
-                values = weights.reshape(len(weights), -1).T if filters else weights
-                self.first_weights = values.astype(np.float32)
+            if course.facts.weights:
+                first_layer = course.facts.weights[0]
+                self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
+                self.first_weights = first_layer.columns.astype(np.float32)
         self.stats.append(taken)
         if course.windows:
             self._apply(STEP_RULES, trainer)
@@ -262,13 +263,15 @@ class Monitor(Callback):
         for index, output in enumerate(watch.outputs):
             if output.units is None:
                 continue
-            per_example = output.per_example // output.units.shape[1]
             units = self._units.get(output.name)
             if units is None or units.sums.shape != output.units.shape:
                 rectifies = output.code in RELU_LIKE
                 units = self._units[output.name] = Units(output.name, rectifies, np.zeros(output.units.shape))
             units.sums += output.units
-            units.examples += examples * max(per_example, 1)
+            units.places = max(output.per_example // output.units.shape[1], 1)
+            if units.places > 1:
+                self.channels.add(output.name)
+            units.examples += examples
             units.steps += steps
             output.units[...] = 0
             if output.name not in course.initial_spread:
@@ -277,7 +280,7 @@ class Monitor(Callback):
                 share = float(np.mean(units.sums[2] == 0))
                 course.dead[output.name] = watch.dead[index] = share
                 course.least_dead[output.name] = min(course.least_dead.get(output.name, 1.0), share)
-                units.active = (units.sums[2] / units.examples).astype(np.float32)
+                units.active = (units.sums[2] / (units.examples * units.places)).astype(np.float32)
                 units.sums[...] = 0
                 units.examples = units.steps = 0
 

@@ -32,16 +32,19 @@ ROWS = 256
 
 
 def distinct_units(course: Course) -> None:
-    """Count the different units of each hidden layer, by a random combination of their weights."""
+    """Count the different units of each hidden layer, by a random combination of their weights.
+
+    Filters of different groups see different channels, and are different.
+    """
     rng = np.random.default_rng(0)
     for weights in course.facts.hidden:
-        values = weights.parameter.data[:ROWS].astype(np.float64)
-        units = values.shape[1]
+        values = weights.columns[:ROWS].astype(np.float64)
+        units = weights.units
         if units < 2 or not np.isfinite(values).all():
             continue
-        marks = np.sort(rng.normal(size=len(values)) @ values)
-        scale = np.maximum(np.abs(marks[1:]), np.abs(marks[:-1]))
-        distinct = 1 + int(np.count_nonzero(np.diff(marks) > 1e-6 * scale))
+        marks = np.sort((rng.normal(size=len(values)) @ values).reshape(weights.groups, -1))
+        scale = np.maximum(np.abs(marks[:, 1:]), np.abs(marks[:, :-1]))
+        distinct = weights.groups + int(np.count_nonzero(np.diff(marks) > 1e-6 * scale))
         course.distinct_units[weights.name] = (distinct, units)
         if course.age <= 2 and distinct <= max(1, units // 2):
             course.alike_at_start.add(weights.name)

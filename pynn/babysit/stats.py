@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..kernels.codes import ActivationCode
+from .parts import parts
 from .watch import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Stats:
         self._watch = watch
         self._names = [name for name, _ in watch.parameters]
         self._columns = watch.columns
-        self.layers = [f"{name}.{type(layer).__name__}" for name, layer in watch.model.named_leaves()]
+        self.layers = [part.label for part in parts(watch.model)]
         width = watch.rows.shape[1]
         rows = int(np.clip(MOST_BYTES // (8 * width), FEWEST_ROWS, MOST_ROWS)) // 2 * 2
         self._rows = np.empty((rows, width))

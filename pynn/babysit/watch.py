@@ -12,11 +12,12 @@ import numpy as np
 
 from .. import ops
 from ..kernels.codes import ActivationCode
-from ..layers import BatchNorm, Dropout, Flatten, Layer
+from ..layers import Dropout, Flatten, Layer
 from ..layers.activations import Activation
 from ..losses import ClassLoss
 from ..ops.activations import resolve
 from ..ops.watch import unit_count
+from .parts import NORMS, followers, parts, weight_of
 
 if TYPE_CHECKING:
     from ..losses import Loss
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
 #: Early on, where most goes wrong, the steps are looked at after these many.
 EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300, *range(400, 1001, 100))
-#: Later after so many that they take about as long together, in multiplications (parameters times examples): looking at
-#: them takes up to half a millisecond, of which no more than 1% is to be noticed. At least and at most so many.
+#: Later after so many that they take about as long together, in multiplications (parameters times examples, and filters
+#: times their positions): looking at them takes up to half a millisecond, of which no more than 1% is to be noticed. At
+#: least and at most so many.
 BLOCK, LEAST_BLOCK, MOST_BLOCK = 2.6e9, 50, 2000
 #: After a loss further above the median of the block before than so many times its largest, they are looked at again.
 SURPRISE, SOON = 2.0, 8
@@ -149,8 +151,8 @@ class Watch:
     """Looks at a trainer's steps, into one row of figures each; every so many rows, `digest` is called.
 
     Watching changes no bit of the training. Outputs of layers that only pass on or blank what they get (Flatten,
-    Dropout) are not watched, nor are outputs in front of a batch norm, whose scale is its business; a layer that
-    applies the activation behind it has none.
+    Dropout) are not watched, nor are outputs in front of a batch norm or another norm, whose scale is its business; a
+    layer that applies the activation behind it has none. Layers within a residual block are watched one by one.
 
     Attributes
     ----------
@@ -184,12 +186,23 @@ class Watch:
         self._began = trainer.steps
         self._alarm = math.inf  # a loss to look at at once
         self._soon = 0  # after how many steps to look again, since there was one
-        leaves = list(trainer.model.named_leaves())
+        chain = parts(trainer.model)
+        following = followers(chain)
         self.outputs = [
-            Output(f"{name}.{type(layer).__name__}", layer)
-            for (name, layer), follower in zip(leaves, [*(layer for _, layer in leaves[1:]), None], strict=True)
-            if not isinstance(layer, Flatten | Dropout) and not isinstance(follower, BatchNorm)
+            Output(part.label, part.layer)
+            for part, follower in zip(chain, following, strict=True)
+            if not isinstance(part.layer, Flatten | Dropout) and not isinstance(follower, NORMS)
         ]
+        self._multiplications = sum(parameter.size for parameter in trainer.model.parameters())  # per example
+        # Filters are multiplied at each position, of which the output tells how many: their own, or that of the layer
+        # behind, where this applies its activation.
+        self._filters: dict[int, tuple[int, int]] = {}
+        for part, follower in zip(chain, following, strict=True):
+            weight = weight_of(part.layer)
+            if weight is not None and weight.ndim > 2:
+                self._filters[id(part.layer)] = weight.size, id(follower)
+                if isinstance(follower, Activation):
+                    self._filters[id(follower)] = weight.size, id(part.layer)
         self._of_layer = {id(output.layer): index for index, output in enumerate(self.outputs)}
         self.parameters: list[tuple[str, Parameter]] = []
         self.updates = np.empty((0, len(PARAMETER_COLUMNS)))
@@ -254,6 +267,10 @@ class Watch:
 
     def output(self, layer: Layer, y: np.ndarray) -> None:
         """Look at what a layer made of the batch."""
+        if id(layer) in self._filters:
+            size, other = self._filters.pop(id(layer))
+            self._filters.pop(other, None)
+            self._multiplications += size * (math.prod(y.shape[2:]) - 1)
         index = self._of_layer.get(id(layer))
         if index is None or y.dtype.kind != "f" or y.size == 0:
             return
@@ -311,8 +328,7 @@ class Watch:
         """Hand over what has been gathered."""
         rows = self.rows[: self._used]
         self._used = 0
-        multiplications = sum(parameter.size for _, parameter in self.parameters) * len(x)
-        block = int(min(max(BLOCK / max(multiplications, 1), LEAST_BLOCK), MOST_BLOCK))
+        block = int(min(max(BLOCK / max(self._multiplications * len(x), 1), LEAST_BLOCK), MOST_BLOCK))
         done = trainer.steps - self._began
         early = next((step for step in EARLY_LOOKS if step > done), None)
         self._look = self._began + early if early else trainer.steps + min(self._soon or block, block) * self.every

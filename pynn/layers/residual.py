@@ -53,6 +53,10 @@ class Residual(Layer):
         inner, other = ctx.children(2)
         y = self.inner.forward(x, inner)
         around = x if self.shortcut is None else self.shortcut.forward(x, other)
+        if ctx.watch is not None:
+            ctx.watch.output(self.inner, y)
+            if self.shortcut is not None:
+                ctx.watch.output(self.shortcut, around)
         if y.shape != around.shape:
             raise ValueError(
                 f"Residual adds an inner output of shape {y.shape} to {around.shape}; give a shortcut that makes it fit"
@@ -63,6 +67,10 @@ class Residual(Layer):
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         inner, other = ctx.children(2)
         inner.needs_dx = other.needs_dx = ctx.needs_dx
+        if ctx.watch is not None:
+            ctx.watch.gradient(self.inner, dy)
+            if self.shortcut is not None:
+                ctx.watch.gradient(self.shortcut, dy)
         dx = self.inner.backward(dy, inner)
         around: np.ndarray | None = dy if self.shortcut is None else self.shortcut.backward(dy, other)
         if not ctx.needs_dx:

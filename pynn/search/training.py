@@ -268,7 +268,7 @@ def restore(build: Build, params: Params, seed: int, checkpoint: bytes | None = 
 
 def _classes_of(trainer: Trainer) -> list[type]:
     """Return the classes that a checkpoint of such a trainer names; those of pynn are known anyway."""
-    parts = [*trainer.model.leaves(), trainer.loss, trainer.optimizer, trainer.schedule, *trainer.regularizers]
+    parts = [*trainer.model.all_layers(), trainer.loss, trainer.optimizer, trainer.schedule, *trainer.regularizers]
     found = {type(part) for part in parts if part is not None and not type(part).__module__.startswith("pynn.")}
     return sorted(found, key=lambda kind: kind.__name__)
 

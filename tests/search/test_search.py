@@ -7,7 +7,19 @@ import warnings
 
 import numpy as np
 import pytest
-from search_builds import SPACE, build, build_or_raise, build_own, build_with_dropout, data, find, network, same
+from search_builds import (
+    SPACE,
+    build,
+    build_for_images,
+    build_or_raise,
+    build_own,
+    build_with_dropout,
+    data,
+    find,
+    images,
+    network,
+    same,
+)
 
 import pynn
 from pynn import search
@@ -114,6 +126,21 @@ def test_with_layers_and_losses_of_one_s_own_survivors_go_on_too():
     result = find(build_own, {"lr": LogUniform(1e-2, 1.0)}, stages=stages, metric="val_loss")
     assert [trial.ended for trial in result.trials] == ["finished"] * 5
     assert result.best_model.predict(data()[1][0]).shape == (80, 3)
+
+
+def test_networks_for_images_are_searched_and_survivors_go_on_bit_for_bit():
+    space = {"lr": LogUniform(1e-3, 1e-1), "width": Integer(2, 6)}
+
+    def run(**settings):
+        return search.run(build_for_images, space, *images(), workers=1, **settings)
+
+    staged = run(stages=[Stage(3, 1), Stage(0, 3, survivors=1)])
+    assert [trial.ended for trial in staged.trials] == ["finished"] * 4
+    going_on = staged.trials[-1]
+    whole = run(trials=3, epochs=3).trials[going_on.continues]
+    assert going_on.params == whole.params and going_on.history["loss"] == whole.history["loss"]
+    (x, _), _ = images()
+    assert staged.best_model.predict(x[:5]).shape == (5, 3)
 
 
 def test_stages_of_a_search_from_coarse_to_fine():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...context import Context
 from ...examples import Examples
-from ...layers import BatchNorm, Dropout, Layer
+from ...layers import BatchNorm, Conv2d, Dropout, Layer, Linear, Maxout, Residual
 from ...losses import FunctionLoss
 from ...model import Sequential
 from ...optim import Adam, Optimizer
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from ...losses import Loss
     from ...trainer import Trainer
 
+#: Layers whose weights multiply what they get.
+MULTIPLIES = Linear | Maxout | Conv2d
+#: The way back through a layer: from the gradient of its output, and whether that sums to 0 over the batch.
+Back = Callable[[np.ndarray, bool], tuple[np.ndarray, bool]]
 #: Rows that the checks look at; NaN and duplicates are sought among all.
 MOST_ROWS = 10_000
 #: Multiply-adds per second that the number of trial steps is planned with; a slow guess of one core.
@@ -150,10 +156,24 @@ class Case:
     def steps(self, seconds: float, batch: int, least: int, most: int) -> int:
         """Return how many steps with such a batch are likely to take so many seconds, within limits.
 
-        Planned from the number of parameters rather than measured, so that a report does not depend on the machine.
+        Planned from the multiplications rather than measured, so that a report does not depend on the machine.
         """
-        parameters = self.model.flat.values.size
-        return max(least, min(most, int(seconds / max(LEAST_STEP, 3 * parameters * batch / PLANNED_SPEED))))
+        work = self.multiplications * batch
+        return max(least, min(most, int(seconds / max(LEAST_STEP, 3 * work / PLANNED_SPEED))))
+
+    @property
+    def convolves(self) -> bool:
+        """Whether there are convolutions, which do more multiplications a second than is planned with."""
+        return any(isinstance(layer, Conv2d) for layer in self.model.all_layers())
+
+    @functools.cached_property
+    def multiplications(self) -> int:
+        """How many one example takes forward: one per parameter, and of filters at each position."""
+        walk = Walk(copy.deepcopy(self.model), self.examples.x[:2], training=False, seed=self.seed)
+        places = {id(layer): math.prod(y.shape[2:]) for (_, layer), y in zip(walk.layers, walk.outputs, strict=True)}
+        convolutions = [layer for _, layer in walk.layers if isinstance(layer, Conv2d)]
+        more = sum((places[id(layer)] - 1) * layer.weight.size for layer in convolutions)
+        return self.model.flat.values.size + more
 
     def labels(self, y: np.ndarray, outputs: tuple[int, ...]) -> bool:
         """Return whether targets are class labels, for outputs of this shape."""
@@ -182,7 +202,10 @@ def is_own(layer: Layer) -> bool:
 
 
 def chain(model: Sequential) -> list[tuple[str, Layer]]:
-    """Return the layers through which data pass, with names such as "3.ReLU"; a container of the user's is one."""
+    """Return the layers through which data pass, with names such as "3.ReLU"; a container of the user's is one.
+
+    So is a residual block.
+    """
     found: list[tuple[str, Layer]] = []
 
     def add(container: Sequential, prefix: str) -> None:
@@ -205,40 +228,78 @@ class Walk:
     Attributes
     ----------
     layers : list of (name, Layer)
+        Those within residual blocks too; the block itself, which stands for the sum, comes behind them.
+    branches : list of str
+        The residual branch that each belongs to; "" on the main path.
     inputs, outputs : list of ndarray
         Per layer.
+    prediction : ndarray
+        What the last layer gave.
     gradients : list of ndarray
         After `back`: the gradient with respect to each layer's output.
     """
 
     def __init__(self, model: Sequential, x: np.ndarray, *, training: bool, seed: int = 0) -> None:
-        self.layers = chain(model)
-        self.contexts = [Context(training=training, random=Stream(seed + i)) for i in range(len(self.layers))]
+        self.layers: list[tuple[str, Layer]] = []
+        self.branches: list[str] = []
         self.inputs: list[np.ndarray] = []
         self.outputs: list[np.ndarray] = []
         self.gradients: list[np.ndarray] = []
-        for (_, layer), ctx in zip(self.layers, self.contexts, strict=True):
-            self.inputs.append(x)
-            x = layer.forward(x, ctx)
-            self.outputs.append(x)
+        self._training, self._seed = training, seed
+        self.prediction, self._back = self._through("", model, x, "")
 
-    @property
-    def prediction(self) -> np.ndarray:
-        """What the last layer gave."""
-        return self.outputs[-1]
+    def _through(self, name: str, layer: Layer, x: np.ndarray, branch: str) -> tuple[np.ndarray, Back]:
+        """Return what a layer makes of `x`, and its way back."""
+        if isinstance(layer, Sequential) and type(layer).forward is Sequential.forward:
+            backs = []
+            for inner, child in layer.children():
+                x, back = self._through(f"{name}.{inner}" if name else inner, child, x, branch)
+                backs.append(back)
+            return x, lambda dy, sums: functools.reduce(lambda given, back: back(*given), reversed(backs), (dy, sums))
+        if isinstance(layer, Residual) and type(layer).forward is Residual.forward:
+            return self._around(name, layer, x, branch)
+        index = len(self.layers)
+        ctx = Context(training=self._training, random=Stream(self._seed + index))
+        y = layer.forward(x, ctx)
+        self._keep(name, layer, x, y, branch)
 
-    def back(self, dy: np.ndarray) -> None:
-        """Go back from the gradient of the prediction, which sets the gradients of all parameters."""
-        gradients = []
-        sums_to_zero = False
-        for (name, layer), ctx in zip(reversed(self.layers), reversed(self.contexts), strict=True):
-            gradients.append(dy)
+        def way_back(dy: np.ndarray, sums_to_zero: bool) -> tuple[np.ndarray, bool]:
+            self.gradients[index] = dy
             ctx.dy_sums_to_zero = sums_to_zero
             dx = layer.backward(dy, ctx)
             if dx is None:
-                raise TypeError(f"backward of {name} returned no gradient")
-            dy, sums_to_zero = np.ascontiguousarray(dx), ctx.dx_sums_to_zero
-        self.gradients = gradients[::-1]
+                raise TypeError(f"backward of {self.layers[index][0]} returned no gradient")
+            return np.ascontiguousarray(dx), ctx.dx_sums_to_zero
+
+        return y, way_back
+
+    def _around(self, name: str, block: Residual, x: np.ndarray, branch: str) -> tuple[np.ndarray, Back]:
+        """Return the sum of a residual block, and its way back."""
+        inner, inner_back = self._through(f"{name}.inner", block.inner, x, f"{name}.inner")
+        around, around_back = x, None
+        if block.shortcut is not None:
+            around, around_back = self._through(f"{name}.shortcut", block.shortcut, x, f"{name}.shortcut")
+        index, y = len(self.layers), inner + around
+        self._keep(name, block, x, y, branch)
+
+        def way_back(dy: np.ndarray, sums_to_zero: bool) -> tuple[np.ndarray, bool]:
+            self.gradients[index] = dy
+            other = dy if around_back is None else around_back(dy, False)[0]
+            return inner_back(dy, False)[0] + other, False
+
+        return y, way_back
+
+    def _keep(self, name: str, layer: Layer, x: np.ndarray, y: np.ndarray, branch: str) -> None:
+        kind = type(layer).__name__
+        self.layers.append((f"{name}.{kind}" if name else kind, layer))
+        self.branches.append(branch)
+        self.inputs.append(x)
+        self.outputs.append(y)
+        self.gradients.append(np.empty(0))
+
+    def back(self, dy: np.ndarray) -> None:
+        """Go back from the gradient of the prediction, which sets the gradients of all parameters."""
+        self._back(dy, False)
 
 
 def training_loss(case: Case, trainer: Trainer, part: Examples) -> tuple[float, np.ndarray]:

@@ -8,9 +8,10 @@ import numpy as np
 
 from ...context import Context
 from ...examples import Examples, check_finite, prepare
-from ...layers import BatchNorm1d, Flatten
+from ...layers import Flatten
 from ...losses import BCEWithLogitsLoss
 from ...random import Stream
+from ..parts import NORMS
 from .case import MOST_ROWS, Case, chain, is_own
 from .report import Check, failed, passed, skipped, warned
 from .rows import far_fewer_than_rows, near_duplicates, row_keys, shared_rows
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from ...trainer import Trainer
 
 NORMALISE = "Subtract the training part's mean and divide by its standard deviation, as pynn.preprocessing.Standardize."
+OF_IMAGES = (
+    "Subtract each channel's mean and divide by its standard deviation, as pynn.preprocessing.ChannelStandardize."
+)
+
+
+#: Root mean square of a channel over that of the median one, from which on they are taken to be on different scales.
+UNEVEN = 30.0
 
 
 def raw_values(
@@ -216,17 +224,22 @@ def input_scale(case: Case) -> Check:
     values = x.astype(np.float64)
     size, largest = _rms(values), float(np.abs(values).max())
     evidence = f"rms {size:.3g}, from {values.min():.3g} to {values.max():.3g} as the network gets them"
-    symptom = "input_not_normalised"
-    if first == "BatchNorm1d":
+    symptom, advice, uneven = "input_not_normalised", NORMALISE, False
+    if x.ndim == 4:
+        of_channels = np.sqrt(np.square(values).mean(axis=(0, 2, 3)))
+        varies = of_channels[of_channels > 0]
+        uneven = bool(len(varies)) and float(varies.max()) > UNEVEN * float(np.median(varies))
+        shown = ", ".join(f"{rms:.3g}" for rms in of_channels[:6]) + ", ..." * (len(of_channels) > 6)
+        evidence += f"; rms of each channel {shown}" if len(of_channels) > 1 else ""
+        advice = OF_IMAGES
+    if first.startswith("BatchNorm"):
         return passed(name, f"{evidence}; batch norm comes first")
-    kinds = [type(layer) for _, layer in chain(case.model) if type(layer) is not Flatten]
-    normalised = BatchNorm1d in kinds[:3] and kinds.index(BatchNorm1d) < 3
+    kinds = [layer for _, layer in chain(case.model) if type(layer) is not Flatten]
+    normalised = any(isinstance(layer, NORMS) for layer in kinds[:3])
     if size > 10 and not normalised:
-        return failed(name, symptom, evidence, NORMALISE)
-    if size > 3:
-        return warned(name, symptom, evidence, NORMALISE)
-    if largest < 0.02:
-        return warned(name, symptom, evidence, NORMALISE)
+        return failed(name, symptom, evidence, advice)
+    if size > 3 or (uneven and not case.trained) or largest < 0.02:
+        return warned(name, symptom, evidence, advice)
     return passed(name, evidence)
 
 
@@ -242,20 +255,25 @@ def input_centring(case: Case) -> Check:
     offset = float(np.median(np.abs(means[varies]) / spreads[varies]))
     one_sign = float(np.mean((values >= 0).all(axis=0) | (values <= 0).all(axis=0)))
     evidence = f"features lie {offset:.2g} standard deviations from 0 (median); {one_sign:.0%} have one sign only"
-    if offset > 10 and first != "BatchNorm1d":
-        return warned(name, "input_not_normalised", evidence, NORMALISE)
+    if offset > 10 and not first.startswith("BatchNorm"):
+        return warned(name, "input_not_normalised", evidence, OF_IMAGES if x.ndim == 4 else NORMALISE)
     return passed(name, evidence)
 
 
 def constant_features(case: Case) -> Check:
     """Return whether features say anything; some constant ones, such as the margins of images, are usual."""
     name = "constant features"
-    values = case.examples.x.reshape(case.size, -1)
+    x = case.examples.x
+    values = x.reshape(case.size, -1)
     constant = int((np.ptp(values, axis=0) == 0).sum()) if case.size > 1 else 0
     evidence = f"{constant} of {values.shape[1]} features have one value only"
+    empty = [c for c in range(x.shape[1]) if np.ptp(x[:, c]) == 0] if x.ndim == 4 and case.size > 1 else []
     if case.size > 1 and constant == values.shape[1]:
         advice = "Check how the features were read: no example differs from another."
         return failed(name, "not_learning", evidence, advice)
+    if empty:
+        evidence += f"; so has the whole of channel {', '.join(map(str, empty))}"
+        return warned(name, None, evidence, "Check how the images were read: such a channel says nothing.")
     if constant > 0.9 * values.shape[1] and values.shape[1] >= 10 and case.size >= 20:
         return warned(name, None, evidence, "Check how the features were read: hardly any of them says anything.")
     return passed(name, evidence)

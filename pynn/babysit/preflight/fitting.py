@@ -6,9 +6,9 @@ import numpy as np
 
 from ...context import Context
 from ...examples import Examples
-from ...layers import Linear, Maxout
 from ...random import Stream
-from .case import Case, chain, is_own, train, training_loss
+from ..parts import parts
+from .case import MULTIPLIES, Case, is_own, train, training_loss
 from .relation import relation
 from .report import Check, failed, passed, skipped, warned
 from .rows import row_keys
@@ -113,8 +113,8 @@ def _constant_loss(case: Case, part: Examples) -> float:
 
 def _is_able(case: Case, count: int) -> bool:
     """Return whether the network ought to learn so many examples by heart."""
-    layers = [layer for _, layer in chain(case.model)]
-    hidden = [layer for layer in layers[:-1] if isinstance(layer, Linear | Maxout) or is_own(layer)]
+    layers = [part.layer for part in parts(case.model)]
+    hidden = [layer for layer in layers[:-1] if isinstance(layer, MULTIPLIES) or is_own(layer)]
     free = sum(parameter.size for parameter in case.model.parameters() if not parameter.frozen)
     features = int(np.prod(case.examples.x.shape[1:]))
     frozen = any(parameter.frozen for parameter in case.model.parameters())

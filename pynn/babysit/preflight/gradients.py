@@ -10,11 +10,11 @@ import numpy as np
 
 from ...context import Context
 from ...examples import Examples
-from ...layers import Linear, Maxout
+from ...layers import Residual
 from ...losses import Loss
 from ...model import Sequential
 from ...random import Stream
-from .case import Case, Walk, is_own
+from .case import MULTIPLIES, Case, Walk, is_own
 from .report import Check, failed, passed, skipped
 
 EXAMPLES = 8
@@ -96,7 +96,7 @@ class _Problem:
         self.weights = None if part.weights is None else part.weights.astype(dtype)
         self.training = len(self.x) > 1
         # Each evaluation is a forward pass; a large network gets by with fewer directions per tensor.
-        self.few = case.model.flat.values.size > 200_000
+        self.few = case.multiplications > 200_000
         self.accumulates: list[str] = []
         self.repeatable = True
 
@@ -174,6 +174,8 @@ class _Problem:
         for (label, layer), x, y in zip(walk.layers, walk.inputs, walk.outputs, strict=True):
             if not (everywhere or is_own(layer)) or (layer is walk.layers[0][1] and not layer.parameters()):
                 continue
+            if isinstance(layer, Residual):  # a sum; its branches are looked at one by one
+                continue
             slope = self.rng.standard_normal(y.shape).astype(y.dtype)
             inputs = x.copy()
 
@@ -206,8 +208,10 @@ def _scatter(model: Sequential, x: np.ndarray, rng: np.random.Generator) -> None
     """Move all parameters to where signals of order one pass through the network."""
     scale = max(1.0, float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))))
     for layer in model.all_layers():
-        if isinstance(layer, Linear | Maxout):
-            layer.weight[...] = rng.standard_normal(layer.weight.shape) * np.sqrt(1.5 / layer.in_features) / scale
+        if isinstance(layer, MULTIPLIES):
+            assert layer.weight.fans is not None
+            fan_in, _ = layer.weight.fans
+            layer.weight[...] = rng.standard_normal(layer.weight.shape) * np.sqrt(1.5 / fan_in) / scale
             if layer.bias is not None:
                 layer.bias[...] = 0.1 * rng.standard_normal(layer.bias.shape)
             scale = 1.0

@@ -5,18 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from ...layers import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
     BatchNorm,
+    Conv2d,
     Dropout,
     Flatten,
+    Layer,
     Linear,
-    Maxout,
     ReLU,
+    Residual,
     Sigmoid,
     Softplus,
     Tanh,
 )
-from .case import Case, Walk, chain, is_own
+from ..parts import parts
+from .case import MULTIPLIES, Case, Walk, chain, is_own
 from .report import Check, failed, passed, skipped, warned
+
+#: Layers that do not bend.
+STRAIGHT = Linear | Conv2d | AvgPool2d | AdaptiveAvgPool2d | BatchNorm | Dropout | Flatten | Residual
 
 
 def network_output(case: Case) -> Check:
@@ -72,13 +80,16 @@ def network_output(case: Case) -> Check:
 def non_linearity(case: Case) -> Check:
     """Return whether something bends between the linear layers, without which they are one."""
     name = "non-linearity"
-    layers = chain(case.model)
-    linear = [label for label, layer in layers if isinstance(layer, Linear)]
-    straight = all(isinstance(layer, Linear | BatchNorm | Dropout | Flatten) for _, layer in layers)
+    layers = [(part.label, part.layer) for part in parts(case.model)]
+    linear = [(label, layer) for label, layer in layers if isinstance(layer, Linear | Conv2d)]
+    kinds = " and ".join(dict.fromkeys(type(layer).__name__ for _, layer in linear)) or "Linear"
+    straight = all(isinstance(layer, STRAIGHT) for _, layer in layers)
     if len(linear) < 2 or not straight:
-        return passed(name, f"{len(linear)} Linear layers among {len(layers)} layers")
-    evidence = f"{len(linear)} Linear layers with no activation between them compute one linear function"
-    return warned(name, "underfitting", evidence, "Put an activation such as ReLU behind each hidden layer.", linear[0])
+        return passed(name, f"{len(linear)} {kinds} layers among {len(layers)} layers")
+    evidence = f"{len(linear)} {kinds} layers with no activation between them compute one linear function"
+    return warned(
+        name, "underfitting", evidence, "Put an activation such as ReLU behind each hidden layer.", linear[0][0]
+    )
 
 
 def symmetric_units(case: Case) -> Check:
@@ -89,18 +100,25 @@ def symmetric_units(case: Case) -> Check:
     gradient = case.loss.forward(walk.prediction, part.y, part.weights)[1]
     assert gradient is not None
     walk.back(np.ascontiguousarray(gradient, dtype=walk.prediction.dtype))
-    linear = [(label, layer) for label, layer in walk.layers if isinstance(layer, Linear | Maxout)]
+    linear = [
+        (label, layer, branch)
+        for (label, layer), branch in zip(walk.layers, walk.branches, strict=True)
+        if isinstance(layer, MULTIPLIES)
+    ]
     worst = (0.0, "", False)
-    for label, layer in linear[:-1]:
-        if layer.weight.frozen or layer.out_features < 2:
+    for label, layer, branch in linear[:-1]:
+        units = layer.out_channels if isinstance(layer, Conv2d) else layer.out_features
+        if layer.weight.frozen or units < 2:
             continue
-        alike = _share_alike(layer.weight.data, None if layer.bias is None else layer.bias.data)
-        together = _share_alike(layer.weight.grad, None)
-        worst = max(worst, (min(alike, together), label, True), (0.9 * alike, label, False))
+        alike = _share_alike(layer, layer.weight.data, None if layer.bias is None else layer.bias.data)
+        together = _share_alike(layer, layer.weight.grad, None)
+        worst = max(worst, (min(alike, together), label, True))
+        if not branch or layer.weight.data.any():  # a residual branch may well start as nothing
+            worst = max(worst, (0.9 * alike, label, False))
     share, label, stays = worst
     advice = 'Initialise the weights at random, for instance init="he_normal".'
     if len(linear) < 2:
-        return skipped(name, "there is no hidden Linear or Maxout layer")
+        return skipped(name, "there is no hidden layer with weights")
     if share >= 0.5 and stays:
         evidence = f"{share:.0%} of the units start with the same weights as another and get the same gradient"
         return failed(name, "symmetric_units", evidence, advice, label)
@@ -110,10 +128,12 @@ def symmetric_units(case: Case) -> Check:
     return passed(name, "no hidden layer has half of its units alike")
 
 
-def _share_alike(weight: np.ndarray, bias: np.ndarray | None) -> float:
-    """Return the share of columns that equal another one."""
-    columns = weight.T if bias is None or not bias.any() else np.column_stack([weight.T, bias])
-    scale = float(np.abs(columns).max()) or 1.0
-    rounded = np.round(columns.astype(np.float64) / scale, 6) + 0.0
-    _, counts = np.unique(rounded, axis=0, return_counts=True)
+def _share_alike(layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> float:
+    """Return the share of units that equal another one; those of different groups see different channels."""
+    units = weight.reshape(len(weight), -1) if isinstance(layer, Conv2d) else weight.T
+    units = units if bias is None or not bias.any() else np.column_stack([units, bias])
+    scale = float(np.abs(units).max()) or 1.0
+    rounded = np.round(units.astype(np.float64) / scale, 6) + 0.0
+    group = np.arange(len(units)) * getattr(layer, "groups", 1) // len(units)
+    _, counts = np.unique(np.column_stack([rounded, group]), axis=0, return_counts=True)
     return float(counts[counts > 1].sum() / counts.sum())

@@ -11,6 +11,7 @@ from ...context import Context
 from ...layers import BatchNorm, Layer
 from ...parameters import Parameter
 from ...random import Stream
+from ..parts import parts
 from .case import Case, Walk, is_own, uses_batch_statistics
 from .report import Check, failed, passed, skipped, warned
 
@@ -119,8 +120,7 @@ def modes_agree(case: Case) -> Check:
 
 
 def _batchnorms(case: Case) -> list[tuple[str, BatchNorm]]:
-    layers = [(name, layer) for name, layer in case.model.named_leaves() if isinstance(layer, BatchNorm)]
-    return [(f"{name}.{type(layer).__name__}", layer) for name, layer in layers]
+    return [(part.label, part.layer) for part in parts(case.model) if isinstance(part.layer, BatchNorm)]
 
 
 def _settle(case: Case, model: Layer, passes: int) -> None:

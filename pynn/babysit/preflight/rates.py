@@ -35,7 +35,7 @@ class RangeTest:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.batch = min(case.batch_size, case.size)
-        self.steps = case.steps(0.05, self.batch, 15, 60 if self.batch >= 16 else 150)
+        self.steps = case.steps(0.15 if case.convolves else 0.05, self.batch, 15, 60 if self.batch >= 16 else 150)
         count = min(case.size, self.steps * self.batch)
         self.orders = [case.rows(count, stream=14 + i) for i in range(2)]
         self.still = [self._losses(0.0, order) for order in self.orders]

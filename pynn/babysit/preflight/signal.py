@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 
-from ...layers import BatchNorm, Dropout, Flatten, Linear, Maxout, ReLU, Sigmoid, Tanh
-from .case import Case, Walk, is_own
+from ...layers import BatchNorm, Dropout, Flatten, ReLU, Residual, Sigmoid, Tanh
+from .case import MULTIPLIES, Case, Walk, is_own
 from .report import Check, failed, passed, skipped, warned
 
 INITIALISE = 'Initialise for the activation: "he_normal" with ReLU, "lecun_normal" with tanh, or add batch norm.'
@@ -21,12 +21,13 @@ def _walk(case: Case, most: int) -> Walk:
 
 
 def _hidden(walk: Walk) -> list[int]:
-    """Return the last layer of each hidden block, from one layer with weights to the next."""
-    starts = [i for i, (_, layer) in enumerate(walk.layers) if isinstance(layer, Linear | Maxout) or _is_block(layer)]
+    """Return the last layer of each hidden block, from one layer with weights to the next; a residual block is one."""
+    path = [i for i, branch in enumerate(walk.branches) if not branch]
+    starts = [i for i in path if isinstance(walk.layers[i][1], MULTIPLIES | Residual) or _is_block(walk.layers[i][1])]
     blocks = []
     for start, following in itertools.pairwise(starts):
-        ends = [i for i in range(start, following) if not isinstance(walk.layers[i][1], Dropout | Flatten)]
-        blocks.append(ends[-1])
+        between = [i for i in path if start <= i < following]
+        blocks.append([i for i in between if not isinstance(walk.layers[i][1], Dropout | Flatten)][-1])
     return blocks
 
 
@@ -99,12 +100,15 @@ def dead_units(case: Case) -> Check:
     walk = _walk(case, 1000)
     shares = []
     for (label, layer), output in zip(walk.layers, walk.outputs, strict=True):
-        if isinstance(layer, ReLU) and output.ndim == 2 and output.shape[1] > 1:
-            shares.append((float((output <= 0).all(axis=0).mean()), label, output.shape[1]))
+        if isinstance(layer, ReLU) and output.ndim > 1 and output.shape[1] > 1:
+            off = (output <= 0).all(axis=(0, *range(2, output.ndim)))
+            shares.append(
+                (float(off.mean()), label, f"{output.shape[1]} {'units' if output.ndim == 2 else 'channels'}")
+            )
     if not shares:
         return skipped(name, "there is no ReLU layer")
     share, label, units = max(shares)
-    evidence = f"{share:.0%} of {units} units are active for none of {len(walk.inputs[0])} examples (worst layer)"
+    evidence = f"{share:.0%} of {units} are active for none of {len(walk.inputs[0])} examples (worst layer)"
     advice = "Start the biases at 0 and the weights at he_normal, and normalise the inputs."
     if share > 0.9 or (share > 0.7 and not case.trained):
         return failed(name, "dead_units", evidence, advice, label)
@@ -124,7 +128,7 @@ def gradient_spread(case: Case) -> Check:
     sizes = []
     for label, layer in walk.layers:
         weights = [p for p in layer.parameters() if p.ndim > 1 and not p.frozen]
-        if weights and not isinstance(layer, BatchNorm):
+        if weights and not isinstance(layer, BatchNorm | Residual):
             values = np.concatenate([p.grad.reshape(-1) for p in weights]).astype(np.float64)
             # Of inputs that are mostly 0 most elements have no gradient, which is as it should be.
             used = values[values != 0]

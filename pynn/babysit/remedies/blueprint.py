@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from ... import init as initializers
 from ...callbacks import Callback, CSVLogger, ModelCheckpoint
 from ...config import describe, make
-from ...layers import Layer, Linear, Maxout
+from ...layers import Conv2d, Layer, Linear, Maxout, Residual
 from ...model import Sequential
 from ..monitor import Monitor
 from ..preflight.case import fresh_optimizer
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from ...schedules import Schedule
     from ...trainer import Trainer
 
+#: Layers with weights that remedies know.
+WEIGHTED = (Linear, Maxout, Conv2d)
+Weighted = Linear | Maxout | Conv2d
+#: Gets the layers of the main path, or with True of a residual branch, and returns what is to stand in their place.
+Change = Callable[[list[Layer], bool], list[Layer]]
 #: Callbacks that trials leave out, as they do `ProgressBar`: they write files, or serve the one trainer.
 LEFT_OUT = (CSVLogger, ModelCheckpoint, Monitor)
 
@@ -73,7 +78,8 @@ class Blueprint:
         """Return the blueprint of what `trainer` would train from its start; nothing in it is the trainer's own."""
         trained = trainer.steps > 0
         model = trainer.model
-        layers = [model] if type(model).forward is not Sequential.forward else _chain(model)
+        whole = type(model).forward is not Sequential.forward  # the user's own way through
+        layers = [model] if whole else [part for inner in model.layers for part in _chain(inner)]
         return cls(
             layers=[_untrained(layer, model.dtype) if trained else copy.deepcopy(layer) for layer in layers],
             preprocessing=copy.deepcopy(model.preprocessing),
@@ -123,8 +129,26 @@ class Blueprint:
         return [index for index, layer in enumerate(self.layers) if isinstance(layer, kinds)]
 
     def hidden(self) -> list[int]:
-        """Return where the linear layers stand, Maxout included, but for the last."""
-        return self.places(Linear, Maxout)[:-1]
+        """Return where on the main path the layers with weights stand, but for the last."""
+        return self.places(*WEIGHTED)[:-1]
+
+    def all_layers(self) -> Iterator[Layer]:
+        """Yield all layers, those within others too."""
+        for layer in self.layers:
+            yield from layer.all_layers()
+
+    def chains(self) -> Iterator[tuple[list[Layer], bool]]:
+        """Yield the layers of the main path, and of each residual branch with True."""
+        yield self.layers, False
+        for layer in self.all_layers():
+            if type(layer) is Residual:
+                for branch in (layer.inner, layer.shortcut):
+                    if branch is not None:
+                        yield _chain(branch), True
+
+    def rewrite(self, change: Change) -> None:
+        """Change the main path, and each residual branch."""
+        self.layers = _rewritten(self.layers, change, False)
 
 
 def _taken_along(callbacks: Iterable[Callback]) -> list[Callback]:
@@ -138,7 +162,24 @@ def is_own(layer: Layer) -> bool:
     return not type(layer).__module__.startswith("pynn.")
 
 
-def initialise(layer: Linear | Maxout, init: initializers.Init | None) -> None:
+def _rewritten(layers: list[Layer], change: Change, within: bool) -> list[Layer]:
+    return change([_rebuilt(layer, change) if type(layer) is Residual else layer for layer in layers], within)
+
+
+def _rebuilt(block: Residual, change: Change) -> Residual:
+    """Return a residual block whose branches are changed."""
+    branches = []
+    for branch in (block.inner, block.shortcut):
+        if branch is None:
+            continue
+        layers = _chain(branch)
+        for layer in layers:
+            layer.owner = None
+        branches.append(Sequential(*_rewritten(layers, change, True)))
+    return Residual(*branches)
+
+
+def initialise(layer: Weighted, init: initializers.Init | None) -> None:
     """Draw the weights of a layer anew, as its constructor does; frozen ones stay."""
     weight, bias = layer.weight, layer.bias
     if weight.frozen:
@@ -150,11 +191,9 @@ def initialise(layer: Linear | Maxout, init: initializers.Init | None) -> None:
         bias[...] = initializers.make(start, bias.shape, fans=weight.fans, dtype=bias.dtype)
 
 
-def _chain(model: Sequential) -> list[Layer]:
-    chain: list[Layer] = []
-    for layer in model.layers:
-        chain += _chain(layer) if type(layer) is Sequential else [layer]
-    return chain
+def _chain(layer: Layer) -> list[Layer]:
+    """Return a layer as a list, a `Sequential` taken apart."""
+    return [part for inner in layer.layers for part in _chain(inner)] if type(layer) is Sequential else [layer]
 
 
 def _untrained(layer: Layer, dtype: np.dtype) -> Layer:
@@ -165,8 +204,9 @@ def _untrained(layer: Layer, dtype: np.dtype) -> Layer:
         twin: Any = make(describe(layer), {type(inner) for inner in layer.all_layers()}, dtype=dtype)
     except (TypeError, ValueError):
         return copy.deepcopy(layer)
-    if isinstance(layer, Linear | Maxout):
-        initialise(twin, layer.init)
+    for fresh, inner in zip(twin.all_layers(), layer.all_layers(), strict=True):
+        if isinstance(inner, Weighted):
+            initialise(fresh, inner.init)
     for (_, own), (_, theirs) in zip(twin.named_parameters(), layer.named_parameters(), strict=True):
         own.lr_factor, own.decay = theirs.lr_factor, theirs.decay
     return twin

@@ -146,7 +146,7 @@ def anyway(situation: Situation, symptoms: Iterable[str]) -> Iterator[Source]:
 
 def is_strongly_regularised(blueprint: Blueprint) -> bool:
     """Return whether there is a penalty, or more weight decay or dropout than is usual."""
-    dropped = max((layer.p for layer in blueprint.layers if isinstance(layer, Dropout)), default=0.0)
+    dropped = max((layer.p for layer in blueprint.all_layers() if isinstance(layer, Dropout)), default=0.0)
     return bool(blueprint.regularizers) or blueprint.optimizer.weight_decay > USUAL_DECAY or dropped > USUAL_DROPOUT
 
 

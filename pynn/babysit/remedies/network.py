@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from ...layers import SELU, BatchNorm1d, Dropout, Flatten, Layer, LeakyReLU, Linear, Maxout, PReLU, ReLU, Sigmoid, Tanh
+import numpy as np
+
+from ...layers import (
+    SELU,
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv1d,
+    Conv2d,
+    Dropout,
+    Dropout2d,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    Linear,
+    Maxout,
+    MaxPool2d,
+    PReLU,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Tanh,
+)
 from ...layers.activations import Activation
-from .blueprint import Blueprint, initialise, is_own
+from .blueprint import WEIGHTED, Blueprint, Weighted, initialise, is_own
 from .trials import Remedy
 
 #: By how much the weights of layers of the user's own are scaled down.
@@ -19,19 +43,30 @@ MOMENTUM = 0.1
 
 
 def _follower(layers: list[Layer], index: int) -> Layer | None:
-    """Return the activation behind the linear layer at `index`, before the next one."""
+    """Return the activation behind the layer with weights at `index`, before the next one."""
     for layer in layers[index + 1 :]:
         if isinstance(layer, Activation | PReLU):
             return layer
-        if isinstance(layer, Linear | Maxout):
+        if isinstance(layer, (*WEIGHTED, Residual)):
             return None
     return None
 
 
-def _init_for(layers: list[Layer], index: int) -> str:
+def _places(layers: list[Layer]) -> list[int]:
+    """Return where layers with weights stand."""
+    return [index for index, layer in enumerate(layers) if isinstance(layer, WEIGHTED)]
+
+
+def _hidden(layers: list[Layer], within: bool) -> list[int]:
+    """Return where hidden layers with weights stand; on the main path the last one gives the outputs."""
+    places = _places(layers)
+    return places if within else places[:-1]
+
+
+def _init_for(layers: list[Layer], index: int, within: bool) -> str:
     """Return the initialisation that keeps the spread of signals through this layer; the last that of the others."""
-    places = [i for i, layer in enumerate(layers) if isinstance(layer, Linear | Maxout)]
-    if index == places[-1] and len(places) > 1:
+    places = _places(layers)
+    if index == places[-1] and len(places) > 1 and not within:
         index = places[-2]
     follower = _follower(layers, index)
     plain = follower is None or isinstance(follower, SELU | Sigmoid | Tanh) or isinstance(layers[index], Maxout)
@@ -39,20 +74,28 @@ def _init_for(layers: list[Layer], index: int) -> str:
 
 
 def _initialise_all(blueprint: Blueprint) -> None:
-    for index in blueprint.places(Linear, Maxout):
-        layer = blueprint.layers[index]
-        assert isinstance(layer, Linear | Maxout)
-        initialise(layer, _init_for(blueprint.layers, index))
+    for layers, within in blueprint.chains():
+        for index in _places(layers):
+            layer = layers[index]
+            assert isinstance(layer, Weighted)
+            initialise(layer, _init_for(layers, index, within))
+
+
+def _kinds(layers: Iterable[Layer]) -> list[str]:
+    return list(dict.fromkeys(type(layer).__name__ for layer in layers))
 
 
 def initialised(blueprint: Blueprint) -> Iterator[Remedy]:
     """Yield weights drawn anew, with the spread that suits each activation, and biases of 0."""
-    places = blueprint.places(Linear, Maxout)
-    if places:
-        names = dict.fromkeys(_init_for(blueprint.layers, index) for index in places)
-        code = " or ".join(f'init="{name}"' for name in names)
-        change = f"weights start as {' and '.join(names)}, biases at 0"
-        yield Remedy(change, f"Linear(..., {code})", "weights", _initialise_all)
+    inits: dict[str, dict[str, None]] = {}  # by kind of layer
+    for layers, within in blueprint.chains():
+        for index in _places(layers):
+            inits.setdefault(type(layers[index]).__name__, {})[_init_for(layers, index, within)] = None
+    if inits:
+        names = dict.fromkeys(name for of_kind in inits.values() for name in of_kind)
+        options = {kind: " or ".join(f'init="{name}"' for name in of_kind) for kind, of_kind in inits.items()}
+        code = ", ".join(f"{kind}(..., {option})" for kind, option in options.items())
+        yield Remedy(f"weights start as {' and '.join(names)}, biases at 0", code, "weights", _initialise_all)
 
 
 def own_weights_smaller(blueprint: Blueprint) -> Iterator[Remedy]:
@@ -71,53 +114,67 @@ def own_weights_smaller(blueprint: Blueprint) -> Iterator[Remedy]:
     yield Remedy(f"the initial weights of {names} times {SHRINK:g}", f"{names}: weight *= {SHRINK:g}", "weights", apply)
 
 
+def _norm_for(layer: Layer, dtype: np.dtype) -> BatchNorm:
+    """Return a batch norm for what a layer with weights gives."""
+    if isinstance(layer, Conv2d):
+        kind = BatchNorm1d if isinstance(layer, Conv1d) else BatchNorm2d
+        return kind(layer.out_channels, dtype=dtype)
+    assert isinstance(layer, Linear | Maxout)
+    return BatchNorm1d(layer.out_features, dtype=dtype)
+
+
 def normalised(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield batch norm behind each hidden linear layer that has none."""
+    """Yield batch norm behind each hidden layer with weights that has none."""
 
-    def bare(layers: list[Layer], index: int) -> bool:
-        return not isinstance(layers[index + 1], BatchNorm1d)
+    def bare(layers: list[Layer], within: bool) -> list[int]:
+        return [i for i in _hidden(layers, within) if not any(isinstance(b, BatchNorm) for b in layers[i + 1 : i + 2])]
 
-    if not any(bare(blueprint.layers, index) for index in blueprint.hidden()):
+    places = [layers[index] for layers, within in blueprint.chains() for index in bare(layers, within)]
+    if not places:
         return
 
-    def apply(target: Blueprint) -> None:
-        for index in reversed(target.hidden()):
-            layer = target.layers[index]
-            if bare(target.layers, index):
-                assert isinstance(layer, Linear | Maxout)
-                target.layers.insert(index + 1, BatchNorm1d(layer.out_features, dtype=target.dtype))
+    def add(layers: list[Layer], within: bool) -> list[Layer]:
+        for index in reversed(bare(layers, within)):
+            layers.insert(index + 1, _norm_for(layers[index], layers[index].parameters()[0].dtype))
+        return layers
 
-    yield Remedy("batch norm behind each hidden layer", "Linear(...), BatchNorm1d(...)", "norm", apply)
+    pairs = {f"{type(p).__name__}(...), {type(_norm_for(p, blueprint.dtype)).__name__}(...)" for p in places}
+    change = "batch norm behind each hidden layer"
+    yield Remedy(change, "; ".join(sorted(pairs)), "norm", lambda target: target.rewrite(add))
 
 
 def activations(blueprint: Blueprint, old: type[Layer] | tuple[type[Layer], ...], new: type[Layer]) -> Iterator[Remedy]:
     """Yield another activation, with weights that suit it."""
-    present = list(dict.fromkeys(type(blueprint.layers[index]).__name__ for index in _inner(blueprint, old)))
+    present = _kinds(layers[i] for layers, within in blueprint.chains() for i in _inner(layers, within, old))
     if not present:
         return
 
+    def exchange(layers: list[Layer], within: bool) -> list[Layer]:
+        places = set(_inner(layers, within, old))
+        return [new() if index in places else layer for index, layer in enumerate(layers)]
+
     def apply(target: Blueprint) -> None:
-        for index in _inner(target, old):
-            target.layers[index] = new()
+        target.rewrite(exchange)
         _initialise_all(target)
 
     init = "lecun_normal" if new is Tanh else "he_normal"
+    kinds = _kinds(layer for layer in blueprint.all_layers() if isinstance(layer, WEIGHTED))
+    code = ", ".join([*(f'{kind}(..., init="{init}")' for kind in kinds), f"{new.__name__}()"])
     change = f"{new.__name__} instead of {' and '.join(present)}, with weights that suit it"
-    yield Remedy(change, f'Linear(..., init="{init}"), {new.__name__}()', "activation and weights", apply)
+    yield Remedy(change, code, "activation and weights", apply)
 
 
-def _inner(blueprint: Blueprint, kinds: type[Layer] | tuple[type[Layer], ...]) -> list[int]:
-    """Return where activations stand that have a linear layer somewhere behind them."""
-    last = max(blueprint.places(Linear, Maxout), default=0)
-    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
-    return [index for index in blueprint.places(*kinds) if index < last]
+def _inner(layers: list[Layer], within: bool, kinds: type[Layer] | tuple[type[Layer], ...]) -> list[int]:
+    """Return where activations stand that have a layer with weights somewhere behind them."""
+    last = len(layers) if within else max(_places(layers), default=0)
+    return [index for index, layer in enumerate(layers[:last]) if isinstance(layer, kinds)]
 
 
 def nonlinear(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield a ReLU behind hidden linear layers that have nothing curved behind them."""
+    """Yield a ReLU behind hidden layers with weights that have nothing curved behind them."""
 
     def flat(layers: list[Layer]) -> list[int]:
-        places = [index for index, layer in enumerate(layers) if isinstance(layer, Linear)][:-1]
+        places = [index for index, layer in enumerate(layers) if isinstance(layer, Linear | Conv2d)][:-1]
         return [i for i in places if _follower(layers, i) is None and not is_own(layers[i + 1])]
 
     if not flat(blueprint.layers):
@@ -125,48 +182,63 @@ def nonlinear(blueprint: Blueprint) -> Iterator[Remedy]:
 
     def apply(target: Blueprint) -> None:
         for index in reversed(flat(target.layers)):
-            behind = index + 1 + isinstance(target.layers[index + 1], BatchNorm1d)
+            behind = index + 1 + isinstance(target.layers[index + 1], BatchNorm)
             target.layers.insert(behind, ReLU())
         _initialise_all(target)
 
-    yield Remedy("ReLU between the linear layers", "Linear(...), ReLU(), Linear(...)", "activation and weights", apply)
+    kinds = _kinds(blueprint.layers[index] for index in flat(blueprint.layers))
+    code = ", ".join(f"{kind}(...), ReLU()" for kind in kinds)
+    yield Remedy("ReLU between the linear layers", code, "activation and weights", apply)
 
 
 def wider(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield more units in each hidden layer."""
+    """Yield more units or filters in each hidden layer."""
     hidden = blueprint.hidden()
     if not hidden or not _resizable(blueprint.layers[hidden[0] :]):
         return
-    widths = [blueprint.layers[index].out_features for index in hidden]  # type: ignore[attr-defined]
+    widths = [_width(blueprint.layers[index]) for index in hidden]
     new = [max(WIDTH, WIDER * width) if width < WIDTH else 2 * width for width in widths]
 
     def apply(target: Blueprint) -> None:
-        layers, width = target.layers, 0
+        layers, before, width = target.layers, 1, 1
         sizes = iter(new)
-        last = target.places(Linear, Maxout)[-1]
+        last = target.places(*WEIGHTED)[-1]
         for index, layer in enumerate(layers):
-            if isinstance(layer, Linear | Maxout):
-                out = layer.out_features if index == last else next(sizes)
-                layers[index] = _resized(layer, width or layer.in_features, out)
-                width = out
-            elif isinstance(layer, BatchNorm1d) and width:
-                layers[index] = BatchNorm1d(width, layer.eps, layer.momentum, dtype=target.dtype)
+            if isinstance(layer, Weighted):
+                given = layer.in_channels if isinstance(layer, Conv2d) else layer.in_features
+                out = _width(layer) if index == last else next(sizes)
+                layers[index] = _resized(layer, given // before * width, out)  # channels times positions, once flat
+                before, width = _width(layer), out
+            elif isinstance(layer, BatchNorm) and index > hidden[0]:
+                layers[index] = type(layer)(width, layer.eps, layer.momentum, dtype=target.dtype)
 
     change = f"hidden layers of {'-'.join(map(str, new))} units instead of {'-'.join(map(str, widths))}"
-    yield Remedy(change, f"Linear(..., {new[0]})", "size", apply)
+    yield Remedy(change, f"{type(blueprint.layers[hidden[0]]).__name__}(..., {new[0]})", "size", apply)
+
+
+def _width(layer: Layer) -> int:
+    return layer.out_channels if isinstance(layer, Conv2d) else layer.out_features  # type: ignore[attr-defined]
 
 
 def _resizable(layers: list[Layer]) -> bool:
-    known = (Linear, Maxout, BatchNorm1d, Dropout, Flatten, Activation)
-    return all(isinstance(layer, known) or (isinstance(layer, PReLU) and layer.num_parameters == 1) for layer in layers)
+    pools = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
+    known = (Linear, Maxout, Conv2d, BatchNorm, Dropout, Flatten, Activation, *pools)
+    return all(
+        (isinstance(layer, known) and getattr(layer, "groups", 1) == 1)
+        or (isinstance(layer, PReLU) and layer.num_parameters == 1)
+        for layer in layers
+    )
 
 
-def _resized(layer: Linear | Maxout, fan_in: int, fan_out: int) -> Linear | Maxout:
+def _resized(layer: Weighted, fan_in: int, fan_out: int) -> Weighted:
     # An initialisation that is a function need not suit another shape.
     init = layer.init if isinstance(layer.init, str) else None
     dtype = layer.weight.dtype
     if isinstance(layer, Maxout):
         return Maxout(fan_in, fan_out, layer.pieces, init=init, dtype=dtype)
+    if isinstance(layer, Conv2d):
+        settings = layer.config() | {"in_channels": fan_in, "out_channels": fan_out, "init": init, "dtype": dtype}
+        return type(layer)(**settings)
     return Linear(fan_in, fan_out, layer.bias is not None, init=init, dtype=dtype)
 
 
@@ -189,31 +261,38 @@ def deeper(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def more_dropout(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield dropout behind each hidden layer."""
+    """Yield dropout behind each hidden layer, of whole channels between convolutions."""
     hidden = blueprint.hidden()
-    if not hidden or blueprint.places(Dropout):
+    if not hidden or any(isinstance(layer, Dropout) for layer in blueprint.all_layers()):
         return
 
-    def apply(target: Blueprint) -> None:
-        for index in reversed(target.places(Linear, Maxout)[1:]):
-            target.layers.insert(index, Dropout(DROPOUT))
+    def dropout(behind: Layer) -> Dropout:
+        return (Dropout2d if isinstance(behind, Conv2d) else Dropout)(DROPOUT)
 
-    yield Remedy(f"dropout {DROPOUT:g} behind each hidden layer", f"Dropout({DROPOUT:g})", "dropout", apply)
+    def apply(target: Blueprint) -> None:
+        for index in reversed(target.places(*WEIGHTED)[1:]):
+            target.layers.insert(index, dropout(target.layers[index]))
+
+    kinds = _kinds(dropout(blueprint.layers[index]) for index in blueprint.places(*WEIGHTED)[1:])
+    code = ", ".join(f"{kind}({DROPOUT:g})" for kind in kinds)
+    yield Remedy(f"dropout {DROPOUT:g} behind each hidden layer", code, "dropout", apply)
 
 
 def norm_momentum(blueprint: Blueprint) -> Iterator[Remedy]:
     """Yield batch norm with the usual momentum."""
-    others = {norm.momentum for norm in blueprint.layers if isinstance(norm, BatchNorm1d)} - {MOMENTUM}
+    norms = [layer for layer in blueprint.all_layers() if isinstance(layer, BatchNorm)]
+    others = {norm.momentum for norm in norms} - {MOMENTUM}
     if not others:
         return
 
     def apply(target: Blueprint) -> None:
-        for layer in target.layers:
-            if isinstance(layer, BatchNorm1d):
+        for layer in target.all_layers():
+            if isinstance(layer, BatchNorm):
                 layer.momentum = MOMENTUM
 
     change = f"momentum of batch norm {', '.join(f'{m:g}' for m in sorted(others))} -> {MOMENTUM:g}"
-    yield Remedy(change, f"BatchNorm1d(..., momentum={MOMENTUM:g})", "norm", apply)
+    code = ", ".join(f"{kind}(..., momentum={MOMENTUM:g})" for kind in _kinds(norms))
+    yield Remedy(change, code, "norm", apply)
 
 
 def without_last(blueprint: Blueprint) -> Iterator[Remedy]:
@@ -234,7 +313,9 @@ def without_own(blueprint: Blueprint) -> Iterator[Remedy]:
     for kind in kinds:
         name = kind.__name__
         if any(layer.buffer_names for layer in blueprint.layers if type(layer) is kind):
-            yield Remedy(f"BatchNorm1d instead of {name}", "BatchNorm1d(...)", "own layers", _replaced(kind, _norm))
+            place = next(index for index, layer in enumerate(blueprint.layers) if type(layer) is kind)
+            norm = _kinds([_norm(blueprint, place) or BatchNorm1d(1)])[0]
+            yield Remedy(f"{norm} instead of {name}", f"{norm}(...)", "own layers", _replaced(kind, _norm))
             continue
         if any(_follower(blueprint.layers, i) is None for i in _before(blueprint.layers, kind)):
             yield Remedy(f"ReLU instead of {name}", "ReLU()", "own layers", _replaced(kind, _relu))
@@ -242,18 +323,18 @@ def without_own(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def _before(layers: list[Layer], kind: type[Layer]) -> Iterator[int]:
-    """Yield where the linear layers stand that come before layers of this kind."""
-    linear = None
+    """Yield where the layers with weights stand that come before layers of this kind."""
+    weighted = None
     for index, layer in enumerate(layers):
-        if isinstance(layer, Linear | Maxout):
-            linear = index
-        elif type(layer) is kind and linear is not None:
-            yield linear
+        if isinstance(layer, WEIGHTED):
+            weighted = index
+        elif type(layer) is kind and weighted is not None:
+            yield weighted
 
 
 def _norm(blueprint: Blueprint, index: int) -> Layer | None:
-    widths = [layer.out_features for layer in blueprint.layers[:index] if isinstance(layer, Linear | Maxout)]
-    return BatchNorm1d(widths[-1], dtype=blueprint.dtype) if widths else None
+    before = [layer for layer in blueprint.layers[:index] if isinstance(layer, WEIGHTED)]
+    return _norm_for(before[-1], blueprint.dtype) if before else None
 
 
 def _relu(blueprint: Blueprint, index: int) -> Layer | None:

@@ -14,7 +14,7 @@ from ...config import Configurable
 from ...layers import Dropout
 from ...losses import BCEWithLogitsLoss, CrossEntropyLoss, FunctionLoss, Loss, MSELoss
 from ...optim import SGD, Adam
-from ...preprocessing import Standardize
+from ...preprocessing import ChannelStandardize, Standardize
 from ...regularizers import L1, L2
 from .blueprint import Blueprint
 from .trials import Kind, Remedy
@@ -141,6 +141,10 @@ def standardise(blueprint: Blueprint, x: np.ndarray) -> Iterator[Remedy]:
     """Yield standardised inputs."""
     if blueprint.preprocessing is not None:
         return
+    if np.ndim(x) == 4:
+        code = "model.preprocessing = pynn.preprocessing.ChannelStandardize()"
+        yield Remedy("each channel standardised", code, "inputs", _setting("preprocessing", ChannelStandardize()))
+        return
     spread = np.asarray(x, np.float64).std(axis=0).reshape(-1)
     varying = spread[spread > 0]
     if not len(varying):
@@ -218,11 +222,11 @@ def less_regularisation(blueprint: Blueprint) -> Iterator[Remedy]:
 
         code = "weight_decay=0" if decay else "Trainer(..., regularizers=())"
         remedies.append(Remedy(", ".join(parts), code, "decay", undecayed))
-    most = max((layer.p for layer in blueprint.layers if isinstance(layer, Dropout)), default=0.0)
+    most = max((layer.p for layer in blueprint.all_layers() if isinstance(layer, Dropout)), default=0.0)
     if most > DROPOUT:
 
         def drop_less(target: Blueprint) -> None:
-            for layer in target.layers:
+            for layer in target.all_layers():
                 if isinstance(layer, Dropout):
                     layer.p = min(layer.p, DROPOUT)
 

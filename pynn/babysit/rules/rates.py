@@ -65,7 +65,7 @@ def _damage(course: Course) -> str | None:
     limits = course.limits
     if not course.worst_ratio > limits.large_ratio or not course.share_left > 0.4 or not course.facts.fresh:
         return None
-    hidden = {w.output for w in course.facts.hidden if w.parameter.shape[1] >= 8}
+    hidden = {w.output for w in course.facts.hidden if w.units >= 8}
     for name, figures in course.window.outputs.items():
         if name not in hidden:
             continue
@@ -74,7 +74,7 @@ def _damage(course: Course) -> str | None:
         if saturated or dead:
             share = f"{figures.saturated:.0%} of its outputs saturated"
             if dead:
-                share = f"{course.dead[name]:.0%} of its units dead"
+                share = f"{course.dead[name]:.0%} of its {course.unit(name)}s dead"
             return f"a step changed weights by {course.worst_ratio:.2g} of their norm, and {name} now has {share}"
     return None
 

@@ -13,12 +13,12 @@ BLOWN_UP = ("lr_too_high", "diverging", "dead_units", "exploding_gradient", "reg
 
 
 def _ends(course: Course) -> tuple[str, str, float] | None:
-    """Return first and last hidden layer and the ratio of the gradients with respect to their outputs."""
+    """Return first and last hidden layer of the main path, and the ratio of the gradients there."""
     outputs = course.window.outputs
-    seen = [w.output or w.name for w in course.facts.hidden if (w.output or w.name) in outputs]
+    seen = [name for name in course.facts.trunk if name in outputs]
     if len(seen) < 2:
         return None
-    first, last = outputs[seen[0]].gradient_rms, outputs[seen[-1]].gradient_rms
+    first, last = outputs[seen[0]].gradient, outputs[seen[-1]].gradient
     if not last > 0 or math.isnan(first):
         return None
     return seen[0], seen[-1], first / last
@@ -31,7 +31,7 @@ def vanishing_gradient(course: Course) -> Iterator[Sign]:
     if ends is None or course.age < 8 or not course.found.keys().isdisjoint(BLOWN_UP):
         return
     first, last, ratio = ends
-    depth = len(course.facts.hidden)
+    depth = len(course.facts.trunk)
     if ratio == 0:  # cut off by dead units, not shrunk
         return
     shrinks = depth >= 3 and ratio < limits.shrinkage ** (depth - 1)

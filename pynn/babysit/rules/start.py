@@ -32,7 +32,7 @@ def inputs_not_normalised(course: Course) -> Iterator[Sign]:
     if now > limits.input_jump * usual and usual > 0:
         evidence = f"the inputs of a batch were {now / usual:.3g} times as large as those of the first"
         yield Sign("input_not_normalised", "error", evidence, "look for raw or missing values in the data", layer)
-    advice = "standardise each feature with the training data's mean and standard deviation (pynn.preprocessing)"
+    advice = f"standardise {_each(inputs)}"
     softened = bool(facts.weights) and facts.weights[0].normalised
     uneven = inputs.largest_feature_rms > 100 * max(inputs.median_feature_std, 1e-12)
     large = inputs.rms > limits.large_input or inputs.largest_feature_rms > limits.huge_feature
@@ -45,6 +45,13 @@ def inputs_not_normalised(course: Course) -> Iterator[Sign]:
     elif inputs.largest < limits.tiny_input and not softened:
         evidence = f"the largest input is {inputs.largest:.2g}"
         yield Sign("input_not_normalised", "warning", evidence, f"{advice}; was it divided twice?", layer)
+
+
+def _each(inputs: InputFigures) -> str:
+    """Return what to standardise, with what."""
+    if inputs.images:
+        return "each channel with the training images' mean and spread (pynn.preprocessing.ChannelStandardize)"
+    return "each feature with the training data's mean and standard deviation (pynn.preprocessing)"
 
 
 def _unlike(inputs: InputFigures, held_out: InputFigures, most: float, layer: str | None) -> Iterator[Sign]:
@@ -132,13 +139,13 @@ def bad_initialisation(course: Course) -> Iterator[Sign]:
 
 
 def _too_large(course: Course) -> Iterator[Sign]:
-    gain = 1.0
+    gains: dict[str, float] = {}  # so far, by residual branch
     for weights in course.facts.weights:
         if weights.normalised:
-            gain = 1.0
+            gains[weights.branch] = 1.0
             continue
         own = course.initial_gains.get(weights.name, 1.0)
-        gain *= own
+        gain = gains[weights.branch] = gains.get(weights.branch, 1.0) * own
         figures = course.window.outputs.get(weights.output or weights.name)
         saturated = figures is not None and weights.activation in SQUASHING and figures.saturated > 0.5
         blown_up = figures is not None and weights.activation not in SQUASHING and figures.std > 10
@@ -155,12 +162,15 @@ def _too_large(course: Course) -> Iterator[Sign]:
 
 
 def _too_small(course: Course) -> Iterator[Sign]:
-    """Signals that have shrunk to nothing behind the last hidden layer."""
+    """Signals that have shrunk to nothing behind the last hidden layer.
+
+    They go round residual branches, which may well start small.
+    """
     limits = course.limits
     gain, depth, entry = 1.0, 0, None
     for weights in course.facts.hidden:
         own = course.initial_gains.get(weights.name, 1.0)
-        if weights.normalised or own == 0:
+        if weights.normalised or own == 0 or weights.branch:
             gain, depth, entry = 1.0, 0, None
             continue
         entry = entry or weights
@@ -180,13 +190,10 @@ def _too_small(course: Course) -> Iterator[Sign]:
 
 
 def _spread_before(course: Course, weights: Weights) -> float:
-    names = [w.name for w in course.facts.weights]
-    index = names.index(weights.name)
-    if index == 0:
+    if not weights.source:
         inputs = course.facts.inputs
         return min(inputs.rms, 1.0) if inputs is not None else 1.0
-    before = course.facts.weights[index - 1]
-    return course.initial_spread.get(before.output or before.name, 1.0)
+    return course.initial_spread.get(weights.source, 1.0)
 
 
 def _advice(weights: Weights) -> str:

@@ -21,7 +21,8 @@ def dead_units(course: Course) -> Iterator[Sign]:
         jumped = share >= limits.suddenly_dead and course.least_dead.get(name, share) < 0.1 and course.share_left > 0.9
         many = (share >= limits.many_dead or jumped) and "bad_initialisation" not in course.found
         if many or share >= limits.nearly_all_dead:
-            evidence = f"{share:.0%} of the units were active for no example in a window of at least 1000"
+            unit = course.unit(name)
+            evidence = f"{share:.0%} of the {unit}s were active for no example in a window of at least 1000"
             advice = "lower the learning rate, or use leaky ReLU or batch norm; check the biases' start"
             severity: Severity = "error" if share >= limits.nearly_all_dead else "info" if learning else "warning"
             yield Sign("dead_units", severity, evidence, advice, name)
@@ -30,7 +31,7 @@ def dead_units(course: Course) -> Iterator[Sign]:
 
 def saturated_units(course: Course) -> Iterator[Sign]:
     """Sigmoid and tanh units at a limit, where their gradient is next to nothing (CS231n, "Sigmoid")."""
-    hidden = {w.output for w in course.facts.hidden if w.parameter.shape[1] >= FEW}
+    hidden = {w.output for w in course.facts.hidden if w.units >= FEW}
     learning = course.share_left < 0.7 and course.age > 50
     for name, figures in course.window.outputs.items():
         if name in hidden and figures.saturates and figures.saturated > course.limits.many_saturated:
@@ -44,7 +45,9 @@ def symmetric_units(course: Course) -> Iterator[Sign]:
     """Hidden units that compute the same, and therefore stay the same (CS231n, "Pitfall: all zero initialization")."""
     for name, (distinct, units) in course.distinct_units.items():
         if distinct <= max(1, units // 2) and name in course.alike_at_start and course.age >= 8:
-            evidence = f"{units} units have {distinct} different set{'s' if distinct != 1 else ''} of weights"
+            evidence = (
+                f"{units} {course.unit(name)}s have {distinct} different set{'s' if distinct != 1 else ''} of weights"
+            )
             yield Sign("symmetric_units", "error", evidence, 'initialise at random, as init="he_normal" does', name)
             return
 

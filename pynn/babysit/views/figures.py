@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def plot_dead_units(monitor: Monitor, path: str | Path | None = None) -> Figure:
 
 
 def plot_first_weights(monitor: Monitor, path: str | Path | None = None) -> Figure:
-    """Draw the weights of the first layer: as images where the inputs are images, otherwise as a matrix.
+    """Draw the weights of the first layer: as images where it has filters or gets images, otherwise as a matrix.
 
     Arguments and errors are those of `plot_loss`.
     """
@@ -117,12 +117,21 @@ def plot_first_weights(monitor: Monitor, path: str | Path | None = None) -> Figu
         raise ValueError("the monitor has seen no weight matrix")
     inputs, units = weights.shape
     shape = maps.image_shape(inputs, run.input_shape)
-    picture = maps.weight_map(weights) if shape is None else maps.weight_tiles(weights, shape)
+    aspect: Literal["auto", "equal"] = "equal"
+    if run.filter_shape:
+        picture, shown = maps.filter_tiles(weights, run.filter_shape)
+        size = " x ".join(map(str, run.filter_shape))
+        which = f"{units} filters" if shown == units else f"{shown} of {units} filters"
+        title = f"Filters of the first layer: {which} of {size}"
+    else:
+        shown = units if shape is None else min(units, maps.MOST_TILES)
+        picture = maps.weight_map(weights) if shape is None else maps.weight_tiles(weights, shape)
+        aspect = "auto" if shape is None else "equal"
+        which = f"{units} units" if shown == units else f"{shown} of {units} units"
+        title = f"Weights of the first layer: {inputs} inputs, {which}"
     figure, axes = _one_panel()
-    axes.imshow(_rgba(picture), interpolation="nearest", aspect="auto" if shape is None else "equal")
-    shown = units if shape is None else min(units, maps.MOST_TILES)
-    which = f"{units} units" if shown == units else f"{shown} of {units} units"
-    _title(axes, f"Weights of the first layer: {inputs} inputs, {which}")
+    axes.imshow(_rgba(picture), interpolation="nearest", aspect=aspect)
+    _title(axes, title)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

@@ -26,6 +26,8 @@ VALUE_ROWS = 48
 WIDEST_LINEAR = 30.0
 #: Units whose weights are shown as pictures.
 MOST_TILES = 64
+#: Filters, and channels of each, where these are shown one by one.
+MOST_FILTERS = 16
 
 #: Inputs that are images although the network got them as vectors: digits of scikit-learn, MNIST, CIFAR.
 _IMAGES = {64: (1, 8, 8), 784: (1, 28, 28), 3072: (3, 32, 32)}
@@ -37,8 +39,8 @@ class Map:
 
     Attributes
     ----------
-    image : uint8, shape (height, width) or (height, width, 3)
-        Palette indices or RGB, the top row first.
+    image : uint8, shape (height, width) or (height, width, 3 or 4)
+        Palette indices, RGB or RGBA, the top row first.
     palette : uint8, shape (256, 4), or None
     ticks : list of (float, str)
         Marks of the vertical axis: share of the height from the top, and text.
@@ -185,24 +187,65 @@ def image_shape(fan_in: int, input_shape: Sequence[int] | None) -> tuple[int, in
 def weight_tiles(weights: NDArray, shape: tuple[int, int, int]) -> Map:
     """Return the weights of each unit (a column) as an image, each scaled for itself, side by side."""
     channels, height, width = shape
-    units = min(weights.shape[1], MOST_TILES)
-    across = min(8, units, math.ceil(math.sqrt(units * 1.6)))
-    down = math.ceil(units / across)
-    sheet = np.zeros((down * (height + 1) - 1, across * (width + 1) - 1, channels), np.float64)
+    shown = _scaled(weights[:, :MOST_TILES])
+    sheet, covered = _sheet(shown.reshape(-1, channels, height, width).transpose(0, 2, 3, 1), _across(len(shown)))
+    return _two_sided(sheet, covered) if channels == 1 else Map(pixels.to_index(sheet, 0.0, 1.0), None, [])
+
+
+def filter_tiles(weights: NDArray, shape: tuple[int, ...]) -> tuple[Map, int]:
+    """Return filters (columns) of a shape (channels, ...) as pictures, each scaled for itself, and how many are shown.
+
+    Three channels are a colour image, one a grey one, each filter in a tile; of others a filter is a row of its
+    channels.
+    """
+    channels, height, width = shape[0], math.prod(shape[1:-1]), shape[-1]
+    if channels not in (1, 3):
+        tiles = _scaled(weights[:, :MOST_FILTERS]).reshape(-1, channels, height, width)[:, :MOST_FILTERS]
+        return _two_sided(*_sheet(tiles.reshape(-1, height, width, 1), tiles.shape[1])), len(tiles)
+    tiles = _scaled(weights[:, :MOST_TILES]).reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+    sheet, covered = _sheet(tiles, _across(len(tiles)))
+    colours = np.broadcast_to(pixels.to_index(sheet, 0.0, 1.0), (*covered.shape, 3))
+    return Map(np.dstack([colours, 255 * covered.astype(np.uint8)]), None, []), len(tiles)
+
+
+def _scaled(weights: NDArray) -> Floats:
+    """Return a row per column: zero becomes the middle, 0.5, and the largest weight an end of [0, 1]."""
+    rows = weights.T.astype(np.float64)
+    rows = np.where(np.isfinite(rows), rows, 0.0)
+    return 0.5 + 0.5 * rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-300)
+
+
+def _across(count: int) -> int:
+    return min(8, count, math.ceil(math.sqrt(count * 1.6)))
+
+
+def _sheet(tiles: Floats, across: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return tiles (count, height, width, depth) side by side, a pixel apart, and where there are any."""
+    count, height, width, depth = tiles.shape
+    sheet = np.zeros((math.ceil(count / across) * (height + 1) - 1, across * (width + 1) - 1, depth))
     covered = np.zeros(sheet.shape[:2], bool)
-    for unit in range(units):
-        column = weights[:, unit].astype(np.float64)
-        finite = np.where(np.isfinite(column), column, 0.0)
-        # Zero in the middle, the largest weight at an end.
-        tile = 0.5 + 0.5 * finite / max(float(np.abs(finite).max()), 1e-300)
-        top, left = unit // across * (height + 1), unit % across * (width + 1)
+    for index, tile in enumerate(tiles):
+        top, left = index // across * (height + 1), index % across * (width + 1)
         place = np.s_[top : top + height, left : left + width]
-        sheet[place] = tile.reshape(channels, height, width).transpose(1, 2, 0)
-        covered[place] = True
+        sheet[place], covered[place] = tile, True
+    return sheet, covered
+
+
+def _two_sided(sheet: Floats, covered: NDArray[np.bool_]) -> Map:
+    image = np.where(covered, pixels.to_index(sheet[..., 0], 0.0, 1.0, first=1), 0).astype(np.uint8)
+    return Map(image, pixels.two_sided(), [])
+
+
+def how_filters_are_shown(channels: int) -> str:
+    """Return in words what `filter_tiles` makes of filters of so many channels."""
+    if channels == 3:
+        return "their channels are red, green and blue, and grey is zero"
     if channels == 1:
-        image = np.where(covered, pixels.to_index(sheet[..., 0], 0.0, 1.0, first=1), 0).astype(np.uint8)
-        return Map(image, pixels.two_sided(), [])
-    return Map(pixels.to_index(sheet, 0.0, 1.0), None, [])
+        return "white is positive, black is negative, and grey is zero"
+    which = f"each of its {channels} channels"
+    if channels > MOST_FILTERS:
+        which = f"each of the first {MOST_FILTERS} of its {channels} channels"
+    return f"a row per filter, a column for {which}"
 
 
 def weight_map(weights: NDArray) -> Map:

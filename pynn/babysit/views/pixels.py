@@ -48,8 +48,8 @@ def png(pixels: Pixels, palette: Pixels | None = None) -> bytes:
 
     Parameters
     ----------
-    pixels : uint8, shape (height, width) or (height, width, 3)
-        Indices into the palette, or RGB.
+    pixels : uint8, shape (height, width) or (height, width, 3 or 4)
+        Indices into the palette, RGB or RGBA.
     palette : uint8, shape (256, 4), optional
         RGBA.
 
@@ -59,7 +59,7 @@ def png(pixels: Pixels, palette: Pixels | None = None) -> bytes:
     b'\x89PNG'
     """
     height, width = pixels.shape[:2]
-    kind = 2 if palette is None else 3
+    kind = 3 if palette is not None else 2 if pixels.shape[2] == 3 else 6
     rows = pixels.reshape(height, -1)
     # Each row begins with the number of its filter, 0: none.
     data = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1).tobytes()

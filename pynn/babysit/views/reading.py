@@ -64,6 +64,8 @@ class Reading:
     snapshots : list of Snapshot
     first_weights : array, shape (inputs, units), or None
     input_shape : tuple of int or None
+    filter_shape : tuple of int
+        Channels, rows and columns of the first layer's filters; empty for a weight matrix.
     """
 
     def __init__(self, monitor: Monitor) -> None:
@@ -76,10 +78,15 @@ class Reading:
         self.history = monitor.history
         self.snapshots = list(monitor.snapshots)
         self.first_weights = monitor.first_weights
-        self.input_shape = monitor.filter_shape or monitor.input_shape
+        self.input_shape, self.filter_shape = monitor.input_shape, monitor.filter_shape
+        self._channels = monitor.channels
         trainer = monitor._trainer
         # Where the last finished epoch ended.
         self._epochs_until = 0 if trainer is None else trainer.steps - trainer.batches_done
+
+    def unit(self, layer: str) -> str:
+        """Return what one of a layer's units is called."""
+        return "channel" if layer in self._channels else "unit"
 
     @property
     def span(self) -> tuple[int, int]:

@@ -187,7 +187,8 @@ def each_layer(run: Reading) -> str:
         body += f"<details><summary>{len(parts) - LAYERS_AT_ONCE} more layers</summary>{rest}</details>"
     lead = (
         "Outputs and gradients as histograms over the run: each column is one moment, the colour says how many values "
-        "lie there. Units of rectified layers are sorted by how often they were active at the end." + left_out
+        "lie there. Units of rectified layers are sorted by how often they were active at the end; a dead channel is "
+        "active at no position of any image." + left_out
     )
     return f'<section><h2>Layer by layer</h2><p class="lead">{lead}</p>{body}</section>'
 
@@ -202,7 +203,7 @@ def _one_layer(run: Reading, name: str) -> str:
     units = [(snapshot.step, snapshot.active[name]) for snapshot in run.snapshots if name in snapshot.active]
     if units:
         picture = maps.activity_map([step for step, _ in units], [shares for _, shares in units], run.span)
-        figures.append(_units(name, picture, units[-1][1]))
+        figures.append(_units(run, name, picture, units[-1][1]))
     return f'<section class="layer"><h3>{escape(name)}</h3><div class="charts small">{"".join(figures)}</div></section>'
 
 
@@ -214,18 +215,20 @@ def _outputs(run: Reading, name: str) -> str:
     return Chart("Output mean ± std", series, heading="h4", legend=False).html()
 
 
-def _units(name: str, picture: Map, last: np.ndarray) -> str:
-    never = f"never ({int((last == 0).sum())} of {len(last)})"
+def _units(run: Reading, name: str, picture: Map, last: np.ndarray) -> str:
+    never, what = f"never ({int((last == 0).sum())} of {len(last)})", run.unit(name)
     bar = scale_bar("ramp", "rarely", "always", f'<span><i class="never"></i>{never}</span>')
-    alt = f"how often the units of {name} were active over steps; {never}"
-    return picture_figure(picture, "Activity of units", "", alt, bar)
+    alt = f"how often the {what}s of {name} were active over steps; {never}"
+    return picture_figure(picture, f"Activity of {what}s", "", alt, bar)
 
 
 def first_weights(run: Reading) -> str:
-    """Return the weights of the first layer: as images where its inputs are, otherwise as the matrix they are."""
+    """Return the weights of the first layer: as images where it has filters or gets images, otherwise as a matrix."""
     weights = run.first_weights
     if weights is None or weights.ndim != 2 or not weights.size:
         return ""
+    if run.filter_shape:
+        return _filters(run, weights)
     inputs, units = weights.shape
     shape = maps.image_shape(inputs, run.input_shape)
     if shape is None:
@@ -240,13 +243,30 @@ def first_weights(run: Reading) -> str:
         lead += " Shapes mean that it has learned something; noise all over, that it has not, or that it overfits."
         zoom = max(1, min(8, 900 // picture.image.shape[1]))
         style = f"width:{picture.image.shape[1] * zoom}px"
+    colours = "" if shape is not None and shape[0] == 3 else scale_bar("two", "negative", "positive")
+    alt = f"weights of the first layer, {_count(inputs, 'input')}, {_count(units, 'unit')}"
+    return _weights("Weights of the first layer", weights, lead, picture, style, alt, colours)
+
+
+def _filters(run: Reading, weights: np.ndarray) -> str:
+    """Return the filters of the first layer as pictures."""
+    channels, *window = run.filter_shape
+    size, units = " x ".join(map(str, window)), weights.shape[1]
+    picture, shown = maps.filter_tiles(weights, run.filter_shape)
+    which = f"The first {shown} of {units} filters" if shown < units else _count(units, "filter")
+    lead = f"{which} of {size}, each scaled for itself: {maps.how_filters_are_shown(channels)}."
+    colours = scale_bar("two", "negative", "positive") if picture.palette is not None else ""
+    style = f"width:{picture.image.shape[1] * max(1, min(12, 900 // picture.image.shape[1]))}px"
+    alt = f"filters of the first layer, {units} of {_count(channels, 'channel')} and {size}"
+    return _weights("Filters of the first layer", weights, lead, picture, style, alt, colours)
+
+
+def _weights(title: str, weights: np.ndarray, lead: str, picture: Map, style: str, alt: str, colours: str) -> str:
     lost = int((~np.isfinite(weights)).sum())
     if lost:
         lead += f" {_count(lost, 'weight')} of {weights.size:,} not finite, left blank."
-    colours = "" if shape is not None and shape[0] == 3 else scale_bar("two", "negative", "positive")
-    alt = f"weights of the first layer, {_count(inputs, 'input')}, {_count(units, 'unit')}"
     return (
-        f'<section><h2>Weights of the first layer</h2><p class="lead">{lead}</p>'
+        f'<section><h2>{title}</h2><p class="lead">{lead}</p>'
         f'<img class="weights" style="{style}" alt="{alt}" src="{picture.uri()}">{colours}</section>'
     )
 
