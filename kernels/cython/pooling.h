@@ -7,9 +7,14 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "pooling_2x2.h"
+#include "platform.h"
 #include "rows.h"
 #include "runtime.h"
+#if defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define PN_POOL_AVX512
+#else
+#include "pooling_2x2.h"
+#endif
 
 #define PN_POOL_LEAST 32768.0 /* elements that a thread should have to itself */
 #define PN_POOL_CHUNK 512     /* outputs that are worked on at a time */
@@ -44,6 +49,24 @@ static inline ptrdiff_t pn_pool_counted(ptrdiff_t i, ptrdiff_t step, ptrdiff_t b
     return stop - start;
 }
 
+/* Whether windows do not overlap, and cover the image. Planes one below the other then are one high plane. */
+static inline int pn_pool_is_tiled(const pn_pooling *p) {
+    return p->kernel_height == p->stride_y && p->kernel_width == p->stride_x && p->top == 0 && p->left == 0 &&
+           p->dilation_y == 1 && p->dilation_x == 1 && p->out_height * p->stride_y == p->height &&
+           p->out_width * p->stride_x == p->width;
+}
+
+/* Whether windows are 2 x 2 side by side, by far the most common; a last row and column may be left over. */
+static inline int pn_pool_is_2x2(const pn_pooling *p) {
+    return p->kernel_height == 2 && p->kernel_width == 2 && p->stride_y == 2 && p->stride_x == 2 && p->top == 0 &&
+           p->left == 0 && p->dilation_y == 1 && p->dilation_x == 1 && 2 * p->out_height <= p->height &&
+           2 * p->out_width <= p->width;
+}
+
+#ifdef PN_POOL_AVX512
+#include "pooling_avx512.h"
+#endif
+
 #define PN_REAL float
 #define PN_INT int32_t
 #define PN_(name) name##_f32
@@ -66,12 +89,16 @@ static int pn_pool(void *call, pn_task task) {
     static void name##_part(void *argument, int index) {                                                           \
         const pn_pooling *p = (const pn_pooling *)argument;                                                        \
         const ptrdiff_t plane = p->height * p->width, out_plane = p->out_height * p->out_width;                    \
+        const ptrdiff_t first = pn_part_start(p->planes, 1, index, p->parts);                                      \
         const ptrdiff_t stop = pn_part_start(p->planes, 1, index + 1, p->parts);                                   \
-        for (ptrdiff_t i = pn_part_start(p->planes, 1, index, p->parts); i < stop; i++) {                          \
+        const ptrdiff_t together = pn_pool_is_tiled(p) && stop > first ? stop - first : 1;                         \
+        pn_pooling some = *p;                                                                                      \
+        some.height *= together, some.out_height *= together;                                                      \
+        for (ptrdiff_t i = first; i < stop; i += together) {                                                       \
             if (p->single)                                                                                         \
-                name##_f32(p, i * plane, i * out_plane);                                                           \
+                name##_f32(&some, i * plane, i * out_plane);                                                       \
             else                                                                                                   \
-                name##_f64(p, i * plane, i * out_plane);                                                           \
+                name##_f64(&some, i * plane, i * out_plane);                                                       \
         }                                                                                                          \
     }                                                                                                              \
     static int name(void *call) { return pn_pool(call, name##_part); }

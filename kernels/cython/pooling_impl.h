@@ -13,17 +13,39 @@ static inline __attribute__((always_inline)) void PN_(pn_max_step)(
     }
 }
 
-/* Windows of 2 x 2 side by side, by far the most common, `n` of them. */
-static inline void PN_(pn_max_2x2)(const PN_REAL *a, const PN_REAL *b, ptrdiff_t n, PN_REAL *y, uint16_t *index) {
-    for (ptrdiff_t j = PN_(pn_max_2x2_start)(a, b, n, y, index); j < n; j++) {
-        const PN_REAL elements[4] = {a[2 * j], a[2 * j + 1], b[2 * j], b[2 * j + 1]};
-        int best = 0;
-        for (int k = 1; k < 4; k++)
-            if (!(elements[k] <= elements[best]) && elements[best] == elements[best]) best = k;
-        y[j] = elements[best];
-        if (index) index[j] = (uint16_t)best;
+#ifndef PN_POOL_AVX512
+/* Windows of 2 x 2 side by side, by far the most common: `rows` rows of results of `n` each. */
+static void PN_(pn_max_2x2)(const PN_REAL *x, ptrdiff_t width, ptrdiff_t rows, ptrdiff_t n, PN_REAL *y,
+                            uint16_t *index) {
+    for (ptrdiff_t i = 0; i < rows; i++, x += 2 * width, y += n) {
+        const PN_REAL *below = x + width;
+        for (ptrdiff_t j = PN_(pn_max_2x2_start)(x, below, n, y, index); j < n; j++) {
+            const PN_REAL elements[4] = {x[2 * j], x[2 * j + 1], below[2 * j], below[2 * j + 1]};
+            int best = 0;
+            for (int k = 1; k < 4; k++)
+                if (!(elements[k] <= elements[best]) && elements[best] == elements[best]) best = k;
+            y[j] = elements[best];
+            if (index) index[j] = (uint16_t)best;
+        }
+        if (index) index += n;
     }
 }
+
+static void PN_(pn_max_2x2_backward)(const PN_REAL *dy, const uint16_t *index, ptrdiff_t rows, ptrdiff_t n, PN_REAL *dx,
+                                     ptrdiff_t width) {
+    for (ptrdiff_t i = 0; i < rows; i++, dy += n, index += n, dx += 2 * width) {
+        PN_REAL *below = dx + width;
+        for (ptrdiff_t j = PN_(pn_max_2x2_back_start)(dy, index, n, dx, below); j < n; j++) {
+            const PN_REAL g = dy[j];
+            const int element = index[j];
+            dx[2 * j] = element == 0 ? g : 0;
+            dx[2 * j + 1] = element == 1 ? g : 0;
+            below[2 * j] = element == 2 ? g : 0;
+            below[2 * j + 1] = element == 3 ? g : 0;
+        }
+    }
+}
+#endif
 
 /* `n` windows from position j on of output row i. */
 static inline void PN_(pn_max_chunk)(const pn_pooling *p, const PN_REAL *x, ptrdiff_t i, ptrdiff_t j, ptrdiff_t n,
@@ -57,27 +79,19 @@ static inline void PN_(pn_max_chunk)(const pn_pooling *p, const PN_REAL *x, ptrd
     }
 }
 
-static inline int PN_(pn_pool_is_2x2)(const pn_pooling *p) {
-    return p->kernel_height == 2 && p->kernel_width == 2 && p->stride_y == 2 && p->stride_x == 2 && p->top == 0 &&
-           p->left == 0 && p->dilation_y == 1 && p->dilation_x == 1 && 2 * p->out_height <= p->height &&
-           2 * p->out_width <= p->width;
-}
-
 static void PN_(pn_max_pool)(const pn_pooling *p, ptrdiff_t at, ptrdiff_t out_at) {
     const PN_REAL *x = (const PN_REAL *)p->x + at;
     PN_REAL *y = (PN_REAL *)p->y + out_at;
     uint16_t *index = p->index ? p->index + out_at : NULL;
-    const int simple = PN_(pn_pool_is_2x2)(p);
     PN_INT which[PN_POOL_CHUNK];
+    if (pn_pool_is_2x2(p)) {
+        PN_(pn_max_2x2)(x, p->width, p->out_height, p->out_width, y, index);
+        return;
+    }
     for (ptrdiff_t i = 0; i < p->out_height; i++)
         for (ptrdiff_t j = 0; j < p->out_width; j += PN_POOL_CHUNK) {
             const ptrdiff_t n = p->out_width - j < PN_POOL_CHUNK ? p->out_width - j : PN_POOL_CHUNK;
             PN_REAL *best = y + i * p->out_width + j;
-            if (simple) {
-                const PN_REAL *row = x + 2 * i * p->width + 2 * j;
-                PN_(pn_max_2x2)(row, row + p->width, n, best, index ? index + i * p->out_width + j : NULL);
-                continue;
-            }
             PN_(pn_max_chunk)(p, x, i, j, n, best, which);
             if (!index) continue;
             uint16_t *restrict to = index + i * p->out_width + j;
@@ -85,37 +99,24 @@ static void PN_(pn_max_pool)(const pn_pooling *p, ptrdiff_t at, ptrdiff_t out_at
         }
 }
 
-static inline void PN_(pn_max_2x2_backward)(const PN_REAL *dy, const uint16_t *index, ptrdiff_t n, PN_REAL *a,
-                                            PN_REAL *b) {
-    for (ptrdiff_t j = PN_(pn_max_2x2_back_start)(dy, index, n, a, b); j < n; j++) {
-        const PN_REAL g = dy[j];
-        const int element = index[j];
-        a[2 * j] = element == 0 ? g : 0;
-        a[2 * j + 1] = element == 1 ? g : 0;
-        b[2 * j] = element == 2 ? g : 0;
-        b[2 * j + 1] = element == 3 ? g : 0;
-    }
-}
-
 static void PN_(pn_max_pool_backward)(const pn_pooling *p, ptrdiff_t at, ptrdiff_t out_at) {
     const PN_REAL *dy = (const PN_REAL *)p->x + out_at;
     PN_REAL *dx = (PN_REAL *)p->y + at;
     const uint16_t *index = p->index + out_at;
-    const int simple = PN_(pn_pool_is_2x2)(p);
+    const int simple = pn_pool_is_2x2(p);
     if (!simple || 2 * p->out_height < p->height || 2 * p->out_width < p->width)
         memset(dx, 0, (size_t)(p->height * p->width) * sizeof(PN_REAL));
-    for (ptrdiff_t i = 0; i < p->out_height; i++, dy += p->out_width, index += p->out_width) {
-        if (simple) {
-            PN_(pn_max_2x2_backward)(dy, index, p->out_width, dx + 2 * i * p->width, dx + (2 * i + 1) * p->width);
-            continue;
-        }
+    if (simple) {
+        PN_(pn_max_2x2_backward)(dy, index, p->out_height, p->out_width, dx, p->width);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < p->out_height; i++, dy += p->out_width, index += p->out_width)
         for (ptrdiff_t j = 0; j < p->out_width; j++) {
             const ptrdiff_t r = index[j] / p->kernel_width, s = index[j] % p->kernel_width;
             const ptrdiff_t y = i * p->stride_y + r * p->dilation_y - p->top;
             const ptrdiff_t u = j * p->stride_x + s * p->dilation_x - p->left;
             if (y >= 0 && y < p->height && u >= 0 && u < p->width) dx[y * p->width + u] += dy[j];
         }
-    }
 }
 
 static void PN_(pn_avg_pool)(const pn_pooling *p, ptrdiff_t at, ptrdiff_t out_at) {
