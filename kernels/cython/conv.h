@@ -14,6 +14,7 @@
 
 #include "elementwise.h"
 #include "runtime.h"
+#include "transpose.h"
 #include "workspace.h"
 
 #define PN_CONV_LEAST 262144.0         /* multiply-adds that a thread should have to itself */
@@ -23,6 +24,9 @@
 #define PN_WINOGRAD_LEAST 8            /* channels and filters */
 #define PN_WINOGRAD_GAIN 0.75          /* products at most, as a share of those that it saves */
 #define PN_WINOGRAD_GROUP 4            /* channels whose inputs are transformed together */
+#ifndef PN_WINOGRAD_TILES
+#define PN_WINOGRAD_TILES 128          /* summed in registers for the gradient of the weights */
+#endif
 
 typedef struct {
     const void *x, *w, *bias; /* for the gradients: x is dy, or dy and x are x and w */

@@ -8,6 +8,7 @@
 #include "conv_product_impl.h"
 #include "conv_weights_impl.h"
 #include "conv_winograd_impl.h"
+#include "conv_winograd_weights_impl.h"
 
 /* The parts of a call that are the same for output and gradients; the group's weights go to `scratch`. */
 static int PN_(pn_conv_run)(PN_(pn_conv_product) * p, const PN_REAL *w, ptrdiff_t w_row, ptrdiff_t w_channel,
@@ -162,6 +163,10 @@ static int PN_(pn_conv_backward_weights)(const pn_conv *call) {
         p.source = (const PN_REAL *)call->w + g * depth * plane;
         p.dy = (const PN_REAL *)call->x + g * rows * out_plane;
         p.out = (PN_REAL *)call->out + g * rows * depth * count;
+        if (PN_(pn_winograd_serves)(&p)) {
+            failed = PN_(pn_winograd_weights_run)(&p);
+            continue;
+        }
         PN_(pn_conv_plan)(&p, pn_most(2 * PN_NR, PN_CONV_PANELS / (pn_quotient(rows, PN_NR) * PN_NR *
                                                                     (ptrdiff_t)sizeof(PN_REAL))));
         const double work = (double)(p.images * out_plane) * (double)(rows * depth * count);

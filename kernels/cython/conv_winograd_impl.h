@@ -7,7 +7,7 @@
  * Summed over channels the products are 16 matrix products, one per element of the 4 x 4, over tiles instead of pixels.
  * Every term of an output comes from its own window: a NaN reaches the outputs that it should and no others. */
 
-/* The call's tiles are cut into blocks of at most PN_NR: tile rows of an image, or parts of a row, or whole images. */
+/* The call's tiles are cut into blocks: tile rows of an image, or parts of a row, or whole images. */
 typedef struct {
     const PN_(pn_conv_product) * product;
     const PN_REAL *w;
@@ -23,17 +23,17 @@ typedef struct {
     ptrdiff_t image, row, column, images, rows, columns;
 } PN_(pn_winograd_block);
 
-static PN_(pn_winograd) PN_(pn_winograd_plan)(const PN_(pn_conv_product) * p) {
+static PN_(pn_winograd) PN_(pn_winograd_plan)(const PN_(pn_conv_product) * p, ptrdiff_t most) {
     PN_(pn_winograd) plan = {.product = p};
     plan.across = pn_quotient(p->grid_width, 2), plan.down = pn_quotient(p->grid_height, 2);
-    plan.block_columns = pn_quotient(plan.across, pn_quotient(plan.across, PN_NR));
+    plan.block_columns = pn_quotient(plan.across, pn_quotient(plan.across, most));
     plan.column_blocks = pn_quotient(plan.across, plan.block_columns);
-    const ptrdiff_t rows = plan.column_blocks > 1 ? 1 : pn_least(plan.down, PN_NR / plan.block_columns);
+    const ptrdiff_t rows = plan.column_blocks > 1 ? 1 : pn_least(plan.down, most / plan.block_columns);
     plan.block_rows = pn_quotient(plan.down, pn_quotient(plan.down, rows));
     plan.row_blocks = pn_quotient(plan.down, plan.block_rows);
     plan.block_images = 1;
     if (plan.column_blocks == 1 && plan.row_blocks == 1)
-        plan.block_images = pn_least(p->images, PN_NR / (plan.block_rows * plan.block_columns));
+        plan.block_images = pn_least(p->images, most / (plan.block_rows * plan.block_columns));
     plan.blocks = pn_quotient(p->images, plan.block_images) * plan.row_blocks * plan.column_blocks;
     return plan;
 }
@@ -43,7 +43,7 @@ static int PN_(pn_winograd_serves)(const PN_(pn_conv_product) * p) {
     if (p->step_y != 1 || p->step_x != 1 || p->out_column != 1 || p->taps.count != 9 || p->taps.height != 3 ||
         p->taps.width != 3 || p->depth < PN_WINOGRAD_LEAST || p->rows < PN_WINOGRAD_LEAST)
         return 0;
-    const PN_(pn_winograd) plan = PN_(pn_winograd_plan)(p);
+    const PN_(pn_winograd) plan = PN_(pn_winograd_plan)(p, PN_NR);
     const double products = 16.0 * (double)(plan.blocks * PN_NR);
     return products < PN_WINOGRAD_GAIN * 9.0 * (double)(p->images * p->grid_height * p->grid_width);
 }
@@ -155,9 +155,11 @@ static ptrdiff_t PN_(pn_winograd_make_room)(const PN_(pn_winograd) * plan, PN_(p
     return PN_WINOGRAD_GROUP * (room->line_step + 8 * room->plane);
 }
 
-static inline void PN_(pn_winograd_copy)(const PN_REAL *restrict from, ptrdiff_t n, PN_REAL *restrict to) {
-    for (; n >= PN_LANES; n -= PN_LANES, from += PN_LANES, to += PN_LANES)
+static inline void PN_(pn_winograd_copy)(const PN_REAL *restrict from, ptrdiff_t n, PN_REAL *restrict to, ptrdiff_t ahead) {
+    for (; n >= PN_LANES; n -= PN_LANES, from += PN_LANES, to += PN_LANES) {
+        __builtin_prefetch(from + ahead);
         *(PN_(pn_conv_unaligned) *)to = *(const PN_(pn_conv_unaligned) *)from;
+    }
     if (n) memcpy(to, from, (size_t)n * sizeof(PN_REAL));
 }
 
@@ -181,7 +183,7 @@ static void PN_(pn_winograd_inputs)(const PN_(pn_winograd) * plan, const PN_(pn_
                 const PN_REAL *from = p->source + (b->image + i) * p->source_image + (first + c) * p->source_channel +
                                       (first_y + top) * p->width + start;
                 for (ptrdiff_t y = top; y < stop; y++, line += room->width, from += p->width)
-                    PN_(pn_winograd_copy)(from, copied, line);
+                    PN_(pn_winograd_copy)(from, copied, line, PN_WINOGRAD_GROUP * p->source_channel);
             }
         for (ptrdiff_t c = 0; c < channels; c++)
             for (ptrdiff_t i = 0; i < b->images; i++)
@@ -282,7 +284,7 @@ static inline ptrdiff_t PN_(pn_winograd_packed)(ptrdiff_t rows, ptrdiff_t depth)
 }
 
 static int PN_(pn_winograd_run)(const PN_(pn_conv_product) * p, const PN_REAL *w, ptrdiff_t w_row, ptrdiff_t w_channel) {
-    PN_(pn_winograd) plan = PN_(pn_winograd_plan)(p);
+    PN_(pn_winograd) plan = PN_(pn_winograd_plan)(p, PN_NR);
     pn_workspace *workspace = pn_workspace_take((size_t)PN_(pn_winograd_packed)(p->rows, p->depth) * sizeof(PN_REAL));
     if (!workspace) return -1;
     plan.w = w, plan.w_row = w_row, plan.w_channel = w_channel;
