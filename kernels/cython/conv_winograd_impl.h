@@ -101,6 +101,7 @@ static void PN_(pn_winograd_pack_part)(void *argument, int index) {
 static inline __attribute__((always_inline)) void PN_(pn_winograd_line)(const ptrdiff_t columns,
                                                                         const PN_REAL *restrict line,
                                                                         PN_REAL *restrict to, ptrdiff_t plane) {
+    PN_SAFE_IN_PLACE
     for (ptrdiff_t t = 0; t < columns; t++) {
         const PN_REAL d0 = line[2 * t], d1 = line[2 * t + 1], d2 = line[2 * t + 2], d3 = line[2 * t + 3];
         to[t] = d0 - d2;
@@ -114,6 +115,7 @@ static inline __attribute__((always_inline)) void PN_(pn_winograd_line)(const pt
 static inline __attribute__((always_inline)) void PN_(pn_winograd_down)(const ptrdiff_t tiles, const PN_REAL *restrict even,
                                                                         const PN_REAL *restrict odd, ptrdiff_t below,
                                                                         PN_REAL *restrict to, ptrdiff_t step) {
+    PN_SAFE_IN_PLACE
     for (ptrdiff_t q = 0; q < tiles; q++) {
         const PN_REAL d0 = even[q], d1 = odd[q], d2 = even[q + below], d3 = odd[q + below];
         to[q] = d0 - d2;

@@ -91,6 +91,7 @@ static void PN_(pn_winograd_turned_gradients)(const PN_(pn_winograd_block) * b, 
     for (ptrdiff_t r = 0; r < b->rows; r++, pixels += 2 * line)
         for (ptrdiff_t t = 0; t < b->columns; t++, to += PN_MR) {
             const PN_REAL *restrict from = pixels + 2 * t * PN_TURNED;
+            PN_SAFE_IN_PLACE
             for (int i = 0; i < PN_MR; i++) {
                 const PN_REAL y00 = from[i], y01 = from[PN_TURNED + i];
                 const PN_REAL y10 = from[line + i], y11 = from[line + PN_TURNED + i];
