@@ -13,6 +13,8 @@
                      1, 1, 0, 0)
 
 #define PN_REAL float
+#define PN_INT int32_t
+#define PN_INT_OP(name) _mm512_##name##_epi32
 #define PN_(name) name##_f32
 #define PN_WHOLE __m512
 #define PN_MASK __mmask16
@@ -32,6 +34,8 @@
 #include "pooling_avx512_impl.h"
 
 #define PN_REAL double
+#define PN_INT int64_t
+#define PN_INT_OP(name) _mm512_##name##_epi64
 #define PN_(name) name##_f64
 #define PN_WHOLE __m512d
 #define PN_MASK __mmask8

@@ -2,6 +2,8 @@
 
 #define PN_LANES ((ptrdiff_t)(64 / sizeof(PN_REAL)))
 
+typedef PN_MASK PN_(pn_mask);
+
 /* As many of a vector's first lanes as `n` says, 0 for fewer. */
 static inline PN_MASK PN_(pn_first_lanes)(ptrdiff_t n) {
     return n >= PN_LANES ? (PN_MASK)-1 : n <= 0 ? 0 : (PN_MASK)((1u << n) - 1);
@@ -38,6 +40,11 @@ static inline __attribute__((always_inline)) void PN_(pn_pair_store)(const int r
 static inline PN_WHOLE PN_(pn_larger)(PN_WHOLE x, PN_WHOLE y, PN_MASK *which) {
     *which = PN_OP_MASK(mask_cmp)(PN_OP_MASK(cmp)(x, x, _CMP_ORD_Q), y, x, _CMP_NLE_UQ);
     return PN_OP(mask_mov)(x, *which, y);
+}
+
+/* `marks` with `mark` in some lanes. */
+static inline __m512i PN_(pn_mark)(__m512i marks, PN_(pn_mask) which, PN_INT mark) {
+    return PN_INT_OP(mask_set1)(marks, which, mark);
 }
 
 /* `n` windows, at most a vector of them, of as many rows of results as `rows` says. */
@@ -124,6 +131,8 @@ static void PN_(pn_max_2x2_backward)(const PN_REAL *dy, const uint16_t *index, p
 
 #undef PN_LANES
 #undef PN_REAL
+#undef PN_INT
+#undef PN_INT_OP
 #undef PN_
 #undef PN_WHOLE
 #undef PN_MASK
