@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from pynn.bench import report, results
+from pynn.bench.contestants import CONTESTANTS
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -20,6 +21,7 @@ CORPUS, REMEDIES = (ROOT / "bench" / "faults" / name for name in ("summary.json"
 WATCHING, BUDGET, LONG = (
     ROOT / "bench" / "results" / name for name in ("watching.json", "watching_budget.json", "long_run.json")
 )
+MEMORY = ROOT / "bench" / "results" / "memory.json"
 SPEED_MARKS = "<!-- figures: bench/readme_tables.py -->", "<!-- end of figures -->"
 SEARCHING = ROOT / "bench" / "results" / "searching.json"
 SEARCH_MARKS = "<!-- search: bench/readme_tables.py -->", "<!-- end of search -->"
@@ -50,6 +52,7 @@ def section(found: list[results.Results]) -> str:
             means.append([table.group, str(len(table.rows) - 1), *(mean.get(title, "") for title in titles)])
         if tables:
             parts.append(f"Ops, {threads}, geometric means:\n\n" + markdown(means))
+    parts.append(memory())
     setting = found[0].setting
     machine = f"Measured on {setting['processor']} ({setting['instruction_set']}) with Python {setting['python']}"
     names = ("numpy", "numba", "torch", "jax", "scikit-learn")
@@ -61,6 +64,16 @@ def section(found: list[results.Results]) -> str:
         "a third."
     )
     return "\n\n".join([*parts, f"{machine}, {versions}. {noise}"])
+
+
+def memory() -> str:
+    """Return what a training step takes of memory."""
+    peaks = json.loads(MEMORY.read_text())["bytes"]
+    names = list(dict.fromkeys(name for sizes in peaks.values() for name in sizes))
+    rows = [["peak memory of a step, MB", *(CONTESTANTS[name].title for name in names)]]
+    for workload, sizes in peaks.items():
+        rows.append([workload, *(f"{sizes[name] / 1e6:.0f}" if name in sizes else "" for name in names)])
+    return markdown(rows)
 
 
 def corpus() -> str:

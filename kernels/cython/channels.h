@@ -5,9 +5,14 @@
 #include "elementwise.h"
 #include "rows.h"
 #include "runtime.h"
+#include "stream.h"
 
 #define PN_CHANNEL_LEAST 32768.0 /* elements that a thread should have to itself */
 #define PN_CHUNK 512             /* elements whose activation is taken at a time: they stay in the first-level cache */
+#define PN_PIECE_BYTES 32768     /* of an image that are read in order: 1.3 to 2 times as fast as channel by channel */
+#define PN_GROUP_MOST 32         /* channels of such a piece: their sums stay in the first-level cache */
+/* Bytes of a result that goes past the cache; of 8 MB, dx takes two thirds of the time, y nine tenths (Zen 4). */
+#define PN_CHANNEL_STREAM_LEAST ((size_t)8 << 20)
 #define PN_PENDING 128           /* vectors that are added in the arrays' own precision before the sum goes to float64 */
 
 typedef struct {
@@ -17,7 +22,9 @@ typedef struct {
     double momentum, eps;
     int training, code;
     double alpha;
-    int single, parts; /* parts is for pn_channel_norm's use */
+    int single;
+    int parts, stream; /* this and the following are for pn_channel_norm_forward's use */
+    ptrdiff_t group;   /* channels at a time */
 } pn_channel_norm;
 
 typedef struct {
@@ -26,7 +33,9 @@ typedef struct {
     ptrdiff_t n, channels, size;
     int training, code;
     double alpha;
-    int accumulate, single, parts; /* parts is for pn_channel_norm_back's use */
+    int accumulate, single;
+    int parts, stream; /* this and the following are for pn_channel_norm_backward's use */
+    ptrdiff_t group;   /* channels at a time */
 } pn_channel_norm_back;
 
 #define PN_REAL float
@@ -46,9 +55,25 @@ static int pn_channel_parts(ptrdiff_t n, ptrdiff_t channels, ptrdiff_t size) {
     return channels < parts ? (int)channels : parts;
 }
 
+/* How many channels are worked on at a time: a piece of each image that memory is read in order for. */
+static ptrdiff_t pn_channel_group(ptrdiff_t size, int single) {
+    const ptrdiff_t bytes = size * (single ? 4 : 8), most = bytes ? PN_PIECE_BYTES / bytes : 1;
+    return most < 1 ? 1 : most < PN_GROUP_MOST ? most : PN_GROUP_MOST;
+}
+
+/* Whether the result is so large that it goes past the cache; streaming takes whole vectors at their natural place. */
+static int pn_channel_stream(const void *out, ptrdiff_t n, ptrdiff_t channels, ptrdiff_t size, int single, int code) {
+    const size_t row = (size_t)size * (single ? sizeof(float) : sizeof(double));
+    const int plain = code == PN_IDENTITY || code == PN_RELU;
+    return out && plain && (uintptr_t)out % PN_VECTOR_BYTES == 0 && row % PN_VECTOR_BYTES == 0 &&
+           row * (size_t)channels * (size_t)n >= PN_CHANNEL_STREAM_LEAST;
+}
+
 static int pn_channel_norm_forward(void *call) {
     pn_channel_norm *p = (pn_channel_norm *)call;
     p->parts = pn_channel_parts(p->n, p->channels, p->size);
+    p->group = pn_channel_group(p->size, p->single);
+    p->stream = pn_channel_stream(p->y, p->n, p->channels, p->size, p->single, p->code);
     pn_parallel(p->single ? pn_channel_norm_part_f32 : pn_channel_norm_part_f64, p, p->parts);
     return 0;
 }
@@ -56,6 +81,8 @@ static int pn_channel_norm_forward(void *call) {
 static int pn_channel_norm_backward(void *call) {
     pn_channel_norm_back *p = (pn_channel_norm_back *)call;
     p->parts = pn_channel_parts(p->n, p->channels, p->size);
+    p->group = pn_channel_group(p->size, p->single);
+    p->stream = pn_channel_stream(p->dx, p->n, p->channels, p->size, p->single, p->code);
     pn_parallel(p->single ? pn_channel_norm_back_part_f32 : pn_channel_norm_back_part_f64, p, p->parts);
     return 0;
 }

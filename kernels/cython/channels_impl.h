@@ -23,25 +23,44 @@ static inline void PN_(pn_two_sums_flush)(PN_(pn_two_sums) * s) {
     s->pending = 0;
 }
 
-/* Add a row's differences from a pivot, and their squares. */
-static inline void PN_(pn_add_moments)(PN_(pn_two_sums) * s, const PN_REAL *x, ptrdiff_t n, PN_REAL pivot) {
+/* The last n % PN_LANES lanes: what a vector at the end of a row has that was in no vector before. */
+static inline PN_(pn_span_bits) PN_(pn_last_lanes)(ptrdiff_t n) {
+    PN_BITS lanes[2 * PN_LANES];
+    memset(lanes, 0, sizeof lanes / 2);
+    memset(lanes + PN_LANES, -1, sizeof lanes / 2);
+    return *(const PN_(pn_span_bits) *)(lanes + n % PN_LANES);
+}
+
+/* Add a row's differences from a pivot, and their squares. What lies `ahead` of it comes next. */
+static inline void PN_(pn_add_moments)(PN_(pn_two_sums) * s, const PN_REAL *x, ptrdiff_t n, PN_REAL pivot,
+                                       ptrdiff_t ahead) {
     ptrdiff_t j = 0;
-    while (j + 2 * PN_LANES <= n) {
+    for (; j < n && n < PN_LANES; j++) {
+        const double d = (double)(x[j] - pivot);
+        s->sum += d, s->sum2 += d * d;
+    }
+    while (j < n) {
         PN_(pn_span) a0 = s->part[0], a1 = s->part[1], b0 = s->part2[0], b1 = s->part2[1];
-        const ptrdiff_t stop = j + 2 * PN_LANES * (PN_PENDING - s->pending);
-        const ptrdiff_t first = j;
+        const ptrdiff_t first = j, stop = j + 2 * PN_LANES * (PN_PENDING - s->pending);
         for (; j + 2 * PN_LANES <= n && j < stop; j += 2 * PN_LANES) {
             const PN_(pn_span) d0 = *(const PN_(pn_span) *)(x + j) - pivot;
             const PN_(pn_span) d1 = *(const PN_(pn_span) *)(x + j + PN_LANES) - pivot;
             a0 += d0, a1 += d1, b0 += d0 * d0, b1 += d1 * d1;
+            __builtin_prefetch(x + j + ahead, 0, 2);
+            __builtin_prefetch(x + j + PN_LANES + ahead, 0, 2);
+        }
+        if (j < stop && j + PN_LANES <= n) {
+            const PN_(pn_span) d = *(const PN_(pn_span) *)(x + j) - pivot;
+            a0 += d, b0 += d * d, j += PN_LANES;
+        }
+        if (j < stop && j < n && n - j < PN_LANES) {
+            PN_(pn_span) d = *(const PN_(pn_span) *)(x + n - PN_LANES) - pivot;
+            d = (PN_(pn_span))((PN_(pn_span_bits))d & PN_(pn_last_lanes)(n));
+            a1 += d, b1 += d * d, j = n;
         }
         s->part[0] = a0, s->part[1] = a1, s->part2[0] = b0, s->part2[1] = b1;
-        s->pending += (j - first) / (2 * PN_LANES);
+        s->pending += (j - first + 2 * PN_LANES - 1) / (2 * PN_LANES);
         if (s->pending >= PN_PENDING) PN_(pn_two_sums_flush)(s);
-    }
-    for (; j < n; j++) {
-        const double d = (double)(x[j] - pivot);
-        s->sum += d, s->sum2 += d * d;
     }
 }
 
@@ -65,141 +84,246 @@ static inline __attribute__((always_inline)) PN_(pn_span)
 /* Add a row's dz, and dz times the difference from the mean. */
 static inline __attribute__((always_inline)) void PN_(pn_add_products)(
     const int relu, PN_(pn_two_sums) * s, const PN_REAL *dy, const PN_REAL *x, ptrdiff_t n, PN_REAL centre,
-    PN_REAL scale, PN_REAL shift) {
+    PN_REAL scale, PN_REAL shift, ptrdiff_t ahead) {
     ptrdiff_t j = 0;
-    while (j + 2 * PN_LANES <= n) {
+    for (; j < n && n < PN_LANES; j++) {
+        const PN_REAL d = x[j] - centre, g = relu && d * scale + shift <= 0 ? 0 : dy[j];
+        s->sum += (double)g, s->sum2 += (double)(g * d);
+    }
+    while (j < n) {
         PN_(pn_span) a0 = s->part[0], a1 = s->part[1], b0 = s->part2[0], b1 = s->part2[1];
-        const ptrdiff_t stop = j + 2 * PN_LANES * (PN_PENDING - s->pending);
-        const ptrdiff_t first = j;
+        const ptrdiff_t first = j, stop = j + 2 * PN_LANES * (PN_PENDING - s->pending);
         for (; j + 2 * PN_LANES <= n && j < stop; j += 2 * PN_LANES) {
             const PN_(pn_span) d0 = *(const PN_(pn_span) *)(x + j) - centre;
             const PN_(pn_span) d1 = *(const PN_(pn_span) *)(x + j + PN_LANES) - centre;
             const PN_(pn_span) g0 = PN_(pn_passed)(relu, *(const PN_(pn_span) *)(dy + j), d0, scale, shift);
             const PN_(pn_span) g1 = PN_(pn_passed)(relu, *(const PN_(pn_span) *)(dy + j + PN_LANES), d1, scale, shift);
             a0 += g0, a1 += g1, b0 += g0 * d0, b1 += g1 * d1;
+            __builtin_prefetch(x + j + ahead, 0, 2);
+            __builtin_prefetch(x + j + PN_LANES + ahead, 0, 2);
+            __builtin_prefetch(dy + j + ahead, 0, 2);
+            __builtin_prefetch(dy + j + PN_LANES + ahead, 0, 2);
+        }
+        if (j < stop && j + PN_LANES <= n) {
+            const PN_(pn_span) d = *(const PN_(pn_span) *)(x + j) - centre;
+            const PN_(pn_span) g = PN_(pn_passed)(relu, *(const PN_(pn_span) *)(dy + j), d, scale, shift);
+            a0 += g, b0 += g * d, j += PN_LANES;
+        }
+        if (j < stop && j < n && n - j < PN_LANES) {
+            const PN_(pn_span) d = *(const PN_(pn_span) *)(x + n - PN_LANES) - centre;
+            PN_(pn_span) g = PN_(pn_passed)(relu, *(const PN_(pn_span) *)(dy + n - PN_LANES), d, scale, shift);
+            g = (PN_(pn_span))((PN_(pn_span_bits))g & PN_(pn_last_lanes)(n));
+            a1 += g, b1 += g * d, j = n;
         }
         s->part[0] = a0, s->part[1] = a1, s->part2[0] = b0, s->part2[1] = b1;
-        s->pending += (j - first) / (2 * PN_LANES);
+        s->pending += (j - first + 2 * PN_LANES - 1) / (2 * PN_LANES);
         if (s->pending >= PN_PENDING) PN_(pn_two_sums_flush)(s);
     }
-    for (; j < n; j++) {
-        const PN_REAL d = x[j] - centre, g = relu && d * scale + shift <= 0 ? 0 : dy[j];
-        s->sum += (double)g, s->sum2 += (double)(g * d);
+}
+
+static inline __attribute__((always_inline)) void PN_(pn_put)(const int stream, PN_REAL *to, PN_(pn_span) v) {
+    if (stream)
+        PN_STREAM(to, v);
+    else
+        *(PN_(pn_span) *)to = v;
+}
+
+/* Where a row's vector at j begins: the last one before the end of the one in front, if the row is no multiple of
+ * vectors. What is written twice is the same. */
+#define PN_VECTORS for (ptrdiff_t j = 0; j < n && (j <= n - PN_LANES || (j = n - PN_LANES, 1)); j += PN_LANES)
+#define PN_AT(array) (*(const PN_(pn_span) *)((array) + j))
+
+/* y = (x - centre) scale + shift, or 0 where that is below 0. */
+static inline __attribute__((always_inline)) void PN_(pn_normalise_row)(
+    const int relu, const int stream, const PN_REAL *x, ptrdiff_t n, PN_REAL centre, PN_REAL scale, PN_REAL shift,
+    PN_REAL *y) {
+    for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++) {
+        const PN_REAL z = (x[j] - centre) * scale + shift;
+        y[j] = relu && z < 0 ? 0 : z;
+    }
+    if (n < PN_LANES) return;
+    PN_VECTORS {
+        PN_(pn_span) z = (PN_AT(x) - centre) * scale + shift;
+        if (relu) z = (PN_(pn_span))((PN_(pn_span_bits))z & ~(PN_(pn_span_bits))(z < 0));
+        PN_(pn_put)(stream, y + j, z);
     }
 }
 
+/* dx = (dz - mean_dz - (x - centre) slope) scale. */
 static inline __attribute__((always_inline)) void PN_(pn_row_gradient)(
-    const int relu, const PN_REAL *restrict dy, const PN_REAL *restrict x, ptrdiff_t n, PN_REAL centre, PN_REAL scale,
-    PN_REAL shift, PN_REAL mean_dz, PN_REAL slope, PN_REAL *restrict dx) {
-    for (ptrdiff_t j = 0; j < n; j++) {
-        const PN_REAL d = x[j] - centre, given = dy[j], g = relu && d * scale + shift <= 0 ? 0 : given;
+    const int relu, const int stream, const PN_REAL *dy, const PN_REAL *x, ptrdiff_t n, PN_REAL centre, PN_REAL scale,
+    PN_REAL shift, PN_REAL mean_dz, PN_REAL slope, PN_REAL *dx, ptrdiff_t ahead) {
+    for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++) {
+        const PN_REAL d = x[j] - centre, g = relu && d * scale + shift <= 0 ? 0 : dy[j];
         dx[j] = (g - mean_dz - d * slope) * scale;
     }
+    if (n < PN_LANES) return;
+    PN_VECTORS {
+        const PN_(pn_span) d = PN_AT(x) - centre;
+        const PN_(pn_span) g = PN_(pn_passed)(relu, PN_AT(dy), d, scale, shift);
+        PN_(pn_put)(stream, dx + j, (g - mean_dz - d * slope) * scale);
+        __builtin_prefetch(x + j + ahead, 0, 2);
+        __builtin_prefetch(dy + j + ahead, 0, 2);
+    }
+}
+#undef PN_VECTORS
+#undef PN_AT
+
+static void PN_(pn_normalise)(const pn_channel_norm *p, const PN_REAL *x, PN_REAL centre, PN_REAL scale, PN_REAL shift,
+                              PN_REAL *y) {
+    const ptrdiff_t n = p->size;
+    switch (2 * p->stream + (p->code == PN_RELU)) {
+    case 0: PN_(pn_normalise_row)(0, 0, x, n, centre, scale, shift, y); break;
+    case 1: PN_(pn_normalise_row)(1, 0, x, n, centre, scale, shift, y); break;
+    case 2: PN_(pn_normalise_row)(0, 1, x, n, centre, scale, shift, y); break;
+    default: PN_(pn_normalise_row)(1, 1, x, n, centre, scale, shift, y);
+    }
+    if (p->code != PN_IDENTITY && p->code != PN_RELU) PN_(pn_activate)(y, y, n, p->code, (PN_REAL)p->alpha);
 }
 
-static inline void PN_(pn_normalise_span)(const PN_REAL *restrict x, ptrdiff_t n, PN_REAL centre, PN_REAL scale,
-                                          PN_REAL shift, PN_REAL *restrict y, int code, PN_REAL alpha) {
-    if (code == PN_RELU) {
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const PN_REAL z = (x[j] - centre) * scale + shift;
-            y[j] = z < 0 ? 0 : z;
-        }
+/* The mean of a channel's first row: the variance is at least its share of the squared distance of that from the whole
+ * mean, so what is lost by subtracting that again is bounded by the number of rows. */
+static inline PN_REAL PN_(pn_pivot)(const PN_REAL *x, ptrdiff_t size) {
+    return (PN_REAL)(PN_(pn_row_sum)(x, size) / (double)size);
+}
+
+/* What a channel's statistics are, or in training become. */
+static void PN_(pn_channel_statistics)(const pn_channel_norm *p, ptrdiff_t c, PN_REAL pivot, PN_(pn_two_sums) * s) {
+    PN_REAL *running_mean = (PN_REAL *)p->running_mean + c, *running_var = (PN_REAL *)p->running_var + c;
+    PN_REAL *mean = (PN_REAL *)p->mean + c, *rstd = (PN_REAL *)p->rstd + c;
+    if (!p->training) {
+        *mean = *running_mean;
+        *rstd = (PN_REAL)(1 / sqrt((double)*running_var + p->eps));
         return;
     }
-    for (ptrdiff_t j = 0; j < n; j++) y[j] = (x[j] - centre) * scale + shift;
-    if (code != PN_IDENTITY) PN_(pn_activate)(y, y, n, code, alpha);
-}
-
-/* The pivot is the mean of the channel's first row: the variance is at least its share of the squared distance of that
- * from the whole mean, so what is lost by subtracting that again is bounded by the number of rows. */
-static void PN_(pn_channel_statistics)(const PN_REAL *x, ptrdiff_t n, ptrdiff_t stride, ptrdiff_t size, double *mean,
-                                       double *squares) {
-    const PN_REAL pivot = (PN_REAL)(PN_(pn_row_sum)(x, size) / (double)size);
-    PN_(pn_two_sums) s = {0};
-    for (ptrdiff_t i = 0; i < n; i++) PN_(pn_add_moments)(&s, x + i * stride, size, pivot);
-    PN_(pn_two_sums_flush)(&s);
-    const double count = (double)n * (double)size, shift = s.sum / count, rest = s.sum2 - s.sum * shift;
-    *mean = (double)pivot + shift;
-    *squares = rest < 0 ? 0 : rest;
+    PN_(pn_two_sums_flush)(s);
+    const double count = (double)p->n * (double)p->size, shift = s->sum / count, rest = s->sum2 - s->sum * shift;
+    const double batch_mean = (double)pivot + shift, squares = rest < 0 ? 0 : rest;
+    *mean = (PN_REAL)batch_mean;
+    *rstd = (PN_REAL)(1 / sqrt(squares / count + p->eps));
+    *running_mean = (PN_REAL)((1 - p->momentum) * *running_mean + p->momentum * batch_mean);
+    *running_var = (PN_REAL)((1 - p->momentum) * *running_var + p->momentum * (squares / (count - 1)));
 }
 
 static void PN_(pn_channel_norm_part)(void *argument, int index) {
     const pn_channel_norm *p = (const pn_channel_norm *)argument;
     const ptrdiff_t stop = pn_part_start(p->channels, 1, index + 1, p->parts), size = p->size, n = p->n;
     const ptrdiff_t stride = p->channels * size;
-    const double momentum = p->momentum, count = (double)n * (double)size;
-    PN_REAL *running_mean = (PN_REAL *)p->running_mean, *running_var = (PN_REAL *)p->running_var;
-    PN_REAL *mean = (PN_REAL *)p->mean, *rstd = (PN_REAL *)p->rstd;
-    for (ptrdiff_t c = pn_part_start(p->channels, 1, index, p->parts); c < stop; c++) {
-        const PN_REAL *x = (const PN_REAL *)p->x + c * size;
-        PN_REAL *y = (PN_REAL *)p->y + c * size;
-        if (p->training) {
-            double batch_mean, squares;
-            PN_(pn_channel_statistics)(x, n, stride, size, &batch_mean, &squares);
-            mean[c] = (PN_REAL)batch_mean;
-            rstd[c] = (PN_REAL)(1 / sqrt(squares / count + p->eps));
-            running_mean[c] = (PN_REAL)((1 - momentum) * running_mean[c] + momentum * batch_mean);
-            running_var[c] = (PN_REAL)((1 - momentum) * running_var[c] + momentum * (squares / (count - 1)));
-        } else {
-            mean[c] = running_mean[c];
-            rstd[c] = (PN_REAL)(1 / sqrt((double)running_var[c] + p->eps));
+    const PN_REAL *mean = (const PN_REAL *)p->mean, *rstd = (const PN_REAL *)p->rstd;
+    PN_(pn_two_sums) sums[PN_GROUP_MOST];
+    PN_REAL pivot[PN_GROUP_MOST];
+    for (ptrdiff_t first = pn_part_start(p->channels, 1, index, p->parts); first < stop; first += p->group) {
+        const ptrdiff_t count = stop - first < p->group ? stop - first : p->group;
+        const PN_REAL *x = (const PN_REAL *)p->x + first * size;
+        PN_REAL *y = (PN_REAL *)p->y + first * size;
+        for (ptrdiff_t c = 0; c < count; c++) {
+            sums[c] = (PN_(pn_two_sums)){0};
+            pivot[c] = p->training ? PN_(pn_pivot)(x + c * size, size) : 0;
         }
-        const PN_REAL scale = ((const PN_REAL *)p->gamma)[c] * rstd[c], shift = ((const PN_REAL *)p->beta)[c];
+        for (ptrdiff_t i = 0; i < n && p->training; i++)
+            for (ptrdiff_t c = 0; c < count; c++)
+                PN_(pn_add_moments)(&sums[c], x + i * stride + c * size, size, pivot[c], i + 1 < n ? stride : 0);
+        for (ptrdiff_t c = 0; c < count; c++) PN_(pn_channel_statistics)(p, first + c, pivot[c], &sums[c]);
         for (ptrdiff_t i = n - 1; i >= 0; i--) /* backwards: the last rows are still in cache */
-            PN_(pn_normalise_span)(x + i * stride, size, mean[c], scale, shift, y + i * stride, p->code,
-                                   (PN_REAL)p->alpha);
+            for (ptrdiff_t c = 0; c < count; c++) {
+                const PN_REAL scale = ((const PN_REAL *)p->gamma)[first + c] * rstd[first + c];
+                PN_(pn_normalise)(p, x + i * stride + c * size, mean[first + c], scale,
+                                  ((const PN_REAL *)p->beta)[first + c], y + i * stride + c * size);
+            }
     }
+    if (p->stream) pn_stream_end();
+}
+
+/* A channel of the backward pass: what its elements are multiplied with, and the sums over them. */
+typedef struct {
+    PN_REAL centre, rstd, scale, shift, mean_dz, slope;
+    PN_(pn_two_sums) sums;
+} PN_(pn_channel);
+
+static PN_(pn_channel) PN_(pn_channel_of)(const pn_channel_norm_back *p, ptrdiff_t c) {
+    const PN_REAL rstd = ((const PN_REAL *)p->rstd)[c];
+    return (PN_(pn_channel)){.centre = ((const PN_REAL *)p->mean)[c], .rstd = rstd,
+                             .scale = ((const PN_REAL *)p->gamma)[c] * rstd, .shift = ((const PN_REAL *)p->beta)[c]};
+}
+
+/* Write the gradients of gamma and beta, and note what dx is made of. */
+static void PN_(pn_channel_gradients)(const pn_channel_norm_back *p, ptrdiff_t c, PN_(pn_channel) * k) {
+    PN_REAL *dgamma = (PN_REAL *)p->dgamma + c, *dbeta = (PN_REAL *)p->dbeta + c;
+    PN_(pn_two_sums_flush)(&k->sums);
+    const double count = (double)p->n * (double)p->size, product = k->sums.sum2 * (double)k->rstd;
+    *dgamma = (PN_REAL)(product + (p->accumulate ? (double)*dgamma : 0));
+    *dbeta = (PN_REAL)(k->sums.sum + (p->accumulate ? (double)*dbeta : 0));
+    if (!p->training) return; /* the statistics are constants */
+    k->mean_dz = (PN_REAL)(k->sums.sum / count);
+    k->slope = (PN_REAL)(product / count * (double)k->rstd);
+}
+
+/* Add a row's dz, and dz times the difference from the mean, to the channel's sums. */
+static void PN_(pn_add_row)(const pn_channel_norm_back *p, PN_(pn_channel) * k, const PN_REAL *dy, const PN_REAL *x,
+                            ptrdiff_t ahead) {
+    const ptrdiff_t n = p->size;
+    PN_REAL dz[PN_CHUNK];
+    if (p->code == PN_RELU) {
+        PN_(pn_add_products)(1, &k->sums, dy, x, n, k->centre, k->scale, k->shift, ahead);
+    } else if (p->code == PN_IDENTITY) {
+        PN_(pn_add_products)(0, &k->sums, dy, x, n, k->centre, k->scale, k->shift, ahead);
+    } else {
+        for (ptrdiff_t j = 0; j < n; j += PN_CHUNK) {
+            const ptrdiff_t width = n - j < PN_CHUNK ? n - j : PN_CHUNK;
+            PN_(pn_chunk_gradient)(dy + j, x + j, width, k->centre, k->scale, k->shift, dz, p->code,
+                                   (PN_REAL)p->alpha);
+            PN_(pn_add_products)(0, &k->sums, dz, x + j, width, k->centre, k->scale, k->shift, 0);
+        }
+    }
+}
+
+static void PN_(pn_write_row)(const pn_channel_norm_back *p, const PN_(pn_channel) * k, const PN_REAL *dy,
+                              const PN_REAL *x, PN_REAL *dx, ptrdiff_t ahead) {
+    const ptrdiff_t n = p->size;
+    PN_REAL dz[PN_CHUNK];
+    if (p->code != PN_RELU && p->code != PN_IDENTITY) {
+        for (ptrdiff_t j = 0; j < n; j += PN_CHUNK) {
+            const ptrdiff_t width = n - j < PN_CHUNK ? n - j : PN_CHUNK;
+            PN_(pn_chunk_gradient)(dy + j, x + j, width, k->centre, k->scale, k->shift, dz, p->code,
+                                   (PN_REAL)p->alpha);
+            PN_(pn_row_gradient)(0, 0, dz, x + j, width, k->centre, k->scale, k->shift, k->mean_dz, k->slope, dx + j, 0);
+        }
+        return;
+    }
+#define PN_CASE(relu, stream)                                                                                           \
+    PN_(pn_row_gradient)(relu, stream, dy, x, n, k->centre, k->scale, k->shift, k->mean_dz, k->slope, dx, ahead)
+    switch (2 * p->stream + (p->code == PN_RELU)) {
+    case 0: PN_CASE(0, 0); break;
+    case 1: PN_CASE(1, 0); break;
+    case 2: PN_CASE(0, 1); break;
+    default: PN_CASE(1, 1);
+    }
+#undef PN_CASE
 }
 
 static void PN_(pn_channel_norm_back_part)(void *argument, int index) {
     const pn_channel_norm_back *p = (const pn_channel_norm_back *)argument;
     const ptrdiff_t stop = pn_part_start(p->channels, 1, index + 1, p->parts), size = p->size, n = p->n;
     const ptrdiff_t stride = p->channels * size;
-    const double count = (double)n * (double)size;
-    const int relu = p->code == PN_RELU, other = !relu && p->code != PN_IDENTITY;
-    PN_REAL *dgamma = (PN_REAL *)p->dgamma, *dbeta = (PN_REAL *)p->dbeta, dz[PN_CHUNK];
-    for (ptrdiff_t c = pn_part_start(p->channels, 1, index, p->parts); c < stop; c++) {
-        const PN_REAL *x = (const PN_REAL *)p->x + c * size, *dy = (const PN_REAL *)p->dy + c * size;
-        const PN_REAL centre = ((const PN_REAL *)p->mean)[c], rstd = ((const PN_REAL *)p->rstd)[c];
-        const PN_REAL scale = ((const PN_REAL *)p->gamma)[c] * rstd, shift = ((const PN_REAL *)p->beta)[c];
-        const ptrdiff_t chunk = other ? PN_CHUNK : size;
-        PN_(pn_two_sums) s = {0};
+    PN_(pn_channel) channel[PN_GROUP_MOST];
+    for (ptrdiff_t first = pn_part_start(p->channels, 1, index, p->parts); first < stop; first += p->group) {
+        const ptrdiff_t count = stop - first < p->group ? stop - first : p->group, at = first * size;
+        const PN_REAL *x = (const PN_REAL *)p->x + at, *dy = (const PN_REAL *)p->dy + at;
+        PN_REAL *dx = (PN_REAL *)p->dx + (p->dx ? at : 0);
+        for (ptrdiff_t c = 0; c < count; c++) channel[c] = PN_(pn_channel_of)(p, first + c);
         for (ptrdiff_t i = 0; i < n; i++)
-            for (ptrdiff_t j = 0; j < size; j += chunk) {
-                const PN_REAL *given = dy + i * stride + j, *row = x + i * stride + j;
-                const ptrdiff_t width = size - j < chunk ? size - j : chunk;
-                if (other) {
-                    PN_(pn_chunk_gradient)(given, row, width, centre, scale, shift, dz, p->code, (PN_REAL)p->alpha);
-                    given = dz;
-                }
-                if (relu)
-                    PN_(pn_add_products)(1, &s, given, row, width, centre, scale, shift);
-                else
-                    PN_(pn_add_products)(0, &s, given, row, width, centre, scale, shift);
+            for (ptrdiff_t c = 0; c < count; c++) {
+                const ptrdiff_t row = i * stride + c * size;
+                PN_(pn_add_row)(p, &channel[c], dy + row, x + row, i + 1 < n ? stride : 0);
             }
-        PN_(pn_two_sums_flush)(&s);
-        const double product = s.sum2 * (double)rstd;
-        dgamma[c] = (PN_REAL)(product + (p->accumulate ? (double)dgamma[c] : 0));
-        dbeta[c] = (PN_REAL)(s.sum + (p->accumulate ? (double)dbeta[c] : 0));
-        if (!p->dx) continue;
-        const PN_REAL mean_dz = p->training ? (PN_REAL)(s.sum / count) : 0;
-        const PN_REAL slope = p->training ? (PN_REAL)(product / count * (double)rstd) : 0;
-        PN_REAL *dx = (PN_REAL *)p->dx + c * size;
-        for (ptrdiff_t i = n - 1; i >= 0; i--)
-            for (ptrdiff_t j = 0; j < size; j += chunk) {
-                const ptrdiff_t at = i * stride + j, width = size - j < chunk ? size - j : chunk;
-                if (relu) {
-                    PN_(pn_row_gradient)(1, dy + at, x + at, width, centre, scale, shift, mean_dz, slope, dx + at);
-                    continue;
-                }
-                const PN_REAL *given = dy + at;
-                if (other) {
-                    PN_(pn_chunk_gradient)(given, x + at, width, centre, scale, shift, dz, p->code, (PN_REAL)p->alpha);
-                    given = dz;
-                }
-                PN_(pn_row_gradient)(0, given, x + at, width, centre, scale, shift, mean_dz, slope, dx + at);
+        for (ptrdiff_t c = 0; c < count; c++) PN_(pn_channel_gradients)(p, first + c, &channel[c]);
+        for (ptrdiff_t i = p->dx ? n - 1 : -1; i >= 0; i--)
+            for (ptrdiff_t c = 0; c < count; c++) {
+                const ptrdiff_t row = i * stride + c * size;
+                PN_(pn_write_row)(p, &channel[c], dy + row, x + row, dx + row, i ? -stride : 0);
             }
     }
+    if (p->stream) pn_stream_end();
 }
 
 /* A row's sum, sum of squares, and numbers of elements above 0 and further than `limit` from `centre`, added to four. */

@@ -14,12 +14,19 @@
 
 #include "elementwise.h"
 #include "runtime.h"
+#include "transpose.h"
 #include "workspace.h"
 
 #define PN_CONV_LEAST 262144.0         /* multiply-adds that a thread should have to itself */
 #define PN_CONV_SOURCE (192 * 1024)    /* bytes of a block's input with its borders */
 #define PN_CONV_PANELS (256 * 1024)    /* bytes of the panels that are packed at a time, a share of the L2 cache */
 #define PN_CONV_KC 1152                /* depth of a panel: 128 channels of a 3 x 3 kernel */
+#define PN_WINOGRAD_LEAST 8            /* channels and filters */
+#define PN_WINOGRAD_GAIN 0.75          /* products at most, as a share of those that it saves */
+#define PN_WINOGRAD_GROUP 4            /* channels whose inputs are transformed together */
+#ifndef PN_WINOGRAD_TILES
+#define PN_WINOGRAD_TILES 128          /* summed in registers for the gradient of the weights */
+#endif
 
 typedef struct {
     const void *x, *w, *bias; /* for the gradients: x is dy, or dy and x are x and w */

@@ -11,6 +11,7 @@
 
 #include "elementwise.h"
 #include "runtime.h"
+#include "transpose.h"
 #include "workspace.h"
 
 #define PN_LEAST_PRODUCTS (64.0 * 64 * 64) /* that a thread should have to itself */
@@ -24,29 +25,6 @@ typedef struct {
     int accumulate, single;
     int row_parts, column_parts, failed; /* for pn_matmul's use */
 } pn_product;
-
-/* The elements of the first, or of the second half of two vectors in turn, for matrices to be turned in registers. */
-#if defined(__clang__) || __GNUC__ >= 12
-#define PN_DEAL_LOW_2(a, b) __builtin_shufflevector(a, b, 0, 2)
-#define PN_DEAL_HIGH_2(a, b) __builtin_shufflevector(a, b, 1, 3)
-#define PN_DEAL_LOW_4(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
-#define PN_DEAL_HIGH_4(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
-#define PN_DEAL_LOW_8(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
-#define PN_DEAL_HIGH_8(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
-#define PN_DEAL_LOW_16(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define PN_DEAL_HIGH_16(a, b) \
-    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#if PN_VECTOR_BYTES == 64
-#define PN_DEAL_LOW PN_DEAL_LOW_16
-#define PN_DEAL_HIGH PN_DEAL_HIGH_16
-#elif PN_VECTOR_BYTES == 32
-#define PN_DEAL_LOW PN_DEAL_LOW_8
-#define PN_DEAL_HIGH PN_DEAL_HIGH_8
-#else
-#define PN_DEAL_LOW PN_DEAL_LOW_4
-#define PN_DEAL_HIGH PN_DEAL_HIGH_4
-#endif
-#endif
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -62,21 +40,6 @@ typedef struct {
 #undef PN_STORE_MASKED
 #define PN_LOAD_MASKED _mm512_maskz_loadu_pd
 #define PN_STORE_MASKED _mm512_mask_storeu_pd
-#endif
-
-#ifdef PN_DEAL_LOW
-#undef PN_DEAL_LOW
-#undef PN_DEAL_HIGH
-#if PN_VECTOR_BYTES == 64
-#define PN_DEAL_LOW PN_DEAL_LOW_8
-#define PN_DEAL_HIGH PN_DEAL_HIGH_8
-#elif PN_VECTOR_BYTES == 32
-#define PN_DEAL_LOW PN_DEAL_LOW_4
-#define PN_DEAL_HIGH PN_DEAL_HIGH_4
-#else
-#define PN_DEAL_LOW PN_DEAL_LOW_2
-#define PN_DEAL_HIGH PN_DEAL_HIGH_2
-#endif
 #endif
 
 #define PN_REAL double

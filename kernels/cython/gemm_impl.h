@@ -140,23 +140,7 @@ PN_MICRO_KERNEL(pn_micro_columns, 1, stride)
 #undef PN_CASES
 #undef PN_MICRO_KERNEL
 
-#ifdef PN_DEAL_LOW
-/* LANES vectors of LANES elements, in place: each round deals the first and the second half like two halves of a pack of
- * cards. Packing B is 3 to 8 times as fast as element by element (AVX2 and AVX-512). */
-static inline __attribute__((always_inline)) void PN_(pn_transpose)(PN_(pn_vector) v[PN_LANES]) {
-#pragma GCC unroll 4
-    for (int round = 1; round < PN_LANES; round *= 2) {
-        PN_(pn_vector) dealt[PN_LANES];
-#pragma GCC unroll 8
-        for (int i = 0; i < PN_LANES / 2; i++) {
-            dealt[2 * i] = PN_DEAL_LOW(v[i], v[i + PN_LANES / 2]);
-            dealt[2 * i + 1] = PN_DEAL_HIGH(v[i], v[i + PN_LANES / 2]);
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < PN_LANES; i++) v[i] = dealt[i];
-    }
-}
-
+#ifdef PN_TRANSPOSES
 /* LANES rows, of which `filled` exist, and LANES elements of each. */
 static inline __attribute__((always_inline)) void PN_(pn_pack_square)(const PN_REAL *source, ptrdiff_t row_stride,
                                                                       ptrdiff_t filled, const ptrdiff_t width,
@@ -195,7 +179,7 @@ static inline __attribute__((always_inline)) void PN_(pn_pack)(
     for (ptrdiff_t r = 0; r < rows; r += width, panel += width * k, source += width * row_stride) {
         const ptrdiff_t filled = rows - r < width ? rows - r : width;
         ptrdiff_t p = 0;
-#ifdef PN_DEAL_LOW
+#ifdef PN_TRANSPOSES
         if (k_stride == 1) p = PN_(pn_pack_squares)(source, row_stride, filled, k, width, panel);
 #endif
         if (filled < width) memset(panel + p * width, 0, (size_t)(width * (k - p)) * sizeof(PN_REAL));

@@ -7,12 +7,27 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "pooling_2x2.h"
-#include "rows.h"
+#include "platform.h"
 #include "runtime.h"
+#include "transpose.h"
+#include "workspace.h"
+#if defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define PN_POOL_AVX512
+#include "pooling_avx512.h"
+#else
+#include "pooling_2x2.h"
+#endif
 
 #define PN_POOL_LEAST 32768.0 /* elements that a thread should have to itself */
-#define PN_POOL_CHUNK 512     /* outputs that are worked on at a time */
+#define PN_POOL_BAND 32768    /* bytes of rows that are worked on at a time */
+
+/* What a window sees of rows, or of columns, of the image. */
+typedef struct {
+    ptrdiff_t start, count; /* the first element, and how many */
+    ptrdiff_t skipped;      /* elements of the window in front of the image */
+    ptrdiff_t counted;      /* how many elements a mean is over */
+    ptrdiff_t from, stop;   /* all elements lie within these; neither is smaller for a later window */
+} pn_reach;
 
 typedef struct {
     const void *x; /* or dy */
@@ -20,66 +35,111 @@ typedef struct {
     uint16_t *index;
     ptrdiff_t planes, height, width, out_height, out_width, kernel_height, kernel_width;
     ptrdiff_t stride_y, stride_x, top, left, dilation_y, dilation_x;
-    int count_padding, single, parts; /* parts is for pn_pool's use */
+    int count_padding, single;
+    int mean, adaptive, backward, parts; /* this and the following are for pn_pool's use */
+    ptrdiff_t band_rows, band_out;       /* rows of the image, and of results, that there is room for */
+    pn_reach *columns;
+    void *scratch;
+    size_t part_bytes;
 } pn_pooling;
 
-/* The positions, from *first to before *stop, at which element `offset` of a window lies in the image. */
-static inline void pn_pool_within(ptrdiff_t size, ptrdiff_t step, ptrdiff_t offset, ptrdiff_t count, ptrdiff_t *first,
-                                  ptrdiff_t *stop) {
-    *first = offset < 0 ? (-offset + step - 1) / step : 0;
-    *stop = size > offset ? (size - 1 - offset) / step + 1 : 0;
-    if (*stop > count) *stop = count;
-    if (*stop < *first) *stop = *first;
+/* Window i of `count`, over `size` elements. */
+static inline pn_reach pn_pool_reach(const pn_pooling *p, ptrdiff_t i, ptrdiff_t count, ptrdiff_t size,
+                                     ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t before, ptrdiff_t dilation) {
+    pn_reach reach = {0};
+    if (p->adaptive) {
+        reach.start = reach.from = i * size / count;
+        reach.stop = ((i + 1) * size + count - 1) / count;
+        reach.count = reach.counted = reach.stop - reach.start;
+        return reach;
+    }
+    const ptrdiff_t place = i * stride - before, end = place + (kernel - 1) * dilation + 1;
+    reach.from = place < 0 ? 0 : place < size ? place : size;
+    reach.stop = end < reach.from ? reach.from : end < size ? end : size;
+    reach.skipped = place < 0 ? (dilation - 1 - place) / dilation : 0;
+    reach.start = place + reach.skipped * dilation;
+    reach.count = reach.start < size ? (size - 1 - reach.start) / dilation + 1 : 0;
+    if (reach.count > kernel - reach.skipped) reach.count = kernel - reach.skipped;
+    if (reach.count <= 0) reach.count = 0, reach.start = reach.from;
+    /* A mean is over the padding too, unless it is not to count, but never over what lies beyond. */
+    reach.counted = p->count_padding ? (end < size + before ? end : size + before) - place : reach.count;
+    return reach;
 }
 
-/* Over how many elements the mean of window i is, in one dimension. */
-static inline ptrdiff_t pn_pool_counted(ptrdiff_t i, ptrdiff_t step, ptrdiff_t before, ptrdiff_t kernel, ptrdiff_t size,
-                                        int count_padding) {
-    ptrdiff_t start = i * step - before;
-    ptrdiff_t stop = start + kernel < size + before ? start + kernel : size + before;
-    if (!count_padding) {
-        if (start < 0) start = 0;
-        if (stop > size) stop = size;
-    }
-    return stop - start;
+static inline pn_reach pn_pool_rows(const pn_pooling *p, ptrdiff_t i) {
+    return pn_pool_reach(p, i, p->out_height, p->height, p->kernel_height, p->stride_y, p->top, p->dilation_y);
+}
+
+/* Up to which row of results, from row i on, there is room for them and for the image's rows from `low` on. */
+static inline ptrdiff_t pn_pool_band(const pn_pooling *p, ptrdiff_t i, ptrdiff_t low) {
+    ptrdiff_t stop = i + 1;
+    while (stop < p->out_height && stop - i < p->band_out && pn_pool_rows(p, stop).stop - low <= p->band_rows) stop++;
+    return stop;
+}
+
+/* Whether windows are 2 x 2 side by side, by far the most common; a last row and column may be left over. */
+static inline int pn_pool_is_2x2(const pn_pooling *p) {
+    return p->kernel_height == 2 && p->kernel_width == 2 && p->stride_y == 2 && p->stride_x == 2 && p->top == 0 &&
+           p->left == 0 && p->dilation_y == 1 && p->dilation_x == 1 && 2 * p->out_height <= p->height &&
+           2 * p->out_width <= p->width;
 }
 
 #define PN_REAL float
 #define PN_INT int32_t
 #define PN_(name) name##_f32
+#include "pooling_windows_impl.h"
 #include "pooling_impl.h"
 
 #define PN_REAL double
 #define PN_INT int64_t
 #define PN_(name) name##_f64
+#include "pooling_windows_impl.h"
 #include "pooling_impl.h"
 
-static int pn_pool(void *call, pn_task task) {
-    pn_pooling *p = (pn_pooling *)call;
-    const double work = (double)p->planes * (double)(p->height * p->width);
-    p->parts = pn_parts(work, PN_POOL_LEAST);
-    pn_parallel(task, p, p->parts);
+/* How many rows fit into a band, from `least` to `most`. */
+static inline ptrdiff_t pn_pool_band_rows(ptrdiff_t width, ptrdiff_t least, ptrdiff_t most) {
+    const ptrdiff_t rows = PN_POOL_BAND / PN_VECTOR_BYTES / (width > 0 ? width : 1);
+    return rows > most ? most : rows > least ? rows : least < most ? least : most;
+}
+
+/* Returns 0, or -1 if memory is exhausted. */
+static int pn_pool(pn_pooling *p) {
+    const ptrdiff_t lanes = PN_VECTOR_BYTES / (p->single ? sizeof(float) : sizeof(double));
+    const ptrdiff_t groups = (p->planes + lanes - 1) / lanes;
+    const int parts = pn_parts((double)p->planes * (double)(p->height * p->width), PN_POOL_LEAST);
+    p->parts = groups < parts ? (int)groups : parts;
+    if (!p->mean && pn_pool_is_2x2(p)) {
+        pn_parallel(p->single ? pn_max_2x2_part_f32 : pn_max_2x2_part_f64, p, p->parts);
+        return 0;
+    }
+    const ptrdiff_t extent = p->adaptive ? p->height / p->out_height + 2 : (p->kernel_height - 1) * p->dilation_y + 1;
+    p->band_rows = pn_pool_band_rows(p->width, extent, p->height);
+    p->band_out = pn_pool_band_rows(p->out_width, 1, p->out_height);
+    p->part_bytes = (size_t)(p->band_rows * p->width + 2 * p->band_out * p->out_width) * PN_VECTOR_BYTES;
+    const size_t bytes = (size_t)p->parts * p->part_bytes;
+    pn_workspace *workspace = pn_workspace_take(bytes + (size_t)p->out_width * sizeof *p->columns);
+    if (!workspace) return -1;
+    p->scratch = pn_workspace_data(workspace);
+    p->columns = (pn_reach *)((char *)p->scratch + bytes);
+    for (ptrdiff_t j = 0; j < p->out_width; j++)
+        p->columns[j] =
+            pn_pool_reach(p, j, p->out_width, p->width, p->kernel_width, p->stride_x, p->left, p->dilation_x);
+    pn_parallel(p->single ? pn_pool_part_f32 : pn_pool_part_f64, p, p->parts);
+    pn_workspace_return(workspace);
     return 0;
 }
 
-#define PN_POOL(name)                                                                                              \
-    static void name##_part(void *argument, int index) {                                                           \
-        const pn_pooling *p = (const pn_pooling *)argument;                                                        \
-        const ptrdiff_t plane = p->height * p->width, out_plane = p->out_height * p->out_width;                    \
-        const ptrdiff_t stop = pn_part_start(p->planes, 1, index + 1, p->parts);                                   \
-        for (ptrdiff_t i = pn_part_start(p->planes, 1, index, p->parts); i < stop; i++) {                          \
-            if (p->single)                                                                                         \
-                name##_f32(p, i * plane, i * out_plane);                                                           \
-            else                                                                                                   \
-                name##_f64(p, i * plane, i * out_plane);                                                           \
-        }                                                                                                          \
-    }                                                                                                              \
-    static int name(void *call) { return pn_pool(call, name##_part); }
-PN_POOL(pn_max_pool)
-PN_POOL(pn_max_pool_backward)
-PN_POOL(pn_avg_pool)
-PN_POOL(pn_avg_pool_backward)
-PN_POOL(pn_adaptive_pool)
-PN_POOL(pn_adaptive_pool_backward)
+#define PN_POOL(name, is_mean, is_adaptive, is_backward)                                   \
+    static int name(void *call) {                                                          \
+        pn_pooling *p = (pn_pooling *)call;                                                \
+        p->mean = is_mean, p->adaptive = is_adaptive, p->backward = is_backward;           \
+        return pn_pool(p);                                                                 \
+    }
+PN_POOL(pn_max_pool, 0, 0, 0)
+PN_POOL(pn_max_pool_backward, 0, 0, 1)
+PN_POOL(pn_avg_pool, 1, 0, 0)
+PN_POOL(pn_avg_pool_backward, 1, 0, 1)
+PN_POOL(pn_adaptive_pool, 1, 1, 0)
+PN_POOL(pn_adaptive_pool_backward, 1, 1, 1)
 
 #endif

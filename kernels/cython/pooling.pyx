@@ -57,7 +57,8 @@ cdef int pool(
     if len(windows) > 3:
         call.dilation_y, call.dilation_x = windows[3]
     call.count_padding, call.single = count_padding, is_single(image)
-    make(kernel, &call, sizeof(call), 3, (image, pooled, index))
+    if not make(kernel, &call, sizeof(call), 3, (image, pooled, index)):
+        raise MemoryError("no memory for the buffers of pooling")
     return 0
 
 

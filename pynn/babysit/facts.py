@@ -109,8 +109,8 @@ class InputFigures:
 
     @classmethod
     def of(cls, x: np.ndarray | Inputs, sample: int = SAMPLE) -> InputFigures:
-        rows = np.asarray(x[:: max(1, len(x) // sample)][:sample])
-        rows = rows.reshape(len(rows), -1)
+        taken = np.asarray(x[:: max(1, len(x) // sample)][:sample])
+        rows = taken.reshape(len(taken), -1)
         sums = np.zeros((4, rows.shape[1]))
         ops.unit_stats(rows, sums)  # a tenth of the time that NumPy takes
         means, squares = sums[:2] / len(rows)
@@ -123,7 +123,7 @@ class InputFigures:
             largest_feature_rms=float(np.sqrt(squares.max(initial=0))),
             median_feature_std=float(np.median(varying)) if len(varying) else 0.0,
             zeros=float(np.count_nonzero(rows == 0)) / max(rows.size, 1),
-            images=x.ndim == 4,
+            images=taken.ndim == 4,
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -32,36 +34,71 @@ class Case(NamedTuple):
         return " ".join(filter(None, (self.op, size, "" if self.dtype == "float32" else self.dtype)))
 
 
-class Workload(NamedTuple):
-    """A network and how it is trained: one step is forward, loss, backward and update, on synthetic data."""
+class Stage(NamedTuple):
+    """A layer with weights: linear, or where there is an image a 3 x 3 convolution with padding 1."""
 
     inputs: int
+    outputs: int
+    image: tuple[int, ...] = ()
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """The weights' shape: (inputs, outputs), or (filters, channels, 3, 3)."""
+        return (self.outputs, self.inputs, 3, 3) if self.image else (self.inputs, self.outputs)
+
+    @property
+    def fan_in(self) -> int:
+        """How many numbers make one of the output."""
+        return self.inputs * (9 if self.image else 1)
+
+
+class Workload(NamedTuple):
+    """A network and how it is trained: one step is forward, loss, backward and update, on synthetic data.
+
+    Behind every stage but the last are batch norm, if there is any, an activation, and behind a convolution max pooling
+    of 2 x 2.
+    """
+
+    example: tuple[int, ...]  # (features,), or (channels, height, width)
     hidden: tuple[int, ...]
     outputs: int
     batch: int
     batchnorm: bool
     activation: str
     optimizer: str
+    filters: tuple[int, ...] = ()
 
     @property
-    def widths(self) -> tuple[int, ...]:
-        """All layers' widths, from the inputs to the outputs."""
-        return (self.inputs, *self.hidden, self.outputs)
+    def stages(self) -> list[Stage]:
+        """The layers with weights, from the inputs to the outputs."""
+        channels, *image = self.example
+        found = []
+        for filters in self.filters:
+            found.append(Stage(channels, filters, tuple(image)))
+            channels, image = filters, [size // 2 for size in image]
+        widths = (channels * math.prod(image), *self.hidden, self.outputs)
+        return found + list(itertools.starmap(Stage, itertools.pairwise(widths)))
+
+    @property
+    def activations(self) -> list[tuple[int, ...]]:
+        """The shapes of what batch norm and activations work on."""
+        return [(self.batch, stage.outputs, *stage.image) for stage in self.stages[:-1]]
 
     @property
     def parameters(self) -> int:
         """How many numbers are trained."""
-        pairs = zip(self.widths, self.widths[1:], strict=False)
-        return sum((k + 1) * n for k, n in pairs) + 2 * self.batchnorm * sum(self.hidden)
+        trained = sum(math.prod(stage.weights) + stage.outputs for stage in self.stages)
+        return trained + 2 * self.batchnorm * sum(stage.outputs for stage in self.stages[:-1])
 
 
 WORKLOADS = {
-    "A": Workload(784, (256,), 10, 64, False, "relu", "sgd"),
-    "B": Workload(784, (256, 256), 10, 64, True, "relu", "adam"),
-    "C": Workload(3072, (100,) * 4, 10, 50, True, "relu", "adam"),
-    "D": Workload(3072, (500,) * 9, 10, 128, True, "tanh", "sgd"),
-    "E": Workload(20, (64, 64), 2, 32, False, "relu", "adam"),
-    "F": Workload(1024, (2048,) * 3, 1000, 512, True, "relu", "sgd"),
+    "A": Workload((784,), (256,), 10, 64, False, "relu", "sgd"),
+    "B": Workload((784,), (256, 256), 10, 64, True, "relu", "adam"),
+    "C": Workload((3072,), (100,) * 4, 10, 50, True, "relu", "adam"),
+    "D": Workload((3072,), (500,) * 9, 10, 128, True, "tanh", "sgd"),
+    "E": Workload((20,), (64, 64), 2, 32, False, "relu", "adam"),
+    "F": Workload((1024,), (2048,) * 3, 1000, 512, True, "relu", "sgd"),
+    "G": Workload((3, 32, 32), (), 10, 64, True, "relu", "sgd", filters=(32, 64, 128)),
 }
 
 _SQUARES = (256, 512, 1024, 2048)
@@ -74,13 +111,34 @@ _LOSS_SHAPES = ((64, 10), (512, 1000))
 _THOUSAND, _MILLION = 1 << 10, 1 << 20
 
 
-def products(workload: Workload) -> Iterator[tuple[str, tuple[int, int, int]]]:
-    """Yield the matrix products of a step, each as an op and (m, k, n)."""
-    for layer, (k, n) in enumerate(zip(workload.widths, workload.widths[1:], strict=False)):
-        yield "matmul", (workload.batch, k, n)
-        yield "matmul_trans_a", (k, workload.batch, n)  # the gradient of the weights
-        if layer > 0:
-            yield "matmul_trans_b", (workload.batch, n, k)  # of the input
+def parts(workload: Workload) -> Iterator[Case]:
+    """Yield the ops of a step; activations are left out, which others do in passing."""
+    stages = workload.stages
+    for stage in stages:
+        first, last = stage is stages[0], stage is stages[-1]
+        outputs = (workload.batch, stage.outputs, *stage.image)
+        if stage.image:
+            shape = (workload.batch, stage.inputs, *stage.image, stage.outputs)
+            yield Case("conv", "conv2d", shape)
+            yield Case("conv", "conv2d_backward_weights" if first else "conv2d_backward", shape)
+            yield Case("image", "max_pool2d", outputs)
+            yield Case("image", "max_pool2d_backward", outputs)
+        else:
+            batch, k, n = workload.batch, stage.inputs, stage.outputs
+            yield Case("matmul", "matmul", (batch, k, n))
+            yield Case("matmul", "matmul_trans_a", (k, batch, n))  # the gradient of the weights
+            if not first:
+                yield Case("matmul", "matmul_trans_b", (batch, n, k))  # of the input
+        if workload.batchnorm and not last:
+            group, op = ("image", "batchnorm2d") if stage.image else ("batchnorm", "batchnorm")
+            yield Case(group, op, outputs)
+            yield Case(group, f"{op}_backward", outputs)
+    yield Case("loss", "softmax_cross_entropy", (workload.batch, workload.outputs))
+    yield Case("optimizer", workload.optimizer, (workload.parameters,))
+
+
+def _products(workload: Workload) -> Iterator[Case]:
+    return (case for case in parts(workload) if case.group == "matmul")
 
 
 def select(full: bool, groups: tuple[str, ...] = GROUPS) -> list[Case]:
@@ -92,8 +150,7 @@ def select(full: bool, groups: tuple[str, ...] = GROUPS) -> list[Case]:
 def _quick() -> Iterator[Case]:
     for size in (256, 1024):
         yield Case("matmul", "matmul", (size, size, size))
-    for op, factors in products(WORKLOADS["B"]):
-        yield Case("matmul", op, factors)
+    yield from _products(WORKLOADS["B"])
     yield Case("linear", "linear_relu", (64, 784, 256))
     yield Case("linear", "linear_relu", (32, 64, 64))
     for op in _CONV_OPS:
@@ -108,7 +165,7 @@ def _quick() -> Iterator[Case]:
     yield Case("loss", "softmax_cross_entropy", _LOSS_SHAPES[0])
     for op in ("sgd", "adam"):
         yield Case("optimizer", op, (WORKLOADS["B"].parameters,))
-    for name in "ABCDE":
+    for name in "ABCDEG":
         yield Case("step", name)
 
 
@@ -117,11 +174,11 @@ def _full() -> Iterator[Case]:
         for size in _SQUARES:
             yield Case("matmul", "matmul", (size, size, size), dtype)
     for workload in WORKLOADS.values():
-        for op, factors in products(workload):
-            yield Case("matmul", op, factors)
+        yield from _products(workload)
     for workload in WORKLOADS.values():
-        for k, n in zip(workload.widths, workload.widths[1:], strict=False):
-            yield Case("linear", "linear_relu", (workload.batch, k, n))
+        for stage in workload.stages:
+            if not stage.image:
+                yield Case("linear", "linear_relu", (workload.batch, stage.inputs, stage.outputs))
     for op in _CONV_OPS:
         for images in _CONV_SHAPES:
             yield Case("conv", op, images)

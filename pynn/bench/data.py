@@ -43,12 +43,12 @@ def labels(rows: int, classes: int) -> np.ndarray:
 
 def batch(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
     """Return a minibatch of inputs and labels."""
-    return normal(1, workload.batch, workload.inputs), labels(workload.batch, workload.outputs)
+    return normal(1, workload.batch, *workload.example), labels(workload.batch, workload.outputs)
 
 
 def weights(workload: Workload) -> list[np.ndarray]:
-    """Return each layer's initial weights, (in, out), He-scaled."""
+    """Return each stage's initial weights, He-scaled."""
     return [
-        normal(10 + layer, k, n) * np.float32(np.sqrt(2 / k))
-        for layer, (k, n) in enumerate(zip(workload.widths, workload.widths[1:], strict=False))
+        normal(10 + index, *stage.weights) * np.float32(np.sqrt(2 / stage.fan_in))
+        for index, stage in enumerate(workload.stages)
     ]

@@ -7,11 +7,12 @@ beyond that is its own affair.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from .cases import WORKLOADS, Case, Workload, products
+from .cases import WORKLOADS, Case, Workload, parts
 
 #: Operations per element as pynn's kernels compute them: polynomials by Horner's rule, a division as one.
 PER_ELEMENT = {
@@ -90,17 +91,12 @@ def work(case: Case) -> Work:
 
 
 def _step(workload: Workload, size: int) -> Work:
-    """Return the sum of products, batch norms, activations and update; their bytes as if nothing stayed cached."""
-    operations = sum(2.0 * m * k * n for _, (m, k, n) in products(workload))
-    moved = sum(size * (m * k + k * n + m * n) for _, (m, k, n) in products(workload))
-    hidden = workload.batch * sum(workload.hidden)
-    if workload.batchnorm:
-        for op in ("batchnorm", "batchnorm_backward"):
-            operations += _BATCHNORM[op][0] * hidden
-            moved += size * _BATCHNORM[op][1] * hidden
-    name = workload.activation
-    operations += (PER_ELEMENT[name] + PER_ELEMENT_BACKWARD[name]) * hidden
-    operations += PER_ELEMENT["softmax_cross_entropy"] * workload.batch * workload.outputs
-    operations += PER_ELEMENT[workload.optimizer] * workload.parameters
-    moved += size * _UPDATE_ARRAYS[workload.optimizer] * workload.parameters
-    return Work(operations, moved, size * (4 * workload.parameters + 4 * hidden))
+    """Return the sum over a step's ops; their bytes as if nothing stayed cached."""
+    amounts = [work(case) for case in parts(workload)]
+    elements, name = sum(map(math.prod, workload.activations)), workload.activation
+    activations = (PER_ELEMENT[name] + PER_ELEMENT_BACKWARD[name]) * elements
+    return Work(
+        sum(amount.operations for amount in amounts) + activations,
+        sum(amount.bytes for amount in amounts),
+        size * (4 * workload.parameters + 4 * elements),
+    )

@@ -1,7 +1,7 @@
 """The process that one contestant runs in: reads requests from standard input, answers on standard output, in JSON.
 
 ``python -m pynn.bench.worker NAME THREADS``. Requests: ``{"prepare": case}``, ``{"time": calls}``,
-``{"limits": true}``, ``{"exit": true}``.
+``{"memory": case}``, ``{"limits": true}``, ``{"exit": true}``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from .cases import Case
 from .contestants import CONTESTANTS, Run
 from .limits import measure
+from .memory import peak_growth
 from .timing import seconds_per_call
 
 #: What sets the number of threads of the libraries' pools; read when they are loaded, so set before that.
@@ -55,15 +56,20 @@ class Worker:
     def answer(self, request: dict[str, Any]) -> Any:
         """Do what a request asks and return the result."""
         if "prepare" in request:
-            group, op, shape, dtype = request["prepare"]
-            self.run = None
-            gc.collect()
-            self.run = self.contestant.prepare(Case(group, op, tuple(shape), dtype))
+            self.run = self._prepare(request["prepare"])
             return None if self.run is None else warm_up(self.run)
         if "time" in request:
             assert self.run is not None
             return seconds_per_call(self.run, request["time"])
+        if "memory" in request:
+            return peak_growth(lambda: self._prepare(request["memory"]))
         return measure(self.threads)._asdict()
+
+    def _prepare(self, case: list[Any]) -> Run | None:
+        group, op, shape, dtype = case
+        self.run = None
+        gc.collect()
+        return self.contestant.prepare(Case(group, op, tuple(shape), dtype))
 
 
 def warm_up(run: Run) -> float:

@@ -32,13 +32,14 @@ class Contestant(NamedTuple):
 
 
 #: By the names of the command line. "pynn" is the one whose speed all others are compared with; "own" are its other
-#: backends, "compiled" is torch.compile.
+#: backends, "channels last" is PyTorch's other layout of images, "compiled" is torch.compile.
 CONTESTANTS = {
     "pynn": Contestant("pynn", "own", "pynn", "auto"),
     "numba": Contestant("own Numba", "own", "numba", "numba"),
     "numpy": Contestant("own NumPy", "own", "numpy", "numpy"),
     "blas": Contestant("NumPy", "blas", "numpy"),
     "torch": Contestant("PyTorch", "torch", "torch", "eager"),
+    "torch-channels-last": Contestant("channels last", "torch", "torch", "channels-last"),
     "torch-compile": Contestant("compiled", "torch", "torch", "compile"),
     "jax": Contestant("JAX", "jax", "jax"),
     "sklearn": Contestant("sklearn", "sklearn", "sklearn"),

@@ -33,16 +33,29 @@ def prepare(case: Case, _: str) -> Run | None:
 
 
 def _initial(workload: Workload) -> dict[str, Any]:
-    parameters = [{"w": jnp.asarray(w), "b": jnp.zeros(w.shape[1])} for w in weights(workload)]
-    if workload.batchnorm:
-        for layer, width in zip(parameters, workload.hidden, strict=False):
-            layer |= {"gamma": jnp.ones(width), "beta": jnp.zeros(width)}
+    widths = [stage.outputs for stage in workload.stages]
+    parameters = [
+        {"w": jnp.asarray(w), "b": jnp.zeros(width)} for w, width in zip(weights(workload), widths, strict=True)
+    ]
+    hidden = widths[:-1] * workload.batchnorm
+    for layer, width in zip(parameters, hidden, strict=False):
+        layer |= {"gamma": jnp.ones(width), "beta": jnp.zeros(width)}
 
     def zeros() -> Any:
         return jax.tree.map(jnp.zeros_like, parameters)
 
-    running = [{"mean": jnp.zeros(width), "var": jnp.ones(width)} for width in workload.hidden * workload.batchnorm]
+    running = [{"mean": jnp.zeros(width), "var": jnp.ones(width)} for width in hidden]
     return {"parameters": parameters, "m": zeros(), "v": zeros(), "running": running, "steps": jnp.zeros(())}
+
+
+def _per_channel(values: Any, x: Any) -> Any:
+    return values.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def _affine(x: Any, layer: dict[str, Any]) -> Any:
+    if layer["w"].ndim == 4:
+        return jax.lax.conv(x, layer["w"], (1, 1), "SAME") + _per_channel(layer["b"], x)
+    return x.reshape(len(x), -1) @ layer["w"] + layer["b"]
 
 
 def _make_step(workload: Workload) -> Any:
@@ -51,16 +64,21 @@ def _make_step(workload: Workload) -> Any:
     def forward(parameters: Any, running: Any, x: Any, target: Any) -> Any:
         moved = []
         for index, layer in enumerate(parameters[:-1]):
-            x = x @ layer["w"] + layer["b"]
+            x = _affine(x, layer)
             if workload.batchnorm:
-                mean, var = x.mean(axis=0), x.var(axis=0)
-                x = (x - mean) * jax.lax.rsqrt(var + 1e-5) * layer["gamma"] + layer["beta"]
-                old, n = running[index], x.shape[0]
+                axes = (0, *range(2, x.ndim))
+                mean, var, n = x.mean(axes), x.var(axes), x.size // x.shape[1]
+                centred = x - _per_channel(mean, x)
+                x = centred * _per_channel(jax.lax.rsqrt(var + 1e-5) * layer["gamma"], x)
+                x += _per_channel(layer["beta"], x)
+                old = running[index]
                 moved.append(
                     {"mean": 0.9 * old["mean"] + 0.1 * mean, "var": 0.9 * old["var"] + 0.1 * var * n / (n - 1)}
                 )
             x = activation(x)
-        logits = x @ parameters[-1]["w"] + parameters[-1]["b"]
+            if x.ndim == 4:
+                x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+        logits = _affine(x, parameters[-1])
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), target[:, None], axis=1)
         return -chosen.mean(), moved
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ... import backend, layers, losses, ops, optim
 from ...model import Sequential
 from ...parameters import aligned_zeros
 from ...trainer import Trainer
-from ..cases import WORKLOADS, Case, Workload
+from ..cases import WORKLOADS, Case, Stage, Workload
 from ..data import batch, factors, labels, normal, product_of, result_like, weights
 from . import Run, bound
 
@@ -106,16 +108,26 @@ def _optimizer(case: Case) -> Run:
 def network(workload: Workload) -> Sequential:
     """Return the workload's network."""
     chain: list[layers.Layer] = []
-    for k, n in zip(workload.widths, workload.widths[1:-1], strict=False):
-        chain.append(layers.Linear(k, n))
-        if workload.batchnorm:
-            chain.append(layers.BatchNorm1d(n))
-        chain.append(_LAYERS[workload.activation]())
-    model = Sequential(*chain, layers.Linear(workload.hidden[-1], workload.outputs))
-    linear = [layer for layer in model if isinstance(layer, layers.Linear)]
-    for layer, weight in zip(linear, weights(workload), strict=True):
+    stages = workload.stages
+    for stage, weight in zip(stages, weights(workload), strict=True):
+        if stage.image:
+            layer: layers.Conv2d | layers.Linear = layers.Conv2d(stage.inputs, stage.outputs, 3, padding=1)
+        else:
+            layer = layers.Linear(stage.inputs, stage.outputs)
+            chain += [layers.Flatten()] if workload.filters else []
         layer.weight[...] = weight
-    return model
+        chain.append(layer)
+        if stage is not stages[-1]:
+            chain += _behind(stage, workload)
+    return Sequential(*chain)
+
+
+def _behind(stage: Stage, workload: Workload) -> Iterator[layers.Layer]:
+    if workload.batchnorm:
+        yield layers.BatchNorm2d(stage.outputs) if stage.image else layers.BatchNorm1d(stage.outputs)
+    yield _LAYERS[workload.activation]()
+    if stage.image:
+        yield layers.MaxPool2d(2)
 
 
 def _step(case: Case) -> Run:

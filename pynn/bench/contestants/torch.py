@@ -1,14 +1,18 @@
-"""PyTorch: eager with its fused optimisers, writing to prepared outputs where an operator can; and compiled."""
+"""PyTorch: eager with its fused optimisers, writing to prepared outputs where an operator can; and compiled.
+
+Steps on images are measured in both of its layouts, as two contestants; single ops on images in the faster one.
+"""
 
 from __future__ import annotations
 
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
 
-from ..cases import WORKLOADS, Case, Workload
+from ..cases import WORKLOADS, Case, Stage, Workload
 from ..data import batch, factors, labels, normal, weights
 from . import Run, bound
 
@@ -20,10 +24,10 @@ _LAYERS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 def prepare(case: Case, mode: str) -> Run | None:
-    """Return what does the case, or None; only steps are compiled."""
-    if mode == "compile" and case.group != "step":
-        return None
-    return _step(case, mode) if case.group == "step" else _MAKERS[case.group](case)
+    """Return what does the case, or None; only steps are compiled or have a layout of their own."""
+    if case.group == "step":
+        return _step(case, mode)
+    return _MAKERS[case.group](case) if mode == "eager" else None
 
 
 def _tensor(seed: int, *shape: int) -> torch.Tensor:
@@ -160,24 +164,41 @@ def _optimizer(case: Case) -> Run:
     return _make_optimizer(case.op, [parameter]).step
 
 
-def _network(workload: Workload) -> nn.Sequential:
+def _network(workload: Workload) -> Any:  # nn.Sequential, whose stub does not know `to(memory_format=)`
     chain: list[nn.Module] = []
-    for k, n in zip(workload.widths, workload.widths[1:-1], strict=False):
-        chain += [nn.Linear(k, n), *([nn.BatchNorm1d(n)] if workload.batchnorm else []), _LAYERS[workload.activation]()]
-    model = nn.Sequential(*chain, nn.Linear(workload.hidden[-1], workload.outputs))
-    linear = [layer for layer in model if isinstance(layer, nn.Linear)]
-    with torch.no_grad():
-        for layer, weight in zip(linear, weights(workload), strict=True):
-            layer.weight.copy_(torch.from_numpy(weight.T.copy()))
+    stages = workload.stages
+    for stage, weight in zip(stages, weights(workload), strict=True):
+        if stage.image:
+            layer: Any = nn.Conv2d(stage.inputs, stage.outputs, 3, padding=1)
+        else:
+            layer = nn.Linear(stage.inputs, stage.outputs)
+            chain += [nn.Flatten()] if workload.filters else []
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(weight if stage.image else weight.T))
             layer.bias.zero_()
-    return model
+        chain.append(layer)
+        if stage is not stages[-1]:
+            chain += _behind(stage, workload)
+    return nn.Sequential(*chain)
 
 
-def _step(case: Case, mode: str) -> Run:
+def _behind(stage: Stage, workload: Workload) -> Iterator[nn.Module]:
+    if workload.batchnorm:
+        yield nn.BatchNorm2d(stage.outputs) if stage.image else nn.BatchNorm1d(stage.outputs)
+    yield _LAYERS[workload.activation]()
+    if stage.image:
+        yield nn.MaxPool2d(2)
+
+
+def _step(case: Case, mode: str) -> Run | None:
     workload = WORKLOADS[case.op]
     model, criterion = _network(workload), nn.CrossEntropyLoss()
-    optimizer = _make_optimizer(workload.optimizer, list(model.parameters()))
     x, target = (torch.from_numpy(array) for array in batch(workload))
+    if mode == "channels-last":
+        if not workload.filters:
+            return None
+        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    optimizer = _make_optimizer(workload.optimizer, list(model.parameters()))
 
     def loss_of(inputs: torch.Tensor) -> torch.Tensor:
         return criterion(model(inputs), target)

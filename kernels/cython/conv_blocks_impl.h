@@ -1,0 +1,114 @@
+/* Template, included by conv_impl.h: what a convolution multiplies, cut into blocks whose input is copied with its borders. */
+
+typedef PN_REAL PN_(pn_conv_vector) __attribute__((vector_size(PN_VECTOR_BYTES)));
+/* The same without the alignment, for rows of the output. */
+typedef PN_REAL PN_(pn_conv_unaligned) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
+
+/* A product of weights (rows x depth taps) and patches of the source, for a grid of output positions: position (y, x)
+ * reads the source at (y step_y + tap.y, x step_x + tap.x), which is 0 outside. Or, with `dy`, of dy and patches. */
+typedef struct {
+    const PN_REAL *source;
+    ptrdiff_t images, depth, height, width, source_image, source_channel;
+    ptrdiff_t step_y, step_x;
+    pn_taps taps;
+    const PN_REAL *weights; /* packed: by pn_conv_pack_weights */
+    ptrdiff_t rows;
+    PN_REAL *out, *pre;
+    const PN_REAL *bias, *dy;
+    ptrdiff_t grid_height, grid_width, out_image, out_channel, out_row, out_column;
+    int code;
+    PN_REAL alpha;
+    int accumulate;
+    /* The plan: how many images, or output rows of one image, a block has; rows and columns of the source for it. */
+    ptrdiff_t block_images, block_rows, row_blocks, blocks, box_height, box_width, kc;
+    int parts, failed;
+} PN_(pn_conv_product);
+
+/* What a thread works with. */
+typedef struct {
+    pn_workspace *workspace;
+    PN_REAL *source;             /* a block's input with its borders: (images, depth, box_height, box_width) */
+    PN_REAL *panels;             /* packed patches, or dy with its rows side by side */
+    PN_REAL *sums;               /* of the weights' gradient */
+    ptrdiff_t *column, *place;   /* per output position of a block: its offset in `source`, and in the output */
+    ptrdiff_t *row;              /* per channel and tap: its offset in `source` */
+    ptrdiff_t columns;
+} PN_(pn_conv_block);
+
+static void PN_(pn_conv_plan)(PN_(pn_conv_product) * p, ptrdiff_t most_columns) {
+    p->box_width = (p->grid_width - 1) * p->step_x + p->taps.width;
+    const ptrdiff_t line = pn_most(1, p->depth * p->box_width * (ptrdiff_t)sizeof(PN_REAL));
+    ptrdiff_t rows = (PN_CONV_SOURCE / line - p->taps.height) / p->step_y + 1;
+    rows = pn_most(1, pn_least(rows, most_columns / p->grid_width));
+    p->row_blocks = pn_quotient(p->grid_height, pn_least(rows, p->grid_height));
+    p->block_rows = pn_quotient(p->grid_height, p->row_blocks);
+    p->row_blocks = pn_quotient(p->grid_height, p->block_rows);
+    p->box_height = (p->block_rows - 1) * p->step_y + p->taps.height;
+    p->block_images = 1;
+    if (p->row_blocks == 1) {
+        const ptrdiff_t room = PN_CONV_SOURCE / (line * p->box_height);
+        const ptrdiff_t wanted = most_columns / (p->grid_height * p->grid_width);
+        p->block_images = pn_most(1, pn_least(p->images, pn_least(room, wanted)));
+    }
+    p->blocks = pn_quotient(p->images, p->block_images) * p->row_blocks;
+    const ptrdiff_t k = p->depth * p->taps.count;
+    p->kc = pn_quotient(k, pn_quotient(k, PN_CONV_KC));
+}
+
+/* Returns -1 if memory is exhausted. `panels` and `sums` are numbers of elements. */
+static int PN_(pn_conv_take)(const PN_(pn_conv_product) * p, ptrdiff_t panels, ptrdiff_t sums,
+                             PN_(pn_conv_block) * b) {
+    const ptrdiff_t columns = p->block_images * p->block_rows * p->grid_width, k = p->depth * p->taps.count;
+    const ptrdiff_t source = p->block_images * p->depth * p->box_height * p->box_width;
+    b->workspace = pn_workspace_take((size_t)(panels + sums + source) * sizeof(PN_REAL) +
+                                     (size_t)(2 * columns + k) * sizeof(ptrdiff_t));
+    if (!b->workspace) return -1;
+    b->panels = (PN_REAL *)pn_workspace_data(b->workspace); /* these are multiples of a vector */
+    b->sums = b->panels + panels;
+    b->column = (ptrdiff_t *)(b->sums + sums);
+    b->place = b->column + columns;
+    b->row = b->place + columns;
+    b->source = (PN_REAL *)(b->row + k);
+    b->columns = columns;
+    const ptrdiff_t channel = p->box_height * p->box_width;
+    ptrdiff_t at = 0;
+    for (ptrdiff_t i = 0; i < p->block_images; i++)
+        for (ptrdiff_t y = 0; y < p->block_rows; y++)
+            for (ptrdiff_t x = 0; x < p->grid_width; x++, at++) {
+                b->column[at] = i * p->depth * channel + y * p->step_y * p->box_width + x * p->step_x;
+                b->place[at] = i * p->out_image + y * p->out_row + x * p->out_column;
+            }
+    for (ptrdiff_t c = 0; c < p->depth; c++)
+        for (ptrdiff_t t = 0; t < p->taps.count; t++)
+            b->row[c * p->taps.count + t] = c * channel + (p->taps.y[t] - p->taps.top) * p->box_width +
+                                            (p->taps.x[t] - p->taps.left);
+    if (p->row_blocks == 1) memset(b->source, 0, (size_t)source * sizeof(PN_REAL));
+    return 0;
+}
+
+/* Copy a block's input, from image `image` and output row `row` on. The borders of whole images are 0 from the start. */
+static void PN_(pn_conv_fill)(const PN_(pn_conv_product) * p, ptrdiff_t image, ptrdiff_t images, ptrdiff_t row,
+                              ptrdiff_t rows, PN_REAL *to) {
+    const ptrdiff_t first_y = row * p->step_y + p->taps.top, first_x = p->taps.left, width = p->box_width;
+    const ptrdiff_t height = (rows - 1) * p->step_y + p->taps.height;
+    const ptrdiff_t lead = pn_least(pn_most(-first_x, 0), width), start = pn_most(first_x, 0);
+    const ptrdiff_t copied = pn_most(0, pn_least(width - lead, p->width - start));
+    const ptrdiff_t top = pn_most(0, pn_least(-first_y, height)), stop = pn_most(top, pn_least(height, p->height - first_y));
+    for (ptrdiff_t i = 0; i < images; i++)
+        for (ptrdiff_t c = 0; c < p->depth; c++, to += p->box_height * width) {
+            const PN_REAL *from = p->source + (image + i) * p->source_image + c * p->source_channel +
+                                  (first_y + top) * p->width + start;
+            if (p->row_blocks > 1) memset(to, 0, (size_t)(height * width) * sizeof(PN_REAL));
+            for (ptrdiff_t y = top; y < stop; y++, from += p->width)
+                memcpy(to + y * width + lead, from, (size_t)copied * sizeof(PN_REAL));
+        }
+}
+
+/* Where block `index` lies: its first image and output row, and how many of them. */
+static inline void PN_(pn_conv_locate)(const PN_(pn_conv_product) * p, ptrdiff_t index, ptrdiff_t *image,
+                                       ptrdiff_t *images, ptrdiff_t *row, ptrdiff_t *rows) {
+    *image = index / p->row_blocks * p->block_images;
+    *images = pn_least(p->block_images, p->images - *image);
+    *row = index % p->row_blocks * p->block_rows;
+    *rows = pn_least(p->block_rows, p->grid_height - *row);
+}

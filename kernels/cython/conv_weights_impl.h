@@ -1,0 +1,61 @@
+/* Template, included by conv_impl.h: the gradient of the weights, dy times patches that are read in place. */
+
+/* Panels of dy with NR rows (filters) side by side, by position, and zeros beyond the last row. */
+static void PN_(pn_conv_turn)(const PN_(pn_conv_product) * p, const PN_REAL *dy, const ptrdiff_t *place,
+                              ptrdiff_t positions, PN_REAL *panel) {
+    for (ptrdiff_t first = 0; first < p->rows; first += PN_NR, panel += positions * PN_NR) {
+        const ptrdiff_t rows = pn_least(PN_NR, p->rows - first);
+        if (rows < PN_NR) memset(panel, 0, (size_t)(positions * PN_NR) * sizeof(PN_REAL));
+        for (ptrdiff_t q = 0; q < positions; q += 16) {
+            const int together = q + 16 <= positions && place[q + 15] == place[q] + 15;
+            for (ptrdiff_t i = 0; i < rows; i++) {
+                const PN_REAL *restrict from = dy + (first + i) * p->out_channel;
+                PN_REAL *restrict to = panel + q * PN_NR + i;
+                if (together)
+#pragma GCC unroll 16
+                    for (int j = 0; j < 16; j++) to[j * PN_NR] = from[place[q] + j];
+                else
+                    for (ptrdiff_t j = q; j < pn_least(q + 16, positions); j++) to[(j - q) * PN_NR] = from[place[j]];
+            }
+        }
+    }
+}
+
+/* A part has elements [first, stop) of the depth to itself, so that no sum is divided between threads. */
+static void PN_(pn_conv_weights_part)(void *argument, int index) {
+    PN_(pn_conv_product) *whole = (PN_(pn_conv_product) *)argument, p = *whole;
+    const ptrdiff_t taps = p.taps.count, k = p.depth * taps;
+    const ptrdiff_t first = pn_part_start(k, PN_MR, index, p.parts), stop = pn_part_start(k, PN_MR, index + 1, p.parts);
+    if (first == stop) return;
+    const ptrdiff_t channel = first / taps, offset = first % taps, count = stop - first;
+    p.source += channel * p.source_channel;
+    p.depth = pn_quotient(stop, taps) - channel;
+    const ptrdiff_t panels = pn_quotient(p.rows, PN_NR), positions_most = p.block_images * p.block_rows * p.grid_width;
+    const ptrdiff_t sums = panels * count * PN_NR;
+    PN_(pn_conv_block) b;
+    if (PN_(pn_conv_take)(&p, panels * positions_most * PN_NR, sums, &b)) {
+        __atomic_store_n(&whole->failed, -1, __ATOMIC_RELAXED);
+        return;
+    }
+    memset(b.sums, 0, (size_t)sums * sizeof(PN_REAL));
+    const pn_float_mode mode = pn_flush_denormals();
+    for (ptrdiff_t block = 0; block < p.blocks; block++) {
+        ptrdiff_t image, images, row, rows;
+        PN_(pn_conv_locate)(&p, block, &image, &images, &row, &rows);
+        PN_(pn_conv_fill)(&p, image, images, row, rows, b.source);
+        const ptrdiff_t positions = images * rows * p.grid_width;
+        PN_(pn_conv_turn)(&p, p.dy + image * p.out_image + row * p.out_row, b.place, positions, b.panels);
+        for (ptrdiff_t panel = 0; panel < panels; panel++)
+            for (ptrdiff_t at = 0; at < count; at += PN_MR)
+                PN_(pn_conv_weight_micro)(pn_least(PN_MR, count - at), p.rows - panel * PN_NR > PN_LANES, positions,
+                                          b.source, b.column, b.row + offset + at,
+                                          b.panels + panel * positions * PN_NR, b.sums + (panel * count + at) * PN_NR);
+    }
+    pn_restore_denormals(mode);
+    for (ptrdiff_t i = 0; i < p.rows; i++) {
+        const PN_REAL *sum = b.sums + i / PN_NR * count * PN_NR + i % PN_NR;
+        PN_REAL *to = p.out + i * k + first;
+        for (ptrdiff_t j = 0; j < count; j++) to[j] = sum[j * PN_NR] + (p.accumulate ? to[j] : 0);
+    }
+    pn_workspace_return(b.workspace);
+}

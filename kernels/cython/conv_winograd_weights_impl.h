@@ -1,0 +1,228 @@
+/* Template, included by conv_impl.h: the gradient of 3 x 3 kernels by the transpose of conv_winograd_impl.h's scheme.
+ *
+ * dg = G' (sum over tiles of (A dY A') (B' d B)) G: 16 matrix products again, of filters and channels, summed over tiles.
+ * Here the lanes of a vector are channels, or filters: a block's pixels are turned so that those of a pixel lie side by
+ * side, after which the transforms need no shuffles. Tasks first transform a block, each some channels or filters of an
+ * image, then add to the 16 products, each to its own; so no sum is divided between threads. */
+
+/* Elements of a turned pixel of dy: MR filters, and what a whole number of vectors has beyond. */
+#define PN_TURNED ((PN_MR + PN_LANES - 1) / PN_LANES * PN_LANES)
+
+typedef struct {
+    PN_(pn_winograd) plan;
+    PN_(pn_winograd_block) block;
+    ptrdiff_t panels, tiles;     /* of NR channels, and of MR filters */
+    PN_REAL *inputs, *gradients; /* of a block: (16, panels, tiles of pixels, NR), (16, tiles, tiles of pixels, MR) */
+    PN_REAL *sums;               /* (16, tiles, panels, MR, NR) */
+    ptrdiff_t most, input_step, gradient_step; /* tiles of pixels, and from one of the 16 to the next */
+    int failed;
+} PN_(pn_winograd_weights);
+
+/* The pixels of a rectangle in several channels: `rows` runs of `columns` elements, `width` apart, go to a row each of a
+ * rectangle that is `across` pixels of `lanes` elements wide. `channels` of the lanes are filled. */
+typedef struct {
+    const PN_REAL *source;
+    ptrdiff_t channel, channels, rows, columns, width, across, lanes;
+} PN_(pn_winograd_pixels);
+
+static void PN_(pn_winograd_turn)(const PN_(pn_winograd_pixels) * x, PN_REAL *to, ptrdiff_t *place) {
+    /* Rows that follow each other in memory are one run. */
+    const ptrdiff_t runs = x->columns == x->width ? 1 : x->rows, n = x->rows * x->columns / pn_most(1, runs);
+    for (ptrdiff_t q = 0; q < n; q++) place[q] = (q / x->columns * x->across + q % x->columns) * x->lanes;
+    for (ptrdiff_t run = 0; run < runs; run++, to += x->across * x->lanes)
+        for (ptrdiff_t first = 0; first < x->channels; first += PN_LANES) {
+            const ptrdiff_t filled = pn_least(PN_LANES, x->channels - first);
+            const PN_REAL *from = x->source + run * x->width + first * x->channel;
+            ptrdiff_t q = 0;
+#ifdef PN_TRANSPOSES
+            for (; q + PN_LANES <= n; q += PN_LANES) {
+                PN_(pn_square) v[PN_LANES];
+#pragma GCC unroll 16
+                for (int i = 0; i < PN_LANES; i++)
+                    v[i] = i < filled ? (PN_(pn_square))(*(const PN_(pn_conv_unaligned) *)(from + i * x->channel + q))
+                                      : (PN_(pn_square)){0};
+                PN_(pn_transpose)(v);
+#pragma GCC unroll 16
+                for (int i = 0; i < PN_LANES; i++) *(PN_(pn_square) *)(to + place[q + i] + first) = v[i];
+            }
+#endif
+            for (; q < n; q++)
+                for (ptrdiff_t i = 0; i < filled; i++) to[place[q] + first + i] = from[i * x->channel + q];
+        }
+}
+
+/* B'dB of the tiles of one image, NR channels, from turned pixels that are `across` wide. */
+static void PN_(pn_winograd_turned_inputs)(const PN_(pn_winograd_block) * b, const PN_REAL *restrict pixels,
+                                           PN_REAL *restrict to, ptrdiff_t step) {
+    const ptrdiff_t line = (2 * b->columns + 2) * PN_NR;
+    for (ptrdiff_t r = 0; r < b->rows; r++, pixels += 2 * line)
+        for (ptrdiff_t lane = 0; lane < PN_NR; lane += PN_LANES) {
+            PN_(pn_conv_vector) v[4][4];
+            for (ptrdiff_t x = 0; x < 2 * b->columns + 2; x += 2) {
+#pragma GCC unroll 2
+                for (int i = 0; i < 2; i++) {
+                    const PN_REAL *from = pixels + (x + i) * PN_NR + lane;
+                    const PN_(pn_conv_vector) d0 = *(const PN_(pn_conv_vector) *)from;
+                    const PN_(pn_conv_vector) d1 = *(const PN_(pn_conv_vector) *)(from + line);
+                    const PN_(pn_conv_vector) d2 = *(const PN_(pn_conv_vector) *)(from + 2 * line);
+                    const PN_(pn_conv_vector) d3 = *(const PN_(pn_conv_vector) *)(from + 3 * line);
+                    v[0][2 + i] = d0 - d2, v[1][2 + i] = d1 + d2, v[2][2 + i] = d2 - d1, v[3][2 + i] = d1 - d3;
+                }
+                if (x > 0) {
+                    PN_REAL *tile = to + (r * b->columns + x / 2 - 1) * PN_NR + lane;
+#pragma GCC unroll 4
+                    for (int i = 0; i < 4; i++, tile += 4 * step) {
+                        *(PN_(pn_conv_vector) *)tile = v[i][0] - v[i][2];
+                        *(PN_(pn_conv_vector) *)(tile + step) = v[i][1] + v[i][2];
+                        *(PN_(pn_conv_vector) *)(tile + 2 * step) = v[i][2] - v[i][1];
+                        *(PN_(pn_conv_vector) *)(tile + 3 * step) = v[i][1] - v[i][3];
+                    }
+                }
+#pragma GCC unroll 4
+                for (int i = 0; i < 4; i++) v[i][0] = v[i][2], v[i][1] = v[i][3];
+            }
+        }
+}
+
+/* A dY A' of the tiles of one image, MR filters. */
+static void PN_(pn_winograd_turned_gradients)(const PN_(pn_winograd_block) * b, const PN_REAL *restrict pixels,
+                                              PN_REAL *restrict to, ptrdiff_t step) {
+    const ptrdiff_t line = 2 * b->columns * PN_TURNED;
+    for (ptrdiff_t r = 0; r < b->rows; r++, pixels += 2 * line)
+        for (ptrdiff_t t = 0; t < b->columns; t++, to += PN_MR) {
+            const PN_REAL *restrict from = pixels + 2 * t * PN_TURNED;
+            PN_SAFE_IN_PLACE
+            for (int i = 0; i < PN_MR; i++) {
+                const PN_REAL y00 = from[i], y01 = from[PN_TURNED + i];
+                const PN_REAL y10 = from[line + i], y11 = from[line + PN_TURNED + i];
+                const PN_REAL left[4] = {y00, y00 + y10, y00 - y10, -y10};
+                const PN_REAL right[4] = {y01, y01 + y11, y01 - y11, -y11};
+#pragma GCC unroll 4
+                for (int e = 0; e < 4; e++) {
+                    to[(4 * e) * step + i] = left[e];
+                    to[(4 * e + 1) * step + i] = left[e] + right[e];
+                    to[(4 * e + 2) * step + i] = left[e] - right[e];
+                    to[(4 * e + 3) * step + i] = -right[e];
+                }
+            }
+        }
+}
+
+/* Transform a block's inputs, NR channels of one image, or its dy, MR filters of one. */
+static void PN_(pn_winograd_turn_part)(void *argument, int index) {
+    PN_(pn_winograd_weights) *w = (PN_(pn_winograd_weights) *)argument;
+    const PN_(pn_winograd_block) *b = &w->block;
+    const PN_(pn_conv_product) *p = w->plan.product;
+    const ptrdiff_t kinds = w->panels + w->tiles, image = index / kinds, kind = index % kinds;
+    const int is_input = kind < w->panels;
+    PN_(pn_winograd_pixels) x = {0};
+    ptrdiff_t height = 2 * b->rows, top = 0, lead = 0;
+    x.across = 2 * b->columns;
+    if (is_input) {
+        height += 2, x.across += 2;
+        const ptrdiff_t first_y = 2 * b->row + p->taps.top, first_x = 2 * b->column + p->taps.left;
+        top = pn_least(pn_most(0, -first_y), height), lead = pn_least(pn_most(0, -first_x), x.across);
+        x.rows = pn_most(0, pn_least(height, p->height - first_y) - top);
+        x.columns = pn_most(0, pn_least(x.across, p->width - first_x) - lead);
+        x.channels = pn_least(PN_NR, p->depth - kind * PN_NR);
+        x.channel = p->source_channel, x.width = p->width, x.lanes = PN_NR;
+        x.source = p->source + (b->image + image) * p->source_image + kind * PN_NR * x.channel +
+                   (first_y + top) * x.width + first_x + lead;
+    } else {
+        const ptrdiff_t first = PN_(pn_conv_tile_start)(p->rows, kind - w->panels);
+        x.rows = pn_least(height, p->grid_height - 2 * b->row), x.columns = pn_least(x.across, p->grid_width - 2 * b->column);
+        x.channels = PN_(pn_conv_tile_start)(p->rows, kind - w->panels + 1) - first;
+        x.channel = p->out_channel, x.width = p->grid_width, x.lanes = PN_TURNED;
+        x.source = p->dy + (b->image + image) * p->out_image + first * x.channel + 2 * b->row * x.width + 2 * b->column;
+    }
+    const ptrdiff_t elements = height * x.across * x.lanes;
+    pn_workspace *workspace = pn_workspace_take((size_t)elements * sizeof(PN_REAL) +
+                                                (size_t)(x.rows * x.columns) * sizeof(ptrdiff_t));
+    if (!workspace) {
+        __atomic_store_n(&w->failed, -1, __ATOMIC_RELAXED);
+        return;
+    }
+    PN_REAL *pixels = (PN_REAL *)pn_workspace_data(workspace);
+    if (x.rows < height || x.columns < x.across || x.channels < x.lanes)
+        memset(pixels, 0, (size_t)elements * sizeof(PN_REAL));
+    if (x.rows > 0 && x.columns > 0)
+        PN_(pn_winograd_turn)(&x, pixels + (top * x.across + lead) * x.lanes, (ptrdiff_t *)(pixels + elements));
+    const ptrdiff_t tile = image * b->rows * b->columns;
+    if (is_input)
+        PN_(pn_winograd_turned_inputs)(b, pixels, w->inputs + (kind * w->most + tile) * PN_NR, w->input_step);
+    else
+        PN_(pn_winograd_turned_gradients)(b, pixels, w->gradients + ((kind - w->panels) * w->most + tile) * PN_MR,
+                                          w->gradient_step);
+    pn_workspace_return(workspace);
+}
+
+/* Add a block's tiles to one of the 16 products. */
+static void PN_(pn_winograd_add_part)(void *argument, int index) {
+    PN_(pn_winograd_weights) *w = (PN_(pn_winograd_weights) *)argument;
+    const PN_(pn_conv_product) *p = w->plan.product;
+    const ptrdiff_t k = w->block.images * w->block.rows * w->block.columns;
+    const pn_float_mode mode = pn_flush_denormals();
+    PN_REAL *sums = w->sums + index * w->tiles * w->panels * PN_MR * PN_NR;
+    for (ptrdiff_t tile = 0; tile < w->tiles; tile++) {
+        const ptrdiff_t rows = PN_(pn_conv_tile_start)(p->rows, tile + 1) - PN_(pn_conv_tile_start)(p->rows, tile);
+        const PN_REAL *gradients = w->gradients + index * w->gradient_step + tile * w->most * PN_MR;
+        for (ptrdiff_t panel = 0; panel < w->panels; panel++, sums += PN_MR * PN_NR)
+            PN_(pn_conv_micro)(rows, p->depth - panel * PN_NR > PN_LANES, k, gradients,
+                               w->inputs + index * w->input_step + panel * w->most * PN_NR, NULL, sums, PN_NR, 1);
+    }
+    pn_restore_denormals(mode);
+}
+
+/* Write G'(sums)G of a tile of filters to dw. */
+static void PN_(pn_winograd_finish_part)(void *argument, int index) {
+    const PN_(pn_winograd_weights) *w = (const PN_(pn_winograd_weights) *)argument;
+    const PN_(pn_conv_product) *p = w->plan.product;
+    const ptrdiff_t first = PN_(pn_conv_tile_start)(p->rows, index), step = w->tiles * w->panels * PN_MR * PN_NR;
+    const ptrdiff_t rows = PN_(pn_conv_tile_start)(p->rows, index + 1) - first;
+    for (ptrdiff_t panel = 0; panel < w->panels; panel++)
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            const PN_REAL *restrict u = w->sums + ((index * w->panels + panel) * PN_MR + i) * PN_NR;
+            PN_REAL half[12][2 * PN_VECTOR_BYTES / sizeof(PN_REAL)], g[9][2 * PN_VECTOR_BYTES / sizeof(PN_REAL)];
+            for (int x = 0; x < 4; x++)
+                for (ptrdiff_t c = 0; c < PN_NR; c++) {
+                    const PN_REAL u1 = u[(4 + x) * step + c], u2 = u[(8 + x) * step + c];
+                    half[x][c] = u[x * step + c] + (u1 + u2) * (PN_REAL)0.5;
+                    half[4 + x][c] = (u1 - u2) * (PN_REAL)0.5;
+                    half[8 + x][c] = (u1 + u2) * (PN_REAL)0.5 + u[(12 + x) * step + c];
+                }
+            for (int y = 0; y < 3; y++)
+                for (ptrdiff_t c = 0; c < PN_NR; c++) {
+                    const PN_REAL u1 = half[4 * y + 1][c], u2 = half[4 * y + 2][c];
+                    g[3 * y][c] = half[4 * y][c] + (u1 + u2) * (PN_REAL)0.5;
+                    g[3 * y + 1][c] = (u1 - u2) * (PN_REAL)0.5;
+                    g[3 * y + 2][c] = (u1 + u2) * (PN_REAL)0.5 + half[4 * y + 3][c];
+                }
+            PN_REAL *to = p->out + ((first + i) * p->depth + panel * PN_NR) * 9;
+            for (ptrdiff_t c = 0; c < pn_least(PN_NR, p->depth - panel * PN_NR); c++, to += 9)
+                for (int t = 0; t < 9; t++) to[t] = g[t][c] + (p->accumulate ? to[t] : 0);
+        }
+}
+
+static int PN_(pn_winograd_weights_run)(const PN_(pn_conv_product) * p) {
+    PN_(pn_winograd_weights) w = {.plan = PN_(pn_winograd_plan)(p, PN_WINOGRAD_TILES)};
+    w.panels = pn_quotient(p->depth, PN_NR), w.tiles = pn_quotient(p->rows, PN_MR);
+    w.most = w.plan.block_images * w.plan.block_rows * w.plan.block_columns;
+    /* A line of cache more, lest the 16 matrices meet in the same sets of the cache. */
+    w.input_step = (w.panels * w.most + 1) * PN_NR, w.gradient_step = w.tiles * w.most * PN_MR + PN_NR;
+    const ptrdiff_t sums = 16 * w.tiles * w.panels * PN_MR * PN_NR;
+    pn_workspace *workspace =
+        pn_workspace_take((size_t)(16 * (w.input_step + w.gradient_step) + sums) * sizeof(PN_REAL));
+    if (!workspace) return -1;
+    w.inputs = (PN_REAL *)pn_workspace_data(workspace);
+    w.sums = w.inputs + 16 * w.input_step, w.gradients = w.sums + sums;
+    memset(w.sums, 0, (size_t)sums * sizeof(PN_REAL));
+    for (ptrdiff_t at = 0; at < w.plan.blocks && !w.failed; at++) {
+        w.block = PN_(pn_winograd_locate)(&w.plan, at);
+        pn_parallel(PN_(pn_winograd_turn_part), &w, (int)(w.block.images * (w.panels + w.tiles)));
+        if (!w.failed) pn_parallel(PN_(pn_winograd_add_part), &w, 16);
+    }
+    if (!w.failed) pn_parallel(PN_(pn_winograd_finish_part), &w, (int)w.tiles);
+    pn_workspace_return(workspace);
+    return w.failed;
+}
+#undef PN_TURNED

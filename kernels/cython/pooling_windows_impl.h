@@ -1,0 +1,229 @@
+/* Template, included by pooling.h once per floating type: windows of any geometry. The planes of a group, as many as a
+ * vector has lanes, are turned so that their elements at one place lie side by side; whatever a window looks at then is
+ * whole vectors. Some rows at a time, which stay in cache. */
+
+#define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
+
+typedef PN_REAL PN_(pn_lanes) __attribute__((vector_size(PN_VECTOR_BYTES)));
+typedef PN_REAL PN_(pn_anywhere) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
+typedef PN_INT PN_(pn_whole) __attribute__((vector_size(PN_VECTOR_BYTES)));
+typedef uint16_t PN_(pn_short) __attribute__((vector_size(2 * PN_VECTOR_BYTES / sizeof(PN_REAL)), aligned(2), may_alias));
+
+static inline __attribute__((always_inline)) void PN_(pn_turn)(PN_(pn_lanes) * v) {
+#ifdef PN_TRANSPOSES
+    PN_(pn_transpose)(v);
+#else
+    PN_REAL *e = (PN_REAL *)v;
+    for (ptrdiff_t i = 0; i < PN_LANES; i++)
+        for (ptrdiff_t j = 0; j < i; j++) {
+            const PN_REAL other = e[i * PN_LANES + j];
+            e[i * PN_LANES + j] = e[j * PN_LANES + i];
+            e[j * PN_LANES + i] = other;
+        }
+#endif
+}
+
+/* `n` elements of each of some planes, `plane` elements apart, to vectors; lanes beyond the last plane repeat it. */
+static void PN_(pn_turn_in)(const PN_REAL *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n, PN_(pn_lanes) * to) {
+    const PN_REAL *row[PN_LANES];
+    for (ptrdiff_t k = 0; k < PN_LANES; k++) row[k] = from + (k < planes ? k : planes - 1) * plane;
+    for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)
+        for (ptrdiff_t k = 0; k < PN_LANES; k++) ((PN_REAL *)(to + j))[k] = row[k][j];
+    for (ptrdiff_t j = 0; j < n && n >= PN_LANES; j += PN_LANES) {
+        PN_(pn_lanes) v[PN_LANES];
+        if (j > n - PN_LANES) j = n - PN_LANES;
+        for (ptrdiff_t k = 0; k < PN_LANES; k++) v[k] = *(const PN_(pn_anywhere) *)(row[k] + j);
+        PN_(pn_turn)(v);
+        for (ptrdiff_t k = 0; k < PN_LANES; k++) to[j + k] = v[k];
+    }
+}
+
+static void PN_(pn_turn_out)(const PN_(pn_lanes) * from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n, PN_REAL *to) {
+    for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)
+        for (ptrdiff_t k = 0; k < planes; k++) to[k * plane + j] = ((const PN_REAL *)(from + j))[k];
+    for (ptrdiff_t j = 0; j < n && n >= PN_LANES; j += PN_LANES) {
+        PN_(pn_lanes) v[PN_LANES];
+        if (j > n - PN_LANES) j = n - PN_LANES;
+        for (ptrdiff_t k = 0; k < PN_LANES; k++) v[k] = from[j + k];
+        PN_(pn_turn)(v);
+        for (ptrdiff_t k = 0; k < PN_LANES; k++)
+            if (k < planes) *(PN_(pn_anywhere) *)(to + k * plane + j) = v[k];
+    }
+}
+
+/* The same for places in windows, which are as wide as the elements in vectors. */
+static void PN_(pn_turn_in_places)(const uint16_t *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n,
+                                   PN_(pn_whole) * to) {
+    for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)
+        for (ptrdiff_t k = 0; k < PN_LANES; k++)
+            ((PN_INT *)(to + j))[k] = from[(k < planes ? k : planes - 1) * plane + j];
+    for (ptrdiff_t j = 0; j < n && n >= PN_LANES; j += PN_LANES) {
+        PN_(pn_lanes) v[PN_LANES];
+        if (j > n - PN_LANES) j = n - PN_LANES;
+        for (ptrdiff_t k = 0; k < PN_LANES; k++) {
+            const uint16_t *place = from + (k < planes ? k : planes - 1) * plane + j;
+            v[k] = (PN_(pn_lanes))__builtin_convertvector(*(const PN_(pn_short) *)place, PN_(pn_whole));
+        }
+        PN_(pn_turn)(v);
+        for (ptrdiff_t k = 0; k < PN_LANES; k++) to[j + k] = (PN_(pn_whole))v[k];
+    }
+}
+
+static void PN_(pn_turn_out_places)(const PN_(pn_whole) * from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n,
+                                    uint16_t *to) {
+    for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)
+        for (ptrdiff_t k = 0; k < planes; k++) to[k * plane + j] = (uint16_t)((const PN_INT *)(from + j))[k];
+    for (ptrdiff_t j = 0; j < n && n >= PN_LANES; j += PN_LANES) {
+        PN_(pn_lanes) v[PN_LANES];
+        if (j > n - PN_LANES) j = n - PN_LANES;
+        for (ptrdiff_t k = 0; k < PN_LANES; k++) v[k] = (PN_(pn_lanes))from[j + k];
+        PN_(pn_turn)(v);
+        for (ptrdiff_t k = 0; k < PN_LANES; k++)
+            if (k < planes)
+                *(PN_(pn_short) *)(to + k * plane + j) = __builtin_convertvector((PN_(pn_whole))v[k], PN_(pn_short));
+    }
+}
+
+/* Take v where it is larger than the best so far, or NaN. A NaN is the largest. */
+static inline __attribute__((always_inline)) void PN_(pn_compare)(PN_(pn_lanes) v, PN_INT element,
+                                                                  PN_(pn_lanes) * best, PN_(pn_whole) * which) {
+#ifdef PN_POOL_AVX512
+    PN_(pn_mask) better;
+    *best = (PN_(pn_lanes))PN_(pn_larger)(*best, v, &better);
+    *which = (PN_(pn_whole))PN_(pn_mark)((__m512i)*which, better, element);
+#else
+    const PN_(pn_whole) better = ~(PN_(pn_whole))(v <= *best) & (PN_(pn_whole))(*best == *best);
+    *best = (PN_(pn_lanes))((better & (PN_(pn_whole))v) | (~better & (PN_(pn_whole))*best));
+    *which = (better & element) | (~better & *which);
+#endif
+}
+
+/* For each window of a row: `rows` and the columns' reaches say where it looks at, `x` is where the image's row begins. */
+static void PN_(pn_max_row)(const pn_pooling *p, pn_reach rows, const PN_(pn_lanes) * x, PN_(pn_lanes) * y,
+                            PN_(pn_whole) * index) {
+    for (ptrdiff_t j = 0; j < p->out_width; j++) {
+        const pn_reach columns = p->columns[j];
+        PN_(pn_lanes) best = (PN_(pn_lanes)){0} - (PN_REAL)INFINITY;
+        PN_(pn_whole) which = {0};
+        if (rows.count > 0 && columns.count > 0) {
+            best = x[columns.start];
+            which += (PN_INT)(rows.skipped * p->kernel_width + columns.skipped);
+        }
+        for (ptrdiff_t r = 0; r < rows.count; r++)
+            for (ptrdiff_t s = 0; s < columns.count; s++)
+                PN_(pn_compare)(x[r * p->dilation_y * p->width + columns.start + s * p->dilation_x],
+                                (PN_INT)((rows.skipped + r) * p->kernel_width + columns.skipped + s), &best, &which);
+        y[j] = best, index[j] = which;
+    }
+}
+
+static void PN_(pn_mean_row)(const pn_pooling *p, pn_reach rows, const PN_(pn_lanes) * x, PN_(pn_lanes) * y) {
+    for (ptrdiff_t j = 0; j < p->out_width; j++) {
+        const pn_reach columns = p->columns[j];
+        PN_(pn_lanes) total = {0};
+        for (ptrdiff_t r = 0; r < rows.count; r++) {
+            PN_(pn_lanes) sum = {0};
+            for (ptrdiff_t s = 0; s < columns.count; s++) sum += x[r * p->width + columns.start + s];
+            total += sum;
+        }
+        y[j] = total / (PN_REAL)(rows.counted * columns.counted);
+    }
+}
+
+static void PN_(pn_max_row_backward)(const pn_pooling *p, pn_reach rows, const PN_(pn_lanes) * dy,
+                                     const PN_(pn_whole) * index, PN_(pn_lanes) * dx) {
+    for (ptrdiff_t j = 0; j < p->out_width; j++) {
+        const pn_reach columns = p->columns[j];
+        for (ptrdiff_t r = 0; r < rows.count; r++)
+            for (ptrdiff_t s = 0; s < columns.count; s++) {
+                const PN_INT element = (PN_INT)((rows.skipped + r) * p->kernel_width + columns.skipped + s);
+                dx[r * p->dilation_y * p->width + columns.start + s * p->dilation_x] +=
+                    (PN_(pn_lanes))((PN_(pn_whole))dy[j] & (PN_(pn_whole))(index[j] == element));
+            }
+    }
+}
+
+static void PN_(pn_mean_row_backward)(const pn_pooling *p, pn_reach rows, const PN_(pn_lanes) * dy,
+                                      PN_(pn_lanes) * dx) {
+    for (ptrdiff_t j = 0; j < p->out_width; j++) {
+        const pn_reach columns = p->columns[j];
+        const PN_(pn_lanes) share = dy[j] / (PN_REAL)(rows.counted * columns.counted);
+        for (ptrdiff_t r = 0; r < rows.count; r++)
+            for (ptrdiff_t s = 0; s < columns.count; s++) dx[r * p->width + columns.start + s] += share;
+    }
+}
+
+/* A part's buffers: image rows, rows of results, and places in windows. */
+typedef struct {
+    PN_(pn_lanes) * image, *pooled;
+    PN_(pn_whole) * places;
+} PN_(pn_pool_buffers);
+
+static PN_(pn_pool_buffers) PN_(pn_pool_buffers_of)(const pn_pooling *p, int index) {
+    char *begin = (char *)p->scratch + (size_t)index * p->part_bytes;
+    PN_(pn_pool_buffers) b;
+    b.image = (PN_(pn_lanes) *)begin;
+    b.pooled = b.image + p->band_rows * p->width;
+    b.places = (PN_(pn_whole) *)(b.pooled + p->band_out * p->out_width);
+    return b;
+}
+
+/* All windows of `planes` planes, at most as many as there are lanes. */
+static void PN_(pn_pool_group)(const pn_pooling *p, int part, ptrdiff_t first, ptrdiff_t planes) {
+    const PN_(pn_pool_buffers) b = PN_(pn_pool_buffers_of)(p, part);
+    const ptrdiff_t plane = p->height * p->width, out_plane = p->out_height * p->out_width;
+    const PN_REAL *x = (const PN_REAL *)p->x + first * plane;
+    for (ptrdiff_t i = 0, stop; i < p->out_height; i = stop) {
+        const ptrdiff_t low = pn_pool_rows(p, i).from;
+        stop = pn_pool_band(p, i, low);
+        const ptrdiff_t rows = pn_pool_rows(p, stop - 1).stop - low, n = (stop - i) * p->out_width;
+        PN_(pn_turn_in)(x + low * p->width, plane, planes, rows * p->width, b.image);
+        for (ptrdiff_t k = i; k < stop; k++) {
+            const pn_reach reach = pn_pool_rows(p, k);
+            const PN_(pn_lanes) *row = b.image + (reach.start - low) * p->width;
+            if (p->mean)
+                PN_(pn_mean_row)(p, reach, row, b.pooled + (k - i) * p->out_width);
+            else
+                PN_(pn_max_row)(p, reach, row, b.pooled + (k - i) * p->out_width, b.places + (k - i) * p->out_width);
+        }
+        const ptrdiff_t at = first * out_plane + i * p->out_width;
+        PN_(pn_turn_out)(b.pooled, out_plane, planes, n, (PN_REAL *)p->y + at);
+        if (p->index) PN_(pn_turn_out_places)(b.places, out_plane, planes, n, p->index + at);
+    }
+}
+
+/* The rows that no later window reaches are written, and the others move to the begin of the buffer. */
+static void PN_(pn_pool_group_backward)(const pn_pooling *p, int part, ptrdiff_t first, ptrdiff_t planes) {
+    const PN_(pn_pool_buffers) b = PN_(pn_pool_buffers_of)(p, part);
+    const ptrdiff_t plane = p->height * p->width, out_plane = p->out_height * p->out_width, width = p->width;
+    const size_t row_bytes = (size_t)width * sizeof *b.image;
+    PN_REAL *dx = (PN_REAL *)p->y + first * plane;
+    ptrdiff_t low = 0, filled = 0; /* the image row where the buffer begins, and how many rows of it are not 0 */
+    memset(b.image, 0, (size_t)p->band_rows * row_bytes);
+    for (ptrdiff_t i = 0, stop; i < p->out_height; i = stop) {
+        stop = pn_pool_band(p, i, low);
+        const ptrdiff_t n = (stop - i) * p->out_width, at = first * out_plane + i * p->out_width;
+        PN_(pn_turn_in)((const PN_REAL *)p->x + at, out_plane, planes, n, b.pooled);
+        if (!p->mean) PN_(pn_turn_in_places)(p->index + at, out_plane, planes, n, b.places);
+        for (ptrdiff_t k = i; k < stop; k++) {
+            const pn_reach reach = pn_pool_rows(p, k);
+            PN_(pn_lanes) *row = b.image + (reach.start - low) * width;
+            if (p->mean)
+                PN_(pn_mean_row_backward)(p, reach, b.pooled + (k - i) * p->out_width, row);
+            else
+                PN_(pn_max_row_backward)(p, reach, b.pooled + (k - i) * p->out_width,
+                                         b.places + (k - i) * p->out_width, row);
+        }
+        filled = pn_pool_rows(p, stop - 1).stop - low;
+        const ptrdiff_t next = stop < p->out_height ? pn_pool_rows(p, stop).from : p->height;
+        const ptrdiff_t done = next - low < filled ? next - low : filled;
+        PN_(pn_turn_out)(b.image, plane, planes, done * width, dx + low * width);
+        for (ptrdiff_t k = 0; k < planes && low + done < next; k++)
+            memset(dx + k * plane + (low + done) * width, 0, (size_t)((next - low - done) * width) * sizeof(PN_REAL));
+        memmove(b.image, b.image + done * width, (size_t)(filled - done) * row_bytes);
+        memset(b.image + (filled - done) * width, 0, (size_t)done * row_bytes);
+        low = next;
+    }
+}
+
+#undef PN_LANES
