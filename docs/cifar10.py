@@ -29,6 +29,7 @@ model = pynn.Sequential(
     pynn.MaxPool2d(2),
     *convolution(64, 128),
     *convolution(128, 128),
+    pynn.MaxPool2d(2),
     pynn.AdaptiveAvgPool2d(1),
     pynn.Flatten(),
     pynn.Linear(128, 10),
