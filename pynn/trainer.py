@@ -424,7 +424,8 @@ class Trainer:
     ) -> Trainer:
         """Return the trainer that `save` wrote.
 
-        ``fit(x, y)`` then finishes its run, bit for bit as if it had never been interrupted.
+        ``fit(x, y)``, with the same `augment` if it had any, then finishes its run, bit for bit as if it had never been
+        interrupted. What an iterator gives next is its own affair: it must be moved to where the run stopped.
 
         Parameters
         ----------

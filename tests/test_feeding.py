@@ -155,6 +155,28 @@ def test_a_monitored_run_on_a_file(mapped):
     assert len(monitor.stats.steps) == trainer.steps
 
 
+class Seen(pynn.Layer):
+    """Note how many examples come at a time."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = []
+
+    def forward(self, x, ctx):
+        self.rows.append(len(x))
+        return x
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch_size", "rows"),
+    [((3, 32, 32), None, [85, 15]), ((3, 32, 32), 60, [60, 40]), ((3072,), None, [100]), ((1, 8, 8), None, [100])],
+)
+def test_images_are_inferred_in_smaller_batches(shape, batch_size, rows):
+    model = pynn.Sequential(Seen(), pynn.Flatten())
+    model.predict(np.zeros((100, *shape), np.uint8), batch_size)
+    assert model[0].rows == rows
+
+
 # Batches of the user's own
 
 
