@@ -145,8 +145,10 @@ class Facts:
         The largest share dropped.
     dropout_noise : float
         How many times as large the mean square of the outputs is for all that is dropped.
-    batch_norm, squares, weighted : bool
-        Whether the network has one, whether the loss is a squared error, and whether it weights its classes.
+    batch_norms : int
+        How many the network has.
+    squares, weighted : bool
+        Whether the loss is a squared error, and whether it weights its classes.
     own_code : bool
         Whether a layer or the loss is the user's own.
     norm_momentum : float
@@ -186,7 +188,7 @@ class Facts:
     dropout: float
     dropout_noise: float
     max_norm: float
-    batch_norm: bool
+    batch_norms: int
     squares: bool
     weighted: bool
     fresh: bool
@@ -251,7 +253,7 @@ def gather(trainer: Trainer) -> Facts:
         dropout=max((layer.p for layer in leaves if isinstance(layer, Dropout)), default=0.0),
         dropout_noise=math.prod(1 / max(1 - la.p, 1e-6) for la in leaves if isinstance(la, Dropout)),
         max_norm=min((p.limit for p in penalties if isinstance(p, MaxNorm)), default=math.inf),
-        batch_norm=any(isinstance(layer, BatchNorm) for layer in leaves),
+        batch_norms=sum(isinstance(layer, BatchNorm) for layer in leaves),
         squares=isinstance(trainer.loss, MSELoss),
         weighted=any(getattr(trainer.loss, name, None) is not None for name in ("weight", "pos_weight")),
         # Frozen layers come from an earlier training.
