@@ -290,8 +290,11 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
             reached[branch] = part.label
             (straight.discard if isinstance(layer, Maxout) else straight.add)(branch)
             trunk += [part.label] if not branch else []
-        elif isinstance(layer, NORMS) and branch in latest:
-            latest[branch].normalised = True
+        elif isinstance(layer, NORMS):
+            if branch in latest:
+                latest[branch].normalised = True
+            if not branch and trunk and trunk[-1] == reached[branch] and branch not in straight:
+                trunk.pop()  # an activation's output, whose scale is the norm's business
         elif isinstance(layer, Activation | PReLU) and branch in straight:
             straight.remove(branch)
             reached[branch] = part.label
@@ -303,7 +306,8 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
                 behind.output = part.label
     if found:
         found[-1].last = True
-        trunk.pop()  # the network's outputs
+        if trunk and trunk[-1] == reached[""]:
+            trunk.pop()  # the network's outputs
     return found, trunk
 
 
