@@ -43,8 +43,8 @@ def loops(source, name):
 def test_the_tile_is_twelve_multiply_adds_and_nothing_spilled(suffix, kind, a_row, a_k):
     source = f"""
 #include "gemm.h"
-void tile(ptrdiff_t k, const {kind} *a, const {kind} *b, {kind} *c, ptrdiff_t ldc) {{
-    pn_tile_{suffix}(6, 1, k, a, {a_row}, {a_k}, b, c, ldc, 0, NULL);
+void tile(ptrdiff_t k, const {kind} *a, const {kind} *b, {kind} *c, ptrdiff_t ldc, ptrdiff_t columns) {{
+    pn_tile_{suffix}(6, 1, k, a, {a_row}, {a_k}, b, c, ldc, columns, 0, NULL);
 }}
 """
     busy = [loop for loop in loops(source, "tile") if any("vfmadd" in line for line in loop)]

@@ -48,10 +48,21 @@ typedef struct {
 #endif
 #endif
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define PN_LOAD_MASKED _mm512_maskz_loadu_ps
+#define PN_STORE_MASKED _mm512_mask_storeu_ps
+#endif
 #define PN_REAL float
 #define PN_SIGNED int32_t
 #define PN_(name) name##_f32
 #include "gemm_impl.h"
+#if defined(__AVX512F__)
+#undef PN_LOAD_MASKED
+#undef PN_STORE_MASKED
+#define PN_LOAD_MASKED _mm512_maskz_loadu_pd
+#define PN_STORE_MASKED _mm512_mask_storeu_pd
+#endif
 
 #ifdef PN_DEAL_LOW
 #undef PN_DEAL_LOW

@@ -19,11 +19,49 @@ typedef struct {
     PN_REAL least;       /* what is below becomes this: 0 for ReLU, or minus infinity */
 } PN_(pn_ending);
 
-/* `rows` rows of A times a B panel, or the first vector of it unless `wide`, to C. Never index a lane of an accumulator:
- * gcc would keep the tile in memory (9x slower). */
+/* The first `count` elements of a vector in memory. */
+static inline PN_(pn_vector) PN_(pn_load_part)(const PN_REAL *source, ptrdiff_t count) {
+#ifdef PN_LOAD_MASKED
+    return (PN_(pn_vector))PN_LOAD_MASKED((1u << count) - 1, source);
+#else
+    PN_(pn_vector) v = {0};
+    memcpy(&v, source, (size_t)count * sizeof(PN_REAL));
+    return v;
+#endif
+}
+
+static inline void PN_(pn_store_part)(PN_REAL *target, PN_(pn_vector) v, ptrdiff_t count) {
+#ifdef PN_LOAD_MASKED
+    PN_STORE_MASKED(target, (1u << count) - 1, v);
+#else
+    memcpy(target, &v, (size_t)count * sizeof(PN_REAL));
+#endif
+}
+
+/* One vector of a tile, its sums complete, to C; of `count` elements if that is less than a vector. */
+static inline __attribute__((always_inline)) void PN_(pn_finish)(PN_(pn_vector) sums, PN_REAL *c, int accumulate,
+                                                                 const PN_(pn_ending) *end, ptrdiff_t first,
+                                                                 const int partly, ptrdiff_t count) {
+    if (accumulate)
+        sums += partly ? PN_(pn_load_part)(c, count) : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)c);
+    if (end) {
+        const PN_REAL *bias = end->bias + first;
+        const PN_(pn_vector) least = end->least - (PN_(pn_vector)){0};
+        sums += partly ? PN_(pn_load_part)(bias, count) : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)bias);
+        const PN_(pn_tile_bits) below = sums < least; /* false for NaN, which passes */
+        sums = (PN_(pn_vector))(((PN_(pn_tile_bits))sums & ~below) | ((PN_(pn_tile_bits))least & below));
+    }
+    if (partly)
+        PN_(pn_store_part)(c, sums, count);
+    else
+        *(PN_(pn_unaligned) *)c = sums;
+}
+
+/* `rows` rows of A times a B panel, or the first vector of it unless `wide`, to the first `columns` of C. Never index a
+ * lane of an accumulator: gcc would keep the tile in memory (9x slower). */
 static inline __attribute__((always_inline)) void PN_(pn_tile)(
     const int rows, const int wide, ptrdiff_t k, const PN_REAL *restrict a, const ptrdiff_t a_row, const ptrdiff_t a_k,
-    const PN_REAL *restrict b, PN_REAL *restrict c, ptrdiff_t ldc, int accumulate,
+    const PN_REAL *restrict b, PN_REAL *restrict c, ptrdiff_t ldc, ptrdiff_t columns, int accumulate,
     const PN_(pn_ending) *end) {
     PN_(pn_vector) tile[PN_MR][2];
 #pragma GCC unroll 16
@@ -45,31 +83,19 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
         for (int i = 0; i < rows; i += 3) third[i / 3] += a_k;
         b += PN_NR;
     }
-    if (accumulate) {
+    const ptrdiff_t last = wide ? PN_LANES : 0, count = columns - last;
+    if (count == PN_LANES) {
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            const PN_(pn_unaligned) *row = (const PN_(pn_unaligned) *)(c + i * ldc);
-            tile[i][0] += row[0];
-            if (wide) tile[i][1] += row[1];
+            if (wide) PN_(pn_finish)(tile[i][0], c + i * ldc, accumulate, end, 0, 0, 0);
+            PN_(pn_finish)(tile[i][wide], c + i * ldc + last, accumulate, end, last, 0, 0);
         }
-    }
-    if (end) {
-        const PN_(pn_unaligned) *bias = (const PN_(pn_unaligned) *)end->bias;
-        const PN_(pn_vector) least = end->least - (PN_(pn_vector)){0};
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-            for (int j = 0; j <= wide; j++) {
-                const PN_(pn_vector) z = tile[i][j] + bias[j];
-                const PN_(pn_tile_bits) below = z < least; /* false for NaN, which passes */
-                tile[i][j] = (PN_(pn_vector))(((PN_(pn_tile_bits))z & ~below) | ((PN_(pn_tile_bits))least & below));
-            }
+        return;
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
-        PN_(pn_unaligned) *row = (PN_(pn_unaligned) *)(c + i * ldc);
-        row[0] = tile[i][0];
-        if (wide) row[1] = tile[i][1];
+        if (wide) PN_(pn_finish)(tile[i][0], c + i * ldc, accumulate, end, 0, 0, 0);
+        PN_(pn_finish)(tile[i][wide], c + i * ldc + last, accumulate, end, last, 1, count);
     }
 }
 
@@ -77,14 +103,15 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
  * takes 50 x 104 instead of 54 x 112 multiply-adds. Three ways for A to lie: in panels; in place row by row; in place
  * column by column, `stride` apart. */
 typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,
-                                     const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, int accumulate, const PN_(pn_ending) *end);
+                                     const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, ptrdiff_t columns, int accumulate,
+                                     const PN_(pn_ending) *end);
 
 #define PN_CASE(n, a_row, a_k)                                             \
     case n:                                                                \
         if (wide)                                                          \
-            PN_(pn_tile)(n, 1, k, a, a_row, a_k, b, c, ldc, accumulate, end);   \
+            PN_(pn_tile)(n, 1, k, a, a_row, a_k, b, c, ldc, columns, accumulate, end); \
         else                                                               \
-            PN_(pn_tile)(n, 0, k, a, a_row, a_k, b, c, ldc, accumulate, end);   \
+            PN_(pn_tile)(n, 0, k, a, a_row, a_k, b, c, ldc, columns, accumulate, end); \
         break;
 #define PN_CASES_4(r, s) PN_CASE(1, r, s) PN_CASE(2, r, s) PN_CASE(3, r, s) PN_CASE(4, r, s)
 #if PN_MR == 4
@@ -100,7 +127,8 @@ typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, cons
 #endif
 #define PN_MICRO_KERNEL(name, a_row, a_k)                                                                        \
     static void PN_(name)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,             \
-                          const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, int accumulate, const PN_(pn_ending) *end) {                     \
+                          const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, ptrdiff_t columns, int accumulate,        \
+                          const PN_(pn_ending) *end) {                                                           \
         (void)stride;                                                                                            \
         switch (rows) { PN_CASES(a_row, a_k) }                                                                   \
     }
@@ -212,25 +240,13 @@ typedef struct {
 /* One block of A times one packed block of B; `end`, if not NULL, is what C's first columns get at last. */
 static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, PN_(pn_left) a, const PN_REAL *b, PN_REAL *c,
                                  ptrdiff_t ldc, int accumulate, const PN_(pn_ending) *end) {
-    PN_REAL edge[PN_MR * 2 * (PN_VECTOR_BYTES / sizeof(PN_REAL))];
     for (ptrdiff_t j = 0; j < n; j += PN_NR) {
         const ptrdiff_t columns = n - j < PN_NR ? n - j : PN_NR;
         const PN_(pn_ending) ending = {end ? end->bias + j : NULL, end ? end->least : 0}, *here = end ? &ending : NULL;
         for (ptrdiff_t i = 0; i < m; i += PN_MR) {
             const ptrdiff_t rows = m - i < PN_MR ? m - i : PN_MR;
-            const PN_REAL *left = a.first + i * a.row;
-            PN_REAL *corner = c + i * ldc + j;
-            if (columns == PN_NR) {
-                a.micro(rows, 1, k, left, a.stride, b + j * k, corner, ldc, accumulate, here);
-                continue;
-            }
-            a.micro(rows, columns > PN_LANES, k, left, a.stride, b + j * k, edge, PN_NR, 0, NULL);
-            for (ptrdiff_t r = 0; r < rows; r++)
-                for (ptrdiff_t s = 0; s < columns; s++) {
-                    PN_REAL value = edge[r * PN_NR + s] + (accumulate ? corner[r * ldc + s] : 0);
-                    if (here) value = value + here->bias[s] < here->least ? here->least : value + here->bias[s];
-                    corner[r * ldc + s] = value;
-                }
+            a.micro(rows, columns > PN_LANES, k, a.first + i * a.row, a.stride, b + j * k, c + i * ldc + j, ldc, columns,
+                    accumulate, here);
         }
     }
 }

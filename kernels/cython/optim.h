@@ -16,7 +16,7 @@ enum { PN_SGD_PLAIN, PN_SGD_MOMENTUM, PN_SGD_NESTEROV, PN_ADAGRAD, PN_RMSPROP, P
 /* Weight decay: none, added to the gradient, or taken from the parameter directly (AdamW). */
 enum { PN_NO_DECAY, PN_COUPLED, PN_DECOUPLED };
 
-#define PN_UPDATE_BLOCK 1024            /* elements whose updates are kept for their statistics */
+#define PN_UPDATE_BLOCK 1024            /* elements that are summed in their own precision if they are watched */
 #define PN_UPDATE_STEP 64               /* elements: what threads share out */
 #define PN_LEAST_UPDATES 32768.0        /* that a thread should have to itself */
 

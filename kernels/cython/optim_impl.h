@@ -5,55 +5,110 @@ typedef struct {
     PN_REAL lr, scale, decay, momentum, eps, keep1, keep2, new1, new2, rate, root;
 } PN_(pn_numbers);
 
-/* Update n elements, and keep their updates, whether or not they are watched: otherwise the compiler would contract
- * multiplication and subtraction in one case only, and watching would change bits. With constant rule and decay it leaves
- * one loop without a branch. */
-static inline __attribute__((always_inline)) void PN_(pn_update_loop)(
-    const int rule, const int decay, PN_REAL *restrict w, const PN_REAL *restrict grad, PN_REAL *restrict first,
-    PN_REAL *restrict second, PN_REAL *restrict updates, ptrdiff_t n, const PN_(pn_numbers) s) {
-    for (ptrdiff_t i = 0; i < n; i++) {
-        PN_REAL g = s.scale * grad[i], step;
-        if (decay == PN_COUPLED) g += s.decay * w[i];
-        switch (rule) {
-        case PN_SGD_MOMENTUM:
-            first[i] = s.momentum * first[i] + g;
-            step = s.lr * first[i];
-            break;
-        case PN_SGD_NESTEROV:
-            first[i] = s.momentum * first[i] + g;
-            step = s.lr * (g + s.momentum * first[i]);
-            break;
-        case PN_ADAGRAD:
-            first[i] += g * g;
-            step = s.lr * g / (PN_SQRT(first[i]) + s.eps);
-            break;
-        case PN_RMSPROP:
-            first[i] = s.keep1 * first[i] + s.new1 * g * g;
-            step = s.lr * (g / (PN_SQRT(first[i]) + s.eps));
-            break;
-        case PN_RMSPROP_MOMENTUM:
-            first[i] = s.keep1 * first[i] + s.new1 * g * g;
-            second[i] = s.momentum * second[i] + g / (PN_SQRT(first[i]) + s.eps);
-            step = s.lr * second[i];
-            break;
-        case PN_ADAM:
-            first[i] += s.new1 * (g - first[i]);
-            second[i] = s.keep2 * second[i] + s.new2 * g * g;
-            step = s.rate * first[i] / (PN_SQRT(second[i]) * s.root + s.eps);
-            break;
-        default:
-            step = s.lr * g;
-        }
-        if (decay == PN_DECOUPLED) step += s.decay * w[i];
-        updates[i] = step;
-        w[i] -= step;
+typedef PN_(pn_lanes) PN_(pn_vector);
+
+/* Square roots of a vector; the compiler makes one instruction of the loop. */
+static inline PN_(pn_vector) PN_(pn_roots)(PN_(pn_vector) v) {
+    PN_REAL lanes[sizeof v / sizeof(PN_REAL)];
+    memcpy(lanes, &v, sizeof v);
+    for (size_t i = 0; i < sizeof v / sizeof(PN_REAL); i++) lanes[i] = PN_SQRT(lanes[i]);
+    memcpy(&v, lanes, sizeof v);
+    return v;
+}
+
+/* The step that a rule takes with a gradient g, to be subtracted from the parameter. */
+static inline __attribute__((always_inline)) PN_(pn_vector) PN_(pn_step)(const int rule, PN_(pn_vector) g,
+                                                                         PN_(pn_vector) *first,
+                                                                         PN_(pn_vector) *second,
+                                                                         const PN_(pn_numbers) s) {
+    switch (rule) {
+    case PN_SGD_MOMENTUM:
+        *first = s.momentum * *first + g;
+        return s.lr * *first;
+    case PN_SGD_NESTEROV:
+        *first = s.momentum * *first + g;
+        return s.lr * (g + s.momentum * *first);
+    case PN_ADAGRAD:
+        *first += g * g;
+        return s.lr * g / (PN_(pn_roots)(*first) + s.eps);
+    case PN_RMSPROP:
+        *first = s.keep1 * *first + s.new1 * g * g;
+        return s.lr * (g / (PN_(pn_roots)(*first) + s.eps));
+    case PN_RMSPROP_MOMENTUM:
+        *first = s.keep1 * *first + s.new1 * g * g;
+        *second = s.momentum * *second + g / (PN_(pn_roots)(*first) + s.eps);
+        return s.lr * *second;
+    case PN_ADAM:
+        *first += s.new1 * (g - *first);
+        *second = s.keep2 * *second + s.new2 * g * g;
+        return s.rate * *first / (PN_(pn_roots)(*second) * s.root + s.eps);
+    default:
+        return s.lr * g;
     }
 }
 
+/* What is watched of an update: sums of squares of what the parameter was, of the gradient, and of the step. */
+typedef struct {
+    PN_REAL steps[PN_UPDATE_BLOCK]; /* of a block; for sums that single precision cannot hold */
+    PN_(pn_vector) sums[3];         /* of a block */
+} PN_(pn_watched);
+
+/* Update one vector. The step is rounded whether or not it is watched: otherwise the compiler would contract
+ * multiplication and subtraction in one case only, and watching would change bits. */
+static inline __attribute__((always_inline)) void PN_(pn_update_vector)(
+    const int rule, const int decay, PN_(pn_vector) *w, const PN_(pn_vector) *gradient, PN_(pn_vector) *first,
+    PN_(pn_vector) *second, const PN_(pn_numbers) s, PN_(pn_vector) sums[3], PN_(pn_vector) *kept) {
+    const PN_(pn_vector) before = *w, raw = *gradient;
+    PN_(pn_vector) g = s.scale * raw;
+    if (decay == PN_COUPLED) g += s.decay * before;
+    PN_(pn_vector) step = PN_(pn_step)(rule, g, first, second, s);
+    if (decay == PN_DECOUPLED) step += s.decay * before;
+    PN_ROUND(step);
+    *w = before - step;
+    if (kept) {
+        *kept = step;
+        sums[0] += before * before;
+        sums[1] += raw * raw;
+        sums[2] += step * step;
+    }
+}
+
+/* Update n elements, which are a block at most if they are watched. With constant rule and decay it leaves one loop
+ * without a branch. */
+static inline __attribute__((always_inline)) void PN_(pn_update_loop)(
+    const int rule, const int decay, PN_REAL *restrict w, const PN_REAL *restrict grad, PN_REAL *restrict first,
+    PN_REAL *restrict second, ptrdiff_t n, const PN_(pn_numbers) s, PN_(pn_watched) *restrict watched) {
+    enum { LANES = PN_VECTOR_BYTES / sizeof(PN_REAL) };
+    typedef PN_(pn_vector) vector;
+    const int states = rule == PN_SGD_PLAIN ? 0 : rule == PN_RMSPROP_MOMENTUM || rule == PN_ADAM ? 2 : 1;
+    vector sums[3] = {{0}};
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        PN_(pn_update_vector)(rule, decay, (vector *)(w + i), (const vector *)(grad + i),
+                              states > 0 ? (vector *)(first + i) : NULL, states > 1 ? (vector *)(second + i) : NULL, s,
+                              sums, watched ? (vector *)(watched->steps + i) : NULL);
+    if (i < n) {
+        PN_REAL *const arrays[3] = {w, first, second};
+        const size_t bytes = (size_t)(n - i) * sizeof(PN_REAL);
+        vector rest[3] = {{0}}, g = {0}, step;
+        if (rule >= PN_ADAGRAD) rest[rule == PN_ADAM ? 2 : 1] += 1; /* under the root: lanes beyond n are not 0 / 0 */
+        memcpy(&g, grad + i, bytes);
+        for (int k = 0; k <= states; k++) memcpy(&rest[k], arrays[k] + i, bytes);
+        PN_(pn_update_vector)(rule, decay, &rest[0], &g, &rest[1], &rest[2], s, sums, watched ? &step : NULL);
+        for (int k = 0; k <= states; k++) memcpy(arrays[k] + i, &rest[k], bytes);
+        if (watched) memcpy(watched->steps + i, &step, bytes);
+    }
+    if (watched)
+        for (int kind = 0; kind < 3; kind++) watched->sums[kind] = sums[kind];
+}
+
 static void PN_(pn_update_span)(int rule, int decay, PN_REAL *w, const PN_REAL *g, PN_REAL *first, PN_REAL *second,
-                                PN_REAL *updates, ptrdiff_t n, const PN_(pn_numbers) s) {
-#define PN_LOOP(a_rule, a_decay)                                              \
-    PN_(pn_update_loop)(a_rule, a_decay, w, g, first, second, updates, n, s); \
+                                ptrdiff_t n, const PN_(pn_numbers) s, PN_(pn_watched) *watched) {
+#define PN_LOOP(a_rule, a_decay)                                                      \
+    if (watched)                                                                      \
+        PN_(pn_update_loop)(a_rule, a_decay, w, g, first, second, n, s, watched);     \
+    else                                                                              \
+        PN_(pn_update_loop)(a_rule, a_decay, w, g, first, second, n, s, NULL);        \
     break
 #define PN_RULE(a_rule)                                 \
     case a_rule:                                        \
@@ -80,32 +135,21 @@ static void PN_(pn_update_span)(int rule, int decay, PN_REAL *w, const PN_REAL *
 #undef PN_LOOP
 }
 
-/* Add the sums of squares of n parameters as they were before their updates, of their gradients, and of the updates:
- * behind the update, while all three are in the first-level cache, in one pass. Where single precision overflows or may
- * have underflowed, in double precision again. */
-static void PN_(pn_update_sums)(const PN_REAL *w, const PN_REAL *g, const PN_REAL *updates, ptrdiff_t n, double *stats) {
-    enum { LANES = PN_VECTOR_BYTES / sizeof(PN_REAL) };
-    typedef PN_(pn_lanes) vector;
-    vector part[3][2] = {{{0}}};
+/* Add the sums of squares of a block of n elements, just updated, to `stats`. Where single precision overflowed or may
+ * have underflowed, they are summed again in double precision. */
+static void PN_(pn_update_sums)(const PN_(pn_watched) *watched, const PN_REAL *w, const PN_REAL *g, ptrdiff_t n,
+                                double *stats) {
     double sums[3];
-    ptrdiff_t i = 0;
-    for (; i + 2 * LANES <= n; i += 2 * LANES)
-        for (int k = 0; k < 2; k++) {
-            const vector u = *(const vector *)(updates + i + k * LANES), d = *(const vector *)(g + i + k * LANES);
-            const vector before = *(const vector *)(w + i + k * LANES) + u;
-            part[0][k] += before * before;
-            part[1][k] += d * d;
-            part[2][k] += u * u;
+    for (int kind = 0; kind < 3; kind++) sums[kind] = PN_(pn_sum_of)(watched->sums[kind]);
+    if (!(sums[0] > 1e-24 && sums[0] < 1e36)) {
+        sums[0] = 0;
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const double before = (double)w[i] + (double)watched->steps[i];
+            sums[0] += before * before;
         }
-    for (int kind = 0; kind < 3; kind++) sums[kind] = PN_(pn_sum_of)(part[kind][0] + part[kind][1]);
-    const ptrdiff_t whole = i;
-    if ((sums[0] > 0 && sums[0] < 1e-24) || !(sums[0] < 1e36)) sums[0] = 0, i = 0;
-    for (; i < n; i++) sums[0] += ((double)w[i] + (double)updates[i]) * ((double)w[i] + (double)updates[i]);
-    const PN_REAL *const arrays[3] = {w, g, updates};
-    for (int kind = 1; kind < 3; kind++) {
-        const ptrdiff_t from = sums[kind] > 1e-24 && sums[kind] < 1e36 ? whole : 0;
-        if (from < n) sums[kind] = (from ? sums[kind] : 0) + PN_(pn_square_sum)(arrays[kind] + from, n - from);
     }
+    if (!(sums[1] > 1e-24 && sums[1] < 1e36)) sums[1] = PN_(pn_square_sum)(g, n);
+    if (!(sums[2] > 1e-24 && sums[2] < 1e36)) sums[2] = PN_(pn_square_sum)(watched->steps, n);
     for (int kind = 0; kind < 3; kind++) stats[kind] += sums[kind];
 }
 
@@ -127,13 +171,14 @@ static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptr
     const int kind = s.decay == 0 ? PN_NO_DECAY : p->decoupled ? PN_DECOUPLED : PN_COUPLED;
     PN_REAL *w = (PN_REAL *)p->param, *first = (PN_REAL *)p->first, *second = (PN_REAL *)p->second;
     const PN_REAL *g = (const PN_REAL *)p->grad;
-    PN_REAL updates[PN_UPDATE_BLOCK] __attribute__((aligned(64)));
+    PN_(pn_watched) watched;
+    const ptrdiff_t block = stats ? PN_UPDATE_BLOCK : stop - start;
     if (stats) stats[0] = stats[1] = stats[2] = 0;
-    for (ptrdiff_t at = start; at < stop; at += PN_UPDATE_BLOCK) {
-        const ptrdiff_t n = stop - at < PN_UPDATE_BLOCK ? stop - at : PN_UPDATE_BLOCK;
-        PN_(pn_update_span)(p->rule, kind, w + at, g + at, first ? first + at : NULL, second ? second + at : NULL,
-                            updates, n, s);
-        if (stats) PN_(pn_update_sums)(w + at, g + at, updates, n, stats);
+    for (ptrdiff_t at = start; at < stop; at += block) {
+        const ptrdiff_t n = stop - at < block ? stop - at : block;
+        PN_(pn_update_span)(p->rule, kind, w + at, g + at, first ? first + at : NULL, second ? second + at : NULL, n, s,
+                            stats ? &watched : NULL);
+        if (stats) PN_(pn_update_sums)(&watched, w + at, g + at, n, stats);
     }
     if (stats) stats[1] *= p->grad_scale * p->grad_scale;
 }

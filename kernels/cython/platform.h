@@ -13,6 +13,15 @@
 #define PN_SAFE_IN_PLACE _Pragma("GCC ivdep")
 #endif
 
+/* Keeps a vector as it is rounded: no later operation is contracted into the one that made it. */
+#if defined(__x86_64__) || defined(_M_X64)
+#define PN_ROUND(vector) __asm__("" : "+v"(vector))
+#elif defined(__aarch64__)
+#define PN_ROUND(vector) __asm__("" : "+w"(vector))
+#else
+#define PN_ROUND(vector) __asm__("" : "+m"(vector))
+#endif
+
 /* Register tile of the matrix multiply: MR rows by two vectors. MR * 2 accumulators, two vectors of B and one broadcast
  * of A must fit the registers (32 with AVX-512, 16 with AVX2 and SSE, 32 with NEON). */
 #if defined(__AVX512F__)

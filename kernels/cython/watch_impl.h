@@ -17,12 +17,14 @@ typedef PN_REAL PN_(pn_lanes) __attribute__((vector_size(PN_VECTOR_BYTES), align
 typedef PN_REAL PN_(pn_narrow) __attribute__((vector_size(PN_WATCH_LANES * sizeof(PN_REAL)), aligned(sizeof(PN_REAL)),
                                               may_alias));
 
+static inline pn_doubles PN_(pn_widen)(PN_(pn_narrow) v) { return PN_WIDEN(v); }
+
 /* Add the lanes in double precision. */
 static inline double PN_(pn_sum_of)(PN_(pn_lanes) v) {
     PN_(pn_narrow) parts[sizeof(v) / sizeof(PN_(pn_narrow))];
     pn_doubles sum = {0};
     memcpy(parts, &v, sizeof v);
-    for (size_t i = 0; i < sizeof v / sizeof parts[0]; i++) sum += __builtin_convertvector(parts[i], pn_doubles);
+    for (size_t i = 0; i < sizeof v / sizeof parts[0]; i++) sum += PN_(pn_widen)(parts[i]);
     return pn_sum_of(sum);
 }
 
@@ -56,7 +58,7 @@ static inline __attribute__((always_inline)) void PN_(pn_unit_vectors)(const PN_
     for (ptrdiff_t i = 0; i < m; i++)
         for (int k = 0; k < vectors; k++) {
             const PN_(pn_narrow) v = *(const PN_(pn_narrow) *)(y + i * n + k * LANES);
-            const pn_doubles wide = __builtin_convertvector(v, pn_doubles);
+            const pn_doubles wide = PN_(pn_widen)(v);
             kinds[0][k] += wide;
             kinds[1][k] += wide * wide;
             active[k] -= v > 0; /* true is -1 */
@@ -162,5 +164,6 @@ static double PN_(pn_signal)(const PN_REAL *x, ptrdiff_t n) {
 
 #undef PN_REAL
 #undef PN_COUNT
+#undef PN_WIDEN
 #undef PN_
 #undef PN_FABS

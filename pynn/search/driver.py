@@ -61,9 +61,10 @@ def run(
     The same arguments give the same trials, bit for bit, however many of them run at a time. Only a model-based sampler
     depends on the order in which trials end: with it, this holds for one at a time.
 
-    A trial ends early when five steps on end cost more than 3x the first one, when the loss is not finite, or when the
-    babysitter finds an error that no further training cures. One that raises is recorded as failed, with the message,
-    and the search goes on. Ctrl-C ends the search with what there is.
+    A trial ends early when five steps on end cost more than 3x the first one, when the loss is not finite, or, in a
+    training of more than a tenth of a second, when the babysitter finds an error that no further training cures. One
+    that raises is recorded as failed, with the message, and the search goes on. Ctrl-C ends the search with what there
+    is.
 
     Parameters
     ----------
@@ -85,8 +86,7 @@ def run(
         The column of the history to judge by, after the last epoch: by default "val_accuracy" where the targets are
         whole numbers, else "val_loss".
     end_early : bool
-        Whether hopeless trials end early. One whose loss is not finite ends in any case. With networks so small that a
-        step takes a tenth of a millisecond, watching costs more time than it saves.
+        Whether hopeless trials end early. One whose loss is not finite ends in any case.
     seed : int
     workers : int, optional
         Trials at a time: by default, one for each processor. One runs in this process; several run in processes of

@@ -116,6 +116,15 @@ def test_statistics_are_norms_and_watching_changes_no_bit(name, dtype, rng):
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_statistics_neither_overflow_in_float32_nor_vanish(dtype, rng, scale):
+    param, grad = (scale * rng.normal(size=(2, 1500))).astype(dtype)
+    before, stats = param.astype(np.float64), np.full((1, 3), np.nan)
+    Optimizer("sgd", 1500, dtype, rates=[[0.5, 0.0]]).step(param, grad, stats=stats)
+    expected = [np.square(a, dtype=np.float64).sum() for a in (before, grad, 0.5 * grad)]
+    np.testing.assert_allclose(stats[0], expected, rtol=1e-5 if dtype == np.float32 else 1e-10)
+
+
 def test_nan_gradient_reaches_the_parameter(name, dtype):
     param, grad = np.ones((2, 40), dtype)
     grad[17] = np.nan

@@ -23,7 +23,7 @@ from search_builds import (
 
 import pynn
 from pynn import search
-from pynn.search import Choice, Integer, LogUniform, SearchWarning, Stage, Uniform
+from pynn.search import Choice, Integer, LogUniform, SearchWarning, Stage, Uniform, training
 
 # Whether a range's edge is warned of is a test of its own.
 pytestmark = pytest.mark.filterwarnings("ignore::pynn.search.SearchWarning")
@@ -191,12 +191,14 @@ def test_a_loss_that_is_not_finite_ends_a_trial_whatever_is_asked():
     assert repr(result) == "Result(3 trials, 0 finished, best val_accuracy none)"
 
 
-def test_the_babysitter_ends_what_is_hopeless():
+def test_the_babysitter_ends_what_is_hopeless_where_that_is_worth_its_time(monkeypatch):
     def symmetric(params):
         model = pynn.Sequential(pynn.Linear(2, 8, init="zeros"), pynn.ReLU(), pynn.Linear(8, 3, init="zeros"))
         return pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(params["lr"]))
 
     space = {"lr": LogUniform(1e-2, 1e-1)}
+    assert [trial.ended for trial in find(symmetric, space, trials=2, epochs=20).trials] == ["finished"] * 2
+    monkeypatch.setattr(training, "WORTH_WATCHING", 0)
     watched = find(symmetric, space, trials=2, epochs=20)
     assert [trial.ended for trial in watched.trials] == ["early"] * 2
     assert all(trial.reason.startswith("the babysitter: error: ") for trial in watched.trials)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ... import backend, layers, losses, ops, optim
 from ...model import Sequential
+from ...parameters import aligned_zeros
 from ...trainer import Trainer
 from ..cases import WORKLOADS, Case, Workload
 from ..data import batch, factors, labels, normal, product_of, result_like, weights
@@ -83,7 +84,7 @@ def _activation(case: Case) -> Run:
     if not case.op.endswith("_backward"):
         return bound(getattr(ops, case.op), x, out=out)
     name = case.op.removesuffix("_backward")
-    saved = x if name in ("gelu", "silu") else getattr(ops, name)(x)
+    saved = x if name in ("gelu", "silu") else getattr(ops, name)(x, out=result_like(x))
     return bound(getattr(ops, case.op), normal(2, *case.shape), saved, out=out)
 
 
@@ -96,7 +97,7 @@ def _optimizer(case: Case) -> Run:
     (size,) = case.shape
     parameters, gradients = normal(1, size), normal(2, size)
     bounds, rates = np.array([[0, size]]), np.array([[1e-6, 0.0]])
-    state = [np.zeros(size, np.float32) for _ in range(2)]
+    state = [aligned_zeros((size,), np.float32) for _ in range(2)]
     if case.op == "sgd":
         return bound(ops.sgd, parameters, gradients, state[0], bounds, rates, momentum=0.9)
     return bound(ops.adam, parameters, gradients, *state, bounds, rates, step=np.array([10]))
