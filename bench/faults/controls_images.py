@@ -72,7 +72,7 @@ def residual_branches_small(seed: int) -> Run:
 @CORPUS.control("digits", 0.9)
 def conv_deep(seed: int) -> Run:
     """Twelve convolutions with batch norm."""
-    return _run(data.digit_images(seed), cnn(seed, (1, *[16] * 12), norm=0.1), pynn.SGD(0.05, momentum=0.9), seed, 8)
+    return _run(data.digit_images(seed), cnn(seed, (1, *[16] * 12), norm=0.1), pynn.SGD(0.05, momentum=0.9), seed, 12)
 
 
 @CORPUS.control("stripes", 0.9)
@@ -108,7 +108,7 @@ def conv_depthwise(seed: int) -> Run:
     layers: list[pynn.Layer] = [pynn.Conv2d(1, 16, 3, padding=1, init="he_normal"), pynn.ReLU()]
     for _ in range(2):
         layers += [
-            pynn.Conv2d(16, 16, 3, padding=1, groups=16, init="he_normal"),
+            pynn.Conv2d(16, 16, 3, padding=1, groups=16, init="lecun_normal"),
             pynn.Conv2d(16, 16, 1, init="he_normal"),
             pynn.ReLU(),
             pynn.MaxPool2d(2),

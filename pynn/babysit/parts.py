@@ -71,8 +71,6 @@ def followers(chain: list[Part]) -> list[Layer | None]:
 
 
 def weight_of(layer: Layer) -> Parameter | None:
-    """Return the weight matrix or the filters of a layer, if it has any."""
-    return next(
-        (p for _, p in layer.named_parameters() if p.decay and (p.ndim == 2 or (p.ndim > 2 and p.fans is not None))),
-        None,
-    )
+    """Return the weight matrix or the filters of a layer, if it has any; of a residual block its branches have them."""
+    known = [] if isinstance(layer, Residual) else [p for p in layer.parameters() if p.decay]
+    return next((p for p in known if p.ndim == 2 or (p.ndim > 2 and p.fans is not None)), None)

@@ -151,8 +151,9 @@ class Watch:
     """Looks at a trainer's steps, into one row of figures each; every so many rows, `digest` is called.
 
     Watching changes no bit of the training. Outputs of layers that only pass on or blank what they get (Flatten,
-    Dropout) are not watched, nor are outputs in front of a batch norm or another norm, whose scale is its business; a
-    layer that applies the activation behind it has none. Layers within a residual block are watched one by one.
+    Dropout) are not watched, nor are outputs in front of a batch norm or another norm, whose scale is its business,
+    unless they are an activation's; a layer that applies the activation behind it has none. Layers within a residual
+    block are watched one by one.
 
     Attributes
     ----------
@@ -191,7 +192,8 @@ class Watch:
         self.outputs = [
             Output(part.label, part.layer)
             for part, follower in zip(chain, following, strict=True)
-            if not isinstance(part.layer, Flatten | Dropout) and not isinstance(follower, NORMS)
+            if not isinstance(part.layer, Flatten | Dropout)
+            and (isinstance(part.layer, Activation) or not isinstance(follower, NORMS))
         ]
         self._multiplications = sum(parameter.size for parameter in trainer.model.parameters())  # per example
         # Filters are multiplied at each position, of which the output tells how many: their own, or that of the layer

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn.babysit.facts import gather
 from pynn.babysit.parts import parts
 from pynn.babysit.remedies.blueprint import Blueprint
 from pynn.babysit.remedies.choice import CURES, Situation, candidates
@@ -147,6 +148,29 @@ def test_dead_channels_within_a_block_are_named():
     found = [finding for finding in watched(model).findings if finding.symptom == "dead_units"]
     assert [finding.layer for finding in found] == ["2.inner.1.ReLU"]
     assert "100% of the channels" in found[0].evidence
+
+
+def test_dead_channels_in_front_of_a_batch_norm_are_counted():
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Conv2d(3, 8, 3), pynn.ReLU(), pynn.BatchNorm2d(8), pynn.Flatten(), pynn.Linear(512, 3))
+    model[0].bias[:6] = -1e3
+    assert watched(model).stats["1.ReLU"]["dead_fraction"][-1] == 0.75
+
+
+def test_the_main_path_leads_from_sum_to_sum():
+    pynn.manual_seed(0)
+    trainer = pynn.Trainer(residual_network(), pynn.CrossEntropyLoss(), pynn.SGD(lr=1e-3))
+    facts = gather(trainer)
+    assert facts.trunk == ["1.ReLU", "2.Residual", "4.ReLU"]
+    assert [(w.name, w.branch, w.source) for w in facts.weights] == [
+        ("0.Conv2d", "", ""),
+        ("2.inner.0.Conv2d", "2.inner", "1.ReLU"),
+        ("2.inner.3.inner.0.Conv2d", "2.inner.3.inner", "2.inner.2.ReLU"),
+        ("3.inner.Conv2d", "3.inner", "2.Residual"),
+        ("3.shortcut.Conv2d", "3.shortcut", "2.Residual"),
+        ("7.Linear", "", "4.ReLU"),
+    ]
+    assert [w.units for w in facts.weights] == [4] * 5 + [3] and facts.weights[0].fan_in == 27
 
 
 def test_filters_that_start_alike_are_found_but_not_those_of_depthwise_convolutions():

@@ -11,6 +11,8 @@ from .base import Sign
 
 #: Times the memory of running averages, in steps, after which their start is forgotten.
 FORGOTTEN = 10
+#: More batch norms than these get a third evaluation, and time while the loss in inference mode falls so far in two.
+MANY_NORMS, CATCHING_UP = 4, 0.67
 #: Examples from which batch norm cannot tell a mean and a variance.
 FEW = 3
 #: Validation examples of a class from which on its recall says anything, and enough.
@@ -140,12 +142,16 @@ def oscillating(course: Course) -> Iterator[Sign]:
 def batchnorm_mismatch(course: Course) -> Iterator[Sign]:
     """On the same examples, batch norm in training mode does well and in inference mode badly."""
     facts = course.facts
-    if facts.batch_norm and facts.batch_size <= FEW and len(course.evaluations) >= 3 and course.share_left > 0.5:
+    if facts.batch_norms and facts.batch_size <= FEW and len(course.evaluations) >= 3 and course.share_left > 0.5:
         evidence = f"batch norm takes its statistics from batches of {facts.batch_size}, and the loss stays high"
         yield Sign("batchnorm_mismatch", "warning", evidence, "use batches of at least 16", course.first_norm_layer)
     # Until they have forgotten where they began, honest averages lag behind.
     young = course.age < FORGOTTEN / max(facts.norm_momentum, 1e-3)
-    if not _modes_differ(course, 3 if young else 2):
+    many = facts.batch_norms > MANY_NORMS
+    if not _modes_differ(course, 3 if young or many else 2):
+        return
+    # Where there are many, what each lags behind adds up while weights move fast; averages that are wrong stay so.
+    if many and course.mode_gaps[-1][1] < CATCHING_UP * course.mode_gaps[-3][1]:
         return
     train, infer, _, _ = course.mode_gaps[-1]
     evidence = (

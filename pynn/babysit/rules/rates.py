@@ -15,7 +15,7 @@ def lr_too_high(course: Course) -> Iterator[Sign]:
     if course.age < 4:
         return
     window, facts = course.window, course.facts
-    if facts.batch_norm and facts.batch_size <= 3:  # noise of its statistics, whatever the rate
+    if facts.batch_norms and facts.batch_size <= 3:  # noise of its statistics, whatever the rate
         return
     evidence = _lost(course) or _going_nowhere(course) or _jumped(course) or _damage(course)
     if evidence is not None:
