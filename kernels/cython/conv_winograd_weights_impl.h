@@ -91,7 +91,7 @@ static void PN_(pn_winograd_turned_gradients)(const PN_(pn_winograd_block) * b, 
     for (ptrdiff_t r = 0; r < b->rows; r++, pixels += 2 * line)
         for (ptrdiff_t t = 0; t < b->columns; t++, to += PN_MR) {
             const PN_REAL *restrict from = pixels + 2 * t * PN_TURNED;
-            PN_SAFE_IN_PLACE
+            PN_SAFE_IN_PLACE /* no step is so small that what is written overlaps; 1.3 times the speed */
             for (int i = 0; i < PN_MR; i++) {
                 const PN_REAL y00 = from[i], y01 = from[PN_TURNED + i];
                 const PN_REAL y10 = from[line + i], y11 = from[line + PN_TURNED + i];
@@ -201,6 +201,11 @@ static void PN_(pn_winograd_finish_part)(void *argument, int index) {
             for (ptrdiff_t c = 0; c < pn_least(PN_NR, p->depth - panel * PN_NR); c++, to += 9)
                 for (int t = 0; t < 9; t++) to[t] = g[t][c] + (p->accumulate ? to[t] : 0);
         }
+}
+
+static int PN_(pn_winograd_weights_serves)(const PN_(pn_conv_product) * p) {
+    const ptrdiff_t tiles = pn_quotient(p->grid_height, 2) * pn_quotient(p->grid_width, 2);
+    return PN_(pn_winograd_fits)(p, PN_WINOGRAD_WEIGHTS_LEAST) && 16 * tiles < 9 * p->grid_height * p->grid_width;
 }
 
 static int PN_(pn_winograd_weights_run)(const PN_(pn_conv_product) * p) {
