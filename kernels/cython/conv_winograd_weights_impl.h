@@ -37,11 +37,7 @@ static void PN_(pn_winograd_turn)(const PN_(pn_winograd_pixels) * x, PN_REAL *to
 #ifdef PN_TRANSPOSES
             for (; q + PN_LANES <= n; q += PN_LANES) {
                 PN_(pn_square) v[PN_LANES];
-#pragma GCC unroll 16
-                for (int i = 0; i < PN_LANES; i++)
-                    v[i] = i < filled ? (PN_(pn_square))(*(const PN_(pn_conv_unaligned) *)(from + i * x->channel + q))
-                                      : (PN_(pn_square)){0};
-                PN_(pn_transpose)(v);
+                PN_(pn_conv_load_turned)(from + q, x->channel, filled, v);
 #pragma GCC unroll 16
                 for (int i = 0; i < PN_LANES; i++) *(PN_(pn_square) *)(to + place[q + i] + first) = v[i];
             }
