@@ -15,7 +15,7 @@ typedef struct {
     PN_REAL *inputs, *gradients; /* of a block: (16, panels, tiles of pixels, NR), (16, tiles, tiles of pixels, MR) */
     PN_REAL *sums;               /* (16, tiles, panels, MR, NR) */
     ptrdiff_t most, input_step, gradient_step; /* tiles of pixels, and from one of the 16 to the next */
-    int failed;
+    int shared, failed;
 } PN_(pn_winograd_weights);
 
 /* The pixels of a rectangle in several channels: `rows` runs of `columns` elements, `width` apart, go to a row each of a
@@ -204,6 +204,14 @@ static int PN_(pn_winograd_weights_serves)(const PN_(pn_conv_product) * p) {
     return PN_(pn_winograd_fits)(p, PN_WINOGRAD_WEIGHTS_LEAST) && 16 * tiles < 9 * p->grid_height * p->grid_width;
 }
 
+/* Small work is not worth waking a thread for. */
+static void PN_(pn_winograd_share)(pn_task task, PN_(pn_winograd_weights) * w, ptrdiff_t count) {
+    if (w->shared)
+        pn_parallel(task, w, (int)count);
+    else
+        for (int i = 0; i < count; i++) task(w, i);
+}
+
 static int PN_(pn_winograd_weights_run)(const PN_(pn_conv_product) * p) {
     PN_(pn_winograd_weights) w = {.plan = PN_(pn_winograd_plan)(p, PN_WINOGRAD_TILES)};
     w.panels = pn_quotient(p->depth, PN_NR), w.tiles = pn_quotient(p->rows, PN_MR);
@@ -216,13 +224,15 @@ static int PN_(pn_winograd_weights_run)(const PN_(pn_conv_product) * p) {
     if (!workspace) return -1;
     w.inputs = (PN_REAL *)pn_workspace_data(workspace);
     w.sums = w.inputs + 16 * w.input_step, w.gradients = w.sums + sums;
+    const double tiles = (double)(w.plan.across * w.plan.down) * (double)p->images;
+    w.shared = pn_parts(16.0 * tiles * (double)(p->rows * p->depth), PN_CONV_LEAST) > 1;
     memset(w.sums, 0, (size_t)sums * sizeof(PN_REAL));
     for (ptrdiff_t at = 0; at < w.plan.blocks && !w.failed; at++) {
         w.block = PN_(pn_winograd_locate)(&w.plan, at);
-        pn_parallel(PN_(pn_winograd_turn_part), &w, (int)(w.block.images * (w.panels + w.tiles)));
-        if (!w.failed) pn_parallel(PN_(pn_winograd_add_part), &w, 16);
+        PN_(pn_winograd_share)(PN_(pn_winograd_turn_part), &w, w.block.images * (w.panels + w.tiles));
+        if (!w.failed) PN_(pn_winograd_share)(PN_(pn_winograd_add_part), &w, 16);
     }
-    if (!w.failed) pn_parallel(PN_(pn_winograd_finish_part), &w, (int)w.tiles);
+    if (!w.failed) PN_(pn_winograd_share)(PN_(pn_winograd_finish_part), &w, w.tiles);
     pn_workspace_return(workspace);
     return w.failed;
 }
