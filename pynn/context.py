@@ -28,6 +28,10 @@ class Context:
     dy_sums_to_zero, dx_sums_to_zero : bool
         Whether the gradient that backward gets (or gives) sums to exactly zero over the batch in every column: that
         of a training-mode batch norm's input does.
+    output_only : bool
+        Whether no backward pass follows and nobody looks at what layers give in between, so that they may be merged.
+    folded : (ndarray, ndarray), optional
+        Weights and bias that a convolution uses instead of its own, with those of the batch norm behind in them.
     activation : (str, float or None), optional
         What a layer that `applies_activation` must apply to its result, as ops take it.
     random : Stream
@@ -42,8 +46,17 @@ class Context:
     (2, 3)
     """
 
-    def __init__(self, *, training: bool = False, random: Stream | None = None, reuse: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        training: bool = False,
+        random: Stream | None = None,
+        reuse: bool = False,
+        output_only: bool = False,
+    ) -> None:
         self.training = training
+        self.output_only = output_only
+        self.folded: tuple[np.ndarray, np.ndarray] | None = None
         self.needs_dx = True
         self.dy_sums_to_zero = False
         self.dx_sums_to_zero = False
@@ -84,5 +97,5 @@ class Context:
         while len(self._children) < count:
             self._children.append(Context(random=self.random, reuse=self._reuse))
         for child in self._children:
-            child.training, child.watch = self.training, self.watch
+            child.training, child.watch, child.output_only = self.training, self.watch, self.output_only
         return self._children

@@ -13,6 +13,7 @@ import numpy as np
 from .arguments import count, ready
 from .context import Context
 from .examples import Inputs
+from .folding import fold, foldable
 from .layers import AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, Layer, LayerNorm, MaxPool2d, PReLU
 from .layers.activations import Activation
 from .layers.base import replayable
@@ -83,6 +84,7 @@ class Sequential(Layer):
         self._last: Context | None = None
         self._stream: Stream | None = None
         self._joined = _join(layers)
+        self._foldable = [foldable(*pair) for pair in itertools.pairwise(layers)] + [False]
         self._check_widths()
         self._take_possession()
         # In front of the first layer that has parameters nothing needs a gradient, unless the caller wants that of x.
@@ -216,9 +218,15 @@ class Sequential(Layer):
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         follower: Activation | None
-        for layer, inner, follower in zip(self.layers, ctx.children(len(self.layers)), self._joined, strict=True):
-            if follower is layer:
+        inner_contexts, folded = ctx.children(len(self.layers)), None
+        for index, (layer, inner, follower) in enumerate(zip(self.layers, inner_contexts, self._joined, strict=True)):
+            if follower is layer or folded is not None:
+                folded = None
                 continue  # the layer before has done its work
+            if ctx.output_only and self._foldable[index]:
+                folded = inner.folded = fold(layer, self.layers[index + 1], x)
+                if folded is not None:
+                    follower = self._joined[index + 1]
             inner.activation = None if follower is None else follower.spec()
             x = layer.forward(x, inner)
             if ctx.watch is not None:
@@ -275,13 +283,13 @@ class Sequential(Layer):
         if not isinstance(x, Inputs):
             x = np.asarray(x)
             if x.ndim == 0:
-                return self._owned(x, Context())
+                return self._owned(x, Context(output_only=True))
         size = batch_size or _usual_batch(x)
         if len(x) <= size:
-            return self._owned(x if isinstance(x, np.ndarray) else x.all(), Context())
+            return self._owned(x if isinstance(x, np.ndarray) else x.all(), Context(output_only=True))
         output = None
         for start in range(0, len(x), size):
-            y = self.forward(self.as_input(x[start : start + size]), Context())
+            y = self.forward(self.as_input(x[start : start + size]), Context(output_only=True))
             if output is None:
                 output = np.empty((len(x), *y.shape[1:]), y.dtype)
             output[start : start + len(y)] = y

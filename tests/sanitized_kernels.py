@@ -128,6 +128,10 @@ def convolutions(dtype):
             pre, activation = np.empty_like(y), next(activations)
             ops.conv2d(x, w, bias=array(len(w), dtype=dtype), activation=activation, pre_out=pre, **options)
             ops.conv2d_backward(array(*y.shape, dtype=dtype), x, w, **options)
+    for height, width, padding in itertools.product((3, 8), (3, 4, 8, 17, 34, 150), (0, 1, 2)):  # Winograd's
+        x, w = array(3, 9, height, width, dtype=dtype), array(13, 9, 3, 3, dtype=dtype)
+        y = ops.conv2d(shifted(x), w, padding=padding, activation="relu")
+        ops.conv2d_backward(shifted(y), shifted(x), w, padding=padding)
     for shape, filters in (((2, 3, 70, 90), 5), ((40, 130, 6, 6), 70)):  # blocks in all directions
         x, w = array(*shape, dtype=dtype), array(filters, shape[1], 3, 3, dtype=dtype)
         ops.conv2d_backward(ops.conv2d(x, w, padding=1), x, w, padding=1)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn import ops
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -236,3 +237,31 @@ def test_initialising_reaches_into_blocks():
     shape = (8, 4, 3, 3)
     assert pynn.init.he_normal(shape).std() == pytest.approx(np.sqrt(2 / 36), rel=0.1)
     assert pynn.init.xavier_normal(shape).std() == pytest.approx(np.sqrt(2 / (36 + 72)), rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["Conv2d", "Conv1d"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_predict_folds_batch_norm_into_the_convolution(kind, bias, monkeypatch, tolerance, dtype, rng):
+    """Results as with the layers one by one, always of the present weights and statistics."""
+    shape = (6, 3, 12, 12) if kind == "Conv2d" else (6, 3, 40)
+    norm = pynn.BatchNorm2d(5) if kind == "Conv2d" else pynn.BatchNorm1d(5)
+    convolution = getattr(pynn, kind)(3, 5, 3, padding=1, stride=2, bias=bias)
+    model = pynn.Sequential(convolution, norm, pynn.GELU(), pynn.Dropout(0.5), pynn.Flatten()).astype(dtype)
+    x = rng.normal(size=shape).astype(dtype)
+    for _ in range(2):
+        norm.weight[...], norm.bias[...] = rng.uniform(0.5, 2, 5), rng.normal(size=5)
+        norm.running_mean[...], norm.running_var[...] = rng.normal(size=5), rng.uniform(0.5, 2, 5)
+        np.testing.assert_allclose(model.predict(x), model(x), **tolerance)
+    model(x)
+    gradient = model.backward(np.ones_like(model(x)))  # ``model(x)`` keeps what a backward pass needs
+    assert gradient is not None and gradient.shape == x.shape
+    calls = []
+    monkeypatch.setattr(ops, "batchnorm2d_forward", lambda *args, **options: calls.append(args))
+    model.predict(x)
+    assert not calls
+
+
+def test_predict_folds_nothing_where_the_weights_are_more_than_the_outputs(dtype, rng):
+    model = pynn.Sequential(pynn.Conv2d(3, 5, 3), pynn.BatchNorm2d(5)).astype(dtype)
+    x = rng.normal(size=(1, 3, 4, 4)).astype(dtype)
+    np.testing.assert_array_equal(model.predict(x), model(x))

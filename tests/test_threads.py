@@ -35,6 +35,9 @@ def results(seed=0):
     columns = [rng.normal(size=N).astype(np.float32) for _ in range(4)]
     x, dy = (rng.normal(size=(1000, N)).astype(np.float32) for _ in range(2))
     forward = ops.batchnorm_forward(x, *columns[:2], columns[2], np.abs(columns[3]), activation="relu")
+    images, filters = rng.normal(size=(5, 16, 20, 20)), rng.normal(size=(24, 16, 3, 3))
+    images, filters = images.astype(np.float32), filters.astype(np.float32)
+    maps = [ops.conv2d(images, filters, padding=1, stride=stride) for stride in (1, 2)]
     size = 200_000
     parameters, gradients, *state = (rng.normal(size=size).astype(np.float32) for _ in range(4))
     ops.adam(
@@ -52,6 +55,9 @@ def results(seed=0):
         parameters,
         *(np.asarray(part) for part in ops.softmax_cross_entropy(x, np.arange(1000) % N)),
         ops.dropout(x, 0.3, (5, 6)),
+        *maps,
+        *ops.conv2d_backward(maps[0], images, filters, padding=1),
+        *ops.conv2d_backward(maps[1], images, filters, padding=1, stride=2),
     ]
 
 

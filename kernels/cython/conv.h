@@ -5,7 +5,7 @@
  * packed into panels, as a matrix multiply packs its operands (gemm.h); the matrix of all patches is never made. Layers
  * of the backward pass use the same: the input's gradient is a convolution of dy with the kernel turned round, for a
  * stride above 1 one for every position between the strides; the weights' gradient is a product of dy and patches that
- * are read in place. See docs/convolution.md for why the layout is what it is.
+ * are read in place. 3 x 3 kernels go Winograd's way. See docs/convolution.md for why all this is what it is.
  */
 #ifndef PYNN_CONV_H
 #define PYNN_CONV_H
@@ -21,12 +21,13 @@
 #define PN_CONV_SOURCE (192 * 1024)    /* bytes of a block's input with its borders */
 #define PN_CONV_PANELS (256 * 1024)    /* bytes of the panels that are packed at a time, a share of the L2 cache */
 #define PN_CONV_KC 1152                /* depth of a panel: 128 channels of a 3 x 3 kernel */
-#define PN_WINOGRAD_LEAST 8            /* channels and filters */
-#define PN_WINOGRAD_GAIN 0.75          /* products at most, as a share of those that it saves */
-#define PN_WINOGRAD_GROUP 4            /* channels whose inputs are transformed together */
-#ifndef PN_WINOGRAD_TILES
-#define PN_WINOGRAD_TILES 128          /* summed in registers for the gradient of the weights */
-#endif
+/* Winograd's way from so many channels and filters on (each way breaks even below), and for so many products as a share of
+ * those of the direct way: the rest goes for transforms and narrower tiles. */
+#define PN_WINOGRAD_LEAST 8
+#define PN_WINOGRAD_WEIGHTS_LEAST 16
+#define PN_WINOGRAD_GAIN 0.75
+#define PN_WINOGRAD_GROUP 4   /* channels whose inputs are transformed together */
+#define PN_WINOGRAD_TILES 128 /* summed in registers for the gradient of the weights; 64 to 256 make no difference */
 
 typedef struct {
     const void *x, *w, *bias; /* for the gradients: x is dy, or dy and x are x and w */

@@ -112,3 +112,14 @@ static inline void PN_(pn_conv_locate)(const PN_(pn_conv_product) * p, ptrdiff_t
     *row = index % p->row_blocks * p->block_rows;
     *rows = pn_least(p->block_rows, p->grid_height - *row);
 }
+
+#ifdef PN_TRANSPOSES
+/* LANES elements of each of LANES channels, of which `filled` exist: then those of a pixel are side by side. */
+static inline __attribute__((always_inline)) void PN_(pn_conv_load_turned)(const PN_REAL *from, ptrdiff_t channel,
+                                                                           ptrdiff_t filled, PN_(pn_square) v[PN_LANES]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < PN_LANES; i++)
+        v[i] = i < filled ? (PN_(pn_square))(*(const PN_(pn_conv_unaligned) *)(from + i * channel)) : (PN_(pn_square)){0};
+    PN_(pn_transpose)(v);
+}
+#endif

@@ -163,7 +163,7 @@ static int PN_(pn_conv_backward_weights)(const pn_conv *call) {
         p.source = (const PN_REAL *)call->w + g * depth * plane;
         p.dy = (const PN_REAL *)call->x + g * rows * out_plane;
         p.out = (PN_REAL *)call->out + g * rows * depth * count;
-        if (PN_(pn_winograd_serves)(&p)) {
+        if (PN_(pn_winograd_weights_serves)(&p)) {
             failed = PN_(pn_winograd_weights_run)(&p);
             continue;
         }

@@ -6,17 +6,23 @@ static void PN_(pn_conv_turn)(const PN_(pn_conv_product) * p, const PN_REAL *dy,
     for (ptrdiff_t first = 0; first < p->rows; first += PN_NR, panel += positions * PN_NR) {
         const ptrdiff_t rows = pn_least(PN_NR, p->rows - first);
         if (rows < PN_NR) memset(panel, 0, (size_t)(positions * PN_NR) * sizeof(PN_REAL));
-        for (ptrdiff_t q = 0; q < positions; q += 16) {
-            const int together = q + 16 <= positions && place[q + 15] == place[q] + 15;
-            for (ptrdiff_t i = 0; i < rows; i++) {
-                const PN_REAL *restrict from = dy + (first + i) * p->out_channel;
-                PN_REAL *restrict to = panel + q * PN_NR + i;
-                if (together)
+        for (ptrdiff_t q = 0, run; q < positions; q += run) {
+            run = pn_least(PN_LANES, positions - q);
+            PN_REAL *restrict to = panel + q * PN_NR;
+            const PN_REAL *restrict from = dy + first * p->out_channel;
+#ifdef PN_TRANSPOSES
+            if (run == PN_LANES && place[q + run - 1] == place[q] + run - 1) {
+                for (ptrdiff_t i = 0; i < rows; i += PN_LANES) {
+                    PN_(pn_square) v[PN_LANES];
+                    PN_(pn_conv_load_turned)(from + i * p->out_channel + place[q], p->out_channel, rows - i, v);
 #pragma GCC unroll 16
-                    for (int j = 0; j < 16; j++) to[j * PN_NR] = from[place[q] + j];
-                else
-                    for (ptrdiff_t j = q; j < pn_least(q + 16, positions); j++) to[(j - q) * PN_NR] = from[place[j]];
+                    for (int j = 0; j < PN_LANES; j++) *(PN_(pn_square) *)(to + j * PN_NR + i) = v[j];
+                }
+                continue;
             }
+#endif
+            for (ptrdiff_t j = 0; j < run; j++)
+                for (ptrdiff_t i = 0; i < rows; i++) to[j * PN_NR + i] = from[i * p->out_channel + place[q + j]];
         }
     }
 }
@@ -46,10 +52,12 @@ static void PN_(pn_conv_weights_part)(void *argument, int index) {
         const ptrdiff_t positions = images * rows * p.grid_width;
         PN_(pn_conv_turn)(&p, p.dy + image * p.out_image + row * p.out_row, b.place, positions, b.panels);
         for (ptrdiff_t panel = 0; panel < panels; panel++)
-            for (ptrdiff_t at = 0; at < count; at += PN_MR)
-                PN_(pn_conv_weight_micro)(pn_least(PN_MR, count - at), p.rows - panel * PN_NR > PN_LANES, positions,
-                                          b.source, b.column, b.row + offset + at,
+            for (ptrdiff_t tile = 0; tile < pn_quotient(count, PN_MR); tile++) {
+                const ptrdiff_t at = PN_(pn_conv_tile_start)(count, tile);
+                PN_(pn_conv_weight_micro)(PN_(pn_conv_tile_start)(count, tile + 1) - at, p.rows - panel * PN_NR > PN_LANES,
+                                          positions, b.source, b.column, b.row + offset + at,
                                           b.panels + panel * positions * PN_NR, b.sums + (panel * count + at) * PN_NR);
+            }
     }
     pn_restore_denormals(mode);
     for (ptrdiff_t i = 0; i < p.rows; i++) {

@@ -38,14 +38,17 @@ static PN_(pn_winograd) PN_(pn_winograd_plan)(const PN_(pn_conv_product) * p, pt
     return plan;
 }
 
-/* Whether that is what it takes, and pays. */
+/* Whether the kernel is such, with at least so many channels and filters. */
+static int PN_(pn_winograd_fits)(const PN_(pn_conv_product) * p, ptrdiff_t least) {
+    return p->step_y == 1 && p->step_x == 1 && p->out_column == 1 && p->taps.count == 9 && p->taps.height == 3 &&
+           p->taps.width == 3 && p->depth >= least && p->rows >= least;
+}
+
+/* Whether it pays: not if too much of the tiles lies beyond the images, or of the blocks beyond the tiles. */
 static int PN_(pn_winograd_serves)(const PN_(pn_conv_product) * p) {
-    if (p->step_y != 1 || p->step_x != 1 || p->out_column != 1 || p->taps.count != 9 || p->taps.height != 3 ||
-        p->taps.width != 3 || p->depth < PN_WINOGRAD_LEAST || p->rows < PN_WINOGRAD_LEAST)
-        return 0;
-    const PN_(pn_winograd) plan = PN_(pn_winograd_plan)(p, PN_NR);
-    const double products = 16.0 * (double)(plan.blocks * PN_NR);
-    return products < PN_WINOGRAD_GAIN * 9.0 * (double)(p->images * p->grid_height * p->grid_width);
+    const double products = 16.0 * (double)(PN_(pn_winograd_plan)(p, PN_NR).blocks * PN_NR);
+    return PN_(pn_winograd_fits)(p, PN_WINOGRAD_LEAST) &&
+           products < PN_WINOGRAD_GAIN * 9.0 * (double)(p->images * p->grid_height * p->grid_width);
 }
 
 static PN_(pn_winograd_block) PN_(pn_winograd_locate)(const PN_(pn_winograd) * plan, ptrdiff_t index) {

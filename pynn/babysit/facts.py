@@ -149,8 +149,10 @@ class Facts:
         The largest share dropped.
     dropout_noise : float
         How many times as large the mean square of the outputs is for all that is dropped.
-    batch_norm, squares, weighted : bool
-        Whether the network has one, whether the loss is a squared error, and whether it weights its classes.
+    batch_norms : int
+        How many the network has.
+    squares, weighted : bool
+        Whether the loss is a squared error, and whether it weights its classes.
     own_code : bool
         Whether a layer or the loss is the user's own.
     norm_momentum : float
@@ -190,7 +192,7 @@ class Facts:
     dropout: float
     dropout_noise: float
     max_norm: float
-    batch_norm: bool
+    batch_norms: int
     squares: bool
     weighted: bool
     fresh: bool
@@ -255,7 +257,7 @@ def gather(trainer: Trainer) -> Facts:
         dropout=max((layer.p for layer in leaves if isinstance(layer, Dropout)), default=0.0),
         dropout_noise=math.prod(1 / max(1 - la.p, 1e-6) for la in leaves if isinstance(la, Dropout)),
         max_norm=min((p.limit for p in penalties if isinstance(p, MaxNorm)), default=math.inf),
-        batch_norm=any(isinstance(layer, BatchNorm) for layer in leaves),
+        batch_norms=sum(isinstance(layer, BatchNorm) for layer in leaves),
         squares=isinstance(trainer.loss, MSELoss),
         weighted=any(getattr(trainer.loss, name, None) is not None for name in ("weight", "pos_weight")),
         # Frozen layers come from an earlier training.
@@ -292,8 +294,11 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
             reached[branch] = part.label
             (straight.discard if isinstance(layer, Maxout) else straight.add)(branch)
             trunk += [part.label] if not branch else []
-        elif isinstance(layer, NORMS) and branch in latest:
-            latest[branch].normalised = True
+        elif isinstance(layer, NORMS):
+            if branch in latest:
+                latest[branch].normalised = True
+            if not branch and trunk and trunk[-1] == reached[branch] and branch not in straight:
+                trunk.pop()  # an activation's output, whose scale is the norm's business
         elif isinstance(layer, Activation | PReLU) and branch in straight:
             straight.remove(branch)
             reached[branch] = part.label
@@ -305,7 +310,8 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
                 behind.output = part.label
     if found:
         found[-1].last = True
-        trunk.pop()  # the network's outputs
+        if trunk and trunk[-1] == reached[""]:
+            trunk.pop()  # the network's outputs
     return found, trunk
 
 

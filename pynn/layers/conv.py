@@ -141,13 +141,13 @@ class Conv2d(Layer):
             expected = f"(batch, {self.in_channels}, {self._positions})"
             raise ValueError(f"{type(self).__name__} got an input of shape {x.shape}; expected {expected}")
         ctx.x = x = self._as_images(x)
-        weight, geometry = self._as_images(self.weight.data), self._geometry()
+        weight, bias = ctx.folded or (self.weight.data, None if self.bias is None else self.bias.data)
+        weight, geometry = self._as_images(weight), self._geometry()
         shape = output_shape(x.shape, weight.shape, **geometry)
         y = ctx.saved = ctx.buffer("y", shape, x.dtype)
         pre = None
         if ctx.activation is not None and ops.ACTIVATIONS[ctx.activation[0]].needs_input:
             pre = ctx.saved = ctx.buffer("pre", shape, x.dtype)
-        bias = None if self.bias is None else self.bias.data
         ops.conv2d(x, weight, bias=bias, activation=ctx.activation, out=y, pre_out=pre, **geometry)
         return self._from_images(y)
 

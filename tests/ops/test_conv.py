@@ -105,11 +105,21 @@ def geometries(draw):
     return x, w, {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
 
 
-@given(geometry=geometries(), seed=st.integers(0, 2**32 - 1))
-def test_conv2d_of_any_geometry_as_specified(geometry, seed, dtype):
-    x_shape, w_shape, options = geometry
-    rng = np.random.default_rng(seed)
-    x, w = rng.normal(size=x_shape).astype(dtype), rng.normal(size=w_shape).astype(dtype)
+@st.composite
+def three_by_three(draw):
+    """Draw shapes and a padding for which the Cython kernels take Winograd's way, or just do not."""
+    padding = draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    size = draw(st.integers(1, 9)), draw(st.integers(1, 40))
+    assume(all(length + 2 * before >= 3 for length, before in zip(size, padding, strict=True)))
+    groups = draw(st.integers(1, 2))
+    channels, filters = draw(st.integers(4, 36)), draw(st.integers(4, 30))
+    x, w = (draw(st.integers(1, 5)), groups * channels, *size), (groups * filters, channels, 3, 3)
+    return x, w, {"stride": (1, 1), "padding": padding, "dilation": (1, 1), "groups": groups}
+
+
+def assert_as_specified(x, w, dtype, rng, **options):
+    """Compare `conv2d` and its gradients with the specification in float64."""
+    x, w = rng.normal(size=x).astype(dtype), rng.normal(size=w).astype(dtype)
     y = ops.conv2d(x, w, **options)
     dy = rng.normal(size=y.shape).astype(dtype)
     dw, db, dx = ops.conv2d_backward(dy, x, w, **options)
@@ -122,6 +132,18 @@ def test_conv2d_of_any_geometry_as_specified(geometry, seed, dtype):
     for name, got in (("y", y), ("dw", dw), ("dx", dx)):
         close(got, want[name], dtype)
     close(db, exact[2].sum(axis=(0, 2, 3)), dtype)
+
+
+@given(geometry=geometries(), seed=st.integers(0, 2**32 - 1))
+def test_conv2d_of_any_geometry_as_specified(geometry, seed, dtype):
+    x, w, options = geometry
+    assert_as_specified(x, w, dtype, np.random.default_rng(seed), **options)
+
+
+@given(geometry=three_by_three(), seed=st.integers(0, 2**32 - 1))
+def test_conv2d_with_many_channels_as_specified(geometry, seed, dtype):
+    x, w, options = geometry
+    assert_as_specified(x, w, dtype, np.random.default_rng(seed), **options)
 
 
 def test_specification_is_the_sum_in_its_docstring(rng):
@@ -180,6 +202,21 @@ def test_nan_passes_through(dtype):
     pooled, places = ops.max_pool2d(x, 2)
     assert np.isnan(pooled[0, 0, 0, 1]) and places[0, 0, 0, 1] == 2
     assert np.isnan(ops.avg_pool2d(x, 2)).sum() == 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_reaches_its_windows_and_no_others(value, dtype, rng):
+    """Also by Winograd's way, whose sums of products cancel terms: an infinity may come out as NaN."""
+    x, w = rng.normal(size=(2, 9, 8, 8)).astype(dtype), rng.normal(size=(10, 9, 3, 3)).astype(dtype)
+    for row, column in ((0, 0), (3, 4), (4, 3), (7, 7)):
+        bad = x.copy()
+        bad[1, 5, row, column] = value
+        want = np.zeros((2, 10, 8, 8), bool)
+        want[1, :, max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = True
+        np.testing.assert_array_equal(~np.isfinite(ops.conv2d(bad, w, padding=1)), want)
+        dw, _, dx = ops.conv2d_backward(bad, x, w.transpose(1, 0, 2, 3)[:, :9], padding=1)
+        np.testing.assert_array_equal(~np.isfinite(dx), want[:, :9])
+        assert not np.isfinite(dw[5, :, 1, 1]).any() and np.isfinite(np.delete(dw, 5, axis=0)).all()
 
 
 def test_of_equal_elements_the_first_is_the_largest(dtype):

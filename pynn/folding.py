@@ -1,0 +1,38 @@
+"""Batch norm folded into the convolution in front of it, where nothing but the output is wanted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .layers import Conv2d, Layer
+from .layers.batchnorm import BatchNorm
+
+
+def foldable(layer: Layer, follower: Layer) -> bool:
+    """Return whether the two are a convolution and a batch norm whose forward passes are those of this package."""
+    return (
+        isinstance(layer, Conv2d)
+        and isinstance(follower, BatchNorm)
+        and type(layer).forward is Conv2d.forward
+        and type(follower).forward is BatchNorm.forward
+        and layer.out_channels == follower.num_features
+    )
+
+
+def fold(layer: Layer, norm: Layer, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the weights and the bias with which `layer` gives for `x` what it and `norm` would give.
+
+    With s = gamma / sqrt(var + eps): W s and (b - mean) s + beta. They are made anew at every call, so that they cannot
+    be stale; None if they are more numbers than the outputs (borders apart) that batch norm would have to go over.
+    """
+    assert isinstance(layer, Conv2d) and isinstance(norm, BatchNorm)
+    outputs = layer.out_channels * len(x) * math.prod(x.shape[2:]) // math.prod(layer.stride)
+    weight = layer.weight.data
+    if weight.size > outputs:
+        return None
+    scale = norm.weight.data / np.sqrt(norm.running_var + weight.dtype.type(norm.eps))
+    bias = 0 if layer.bias is None else layer.bias.data
+    shift = (bias - norm.running_mean) * scale + norm.bias.data
+    return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), shift
