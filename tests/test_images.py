@@ -16,7 +16,7 @@ def network():
     pynn.manual_seed(1)
     return pynn.Sequential(
         pynn.Conv2d(3, 6, 3, padding=1), pynn.BatchNorm2d(6), pynn.ReLU(), pynn.MaxPool2d(2), pynn.Conv2d(6, 8, 3),
-        pynn.ReLU(), pynn.Residual(pynn.Sequential(pynn.GroupNorm(2, 8), pynn.Conv2d(8, 8, 1))), pynn.Dropout2d(0.1),
+        pynn.PReLU(8), pynn.Residual(pynn.Sequential(pynn.GroupNorm(2, 8), pynn.Conv2d(8, 8, 1))), pynn.Dropout2d(0.1),
         pynn.AdaptiveAvgPool2d(1), pynn.Flatten(), pynn.LayerNorm(8), pynn.Linear(8, 3),
     )  # fmt: skip
 
@@ -41,6 +41,15 @@ def test_a_network_of_all_layers_learns():
     trainer, losses = train(network(), 60)
     assert losses[-1] < losses[0] / 2
     assert trainer.evaluate(*images())["accuracy"] > 0.8
+
+
+def test_slopes_of_images_are_those_of_their_channels(rng):
+    x, y = rng.normal(size=(4, 2, 3, 5)), rng.integers(0, 3, 4)
+    model = pynn.Sequential(pynn.PReLU(2), pynn.Flatten(), pynn.Linear(30, 3))
+    model[0].weight[...] = 0.5, -1
+    want = np.where(x < 0, x * np.array([0.5, -1])[:, None, None], x)
+    np.testing.assert_allclose(pynn.ops.prelu(x, np.array([0.5, -1])), want)
+    assert all(check.ok() for check in pynn.gradcheck(model, pynn.CrossEntropyLoss(), x, y))
 
 
 def test_recorded_steps_are_those_taken_op_by_op(monkeypatch, backend):

@@ -157,16 +157,24 @@ def activate_backward(cnp.ndarray dy, cnp.ndarray saved, int code, double alpha,
 
 
 cdef void prelu_rows(
-    const floating* x, const floating* slope, Py_ssize_t per_unit, floating* y, Py_ssize_t m, Py_ssize_t n
+    const floating* x, const floating* slope, Py_ssize_t per_unit, floating* y, Py_ssize_t m, Py_ssize_t n,
+    Py_ssize_t positions
 ) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef floating v, s = 0 if per_unit else slope[0]
-    for i in range(m):
-        for j in range(n):
-            v = x[i * n + j]
-            if per_unit:
-                s = slope[j]
-            y[i * n + j] = s * v if v < 0 else v
+    if positions == 1:
+        for i in range(m):
+            for j in range(n):
+                v = x[i * n + j]
+                if per_unit:
+                    s = slope[j]
+                y[i * n + j] = s * v if v < 0 else v
+        return
+    for i in range(m * n):
+        if per_unit:
+            s = slope[i % n]
+        for j in range(i * positions, (i + 1) * positions):
+            y[j] = s * x[j] if x[j] < 0 else x[j]
 
 
 cdef struct Prelu:
@@ -175,6 +183,7 @@ cdef struct Prelu:
     void* y
     Py_ssize_t m
     Py_ssize_t n
+    Py_ssize_t positions
     Py_ssize_t per_unit
     bint single
 
@@ -182,46 +191,44 @@ cdef struct Prelu:
 cdef int run_prelu(void* argument) noexcept nogil:
     cdef Prelu* c = <Prelu*>argument
     if c.single:
-        prelu_rows(<float*>c.x, <float*>c.slope, c.per_unit, <float*>c.y, c.m, c.n)
+        prelu_rows(<float*>c.x, <float*>c.slope, c.per_unit, <float*>c.y, c.m, c.n, c.positions)
     else:
-        prelu_rows(<double*>c.x, <double*>c.slope, c.per_unit, <double*>c.y, c.m, c.n)
+        prelu_rows(<double*>c.x, <double*>c.slope, c.per_unit, <double*>c.y, c.m, c.n, c.positions)
     return 0
 
 
 def prelu(cnp.ndarray x, cnp.ndarray slope, cnp.ndarray out):
-    """Write x where x >= 0, else slope * x; `slope` has one entry, or one per column of the 2-D `x`."""
+    """Write x where x >= 0, else slope * x; `x` is (n, units, positions), `slope` has one entry, or one per unit."""
     cdef Prelu call = Prelu(
-        data(x), data(slope), data(out), rows(x), columns(x), size(slope) != 1, is_single(x)
+        data(x), data(slope), data(out), rows(x), columns(x), cnp.PyArray_DIM(x, 2), size(slope) != 1, is_single(x)
     )
     make(run_prelu, &call, sizeof(call), 3, (x, slope, out))
 
 
 cdef void prelu_backward_rows(
     const floating* dy, const floating* x, const floating* slope, Py_ssize_t per_unit, floating* dx, floating* dslope,
-    Py_ssize_t m, Py_ssize_t n, bint accumulate
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t positions, bint accumulate
 ) noexcept nogil:
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i, j, at
     cdef floating v, d, s = 0 if per_unit else slope[0]
     cdef double total
-    # Columns outside, so that each sum is one float64 register: the slope's gradient runs over the whole batch.
-    cdef double all_columns = 0
+    # Units outside, so that each sum is one float64 register: the slope's gradient runs over the whole batch.
+    cdef double all_units = 0
     for j in range(n):
         total = 0
         if per_unit:
             s = slope[j]
         for i in range(m):
-            v = x[i * n + j]
-            d = dy[i * n + j]
-            if v < 0:
-                total += <double>d * v
-                dx[i * n + j] = s * d
-            else:
-                dx[i * n + j] = d
-        all_columns += total
+            for at in range((i * n + j) * positions, (i * n + j + 1) * positions):
+                v = x[at]
+                d = dy[at]
+                total += <double>d * v if v < 0 else 0
+                dx[at] = s * d if v < 0 else d
+        all_units += total
         if per_unit:
             dslope[j] = <floating>(dslope[j] + total if accumulate else total)
     if not per_unit:
-        dslope[0] = <floating>(dslope[0] + all_columns if accumulate else all_columns)
+        dslope[0] = <floating>(dslope[0] + all_units if accumulate else all_units)
 
 
 cdef struct PreluBackward:
@@ -232,6 +239,7 @@ cdef struct PreluBackward:
     void* dslope
     Py_ssize_t m
     Py_ssize_t n
+    Py_ssize_t positions
     Py_ssize_t per_unit
     bint single
     bint accumulate
@@ -242,12 +250,12 @@ cdef int run_prelu_backward(void* argument) noexcept nogil:
     if c.single:
         prelu_backward_rows(
             <float*>c.dy, <float*>c.x, <float*>c.slope, c.per_unit, <float*>c.dx, <float*>c.dslope, c.m, c.n,
-            c.accumulate
+            c.positions, c.accumulate
         )
     else:
         prelu_backward_rows(
             <double*>c.dy, <double*>c.x, <double*>c.slope, c.per_unit, <double*>c.dx, <double*>c.dslope, c.m, c.n,
-            c.accumulate
+            c.positions, c.accumulate
         )
     return 0
 
@@ -255,10 +263,10 @@ cdef int run_prelu_backward(void* argument) noexcept nogil:
 def prelu_backward(
     cnp.ndarray dy, cnp.ndarray x, cnp.ndarray slope, cnp.ndarray dx, cnp.ndarray dslope, bint accumulate
 ):
-    """Write dx, and dslope = the sum of dy * x over negative x (per column, or over all for a single slope)."""
+    """Write dx, and dslope = the sum of dy * x over negative x (per unit, or over all for a single slope)."""
     cdef PreluBackward call = PreluBackward(
-        data(dy), data(x), data(slope), data(dx), data(dslope), rows(x), columns(x), size(slope) != 1, is_single(x),
-        accumulate
+        data(dy), data(x), data(slope), data(dx), data(dslope), rows(x), columns(x), cnp.PyArray_DIM(x, 2),
+        size(slope) != 1, is_single(x), accumulate
     )
     make(run_prelu_backward, &call, sizeof(call), 5, (dy, x, slope, dx, dslope))
 

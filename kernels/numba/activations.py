@@ -44,13 +44,20 @@ def activate_backward(dy, saved, code, alpha, out):
 
 
 def prelu(x, slope, out):
-    """Write x where x >= 0, else slope * x; `slope` has one entry, or one per column of the 2-D `x`."""
-    _prelu(x, slope, out)
+    """Write x where x >= 0, else slope * x; `x` is (n, units, positions), `slope` has one entry, or one per unit."""
+    if x.shape[2] == 1:
+        _prelu(x.reshape(x.shape[:2]), slope, out.reshape(x.shape[:2]))
+    else:
+        _prelu_positions(x, slope, out)
 
 
 def prelu_backward(dy, x, slope, dx, dslope, accumulate):
-    """Write dx, and dslope = the sum of dy * x over negative x (per column, or over all for a single slope)."""
-    _prelu_backward(dy, x, slope, dx, dslope, bool(accumulate))
+    """Write dx, and dslope = the sum of dy * x over negative x (per unit, or over all for a single slope)."""
+    if x.shape[2] == 1:
+        flat = x.shape[:2]
+        _prelu_backward(dy.reshape(flat), x.reshape(flat), slope, dx.reshape(flat), dslope, bool(accumulate))
+    else:
+        _prelu_positions_backward(dy, x, slope, dx, dslope, bool(accumulate))
 
 
 def maxout(x, pieces, out):
@@ -215,6 +222,32 @@ def _prelu_backward(dy, x, slope, dx, dslope, accumulate):
             at_slope[u] += g[u] * row[u] if row[u] < zero else zero
         for u in range(row.size):
             d[u] = widened[u] * g[u] if row[u] < zero else g[u]
+    for u in range(dslope.size):
+        held = dslope[u] if accumulate else zero
+        dslope[u] = held + (at_slope[u] if slope.size > 1 else total(at_slope))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _prelu_positions(x, slope, out):
+    zero = x.dtype.type(0)
+    for n in range(x.shape[0]):
+        for u in range(x.shape[1]):
+            row, y, s = x[n, u], out[n, u], slope[u if slope.size > 1 else 0]
+            for j in range(row.size):
+                y[j] = s * row[j] if row[j] < zero else row[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _prelu_positions_backward(dy, x, slope, dx, dslope, accumulate):
+    zero = x.dtype.type(0)
+    at_slope = np.zeros(x.shape[1])
+    for n in range(x.shape[0]):
+        for u in range(x.shape[1]):
+            g, row, d, s = dy[n, u], x[n, u], dx[n, u], slope[u if slope.size > 1 else 0]
+            for j in range(row.size):
+                at_slope[u] += g[j] * row[j] if row[j] < zero else zero
+            for j in range(row.size):
+                d[j] = s * g[j] if row[j] < zero else g[j]
     for u in range(dslope.size):
         held = dslope[u] if accumulate else zero
         dslope[u] = held + (at_slope[u] if slope.size > 1 else total(at_slope))

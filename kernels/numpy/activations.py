@@ -83,18 +83,18 @@ def activate_backward(dy, saved, code, alpha, out):
 
 @quiet
 def prelu(x, slope, out):
-    """Write x where x >= 0, else slope * x; `slope` has one entry, or one per column of the 2-D `x`."""
-    out[...] = np.where(x < 0, slope * x, x)
+    """Write x where x >= 0, else slope * x; `x` is (n, units, positions), `slope` has one entry, or one per unit."""
+    out[...] = np.where(x < 0, slope[:, None] * x, x)
 
 
 @quiet
 def prelu_backward(dy, x, slope, dx, dslope, accumulate):
-    """Write dx, and dslope = the sum of dy * x over negative x (per column, or over all for a single slope)."""
+    """Write dx, and dslope = the sum of dy * x over negative x (per unit, or over all for a single slope)."""
     if not accumulate:
         dslope[...] = 0
     at_slope = np.where(x < 0, dy * x, 0)
-    dslope += at_slope.sum(axis=0) if slope.size > 1 else at_slope.sum()
-    dx[...] = np.where(x < 0, slope * dy, dy)
+    dslope += at_slope.sum(axis=(0, 2)) if slope.size > 1 else at_slope.sum()
+    dx[...] = np.where(x < 0, slope[:, None] * dy, dy)
 
 
 @quiet

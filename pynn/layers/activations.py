@@ -146,7 +146,7 @@ class PReLU(Layer):
     Parameters
     ----------
     num_parameters : int
-        1, or one per feature.
+        1, or one per feature; of images, one per channel.
     init : float
         The slopes' start.
     dtype : dtype

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,16 +72,9 @@ def batchnorm_forward(
     if not fits("nj,j,j->j,j,nj,j,j", x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out):
         x = floats(x, "x")
         check_shape(x, "x", ("n", "features"))
-        features = (x.shape[1],)
-        gamma = floats(gamma, "gamma", like=x, shape=features)
-        beta = floats(beta, "beta", like=x, shape=features)
-        output(running_mean, "running_mean", features, x.dtype)
-        output(running_var, "running_var", features, x.dtype)
-        given, out = out, output(out, "out", x.shape, x.dtype)
-        mean_out = output(mean_out, "mean_out", features, x.dtype)
-        rstd_out = output(rstd_out, "rstd_out", features, x.dtype)
-        if given is not None:
-            no_overlap(out, "out", x, gamma, beta)
+        gamma, beta, out, mean_out, rstd_out = forward_arguments(
+            x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out
+        )
     if training:
         _check_rows(x)
     eps = positive(eps, "eps")
@@ -142,21 +135,12 @@ def batchnorm_backward(
         dx = None
     dx_given = need_dx == (dx is not None)
     if not (dx_given and fits("nj,nj,j,j,j,j->nj?,j,j", dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)):
-        if accumulate and (dgamma is None or dbeta is None):
-            raise ValueError("accumulate=True needs dgamma and dbeta to add to")
         dy = floats(dy, "dy")
         check_shape(dy, "dy", ("n", "features"))
         x = floats(x, "x", like=dy, shape=dy.shape)
-        features = (dy.shape[1],)
-        gamma = floats(gamma, "gamma", like=dy, shape=features)
-        beta = floats(beta, "beta", like=dy, shape=features)
-        mean = floats(mean, "mean", like=dy, shape=features)
-        rstd = floats(rstd, "rstd", like=dy, shape=features)
-        dgamma = output(dgamma, "dgamma", features, dy.dtype)
-        dbeta = output(dbeta, "dbeta", features, dy.dtype)
-        if need_dx:
-            dx = output(dx, "dx", x.shape, dy.dtype)
-            no_overlap(dx, "dx", dy, x)
+        gamma, beta, mean, rstd, dx, dgamma, dbeta = backward_arguments(
+            dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, accumulate, need_dx
+        )
     if training:
         _check_rows(x)
     code, alpha = resolve(activation)
@@ -164,6 +148,55 @@ def batchnorm_backward(
         dy, x, gamma, beta, mean, rstd, training, code, alpha, dx, dgamma, dbeta, accumulate
     )
     return dx, dgamma, dbeta
+
+
+def forward_arguments(
+    x: np.ndarray,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    running_mean: np.ndarray,
+    running_var: np.ndarray,
+    out: np.ndarray | None,
+    mean_out: np.ndarray | None,
+    rstd_out: np.ndarray | None,
+) -> tuple[np.ndarray, ...]:
+    """Return gamma, beta and the outputs of a forward pass over x (n, features, ...), or raise if one cannot be."""
+    features = x.shape[1:2]
+    gamma = floats(gamma, "gamma", like=x, shape=features)
+    beta = floats(beta, "beta", like=x, shape=features)
+    output(running_mean, "running_mean", features, x.dtype)
+    output(running_var, "running_var", features, x.dtype)
+    y = output(out, "out", x.shape, x.dtype)
+    if out is not None:
+        no_overlap(y, "out", x, gamma, beta)
+    mean, rstd = output(mean_out, "mean_out", features, x.dtype), output(rstd_out, "rstd_out", features, x.dtype)
+    return gamma, beta, y, mean, rstd
+
+
+def backward_arguments(
+    dy: np.ndarray,
+    x: np.ndarray,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    mean: ArrayLike,
+    rstd: ArrayLike,
+    dx: np.ndarray | None,
+    dgamma: np.ndarray | None,
+    dbeta: np.ndarray | None,
+    accumulate: bool,
+    need_dx: bool,
+) -> tuple[Any, ...]:
+    """Return what a backward pass needs beside dy and x (n, features, ...), or raise if something cannot be used."""
+    if accumulate and (dgamma is None or dbeta is None):
+        raise ValueError("accumulate=True needs dgamma and dbeta to add to")
+    features = dy.shape[1:2]
+    named = {"gamma": gamma, "beta": beta, "mean": mean, "rstd": rstd}
+    used = [floats(array, name, like=dy, shape=features) for name, array in named.items()]
+    dgamma, dbeta = output(dgamma, "dgamma", features, dy.dtype), output(dbeta, "dbeta", features, dy.dtype)
+    if need_dx:
+        dx = output(dx, "dx", x.shape, dy.dtype)
+        no_overlap(dx, "dx", dy, x)
+    return *used, dx, dgamma, dbeta
 
 
 def _check_rows(x: np.ndarray) -> None:

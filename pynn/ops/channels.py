@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backend import kernels
-from ._check import elementwise_output, floats, no_overlap, output, positive
+from ._check import elementwise_output, fits, floats, positive
 from .activations import resolve
+from .batchnorm import backward_arguments, forward_arguments
 from .dropout import as_draw
 from .watch import unit_stats
 
@@ -55,38 +57,23 @@ def batchnorm2d_forward(
     (array([[[-1.,  1.],
             [-1.,  1.]]]), array([ 2., 20.]))
     """
-    x = floats(x, "x")
-    channels = _check_channels(x, "x")
-    gamma = floats(gamma, "gamma", like=x, shape=channels)
-    beta = floats(beta, "beta", like=x, shape=channels)
-    output(running_mean, "running_mean", channels, x.dtype)
-    output(running_var, "running_var", channels, x.dtype)
-    y = output(out, "out", x.shape, x.dtype)
-    mean = output(mean_out, "mean_out", channels, x.dtype)
-    rstd = output(rstd_out, "rstd_out", channels, x.dtype)
-    if out is not None:
-        no_overlap(y, "out", x, gamma, beta)
+    if not fits("njhw,j,j->j,j,njhw,j,j", x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out):
+        x = floats(x, "x")
+        _check_channels(x, "x")
+        gamma, beta, out, mean_out, rstd_out = forward_arguments(
+            x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out
+        )
     if training:
         _check_count(x)
+    eps = positive(eps, "eps")
     code, alpha = resolve(activation)
+    rows, y = by_channel(x), by_channel(out)
     kernels().channels.batchnorm_channels(
-        by_channel(x),
-        gamma,
-        beta,
-        running_mean,
-        running_var,
-        momentum,
-        positive(eps, "eps"),
-        training,
-        code,
-        alpha,
-        by_channel(y),
-        mean,
-        rstd,
+        rows, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, y, mean_out, rstd_out
     )
     if stats is not None:
-        unit_stats(y, stats, code=code)
-    return y, mean, rstd
+        unit_stats(out, stats, code=code)
+    return out, mean_out, rstd_out
 
 
 def batchnorm2d_backward(
@@ -116,41 +103,24 @@ def batchnorm2d_backward(
     >>> dgamma.round(3), dbeta
     (array([-1.]), array([1.]))
     """
-    if accumulate and (dgamma is None or dbeta is None):
-        raise ValueError("accumulate=True needs dgamma and dbeta to add to")
-    dy = floats(dy, "dy")
-    channels = _check_channels(dy, "dy")
-    x = floats(x, "x", like=dy, shape=dy.shape)
-    gamma = floats(gamma, "gamma", like=dy, shape=channels)
-    beta = floats(beta, "beta", like=dy, shape=channels)
-    mean = floats(mean, "mean", like=dy, shape=channels)
-    rstd = floats(rstd, "rstd", like=dy, shape=channels)
-    dgamma = output(dgamma, "dgamma", channels, dy.dtype)
-    dbeta = output(dbeta, "dbeta", channels, dy.dtype)
-    input_gradient = None
-    if need_dx:
-        dx = output(dx, "dx", x.shape, dy.dtype)
-        no_overlap(dx, "dx", dy, x)
-        input_gradient = by_channel(dx)
+    if not need_dx:
+        dx = None
+    dx_given = need_dx == (dx is not None)
+    if not (dx_given and fits("njhw,njhw,j,j,j,j->njhw?,j,j", dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)):
+        dy = floats(dy, "dy")
+        _check_channels(dy, "dy")
+        x = floats(x, "x", like=dy, shape=dy.shape)
+        gamma, beta, mean, rstd, dx, dgamma, dbeta = backward_arguments(
+            dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, accumulate, need_dx
+        )
     if training:
         _check_count(x)
     code, alpha = resolve(activation)
+    given, rows, result = by_channel(dy), by_channel(x), None if dx is None else by_channel(dx)
     kernels().channels.batchnorm_channels_backward(
-        by_channel(dy),
-        by_channel(x),
-        gamma,
-        beta,
-        mean,
-        rstd,
-        training,
-        code,
-        alpha,
-        input_gradient,
-        dgamma,
-        dbeta,
-        accumulate,
+        given, rows, gamma, beta, mean, rstd, training, code, alpha, result, dgamma, dbeta, accumulate
     )
-    return dx if need_dx else None, dgamma, dbeta
+    return dx, dgamma, dbeta
 
 
 def dropout2d(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -193,13 +163,13 @@ def dropout2d_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray
 
 def by_channel(x: np.ndarray) -> np.ndarray:
     """Return the contiguous array (n, channels, ...) as (n, channels, positions)."""
-    return x.reshape(*x.shape[:2], int(np.prod(x.shape[2:], dtype=np.int64)))
+    n, channels, *positions = x.shape
+    return x.reshape(n, channels, math.prod(positions))
 
 
-def _check_channels(x: np.ndarray, name: str) -> tuple[int, ...]:
+def _check_channels(x: np.ndarray, name: str) -> None:
     if x.ndim < 3:
         raise ValueError(f"{name} has shape {x.shape}; expected (n, channels, ...), with positions behind the channels")
-    return x.shape[1:2]
 
 
 def _check_count(x: np.ndarray) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backend import kernels
-from ._check import check_shape, floats, no_overlap, output, same_or_apart, unit_columns
+from ._check import check_shape, floats, no_overlap, output, same_or_apart
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-def _prelu_operands(x: np.ndarray, slope: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    units = x.shape[-1] if x.ndim else 1
+def _prelu_operands(x: np.ndarray, slope: ArrayLike) -> tuple[tuple[int, int, int], np.ndarray]:
+    """Return x's shape as (n, units, positions), and the slope."""
+    n, units, *positions = x.shape if x.ndim > 1 else (1, x.size)
     slope = floats(slope, "slope", like=x)
     if slope.shape not in ((1,), (units,)):
         raise ValueError(f"slope has shape {slope.shape}; expected (1,) or ({units},)")
-    return unit_columns(x), slope
+    return (n, units, math.prod(positions)), slope
 
 
 def prelu(x: ArrayLike, slope: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -26,7 +28,8 @@ def prelu(x: ArrayLike, slope: ArrayLike, out: np.ndarray | None = None) -> np.n
 
     Parameters
     ----------
-    x : array_like, shape (..., units)
+    x : array_like, shape (n, units, ...)
+        Images have a slope per channel, as in PyTorch; of a single dimension it is the units.
     slope : array_like, shape (1,) or (units,)
     out : ndarray, optional
         Receives the result; may be `x`.
@@ -38,12 +41,12 @@ def prelu(x: ArrayLike, slope: ArrayLike, out: np.ndarray | None = None) -> np.n
     array([[-0.1, -0.2,  2. ]])
     """
     x = floats(x, "x")
-    rows, slope = _prelu_operands(x, slope)
+    shape, slope = _prelu_operands(x, slope)
     y = output(out, "out", x.shape, x.dtype)
     if out is not None:
         same_or_apart(y, "out", x)
         no_overlap(y, "out", slope)
-    kernels().activations.prelu(rows, slope, unit_columns(y))
+    kernels().activations.prelu(x.reshape(shape), slope, y.reshape(shape))
     return y
 
 
@@ -66,7 +69,7 @@ def prelu_backward(
     """
     dy = floats(dy, "dy")
     x = floats(x, "x", like=dy, shape=dy.shape)
-    rows, slope = _prelu_operands(x, slope)
+    shape, slope = _prelu_operands(x, slope)
     if accumulate and dslope is None:
         raise ValueError("accumulate=True needs dslope to add to")
     input_gradient = output(dx, "dx", x.shape, x.dtype)
@@ -77,7 +80,7 @@ def prelu_backward(
     if dslope is not None:
         no_overlap(slope_gradient, "dslope", dy, x, slope, input_gradient)
     kernels().activations.prelu_backward(
-        unit_columns(dy), rows, slope, unit_columns(input_gradient), slope_gradient, accumulate
+        dy.reshape(shape), x.reshape(shape), slope, input_gradient.reshape(shape), slope_gradient, accumulate
     )
     return input_gradient, slope_gradient
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import check_shape, floats, no_overlap, output
+from ._check import check_shape, fits, floats, no_overlap, output
 from ._windows import Pair, pair, pooled_shape, pooling_window
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def max_pool2d(
     kernel, step, padding, dilation = pooling_window(kernel, stride, padding, dilation)
     if kernel[0] * kernel[1] > np.iinfo(_INDEX).max:
         raise ValueError(f"a window of {kernel} has more than {np.iinfo(_INDEX).max} elements to choose from")
-    x = floats(x, "x")
-    check_shape(x, "x", _IMAGES)
+    fine = fits("nchw->ncij", x, out)
+    if not fine:
+        x = floats(x, "x")
+        check_shape(x, "x", _IMAGES)
     shape = pooled_shape(x.shape, kernel, step, padding, dilation, ceil_mode)
-    y = output(out, "out", shape, x.dtype)
-    if out is not None:
-        no_overlap(y, "out", x)
+    y = out if fine and out.shape == shape else _pooled(out, shape, x)
     index = output(index_out, "index_out", shape, _INDEX) if need_index else None
     kernels().pooling.max_pool2d(x, kernel, step, padding, dilation, y, index)
     return y, index
@@ -104,13 +104,14 @@ def max_pool2d_backward(
              [0., 0.]]]])
     """
     kernel, step, padding, dilation = pooling_window(kernel, stride, padding, dilation)
-    dy = _pooled_gradient(dy, shape)
+    if not (fits("ncij->nchw", dy, out) and out.shape == shape):
+        dy = _pooled_gradient(dy, shape)
+        given, out = out, output(out, "out", tuple(shape), dy.dtype)
+        if given is not None:
+            no_overlap(out, "out", dy, index)
     index = output(index, "index", dy.shape, _INDEX)
-    dx = output(out, "out", tuple(shape), dy.dtype)
-    if out is not None:
-        no_overlap(dx, "out", dy, index)
-    kernels().pooling.max_pool2d_backward(dy, index, kernel, step, padding, dilation, dx)
-    return dx
+    kernels().pooling.max_pool2d_backward(dy, index, kernel, step, padding, dilation, out)
+    return out
 
 
 def avg_pool2d(
@@ -145,9 +146,7 @@ def avg_pool2d(
     x = floats(x, "x")
     check_shape(x, "x", _IMAGES)
     shape = pooled_shape(x.shape, kernel, step, padding, ceil=ceil_mode)
-    y = output(out, "out", shape, x.dtype)
-    if out is not None:
-        no_overlap(y, "out", x)
+    y = _pooled(out, shape, x)
     kernels().pooling.avg_pool2d(x, kernel, step, padding, bool(count_include_pad), y)
     return y
 
@@ -196,9 +195,7 @@ def adaptive_avg_pool2d(x: ArrayLike, size: int | Pair = 1, out: np.ndarray | No
     check_shape(x, "x", _IMAGES)
     if 0 in x.shape[2:]:
         raise ValueError(f"x has shape {x.shape}; expected images of at least one row and column")
-    y = output(out, "out", (*x.shape[:2], rows, columns), x.dtype)
-    if out is not None:
-        no_overlap(y, "out", x)
+    y = _pooled(out, (*x.shape[:2], rows, columns), x)
     kernels().pooling.adaptive_avg_pool2d(x, y)
     return y
 
@@ -219,6 +216,13 @@ def adaptive_avg_pool2d_backward(dy: ArrayLike, shape: tuple[int, ...], out: np.
         no_overlap(dx, "out", dy)
     kernels().pooling.adaptive_avg_pool2d_backward(dy, dx)
     return dx
+
+
+def _pooled(out: np.ndarray | None, shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
+    y = output(out, "out", shape, x.dtype)
+    if out is not None:
+        no_overlap(y, "out", x)
+    return y
 
 
 def _pooled_gradient(dy: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:

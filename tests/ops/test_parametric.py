@@ -7,16 +7,25 @@ from pynn import ops
 
 pytestmark = pytest.mark.usefixtures("backend")
 
-SHAPES = [(1, 1), (0, 4), (3, 0), (5, 7), (33, 65), (2, 3, 5)]
+SHAPES = [(1, 1), (0, 4), (3, 0), (5, 7), (33, 65), (5,), (2, 3, 5), (3, 4, 5, 17), (2, 0, 3, 3)]
+
+
+def units(shape):
+    return shape[1] if len(shape) > 1 else shape[0]
+
+
+def per_unit(slope, shape):
+    """Return the slopes so that they broadcast over (n, units, ...)."""
+    return slope.reshape(-1, *[1] * (len(shape) - 2))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("shared", [True, False])
 def test_prelu(dtype, shape, shared, rng):
     x = rng.normal(size=shape).astype(dtype)
-    slope = rng.normal(size=1 if shared else shape[-1]).astype(dtype)
+    slope = rng.normal(size=1 if shared else units(shape)).astype(dtype)
     y = ops.prelu(x, slope)
-    np.testing.assert_array_equal(y, np.where(x < 0, slope * x, x))
+    np.testing.assert_array_equal(y, np.where(x < 0, per_unit(slope, shape) * x, x))
     assert y.dtype == dtype
     assert ops.prelu(x, slope, out=x) is x
     np.testing.assert_array_equal(x, y)
@@ -27,11 +36,12 @@ def test_prelu(dtype, shape, shared, rng):
 def test_prelu_backward(dtype, tolerance, shape, shared, rng):
     x, dy = rng.normal(size=(2, *shape)).astype(dtype)
     x.flat[::3] = 0  # where the derivative is 1
-    slope = rng.normal(size=1 if shared else shape[-1]).astype(dtype)
+    slope = rng.normal(size=1 if shared else units(shape)).astype(dtype)
     dx, dslope = ops.prelu_backward(dy, x, slope)
-    np.testing.assert_array_equal(dx, np.where(x < 0, slope * dy, dy))
-    at_slope = np.where(x < 0, dy.astype(np.float64) * x, 0).reshape(-1, shape[-1] or 1).sum(axis=0)[: shape[-1]]
-    want = at_slope.sum(keepdims=True) if shared else at_slope
+    np.testing.assert_array_equal(dx, np.where(x < 0, per_unit(slope, shape) * dy, dy))
+    at_slope = np.where(x < 0, dy.astype(np.float64) * x, 0)
+    others = (0, *range(2, x.ndim)) if x.ndim > 1 else ()
+    want = at_slope.sum().reshape(1) if shared else at_slope.sum(axis=others)
     np.testing.assert_allclose(dslope, want, rtol=tolerance["rtol"], atol=10 * tolerance["atol"])
     total = np.ones_like(dslope)
     in_place, _ = ops.prelu_backward(dy, x, slope, dx=dy, dslope=total, accumulate=True)

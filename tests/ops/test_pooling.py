@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pynn.kernels.numpy import pooling as specification
 
+import pynn
 from pynn import ops
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -100,3 +101,30 @@ def test_means_of_any_geometry(seed, dtype):
     np.testing.assert_allclose(y, want, **tolerance)
     specification.adaptive_avg_pool2d_backward(dy, gradient)
     np.testing.assert_allclose(ops.adaptive_avg_pool2d_backward(dy, x.shape), gradient, **tolerance)
+
+
+def everything(x, dy):
+    """Return what pooling and batch norm give, forward and backward."""
+    for size, stride in ((2, 2), (3, 2)):
+        y, index = ops.max_pool2d(x, size, stride=stride)
+        yield from (y, index, ops.max_pool2d_backward(y, index, x.shape, size, stride=stride))
+        y = ops.avg_pool2d(x, size, stride=stride)
+        yield from (y, ops.avg_pool2d_backward(y, x.shape, size, stride=stride))
+    y = ops.adaptive_avg_pool2d(x, 3)
+    yield from (y, ops.adaptive_avg_pool2d_backward(y, x.shape))
+    gamma, beta, mean, var = (np.ones(x.shape[1], x.dtype) for _ in range(4))
+    y, mean, rstd = ops.batchnorm2d_forward(x, gamma, beta, mean, var, activation="relu")
+    yield from (y, mean, rstd, *ops.batchnorm2d_backward(dy, x, gamma, beta, mean, rstd, activation="relu"))
+
+
+def test_results_do_not_depend_on_the_number_of_threads(dtype, rng):
+    x, dy = rng.normal(size=(2, 41, 5, 20, 40)).astype(dtype)
+    before, results = pynn.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            pynn.set_num_threads(threads)
+            results.append(list(everything(x, dy)))
+    finally:
+        pynn.set_num_threads(before)
+    for one, three in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, three)

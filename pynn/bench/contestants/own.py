@@ -39,27 +39,30 @@ def _linear(case: Case) -> Run:
 
 def _conv(case: Case) -> Run:
     x, w = normal(1, *case.shape[:4]), normal(2, case.shape[4], case.shape[1], 3, 3)
-    y = ops.conv2d(x, w, padding=1)
+    y = result_like(ops.conv2d(x, w, padding=1))
     if case.op == "conv2d":
         return bound(ops.conv2d, x, w, padding=1, out=y)
-    dx = None if case.op.endswith("weights") else np.empty_like(x)
-    gradients = {"dw": np.empty_like(w), "dx": dx, "need_dx": dx is not None, "need_db": False}
+    dx = None if case.op.endswith("weights") else result_like(x)
+    gradients = {"dw": result_like(w), "dx": dx, "need_dx": dx is not None, "need_db": False}
     return bound(ops.conv2d_backward, normal(3, *y.shape), x, w, padding=1, **gradients)
 
 
 def _image(case: Case) -> Run:
     x = normal(1, *case.shape)
     if case.op.startswith("max_pool2d"):
-        y, index = ops.max_pool2d(x, 2)
+        y = aligned_zeros((*case.shape[:2], case.shape[2] // 2, case.shape[3] // 2), x.dtype)
+        index = aligned_zeros(y.shape, np.uint16)
+        forward = bound(ops.max_pool2d, x, 2, out=y, index_out=index)
         if case.op == "max_pool2d":
-            return bound(ops.max_pool2d, x, 2, out=y, index_out=index)
-        return bound(ops.max_pool2d_backward, normal(2, *y.shape), index, x.shape, 2, out=np.empty_like(x))
+            return forward
+        forward()
+        return bound(ops.max_pool2d_backward, normal(2, *y.shape), index, x.shape, 2, out=result_like(x))
     gamma, beta, mean, var = (np.ones(case.shape[1], np.float32) for _ in range(4))
-    y, *used = ops.batchnorm2d_forward(x, gamma, beta, mean, var)
+    _, *used = ops.batchnorm2d_forward(x, gamma, beta, mean, var)
     if case.op == "batchnorm2d":
-        outputs = {"out": y, "mean_out": used[0], "rstd_out": used[1]}
+        outputs = {"out": result_like(x), "mean_out": used[0], "rstd_out": used[1]}
         return bound(ops.batchnorm2d_forward, x, gamma, beta, mean, var, **outputs)
-    gradients = {"dx": np.empty_like(x), "dgamma": np.empty_like(gamma), "dbeta": np.empty_like(beta)}
+    gradients = {"dx": result_like(x), "dgamma": np.empty_like(gamma), "dbeta": np.empty_like(beta)}
     return bound(ops.batchnorm2d_backward, normal(2, *case.shape), x, gamma, beta, *used, **gradients)
 
 
