@@ -20,6 +20,8 @@ RATES = (0.1, 0.03, 0.01, 0.003)
     quick={"images": 100, "epochs": 1, "trial": 1},
     needs="cifar10",
     analogue="The four-layer network and the threshold are Krizhevsky's; fewer filters, and 4000 images of 50 000.",
+    remark="The other way round, for every seed: each at its own best rate of the four, tanh takes half as many "
+    "epochs.",
 )
 def relu_faster_convolutions(seed, images=4000, epochs=50, trial=3):
     data = cifar10()
