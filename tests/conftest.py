@@ -7,8 +7,10 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import pynn
+from pynn.cli import main
 
 collect_ignore_glob = ["vectors/*.py"]  # they need PyTorch, which the tests do not
 
@@ -104,6 +106,20 @@ def numeric_gradient():
         return result
 
     return gradient
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Return a function that runs pynn in an empty folder and gives its result."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYNN_DATA", raising=False)
+
+    def invoke(*arguments, code=0):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert result.exit_code == code, result.output
+        return result
+
+    return invoke
 
 
 @pytest.fixture(scope="session")

@@ -9,27 +9,11 @@ import sys
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from sklearn import datasets as peers
 
 import pynn
 from pynn import plots
-from pynn.cli import main
 from pynn.cli.train import ACTIVATIONS, OPTIMIZERS
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Return a function that runs pynn in an empty folder and gives its result."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PYNN_DATA", raising=False)
-
-    def invoke(*arguments, code=0):
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-        assert result.exit_code == code, result.output
-        return result
-
-    return invoke
 
 
 def read_rows(text):

@@ -17,20 +17,6 @@ SMALL = ("--model", "cnn", "--hidden", "4,8", "--epochs", 2)
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Return a function that runs pynn in an empty folder and gives its result."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PYNN_DATA", raising=False)
-
-    def invoke(*arguments, code=0):
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-        assert result.exit_code == code, result.output
-        return result
-
-    return invoke
-
-
-@pytest.fixture
 def fail(run):
     """Return a function that runs pynn, which must fail with one line, and gives that."""
 

@@ -10,20 +10,6 @@ from pynn.cli import main
 QUICK = ("--trials", 4, "--epochs", 2, "--stages", 1, "--processes", 1, "--width", 16, "-q")
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Return a function that runs pynn in an empty folder and gives its result."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PYNN_DATA", raising=False)
-
-    def invoke(*arguments, code=0):
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-        assert result.exit_code == code, result.output
-        return result
-
-    return invoke
-
-
 def test_a_search_saves_the_best_network_and_says_how_to_repeat_it(run, tmp_path):
     result = run("search", *QUICK, "--report", "s.html", "--plot", "s.png")
     assert "4 finished" in result.stdout

@@ -9,7 +9,7 @@
 
 #define PN_CHANNEL_LEAST 32768.0 /* elements that a thread should have to itself */
 #define PN_CHUNK 512             /* elements whose activation is taken at a time: they stay in the first-level cache */
-#define PN_PIECE_BYTES 32768     /* of an image that are read in order: 1.3 to 2 times as fast as channel by channel */
+#define PN_PIECE_BYTES 32768     /* of an image that are read in order, instead of channel by channel: 1.2 to 1.45 times as fast */
 #define PN_GROUP_MOST 32         /* channels of such a piece: their sums stay in the first-level cache */
 /* Bytes of a result that goes past the cache; of 8 MB, dx takes two thirds of the time, y nine tenths (Zen 4). */
 #define PN_CHANNEL_STREAM_LEAST ((size_t)8 << 20)

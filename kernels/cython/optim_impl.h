@@ -5,10 +5,8 @@ typedef struct {
     PN_REAL lr, scale, decay, momentum, eps, keep1, keep2, new1, new2, rate, root;
 } PN_(pn_numbers);
 
-typedef PN_(pn_lanes) PN_(pn_vector);
-
 /* Square roots of a vector; the compiler makes one instruction of the loop. */
-static inline PN_(pn_vector) PN_(pn_roots)(PN_(pn_vector) v) {
+static inline PN_(pn_lanes) PN_(pn_roots)(PN_(pn_lanes) v) {
     PN_REAL lanes[sizeof v / sizeof(PN_REAL)];
     memcpy(lanes, &v, sizeof v);
     for (size_t i = 0; i < sizeof v / sizeof(PN_REAL); i++) lanes[i] = PN_SQRT(lanes[i]);
@@ -17,9 +15,9 @@ static inline PN_(pn_vector) PN_(pn_roots)(PN_(pn_vector) v) {
 }
 
 /* The step that a rule takes with a gradient g, to be subtracted from the parameter. */
-static inline __attribute__((always_inline)) PN_(pn_vector) PN_(pn_step)(const int rule, PN_(pn_vector) g,
-                                                                         PN_(pn_vector) *first,
-                                                                         PN_(pn_vector) *second,
+static inline __attribute__((always_inline)) PN_(pn_lanes) PN_(pn_step)(const int rule, PN_(pn_lanes) g,
+                                                                         PN_(pn_lanes) *first,
+                                                                         PN_(pn_lanes) *second,
                                                                          const PN_(pn_numbers) s) {
     switch (rule) {
     case PN_SGD_MOMENTUM:
@@ -50,18 +48,18 @@ static inline __attribute__((always_inline)) PN_(pn_vector) PN_(pn_step)(const i
 /* What is watched of an update: sums of squares of what the parameter was, of the gradient, and of the step. */
 typedef struct {
     PN_REAL steps[PN_UPDATE_BLOCK]; /* of a block; for sums that single precision cannot hold */
-    PN_(pn_vector) sums[3];         /* of a block */
+    PN_(pn_lanes) sums[3];         /* of a block */
 } PN_(pn_watched);
 
 /* Update one vector. The step is rounded whether or not it is watched: otherwise the compiler would contract
  * multiplication and subtraction in one case only, and watching would change bits. */
 static inline __attribute__((always_inline)) void PN_(pn_update_vector)(
-    const int rule, const int decay, PN_(pn_vector) *w, const PN_(pn_vector) *gradient, PN_(pn_vector) *first,
-    PN_(pn_vector) *second, const PN_(pn_numbers) s, PN_(pn_vector) sums[3], PN_(pn_vector) *kept) {
-    const PN_(pn_vector) before = *w, raw = *gradient;
-    PN_(pn_vector) g = s.scale * raw;
+    const int rule, const int decay, PN_(pn_lanes) *w, const PN_(pn_lanes) *gradient, PN_(pn_lanes) *first,
+    PN_(pn_lanes) *second, const PN_(pn_numbers) s, PN_(pn_lanes) sums[3], PN_(pn_lanes) *kept) {
+    const PN_(pn_lanes) before = *w, raw = *gradient;
+    PN_(pn_lanes) g = s.scale * raw;
     if (decay == PN_COUPLED) g += s.decay * before;
-    PN_(pn_vector) step = PN_(pn_step)(rule, g, first, second, s);
+    PN_(pn_lanes) step = PN_(pn_step)(rule, g, first, second, s);
     if (decay == PN_DECOUPLED) step += s.decay * before;
     PN_ROUND(step);
     *w = before - step;
@@ -79,7 +77,7 @@ static inline __attribute__((always_inline)) void PN_(pn_update_loop)(
     const int rule, const int decay, PN_REAL *restrict w, const PN_REAL *restrict grad, PN_REAL *restrict first,
     PN_REAL *restrict second, ptrdiff_t n, const PN_(pn_numbers) s, PN_(pn_watched) *restrict watched) {
     enum { LANES = PN_VECTOR_BYTES / sizeof(PN_REAL) };
-    typedef PN_(pn_vector) vector;
+    typedef PN_(pn_lanes) vector;
     const int states = rule == PN_SGD_PLAIN ? 0 : rule == PN_RMSPROP_MOMENTUM || rule == PN_ADAM ? 2 : 1;
     vector sums[3] = {{0}};
     ptrdiff_t i = 0;

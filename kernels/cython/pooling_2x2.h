@@ -55,9 +55,6 @@
         }                                                                                                         \
         return from;                                                                                              \
     }
-#if PN_VECTOR_BYTES >= 64
-PN_POOL_2X2(64)
-#endif
 #if PN_VECTOR_BYTES >= 32
 PN_POOL_2X2(32)
 #endif
@@ -66,9 +63,6 @@ PN_POOL_2X2(16)
 /* These work on windows from the first on, and return how many they have done. */
 static inline ptrdiff_t pn_max_2x2_start_f32(const float *a, const float *b, ptrdiff_t n, float *y, uint16_t *index) {
     ptrdiff_t done = 0;
-#if PN_VECTOR_BYTES >= 64
-    done = pn_max_2x2_64(a, b, done, n, y, index);
-#endif
 #if PN_VECTOR_BYTES >= 32
     done = pn_max_2x2_32(a, b, done, n, y, index);
 #endif
@@ -78,9 +72,6 @@ static inline ptrdiff_t pn_max_2x2_start_f32(const float *a, const float *b, ptr
 static inline ptrdiff_t pn_max_2x2_back_start_f32(const float *dy, const uint16_t *index, ptrdiff_t n, float *a,
                                                   float *b) {
     ptrdiff_t done = 0;
-#if PN_VECTOR_BYTES >= 64
-    done = pn_max_2x2_back_64(dy, index, done, n, a, b);
-#endif
 #if PN_VECTOR_BYTES >= 32
     done = pn_max_2x2_back_32(dy, index, done, n, a, b);
 #endif
