@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,6 +68,8 @@ class Context:
         self._store: dict[str, np.ndarray] = {}
         self._views: dict[str, np.ndarray] = {}
         self._children: list[Context] = []
+        self._lender: Context | None = None
+        self._lent: list[np.ndarray] = []
 
     if TYPE_CHECKING:  # layers keep what they like
 
@@ -92,10 +95,38 @@ class Context:
         view = self._views[name] = store[: shape[0]]
         return view
 
-    def children(self, count: int) -> list[Context]:
-        """Return the contexts of a container's inner layers, in its mode."""
+    def gradient(self, name: str, shape: tuple[int, ...], dtype: Any, *apart: np.ndarray) -> np.ndarray:
+        """Return an uninitialised array for a gradient that nobody reads after the layer before.
+
+        In a trainer's pass the layers of a `Sequential` share a few, in turn; this one has no memory in common with the
+        arrays `apart`. Under watch each is a `buffer`, since all are looked at after the step.
+        """
+        if self._lender is None or self.watch is not None or not self._reuse:
+            return self.buffer(name, shape, dtype)
+        return self._lender._lend(shape, np.dtype(dtype), apart)
+
+    def _lend(self, shape: tuple[int, ...], dtype: np.dtype, apart: tuple[np.ndarray, ...]) -> np.ndarray:
+        size = math.prod(shape) * dtype.itemsize
+        index = 0
+        while index < len(self._lent) and any(np.may_share_memory(self._lent[index], array) for array in apart):
+            index += 1
+        if index == len(self._lent):
+            self._lent.append(np.empty(0, np.uint8))
+        if self._lent[index].size < size:
+            # Large enough at once for all gradients, which have the shapes of outputs: those come in growing sizes.
+            outputs = (array.nbytes for child in self._children for array in child._store.values())
+            self._lent[index] = aligned_zeros((max(size, *outputs),), np.uint8)
+        return self._lent[index][:size].view(dtype).reshape(shape)
+
+    def children(self, count: int, lend: bool = False) -> list[Context]:
+        """Return the contexts of a container's inner layers, in its mode.
+
+        With `lend`, the inner layers' gradients share memory: for a chain of layers, of which each reads but the
+        gradient that the next one returns.
+        """
         while len(self._children) < count:
             self._children.append(Context(random=self.random, reuse=self._reuse))
         for child in self._children:
             child.training, child.watch, child.output_only = self.training, self.watch, self.output_only
+            child._lender = self if lend else None
         return self._children

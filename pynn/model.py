@@ -243,7 +243,7 @@ class Sequential(Layer):
             if self._last is None:
                 raise RuntimeError("backward needs a forward pass first: y = model(x)")
             ctx, dy = self._last, np.ascontiguousarray(dy, dtype=self.dtype)
-        inner = ctx.children(len(self.layers))
+        inner = ctx.children(len(self.layers), lend=True)
         stop = 0 if ctx.needs_dx else self._first_trained
         sums_to_zero = ctx.dy_sums_to_zero
         for index in range(len(self.layers) - 1, stop - 1, -1):

@@ -132,6 +132,11 @@ def convolutions(dtype):
         x, w = array(3, 9, height, width, dtype=dtype), array(13, 9, 3, 3, dtype=dtype)
         y = ops.conv2d(shifted(x), w, padding=padding, activation="relu")
         ops.conv2d_backward(shifted(y), shifted(x), w, padding=padding)
+    for shape, stride, kernel in itertools.product(((2, 7, 5, 9), (3, 20, 60, 70), (2, 33, 4, 3)), (1, 2, 5), (1, 3)):
+        x, w = array(*shape, dtype=dtype), array(shape[1], 1, kernel, kernel, dtype=dtype)  # a filter for each channel
+        options = {"stride": stride, "padding": kernel, "groups": shape[1]}
+        y = ops.conv2d(shifted(x), w, activation="relu", **options)
+        ops.conv2d_backward(shifted(y), shifted(x), w, **options)
     for shape, filters in (((2, 3, 70, 90), 5), ((40, 130, 6, 6), 70)):  # blocks in all directions
         x, w = array(*shape, dtype=dtype), array(filters, shape[1], 3, 3, dtype=dtype)
         ops.conv2d_backward(ops.conv2d(x, w, padding=1), x, w, padding=1)

@@ -1,12 +1,14 @@
 """A training step that repeats recorded kernel calls gives the same bits as one that goes from op to op."""
 
 import contextlib
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import pynn
 from pynn.backend import kernels
+from pynn.context import Context
 
 
 class Doubled(pynn.Layer):
@@ -17,6 +19,23 @@ class Doubled(pynn.Layer):
 
     def backward(self, dy, ctx):
         return 2 * dy
+
+
+class Around(pynn.Layer):
+    """A container of the user's own, which needs its dy after an inner network has used it."""
+
+    def __init__(self):
+        super().__init__()
+        self.left = pynn.Sequential(pynn.Linear(8, 8), pynn.Tanh(), pynn.Linear(8, 8), pynn.PReLU())
+        self.right = pynn.Sequential(pynn.PReLU(), pynn.Linear(8, 8))
+
+    def forward(self, x, ctx):
+        left, right = ctx.children(2)
+        return x + self.left.forward(x, left) + self.right.forward(x, right)
+
+    def backward(self, dy, ctx):
+        left, right = ctx.children(2)
+        return self.left.backward(dy, left) + self.right.backward(dy, right) + dy
 
 
 def chain(*middle):
@@ -43,6 +62,8 @@ MODELS = {
     "nested": chain(lambda: pynn.Sequential(pynn.Linear(8, 8), pynn.LeakyReLU())),
     "maxout": chain(lambda: pynn.Maxout(8, 8, pieces=2)),
     "own layer": chain(Doubled, pynn.ReLU),
+    "own container": chain(Around, pynn.PReLU),
+    "residual": chain(lambda: pynn.Residual(pynn.Sequential(pynn.PReLU(), pynn.Linear(8, 8))), pynn.PReLU),
     "frozen": frozen_bottom,
 }
 OPTIMIZERS = {
@@ -90,6 +111,29 @@ def test_recorded_steps_are_the_same_to_the_last_bit(backend, monkeypatch, model
     recorded = run(model, optimizer)
     with op_by_op(monkeypatch):
         assert_same(recorded, run(model, optimizer))
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_gradients_that_share_memory_are_the_same_to_the_last_bit(backend, monkeypatch, model):
+    shared = run(model, OPTIMIZERS["sgd"])
+    monkeypatch.setattr(Context, "gradient", lambda self, name, shape, dtype, *_: self.buffer(name, shape, dtype))
+    assert_same(shared, run(model, OPTIMIZERS["sgd"]))
+
+
+def test_the_backward_pass_of_a_deep_network_takes_no_more_memory_than_that_of_a_shallow_one(backend):
+    def arrays(depth):
+        """Return how many arrays as large as x a step leaves behind."""
+        layers = (layer for _ in range(depth) for layer in (pynn.Linear(64, 64), pynn.PReLU()))
+        trainer = pynn.Trainer(pynn.Sequential(*layers), pynn.MSELoss(), pynn.SGD())
+        x = np.zeros((2048, 64), np.float32)
+        tracemalloc.start()
+        trainer.step(x, x)
+        found = tracemalloc.get_traced_memory()[0] / x.nbytes
+        tracemalloc.stop()
+        return found
+
+    arrays(2)
+    assert arrays(20) - arrays(10) == pytest.approx(20, rel=0.05)  # outputs
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ def results(seed=0):
     images, filters = rng.normal(size=(5, 16, 20, 20)), rng.normal(size=(24, 16, 3, 3))
     images, filters = images.astype(np.float32), filters.astype(np.float32)
     maps = [ops.conv2d(images, filters, padding=1, stride=stride) for stride in (1, 2)]
+    many = rng.normal(size=(4, 70, 40, 40)).astype(np.float32)
+    each = rng.normal(size=(70, 1, 3, 3)).astype(np.float32)
     size = 200_000
     parameters, gradients, *state = (rng.normal(size=size).astype(np.float32) for _ in range(4))
     ops.adam(
@@ -58,6 +60,8 @@ def results(seed=0):
         *maps,
         *ops.conv2d_backward(maps[0], images, filters, padding=1),
         *ops.conv2d_backward(maps[1], images, filters, padding=1, stride=2),
+        ops.conv2d(many, each, padding=1, groups=70),
+        *ops.conv2d_backward(many, many, each, padding=1, groups=70),
     ]
 
 

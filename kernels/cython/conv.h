@@ -5,7 +5,8 @@
  * packed into panels, as a matrix multiply packs its operands (gemm.h); the matrix of all patches is never made. Layers
  * of the backward pass use the same: the input's gradient is a convolution of dy with the kernel turned round, for a
  * stride above 1 one for every position between the strides; the weights' gradient is a product of dy and patches that
- * are read in place. 3 x 3 kernels go Winograd's way. See docs/convolution.md for why all this is what it is.
+ * are read in place. 3 x 3 kernels go Winograd's way, and
+ * depthwise convolutions another. See docs/convolution.md for why all this is what it is.
  */
 #ifndef PYNN_CONV_H
 #define PYNN_CONV_H
@@ -65,6 +66,34 @@ static inline void pn_bound_taps(pn_taps *taps) {
     taps->width = right - taps->left + 1;
 }
 
+static void pn_forward_taps(const pn_conv *call, pn_taps *taps) {
+    taps->count = 0;
+    for (ptrdiff_t r = 0; r < call->kernel_height; r++)
+        for (ptrdiff_t s = 0; s < call->kernel_width; s++, taps->count++) {
+            taps->y[taps->count] = r * call->dilation_y - call->top;
+            taps->x[taps->count] = s * call->dilation_x - call->left;
+            taps->element[taps->count] = taps->count;
+        }
+    pn_bound_taps(taps);
+}
+
+/* The taps of dx at positions y = phase_y + i stride_y, x likewise: the elements of the kernel that meet dy there. */
+static void pn_backward_taps(const pn_conv *call, ptrdiff_t phase_y, ptrdiff_t phase_x, pn_taps *taps) {
+    taps->count = 0;
+    for (ptrdiff_t r = 0; r < call->kernel_height; r++)
+        for (ptrdiff_t s = 0; s < call->kernel_width; s++) {
+            const ptrdiff_t y = phase_y + call->top - r * call->dilation_y;
+            const ptrdiff_t x = phase_x + call->left - s * call->dilation_x;
+            if (y % call->stride_y || x % call->stride_x) continue;
+            taps->y[taps->count] = y / call->stride_y;
+            taps->x[taps->count] = x / call->stride_x;
+            taps->element[taps->count++] = r * call->kernel_width + s;
+        }
+    pn_bound_taps(taps);
+}
+
+#include "depthwise.h"
+
 #define PN_REAL float
 #define PN_(name) name##_f32
 #include "conv_impl.h"
@@ -76,16 +105,19 @@ static inline void pn_bound_taps(pn_taps *taps) {
 /* These return 0, or -1 if memory is exhausted. */
 static int pn_conv_forward(void *call) {
     const pn_conv *p = (const pn_conv *)call;
+    if (pn_depthwise_serves(p)) return pn_depthwise_run(p, 0, 0);
     return p->single ? pn_conv_forward_f32(p) : pn_conv_forward_f64(p);
 }
 
 static int pn_conv_backward_data(void *call) {
     const pn_conv *p = (const pn_conv *)call;
+    if (pn_depthwise_serves(p)) return pn_depthwise_run(p, 1, 0);
     return p->single ? pn_conv_backward_data_f32(p) : pn_conv_backward_data_f64(p);
 }
 
 static int pn_conv_backward_weights(void *call) {
     const pn_conv *p = (const pn_conv *)call;
+    if (pn_depthwise_serves(p)) return pn_depthwise_run(p, 0, 1);
     return p->single ? pn_conv_backward_weights_f32(p) : pn_conv_backward_weights_f64(p);
 }
 

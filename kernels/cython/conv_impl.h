@@ -36,17 +36,6 @@ static pn_workspace *PN_(pn_conv_scratch)(ptrdiff_t taps, ptrdiff_t elements, pn
     return workspace;
 }
 
-static void PN_(pn_conv_forward_taps)(const pn_conv *call, pn_taps *taps) {
-    taps->count = 0;
-    for (ptrdiff_t r = 0; r < call->kernel_height; r++)
-        for (ptrdiff_t s = 0; s < call->kernel_width; s++, taps->count++) {
-            taps->y[taps->count] = r * call->dilation_y - call->top;
-            taps->x[taps->count] = s * call->dilation_x - call->left;
-            taps->element[taps->count] = taps->count;
-        }
-    pn_bound_taps(taps);
-}
-
 /* What output and weights' gradient have in common: the patches of a group. */
 static PN_(pn_conv_product) PN_(pn_conv_patches)(const pn_conv *call, const pn_taps *taps) {
     const ptrdiff_t depth = call->channels / call->groups, plane = call->height * call->width;
@@ -70,7 +59,7 @@ static int PN_(pn_conv_forward)(const pn_conv *call) {
     PN_REAL *packed;
     pn_workspace *workspace = PN_(pn_conv_scratch)(count, PN_(pn_conv_packed)(rows, depth * count), &taps, &packed);
     if (!workspace) return -1;
-    PN_(pn_conv_forward_taps)(call, &taps);
+    pn_forward_taps(call, &taps);
     int failed = 0;
     for (ptrdiff_t g = 0; g < call->groups && !failed; g++) {
         PN_(pn_conv_product) p = PN_(pn_conv_patches)(call, &taps);
@@ -82,21 +71,6 @@ static int PN_(pn_conv_forward)(const pn_conv *call) {
     }
     pn_workspace_return(workspace);
     return failed;
-}
-
-/* The taps of dx at positions y = phase_y + i stride_y, x likewise: the elements of the kernel that meet dy there. */
-static void PN_(pn_conv_backward_taps)(const pn_conv *call, ptrdiff_t phase_y, ptrdiff_t phase_x, pn_taps *taps) {
-    taps->count = 0;
-    for (ptrdiff_t r = 0; r < call->kernel_height; r++)
-        for (ptrdiff_t s = 0; s < call->kernel_width; s++) {
-            const ptrdiff_t y = phase_y + call->top - r * call->dilation_y;
-            const ptrdiff_t x = phase_x + call->left - s * call->dilation_x;
-            if (y % call->stride_y || x % call->stride_x) continue;
-            taps->y[taps->count] = y / call->stride_y;
-            taps->x[taps->count] = x / call->stride_x;
-            taps->element[taps->count++] = r * call->kernel_width + s;
-        }
-    pn_bound_taps(taps);
 }
 
 static void PN_(pn_conv_clear)(const PN_(pn_conv_product) * p) {
@@ -121,7 +95,7 @@ static int PN_(pn_conv_backward_data)(const pn_conv *call) {
     for (ptrdiff_t g = 0; g < call->groups; g++)
         for (ptrdiff_t phase_y = 0; phase_y < pn_least(call->stride_y, call->height); phase_y++)
             for (ptrdiff_t phase_x = 0; phase_x < pn_least(call->stride_x, call->width) && !failed; phase_x++) {
-                PN_(pn_conv_backward_taps)(call, phase_y, phase_x, &taps);
+                pn_backward_taps(call, phase_y, phase_x, &taps);
                 PN_(pn_conv_product) p = {0};
                 p.source = (const PN_REAL *)call->x + g * depth * out_plane;
                 p.images = call->n, p.depth = depth, p.height = call->out_height, p.width = call->out_width;
@@ -156,7 +130,7 @@ static int PN_(pn_conv_backward_weights)(const pn_conv *call) {
     PN_REAL *none;
     pn_workspace *workspace = PN_(pn_conv_scratch)(count, 0, &taps, &none);
     if (!workspace) return -1;
-    PN_(pn_conv_forward_taps)(call, &taps);
+    pn_forward_taps(call, &taps);
     int failed = 0;
     for (ptrdiff_t g = 0; g < call->groups && !failed; g++) {
         PN_(pn_conv_product) p = PN_(pn_conv_patches)(call, &taps);

@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "planes.h"
 #include "platform.h"
 #include "runtime.h"
-#include "transpose.h"
 #include "workspace.h"
 #if defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define PN_POOL_AVX512

@@ -1,57 +1,12 @@
-/* Template, included by pooling.h once per floating type: windows of any geometry. The planes of a group, as many as a
- * vector has lanes, are turned so that their elements at one place lie side by side; whatever a window looks at then is
- * whole vectors. Some rows at a time, which stay in cache. */
+/* Template, included by pooling.h once per floating type: windows of any geometry, over a group of planes that
+ * are turned (planes.h). Some rows at a time, which stay in cache. */
 
 #define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
 
-typedef PN_REAL PN_(pn_lanes) __attribute__((vector_size(PN_VECTOR_BYTES)));
-typedef PN_REAL PN_(pn_anywhere) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
 typedef PN_INT PN_(pn_whole) __attribute__((vector_size(PN_VECTOR_BYTES)));
 typedef uint16_t PN_(pn_short) __attribute__((vector_size(2 * PN_VECTOR_BYTES / sizeof(PN_REAL)), aligned(2), may_alias));
 
-static inline __attribute__((always_inline)) void PN_(pn_turn)(PN_(pn_lanes) * v) {
-#ifdef PN_TRANSPOSES
-    PN_(pn_transpose)(v);
-#else
-    PN_REAL *e = (PN_REAL *)v;
-    for (ptrdiff_t i = 0; i < PN_LANES; i++)
-        for (ptrdiff_t j = 0; j < i; j++) {
-            const PN_REAL other = e[i * PN_LANES + j];
-            e[i * PN_LANES + j] = e[j * PN_LANES + i];
-            e[j * PN_LANES + i] = other;
-        }
-#endif
-}
-
-/* `n` elements of each of some planes, `plane` elements apart, to vectors; lanes beyond the last plane repeat it. */
-static void PN_(pn_turn_in)(const PN_REAL *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n, PN_(pn_lanes) * to) {
-    const PN_REAL *row[PN_LANES];
-    for (ptrdiff_t k = 0; k < PN_LANES; k++) row[k] = from + (k < planes ? k : planes - 1) * plane;
-    for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)
-        for (ptrdiff_t k = 0; k < PN_LANES; k++) ((PN_REAL *)(to + j))[k] = row[k][j];
-    for (ptrdiff_t j = 0; j < n && n >= PN_LANES; j += PN_LANES) {
-        PN_(pn_lanes) v[PN_LANES];
-        if (j > n - PN_LANES) j = n - PN_LANES;
-        for (ptrdiff_t k = 0; k < PN_LANES; k++) v[k] = *(const PN_(pn_anywhere) *)(row[k] + j);
-        PN_(pn_turn)(v);
-        for (ptrdiff_t k = 0; k < PN_LANES; k++) to[j + k] = v[k];
-    }
-}
-
-static void PN_(pn_turn_out)(const PN_(pn_lanes) * from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n, PN_REAL *to) {
-    for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)
-        for (ptrdiff_t k = 0; k < planes; k++) to[k * plane + j] = ((const PN_REAL *)(from + j))[k];
-    for (ptrdiff_t j = 0; j < n && n >= PN_LANES; j += PN_LANES) {
-        PN_(pn_lanes) v[PN_LANES];
-        if (j > n - PN_LANES) j = n - PN_LANES;
-        for (ptrdiff_t k = 0; k < PN_LANES; k++) v[k] = from[j + k];
-        PN_(pn_turn)(v);
-        for (ptrdiff_t k = 0; k < PN_LANES; k++)
-            if (k < planes) *(PN_(pn_anywhere) *)(to + k * plane + j) = v[k];
-    }
-}
-
-/* The same for places in windows, which are as wide as the elements in vectors. */
+/* As pn_turn_in and pn_turn_out, for places in windows, which are as wide as the elements in vectors. */
 static void PN_(pn_turn_in_places)(const uint16_t *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n,
                                    PN_(pn_whole) * to) {
     for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)

@@ -49,7 +49,7 @@ class Activation(Layer):
 
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
-        dx = ctx.buffer("dx", dy.shape, dy.dtype)
+        dx = ctx.gradient("dx", dy.shape, dy.dtype, dy)
         return type(self).op_backward(dy, ctx.saved, *self.argument(), out=dx)
 
 
@@ -166,5 +166,5 @@ class PReLU(Layer):
 
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
-        dx = ctx.buffer("dx", dy.shape, dy.dtype)
+        dx = ctx.gradient("dx", dy.shape, dy.dtype, dy)
         return ops.prelu_backward(dy, ctx.x, self.weight.data, dx=dx, dslope=self.weight.grad)[0]

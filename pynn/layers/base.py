@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def replayable(method: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a method that does nothing but call ops, and reads and writes only arrays that are there at every step.
 
-    Such arrays are its arguments, parameters and their gradients, `Context.buffer`, and views of these. The kernel
-    calls of a training step all of whose methods are marked can be recorded once and repeated. An overriding method in
-    a subclass is not marked unless it says so itself.
+    Such arrays are its arguments, parameters and their gradients, what `Context.buffer` and `Context.gradient` return,
+    and views of these. The kernel calls of a training step all of whose methods are marked can be recorded once and
+    repeated. An overriding method in a subclass is not marked unless it says so itself.
     """
     method.replayable = True  # type: ignore[attr-defined]
     return method
@@ -48,7 +48,8 @@ class Layer(Configurable):
     * ``forward(x, ctx)``: return the output; keep what backward needs as attributes of `ctx`;
     * ``backward(dy, ctx)``: write every parameter's gradient to ``parameter.grad[...]``, and return the gradient of x.
 
-    Both may write to ``ctx.buffer(name, shape, dtype)`` instead of making arrays, which spares allocations in training.
+    Both may write to ``ctx.buffer(name, shape, dtype)`` instead of making arrays, which spares allocations in training;
+    what backward returns may be ``ctx.gradient(name, shape, dtype, dy)``, memory that layers share.
 
     Examples
     --------

@@ -97,7 +97,7 @@ class BatchNorm(Layer):
             ctx.rstd,
             training=ctx.batch_statistics,
             activation=ctx.activation,
-            dx=ctx.buffer("dx", dy.shape, dy.dtype) if ctx.needs_dx else None,
+            dx=ctx.gradient("dx", dy.shape, dy.dtype, dy) if ctx.needs_dx else None,
             dgamma=self.weight.grad,
             dbeta=self.bias.grad,
             need_dx=ctx.needs_dx,

@@ -159,18 +159,19 @@ class Conv2d(Layer):
         cancelled = ctx.dy_sums_to_zero
         if cancelled and self.bias is not None:
             self.bias.grad.fill(0)
+        dz = dy if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
         dx = ops.conv2d_backward(
             dy,
             ctx.x,
             self._as_images(self.weight.data),
             dw=self._as_images(self.weight.grad),
             db=None if self.bias is None or cancelled else self.bias.grad,
-            dx=ctx.buffer("dx", ctx.x.shape, dy.dtype) if ctx.needs_dx else None,
+            dx=ctx.gradient("dx", ctx.x.shape, dy.dtype, dy, dz) if ctx.needs_dx else None,
             need_db=self.bias is not None and not cancelled,
             need_dx=ctx.needs_dx,
             activation=ctx.activation,
             saved=None if ctx.activation is None else ctx.saved,
-            dz=None if ctx.activation is None else ctx.buffer("dz", dy.shape, dy.dtype),
+            dz=None if ctx.activation is None else dz,
             **self._geometry(),
         )[2]
         return None if dx is None else self._from_images(dx)

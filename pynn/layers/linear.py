@@ -97,16 +97,17 @@ class Linear(Layer):
         cancelled = ctx.dy_sums_to_zero
         if cancelled and self.bias is not None:
             self.bias.grad.fill(0)
+        dz = dy if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
         return ops.linear_backward(
             dy,
             x,
             self.weight.data,
             dw=self.weight.grad,
             db=None if self.bias is None or cancelled else self.bias.grad,
-            dx=ctx.buffer("dx", x.shape, x.dtype) if ctx.needs_dx else None,
+            dx=ctx.gradient("dx", x.shape, x.dtype, dy, dz) if ctx.needs_dx else None,
             need_db=self.bias is not None and not cancelled,
             need_dx=ctx.needs_dx,
             activation=ctx.activation,
             saved=None if ctx.activation is None else ctx.saved,
-            dz=None if ctx.activation is None else ctx.buffer("dz", dy.shape, dy.dtype),
+            dz=None if ctx.activation is None else dz,
         )[2]

@@ -70,13 +70,13 @@ class Maxout(Layer):
 
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
-        dz = ops.maxout_backward(dy, ctx.z, self.pieces, out=ctx.buffer("dz", ctx.z.shape, dy.dtype))
+        dz = ops.maxout_backward(dy, ctx.z, self.pieces, out=ctx.gradient("dz", ctx.z.shape, dy.dtype, dy))
         return ops.linear_backward(
             dz,
             ctx.x,
             self.weight.data,
             dw=self.weight.grad,
             db=self.bias.grad,
-            dx=ctx.buffer("dx", ctx.x.shape, dy.dtype) if ctx.needs_dx else None,
+            dx=ctx.gradient("dx", ctx.x.shape, dy.dtype, dz) if ctx.needs_dx else None,
             need_dx=ctx.needs_dx,
         )[2]

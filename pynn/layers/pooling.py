@@ -80,7 +80,7 @@ class MaxPool2d(Layer):
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
-            out=ctx.buffer("dx", ctx.shape, dy.dtype),
+            out=ctx.gradient("dx", ctx.shape, dy.dtype, dy),
         )
 
 
@@ -140,7 +140,7 @@ class AvgPool2d(Layer):
             stride=self.stride,
             padding=self.padding,
             count_include_pad=self.count_include_pad,
-            out=ctx.buffer("dx", ctx.shape, dy.dtype),
+            out=ctx.gradient("dx", ctx.shape, dy.dtype, dy),
         )
 
 
@@ -172,4 +172,4 @@ class AdaptiveAvgPool2d(Layer):
 
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
-        return ops.adaptive_avg_pool2d_backward(dy, ctx.shape, out=ctx.buffer("dx", ctx.shape, dy.dtype))
+        return ops.adaptive_avg_pool2d_backward(dy, ctx.shape, out=ctx.gradient("dx", ctx.shape, dy.dtype, dy))

@@ -77,7 +77,7 @@ class Residual(Layer):
             return None
         if dx is None or around is None:
             raise TypeError("backward of a layer within Residual returned no gradient")
-        return ops.add(dx, around, out=ctx.buffer("dx", dx.shape, dx.dtype))
+        return ops.add(dx, around, out=ctx.gradient("dx", dx.shape, dx.dtype, dx, around))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -67,7 +67,7 @@ class Dropout(Layer):
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
         if ctx.draw is None:
             return dy
-        return ops.dropout_backward(dy, self.p, ctx.draw, out=ctx.buffer("dx", dy.shape, dy.dtype))
+        return ops.dropout_backward(dy, self.p, ctx.draw, out=ctx.gradient("dx", dy.shape, dy.dtype, dy))
 
 
 class Dropout2d(Dropout):
@@ -94,4 +94,4 @@ class Dropout2d(Dropout):
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
         if ctx.draw is None:
             return dy
-        return ops.dropout2d_backward(dy, self.p, ctx.draw, out=ctx.buffer("dx", dy.shape, dy.dtype))
+        return ops.dropout2d_backward(dy, self.p, ctx.draw, out=ctx.gradient("dx", dy.shape, dy.dtype, dy))

@@ -117,6 +117,20 @@ def three_by_three(draw):
     return x, w, {"stride": (1, 1), "padding": padding, "dilation": (1, 1), "groups": groups}
 
 
+@st.composite
+def depthwise(draw):
+    """Draw shapes and arguments of a convolution with a filter for each channel; large planes are cut into bands."""
+    pairs = (st.tuples(st.integers(1, most), st.integers(1, most)) for most in (4, 3, 4))
+    kernel, dilation, stride = (draw(pair) for pair in pairs)
+    padding = draw(st.tuples(st.integers(0, 5), st.integers(0, 5)))
+    size = draw(st.integers(1, 60)), draw(st.integers(1, 70))
+    for axis in (0, 1):
+        assume(size[axis] + 2 * padding[axis] >= (kernel[axis] - 1) * dilation[axis] + 1)
+    channels = draw(st.integers(1, 20))
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": channels}
+    return (draw(st.integers(1, 3)), channels, *size), (channels, 1, *kernel), options
+
+
 def assert_as_specified(x, w, dtype, rng, **options):
     """Compare `conv2d` and its gradients with the specification in float64."""
     x, w = rng.normal(size=x).astype(dtype), rng.normal(size=w).astype(dtype)
@@ -146,6 +160,12 @@ def test_conv2d_with_many_channels_as_specified(geometry, seed, dtype):
     assert_as_specified(x, w, dtype, np.random.default_rng(seed), **options)
 
 
+@given(geometry=depthwise(), seed=st.integers(0, 2**32 - 1))
+def test_conv2d_of_each_channel_by_itself_as_specified(geometry, seed, dtype):
+    x, w, options = geometry
+    assert_as_specified(x, w, dtype, np.random.default_rng(seed), **options)
+
+
 def test_specification_is_the_sum_in_its_docstring(rng):
     x, w = rng.normal(size=(1, 4, 6, 7)), rng.normal(size=(4, 2, 3, 2))
     y = ops.conv2d(x, w, stride=(2, 1), padding=(1, 2), dilation=(1, 3), groups=2)
@@ -167,28 +187,31 @@ def test_large_enough_for_blocks_in_every_direction(dtype, rng):
         close(ops.conv2d_backward(y, x, w, padding=1, need_dx=False)[0], want_dw, dtype)
 
 
+@pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("activation", ["relu", "gelu", ("leaky_relu", 0.3)])
-def test_conv2d_applies_an_activation(activation, dtype, tolerance, rng):
-    x, w, dy = (rng.normal(size=size).astype(dtype) for size in ((2, 3, 6, 5), (4, 3, 3, 3), (2, 4, 6, 5)))
+def test_conv2d_applies_an_activation(activation, groups, dtype, tolerance, rng):
+    x, w, dy = (rng.normal(size=size).astype(dtype) for size in ((2, 4, 6, 5), (4, 4 // groups, 3, 3), (2, 4, 6, 5)))
+    bias, options = rng.normal(size=4).astype(dtype), {"padding": 1, "groups": groups}
     name, *argument = (activation,) if isinstance(activation, str) else activation
-    before = ops.conv2d(x, w, padding=1)
+    before = ops.conv2d(x, w, **options) + bias[:, None, None]
     pre = np.empty_like(before)
-    y = ops.conv2d(x, w, padding=1, activation=activation, pre_out=pre)
+    y = ops.conv2d(x, w, bias=bias, activation=activation, pre_out=pre, **options)
     np.testing.assert_allclose(y, getattr(ops, name)(before, *argument), **tolerance)
-    np.testing.assert_array_equal(pre, before)
+    np.testing.assert_allclose(pre, before, **tolerance)
     saved = before if name == "gelu" else y
     dz = getattr(ops, f"{name}_backward")(dy, saved, *argument)
-    got = ops.conv2d_backward(dy, x, w, padding=1, activation=activation, saved=saved)
-    for one, other in zip(got, ops.conv2d_backward(dz, x, w, padding=1), strict=True):
+    got = ops.conv2d_backward(dy, x, w, activation=activation, saved=saved, **options)
+    for one, other in zip(got, ops.conv2d_backward(dz, x, w, **options), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_gradients_accumulate(dtype, tolerance, rng):
-    x, w = rng.normal(size=(2, 3, 6, 5)).astype(dtype), rng.normal(size=(4, 3, 3, 3)).astype(dtype)
+@pytest.mark.parametrize("groups", [1, 4])
+def test_gradients_accumulate(groups, dtype, tolerance, rng):
+    x, w = rng.normal(size=(2, 4, 6, 5)).astype(dtype), rng.normal(size=(4, 4 // groups, 3, 3)).astype(dtype)
     dy = rng.normal(size=(2, 4, 4, 3)).astype(dtype)
     dw, db = np.ones_like(w), np.ones(4, dtype)
-    ops.conv2d_backward(dy, x, w, dw=dw, db=db, accumulate=True)
-    want = ops.conv2d_backward(dy, x, w)
+    ops.conv2d_backward(dy, x, w, groups=groups, dw=dw, db=db, accumulate=True)
+    want = ops.conv2d_backward(dy, x, w, groups=groups)
     np.testing.assert_allclose(dw - 1, want[0], **tolerance)
     np.testing.assert_allclose(db - 1, want[1], **tolerance)
     with pytest.raises(ValueError, match="needs dw and db"):
