@@ -14,6 +14,7 @@
 #include "transpose.h"
 #include "workspace.h"
 
+#define PN_NARROW 4                    /* columns of products that are not done by tiles */
 #define PN_LEAST_PRODUCTS (64.0 * 64 * 64) /* that a thread should have to itself */
 
 typedef struct {

@@ -247,6 +247,8 @@ static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptr
     }
 }
 
+#include "gemm_narrow_impl.h"
+
 /* Returns 0, or -1 if memory is exhausted. */
 static int PN_(pn_gemm)(const pn_product *p) {
     const ptrdiff_t m = p->m, n = p->n, k = p->k;
@@ -260,6 +262,11 @@ static int PN_(pn_gemm)(const pn_product *p) {
         for (ptrdiff_t i = 0; i < m && !p->accumulate; i++)
             for (ptrdiff_t j = 0; j < n; j++) c[i * p->ldc + j] = bias ? bias[j] : 0;
         PN_(pn_epilogue)(c, pre, p->ldc, m, n, p->code, alpha);
+        return 0;
+    }
+    if (n <= PN_NARROW && (p->a_row == 1 || (p->a_k == 1 && k >= PN_NR))) {
+        if (PN_(pn_narrow)(p, relu ? 0 : -(PN_REAL)INFINITY)) return -1;
+        if (!relu && (pre || p->code != PN_IDENTITY)) PN_(pn_epilogue)(c, pre, p->ldc, m, n, p->code, alpha);
         return 0;
     }
     /* Few rows: A is read in place (up to 1.5 times as fast), for two panels of B at a time, which are used at once. Few

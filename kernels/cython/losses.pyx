@@ -23,6 +23,11 @@ cdef extern from "rows.h" nogil:
     double pn_row_sum_f64(const double*, Py_ssize_t)
 
 
+cdef enum:
+    ROWS = 32  # whose exponentials are taken together
+    SHORT = 128  # how long such rows may be, for the first-level cache
+
+
 cdef inline floating row_largest(const floating* row, Py_ssize_t n) noexcept nogil:
     if floating is float:
         return pn_row_largest_f32(row, n)
@@ -62,14 +67,33 @@ cdef double cross_entropy_scale(
     return 1 / total if total != 0 else NAN
 
 
+cdef void exponentials(
+    const floating* logits, floating* result, floating* largest, Py_ssize_t m, Py_ssize_t n
+) noexcept nogil:
+    """Write each row's largest element, and exp of what the others are less: of several rows in one span."""
+    cdef Py_ssize_t i, c
+    if m == 1:
+        largest[0] = row_largest(logits, n)
+        for c in range(n):
+            result[c] = exp_neg(logits[c] - largest[0])
+        return
+    for i in range(m):
+        largest[i] = row_largest(logits + i * n, n)
+        for c in range(n):
+            result[i * n + c] = logits[i * n + c] - largest[i]
+    for c in range(m * n):
+        result[c] = exp_neg(result[c])
+
+
 cdef double cross_entropy_rows(
     const floating* logits, const int64* targets, const floating* weight, const floating* sample_weight,
     double smoothing, int64 ignore_index, bint mean, floating* dlogits, Py_ssize_t m, Py_ssize_t n
 ) noexcept nogil:
-    cdef Py_ssize_t i, c
+    cdef Py_ssize_t i, c, block = ROWS if n <= SHORT else 1
     cdef int64 target
     cdef const floating* row
-    cdef floating* gradient
+    cdef floating* gradient = NULL
+    cdef floating[ROWS] maxima
     cdef floating largest, small
     cdef double normaliser, log_normaliser, nll, smooth_nll, class_weight, factor, loss = 0
     cdef double scale = cross_entropy_scale(targets, weight, sample_weight, ignore_index, m) if mean else 1
@@ -80,20 +104,22 @@ cdef double cross_entropy_rows(
         for c in range(n):
             all_weight += weight[c]
     for i in range(m):
-        target = targets[i]
         row = logits + i * n
-        gradient = dlogits + i * n if dlogits != NULL else NULL
+        if dlogits != NULL:
+            gradient = dlogits + i * n
+            if i % block == 0:
+                exponentials(row, gradient, maxima, min(block, m - i), n)
+        target = targets[i]
         if target == ignore_index:
             if gradient != NULL:
                 for c in range(n):
                     gradient[c] = 0
             continue
-        largest = row_largest(row, n)
         if gradient != NULL:
-            for c in range(n):
-                gradient[c] = exp_neg(row[c] - largest)
+            largest = maxima[i % block]
             normaliser = row_sum(gradient, n)
         else:
+            largest = row_largest(row, n)
             normaliser = 0
             for c in range(n):
                 normaliser += exp_neg(row[c] - largest)

@@ -26,12 +26,15 @@
         return largest;                                                          \
     }                                                                            \
     static inline double pn_row_sum_##suffix(const real *x, ptrdiff_t n) {       \
-        double part[PN_SUMS] = {0}, total = 0;                                   \
+        double total = 0;                                                        \
         ptrdiff_t i = 0;                                                         \
-        for (; i + PN_SUMS <= n; i += PN_SUMS)                                   \
-            for (int j = 0; j < PN_SUMS; j++) part[j] += (double)x[i + j];       \
+        if (n >= PN_SUMS) {                                                      \
+            double part[PN_SUMS] = {0};                                          \
+            for (; i + PN_SUMS <= n; i += PN_SUMS)                               \
+                for (int j = 0; j < PN_SUMS; j++) part[j] += (double)x[i + j];   \
+            for (int j = 0; j < PN_SUMS; j++) total += part[j];                  \
+        }                                                                        \
         for (; i < n; i++) total += (double)x[i];                                \
-        for (int j = 0; j < PN_SUMS; j++) total += part[j];                      \
         return total;                                                            \
     }
 PN_ROWS(float, f32)

@@ -15,6 +15,7 @@ SIZES = (0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 64, 67)
 EDGES = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (1, 1, 1), (1, 67, 1), (67, 1, 67), (1, 300, 513)]
 SAMPLED = [tuple(map(int, shape)) for shape in np.random.default_rng(1).choice(SIZES, size=(40, 3))]
 LARGE = [(64, 784, 256), (300, 500, 130), (50, 100, 10), (129, 1025, 65), (600, 33, 40), (5, 64, 1030)]
+NARROW = [(35, 130, 1), (100, 33, 2), (70, 64, 3), (67, 47, 4), (9, 300, 2), (1, 90, 3)]
 
 
 def operands(rng, dtype, m, k, n, trans_a=False, trans_b=False):
@@ -33,7 +34,7 @@ def assert_is_product(got, a, b, bias=None):
     np.testing.assert_array_less(np.abs(got - (a @ b + bias)), allowed + np.finfo(dtype).tiny)
 
 
-@pytest.mark.parametrize("shape", EDGES + SAMPLED + LARGE, ids=lambda shape: "x".join(map(str, shape)))
+@pytest.mark.parametrize("shape", EDGES + SAMPLED + LARGE + NARROW, ids=lambda shape: "x".join(map(str, shape)))
 def test_every_size_and_transposition(dtype, shape, rng):
     m, k, n = shape
     bias = rng.normal(size=n).astype(dtype)
@@ -45,16 +46,17 @@ def test_every_size_and_transposition(dtype, shape, rng):
         assert_is_product(with_bias, left, right, bias)
 
 
+@pytest.mark.parametrize("columns", [37, 3])
 @pytest.mark.parametrize("trans_a", [False, True])
 @pytest.mark.parametrize("trans_b", [False, True])
 @pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize(
     "activation", [*ops.ACTIVATIONS, ("leaky_relu", 0.3), ("elu", 0.5), ("softplus", 2.0)], ids=str
 )
-def test_activation_is_applied_to_what_pre_out_receives(dtype, trans_a, trans_b, with_bias, activation, rng):
-    a, b = operands(rng, dtype, 19, 23, 37, trans_a, trans_b)
-    bias = rng.normal(size=37).astype(dtype) if with_bias else None
-    out, pre_out = np.full((2, 19, 37), np.nan, dtype)
+def test_activation_is_applied_to_what_pre_out_receives(dtype, columns, trans_a, trans_b, with_bias, activation, rng):
+    a, b = operands(rng, dtype, 19, 43, columns, trans_a, trans_b)
+    bias = rng.normal(size=columns).astype(dtype) if with_bias else None
+    out, pre_out = np.full((2, 19, columns), np.nan, dtype)
     options = {"trans_a": trans_a, "trans_b": trans_b, "bias": bias, "activation": activation}
     assert ops.matmul(a, b, **options, out=out, pre_out=pre_out) is out
     assert_is_product(pre_out, a.T if trans_a else a, b.T if trans_b else b, bias)
@@ -81,7 +83,7 @@ def test_statistics_are_those_of_the_result(dtype, rng):
     np.testing.assert_allclose(stats, want, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(5, 7, 9), (33, 65, 47), (64, 784, 256)], ids=str)
+@pytest.mark.parametrize("shape", [(5, 7, 9), (33, 65, 47), (64, 784, 256), (37, 50, 2)], ids=str)
 def test_nan_stays_in_its_row_and_column(dtype, shape, rng):
     m, k, n = shape
     a, b = operands(rng, dtype, m, k, n)
@@ -113,7 +115,9 @@ def test_nan_passes_a_fused_relu(dtype):
     np.testing.assert_array_equal(got, np.array([[np.nan, np.nan], [0, 1]], dtype))
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (0, 3, 4), (5, 0, 3), (5, 3, 0), (17, 31, 9), (64, 300, 130)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (0, 3, 4), (5, 0, 3), (5, 3, 0), (17, 31, 9), (64, 300, 130), (40, 70, 2)], ids=str
+)
 def test_linear_backward(dtype, shape, rng):
     n, inputs, outputs = shape
     x, w = operands(rng, dtype, n, inputs, outputs)
@@ -129,9 +133,10 @@ def test_linear_backward(dtype, shape, rng):
         np.testing.assert_array_equal(got, want)
 
 
-def test_linear_backward_accumulates_and_can_leave_dx_out(dtype, tolerance, rng):
-    x, w = operands(rng, dtype, 40, 12, 21)
-    dy = rng.normal(size=(40, 21)).astype(dtype)
+@pytest.mark.parametrize("outputs", [21, 2])
+def test_linear_backward_accumulates_and_can_leave_dx_out(dtype, outputs, tolerance, rng):
+    x, w = operands(rng, dtype, 40, 12, outputs)
+    dy = rng.normal(size=(40, outputs)).astype(dtype)
     dw, db, _ = ops.linear_backward(dy, x, w)
     dw_sum, db_sum = np.ones_like(dw), np.ones_like(db)
     *_, dx = ops.linear_backward(dy, x, w, dw=dw_sum, db=db_sum, accumulate=True, need_dx=False)

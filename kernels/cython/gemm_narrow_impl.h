@@ -1,0 +1,143 @@
+/* Template, included by gemm_impl.h: products with at most PN_NARROW columns, such as the output of a regression or of two
+ * classes. A tile would use as many lanes of a vector; here the lanes are elements of a row of A, or rows, whichever lie
+ * side by side. */
+
+/* The sums over the lanes of LANES vectors. */
+static inline __attribute__((always_inline)) PN_(pn_vector) PN_(pn_lane_sums)(PN_(pn_vector) v[PN_LANES]) {
+#ifdef PN_TRANSPOSES
+    PN_(pn_transpose)(v);
+#pragma GCC unroll 4
+    for (int half = (int)PN_LANES / 2; half; half /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < half; i++) v[i] += v[i + half];
+    return v[0];
+#else
+    PN_(pn_vector) sums = {0};
+    for (ptrdiff_t i = 0; i < PN_LANES; i++)
+        for (ptrdiff_t j = 0; j < PN_LANES; j++) sums[i] += v[i][j];
+    return sums;
+#endif
+}
+
+/* Rows [first, first + rows) of C, complete, from `sums`: LANES rows side by side for each column. */
+static inline void PN_(pn_narrow_finish)(const pn_product *p, ptrdiff_t first, ptrdiff_t rows,
+                                         const PN_(pn_vector) * sums, PN_REAL least) {
+    const PN_REAL *bias = (const PN_REAL *)p->bias, *sum = (const PN_REAL *)sums;
+    PN_REAL *c = (PN_REAL *)p->c + first * p->ldc;
+    for (ptrdiff_t i = 0; i < rows; i++, c += p->ldc)
+        for (ptrdiff_t j = 0; j < p->n; j++) {
+            const PN_REAL value = sum[j * PN_LANES + i] + (p->accumulate ? c[j] : 0) + (bias ? bias[j] : 0);
+            c[j] = value < least ? least : value;
+        }
+}
+
+/* `some` rows of A, which lie in rows, times all columns of B, `padded` elements each with zeros behind: sums by lanes, for
+ * a row one after another. The numbers of rows and columns are constant where this is inlined. */
+static inline __attribute__((always_inline)) void PN_(pn_narrow_some)(const int some, const int columns, ptrdiff_t k,
+                                                                      const PN_REAL *a, ptrdiff_t a_row,
+                                                                      const PN_REAL *b, ptrdiff_t padded,
+                                                                      PN_(pn_vector) * partial) {
+    PN_(pn_vector) sum[4][PN_NARROW];
+#pragma GCC unroll 4
+    for (int i = 0; i < some; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; j++) sum[i][j] = (PN_(pn_vector)){0};
+    for (ptrdiff_t q = 0; q < k; q += PN_LANES)
+#pragma GCC unroll 4
+        for (int i = 0; i < some; i++) {
+            const PN_REAL *from = a + i * a_row + q;
+            const PN_(pn_vector) value = k - q < PN_LANES ? PN_(pn_load_part)(from, k - q)
+                                                          : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)from);
+#pragma GCC unroll 4
+            for (int j = 0; j < columns; j++) sum[i][j] += value * *(const PN_(pn_vector) *)(b + j * padded + q);
+        }
+#pragma GCC unroll 4
+    for (int i = 0; i < some; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; j++) partial[i * columns + j] = sum[i][j];
+}
+
+static inline __attribute__((always_inline)) void PN_(pn_narrow_rows)(const int columns, const pn_product *p,
+                                                                      const PN_REAL *b, ptrdiff_t padded,
+                                                                      PN_REAL least) {
+    const int some = columns > 2 ? 2 : 4; /* 4 to 8 sums, which wait for their own last addition only */
+    for (ptrdiff_t first = 0; first < p->m; first += PN_LANES) {
+        const ptrdiff_t rows = p->m - first < PN_LANES ? p->m - first : PN_LANES;
+        const PN_REAL *a = (const PN_REAL *)p->a + first * p->a_row;
+        PN_(pn_vector) partial[PN_VECTOR_BYTES / sizeof(PN_REAL) * PN_NARROW] = {{0}}, sums[PN_NARROW];
+        ptrdiff_t i = 0;
+        for (; i + some <= rows; i += some)
+            PN_(pn_narrow_some)(some, columns, p->k, a + i * p->a_row, p->a_row, b, padded, partial + i * columns);
+        for (; i < rows; i++)
+            PN_(pn_narrow_some)(1, columns, p->k, a + i * p->a_row, p->a_row, b, padded, partial + i * columns);
+        for (int j = 0; j < columns; j++) {
+            PN_(pn_vector) v[PN_LANES];
+#pragma GCC unroll 16
+            for (int r = 0; r < PN_LANES; r++) v[r] = partial[r * columns + j];
+            sums[j] = PN_(pn_lane_sums)(v);
+        }
+        PN_(pn_narrow_finish)(p, first, rows, sums, least);
+    }
+}
+
+/* A lies in columns: `vectors` vectors of rows at a time. */
+static inline __attribute__((always_inline)) void PN_(pn_narrow_vectors)(const int vectors, const int columns,
+                                                                         const pn_product *p, ptrdiff_t first,
+                                                                         PN_REAL least) {
+    const PN_REAL *a = (const PN_REAL *)p->a + first, *b = (const PN_REAL *)p->b;
+    const ptrdiff_t left = p->m - first;
+    PN_(pn_vector) sum[4][PN_NARROW];
+#pragma GCC unroll 4
+    for (int i = 0; i < vectors; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; j++) sum[i][j] = (PN_(pn_vector)){0};
+    for (ptrdiff_t q = 0; q < p->k; q++, a += p->a_k, b += p->b_k)
+#pragma GCC unroll 4
+        for (int i = 0; i < vectors; i++) {
+            const PN_REAL *from = a + i * PN_LANES;
+            const PN_(pn_vector) value = left < PN_LANES ? PN_(pn_load_part)(from, left)
+                                                         : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)from);
+#pragma GCC unroll 4
+            for (int j = 0; j < columns; j++) sum[i][j] += value * b[j * p->b_column];
+        }
+    for (int i = 0; i < vectors; i++)
+        PN_(pn_narrow_finish)(p, first + i * PN_LANES, left < PN_LANES ? left : PN_LANES, sum[i], least);
+}
+
+static inline __attribute__((always_inline)) void PN_(pn_narrow_columns)(const int columns, const pn_product *p,
+                                                                         PN_REAL least) {
+    const int some = columns > 2 ? 2 : 4;
+    ptrdiff_t first = 0;
+    for (; first + some * PN_LANES <= p->m; first += some * PN_LANES)
+        PN_(pn_narrow_vectors)(some, columns, p, first, least);
+    for (; first < p->m; first += PN_LANES) PN_(pn_narrow_vectors)(1, columns, p, first, least);
+}
+
+/* Returns 0, or -1 if memory is exhausted. */
+static int PN_(pn_narrow)(const pn_product *p, PN_REAL least) {
+    const ptrdiff_t padded = (p->k + PN_LANES - 1) / PN_LANES * PN_LANES;
+    const PN_REAL *b = (const PN_REAL *)p->b;
+    PN_REAL *turned = NULL;
+    pn_workspace *workspace = NULL;
+    if (p->a_k == 1) {
+        workspace = pn_workspace_take((size_t)(p->n * padded) * sizeof(PN_REAL));
+        if (!workspace) return -1;
+        turned = (PN_REAL *)pn_workspace_data(workspace);
+        for (ptrdiff_t j = 0; j < p->n; j++)
+            for (ptrdiff_t q = 0; q < padded; q++)
+                turned[j * padded + q] = q < p->k ? b[q * p->b_k + j * p->b_column] : 0;
+    }
+    const pn_float_mode mode = pn_flush_denormals();
+#define PN_CASE(columns)                                             \
+    case columns:                                                    \
+        if (turned)                                                  \
+            PN_(pn_narrow_rows)(columns, p, turned, padded, least);  \
+        else                                                         \
+            PN_(pn_narrow_columns)(columns, p, least);               \
+        break;
+    switch (p->n) { PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) }
+#undef PN_CASE
+    pn_restore_denormals(mode);
+    pn_workspace_return(workspace);
+    return 0;
+}
