@@ -163,6 +163,8 @@ class Sequential(Layer):
     @property
     def flat(self) -> FlatParameters:
         """The flat parameter and gradient buffers, made at first use; a model inside another one shares its."""
+        if self._flat is not None and self.owner is None:
+            return self._flat  # at every step
         root: Layer = self
         while root.owner is not None:
             root = root.owner

@@ -92,11 +92,11 @@ class Optimizer(Configurable):
         plan, backend = self._plan(stats is not None), kernels()
         self._steps[0] += 1
         plan.set_rate(self.rate(self.lr if lr is None else lr))
-        recorder = getattr(backend, "Recording", None)
-        replayable = is_replayable(self.update)
-        if grad_scale == 1 and plan.recording is not None and plan.recorded_for == (backend, id(stats)):
+        if grad_scale == 1 and plan.recorded_for is backend and plan.recorded_stats is stats:
             plan.recording.run()
             return
+        recorder = getattr(backend, "Recording", None)
+        replayable = is_replayable(self.update)
         self._stats = stats
         if not replayable and stats is not None:
             before = self.flat.values.copy()
@@ -107,7 +107,7 @@ class Optimizer(Configurable):
         else:
             with recorder() as recording:
                 self.update(self.flat, plan.bounds, plan.rates, grad_scale)
-            plan.recording, plan.recorded_for = recording, (backend, id(stats))
+            plan.recording, plan.recorded_for, plan.recorded_stats = recording, backend, stats
         self._stats = None
 
     def rate(self, lr: float) -> float:
@@ -146,7 +146,8 @@ class _Plan:
         self.rates = np.zeros((len(owners), 2))
         self.rates[:, 1] = [decay(owner) for owner in owners]
         self.recording: Any = None
-        self.recorded_for: tuple[Any, int] | None = None
+        self.recorded_for: Any = None  # the backend
+        self.recorded_stats: np.ndarray | None = None
         self._lr_factors = np.array([owner.lr_factor for owner in owners], dtype=np.float64)
         self._lrs = self.rates[:, 0]
         self._last_rate = math.nan

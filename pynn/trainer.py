@@ -176,7 +176,7 @@ class Trainer:
         ):
             watch = None
         for array, kept in self._kept:
-            np.copyto(kept, array)
+            kept[...] = array
         try:
             loss = data_loss = self.last_loss = self._passes.forward(self.loss, x, target, weights, self._undo, watch)
         except BaseException:
