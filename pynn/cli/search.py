@@ -146,7 +146,12 @@ def _loaded(source: str, target: str | None, task: str | None, images: bool) -> 
 @click.option("--batchnorm/--no-batchnorm", default=True, help="Batch normalisation behind each hidden layer.")
 @click.option("--trials", type=click.IntRange(1), metavar="N", default=40, help="Trials of the first stage.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", default=18, help="Epochs of the longest trials.")
-@click.option("--stages", type=click.IntRange(1), metavar="N", default=3, help="From coarse to fine; 1 for one stage.")
+@click.option(
+    "--stages",
+    type=click.IntRange(1),
+    metavar="N",
+    help="From coarse to fine; 1 for one stage.  [default: each up to 3 times longer]",
+)
 @click.option(
     "--sampler", type=click.Choice(["random", "grid", "quasi-random", "tpe"]), default="random", help="What chooses."
 )
@@ -172,7 +177,7 @@ def search_command(
     task: str | None,
     trials: int,
     epochs: int,
-    stages: int,
+    stages: int | None,
     sampler: Any,
     processes: int | None,
     folder: Path | None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..arguments import count
 
-#: Each stage after the first trains so many times longer, with so many times fewer trials.
+#: Each stage after the first trains at most so many times longer.
 FACTOR = 3
 
 
@@ -38,30 +38,42 @@ class Stage:
             raise ValueError("a stage has neither trials nor survivors; expected at least one")
 
 
-def coarse_to_fine(trials: int = 40, epochs: int = 18, stages: int = 3) -> tuple[Stage, ...]:
+def coarse_to_fine(trials: int = 40, epochs: int = 18, stages: int | None = None) -> tuple[Stage, ...]:
     """Return stages for a search in which the longest trials train for `epochs`.
 
-    The first stage has `trials` trials; each after it has a third as many, half of them survivors, which train three
-    times longer.
+    The first stage has `trials` trials of one epoch. In each after it they train some times longer, and there are as
+    many times fewer; half of them are survivors, in the last stage all: new ones could not be trained on any more.
+    (With survivors alone it would be the successive halving of Jamieson & Talwalkar 2016.)
+
+    Parameters
+    ----------
+    trials, epochs : int
+    stages : int, optional
+        As many as it takes to train at most three times longer each. One has all trials train for `epochs`.
 
     Examples
     --------
     >>> for stage in coarse_to_fine(36, 18):
     ...     print(stage)
-    Stage(trials=36, epochs=2, survivors=0)
-    Stage(trials=6, epochs=6, survivors=6)
-    Stage(trials=2, epochs=18, survivors=2)
+    Stage(trials=36, epochs=1, survivors=0)
+    Stage(trials=7, epochs=3, survivors=7)
+    Stage(trials=2, epochs=7, survivors=3)
+    Stage(trials=0, epochs=18, survivors=2)
     """
     count(trials, "trials")
     count(epochs, "epochs")
-    count(stages, "stages")
+    if stages is None:
+        stages = next(number for number in itertools.count(1) if FACTOR ** (number - 1) >= epochs)
+    if count(stages, "stages") == 1:
+        return (Stage(trials, epochs),)
+    factor = epochs ** (1 / (stages - 1))
     found: list[Stage] = []
     for index in range(stages):
-        length = max(1, round(epochs / FACTOR ** (stages - 1 - index)))
+        length = round(factor**index)
         if found and length <= found[-1].epochs:  # too few epochs for so many stages
             continue
-        size = max(1, round(trials / FACTOR ** len(found)))
-        survivors = min((size + 1) // 2, found[-1].trials + found[-1].survivors) if found else 0
+        size = max(1, round(trials / factor**index))
+        survivors = 0 if not found else size if length == epochs else (size + 1) // 2
         found.append(Stage(size - survivors, length, survivors))
     return tuple(found)
 

@@ -144,10 +144,15 @@ def test_networks_for_images_are_searched_and_survivors_go_on_bit_for_bit():
 
 
 def test_stages_of_a_search_from_coarse_to_fine():
-    stages = search.coarse_to_fine(40, 18)
-    assert [(stage.trials, stage.epochs, stage.survivors) for stage in stages] == [(40, 2, 0), (6, 6, 7), (2, 18, 2)]
-    assert search.coarse_to_fine(1, 1) == (Stage(1, 1),)
-    assert [stage.epochs for stage in search.coarse_to_fine(10, 3, stages=5)] == [1, 3]
+    def shape(*arguments):
+        return [(stage.trials, stage.epochs, stage.survivors) for stage in search.coarse_to_fine(*arguments)]
+
+    assert shape(40, 18) == [(40, 1, 0), (7, 3, 8), (3, 7, 3), (0, 18, 2)]
+    assert shape(40, 18, 3) == [(40, 1, 0), (4, 4, 5), (0, 18, 2)]
+    assert shape(27, 9) == [(27, 1, 0), (4, 3, 5), (0, 9, 3)]
+    assert shape(60, 5, 1) == [(60, 5, 0)]
+    assert shape(1, 1) == [(1, 1, 0)]
+    assert shape(10, 3, 5) == [(10, 1, 0), (3, 2, 3), (0, 3, 3)]
 
 
 # What ends a trial.
