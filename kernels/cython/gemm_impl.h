@@ -249,24 +249,18 @@ static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptr
 
 #include "gemm_narrow_impl.h"
 
-/* Returns 0, or -1 if memory is exhausted. */
-static int PN_(pn_gemm)(const pn_product *p) {
+/* A product by tiles. Returns 0, or -1 if memory is exhausted. */
+static int PN_(pn_tiled)(const pn_product *p) {
     const ptrdiff_t m = p->m, n = p->n, k = p->k;
     const PN_REAL *a = (const PN_REAL *)p->a, *b = (const PN_REAL *)p->b, *bias = (const PN_REAL *)p->bias;
     PN_REAL *c = (PN_REAL *)p->c, *pre = (PN_REAL *)p->pre;
     const PN_REAL alpha = (PN_REAL)p->alpha;
-    if (m == 0 || n == 0) return 0;
     /* ReLU is part of the tile, other activations follow on what is still in cache. */
     const int relu = p->code == PN_RELU && bias && !pre;
     if (k == 0) {
         for (ptrdiff_t i = 0; i < m && !p->accumulate; i++)
             for (ptrdiff_t j = 0; j < n; j++) c[i * p->ldc + j] = bias ? bias[j] : 0;
         PN_(pn_epilogue)(c, pre, p->ldc, m, n, p->code, alpha);
-        return 0;
-    }
-    if (n <= PN_NARROW && (p->a_row == 1 || (p->a_k == 1 && k >= PN_NR))) {
-        if (PN_(pn_narrow)(p, relu ? 0 : -(PN_REAL)INFINITY)) return -1;
-        if (!relu && (pre || p->code != PN_IDENTITY)) PN_(pn_epilogue)(c, pre, p->ldc, m, n, p->code, alpha);
         return 0;
     }
     /* Few rows: A is read in place (up to 1.5 times as fast), for two panels of B at a time, which are used at once. Few
@@ -315,6 +309,23 @@ static int PN_(pn_gemm)(const pn_product *p) {
     pn_restore_denormals(mode);
     pn_workspace_return(workspace);
     return 0;
+}
+
+/* Returns 0, or -1 if memory is exhausted. The last columns, if they are few, are done by themselves: of 100 columns the
+ * last four would cost as much as 16. */
+static int PN_(pn_gemm)(const pn_product *p) {
+    const ptrdiff_t few = p->n % PN_NR;
+    if (p->m == 0 || p->n == 0) return 0;
+    if (few == 0 || few > PN_NARROW || !PN_(pn_narrow_serves)(p)) return PN_(pn_tiled)(p);
+    const ptrdiff_t whole = p->n - few, size = (ptrdiff_t)sizeof(PN_REAL);
+    pn_product many = *p, last = *p;
+    many.n = whole, last.n = few;
+    last.b = (const char *)p->b + whole * p->b_column * size;
+    last.c = (char *)p->c + whole * size;
+    if (p->bias) last.bias = (const char *)p->bias + whole * size;
+    if (p->pre) last.pre = (char *)p->pre + whole * size;
+    if (whole && PN_(pn_tiled)(&many)) return -1;
+    return PN_(pn_narrow)(&last);
 }
 
 static void PN_(pn_product_part)(void *argument, int index) {

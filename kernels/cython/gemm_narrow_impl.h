@@ -1,6 +1,6 @@
 /* Template, included by gemm_impl.h: products with at most PN_NARROW columns, such as the output of a regression or of two
- * classes. A tile would use as many lanes of a vector; here the lanes are elements of a row of A, or rows, whichever lie
- * side by side. */
+ * classes, or the last columns of others. A tile would use as many lanes of a vector; here the lanes are elements of a row
+ * of A, or rows, whichever lie side by side. */
 
 /* The sums over the lanes of LANES vectors. */
 static inline __attribute__((always_inline)) PN_(pn_vector) PN_(pn_lane_sums)(PN_(pn_vector) v[PN_LANES]) {
@@ -113,8 +113,15 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_columns)(const i
     for (; first < p->m; first += PN_LANES) PN_(pn_narrow_vectors)(1, columns, p, first, least);
 }
 
+/* Lanes that are elements of a row must be summed at its end, which a short row is not worth. */
+static int PN_(pn_narrow_serves)(const pn_product *p) {
+    return p->k > 0 && (p->a_row == 1 || (p->a_k == 1 && p->k >= PN_NR));
+}
+
 /* Returns 0, or -1 if memory is exhausted. */
-static int PN_(pn_narrow)(const pn_product *p, PN_REAL least) {
+static int PN_(pn_narrow)(const pn_product *p) {
+    const int relu = p->code == PN_RELU && p->bias && !p->pre;
+    const PN_REAL least = relu ? 0 : -(PN_REAL)INFINITY;
     const ptrdiff_t padded = (p->k + PN_LANES - 1) / PN_LANES * PN_LANES;
     const PN_REAL *b = (const PN_REAL *)p->b;
     PN_REAL *turned = NULL;
@@ -137,6 +144,8 @@ static int PN_(pn_narrow)(const pn_product *p, PN_REAL least) {
         break;
     switch (p->n) { PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) }
 #undef PN_CASE
+    if (!relu && (p->pre || p->code != PN_IDENTITY))
+        PN_(pn_epilogue)((PN_REAL *)p->c, (PN_REAL *)p->pre, p->ldc, p->m, p->n, p->code, (PN_REAL)p->alpha);
     pn_restore_denormals(mode);
     pn_workspace_return(workspace);
     return 0;

@@ -15,7 +15,8 @@ SIZES = (0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 64, 67)
 EDGES = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (1, 1, 1), (1, 67, 1), (67, 1, 67), (1, 300, 513)]
 SAMPLED = [tuple(map(int, shape)) for shape in np.random.default_rng(1).choice(SIZES, size=(40, 3))]
 LARGE = [(64, 784, 256), (300, 500, 130), (50, 100, 10), (129, 1025, 65), (600, 33, 40), (5, 64, 1030)]
-NARROW = [(35, 130, 1), (100, 33, 2), (70, 64, 3), (67, 47, 4), (9, 300, 2), (1, 90, 3)]
+#: Few columns, and as few beside whole panels.
+NARROW = [(35, 130, 1), (100, 33, 2), (70, 64, 3), (67, 47, 4), (9, 300, 2), (1, 90, 3), (50, 70, 100), (33, 600, 67)]
 
 
 def operands(rng, dtype, m, k, n, trans_a=False, trans_b=False):
@@ -46,7 +47,7 @@ def test_every_size_and_transposition(dtype, shape, rng):
         assert_is_product(with_bias, left, right, bias)
 
 
-@pytest.mark.parametrize("columns", [37, 3])
+@pytest.mark.parametrize("columns", [37, 3, 66])
 @pytest.mark.parametrize("trans_a", [False, True])
 @pytest.mark.parametrize("trans_b", [False, True])
 @pytest.mark.parametrize("with_bias", [False, True])
