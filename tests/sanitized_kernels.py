@@ -55,7 +55,7 @@ def products(dtype):
             a, b, trans_a=trans_a, trans_b=trans_b, bias=array(n, dtype=dtype), activation=activation, pre_out=pre
         )
         ops.matmul(shifted(a), shifted(b), trans_a=trans_a, trans_b=trans_b)
-    for m, k, n in itertools.product((1, 17, 35), (1, 33, 70), (1, 2, 3, 4, 34, 66)):  # few columns
+    for m, k, n in itertools.product((1, 17, 35), (1, 33, 200), (1, 2, 3, 4, 7, 10, 34, 66)):  # few columns
         w, bias = array(k, n, dtype=dtype), array(n, dtype=dtype)
         ops.matmul(shifted(array(m, k, dtype=dtype)), shifted(w), bias=bias, activation="relu")
         ops.matmul(shifted(array(k, m, dtype=dtype)), shifted(w), trans_a=True)

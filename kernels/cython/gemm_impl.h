@@ -316,7 +316,7 @@ static int PN_(pn_tiled)(const pn_product *p) {
 static int PN_(pn_gemm)(const pn_product *p) {
     const ptrdiff_t few = p->n % PN_NR;
     if (p->m == 0 || p->n == 0) return 0;
-    if (few == 0 || few > PN_NARROW || !PN_(pn_narrow_serves)(p)) return PN_(pn_tiled)(p);
+    if (!PN_(pn_narrow_serves)(p, few)) return PN_(pn_tiled)(p);
     const ptrdiff_t whole = p->n - few, size = (ptrdiff_t)sizeof(PN_REAL);
     pn_product many = *p, last = *p;
     many.n = whole, last.n = few;

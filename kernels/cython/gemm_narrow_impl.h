@@ -2,6 +2,9 @@
  * classes, or the last columns of others. A tile would use as many lanes of a vector; here the lanes are elements of a row
  * of A, or rows, whichever lie side by side. */
 
+/* How many rows, or vectors of rows, at a time: enough sums that none waits for its own last addition, in registers. */
+#define PN_NARROW_SOME(columns) ((columns) <= 2 ? 4 : (columns) <= 4 || PN_VECTOR_BYTES == 64 ? 2 : 1)
+
 /* The sums over the lanes of LANES vectors. */
 static inline __attribute__((always_inline)) PN_(pn_vector) PN_(pn_lane_sums)(PN_(pn_vector) v[PN_LANES]) {
 #ifdef PN_TRANSPOSES
@@ -19,16 +22,18 @@ static inline __attribute__((always_inline)) PN_(pn_vector) PN_(pn_lane_sums)(PN
 #endif
 }
 
-/* Rows [first, first + rows) of C, complete, from `sums`: LANES rows side by side for each column. */
-static inline void PN_(pn_narrow_finish)(const pn_product *p, ptrdiff_t first, ptrdiff_t rows,
-                                         const PN_(pn_vector) * sums, PN_REAL least) {
-    const PN_REAL *bias = (const PN_REAL *)p->bias, *sum = (const PN_REAL *)sums;
-    PN_REAL *c = (PN_REAL *)p->c + first * p->ldc;
-    for (ptrdiff_t i = 0; i < rows; i++, c += p->ldc)
-        for (ptrdiff_t j = 0; j < p->n; j++) {
-            const PN_REAL value = sum[j * PN_LANES + i] + (p->accumulate ? c[j] : 0) + (bias ? bias[j] : 0);
-            c[j] = value < least ? least : value;
-        }
+/* Rows of C, LANES at most, complete, from `sums`: these rows side by side for each column. */
+static __attribute__((noinline)) void PN_(pn_narrow_finish)(const PN_(pn_vector) * sums, PN_REAL *c, ptrdiff_t ldc, ptrdiff_t rows,
+                                         ptrdiff_t columns, int accumulate, const PN_(pn_ending) *end) {
+    PN_(pn_vector) v[PN_VECTOR_BYTES / sizeof(PN_REAL)] = {{0}};
+#ifdef PN_TRANSPOSES
+    for (ptrdiff_t j = 0; j < columns; j++) v[j] = sums[j];
+    PN_(pn_transpose)(v);
+#else
+    for (ptrdiff_t j = 0; j < columns; j++)
+        for (ptrdiff_t i = 0; i < rows; i++) v[i][j] = sums[j][i];
+#endif
+    for (ptrdiff_t i = 0; i < rows; i++, c += ldc) PN_(pn_finish)(v[i], c, accumulate, end, 0, 1, columns);
 }
 
 /* `some` rows of A, which lie in rows, times all columns of B, `padded` elements each with zeros behind: sums by lanes, for
@@ -40,7 +45,7 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_some)(const int 
     PN_(pn_vector) sum[4][PN_NARROW];
 #pragma GCC unroll 4
     for (int i = 0; i < some; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 10
         for (int j = 0; j < columns; j++) sum[i][j] = (PN_(pn_vector)){0};
     for (ptrdiff_t q = 0; q < k; q += PN_LANES)
 #pragma GCC unroll 4
@@ -48,19 +53,19 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_some)(const int 
             const PN_REAL *from = a + i * a_row + q;
             const PN_(pn_vector) value = k - q < PN_LANES ? PN_(pn_load_part)(from, k - q)
                                                           : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)from);
-#pragma GCC unroll 4
+#pragma GCC unroll 10
             for (int j = 0; j < columns; j++) sum[i][j] += value * *(const PN_(pn_vector) *)(b + j * padded + q);
         }
 #pragma GCC unroll 4
     for (int i = 0; i < some; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 10
         for (int j = 0; j < columns; j++) partial[i * columns + j] = sum[i][j];
 }
 
 static inline __attribute__((always_inline)) void PN_(pn_narrow_rows)(const int columns, const pn_product *p,
                                                                       const PN_REAL *b, ptrdiff_t padded,
-                                                                      PN_REAL least) {
-    const int some = columns > 2 ? 2 : 4; /* 4 to 8 sums, which wait for their own last addition only */
+                                                                      const PN_(pn_ending) *end) {
+    const int some = PN_NARROW_SOME(columns);
     for (ptrdiff_t first = 0; first < p->m; first += PN_LANES) {
         const ptrdiff_t rows = p->m - first < PN_LANES ? p->m - first : PN_LANES;
         const PN_REAL *a = (const PN_REAL *)p->a + first * p->a_row;
@@ -76,20 +81,20 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_rows)(const int 
             for (int r = 0; r < PN_LANES; r++) v[r] = partial[r * columns + j];
             sums[j] = PN_(pn_lane_sums)(v);
         }
-        PN_(pn_narrow_finish)(p, first, rows, sums, least);
+        PN_(pn_narrow_finish)(sums, (PN_REAL *)p->c + first * p->ldc, p->ldc, rows, columns, p->accumulate, end);
     }
 }
 
 /* A lies in columns: `vectors` vectors of rows at a time. */
 static inline __attribute__((always_inline)) void PN_(pn_narrow_vectors)(const int vectors, const int columns,
                                                                          const pn_product *p, ptrdiff_t first,
-                                                                         PN_REAL least) {
+                                                                         const PN_(pn_ending) *end) {
     const PN_REAL *a = (const PN_REAL *)p->a + first, *b = (const PN_REAL *)p->b;
     const ptrdiff_t left = p->m - first;
     PN_(pn_vector) sum[4][PN_NARROW];
 #pragma GCC unroll 4
     for (int i = 0; i < vectors; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 10
         for (int j = 0; j < columns; j++) sum[i][j] = (PN_(pn_vector)){0};
     for (ptrdiff_t q = 0; q < p->k; q++, a += p->a_k, b += p->b_k)
 #pragma GCC unroll 4
@@ -97,31 +102,41 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_vectors)(const i
             const PN_REAL *from = a + i * PN_LANES;
             const PN_(pn_vector) value = left < PN_LANES ? PN_(pn_load_part)(from, left)
                                                          : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)from);
-#pragma GCC unroll 4
+#pragma GCC unroll 10
             for (int j = 0; j < columns; j++) sum[i][j] += value * b[j * p->b_column];
         }
-    for (int i = 0; i < vectors; i++)
-        PN_(pn_narrow_finish)(p, first + i * PN_LANES, left < PN_LANES ? left : PN_LANES, sum[i], least);
+    PN_REAL *c = (PN_REAL *)p->c + first * p->ldc;
+#pragma GCC unroll 4
+    for (int i = 0; i < vectors; i++) {
+        PN_(pn_vector) sums[PN_NARROW]; /* to take the address of; `sum` then stays in registers */
+#pragma GCC unroll 10
+        for (int j = 0; j < columns; j++) sums[j] = sum[i][j];
+        PN_(pn_narrow_finish)(sums, c + i * PN_LANES * p->ldc, p->ldc, left < PN_LANES ? left : PN_LANES, columns,
+                              p->accumulate, end);
+    }
 }
 
 static inline __attribute__((always_inline)) void PN_(pn_narrow_columns)(const int columns, const pn_product *p,
-                                                                         PN_REAL least) {
-    const int some = columns > 2 ? 2 : 4;
+                                                                         const PN_(pn_ending) *end) {
+    const int some = PN_NARROW_SOME(columns);
     ptrdiff_t first = 0;
     for (; first + some * PN_LANES <= p->m; first += some * PN_LANES)
-        PN_(pn_narrow_vectors)(some, columns, p, first, least);
-    for (; first < p->m; first += PN_LANES) PN_(pn_narrow_vectors)(1, columns, p, first, least);
+        PN_(pn_narrow_vectors)(some, columns, p, first, end);
+    for (; first < p->m; first += PN_LANES) PN_(pn_narrow_vectors)(1, columns, p, first, end);
 }
 
-/* Lanes that are elements of a row must be summed at its end, which a short row is not worth. */
-static int PN_(pn_narrow_serves)(const pn_product *p) {
-    return p->k > 0 && (p->a_row == 1 || (p->a_k == 1 && p->k >= PN_NR));
+/* Whether it pays for so many of the last columns. Lanes that are elements of a row are summed at its end, which takes as
+ * long as 5 to 6 vectors of it: 128 elements and 8 columns are slower than by tiles, 256 are 1.2 times as fast. */
+static int PN_(pn_narrow_serves)(const pn_product *p, ptrdiff_t columns) {
+    if (columns == 0 || columns > PN_LANES || columns > (columns < p->n ? PN_NARROW_REST : PN_NARROW)) return 0;
+    if (p->a_row == 1) return p->k >= 3 * columns;
+    return p->a_k == 1 && columns <= PN_NARROW_ROWS && 2 * p->k >= 3 * PN_LANES * columns;
 }
 
 /* Returns 0, or -1 if memory is exhausted. */
 static int PN_(pn_narrow)(const pn_product *p) {
     const int relu = p->code == PN_RELU && p->bias && !p->pre;
-    const PN_REAL least = relu ? 0 : -(PN_REAL)INFINITY;
+    const PN_(pn_ending) ending = {(const PN_REAL *)p->bias, relu ? 0 : -(PN_REAL)INFINITY}, *end = p->bias ? &ending : NULL;
     const ptrdiff_t padded = (p->k + PN_LANES - 1) / PN_LANES * PN_LANES;
     const PN_REAL *b = (const PN_REAL *)p->b;
     PN_REAL *turned = NULL;
@@ -138,11 +153,13 @@ static int PN_(pn_narrow)(const pn_product *p) {
 #define PN_CASE(columns)                                             \
     case columns:                                                    \
         if (turned)                                                  \
-            PN_(pn_narrow_rows)(columns, p, turned, padded, least);  \
+            PN_(pn_narrow_rows)(columns, p, turned, padded, end);   \
         else                                                         \
-            PN_(pn_narrow_columns)(columns, p, least);               \
+            PN_(pn_narrow_columns)(columns, p, end);               \
         break;
-    switch (p->n) { PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) }
+    switch (p->n) {
+        PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) PN_CASE(5) PN_CASE(6) PN_CASE(7) PN_CASE(8) PN_CASE(9) PN_CASE(10)
+    }
 #undef PN_CASE
     if (!relu && (p->pre || p->code != PN_IDENTITY))
         PN_(pn_epilogue)((PN_REAL *)p->c, (PN_REAL *)p->pre, p->ldc, p->m, p->n, p->code, (PN_REAL)p->alpha);
@@ -150,3 +167,5 @@ static int PN_(pn_narrow)(const pn_product *p) {
     pn_workspace_return(workspace);
     return 0;
 }
+
+#undef PN_NARROW_SOME

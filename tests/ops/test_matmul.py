@@ -16,7 +16,8 @@ EDGES = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (1, 1, 1), (1, 67, 1), (67,
 SAMPLED = [tuple(map(int, shape)) for shape in np.random.default_rng(1).choice(SIZES, size=(40, 3))]
 LARGE = [(64, 784, 256), (300, 500, 130), (50, 100, 10), (129, 1025, 65), (600, 33, 40), (5, 64, 1030)]
 #: Few columns, and as few beside whole panels.
-NARROW = [(35, 130, 1), (100, 33, 2), (70, 64, 3), (67, 47, 4), (9, 300, 2), (1, 90, 3), (50, 70, 100), (33, 600, 67)]
+NARROW = [(35, 130, 1), (100, 80, 2), (70, 90, 3), (67, 147, 4), (9, 300, 6), (17, 200, 8), (40, 45, 10), (1, 90, 3)]
+NARROW += [(50, 170, 100), (33, 600, 67)]
 
 
 def operands(rng, dtype, m, k, n, trans_a=False, trans_b=False):
@@ -55,7 +56,7 @@ def test_every_size_and_transposition(dtype, shape, rng):
     "activation", [*ops.ACTIVATIONS, ("leaky_relu", 0.3), ("elu", 0.5), ("softplus", 2.0)], ids=str
 )
 def test_activation_is_applied_to_what_pre_out_receives(dtype, columns, trans_a, trans_b, with_bias, activation, rng):
-    a, b = operands(rng, dtype, 19, 43, columns, trans_a, trans_b)
+    a, b = operands(rng, dtype, 19, 83, columns, trans_a, trans_b)
     bias = rng.normal(size=columns).astype(dtype) if with_bias else None
     out, pre_out = np.full((2, 19, columns), np.nan, dtype)
     options = {"trans_a": trans_a, "trans_b": trans_b, "bias": bias, "activation": activation}
