@@ -105,18 +105,17 @@ def searching() -> str:
     coarse, grid, overhead, parallel, kill = (
         found[part] for part in ("coarse", "grid", "overhead", "parallel", "kill")
     )
-    goals = {problem: list(targets)[len(targets) // 2] for problem, targets in coarse["summary"].items()}
-    tables = [targets[goals[problem]] for problem, targets in coarse["summary"].items()]
-    heads = [f"{problem}, {kind}" for problem in goals for kind in ("steps", "time")]
-    rows = [["times less than plain random", *heads]]
-    for name in tables[0]:
-        cells = [row[name][kind] for row in tables for kind in ("steps", "seconds")]
-        rows.append([name, *(f"{cell['times less']:.1f} [{cell['low']:.1f}, {cell['high']:.1f}]" for cell in cells)])
-    accuracies = ", ".join(f"{float(goal):.1%} ({problem})" for problem, goal in goals.items())
+    middle = {problem: list(targets.items())[len(targets) // 2] for problem, targets in coarse["summary"].items()}
+    strategies = next(iter(middle.values()))[1]
+    rows = [["times less than plain random", *(f"{name}: {kind}" for name in strategies for kind in ("steps", "time"))]]
+    for problem, (goal, found_at) in middle.items():
+        cells = [found_at[name][kind] for name in strategies for kind in ("steps", "seconds")]
+        figures = [f"{cell['times less']:.1f} [{cell['low']:.1f}, {cell['high']:.1f}]" for cell in cells]
+        rows.append([f"{problem}, {float(goal):.1%}", *figures])
     gain, error = (100 * grid[key]["test"] for key in ("gain", "standard error"))
     return (
-        f"Until a validation accuracy of {accuracies} is reached, against random search with {coarse['trials']} "
-        f"trials of {coarse['epochs']} epochs; {coarse['repetitions']} repetitions, 95% intervals:\n\n"
+        f"Until a validation accuracy is reached, against random search with {coarse['trials']} trials of "
+        f"{coarse['epochs']} epochs; {coarse['repetitions']} repetitions, 95% intervals:\n\n"
         f"{markdown(rows)}\n\n"
         f"With {grid['trials']} trials each, two parameters that matter and three that matter little, random search "
         f"finds a network that is {gain:.1f} ± {error:.1f} points better on MNIST's test set than that of a grid, "

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import click
@@ -141,24 +142,30 @@ def main():
     warnings.simplefilter("ignore", search.SearchWarning)
 
 
+def repetition(problem, seed):
+    """Run all strategies on the data of a seed, in a process of its own."""
+    warnings.simplefilter("ignore", search.SearchWarning)
+    pynn.set_num_threads(1)
+    data = PROBLEMS[problem][1](seed)
+    return {name: passages(problem, settings, data, seed) for name, settings in STRATEGIES.items()}
+
+
 @main.command()
-@click.option("--repetitions", default=2 * REPETITIONS)
+@click.option("--repetitions", default=6 * REPETITIONS)
 def coarse(repetitions):
-    """Measure how long it takes to reach an accuracy."""
+    """Measure how long it takes to reach an accuracy, in as many repetitions at a time as there are processors."""
     runs, summary = {}, {}
-    for problem, (_, data_of, targets) in PROBLEMS.items():
-        found = runs[problem] = []
-        for seed in range(repetitions):
-            data = data_of(seed)
-            found.append({name: passages(problem, settings, data, seed) for name, settings in STRATEGIES.items()})
-            print(problem, seed, found[-1]["plain random"], flush=True)
-        summary[problem] = {
-            str(target): {
-                name: {unit: times_less(found, name, str(target), unit) for unit in ("steps", "seconds")}
-                for name in list(STRATEGIES)[1:]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for problem, (_, _, targets) in PROBLEMS.items():
+            found = runs[problem] = list(pool.map(repetition, [problem] * repetitions, range(repetitions)))
+            print(f"{problem}: {repetitions} repetitions", flush=True)
+            summary[problem] = {
+                str(target): {
+                    name: {unit: times_less(found, name, str(target), unit) for unit in ("steps", "seconds")}
+                    for name in list(STRATEGIES)[1:]
+                }
+                for target in targets
             }
-            for target in targets
-        }
     save("coarse", {"summary": summary, "trials": TRIALS, "epochs": EPOCHS, "repetitions": repetitions, "runs": runs})
 
 

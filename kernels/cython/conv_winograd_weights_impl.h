@@ -2,8 +2,9 @@
  *
  * dg = G' (sum over tiles of (A dY A') (B' d B)) G: 16 matrix products again, of filters and channels, summed over tiles.
  * Here the lanes of a vector are channels, or filters: a block's pixels are turned so that those of a pixel lie side by
- * side, after which the transforms need no shuffles. Tasks first transform a block, each some channels or filters of an
- * image, then add to the 16 products, each to its own; so no sum is divided between threads. */
+ * side, after which the transforms need no shuffles. The blocks are summed in two halves, whatever the number of threads.
+ * Two threads take one each; others share out a block at a time: tasks first transform it, each some channels or filters
+ * of an image, then add to the 16 products, each to its own. So the bits do not depend on the number of threads. */
 
 /* Elements of a turned pixel of dy: MR filters, and what a whole number of vectors has beyond. */
 #define PN_TURNED ((PN_MR + PN_LANES - 1) / PN_LANES * PN_LANES)
@@ -14,6 +15,8 @@ typedef struct {
     ptrdiff_t panels, tiles;     /* of NR channels, and of MR filters */
     PN_REAL *inputs, *gradients; /* of a block: (16, panels, tiles of pixels, NR), (16, tiles, tiles of pixels, MR) */
     PN_REAL *sums;               /* (16, tiles, panels, MR, NR) */
+    const PN_REAL *others;       /* the sums of the other half, or NULL */
+    ptrdiff_t first, stop;       /* of the half's blocks */
     ptrdiff_t most, input_step, gradient_step; /* tiles of pixels, and from one of the 16 to the next */
     int shared, failed;
 } PN_(pn_winograd_weights);
@@ -174,7 +177,9 @@ static void PN_(pn_winograd_finish_part)(void *argument, int index) {
     const PN_(pn_winograd_weights) *w = (const PN_(pn_winograd_weights) *)argument;
     const PN_(pn_conv_product) *p = w->plan.product;
     const ptrdiff_t first = PN_(pn_conv_tile_start)(p->rows, index), step = w->tiles * w->panels * PN_MR * PN_NR;
-    const ptrdiff_t rows = PN_(pn_conv_tile_start)(p->rows, index + 1) - first;
+    const ptrdiff_t rows = PN_(pn_conv_tile_start)(p->rows, index + 1) - first, tile = w->panels * PN_MR * PN_NR;
+    for (ptrdiff_t x = 0; x < 16 && w->others; x++)
+        for (ptrdiff_t i = 0; i < tile; i++) w->sums[x * step + index * tile + i] += w->others[x * step + index * tile + i];
     for (ptrdiff_t panel = 0; panel < w->panels; panel++)
         for (ptrdiff_t i = 0; i < rows; i++) {
             const PN_REAL *restrict u = w->sums + ((index * w->panels + panel) * PN_MR + i) * PN_NR;
@@ -212,28 +217,47 @@ static void PN_(pn_winograd_share)(pn_task task, PN_(pn_winograd_weights) * w, p
         for (int i = 0; i < count; i++) task(w, i);
 }
 
+/* Sum the blocks of one of the halves. */
+static void PN_(pn_winograd_half)(void *argument, int index) {
+    PN_(pn_winograd_weights) *w = (PN_(pn_winograd_weights) *)argument + index;
+    memset(w->sums, 0, (size_t)(16 * w->tiles * w->panels * PN_MR * PN_NR) * sizeof(PN_REAL));
+    for (ptrdiff_t at = w->first; at < w->stop && !w->failed; at++) {
+        w->block = PN_(pn_winograd_locate)(&w->plan, at);
+        PN_(pn_winograd_share)(PN_(pn_winograd_turn_part), w, w->block.images * (w->panels + w->tiles));
+        if (!w->failed) PN_(pn_winograd_share)(PN_(pn_winograd_add_part), w, 16);
+    }
+}
+
 static int PN_(pn_winograd_weights_run)(const PN_(pn_conv_product) * p) {
     PN_(pn_winograd_weights) w = {.plan = PN_(pn_winograd_plan)(p, PN_WINOGRAD_TILES)};
     w.panels = pn_quotient(p->depth, PN_NR), w.tiles = pn_quotient(p->rows, PN_MR);
     w.most = w.plan.block_images * w.plan.block_rows * w.plan.block_columns;
     /* A line of cache more, lest the 16 matrices meet in the same sets of the cache. */
     w.input_step = (w.panels * w.most + 1) * PN_NR, w.gradient_step = w.tiles * w.most * PN_MR + PN_NR;
-    const ptrdiff_t sums = 16 * w.tiles * w.panels * PN_MR * PN_NR;
-    pn_workspace *workspace =
-        pn_workspace_take((size_t)(16 * (w.input_step + w.gradient_step) + sums) * sizeof(PN_REAL));
-    if (!workspace) return -1;
-    w.inputs = (PN_REAL *)pn_workspace_data(workspace);
-    w.sums = w.inputs + 16 * w.input_step, w.gradients = w.sums + sums;
     const double tiles = (double)(w.plan.across * w.plan.down) * (double)p->images;
     w.shared = pn_parts(16.0 * tiles * (double)(p->rows * p->depth), PN_CONV_LEAST) > 1;
-    memset(w.sums, 0, (size_t)sums * sizeof(PN_REAL));
-    for (ptrdiff_t at = 0; at < w.plan.blocks && !w.failed; at++) {
-        w.block = PN_(pn_winograd_locate)(&w.plan, at);
-        PN_(pn_winograd_share)(PN_(pn_winograd_turn_part), &w, w.block.images * (w.panels + w.tiles));
-        if (!w.failed) PN_(pn_winograd_share)(PN_(pn_winograd_add_part), &w, 16);
+    const int halves = w.plan.blocks < 4 ? 1 : 2, apart = halves == 2 && w.shared && pn_threads() == 2;
+    const ptrdiff_t sums = 16 * w.tiles * w.panels * PN_MR * PN_NR, buffers = 16 * (w.input_step + w.gradient_step);
+    pn_workspace *workspace =
+        pn_workspace_take((size_t)(buffers * (1 + apart) + sums * halves) * sizeof(PN_REAL));
+    if (!workspace) return -1;
+    PN_REAL *room = (PN_REAL *)pn_workspace_data(workspace);
+    PN_(pn_winograd_weights) half[2];
+    for (int h = 0; h < halves; h++) {
+        half[h] = w;
+        half[h].first = w.plan.blocks * h / halves, half[h].stop = w.plan.blocks * (h + 1) / halves;
+        half[h].inputs = room + (apart ? h * buffers : 0), half[h].gradients = half[h].inputs + 16 * w.input_step;
+        half[h].sums = room + buffers * (1 + apart) + h * sums;
+        half[h].shared = w.shared && !apart;
     }
-    if (!w.failed) PN_(pn_winograd_share)(PN_(pn_winograd_finish_part), &w, w.tiles);
+    if (apart)
+        pn_parallel(PN_(pn_winograd_half), half, 2);
+    else
+        for (int h = 0; h < halves; h++) PN_(pn_winograd_half)(half, h);
+    const int failed = half[0].failed || half[halves - 1].failed ? -1 : 0;
+    half[0].others = halves == 2 ? half[1].sums : NULL, half[0].shared = w.shared;
+    if (!failed) PN_(pn_winograd_share)(PN_(pn_winograd_finish_part), half, w.tiles);
     pn_workspace_return(workspace);
-    return w.failed;
+    return failed;
 }
 #undef PN_TURNED

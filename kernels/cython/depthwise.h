@@ -10,8 +10,8 @@
 
 #include "planes.h"
 
-#define PN_DEPTHWISE_BAND (96 * 1024)          /* bytes of turned rows with their borders */
-#define PN_DEPTHWISE_MOST (8 * 1024 * 1024)    /* bytes that a thread may take: longer rows go the way of other kernels */
+#define PN_DEPTHWISE_BAND (96 * 1024)       /* bytes of turned rows with their borders */
+#define PN_DEPTHWISE_MOST (8 * 1024 * 1024) /* bytes that a thread may take: longer rows go the way of other kernels */
 
 /* Planes of a source, and planes that are computed of it: position (y, x) of grid (a, b) is element (a + y grids_y,
  * b + x grids_x) and sums the source at (y step_y + tap.y, x step_x + tap.x) over the taps of its grid. The sums over
@@ -21,10 +21,11 @@ typedef struct {
     const void *source;
     ptrdiff_t height, width, out_height, out_width;
     ptrdiff_t grids_y, grids_x, step_y, step_x;
-    ptrdiff_t top, left, box_width;    /* of the source with its borders, for position (0, 0) */
+    ptrdiff_t top, left, box_width;      /* of the source with its borders, for position (0, 0) */
     ptrdiff_t band, band_rows, box_rows; /* how many positions down a band has, and rows of the results and the source */
-    ptrdiff_t *first;                  /* tap of each grid, and the end */
-    ptrdiff_t *offset, *element, *place;
+    ptrdiff_t *first;                    /* tap of each grid, and the end */
+    ptrdiff_t *offset, *element;         /* of each tap: in the box, and of the kernel */
+    ptrdiff_t *place;                    /* of the source's elements in the box */
     void *scratch;
     size_t part_bytes;
     int parts;
@@ -104,7 +105,8 @@ static int pn_depthwise_run(const pn_conv *call, int backward_data, int backward
     p.height = call->height, p.width = call->width, p.out_height = call->out_height, p.out_width = call->out_width;
     if (backward_data) {
         p.height = call->out_height, p.width = call->out_width, p.out_height = call->height, p.out_width = call->width;
-        p.grids_y = call->stride_y, p.grids_x = call->stride_x, p.step_y = p.step_x = 1;
+        p.grids_y = pn_least(call->stride_y, call->height), p.grids_x = pn_least(call->stride_x, call->width);
+        p.step_y = p.step_x = 1;
     }
     const ptrdiff_t count = call->kernel_height * call->kernel_width, grids = p.grids_y * p.grids_x;
     pn_workspace *workspace = pn_workspace_take((size_t)(4 * count + grids + 1) * sizeof(ptrdiff_t));

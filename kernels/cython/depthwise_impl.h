@@ -70,13 +70,14 @@ static void PN_(pn_depthwise_row)(const PN_(pn_lanes) * x, ptrdiff_t step, const
 static void PN_(pn_depthwise_group)(const pn_depthwise *p, PN_(pn_depthwise_part) b, ptrdiff_t first,
                                     ptrdiff_t planes) {
     const pn_conv *call = p->call;
-    const ptrdiff_t taps = call->kernel_height * call->kernel_width, out_plane = p->out_height * p->out_width;
+    const ptrdiff_t taps = p->first[p->grids_y * p->grids_x], out_plane = p->out_height * p->out_width;
+    const ptrdiff_t elements = call->kernel_height * call->kernel_width;
     const PN_REAL *w = (const PN_REAL *)call->w, *biases = (const PN_REAL *)call->bias;
     PN_(pn_lanes) bias = {0};
     for (ptrdiff_t k = 0; k < PN_LANES; k++) {
         const ptrdiff_t channel = (first + (k < planes ? k : planes - 1)) % call->channels;
         if (biases) ((PN_REAL *)&bias)[k] = biases[channel];
-        for (ptrdiff_t t = 0; t < taps; t++) ((PN_REAL *)(b.taps + t))[k] = w[channel * taps + p->element[t]];
+        for (ptrdiff_t t = 0; t < taps; t++) ((PN_REAL *)(b.taps + t))[k] = w[channel * elements + p->element[t]];
     }
     const PN_REAL *source = (const PN_REAL *)p->source + first * p->height * p->width;
     for (ptrdiff_t row = 0; row < p->out_height; row += p->band_rows) {

@@ -29,6 +29,7 @@ typedef struct {
     double alpha;
     int accumulate, single;
     int row_parts, column_parts, failed; /* for pn_matmul's use */
+    ptrdiff_t few;                       /* likewise: how many of the last columns are done by themselves */
 } pn_product;
 
 #if defined(__AVX512F__)
@@ -65,6 +66,7 @@ static int pn_matmul(void *call) {
         p->row_parts = rows;
         p->column_parts = parts / rows;
     }
+    p->few = p->single ? pn_few_f32(p) : pn_few_f64(p);
     p->failed = 0;
     pn_parallel(p->single ? pn_product_part_f32 : pn_product_part_f64, p, parts);
     return p->failed;

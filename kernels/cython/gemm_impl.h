@@ -314,12 +314,11 @@ static int PN_(pn_tiled)(const pn_product *p) {
 /* Returns 0, or -1 if memory is exhausted. The last columns, if they are few, are done by themselves: of 100 columns the
  * last four would cost as much as 16. */
 static int PN_(pn_gemm)(const pn_product *p) {
-    const ptrdiff_t few = p->n % PN_NR;
     if (p->m == 0 || p->n == 0) return 0;
-    if (!PN_(pn_narrow_serves)(p, few)) return PN_(pn_tiled)(p);
-    const ptrdiff_t whole = p->n - few, size = (ptrdiff_t)sizeof(PN_REAL);
+    if (p->few == 0) return PN_(pn_tiled)(p);
+    const ptrdiff_t whole = p->n - p->few, size = (ptrdiff_t)sizeof(PN_REAL);
     pn_product many = *p, last = *p;
-    many.n = whole, last.n = few;
+    many.n = whole, last.n = p->few;
     last.b = (const char *)p->b + whole * p->b_column * size;
     last.c = (char *)p->c + whole * size;
     if (p->bias) last.bias = (const char *)p->bias + whole * size;
@@ -336,6 +335,7 @@ static void PN_(pn_product_part)(void *argument, int index) {
     const ptrdiff_t left = pn_part_start(whole->n, PN_NR, j, whole->column_parts);
     part.m = pn_part_start(whole->m, PN_MR, i + 1, whole->row_parts) - top;
     part.n = pn_part_start(whole->n, PN_NR, j + 1, whole->column_parts) - left;
+    if (left + part.n < whole->n) part.few = 0; /* another part has the last columns */
     part.a = (const PN_REAL *)part.a + top * part.a_row;
     part.b = (const PN_REAL *)part.b + left * part.b_column;
     part.c = (PN_REAL *)part.c + top * part.ldc + left;

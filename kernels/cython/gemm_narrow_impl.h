@@ -23,8 +23,9 @@ static inline __attribute__((always_inline)) PN_(pn_vector) PN_(pn_lane_sums)(PN
 }
 
 /* Rows of C, LANES at most, complete, from `sums`: these rows side by side for each column. */
-static __attribute__((noinline)) void PN_(pn_narrow_finish)(const PN_(pn_vector) * sums, PN_REAL *c, ptrdiff_t ldc, ptrdiff_t rows,
-                                         ptrdiff_t columns, int accumulate, const PN_(pn_ending) *end) {
+static __attribute__((noinline)) void PN_(pn_narrow_finish)(const PN_(pn_vector) * sums, PN_REAL *c, ptrdiff_t ldc,
+                                                            ptrdiff_t rows, ptrdiff_t columns, int accumulate,
+                                                            const PN_(pn_ending) *end) {
     PN_(pn_vector) v[PN_VECTOR_BYTES / sizeof(PN_REAL)] = {{0}};
 #ifdef PN_TRANSPOSES
     for (ptrdiff_t j = 0; j < columns; j++) v[j] = sums[j];
@@ -69,8 +70,9 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_rows)(const int 
     for (ptrdiff_t first = 0; first < p->m; first += PN_LANES) {
         const ptrdiff_t rows = p->m - first < PN_LANES ? p->m - first : PN_LANES;
         const PN_REAL *a = (const PN_REAL *)p->a + first * p->a_row;
-        PN_(pn_vector) partial[PN_VECTOR_BYTES / sizeof(PN_REAL) * PN_NARROW] = {{0}}, sums[PN_NARROW];
+        PN_(pn_vector) partial[PN_VECTOR_BYTES / sizeof(PN_REAL) * PN_NARROW], sums[PN_NARROW];
         ptrdiff_t i = 0;
+        memset(partial + rows * columns, 0, (size_t)((PN_LANES - rows) * columns) * sizeof *partial);
         for (; i + some <= rows; i += some)
             PN_(pn_narrow_some)(some, columns, p->k, a + i * p->a_row, p->a_row, b, padded, partial + i * columns);
         for (; i < rows; i++)
@@ -125,12 +127,14 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_columns)(const i
     for (; first < p->m; first += PN_LANES) PN_(pn_narrow_vectors)(1, columns, p, first, end);
 }
 
-/* Whether it pays for so many of the last columns. Lanes that are elements of a row are summed at its end, which takes as
- * long as 5 to 6 vectors of it: 128 elements and 8 columns are slower than by tiles, 256 are 1.2 times as fast. */
-static int PN_(pn_narrow_serves)(const pn_product *p, ptrdiff_t columns) {
-    if (columns == 0 || columns > PN_LANES || columns > (columns < p->n ? PN_NARROW_REST : PN_NARROW)) return 0;
-    if (p->a_row == 1) return p->k >= 3 * columns;
-    return p->a_k == 1 && columns <= PN_NARROW_ROWS && 2 * p->k >= 3 * PN_LANES * columns;
+/* How many of the last columns are done this way, where it pays: a tile would multiply the other lanes as well, but here
+ * results go to C through a transposition, and lanes that are elements of a row are summed in one. The bounds, in multiply-
+ * adds of a vector, are where both take as long; from there it is up to 7 times (float) or twice (double) as fast. */
+static ptrdiff_t PN_(pn_few)(const pn_product *p) {
+    const ptrdiff_t few = p->n % PN_NR, saved = p->k * (PN_LANES - few);
+    if (few > (few < p->n ? PN_NARROW_REST : PN_NARROW)) return 0;
+    if (p->a_row == 1) return saved > 8 * PN_LANES ? few : 0;
+    return p->a_k == 1 && few <= PN_NARROW_ROWS && saved > PN_LANES * (8 * few + 12) ? few : 0;
 }
 
 /* Returns 0, or -1 if memory is exhausted. */

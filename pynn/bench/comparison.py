@@ -93,7 +93,10 @@ class Field:
             remote.close()
 
     def limits(self) -> Limits:
-        """Return what the machine can do at most, as measured in pynn's process."""
+        """Return what the machine can do at most, as measured in pynn's process when all others have started."""
+        for remote in self._remotes:
+            with contextlib.suppress(ContestantError):  # the first case will say why
+                remote.ask(ready=True)
         answer = self._remotes[0].ask(limits=True)
         return Limits(answer["operations"], [(size, rate) for size, rate in answer["copies"]])
 

@@ -55,6 +55,8 @@ class Worker:
 
     def answer(self, request: dict[str, Any]) -> Any:
         """Do what a request asks and return the result."""
+        if "ready" in request:
+            return None
         if "prepare" in request:
             self.run = self._prepare(request["prepare"])
             return None if self.run is None else warm_up(self.run)
