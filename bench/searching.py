@@ -33,9 +33,14 @@ OUTPUT = Path(__file__).parent / "results" / "searching.json"
 REPETITIONS = 10
 
 
+def load():
+    """Return the figures in the file."""
+    return json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
+
+
 def save(name, figures):
     """Put the figures of a part into the file, and show them."""
-    found = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
+    found = load()
     found[name] = figures
     write_atomically(OUTPUT, (json.dumps(found, indent=1) + "\n").encode())
     print(json.dumps({key: value for key, value in figures.items() if key != "runs"}, indent=1))
@@ -82,16 +87,17 @@ def build_pixels(params):
     return build_wide(params, 784)
 
 
-#: By the name of the data: what is built, the data of a repetition, and the validation accuracies to reach.
+#: By the name of the data: what is built, the data of a repetition, the validation accuracies to reach, and how often.
 PROBLEMS = {
-    "UCI digits": (build_wide, digits, (0.97, 0.975, 0.98)),
-    "2000 images of MNIST": (build_pixels, lambda seed: mnist(seed)[:2], (0.90, 0.91, 0.92)),
+    "UCI digits": (build_wide, digits, (0.97, 0.975, 0.98), 60),
+    "2000 images of MNIST": (build_pixels, lambda seed: mnist(seed)[:2], (0.90, 0.91, 0.92), 60),
+    "10000 images of MNIST": (build_pixels, lambda seed: mnist(seed, 10_000)[:2], (0.95, 0.96, 0.965), 20),
 }
 
 
 def passages(problem, settings, data, seed):
     """Run a search; return for each target the steps and seconds to reach it, or of the whole search, and whether."""
-    build, _, targets = PROBLEMS[problem]
+    build, _, targets, _ = PROBLEMS[problem]
     result = search.run(build, WIDE, *data, workers=1, seed=seed, **settings)
     done = {trial.number: trial.steps for trial in result.trials}
     found = {}
@@ -151,12 +157,14 @@ def repetition(problem, seed):
 
 
 @main.command()
-@click.option("--repetitions", default=6 * REPETITIONS)
-def coarse(repetitions):
+@click.option("--only", type=click.Choice(list(PROBLEMS)), multiple=True, help="The others' figures stay.")
+def coarse(only):
     """Measure how long it takes to reach an accuracy, in as many repetitions at a time as there are processors."""
-    runs, summary = {}, {}
+    figures = load().get("coarse", {})
+    summary, runs = figures.get("summary", {}), figures.get("runs", {})
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for problem, (_, _, targets) in PROBLEMS.items():
+        for problem in only or PROBLEMS:
+            *_, targets, repetitions = PROBLEMS[problem]
             found = runs[problem] = list(pool.map(repetition, [problem] * repetitions, range(repetitions)))
             print(f"{problem}: {repetitions} repetitions", flush=True)
             summary[problem] = {
@@ -166,7 +174,7 @@ def coarse(repetitions):
                 }
                 for target in targets
             }
-    save("coarse", {"summary": summary, "trials": TRIALS, "epochs": EPOCHS, "repetitions": repetitions, "runs": runs})
+    save("coarse", {"summary": summary, "trials": TRIALS, "epochs": EPOCHS, "runs": runs})
 
 
 # Random against grid.
