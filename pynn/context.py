@@ -95,20 +95,22 @@ class Context:
         view = self._views[name] = store[: shape[0]]
         return view
 
-    def gradient(self, name: str, shape: tuple[int, ...], dtype: Any, *apart: np.ndarray) -> np.ndarray:
+    def gradient(self, name: str, shape: tuple[int, ...], dtype: Any, *apart: np.ndarray | None) -> np.ndarray:
         """Return an uninitialised array for a gradient that nobody reads after the layer before.
 
         In a trainer's pass the layers of a `Sequential` share a few, in turn; this one has no memory in common with the
-        arrays `apart`. Under watch each is a `buffer`, since all are looked at after the step.
+        arrays `apart`, which may be None. Under watch each is a `buffer`, since all are looked at after the step.
         """
         if self._lender is None or self.watch is not None or not self._reuse:
             return self.buffer(name, shape, dtype)
         return self._lender._lend(shape, np.dtype(dtype), apart)
 
-    def _lend(self, shape: tuple[int, ...], dtype: np.dtype, apart: tuple[np.ndarray, ...]) -> np.ndarray:
+    def _lend(self, shape: tuple[int, ...], dtype: np.dtype, apart: tuple[np.ndarray | None, ...]) -> np.ndarray:
         size = math.prod(shape) * dtype.itemsize
         index = 0
-        while index < len(self._lent) and any(np.may_share_memory(self._lent[index], array) for array in apart):
+        while index < len(self._lent) and any(
+            array is not None and np.may_share_memory(self._lent[index], array) for array in apart
+        ):
             index += 1
         if index == len(self._lent):
             self._lent.append(np.empty(0, np.uint8))

@@ -5,8 +5,8 @@
  * packed into panels, as a matrix multiply packs its operands (gemm.h); the matrix of all patches is never made. Layers
  * of the backward pass use the same: the input's gradient is a convolution of dy with the kernel turned round, for a
  * stride above 1 one for every position between the strides; the weights' gradient is a product of dy and patches that
- * are read in place. 3 x 3 kernels go Winograd's way, and
- * depthwise convolutions another. See docs/convolution.md for why all this is what it is.
+ * are read in place. 3 x 3 kernels go Winograd's way, and depthwise convolutions another. See docs/convolution.md for why
+ * all this is what it is.
  */
 #ifndef PYNN_CONV_H
 #define PYNN_CONV_H

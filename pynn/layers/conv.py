@@ -159,7 +159,7 @@ class Conv2d(Layer):
         cancelled = ctx.dy_sums_to_zero
         if cancelled and self.bias is not None:
             self.bias.grad.fill(0)
-        dz = dy if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
+        dz = None if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
         dx = ops.conv2d_backward(
             dy,
             ctx.x,
@@ -171,7 +171,7 @@ class Conv2d(Layer):
             need_dx=ctx.needs_dx,
             activation=ctx.activation,
             saved=None if ctx.activation is None else ctx.saved,
-            dz=None if ctx.activation is None else dz,
+            dz=dz,
             **self._geometry(),
         )[2]
         return None if dx is None else self._from_images(dx)

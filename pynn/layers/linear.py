@@ -97,7 +97,7 @@ class Linear(Layer):
         cancelled = ctx.dy_sums_to_zero
         if cancelled and self.bias is not None:
             self.bias.grad.fill(0)
-        dz = dy if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
+        dz = None if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
         return ops.linear_backward(
             dy,
             x,
@@ -109,5 +109,5 @@ class Linear(Layer):
             need_dx=ctx.needs_dx,
             activation=ctx.activation,
             saved=None if ctx.activation is None else ctx.saved,
-            dz=None if ctx.activation is None else dz,
+            dz=dz,
         )[2]
