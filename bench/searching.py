@@ -349,7 +349,7 @@ def kill(kills, seed):
             limit = time.monotonic() + 60
             while not notes.exists() and process.poll() is None and time.monotonic() < limit:
                 time.sleep(0.01)  # it counts only if trials run
-            time.sleep(chance.uniform(0.0, 0.7))
+            time.sleep(chance.uniform(0.0, 0.1))
             if process.poll() is not None:
                 break
             process.send_signal(signal.SIGKILL)
