@@ -37,14 +37,16 @@ def loops(source, name):
     return found
 
 
+@pytest.mark.parametrize("copying", [0, 1])
 @pytest.mark.parametrize(
     ("suffix", "kind", "a_row", "a_k"), [("f32", "float", 1, 6), ("f32", "float", 100, 1), ("f64", "double", 1, 6)]
 )
-def test_the_tile_is_twelve_multiply_adds_and_nothing_spilled(suffix, kind, a_row, a_k):
+def test_the_tile_is_twelve_multiply_adds_and_nothing_spilled(suffix, kind, a_row, a_k, copying):
+    b_k = 200 if copying else "PN_VECTOR_BYTES / (ptrdiff_t)sizeof *b * 2"
     source = f"""
 #include "gemm.h"
-void tile(ptrdiff_t k, const {kind} *a, const {kind} *b, {kind} *c, ptrdiff_t ldc, ptrdiff_t columns) {{
-    pn_tile_{suffix}(6, 1, k, a, {a_row}, {a_k}, b, c, ldc, columns, 0, NULL);
+void tile(ptrdiff_t k, const {kind} *a, const {kind} *b, {kind} *panel, {kind} *c, ptrdiff_t ldc, ptrdiff_t columns) {{
+    pn_tile_{suffix}(6, 1, {copying}, {a_row} == 1, k, a, {a_row}, {a_k}, b, {b_k}, panel, c, ldc, columns, 0, NULL);
 }}
 """
     busy = [loop for loop in loops(source, "tile") if any("vfmadd" in line for line in loop)]
@@ -54,7 +56,8 @@ void tile(ptrdiff_t k, const {kind} *a, const {kind} *b, {kind} *c, ptrdiff_t ld
     assert sum(operation.startswith("vfmadd") for operation in operations) == 12
     assert sum(operation.startswith("vbroadcast") for operation in operations) == 6
     assert not [line for line in loop if "%rsp" in line or "%rbp" in line], "an accumulator was spilled"
-    assert len(loop) <= 26  # the loads of B, pointers, the test
+    assert sum(operation.startswith("prefetch") for operation in operations) <= 2 + 2 * copying
+    assert len(loop) <= 28 + 5 * copying  # the loads of B, pointers, the test; and the stores
 
 
 @pytest.mark.parametrize("code", ["PN_RELU", "PN_SIGMOID", "PN_TANH", "PN_SOFTPLUS", "PN_GELU", "PN_SILU"])

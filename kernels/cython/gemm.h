@@ -14,12 +14,30 @@
 #include "transpose.h"
 #include "workspace.h"
 
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
 /* Columns of products that are not done by tiles: at most, if A lies in rows, and beside whole panels, where A is read once
  * more for them. */
 #define PN_NARROW 10
 #define PN_NARROW_ROWS 8
 #define PN_NARROW_REST 4
 #define PN_LEAST_PRODUCTS (64.0 * 64 * 64) /* that a thread should have to itself */
+
+/* The second-level cache of a processor, where the system says so; otherwise what most have at least. */
+static inline size_t pn_second_level_bytes(void) {
+    static size_t known;
+    size_t bytes = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (bytes) return bytes;
+    bytes = 512 << 10;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+    const long told = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    if (told > 0) bytes = (size_t)told;
+#endif
+    __atomic_store_n(&known, bytes, __ATOMIC_RELAXED);
+    return bytes;
+}
 
 typedef struct {
     const void *a, *b, *bias;

@@ -7,230 +7,42 @@
 #define PN_KC ((ptrdiff_t)(2048 / sizeof(PN_REAL)))
 #define PN_MC ((ptrdiff_t)(PN_MR * (72 / PN_MR)))
 #define PN_NC ((ptrdiff_t)3072)
+/* A panel of B may be larger than the first-level cache: it is asked for so many rows in advance (1.1 times as fast where
+ * there are two multiply-adds a cycle). From B itself fewer, as many of its rows may share the same few sets of the cache. */
+#define PN_AHEAD 16
+#define PN_AHEAD_COPYING 8
+#define PN_LEAST_AHEAD 64 /* of k: then a tile takes longer than what it is added to takes to arrive */
 
-typedef PN_REAL PN_(pn_vector) __attribute__((vector_size(PN_VECTOR_BYTES)));
-typedef PN_SIGNED PN_(pn_tile_bits) __attribute__((vector_size(PN_VECTOR_BYTES)));
-/* The same without the alignment, for rows of C. */
-typedef PN_REAL PN_(pn_unaligned) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
+#include "gemm_tiles_impl.h"
+#include "gemm_pack_impl.h"
 
-/* What is done to a tile when its sums are complete, in registers: a pass over the result less. */
+/* The right-hand operand of a block, in panels. Where `source` is not NULL they are still to be filled from it, each as it
+ * is first used. */
 typedef struct {
-    const PN_REAL *bias; /* of the tile's columns */
-    PN_REAL least;       /* what is below becomes this: 0 for ReLU, or minus infinity */
-} PN_(pn_ending);
+    const PN_REAL *source;
+    ptrdiff_t k, column; /* from one row to the next, and from one column to the next, of the source */
+    PN_REAL *panels;
+    ptrdiff_t step; /* from one panel to the next: 0 if no other block needs them */
+} PN_(pn_right);
 
-/* The first `count` elements of a vector in memory. */
-static inline PN_(pn_vector) PN_(pn_load_part)(const PN_REAL *source, ptrdiff_t count) {
-#ifdef PN_LOAD_MASKED
-    return (PN_(pn_vector))PN_LOAD_MASKED((1u << count) - 1, source);
-#else
-    PN_(pn_vector) v = {0};
-    memcpy(&v, source, (size_t)count * sizeof(PN_REAL));
-    return v;
-#endif
-}
-
-static inline void PN_(pn_store_part)(PN_REAL *target, PN_(pn_vector) v, ptrdiff_t count) {
-#ifdef PN_LOAD_MASKED
-    PN_STORE_MASKED(target, (1u << count) - 1, v);
-#else
-    memcpy(target, &v, (size_t)count * sizeof(PN_REAL));
-#endif
-}
-
-/* One vector of a tile, its sums complete, to C; of `count` elements if that is less than a vector. */
-static inline __attribute__((always_inline)) void PN_(pn_finish)(PN_(pn_vector) sums, PN_REAL *c, int accumulate,
-                                                                 const PN_(pn_ending) *end, ptrdiff_t first,
-                                                                 const int partly, ptrdiff_t count) {
-    if (accumulate)
-        sums += partly ? PN_(pn_load_part)(c, count) : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)c);
-    if (end) {
-        const PN_REAL *bias = end->bias + first;
-        const PN_(pn_vector) least = end->least - (PN_(pn_vector)){0};
-        sums += partly ? PN_(pn_load_part)(bias, count) : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)bias);
-        const PN_(pn_tile_bits) below = sums < least; /* false for NaN, which passes */
-        sums = (PN_(pn_vector))(((PN_(pn_tile_bits))sums & ~below) | ((PN_(pn_tile_bits))least & below));
-    }
-    if (partly)
-        PN_(pn_store_part)(c, sums, count);
-    else
-        *(PN_(pn_unaligned) *)c = sums;
-}
-
-/* `rows` rows of A times a B panel, or the first vector of it unless `wide`, to the first `columns` of C. Never index a
- * lane of an accumulator: gcc would keep the tile in memory (9x slower). */
-static inline __attribute__((always_inline)) void PN_(pn_tile)(
-    const int rows, const int wide, ptrdiff_t k, const PN_REAL *restrict a, const ptrdiff_t a_row, const ptrdiff_t a_k,
-    const PN_REAL *restrict b, PN_REAL *restrict c, ptrdiff_t ldc, ptrdiff_t columns, int accumulate,
-    const PN_(pn_ending) *end) {
-    PN_(pn_vector) tile[PN_MR][2];
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) tile[i][0] = tile[i][1] = (PN_(pn_vector)){0};
-    /* Every third row has a pointer, so that addresses take few registers. */
-    const PN_REAL *third[(PN_MR + 2) / 3];
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i += 3) third[i / 3] = a + i * a_row;
-    for (ptrdiff_t p = 0; p < k; p++) {
-        const PN_(pn_vector) b0 = *(const PN_(pn_vector) *)b;
-        const PN_(pn_vector) b1 = *(const PN_(pn_vector) *)(b + PN_LANES);
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            const PN_REAL value = third[i / 3][i % 3 * a_row];
-            tile[i][0] += value * b0;
-            if (wide) tile[i][1] += value * b1;
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i += 3) third[i / 3] += a_k;
-        b += PN_NR;
-    }
-    const ptrdiff_t last = wide ? PN_LANES : 0, count = columns - last;
-    if (count == PN_LANES) {
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            if (wide) PN_(pn_finish)(tile[i][0], c + i * ldc, accumulate, end, 0, 0, 0);
-            PN_(pn_finish)(tile[i][wide], c + i * ldc + last, accumulate, end, last, 0, 0);
-        }
-        return;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-        if (wide) PN_(pn_finish)(tile[i][0], c + i * ldc, accumulate, end, 0, 0, 0);
-        PN_(pn_finish)(tile[i][wide], c + i * ldc + last, accumulate, end, last, 1, count);
-    }
-}
-
-/* The micro-kernels: one tile for each number of rows, and half as wide for the last columns, so that a (50, 100) result
- * takes 50 x 104 instead of 54 x 112 multiply-adds. Three ways for A to lie: in panels; in place row by row; in place
- * column by column, `stride` apart. */
-typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,
-                                     const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, ptrdiff_t columns, int accumulate,
-                                     const PN_(pn_ending) *end);
-
-#define PN_CASE(n, a_row, a_k)                                             \
-    case n:                                                                \
-        if (wide)                                                          \
-            PN_(pn_tile)(n, 1, k, a, a_row, a_k, b, c, ldc, columns, accumulate, end); \
-        else                                                               \
-            PN_(pn_tile)(n, 0, k, a, a_row, a_k, b, c, ldc, columns, accumulate, end); \
-        break;
-#define PN_CASES_4(r, s) PN_CASE(1, r, s) PN_CASE(2, r, s) PN_CASE(3, r, s) PN_CASE(4, r, s)
-#if PN_MR == 4
-#define PN_CASES(r, s) PN_CASES_4(r, s)
-#elif PN_MR == 6
-#define PN_CASES(r, s) PN_CASES_4(r, s) PN_CASE(5, r, s) PN_CASE(6, r, s)
-#elif PN_MR == 8
-#define PN_CASES(r, s) PN_CASES_4(r, s) PN_CASE(5, r, s) PN_CASE(6, r, s) PN_CASE(7, r, s) PN_CASE(8, r, s)
-#else
-#define PN_CASES(r, s)                                                                                   \
-    PN_CASES_4(r, s) PN_CASE(5, r, s) PN_CASE(6, r, s) PN_CASE(7, r, s) PN_CASE(8, r, s) PN_CASE(9, r, s) \
-    PN_CASE(10, r, s) PN_CASE(11, r, s) PN_CASE(12, r, s)
-#endif
-#define PN_MICRO_KERNEL(name, a_row, a_k)                                                                        \
-    static void PN_(name)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,             \
-                          const PN_REAL *b, PN_REAL *c, ptrdiff_t ldc, ptrdiff_t columns, int accumulate,        \
-                          const PN_(pn_ending) *end) {                                                           \
-        (void)stride;                                                                                            \
-        switch (rows) { PN_CASES(a_row, a_k) }                                                                   \
-    }
-PN_MICRO_KERNEL(pn_micro_packed, 1, PN_MR)
-PN_MICRO_KERNEL(pn_micro_rows, stride, 1)
-PN_MICRO_KERNEL(pn_micro_columns, 1, stride)
-#undef PN_CASE
-#undef PN_CASES_4
-#undef PN_CASES
-#undef PN_MICRO_KERNEL
-
-#ifdef PN_TRANSPOSES
-/* LANES rows, of which `filled` exist, and LANES elements of each. */
-static inline __attribute__((always_inline)) void PN_(pn_pack_square)(const PN_REAL *source, ptrdiff_t row_stride,
-                                                                      ptrdiff_t filled, const ptrdiff_t width,
-                                                                      PN_REAL *panel) {
-    PN_(pn_vector) v[PN_LANES];
-#pragma GCC unroll 16
-    for (int i = 0; i < PN_LANES; i++)
-        v[i] = i < filled ? (PN_(pn_vector))(*(const PN_(pn_unaligned) *)(source + i * row_stride)) : (PN_(pn_vector)){0};
-    PN_(pn_transpose)(v);
-#pragma GCC unroll 16
-    for (int i = 0; i < PN_LANES; i++) *(PN_(pn_unaligned) *)(panel + i * width) = v[i];
-}
-
-/* A panel of rows that are contiguous; it must have room for LANES more elements. Where the width is no multiple of LANES,
- * a store overlaps what belongs to the next element of k: squares of later rows come first, so that it is overwritten. */
-static inline __attribute__((always_inline)) ptrdiff_t PN_(pn_pack_squares)(const PN_REAL *source, ptrdiff_t row_stride,
-                                                                            ptrdiff_t filled, ptrdiff_t k,
-                                                                            const ptrdiff_t width, PN_REAL *panel) {
-    ptrdiff_t p = 0;
-    for (; p + PN_LANES <= k; p += PN_LANES)
-        for (ptrdiff_t r = (width - 1) / PN_LANES * PN_LANES; r >= 0; r -= PN_LANES) {
-            const PN_REAL *corner = source + r * row_stride + p;
-            if (filled - r >= PN_LANES)
-                PN_(pn_pack_square)(corner, row_stride, PN_LANES, width, panel + p * width + r);
-            else
-                PN_(pn_pack_square)(corner, row_stride, filled - r, width, panel + p * width + r);
-        }
-    return p;
-}
-#endif
-
-/* Copy a (rows x k) block with strides into panels of `width` rows, each stored k-major and padded with zeros. */
-static inline __attribute__((always_inline)) void PN_(pn_pack)(
-    const PN_REAL *restrict source, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t rows, ptrdiff_t k,
-    const ptrdiff_t width, PN_REAL *restrict panel) {
-    for (ptrdiff_t r = 0; r < rows; r += width, panel += width * k, source += width * row_stride) {
-        const ptrdiff_t filled = rows - r < width ? rows - r : width;
-        ptrdiff_t p = 0;
-#ifdef PN_TRANSPOSES
-        if (k_stride == 1) p = PN_(pn_pack_squares)(source, row_stride, filled, k, width, panel);
-#endif
-        if (filled < width) memset(panel + p * width, 0, (size_t)(width * (k - p)) * sizeof(PN_REAL));
-        if (row_stride == 1 && filled == width) {
-            for (; p < k; p++) memcpy(panel + p * width, source + p * k_stride, (size_t)width * sizeof(PN_REAL));
-        } else if (filled == width) {
-            for (; p < k; p++)
-                for (ptrdiff_t i = 0; i < width; i++) panel[p * width + i] = source[i * row_stride + p * k_stride];
-        } else {
-            for (; p < k; p++)
-                for (ptrdiff_t i = 0; i < filled; i++) panel[p * width + i] = source[i * row_stride + p * k_stride];
-        }
-    }
-}
-
-/* The same for columns of a row-major matrix, rows being k_stride apart: eight panels at a time, so that whole lines are
- * read, and asked for eight rows ahead, because the processor does not foresee the jump to the next row (1-5%). */
-static inline void PN_(pn_pack_columns)(const PN_REAL *restrict source, ptrdiff_t k_stride, ptrdiff_t columns,
-                                        ptrdiff_t k, PN_REAL *restrict panel) {
-    const ptrdiff_t whole = columns / PN_NR * PN_NR;
-    for (ptrdiff_t first = 0; first < whole; first += 8 * PN_NR) {
-        const ptrdiff_t stop = whole - first < 8 * PN_NR ? whole - first : 8 * PN_NR;
-        for (ptrdiff_t p = 0; p < k; p++)
-            for (ptrdiff_t j = 0; j < stop; j += PN_NR) {
-                const PN_REAL *line = source + p * k_stride + first + j;
-                __builtin_prefetch(line + 8 * k_stride);
-                memcpy(panel + (first + j) * k + p * PN_NR, line, (size_t)PN_NR * sizeof(PN_REAL));
-            }
-    }
-    if (whole < columns)
-        PN_(pn_pack)(source + whole, 1, k_stride, columns - whole, k, PN_NR, panel + whole * k);
-}
-
-/* Where the rows of A lie that a block multiplies. */
-typedef struct {
-    PN_(pn_micro_kernel) micro;
-    const PN_REAL *first;
-    ptrdiff_t row; /* from one row to the next, on average over a panel */
-    ptrdiff_t stride;
-} PN_(pn_left);
-
-/* One block of A times one packed block of B; `end`, if not NULL, is what C's first columns get at last. */
-static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, PN_(pn_left) a, const PN_REAL *b, PN_REAL *c,
+/* One block of A times one block of B; `end`, if not NULL, is what C's first columns get at last. */
+static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, PN_(pn_left) a, PN_(pn_right) b, PN_REAL *c,
                                  ptrdiff_t ldc, int accumulate, const PN_(pn_ending) *end) {
-    for (ptrdiff_t j = 0; j < n; j += PN_NR) {
+    /* Rows in place are shared out evenly: 64 as 11 and at last 9, where 12 would leave 4, too few to be fast. */
+    const ptrdiff_t tiles = (m + PN_MR - 1) / PN_MR, height = a.stride ? (m + tiles - 1) / tiles : PN_MR;
+    for (ptrdiff_t j = 0; j < n; j += PN_NR, b.panels += b.step) {
         const ptrdiff_t columns = n - j < PN_NR ? n - j : PN_NR;
         const PN_(pn_ending) ending = {end ? end->bias + j : NULL, end ? end->least : 0}, *here = end ? &ending : NULL;
-        for (ptrdiff_t i = 0; i < m; i += PN_MR) {
-            const ptrdiff_t rows = m - i < PN_MR ? m - i : PN_MR;
-            a.micro(rows, columns > PN_LANES, k, a.first + i * a.row, a.stride, b + j * k, c + i * ldc + j, ldc, columns,
-                    accumulate, here);
+        const PN_REAL *source = b.source ? b.source + j * b.column : NULL;
+        const int copying = source && b.column == 1 && columns == PN_NR;
+        if (source && !copying) PN_(pn_pack)(source, b.column, b.k, columns, k, PN_NR, b.panels);
+        for (ptrdiff_t i = 0; i < m; i += height) {
+            const ptrdiff_t rows = m - i < height ? m - i : height;
+            if (copying && i == 0)
+                a.copying(rows, 1, k, a.first, a.stride, source, b.k, b.panels, c + j, ldc, PN_NR, accumulate, here);
+            else
+                a.micro(rows, columns > PN_LANES, k, a.first + i * a.row, a.stride, b.panels, PN_NR, NULL,
+                        c + i * ldc + j, ldc, columns, accumulate, here);
         }
     }
 }
@@ -256,52 +68,52 @@ static int PN_(pn_tiled)(const pn_product *p) {
     PN_REAL *c = (PN_REAL *)p->c, *pre = (PN_REAL *)p->pre;
     const PN_REAL alpha = (PN_REAL)p->alpha;
     /* ReLU is part of the tile, other activations follow on what is still in cache. */
-    const int relu = p->code == PN_RELU && bias && !pre;
+    const int relu = p->code == PN_RELU && bias && !pre, plain = relu || (!pre && p->code == PN_IDENTITY);
     if (k == 0) {
         for (ptrdiff_t i = 0; i < m && !p->accumulate; i++)
             for (ptrdiff_t j = 0; j < n; j++) c[i * p->ldc + j] = bias ? bias[j] : 0;
         PN_(pn_epilogue)(c, pre, p->ldc, m, n, p->code, alpha);
         return 0;
     }
-    /* Few rows: A is read in place (up to 1.5 times as fast), for two panels of B at a time, which are used at once. Few
-     * columns: A in place too, because packing it would not pay. Rows a multiple of 2 KB apart drive each other out of the
-     * first-level cache; then only the fewest are read in place. */
+    /* Few rows: A is read in place (up to 1.5 times as fast). Few columns: A in place too, because packing it would not pay.
+     * Rows a multiple of 2 KB apart drive each other out of the first-level cache; then only the fewest are read in place. */
     const int apart = p->a_k != 1 || p->a_row * (ptrdiff_t)sizeof(PN_REAL) % 2048 != 0;
-    const int few_rows = m <= (apart ? 2 * PN_MC : PN_MC), in_place = few_rows || n <= 2 * PN_NR;
-    const ptrdiff_t nc_limit = few_rows ? 2 * PN_NR : PN_NC;
+    const int in_place = m <= (apart ? 2 * PN_MC : PN_MC) || n <= 2 * PN_NR;
     const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
-    const ptrdiff_t mc_most = in_place ? 0 : PN_MC;
-    const ptrdiff_t nc_most = n < nc_limit ? (n + PN_NR - 1) / PN_NR * PN_NR : nc_limit;
-    pn_workspace *workspace = pn_workspace_take((size_t)((mc_most + nc_most) * kc_most + PN_LANES) * sizeof(PN_REAL));
+    /* All rows at once, if they stay in the second-level cache and B would not: then B's panels are used up one by one, and
+     * never leave it either. */
+    const size_t half = pn_second_level_bytes() / 2, row = (size_t)kc_most * sizeof(PN_REAL);
+    const int at_once = in_place || ((size_t)m * row <= half && (size_t)n * row > half);
+    const ptrdiff_t blocks = at_once ? 1 : (m + PN_MC - 1) / PN_MC;
+    const ptrdiff_t mc_most = ((m + blocks - 1) / blocks + PN_MR - 1) / PN_MR * PN_MR;
+    /* An activation that is no part of the tile follows while a few panels' results are in cache. */
+    const ptrdiff_t nc_limit = !at_once ? PN_NC : plain ? n : 4 * PN_NR, nc_most = n < nc_limit ? n : nc_limit;
+    const ptrdiff_t panels = at_once ? PN_NR : (nc_most + PN_NR - 1) / PN_NR * PN_NR;
+    const ptrdiff_t packed = panels + (in_place ? 0 : mc_most);
+    pn_workspace *workspace = pn_workspace_take((size_t)(packed * kc_most + PN_LANES) * sizeof(PN_REAL));
     if (!workspace) return -1;
     PN_REAL *packed_b = (PN_REAL *)pn_workspace_data(workspace);
-    PN_REAL *packed_a = packed_b + nc_most * kc_most; /* nc_most is a multiple of NR, so this stays aligned */
+    PN_REAL *packed_a = packed_b + panels * kc_most; /* panels are a multiple of NR, so this stays aligned */
     const pn_float_mode mode = pn_flush_denormals();
-    for (ptrdiff_t jc = 0; jc < n; jc += nc_limit) {
-        const ptrdiff_t nc = n - jc < nc_limit ? n - jc : nc_limit;
-        for (ptrdiff_t pc = 0; pc < k; pc += PN_KC) {
-            const ptrdiff_t kc = k - pc < PN_KC ? k - pc : PN_KC;
-            const PN_REAL *right = b + pc * p->b_k + jc * p->b_column;
-            if (p->b_column == 1)
-                PN_(pn_pack_columns)(right, p->b_k, nc, kc, packed_b);
-            else
-                PN_(pn_pack)(right, p->b_column, p->b_k, nc, kc, PN_NR, packed_b);
-            for (ptrdiff_t ic = 0; ic < m; ic += PN_MC) {
-                const ptrdiff_t mc = m - ic < PN_MC ? m - ic : PN_MC;
+    for (ptrdiff_t pc = 0; pc < k; pc += PN_KC) {
+        const ptrdiff_t kc = k - pc < PN_KC ? k - pc : PN_KC;
+        for (ptrdiff_t jc = 0; jc < n; jc += nc_most) {
+            const ptrdiff_t nc = n - jc < nc_most ? n - jc : nc_most;
+            for (ptrdiff_t ic = 0; ic < m; ic += mc_most) {
+                const ptrdiff_t mc = m - ic < mc_most ? m - ic : mc_most;
                 const ptrdiff_t corner = ic * p->ldc + jc;
                 const PN_REAL *left = a + ic * p->a_row + pc * p->a_k;
-                PN_(pn_left) rows = {PN_(pn_micro_packed), packed_a, kc, 0};
-                if (!in_place)
+                if (!in_place && (!at_once || jc == 0))
                     PN_(pn_pack)(left, p->a_row, p->a_k, mc, kc, PN_MR, packed_a);
-                else if (p->a_k == 1)
-                    rows = (PN_(pn_left)){PN_(pn_micro_rows), left, p->a_row, p->a_row};
-                else
-                    rows = (PN_(pn_left)){PN_(pn_micro_columns), left, 1, p->a_k};
+                const PN_(pn_left) rows = in_place ? PN_(pn_in_place)(left, p->a_row, p->a_k)
+                                                   : PN_(pn_in_panels)(packed_a, kc);
+                const PN_(pn_right) columns = {ic ? NULL : b + pc * p->b_k + jc * p->b_column, p->b_k, p->b_column,
+                                               packed_b, at_once ? 0 : PN_NR * kc};
                 const PN_(pn_ending) end = {bias + jc, relu ? 0 : -(PN_REAL)INFINITY};
                 const int last = pc + kc == k;
-                PN_(pn_block)(mc, nc, kc, rows, packed_b, c + corner, p->ldc, p->accumulate || pc > 0,
+                PN_(pn_block)(mc, nc, kc, rows, columns, c + corner, p->ldc, p->accumulate || pc > 0,
                               last && bias ? &end : NULL);
-                if (last && !relu && (pre || p->code != PN_IDENTITY))
+                if (last && !plain)
                     PN_(pn_epilogue)(c + corner, pre ? pre + corner : NULL, p->ldc, mc, nc, p->code, alpha);
             }
         }
@@ -349,6 +161,9 @@ static void PN_(pn_product_part)(void *argument, int index) {
 #undef PN_KC
 #undef PN_MC
 #undef PN_NC
+#undef PN_AHEAD
+#undef PN_AHEAD_COPYING
+#undef PN_LEAST_AHEAD
 #undef PN_REAL
 #undef PN_SIGNED
 #undef PN_
