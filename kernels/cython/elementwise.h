@@ -49,6 +49,7 @@ enum {
     (1.5f + t * (0.94576544f + t * (0.31242636f + t * (0.056121852f + t * 0.0046916083f))))
 #define PN_COPYSIGN copysignf
 #define PN_FABS fabsf
+#define PN_FMA __builtin_fmaf
 #include "elementwise_impl.h"
 
 #define PN_REAL double
@@ -84,6 +85,7 @@ enum {
      (9.718610521356991e-05 + t * (5.738616405061197e-06 + t * 1.6692649063648745e-07))))))))))
 #define PN_COPYSIGN copysign
 #define PN_FABS fabs
+#define PN_FMA __builtin_fma
 #include "elementwise_impl.h"
 
 #endif

@@ -91,10 +91,18 @@ typedef struct {
 } PN_(pn_tail);
 
 static inline PN_(pn_tail) PN_(pn_normal_tail)(PN_REAL x) {
-    PN_REAL t = -PN_(pn_at_least)(-PN_FABS(x), -PN_TAIL_MOST), high = PN_(pn_masked)(t, PN_HALF_BITS);
-    PN_REAL upper = PN_TAIL_UPPER(t), product = t * upper;
-    PN_(pn_tail) tail = {upper, product, (PN_REAL)PN_SQRT_2PI * product + PN_TAIL_REST(t), PN_C(-0.5) * (high * high),
-                         PN_C(-0.5) * ((t - high) * (t + high))};
+    PN_REAL t = -PN_(pn_at_least)(-PN_FABS(x), -PN_TAIL_MOST), upper = PN_TAIL_UPPER(t), product = t * upper;
+    PN_(pn_tail) tail = {.upper = upper, .product = product,
+                         .below = (PN_REAL)PN_SQRT_2PI * product + PN_TAIL_REST(t)};
+#if defined(__FMA__) || defined(__aarch64__)
+    PN_REAL half = PN_C(-0.5) * t;
+    tail.square = half * t;
+    tail.low = PN_FMA(half, t, -tail.square);
+#else
+    PN_REAL high = PN_(pn_masked)(t, PN_HALF_BITS);
+    tail.square = PN_C(-0.5) * (high * high);
+    tail.low = PN_C(-0.5) * ((t - high) * (t + high));
+#endif
     return tail;
 }
 
@@ -208,3 +216,4 @@ static inline void PN_(pn_saved_from_input)(PN_REAL *x, ptrdiff_t n, int code, P
 #undef PN_TAIL_REST
 #undef PN_COPYSIGN
 #undef PN_FABS
+#undef PN_FMA

@@ -18,10 +18,8 @@
 #include <unistd.h>
 #endif
 
-/* Columns of products that are not done by tiles: at most, if A lies in rows, and beside whole panels, where A is read once
- * more for them. */
+/* Columns of products that are not done by tiles: at most, and beside whole panels, where A is read once more for them. */
 #define PN_NARROW 10
-#define PN_NARROW_ROWS 8
 #define PN_NARROW_REST 4
 #define PN_LEAST_PRODUCTS (64.0 * 64 * 64) /* that a thread should have to itself */
 

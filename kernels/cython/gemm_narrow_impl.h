@@ -2,6 +2,9 @@
  * classes, or the last columns of others. A tile would use as many lanes of a vector; here the lanes are elements of a row
  * of A, or rows, whichever lie side by side. */
 
+/* How many elements of the rows of A and of B's columns at a time: of ten columns, these fit the first-level cache. */
+#define PN_NARROW_DEPTH ((ptrdiff_t)(2048 / sizeof(PN_REAL)))
+
 /* How many rows, or vectors of rows, at a time: enough sums that none waits for its own last addition, in registers. */
 #define PN_NARROW_SOME(columns) ((columns) <= 2 ? 4 : (columns) <= 4 || PN_VECTOR_BYTES == 64 ? 2 : 1)
 
@@ -131,29 +134,16 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_columns)(const i
  * results go to C through a transposition, and lanes that are elements of a row are summed in one. The bounds, in multiply-
  * adds of a vector, are where both take as long; from there it is up to 7 times (float) or twice (double) as fast. */
 static ptrdiff_t PN_(pn_few)(const pn_product *p) {
-    const ptrdiff_t few = p->n % PN_NR, saved = p->k * (PN_LANES - few);
+    const ptrdiff_t few = p->n % PN_NR, depth = p->k < PN_NARROW_DEPTH ? p->k : PN_NARROW_DEPTH;
+    const ptrdiff_t saved = depth * (PN_LANES - few);
     if (few > (few < p->n ? PN_NARROW_REST : PN_NARROW)) return 0;
     if (p->a_row == 1) return saved > 8 * PN_LANES ? few : 0;
-    return p->a_k == 1 && few <= PN_NARROW_ROWS && saved > PN_LANES * (8 * few + 12) ? few : 0;
+    return p->a_k == 1 && saved > PN_LANES * (8 * few + 12) ? few : 0;
 }
 
-/* Returns 0, or -1 if memory is exhausted. */
-static int PN_(pn_narrow)(const pn_product *p) {
-    const int relu = p->code == PN_RELU && p->bias && !p->pre;
-    const PN_(pn_ending) ending = {(const PN_REAL *)p->bias, relu ? 0 : -(PN_REAL)INFINITY}, *end = p->bias ? &ending : NULL;
-    const ptrdiff_t padded = (p->k + PN_LANES - 1) / PN_LANES * PN_LANES;
-    const PN_REAL *b = (const PN_REAL *)p->b;
-    PN_REAL *turned = NULL;
-    pn_workspace *workspace = NULL;
-    if (p->a_k == 1) {
-        workspace = pn_workspace_take((size_t)(p->n * padded) * sizeof(PN_REAL));
-        if (!workspace) return -1;
-        turned = (PN_REAL *)pn_workspace_data(workspace);
-        for (ptrdiff_t j = 0; j < p->n; j++)
-            for (ptrdiff_t q = 0; q < padded; q++)
-                turned[j * padded + q] = q < p->k ? b[q * p->b_k + j * p->b_column] : 0;
-    }
-    const pn_float_mode mode = pn_flush_denormals();
+/* Of A that lies in columns, or, if `turned` is not NULL, in rows, with B's columns copied there. */
+static void PN_(pn_narrow_block)(const pn_product *p, const PN_REAL *turned, ptrdiff_t padded,
+                                 const PN_(pn_ending) *end) {
 #define PN_CASE(columns)                                             \
     case columns:                                                    \
         if (turned)                                                  \
@@ -165,11 +155,45 @@ static int PN_(pn_narrow)(const pn_product *p) {
         PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) PN_CASE(5) PN_CASE(6) PN_CASE(7) PN_CASE(8) PN_CASE(9) PN_CASE(10)
     }
 #undef PN_CASE
-    if (!relu && (p->pre || p->code != PN_IDENTITY))
-        PN_(pn_epilogue)((PN_REAL *)p->c, (PN_REAL *)p->pre, p->ldc, p->m, p->n, p->code, (PN_REAL)p->alpha);
-    pn_restore_denormals(mode);
+}
+
+/* A lies in rows: as many of B's rows at a time as stay in the first-level cache. Returns 0, or -1 if memory is exhausted. */
+static int PN_(pn_narrow_blocks)(const pn_product *p, const PN_(pn_ending) *end) {
+    const ptrdiff_t depth = p->k < PN_NARROW_DEPTH ? p->k : PN_NARROW_DEPTH;
+    const ptrdiff_t padded = (depth + PN_LANES - 1) / PN_LANES * PN_LANES;
+    pn_workspace *workspace = pn_workspace_take((size_t)(p->n * padded) * sizeof(PN_REAL));
+    if (!workspace) return -1;
+    PN_REAL *turned = (PN_REAL *)pn_workspace_data(workspace);
+    for (ptrdiff_t first = 0; first < p->k; first += depth) {
+        pn_product block = *p;
+        block.k = p->k - first < depth ? p->k - first : depth;
+        block.a = (const PN_REAL *)p->a + first;
+        block.accumulate = p->accumulate || first > 0;
+        const PN_REAL *b = (const PN_REAL *)p->b + first * p->b_k;
+        for (ptrdiff_t j = 0; j < p->n; j++)
+            for (ptrdiff_t q = 0; q < padded; q++)
+                turned[j * padded + q] = q < block.k ? b[q * p->b_k + j * p->b_column] : 0;
+        PN_(pn_narrow_block)(&block, turned, padded, first + depth >= p->k ? end : NULL);
+    }
     pn_workspace_return(workspace);
     return 0;
 }
 
+/* Returns 0, or -1 if memory is exhausted. */
+static int PN_(pn_narrow)(const pn_product *p) {
+    const int relu = p->code == PN_RELU && p->bias && !p->pre;
+    const PN_(pn_ending) ending = {(const PN_REAL *)p->bias, relu ? 0 : -(PN_REAL)INFINITY}, *end = p->bias ? &ending : NULL;
+    const pn_float_mode mode = pn_flush_denormals();
+    int failed = 0;
+    if (p->a_k == 1)
+        failed = PN_(pn_narrow_blocks)(p, end);
+    else
+        PN_(pn_narrow_block)(p, NULL, 0, end);
+    if (!failed && !relu && (p->pre || p->code != PN_IDENTITY))
+        PN_(pn_epilogue)((PN_REAL *)p->c, (PN_REAL *)p->pre, p->ldc, p->m, p->n, p->code, (PN_REAL)p->alpha);
+    pn_restore_denormals(mode);
+    return failed;
+}
+
 #undef PN_NARROW_SOME
+#undef PN_NARROW_DEPTH
