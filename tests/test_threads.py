@@ -49,6 +49,7 @@ def results(seed=0):
         ops.matmul(a, b, bias=columns[0], activation="tanh"),
         ops.matmul(a, c, trans_b=True),
         ops.matmul(d, b, trans_a=True),
+        ops.matmul(rng.normal(size=(400, 600)), rng.normal(size=(600, 1100))),
         ops.matmul(images.reshape(-1, 80), each.reshape(-1)[:240].reshape(80, 3)),
         *(ops.matmul(d, b[:, :columns].copy(), trans_a=True, activation="tanh") for columns in (10, 42, 74, 100)),
         *forward,

@@ -2,13 +2,14 @@
 
 #define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
 #define PN_NR (2 * PN_LANES)
-/* Blocks: A's (MC x KC) stays in the L2 cache beside a panel of B (KC x NR), all of B's block (KC x NC) in L3. Long and
- * low beats BLIS's 256 x 144 by 5-10% from 1024 columns on (Zen 3). */
+/* Blocks: A's (MC x KC) stays in the L2 cache beside a panel of B (KC x NR), all of B's block (KC x NC) in L3. Long
+ * and low beats BLIS's 256 x 144 by 5-10% from 1024 columns on (Zen 3). */
 #define PN_KC ((ptrdiff_t)(2048 / sizeof(PN_REAL)))
 #define PN_MC ((ptrdiff_t)(PN_MR * (72 / PN_MR)))
 #define PN_NC ((ptrdiff_t)3072)
-/* A panel of B may be larger than the first-level cache: it is asked for so many rows in advance (1.1 times as fast where
- * there are two multiply-adds a cycle). From B itself fewer, as many of its rows may share the same few sets of the cache. */
+/* A panel of B may be larger than the first-level cache: it is asked for so many rows in advance (1.1 times as fast
+ * where there are two multiply-adds a cycle). From B itself fewer, as many of its rows may share the same few sets of
+ * the cache. */
 #define PN_AHEAD 16
 #define PN_AHEAD_COPYING 8
 #define PN_LEAST_AHEAD 64 /* of k: then a tile takes longer than what it is added to takes to arrive */
@@ -75,13 +76,14 @@ static int PN_(pn_tiled)(const pn_product *p) {
         PN_(pn_epilogue)(c, pre, p->ldc, m, n, p->code, alpha);
         return 0;
     }
-    /* Few rows: A is read in place (up to 1.5 times as fast). Few columns: A in place too, because packing it would not pay.
-     * Rows a multiple of 2 KB apart drive each other out of the first-level cache; then only the fewest are read in place. */
+    /* Few rows: A is read in place (up to 1.5 times as fast). Few columns: A in place too, because packing it would
+     * not pay. Rows a multiple of 2 KB apart drive each other out of the first-level cache; then only the fewest are
+     * read in place. */
     const int apart = p->a_k != 1 || p->a_row * (ptrdiff_t)sizeof(PN_REAL) % 2048 != 0;
     const int in_place = m <= (apart ? 2 * PN_MC : PN_MC) || n <= 2 * PN_NR;
     const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
-    /* All rows at once, if they stay in the second-level cache and B would not: then B's panels are used up one by one, and
-     * never leave it either. */
+    /* All rows at once, if they stay in the second-level cache and B would not: then B's panels are used up one by
+     * one, and never leave it either. */
     const size_t half = pn_second_level_bytes() / 2, row = (size_t)kc_most * sizeof(PN_REAL);
     const int at_once = in_place || ((size_t)m * row <= half && (size_t)n * row > half);
     const ptrdiff_t blocks = at_once ? 1 : (m + PN_MC - 1) / PN_MC;

@@ -157,7 +157,8 @@ static void PN_(pn_narrow_block)(const pn_product *p, const PN_REAL *turned, ptr
 #undef PN_CASE
 }
 
-/* A lies in rows: as many of B's rows at a time as stay in the first-level cache. Returns 0, or -1 if memory is exhausted. */
+/* A lies in rows: as many of B's rows at a time as stay in the first-level cache. Returns 0, or -1 if memory is
+ * exhausted. */
 static int PN_(pn_narrow_blocks)(const pn_product *p, const PN_(pn_ending) *end) {
     const ptrdiff_t depth = p->k < PN_NARROW_DEPTH ? p->k : PN_NARROW_DEPTH;
     const ptrdiff_t padded = (depth + PN_LANES - 1) / PN_LANES * PN_LANES;

@@ -19,9 +19,9 @@ static inline __attribute__((always_inline)) void PN_(pn_pack_square)(const PN_R
         if (i < depth) *(PN_(pn_unaligned) *)(panel + i * width) = v[i];
 }
 
-/* A panel of rows that are contiguous; it must have room for LANES more elements. Where the width is no multiple of LANES,
- * a store overlaps what belongs to the next element of k: squares of later rows come first, so that it is overwritten.
- * Returns how many elements of k are done: all, where parts of vectors can be loaded. */
+/* A panel of rows that are contiguous; it must have room for LANES more elements. Where the width is no multiple of
+ * LANES, a store overlaps what belongs to the next element of k: squares of later rows come first, so that it is
+ * overwritten. Returns how many elements of k are done: all, where parts of vectors can be loaded. */
 static inline __attribute__((always_inline)) ptrdiff_t PN_(pn_pack_squares)(const PN_REAL *source, ptrdiff_t row_stride,
                                                                             ptrdiff_t filled, ptrdiff_t k,
                                                                             const ptrdiff_t width, PN_REAL *panel) {
@@ -61,9 +61,9 @@ static inline __attribute__((always_inline)) void PN_(pn_pack_panel)(const PN_RE
         for (ptrdiff_t i = 0; i < filled; i++) panel[p * width + i] = source[i * row_stride + p * k_stride];
 }
 
-/* Copy a (rows x k) block with strides into panels of `width` rows, each stored k-major and padded with zeros. Rows that lie
- * side by side are copied eight panels at a time, so that whole lines are read, and asked for eight k ahead, because the
- * processor does not foresee the jump to the next (1-5%). */
+/* Copy a (rows x k) block with strides into panels of `width` rows, each stored k-major and padded with zeros. Rows
+ * that lie side by side are copied eight panels at a time, so that whole lines are read, and asked for eight k ahead,
+ * because the processor does not foresee the jump to the next (1-5%). */
 static inline __attribute__((always_inline)) void PN_(pn_pack)(
     const PN_REAL *restrict source, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t rows, ptrdiff_t k,
     const ptrdiff_t width, PN_REAL *restrict panels) {

@@ -49,13 +49,17 @@ static inline __attribute__((always_inline)) void PN_(pn_finish)(PN_(pn_vector) 
         *(PN_(pn_unaligned) *)c = sums;
 }
 
-/* `rows` rows of A times a B panel, or the first vector of it unless `wide`, to the first `columns` of C. With `copying`
- * the panel is still part of B, with rows `b_k` apart, and is copied to `panel` on the way, in the shadow of the multiply-
- * adds, while the next panel is brought to the second-level cache: weights, 1.1 times as fast if they come from L3. Never index a lane of an accumulator: gcc would keep the tile in memory (9x slower). */
+/* `rows` rows of A times a B panel, or the first vector of it unless `wide`, to the first `columns` of C. Never index a
+ * lane of an accumulator: gcc would keep the tile in memory (9x slower).
+ *
+ * With `copying` the panel is still part of B, with rows `b_k` apart. It is copied to `panel` on the way, in the
+ * shadow of the multiply-adds, while the next panel is brought to the second-level cache: weights that come from L3
+ * are multiplied 1.1 times as fast as after a copy beforehand. `beside`: A's rows lie side by side, so one line holds
+ * an element of each. */
 static inline __attribute__((always_inline)) void PN_(pn_tile)(
     const int rows, const int wide, const int copying, const int beside, ptrdiff_t k, const PN_REAL *restrict a,
-    const ptrdiff_t a_row, const ptrdiff_t a_k, const PN_REAL *restrict b, const ptrdiff_t b_k, PN_REAL *restrict panel, PN_REAL *restrict c,
-    ptrdiff_t ldc, ptrdiff_t columns, int accumulate, const PN_(pn_ending) *end) {
+    const ptrdiff_t a_row, const ptrdiff_t a_k, const PN_REAL *restrict b, const ptrdiff_t b_k, PN_REAL *restrict panel,
+    PN_REAL *restrict c, ptrdiff_t ldc, ptrdiff_t columns, int accumulate, const PN_(pn_ending) *end) {
     PN_(pn_vector) tile[PN_MR][2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) tile[i][0] = tile[i][1] = (PN_(pn_vector)){0};
@@ -76,12 +80,10 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
         /* By the ends of vectors: a vector that is not aligned begins in a line that the panel in front has asked for. */
         __builtin_prefetch(b + ahead + PN_LANES - 1);
         if (PN_VECTOR_BYTES == 64) __builtin_prefetch(b + ahead + PN_NR - 1);
-        if (copying) {
-            __builtin_prefetch(b + 1 * PN_NR + PN_LANES - 1, 0, 2);
-            __builtin_prefetch(b + 2 * PN_NR - 1, 0, 2);
-        }
         if (beside) __builtin_prefetch(third[0] + PN_AHEAD * a_k);
         if (copying) {
+            __builtin_prefetch(b + PN_NR + PN_LANES - 1, 0, 2);
+            __builtin_prefetch(b + PN_NR + PN_NR - 1, 0, 2);
             *(PN_(pn_vector) *)panel = b0;
             *(PN_(pn_vector) *)(panel + PN_LANES) = b1;
             panel += PN_NR;
@@ -140,14 +142,14 @@ typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, cons
     PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) PN_CASE(5) PN_CASE(6) PN_CASE(7) PN_CASE(8) \
     PN_CASE(9) PN_CASE(10) PN_CASE(11) PN_CASE(12)
 #endif
-#define PN_MICRO_KERNEL(name, of_row, of_k, is_beside, is_copying)                                                         \
-    static void PN_(name)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,             \
-                          const PN_REAL *b, ptrdiff_t b_k, PN_REAL *panel, PN_REAL *c, ptrdiff_t ldc,            \
-                          ptrdiff_t columns, int accumulate, const PN_(pn_ending) *end) {                        \
-        const ptrdiff_t a_row = of_row, a_k = of_k;                                                              \
-        const int beside = is_beside, copying = is_copying;                                                      \
-        (void)stride;                                                                                            \
-        switch (rows) { PN_CASES }                                                                               \
+#define PN_MICRO_KERNEL(name, of_row, of_k, is_beside, is_copying)                                    \
+    static void PN_(name)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,  \
+                          const PN_REAL *b, ptrdiff_t b_k, PN_REAL *panel, PN_REAL *c, ptrdiff_t ldc, \
+                          ptrdiff_t columns, int accumulate, const PN_(pn_ending) *end) {             \
+        const ptrdiff_t a_row = of_row, a_k = of_k;                                                   \
+        const int beside = is_beside, copying = is_copying;                                           \
+        (void)stride;                                                                                 \
+        switch (rows) { PN_CASES }                                                                    \
     }
 PN_MICRO_KERNEL(pn_micro_packed, 1, PN_MR, 1, 0)
 PN_MICRO_KERNEL(pn_micro_rows, stride, 1, 0, 0)

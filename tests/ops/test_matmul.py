@@ -15,9 +15,11 @@ SIZES = (0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 64, 67)
 EDGES = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (1, 1, 1), (1, 67, 1), (67, 1, 67), (1, 300, 513)]
 SAMPLED = [tuple(map(int, shape)) for shape in np.random.default_rng(1).choice(SIZES, size=(40, 3))]
 LARGE = [(64, 784, 256), (300, 500, 130), (50, 100, 10), (129, 1025, 65), (600, 33, 40), (5, 64, 1030)]
+#: All rows at once beside more columns than the second-level cache holds; more columns than are packed together.
+LARGE += [(200, 520, 1040), (150, 20, 3100)]
 #: Few columns, and as few beside whole panels.
 NARROW = [(35, 130, 1), (100, 80, 2), (70, 90, 3), (67, 147, 4), (9, 300, 6), (17, 200, 8), (40, 45, 10), (1, 90, 3)]
-NARROW += [(50, 170, 100), (33, 600, 67)]
+NARROW += [(50, 170, 100), (33, 600, 67), (35, 1300, 10), (9, 1100, 5)]
 
 
 def operands(rng, dtype, m, k, n, trans_a=False, trans_b=False):
@@ -67,6 +69,17 @@ def test_activation_is_applied_to_what_pre_out_receives(dtype, columns, trans_a,
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(out, function(pre_out, *parameter), rtol=64 * eps, atol=64 * eps)
     np.testing.assert_array_equal(ops.matmul(a, b, **options), out)
+
+
+@pytest.mark.parametrize("shape", [(20, 30, 200), (200, 520, 1040), (35, 1300, 10)], ids=str)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_activation_of_products_that_are_done_in_blocks(dtype, shape, activation, rng):
+    m, k, n = shape
+    a, b = operands(rng, dtype, m, k, n)
+    bias = rng.normal(size=n).astype(dtype)
+    want = getattr(ops, activation)(ops.matmul(a, b, bias=bias))
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(ops.matmul(a, b, bias=bias, activation=activation), want, rtol=64 * eps, atol=64 * eps)
 
 
 def test_pre_out_without_activation_is_the_result(dtype, rng):
