@@ -6,6 +6,10 @@
 
 #include "platform.h"
 
+#if defined(__FMA__) || defined(__aarch64__)
+#define PN_HAS_FMA
+#endif
+
 /* The numbers of kernels/codes.py. */
 enum {
     PN_IDENTITY, PN_RELU, PN_LEAKY_RELU, PN_ELU, PN_SELU, PN_SIGMOID, PN_TANH, PN_SOFTPLUS, PN_GELU, PN_GELU_TANH,
