@@ -1,8 +1,8 @@
 """Which backend "auto" takes for an op of a given size.
 
 Compiled kernels serve all ops unless a table says that another backend measured faster on this machine. The table that
-is shipped is empty: on no machine measured so far was anything faster than Cython by more than the noise of measuring
-it. `pynn tune` measures this machine and stores a table of its own.
+is shipped is empty: on the machines measured so far, single rows of the benchmark were up to a tenth faster elsewhere,
+and on each machine they were others. `pynn tune` measures this one and stores a table of its own.
 """
 
 from __future__ import annotations
