@@ -2,11 +2,10 @@
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.stdint cimport uintptr_t
 
 from .arrays cimport columns, data, is_single, rows, size
 from .calls cimport import_runtime, make, pn_parallel, pn_part_start, pn_parts
-from .elementwise cimport PN_LEAKY_RELU, activate_backward_span, activate_span
+from .elementwise cimport PN_LEAKY_RELU, map_backward, map_forward
 
 cnp.import_array()
 import_runtime()
@@ -16,7 +15,6 @@ cdef enum:
     LEAST = 32768  # elements that a thread should have to itself,
     LEAST_DEAR = 8192  # of an activation with an exponential
     STEP = 64  # elements: parts begin on a cache line, if the array does
-    LINE = 64  # bytes of a cache line
 
 
 cdef struct Map:
@@ -29,28 +27,14 @@ cdef struct Map:
     int parts
 
 
-cdef inline Py_ssize_t whole_line(const floating* y, Py_ssize_t n) noexcept nogil:
-    """Return the first element of y that begins a cache line, as far as there is one."""
-    cdef Py_ssize_t beyond = <Py_ssize_t>(<uintptr_t>y % LINE)
-    return n if beyond % sizeof(floating) else min(n, (LINE - beyond) % LINE // <Py_ssize_t>sizeof(floating))
-
-
-# The first elements apart, so that vectors are written within cache lines: ReLU is 1.1 to 1.2 times as fast in cache.
-# Writing large results past the cache was measured, and is slower (0.64 to 0.95 times as fast at 16 million elements).
-cdef void map_span(const floating* x, floating* y, Py_ssize_t n, int code, floating alpha) noexcept nogil:
-    cdef Py_ssize_t i = whole_line(y, n)
-    activate_span(x, y, i, code, alpha)
-    activate_span(x + i, y + i, n - i, code, alpha)
-
-
 cdef void map_part(void* argument, int index) noexcept nogil:
     cdef Map* c = <Map*>argument
     cdef Py_ssize_t start = pn_part_start(c.n, STEP, index, c.parts)
     cdef Py_ssize_t n = pn_part_start(c.n, STEP, index + 1, c.parts) - start
     if c.single:
-        map_span(<float*>c.x + start, <float*>c.y + start, n, c.code, <float>c.alpha)
+        map_forward(<float*>c.x + start, <float*>c.y + start, n, c.code, <float>c.alpha)
     else:
-        map_span(<double*>c.x + start, <double*>c.y + start, n, c.code, c.alpha)
+        map_forward(<double*>c.x + start, <double*>c.y + start, n, c.code, c.alpha)
 
 
 cdef int run_map(void* argument) noexcept nogil:
@@ -122,22 +106,14 @@ cdef struct MapBackward:
     int parts
 
 
-cdef void map_backward_span(
-    const floating* dy, const floating* saved, floating* dx, Py_ssize_t n, int code, floating alpha
-) noexcept nogil:
-    cdef Py_ssize_t i = whole_line(dx, n)
-    activate_backward_span(dy, saved, dx, i, code, alpha)
-    activate_backward_span(dy + i, saved + i, dx + i, n - i, code, alpha)
-
-
 cdef void map_backward_part(void* argument, int index) noexcept nogil:
     cdef MapBackward* c = <MapBackward*>argument
     cdef Py_ssize_t i = pn_part_start(c.n, STEP, index, c.parts)
     cdef Py_ssize_t n = pn_part_start(c.n, STEP, index + 1, c.parts) - i
     if c.single:
-        map_backward_span(<float*>c.dy + i, <float*>c.saved + i, <float*>c.dx + i, n, c.code, <float>c.alpha)
+        map_backward(<float*>c.dy + i, <float*>c.saved + i, <float*>c.dx + i, n, c.code, <float>c.alpha)
     else:
-        map_backward_span(<double*>c.dy + i, <double*>c.saved + i, <double*>c.dx + i, n, c.code, c.alpha)
+        map_backward(<double*>c.dy + i, <double*>c.saved + i, <double*>c.dx + i, n, c.code, c.alpha)
 
 
 cdef int run_map_backward(void* argument) noexcept nogil:

@@ -6,28 +6,28 @@ cdef extern from "elementwise.h" nogil:
         PN_LEAKY_RELU
         PN_SIGMOID
         PN_TANH
-    void pn_activate_f32(const float*, float*, Py_ssize_t, int, float)
-    void pn_activate_f64(const double*, double*, Py_ssize_t, int, double)
-    void pn_activate_backward_f32(const float*, const float*, float*, Py_ssize_t, int, float)
-    void pn_activate_backward_f64(const double*, const double*, double*, Py_ssize_t, int, double)
+    void pn_map_f32(const float*, float*, Py_ssize_t, int, float)
+    void pn_map_f64(const double*, double*, Py_ssize_t, int, double)
+    void pn_map_backward_f32(const float*, const float*, float*, Py_ssize_t, int, float)
+    void pn_map_backward_f64(const double*, const double*, double*, Py_ssize_t, int, double)
     float pn_exp_neg_f32(float)
     double pn_exp_neg_f64(double)
 
 
-cdef inline void activate_span(const floating* x, floating* y, Py_ssize_t n, int code, floating alpha) noexcept nogil:
+cdef inline void map_forward(const floating* x, floating* y, Py_ssize_t n, int code, floating alpha) noexcept nogil:
     if floating is float:
-        pn_activate_f32(x, y, n, code, alpha)
+        pn_map_f32(x, y, n, code, alpha)
     else:
-        pn_activate_f64(x, y, n, code, alpha)
+        pn_map_f64(x, y, n, code, alpha)
 
 
-cdef inline void activate_backward_span(
+cdef inline void map_backward(
     const floating* dy, const floating* saved, floating* dx, Py_ssize_t n, int code, floating alpha
 ) noexcept nogil:
     if floating is float:
-        pn_activate_backward_f32(dy, saved, dx, n, code, alpha)
+        pn_map_backward_f32(dy, saved, dx, n, code, alpha)
     else:
-        pn_activate_backward_f64(dy, saved, dx, n, code, alpha)
+        pn_map_backward_f64(dy, saved, dx, n, code, alpha)
 
 
 cdef inline floating exp_neg(floating x) noexcept nogil:

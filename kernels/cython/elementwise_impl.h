@@ -200,12 +200,51 @@ static inline void PN_(pn_activate_backward)(const PN_REAL *dy, const PN_REAL *x
     }
 }
 
+/* The same for arrays of any size. The first elements are done by themselves, so that vectors are written within cache
+ * lines: ReLU is 1.1 to 1.2 times as fast in cache. What needs no exponential is limited by memory when it is large: there
+ * blocks of 512 bytes are asked for 2 KB before they are written (1.2 times as fast from 64 MB on, Emerald Rapids).
+ * Writing past the cache gains more there, but on Zen 4 it takes up to 1.5 times as long. */
+#define PN_MAP_BLOCK ((ptrdiff_t)(512 / sizeof(PN_REAL)))
+#define PN_MAP_LINE ((ptrdiff_t)(64 / sizeof(PN_REAL)))
+
+static inline ptrdiff_t PN_(pn_whole_line)(const PN_REAL *y, ptrdiff_t n) {
+    const ptrdiff_t before = -(ptrdiff_t)((uintptr_t)y / sizeof(PN_REAL)) & (PN_MAP_LINE - 1);
+    return before < n ? before : n;
+}
+
+static inline void PN_(pn_ask_for_block)(PN_REAL *y) {
+    for (ptrdiff_t j = 0; j < PN_MAP_BLOCK; j += PN_MAP_LINE) __builtin_prefetch(y + 4 * PN_MAP_BLOCK + j, 1);
+}
+
+static inline void PN_(pn_map)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, int code, PN_REAL alpha) {
+    ptrdiff_t i = PN_(pn_whole_line)(y, n);
+    PN_(pn_activate)(x, y, i, code, alpha);
+    for (; code <= PN_LEAKY_RELU && i + PN_MAP_BLOCK <= n; i += PN_MAP_BLOCK) {
+        PN_(pn_ask_for_block)(y + i);
+        PN_(pn_activate)(x + i, y + i, PN_MAP_BLOCK, code, alpha);
+    }
+    PN_(pn_activate)(x + i, y + i, n - i, code, alpha);
+}
+
+static inline void PN_(pn_map_backward)(const PN_REAL *dy, const PN_REAL *x, PN_REAL *dx, ptrdiff_t n, int code,
+                                        PN_REAL alpha) {
+    ptrdiff_t i = PN_(pn_whole_line)(dx, n);
+    PN_(pn_activate_backward)(dy, x, dx, i, code, alpha);
+    for (; code <= PN_LEAKY_RELU && i + PN_MAP_BLOCK <= n; i += PN_MAP_BLOCK) {
+        PN_(pn_ask_for_block)(dx + i);
+        PN_(pn_activate_backward)(dy + i, x + i, dx + i, PN_MAP_BLOCK, code, alpha);
+    }
+    PN_(pn_activate_backward)(dy + i, x + i, dx + i, n - i, code, alpha);
+}
+
 /* The value the derivative is computed from, given the input: itself, or the output. */
 static inline void PN_(pn_saved_from_input)(PN_REAL *x, ptrdiff_t n, int code, PN_REAL alpha) {
     if (code != PN_GELU && code != PN_GELU_TANH && code != PN_SILU) PN_(pn_activate)(x, x, n, code, alpha);
 }
 
 #undef PN_MAP
+#undef PN_MAP_BLOCK
+#undef PN_MAP_LINE
 #undef PN_REAL
 #undef PN_BITS
 #undef PN_
