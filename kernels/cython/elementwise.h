@@ -51,6 +51,12 @@ enum {
     (0.75f + t * (0.8144549f + t * (0.42467475f + t * (0.12818258f + t * (0.022398483f + t * 0.0018715016f)))))
 #define PN_TAIL_REST(t) \
     (1.5f + t * (0.94576544f + t * (0.31242636f + t * (0.056121852f + t * 0.0046916083f))))
+#if defined(__AVX512F__)
+#include "elementwise_avx512.h"
+#define PN_MAP_BY_TABLE(span, expression) span(x, y, n); break
+#else
+#define PN_MAP_BY_TABLE(span, expression) PN_MAP(expression)
+#endif
 #define PN_COPYSIGN copysignf
 #define PN_FABS fabsf
 #define PN_FMA __builtin_fmaf
@@ -87,6 +93,7 @@ enum {
     (1.5 + t * (2.0077539270206373 + t * (1.3716251228809646 + t * (0.6123657827797754 + t * (0.1951977276845327 \
      + t * (0.04607370685717229 + t * (0.008125982163216527 + t * (0.0010567505602868876 + t * \
      (9.718610521356991e-05 + t * (5.738616405061197e-06 + t * 1.6692649063648745e-07))))))))))
+#define PN_MAP_BY_TABLE(span, expression) PN_MAP(expression)
 #define PN_COPYSIGN copysign
 #define PN_FABS fabs
 #define PN_FMA __builtin_fma

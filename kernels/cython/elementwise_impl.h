@@ -164,12 +164,12 @@ static inline void PN_(pn_activate)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, i
     case PN_LEAKY_RELU: PN_MAP(v < 0 ? alpha * v : v);
     case PN_ELU: PN_MAP(PN_(pn_elu)(v, alpha));
     case PN_SELU: PN_MAP((PN_REAL)PN_SELU_SCALE * PN_(pn_elu)(v, (PN_REAL)PN_SELU_ALPHA));
-    case PN_SIGMOID: PN_MAP(PN_(pn_sigmoid)(v));
-    case PN_TANH: PN_MAP(PN_(pn_tanh)(v));
+    case PN_SIGMOID: PN_MAP_BY_TABLE(pn_sigmoid_span, PN_(pn_sigmoid)(v));
+    case PN_TANH: PN_MAP_BY_TABLE(pn_tanh_span, PN_(pn_tanh)(v));
     case PN_SOFTPLUS: PN_MAP(PN_(pn_softplus)(v, alpha));
-    case PN_GELU: PN_MAP(PN_(pn_gelu)(v));
+    case PN_GELU: PN_MAP_BY_TABLE(pn_gelu_span, PN_(pn_gelu)(v));
     case PN_GELU_TANH: PN_MAP(v * PN_(pn_gelu_gate)(v));
-    case PN_SILU: PN_MAP(PN_(pn_silu)(v));
+    case PN_SILU: PN_MAP_BY_TABLE(pn_silu_span, PN_(pn_silu)(v));
     }
 }
 
@@ -243,6 +243,7 @@ static inline void PN_(pn_saved_from_input)(PN_REAL *x, ptrdiff_t n, int code, P
 }
 
 #undef PN_MAP
+#undef PN_MAP_BY_TABLE
 #undef PN_MAP_BLOCK
 #undef PN_MAP_LINE
 #undef PN_REAL
