@@ -65,6 +65,7 @@ def products(dtype):
     # Blocks in all three directions, and their remainders.
     ops.matmul(array(150, 600, dtype=dtype), array(600, 3100, dtype=dtype))
     ops.matmul(array(600, 150, dtype=dtype), array(601, 600, dtype=dtype), trans_a=True, trans_b=True)
+    ops.matmul(shifted(array(70, 10, dtype=dtype)), shifted(array(301, 10, dtype=dtype)), trans_b=True)  # by rows of C
     square = array(20, 20, dtype=dtype)
     refused(ops.matmul, square, square, out=square)
     refused(ops.matmul, square[:10], square, out=square[5:15])
@@ -72,7 +73,7 @@ def products(dtype):
 
 def elementwise(dtype):
     """Apply every activation and its derivative, in place as well, and what else goes over single elements."""
-    for n, name in itertools.product(SIZES, ACTIVATIONS):
+    for n, name in itertools.product((*SIZES, 301), ACTIVATIONS):  # the last in blocks
         forward, backward = getattr(ops, name, None), getattr(ops, f"{name}_backward", None)
         x, dy = array(n, dtype=dtype), array(n, dtype=dtype)
         if forward is None:  # a variant that only a fused op offers

@@ -13,6 +13,9 @@
 #define PN_AHEAD 16
 #define PN_AHEAD_COPYING 8
 #define PN_LEAST_AHEAD 64 /* of k: then a tile takes longer than what it is added to takes to arrive */
+/* Products of so few k take as long as C takes to be written: row by row it is, if it leaves the first-level cache. */
+#define PN_MOST_BY_ROWS 32
+#define PN_LEAST_BY_ROWS ((ptrdiff_t)(64 << 10) / (ptrdiff_t)sizeof(PN_REAL)) /* elements of C */
 
 #include "gemm_tiles_impl.h"
 #include "gemm_pack_impl.h"
@@ -26,14 +29,20 @@ typedef struct {
     ptrdiff_t step; /* from one panel to the next: 0 if no other block needs them */
 } PN_(pn_right);
 
-/* One block of A times one block of B; `end`, if not NULL, is what C's first columns get at last. */
-static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, PN_(pn_left) a, PN_(pn_right) b, PN_REAL *c,
-                                 ptrdiff_t ldc, int accumulate, const PN_(pn_ending) *end) {
-    /* Rows in place are shared out evenly: 64 as 11 and at last 9, where 12 would leave 4, too few to be fast. */
-    const ptrdiff_t tiles = (m + PN_MR - 1) / PN_MR, height = a.stride ? (m + tiles - 1) / tiles : PN_MR;
+/* What the columns of C from the j-th on get at last, if anything. */
+static inline const PN_(pn_ending) *PN_(pn_ending_from)(const PN_(pn_ending) *end, ptrdiff_t j, PN_(pn_ending) *there) {
+    if (!end) return NULL;
+    *there = (PN_(pn_ending)){end->bias + j, end->least};
+    return there;
+}
+
+/* One block of A times one block of B, panel by panel; `end`, if not NULL, is what C's first columns get at last. */
+static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t height, PN_(pn_left) a, PN_(pn_right) b,
+                                 PN_REAL *c, ptrdiff_t ldc, int accumulate, const PN_(pn_ending) *end) {
     for (ptrdiff_t j = 0; j < n; j += PN_NR, b.panels += b.step) {
         const ptrdiff_t columns = n - j < PN_NR ? n - j : PN_NR;
-        const PN_(pn_ending) ending = {end ? end->bias + j : NULL, end ? end->least : 0}, *here = end ? &ending : NULL;
+        PN_(pn_ending) ending;
+        const PN_(pn_ending) *here = PN_(pn_ending_from)(end, j, &ending);
         const PN_REAL *source = b.source ? b.source + j * b.column : NULL;
         const int copying = source && b.column == 1 && columns == PN_NR;
         if (source && !copying) PN_(pn_pack)(source, b.column, b.k, columns, k, PN_NR, b.panels);
@@ -46,6 +55,20 @@ static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, PN_(pn_l
                         c + i * ldc + j, ldc, columns, accumulate, here);
         }
     }
+}
+
+/* The same in the order of C's rows. */
+static inline void PN_(pn_block_by_rows)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t height, PN_(pn_left) a,
+                                         PN_(pn_right) b, PN_REAL *c, ptrdiff_t ldc, int accumulate,
+                                         const PN_(pn_ending) *end) {
+    PN_(pn_pack)(b.source, b.column, b.k, n, k, PN_NR, b.panels);
+    for (ptrdiff_t i = 0; i < m; i += height)
+        for (ptrdiff_t j = 0; j < n; j += PN_NR) {
+            const ptrdiff_t rows = m - i < height ? m - i : height, columns = n - j < PN_NR ? n - j : PN_NR;
+            PN_(pn_ending) ending;
+            a.micro(rows, columns > PN_LANES, k, a.first + i * a.row, a.stride, b.panels + j * k, PN_NR, NULL,
+                    c + i * ldc + j, ldc, columns, accumulate, PN_(pn_ending_from)(end, j, &ending));
+        }
 }
 
 /* Keep the pre-activation if asked to, apply the activation; row by row of a finished block. */
@@ -90,7 +113,8 @@ static int PN_(pn_tiled)(const pn_product *p) {
     const ptrdiff_t mc_most = ((m + blocks - 1) / blocks + PN_MR - 1) / PN_MR * PN_MR;
     /* An activation that is no part of the tile follows while a few panels' results are in cache. */
     const ptrdiff_t nc_limit = !at_once ? PN_NC : plain ? n : 4 * PN_NR, nc_most = n < nc_limit ? n : nc_limit;
-    const ptrdiff_t panels = at_once ? PN_NR : (nc_most + PN_NR - 1) / PN_NR * PN_NR;
+    const int by_rows = at_once && k <= PN_MOST_BY_ROWS && nc_most == n && m * n >= PN_LEAST_BY_ROWS;
+    const ptrdiff_t panels = at_once && !by_rows ? PN_NR : (nc_most + PN_NR - 1) / PN_NR * PN_NR;
     const ptrdiff_t packed = panels + (in_place ? 0 : mc_most);
     pn_workspace *workspace = pn_workspace_take((size_t)(packed * kc_most + PN_LANES) * sizeof(PN_REAL));
     if (!workspace) return -1;
@@ -113,8 +137,10 @@ static int PN_(pn_tiled)(const pn_product *p) {
                                                packed_b, at_once ? 0 : PN_NR * kc};
                 const PN_(pn_ending) end = {bias + jc, relu ? 0 : -(PN_REAL)INFINITY};
                 const int last = pc + kc == k;
-                PN_(pn_block)(mc, nc, kc, rows, columns, c + corner, p->ldc, p->accumulate || pc > 0,
-                              last && bias ? &end : NULL);
+                /* Rows in place are shared out evenly: 64 as 11 and at last 9, where 12 would leave 4, too few to be fast. */
+                const ptrdiff_t tiles = (mc + PN_MR - 1) / PN_MR, height = in_place ? (mc + tiles - 1) / tiles : PN_MR;
+                (by_rows ? PN_(pn_block_by_rows) : PN_(pn_block))(mc, nc, kc, height, rows, columns, c + corner, p->ldc,
+                                                                  p->accumulate || pc > 0, last && bias ? &end : NULL);
                 if (last && !plain)
                     PN_(pn_epilogue)(c + corner, pre ? pre + corner : NULL, p->ldc, mc, nc, p->code, alpha);
             }
@@ -166,6 +192,8 @@ static void PN_(pn_product_part)(void *argument, int index) {
 #undef PN_AHEAD
 #undef PN_AHEAD_COPYING
 #undef PN_LEAST_AHEAD
+#undef PN_MOST_BY_ROWS
+#undef PN_LEAST_BY_ROWS
 #undef PN_REAL
 #undef PN_SIGNED
 #undef PN_

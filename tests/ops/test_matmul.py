@@ -17,6 +17,8 @@ SAMPLED = [tuple(map(int, shape)) for shape in np.random.default_rng(1).choice(S
 LARGE = [(64, 784, 256), (300, 500, 130), (50, 100, 10), (129, 1025, 65), (600, 33, 40), (5, 64, 1030)]
 #: All rows at once beside more columns than the second-level cache holds; more columns than are packed together.
 LARGE += [(200, 520, 1040), (150, 20, 3100)]
+#: So few k that C is written row by row.
+LARGE += [(70, 10, 300), (131, 32, 190)]
 #: Few columns, and as few beside whole panels.
 NARROW = [(35, 130, 1), (100, 80, 2), (70, 90, 3), (67, 147, 4), (9, 300, 6), (17, 200, 8), (40, 45, 10), (1, 90, 3)]
 NARROW += [(50, 170, 100), (33, 600, 67), (35, 1300, 10), (9, 1100, 5)]
@@ -71,7 +73,7 @@ def test_activation_is_applied_to_what_pre_out_receives(dtype, columns, trans_a,
     np.testing.assert_array_equal(ops.matmul(a, b, **options), out)
 
 
-@pytest.mark.parametrize("shape", [(20, 30, 200), (200, 520, 1040), (35, 1300, 10)], ids=str)
+@pytest.mark.parametrize("shape", [(20, 30, 200), (70, 10, 300), (200, 520, 1040), (35, 1300, 10)], ids=str)
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_activation_of_products_that_are_done_in_blocks(dtype, shape, activation, rng):
     m, k, n = shape
