@@ -51,7 +51,8 @@ enum {
     (0.75f + t * (0.8144549f + t * (0.42467475f + t * (0.12818258f + t * (0.022398483f + t * 0.0018715016f)))))
 #define PN_TAIL_REST(t) \
     (1.5f + t * (0.94576544f + t * (0.31242636f + t * (0.056121852f + t * 0.0046916083f))))
-#if defined(__AVX512F__)
+/* Apply a function of x, y and n where there is one for whole spans, or else the expression of v element by element. */
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
 #include "elementwise_avx512.h"
 #define PN_MAP_BY_TABLE(span, expression) span(x, y, n); break
 #else

@@ -1,5 +1,5 @@
 /* Template, included by elementwise.h once per floating type. Scalar and branch-free, so that the compiler turns each
- * loop into vectors; NaN passes through because every comparison with it is false. */
+ * loop into vectors, but for what elementwise_avx512.h has; NaN passes through because every comparison with it is false. */
 
 /* x, or `least` if that is larger; NaN passes. With masks, because of a condition the compiler makes two whole paths,
  * one of them on constants, and selects from both at every step (1.2 times as long). */
@@ -201,12 +201,13 @@ static inline void PN_(pn_activate_backward)(const PN_REAL *dy, const PN_REAL *x
 }
 
 /* The same for arrays of any size. The first elements are done by themselves, so that vectors are written within cache
- * lines: ReLU is 1.1 to 1.2 times as fast in cache. What needs no exponential is limited by memory when it is large: there
- * blocks of 512 bytes are asked for 2 KB before they are written (1.2 times as fast from 64 MB on, Emerald Rapids).
- * Writing past the cache gains more there, but on Zen 4 it takes up to 1.5 times as long. */
+ * lines: ReLU is 1.1 to 1.2 times as fast in cache. What needs no exponential is limited by memory when it is large:
+ * there blocks of 512 bytes are asked for 2 KB before they are written (1.2 times as fast from 64 MB on, Emerald
+ * Rapids). Writing past the cache gains more there, but on Zen 4 it takes up to 1.5 times as long. */
 #define PN_MAP_BLOCK ((ptrdiff_t)(512 / sizeof(PN_REAL)))
 #define PN_MAP_LINE ((ptrdiff_t)(64 / sizeof(PN_REAL)))
 
+/* The first element of y that begins a cache line, as far as there is one. */
 static inline ptrdiff_t PN_(pn_whole_line)(const PN_REAL *y, ptrdiff_t n) {
     const ptrdiff_t before = -(ptrdiff_t)((uintptr_t)y / sizeof(PN_REAL)) & (PN_MAP_LINE - 1);
     return before < n ? before : n;

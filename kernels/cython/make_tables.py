@@ -1,10 +1,10 @@
-"""Writes elementwise_tables.h: what the table-driven tanh and GELU of elementwise_avx512.h look up.
+"""Writes elementwise_tables.h: what tanh, GELU and the exponential of elementwise_avx512.h look up.
 
 Run it as ``python kernels/cython/make_tables.py > kernels/cython/elementwise_tables.h``; it needs SciPy.
 
-Both look up a function of t >= 0, cut where the exponent and the first two bits of the significand of t change: four
-intervals to an octave, and one for what is below the first. On each, the function is a polynomial of degree five in the
-distance from the centre, fitted at Chebyshev points to a small relative error.
+tanh and GELU look up a function of t >= 0, cut where the exponent and the first two bits of the significand of t
+change: four intervals to an octave, and one for what is below the first. On each, the function is a polynomial of
+degree five in the distance from the centre, fitted at Chebyshev points to a small relative error.
 """
 
 import numpy as np
@@ -53,7 +53,7 @@ def print_rows(declaration, rows):
     """Print a table in C."""
     print(f"static const float {declaration} = {{")
     for row in rows:
-        texts = [f"{float(value)!r}f" for value in map(str, row)]
+        texts = [f"{float(str(value))!r}f" for value in row]  # the shortest digits that give the float32, with a point
         lines = [", ".join(texts[i : i + LINE]) for i in range(0, len(texts), LINE)]
         print("    {" + ",\n     ".join(lines) + "},")
     print("};")
@@ -67,5 +67,5 @@ if __name__ == "__main__":
         print(f"\n#define PN_{name.upper()}_LEAST {least}")
         print_rows(f"pn_{name}_table[{DEGREE + 2}][{ENTRIES}]", entries)
     print("\n/* 2^(i / 16) */")
-    print_rows("pn_exp2_table[1][16]", [2 ** (np.arange(16) / 16).astype(np.float32)])
+    print_rows("pn_exp2_table[1][16]", [(2 ** (np.arange(16) / 16)).astype(np.float32)])
     print("\n#endif")

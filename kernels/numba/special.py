@@ -96,7 +96,7 @@ def _log1p_of_share_f32(x):
 def _tanh_f32(x):
     e = _expm1_of_negative_f32(f32(-2) * abs(x))
     t = e / (f32(2) + e)
-    return t if x < f32(0) else -t
+    return t if x < f32(0) else (-t if x > f32(0) else x)  # 0 of either sign is itself
 
 
 @njit(cache=True, **OPTIONS)

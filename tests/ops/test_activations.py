@@ -207,7 +207,7 @@ def test_every_shape(case, dtype, shape, rng):
 
 
 def test_out_is_filled_and_returned_and_may_be_the_input(case, dtype, rng):
-    x = rng.normal(size=(13, 9)).astype(dtype)
+    x = rng.normal(size=(23, 19)).astype(dtype)  # more than a block, and no multiple of a vector
     y = case.forward(x)
     out = np.full_like(x, np.nan)
     assert case.forward(x, out=out) is out
@@ -218,13 +218,19 @@ def test_out_is_filled_and_returned_and_may_be_the_input(case, dtype, rng):
 
 
 def test_backward_out_may_be_either_input(case, dtype, rng):
-    saved, dy = rng.uniform(0.1, 0.9, size=(2, 13, 9)).astype(dtype)
+    saved, dy = rng.uniform(0.1, 0.9, size=(2, 23, 19)).astype(dtype)
     dx = case.backward(dy, saved)
     for at in (0, 1):
         arguments = [dy.copy(), saved.copy()]
         assert case.backward(*arguments, out=arguments[at]) is arguments[at]
         np.testing.assert_array_equal(arguments[at], dx)
     np.testing.assert_array_equal(arguments[0], dy)
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu", "silu"])
+def test_zero_keeps_its_sign(name, dtype):
+    zeros = np.array([0.0, -0.0] * 17, dtype)
+    np.testing.assert_array_equal(np.signbit(getattr(ops, name)(zeros)), np.signbit(zeros))
 
 
 @pytest.mark.parametrize(("shape", "units"), [((30, 7), 1), ((5, 7, 6), 1)], ids=["features", "channels"])

@@ -18,7 +18,7 @@ LARGE = [(64, 784, 256), (300, 500, 130), (50, 100, 10), (129, 1025, 65), (600, 
 #: All rows at once beside more columns than the second-level cache holds; more columns than are packed together.
 LARGE += [(200, 520, 1040), (150, 20, 3100)]
 #: So few k that C is written row by row.
-LARGE += [(70, 10, 300), (131, 32, 190)]
+LARGE += [(70, 10, 300), (41, 31, 402), (300, 10, 75)]
 #: Few columns, and as few beside whole panels.
 NARROW = [(35, 130, 1), (100, 80, 2), (70, 90, 3), (67, 147, 4), (9, 300, 6), (17, 200, 8), (40, 45, 10), (1, 90, 3)]
 NARROW += [(50, 170, 100), (33, 600, 67), (35, 1300, 10), (9, 1100, 5)]
@@ -150,10 +150,11 @@ def test_linear_backward(dtype, shape, rng):
         np.testing.assert_array_equal(got, want)
 
 
-@pytest.mark.parametrize("outputs", [21, 2])
-def test_linear_backward_accumulates_and_can_leave_dx_out(dtype, outputs, tolerance, rng):
-    x, w = operands(rng, dtype, 40, 12, outputs)
-    dy = rng.normal(size=(40, outputs)).astype(dtype)
+@pytest.mark.parametrize("shape", [(40, 12, 21), (40, 12, 2), (31, 41, 402)], ids=str)
+def test_linear_backward_accumulates_and_can_leave_dx_out(dtype, shape, tolerance, rng):
+    n, inputs, outputs = shape
+    x, w = operands(rng, dtype, n, inputs, outputs)
+    dy = rng.normal(size=(n, outputs)).astype(dtype)
     dw, db, _ = ops.linear_backward(dy, x, w)
     dw_sum, db_sum = np.ones_like(dw), np.ones_like(db)
     *_, dx = ops.linear_backward(dy, x, w, dw=dw_sum, db=db_sum, accumulate=True, need_dx=False)
