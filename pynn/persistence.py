@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import json
+import reprlib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import backend, layers, losses, optim, preprocessing, regularizers, schedules
-from .config import describe, make
+from .arguments import choice, class_names, number
+from .config import Configurable, describe, make, objects_in
+from .datasets.table import check_schema
 from .files import FileFormatError, load_tensors, packed_tensors, save_tensors, write_atomically
 from .model import Sequential
-from .random import unobserved
+from .progress_state import checked_progress
+from .rebuilding import rebuilt_from
 
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-KNOWN_LAYERS = (Sequential, *(getattr(layers, name) for name in layers.__all__))
+#: Classes that are no use by themselves, or that no file can hold.
+BASES = (
+    *(layers.Layer, losses.Loss, losses.ClassLoss, losses.FunctionLoss),
+    *(optim.Optimizer, schedules.Schedule, regularizers.Regularizer),
+)
+KNOWN_LAYERS = (Sequential, *(getattr(layers, name) for name in layers.__all__ if name != "Layer"))
 KNOWN_PARTS = tuple(
     value
     for module in (losses, optim, schedules, regularizers)
     for value in vars(module).values()
-    if isinstance(value, type) and value.__module__ == module.__name__
+    if isinstance(value, type) and issubclass(value, Configurable) and value.__module__ == module.__name__
+    if value not in BASES
 )
+KNOWN = (*KNOWN_LAYERS, *KNOWN_PARTS)
 
 
 def save_model(model: Sequential, path: str | Path) -> None:
@@ -60,8 +72,9 @@ def load(path: str | Path, *, custom: Iterable[type] = ()) -> Sequential:
     >>> bool((again[0].weight[...] == model[0].weight[...]).all())
     True
     """
+    known = (*KNOWN_LAYERS, *_classes(custom))
     tensors, description = load_tensors(path, "model")
-    return _understood(path, lambda: _unpack_model(tensors, description, custom))
+    return _understood(path, lambda: _unpack_model(tensors, description, known))
 
 
 def save_checkpoint(trainer: Trainer, path: str | Path) -> None:
@@ -71,16 +84,20 @@ def save_checkpoint(trainer: Trainer, path: str | Path) -> None:
 
 def packed_checkpoint(trainer: Trainer) -> bytes:
     """Return what `save_checkpoint` writes."""
+    parts = [trainer.optimizer, trainer.schedule, trainer.regularizers]
+    loss = None if isinstance(trainer.loss, losses.FunctionLoss) else trainer.loss
+    check_rebuildable([loss, *parts], trainer.model.dtype)
     tensors, model = _pack_model(trainer.model)
     tensors |= {f"optimizer.{name}": array for name, array in trainer.optimizer.state.items()}
+    optimizer, schedule, penalties = (describe(part) for part in parts)
     description = {
         "model": model,
         "frozen": [name for name, p in trainer.model.named_parameters() if p.frozen],
         "lr_factors": {name: p.lr_factor for name, p in trainer.model.named_parameters() if p.lr_factor != 1},
-        "loss": None if isinstance(trainer.loss, losses.FunctionLoss) else describe(trainer.loss),
-        "optimizer": describe(trainer.optimizer),
-        "schedule": describe(trainer.schedule),
-        "regularizers": describe(trainer.regularizers),
+        "loss": None if loss is None else describe(loss),
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "regularizers": penalties,
         "trainer": trainer.progress_state(),
         "machine": backend.describe(),
     }
@@ -95,8 +112,8 @@ def load_checkpoint(
     custom: Iterable[type],
 ) -> Trainer:
     """Return the trainer that `save_checkpoint` wrote; see `Trainer.resume`."""
+    classes = _classes(custom)
     tensors, description = load_tensors(path, "checkpoint")
-    custom = tuple(custom)
     saved_on, needs_loss = _understood(path, lambda: (dict(description["machine"]), description["loss"] is None))
     if saved_on != backend.describe():
         warnings.warn(
@@ -109,8 +126,8 @@ def load_checkpoint(
         raise ValueError(f"{path} was trained with a loss function that a file cannot hold; give it again as loss=")
 
     def rebuild() -> Trainer:
-        model = _unpack_model(tensors, description["model"], custom)
-        known = (*KNOWN_PARTS, *custom)
+        model = _unpack_model(tensors, description["model"], (*KNOWN_LAYERS, *classes))
+        known = (*KNOWN_PARTS, *classes)
         trainer = trainer_class(
             model,
             loss if loss is not None else make(description["loss"], known),
@@ -118,24 +135,41 @@ def load_checkpoint(
             schedule=make(description["schedule"], known),
             regularizers=make(description["regularizers"], known),
         )
-        for name, parameter in model.named_parameters():
-            parameter.frozen = name in description["frozen"]
-            parameter.lr_factor = description["lr_factors"].get(name, 1.0)
-        for name, array in trainer.optimizer.state.items():
-            array[...] = tensors[f"optimizer.{name}"]
-        trainer.load_progress_state(description["trainer"])
+        _restore_settings(model, description["frozen"], description["lr_factors"])
+        _restore_buffers(trainer.optimizer.state, _with_prefix(tensors, "optimizer."))
+        trainer.load_progress_state(checked_progress(description["trainer"]))
         return trainer
 
     return _understood(path, rebuild)
 
 
+def _restore_settings(model: Sequential, frozen: Any, lr_factors: Any) -> None:
+    parameters = dict(model.named_parameters())
+    if not isinstance(frozen, list) or not isinstance(lr_factors, dict):
+        raise ValueError("which parameters are frozen, or have a rate of their own, is not told as a list")
+    for name in frozen:
+        parameters[name].frozen = True
+    for name, factor in lr_factors.items():
+        parameters[name].lr_factor = number(factor, f"lr_factor of {name}", least=0)
+
+
+def _restore_buffers(buffers: Mapping[str, np.ndarray], stored: dict[str, np.ndarray]) -> None:
+    if stored.keys() != buffers.keys():
+        raise ValueError(f"the optimiser has the buffers {sorted(buffers)}; got {sorted(stored)[:10]}")
+    for name, array in stored.items():
+        if array.shape != buffers[name].shape or array.dtype.kind != "f":
+            raise ValueError(f"buffer {name} has shape {array.shape}; expected {buffers[name].shape}")
+        buffers[name][...] = array
+
+
 def _pack_model(model: Sequential) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    check_rebuildable(model, model.dtype)
     tensors = {f"model.{name}": array for name, array in model.state_dict().items()}
     description: dict[str, Any] = {
         "architecture": describe(model),
         "dtype": model.dtype.name,
-        "class_names": model.class_names,
-        "input_schema": model.input_schema,
+        "class_names": class_names(model.class_names),
+        "input_schema": _checked_schema(model.input_schema),
         "output_kind": model.output_kind,
         "preprocessing": None,
     }
@@ -145,14 +179,16 @@ def _pack_model(model: Sequential) -> tuple[dict[str, np.ndarray], dict[str, Any
     return tensors, description
 
 
-def _unpack_model(tensors: dict[str, np.ndarray], description: Any, custom: Iterable[type]) -> Sequential:
-    with unobserved():  # what is drawn here is overwritten below
-        model = make(description["architecture"], (*KNOWN_LAYERS, *custom), dtype=np.dtype(description["dtype"]))
+def _unpack_model(tensors: dict[str, np.ndarray], description: Any, known: Iterable[type]) -> Sequential:
+    state = _with_prefix(tensors, "model.")
+    dtype = choice(description["dtype"], "dtype", ("float32", "float64"))
+    with rebuilt_from(sum(array.size for array in state.values())):
+        model = make(description["architecture"], known, dtype=np.dtype(dtype))
     if not isinstance(model, Sequential):
         raise TypeError("the architecture is not a Sequential")
-    model.load_state_dict(_with_prefix(tensors, "model."))
+    model.load_state_dict(state)
     model.class_names = description["class_names"]
-    model.input_schema = description["input_schema"]
+    model.input_schema = _checked_schema(description["input_schema"])
     model.output_kind = description["output_kind"]
     if description["preprocessing"] is not None:
         arrays = _with_prefix(tensors, "preprocessing.")
@@ -160,11 +196,90 @@ def _unpack_model(tensors: dict[str, np.ndarray], description: Any, custom: Iter
     return model
 
 
+def check_rebuildable(thing: Any, dtype: np.dtype) -> None:
+    """Raise TypeError unless what a file would say of `thing` makes it again.
+
+    pynn's own classes are known to do so. Those of others are made, once, from what `describe` says of them.
+    """
+    for part in _outermost_custom(thing):
+        kind = type(part).__name__
+        classes = {type(inner): None for inner in objects_in(part)}.keys() - set(KNOWN)
+        names = [known.__name__ for known in (*KNOWN, *classes)]
+        for own in classes:
+            if names.count(own.__name__) > 1:
+                raise TypeError(f"{own.__name__} cannot be saved: there is another class of this name; rename yours")
+        told = describe(part)
+        try:
+            with rebuilt_from(_numbers(part)):
+                again = make(json.loads(json.dumps(told)), (*KNOWN, *classes), dtype=dtype)
+        except Exception as error:  # whatever a constructor may come up with
+            raise TypeError(
+                f"{kind} cannot be saved: it cannot be made again from its config(), {reprlib.repr(told['config'])} "
+                f"({type(error).__name__}: {error}); define config() and from_config() so that they fit its __init__"
+            ) from error
+        if _outline(again) != _outline(part):
+            raise TypeError(
+                f"{kind} cannot be saved: made again from its config(), {reprlib.repr(told['config'])}, it is another "
+                "one, perhaps since it was changed after it was made; define config() so that it says all"
+            )
+
+
+def _outermost_custom(thing: Any) -> Iterator[Configurable]:
+    """Yield the objects of classes that are not pynn's, but for those within others."""
+    if isinstance(thing, Configurable):
+        if type(thing) not in KNOWN:
+            yield thing
+            return
+        thing = list(thing.config().values())
+    if isinstance(thing, list | tuple):
+        for item in thing:
+            yield from _outermost_custom(item)
+
+
+def _numbers(thing: Any) -> int:
+    """Return how many numbers a file would hold of an object."""
+    if not isinstance(thing, layers.Layer):
+        return 0
+    return sum(parameter.size for parameter in thing.parameters()) + sum(b.size for _, b in thing.named_buffers())
+
+
+def _outline(thing: Configurable) -> list[Any]:
+    """Return all that is told from outside of an object: classes, arguments, and names and shapes of arrays."""
+    if not isinstance(thing, layers.Layer):
+        return [type(thing), json.dumps(describe(thing))]
+    arrays = [*thing.named_parameters(), *thing.named_buffers()]
+    outline: list[Any] = [(name, array.shape) for name, array in arrays]
+    for layer in thing.all_layers():
+        try:
+            outline += [type(layer), json.dumps(describe(layer))]
+        except TypeError:  # within one that is made whole by its own class
+            outline.append(type(layer))
+    return outline
+
+
+def _classes(custom: Iterable[type]) -> tuple[type, ...]:
+    """Return the classes that a user gives, or raise TypeError."""
+    if isinstance(custom, type) or not isinstance(custom, Iterable):
+        raise TypeError(f"custom is {custom!r}; expected a list of classes, such as custom=[MyLayer]")
+    classes = tuple(custom)
+    for own in classes:
+        if not (isinstance(own, type) and issubclass(own, Configurable)):
+            raise TypeError(f"custom holds {own!r}; expected classes of layers, losses, optimisers or schedules")
+    return classes
+
+
+def _checked_schema(schema: Any) -> Any:
+    if schema is not None:
+        check_schema(schema)
+    return schema
+
+
 def _understood(path: str | Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError) as error:
-        raise FileFormatError(f"{path} does not describe something that can be rebuilt: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        told = str(error) if len(str(error)) <= 500 else f"{str(error)[:500]}..."
+        raise FileFormatError(f"{path} does not describe something that can be rebuilt: {told}") from error
 
 
 def _with_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
