@@ -5,10 +5,10 @@ Only classes from a given list are ever made: a file names them, it cannot bring
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -63,10 +63,16 @@ class Configurable:
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in config.items())})"
 
 
-@functools.lru_cache(maxsize=256)
+# inspect takes 20 us for a class, and a file may name thousands of layers.
+_parameters: WeakKeyDictionary[type, Mapping[str, inspect.Parameter]] = WeakKeyDictionary()
+
+
 def parameters_of(kind: type) -> Mapping[str, inspect.Parameter]:
     """Return the parameters that a class is made with, by name."""
-    return inspect.signature(kind).parameters
+    found = _parameters.get(kind)
+    if found is None:
+        found = _parameters[kind] = inspect.signature(kind).parameters
+    return found
 
 
 def describe(thing: Any, depth: int = 0) -> Any:

@@ -171,7 +171,7 @@ def make(
 
 
 def filled(shape: Shape, value: float, dtype: DTypeLike = np.float32) -> np.ndarray:
-    """Return an array of one value, for what starts at a known one; of a layer read from a file, if it may be so large."""
+    """Return an array of one value, unless it is that of a layer read from a file which is too small for it."""
     allow(shape)
     return np.full(shape, value, dtype)
 

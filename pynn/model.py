@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
     from .datasets import Schema
+    from .layers.activations import Activation
     from .losses import OutputKind
     from .preprocessing import Transformer
 

@@ -80,7 +80,13 @@ class Optimizer(Configurable):
         """Return a copy with the same settings that serves no model yet, and has done no steps."""
         copied = object.__new__(type(self))
         # The class's own state buffers come with `bind`.
-        fresh = {"flat": None, "state": {}, "_steps": np.zeros(1, np.int64), "_plans": {}, "_stats": None}
+        fresh: dict[str, Any] = {
+            "flat": None,
+            "state": {},
+            "_steps": np.zeros(1, np.int64),
+            "_plans": {},
+            "_stats": None,
+        }
         copied.__dict__.update(self.__dict__ | fresh)
         return copied
 

@@ -247,8 +247,8 @@ def _outline(thing: Configurable) -> list[Any]:
     """Return all that is told from outside of an object: classes, arguments, and names and shapes of arrays."""
     if not isinstance(thing, layers.Layer):
         return [type(thing), json.dumps(describe(thing))]
-    arrays = [*thing.named_parameters(), *thing.named_buffers()]
-    outline: list[Any] = [(name, array.shape) for name, array in arrays]
+    outline: list[Any] = [(name, parameter.shape) for name, parameter in thing.named_parameters()]
+    outline += [(name, buffer.shape) for name, buffer in thing.named_buffers()]
     for layer in thing.all_layers():
         try:
             outline += [type(layer), json.dumps(describe(layer))]

@@ -1,4 +1,4 @@
-"""Layers made again from a file: nothing is drawn for them, and they take no more memory than the file has reason for."""
+"""Layers made again from a file: nothing is drawn for them, and they take no more memory than the file."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from ..datasets.cells import looks_like_header, read_rows
 from ..examples import check_finite
 from ..files import write_atomically
 from ..model import Sequential
-from ..widths import input_width
 from ..persistence import load
+from ..widths import input_width
 from .data import TABLES, as_images, as_rows, read_npy
 
 
