@@ -26,7 +26,7 @@ changes = Changes()
 DEEPEST = 64
 
 
-class _Unsavable(Exception):
+class _UnsavableError(Exception):
     """What JSON cannot hold; says of what kind it is."""
 
 
@@ -92,7 +92,7 @@ def describe(thing: Any, depth: int = 0) -> Any:
     for name, value in thing.config().items():
         try:
             arguments[name] = describe(value, depth + 1)
-        except _Unsavable as error:
+        except _UnsavableError as error:
             raise TypeError(
                 f"{kind} cannot be saved: {name} holds {error}; expected numbers, text, lists and dictionaries of "
                 "them. Define config() to return such, and __init__ to take them"
@@ -106,15 +106,15 @@ def _plain(thing: Any, depth: int) -> Any:
     if isinstance(thing, dict):
         odd = [key for key in thing if not isinstance(key, str)]
         if odd:
-            raise _Unsavable(f"a dictionary with the key {odd[0]!r}, which would come back as text")
+            raise _UnsavableError(f"a dictionary with the key {odd[0]!r}, which would come back as text")
         if thing.keys() == {"class", "config"}:
-            raise _Unsavable("a dictionary of class and config, which would come back as an object")
+            raise _UnsavableError("a dictionary of class and config, which would come back as an object")
         return {key: describe(value, depth + 1) for key, value in thing.items()}
     if isinstance(thing, np.generic):
         thing = thing.item()
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
-    raise _Unsavable(f"a {type(thing).__name__}")
+    raise _UnsavableError(f"a {type(thing).__name__}")
 
 
 def objects_in(thing: Any) -> Iterator[Configurable]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import inspect
 import itertools
 import math
-import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from .layers import Layer
 from .layers.base import replayable
 from .parameters import FlatParameters
 from .random import Stream, initial_generator
+from .state import arrays_of, write_arrays
 from .summary import summarize
 from .widths import check_widths
 
@@ -202,8 +204,8 @@ class Sequential(Layer):
         if any(p.flat is not None and p.flat.bound for p in self.parameters()):
             raise RuntimeError("a trainer holds this model's parameters; cast the model before making the trainer")
         for parameter in self.parameters():
-            parameter.data, parameter.grad = parameter.data.astype(dtype), parameter.grad.astype(dtype)
             parameter.flat = None
+            parameter.data, parameter.grad = parameter.data.astype(dtype), parameter.grad.astype(dtype)
         for layer in self.all_layers():
             for name in layer.buffer_names:
                 setattr(layer, name, getattr(layer, name).astype(dtype))
@@ -345,24 +347,11 @@ class Sequential(Layer):
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of all parameters and running statistics by name, such as "0.weight"."""
-        state = {name: parameter.data.copy() for name, parameter in self.named_parameters()}
-        return state | {name: buffer.copy() for name, buffer in self.named_buffers()}
+        return {name: array.copy() for name, array in arrays_of(self).items()}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
         """Write parameters and running statistics from `state`, all or, if anything does not fit, none."""
-        own = {name: p.data for name, p in self.named_parameters()} | dict(self.named_buffers())
-        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-        if missing or unknown:
-            told = f"missing {reprlib.repr(missing)}, unknown {reprlib.repr(unknown)}"
-            raise ValueError(f"the state does not fit the model: {told}")
-        values = {name: np.asarray(state[name]) for name in own}
-        for name, array in values.items():
-            if array.shape != own[name].shape:
-                raise ValueError(f"{name} has shape {array.shape}; expected {own[name].shape}")
-            if array.dtype.kind != "f":
-                raise TypeError(f"{name} has dtype {array.dtype}; expected {own[name].dtype}")
-        for name, array in values.items():
-            own[name][...] = array
+        write_arrays(arrays_of(self), state)
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> str:
         """Return a table of the layers: name, kind, output shape where it is known, parameters.
@@ -379,6 +368,18 @@ class Sequential(Layer):
         from .persistence import save_model
 
         save_model(self, path)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+        # A model within another is copied with it, under the same gate.
+        gated = self.owner is None and self._flat is not None
+        with self.flat.gate.between_steps() if gated else contextlib.nullcontext():
+            return self.copied(memo)
+
+    def copied(self, memo: dict[int, Any]) -> Sequential:
+        """Return what `copy.deepcopy` does, for callers that hold the gate."""
+        made = memo[id(self)] = object.__new__(type(self))
+        made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         # The copy's parameters get buffers of their own.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import reprlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,11 @@ from . import backend, layers, losses, optim, preprocessing, regularizers, sched
 from .arguments import choice, class_names, number
 from .config import Configurable, describe, make, objects_in
 from .datasets.table import check_schema
-from .files import FileFormatError, load_tensors, packed_tensors, save_tensors, write_atomically
+from .files import FileFormatError, load_tensors, packed_tensors, save_tensors
 from .model import Sequential
 from .progress_state import checked_progress
 from .rebuilding import rebuilt_from
+from .state import arrays_of, write_arrays
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -41,7 +42,8 @@ KNOWN = (*KNOWN_LAYERS, *KNOWN_PARTS)
 
 def save_model(model: Sequential, path: str | Path) -> None:
     """Write a model to a file; see `Sequential.save`."""
-    tensors, description = _pack_model(model)
+    with model.flat.gate.between_steps():
+        tensors, description = _pack_model(model)
     save_tensors(path, "model", tensors, description)
 
 
@@ -77,13 +79,8 @@ def load(path: str | Path, *, custom: Iterable[type] = ()) -> Sequential:
     return _understood(path, lambda: _unpack_model(tensors, description, known))
 
 
-def save_checkpoint(trainer: Trainer, path: str | Path) -> None:
-    """Write everything a trainer needs to go on; see `Trainer.save`."""
-    write_atomically(path, packed_checkpoint(trainer))
-
-
 def packed_checkpoint(trainer: Trainer) -> bytes:
-    """Return what `save_checkpoint` writes."""
+    """Return everything a trainer needs to go on, as `Trainer.save` writes it."""
     parts = [trainer.optimizer, trainer.schedule, trainer.regularizers]
     loss = None if isinstance(trainer.loss, losses.FunctionLoss) else trainer.loss
     check_rebuildable([loss, *parts], trainer.model.dtype)
@@ -111,7 +108,7 @@ def load_checkpoint(
     loss: losses.Loss | Callable[..., Any] | None,
     custom: Iterable[type],
 ) -> Trainer:
-    """Return the trainer that `save_checkpoint` wrote; see `Trainer.resume`."""
+    """Return the trainer that `Trainer.save` wrote; see `Trainer.resume`."""
     classes = _classes(custom)
     tensors, description = load_tensors(path, "checkpoint")
     saved_on, needs_loss = _understood(path, lambda: (dict(description["machine"]), description["loss"] is None))
@@ -136,7 +133,7 @@ def load_checkpoint(
             regularizers=make(description["regularizers"], known),
         )
         _restore_settings(model, description["frozen"], description["lr_factors"])
-        _restore_buffers(trainer.optimizer.state, _with_prefix(tensors, "optimizer."))
+        write_arrays(trainer.optimizer.state, _with_prefix(tensors, "optimizer."))
         trainer.load_progress_state(checked_progress(description["trainer"]))
         return trainer
 
@@ -151,15 +148,6 @@ def _restore_settings(model: Sequential, frozen: Any, lr_factors: Any) -> None:
         parameters[name].frozen = True
     for name, factor in lr_factors.items():
         parameters[name].lr_factor = number(factor, f"lr_factor of {name}", least=0)
-
-
-def _restore_buffers(buffers: Mapping[str, np.ndarray], stored: dict[str, np.ndarray]) -> None:
-    if stored.keys() != buffers.keys():
-        raise ValueError(f"the optimiser has the buffers {sorted(buffers)}; got {sorted(stored)[:10]}")
-    for name, array in stored.items():
-        if array.shape != buffers[name].shape or array.dtype.kind != "f":
-            raise ValueError(f"buffer {name} has shape {array.shape}; expected {buffers[name].shape}")
-        buffers[name][...] = array
 
 
 def _pack_model(model: Sequential) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -240,15 +228,14 @@ def _numbers(thing: Any) -> int:
     """Return how many numbers a file would hold of an object."""
     if not isinstance(thing, layers.Layer):
         return 0
-    return sum(parameter.size for parameter in thing.parameters()) + sum(b.size for _, b in thing.named_buffers())
+    return sum(array.size for array in arrays_of(thing).values())
 
 
 def _outline(thing: Configurable) -> list[Any]:
     """Return all that is told from outside of an object: classes, arguments, and names and shapes of arrays."""
     if not isinstance(thing, layers.Layer):
         return [type(thing), json.dumps(describe(thing))]
-    outline: list[Any] = [(name, parameter.shape) for name, parameter in thing.named_parameters()]
-    outline += [(name, buffer.shape) for name, buffer in thing.named_buffers()]
+    outline: list[Any] = [(name, array.shape) for name, array in arrays_of(thing).items()]
     for layer in thing.all_layers():
         try:
             outline += [type(layer), json.dumps(describe(layer))]
