@@ -42,6 +42,7 @@ KNOWN = (*KNOWN_LAYERS, *KNOWN_PARTS)
 
 def save_model(model: Sequential, path: str | Path) -> None:
     """Write a model to a file; see `Sequential.save`."""
+    check_rebuildable(model, model.dtype)
     with model.flat.gate.between_steps():
         tensors, description = _pack_model(model)
     save_tensors(path, "model", tensors, description)
@@ -83,7 +84,7 @@ def packed_checkpoint(trainer: Trainer) -> bytes:
     """Return everything a trainer needs to go on, as `Trainer.save` writes it."""
     parts = [trainer.optimizer, trainer.schedule, trainer.regularizers]
     loss = None if isinstance(trainer.loss, losses.FunctionLoss) else trainer.loss
-    check_rebuildable([loss, *parts], trainer.model.dtype)
+    check_rebuildable([trainer.model, loss, *parts], trainer.model.dtype)
     tensors, model = _pack_model(trainer.model)
     tensors |= {f"optimizer.{name}": array for name, array in trainer.optimizer.state.items()}
     optimizer, schedule, penalties = (describe(part) for part in parts)
@@ -151,7 +152,6 @@ def _restore_settings(model: Sequential, frozen: Any, lr_factors: Any) -> None:
 
 
 def _pack_model(model: Sequential) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    check_rebuildable(model, model.dtype)
     tensors = {f"model.{name}": array for name, array in model.state_dict().items()}
     description: dict[str, Any] = {
         "architecture": describe(model),
@@ -189,13 +189,13 @@ def check_rebuildable(thing: Any, dtype: np.dtype) -> None:
 
     pynn's own classes are known to do so. Those of others are made, once, from what `describe` says of them.
     """
+    classes = {type(part): None for part in objects_in(thing)}.keys() - set(KNOWN)
+    names = [known.__name__ for known in (*KNOWN, *classes)]
+    for own in classes:
+        if names.count(own.__name__) > 1:
+            raise TypeError(f"{own.__name__} cannot be saved: there is another class of this name; rename yours")
     for part in _outermost_custom(thing):
         kind = type(part).__name__
-        classes = {type(inner): None for inner in objects_in(part)}.keys() - set(KNOWN)
-        names = [known.__name__ for known in (*KNOWN, *classes)]
-        for own in classes:
-            if names.count(own.__name__) > 1:
-                raise TypeError(f"{own.__name__} cannot be saved: there is another class of this name; rename yours")
         told = describe(part)
         try:
             with rebuilt_from(_numbers(part)):
