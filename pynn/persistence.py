@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import reprlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -174,6 +174,8 @@ def _unpack_model(tensors: dict[str, np.ndarray], description: Any, known: Itera
         model = make(description["architecture"], known, dtype=np.dtype(dtype))
     if not isinstance(model, Sequential):
         raise TypeError("the architecture is not a Sequential")
+    if any(array.dtype != dtype for array in arrays_of(model).values()):
+        model.astype(dtype)  # a layer that takes no dtype
     model.load_state_dict(state)
     model.class_names = description["class_names"]
     model.input_schema = _checked_schema(description["input_schema"])
@@ -185,63 +187,65 @@ def _unpack_model(tensors: dict[str, np.ndarray], description: Any, known: Itera
 
 
 def check_rebuildable(thing: Any, dtype: np.dtype) -> None:
-    """Raise TypeError unless what a file would say of `thing` makes it again.
+    """Raise TypeError unless what a file would say of a model, or of a list of parts, makes it again.
 
-    pynn's own classes are known to do so. Those of others are made, once, from what `describe` says of them.
+    That is tried. Constructors may refuse what an attribute was set to later, and classes that are not pynn's may take
+    other arguments than they keep, or make more than they say.
     """
-    classes = {type(part): None for part in objects_in(thing)}.keys() - set(KNOWN)
+    described = list(objects_in(thing))
+    classes = {type(part): None for part in described}.keys() - set(KNOWN)
     names = [known.__name__ for known in (*KNOWN, *classes)]
     for own in classes:
         if names.count(own.__name__) > 1:
             raise TypeError(f"{own.__name__} cannot be saved: there is another class of this name; rename yours")
-    for part in _outermost_custom(thing):
-        kind = type(part).__name__
-        told = describe(part)
+    told = {id(part) for part in described}
+    for part in thing if isinstance(thing, list) else [thing]:
+        description = json.loads(json.dumps(describe(part)))
         try:
             with rebuilt_from(_numbers(part)):
-                again = make(json.loads(json.dumps(told)), (*KNOWN, *classes), dtype=dtype)
+                again = make(description, (*KNOWN, *classes), dtype=dtype)
         except Exception as error:  # whatever a constructor may come up with
+            if isinstance(error, MemoryError):
+                raise
             raise TypeError(
-                f"{kind} cannot be saved: it cannot be made again from its config(), {reprlib.repr(told['config'])} "
-                f"({type(error).__name__}: {error}); define config() and from_config() so that they fit its __init__"
+                f"{_kind(part)} cannot be saved, as it cannot be made again from config(): {error}; let config() "
+                "return what __init__ takes, or define from_config()"
             ) from error
-        if _outline(again) != _outline(part):
-            raise TypeError(
-                f"{kind} cannot be saved: made again from its config(), {reprlib.repr(told['config'])}, it is another "
-                "one, perhaps since it was changed after it was made; define config() so that it says all"
-            )
+        _compare(part, again, told)
 
 
-def _outermost_custom(thing: Any) -> Iterator[Configurable]:
-    """Yield the objects of classes that are not pynn's, but for those within others."""
-    if isinstance(thing, Configurable):
-        if type(thing) not in KNOWN:
-            yield thing
-            return
-        thing = list(thing.config().values())
-    if isinstance(thing, list | tuple):
-        for item in thing:
-            yield from _outermost_custom(item)
-
-
-def _numbers(thing: Any) -> int:
+def _numbers(part: Any) -> int:
     """Return how many numbers a file would hold of an object."""
-    if not isinstance(thing, layers.Layer):
-        return 0
-    return sum(array.size for array in arrays_of(thing).values())
+    return sum(array.size for array in arrays_of(part).values()) if isinstance(part, layers.Layer) else 0
 
 
-def _outline(thing: Configurable) -> list[Any]:
-    """Return all that is told from outside of an object: classes, arguments, and names and shapes of arrays."""
-    if not isinstance(thing, layers.Layer):
-        return [type(thing), json.dumps(describe(thing))]
-    outline: list[Any] = [(name, array.shape) for name, array in arrays_of(thing).items()]
-    for layer in thing.all_layers():
-        try:
-            outline += [type(layer), json.dumps(describe(layer))]
-        except TypeError:  # within one that is made whole by its own class
-            outline.append(type(layer))
-    return outline
+def _compare(part: Any, again: Any, told: set[int]) -> None:
+    """Raise TypeError if a model that was made again from its description is another one.
+
+    What a file says of a layer holds for it. Of those that a class makes by itself, it says nothing: they must be equal.
+    """
+    if not isinstance(part, layers.Layer):
+        return
+    shapes = [{name: array.shape for name, array in arrays_of(layer).items()} for layer in (part, again)]
+    pairs = list(itertools.zip_longest(part.all_layers(), again.all_layers()))
+    changed = [old for old, new in pairs if type(old) is not type(new) or (id(old) not in told and _differ(old, new))]
+    if shapes[0] != shapes[1] or changed:
+        inner = f"; its {_kind(changed[0])} was perhaps changed after it was made" if changed else ""
+        raise TypeError(
+            f"{_kind(part)} cannot be saved, as what is made again from config() is another one{inner}. Let config() "
+            "return, and __init__ take, all that makes it what it is"
+        )
+
+
+def _differ(left: Configurable, right: Configurable) -> bool:
+    try:
+        return json.dumps(describe(left)) != json.dumps(describe(right))
+    except TypeError:  # one that cannot be described, within one that makes it
+        return False
+
+
+def _kind(thing: Any) -> str:
+    return repr(thing) if thing is None else type(thing).__name__
 
 
 def _classes(custom: Iterable[type]) -> tuple[type, ...]:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+from .random import unobserved
+
 # How many numbers layers may still make; None where no file is being read. A list, to be counted down.
 _left: ContextVar[list[int] | None] = ContextVar("pynn_rebuilding", default=None)
 
@@ -17,7 +19,8 @@ def rebuilt_from(numbers: int) -> Iterator[None]:
     # Twice as many: a layer without bias draws one all the same, at most as large as its weights.
     token = _left.set([2 * numbers])
     try:
-        yield
+        with unobserved():  # layers that draw by themselves leave the shared generator alone
+            yield
     finally:
         _left.reset(token)
 

@@ -200,6 +200,12 @@ def changed():
     return model
 
 
+def invalid():
+    layer = pynn.Dropout()
+    layer.p = 2
+    return layer
+
+
 def deep():
     model = pynn.Sequential(pynn.ReLU())
     for _ in range(100):
@@ -218,7 +224,7 @@ def twice():
 REFUSED = [
     (lambda: Forgetful(2), "keep the argument 'width' as an attribute"),
     (lambda: Positional(2, 3, 4), "cannot be made again"),
-    (changed, "changed after it was made"),
+    (changed, "its Dropout was perhaps changed after it was made"),
     (lambda: Other({1, 2}), "value holds a set"),
     (lambda: Other(np.ones(2)), "value holds a ndarray"),
     (lambda: Other(len), "value holds a builtin_function_or_method"),
@@ -227,6 +233,7 @@ REFUSED = [
     (lambda: Other([(b"x",)]), "value holds a bytes"),
     (lambda: Renaming(2), "cannot be made again"),
     (Random, "is another one"),
+    (invalid, "p is 2; expected"),
     (deep, "lies within more than 64 others"),
     (shadowing, "another class of this name"),
     (twice, "another class of this name"),
@@ -303,6 +310,30 @@ def test_a_step_of_ones_own_in_the_preprocessing_is_refused(tmp_path):
     with pytest.raises(TypeError, match="Halve cannot be saved"):
         model.save(tmp_path / "m")
     assert os.listdir(tmp_path) == []
+
+
+class Wide(pynn.Layer):
+    """One that knows nothing of dtypes, and draws by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = pynn.Parameter(pynn.random.initial_generator().normal(size=2))
+
+    def forward(self, x, ctx):
+        return x * self.scale
+
+
+def test_a_layer_without_dtype_in_a_float64_model(tmp_path):
+    model = pynn.Sequential(pynn.Linear(2, 2), Wide()).astype("float64")
+    model[1].scale[...] = [1 / 3, 2 / 3]
+    pynn.manual_seed(3)
+    loaded = again(model, tmp_path / "m", Wide)
+    assert loaded.dtype == np.float64
+    x = np.random.default_rng(0).normal(size=(5, 2))
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    drawn = np.array(pynn.Linear(2, 2).weight)
+    pynn.manual_seed(3)
+    np.testing.assert_array_equal(pynn.Linear(2, 2).weight, drawn)
 
 
 # The generator of the seed
