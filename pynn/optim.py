@@ -15,7 +15,7 @@ from .backend import kernels
 from .config import Configurable
 from .interrupt import Uninterrupted
 from .layers.base import is_replayable, replayable
-from .parameters import aligned_zeros
+from .parameters import aligned_zeros, native
 
 if TYPE_CHECKING:
     from .parameters import FlatParameters, Parameter
@@ -69,7 +69,29 @@ class Optimizer(Configurable):
             object.__setattr__(self, "_plans", {})
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"state": dict(self.state), "_plans": {}, "_stats": None}
+        if self.flat is not None:
+            raise TypeError(
+                f"this {type(self).__name__} serves a model, of which a copy would know nothing; copy the trainer, or "
+                f"make a new one: {self!r}"
+            )
+        return self.__dict__ | {"_steps": self._steps.copy(), "_plans": {}, "_stats": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"_steps": native(state["_steps"])})
+
+    def unbound(self) -> Optimizer:
+        """Return a copy with the same settings that serves no model yet, and has done no steps."""
+        copied = object.__new__(type(self))
+        # The class's own state buffers come with `bind`.
+        fresh: dict[str, Any] = {
+            "flat": None,
+            "state": {},
+            "_steps": np.zeros(1, np.int64),
+            "_plans": {},
+            "_stats": None,
+        }
+        copied.__dict__.update(self.__dict__ | fresh)
+        return copied
 
     def bind(self, flat: FlatParameters) -> None:
         """Take charge of a model's parameters; an optimiser serves one model."""

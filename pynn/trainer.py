@@ -16,6 +16,7 @@ import numpy as np
 from .arguments import count, instance, number
 from .augment import as_changes
 from .callbacks import Callback, CallbackList
+from .copying import put_together, taken_apart
 from .examples import Examples, LaterExamples, check_fit, non_finite_row, prepare_later
 from .feeding import Ahead, ArrayBatches, Batch, GivenBatches, Source, refuse_options
 from .files import write_atomically
@@ -399,6 +400,16 @@ class Trainer:
         from .persistence import load_checkpoint
 
         return load_checkpoint(cls, path, loss=loss, custom=custom)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return taken_apart(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Trainer.__init__(self, *state["parts"], **state["options"])
+        put_together(self, state)
+
+    def __copy__(self) -> Trainer:
+        raise TypeError("copy.copy would make a trainer that trains the same model; use copy.deepcopy, or Trainer.save")
 
     def progress_state(self) -> dict[str, Any]:
         """Return everything but arrays that a checkpoint must hold of this trainer, as JSON can hold it."""

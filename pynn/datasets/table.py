@@ -203,7 +203,7 @@ def read_csv(
     else:
         if target is not None or task is not None:
             raise ValueError("target and task are part of the schema; give either them or the schema")
-        _check_schema(schema)
+        check_schema(schema)
         if header is None:
             header = _repeats_names(rows[0], schema)
     names = None
@@ -373,7 +373,7 @@ def _targets(grid: Grid, name: str, classes: list[str] | None, place: int) -> ND
     return y
 
 
-def _check_schema(schema: Schema) -> None:
+def check_schema(schema: Schema) -> None:
     """Raise ValueError unless `schema` has the form `read_csv` gives it."""
 
     def names(value: object) -> bool:
