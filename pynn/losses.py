@@ -83,6 +83,8 @@ class ClassLoss(Loss):
     ignore_index = IGNORE_INDEX
 
     def as_target(self, target: ArrayLike, dtype: np.dtype) -> np.ndarray:
+        if type(target) is np.ndarray and target.ndim == 1 and target.dtype == LABEL and target.flags.carray:
+            return target  # at every step
         array = target if type(target) is np.ndarray else np.asarray(target)
         if array.dtype.kind not in "iu":
             raise TypeError(f"targets have dtype {array.dtype}; {type(self).__name__} expects integer class labels")

@@ -223,6 +223,8 @@ class Sequential(Layer):
 
     def as_input(self, x: ArrayLike) -> np.ndarray:
         """Return `x` as a batch of the model's dtype, itself where it is one already."""
+        if type(x) is np.ndarray and x.ndim > 1 and x.dtype == self.dtype and x.flags.carray:  # at every step
+            return x
         array = x if type(x) is np.ndarray else np.asarray(x)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"x has dtype {array.dtype}; expected numbers")

@@ -84,9 +84,6 @@ class Trainer:
     True
     """
 
-    #: Identity of the thread that trains; an attribute of the instance only while one does.
-    _running: int | None = None
-
     def __init__(
         self,
         model: Sequential,
@@ -123,6 +120,8 @@ class Trainer:
         self.watch: Watch | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
         self._step = TrainingStep(self, self._random)
+        #: Under "thread", the identity of the thread that trains, while one does.
+        self._turn: dict[str, int] = {}
         self._stop = False
         # Where the running epoch stands: batches done, and the sums for its row in the history.
         self._batch = 0
@@ -145,29 +144,25 @@ class Trainer:
         NonFiniteError
             If the loss is NaN or infinite.
         """
-        self._refuse_second("takes one step at a time")
+        if self._turn:
+            raise self._busy()
         thread = threading.get_ident()
         try:
-            self._begin(thread)
-            loss = self.model.flat.gate.change(self._step.take, self.model.as_input(x), y, sample_weight)
+            if self._turn.setdefault("thread", thread) != thread:
+                raise self._busy()
+            loss = self._step.take(self.model.as_input(x), y, sample_weight)
         finally:
-            if self._running == thread:
-                del self._running
+            if self._turn and self._turn["thread"] == thread:
+                del self._turn["thread"]
         if not math.isfinite(loss):
             raise self._non_finite(x, y)
         return loss
 
-    # A signal's handler may raise as any call returns. So `_running` is set within the `try` block whose end deletes
-    # it, and deleted by a statement that calls nothing.
+    # A signal's handler may raise as any call returns. So the turn is taken within the `try` block whose end gives it
+    # back, by one call (a dictionary's method: of two threads, one succeeds), and given back without any call.
 
-    def _refuse_second(self, what: str) -> None:
-        if self._running is not None:
-            raise RuntimeError(f"another thread is training with this trainer; a trainer {what}")
-
-    def _begin(self, thread: int) -> None:
-        """Note which thread trains, or raise RuntimeError where another one has just begun to."""
-        if self.__dict__.setdefault("_running", thread) != thread:  # atomic
-            self._refuse_second("is trained by one thread at a time")
+    def _busy(self) -> RuntimeError:
+        return RuntimeError("another step or fit of this trainer is under way; a trainer takes one step at a time")
 
     def fit(
         self,
@@ -229,10 +224,12 @@ class Trainer:
         NonFiniteError
             If the loss becomes NaN or infinite; the callbacks see the step first.
         """
-        self._refuse_second("runs one fit at a time")
+        if self._turn:
+            raise self._busy()
         thread = threading.get_ident()
         try:
-            self._begin(thread)
+            if self._turn.setdefault("thread", thread) != thread:
+                raise self._busy()
             changes = as_changes(augment)
             run = Run.planned(
                 self._run, self.epoch, self._batch, x, y, epochs, batch_size, shuffle, steps_per_epoch, changes
@@ -262,8 +259,8 @@ class Trainer:
                     self._train_epoch(source, held_out, listeners, guard)
                 self.history.interrupted = guard.requested and self.epoch < run.until
         finally:
-            if self._running == thread:
-                del self._running
+            if self._turn and self._turn["thread"] == thread:
+                del self._turn["thread"]
                 self.examples = self.held_out = None
         return self.history
 
@@ -293,10 +290,9 @@ class Trainer:
         began = time.perf_counter()
         self.batches_per_epoch = len(source)
         listeners.on_epoch_begin(self)
-        gate = self.model.flat.gate
         with self._feed(source) as batches:
             for x, y, weights in batches:
-                loss = gate.change(self._step.take, x, y, weights, self._count_batch(x, y))
+                loss = self._step.take(x, y, weights, self._count_batch(x, y))
                 listeners.on_step_end(self)
                 if not math.isfinite(loss):
                     raise self._non_finite(x, y)
@@ -307,14 +303,20 @@ class Trainer:
         if held_out is not None:
             row |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
         row |= {"lr": self.lr, "seconds": time.perf_counter() - began}
-        gate.change(self._end_epoch, row)
+        self._end_epoch(row)
         listeners.on_epoch_end(self)
 
     def _end_epoch(self, row: dict[str, float]) -> None:
-        self.epoch += 1
-        self._batch = 0
-        self._sums = EpochSums()
-        self.history.append(self.epoch, row)
+        gate = self.model.flat.gate
+        with gate.lock:
+            gate.thread = threading.get_ident()
+            try:
+                self.epoch += 1
+                self._batch = 0
+                self._sums = EpochSums()
+                self.history.append(self.epoch, row)
+            finally:
+                gate.thread = None
 
     def _count_batch(self, x: np.ndarray, y: np.ndarray) -> Callable[[float], None]:
         """Return what notes, at the end of a step, that a batch is done; doing it twice makes no difference."""
