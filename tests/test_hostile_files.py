@@ -112,7 +112,7 @@ VALUES = st.one_of(
     st.sampled_from(["", "\ud800", "same", "float32", "object", "(2,)f4,", "Linear", "he_normal", "\0"]),
     st.text(max_size=5),
     st.sampled_from([[], {}, [[]], [1, 2], {"class": "ReLU", "config": {}}, {"class": "Adam", "config": {}}]),
-    st.just({"class": "Sequential", "config": {"layers": []}}),
+    st.sampled_from([{"class": "Sequential", "config": {"layers": []}}, {"class": "MSELoss", "config": {}}]),
     st.recursive(st.none(), lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner)),
 )
 
