@@ -20,6 +20,23 @@ class FileFormatError(ValueError):
     """A file is not what it should be: of another kind, cut short, or altered."""
 
 
+def check_target(path: str | Path) -> None:
+    """Raise FileNotFoundError, NotADirectoryError, IsADirectoryError or PermissionError if no file can be written there.
+
+    For a path that is given long before it is written to.
+    """
+    target = Path(os.path.realpath(path))
+    folder = target.parent
+    if target.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; expected the name of a file")
+    if not folder.exists():
+        raise FileNotFoundError(f"{path} cannot be written: the folder {folder} does not exist; make it first")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{path} cannot be written: {folder} is a file, not a folder")
+    if not target.exists() and not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path} cannot be written: the folder {folder} is not writeable")
+
+
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Replace the file by `content`.
 

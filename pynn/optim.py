@@ -37,7 +37,7 @@ class Optimizer(Configurable):
     state_names: tuple[str, ...] = ()
 
     def __init__(self, lr: float, weight_decay: float, decay_all: bool) -> None:
-        self.lr = number(lr, "lr", least=0)
+        self.lr = lr
         self.weight_decay = number(weight_decay, "weight_decay", least=0)
         self.decay_all = decay_all
         self._steps = np.zeros(1, np.int64)
@@ -61,6 +61,8 @@ class Optimizer(Configurable):
         return self._stats
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "lr":
+            value = number(value, "lr", least=0)
         object.__setattr__(self, name, value)
         if name not in ("lr", "steps") and not name.startswith("_"):  # a number that recordings or the table hold
             object.__setattr__(self, "_plans", {})
@@ -73,7 +75,9 @@ class Optimizer(Configurable):
         if self.flat is flat:
             return
         if self.flat is not None:
-            raise ValueError(f"this {type(self).__name__} already serves another model; make a new one")
+            raise ValueError(
+                f"this optimizer, {type(self).__name__}, already serves another model; make a new one"
+            )
         self.flat = flat
         flat.bound = True
         # Read-only, because recorded updates hold the arrays: they can be written to, not replaced.

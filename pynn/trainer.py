@@ -5,31 +5,32 @@ from __future__ import annotations
 import math
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import ops
-from .arguments import count, instance, number, ready
+from .arguments import ready
+from .arrays import example_weights, numeric
 from .augment import as_changes
 from .callbacks import Callback, CallbackList
-from .examples import Examples, LaterExamples, check_fit, non_finite_row, prepare_later
-from .feeding import Ahead, ArrayBatches, Batch, GivenBatches, Source, refuse_options
+from .examples import Examples, LaterExamples, check_fit, non_finite_row, prepare_later, unfitted_after_error
+from .feeding import ArrayBatches, GivenBatches, Source, opened, refuse_options
 from .history import EpochSums, History
 from .interrupt import InterruptGuard
 from .layers import BatchNorm
-from .losses import Loss, as_loss
+from .losses import Loss
 from .model import Sequential
 from .optim import Optimizer
 from .passes import Passes
 from .random import Stream
 from .regularizers import Regularizer
 from .runs import Run
-from .schedules import Schedule
+from .schedules import Schedule, idle_epochs
+from .settings import Settings, TrainingWarning, _told
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -42,7 +43,7 @@ class NonFiniteError(FloatingPointError):
     """The loss became NaN or infinite; the parameters are those before the step."""
 
 
-class Trainer:
+class Trainer(Settings):
     """Trains a model.
 
     Parameters
@@ -64,10 +65,12 @@ class Trainer:
 
     Attributes
     ----------
+    loss, optimizer, schedule, regularizers, clip_norm, clip_value
+        May be assigned between steps. Another optimiser starts without a memory of past gradients.
     epoch, steps : int
         Finished epochs and steps.
     lr : float
-        The rate of the last step.
+        The rate of the last step; to set the rate, assign ``trainer.optimizer.lr``.
     last_loss : float
         The loss of the last minibatch.
     examples, held_out : Examples or None
@@ -99,23 +102,12 @@ class Trainer:
         clip_value: float | None = None,
         seed: int = 0,
     ) -> None:
-        self.model = instance(model, "model", Sequential)
-        self.loss = as_loss(loss)
-        self.optimizer = instance(optimizer, "optimizer", Optimizer)
-        self.schedule = None if schedule is None else instance(schedule, "schedule", Schedule)
-        if not isinstance(regularizers, Iterable):
-            raise TypeError(f"regularizers is {regularizers!r}; expected a list of pynn.Regularizer")
-        self.regularizers = [instance(item, "one of regularizers", Regularizer) for item in regularizers]
-        self.clip_norm = None if clip_norm is None else number(clip_norm, "clip_norm", above=0)
-        self.clip_value = None if clip_value is None else number(clip_value, "clip_value", above=0)
-        self.seed = count(seed, "seed", least=0)
-        optimizer.bind(model.flat)
-        model.output_kind = self.loss.output_kind
+        super().__init__(model, loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed)
         self.epoch = 0
         self.steps = 0
-        self.lr = optimizer.lr
+        self._lr = optimizer.lr
         self.last_loss = math.nan
-        self.history = History()
+        self._history = History()
         self.batches_per_epoch = 0
         self.examples: Examples | LaterExamples | None = None
         self.held_out: Examples | LaterExamples | None = None
@@ -144,6 +136,9 @@ class Trainer:
             Network inputs; the model's preprocessing is not applied.
         y : array_like, shape (n,) or (n, outputs)
         sample_weight : array_like, shape (n,), optional
+            Finite, at least 0. An example of weight 0 takes no part in the loss. Where none takes part, loss and gradient
+            are 0, and the step is taken with them, as it is by ``reduction="sum"``: momentum, weight decay, regularizers,
+            batch norm and schedule go on as in any other.
 
         Raises
         ------
@@ -153,7 +148,9 @@ class Trainer:
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("another thread is training with this trainer; a trainer takes one step at a time")
         try:
-            loss = self._step(self.model.as_input(x), y, sample_weight)
+            batch = self.model.as_input(x)
+            weights = None if sample_weight is None else example_weights(sample_weight, len(batch), batch.dtype)
+            loss = self._step(batch, y, weights)
         finally:
             self._busy.release()
         if not math.isfinite(loss):
@@ -187,9 +184,9 @@ class Trainer:
             for regularizer in self.regularizers:
                 loss += regularizer.add_gradient(flat)
             self.last_loss = loss
-        self.lr = self.optimizer.lr
+        self._lr = self.optimizer.lr
         if self.schedule is not None:
-            self.lr = self.schedule.rate(self.optimizer.lr, self.epoch, self.steps)
+            self._lr = self.schedule.rate(self.optimizer.lr, self.epoch, self.steps)
         if not math.isfinite(loss):
             self._undo()
             if self.watch is not None:
@@ -237,11 +234,12 @@ class Trainer:
         *,
         epochs: int | None = None,
         batch_size: int | None = None,
-        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        validation: tuple[ArrayLike, ...] | None = None,
         sample_weight: ArrayLike | None = None,
         shuffle: bool | None = None,
         augment: Iterable[Augment] = (),
         steps_per_epoch: int | None = None,
+        prefetch: bool | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
     ) -> History:
@@ -251,8 +249,9 @@ class Trainer:
         finishes the run. A second Ctrl-C raises at once.
 
         Arrays may lie in a file, as `numpy.load(path, mmap_mode="r")` gives them: only the rows of a batch are read,
-        and turned into floats. That batch, one that is augmented, and those that code of yours gives, are made in a
-        thread of their own while the network trains on the batch before.
+        and turned into floats. That batch is made in a thread of its own while the network trains on the batch before,
+        and so is one that is augmented. Code of yours that gives batches runs in the thread that called `fit`; what it
+        gives is turned into floats, and augmented, in the other. See `prefetch`.
 
         Parameters
         ----------
@@ -269,15 +268,20 @@ class Trainer:
         batch_size : int, optional
             32, or that of the run to be finished. The last batch of an epoch may be smaller; a single example left over
             is skipped if the model has batch norm, which needs two.
-        validation : (x, y), optional
+        validation : (x, y) or (x, y, weights), optional
             Evaluated after every epoch.
         sample_weight : array_like, shape (n,), optional
+            Finite, at least 0; the loss is the mean by these weights, and so is the accuracy. A minibatch that has no
+            weight at all, or whose labels are all ignored, has a loss and a gradient of 0: see `step`.
         shuffle : bool, optional
             Whether every epoch sees the examples in a new order: True, or as in the run to be finished.
         augment : iterable of Augment
             Changes made to training inputs at random, in this order: see `pynn.augment`.
         steps_per_epoch : int, optional
             How many batches make an epoch, where they are given; by default, as many as there are.
+        prefetch : bool, optional
+            False: no thread makes batches. True: one makes all of them, and runs code of yours that gives them, which
+            gains time where that code waits, and must not need the calling thread, as an SQLite connection does.
         callbacks : iterable of Callback
         progress : bool
             Show a progress bar (a line per epoch where the output is not a terminal).
@@ -285,46 +289,108 @@ class Trainer:
         Raises
         ------
         ValueError
-            For data that does not fit, is empty or holds a NaN (the row is named); nothing has changed then, unless
-            they came in batches.
+            For data that does not fit, is empty, holds a NaN or has a masked or missing value (the row is named);
+            nothing has changed then, unless they came in batches.
+        TypeError
+            For what is no array of numbers: sparse matrices, text, dates.
         NonFiniteError
             If the loss becomes NaN or infinite; the callbacks see the step first.
+
+        Warns
+        -----
+        TrainingWarning
+            If a schedule that has ended leaves a rate of 0, or no example of an epoch has a weight.
         """
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("another thread is training with this trainer; a trainer runs one fit at a time")
         try:
             changes = as_changes(augment)
+            x = x if y is None else numeric(x, "x")
             run = Run.planned(
-                self._run, self.epoch, self._batch, x, y, epochs, batch_size, shuffle, steps_per_epoch, changes
+                *(self._run, self.epoch, self._batch, len(self._history)),
+                *(x, y, epochs, batch_size, shuffle, steps_per_epoch, changes),
             )
-            source: Source
-            if y is None:
-                refuse_options(x, batch_size=batch_size, sample_weight=sample_weight, shuffle=shuffle)
-                examples = None
-                source = GivenBatches(x, self.model, self.loss, run.steps, run.until - self.epoch, changes)
-            else:
-                examples = prepare_later(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)
-                check_fit(self.model, self.loss, examples)
-                source = self._in_batches(examples, run, changes)
-            held_out = None
-            if validation is not None:
-                if not (isinstance(validation, tuple | list) and len(validation) == 2):
-                    raise ValueError("validation must be a pair (x, y)")
-                held_out = prepare_later(self.model, self.loss, *validation, name="validation ")
-                check_fit(self.model, self.loss, held_out, "validation ")
-            listeners = CallbackList(callbacks, progress=progress)
-            if epochs is not None:
-                self._batch, self._sums = 0, EpochSums()
-            self._run, self._stop, self.history.interrupted = run, False, False
-            self.examples, self.held_out = examples, held_out
-            with InterruptGuard() as guard, listeners.training(self):
-                while self.epoch < run.until and not (self._stop or guard.requested):
-                    self._train_epoch(source, held_out, listeners, guard)
-                self.history.interrupted = guard.requested and self.epoch < run.until
+            with InterruptGuard() as guard:
+                with unfitted_after_error(self.model):
+                    source: Source
+                    if y is None:
+                        refuse_options(x, batch_size=batch_size, sample_weight=sample_weight, shuffle=shuffle)
+                        examples = None
+                        source = GivenBatches(x, self.model, self.loss, run.steps, run.until - self.epoch, changes)
+                    else:
+                        examples = prepare_later(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)
+                        check_fit(self.model, self.loss, examples)
+                        source = self._in_batches(examples, run, changes)
+                    held_out = self._held_out(validation)
+                    listeners = CallbackList(callbacks, progress=progress)
+                    self._check_rate(run, len(source))
+                    self._begin(run, examples, held_out, listeners, afresh=epochs is not None)
+                try:
+                    self._train(run, source, prefetch, listeners, guard)
+                finally:
+                    listeners.on_train_end(self)
         finally:
             self.examples = self.held_out = None
             self._busy.release()
         return self.history
+
+    def _held_out(self, validation: tuple[ArrayLike, ...] | None) -> Examples | LaterExamples | None:
+        if validation is None:
+            return None
+        if not (isinstance(validation, tuple | list) and len(validation) in (2, 3)):
+            raise ValueError("validation must be a pair (x, y), or (x, y, weights)")
+        held_out = prepare_later(self.model, self.loss, *validation, name="validation ")
+        check_fit(self.model, self.loss, held_out, "validation ")
+        return held_out
+
+    def _check_rate(self, run: Run, batches: int) -> None:
+        """Warn where epochs would train nothing, since the schedule has come to a rate of 0."""
+        if self.schedule is None:
+            return
+        left = run.until - self.epoch
+        idle = idle_epochs(self.schedule, self.optimizer.lr, self.epoch, left, self.steps, batches)
+        if idle > 1 or (idle and idle == left):
+            which = "in all of its epochs" if idle == left else f"from epoch {run.until - idle + 1} on"
+            warnings.warn(
+                f"{self.schedule!r} has come to a rate of 0 at epoch {self.epoch + 1 + left - idle}: this fit, up to "
+                f"epoch {run.until}, trains nothing {which}. The schedule counts from the start of training, not of a "
+                "fit: assign trainer.schedule = None or one that ends later",
+                TrainingWarning,
+                stacklevel=3,
+            )
+
+    def _begin(
+        self,
+        run: Run,
+        examples: Examples | LaterExamples | None,
+        held_out: Examples | LaterExamples | None,
+        listeners: CallbackList,
+        *,
+        afresh: bool,
+    ) -> None:
+        """Take up a run; if a callback refuses it, an interrupted one can still be finished."""
+        before = self._run, self._batch, self._sums
+        self._run, self._stop, self.history.interrupted = run, False, False
+        if afresh:
+            self._batch, self._sums = 0, EpochSums()
+        self.examples, self.held_out = examples, held_out
+        try:
+            listeners.on_train_begin(self)
+        except BaseException:
+            self._run, self._batch, self._sums = before
+            raise
+
+    def _train(
+        self, run: Run, source: Source, prefetch: bool | None, listeners: CallbackList, guard: InterruptGuard
+    ) -> None:
+        try:
+            while self.epoch < run.until and not (self._stop or guard.requested):
+                self._train_epoch(source, prefetch, listeners, guard)
+        finally:
+            self.history.interrupted = guard.requested and self.epoch < run.until
+
+    lr = _told("lr", "it tells the rate of the last step; to set the rate, assign trainer.optimizer.lr", "See above.")
+    history = _told("history", "it is what fit records; a new Trainer has a new one", "See above.")
 
     @property
     def prediction(self) -> np.ndarray:
@@ -342,31 +408,50 @@ class Trainer:
         return 0 if self._run is None else self._run.until
 
     @property
+    def history_start(self) -> int:
+        """How many rows the history had when the current or last run began; one that is finished later is one run."""
+        return 0 if self._run is None else self._run.since
+
+    @property
+    def columns(self) -> list[str]:
+        """What the running `fit` adds to the history after each epoch."""
+        figures = ["loss"]
+        if type(self.loss).count_correct is not Loss.count_correct:
+            figures.append("accuracy")
+        return [*figures, *(f"val_{name}" for name in figures if self.held_out is not None), "lr", "seconds"]
+
+    @property
     def batches_done(self) -> int:
         """How many minibatches of the running epoch are done."""
         return self._batch
 
     def _train_epoch(
-        self, source: Source, held_out: Examples | LaterExamples | None, listeners: CallbackList, guard: InterruptGuard
+        self, source: Source, prefetch: bool | None, listeners: CallbackList, guard: InterruptGuard
     ) -> None:
         began = time.perf_counter()
         self.batches_per_epoch = len(source)
         listeners.on_epoch_begin(self)
-        sums = self._sums
-        with self._feed(source) as batches:
-            for x, y, weights in batches:
+        sums, loss_function = self._sums, self.loss
+        summed = loss_function.reduction == "sum"
+        with opened(source, self.seed, self.epoch, self._batch, prefetch) as batches:
+            for x, y, weights, total in batches:
                 loss = self._step(x, y, weights)
                 self._batch += 1
-                sums.add(loss, len(x), self.loss.count_correct(self._passes.prediction, y))
+                sums.add(loss, 1.0 if summed else total, _correct(loss_function, self._passes.prediction, y, weights))
                 listeners.on_step_end(self)
                 if not math.isfinite(loss):
                     raise self._non_finite(x, y)
                 if guard.requested or self._stop:
                     self._stop = True
                     return
-        row = sums.row()
-        if held_out is not None:
-            row |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
+        row = sums.row(loss_function.reduction)
+        if not sums.weight:
+            warnings.warn(
+                f"no example of epoch {self.epoch + 1} has a weight: its loss is NaN, and nothing was learnt from it",
+                TrainingWarning,
+                stacklevel=4,
+            )
+        row |= self.validate()
         self.epoch += 1
         self._batch = 0
         self._sums = EpochSums()
@@ -375,12 +460,10 @@ class Trainer:
 
     def _in_batches(self, examples: Examples | LaterExamples, run: Run, augment: Sequence[Augment]) -> ArrayBatches:
         drop_single = any(isinstance(layer, BatchNorm) for layer in self.model.all_layers())
-        return ArrayBatches(examples, run.batch_size, shuffle=run.shuffle, drop_single=drop_single, augment=augment)
-
-    def _feed(self, source: Source) -> AbstractContextManager[Iterable[Batch]]:
-        """Return what is left of the running epoch's batches."""
-        make = partial(source.batches, self.seed, self.epoch)
-        return Ahead(make, self._batch) if source.slow else nullcontext(make(self._batch))
+        row_weights = self.loss.row_weights(examples.y, examples.weights)
+        return ArrayBatches(
+            examples, run.batch_size, row_weights, shuffle=run.shuffle, drop_single=drop_single, augment=augment
+        )
 
     def stop(self) -> None:
         """End the running `fit` after the current step or epoch; for callbacks."""
@@ -391,14 +474,26 @@ class Trainer:
     ) -> dict[str, float]:
         """Return the loss over all examples, without regularisation, and for classification the accuracy.
 
-        The batch size, as in `Sequential.predict`, makes no difference to the result.
+        Both are means by `sample_weight`, if it is given; the accuracy leaves out class weights, and labels that are
+        ignored. The batch size, as in `Sequential.predict`, makes no difference to the result.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit` does; also where no example has a weight.
         """
         return self._evaluate(prepare_later(self.model, self.loss, x, y, sample_weight), batch_size)
+
+    def validate(self) -> dict[str, float]:
+        """Return what the running `fit` records of its validation data, for callbacks; nothing if there are none."""
+        if self.held_out is None:
+            return {}
+        return {f"val_{name}": value for name, value in self._evaluate(self.held_out).items()}
 
     def _evaluate(self, examples: Examples | LaterExamples, batch_size: int | None = None) -> dict[str, float]:
         prediction = self.model.infer(examples.x, batch_size)
         result = {"loss": self.loss.forward(prediction, examples.y, examples.weights)[0]}
-        counted = self.loss.count_correct(prediction, examples.y)
+        counted = _correct(self.loss, prediction, examples.y, examples.weights)
         if counted is not None:
             result["accuracy"] = counted[0] / counted[1] if counted[1] else math.nan
         return result
@@ -462,9 +557,16 @@ class Trainer:
         self.epoch, self.steps, self._batch = state["epoch"], state["steps"], state["batch"]
         self._sums = EpochSums(**state["sums"])
         self._run = None if state["run"] is None else Run(**state["run"])
-        self.seed = state["seed"]
+        self._seed = state["seed"]
         self._random.move(state["random"]["seed"], state["random"]["offset"])
         self.optimizer.steps = state["optimizer_steps"]
         self.clip_norm, self.clip_value = state["clip_norm"], state["clip_value"]
-        self.lr, self.last_loss = state["lr"], state["last_loss"]
+        self._lr, self.last_loss = state["lr"], state["last_loss"]
         self.history.epoch, self.history.history = state["history"]["epoch"], state["history"]["columns"]
+
+
+def _correct(
+    loss: Loss, prediction: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+) -> tuple[float, float] | None:
+    """Return what `Loss.count_correct` does; one of the user's own may know no weights, and is called without."""
+    return loss.count_correct(prediction, target) if weights is None else loss.count_correct(prediction, target, weights)
