@@ -186,7 +186,8 @@ def _prepare_targets(
         raise type(error)(f"{name}{error}") from error
     check_finite(targets, f"{name}y")
     if targets.ndim == 0 or len(targets) != rows:
-        raise ValueError(f"{name}x has {rows} rows and {name}y has shape {targets.shape}; expected as many rows")
+        given = len(targets) if targets.ndim else "none"
+        raise ValueError(f"{name}x has {rows} rows and {name}y has {given}; expected as many")
     if sample_weight is None:
         return targets, None
     return targets, example_weights(sample_weight, rows, dtype, f"{name}sample_weight")
