@@ -16,6 +16,8 @@ from .files import check_target, write_atomically
 from .settings import TrainingWarning
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .trainer import Trainer
 
 Mode = Literal["auto", "min", "max"]
@@ -179,7 +181,8 @@ class EarlyStopping(Callback):
         self.patience = count(patience, "patience")
         self.restore_best_weights = restore_best_weights
         self._trainer: Trainer | None = None  # whose best weights these are
-        self._best_value, self._best_state = math.nan, None
+        self._best_value = math.nan
+        self._best_state: dict[str, np.ndarray] | None = None
         self.stopped_epoch: int | None = None
 
     def on_train_begin(self, trainer: Trainer) -> None:
@@ -212,7 +215,7 @@ class EarlyStopping(Callback):
 
     def _warn_of_lost_weights(self, trainer: Trainer) -> None:
         name = self._monitored.name
-        column = trainer.history[name] if name in trainer.history else []
+        column = trainer.history.history.get(name, [])
         row = self._monitored.best(column)
         if row >= 0 and self._monitored.better(column[row], self._best_value):
             warnings.warn(
@@ -232,7 +235,8 @@ class ModelCheckpoint(Callback):
     path : path-like
         Replaced as a whole or not at all.
     monitor, mode
-        As in `EarlyStopping`, by the history of one run: a second `fit` replaces the file at its first epoch. With ``monitor=None`` every epoch is saved.
+        As in `EarlyStopping`, by the history of one run: a second `fit` replaces the file at its first epoch. With
+        ``monitor=None`` every epoch is saved.
     whole : bool
         Save a checkpoint that `Trainer.resume` continues, instead of the model alone.
     """

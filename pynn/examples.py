@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -160,14 +160,22 @@ def _fit_preprocessing(model: Sequential, raw: np.ndarray) -> None:
 
 
 @contextmanager
-def unfitted_after_error(model: Sequential) -> Iterator[None]:
-    """Within the block a preprocessing may be fitted, which an error takes back."""
+def unfitted_after_error(model: Sequential) -> Iterator[Callable[[], None]]:
+    """Within the block a preprocessing may be fitted, which an error takes back.
+
+    Gives a function to call when no later error is to do so.
+    """
     preprocessing = model.preprocessing
-    fitted = preprocessing is None or preprocessing.is_fitted
+    stays = preprocessing is None or preprocessing.is_fitted
+
+    def settled() -> None:
+        nonlocal stays
+        stays = True
+
     try:
-        yield
+        yield settled
     except BaseException:
-        if preprocessing is not None and not fitted:
+        if preprocessing is not None and not stays:
             preprocessing.forget()
         raise
 
@@ -213,7 +221,7 @@ def _check_weighs(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> None:
     if len(outputs) < 2:
         return
     first, second = (loss.forward(outputs, targets, weights)[1] for weights in np.eye(2, dtype=outputs.dtype))
-    if np.any(first) and np.array_equal(first, second):
+    if np.any(first) and np.all(first == second):
         raise ValueError(
             f"{type(loss).__name__} makes nothing of sample_weight: its gradient is the same whatever the weights; let "
             "forward(prediction, target, sample_weight, gradient_out) weigh the rows by it"

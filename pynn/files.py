@@ -21,9 +21,9 @@ class FileFormatError(ValueError):
 
 
 def check_target(path: str | Path) -> None:
-    """Raise FileNotFoundError, NotADirectoryError, IsADirectoryError or PermissionError if no file can be written there.
+    """Raise the OSError that tells why no file can be written there, for a path that is given long before it is used.
 
-    For a path that is given long before it is written to.
+    It is a FileNotFoundError, NotADirectoryError, IsADirectoryError or PermissionError.
     """
     target = Path(os.path.realpath(path))
     folder = target.parent

@@ -60,20 +60,17 @@ class History:
 
 @dataclass
 class EpochSums:
-    """Sums over the batches of an epoch: what `add` got, each loss times its batch's weight."""
+    """Sums over the batches of an epoch: what `plus` got, each loss times its batch's weight."""
 
     loss: float = 0.0
     weight: float = 0.0
     correct: float = 0
     counted: float = 0
 
-    def add(self, loss: float, weight: float, correct: tuple[float, float] | None) -> None:
-        """Add a batch."""
-        self.loss += loss * weight
-        self.weight += weight
-        if correct is not None:
-            self.correct += correct[0]
-            self.counted += correct[1]
+    def plus(self, loss: float, weight: float, correct: tuple[float, float] | None) -> EpochSums:
+        """Return the sums with a batch added."""
+        right, counted = (0, 0) if correct is None else correct
+        return EpochSums(self.loss + loss * weight, self.weight + weight, self.correct + right, self.counted + counted)
 
     def row(self, reduction: str) -> dict[str, float]:
         """Return the means, or the sum of the losses, as `History.append` takes them."""

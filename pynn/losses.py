@@ -29,9 +29,9 @@ Result = tuple[float, np.ndarray | None]
 class Loss(Configurable):
     """Base of all losses, and of yours: define ``forward(prediction, target, sample_weight, gradient_out)``.
 
-    The mean over a batch is sum_i w_i loss_i / sum_i w_i, w_i being the weights of the examples. An example of weight 0,
-    or with a label that is ignored, takes no part; where none takes part, loss and gradient are 0. The limit of 0/0
-    depends on how it is taken; 0 is what makes a minibatch without weight change neither a step nor a mean of the epoch.
+    The mean over a batch is sum_i w_i loss_i / sum_i w_i, w_i being the weights of the examples. An example of weight
+    0, or with a label that is ignored, takes no part; where none takes part, loss and gradient are 0, as those of a sum
+    are. (PyTorch has 0/0, which ends a training for a minibatch that says nothing.)
 
     Attributes
     ----------
@@ -189,10 +189,28 @@ class CrossEntropyLoss(ClassLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        self.weight = None if weight is None else tuple(_class_weights(weight))
+        self.weight = weight
         self.ignore_index = ignore_index
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
         self.label_smoothing = fraction(label_smoothing, "label_smoothing")
+
+    @property
+    def weight(self) -> tuple[float, ...] | None:
+        """The class weights; may be assigned."""
+        return self._weight
+
+    @weight.setter
+    def weight(self, value: Sequence[float] | None) -> None:
+        self._weight = None if value is None else tuple(_class_weights(value))
+        self._weight_array = np.empty(0)
+
+    def _weights_as(self, dtype: np.dtype) -> np.ndarray | None:
+        """Return the class weights as one array that stays, as recorded steps need it."""
+        if self._weight is None:
+            return None
+        if self._weight_array.dtype != dtype or len(self._weight_array) != len(self._weight):
+            self._weight_array = np.array(self._weight, dtype=dtype)
+        return self._weight_array
 
     @replayable
     def forward(
@@ -205,7 +223,7 @@ class CrossEntropyLoss(ClassLoss):
         return ops.softmax_cross_entropy(
             prediction,
             target,
-            weight=None if self.weight is None else np.array(self.weight, dtype=prediction.dtype),
+            weight=self._weights_as(prediction.dtype),
             sample_weight=sample_weight,
             label_smoothing=self.label_smoothing,
             ignore_index=self.ignore_index,
@@ -421,3 +439,12 @@ def as_loss(loss: Loss | Callable[..., Any]) -> Loss:
     if callable(loss) and not isinstance(loss, type):
         return FunctionLoss(loss)
     raise TypeError(f"loss is {loss!r}; expected a pynn loss such as pynn.CrossEntropyLoss(), or a function")
+
+
+def correct(
+    loss: Loss, prediction: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+) -> tuple[float, float] | None:
+    """Return what `Loss.count_correct` does; one of the user's own may know no weights, and is called without."""
+    return (
+        loss.count_correct(prediction, target) if weights is None else loss.count_correct(prediction, target, weights)
+    )

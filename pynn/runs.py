@@ -46,10 +46,7 @@ class Run:
     @classmethod
     def planned(
         cls,
-        last: Run | None,
-        epoch: int,
-        batch: int,
-        rows: int,
+        standing: tuple[Run | None, int, int, int],
         x: Any,
         y: Any,
         epochs: int | None,
@@ -58,10 +55,12 @@ class Run:
         steps: int | None,
         augment: Sequence[Augment],
     ) -> Run:
-        """Return what a call of `fit` is to do, `batch` batches into an epoch, after the run `last`.
+        """Return what a call of `fit` is to do.
 
-        `rows` is how many the history has.
+        `standing` is where training stands: the last run, finished epochs, batches of the running one, and rows of the
+        history.
         """
+        last, epoch, batch, rows = standing
         if batch_size is not None:
             count(batch_size, "batch_size")
         if steps is not None:

@@ -27,7 +27,7 @@ def _setting(name: str, check: Callable[[Any, Any], Any], doc: str) -> Any:
     return property(attrgetter(f"_{name}"), assign, doc=doc)  # attrgetter: a step reads settings without a Python call
 
 
-def _told(name: str, advice: str, doc: str) -> Any:
+def read_only(name: str, advice: str, doc: str) -> Any:
     """Return a property that is read only; assigning to it raises AttributeError with advice."""
 
     def refuse(trainer: Any, value: Any) -> None:
@@ -86,8 +86,8 @@ class Settings:
         clip_value = _setting(
             "clip_value", lambda _, value: None if value is None else number(value, "clip_value", above=0), "Or None."
         )
-        model = _told("model", "a trainer trains one model; make a new Trainer", "What is trained.")
-        seed = _told("seed", "it has seeded the run already; make a new Trainer(..., seed=)", "Seeds the run.")
+        model = read_only("model", "a trainer trains one model; make a new Trainer", "What is trained.")
+        seed = read_only("seed", "it has seeded the run already; make a new Trainer(..., seed=)", "Seeds the run.")
 
     def __init__(
         self,

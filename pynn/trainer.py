@@ -12,35 +12,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import ops
-from .arguments import ready
 from .arrays import example_weights, numeric
 from .augment import as_changes
 from .callbacks import Callback, CallbackList
-from .examples import Examples, LaterExamples, check_fit, non_finite_row, prepare_later, unfitted_after_error
-from .feeding import ArrayBatches, GivenBatches, Source, opened, refuse_options
+from .examples import Examples, LaterExamples, non_finite_row, prepare_later, unfitted_after_error
+from .feeding import GivenBatches, Source, opened, refuse_options
+from .files import write_atomically
+from .fitting import array_batches, held_out_examples, prepared_examples, warn_of_idle_epochs
 from .history import EpochSums, History
 from .interrupt import InterruptGuard
-from .layers import BatchNorm
-from .losses import Loss
+from .losses import Loss, correct
 from .model import Sequential
 from .optim import Optimizer
-from .passes import Passes
 from .random import Stream
 from .regularizers import Regularizer
 from .runs import Run
-from .schedules import Schedule, idle_epochs
-from .settings import Settings, TrainingWarning, _told
+from .schedules import Schedule
+from .settings import Settings, TrainingWarning, read_only
+from .step import NonFiniteError, TrainingStep
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from .augment import Augment
     from .babysit.watch import Watch
-
-
-class NonFiniteError(FloatingPointError):
-    """The loss became NaN or infinite; the parameters are those before the step."""
 
 
 class Trainer(Settings):
@@ -90,6 +85,9 @@ class Trainer(Settings):
     True
     """
 
+    #: Identity of the thread that trains; an attribute of the instance only while one does.
+    _running: int | None = None
+
     def __init__(
         self,
         model: Sequential,
@@ -114,13 +112,8 @@ class Trainer(Settings):
         #: What looks at the steps, if anything does; a `pynn.Monitor` puts it here.
         self.watch: Watch | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
-        self._passes = Passes(model, self._random)
-        self._busy = threading.Lock()
+        self._step = TrainingStep(self, self._random)
         self._stop = False
-        # What a forward pass moves, as it was before the step, in case that this fails: running statistics, and the
-        # place in the stream of random numbers.
-        moved = [*(buffer for _, buffer in model.named_buffers()), self._random.state]
-        self._kept = [(array, array.copy()) for array in moved]
         # Where the running epoch stands: batches done, and the sums for its row in the history.
         self._batch = 0
         self._sums = EpochSums()
@@ -136,96 +129,40 @@ class Trainer(Settings):
             Network inputs; the model's preprocessing is not applied.
         y : array_like, shape (n,) or (n, outputs)
         sample_weight : array_like, shape (n,), optional
-            Finite, at least 0. An example of weight 0 takes no part in the loss. Where none takes part, loss and gradient
-            are 0, and the step is taken with them, as it is by ``reduction="sum"``: momentum, weight decay, regularizers,
-            batch norm and schedule go on as in any other.
+            Finite, at least 0. An example of weight 0 takes no part in the loss. Where none takes part, loss and
+            gradient are 0, and the step is taken with them, as it is by ``reduction="sum"``: momentum, weight decay,
+            regularizers, batch norm and schedule go on as in any other.
 
         Raises
         ------
         NonFiniteError
             If the loss is NaN or infinite.
         """
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError("another thread is training with this trainer; a trainer takes one step at a time")
+        self._refuse_second("takes one step at a time")
+        thread = threading.get_ident()
         try:
+            self._begin(thread)
             batch = self.model.as_input(x)
             weights = None if sample_weight is None else example_weights(sample_weight, len(batch), batch.dtype)
-            loss = self._step(batch, y, weights)
+            loss = self.model.flat.gate.change(self._step.take, batch, y, weights)
         finally:
-            self._busy.release()
+            if self._running == thread:
+                del self._running
         if not math.isfinite(loss):
             raise self._non_finite(x, y)
         return loss
 
-    def _step(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None) -> float:
-        flat = self.model.flat
-        if flat is not self.optimizer.flat:
-            raise RuntimeError("the model is now part of another model; train that one, with a new Trainer")
-        if len(x) == 0:
-            raise ValueError(f"the batch is empty: x has shape {x.shape}")
-        target = self.loss.as_target(y, x.dtype)
-        if len(target) != len(x):
-            raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
-        weights = None if sample_weight is None else ready(sample_weight, x.dtype)
-        watch = self.watch
-        if watch is not None and (
-            self.steps < watch.next or ((watch.asks or watch.version != flat.version) and not watch.due(self))
-        ):
-            watch = None
-        for array, kept in self._kept:
-            kept[...] = array
-        try:
-            loss = data_loss = self.last_loss = self._passes.forward(self.loss, x, target, weights, self._undo, watch)
-        except BaseException:
-            self._undo()
-            raise
-        if math.isfinite(loss):
-            self._passes.backward()
-            for regularizer in self.regularizers:
-                loss += regularizer.add_gradient(flat)
-            self.last_loss = loss
-        self._lr = self.optimizer.lr
-        if self.schedule is not None:
-            self._lr = self.schedule.rate(self.optimizer.lr, self.epoch, self.steps)
-        if not math.isfinite(loss):
-            self._undo()
-            if self.watch is not None:
-                self.watch.failed(self, x, target, data_loss)
-            return loss
-        try:
-            scale = self._clip()
-        except NonFiniteError:
-            if self.watch is not None:
-                self.watch.failed(self, x, target, math.nan)
-            raise
-        self.optimizer.step(self.lr, scale, None if watch is None else watch.updates)
-        for regularizer in self.regularizers:
-            regularizer.constrain(flat)
-        self.steps += 1
-        if watch is not None:
-            watch.end(self, x, target, data_loss, scale)
-        return loss
+    # A signal's handler may raise as any call returns. So `_running` is set within the `try` block whose end deletes
+    # it, and deleted by a statement that calls nothing.
 
-    def _undo(self) -> None:
-        for array, kept in self._kept:
-            np.copyto(array, kept)
+    def _refuse_second(self, what: str) -> None:
+        if self._running is not None:
+            raise RuntimeError(f"another thread is training with this trainer; a trainer {what}")
 
-    def _clip(self) -> float:
-        """Clip the gradient's elements if asked to, and return what the optimiser is to scale it by."""
-        grads = self.model.flat.grads
-        if self.clip_value is not None:
-            ops.clip_values(grads, self.clip_value)
-        if self.clip_norm is None:
-            return 1.0
-        squares = 0.0
-        for start, stop in self.optimizer.bounds:
-            part = ops.gradient_norm(grads[start:stop])
-            squares += part * part
-        norm = math.sqrt(squares)
-        if not math.isfinite(norm):
-            self._undo()
-            raise NonFiniteError(f"the norm of the gradient is {norm} at step {self.steps + 1} (lr={self.lr:g})")
-        return self.clip_norm / norm if norm > self.clip_norm else 1.0
+    def _begin(self, thread: int) -> None:
+        """Note which thread trains, or raise RuntimeError where another one has just begun to."""
+        if self.__dict__.setdefault("_running", thread) != thread:  # atomic
+            self._refuse_second("is trained by one thread at a time")
 
     def fit(
         self,
@@ -301,65 +238,40 @@ class Trainer(Settings):
         TrainingWarning
             If a schedule that has ended leaves a rate of 0, or no example of an epoch has a weight.
         """
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError("another thread is training with this trainer; a trainer runs one fit at a time")
+        self._refuse_second("runs one fit at a time")
+        thread = threading.get_ident()
         try:
+            self._begin(thread)
             changes = as_changes(augment)
             x = x if y is None else numeric(x, "x")
-            run = Run.planned(
-                *(self._run, self.epoch, self._batch, len(self._history)),
-                *(x, y, epochs, batch_size, shuffle, steps_per_epoch, changes),
-            )
-            with InterruptGuard() as guard:
-                with unfitted_after_error(self.model):
-                    source: Source
-                    if y is None:
-                        refuse_options(x, batch_size=batch_size, sample_weight=sample_weight, shuffle=shuffle)
-                        examples = None
-                        source = GivenBatches(x, self.model, self.loss, run.steps, run.until - self.epoch, changes)
-                    else:
-                        examples = prepare_later(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)
-                        check_fit(self.model, self.loss, examples)
-                        source = self._in_batches(examples, run, changes)
-                    held_out = self._held_out(validation)
-                    listeners = CallbackList(callbacks, progress=progress)
-                    self._check_rate(run, len(source))
-                    self._begin(run, examples, held_out, listeners, afresh=epochs is not None)
-                try:
-                    self._train(run, source, prefetch, listeners, guard)
-                finally:
-                    listeners.on_train_end(self)
+            standing = self._run, self.epoch, self._batch, len(self.history)
+            run = Run.planned(standing, x, y, epochs, batch_size, shuffle, steps_per_epoch, changes)
+            with unfitted_after_error(self.model) as settled:
+                source: Source
+                if y is None:
+                    refuse_options(x, batch_size=batch_size, sample_weight=sample_weight, shuffle=shuffle)
+                    examples = None
+                    source = GivenBatches(x, self.model, self.loss, run.steps, run.until - self.epoch, changes)
+                else:
+                    examples = prepared_examples(self.model, self.loss, x, y, sample_weight)
+                    source = array_batches(self.model, self.loss, examples, run, changes)
+                held_out = held_out_examples(self.model, self.loss, validation)
+                listeners = CallbackList(callbacks, progress=progress)
+                warn_of_idle_epochs(self, run, len(source))
+                with InterruptGuard() as guard:
+                    self._take_up(run, examples, held_out, listeners, afresh=epochs is not None)
+                    settled()
+                    try:
+                        self._train(run, source, prefetch, listeners, guard)
+                    finally:
+                        listeners.on_train_end(self)
         finally:
-            self.examples = self.held_out = None
-            self._busy.release()
+            if self._running == thread:
+                del self._running
+                self.examples = self.held_out = None
         return self.history
 
-    def _held_out(self, validation: tuple[ArrayLike, ...] | None) -> Examples | LaterExamples | None:
-        if validation is None:
-            return None
-        if not (isinstance(validation, tuple | list) and len(validation) in (2, 3)):
-            raise ValueError("validation must be a pair (x, y), or (x, y, weights)")
-        held_out = prepare_later(self.model, self.loss, *validation, name="validation ")
-        check_fit(self.model, self.loss, held_out, "validation ")
-        return held_out
-
-    def _check_rate(self, run: Run, batches: int) -> None:
-        """Warn where epochs would train nothing, since the schedule has come to a rate of 0."""
-        if self.schedule is None:
-            return
-        left = run.until - self.epoch
-        idle = idle_epochs(self.schedule, self.optimizer.lr, self.epoch, left, self.steps, batches)
-        if idle > 1 or (idle and idle == left):
-            which = "in all of its epochs" if idle == left else f"from epoch {run.until - idle + 1} on"
-            warnings.warn(
-                f"{self.schedule!r} has come to a rate of 0 at epoch {self.epoch + 1 + left - idle}: this fit, up to "
-                f"epoch {run.until}, trains nothing {which}. The schedule counts from the start of training, not of a "
-                "fit: assign trainer.schedule = None or one that ends later",
-                TrainingWarning,
-                stacklevel=3,
-            )
-
-    def _begin(
+    def _take_up(
         self,
         run: Run,
         examples: Examples | LaterExamples | None,
@@ -389,18 +301,20 @@ class Trainer(Settings):
         finally:
             self.history.interrupted = guard.requested and self.epoch < run.until
 
-    lr = _told("lr", "it tells the rate of the last step; to set the rate, assign trainer.optimizer.lr", "See above.")
-    history = _told("history", "it is what fit records; a new Trainer has a new one", "See above.")
+    lr = read_only(
+        "lr", "it tells the rate of the last step; to set the rate, assign trainer.optimizer.lr", "See above."
+    )
+    history = read_only("history", "it is what fit records; a new Trainer has a new one", "See above.")
 
     @property
     def prediction(self) -> np.ndarray:
         """What the network gave for the last minibatch; overwritten by the next step."""
-        return self._passes.prediction
+        return self._step.passes.prediction
 
     @property
     def minibatch(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of the last step, as the network took them."""
-        return self._passes.inputs[:2]
+        return self._step.passes.inputs[:2]
 
     @property
     def target_epoch(self) -> int:
@@ -431,39 +345,47 @@ class Trainer(Settings):
         began = time.perf_counter()
         self.batches_per_epoch = len(source)
         listeners.on_epoch_begin(self)
-        sums, loss_function = self._sums, self.loss
-        summed = loss_function.reduction == "sum"
+        gate, loss = self.model.flat.gate, math.nan
         with opened(source, self.seed, self.epoch, self._batch, prefetch) as batches:
             for x, y, weights, total in batches:
-                loss = self._step(x, y, weights)
-                self._batch += 1
-                sums.add(loss, 1.0 if summed else total, _correct(loss_function, self._passes.prediction, y, weights))
+                loss = gate.change(self._step.take, x, y, weights, self._count_batch(y, weights, total))
                 listeners.on_step_end(self)
                 if not math.isfinite(loss):
                     raise self._non_finite(x, y)
                 if guard.requested or self._stop:
                     self._stop = True
                     return
-        row = sums.row(loss_function.reduction)
-        if not sums.weight:
+        if not self._sums.weight:
             warnings.warn(
                 f"no example of epoch {self.epoch + 1} has a weight: its loss is NaN, and nothing was learnt from it",
                 TrainingWarning,
                 stacklevel=4,
             )
-        row |= self.validate()
+        row = self._sums.row(self.loss.reduction) | self.validate()
+        row |= {"lr": self.lr, "seconds": time.perf_counter() - began}
+        gate.change(self._end_epoch, row)
+        listeners.on_epoch_end(self)
         self.epoch += 1
         self._batch = 0
         self._sums = EpochSums()
-        self.history.append(self.epoch, row | {"lr": self.lr, "seconds": time.perf_counter() - began})
-        listeners.on_epoch_end(self)
+        self.history.append(self.epoch, row)
 
-    def _in_batches(self, examples: Examples | LaterExamples, run: Run, augment: Sequence[Augment]) -> ArrayBatches:
-        drop_single = any(isinstance(layer, BatchNorm) for layer in self.model.all_layers())
-        row_weights = self.loss.row_weights(examples.y, examples.weights)
-        return ArrayBatches(
-            examples, run.batch_size, row_weights, shuffle=run.shuffle, drop_single=drop_single, augment=augment
-        )
+    def _end_epoch(self, row: dict[str, float]) -> None:
+        self.epoch += 1
+        self._batch = 0
+        self._sums = EpochSums()
+        self.history.append(self.epoch, row)
+
+    def _count_batch(self, y: np.ndarray, weights: np.ndarray | None, total: float) -> Callable[[float], None]:
+        """Return what notes, at the end of a step, that a batch is done; doing it twice makes no difference."""
+        batch, sums, loss_function = self._batch, self._sums, self.loss
+        weight = 1.0 if loss_function.reduction == "sum" else total
+
+        def count(loss: float) -> None:
+            self._sums = sums.plus(loss, weight, correct(loss_function, self.prediction, y, weights))
+            self._batch = batch + 1
+
+        return count
 
     def stop(self) -> None:
         """End the running `fit` after the current step or epoch; for callbacks."""
@@ -493,7 +415,7 @@ class Trainer(Settings):
     def _evaluate(self, examples: Examples | LaterExamples, batch_size: int | None = None) -> dict[str, float]:
         prediction = self.model.infer(examples.x, batch_size)
         result = {"loss": self.loss.forward(prediction, examples.y, examples.weights)[0]}
-        counted = _correct(self.loss, prediction, examples.y, examples.weights)
+        counted = correct(self.loss, prediction, examples.y, examples.weights)
         if counted is not None:
             result["accuracy"] = counted[0] / counted[1] if counted[1] else math.nan
         return result
@@ -507,11 +429,18 @@ class Trainer(Settings):
         """Write a checkpoint: model, optimiser, schedule, random state, epoch, step and history.
 
         The file is replaced as a whole or not at all. It holds no data set, and a loss given as a function must be
-        given again to `resume`.
-        """
-        from .persistence import save_checkpoint
+        given again to `resume`. While another thread trains, the state between two of its steps is saved.
 
-        save_checkpoint(self, path)
+        Raises
+        ------
+        RuntimeError
+            In the handler of a signal that has interrupted a step: call `stop` there, and save afterwards.
+        """
+        from .persistence import packed_checkpoint
+
+        with self.model.flat.gate.between_steps():
+            content = packed_checkpoint(self)
+        write_atomically(path, content)
 
     @classmethod
     def resume(
@@ -563,10 +492,3 @@ class Trainer(Settings):
         self.clip_norm, self.clip_value = state["clip_norm"], state["clip_value"]
         self._lr, self.last_loss = state["lr"], state["last_loss"]
         self.history.epoch, self.history.history = state["history"]["epoch"], state["history"]["columns"]
-
-
-def _correct(
-    loss: Loss, prediction: np.ndarray, target: np.ndarray, weights: np.ndarray | None
-) -> tuple[float, float] | None:
-    """Return what `Loss.count_correct` does; one of the user's own may know no weights, and is called without."""
-    return loss.count_correct(prediction, target) if weights is None else loss.count_correct(prediction, target, weights)

@@ -2,8 +2,8 @@
 
 Common to all: `sample_weight` has one entry per row; `reduction` is "mean" (divide by the total weight, as PyTorch
 does) or "sum"; a row of weight zero takes no part, whatever its numbers, and where no row takes part loss and gradient
-are zero (PyTorch has 0/0, NaN); the gradient goes to the array handed in, else to a new one, or nowhere with ``need_gradient=False``
-(None is returned in its place).
+are zero (PyTorch has 0/0, NaN); the gradient goes to the array handed in, else to a new one, or nowhere with
+``need_gradient=False`` (None is returned in its place).
 """
 
 from __future__ import annotations
