@@ -162,7 +162,8 @@ class CrossEntropyLoss(ClassLoss):
     Parameters
     ----------
     weight : sequence of float, optional
-        One weight per class; the mean divides by the sum of the weights of the labels.
+        One weight per class; the mean divides by the sum of the weights of the labels. Examples of a class of weight 0
+        take no part.
     ignore_index : int
         Rows with this label take no part.
     reduction : {"mean", "sum"}

@@ -365,10 +365,6 @@ class Trainer(Settings):
         row |= {"lr": self.lr, "seconds": time.perf_counter() - began}
         gate.change(self._end_epoch, row)
         listeners.on_epoch_end(self)
-        self.epoch += 1
-        self._batch = 0
-        self._sums = EpochSums()
-        self.history.append(self.epoch, row)
 
     def _end_epoch(self, row: dict[str, float]) -> None:
         self.epoch += 1

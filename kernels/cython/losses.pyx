@@ -1,8 +1,9 @@
 """Losses over a batch, each with its gradient in the same call, and label bookkeeping.
 
 `sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
-is the sum. A row of weight zero takes no part, whatever its numbers: its gradient is zero. Where no row takes part, the
-loss is zero, where PyTorch has 0/0: a minibatch without weight then adds nothing to a step or a sum of losses.
+is the sum. A row of weight zero, or whose class has the weight zero, takes no part, whatever its numbers: its gradient
+is zero. Where no row takes part, the loss is zero, and not 0/0 as in PyTorch: a minibatch without weight then adds
+nothing to a step or to a sum of losses.
 """
 
 cimport numpy as cnp
@@ -121,7 +122,7 @@ cdef double cross_entropy_rows(
         target = targets[i]
         factor = 0 if target == ignore_index else scale * row_weight(sample_weight, i)
         class_weight = weight[target] if factor != 0 and weight != NULL else 1
-        if factor == 0 or (class_weight == 0 and smoothing == 0):
+        if factor == 0 or class_weight == 0:
             no_gradient(dlogits, i, n)
             continue
         if gradient != NULL:

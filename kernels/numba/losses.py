@@ -1,8 +1,9 @@
 """Losses over a batch, each with its gradient in the same call, and label bookkeeping.
 
 `sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
-is the sum. A row of weight zero takes no part, whatever its numbers: its gradient is zero. Where no row takes part, the
-loss is zero, where PyTorch has 0/0: a minibatch without weight then adds nothing to a step or a sum of losses.
+is the sum. A row of weight zero, or whose class has the weight zero, takes no part, whatever its numbers: its gradient
+is zero. Where no row takes part, the loss is zero, and not 0/0 as in PyTorch: a minibatch without weight then adds
+nothing to a step or to a sum of losses.
 """
 
 import math
@@ -115,7 +116,7 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
     for i in range(rows):
         label = targets[i]
         factor = (sample_weight[i] if sample_weight.size else 1.0) if label != ignore_index else 0.0
-        if factor == 0 or total_weight == 0 or (smoothing == 0 and weight.size and weight[label] == 0):
+        if factor == 0 or total_weight == 0 or (weight.size and weight[label] == 0):
             if dlogits.size:
                 _fill_zeros(dlogits[i])
             continue

@@ -1,8 +1,9 @@
 """Losses over a batch, each with its gradient in the same call, and label bookkeeping.
 
 `sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
-is the sum. A row of weight zero takes no part, whatever its numbers: its gradient is zero. Where no row takes part, the
-loss is zero, where PyTorch has 0/0: a minibatch without weight then adds nothing to a step or a sum of losses.
+is the sum. A row of weight zero, or whose class has the weight zero, takes no part, whatever its numbers: its gradient
+is zero. Where no row takes part, the loss is zero, and not 0/0 as in PyTorch: a minibatch without weight then adds
+nothing to a step or to a sum of losses.
 """
 
 import numpy as np
@@ -24,9 +25,7 @@ def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothin
         factor *= sample_weight
     class_weight = np.ones(classes) if weight is None else weight.astype(np.float64)
     total = (factor * class_weight[labels]).sum() if mean else 1.0
-    kept = (factor != 0) & (total != 0)
-    if label_smoothing == 0:
-        kept &= class_weight[labels] != 0
+    kept = (factor * class_weight[labels] != 0) & (total != 0)
     share = np.full((rows, classes), label_smoothing / classes) * class_weight  # weight of each nll, per row
     share[np.arange(rows), labels] += (1 - label_smoothing) * class_weight[labels]
 

@@ -77,7 +77,8 @@ def softmax_cross_entropy(
     logits : array_like, shape (n, classes)
     targets : array_like of int, shape (n,)
     weight : array_like, shape (classes,), optional
-        Class weights; the mean divides by the sum of the weights of the targets.
+        Class weights; the mean divides by the sum of the weights of the targets. Rows of a class of weight 0 take no
+        part, also with label smoothing, where PyTorch keeps the share that is spread over the other classes.
     sample_weight : array_like, shape (n,), optional
     label_smoothing : float
         In [0, 1]: this share of the target is spread evenly over all classes.
