@@ -67,7 +67,7 @@ def _dense(value: Any, name: str) -> np.ndarray:
         if mask.any():
             where = _place(np.argwhere(mask)[0], value)
             raise ValueError(
-                f"{name} has {mask.sum()} masked values, the first {where}: fill them, {name}.filled(...), or leave "
+                f"{_has(name)} {mask.sum()} masked values, the first {where}: fill them, {name}.filled(...), or leave "
                 "these rows out"
             )
     try:
@@ -91,13 +91,17 @@ def _converted(array: np.ndarray, value: Any, name: str, expected: str) -> np.nd
     at, item = next((at, item) for at, item in np.ndenumerate(array) if not isinstance(item, REALS))
     where = _place(at, value)
     if item is None or type(item).__name__ in ("NAType", "NaTType"):
-        raise ValueError(f"{name} has a missing value, {item},{where and ' ' + where}: fill it, or leave this row out")
+        raise ValueError(f"{_has(name)} a missing value, {item},{where and ' ' + where}: fill it, or leave this row out")
     shown = repr(item) if len(repr(item)) <= 40 else f"a {type(item).__name__}"
     raise TypeError(f"{_has_dtype(name, array)}, such as {shown} {where}; {expected}{_remedy(np.asarray(item))}")
 
 
+def _has(name: str) -> str:
+    return f"{name} {'have' if name.endswith('targets') else 'has'}"
+
+
 def _has_dtype(name: str, array: np.ndarray) -> str:
-    return f"{name} {'have' if name.endswith('targets') else 'has'} dtype {array.dtype}"
+    return f"{_has(name)} dtype {array.dtype}"
 
 
 def _place(at: Sequence[int] | np.ndarray, value: Any) -> str:

@@ -126,6 +126,8 @@ class ClassLoss(Loss):
             return target
         expected = f"{type(self).__name__} expects integer class labels"
         array = numeric(target, "targets", f"{expected}: names, y = numpy.unique(y, return_inverse=True)")
+        if array.dtype.kind == "f" and (row := first_row(np.isnan(array))) >= 0:
+            raise ValueError(f"targets have a NaN in row {row}; {expected}: leave out examples without one")
         if array.dtype.kind not in "iu":
             advice = "y.astype(int)" + ("" if array.dtype.kind == "b" else " if they are whole numbers from 0")
             raise TypeError(f"targets have dtype {array.dtype}; {expected}: {advice}")

@@ -144,7 +144,8 @@ def test_inputs_of_any_provenance_train_alike(name):
         trainer.fit([(x, Y)], epochs=1)
         trainer.step(x, Y)
         trainers.append((trainer.history["val_loss"][:2], trainer.history["loss"], trainer.model.predict(x).tolist()))
-    assert trainers[0] == trainers[1]
+    for plain, other in zip(*trainers, strict=True):
+        np.testing.assert_allclose(other, plain, rtol=1e-10)
 
 
 def test_a_table_of_numbers_and_booleans():
@@ -179,7 +180,7 @@ def test_tables_of_pandas():
         trainer.fit(dated, Y, epochs=1)
     labels = pandas.Series(Y).astype("Int64")
     labels[5] = pandas.NA
-    with pytest.raises(ValueError, match=r"targets .*missing value, <NA>, in row 5|y has a NaN in row 5|float64"):
+    with pytest.raises(ValueError, match="targets have a (missing value, <NA>,|NaN) in row 5"):
         trainer.fit(frame, labels, epochs=1)
 
 

@@ -67,8 +67,8 @@ def as_numbers(x: ArrayLike) -> NDArray[Any]:
 
 
 def float_type(x: NDArray[Any]) -> np.dtype[Any]:
-    """Return the type a result for `x` has: float64 for float64, float32 for everything else."""
-    return np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
+    """Return the type a result for `x` has: float64 for floats of 64 bits or more, in any byte order, else float32."""
+    return np.dtype(np.float64 if x.dtype.kind == "f" and x.dtype.itemsize >= 8 else np.float32)
 
 
 def check_real(name: str, value: object) -> None:
