@@ -69,7 +69,11 @@ BAD_INPUTS = {
     "sparse array": (lambda: sparse.coo_array(X), TypeError, r"x is a sparse coo_array.*x\.toarray\(\)"),
     "None": (lambda: with_object(None), ValueError, "x has a missing value, None, in row 4, column 1"),
     "text": (lambda: X.astype(str), TypeError, "x has dtype <U.*; expected.*encode text as numbers"),
-    "text among numbers": (lambda: with_object("red"), TypeError, "x has dtype object, such as 'red' in row 4, column 1"),
+    "text among numbers": (
+        lambda: with_object("red"),
+        TypeError,
+        "x has dtype object, such as 'red' in row 4, column 1",
+    ),
     "bytes": (lambda: X.astype("S8"), TypeError, "x has dtype |S8; expected"),
     "complex": (lambda: X + 1j, TypeError, "x has dtype complex128; expected.*real and imaginary"),
     "complex among numbers": (lambda: with_object(1j), TypeError, "x has dtype object, such as 1j in row 4, column 1"),
@@ -196,9 +200,17 @@ BAD_LABELS = {
     "objects": (np.where(Y > 0, "a", "b").astype(object), TypeError, f"dtype object, such as '.' in row 0.*{UNIQUE}"),
     "booleans": (Y > 0, TypeError, r"targets have dtype bool; .*integer class labels: y\.astype\(int\)"),
     "floats": (Y.astype(float), TypeError, r"targets have dtype float64; .*: y\.astype\(int\) if they are whole"),
-    "one-hot": (np.eye(2, dtype=int)[Y], ValueError, r"shape \(30, 2\).*one label per row, \(n,\): y\.argmax\(axis=1\)"),
+    "one-hot": (
+        np.eye(2, dtype=int)[Y],
+        ValueError,
+        r"shape \(30, 2\).*one label per row, \(n,\): y\.argmax\(axis=1\)",
+    ),
     "a column": (Y[:, None], ValueError, r"shape \(30, 1\).*one label per row, \(n,\): y\.ravel\(\)"),
-    "beyond int64": (Y.astype(np.uint64) + np.uint64(2**63), ValueError, r"target 922337\d* in row \d+ is beyond int64"),
+    "beyond int64": (
+        Y.astype(np.uint64) + np.uint64(2**63),
+        ValueError,
+        r"target 922337\d* in row \d+ is beyond int64",
+    ),
     "huge": ([2**70, *Y[1:].tolist()], ValueError, "targets holds? an integer beyond 64 bits"),
     "masked": (np.ma.array(Y, mask=np.arange(30) == 3), ValueError, "targets.* 1 masked value.*in row 3"),
     "None": ([None, *Y[1:].tolist()], ValueError, "targets.* missing value, None, in row 0"),
@@ -233,7 +245,12 @@ def test_labels_that_are_none_are_refused(name, use):
 @pytest.mark.parametrize(
     ("loss", "y", "error", "said"),
     [
-        (pynn.MSELoss(), X[:, 0], ValueError, r"shape \(30,\); MSELoss expects that of the outputs, \(n, 1\): y\[:, None\]"),
+        (
+            pynn.MSELoss(),
+            X[:, 0],
+            ValueError,
+            r"shape \(30,\); MSELoss expects that of the outputs, \(n, 1\): y\[:, None\]",
+        ),
         (pynn.MSELoss(), X, ValueError, r"shape \(30, 2\); .*\(n, 1\)$"),
         (pynn.BCEWithLogitsLoss(), Y, ValueError, r"shape \(30,\); BCEWithLogitsLoss .*y\[:, None\]"),
         (pynn.BCEWithLogitsLoss(), 2 * Y[:, None], ValueError, r"target 2.0 in row \d+ is not in \[0, 1\]"),

@@ -164,7 +164,9 @@ def test_a_fit_at_a_rate_of_zero_is_warned_of(name, given, recwarn):
     options = {} if given else {"batch_size": 30}
     trainer.fit(*data, epochs=3, **options)
     assert not [warning for warning in recwarn if issubclass(warning.category, pynn.TrainingWarning)]
-    with pytest.warns(pynn.TrainingWarning, match="has come to a rate of 0: this fit, up to epoch 5, trains nothing in all"):
+    with pytest.warns(
+        pynn.TrainingWarning, match="has come to a rate of 0: this fit, up to epoch 5, trains nothing in all"
+    ):
         trainer.fit(*data, epochs=2, **options)
     trainer.schedule = None
     trainer.fit(*data, epochs=2, **options)

@@ -208,7 +208,10 @@ def test_bad_weights_are_named_with_their_row(value, said):
 @pytest.mark.parametrize("weights", [np.ones((41, 1)), np.ones(40), 1.0])
 def test_weights_of_another_shape(weights):
     trainer = new_trainer(pynn.CrossEntropyLoss())
-    for use in (lambda: trainer.step(X, LABELS, weights), lambda: trainer.fit(X, LABELS, epochs=1, sample_weight=weights)):
+    for use in (
+        lambda: trainer.step(X, LABELS, weights),
+        lambda: trainer.fit(X, LABELS, epochs=1, sample_weight=weights),
+    ):
         with pytest.raises(ValueError, match=r"sample_weight has shape .*; expected \(41,\), one weight per example"):
             use()
 
