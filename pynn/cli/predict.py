@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from .. import datasets, layers
-from ..datasets.cells import looks_like_header, read_rows
+from ..datasets.rows import looks_like_header, read_rows
 from ..examples import check_finite
 from ..files import write_atomically
 from ..model import Sequential, input_width

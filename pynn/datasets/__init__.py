@@ -5,7 +5,8 @@ from .fetch import load_cifar10, load_mnist
 from .generators import blobs, moons, spiral
 from .readers import read_cifar10, read_idx, read_npz
 from .split import train_test_split
-from .table import Schema, Table, read_csv
+from .columns import Schema
+from .table import Table, read_csv
 
 __all__ = [
     "Schema",
