@@ -109,6 +109,7 @@ def prepare(
     name: str = "",
 ) -> Examples:
     """Return the data as the network takes it, or raise an error that names what is wrong and, if it can, the row."""
+    y = _target_amounts(model, y, fit_preprocessing, name)
     raw = check_finite(np.asarray(x), f"{name}x")
     if fit_preprocessing:
         _fit_preprocessing(model, raw)
@@ -135,6 +136,7 @@ def prepare_later(
     raw = np.asarray(x)
     if not goes_in_parts(raw):
         return prepare(model, loss, raw, y, sample_weight, fit_preprocessing=fit_preprocessing, name=name)
+    y = _target_amounts(model, y, fit_preprocessing, name)
     if fit_preprocessing:
         _fit_preprocessing(model, raw)
     inputs = Inputs(raw, model)
@@ -145,6 +147,22 @@ def prepare_later(
 def _fit_preprocessing(model: Sequential, raw: np.ndarray) -> None:
     if model.preprocessing is not None and not model.preprocessing.is_fitted:
         model.preprocessing.fit(raw)
+
+
+def _target_amounts(model: Sequential, y: ArrayLike, fit: bool, name: str) -> ArrayLike:
+    """Return the targets as the model's target_preprocessing makes them, in float64; `y` itself without one."""
+    transformer = model.target_preprocessing
+    if transformer is None:
+        return y
+    raw = np.asarray(y)
+    if raw.dtype.kind not in "fiub":
+        raise TypeError(f"{name}y has dtype {raw.dtype}; target_preprocessing takes numbers")
+    raw = check_finite(raw.astype(np.float64), f"{name}y")
+    if raw.ndim == 1:
+        raw = raw[:, None]
+    if fit and not transformer.is_fitted:
+        transformer.fit(raw)
+    return transformer.transform(raw)
 
 
 def _prepare_targets(

@@ -26,6 +26,9 @@ KNOWN_PARTS = tuple(
     if isinstance(value, type) and value.__module__ == module.__name__
 )
 
+#: What of a model prepares its data, each None or a transformer.
+_TRANSFORMERS = ("preprocessing", "target_preprocessing")
+
 
 def save_model(model: Sequential, path: str | Path) -> None:
     """Write a model to a file; see `Sequential.save`."""
@@ -137,11 +140,11 @@ def _pack_model(model: Sequential) -> tuple[dict[str, np.ndarray], dict[str, Any
         "class_names": model.class_names,
         "input_schema": model.input_schema,
         "output_kind": model.output_kind,
-        "preprocessing": None,
     }
-    if model.preprocessing is not None:
-        description["preprocessing"], arrays = preprocessing.to_state(model.preprocessing)
-        tensors |= {f"preprocessing.{name}": array for name, array in arrays.items()}
+    for part in _TRANSFORMERS:
+        transformer = getattr(model, part)
+        description[part], arrays = (None, {}) if transformer is None else preprocessing.to_state(transformer)
+        tensors |= {f"{part}.{name}": array for name, array in arrays.items()}
     return tensors, description
 
 
@@ -154,9 +157,10 @@ def _unpack_model(tensors: dict[str, np.ndarray], description: Any, custom: Iter
     model.class_names = description["class_names"]
     model.input_schema = description["input_schema"]
     model.output_kind = description["output_kind"]
-    if description["preprocessing"] is not None:
-        arrays = _with_prefix(tensors, "preprocessing.")
-        model.preprocessing = preprocessing.from_state(description["preprocessing"], arrays)
+    for part in _TRANSFORMERS:
+        if description.get(part) is not None:
+            arrays = _with_prefix(tensors, f"{part}.")
+            setattr(model, part, preprocessing.from_state(description[part], arrays))
     return model
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .data import load_data
-from .options import Rate, build, chosen_backend, scaled_target, training_options
+from .options import Rate, build, chosen_backend, training_options
 
 if TYPE_CHECKING:
     from ..babysit.remedies import Diagnosis, Remedy
@@ -53,14 +53,12 @@ def diagnose_command(
 
     with chosen_backend(options["backend_name"]):
         data = load_data(source, target, task, options["model"] == "cnn")
-        trainer, scale = build(data, options)
-        (x, y), (x_validation, y_validation) = data.train, data.validation
+        trainer = build(data, options)
         with _live(quiet) as on_trial:
             diagnosis = diagnose(
                 trainer,
-                x,
-                scaled_target(data, y, scale),
-                validation=(x_validation, scaled_target(data, y_validation, scale)),
+                *data.train,
+                validation=data.validation,
                 epochs=options["epochs"],
                 batch_size=options["batch_size"],
                 seconds=seconds,

@@ -22,7 +22,7 @@ from ..model import Sequential
 from ..trainer import NonFiniteError, Trainer
 from .data import Data, load_data
 from .networks import ACTIVATIONS, describe
-from .options import OPTIMIZERS, build, chosen_backend, scaled_target, training_options, unscale
+from .options import OPTIMIZERS, build, chosen_backend, training_options
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
 
@@ -91,13 +91,13 @@ def train(
     with chosen_backend(options["backend_name"]):
         data = load_data(source, target, task, options["model"] == "cnn")
         augment = _augment(options["augment"] or (data.augment if options["model"] == "cnn" else "none"), data)
-        trainer, scale = build(data, options)
+        trainer = build(data, options)
         say = _quiet if options["quiet"] else _say
         say(_describe_data(data))
         say(_describe_training(trainer, data, options))
         monitor = Monitor(on_problem="silent")
         try:
-            history, seconds = _fit(trainer, data, scale, monitor, augment, options)
+            history, seconds = _fit(trainer, data, monitor, augment, options)
         except NonFiniteError as error:
             if report is not None:
                 write(report, lambda: monitor.report(report))
@@ -170,7 +170,6 @@ def check_writable(path: Path) -> None:
 def _fit(
     trainer: Trainer,
     data: Data,
-    scale: tuple[float, float],
     monitor: Monitor,
     augment: list[Augment],
     options: dict[str, Any],
@@ -178,25 +177,21 @@ def _fit(
     """Train, and return the history and the seconds it took."""
     from ..babysit.views.terminal import Panel
 
-    (x, y), (x_validation, y_validation) = data.train, data.validation
     callbacks: list[Callback] = [monitor]
     if not options["quiet"]:
         callbacks.append(Panel(monitor))
     began = time.perf_counter()
     history = trainer.fit(
-        x,
-        scaled_target(data, y, scale),
+        *data.train,
         epochs=options["epochs"],
         batch_size=options["batch_size"],
-        validation=(x_validation, scaled_target(data, y_validation, scale)),
+        validation=data.validation,
         augment=augment,
         callbacks=callbacks,
         # The panel shows the progress, too, but nowhere else than on a terminal.
         progress=not options["quiet"] and not sys.stderr.isatty(),
     )
-    seconds = time.perf_counter() - began
-    unscale(trainer.model, data, scale)
-    return history, seconds
+    return history, time.perf_counter() - began
 
 
 def _describe_data(data: Data) -> str:
@@ -261,10 +256,12 @@ def _print_verdict(monitor: Monitor) -> None:
 
 def _errors(model: Sequential, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Return the root mean square error and the share of the target's variance that is explained."""
-    squared = np.square(model.predict(x)[:, 0].astype(np.float64) - y)
-    variance = float(np.var(y.astype(np.float64)))
-    mean = float(squared.mean())
-    return math.sqrt(mean), 1 - mean / variance if variance else math.nan
+    errors = model.predict(x)[:, 0] - y
+    size = float(np.abs(y - y.mean()).max())  # squares of very small numbers would be 0
+    if not size:
+        return math.sqrt(float(np.square(errors).mean())), math.nan
+    mean = float(np.square(errors / size).mean())
+    return size * math.sqrt(mean), 1 - mean / float(np.var(y / size))
 
 
 def _line(name: str, value: str) -> None:
