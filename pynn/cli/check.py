@@ -10,6 +10,7 @@ import click
 from ..babysit.preflight import Check, preflight
 from .data import load_data
 from .options import build, chosen_backend, training_options
+from .train import check_writable
 
 #: What the shell is told.
 EXIT_CODES = {"pass": 0, "warn": 1, "fail": 2}
@@ -37,8 +38,8 @@ def check(
       pynn check --data iris.csv --target species --lr 0.5
       pynn check --data mnist --html check.html
     """  # noqa: D301 - click reads the backslash
-    if html is not None and html.is_dir():
-        raise click.ClickException(f"cannot write {html}: it is a folder")
+    if html is not None:
+        check_writable(html)
     with chosen_backend(options["backend_name"]):
         data = load_data(source, target, task, options["model"] == "cnn")
         trainer = build(data, options)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..streams import error_console, say
 from .data import load_data
 from .options import Rate, build, chosen_backend, training_options
 
@@ -76,14 +77,13 @@ def _exit_code(diagnosis: Diagnosis) -> int:
 @contextmanager
 def _live(quiet: bool) -> Iterator[OnTrial | None]:
     """Give what shows the training that is under way: a bar on a terminal, a line for each elsewhere."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    console = error_console()
     if quiet or not console.is_terminal:
-        yield None if quiet else lambda remedy, number, total: click.echo(_line(remedy, number, total), err=True)
+        yield None if quiet else lambda remedy, number, total: say(_line(remedy, number, total))
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
 

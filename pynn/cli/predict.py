@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from .. import datasets, layers
+from .. import datasets, layers, streams
 from ..datasets.rows import looks_like_header, read_rows
 from ..datasets.table import read_features
 from ..examples import check_finite
@@ -42,6 +43,8 @@ def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: 
       pynn predict pynn-model.safetensors new.csv
       pynn predict pynn-model.safetensors new.npz --output labels.csv
     """  # noqa: D301 - click reads the backslash
+    if output is not None and output.is_dir():
+        raise click.ClickException(f"cannot write {output}: it is a folder")
     model = load(model_path)
     x = _read(data_path, model)
     heading, rows = _predictions(model, x, batch_size, data_path)
@@ -153,14 +156,26 @@ def _short(value: np.floating[Any]) -> str:
     return f"{value:.15g}" if value.dtype == np.float64 else str(value)
 
 
+def _check_output(text: str) -> None:
+    """Raise a click error if standard output would lose the result, or part of it."""
+    if not streams.had_output:
+        raise click.ClickException("standard output is closed, so the result would be lost; give --output FILE")
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise click.ClickException(
+            f"standard output is {encoding}, which has no {text[error.start]!a}; give --output FILE, which is UTF-8"
+        ) from error
+
+
 def _write(path: Path | None, text: str) -> None:
     if path is None:
+        _check_output(text)
         # In pieces: an unbuffered stream does not notice that a pipe was closed in the middle of a piece.
         for start in range(0, len(text), 1 << 16):
             click.echo(text[start : start + (1 << 16)], nl=False)
         return
-    if path.is_dir():
-        raise click.ClickException(f"cannot write {path}: it is a folder")
     try:
         if path.exists() and not path.is_file():  # a pipe or a device is not to be replaced
             path.write_text(text, encoding="utf-8")

@@ -107,7 +107,8 @@ def _refuse_meant(grid: Grid, what: str, cells: list[tuple[int, str]], advice: s
     if cells:
         line, cell = cells[0]
         raise ValueError(
-            f"{grid.path}, line {line}: {what} has {cell!r}, {meant_as(cell)}; write plain numbers such as 1234.5{advice}"
+            f"{grid.path}, line {line}: {what} has {cell!r}, {meant_as(cell)}; write plain numbers such as 1234.5"
+            f"{advice}"
         )
 
 
@@ -130,8 +131,8 @@ def _learn_target(grid: Grid, index: int, name: str, task: str | None) -> list[s
     broken = [cell for cell in labels if wholes[cell] is None and parse_number(cell) is not None]
     if task is None and texts and broken:
         raise ValueError(
-            f"{grid.path}, line {texts[0][0]}: target {name!r} is {texts[0][1]!r} beside numbers such as {min(broken)}; "
-            "correct it, or say that the task is classification"
+            f"{grid.path}, line {texts[0][0]}: target {name!r} is {texts[0][1]!r} beside numbers such as "
+            f"{min(broken)}; correct it, or say that the task is classification"
         )
     return sorted(labels) if texts or not broken or task == "classification" else None
 

@@ -94,7 +94,7 @@ def _read_text(path: str | os.PathLike[str]) -> str:
     for start, what in _BINARY.items():
         if raw.startswith(start):
             raise ValueError(f"{path} is {what}; expected text: save it as CSV")
-    mark, encoding = next((item for item in _MARKS.items() if raw.startswith(item[0])), (b"", "utf-8"))
+    encoding = next((encoding for mark, encoding in _MARKS.items() if raw.startswith(mark)), "utf-8")
     try:
         text = raw.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -156,8 +156,8 @@ def _replace_decimal_commas(path: str | os.PathLike[str], rows: list[list[str]],
         if points and _is_numeric(body, place):
             line, cell = commas[0]
             raise ValueError(
-                f"{path}: {body[points[0]][place]!r} in line {lines[first + points[0]]} has a decimal point, {cell!r} in "
-                f"line {line} a decimal comma; write all numbers the same way"
+                f"{path}: {body[points[0]][place]!r} in line {lines[first + points[0]]} has a decimal point, {cell!r} "
+                f"in line {line} a decimal comma; write all numbers the same way"
             )
     for row in rows:
         for place in places:
