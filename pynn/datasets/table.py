@@ -190,7 +190,7 @@ def read_csv(
             raise ValueError("target and task are part of the schema; give either them or the schema")
         check_schema(schema)
         return _apply(_read_grid(path, header, schema), schema)
-    grid = _read_grid(path, header, names_column=_is_name(target))
+    grid = _read_grid(path, header, target=target)
     return _apply(grid, learn(grid, target, task))
 
 
@@ -209,18 +209,25 @@ def read_features(path: str | os.PathLike[str], schema: Schema) -> NDArray[np.fl
     return np.concatenate(parts, axis=1)
 
 
-def _is_name(target: str | int | None) -> bool:
-    """Return whether a target can only be the name of a column."""
-    return isinstance(target, str) and not target.removeprefix("-").isdecimal()
+def _is_name(target: str | int | None, first: list[str]) -> bool:
+    """Return whether a target can only be the name of a column, so that the first row must hold names."""
+    if not isinstance(target, str):
+        return False
+    return not target.removeprefix("-").isdecimal() or (target in first and int(target) >= len(first))
 
 
 def _read_grid(
-    path: str | os.PathLike[str], header: bool | None, schema: Schema | None = None, *, names_column: bool = False
+    path: str | os.PathLike[str],
+    header: bool | None,
+    schema: Schema | None = None,
+    target: str | int | None = None,
 ) -> Grid:
     """Return the cells of a file, with the names of its columns if it has a header."""
     rows, lines = read_rows(path)
     if header is None:
-        header = names_column or (looks_like_header(rows) if schema is None else _repeats_names(rows[0], schema))
+        header = _is_name(target, rows[0]) or (
+            looks_like_header(rows) if schema is None else _repeats_names(rows[0], schema)
+        )
     names = None
     if header:
         names = [name or f"column_{index}" for index, name in enumerate(rows[0])]
