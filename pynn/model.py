@@ -57,6 +57,10 @@ class Sequential(Layer):
     preprocessing : Transformer or None
         If set, `predict` and its relatives and `Trainer.fit` and `evaluate` take raw data and apply it; `fit` fits it,
         if it is not fitted yet, on the training part. ``model(x)`` and ``trainer.step`` are the bare network.
+    target_preprocessing : Transformer or None
+        If set, `Trainer.fit` and `evaluate` take raw targets of a regression and train the network to what it makes of
+        them, in float64; `fit` fits it, if it is not fitted yet. `predict` gives raw values back, as float64. With
+        `Standardize`, targets such as 1.7e9 ± 900, which float32 cannot tell apart, are learnt to their last digit.
     class_names : list of text or numbers, or None
         What `predict_label` calls the classes. Arrays, such as those of `numpy.unique`, become lists.
     input_schema : dict or None
@@ -84,6 +88,7 @@ class Sequential(Layer):
         self.layers = layers
         self.training = False
         self.preprocessing: Transformer | None = None
+        self.target_preprocessing: Transformer | None = None
         self._class_names: list[Any] | None = None
         self.input_schema: Schema | None = None
         self._output_kind: OutputKind | None = None
@@ -287,11 +292,15 @@ class Sequential(Layer):
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the network's output for data (n, ...), preprocessed if the model has a preprocessing.
 
+        With a `target_preprocessing`, it is turned back into raw values, float64.
         Always an inference pass; safe to call from several threads at once. The data may lie in a mapped file: they
         are read and preprocessed batch by batch. A batch has 1024 examples unless told, and fewer if these are images.
         A NaN goes through the network, to the outputs of its example; `predict_proba` and `predict_label` refuse it.
         """
-        return self.infer(x if self.preprocessing is None else Inputs(numeric(x, "x"), self), batch_size)
+        output = self.infer(x if self.preprocessing is None else Inputs(numeric(x, "x"), self), batch_size)
+        if self.target_preprocessing is None:
+            return output
+        return self.target_preprocessing.inverse_transform(output.astype(np.float64))
 
     def infer(self, x: ArrayLike | Inputs, batch_size: int | None = None) -> np.ndarray:
         """Return the network's output for inputs that are preprocessed already, or are as they are taken."""

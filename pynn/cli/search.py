@@ -17,7 +17,7 @@ from ..search.space import Parameter, Params
 from ..trainer import Trainer
 from .data import SOURCES, Data, load_data
 from .networks import ACTIVATIONS, DEFAULTS
-from .options import OPTIMIZERS, build, chosen_backend, scaled_target, unscale
+from .options import OPTIMIZERS, build, chosen_backend
 from .train import check_writable, write
 
 
@@ -102,7 +102,7 @@ class Recipe:
         return options | {"hidden": tuple(hidden)}
 
     def __call__(self, params: Params) -> Trainer:
-        return build(self.data(), self.options(params))[0]
+        return build(self.data(), self.options(params))
 
     def data(self) -> Data:
         """Return the data, which are read once."""
@@ -216,12 +216,12 @@ def search_command(
     with chosen_backend(backend_name), warnings.catch_warnings():
         warnings.simplefilter("ignore", search.SearchWarning)  # said below
         data = recipe.data()
-        scale = build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))[1]
-        parts = [(x, scaled_target(data, y, scale)) for x, y in (data.train, data.validation)]
+        build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))  # so that errors come first
         result = search.run(
             recipe,
             space,
-            *parts,
+            data.train,
+            data.validation,
             stages=search.coarse_to_fine(trials, epochs, stages),
             sampler=sampler,
             batch_size=_USUAL[fixed["model"]]["batch_size"] if "batch_size" in space else fixed["batch_size"],
@@ -232,7 +232,7 @@ def search_command(
         )
         if not result.ranked:
             raise click.ClickException(_why_none(result))
-        _finish(result, data, scale, save)
+        _finish(result, save)
         _print_result(result, data, recipe, save)
     if report is not None:
         write(report, lambda: result.report(report))
@@ -259,10 +259,9 @@ def _why_none(result: search.Result) -> str:
     return f"none of {len(result.trials)} trials finished; the first ended so: {reasons[0] if reasons else 'unknown'}"
 
 
-def _finish(result: search.Result, data: Data, scale: tuple[float, float], save: Path) -> None:
+def _finish(result: search.Result, save: Path) -> None:
     """Save the best network."""
     model = result.best_model
-    unscale(model, data, scale)
     write(save, lambda: model.save(save))
 
 
