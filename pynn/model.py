@@ -17,7 +17,7 @@ from .folding import fold, foldable
 from .layers import AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, Layer, LayerNorm, MaxPool2d, PReLU
 from .layers.activations import Activation
 from .layers.base import replayable
-from .parameters import FlatParameters
+from .parameters import FlatParameters, OwnedError
 from .random import Stream, initial_generator
 from .summary import summarize
 
@@ -94,7 +94,7 @@ class Sequential(Layer):
     def _take_possession(self) -> None:
         for index, layer in enumerate(self.layers):
             if layer.owner is not None:
-                raise ValueError(f"{layer!r} already belongs to a model; a layer belongs to one")
+                raise OwnedError(f"{layer!r} already belongs to a model; a layer belongs to one", layer)
             if any(layer is other for other in self.layers[:index]):
                 raise ValueError(f"{layer!r} occurs twice; make a second layer")
         for layer in self.layers:

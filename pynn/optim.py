@@ -14,7 +14,7 @@ from .arguments import fraction, number
 from .backend import kernels
 from .config import Configurable
 from .layers.base import is_replayable, replayable
-from .parameters import aligned_zeros
+from .parameters import OwnedError, aligned_zeros
 
 if TYPE_CHECKING:
     from .parameters import FlatParameters, Parameter
@@ -73,7 +73,7 @@ class Optimizer(Configurable):
         if self.flat is flat:
             return
         if self.flat is not None:
-            raise ValueError(f"this {type(self).__name__} already serves another model; make a new one")
+            raise OwnedError(f"this {type(self).__name__} already serves another model; make a new one", self)
         self.flat = flat
         flat.bound = True
         # Read-only, because recorded updates hold the arrays: they can be written to, not replaced.

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..model import Sequential
 from ..trainer import Trainer
+from .building import Build, restore
 from .edges import Edge, edges
 from .space import Params, Space
 from .stages import Stage
-from .training import Build, restore
 from .trial import Trial, ranked
 
 if TYPE_CHECKING:
