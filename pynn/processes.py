@@ -30,6 +30,10 @@ STARTS = 3
 WATCH = 2.0
 
 
+#: What a process says before it has a value to give.
+LISTENING = BEGUN = pickle.dumps((None, None))
+
+
 class ProcessEnded(RuntimeError):  # noqa: N818 - the name of what happened
     """The process that made a call has ended before the call has."""
 
@@ -55,6 +59,7 @@ class _Process:
     setting_up: bool = False
     ready: bool = False
     call: Call | None = None
+    begun: bool = False
 
 
 class Processes:
@@ -125,6 +130,7 @@ class Processes:
                 continue
             if call is not None:
                 ended.append(call)
+        self._hand_out()  # nobody idles while the caller looks at what has ended
         return ended
 
     def close(self, *, kill: bool = False) -> None:
@@ -148,13 +154,13 @@ class Processes:
     def _hand_out(self) -> None:
         for item in self._processes:
             if item.ready and item.call is None and self._waiting:
-                # One that dies meanwhile is found dead with this call in its hands.
-                item.call = self._waiting.popleft()
+                # One that has died meanwhile is found dead with a call in its hands that has not begun.
+                item.call, item.begun = self._waiting.popleft(), False
                 with contextlib.suppress(OSError):
                     item.connection.send_bytes(item.call.content)
 
     def _hear(self, item: _Process) -> Call | None:
-        """Take up what a process says: that it listens, that it is set up, or what its call gave."""
+        """Take up what a process says: that it listens, is set up, has begun a call, or what the call gave."""
         try:
             content = item.connection.recv_bytes()
             if not item.setting_up:
@@ -167,7 +173,10 @@ class Processes:
         if not item.ready:
             if error is not None:
                 return self._dead(item, str(error))
-            item.ready, self._failed_starts = True, 0
+            item.ready = True
+            return None
+        if not item.begun:
+            item.begun, self._failed_starts = True, 0
             return None
         call, item.call = item.call, None
         if call is not None:
@@ -181,11 +190,14 @@ class Processes:
             item.process.join(GRACE)
             how = _how(item.process.exitcode)
         _end([item], 0.0)
-        if not item.ready:
-            self._failed_start(how)
-        if item.call is not None:
+        if item.call is not None and item.begun:
             item.call.error = ProcessEnded(how)
-        return item.call
+            return item.call
+        if item.call is not None:
+            self._waiting.appendleft(item.call)
+        if item.call is not None or not item.ready:
+            self._failed_start(how)
+        return None
 
     def _failed_start(self, how: str) -> None:
         self._failed_starts += 1
@@ -270,9 +282,12 @@ def _work(connection: Connection, lifeline: Connection, starter: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with, args=(lifeline, starter), daemon=True).start()
     with contextlib.suppress(EOFError, OSError):  # the other end is closed: there is nothing more to do
-        connection.send_bytes(b"")
+        connection.send_bytes(LISTENING)
+        connection.send_bytes(_answer(connection.recv_bytes()))  # the setup
         while True:
-            connection.send_bytes(_answer(connection.recv_bytes()))
+            content = connection.recv_bytes()
+            connection.send_bytes(BEGUN)
+            connection.send_bytes(_answer(content))
 
 
 def _answer(content: bytes) -> bytes:
