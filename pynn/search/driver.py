@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import secrets
+import sys
 import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -20,9 +21,10 @@ from ..interrupt import InterruptGuard
 from ..processors import usable_processors
 from .building import Build, driven, this_process
 from .edges import SearchWarning
+from .fingerprint import fingerprint
 from .result import Result
 from .samplers import Sampler, check_sampler, grid, load_optuna, proposer
-from .space import Parameter, Params, Space
+from .space import Parameter, Params, Space, check_batch_size
 from .stages import Stage, checked
 from .store import BEST, Store, StoreError
 from .training import Data, Outcome, Task
@@ -191,6 +193,7 @@ class Search:
         #: Tells this search from others in this process and elsewhere.
         self.token = secrets.token_hex(8)
         self.maximise = metric.endswith("accuracy")
+        check_batch_size(space)
         #: Trials of this search that have ended, by number, in the order of ending.
         self.ended: dict[int, Trial] = {}
         #: How many of them are from a run before.
@@ -216,16 +219,17 @@ class Search:
             "seed": self.seed,
             "data": self.data.key,
             "build": getattr(self.build, "__qualname__", type(self.build).__qualname__),
+            "code of build": fingerprint(self.build),
+            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         }
 
     def run(
         self, most: int, executor: Executor | None, folder: Path | None, url: str | None, *, progress: bool
     ) -> Result:
         """Run all stages and return what came of them."""
-        name = "pynn" if folder is None else str(folder)
         with InterruptGuard() as guard:
             team = workers(self.data, self.build, most, executor)
-            store = Store(folder, url, name, self.describe(), self.space, self.metric, maximise=self.maximise)
+            store = Store(folder, url, self.describe(), self.space, self.metric, maximise=self.maximise)
             with contextlib.closing(store):
                 interrupted = self._run_stages(team, store, guard, progress=progress)
                 self.data.check_unchanged()
