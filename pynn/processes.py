@@ -254,14 +254,17 @@ def _deaf_children() -> Iterator[None]:
 
 
 def _end(processes: list[_Process], grace: float) -> None:
-    """End processes: without their pipes they end by themselves; if not after `grace` seconds, they are made to."""
+    """End processes: without their pipes they end by themselves; if not after `grace` seconds, they are made to.
+
+    Without grace they are killed at once: nothing in them needs to be tidied up.
+    """
     for item in processes:
         item.connection.close()
     limit = time.monotonic() + grace
     for item in processes:
         item.process.join(max(limit - time.monotonic(), 0.0))
         item.lifeline.close()
-    for step in ("terminate", "kill"):
+    for step in ("terminate", "kill") if grace else ("kill",):
         alive = [item.process for item in processes if item.process.is_alive()]
         for process in alive:
             getattr(process, step)()
