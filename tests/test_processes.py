@@ -11,12 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from seen import PATIENCE, wait_for
 
 from pynn.processes import NotStarted, ProcessEnded, Processes
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
-#: Seconds after which a test that waits says that something hangs.
-PATIENCE = 120
 
 
 def nothing():
@@ -147,7 +146,7 @@ def test_busy_stubborn_and_stopped_processes_are_ended_too(tmp_path, kill):
     notes = [tmp_path / "a", tmp_path / "b"]
     for note in notes:
         team.submit(sleep, note)
-    eventually(lambda: team.wait() or all(note.exists() and note.read_text() for note in notes))
+    wait_for(lambda: team.wait() or all(note.exists() and note.read_text() for note in notes))
     os.kill(int((tmp_path / "a").read_text()), signal.SIGSTOP)
     team.close(kill=kill)
     assert not multiprocessing.active_children()
@@ -195,23 +194,16 @@ def test_processes_end_with_the_one_that_started_them_however_it_ends(tmp_path, 
         [sys.executable, str(script)], stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c, start_new_session=True
     )
     notes = [tmp_path / "a", tmp_path / "b"]
-    eventually(lambda: all(note.exists() and note.read_text() for note in notes))
+    wait_for(lambda: all(note.exists() and note.read_text() for note in notes))
     pids = [int(note.read_text()) for note in notes]
     starter.send_signal(getattr(signal, how))
     _, err = starter.communicate(timeout=PATIENCE)
     assert err.count("Traceback") == (how == "SIGINT")  # its own
-    eventually(lambda: not any(map(lives, pids)))
+    wait_for(lambda: not any(map(lives, pids)))
 
 
 def heed_ctrl_c():
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def eventually(condition):
-    limit = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.02)
 
 
 def lives(pid):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import search_builds
-from test_workers import in_group, stored, wait_for
+from seen import PATIENCE, in_group, stored, wait_for
 
 import pynn
 from pynn.search import StoreError
@@ -19,9 +19,6 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc"),
 ]
 TESTS = Path(search_builds.__file__).parent
-#: Seconds after which a test that waits says that something hangs.
-PATIENCE = 120
-
 COMMAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is told to ignore it
@@ -61,7 +58,7 @@ def command(tmp_path):
 def ended(process, group):
     """Return what a process wrote when it has ended, and all of its own with it."""
     out, err = process.communicate(timeout=PATIENCE)
-    wait_for(lambda: not in_group(group), PATIENCE)
+    wait_for(lambda: not in_group(group))
     assert "Traceback" not in err, err
     return out, err
 
@@ -81,7 +78,7 @@ MOMENTS = {
 def test_ctrl_c_ends_a_search_within_bounds_and_what_has_ended_is_kept(command, tmp_path, moment, to_all):
     folder = tmp_path / "run"
     process = command()
-    wait_for(lambda: moment(folder), PATIENCE)
+    wait_for(lambda: moment(folder))
     os.killpg(process.pid, signal.SIGINT) if to_all else process.send_signal(signal.SIGINT)
     out, err = ended(process, process.pid)
     assert process.returncode == 130
@@ -99,12 +96,12 @@ def test_ctrl_c_ends_a_search_within_bounds_and_what_has_ended_is_kept(command, 
 @pytest.mark.parametrize("pause", [0.0, 0.05, 0.3])
 def test_ctrl_c_again_while_the_search_ends_hangs_nothing(command, tmp_path, pause):
     process = command()
-    wait_for(lambda: len(stored(tmp_path / "run")) >= 1, PATIENCE)
+    wait_for(lambda: len(stored(tmp_path / "run")) >= 1)
     for _ in range(3):
         process.send_signal(signal.SIGINT)
         time.sleep(pause)
     process.communicate(timeout=PATIENCE)
-    wait_for(lambda: not in_group(process.pid), PATIENCE)
+    wait_for(lambda: not in_group(process.pid))
     assert process.returncode in (130, -signal.SIGINT)
 
 
@@ -112,7 +109,7 @@ def test_an_interrupted_search_goes_on(command, tmp_path):
     folder = tmp_path / "run"
     few = ("--trials", 6, "--epochs", 3, "--width", 16)
     process = command(*few)
-    wait_for(lambda: len(stored(folder)) >= 1, PATIENCE)
+    wait_for(lambda: len(stored(folder)) >= 1)
     process.send_signal(signal.SIGINT)
     ended(process, process.pid)
     before = stored(folder)
@@ -126,7 +123,7 @@ def test_an_interrupted_search_goes_on(command, tmp_path):
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
 def test_a_driver_that_is_killed_leaves_no_process_and_a_folder_that_goes_on(command, tmp_path, how):
     process = command()
-    wait_for(lambda: len(stored(tmp_path / "run")) >= 1, PATIENCE)
+    wait_for(lambda: len(stored(tmp_path / "run")) >= 1)
     process.send_signal(getattr(signal, how))
     ended(process, process.pid)
     assert process.returncode != 0
@@ -140,7 +137,7 @@ def test_killed_workers_cost_no_trial(tmp_path):
     script.write_text(DRIVER.format(tests=str(TESTS), run=f"search_slowly({str(folder)!r})"))
     driver = subprocess.Popen([sys.executable, str(script)], start_new_session=True, stderr=subprocess.PIPE, text=True)
     for entries in (1, 3):
-        wait_for(lambda entries=entries: len(stored(folder)) >= entries, PATIENCE)
+        wait_for(lambda entries=entries: len(stored(folder)) >= entries)
         for pid in in_group(driver.pid):
             if int(pid) != driver.pid:
                 os.kill(int(pid), signal.SIGKILL)
@@ -184,7 +181,7 @@ def test_ctrl_c_ends_searches_of_scripts_too(tmp_path, way):
     driver = subprocess.Popen(
         [sys.executable, str(script)], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for(lambda: (folder / "trials.journal").exists(), PATIENCE)
+    wait_for(lambda: (folder / "trials.journal").exists())
     time.sleep(1)
     os.killpg(driver.pid, signal.SIGINT)
     out, _ = ended(driver, driver.pid)
@@ -194,7 +191,7 @@ def test_ctrl_c_ends_searches_of_scripts_too(tmp_path, way):
 
 def test_a_second_driver_is_refused_while_the_first_one_runs(command, tmp_path):
     process = command()
-    wait_for(lambda: len(stored(tmp_path / "run")) >= 1, PATIENCE)
+    wait_for(lambda: len(stored(tmp_path / "run")) >= 1)
     with pytest.raises(StoreError, match="another search is running in"):
         search_builds.find(folder=tmp_path / "run")
     process.send_signal(signal.SIGINT)

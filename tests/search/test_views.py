@@ -2,7 +2,6 @@
 
 import io
 import math
-import os
 import re
 import shutil
 
@@ -224,8 +223,8 @@ def test_lines_take_any_stream(monkeypatch):
 
 @pytest.mark.parametrize(
     "make",
-    [Refusing, lambda: None, lambda: io.TextIOWrapper(io.BytesIO(), "ascii"), lambda: io.open(os.devnull, "r")],
-    ids=["gone", "none", "ascii", "for reading"],
+    [Refusing, lambda: None, lambda: io.TextIOWrapper(io.BytesIO(), "ascii")],
+    ids=["gone", "none", "ascii"],
 )
 def test_a_stream_that_takes_nothing_ends_no_search(monkeypatch, make):
     assert len(shown(monkeypatch, make()).trials) == 8
