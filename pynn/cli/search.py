@@ -232,9 +232,10 @@ def search_command(
             progress=not quiet,
         )
         if not result.ranked:
-            error = click.ClickException(_why_none(result))
-            error.exit_code = 130 if result.interrupted else 1
-            raise error
+            if result.interrupted:
+                click.echo("pynn: interrupted before a trial finished", err=True)
+                context.exit(130)
+            raise click.ClickException(_why_none(result))
         _finish(result, data, scale, save)
         _print_result(result, data, recipe, save)
     if report is not None:
@@ -256,8 +257,6 @@ def _check_plot(plot: Path) -> None:
 
 
 def _why_none(result: search.Result) -> str:
-    if result.interrupted:
-        return "interrupted before a trial finished"
     reasons = [trial.reason for trial in result.trials if trial.reason]
     return f"none of {len(result.trials)} trials finished; the first ended so: {reasons[0] if reasons else 'unknown'}"
 

@@ -93,8 +93,8 @@ def begun(task: Task) -> Trainer:
                 _built(task)
             except NotNew:
                 raise
-            except Exception:  # noqa: S110 - if it raises at times, trials tell
-                pass
+            except Exception:
+                pass  # it raises at times: the trials will tell
     return built if task.checkpoint is None else resumed(built, task.checkpoint)
 
 
@@ -146,14 +146,14 @@ def _call(build: Build, params: Params, seed: int) -> Trainer:
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Within the block, the generators that Python and NumPy share out begin anew; behind it, they are as before."""
-    python, numpy = random.getstate(), np.random.get_state()
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the one that build may draw from
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
     try:
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(numpy)
+        np.random.set_state(numpy)  # noqa: NPY002
 
 
 def resumed(built: Trainer, checkpoint: bytes) -> Trainer:

@@ -69,17 +69,20 @@ def run(
 
     A trial ends early when five steps on end cost more than 3x the first one, when the loss is not finite, or, in a
     training of more than a tenth of a second, when the babysitter finds an error that no further training cures. One
-    that raises is recorded as failed, with the message, and the search goes on. Ctrl-C ends the search with what there
-    is.
+    that raises is recorded as failed, with the message, and one whose process dies three times as lost; the search goes
+    on. Ctrl-C ends the search with what there is, within seconds, trials under way excepted.
 
     Parameters
     ----------
     build : callable
-        ``build(params)`` returns a new `pynn.Trainer`. The seed of the initialisation is set before each call. With
-        several workers it must be defined with ``def`` in a module or script, where other processes find it.
+        ``build(params)`` returns a new `pynn.Trainer`, of which nothing is shared with another trial's. The generators
+        that pynn, NumPy and Python share out are seeded before each call, and as they were after it. With several
+        workers it must be defined with ``def`` in a module or script, where other processes find it. Without them, the
+        first trial calls it twice, to see that it makes everything anew.
     space : dict of str to Parameter
         `Uniform`, `LogUniform`, `Integer`, `Choice`. A parameter "batch_size" also sets the size of the batches.
     train, validation : (x, y)
+        Arrays of numbers, which nobody may write to while the search runs.
     trials, epochs : int
         How many trials, and how long each: 60 and 5 by default. Or
     stages : sequence of Stage
@@ -101,7 +104,8 @@ def run(
         Where to run the trials instead: ``dask.distributed.Client(...).get_executor()``, an ``MPIPoolExecutor``.
     folder : path-like, optional
         Keep trials (an Optuna journal), checkpoints and the best model here. The same call then goes on where the last
-        one was ended or killed, without the trials that have ended; with a larger number of trials it adds to them.
+        one was ended or killed, without the trials that have ended; with a larger number of trials it adds to them. One
+        of another space, other data or other code of `build`, as far as its own module has it, is refused.
     store : str, optional
         Keep the trials in this database instead of the journal: "sqlite:///search.db" or another SQLAlchemy URL.
     progress : bool
@@ -114,7 +118,10 @@ def run(
     Raises
     ------
     ValueError
-        For a space, stage or argument that cannot work, and if the store is another search's (`StoreError`).
+        For a space, stage or argument that cannot work; if `build` hands out what another trial was given; if the data
+        change meanwhile; and if the store is damaged, another search's or another version's (`StoreError`).
+    RuntimeError
+        If processes cannot be started, or the executor is broken; what is stored stays.
     ImportError
         If Optuna is not installed.
 

@@ -57,7 +57,7 @@ def _parts(value: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _instance(value: Any, seen: set[int]) -> Iterator[str]:
-    """An object that can be called: its class's code; its attributes may change, unless it is a frozen dataclass."""
+    """Tell of an object that can be called: its class's code, and its attributes if it is a frozen dataclass."""
     kind = type(value)
     yield kind.__qualname__
     call = getattr(kind, "__call__", None)  # noqa: B004 - the function is wanted
@@ -79,7 +79,8 @@ def _function(function: FunctionType, seen: set[int]) -> Iterator[str]:
             yield from _used(cell.cell_contents, function.__module__, seen)
         except ValueError:  # still empty
             continue
-    names, changed = set(), set()
+    names: set[Any] = set()
+    changed: set[Any] = set()
     for code in _nested(function.__code__):
         for instruction in dis.get_instructions(code):
             (changed if instruction.opname == "STORE_GLOBAL" else names).add(instruction.argval)
@@ -89,7 +90,7 @@ def _function(function: FunctionType, seen: set[int]) -> Iterator[str]:
 
 
 def _used(value: Any, module: str, seen: set[int]) -> Iterator[str]:
-    """What a function uses: constants, and functions and classes of its own module."""
+    """Tell of what a function uses, if it is a constant, or a function or class of its own module."""
     constant = isinstance(value, PLAIN) or (isinstance(value, tuple) and all(isinstance(item, PLAIN) for item in value))
     if constant or (isinstance(value, FunctionType | type) and value.__module__ == module):
         yield from _parts(value, seen)

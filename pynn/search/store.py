@@ -106,7 +106,7 @@ class Store:
         self._study = study
 
     def _study_name(self, names: list[str]) -> str:
-        """Return the name of this search's study: a folder has one, which keeps its name where the folder is renamed."""
+        """Return the name of the study: a folder has one, which keeps its name where the folder is renamed."""
         if self.folder is None:
             return STUDY
         return names[0] if len(names) == 1 else self.folder.resolve().name if names else STUDY

@@ -18,7 +18,7 @@ def outcome(trial: Trial, metric: str) -> str:
 
 
 def said(error: BaseException) -> str:
-    """Return an error as text that a file, a page and a terminal can take, whatever the error says.
+    r"""Return an error as text that a file, a page and a terminal can take, whatever the error says.
 
     Examples
     --------

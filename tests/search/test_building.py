@@ -1,4 +1,5 @@
-"""What `build` may not do is noticed: hand out anything twice, write to the data, end the process; and its randomness."""
+"""What `build` may not do is noticed: hand out anything twice, write to the data; and its randomness."""
+# ruff: noqa: NPY002 - the generators that NumPy shares out are what some tests are about
 
 import copy
 import functools
@@ -222,7 +223,7 @@ def test_a_build_that_seeds_them_does_so_for_itself_alone():
 # Other ways to fail.
 
 
-class Unspeakable(Exception):
+class UnspeakableError(Exception):
     def __str__(self):
         raise RuntimeError("no words")
 
@@ -236,7 +237,7 @@ def build_badly(params):
     if kind == "exit":
         sys.exit("no licence")
     if kind == "unspeakable":
-        raise Unspeakable
+        raise UnspeakableError
     if kind == "memory":
         raise MemoryError
     if kind == "endless":
@@ -248,7 +249,7 @@ BAD = {
     "nothing": "TypeError: build returned None; expected a pynn.Trainer; does it end with `return trainer`?",
     "model": "TypeError: build returned Sequential",
     "exit": "SystemExit: no licence",
-    "unspeakable": "Unspeakable: an error that cannot be written as text",
+    "unspeakable": "UnspeakableError: an error that cannot be written as text",
     "memory": "MemoryError",
     "endless": "ValueError: xxxxx",
 }

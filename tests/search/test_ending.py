@@ -1,4 +1,4 @@
-"""Searches that are ended from outside: at any moment, once or twice, from a terminal or by kill; nothing hangs or stays."""
+"""Searches that are ended from outside, at any moment, once or twice: nothing hangs, and no process stays."""
 
 import os
 import signal

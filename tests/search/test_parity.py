@@ -1,4 +1,4 @@
-"""A search gives the same, bit for bit, in this process and in others: all layers, losses, executors and kinds of data."""
+"""A search gives the same, bit for bit, in this process and in others: all layers, losses, executors, data."""
 
 import contextlib
 import multiprocessing

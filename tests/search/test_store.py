@@ -233,7 +233,7 @@ def test_a_changed_build_is_refused_and_a_changed_comment_is_not(tmp_path):
     first = find(module(), **settings)
     assert same(find(module(comment="# said otherwise"), **settings), first)
     for change in ({"constant": "WIDTH = 5"}, {"layer": "pynn.Tanh()"}):
-        with pytest.raises(StoreError, match="another search: code of build was .* and is"):
+        with pytest.raises(StoreError, match=r"another search: code of build was .* and is"):
             find(module(**change), **settings)
 
 
@@ -288,11 +288,16 @@ def test_a_full_disk_is_named_and_what_is_stored_stays(tmp_path):
 
 
 def test_without_a_home_a_search_works(tmp_path):
-    script = "import sys; sys.path.insert(0, sys.argv[1]); from search_builds import find; find(folder=sys.argv[2], workers=2)"
+    script = """
+import sys
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
+    from search_builds import find
+    find(folder=sys.argv[2], workers=2)
+"""
     environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
-    tests = os.path.dirname(os.path.dirname(__file__))
-    subprocess.run([sys.executable, "-c", f"if __name__ == '__main__':\n    {script}", tests, tmp_path / "run"],
-                   env=environment, check=True, timeout=120)  # fmt: skip
+    command = [sys.executable, "-c", script, os.path.dirname(os.path.dirname(__file__)), tmp_path / "run"]
+    subprocess.run(command, env=environment, check=True, timeout=120)
 
 
 def test_a_database_that_fails_is_named_without_its_password(tmp_path):
