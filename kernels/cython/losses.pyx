@@ -379,7 +379,7 @@ cdef Py_ssize_t correct_rows(
     cdef const floating* row
     for i in range(m):
         row = scores + i * n
-        best = 0
+        best = 0 if n > 0 else -1  # without classes nothing is correct
         for c in range(1, n):
             if row[c] > row[best] or (row[c] != row[c] and row[best] == row[best]):
                 best = c
