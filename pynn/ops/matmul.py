@@ -198,3 +198,19 @@ def activated_gradient(
         same_or_apart(result, "dz", dy, saved)
         apart({"dz": dz}, *others)
     return result
+
+
+def zero(out: np.ndarray) -> None:
+    """Write 0 to the elements of `out` (n,), as a kernel call that a recorded step repeats.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.ones(2)
+    >>> zero(out)
+    >>> out
+    array([0., 0.])
+    """
+    check_shape(out, "out", ("n",))
+    output(out, "out", out.shape, floats(out, "out").dtype)
+    kernels().matmul.column_sum(out.reshape(1, -1)[:0], out, False)  # the sum of no rows
