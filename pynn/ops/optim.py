@@ -41,12 +41,12 @@ def _check(
     segments = len(bounds)
     output(bounds, "bounds", (segments, 2), _INT64)
     output(rates, "rates", (segments, 2), _FLOAT64)
-    line = bounds.reshape(-1)
-    if segments and not (line[0] >= 0 and line[-1] <= param.size and (line[1:] >= line[:-1]).all()):
-        raise ValueError(f"bounds must be ascending and within the buffer of {param.size} elements")
     if stats is not None:
         output(stats, "stats", (segments, 3), _FLOAT64)
     apart({"param": param, **buffers, "stats": stats}, bounds, rates, *others)
+    line = bounds.reshape(-1)
+    if segments and not (line[0] >= 0 and line[-1] <= param.size and (line[1:] >= line[:-1]).all()):
+        raise ValueError(f"bounds must be ascending and within the buffer of {param.size} elements")
 
 
 def sgd(
