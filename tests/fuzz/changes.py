@@ -103,7 +103,8 @@ def forward_pass(rng, trainer):
     x = trainer._passes.inputs  # what the last step was given
     if x:
         trainer.model.predict(np.array(x[0]))
-        trainer.model.train(bool(rng.integers(2)))(np.array(x[0]))
+        with contextlib.suppress(ValueError):  # batch norm of a single example
+            trainer.model.train(bool(rng.integers(2)))(np.array(x[0]))
 
 
 def epoch(rng, trainer):
