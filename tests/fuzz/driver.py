@@ -12,11 +12,11 @@ import time
 import numpy as np
 
 import pynn
-from fuzz import cases_elementwise
+from fuzz import cases_elementwise, cases_norms, cases_products
 from fuzz.arrays import dressed, guarded, untouched
 from fuzz.cases import Want, complaint
 
-CASES = {**cases_elementwise.CASES}
+CASES = cases_elementwise.CASES | cases_norms.CASES | cases_products.CASES
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
