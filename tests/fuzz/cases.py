@@ -1,13 +1,42 @@
 """What a trial of an op is made of: its arguments, the call, and what a float64 formula says of the results."""
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-
 from fuzz.arrays import KINDS, numbers
 from fuzz.networks import pick
+
+import pynn
+
+
+class Calls:
+    """The ops, as trials call them: through one door, which counts, and where arguments can be replaced."""
+
+    def __init__(self):
+        self.count = 0
+        #: Called instead of the op, with the op and its arguments, if not None.
+        self.instead = None
+        self.ACTIVATIONS = pynn.ops.ACTIVATIONS
+
+    def __getattr__(self, name):
+        op = getattr(pynn.ops, name)
+
+        @functools.wraps(op)
+        def call(*arguments, **options):
+            self.count += 1
+            if self.instead is not None:
+                return self.instead(op, *arguments, **options)
+            return op(*arguments, **options)
+
+        setattr(self, name, call)
+        return call
+
+
+ops = Calls()
 
 
 class Want(NamedTuple):
@@ -25,7 +54,7 @@ class Case(NamedTuple):
     call: Callable  # of the inputs and of keywords for outputs; returns what is to be compared
     wants: tuple  # a Want, an exact array or number, or None, for each result
     outputs: dict  # keyword -> the place in the results of what is written there
-    inplace: dict = {}  # keyword -> the input that it may be
+    inplace: Mapping = MappingProxyType({})  # keyword -> the input that it may be
 
 
 def want(value, size, dtype, ulps=4, loose=False, extra=0.0):

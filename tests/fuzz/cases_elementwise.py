@@ -1,13 +1,11 @@
 """Trials of activations, dropout, PReLU, maxout and what watches outputs."""
 
 import numpy as np
-from scipy import special
-
 from fuzz.arrays import KINDS, SIZES, SMALL
-from fuzz.cases import Case, Numbers, Want, count_of, free, want, wide
+from fuzz.cases import Case, Numbers, Want, count_of, free, ops, want, wide
 from fuzz.networks import pick
-from pynn import ops
 from pynn.kernels.codes import ActivationCode
+from scipy import special
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
 FINITE = tuple(kind for kind in KINDS if kind != "special")
@@ -69,7 +67,9 @@ def forward_error(name, x, y, alpha, dtype):
     tolerance = 6 * eps * np.abs(y)
     if name in ("softplus", "gelu", "gelu_tanh", "silu"):  # exponents are rounded; far below 0 all digits are theirs
         rate = alpha if name == "softplus" else 1.0
-        tolerance = tolerance + 8 * eps * np.abs(y) * np.minimum(np.abs(rate * x), 200.0) ** (3 if "gelu" in name else 1)
+        tolerance = tolerance + 8 * eps * np.abs(y) * np.minimum(np.abs(rate * x), 200.0) ** (
+            3 if "gelu" in name else 1
+        )
     return np.where(np.isnan(tolerance), 0, tolerance) + 64 * float(np.finfo(dtype).smallest_normal)
 
 
@@ -177,7 +177,9 @@ def advance(rng, dtype):
 
 
 def prelu_shapes(rng, make):
-    shape = pick(rng, (pick(rng, *SMALL), pick(rng, *SIZES[1:])), (2, 3, 5, pick(rng, *SMALL)), (pick(rng, *SIZES[1:]),))
+    shape = pick(
+        rng, (pick(rng, *SMALL), pick(rng, *SIZES[1:])), (2, 3, 5, pick(rng, *SMALL)), (pick(rng, *SIZES[1:]),)
+    )
     units = shape[1] if len(shape) > 1 else shape[0]
     slope = make.plain(pick(rng, 1, units))
     per_element = wide(slope).reshape((-1,) + (1,) * max(len(shape) - 2, 0)) + np.zeros(shape)

@@ -1,12 +1,10 @@
 """Trials of the normalisations: statistics in float64, and how far rounded ones carry."""
 
 import numpy as np
-
 from fuzz.arrays import SIZES, SMALL
-from fuzz.cases import Case, Numbers, Want, want, wide
-from fuzz.cases_elementwise import FORWARD, SLOPES, activated, named, parameter_of
+from fuzz.cases import Case, Numbers, Want, ops, want, wide
+from fuzz.cases_elementwise import FORWARD, SLOPES, activated, parameter_of
 from fuzz.networks import groups_of, pick
-from pynn import ops
 
 EPS = (1e-5, 1e-3, 0.1)
 SMOOTH = ("tanh", "sigmoid", "gelu", "silu", "softplus")
@@ -76,7 +74,9 @@ def batchnorm_forward(images):
         z, error = s.normalised(wide(x))
         gamma_, beta_ = wide(gamma).reshape(line), wide(beta).reshape(line)
         y = gamma_ * z + beta_
-        error = np.abs(gamma_) * error + 8 * s.unit * (np.abs(gamma_ * z) + np.abs(gamma_ * s.mean * s.rstd) + np.abs(beta_))
+        error = np.abs(gamma_) * error + 8 * s.unit * (
+            np.abs(gamma_ * z) + np.abs(gamma_ * s.mean * s.rstd) + np.abs(beta_)
+        )
         y, error = activated(name, alpha, y, error, dtype)
         y_wanted = not_finite_is_free(Want(y, error, True), s.mean + np.zeros(shape), s.var + np.zeros(shape))
         flat = [array.reshape(features) for array in (s.mean, s.mean_error, s.rstd, s.rstd_error, s.unknown, s.var)]
@@ -146,7 +146,9 @@ def batchnorm_backward(images):
         value, size = (of.dx, of.dx_size) if training else of.constant
         extra = carried.dx_size if name is not None else 0.0
         ulps = 8 + np.sqrt(n)
-        dx = not_finite_is_free(want(value, size, dtype, ulps, True, extra), wide(dy).sum(axes, keepdims=True) + 0 * value)
+        dx = not_finite_is_free(
+            want(value, size, dtype, ulps, True, extra), wide(dy).sum(axes, keepdims=True) + 0 * value
+        )
         sums = []
         for terms, sizes, carry in (
             (dz * of.z, np.abs(dz) * of.size, np.abs(wide(dy)) * of.size),
@@ -175,7 +177,9 @@ def group_norm(rng, dtype):
     make, (shape, groups), eps = Numbers(rng, dtype), group_shape(rng), pick(rng, *EPS)
     x, affine = make.array(*shape), make.chance(0.7)
     gamma, beta = (make.plain(shape[1]), make.plain(shape[1])) if affine else (None, None)
-    y, mean, rstd = normalised_rows(wide(x).reshape(shape[0], groups, shape[1] // groups, int(np.prod(shape[2:]))), (2, 3), eps, dtype)
+    y, mean, rstd = normalised_rows(
+        wide(x).reshape(shape[0], groups, shape[1] // groups, int(np.prod(shape[2:]))), (2, 3), eps, dtype
+    )
     y = scaled(y, gamma, beta, (groups, shape[1] // groups, 1), shape, dtype)
     return Case(
         (x, gamma, beta),

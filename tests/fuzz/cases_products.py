@@ -3,12 +3,10 @@
 import itertools
 
 import numpy as np
-
 from fuzz.arrays import KINDS, SIZES, SMALL
-from fuzz.cases import Case, Numbers, Want, want, wide
+from fuzz.cases import Case, Numbers, Want, ops, want, wide
 from fuzz.cases_elementwise import FORWARD, PIECEWISE, SLOPES, activated, parameter_of
-from fuzz.networks import groups_of, pick
-from pynn import ops
+from fuzz.networks import pick
 
 NAMES = (None, None, None, *ops.ACTIVATIONS)
 FINITE = tuple(kind for kind in KINDS if kind != "special")
@@ -117,7 +115,9 @@ class Geometry:
         self.stride, self.dilation = pick(rng, (1, 1), (1, 1), (2, 2), (1, 3)), pick(rng, (1, 1), (1, 1), (2, 1))
         self.padding = pick(rng, (0, 0), (1, 1), (1, 1), (2, 0))
         reach = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
-        self.size = tuple(max(pick(rng, 1, 2, 3, 5, 8, 9, 16, 17), r - 2 * p) for r, p in zip(reach, self.padding, strict=True))
+        self.size = tuple(
+            max(pick(rng, 1, 2, 3, 5, 8, 9, 16, 17), r - 2 * p) for r, p in zip(reach, self.padding, strict=True)
+        )
         self.grid = tuple(
             (s + 2 * p - r) // t + 1 for s, p, r, t in zip(self.size, self.padding, reach, self.stride, strict=True)
         )
@@ -174,7 +174,9 @@ class Geometry:
 
     def spread(self, w):
         """Return the sum of each kernel at every element of it: Winograd's products mix a window's elements."""
-        return np.broadcast_to(np.abs(w).sum(axis=(2, 3), keepdims=True), w.shape) if self.kernel == (3, 3) else np.abs(w)
+        return (
+            np.broadcast_to(np.abs(w).sum(axis=(2, 3), keepdims=True), w.shape) if self.kernel == (3, 3) else np.abs(w)
+        )
 
 
 def conv2d(rng, dtype):
@@ -190,9 +192,7 @@ def conv2d(rng, dtype):
 
     def call(x, w, bias, **out):
         pre_out = np.empty(g.y, dtype) if kept else None
-        return ops.conv2d(
-            x, w, bias=bias, pre_out=pre_out, activation=option(name, alpha), **g.options, **out
-        ), pre_out
+        return ops.conv2d(x, w, bias=bias, pre_out=pre_out, activation=option(name, alpha), **g.options, **out), pre_out
 
     return Case((x, w, bias), call, (behind(pre, name, alpha, dtype), pre if kept and name else None), {"out": 0})
 
@@ -244,7 +244,10 @@ class Pooling:
     def windows_along(self, size, padding, reach, stride):
         """Count the windows, one by one, by where each begins."""
         begins = range(-padding, size + padding, stride)
-        return sum(b + reach <= size + padding or (self.ceil and b < size and b - stride + reach < size + padding) for b in begins)
+        return sum(
+            b + reach <= size + padding or (self.ceil and b < size and b - stride + reach < size + padding)
+            for b in begins
+        )
 
     def places(self, axis):
         """Return which row (or column) of the image lies under each element of each window: (windows, elements)."""
@@ -362,7 +365,9 @@ def adaptive(backward):
         value = np.where(spoilt, np.nan, result.value)  # NaN or an infinity, and nothing else
         result = Want(value, np.broadcast_to(result.tolerance, value.shape), True)
         if backward:
-            return Case((given,), lambda dy, **o: (ops.adaptive_avg_pool2d_backward(dy, shape, **o),), (result,), {"out": 0})
+            return Case(
+                (given,), lambda dy, **o: (ops.adaptive_avg_pool2d_backward(dy, shape, **o),), (result,), {"out": 0}
+            )
         return Case((given,), lambda x, **o: (ops.adaptive_avg_pool2d(x, size, **o),), (result,), {"out": 0})
 
     return case

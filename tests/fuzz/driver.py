@@ -10,17 +10,21 @@ import sys
 import time
 
 import numpy as np
-
-import pynn
-from fuzz import cases_elementwise, cases_norms, cases_products
+from fuzz import cases_elementwise, cases_losses, cases_norms, cases_products, cases_updates
 from fuzz.arrays import dressed, guarded, untouched
 from fuzz.cases import Want, complaint
 
-CASES = cases_elementwise.CASES | cases_norms.CASES | cases_products.CASES
+import pynn
+
+CASES = {
+    name: case
+    for module in (cases_elementwise, cases_products, cases_norms, cases_losses, cases_updates)
+    for name, case in module.CASES.items()
+}
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-class Wrong(AssertionError):
+class WrongResultError(AssertionError):
     """A call gave a wrong result, or wrote where it should not have."""
 
 
@@ -43,7 +47,7 @@ def outputs_for(rng, case, inputs):
 
 
 def call_once(name, seed, dtype):
-    """Call the op once; raise Wrong unless all results are right and nothing else was written to."""
+    """Call the op once; raise WrongResultError unless all results are right and nothing else was written to."""
     rng = np.random.Generator(np.random.SFC64(seed))
     case = CASES[name](rng, dtype)
     pairs = [(None, "") if array is None else dressed(array, rng) for array in case.inputs]
@@ -53,18 +57,18 @@ def call_once(name, seed, dtype):
     try:
         results = case.call(*inputs, **given)
     except Exception as error:
-        raise Wrong(f"{story}: {type(error).__name__}: {error}") from error
+        raise WrongResultError(f"{story}: {type(error).__name__}: {error}") from error
     for place, (got, wanted) in enumerate(zip(results, case.wants, strict=True)):
         wrong = complaint(got, wanted)
         if wrong:
-            raise Wrong(f"{story}, result {place}: {wrong}")
+            raise WrongResultError(f"{story}, result {place}: {wrong}")
     for keyword, edges in margins:
         if not untouched(edges):
-            raise Wrong(f"{story}: it wrote beyond {keyword}")
+            raise WrongResultError(f"{story}: it wrote beyond {keyword}")
     for array, original in zip(inputs, case.inputs, strict=True):
-        if array is not None and not any(array is out for out in given.values()):
-            if array.astype(original.dtype).tobytes() != original.tobytes():
-                raise Wrong(f"{story}: it changed an input")
+        kept = array is None or any(array is out for out in given.values())
+        if not kept and array.astype(original.dtype).tobytes() != original.tobytes():
+            raise WrongResultError(f"{story}: it changed an input")
 
 
 def call_many(names, seed, count):
@@ -91,7 +95,7 @@ def main():
         for index in range(given.calls):
             try:
                 call_once(names[index % len(names)], [given.seed, index], DTYPES[(index // len(names)) % 2])
-            except Wrong as error:
+            except WrongResultError as error:
                 wrong.append(str(error))
                 if len(wrong) <= 30:
                     sys.stdout.write(f"{error}\n")
