@@ -23,21 +23,22 @@ TESTS = Path(__file__).resolve().parent.parent
 CHILD = "from torture.harness import child; child()"
 
 
-def survive(function, folder, **arguments):
+def survive(function, folder, environment=None, **arguments):
     """Run a function of a torture module in a new process, in `folder`, and return the counts that it returns.
 
     Raises AssertionError if the process fails, hangs, or leaves processes behind.
     """
-    environment = os.environ | {
+    variables = os.environ | {
         "PYTHONPATH": str(TESTS),
         "OPENBLAS_NUM_THREADS": "1",  # its threads are not ours to torture
         "PYNN_TUNING": str(folder / "tuning.json"),
+        **(environment or {}),
     }
     told = json.dumps({"seed": SEED, **arguments})
     command = [sys.executable, "-X", "faulthandler", "-c", CHILD]
     command += [Path(function.__code__.co_filename).stem, function.__name__, told]
     process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
     try:
@@ -59,15 +60,17 @@ def child():
     """Run what the command line names and print what it returns; end with a dump of all stacks if it hangs."""
     # What a shell starts in the background is told to ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    watch_for_hangs()
+    faulthandler.dump_traceback_later(DEADLINE, exit=True)
     module, name, told = sys.argv[1:]
     counts = getattr(importlib.import_module(f"torture.{module}"), name)(**json.loads(told))
     sys.stdout.write(json.dumps(counts))
 
 
-def watch_for_hangs(seconds=DEADLINE):
-    """End this process with a dump of all stacks if it still runs in so many seconds; a forked child needs its own."""
-    faulthandler.dump_traceback_later(seconds, exit=True)
+def watch_fork_for_hangs():
+    """Do the same in a forked child, where faulthandler's thread is missing: the system's alarm ends it."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    faulthandler.register(signal.SIGALRM, chain=True)
+    signal.alarm(DEADLINE // 2)
 
 
 def session(leader):
