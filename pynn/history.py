@@ -65,13 +65,12 @@ class EpochSums:
     correct: int = 0
     counted: int = 0
 
-    def add(self, loss: float, examples: int, correct: tuple[int, int] | None) -> None:
-        """Add a batch."""
-        self.loss += loss * examples
-        self.examples += examples
-        if correct is not None:
-            self.correct += correct[0]
-            self.counted += correct[1]
+    def plus(self, loss: float, examples: int, correct: tuple[int, int] | None) -> EpochSums:
+        """Return the sums with a batch added."""
+        right, counted = (0, 0) if correct is None else correct
+        return EpochSums(
+            self.loss + loss * examples, self.examples + examples, self.correct + right, self.counted + counted
+        )
 
     def row(self) -> dict[str, float]:
         """Return the means, as `History.append` takes them."""

@@ -136,10 +136,28 @@ class CrossEntropyLoss(ClassLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        self.weight = None if weight is None else tuple(_class_weights(weight))
+        self.weight = weight
         self.ignore_index = ignore_index
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
         self.label_smoothing = fraction(label_smoothing, "label_smoothing")
+
+    @property
+    def weight(self) -> tuple[float, ...] | None:
+        """The class weights; may be assigned."""
+        return self._weight
+
+    @weight.setter
+    def weight(self, value: Sequence[float] | None) -> None:
+        self._weight = None if value is None else tuple(_class_weights(value))
+        self._weight_array = np.empty(0)
+
+    def _weights_as(self, dtype: np.dtype) -> np.ndarray | None:
+        """Return the class weights as one array that stays, as recorded steps need it."""
+        if self._weight is None:
+            return None
+        if self._weight_array.dtype != dtype or len(self._weight_array) != len(self._weight):
+            self._weight_array = np.array(self._weight, dtype=dtype)
+        return self._weight_array
 
     @replayable
     def forward(
@@ -152,7 +170,7 @@ class CrossEntropyLoss(ClassLoss):
         return ops.softmax_cross_entropy(
             prediction,
             target,
-            weight=None if self.weight is None else np.array(self.weight, dtype=prediction.dtype),
+            weight=self._weights_as(prediction.dtype),
             sample_weight=sample_weight,
             label_smoothing=self.label_smoothing,
             ignore_index=self.ignore_index,

@@ -191,8 +191,8 @@ class Sequential(Layer):
         if any(p.flat is not None and p.flat.bound for p in self.parameters()):
             raise RuntimeError("a trainer holds this model's parameters; cast the model before making the trainer")
         for parameter in self.parameters():
-            parameter.data, parameter.grad = parameter.data.astype(dtype), parameter.grad.astype(dtype)
             parameter.flat = None
+            parameter.data, parameter.grad = parameter.data.astype(dtype), parameter.grad.astype(dtype)
         for layer in self.all_layers():
             for name in layer.buffer_names:
                 setattr(layer, name, getattr(layer, name).astype(dtype))

@@ -13,6 +13,7 @@ from . import ops
 from .arguments import fraction, number
 from .backend import kernels
 from .config import Configurable
+from .interrupt import Uninterrupted
 from .layers.base import is_replayable, replayable
 from .parameters import aligned_zeros
 
@@ -86,29 +87,75 @@ class Optimizer(Configurable):
 
         `stats`, float64 (parameters, 3), receives for each parameter that is not frozen the sums of squares of the
         values before the update, of the scaled gradient, and of the update. It does not change the update.
+
+        An update that fails leaves parameters, state and `steps` as they were.
         """
         if self.flat is None:
             raise RuntimeError("the optimiser has no parameters yet; give it to a Trainer, or call bind(model.flat)")
         plan, backend = self._plan(stats is not None), kernels()
-        self._steps[0] += 1
-        plan.set_rate(self.rate(self.lr if lr is None else lr))
         if grad_scale == 1 and plan.recorded_for is backend and plan.recorded_stats is stats:
-            plan.recording.run()
+            self._repeat(plan, lr)
             return
+        with Uninterrupted():
+            self._steps[0] += 1
+            try:
+                plan.set_rate(self.rate(self.lr if lr is None else lr))
+                self._update(plan, backend, grad_scale, stats)
+            except BaseException:
+                self._steps[0] -= 1
+                raise
+
+    def _repeat(self, plan: _Plan, lr: float | None) -> None:
+        """Make the recorded update, or raise with the parameters, the state and `steps` as they were."""
+        runs = plan.recording.runs
+        self._steps[0] += 1
+        try:
+            plan.set_rate(self.rate(self.lr if lr is None else lr))
+            if plan.recording.run() is None:
+                raise MemoryError("no memory for the sums of an optimiser step")
+        except BaseException:  # a signal's handler may raise before the update, or after it
+            if plan.recording.runs == runs:
+                self._steps[0] -= 1
+            raise
+
+    def _update(self, plan: _Plan, backend: Any, grad_scale: float, stats: np.ndarray | None) -> None:
+        """Make the update through Python, and record it if it can be repeated."""
+        assert self.flat is not None
         recorder = getattr(backend, "Recording", None)
         replayable = is_replayable(self.update)
         self._stats = stats
-        if not replayable and stats is not None:
-            before = self.flat.values.copy()
-            self.update(self.flat, plan.bounds, plan.rates, grad_scale)
-            _measure(before, self.flat, plan.bounds, grad_scale, stats)
-        elif grad_scale != 1 or recorder is None or not replayable:
-            self.update(self.flat, plan.bounds, plan.rates, grad_scale)
-        else:
-            with recorder() as recording:
+        try:
+            if not (replayable and getattr(backend, "WHOLE_UPDATES", False)):
+                self._update_reversibly(plan, grad_scale, None if replayable else stats)
+            elif grad_scale != 1 or recorder is None:
                 self.update(self.flat, plan.bounds, plan.rates, grad_scale)
-            plan.recording, plan.recorded_for, plan.recorded_stats = recording, backend, stats
-        self._stats = None
+            else:
+                with recorder((), lambda: self._arrays(plan)) as recording:
+                    self.update(self.flat, plan.bounds, plan.rates, grad_scale)
+                if recording.complete:
+                    plan.recording, plan.recorded_for, plan.recorded_stats = recording, backend, stats
+        finally:
+            self._stats = None
+
+    def _update_reversibly(self, plan: _Plan, grad_scale: float, measured: np.ndarray | None) -> None:
+        """Make an update that may fail half-way, and take it back then; write to `measured` what it did."""
+        assert self.flat is not None
+        moved = (self.flat.values, *self.state.values())
+        kept = [array.copy() for array in moved]
+        try:
+            self.update(self.flat, plan.bounds, plan.rates, grad_scale)
+            if measured is not None:
+                _measure(kept[0], self.flat, plan.bounds, grad_scale, measured)
+        except BaseException:
+            for array, before in zip(moved, kept, strict=True):
+                np.copyto(array, before)
+            raise
+
+    def _arrays(self, plan: _Plan) -> list[np.ndarray]:
+        """Return what an update may read: arrays that stay in place."""
+        assert self.flat is not None
+        own = (array for array in vars(self).values() if isinstance(array, np.ndarray))
+        return [self.flat.values, self.flat.grads, *self.state.values(), plan.bounds, plan.rates, *own]
 
     def rate(self, lr: float) -> float:
         """Return the rate of this step, given that of the schedule."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .gate import StepGate
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
@@ -123,6 +125,14 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
         """The transposed values."""
         return self.data.T
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("data", "grad") and self.__dict__.get("flat") is not None:
+            raise AttributeError(
+                f"{name} is part of its model's flat buffer, which a new array would not be: write to it, "
+                f"{'parameter[...] = values' if name == 'data' else 'parameter.grad[...] = values'}"
+            )
+        object.__setattr__(self, name, value)
+
     def __getattr__(self, name: str) -> Any:
         # Everything else that an array can do: sum, mean, copy, reshape and so on.
         if name.startswith("_") or name == "data":
@@ -181,6 +191,8 @@ class FlatParameters:
         Grows when a parameter's `frozen`, `decay` or `lr_factor` changes.
     bound : bool
         Whether an optimiser updates these buffers.
+    gate : StepGate
+        Held during a training step.
     """
 
     def __init__(self, parameters: Iterable[tuple[str, Parameter]]) -> None:
@@ -199,6 +211,7 @@ class FlatParameters:
         per_line = ALIGNMENT // dtype.itemsize
         self.version = 0
         self.bound = False
+        self.gate = StepGate()
         self.slots: list[tuple[str, Parameter, int, int]] = []
         stop = 0
         for name, parameter in named:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,8 @@ class Passes:
     Where the backend can record kernel calls, and every layer and the loss does nothing but call ops on arrays that
     stay where they are (see `layers.base.replayable`), the first step with a batch shape is recorded, and the later
     ones repeat its calls without going through Python: the same calls, so the same bits. What the calls were made from
-    may change between steps (a layer's attribute, a frozen parameter, the backend); then they are recorded again.
+    may change between steps (a layer's attribute, a frozen parameter, the backend); then they are recorded again. A
+    step that reads an array which the next step would not fill, such as a converted copy, is not repeated.
 
     Attributes
     ----------
@@ -47,6 +49,7 @@ class Passes:
     def __init__(self, model: Sequential, random: Stream) -> None:
         self.model = model
         self.prediction = np.empty(0)
+        self._random = random
         self._context = Context(training=True, random=random, reuse=True)
         self._context.needs_dx = False
         self._gradient = np.empty(0)
@@ -83,11 +86,13 @@ class Passes:
         if self._recorder is None:
             self._current = None
             return self._forward(loss, x, target, weights)
-        with self._recorder(*inputs) as recording:
+        owned = partial(self._owned, loss)
+        with self._recorder(inputs, owned) as recording:
             value = self._forward(loss, x, target, weights)
         if len(self._recordings) >= MOST_RECORDINGS:
             self._recordings.clear()
-        self._current = self._recordings[key] = _Recorded(recording, self._recorder(*inputs), self.prediction)
+        backward = self._recorder(inputs, owned, recording)
+        self._current = self._recordings[key] = _Recorded(recording, backward, self.prediction)
         return value
 
     def backward(self) -> None:
@@ -120,6 +125,17 @@ class Passes:
         self.model.backward(self._gradient, self._context)
         if self._context.watch is not None:
             self._context.watch.weight_gradients()
+
+    def _owned(self, loss: Loss) -> Iterator[np.ndarray]:
+        """Yield the arrays that stay in place from step to step, until `_check_version` notices a change."""
+        yield from (self.model.flat.values, self.model.flat.grads, self._random.state)
+        yield from (value for value in vars(loss).values() if isinstance(value, np.ndarray))
+        for layer in self.model.all_layers():  # a layer's private attributes may be replaced unnoticed
+            for name, value in vars(layer).items():
+                if isinstance(value, np.ndarray) and not name.startswith("_"):
+                    yield value
+        if self._context.watch is not None:
+            yield from self._context.watch.arrays()
 
     def _check_version(self, loss: Loss) -> None:
         """Forget the recordings if anything they were made from has changed."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import backend, layers, losses, optim, preprocessing, regularizers, schedules
 from .config import describe, make
-from .files import FileFormatError, load_tensors, packed_tensors, save_tensors, write_atomically
+from .files import FileFormatError, load_tensors, packed_tensors, save_tensors
 from .model import Sequential
 from .random import unobserved
 
@@ -29,7 +29,8 @@ KNOWN_PARTS = tuple(
 
 def save_model(model: Sequential, path: str | Path) -> None:
     """Write a model to a file; see `Sequential.save`."""
-    tensors, description = _pack_model(model)
+    with model.flat.gate.between_steps():
+        tensors, description = _pack_model(model)
     save_tensors(path, "model", tensors, description)
 
 
@@ -64,13 +65,8 @@ def load(path: str | Path, *, custom: Iterable[type] = ()) -> Sequential:
     return _understood(path, lambda: _unpack_model(tensors, description, custom))
 
 
-def save_checkpoint(trainer: Trainer, path: str | Path) -> None:
-    """Write everything a trainer needs to go on; see `Trainer.save`."""
-    write_atomically(path, packed_checkpoint(trainer))
-
-
 def packed_checkpoint(trainer: Trainer) -> bytes:
-    """Return what `save_checkpoint` writes."""
+    """Return everything a trainer needs to go on, as `Trainer.save` writes it."""
     tensors, model = _pack_model(trainer.model)
     tensors |= {f"optimizer.{name}": array for name, array in trainer.optimizer.state.items()}
     description = {
@@ -94,7 +90,7 @@ def load_checkpoint(
     loss: losses.Loss | Callable[..., Any] | None,
     custom: Iterable[type],
 ) -> Trainer:
-    """Return the trainer that `save_checkpoint` wrote; see `Trainer.resume`."""
+    """Return the trainer that `Trainer.save` wrote; see `Trainer.resume`."""
     tensors, description = load_tensors(path, "checkpoint")
     custom = tuple(custom)
     saved_on, needs_loss = _understood(path, lambda: (dict(description["machine"]), description["loss"] is None))

@@ -13,33 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import ops
-from .arguments import count, instance, number, ready
+from .arguments import count, instance, number
 from .augment import as_changes
 from .callbacks import Callback, CallbackList
 from .examples import Examples, LaterExamples, check_fit, non_finite_row, prepare_later
 from .feeding import Ahead, ArrayBatches, Batch, GivenBatches, Source, refuse_options
+from .files import write_atomically
 from .history import EpochSums, History
 from .interrupt import InterruptGuard
 from .layers import BatchNorm
 from .losses import Loss, as_loss
 from .model import Sequential
 from .optim import Optimizer
-from .passes import Passes
 from .random import Stream
 from .regularizers import Regularizer
 from .runs import Run
 from .schedules import Schedule
+from .step import NonFiniteError, TrainingStep
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from .augment import Augment
     from .babysit.watch import Watch
-
-
-class NonFiniteError(FloatingPointError):
-    """The loss became NaN or infinite; the parameters are those before the step."""
 
 
 class Trainer:
@@ -87,6 +83,9 @@ class Trainer:
     True
     """
 
+    #: Identity of the thread that trains; an attribute of the instance only while one does.
+    _running: int | None = None
+
     def __init__(
         self,
         model: Sequential,
@@ -122,13 +121,8 @@ class Trainer:
         #: What looks at the steps, if anything does; a `pynn.Monitor` puts it here.
         self.watch: Watch | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
-        self._passes = Passes(model, self._random)
-        self._busy = threading.Lock()
+        self._step = TrainingStep(self, self._random)
         self._stop = False
-        # What a forward pass moves, as it was before the step, in case that this fails: running statistics, and the
-        # place in the stream of random numbers.
-        moved = [*(buffer for _, buffer in model.named_buffers()), self._random.state]
-        self._kept = [(array, array.copy()) for array in moved]
         # Where the running epoch stands: batches done, and the sums for its row in the history.
         self._batch = 0
         self._sums = EpochSums()
@@ -150,85 +144,29 @@ class Trainer:
         NonFiniteError
             If the loss is NaN or infinite.
         """
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError("another thread is training with this trainer; a trainer takes one step at a time")
+        self._refuse_second("takes one step at a time")
+        thread = threading.get_ident()
         try:
-            loss = self._step(self.model.as_input(x), y, sample_weight)
+            self._begin(thread)
+            loss = self.model.flat.gate.change(self._step.take, self.model.as_input(x), y, sample_weight)
         finally:
-            self._busy.release()
+            if self._running == thread:
+                del self._running
         if not math.isfinite(loss):
             raise self._non_finite(x, y)
         return loss
 
-    def _step(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None) -> float:
-        flat = self.model.flat
-        if flat is not self.optimizer.flat:
-            raise RuntimeError("the model is now part of another model; train that one, with a new Trainer")
-        if len(x) == 0:
-            raise ValueError(f"the batch is empty: x has shape {x.shape}")
-        target = self.loss.as_target(y, x.dtype)
-        if len(target) != len(x):
-            raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
-        weights = None if sample_weight is None else ready(sample_weight, x.dtype)
-        watch = self.watch
-        if watch is not None and (
-            self.steps < watch.next or ((watch.asks or watch.version != flat.version) and not watch.due(self))
-        ):
-            watch = None
-        for array, kept in self._kept:
-            kept[...] = array
-        try:
-            loss = data_loss = self.last_loss = self._passes.forward(self.loss, x, target, weights, self._undo, watch)
-        except BaseException:
-            self._undo()
-            raise
-        if math.isfinite(loss):
-            self._passes.backward()
-            for regularizer in self.regularizers:
-                loss += regularizer.add_gradient(flat)
-            self.last_loss = loss
-        self.lr = self.optimizer.lr
-        if self.schedule is not None:
-            self.lr = self.schedule.rate(self.optimizer.lr, self.epoch, self.steps)
-        if not math.isfinite(loss):
-            self._undo()
-            if self.watch is not None:
-                self.watch.failed(self, x, target, data_loss)
-            return loss
-        try:
-            scale = self._clip()
-        except NonFiniteError:
-            if self.watch is not None:
-                self.watch.failed(self, x, target, math.nan)
-            raise
-        self.optimizer.step(self.lr, scale, None if watch is None else watch.updates)
-        for regularizer in self.regularizers:
-            regularizer.constrain(flat)
-        self.steps += 1
-        if watch is not None:
-            watch.end(self, x, target, data_loss, scale)
-        return loss
+    # A signal's handler may raise as any call returns. So `_running` is set within the `try` block whose end deletes
+    # it, and deleted by a statement that calls nothing.
 
-    def _undo(self) -> None:
-        for array, kept in self._kept:
-            np.copyto(array, kept)
+    def _refuse_second(self, what: str) -> None:
+        if self._running is not None:
+            raise RuntimeError(f"another thread is training with this trainer; a trainer {what}")
 
-    def _clip(self) -> float:
-        """Clip the gradient's elements if asked to, and return what the optimiser is to scale it by."""
-        grads = self.model.flat.grads
-        if self.clip_value is not None:
-            ops.clip_values(grads, self.clip_value)
-        if self.clip_norm is None:
-            return 1.0
-        squares = 0.0
-        for start, stop in self.optimizer.bounds:
-            part = ops.gradient_norm(grads[start:stop])
-            squares += part * part
-        norm = math.sqrt(squares)
-        if not math.isfinite(norm):
-            self._undo()
-            raise NonFiniteError(f"the norm of the gradient is {norm} at step {self.steps + 1} (lr={self.lr:g})")
-        return self.clip_norm / norm if norm > self.clip_norm else 1.0
+    def _begin(self, thread: int) -> None:
+        """Note which thread trains, or raise RuntimeError where another one has just begun to."""
+        if self.__dict__.setdefault("_running", thread) != thread:  # atomic
+            self._refuse_second("is trained by one thread at a time")
 
     def fit(
         self,
@@ -290,9 +228,10 @@ class Trainer:
         NonFiniteError
             If the loss becomes NaN or infinite; the callbacks see the step first.
         """
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError("another thread is training with this trainer; a trainer runs one fit at a time")
+        self._refuse_second("runs one fit at a time")
+        thread = threading.get_ident()
         try:
+            self._begin(thread)
             changes = as_changes(augment)
             run = Run.planned(
                 self._run, self.epoch, self._batch, x, y, epochs, batch_size, shuffle, steps_per_epoch, changes
@@ -322,19 +261,20 @@ class Trainer:
                     self._train_epoch(source, held_out, listeners, guard)
                 self.history.interrupted = guard.requested and self.epoch < run.until
         finally:
-            self.examples = self.held_out = None
-            self._busy.release()
+            if self._running == thread:
+                del self._running
+                self.examples = self.held_out = None
         return self.history
 
     @property
     def prediction(self) -> np.ndarray:
         """What the network gave for the last minibatch; overwritten by the next step."""
-        return self._passes.prediction
+        return self._step.passes.prediction
 
     @property
     def minibatch(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of the last step, as the network took them."""
-        return self._passes.inputs[:2]
+        return self._step.passes.inputs[:2]
 
     @property
     def target_epoch(self) -> int:
@@ -352,26 +292,38 @@ class Trainer:
         began = time.perf_counter()
         self.batches_per_epoch = len(source)
         listeners.on_epoch_begin(self)
-        sums = self._sums
+        gate = self.model.flat.gate
         with self._feed(source) as batches:
             for x, y, weights in batches:
-                loss = self._step(x, y, weights)
-                self._batch += 1
-                sums.add(loss, len(x), self.loss.count_correct(self._passes.prediction, y))
+                loss = gate.change(self._step.take, x, y, weights, self._count_batch(x, y))
                 listeners.on_step_end(self)
                 if not math.isfinite(loss):
                     raise self._non_finite(x, y)
                 if guard.requested or self._stop:
                     self._stop = True
                     return
-        row = sums.row()
+        row = self._sums.row()
         if held_out is not None:
             row |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
+        row |= {"lr": self.lr, "seconds": time.perf_counter() - began}
+        gate.change(self._end_epoch, row)
+        listeners.on_epoch_end(self)
+
+    def _end_epoch(self, row: dict[str, float]) -> None:
         self.epoch += 1
         self._batch = 0
         self._sums = EpochSums()
-        self.history.append(self.epoch, row | {"lr": self.lr, "seconds": time.perf_counter() - began})
-        listeners.on_epoch_end(self)
+        self.history.append(self.epoch, row)
+
+    def _count_batch(self, x: np.ndarray, y: np.ndarray) -> Callable[[float], None]:
+        """Return what notes, at the end of a step, that a batch is done; doing it twice makes no difference."""
+        batch, sums = self._batch, self._sums
+
+        def count(loss: float) -> None:
+            self._sums = sums.plus(loss, len(x), self.loss.count_correct(self.prediction, y))
+            self._batch = batch + 1
+
+        return count
 
     def _in_batches(self, examples: Examples | LaterExamples, run: Run, augment: Sequence[Augment]) -> ArrayBatches:
         drop_single = any(isinstance(layer, BatchNorm) for layer in self.model.all_layers())
@@ -412,11 +364,18 @@ class Trainer:
         """Write a checkpoint: model, optimiser, schedule, random state, epoch, step and history.
 
         The file is replaced as a whole or not at all. It holds no data set, and a loss given as a function must be
-        given again to `resume`.
-        """
-        from .persistence import save_checkpoint
+        given again to `resume`. While another thread trains, the state between two of its steps is saved.
 
-        save_checkpoint(self, path)
+        Raises
+        ------
+        RuntimeError
+            In the handler of a signal that has interrupted a step: call `stop` there, and save afterwards.
+        """
+        from .persistence import packed_checkpoint
+
+        with self.model.flat.gate.between_steps():
+            content = packed_checkpoint(self)
+        write_atomically(path, content)
 
     @classmethod
     def resume(

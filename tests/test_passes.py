@@ -1,6 +1,8 @@
 """A training step that repeats recorded kernel calls gives the same bits as one that goes from op to op."""
 
 import contextlib
+import pickle
+import tempfile
 import tracemalloc
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import pynn
 from pynn.backend import kernels
 from pynn.context import Context
+from pynn.layers.base import replayable
 
 
 class Doubled(pynn.Layer):
@@ -290,3 +293,129 @@ def test_a_changed_decay_takes_effect(backend):
     model[0].weight.decay = False
     trainer.step(x, y)
     np.testing.assert_array_equal(model[0].weight, np.full((3, 2), 0.5))
+
+
+def unpickled(array):
+    """Return a copy whose dtype equals NumPy's own and is another object, as from a file or another process."""
+    return pickle.loads(pickle.dumps(array))
+
+
+def swapped_twice(array):
+    big = array.astype(array.dtype.newbyteorder(">"))
+    return big.astype(big.dtype.newbyteorder("="))
+
+
+def mapped(array):
+    with tempfile.TemporaryFile() as file:
+        np.save(file, array)
+        file.seek(0)
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        return np.memmap(file, array.dtype, "r", offset=file.tell(), shape=array.shape)
+
+
+PROVENANCES = {
+    "unpickled": unpickled,
+    "swapped twice": swapped_twice,
+    "big-endian": lambda array: array.astype(array.dtype.newbyteorder(">")),
+    "strided": lambda array: np.repeat(array, 2, axis=0)[::2],
+    "memory-mapped": mapped,
+    "subclass": lambda array: array.view(type("Own", (np.ndarray,), {})),
+    "read-only": lambda array: np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape),
+    "float64": lambda array: array.astype(np.float64) if array.dtype.kind == "f" else array,
+    "list": lambda array: array.tolist(),
+}
+LOSSES = {
+    "cross-entropy": (pynn.CrossEntropyLoss, lambda rng, n: rng.integers(0, 3, n)),
+    "hinge": (pynn.HingeLoss, lambda rng, n: rng.integers(0, 3, n)),
+    "mse": (pynn.MSELoss, lambda rng, n: rng.normal(size=(n, 3)).astype(np.float32)),
+    "bce": (pynn.BCEWithLogitsLoss, lambda rng, n: rng.integers(0, 2, (n, 3)).astype(np.float32)),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("provenance", PROVENANCES)
+def test_where_a_batch_comes_from_makes_no_difference(backend, provenance, loss):
+    def steps(change):
+        pynn.manual_seed(3)
+        network = pynn.Sequential(
+            pynn.LayerNorm(6), pynn.Linear(6, 8), pynn.PReLU(), pynn.Maxout(8, 8, pieces=2), pynn.Linear(8, 3)
+        )
+        make_loss, targets = LOSSES[loss]
+        trainer = pynn.Trainer(network, make_loss(), pynn.SGD(lr=0.1))
+        rng = np.random.default_rng(1)
+        losses = []
+        for _ in range(4):
+            batch = rng.normal(size=(9, 6)).astype(np.float32), targets(rng, 9), rng.uniform(0.1, 2, 9)
+            losses.append(trainer.step(*[change(np.asarray(array)) for array in batch]))
+        return losses, network.state_dict()
+
+    assert_same(steps(PROVENANCES[provenance]), steps(np.copy))
+
+
+def test_a_layer_that_converts_its_input_is_not_repeated(backend):
+    """It says that it only calls ops on arrays that stay, and does not: no later step fills the copy it makes."""
+
+    class Converts(pynn.Layer):
+        @replayable
+        def forward(self, x, ctx):
+            return pynn.ops.relu(np.array(x), ctx.buffer("y", x.shape, x.dtype))
+
+        @replayable
+        def backward(self, dy, ctx):
+            return dy
+
+    trainer = pynn.Trainer(pynn.Sequential(Converts()), pynn.MSELoss(), pynn.SGD(lr=0.1))
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        x, y = (rng.normal(size=(5, 3)).astype(np.float32) for _ in range(2))
+        assert trainer.step(x, y) == pytest.approx(np.square(np.maximum(x, 0) - y).mean(), rel=1e-5)
+
+
+def test_class_weights_are_an_array_that_a_recording_knows(backend):
+    """In a loss of its own, and assigned anew between two steps."""
+    loss = pynn.CrossEntropyLoss(weight=[1.0, 2.0, 0.5])
+    trainer = pynn.Trainer(MODELS["linear"](), loss, pynn.SGD(lr=0.0))
+    x, y = next(batches(np.random.default_rng(1)))
+    for weight in ([1.0, 2.0, 0.5], [3.0, 0.1, 1.0]):
+        loss.weight = weight
+        expected = pynn.CrossEntropyLoss(weight=weight)(trainer.model(x), y)[0]
+        for _ in range(3):
+            assert trainer.step(x, y) == expected
+        recordings = trainer._step.passes._recordings.values()
+        assert all(recorded.forward.complete for recorded in recordings)
+
+
+@pytest.mark.parametrize("layer", [lambda: pynn.Linear(6, 8), lambda: pynn.Linear(6, 8, init="he_normal")])
+def test_the_gradient_of_a_bias_that_batch_norm_cancels_stays_zero(backend, layer):
+    """Also where a penalty adds to it in every step."""
+    model = pynn.Sequential(layer(), pynn.BatchNorm1d(8), pynn.Linear(8, 3))
+    model[0].bias.decay = True
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=0.0), regularizers=[pynn.regularizers.L2(0.5)])
+    model[0].bias[...] = 2
+    for batch in batches(np.random.default_rng(1)):
+        trainer.step(*batch)
+        np.testing.assert_array_equal(model[0].bias.grad, np.ones(8))
+
+
+def test_running_statistics_may_be_replaced_by_other_arrays(backend):
+    model = pynn.Sequential(pynn.Linear(6, 8), pynn.BatchNorm1d(8), pynn.Linear(8, 3))
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=0.1))
+    x, y = next(batches(np.random.default_rng(1)))
+    for _ in range(2):
+        trainer.step(x, y)
+    model[1].running_mean = np.full(8, 7, np.float32)
+    with pytest.raises(ValueError, match="99"):
+        trainer.step(x, np.full_like(y, 99))
+    np.testing.assert_array_equal(model[1].running_mean, np.full(8, 7))
+    trainer.step(x, y)
+    assert (model[1].running_mean < 7).all()
+
+
+def test_a_parameters_array_cannot_be_replaced():
+    """The optimiser would go on with the old one."""
+    model = pynn.Sequential(pynn.Linear(2, 2))
+    pynn.Trainer(model, pynn.MSELoss(), pynn.SGD())
+    for name in ("data", "grad"):
+        with pytest.raises(AttributeError, match=r"\[\.\.\.\] = values"):
+            setattr(model[0].weight, name, np.ones((2, 2), np.float32))

@@ -45,6 +45,8 @@ def _choose() -> str:
 
 
 INSTRUCTION_SET: str | None = None
+#: An optimiser update is one compiled call, which is made wholly or, for want of memory, not at all.
+WHOLE_UPDATES = True
 #: What records kernel calls, to make them again without Python; see `runtime.Recording`.
 Recording: type | None = None
 

@@ -47,7 +47,7 @@ cdef int run_map(void* argument) noexcept nogil:
 def activate(cnp.ndarray x, int code, double alpha, cnp.ndarray out):
     """Write f(x) to `out`, which may be `x` itself."""
     cdef Map call = Map(data(x), data(out), size(x), code, alpha, is_single(x), 1)
-    make(run_map, &call, sizeof(call), 2, (x, out))
+    make(run_map, &call, sizeof(call), 1, (x, out))
 
 
 cdef extern from *:
@@ -92,7 +92,7 @@ cdef int run_sum(void* argument) noexcept nogil:
 def add(cnp.ndarray a, cnp.ndarray b, cnp.ndarray out):
     """Write a + b to `out`, which may be either."""
     cdef Sum call = Sum(data(a), data(b), data(out), size(a), is_single(a), 1)
-    make(run_sum, &call, sizeof(call), 3, (a, b, out))
+    make(run_sum, &call, sizeof(call), 2, (a, b, out))
 
 
 cdef struct MapBackward:
@@ -129,7 +129,7 @@ def activate_backward(cnp.ndarray dy, cnp.ndarray saved, int code, double alpha,
     `saved` is what the derivative is computed from: the input x for GELU and SiLU, the output f(x) for all others.
     """
     cdef MapBackward call = MapBackward(data(dy), data(saved), data(out), size(dy), code, alpha, is_single(dy), 1)
-    make(run_map_backward, &call, sizeof(call), 3, (dy, saved, out))
+    make(run_map_backward, &call, sizeof(call), 2, (dy, saved, out))
 
 
 cdef void prelu_rows(
@@ -178,7 +178,7 @@ def prelu(cnp.ndarray x, cnp.ndarray slope, cnp.ndarray out):
     cdef Prelu call = Prelu(
         data(x), data(slope), data(out), rows(x), columns(x), cnp.PyArray_DIM(x, 2), size(slope) != 1, is_single(x)
     )
-    make(run_prelu, &call, sizeof(call), 3, (x, slope, out))
+    make(run_prelu, &call, sizeof(call), 2, (x, slope, out))
 
 
 cdef void prelu_backward_rows(
@@ -244,7 +244,7 @@ def prelu_backward(
         data(dy), data(x), data(slope), data(dx), data(dslope), rows(x), columns(x), cnp.PyArray_DIM(x, 2),
         size(slope) != 1, is_single(x), accumulate
     )
-    make(run_prelu_backward, &call, sizeof(call), 5, (dy, x, slope, dx, dslope))
+    make(run_prelu_backward, &call, sizeof(call), 5 if accumulate else 3, (dy, x, slope, dx, dslope))
 
 
 cdef inline bint beats(floating candidate, floating best) noexcept nogil:
@@ -290,7 +290,7 @@ cdef int run_maxout(void* argument) noexcept nogil:
 def maxout(cnp.ndarray x, Py_ssize_t pieces, cnp.ndarray out):
     """Write the maximum over pieces: out[n, u] = max_j x[n, j * units + u]."""
     cdef Maxout call = Maxout(data(x), data(out), pieces, rows(x), columns(out), is_single(x))
-    make(run_maxout, &call, sizeof(call), 2, (x, out))
+    make(run_maxout, &call, sizeof(call), 1, (x, out))
 
 
 cdef void maxout_backward_rows(
@@ -336,4 +336,4 @@ def maxout_backward(cnp.ndarray dy, cnp.ndarray x, Py_ssize_t pieces, cnp.ndarra
     cdef MaxoutBackward call = MaxoutBackward(
         data(dy), data(x), data(dx), pieces, rows(dy), columns(dy), is_single(dy)
     )
-    make(run_maxout_backward, &call, sizeof(call), 3, (dy, x, dx))
+    make(run_maxout_backward, &call, sizeof(call), 2, (dy, x, dx))

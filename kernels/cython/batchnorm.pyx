@@ -64,7 +64,7 @@ def batchnorm_forward(
     call.m, call.n, call.momentum, call.eps = rows(x), columns(x), momentum, eps
     call.training, call.code, call.alpha, call.single = training, activation, alpha, is_single(x)
     if not make(
-        pn_batchnorm_forward, &call, sizeof(call), 8, (x, gamma, beta, running_mean, running_var, out, mean, rstd)
+        pn_batchnorm_forward, &call, sizeof(call), 5, (x, gamma, beta, running_mean, running_var, out, mean, rstd)
     ):
         raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")
 
@@ -81,6 +81,7 @@ def batchnorm_backward(
     call.m, call.n, call.training, call.code, call.alpha = rows(x), columns(x), training, activation, alpha
     call.accumulate, call.single = accumulate, is_single(x)
     if not make(
-        pn_batchnorm_backward, &call, sizeof(call), 9, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)
+        pn_batchnorm_backward, &call, sizeof(call), 9 if accumulate else 6,
+        (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)
     ):
         raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")

@@ -17,16 +17,17 @@ cdef inline int import_runtime() except -1:
 
 
 cdef inline bint make(
-    pn_kernel kernel, void* call, size_t bytes, int pointers, tuple arrays, double* result=NULL
+    pn_kernel kernel, void* call, size_t bytes, int reads, tuple arrays, double* result=NULL
 ) except -1:
     """Call the kernel without the GIL, and record the call if this thread records; return whether it succeeded.
 
-    The first `pointers` members of the struct `call` are the addresses of arrays; `result`, if not NULL, is a member
-    that receives the call's value.
+    The first members of the struct `call` are the addresses of `arrays`, in any order, NULL for None. The kernel reads
+    the first `reads` arrays (it may write them, too) and overwrites the others. `result`, if not NULL, is a member that
+    receives the call's value.
     """
     cdef int failed
     if pn_the_runtime.recording():
-        pn_the_runtime.record(kernel, call, bytes, pointers, <void*>arrays, result)
+        pn_the_runtime.record(kernel, call, bytes, reads, <void*>arrays, result)
     with nogil:
         failed = kernel(call)
     return not failed

@@ -85,7 +85,7 @@ def batchnorm_channels(
     call.n, call.channels, call.size = dimension(x, 0), dimension(x, 1), dimension(x, 2)
     call.momentum, call.eps, call.training = momentum, eps, training
     call.code, call.alpha, call.single = activation, alpha, is_single(x)
-    make(pn_channel_norm_forward, &call, sizeof(call), 8, (x, gamma, beta, running_mean, running_var, out, mean, rstd))
+    make(pn_channel_norm_forward, &call, sizeof(call), 5, (x, gamma, beta, running_mean, running_var, out, mean, rstd))
 
 
 def batchnorm_channels_backward(
@@ -100,7 +100,10 @@ def batchnorm_channels_backward(
     call.n, call.channels, call.size = dimension(x, 0), dimension(x, 1), dimension(x, 2)
     call.training, call.code, call.alpha = training, activation, alpha
     call.accumulate, call.single = accumulate, is_single(x)
-    make(pn_channel_norm_backward, &call, sizeof(call), 9, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta))
+    make(
+        pn_channel_norm_backward, &call, sizeof(call), 9 if accumulate else 6,
+        (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)
+    )
 
 
 cdef struct ChannelSum:
@@ -137,7 +140,7 @@ def channel_sum(cnp.ndarray x, cnp.ndarray out, bint accumulate):
     cdef ChannelSum call = ChannelSum(
         data(x), data(out), dimension(x, 0), dimension(x, 1), dimension(x, 2), accumulate, is_single(x)
     )
-    make(run_channel_sum, &call, sizeof(call), 2, (x, out))
+    make(run_channel_sum, &call, sizeof(call), 2 if accumulate else 1, (x, out))
 
 
 cdef struct ChannelStats:
@@ -192,7 +195,7 @@ def channel_stats(cnp.ndarray y, int code, cnp.ndarray stats, cnp.ndarray total)
         data(y), <double*>data(stats), <double*>data(total), code, dimension(y, 0), dimension(y, 1), dimension(y, 2),
         is_single(y)
     )
-    make(run_channel_stats, &call, sizeof(call), 3, (y, stats, total))
+    make(run_channel_stats, &call, sizeof(call), 2, (y, stats, total))
 
 
 cdef struct DropChannels:
@@ -229,4 +232,4 @@ def dropout_channels(cnp.ndarray x, double p, cnp.ndarray draw, cnp.ndarray out)
     cdef DropChannels call = DropChannels(
         data(x), <uint64_t*>data(draw), data(out), dimension(x, 0) * dimension(x, 1), dimension(x, 2), p, is_single(x)
     )
-    make(run_drop_channels, &call, sizeof(call), 3, (x, draw, out))
+    make(run_drop_channels, &call, sizeof(call), 2, (x, draw, out))

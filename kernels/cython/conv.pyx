@@ -58,8 +58,8 @@ cdef int describe(
     return 0
 
 
-cdef int run(pn_kernel kernel, pn_conv* call, tuple arrays) except -1:
-    if not make(kernel, call, sizeof(pn_conv), 5, arrays):
+cdef int run(pn_kernel kernel, pn_conv* call, int reads, tuple arrays) except -1:
+    if not make(kernel, call, sizeof(pn_conv), reads, arrays):
         raise MemoryError(f"no memory for the packed panels of a convolution of {arrays[0].shape}")
     return 0
 
@@ -78,7 +78,7 @@ def conv2d(
     describe(&call, x, w, out, stride, padding, dilation, groups)
     call.x, call.w, call.bias, call.out, call.pre = data(x), data(w), data(bias), data(out), data(pre_out)
     call.code, call.alpha = activation, alpha
-    run(pn_conv_forward, &call, (x, w, bias, out, pre_out))
+    run(pn_conv_forward, &call, 3, (x, w, bias, out, pre_out))
 
 
 def conv2d_backward_data(
@@ -88,7 +88,7 @@ def conv2d_backward_data(
     cdef pn_conv call
     describe(&call, dx, w, dy, stride, padding, dilation, groups)
     call.x, call.w, call.out = data(dy), data(w), data(dx)
-    run(pn_conv_backward_data, &call, (dy, w, dx))
+    run(pn_conv_backward_data, &call, 3, (dy, w, None, dx))
 
 
 def conv2d_backward_weights(
@@ -99,4 +99,4 @@ def conv2d_backward_weights(
     cdef pn_conv call
     describe(&call, x, dw, dy, stride, padding, dilation, groups)
     call.x, call.w, call.out, call.accumulate = data(dy), data(x), data(dw), accumulate
-    run(pn_conv_backward_weights, &call, (dy, x, dw))
+    run(pn_conv_backward_weights, &call, 4 if accumulate else 3, (dy, x, None, dw))

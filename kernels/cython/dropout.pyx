@@ -62,7 +62,7 @@ def dropout(cnp.ndarray x, double p, cnp.ndarray draw, cnp.ndarray out):
     `draw` is uint64: seed and offset. The backward pass is the same call on dy.
     """
     cdef Drop call = Drop(data(x), <uint64_t*>data(draw), data(out), size(x), p, is_single(x), 1)
-    make(run_drop, &call, sizeof(call), 3, (x, draw, out))
+    make(run_drop, &call, sizeof(call), 2, (x, draw, out))
 
 
 cdef struct Advance:
@@ -82,4 +82,4 @@ cdef int run_advance(void* argument) noexcept nogil:
 def advance(cnp.ndarray stream, uint64_t count, cnp.ndarray draw):
     """Copy the stream's seed and offset to `draw` and move the stream on by `count`; both are uint64 (2,)."""
     cdef Advance call = Advance(<uint64_t*>data(stream), <uint64_t*>data(draw), count)
-    make(run_advance, &call, sizeof(call), 2, (stream, draw))
+    make(run_advance, &call, sizeof(call), 1, (stream, draw))

@@ -54,7 +54,7 @@ def group_norm(
     call.y, call.mean, call.rstd = data(out), data(mean), data(rstd)
     call.n, call.channels, call.size = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1), cnp.PyArray_DIM(x, 2)
     call.groups, call.eps, call.single = groups, eps, is_single(x)
-    make(pn_group_norm_forward, &call, sizeof(call), 6, (x, gamma, beta, out, mean, rstd))
+    make(pn_group_norm_forward, &call, sizeof(call), 3, (x, gamma, beta, out, mean, rstd))
 
 
 def group_norm_backward(
@@ -67,5 +67,8 @@ def group_norm_backward(
     call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
     call.n, call.channels, call.size = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1), cnp.PyArray_DIM(x, 2)
     call.groups, call.accumulate, call.single = groups, accumulate, is_single(x)
-    if not make(pn_group_norm_backward, &call, sizeof(call), 8, (dy, x, gamma, mean, rstd, dx, dgamma, dbeta)):
+    if not make(
+        pn_group_norm_backward, &call, sizeof(call), 8 if accumulate else 5,
+        (dy, x, gamma, mean, rstd, dx, dgamma, dbeta)
+    ):
         raise MemoryError(f"no memory for the sums of group norm over {call.channels} channels")

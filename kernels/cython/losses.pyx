@@ -188,7 +188,7 @@ def softmax_cross_entropy(
         columns(logits), label_smoothing, ignore_index, mean, is_single(logits), 0
     )
     make(
-        run_cross_entropy, &call, sizeof(call), 5, (logits, targets, weight, sample_weight, dlogits), &call.loss
+        run_cross_entropy, &call, sizeof(call), 4, (logits, targets, weight, sample_weight, dlogits), &call.loss
     )
     return call.loss
 
@@ -257,7 +257,7 @@ def multiclass_hinge(
         data(scores), <int64*>data(targets), data(sample_weight), data(dscores), rows(scores), columns(scores),
         margin, mean, is_single(scores), 0
     )
-    make(run_hinge, &call, sizeof(call), 4, (scores, targets, sample_weight, dscores), &call.loss)
+    make(run_hinge, &call, sizeof(call), 3, (scores, targets, sample_weight, dscores), &call.loss)
     return call.loss
 
 
@@ -313,7 +313,7 @@ def mse(cnp.ndarray prediction, cnp.ndarray target, cnp.ndarray sample_weight, b
         data(prediction), data(target), data(sample_weight), data(dprediction), rows(prediction), columns(prediction),
         1, mean, is_single(prediction), 0
     )
-    make(run_mse, &call, sizeof(call), 4, (prediction, target, sample_weight, dprediction), &call.loss)
+    make(run_mse, &call, sizeof(call), 3, (prediction, target, sample_weight, dprediction), &call.loss)
     return call.loss
 
 
@@ -368,7 +368,7 @@ def bce_with_logits(
         data(logits), data(targets), data(sample_weight), data(dlogits), rows(logits), columns(logits),
         1 if pos_weight is None else pos_weight, mean, is_single(logits), 0
     )
-    make(run_bce, &call, sizeof(call), 4, (logits, targets, sample_weight, dlogits), &call.loss)
+    make(run_bce, &call, sizeof(call), 3, (logits, targets, sample_weight, dlogits), &call.loss)
     return call.loss
 
 
@@ -430,7 +430,7 @@ def share_correct(cnp.ndarray scores, cnp.ndarray targets, int64 ignore_index, c
         data(scores), <int64*>data(targets), <double*>data(out), ignore_index, rows(scores), columns(scores),
         is_single(scores)
     )
-    make(run_share_correct, &call, sizeof(call), 3, (scores, targets, out))
+    make(run_share_correct, &call, sizeof(call), 2, (scores, targets, out))
 
 
 cdef struct Labels:

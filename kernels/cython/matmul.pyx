@@ -47,7 +47,7 @@ def matmul(
     call.a_row, call.a_k = 1 if trans_a else k, m if trans_a else 1
     call.b_k, call.b_column = 1 if trans_b else n, k if trans_b else 1
     call.ldc, call.code, call.alpha, call.accumulate, call.single = n, activation, alpha, accumulate, is_single(a)
-    if not make(pn_matmul, &call, sizeof(call), 5, (a, b, bias, out, pre_out)):
+    if not make(pn_matmul, &call, sizeof(call), 5 if accumulate else 3, (a, b, bias, out, pre_out)):
         raise MemoryError(f"no memory for the packed panels of a ({m}, {k}) by ({k}, {n}) product")
 
 
@@ -103,4 +103,4 @@ cdef int run_column_sum(void* argument) noexcept nogil:
 def column_sum(cnp.ndarray x, cnp.ndarray out, bint accumulate):
     """Write (or add) the sum over the rows of the 2-D `x` to `out`."""
     cdef ColumnSum call = ColumnSum(data(x), data(out), rows(x), columns(x), accumulate, is_single(x), 1)
-    make(run_column_sum, &call, sizeof(call), 2, (x, out))
+    make(run_column_sum, &call, sizeof(call), 2 if accumulate else 1, (x, out))

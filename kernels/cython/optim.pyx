@@ -66,7 +66,7 @@ cdef int update(
     call.step, call.bounds, call.rates = <int64*>data(step), <int64*>data(bounds), <double*>data(rates)
     call.stats = <double*>data(stats)
     call.segments, call.single = rows(bounds), is_single(param)
-    if not make(pn_update, call, sizeof(pn_update_call), 8, (param, grad, first, second, step, bounds, rates, stats)):
+    if not make(pn_update, call, sizeof(pn_update_call), 7, (param, grad, first, second, step, bounds, rates, stats)):
         raise MemoryError("no memory for the sums of an optimiser step")
     return 0
 

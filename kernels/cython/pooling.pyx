@@ -57,7 +57,8 @@ cdef int pool(
     if len(windows) > 3:
         call.dilation_y, call.dilation_x = windows[3]
     call.count_padding, call.single = count_padding, is_single(image)
-    if not make(kernel, &call, sizeof(call), 3, (image, pooled, index)):
+    cdef tuple arrays = (pooled, index, image) if backward else (image, pooled, index)
+    if not make(kernel, &call, sizeof(call), 2 if backward else 1, arrays):
         raise MemoryError("no memory for the buffers of pooling")
     return 0
 

@@ -19,9 +19,10 @@ typedef struct {
     int (*threads)(void);
     /* Whether this thread records. */
     int (*recording)(void);
-    /* Append the call to this thread's recording. `arrays` is kept alive with it; `result` is NULL or the member of the
-     * call that receives its value. Needs the GIL; returns -1 with an exception set if memory is exhausted. */
-    int (*record)(pn_kernel kernel, const void *call, size_t bytes, int pointers, void *arrays, const double *result);
+    /* Append the call to this thread's recording. `arrays`, a tuple, is kept alive with it: those that the kernel reads,
+     * `reads` of them, then those that it overwrites. `result` is NULL or the member of the call that receives its
+     * value. Needs the GIL; returns -1 with an exception set if memory is exhausted. */
+    int (*record)(pn_kernel kernel, const void *call, size_t bytes, int reads, void *arrays, const double *result);
 } pn_runtime;
 
 /* Of this module; NULL in a program without Python, where all is serial. */

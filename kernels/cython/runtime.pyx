@@ -57,27 +57,53 @@ cdef struct Link:  # a pointer in a node that points into an input array
     Py_ssize_t offset  # where in the input, in bytes
 
 
+cdef bint lies_in(cnp.ndarray array, list regions):
+    """Return whether the memory of `array` lies within one of the contiguous arrays."""
+    cdef uintptr_t start = <uintptr_t>cnp.PyArray_DATA(array), first
+    cdef uintptr_t stop = start + <uintptr_t>cnp.PyArray_NBYTES(array)
+    cdef cnp.ndarray region
+    for region in regions:
+        first = <uintptr_t>cnp.PyArray_DATA(region)
+        if first <= start and stop <= first + <uintptr_t>cnp.PyArray_NBYTES(region):
+            return True
+    return False
+
+
 cdef class Recording:
     """Kernel calls that are made once by the kernels' Python functions, and then again without Python.
 
     Calls made by this thread inside ``with recording:`` are carried out and recorded, with the addresses of their
-    arrays. `inputs` are the arrays that may be replaced by others of the same shape and dtype when the calls are
-    repeated; the recording keeps all others alive.
+    arrays. The recording knows what fills each array that a call reads; it is complete, and can be run, only if that
+    is one of these:
+
+    * an entry of `inputs`, which `run` replaces by another array of the same shape and dtype;
+    * an earlier call of this recording, or of `before`, which runs first;
+    * the caller: `owned()`, called at the end of the block, returns the arrays that stay in place and hold what a
+      later run is to read.
+
+    Anything else, such as a converted copy of an argument, would be read again with the values of the recorded step.
     """
 
     cdef char* nodes
     cdef size_t used, room
     cdef list kept
     cdef tuple inputs
+    cdef object owned
+    cdef list filled  # arrays that the inputs or a call fill, in every run
+    cdef list unknown  # arrays that a call reads and that nothing has filled
     cdef Link* links
     cdef Py_ssize_t link_count
     cdef PyObject* outer
     cdef readonly bint complete  # whether the calls have been recorded to the end, and can be repeated
+    cdef readonly long long runs  # how often they have all been made again
     cdef Py_ssize_t result  # where in `nodes` the last value is written, or -1
 
-    def __cinit__(self, *inputs):
+    def __cinit__(self, tuple inputs, owned, Recording before=None):
         self.kept = []
         self.inputs = inputs
+        self.owned = owned
+        self.filled = [array for array in inputs if array is not None] if before is None else list(before.filled)
+        self.unknown = []
         self.result = -1
 
     def __dealloc__(self):
@@ -94,10 +120,30 @@ cdef class Recording:
         global pn_current
         pn_current = self.outer
         if kind is None:
-            self.complete = self.link()
+            self.complete = self.knows_all() and self.link()
+
+    cdef bint knows_all(self) except -1:
+        """Return whether something fills each array that the calls read."""
+        cdef list owned
+        if not self.unknown:
+            return True
+        owned = list(self.owned())
+        return all([lies_in(array, owned) for array in self.unknown])
+
+    cdef int note(self, tuple arrays, int reads) except -1:
+        """Note what fills the first `reads` arrays, which a call reads, and that it fills the others."""
+        cdef int index
+        for index, array in enumerate(arrays):
+            if array is None:
+                continue
+            if index >= reads:
+                self.filled.append(array)
+            elif not lies_in(array, self.filled):
+                self.unknown.append(array)
+        return 0
 
     cdef int append(
-        self, pn_kernel kernel, const void* call, size_t bytes, int pointers, object arrays, const double* result
+        self, pn_kernel kernel, const void* call, size_t bytes, int reads, tuple arrays, const double* result
     ) except -1:
         cdef size_t whole = (sizeof(Node) + bytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
         cdef size_t room
@@ -110,12 +156,13 @@ cdef class Recording:
                 raise MemoryError("no memory to record a training step")
             self.nodes, self.room = larger, room
         node = <Node*>(self.nodes + self.used)
-        node.kernel, node.bytes, node.pointers = kernel, whole, pointers
+        node.kernel, node.bytes, node.pointers = kernel, whole, <int>len(arrays)
         memcpy(node + 1, call, bytes)
         if result != NULL:
             self.result = self.used + sizeof(Node) + (<const char*>result - <const char*>call)
         self.used += whole
         self.kept.append(arrays)
+        self.note(arrays, reads)
         return 0
 
     cdef bint link(self) except -1:
@@ -179,13 +226,14 @@ cdef class Recording:
                 place += node.bytes
         if failed:
             return None
+        self.runs += 1
         return (<double*>(self.nodes + self.result))[0] if self.result >= 0 else NAN
 
 
 cdef int record(
-    pn_kernel kernel, const void* call, size_t bytes, int pointers, void* arrays, const double* result
+    pn_kernel kernel, const void* call, size_t bytes, int reads, void* arrays, const double* result
 ) except -1:
-    return (<Recording>pn_current).append(kernel, call, bytes, pointers, <object>arrays, result)
+    return (<Recording>pn_current).append(kernel, call, bytes, reads, <tuple><object>arrays, result)
 
 
 cdef int recording() noexcept nogil:

@@ -65,7 +65,7 @@ def unit_stats(cnp.ndarray y, int code, cnp.ndarray stats, cnp.ndarray total):
     cdef UnitStats call = UnitStats(
         data(y), <double*>data(stats), <double*>data(total), code, rows(y), columns(y), is_single(y)
     )
-    make(run_unit_stats, &call, sizeof(call), 3, (y, stats, total))
+    make(run_unit_stats, &call, sizeof(call), 2, (y, stats, total))
 
 
 cdef struct Reduction:
@@ -85,7 +85,7 @@ cdef int run_square_sum(void* argument) noexcept nogil:
 def square_sum(cnp.ndarray x, cnp.ndarray out):
     """Write the sum of squares of `x` to ``out[0]``."""
     cdef Reduction call = Reduction(data(x), <double*>data(out), 1, size(x), is_single(x))
-    make(run_square_sum, &call, sizeof(call), 2, (x, out))
+    make(run_square_sum, &call, sizeof(call), 1, (x, out))
 
 
 cdef int run_one_signed(void* argument) noexcept nogil:
@@ -100,4 +100,4 @@ cdef int run_one_signed(void* argument) noexcept nogil:
 def one_signed(cnp.ndarray grad, cnp.ndarray out):
     """Write to ``out[0]`` the share of columns whose values other than 0 have one sign, of those that have any."""
     cdef Reduction call = Reduction(data(grad), <double*>data(out), rows(grad), columns(grad), is_single(grad))
-    make(run_one_signed, &call, sizeof(call), 2, (grad, out))
+    make(run_one_signed, &call, sizeof(call), 1, (grad, out))

@@ -27,3 +27,6 @@ __all__ = [
     "pooling",
     "watch",
 ]
+
+#: An optimiser update is one compiled call that allocates nothing: it is made wholly or not at all.
+WHOLE_UPDATES = True

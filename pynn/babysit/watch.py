@@ -263,6 +263,10 @@ class Watch:
             self.asks, self._until = False, trainer.steps + Pace.HOLD
         return watched
 
+    def arrays(self) -> list[np.ndarray]:
+        """Return the arrays that a watched step adds to."""
+        return [self._row, *(output.units for output in self.outputs if output.units is not None)]
+
     def inputs(self, x: np.ndarray) -> None:
         """Look at the size of a minibatch's inputs."""
         ops.square_sum(x, self._row[6:7])

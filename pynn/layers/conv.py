@@ -158,7 +158,7 @@ class Conv2d(Layer):
         # As in Linear: a batch norm behind subtracts the bias again.
         cancelled = ctx.dy_sums_to_zero
         if cancelled and self.bias is not None:
-            self.bias.grad.fill(0)
+            ops.zero(self.bias.grad)
         dz = None if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
         dx = ops.conv2d_backward(
             dy,

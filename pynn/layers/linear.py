@@ -96,7 +96,7 @@ class Linear(Layer):
         # A batch norm behind subtracts the bias again: its gradient is 0, not the rounding noise that a sum would give.
         cancelled = ctx.dy_sums_to_zero
         if cancelled and self.bias is not None:
-            self.bias.grad.fill(0)
+            ops.zero(self.bias.grad)
         dz = None if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
         return ops.linear_backward(
             dy,

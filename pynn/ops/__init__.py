@@ -40,7 +40,7 @@ from .losses import (
     share_correct,
     softmax_cross_entropy,
 )
-from .matmul import linear_backward, matmul
+from .matmul import linear_backward, matmul, zero
 from .optim import (
     adagrad,
     adam,
@@ -127,4 +127,5 @@ __all__ = [
     "tanh",
     "tanh_backward",
     "unit_stats",
+    "zero",
 ]

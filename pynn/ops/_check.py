@@ -31,7 +31,6 @@ with contextlib.suppress(ImportError):  # built without a C compiler
     from ..kernels.cython.arguments import fits  # type: ignore[no-redef]  # noqa: F401 - for the ops
 
 
-# dtypes of this machine's byte order exist once, so identity is enough, and half as dear as equality.
 _SINGLE, _DOUBLE, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 
 
@@ -42,6 +41,7 @@ def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tu
     """
     array = x if type(x) is np.ndarray else np.asarray(x)
     dtype = array.dtype
+    # Identity is half as dear as equality, and tells nearly always; an array that was unpickled has a dtype of its own.
     if (dtype is not _SINGLE and dtype is not _DOUBLE) or (like is not None and dtype is not like.dtype):
         array = _native(array, name, like)
     if shape is not None and array.shape != shape:
@@ -53,13 +53,13 @@ def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tu
 
 
 def _native(array: np.ndarray, name: str, like: np.ndarray | None) -> np.ndarray:
-    """Return floats of foreign byte order as the machine's own, or raise TypeError for another dtype."""
+    """Return floats with NumPy's own dtype object, copied if their bytes must be swapped, or raise TypeError."""
     kind = array.dtype.type
     if kind is not np.float32 and kind is not np.float64:
         raise TypeError(f"{name} has dtype {array.dtype}; expected float32 or float64")
     if like is not None and kind is not like.dtype.type:
         raise TypeError(f"{name} has dtype {array.dtype}; expected {like.dtype}, the dtype of the first argument")
-    return array.astype(kind)
+    return array.view(kind) if array.dtype.isnative else array.astype(kind)
 
 
 def unit_columns(array: np.ndarray) -> np.ndarray:

@@ -188,3 +188,19 @@ def linear_backward(
     if need_dx:
         family.matmul(dy, w, False, True, None, ActivationCode.IDENTITY, 0.0, dx, None, False)
     return dw, db, dx
+
+
+def zero(out: np.ndarray) -> None:
+    """Write 0 to the elements of `out` (n,), as a kernel call that a recorded step repeats.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.ones(2)
+    >>> zero(out)
+    >>> out
+    array([0., 0.])
+    """
+    check_shape(out, "out", ("n",))
+    output(out, "out", out.shape, floats(out, "out").dtype)
+    kernels().matmul.column_sum(out.reshape(1, -1)[:0], out, False)  # the sum of no rows

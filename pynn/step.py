@@ -1,0 +1,161 @@
+"""One optimiser step: forward, backward, clip and update, taken wholly or not at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import ops
+from .arguments import ready
+from .config import changes
+from .interrupt import Uninterrupted
+from .passes import Passes
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from .babysit.watch import Watch
+    from .random import Stream
+    from .trainer import Trainer
+
+
+class NonFiniteError(FloatingPointError):
+    """The loss became NaN or infinite; the parameters are those before the step."""
+
+
+class TrainingStep:
+    """Takes a trainer's steps as transactions.
+
+    Until the optimiser's update, a step moves nothing but gradients, running statistics and the random stream; whatever
+    ends it there (an error, a full memory, Ctrl-C) takes the latter two back. The update itself is made as a whole
+    (see `Optimizer.step`). After it the step counts as taken, whatever follows.
+    """
+
+    def __init__(self, trainer: Trainer, random: Stream) -> None:
+        self._trainer = trainer
+        self.passes = Passes(trainer.model, random)
+        self._random = random
+        self._version = -1
+        # What a forward pass moves, and room for what it was before.
+        self._kept: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def take(
+        self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, count: Callable[[float], None] | None = None
+    ) -> float:
+        """Take one step on a minibatch and return its loss; a loss that is not finite moves nothing.
+
+        `count`, called with the loss, notes that the step was taken; it may be called twice.
+        """
+        trainer = self._trainer
+        flat, optimizer = trainer.model.flat, trainer.optimizer
+        target, weights = self._prepared(x, y, sample_weight)
+        watch = self._wanted()
+        steps, updates, loss, scale = trainer.steps, optimizer.steps, math.nan, 1.0
+        self._keep()
+        try:
+            rate = optimizer.lr
+            if trainer.schedule is not None:
+                rate = trainer.schedule.rate(rate, trainer.epoch, steps)
+            loss = data_loss = self.passes.forward(trainer.loss, x, target, weights, self._undo, watch)
+            if math.isfinite(loss):
+                self.passes.backward()
+                for regularizer in trainer.regularizers:
+                    loss += regularizer.add_gradient(flat)
+            if math.isfinite(loss):
+                scale = self._clip(rate)
+                self._update(rate, scale, None if watch is None else watch.updates)
+                self._finish(steps, loss, rate, count)
+        except BaseException as error:
+            if optimizer.steps == updates:
+                self._undo()
+            else:
+                self._finish(steps, loss, rate, count)
+            if isinstance(error, NonFiniteError):
+                trainer.last_loss, trainer.lr = loss, rate
+                if trainer.watch is not None:
+                    trainer.watch.failed(trainer, x, target, math.nan)
+            raise
+        if trainer.steps == steps:
+            self._undo()
+            trainer.last_loss, trainer.lr = loss, rate
+            if trainer.watch is not None:
+                trainer.watch.failed(trainer, x, target, data_loss)
+        elif watch is not None:
+            watch.end(trainer, x, target, data_loss, scale)
+        return loss
+
+    def _prepared(
+        self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return targets and weights as the loss reads them, or raise ValueError where they do not fit `x`."""
+        trainer = self._trainer
+        if trainer.model.flat is not trainer.optimizer.flat:
+            raise RuntimeError("the model is now part of another model; train that one, with a new Trainer")
+        if len(x) == 0:
+            raise ValueError(f"the batch is empty: x has shape {x.shape}")
+        target = trainer.loss.as_target(y, x.dtype)
+        if len(target) != len(x):
+            raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
+        return target, None if sample_weight is None else ready(sample_weight, x.dtype)
+
+    def _wanted(self) -> Watch | None:
+        """Return the watch if it wants to see the step that follows."""
+        watch = self._trainer.watch
+        if watch is None or self._trainer.steps < watch.next:
+            return None
+        if watch.asks or watch.version != self._trainer.model.flat.version:
+            return watch if watch.due(self._trainer) else None
+        return watch
+
+    def _update(self, rate: float, scale: float, stats: np.ndarray | None) -> None:
+        """Update the parameters and bring them back within their limits."""
+        trainer = self._trainer
+        if not trainer.regularizers:
+            trainer.optimizer.step(rate, scale, stats)
+            return
+        with Uninterrupted():
+            trainer.optimizer.step(rate, scale, stats)
+            for regularizer in trainer.regularizers:
+                regularizer.constrain(trainer.model.flat)
+
+    def _finish(self, steps: int, loss: float, rate: float, count: Callable[[float], None] | None) -> None:
+        """Note that the step was taken; an interrupt may make this be done twice."""
+        trainer = self._trainer
+        trainer.last_loss, trainer.lr, trainer.steps = loss, rate, steps + 1
+        if count is not None:
+            count(loss)
+
+    def _keep(self) -> None:
+        """Keep what the forward pass will move."""
+        if self._version != changes.count:  # running statistics may be other arrays now
+            self._version = changes.count
+            moved = [*(buffer for _, buffer in self._trainer.model.named_buffers()), self._random.state]
+            self._kept = [(array, array.copy()) for array in moved]
+            return
+        for array, kept in self._kept:
+            kept[...] = array
+
+    def _undo(self) -> None:
+        """Take back what the forward pass has moved."""
+        for array, kept in self._kept:
+            np.copyto(array, kept)
+
+    def _clip(self, rate: float) -> float:
+        """Clip the gradient's elements if told to, and return what the optimiser is to scale it by."""
+        trainer = self._trainer
+        grads = trainer.model.flat.grads
+        if trainer.clip_value is not None:
+            ops.clip_values(grads, trainer.clip_value)
+        if trainer.clip_norm is None:
+            return 1.0
+        squares = 0.0
+        for start, stop in trainer.optimizer.bounds:
+            part = ops.gradient_norm(grads[start:stop])
+            squares += part * part
+        norm = math.sqrt(squares)
+        if not math.isfinite(norm):
+            raise NonFiniteError(f"the norm of the gradient is {norm} at step {trainer.steps + 1} (lr={rate:g})")
+        return trainer.clip_norm / norm if norm > trainer.clip_norm else 1.0
