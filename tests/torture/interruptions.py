@@ -1,6 +1,5 @@
 """Interrupts a call at each place where CPython looks for signals, or at random moments."""
 
-import contextlib
 import opcode
 import random
 import signal
@@ -79,20 +78,22 @@ def interrupt(call, at, number=signal.SIGALRM):
     return False, places.where
 
 
-@contextlib.contextmanager
-def alarms(moments, longest, repeated=False):
-    """Within the block, raise KeyboardInterrupt after a random time, and again and again if `repeated`.
+def alarmed(call, moments, longest, repeated=False):
+    """Make a call, and raise KeyboardInterrupt in it after a random time, and again and again if `repeated`.
 
-    It is swallowed at the end of the block.
+    Return whether it came out of the call, and where it was raised, as `interrupt` does.
     """
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    raised = True
     try:
         wait = moments.uniform(1e-6, longest)
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
         signal.setitimer(signal.ITIMER_REAL, wait, wait if repeated else 0)
-        yield
-        quiet()
+        call()
+        raised = False
     except KeyboardInterrupt:
-        quiet()
+        pass
+    quiet()
+    return raised, "a random moment"
 
 
 def quiet():

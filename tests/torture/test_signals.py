@@ -3,12 +3,14 @@
 import itertools
 import random
 import signal
+import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from torture.harness import scaled
-from torture.interruptions import alarms, chosen, interrupt, places_of
+from torture.interruptions import alarmed, chosen, interrupt, places_of
 from torture.subjects import KINDS, Undisturbed, batch, data, differences, new, state
 
 import pynn
@@ -26,9 +28,10 @@ def watched(trainer):
 def steps_at_every_place(seed, backend, monitor, count):
     """Interrupt recorded steps, and steps that are being recorded, where Python can be interrupted."""
     signal.signal(signal.SIGALRM, signal.default_int_handler)
+    others = random.Random(seed)
     with pynn.use_backend(backend):
         return sum_up(
-            interrupted_step(one, place)
+            interrupted_step(one, place, others.randrange(one.places))
             for kind, recording in itertools.product(KINDS, (False, True))
             for one in [Stepping(kind, monitor, recording)]
             for place in chosen(seed, one.places, count)
@@ -66,23 +69,27 @@ class Stepping:
             check_monitor(self.monitor, self.trainer)
 
 
-def interrupted_step(one, place):
-    """Interrupt one step, take the next, and return what is wrong then."""
+def interrupted_step(one, *places):
+    """Interrupt one step or several in a row, take the next, and return what is wrong then."""
+    signals, where, what = 0, [], "the interrupted step"
     try:
         one.prepare()
-        before = one.trainer.steps
-        raised, where = interrupt(one.step, place)
-        what = "the interrupted step"
-        assert one.trainer.steps in (before, before + 1)
-        one.check()
+        for place in places:
+            before = one.trainer.steps
+            one.batch = batch(one.kind, before)
+            raised, there = interrupt(one.step, place)
+            signals += raised
+            where.append(there)
+            assert one.trainer.steps in (before, before + 1)
+            one.check()
         what = "the step after it"
         one.prepare()
         one.step()
         one.check()
     except Exception as error:
         one.begin()
-        return 1, where, f"{what}: {error}"
-    return int(raised), where, None
+        return signals, " and ".join(where), f"{what}: {error}"
+    return signals, "", None
 
 
 def sum_up(outcomes):
@@ -116,10 +123,12 @@ def steps_at_random_moments(seed, backend, count):
             def step(trainer=trainer, batches=batches):
                 trainer.step(*batches[trainer.steps % len(batches)])
 
+            def steps(step=step):
+                while True:
+                    step()
+
             for number in range(count):
-                with alarms(moments, 1e-3, repeated=moments.random() < 0.3):
-                    while True:
-                        step()
+                alarmed(steps, moments, 1e-3, repeated=moments.random() < 0.3)
                 told = f"{kind} on {backend}, interrupt {number}:"
                 expected.check(trainer, told)
                 step()
@@ -141,6 +150,8 @@ class Cycled(Undisturbed):
 
 
 EPOCHS, BATCH = 2, 16
+#: Seconds from which on a call is too slow to be traced, and a timer interrupts it.
+SLOW = 0.2
 
 
 def fit(trainer, kind, **told):
@@ -211,15 +222,20 @@ def other_calls_at_every_place(seed, backend, call, count):
         }
         work = calls[call]
         expected, before = repr(work()), state(trainer)
+        began = time.perf_counter()
         work()
-        return sum_up(
-            interrupted_call(trainer, before, work, expected, place) for place in chosen(seed, places_of(work), count)
-        )
+        longest = time.perf_counter() - began
+        if longest > SLOW:
+            moments = random.Random(seed)
+            ways = [partial(alarmed, work, moments, longest) for _ in range(count)]
+        else:
+            ways = [partial(interrupt, work, place) for place in chosen(seed, places_of(work), count)]
+        return sum_up(interrupted_call(trainer, before, work, expected, way) for way in ways)
 
 
-def interrupted_call(trainer, before, work, expected, place):
+def interrupted_call(trainer, before, work, expected, way):
     """Interrupt one call, call again, and return what is wrong then."""
-    raised, where = interrupt(work, place)
+    raised, where = way()
     try:
         assert not differences(before, state(trainer)), f"it changed {differences(before, state(trainer))}"
         if Path("saved.ckpt").exists():
