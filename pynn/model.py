@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .arguments import choice, class_names, count, ready
+from .arrays import first_row, numeric
 from .config import parameters_of
 from .context import Context
 from .examples import Inputs
 from .folding import fold, foldable, joined
 from .layers import Layer
 from .layers.base import replayable
-from .parameters import FlatParameters
+from .parameters import FlatParameters, OwnedError
 from .random import Stream, initial_generator
 from .state import arrays_of, write_arrays
 from .summary import summarize
@@ -56,6 +57,10 @@ class Sequential(Layer):
     preprocessing : Transformer or None
         If set, `predict` and its relatives and `Trainer.fit` and `evaluate` take raw data and apply it; `fit` fits it,
         if it is not fitted yet, on the training part. ``model(x)`` and ``trainer.step`` are the bare network.
+    target_preprocessing : Transformer or None
+        If set, `Trainer.fit` and `evaluate` take raw targets of a regression and train the network to what it makes of
+        them, in float64; `fit` fits it, if it is not fitted yet. `predict` gives raw values back, as float64. With
+        `Standardize`, targets such as 1.7e9 ± 900, which float32 cannot tell apart, are learnt to their last digit.
     class_names : list of text or numbers, or None
         What `predict_label` calls the classes. Arrays, such as those of `numpy.unique`, become lists.
     input_schema : dict or None
@@ -83,6 +88,7 @@ class Sequential(Layer):
         self.layers = layers
         self.training = False
         self.preprocessing: Transformer | None = None
+        self.target_preprocessing: Transformer | None = None
         self._class_names: list[Any] | None = None
         self.input_schema: Schema | None = None
         self._output_kind: OutputKind | None = None
@@ -101,7 +107,7 @@ class Sequential(Layer):
         seen: set[int] = set()
         for layer in self.layers:
             if layer.owner is not None:
-                raise ValueError(f"{layer!r} already belongs to a model; a layer belongs to one")
+                raise OwnedError(f"{layer!r} already belongs to a model; a layer belongs to one", layer)
             if id(layer) in seen:
                 raise ValueError(f"{layer!r} occurs twice; make a second layer")
             seen.add(id(layer))
@@ -225,9 +231,7 @@ class Sequential(Layer):
         """Return `x` as a batch of the model's dtype, itself where it is one already."""
         if type(x) is np.ndarray and x.ndim > 1 and x.dtype == self.dtype and x.flags.carray:  # at every step
             return x
-        array = x if type(x) is np.ndarray else np.asarray(x)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"x has dtype {array.dtype}; expected numbers")
+        array = numeric(x, "x")
         if array.ndim < 2:
             raise ValueError(f"x has shape {array.shape}; expected a batch, (n, ...), also for one example: x[None]")
         return ready(array, self.dtype)
@@ -288,17 +292,22 @@ class Sequential(Layer):
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the network's output for data (n, ...), preprocessed if the model has a preprocessing.
 
+        With a `target_preprocessing`, it is turned back into raw values, float64.
         Always an inference pass; safe to call from several threads at once. The data may lie in a mapped file: they
         are read and preprocessed batch by batch. A batch has 1024 examples unless told, and fewer if these are images.
+        A NaN goes through the network, to the outputs of its example; `predict_proba` and `predict_label` refuse it.
         """
-        return self.infer(x if self.preprocessing is None else Inputs(np.asarray(x), self), batch_size)
+        output = self.infer(x if self.preprocessing is None else Inputs(numeric(x, "x"), self), batch_size)
+        if self.target_preprocessing is None:
+            return output
+        return self.target_preprocessing.inverse_transform(output.astype(np.float64))
 
     def infer(self, x: ArrayLike | Inputs, batch_size: int | None = None) -> np.ndarray:
         """Return the network's output for inputs that are preprocessed already, or are as they are taken."""
         if batch_size is not None:
             count(batch_size, "batch_size")
         if not isinstance(x, Inputs):
-            x = np.asarray(x)
+            x = numeric(x, "x")
             if x.ndim == 0:
                 return self._owned(x, Context(output_only=True))
         size = batch_size or _usual_batch(x)
@@ -318,12 +327,27 @@ class Sequential(Layer):
         y = self.forward(self.as_input(x), ctx)
         return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y
 
+    def _predicted(self, x: ArrayLike, batch_size: int | None) -> np.ndarray:
+        """Return what `predict` does, or raise ValueError that names the first example without a class."""
+        output = self.predict(x, batch_size)
+        # Of class scores one must be the largest; a single logit, also an infinite one, is on one side of 0.
+        wrong = np.isnan(output) if self.output_kind == "binary" else ~np.isfinite(output.max(axis=1, initial=-np.inf))
+        row = first_row(wrong)
+        if row >= 0:
+            missing = not np.isfinite(numeric(x, "x")[row]).all()
+            cause = "x has a NaN or an infinity there: fill it, or leave the row out" if missing else "they overflow"
+            raise ValueError(f"the outputs for row {row} are {output[row]}, which tell no class; {cause}")
+        return output
+
     def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
-        """Return probabilities: softmax over the classes, or the sigmoid of yes-or-no outputs."""
+        """Return probabilities: softmax over the classes, or the sigmoid of yes-or-no outputs.
+
+        Raises ValueError for an example, which it names, whose outputs are NaN.
+        """
         if self.output_kind not in ("classes", "binary"):
             reason = "has not been trained" if self.output_kind is None else f"gives {self.output_kind}"
             raise ValueError(f"this model {reason}, so its outputs are not log-probabilities; use predict")
-        logits = self.predict(x, batch_size).astype(np.float64)
+        logits = self._predicted(x, batch_size).astype(np.float64)
         if self.output_kind == "binary":
             small = np.exp(-np.abs(logits))
             return (np.where(logits < 0, small, 1) / (1 + small)).astype(self.dtype)
@@ -331,10 +355,13 @@ class Sequential(Layer):
         return (exponential / exponential.sum(axis=1, keepdims=True)).astype(self.dtype)
 
     def predict_label(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
-        """Return the likeliest class of each example: its name if the model knows names, else its number."""
+        """Return the likeliest class of each example: its name if the model knows names, else its number.
+
+        Raises ValueError for an example, which it names, whose outputs are NaN: it has no likeliest class.
+        """
         if self.output_kind == "values":
             raise ValueError("this model was trained to predict values, which have no labels; use predict")
-        output = self.predict(x, batch_size)
+        output = self._predicted(x, batch_size)
         if self.output_kind == "binary":
             labels, classes = (output > 0).astype(np.int64), 2
             if output.ndim == 2 and output.shape[1] == 1:

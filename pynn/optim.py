@@ -15,7 +15,7 @@ from .backend import kernels
 from .config import Configurable
 from .interrupt import Uninterrupted
 from .layers.base import is_replayable, replayable
-from .parameters import aligned_zeros, native
+from .parameters import OwnedError, aligned_zeros, native
 
 if TYPE_CHECKING:
     from .parameters import FlatParameters, Parameter
@@ -40,7 +40,7 @@ class Optimizer(Configurable):
     state_names: tuple[str, ...] = ()
 
     def __init__(self, lr: float, weight_decay: float, decay_all: bool) -> None:
-        self.lr = number(lr, "lr", least=0)
+        self.lr = lr
         self.weight_decay = number(weight_decay, "weight_decay", least=0)
         self.decay_all = decay_all
         self.counter = np.zeros(1, np.int64)
@@ -64,6 +64,8 @@ class Optimizer(Configurable):
         return self._stats
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "lr":
+            value = number(value, "lr", least=0)
         object.__setattr__(self, name, value)
         if name not in ("lr", "steps") and not name.startswith("_"):  # a number that recordings or the table hold
             object.__setattr__(self, "_plans", {})
@@ -74,10 +76,10 @@ class Optimizer(Configurable):
                 f"this {type(self).__name__} serves a model, of which a copy would know nothing; copy the trainer, or "
                 f"make a new one: {self!r}"
             )
-        return self.__dict__ | {"_steps": self._steps.copy(), "_plans": {}, "_stats": None}
+        return self.__dict__ | {"counter": self.counter.copy(), "_plans": {}, "_stats": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state | {"_steps": native(state["_steps"])})
+        self.__dict__.update(state | {"counter": native(state["counter"])})
 
     def unbound(self) -> Optimizer:
         """Return a copy with the same settings that serves no model yet, and has done no steps."""
@@ -86,7 +88,7 @@ class Optimizer(Configurable):
         fresh: dict[str, Any] = {
             "flat": None,
             "state": {},
-            "_steps": np.zeros(1, np.int64),
+            "counter": np.zeros(1, np.int64),
             "_plans": {},
             "_stats": None,
         }
@@ -98,7 +100,9 @@ class Optimizer(Configurable):
         if self.flat is flat:
             return
         if self.flat is not None:
-            raise ValueError(f"this {type(self).__name__} already serves another model; make a new one")
+            raise OwnedError(
+                f"this optimizer, {type(self).__name__}, already serves another model; make a new one", self
+            )
         self.flat = flat
         flat.bound = True
         # Read-only, because recorded updates hold the arrays: they can be written to, not replaced.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,9 @@ KNOWN_PARTS = tuple(
     if value not in BASES
 )
 KNOWN = (*KNOWN_LAYERS, *KNOWN_PARTS)
+
+#: What of a model prepares its data, each None or a transformer.
+_TRANSFORMERS = ("preprocessing", "target_preprocessing")
 
 
 def save_model(model: Sequential, path: str | Path) -> None:
@@ -159,11 +162,11 @@ def _pack_model(model: Sequential) -> tuple[dict[str, np.ndarray], dict[str, Any
         "class_names": class_names(model.class_names),
         "input_schema": _checked_schema(model.input_schema),
         "output_kind": model.output_kind,
-        "preprocessing": None,
     }
-    if model.preprocessing is not None:
-        description["preprocessing"], arrays = preprocessing.to_state(model.preprocessing)
-        tensors |= {f"preprocessing.{name}": array for name, array in arrays.items()}
+    for part in _TRANSFORMERS:
+        transformer = getattr(model, part)
+        description[part], arrays = (None, {}) if transformer is None else preprocessing.to_state(transformer)
+        tensors |= {f"{part}.{name}": array for name, array in arrays.items()}
     return tensors, description
 
 
@@ -180,9 +183,10 @@ def _unpack_model(tensors: dict[str, np.ndarray], description: Any, known: Itera
     model.class_names = description["class_names"]
     model.input_schema = _checked_schema(description["input_schema"])
     model.output_kind = description["output_kind"]
-    if description["preprocessing"] is not None:
-        arrays = _with_prefix(tensors, "preprocessing.")
-        model.preprocessing = preprocessing.from_state(description["preprocessing"], arrays)
+    for part in _TRANSFORMERS:
+        if description.get(part) is not None:
+            arrays = _with_prefix(tensors, f"{part}.")
+            setattr(model, part, preprocessing.from_state(description[part], arrays))
     return model
 
 
@@ -222,7 +226,7 @@ def _numbers(part: Any) -> int:
 def _compare(part: Any, again: Any, told: set[int]) -> None:
     """Raise TypeError if a model that was made again from its description is another one.
 
-    What a file says of a layer holds for it. Of those that a class makes by itself, it says nothing: they must be equal.
+    What a file says of a layer holds for it. It says nothing of those that a class makes by itself: they must be equal.
     """
     if not isinstance(part, layers.Layer):
         return

@@ -41,6 +41,7 @@ class TrainingStep:
 
     def __init__(self, trainer: Trainer, random: Stream) -> None:
         self._trainer = trainer
+        self._flat = trainer.model.flat
         self.passes = Passes(trainer.model, random, self._undo)
         self._random = random
         self._version = -1
@@ -52,10 +53,8 @@ class TrainingStep:
 
         `count`, called with the loss, notes that the step was taken; it may be called twice.
         """
-        trainer = self._trainer
-        optimizer = trainer.optimizer
         target, weights = self._prepared(x, y, sample_weight)
-        gate = optimizer.flat.gate
+        gate = self._flat.gate
         with gate.lock:
             gate.thread = threading.get_ident()
             try:
@@ -84,7 +83,7 @@ class TrainingStep:
             if math.isfinite(loss):
                 self.passes.backward()
                 for regularizer in trainer.regularizers:
-                    loss += regularizer.add_gradient(optimizer.flat)
+                    loss += regularizer.add_gradient(self._flat)
             if math.isfinite(loss):
                 if trainer.clip_norm is not None or trainer.clip_value is not None:
                     scale = self._clip(rate)
@@ -112,7 +111,7 @@ class TrainingStep:
     def _failed(self, x: np.ndarray, target: np.ndarray, loss: float, rate: float, shown: float) -> None:
         """Show a step that was not taken, because something was not finite."""
         trainer = self._trainer
-        trainer.last_loss, trainer.lr = loss, rate
+        trainer.last_loss, trainer._lr = loss, rate
         if trainer.watch is not None:
             trainer.watch.failed(trainer, x, target, shown)
 
@@ -121,7 +120,7 @@ class TrainingStep:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return targets and weights as the loss reads them, or raise ValueError where they do not fit `x`."""
         trainer = self._trainer
-        if trainer.model.flat is not trainer.optimizer.flat:
+        if trainer.model.flat is not self._flat:
             raise RuntimeError("the model is now part of another model; train that one, with a new Trainer")
         if len(x) == 0:
             raise ValueError(f"the batch is empty: x has shape {x.shape}")
@@ -134,7 +133,7 @@ class TrainingStep:
         """Return whether the watch wants to see the step that follows."""
         if self._trainer.steps < watch.next:
             return False
-        if watch.asks or watch.version != self._trainer.optimizer.flat.version:
+        if watch.asks or watch.version != self._flat.version:
             return watch.due(self._trainer)
         return True
 
@@ -144,12 +143,12 @@ class TrainingStep:
         with Uninterrupted():
             trainer.optimizer.step(rate, scale, stats)
             for regularizer in trainer.regularizers:
-                regularizer.constrain(trainer.optimizer.flat)
+                regularizer.constrain(self._flat)
 
     def _finish(self, steps: int, loss: float, rate: float, count: Count | None) -> None:
         """Note that the step was taken; an interrupt may make this be done twice."""
         trainer = self._trainer
-        trainer.last_loss, trainer.lr, trainer.steps = loss, rate, steps + 1
+        trainer.last_loss, trainer._lr, trainer.steps = loss, rate, steps + 1
         if count is not None:
             count(loss)
 
@@ -167,7 +166,7 @@ class TrainingStep:
     def _clip(self, rate: float) -> float:
         """Clip the gradient's elements if told to, and return what the optimiser is to scale it by."""
         trainer = self._trainer
-        grads = trainer.optimizer.flat.grads
+        grads = self._flat.grads
         if trainer.clip_value is not None:
             ops.clip_values(grads, trainer.clip_value)
         if trainer.clip_norm is None:
