@@ -158,7 +158,8 @@ def make(
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"dtype is {np.dtype(dtype)}; expected float32 or float64")
     # A model can be called, but is no initialisation; only a file would say so.
-    if isinstance(init, Configurable) or not (callable(init) or init in INITIALIZERS):
+    named = isinstance(init, str) and init in INITIALIZERS
+    if isinstance(init, Configurable) or not (named or callable(init)):
         raise ValueError(f"unknown initialisation {init!r}; expected a function or one of {', '.join(INITIALIZERS)}")
     allow(shape)
     if rebuilding():

@@ -231,7 +231,8 @@ def test_flipped_bits_and_lost_ends_give_arrays_or_a_clear_error(kind, tmp_path_
     except ValueError as error:
         assert str(path) in str(error)
     else:
-        assert all(isinstance(array, np.ndarray) for array in ([arrays] if kind in ("idx", "idx.gz", "npy") else arrays))
+        arrays = arrays if isinstance(arrays, tuple) else (arrays,)
+        assert all(isinstance(array, np.ndarray) for array in arrays)
 
 
 HEADERS = [
