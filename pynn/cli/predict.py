@@ -16,8 +16,9 @@ from ..datasets.rows import looks_like_header, read_rows
 from ..datasets.table import read_features
 from ..examples import check_finite
 from ..files import write_atomically
-from ..model import Sequential, input_width
+from ..model import Sequential
 from ..persistence import load
+from ..widths import input_width
 from .data import TABLES, as_images, as_rows, read_npy
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
+from ..arrays import as_array, numeric
 from ..babysit import Finding, Monitor
 from ..callbacks import Callback
 from ..losses import FunctionLoss
@@ -68,7 +69,8 @@ class Data:
         for name, part in (("train", train), ("validation", validation)):
             if not (isinstance(part, tuple | list) and len(part) == 2):
                 raise ValueError(f"{name} must be a pair (x, y)")
-            x, y = (np.ascontiguousarray(array) for array in part)
+            x = np.ascontiguousarray(numeric(part[0], f"{name} x"))
+            y = np.ascontiguousarray(as_array(part[1], f"{name} y"))
             if len(np.shape(x)) < 1 or len(x) != (len(y) if y.ndim else -1) or len(x) == 0:
                 raise ValueError(
                     f"{name} has x of shape {x.shape} and y of shape {y.shape}; expected as many, not none"
