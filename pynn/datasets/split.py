@@ -76,8 +76,8 @@ def train_test_split(
 def _as_array(name: str, values: ArrayLike) -> NDArray[Any]:
     if hasattr(values, "toarray"):
         raise TypeError(f"{name} is a {type(values).__name__}; expected an array: {name}.toarray() makes one")
-    if isinstance(values, np.ma.MaskedArray):
-        masked = np.flatnonzero(np.ma.getmaskarray(values).reshape(len(values), -1).any(axis=1)) if values.ndim else []
+    if isinstance(values, np.ma.MaskedArray) and values.ndim:
+        masked = np.flatnonzero(np.ma.getmaskarray(values).reshape(len(values), -1).any(axis=1))
         if len(masked):
             raise ValueError(f"{name} is masked in row {masked[0]}; fill it in or leave the row out")
     return np.asarray(values)
