@@ -111,8 +111,8 @@ def prepare(
     name: str = "",
 ) -> Examples:
     """Return the data as the network takes it, or raise an error that names what is wrong and, if it can, the row."""
-    raw = check_finite(numeric(x, f"{name}x"), f"{name}x")
     y = _target_amounts(model, y, fit_preprocessing, name)
+    raw = check_finite(numeric(x, f"{name}x"), f"{name}x")
     targets = _prepare_targets(loss, raw, y, sample_weight, model.dtype, name)
     if fit_preprocessing:
         _fit_preprocessing(model, raw)
@@ -161,6 +161,28 @@ def _fit_preprocessing(model: Sequential, raw: np.ndarray) -> None:
         model.preprocessing.fit(raw)
 
 
+@contextmanager
+def unfitted_after_error(model: Sequential) -> Iterator[Callable[[], None]]:
+    """Within the block the model's preprocessing may be fitted, which an error takes back.
+
+    Gives a function to call when no later error is to do so.
+    """
+    both = (model.preprocessing, model.target_preprocessing)
+    fresh = [transformer for transformer in both if transformer is not None and not transformer.is_fitted]
+    stays = False
+
+    def settled() -> None:
+        nonlocal stays
+        stays = True
+
+    try:
+        yield settled
+    except BaseException:
+        for transformer in () if stays else fresh:
+            transformer.forget()
+        raise
+
+
 def _target_amounts(model: Sequential, y: ArrayLike, fit: bool, name: str) -> ArrayLike:
     """Return the targets as the model's target_preprocessing makes them, in float64; `y` itself without one."""
     transformer = model.target_preprocessing
@@ -172,22 +194,6 @@ def _target_amounts(model: Sequential, y: ArrayLike, fit: bool, name: str) -> Ar
     if fit and not transformer.is_fitted:
         transformer.fit(raw)
     return transformer.transform(raw)
-
-
-@contextmanager
-def unfitted_after_error(model: Sequential) -> Iterator[Callable[[], None]]:
-    """Within the block a model's preprocessing of inputs and targets may be fitted, which an error takes back.
-
-    Gives a function to call when no later error is to do so.
-    """
-    transformers = (model.preprocessing, model.target_preprocessing)
-    unfitted = [transformer for transformer in transformers if transformer is not None and not transformer.is_fitted]
-    try:
-        yield unfitted.clear
-    except BaseException:
-        for transformer in unfitted:
-            transformer.forget()
-        raise
 
 
 def _prepare_targets(

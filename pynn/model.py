@@ -21,7 +21,7 @@ from .examples import Inputs
 from .folding import fold, foldable, joined
 from .layers import Layer
 from .layers.base import replayable
-from .parameters import FlatParameters
+from .parameters import FlatParameters, OwnedError
 from .random import Stream, initial_generator
 from .state import arrays_of, write_arrays
 from .summary import summarize
@@ -107,7 +107,7 @@ class Sequential(Layer):
         seen: set[int] = set()
         for layer in self.layers:
             if layer.owner is not None:
-                raise ValueError(f"{layer!r} already belongs to a model; a layer belongs to one")
+                raise OwnedError(f"{layer!r} already belongs to a model; a layer belongs to one", layer)
             if id(layer) in seen:
                 raise ValueError(f"{layer!r} occurs twice; make a second layer")
             seen.add(id(layer))

@@ -15,7 +15,7 @@ from .backend import kernels
 from .config import Configurable
 from .interrupt import Uninterrupted
 from .layers.base import is_replayable, replayable
-from .parameters import aligned_zeros, native
+from .parameters import OwnedError, aligned_zeros, native
 
 if TYPE_CHECKING:
     from .parameters import FlatParameters, Parameter
@@ -100,7 +100,9 @@ class Optimizer(Configurable):
         if self.flat is flat:
             return
         if self.flat is not None:
-            raise ValueError(f"this optimizer, {type(self).__name__}, already serves another model; make a new one")
+            raise OwnedError(
+                f"this optimizer, {type(self).__name__}, already serves another model; make a new one", self
+            )
         self.flat = flat
         flat.bound = True
         # Read-only, because recorded updates hold the arrays: they can be written to, not replaced.

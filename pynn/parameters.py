@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 
+class OwnedError(ValueError):
+    """A layer or an optimiser, `part`, belongs to a model already."""
+
+    def __init__(self, message: str, part: object) -> None:
+        super().__init__(message)
+        self.part = part
+
+
 class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
     """An array that is trained, with its gradient.
 

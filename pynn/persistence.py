@@ -226,7 +226,7 @@ def _numbers(part: Any) -> int:
 def _compare(part: Any, again: Any, told: set[int]) -> None:
     """Raise TypeError if a model that was made again from its description is another one.
 
-    What a file says of a layer holds for it. Of those that a class makes by itself, it says nothing: they must be equal.
+    What a file says of a layer holds for it. It says nothing of those that a class makes by itself: they must be equal.
     """
     if not isinstance(part, layers.Layer):
         return

@@ -14,6 +14,7 @@ KEEP_WIDTH = (Activation, AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, LayerN
 def check_widths(leaves: Iterable[tuple[str, Layer]]) -> None:
     """Raise ValueError if a layer expects another width than the one before gives."""
     width, source, images = None, "", False
+    flat = False  # whether examples are known to be vectors, which Flatten leaves as they are
     for name, layer in leaves:
         expected = input_width(layer)
         if expected is not None and width is not None and expected != width:
@@ -24,9 +25,13 @@ def check_widths(leaves: Iterable[tuple[str, Layer]]) -> None:
         given = getattr(layer, "out_features", getattr(layer, "out_channels", None))
         if given is not None:
             width, images = given, hasattr(layer, "out_channels")
-        elif isinstance(layer, Flatten) and images:
-            width, images = None, False  # channels times positions
+            flat = not images
+        elif isinstance(layer, Flatten):
+            if not flat:
+                width = None  # channels times positions
+            images, flat = False, True
         elif expected is not None or not isinstance(layer, KEEP_WIDTH):
+            flat = flat and expected == width is not None
             width = expected
         source = f"layer {name} ({type(layer).__name__})"
 

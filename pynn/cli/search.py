@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +88,10 @@ def _usual(name: str) -> str:
 class Recipe:
     """Makes the trainer of a trial, in whichever process: reads the data there, once."""
 
-    source: str
-    target: str | None
-    task: str | None
+    # The data tell themselves from others; another way to the same file is no other search.
+    source: str = field(compare=False)
+    target: str | None = field(compare=False)
+    task: str | None = field(compare=False)
     fixed: tuple[tuple[str, Any], ...]
 
     def options(self, params: Params) -> dict[str, Any]:
@@ -231,6 +232,9 @@ def search_command(
             progress=not quiet,
         )
         if not result.ranked:
+            if result.interrupted:
+                click.echo("pynn: interrupted before a trial finished", err=True)
+                context.exit(130)
             raise click.ClickException(_why_none(result))
         _finish(result, save)
         _print_result(result, data, recipe, save)
@@ -253,8 +257,6 @@ def _check_plot(plot: Path) -> None:
 
 
 def _why_none(result: search.Result) -> str:
-    if result.interrupted:
-        return "interrupted before a trial finished"
     reasons = [trial.reason for trial in result.trials if trial.reason]
     return f"none of {len(result.trials)} trials finished; the first ended so: {reasons[0] if reasons else 'unknown'}"
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import as_array
+
 
 def train_test_split(
     x: ArrayLike,
@@ -56,7 +58,7 @@ def train_test_split(
     >>> y_train.shape, np.bincount(y_test)
     ((6,), array([1, 1]))
     """
-    x, y = _as_array("x", x), _as_array("y", y)
+    x, y = as_array(x, "x"), as_array(y, "y")
     if not x.ndim or not y.ndim or len(x) != len(y):
         raise ValueError(f"x has shape {x.shape} and y has shape {y.shape}; expected as many rows in both")
     if not 0 < test_fraction < 1:
@@ -71,16 +73,6 @@ def train_test_split(
     in_train[test] = False
     train = rng.permutation(np.flatnonzero(in_train))
     return x[train], x[test], y[train], y[test]
-
-
-def _as_array(name: str, values: ArrayLike) -> NDArray[Any]:
-    if hasattr(values, "toarray"):
-        raise TypeError(f"{name} is a {type(values).__name__}; expected an array: {name}.toarray() makes one")
-    if isinstance(values, np.ma.MaskedArray) and values.ndim:
-        masked = np.flatnonzero(np.ma.getmaskarray(values).reshape(len(values), -1).any(axis=1))
-        if len(masked):
-            raise ValueError(f"{name} is masked in row {masked[0]}; fill it in or leave the row out")
-    return np.asarray(values)
 
 
 def _labels(y: NDArray[Any]) -> NDArray[Any] | None:
