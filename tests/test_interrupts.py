@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.interrupt import Uninterrupted
+from pynn.interrupt import InterruptGuard, Uninterrupted
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 Y = np.arange(6) % 3
