@@ -111,6 +111,7 @@ def prepare(
     name: str = "",
 ) -> Examples:
     """Return the data as the network takes it, or raise an error that names what is wrong and, if it can, the row."""
+    y = _target_amounts(model, y, fit_preprocessing, name)
     raw = check_finite(numeric(x, f"{name}x"), f"{name}x")
     targets = _prepare_targets(loss, raw, y, sample_weight, model.dtype, name)
     if fit_preprocessing:
@@ -138,6 +139,7 @@ def prepare_later(
     raw = numeric(x, f"{name}x")
     examples: Examples | LaterExamples
     if goes_in_parts(raw):
+        y = _target_amounts(model, y, fit_preprocessing, name)
         targets = _prepare_targets(loss, raw, y, sample_weight, model.dtype, name)
         if fit_preprocessing:
             _fit_preprocessing(model, raw)
@@ -161,12 +163,13 @@ def _fit_preprocessing(model: Sequential, raw: np.ndarray) -> None:
 
 @contextmanager
 def unfitted_after_error(model: Sequential) -> Iterator[Callable[[], None]]:
-    """Within the block a preprocessing may be fitted, which an error takes back.
+    """Within the block the model's preprocessing may be fitted, which an error takes back.
 
     Gives a function to call when no later error is to do so.
     """
-    preprocessing = model.preprocessing
-    stays = preprocessing is None or preprocessing.is_fitted
+    both = (model.preprocessing, model.target_preprocessing)
+    fresh = [transformer for transformer in both if transformer is not None and not transformer.is_fitted]
+    stays = False
 
     def settled() -> None:
         nonlocal stays
@@ -175,9 +178,22 @@ def unfitted_after_error(model: Sequential) -> Iterator[Callable[[], None]]:
     try:
         yield settled
     except BaseException:
-        if preprocessing is not None and not stays:
-            preprocessing.forget()
+        for transformer in () if stays else fresh:
+            transformer.forget()
         raise
+
+
+def _target_amounts(model: Sequential, y: ArrayLike, fit: bool, name: str) -> ArrayLike:
+    """Return the targets as the model's target_preprocessing makes them, in float64; `y` itself without one."""
+    transformer = model.target_preprocessing
+    if transformer is None:
+        return y
+    raw = check_finite(numeric(y, f"{name}y").astype(np.float64), f"{name}y")
+    if raw.ndim == 1:
+        raw = raw[:, None]
+    if fit and not transformer.is_fitted:
+        transformer.fit(raw)
+    return transformer.transform(raw)
 
 
 def _prepare_targets(

@@ -109,6 +109,8 @@ class ClassLoss(Loss):
     ignore_index = IGNORE_INDEX
 
     def as_target(self, target: ArrayLike, dtype: np.dtype) -> np.ndarray:
+        if type(target) is np.ndarray and target.ndim == 1 and target.dtype == LABEL and target.flags.carray:
+            return target  # at every step
         array = self._integers(target)
         if array.ndim != 1:
             column = array.ndim == 2 and array.shape[1] == 1

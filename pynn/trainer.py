@@ -15,6 +15,7 @@ import numpy as np
 from .arrays import example_weights, numeric
 from .augment import as_changes
 from .callbacks import Callback, CallbackList
+from .copying import put_together, taken_apart
 from .examples import Examples, LaterExamples, non_finite_row, prepare_later, unfitted_after_error
 from .feeding import GivenBatches, Source, opened, refuse_options
 from .files import write_atomically
@@ -85,9 +86,6 @@ class Trainer(Settings):
     True
     """
 
-    #: Identity of the thread that trains; an attribute of the instance only while one does.
-    _running: int | None = None
-
     def __init__(
         self,
         model: Sequential,
@@ -113,6 +111,8 @@ class Trainer(Settings):
         self.watch: Watch | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
         self._step = TrainingStep(self, self._random)
+        #: Under "thread", the identity of the thread that trains, while one does.
+        self._turn: dict[str, int] = {}
         self._stop = False
         # Where the running epoch stands: batches done, and the sums for its row in the history.
         self._batch = 0
@@ -138,31 +138,27 @@ class Trainer(Settings):
         NonFiniteError
             If the loss is NaN or infinite.
         """
-        self._refuse_second("takes one step at a time")
+        if self._turn:
+            raise self._busy()
         thread = threading.get_ident()
         try:
-            self._begin(thread)
+            if self._turn.setdefault("thread", thread) != thread:
+                raise self._busy()
             batch = self.model.as_input(x)
             weights = None if sample_weight is None else example_weights(sample_weight, len(batch), batch.dtype)
-            loss = self.model.flat.gate.change(self._step.take, batch, y, weights)
+            loss = self._step.take(batch, y, weights)
         finally:
-            if self._running == thread:
-                del self._running
+            if self._turn and self._turn["thread"] == thread:
+                del self._turn["thread"]
         if not math.isfinite(loss):
             raise self._non_finite(x, y)
         return loss
 
-    # A signal's handler may raise as any call returns. So `_running` is set within the `try` block whose end deletes
-    # it, and deleted by a statement that calls nothing.
+    # A signal's handler may raise as any call returns. So the turn is taken within the `try` block whose end gives it
+    # back, by one call (a dictionary's method: of two threads, one succeeds), and given back without any call.
 
-    def _refuse_second(self, what: str) -> None:
-        if self._running is not None:
-            raise RuntimeError(f"another thread is training with this trainer; a trainer {what}")
-
-    def _begin(self, thread: int) -> None:
-        """Note which thread trains, or raise RuntimeError where another one has just begun to."""
-        if self.__dict__.setdefault("_running", thread) != thread:  # atomic
-            self._refuse_second("is trained by one thread at a time")
+    def _busy(self) -> RuntimeError:
+        return RuntimeError("another step or fit of this trainer is under way; a trainer takes one step at a time")
 
     def fit(
         self,
@@ -238,10 +234,12 @@ class Trainer(Settings):
         TrainingWarning
             If a schedule that has ended leaves a rate of 0, or no example of an epoch has a weight.
         """
-        self._refuse_second("runs one fit at a time")
+        if self._turn:
+            raise self._busy()
         thread = threading.get_ident()
         try:
-            self._begin(thread)
+            if self._turn.setdefault("thread", thread) != thread:
+                raise self._busy()
             changes = as_changes(augment)
             x = x if y is None else numeric(x, "x")
             standing = self._run, self.epoch, self._batch, len(self.history)
@@ -266,8 +264,8 @@ class Trainer(Settings):
                     finally:
                         listeners.on_train_end(self)
         finally:
-            if self._running == thread:
-                del self._running
+            if self._turn and self._turn["thread"] == thread:
+                del self._turn["thread"]
                 self.examples = self.held_out = None
         return self.history
 
@@ -345,10 +343,10 @@ class Trainer(Settings):
         began = time.perf_counter()
         self.batches_per_epoch = len(source)
         listeners.on_epoch_begin(self)
-        gate, loss = self.model.flat.gate, math.nan
+        loss = math.nan
         with opened(source, self.seed, self.epoch, self._batch, prefetch) as batches:
             for x, y, weights, total in batches:
-                loss = gate.change(self._step.take, x, y, weights, self._count_batch(y, weights, total))
+                loss = self._step.take(x, y, weights, self._count_batch(y, weights, total))
                 listeners.on_step_end(self)
                 if not math.isfinite(loss):
                     raise self._non_finite(x, y)
@@ -363,14 +361,20 @@ class Trainer(Settings):
             )
         row = self._sums.row(self.loss.reduction) | self.validate()
         row |= {"lr": self.lr, "seconds": time.perf_counter() - began}
-        gate.change(self._end_epoch, row)
+        self._end_epoch(row)
         listeners.on_epoch_end(self)
 
     def _end_epoch(self, row: dict[str, float]) -> None:
-        self.epoch += 1
-        self._batch = 0
-        self._sums = EpochSums()
-        self.history.append(self.epoch, row)
+        gate = self.model.flat.gate
+        with gate.lock:
+            gate.thread = threading.get_ident()
+            try:
+                self.epoch += 1
+                self._batch = 0
+                self._sums = EpochSums()
+                self.history.append(self.epoch, row)
+            finally:
+                gate.thread = None
 
     def _count_batch(self, y: np.ndarray, weights: np.ndarray | None, total: float) -> Callable[[float], None]:
         """Return what notes, at the end of a step, that a batch is done; doing it twice makes no difference."""
@@ -458,6 +462,16 @@ class Trainer(Settings):
         from .persistence import load_checkpoint
 
         return load_checkpoint(cls, path, loss=loss, custom=custom)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return taken_apart(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Trainer.__init__(self, *state["parts"], **state["options"])
+        put_together(self, state)
+
+    def __copy__(self) -> Trainer:
+        raise TypeError("copy.copy would make a trainer that trains the same model; use copy.deepcopy, or Trainer.save")
 
     def progress_state(self) -> dict[str, Any]:
         """Return everything but arrays that a checkpoint must hold of this trainer, as JSON can hold it."""
