@@ -252,8 +252,8 @@ WRITERS = {
 @pytest.mark.parametrize(
     ("path", "error", "said"),
     [
-        ("none/best", FileNotFoundError, "none/best cannot be written.*none"),
-        ("file/best", NotADirectoryError, "file/best cannot be written|is (a file, )?not a folder"),
+        ("none/best", FileNotFoundError, "none/best"),
+        ("file/best", NotADirectoryError, "file/best"),
         ("folder", IsADirectoryError, "folder"),
     ],
 )
