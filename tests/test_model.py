@@ -170,7 +170,7 @@ def test_backward_needs_a_forward_pass():
         (3.0, ValueError, r"\(\).*x\[None\]"),
         ([["a", "b", "c", "d"]], TypeError, "<U1; expected numbers"),
         (np.ones((2, 4), dtype=complex), TypeError, "complex128; expected numbers"),
-        ([[None] * 4], TypeError, "object; expected numbers"),
+        ([[None] * 4], ValueError, "x has a missing value, None, in row 0, column 0"),
         (np.ones((2, 5)), ValueError, r"\(2, 5\); expected \(batch, 4\)"),
     ],
 )
