@@ -1,5 +1,7 @@
 """Convolution over images and its two gradients: for each element of the kernel, one matrix product."""
 
+import math
+
 import numpy as np
 
 from ..codes import ActivationCode
@@ -21,7 +23,7 @@ def conv2d(x, w, bias, stride, padding, dilation, groups, activation, alpha, out
     padded = _bordered(x, kernel, stride, padding, dilation, grid)
     total = np.zeros((n, groups, filters // groups, height * width), x.dtype)
     for r, s in np.ndindex(kernel):
-        patches = _seen(padded, r, s, stride, dilation, grid).reshape(n, groups, w.shape[1], -1)
+        patches = _seen(padded, r, s, stride, dilation, grid).reshape(n, groups, w.shape[1], height * width)
         total += weights[..., r, s] @ patches
     out[...] = total.reshape(out.shape)
     if bias is not None:
@@ -38,7 +40,7 @@ def conv2d_backward_data(dy, w, stride, padding, dilation, groups, dx):
     n, filters, *grid = dy.shape
     kernel = w.shape[2:]
     weights = w.reshape(groups, filters // groups, *w.shape[1:])
-    gradient = dy.reshape(n, groups, filters // groups, -1)
+    gradient = dy.reshape(n, groups, filters // groups, math.prod(grid))
     padded = _bordered(np.zeros_like(dx), kernel, stride, padding, dilation, grid)
     for r, s in np.ndindex(kernel):
         part = weights[..., r, s].transpose(0, 2, 1) @ gradient
@@ -52,12 +54,12 @@ def conv2d_backward_weights(dy, x, stride, padding, dilation, groups, dw, accumu
     """Write (or add) the gradient of the weights."""
     n, filters, *grid = dy.shape
     kernel = dw.shape[2:]
-    gradient = dy.reshape(n, groups, filters // groups, -1)
+    gradient = dy.reshape(n, groups, filters // groups, math.prod(grid))
     padded = _bordered(x, kernel, stride, padding, dilation, grid)
     if not accumulate:
         dw[...] = 0
     for r, s in np.ndindex(kernel):
-        patches = _seen(padded, r, s, stride, dilation, grid).reshape(n, groups, dw.shape[1], -1)
+        patches = _seen(padded, r, s, stride, dilation, grid).reshape(n, groups, dw.shape[1], math.prod(grid))
         product = (gradient @ patches.transpose(0, 1, 3, 2)).sum(axis=0)
         dw[:, :, r, s] += product.reshape(filters, dw.shape[1])
 

@@ -11,7 +11,7 @@ def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
 
     The variance is over the count. gamma and beta (channels,) may both be None.
     """
-    grouped = x.reshape(x.shape[0], groups, -1)
+    grouped = x.reshape(x.shape[0], groups, x.shape[1] // groups * x.shape[2])
     mean[...] = grouped.mean(axis=2, dtype=np.float64)
     var = np.square(grouped - mean[:, :, None]).mean(axis=2, dtype=np.float64)
     rstd[...] = 1 / np.sqrt(var + eps)
@@ -23,7 +23,7 @@ def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
 @quiet
 def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta, accumulate):
     """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None."""
-    grouped = x.reshape(x.shape[0], groups, -1)
+    grouped = x.reshape(x.shape[0], groups, x.shape[1] // groups * x.shape[2])
     normalised = ((grouped - mean[:, :, None]) * rstd[:, :, None]).reshape(x.shape)
     if dx is not None:
         dz = (dy if gamma is None else dy * gamma[:, None]).reshape(grouped.shape)

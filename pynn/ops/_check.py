@@ -95,11 +95,18 @@ def output(out: np.ndarray | None, name: str, shape: tuple[int, ...], dtype: np.
     return out
 
 
-def no_overlap(out: np.ndarray, name: str, *inputs: np.ndarray | None) -> None:
-    """Raise ValueError if `out` shares memory with an input."""
-    for array in inputs:
-        if array is not None and _may_overlap(out, array):
-            raise ValueError(f"{name} overlaps an input in memory; the op would read what it has already overwritten")
+def apart(outputs: dict[str, np.ndarray | None], *inputs: np.ndarray | None) -> None:
+    """Raise ValueError if an output shares memory with an input, or with another output."""
+    given = [(name, out) for name, out in outputs.items() if out is not None]
+    for at, (name, out) in enumerate(given):
+        for array in inputs:
+            if array is not None and _may_overlap(out, array):
+                raise ValueError(
+                    f"{name} overlaps an input in memory; the op would read what it has already overwritten"
+                )
+        for other, array in given[:at]:
+            if _may_overlap(out, array):
+                raise ValueError(f"{name} overlaps {other} in memory; each needs memory of its own")
 
 
 def same_or_apart(out: np.ndarray, name: str, *inputs: np.ndarray) -> None:

@@ -9,6 +9,10 @@ from ..arguments import count
 #: Rows and columns.
 Pair = tuple[int, int]
 
+#: Elements that images with their padding, a window and a stride may take up at most: kernels count them, and the bytes
+#: of float64, in 64 bits with a sign.
+MOST_ELEMENTS = 2**58
+
 
 def pair(value: Any, name: str, *, least: int = 1) -> Pair:
     """Return a number, or a pair of numbers for rows and columns, as a pair."""
@@ -45,7 +49,7 @@ def borders(padding: Any, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[P
 
 
 def windows(
-    size: tuple[int, ...],
+    shape: tuple[int, ...],
     kernel: Pair,
     stride: Pair,
     before: Pair,
@@ -54,12 +58,13 @@ def windows(
     *,
     ceil: bool = False,
 ) -> Pair:
-    """Return how many windows fit into an image of that size, or raise ValueError if none does.
+    """Return how many windows fit into an image of images (n, channels, height, width), or raise ValueError if none does.
 
     With `ceil` a last window may reach beyond the border, if it begins within the image or the border before it
     (PyTorch's ``ceil_mode``).
     """
-    counts = []
+    size = shape[2:]
+    counts, elements = [], max(1, shape[0]) * max(1, shape[1])
     for axis, name in enumerate(("height", "width")):
         length = size[axis] + before[axis] + after[axis]
         width = (kernel[axis] - 1) * dilation[axis] + 1
@@ -73,6 +78,12 @@ def windows(
         if ceil and (number - 1) * stride[axis] >= size[axis] + before[axis]:
             number -= 1
         counts.append(number)
+        elements *= length + width + stride[axis]
+    if elements > MOST_ELEMENTS:
+        raise ValueError(
+            f"padding {before}, stride {stride}, dilation {dilation} and a kernel of {kernel} over images of shape "
+            f"{shape} span {elements} elements, more than can be addressed; expected at most {MOST_ELEMENTS}"
+        )
     return counts[0], counts[1]
 
 
@@ -90,4 +101,13 @@ def pooled_shape(
     shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1), ceil: bool = False
 ) -> tuple[int, ...]:
     """Return the shape of the pooled images."""
-    return (*shape[:2], *windows(shape[2:], kernel, stride, padding, padding, dilation, ceil=ceil))
+    return (*shape[:2], *windows(shape, kernel, stride, padding, padding, dilation, ceil=ceil))
+
+
+def adaptive_shape(shape: tuple[int, ...], grid: Pair) -> tuple[int, ...]:
+    """Return the shape of images pooled to a grid of windows, or raise ValueError where there can be none."""
+    if 0 in shape[2:]:
+        raise ValueError(f"x has shape {shape}; expected images of at least one row and column")
+    if max(grid) * max(shape[2:]) > MOST_ELEMENTS:
+        raise ValueError(f"{grid} windows over images of shape {shape} are more than can be counted in 64 bits")
+    return (*shape[:2], *grid)

@@ -19,7 +19,7 @@ import numpy as np
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
 from ._check import elementwise_output, fits, floats, positive
-from .watch import unit_stats
+from .watch import check_stats, unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -71,6 +71,8 @@ def _forward(
         out = elementwise_output(out, x)
     elif out is None:
         out = np.empty(x.shape, x.dtype)
+    if stats is not None:
+        check_stats(stats, out, x)
     kernels().activations.activate(x, code, alpha, out)
     if stats is not None:
         unit_stats(out, stats, code=code)

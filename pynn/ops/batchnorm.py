@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backend import kernels
-from ._check import check_shape, fits, floats, no_overlap, output, positive
+from ._check import apart, check_shape, fits, floats, output, positive
 from .activations import resolve
-from .watch import unit_stats
+from .watch import check_stats, unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -79,6 +79,8 @@ def batchnorm_forward(
         _check_rows(x)
     eps = positive(eps, "eps")
     code, alpha = resolve(activation)
+    if stats is not None:
+        check_stats(stats, out, x, gamma, beta, running_mean, running_var, mean_out, rstd_out)
     kernels().batchnorm.batchnorm_forward(
         x, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, out, mean_out, rstd_out
     )
@@ -167,9 +169,9 @@ def forward_arguments(
     output(running_mean, "running_mean", features, x.dtype)
     output(running_var, "running_var", features, x.dtype)
     y = output(out, "out", x.shape, x.dtype)
-    if out is not None:
-        no_overlap(y, "out", x, gamma, beta)
     mean, rstd = output(mean_out, "mean_out", features, x.dtype), output(rstd_out, "rstd_out", features, x.dtype)
+    state: dict[str, np.ndarray | None] = {"running_mean": running_mean, "running_var": running_var}
+    apart({**state, "out": out, "mean_out": mean_out, "rstd_out": rstd_out}, x, gamma, beta)
     return gamma, beta, y, mean, rstd
 
 
@@ -192,10 +194,10 @@ def backward_arguments(
     features = dy.shape[1:2]
     named = {"gamma": gamma, "beta": beta, "mean": mean, "rstd": rstd}
     used = [floats(array, name, like=dy, shape=features) for name, array in named.items()]
+    given = {"dx": dx, "dgamma": dgamma, "dbeta": dbeta}
     dgamma, dbeta = output(dgamma, "dgamma", features, dy.dtype), output(dbeta, "dbeta", features, dy.dtype)
-    if need_dx:
-        dx = output(dx, "dx", x.shape, dy.dtype)
-        no_overlap(dx, "dx", dy, x)
+    dx = output(dx, "dx", x.shape, dy.dtype) if need_dx else None
+    apart(given, dy, x, *used)
     return *used, dx, dgamma, dbeta
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import elementwise_output, fits, floats, positive
+from ._check import apart, elementwise_output, fits, floats, positive
 from .activations import resolve
 from .batchnorm import backward_arguments, forward_arguments
 from .dropout import as_draw
-from .watch import unit_stats
+from .watch import check_stats, unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -67,6 +67,8 @@ def batchnorm2d_forward(
         _check_count(x)
     eps = positive(eps, "eps")
     code, alpha = resolve(activation)
+    if stats is not None:
+        check_stats(stats, out, x, gamma, beta, running_mean, running_var, mean_out, rstd_out)
     rows, y = by_channel(x), by_channel(out)
     kernels().channels.batchnorm_channels(
         rows, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, y, mean_out, rstd_out
@@ -145,7 +147,9 @@ def dropout2d(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = 
     y = elementwise_output(out, x)
     if not 0 <= p <= 1:
         raise ValueError(f"p is {p}; expected a probability in [0, 1]")
-    kernels().channels.dropout_channels(by_channel(x), float(p), as_draw(draw), by_channel(y))
+    numbers = as_draw(draw)
+    apart({"out": out}, numbers)
+    kernels().channels.dropout_channels(by_channel(x), float(p), numbers, by_channel(y))
     return y
 
 

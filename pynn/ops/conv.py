@@ -8,10 +8,12 @@ import numpy as np
 
 from ..arguments import count
 from ..backend import kernels
-from ._check import check_shape, fits, floats, no_overlap, output, same_or_apart
+from ._check import apart, check_shape, fits, floats, output
 from ._windows import Pair, borders, pair, windows
 from .activations import resolve
-from .watch import unit_stats
+from .channels import by_channel
+from .matmul import activated_gradient
+from .watch import check_stats, unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -83,11 +85,12 @@ def conv2d(
         if bias is not None:
             bias = floats(bias, "bias", like=x, shape=shape[1:2])
         given, out = out, output(out, "out", shape, x.dtype)
-        if given is not None:
-            no_overlap(out, "out", x, w, bias)
         if pre_out is not None:
-            no_overlap(output(pre_out, "pre_out", shape, x.dtype), "pre_out", x, w, bias, out)
+            output(pre_out, "pre_out", shape, x.dtype)
+        apart({"out": given, "pre_out": pre_out}, x, w, bias)
     code, alpha = resolve(activation)
+    if stats is not None:
+        check_stats(stats, out, x, w, bias, pre_out)
     kernels().conv.conv2d(x, w, bias, stride, before, dilation, groups, code, alpha, out, pre_out)
     if stats is not None:
         unit_stats(out, stats, code=code)
@@ -144,30 +147,25 @@ def conv2d_backward(
     x, w = _operands(x, w, like=dy)
     before, grid = _check_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     check_shape(dy, "dy", (x.shape[0], w.shape[0], *grid))
-    dw = output(dw, "dw", w.shape, dy.dtype)
-    no_overlap(dw, "dw", dy, x, w)
-    if need_db:
-        db = output(db, "db", w.shape[:1], dy.dtype)
-        no_overlap(db, "db", dy, x, w, dw)
     if saved is not None:
         saved = floats(saved, "saved", like=dy, shape=dy.shape)
-        given, dz = dz, output(dz, "dz", dy.shape, dy.dtype)
-        if given is not None:
-            same_or_apart(dz, "dz", dy, saved)
-    if need_dx:
-        dx = output(dx, "dx", x.shape, dy.dtype)
-        no_overlap(dx, "dx", dy, x, w, dw, db if need_db else None, dz)
-    if dz is not None:
+    given = {"dw": dw, "db": db if need_db else None, "dx": dx if need_dx else None}
+    dw = output(dw, "dw", w.shape, dy.dtype)
+    db = output(db, "db", w.shape[:1], dy.dtype) if need_db else None
+    dx = output(dx, "dx", x.shape, dy.dtype) if need_dx else None
+    apart(given, dy, x, w, saved)
+    if saved is not None:
+        dz = activated_gradient(dz, dy, saved, x, w, *given.values())
         code, alpha = resolve(activation)
         kernels().activations.activate_backward(dy, saved, code, alpha, dz)
         dy = dz
     family = kernels().conv
     family.conv2d_backward_weights(dy, x, stride, before, dilation, groups, dw, accumulate)
-    if need_db:
-        kernels().channels.channel_sum(dy.reshape(*dy.shape[:2], -1), db, accumulate)
-    if need_dx:
+    if db is not None:
+        kernels().channels.channel_sum(by_channel(dy), db, accumulate)
+    if dx is not None:
         family.conv2d_backward_data(dy, w, stride, before, dilation, groups, dx)
-    return dw, db if need_db else None, dx if need_dx else None
+    return dw, db, dx
 
 
 def output_shape(
@@ -200,4 +198,4 @@ def _check_geometry(
         )
     rows, columns = kernel
     before, after = borders(padding, (rows, columns), stride, dilation)
-    return before, windows(x[2:], (rows, columns), stride, before, after, dilation)
+    return before, windows(x, (rows, columns), stride, before, after, dilation)

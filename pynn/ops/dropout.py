@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import elementwise_output, fits, floats, output
+from ._check import apart, elementwise_output, fits, floats, output
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+_UINT64 = np.dtype(np.uint64)
 
 
 def dropout(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -49,7 +51,9 @@ def dropout(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = No
         out = np.empty(x.shape, x.dtype)
     if not 0 <= p <= 1:
         raise ValueError(f"p is {p}; expected a probability in [0, 1]")
-    kernels().dropout.dropout(x, float(p), as_draw(draw), out)
+    numbers = as_draw(draw)
+    apart({"out": out}, numbers)
+    kernels().dropout.dropout(x, float(p), numbers, out)
     return out
 
 
@@ -83,8 +87,11 @@ def advance(stream: np.ndarray, count: int, out: np.ndarray | None = None) -> np
     >>> advance(stream, 10), advance(stream, 5)
     (array([7, 0], dtype=uint64), array([ 7, 10], dtype=uint64))
     """
-    output(stream, "stream", (2,), np.dtype(np.uint64))
-    draw = output(out, "out", (2,), np.dtype(np.uint64))
+    output(stream, "stream", (2,), _UINT64)
+    draw = output(out, "out", (2,), _UINT64)
+    apart({"stream": stream, "out": out})
+    if not 0 <= count < 2**63:
+        raise ValueError(f"count is {count}; expected a number of elements, in [0, 2**63)")
     kernels().dropout.advance(stream, count, draw)
     return draw
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arguments import count
 from ..backend import kernels
-from ._check import floats, no_overlap, output, positive
+from ._check import apart, floats, output, positive
 from .channels import by_channel
 
 if TYPE_CHECKING:
@@ -56,10 +56,9 @@ def group_norm(
     groups = _check_groups(x, groups)
     gamma, beta = _affine(gamma, beta, x, x.shape[1:2])
     y = output(out, "out", x.shape, x.dtype)
-    if out is not None:
-        no_overlap(y, "out", x, gamma, beta)
     mean = output(mean_out, "mean_out", (x.shape[0], groups), x.dtype)
     rstd = output(rstd_out, "rstd_out", (x.shape[0], groups), x.dtype)
+    apart({"out": out, "mean_out": mean_out, "rstd_out": rstd_out}, x, gamma, beta)
     kernels().groupnorm.group_norm(by_channel(x), gamma, beta, groups, positive(eps, "eps"), by_channel(y), mean, rstd)
     return y, mean, rstd
 
@@ -102,17 +101,19 @@ def group_norm_backward(
         dgamma = dbeta = None
     else:
         gamma = floats(gamma, "gamma", like=dy, shape=dy.shape[1:2])
+    if not need_dx:
+        dx = None
+    given = {"dx": dx, "dgamma": dgamma, "dbeta": dbeta}
+    if gamma is not None:
         dgamma = output(dgamma, "dgamma", gamma.shape, dy.dtype)
         dbeta = output(dbeta, "dbeta", gamma.shape, dy.dtype)
-    input_gradient = None
-    if need_dx:
-        dx = output(dx, "dx", x.shape, dy.dtype)
-        no_overlap(dx, "dx", dy, x)
-        input_gradient = by_channel(dx)
+    dx = output(dx, "dx", x.shape, dy.dtype) if need_dx else None
+    apart(given, dy, x, gamma, mean, rstd)
+    input_gradient = None if dx is None else by_channel(dx)
     kernels().groupnorm.group_norm_backward(
         by_channel(dy), by_channel(x), gamma, groups, mean, rstd, input_gradient, dgamma, dbeta, accumulate
     )
-    return dx if need_dx else None, dgamma, dbeta
+    return dx, dgamma, dbeta
 
 
 def layer_norm(

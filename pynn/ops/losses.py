@@ -1,8 +1,9 @@
 """Losses with their gradients: each call returns both, because training needs both and they share their work.
 
 Common to all: `sample_weight` has one entry per row; `reduction` is "mean" (divide by the total weight, as PyTorch
-does) or "sum"; the gradient goes to the array handed in, else to a new one, or nowhere with ``need_gradient=False``
-(None is returned in its place).
+does) or "sum"; a row of weight zero takes no part, whatever its numbers, and where no row takes part loss and gradient
+are zero (PyTorch has 0/0, NaN); the gradient goes to the array handed in, else to a new one, or nowhere with
+``need_gradient=False`` (None is returned in its place).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import check_shape, fits, floats, labels, no_overlap, output
+from ._check import apart, check_shape, fits, floats, labels, output
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -24,8 +25,15 @@ IGNORE_INDEX = -100
 NO_IGNORE = -(2**63)
 
 
-def _checked_labels(targets: ArrayLike, rows: int, classes: int, ignore_index: int) -> np.ndarray:
+def _checked_labels(
+    targets: ArrayLike, scores: np.ndarray, ignore_index: int, name: str, gradient: np.ndarray | None
+) -> np.ndarray:
+    """Return the targets of scores (n, classes) as int64; `gradient`, called `name`, must not overlap them."""
+    rows, classes = scores.shape
+    if classes == 0:
+        raise ValueError(f"the scores have shape ({rows}, 0); expected at least one class")
     targets = labels(targets, rows)
+    apart({name: gradient}, targets)
     bad = kernels().losses.first_bad_label(targets, classes, ignore_index)
     if bad >= 0:
         raise ValueError(
@@ -53,7 +61,7 @@ def _gradient(
         return None
     gradient = output(out, name, scores.shape, scores.dtype)
     if out is not None:
-        no_overlap(gradient, name, scores, *others)
+        apart({name: out}, scores, *others)
     return gradient
 
 
@@ -76,7 +84,8 @@ def softmax_cross_entropy(
     logits : array_like, shape (n, classes)
     targets : array_like of int, shape (n,)
     weight : array_like, shape (classes,), optional
-        Class weights; the mean divides by the sum of the weights of the targets.
+        Class weights; the mean divides by the sum of the weights of the targets. Rows of a class of weight 0 take no
+        part, also with label smoothing, where PyTorch keeps the share that is spread over the other classes.
     sample_weight : array_like, shape (n,), optional
     label_smoothing : float
         In [0, 1]: this share of the target is spread evenly over all classes.
@@ -89,7 +98,7 @@ def softmax_cross_entropy(
     Returns
     -------
     loss : float
-        NaN if no row takes part and the mean is asked for.
+        0 if no row takes part.
     dlogits : ndarray or None
 
     References
@@ -113,8 +122,7 @@ def softmax_cross_entropy(
             weight = floats(weight, "weight", like=logits, shape=(logits.shape[1],))
         sample_weight = _weights(sample_weight, logits)
         dlogits = _gradient(dlogits, "dlogits", need_gradient, logits, weight, sample_weight)
-    rows, classes = logits.shape
-    targets = _checked_labels(targets, rows, classes, ignore_index)
+    targets = _checked_labels(targets, logits, ignore_index, "dlogits", dlogits)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is {label_smoothing}; expected a number in [0, 1]")
     loss = kernels().losses.softmax_cross_entropy(
@@ -156,10 +164,9 @@ def multiclass_hinge(
     """
     scores = floats(scores, "scores")
     check_shape(scores, "scores", ("n", "classes"))
-    rows, classes = scores.shape
-    targets = _checked_labels(targets, rows, classes, NO_IGNORE)
     sample_weight = _weights(sample_weight, scores)
     gradient = _gradient(dscores, "dscores", need_gradient, scores, sample_weight)
+    targets = _checked_labels(targets, scores, NO_IGNORE, "dscores", gradient)
     loss = kernels().losses.multiclass_hinge(scores, targets, sample_weight, float(margin), _mean(reduction), gradient)
     return loss, gradient
 
@@ -248,7 +255,7 @@ def bce_with_logits(
 
 
 def count_correct(scores: ArrayLike, targets: ArrayLike, *, ignore_index: int = IGNORE_INDEX) -> int:
-    """Return in how many rows the largest score (the first of equals) is at the target.
+    """Return in how many rows the largest score (the first of equals) is at the target; a row with a NaN has none.
 
     Examples
     --------
@@ -274,5 +281,6 @@ def share_correct(scores: ArrayLike, targets: ArrayLike, out: np.ndarray, *, ign
     """
     scores = floats(scores, "scores")
     check_shape(scores, "scores", ("n", "classes"))
-    output(out, "out", (1,), np.dtype(np.float64))
-    kernels().losses.share_correct(scores, labels(targets, scores.shape[0]), ignore_index, out)
+    targets = labels(targets, scores.shape[0])
+    apart({"out": output(out, "out", (1,), np.dtype(np.float64))}, scores, targets)
+    kernels().losses.share_correct(scores, targets, ignore_index, out)

@@ -8,9 +8,9 @@ import numpy as np
 
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
-from ._check import check_shape, fits, floats, no_overlap, output, same_or_apart
+from ._check import apart, check_shape, fits, floats, output, same_or_apart
 from .activations import resolve
-from .watch import unit_stats
+from .watch import check_stats, unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -70,6 +70,8 @@ def matmul(
     elif out is None:
         out = np.empty((a.shape[1 if trans_a else 0], b.shape[0 if trans_b else 1]), a.dtype)
     code, alpha = resolve(activation)
+    if stats is not None:
+        check_stats(stats, out, a, b, bias, pre_out)
     kernels().matmul.matmul(a, b, trans_a, trans_b, bias, code, alpha, out, pre_out, False)
     if stats is not None:
         unit_stats(out, stats, code=code)
@@ -95,10 +97,9 @@ def _product(
     if bias is not None:
         bias = floats(bias, "bias", like=a, shape=(n,))
     y = output(out, "out", (m, n), a.dtype)
-    if out is not None:
-        no_overlap(y, "out", a, b, bias)
     if pre_out is not None:
-        no_overlap(output(pre_out, "pre_out", (m, n), a.dtype), "pre_out", a, b, bias, y)
+        output(pre_out, "pre_out", (m, n), a.dtype)
+    apart({"out": out, "pre_out": pre_out}, a, b, bias)
     return a, b, bias, y
 
 
@@ -164,19 +165,17 @@ def linear_backward(
         check_shape(dy, "dy", ("n", "out_features"))
         x = floats(x, "x", like=dy, shape=(dy.shape[0], "in_features"))
         w = floats(w, "w", like=dy, shape=(x.shape[1], dy.shape[1]))
-        dw = output(dw, "dw", w.shape, dy.dtype)
-        no_overlap(dw, "dw", dy, x, w)
-        if need_db:
-            db = output(db, "db", (dy.shape[1],), dy.dtype)
-            no_overlap(db, "db", dy, x, w, dw)
         if saved is not None:
             saved = floats(saved, "saved", like=dy, shape=dy.shape)
-            given, dz = dz, output(dz, "dz", dy.shape, dy.dtype)
-            if given is not None:
-                same_or_apart(dz, "dz", dy, saved)
+        given = {"dw": dw, "db": db, "dx": dx}
+        dw = output(dw, "dw", w.shape, dy.dtype)
+        if need_db:
+            db = output(db, "db", (dy.shape[1],), dy.dtype)
         if need_dx:
             dx = output(dx, "dx", x.shape, dy.dtype)
-            no_overlap(dx, "dx", dy, x, w, dw, db, dz)
+        apart(given, dy, x, w, saved)
+        if saved is not None:
+            dz = activated_gradient(dz, dy, saved, x, w, *given.values())
     if dz is not None:
         code, alpha = resolve(activation)
         kernels().activations.activate_backward(dy, saved, code, alpha, dz)
@@ -188,6 +187,17 @@ def linear_backward(
     if need_dx:
         family.matmul(dy, w, False, True, None, ActivationCode.IDENTITY, 0.0, dx, None, False)
     return dw, db, dx
+
+
+def activated_gradient(
+    dz: np.ndarray | None, dy: np.ndarray, saved: np.ndarray, *others: np.ndarray | None
+) -> np.ndarray:
+    """Return where dy f' goes: to `dz`, which may be `dy` or `saved`, or to a new array."""
+    result = output(dz, "dz", dy.shape, dy.dtype)
+    if dz is not None:
+        same_or_apart(result, "dz", dy, saved)
+        apart({"dz": dz}, *others)
+    return result
 
 
 def zero(out: np.ndarray) -> None:

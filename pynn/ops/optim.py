@@ -13,8 +13,9 @@ import math
 
 import numpy as np
 
+from ..arguments import count
 from ..backend import kernels
-from ._check import check_shape, no_overlap, output, positive
+from ._check import apart, check_shape, output, positive
 
 _INT64 = np.dtype(np.int64)
 _FLOAT64 = np.dtype(np.float64)
@@ -26,7 +27,9 @@ def _check(
     bounds: np.ndarray,
     rates: np.ndarray,
     stats: np.ndarray | None,
+    *others: np.ndarray,
 ) -> None:
+    """Raise unless the arrays can be used; param, buffers and stats must share no memory with any other."""
     if not isinstance(param, np.ndarray) or param.dtype not in (np.float32, np.float64):
         raise TypeError("param must be a float32 or float64 array")
     if param.ndim != 1:
@@ -34,16 +37,16 @@ def _check(
     output(param, "param", param.shape, param.dtype)
     for name, buffer in buffers.items():
         if buffer is not None:
-            no_overlap(output(buffer, name, param.shape, param.dtype), name, param)
+            output(buffer, name, param.shape, param.dtype)
     segments = len(bounds)
     output(bounds, "bounds", (segments, 2), _INT64)
     output(rates, "rates", (segments, 2), _FLOAT64)
-    if segments and not (
-        bounds[0, 0] >= 0 and bounds[-1, 1] <= param.size and (np.diff(bounds.reshape(-1)) >= 0).all()
-    ):
-        raise ValueError(f"bounds must be ascending and within the buffer of {param.size} elements")
     if stats is not None:
         output(stats, "stats", (segments, 3), _FLOAT64)
+    apart({"param": param, **buffers, "stats": stats}, bounds, rates, *others)
+    line = bounds.reshape(-1)
+    if segments and not (line[0] >= 0 and line[-1] <= param.size and (line[1:] >= line[:-1]).all()):
+        raise ValueError(f"bounds must be ascending and within the buffer of {param.size} elements")
 
 
 def sgd(
@@ -166,8 +169,11 @@ def adam(
     >>> w.round(6)
     array([0.9, 1.1])
     """
-    _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats)
-    steps = output(step, "step", (1,), _INT64) if isinstance(step, np.ndarray) else np.array([step], np.int64)
+    if isinstance(step, np.ndarray):
+        steps = output(step, "step", (1,), _INT64)
+    else:
+        steps = np.array([count(step, "step")], np.int64)
+    _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats, steps)
     if steps[0] < 1:
         raise ValueError(f"step is {steps[0]}; expected 1 for the first update")
     kernels().optim.adam(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arguments import count
 from ..backend import kernels
-from ._check import check_shape, floats, no_overlap, output, same_or_apart
+from ._check import apart, check_shape, floats, output, same_or_apart
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -45,7 +46,7 @@ def prelu(x: ArrayLike, slope: ArrayLike, out: np.ndarray | None = None) -> np.n
     y = output(out, "out", x.shape, x.dtype)
     if out is not None:
         same_or_apart(y, "out", x)
-        no_overlap(y, "out", slope)
+        apart({"out": out}, slope)
     kernels().activations.prelu(x.reshape(shape), slope, y.reshape(shape))
     return y
 
@@ -76,9 +77,8 @@ def prelu_backward(
     slope_gradient = output(dslope, "dslope", slope.shape, x.dtype)
     if dx is not None:
         same_or_apart(input_gradient, "dx", dy)
-        no_overlap(input_gradient, "dx", x, slope)
-    if dslope is not None:
-        no_overlap(slope_gradient, "dslope", dy, x, slope, input_gradient)
+    apart({"dx": dx, "dslope": dslope}, x, slope)
+    apart({"dslope": dslope}, dy)
     kernels().activations.prelu_backward(
         dy.reshape(shape), x.reshape(shape), slope, input_gradient.reshape(shape), slope_gradient, accumulate
     )
@@ -87,7 +87,7 @@ def prelu_backward(
 
 def _check_pieces(x: np.ndarray, pieces: int) -> int:
     check_shape(x, "x", ("n", "units * pieces"))
-    if pieces < 1 or x.shape[1] % pieces:
+    if x.shape[1] % count(pieces, "pieces"):
         raise ValueError(f"x has {x.shape[1]} columns, which {pieces} pieces do not divide")
     return x.shape[1] // pieces
 
@@ -112,9 +112,9 @@ def maxout(x: ArrayLike, pieces: int, out: np.ndarray | None = None) -> np.ndarr
     x = floats(x, "x")
     units = _check_pieces(x, pieces)
     y = output(out, "out", (x.shape[0], units), x.dtype)
-    if out is not None:
-        no_overlap(y, "out", x)
-    kernels().activations.maxout(x, pieces, y)
+    apart({"out": out}, x)
+    if x.size:  # without units there is no end to the pieces
+        kernels().activations.maxout(x, pieces, y)
     return y
 
 
@@ -132,7 +132,7 @@ def maxout_backward(dy: ArrayLike, x: ArrayLike, pieces: int, out: np.ndarray | 
     units = _check_pieces(x, pieces)
     check_shape(dy, "dy", (x.shape[0], units))
     dx = output(out, "out", x.shape, x.dtype)
-    if out is not None:
-        no_overlap(dx, "out", dy, x)
-    kernels().activations.maxout_backward(dy, x, pieces, dx)
+    apart({"out": out}, dy, x)
+    if x.size:
+        kernels().activations.maxout_backward(dy, x, pieces, dx)
     return dx

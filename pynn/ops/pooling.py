@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import check_shape, fits, floats, no_overlap, output
-from ._windows import Pair, pair, pooled_shape, pooling_window
+from ._check import apart, check_shape, fits, floats, output
+from ._windows import Pair, adaptive_shape, pair, pooled_shape, pooling_window
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -66,6 +66,7 @@ def max_pool2d(
     shape = pooled_shape(x.shape, kernel, step, padding, dilation, ceil_mode)
     y = out if fine and out.shape == shape else _pooled(out, shape, x)
     index = output(index_out, "index_out", shape, _INDEX) if need_index else None
+    apart({"out": out, "index_out": index_out if need_index else None}, x)
     kernels().pooling.max_pool2d(x, kernel, step, padding, dilation, y, index)
     return y, index
 
@@ -104,14 +105,12 @@ def max_pool2d_backward(
              [0., 0.]]]])
     """
     kernel, step, padding, dilation = pooling_window(kernel, stride, padding, dilation)
-    if not (fits("ncij->nchw", dy, out) and out.shape == shape):
-        dy = _pooled_gradient(dy, shape)
-        given, out = out, output(out, "out", tuple(shape), dy.dtype)
-        if given is not None:
-            no_overlap(out, "out", dy, index)
+    dy, dx = _gradients(dy, shape, out)
+    _check_grid(dy, shape, kernel, step, padding, dilation)
     index = output(index, "index", dy.shape, _INDEX)
-    kernels().pooling.max_pool2d_backward(dy, index, kernel, step, padding, dilation, out)
-    return out
+    apart({"out": out}, index)
+    kernels().pooling.max_pool2d_backward(dy, index, kernel, step, padding, dilation, dx)
+    return dx
 
 
 def avg_pool2d(
@@ -171,10 +170,8 @@ def avg_pool2d_backward(
              [0.25, 0.25]]]])
     """
     kernel, step, padding, _ = pooling_window(kernel, stride, padding)
-    dy = _pooled_gradient(dy, shape)
-    dx = output(out, "out", tuple(shape), dy.dtype)
-    if out is not None:
-        no_overlap(dx, "out", dy)
+    dy, dx = _gradients(dy, shape, out)
+    _check_grid(dy, shape, kernel, step, padding)
     kernels().pooling.avg_pool2d_backward(dy, kernel, step, padding, bool(count_include_pad), dx)
     return dx
 
@@ -190,12 +187,10 @@ def adaptive_avg_pool2d(x: ArrayLike, size: int | Pair = 1, out: np.ndarray | No
     >>> adaptive_avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 1)
     array([[[[7.5]]]])
     """
-    rows, columns = pair(size, "size")
+    grid = pair(size, "size")
     x = floats(x, "x")
     check_shape(x, "x", _IMAGES)
-    if 0 in x.shape[2:]:
-        raise ValueError(f"x has shape {x.shape}; expected images of at least one row and column")
-    y = _pooled(out, (*x.shape[:2], rows, columns), x)
+    y = _pooled(out, adaptive_shape(x.shape, grid), x)
     kernels().pooling.adaptive_avg_pool2d(x, y)
     return y
 
@@ -210,24 +205,35 @@ def adaptive_avg_pool2d_backward(dy: ArrayLike, shape: tuple[int, ...], out: np.
     array([[[[0.25, 0.25],
              [0.25, 0.25]]]])
     """
-    dy = _pooled_gradient(dy, shape)
-    dx = output(out, "out", tuple(shape), dy.dtype)
-    if out is not None:
-        no_overlap(dx, "out", dy)
+    dy, dx = _gradients(dy, shape, out)
+    adaptive_shape(dx.shape, pair(dy.shape[2:], "size"))
     kernels().pooling.adaptive_avg_pool2d_backward(dy, dx)
     return dx
 
 
 def _pooled(out: np.ndarray | None, shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
     y = output(out, "out", shape, x.dtype)
-    if out is not None:
-        no_overlap(y, "out", x)
+    apart({"out": out}, x)
     return y
 
 
-def _pooled_gradient(dy: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-    dy = floats(dy, "dy")
+def _gradients(
+    dy: ArrayLike, shape: tuple[int, ...], out: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return dy, and where the gradient of images of that shape goes."""
+    if fits("ncij->nchw", dy, out) and out.shape == shape:
+        return dy, out
     if len(shape) != 4:
         raise ValueError(f"the shape of x is {tuple(shape)}; expected (n, channels, height, width)")
+    dy = floats(dy, "dy")
     check_shape(dy, "dy", (*shape[:2], "out_height", "out_width"))
-    return dy
+    dx = output(out, "out", tuple(shape), dy.dtype)
+    apart({"out": out}, dy)
+    return dy, dx
+
+
+def _check_grid(dy: np.ndarray, shape: tuple[int, ...], *window: Pair) -> None:
+    """Raise ValueError unless dy has the shape of pooled images, with or without ``ceil_mode``."""
+    expected = pooled_shape(tuple(shape), *window)
+    if dy.shape not in (expected, pooled_shape(tuple(shape), *window, ceil=True)):
+        raise ValueError(f"dy has shape {dy.shape}; expected {expected} for images of shape {tuple(shape)}")

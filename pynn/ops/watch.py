@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
-from ._check import floats, output, unit_columns
+from ._check import apart, floats, output, unit_columns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -46,14 +46,20 @@ def unit_stats(
            [ 0.,  0.]])
     """
     y = floats(y, "y")
-    output(stats, "stats", (4, unit_count(y)), _FLOAT64)
+    check_stats(stats, y)
     if total is not None:
-        output(total, "total", (4,), _FLOAT64)
+        apart({"stats": stats, "total": output(total, "total", (4,), _FLOAT64)}, y)
     if y.ndim > 2:
         positions = y.reshape(*y.shape[:2], math.prod(y.shape[2:]))
         kernels().channels.channel_stats(positions, code, stats, total)
     else:
         kernels().watch.unit_stats(unit_columns(y), code, stats, total)
+
+
+def check_stats(stats: np.ndarray, y: np.ndarray, *others: np.ndarray | None) -> None:
+    """Raise unless the statistics of `y` can be added to `stats`, in memory of their own."""
+    output(stats, "stats", (4, unit_count(y)), _FLOAT64)
+    apart({"stats": stats}, y, *others)
 
 
 def unit_count(y: np.ndarray) -> int:
@@ -72,7 +78,9 @@ def square_sum(x: ArrayLike, out: np.ndarray) -> None:
     >>> out
     array([25.])
     """
-    kernels().watch.square_sum(floats(x, "x"), output(out, "out", (1,), _FLOAT64))
+    x = floats(x, "x")
+    apart({"out": output(out, "out", (1,), _FLOAT64)}, x)
+    kernels().watch.square_sum(x, out)
 
 
 def one_signed(grad: ArrayLike, out: np.ndarray) -> None:
@@ -89,4 +97,6 @@ def one_signed(grad: ArrayLike, out: np.ndarray) -> None:
     >>> out
     array([0.5])
     """
-    kernels().watch.one_signed(floats(grad, "grad", shape=("fan_in", "units")), output(out, "out", (1,), _FLOAT64))
+    grad = floats(grad, "grad", shape=("fan_in", "units"))
+    apart({"out": output(out, "out", (1,), _FLOAT64)}, grad)
+    kernels().watch.one_signed(grad, out)
