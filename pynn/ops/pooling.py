@@ -223,9 +223,7 @@ def _pooled(out: np.ndarray | None, shape: tuple[int, ...], x: np.ndarray) -> np
     return y
 
 
-def _gradients(
-    dy: ArrayLike, shape: tuple[int, ...], out: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _gradients(dy: ArrayLike, shape: tuple[int, ...], out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return dy, and where the gradient of images of that shape goes."""
     if fits("ncij->nchw", dy, out) and out.shape == shape:
         return dy, out
@@ -238,8 +236,11 @@ def _gradients(
     return dy, dx
 
 
-def _check_grid(dy: np.ndarray, shape: tuple[int, ...], *window: Pair) -> None:
+def _check_grid(
+    dy: np.ndarray, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)
+) -> None:
     """Raise ValueError unless dy has the shape of pooled images, with or without ``ceil_mode``."""
-    expected = pooled_shape(tuple(shape), *window)
-    if dy.shape not in (expected, pooled_shape(tuple(shape), *window, ceil=True)):
+    images = tuple(shape)
+    expected = pooled_shape(images, kernel, stride, padding, dilation)
+    if dy.shape not in (expected, pooled_shape(images, kernel, stride, padding, dilation, ceil=True)):
         raise ValueError(f"dy has shape {dy.shape}; expected {expected} for images of shape {tuple(shape)}")

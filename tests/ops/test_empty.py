@@ -1,4 +1,4 @@
-"""Arrays without elements: every backend gives the empty answer (gradients of parameters are 0), or a clear ValueError."""
+"""Arrays without elements: every backend gives the empty answer (parameters have gradient 0), or a ValueError."""
 
 import numpy as np
 import pytest
@@ -89,9 +89,7 @@ def image_ops(kind):
             yield f"max_pool2d_backward {shape} {padding}", lambda x=x, p=padding: max_pool_both_ways(x, p)
             yield (
                 f"avg_pool2d_backward {shape} {padding}",
-                lambda x=x, p=padding: ops.avg_pool2d_backward(
-                    ops.avg_pool2d(x, 2, padding=p), x.shape, 2, padding=p
-                ),
+                lambda x=x, p=padding: ops.avg_pool2d_backward(ops.avg_pool2d(x, 2, padding=p), x.shape, 2, padding=p),
             )
         yield f"adaptive_avg_pool2d {shape}", lambda x=x: ops.adaptive_avg_pool2d(x, (2, 3))
         for grid in ((2, 3), (0, 3), (2, 0)):
