@@ -61,6 +61,7 @@ from .persistence import load
 from .random import manual_seed
 from .regularizers import L1, L2, MaxNorm, Regularizer
 from .schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR, WarmupLR
+from .settings import TrainingWarning
 from .trainer import NonFiniteError, Trainer
 
 if _TYPE_CHECKING:
@@ -155,6 +156,7 @@ __all__ = [
     "StepLR",
     "Tanh",
     "Trainer",
+    "TrainingWarning",
     "WarmupLR",
     "augment",
     "available_backends",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def count(value: Any, name: str, *, least: int = 1) -> int:
 
 def number(value: Any, name: str, *, above: float = -math.inf, least: float | None = None) -> float:
     """Return `value` as a float, or raise ValueError unless it is finite, above `above` and at least `least`."""
-    if _is_real(value) and math.isfinite(value) and value > above and (least is None or value >= least):
+    if _is_finite(value) and value > above and (least is None or value >= least):
         return float(value)
     expected = "a number" if least is None else f"a number of at least {least:g}"
     if above == 0:
@@ -54,6 +55,31 @@ def instance(value: Any, name: str, kind: type) -> Any:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return _is_real(value) and math.isfinite(value)
+    except OverflowError:  # an int beyond the largest float
+        return False
+
+
+def class_names(value: Any) -> list[Any] | None:
+    """Return names of classes as a list of text, numbers or bools, of Python's own types; None stays None.
+
+    They may be an array, as `numpy.unique` and scikit-learn's ``LabelEncoder.classes_`` are.
+    """
+    expected = "a list of text or numbers, or None"
+    if value is None:
+        return None
+    if isinstance(value, str | bytes | dict | set | frozenset) or not isinstance(value, Iterable):
+        raise TypeError(f"class_names is {value!r}; expected {expected}")
+    names = [name.item() if isinstance(name, np.generic) else name for name in value]
+    for name in names:
+        if not isinstance(name, bool | int | float | str) or name != name:
+            hint = "; write name.decode()" if isinstance(name, bytes) else "; write str(name)"
+            raise TypeError(f"class_names holds {name!r}, which a file cannot hold; expected {expected}{hint}")
+    return [str.__str__(name) if isinstance(name, str) else name for name in names]
 
 
 def ready(value: ArrayLike, dtype: np.dtype) -> np.ndarray:

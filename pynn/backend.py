@@ -187,6 +187,6 @@ def why_missing(name: str) -> str | None:
         if not compiled.supported_instruction_sets():
             sets = compiled.processor_instruction_sets()
             if sets:
-                return f"its kernels are missing for every instruction set of this processor ({', '.join(sets)}); reinstall"
+                return f"its kernels are missing for all sets of this processor ({', '.join(sets)}); reinstall"
             return "this processor is older than x86-64-v2, the least that the kernels were compiled for"
     return None

@@ -6,14 +6,18 @@ import contextlib
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .arguments import choice, count
-from .files import write_atomically
+from .files import check_target, write_atomically
+from .settings import TrainingWarning
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .trainer import Trainer
 
 Mode = Literal["auto", "min", "max"]
@@ -39,7 +43,7 @@ class Callback:
     """
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        """Before the first epoch of a `fit`."""
+        """Before the first epoch of a `fit`; an error raised here ends it before anything has changed."""
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
         """Before the first step of an epoch, or of what is left of an interrupted one."""
@@ -58,6 +62,8 @@ class CallbackList:
     """Several callbacks as one, called in order."""
 
     def __init__(self, callbacks: Iterable[Callback], *, progress: bool) -> None:
+        if isinstance(callbacks, Callback):
+            raise TypeError(f"callbacks is {callbacks!r}; expected a list: [{type(callbacks).__name__}(...)]")
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
@@ -66,19 +72,23 @@ class CallbackList:
             from .progress import ProgressBar
 
             self.callbacks.append(ProgressBar())
+        self._begun: list[Callback] = []
 
-    @contextlib.contextmanager
-    def training(self, trainer: Trainer) -> Iterator[None]:
-        """Call on_train_begin, and on_train_end whatever happens."""
-        begun: list[Callback] = []
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Call all, or after an error of one, end those before it."""
         try:
             for callback in self.callbacks:
                 callback.on_train_begin(trainer)
-                begun.append(callback)
-            yield
-        finally:
-            for callback in begun:
-                callback.on_train_end(trainer)
+                self._begun.append(callback)
+        except BaseException:
+            self.on_train_end(trainer)
+            raise
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Call each that has begun, whatever the ones before it raise."""
+        with contextlib.ExitStack() as stack:
+            for callback in reversed(self._begun):
+                stack.callback(callback.on_train_end, trainer)
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
         for callback in self.callbacks:
@@ -102,19 +112,30 @@ class _Monitored:
         self.larger_is_better = mode == "max" or (mode == "auto" and monitor.endswith("accuracy"))
         self.min_delta = abs(min_delta)
 
+    def check(self, trainer: Trainer) -> None:
+        """Raise ValueError if the history will not have the column."""
+        known = trainer.columns
+        if self.name not in known and self.name not in trainer.history:
+            hint = "; pass validation= to fit" if self.name.startswith("val_") and trainer.held_out is None else ""
+            raise ValueError(f"there is no {self.name!r} to monitor among {', '.join(known)}{hint}")
+
     def column(self, trainer: Trainer) -> list[float]:
+        """Return the figures of the current run."""
         if self.name not in trainer.history:
             known = ", ".join(trainer.history.history)
-            hint = "; pass validation= to fit" if self.name.startswith("val_") else ""
-            raise ValueError(f"there is no {self.name!r} to monitor among {known}{hint}")
-        return trainer.history[self.name]
+            raise ValueError(f"there is no {self.name!r} to monitor among {known}")
+        return trainer.history[self.name][trainer.history_start :]
+
+    def better(self, value: float, than: float) -> bool:
+        """Return whether a figure is better than another by more than min_delta; any is better than NaN."""
+        gain = value - than if self.larger_is_better else than - value
+        return not math.isnan(value) and (math.isnan(than) or gain > self.min_delta)
 
     def best(self, column: list[float]) -> int:
-        """Return the index of the last row that was better than all before by more than min_delta, or -1."""
+        """Return the index of the last row that was better than all before, or -1."""
         best_index, best = -1, math.nan
         for index, value in enumerate(column):
-            gain = value - best if self.larger_is_better else best - value
-            if not math.isnan(value) and (best_index < 0 or gain > self.min_delta):
+            if self.better(value, best):
                 best_index, best = index, value
         return best_index
 
@@ -122,7 +143,8 @@ class _Monitored:
 class EarlyStopping(Callback):
     """Stop when a figure has not improved for some epochs, and go back to the best weights.
 
-    It judges by the trainer's history alone, so a resumed run stops where an uninterrupted one would.
+    It judges by the history of one run alone: a second `fit` has its full patience, and an interrupted run that is
+    finished, also from a checkpoint, stops where an uninterrupted one would.
 
     Parameters
     ----------
@@ -135,7 +157,16 @@ class EarlyStopping(Callback):
     mode : {"auto", "min", "max"}
         Whether smaller or larger is better; "auto" takes larger for accuracies.
     restore_best_weights : bool
-        Whether the model ends with the weights of the best epoch that this callback saw.
+        Whether the model ends with the best weights that this callback saw: those after one of the epochs, or, of a
+        model that this trainer has trained before, those that `fit` began with, if a figure of validation data tells.
+        They are kept in memory, not in a checkpoint.
+
+    Warns
+    -----
+    TrainingWarning
+        If an earlier row of the history is better than the weights that the model ends with: of another fit, or of
+        the part of a resumed run that this callback has not seen. Its weights are lost, unless a `ModelCheckpoint` has
+        them.
     """
 
     def __init__(
@@ -149,27 +180,51 @@ class EarlyStopping(Callback):
         self._monitored = _Monitored(monitor, mode, min_delta)
         self.patience = count(patience, "patience")
         self.restore_best_weights = restore_best_weights
-        self._begin = 0
-        self._best_state: dict | None = None
+        self._trainer: Trainer | None = None  # whose best weights these are
+        self._best_value = math.nan
+        self._best_state: dict[str, np.ndarray] | None = None
         self.stopped_epoch: int | None = None
 
     def on_train_begin(self, trainer: Trainer) -> None:
+        self._monitored.check(trainer)
         self.stopped_epoch = None
-        self._best_state = None
+        begins = len(trainer.history) == trainer.history_start and not trainer.batches_done
+        if begins or self._trainer is not trainer:
+            self._trainer, self._best_value, self._best_state = trainer, math.nan, None
+            if self.restore_best_weights and trainer.steps and self._monitored.name.startswith("val_"):
+                self._keep(trainer, trainer.validate().get(self._monitored.name, math.nan))
+
+    def _keep(self, trainer: Trainer, value: float) -> None:
+        if self.restore_best_weights and self._monitored.better(value, self._best_value):
+            self._best_value, self._best_state = value, trainer.model.state_dict()
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         column = self._monitored.column(trainer)
-        best = self._monitored.best(column)
-        if best == len(column) - 1 and self.restore_best_weights:
-            self._best_state = trainer.model.state_dict()
-        if len(column) - 1 - best >= self.patience:
+        self._keep(trainer, column[-1])
+        if len(column) - 1 - self._monitored.best(column) >= self.patience:
             self.stopped_epoch = trainer.epoch
             trainer.stop()
 
     def on_train_end(self, trainer: Trainer) -> None:
-        # An interrupted run goes on from where it stands.
-        if self._best_state is not None and not trainer.history.interrupted:
+        if trainer.history.interrupted:  # it goes on from where it stands
+            return
+        if self._best_state is not None:
             trainer.model.load_state_dict(self._best_state)
+            self._warn_of_lost_weights(trainer)
+        self._trainer, self._best_state = None, None
+
+    def _warn_of_lost_weights(self, trainer: Trainer) -> None:
+        name = self._monitored.name
+        column = trainer.history.history.get(name, [])
+        row = self._monitored.best(column)
+        if row >= 0 and self._monitored.better(column[row], self._best_value):
+            warnings.warn(
+                f"epoch {trainer.history.epoch[row]} had a {name} of {column[row]:.6g}, better than the "
+                f"{self._best_value:.6g} of the weights that the model ends with, but was trained before this callback "
+                "began: its weights were not kept (a ModelCheckpoint keeps them)",
+                TrainingWarning,
+                stacklevel=2,
+            )
 
 
 class ModelCheckpoint(Callback):
@@ -180,7 +235,8 @@ class ModelCheckpoint(Callback):
     path : path-like
         Replaced as a whole or not at all.
     monitor, mode
-        As in `EarlyStopping`. With ``monitor=None`` every epoch is saved.
+        As in `EarlyStopping`, by the history of one run: a second `fit` replaces the file at its first epoch. With
+        ``monitor=None`` every epoch is saved.
     whole : bool
         Save a checkpoint that `Trainer.resume` continues, instead of the model alone.
     """
@@ -191,6 +247,11 @@ class ModelCheckpoint(Callback):
         self.path = Path(path)
         self.whole = whole
         self._monitored = None if monitor is None else _Monitored(monitor, mode, 0.0)
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        check_target(self.path)
+        if self._monitored is not None:
+            self._monitored.check(trainer)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if self._monitored is not None:
@@ -214,6 +275,9 @@ class CSVLogger(Callback):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        check_target(self.path)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         history = trainer.history

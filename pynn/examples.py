@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from .arrays import example_weights, first_row, numeric
 from .preprocessing.base import goes_in_parts
 
 if TYPE_CHECKING:
@@ -109,13 +111,15 @@ def prepare(
     name: str = "",
 ) -> Examples:
     """Return the data as the network takes it, or raise an error that names what is wrong and, if it can, the row."""
-    raw = check_finite(np.asarray(x), f"{name}x")
+    y = _target_amounts(model, y, fit_preprocessing, name)
+    raw = check_finite(numeric(x, f"{name}x"), f"{name}x")
+    targets = _prepare_targets(loss, raw, y, sample_weight, model.dtype, name)
     if fit_preprocessing:
         _fit_preprocessing(model, raw)
     inputs = Inputs(raw, model).all()
     if inputs.dtype.itemsize < raw.dtype.itemsize:
         check_finite(inputs, f"{name}x as {inputs.dtype}")
-    return Examples(inputs, *_prepare_targets(loss, len(inputs), inputs.shape, y, sample_weight, inputs.dtype, name))
+    return Examples(inputs, *targets)
 
 
 def prepare_later(
@@ -130,16 +134,26 @@ def prepare_later(
 ) -> Examples | LaterExamples:
     """Return what `prepare` does, but leave inputs as they are that are large or in a mapped file.
 
-    They are read once, to look for NaN and to fit the preprocessing.
+    They are read once, to look for NaN and to fit the preprocessing. Unlike a batch, the whole must have some weight.
     """
-    raw = np.asarray(x)
-    if not goes_in_parts(raw):
-        return prepare(model, loss, raw, y, sample_weight, fit_preprocessing=fit_preprocessing, name=name)
-    if fit_preprocessing:
-        _fit_preprocessing(model, raw)
-    inputs = Inputs(raw, model)
-    inputs.check(f"{name}x")
-    return LaterExamples(inputs, *_prepare_targets(loss, len(raw), raw.shape, y, sample_weight, model.dtype, name))
+    raw = numeric(x, f"{name}x")
+    examples: Examples | LaterExamples
+    if goes_in_parts(raw):
+        y = _target_amounts(model, y, fit_preprocessing, name)
+        targets = _prepare_targets(loss, raw, y, sample_weight, model.dtype, name)
+        if fit_preprocessing:
+            _fit_preprocessing(model, raw)
+        inputs = Inputs(raw, model)
+        inputs.check(f"{name}x")
+        examples = LaterExamples(inputs, *targets)
+    else:
+        examples = prepare(model, loss, raw, y, sample_weight, fit_preprocessing=fit_preprocessing, name=name)
+    weights = loss.row_weights(examples.y, examples.weights)
+    if weights is not None and not weights.any():
+        raise ValueError(
+            f"no example of {name}x takes part: sample_weight, the class's weight or the label gives each a weight of 0"
+        )
+    return examples
 
 
 def _fit_preprocessing(model: Sequential, raw: np.ndarray) -> None:
@@ -147,36 +161,87 @@ def _fit_preprocessing(model: Sequential, raw: np.ndarray) -> None:
         model.preprocessing.fit(raw)
 
 
+@contextmanager
+def unfitted_after_error(model: Sequential) -> Iterator[Callable[[], None]]:
+    """Within the block the model's preprocessing may be fitted, which an error takes back.
+
+    Gives a function to call when no later error is to do so.
+    """
+    both = (model.preprocessing, model.target_preprocessing)
+    fresh = [transformer for transformer in both if transformer is not None and not transformer.is_fitted]
+    stays = False
+
+    def settled() -> None:
+        nonlocal stays
+        stays = True
+
+    try:
+        yield settled
+    except BaseException:
+        for transformer in () if stays else fresh:
+            transformer.forget()
+        raise
+
+
+def _target_amounts(model: Sequential, y: ArrayLike, fit: bool, name: str) -> ArrayLike:
+    """Return the targets as the model's target_preprocessing makes them, in float64; `y` itself without one."""
+    transformer = model.target_preprocessing
+    if transformer is None:
+        return y
+    raw = check_finite(numeric(y, f"{name}y").astype(np.float64), f"{name}y")
+    if raw.ndim == 1:
+        raw = raw[:, None]
+    if fit and not transformer.is_fitted:
+        transformer.fit(raw)
+    return transformer.transform(raw)
+
+
 def _prepare_targets(
-    loss: Loss,
-    rows: int,
-    shape: tuple[int, ...],
-    y: ArrayLike,
-    sample_weight: ArrayLike | None,
-    dtype: np.dtype,
-    name: str,
+    loss: Loss, raw: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, dtype: np.dtype, name: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    targets = check_finite(loss.as_target(y, dtype), f"{name}y")
-    weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype)
+    if raw.ndim == 0:
+        raise ValueError(f"{name}x has shape (); expected a batch, (n, ...)")
+    rows = len(raw)
     if rows == 0:
-        raise ValueError(f"{name}x is empty: its shape is {shape}")
-    if len(targets) != rows:
-        raise ValueError(f"{name}x has {rows} rows and {name}y has {len(targets)}; expected as many")
-    if weights is not None and weights.shape != (rows,):
-        raise ValueError(f"sample_weight has shape {weights.shape}; expected ({rows},)")
-    if weights is not None:
-        check_finite(weights, "sample_weight")
-    return targets, weights
+        raise ValueError(f"{name}x is empty: its shape is {raw.shape}")
+    try:
+        targets = loss.as_target(y, dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}{error}") from error
+    check_finite(targets, f"{name}y")
+    if targets.ndim == 0 or len(targets) != rows:
+        given = len(targets) if targets.ndim else "none"
+        raise ValueError(f"{name}x has {rows} rows and {name}y has {given}; expected as many")
+    if sample_weight is None:
+        return targets, None
+    return targets, example_weights(sample_weight, rows, dtype, f"{name}sample_weight")
 
 
 def check_fit(model: Sequential, loss: Loss, examples: Examples | LaterExamples, name: str = "") -> None:
-    """Raise ValueError if inputs or targets do not fit the network."""
-    outputs = model.infer(examples.x[:1])
+    """Raise ValueError if inputs or targets do not fit the network, or a loss that takes no weights is given some."""
+    outputs = model.infer(examples.x[:2])
     try:
         if outputs.ndim == 2:
             loss.check_target(examples.y, outputs.shape[1])
     except ValueError as error:
         raise ValueError(f"{name}{error}") from None
+    if examples.weights is not None and not type(loss).__module__.startswith("pynn."):
+        _check_weighs(loss, outputs, examples.y[:2])
+
+
+def _check_weighs(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> None:
+    """Raise ValueError if a loss of the user's own makes nothing of weights.
+
+    Each of two examples has all the weight in turn: the other's gradient must be zero.
+    """
+    if len(outputs) < 2:
+        return
+    first, second = (loss.forward(outputs, targets, weights)[1] for weights in np.eye(2, dtype=outputs.dtype))
+    if np.any(first) and np.all(first == second):
+        raise ValueError(
+            f"{type(loss).__name__} makes nothing of sample_weight: its gradient is the same whatever the weights; let "
+            "forward(prediction, target, sample_weight, gradient_out) weigh the rows by it"
+        )
 
 
 def check_finite(array: np.ndarray, name: str, first_row: int = 0) -> np.ndarray:
@@ -200,8 +265,6 @@ def check_finite(array: np.ndarray, name: str, first_row: int = 0) -> np.ndarray
 def non_finite_row(x: ArrayLike, y: ArrayLike) -> str | None:
     """Return which row of a batch holds a NaN or an infinity, in words, or None."""
     for array, where in ((np.asarray(x), "inputs"), (np.asarray(y), "targets")):
-        if array.dtype.kind == "f":
-            bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
-            if len(bad):
-                return f"row {bad[0]} of the batch's {where} holds a NaN or an infinity"
+        if array.dtype.kind == "f" and (row := first_row(~np.isfinite(array))) >= 0:
+            return f"row {row} of the batch's {where} holds a NaN or an infinity"
     return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -23,12 +26,24 @@ if TYPE_CHECKING:
 AUGMENTING = 1
 
 
-#: Inputs and targets as the network takes them, and the weight of each example or None.
-Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+class Batch(NamedTuple):
+    """Inputs and targets as the network takes them, the weight of each example or None, and what they add up to."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+    total: float
+
+
+#: Makes a batch; may run in a thread.
+Job = Callable[[], Batch]
 
 
 class Source:
     """Where the minibatches of a run come from.
+
+    A batch is made in two parts: `jobs` yields what is to be done, which takes no time but that of the user's own code;
+    a job does it.
 
     Attributes
     ----------
@@ -48,8 +63,12 @@ class Source:
         """Return how many batches an epoch has; 0 while that is not known."""
         raise NotImplementedError
 
+    def jobs(self, seed: int, epoch: int, start: int) -> Generator[Job, None, None]:
+        """Yield what makes the batches of an epoch, from number `start` on, one after the other."""
+        raise NotImplementedError
+
     def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch from number `start` on."""
+        """Yield the batches of an epoch, from number `start` on, in memory that each uses again; unless slow."""
         raise NotImplementedError
 
     def _augmented(self, x: np.ndarray, seed: int, epoch: int, index: int) -> np.ndarray:
@@ -74,6 +93,8 @@ class ArrayBatches(Source):
     examples : Examples or LaterExamples
     batch_size : int
     shuffle : bool
+    row_weights : ndarray or None
+        How much each example counts in the mean of the loss; None if all count alike.
     drop_single : bool
         Leave out a last batch of one example.
     augment : sequence of Augment
@@ -83,6 +104,7 @@ class ArrayBatches(Source):
         self,
         examples: Examples | LaterExamples,
         batch_size: int,
+        row_weights: np.ndarray | None,
         *,
         shuffle: bool,
         drop_single: bool,
@@ -90,7 +112,7 @@ class ArrayBatches(Source):
     ) -> None:
         super().__init__(augment)
         self._data = examples
-        self._batch_size, self._shuffle = batch_size, shuffle
+        self._batch_size, self._row_weights, self._shuffle = batch_size, row_weights, shuffle
         self.examples = self._count = len(examples.x)
         if drop_single and self._count % batch_size == 1 and self._count > 1 and batch_size > 1:
             self._count -= 1
@@ -99,35 +121,40 @@ class ArrayBatches(Source):
     def __len__(self) -> int:
         return -(-self._count // self._batch_size)
 
-    def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
+    def jobs(self, seed: int, epoch: int, start: int) -> Generator[Job, None, None]:
+        for index, rows in enumerate(self._rows(seed, epoch, start), start):
+            yield partial(self._made, rows, seed, epoch, index)
+
+    def _rows(self, seed: int, epoch: int, start: int) -> Iterator[np.ndarray]:
         if self._shuffle:
             order = np.random.default_rng([seed, epoch]).permutation(self.examples)
         else:
             order = np.arange(self.examples)
         size = self._batch_size
-        rows = (order[first : min(first + size, self._count)] for first in range(start * size, self._count, size))
-        if not self.slow:
-            return self._in_buffers(rows)
-        x, y, weights = self._data
-        # Made while another batch is in use, and so in memory of its own.
-        return (
-            (self._augmented(x[part], seed, epoch, index), y[part], None if weights is None else weights[part])
-            for index, part in enumerate(rows, start)
-        )
+        return (order[first : min(first + size, self._count)] for first in range(start * size, self._count, size))
 
-    def _in_buffers(self, rows: Iterable[np.ndarray]) -> Iterator[Batch]:
-        """Yield batches that lie in the same memory, one after the other."""
+    def _made(self, rows: np.ndarray, seed: int, epoch: int, index: int) -> Batch:
+        """Return a batch in memory of its own: another may be in use."""
+        x, y, weights = self._data
+        part = self._augmented(x[rows], seed, epoch, index)
+        return Batch(part, y[rows], None if weights is None else weights[rows], self._total(rows))
+
+    def _total(self, rows: np.ndarray) -> float:
+        return float(len(rows) if self._row_weights is None else self._row_weights[rows].sum(dtype=np.float64))
+
+    def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
         x, y, weights = self._data
         most = min(self._batch_size, self._count)
         x_out, y_out = np.empty((most, *x.shape[1:]), x.dtype), np.empty((most, *y.shape[1:]), y.dtype)
         weights_out = np.empty(most, y.dtype if weights is None else weights.dtype)
-        for part in rows:
+        for part in self._rows(seed, epoch, start):
             count = len(part)
             # mode="clip" writes straight to `out`; the default would go through a buffer.
-            yield (
+            yield Batch(
                 np.take(x, part, axis=0, out=x_out[:count], mode="clip"),  # type: ignore[call-overload]
                 np.take(y, part, axis=0, out=y_out[:count], mode="clip"),
                 None if weights is None else np.take(weights, part, out=weights_out[:count], mode="clip"),
+                self._total(part),
             )
 
 
@@ -177,36 +204,46 @@ class GivenBatches(Source):
     def __len__(self) -> int:
         return self._seen
 
-    def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
-        given: Any = self._given
-        if self._once:  # and so it stands where it is to go on
-            items = itertools.islice(given, None if self._steps is None else self._steps - start)
-        else:
-            items = itertools.islice(given if isinstance(given, Iterable) else given(epoch), start, self._steps)
+    def jobs(self, seed: int, epoch: int, start: int) -> Generator[Job, None, None]:
         index = start
-        for item in items:
-            x, y, weights = self._prepared(item, f"batch {index + 1} of epoch {epoch + 1}: ", first=index == start)
-            yield self._augmented(x, seed, epoch, index), y, weights
-            index += 1
+        with self._items(epoch, start) as items:
+            for item in items:
+                yield partial(self._made, item, seed, epoch, index, first=index == start)
+                index += 1
         if index < (self._steps or 1):
             expected = "expected at least one" if self._steps is None else f"steps_per_epoch is {self._steps}"
             raise ValueError(f"epoch {epoch + 1} has {index} batches; {expected}")
         self._seen = index
 
-    def _prepared(self, item: Any, name: str, *, first: bool) -> Batch:
+    @contextmanager
+    def _items(self, epoch: int, start: int) -> Iterator[Iterable[Any]]:
+        """Give what the user's code gives from batch `start` on, and close a generator that this epoch alone reads."""
+        given: Any = self._given
+        if self._once:  # and so it stands where it is to go on
+            yield itertools.islice(given, None if self._steps is None else self._steps - start)
+            return
+        iterator = iter(given if isinstance(given, Iterable) else given(epoch))
+        try:
+            yield itertools.islice(iterator, start, self._steps)
+        finally:
+            if isinstance(iterator, Generator):
+                iterator.close()
+
+    def _made(self, item: Any, seed: int, epoch: int, index: int, *, first: bool) -> Batch:
+        name = f"batch {index + 1} of epoch {epoch + 1}: "
         if not isinstance(item, tuple | list) or not 2 <= len(item) <= 3:
             what = f"a {type(item).__name__}"
             what += f" of {len(item)}" if isinstance(item, tuple | list) else ""
             raise ValueError(f"{name}it is {what}; expected (x, y) or (x, y, weights)")
-        try:
-            examples = prepare(self._model, self._loss, *item, name=name)
-        except TypeError as error:
-            raise TypeError(f"{name}{error}") from error
+        examples = prepare(self._model, self._loss, *item, name=name)
         if first:
             check_fit(self._model, self._loss, examples, name)
         # Copies: the user's code may use its arrays again for the next batch.
-        x, y, weights = examples
-        return np.array(x), np.array(y), None if weights is None else np.array(weights)
+        x, y = np.array(examples.x), np.array(examples.y)
+        weights = None if examples.weights is None else np.array(examples.weights)
+        each = self._loss.row_weights(y, weights)
+        total = float(len(x) if each is None else each.sum(dtype=np.float64))
+        return Batch(self._augmented(x, seed, epoch, index), y, weights, total)
 
 
 def refuse_options(x: Any, **options: Any) -> None:
@@ -234,38 +271,81 @@ def _check_callable(given: Any) -> None:
         pass
 
 
+@contextmanager
+def opened(source: Source, seed: int, epoch: int, start: int, prefetch: bool | None) -> Iterator[Iterable[Batch]]:
+    """Give the batches of an epoch from number `start` on; `prefetch` is that of `Trainer.fit`."""
+    if prefetch or (prefetch is None and source.slow):
+        with Ahead(partial(source.jobs, seed, epoch), start, draw=bool(prefetch)) as batches:
+            yield batches
+    elif source.slow:
+        with closing(source.jobs(seed, epoch, start)) as jobs:
+            yield (job() for job in jobs)
+    else:
+        yield source.batches(seed, epoch, start)
+
+
 class Ahead:
     """The batches of an epoch, each made in a thread while the one before is in use.
 
-    Used as a context manager, it ends the thread.
+    Used as a context manager, it ends the thread and closes the iterator of jobs.
 
     Parameters
     ----------
     make : callable
-        Returns the batches from a number on.
+        Returns the iterator of jobs from a number on.
     start : int
+    draw : bool
+        Whether the iterator of jobs itself runs in the thread, with the user's code in it.
     """
 
-    def __init__(self, make: Callable[[int], Iterator[Batch]], start: int) -> None:
-        self._make, self._at = make, start
+    def __init__(self, make: Callable[[int], Generator[Job, None, None]], start: int, *, draw: bool = False) -> None:
+        self._make, self._at, self._draw = make, start, draw
         self._begin()
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        self._batches = self._make(self._at)
+        self._jobs = self._make(self._at)
         self._thread = ThreadPoolExecutor(1, "pynn-batches")
+        # As in the calling thread: context variables, such as NumPy's error state.
+        self._context = contextvars.copy_context()
         self._next = self._ask()
 
     def _ask(self) -> Future[Batch | None]:
-        return self._thread.submit(next, self._batches, None)
+        if self._draw:
+            return self._submit(self._drawn)
+        done: Future[Batch | None] = Future()
+        try:
+            job = next(self._jobs, None)
+        except Exception as error:  # raised when it is this batch's turn
+            done.set_exception(error)
+            return done
+        if job is None:
+            done.set_result(None)
+            return done
+        return self._submit(job)
+
+    def _drawn(self) -> Batch | None:
+        job = next(self._jobs, None)
+        return None if job is None else job()
+
+    def _submit(self, work: Callable[[], Any]) -> Future[Any]:
+        return self._thread.submit(self._context.run, work)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._process == os.getpid():
-            # A second Ctrl-C does not wait for the batch that is being made.
-            self._thread.shutdown(wait=kind is not KeyboardInterrupt, cancel_futures=True)
+        if self._process != os.getpid():
+            return
+        self._next.cancel()
+        if self._draw:  # a generator is closed by the thread that runs it
+            closed = self._submit(self._jobs.close)
+        # A second Ctrl-C does not wait for the batch that is being made.
+        self._thread.shutdown(wait=kind is not KeyboardInterrupt)
+        if not self._draw:
+            self._jobs.close()
+        elif kind is None:
+            closed.result()
 
     def __iter__(self) -> Iterator[Batch]:
         while True:

@@ -1,47 +1,41 @@
-"""Files that are written whole or not at all, and read without running anything from them."""
+"""Files of arrays with a description, written whole or not at all, and read without running anything from them."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import secrets
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors import numpy as safetensors_numpy
+
+from .writing import check_target, write_atomically
+
+__all__ = [
+    "FileFormatError",
+    "check_target",
+    "load_tensors",
+    "packed_tensors",
+    "save_tensors",
+    "write_atomically",
+]
+
+#: The largest header that safetensors' readers take.
+LARGEST_HEADER = 100_000_000
+#: What safetensors calls the dtypes that NumPy has.
+DTYPES = {
+    "BOOL": np.dtype("?"),
+    **{f"{kind.upper()}{8 * size}": np.dtype(f"<{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)},
+    **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
+}
+WRITTEN = frozenset(DTYPES.values())
 
 
 class FileFormatError(ValueError):
     """A file is not what it should be: of another kind, cut short, or altered."""
-
-
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Replace the file by `content`.
-
-    Whatever happens, a killed process or a full disk included, `path` holds the old content or the new, whole.
-    """
-    path = Path(os.path.realpath(path))  # what a symbolic link points to is replaced, not the link
-    if path.exists() and not path.is_file():  # a pipe or a device (as root, os.replace would put a file in its place)
-        path.write_bytes(content)
-        return
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(path.parent)
 
 
 def save_tensors(path: str | Path, kind: str, tensors: Mapping[str, np.ndarray], description: Any) -> None:
@@ -50,17 +44,37 @@ def save_tensors(path: str | Path, kind: str, tensors: Mapping[str, np.ndarray],
 
 
 def packed_tensors(kind: str, tensors: Mapping[str, np.ndarray], description: Any) -> bytes:
-    """Return what `save_tensors` writes."""
+    """Return what `save_tensors` writes.
+
+    Raises
+    ------
+    TypeError
+        If an array has a dtype that the format does not know.
+    ValueError
+        If the description, or the number of arrays, is larger than the format allows.
+    """
     text = json.dumps(description, allow_nan=True)
     # np.ascontiguousarray would turn an array without dimensions into one with one.
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    arrays = {name: array.astype(array.dtype.newbyteorder("<"), copy=False) for name, array in arrays.items()}
+    for name, array in arrays.items():
+        if array.dtype not in WRITTEN:
+            raise TypeError(f"{name} has dtype {array.dtype}, which cannot be saved; expected numbers")
     # One entry, because safetensors writes several in random order: the same model is the same bytes.
     header = {"format": f"pynn.{kind}", "description": text, "sha256": _checksum(arrays, text)}
-    return safetensors_numpy.save(arrays, metadata={"pynn": json.dumps(header)})
+    content = safetensors_numpy.save(arrays, metadata={"pynn": json.dumps(header)})
+    if int.from_bytes(content[:8], "little") > LARGEST_HEADER:
+        raise ValueError(
+            f"names, shapes and settings of {len(arrays)} arrays take more than {LARGEST_HEADER} bytes, which a "
+            "safetensors file may not hold; make it of fewer layers or shorter lists"
+        )
+    return content
 
 
 def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], Any]:
     """Return arrays and description of a file that `save_tensors` wrote.
+
+    The arrays are read-only views of the file's content. Time and memory are proportional to its size.
 
     Raises
     ------
@@ -69,18 +83,18 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], An
     """
     content = Path(path).read_bytes()
     try:
-        arrays = safetensors_numpy.load(content)
-        header_length = int.from_bytes(content[:8], "little")
-        foreign = '{"format": ""}'
-        header = json.loads(json.loads(content[8 : 8 + header_length]).get("__metadata__", {}).get("pynn", foreign))
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        entries, start = _entries(content)
+        arrays = _arrays(content, entries, start)
+    except (ValueError, TypeError, RecursionError) as error:
         raise FileFormatError(f"{path} is not a safetensors file, or was cut short ({error})") from None
-    found = header.get("format", "")
+    header = _own_header(entries)
+    found = header.get("format")
     if found != f"pynn.{kind}":
-        what = f"holds a {found}" if found.startswith("pynn.") else "was not written by pynn"
+        own = isinstance(found, str) and found.startswith("pynn.")
+        what = f"holds a {found}" if own else "was not written by pynn"
         raise FileFormatError(f"{path} {what}; expected a pynn.{kind}")
-    text = header.get("description", "")
-    if header.get("sha256") != _checksum(arrays, text):
+    text = header.get("description")
+    if not isinstance(text, str) or header.get("sha256") != _checksum(arrays, text):
         raise FileFormatError(f"{path} was altered after it was written: its checksum does not match")
     try:
         return arrays, json.loads(text)
@@ -88,19 +102,71 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], An
         raise FileFormatError(f"{path} has a description that cannot be read ({error})") from None
 
 
+def _entries(content: bytes) -> tuple[dict[str, Any], int]:
+    """Return the header of a safetensors file, and where the data begin."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    if len(content) < 8 or start > min(len(content), 8 + LARGEST_HEADER):
+        raise ValueError(f"it has {len(content)} bytes and claims a header of {start - 8}")
+    entries = json.loads(content[8:start])
+    if not isinstance(entries, dict):
+        raise ValueError("its header is not a list of arrays")
+    return entries, start
+
+
+def _arrays(content: bytes, entries: dict[str, Any], start: int) -> dict[str, np.ndarray]:
+    """Return the arrays, which must lie side by side from `start` to the end, as views."""
+    arrays, bounds = {}, []
+    for name, entry in entries.items():
+        if name == "__metadata__":
+            continue
+        if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+            raise ValueError(f"{_short(name)} is not described as an array")
+        shape, offsets = entry["shape"], entry["data_offsets"]
+        if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+            raise ValueError(f"{_short(name)} has no shape or no place")
+        if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
+            raise ValueError(f"{_short(name)} has a dtype that NumPy does not have")
+        dtype, count = DTYPES[entry["dtype"]], math.prod(shape)
+        if offsets[1] - offsets[0] != count * dtype.itemsize or start + offsets[1] > len(content):
+            raise ValueError(f"{_short(name)} does not fit into its place")
+        arrays[name] = np.frombuffer(content, dtype, count, start + offsets[0]).reshape(shape)
+        bounds.append(offsets)
+    reached = 0
+    for begin, end in sorted(bounds):
+        if begin != reached:
+            raise ValueError("its arrays do not lie side by side")
+        reached = end
+    if start + reached != len(content):
+        raise ValueError(f"it has {len(content)} bytes; expected {start + reached}")
+    return arrays
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(size) is int and size >= 0 for size in value)
+
+
+def _short(name: str) -> str:
+    return repr(name if len(name) <= 100 else f"{name[:100]}...")
+
+
+def _own_header(entries: dict[str, Any]) -> dict[str, Any]:
+    """Return what pynn has written into the header, or an empty dictionary."""
+    metadata = entries.get("__metadata__")
+    text = metadata.get("pynn") if isinstance(metadata, dict) else None
+    try:
+        header = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        header = None
+    return header if isinstance(header, dict) else {}
+
+
 def _checksum(arrays: Mapping[str, np.ndarray], text: str) -> str:
-    digest = hashlib.sha256(text.encode())
+    # A file that is no pynn file may hold half of a surrogate pair, which no encoding but this one takes.
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    names: dict[np.dtype, str] = {}  # NumPy takes 8 us to tell a dtype's name
     for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
-        digest.update(np.ascontiguousarray(arrays[name]).data)
+        array = np.ascontiguousarray(arrays[name])
+        dtype = names.get(array.dtype) or names.setdefault(array.dtype, str(array.dtype))
+        digest.update(f"{name} {dtype} {arrays[name].shape}".encode("utf-8", "surrogatepass"))
+        digest.update(array.data)
     return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    # Makes the rename itself durable; Windows cannot open folders and needs no such call.
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,12 +1,14 @@
-"""Batch norm folded into the convolution in front of it, where nothing but the output is wanted."""
+"""Layers that do the work of the next one: activations, and batch norm where nothing but the output is wanted."""
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 
 from .layers import Conv2d, Layer
+from .layers.activations import Activation
 from .layers.batchnorm import BatchNorm
 
 
@@ -36,3 +38,16 @@ def fold(layer: Layer, norm: Layer, x: np.ndarray) -> tuple[np.ndarray, np.ndarr
     bias = 0 if layer.bias is None else layer.bias.data
     shift = (bias - norm.running_mean) * scale + norm.bias.data
     return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), shift
+
+
+def joined(layers: tuple[Layer, ...]) -> list[Activation | None]:
+    """Return for each layer the activation that it applies to its result, and for one so applied itself."""
+    found: list[Activation | None] = [None] * len(layers)
+    for index, (layer, follower) in enumerate(itertools.pairwise(layers)):
+        methods = (layer.forward, layer.backward)
+        if not all(getattr(method, "applies_activation", False) for method in methods):
+            continue
+        own = (type(follower).forward, type(follower).backward)
+        if isinstance(follower, Activation) and own == (Activation.forward, Activation.backward):
+            found[index] = found[index + 1] = follower
+    return found

@@ -8,39 +8,48 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from collections.abc import Iterator
 
 #: Seconds between two looks at whether those who wait have had their turn.
 PAUSE = 1e-3
 
 
 class StepGate:
-    """A lock that is held while a step changes a model, and that readers get between two steps."""
+    """A lock that is held while a step changes a model, and that readers get between two steps.
+
+    Attributes
+    ----------
+    lock : threading.Lock
+    thread : int or None
+        Identity of the thread that holds the lock to change the model.
+    waiting : deque
+        An entry for each thread that waits to read the model, or does.
+
+    Whoever changes the model does it like this:
+
+        with gate.lock:
+            gate.thread = threading.get_ident()
+            try:
+                ...
+            finally:
+                gate.thread = None
+        if gate.waiting:
+            gate.let_through()
+
+    A signal's handler may raise as any call returns: the ``with`` statement gives the lock back all the same, and
+    between the lock and the plain assignments to `thread` no handler runs.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._thread: int | None = None  # that holds the lock to change the model
-        self._waiting: deque[None] = deque()
+        self.lock = threading.Lock()
+        self.thread: int | None = None
+        self.waiting: deque[None] = deque()
         _gates.add(self)
 
-    def change(self, action: Callable[..., T], *arguments: Any) -> T:
-        """Return what `action` returns, which changes the model; then let those who wait read it.
-
-        A signal's handler may raise anywhere: a ``with`` statement gives a lock back all the same, and `_thread` is
-        set and cleared by plain assignments, between which and the lock no handler runs.
-        """
-        with self._lock:
-            self._thread = threading.get_ident()
-            try:
-                result = action(*arguments)
-            finally:
-                self._thread = None
-        while self._waiting:  # the lock is not fair: who released it last would get it again
+    def let_through(self) -> None:
+        """Let those who wait read the model: the lock alone is not fair, and would be taken for the next step."""
+        while self.waiting:
             time.sleep(PAUSE)
-        return result
 
     @contextlib.contextmanager
     def between_steps(self) -> Iterator[None]:
@@ -48,23 +57,23 @@ class StepGate:
 
         Raises RuntimeError in the handler of a signal that has interrupted a step of this very thread.
         """
-        if self._thread == threading.get_ident():
+        if self.thread == threading.get_ident():
             raise RuntimeError(
                 "a training step is under way in this thread, so there is no whole state to save; in a signal's "
                 "handler call trainer.stop(), and save when fit has returned"
             )
-        self._waiting.append(None)
+        self.waiting.append(None)
         try:
-            with self._lock:
+            with self.lock:
                 yield
         finally:
-            self._waiting.pop()
+            self.waiting.pop()
 
     def _after_fork(self) -> None:
-        if self._thread != threading.get_ident():  # held by a thread of the parent, if at all
-            self._lock = threading.Lock()
-            self._thread = None
-        self._waiting.clear()
+        if self.thread != threading.get_ident():  # held by a thread of the parent, if at all
+            self.lock = threading.Lock()
+            self.thread = None
+        self.waiting.clear()
 
 
 _gates: weakref.WeakSet[StepGate] = weakref.WeakSet()

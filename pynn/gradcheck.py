@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arrays import numeric
 from .context import Context
 from .losses import Loss, as_loss
 from .parameters import Parameter
@@ -101,7 +102,7 @@ def gradcheck(
     """
     loss = as_loss(loss)
     model = copy.deepcopy(model).astype(np.float64)
-    inputs = Parameter(x, np.float64)
+    inputs = Parameter(numeric(x, "x"), np.float64)
     target = loss.as_target(y, np.dtype(np.float64))
     buffers = [(buffer, buffer.copy()) for _, buffer in model.named_buffers()]
 

@@ -15,9 +15,11 @@ class History:
         Numbers of the epochs, from 1.
     history : dict of str to list of float
         "loss", "accuracy" (classification), "val_loss", "val_accuracy" (with validation data), "lr", "seconds".
-        Training figures are means over the epoch's batches, taken while the weights changed.
+        Training figures are those of the epoch's batches, taken while the weights changed: the loss is the mean over
+        all examples of the epoch by their weights, sum_b W_b loss_b / sum_b W_b with W_b the total weight of batch b,
+        or the sum of all losses where the loss is one by ``reduction="sum"``. It is NaN where no example has a weight.
     interrupted : bool
-        Whether Ctrl-C ended the last fit.
+        Whether Ctrl-C ended the last fit. A fit that ends so, or with an error, leaves the rows of finished epochs.
 
     Examples
     --------
@@ -58,23 +60,22 @@ class History:
 
 @dataclass
 class EpochSums:
-    """Sums over the batches of an epoch."""
+    """Sums over the batches of an epoch: what `plus` got, each loss times its batch's weight."""
 
     loss: float = 0.0
-    examples: int = 0
-    correct: int = 0
-    counted: int = 0
+    weight: float = 0.0
+    correct: float = 0
+    counted: float = 0
 
-    def plus(self, loss: float, examples: int, correct: tuple[int, int] | None) -> EpochSums:
+    def plus(self, loss: float, weight: float, correct: tuple[float, float] | None) -> EpochSums:
         """Return the sums with a batch added."""
         right, counted = (0, 0) if correct is None else correct
-        return EpochSums(
-            self.loss + loss * examples, self.examples + examples, self.correct + right, self.counted + counted
-        )
+        return EpochSums(self.loss + loss * weight, self.weight + weight, self.correct + right, self.counted + counted)
 
-    def row(self) -> dict[str, float]:
-        """Return the means, as `History.append` takes them."""
-        row = {"loss": self.loss / self.examples if self.examples else math.nan}
+    def row(self, reduction: str) -> dict[str, float]:
+        """Return the means, or the sum of the losses, as `History.append` takes them."""
+        mean = self.loss / self.weight if self.weight else math.nan
+        row = {"loss": self.loss if reduction == "sum" else mean}
         if self.counted:
             row["accuracy"] = self.correct / self.counted
         return row

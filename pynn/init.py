@@ -17,6 +17,7 @@ import numpy as np
 
 from .context import Context
 from .random import initial_generator
+from .rebuilding import allow, rebuilding
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -155,15 +156,24 @@ def make(
     """Return an array initialised by name or by a function of the shape, checked and cast to `dtype`."""
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"dtype is {np.dtype(dtype)}; expected float32 or float64")
+    allow(shape)
     if callable(init):
         values = np.asarray(init(shape))
         if values.shape != shape:
             raise ValueError(f"init returned an array of shape {values.shape}; expected {shape}")
+    elif init in INITIALIZERS and rebuilding():
+        return np.zeros(shape, dtype)  # the file's values take their place
     elif init in INITIALIZERS:
         values = INITIALIZERS[init](shape, fans=fans, rng=rng)
     else:
         raise ValueError(f"unknown initialisation {init!r}; expected a function or one of {', '.join(INITIALIZERS)}")
     return values.astype(dtype)
+
+
+def filled(shape: Shape, value: float, dtype: DTypeLike = np.float32) -> np.ndarray:
+    """Return an array of one value, unless it is that of a layer read from a file which is too small for it."""
+    allow(shape)
+    return np.full(shape, value, dtype)
 
 
 def apply(model: Sequential, init: Init, *, bias: float | None = 0.0, rng: np.random.Generator | None = None) -> None:

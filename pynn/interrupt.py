@@ -1,42 +1,81 @@
-"""Signals: Ctrl-C as a request that is honoured between two steps, and code that no signal may interrupt."""
+"""Signals: the request to end is honoured between two steps, and some code no signal may interrupt."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+#: What tells a program to end: Ctrl-C, `kill` and batch systems, a terminal that closes (which Windows does not tell).
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+_honoured: int = signal.SIGINT
+
+
+class Terminated(KeyboardInterrupt):
+    """The program was told to end by another signal than Ctrl-C, the number of which is its argument."""
+
+
+@contextmanager
+def termination_heeded() -> Iterator[None]:
+    """Within the block, SIGTERM and SIGHUP are taken as Ctrl-C, where they would end the process at once."""
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    numbers = [n for n in ENDING[1:] if on_main_thread and signal.getsignal(n) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, _terminate)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def interrupted_by() -> int:
+    """Return the number of the signal that a guard honoured last, SIGINT if there was none."""
+    return _honoured
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated(number)
 
 
 class InterruptGuard:
     """Within the block, the first Ctrl-C sets `requested`; a second one raises KeyboardInterrupt at once.
 
-    Only the main thread receives signals; elsewhere the guard does nothing.
+    So do SIGTERM and SIGHUP where `termination_heeded`. Only the main thread receives signals; elsewhere the guard does
+    nothing.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self._previous: Any = None
-        self._active = False
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> InterruptGuard:
-        on_main_thread = threading.current_thread() is threading.main_thread()
-        # A handler other than Python's own belongs to the program around us, which then keeps it.
-        if on_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._previous = signal.signal(signal.SIGINT, self._handle)
-            self._active = True
+        if threading.current_thread() is threading.main_thread():
+            for number in ENDING:
+                handler = signal.getsignal(number)
+                # A handler other than Python's own or ours belongs to the program around us, which then keeps it.
+                if handler is signal.default_int_handler or handler is _terminate:
+                    self._previous[number] = handler
+                    signal.signal(number, self._handle)
         return self
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        global _honoured
         if self.requested:
-            raise KeyboardInterrupt
+            self._previous[number](number, frame)
         self.requested = True
+        _honoured = number
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._active:
-            signal.signal(signal.SIGINT, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
 
 class Uninterrupted:

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import inspect
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import count, ready
+from .arguments import choice, class_names, count, ready
+from .arrays import first_row, numeric
+from .config import parameters_of
 from .context import Context
 from .examples import Inputs
-from .folding import fold, foldable
-from .layers import AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, Layer, LayerNorm, MaxPool2d, PReLU
-from .layers.activations import Activation
+from .folding import fold, foldable, joined
+from .layers import Layer
 from .layers.base import replayable
-from .parameters import FlatParameters
+from .parameters import FlatParameters, OwnedError
 from .random import Stream, initial_generator
+from .state import arrays_of, write_arrays
 from .summary import summarize
+from .widths import check_widths
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
     from .datasets import Schema
+    from .layers.activations import Activation
     from .losses import OutputKind
     from .preprocessing import Transformer
 
 
 #: Examples of an inference batch; of images, as many as have about so many numbers: 85 of 3x32x32.
 BATCH, IMAGE_BATCH = 1024, 1 << 18
-#: Layers that change no width; another layer that does not name its `out_features` or `out_channels` may.
-KEEP_WIDTH = (Activation, AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, LayerNorm, MaxPool2d, PReLU)
+#: What outputs can mean.
+OUTPUT_KINDS = ("classes", "scores", "binary", "values")
 
 
 class Sequential(Layer):
@@ -50,8 +57,12 @@ class Sequential(Layer):
     preprocessing : Transformer or None
         If set, `predict` and its relatives and `Trainer.fit` and `evaluate` take raw data and apply it; `fit` fits it,
         if it is not fitted yet, on the training part. ``model(x)`` and ``trainer.step`` are the bare network.
-    class_names : list of str or None
-        What `predict_label` calls the classes.
+    target_preprocessing : Transformer or None
+        If set, `Trainer.fit` and `evaluate` take raw targets of a regression and train the network to what it makes of
+        them, in float64; `fit` fits it, if it is not fitted yet. `predict` gives raw values back, as float64. With
+        `Standardize`, targets such as 1.7e9 ± 900, which float32 cannot tell apart, are learnt to their last digit.
+    class_names : list of text or numbers, or None
+        What `predict_label` calls the classes. Arrays, such as those of `numpy.unique`, become lists.
     input_schema : dict or None
         How to read a CSV file of raw data: `Table.schema` of `pynn.datasets.read_csv`. ``pynn predict`` uses it.
     output_kind : {"classes", "scores", "binary", "values"} or None
@@ -77,31 +88,33 @@ class Sequential(Layer):
         self.layers = layers
         self.training = False
         self.preprocessing: Transformer | None = None
-        self.class_names: list[str] | None = None
+        self.target_preprocessing: Transformer | None = None
+        self._class_names: list[Any] | None = None
         self.input_schema: Schema | None = None
-        self.output_kind: OutputKind | None = None
+        self._output_kind: OutputKind | None = None
         self._flat: FlatParameters | None = None
         self._last: Context | None = None
         self._stream: Stream | None = None
-        self._joined = _join(layers)
+        self._joined = joined(layers)
         self._foldable = [foldable(*pair) for pair in itertools.pairwise(layers)] + [False]
-        self._check_widths()
+        check_widths(self.named_leaves())
         self._take_possession()
         # In front of the first layer that has parameters nothing needs a gradient, unless the caller wants that of x.
-        with_parameters = [i for i, layer in enumerate(layers) if layer.parameters()]
-        self._first_trained = with_parameters[0] if with_parameters else len(layers)
+        with_parameters = (i for i, layer in enumerate(layers) if _has_parameters(layer))
+        self._first_trained = next(with_parameters, len(layers))
 
     def _take_possession(self) -> None:
-        for index, layer in enumerate(self.layers):
+        seen: set[int] = set()
+        for layer in self.layers:
             if layer.owner is not None:
-                raise ValueError(f"{layer!r} already belongs to a model; a layer belongs to one")
-            if any(layer is other for other in self.layers[:index]):
+                raise OwnedError(f"{layer!r} already belongs to a model; a layer belongs to one", layer)
+            if id(layer) in seen:
                 raise ValueError(f"{layer!r} occurs twice; make a second layer")
+            seen.add(id(layer))
         for layer in self.layers:
             layer.owner = self
-            for inner in layer.all_layers():
-                if isinstance(inner, Sequential):
-                    inner._release()
+            for inner in _outermost(layer):
+                inner._release()
 
     def _release(self) -> None:
         """Give up the flat buffers: the parameters now belong to those of a larger model."""
@@ -110,30 +123,36 @@ class Sequential(Layer):
             for parameter in self.parameters():
                 parameter.flat = None
 
-    def _check_widths(self) -> None:
-        width, source, images = None, "", False
-        for name, layer in self.named_leaves():
-            expected = input_width(layer)
-            if expected is not None and width is not None and expected != width:
-                what = "channels" if images else "features"
-                raise ValueError(
-                    f"layer {name} ({type(layer).__name__}) expects {expected} {what}, but {source} gives {width}"
-                )
-            given = getattr(layer, "out_features", getattr(layer, "out_channels", None))
-            if given is not None:
-                width, images = given, hasattr(layer, "out_channels")
-            elif isinstance(layer, Flatten) and images:
-                width, images = None, False  # channels times positions
-            elif expected is not None or not isinstance(layer, KEEP_WIDTH):
-                width = expected
-            source = f"layer {name} ({type(layer).__name__})"
+    @property
+    def class_names(self) -> list[Any] | None:
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, names: Iterable[Any] | None) -> None:
+        self._class_names = class_names(names)
+
+    @property
+    def output_kind(self) -> OutputKind | None:
+        return self._output_kind
+
+    @output_kind.setter
+    def output_kind(self, kind: OutputKind | None) -> None:
+        self._output_kind = None if kind is None else choice(kind, "output_kind", OUTPUT_KINDS)
 
     def config(self) -> dict[str, Any]:
-        return {"layers": self.layers}
+        # A subclass whose arguments are not its layers is made again from these arguments.
+        return {"layers": self.layers} if type(self)._takes_layers() else super().config()
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Sequential:
-        return cls(*config["layers"])
+        made = cls(*config["layers"]) if cls._takes_layers() else cls(**config)
+        assert isinstance(made, Sequential)
+        return made
+
+    @classmethod
+    def _takes_layers(cls) -> bool:
+        kinds = [parameter.kind for parameter in parameters_of(cls).values()]
+        return kinds == [inspect.Parameter.VAR_POSITIONAL]
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         for index, layer in enumerate(self.layers):
@@ -210,9 +229,9 @@ class Sequential(Layer):
 
     def as_input(self, x: ArrayLike) -> np.ndarray:
         """Return `x` as a batch of the model's dtype, itself where it is one already."""
-        array = x if type(x) is np.ndarray else np.asarray(x)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"x has dtype {array.dtype}; expected numbers")
+        if type(x) is np.ndarray and x.ndim > 1 and x.dtype == self.dtype and x.flags.carray:  # at every step
+            return x
+        array = numeric(x, "x")
         if array.ndim < 2:
             raise ValueError(f"x has shape {array.shape}; expected a batch, (n, ...), also for one example: x[None]")
         return ready(array, self.dtype)
@@ -273,17 +292,22 @@ class Sequential(Layer):
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the network's output for data (n, ...), preprocessed if the model has a preprocessing.
 
+        With a `target_preprocessing`, it is turned back into raw values, float64.
         Always an inference pass; safe to call from several threads at once. The data may lie in a mapped file: they
         are read and preprocessed batch by batch. A batch has 1024 examples unless told, and fewer if these are images.
+        A NaN goes through the network, to the outputs of its example; `predict_proba` and `predict_label` refuse it.
         """
-        return self.infer(x if self.preprocessing is None else Inputs(np.asarray(x), self), batch_size)
+        output = self.infer(x if self.preprocessing is None else Inputs(numeric(x, "x"), self), batch_size)
+        if self.target_preprocessing is None:
+            return output
+        return self.target_preprocessing.inverse_transform(output.astype(np.float64))
 
     def infer(self, x: ArrayLike | Inputs, batch_size: int | None = None) -> np.ndarray:
         """Return the network's output for inputs that are preprocessed already, or are as they are taken."""
         if batch_size is not None:
             count(batch_size, "batch_size")
         if not isinstance(x, Inputs):
-            x = np.asarray(x)
+            x = numeric(x, "x")
             if x.ndim == 0:
                 return self._owned(x, Context(output_only=True))
         size = batch_size or _usual_batch(x)
@@ -303,12 +327,27 @@ class Sequential(Layer):
         y = self.forward(self.as_input(x), ctx)
         return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y
 
+    def _predicted(self, x: ArrayLike, batch_size: int | None) -> np.ndarray:
+        """Return what `predict` does, or raise ValueError that names the first example without a class."""
+        output = self.predict(x, batch_size)
+        # Of class scores one must be the largest; a single logit, also an infinite one, is on one side of 0.
+        wrong = np.isnan(output) if self.output_kind == "binary" else ~np.isfinite(output.max(axis=1, initial=-np.inf))
+        row = first_row(wrong)
+        if row >= 0:
+            missing = not np.isfinite(numeric(x, "x")[row]).all()
+            cause = "x has a NaN or an infinity there: fill it, or leave the row out" if missing else "they overflow"
+            raise ValueError(f"the outputs for row {row} are {output[row]}, which tell no class; {cause}")
+        return output
+
     def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
-        """Return probabilities: softmax over the classes, or the sigmoid of yes-or-no outputs."""
+        """Return probabilities: softmax over the classes, or the sigmoid of yes-or-no outputs.
+
+        Raises ValueError for an example, which it names, whose outputs are NaN.
+        """
         if self.output_kind not in ("classes", "binary"):
             reason = "has not been trained" if self.output_kind is None else f"gives {self.output_kind}"
             raise ValueError(f"this model {reason}, so its outputs are not log-probabilities; use predict")
-        logits = self.predict(x, batch_size).astype(np.float64)
+        logits = self._predicted(x, batch_size).astype(np.float64)
         if self.output_kind == "binary":
             small = np.exp(-np.abs(logits))
             return (np.where(logits < 0, small, 1) / (1 + small)).astype(self.dtype)
@@ -316,10 +355,13 @@ class Sequential(Layer):
         return (exponential / exponential.sum(axis=1, keepdims=True)).astype(self.dtype)
 
     def predict_label(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
-        """Return the likeliest class of each example: its name if the model knows names, else its number."""
+        """Return the likeliest class of each example: its name if the model knows names, else its number.
+
+        Raises ValueError for an example, which it names, whose outputs are NaN: it has no likeliest class.
+        """
         if self.output_kind == "values":
             raise ValueError("this model was trained to predict values, which have no labels; use predict")
-        output = self.predict(x, batch_size)
+        output = self._predicted(x, batch_size)
         if self.output_kind == "binary":
             labels, classes = (output > 0).astype(np.int64), 2
             if output.ndim == 2 and output.shape[1] == 1:
@@ -334,23 +376,11 @@ class Sequential(Layer):
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of all parameters and running statistics by name, such as "0.weight"."""
-        state = {name: parameter.data.copy() for name, parameter in self.named_parameters()}
-        return state | {name: buffer.copy() for name, buffer in self.named_buffers()}
+        return {name: array.copy() for name, array in arrays_of(self).items()}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
         """Write parameters and running statistics from `state`, all or, if anything does not fit, none."""
-        own = {name: p.data for name, p in self.named_parameters()} | dict(self.named_buffers())
-        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-        if missing or unknown:
-            raise ValueError(f"the state does not fit the model: missing {missing}, unknown {unknown}")
-        values = {name: np.asarray(state[name]) for name in own}
-        for name, array in values.items():
-            if array.shape != own[name].shape:
-                raise ValueError(f"{name} has shape {array.shape}; expected {own[name].shape}")
-            if array.dtype.kind != "f":
-                raise TypeError(f"{name} has dtype {array.dtype}; expected {own[name].dtype}")
-        for name, array in values.items():
-            own[name][...] = array
+        write_arrays(arrays_of(self), state)
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> str:
         """Return a table of the layers: name, kind, output shape where it is known, parameters.
@@ -368,11 +398,24 @@ class Sequential(Layer):
 
         save_model(self, path)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+        # A model within another is copied with it, under the same gate.
+        gated = self.owner is None and self._flat is not None
+        with self.flat.gate.between_steps() if gated else contextlib.nullcontext():
+            return self.copied(memo)
+
+    def copied(self, memo: dict[int, Any]) -> Sequential:
+        """Return what `copy.deepcopy` does, for callers that hold the gate."""
+        made = memo[id(self)] = object.__new__(type(self))
+        made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return made
+
     def __getstate__(self) -> dict[str, Any]:
+        # The copy's parameters get buffers of their own.
         return super().__getstate__() | {"_flat": None, "_last": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        super().__setstate__(state)
         for layer in self.layers:
             layer.owner = self
 
@@ -381,28 +424,22 @@ class Sequential(Layer):
         return f"Sequential(\n{lines})"
 
 
-def input_width(layer: Layer) -> int | None:
-    """Return how many features or channels the layer takes, if it says so."""
-    for name in ("in_features", "num_features", "in_channels", "num_channels"):
-        if hasattr(layer, name):
-            return getattr(layer, name)
-    return None
-
-
 def _usual_batch(x: np.ndarray | Inputs) -> int:
     """Return how many examples are taken at a time: fewer if they are images, whose activations are large."""
     shape = x.shape
     return BATCH if len(shape) <= 2 else max(1, min(BATCH, IMAGE_BATCH // max(1, math.prod(shape[1:]))))
 
 
-def _join(layers: tuple[Layer, ...]) -> list[Activation | None]:
-    """Return for each layer the activation that it applies to its result, and for one so applied itself."""
-    joined: list[Activation | None] = [None] * len(layers)
-    for index, (layer, follower) in enumerate(itertools.pairwise(layers)):
-        methods = (layer.forward, layer.backward)
-        if not all(getattr(method, "applies_activation", False) for method in methods):
-            continue
-        own = (type(follower).forward, type(follower).backward)
-        if isinstance(follower, Activation) and own == (Activation.forward, Activation.backward):
-            joined[index] = joined[index + 1] = follower
-    return joined
+def _has_parameters(layer: Layer) -> bool:
+    if isinstance(layer, Sequential):
+        return layer._first_trained < len(layer.layers)
+    return any(True for _ in layer.named_parameters())
+
+
+def _outermost(layer: Layer) -> Iterator[Sequential]:
+    """Yield the models in a layer that lie within no other: those may have flat buffers."""
+    if isinstance(layer, Sequential):
+        yield layer
+        return
+    for _, child in layer.children():
+        yield from _outermost(child)

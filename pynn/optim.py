@@ -15,7 +15,7 @@ from .backend import kernels
 from .config import Configurable
 from .interrupt import Uninterrupted
 from .layers.base import is_replayable, replayable
-from .parameters import aligned_zeros
+from .parameters import OwnedError, aligned_zeros, native
 
 if TYPE_CHECKING:
     from .parameters import FlatParameters, Parameter
@@ -34,14 +34,16 @@ class Optimizer(Configurable):
         True decays every parameter, as PyTorch does; False spares biases, batch norm and PReLU slopes.
     """
 
+    #: How many updates there have been, int64 (1,): an array, because recorded updates read it.
+    counter: np.ndarray
     #: Names of the state buffers that this optimiser keeps.
     state_names: tuple[str, ...] = ()
 
     def __init__(self, lr: float, weight_decay: float, decay_all: bool) -> None:
-        self.lr = number(lr, "lr", least=0)
+        self.lr = lr
         self.weight_decay = number(weight_decay, "weight_decay", least=0)
         self.decay_all = decay_all
-        self._steps = np.zeros(1, np.int64)
+        self.counter = np.zeros(1, np.int64)
         self.flat: FlatParameters | None = None
         self.state: Mapping[str, np.ndarray] = {}
         self._plans: dict[bool, _Plan] = {}
@@ -50,11 +52,11 @@ class Optimizer(Configurable):
     @property
     def steps(self) -> int:
         """How many updates there have been."""
-        return int(self._steps[0])
+        return int(self.counter[0])
 
     @steps.setter
     def steps(self, value: int) -> None:
-        self._steps[0] = value
+        self.counter[0] = value
 
     @property
     def stats(self) -> np.ndarray | None:
@@ -62,19 +64,45 @@ class Optimizer(Configurable):
         return self._stats
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "lr":
+            value = number(value, "lr", least=0)
         object.__setattr__(self, name, value)
         if name not in ("lr", "steps") and not name.startswith("_"):  # a number that recordings or the table hold
             object.__setattr__(self, "_plans", {})
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"state": dict(self.state), "_plans": {}, "_stats": None}
+        if self.flat is not None:
+            raise TypeError(
+                f"this {type(self).__name__} serves a model, of which a copy would know nothing; copy the trainer, or "
+                f"make a new one: {self!r}"
+            )
+        return self.__dict__ | {"counter": self.counter.copy(), "_plans": {}, "_stats": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"counter": native(state["counter"])})
+
+    def unbound(self) -> Optimizer:
+        """Return a copy with the same settings that serves no model yet, and has done no steps."""
+        copied = object.__new__(type(self))
+        # The class's own state buffers come with `bind`.
+        fresh: dict[str, Any] = {
+            "flat": None,
+            "state": {},
+            "counter": np.zeros(1, np.int64),
+            "_plans": {},
+            "_stats": None,
+        }
+        copied.__dict__.update(self.__dict__ | fresh)
+        return copied
 
     def bind(self, flat: FlatParameters) -> None:
         """Take charge of a model's parameters; an optimiser serves one model."""
         if self.flat is flat:
             return
         if self.flat is not None:
-            raise ValueError(f"this {type(self).__name__} already serves another model; make a new one")
+            raise OwnedError(
+                f"this optimizer, {type(self).__name__}, already serves another model; make a new one", self
+            )
         self.flat = flat
         flat.bound = True
         # Read-only, because recorded updates hold the arrays: they can be written to, not replaced.
@@ -93,29 +121,32 @@ class Optimizer(Configurable):
         if self.flat is None:
             raise RuntimeError("the optimiser has no parameters yet; give it to a Trainer, or call bind(model.flat)")
         plan, backend = self._plan(stats is not None), kernels()
-        if grad_scale == 1 and plan.recorded_for is backend and plan.recorded_stats is stats:
-            self._repeat(plan, lr)
+        if grad_scale != 1 or plan.recorded_for is not backend or plan.recorded_stats is not stats:
+            with Uninterrupted():
+                self._first_step(plan, backend, lr, grad_scale, stats)
             return
-        with Uninterrupted():
-            self._steps[0] += 1
-            try:
-                plan.set_rate(self.rate(self.lr if lr is None else lr))
-                self._update(plan, backend, grad_scale, stats)
-            except BaseException:
-                self._steps[0] -= 1
-                raise
-
-    def _repeat(self, plan: _Plan, lr: float | None) -> None:
-        """Make the recorded update, or raise with the parameters, the state and `steps` as they were."""
-        runs = plan.recording.runs
-        self._steps[0] += 1
+        recording = plan.recording
+        runs = recording.runs
+        self.counter[0] += 1
         try:
             plan.set_rate(self.rate(self.lr if lr is None else lr))
-            if plan.recording.run() is None:
+            if recording.run() is None:
                 raise MemoryError("no memory for the sums of an optimiser step")
         except BaseException:  # a signal's handler may raise before the update, or after it
-            if plan.recording.runs == runs:
-                self._steps[0] -= 1
+            if recording.runs == runs:
+                self.counter[0] -= 1
+            raise
+
+    def _first_step(
+        self, plan: _Plan, backend: Any, lr: float | None, grad_scale: float, stats: np.ndarray | None
+    ) -> None:
+        """Make a step that is not recorded yet, or cannot be."""
+        self.counter[0] += 1
+        try:
+            plan.set_rate(self.rate(self.lr if lr is None else lr))
+            self._update(plan, backend, grad_scale, stats)
+        except BaseException:
+            self.counter[0] -= 1
             raise
 
     def _update(self, plan: _Plan, backend: Any, grad_scale: float, stats: np.ndarray | None) -> None:
@@ -393,7 +424,7 @@ class Adam(Optimizer):
             self.state["exp_avg_sq"],
             bounds,
             rates,
-            step=self._steps,
+            step=self.counter,
             beta1=self.betas[0],
             beta2=self.betas[1],
             eps=self.eps,

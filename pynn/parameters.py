@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 
+class OwnedError(ValueError):
+    """A layer or an optimiser, `part`, belongs to a model already."""
+
+    def __init__(self, message: str, part: object) -> None:
+        super().__init__(message)
+        self.part = part
+
+
 class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
     """An array that is trained, with its gradient.
 
@@ -59,7 +67,7 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
     ) -> None:
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise TypeError(f"dtype is {np.dtype(dtype)}; expected float32 or float64")
-        array = np.array(values, dtype=dtype, order="C")
+        array = native(np.array(values, dtype=dtype, order="C"))
         self.data: np.ndarray = array
         self.grad: np.ndarray = np.zeros_like(array)
         self._decay = array.ndim >= 2 if decay is None else bool(decay)
@@ -164,6 +172,9 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
         # A copy stands alone: views of a flat buffer would be copied as arrays that the buffer knows nothing of.
         return self.__dict__ | {"data": self.data.copy(), "grad": self.grad.copy(), "flat": None}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"data": native(state["data"]), "grad": native(state["grad"])})
+
     def __repr__(self) -> str:
         return f"Parameter({self.data!r}{', frozen' if self.frozen else ''})"
 
@@ -254,9 +265,18 @@ class FlatParameters:
         return np.array(rows, dtype=np.int64).reshape(-1, 2)
 
 
+def native(array: np.ndarray) -> np.ndarray:
+    """Return the array with NumPy's own dtype object, itself where it has it.
+
+    What went through pickle has another one, which is equal, but not the one by which ops know what they need not copy.
+    """
+    dtype = np.dtype(array.dtype.char) if array.dtype.isnative and array.dtype.kind in "biuf" else array.dtype
+    return array if array.dtype is dtype else array.view(dtype)
+
+
 def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """Return an array of zeros whose first element lies on a cache line."""
-    dtype = np.dtype(dtype)
+    dtype = np.dtype(np.dtype(dtype).char)  # NumPy's own object, see `native`
     count = int(np.prod(shape, dtype=np.int64))
     raw = np.zeros(count * dtype.itemsize + ALIGNMENT, dtype=np.uint8)
     skip = -raw.ctypes.data % ALIGNMENT

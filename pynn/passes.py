@@ -46,8 +46,9 @@ class Passes:
         What it was given: inputs, targets, and weights of the examples or None.
     """
 
-    def __init__(self, model: Sequential, random: Stream) -> None:
+    def __init__(self, model: Sequential, random: Stream, undo: Callable[[], None]) -> None:
         self.model = model
+        self._undo = undo  # takes back what an attempt that failed has changed
         self.prediction = np.empty(0)
         self._random = random
         self._context = Context(training=True, random=random, reuse=True)
@@ -65,24 +66,26 @@ class Passes:
         x: np.ndarray,
         target: np.ndarray,
         weights: np.ndarray | None,
-        undo: Callable[[], None],
         watch: Watch | None = None,
     ) -> float:
         """Return the loss of a minibatch; the arrays must be what `arguments.ready` gives.
 
-        `undo` takes back what an attempt that failed has changed; `watch` is shown what the layers make of the batch.
+        `watch` is shown what the layers make of the batch.
         """
-        self._check_version(loss)
+        version = (changes.count, self.model.flat.version, kernels(), loss)
+        if version != self._version:
+            self._forget(loss)
+            self._version = version
         self._context.watch = watch
         inputs = self.inputs = (x, target, weights)
         key = (x.shape, target.shape, target.dtype, None if weights is None else weights.shape, watch)
         recorded = self._recordings.get(key)
         if recorded is not None and recorded.forward.complete and recorded.backward.complete:
-            value = recorded.forward.run(*inputs)
+            value = recorded.forward.run(inputs)
             if value is not None:
                 self._current, self.prediction = recorded, recorded.prediction
                 return value
-            undo()  # a call failed: taking the step op by op tells why
+            self._undo()  # a call failed: taking the step op by op tells why
         if self._recorder is None:
             self._current = None
             return self._forward(loss, x, target, weights)
@@ -104,7 +107,7 @@ class Passes:
         if not recording.complete:
             with recording:
                 self._backward()
-        elif recording.run(*self.inputs) is None:
+        elif recording.run(self.inputs) is None:
             raise MemoryError("no memory for the workspaces of the backward pass")
 
     def _forward(self, loss: Loss, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
@@ -127,7 +130,7 @@ class Passes:
             self._context.watch.weight_gradients()
 
     def _owned(self, loss: Loss) -> Iterator[np.ndarray]:
-        """Yield the arrays that stay in place from step to step, until `_check_version` notices a change."""
+        """Yield the arrays that stay in place from step to step, until `forward` notices a change."""
         yield from (self.model.flat.values, self.model.flat.grads, self._random.state)
         yield from (value for value in vars(loss).values() if isinstance(value, np.ndarray))
         for layer in self.model.all_layers():  # a layer's private attributes may be replaced unnoticed
@@ -137,14 +140,9 @@ class Passes:
         if self._context.watch is not None:
             yield from self._context.watch.arrays()
 
-    def _check_version(self, loss: Loss) -> None:
-        """Forget the recordings if anything they were made from has changed."""
-        backend = kernels()
-        version = (changes.count, self.model.flat.version, backend, loss)
-        if version == self._version:
-            return
-        self._version = version
+    def _forget(self, loss: Loss) -> None:
+        """Forget the recordings, because something that they were made from has changed."""
         self._recordings.clear()
         methods = [(layer.forward, layer.backward) for layer in self.model.all_layers()]
         replayable = all(is_replayable(method) for method in (*sum(methods, ()), loss.forward))
-        self._recorder = getattr(backend, "Recording", None) if replayable else None
+        self._recorder = getattr(kernels(), "Recording", None) if replayable else None

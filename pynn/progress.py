@@ -7,12 +7,14 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from .callbacks import Callback
+from .streams import error_console
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from .trainer import Trainer
 
 
@@ -36,15 +38,15 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, trainer: Trainer) -> None:
         # Made here, not in __init__: the stream may be redirected in between.
-        self._out = self._console or Console(stderr=True)
+        self._out = self._console or error_console()
         jupyter = self._out.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
         if not (jupyter or self._out.is_terminal):
             return
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("epoch {task.fields[epoch]}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             TimeRemainingColumn(compact=True),
             console=self._out,
             transient=True,
@@ -82,7 +84,7 @@ class ProgressBar(Callback):
             line = f"epoch {trainer.epoch:{width}}/{trainer.target_epoch}  {figures}"
             if not self._out.is_terminal or len(line) <= self._out.width:
                 break
-        self._out.print(line, highlight=False, soft_wrap=True)
+        self._out.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: Trainer) -> None:
         if self._bar is not None:

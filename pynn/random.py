@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 
 from . import ops
+from .parameters import native
 
-_initial: np.random.Generator | None = None
+
+class _Source:
+    """A generator that can be seeded anew; made at first use."""
+
+    def __init__(self, generator: np.random.Generator | None = None) -> None:
+        self.generator = generator
+
+
+_shared = _Source()
+# What `unobserved` puts in place of the shared one, for the thread or task that asked only.
+_own: ContextVar[_Source | None] = ContextVar("pynn_generator", default=None)
 
 
 def manual_seed(seed: int) -> None:
@@ -26,28 +39,28 @@ def manual_seed(seed: int) -> None:
     >>> bool((a == pynn.Linear(2, 2).weight[...]).all())
     True
     """
-    global _initial
-    _initial = np.random.default_rng(seed)
+    (_own.get() or _shared).generator = np.random.default_rng(seed)
 
 
 def initial_generator() -> np.random.Generator:
     """Return the generator that initialisation draws from."""
-    global _initial
-    if _initial is None:
-        _initial = np.random.default_rng()
-    return _initial
+    source = _own.get() or _shared
+    if source.generator is None:
+        source.generator = np.random.default_rng()
+    return source.generator
 
 
 @contextlib.contextmanager
 def unobserved() -> Iterator[None]:
-    """Within the block, what is drawn for initialisation leaves the generator that `manual_seed` seeds as it was."""
-    global _initial
-    kept = _initial
-    _initial = np.random.default_rng(0)
+    """Within the block, what is drawn for initialisation leaves the generator that `manual_seed` seeds as it was.
+
+    It concerns the thread that runs the block; others draw from the shared generator meanwhile.
+    """
+    token = _own.set(_Source(np.random.default_rng(0)))
     try:
         yield
     finally:
-        _initial = kept
+        _own.reset(token)
 
 
 class Stream:
@@ -62,6 +75,9 @@ class Stream:
 
     def __init__(self, seed: int = 0, offset: int = 0) -> None:
         self.state = np.array([seed, offset], np.uint64)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.state = native(state["state"])
 
     @property
     def seed(self) -> int:

@@ -31,6 +31,8 @@ class Run:
         Batches per epoch, where they are given and that was said.
     augment : list of str
         What the changes of training inputs are called.
+    since : int
+        How many rows the history had when it began.
     """
 
     until: int
@@ -39,13 +41,12 @@ class Run:
     shuffle: bool
     steps: int | None = None
     augment: list[str] = field(default_factory=list)
+    since: int = 0
 
     @classmethod
     def planned(
         cls,
-        last: Run | None,
-        epoch: int,
-        batch: int,
+        standing: tuple[Run | None, int, int, int],
         x: Any,
         y: Any,
         epochs: int | None,
@@ -54,7 +55,12 @@ class Run:
         steps: int | None,
         augment: Sequence[Augment],
     ) -> Run:
-        """Return what a call of `fit` is to do, `batch` batches into an epoch, after the run `last`."""
+        """Return what a call of `fit` is to do.
+
+        `standing` is where training stands: the last run, finished epochs, batches of the running one, and rows of the
+        history.
+        """
+        last, epoch, batch, rows = standing
         if batch_size is not None:
             count(batch_size, "batch_size")
         if steps is not None:
@@ -65,11 +71,12 @@ class Run:
         changes = [name_of(change) for change in augment]
         if epochs is not None:
             until = epoch + count(epochs, "epochs", least=0)
-            return cls(until, batch_size or 32, examples, shuffle is None or bool(shuffle), steps, changes)
+            return cls(until, batch_size or 32, examples, shuffle is None or bool(shuffle), steps, changes, rows)
         if last is None or epoch >= last.until:
             raise ValueError("epochs is missing, and there is no interrupted run to finish")
         shuffle = last.shuffle if shuffle is None else bool(shuffle)
-        run = cls(last.until, batch_size or last.batch_size, examples, shuffle, steps or last.steps, changes)
+        size, steps = batch_size or last.batch_size, steps or last.steps
+        run = cls(last.until, size, examples, shuffle, steps, changes, last.since)
         if batch and run._extent() != last._extent():
             raise ValueError(
                 f"the interrupted epoch had {last._extent()}; got {run._extent()}. Finish it with the same, or pass "

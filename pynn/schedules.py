@@ -31,6 +31,26 @@ class Schedule(Configurable):
 
 
 UNITS = ("epoch", "step")
+#: A rate of less than this share of the base rate moves no weight in float32.
+NOTHING = 1e-9
+
+
+def idle_epochs(schedule: Schedule, base: float, epoch: int, epochs: int, steps: int, batches: int) -> int:
+    """Return how many of the last of `epochs` epochs, after `epoch` epochs and `steps` steps, have a rate of nothing.
+
+    `batches` is how many there are in an epoch, 0 if that is not known. Raises ValueError if the first rate is none.
+    """
+
+    def rate(index: int) -> float:
+        first = steps + index * batches
+        return max(schedule.rate(base, epoch + index, step) for step in {first, first + batches // 2})
+
+    if epochs and not 0 <= rate(0) < math.inf:
+        raise ValueError(f"{schedule!r} gives a rate of {rate(0)} after {epoch} epochs; expected one of at least 0")
+    idle = 0
+    while base > 0 and idle < epochs and rate(epochs - 1 - idle) <= NOTHING * base:
+        idle += 1
+    return idle
 
 
 class StepLR(Schedule):

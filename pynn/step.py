@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 
+#: Notes that a step was taken, given its loss.
+Count = Callable[[float], None]
+
+
 class NonFiniteError(FloatingPointError):
     """The loss became NaN or infinite; the parameters are those before the step."""
 
@@ -36,63 +41,86 @@ class TrainingStep:
 
     def __init__(self, trainer: Trainer, random: Stream) -> None:
         self._trainer = trainer
-        self.passes = Passes(trainer.model, random)
+        self._flat = trainer.model.flat
+        self.passes = Passes(trainer.model, random, self._undo)
         self._random = random
         self._version = -1
-        # What a forward pass moves, and room for what it was before.
+        # What a forward pass moves, and what it was before.
         self._kept: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def take(
-        self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, count: Callable[[float], None] | None = None
-    ) -> float:
+    def take(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, count: Count | None = None) -> float:
         """Take one step on a minibatch and return its loss; a loss that is not finite moves nothing.
 
         `count`, called with the loss, notes that the step was taken; it may be called twice.
         """
-        trainer = self._trainer
-        flat, optimizer = trainer.model.flat, trainer.optimizer
         target, weights = self._prepared(x, y, sample_weight)
-        watch = self._wanted()
-        steps, updates, loss, scale = trainer.steps, optimizer.steps, math.nan, 1.0
-        self._keep()
+        gate = self._flat.gate
+        with gate.lock:
+            gate.thread = threading.get_ident()
+            try:
+                loss = self._take(x, target, weights, count)
+            finally:
+                gate.thread = None
+        if gate.waiting:
+            gate.let_through()
+        return loss
+
+    def _take(self, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None, count: Count | None) -> float:
+        trainer = self._trainer
+        optimizer, watch = trainer.optimizer, trainer.watch
+        if watch is not None and not self._wants(watch):
+            watch = None
+        steps, updates, loss, scale = trainer.steps, optimizer.counter[0], math.nan, 1.0
+        if self._version != changes.count:  # running statistics may be other arrays now
+            self._find_moved()
+        for array, kept in self._kept:
+            kept[...] = array
         try:
             rate = optimizer.lr
             if trainer.schedule is not None:
                 rate = trainer.schedule.rate(rate, trainer.epoch, steps)
-            loss = data_loss = self.passes.forward(trainer.loss, x, target, weights, self._undo, watch)
+            loss = data_loss = self.passes.forward(trainer.loss, x, target, weights, watch)
             if math.isfinite(loss):
                 self.passes.backward()
                 for regularizer in trainer.regularizers:
-                    loss += regularizer.add_gradient(flat)
+                    loss += regularizer.add_gradient(self._flat)
             if math.isfinite(loss):
-                scale = self._clip(rate)
-                self._update(rate, scale, None if watch is None else watch.updates)
+                if trainer.clip_norm is not None or trainer.clip_value is not None:
+                    scale = self._clip(rate)
+                stats = None if watch is None else watch.updates
+                if trainer.regularizers:
+                    self._update_within_limits(rate, scale, stats)
+                else:
+                    optimizer.step(rate, scale, stats)
                 self._finish(steps, loss, rate, count)
         except BaseException as error:
-            if optimizer.steps == updates:
+            if optimizer.counter[0] == updates:
                 self._undo()
             else:
                 self._finish(steps, loss, rate, count)
             if isinstance(error, NonFiniteError):
-                trainer.last_loss, trainer.lr = loss, rate
-                if trainer.watch is not None:
-                    trainer.watch.failed(trainer, x, target, math.nan)
+                self._failed(x, target, loss, rate, math.nan)
             raise
         if trainer.steps == steps:
             self._undo()
-            trainer.last_loss, trainer.lr = loss, rate
-            if trainer.watch is not None:
-                trainer.watch.failed(trainer, x, target, data_loss)
+            self._failed(x, target, loss, rate, data_loss)
         elif watch is not None:
             watch.end(trainer, x, target, data_loss, scale)
         return loss
+
+    def _failed(self, x: np.ndarray, target: np.ndarray, loss: float, rate: float, shown: float) -> None:
+        """Show a step that was not taken, because something was not finite."""
+        trainer = self._trainer
+        trainer.last_loss, trainer._lr = loss, rate
+        if trainer.watch is not None:
+            trainer.watch.failed(trainer, x, target, shown)
 
     def _prepared(
         self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return targets and weights as the loss reads them, or raise ValueError where they do not fit `x`."""
         trainer = self._trainer
-        if trainer.model.flat is not trainer.optimizer.flat:
+        if trainer.model.flat is not self._flat:
             raise RuntimeError("the model is now part of another model; train that one, with a new Trainer")
         if len(x) == 0:
             raise ValueError(f"the batch is empty: x has shape {x.shape}")
@@ -101,42 +129,34 @@ class TrainingStep:
             raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected as many")
         return target, None if sample_weight is None else ready(sample_weight, x.dtype)
 
-    def _wanted(self) -> Watch | None:
-        """Return the watch if it wants to see the step that follows."""
-        watch = self._trainer.watch
-        if watch is None or self._trainer.steps < watch.next:
-            return None
-        if watch.asks or watch.version != self._trainer.model.flat.version:
-            return watch if watch.due(self._trainer) else None
-        return watch
+    def _wants(self, watch: Watch) -> bool:
+        """Return whether the watch wants to see the step that follows."""
+        if self._trainer.steps < watch.next:
+            return False
+        if watch.asks or watch.version != self._flat.version:
+            return watch.due(self._trainer)
+        return True
 
-    def _update(self, rate: float, scale: float, stats: np.ndarray | None) -> None:
-        """Update the parameters and bring them back within their limits."""
+    def _update_within_limits(self, rate: float, scale: float, stats: np.ndarray | None) -> None:
+        """Update the parameters and bring them back within their limits, as one."""
         trainer = self._trainer
-        if not trainer.regularizers:
-            trainer.optimizer.step(rate, scale, stats)
-            return
         with Uninterrupted():
             trainer.optimizer.step(rate, scale, stats)
             for regularizer in trainer.regularizers:
-                regularizer.constrain(trainer.model.flat)
+                regularizer.constrain(self._flat)
 
-    def _finish(self, steps: int, loss: float, rate: float, count: Callable[[float], None] | None) -> None:
+    def _finish(self, steps: int, loss: float, rate: float, count: Count | None) -> None:
         """Note that the step was taken; an interrupt may make this be done twice."""
         trainer = self._trainer
-        trainer.last_loss, trainer.lr, trainer.steps = loss, rate, steps + 1
+        trainer.last_loss, trainer._lr, trainer.steps = loss, rate, steps + 1
         if count is not None:
             count(loss)
 
-    def _keep(self) -> None:
-        """Keep what the forward pass will move."""
-        if self._version != changes.count:  # running statistics may be other arrays now
-            self._version = changes.count
-            moved = [*(buffer for _, buffer in self._trainer.model.named_buffers()), self._random.state]
-            self._kept = [(array, array.copy()) for array in moved]
-            return
-        for array, kept in self._kept:
-            kept[...] = array
+    def _find_moved(self) -> None:
+        """Make room for what a forward pass moves."""
+        self._version = changes.count
+        moved = [*(buffer for _, buffer in self._trainer.model.named_buffers()), self._random.state]
+        self._kept = [(array, np.empty_like(array)) for array in moved]
 
     def _undo(self) -> None:
         """Take back what the forward pass has moved."""
@@ -146,7 +166,7 @@ class TrainingStep:
     def _clip(self, rate: float) -> float:
         """Clip the gradient's elements if told to, and return what the optimiser is to scale it by."""
         trainer = self._trainer
-        grads = trainer.model.flat.grads
+        grads = self._flat.grads
         if trainer.clip_value is not None:
             ops.clip_values(grads, trainer.clip_value)
         if trainer.clip_norm is None:

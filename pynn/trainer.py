@@ -5,30 +5,31 @@ from __future__ import annotations
 import math
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import count, instance, number
+from .arrays import example_weights, numeric
 from .augment import as_changes
 from .callbacks import Callback, CallbackList
-from .examples import Examples, LaterExamples, check_fit, non_finite_row, prepare_later
-from .feeding import Ahead, ArrayBatches, Batch, GivenBatches, Source, refuse_options
+from .copying import put_together, taken_apart
+from .examples import Examples, LaterExamples, non_finite_row, prepare_later, unfitted_after_error
+from .feeding import GivenBatches, Source, opened, refuse_options
 from .files import write_atomically
+from .fitting import array_batches, held_out_examples, prepared_examples, warn_of_idle_epochs
 from .history import EpochSums, History
 from .interrupt import InterruptGuard
-from .layers import BatchNorm
-from .losses import Loss, as_loss
+from .losses import Loss, correct
 from .model import Sequential
 from .optim import Optimizer
 from .random import Stream
 from .regularizers import Regularizer
 from .runs import Run
 from .schedules import Schedule
+from .settings import Settings, TrainingWarning, read_only
 from .step import NonFiniteError, TrainingStep
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from .babysit.watch import Watch
 
 
-class Trainer:
+class Trainer(Settings):
     """Trains a model.
 
     Parameters
@@ -60,10 +61,12 @@ class Trainer:
 
     Attributes
     ----------
+    loss, optimizer, schedule, regularizers, clip_norm, clip_value
+        May be assigned between steps. Another optimiser starts without a memory of past gradients.
     epoch, steps : int
         Finished epochs and steps.
     lr : float
-        The rate of the last step.
+        The rate of the last step; to set the rate, assign ``trainer.optimizer.lr``.
     last_loss : float
         The loss of the last minibatch.
     examples, held_out : Examples or None
@@ -83,9 +86,6 @@ class Trainer:
     True
     """
 
-    #: Identity of the thread that trains; an attribute of the instance only while one does.
-    _running: int | None = None
-
     def __init__(
         self,
         model: Sequential,
@@ -98,23 +98,12 @@ class Trainer:
         clip_value: float | None = None,
         seed: int = 0,
     ) -> None:
-        self.model = instance(model, "model", Sequential)
-        self.loss = as_loss(loss)
-        self.optimizer = instance(optimizer, "optimizer", Optimizer)
-        self.schedule = None if schedule is None else instance(schedule, "schedule", Schedule)
-        if not isinstance(regularizers, Iterable):
-            raise TypeError(f"regularizers is {regularizers!r}; expected a list of pynn.Regularizer")
-        self.regularizers = [instance(item, "one of regularizers", Regularizer) for item in regularizers]
-        self.clip_norm = None if clip_norm is None else number(clip_norm, "clip_norm", above=0)
-        self.clip_value = None if clip_value is None else number(clip_value, "clip_value", above=0)
-        self.seed = count(seed, "seed", least=0)
-        optimizer.bind(model.flat)
-        model.output_kind = self.loss.output_kind
+        super().__init__(model, loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed)
         self.epoch = 0
         self.steps = 0
-        self.lr = optimizer.lr
+        self._lr = optimizer.lr
         self.last_loss = math.nan
-        self.history = History()
+        self._history = History()
         self.batches_per_epoch = 0
         self.examples: Examples | LaterExamples | None = None
         self.held_out: Examples | LaterExamples | None = None
@@ -122,6 +111,8 @@ class Trainer:
         self.watch: Watch | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
         self._step = TrainingStep(self, self._random)
+        #: Under "thread", the identity of the thread that trains, while one does.
+        self._turn: dict[str, int] = {}
         self._stop = False
         # Where the running epoch stands: batches done, and the sums for its row in the history.
         self._batch = 0
@@ -138,35 +129,36 @@ class Trainer:
             Network inputs; the model's preprocessing is not applied.
         y : array_like, shape (n,) or (n, outputs)
         sample_weight : array_like, shape (n,), optional
+            Finite, at least 0. An example of weight 0 takes no part in the loss. Where none takes part, loss and
+            gradient are 0, and the step is taken with them, as it is by ``reduction="sum"``: momentum, weight decay,
+            regularizers, batch norm and schedule go on as in any other.
 
         Raises
         ------
         NonFiniteError
             If the loss is NaN or infinite.
         """
-        self._refuse_second("takes one step at a time")
+        if self._turn:
+            raise self._busy()
         thread = threading.get_ident()
         try:
-            self._begin(thread)
-            loss = self.model.flat.gate.change(self._step.take, self.model.as_input(x), y, sample_weight)
+            if self._turn.setdefault("thread", thread) != thread:
+                raise self._busy()
+            batch = self.model.as_input(x)
+            weights = None if sample_weight is None else example_weights(sample_weight, len(batch), batch.dtype)
+            loss = self._step.take(batch, y, weights)
         finally:
-            if self._running == thread:
-                del self._running
+            if self._turn and self._turn["thread"] == thread:
+                del self._turn["thread"]
         if not math.isfinite(loss):
             raise self._non_finite(x, y)
         return loss
 
-    # A signal's handler may raise as any call returns. So `_running` is set within the `try` block whose end deletes
-    # it, and deleted by a statement that calls nothing.
+    # A signal's handler may raise as any call returns. So the turn is taken within the `try` block whose end gives it
+    # back, by one call (a dictionary's method: of two threads, one succeeds), and given back without any call.
 
-    def _refuse_second(self, what: str) -> None:
-        if self._running is not None:
-            raise RuntimeError(f"another thread is training with this trainer; a trainer {what}")
-
-    def _begin(self, thread: int) -> None:
-        """Note which thread trains, or raise RuntimeError where another one has just begun to."""
-        if self.__dict__.setdefault("_running", thread) != thread:  # atomic
-            self._refuse_second("is trained by one thread at a time")
+    def _busy(self) -> RuntimeError:
+        return RuntimeError("another step or fit of this trainer is under way; a trainer takes one step at a time")
 
     def fit(
         self,
@@ -175,11 +167,12 @@ class Trainer:
         *,
         epochs: int | None = None,
         batch_size: int | None = None,
-        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        validation: tuple[ArrayLike, ...] | None = None,
         sample_weight: ArrayLike | None = None,
         shuffle: bool | None = None,
         augment: Iterable[Augment] = (),
         steps_per_epoch: int | None = None,
+        prefetch: bool | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
     ) -> History:
@@ -189,8 +182,9 @@ class Trainer:
         finishes the run. A second Ctrl-C raises at once.
 
         Arrays may lie in a file, as `numpy.load(path, mmap_mode="r")` gives them: only the rows of a batch are read,
-        and turned into floats. That batch, one that is augmented, and those that code of yours gives, are made in a
-        thread of their own while the network trains on the batch before.
+        and turned into floats. That batch is made in a thread of its own while the network trains on the batch before,
+        and so is one that is augmented. Code of yours that gives batches runs in the thread that called `fit`; what it
+        gives is turned into floats, and augmented, in the other. See `prefetch`.
 
         Parameters
         ----------
@@ -207,15 +201,20 @@ class Trainer:
         batch_size : int, optional
             32, or that of the run to be finished. The last batch of an epoch may be smaller; a single example left over
             is skipped if the model has batch norm, which needs two.
-        validation : (x, y), optional
+        validation : (x, y) or (x, y, weights), optional
             Evaluated after every epoch.
         sample_weight : array_like, shape (n,), optional
+            Finite, at least 0; the loss is the mean by these weights, and so is the accuracy. A minibatch that has no
+            weight at all, or whose labels are all ignored, has a loss and a gradient of 0: see `step`.
         shuffle : bool, optional
             Whether every epoch sees the examples in a new order: True, or as in the run to be finished.
         augment : iterable of Augment
             Changes made to training inputs at random, in this order: see `pynn.augment`.
         steps_per_epoch : int, optional
             How many batches make an epoch, where they are given; by default, as many as there are.
+        prefetch : bool, optional
+            False: no thread makes batches. True: one makes all of them, and runs code of yours that gives them, which
+            gains time where that code waits, and must not need the calling thread, as an SQLite connection does.
         callbacks : iterable of Callback
         progress : bool
             Show a progress bar (a line per epoch where the output is not a terminal).
@@ -223,48 +222,87 @@ class Trainer:
         Raises
         ------
         ValueError
-            For data that does not fit, is empty or holds a NaN (the row is named); nothing has changed then, unless
-            they came in batches.
+            For data that does not fit, is empty, holds a NaN or has a masked or missing value (the row is named);
+            nothing has changed then, unless they came in batches.
+        TypeError
+            For what is no array of numbers: sparse matrices, text, dates.
         NonFiniteError
             If the loss becomes NaN or infinite; the callbacks see the step first.
+
+        Warns
+        -----
+        TrainingWarning
+            If a schedule that has ended leaves a rate of 0, or no example of an epoch has a weight.
         """
-        self._refuse_second("runs one fit at a time")
+        if self._turn:
+            raise self._busy()
         thread = threading.get_ident()
         try:
-            self._begin(thread)
+            if self._turn.setdefault("thread", thread) != thread:
+                raise self._busy()
             changes = as_changes(augment)
-            run = Run.planned(
-                self._run, self.epoch, self._batch, x, y, epochs, batch_size, shuffle, steps_per_epoch, changes
-            )
-            source: Source
-            if y is None:
-                refuse_options(x, batch_size=batch_size, sample_weight=sample_weight, shuffle=shuffle)
-                examples = None
-                source = GivenBatches(x, self.model, self.loss, run.steps, run.until - self.epoch, changes)
-            else:
-                examples = prepare_later(self.model, self.loss, x, y, sample_weight, fit_preprocessing=True)
-                check_fit(self.model, self.loss, examples)
-                source = self._in_batches(examples, run, changes)
-            held_out = None
-            if validation is not None:
-                if not (isinstance(validation, tuple | list) and len(validation) == 2):
-                    raise ValueError("validation must be a pair (x, y)")
-                held_out = prepare_later(self.model, self.loss, *validation, name="validation ")
-                check_fit(self.model, self.loss, held_out, "validation ")
-            listeners = CallbackList(callbacks, progress=progress)
-            if epochs is not None:
-                self._batch, self._sums = 0, EpochSums()
-            self._run, self._stop, self.history.interrupted = run, False, False
-            self.examples, self.held_out = examples, held_out
-            with InterruptGuard() as guard, listeners.training(self):
-                while self.epoch < run.until and not (self._stop or guard.requested):
-                    self._train_epoch(source, held_out, listeners, guard)
-                self.history.interrupted = guard.requested and self.epoch < run.until
+            x = x if y is None else numeric(x, "x")
+            standing = self._run, self.epoch, self._batch, len(self.history)
+            run = Run.planned(standing, x, y, epochs, batch_size, shuffle, steps_per_epoch, changes)
+            with unfitted_after_error(self.model) as settled:
+                source: Source
+                if y is None:
+                    refuse_options(x, batch_size=batch_size, sample_weight=sample_weight, shuffle=shuffle)
+                    examples = None
+                    source = GivenBatches(x, self.model, self.loss, run.steps, run.until - self.epoch, changes)
+                else:
+                    examples = prepared_examples(self.model, self.loss, x, y, sample_weight)
+                    source = array_batches(self.model, self.loss, examples, run, changes)
+                held_out = held_out_examples(self.model, self.loss, validation)
+                listeners = CallbackList(callbacks, progress=progress)
+                warn_of_idle_epochs(self, run, len(source))
+                with InterruptGuard() as guard:
+                    self._take_up(run, examples, held_out, listeners, afresh=epochs is not None)
+                    settled()
+                    try:
+                        self._train(run, source, prefetch, listeners, guard)
+                    finally:
+                        listeners.on_train_end(self)
         finally:
-            if self._running == thread:
-                del self._running
+            if self._turn and self._turn["thread"] == thread:
+                del self._turn["thread"]
                 self.examples = self.held_out = None
         return self.history
+
+    def _take_up(
+        self,
+        run: Run,
+        examples: Examples | LaterExamples | None,
+        held_out: Examples | LaterExamples | None,
+        listeners: CallbackList,
+        *,
+        afresh: bool,
+    ) -> None:
+        """Take up a run; if a callback refuses it, an interrupted one can still be finished."""
+        before = self._run, self._batch, self._sums
+        self._run, self._stop, self.history.interrupted = run, False, False
+        if afresh:
+            self._batch, self._sums = 0, EpochSums()
+        self.examples, self.held_out = examples, held_out
+        try:
+            listeners.on_train_begin(self)
+        except BaseException:
+            self._run, self._batch, self._sums = before
+            raise
+
+    def _train(
+        self, run: Run, source: Source, prefetch: bool | None, listeners: CallbackList, guard: InterruptGuard
+    ) -> None:
+        try:
+            while self.epoch < run.until and not (self._stop or guard.requested):
+                self._train_epoch(source, prefetch, listeners, guard)
+        finally:
+            self.history.interrupted = guard.requested and self.epoch < run.until
+
+    lr = read_only(
+        "lr", "it tells the rate of the last step; to set the rate, assign trainer.optimizer.lr", "See above."
+    )
+    history = read_only("history", "it is what fit records; a new Trainer has a new one", "See above.")
 
     @property
     def prediction(self) -> np.ndarray:
@@ -282,57 +320,72 @@ class Trainer:
         return 0 if self._run is None else self._run.until
 
     @property
+    def history_start(self) -> int:
+        """How many rows the history had when the current or last run began; one that is finished later is one run."""
+        return 0 if self._run is None else self._run.since
+
+    @property
+    def columns(self) -> list[str]:
+        """What the running `fit` adds to the history after each epoch."""
+        figures = ["loss"]
+        if type(self.loss).count_correct is not Loss.count_correct:
+            figures.append("accuracy")
+        return [*figures, *(f"val_{name}" for name in figures if self.held_out is not None), "lr", "seconds"]
+
+    @property
     def batches_done(self) -> int:
         """How many minibatches of the running epoch are done."""
         return self._batch
 
     def _train_epoch(
-        self, source: Source, held_out: Examples | LaterExamples | None, listeners: CallbackList, guard: InterruptGuard
+        self, source: Source, prefetch: bool | None, listeners: CallbackList, guard: InterruptGuard
     ) -> None:
         began = time.perf_counter()
         self.batches_per_epoch = len(source)
         listeners.on_epoch_begin(self)
-        gate = self.model.flat.gate
-        with self._feed(source) as batches:
-            for x, y, weights in batches:
-                loss = gate.change(self._step.take, x, y, weights, self._count_batch(x, y))
+        loss = math.nan
+        with opened(source, self.seed, self.epoch, self._batch, prefetch) as batches:
+            for x, y, weights, total in batches:
+                loss = self._step.take(x, y, weights, self._count_batch(y, weights, total))
                 listeners.on_step_end(self)
                 if not math.isfinite(loss):
                     raise self._non_finite(x, y)
                 if guard.requested or self._stop:
                     self._stop = True
                     return
-        row = self._sums.row()
-        if held_out is not None:
-            row |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
+        if not self._sums.weight:
+            warnings.warn(
+                f"no example of epoch {self.epoch + 1} has a weight: its loss is NaN, and nothing was learnt from it",
+                TrainingWarning,
+                stacklevel=4,
+            )
+        row = self._sums.row(self.loss.reduction) | self.validate()
         row |= {"lr": self.lr, "seconds": time.perf_counter() - began}
-        gate.change(self._end_epoch, row)
+        self._end_epoch(row)
         listeners.on_epoch_end(self)
 
     def _end_epoch(self, row: dict[str, float]) -> None:
-        self.epoch += 1
-        self._batch = 0
-        self._sums = EpochSums()
-        self.history.append(self.epoch, row)
+        gate = self.model.flat.gate
+        with gate.lock:
+            gate.thread = threading.get_ident()
+            try:
+                self.epoch += 1
+                self._batch = 0
+                self._sums = EpochSums()
+                self.history.append(self.epoch, row)
+            finally:
+                gate.thread = None
 
-    def _count_batch(self, x: np.ndarray, y: np.ndarray) -> Callable[[float], None]:
+    def _count_batch(self, y: np.ndarray, weights: np.ndarray | None, total: float) -> Callable[[float], None]:
         """Return what notes, at the end of a step, that a batch is done; doing it twice makes no difference."""
-        batch, sums = self._batch, self._sums
+        batch, sums, loss_function = self._batch, self._sums, self.loss
+        weight = 1.0 if loss_function.reduction == "sum" else total
 
         def count(loss: float) -> None:
-            self._sums = sums.plus(loss, len(x), self.loss.count_correct(self.prediction, y))
+            self._sums = sums.plus(loss, weight, correct(loss_function, self.prediction, y, weights))
             self._batch = batch + 1
 
         return count
-
-    def _in_batches(self, examples: Examples | LaterExamples, run: Run, augment: Sequence[Augment]) -> ArrayBatches:
-        drop_single = any(isinstance(layer, BatchNorm) for layer in self.model.all_layers())
-        return ArrayBatches(examples, run.batch_size, shuffle=run.shuffle, drop_single=drop_single, augment=augment)
-
-    def _feed(self, source: Source) -> AbstractContextManager[Iterable[Batch]]:
-        """Return what is left of the running epoch's batches."""
-        make = partial(source.batches, self.seed, self.epoch)
-        return Ahead(make, self._batch) if source.slow else nullcontext(make(self._batch))
 
     def stop(self) -> None:
         """End the running `fit` after the current step or epoch; for callbacks."""
@@ -343,14 +396,26 @@ class Trainer:
     ) -> dict[str, float]:
         """Return the loss over all examples, without regularisation, and for classification the accuracy.
 
-        The batch size, as in `Sequential.predict`, makes no difference to the result.
+        Both are means by `sample_weight`, if it is given; the accuracy leaves out class weights, and labels that are
+        ignored. The batch size, as in `Sequential.predict`, makes no difference to the result.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit` does; also where no example has a weight.
         """
         return self._evaluate(prepare_later(self.model, self.loss, x, y, sample_weight), batch_size)
+
+    def validate(self) -> dict[str, float]:
+        """Return what the running `fit` records of its validation data, for callbacks; nothing if there are none."""
+        if self.held_out is None:
+            return {}
+        return {f"val_{name}": value for name, value in self._evaluate(self.held_out).items()}
 
     def _evaluate(self, examples: Examples | LaterExamples, batch_size: int | None = None) -> dict[str, float]:
         prediction = self.model.infer(examples.x, batch_size)
         result = {"loss": self.loss.forward(prediction, examples.y, examples.weights)[0]}
-        counted = self.loss.count_correct(prediction, examples.y)
+        counted = correct(self.loss, prediction, examples.y, examples.weights)
         if counted is not None:
             result["accuracy"] = counted[0] / counted[1] if counted[1] else math.nan
         return result
@@ -398,6 +463,16 @@ class Trainer:
 
         return load_checkpoint(cls, path, loss=loss, custom=custom)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return taken_apart(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Trainer.__init__(self, *state["parts"], **state["options"])
+        put_together(self, state)
+
+    def __copy__(self) -> Trainer:
+        raise TypeError("copy.copy would make a trainer that trains the same model; use copy.deepcopy, or Trainer.save")
+
     def progress_state(self) -> dict[str, Any]:
         """Return everything but arrays that a checkpoint must hold of this trainer, as JSON can hold it."""
         return {
@@ -421,9 +496,9 @@ class Trainer:
         self.epoch, self.steps, self._batch = state["epoch"], state["steps"], state["batch"]
         self._sums = EpochSums(**state["sums"])
         self._run = None if state["run"] is None else Run(**state["run"])
-        self.seed = state["seed"]
+        self._seed = state["seed"]
         self._random.move(state["random"]["seed"], state["random"]["offset"])
         self.optimizer.steps = state["optimizer_steps"]
         self.clip_norm, self.clip_value = state["clip_norm"], state["clip_value"]
-        self.lr, self.last_loss = state["lr"], state["last_loss"]
+        self._lr, self.last_loss = state["lr"], state["last_loss"]
         self.history.epoch, self.history.history = state["history"]["epoch"], state["history"]["columns"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import math
 import os
 import platform
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from .files import write_atomically
+from .files import check_target, write_atomically
 
 #: For each kernel function, such as "matmul.matmul": sizes from which on a backend serves, ascending, with its name.
 Table = dict[str, list[tuple[float, str]]]
@@ -67,10 +68,20 @@ def machine(instruction_set: str | None) -> str:
     return f"{platform.node()} {platform.machine()} {instruction_set}"
 
 
+def target() -> Path:
+    """Return `path`, whose folder is there then; raise OSError if no file can be written there."""
+    try:
+        file = path()
+    except RuntimeError as error:  # a user without a home
+        raise FileNotFoundError(f"{error} Name a file in the environment variable PYNN_TUNING") from error
+    file.parent.mkdir(parents=True, exist_ok=True)
+    check_target(file)
+    return file
+
+
 def save(table: Table, instruction_set: str | None) -> Path:
     """Store the table of this machine; return the file."""
-    file = path()
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file = target()
     content = {"machine": machine(instruction_set), "table": table}
     write_atomically(file, (json.dumps(content, indent=1) + "\n").encode())
     return file
@@ -93,11 +104,13 @@ def load(instruction_set: str | None, available: tuple[str, ...]) -> Table:
             name: [(float(size), str(backend)) for size, backend in ranges] for name, ranges in content["table"].items()
         }
         for name, ranges in table.items():
-            if name not in SIZE_OF or ranges != sorted(ranges) or any(b not in available for _, b in ranges):
+            sizes = [size for size, _ in ranges]
+            good = all(math.isfinite(size) for size in sizes) and sizes == sorted(sizes)
+            if name not in SIZE_OF or not good or any(b not in available for _, b in ranges):
                 raise ValueError(f"it says {ranges} of {name}")
     except (FileNotFoundError, NotADirectoryError):
         return DEFAULT
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         warnings.warn(f"{file} is not used: {error}; run `pynn tune` again", RuntimeWarning, stacklevel=4)
         return DEFAULT
     return table

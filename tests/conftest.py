@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import hypothesis
@@ -19,6 +20,17 @@ hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("loca
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 CHOICE = os.environ.get("PYNN_BACKEND", "auto")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how much the fuzz tests have tried."""
+    tried = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "call":
+                tried.update({name: value for name, value in report.user_properties if name.startswith("tried: ")})
+    for name, number in sorted(tried.items()):
+        terminalreporter.write_line(f"{name}: {number:,}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,6 @@
 """Every public op that writes arrays: what it reads, what it writes, and where it may write onto what it reads."""
 
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ class Call(NamedTuple):
     op: object
     reads: dict
     writes: dict
-    options: dict = {}
+    options: dict = MappingProxyType({})
     onto: tuple = ()  # (written, read): may be the same array
 
     def arrays(self, dtype, rng):

@@ -133,3 +133,51 @@ def test_plain_split(y):
 def test_split_refuses(x, y, fraction, message):
     with pytest.raises(ValueError, match=message):
         datasets.train_test_split(x, y, fraction)
+
+
+RARE = np.arange(200) % 50 == 0
+LABELS = {
+    "text": np.where(RARE, "rare", "common"),
+    "bytes": np.where(RARE, b"rare", b"common"),
+    "booleans": RARE,
+    "a list of text": ["rare" if rare else "common" for rare in RARE],
+    "objects": np.array(["rare" if rare else 7 for rare in RARE], object),
+    "integers beyond int64": [2**70 if rare else 3 for rare in RARE],
+    "uint64": np.where(RARE, np.uint64(2**64 - 1), np.uint64(5)),
+    "big-endian": RARE.astype(">i4"),
+    "one column": RARE[:, None].astype(int),
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("seed", range(4))
+def test_labels_of_every_kind_are_split_by_class(kind, seed):
+    train, test, y_train, y_test = datasets.train_test_split(np.arange(200), LABELS[kind], 0.25, seed)
+    assert RARE[test].sum() == 1
+    np.testing.assert_array_equal(y_test, np.asarray(LABELS[kind])[test])
+    np.testing.assert_array_equal(y_train, np.asarray(LABELS[kind])[train])
+
+
+class Sparse:
+    def toarray(self):
+        raise AssertionError("an array that may be huge is not made unasked")
+
+
+LIST_LABEL = np.array([None, "b"], object)
+LIST_LABEL[0] = ["a"]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        ([1, 2], np.array(["a", None], object), ValueError, "y has no label in row 1"),
+        ([1, 2], np.array([np.nan, "a"], object), ValueError, "y has no label in row 0"),
+        ([1, 2], np.ma.masked_array([0, 1], [False, True]), ValueError, "y is masked in row 1"),
+        (np.ma.masked_array([[0, 1], [0, 1]], [[0, 0], [1, 0]]), [0, 1], ValueError, "x is masked in row 1"),
+        ([1, 2], LIST_LABEL, TypeError, r"y has \['a'\] in row 0; expected a number or text"),
+        (Sparse(), [0, 1], TypeError, "x is a Sparse; expected an array: x.toarray"),
+    ],
+)
+def test_split_refuses_what_has_no_label(x, y, error, message):
+    with pytest.raises(error, match=message):
+        datasets.train_test_split(x, y, 0.5)

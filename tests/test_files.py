@@ -1,6 +1,5 @@
 """Files: whole or not at all, never run, and understood or refused."""
 
-import errno
 import json
 import os
 import pickle
@@ -229,39 +228,6 @@ def test_a_missing_file_is_a_file_not_found(tmp_path):
         network().save(tmp_path / "no_folder" / "m")
 
 
-@pytest.mark.parametrize("failing", ["fsync", "replace", "write"])
-def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(failing, saved, monkeypatch):
-    before = saved.read_bytes()
-
-    def full(*arguments, **options):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    if failing == "write":
-
-        class Full:
-            def __init__(self, handle):
-                self.handle = handle
-
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *error):
-                os.close(self.handle)
-
-            write = full
-
-        monkeypatch.setattr(os, "fdopen", lambda handle, *rest: Full(handle))
-    else:
-        monkeypatch.setattr(os, failing, full)
-    other = network()
-    pynn.init.apply(other, "zeros")
-    with pytest.raises(OSError, match="No space left"):
-        other.save(saved)
-    monkeypatch.undo()
-    assert saved.read_bytes() == before
-    assert os.listdir(saved.parent) == [saved.name]
-
-
 def test_a_saved_file_has_the_permissions_of_any_file(saved, tmp_path):
     plain = tmp_path / "plain"
     plain.write_text("")
@@ -306,20 +272,3 @@ def test_the_same_model_is_the_same_bytes(tmp_path):
     model.save(tmp_path / "a")
     model.save(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def test_a_symbolic_link_stays_one(tmp_path):
-    target, link = tmp_path / "target", tmp_path / "link"
-    target.write_bytes(b"old")
-    link.symlink_to(target)
-    files.write_atomically(link, b"new")
-    assert link.is_symlink() and target.read_bytes() == b"new"
-
-
-def test_a_new_file_has_the_permissions_that_the_umask_gives(tmp_path):
-    previous = os.umask(0o027)
-    try:
-        files.write_atomically(tmp_path / "file", b"content")
-    finally:
-        os.umask(previous)
-    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640

@@ -50,6 +50,14 @@ def test_widths_that_do_not_fit_are_found_at_construction():
         pynn.Sequential(pynn.Linear(4, 8), pynn.Sequential(pynn.BatchNorm1d(5)))
 
 
+@pytest.mark.parametrize("first", [lambda: pynn.BatchNorm2d(3), lambda: pynn.GroupNorm(1, 3), lambda: pynn.PReLU(3)])
+def test_flatten_makes_features_of_the_positions_behind_any_first_layer(first):
+    model = pynn.Sequential(first(), pynn.Flatten(), pynn.Linear(48, 2))
+    assert model(np.zeros((2, 3, 4, 4), np.float32)).shape == (2, 2)
+    with pytest.raises(ValueError, match=r"layer 2 \(Linear\) expects 8 features, but layer 1 \(Flatten\) gives 7"):
+        pynn.Sequential(pynn.Linear(4, 7), pynn.Flatten(), pynn.Linear(8, 2))
+
+
 class Twice(pynn.Layer):
     """Changes the width and says nothing about it."""
 
@@ -162,7 +170,7 @@ def test_backward_needs_a_forward_pass():
         (3.0, ValueError, r"\(\).*x\[None\]"),
         ([["a", "b", "c", "d"]], TypeError, "<U1; expected numbers"),
         (np.ones((2, 4), dtype=complex), TypeError, "complex128; expected numbers"),
-        ([[None] * 4], TypeError, "object; expected numbers"),
+        ([[None] * 4], ValueError, "x has a missing value, None, in row 0, column 0"),
         (np.ones((2, 5)), ValueError, r"\(2, 5\); expected \(batch, 4\)"),
     ],
 )

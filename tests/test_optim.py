@@ -243,7 +243,7 @@ def test_lr_may_be_assigned_between_steps():
 def test_an_optimiser_serves_one_model():
     optimizer = pynn.SGD(0.1)
     one_layer(optimizer)
-    with pytest.raises(ValueError, match="SGD already serves another model"):
+    with pytest.raises(ValueError, match="SGD, already serves another model"):
         one_layer(optimizer)
     with pytest.raises(RuntimeError, match="Trainer"):
         pynn.SGD(0.1).step()

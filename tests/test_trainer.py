@@ -252,7 +252,7 @@ def test_two_threads_on_one_trainer(rng):
     try:
         with pytest.raises(RuntimeError, match="one step at a time"):
             trainer.step(X, Y)
-        with pytest.raises(RuntimeError, match="one fit at a time"):
+        with pytest.raises(RuntimeError, match="one step at a time"):
             trainer.fit(X, Y, epochs=7, batch_size=5)
     finally:
         leave.set()

@@ -1,7 +1,9 @@
 """Losses over a batch, each with its gradient in the same call, and label bookkeeping.
 
 `sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
-is the sum. A total weight of zero gives NaN, as in PyTorch.
+is the sum. A row of weight zero, or whose class has the weight zero, takes no part, whatever its numbers: its gradient
+is zero. Where no row takes part, the loss is zero, and not 0/0 as in PyTorch: a minibatch without weight then adds
+nothing to a step or to a sum of losses.
 """
 
 cimport numpy as cnp
@@ -47,13 +49,13 @@ cdef inline double row_weight(const floating* sample_weight, Py_ssize_t i) noexc
 
 
 cdef double mean_scale(const floating* sample_weight, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
-    """Return 1 / (total weight of the rows times n), or NaN if that total is zero."""
+    """Return 1 / (total weight of the rows times n), or 0 if that total is zero."""
     cdef Py_ssize_t i
     cdef double total = 0
     for i in range(m):
         total += row_weight(sample_weight, i)
     total *= n
-    return 1 / total if total != 0 else NAN
+    return 1 / total if total != 0 else 0
 
 
 cdef double cross_entropy_scale(
@@ -64,7 +66,15 @@ cdef double cross_entropy_scale(
     for i in range(m):
         if targets[i] != ignore_index:
             total += row_weight(sample_weight, i) * (weight[targets[i]] if weight != NULL else 1)
-    return 1 / total if total != 0 else NAN
+    return 1 / total if total != 0 else 0
+
+
+cdef inline void no_gradient(floating* gradient, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
+    """Write zeros as the gradient of row i, which takes no part, if a gradient is wanted."""
+    cdef Py_ssize_t c
+    if gradient != NULL:
+        for c in range(i * n, (i + 1) * n):
+            gradient[c] = 0
 
 
 cdef void exponentials(
@@ -110,10 +120,10 @@ cdef double cross_entropy_rows(
             if i % block == 0:
                 exponentials(row, gradient, maxima, min(block, m - i), n)
         target = targets[i]
-        if target == ignore_index:
-            if gradient != NULL:
-                for c in range(n):
-                    gradient[c] = 0
+        factor = 0 if target == ignore_index else scale * row_weight(sample_weight, i)
+        class_weight = weight[target] if factor != 0 and weight != NULL else 1
+        if factor == 0 or class_weight == 0:
+            no_gradient(dlogits, i, n)
             continue
         if gradient != NULL:
             largest = maxima[i % block]
@@ -124,14 +134,12 @@ cdef double cross_entropy_rows(
             for c in range(n):
                 normaliser += exp_neg(row[c] - largest)
         log_normaliser = log(normaliser)
-        class_weight = weight[target] if weight != NULL else 1
         nll = (1 - smoothing) * class_weight * (log_normaliser - (<double>row[target] - largest)) if smoothing < 1 else 0
         if smoothing > 0:
             smooth_nll = 0
             for c in range(n):
                 smooth_nll += (weight[c] if weight != NULL else 1) * (log_normaliser - (<double>row[c] - largest))
             nll += spread * smooth_nll
-        factor = scale * row_weight(sample_weight, i)
         loss += factor * nll
         if gradient != NULL:
             small = <floating>(factor * ((1 - smoothing) * class_weight + spread * all_weight) / normaliser)
@@ -141,7 +149,7 @@ cdef double cross_entropy_rows(
                 for c in range(n):
                     gradient[c] -= <floating>(factor * spread * (weight[c] if weight != NULL else 1))
             gradient[target] -= <floating>(factor * (1 - smoothing) * class_weight)
-    return loss if scale == scale else NAN
+    return loss
 
 
 cdef struct CrossEntropy:
@@ -205,6 +213,9 @@ cdef double hinge_rows(
     for i in range(m):
         row = scores + i * n
         factor = scale * row_weight(sample_weight, i)
+        if factor == 0:
+            no_gradient(dscores, i, n)
+            continue
         cost = 0
         violated = 0
         for c in range(n):
@@ -220,7 +231,7 @@ cdef double hinge_rows(
         loss += factor * cost
         if dscores != NULL:
             dscores[i * n + targets[i]] = <floating>-violated
-    return loss if scale == scale else NAN
+    return loss
 
 
 cdef struct Hinge:
@@ -271,6 +282,9 @@ cdef double mse_rows(
     cdef double scale = mean_scale(sample_weight, m, n) if mean else 1
     for i in range(m):
         factor = scale * row_weight(sample_weight, i)
+        if factor == 0:
+            no_gradient(gradient, i, n)
+            continue
         cost = 0
         for j in range(n):
             difference = prediction[i * n + j] - target[i * n + j]
@@ -278,7 +292,7 @@ cdef double mse_rows(
             if gradient != NULL:
                 gradient[i * n + j] = <floating>(2 * factor * difference)
         loss += factor * cost
-    return loss if scale == scale else NAN
+    return loss
 
 
 cdef struct Paired:  # a loss of a prediction and a target of the same shape
@@ -326,6 +340,9 @@ cdef double bce_rows(
     cdef double scale = mean_scale(sample_weight, m, n) if mean else 1
     for i in range(m):
         factor = scale * row_weight(sample_weight, i)
+        if factor == 0:
+            no_gradient(gradient, i, n)
+            continue
         cost = 0
         for j in range(n):
             x = logits[i * n + j]
@@ -339,7 +356,7 @@ cdef double bce_rows(
                 sigmoid_x = (small if x < 0 else 1) / (1 + small)
                 gradient[i * n + j] = <floating>(factor * ((1 - t) * sigmoid_x - pos_weight * t * sigmoid_minus_x))
         loss += factor * cost
-    return loss if scale == scale else NAN
+    return loss
 
 
 cdef int run_bce(void* argument) noexcept nogil:
@@ -375,20 +392,26 @@ def bce_with_logits(
 cdef Py_ssize_t correct_rows(
     const floating* scores, const int64* targets, int64 ignore_index, Py_ssize_t m, Py_ssize_t n
 ) noexcept nogil:
-    cdef Py_ssize_t i, c, best, correct = 0
+    cdef Py_ssize_t i, c, correct = 0
     cdef const floating* row
+    cdef floating own
+    cdef bint beaten
     for i in range(m):
+        if targets[i] == ignore_index or not 0 <= targets[i] < n:
+            continue
         row = scores + i * n
-        best = 0 if n > 0 else -1  # without classes nothing is correct
-        for c in range(1, n):
-            if row[c] > row[best] or (row[c] != row[c] and row[best] == row[best]):
-                best = c
-        correct += best == targets[i] and targets[i] != ignore_index
+        own = row[targets[i]]
+        beaten = own != own  # by an earlier score at least as large, a later larger one, or a NaN anywhere
+        for c in range(targets[i]):
+            beaten |= not row[c] < own
+        for c in range(targets[i] + 1, n):
+            beaten |= not row[c] <= own
+        correct += not beaten
     return correct
 
 
 def count_correct(cnp.ndarray scores, cnp.ndarray targets, int64 ignore_index):
-    """Return how many rows have their largest score (the first of equals) at the target."""
+    """Return how many rows have their largest score (the first of equals) at the target; one with a NaN has none."""
     cdef Py_ssize_t m = rows(scores), n = columns(scores), correct
     cdef int64* ptargets = <int64*>data(targets)
     cdef void* pscores = data(scores)

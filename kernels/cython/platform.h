@@ -54,10 +54,13 @@ typedef uint64_t pn_float_mode;
 static inline pn_float_mode pn_flush_denormals(void) {
     pn_float_mode mode;
     __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
-    __asm__ volatile("msr fpcr, %0" : : "r"(mode | (UINT64_C(1) << 24)));
+    /* "memory": no load or store, and with them no arithmetic on arrays, is moved past the change of mode. */
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode | (UINT64_C(1) << 24)) : "memory");
     return mode;
 }
-static inline void pn_restore_denormals(pn_float_mode mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }
+static inline void pn_restore_denormals(pn_float_mode mode) {
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode) : "memory");
+}
 #else
 typedef int pn_float_mode;
 static inline pn_float_mode pn_flush_denormals(void) { return 0; }

@@ -202,7 +202,7 @@ cdef class Recording:
             place += node.bytes
         return True
 
-    def run(self, *inputs):
+    def run(self, tuple inputs=()):
         """Make the calls again, on `inputs` in place of those that were given at first.
 
         Return the value of the last call that has one (NaN if none has), or None if a call failed, which ends the run.

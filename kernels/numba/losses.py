@@ -1,7 +1,9 @@
 """Losses over a batch, each with its gradient in the same call, and label bookkeeping.
 
 `sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
-is the sum. A total weight of zero gives NaN, as in PyTorch.
+is the sum. A row of weight zero, or whose class has the weight zero, takes no part, whatever its numbers: its gradient
+is zero. Where no row takes part, the loss is zero, and not 0/0 as in PyTorch: a minibatch without weight then adds
+nothing to a step or to a sum of losses.
 """
 
 import math
@@ -77,7 +79,7 @@ def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
 
 
 def count_correct(scores, targets, ignore_index):
-    """Return how many rows have their largest score (the first of equals) at the target."""
+    """Return how many rows have their largest score (the first of equals) at the target; one with a NaN has none."""
     return _count_correct(scores, targets, int(ignore_index))
 
 
@@ -113,11 +115,10 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
     loss = 0.0
     for i in range(rows):
         label = targets[i]
-        if label == ignore_index:
+        factor = (sample_weight[i] if sample_weight.size else 1.0) if label != ignore_index else 0.0
+        if factor == 0 or total_weight == 0 or (weight.size and weight[label] == 0):
             if dlogits.size:
-                gradient = dlogits[i]
-                for c in range(classes):
-                    gradient[c] = 0.0
+                _fill_zeros(dlogits[i])
             continue
         row = logits[i]
         largest = logits.dtype.type(-np.inf)
@@ -127,16 +128,15 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
             exponential[c] = exp_of_negative(row[c] - largest)
         normaliser = total(exponential)
         log_normaliser = math.log(normaliser)
-        factor = sample_weight[i] if sample_weight.size else 1.0
         label_weight = (1 - smoothing) * (weight[label] if weight.size else 1.0)
         row_loss = label_weight * (log_normaliser - (row[label] - largest))
-        if smoothing != 0:  # a class of weight zero must not turn its infinite nll into NaN
+        if smoothing != 0:
             for c in range(classes):
                 share = everywhere * (weight[c] if weight.size else 1.0)
                 row_loss += share * (log_normaliser - (row[c] - largest))
         loss += factor * row_loss
         if dlogits.size:
-            scale = factor / total_weight if total_weight != 0 else np.nan
+            scale = factor / total_weight
             slope = (sum_of_shares + label_weight) / normaliser
             gradient = dlogits[i]
             if weight.size:
@@ -147,16 +147,22 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
                     gradient[c] = scale * (exponential[c] * slope - everywhere)
             at_label = everywhere * (weight[label] if weight.size else 1.0) + label_weight
             gradient[label] = scale * (exponential[label] * slope - at_label)
-    return loss / total_weight if total_weight != 0 else np.nan
+    return loss / total_weight if total_weight != 0 else 0.0
 
 
 @njit(nogil=True, error_model="numpy")
 def _divisor(rows, columns, sample_weight, mean):
-    """Return what the loss is divided by: NaN instead of 0."""
+    """Return what the loss is divided by: 1 where no row has a weight."""
     if not mean:
         return 1.0
     weights = (total(sample_weight) if sample_weight.size else rows) * columns
-    return weights if weights != 0 else np.nan
+    return weights if weights != 0 else 1.0
+
+
+@njit(cache=True, nogil=True)
+def _fill_zeros(row):
+    for c in range(row.size):
+        row[c] = 0.0
 
 
 @njit(nogil=True, error_model="numpy")
@@ -168,6 +174,10 @@ def _multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     loss = 0.0
     for i in range(rows):
         weight = sample_weight[i] if sample_weight.size else 1.0
+        if weight == 0:
+            if dscores.size:
+                _fill_zeros(dscores[i])
+            continue
         row, label = scores[i], targets[i]
         own = row[label]
         for c in range(classes):
@@ -193,6 +203,10 @@ def _mse(prediction, target, sample_weight, mean, dprediction):
     loss = 0.0
     for i in range(rows):
         weight = sample_weight[i] if sample_weight.size else 1.0
+        if weight == 0:
+            if dprediction.size:
+                _fill_zeros(dprediction[i])
+            continue
         p, t = prediction[i], target[i]
         loss += weight * _squared_distance(p, t)
         if dprediction.size:
@@ -221,6 +235,10 @@ def _bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     loss = 0.0
     for i in range(rows):
         weight = sample_weight[i] if sample_weight.size else 1.0
+        if weight == 0:
+            if dlogits.size:
+                _fill_zeros(dlogits[i])
+            continue
         x, t = logits[i], targets[i]
         for j in range(columns):
             log_term = log1p_of_share(exp_of_negative(-abs(x[j])))
@@ -247,15 +265,11 @@ def _count_correct(scores, targets, ignore_index):
         if label == ignore_index or not 0 <= label < classes:
             continue
         own, before, after = scores[i, label], scores[i, :label], scores[i, label + 1 :]
-        beaten = 0  # by an earlier score at least as large, a later larger one, or NaN, of which argmax takes the first
-        if own == own:
-            for c in range(before.size):
-                beaten += 0 if before[c] < own else 1
-            for c in range(after.size):
-                beaten += 0 if after[c] <= own else 1
-        else:
-            for c in range(before.size):
-                beaten += 0 if before[c] == before[c] else 1
+        beaten = 0 if own == own else 1  # by an earlier score at least as large, a later larger one, or a NaN anywhere
+        for c in range(before.size):
+            beaten += 0 if before[c] < own else 1
+        for c in range(after.size):
+            beaten += 0 if after[c] <= own else 1
         correct += beaten == 0
     return correct
 

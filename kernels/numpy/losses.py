@@ -1,10 +1,10 @@
 """Losses over a batch, each with its gradient in the same call, and label bookkeeping.
 
 `sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
-is the sum. A total weight of zero gives NaN, as in PyTorch.
+is the sum. A row of weight zero, or whose class has the weight zero, takes no part, whatever its numbers: its gradient
+is zero. Where no row takes part, the loss is zero, and not 0/0 as in PyTorch: a minibatch without weight then adds
+nothing to a step or to a sum of losses.
 """
-
-import math
 
 import numpy as np
 
@@ -18,14 +18,14 @@ def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothin
     Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], e being the label smoothing;
     the mean divides by the sum of w[t] over the rows that are not ignored.
     """
-    kept = targets != ignore_index
-    labels = np.where(kept, targets, 0)
     rows, classes = logits.shape
-    factor = kept.astype(np.float64)
+    labels = np.where(targets == ignore_index, 0, targets)
+    factor = (targets != ignore_index).astype(np.float64)
     if sample_weight is not None:
         factor *= sample_weight
     class_weight = np.ones(classes) if weight is None else weight.astype(np.float64)
     total = (factor * class_weight[labels]).sum() if mean else 1.0
+    kept = (factor * class_weight[labels] != 0) & (total != 0)
     share = np.full((rows, classes), label_smoothing / classes) * class_weight  # weight of each nll, per row
     share[np.arange(rows), labels] += (1 - label_smoothing) * class_weight[labels]
 
@@ -33,16 +33,16 @@ def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothin
     exponential = np.exp(shifted)
     normaliser = exponential.sum(axis=1, keepdims=True)
     negative_log_likelihood = np.log(normaliser) - shifted
-    if label_smoothing == 0:  # a class of weight zero must not turn its infinite nll into NaN
+    if label_smoothing == 0:  # the others' shares are zero, and their nll may be infinite
         per_row = class_weight[labels] * negative_log_likelihood[np.arange(rows), labels]
     else:
         per_row = (share * negative_log_likelihood).sum(axis=1)
     loss = np.where(kept, factor * per_row, 0).sum(dtype=np.float64)
     if dlogits is not None:
-        scale = (factor / total if total else np.full(rows, math.nan))[:, None]
+        scale = (factor / (total or 1.0))[:, None]
         probability = exponential / normaliser
         dlogits[...] = np.where(kept[:, None], scale * (probability * share.sum(axis=1, keepdims=True) - share), 0)
-    return float(loss / total) if total else math.nan
+    return float(loss / (total or 1.0))
 
 
 @quiet
@@ -56,7 +56,7 @@ def multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
         violated = np.where(excess > 0, (weights / total)[:, None], 0)
         violated[rows, targets] = -violated.sum(axis=1)
         dscores[...] = violated
-    return float((weights * np.maximum(excess, 0).sum(axis=1, dtype=np.float64)).sum() / total)
+    return _weighted_sum(weights, np.maximum(excess, 0).sum(axis=1, dtype=np.float64)) / total
 
 
 @quiet
@@ -65,8 +65,8 @@ def mse(prediction, target, sample_weight, mean, dprediction):
     difference = prediction - target
     weights, total = _row_weights(prediction.shape[0], sample_weight, mean, prediction.shape[1])
     if dprediction is not None:
-        dprediction[...] = (2 * weights / total)[:, None] * difference
-    return float((weights * np.square(difference, dtype=np.float64).sum(axis=1)).sum() / total)
+        dprediction[...] = _weighted_rows(2 * weights / total, difference)
+    return _weighted_sum(weights, np.square(difference, dtype=np.float64).sum(axis=1)) / total
 
 
 @quiet
@@ -84,16 +84,17 @@ def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     per_row = per_element.sum(axis=1, dtype=np.float64)
     if dlogits is not None:
         slope = (negative * np.where(logits < 0, small, 1) - positive * np.where(logits < 0, 1, small)) / (1 + small)
-        dlogits[...] = (weights / total)[:, None] * slope
-    return float((weights * per_row).sum() / total)
+        dlogits[...] = _weighted_rows(weights / total, slope)
+    return _weighted_sum(weights, per_row) / total
 
 
 @quiet
 def count_correct(scores, targets, ignore_index):
-    """Return how many rows have their largest score (the first of equals) at the target."""
+    """Return how many rows have their largest score (the first of equals) at the target; one with a NaN has none."""
     if scores.size == 0:
         return 0
-    return int(((scores.argmax(axis=1) == targets) & (targets != ignore_index)).sum())
+    known = (targets != ignore_index) & ~np.isnan(scores).any(axis=1)
+    return int(((scores.argmax(axis=1) == targets) & known).sum())
 
 
 @quiet
@@ -117,6 +118,14 @@ def first_outside_unit(x):
 
 
 def _row_weights(rows, sample_weight, mean, columns):
-    """Return the weight of every row, and what the loss is divided by: NaN instead of 0."""
+    """Return the weight of every row, and what the loss is divided by: 1 where no row has a weight."""
     weights = np.ones(rows) if sample_weight is None else sample_weight.astype(np.float64)
-    return weights, (weights.sum() * columns or math.nan) if mean else 1.0
+    return weights, (weights.sum() * columns or 1.0) if mean else 1.0
+
+
+def _weighted_sum(weights, per_row):
+    return float(np.where(weights != 0, weights * per_row, 0).sum())
+
+
+def _weighted_rows(weights, rows):
+    return np.where((weights != 0)[:, None], weights[:, None] * rows, 0)

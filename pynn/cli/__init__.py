@@ -1,12 +1,13 @@
 """The command line: ``pynn train``, ``check``, ``diagnose``, ``lecture``, ``predict``, ``bench``, ``tune``, ``info``.
 
 Results go to standard output, progress and errors to standard error. An error is one line; ``PYNN_DEBUG=1`` adds the
-traceback. Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted; of ``check`` and
-``diagnose`` 0 all well, 1 warnings, 2 faults.
+traceback. Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP; of
+``check`` and ``diagnose`` 0 all well, 1 warnings, 2 faults.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -16,7 +17,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from .. import BackendError, __version__
+from .. import BackendError, __version__, interrupt, streams
 from . import bench, check, diagnose, info, lecture, predict, search, train, tune
 
 # What the library raises when data, files or settings are at fault; anything else is a bug.
@@ -27,7 +28,9 @@ class _Commands(click.Group):
     """A group of commands whose every failure is one line and an exit code."""
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
-        with warnings.catch_warnings():
+        streams.attach_missing()
+        _keep_printing()
+        with interrupt.termination_heeded(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             try:
                 code = super().main(*args, **{**extra, "prog_name": "pynn", "standalone_mode": False})
@@ -36,7 +39,7 @@ class _Commands(click.Group):
                 if _debugging() and not isinstance(error, SystemExit):
                     traceback.print_exc()
                 code = _report(error)
-                _silence_stdout()
+            _silence_streams()
         sys.exit(code)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -78,6 +81,10 @@ def _report(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, click.Abort | KeyboardInterrupt):
+        cause = error.__cause__ if isinstance(error, click.Abort) else error
+        if isinstance(cause, interrupt.Terminated):
+            _complain("told to end")
+            return 128 + cause.args[0]
         _complain("interrupted")
         return 130
     if isinstance(error, click.UsageError):
@@ -107,7 +114,8 @@ def _report(error: BaseException) -> int:
 def _complain(message: str, kind: str = "error", colour: str = "red") -> None:
     message = " ".join(message.split())
     plain = "NO_COLOR" in os.environ
-    click.echo(f"pynn: {click.style(kind, fg=colour, bold=True)}: {message}", err=True, color=False if plain else None)
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or only an object with write
+        click.echo(f"pynn: {click.style(kind, fg=colour, bold=True)}: {message}", err=True, color=not plain and None)
 
 
 def _show_warning(
@@ -121,16 +129,26 @@ def _show_warning(
     _complain(str(message), "warning", "yellow")
 
 
+def _keep_printing() -> None:
+    """Escape what the encoding of standard output lacks; `pynn predict` refuses that for data."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def _debugging() -> bool:
     return os.environ.get("PYNN_DEBUG", "0") not in ("", "0")
 
 
-def _silence_stdout() -> None:
+def _silence_streams() -> None:
     """Drop what is still to be written, or Python fails again, and loudly, when it flushes at exit."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            stream.flush()
         except (OSError, ValueError):
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives until the process ends
+            try:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            except (OSError, ValueError):
+                setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - lives until the process ends
+        except AttributeError:  # an object that only has write
+            pass

@@ -13,6 +13,7 @@ from ..bench.comparison import ContestantError, Field
 from ..bench.contestants import CONTESTANTS
 from ..plots import INSTALL_HINT, plots_available
 from ..processors import usable_processors
+from ..streams import error_console
 
 #: Rounds of a row: every contestant runs one block in each.
 QUICK_ROUNDS, FULL_ROUNDS = 7, 11
@@ -89,11 +90,10 @@ def _check(output: Path | None) -> None:
 
 
 def _measure(names: list[str], chosen: list[cases.Case], threads: int, rounds: int) -> results.Results:
-    from rich.console import Console
     from rich.progress import Progress
 
     rows = []
-    with Field(names, threads) as field, Progress(console=Console(stderr=True), transient=True) as progress:
+    with Field(names, threads) as field, Progress(console=error_console(), transient=True) as progress:
         task = progress.add_task("measuring the machine", total=len(chosen))
         try:
             limits = field.limits()

@@ -9,7 +9,8 @@ import click
 
 from ..babysit.preflight import Check, preflight
 from .data import load_data
-from .options import build, chosen_backend, scaled_target, training_options
+from .options import build, chosen_backend, training_options
+from .train import check_writable
 
 #: What the shell is told.
 EXIT_CODES = {"pass": 0, "warn": 1, "fail": 2}
@@ -37,17 +38,15 @@ def check(
       pynn check --data iris.csv --target species --lr 0.5
       pynn check --data mnist --html check.html
     """  # noqa: D301 - click reads the backslash
-    if html is not None and html.is_dir():
-        raise click.ClickException(f"cannot write {html}: it is a folder")
+    if html is not None:
+        check_writable(html)
     with chosen_backend(options["backend_name"]):
         data = load_data(source, target, task, options["model"] == "cnn")
-        trainer, scale = build(data, options)
-        (x, y), (x_validation, y_validation) = data.train, data.validation
+        trainer = build(data, options)
         report = preflight(
             trainer,
-            x,
-            scaled_target(data, y, scale),
-            validation=(x_validation, scaled_target(data, y_validation, scale)),
+            *data.train,
+            validation=data.validation,
             batch_size=options["batch_size"],
             seed=options["seed"],
         )

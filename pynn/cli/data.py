@@ -10,7 +10,9 @@ import click
 import numpy as np
 
 from .. import datasets
+from ..datasets.cells import is_missing
 from ..examples import check_finite
+from ..preprocessing import Standardize
 
 #: The split is the same whatever the seed of the training, so that runs are compared on the same examples.
 SPLIT_SEED = 0
@@ -102,10 +104,7 @@ def _shaped(x: np.ndarray, images: bool) -> np.ndarray:
 
 
 def _table(path: str, target: str | None, task: Any) -> Data:
-    column: str | int | None = target
-    if target is not None and target.removeprefix("-").isdecimal():
-        column = int(target)
-    table = datasets.read_csv(path, column, task=task)
+    table = datasets.read_csv(path, target, task=task)
     assert table.y is not None
     _check_target(f"{path}: target {table.schema['target']['name']!r}", table.y, table.class_names)
     rows = split(path, table.y)
@@ -143,6 +142,8 @@ def _targets(path: str, y: np.ndarray, task: str | None) -> tuple[np.ndarray, li
     if y.dtype.kind not in "fiubUS":
         raise click.ClickException(f"{path}: y holds {y.dtype}; expected numbers or text")
     is_text = y.dtype.kind in "US"
+    if is_text:
+        y = _text(path, y)
     if not is_text:
         check_finite(y, f"{path}: y")
     whole = not is_text and bool((y == np.floor(y)).all()) if y.dtype.kind == "f" else not is_text
@@ -151,9 +152,33 @@ def _targets(path: str, y: np.ndarray, task: str | None) -> tuple[np.ndarray, li
     if task == "classification" and not (whole or is_text):
         raise click.ClickException(f"{path}: y holds numbers that are not whole, so they are no classes")
     if task == "regression" or not (whole or is_text):
-        return y.astype(np.float32), None
-    labels, indices = np.unique(y.astype(str) if is_text else y.astype(np.int64), return_inverse=True)
-    return indices.astype(np.int64), [str(label) for label in labels]
+        return _amounts(path, y), None
+    labels, indices = np.unique(y, return_inverse=True)
+    # Python's integers, which hold labels of any size.
+    return indices.astype(np.int64), [str(label) if is_text else str(int(label)) for label in labels]
+
+
+def _text(path: str, y: np.ndarray) -> np.ndarray:
+    """Return text labels as str, or raise a click error where one is missing."""
+    if y.dtype.kind == "S":
+        try:
+            y = np.char.decode(y, "utf-8")
+        except UnicodeDecodeError as error:
+            raise click.ClickException(f"{path}: y holds bytes that are not UTF-8 text: {error}") from error
+    without = next((row for row, label in enumerate(y.tolist()) if is_missing(label)), None)
+    if without is not None:
+        raise click.ClickException(f"{path}: y has no label in row {without} ({str(y[without])!r})")
+    return y
+
+
+def _amounts(path: str, y: np.ndarray) -> np.ndarray:
+    """Return targets of regression as float64, or raise a click error where float32 cannot hold one."""
+    amounts = y.astype(np.float64)
+    with np.errstate(over="ignore"):
+        beyond = np.flatnonzero(~np.isfinite(amounts.astype(np.float32)))
+    if len(beyond):
+        raise click.ClickException(f"{path}: y has {y[beyond[0]]} in row {beyond[0]}; float32 holds up to 3.4e38")
+    return amounts
 
 
 def _check_target(what: str, y: np.ndarray, class_names: list[str] | None) -> None:
@@ -161,6 +186,11 @@ def _check_target(what: str, y: np.ndarray, class_names: list[str] | None) -> No
         raise click.ClickException(f"{what} has one class only ({class_names[0] if class_names else 'none'})")
     if class_names is None and len(y) and y.min() == y.max():
         raise click.ClickException(f"{what} has one value only ({y[0]:g})")
+    if class_names is None and len(y) and Standardize().fit(y[:, None]).is_constant_.all():
+        raise click.ClickException(
+            f"{what} has values from {y.min():.17g} to {y.max():.17g}, too close for their squares to differ; shift or "
+            "scale it"
+        )
 
 
 def split(name: str, y: np.ndarray) -> Rows:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..streams import error_console, say
 from .data import load_data
-from .options import Rate, build, chosen_backend, scaled_target, training_options
+from .options import Rate, build, chosen_backend, training_options
 
 if TYPE_CHECKING:
     from ..babysit.remedies import Diagnosis, Remedy
@@ -53,14 +54,12 @@ def diagnose_command(
 
     with chosen_backend(options["backend_name"]):
         data = load_data(source, target, task, options["model"] == "cnn")
-        trainer, scale = build(data, options)
-        (x, y), (x_validation, y_validation) = data.train, data.validation
+        trainer = build(data, options)
         with _live(quiet) as on_trial:
             diagnosis = diagnose(
                 trainer,
-                x,
-                scaled_target(data, y, scale),
-                validation=(x_validation, scaled_target(data, y_validation, scale)),
+                *data.train,
+                validation=data.validation,
                 epochs=options["epochs"],
                 batch_size=options["batch_size"],
                 seconds=seconds,
@@ -78,14 +77,13 @@ def _exit_code(diagnosis: Diagnosis) -> int:
 @contextmanager
 def _live(quiet: bool) -> Iterator[OnTrial | None]:
     """Give what shows the training that is under way: a bar on a terminal, a line for each elsewhere."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    console = error_console()
     if quiet or not console.is_terminal:
-        yield None if quiet else lambda remedy, number, total: click.echo(_line(remedy, number, total), err=True)
+        yield None if quiet else lambda remedy, number, total: say(_line(remedy, number, total))
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
 

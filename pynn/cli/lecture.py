@@ -13,6 +13,7 @@ import click
 
 from ..plots import INSTALL_HINT, plots_available
 from ..processors import usable_processors
+from ..streams import error_console
 from .options import Rate
 
 if TYPE_CHECKING:
@@ -163,16 +164,14 @@ def _run(chosen: Sequence[Experiment], book: _Book, quiet: bool, **options: Any)
 @contextmanager
 def _live(chosen: Sequence[Experiment], quiet: bool) -> Iterator[Any]:
     """Give a function that shows a result, and one that shows progress: a bar on a terminal, lines elsewhere."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    console = error_console()
     if quiet or not console.is_terminal:
         yield (lambda result: _show(result, single=len(chosen) == 1)), None
         return
-    columns = (
-        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn()
-    )  # fmt: skip
+    description = TextColumn("{task.description}", markup=False)
+    columns = (description, BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, redirect_stdout=True) as bar:
         task = bar.add_task("", total=len(chosen))
         places = {item.name: place for place, item in enumerate(chosen)}

@@ -44,6 +44,8 @@ def network(data: Data, options: dict[str, Any]) -> Sequential:
     outputs = len(data.class_names) if data.class_names else 1
     model = (_cnn if convolutional else _dense)(data, outputs, options)
     model.preprocessing = _channels(data) if convolutional else _features(data)
+    if data.class_names is None:
+        model.target_preprocessing = Standardize().fit(data.train[1][:, None])
     model.class_names, model.input_schema = data.class_names, data.schema
     return model
 

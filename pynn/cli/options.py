@@ -9,10 +9,8 @@ from contextlib import nullcontext
 from typing import Any
 
 import click
-import numpy as np
 
-from .. import backend, layers, losses, optim, schedules
-from ..model import Sequential
+from .. import backend, losses, optim, schedules
 from ..random import manual_seed
 from ..trainer import Trainer
 from .data import SOURCES, Data
@@ -168,8 +166,8 @@ def chosen_backend(name: str | None) -> Any:
     return chosen
 
 
-def build(data: Data, options: dict[str, Any]) -> tuple[Trainer, tuple[float, float]]:
-    """Return the trainer, and mean and standard deviation of a regression target (0, 1 for classes)."""
+def build(data: Data, options: dict[str, Any]) -> Trainer:
+    """Return the trainer of the network that the options describe."""
     manual_seed(options["seed"])
     classes = data.class_names
     model = network(data, options)
@@ -182,28 +180,10 @@ def build(data: Data, options: dict[str, Any]) -> tuple[Trainer, tuple[float, fl
         schedule = schedules.CosineAnnealingLR(epochs)
     elif options["schedule"] == "step":
         schedule = schedules.StepLR(max(1, -(-epochs // 3)))
-    trainer = Trainer(
+    return Trainer(
         model,
         losses.MSELoss() if classes is None else losses.CrossEntropyLoss(),
         make_optimizer(lr=lr, weight_decay=weight_decay),
         schedule=schedule,
         seed=options["seed"],
     )
-    if classes is not None:
-        return trainer, (0.0, 1.0)
-    y = data.train[1].astype(np.float64)
-    return trainer, (float(y.mean()), float(y.std()) or 1.0)
-
-
-def scaled_target(data: Data, y: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    """Return the targets as the network is trained to give them: classes, or amounts of mean 0 and spread 1."""
-    return y if data.class_names is not None else ((y[:, None] - scale[0]) / scale[1]).astype(np.float32)
-
-
-def unscale(model: Sequential, data: Data, scale: tuple[float, float]) -> None:
-    """Make a network that was trained to `scaled_target` give amounts: its last layer takes over the way back."""
-    if data.class_names is None:
-        last = model[-1]
-        assert isinstance(last, layers.Linear) and last.bias is not None
-        last.weight[...] = last.weight[...] * scale[1]
-        last.bias[...] = last.bias[...] * scale[1] + scale[0]

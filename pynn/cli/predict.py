@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from .. import datasets, layers
-from ..datasets.cells import looks_like_header, read_rows
+from .. import datasets, layers, streams
+from ..datasets.rows import looks_like_header, read_rows
+from ..datasets.table import read_features
 from ..examples import check_finite
 from ..files import write_atomically
-from ..model import Sequential, input_width
+from ..model import Sequential
 from ..persistence import load
+from ..widths import input_width
 from .data import TABLES, as_images, as_rows, read_npy
 
 
@@ -41,9 +44,11 @@ def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: 
       pynn predict pynn-model.safetensors new.csv
       pynn predict pynn-model.safetensors new.npz --output labels.csv
     """  # noqa: D301 - click reads the backslash
+    if output is not None and output.is_dir():
+        raise click.ClickException(f"cannot write {output}: it is a folder")
     model = load(model_path)
     x = _read(data_path, model)
-    heading, rows = _predictions(model, x, batch_size)
+    heading, rows = _predictions(model, x, batch_size, data_path)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(heading)
@@ -59,7 +64,7 @@ def _read(path: Path, model: Sequential) -> np.ndarray:
         if convolutional:
             raise click.ClickException(f"{path} is a table; the model takes images, in an .npz or .npy file")
         schema = model.input_schema if model.input_schema is not None else _plain_schema(path, _features(model))
-        x = datasets.read_csv(path, schema=schema).x
+        x = read_features(path, schema)
     elif suffix in (".npz", ".npy"):
         x = _read_array(path) if suffix == ".npz" else read_npy(path)
         if x.ndim < 2 or x.dtype.kind not in "fiub":
@@ -118,10 +123,14 @@ def _plain_schema(path: Path, expected: int | None) -> datasets.Schema:
     return {"columns": columns, "target": {"name": target, "index": features, "class_names": None}}
 
 
-def _predictions(model: Sequential, x: np.ndarray, batch_size: int | None) -> tuple[list[str], list[list[Any]]]:
+def _predictions(
+    model: Sequential, x: np.ndarray, batch_size: int | None, path: Path
+) -> tuple[list[str], list[list[Any]]]:
     """Return the heading and the rows of the result."""
-    output = model.predict(x, batch_size)
+    with np.errstate(over="ignore"):
+        output = model.predict(x, batch_size)
     output = output.reshape(len(output), -1)
+    check_finite(output, f"the network's output for {path}")  # numbers that are too large for float32 become infinite
     kind = model.output_kind
     if kind not in ("classes", "binary", "scores"):
         heading = ["value"] if output.shape[1] == 1 else [f"value_{index}" for index in range(output.shape[1])]
@@ -143,18 +152,31 @@ def _predictions(model: Sequential, x: np.ndarray, batch_size: int | None) -> tu
     return ["label", "score"], [[names[i], _short(score)] for i, score in zip(labels, scores, strict=True)]
 
 
-def _short(value: float) -> str:
-    return f"{value:.7g}"
+def _short(value: np.floating[Any]) -> str:
+    """Return a value with the digits that a float32 has, also where a target_preprocessing added a large mean."""
+    return f"{value:.15g}" if value.dtype == np.float64 else str(value)
+
+
+def _check_output(text: str) -> None:
+    """Raise a click error if standard output would lose the result, or part of it."""
+    if not streams.had_output:
+        raise click.ClickException("standard output is closed, so the result would be lost; give --output FILE")
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise click.ClickException(
+            f"standard output is {encoding}, which has no {text[error.start]!a}; give --output FILE, which is UTF-8"
+        ) from error
 
 
 def _write(path: Path | None, text: str) -> None:
     if path is None:
+        _check_output(text)
         # In pieces: an unbuffered stream does not notice that a pipe was closed in the middle of a piece.
         for start in range(0, len(text), 1 << 16):
             click.echo(text[start : start + (1 << 16)], nl=False)
         return
-    if path.is_dir():
-        raise click.ClickException(f"cannot write {path}: it is a folder")
     try:
         if path.exists() and not path.is_file():  # a pipe or a device is not to be replaced
             path.write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..search.space import Parameter, Params
 from ..trainer import Trainer
 from .data import SOURCES, Data, load_data
 from .networks import ACTIVATIONS, DEFAULTS
-from .options import OPTIMIZERS, build, chosen_backend, scaled_target, unscale
+from .options import OPTIMIZERS, build, chosen_backend
 from .train import check_writable, write
 
 
@@ -88,9 +88,10 @@ def _usual(name: str) -> str:
 class Recipe:
     """Makes the trainer of a trial, in whichever process: reads the data there, once."""
 
-    source: str
-    target: str | None
-    task: str | None
+    # The data tell themselves from others; another way to the same file is no other search.
+    source: str = field(compare=False)
+    target: str | None = field(compare=False)
+    task: str | None = field(compare=False)
     fixed: tuple[tuple[str, Any], ...]
 
     def options(self, params: Params) -> dict[str, Any]:
@@ -102,7 +103,7 @@ class Recipe:
         return options | {"hidden": tuple(hidden)}
 
     def __call__(self, params: Params) -> Trainer:
-        return build(self.data(), self.options(params))[0]
+        return build(self.data(), self.options(params))
 
     def data(self) -> Data:
         """Return the data, which are read once."""
@@ -216,12 +217,12 @@ def search_command(
     with chosen_backend(backend_name), warnings.catch_warnings():
         warnings.simplefilter("ignore", search.SearchWarning)  # said below
         data = recipe.data()
-        scale = build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))[1]
-        parts = [(x, scaled_target(data, y, scale)) for x, y in (data.train, data.validation)]
+        build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))  # so that errors come first
         result = search.run(
             recipe,
             space,
-            *parts,
+            data.train,
+            data.validation,
             stages=search.coarse_to_fine(trials, epochs, stages),
             sampler=sampler,
             batch_size=_USUAL[fixed["model"]]["batch_size"] if "batch_size" in space else fixed["batch_size"],
@@ -231,8 +232,11 @@ def search_command(
             progress=not quiet,
         )
         if not result.ranked:
+            if result.interrupted:
+                click.echo("pynn: interrupted before a trial finished", err=True)
+                context.exit(130)
             raise click.ClickException(_why_none(result))
-        _finish(result, data, scale, save)
+        _finish(result, save)
         _print_result(result, data, recipe, save)
     if report is not None:
         write(report, lambda: result.report(report))
@@ -253,16 +257,13 @@ def _check_plot(plot: Path) -> None:
 
 
 def _why_none(result: search.Result) -> str:
-    if result.interrupted:
-        return "interrupted before a trial finished"
     reasons = [trial.reason for trial in result.trials if trial.reason]
     return f"none of {len(result.trials)} trials finished; the first ended so: {reasons[0] if reasons else 'unknown'}"
 
 
-def _finish(result: search.Result, data: Data, scale: tuple[float, float], save: Path) -> None:
+def _finish(result: search.Result, save: Path) -> None:
     """Save the best network."""
     model = result.best_model
-    unscale(model, data, scale)
     write(save, lambda: model.save(save))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,11 +18,13 @@ from ..augment import Augment, Cutout, RandomCrop, RandomHorizontalFlip
 from ..babysit import Monitor
 from ..callbacks import Callback
 from ..history import History
+from ..interrupt import interrupted_by
 from ..model import Sequential
+from ..streams import error_stream, say
 from ..trainer import NonFiniteError, Trainer
 from .data import Data, load_data
 from .networks import ACTIVATIONS, describe
-from .options import OPTIMIZERS, build, chosen_backend, scaled_target, training_options, unscale
+from .options import OPTIMIZERS, build, chosen_backend, training_options
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
 
@@ -71,7 +73,7 @@ def train(
 
     Without arguments it learns to read 1797 handwritten digits that come with pynn. A part of the data is set aside to
     validate (10%) and to test (20%), the same whatever the seed. Every step is watched, and what is wrong is said.
-    Ctrl-C ends the training early; what there is then is evaluated and saved.
+    Ctrl-C and SIGTERM end the training early; what there is then is evaluated and saved.
 
     \b
     Activations: relu leaky_relu prelu elu selu tanh sigmoid softplus gelu silu maxout
@@ -91,32 +93,36 @@ def train(
     with chosen_backend(options["backend_name"]):
         data = load_data(source, target, task, options["model"] == "cnn")
         augment = _augment(options["augment"] or (data.augment if options["model"] == "cnn" else "none"), data)
-        trainer, scale = build(data, options)
-        say = _quiet if options["quiet"] else _say
-        say(_describe_data(data))
-        say(_describe_training(trainer, data, options))
+        trainer = build(data, options)
+        tell = _quiet if options["quiet"] else say
+        tell(_describe_data(data))
+        tell(_describe_training(trainer, data, options))
         monitor = Monitor(on_problem="silent")
         try:
-            history, seconds = _fit(trainer, data, scale, monitor, augment, options)
+            history, seconds = _fit(trainer, data, monitor, augment, options)
         except NonFiniteError as error:
             if report is not None:
                 write(report, lambda: monitor.report(report))
             raise click.ClickException(f"{error}; nothing was saved") from error
         if history.interrupted:
-            say(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: this is what there is")
-        write(save, lambda: trainer.model.save(save))
+            tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: this is what there is")
+        # Files come first: what is printed may meet a closed pipe.
+        _save(trainer.model, save)
+        drawn = curves is not None and len(history) > 0
+        if drawn:
+            write(curves, lambda: plots.plot_history(history, curves))
+        if report is not None:
+            write(report, lambda: monitor.report(report))
         _print_result(trainer, data, seconds)
         _print_verdict(monitor)
         _line("model", f"{save}")
-        if curves is not None and len(history):
-            write(curves, lambda: plots.plot_history(history, curves))
+        if drawn:
             _line("curves", f"{curves}")
         if report is not None:
-            write(report, lambda: monitor.report(report))
             _line("report", f"{report}")
         if curves is None:
-            say(f"for a picture of the learning curves: {plots.INSTALL_HINT}")
-    return 130 if history.interrupted else 0
+            tell(f"for a picture of the learning curves: {plots.INSTALL_HINT}")
+    return 128 + interrupted_by() if history.interrupted else 0
 
 
 def _check_outputs(save: Path, plot: Path | None) -> Path | None:
@@ -161,7 +167,7 @@ def check_writable(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise click.ClickException(f"cannot write {path}: it is not a regular file")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".pynn-"):
             pass
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
@@ -170,7 +176,6 @@ def check_writable(path: Path) -> None:
 def _fit(
     trainer: Trainer,
     data: Data,
-    scale: tuple[float, float],
     monitor: Monitor,
     augment: list[Augment],
     options: dict[str, Any],
@@ -178,25 +183,21 @@ def _fit(
     """Train, and return the history and the seconds it took."""
     from ..babysit.views.terminal import Panel
 
-    (x, y), (x_validation, y_validation) = data.train, data.validation
     callbacks: list[Callback] = [monitor]
     if not options["quiet"]:
         callbacks.append(Panel(monitor))
     began = time.perf_counter()
     history = trainer.fit(
-        x,
-        scaled_target(data, y, scale),
+        *data.train,
         epochs=options["epochs"],
         batch_size=options["batch_size"],
-        validation=(x_validation, scaled_target(data, y_validation, scale)),
+        validation=data.validation,
         augment=augment,
         callbacks=callbacks,
         # The panel shows the progress, too, but nowhere else than on a terminal.
-        progress=not options["quiet"] and not sys.stderr.isatty(),
+        progress=not options["quiet"] and not error_stream().isatty(),
     )
-    seconds = time.perf_counter() - began
-    unscale(trainer.model, data, scale)
-    return history, seconds
+    return history, time.perf_counter() - began
 
 
 def _describe_data(data: Data) -> str:
@@ -261,10 +262,12 @@ def _print_verdict(monitor: Monitor) -> None:
 
 def _errors(model: Sequential, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Return the root mean square error and the share of the target's variance that is explained."""
-    squared = np.square(model.predict(x)[:, 0].astype(np.float64) - y)
-    variance = float(np.var(y.astype(np.float64)))
-    mean = float(squared.mean())
-    return math.sqrt(mean), 1 - mean / variance if variance else math.nan
+    errors = model.predict(x)[:, 0] - y
+    size = float(np.abs(y - y.mean()).max())  # squares of very small numbers would be 0
+    if not size:
+        return math.sqrt(float(np.square(errors).mean())), math.nan
+    mean = float(np.square(errors / size).mean())
+    return size * math.sqrt(mean), 1 - mean / float(np.var(y / size))
 
 
 def _line(name: str, value: str) -> None:
@@ -279,8 +282,17 @@ def write(path: Path, task: Callable[[], object]) -> None:
         raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _say(message: str) -> None:
-    click.echo(message, err=True)
+def _save(model: Sequential, path: Path) -> None:
+    """Write the model; where that fails, write it to a folder for temporary files, and say so in a click error."""
+    try:
+        model.save(path)
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror or error}"
+        with contextlib.suppress(OSError):
+            rescued = Path(tempfile.mkdtemp(prefix="pynn-")) / "model.safetensors"
+            model.save(rescued)
+            message += f"; the model is in {rescued}"
+        raise click.ClickException(message) from error
 
 
 def _quiet(message: str) -> None:

@@ -47,13 +47,14 @@ def tune(reset: bool) -> None:
     same time makes for a bad choice.
     """
     if reset:
-        tuning.path().unlink(missing_ok=True)
+        tuning.target().unlink(missing_ok=True)
         click.echo(f"{tuning.path()} is gone; the shipped choice is in use")
         return
     reason = backend.why_missing("cython")
     if reason is not None:
         raise click.ClickException(f"nothing to choose from: {reason}")
     others = [name for name in backend.available_backends() if name != "cython"]
+    tuning.target()  # complains before half a minute has gone
     table: tuning.Table = {}
     with backend.use_backend("cython"):
         instruction_set = backend.instruction_set()

@@ -1,11 +1,12 @@
 """Data to train on: digits that ship with pynn, made-up problems, MNIST and CIFAR-10, and files of your own."""
 
+from .columns import Schema
 from .digits import load_digits
 from .fetch import load_cifar10, load_mnist
 from .generators import blobs, moons, spiral
 from .readers import read_cifar10, read_idx, read_npz
 from .split import train_test_split
-from .table import Schema, Table, read_csv
+from .table import Table, read_csv
 
 __all__ = [
     "Schema",

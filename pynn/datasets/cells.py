@@ -1,75 +1,33 @@
-"""The cells of a CSV file: rows of text with their line numbers, and what text counts as a number."""
+"""What a cell of a CSV file says: a number, nothing, or text, which may be a number that was written for people."""
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
-import os
-from dataclasses import dataclass
+import re
+from decimal import Decimal
 
-_MISSING = {"", "na", "nan", "null", "?"}
+# What stands for a missing value anywhere, and what does so only among numbers: "None" may be a category.
+_MISSING = frozenset(("", "?", "na", "n/a", "nan", "-nan", "+nan", "null", "#n/a", "#na", "#n/a n/a", "<na>", "(null)"))
+_MISSING_NUMBER = _MISSING | {"none", "nil", "-", "--", "---", ".", "..", "\u2013", "\u2014", "n.a.", "n.a", "<none>"}
 
-
-@dataclass
-class Grid:
-    """The cells of a file: names of the columns (None: it has no header), rows of cells, the line of each row."""
-
-    path: str
-    names: list[str] | None
-    rows: list[list[str]]
-    lines: list[int]
-
-    def column(self, index: int) -> list[tuple[int, str]]:
-        """Return (line, cell) for each row."""
-        return [(line, row[index]) for line, row in zip(self.lines, self.rows, strict=True)]
-
-
-def read_rows(path: str | os.PathLike[str]) -> tuple[list[list[str]], list[int]]:
-    """Return the rows of stripped cells and the line each starts on, leaving out blank lines."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            text = file.read()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error}") from error
-    rows, lines = [], []
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    line = 1
-    try:
-        for row in reader:
-            cells = [cell.strip() for cell in row]
-            if cells not in ([], [""]):
-                rows.append(cells)
-                lines.append(line)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {line}: {error}") from error
-    if not rows:
-        raise ValueError(f"{path} is empty; expected rows of data")
-    for row, line in zip(rows, lines, strict=True):
-        if len(row) != len(rows[0]):
-            raise ValueError(f"{path}, line {line}: {len(row)} cells; expected {len(rows[0])}, as in line {lines[0]}")
-    return rows, lines
-
-
-def _delimiter(text: str) -> str:
-    """Return the separator that cuts the first rows into equally many cells, at least two; if several do, into most."""
-
-    def merit(delimiter: str) -> tuple[bool, int]:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        try:
-            widths = [len(row) for row in itertools.islice(reader, 20) if any(map(str.strip, row))]
-        except csv.Error:
-            return False, 0
-        width = widths[0] if widths else 0
-        return width > 1 and len(set(widths)) == 1, width
-
-    return max(",;\t", key=merit)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_LEADING_ZERO = re.compile(r"[+-]?0\d+")
+_DATE = re.compile(
+    r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2}))([T ]+\d.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
+)
+_GROUPED = re.compile(r"[+-]?\d{1,3}([.,' \u00a0\u2009\u202f\u2019])\d{3}(\1\d{3})*([.,]\d+)?")
+#: What people put around a number; \u2212 is the minus sign of typography.
+_DECORATION = re.compile(r"[\s'\"\u2019_,%\u2030$\u20ac\u00a3\u00a5\u2212()]")
 
 
 def is_missing(cell: str) -> bool:
-    """Return whether a cell stands for a missing value: empty, NA, NaN, null or ?, in any case of letters."""
+    """Return whether a cell of text stands for a missing value: empty, NA, N/A, NaN, null or ?, in any case."""
     return cell.lower() in _MISSING
+
+
+def is_missing_number(cell: str) -> bool:
+    """Return whether a cell among numbers stands for a missing value: as in text, and None or a dash too."""
+    return cell.lower() in _MISSING_NUMBER
 
 
 def parse_number(cell: str) -> float | None:
@@ -82,28 +40,36 @@ def parse_number(cell: str) -> float | None:
 
 
 def parse_whole(cell: str) -> int | None:
-    """Return the whole number a cell holds (3, -1, 2.0), or None."""
+    """Return the whole number a cell holds (3, -1, 2.0), exactly, or None."""
     number = parse_number(cell)
     if number is None or not number.is_integer():
         return None
-    try:
-        return int(cell)
-    except ValueError:
-        return int(number)
+    exact = Decimal(cell)
+    return int(exact) if exact == exact.to_integral_value() else None
 
 
-def looks_like_header(rows: list[list[str]]) -> bool:
-    """Return whether the first row holds names rather than data.
+def has_leading_zero(cell: str) -> bool:
+    """Return whether a cell is a code such as 007, which is not the number 7."""
+    return _LEADING_ZERO.fullmatch(cell) is not None
 
-    It does if a column has text there and only numbers below; failing that, if it has no number and none of its cells
-    comes again in its column.
-    """
-    first, rest = rows[0], rows[1:]
-    is_text = [parse_number(cell) is None and not is_missing(cell) for cell in first]
-    for index, text in enumerate(is_text):
-        below = [row[index] for row in rest if not is_missing(row[index])]
-        if text and below and all(parse_number(cell) is not None for cell in below):
-            return True
-    if any(parse_number(cell) is not None for cell in first):
-        return False
-    return not any(cell == row[index] for row in rest for index, cell in enumerate(first))
+
+def has_decimal_comma(cell: str) -> bool:
+    """Return whether a cell is a number with a comma as decimal mark, such as 1,5."""
+    return _DECIMAL_COMMA.fullmatch(cell) is not None
+
+
+def may_be_thousands(cell: str) -> bool:
+    """Return whether a cell such as 1,234 may be 1234 as well as 1.234."""
+    return _THOUSANDS.fullmatch(cell) is not None
+
+
+def meant_as(cell: str) -> str | None:
+    """Return what a cell of text that only people read as a number is ("a date or a time"), or None."""
+    if not any(map(str.isdigit, cell)):
+        return None
+    if _DATE.fullmatch(cell):
+        return "a date or a time"
+    plain = _DECORATION.sub("", cell)
+    if _GROUPED.fullmatch(cell) or (plain != cell and parse_number(plain) is not None):
+        return "a number with a thousands separator, a currency, a percent sign or quotes"
+    return None

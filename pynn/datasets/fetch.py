@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,9 +113,12 @@ def load_cifar10() -> tuple[Labelled, Labelled]:
     if folder is not None:
         return _local_cifar(folder, "train"), _local_cifar(folder, "test")
     archive = _download(*_CIFAR_ARCHIVE, _CIFAR_MIRRORS)
-    with tarfile.open(archive) as tar:  # read from the archive: nothing is unpacked to disk
-        batches = [_cifar_member(tar, f"data_batch_{i}.bin") for i in range(1, 6)]
-        test = _cifar_member(tar, "test_batch.bin")
+    try:
+        with tarfile.open(archive) as tar:  # read from the archive: nothing is unpacked to disk
+            batches = [_cifar_member(tar, f"data_batch_{i}.bin") for i in range(1, 6)]
+            test = _cifar_member(tar, "test_batch.bin")
+    except (tarfile.TarError, KeyError, EOFError, zlib.error) as error:
+        raise ValueError(f"{archive} is damaged ({error}); remove it, and it is downloaded again") from error
     return (np.concatenate([x for x, _ in batches]), np.concatenate([y for _, y in batches])), test
 
 

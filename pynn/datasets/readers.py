@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
 import os
+import stat
+import struct
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CIFAR_RECORD = 1 + 3 * 32 * 32
+#: Bytes that one byte of deflated data can become, at most.
+MOST_DEFLATED = 1032
+#: What reading a damaged archive may raise.
+_ZIP_ERRORS = (
+    *(ValueError, EOFError, OSError, NotImplementedError, RuntimeError, OverflowError, LookupError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 _NPZ_KEYS = (("x", "y"), ("X", "y"), ("data", "target"))
 
 
@@ -56,26 +67,42 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     ...     read_idx(path)
     array([7, 8, 9], dtype=uint8)
     """
-    raw = Path(path).read_bytes()
-    if raw[:2] == b"\x1f\x8b":
+    with open(path, "rb") as file:
+        status = os.fstat(file.fileno())
+        stored = status.st_size if stat.S_ISREG(status.st_mode) else math.inf
+        if file.peek(2)[:2] != b"\x1f\x8b":
+            return _idx(path, file, stored)
         try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
+            with gzip.open(file) as unpacked:
+                return _idx(path, unpacked, stored * MOST_DEFLATED)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise ValueError(f"{path} is a damaged gzip file: {error}") from error
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _IDX_TYPES:
+
+
+def _idx(path: str | os.PathLike[str], file: IO[bytes], most: float) -> NDArray[Any]:
+    """Return the array of an open IDX file of at most `most` bytes."""
+    start = file.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _IDX_TYPES:
         raise ValueError(
-            f"{path} is not an IDX file: it starts with bytes {raw[:4].hex(' ') or '(none)'}; expected 00 00, a type "
+            f"{path} is not an IDX file: it starts with bytes {start.hex(' ') or '(none)'}; expected 00 00, a type "
             f"({', '.join(f'{code:02x}' for code in _IDX_TYPES)}) and the number of dimensions"
         )
-    header = 4 + 4 * raw[3]
-    if len(raw) < header:
-        raise ValueError(f"{path} has {len(raw)} bytes; expected at least {header} for {raw[3]} dimensions")
-    shape = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(4, header, 4))
-    stored = np.dtype(_IDX_TYPES[raw[2]])
-    expected = header + math.prod(shape) * stored.itemsize
-    if len(raw) != expected:
-        raise ValueError(f"{path} has {len(raw)} bytes; expected {expected} for {stored.name} of shape {shape}")
-    return np.frombuffer(raw, stored, offset=header).reshape(shape).astype(stored.newbyteorder("="))
+    header = 4 + 4 * start[3]
+    sizes = file.read(header - 4)
+    if len(sizes) < header - 4:
+        raise ValueError(f"{path} has {4 + len(sizes)} bytes; expected at least {header} for {start[3]} dimensions")
+    shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes), 4))
+    dtype = np.dtype(_IDX_TYPES[start[2]])
+    expected = header + math.prod(shape) * dtype.itemsize
+    # What is larger than the file can be is not asked for; one byte more shows that there are too many.
+    raw = file.read(expected - header + 1) if expected <= most else b""
+    if len(raw) != expected - header:
+        found = f"{header + len(raw)}" if raw else f"at most {most}"
+        raise ValueError(f"{path} has {found} bytes; expected {expected} for {dtype.name} of shape {shape}")
+    try:
+        return np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    except ValueError as error:  # more dimensions than NumPy has
+        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def read_cifar10(path: str | os.PathLike[str], part: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -126,7 +153,11 @@ def read_cifar10(path: str | os.PathLike[str], part: str = "train") -> tuple[NDA
         pattern = "data_batch_*.bin" if part == "train" else "test_batch.bin"
         files = sorted(path.glob(pattern))
         if not files:
-            raise FileNotFoundError(f"{path} holds no {pattern}")
+            pickled = path / ("data_batch_1" if part == "train" else "test_batch")
+            hint = (
+                f"; {pickled.name} is of the Python version, whose pickles could run code" if pickled.exists() else ""
+            )
+            raise FileNotFoundError(f"{path} holds no {pattern} of the binary version of CIFAR-10{hint}")
     parts = [decode_cifar10(file.read_bytes(), str(file)) for file in files]
     return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
 
@@ -134,7 +165,8 @@ def read_cifar10(path: str | os.PathLike[str], part: str = "train") -> tuple[NDA
 def decode_cifar10(raw: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Decode the content of one binary CIFAR-10 file; `name` is for messages. See `read_cifar10`."""
     if not raw or len(raw) % _CIFAR_RECORD:
-        raise ValueError(f"{name} has {len(raw)} bytes; expected a positive multiple of {_CIFAR_RECORD}")
+        hint = "; it looks like a pickle, which could run code: take the binary version" if raw[:1] == b"\x80" else ""
+        raise ValueError(f"{name} has {len(raw)} bytes; expected a positive multiple of {_CIFAR_RECORD}{hint}")
     records = np.frombuffer(raw, np.uint8).reshape(-1, _CIFAR_RECORD)
     y = records[:, 0].astype(np.int64)
     if y.max() > 9:
@@ -175,21 +207,91 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any]]:
     >>> x.shape, y
     ((3, 2), array([0, 1, 2]))
     """
-    with open(path, "rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path} is not an .npz file (a zip archive of arrays)")
-        file.seek(0)
-        try:
-            archive: Any
-            with np.load(file, allow_pickle=False) as archive:
-                names = next((names for names in _NPZ_KEYS if set(names) <= set(archive)), None)
-                if names is None:
-                    raise ValueError(f"it has arrays {sorted(archive)}; expected x and y, X and y, or data and target")
-                x, y = archive[names[0]], archive[names[1]]
-                if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
-                    raise ValueError(f"{names[0]} or {names[1]} is not stored as an array")
-        except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-            raise ValueError(f"cannot use {path}: {error}") from error
+    with _archive(path) as archive:
+        held = set(archive.namelist())
+        names = next((names for names in _NPZ_KEYS if all(f"{name}.npy" in held for name in names)), None)
+        if names is None:
+            arrays = sorted(name.removesuffix(".npy") for name in held)
+            raise ValueError(
+                f"cannot use {path}: it has arrays {arrays[:20]}; expected x and y, X and y, or data and target"
+            )
+        x, y = (_member(archive, f"{name}.npy", path) for name in names)
     if not x.ndim or not y.ndim or len(x) != len(y):
         raise ValueError(f"{path}: {names[0]} has shape {x.shape}, {names[1]} has shape {y.shape}; expected equal rows")
     return x, y
+
+
+def read_npz_array(path: str | os.PathLike[str], names: Sequence[str]) -> NDArray[Any]:
+    """Return the first array of `names` that a NumPy archive holds; errors are those of `read_npz`."""
+    with _archive(path) as archive:
+        held = set(archive.namelist())
+        name = next((name for name in names if f"{name}.npy" in held), None)
+        if name is None:
+            arrays = sorted(name.removesuffix(".npy") for name in held)
+            raise ValueError(f"cannot use {path}: it has arrays {arrays[:20]}; expected one named {names[0]}")
+        return _member(archive, f"{name}.npy", path)
+
+
+def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Return the array of an .npy file, mapped into memory; raise ValueError if it is none, or holds objects."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # NumPy lets pass what Python's own parser says of a damaged header
+        raise ValueError(f"cannot use {path}: {error or type(error).__name__}") from error
+    if not isinstance(array, np.ndarray) or not array.ndim:
+        raise ValueError(f"cannot use {path}: it is not an .npy file of examples")
+    return array
+
+
+@contextlib.contextmanager
+def _archive(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
+    with open(path, "rb") as file:
+        try:
+            if not zipfile.is_zipfile(file):
+                raise ValueError(f"{path} is not an .npz file (a zip archive of arrays)")
+            archive = zipfile.ZipFile(file)
+        except _ZIP_ERRORS as error:
+            raise ValueError(f"cannot use {path}: {error}") from error
+        with archive:
+            yield archive
+
+
+def _member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Return an array of an archive; what its header claims is compared with the sizes of the file first."""
+    info = archive.getinfo(name)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"cannot use {path}: {name} is compressed in a way that NumPy does not write")
+    try:
+        with archive.open(info) as member:
+            shape, fortran, dtype = _npy_header(member, name)
+            size = math.prod(shape) * dtype.itemsize
+            if size > min(info.file_size, os.path.getsize(path) * MOST_DEFLATED):
+                raise ValueError(f"{name} claims to be {dtype} of shape {shape}, which the file does not hold")
+            raw = np.empty(size, np.uint8)
+            left = memoryview(raw)
+            while left and (read := member.readinto(left)):
+                left = left[read:]
+            if left or member.read(1):
+                raise ValueError(f"{name} is {dtype} of shape {shape}, but does not have {size} bytes")
+            return np.ndarray(shape, dtype, raw, order="F" if fortran else "C")
+    except _ZIP_ERRORS as error:
+        raise ValueError(f"cannot use {path}: {error or type(error).__name__}") from error
+
+
+def _npy_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, whether columns come first, and dtype."""
+    try:
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"it has version {version} of the format")
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+    except Exception as error:  # NumPy lets pass what Python's own parser says of a damaged header
+        raise ValueError(f"{name} is not stored as an array: {error or type(error).__name__}") from error
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects, which could run code (allow_pickle=False)")
+    if any(size < 0 for size in shape):
+        raise ValueError(f"{name} has shape {shape}")
+    return shape, fortran, dtype

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import as_array
+
 
 def train_test_split(
     x: ArrayLike,
@@ -31,7 +33,8 @@ def train_test_split(
     seed : int or numpy.random.Generator, default 0
         Where the randomness comes from.
     stratify : bool, default True
-        Split each class by itself. Has no effect unless `y` holds integer classes, in one dimension.
+        Split each class by itself. Has no effect unless `y` holds classes: integers, booleans, text, or objects that
+        are these, in one dimension or one column.
 
     Returns
     -------
@@ -40,9 +43,11 @@ def train_test_split(
 
     Raises
     ------
+    TypeError
+        If `x` or `y` is a sparse matrix, or an object in `y` cannot be a label.
     ValueError
-        If `x` and `y` differ in length, `test_fraction` is not between 0 and 1, or there are too few examples for both
-        parts.
+        If `x` and `y` differ in length, `test_fraction` is not between 0 and 1, there are too few examples for both
+        parts, or a label is missing (None, NaN, masked).
 
     Examples
     --------
@@ -53,7 +58,7 @@ def train_test_split(
     >>> y_train.shape, np.bincount(y_test)
     ((6,), array([1, 1]))
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = as_array(x, "x"), as_array(y, "y")
     if not x.ndim or not y.ndim or len(x) != len(y):
         raise ValueError(f"x has shape {x.shape} and y has shape {y.shape}; expected as many rows in both")
     if not 0 < test_fraction < 1:
@@ -62,14 +67,33 @@ def train_test_split(
         raise ValueError(f"x has {len(x)} rows; expected at least 2, one for each part")
     rng = np.random.default_rng(seed)
     n_test = min(max(1, round(test_fraction * len(x))), len(x) - 1)
-    if stratify and y.dtype.kind in "iu" and y.ndim == 1:
-        test = _stratified(y, n_test, rng)
-    else:
-        test = rng.permutation(len(x))[:n_test]
+    labels = _labels(y) if stratify else None
+    test = rng.permutation(len(x))[:n_test] if labels is None else _stratified(labels, n_test, rng)
     in_train = np.ones(len(x), bool)
     in_train[test] = False
     train = rng.permutation(np.flatnonzero(in_train))
     return x[train], x[test], y[train], y[test]
+
+
+def _labels(y: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the class of each row as something that sorts, or None if `y` does not hold classes."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        return None
+    if y.dtype.kind != "O":
+        return y if y.dtype.kind in "iubUST" else None
+    numbers: dict[Any, int] = {}
+    fractions = False
+    for row, label in enumerate(y):
+        if label is None or type(label).__name__ in ("NAType", "NaTType") or label != label:
+            raise ValueError(f"y has no label in row {row} ({label!r}); give one or leave the row out")
+        fractions = fractions or (isinstance(label, float | np.floating) and not float(label).is_integer())
+        try:
+            numbers.setdefault(label, len(numbers))
+        except TypeError as error:
+            raise TypeError(f"y has {label!r} in row {row}; expected a number or text as label") from error
+    return None if fractions else np.array([numbers[label] for label in y])
 
 
 def _stratified(y: NDArray[Any], n_test: int, rng: np.random.Generator) -> NDArray[np.int64]:

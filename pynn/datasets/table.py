@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import Grid, is_missing, looks_like_header, parse_number, parse_whole, read_rows
+from .cells import has_leading_zero, is_missing, is_missing_number, parse_number, parse_whole
+from .columns import ColumnSchema, Schema, check_schema, learn, present_targets
+from .rows import Grid, listed, looks_like_header, read_rows
 
-MOST_CATEGORIES = 20
-
-
-class ColumnSchema(TypedDict):
-    """How one feature column is read; `categories` is empty for a number, `fill` is None for a category."""
-
-    name: str
-    kind: Literal["number", "category"]
-    categories: list[str]
-    fill: float | None
-
-
-class TargetSchema(TypedDict):
-    """How the target column is read; `class_names` is None for regression."""
-
-    name: str
-    index: int
-    class_names: list[str] | None
-
-
-class Schema(TypedDict):
-    """How a file is read: the feature columns in order, and the target. JSON can hold it."""
-
-    columns: list[ColumnSchema]
-    target: TargetSchema
+#: From here on float32 has infinity.
+FLOAT32_END = 2.0**128 - 2.0**103
 
 
 @dataclass(eq=False)
@@ -48,8 +28,8 @@ class Table:
     x : ndarray of shape (N, features), float64
         Numbers as they are, NaN where one is missing and not filled; categories one-hot, all 0 where one is missing.
     y : ndarray of shape (N,) or None
-        int64 indices into `class_names`, or float32 numbers for regression; None if a file read with a schema has no
-        target column.
+        int64 indices into `class_names`, or float64 numbers for regression; None if a file read with a schema has no
+        target column, or nothing in it.
     feature_names : list of str
         One per column of `x`: the column's name, or "name=category".
     class_names : list of str or None
@@ -61,7 +41,7 @@ class Table:
     """
 
     x: NDArray[np.float64]
-    y: NDArray[np.int64] | NDArray[np.float32] | None
+    y: NDArray[np.int64] | NDArray[np.float64] | None
     feature_names: list[str]
     class_names: list[str] | None
     missing: dict[str, int]
@@ -70,7 +50,8 @@ class Table:
     def fit_fill(self, rows: slice | NDArray[Any] | list[int]) -> Table:
         r"""Return a table whose missing numbers are filled with the means over the training rows.
 
-        The means go into the new table's schema, and so fill what is missing in files read with it.
+        The means of columns with gaps go into the new table's schema, and so fill what is missing there in files read
+        with it. A column without gaps gets none: nothing was learnt of examples that lack it.
 
         Parameters
         ----------
@@ -109,18 +90,21 @@ class Table:
         columns: list[ColumnSchema] = []
         place = 0
         for column in self.schema["columns"]:
-            if column["kind"] == "category":
-                columns.append(column)
-                place += len(column["categories"])
-                continue
+            gaps = column["name"] in self.missing
             if column["fill"] is not None:
                 raise ValueError("this table is filled already; call fit_fill on the table that read_csv returned")
-            present = training[~np.isnan(training[:, place]), place]
-            if not len(present):
-                raise ValueError(f"column {column['name']!r} has no number in the training rows to take a mean of")
-            mean = float(present.mean())
-            columns.append({**column, "fill": mean})
-            x[np.isnan(x[:, place]), place] = mean
+            if column["kind"] == "category":
+                columns.append({**column, "fill": 0.0 if gaps else None})
+                place += len(column["categories"])
+                continue
+            fill = None
+            if gaps:
+                present = training[~np.isnan(training[:, place]), place]
+                if not len(present):
+                    raise ValueError(f"column {column['name']!r} has no number in the training rows to take a mean of")
+                fill = float(present.mean())
+                x[np.isnan(x[:, place]), place] = fill
+            columns.append({**column, "fill": fill})
             place += 1
         return replace(self, x=x, schema={"columns": columns, "target": self.schema["target"]})
 
@@ -135,10 +119,13 @@ def read_csv(
 ) -> Table:
     r"""Read a CSV file with one example per row.
 
-    The file is UTF-8, separated by commas, semicolons or tabs (found out), with "quoted" fields where needed. Cells
-    that are empty or NA, NaN, null or ? (in any case of letters) count as missing. Feature columns of numbers are
-    taken as they are, with NaN for missing ones: split the rows, then call `Table.fit_fill` with the training rows.
-    Feature columns with any text become one-hot, if they have at most 20 different values.
+    The file is UTF-8, or UTF-16 or UTF-32 with a byte order mark, separated by commas, semicolons, tabs or bars (found
+    out, or named by a first line such as ``sep=;``), with "quoted" fields where needed. Numbers have a decimal point,
+    or, where that cannot be a thousands separator, a decimal comma; float32 must be able to hold their size. Cells that
+    are empty or NA, N/A, NaN, null or ? (in any case of letters) count as missing, and among numbers None and a dash,
+    too. Feature columns of numbers are taken as they are, with NaN for missing ones: split the rows, then call
+    `Table.fit_fill` with the training rows. Feature columns with text become one-hot, if they have at most 20 different
+    values; dates, amounts such as 1,234 or 5%, and a slip among numbers are refused, not taken for categories.
 
     Parameters
     ----------
@@ -146,13 +133,14 @@ def read_csv(
         The file.
     target : str or int, optional
         Name of the target column (the file then needs a header) or its index, which may be negative; the last column
-        if not given.
+        if not given. Text that is a whole number, "0", is a name first, and an index if no column is called so.
     task : {"classification", "regression"}, optional
         What the target is. If not given, text and whole numbers are classes, other numbers are regression; so a target
         of whole numbers that are amounts, not classes, needs task="regression".
     header : bool, optional
         Whether the first row holds the names. If not given, it does if there is a column that has text there and only
-        numbers below; failing that, if it has no number and none of its cells comes again in its column.
+        numbers below; failing that, if none of its text comes again in its column and it has no number, or a whole
+        number above nothing but text, or numbers that count the columns: 0, 1, 2.
     schema : dict, optional
         `Table.schema` of a table read before: read this file the same way. The target column may be missing, and if
         there is a header, columns may come in another order, and others may come in between, which are ignored. Not
@@ -161,7 +149,7 @@ def read_csv(
     Returns
     -------
     Table
-        Classes are sorted, whole numbers by value, text by code point.
+        Classes are sorted, whole numbers by value, text by code point. Codes with leading zeros, 007, are text.
 
     Raises
     ------
@@ -170,9 +158,10 @@ def read_csv(
     TypeError
         If `target` is neither str nor int.
     ValueError
-        If the file is empty, not UTF-8, or has a row with too many or too few cells; if there is no such target, it
+        If the file is empty, no text, or has a row with too many or too few cells; if there is no such target, it
         has missing values, or it cannot be what `task` says; if a text column has too many values, or a column none;
-        if a column is missing that `schema` names, or a value does not fit it. Messages name lines and columns.
+        if a number is infinite or too large for float32, or may be read in two ways; if a column is missing that
+        `schema` names, or a value does not fit it. Messages name lines and columns.
 
     Examples
     --------
@@ -196,95 +185,65 @@ def read_csv(
         raise TypeError(f"target is {target!r}; expected the name of a column or its index")
     if task not in (None, "classification", "regression"):
         raise ValueError(f"task is {task!r}; expected 'classification', 'regression' or None")
-    rows, lines = read_rows(path)
-    if schema is None:
-        if header is None:
-            header = isinstance(target, str) or looks_like_header(rows)
-    else:
+    if schema is not None:
         if target is not None or task is not None:
             raise ValueError("target and task are part of the schema; give either them or the schema")
-        _check_schema(schema)
-        if header is None:
-            header = _repeats_names(rows[0], schema)
+        check_schema(schema)
+        return _apply(_read_grid(path, header, schema), schema)
+    grid = _read_grid(path, header, target=target)
+    return _apply(grid, learn(grid, target, task))
+
+
+def read_features(path: str | os.PathLike[str], schema: Schema) -> NDArray[np.float64]:
+    """Return the features of a file, complete; its target column, if it has one, is not looked at.
+
+    Raises
+    ------
+    ValueError
+        As `read_csv` does, and where a value is missing that `schema` has nothing to fill with.
+    """
+    check_schema(schema)
+    grid = _read_grid(path, None, schema)
+    places, _ = _places(grid, schema)
+    parts = [_feature(grid, column, at, whole=True) for column, at in zip(schema["columns"], places, strict=True)]
+    return np.concatenate(parts, axis=1)
+
+
+def _is_name(target: str | int | None, first: list[str]) -> bool:
+    """Return whether a target can only be the name of a column, so that the first row must hold names."""
+    if not isinstance(target, str):
+        return False
+    return not target.removeprefix("-").isdecimal() or (target in first and int(target) >= len(first))
+
+
+def _read_grid(
+    path: str | os.PathLike[str],
+    header: bool | None,
+    schema: Schema | None = None,
+    target: str | int | None = None,
+) -> Grid:
+    """Return the cells of a file, with the names of its columns if it has a header."""
+    rows, lines = read_rows(path)
+    if header is None:
+        header = _is_name(target, rows[0]) or (
+            looks_like_header(rows) if schema is None else _repeats_names(rows[0], schema)
+        )
     names = None
     if header:
         names = [name or f"column_{index}" for index, name in enumerate(rows[0])]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
         if twice:
-            raise ValueError(f"{path} has more than one column named {', '.join(map(repr, twice))}")
+            raise ValueError(f"{path} has more than one column named {listed([repr(name) for name in twice])}")
         rows, lines = rows[1:], lines[1:]
     if not rows:
         raise ValueError(f"{path} has a header but no rows of data")
-    grid = Grid(str(path), names, rows, lines)
-    return _apply(grid, _learn(grid, target, task) if schema is None else schema)
+    return Grid(str(path), names, rows, lines)
 
 
 def _repeats_names(first: list[str], schema: Schema) -> bool:
     features = {column["name"] for column in schema["columns"]}
     names = features | {schema["target"]["name"]}
     return features <= set(first) or any(cell in names and parse_number(cell) is None for cell in first)
-
-
-def _learn(grid: Grid, target: str | int | None, task: str | None) -> Schema:
-    """Find out what each column holds."""
-    width = len(grid.rows[0])
-    names = grid.names or [f"column_{index}" for index in range(width)]
-    if width < 2:
-        raise ValueError(f"{grid.path} has one column; expected at least one feature and the target")
-    if isinstance(target, str):
-        if target not in names:
-            raise ValueError(f"{grid.path} has no column {target!r}; it has {', '.join(names)}")
-        place = names.index(target)
-    else:
-        place = width - 1 if target is None else target
-        if not -width <= place < width:
-            raise ValueError(f"{grid.path} has no column {place}; it has {width}: {', '.join(names)}")
-        place %= width
-    columns = [_learn_column(grid, i, name) for i, name in enumerate(names) if i != place]
-    classes = _learn_target(grid, place, names[place], task)
-    return {"columns": columns, "target": {"name": names[place], "index": place, "class_names": classes}}
-
-
-def _learn_column(grid: Grid, index: int, name: str) -> ColumnSchema:
-    present = [(line, cell) for line, cell in grid.column(index) if not is_missing(cell)]
-    if not present:
-        raise ValueError(f"{grid.path}: column {name!r} has no values")
-    texts = [(line, cell) for line, cell in present if parse_number(cell) is None]
-    if not texts:
-        return {"name": name, "kind": "number", "categories": [], "fill": None}
-    categories = sorted({cell for _, cell in present})
-    if len(categories) > MOST_CATEGORIES:
-        raise ValueError(
-            f"{grid.path}: column {name!r} holds text ({texts[0][1]!r} in line {texts[0][0]}) and {len(categories)} "
-            f"different values; at most {MOST_CATEGORIES} can be one-hot encoded"
-        )
-    return {"name": name, "kind": "category", "categories": categories, "fill": None}
-
-
-def _learn_target(grid: Grid, index: int, name: str, task: str | None) -> list[str] | None:
-    """Return the names of the classes, or None for regression."""
-    cells = _present_targets(grid, index, name)
-    texts = [(line, cell) for line, cell in cells if parse_number(cell) is None]
-    wholes = [parse_whole(cell) for _, cell in cells]
-    if task == "regression":
-        if texts:
-            raise ValueError(
-                f"{grid.path}, line {texts[0][0]}: target {name!r} is {texts[0][1]!r}; regression needs numbers"
-            )
-        return None
-    known = {whole for whole in wholes if whole is not None}
-    if None not in wholes:
-        return [str(whole) for whole in sorted(known)]
-    return sorted({cell for _, cell in cells}) if texts or task == "classification" else None
-
-
-def _present_targets(grid: Grid, index: int, name: str) -> list[tuple[int, str]]:
-    cells = grid.column(index)
-    without = [str(line) for line, cell in cells if is_missing(cell)]
-    if without:
-        more = f" and {len(without) - 10} more" if len(without) > 10 else ""
-        raise ValueError(f"{grid.path}: target {name!r} is missing in line {', '.join(without[:10])}{more}")
-    return cells
 
 
 def _apply(grid: Grid, schema: Schema) -> Table:
@@ -294,18 +253,11 @@ def _apply(grid: Grid, schema: Schema) -> Table:
     feature_names: list[str] = []
     missing: dict[str, int] = {}
     for column, place in zip(schema["columns"], places, strict=True):
-        cells = grid.column(place)
         name = column["name"]
-        if column["kind"] == "number":
-            numbers = np.array([math.nan if is_missing(at[1]) else _finite(grid, name, *at) for at in cells])
-            if column["fill"] is not None:
-                numbers[np.isnan(numbers)] = column["fill"]
-            parts.append(numbers[:, None])
-            feature_names.append(name)
-        else:
-            parts.append(_one_hot(grid, column, cells))
-            feature_names += [f"{name}={category}" for category in column["categories"]]
-        absent = sum(is_missing(cell) for _, cell in cells)
+        parts.append(_feature(grid, column, place))
+        is_number = column["kind"] == "number"
+        feature_names += [name] if is_number else [f"{name}={category}" for category in column["categories"]]
+        absent = sum(map(is_missing_number if is_number else is_missing, (row[place] for row in grid.rows)))
         if absent:
             missing[name] = absent
     classes = schema["target"]["class_names"]
@@ -314,30 +266,58 @@ def _apply(grid: Grid, schema: Schema) -> Table:
 
 
 def _places(grid: Grid, schema: Schema) -> tuple[list[int], int | None]:
-    """Return the index in the file of each feature column, and of the target if it is there."""
+    """Return the index in the file of each feature column, and of the target if it is there and not empty."""
     wanted = [column["name"] for column in schema["columns"]]
     target = schema["target"]
-    if grid.names is not None:
-        absent = [name for name in wanted if name not in grid.names]
-        if absent:
-            raise ValueError(f"{grid.path} lacks column {', '.join(absent)}; it has {', '.join(grid.names)}")
-        there = target["name"] in grid.names
-        return [grid.names.index(name) for name in wanted], grid.names.index(target["name"]) if there else None
     width = len(grid.rows[0])
-    if width == len(wanted):
+    place: int | None
+    if grid.names is not None:
+        index = {name: place for place, name in enumerate(grid.names)}
+        absent = [name for name in wanted if name not in index]
+        if absent:
+            raise ValueError(f"{grid.path} lacks column {listed(absent)}; it has {listed(grid.names)}")
+        places, place = [index[name] for name in wanted], index.get(target["name"])
+    elif width == len(wanted):
         return list(range(width)), None
-    if width == len(wanted) + 1:
-        return [index for index in range(width) if index != target["index"]], target["index"]
-    raise ValueError(
-        f"{grid.path} has no header and {width} columns; expected {len(wanted)} features ({', '.join(wanted)}), or "
-        "these with the target"
-    )
+    elif width == len(wanted) + 1:
+        place = target["index"]
+        places = [index for index in range(width) if index != place]
+    else:
+        raise ValueError(
+            f"{grid.path} has no header and {width} columns; expected {len(wanted)} features ({listed(wanted)}), or "
+            "these with the target"
+        )
+    if place is not None and all(is_missing(row[place]) for row in grid.rows):
+        place = None
+    return places, place
+
+
+def _feature(grid: Grid, column: ColumnSchema, place: int, *, whole: bool = False) -> NDArray[np.float64]:
+    """Return the numbers of a column, or those of its categories; `whole` refuses gaps that nothing fills."""
+    cells = grid.column(place)
+    is_number = column["kind"] == "number"
+    if whole and column["fill"] is None:
+        absent = is_missing_number if is_number else is_missing
+        for line, cell in cells:
+            if absent(cell):
+                raise ValueError(
+                    f"{grid.path}, line {line}: column {column['name']!r} has no value ({cell!r}), and had one in "
+                    "every example that the model was trained on; fill it in, or leave the row out"
+                )
+    if not is_number:
+        return _one_hot(grid, column, cells)
+    fill = math.nan if column["fill"] is None else column["fill"]
+    numbers = [fill if is_missing_number(cell) else _finite(grid, column["name"], line, cell) for line, cell in cells]
+    return np.array(numbers)[:, None]
 
 
 def _finite(grid: Grid, name: str, line: int, cell: str) -> float:
     number = parse_number(cell)
-    if number is None or not math.isfinite(number):
-        raise ValueError(f"{grid.path}, line {line}: column {name!r} has {cell!r}; expected a finite number")
+    if number is None or not abs(number) < FLOAT32_END:
+        raise ValueError(
+            f"{grid.path}, line {line}: column {name!r} has {cell!r}; expected a finite number that float32 can hold "
+            "(up to 3.4e38)"
+        )
     return number
 
 
@@ -355,38 +335,19 @@ def _one_hot(grid: Grid, column: ColumnSchema, cells: list[tuple[int, str]]) -> 
     return encoded
 
 
-def _targets(grid: Grid, name: str, classes: list[str] | None, place: int) -> NDArray[np.int64] | NDArray[np.float32]:
-    cells = _present_targets(grid, place, name)
+def _targets(grid: Grid, name: str, classes: list[str] | None, place: int) -> NDArray[np.int64] | NDArray[np.float64]:
+    cells = present_targets(grid, place, name)
     if classes is None:
-        return np.array([_finite(grid, name, line, cell) for line, cell in cells], np.float32)
+        return np.array([_finite(grid, name, line, cell) for line, cell in cells])
     index = {label: i for i, label in enumerate(classes)}
+    codes = any(map(has_leading_zero, classes))
     y = np.empty(len(cells), np.int64)
     for row, (line, cell) in enumerate(cells):
-        whole = None if cell in index else parse_whole(cell)
+        whole = None if cell in index or codes else parse_whole(cell)
         label = cell if whole is None else str(whole)  # 2.0 and +2 are class 2
         if label not in index:
             raise ValueError(
-                f"{grid.path}, line {line}: target {name!r} is {cell!r}, which is none of the classes "
-                f"{', '.join(classes)}"
+                f"{grid.path}, line {line}: target {name!r} is {cell!r}, which is none of the classes {listed(classes)}"
             )
         y[row] = index[label]
     return y
-
-
-def _check_schema(schema: Schema) -> None:
-    """Raise ValueError unless `schema` has the form `read_csv` gives it."""
-
-    def names(value: object) -> bool:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-    try:
-        target = schema["target"]
-        good = isinstance(target["name"], str) and 0 <= target["index"] <= len(schema["columns"])
-        good = good and (target["class_names"] is None or names(target["class_names"])) and bool(schema["columns"])
-        for column in schema["columns"]:
-            good = good and isinstance(column["name"], str) and column["kind"] in ("number", "category")
-            good = good and names(column["categories"]) and (column["fill"] is None or math.isfinite(column["fill"]))
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"schema is not one that read_csv made: {error!r}") from error
-    if not good:
-        raise ValueError("schema is not one that read_csv made: expected columns and target as in Table.schema")

@@ -10,6 +10,7 @@ import numpy as np
 from .. import ops
 from ..arguments import choice, count, number
 from ..context import Context
+from ..init import filled
 from ..parameters import Parameter
 from .base import Layer, replayable
 
@@ -157,7 +158,7 @@ class PReLU(Layer):
         super().__init__()
         self.num_parameters = count(num_parameters, "num_parameters")
         self.init = number(init, "init")
-        self.weight = Parameter(np.full(num_parameters, init), dtype)
+        self.weight = Parameter(filled((self.num_parameters,), self.init, dtype), dtype)
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..config import Configurable, changes
 from ..context import Context
-from ..parameters import Parameter
+from ..parameters import Parameter, native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,8 +127,25 @@ class Layer(Configurable):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copied layer belongs to no model; a copied model takes possession of its layers again.
-        return self.__dict__ | {"owner": None}
+        # A copied layer belongs to no model; a copied model takes possession of its layers again. A function that has
+        # made the first weights is used up, and pickle takes few functions.
+        used = {"init": None} if callable(self.__dict__.get("init")) else {}
+        return self.__dict__ | {"owner": None} | used
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        arrays = {name: native(value) for name, value in state.items() if isinstance(value, np.ndarray)}
+        self.__dict__.update(state | arrays)
+
+    def __copy__(self) -> Layer:
+        state = self.__getstate__()
+        if any(isinstance(value, Parameter | Layer | np.ndarray) for value in state.values()) or self.parameters():
+            raise TypeError(
+                f"copy.copy would make a {type(self).__name__} that shares its parameters with this one; "
+                "use copy.deepcopy"
+            )
+        copied = object.__new__(type(self))
+        copied.__setstate__(state)
+        return copied
 
     def __setattr__(self, name: str, value: Any) -> None:
         held = self.__dict__.get(name)

@@ -9,6 +9,7 @@ import numpy as np
 from .. import ops
 from ..arguments import count, fraction, number
 from ..context import Context
+from ..init import filled
 from ..parameters import Parameter
 from .base import Layer, applies_activation, replayable
 
@@ -50,10 +51,10 @@ class BatchNorm(Layer):
         self.num_features = count(num_features, "num_features")
         self.eps = number(eps, "eps", above=0)
         self.momentum = fraction(momentum, "momentum")
-        self.weight = Parameter(np.ones(num_features), dtype)
-        self.bias = Parameter(np.zeros(num_features), dtype)
-        self.running_mean = np.zeros(num_features, dtype=dtype)
-        self.running_var = np.ones(num_features, dtype=dtype)
+        self.weight = Parameter(filled((self.num_features,), 1, dtype), dtype)
+        self.bias = Parameter(filled((self.num_features,), 0, dtype), dtype)
+        self.running_mean = filled((self.num_features,), 0, dtype)
+        self.running_var = filled((self.num_features,), 1, dtype)
 
     def _check(self, x: np.ndarray) -> None:
         """Raise ValueError unless the layer can take an input of that shape."""

@@ -9,6 +9,7 @@ import numpy as np
 from .. import ops
 from ..arguments import count, number
 from ..context import Context
+from ..init import filled
 from ..parameters import Parameter
 from .base import Layer, replayable
 
@@ -61,8 +62,8 @@ class GroupNorm(Layer):
             raise ValueError(f"num_channels is {num_channels}, which {num_groups} groups do not divide evenly")
         self.eps = number(eps, "eps", above=0)
         self.affine = bool(affine)
-        self.weight = Parameter(np.ones(num_channels), dtype) if affine else None
-        self.bias = Parameter(np.zeros(num_channels), dtype) if affine else None
+        self.weight = Parameter(filled((self.num_channels,), 1, dtype), dtype) if affine else None
+        self.bias = Parameter(filled((self.num_channels,), 0, dtype), dtype) if affine else None
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
@@ -142,8 +143,8 @@ class LayerNorm(Layer):
         self.eps = number(eps, "eps", above=0)
         self.elementwise_affine = bool(elementwise_affine)
         shape = self.normalized_shape
-        self.weight = Parameter(np.ones(shape), dtype, decay=False) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(shape), dtype, decay=False) if elementwise_affine else None
+        self.weight = Parameter(filled(shape, 1, dtype), dtype, decay=False) if elementwise_affine else None
+        self.bias = Parameter(filled(shape, 0, dtype), dtype, decay=False) if elementwise_affine else None
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:

@@ -80,5 +80,5 @@ class Residual(Layer):
         return ops.add(dx, around, out=ctx.gradient("dx", dx.shape, dx.dtype, dx, around))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        super().__setstate__(state)
         self._take_possession()

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ..backend import get_num_threads, set_num_threads
 from ..interrupt import InterruptGuard
+from ..processes import Call, NotStarted, ProcessEnded, Processes
 from ..random import unobserved
 from .definition import Experiment
 from .results import Result, Trial
-
-#: How often, in seconds, a wait for results looks whether Ctrl-C was pressed.
-LOOK = 0.2
 
 OnTrial = Callable[[Experiment, int, int], Any]
 
@@ -95,60 +89,47 @@ def _run_here(wanted: Wanted, seeds: int, _: int, guard: InterruptGuard, on_tria
 def _run_in_processes(
     wanted: Wanted, seeds: int, processes: int, guard: InterruptGuard, on_trial: OnTrial
 ) -> Iterator[Result]:
-    rest = list(wanted)
-    while rest:
-        with _pool(processes) as pool:
-            futures = [
-                [pool.submit(_trial_of, experiment.name, seed, settings) for seed in range(seeds)]
-                for experiment, settings in rest
-            ]
-            for trials in futures:
-                experiment, settings = rest.pop(0)
-                yield _gather(Result(experiment, settings=settings), trials, guard, on_trial)
-                if any(isinstance(trial.exception(), BrokenProcessPool) for trial in trials):
-                    break  # the others get new processes
-
-
-@contextmanager
-def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Give processes that are ended at once when the block is left."""
-    others = set(multiprocessing.active_children())
-    # Not forked: a child of a process with threads may hang.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
+    team = Processes(processes, partial(set_num_threads, 1))
+    ended: set[Call] = set()
     try:
-        yield pool
+        calls = [
+            [team.submit(_trial_of, experiment.name, seed, settings) for seed in range(seeds)]
+            for experiment, settings in wanted
+        ]
+        for (experiment, settings), trials in zip(wanted, calls, strict=True):
+            yield _gather(Result(experiment, settings=settings), trials, team, ended, guard, on_trial)
+    except NotStarted as error:
+        raise RuntimeError(
+            f"processes end before their first trial does ({error}): a script that runs experiments must do so below "
+            'if __name__ == "__main__": (or leave out processes)'
+        ) from None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()
+        team.close(kill=True)
 
 
-def _gather(result: Result, futures: list[Future[Trial]], guard: InterruptGuard, on_trial: OnTrial) -> Result:
+def _gather(
+    result: Result, calls: list[Call], team: Processes, ended: set[Call], guard: InterruptGuard, on_trial: OnTrial
+) -> Result:
     """Wait for an experiment's trials and return its result; raise `Interrupted` if Ctrl-C comes first."""
-    waiting = set(futures)
-    while waiting and not guard.requested:
-        done, waiting = wait(waiting, timeout=LOOK, return_when=FIRST_COMPLETED)
-        for _ in done:
-            on_trial(result.experiment, len(futures) - len(waiting), len(futures))
-    for seed, future in enumerate(futures):
-        if future in waiting:
+    told = 0
+    while told < len(calls) and not guard.requested:
+        done = sum(call in ended for call in calls)
+        for number in range(told, done):
+            on_trial(result.experiment, number + 1, len(calls))
+        told = done
+        if told < len(calls):
+            ended.update(team.wait())
+    for seed, call in enumerate(calls):
+        if call not in ended:
             continue
-        try:
-            result.trials.append(future.result())
-        except BrokenProcessPool:
-            result.failure = result.failure or f"seed {seed}: the process that ran it, or one beside it, was ended"
-        except Exception as error:
-            result.failure = result.failure or _said(seed, error)
-    if waiting:
+        if call.error is None:
+            result.trials.append(call.value)
+        elif not result.failure:
+            was_ended = f"the process that ran it was ended ({call.error})"
+            result.failure = f"seed {seed}: {was_ended if isinstance(call.error, ProcessEnded) else call.error}"
+    if told < len(calls):
         raise Interrupted(result)
     return result
-
-
-def _start_worker() -> None:
-    # Ctrl-C reaches the whole group of processes; the first one decides what becomes of the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    set_num_threads(1)
 
 
 def _trial_of(name: str, seed: int, settings: Mapping[str, Any]) -> Trial:

@@ -1,8 +1,9 @@
 """Losses with their gradients: each call returns both, because training needs both and they share their work.
 
 Common to all: `sample_weight` has one entry per row; `reduction` is "mean" (divide by the total weight, as PyTorch
-does) or "sum"; the gradient goes to the array handed in, else to a new one, or nowhere with ``need_gradient=False``
-(None is returned in its place).
+does) or "sum"; a row of weight zero takes no part, whatever its numbers, and where no row takes part loss and gradient
+are zero (PyTorch has 0/0, NaN); the gradient goes to the array handed in, else to a new one, or nowhere with
+``need_gradient=False`` (None is returned in its place).
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def softmax_cross_entropy(
     logits : array_like, shape (n, classes)
     targets : array_like of int, shape (n,)
     weight : array_like, shape (classes,), optional
-        Class weights; the mean divides by the sum of the weights of the targets.
+        Class weights; the mean divides by the sum of the weights of the targets. Rows of a class of weight 0 take no
+        part, also with label smoothing, where PyTorch keeps the share that is spread over the other classes.
     sample_weight : array_like, shape (n,), optional
     label_smoothing : float
         In [0, 1]: this share of the target is spread evenly over all classes.
@@ -96,7 +98,7 @@ def softmax_cross_entropy(
     Returns
     -------
     loss : float
-        NaN if no row takes part and the mean is asked for.
+        0 if no row takes part.
     dlogits : ndarray or None
 
     References
@@ -253,7 +255,7 @@ def bce_with_logits(
 
 
 def count_correct(scores: ArrayLike, targets: ArrayLike, *, ignore_index: int = IGNORE_INDEX) -> int:
-    """Return in how many rows the largest score (the first of equals) is at the target.
+    """Return in how many rows the largest score (the first of equals) is at the target; a row with a NaN has none.
 
     Examples
     --------

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import numeric
+
 # Rows are visited in blocks of about this many numbers: a float64 block is then 2 MB and stays in cache.
 BLOCK_SIZE = 1 << 18
 #: A float32 copy of the data of more bytes than this is not made: work then goes part by part.
@@ -56,9 +58,7 @@ def _is_mapped(x: object) -> bool:
 
 def as_numbers(x: ArrayLike) -> NDArray[Any]:
     """Return `x` as a real array with one example per row, or say why it is none."""
-    x = np.asarray(x)
-    if x.dtype.kind not in "buif":
-        raise TypeError(f"x holds {x.dtype}; expected real numbers (float, integer or bool)")
+    x = numeric(x, "x", "expected real numbers (float, integer or bool)")
     if x.ndim < 2:
         raise ValueError(f"x has shape {x.shape}; expected one example per row: (N, features) or (N, ...)")
     if 0 in x.shape[1:]:
@@ -67,8 +67,8 @@ def as_numbers(x: ArrayLike) -> NDArray[Any]:
 
 
 def float_type(x: NDArray[Any]) -> np.dtype[Any]:
-    """Return the type a result for `x` has: float64 for float64, float32 for everything else."""
-    return np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
+    """Return the type a result for `x` has: float64 for floats of 64 bits or more, in any byte order, else float32."""
+    return np.dtype(np.float64 if x.dtype.kind == "f" and x.dtype.itemsize >= 8 else np.float32)
 
 
 def check_real(name: str, value: object) -> None:
@@ -141,7 +141,7 @@ class Transformer:
         """
         self._check_params()
         x = self._training_batch(x)
-        self._forget()
+        self.forget()
         self._update(x)
         return self
 
@@ -209,7 +209,7 @@ class Transformer:
             if name not in known:
                 raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {sorted(known)}")
             setattr(self, name, value)
-            self._forget()
+            self.forget()
         return self
 
     def config(self) -> dict[str, Any]:
@@ -248,7 +248,8 @@ class Transformer:
             setattr(self, f"{name}_", array)
         self.n_samples_seen_ = int(count)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Forget what was learnt: the transformer is then as before the first `fit`."""
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .base import Transformer, goes_in_parts, row_blocks
+from .base import Transformer, as_numbers, goes_in_parts, row_blocks
 
 #: Rows of a part of data that are fitted to part by part.
 PART_ROWS = 1024
@@ -63,7 +63,7 @@ class Pipeline(Transformer):
             If `steps` is not a list of distinct transformers, or as the steps do.
         """
         self._check_params()
-        x = np.asarray(x)
+        x = as_numbers(x)
         if goes_in_parts(x):
             self._fit_in_parts(x)
             return self
@@ -72,9 +72,14 @@ class Pipeline(Transformer):
         self.steps[-1].fit(x)
         return self
 
+    def forget(self) -> None:
+        """Forget what every step learnt."""
+        for step in self.steps:
+            step.forget()
+
     def _fit_in_parts(self, x: NDArray[Any]) -> None:
         for index, step in enumerate(self.steps):
-            step._forget()
+            step.forget()
             for rows in row_blocks(x, least=PART_ROWS):
                 part = x[rows]
                 for before in self.steps[:index]:

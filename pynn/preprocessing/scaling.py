@@ -168,6 +168,8 @@ class Standardize(ShiftScale):
     ----------
     mean_, m2_, var_, scale_ : ndarray of float64
         Mean, sum of squared deviations, variance and divisor, of the shape of one example.
+    is_constant_ : ndarray of bool
+        Whether a feature is constant, of the shape of one example.
     n_samples_seen_ : int
         Number of training examples.
 
@@ -197,14 +199,18 @@ class Standardize(ShiftScale):
         return self.m2_ / self.n_samples_seen_
 
     @property
-    def scale_(self) -> NDArray[np.float64]:
-        """What each centred feature is divided by."""
+    def is_constant_(self) -> NDArray[np.bool_]:
+        """Whether each feature is constant in the training examples, to rounding."""
         var = self.var_
         # Summing n equal numbers c leaves an error of up to n * c * 2**-53 in their mean; a variance no larger than
         # that explains is zero (scikit-learn draws the same line).
         rounding = self.n_samples_seen_ * np.finfo(np.float64).eps
-        constant = var <= rounding * var + (rounding * self.mean_) ** 2
-        return np.sqrt(np.where(constant, 1.0, var + self.eps))
+        return np.asarray(var <= rounding * var + (rounding * self.mean_) ** 2)
+
+    @property
+    def scale_(self) -> NDArray[np.float64]:
+        """What each centred feature is divided by."""
+        return np.sqrt(np.where(self.is_constant_, 1.0, self.var_ + self.eps))
 
     def _check_params(self) -> None:
         check_eps(self.eps)

@@ -89,14 +89,17 @@ def from_state(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
     try:
         transformer = _build(config)
         transformer._load_state(arrays)
-    except TypeError as error:
+    except (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"cannot restore a transformer: {error}") from error
     return transformer
 
 
 def _check_known(transformer: object) -> None:
     if _CLASSES.get(type(transformer).__name__) is not type(transformer):
-        raise TypeError(f"got {type(transformer).__name__}; expected one of {', '.join(_CLASSES)}")
+        raise TypeError(
+            f"{type(transformer).__name__} cannot be saved: expected one of {', '.join(_CLASSES)}. What is yours, do "
+            "to the data before they come to the model"
+        )
     if isinstance(transformer, Pipeline):
         for step in transformer.steps:
             _check_known(step)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import secrets
+import sys
 import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -14,17 +17,20 @@ import numpy as np
 
 from .. import backend
 from ..arguments import count
+from ..interrupt import InterruptGuard
 from ..processors import usable_processors
+from .building import Build, driven, this_process
 from .edges import SearchWarning
+from .fingerprint import fingerprint
 from .result import Result
 from .samplers import Sampler, check_sampler, grid, load_optuna, proposer
-from .space import Parameter, Params, Space
+from .space import Parameter, Params, Space, check_batch_size
 from .stages import Stage, checked
 from .store import BEST, Store, StoreError
-from .training import Build, Data, Outcome, Task, this_process
+from .training import Data, Outcome, Task
 from .trial import Trial, ranked
 from .words import written
-from .workers import Workers, check_sendable, workers
+from .workers import Workers, workers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -63,17 +69,20 @@ def run(
 
     A trial ends early when five steps on end cost more than 3x the first one, when the loss is not finite, or, in a
     training of more than a tenth of a second, when the babysitter finds an error that no further training cures. One
-    that raises is recorded as failed, with the message, and the search goes on. Ctrl-C ends the search with what there
-    is.
+    that raises is recorded as failed, with the message, and one whose process dies three times as lost; the search goes
+    on. Ctrl-C ends the search with what there is, within seconds, trials under way excepted.
 
     Parameters
     ----------
     build : callable
-        ``build(params)`` returns a new `pynn.Trainer`. The seed of the initialisation is set before each call. With
-        several workers it must be defined with ``def`` in a module or script, where other processes find it.
+        ``build(params)`` returns a new `pynn.Trainer`, of which nothing is shared with another trial's. The generators
+        that pynn, NumPy and Python share out are seeded before each call, and as they were after it. With several
+        workers it must be defined with ``def`` in a module or script, where other processes find it. Without them, the
+        first trial calls it twice, to see that it makes everything anew.
     space : dict of str to Parameter
         `Uniform`, `LogUniform`, `Integer`, `Choice`. A parameter "batch_size" also sets the size of the batches.
     train, validation : (x, y)
+        Arrays of numbers, which nobody may write to while the search runs.
     trials, epochs : int
         How many trials, and how long each: 60 and 5 by default. Or
     stages : sequence of Stage
@@ -95,7 +104,8 @@ def run(
         Where to run the trials instead: ``dask.distributed.Client(...).get_executor()``, an ``MPIPoolExecutor``.
     folder : path-like, optional
         Keep trials (an Optuna journal), checkpoints and the best model here. The same call then goes on where the last
-        one was ended or killed, without the trials that have ended; with a larger number of trials it adds to them.
+        one was ended or killed, without the trials that have ended; with a larger number of trials it adds to them. One
+        of another space, other data or other code of `build`, as far as its own module has it, is refused.
     store : str, optional
         Keep the trials in this database instead of the journal: "sqlite:///search.db" or another SQLAlchemy URL.
     progress : bool
@@ -108,7 +118,10 @@ def run(
     Raises
     ------
     ValueError
-        For a space, stage or argument that cannot work, and if the store is another search's (`StoreError`).
+        For a space, stage or argument that cannot work; if `build` hands out what another trial was given; if the data
+        change meanwhile; and if the store is damaged, another search's or another version's (`StoreError`).
+    RuntimeError
+        If processes cannot be started, or the executor is broken; what is stored stays.
     ImportError
         If Optuna is not installed.
 
@@ -184,7 +197,10 @@ class Search:
         self.build, self.space, self.data, self.stages, self.sampler = build, space, data, stages, sampler
         self.batch_size, self.metric, self.end_early, self.seed = batch_size, metric, bool(end_early), seed
         self.sampler_name = check_sampler(sampler)
+        #: Tells this search from others in this process and elsewhere.
+        self.token = secrets.token_hex(8)
         self.maximise = metric.endswith("accuracy")
+        check_batch_size(space)
         #: Trials of this search that have ended, by number, in the order of ending.
         self.ended: dict[int, Trial] = {}
         #: How many of them are from a run before.
@@ -210,39 +226,43 @@ class Search:
             "seed": self.seed,
             "data": self.data.key,
             "build": getattr(self.build, "__qualname__", type(self.build).__qualname__),
+            "code of build": fingerprint(self.build),
+            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         }
 
     def run(
         self, most: int, executor: Executor | None, folder: Path | None, url: str | None, *, progress: bool
     ) -> Result:
         """Run all stages and return what came of them."""
-        if executor is not None or most > 1:
-            check_sendable(self.build)
-        name = "pynn" if folder is None else folder.resolve().name
-        from .live import view as view_of  # needs rich, which takes a while to import
-
-        store = Store(folder, url, name, self.describe(), self.space, self.metric, maximise=self.maximise)
-        interrupted = True
-        try:
-            team = workers(self.data, most, executor)
-            try:
-                with view_of(self, progress) as view:
-                    for index, stage in enumerate(self.stages):
-                        self.stage = index
-                        self._run_stage(stage, team, store, view)
-                interrupted = False
-            except KeyboardInterrupt:
-                pass
-            finally:
-                team.close(kill=interrupted)
-            result = self._result(store, interrupted=interrupted)
-        finally:
-            store.close()
+        with InterruptGuard() as guard:
+            team = workers(self.data, self.build, most, executor)
+            store = Store(folder, url, self.describe(), self.space, self.metric, maximise=self.maximise)
+            with contextlib.closing(store):
+                interrupted = self._run_stages(team, store, guard, progress=progress)
+                self.data.check_unchanged()
+                result = self._result(store, interrupted=interrupted or guard.requested)
         for edge in result.edges:
             warnings.warn(str(edge), SearchWarning, stacklevel=3)
         return result
 
-    def _run_stage(self, stage: Stage, team: Workers, store: Store, view: View) -> None:
+    def _run_stages(self, team: Workers, store: Store, guard: InterruptGuard, *, progress: bool) -> bool:
+        """Run all stages; return whether Ctrl-C ended them."""
+        from .live import view as view_of  # needs rich, which takes a while to import
+
+        interrupted = True
+        try:
+            with driven(self.token, lambda: guard.requested), view_of(self, progress) as view:
+                for index, stage in enumerate(self.stages):
+                    self.stage = index
+                    self._run_stage(stage, team, store, view, guard)
+            interrupted = False
+        except KeyboardInterrupt:
+            pass
+        finally:
+            team.close(kill=interrupted)
+        return interrupted
+
+    def _run_stage(self, stage: Stage, team: Workers, store: Store, view: View, guard: InterruptGuard) -> None:
         """Run a stage's trials, survivors of the stage before first, except those that have ended in an earlier run."""
         before = [trial for trial in self.ended.values() if trial.stage == self.stage - 1]
         order = ranked(before, maximise=self.maximise)
@@ -257,6 +277,8 @@ class Search:
         waiting.extend(range(new, new + stage.trials))
         asked: set[int] = set()
         while waiting or team.busy:
+            if guard.requested:
+                raise KeyboardInterrupt
             while waiting and team.free:
                 number = waiting.popleft()
                 parent = survivors[number - first] if number < new else None
@@ -277,6 +299,8 @@ class Search:
                 team.begin(self._task(trial, stage, parent, store))
             if team.busy:
                 for outcome in team.ended():
+                    if outcome.refused:
+                        raise ValueError(outcome.refused)
                     self._take(outcome, store)
                     self._end(outcome.trial, outcome.trial.number in asked, proposals)
                     view.told(outcome.trial)
@@ -297,6 +321,7 @@ class Search:
             self.metric,
             self.end_early,
             self.data.key,
+            self.token,
             this_process(),
             backend.get_backend(),
             # Where a checkpoint is missing, training from the beginning comes to the same.
@@ -312,6 +337,8 @@ class Search:
     def _take(self, outcome: Outcome, store: Store) -> None:
         """Keep a trial, and its checkpoint while it is among those that may be needed."""
         trial = outcome.trial
+        if len(self.ended) == self.found:  # the first one tells soon, before it is stored
+            self.data.check_unchanged()
         if outcome.checkpoint is not None:
             needed = self._needed([*self.ended.values(), trial])
             if trial.number in needed:

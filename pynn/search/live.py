@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from rich import box
 from rich.console import Console, Group
@@ -13,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .trial import Trial, ranked
-from .words import figure, outcome, short, value, written
+from .words import figure, outcome, printable, short, value, written
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -68,7 +70,8 @@ class Lines(Nothing):
     def told(self, trial: Trial) -> None:
         width = len(str(self.search.total))
         line = f"trial {trial.number + 1:{width}}/{self.search.total}  {outcome(trial, self.search.metric)}"
-        self.console.print(f"{line}  {written(trial.params)}", markup=False, highlight=False, soft_wrap=True)
+        # As Text: brackets and colons in an error or a name are no markup and no emoji.
+        self.console.print(Text(f"{line}  {written(trial.params)}"), soft_wrap=True)
 
 
 class LiveTable(Nothing):
@@ -117,10 +120,10 @@ def table(search: Search, best: list[Trial], latest: list[Trial], running: list[
     """Return the best trials, those that ended last and those under way."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column("trial", justify="right")
-    shown.add_column(search.metric.removeprefix("val_"), justify="right", no_wrap=True)
+    shown.add_column(Text(printable(search.metric.removeprefix("val_"))), justify="right", no_wrap=True)
     shown.add_column("epochs", justify="right")
     for name, _ in search.space:
-        shown.add_column(name, justify="right", overflow="ellipsis", no_wrap=True)
+        shown.add_column(Text(printable(name)), justify="right", overflow="ellipsis", no_wrap=True)
     shown.add_column("", overflow="ellipsis", no_wrap=True)
     groups = ((best, "bold"), (latest, ""), (running, "dim"))
     for group, style in groups:
@@ -131,15 +134,46 @@ def table(search: Search, best: list[Trial], latest: list[Trial], running: list[
             values = [value(trial.params[name]) if name in trial.params else "" for name, _ in search.space]
             row_style = style or STYLES[trial.ended]
             epochs = "" if under_way else str(trial.epochs)
-            shown.add_row(str(trial.number + 1), score, epochs, *values, note, style=row_style)
+            cells = map(Text, (str(trial.number + 1), score, epochs, *values, note))  # not read as markup
+            shown.add_row(*cells, style=row_style)
         if group:
             shown.add_section()
     return shown
 
 
+class Stream:
+    """Standard error as rich writes to it: what it does not take, being closed, full or ASCII, ends no search."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.encoding = getattr(stream, "encoding", None) or "utf-8"
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            try:
+                self._stream.write(text)
+            except UnicodeError:
+                self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            return bool(self._stream.isatty())
+        return False
+
+    def fileno(self) -> int:
+        if not hasattr(self._stream, "fileno"):
+            raise OSError("the stream is no file")
+        return int(self._stream.fileno())
+
+
 def view(search: Search, progress: bool) -> View:
     """Return what shows the search."""
-    if not progress:
+    if not progress or sys.stderr is None:  # closed by whoever started this process
         return Nothing()
-    console = Console(stderr=True)
+    console = Console(file=cast("IO[str]", Stream(sys.stderr)))
     return LiveTable(search, console) if console.is_terminal else Lines(search, console)

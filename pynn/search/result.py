@@ -10,10 +10,10 @@ import numpy as np
 
 from ..model import Sequential
 from ..trainer import Trainer
+from .building import Build, restore
 from .edges import Edge, edges
 from .space import Params, Space
 from .stages import Stage
-from .training import Build, restore
 from .trial import Trial, ranked
 
 if TYPE_CHECKING:
@@ -97,14 +97,16 @@ class Result:
     def columns(self) -> dict[str, np.ndarray]:
         """Return the trials as arrays, one per figure and parameter, by number: what `pandas.DataFrame` takes.
 
-        A number that a trial does not have is NaN, another value None.
+        A number that a trial does not have is NaN, another value None. A parameter that is called as one of the
+        figures is, "epochs" say, is "params.epochs" here.
         """
         names = ("number", "stage", "ended", "reason", "score", "epochs", "steps", "seconds")
         columns = {name: np.array([getattr(trial, name) for trial in self.trials]) for name in names}
         for name, _ in self.space:
             ranged = name in self.space.ranges
             values = [trial.params.get(name, math.nan if ranged else None) for trial in self.trials]
-            columns[name] = np.array(values, dtype=np.float64 if ranged else object)
+            column = f"params.{name}" if name in names else name
+            columns[column] = np.array(values, dtype=np.float64 if ranged else object)
         return columns
 
     def importance(self) -> dict[str, float]:

@@ -135,7 +135,7 @@ class GridProposer:
     fixed = True
 
     def __init__(self, space: Space, trials: int) -> None:
-        self._points = iter(grid(space, trials))
+        self._points = iter(grid(space, trials) if trials else [])  # a stage may have survivors alone
 
     def ask(self) -> Params:
         return next(self._points)

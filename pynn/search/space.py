@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+import numpy as np
+
 from ..arguments import count, number
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ When = Mapping[str, Value | Sequence[Value]]
 
 #: Ranges are narrowed to those of the best trials and so much of the range on either side; at least so much is left.
 MARGIN, NARROWEST = 0.1, 0.2
+#: The largest whole number that is searched: up to it, floats hold each.
+LARGEST = 2**53
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,21 @@ class _Range(Parameter):
     high: float
     logarithmic: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", _plain(self.low))
+        object.__setattr__(self, "high", _plain(self.high))
+
     def check(self, name: str) -> None:
-        number(self.low, f"the low end of {name!r}")
-        number(self.high, f"the high end of {name!r}")
+        for end, value in (("low", self.low), ("high", self.high)):
+            try:
+                number(value, f"the {end} end of {name!r}")
+            except OverflowError:
+                raise ValueError(f"the {end} end of {name!r} is larger than any float") from None
         if not self.low < self.high:
             wrong = "is empty" if self.low == self.high else "is reversed"
             raise ValueError(f"the range of {name!r} {wrong}: from {self.low:g} to {self.high:g}")
+        if not math.isfinite(float(self.high) - float(self.low)):
+            raise ValueError(f"the range of {name!r} is wider than any float: from {self.low:g} to {self.high:g}")
         if self.is_log and self.low <= 0:
             raise ValueError(f"the range of {name!r} is on a log scale and must be above 0; it begins at {self.low:g}")
 
@@ -170,8 +183,9 @@ class Integer(_Range):
     when: When | None = field(default=None, kw_only=True)
 
     def check(self, name: str) -> None:
-        count(self.low, f"the low end of {name!r}", least=-(2**53))
-        count(self.high, f"the high end of {name!r}", least=-(2**53))
+        for end, value in (("low", self.low), ("high", self.high)):
+            if abs(count(value, f"the {end} end of {name!r}", least=-LARGEST)) > LARGEST:
+                raise ValueError(f"the {end} end of {name!r} is beyond 2**53, where floats have gaps between integers")
         super().check(name)
 
     @property
@@ -221,7 +235,7 @@ class Choice(Parameter):
     when: When | None = None
 
     def __init__(self, *options: Value, when: When | None = None) -> None:
-        object.__setattr__(self, "options", options)
+        object.__setattr__(self, "options", tuple(map(_plain, options)))
         object.__setattr__(self, "when", when)
 
     def check(self, name: str) -> None:
@@ -235,8 +249,10 @@ class Choice(Parameter):
                 )
             if isinstance(option, float) and not math.isfinite(option):
                 raise ValueError(f"{name!r} has the option {option}; expected a finite number")
-        if len(set(map(repr, self.options))) < len(self.options):
-            raise ValueError(f"{name!r} has an option twice: {', '.join(map(repr, self.options))}")
+            if isinstance(option, int) and abs(option) > LARGEST:
+                raise ValueError(f"{name!r} has an option beyond 2**53; expected smaller numbers (or text)")
+        if len(set(self.options)) < len(self.options):  # True is 1, and 1 is 1.0
+            raise ValueError(f"{name!r} has an option twice, or equal ones: {', '.join(map(repr, self.options))}")
 
     def suggest(self, name: str, trial: Trial) -> Value:
         return trial.suggest_categorical(name, self.options)
@@ -322,10 +338,26 @@ class Space:
         return {name: parameter.describe() for name, parameter in self}
 
 
+def check_batch_size(space: Space) -> None:
+    """Raise ValueError if the space has a "batch_size" that is none."""
+    found = space.parameters.get("batch_size")
+    values = found.options if isinstance(found, Choice) else (found.low,) if isinstance(found, Integer) else (None,)
+    if found is not None and not all(type(value) is int and value >= 1 for value in values):
+        raise ValueError(
+            f"the parameter 'batch_size' is {found!r}; it sets the size of the batches: expected an Integer from 1 on, "
+            "or a Choice of positive integers"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy's numbers, truths and texts as Python's own, which a store can hold."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _conditions(parameter: Parameter) -> dict[str, tuple[Value, ...]]:
     when = getattr(parameter, "when", None) or {}
     return {
-        name: tuple(values) if isinstance(values, list | tuple | set | frozenset) else (values,)
+        name: tuple(map(_plain, values if isinstance(values, list | tuple | set | frozenset) else (values,)))
         for name, values in when.items()
     }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import write_atomically
+from ..files import FileFormatError, load_tensors, write_atomically
 from .samplers import INSTALL_HINT, frozen, load_optuna, quiet_optuna
 from .space import Space
 from .trial import Trial
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 
 #: Names in the folder of a search.
 JOURNAL, LOCK, CHECKPOINTS, BEST = "trials.journal", "lock", "checkpoints", "best.safetensors"
-#: Attributes of the study and of its trials that are pynn's.
-SEARCH, RECORD = "pynn.search", "pynn.trial"
+#: Attributes of the study and of its trials that are pynn's; the last is a digest of the record.
+SEARCH, RECORD, DIGEST = "pynn.search", "pynn.trial", "pynn.digest"
+#: What a store is like. Stores of format 1 may hold trials that were trained on data that another trial left behind.
+FORMAT = 2
+#: The name of the study, where there is no other.
+STUDY = "pynn"
 
 
 class StoreError(ValueError):
@@ -37,8 +42,6 @@ class Store:
     folder : Path or None
     url : str or None
         A database, as SQLAlchemy names it, instead of the folder's journal.
-    name : str
-        Of the Optuna study.
     description : dict
         What tells this search from others, as JSON can hold it.
     space : Space
@@ -55,7 +58,6 @@ class Store:
         self,
         folder: Path | None,
         url: str | None,
-        name: str,
         description: dict[str, Any],
         space: Space,
         metric: str,
@@ -63,6 +65,7 @@ class Store:
         maximise: bool,
     ) -> None:
         self.folder, self.space, self.metric = folder, space, metric
+        self._name = _hidden(url) if url is not None else str(folder)
         self.trials: dict[int, Trial] = {}
         self._study: Study | None = None
         self._checkpoints: dict[int, bytes] = {}
@@ -71,42 +74,65 @@ class Store:
             return
         try:
             with quiet_optuna():
-                self._open(_storage(folder, url), name, description, maximise)
+                self._open(_storage(folder, url), description | {"format": FORMAT}, maximise)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, storage: BaseStorage, name: str, description: dict[str, Any], maximise: bool) -> None:
+    def _open(self, storage: BaseStorage, description: dict[str, Any], maximise: bool) -> None:
         optuna = load_optuna()
-        direction = "maximize" if maximise else "minimize"
-        with _readable(name):
+        with _readable(self._name):
             # Not load_if_exists: that would write into a store which may turn out to be another search's.
-            if name in optuna.get_all_study_names(storage):
+            names = optuna.get_all_study_names(storage)
+            name = self._study_name(names)
+            if name in names:
                 study = optuna.load_study(study_name=name, storage=storage)
             else:
+                direction = "maximize" if maximise else "minimize"
                 study = optuna.create_study(study_name=name, storage=storage, direction=direction)
             stored = study.user_attrs.get(SEARCH)
             trials = study.get_trials(deepcopy=False)
-        if stored is None and trials:
+            known = None if stored is None else dict(json.loads(stored))
+        if known is None and trials:
             raise StoreError(f"the study {name!r} is not pynn's; choose another name or folder")
-        if stored is not None:
-            _compare(json.loads(stored), description, name)
-        if stored is None or json.loads(stored) != description:
+        if known is not None:
+            _compare(known, description, self._name)
+        if known != description:
             study.set_user_attr(SEARCH, json.dumps(description))
         for trial in trials:
-            record = trial.user_attrs.get(RECORD)
-            if record is not None:
-                known = Trial.of_record(json.loads(record))
-                self.trials.setdefault(known.number, known)
+            if RECORD in trial.user_attrs:
+                found = self._trial(trial.user_attrs[RECORD], trial.user_attrs.get(DIGEST))
+                self.trials.setdefault(found.number, found)
         self._study = study
+
+    def _study_name(self, names: list[str]) -> str:
+        """Return the name of the study: a folder has one, which keeps its name where the folder is renamed."""
+        if self.folder is None:
+            return STUDY
+        return names[0] if len(names) == 1 else self.folder.resolve().name if names else STUDY
+
+    def _trial(self, record: Any, digest: Any) -> Trial:
+        """Return the trial of a record, or raise StoreError."""
+        advice = "delete its line, and the trial is run again" if self.folder is not None else "delete that trial"
+        if not isinstance(record, str) or digest != _digest(record):
+            raise StoreError(f"the store {self._name!r} has a damaged record, {str(record)[:40]!r}...: {advice}")
+        with _readable(self._name):
+            return Trial.of_record(json.loads(record))
 
     def add(self, trial: Trial) -> None:
         """Keep a trial that has ended."""
         self.trials[trial.number] = trial
-        if self._study is not None:
+        if self._study is None:
+            return
+        record = json.dumps(trial.as_record())
+        attributes = {RECORD: record, DIGEST: _digest(record)}
+        try:
             with quiet_optuna():
-                record = {RECORD: json.dumps(trial.as_record())}
-                self._study.add_trial(frozen(trial, self.space, record, self.metric))
+                self._study.add_trial(frozen(trial, self.space, attributes, self.metric))
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}; what is stored stays", self._name) from error
+        except Exception as error:  # whatever a database may come up with
+            raise StoreError(f"cannot write to the store {self._name!r}: {_first_line(error)}") from error
 
     def keep_checkpoint(self, number: int, checkpoint: bytes) -> None:
         """Keep where a trial stands."""
@@ -118,7 +144,9 @@ class Store:
     def checkpoint(self, number: int) -> bytes | None:
         """Return where a trial stands, if that was kept."""
         if number not in self._checkpoints and self.folder is not None:
-            with contextlib.suppress(FileNotFoundError):
+            # A damaged one is as good as none: what needs it is trained anew.
+            with contextlib.suppress(FileNotFoundError, FileFormatError):
+                load_tensors(self._checkpoint(number), "checkpoint")
                 self._checkpoints[number] = self._checkpoint(number).read_bytes()
         return self._checkpoints.get(number)
 
@@ -161,7 +189,7 @@ def _locked(folder: Path) -> Any:
 def _storage(folder: Path | None, url: str | None) -> BaseStorage:
     storages = load_optuna().storages
     if url is not None:
-        with _readable(url):
+        with _readable(_hidden(url)):
             return storages.RDBStorage(url)
     assert folder is not None
     path = folder / JOURNAL
@@ -169,6 +197,17 @@ def _storage(folder: Path | None, url: str | None) -> BaseStorage:
     backend = storages.journal.JournalFileBackend(str(path), lock_obj=_SystemLock(folder / f"{JOURNAL}.flock"))
     with _readable(str(path)):
         return storages.JournalStorage(backend)
+
+
+def _hidden(url: str) -> str:
+    """Return a database's URL without the password in it."""
+    before, at, behind = url.rpartition("@")
+    scheme, slashes, user = before.partition("://")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{behind}"
+
+
+def _digest(record: str) -> str:
+    return hashlib.blake2b(record.encode(), digest_size=8).hexdigest()
 
 
 class _SystemLock:
@@ -188,12 +227,28 @@ class _SystemLock:
 
 
 def _mend(journal: Path) -> None:
-    """Cut off an entry of which only the beginning was written, by a process that was killed or on a full disk."""
+    """Cut off an entry of which only the beginning was written, by a process that was killed or on a full disk.
+
+    Raises
+    ------
+    StoreError
+        If another line is damaged; it says which.
+    """
     if not journal.exists():
         return
     with journal.open("r+b") as file:
         content = file.read()
         whole = content.rfind(b"\n") + 1
+        for number, line in enumerate(content[:whole].splitlines(), 1):
+            try:
+                damaged = not isinstance(json.loads(line), dict)
+            except (ValueError, RecursionError):
+                damaged = True
+            if damaged:
+                raise StoreError(
+                    f"cannot read the store {str(journal)!r}: line {number} is damaged, {line[:40]!r}; "
+                    "delete that line, and the trial that it held is run again"
+                )
         if whole < len(content):
             file.truncate(whole)
 
@@ -205,18 +260,34 @@ def _readable(name: str) -> Iterator[None]:
     except (StoreError, OSError, ImportError):
         raise
     except Exception as error:  # whatever a journal with garbage in it, or a database, may come up with
-        text = str(error).splitlines()
-        raise StoreError(f"cannot read the store {name!r}: {text[0] if text else type(error).__name__}") from error
+        raise StoreError(f"cannot read the store {name!r}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).splitlines()
+    return text[0] if text else type(error).__name__
 
 
 def _compare(stored: dict[str, Any], wanted: dict[str, Any], name: str) -> None:
     """Raise StoreError if a store is another search's; the last stage may have more trials than it had."""
-    differing = [key for key in wanted if stored.get(key) != wanted[key]]
-    if differing == ["stages"] and wanted["sampler"] != "grid" and _is_longer(stored["stages"], wanted["stages"]):
+    written = stored.get("format", 1)
+    if written != FORMAT:
+        age = "an older" if isinstance(written, int) and written < FORMAT else "a newer"
+        raise StoreError(
+            f"the store {name!r} was written by {age} version of pynn, whose trials cannot be mixed with those of "
+            "this one; choose another folder"
+        )
+    ignored = {"python"}
+    if stored.get("python") != wanted["python"]:  # the same code then has another digest
+        ignored.add("code of build")
+    keys = [key for key in dict.fromkeys((*wanted, *stored)) if key not in ignored]
+    differing = [key for key in keys if stored.get(key) != wanted.get(key)]
+    longer = differing == ["stages"] and wanted["sampler"] != "grid"
+    if longer and _is_longer(stored["stages"], wanted["stages"]):
         return
     if differing:
-        told = "; ".join(f"{key} was {_short(stored.get(key))} and is {_short(wanted[key])}" for key in differing)
-        raise StoreError(f"the store {name!r} is of another search: {told}")
+        told = "; ".join(f"{key} was {_short(stored.get(key))} and is {_short(wanted.get(key))}" for key in differing)
+        raise StoreError(f"the store {name!r} is of another search: {told}; choose another folder, or what it was")
 
 
 def _is_longer(stored: list[list[int]], wanted: list[list[int]]) -> bool:

@@ -1,33 +1,25 @@
-"""Runs one trial, in whatever process it is called: builds, trains, ends what is hopeless, packs a checkpoint."""
+"""Runs one trial, in whatever process it is called: trains, ends what is hopeless, packs a checkpoint."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import itertools
 import math
-import os
-import socket
-import tempfile
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import backend
+from ..arrays import numeric
 from ..babysit import Finding, Monitor
 from ..callbacks import Callback
-from ..losses import FunctionLoss
 from ..persistence import packed_checkpoint
-from ..random import manual_seed, unobserved
 from ..trainer import NonFiniteError, Trainer
-from .space import Params
+from .building import Build, NotNew, begun, leaving, this_process
 from .trial import Trial
-
-Build = Callable[[Params], Trainer]
+from .words import printable, said
 
 #: A trial ends early when each of so many steps on end costs more than so many times the first step.
 COST_FACTOR, COST_STEPS = 3.0, 5
@@ -54,7 +46,7 @@ HOPELESS = frozenset(
 
 @dataclass(frozen=True)
 class Data:
-    """What to train on and to validate with; the key is a digest of it all."""
+    """What to train on and to validate with, read-only; the key is a digest of it all."""
 
     train: tuple[np.ndarray, np.ndarray]
     validation: tuple[np.ndarray, np.ndarray]
@@ -62,22 +54,48 @@ class Data:
 
     @classmethod
     def of(cls, train: Any, validation: Any) -> Data:
-        """Return the data of two pairs, or raise ValueError."""
-        parts = []
-        digest = hashlib.blake2b(digest_size=16)
-        for name, part in (("train", train), ("validation", validation)):
-            if not (isinstance(part, tuple | list) and len(part) == 2):
-                raise ValueError(f"{name} must be a pair (x, y)")
-            x, y = (np.ascontiguousarray(array) for array in part)
-            if len(np.shape(x)) < 1 or len(x) != (len(y) if y.ndim else -1) or len(x) == 0:
-                raise ValueError(
-                    f"{name} has x of shape {x.shape} and y of shape {y.shape}; expected as many, not none"
-                )
-            for array in (x, y):
-                digest.update(f"{array.dtype} {array.shape}".encode())
-                digest.update(array.data if array.dtype.kind not in "OUS" else repr(array.tolist()).encode())
-            parts.append((x, y))
-        return cls(parts[0], parts[1], digest.hexdigest())
+        """Return the data of two pairs, or raise ValueError or TypeError."""
+        parts = [_pair(name, part) for name, part in (("train", train), ("validation", validation))]
+        return cls(parts[0], parts[1], _digest(*parts))
+
+    def check_unchanged(self) -> None:
+        """Raise ValueError if somebody has written to the data."""
+        if _digest(self.train, self.validation) != self.key:
+            raise ValueError(
+                "the data have changed while the search ran: build, or a layer or loss of yours, writes to the arrays "
+                "that search.run was given; let it write to copies, and search anew"
+            )
+
+    def lock(self) -> Data:
+        """Make the arrays read-only, in a process to which they were sent."""
+        for array in (*self.train, *self.validation):
+            array.flags.writeable = False
+        return self
+
+
+def _pair(name: str, part: Any) -> tuple[np.ndarray, np.ndarray]:
+    if not (isinstance(part, tuple | list) and len(part) == 2):
+        raise ValueError(f"{name} must be a pair (x, y)")
+    x, y = (_array(f"{axis} of {name}", values) for axis, values in zip("xy", part, strict=True))
+    if x.ndim < 1 or len(x) != (len(y) if y.ndim else -1) or len(x) == 0:
+        raise ValueError(f"{name} has x of shape {x.shape} and y of shape {y.shape}; expected as many, not none")
+    return x, y
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    """Return a read-only array of numbers, or raise TypeError or ValueError."""
+    array = np.asarray(numeric(values, name), order="C")
+    array = array.view()
+    array.flags.writeable = False
+    return array
+
+
+def _digest(*pairs: tuple[np.ndarray, np.ndarray]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for array in itertools.chain(*pairs):
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -94,8 +112,8 @@ class Task:
         None where the process is to have it from a task before; `key` says which.
     checkpoint : bytes or None
         Where to go on from.
-    driver, backend : str
-        The process that the search is driven from, and what computes there.
+    search, driver, backend : str
+        The search and the process that it is driven from, and what computes there.
     """
 
     trial: Trial
@@ -106,6 +124,7 @@ class Task:
     metric: str
     end_early: bool
     key: str
+    search: str
     driver: str
     backend: str
     data: Data | None = None
@@ -114,16 +133,21 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trial that has ended, and a checkpoint if it finished."""
+    """A trial that has ended, a checkpoint if it finished, and why the search cannot go on if it cannot."""
 
     trial: Trial
     checkpoint: bytes | None = None
+    refused: str = ""
 
 
 # The data of the search that this process works for: sent once, not with every task.
 _held: dict[str, Data] = {}
-# Threads of one process take turns with the generator that initialisation draws from.
-_building = threading.Lock()
+
+
+def hold(data: Data) -> None:
+    """Keep the data for the trials that this process is to run."""
+    _held.clear()
+    _held[data.key] = data.lock()
 
 
 def run(task: Task) -> Outcome | None:
@@ -135,15 +159,9 @@ def run(task: Task) -> Outcome | None:
         # The processors are shared by the trials, not by the threads of one.
         backend.use_backend(task.backend)
         backend.set_num_threads(1)
-    if task.key not in _held:
-        _held.clear()
-        _held[task.key] = data
+        if task.key not in _held:
+            hold(data)
     return run_with(task, data)
-
-
-def this_process() -> str:
-    """Return what tells this process from others, on other machines too."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def run_with(task: Task, data: Data) -> Outcome:
@@ -154,18 +172,20 @@ def run_with(task: Task, data: Data) -> Outcome:
     trainer: Trainer | None = None
     checkpoint = None
     try:
-        trainer = restore(task.build, trial.params, task.seed, task.checkpoint)
+        trainer = begun(task)
         _train(trainer, task, data, guard)
         if guard.reason:
-            trial.ended, trial.reason = "early", guard.reason
+            trial.ended, trial.reason = "early", printable(guard.reason)
         else:
             trial.score = _score(trainer, task.metric)
             trial.ended = "finished"
             checkpoint = packed_checkpoint(trainer)
+    except NotNew as error:
+        return Outcome(trial, refused=str(error))
     except NonFiniteError as error:
-        trial.ended, trial.reason = "early", str(error)
-    except Exception as error:
-        trial.ended, trial.reason = "failed", f"{type(error).__name__}: {error}"
+        trial.ended, trial.reason = "early", printable(str(error))
+    except (Exception, SystemExit) as error:
+        trial.ended, trial.reason = "failed", said(error)
     trial.seconds = time.perf_counter() - began
     if isinstance(trainer, Trainer):
         trial.epochs, trial.steps, trial.initial_loss = trainer.epoch, trainer.steps, guard.initial
@@ -179,6 +199,9 @@ def _train(trainer: Trainer, task: Task, data: Data, guard: Guard) -> None:
     x, y = data.train
     epochs = max(task.epochs - trainer.epoch, 0)
     callbacks: list[Callback] = [guard] if task.end_early else []
+    leave = Leave(task.search)
+    if task.driver == this_process():  # others are ended with their processes
+        callbacks.append(leave)
     if task.end_early and epochs * len(x) * trainer.model.flat.values.size >= WORTH_WATCHING:
         callbacks.append(StepMonitor(WATCH_EVERY, on_problem=guard.judge))
     trainer.fit(
@@ -189,7 +212,7 @@ def _train(trainer: Trainer, task: Task, data: Data, guard: Guard) -> None:
         validation=data.validation,
         callbacks=callbacks,
     )
-    if trainer.history.interrupted:
+    if leave.taken or trainer.history.interrupted:
         raise KeyboardInterrupt
 
 
@@ -241,6 +264,19 @@ class Guard(Callback):
             self.trainer.stop()
 
 
+class Leave(Callback):
+    """Ends a trial in the driver's own process when the search is to end."""
+
+    def __init__(self, search: str) -> None:
+        self.taken = False
+        self._search = search
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if leaving(self._search):
+            self.taken = True
+            trainer.stop()
+
+
 class StepMonitor(Monitor):
     """A monitor that leaves out what it asks of the validation data after each epoch.
 
@@ -250,32 +286,3 @@ class StepMonitor(Monitor):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         pass
-
-
-def restore(build: Build, params: Params, seed: int, checkpoint: bytes | None = None) -> Trainer:
-    """Return the trainer of a trial: new, or as its checkpoint has it."""
-    with _building, unobserved():
-        manual_seed(seed)
-        built = build(dict(params))
-    if not isinstance(built, Trainer):
-        raise TypeError(f"build returned {built!r}; expected a pynn.Trainer")
-    if checkpoint is None:
-        return built
-    with _as_file(checkpoint) as path:
-        loss = built.loss.function if isinstance(built.loss, FunctionLoss) else None
-        return Trainer.resume(path, loss=loss, custom=_classes_of(built))
-
-
-def _classes_of(trainer: Trainer) -> list[type]:
-    """Return the classes that a checkpoint of such a trainer names; those of pynn are known anyway."""
-    parts = [*trainer.model.all_layers(), trainer.loss, trainer.optimizer, trainer.schedule, *trainer.regularizers]
-    found = {type(part) for part in parts if part is not None and not type(part).__module__.startswith("pynn.")}
-    return sorted(found, key=lambda kind: kind.__name__)
-
-
-@contextlib.contextmanager
-def _as_file(content: bytes) -> Any:
-    with tempfile.TemporaryDirectory(prefix="pynn-search-") as folder:
-        path = Path(folder) / "trial.ckpt"
-        path.write_bytes(content)
-        yield path

@@ -62,8 +62,12 @@ class Trial:
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> Trial:
-        """Return the trial of a record."""
-        return cls(**record)
+        """Return the trial of a record, or raise ValueError or TypeError where it is none."""
+        trial = cls(**record)
+        counts = (trial.number, trial.stage, trial.epochs, trial.steps, trial.continues or 0)
+        if trial.ended not in ENDED or any(type(found) is not int or found < 0 for found in counts):
+            raise ValueError(f"{record!r} is no trial")
+        return trial
 
 
 def ranked(trials: Iterable[Trial], *, maximise: bool) -> list[Trial]:

@@ -5,13 +5,43 @@ from __future__ import annotations
 from .space import Params
 from .trial import Trial
 
+#: So many characters of an error are kept, its beginning and its end.
+MOST_SAID = 2000
+
 
 def outcome(trial: Trial, metric: str) -> str:
     """Return how a trial ended."""
     if trial.ended == "finished":
         return f"{metric} {figure(trial.score, metric)} after {trial.epochs} epoch{'s' * (trial.epochs != 1)}"
     words = {"early": "ended early", "failed": "failed", "lost": "lost"}[trial.ended]
-    return f"{words}: {' '.join(trial.reason.split())}"
+    return f"{words}: {short(trial.reason, 300)}"
+
+
+def said(error: BaseException) -> str:
+    r"""Return an error as text that a file, a page and a terminal can take, whatever the error says.
+
+    Examples
+    --------
+    >>> said(ValueError("no \x1b[31mfile"))
+    'ValueError: no \\x1b[31mfile'
+    """
+    try:
+        text = str(error)
+    except Exception:  # of the user's class of errors
+        text = "an error that cannot be written as text"
+    text = printable(f"{type(error).__name__}: {text}" if text else type(error).__name__, keep="\n\t")
+    if len(text) > MOST_SAID:
+        text = f"{text[: MOST_SAID * 3 // 4]} [...] {text[-MOST_SAID // 4 :]}"
+    return text
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return the text with what steers a terminal, and halves of surrogate pairs, written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode("ascii") for char in text
+    )
 
 
 def figure(score: float, metric: str) -> str:
@@ -21,7 +51,7 @@ def figure(score: float, metric: str) -> str:
 
 def value(found: object) -> str:
     """Return a parameter's value as text."""
-    return f"{found:.3g}" if isinstance(found, float) else str(found)
+    return f"{found:.3g}" if isinstance(found, float) else printable(str(found))
 
 
 def written(params: Params) -> str:
@@ -32,9 +62,9 @@ def written(params: Params) -> str:
     >>> written({"lr": 0.0123456, "activation": "relu"})
     'lr=0.0123 activation=relu'
     """
-    return " ".join(f"{name}={value(found)}" for name, found in params.items())
+    return " ".join(f"{printable(name)}={value(found)}" for name, found in params.items())
 
 
-def short(reason: str) -> str:
-    """Return the beginning of a reason."""
-    return " ".join(reason.split())[:60]
+def short(reason: str, most: int = 60) -> str:
+    """Return the beginning of a reason, in one line."""
+    return printable(" ".join(reason.split()))[:most]

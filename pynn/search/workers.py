@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import concurrent.futures as futures
-import multiprocessing
-import os
+import functools
 import pickle
-import signal
 import sys
-import threading
 from collections import deque
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from .training import Build, Data, Outcome, Task, run, run_with
+from ..processes import LOOK, Call, NotStarted, ProcessEnded, Processes
+from .training import Build, Data, Outcome, Task, hold, run, run_with
 
-#: So often is a trial begun whose process dies; from the second time on it runs alone, lest others be lost with it.
+#: So often is a trial begun whose process dies, or that an executor fails to run.
 ATTEMPTS = 3
 
 
@@ -35,7 +32,7 @@ class Workers(Protocol):
         """Begin a trial."""
 
     def ended(self) -> list[Outcome]:
-        """Wait until at least one trial has ended."""
+        """Return the trials that have ended; where others run them, after a fraction of a second at the latest."""
 
     def close(self, *, kill: bool = False) -> None:
         """End; if told to kill, without waiting for trials under way."""
@@ -67,132 +64,118 @@ class Here:
 
 
 class Elsewhere:
-    """So many trials at a time with an executor; without one, in processes of our own.
+    """What processes of our own and an executor have in common: so many trials at a time, each tried again if lost."""
+
+    def __init__(self, data: Data, most: int) -> None:
+        self.data, self.most = data, most
+        self._running: dict[Any, Task] = {}
+        self._attempts: dict[int, int] = {}
+
+    @property
+    def free(self) -> bool:
+        return len(self._running) < self.most
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running)
+
+    def begin(self, task: Task) -> None:
+        raise NotImplementedError
+
+    def _lost(self, task: Task, where: str, why: str) -> list[Outcome]:
+        """Try a trial again, or give it up."""
+        number = task.trial.number
+        self._attempts[number] = self._attempts.get(number, 0) + 1
+        if self._attempts[number] < ATTEMPTS:
+            self.begin(task)
+            return []
+        return [Outcome(replace(task.trial, ended="lost", reason=f"{where}, {ATTEMPTS} times ({why})"))]
+
+
+class OwnProcesses(Elsewhere):
+    """Processes of our own, which have the data from their start on."""
+
+    def __init__(self, data: Data, most: int) -> None:
+        super().__init__(data, most)
+        # The main module is imported once, not by each process: one then starts in hundredths of a second.
+        self._processes = Processes(most, functools.partial(hold, data), ("__main__", "pynn.search.training"))
+
+    def begin(self, task: Task) -> None:
+        try:
+            self._running[self._processes.submit(run, task)] = task
+        except Exception as error:
+            raise _unsendable(error) from error
+
+    def ended(self) -> list[Outcome]:
+        try:
+            ended = self._processes.wait()
+        except NotStarted as error:
+            raise RuntimeError(
+                f"processes end before their first trial does ({error}): a script that searches must do so below "
+                'if __name__ == "__main__": (or pass workers=1 to stay in this process)'
+            ) from None
+        return [outcome for call in ended for outcome in self._outcomes(self._running.pop(call), call)]
+
+    def _outcomes(self, task: Task, call: Call) -> list[Outcome]:
+        if isinstance(call.error, ProcessEnded):
+            return self._lost(task, "the process that ran it ended", str(call.error))
+        if call.error is not None:
+            raise _unsendable(call.error)
+        return [call.value]
+
+    def close(self, *, kill: bool = False) -> None:
+        self._processes.close(kill=kill)
+        self._running.clear()
+
+
+class WithExecutor(Elsewhere):
+    """An executor of the user's.
 
     The data travels once to each process: a process that does not have it says so, and gets the task again with it.
     """
 
-    def __init__(self, data: Data, most: int, executor: futures.Executor | None = None) -> None:
-        self.data, self.most = data, most
-        self._foreign = executor is not None
+    def __init__(self, data: Data, most: int, executor: futures.Executor | Any) -> None:
+        super().__init__(data, most)
         self._executor = executor
-        self._pool: Pool | None = None
-        self._running: dict[futures.Future, Task] = {}
-        self._attempts: dict[int, int] = {}
-        self._suspects: deque[Task] = deque()
-        self._worked = False
-
-    @property
-    def free(self) -> bool:
-        return len(self._running) < self.most and not self._suspects
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._running or self._suspects)
 
     def begin(self, task: Task) -> None:
-        if self._executor is None:
-            self._pool = Pool(self.most)
-            self._executor = self._pool.executor
-        self._running[self._executor.submit(run, task)] = task
+        if isinstance(self._executor, futures.ThreadPoolExecutor):
+            task = replace(task, data=self.data)  # not sent anywhere
+        try:
+            self._running[self._executor.submit(run, task)] = task
+        except (futures.BrokenExecutor, RuntimeError) as error:  # of one that has been shut down, too
+            raise _broken(error) from error
 
     def ended(self) -> list[Outcome]:
-        found: list[Outcome] = []
-        while not found:
-            if not self._running:
-                self.begin(self._suspects.popleft())
-            done, _ = futures.wait(self._running, return_when=futures.FIRST_COMPLETED)
-            for future in done:
-                outcome = self._outcome(self._running.pop(future, None), future)
-                if outcome is not None:
-                    found.append(outcome)
-        return found
+        done, _ = futures.wait(self._running, timeout=LOOK, return_when=futures.FIRST_COMPLETED)
+        return [outcome for future in done for outcome in self._outcomes(self._running.pop(future), future)]
 
-    def _outcome(self, task: Task | None, future: futures.Future) -> Outcome | None:
-        if task is None:  # lost with another one, and taken care of
-            return None
+    def _outcomes(self, task: Task, future: futures.Future) -> list[Outcome]:
         try:
             outcome = future.result()
-        except (futures.BrokenExecutor, futures.CancelledError) as error:
-            return self._lost(task, error)
+        except futures.BrokenExecutor as error:
+            raise _broken(error) from error
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise TypeError(f"a trial cannot be sent to another process: {error}") from error
-        except Exception as error:  # of the executor, not of the trial: that is part of the outcome
-            return self._lost(task, error)
-        self._worked = True
+            raise _unsendable(error) from error
+        except (Exception, futures.CancelledError) as error:  # of the executor: that of a trial is in its outcome
+            return self._lost(task, "the executor did not run it", str(error) or type(error).__name__)
         if outcome is None:
             self.begin(replace(task, data=self.data))
-        return outcome
-
-    def _lost(self, task: Task, error: BaseException) -> Outcome | None:
-        """Try a trial again whose process has died, or give it up."""
-        lost = [task]
-        if isinstance(error, futures.BrokenExecutor):
-            if self._foreign:
-                raise RuntimeError(f"the executor is broken ({error}); the same call goes on from what is stored")
-            lost += self._running.values()
-            self._running.clear()
-            self._executor = None
-            if self._pool is not None:
-                self._pool.close()
-        given_up = None
-        for item in lost:
-            number = item.trial.number
-            self._attempts[number] = self._attempts.get(number, 0) + 1
-            if self._attempts[number] < ATTEMPTS:
-                self._suspects.append(item)
-            elif not self._worked and not self._foreign:
-                raise RuntimeError(
-                    "processes end before their first trial does: a script that searches must do so below "
-                    'if __name__ == "__main__": (or pass workers=1 to stay in this process)'
-                )
-            else:
-                reason = f"the process that ran it ended, {ATTEMPTS} times ({str(error) or type(error).__name__})"
-                given_up = Outcome(replace(item.trial, ended="lost", reason=reason))
-        return given_up
+            return []
+        return [outcome]
 
     def close(self, *, kill: bool = False) -> None:
         for future in self._running:
             future.cancel()
-        if self._pool is not None:
-            self._pool.close(kill=kill)
         self._running.clear()
-        self._suspects.clear()
 
 
-class Pool:
-    """Processes of our own, which end with this one, however it ends: they wait on a pipe that only it holds open."""
-
-    def __init__(self, processes: int) -> None:
-        methods = multiprocessing.get_all_start_methods()
-        # Not fork: the search may run beside threads, those of its own live table for one.
-        context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        # Imported once, not by each process: a process then starts in hundredths of a second.
-        context.set_forkserver_preload(["__main__", "pynn.search.training"])
-        reader, self._lifeline = context.Pipe(duplex=False)
-        self.executor = futures.ProcessPoolExecutor(processes, context, _start, (reader,))
-        self._reader = reader
-
-    def close(self, *, kill: bool = False) -> None:
-        """End the processes; if told to kill, in the middle of what they do."""
-        if kill:
-            self._lifeline.close()
-        self.executor.shutdown(wait=True, cancel_futures=True)
-        self._lifeline.close()
-        self._reader.close()
+def _broken(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"the executor is broken ({error}); the same call goes on from what is stored")
 
 
-def _start(lifeline: Connection) -> None:
-    """Set up a process of the pool: Ctrl-C is left to the driver, without which there is no life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with, args=(lifeline,), daemon=True).start()
-
-
-def _die_with(lifeline: Connection) -> None:
-    try:
-        lifeline.recv_bytes()
-    except (EOFError, OSError):
-        os._exit(1)
+def _unsendable(error: BaseException) -> TypeError:
+    return TypeError(f"a trial cannot be sent to another process: {error}")
 
 
 def check_sendable(build: Build) -> None:
@@ -208,8 +191,10 @@ def check_sendable(build: Build) -> None:
         raise TypeError(f"build, {name}, was defined interactively, where no other process finds it: {advice}")
 
 
-def workers(data: Data, count: int, executor: futures.Executor | Any | None) -> Workers:
+def workers(data: Data, build: Build, count: int, executor: futures.Executor | Any | None) -> Workers:
     """Return what runs the trials."""
     if executor is None and count == 1:
         return Here(data)
-    return Elsewhere(data, count, executor)
+    if not isinstance(executor, futures.ThreadPoolExecutor):
+        check_sendable(build)
+    return OwnProcesses(data, count) if executor is None else WithExecutor(data, count, executor)

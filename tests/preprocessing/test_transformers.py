@@ -274,9 +274,9 @@ def test_channel_transformers_want_images(transformer, rows, images):
     [
         ([1.0, 2.0], ValueError, r"shape \(2,\); expected one example per row"),
         (np.zeros((3, 0)), ValueError, "hold no features"),
-        ([["a"]], TypeError, "x holds <U1; expected real numbers"),
+        ([["a"]], TypeError, "x has dtype <U1; expected real numbers"),
         ([[1j]], TypeError, "complex128"),
-        ([[None]], TypeError, "object"),
+        ([[None]], ValueError, "x has a missing value, None, in row 0"),
     ],
 )
 def test_unusable_data(x, error, message):

@@ -1,11 +1,13 @@
 """Spaces: ranges, scales, conditions, narrowing, and what is refused."""
 
+import json
 import re
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from search_builds import build, find, same
 
 from pynn.search import Choice, Integer, LogUniform, Space, Uniform
 
@@ -40,6 +42,16 @@ def test_integers_are_whole_and_in_range(low, count, share):
 
 BAD = {
     "empty": ({"lr": Uniform(1, 1)}, "the range of 'lr' is empty: from 1 to 1"),
+    "nan": ({"lr": LogUniform(np.nan, 1)}, "the low end of 'lr' is nan; expected a number"),
+    "a truth": ({"lr": Uniform(False, 1)}, "the low end of 'lr' is False; expected a number"),
+    "beyond floats": ({"lr": Uniform(0, 10**400)}, "the high end of 'lr' is larger than any float"),
+    "wider than floats": ({"lr": Uniform(-1e308, 1e308)}, "the range of 'lr' is wider than any float"),
+    "integers of floats": ({"n": Integer(1, 8.0)}, "the high end of 'n' is 8.0; expected an integer"),
+    "integers that are huge": ({"n": Integer(1, 10**30)}, "the high end of 'n' is beyond 2**53"),
+    "an option that is huge": ({"n": Choice(1, 10**400)}, "'n' has an option beyond 2**53"),
+    "True and 1": ({"n": Choice(True, 1)}, "'n' has an option twice, or equal ones: True, 1"),
+    "1 and 1.0": ({"n": Choice(1, 1.0)}, "'n' has an option twice, or equal ones: 1, 1.0"),
+    "two of NumPy's": ({"n": Choice(np.int64(3), 3)}, "'n' has an option twice"),
     "reversed": ({"lr": LogUniform(1e-1, 1e-5)}, "the range of 'lr' is reversed: from 0.1 to 1e-05"),
     "log through zero": ({"lr": LogUniform(0, 1)}, "log scale and must be above 0; it begins at 0"),
     "log below zero": ({"n": Integer(-3, 8, log=True)}, "log scale and must be above 0; it begins at -3"),
@@ -116,3 +128,51 @@ def test_narrowing_looks_only_at_trials_that_have_the_parameter():
     narrow = space.narrowed([{"o": "adam"}, {"o": "sgd", "m": 0.5}])
     assert narrow["m"].low == pytest.approx(0.4)
     assert narrow["m"].high == pytest.approx(0.6)
+
+
+def test_numbers_of_numpy_become_python_s_which_a_store_can_hold():
+    space = Space(
+        {
+            "lr": LogUniform(np.float32(1e-4), np.float64(1)),
+            "n": Integer(np.int8(1), np.uint64(8)),
+            "kind": Choice(np.str_("a"), np.bool_(True), np.float32(0.5), np.int64(7), None),
+            "m": Uniform(np.float16(0), 1, when={"kind": [np.str_("a"), np.int64(7)]}),
+        }
+    )
+    text = json.dumps(space.describe())
+    assert json.loads(text)["kind"]["options"] == ["a", True, 0.5, 7, None]
+    assert json.loads(text)["m"]["when"] == {"kind": ["a", 7]}
+    assert [type(option) for option in space["kind"].options] == [str, bool, float, int, type(None)]
+    assert type(space["n"].high) is int and type(space["lr"].low) is float
+
+
+@pytest.mark.parametrize("wrong", [LogUniform(8, 64), Integer(0, 8), Choice(16, 0), Choice(16, 32.0), Choice("16")])
+def test_a_batch_size_that_is_none_is_told_before_the_search(wrong):
+    with pytest.raises(ValueError, match=r"'batch_size' is .*; it sets the size of the batches: expected an Integer"):
+        find(space={"batch_size": wrong})
+
+
+@pytest.mark.parametrize("sampler", ["random", "grid", "quasi-random", "tpe"])
+def test_extreme_ranges_are_searched(tmp_path, sampler):
+    space = {
+        "lr": Uniform(0.01, 0.1),
+        "a": Uniform(-1e300, 1e300),
+        "b": LogUniform(1e-300, 1e300),
+        "c": Integer(-(2**53), 2**53),
+        "d": Choice(*range(300)) if sampler != "grid" else Choice(0, 2**53),
+        "e": LogUniform(5e-324, 1.7e308),
+    }
+    result = find(
+        lambda params: build({"lr": params["lr"]}), space, trials=12, epochs=1, sampler=sampler, folder=tmp_path
+    )
+    for trial in result.trials:
+        for name, parameter in result.space.ranges.items():
+            assert parameter.low <= trial.params[name] <= parameter.high
+    assert same(result, find(lambda params: build({"lr": params["lr"]}), space, trials=12, epochs=1, sampler=sampler))
+
+
+def test_parameters_called_as_a_column_is_hide_none():
+    columns = find(lambda params: build({"lr": 0.1}), {"epochs": Integer(5, 9), "seconds": Choice("a")}).columns()
+    assert set(columns["epochs"]) == {2}
+    assert set(columns["params.epochs"]) <= {5, 6, 7, 8, 9}
+    assert set(columns["params.seconds"]) == {"a"}

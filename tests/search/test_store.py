@@ -1,7 +1,10 @@
 """What is kept of a search: it goes on, adds trials, is no other search's, and survives half an entry."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import optuna
 import pytest
@@ -158,3 +161,147 @@ def test_failures_are_kept_too(tmp_path):
     again = find(build_own, folder=tmp_path, trials=2)
     assert same(result, again)
     assert {trial.state.name for trial in study_in(tmp_path).trials} == {"FAIL"}
+
+
+# Damage, other versions, other code.
+
+
+def entries(folder):
+    return (folder / "trials.journal").read_bytes().splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("damage", [b"{", b"\x00" * 40, b"\xff\xfe{}", b"[]", b"[" * 100_000], ids=range(5))
+def test_a_damaged_line_is_named_and_without_it_the_search_goes_on(tmp_path, damage):
+    whole = find(folder=tmp_path)
+    lines = entries(tmp_path)
+    journal = tmp_path / "trials.journal"
+    journal.write_bytes(b"".join((*lines[:4], damage + b"\n", *lines[5:])))
+    with pytest.raises(StoreError, match=r"line 5 is damaged, .*; delete that line"):
+        find(folder=tmp_path)
+    journal.write_bytes(b"".join((*lines[:4], *lines[5:])))
+    assert same(find(folder=tmp_path), whole)
+
+
+def test_no_letter_of_a_record_changes_unnoticed(tmp_path):
+    """Half of the letters of a journal, one by one: the same trials come of it, or a StoreError."""
+    whole = find(folder=tmp_path, trials=2, epochs=1)
+    journal = tmp_path / "trials.journal"
+    content = journal.read_bytes()
+    refused = 0
+    for place in range(0, len(content), 29):
+        journal.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        try:
+            assert same(find(folder=tmp_path, trials=2, epochs=1), whole), content[place - 20 : place + 20]
+        except StoreError:
+            refused += 1
+    assert refused > len(content) / 29 / 2
+
+
+def test_a_store_of_another_version_is_refused(tmp_path):
+    find(folder=tmp_path)
+    journal = tmp_path / "trials.journal"
+    content = journal.read_text()
+    for other, age in (('\\"format\\": 3', "a newer"), ('\\"x\\": 2', "an older")):
+        changed = content.replace('\\"format\\": 2', other)
+        assert changed != content
+        journal.write_text(changed)
+        with pytest.raises(StoreError, match=f"was written by {age} version of pynn.*choose another folder"):
+            find(folder=tmp_path)
+        assert journal.read_text() == changed
+
+
+MODULE = """
+import pynn
+{constant}
+def build(params):
+    return pynn.Trainer(network(), pynn.CrossEntropyLoss(), pynn.SGD(params["lr"]))
+def network():
+    {comment}
+    return pynn.Sequential(pynn.Linear(2, WIDTH), {layer}, pynn.Linear(WIDTH, 3))
+"""
+
+
+def module(**parts):
+    parts = {"constant": "WIDTH = 4", "comment": "", "layer": "pynn.ReLU()"} | parts
+    names = {"__name__": "made"}
+    exec(MODULE.format(**parts), names)
+    return names["build"]
+
+
+def test_a_changed_build_is_refused_and_a_changed_comment_is_not(tmp_path):
+    settings = {"space": {"lr": LogUniform(1e-3, 0.1)}, "trials": 2, "folder": tmp_path}
+    first = find(module(), **settings)
+    assert same(find(module(comment="# said otherwise"), **settings), first)
+    for change in ({"constant": "WIDTH = 5"}, {"layer": "pynn.Tanh()"}):
+        with pytest.raises(StoreError, match=r"another search: code of build was .* and is"):
+            find(module(**change), **settings)
+
+
+def test_fixed_options_of_the_command_are_part_of_the_search(run):
+    quick = ("search", "--trials", 2, "--epochs", 1, "--stages", 1, "--processes", 1, "-q", "--folder", "kept")
+    run(*quick, "--width", 8)
+    refused = run(*quick, "--width", 16, code=1)
+    assert "code of build was" in refused.output
+    run(*quick, "--width", 8)
+
+
+def test_a_folder_may_be_renamed_and_called_anything(tmp_path):
+    whole = find(folder=tmp_path / "run")
+    for name in ("ünï %s {0} 'quoted'", "[red]", "a" * 200, "\udcff"):
+        (tmp_path / "run").rename(tmp_path / name)
+        assert same(find(folder=tmp_path / name), whole)
+        (tmp_path / name).rename(tmp_path / "run")
+    assert len(entries(tmp_path / "run")) == 2 + 6  # nothing was begun anew
+
+
+def test_a_damaged_checkpoint_costs_time_only(tmp_path):
+    stages = [Stage(3, 2), Stage(0, 4, survivors=2)]
+    whole = find(build_with_dropout, {"lr": LogUniform(1e-3, 0.1)}, stages=stages)
+    find(build_with_dropout, {"lr": LogUniform(1e-3, 0.1)}, stages=stages, folder=tmp_path)
+    lines = entries(tmp_path)
+    (tmp_path / "trials.journal").write_bytes(b"".join(lines[:-2]))  # the survivors' second stage is to be run again
+    for path in (tmp_path / "checkpoints").iterdir():
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    assert same(find(build_with_dropout, {"lr": LogUniform(1e-3, 0.1)}, stages=stages, folder=tmp_path), whole)
+
+
+def test_a_full_disk_is_named_and_what_is_stored_stays(tmp_path):
+    resource = pytest.importorskip("resource")
+    whole = find(folder=tmp_path / "whole")
+    size = (tmp_path / "whole" / "trials.journal").stat().st_size
+    script = (
+        "import sys, resource, signal; sys.path.insert(0, sys.argv[1]); from search_builds import find\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size * 2 // 3}, {resource.RLIM_INFINITY}))\n"
+        "try: find(folder=sys.argv[2])\n"
+        "except OSError as error: print(error)\n"
+    )
+    tests, folder = os.path.dirname(os.path.dirname(__file__)), tmp_path / "run"
+    done = subprocess.run([sys.executable, "-c", script, tests, folder], capture_output=True, text=True, timeout=120)
+    assert "what is stored stays" in done.stdout, done.stderr
+    assert str(folder) in done.stdout
+    begun = len(entries(folder))
+    assert same(find(folder=folder), whole)
+    assert entries(folder)[: begun - 1] == entries(tmp_path / "run")[: begun - 1]
+
+
+def test_without_a_home_a_search_works(tmp_path):
+    script = """
+import sys
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
+    from search_builds import find
+    find(folder=sys.argv[2], workers=2)
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    command = [sys.executable, "-c", script, os.path.dirname(os.path.dirname(__file__)), tmp_path / "run"]
+    subprocess.run(command, env=environment, check=True, timeout=120)
+
+
+def test_a_database_that_fails_is_named_without_its_password(tmp_path):
+    with pytest.raises(StoreError) as caught:
+        find(store="nosuch://me:secret@host/db")
+    assert "secret" not in str(caught.value)
+    assert "nosuch://me@host/db" in str(caught.value)

@@ -1,5 +1,6 @@
 """A search as a page and as a picture; in headless Chromium as a phone and as a desk, by day and by night."""
 
+import io
 import math
 import re
 import shutil
@@ -127,3 +128,109 @@ def test_the_page_opens_without_a_word_and_fits(searched, tmp_path, size, scheme
     assert not messages
     assert re.search(r"Best validation accuracy: \d", heading)
     assert (sum(int(part) for part in light[4:-1].split(",")) > 384) == (scheme == "light")
+
+
+# Whatever names, values and errors say.
+
+ODD = ["[/b]x", "<script>alert(1)</script>", "a$b$c^_{", "\udc80", "x\x1b[31m", "[red]", ":smile:", "", "é" * 60]
+ERROR = "cannot read [/data/train.csv] :smile: \x1b[2J <b>bold</b> \udc80 ünï $x^$\nsecond line"
+
+
+def odd(params):
+    if params["lr"] > 0.3:
+        raise ValueError(ERROR)
+    return network({"lr": 0.1})
+
+
+def odd_space():
+    ranges = {name: search.Uniform(0.0, 1.0) for name in ("lr", *ODD)}
+    return ranges | {"[/]": search.Choice("[/i]", "<b>", "\x1b[3m", "\udc80")}
+
+
+@pytest.fixture(scope="module")
+def oddly_named(tmp_path_factory):
+    settings = {"trials": 24, "epochs": 1, "folder": tmp_path_factory.mktemp("odd") / "run"}
+    first = result_of(odd, odd_space(), **settings)
+    again = result_of(odd, odd_space(), **settings)
+    assert [trial.reason for trial in first.trials] == [trial.reason for trial in again.trials]
+    assert {trial.ended for trial in first.trials} == {"finished", "failed"}
+    return first
+
+
+def test_odd_names_and_errors_stand_on_the_page_as_text(oddly_named, tmp_path):
+    oddly_named.report(tmp_path / "s.html")
+    text = (tmp_path / "s.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in text and "<b>bold" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert not [char for char in text if not char.isprintable() and char not in "\n\t"]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph:UserWarning")
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_odd_names_stand_in_the_picture_letter_by_letter(oddly_named, tmp_path, ending):
+    oddly_named.plot(tmp_path / f"s.{ending}")
+    assert (tmp_path / f"s.{ending}").stat().st_size > 1000
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self):
+        return True
+
+
+class Refusing(Screen):
+    """A terminal that has gone."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+    def flush(self):
+        raise ValueError("I/O operation on closed file")
+
+
+class Simple:
+    """What has a write and nothing more."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+
+def shown(monkeypatch, stream):
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "400")
+    return result_of(odd, odd_space(), trials=8, epochs=1, progress=True)
+
+
+def test_odd_names_and_errors_are_shown_on_a_terminal(monkeypatch):
+    screen = Screen()
+    shown(monkeypatch, screen)
+    text = screen.getvalue()
+    assert "[/b]x" in text and ":smile:" in text and "[/data/train.csv]" in text
+    assert "\x1b[2J" not in text and "\udc80" not in text
+
+
+def test_lines_take_any_stream(monkeypatch):
+    simple = Simple()
+    shown(monkeypatch, simple)
+    assert simple.text.count("\n") == 8
+    assert "cannot read [/data/train.csv] :smile: \\x1b[2J <b>bold</b> \\udc80 ünï $x^$ second line" in simple.text
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Refusing, lambda: None, lambda: io.TextIOWrapper(io.BytesIO(), "ascii")],
+    ids=["gone", "none", "ascii"],
+)
+def test_a_stream_that_takes_nothing_ends_no_search(monkeypatch, make):
+    assert len(shown(monkeypatch, make()).trials) == 8
+
+
+def test_a_closed_stream_ends_no_search(monkeypatch):
+    stream = io.StringIO()
+    stream.close()
+    assert len(shown(monkeypatch, stream).trials) == 8

@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import search_builds
 from search_builds import SPACE, build, build_and_die, build_and_die_once, build_own, find, same
+from seen import in_group, stored, wait_for
 
 import pynn
 from pynn.search import Choice, LogUniform, Stage
@@ -125,13 +125,6 @@ def start(folder, tmp_path):
     return subprocess.Popen([sys.executable, str(script)], start_new_session=True)
 
 
-def wait_for(condition, seconds=60):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.02)
-
-
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
 def test_a_killed_driver_loses_only_what_was_running(tmp_path, monkeypatch):
     note, folder = tmp_path / "note", tmp_path / "run"
@@ -160,18 +153,6 @@ def test_a_killed_driver_loses_only_what_was_running(tmp_path, monkeypatch):
     assert same(result, search_builds.search_slowly(None))
 
 
-def stored(folder):
-    journal = folder / "trials.journal"
-    if not journal.exists():
-        return []
-    entries = [json.loads(line) for line in journal.read_text().split("\n")[:-1]]
-    return [
-        json.loads(entry["user_attrs"]["pynn.trial"])
-        for entry in entries
-        if "pynn.trial" in entry.get("user_attrs", {})
-    ]
-
-
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
 def test_its_processes_end_with_a_killed_driver(tmp_path, monkeypatch):
     monkeypatch.setenv("PYNN_TEST_NOTE", str(tmp_path / "note"))
@@ -182,18 +163,6 @@ def test_its_processes_end_with_a_killed_driver(tmp_path, monkeypatch):
     process.kill()
     process.wait()
     wait_for(lambda: not in_group(group), 20)
-
-
-def in_group(group):
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group and fields[0] != "Z":
-            found.append(folder.name)
-    return found
 
 
 def test_ctrl_c_ends_driver_and_processes_at_once(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...arrays import as_array, numeric
 from ...context import Context
 from ...examples import Examples, check_finite, prepare
 from ...layers import Flatten
@@ -47,11 +48,11 @@ def raw_values(
 
 def _arrays(name: str, part: str, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Check:
     try:
-        arrays = {f"{part}x": np.asarray(x), f"{part}y": np.asarray(y)}
+        arrays = {f"{part}x": numeric(x, f"{part}x"), f"{part}y": as_array(y, f"{part}y")}
         if sample_weight is not None:
-            arrays["sample_weight"] = np.asarray(sample_weight)
+            arrays["sample_weight"] = numeric(sample_weight, "sample_weight")
     except (ValueError, TypeError) as error:
-        return failed(name, None, f"not an array: {error}", "Give examples of one shape each.")
+        return failed(name, None, str(error), "Give arrays of numbers, examples of one shape each.")
     lengths = {key: (np.shape(array) or (0,))[0] for key, array in arrays.items()}
     inputs = arrays[f"{part}x"]
     for key, array in arrays.items():
@@ -85,13 +86,13 @@ def load(
     sample_weight: ArrayLike | None,
 ) -> list[Check]:
     """Preprocess the data as `fit` would, on the copy; return what is wrong with them, if anything is."""
-    inputs, targets = np.asarray(x), np.asarray(y)
-    weights = None if sample_weight is None else np.asarray(sample_weight)
+    inputs, targets = numeric(x, "x"), as_array(y, "y")
+    weights = None if sample_weight is None else numeric(sample_weight, "sample_weight")
     rows = np.arange(len(inputs))
     if len(rows) > MOST_ROWS:
         rows = np.sort(case.generator(1).permutation(len(rows))[:MOST_ROWS])
     case.raw = (inputs, targets)
-    case.raw_validation = None if validation is None else (np.asarray(validation[0]), np.asarray(validation[1]))
+    case.raw_validation = None if validation is None else (numeric(validation[0], "x"), as_array(validation[1], "y"))
     transformer = case.model.preprocessing
     if transformer is not None and not transformer.is_fitted:
         transformer.fit(inputs)
@@ -113,7 +114,7 @@ def load(
         part = Examples(part.x[counted], part.y[counted], part.weights[counted])
     case.examples = part
     if validation is not None:
-        held_out = [np.asarray(array)[:MOST_ROWS] for array in validation]
+        held_out = [array[:MOST_ROWS] for array in case.raw_validation or ()]
         try:
             case.validation = prepare(case.model, case.loss, *held_out, name="validation ")
             check_finite(case.validation.x, "validation x after preprocessing")

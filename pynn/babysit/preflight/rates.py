@@ -12,7 +12,7 @@ from .report import Check, failed, passed, warned
 
 #: Rates are tried from here on, tenfold each, then threefold around the ends of the interval.
 EXPONENTS = range(-7, 3)
-#: A schedule must not have put out the rate after so many steps.
+#: A schedule that counts in steps must not have put out the rate after so many.
 LATER = 200
 
 
@@ -131,14 +131,17 @@ def _peak(case: Case) -> tuple[float, bool]:
 
 
 def _later(case: Case, peak: float) -> float:
-    """Return the highest rate that the schedule asks for from some steps on."""
-    trainer, per_epoch = case.trainer, max(1, -(-case.size // case.batch_size))
+    """Return the highest rate that the schedule asks for after some steps, within the first epoch.
+
+    What it asks for in later epochs is meant: few examples make 200 steps a whole training.
+    """
+    trainer = case.trainer
     schedule = trainer.schedule
     if schedule is None:
         return peak
     counts = range(LATER, 20 * LATER, LATER // 4)
     base, epoch, steps = trainer.optimizer.lr, trainer.epoch, trainer.steps
-    return max(schedule.rate(base, epoch + more // per_epoch, steps + more) for more in counts)
+    return max(schedule.rate(base, epoch, steps + more) for more in counts)
 
 
 def _interval(test: RangeTest) -> tuple[float, float, float] | None:

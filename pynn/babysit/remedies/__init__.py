@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ...arguments import count, instance, number
+from ...arrays import as_array, numeric
 from ...callbacks import Callback
 from ...random import manual_seed
 from ..trials import quietly, unnoticed
@@ -99,6 +100,7 @@ def diagnose(
     count(seed, "seed", least=0)
     if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
         raise ValueError("validation must be a pair (x, y)")
+    x, y = numeric(x, "x"), as_array(y, "y")
     unusable = not_usable(x, y, validation)
     if unusable is not None:
         return Diagnosis([unusable], beyond=unusable.evidence)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...arrays import as_array
 from ...examples import check_finite, check_fit, prepare
 from ...random import manual_seed
 from ..facts import InputFigures
@@ -203,7 +204,7 @@ def not_usable(x: ArrayLike, y: ArrayLike, validation: tuple[ArrayLike, ArrayLik
         parts += [(validation[0], "validation x"), (validation[1], "validation y")]
     for array, name in parts:
         try:
-            check_finite(np.asarray(array), name)
+            check_finite(as_array(array, name), name)
         except ValueError as error:
             return Finding("non_finite", None, 1, 1, "error", str(error), "remove or fill in such values")
     return None

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...callbacks import Callback
+from ...streams import error_console
 from .reading import GOOD_RATIO, SYMBOLS, Reading, last_finite, percent, place, smoothed, words, written
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Panel(Callback):
 
     def on_train_begin(self, trainer: Trainer) -> None:
         # Made here, not in __init__: the stream may be redirected in between.
-        self._out = self._console or Console(stderr=True)
+        self._out = self._console or error_console()
         self._told = [finding.severity for finding in self.monitor.findings]
         self._due = -math.inf
         if self._out.is_terminal:

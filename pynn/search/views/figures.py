@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 from ...babysit.views.figures import _new_figure, _title
 from ...files import write_atomically
 from ...plots import _GRID, _INK, _MUTED, _TRAINING, _VALIDATION, check_format
-from ..live import figure as score_text
+from ..words import figure as score_text
+from ..words import printable
 from .reading import Reading, axis_name
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ def _trials(axes: Axes, run: Reading, names: list[str]) -> None:
     for name, set_scale in zip(names, (axes.set_xscale, axes.set_yscale), strict=False):
         if result.space.ranges[name].is_log:
             set_scale("log")
-    axes.set_xlabel(axis_name(result, names[0]) if names else "trial", color=_MUTED)
-    axes.set_ylabel(axis_name(result, y_name) if y_name else metric, color=_MUTED)
+    axes.set_xlabel(_plain(axis_name(result, names[0])) if names else "trial", color=_MUTED)
+    axes.set_ylabel(_plain(axis_name(result, y_name) if y_name else metric), color=_MUTED)
     _finish(axes, f"Trials by {metric}" if y_name else f"Trials: {metric}")
 
 
@@ -166,11 +167,16 @@ def _losses(axes: Axes, run: Reading) -> None:
 def _importance(axes: Axes, run: Reading) -> None:
     """Draw the share of the scores' variance that each parameter explains."""
     names = list(run.importance)[::-1]
-    axes.barh(names, [run.importance[name] for name in names], color=_TRAINING, height=0.6)
+    axes.barh(list(map(_plain, names)), [run.importance[name] for name in names], color=_TRAINING, height=0.6)
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f}%")
     axes.set_xlim(0, 1)
     axes.set_xlabel("of the variance explained", color=_MUTED)
     _finish(axes, "What matters")
+
+
+def _plain(text: str) -> str:
+    """Return a name as matplotlib shows it letter by letter: between two dollars it would read a formula."""
+    return printable(text).replace("$", r"\$")
 
 
 def _finish(axes: Axes, title: str) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 #: How many are shown: loss curves side by side, parameters on their own, rows of the table.
 MOST_CURVES, MOST_PARAMETERS, MOST_ROWS = 24, 12, 500
+NO_CONTROLS = dict.fromkeys({*range(32), 127} - set(map(ord, "\t\n\r")), "\N{REPLACEMENT CHARACTER}")
 
 
 def write_report(result: Result, path: str | Path, *, title: str = "Hyperparameter search") -> None:
@@ -38,7 +39,8 @@ def page(result: Result, *, title: str = "Hyperparameter search") -> str:
     sections = (_plane(run), _each(run), _importance(run), _curves(run), _against_grid(run), _trials(run))
     body = f"<header><h1>{escape(title)}</h1>{_verdict(run)}{_edges(run)}{_facts(run)}</header>"
     style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
-    return document(title, f"{body}<main>{''.join(sections)}</main>", style)
+    # A name or an error may hold control characters, which HTML does not.
+    return document(title, f"{body}<main>{''.join(sections)}</main>".translate(NO_CONTROLS), style)
 
 
 def _verdict(run: Reading) -> str:

@@ -1,0 +1,168 @@
+"""What the columns of a table hold: found out from one file, as a schema by which others are read."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypedDict
+
+from .cells import has_leading_zero, is_missing, is_missing_number, meant_as, parse_number, parse_whole
+from .rows import Grid, listed
+
+MOST_CATEGORIES = 20
+#: Text among whole numbers makes these codes, such as 0, 1, 2, 3+, if at least this share of the cells is text.
+LEAST_TEXT = 0.02
+
+
+class ColumnSchema(TypedDict):
+    """How one feature column is read; `categories` is empty for a number.
+
+    `fill` stands for a missing value: a number, 0.0 for categories (which are then all 0), None if there were none.
+    """
+
+    name: str
+    kind: Literal["number", "category"]
+    categories: list[str]
+    fill: float | None
+
+
+class TargetSchema(TypedDict):
+    """How the target column is read; `class_names` is None for regression."""
+
+    name: str
+    index: int
+    class_names: list[str] | None
+
+
+class Schema(TypedDict):
+    """How a file is read: the feature columns in order, and the target. JSON can hold it."""
+
+    columns: list[ColumnSchema]
+    target: TargetSchema
+
+
+def learn(grid: Grid, target: str | int | None, task: str | None) -> Schema:
+    """Find out what each column holds."""
+    width = len(grid.rows[0])
+    names = grid.names or [f"column_{index}" for index in range(width)]
+    if width < 2:
+        raise ValueError(
+            f"{grid.path} has one column; expected at least one feature and the target, separated by commas, "
+            "semicolons, tabs or bars"
+        )
+    place = _target_place(grid.path, names, target)
+    columns = [_learn_column(grid, i, name) for i, name in enumerate(names) if i != place]
+    classes = _learn_target(grid, place, names[place], task)
+    return {"columns": columns, "target": {"name": names[place], "index": place, "class_names": classes}}
+
+
+def _target_place(path: str, names: list[str], target: str | int | None) -> int:
+    width = len(names)
+    if target is None:
+        return width - 1
+    if target in names:
+        return names.index(str(target))
+    if isinstance(target, str):
+        if not target.removeprefix("-").isdecimal():
+            raise ValueError(f"{path} has no column {target!r}; it has {listed(names)}")
+        target = int(target)
+    if not -width <= target < width:
+        raise ValueError(f"{path} has no column {target}; it has {width}: {listed(names)}")
+    return target % width
+
+
+def _learn_column(grid: Grid, index: int, name: str) -> ColumnSchema:
+    present = [(line, cell) for line, cell in grid.column(index) if not is_missing(cell)]
+    if not present:
+        raise ValueError(f"{grid.path}: column {name!r} has no values")
+    numbers = [cell for _, cell in present if parse_number(cell) is not None]
+    texts = [(line, cell) for line, cell in present if parse_number(cell) is None]
+    strange = [(line, cell) for line, cell in texts if not is_missing_number(cell)]
+    if numbers and not strange:
+        return {"name": name, "kind": "number", "categories": [], "fill": None}
+    if all(meant_as(cell) for _, cell in strange):
+        _refuse_meant(grid, f"column {name!r}", strange)
+    categories = sorted({cell for _, cell in present})
+    if len(categories) > MOST_CATEGORIES:
+        raise ValueError(
+            f"{grid.path}: column {name!r} holds text ({texts[0][1]!r} in line {texts[0][0]}) and {len(categories)} "
+            f"different values; at most {MOST_CATEGORIES} can be one-hot encoded"
+        )
+    if numbers and not _are_codes(numbers, len(strange)):
+        line, cell = strange[0]
+        raise ValueError(
+            f"{grid.path}, line {line}: column {name!r} has {cell!r} among numbers; write a number, or leave the cell "
+            "empty if it is not known (if the column holds categories, give them all names that are no numbers)"
+        )
+    return {"name": name, "kind": "category", "categories": categories, "fill": None}
+
+
+def _are_codes(numbers: list[str], texts: int) -> bool:
+    """Return whether numbers that stand beside text are codes: whole, coming again, and the text is no slip."""
+    whole = all(parse_whole(cell) is not None for cell in numbers)
+    return whole and len(numbers) >= 2 * len(set(numbers)) and texts >= LEAST_TEXT * len(numbers)
+
+
+def _refuse_meant(grid: Grid, what: str, cells: list[tuple[int, str]], advice: str = "") -> None:
+    """Raise ValueError for cells that people read as numbers, of which nothing else is in the column."""
+    if cells:
+        line, cell = cells[0]
+        raise ValueError(
+            f"{grid.path}, line {line}: {what} has {cell!r}, {meant_as(cell)}; write plain numbers such as 1234.5"
+            f"{advice}"
+        )
+
+
+def _learn_target(grid: Grid, index: int, name: str, task: str | None) -> list[str] | None:
+    """Return the names of the classes, or None for regression."""
+    cells = present_targets(grid, index, name)
+    texts = [(line, cell) for line, cell in cells if parse_number(cell) is None]
+    if task != "classification" and all(meant_as(cell) for _, cell in texts):
+        _refuse_meant(grid, f"target {name!r}", texts, ", or say that the task is classification")
+    if task == "regression":
+        if texts:
+            raise ValueError(
+                f"{grid.path}, line {texts[0][0]}: target {name!r} is {texts[0][1]!r}; regression needs numbers"
+            )
+        return None
+    labels = {cell for _, cell in cells}
+    wholes = {cell: parse_whole(cell) for cell in labels}
+    if None not in wholes.values() and not any(map(has_leading_zero, labels)):
+        return [str(whole) for whole in sorted({whole for whole in wholes.values() if whole is not None})]
+    broken = [cell for cell in labels if wholes[cell] is None and parse_number(cell) is not None]
+    if task is None and texts and broken:
+        raise ValueError(
+            f"{grid.path}, line {texts[0][0]}: target {name!r} is {texts[0][1]!r} beside numbers such as "
+            f"{min(broken)}; correct it, or say that the task is classification"
+        )
+    return sorted(labels) if texts or not broken or task == "classification" else None
+
+
+def present_targets(grid: Grid, index: int, name: str) -> list[tuple[int, str]]:
+    """Return (line, cell) of the target for each row, or raise ValueError that says where it is missing."""
+    cells = grid.column(index)
+    numbers = [cell for _, cell in cells if parse_number(cell) is not None]
+    among_numbers = numbers and all(is_missing_number(cell) or parse_number(cell) is not None for _, cell in cells)
+    absent = is_missing_number if among_numbers else is_missing
+    without = [str(line) for line, cell in cells if absent(cell)]
+    if without:
+        raise ValueError(f"{grid.path}: target {name!r} is missing in line {listed(without)}")
+    return cells
+
+
+def check_schema(schema: Schema) -> None:
+    """Raise ValueError unless `schema` has the form `read_csv` gives it."""
+
+    def names(value: object) -> bool:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+    try:
+        target = schema["target"]
+        good = isinstance(target["name"], str) and 0 <= target["index"] <= len(schema["columns"])
+        good = good and (target["class_names"] is None or names(target["class_names"])) and bool(schema["columns"])
+        for column in schema["columns"]:
+            good = good and isinstance(column["name"], str) and column["kind"] in ("number", "category")
+            good = good and names(column["categories"]) and (column["fill"] is None or math.isfinite(column["fill"]))
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"schema is not one that read_csv made: {error!r}") from error
+    if not good:
+        raise ValueError("schema is not one that read_csv made: expected columns and target as in Table.schema")

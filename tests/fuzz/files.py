@@ -1,0 +1,257 @@
+"""Whole files of every format that pynn reads, what reads them, and how they are damaged."""
+
+import io
+import json
+import warnings
+from unittest import mock
+
+import click
+import numpy as np
+from file_formats import cifar_bytes, idx_bytes
+from fuzz import networks
+from fuzz.damage import changed, changed_tensors, damaged
+from fuzz.networks import pick
+
+import pynn
+from pynn import datasets, tuning
+from pynn.cli.data import read_npy
+from pynn.files import packed_tensors
+
+CUSTOM = (networks.Doubled,)
+#: What a reader may raise for a file that is not what it should be: FileFormatError is a ValueError.
+ALLOWED = ValueError
+
+
+def model_of(rng):
+    """Return a random model, perhaps with preprocessing and names, and the shape of an example."""
+    dtype = np.dtype(pick(rng, "f4", "f8"))
+    model, shape, outputs = networks.network(rng, dtype)
+    if len(shape) == 1 and rng.random() < 0.5:
+        kinds = (pynn.preprocessing.Standardize, pynn.preprocessing.MinMax, pynn.preprocessing.PCA)
+        model.preprocessing = pick(rng, *kinds)().fit(rng.standard_normal((9, *shape)))
+    if rng.random() < 0.5:
+        model.class_names = [f"class {i}" for i in range(outputs)]
+    model.output_kind = pick(rng, None, "classes", "scores", "binary", "values")
+    return model, shape
+
+
+def use(model, shape):
+    """Predict with a model that was read, which may refuse the data: it may fit others."""
+    for size in (2, 0):
+        try:
+            model.predict(np.zeros((size, *shape)))
+            model.predict_label(np.zeros((size, *shape)))
+        except (ValueError, TypeError, MemoryError):
+            return
+
+
+class Models:
+    """Model files, with damage to their bytes, and with descriptions and arrays that contradict each other."""
+
+    suffix, kind = "safetensors", "model"
+
+    def __init__(self, folder):
+        self.path = folder / f"whole.{self.suffix}"
+
+    def whole(self, rng):
+        model, self.shape = model_of(rng)
+        model.save(self.path)
+        return self.path.read_bytes()
+
+    def broken(self, rng, content):
+        if rng.random() < 0.3:
+            return damaged(rng, content)
+        tensors, description = pynn.files.load_tensors(self.path, self.kind)
+        for _ in range(pick(rng, 1, 1, 2, 3)):
+            if rng.random() < 0.25:
+                tensors = changed_tensors(rng, tensors)
+            else:
+                description = changed(rng, description) if isinstance(description, dict) and description else {}
+        return packed_tensors(self.kind, tensors, description)
+
+    def read(self, path):
+        use(pynn.load(path, custom=CUSTOM), self.shape)
+
+
+class Checkpoints(Models):
+    """Checkpoints, which also describe an optimiser, a loss, a schedule and where the training was."""
+
+    kind = "checkpoint"
+
+    def whole(self, rng):
+        while True:
+            trainer, self.shape, outputs, kind = networks.trainer(rng, np.dtype("f4"))
+            if kind == "labels":
+                break
+        x = rng.standard_normal((6, *self.shape)).astype("f4")
+        trainer.fit(x, rng.integers(0, outputs, 6), epochs=1, batch_size=3)
+        trainer.save(self.path)
+        return self.path.read_bytes()
+
+    def read(self, path):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # written on another machine
+            trainer = pynn.Trainer.resume(path, custom=CUSTOM)
+        use(trainer.model, self.shape)
+        try:
+            trainer.step(np.ones((2, *self.shape), np.float32), np.zeros(2, int))
+        except (ValueError, TypeError, RuntimeError, ArithmeticError, MemoryError):
+            return
+
+
+class Bytes:
+    """Files that are damaged as bytes."""
+
+    suffix = ""
+
+    def __init__(self, folder):
+        pass
+
+    def broken(self, rng, content):
+        return damaged(rng, content)
+
+
+class Npz(Bytes):
+    suffix = "npz"
+
+    def whole(self, rng):
+        n, file = pick(rng, 1, 3, 8), io.BytesIO()
+        x, y = rng.standard_normal((n, 4)).astype(pick(rng, "f4", "f8", "i2", ">f4")), rng.integers(0, 3, n)
+        pick(rng, np.savez, np.savez_compressed)(file, **pick(rng, {"x": x, "y": y}, {"x_train": x, "y_train": y}))
+        return file.getvalue()
+
+    def read(self, path):
+        x, y = datasets.read_npz(path)
+        x.sum(), y.sum()  # a lazily read one would fail here
+
+
+class Npy(Bytes):
+    suffix = "npy"
+
+    def whole(self, rng):
+        file = io.BytesIO()
+        np.save(file, rng.standard_normal((pick(rng, 1, 3, 8), 4)).astype(pick(rng, "f4", "f8", "i2", ">f4")))
+        return file.getvalue()
+
+    def read(self, path):
+        try:
+            array = read_npy(path)
+        except click.ClickException:
+            return
+        np.array(array)
+
+
+class Idx(Bytes):
+    suffix = "idx"
+
+    def whole(self, rng):
+        array = rng.integers(0, 99, pick(rng, (3,), (2, 3), (2, 3, 4), ()))
+        return idx_bytes(array.astype(pick(rng, "u1", "i1", "i2", "i4", "f4", "f8")))
+
+    def read(self, path):
+        datasets.read_idx(path)
+
+
+class Cifar(Bytes):
+    suffix = "bin"
+
+    def whole(self, rng):
+        n = pick(rng, 1, 2)
+        return cifar_bytes(rng.integers(0, 256, (n, 3, 32, 32)).astype(np.uint8), rng.integers(0, 10, n))
+
+    def read(self, path):
+        datasets.read_cifar10(path)
+
+
+class Csv(Bytes):
+    suffix = "csv"
+    CELLS = ("1", "-2.5", "3e4", "", "?", "NA", "yes", "no", "nan", "1e999", '"a,b"', "é", "007", "1,5", "0x1f", " 4 ")
+
+    def whole(self, rng):
+        columns, rows = pick(rng, 1, 2, 5), pick(rng, 1, 4, 12)
+        delimiter = pick(rng, ",", ",", ";", "\t")
+        kinds = [pick(rng, self.CELLS[:3], self.CELLS[:6], self.CELLS[6:8], self.CELLS) for _ in range(columns)]
+        lines = [[pick(rng, *kind) for kind in kinds] for _ in range(rows)]
+        if rng.random() < 0.7:
+            lines.insert(0, [f"column {index}" for index in range(columns)])
+        text = pick(rng, "\n", "\r\n").join(delimiter.join(line) for line in lines)
+        return text.encode(pick(rng, "utf-8", "utf-8", "utf-8-sig", "latin-1", "utf-16"))
+
+    def read(self, path):
+        table = datasets.read_csv(path, target=None)
+        assert len(table.x) > 0
+        datasets.read_csv(path)
+
+
+class Schemas(Bytes):
+    """Schemas, as model files hold them, of which one value is another."""
+
+    suffix = "csv"
+    TABLE = b"a,b,c,label\n1,x,2.5,no\n3,y,,yes\n5,x,1,no\n2,x,7,yes\n"
+
+    def __init__(self, folder):
+        self.path = folder / "whole.csv"
+        self.path.write_bytes(self.TABLE)
+
+    def whole(self, rng):
+        return self.TABLE
+
+    def broken(self, rng, content):
+        self.schema = changed(rng, json.loads(json.dumps(datasets.read_csv(self.path).schema)))
+        return damaged(rng, content) if rng.random() < 0.3 else content
+
+    def read(self, path):
+        datasets.read_csv(path, schema=self.schema)
+
+
+class Tuning(Bytes):
+    """Tables of backends, which are reported and not used where they are not what they should be."""
+
+    suffix = "json"
+
+    def whole(self, rng):
+        table = {"matmul.matmul": [[1000, "numba"], [5000, "numpy"]], "optim.sgd": [[10.5, "numpy"]]}
+        return json.dumps({"machine": tuning.machine("x"), "table": table}).encode()
+
+    def broken(self, rng, content):
+        return damaged(rng, content) if rng.random() < 0.5 else json.dumps(changed(rng, json.loads(content))).encode()
+
+    def read(self, path):
+        with mock.patch.object(tuning, "path", lambda: path), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tuning.load("x", pynn.available_backends())
+
+
+FORMATS = {
+    "model": Models,
+    "checkpoint": Checkpoints,
+    "npz": Npz,
+    "npy": Npy,
+    "idx": Idx,
+    "cifar": Cifar,
+    "csv": Csv,
+    "schema": Schemas,
+    "tuning": Tuning,
+}
+
+
+def read_damaged(name, seed, folder, count):
+    """Read a whole file, and then `count` damaged ones that were made of it."""
+    rng = np.random.Generator(np.random.SFC64(seed))
+    pynn.manual_seed(int(rng.integers(2**31)))
+    form = FORMATS[name](folder)
+    content = form.whole(rng)
+    path = folder / f"file.{form.suffix}"
+    for number in range(count):
+        broken = form.broken(rng, content)
+        path.write_bytes(broken)
+        try:
+            form.read(path)
+        except ALLOWED:
+            pass
+        except Exception as error:
+            kept = folder / f"{name}-{number}.{form.suffix}"
+            kept.write_bytes(broken)
+            raise AssertionError(
+                f"{name}, seed {seed}, file {number}, {kept}: {type(error).__name__}: {error}"
+            ) from error

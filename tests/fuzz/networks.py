@@ -1,0 +1,269 @@
+"""Random networks of all layers, with random losses, optimisers and regularisers."""
+
+import numpy as np
+
+import pynn
+
+WIDTHS = (1, 2, 3, 5, 7, 8, 9, 16, 17)
+
+
+def pick(rng, *choices):
+    """Return one of the choices."""
+    return choices[int(rng.integers(len(choices)))]
+
+
+class Doubled(pynn.Layer):
+    """A layer of the user's own, which computes with NumPy: it cannot be recorded."""
+
+    def forward(self, x, ctx):
+        return 2 * x
+
+    def backward(self, dy, ctx):
+        return 2 * dy
+
+
+def groups_of(rng, channels):
+    """Return a number of groups that divides the channels."""
+    return pick(rng, *(g for g in range(1, channels + 1) if channels % g == 0))
+
+
+# Each maker is called with a random generator, the shape of an example and a dtype. It returns a layer and the shape of
+# its output, or None where the layer does not take such examples.
+
+
+def elementwise(make):
+    return lambda rng, shape, dtype: (make(rng), shape)
+
+
+def prelu(rng, shape, dtype):
+    return pynn.PReLU(pick(rng, 1, shape[0]), init=pick(rng, 0.25, -0.5), dtype=dtype), shape
+
+
+def linear(rng, shape, dtype):
+    if len(shape) > 1:
+        return None
+    width = pick(rng, *WIDTHS)
+    layer = pynn.Linear(shape[0], width, bool(rng.integers(2)), init=pick(rng, None, "he_normal"), dtype=dtype)
+    return layer, (width,)
+
+
+def maxout(rng, shape, dtype):
+    if len(shape) > 1:
+        return None
+    width = pick(rng, *WIDTHS)
+    return pynn.Maxout(shape[0], width, pieces=pick(rng, 1, 2, 3), dtype=dtype), (width,)
+
+
+def batchnorm(rng, shape, dtype):
+    kind = pynn.BatchNorm2d if len(shape) == 3 else pynn.BatchNorm1d
+    return kind(shape[0], eps=pick(rng, 1e-5, 1e-3), momentum=pick(rng, 0.1, 0.5, 1.0), dtype=dtype), shape
+
+
+def layernorm(rng, shape, dtype):
+    over = shape[int(rng.integers(len(shape))) :]
+    return pynn.LayerNorm(over, elementwise_affine=bool(rng.integers(2)), dtype=dtype), shape
+
+
+def groupnorm(rng, shape, dtype):
+    return pynn.GroupNorm(groups_of(rng, shape[0]), shape[0], affine=bool(rng.integers(2)), dtype=dtype), shape
+
+
+def conv(rng, shape, dtype):
+    if len(shape) == 1:
+        return None
+    channels, *positions = shape
+    groups = groups_of(rng, channels)
+    filters = groups * pick(rng, 1, 2, 3)
+    kernel, stride, dilation = pick(rng, 1, 2, 3), pick(rng, 1, 1, 2), pick(rng, 1, 1, 2)
+    padding = pick(rng, 0, 1, 2, "same" if stride == 1 else "valid")
+    kind = pynn.Conv1d if len(shape) == 2 else pynn.Conv2d
+    layer = kind(channels, filters, kernel, stride, padding, dilation, groups, bool(rng.integers(2)), dtype=dtype)
+    reach = (kernel - 1) * dilation
+    border = {"same": reach, "valid": 0}.get(padding, 2 * padding if isinstance(padding, int) else 0)
+    sizes = [(size + border - reach - 1) // stride + 1 for size in positions]
+    return (layer, (filters, *sizes)) if min(sizes) > 0 else None
+
+
+def pooled(kind):
+    def make(rng, shape, dtype):
+        if len(shape) != 3 or min(shape[1:]) < 3:
+            return None
+        kernel, stride, padding, ceil = pick(rng, 2, 3), pick(rng, None, 1, 2), pick(rng, 0, 1), bool(rng.integers(2))
+        layer = kind(kernel, stride, padding, ceil_mode=ceil)
+        y = pynn.Sequential(kind(kernel, stride, padding, ceil_mode=ceil))(np.zeros((1, *shape), np.float32))
+        return layer, y.shape[1:]
+
+    return make
+
+
+def adaptive(rng, shape, dtype):
+    size = pick(rng, 1, 2, 3)
+    return (pynn.AdaptiveAvgPool2d(size), (shape[0], size, size)) if len(shape) == 3 else None
+
+
+def flatten(rng, shape, dtype):
+    return pynn.Flatten(), (int(np.prod(shape)),)
+
+
+def dropout2d(rng, shape, dtype):
+    return (pynn.Dropout2d(pick(rng, 0.0, 0.5)), shape) if len(shape) > 1 else None
+
+
+def residual(rng, shape, dtype):
+    inner, given = chain(rng, shape, dtype, int(rng.integers(1, 3)))
+    if given == shape:
+        shortcut = pick(rng, None, pynn.ReLU(), pynn.Sequential(Doubled()))
+    elif len(shape) == len(given) == 1:
+        shortcut = pynn.Linear(shape[0], given[0], dtype=dtype)
+    else:
+        return None
+    return pynn.Residual(pynn.Sequential(*inner), shortcut), given
+
+
+def nested(rng, shape, dtype):
+    inner, given = chain(rng, shape, dtype, int(rng.integers(1, 4)))
+    return pynn.Sequential(*inner), given
+
+
+MAKERS = {
+    "ReLU": elementwise(lambda rng: pynn.ReLU()),
+    "LeakyReLU": elementwise(lambda rng: pynn.LeakyReLU(pick(rng, 0.01, 0.3))),
+    "ELU": elementwise(lambda rng: pynn.ELU(pick(rng, 1.0, 0.4))),
+    "SELU": elementwise(lambda rng: pynn.SELU()),
+    "Sigmoid": elementwise(lambda rng: pynn.Sigmoid()),
+    "Tanh": elementwise(lambda rng: pynn.Tanh()),
+    "Softplus": elementwise(lambda rng: pynn.Softplus(pick(rng, 1.0, 3.0))),
+    "GELU": elementwise(lambda rng: pynn.GELU(pick(rng, "none", "tanh"))),
+    "SiLU": elementwise(lambda rng: pynn.SiLU()),
+    "PReLU": prelu,
+    "Linear": linear,
+    "Maxout": maxout,
+    "BatchNorm1d": batchnorm,
+    "BatchNorm2d": batchnorm,
+    "LayerNorm": layernorm,
+    "GroupNorm": groupnorm,
+    "Conv1d": conv,
+    "Conv2d": conv,
+    "MaxPool2d": pooled(pynn.MaxPool2d),
+    "AvgPool2d": pooled(pynn.AvgPool2d),
+    "AdaptiveAvgPool2d": adaptive,
+    "Flatten": flatten,
+    "Dropout": elementwise(lambda rng: pynn.Dropout(pick(rng, 0.0, 0.3, 0.5, 1.0))),
+    "Dropout2d": dropout2d,
+    "Residual": residual,
+    "Sequential": nested,
+    "a user's own": elementwise(lambda rng: Doubled()),
+}
+_MAKERS = tuple(MAKERS.values())
+#: A layer of the user's own turns recording off, so that it must be rare.
+_CHANCES = np.array([0.2 if name == "a user's own" else 1.0 for name in MAKERS])
+_CHANCES /= _CHANCES.sum()
+
+
+def chain(rng, shape, dtype, count):
+    """Return `count` random layers for examples of that shape, and the shape of what they give."""
+    layers = []
+    while len(layers) < count:
+        made = _MAKERS[int(rng.choice(len(_MAKERS), p=_CHANCES))](rng, shape, dtype)
+        if made is not None:
+            layers.append(made[0])
+            shape = made[1]
+    return layers, shape
+
+
+def network(rng, dtype):
+    """Return a random model, the shape of an example, and the number of outputs."""
+    shape = pick(
+        rng,
+        (pick(rng, *WIDTHS),),
+        (pick(rng, *WIDTHS),),
+        (pick(rng, 1, 2, 4), pick(rng, 3, 8, 17)),
+        (pick(rng, 1, 2, 3, 4), pick(rng, 3, 6, 8), pick(rng, 3, 7, 8)),
+    )
+    layers, given = chain(rng, shape, dtype, int(rng.integers(0, 5)))
+    if len(given) > 1:
+        layers.append(pynn.Flatten())
+    autoencoder = len(shape) == 1 and rng.random() < 0.3
+    outputs = shape[0] if autoencoder else pick(rng, 1, 2, 3, 10)
+    layers.append(pynn.Linear(int(np.prod(given)), outputs, dtype=dtype))
+    if rng.random() < 0.15:
+        layers.append(pick(rng, pynn.ReLU(), pynn.Sigmoid(), pynn.GELU()))
+    model = pynn.Sequential(*layers)
+    for layer in model.all_layers():
+        if rng.random() < 0.1:
+            layer.freeze()
+    return model, shape, outputs
+
+
+def half_of_the_squares(prediction, target):
+    """Return a loss as a plain function."""
+    return float(((prediction - target) ** 2).sum() / 2), prediction - target
+
+
+#: Each makes a loss for so many outputs; and what its targets are: labels, values, or numbers in [0, 1].
+LOSSES = {
+    "CrossEntropyLoss": (
+        lambda rng, outputs: pynn.CrossEntropyLoss(
+            weight=pick(rng, None, tuple(rng.uniform(0.1, 2, outputs))),
+            ignore_index=pick(rng, -100, 0),
+            reduction=pick(rng, "mean", "sum"),
+            label_smoothing=pick(rng, 0.0, 0.1),
+        ),
+        "labels",
+    ),
+    "HingeLoss": (
+        lambda rng, outputs: pynn.HingeLoss(pick(rng, 1.0, 0.3), reduction=pick(rng, "mean", "sum")),
+        "labels",
+    ),
+    "MultiMarginLoss": (lambda rng, outputs: pynn.MultiMarginLoss(), "labels"),
+    "MSELoss": (lambda rng, outputs: pynn.MSELoss(pick(rng, "mean", "sum")), "values"),
+    "BCEWithLogitsLoss": (
+        lambda rng, outputs: pynn.BCEWithLogitsLoss(pick(rng, "mean", "sum"), pos_weight=pick(rng, None, 2.0)),
+        "shares",
+    ),
+    "a function": (lambda rng, outputs: half_of_the_squares, "values"),
+}
+
+OPTIMIZERS = {
+    "SGD": lambda rng, **common: pynn.SGD(
+        momentum=(momentum := pick(rng, 0.0, 0.9)), nesterov=momentum > 0 and bool(rng.integers(2)), **common
+    ),
+    "Adagrad": lambda rng, **common: pynn.Adagrad(lr_decay=pick(rng, 0.0, 0.1), **common),
+    "RMSprop": lambda rng, **common: pynn.RMSprop(momentum=pick(rng, 0.0, 0.5), **common),
+    "Adam": lambda rng, **common: pynn.Adam(betas=pick(rng, (0.9, 0.999), (0.5, 0.9)), **common),
+    "AdamW": lambda rng, **common: pynn.AdamW(**common),
+}
+
+REGULARIZERS = {
+    "L1": lambda rng: pynn.L1(pick(rng, 1e-3, 0.1)),
+    "L2": lambda rng: pynn.L2(pick(rng, 1e-3, 0.1)),
+    "MaxNorm": lambda rng: pynn.MaxNorm(pick(rng, 0.3, 2.0)),
+}
+
+SCHEDULES = {
+    "StepLR": lambda: pynn.StepLR(1, 0.5),
+    "ExponentialLR": lambda: pynn.ExponentialLR(0.7),
+    "WarmupLR": lambda: pynn.WarmupLR(4),
+    "CosineAnnealingLR": lambda: pynn.CosineAnnealingLR(8),
+}
+
+
+def trainer(rng, dtype):
+    """Return a random trainer, the shape of an example, the number of outputs, and what targets are."""
+    model, shape, outputs = network(rng, dtype)
+    make, kind = pick(rng, *LOSSES.values())
+    optimizer = pick(rng, *OPTIMIZERS.values())(
+        rng, lr=pick(rng, 1e-2, 0.1), weight_decay=pick(rng, 0.0, 1e-2), decay_all=bool(rng.integers(2))
+    )
+    regularizers = [make_one(rng) for make_one in REGULARIZERS.values() if rng.random() < 0.15]
+    made = pynn.Trainer(
+        model,
+        make(rng, outputs),
+        optimizer,
+        schedule=pick(rng, *SCHEDULES.values())() if rng.random() < 0.2 else None,
+        regularizers=regularizers,
+        clip_norm=pick(rng, 0.1, 5.0) if rng.random() < 0.2 else None,
+        clip_value=0.05 if rng.random() < 0.15 else None,
+        seed=int(rng.integers(100)),
+    )
+    return made, shape, outputs, kind
