@@ -56,7 +56,9 @@ foreign_debian() {
     rm -rf --one-file-system "$root"
     packages=$(IFS=,; echo "${*:4}")
     debootstrap --foreign --variant=minbase --arch="$3" --include="$packages" "$2" "$root" "$(mirror)"
-    for deb in "$root"/var/cache/apt/archives/*.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --keep-directory-symlink; done
+    for deb in "$root"/var/cache/apt/archives/*.deb; do
+      dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --keep-directory-symlink
+    done
     rm "$root"/var/cache/apt/archives/*.deb
     touch "$root.made"
   fi
@@ -73,6 +75,12 @@ mount_system() {
 inside() {
   env -u TMPDIR -u PIP_FIND_LINKS HOME=/root LC_ALL=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     DEBIAN_FRONTEND=noninteractive chroot "$roots/$1" "${@:2}"
+}
+
+# What the build needs, for an environment in which pip shall not make one of its own.
+build_requires() {
+  python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])'
+  echo cmake ninja
 }
 
 # copy_source NAME FOLDER: the project's files, as they are in the working tree, to an empty folder of the system.
