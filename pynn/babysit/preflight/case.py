@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ...examples import Examples
 from ...layers import BatchNorm, Conv2d, Dropout, Layer, Linear, Maxout, Residual
 from ...losses import FunctionLoss
 from ...model import Sequential
-from ...optim import Adam, Optimizer
+from ...optim import Adam
 from ...random import Stream
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Case:
         from ...trainer import Trainer
 
         own = self.trainer
-        optimizer = Adam(adam) if adam is not None else fresh_optimizer(own.optimizer)
+        optimizer = Adam(adam) if adam is not None else own.optimizer.unbound()
         if not regularised:
             optimizer.weight_decay = 0.0
         if lr is not None:
@@ -180,15 +180,6 @@ class Case:
         if self.loss.output_kind in ("classes", "scores"):
             return True
         return self.loss.output_kind is None and y.ndim == 1 and y.dtype.kind in "iu" and len(outputs) == 2
-
-
-def fresh_optimizer(optimizer: Optimizer) -> Optimizer:
-    """Return an optimiser with the same settings that serves no model yet."""
-    twin: Optimizer = object.__new__(type(optimizer))
-    state: Any = optimizer.__getstate__()
-    twin.__dict__.update(copy.deepcopy(state | {"flat": None, "state": {}}))
-    twin.steps = 0
-    return twin
 
 
 def uses_batch_statistics(layer: Layer) -> bool:

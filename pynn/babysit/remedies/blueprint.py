@@ -15,7 +15,6 @@ from ...config import describe, make
 from ...layers import Conv2d, Layer, Linear, Maxout, Residual
 from ...model import Sequential
 from ..monitor import Monitor
-from ..preflight.case import fresh_optimizer
 
 if TYPE_CHECKING:
     from ...losses import Loss
@@ -84,7 +83,7 @@ class Blueprint:
             layers=[_untrained(layer, model.dtype) if trained else copy.deepcopy(layer) for layer in layers],
             preprocessing=copy.deepcopy(model.preprocessing),
             loss=copy.deepcopy(trainer.loss),
-            optimizer=fresh_optimizer(trainer.optimizer),
+            optimizer=trainer.optimizer.unbound(),
             schedule=copy.deepcopy(trainer.schedule),
             regularizers=copy.deepcopy(trainer.regularizers),
             clip_norm=trainer.clip_norm,
