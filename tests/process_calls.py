@@ -38,9 +38,11 @@ def sleep(note):
     time.sleep(PATIENCE)
 
 
-def give_much_and_die():
+def give_much_and_die(note):
     """Return more than a pipe holds, and die while it is sent."""
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    note.touch()
+    threading.Timer(3, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    time.sleep(2)
     return bytes(10_000_000)
 
 

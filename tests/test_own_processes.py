@@ -76,10 +76,10 @@ def test_a_process_that_dies_costs_its_own_call_alone(two, how):
     assert str(ends(two, two.submit(os._exit, 7))[0]) == "exit code 7"
 
 
-def test_a_process_that_dies_while_it_sends_a_result_hangs_nobody(two):
-    call = two.submit(give_much_and_die)
-    two.wait(0)
-    time.sleep(2)  # it fills the pipe, nobody reads, and it dies
+def test_a_process_that_dies_while_it_sends_a_result_hangs_nobody(two, tmp_path):
+    call = two.submit(give_much_and_die, tmp_path / "begun")
+    wait_for(lambda: two.wait(0) or (tmp_path / "begun").exists())
+    time.sleep(4)  # it fills the pipe, nobody reads, and it dies
     error, value = ends(two, call, two.submit(square, 5))
     assert isinstance(error, ProcessEnded)
     assert value == 25

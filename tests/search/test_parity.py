@@ -101,7 +101,7 @@ def test_any_executor_gives_the_scores_of_one_worker(here, make):
 def test_on_the_other_backends_too(backend):
     if backend not in pynn.available_backends():
         pytest.skip(f"needs {backend}")
-    fixed = {"layer": ["LayerNorm", "PReLU"], "loss": ["MSELoss"]}  # few, because Numba compiles them three times
+    fixed = {"layer": ["LayerNorm", "PReLU", "Tanh"], "loss": ["MSELoss"]}  # few: Numba compiles them
     with pynn.use_backend(backend):
         assert same(*(find(VECTOR, "values", fixed=fixed, workers=workers) for workers in (1, 2)))
 
