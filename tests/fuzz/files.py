@@ -6,7 +6,6 @@ import json
 import warnings
 from unittest import mock
 
-import click
 import numpy as np
 from file_formats import cifar_bytes, idx_bytes
 from fuzz import networks
@@ -15,7 +14,7 @@ from fuzz.networks import pick
 
 import pynn
 from pynn import datasets, tuning
-from pynn.cli.data import read_npy
+from pynn.datasets.readers import read_npy
 from pynn.files import packed_tensors
 
 CUSTOM = (networks.Doubled,)
@@ -135,11 +134,7 @@ class Npy(Bytes):
         return file.getvalue()
 
     def read(self, path):
-        try:
-            array = read_npy(path)
-        except click.ClickException:
-            return
-        np.array(array)
+        np.array(read_npy(path))
 
 
 class Idx(Bytes):

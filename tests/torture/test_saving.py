@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from torture.harness import scaled
-from torture.interruptions import quiet
 from torture.subjects import data, differences, new, state
 
 import pynn
@@ -215,7 +214,7 @@ def saves_beside_training(seed, from_handler, count):
             refused.append(str(error))
         else:
             written.append(path)
-        if from_handler:
+        if from_handler and not finished.is_set():
             signal.setitimer(signal.ITIMER_REAL, pauses.uniform(0.001, 0.02))
 
     def save_again_and_again():
@@ -232,7 +231,7 @@ def saves_beside_training(seed, from_handler, count):
     trainer.fit(x, y, epochs=40, batch_size=8)
     finished.set()
     if from_handler:
-        quiet()
+        signal.setitimer(signal.ITIMER_REAL, 0)
     else:
         thread.join()
         assert not refused, f"another thread's save was refused: {refused[0]}"
