@@ -91,7 +91,9 @@ def _converted(array: np.ndarray, value: Any, name: str, expected: str) -> np.nd
     at, item = next((at, item) for at, item in np.ndenumerate(array) if not isinstance(item, REALS))
     where = _place(at, value)
     if item is None or type(item).__name__ in ("NAType", "NaTType"):
-        raise ValueError(f"{_has(name)} a missing value, {item},{where and ' ' + where}: fill it, or leave this row out")
+        raise ValueError(
+            f"{_has(name)} a missing value, {item},{where and ' ' + where}: fill it, or leave this row out"
+        )
     shown = repr(item) if len(repr(item)) <= 40 else f"a {type(item).__name__}"
     raise TypeError(f"{_has_dtype(name, array)}, such as {shown} {where}; {expected}{_remedy(np.asarray(item))}")
 

@@ -14,7 +14,7 @@ import numpy as np
 from . import backend, layers, losses, optim, preprocessing, regularizers, schedules
 from .arguments import choice, class_names, number
 from .config import Configurable, describe, make, objects_in
-from .datasets.table import check_schema
+from .datasets.columns import check_schema
 from .files import FileFormatError, load_tensors, packed_tensors, save_tensors
 from .model import Sequential
 from .progress_state import checked_progress

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: Whether the process was started with a standard output, as far as `attach_missing` has looked.
 had_output = True
@@ -58,6 +59,8 @@ def say(message: str) -> None:
 
 def error_console() -> Console:
     """Return a console that writes to what standard error is now."""
+    from rich.console import Console  # not before something is shown
+
     return Console(file=cast("IO[str]", error_stream()))
 
 

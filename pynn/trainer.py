@@ -439,6 +439,7 @@ class Trainer(Settings):
         from .persistence import packed_checkpoint
 
         with self.model.flat.gate.between_steps():
+            self._step.settle()
             content = packed_checkpoint(self)
         write_atomically(path, content)
 

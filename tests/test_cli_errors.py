@@ -183,7 +183,7 @@ def test_data_that_a_model_cannot_use(fail, model, tmp_path):
     np.savez(tmp_path / "nan.npz", x=with_nan((9, 4), 3))
     assert fail("predict", model, "nan.npz") == "nan.npz: x has a NaN in row 3, column 3"
     (tmp_path / "gap.csv").write_text("1,2,3,4\n1,,3,4\n")
-    assert fail("predict", model, "gap.csv") == "gap.csv: x has a NaN in row 1, column 1"
+    assert fail("predict", model, "gap.csv").startswith("gap.csv, line 2: column 'column_1' has no value ('')")
     np.savez(tmp_path / "y.npz", y=np.zeros(3))
     assert "expected one named x" in fail("predict", model, "y.npz")
     (tmp_path / "text.npz").write_text("no archive")
@@ -221,7 +221,9 @@ def test_a_full_disk_leaves_the_old_model(fail, tmp_path, monkeypatch):
 
 def test_predict_cannot_write(fail, model, tmp_path):
     (tmp_path / "x.csv").write_text("1,2,3,4\n")
-    assert fail("predict", model, "x.csv", "--output", "no/y.csv") == "cannot write no/y.csv: No such file or directory"
+    assert fail("predict", model, "x.csv", "--output", "no/y.csv") == (
+        "cannot write no/y.csv: the folder no does not exist; make it first"
+    )
     assert fail("predict", model, "x.csv", "--output", ".") == "cannot write .: it is a folder"
 
 

@@ -131,6 +131,8 @@ def test_amounts_do_not_become_classes(csv_file, cells, message):
         ("0,1,2,3\n5,3,9,1\n5,3,4,0\n", ["0", "1", "2"], 2),
         ("1,2,0\n1.5,2.5,a\n2.5,3.5,b\n", ["1", "2"], 2),
         ("0,1,2,3\n1,2,3,4\n2,3,4,5\n", ["column_0", "column_1", "column_2"], 3),  # a window that slides
+        ("0,1,2,3\n1,,3,4\n", ["column_0", "column_1", "column_2"], 2),
+        ("1,2,3,4\n1,5,3,4\n", ["column_0", "column_1", "column_2"], 2),
         ("0,1\n1,2\n5,3\n", ["column_0"], 3),
         ("5,3,setosa\n4.9,3.0,setosa\n", ["column_0", "column_1"], 2),
         ("5,6,x\n4.5,3.5,y\n6.5,3.5,z\n", ["column_0", "column_1"], 3),

@@ -108,15 +108,14 @@ def train(
             tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: this is what there is")
         # Files come first: what is printed may meet a closed pipe.
         _save(trainer.model, save)
-        drawn = curves is not None and len(history) > 0
-        if drawn:
+        if curves is not None and len(history):
             write(curves, lambda: plots.plot_history(history, curves))
         if report is not None:
             write(report, lambda: monitor.report(report))
         _print_result(trainer, data, seconds)
         _print_verdict(monitor)
         _line("model", f"{save}")
-        if drawn:
+        if curves is not None and len(history):
             _line("curves", f"{curves}")
         if report is not None:
             _line("report", f"{report}")

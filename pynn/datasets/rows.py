@@ -205,15 +205,15 @@ def _is_text(rows: list[list[str]], index: int) -> bool:
 def _count_columns(first: list[str], rest: list[list[str]], numbers: list[int]) -> bool:
     """Return whether the whole numbers of the first row are names such as 0, 1, 2 rather than values.
 
-    They rise by one, as in no other row, and start at 0 or are at least four; fewer than three are names only above
-    numbers that all have a decimal point.
+    They rise by one from 0, as in no other row; fewer than three are names only above numbers that all have a decimal
+    point.
     """
 
     def rises(row: list[str]) -> bool:
-        values = [parse_number(row[index]) for index in numbers]
-        return all(b is not None and a is not None and b == a + 1 for a, b in itertools.pairwise(values))
+        steps = [(parse_number(row[index]), place) for place, index in enumerate(numbers)]
+        return len({value - place for value, place in steps if value is not None}) == 1
 
-    if not rest or not rises(first) or not (int(first[numbers[0]]) == 0 or len(numbers) > 3):
+    if not rest or int(first[numbers[0]]) != 0 or not rises(first):
         return False
     if all("." in row[index] or is_missing_number(row[index]) for row in rest for index in numbers):
         return True

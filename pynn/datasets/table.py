@@ -301,8 +301,8 @@ def _feature(grid: Grid, column: ColumnSchema, place: int, *, whole: bool = Fals
         for line, cell in cells:
             if absent(cell):
                 raise ValueError(
-                    f"{grid.path}, line {line}: column {column['name']!r} has no value ({cell!r}), and had one in "
-                    "every example that the model was trained on; fill it in, or leave the row out"
+                    f"{grid.path}, line {line}: column {column['name']!r} has no value ({cell!r}), and the "
+                    "model has nothing to put there; fill it in, or leave the row out"
                 )
     if not is_number:
         return _one_hot(grid, column, cells)

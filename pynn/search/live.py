@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..streams import error_console
 from .trial import Trial, ranked
 from .words import figure, outcome, printable, short, value, written
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from .driver import Search
 
@@ -141,39 +140,9 @@ def table(search: Search, best: list[Trial], latest: list[Trial], running: list[
     return shown
 
 
-class Stream:
-    """Standard error as rich writes to it: what it does not take, being closed, full or ASCII, ends no search."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.encoding = getattr(stream, "encoding", None) or "utf-8"
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError, ValueError):
-            try:
-                self._stream.write(text)
-            except UnicodeError:
-                self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            self._stream.flush()
-
-    def isatty(self) -> bool:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            return bool(self._stream.isatty())
-        return False
-
-    def fileno(self) -> int:
-        if not hasattr(self._stream, "fileno"):
-            raise OSError("the stream is no file")
-        return int(self._stream.fileno())
-
-
 def view(search: Search, progress: bool) -> View:
     """Return what shows the search."""
-    if not progress or sys.stderr is None:  # closed by whoever started this process
+    if not progress:
         return Nothing()
-    console = Console(file=cast("IO[str]", Stream(sys.stderr)))
+    console = error_console()
     return LiveTable(search, console) if console.is_terminal else Lines(search, console)

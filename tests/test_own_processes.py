@@ -6,63 +6,26 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
+from process_calls import (
+    die,
+    fail,
+    give_much_and_die,
+    hang_at_exit,
+    nothing,
+    sleep,
+    square,
+    start_within_a_pool,
+    unreadable,
+)
 from seen import PATIENCE, wait_for
 
 from pynn.processes import NotStarted, ProcessEnded, Processes
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
-
-
-def nothing():
-    pass
-
-
-def square(number):
-    return number * number
-
-
-def fail(text):
-    raise KeyError(text)
-
-
-def die(how=signal.SIGKILL):
-    os.kill(os.getpid(), how)
-    time.sleep(PATIENCE)
-
-
-def die_at_first(note):
-    if not note.exists():
-        note.touch()
-        die()
-
-
-def sleep(note):
-    note.write_text(str(os.getpid()))
-    time.sleep(PATIENCE)
-
-
-def give_much_and_die():
-    """Return more than a pipe holds, and die while it is sent."""
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()
-    return bytes(10_000_000)
-
-
-def unreadable():
-    return Unreadable()
-
-
-class Unreadable:
-    def __reduce__(self):
-        return fail, ("on arrival",)
-
-
-def hang_at_exit():
-    threading.Thread(target=time.sleep, args=(PATIENCE,)).start()
 
 
 @pytest.fixture
@@ -158,18 +121,12 @@ def test_where_processes_may_not_be_started_it_is_said():
     assert "run one at a time here (workers=1)" in text
 
 
-def start_within_a_pool():
-    try:
-        Processes(2, nothing)
-    except RuntimeError as error:
-        return str(error)
-    return "started"
-
-
 STARTER = """
 import sys, threading
 sys.path.insert(0, {tests!r})
-from test_processes import Processes, Path, nothing, sleep
+from pathlib import Path
+from pynn.processes import Processes
+from process_calls import nothing, sleep
 def work():
     team = Processes(2, nothing)
     team.submit(sleep, Path({folder!r}, "a")), team.submit(sleep, Path({folder!r}, "b"))
