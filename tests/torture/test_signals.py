@@ -3,13 +3,15 @@
 import itertools
 import random
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from torture.harness import scaled
+from torture.harness import DEADLINE, SEED, scaled
 from torture.interruptions import alarmed, chosen, interrupt, places_of
 from torture.subjects import KINDS, Undisturbed, batch, data, differences, new, state
 
@@ -253,6 +255,32 @@ def interrupted_call(trainer, before, work, expected, way):
 
 def saved(trainer):
     trainer.save("saved.ckpt")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
+def test_the_command_line_saves_what_there_is(tmp_path, record_property, number):
+    """Tell `pynn train` to end, at a random moment after its first epoch."""
+    moments, count = random.Random(SEED), scaled(3)
+    command = [sys.executable, "-c", "from pynn.cli import main; main()", "train", "--epochs", "100000"]
+    for turn in range(count):
+        model = tmp_path / f"{turn}.safetensors"
+        process = subprocess.Popen(
+            [*command, "--save", str(model)], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        try:
+            first = [next(process.stdout)]
+            while "loss" not in first[-1]:
+                first.append(next(process.stdout))
+            time.sleep(moments.uniform(0, 0.3))
+            process.send_signal(number)
+            told = "".join(first) + process.communicate(timeout=DEADLINE)[0]
+        finally:
+            process.kill()
+        assert "Traceback" not in told, told[-3000:]
+        assert model.exists(), f"no model, exit code {process.returncode}: {told[-1000:]}"
+        pynn.load(model)
+        assert not list(tmp_path.glob(".*.part"))
+    record_property("signals", count)
 
 
 @pytest.mark.parametrize("monitor", [False, True], ids=["alone", "watched"])
