@@ -141,8 +141,14 @@ def _new_temporary(folder: str, prefix: str, mode: int) -> tuple[int, str]:
             _writing.discard(temporary)
             raise
         # Another process may have taken it for abandoned in the moment before it was locked, and have removed it.
-        if _lock(handle) is not False and os.fstat(handle).st_nlink:
-            return handle, temporary
+        try:
+            if _lock(handle) is not False and os.fstat(handle).st_nlink:
+                return handle, temporary
+        except BaseException:  # no memory, Ctrl-C
+            _writing.discard(temporary)
+            os.unlink(temporary)
+            os.close(handle)
+            raise
         os.close(handle)
         _writing.discard(temporary)
 

@@ -104,7 +104,7 @@ def survives(kind, call, expected, refusing):
     """Try the call while memory is refused, try it again, and compare; return whether the first one failed."""
     trainer = prepared(kind, call)
     before, steps, failed = state(trainer), trainer.steps, False
-    found = files(call)
+    found = files()
     try:
         with refusing:
             result = CALLS[call](trainer)
@@ -115,7 +115,10 @@ def survives(kind, call, expected, refusing):
         assert trainer.steps == steps, "a step that failed was counted"
         different = differences(before, state(trainer))
         assert not different, f"these differ after MemoryError: {different}"
-        assert files(call) == found, "a file is another, or a part of it left behind"
+        if call == "save":
+            assert files().keys() == found.keys(), f"left behind: {files().keys() - found.keys()}"
+            saved = state(pynn.Trainer.resume("new.ckpt", loss=trainer.loss))  # whole, and the old or the new one
+            assert files() == found or not differences(expected[1], saved), "the checkpoint is another"
         result = CALLS[call](trainer)
     assert repr(result) == repr(expected[0])
     different = differences(expected[1], state(trainer))
@@ -130,8 +133,8 @@ def survives(kind, call, expected, refusing):
     return failed
 
 
-def files(call):
-    return {path.name: path.read_bytes() for path in Path().iterdir()} if call == "save" else None
+def files():
+    return {path.name: path.read_bytes() for path in Path().iterdir() if path.is_file()}
 
 
 class Malloc:
@@ -240,9 +243,8 @@ def test_refused_objects(torture, preloaded):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "numpy"])
-def test_a_limited_address_space(torture, backend):
-    """Not with the NumPy backend, whose buffers are refused then (see `BUFFERS`)."""
+@pytest.mark.skipif("cython" not in BACKENDS, reason="NumPy's buffers would be refused (see BUFFERS)")
+def test_a_limited_address_space(torture):
     torture(
-        limited_address_space, backend=backend, kind="wide", calls=["step", "predict", "save", "load"], count=scaled(6)
+        limited_address_space, backend="cython", kind="wide", calls=["step", "predict", "save", "load"], count=scaled(8)
     )
