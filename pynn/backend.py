@@ -154,7 +154,11 @@ def _load(name: str) -> ModuleType:
         if reason is not None:
             warnings.warn(f"pynn runs on NumPy alone, much slower: {reason}", RuntimeWarning, stacklevel=3)
             return _load("numpy")
-        base = _load("cython")
+        try:
+            base = _load("cython")
+        except BackendError as error:
+            warnings.warn(f"pynn runs on NumPy alone, much slower: {error}", RuntimeWarning, stacklevel=3)
+            return _load("numpy")
         table = tuning.load(base.INSTRUCTION_SET, available_backends())
         return tuning.mixed(base, table, _load) if table else base
     if name not in BACKENDS:
@@ -164,7 +168,10 @@ def _load(name: str) -> ModuleType:
         raise BackendError(f"the {name} backend is not available: {reason}")
     package = importlib.import_module(f"pynn.kernels.{name}")
     if name == "cython":
-        package.load()
+        try:
+            package.load()
+        except ImportError as error:
+            raise BackendError(f"the cython backend is not available: {error}") from error
         package.runtime.set_num_threads(get_num_threads())
     return package
 
@@ -178,5 +185,8 @@ def why_missing(name: str) -> str | None:
         if not compiled.BUILT:
             return "its kernels were not compiled when pynn was installed; reinstall where a C compiler works"
         if not compiled.supported_instruction_sets():
+            sets = compiled.processor_instruction_sets()
+            if sets:
+                return f"its kernels are missing for all sets of this processor ({', '.join(sets)}); reinstall"
             return "this processor is older than x86-64-v2, the least that the kernels were compiled for"
     return None

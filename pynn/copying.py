@@ -20,6 +20,7 @@ OWN = {
 def taken_apart(trainer: Trainer) -> dict[str, Any]:
     """Return what a trainer consists of, as it is between two steps; locks and recorded steps are made anew."""
     with trainer.model.flat.gate.between_steps():
+        trainer._step.settle()
         more = {name: value for name, value in vars(trainer).items() if name not in OWN and name[0] != "_"}
         return {
             "parts": (trainer.model.copied({}), trainer.loss, trainer.optimizer.unbound()),

@@ -199,8 +199,8 @@ def _target_amounts(model: Sequential, y: ArrayLike, fit: bool, name: str) -> Ar
 def _prepare_targets(
     loss: Loss, raw: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, dtype: np.dtype, name: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    if raw.ndim == 0:
-        raise ValueError(f"{name}x has shape (); expected a batch, (n, ...)")
+    if raw.ndim < 2:
+        raise ValueError(f"{name}x has shape {raw.shape}; expected a batch, (n, ...), also for one example: x[None]")
     rows = len(raw)
     if rows == 0:
         raise ValueError(f"{name}x is empty: its shape is {raw.shape}")

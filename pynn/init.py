@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .config import Configurable
 from .context import Context
 from .random import initial_generator
 from .rebuilding import allow, rebuilding
@@ -156,17 +157,18 @@ def make(
     """Return an array initialised by name or by a function of the shape, checked and cast to `dtype`."""
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"dtype is {np.dtype(dtype)}; expected float32 or float64")
-    allow(shape)
-    if callable(init):
-        values = np.asarray(init(shape))
-        if values.shape != shape:
-            raise ValueError(f"init returned an array of shape {values.shape}; expected {shape}")
-    elif init in INITIALIZERS and rebuilding():
-        return np.zeros(shape, dtype)  # the file's values take their place
-    elif init in INITIALIZERS:
-        values = INITIALIZERS[init](shape, fans=fans, rng=rng)
-    else:
+    # A model can be called, but is no initialisation; only a file would say so.
+    named = isinstance(init, str) and init in INITIALIZERS
+    if isinstance(init, Configurable) or not (named or callable(init)):
         raise ValueError(f"unknown initialisation {init!r}; expected a function or one of {', '.join(INITIALIZERS)}")
+    allow(shape)
+    if rebuilding():
+        return np.zeros(shape, dtype)  # the file's values take their place
+    if isinstance(init, str):
+        return INITIALIZERS[init](shape, fans=fans, rng=rng).astype(dtype)
+    values = np.asarray(init(shape))
+    if values.shape != shape:
+        raise ValueError(f"init returned an array of shape {values.shape}; expected {shape}")
     return values.astype(dtype)
 
 

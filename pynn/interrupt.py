@@ -46,7 +46,8 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 class InterruptGuard:
     """Within the block, the first Ctrl-C sets `requested`; a second one raises KeyboardInterrupt at once.
 
-    So do SIGTERM and SIGHUP where `termination_heeded`. Only the main thread receives signals; elsewhere the guard does
+    So do SIGTERM and SIGHUP where `termination_heeded`. Of guards within each other, that of a search and that of a
+    training, the first one sets `requested` of all. Only the main thread receives signals; elsewhere the guard does
     nothing.
     """
 
@@ -59,15 +60,17 @@ class InterruptGuard:
             for number in ENDING:
                 handler = signal.getsignal(number)
                 # A handler other than Python's own or ours belongs to the program around us, which then keeps it.
-                if handler is signal.default_int_handler or handler is _terminate:
+                ours = isinstance(getattr(handler, "__self__", None), InterruptGuard)
+                if ours or handler is signal.default_int_handler or handler is _terminate:
                     self._previous[number] = handler
                     signal.signal(number, self._handle)
         return self
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         global _honoured
-        if self.requested:
-            self._previous[number](number, frame)
+        previous = self._previous[number]
+        if self.requested or isinstance(getattr(previous, "__self__", None), InterruptGuard):
+            previous(number, frame)
         self.requested = True
         _honoured = number
 

@@ -37,6 +37,7 @@ def _check_sums(sums: Any) -> None:
 
 def _check_run(run: Any) -> None:
     _whole(run["until"], "until")
+    _whole(run.get("since", 0), "since")
     count(run["batch_size"], "batch_size")
     for name in ("examples", "steps"):
         if run[name] is not None:

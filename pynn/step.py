@@ -42,11 +42,13 @@ class TrainingStep:
     def __init__(self, trainer: Trainer, random: Stream) -> None:
         self._trainer = trainer
         self._flat = trainer.model.flat
-        self.passes = Passes(trainer.model, random, self._undo)
+        self.passes = Passes(trainer.model, random, self._restore)
         self._random = random
         self._version = -1
         # What a forward pass moves, and what it was before.
         self._kept: list[tuple[np.ndarray, np.ndarray]] = []
+        #: Steps of the trainer, and updates of the optimiser, as a step began that is not settled yet.
+        self._begun: tuple[int, int] | None = None
 
     def take(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, count: Count | None = None) -> float:
         """Take one step on a minibatch and return its loss; a loss that is not finite moves nothing.
@@ -71,10 +73,13 @@ class TrainingStep:
         if watch is not None and not self._wants(watch):
             watch = None
         steps, updates, loss, scale = trainer.steps, optimizer.counter[0], math.nan, 1.0
+        if self._begun is not None:
+            self.settle()
         if self._version != changes.count:  # running statistics may be other arrays now
             self._find_moved()
         for array, kept in self._kept:
             kept[...] = array
+        self._begun = steps, updates
         try:
             rate = optimizer.lr
             if trainer.schedule is not None:
@@ -151,17 +156,34 @@ class TrainingStep:
         trainer.last_loss, trainer._lr, trainer.steps = loss, rate, steps + 1
         if count is not None:
             count(loss)
+        self._begun = None
 
     def _find_moved(self) -> None:
         """Make room for what a forward pass moves."""
-        self._version = changes.count
+        version = changes.count
         moved = [*(buffer for _, buffer in self._trainer.model.named_buffers()), self._random.state]
         self._kept = [(array, np.empty_like(array)) for array in moved]
+        self._version = version
 
     def _undo(self) -> None:
         """Take back what the forward pass has moved."""
+        self._restore()
+        self._begun = None
+
+    def _restore(self) -> None:
         for array, kept in self._kept:
             np.copyto(array, kept)
+
+    def settle(self) -> None:
+        """Do what a second interrupt, right after the first, has kept a step from doing at its end."""
+        if self._begun is None:
+            return
+        steps, updates = self._begun
+        if self._trainer.optimizer.counter[0] == updates:
+            self._undo()
+        else:
+            self._trainer.steps = steps + 1
+            self._begun = None
 
     def _clip(self, rate: float) -> float:
         """Clip the gradient's elements if told to, and return what the optimiser is to scale it by."""

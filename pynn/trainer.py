@@ -439,6 +439,7 @@ class Trainer(Settings):
         from .persistence import packed_checkpoint
 
         with self.model.flat.gate.between_steps():
+            self._step.settle()
             content = packed_checkpoint(self)
         write_atomically(path, content)
 
@@ -494,7 +495,10 @@ class Trainer(Settings):
     def load_progress_state(self, state: dict[str, Any]) -> None:
         """Take up what `progress_state` returned."""
         self.epoch, self.steps, self._batch = state["epoch"], state["steps"], state["batch"]
-        self._sums = EpochSums(**state["sums"])
+        sums = dict(state["sums"])
+        if "examples" in sums:  # a checkpoint of a version that gave each example the same weight
+            sums["weight"] = sums.pop("examples")
+        self._sums = EpochSums(**sums)
         self._run = None if state["run"] is None else Run(**state["run"])
         self._seed = state["seed"]
         self._random.move(state["random"]["seed"], state["random"]["offset"])

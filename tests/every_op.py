@@ -1,5 +1,6 @@
 """Every public op that writes arrays: what it reads, what it writes, and where it may write onto what it reads."""
 
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ class Call(NamedTuple):
     op: object
     reads: dict
     writes: dict
-    options: dict = {}
+    options: dict = MappingProxyType({})
     onto: tuple = ()  # (written, read): may be the same array
 
     def arrays(self, dtype, rng):
@@ -168,8 +169,12 @@ CALLS = {
         ops.batchnorm2d_forward,
         {"x": IMAGES, **CHANNELS},
         {
-            **{"running_mean": CHANNEL, "running_var": CHANNEL, "out": IMAGES},
-            **{"mean_out": CHANNEL, "rstd_out": CHANNEL, "stats": CHANNEL_STATS},
+            "running_mean": CHANNEL,
+            "running_var": CHANNEL,
+            "out": IMAGES,
+            "mean_out": CHANNEL,
+            "rstd_out": CHANNEL,
+            "stats": CHANNEL_STATS,
         },
     ),
     "batchnorm2d_backward": Call(
@@ -211,15 +216,11 @@ CALLS = {
         {"scores": (ROWS, CLASSES), "targets": ((ROWS,), INT64), "sample_weight": (ROWS,)},
         {"dscores": (ROWS, CLASSES)},
     ),
-    "mse": Call(
-        ops.mse, {"prediction": LINES, "target": LINES, "sample_weight": (ROWS,)}, {"dprediction": LINES}
-    ),
+    "mse": Call(ops.mse, {"prediction": LINES, "target": LINES, "sample_weight": (ROWS,)}, {"dprediction": LINES}),
     "bce_with_logits": Call(
         ops.bce_with_logits, {"logits": LINES, "targets": LINES, "sample_weight": (ROWS,)}, {"dlogits": LINES}
     ),
-    "share_correct": Call(
-        ops.share_correct, {"scores": (ROWS, CLASSES), "targets": ((ROWS,), INT64)}, {"out": ONE}
-    ),
+    "share_correct": Call(ops.share_correct, {"scores": (ROWS, CLASSES), "targets": ((ROWS,), INT64)}, {"out": ONE}),
     "unit_stats": Call(ops.unit_stats, {"y": LINES}, {"stats": STATS, "total": ((4,), FLOAT64)}),
     "square_sum": Call(ops.square_sum, {"x": LINES}, {"out": ONE}),
     "one_signed": Call(ops.one_signed, {"grad": LINES}, {"out": ONE}),

@@ -221,7 +221,9 @@ def test_a_full_disk_leaves_the_old_model(fail, tmp_path, monkeypatch):
 
 def test_predict_cannot_write(fail, model, tmp_path):
     (tmp_path / "x.csv").write_text("1,2,3,4\n")
-    assert fail("predict", model, "x.csv", "--output", "no/y.csv") == "cannot write no/y.csv: the folder no does not exist; make it first"
+    assert fail("predict", model, "x.csv", "--output", "no/y.csv") == (
+        "cannot write no/y.csv: the folder no does not exist; make it first"
+    )
     assert fail("predict", model, "x.csv", "--output", ".") == "cannot write .: it is a folder"
 
 

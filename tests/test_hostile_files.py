@@ -31,9 +31,8 @@ def network():
     )
     rest = [pynn.Linear(4, 6, init="he_normal"), pynn.LayerNorm(6), pynn.PReLU(6), pynn.Dropout(0.1), pynn.GELU("tanh")]
     model = pynn.Sequential(images, *rest, pynn.Maxout(6, 3), pynn.LeakyReLU(0.1), pynn.ELU(), pynn.Softplus())
-    model.preprocessing = pynn.preprocessing.ChannelStandardize().fit(
-        np.random.default_rng(0).normal(size=(9, 2, 4, 4))
-    )
+    x = np.random.default_rng(0).normal(size=(9, 2, 4, 4))
+    model.preprocessing = pynn.preprocessing.ChannelStandardize().fit(x)
     model.class_names = ["a", "b", "c"]
     return model
 
@@ -114,7 +113,7 @@ VALUES = st.one_of(
     st.sampled_from(["", "\ud800", "same", "float32", "object", "(2,)f4,", "Linear", "he_normal", "\0"]),
     st.text(max_size=5),
     st.sampled_from([[], {}, [[]], [1, 2], {"class": "ReLU", "config": {}}, {"class": "Adam", "config": {}}]),
-    st.just({"class": "Sequential", "config": {"layers": []}}),
+    st.sampled_from([{"class": "Sequential", "config": {"layers": []}}, {"class": "MSELoss", "config": {}}]),
     st.recursive(st.none(), lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner)),
 )
 
@@ -278,6 +277,17 @@ def test_many_empty_arrays(path):
     with pytest.raises(pynn.FileFormatError, match="does not fit the model") as error:
         pynn.load(path)
     assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "init", [False, 0, "", [], {}, claims({"class": "ReLU", "config": {}}), claims(3), 7, "system"]
+)
+def test_an_initialisation_is_a_name(init, saved, path):
+    kind, tensors, description, _ = saved["table"]
+    for empty in (init, {"class": "Sequential", "config": {"layers": []}}):
+        place = ("architecture", "config", "layers", 0, "config", "init")
+        files.save_tensors(path, kind, tensors, replaced(description, place, empty))
+        assert read(path, kind) is None
 
 
 def test_what_is_no_part_of_a_training_is_refused(saved, path):

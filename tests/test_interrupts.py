@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.interrupt import Uninterrupted
+from pynn.interrupt import InterruptGuard, Uninterrupted
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 Y = np.arange(6) % 3
@@ -303,3 +303,17 @@ def test_a_callback_may_wait_for_another_thread_to_save(tmp_path):
     trainer = make_trainer()
     trainer.fit(X, Y, epochs=2, callbacks=[SavesElsewhere()])
     assert pynn.Trainer.resume(tmp_path / "c.ckpt").steps == 2
+
+
+def test_guards_within_each_other_are_told_together_and_the_second_time_is_at_once():
+    with InterruptGuard() as outer:
+        with InterruptGuard() as inner:
+            signal.raise_signal(signal.SIGINT)
+            assert outer.requested and inner.requested
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        with InterruptGuard() as later:
+            assert not later.requested
+            with pytest.raises(KeyboardInterrupt):  # the second time, for the outer one
+                signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

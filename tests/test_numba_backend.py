@@ -2,7 +2,10 @@
 
 import importlib
 import inspect
+import os
 import pathlib
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -62,3 +65,46 @@ def test_two_threads_get_what_one_gets(dtype):
     expected = product()
     assert len(results) == 2
     assert all(np.array_equal(result, expected) for each in results.values() for result in each)
+
+
+def cached(folder, code, **environment):
+    """Run the code with Numba's cache in a folder."""
+    start = "import numpy as np, pynn; pynn.use_backend('numba'); f = pynn.ops.count_correct\n"
+    where = os.environ | {"NUMBA_CACHE_DIR": str(folder)} | environment
+    done = subprocess.run([sys.executable, "-c", start + code], env=where, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+CALL = "print(f(np.eye(3), np.arange(3)))"
+
+
+def test_damaged_files_of_the_cache_are_made_again(tmp_path):
+    cached(tmp_path, CALL)
+    files = [path for path in tmp_path.rglob("*.nb?") if "_count_correct" in path.name]
+    whole = {path: path.read_bytes() for path in files}
+    assert {path.suffix for path in files} == {".nbi", ".nbc"}
+    for damaged in files:
+        for content in (b"", whole[damaged][:-9]):
+            for path, kept in whole.items():
+                path.write_bytes(kept)
+            damaged.write_bytes(content)
+            assert cached(tmp_path, CALL) == "3\n"
+            assert damaged.read_bytes() != content
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no device that is always full")
+def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path):
+    full = "from numba.core.caching import IndexDataCacheFile as file\n"
+    full += "file._open_for_write = lambda self, path: open('/dev/full', 'wb', buffering=0)\n"
+    assert cached(tmp_path, full + CALL) == "3\n"
+
+
+def test_without_a_folder_for_the_cache_kernels_compile(tmp_path):
+    nowhere = tmp_path / "file"
+    nowhere.write_text("a cache folder cannot be made in a file")
+    assert cached(nowhere / "below", CALL) == "3\n"
+    nobody = "from numba.core import caching\ncaching.CacheImpl._locator_classes = []\n"
+    code = f"{nobody}import numpy as np, pynn; pynn.use_backend('numba')\nf = pynn.ops.count_correct\n{CALL}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr

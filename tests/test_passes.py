@@ -179,7 +179,7 @@ def changes():
         trainer.optimizer.momentum = 0.1
 
     def rate(model, trainer):
-        trainer.lr = 0.02
+        trainer.optimizer.lr = 0.02
 
     def clip(model, trainer):
         trainer.clip_norm = 0.1

@@ -1,6 +1,11 @@
 """IDX, CIFAR-10 and npz files."""
 
 import gzip
+import io
+import os
+import pickle
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from pynn import datasets
+from pynn.datasets.readers import read_npy, read_npz_array
 
 
 @pytest.fixture
@@ -158,3 +164,180 @@ def test_npz_refuses_what_is_none_or_damaged(tmp_path):
         datasets.read_npz(tmp_path / "a.npy")
     with pytest.raises(FileNotFoundError):
         datasets.read_npz(tmp_path / "none.npz")
+
+
+# Damaged files of every kind
+
+
+def archive(**arrays):
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+def plain(array):
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def claiming(shape, dtype="'<f4'", order="False", data=b""):
+    """Return an .npy file whose header says what it likes."""
+    header = f"{{'descr': {dtype}, 'fortran_order': {order}, 'shape': {shape}, }}".encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+def zipped(method=zipfile.ZIP_DEFLATED, **members):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as file:
+        for name, member in members.items():
+            file.writestr(f"{name}.npy", member)
+    return content.getvalue()
+
+
+def encrypted(content):
+    """Return an archive that says of its members that they are."""
+    content = content.replace(b"PK\x03\x04\x14\x00\x00\x00", b"PK\x03\x04\x14\x00\x01\x00")
+    return content.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
+
+
+X, Y = np.arange(24, dtype=np.float32).reshape(4, 3, 2), np.arange(4)
+CIFAR = cifar_bytes(np.zeros((2, 3, 32, 32), np.uint8), np.array([1, 9]))
+READERS = {
+    "idx": (datasets.read_idx, idx_bytes(X)),
+    "idx.gz": (datasets.read_idx, gzip.compress(idx_bytes(X), mtime=0)),
+    "cifar": (datasets.read_cifar10, CIFAR),
+    "npz": (datasets.read_npz, archive(x=X, y=Y)),
+    "stored npz": (datasets.read_npz, zipped(zipfile.ZIP_STORED, x=plain(X), y=plain(Y))),
+    "npy": (read_npy, plain(X)),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+@settings(max_examples=150)
+@given(data=st.data())
+def test_flipped_bits_and_lost_ends_give_arrays_or_a_clear_error(kind, tmp_path_factory, data):
+    read, content = READERS[kind]
+    changed = bytearray(content)
+    for _ in range(data.draw(st.integers(0, 4))):
+        changed[data.draw(st.integers(0, min(200, len(content) - 1)) | st.integers(0, len(content) - 1))] ^= (
+            1 << data.draw(st.integers(0, 7))
+        )
+    end = data.draw(st.none() | st.integers(0, len(content)))
+    path = write(tmp_path_factory.mktemp("damaged") / "file", bytes(changed[:end]))
+    try:
+        arrays = read(path)
+    except ValueError as error:
+        assert str(path) in str(error)
+    else:
+        arrays = arrays if isinstance(arrays, tuple) else (arrays,)
+        assert all(isinstance(array, np.ndarray) for array in arrays)
+
+
+HEADERS = [
+    claiming("(12000, 12000)"),
+    claiming("(12000, 12000)", data=bytes(1000)),
+    claiming("(4000000000, 4000000000, 4000000000)"),
+    claiming("(0, 4000000000, 4000000000, 4000000000)"),
+    claiming("(-1, 2)"),
+    claiming("(2, 2.0)"),
+    claiming("(True,)"),
+    claiming("(" + "1, " * 100 + ")"),
+    claiming("(2, 2)", dtype="'|O'"),
+    claiming("(2, 2)", dtype="'<f4,(2'"),
+    claiming("(2, 2)", dtype="[('a', '<f4'), ('a', '<f4')]"),
+    claiming("(2, 2)", dtype="__import__('os')"),
+    claiming("(2, 2)", dtype="'" + "(" * 5000 + "'"),
+    claiming("(2, 2)", dtype="(" * 90 + ")" * 90),
+    claiming("(2, 2)", order="1"),
+    claiming("(2,", data=bytes(16)),
+    claiming("(4L, 4L)", data=bytes(16)),
+    claiming("(10,)", dtype="'<U0'"),
+    b"\x93NUMPY\x09\x00" + bytes(100),
+    b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(100),
+    b"\x93NUMPY\x03\x00\x10\x00\x00\x00" + bytes(100),
+    b"\x93NUMPY",
+    pickle.dumps([1, 2]),
+    b"",
+]
+
+
+@pytest.mark.parametrize("content", HEADERS, ids=lambda content: repr(content[10:90]))
+def test_headers_of_arrays_are_compared_with_the_file(content, tmp_path):
+    for name, method in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
+        path = write(tmp_path / name, zipped(method, x=content, y=plain(Y)))
+        tracemalloc.start()
+        try:
+            with pytest.raises(ValueError, match=name):
+                datasets.read_npz(path)
+            assert tracemalloc.get_traced_memory()[1] < 3_000_000
+        finally:
+            tracemalloc.stop()
+    path = write(tmp_path / "array.npy", content)
+    try:
+        array = read_npy(path)
+    except ValueError as error:
+        assert str(path) in str(error)
+    else:
+        assert array.nbytes <= len(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (zipped(zipfile.ZIP_BZIP2, x=plain(X), y=plain(Y)), "compressed in a way"),
+        (zipped(zipfile.ZIP_LZMA, x=plain(X), y=plain(Y)), "compressed in a way"),
+        (zipped(x=plain(X) + b"more", y=plain(Y)), "does not have 96 bytes"),
+        (zipped(x=plain(X)[:-1], y=plain(Y)), "claims to be|does not have"),
+        (zipped(x=b"text", y=plain(Y)), "not stored as an array"),
+        (zipped(), "it has arrays"),
+        (encrypted(zipped(x=plain(X), y=plain(Y))), "password"),
+    ],
+)
+def test_archives_that_numpy_does_not_write(content, message, tmp_path):
+    path = write(tmp_path / "a.npz", content)
+    with pytest.raises(ValueError, match=message) as error:
+        datasets.read_npz(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["float32", ">f8", "uint8", "bool", "<U3", "int16"])
+def test_arrays_of_archives_come_as_they_are_and_can_be_written_to(order, dtype, tmp_path):
+    x = np.asarray(np.arange(24).reshape(4, 3, 2).astype(dtype), order=order)
+    np.savez(tmp_path / "a.npz", x=x, y=Y)
+    for read in (datasets.read_npz(tmp_path / "a.npz")[0], read_npz_array(tmp_path / "a.npz", ["X", "x"])):
+        assert read.dtype == x.dtype and read.flags.writeable and read.flags.f_contiguous == (order == "F")
+        np.testing.assert_array_equal(read, x)
+    with pytest.raises(ValueError, match="expected one named z"):
+        read_npz_array(tmp_path / "a.npz", ["z"])
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.path),))
+
+
+def test_no_reader_runs_a_pickle(tmp_path):
+    evil = pickle.dumps(Evil(tmp_path / "ran"))
+    array = np.empty(1, object)
+    array[0] = Evil(tmp_path / "ran")
+    files = [evil, *(pickle.dumps(Evil(tmp_path / "ran"), protocol) for protocol in range(3)), plain(array)]
+    files += [zipped(x=content, y=content) for content in files]
+    for content in files:
+        for read in (datasets.read_idx, datasets.read_cifar10, datasets.read_npz, read_npy):
+            with pytest.raises(ValueError, match="file"):
+                read(write(tmp_path / "file", content))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_python_version_of_cifar10_is_named(tmp_path):
+    write(tmp_path / "data_batch_1", pickle.dumps({"data": [1]}))
+    with pytest.raises(FileNotFoundError, match="data_batch_1 is of the Python version, whose pickles could run code"):
+        datasets.read_cifar10(tmp_path)
+    with pytest.raises(ValueError, match="looks like a pickle"):
+        datasets.read_cifar10(tmp_path / "data_batch_1")

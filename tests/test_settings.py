@@ -47,7 +47,7 @@ def test_the_rate_is_that_of_the_optimizer():
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "fast", None, True])
 def test_a_rate_that_is_none_is_refused(value):
     trainer = new_trainer()
-    with pytest.raises(ValueError, match="lr is .*expected a number of at least 0"):
+    with pytest.raises(ValueError, match=r"lr is .*expected a number of at least 0"):
         trainer.optimizer.lr = value
     assert trainer.optimizer.lr == 0.1
 

@@ -101,6 +101,17 @@ def test_every_function_of_a_table_gives_what_numpy_gives(rng):
         '{"machine": "MACHINE", "table": {"matmul.matmul": [[1, "fortran"]]}}',
         '{"machine": "MACHINE", "table": {"os.system": [[1, "numpy"]]}}',
         '{"machine": "MACHINE", "table": {"matmul.matmul": 3}}',
+        '{"machine": "MACHINE", "table": {"matmul.matmul": [[1' + "0" * 400 + ', "numpy"]]}}',
+        '{"machine": "MACHINE", "table": {"matmul.matmul": [[NaN, "numpy"]]}}',
+        '{"machine": "MACHINE", "table": {"matmul.matmul": [[Infinity, "numpy"]]}}',
+        '{"machine": "MACHINE", "table": {"matmul.matmul": [[1, "numpy", 2]]}}',
+        '{"machine": "MACHINE", "table": [1]}',
+        '{"machine": "MACHINE", "table": null}',
+        "[]",
+        "null",
+        '"MACHINE"',
+        "[" * 100_000,
+        "\0" * 100,
     ],
 )
 def test_what_is_not_a_table_is_reported_and_not_used(file, content):
@@ -108,6 +119,38 @@ def test_what_is_not_a_table_is_reported_and_not_used(file, content):
     file.write_text(content.replace("MACHINE", tuning.machine(pynn.backend.instruction_set())))
     with pytest.warns(RuntimeWarning, match="run `pynn tune` again"), pynn.use_backend("auto"):
         assert pynn.get_backend() == "cython"
+
+
+def test_what_cannot_be_read_is_reported_and_not_used(file):
+    file.parent.mkdir()
+    for damage in (lambda: file.write_bytes(b"\xff\xfe\x80"), lambda: (file.unlink(), file.mkdir())):
+        damage()
+        with pytest.warns(RuntimeWarning, match="run `pynn tune` again"), pynn.use_backend("auto"):
+            assert pynn.get_backend() == "cython"
+
+
+def test_a_user_without_a_home_uses_the_shipped_choice(monkeypatch):
+    for name in ("PYNN_TUNING", "XDG_CONFIG_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(tuning.Path, "home", homeless)
+    with pynn.use_backend("auto"):
+        assert pynn.get_backend() == "cython"
+    for arguments in (["tune"], ["tune", "--reset"]):
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 1
+        assert "Name a file in the environment variable PYNN_TUNING" in done.output
+
+
+def test_where_the_table_cannot_be_written_is_told_before_anything_is_measured(file, monkeypatch):
+    monkeypatch.setattr(command, "LADDERS", None)
+    file.mkdir(parents=True)
+    done = CliRunner().invoke(main, ["tune"])
+    assert done.exit_code == 1
+    assert f"{file}: this is a folder" in done.output
 
 
 def test_another_machines_table_is_not_used(file):

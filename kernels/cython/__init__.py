@@ -1,11 +1,14 @@
 """The Cython backend: compiled when pynn is built, once per instruction set; the best set that runs here is imported.
 
 ``PYNN_ISA`` overrides the choice with "x86-64-v2", "x86-64-v3" or "x86-64-v4"; one that was not built, or that this
-processor lacks, raises.
+processor lacks, raises. Where the best set does not load, the next one serves, with a warning.
 """
 
+import functools
 import importlib
 import os
+import warnings
+from importlib.machinery import PathFinder
 
 try:
     from . import cpu, runtime
@@ -29,19 +32,40 @@ _MODULES = (
 )
 
 
-def supported_instruction_sets() -> tuple[str, ...]:
-    """Return the instruction sets that were built and that this processor has, best first."""
+def processor_instruction_sets() -> tuple[str, ...]:
+    """Return the instruction sets that this processor has, of those that kernels can be built for, best first."""
     return cpu.supported() if BUILT else ()
 
 
-def _choose() -> str:
+@functools.cache
+def supported_instruction_sets() -> tuple[str, ...]:
+    """Return the instruction sets that were built and that this processor has, best first."""
+    return tuple(name for name in processor_instruction_sets() if not _missing(name))
+
+
+def _missing(instruction_set: str) -> list[str]:
+    """Return the modules that a build for that instruction set lacks: all of them where there is none."""
+    folder = _folder(instruction_set)
+    places = [os.path.join(place, folder) for place in __path__]
+    return [name for name in _MODULES if PathFinder.find_spec(f"{__name__}.{folder}.{name}", places) is None]
+
+
+def _folder(instruction_set: str) -> str:
+    return instruction_set.replace("-", "_")
+
+
+def _candidates() -> tuple[str, ...]:
+    """Return the instruction sets to try: the one that ``PYNN_ISA`` names, or all."""
     supported = supported_instruction_sets()
     wanted = os.environ.get("PYNN_ISA")
     if wanted is None:
-        return supported[0]
+        return supported
     if wanted not in supported:
-        raise ValueError(f"PYNN_ISA={wanted} cannot be used here; expected one of {', '.join(supported)}")
-    return wanted
+        missing = _missing(wanted) if wanted in processor_instruction_sets() else []
+        what = "was not built" if len(missing) == len(_MODULES) else f"lacks {', '.join(missing)}; reinstall pynn"
+        reason = f": it {what}" if missing else ""
+        raise ValueError(f"PYNN_ISA={wanted} cannot be used here{reason}; expected one of {', '.join(supported)}")
+    return (wanted,)
 
 
 INSTRUCTION_SET: str | None = None
@@ -52,11 +76,22 @@ Recording: type | None = None
 
 
 def load() -> None:
-    """Import the kernels of the best instruction set, or of the one that ``PYNN_ISA`` names."""
+    """Import the kernels of the best instruction set that loads, or of the one that ``PYNN_ISA`` names."""
     global INSTRUCTION_SET, Recording
-    if INSTRUCTION_SET is None:
-        chosen = _choose()
-        for name in _MODULES:
-            globals()[name] = importlib.import_module(f".{chosen.replace('-', '_')}.{name}", __name__)
+    if INSTRUCTION_SET is not None:
+        return
+    failures = []
+    for chosen in _candidates():
+        try:
+            modules = {name: importlib.import_module(f".{_folder(chosen)}.{name}", __name__) for name in _MODULES}
+        except ImportError as error:
+            failures.append(f"the kernels for {chosen} do not load ({error})")
+            continue
+        if failures:
+            told = f"{'; '.join(failures)}: those for {chosen} are used, which are slower; reinstall pynn"
+            warnings.warn(told, RuntimeWarning, stacklevel=4)
+        globals().update(modules)
         Recording = runtime.Recording
         INSTRUCTION_SET = chosen
+        return
+    raise ImportError(f"{'; '.join(failures)}; reinstall pynn")

@@ -20,6 +20,11 @@
 #define PN_LEAST_ELEMENTS 16384.0 /* that a thread should have to itself: 2 us */
 #define PN_ACTIVATION_ELEMENTS 4  /* what an activation other than ReLU counts as, per element */
 
+/* Columns whose numbers are too large for sums of their own precision, or for the square of rstd, are rare, and worked on
+ * in float64: what that holds of float32 is everything, of float64 what is below 1e150. */
+#define PN_LEAST_RSTD_f32 1e-15
+#define PN_LEAST_RSTD_f64 1e-140
+
 /* Where a matrix is: in cache; in memory; or in memory, where the result goes without the detour through the cache. */
 enum { PN_IN_CACHE, PN_IN_MEMORY, PN_PAST_CACHE };
 
@@ -56,11 +61,13 @@ static inline size_t pn_scratch_bytes(ptrdiff_t padded, size_t itemsize) {
 }
 
 #define PN_REAL float
+#define PN_LEAST_RSTD PN_LEAST_RSTD_f32
 #define PN_SIGNED int32_t
 #define PN_(name) name##_f32
 #include "batchnorm_impl.h"
 
 #define PN_REAL double
+#define PN_LEAST_RSTD PN_LEAST_RSTD_f64
 #define PN_SIGNED int64_t
 #define PN_(name) name##_f64
 #include "batchnorm_impl.h"

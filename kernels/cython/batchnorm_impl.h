@@ -94,6 +94,21 @@ static void PN_(pn_column_statistics)(const pn_batchnorm *p, const PN_REAL *x, P
     }
 }
 
+/* The same of column j alone, in float64, where squares overflowed. */
+static __attribute__((noinline)) void PN_(pn_large_statistics)(const PN_REAL *x, ptrdiff_t m, ptrdiff_t stride,
+                                                               PN_REAL *pivot, double *above, double *squares) {
+    double total = 0, sum = 0;
+    for (ptrdiff_t i = 0; i < m; i++) total += (double)x[i * stride];
+    const double mean = total / (double)m;
+    for (ptrdiff_t i = 0; i < m; i++) {
+        const double d = (double)x[i * stride] - mean;
+        sum += d * d;
+    }
+    *pivot = (PN_REAL)mean;
+    *above = mean - (double)*pivot;
+    *squares = sum;
+}
+
 /* The results of the forward pass for each column; `pivot` becomes the mean that is subtracted. */
 static inline void PN_(pn_finish_statistics)(const pn_batchnorm *p, ptrdiff_t n, const double *restrict above,
                                              const double *restrict squares, PN_REAL *restrict pivot,
@@ -121,6 +136,9 @@ static void PN_(pn_forward_part)(void *argument, int index) {
                       .products = s.part_products, .columns = columns, .stride = p->n};
     if (p->training) {
         PN_(pn_column_statistics)(p, x, t, s);
+        for (ptrdiff_t j = 0; j < columns; j++)
+            if (!(s.products[j] < INFINITY))
+                PN_(pn_large_statistics)(x + j, m, p->n, s.centre + j, s.sum + j, s.products + j);
         PN_(pn_finish_statistics)(p, columns, s.sum, s.products, s.centre, mean, rstd, running_mean, running_var);
     } else {
         for (ptrdiff_t j = 0; j < columns; j++) {
@@ -169,6 +187,39 @@ static void PN_(pn_gradient_row)(const pn_batchnorm_back *p, PN_(pn_rows) t, PN_
     PN_(pn_activate_backward)(t.dy, row, dz, t.columns, p->code, (PN_REAL)p->alpha);
 }
 
+/* The backward pass of one column in float64, from dy: where rstd is so small that its square is not a number of the
+ * arrays' precision, or products overflowed. */
+static __attribute__((noinline)) void PN_(pn_large_gradients)(const pn_batchnorm_back *p, ptrdiff_t column) {
+    const PN_REAL *x = (const PN_REAL *)p->x + column, *dy = (const PN_REAL *)p->dy + column;
+    const PN_REAL mean = ((const PN_REAL *)p->mean)[column], shift = ((const PN_REAL *)p->beta)[column];
+    const PN_REAL rstd = ((const PN_REAL *)p->rstd)[column], scale = ((const PN_REAL *)p->gamma)[column] * rstd;
+    PN_REAL *dx = (PN_REAL *)p->dx + (p->dx ? column : 0);
+    PN_REAL *dgamma = (PN_REAL *)p->dgamma + column, *dbeta = (PN_REAL *)p->dbeta + column;
+    double sum = 0, product = 0;
+    for (int pass = 0; pass < (p->dx ? 2 : 1); pass++) {
+        const double mean_dz = p->training ? sum / (double)p->m : 0, slope = p->training ? product / (double)p->m : 0;
+        for (ptrdiff_t i = 0; i < p->m; i++) {
+            const double z = ((double)x[i * p->n] - (double)mean) * (double)rstd;
+            PN_REAL saved = (x[i * p->n] - mean) * scale + shift, dz = dy[i * p->n];
+            if (p->code != PN_IDENTITY) {
+                PN_(pn_saved_from_input)(&saved, 1, p->code, (PN_REAL)p->alpha);
+                PN_(pn_activate_backward)(&dz, &saved, &dz, 1, p->code, (PN_REAL)p->alpha);
+            }
+            if (pass == 0)
+                sum += (double)dz, product += (double)dz * z;
+            else
+                dx[i * p->n] = (PN_REAL)(((double)dz - mean_dz - z * slope) * (double)scale);
+        }
+    }
+    *dgamma = (PN_REAL)(product + (p->accumulate ? (double)*dgamma : 0));
+    *dbeta = (PN_REAL)(sum + (p->accumulate ? (double)*dbeta : 0));
+}
+
+/* Whether column j of a part needs that. */
+static inline int PN_(pn_is_large)(PN_REAL rstd, double sum, double product) {
+    return !((double)rstd > PN_LEAST_RSTD && fabs(product) < INFINITY && fabs(sum) < INFINITY);
+}
+
 static void PN_(pn_backward_part)(void *argument, int index) {
     pn_batchnorm_back *p = (pn_batchnorm_back *)argument;
     const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->parts), m = p->m, n = p->n;
@@ -209,6 +260,13 @@ static void PN_(pn_backward_part)(void *argument, int index) {
             products[j] += s.part_products[j];
         }
     }
+    int large = 0;
+    for (ptrdiff_t j = 0; j < columns; j++) large |= PN_(pn_is_large)(rstd[j], sum[j], products[j]);
+    PN_REAL *kept = s.part, *kept2 = s.part_products; /* what dgamma and dbeta held, for columns that are done again */
+    if (large) {
+        memcpy(kept, (PN_REAL *)p->dgamma + c, (size_t)columns * sizeof(PN_REAL));
+        memcpy(kept2, (PN_REAL *)p->dbeta + c, (size_t)columns * sizeof(PN_REAL));
+    }
     PN_(pn_finish_gradients)(p, columns, s.sum, s.products, rstd, s.scale, (PN_REAL *)p->dgamma + c,
                              (PN_REAL *)p->dbeta + c, s.slope, s.offset);
     for (ptrdiff_t stop = dx ? m : 0; stop > 0; stop -= group) {
@@ -222,10 +280,17 @@ static void PN_(pn_backward_part)(void *argument, int index) {
         PN_(pn_input_gradient)(relu, place, t);
     }
     if (place == PN_PAST_CACHE) pn_stream_end();
+    for (ptrdiff_t j = 0; j < columns && large; j++)
+        if (PN_(pn_is_large)(rstd[j], sum[j], products[j])) {
+            ((PN_REAL *)p->dgamma)[c + j] = kept[j];
+            ((PN_REAL *)p->dbeta)[c + j] = kept2[j];
+            PN_(pn_large_gradients)(p, c + j);
+        }
 }
 
 #undef PN_MOST_VECTORS
 #undef PN_LANES
 #undef PN_REAL
+#undef PN_LEAST_RSTD
 #undef PN_SIGNED
 #undef PN_

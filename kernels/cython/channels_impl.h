@@ -187,6 +187,22 @@ static inline PN_REAL PN_(pn_pivot)(const PN_REAL *x, ptrdiff_t size) {
     return (PN_REAL)(PN_(pn_row_sum)(x, size) / (double)size);
 }
 
+/* Mean and sum of squared differences of channel c in float64, where squares overflowed. */
+static __attribute__((noinline)) double PN_(pn_large_channel)(const pn_channel_norm *p, ptrdiff_t c, double *squares) {
+    const ptrdiff_t stride = p->channels * p->size;
+    const PN_REAL *x = (const PN_REAL *)p->x + c * p->size;
+    double total = 0, sum = 0;
+    for (ptrdiff_t i = 0; i < p->n; i++) total += PN_(pn_row_sum)(x + i * stride, p->size);
+    const double mean = total / ((double)p->n * (double)p->size);
+    for (ptrdiff_t i = 0; i < p->n; i++)
+        for (ptrdiff_t j = 0; j < p->size; j++) {
+            const double d = (double)x[i * stride + j] - mean;
+            sum += d * d;
+        }
+    *squares = sum;
+    return mean;
+}
+
 /* What a channel's statistics are, or in training become. */
 static void PN_(pn_channel_statistics)(const pn_channel_norm *p, ptrdiff_t c, PN_REAL pivot, PN_(pn_two_sums) * s) {
     PN_REAL *running_mean = (PN_REAL *)p->running_mean + c, *running_var = (PN_REAL *)p->running_var + c;
@@ -198,7 +214,8 @@ static void PN_(pn_channel_statistics)(const pn_channel_norm *p, ptrdiff_t c, PN
     }
     PN_(pn_two_sums_flush)(s);
     const double count = (double)p->n * (double)p->size, shift = s->sum / count, rest = s->sum2 - s->sum * shift;
-    const double batch_mean = (double)pivot + shift, squares = rest < 0 ? 0 : rest;
+    double batch_mean = (double)pivot + shift, squares = rest < 0 ? 0 : rest;
+    if (!(rest < INFINITY)) batch_mean = PN_(pn_large_channel)(p, c, &squares);
     *mean = (PN_REAL)batch_mean;
     *rstd = (PN_REAL)(1 / sqrt(squares / count + p->eps));
     *running_mean = (PN_REAL)((1 - p->momentum) * *running_mean + p->momentum * batch_mean);
@@ -246,10 +263,29 @@ static PN_(pn_channel) PN_(pn_channel_of)(const pn_channel_norm_back *p, ptrdiff
                              .scale = ((const PN_REAL *)p->gamma)[c] * rstd, .shift = ((const PN_REAL *)p->beta)[c]};
 }
 
+/* The sums over channel c in float64, where products overflowed. */
+static __attribute__((noinline)) void PN_(pn_large_products)(const pn_channel_norm_back *p, ptrdiff_t c,
+                                                             PN_(pn_channel) * k) {
+    const ptrdiff_t stride = p->channels * p->size;
+    const PN_REAL *x = (const PN_REAL *)p->x + c * p->size, *dy = (const PN_REAL *)p->dy + c * p->size;
+    k->sums.sum = k->sums.sum2 = 0;
+    for (ptrdiff_t i = 0; i < p->n; i++)
+        for (ptrdiff_t j = 0; j < p->size; j++) {
+            const PN_REAL given = dy[i * stride + j];
+            PN_REAL dz = given;
+            if (p->code != PN_IDENTITY)
+                PN_(pn_chunk_gradient)(&given, x + i * stride + j, 1, k->centre, k->scale, k->shift, &dz, p->code,
+                                       (PN_REAL)p->alpha);
+            k->sums.sum += (double)dz;
+            k->sums.sum2 += (double)dz * ((double)x[i * stride + j] - (double)k->centre);
+        }
+}
+
 /* Write the gradients of gamma and beta, and note what dx is made of. */
 static void PN_(pn_channel_gradients)(const pn_channel_norm_back *p, ptrdiff_t c, PN_(pn_channel) * k) {
     PN_REAL *dgamma = (PN_REAL *)p->dgamma + c, *dbeta = (PN_REAL *)p->dbeta + c;
     PN_(pn_two_sums_flush)(&k->sums);
+    if (!(fabs(k->sums.sum2) < INFINITY && fabs(k->sums.sum) < INFINITY)) PN_(pn_large_products)(p, c, k);
     const double count = (double)p->n * (double)p->size, product = k->sums.sum2 * (double)k->rstd;
     *dgamma = (PN_REAL)(product + (p->accumulate ? (double)*dgamma : 0));
     *dbeta = (PN_REAL)(k->sums.sum + (p->accumulate ? (double)*dbeta : 0));

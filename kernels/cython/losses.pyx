@@ -134,11 +134,13 @@ cdef double cross_entropy_rows(
             for c in range(n):
                 normaliser += exp_neg(row[c] - largest)
         log_normaliser = log(normaliser)
-        nll = (1 - smoothing) * class_weight * (log_normaliser - (row[target] - largest)) if smoothing < 1 else 0
+        nll = 0
+        if smoothing < 1:
+            nll = (1 - smoothing) * class_weight * (log_normaliser - (<double>row[target] - largest))
         if smoothing > 0:
             smooth_nll = 0
             for c in range(n):
-                smooth_nll += (weight[c] if weight != NULL else 1) * (log_normaliser - (row[c] - largest))
+                smooth_nll += (weight[c] if weight != NULL else 1) * (log_normaliser - (<double>row[c] - largest))
             nll += spread * smooth_nll
         loss += factor * nll
         if gradient != NULL:

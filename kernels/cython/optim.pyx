@@ -8,7 +8,7 @@ scaled gradient (without weight decay) and update.
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.math cimport fabs, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 
 from .arrays cimport columns, data, int64, is_single, rows, size
 from .calls cimport import_runtime, make
@@ -183,14 +183,22 @@ def add_penalty(cnp.ndarray param, cnp.ndarray grad, cnp.ndarray bounds, double 
 
 cdef void clip_columns(floating* w, Py_ssize_t m, Py_ssize_t n, double limit) noexcept nogil:
     cdef Py_ssize_t i, j
-    cdef double total
+    cdef double total, norm, largest
     cdef floating scale
     for j in range(n):
         total = 0
         for i in range(m):
             total += <double>w[i * n + j] * w[i * n + j]
-        if not sqrt(total) <= limit:
-            scale = <floating>(limit / sqrt(total))
+        norm = sqrt(total)
+        if norm == INFINITY:  # squares overflow from 1e154 on
+            largest = total = 0
+            for i in range(m):
+                largest = max(largest, fabs(w[i * n + j]))
+            for i in range(m):
+                total += (w[i * n + j] / largest) * (w[i * n + j] / largest)
+            norm = sqrt(total) * largest if largest < INFINITY else INFINITY
+        if not norm <= limit:
+            scale = <floating>(limit / norm)
             for i in range(m):
                 w[i * n + j] *= scale
 

@@ -1,9 +1,9 @@
 """Activations and their derivatives."""
 
 import numpy as np
-from numba import njit
 
 from ..codes import GELU_CUBIC, GELU_SCALE, SELU_ALPHA, SELU_SCALE, ActivationCode
+from .compiled import njit
 from .reductions import total
 from .special import exp_of_negative, expm1_of_negative, log1p_of_share, normal_cdf, sigmoid, tanh
 
@@ -70,7 +70,7 @@ def maxout_backward(dy, x, pieces, dx):
     _maxout_backward(dy, x, int(pieces), dx)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def copy(source, target):
     """Copy the start of the 1-D `source` to all of `target`; slice assignment takes 10 times as long to compile."""
     for i in range(target.size):
@@ -79,7 +79,7 @@ def copy(source, target):
 
 # The block is computed apart from `out` and then copied: a loop whose output is its input runs scalar (tanh: 4 times
 # slower).
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _activate(x, code, alpha, out):
     block = np.empty(min(BLOCK, x.size), x.dtype)
     for start in range(0, x.size, BLOCK):
@@ -88,7 +88,7 @@ def _activate(x, code, alpha, out):
         copy(block, out[start:stop])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _activate_backward(dy, saved, code, alpha, out):
     block = np.empty(min(BLOCK, dy.size), dy.dtype)
     for start in range(0, dy.size, BLOCK):
@@ -97,7 +97,7 @@ def _activate_backward(dy, saved, code, alpha, out):
         copy(block, out[start:stop])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def activate_span(x, code, alpha, out):
     """Write f(x) of the 1-D `x` to the start of `out`, which must not overlap it."""
     f = x.dtype.type
@@ -143,7 +143,7 @@ def activate_span(x, code, alpha, out):
         raise ValueError("unknown activation code")
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def activate_backward_span(dy, saved, code, alpha, out):
     """Write dy * f'(x) of 1-D arrays to the start of `out`, which must not overlap them."""
     f = dy.dtype.type
@@ -194,7 +194,7 @@ def activate_backward_span(dy, saved, code, alpha, out):
         raise ValueError("unknown activation code")
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _prelu(x, slope, out):
     zero = x.dtype.type(0)
     per_column = slope.size > 1
@@ -209,7 +209,7 @@ def _prelu(x, slope, out):
                 y[u] = s * row[u] if row[u] < zero else row[u]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _prelu_backward(dy, x, slope, dx, dslope, accumulate):
     zero = x.dtype.type(0)
     at_slope = np.zeros(x.shape[1])
@@ -227,7 +227,7 @@ def _prelu_backward(dy, x, slope, dx, dslope, accumulate):
         dslope[u] = held + (at_slope[u] if slope.size > 1 else total(at_slope))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _prelu_positions(x, slope, out):
     zero = x.dtype.type(0)
     for n in range(x.shape[0]):
@@ -237,7 +237,7 @@ def _prelu_positions(x, slope, out):
                 y[j] = s * row[j] if row[j] < zero else row[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _prelu_positions_backward(dy, x, slope, dx, dslope, accumulate):
     zero = x.dtype.type(0)
     at_slope = np.zeros(x.shape[1])
@@ -253,7 +253,7 @@ def _prelu_positions_backward(dy, x, slope, dx, dslope, accumulate):
         dslope[u] = held + (at_slope[u] if slope.size > 1 else total(at_slope))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _maxout(x, pieces, out):
     units = out.shape[1]
     for n in range(x.shape[0]):
@@ -266,7 +266,7 @@ def _maxout(x, pieces, out):
                 y[u] = larger if piece[u] == piece[u] else piece[u]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _maxout_backward(dy, x, pieces, dx):
     units = dy.shape[1]
     zero = dx.dtype.type(0)
@@ -284,7 +284,7 @@ def _maxout_backward(dy, x, pieces, dx):
             row[winner] = dy[n, u]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _add(a, b, out):
     for i in range(out.size):
         out[i] = a[i] + b[i]

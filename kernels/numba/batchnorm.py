@@ -6,9 +6,9 @@ Rows are streamed, a block at a time where an activation follows, so that the bl
 import math
 
 import numpy as np
-from numba import njit
 
 from .activations import BLOCK, GELU, GELU_TANH, IDENTITY, SILU, activate_backward_span, activate_span, copy
+from .compiled import njit
 from .reductions import add_column_totals
 
 
@@ -47,7 +47,7 @@ def batchnorm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alp
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
     n = x.shape[0]
     total = np.zeros(mean.size)
@@ -63,14 +63,14 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
         rstd[j] = 1 / math.sqrt(var + eps)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _running_statistics(running_mean, running_var, eps, mean, rstd):
     for j in range(mean.size):
         mean[j] = running_mean[j]
         rstd[j] = 1 / math.sqrt(running_var[j] + eps)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _add_squared_deviations(x, mean, squares):
     for i in range(x.shape[0]):
         row = x[i]
@@ -79,7 +79,7 @@ def _add_squared_deviations(x, mean, squares):
             squares[j] += deviation * deviation
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _normalise(x, mean, scale, beta, out):
     for i in range(x.shape[0]):
         row, y = x[i], out[i]
@@ -87,7 +87,7 @@ def _normalise(x, mean, scale, beta, out):
             y[j] = (row[j] - mean[j]) * scale[j] + beta[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _normalise_and_activate(x, gamma, beta, mean, rstd, activation, alpha, out):
     scale = gamma * rstd
     if activation == IDENTITY:
@@ -103,7 +103,7 @@ def _normalise_and_activate(x, gamma, beta, mean, rstd, activation, alpha, out):
         activate_span(part.reshape(-1), activation, alpha, out[start:stop].reshape(-1))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_dx, dx, dgamma, dbeta, accumulate):
     n, features = x.shape
     scale = gamma * rstd
@@ -141,17 +141,17 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_
         dbeta[j] = (dbeta[j] if accumulate else 0.0) + sum_dz[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _add_products(dz, x, mean, result):
     """Add the column sums of dz * (x - mean) to the float64 `result`."""
     for i in range(x.shape[0]):
         z, row = dz[i], x[i]
         for j in range(result.size):
-            result[j] += np.float64(z[j] * (row[j] - mean[j]))
+            result[j] += np.float64(z[j]) * np.float64(row[j] - mean[j])
 
 
 # By way of a line of its own: a loop whose output is its input (`dz` may be `dx`) runs scalar.
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _input_gradient(dz, x, mean, scale, mean_dz, slope, dx):
     line = np.empty(mean.size, x.dtype)
     for i in range(x.shape[0]):
@@ -161,7 +161,7 @@ def _input_gradient(dz, x, mean, scale, mean_dz, slope, dx):
         copy(line, dx[i])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _scale_rows(dz, scale, dx):
     line = np.empty(scale.size, dz.dtype)
     for i in range(dz.shape[0]):

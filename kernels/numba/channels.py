@@ -3,10 +3,10 @@
 import math
 
 import numpy as np
-from numba import njit
 
 from ..codes import SATURATION, ActivationCode
 from .activations import GELU, GELU_TANH, IDENTITY, SILU, activate_backward_span, activate_span, copy
+from .compiled import njit
 from .dropout import dropout
 from .reductions import total as sum_of
 
@@ -71,7 +71,7 @@ def dropout_channels(x, p, draw, out):
     _scale(x, factor, out)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _square_deviations(row, mean):
     result = 0.0
     for j in range(row.size):
@@ -80,7 +80,7 @@ def _square_deviations(row, mean):
     return result
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
     count = x.shape[0] * x.shape[2]
     for c in range(mean.size):
@@ -96,20 +96,20 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
         rstd[c] = 1 / math.sqrt(var + eps)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _running_statistics(running_mean, running_var, eps, mean, rstd):
     for c in range(mean.size):
         mean[c] = running_mean[c]
         rstd[c] = 1 / math.sqrt(running_var[c] + eps)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _scaled(row, mean, scale, shift, out):
     for j in range(row.size):
         out[j] = (row[j] - mean) * scale + shift
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _normalise(x, gamma, beta, mean, rstd, activation, alpha, out):
     line = np.empty(x.shape[2], x.dtype)
     for n in range(x.shape[0]):
@@ -121,7 +121,7 @@ def _normalise(x, gamma, beta, mean, rstd, activation, alpha, out):
                 activate_span(line, activation, alpha, out[n, c])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _before_activation(dy, x, mean, scale, shift, activation, alpha, saved, line, dz):
     """Write the gradient in front of the activation behind a row to `dz`."""
     _scaled(x, mean, scale, shift, saved)
@@ -131,21 +131,21 @@ def _before_activation(dy, x, mean, scale, shift, activation, alpha, saved, line
     activate_backward_span(dy, saved, activation, alpha, dz)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _product_total(dz, row, mean):
     result = 0.0
     for j in range(row.size):
-        result += np.float64(dz[j] * (row[j] - mean))
+        result += np.float64(dz[j]) * np.float64(row[j] - mean)
     return result
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _input_gradient(dz, row, mean, scale, mean_dz, slope, dx):
     for j in range(row.size):
         dx[j] = (dz[j] - mean_dz - (row[j] - mean) * slope) * scale
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, need_dx, dgamma, dbeta, accumulate):
     f = x.dtype.type
     count = x.shape[0] * x.shape[2]
@@ -173,7 +173,7 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, n
                 _input_gradient(given, x[n, c], mean[c], scale, mean_dz, slope, dx[n, c])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _sum(x, out, accumulate):
     for c in range(out.size):
         result = 0.0
@@ -182,7 +182,7 @@ def _sum(x, out, accumulate):
         out[c] = (out[c] if accumulate else 0.0) + result
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _stats(y, centre, limit, stats, total):
     f = y.dtype.type
     middle, most, zero = f(centre), f(limit), f(0)
@@ -210,7 +210,7 @@ def _stats(y, centre, limit, stats, total):
             total[k] = sums[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _scale(x, factor, out):
     zero = x.dtype.type(0)
     for n in range(x.shape[0]):

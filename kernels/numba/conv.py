@@ -1,9 +1,9 @@
 """Convolution over images and its two gradients: for each element of the kernel, a pass over the rows of an image."""
 
 import numpy as np
-from numba import njit
 
 from .activations import IDENTITY, activate
+from .compiled import njit
 
 NO_BIAS = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 
@@ -32,7 +32,7 @@ def conv2d_backward_weights(dy, x, stride, padding, dilation, groups, dw, accumu
     _backward_weights(dy, x, *stride, *padding, *dilation, groups, dw, bool(accumulate))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _within(size, step, offset, count):
     """Return the first and one past the last of `count` positions i for which i * step + offset lies in the image."""
     first = max(0, -(offset // step))
@@ -40,7 +40,7 @@ def _within(size, step, offset, count):
     return first, max(first, stop)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _forward(x, w, bias, sy, sx, top, left, dy, dx, groups, out):
     depth, kernel_height, kernel_width = w.shape[1:]
     filters, height, width = out.shape[1:]
@@ -67,7 +67,7 @@ def _forward(x, w, bias, sy, sx, top, left, dy, dx, groups, out):
                                     y[j] += weight * row[j * sx + s * dx - left]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _backward_data(dout, w, sy, sx, top, left, dy, dx, groups, din):
     depth, kernel_height, kernel_width = w.shape[1:]
     filters, height, width = dout.shape[1:]
@@ -94,7 +94,7 @@ def _backward_data(dout, w, sy, sx, top, left, dy, dx, groups, din):
                                     row[j * sx + s * dx - left] += weight * g[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _backward_weights(dout, x, sy, sx, top, left, dy, dx, groups, dw, accumulate):
     depth, kernel_height, kernel_width = dw.shape[1:]
     filters, height, width = dout.shape[1:]

@@ -1,7 +1,8 @@
 """Inverted dropout (Srivastava et al. 2014) whose mask is a function of a seed and a position."""
 
 import numpy as np
-from numba import njit
+
+from .compiled import njit
 
 #: Steps of SplitMix64 (Steele, Lea & Flood 2014): a stateless stream, the same in every backend.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -26,7 +27,7 @@ def advance(stream, count, draw):
     stream[1] += np.uint64(count)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _dropout(x, threshold, scale, seed, offset, out):
     zero, factor = x.dtype.type(0), x.dtype.type(scale)
     state = seed + (offset + np.uint64(1)) * GOLDEN

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
 
+from .compiled import njit
 from .reductions import total as sum_of
 
 NONE = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
@@ -29,7 +29,7 @@ def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta, acc
         _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta, bool(accumulate))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _square_deviations(row, mean):
     result = 0.0
     for j in range(row.size):
@@ -38,7 +38,7 @@ def _square_deviations(row, mean):
     return result
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _forward(x, gamma, beta, groups, eps, out, mean, rstd):
     channels, positions = x.shape[1:]
     depth = channels // groups
@@ -55,7 +55,7 @@ def _forward(x, gamma, beta, groups, eps, out, mean, rstd):
                     out[n, c, j] = (x[n, c, j] - middle) * scale + shift
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _input_gradient(dy, x, gamma, groups, mean, rstd, dx):
     f = x.dtype.type
     channels, positions = x.shape[1:]
@@ -79,7 +79,7 @@ def _input_gradient(dy, x, gamma, groups, mean, rstd, dx):
                     dx[n, c, j] = (dy[n, c, j] * factor - mean_dz - z * mean_product) * scale
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta, accumulate):
     channels, positions = x.shape[1:]
     depth = channels // groups

@@ -9,8 +9,8 @@ nothing to a step or to a sum of losses.
 import math
 
 import numpy as np
-from numba import njit
 
+from .compiled import njit
 from .reductions import REORDERED, total
 from .special import exp_of_negative, log1p_of_share
 
@@ -99,7 +99,7 @@ def first_outside_unit(x):
     return _first_outside_unit(x.reshape(-1))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ignore_index, mean, dlogits):
     rows, classes = logits.shape
     total_weight = 0.0
@@ -150,7 +150,7 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
     return loss / total_weight if total_weight != 0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _divisor(rows, columns, sample_weight, mean):
     """Return what the loss is divided by: 1 where no row has a weight."""
     if not mean:
@@ -165,7 +165,7 @@ def _fill_zeros(row):
         row[c] = 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     rows, classes = scores.shape
     divisor = _divisor(rows, 1, sample_weight, mean)
@@ -196,7 +196,7 @@ def _multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     return loss / divisor
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _mse(prediction, target, sample_weight, mean, dprediction):
     rows, columns = prediction.shape
     divisor = _divisor(rows, columns, sample_weight, mean)
@@ -216,7 +216,7 @@ def _mse(prediction, target, sample_weight, mean, dprediction):
     return loss / divisor
 
 
-@njit(cache=True, **REORDERED)
+@njit(**REORDERED)
 def _squared_distance(p, t):
     result = 0.0
     for j in range(p.size):
@@ -225,7 +225,7 @@ def _squared_distance(p, t):
     return result
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     rows, columns = logits.shape
     divisor = _divisor(rows, columns, sample_weight, mean)
@@ -256,7 +256,7 @@ def _bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     return loss / divisor
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _count_correct(scores, targets, ignore_index):
     rows, classes = scores.shape
     correct = 0
@@ -274,7 +274,7 @@ def _count_correct(scores, targets, ignore_index):
     return correct
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _first_bad_label(targets, classes, ignore_index):
     for i in range(targets.size):
         if not 0 <= targets[i] < classes and targets[i] != ignore_index:
@@ -282,7 +282,7 @@ def _first_bad_label(targets, classes, ignore_index):
     return -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _first_outside_unit(x):
     for i in range(x.size):
         if not (x[i] >= 0 and x[i] <= 1):

@@ -1,10 +1,10 @@
 """Matrix multiply and the column sum that goes with its backward pass."""
 
 import numpy as np
-from numba import njit
 
 from ..codes import ActivationCode
 from .activations import activate
+from .compiled import njit
 from .reductions import add_column_totals
 
 #: A piece of a row that the tile of `_add_dots` reads: seven of them fill most of a first-level cache of 32 KB.
@@ -35,7 +35,7 @@ def column_sum(x, out, accumulate):
     _column_sum(x, out, bool(accumulate))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _column_sum(x, out, accumulate):
     total = np.zeros(x.shape[1])
     add_column_totals(x, total)
@@ -43,7 +43,7 @@ def _column_sum(x, out, accumulate):
         out[j] = out[j] + total[j] if accumulate else total[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _add_product(a, b, trans_a, trans_b, out):
     m, n = out.shape
     left = _transposed(a) if trans_a else a
@@ -57,7 +57,7 @@ def _add_product(a, b, trans_a, trans_b, out):
         _add_rows(left, _transposed(b) if trans_b else b, out)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _transposed(x):
     rows, columns = x.shape
     result = np.empty((columns, rows), x.dtype)
@@ -70,7 +70,7 @@ def _transposed(x):
     return result
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _add_dots(left, right, out):
     """Add left @ right.T to `out`, 3 x 4 dot products at a time."""
     m, depth = left.shape
@@ -93,7 +93,7 @@ def _add_dots(left, right, out):
 
 
 # 12 vectors of partial sums, 3 operands and 1 more fill the 16 registers of AVX2: 12 FMAs for 7 loads.
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True, fastmath={"contract", "reassoc"})
+@njit(nogil=True, error_model="numpy", forceinline=True, fastmath={"contract", "reassoc"})
 def _dots_3x4(a0, a1, a2, b0, b1, b2, b3, tile):
     s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = s20 = s21 = s22 = s23 = tile.dtype.type(0)
     for p in range(a0.size):
@@ -111,7 +111,7 @@ def _dots_3x4(a0, a1, a2, b0, b1, b2, b3, tile):
     tile[2, 0], tile[2, 1], tile[2, 2], tile[2, 3] = s20, s21, s22, s23
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _add_rows(left, right, out):
     """Add left @ right to `out`, 3 rows of `out` and 4 of `right` at a time."""
     m, n = out.shape
@@ -141,7 +141,7 @@ def _add_rows(left, right, out):
                     _row_1x1(left[i, p], right[p, columns], out[i, columns])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True, fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", forceinline=True, fastmath={"contract"})
 def _rows_3x4(a, b0, b1, b2, b3, c0, c1, c2):
     a00, a01, a02, a03 = a[0, 0], a[0, 1], a[0, 2], a[0, 3]
     a10, a11, a12, a13 = a[1, 0], a[1, 1], a[1, 2], a[1, 3]
@@ -152,7 +152,7 @@ def _rows_3x4(a, b0, b1, b2, b3, c0, c1, c2):
         c2[j] += a20 * b0[j] + a21 * b1[j] + a22 * b2[j] + a23 * b3[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True, fastmath={"contract"})
+@njit(nogil=True, error_model="numpy", forceinline=True, fastmath={"contract"})
 def _row_1x1(a, b, c):
     for j in range(c.size):
         c[j] += a * b[j]

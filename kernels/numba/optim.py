@@ -9,8 +9,8 @@ scaled gradient (without weight decay) and update.
 import math
 
 import numpy as np
-from numba import njit
 
+from .compiled import njit
 from .reductions import absolute_total, square_total
 
 #: Elements that are updated at a time: all short loops over them find them in the first-level cache, so that memory is
@@ -106,13 +106,13 @@ def clip_column_norms(w, limit):
     _clip_column_norms(w, float(limit))
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _clear(stats, segment):
     if stats.size:
         stats[segment, 0] = stats[segment, 1] = stats[segment, 2] = 0.0
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _scale_gradient(g, grad_scale, w, decay, step):
     """Write the scaled gradient plus decay * w to `step`; without decay, w may be anything."""
     factor, weight = g.dtype.type(grad_scale), g.dtype.type(decay)
@@ -123,7 +123,7 @@ def _scale_gradient(g, grad_scale, w, decay, step):
             step[i] += weight * w[i]
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _apply(w, g, grad_scale, update, segment, stats):
     """Subtract `update` from the parameters, and add to the statistics what they are before and what it is."""
     if stats.size:
@@ -134,7 +134,7 @@ def _apply(w, g, grad_scale, update, segment, stats):
         w[i] -= update[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _scaled_square_total(g, factor):
     result = 0.0
     for i in range(g.size):
@@ -143,7 +143,7 @@ def _scaled_square_total(g, factor):
     return result
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _sgd(param, grad, has_velocity, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
     f = param.dtype.type
     beta = f(momentum)
@@ -170,7 +170,7 @@ def _sgd(param, grad, has_velocity, velocity, bounds, rates, momentum, nesterov,
             _apply(w, g, grad_scale, step, segment, stats)
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats):
     f = param.dtype.type
     epsilon = f(eps)
@@ -189,7 +189,7 @@ def _adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats):
             _apply(w, g, grad_scale, step, segment, stats)
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _rmsprop(param, grad, square_avg, has_velocity, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats):
     f = param.dtype.type
     keep, take, beta, epsilon = f(alpha), f(1 - alpha), f(momentum), f(eps)
@@ -214,7 +214,7 @@ def _rmsprop(param, grad, square_avg, has_velocity, velocity, bounds, rates, alp
             _apply(w, g, grad_scale, step, segment, stats)
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _adam(
     param,
     grad,
@@ -254,7 +254,7 @@ def _adam(
             _apply(w, g, grad_scale, step, segment, stats)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _clip_values(x, limit):
     high = x.dtype.type(limit)
     for i in range(x.size):
@@ -262,7 +262,7 @@ def _clip_values(x, limit):
         x[i] = -high if value < -high else value
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _add_penalty(param, grad, bounds, l1, l2):
     f = param.dtype.type
     zero, one, slope1, slope2 = f(0), f(1), f(l1), f(l2)
@@ -278,7 +278,19 @@ def _add_penalty(param, grad, bounds, l1, l2):
     return penalty
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**OPTIONS)
+def _large_norm(x):
+    """Return the norm of numbers whose squares overflow float64, which they do from 1e154 on."""
+    largest = 0.0
+    for i in range(x.size):
+        largest = max(largest, abs(np.float64(x[i])))
+    total = 0.0
+    for i in range(x.size):
+        total += (x[i] / largest) * (x[i] / largest)
+    return math.sqrt(total) * largest if largest < math.inf else math.inf
+
+
+@njit(nogil=True, error_model="numpy")
 def _clip_column_norms(w, limit):
     squares = np.zeros(w.shape[1])
     for i in range(w.shape[0]):
@@ -288,6 +300,8 @@ def _clip_column_norms(w, limit):
     factor = np.empty(w.shape[1], w.dtype)
     for j in range(factor.size):
         norm = math.sqrt(squares[j])
+        if norm == math.inf:
+            norm = _large_norm(w[:, j])
         factor[j] = 1.0 if norm <= limit else limit / norm
     for i in range(w.shape[0]):
         row = w[i]

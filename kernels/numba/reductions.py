@@ -1,13 +1,14 @@
 """Sums for compiled loops, accumulated in float64."""
 
 import numpy as np
-from numba import njit
+
+from .compiled import njit
 
 #: Only sums are reordered, into vectors of partial sums; NaN and infinity stay.
 REORDERED = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
 
 
-@njit(cache=True, **REORDERED)
+@njit(**REORDERED)
 def total(x):
     """Return the sum of the 1-D `x`."""
     result = 0.0
@@ -16,7 +17,7 @@ def total(x):
     return result
 
 
-@njit(cache=True, **REORDERED)
+@njit(**REORDERED)
 def absolute_total(x):
     """Return the sum of the absolute values of the 1-D `x`."""
     result = 0.0
@@ -25,7 +26,7 @@ def absolute_total(x):
     return result
 
 
-@njit(cache=True, **REORDERED)
+@njit(**REORDERED)
 def square_total(x):
     """Return the sum of the squares of the 1-D `x`."""
     result = 0.0
@@ -35,7 +36,7 @@ def square_total(x):
     return result
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def add_column_totals(x, result):
     """Add the sum over the rows of the 2-D `x` to the float64 `result`."""
     rows = x.shape[0]

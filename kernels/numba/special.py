@@ -43,7 +43,7 @@ def normal_cdf(x):
     return 0.5 * math.erfc(-SQRT_HALF * x)
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _reduced(x):
     """Return (n, expm1(r)) with x = n ln 2 + r and |r| <= ln(2) / 2 (Cephes, expf)."""
     shifter = f32(12582912.0)  # 1.5 * 2**23: what is added to it is rounded to an integer, in its low bits
@@ -59,26 +59,26 @@ def _reduced(x):
     return i32(np.float32(shifted).view(np.int32) - i32(0x4B400000)), p * (r * r) + r
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _power_of_two(n):
     return np.int32(i32(n + i32(127)) << i32(23)).view(np.float32)
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _exp_of_negative_f32(x):
     n, p = _reduced(f32(-104) if x < f32(-104) else x)
     half = i32(n >> i32(1))  # in two factors, for 2**n itself is below the normal range where the result is subnormal
     return (f32(1) + p) * _power_of_two(half) * _power_of_two(i32(n - half))
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _expm1_of_negative_f32(x):
     n, p = _reduced(f32(-25) if x < f32(-25) else x)
     power = _power_of_two(n)
     return power * p + (power - f32(1))
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _log1p_of_share_f32(x):
     z = x / (f32(2) + x)  # log(1 + x) = 2 artanh(z), z <= 1/3
     s = z * z
@@ -92,14 +92,14 @@ def _log1p_of_share_f32(x):
     return f32(2) * (z + z * s * p)
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _tanh_f32(x):
     e = _expm1_of_negative_f32(f32(-2) * abs(x))
     t = e / (f32(2) + e)
     return t if x < f32(0) else (-t if x > f32(0) else x)  # 0 of either sign is itself
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _normal_cdf_f32(x):
     """Evaluate exp(-z^2 / 2) t R(t) at z = |x|, with t = 1 / (1 + 0.3 z) and R fitted to a relative error of 4e-9."""
     z = f32(15) if abs(x) > f32(15) else abs(x)
@@ -120,7 +120,7 @@ def _normal_cdf_f32(x):
     return f32(1) - lower if x > f32(0) else lower
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def _normal_cdf_f64(x):
     return 0.5 * math.erfc(-SQRT_HALF * x)
 
@@ -139,7 +139,7 @@ _serve(tanh, _tanh_f32, math.tanh)
 _serve(normal_cdf, _normal_cdf_f32, _normal_cdf_f64)
 
 
-@njit(cache=True, **OPTIONS)
+@njit(**OPTIONS)
 def sigmoid(x):
     """Return 1 / (1 + exp(-x)); the exponential of a non-positive number cannot overflow."""
     one = type(x)(1)

@@ -1,9 +1,9 @@
 """What a watched training step looks at: outputs per unit, the size of a gradient, the signs within its columns."""
 
 import numpy as np
-from numba import njit
 
 from ..codes import SATURATION, ActivationCode
+from .compiled import njit
 from .reductions import square_total
 
 NO_TOTAL = np.empty(0)
@@ -33,7 +33,7 @@ def one_signed(grad, out):
     _one_signed(grad, out)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _unit_stats(y, centre, limit, stats, total):
     f = y.dtype.type
     middle, most, zero = f(centre), f(limit), f(0)
@@ -57,12 +57,12 @@ def _unit_stats(y, centre, limit, stats, total):
             total[k] = kind
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _square_sum(x, out):
     out[0] = square_total(x)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _one_signed(grad, out):
     units = grad.shape[1]
     up, down = np.zeros(units, np.bool_), np.zeros(units, np.bool_)

@@ -21,7 +21,7 @@ def batchnorm_forward(
     n = x.shape[0]
     if training:
         mean[...] = x.mean(axis=0, dtype=np.float64)
-        var = np.square(x - mean).mean(axis=0, dtype=np.float64)
+        var = np.square(x - mean, dtype=np.float64).mean(axis=0)  # of float32, squares overflow from 2e19 on
         running_mean[...] = (1 - momentum) * running_mean + momentum * mean
         running_var[...] = (1 - momentum) * running_var + momentum * (var * n / (n - 1))
     else:

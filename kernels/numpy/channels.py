@@ -22,7 +22,7 @@ def batchnorm_channels(
     if training:
         count = x.shape[0] * x.shape[2]
         mean[...] = x.mean(axis=(0, 2), dtype=np.float64)
-        var = np.square(x - mean[:, None]).mean(axis=(0, 2), dtype=np.float64)
+        var = np.square(x - mean[:, None], dtype=np.float64).mean(axis=(0, 2))
         running_mean[...] = (1 - momentum) * running_mean + momentum * mean
         running_var[...] = (1 - momentum) * running_var + momentum * (var * count / (count - 1))
     else:

@@ -13,7 +13,7 @@ def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
     """
     grouped = x.reshape(x.shape[0], groups, x.shape[1] // groups * x.shape[2])
     mean[...] = grouped.mean(axis=2, dtype=np.float64)
-    var = np.square(grouped - mean[:, :, None]).mean(axis=2, dtype=np.float64)
+    var = np.square(grouped - mean[:, :, None], dtype=np.float64).mean(axis=2)
     rstd[...] = 1 / np.sqrt(var + eps)
     out[...] = ((grouped - mean[:, :, None]) * rstd[:, :, None]).reshape(x.shape)
     if gamma is not None:

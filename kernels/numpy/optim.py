@@ -106,6 +106,9 @@ def add_penalty(param, grad, bounds, l1, l2):
 def clip_column_norms(w, limit):
     """Scale in place every column of the 2-D `w` whose Euclidean norm exceeds `limit` down to it."""
     norm = np.sqrt(np.square(w, dtype=np.float64).sum(axis=0))
+    for column in np.flatnonzero(np.isinf(norm)):  # squares overflow from 1e154 on
+        largest = float(np.abs(w[:, column]).max())
+        norm[column] = np.sqrt(np.square(w[:, column] / largest, dtype=np.float64).sum()) * largest
     w *= (limit / np.maximum(norm, limit)).astype(w.dtype)
 
 

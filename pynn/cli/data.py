@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import datasets
 from ..datasets.cells import is_missing
+from ..datasets.readers import read_npy
 from ..examples import check_finite
 from ..preprocessing import Standardize
 
@@ -77,17 +78,6 @@ def load_data(source: str, target: str | None, task: str | None, images: bool = 
             raise click.BadOptionUsage("--target", f"{source} needs --target with an .npy file of targets")
         return _arrays(source, read_npy(source), read_npy(target), task, images)
     raise click.BadOptionUsage("--data", f"--data is {source!r}; expected {SOURCES}")
-
-
-def read_npy(path: str | Path) -> np.ndarray:
-    """Return the array of an .npy file, mapped into memory."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise click.ClickException(f"cannot use {path}: {error}") from error
-    if not isinstance(array, np.ndarray) or not array.ndim:
-        raise click.ClickException(f"cannot use {path}: it is not an .npy file of examples")
-    return array
 
 
 def _with_test_part(name: str, parts: tuple[Part, Part], classes: list[str], images: bool, **more: Any) -> Data:

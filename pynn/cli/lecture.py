@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..interrupt import interrupted_by
 from ..plots import INSTALL_HINT, plots_available
 from ..processors import usable_processors
-from ..streams import error_console
+from ..streams import error_console, say
 from .options import Rate
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def lecture(
     click.echo(f"{found} in {(time.monotonic() - began) / 60:.1f} minutes")
     click.echo(f"page: {book.page}")
     if interrupted:
-        click.echo("pynn: interrupted; this is what there is", err=True)
-        context.exit(130)
+        say("pynn: interrupted; this is what there is")
+        context.exit(128 + interrupted_by())
     context.exit(1 if any(result.failure for result in book.new) else 0)
 
 

@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from .. import datasets, layers, streams
+from ..datasets.readers import read_npy, read_npz_array
 from ..datasets.rows import looks_like_header, read_rows
 from ..datasets.table import read_features
 from ..examples import check_finite
@@ -19,7 +20,7 @@ from ..files import write_atomically
 from ..model import Sequential
 from ..persistence import load
 from ..widths import input_width
-from .data import TABLES, as_images, as_rows, read_npy
+from .data import TABLES, as_images, as_rows
 
 
 @click.command(short_help="Apply a saved network to new data.")
@@ -66,7 +67,7 @@ def _read(path: Path, model: Sequential) -> np.ndarray:
         schema = model.input_schema if model.input_schema is not None else _plain_schema(path, _features(model))
         x = read_features(path, schema)
     elif suffix in (".npz", ".npy"):
-        x = _read_array(path) if suffix == ".npz" else read_npy(path)
+        x = read_npz_array(path, ("x", "X", "data")) if suffix == ".npz" else read_npy(path)
         if x.ndim < 2 or x.dtype.kind not in "fiub":
             raise click.ClickException(f"{path}: x is {x.dtype} of shape {x.shape}; expected numbers, (n, features)")
     else:
@@ -83,22 +84,6 @@ def _read(path: Path, model: Sequential) -> np.ndarray:
 def _check_width(path: Path, x: np.ndarray, expected: int | None, what: str) -> None:
     if expected is not None and x.shape[1] != expected:
         raise click.ClickException(f"{path} has {x.shape[1]} {what}; the model expects {expected}")
-
-
-def _read_array(path: Path) -> np.ndarray:
-    with open(path, "rb") as file:
-        try:
-            archive: Any
-            with np.load(file, allow_pickle=False) as archive:
-                name = next((name for name in ("x", "X", "data") if name in archive), None)
-                if name is None:
-                    raise ValueError(f"it has arrays {sorted(archive)}; expected one named x")
-                x = np.asarray(archive[name])
-        except Exception as error:  # zipfile, zlib and NumPy raise all sorts for a damaged file
-            if isinstance(error, MemoryError):
-                raise
-            raise click.ClickException(f"cannot use {path}: {error or 'it is not an .npz file'}") from error
-    return x
 
 
 def _features(model: Sequential) -> int | None:

@@ -12,8 +12,10 @@ from typing import Any
 import click
 
 from .. import plots, search
+from ..interrupt import interrupted_by
 from ..processors import usable_processors
 from ..search.space import Parameter, Params
+from ..streams import say
 from ..trainer import Trainer
 from .data import SOURCES, Data, load_data
 from .networks import ACTIVATIONS, DEFAULTS
@@ -233,8 +235,8 @@ def search_command(
         )
         if not result.ranked:
             if result.interrupted:
-                click.echo("pynn: interrupted before a trial finished", err=True)
-                context.exit(130)
+                say("pynn: interrupted before a trial finished")
+                context.exit(128 + interrupted_by())
             raise click.ClickException(_why_none(result))
         _finish(result, save)
         _print_result(result, data, recipe, save)
@@ -244,7 +246,7 @@ def search_command(
     if plot is not None:
         write(plot, lambda: result.plot(plot))
         click.echo(f"plot    {plot}")
-    context.exit(130 if result.interrupted else 0)
+    context.exit(128 + interrupted_by() if result.interrupted else 0)
 
 
 def _check_plot(plot: Path) -> None:

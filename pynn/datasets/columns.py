@@ -151,18 +151,24 @@ def present_targets(grid: Grid, index: int, name: str) -> list[tuple[int, str]]:
 
 def check_schema(schema: Schema) -> None:
     """Raise ValueError unless `schema` has the form `read_csv` gives it."""
-
-    def names(value: object) -> bool:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
     try:
-        target = schema["target"]
-        good = isinstance(target["name"], str) and 0 <= target["index"] <= len(schema["columns"])
-        good = good and (target["class_names"] is None or names(target["class_names"])) and bool(schema["columns"])
-        for column in schema["columns"]:
-            good = good and isinstance(column["name"], str) and column["kind"] in ("number", "category")
-            good = good and names(column["categories"]) and (column["fill"] is None or math.isfinite(column["fill"]))
-    except (TypeError, KeyError) as error:
+        columns, target = schema["columns"], schema["target"]
+        good = bool(columns) and isinstance(columns, list) and all(_is_column(column) for column in columns)
+        good = good and type(target["index"]) is int and 0 <= target["index"] <= len(columns)
+        good = good and isinstance(target["name"], str)
+        good = good and (target["class_names"] is None or _are_names(target["class_names"]))
+    except (TypeError, LookupError, OverflowError, AttributeError) as error:
         raise ValueError(f"schema is not one that read_csv made: {error!r}") from error
     if not good:
         raise ValueError("schema is not one that read_csv made: expected columns and target as in Table.schema")
+
+
+def _is_column(column: ColumnSchema) -> bool:
+    fill = column["fill"]
+    known = isinstance(column["name"], str) and column["kind"] in ("number", "category")
+    filled = fill is None or (isinstance(fill, int | float) and not isinstance(fill, bool) and math.isfinite(fill))
+    return known and filled and _are_names(column["categories"])
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value) and len(set(value)) == len(value)

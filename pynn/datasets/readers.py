@@ -21,6 +21,8 @@ _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0
 _CIFAR_RECORD = 1 + 3 * 32 * 32
 #: Bytes that one byte of deflated data can become, at most.
 MOST_DEFLATED = 1032
+#: Bytes of an archive that are unpacked at a time.
+CHUNK = 1 << 20
 #: What reading a damaged archive may raise.
 _ZIP_ERRORS = (
     *(ValueError, EOFError, OSError, NotImplementedError, RuntimeError, OverflowError, LookupError),
@@ -79,7 +81,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
             raise ValueError(f"{path} is a damaged gzip file: {error}") from error
 
 
-def _idx(path: str | os.PathLike[str], file: IO[bytes], most: float) -> NDArray[Any]:
+def _idx(path: str | os.PathLike[str], file: gzip.GzipFile | IO[bytes], most: float) -> NDArray[Any]:
     """Return the array of an open IDX file of at most `most` bytes."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _IDX_TYPES:
@@ -154,10 +156,10 @@ def read_cifar10(path: str | os.PathLike[str], part: str = "train") -> tuple[NDA
         files = sorted(path.glob(pattern))
         if not files:
             pickled = path / ("data_batch_1" if part == "train" else "test_batch")
-            hint = (
-                f"; {pickled.name} is of the Python version, whose pickles could run code" if pickled.exists() else ""
-            )
-            raise FileNotFoundError(f"{path} holds no {pattern} of the binary version of CIFAR-10{hint}")
+            told = f"{path} holds no {pattern} of the binary version of CIFAR-10"
+            if pickled.exists():
+                told += f"; {pickled.name} is of the Python version, whose pickles could run code"
+            raise FileNotFoundError(told)
     parts = [decode_cifar10(file.read_bytes(), str(file)) for file in files]
     return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
 
@@ -270,10 +272,11 @@ def _member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -
             if size > min(info.file_size, os.path.getsize(path) * MOST_DEFLATED):
                 raise ValueError(f"{name} claims to be {dtype} of shape {shape}, which the file does not hold")
             raw = np.empty(size, np.uint8)
-            left = memoryview(raw)
-            while left and (read := member.readinto(left)):
-                left = left[read:]
-            if left or member.read(1):
+            filled = 0
+            while part := member.read(min(size - filled, CHUNK)):
+                raw[filled : filled + len(part)] = np.frombuffer(part, np.uint8)
+                filled += len(part)
+            if filled < size or member.read(1):
                 raise ValueError(f"{name} is {dtype} of shape {shape}, but does not have {size} bytes")
             return np.ndarray(shape, dtype, raw, order="F" if fortran else "C")
     except _ZIP_ERRORS as error:

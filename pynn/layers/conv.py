@@ -97,8 +97,8 @@ class Conv2d(Layer):
         elements = math.prod(self.kernel_size)
         fans = self.in_channels // self.groups * elements, self.out_channels // self.groups * elements
         shape = self.out_channels, self.in_channels // self.groups, *self.kernel_size
-        weight = initializers.make(init or "torch_linear", shape, fans=fans, dtype=dtype)
-        start = initializers.make("zeros" if init else "torch_linear", shape[:1], fans=fans, dtype=dtype)
+        weight = initializers.make("torch_linear" if init is None else init, shape, fans=fans, dtype=dtype)
+        start = initializers.make("torch_linear" if init is None else "zeros", shape[:1], fans=fans, dtype=dtype)
         self.weight = Parameter(weight, dtype, fans=fans)
         self.bias = Parameter(start, dtype) if bias else None
 

@@ -62,8 +62,8 @@ class Linear(Layer):
         self.out_features = count(out_features, "out_features")
         self.init = init
         shape = (self.in_features, self.out_features)
-        self.weight = Parameter(initializers.make(init or "torch_linear", shape, dtype=dtype), dtype)
-        start = initializers.make("zeros" if init else "torch_linear", shape[1:], fans=shape, dtype=dtype)
+        self.weight = Parameter(initializers.make("torch_linear" if init is None else init, shape, dtype=dtype), dtype)
+        start = initializers.make("torch_linear" if init is None else "zeros", shape[1:], fans=shape, dtype=dtype)
         self.bias = Parameter(start, dtype) if bias else None
 
     def config(self) -> dict[str, Any]:

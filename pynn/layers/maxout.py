@@ -51,8 +51,8 @@ class Maxout(Layer):
         self.pieces = count(pieces, "pieces")
         self.init = init
         shape, fans = (self.in_features, self.pieces * self.out_features), (self.in_features, self.out_features)
-        weight = initializers.make(init or "torch_linear", shape, fans=fans, dtype=dtype)
-        bias = initializers.make("zeros" if init else "torch_linear", shape[1:], fans=fans, dtype=dtype)
+        weight = initializers.make("torch_linear" if init is None else init, shape, fans=fans, dtype=dtype)
+        bias = initializers.make("torch_linear" if init is None else "zeros", shape[1:], fans=fans, dtype=dtype)
         self.weight = Parameter(weight, dtype, fans=fans)
         self.bias = Parameter(bias, dtype)
 

@@ -58,7 +58,7 @@ def windows(
     *,
     ceil: bool = False,
 ) -> Pair:
-    """Return how many windows fit into an image of images (n, channels, height, width), or raise ValueError if none does.
+    """Return how many windows fit into images (n, channels, height, width), or raise ValueError if none does.
 
     With `ceil` a last window may reach beyond the border, if it begins within the image or the border before it
     (PyTorch's ``ceil_mode``).

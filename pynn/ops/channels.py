@@ -149,7 +149,8 @@ def dropout2d(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = 
         raise ValueError(f"p is {p}; expected a probability in [0, 1]")
     numbers = as_draw(draw)
     apart({"out": out}, numbers)
-    kernels().channels.dropout_channels(by_channel(x), float(p), numbers, by_channel(y))
+    if x.size:
+        kernels().channels.dropout_channels(by_channel(x), float(p), numbers, by_channel(y))
     return y
 
 
@@ -177,7 +178,7 @@ def _check_channels(x: np.ndarray, name: str) -> None:
 
 
 def _check_count(x: np.ndarray) -> None:
-    if x.size // max(x.shape[1], 1) < 2 and x.shape[1]:
+    if x.shape[0] * math.prod(x.shape[2:]) < 2:
         raise ValueError(
             f"batch norm in training needs at least 2 elements per channel to have a variance; x has shape {x.shape}"
         )

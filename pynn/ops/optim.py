@@ -190,7 +190,11 @@ def gradient_norm(grad: np.ndarray) -> float:
     >>> gradient_norm(np.array([3.0, 4.0]))
     5.0
     """
-    return math.sqrt(kernels().optim.sum_of_squares(_writeable(grad, "grad", (grad.size,))))
+    total = kernels().optim.sum_of_squares(_writeable(grad, "grad", (grad.size,)))
+    if math.isinf(total):  # squares of float64 overflow from 1e154 on
+        largest = float(np.abs(grad).max())
+        return largest * math.sqrt(np.square(grad / largest).sum()) if math.isfinite(largest) else largest
+    return math.sqrt(total)
 
 
 def clip_values(grad: np.ndarray, limit: float) -> None:

@@ -47,7 +47,8 @@ def prelu(x: ArrayLike, slope: ArrayLike, out: np.ndarray | None = None) -> np.n
     if out is not None:
         same_or_apart(y, "out", x)
         apart({"out": out}, slope)
-    kernels().activations.prelu(x.reshape(shape), slope, y.reshape(shape))
+    if x.size:
+        kernels().activations.prelu(x.reshape(shape), slope, y.reshape(shape))
     return y
 
 

@@ -67,7 +67,8 @@ def max_pool2d(
     y = out if fine and out.shape == shape else _pooled(out, shape, x)
     index = output(index_out, "index_out", shape, _INDEX) if need_index else None
     apart({"out": out, "index_out": index_out if need_index else None}, x)
-    kernels().pooling.max_pool2d(x, kernel, step, padding, dilation, y, index)
+    if y.size:  # without images there is no end to their windows; likewise below
+        kernels().pooling.max_pool2d(x, kernel, step, padding, dilation, y, index)
     return y, index
 
 
@@ -109,7 +110,8 @@ def max_pool2d_backward(
     _check_grid(dy, shape, kernel, step, padding, dilation)
     index = output(index, "index", dy.shape, _INDEX)
     apart({"out": out}, index)
-    kernels().pooling.max_pool2d_backward(dy, index, kernel, step, padding, dilation, dx)
+    if dx.size:
+        kernels().pooling.max_pool2d_backward(dy, index, kernel, step, padding, dilation, dx)
     return dx
 
 
@@ -146,7 +148,8 @@ def avg_pool2d(
     check_shape(x, "x", _IMAGES)
     shape = pooled_shape(x.shape, kernel, step, padding, ceil=ceil_mode)
     y = _pooled(out, shape, x)
-    kernels().pooling.avg_pool2d(x, kernel, step, padding, bool(count_include_pad), y)
+    if y.size:
+        kernels().pooling.avg_pool2d(x, kernel, step, padding, bool(count_include_pad), y)
     return y
 
 
@@ -172,7 +175,8 @@ def avg_pool2d_backward(
     kernel, step, padding, _ = pooling_window(kernel, stride, padding)
     dy, dx = _gradients(dy, shape, out)
     _check_grid(dy, shape, kernel, step, padding)
-    kernels().pooling.avg_pool2d_backward(dy, kernel, step, padding, bool(count_include_pad), dx)
+    if dx.size:
+        kernels().pooling.avg_pool2d_backward(dy, kernel, step, padding, bool(count_include_pad), dx)
     return dx
 
 
@@ -191,7 +195,8 @@ def adaptive_avg_pool2d(x: ArrayLike, size: int | Pair = 1, out: np.ndarray | No
     x = floats(x, "x")
     check_shape(x, "x", _IMAGES)
     y = _pooled(out, adaptive_shape(x.shape, grid), x)
-    kernels().pooling.adaptive_avg_pool2d(x, y)
+    if y.size:
+        kernels().pooling.adaptive_avg_pool2d(x, y)
     return y
 
 
@@ -207,7 +212,8 @@ def adaptive_avg_pool2d_backward(dy: ArrayLike, shape: tuple[int, ...], out: np.
     """
     dy, dx = _gradients(dy, shape, out)
     adaptive_shape(dx.shape, pair(dy.shape[2:], "size"))
-    kernels().pooling.adaptive_avg_pool2d_backward(dy, dx)
+    if dx.size:
+        kernels().pooling.adaptive_avg_pool2d_backward(dy, dx)
     return dx
 
 
@@ -217,9 +223,7 @@ def _pooled(out: np.ndarray | None, shape: tuple[int, ...], x: np.ndarray) -> np
     return y
 
 
-def _gradients(
-    dy: ArrayLike, shape: tuple[int, ...], out: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _gradients(dy: ArrayLike, shape: tuple[int, ...], out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return dy, and where the gradient of images of that shape goes."""
     if fits("ncij->nchw", dy, out) and out.shape == shape:
         return dy, out
@@ -232,8 +236,11 @@ def _gradients(
     return dy, dx
 
 
-def _check_grid(dy: np.ndarray, shape: tuple[int, ...], *window: Pair) -> None:
+def _check_grid(
+    dy: np.ndarray, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)
+) -> None:
     """Raise ValueError unless dy has the shape of pooled images, with or without ``ceil_mode``."""
-    expected = pooled_shape(tuple(shape), *window)
-    if dy.shape not in (expected, pooled_shape(tuple(shape), *window, ceil=True)):
+    images = tuple(shape)
+    expected = pooled_shape(images, kernel, stride, padding, dilation)
+    if dy.shape not in (expected, pooled_shape(images, kernel, stride, padding, dilation, ceil=True)):
         raise ValueError(f"dy has shape {dy.shape}; expected {expected} for images of shape {tuple(shape)}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +17,7 @@ from .trial import Trial, ranked
 from .words import figure, outcome, printable, short, value, written
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from .driver import Search
 
@@ -143,7 +142,7 @@ def table(search: Search, best: list[Trial], latest: list[Trial], running: list[
 
 def view(search: Search, progress: bool) -> View:
     """Return what shows the search."""
-    if not progress or sys.stderr is None:  # closed by whoever started this process
+    if not progress:
         return Nothing()
     console = error_console()
     return LiveTable(search, console) if console.is_terminal else Lines(search, console)

@@ -62,11 +62,8 @@ class _Range(Parameter):
         object.__setattr__(self, "high", _plain(self.high))
 
     def check(self, name: str) -> None:
-        for end, value in (("low", self.low), ("high", self.high)):
-            try:
-                number(value, f"the {end} end of {name!r}")
-            except OverflowError:
-                raise ValueError(f"the {end} end of {name!r} is larger than any float") from None
+        number(self.low, f"the low end of {name!r}")
+        number(self.high, f"the high end of {name!r}")
         if not self.low < self.high:
             wrong = "is empty" if self.low == self.high else "is reversed"
             raise ValueError(f"the range of {name!r} {wrong}: from {self.low:g} to {self.high:g}")

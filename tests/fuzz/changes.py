@@ -100,7 +100,7 @@ def state_dict(rng, trainer):
 
 def forward_pass(rng, trainer):
     """Use the model for something else."""
-    x = trainer._passes.inputs  # what the last step was given
+    x = trainer.minibatch  # what the last step was given
     if x:
         trainer.model.predict(np.array(x[0]))
         with contextlib.suppress(ValueError):  # batch norm of a single example
@@ -109,7 +109,7 @@ def forward_pass(rng, trainer):
 
 def epoch(rng, trainer):
     """Train for an epoch on what the last step was given, watched or not."""
-    x = trainer._passes.inputs
+    x = trainer.minibatch
     if x:
         callbacks = [pynn.Monitor(on_problem="silent", every=1)] if rng.integers(2) else []
         with contextlib.suppress(ValueError, TypeError, pynn.NonFiniteError):
@@ -118,7 +118,7 @@ def epoch(rng, trainer):
 
 def failing_step(rng, trainer):
     """Try a step that cannot be taken."""
-    x = trainer._passes.inputs
+    x = trainer.minibatch
     if x:
         bad = np.full_like(x[0], np.nan) if rng.integers(2) else np.zeros((len(x[0]), 99, 1, 1, 1), np.float32)
         with contextlib.suppress(ValueError, TypeError, pynn.NonFiniteError):

@@ -1,20 +1,12 @@
-"""Calls ops on random arguments and compares with float64; as a program, a given number of times.
-
-    python -m fuzz.driver --calls 100000 --seed 0 --backend cython --op matmul
+"""Calls ops on random arguments and compares with float64.
 
 A call is a function of its op, seed and dtype, so that one that went wrong is found again by its seed.
 """
-
-import argparse
-import sys
-import time
 
 import numpy as np
 from fuzz import cases_elementwise, cases_losses, cases_norms, cases_products, cases_updates
 from fuzz.arrays import dressed, guarded, untouched
 from fuzz.cases import Want, complaint
-
-import pynn
 
 CASES = {
     name: case
@@ -77,32 +69,3 @@ def call_many(names, seed, count):
     with np.errstate(all="ignore"):
         for index in range(count):
             call_once(names[(seed + index) % len(names)], [seed, index], DTYPES[(index // len(names)) % 2])
-
-
-def main():
-    """Call as often as the command line says, and go on after what is wrong: at the end there is a list."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--backend", default="cython")
-    parser.add_argument("--op", choices=CASES, action="append")
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    names = given.op or list(CASES)
-    pynn.set_num_threads(given.threads)
-    began, wrong = time.perf_counter(), []
-    with pynn.use_backend(given.backend), np.errstate(all="ignore"):
-        for index in range(given.calls):
-            try:
-                call_once(names[index % len(names)], [given.seed, index], DTYPES[(index // len(names)) % 2])
-            except WrongResultError as error:
-                wrong.append(str(error))
-                if len(wrong) <= 30:
-                    sys.stdout.write(f"{error}\n")
-    seconds = time.perf_counter() - began
-    sys.stdout.write(f"{given.backend}: {given.calls:,} calls in {seconds:.0f} s, {len(wrong)} wrong\n")
-    sys.exit(bool(wrong))
-
-
-if __name__ == "__main__":
-    main()

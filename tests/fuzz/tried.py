@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 #: Multiplies the number of examples; 1 is what CI does in a minute.
@@ -18,7 +18,8 @@ amounts = pytest.mark.parametrize(
 def each_seed(count, check):
     """Call ``check(seed)`` for `count` seeds that hypothesis draws."""
 
-    @settings(max_examples=max(1, int(count * SCALE)))
+    # A smaller seed is no simpler example.
+    @settings(max_examples=max(1, int(count * SCALE)), phases=[Phase.generate], report_multiple_bugs=False)
     @given(st.integers(0, 2**32 - 1))
     def example(seed):
         check(seed)

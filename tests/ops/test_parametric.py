@@ -86,5 +86,5 @@ def test_maxout_passes_nan(dtype):
 
 @pytest.mark.parametrize("pieces", [0, 3, -1])
 def test_maxout_refuses_pieces_that_do_not_divide(pieces):
-    with pytest.raises(ValueError, match="4 columns"):
+    with pytest.raises(ValueError, match=r"4 columns|pieces is"):
         ops.maxout(np.ones((2, 4)), pieces)

@@ -6,6 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn import preprocessing as peers
 from sklearn.base import clone
 from transformer_cases import ON_IMAGES
@@ -131,3 +133,59 @@ def test_only_transformers_of_the_package_have_a_state(rows):
     for stranger in (Mine().fit(rows), Pipeline([Mine().fit(rows)]), peers.StandardScaler()):
         with pytest.raises(TypeError, match="expected one of Center"):
             to_state(stranger)
+
+
+def leaves(node, place=()):
+    yield place
+    for key in node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
+        yield from leaves(node[key], (*place, key))
+
+
+VALUES = st.one_of(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=3),
+    st.sampled_from([0, -1, 1, 10**30, 10**400, [], {}, [[]], [1, 2], ["a"], {"class": "Center", "params": {}}]),
+    st.recursive(st.none(), lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner)),
+)
+ARRAYS = st.sampled_from(
+    [
+        *(None, 3, "a", [], [[1.0], [2.0, 3.0]], np.zeros(0), np.zeros((2, 0)), np.float64(2), np.array([None])),
+        *(np.ones(6), np.full(6, np.inf), np.ones((6, 6)), np.zeros((6, 6)), np.int64(5), np.ones((1, 1, 6))),
+    ]
+)
+
+
+@pytest.mark.parametrize("transformer", [*ON_IMAGES, Pipeline([MinMax((0, 2)), Pipeline([Center(), ZCA()])])], ids=repr)
+@given(data=st.data())
+def test_any_state_is_restored_or_refused_by_a_value_error(transformer, data):
+    x = np.random.default_rng(0).normal(size=(9, 3, 2, 1))
+    config, arrays = to_state(copy.deepcopy(transformer).fit(x))
+    config = json.loads(json.dumps(config))
+    if data.draw(st.booleans()):
+        place = data.draw(st.sampled_from(list(leaves(config))))
+        node, value = config, data.draw(VALUES)
+        for key in place[:-1]:
+            node = node[key]
+        if place:
+            node[place[-1]] = value
+        else:
+            config = value
+    else:
+        arrays[data.draw(st.sampled_from([*arrays, "", "0", "0.", "x.mean"]))] = data.draw(ARRAYS)
+    try:
+        restored = from_state(config, arrays)
+    except ValueError:
+        return
+    again = from_state(*to_state(restored))
+    try:
+        expected = restored.transform(x)
+    except ValueError:
+        return
+    np.testing.assert_array_equal(again.transform(x), expected)
+
+
+def test_a_config_that_is_nested_too_deep_is_refused():
+    config = {"class": "Center", "params": {}}
+    for _ in range(5000):
+        config = {"class": "Pipeline", "params": {"steps": [config]}}
+    with pytest.raises(ValueError, match="cannot restore a transformer"):
+        from_state(config, {})

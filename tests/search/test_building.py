@@ -2,15 +2,15 @@
 # ruff: noqa: NPY002 - the generators that NumPy shares out are what some tests are about
 
 import copy
-import functools
 import itertools
 import random
-import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import search_sharing
 from search_builds import build, data, find, network, same
+from search_sharing import build_and_seed, build_at_random, build_badly, build_that_looks, by_width, trainer
 
 import pynn
 from pynn import search
@@ -18,75 +18,31 @@ from pynn.search import Choice, LogUniform, Stage
 
 pytestmark = pytest.mark.filterwarnings("ignore::pynn.search.SearchWarning")
 SPACE = {"lr": LogUniform(1e-3, 1e-1)}
-MODEL, LAYER, OPTIMIZER = network({}), pynn.Linear(2, 3), pynn.SGD(0.1)
-MODELS = {width: network({"width": width}) for width in (4, 8)}
-
-
-def trainer(model, lr=0.1, optimizer=None):
-    return pynn.Trainer(model, pynn.CrossEntropyLoss(), optimizer or pynn.SGD(lr))
-
-
-def with_one_model(params):
-    return trainer(MODEL, params["lr"])
-
-
-def with_one_layer(params):
-    return trainer(pynn.Sequential(LAYER, pynn.ReLU(), pynn.Linear(3, 3)))
-
-
-def with_one_optimizer(params):
-    return trainer(network({}), optimizer=OPTIMIZER)
-
-
-@functools.cache
-def one_trainer():
-    return trainer(network({}))
-
-
-def with_one_trainer(params):
-    return one_trainer()
-
-
-def with_models_in_turn(params):
-    return trainer(next(IN_TURN))
-
-
-IN_TURN = itertools.cycle([network({}) for _ in range(3)])
-
-
-def with_a_trained_trainer(params):
-    made = build(params | {"lr": 0.1})
-    made.fit(*data()[0], epochs=1)
-    return made
-
-
-SHARING = {
-    name: globals()[name]
-    for name in (
-        "with_one_model",
-        "with_one_layer",
-        "with_one_optimizer",
-        "with_one_trainer",
-        "with_models_in_turn",
-        "with_a_trained_trainer",
-    )
-}
+SHARING = [
+    "with_one_model",
+    "with_one_layer",
+    "with_one_optimizer",
+    "with_one_trainer",
+    "with_models_in_turn",
+    "with_a_trained_trainer",
+]
 
 
 @pytest.fixture(autouse=True)
-def fresh():
+def fresh(monkeypatch):
     """Undo what a test before has bound, which would be noticed for that."""
-    global MODEL, LAYER, OPTIMIZER, IN_TURN
-    MODEL, LAYER, OPTIMIZER = network({}), pynn.Linear(2, 3), pynn.SGD(0.1)
-    IN_TURN = itertools.cycle([network({}) for _ in range(3)])
-    one_trainer.cache_clear()
+    monkeypatch.setattr(search_sharing, "MODEL", network({}))
+    monkeypatch.setattr(search_sharing, "LAYER", pynn.Linear(2, 3))
+    monkeypatch.setattr(search_sharing, "OPTIMIZER", pynn.SGD(0.1))
+    monkeypatch.setattr(search_sharing, "IN_TURN", itertools.cycle([network({}) for _ in range(3)]))
+    search_sharing.one_trainer.cache_clear()
 
 
-@pytest.mark.parametrize("make", SHARING.values(), ids=SHARING)
+@pytest.mark.parametrize("name", SHARING)
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_is_handed_out_twice_ends_the_search_with_what_to_do(make, workers):
+def test_what_is_handed_out_twice_ends_the_search_with_what_to_do(name, workers):
     with pytest.raises(ValueError, match=r"build .* build must make the layers, the model, .* anew .*copy\.deepcopy"):
-        find(make, SPACE, trials=9, epochs=1, workers=workers)
+        find(getattr(search_sharing, name), SPACE, trials=9, epochs=1, workers=workers)
 
 
 def test_in_this_process_it_is_noticed_before_anything_is_trained():
@@ -96,10 +52,6 @@ def test_in_this_process_it_is_noticed_before_anything_is_trained():
         find(lambda params: trainer(model, params["lr"]), SPACE)
     for name, array in before.items():
         assert np.array_equal(array, model.state_dict()[name])
-
-
-def by_width(params):
-    return trainer(MODELS[params["width"]])
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -164,29 +116,7 @@ def test_the_arrays_of_the_data_are_read_only_for_trials_and_the_user_s_stay_wri
     assert x.flags.writeable and y.flags.writeable
 
 
-def build_that_looks(params):
-    from pynn.search import training
-
-    held = list(training._held.values())
-    if held:
-        held[0].train[0][...] = 0
-    frame = sys._getframe()
-    while frame is not None:  # in the search's own process
-        if "data" in frame.f_locals and isinstance(frame.f_locals["data"], training.Data):
-            frame.f_locals["data"].train[0].fill(0)
-        frame = frame.f_back
-    return build(params | {"width": 4})
-
-
 # Randomness.
-
-
-def build_at_random(params):
-    """Return a network that draws from all the generators that Python, NumPy and pynn share out."""
-    width = 2 + random.randrange(8) + int(np.random.randint(8))
-    made = build(params | {"width": width})
-    made.model[0].weight[...] += np.random.normal(size=made.model[0].weight.shape)
-    return made
 
 
 def test_generators_that_are_shared_out_are_seeded_for_build_and_left_as_they_were():
@@ -199,13 +129,6 @@ def test_generators_that_are_shared_out_are_seeded_for_build_and_left_as_they_we
     assert (np.random.random(), random.random()) == expected
     assert same(*results)
     assert len({trial.initial_loss for trial in results[0].trials}) == len(results[0].trials)
-
-
-def build_and_seed(params):
-    np.random.seed(0)
-    random.seed(0)
-    pynn.manual_seed(0)
-    return build(params | {"width": 4})
 
 
 def test_a_build_that_seeds_them_does_so_for_itself_alone():
@@ -221,28 +144,6 @@ def test_a_build_that_seeds_them_does_so_for_itself_alone():
 
 
 # Other ways to fail.
-
-
-class UnspeakableError(Exception):
-    def __str__(self):
-        raise RuntimeError("no words")
-
-
-def build_badly(params):
-    kind = params["kind"]
-    if kind == "nothing":
-        return None
-    if kind == "model":
-        return network({})
-    if kind == "exit":
-        sys.exit("no licence")
-    if kind == "unspeakable":
-        raise UnspeakableError
-    if kind == "memory":
-        raise MemoryError
-    if kind == "endless":
-        raise ValueError("x" * 1_000_000)
-    return build({"lr": 0.1})
 
 
 BAD = {

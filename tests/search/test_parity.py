@@ -18,12 +18,11 @@ KINDS = [(shape, targets) for shape in (VECTOR, SEQUENCE, IMAGE) for targets in 
 
 
 def test_every_layer_and_every_loss_is_searched():
-    abstract = {"Layer"}
     tried = {name.partition(",")[0].split()[0] for layers in LAYERS.values() for name in layers}
-    assert tried >= set(pynn.layers.__all__) - abstract | {"Sequential"}
+    assert tried >= set(pynn.layers.__all__) - {"Layer"} | {"Sequential"}
     losses = {name.partition(",")[0] for made in LOSSES.values() for name in made}
     kinds = {kind.__name__ for kind in vars(pynn.losses).values() if _is_a_loss(kind)}
-    assert losses == kinds - {"Loss", "ClassLoss"}
+    assert losses == kinds - {"Loss", "ClassLoss", "PairedLoss"}  # which are bases
 
 
 def _is_a_loss(kind):
@@ -102,9 +101,9 @@ def test_any_executor_gives_the_scores_of_one_worker(here, make):
 def test_on_the_other_backends_too(backend):
     if backend not in pynn.available_backends():
         pytest.skip(f"needs {backend}")
-    fixed = {"layer": ["Conv2d", "BatchNorm2d", "MaxPool2d"], "loss": ["CrossEntropyLoss"]}
+    fixed = {"layer": ["LayerNorm", "PReLU", "Tanh"], "loss": ["MSELoss"]}  # few: Numba compiles them
     with pynn.use_backend(backend):
-        assert same(*(find(IMAGE, "labels", fixed=fixed, workers=workers) for workers in (1, 2)))
+        assert same(*(find(VECTOR, "values", fixed=fixed, workers=workers) for workers in (1, 2)))
 
 
 def test_the_number_of_threads_makes_no_difference(here):

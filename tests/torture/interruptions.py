@@ -14,6 +14,10 @@ LOOKS = {
 }
 
 
+#: Seconds at least between two interrupts in a row: enough to run a handler.
+SPACE = 5e-5
+
+
 class Places:
     """Counts the places of a call where Python code can be interrupted, and raises a signal at one of them.
 
@@ -83,28 +87,26 @@ def alarmed(call, moments, longest, repeated=False):
 
     Return whether it came out of the call, and where it was raised, as `interrupt` does.
     """
-    raised = True
-    try:
-        wait = moments.uniform(1e-6, longest)
-        signal.signal(signal.SIGALRM, signal.default_int_handler)
-        signal.setitimer(signal.ITIMER_REAL, wait, wait if repeated else 0)
+
+    def victim():
         call()
-        raised = False
+
+    def handle(number, frame):
+        while frame is not None:
+            if frame.f_code is victim.__code__:
+                raise KeyboardInterrupt
+            frame = frame.f_back
+
+    wait = moments.uniform(1e-6, longest)
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, wait, max(wait, SPACE) if repeated else 0)
+    try:
+        victim()
     except KeyboardInterrupt:
-        pass
-    quiet()
-    return raised, "a random moment"
-
-
-def quiet():
-    """Stop the timer; what it has sent already may come in between."""
-    while True:
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, signal.SIG_IGN)
-            return
-        except KeyboardInterrupt:
-            continue
+        return True, "a random moment"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return False, "nowhere"
 
 
 def chosen(seed, places, count):

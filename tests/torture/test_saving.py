@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from torture.harness import scaled
-from torture.interruptions import quiet
 from torture.subjects import data, differences, new, state
 
 import pynn
@@ -25,6 +24,8 @@ from pynn.search.trial import Trial
 
 #: Longest wait before a kill, in seconds: a save takes a few milliseconds.
 LONGEST = 0.03
+#: Epochs of the run beside which is saved.
+ENDING = 8
 
 
 class Model:
@@ -94,7 +95,7 @@ class Trials:
     SPACE = Space({"lr": search.LogUniform(1e-4, 1.0)})
 
     def open(self):
-        return Store(self.path.parent, None, "search", {"seed": 0}, self.SPACE, "val_loss", maximise=False)
+        return Store(self.path.parent, None, {"seed": 0, "python": ""}, self.SPACE, "val_loss", maximise=False)
 
     def __init__(self):
         self.store = None
@@ -204,7 +205,7 @@ def saves_beside_training(seed, from_handler, count):
     pauses = random.Random(seed)
     x, y = data("everything", 400)
     whole = new("everything")
-    whole.fit(x, y, epochs=40, batch_size=8)
+    whole.fit(x, y, epochs=ENDING, batch_size=8)
     trainer, written, refused, finished = new("everything"), [], [], threading.Event()
 
     def save(*_):
@@ -215,12 +216,12 @@ def saves_beside_training(seed, from_handler, count):
             refused.append(str(error))
         else:
             written.append(path)
-        if from_handler:
-            signal.setitimer(signal.ITIMER_REAL, pauses.uniform(0.001, 0.02))
+        if from_handler and not finished.is_set():
+            signal.setitimer(signal.ITIMER_REAL, pauses.uniform(0.001, 0.01))
 
     def save_again_and_again():
         while not finished.is_set() and len(written) < count:
-            time.sleep(pauses.uniform(0, 0.01))
+            time.sleep(pauses.uniform(0, 0.005))
             save()
 
     thread = threading.Thread(target=save_again_and_again)
@@ -229,10 +230,10 @@ def saves_beside_training(seed, from_handler, count):
         signal.setitimer(signal.ITIMER_REAL, 0.01)
     else:
         thread.start()
-    trainer.fit(x, y, epochs=40, batch_size=8)
+    trainer.fit(x, y, epochs=ENDING, batch_size=8)
     finished.set()
     if from_handler:
-        quiet()
+        signal.setitimer(signal.ITIMER_REAL, 0)
     else:
         thread.join()
         assert not refused, f"another thread's save was refused: {refused[0]}"
@@ -240,7 +241,7 @@ def saves_beside_training(seed, from_handler, count):
     assert written or refused
     for path in written[:count]:
         resumed = pynn.Trainer.resume(path)
-        if resumed.epoch < 40 and resumed.target_epoch:
+        if resumed.epoch < ENDING and resumed.target_epoch:
             resumed.fit(x, y)
             different = differences(state(whole), state(resumed))
             assert not different, f"{path} goes on to another end: {different}"

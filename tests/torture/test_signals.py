@@ -3,13 +3,15 @@
 import itertools
 import random
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from torture.harness import scaled
+from torture.harness import DEADLINE, SEED, scaled
 from torture.interruptions import alarmed, chosen, interrupt, places_of
 from torture.subjects import KINDS, Undisturbed, batch, data, differences, new, state
 
@@ -114,7 +116,7 @@ def check_monitor(monitor, trainer):
 
 def steps_at_random_moments(seed, backend, count):
     """Let a timer interrupt steps, once or many times in a row."""
-    moments = random.Random(seed)
+    moments, signals = random.Random(seed), 0
     with pynn.use_backend(backend):
         for kind in KINDS:
             batches = [batch(kind, step) for step in range(3)]
@@ -124,16 +126,17 @@ def steps_at_random_moments(seed, backend, count):
                 trainer.step(*batches[trainer.steps % len(batches)])
 
             def steps(step=step):
-                while True:
+                for _ in range(MANY):
                     step()
 
             for number in range(count):
-                alarmed(steps, moments, 1e-3, repeated=moments.random() < 0.3)
+                raised, _ = alarmed(steps, moments, 1e-3, repeated=moments.random() < 0.3)
+                signals += raised
                 told = f"{kind} on {backend}, interrupt {number}:"
                 expected.check(trainer, told)
                 step()
                 expected.check(trainer, f"{told} the step after it:")
-    return {"signals": count * len(KINDS)}
+    return {"signals": signals}
 
 
 class Cycled(Undisturbed):
@@ -149,6 +152,8 @@ class Cycled(Undisturbed):
         return state(self._twin)
 
 
+#: Steps that take longer than a timer waits.
+MANY = 100
 EPOCHS, BATCH = 2, 16
 #: Seconds from which on a call is too slow to be traced, and a timer interrupts it.
 SLOW = 0.2
@@ -250,6 +255,32 @@ def interrupted_call(trainer, before, work, expected, way):
 
 def saved(trainer):
     trainer.save("saved.ckpt")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
+def test_the_command_line_saves_what_there_is(tmp_path, record_property, number):
+    """Tell `pynn train` to end, at a random moment after its first epoch."""
+    moments, count = random.Random(SEED), scaled(3)
+    command = [sys.executable, "-c", "from pynn.cli import main; main()", "train", "--epochs", "100000"]
+    for turn in range(count):
+        model = tmp_path / f"{turn}.safetensors"
+        process = subprocess.Popen(
+            [*command, "--save", str(model)], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        try:
+            first = [next(process.stdout)]
+            while "loss" not in first[-1]:
+                first.append(next(process.stdout))
+            time.sleep(moments.uniform(0, 0.3))
+            process.send_signal(number)
+            told = "".join(first) + process.communicate(timeout=DEADLINE)[0]
+        finally:
+            process.kill()
+        assert "Traceback" not in told, told[-3000:]
+        assert model.exists(), f"no model, exit code {process.returncode}: {told[-1000:]}"
+        pynn.load(model)
+        assert not list(tmp_path.glob(".*.part"))
+    record_property("signals", count)
 
 
 @pytest.mark.parametrize("monitor", [False, True], ids=["alone", "watched"])

@@ -6,63 +6,26 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
+from process_calls import (
+    die,
+    fail,
+    give_much_and_die,
+    hang_at_exit,
+    nothing,
+    sleep,
+    square,
+    start_within_a_pool,
+    unreadable,
+)
 from seen import PATIENCE, wait_for
 
 from pynn.processes import NotStarted, ProcessEnded, Processes
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
-
-
-def nothing():
-    pass
-
-
-def square(number):
-    return number * number
-
-
-def fail(text):
-    raise KeyError(text)
-
-
-def die(how=signal.SIGKILL):
-    os.kill(os.getpid(), how)
-    time.sleep(PATIENCE)
-
-
-def die_at_first(note):
-    if not note.exists():
-        note.touch()
-        die()
-
-
-def sleep(note):
-    note.write_text(str(os.getpid()))
-    time.sleep(PATIENCE)
-
-
-def give_much_and_die():
-    """Return more than a pipe holds, and die while it is sent."""
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()
-    return bytes(10_000_000)
-
-
-def unreadable():
-    return Unreadable()
-
-
-class Unreadable:
-    def __reduce__(self):
-        return fail, ("on arrival",)
-
-
-def hang_at_exit():
-    threading.Thread(target=time.sleep, args=(PATIENCE,)).start()
 
 
 @pytest.fixture
@@ -113,10 +76,10 @@ def test_a_process_that_dies_costs_its_own_call_alone(two, how):
     assert str(ends(two, two.submit(os._exit, 7))[0]) == "exit code 7"
 
 
-def test_a_process_that_dies_while_it_sends_a_result_hangs_nobody(two):
-    call = two.submit(give_much_and_die)
-    two.wait(0)
-    time.sleep(2)  # it fills the pipe, nobody reads, and it dies
+def test_a_process_that_dies_while_it_sends_a_result_hangs_nobody(two, tmp_path):
+    call = two.submit(give_much_and_die, tmp_path / "begun")
+    wait_for(lambda: two.wait(0) or (tmp_path / "begun").exists())
+    time.sleep(4)  # it fills the pipe, nobody reads, and it dies
     error, value = ends(two, call, two.submit(square, 5))
     assert isinstance(error, ProcessEnded)
     assert value == 25
@@ -158,18 +121,12 @@ def test_where_processes_may_not_be_started_it_is_said():
     assert "run one at a time here (workers=1)" in text
 
 
-def start_within_a_pool():
-    try:
-        Processes(2, nothing)
-    except RuntimeError as error:
-        return str(error)
-    return "started"
-
-
 STARTER = """
 import sys, threading
 sys.path.insert(0, {tests!r})
-from test_processes import Processes, Path, nothing, sleep
+from pathlib import Path
+from pynn.processes import Processes
+from process_calls import nothing, sleep
 def work():
     team = Processes(2, nothing)
     team.submit(sleep, Path({folder!r}, "a")), team.submit(sleep, Path({folder!r}, "b"))
