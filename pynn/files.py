@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import numpy as safetensors_numpy
 
 from .writing import check_target, write_atomically
 
@@ -31,7 +30,7 @@ DTYPES = {
     **{f"{kind.upper()}{8 * size}": np.dtype(f"<{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)},
     **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }
-WRITTEN = frozenset(DTYPES.values())
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 class FileFormatError(ValueError):
@@ -58,17 +57,30 @@ def packed_tensors(kind: str, tensors: Mapping[str, np.ndarray], description: An
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     arrays = {name: array.astype(array.dtype.newbyteorder("<"), copy=False) for name, array in arrays.items()}
     for name, array in arrays.items():
-        if array.dtype not in WRITTEN:
+        if array.dtype not in NAMES:
             raise TypeError(f"{name} has dtype {array.dtype}, which cannot be saved; expected numbers")
-    # One entry, because safetensors writes several in random order: the same model is the same bytes.
-    header = {"format": f"pynn.{kind}", "description": text, "sha256": _checksum(arrays, text)}
-    content = safetensors_numpy.save(arrays, metadata={"pynn": json.dumps(header)})
-    if int.from_bytes(content[:8], "little") > LARGEST_HEADER:
+    own = {"format": f"pynn.{kind}", "description": text, "sha256": _checksum(arrays, text)}
+    # Large dtypes first, so that every array is aligned.
+    ordered = sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0]))
+    header = _header(ordered, {"pynn": json.dumps(own)})
+    if len(header) > LARGEST_HEADER:
         raise ValueError(
             f"names, shapes and settings of {len(arrays)} arrays take more than {LARGEST_HEADER} bytes, which a "
             "safetensors file may not hold; make it of fewer layers or shorter lists"
         )
-    return content
+    # Not by the safetensors library: where it gets no memory, it ends the process.
+    return b"".join([len(header).to_bytes(8, "little"), header, *(array.data for _, array in ordered if array.size)])
+
+
+def _header(ordered: list[tuple[str, np.ndarray]], metadata: dict[str, str]) -> bytes:
+    """Return what a safetensors file says of its arrays, which follow in this order; whole words, as readers demand."""
+    entries: dict[str, Any] = {"__metadata__": metadata}
+    stop = 0
+    for name, array in ordered:
+        start, stop = stop, stop + array.nbytes
+        entries[name] = {"dtype": NAMES[array.dtype], "shape": array.shape, "data_offsets": [start, stop]}
+    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    return header + b" " * (-len(header) % 8)
 
 
 def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], Any]:

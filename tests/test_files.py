@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from safetensors import numpy as safetensors_numpy
 
 import pynn
 from pynn import files
@@ -265,6 +266,25 @@ def test_a_process_killed_while_saving_leaves_a_whole_file(tmp_path, rng):
         values = pynn.load(path)[0].weight[...]
         assert values.min() == values.max()
         assert values.max() in (1, 2)
+
+
+def test_files_are_those_of_the_safetensors_library(rng):
+    """The same bytes for arrays of one dtype; of several, whose order it chooses otherwise, the same arrays."""
+    floats = {name: rng.normal(size=shape).astype(np.float32) for name, shape in FLOATS.items()}
+    content = files.packed_tensors("model", floats, {"text": "\u00fc \u20ac"})
+    with_metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    assert content == safetensors_numpy.save(floats, metadata=with_metadata)
+    mixed = {dtype.str: rng.integers(0, 2, 3).astype(dtype) for dtype in files.DTYPES.values()}
+    mixed |= floats | {"strided": rng.normal(size=(6, 4))[::2, ::-1], "big": np.arange(3, dtype=">i4")}
+    found = safetensors_numpy.load(files.packed_tensors("model", mixed, None))
+    assert found.keys() == mixed.keys()
+    for name, array in mixed.items():
+        assert found[name].dtype == array.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(found[name], array)
+
+
+#: Shapes of arrays by name: without dimensions, without elements, and names of other alphabets.
+FLOATS = {"b": (3, 2), "a": (), "empty": (0, 4), '\u00e4\n"': (1,)}
 
 
 def test_the_same_model_is_the_same_bytes(tmp_path):

@@ -200,11 +200,12 @@ def limited_address_space(seed, backend, kind, calls, count):
         for call in calls:
             expected = undisturbed(kind, call)
             for _ in range(count):
-                room = int(2 ** rooms.uniform(12, 23))
+                room = int(2 ** rooms.uniform(12, 24))
                 try:
                     survived += in_child(survives, kind, call, expected, AddressSpace(room))
                 except AssertionError as error:
                     faults.setdefault(f"{call}: {error}", []).append(room)
+    assert survived, "the address space was never too small"
     assert not faults, "\n".join(f"{fault}\n    with room for {rooms[:9]}" for fault, rooms in faults.items())
     return {"allocation failures": survived}
 
@@ -239,9 +240,9 @@ def test_refused_objects(torture, preloaded):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "numpy"])
 def test_a_limited_address_space(torture, backend):
+    """Not with the NumPy backend, whose buffers are refused then (see `BUFFERS`)."""
     torture(
-        limited_address_space, backend=backend, kind="convolutional", calls=["step", "predict", "save", "load"],
-        count=scaled(4),
-    )  # fmt: skip
+        limited_address_space, backend=backend, kind="wide", calls=["step", "predict", "save", "load"], count=scaled(6)
+    )
