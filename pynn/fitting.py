@@ -62,7 +62,8 @@ def warn_of_idle_epochs(trainer: Trainer, run: Run, batches: int) -> None:
         return
     left = run.until - trainer.epoch
     idle = idle_epochs(trainer.schedule, trainer.optimizer.lr, trainer.epoch, left, trainer.steps, batches)
-    if idle > 1 or (idle and idle == left):
+    # The end of a long cosine is as good as 0 for an epoch in tens of thousands, which is meant.
+    if idle > 1 + left // 1000 or (idle and idle == left):
         which = "in all of its epochs" if idle == left else f"from epoch {run.until - idle + 1} on"
         warnings.warn(
             f"{trainer.schedule!r} has come to a rate of 0: this fit, up to epoch {run.until}, trains nothing {which}. "

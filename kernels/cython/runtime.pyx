@@ -23,11 +23,9 @@ cdef extern from "runtime.h" nogil:
 cdef extern from "threads.h" nogil:
     enum:
         PN_MOST_THREADS
-    struct Team:
-        int threads
-    Team pn_team
     void pn_run_parallel(pn_task task, void* argument, int count) noexcept nogil
     int pn_team_size() noexcept nogil
+    void pn_set_team_size(int threads) noexcept nogil
     void pn_prepare_for_fork() noexcept nogil
 
 cdef extern from *:
@@ -249,12 +247,12 @@ def set_num_threads(int count):
     """Let kernels use up to `count` threads."""
     if not 1 <= count <= PN_MOST_THREADS:
         raise ValueError(f"the number of threads is {count}; expected 1 to {PN_MOST_THREADS}")
-    pn_team.threads = count
+    pn_set_team_size(count)
 
 
 def get_num_threads():
     """Return how many threads kernels may use."""
-    return pn_team.threads
+    return pn_team_size()
 
 
 cdef pn_runtime functions = pn_runtime(pn_run_parallel, pn_team_size, recording, record)

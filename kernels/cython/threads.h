@@ -141,6 +141,7 @@ static void pn_prepare_for_fork(void) { pthread_atfork(NULL, NULL, pn_after_fork
 #endif
 
 static int pn_team_size(void) { return __atomic_load_n(&pn_team.threads, __ATOMIC_RELAXED); }
+static void pn_set_team_size(int threads) { __atomic_store_n(&pn_team.threads, threads, __ATOMIC_RELAXED); }
 
 static void pn_run_parallel(pn_task task, void *argument, int count) {
     const int threads = pn_team_size();
