@@ -16,6 +16,9 @@ from pynn.kernels.codes import ActivationCode
 
 FAMILIES = numpy_kernels.__all__
 
+#: Kernels are serial, keep NaN and infinity, and are compiled by `compiled.njit`, which needs no cache.
+FORBIDDEN = ("cache=", "numba import njit", "parallel=", "prange", "fastmath=True", "nnan", "ninf", "nsz", '"fast"')
+
 
 def public_functions(module):
     return {
@@ -36,7 +39,7 @@ def test_signatures_and_docstrings_are_those_of_the_specification(family):
 def test_no_kernel_is_parallel_or_assumes_finite_numbers():
     for path in pathlib.Path(numba_kernels.__file__).parent.glob("*.py"):
         source = path.read_text(encoding="utf-8")
-        for forbidden in ("parallel=", "prange", "fastmath=True", "nnan", "ninf", "nsz", '"fast"'):
+        for forbidden in FORBIDDEN:
             assert forbidden not in source, f"{path.name}: {forbidden}"
 
 

@@ -159,7 +159,7 @@ def _divisor(rows, columns, sample_weight, mean):
     return weights if weights != 0 else 1.0
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _fill_zeros(row):
     for c in range(row.size):
         row[c] = 0.0

@@ -7,10 +7,12 @@ element on AVX2, 6 to 34 times as fast as the C library, which serves float64: g
 import math
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 from numpy import float32 as f32
 from numpy import int32 as i32
+
+from .compiled import njit
 
 SQRT_HALF = 0.70710678118654752440
 

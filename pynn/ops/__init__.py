@@ -1,8 +1,9 @@
 """One checked, documented function per operation: the only door from layers to kernels.
 
 Every op checks its arguments once and calls the kernel of the backend in use. Arrays are float32 or float64, all of one
-op in the same dtype; any memory layout is read. Every output can be handed in; it must then be C-contiguous, and an
-output array that overlaps an input array raises, except that elementwise ops may write onto their input.
+op in the same dtype; any memory layout is read. Every output can be handed in; it must then be C-contiguous. An array
+that is written (running statistics, optimiser state and `stats` included) must not overlap another array of the call,
+read or written: that raises, except that elementwise ops may write onto their input, and `dz` may be `dy`.
 """
 
 from .activations import (

@@ -37,6 +37,9 @@ def batchnorm_forward(
     running = (1 - momentum) running + momentum batch, with the variance over n in the normalisation and over n - 1
     in the running estimate. Otherwise the running statistics are used and left alone.
 
+    float32 inputs may be as large as 1e38, float64 inputs as 1e150. A running variance that does not fit its dtype
+    (float32: from inputs of some 1e19 on) is infinite.
+
     Parameters
     ----------
     x : array_like, shape (n, features)
