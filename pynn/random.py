@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -61,6 +62,19 @@ def unobserved() -> Iterator[None]:
         yield
     finally:
         _own.reset(token)
+
+
+def _free_after_fork() -> None:
+    """Go on with a copy of the shared generator, whose lock a thread of the parent may hold, and would for ever."""
+    if _shared.generator is not None:
+        kept = _shared.generator.bit_generator
+        copied = type(kept)(0)
+        copied.state = kept.state
+        _shared.generator = np.random.Generator(copied)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_after_fork)
 
 
 class Stream:

@@ -155,6 +155,36 @@ def test_a_forked_child_computes_with_a_team_of_its_own(backend):
         assert_same(results(), expected)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_child_forked_while_a_thread_initialises_layers_makes_its_own():
+    """The lock of the generator is held by a thread that does not exist in the child."""
+    code = """
+import os, signal, threading
+import pynn
+from pynn.random import initial_generator
+pynn.manual_seed(0)
+held, done = threading.Event(), threading.Event()
+def draw():
+    with initial_generator().bit_generator.lock:
+        held.set()
+        done.wait()
+thread = threading.Thread(target=draw)
+thread.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    layer = pynn.Linear(3, 3)
+    pynn.manual_seed(0)
+    os._exit(0 if (layer.weight == pynn.Linear(3, 3).weight).all() else 1)
+done.set()
+assert os.waitpid(child, 0)[1] == 0
+"""
+    done = in_new_process(code)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("count", [0, -1, MOST_THREADS + 1, 2.0, "2", True, None])
 def test_an_impossible_number_of_threads(count):
     before = pynn.get_num_threads()
