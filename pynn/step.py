@@ -47,8 +47,8 @@ class TrainingStep:
         self._version = -1
         # What a forward pass moves, and what it was before.
         self._kept: list[tuple[np.ndarray, np.ndarray]] = []
-        #: Steps of the trainer, and updates of the optimiser, as a step began that is not settled yet.
-        self._begun: tuple[int, int] | None = None
+        #: Of a step that is not settled yet: the optimiser's updates as it began, and what `_finish` is told.
+        self._begun: tuple[int, tuple[int, float, float, Count | None]] | None = None
 
     def take(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, count: Count | None = None) -> float:
         """Take one step on a minibatch and return its loss; a loss that is not finite moves nothing.
@@ -79,7 +79,7 @@ class TrainingStep:
             self._find_moved()
         for array, kept in self._kept:
             kept[...] = array
-        self._begun = steps, updates
+        self._begun = updates, (steps, loss, optimizer.lr, count)
         try:
             rate = optimizer.lr
             if trainer.schedule is not None:
@@ -93,16 +93,14 @@ class TrainingStep:
                 if trainer.clip_norm is not None or trainer.clip_value is not None:
                     scale = self._clip(rate)
                 stats = None if watch is None else watch.updates
+                self._begun = updates, (steps, loss, rate, count)
                 if trainer.regularizers:
                     self._update_within_limits(rate, scale, stats)
                 else:
                     optimizer.step(rate, scale, stats)
                 self._finish(steps, loss, rate, count)
         except BaseException as error:
-            if optimizer.counter[0] == updates:
-                self._undo()
-            else:
-                self._finish(steps, loss, rate, count)
+            self.settle()
             if isinstance(error, NonFiniteError):
                 self._failed(x, target, loss, rate, math.nan)
             raise
@@ -175,15 +173,17 @@ class TrainingStep:
             np.copyto(array, kept)
 
     def settle(self) -> None:
-        """Do what a second interrupt, right after the first, has kept a step from doing at its end."""
+        """Take back the step that has begun, or finish it if its update was made; do nothing if none has.
+
+        A second interrupt, right after the first, may keep a step from doing so; whoever reads the state does it then.
+        """
         if self._begun is None:
             return
-        steps, updates = self._begun
+        updates, taken = self._begun
         if self._trainer.optimizer.counter[0] == updates:
             self._undo()
         else:
-            self._trainer.steps = steps + 1
-            self._begun = None
+            self._finish(*taken)
 
     def _clip(self, rate: float) -> float:
         """Clip the gradient's elements if told to, and return what the optimiser is to scale it by."""

@@ -240,6 +240,7 @@ class Trainer(Settings):
         try:
             if self._turn.setdefault("thread", thread) != thread:
                 raise self._busy()
+            self._step.settle()
             changes = as_changes(augment)
             x = x if y is None else numeric(x, "x")
             standing = self._run, self.epoch, self._batch, len(self.history)
