@@ -226,7 +226,7 @@ def _started(context: Any) -> _Process:
     reader, lifeline = context.Pipe(duplex=False)
     try:
         with _deaf_children():
-            process = context.Process(target=_work, args=(theirs, reader, os.getpid()))
+            process = context.Process(target=_work, args=(theirs, reader, os.getpid(), dict(os.environ)))
             process.start()
     except BaseException:
         ours.close()
@@ -277,7 +277,9 @@ def _end(processes: list[_Process], grace: float) -> None:
 # In the process.
 
 
-def _work(connection: Connection, lifeline: Connection, starter: int) -> None:
+def _work(connection: Connection, lifeline: Connection, starter: int, environment: dict[str, str]) -> None:
+    os.environ.clear()  # a fork server's are those of its start
+    os.environ.update(environment)
     # Ctrl-C in a terminal reaches all of its processes; the one that started this one decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the main module may have changed it

@@ -123,7 +123,7 @@ X, Y = np.ones((4, 3)), np.zeros((4, 2))
         ({"epochs": 1, "validation": X}, r"validation.*\(x, y\)"),
         ({"epochs": 1, "validation": (X, Y[:2])}, "validation x has 4 rows and validation y has 2"),
         ({"epochs": 1, "sample_weight": np.ones(3)}, r"sample_weight has shape \(3,\); expected \(4,\)"),
-        ({"epochs": 1, "sample_weight": [1, np.nan, 1, 1]}, "sample_weight has a NaN in row 1"),
+        ({"epochs": 1, "sample_weight": [1, np.nan, 1, 1]}, "sample_weight is nan in row 1"),
     ],
 )
 def test_fit(arguments, said):

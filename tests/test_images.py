@@ -62,7 +62,7 @@ def test_recorded_steps_are_those_taken_op_by_op(monkeypatch, backend):
     monkeypatch.undo()
     trainer = pynn.Trainer(network(), pynn.CrossEntropyLoss(), pynn.Adam())
     trainer.step(*images(32))
-    assert (trainer._passes._recorder is not None) == (backend == "cython")
+    assert (trainer._step.passes._recorder is not None) == (backend == "cython")
 
 
 def test_results_do_not_depend_on_the_number_of_threads(backend):

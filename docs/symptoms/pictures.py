@@ -15,12 +15,14 @@ import io
 import re
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pynn import TrainingWarning
 from pynn.babysit.findings import SYMPTOMS
 from pynn.babysit.views import maps
 
@@ -53,7 +55,9 @@ def run(code: str) -> tuple[Names, str]:
     """Run an example; return its names and what it printed."""
     names: Names = {}
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
+    # What is shown is what the babysitter says; a fit may warn of the same fault in other words.
+    with contextlib.redirect_stdout(printed), warnings.catch_warnings():
+        warnings.simplefilter("default", TrainingWarning)
         exec(code, names)
     return names, printed.getvalue()
 

@@ -121,7 +121,7 @@ static inline void PN_(pn_column_signs)(const PN_REAL *g, ptrdiff_t m, ptrdiff_t
     typedef PN_COUNT mask __attribute__((vector_size(PN_VECTOR_BYTES)));
     mask up = {0}, down = {0};
     int64_t both = 0;
-    for (ptrdiff_t i = 0; i < m && !both; i += ROWS) {
+    for (ptrdiff_t i = 0; i < m && both != -1; i += ROWS) {
         for (ptrdiff_t row = i; row < m && row < i + ROWS; row++) {
             const PN_(pn_lanes) v = *(const PN_(pn_lanes) *)(g + row * n);
             up |= v > 0;

@@ -95,6 +95,13 @@ def output(out: np.ndarray | None, name: str, shape: tuple[int, ...], dtype: np.
     return out
 
 
+def required(array: np.ndarray | None, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return `array` if a kernel can write it; None, for which `output` makes an array, is refused."""
+    if array is None:
+        raise TypeError(f"{name} is None; expected a NumPy array of shape {shape} to write to")
+    return output(array, name, shape, dtype)
+
+
 def apart(outputs: dict[str, np.ndarray | None], *inputs: np.ndarray | None) -> None:
     """Raise ValueError if an output shares memory with an input, or with another output."""
     given = [(name, out) for name, out in outputs.items() if out is not None]

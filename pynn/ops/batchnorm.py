@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backend import kernels
-from ._check import apart, check_shape, fits, floats, output, positive
+from ._check import apart, check_shape, fits, floats, output, positive, required
 from .activations import resolve
 from .watch import check_stats, unit_stats
 
@@ -169,8 +169,8 @@ def forward_arguments(
     features = x.shape[1:2]
     gamma = floats(gamma, "gamma", like=x, shape=features)
     beta = floats(beta, "beta", like=x, shape=features)
-    output(running_mean, "running_mean", features, x.dtype)
-    output(running_var, "running_var", features, x.dtype)
+    required(running_mean, "running_mean", features, x.dtype)
+    required(running_var, "running_var", features, x.dtype)
     y = output(out, "out", x.shape, x.dtype)
     mean, rstd = output(mean_out, "mean_out", features, x.dtype), output(rstd_out, "rstd_out", features, x.dtype)
     state: dict[str, np.ndarray | None] = {"running_mean": running_mean, "running_var": running_var}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import apart, elementwise_output, fits, floats, output
+from ._check import apart, elementwise_output, fits, floats, output, required
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -87,7 +87,7 @@ def advance(stream: np.ndarray, count: int, out: np.ndarray | None = None) -> np
     >>> advance(stream, 10), advance(stream, 5)
     (array([7, 0], dtype=uint64), array([ 7, 10], dtype=uint64))
     """
-    output(stream, "stream", (2,), _UINT64)
+    required(stream, "stream", (2,), _UINT64)
     draw = output(out, "out", (2,), _UINT64)
     apart({"stream": stream, "out": out})
     if not 0 <= count < 2**63:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backend import kernels
-from ._check import apart, check_shape, fits, floats, labels, output
+from ._check import apart, check_shape, fits, floats, labels, output, required
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -34,12 +34,18 @@ def _checked_labels(
         raise ValueError(f"the scores have shape ({rows}, 0); expected at least one class")
     targets = labels(targets, rows)
     apart({name: gradient}, targets)
+    _check_ignored(ignore_index)
     bad = kernels().losses.first_bad_label(targets, classes, ignore_index)
     if bad >= 0:
         raise ValueError(
             f"target {targets[bad]} in row {bad} is not a class: expected 0 to {classes - 1} for {classes} outputs"
         )
     return targets
+
+
+def _check_ignored(ignore_index: int) -> None:
+    if not (isinstance(ignore_index, int | np.integer) and -(2**63) <= ignore_index < 2**63):
+        raise ValueError(f"ignore_index is {ignore_index!r}; expected an integer of 64 bits, as labels are")
 
 
 def _mean(reduction: str) -> bool:
@@ -265,6 +271,7 @@ def count_correct(scores: ArrayLike, targets: ArrayLike, *, ignore_index: int = 
     """
     scores = floats(scores, "scores")
     check_shape(scores, "scores", ("n", "classes"))
+    _check_ignored(ignore_index)
     return kernels().losses.count_correct(scores, labels(targets, scores.shape[0]), ignore_index)
 
 
@@ -282,5 +289,6 @@ def share_correct(scores: ArrayLike, targets: ArrayLike, out: np.ndarray, *, ign
     scores = floats(scores, "scores")
     check_shape(scores, "scores", ("n", "classes"))
     targets = labels(targets, scores.shape[0])
-    apart({"out": output(out, "out", (1,), np.dtype(np.float64))}, scores, targets)
+    apart({"out": required(out, "out", (1,), np.dtype(np.float64))}, scores, targets)
+    _check_ignored(ignore_index)
     kernels().losses.share_correct(scores, targets, ignore_index, out)

@@ -13,9 +13,9 @@ import math
 
 import numpy as np
 
-from ..arguments import count
+from ..arguments import count, fraction
 from ..backend import kernels
-from ._check import apart, check_shape, output, positive
+from ._check import apart, check_shape, output, positive, required
 
 _INT64 = np.dtype(np.int64)
 _FLOAT64 = np.dtype(np.float64)
@@ -36,11 +36,13 @@ def _check(
         raise ValueError(f"param has shape {param.shape}; expected a flat buffer")
     output(param, "param", param.shape, param.dtype)
     for name, buffer in buffers.items():
-        if buffer is not None:
-            output(buffer, name, param.shape, param.dtype)
+        if buffer is not None or name != "velocity":
+            required(buffer, name, param.shape, param.dtype)
+    if not isinstance(bounds, np.ndarray):
+        raise TypeError(f"bounds is a {type(bounds).__name__}; expected an int64 array of shape (segments, 2)")
     segments = len(bounds)
     output(bounds, "bounds", (segments, 2), _INT64)
-    output(rates, "rates", (segments, 2), _FLOAT64)
+    required(rates, "rates", (segments, 2), _FLOAT64)
     if stats is not None:
         output(stats, "stats", (segments, 3), _FLOAT64)
     apart({"param": param, **buffers, "stats": stats}, bounds, rates, *others)
@@ -174,6 +176,8 @@ def adam(
     else:
         steps = np.array([count(step, "step")], np.int64)
     _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats, steps)
+    fraction(beta1, "beta1")
+    fraction(beta2, "beta2")
     if steps[0] < 1:
         raise ValueError(f"step is {steps[0]}; expected 1 for the first update")
     kernels().optim.adam(
@@ -190,7 +194,7 @@ def gradient_norm(grad: np.ndarray) -> float:
     >>> gradient_norm(np.array([3.0, 4.0]))
     5.0
     """
-    total = kernels().optim.sum_of_squares(_writeable(grad, "grad", (grad.size,)))
+    total = kernels().optim.sum_of_squares(_flat(grad))
     if math.isinf(total):  # squares of float64 overflow from 1e154 on
         largest = float(np.abs(grad).max())
         return largest * math.sqrt(np.square(grad / largest).sum()) if math.isfinite(largest) else largest
@@ -208,7 +212,7 @@ def clip_values(grad: np.ndarray, limit: float) -> None:
     >>> g
     array([-1. ,  0.5])
     """
-    kernels().optim.clip_values(_writeable(grad, "grad", (grad.size,)), positive(limit, "limit"))
+    kernels().optim.clip_values(_flat(grad), positive(limit, "limit"))
 
 
 def add_penalty(param: np.ndarray, grad: np.ndarray, bounds: np.ndarray, *, l1: float = 0.0, l2: float = 0.0) -> float:
@@ -239,11 +243,18 @@ def clip_column_norms(weight: np.ndarray, limit: float) -> None:
     array([[0.6, 0.3],
            [0.8, 0.4]])
     """
-    check_shape(weight, "weight", ("fan_in", "units"))
-    kernels().optim.clip_column_norms(_writeable(weight, "weight", weight.shape), positive(limit, "limit"))
+    check_shape(_writeable(weight, "weight"), "weight", ("fan_in", "units"))
+    kernels().optim.clip_column_norms(weight, positive(limit, "limit"))
 
 
-def _writeable(array: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def _writeable(array: np.ndarray, name: str) -> np.ndarray:
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} is a {type(array).__name__}; expected a NumPy array")
     if array.dtype not in (np.float32, np.float64):
         raise TypeError(f"{name} has dtype {array.dtype}; expected float32 or float64")
-    return output(array, name, shape, array.dtype)
+    return output(array, name, array.shape, array.dtype)
+
+
+def _flat(grad: np.ndarray) -> np.ndarray:
+    check_shape(_writeable(grad, "grad"), "grad", ("n",))
+    return grad

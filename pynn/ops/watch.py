@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
-from ._check import apart, floats, output, unit_columns
+from ._check import apart, floats, output, required, unit_columns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -46,6 +46,7 @@ def unit_stats(
            [ 0.,  0.]])
     """
     y = floats(y, "y")
+    code = ActivationCode(code)
     check_stats(stats, y)
     if total is not None:
         apart({"stats": stats, "total": output(total, "total", (4,), _FLOAT64)}, y)
@@ -58,7 +59,7 @@ def unit_stats(
 
 def check_stats(stats: np.ndarray, y: np.ndarray, *others: np.ndarray | None) -> None:
     """Raise unless the statistics of `y` can be added to `stats`, in memory of their own."""
-    output(stats, "stats", (4, unit_count(y)), _FLOAT64)
+    required(stats, "stats", (4, unit_count(y)), _FLOAT64)
     apart({"stats": stats}, y, *others)
 
 
@@ -79,7 +80,7 @@ def square_sum(x: ArrayLike, out: np.ndarray) -> None:
     array([25.])
     """
     x = floats(x, "x")
-    apart({"out": output(out, "out", (1,), _FLOAT64)}, x)
+    apart({"out": required(out, "out", (1,), _FLOAT64)}, x)
     kernels().watch.square_sum(x, out)
 
 
@@ -98,5 +99,5 @@ def one_signed(grad: ArrayLike, out: np.ndarray) -> None:
     array([0.5])
     """
     grad = floats(grad, "grad", shape=("fan_in", "units"))
-    apart({"out": output(out, "out", (1,), _FLOAT64)}, grad)
+    apart({"out": required(out, "out", (1,), _FLOAT64)}, grad)
     kernels().watch.one_signed(grad, out)

@@ -182,7 +182,8 @@ class Geometry:
 def conv2d(rng, dtype):
     make, g, name = Numbers(rng, dtype), Geometry(rng), pick(rng, *NAMES)
     alpha = parameter_of(rng, name)
-    x, w = make.array(*g.x), make.array(*g.w)
+    # Zero of the border times a weight that is not finite: some kernels take it, some leave the border out.
+    x, w = make.array(*g.x), (Numbers(rng, dtype, FINITE) if any(g.padding) else make).array(*g.w)
     bias = make.array(g.filters) if make.chance() else None
     added = 0.0 if bias is None else wide(bias)[:, None, None]
     size = g.forward(np.abs(wide(x)), g.spread(wide(w))) + np.abs(added)

@@ -199,6 +199,17 @@ def clip_values(rng, dtype):
     return Case((), call, (want(np.clip(wide(grad), -limit, limit), limit, dtype, 1),), {})
 
 
+def zero(rng, dtype):
+    out = Numbers(rng, dtype).array(pick(rng, *LENGTHS))
+
+    def call():
+        cleared = out.copy()
+        ops.zero(cleared)
+        return (cleared,)
+
+    return Case((), call, (np.zeros_like(out),), {})
+
+
 def clip_column_norms(rng, dtype):
     make = Numbers(rng, dtype, tuple(k for k in KINDS if k != "special"))
     weight, limit = make.array(pick(rng, *SIZES), pick(rng, *SIZES)), pick(rng, 0.5, 2.0)
@@ -223,5 +234,6 @@ CASES = {
     "add_penalty": add_penalty,
     "gradient_norm": gradient_norm,
     "clip_values": clip_values,
+    "zero": zero,
     "clip_column_norms": clip_column_norms,
 }

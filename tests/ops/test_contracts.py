@@ -234,7 +234,7 @@ def test_kernels_get_contiguous_aligned_native_arrays(name, layout, dtype, kerne
     assert len(arrays) >= len(op.shapes)
     for array in arrays:
         assert array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
-        assert array.dtype in (dtype, np.int64, np.uint64, np.uint16)
+        assert array.dtype in (dtype, np.float64, np.int64, np.uint64, np.uint16)  # float64: weights of rows
 
 
 @pytest.mark.parametrize("name", OPS)

@@ -23,8 +23,11 @@ COMMAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is told to ignore it
 from pynn.cli import main
-print("imported", flush=True)
-main()
+try:
+    print("imported", flush=True)
+    main()
+except KeyboardInterrupt:  # between the two
+    sys.exit(print("interrupted", file=sys.stderr) or 130)
 """
 
 

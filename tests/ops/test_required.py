@@ -1,0 +1,63 @@
+"""Arrays that an op must be given, and numbers that it must be able to count with: None and nonsense are refused."""
+
+import numpy as np
+import pytest
+
+from pynn import ops
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+BOUNDS, RATES = np.array([[0, 3]]), np.array([[0.1, 0.0]])
+
+
+def buffers(count):
+    return [np.ones(3, np.float32) for _ in range(count)]
+
+
+X, COLUMNS, LABELS = np.ones((2, 3), np.float32), np.ones(3, np.float32), np.zeros(2, int)
+CALLS = {
+    "unit_stats": (ops.unit_stats, (X, np.zeros((4, 3)))),
+    "square_sum": (ops.square_sum, (X, np.zeros(1))),
+    "one_signed": (ops.one_signed, (X, np.zeros(1))),
+    "share_correct": (ops.share_correct, (X, LABELS, np.zeros(1))),
+    "advance": (ops.advance, (np.zeros(2, np.uint64), 5)),
+    "batchnorm_forward": (ops.batchnorm_forward, (X, COLUMNS, COLUMNS, COLUMNS + 0, COLUMNS + 0)),
+    "batchnorm2d_forward": (ops.batchnorm2d_forward, (X[..., None], COLUMNS, COLUMNS, COLUMNS + 0, COLUMNS + 0)),
+    "sgd": (lambda w, g, bounds, rates: ops.sgd(w, g, None, bounds, rates), (*buffers(2), BOUNDS, RATES)),
+    "adagrad": (ops.adagrad, (*buffers(3), BOUNDS, RATES)),
+    "rmsprop": (lambda w, g, s, b, r: ops.rmsprop(w, g, s, None, b, r), (*buffers(3), BOUNDS, RATES)),
+    "adam": (lambda *arrays: ops.adam(*arrays, step=1), (*buffers(4), BOUNDS, RATES)),
+    "add_penalty": (ops.add_penalty, (*buffers(2), BOUNDS)),
+    "gradient_norm": (ops.gradient_norm, (COLUMNS,)),
+    "clip_values": (lambda grad: ops.clip_values(grad, 1.0), (COLUMNS + 0,)),
+    "clip_column_norms": (lambda weight: ops.clip_column_norms(weight, 1.0), (X + 0,)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("nothing", [None, [1.0], "x"])
+def test_a_required_array_that_is_none_is_refused(name, nothing):
+    op, arguments = CALLS[name]
+    op(*arguments)
+    for place in range(len(arguments)):
+        if isinstance(arguments[place], np.ndarray):
+            with pytest.raises((TypeError, ValueError)):
+                op(*arguments[:place], nothing, *arguments[place + 1 :])
+
+
+@pytest.mark.parametrize("index", [2**63, 10**30, -(2**63) - 1, np.inf, 1.5])
+def test_an_ignore_index_that_no_label_can_be_is_refused(index):
+    for op in (ops.softmax_cross_entropy, ops.count_correct):
+        with pytest.raises(ValueError, match="ignore_index is"):
+            op(X, LABELS, ignore_index=index)
+
+
+@pytest.mark.parametrize("code", [-1, 99, 2**61, None])
+def test_an_activation_that_does_not_exist_is_refused(code):
+    with pytest.raises(ValueError, match="is not a valid ActivationCode"):
+        ops.unit_stats(X, np.zeros((4, 3)), code=code)
+
+
+def test_adam_takes_no_average_that_grows():
+    with pytest.raises(ValueError, match="beta1 is -1"):
+        ops.adam(*buffers(4), BOUNDS, RATES, step=2, beta1=-1)
