@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backend import kernels
 from ..kernels.codes import ActivationCode
-from ._check import apart, check_shape, fits, floats, output, same_or_apart
+from ._check import apart, check_shape, fits, floats, output, required, same_or_apart
 from .activations import resolve
 from .watch import check_stats, unit_stats
 
@@ -211,6 +211,7 @@ def zero(out: np.ndarray) -> None:
     >>> out
     array([0., 0.])
     """
-    check_shape(out, "out", ("n",))
-    output(out, "out", out.shape, floats(out, "out").dtype)
+    array = floats(out, "out")
+    check_shape(array, "out", ("n",))
+    required(out, "out", array.shape, array.dtype)
     kernels().matmul.column_sum(out.reshape(1, -1)[:0], out, False)  # the sum of no rows

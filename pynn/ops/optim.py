@@ -174,7 +174,9 @@ def adam(
     if isinstance(step, np.ndarray):
         steps = output(step, "step", (1,), _INT64)
     else:
-        steps = np.array([count(step, "step")], np.int64)
+        if count(step, "step") >= 2**63:
+            raise ValueError(f"step is {step}; expected an integer of 64 bits")
+        steps = np.array([step], np.int64)
     _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats, steps)
     fraction(beta1, "beta1")
     fraction(beta2, "beta2")

@@ -35,7 +35,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("nothing", [None, [1.0], "x"])
+@pytest.mark.parametrize("nothing", [None, "x"])
 def test_a_required_array_that_is_none_is_refused(name, nothing):
     op, arguments = CALLS[name]
     op(*arguments)
