@@ -16,12 +16,15 @@ MOST_ELEMENTS = 2**58
 
 def pair(value: Any, name: str, *, least: int = 1) -> Pair:
     """Return a number, or a pair of numbers for rows and columns, as a pair."""
-    if type(value) is int and value >= least:
+    if type(value) is int and least <= value < MOST_ELEMENTS:
         return value, value  # nearly always, and in a tenth of the time
     values = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(values) != 2:
         raise ValueError(f"{name} is {value!r}; expected a number or a pair (rows, columns)")
-    return count(values[0], name, least=least), count(values[1], name, least=least)
+    rows, columns = (count(number, name, least=least) for number in values)
+    if max(rows, columns) >= MOST_ELEMENTS:
+        raise ValueError(f"{name} is {value!r}; expected less than 2**58, what kernels count to")
+    return rows, columns
 
 
 def reach(kernel: Pair, dilation: Pair) -> Pair:

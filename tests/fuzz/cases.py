@@ -60,12 +60,14 @@ class Case(NamedTuple):
 def want(value, size, dtype, ulps=4, loose=False, extra=0.0):
     """Return a Want: off by so many units of the last place of `size`, the sum of the terms' absolute values.
 
-    Where a term or a partial sum may leave the range of the dtype, nothing is said.
+    Where a term or a partial sum may leave the range of the dtype, nothing is said; nor of float64 beyond 1e150, whose
+    squares do.
     """
     info = np.finfo(dtype)
+    largest = float(info.max) / 8 if dtype == np.float32 else 1e150
     value = np.asarray(value, np.float64)
     tolerance = ulps * float(info.eps) * np.abs(size) + 64 * float(info.smallest_normal) + extra
-    tolerance = np.where(np.asarray(size) > float(info.max) / 8, np.inf, tolerance)
+    tolerance = np.where(np.asarray(size) > largest, np.inf, tolerance)
     return Want(value, np.broadcast_to(np.where(np.isnan(tolerance), 0, tolerance), value.shape), loose)
 
 
