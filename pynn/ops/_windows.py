@@ -23,7 +23,7 @@ def pair(value: Any, name: str, *, least: int = 1) -> Pair:
         raise ValueError(f"{name} is {value!r}; expected a number or a pair (rows, columns)")
     rows, columns = (count(number, name, least=least) for number in values)
     if max(rows, columns) >= MOST_ELEMENTS:
-        raise ValueError(f"{name} is {value!r}; expected less than 2**58, what kernels count to")
+        raise ValueError(f"{name} is {value!r}, more than can be addressed; expected less than 2**58")
     return rows, columns
 
 
