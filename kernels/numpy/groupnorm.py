@@ -26,10 +26,11 @@ def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta, acc
     grouped = x.reshape(x.shape[0], groups, x.shape[1] // groups * x.shape[2])
     normalised = ((grouped - mean[:, :, None]) * rstd[:, :, None]).reshape(x.shape)
     if dx is not None:
-        dz = (dy if gamma is None else dy * gamma[:, None]).reshape(grouped.shape)
+        # In float64: a product of large float32 numbers may be beyond float32 where the result is not.
+        dz = np.multiply(dy, 1 if gamma is None else gamma[:, None], dtype=np.float64).reshape(grouped.shape)
         z = normalised.reshape(grouped.shape)
-        mean_dz = dz.mean(axis=2, keepdims=True, dtype=np.float64).astype(x.dtype)
-        mean_dz_z = (dz * z).mean(axis=2, keepdims=True, dtype=np.float64).astype(x.dtype)
+        mean_dz = dz.mean(axis=2, keepdims=True)
+        mean_dz_z = (dz * z).mean(axis=2, keepdims=True)
         dx[...] = ((dz - mean_dz - z * mean_dz_z) * rstd[:, :, None]).reshape(x.shape)
     if gamma is not None:
         if not accumulate:

@@ -182,7 +182,10 @@ def _paired(first: ArrayLike, second: ArrayLike, name: str) -> tuple[np.ndarray,
     first = floats(first, name)
     if first.ndim == 0:
         raise ValueError(f"{name} has shape (); expected at least one dimension, the batch")
-    return first, floats(np.asarray(second, dtype=first.dtype), "target", shape=first.shape)
+    target = np.asarray(second)
+    if target.dtype.kind not in "fiub":
+        raise TypeError(f"target has dtype {target.dtype}; expected numbers")
+    return first, floats(np.asarray(target, dtype=first.dtype), "target", shape=first.shape)
 
 
 def _as_rows(array: np.ndarray) -> np.ndarray:
