@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .losses import Loss
     from .model import Sequential
+    from .preprocessing import Transformer
 
 #: Rows checked for NaN at a time, which bounds the temporary memory.
 CHUNK = 4096
@@ -111,7 +112,7 @@ def prepare(
     name: str = "",
 ) -> Examples:
     """Return the data as the network takes it, or raise an error that names what is wrong and, if it can, the row."""
-    y = _target_amounts(model, y, fit_preprocessing, name)
+    y = target_amounts(model.target_preprocessing, y, fit_preprocessing, name)
     raw = check_finite(numeric(x, f"{name}x"), f"{name}x")
     targets = _prepare_targets(loss, raw, y, sample_weight, model.dtype, name)
     if fit_preprocessing:
@@ -139,7 +140,7 @@ def prepare_later(
     raw = numeric(x, f"{name}x")
     examples: Examples | LaterExamples
     if goes_in_parts(raw):
-        y = _target_amounts(model, y, fit_preprocessing, name)
+        y = target_amounts(model.target_preprocessing, y, fit_preprocessing, name)
         targets = _prepare_targets(loss, raw, y, sample_weight, model.dtype, name)
         if fit_preprocessing:
             _fit_preprocessing(model, raw)
@@ -183,9 +184,8 @@ def unfitted_after_error(model: Sequential) -> Iterator[Callable[[], None]]:
         raise
 
 
-def _target_amounts(model: Sequential, y: ArrayLike, fit: bool, name: str) -> ArrayLike:
-    """Return the targets as the model's target_preprocessing makes them, in float64; `y` itself without one."""
-    transformer = model.target_preprocessing
+def target_amounts(transformer: Transformer | None, y: ArrayLike, fit: bool, name: str) -> ArrayLike:
+    """Return the targets as a model's `target_preprocessing` makes them, in float64; `y` itself without one."""
     if transformer is None:
         return y
     raw = check_finite(numeric(y, f"{name}y").astype(np.float64), f"{name}y")

@@ -21,7 +21,7 @@ from .feeding import GivenBatches, Source, opened, refuse_options
 from .files import write_atomically
 from .fitting import array_batches, held_out_examples, prepared_examples, warn_of_idle_epochs
 from .history import EpochSums, History
-from .interrupt import InterruptGuard
+from .interrupt import InterruptGuard, Uninterrupted
 from .losses import Loss, correct
 from .model import Sequential
 from .optim import Optimizer
@@ -367,7 +367,7 @@ class Trainer(Settings):
 
     def _end_epoch(self, row: dict[str, float]) -> None:
         gate = self.model.flat.gate
-        with gate.lock:
+        with Uninterrupted(), gate.lock:
             gate.thread = threading.get_ident()
             try:
                 self.epoch += 1

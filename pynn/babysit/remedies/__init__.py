@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ...arguments import count, instance, number
 from ...arrays import as_array, numeric
 from ...callbacks import Callback
+from ...examples import target_amounts
 from ...random import manual_seed
 from ..trials import quietly, unnoticed
 from .blueprint import Blueprint
@@ -104,6 +106,11 @@ def diagnose(
     unusable = not_usable(x, y, validation)
     if unusable is not None:
         return Diagnosis([unusable], beyond=unusable.evidence)
+    # Trials learn what the network learns, and do without the model's target_preprocessing.
+    targets = copy.deepcopy(trainer.model.target_preprocessing)
+    y = target_amounts(targets, y, True, "")
+    if validation is not None:
+        validation = validation[0], target_amounts(targets, validation[1], False, "validation ")
     with unnoticed(), quietly():
         manual_seed(seed)
         blueprint = Blueprint.of(trainer, epochs=epochs, batch_size=batch_size, shuffle=shuffle, callbacks=callbacks)
