@@ -62,6 +62,13 @@ class Settings:
     """The settings of a `Trainer`; see there."""
 
     if TYPE_CHECKING:
+        # What the properties below read; a training step does, too.
+        _loss: Loss
+        _optimizer: Optimizer
+        _schedule: Schedule | None
+        _regularizers: list[Regularizer]
+        _clip_norm: float | None
+        _clip_value: float | None
         loss: Loss
         optimizer: Optimizer
         schedule: Schedule | None

@@ -47,8 +47,9 @@ class TrainingStep:
         self._version = -1
         # What a forward pass moves, and what it was before.
         self._kept: list[tuple[np.ndarray, np.ndarray]] = []
-        #: Of a step that is not settled yet: the optimiser's updates as it began, and what `_finish` is told.
-        self._begun: tuple[int, tuple[int, float, float, Count | None]] | None = None
+        #: Of a step that is not settled yet: the optimiser's updates as it began, and from the update on what `_finish`
+        #: is told.
+        self._begun: tuple[int, tuple[int, float, float, Count | None] | None] | None = None
 
     def take(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, count: Count | None = None) -> float:
         """Take one step on a minibatch and return its loss; a loss that is not finite moves nothing.
@@ -68,8 +69,8 @@ class TrainingStep:
         return loss
 
     def _take(self, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None, count: Count | None) -> float:
-        trainer = self._trainer
-        optimizer, watch = trainer.optimizer, trainer.watch
+        trainer = self._trainer  # whose settings are read without their properties, at half the time
+        optimizer, watch = trainer._optimizer, trainer.watch
         if watch is not None and not self._wants(watch):
             watch = None
         steps, updates, loss, scale = trainer.steps, optimizer.counter[0], math.nan, 1.0
@@ -79,22 +80,22 @@ class TrainingStep:
             self._find_moved()
         for array, kept in self._kept:
             kept[...] = array
-        self._begun = updates, (steps, loss, optimizer.lr, count)
+        self._begun = updates, None
         try:
             rate = optimizer.lr
-            if trainer.schedule is not None:
-                rate = trainer.schedule.rate(rate, trainer.epoch, steps)
-            loss = data_loss = self.passes.forward(trainer.loss, x, target, weights, watch)
+            if trainer._schedule is not None:
+                rate = trainer._schedule.rate(rate, trainer.epoch, steps)
+            loss = data_loss = self.passes.forward(trainer._loss, x, target, weights, watch)
             if math.isfinite(loss):
                 self.passes.backward()
-                for regularizer in trainer.regularizers:
+                for regularizer in trainer._regularizers:
                     loss += regularizer.add_gradient(self._flat)
             if math.isfinite(loss):
-                if trainer.clip_norm is not None or trainer.clip_value is not None:
+                if trainer._clip_norm is not None or trainer._clip_value is not None:
                     scale = self._clip(rate)
                 stats = None if watch is None else watch.updates
                 self._begun = updates, (steps, loss, rate, count)
-                if trainer.regularizers:
+                if trainer._regularizers:
                     self._update_within_limits(rate, scale, stats)
                 else:
                     optimizer.step(rate, scale, stats)
@@ -180,7 +181,7 @@ class TrainingStep:
         if self._begun is None:
             return
         updates, taken = self._begun
-        if self._trainer.optimizer.counter[0] == updates:
+        if taken is None or self._trainer.optimizer.counter[0] == updates:
             self._undo()
         else:
             self._finish(*taken)
