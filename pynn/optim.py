@@ -141,12 +141,13 @@ class Optimizer(Configurable):
         self, plan: _Plan, backend: Any, lr: float | None, grad_scale: float, stats: np.ndarray | None
     ) -> None:
         """Make a step that is not recorded yet, or cannot be."""
-        self.counter[0] += 1
+        steps = int(self.counter[0])
+        self.counter[0] = steps + 1
         try:
             plan.set_rate(self.rate(self.lr if lr is None else lr))
             self._update(plan, backend, grad_scale, stats)
         except BaseException:
-            self.counter[0] -= 1
+            self.counter[0] = steps
             raise
 
     def _update(self, plan: _Plan, backend: Any, grad_scale: float, stats: np.ndarray | None) -> None:
@@ -169,18 +170,29 @@ class Optimizer(Configurable):
             self._stats = None
 
     def _update_reversibly(self, plan: _Plan, grad_scale: float, measured: np.ndarray | None) -> None:
-        """Make an update that may fail half-way, and take it back then; write to `measured` what it did."""
+        """Make an update that may fail half-way; write to `measured` what it did."""
         assert self.flat is not None
-        moved = (self.flat.values, *self.state.values())
-        kept = [array.copy() for array in moved]
+        kept = self.keep()
         try:
             self.update(self.flat, plan.bounds, plan.rates, grad_scale)
             if measured is not None:
                 _measure(kept[0], self.flat, plan.bounds, grad_scale, measured)
         except BaseException:
-            for array, before in zip(moved, kept, strict=True):
-                np.copyto(array, before)
+            self.take_back(kept)
             raise
+
+    def keep(self) -> list[np.ndarray]:
+        """Return copies of what a step changes, the parameters first."""
+        return [array.copy() for array in self._changed()]
+
+    def take_back(self, kept: list[np.ndarray]) -> None:
+        """Return to what `keep` has copied."""
+        for array, before in zip(self._changed(), kept, strict=True):
+            np.copyto(array, before)
+
+    def _changed(self) -> tuple[np.ndarray, ...]:
+        assert self.flat is not None
+        return self.flat.values, *self.state.values(), self.counter
 
     def _arrays(self, plan: _Plan) -> list[np.ndarray]:
         """Return what an update may read: arrays that stay in place."""

@@ -14,6 +14,7 @@ from .arguments import ready
 from .config import changes
 from .interrupt import Uninterrupted
 from .passes import Passes
+from .regularizers import Regularizer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -143,11 +144,20 @@ class TrainingStep:
 
     def _update_within_limits(self, rate: float, scale: float, stats: np.ndarray | None) -> None:
         """Update the parameters and bring them back within their limits, as one."""
-        trainer = self._trainer
+        optimizer = self._trainer.optimizer
+        limits = [item for item in self._trainer.regularizers if type(item).constrain is not Regularizer.constrain]
+        if not limits:
+            optimizer.step(rate, scale, stats)
+            return
         with Uninterrupted():
-            trainer.optimizer.step(rate, scale, stats)
-            for regularizer in trainer.regularizers:
-                regularizer.constrain(self._flat)
+            kept = optimizer.keep()
+            try:
+                optimizer.step(rate, scale, stats)
+                for regularizer in limits:
+                    regularizer.constrain(self._flat)
+            except BaseException:
+                optimizer.take_back(kept)
+                raise
 
     def _finish(self, steps: int, loss: float, rate: float, count: Count | None) -> None:
         """Note that the step was taken; an interrupt may make this be done twice."""

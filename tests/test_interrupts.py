@@ -112,6 +112,25 @@ def test_a_regulariser_that_fails_leaves_everything_as_it_was(backend):
     assert_same(snapshot(trainer), before)
 
 
+def test_a_limit_that_fails_takes_the_update_back(backend):
+    class Fails(pynn.regularizers.Regularizer):
+        fails = False
+
+        def constrain(self, flat):
+            flat.values[:3] = 0
+            if self.fails:
+                raise MemoryError("no memory")
+
+    limit = Fails()
+    trainer = make_trainer(regularizers=[limit])
+    trainer.step(X, Y)
+    before = snapshot(trainer)
+    limit.fails = True
+    with pytest.raises(MemoryError):
+        trainer.step(X, Y)
+    assert_same(snapshot(trainer), before)
+
+
 #: Where CPython looks for signals while pynn's code runs: as functions begin, and as calls of C functions return.
 MOMENTS = ("call", "c_return")
 
