@@ -6,6 +6,9 @@
 typedef PN_REAL PN_(pn_span) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
 typedef PN_BITS PN_(pn_span_bits) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
 
+/* The same as an argument. GCC 14 for aarch64 breaks down on arguments that may lie anywhere. */
+typedef PN_REAL PN_(pn_span_value) __attribute__((vector_size(PN_VECTOR_BYTES)));
+
 /* Two sums over a channel, side by side: in vectors for a while, then in float64. */
 typedef struct {
     PN_(pn_span) part[2], part2[2];
@@ -74,11 +77,11 @@ static inline void PN_(pn_chunk_gradient)(const PN_REAL *dy, const PN_REAL *x, p
 }
 
 /* dy, or 0 where the ReLU behind (x - centre) * scale + shift cut off. NaN lets dy pass. */
-static inline __attribute__((always_inline)) PN_(pn_span)
-    PN_(pn_passed)(const int relu, PN_(pn_span) dy, PN_(pn_span) d, PN_REAL scale, PN_REAL shift) {
+static inline __attribute__((always_inline)) PN_(pn_span_value)
+    PN_(pn_passed)(const int relu, PN_(pn_span_value) dy, PN_(pn_span_value) d, PN_REAL scale, PN_REAL shift) {
     if (!relu) return dy;
     const PN_(pn_span) z = d * scale + shift;
-    return (PN_(pn_span))((PN_(pn_span_bits))dy & ~(PN_(pn_span_bits))(z <= 0));
+    return (PN_(pn_span_value))((PN_(pn_span_bits))dy & ~(PN_(pn_span_bits))(z <= 0));
 }
 
 /* Add a row's dz, and dz times the difference from the mean. */
@@ -121,7 +124,7 @@ static inline __attribute__((always_inline)) void PN_(pn_add_products)(
     }
 }
 
-static inline __attribute__((always_inline)) void PN_(pn_put)(const int stream, PN_REAL *to, PN_(pn_span) v) {
+static inline __attribute__((always_inline)) void PN_(pn_put)(const int stream, PN_REAL *to, PN_(pn_span_value) v) {
     if (stream)
         PN_STREAM(to, v);
     else

@@ -6,7 +6,7 @@ typedef struct {
 } PN_(pn_numbers);
 
 /* Square roots of a vector; the compiler makes one instruction of the loop. */
-static inline PN_(pn_lanes) PN_(pn_roots)(PN_(pn_lanes) v) {
+static inline PN_(pn_lanes_value) PN_(pn_roots)(PN_(pn_lanes_value) v) {
     PN_REAL lanes[sizeof v / sizeof(PN_REAL)];
     memcpy(lanes, &v, sizeof v);
     for (size_t i = 0; i < sizeof v / sizeof(PN_REAL); i++) lanes[i] = PN_SQRT(lanes[i]);
@@ -15,10 +15,9 @@ static inline PN_(pn_lanes) PN_(pn_roots)(PN_(pn_lanes) v) {
 }
 
 /* The step that a rule takes with a gradient g, to be subtracted from the parameter. */
-static inline __attribute__((always_inline)) PN_(pn_lanes) PN_(pn_step)(const int rule, PN_(pn_lanes) g,
-                                                                         PN_(pn_lanes) *first,
-                                                                         PN_(pn_lanes) *second,
-                                                                         const PN_(pn_numbers) s) {
+static inline __attribute__((always_inline)) PN_(pn_lanes_value)
+    PN_(pn_step)(const int rule, PN_(pn_lanes_value) g, PN_(pn_lanes) *first, PN_(pn_lanes) *second,
+                 const PN_(pn_numbers) s) {
     switch (rule) {
     case PN_SGD_MOMENTUM:
         *first = s.momentum * *first + g;

@@ -14,8 +14,11 @@
 
 typedef double pn_doubles __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(double)), may_alias));
 
+/* The same as an argument. GCC 14 for aarch64 breaks down on arguments that may lie anywhere. */
+typedef double pn_doubles_value __attribute__((vector_size(PN_VECTOR_BYTES)));
+
 /* Add the lanes. */
-static inline double pn_sum_of(pn_doubles v) {
+static inline double pn_sum_of(pn_doubles_value v) {
     double lanes[PN_WATCH_LANES];
     memcpy(lanes, &v, sizeof v);
     for (int half = PN_WATCH_LANES / 2; half > 0; half /= 2)

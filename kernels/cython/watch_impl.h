@@ -13,18 +13,17 @@ static double PN_(pn_square_sum)(const PN_REAL *x, ptrdiff_t n) {
 
 /* A vector that may lie anywhere. */
 typedef PN_REAL PN_(pn_lanes) __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(PN_REAL)), may_alias));
+typedef PN_REAL PN_(pn_lanes_value) __attribute__((vector_size(PN_VECTOR_BYTES))); /* as an argument */
 /* As many lanes as a vector of float64 has. */
 typedef PN_REAL PN_(pn_narrow) __attribute__((vector_size(PN_WATCH_LANES * sizeof(PN_REAL)), aligned(sizeof(PN_REAL)),
                                               may_alias));
 
-static inline pn_doubles PN_(pn_widen)(PN_(pn_narrow) v) { return PN_WIDEN(v); }
-
 /* Add the lanes in double precision. */
-static inline double PN_(pn_sum_of)(PN_(pn_lanes) v) {
+static inline double PN_(pn_sum_of)(PN_(pn_lanes_value) v) {
     PN_(pn_narrow) parts[sizeof(v) / sizeof(PN_(pn_narrow))];
     pn_doubles sum = {0};
     memcpy(parts, &v, sizeof v);
-    for (size_t i = 0; i < sizeof v / sizeof parts[0]; i++) sum += PN_(pn_widen)(parts[i]);
+    for (size_t i = 0; i < sizeof v / sizeof parts[0]; i++) sum += PN_WIDEN(parts[i]);
     return pn_sum_of(sum);
 }
 
@@ -58,7 +57,7 @@ static inline __attribute__((always_inline)) void PN_(pn_unit_vectors)(const PN_
     for (ptrdiff_t i = 0; i < m; i++)
         for (int k = 0; k < vectors; k++) {
             const PN_(pn_narrow) v = *(const PN_(pn_narrow) *)(y + i * n + k * LANES);
-            const pn_doubles wide = PN_(pn_widen)(v);
+            const pn_doubles wide = PN_WIDEN(v);
             kinds[0][k] += wide;
             kinds[1][k] += wide * wide;
             active[k] -= v > 0; /* true is -1 */
