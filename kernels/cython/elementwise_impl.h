@@ -217,7 +217,10 @@ static inline void PN_(pn_ask_for_block)(PN_REAL *y) {
     for (ptrdiff_t j = 0; j < PN_MAP_BLOCK; j += PN_MAP_LINE) __builtin_prefetch(y + 4 * PN_MAP_BLOCK + j, 1);
 }
 
+/* What takes an exponential counts denormals as 0, as products do: GELU takes up to 12 times as long on them otherwise. The
+ * rest keeps them. */
 static inline void PN_(pn_map)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, int code, PN_REAL alpha) {
+    const pn_float_mode mode = code <= PN_LEAKY_RELU ? 0 : pn_flush_denormals();
     ptrdiff_t i = PN_(pn_whole_line)(y, n);
     PN_(pn_activate)(x, y, i, code, alpha);
     for (; code <= PN_LEAKY_RELU && i + PN_MAP_BLOCK <= n; i += PN_MAP_BLOCK) {
@@ -225,10 +228,12 @@ static inline void PN_(pn_map)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, int co
         PN_(pn_activate)(x + i, y + i, PN_MAP_BLOCK, code, alpha);
     }
     PN_(pn_activate)(x + i, y + i, n - i, code, alpha);
+    if (code > PN_LEAKY_RELU) pn_restore_denormals(mode);
 }
 
 static inline void PN_(pn_map_backward)(const PN_REAL *dy, const PN_REAL *x, PN_REAL *dx, ptrdiff_t n, int code,
                                         PN_REAL alpha) {
+    const pn_float_mode mode = code < PN_SOFTPLUS ? 0 : pn_flush_denormals();
     ptrdiff_t i = PN_(pn_whole_line)(dx, n);
     PN_(pn_activate_backward)(dy, x, dx, i, code, alpha);
     for (; code <= PN_LEAKY_RELU && i + PN_MAP_BLOCK <= n; i += PN_MAP_BLOCK) {
@@ -236,6 +241,7 @@ static inline void PN_(pn_map_backward)(const PN_REAL *dy, const PN_REAL *x, PN_
         PN_(pn_activate_backward)(dy + i, x + i, dx + i, PN_MAP_BLOCK, code, alpha);
     }
     PN_(pn_activate_backward)(dy + i, x + i, dx + i, n - i, code, alpha);
+    if (code >= PN_SOFTPLUS) pn_restore_denormals(mode);
 }
 
 /* The value the derivative is computed from, given the input: itself, or the output. */

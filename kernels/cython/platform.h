@@ -38,8 +38,9 @@
 #define PN_MR 4
 #endif
 
-/* Multiplying denormals costs a hundred times a normal product, and they arise as weights and moments decay: matrix
- * multiply and optimisers treat them as zero, and restore the caller's mode. */
+/* Multiplying denormals costs a hundred times a normal product, and they arise as weights and moments decay and in
+ * exponentials: products, optimisers, what takes exponentials and the softmax loss count them as zero, and restore the
+ * caller's mode. */
 #if defined(__x86_64__) || defined(_M_X64)
 #include <xmmintrin.h>
 typedef unsigned int pn_float_mode;

@@ -58,11 +58,11 @@ def command(tmp_path):
         process.communicate()
 
 
-def ended(process, group):
+def ended(process, group, quietly=True):
     """Return what a process wrote when it has ended, and all of its own with it."""
     out, err = process.communicate(timeout=PATIENCE)
     wait_for(lambda: not in_group(group))
-    assert "Traceback" not in err, err
+    assert not quietly or "Traceback" not in err, err
     return out, err
 
 
@@ -187,7 +187,8 @@ def test_ctrl_c_ends_searches_of_scripts_too(tmp_path, way):
     wait_for(lambda: (folder / "trials.journal").exists())
     time.sleep(1)
     os.killpg(driver.pid, signal.SIGINT)
-    out, _ = ended(driver, driver.pid)
+    # Python, as it ends, may stop a daemon thread anywhere: in the middle of a write to the journal, too.
+    out, _ = ended(driver, driver.pid, quietly="daemon" not in way)
     assert driver.returncode == 0
     assert out.strip() == "over" or int(out) < 12
 
