@@ -1,10 +1,10 @@
-"""The elementwise activations that every kernel knows, by number."""
+"""Codes of the elementwise activations that every kernel supports."""
 
 from enum import IntEnum
 
 
 class ActivationCode(IntEnum):
-    """Number of an elementwise activation; `alpha` is its parameter, where it has one."""
+    """Code of an elementwise activation; `alpha` is its parameter, if it has one."""
 
     IDENTITY = 0
     RELU = 1
@@ -27,6 +27,6 @@ SELU_ALPHA = 1.6732632423543772848170429916717
 GELU_SCALE = 0.79788456080286535587989211986876
 GELU_CUBIC = 0.044715
 
-#: A sigmoid or tanh output this near (as a share of its half range) to either limit counts as saturated:
+#: A sigmoid or tanh output further than this share of its half range from the centre counts as saturated:
 #: the local gradient is then below 4% of its maximum.
 SATURATION = 0.98

@@ -1,7 +1,7 @@
-"""The Cython backend: compiled when pynn is built, once per instruction set; the best set that runs here is imported.
+"""The Cython backend, compiled at build time once per instruction set; the best set that runs here is imported.
 
-``PYNN_ISA`` overrides the choice with "x86-64-v2", "x86-64-v3" or "x86-64-v4"; one that was not built, or that this
-processor lacks, raises. Where the best set does not load, the next one serves, with a warning.
+``PYNN_ISA`` overrides the choice with "x86-64-v2", "x86-64-v3" or "x86-64-v4"; a set that was not built, or that this
+processor lacks, raises. If the best set does not load, the next one is used, with a warning.
 """
 
 import functools
@@ -10,41 +10,30 @@ import os
 import warnings
 from importlib.machinery import PathFinder
 
+from .. import MODULES
+
 try:
     from . import cpu, runtime
 except ImportError:  # built without a C compiler: the backend reports itself as missing
     cpu = runtime = None  # type: ignore[assignment]
 
 BUILT = cpu is not None
-_MODULES = (
-    "activations",
-    "batchnorm",
-    "channels",
-    "conv",
-    "dropout",
-    "groupnorm",
-    "losses",
-    "machine",
-    "matmul",
-    "optim",
-    "pooling",
-    "watch",
-)
+_MODULES = (*MODULES, "machine")  # which measures this machine's limits
 
 
 def processor_instruction_sets() -> tuple[str, ...]:
-    """Return the instruction sets that this processor has, of those that kernels can be built for, best first."""
+    """Return the instruction sets that kernels can be built for and this processor supports, best first."""
     return cpu.supported() if BUILT else ()
 
 
 @functools.cache
 def supported_instruction_sets() -> tuple[str, ...]:
-    """Return the instruction sets that were built and that this processor has, best first."""
+    """Return the instruction sets that were built and this processor supports, best first."""
     return tuple(name for name in processor_instruction_sets() if not _missing(name))
 
 
 def _missing(instruction_set: str) -> list[str]:
-    """Return the modules that a build for that instruction set lacks: all of them where there is none."""
+    """Return the modules missing from the build for that instruction set: all of them if it was not built."""
     folder = _folder(instruction_set)
     places = [os.path.join(place, folder) for place in __path__]
     return [name for name in _MODULES if PathFinder.find_spec(f"{__name__}.{folder}.{name}", places) is None]
@@ -69,9 +58,9 @@ def _candidates() -> tuple[str, ...]:
 
 
 INSTRUCTION_SET: str | None = None
-#: An optimiser update is one compiled call, which is made wholly or, for want of memory, not at all.
+#: An optimiser update is one compiled call: it runs completely or, if memory is exhausted, not at all.
 WHOLE_UPDATES = True
-#: What records kernel calls, to make them again without Python; see `runtime.Recording`.
+#: Records kernel calls and replays them without Python; see `runtime.Recording`.
 Recording: type | None = None
 
 
@@ -88,7 +77,7 @@ def load() -> None:
             failures.append(f"the kernels for {chosen} do not load ({error})")
             continue
         if failures:
-            told = f"{'; '.join(failures)}: those for {chosen} are used, which are slower; reinstall pynn"
+            told = f"{'; '.join(failures)}: using the slower kernels for {chosen}; reinstall pynn"
             warnings.warn(told, RuntimeWarning, stacklevel=4)
         globals().update(modules)
         Recording = runtime.Recording

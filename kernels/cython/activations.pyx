@@ -12,8 +12,8 @@ import_runtime()
 
 
 cdef enum:
-    LEAST = 32768  # elements that a thread should have to itself,
-    LEAST_DEAR = 8192  # of an activation with an exponential
+    GRAIN = 32768  # minimum elements per thread,
+    GRAIN_EXP = 8192  # of an activation with an exponential
     STEP = 64  # elements: parts begin on a cache line, if the array does
 
 
@@ -39,7 +39,7 @@ cdef void map_part(void* argument, int index) noexcept nogil:
 
 cdef int run_map(void* argument) noexcept nogil:
     cdef Map* c = <Map*>argument
-    c.parts = pn_parts(c.n, LEAST_DEAR if c.code > PN_LEAKY_RELU else LEAST)
+    c.parts = pn_parts(c.n, GRAIN_EXP if c.code > PN_LEAKY_RELU else GRAIN)
     pn_parallel(map_part, c, c.parts)
     return 0
 
@@ -84,13 +84,13 @@ cdef void sum_part(void* argument, int index) noexcept nogil:
 
 cdef int run_sum(void* argument) noexcept nogil:
     cdef Sum* c = <Sum*>argument
-    c.parts = pn_parts(c.n, LEAST)
+    c.parts = pn_parts(c.n, GRAIN)
     pn_parallel(sum_part, c, c.parts)
     return 0
 
 
 def add(cnp.ndarray a, cnp.ndarray b, cnp.ndarray out):
-    """Write a + b to `out`, which may be either."""
+    """Write a + b to `out`, which may be `a` or `b`."""
     cdef Sum call = Sum(data(a), data(b), data(out), size(a), is_single(a), 1)
     make(run_sum, &call, sizeof(call), 2, (a, b, out))
 
@@ -118,7 +118,7 @@ cdef void map_backward_part(void* argument, int index) noexcept nogil:
 
 cdef int run_map_backward(void* argument) noexcept nogil:
     cdef MapBackward* c = <MapBackward*>argument
-    c.parts = pn_parts(c.n, LEAST_DEAR if c.code > PN_LEAKY_RELU else LEAST)
+    c.parts = pn_parts(c.n, GRAIN_EXP if c.code > PN_LEAKY_RELU else GRAIN)
     pn_parallel(map_backward_part, c, c.parts)
     return 0
 
@@ -188,7 +188,7 @@ cdef void prelu_backward_rows(
     cdef Py_ssize_t i, j, at
     cdef floating v, d, s = 0 if per_unit else slope[0]
     cdef double total
-    # Units outside, so that each sum is one float64 register: the slope's gradient runs over the whole batch.
+    # Units in the outer loop, so that each sum stays in a float64 register: the slope's gradient sums over the batch.
     cdef double all_units = 0
     for j in range(n):
         total = 0
@@ -248,7 +248,7 @@ def prelu_backward(
 
 
 cdef inline bint beats(floating candidate, floating best) noexcept nogil:
-    # NaN wins over every number, and the first NaN stays, as in numpy.argmax.
+    # NaN wins over every number, and the first NaN is kept, as in numpy.argmax.
     return candidate > best or (candidate != candidate and best == best)
 
 
@@ -332,7 +332,7 @@ cdef int run_maxout_backward(void* argument) noexcept nogil:
 
 
 def maxout_backward(cnp.ndarray dy, cnp.ndarray x, Py_ssize_t pieces, cnp.ndarray dx):
-    """Hand dy to the piece that was the maximum (the first of equals), 0 to the others."""
+    """Pass dy to the piece that was the maximum (the first on ties), 0 to the others."""
     cdef MaxoutBackward call = MaxoutBackward(
         data(dy), data(x), data(dx), pieces, rows(dy), columns(dy), is_single(dy)
     )

@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, with an optional activation behind it."""
+"""Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, followed by an optional activation."""
 
 cimport numpy as cnp
 
@@ -8,7 +8,7 @@ from .calls cimport import_runtime, make
 cnp.import_array()
 import_runtime()
 
-cdef extern from "batchnorm.h" nogil:
+cdef extern from "norm/batchnorm.h" nogil:
     ctypedef struct pn_batchnorm:
         const void* x
         const void* gamma
@@ -47,15 +47,16 @@ cdef extern from "batchnorm.h" nogil:
     int pn_batchnorm_backward(void* call) noexcept
 
 
-def batchnorm_forward(
+def batch_norm(
     cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray running_mean, cnp.ndarray running_var,
     double momentum, double eps, bint training, int activation, double alpha, cnp.ndarray out, cnp.ndarray mean,
     cnp.ndarray rstd
 ):
-    """Write f(gamma * (x - mean) * rstd + beta) to `out`, and the statistics used to `mean` and `rstd`.
+    """Write f(gamma * (x - mean) * rstd + beta) to `out`; store the statistics used in `mean` and `rstd`.
 
-    In training the statistics are the batch's (variance over n) and the running ones move towards them
-    (variance over n - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running ones are used.
+    In training, the statistics are those of the batch (variance over n), and the running statistics are updated
+    (variance over n - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running statistics
+    are used.
     """
     cdef pn_batchnorm call
     call.x, call.gamma, call.beta = data(x), data(gamma), data(beta)
@@ -69,7 +70,7 @@ def batchnorm_forward(
         raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")
 
 
-def batchnorm_backward(
+def batch_norm_backward(
     cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray mean, cnp.ndarray rstd,
     bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta, bint accumulate
 ):

@@ -1,7 +1,7 @@
-# How a kernel's Python function makes its call: at once, and once more for each repetition of a recording.
+# How a kernel's Python function makes its call: immediately, and again in each replay of a recording.
 from cpython.pycapsule cimport PyCapsule_Import
 
-cdef extern from "runtime.h" nogil:
+cdef extern from "common/runtime.h" nogil:
     ctypedef int (*pn_kernel)(void* call) noexcept nogil
     ctypedef struct pn_runtime:
         int (*record)(pn_kernel, const void*, size_t, int, void*, const double*) except -1
@@ -10,7 +10,7 @@ cdef extern from "runtime.h" nogil:
 
 
 cdef inline int import_runtime() except -1:
-    """Connect this module to the threads and recordings; every kernel module does so when imported."""
+    """Connect this module to the thread team and recordings; every kernel module calls this on import."""
     global pn_the_runtime
     pn_the_runtime = <const pn_runtime*>PyCapsule_Import("pynn.kernels.cython.runtime.table", 0)
     return 0
@@ -19,7 +19,7 @@ cdef inline int import_runtime() except -1:
 cdef inline bint make(
     pn_kernel kernel, void* call, size_t bytes, int reads, tuple arrays, double* result=NULL
 ) except -1:
-    """Call the kernel without the GIL, and record the call if this thread records; return whether it succeeded.
+    """Call the kernel without the GIL, and record the call if this thread is recording; return whether it succeeded.
 
     The first members of the struct `call` are the addresses of `arrays`, in any order, NULL for None. The kernel reads
     the first `reads` arrays (it may write them, too) and overwrites the others. `result`, if not NULL, is a member that
@@ -33,7 +33,7 @@ cdef inline bint make(
     return not failed
 
 
-cdef extern from "runtime.h" nogil:
+cdef extern from "common/runtime.h" nogil:
     ctypedef void (*pn_task)(void* argument, int index) noexcept nogil
     void pn_parallel(pn_task task, void* argument, int count)
     int pn_parts(double size, double least)

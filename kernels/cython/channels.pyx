@@ -1,4 +1,4 @@
-"""Work per channel of arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
+"""Per-channel kernels for arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
 
 cimport numpy as cnp
 from libc.math cimport INFINITY
@@ -11,7 +11,7 @@ from .elementwise cimport PN_SIGMOID, PN_TANH
 cnp.import_array()
 import_runtime()
 
-cdef extern from "channels.h" nogil:
+cdef extern from "norm/channels.h" nogil:
     ctypedef struct pn_channel_norm:
         const void* x
         const void* gamma
@@ -53,11 +53,11 @@ cdef extern from "channels.h" nogil:
     void pn_row_stats_f32(const float* x, Py_ssize_t n, float centre, float limit, double* four)
     void pn_row_stats_f64(const double* x, Py_ssize_t n, double centre, double limit, double* four)
 
-cdef extern from "rows.h" nogil:
+cdef extern from "common/reductions.h" nogil:
     double pn_row_sum_f32(const float* x, Py_ssize_t n)
     double pn_row_sum_f64(const double* x, Py_ssize_t n)
 
-cdef extern from "random.h" nogil:
+cdef extern from "common/splitmix.h" nogil:
     uint64_t pn_splitmix_24(uint64_t seed, uint64_t position)
 
 cdef double SATURATION = 0.98
@@ -72,11 +72,11 @@ def batchnorm_channels(
     double momentum, double eps, bint training, int activation, double alpha, cnp.ndarray out, cnp.ndarray mean,
     cnp.ndarray rstd
 ):
-    """Write f(gamma * (x - mean) * rstd + beta) to `out`, and the statistics used, per channel, to `mean` and `rstd`.
+    """Write f(gamma * (x - mean) * rstd + beta) to `out`; store the statistics used per channel in `mean` and `rstd`.
 
-    In training the statistics are the batch's (variance over the count) and the running ones move towards them
-    (variance over the count - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running ones are
-    used.
+    In training, the statistics are those of the batch (variance over the count), and the running statistics are
+    updated (variance over the count - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running
+    statistics are used.
     """
     cdef pn_channel_norm call
     call.x, call.gamma, call.beta = data(x), data(gamma), data(beta)
@@ -186,7 +186,7 @@ cdef int run_channel_stats(void* argument) noexcept nogil:
 
 
 def channel_stats(cnp.ndarray y, int code, cnp.ndarray stats, cnp.ndarray total):
-    """Add, per channel, to the four rows of `stats`: sum, sum of squares, active and saturated count.
+    """Add each channel's sum, sum of squares, active count and saturated count to the four rows of `stats`.
 
     Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
     receives this call's four sums over all channels.

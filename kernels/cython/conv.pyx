@@ -8,7 +8,7 @@ from .calls cimport import_runtime, make, pn_kernel
 cnp.import_array()
 import_runtime()
 
-cdef extern from "conv.h" nogil:
+cdef extern from "conv/conv.h" nogil:
     ctypedef struct pn_conv:
         const void* x
         const void* w
@@ -44,7 +44,7 @@ cdef int describe(
     pn_conv* call, cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, tuple stride, tuple padding, tuple dilation,
     Py_ssize_t groups
 ) except -1:
-    """Write the sizes to the call: of the input, the weights and the output of the forward pass."""
+    """Write the sizes of the input, weights and output of the forward pass to the call."""
     call.n, call.channels = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
     call.height, call.width = cnp.PyArray_DIM(x, 2), cnp.PyArray_DIM(x, 3)
     call.filters, call.out_height, call.out_width = cnp.PyArray_DIM(y, 1), cnp.PyArray_DIM(y, 2), cnp.PyArray_DIM(y, 3)
@@ -70,9 +70,9 @@ def conv2d(
 ):
     """Write f(x * w + bias) to `out`: a sum over the kernel's elements (r, s) and the channels of a filter's group.
 
-    out[n, k, i, j] = bias[k] + sum over c, r, s of w[k, c, r, s] x[n, c, i sy + r dy - top, j sx + s dx - left], x
-    being 0 outside; `padding` is (top, left), and the shape of `out` says how far the windows go.
-    The value before the activation goes to `pre_out` as well, unless that is None.
+    out[n, k, i, j] = bias[k] + sum over c, r, s of w[k, c, r, s] x[n, c, i sy + r dy - top, j sx + s dx - left], with
+    x = 0 outside; `padding` is (top, left), and the shape of `out` determines the number of windows.
+    The pre-activation is also written to `pre_out`, unless it is None.
     """
     cdef pn_conv call
     describe(&call, x, w, out, stride, padding, dilation, groups)

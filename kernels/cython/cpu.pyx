@@ -1,6 +1,6 @@
-"""Which of the instruction sets that were built this processor has. Compiled for the oldest of them."""
+"""The instruction sets that were built and this processor supports. Compiled for the oldest of them."""
 
-cdef extern from "cpu.h":
+cdef extern from "common/cpu.h":
     int pn_x86_level() nogil
 
 cdef extern from *:
@@ -15,7 +15,7 @@ cdef extern from *:
 
 
 def supported():
-    """Return the usable instruction sets, best first; a single "generic" where only one was built."""
+    """Return the usable instruction sets, best first; "generic" alone if only one was built."""
     if not pn_x86_levels:
         return ("generic",)
     cdef int level = pn_x86_level()

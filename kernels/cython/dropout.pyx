@@ -11,10 +11,10 @@ cnp.import_array()
 import_runtime()
 
 cdef enum:
-    LEAST = 32768  # elements that a thread should have to itself
+    GRAIN = 32768  # minimum elements per thread
     STEP = 64  # elements: parts begin on a cache line
 
-cdef extern from "random.h" nogil:
+cdef extern from "common/splitmix.h" nogil:
     uint64_t pn_splitmix_24(uint64_t seed, uint64_t position)
 
 
@@ -50,7 +50,7 @@ cdef void drop_part(void* argument, int index) noexcept nogil:
 
 cdef int run_drop(void* argument) noexcept nogil:
     cdef Drop* c = <Drop*>argument
-    c.parts = pn_parts(c.n, LEAST)
+    c.parts = pn_parts(c.n, GRAIN)
     pn_parallel(drop_part, c, c.parts)
     return 0
 
@@ -80,6 +80,6 @@ cdef int run_advance(void* argument) noexcept nogil:
 
 
 def advance(cnp.ndarray stream, uint64_t count, cnp.ndarray draw):
-    """Copy the stream's seed and offset to `draw` and move the stream on by `count`; both are uint64 (2,)."""
+    """Copy the stream's seed and offset to `draw` and advance the stream by `count`; both are uint64 (2,)."""
     cdef Advance call = Advance(<uint64_t*>data(stream), <uint64_t*>data(draw), count)
     make(run_advance, &call, sizeof(call), 1, (stream, draw))

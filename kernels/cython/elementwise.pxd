@@ -1,7 +1,7 @@
-# The functions of elementwise.h for a fused floating type.
+# The functions of activations/elementwise.h for a fused floating type.
 from cython cimport floating
 
-cdef extern from "elementwise.h" nogil:
+cdef extern from "activations/elementwise.h" nogil:
     enum:
         PN_LEAKY_RELU
         PN_SIGMOID

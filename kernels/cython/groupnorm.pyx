@@ -8,7 +8,7 @@ from .calls cimport import_runtime, make
 cnp.import_array()
 import_runtime()
 
-cdef extern from "groupnorm.h" nogil:
+cdef extern from "norm/groupnorm.h" nogil:
     ctypedef struct pn_group_norm:
         const void* x
         const void* gamma
@@ -45,9 +45,9 @@ def group_norm(
     cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, Py_ssize_t groups, double eps, cnp.ndarray out,
     cnp.ndarray mean, cnp.ndarray rstd
 ):
-    """Write gamma * (x - mean) * rstd + beta to `out`, and the statistics per example and group to `mean` and `rstd`.
+    """Write gamma * (x - mean) * rstd + beta to `out`, the statistics per example and group to `mean` and `rstd`.
 
-    The variance is over the count. gamma and beta (channels,) may both be None.
+    The variance divides by the count. gamma and beta (channels,) may both be None.
     """
     cdef pn_group_norm call
     call.x, call.gamma, call.beta = data(x), data(gamma), data(beta)

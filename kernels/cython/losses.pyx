@@ -1,9 +1,9 @@
 """Losses over a batch, each with its gradient in the same call, and label bookkeeping.
 
 `sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
-is the sum. A row of weight zero, or whose class has the weight zero, takes no part, whatever its numbers: its gradient
-is zero. Where no row takes part, the loss is zero, and not 0/0 as in PyTorch: a minibatch without weight then adds
-nothing to a step or to a sum of losses.
+is the sum. A row whose weight, or class weight, is zero is ignored, whatever its values: its gradient is zero. If all
+rows are ignored, the loss is zero, not 0/0 as in PyTorch: a minibatch without weight then adds nothing to a step or to
+a sum of losses.
 """
 
 cimport numpy as cnp
@@ -18,12 +18,12 @@ cnp.import_array()
 import_runtime()
 
 
-cdef extern from "platform.h" nogil:
+cdef extern from "common/platform.h" nogil:
     ctypedef int pn_float_mode
     pn_float_mode pn_flush_denormals()
     void pn_restore_denormals(pn_float_mode)
 
-cdef extern from "rows.h" nogil:
+cdef extern from "common/reductions.h" nogil:
     float pn_row_largest_f32(const float*, Py_ssize_t)
     double pn_row_largest_f64(const double*, Py_ssize_t)
     double pn_row_sum_f32(const float*, Py_ssize_t)
@@ -31,8 +31,8 @@ cdef extern from "rows.h" nogil:
 
 
 cdef enum:
-    ROWS = 32  # whose exponentials are taken together
-    SHORT = 128  # how long such rows may be, for the first-level cache
+    ROWS = 32  # whose exponentials are computed together
+    SHORT = 128  # maximum length of such rows, which stay in the L1 cache
 
 
 cdef inline floating row_largest(const floating* row, Py_ssize_t n) noexcept nogil:
@@ -75,7 +75,7 @@ cdef double cross_entropy_scale(
 
 
 cdef inline void no_gradient(floating* gradient, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
-    """Write zeros as the gradient of row i, which takes no part, if a gradient is wanted."""
+    """Write a zero gradient for row i, which is ignored, if a gradient is requested."""
     cdef Py_ssize_t c
     if gradient != NULL:
         for c in range(i * n, (i + 1) * n):
@@ -85,7 +85,7 @@ cdef inline void no_gradient(floating* gradient, Py_ssize_t i, Py_ssize_t n) noe
 cdef void exponentials(
     const floating* logits, floating* result, floating* largest, Py_ssize_t m, Py_ssize_t n
 ) noexcept nogil:
-    """Write each row's largest element, and exp of what the others are less: of several rows in one span."""
+    """Write each row's largest element, and exp of the differences from it, for several rows in one span."""
     cdef Py_ssize_t i, c
     if m == 1:
         largest[0] = row_largest(logits, n)
@@ -112,7 +112,7 @@ cdef double cross_entropy_rows(
     cdef floating largest, small
     cdef double normaliser, log_normaliser, nll, smooth_nll, class_weight, factor, loss = 0
     cdef double scale = cross_entropy_scale(targets, weight, sample_weight, ignore_index, m) if mean else 1
-    cdef double spread = smoothing / n if n else 0  # what smoothing puts on every class
+    cdef double spread = smoothing / n if n else 0  # share of every class due to smoothing
     cdef double all_weight = n  # sum of the class weights
     if weight != NULL:
         all_weight = 0
@@ -176,7 +176,7 @@ cdef struct CrossEntropy:
 
 cdef int run_cross_entropy(void* argument) noexcept nogil:
     cdef CrossEntropy* c = <CrossEntropy*>argument
-    cdef pn_float_mode mode = pn_flush_denormals()  # they arise in exponentials, which then take twice as long
+    cdef pn_float_mode mode = pn_flush_denormals()  # denormal exponentials take twice as long
     if c.single:
         c.loss = cross_entropy_rows(
             <float*>c.logits, c.targets, <float*>c.weight, <float*>c.sample_weight, c.smoothing, c.ignore_index,
@@ -197,7 +197,7 @@ def softmax_cross_entropy(
 ):
     """Return the softmax cross-entropy of int64 `targets`; write its gradient to `dlogits`.
 
-    Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], e being the label smoothing;
+    Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], with e the label smoothing;
     the mean divides by the sum of w[t] over the rows that are not ignored.
     """
     cdef CrossEntropy call = CrossEntropy(
@@ -388,7 +388,7 @@ def bce_with_logits(
 ):
     """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
 
-    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), p being the positive class's weight (1 if None).
+    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), with p the positive class's weight (1 if None).
     """
     cdef Paired call = Paired(
         data(logits), data(targets), data(sample_weight), data(dlogits), rows(logits), columns(logits),
@@ -420,7 +420,7 @@ cdef Py_ssize_t correct_rows(
 
 
 def count_correct(cnp.ndarray scores, cnp.ndarray targets, int64 ignore_index):
-    """Return how many rows have their largest score (the first of equals) at the target; one with a NaN has none."""
+    """Return the number of rows whose largest score (the first on ties) is at the target; NaN rows do not count."""
     cdef Py_ssize_t m = rows(scores), n = columns(scores), correct
     cdef int64* ptargets = <int64*>data(targets)
     cdef void* pscores = data(scores)
@@ -457,7 +457,7 @@ cdef int run_share_correct(void* argument) noexcept nogil:
 
 
 def share_correct(cnp.ndarray scores, cnp.ndarray targets, int64 ignore_index, cnp.ndarray out):
-    """Write to ``out[0]`` the share of rows, of those that are not ignored, whose largest score is at the target."""
+    """Write to ``out[0]`` the share of the rows that are not ignored whose largest score is at the target."""
     cdef Correct call = Correct(
         data(scores), <int64*>data(targets), <double*>data(out), ignore_index, rows(scores), columns(scores),
         is_single(scores)

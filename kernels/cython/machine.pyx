@@ -1,4 +1,4 @@
-"""What the machine can do at most, as the benchmark measures it; no op uses this module."""
+"""Peak throughput of the machine, for the benchmark; no op uses this module."""
 
 cimport numpy as cnp
 
@@ -8,7 +8,7 @@ from .calls cimport import_runtime, pn_parallel, pn_task
 cnp.import_array()
 import_runtime()
 
-cdef extern from "machine.h" nogil:
+cdef extern from "common/machine.h" nogil:
     enum:
         PN_CHAINS
         PN_VECTOR_BYTES
@@ -29,7 +29,7 @@ cdef extern from "machine.h" nogil:
 
 
 def multiply_adds(Py_ssize_t rounds, int threads, bint single, double factor=0.999, double term=0.001):
-    """Multiply and add `rounds` times on each of the threads; return the number of floating-point operations."""
+    """Multiply and add `rounds` times on each thread; return the number of floating-point operations."""
     cdef pn_machine_sums sums = pn_machine_sums(rounds, 1.0, factor, term, 0.0)
     cdef pn_task task = pn_multiply_adds_f64
     if single:
@@ -40,7 +40,7 @@ def multiply_adds(Py_ssize_t rounds, int threads, bint single, double factor=0.9
 
 
 def copy(cnp.ndarray source, cnp.ndarray out, int threads):
-    """Copy an array on that many threads."""
+    """Copy an array on `threads` threads."""
     cdef pn_machine_copy call
     call.target, call.source = <char*>data(out), <const char*>data(source)
     call.bytes, call.parts = cnp.PyArray_NBYTES(source), threads

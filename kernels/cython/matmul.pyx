@@ -1,4 +1,4 @@
-"""Matrix multiply and the column sum that goes with its backward pass."""
+"""Matrix multiply, and the column sum for its backward pass."""
 
 cimport numpy as cnp
 from cython cimport floating
@@ -9,7 +9,7 @@ from .calls cimport import_runtime, make, pn_parallel, pn_part_start, pn_parts
 cnp.import_array()
 import_runtime()
 
-cdef extern from "gemm.h" nogil:
+cdef extern from "gemm/gemm.h" nogil:
     ctypedef struct pn_product:
         const void* a
         const void* b
@@ -35,10 +35,10 @@ def matmul(
     cnp.ndarray a, cnp.ndarray b, bint trans_a, bint trans_b, cnp.ndarray bias, int activation, double alpha,
     cnp.ndarray out, cnp.ndarray pre_out, bint accumulate
 ):
-    """Write f(op(a) @ op(b) + bias) to `out`, where op transposes if told to.
+    """Write f(op(a) @ op(b) + bias) to `out`, where op transposes if its flag is set.
 
-    With `accumulate` the product is added to what `out` holds (bias and activation are then absent).
-    The value before the activation goes to `pre_out` as well, unless that is None.
+    With `accumulate` the product is added to `out` (without bias and activation).
+    The pre-activation is also written to `pre_out`, unless it is None.
     """
     cdef Py_ssize_t m = rows(out), n = columns(out), k = rows(a) if trans_a else columns(a)
     cdef pn_product call
@@ -53,7 +53,7 @@ def matmul(
 
 cdef enum:
     STRIP = 64  # columns summed at a time: the float64 sums stay in L1
-    LEAST = 32768  # elements that a thread should have to itself
+    GRAIN = 32768  # minimum elements per thread
 
 
 cdef struct ColumnSum:
@@ -95,7 +95,7 @@ cdef void column_sum_part(void* argument, int index) noexcept nogil:
 
 cdef int run_column_sum(void* argument) noexcept nogil:
     cdef ColumnSum* c = <ColumnSum*>argument
-    c.parts = pn_parts(<double>c.m * c.n, LEAST)
+    c.parts = pn_parts(<double>c.m * c.n, GRAIN)
     pn_parallel(column_sum_part, c, c.parts)
     return 0
 

@@ -1,4 +1,4 @@
-"""Optimiser updates over a flat parameter buffer, and what else walks over parameters or gradients.
+"""Optimiser updates over a flat parameter buffer, and other passes over parameters or gradients.
 
 `bounds` is int64 (segments, 2): start and stop of each segment that is updated; `rates` is float64 (segments, 2): its
 learning rate and weight decay. Gradients are multiplied by `grad_scale` first (1, or less where the norm is clipped).
@@ -16,7 +16,7 @@ from .calls cimport import_runtime, make
 cnp.import_array()
 import_runtime()
 
-cdef extern from "optim.h" nogil:
+cdef extern from "optim/optim.h" nogil:
     enum:
         PN_SGD_PLAIN
         PN_SGD_MOMENTUM
@@ -45,13 +45,13 @@ cdef extern from "optim.h" nogil:
         double decay2
     int pn_update(void* call) noexcept
 
-cdef extern from "watch.h" nogil:
+cdef extern from "stats/stats.h" nogil:
     double pn_square_sum_f32(const float* x, Py_ssize_t n)
     double pn_square_sum_f64(const double* x, Py_ssize_t n)
 
 
 cdef pn_update_call settings(int rule, double grad_scale, double eps) noexcept:
-    """Return a call with these, and everything else of no effect."""
+    """Return a call with these settings; all others have no effect."""
     cdef pn_update_call call
     call.rule, call.grad_scale, call.eps, call.decoupled = rule, grad_scale, eps, False
     call.momentum = call.decay1 = call.decay2 = 0
@@ -204,7 +204,7 @@ cdef void clip_columns(floating* w, Py_ssize_t m, Py_ssize_t n, double limit) no
 
 
 def clip_column_norms(cnp.ndarray w, double limit):
-    """Scale in place every column of the 2-D `w` whose Euclidean norm exceeds `limit` down to it."""
+    """Scale every column of the 2-D `w` whose Euclidean norm exceeds `limit` down to `limit`, in place."""
     cdef Py_ssize_t m = rows(w), n = columns(w)
     cdef void* pw = data(w)
     if is_single(w):

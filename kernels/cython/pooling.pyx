@@ -1,4 +1,4 @@
-"""Maxima and means over windows of images. Windows reach beyond the image where there is padding."""
+"""Max and mean pooling over windows of images. Windows extend into the padding."""
 
 cimport numpy as cnp
 from libc.stdint cimport uint16_t
@@ -9,7 +9,7 @@ from .calls cimport import_runtime, make, pn_kernel
 cnp.import_array()
 import_runtime()
 
-cdef extern from "pooling.h" nogil:
+cdef extern from "pooling/pooling.h" nogil:
     ctypedef struct pn_pooling:
         const void* x
         void* y
@@ -41,7 +41,7 @@ cdef int pool(
     pn_kernel kernel, cnp.ndarray image, cnp.ndarray pooled, bint backward, cnp.ndarray index, tuple windows,
     bint count_padding=False
 ) except -1:
-    """Make the call; `windows` are kernel, stride, padding and dilation, as many of them as the kernel needs."""
+    """Make the call; `windows` are those of kernel, stride, padding and dilation that the kernel needs."""
     cdef pn_pooling call
     call.x, call.y = data(pooled if backward else image), data(image if backward else pooled)
     call.index = <uint16_t*>data(index)
@@ -68,8 +68,8 @@ def max_pool2d(
 ):
     """Write the largest element of each window to `out`; a NaN counts as the largest.
 
-    `index`, uint16, unless None, receives which element of the window that was, the first of equals: row * width +
-    column in the kernel.
+    `index` (uint16), unless None, receives the position of that element in the kernel, row * width + column; on ties
+    the first.
     """
     pool(pn_max_pool, x, out, False, index, (kernel, stride, padding, dilation))
 
@@ -77,14 +77,14 @@ def max_pool2d(
 def max_pool2d_backward(
     cnp.ndarray dy, cnp.ndarray index, tuple kernel, tuple stride, tuple padding, tuple dilation, cnp.ndarray dx
 ):
-    """Write dy, summed, to where the largest elements were, and 0 elsewhere."""
+    """Write the sum of dy over the windows at each window's largest element, and 0 elsewhere."""
     pool(pn_max_pool_backward, dx, dy, True, index, (kernel, stride, padding, dilation))
 
 
 def avg_pool2d(cnp.ndarray x, tuple kernel, tuple stride, tuple padding, bint count_padding, cnp.ndarray out):
-    """Write the mean of each window to `out`: over all of it, or unless `count_padding` over what lies in the image.
+    """Write each window's mean to `out`: over the whole window if `count_padding`, else over its part in the image.
 
-    What lies beyond the padding never counts.
+    Positions beyond the padding never count.
     """
     pool(pn_avg_pool, x, out, False, None, (kernel, stride, padding), count_padding)
 
@@ -95,9 +95,9 @@ def avg_pool2d_backward(cnp.ndarray dy, tuple kernel, tuple stride, tuple paddin
 
 
 def adaptive_avg_pool2d(cnp.ndarray x, cnp.ndarray out):
-    """Write the means of as many windows as `out` has.
+    """Write the means over windows that divide the image into the grid of `out`.
 
-    Window i of m, over n elements, is those from i n / m, rounded down, to before (i + 1) n / m, rounded up.
+    Along n elements, window i of m is [floor(i n / m), ceil((i + 1) n / m)).
     """
     pool(pn_adaptive_pool, x, out, False, None, ())
 

@@ -1,4 +1,4 @@
-"""What all kernel modules share: the team of threads, and recordings of kernel calls. One for all instruction sets."""
+"""Shared by all kernel modules and instruction sets: the thread team, and recordings of kernel calls."""
 
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_New
@@ -11,7 +11,7 @@ cimport numpy as cnp
 
 cnp.import_array()
 
-cdef extern from "runtime.h" nogil:
+cdef extern from "common/runtime.h" nogil:
     ctypedef int (*pn_kernel)(void* call) noexcept nogil
     ctypedef void (*pn_task)(void* argument, int index) noexcept nogil
     ctypedef struct pn_runtime:
@@ -20,9 +20,9 @@ cdef extern from "runtime.h" nogil:
         int (*recording)() noexcept nogil
         int (*record)(pn_kernel, const void*, size_t, int, void*, const double*) except -1
 
-cdef extern from "threads.h" nogil:
+cdef extern from "common/threads.h" nogil:
     enum:
-        PN_MOST_THREADS
+        PN_MAX_THREADS
     void pn_run_parallel(pn_task task, void* argument, int count) noexcept nogil
     int pn_team_size() noexcept nogil
     void pn_set_team_size(int threads) noexcept nogil
@@ -30,7 +30,7 @@ cdef extern from "threads.h" nogil:
 
 cdef extern from *:
     """
-    /* The recording that kernel calls of this thread are appended to. */
+    /* The recording that receives the kernel calls of this thread. */
     #if defined(_MSC_VER)
     static __declspec(thread) PyObject *pn_current;
     #else
@@ -45,14 +45,14 @@ cdef enum:
 
 cdef struct Node:  # followed by the kernel's own struct
     pn_kernel kernel
-    size_t bytes  # of the node with what follows it
+    size_t bytes  # of the node and the kernel's struct
     int pointers
 
 
 cdef struct Link:  # a pointer in a node that points into an input array
-    size_t place  # in the recording, in bytes
+    size_t place  # offset in the recording, in bytes
     int argument  # which input
-    Py_ssize_t offset  # where in the input, in bytes
+    Py_ssize_t offset  # offset in the input, in bytes
 
 
 cdef bint lies_in(cnp.ndarray array, list regions):
@@ -68,18 +68,18 @@ cdef bint lies_in(cnp.ndarray array, list regions):
 
 
 cdef class Recording:
-    """Kernel calls that are made once by the kernels' Python functions, and then again without Python.
+    """Kernel calls that the kernels' Python functions make once, and that are then replayed without Python.
 
-    Calls made by this thread inside ``with recording:`` are carried out and recorded, with the addresses of their
-    arrays. The recording knows what fills each array that a call reads; it is complete, and can be run, only if that
-    is one of these:
+    Calls made by this thread inside ``with recording:`` run and are recorded, with the addresses of their arrays. The
+    recording tracks what fills each array that a call reads; it is complete, and can be run, only if that is one of
+    these:
 
     * an entry of `inputs`, which `run` replaces by another array of the same shape and dtype;
     * an earlier call of this recording, or of `before`, which runs first;
-    * the caller: `owned()`, called at the end of the block, returns the arrays that stay in place and hold what a
-      later run is to read.
+    * the caller: `owned()`, called at the end of the block, returns the arrays that stay in place and hold the data
+      for later runs.
 
-    Anything else, such as a converted copy of an argument, would be read again with the values of the recorded step.
+    Any other array, such as a converted copy of an argument, would still hold the values of the recorded step.
     """
 
     cdef char* nodes
@@ -87,14 +87,14 @@ cdef class Recording:
     cdef list kept
     cdef tuple inputs
     cdef object owned
-    cdef list filled  # arrays that the inputs or a call fill, in every run
-    cdef list unknown  # arrays that a call reads and that nothing has filled
+    cdef list filled  # arrays that the inputs or a call fill in every run
+    cdef list unknown  # arrays that a call reads and nothing has filled
     cdef Link* links
     cdef Py_ssize_t link_count
     cdef PyObject* outer
-    cdef readonly bint complete  # whether the calls have been recorded to the end, and can be repeated
-    cdef readonly long long runs  # how often they have all been made again
-    cdef Py_ssize_t result  # where in `nodes` the last value is written, or -1
+    cdef readonly bint complete  # whether all calls have been recorded and can be replayed
+    cdef readonly long long runs  # number of complete replays
+    cdef Py_ssize_t result  # offset of the last value in `nodes`, or -1
 
     def __cinit__(self, tuple inputs, owned, Recording before=None):
         self.kept = []
@@ -121,7 +121,7 @@ cdef class Recording:
             self.complete = self.knows_all() and self.link()
 
     cdef bint knows_all(self) except -1:
-        """Return whether something fills each array that the calls read."""
+        """Return whether the source of each array that the calls read is known."""
         cdef list owned
         if not self.unknown:
             return True
@@ -129,7 +129,7 @@ cdef class Recording:
         return all([lies_in(array, owned) for array in self.unknown])
 
     cdef int note(self, tuple arrays, int reads) except -1:
-        """Note what fills the first `reads` arrays, which a call reads, and that it fills the others."""
+        """Note what fills the first `reads` arrays, which a call reads; mark the others as filled by it."""
         cdef int index
         for index, array in enumerate(arrays):
             if array is None:
@@ -164,9 +164,9 @@ cdef class Recording:
         return 0
 
     cdef bint link(self) except -1:
-        """Note which pointers of the calls point into the inputs; return whether it is clear into which.
+        """Note which pointers of the calls point into the inputs; return whether this is unambiguous.
 
-        It is not where inputs share memory, such as ``step(x, x)``: the calls must not be repeated on others then.
+        It is ambiguous if inputs share memory, as in ``step(x, x)``: the calls must then not be replayed on others.
         """
         cdef size_t place = 0, first
         cdef Node* node
@@ -201,10 +201,10 @@ cdef class Recording:
         return True
 
     def run(self, tuple inputs=()):
-        """Make the calls again, on `inputs` in place of those that were given at first.
+        """Replay the calls, on `inputs` in place of the recorded inputs.
 
         Return the value of the last call that has one (NaN if none has), or None if a call failed, which ends the run.
-        The inputs must have the shapes and dtypes of the first ones, and be aligned and C-contiguous.
+        The inputs must have the shapes and dtypes of the recorded ones, and be aligned and C-contiguous.
         """
         cdef Py_ssize_t i
         cdef Link* link
@@ -239,19 +239,19 @@ cdef int recording() noexcept nogil:
 
 
 def is_recording():
-    """Return whether this thread records."""
+    """Return whether this thread is recording."""
     return pn_current != NULL
 
 
 def set_num_threads(int count):
     """Let kernels use up to `count` threads."""
-    if not 1 <= count <= PN_MOST_THREADS:
-        raise ValueError(f"the number of threads is {count}; expected 1 to {PN_MOST_THREADS}")
+    if not 1 <= count <= PN_MAX_THREADS:
+        raise ValueError(f"the number of threads is {count}; expected 1 to {PN_MAX_THREADS}")
     pn_set_team_size(count)
 
 
 def get_num_threads():
-    """Return how many threads kernels may use."""
+    """Return the maximum number of threads that kernels use."""
     return pn_team_size()
 
 

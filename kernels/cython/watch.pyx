@@ -1,4 +1,4 @@
-"""What a watched training step looks at: outputs per unit, the size of a gradient, the signs within its columns."""
+"""Statistics of a watched training step: outputs per unit, the size of a gradient, the signs within its columns."""
 
 cimport numpy as cnp
 from libc.math cimport INFINITY
@@ -10,7 +10,7 @@ from .elementwise cimport PN_SIGMOID, PN_TANH
 cnp.import_array()
 import_runtime()
 
-cdef extern from "watch.h" nogil:
+cdef extern from "stats/stats.h" nogil:
     void pn_unit_stats_f32(
         const float* y, Py_ssize_t m, Py_ssize_t n, double centre, double limit, double* stats, double* total
     )
@@ -57,7 +57,7 @@ cdef int run_unit_stats(void* argument) noexcept nogil:
 
 
 def unit_stats(cnp.ndarray y, int code, cnp.ndarray stats, cnp.ndarray total):
-    """Add, per column of the 2-D `y`, to the four rows of `stats`: sum, sum of squares, active and saturated count.
+    """Add the sum, sum of squares, active count and saturated count of each column of `y` (2-D) to the rows of `stats`.
 
     Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
     receives this call's four sums over all columns.
@@ -98,6 +98,6 @@ cdef int run_one_signed(void* argument) noexcept nogil:
 
 
 def one_signed(cnp.ndarray grad, cnp.ndarray out):
-    """Write to ``out[0]`` the share of columns whose values other than 0 have one sign, of those that have any."""
+    """Write to ``out[0]`` the share of columns whose nonzero values all have one sign, among columns that have any."""
     cdef Reduction call = Reduction(data(grad), <double*>data(out), rows(grad), columns(grad), is_single(grad))
     make(run_one_signed, &call, sizeof(call), 1, (grad, out))

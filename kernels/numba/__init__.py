@@ -1,32 +1,10 @@
-"""The Numba backend: the NumPy kernels as plain serial loops, compiled at their first use and cached on disk."""
+"""The Numba backend: the NumPy kernels as plain serial loops, compiled at first use and cached on disk."""
 
-from . import (
-    activations,
-    batchnorm,
-    channels,
-    conv,
-    dropout,
-    groupnorm,
-    losses,
-    matmul,
-    optim,
-    pooling,
-    watch,
-)
+from importlib import import_module
 
-__all__ = [
-    "activations",
-    "batchnorm",
-    "channels",
-    "conv",
-    "dropout",
-    "groupnorm",
-    "losses",
-    "matmul",
-    "optim",
-    "pooling",
-    "watch",
-]
+from .. import MODULES
 
-#: An optimiser update is one compiled call that allocates nothing: it is made wholly or not at all.
+globals().update({name: import_module(f".{name}", __name__) for name in MODULES})
+
+#: An optimiser update is one compiled call that allocates nothing: it runs completely or not at all.
 WHOLE_UPDATES = True

@@ -9,7 +9,7 @@ from .special import exp_of_negative, expm1_of_negative, log1p_of_share, normal_
 
 INV_SQRT_2PI = 0.39894228040143267794
 
-#: Elements that are computed at a time, so that what is written and read again stays in the first-level cache.
+#: Elements computed at a time, so that results that are read again stay in the L1 cache.
 BLOCK = 1024
 
 IDENTITY = int(ActivationCode.IDENTITY)
@@ -31,7 +31,7 @@ def activate(x, code, alpha, out):
 
 
 def add(a, b, out):
-    """Write a + b to `out`, which may be either."""
+    """Write a + b to `out`, which may be `a` or `b`."""
     _add(a.reshape(-1), b.reshape(-1), out.reshape(-1))
 
 
@@ -66,7 +66,7 @@ def maxout(x, pieces, out):
 
 
 def maxout_backward(dy, x, pieces, dx):
-    """Hand dy to the piece that was the maximum (the first of equals), 0 to the others."""
+    """Pass dy to the piece that was the maximum (the first on ties), 0 to the others."""
     _maxout_backward(dy, x, int(pieces), dx)
 
 
@@ -77,7 +77,7 @@ def copy(source, target):
         target[i] = source[i]
 
 
-# The block is computed apart from `out` and then copied: a loop whose output is its input runs scalar (tanh: 4 times
+# A block is computed in scratch and then copied to `out`: a loop whose output is its input runs scalar (tanh: 4 times
 # slower).
 @njit(nogil=True, error_model="numpy")
 def _activate(x, code, alpha, out):
@@ -180,7 +180,7 @@ def activate_backward_span(dy, saved, code, alpha, out):
             out[i] = dy[i] * (normal_cdf(saved[i]) + saved[i] * density)
     elif code == GELU_TANH:
         scale, cubic, slope_cubic = two * f(GELU_SCALE), f(GELU_CUBIC), f(3 * GELU_CUBIC)
-        limit = f(30)  # beyond, the gate is 0 or 1 exactly, and the cube of a huge x would overflow
+        limit = f(30)  # beyond it, the gate is 0 or 1 exactly, and the cube of a huge x would overflow
         for i in range(dy.size):
             x = -limit if saved[i] < -limit else (limit if saved[i] > limit else saved[i])
             gate = sigmoid(scale * (x + cubic * (x * x * x)))

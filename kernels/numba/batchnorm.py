@@ -1,6 +1,6 @@
-"""Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, with an optional activation behind it.
+"""Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, followed by an optional activation.
 
-Rows are streamed, a block at a time where an activation follows, so that the block stays in the first-level cache.
+Rows are streamed; if an activation follows, a block at a time, so that the block stays in the L1 cache.
 """
 
 import math
@@ -12,13 +12,12 @@ from .compiled import njit
 from .reductions import add_column_totals
 
 
-def batchnorm_forward(
-    x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd
-):
-    """Write f(gamma * (x - mean) * rstd + beta) to `out`, and the statistics used to `mean` and `rstd`.
+def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd):
+    """Write f(gamma * (x - mean) * rstd + beta) to `out`; store the statistics used in `mean` and `rstd`.
 
-    In training the statistics are the batch's (variance over n) and the running ones move towards them
-    (variance over n - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running ones are used.
+    In training, the statistics are those of the batch (variance over n), and the running statistics are updated
+    (variance over n - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running statistics
+    are used.
     """
     if training:
         _batch_statistics(x, running_mean, running_var, float(momentum), float(eps), mean, rstd)
@@ -27,7 +26,7 @@ def batchnorm_forward(
     _normalise_and_activate(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
 
 
-def batchnorm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate):
+def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     _backward(
         dy,
@@ -150,7 +149,7 @@ def _add_products(dz, x, mean, result):
             result[j] += np.float64(z[j]) * np.float64(row[j] - mean[j])
 
 
-# By way of a line of its own: a loop whose output is its input (`dz` may be `dx`) runs scalar.
+# Through a separate line buffer: a loop whose output is its input (`dz` may be `dx`) runs scalar.
 @njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _input_gradient(dz, x, mean, scale, mean_dz, slope, dx):
     line = np.empty(mean.size, x.dtype)

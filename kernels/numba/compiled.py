@@ -1,4 +1,4 @@
-"""`njit` for kernels, whose compiled code is kept on disk where that can be: nothing here fails for want of a file."""
+"""`njit` for kernels, with a best-effort cache of compiled code on disk: no file error makes a kernel fail."""
 
 import contextlib
 
@@ -7,12 +7,12 @@ from numba.core.caching import FunctionCache
 
 
 class _Cache(FunctionCache):
-    """Numba's cache of a function, without which it is compiled again: where a file is damaged, or the disk full."""
+    """Numba's cache of a function; if a file is damaged or the disk full, the function is compiled again."""
 
     def load_overload(self, signature, context):
         try:
             return super().load_overload(signature, context)
-        except Exception:  # a damaged file raises what unpickling it happens to raise
+        except Exception:  # a damaged file can raise anything when it is unpickled
             with contextlib.suppress(OSError):
                 self.flush()
             return None
@@ -25,7 +25,7 @@ class _Cache(FunctionCache):
 def njit(**options):
     """Return a decorator that compiles a function at its first call, with Numba's options and a cache on disk.
 
-    Where Numba finds no folder to write to (a read-only installation, no home), every process compiles for itself.
+    If Numba finds no writable folder (a read-only installation, no home), every process compiles its own code.
     """
 
     def compiled(function):

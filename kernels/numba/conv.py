@@ -1,4 +1,4 @@
-"""Convolution over images and its two gradients: for each element of the kernel, a pass over the rows of an image."""
+"""Convolution over images and its two gradients: one pass over the rows of an image per kernel element."""
 
 import numpy as np
 
@@ -11,9 +11,9 @@ NO_BIAS = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64
 def conv2d(x, w, bias, stride, padding, dilation, groups, activation, alpha, out, pre_out):
     """Write f(x * w + bias) to `out`: a sum over the kernel's elements (r, s) and the channels of a filter's group.
 
-    out[n, k, i, j] = bias[k] + sum over c, r, s of w[k, c, r, s] x[n, c, i sy + r dy - top, j sx + s dx - left], x
-    being 0 outside; `padding` is (top, left), and the shape of `out` says how far the windows go.
-    The value before the activation goes to `pre_out` as well, unless that is None.
+    out[n, k, i, j] = bias[k] + sum over c, r, s of w[k, c, r, s] x[n, c, i sy + r dy - top, j sx + s dx - left], with
+    x = 0 outside; `padding` is (top, left), and the shape of `out` determines the number of windows.
+    The pre-activation is also written to `pre_out`, unless it is None.
     """
     _forward(x, w, NO_BIAS[x.dtype] if bias is None else bias, *stride, *padding, *dilation, groups, out)
     if pre_out is not None:
@@ -34,7 +34,7 @@ def conv2d_backward_weights(dy, x, stride, padding, dilation, groups, dw, accumu
 
 @njit(nogil=True, error_model="numpy")
 def _within(size, step, offset, count):
-    """Return the first and one past the last of `count` positions i for which i * step + offset lies in the image."""
+    """Return start and stop of the positions i < `count` for which i * step + offset is in the image."""
     first = max(0, -(offset // step))
     stop = min(count, (size - 1 - offset) // step + 1) if size > offset else 0
     return first, max(first, stop)

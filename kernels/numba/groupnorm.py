@@ -12,9 +12,9 @@ NO_DX = {np.dtype(kind): np.empty((0, 0, 0), kind) for kind in (np.float32, np.f
 
 
 def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
-    """Write gamma * (x - mean) * rstd + beta to `out`, and the statistics per example and group to `mean` and `rstd`.
+    """Write gamma * (x - mean) * rstd + beta to `out`, the statistics per example and group to `mean` and `rstd`.
 
-    The variance is over the count. gamma and beta (channels,) may both be None.
+    The variance divides by the count. gamma and beta (channels,) may both be None.
     """
     none = NONE[x.dtype]
     _forward(x, none if gamma is None else gamma, none if beta is None else beta, groups, float(eps), out, mean, rstd)

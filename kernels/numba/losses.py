@@ -1,9 +1,9 @@
 """Losses over a batch, each with its gradient in the same call, and label bookkeeping.
 
 `sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
-is the sum. A row of weight zero, or whose class has the weight zero, takes no part, whatever its numbers: its gradient
-is zero. Where no row takes part, the loss is zero, and not 0/0 as in PyTorch: a minibatch without weight then adds
-nothing to a step or to a sum of losses.
+is the sum. A row whose weight, or class weight, is zero is ignored, whatever its values: its gradient is zero. If all
+rows are ignored, the loss is zero, not 0/0 as in PyTorch: a minibatch without weight then adds nothing to a step or to
+a sum of losses.
 """
 
 import math
@@ -14,14 +14,14 @@ from .compiled import njit
 from .reductions import REORDERED, total
 from .special import exp_of_negative, log1p_of_share
 
-#: What the compiled loops get for None: they are then compiled once per dtype, whatever is absent.
+#: Passed to the compiled loops for None, so that they compile once per dtype, whatever is absent.
 ABSENT = {np.dtype(t): (np.empty(0, t), np.empty((0, 0), t)) for t in (np.float32, np.float64)}
 
 
 def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothing, ignore_index, mean, dlogits):
     """Return the softmax cross-entropy of int64 `targets`; write its gradient to `dlogits`.
 
-    Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], e being the label smoothing;
+    Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], with e the label smoothing;
     the mean divides by the sum of w[t] over the rows that are not ignored.
     """
     vector, matrix = ABSENT[logits.dtype]
@@ -65,7 +65,7 @@ def mse(prediction, target, sample_weight, mean, dprediction):
 def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
 
-    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), p being the positive class's weight (1 if None).
+    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), with p the positive class's weight (1 if None).
     """
     vector, matrix = ABSENT[logits.dtype]
     return _bce_with_logits(
@@ -79,12 +79,12 @@ def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
 
 
 def count_correct(scores, targets, ignore_index):
-    """Return how many rows have their largest score (the first of equals) at the target; one with a NaN has none."""
+    """Return the number of rows whose largest score (the first on ties) is at the target; NaN rows do not count."""
     return _count_correct(scores, targets, int(ignore_index))
 
 
 def share_correct(scores, targets, ignore_index, out):
-    """Write to ``out[0]`` the share of rows, of those that are not ignored, whose largest score is at the target."""
+    """Write to ``out[0]`` the share of the rows that are not ignored whose largest score is at the target."""
     counted = np.count_nonzero(targets != ignore_index)
     out[0] = _count_correct(scores, targets, int(ignore_index)) / counted if counted else np.nan
 
@@ -152,7 +152,7 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
 
 @njit(nogil=True, error_model="numpy")
 def _divisor(rows, columns, sample_weight, mean):
-    """Return what the loss is divided by: 1 where no row has a weight."""
+    """Return the divisor of the loss: 1 if no row has weight."""
     if not mean:
         return 1.0
     weights = (total(sample_weight) if sample_weight.size else rows) * columns

@@ -1,4 +1,4 @@
-"""Matrix multiply and the column sum that goes with its backward pass."""
+"""Matrix multiply, and the column sum for its backward pass."""
 
 import numpy as np
 
@@ -7,19 +7,19 @@ from .activations import activate
 from .compiled import njit
 from .reductions import add_column_totals
 
-#: A piece of a row that the tile of `_add_dots` reads: seven of them fill most of a first-level cache of 32 KB.
+#: Piece of a row that the tile of `_add_dots` reads: seven of them fill most of a 32 KB L1 cache.
 PIECE_BYTES = 4096
-#: Rows of the left matrix that are met again while they are in the second-level cache.
+#: Rows of the left matrix that are reused while they are in the L2 cache.
 LEFT_ROWS = 48
-#: The block of the right matrix that `_add_rows` meets again, per row of the result.
+#: The block of the right matrix that `_add_rows` reuses for each row of the result.
 BLOCK_DEPTH, BLOCK_COLUMNS = 32, 1024
 
 
 def matmul(a, b, trans_a, trans_b, bias, activation, alpha, out, pre_out, accumulate):
-    """Write f(op(a) @ op(b) + bias) to `out`, where op transposes if told to.
+    """Write f(op(a) @ op(b) + bias) to `out`, where op transposes if its flag is set.
 
-    With `accumulate` the product is added to what `out` holds (bias and activation are then absent).
-    The value before the activation goes to `pre_out` as well, unless that is None.
+    With `accumulate` the product is added to `out` (without bias and activation).
+    The pre-activation is also written to `pre_out`, unless it is None.
     """
     if not accumulate:
         out[...] = 0 if bias is None else bias
@@ -48,9 +48,9 @@ def _add_product(a, b, trans_a, trans_b, out):
     m, n = out.shape
     left = _transposed(a) if trans_a else a
     depth = left.shape[1]
-    # Both matrices read along the depth suit a narrow result, or one deep enough to pay for adding up vectors at the
-    # end and for the transpose if that is to be made; else the right one is read along its rows. Measured with the
-    # transpose, against `_add_rows`: (64, 256, 10) 5 times as fast, 512^3 and 1024^3 1.1 to 1.5, (64, 784, 256) 0.95.
+    # Reading both matrices along the depth suits a narrow result, or a depth that pays for the horizontal sums and, if
+    # needed, the transpose; otherwise the right matrix is read along its rows. Measured including the transpose,
+    # against `_add_rows`: (64, 256, 10) 5 times as fast, 512^3 and 1024^3 1.1 to 1.5, (64, 784, 256) 0.95.
     if n < 32 or (trans_b and depth >= 64) or (m >= 256 and depth >= 256):
         _add_dots(left, b if trans_b else _transposed(b), out)
     else:
@@ -61,7 +61,7 @@ def _add_product(a, b, trans_a, trans_b, out):
 def _transposed(x):
     rows, columns = x.shape
     result = np.empty((columns, rows), x.dtype)
-    for start in range(0, rows, 16):  # fills whole cache lines: at 512 x 512 3 times as fast as ascontiguousarray
+    for start in range(0, rows, 16):  # whole cache lines: at 512 x 512 3 times as fast as ascontiguousarray
         stop = min(start + 16, rows)
         for j in range(columns):
             line = result[j]
@@ -82,7 +82,7 @@ def _add_dots(left, right, out):
         for i0 in range(0, m, LEFT_ROWS):
             i1 = min(i0 + LEFT_ROWS, m)
             for j in range(0, n, 4):
-                b0, b1 = right[j, here], right[min(j + 1, n - 1), here]  # at the edge the last row stands in
+                b0, b1 = right[j, here], right[min(j + 1, n - 1), here]  # at the edge, repeat the last row
                 b2, b3 = right[min(j + 2, n - 1), here], right[min(j + 3, n - 1), here]
                 for i in range(i0, i1, 3):
                     a0, a1, a2 = left[i, here], left[min(i + 1, m - 1), here], left[min(i + 2, m - 1), here]

@@ -1,4 +1,4 @@
-"""Optimiser updates over a flat parameter buffer, and what else walks over parameters or gradients.
+"""Optimiser updates over a flat parameter buffer, and other passes over parameters or gradients.
 
 `bounds` is int64 (segments, 2): start and stop of each segment that is updated; `rates` is float64 (segments, 2): its
 learning rate and weight decay. Gradients are multiplied by `grad_scale` first (1, or less where the norm is clipped).
@@ -13,8 +13,8 @@ import numpy as np
 from .compiled import njit
 from .reductions import absolute_total, square_total
 
-#: Elements that are updated at a time: all short loops over them find them in the first-level cache, so that memory is
-#: passed over once, and the statistics, in loops of their own, change no bit of the update.
+#: Elements updated at a time: all short loops over a chunk find it in the L1 cache, so that memory is read once. The
+#: statistics have separate loops and change no bit of the update.
 CHUNK = 1024
 
 NO_STATS = np.empty((0, 3))
@@ -102,7 +102,7 @@ def add_penalty(param, grad, bounds, l1, l2):
 
 
 def clip_column_norms(w, limit):
-    """Scale in place every column of the 2-D `w` whose Euclidean norm exceeds `limit` down to it."""
+    """Scale every column of the 2-D `w` whose Euclidean norm exceeds `limit` down to `limit`, in place."""
     _clip_column_norms(w, float(limit))
 
 
@@ -125,7 +125,7 @@ def _scale_gradient(g, grad_scale, w, decay, step):
 
 @njit(**OPTIONS)
 def _apply(w, g, grad_scale, update, segment, stats):
-    """Subtract `update` from the parameters, and add to the statistics what they are before and what it is."""
+    """Subtract `update` from the parameters; add the old parameters and the update to the statistics."""
     if stats.size:
         stats[segment, 0] += square_total(w)
         stats[segment, 1] += _scaled_square_total(g, g.dtype.type(grad_scale))
@@ -280,7 +280,7 @@ def _add_penalty(param, grad, bounds, l1, l2):
 
 @njit(**OPTIONS)
 def _large_norm(x):
-    """Return the norm of numbers whose squares overflow float64, which they do from 1e154 on."""
+    """Return the norm of numbers whose squares overflow float64, from 1e154 on."""
     largest = 0.0
     for i in range(x.size):
         largest = max(largest, abs(np.float64(x[i])))

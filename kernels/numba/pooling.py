@@ -1,4 +1,4 @@
-"""Maxima and means over windows of images. Windows reach beyond the image where there is padding."""
+"""Max and mean pooling over windows of images. Windows extend into the padding."""
 
 import numpy as np
 
@@ -10,21 +10,21 @@ NO_INDEX = np.empty((0, 0, 0, 0), np.uint16)
 def max_pool2d(x, kernel, stride, padding, dilation, out, index):
     """Write the largest element of each window to `out`; a NaN counts as the largest.
 
-    `index`, uint16, unless None, receives which element of the window that was, the first of equals: row * width +
-    column in the kernel.
+    `index` (uint16), unless None, receives the position of that element in the kernel, row * width + column; on ties
+    the first.
     """
     _max(x, *kernel, *stride, *padding, *dilation, out, NO_INDEX if index is None else index, index is not None)
 
 
 def max_pool2d_backward(dy, index, kernel, stride, padding, dilation, dx):
-    """Write dy, summed, to where the largest elements were, and 0 elsewhere."""
+    """Write the sum of dy over the windows at each window's largest element, and 0 elsewhere."""
     _max_backward(dy, index, kernel[1], *stride, *padding, *dilation, dx)
 
 
 def avg_pool2d(x, kernel, stride, padding, count_padding, out):
-    """Write the mean of each window to `out`: over all of it, or unless `count_padding` over what lies in the image.
+    """Write each window's mean to `out`: over the whole window if `count_padding`, else over its part in the image.
 
-    What lies beyond the padding never counts.
+    Positions beyond the padding never count.
     """
     _avg(x, *kernel, *stride, *padding, bool(count_padding), out)
 
@@ -35,9 +35,9 @@ def avg_pool2d_backward(dy, kernel, stride, padding, count_padding, dx):
 
 
 def adaptive_avg_pool2d(x, out):
-    """Write the means of as many windows as `out` has.
+    """Write the means over windows that divide the image into the grid of `out`.
 
-    Window i of m, over n elements, is those from i n / m, rounded down, to before (i + 1) n / m, rounded up.
+    Along n elements, window i of m is [floor(i n / m), ceil((i + 1) n / m)).
     """
     _adaptive(x, out)
 
@@ -88,7 +88,7 @@ def _max_backward(dout, index, kw, sy, sx, top, left, dy, dx, din):
 
 @njit(nogil=True, error_model="numpy")
 def _window(i, step, before, kernel, size, count_padding):
-    """Return the part of a window that lies in the image, and over how many elements its mean is."""
+    """Return the part of a window that is in the image, and the divisor of its mean."""
     start = i * step - before
     stop = min(start + kernel, size + before)
     first, last = max(start, 0), min(stop, size)

@@ -4,7 +4,7 @@ import numpy as np
 
 from .compiled import njit
 
-#: Only sums are reordered, into vectors of partial sums; NaN and infinity stay.
+#: Only sums are reordered, into vectors of partial sums; NaN and infinity are preserved.
 REORDERED = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
 
 

@@ -1,7 +1,7 @@
-"""exp and its relatives for compiled loops: one number in, one of the same dtype out.
+"""exp and related functions for compiled loops: one number in, one of the same dtype out.
 
-In float32 they are polynomials without a call or a branch, so that the loops around them vectorise: 0.3 to 1.7 ns per
-element on AVX2, 6 to 34 times as fast as the C library, which serves float64: gradient checks want its last bits.
+In float32 they are polynomials without calls or branches, so that the loops around them vectorise: 0.3 to 1.7 ns per
+element on AVX2, 6 to 34 times as fast as the C library. float64 uses the C library: gradient checks need its last bits.
 """
 
 import math
@@ -16,7 +16,7 @@ from .compiled import njit
 
 SQRT_HALF = 0.70710678118654752440
 
-#: FMA is allowed, nothing that assumes finite numbers or moves an operation. A call left in a loop keeps it scalar.
+#: Allows FMA, but nothing that assumes finite numbers or reorders operations. A call left in a loop keeps it scalar.
 OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
 
 
@@ -48,7 +48,7 @@ def normal_cdf(x):
 @njit(**OPTIONS)
 def _reduced(x):
     """Return (n, expm1(r)) with x = n ln 2 + r and |r| <= ln(2) / 2 (Cephes, expf)."""
-    shifter = f32(12582912.0)  # 1.5 * 2**23: what is added to it is rounded to an integer, in its low bits
+    shifter = f32(12582912.0)  # 1.5 * 2**23: adding it rounds to an integer, held in the low bits
     shifted = x * f32(1.44269504088896341) + shifter
     n = shifted - shifter
     r = (x - n * f32(0.693359375)) - n * f32(-2.12194440e-4)
@@ -69,7 +69,7 @@ def _power_of_two(n):
 @njit(**OPTIONS)
 def _exp_of_negative_f32(x):
     n, p = _reduced(f32(-104) if x < f32(-104) else x)
-    half = i32(n >> i32(1))  # in two factors, for 2**n itself is below the normal range where the result is subnormal
+    half = i32(n >> i32(1))  # two factors: 2**n itself is below the normal range if the result is subnormal
     return (f32(1) + p) * _power_of_two(half) * _power_of_two(i32(n - half))
 
 
@@ -98,7 +98,7 @@ def _log1p_of_share_f32(x):
 def _tanh_f32(x):
     e = _expm1_of_negative_f32(f32(-2) * abs(x))
     t = e / (f32(2) + e)
-    return t if x < f32(0) else (-t if x > f32(0) else x)  # 0 of either sign is itself
+    return t if x < f32(0) else (-t if x > f32(0) else x)  # zero keeps its sign
 
 
 @njit(**OPTIONS)

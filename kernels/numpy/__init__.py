@@ -1,29 +1,7 @@
-"""The NumPy backend: the specification of every kernel. Clear before fast; always available."""
+"""The NumPy backend: the specification of every kernel. Clarity before speed; always available."""
 
-from . import (
-    activations,
-    batchnorm,
-    channels,
-    conv,
-    dropout,
-    groupnorm,
-    losses,
-    matmul,
-    optim,
-    pooling,
-    watch,
-)
+from importlib import import_module
 
-__all__ = [
-    "activations",
-    "batchnorm",
-    "channels",
-    "conv",
-    "dropout",
-    "groupnorm",
-    "losses",
-    "matmul",
-    "optim",
-    "pooling",
-    "watch",
-]
+from .. import MODULES
+
+globals().update({name: import_module(f".{name}", __name__) for name in MODULES})

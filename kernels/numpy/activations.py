@@ -41,7 +41,7 @@ def activate(x, code, alpha, out):
 
 @quiet
 def add(a, b, out):
-    """Write a + b to `out`, which may be either."""
+    """Write a + b to `out`, which may be `a` or `b`."""
     np.add(a, b, out=out)
 
 
@@ -70,7 +70,7 @@ def activate_backward(dy, saved, code, alpha, out):
     elif code == ActivationCode.GELU:
         out[...] = dy * (_normal_cdf(saved) + saved * (INV_SQRT_2PI * np.exp(-0.5 * saved * saved)))
     elif code == ActivationCode.GELU_TANH:
-        x = np.clip(saved, -30, 30)  # beyond, the gate is 0 or 1 exactly, and the cube of a huge x would overflow
+        x = np.clip(saved, -30, 30)  # beyond these, the gate is 0 or 1 exactly, and the cube of a huge x would overflow
         gate = _sigmoid(2 * GELU_SCALE * (x + GELU_CUBIC * x**3))
         slope = 2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x)
         out[...] = dy * (gate + x * gate * (1 - gate) * slope)
@@ -105,7 +105,7 @@ def maxout(x, pieces, out):
 
 @quiet
 def maxout_backward(dy, x, pieces, dx):
-    """Hand dy to the piece that was the maximum (the first of equals), 0 to the others."""
+    """Pass dy to the piece that was the maximum (the first on ties), 0 to the others."""
     stacked = x.reshape(x.shape[0], pieces, dy.shape[1])
     winner = stacked.argmax(axis=1)[:, None, :]
     dx[...] = 0

@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, with an optional activation behind it."""
+"""Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, followed by an optional activation."""
 
 import numpy as np
 
@@ -10,18 +10,17 @@ NEEDS_INPUT = (ActivationCode.GELU, ActivationCode.GELU_TANH, ActivationCode.SIL
 
 
 @quiet
-def batchnorm_forward(
-    x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd
-):
-    """Write f(gamma * (x - mean) * rstd + beta) to `out`, and the statistics used to `mean` and `rstd`.
+def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd):
+    """Write f(gamma * (x - mean) * rstd + beta) to `out`; store the statistics used in `mean` and `rstd`.
 
-    In training the statistics are the batch's (variance over n) and the running ones move towards them
-    (variance over n - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running ones are used.
+    In training, the statistics are those of the batch (variance over n), and the running statistics are updated
+    (variance over n - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running statistics
+    are used.
     """
     n = x.shape[0]
     if training:
         mean[...] = x.mean(axis=0, dtype=np.float64)
-        var = np.square(x - mean, dtype=np.float64).mean(axis=0)  # of float32, squares overflow from 2e19 on
+        var = np.square(x - mean, dtype=np.float64).mean(axis=0)  # squares of float32 overflow from 2e19 on
         running_mean[...] = (1 - momentum) * running_mean + momentum * mean
         running_var[...] = (1 - momentum) * running_var + momentum * (var * n / (n - 1))
     else:
@@ -33,7 +32,7 @@ def batchnorm_forward(
 
 
 @quiet
-def batchnorm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate):
+def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     normalised = (x - mean) * rstd
     if activation != ActivationCode.IDENTITY:

@@ -1,4 +1,4 @@
-"""Work per channel of arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
+"""Per-channel kernels for arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from .quiet import quiet
 def batchnorm_channels(
     x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd
 ):
-    """Write f(gamma * (x - mean) * rstd + beta) to `out`, and the statistics used, per channel, to `mean` and `rstd`.
+    """Write f(gamma * (x - mean) * rstd + beta) to `out`; store the statistics used per channel in `mean` and `rstd`.
 
-    In training the statistics are the batch's (variance over the count) and the running ones move towards them
-    (variance over the count - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running ones are
-    used.
+    In training, the statistics are those of the batch (variance over the count), and the running statistics are
+    updated (variance over the count - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running
+    statistics are used.
     """
     if training:
         count = x.shape[0] * x.shape[2]
@@ -76,7 +76,7 @@ def channel_sum(x, out, accumulate):
 
 @quiet
 def channel_stats(y, code, stats, total):
-    """Add, per channel, to the four rows of `stats`: sum, sum of squares, active and saturated count.
+    """Add each channel's sum, sum of squares, active count and saturated count to the four rows of `stats`.
 
     Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
     receives this call's four sums over all channels.

@@ -1,4 +1,4 @@
-"""Convolution over images and its two gradients: for each element of the kernel, one matrix product."""
+"""Convolution over images and its two gradients: one matrix product per kernel element."""
 
 import math
 
@@ -13,9 +13,9 @@ from .quiet import quiet
 def conv2d(x, w, bias, stride, padding, dilation, groups, activation, alpha, out, pre_out):
     """Write f(x * w + bias) to `out`: a sum over the kernel's elements (r, s) and the channels of a filter's group.
 
-    out[n, k, i, j] = bias[k] + sum over c, r, s of w[k, c, r, s] x[n, c, i sy + r dy - top, j sx + s dx - left], x
-    being 0 outside; `padding` is (top, left), and the shape of `out` says how far the windows go.
-    The value before the activation goes to `pre_out` as well, unless that is None.
+    out[n, k, i, j] = bias[k] + sum over c, r, s of w[k, c, r, s] x[n, c, i sy + r dy - top, j sx + s dx - left], with
+    x = 0 outside; `padding` is (top, left), and the shape of `out` determines the number of windows.
+    The pre-activation is also written to `pre_out`, unless it is None.
     """
     n, filters, height, width = out.shape
     kernel, grid = w.shape[2:], (height, width)
@@ -65,7 +65,7 @@ def conv2d_backward_weights(dy, x, stride, padding, dilation, groups, dw, accumu
 
 
 def _bordered(x, kernel, stride, padding, dilation, grid):
-    """Return x with zeros around it, as far as the windows of the grid reach."""
+    """Return x, zero-padded as far as the windows of the grid reach."""
     widths = [(0, 0), (0, 0)]
     for size, k, step, before, spread, count in zip(x.shape[2:], kernel, stride, padding, dilation, grid, strict=True):
         reach = (count - 1) * step + (k - 1) * spread + 1
@@ -74,7 +74,7 @@ def _bordered(x, kernel, stride, padding, dilation, grid):
 
 
 def _seen(padded, r, s, stride, dilation, grid):
-    """Return what element (r, s) of the kernel sees from every position of the grid."""
+    """Return the inputs that kernel element (r, s) reads at every position of the grid."""
     rows, columns = (
         slice(at * spread, at * spread + (count - 1) * step + 1, step)
         for at, spread, step, count in zip((r, s), dilation, stride, grid, strict=True)

@@ -27,6 +27,6 @@ def dropout(x, p, draw, out):
 
 
 def advance(stream, count, draw):
-    """Copy the stream's seed and offset to `draw` and move the stream on by `count`; both are uint64 (2,)."""
+    """Copy the stream's seed and offset to `draw` and advance the stream by `count`; both are uint64 (2,)."""
     draw[...] = stream
     stream[1] += np.uint64(count)

@@ -7,9 +7,9 @@ from .quiet import quiet
 
 @quiet
 def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
-    """Write gamma * (x - mean) * rstd + beta to `out`, and the statistics per example and group to `mean` and `rstd`.
+    """Write gamma * (x - mean) * rstd + beta to `out`, the statistics per example and group to `mean` and `rstd`.
 
-    The variance is over the count. gamma and beta (channels,) may both be None.
+    The variance divides by the count. gamma and beta (channels,) may both be None.
     """
     grouped = x.reshape(x.shape[0], groups, x.shape[1] // groups * x.shape[2])
     mean[...] = grouped.mean(axis=2, dtype=np.float64)
@@ -26,7 +26,7 @@ def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta, acc
     grouped = x.reshape(x.shape[0], groups, x.shape[1] // groups * x.shape[2])
     normalised = ((grouped - mean[:, :, None]) * rstd[:, :, None]).reshape(x.shape)
     if dx is not None:
-        # In float64: a product of large float32 numbers may be beyond float32 where the result is not.
+        # In float64: products of large float32 numbers may overflow where the result does not.
         dz = np.multiply(dy, 1 if gamma is None else gamma[:, None], dtype=np.float64).reshape(grouped.shape)
         z = normalised.reshape(grouped.shape)
         mean_dz = dz.mean(axis=2, keepdims=True)

@@ -1,9 +1,9 @@
 """Losses over a batch, each with its gradient in the same call, and label bookkeeping.
 
 `sample_weight` (one per row) and `dscores` may be None. With `mean` a loss is divided by the total weight, otherwise it
-is the sum. A row of weight zero, or whose class has the weight zero, takes no part, whatever its numbers: its gradient
-is zero. Where no row takes part, the loss is zero, and not 0/0 as in PyTorch: a minibatch without weight then adds
-nothing to a step or to a sum of losses.
+is the sum. A row whose weight, or class weight, is zero is ignored, whatever its values: its gradient is zero. If all
+rows are ignored, the loss is zero, not 0/0 as in PyTorch: a minibatch without weight then adds nothing to a step or to
+a sum of losses.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from .quiet import quiet
 def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothing, ignore_index, mean, dlogits):
     """Return the softmax cross-entropy of int64 `targets`; write its gradient to `dlogits`.
 
-    Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], e being the label smoothing;
+    Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], with e the label smoothing;
     the mean divides by the sum of w[t] over the rows that are not ignored.
     """
     rows, classes = logits.shape
@@ -33,7 +33,7 @@ def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothin
     exponential = np.exp(shifted)
     normaliser = exponential.sum(axis=1, keepdims=True)
     negative_log_likelihood = np.log(normaliser) - shifted
-    if label_smoothing == 0:  # the others' shares are zero, and their nll may be infinite
+    if label_smoothing == 0:  # the other shares are zero, and their nll may be infinite
         per_row = class_weight[labels] * negative_log_likelihood[np.arange(rows), labels]
     else:
         per_row = (share * negative_log_likelihood).sum(axis=1)
@@ -73,7 +73,7 @@ def mse(prediction, target, sample_weight, mean, dprediction):
 def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
 
-    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), p being the positive class's weight (1 if None).
+    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), with p the positive class's weight (1 if None).
     """
     weights, total = _row_weights(logits.shape[0], sample_weight, mean, logits.shape[1])
     negative = 1 - targets
@@ -90,7 +90,7 @@ def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
 
 @quiet
 def count_correct(scores, targets, ignore_index):
-    """Return how many rows have their largest score (the first of equals) at the target; one with a NaN has none."""
+    """Return the number of rows whose largest score (the first on ties) is at the target; NaN rows do not count."""
     if scores.size == 0:
         return 0
     known = (targets != ignore_index) & ~np.isnan(scores).any(axis=1)
@@ -99,7 +99,7 @@ def count_correct(scores, targets, ignore_index):
 
 @quiet
 def share_correct(scores, targets, ignore_index, out):
-    """Write to ``out[0]`` the share of rows, of those that are not ignored, whose largest score is at the target."""
+    """Write to ``out[0]`` the share of the rows that are not ignored whose largest score is at the target."""
     counted = np.count_nonzero(targets != ignore_index)
     out[0] = count_correct(scores, targets, ignore_index) / counted if counted else np.nan
 
@@ -118,7 +118,7 @@ def first_outside_unit(x):
 
 
 def _row_weights(rows, sample_weight, mean, columns):
-    """Return the weight of every row, and what the loss is divided by: 1 where no row has a weight."""
+    """Return the weight of every row, and the divisor of the loss: 1 if no row has weight."""
     weights = np.ones(rows) if sample_weight is None else sample_weight.astype(np.float64)
     return weights, (weights.sum() * columns or 1.0) if mean else 1.0
 

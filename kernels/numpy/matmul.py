@@ -1,4 +1,4 @@
-"""Matrix multiply and the column sum that goes with its backward pass."""
+"""Matrix multiply, and the column sum for its backward pass."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from .quiet import quiet
 
 @quiet
 def matmul(a, b, trans_a, trans_b, bias, activation, alpha, out, pre_out, accumulate):
-    """Write f(op(a) @ op(b) + bias) to `out`, where op transposes if told to.
+    """Write f(op(a) @ op(b) + bias) to `out`, where op transposes if its flag is set.
 
-    With `accumulate` the product is added to what `out` holds (bias and activation are then absent).
-    The value before the activation goes to `pre_out` as well, unless that is None.
+    With `accumulate` the product is added to `out` (without bias and activation).
+    The pre-activation is also written to `pre_out`, unless it is None.
     """
     left = a.T if trans_a else a
     right = b.T if trans_b else b

@@ -1,4 +1,4 @@
-"""Optimiser updates over a flat parameter buffer, and what else walks over parameters or gradients.
+"""Optimiser updates over a flat parameter buffer, and other passes over parameters or gradients.
 
 `bounds` is int64 (segments, 2): start and stop of each segment that is updated; `rates` is float64 (segments, 2): its
 learning rate and weight decay. Gradients are multiplied by `grad_scale` first (1, or less where the norm is clipped).
@@ -104,7 +104,7 @@ def add_penalty(param, grad, bounds, l1, l2):
 
 @quiet
 def clip_column_norms(w, limit):
-    """Scale in place every column of the 2-D `w` whose Euclidean norm exceeds `limit` down to it."""
+    """Scale every column of the 2-D `w` whose Euclidean norm exceeds `limit` down to `limit`, in place."""
     norm = np.sqrt(np.square(w, dtype=np.float64).sum(axis=0))
     for column in np.flatnonzero(np.isinf(norm)):  # squares overflow from 1e154 on
         largest = float(np.abs(w[:, column]).max())

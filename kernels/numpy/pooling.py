@@ -1,4 +1,4 @@
-"""Maxima and means over windows of images. Windows reach beyond the image where there is padding."""
+"""Max and mean pooling over windows of images. Windows extend into the padding."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from .quiet import quiet
 def max_pool2d(x, kernel, stride, padding, dilation, out, index):
     """Write the largest element of each window to `out`; a NaN counts as the largest.
 
-    `index`, uint16, unless None, receives which element of the window that was, the first of equals: row * width +
-    column in the kernel.
+    `index` (uint16), unless None, receives the position of that element in the kernel, row * width + column; on ties
+    the first.
     """
     out[...] = -np.inf
     if index is not None:
@@ -28,7 +28,7 @@ def max_pool2d(x, kernel, stride, padding, dilation, out, index):
 
 @quiet
 def max_pool2d_backward(dy, index, kernel, stride, padding, dilation, dx):
-    """Write dy, summed, to where the largest elements were, and 0 elsewhere."""
+    """Write the sum of dy over the windows at each window's largest element, and 0 elsewhere."""
     dx[...] = 0
     for element, (r, s) in enumerate(np.ndindex(*kernel)):
         seen, (rows, columns) = _seen(dx, (r, s), stride, padding, dilation, dy.shape[2:])
@@ -37,9 +37,9 @@ def max_pool2d_backward(dy, index, kernel, stride, padding, dilation, dx):
 
 @quiet
 def avg_pool2d(x, kernel, stride, padding, count_padding, out):
-    """Write the mean of each window to `out`: over all of it, or unless `count_padding` over what lies in the image.
+    """Write each window's mean to `out`: over the whole window if `count_padding`, else over its part in the image.
 
-    What lies beyond the padding never counts.
+    Positions beyond the padding never count.
     """
     total = np.zeros(out.shape, x.dtype)
     for r, s in np.ndindex(*kernel):
@@ -60,9 +60,9 @@ def avg_pool2d_backward(dy, kernel, stride, padding, count_padding, dx):
 
 @quiet
 def adaptive_avg_pool2d(x, out):
-    """Write the means of as many windows as `out` has.
+    """Write the means over windows that divide the image into the grid of `out`.
 
-    Window i of m, over n elements, is those from i n / m, rounded down, to before (i + 1) n / m, rounded up.
+    Along n elements, window i of m is [floor(i n / m), ceil((i + 1) n / m)).
     """
     for i, rows in enumerate(_adaptive_windows(x.shape[2], out.shape[2])):
         for j, columns in enumerate(_adaptive_windows(x.shape[3], out.shape[3])):
@@ -80,7 +80,7 @@ def adaptive_avg_pool2d_backward(dy, dx):
 
 
 def _inside(size, step, offset, count):
-    """Return the positions i of `count` for which element i * step + offset lies in the image, and these elements."""
+    """Return the positions i < `count` whose element i * step + offset is in the image, and these elements."""
     first = max(0, -(offset // step))
     stop = max(first, min(count, (size - 1 - offset) // step + 1))
     start = first * step + offset
@@ -88,7 +88,7 @@ def _inside(size, step, offset, count):
 
 
 def _seen(x, element, stride, padding, dilation, grid):
-    """Return what an element of the window sees in the image, and from which positions of the grid."""
+    """Return the image values that a window element reads, and the grid positions that read them."""
     positions, elements = zip(
         *(
             _inside(size, step, at * spread - before, count)
@@ -102,7 +102,7 @@ def _seen(x, element, stride, padding, dilation, grid):
 
 
 def _window_sizes(sizes, kernel, stride, padding, count_padding, grid):
-    """Return how many elements each window's mean is over, shape `grid`."""
+    """Return the number of elements in each window's mean, shape `grid`."""
     counts = []
     for size, k, step, before, count in zip(sizes, kernel, stride, padding, grid, strict=True):
         start = np.arange(count) * step - before

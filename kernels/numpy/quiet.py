@@ -1,4 +1,4 @@
-"""Silence for results that NumPy warns of: a kernel may overflow to infinity or pass a NaN on, as compiled ones do."""
+"""Silence NumPy's floating-point warnings: kernels may overflow to infinity or propagate NaN, as compiled ones do."""
 
 import numpy as np
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 # erfc(z) = t exp(-z^2 + P(t)), t = 2 / (2 + z), z >= 0. P as a Chebyshev series in 2t - 1, interpolated in 40 digits at
-# 60 nodes; the first term left out is 3e-19.
+# 60 nodes; the first omitted term is 3e-19.
 CHEBYSHEV = (
     -0.6513268598908547, 0.6419697923564902, 0.019476473204185836, -0.009561514786808632, -0.0009465953444820369,
     0.00036683949785276145, 4.252332480690777e-05, -2.0278578112534242e-05, -1.6242900046470256e-06,

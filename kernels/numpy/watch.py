@@ -1,4 +1,4 @@
-"""What a watched training step looks at: outputs per unit, the size of a gradient, the signs within its columns."""
+"""Statistics of a watched training step: outputs per unit, the size of a gradient, the signs within its columns."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from .quiet import quiet
 
 @quiet
 def unit_stats(y, code, stats, total):
-    """Add, per column of the 2-D `y`, to the four rows of `stats`: sum, sum of squares, active and saturated count.
+    """Add the sum, sum of squares, active count and saturated count of each column of `y` (2-D) to the rows of `stats`.
 
     Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
     receives this call's four sums over all columns.
@@ -35,6 +35,6 @@ def square_sum(x, out):
 
 @quiet
 def one_signed(grad, out):
-    """Write to ``out[0]`` the share of columns whose values other than 0 have one sign, of those that have any."""
+    """Write to ``out[0]`` the share of columns whose nonzero values all have one sign, among columns that have any."""
     up, down = (grad > 0).any(axis=0), (grad < 0).any(axis=0)
     out[0] = np.count_nonzero(up ^ down) / max(np.count_nonzero(up | down), 1) if (up | down).any() else np.nan

@@ -1,0 +1,200 @@
+/* Template, included by gemm.h once per floating type. */
+
+#define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
+#define PN_NR (2 * PN_LANES)
+/* Block sizes: A's block (MC x KC) stays in the L2 cache next to a panel of B (KC x NR), B's whole block (KC x NC)
+ * in L3. Deep and low blocks beat BLIS's 256 x 144 by 5-10% from 1024 columns on (Zen 3). */
+#define PN_KC ((ptrdiff_t)(2048 / sizeof(PN_REAL)))
+#define PN_MC ((ptrdiff_t)(PN_MR * (72 / PN_MR)))
+#define PN_NC ((ptrdiff_t)3072)
+/* A panel of B may be larger than the first-level cache: it is prefetched so many rows ahead (1.1 times as fast
+ * where there are two multiply-adds a cycle). From B itself fewer, as many of its rows may share the same few sets of
+ * the cache. */
+#define PN_PREFETCH_ROWS 16
+#define PN_PREFETCH_ROWS_COPYING 8
+#define PN_PREFETCH_MIN_K 64 /* of k: from here on a tile takes longer than its part of C takes to arrive */
+/* For k up to this, a product takes as long as writing C: C is written row by row if it exceeds the L1 cache and A
+ * is row-major (otherwise as little as 0.9 times as fast). */
+#define PN_BY_ROWS_MAX_K 32
+#define PN_BY_ROWS_MIN ((ptrdiff_t)(64 << 10) / (ptrdiff_t)sizeof(PN_REAL)) /* elements of C */
+
+#include "gemm_tiles_template.h"
+#include "gemm_pack_template.h"
+
+/* The right-hand operand of a block, in panels. If `source` is not NULL, each panel is packed from it at first use. */
+typedef struct {
+    const PN_REAL *source;
+    ptrdiff_t k, column; /* row stride and column stride of the source */
+    PN_REAL *panels;
+    ptrdiff_t step; /* panel stride: 0 if no other block reuses the panels */
+} PN_(pn_right);
+
+/* The epilogue for the columns of C from the j-th on, or NULL. */
+static inline const PN_(pn_tile_epilogue) *PN_(pn_epilogue_from)(const PN_(pn_tile_epilogue) *end, ptrdiff_t j,
+                                                       PN_(pn_tile_epilogue) *there) {
+    if (!end) return NULL;
+    *there = (PN_(pn_tile_epilogue)){end->bias + j, end->min};
+    return there;
+}
+
+/* One block of A times one block of B, panel by panel. `end` is the epilogue from the first column on, or NULL. */
+static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t height, PN_(pn_left) a,
+                                 PN_(pn_right) b, PN_REAL *c, ptrdiff_t ldc, int accumulate,
+                                 const PN_(pn_tile_epilogue) *end) {
+    for (ptrdiff_t j = 0; j < n; j += PN_NR, b.panels += b.step) {
+        const ptrdiff_t columns = n - j < PN_NR ? n - j : PN_NR;
+        PN_(pn_tile_epilogue) ending;
+        const PN_(pn_tile_epilogue) *here = PN_(pn_epilogue_from)(end, j, &ending);
+        const PN_REAL *source = b.source ? b.source + j * b.column : NULL;
+        const int copying = source && b.column == 1 && columns == PN_NR;
+        if (source && !copying) PN_(pn_pack)(source, b.column, b.k, columns, k, PN_NR, b.panels);
+        for (ptrdiff_t i = 0; i < m; i += height) {
+            const ptrdiff_t rows = m - i < height ? m - i : height;
+            if (copying && i == 0)
+                a.copying(rows, 1, k, a.first, a.stride, source, b.k, b.panels, c + j, ldc, PN_NR, accumulate, here);
+            else
+                a.micro(rows, columns > PN_LANES, k, a.first + i * a.row, a.stride, b.panels, PN_NR, NULL,
+                        c + i * ldc + j, ldc, columns, accumulate, here);
+        }
+    }
+}
+
+/* The same, row by row of C. */
+static inline void PN_(pn_block_by_rows)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t height, PN_(pn_left) a,
+                                         PN_(pn_right) b, PN_REAL *c, ptrdiff_t ldc, int accumulate,
+                                         const PN_(pn_tile_epilogue) *end) {
+    PN_(pn_pack)(b.source, b.column, b.k, n, k, PN_NR, b.panels);
+    for (ptrdiff_t i = 0; i < m; i += height)
+        for (ptrdiff_t j = 0; j < n; j += PN_NR) {
+            const ptrdiff_t rows = m - i < height ? m - i : height, columns = n - j < PN_NR ? n - j : PN_NR;
+            PN_(pn_tile_epilogue) ending;
+            a.micro(rows, columns > PN_LANES, k, a.first + i * a.row, a.stride, b.panels + j * k, PN_NR, NULL,
+                    c + i * ldc + j, ldc, columns, accumulate, PN_(pn_epilogue_from)(end, j, &ending));
+        }
+}
+
+/* Save the pre-activation unless `pre` is NULL, then apply the activation, row by row of a finished block. */
+static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, int code,
+                                    PN_REAL alpha) {
+    for (ptrdiff_t i = 0; i < m; i++, c += ldc) {
+        if (pre) {
+            memcpy(pre, c, (size_t)n * sizeof(PN_REAL));
+            pre += ldc;
+        }
+        PN_(pn_activate)(c, c, n, code, alpha);
+    }
+}
+
+#include "gemm_narrow_template.h"
+
+/* Tiled product. Returns 0, or -1 if memory is exhausted. */
+static int PN_(pn_tiled)(const pn_product *p) {
+    const ptrdiff_t m = p->m, n = p->n, k = p->k;
+    const PN_REAL *a = (const PN_REAL *)p->a, *b = (const PN_REAL *)p->b, *bias = (const PN_REAL *)p->bias;
+    PN_REAL *c = (PN_REAL *)p->c, *pre = (PN_REAL *)p->pre;
+    const PN_REAL alpha = (PN_REAL)p->alpha;
+    /* ReLU is part of the tile; other activations follow while results are still in cache. */
+    const int relu = p->code == PN_RELU && bias && !pre, plain = relu || (!pre && p->code == PN_IDENTITY);
+    if (k == 0) {
+        for (ptrdiff_t i = 0; i < m && !p->accumulate; i++)
+            for (ptrdiff_t j = 0; j < n; j++) c[i * p->ldc + j] = bias ? bias[j] : 0;
+        PN_(pn_epilogue)(c, pre, p->ldc, m, n, p->code, alpha);
+        return 0;
+    }
+    /* Few rows: A is read in place (up to 1.5 times as fast). Few columns: likewise, because packing would not pay.
+     * Rows a multiple of 2 KB apart evict each other from the L1 cache, which halves the maximum number of rows. */
+    const int apart = p->a_k != 1 || p->a_row * (ptrdiff_t)sizeof(PN_REAL) % 2048 != 0;
+    const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
+    const size_t half = pn_second_level_bytes() / 2, row = (size_t)kc_most * sizeof(PN_REAL);
+    const int by_rows = plain && k <= PN_BY_ROWS_MAX_K && p->a_k == 1 && m * n >= PN_BY_ROWS_MIN &&
+                        (size_t)n * row <= half;
+    const int in_place = m <= (apart ? 2 * PN_MC : PN_MC) || n <= 2 * PN_NR || by_rows;
+    /* All rows at once if they stay in the L2 cache and B would not: each panel of B is then used up before the next
+     * and never leaves L2 either. */
+    const int at_once = in_place || ((size_t)m * row <= half && (size_t)n * row > half);
+    const ptrdiff_t blocks = at_once ? 1 : (m + PN_MC - 1) / PN_MC;
+    const ptrdiff_t mc_most = ((m + blocks - 1) / blocks + PN_MR - 1) / PN_MR * PN_MR;
+    /* An activation outside the tile is applied while the results of a few panels are in cache. */
+    const ptrdiff_t nc_limit = !at_once ? PN_NC : plain ? n : 4 * PN_NR, nc_most = n < nc_limit ? n : nc_limit;
+    const ptrdiff_t panels = at_once && !by_rows ? PN_NR : (nc_most + PN_NR - 1) / PN_NR * PN_NR;
+    const ptrdiff_t packed = panels + (in_place ? 0 : mc_most);
+    pn_workspace *workspace = pn_workspace_take((size_t)(packed * kc_most + PN_LANES) * sizeof(PN_REAL));
+    if (!workspace) return -1;
+    PN_REAL *packed_b = (PN_REAL *)pn_workspace_data(workspace);
+    PN_REAL *packed_a = packed_b + panels * kc_most; /* panels are a multiple of NR, so this stays aligned */
+    const pn_float_mode mode = pn_flush_denormals();
+    for (ptrdiff_t pc = 0; pc < k; pc += PN_KC) {
+        const ptrdiff_t kc = k - pc < PN_KC ? k - pc : PN_KC;
+        for (ptrdiff_t jc = 0; jc < n; jc += nc_most) {
+            const ptrdiff_t nc = n - jc < nc_most ? n - jc : nc_most;
+            for (ptrdiff_t ic = 0; ic < m; ic += mc_most) {
+                const ptrdiff_t mc = m - ic < mc_most ? m - ic : mc_most;
+                const ptrdiff_t corner = ic * p->ldc + jc;
+                const PN_REAL *left = a + ic * p->a_row + pc * p->a_k;
+                if (!in_place && (!at_once || jc == 0))
+                    PN_(pn_pack)(left, p->a_row, p->a_k, mc, kc, PN_MR, packed_a);
+                const PN_(pn_left) rows = in_place ? PN_(pn_in_place)(left, p->a_row, p->a_k)
+                                                   : PN_(pn_in_panels)(packed_a, kc);
+                const PN_(pn_right) columns = {ic ? NULL : b + pc * p->b_k + jc * p->b_column, p->b_k, p->b_column,
+                                               packed_b, at_once ? 0 : PN_NR * kc};
+                const PN_(pn_tile_epilogue) end = {bias + jc, relu ? 0 : -(PN_REAL)INFINITY};
+                const int last = pc + kc == k;
+                /* Rows in place are split evenly: 64 as 11 and finally 9; 12 would leave 4, too few to be fast. */
+                const ptrdiff_t tiles = (mc + PN_MR - 1) / PN_MR, height = in_place ? (mc + tiles - 1) / tiles : PN_MR;
+                (by_rows ? PN_(pn_block_by_rows) : PN_(pn_block))(mc, nc, kc, height, rows, columns, c + corner, p->ldc,
+                                                                  p->accumulate || pc > 0, last && bias ? &end : NULL);
+                if (last && !plain)
+                    PN_(pn_epilogue)(c + corner, pre ? pre + corner : NULL, p->ldc, mc, nc, p->code, alpha);
+            }
+        }
+    }
+    pn_restore_denormals(mode);
+    pn_workspace_return(workspace);
+    return 0;
+}
+
+/* Returns 0, or -1 if memory is exhausted. A few last columns go to pn_narrow: of 100 columns, the last four would
+ * cost as much as 16. */
+static int PN_(pn_gemm)(const pn_product *p) {
+    if (p->m == 0 || p->n == 0) return 0;
+    if (p->few == 0) return PN_(pn_tiled)(p);
+    const ptrdiff_t whole = p->n - p->few, size = (ptrdiff_t)sizeof(PN_REAL);
+    pn_product many = *p, last = *p;
+    many.n = whole, last.n = p->few;
+    last.b = (const char *)p->b + whole * p->b_column * size;
+    last.c = (char *)p->c + whole * size;
+    if (p->bias) last.bias = (const char *)p->bias + whole * size;
+    if (p->pre) last.pre = (char *)p->pre + whole * size;
+    if (whole && PN_(pn_tiled)(&many)) return -1;
+    return PN_(pn_narrow)(&last);
+}
+
+static void PN_(pn_product_part)(void *argument, int index) {
+    pn_product *whole = (pn_product *)argument;
+    pn_product part = *whole;
+    const int i = index / whole->column_parts, j = index % whole->column_parts;
+    const ptrdiff_t top = pn_part_start(whole->m, PN_MR, i, whole->row_parts);
+    const ptrdiff_t left = pn_part_start(whole->n, PN_NR, j, whole->column_parts);
+    part.m = pn_part_start(whole->m, PN_MR, i + 1, whole->row_parts) - top;
+    part.n = pn_part_start(whole->n, PN_NR, j + 1, whole->column_parts) - left;
+    if (left + part.n < whole->n) part.few = 0; /* another part has the last columns */
+    part.a = (const PN_REAL *)part.a + top * part.a_row;
+    part.b = (const PN_REAL *)part.b + left * part.b_column;
+    part.c = (PN_REAL *)part.c + top * part.ldc + left;
+    if (part.pre) part.pre = (PN_REAL *)part.pre + top * part.ldc + left;
+    if (part.bias) part.bias = (const PN_REAL *)part.bias + left;
+    if (PN_(pn_gemm)(&part)) __atomic_store_n(&whole->failed, -1, __ATOMIC_RELAXED);
+}
+
+#undef PN_LANES
+#undef PN_NR
+#undef PN_KC
+#undef PN_MC
+#undef PN_NC
+#undef PN_PREFETCH_ROWS
+#undef PN_PREFETCH_ROWS_COPYING
+#undef PN_PREFETCH_MIN_K
+#undef PN_BY_ROWS_MAX_K
+#undef PN_BY_ROWS_MIN
+#undef PN_REAL
+#undef PN_

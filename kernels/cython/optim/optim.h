@@ -1,0 +1,74 @@
+/* Optimiser updates over segments of a flat buffer, for float (suffix _f32) and double (suffix _f64): a single pass
+ * that reads parameter, gradient and state once and writes them once. C allows `restrict` and constant arguments.
+ */
+#ifndef PYNN_OPTIM_H
+#define PYNN_OPTIM_H
+
+#include <math.h>
+
+#include "common/vector.h"
+#include "common/runtime.h"
+#include "stats/stats.h"
+#include "common/workspace.h"
+
+enum { PN_SGD_PLAIN, PN_SGD_MOMENTUM, PN_SGD_NESTEROV, PN_ADAGRAD, PN_RMSPROP, PN_RMSPROP_MOMENTUM, PN_ADAM };
+
+/* Weight decay: none, added to the gradient, or subtracted from the parameter (AdamW). */
+enum { PN_NO_DECAY, PN_COUPLED, PN_DECOUPLED };
+
+#define PN_UPDATE_BLOCK 1024            /* elements that are summed in their own precision if they are watched */
+#define PN_UPDATE_STEP 64               /* elements: what threads share out */
+#define PN_UPDATE_GRAIN 32768.0        /* minimum per thread */
+
+typedef struct {
+    void *param;
+    const void *grad;
+    void *first, *second;  /* state, if the rule has any */
+    const int64_t *step;   /* Adam: number of updates, including this one */
+    const int64_t *bounds; /* start and stop of each segment */
+    const double *rates;   /* learning rate and weight decay of each segment */
+    double *stats;         /* sums of squares of parameter, gradient and update of each segment, or NULL */
+    ptrdiff_t segments;
+    int rule, decoupled, single;
+    double grad_scale, momentum, eps, decay1, decay2;
+    int parts;    /* set by pn_update */
+    double *sums; /* likewise: statistics of each part */
+    double bias1, bias2; /* likewise: Adam's bias corrections */
+} pn_update_call;
+
+#define PN_REAL float
+#define PN_(name) name##_f32
+#define PN_SQRT sqrtf
+#include "optim_template.h"
+
+#define PN_REAL double
+#define PN_(name) name##_f64
+#define PN_SQRT sqrt
+#include "optim_template.h"
+
+static int pn_update(void *call) {
+    pn_update_call *p = (pn_update_call *)call;
+    double elements = 0;
+    for (ptrdiff_t i = 0; i < p->segments; i++) elements += (double)(p->bounds[2 * i + 1] - p->bounds[2 * i]);
+    p->parts = pn_parts(elements, PN_UPDATE_GRAIN);
+    p->sums = NULL;
+    p->bias1 = p->step ? 1 - pow(p->decay1, (double)p->step[0]) : 1;
+    p->bias2 = p->step ? 1 - pow(p->decay2, (double)p->step[0]) : 1;
+    pn_workspace *workspace = NULL;
+    const ptrdiff_t count = 3 * p->segments;
+    if (p->stats) {
+        workspace = pn_workspace_take((size_t)(count * p->parts) * sizeof(double));
+        if (!workspace) return -1;
+        p->sums = (double *)pn_workspace_data(workspace);
+    }
+    pn_parallel(p->single ? pn_update_part_f32 : pn_update_part_f64, p, p->parts);
+    if (!p->stats) return 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        p->stats[i] = 0;
+        for (int part = 0; part < p->parts; part++) p->stats[i] += p->sums[part * count + i];
+    }
+    pn_workspace_return(workspace);
+    return 0;
+}
+
+#endif
