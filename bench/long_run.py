@@ -19,7 +19,7 @@ import pynn
 from pynn.bench.cases import WORKLOADS
 from pynn.bench.contestants.own import network
 from pynn.bench.data import batch
-from pynn.files import write_atomically
+from pynn.utils.files import write_atomically
 
 WORKLOAD, BATCHES = WORKLOADS["E"], 100
 STATUS = Path("/proc/self/status")
@@ -58,7 +58,7 @@ def main(steps, output):
     held = peak() - before
     with TemporaryDirectory() as folder:
         page = Path(folder) / "run.html"
-        monitor.report(page)
+        monitor.to_html(page)
         report = page.stat().st_size
     rows = len(monitor.stats.steps)
     megabytes = {"memory_mb": held / 1e6, "record_mb": monitor.stats.nbytes / 1e6, "report_mb": report / 1e6}

@@ -18,7 +18,7 @@ from pynn.bench import results
 from pynn.bench.cases import WORKLOADS, Case
 from pynn.bench.comparison import Remote
 from pynn.bench.contestants import CONTESTANTS
-from pynn.files import write_atomically
+from pynn.utils.files import write_atomically
 
 SMALLEST, PROCESSES = "E", 3
 
@@ -44,7 +44,7 @@ def main(threads, only, output):
     found = {}
     for workload in only:
         if workload not in WORKLOADS:
-            raise click.BadParameter(f"unknown {workload!r}; expected some of {''.join(WORKLOADS)}")
+            raise click.BadParameter(f"unknown {workload!r}; expected one or more of {''.join(WORKLOADS)}")
         peaks = {name: [growth(name, workload, threads) for _ in range(PROCESSES)] for name in installed}
         found[workload] = {name: statistics.median(sizes) for name, sizes in peaks.items() if None not in sizes}
     for workload, sizes in found.items():

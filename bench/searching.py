@@ -27,7 +27,7 @@ import numpy as np
 
 import pynn
 from pynn import search
-from pynn.files import write_atomically
+from pynn.utils.files import write_atomically
 
 OUTPUT = Path(__file__).parent / "results" / "searching.json"
 REPETITIONS = 10

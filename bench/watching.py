@@ -21,7 +21,7 @@ import pynn
 from pynn.bench.cases import WORKLOADS
 from pynn.bench.contestants.own import network
 from pynn.bench.data import batch
-from pynn.files import write_atomically
+from pynn.utils.files import write_atomically
 
 #: Seconds that a contestant has to itself, at least.
 BLOCK = 0.05

@@ -12,7 +12,7 @@ if _find_spec("pynn.kernels") is None:
     )
 
 from . import augment, init, ops, preprocessing
-from .backend import (
+from .backends.selection import (
     BackendError,
     available_backends,
     get_backend,
@@ -20,12 +20,9 @@ from .backend import (
     set_num_threads,
     use_backend,
 )
-from .callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
-from .context import Context
-from .files import FileFormatError
-from .gradcheck import GradientCheck, gradcheck
-from .history import History
-from .layers import (
+from .nn.context import Context
+from .nn.gradcheck import GradientCheck, gradcheck
+from .nn.layers import (
     ELU,
     GELU,
     SELU,
@@ -53,16 +50,21 @@ from .layers import (
     Softplus,
     Tanh,
 )
-from .losses import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, Loss, MSELoss, MultiMarginLoss
-from .model import Sequential
-from .optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from .parameters import Parameter
-from .persistence import load
-from .random import manual_seed
-from .regularizers import L1, L2, MaxNorm, Regularizer
-from .schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR, WarmupLR
-from .settings import TrainingWarning
-from .trainer import NonFiniteError, Trainer
+from .nn.loading import load
+from .nn.loss import Loss
+from .nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, MSELoss, MultiMarginLoss
+from .nn.parameters import Parameter
+from .nn.random import manual_seed
+from .nn.sequential import Sequential
+from .optim.base import Optimizer
+from .optim.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from .optim.regularizers import L1, L2, MaxNorm, Regularizer
+from .optim.schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR, WarmupLR
+from .training.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
+from .training.history import History
+from .training.settings import TrainingWarning
+from .training.trainer import NonFiniteError, Trainer
+from .utils.files import FileFormatError
 
 if _TYPE_CHECKING:
     from . import datasets, search

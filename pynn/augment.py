@@ -1,8 +1,8 @@
-"""Random changes to training images, so that a network does not learn them by heart.
+"""Data augmentation: random changes to training images that reduce overfitting.
 
-`Trainer.fit` applies them to the inputs of each training batch, after the model's preprocessing: what they fill in is
-then 0, the mean of the data if it is centred. A change of your own is a function ``f(x, rng)``: it gets a batch, which
-it may overwrite, and a `numpy.random.Generator`, and returns as many examples of the same shape and dtype.
+`Trainer.fit` applies them to the inputs of each training batch, after the model's preprocessing: the fill value 0 is
+then the mean of centred data. Your own augmentation is a function ``f(x, rng)``: it takes a batch, which it may
+overwrite, and a `numpy.random.Generator`, and returns a batch of the same shape and dtype.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import count, fraction
+from .utils.validation import count, fraction
 
 __all__ = ["Augment", "Cutout", "RandomCrop", "RandomHorizontalFlip"]
 
-#: What changes a batch (n, ...), by random numbers.
+#: An augmentation: changes a batch (n, ...) at random.
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 class RandomCrop:
-    """Shift each image by up to `padding` pixels in both directions; what comes in from outside is 0.
+    """Shift each image by up to `padding` pixels in both directions, filling with 0.
 
-    That is a crop of its own size out of the padded image, at one of (2 padding + 1)^2 places, all equally likely.
+    Equivalent to a crop of the original size from the zero-padded image, at one of (2 padding + 1)^2 equally likely
+    positions.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ class RandomCrop:
 class RandomHorizontalFlip:
     """Mirror each image left to right, with probability p.
 
-    Not for images whose sides tell something, such as letters and digits.
+    Not for images whose orientation matters, such as letters and digits.
 
     Parameters
     ----------
@@ -96,12 +97,12 @@ class RandomHorizontalFlip:
 class Cutout:
     """Set one square of each image to 0, in all channels.
 
-    Its centre is any pixel, so that a part of the square may lie outside.
+    Its centre is a random pixel, so part of the square may lie outside the image.
 
     Parameters
     ----------
     length : int
-        Pixels of a side of the square.
+        Side of the square in pixels.
 
     Notes
     -----
@@ -127,7 +128,7 @@ class Cutout:
         return x
 
     def _covered(self, centre: np.ndarray, size: int) -> np.ndarray:
-        """Return which of `size` pixels in a row lie within the square, (n, size)."""
+        """Return a mask (n, size) of the coordinates along one axis that lie within the square."""
         distance = np.arange(size) - (centre - self.length // 2)[:, None]
         return (distance >= 0) & (distance < self.length)
 
@@ -142,16 +143,18 @@ def _images(x: np.ndarray, change: object) -> tuple[int, ...]:
 
 
 def as_changes(augment: Any) -> tuple[Augment, ...]:
-    """Return one change or several as a tuple, or raise TypeError."""
+    """Return one augmentation or several as a tuple, or raise TypeError."""
     changes = tuple(augment) if isinstance(augment, Iterable) else (augment,)
     for change in changes:
         if isinstance(change, type) or not callable(change):
             hint = f": write {change.__name__}()" if isinstance(change, type) else ""
-            raise TypeError(f"augment has {change!r}; expected what pynn.augment offers, or functions f(x, rng){hint}")
+            raise TypeError(
+                f"augment has {change!r}; expected augmentations from pynn.augment, or functions f(x, rng){hint}"
+            )
     return changes
 
 
 def name_of(change: Augment) -> str:
-    """Return what a checkpoint calls a change: the same in every process."""
+    """Return the name of an augmentation in checkpoints; it is the same in every process."""
     named = type(change).__repr__ is object.__repr__
     return getattr(change, "__qualname__", None) or (type(change).__qualname__ if named else repr(change))

@@ -153,20 +153,20 @@ CALLS = {
     "adaptive_avg_pool2d_backward": Call(
         ops.adaptive_avg_pool2d_backward, {"dy": (2, 4, 2, 3)}, {"out": IMAGES}, {"shape": IMAGES}
     ),
-    "batchnorm_forward": Call(
-        ops.batchnorm_forward,
+    "batch_norm": Call(
+        ops.batch_norm,
         {"x": LINES, "gamma": LINE, "beta": LINE},
         {"running_mean": LINE, "running_var": LINE, "out": LINES, **MOMENTS, "stats": STATS},
         {"activation": "relu"},
     ),
-    "batchnorm_backward": Call(
-        ops.batchnorm_backward,
+    "batch_norm_backward": Call(
+        ops.batch_norm_backward,
         {"dy": LINES, "x": LINES, "gamma": LINE, "beta": LINE, "mean": LINE, "rstd": LINE},
         {"dx": LINES, "dgamma": LINE, "dbeta": LINE},
         {"activation": "tanh"},
     ),
-    "batchnorm2d_forward": Call(
-        ops.batchnorm2d_forward,
+    "batch_norm2d": Call(
+        ops.batch_norm2d,
         {"x": IMAGES, **CHANNELS},
         {
             "running_mean": CHANNEL,
@@ -177,8 +177,8 @@ CALLS = {
             "stats": CHANNEL_STATS,
         },
     ),
-    "batchnorm2d_backward": Call(
-        ops.batchnorm2d_backward,
+    "batch_norm2d_backward": Call(
+        ops.batch_norm2d_backward,
         {"dy": IMAGES, "x": IMAGES, **CHANNELS, "mean": CHANNEL, "rstd": CHANNEL},
         {"dx": IMAGES, "dgamma": CHANNEL, "dbeta": CHANNEL},
         {"activation": "relu"},

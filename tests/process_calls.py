@@ -7,7 +7,7 @@ import time
 
 from seen import PATIENCE
 
-from pynn.processes import Processes
+from pynn.utils.processes import Processes
 
 
 def nothing():

@@ -12,6 +12,7 @@ from pynn.kernels.codes import ActivationCode
 
 import pynn
 from pynn import ops
+from pynn.backends.selection import instruction_set
 from pynn.ops import ACTIVATIONS
 
 SIZES = range(68)
@@ -105,10 +106,10 @@ def batch_norms(dtype):
         gamma, beta, mean = (array(columns, dtype=dtype) for _ in range(3))
         var, activation = np.ones(columns, dtype), next(activations)
         for training in (True, False):
-            _, *used = ops.batchnorm_forward(x, gamma, beta, mean, var, training=training, activation=activation)
-            ops.batchnorm_backward(dy, x, gamma, beta, *used, training=training, activation=activation)
-        ops.batchnorm_forward(shifted(x), gamma, beta, mean, var)
-    refused(ops.batchnorm_forward, x, gamma, beta, mean, var, out=x)
+            _, *used = ops.batch_norm(x, gamma, beta, mean, var, training=training, activation=activation)
+            ops.batch_norm_backward(dy, x, gamma, beta, *used, training=training, activation=activation)
+        ops.batch_norm(shifted(x), gamma, beta, mean, var)
+    refused(ops.batch_norm, x, gamma, beta, mean, var, out=x)
 
 
 def convolutions(dtype):
@@ -161,8 +162,8 @@ def images(dtype):
         ops.adaptive_avg_pool2d_backward(ops.adaptive_avg_pool2d(x, (2, 3)), x.shape)
         gamma, beta, mean, var = (array(6, dtype=dtype) for _ in range(4))
         for activation in (None, "relu", "tanh"):
-            _, *used = ops.batchnorm2d_forward(x, gamma, beta, mean, var, activation=activation)
-            ops.batchnorm2d_backward(x, x, gamma, beta, *used, activation=activation)
+            _, *used = ops.batch_norm2d(x, gamma, beta, mean, var, activation=activation)
+            ops.batch_norm2d_backward(x, x, gamma, beta, *used, activation=activation)
         _, *used = ops.group_norm(x, 3, gamma, beta)
         ops.group_norm_backward(x, x, gamma, *used)
         _, *used = ops.layer_norm(x, (width,))
@@ -243,7 +244,7 @@ def main():
                 for part in (products, elementwise, batch_norms, convolutions, images, losses, watching, updates):
                     part(dtype)
             training()
-    sys.stdout.write(f"{pynn.backend.instruction_set()}: every kernel, sizes 0 to {SIZES[-1]}, no bad access\n")
+    sys.stdout.write(f"{instruction_set()}: every kernel, sizes 0 to {SIZES[-1]}, no bad access\n")
 
 
 if __name__ == "__main__":

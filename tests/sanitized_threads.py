@@ -25,7 +25,7 @@ def kernels(seed):
     a, b, x = (rng.standard_normal(shape, np.float32) for shape in ((150, 200), (200, 170), (400, 90)))
     images, filters = rng.standard_normal((4, 8, 16, 16), np.float32), rng.standard_normal((12, 8, 3, 3), np.float32)
     columns = [rng.standard_normal(90, np.float32) for _ in range(4)]
-    forward = ops.batchnorm_forward(x, *columns[:3], np.abs(columns[3]), activation="relu")
+    forward = ops.batch_norm(x, *columns[:3], np.abs(columns[3]), activation="relu")
     maps = ops.conv2d(images, filters, padding=1)
     w, g, m, v = (np.abs(rng.standard_normal(50_000, np.float32)) for _ in range(4))
     ops.adam(w, g, m, v, np.array([[0, w.size]]), np.array([[0.1, 0.01]]), step=2, stats=np.zeros((1, 3)))
@@ -33,7 +33,7 @@ def kernels(seed):
         ops.matmul(a, b, activation="tanh"),
         *ops.linear_backward(ops.matmul(a, b), a, b),
         *forward,
-        *ops.batchnorm_backward(x, x, *columns[:2], *forward[1:]),
+        *ops.batch_norm_backward(x, x, *columns[:2], *forward[1:]),
         maps,
         *ops.conv2d_backward(maps, images, filters, padding=1),
         ops.gelu(rng.standard_normal(100_000, np.float32)),

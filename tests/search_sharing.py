@@ -58,14 +58,15 @@ def by_width(params):
 
 
 def build_that_looks(params):
-    from pynn.search import training
+    from pynn.search import task
+    from pynn.search import trial_runner as training
 
     held = list(training._held.values())
     if held:
         held[0].train[0][...] = 0
     frame = sys._getframe()
     while frame is not None:  # in the search's own process
-        if "data" in frame.f_locals and isinstance(frame.f_locals["data"], training.Data):
+        if "data" in frame.f_locals and isinstance(frame.f_locals["data"], task.SearchData):
             frame.f_locals["data"].train[0].fill(0)
         frame = frame.f_back
     return build(params | {"width": 4})

@@ -7,7 +7,7 @@ import numpy as np
 
 import pynn
 from pynn.babysit.findings import Finding, ranked
-from pynn.history import History
+from pynn.training.history import History
 
 BINS = 40
 
@@ -36,7 +36,7 @@ class Run:
     findings: list = field(default_factory=list)
     first_weights: np.ndarray | None = None
     input_shape: tuple = (64,)
-    _trainer: SimpleNamespace | None = None
+    epochs_until: int = 0
     filter_shape: tuple = ()
     channels: set = field(default_factory=set)
 
@@ -123,8 +123,7 @@ def made_run(
         for step in np.linspace(1, steps, snapshots)
     ]
     weights = rng.normal(0, 0.1, (inputs, units)).astype(np.float32)
-    trainer = SimpleNamespace(steps=steps, batches_done=0)
-    return Run(Stats(at, columns, per_layer), history, taken, list(findings), weights, (inputs,), trainer)
+    return Run(Stats(at, columns, per_layer), history, taken, list(findings), weights, (inputs,), steps)
 
 
 def weight_figures(done, depth, noise):

@@ -142,10 +142,10 @@ def _noise(x, rng):
     ("augment", "error", "message"),
     [
         ([RandomCrop], TypeError, r"write RandomCrop\(\)"),
-        (["flip"], TypeError, "augment has 'flip'; expected what pynn.augment offers"),
-        ([lambda x, rng: x[:, :, 1:]], ValueError, r"made float32 of shape \(20, 2, 5, 6\) of a batch; expected"),
-        ([lambda x, rng: x.astype(np.float64)], ValueError, "made float64 of shape"),
-        ([lambda x, rng: None], ValueError, "made None of a batch"),
+        (["flip"], TypeError, "augment has 'flip'; expected augmentations from pynn.augment"),
+        ([lambda x, rng: x[:, :, 1:]], ValueError, r"returned float32 of shape \(20, 2, 5, 6\) for a batch; expected"),
+        ([lambda x, rng: x.astype(np.float64)], ValueError, "returned float64 of shape"),
+        ([lambda x, rng: None], ValueError, "returned None for a batch"),
     ],
 )
 def test_what_does_not_fit_is_refused(augment, error, message):

@@ -1,15 +1,6 @@
 """Transformers to try, on images and on rows."""
 
-from pynn.preprocessing import (
-    PCA,
-    ZCA,
-    Center,
-    ChannelCenter,
-    ChannelStandardize,
-    MinMax,
-    PCAWhiten,
-    Standardize,
-)
+from pynn.preprocessing import PCA, ZCA, Center, ChannelCenter, ChannelStandardize, MinMax, PCAWhiten, Standardize
 
 ON_IMAGES = [
     Center(),

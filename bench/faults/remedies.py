@@ -32,7 +32,7 @@ from rich.table import Table
 import pynn
 from pynn.babysit.remedies import Diagnosis, Remedy, diagnose
 from pynn.babysit.remedies.blueprint import Blueprint
-from pynn.files import write_atomically
+from pynn.utils.files import write_atomically
 
 from .cases import Run, part
 from .corpus import FAULTS

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 
 import pynn
-from pynn.files import write_atomically
+from pynn.utils.files import write_atomically
 
 from .cases import SEEDS, part
 from .corpus import CASES

@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from pynn.lecture import Result, load
+from pynn.lecture import ExperimentResult, load
 from pynn.lecture.catalogue import SECTIONS, experiments
 from pynn.lecture.page import LABELS, headline, label_of, spread
 from pynn.lecture.pictures import write_picture
@@ -43,7 +43,7 @@ every run. An experiment is one short file in [pynn/lecture/claims](../../pynn/l
 """
 
 
-def texts_of(results: dict[str, Result]) -> dict[Path, str]:
+def texts_of(results: dict[str, ExperimentResult]) -> dict[Path, str]:
     """Return the text of each page by its path."""
     found = {FOLDER / f"{section}.md": _section(section, title, results) for section, title in SECTIONS.items()}
     seeds = max(len(result.trials) for result in results.values())
@@ -64,12 +64,12 @@ def texts_of(results: dict[str, Result]) -> dict[Path, str]:
     return found
 
 
-def _counts(results: dict[str, Result]) -> str:
+def _counts(results: dict[str, ExperimentResult]) -> str:
     counts = Counter(_outcome(results.get(name)) for name in experiments())
     return f"Of {len(experiments())} experiments: {', '.join(f'{n} {words}' for words, n in counts.most_common())}."
 
 
-def _summary(results: dict[str, Result]) -> str:
+def _summary(results: dict[str, ExperimentResult]) -> str:
     """Return the README's part: how many are reproduced, and which are not."""
     lines = [f"{_counts(results)} [All of them](docs/lecture/README.md); those that are not reproduced:", ""]
     lines += ["| claim | what was measured (band) |", "|---|---|"]
@@ -81,11 +81,11 @@ def _summary(results: dict[str, Result]) -> str:
     return "\n".join(lines)
 
 
-def _outcome(result: Result | None) -> str:
+def _outcome(result: ExperimentResult | None) -> str:
     return label_of(result).words
 
 
-def _section(section: str, title: str, results: dict[str, Result]) -> str:
+def _section(section: str, title: str, results: dict[str, ExperimentResult]) -> str:
     parts = [f"# {title}\n\n[All claims](README.md)\n"]
     for item in experiments().values():
         if item.section != section:

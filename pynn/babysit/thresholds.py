@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ..arguments import number
+from ..utils.validation import number
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Case(NamedTuple):
         return " ".join(filter(None, (self.op, size, "" if self.dtype == "float32" else self.dtype)))
 
 
-class Stage(NamedTuple):
+class CaseStage(NamedTuple):
     """A layer with weights: linear, or where there is an image a 3 x 3 convolution with padding 1."""
 
     inputs: int
@@ -69,15 +69,15 @@ class Workload(NamedTuple):
     filters: tuple[int, ...] = ()
 
     @property
-    def stages(self) -> list[Stage]:
+    def stages(self) -> list[CaseStage]:
         """The layers with weights, from the inputs to the outputs."""
         channels, *image = self.example
         found = []
         for filters in self.filters:
-            found.append(Stage(channels, filters, tuple(image)))
+            found.append(CaseStage(channels, filters, tuple(image)))
             channels, image = filters, [size // 2 for size in image]
         widths = (channels * math.prod(image), *self.hidden, self.outputs)
-        return found + list(itertools.starmap(Stage, itertools.pairwise(widths)))
+        return found + list(itertools.starmap(CaseStage, itertools.pairwise(widths)))
 
     @property
     def activations(self) -> list[tuple[int, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parameters import aligned_zeros
+from ..nn.parameters import aligned_zeros
 from .cases import Case, Workload
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import backend
+from ..backends import selection as backend
 from ..kernels import cython as compiled
 from .work import Work
 

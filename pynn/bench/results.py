@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
-from ..backend import instruction_set
-from ..files import write_atomically
+from ..backends.selection import instruction_set
+from ..utils.files import write_atomically
 from .cases import Case
 from .comparison import Row
 from .limits import Limits

@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from ..files import write_atomically
+from ..utils.files import write_atomically
 from .cases import GROUPS
 from .results import Results
 from .work import work

@@ -2,7 +2,7 @@
 
 A multiply-add counts as two operations. Bytes count each array once per pass that the mathematics demands: batch norm's
 statistics must be complete before the first result, so its inputs are read twice; what a contestant reads or writes
-beyond that is its own affair.
+beyond that is not counted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The command line: ``pynn train``, ``check``, ``diagnose``, ``lecture``, ``predict``, ``bench``, ``tune``, ``info``.
+"""The command line: ``pynn train``, ``check``, ``diagnose``, ``lecture``, ``predict``, ``bench``, ``info``.
 
 Results go to standard output, progress and errors to standard error. An error is one line; ``PYNN_DEBUG=1`` adds the
-traceback. Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP; of
-``check`` and ``diagnose`` 0 all well, 1 warnings, 2 faults.
+traceback. Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
+``check`` and ``diagnose`` exit with 0 if all is well, 1 after warnings, 2 after faults.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from .. import BackendError, __version__, interrupt, streams
-from . import bench, check, diagnose, info, lecture, predict, search, train, tune
+from .. import BackendError, __version__
+from ..utils import interrupt, streams
+from . import bench, check, diagnose, info, lecture, predict, search, train
 
-# What the library raises when data, files or settings are at fault; anything else is a bug.
+# Raised by the library for faulty data, files or settings; anything else is a bug.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError, BackendError)
 
 
@@ -45,7 +46,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError as error:  # which click itself answers differently from version to version
+        except BrokenPipeError as error:  # click's own handling differs between versions
             raise click.exceptions.Exit(1) from error
 
 
@@ -72,18 +73,17 @@ main.add_command(lecture.lecture)
 main.add_command(search.search_command)
 main.add_command(predict.predict)
 main.add_command(bench.bench)
-main.add_command(tune.tune)
 main.add_command(info.info)
 
 
 def _report(error: BaseException) -> int:
-    """Say in one line what went wrong, and return the exit code."""
+    """Report the error in one line and return the exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, click.Abort | KeyboardInterrupt):
         cause = error.__cause__ if isinstance(error, click.Abort) else error
         if isinstance(cause, interrupt.Terminated):
-            _complain("told to end")
+            _complain("terminated by a signal")
             return 128 + cause.args[0]
         _complain("interrupted")
         return 130
@@ -95,13 +95,13 @@ def _report(error: BaseException) -> int:
         _complain(error.format_message())
         return error.exit_code
     if not isinstance(error, _EXPECTED):
-        _complain(f"unexpected {type(error).__name__}: {error}; PYNN_DEBUG=1 shows where, please report it")
+        _complain(f"unexpected {type(error).__name__}: {error}; PYNN_DEBUG=1 shows the traceback, please report it")
         return 1
     if isinstance(error, BrokenPipeError):
         return 1
     if isinstance(error, OSError) and error.strerror:
         where = error.filename
-        if where is None and error.errno == errno.ENOSPC:  # files are named where they are written
+        if where is None and error.errno == errno.ENOSPC:  # errors on files carry their name
             where = "cannot write standard output"
         _complain(error.strerror if where is None else f"{where}: {error.strerror}")
     elif isinstance(error, MemoryError):
@@ -114,7 +114,7 @@ def _report(error: BaseException) -> int:
 def _complain(message: str, kind: str = "error", colour: str = "red") -> None:
     message = " ".join(message.split())
     plain = "NO_COLOR" in os.environ
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or only an object with write
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # the stream is closed, full, or has only write()
         click.echo(f"pynn: {click.style(kind, fg=colour, bold=True)}: {message}", err=True, color=not plain and None)
 
 
@@ -130,7 +130,7 @@ def _show_warning(
 
 
 def _keep_printing() -> None:
-    """Escape what the encoding of standard output lacks; `pynn predict` refuses that for data."""
+    """Escape characters that standard output cannot encode; for its data, `pynn predict` raises instead."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -140,7 +140,7 @@ def _debugging() -> bool:
 
 
 def _silence_streams() -> None:
-    """Drop what is still to be written, or Python fails again, and loudly, when it flushes at exit."""
+    """Discard unwritten output: otherwise Python's flush at exit fails with a second traceback."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         try:
@@ -150,5 +150,5 @@ def _silence_streams() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             except (OSError, ValueError):
                 setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - lives until the process ends
-        except AttributeError:  # an object that only has write
+        except AttributeError:  # the stream has only write()
             pass

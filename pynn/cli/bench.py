@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from ..backend import MOST_THREADS, why_missing
+from ..backends.processors import usable_processors
+from ..backends.selection import MOST_THREADS, why_missing
 from ..bench import cases, report, results, roofline
 from ..bench.comparison import ContestantError, Field
 from ..bench.contestants import CONTESTANTS
-from ..plots import INSTALL_HINT, plots_available
-from ..processors import usable_processors
-from ..streams import error_console
+from ..report.history import INSTALL_HINT, plots_available
+from ..utils.streams import error_console
 
-#: Rounds of a row: every contestant runs one block in each.
+#: Rounds per table row: every contestant runs one block in each.
 QUICK_ROUNDS, FULL_ROUNDS = 7, 11
-#: Columns of the table where it goes to a file or another program.
+#: Width of the table when standard output is not a terminal.
 FILE_WIDTH = 110
 PEERS = tuple(name for name in CONTESTANTS if name != "pynn")
 
@@ -37,26 +37,26 @@ def _names(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
         names = known if text is None else tuple(filter(None, text.split(",")))
         for name in names:
             if name not in known:
-                raise click.BadParameter(f"unknown {name!r}; expected some of {','.join(known)}")
+                raise click.BadParameter(f"unknown {name!r}; expected one or more of {','.join(known)}")
         return names
 
     return check
 
 
-@click.command(short_help="Measure the speed, beside other libraries that are installed.")
-@click.option("--full", is_flag=True, help="All shapes and more rounds: a quarter of an hour instead of 4 minutes.")
+@click.command(short_help="Benchmark pynn against other installed libraries.")
+@click.option("--full", is_flag=True, help="All shapes and more rounds: 15 minutes instead of 4.")
 @click.option("--peers", callback=_names(PEERS), metavar="NAMES", help=f"Some of {','.join(PEERS)}; all by default.")
 @click.option("--only", callback=_names(cases.GROUPS), metavar="GROUPS", help=f"Some of {','.join(cases.GROUPS)}.")
-@click.option("--threads", callback=_threads, default="1", metavar="COUNTS", help="Such as 1,2: a table for each.")
+@click.option("--threads", callback=_threads, default="1", metavar="COUNTS", help="Such as 1,2: one table per count.")
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="Write the figures to this .json file, and a picture beside it."
+    "--output", type=click.Path(path_type=Path), help="Write the figures to this .json file and a picture next to it."
 )
 def bench(full: bool, peers: tuple[str, ...], only: tuple[str, ...], threads: list[int], output: Path | None) -> None:
-    """Measure the speed of ops and training steps, beside other libraries that are installed.
+    """Benchmark ops and training steps against other installed libraries.
 
-    Every contestant runs in a process of its own, in turn; a ratio above 1 says how many times faster pynn is, the
-    median over the rounds. "limit" is the share of what this machine can do at most, which is measured too: arithmetic
-    at the rate of pure multiply-adds, memory at that of a copy.
+    Each library runs in its own process, and they take turns. A ratio above 1 means that pynn is that many times
+    faster: the median over the rounds. "limit" is the share of this machine's measured peak: the rate of pure
+    multiply-adds for arithmetic, that of a copy for memory.
     """
     _check(output)
     names = ["pynn", *(name for name in peers if CONTESTANTS[name].installed())]
@@ -65,7 +65,7 @@ def bench(full: bool, peers: tuple[str, ...], only: tuple[str, ...], threads: li
     for count in threads:
         found.append(_measure(names, chosen, count, FULL_ROUNDS if full else QUICK_ROUNDS))
         _print(found[-1])
-        if output is not None:  # after each, lest an interruption loses all
+        if output is not None:  # after each count: an interruption keeps the earlier ones
             results.save(found, output)
     if output is None:
         return
@@ -84,7 +84,7 @@ def _check(output: Path | None) -> None:
     if reason is not None:
         raise click.ClickException(f"nothing to measure: {reason}")
     if output is not None and output.suffix != ".json":
-        raise click.BadParameter(f"{output}; expected a name that ends with .json", param_hint="--output")
+        raise click.BadParameter(f"{output}; expected a file name ending in .json", param_hint="--output")
     if output is not None and not output.parent.is_dir():
         raise click.BadParameter(f"the folder {output.parent} does not exist", param_hint="--output")
 
@@ -129,7 +129,7 @@ def _print(result: results.Results) -> None:
         f"{limits.operations['float64'] / 1e9:.0f} in float64; copies at {copies} GB/s",
         highlight=False,
     )
-    console.print(f"half of the rounds lie within {report.spread(result):.0%} of a row's ratio", highlight=False)
+    console.print(f"half of the rounds are within {report.spread(result):.0%} of a row's ratio", highlight=False)
     for measured in result.rows:
         for reason in measured.failures.values():
             console.print(f"[yellow]failed:[/] {measured.case.title}: {reason}", highlight=False)

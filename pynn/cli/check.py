@@ -12,7 +12,7 @@ from .data import load_data
 from .options import build, chosen_backend, training_options
 from .train import check_writable
 
-#: What the shell is told.
+#: Exit code by the report's status.
 EXIT_CODES = {"pass": 0, "warn": 1, "fail": 2}
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"}
 
@@ -27,10 +27,10 @@ def check(
 ) -> None:
     """Look for faults in data, network and settings before training.
 
-    Takes the options of "pynn train" and checks, in seconds, what it would train: the data and their scale, the initial
-    loss, the gradients, a handful of examples learnt by heart, the learning rate and more. Nothing is trained or saved.
+    Takes the options of "pynn train" and checks the same setup in seconds: the data and their scale, the initial loss,
+    the gradients, whether the network can overfit a few examples, the learning rate and more. Saves nothing.
 
-    Exit codes: 0 all passed, 1 warnings (or an error: one line on standard error), 2 failures.
+    Exit codes: 0 all passed, 1 warnings (or an error, reported in one line on standard error), 2 failures.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Data for ``pynn train``: read, checked, and split into parts to train, to validate and to test."""
+"""Data for ``pynn train``: read, checked, and split into training, validation and test parts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from .. import datasets
 from ..datasets.cells import is_missing
 from ..datasets.readers import read_npy
-from ..examples import check_finite
 from ..preprocessing import Standardize
+from ..utils.arrays import check_finite
 
-#: The split is the same whatever the seed of the training, so that runs are compared on the same examples.
+#: The split does not depend on the training seed, so runs with different seeds are comparable.
 SPLIT_SEED = 0
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1
@@ -31,10 +31,10 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass
-class Data:
-    """Examples in three parts: rows of features, or images (n, channels, height, width).
+class LoadedData:
+    """Training, validation and test examples: rows of features, or images (n, channels, height, width).
 
-    `class_names` is None for regression, `schema` for anything but a table.
+    `class_names` is None for regression; `schema` is None unless the source is a table.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Data:
     test: Part
     class_names: list[str] | None
     schema: datasets.Schema | None = None
-    #: Whether all features are in one unit, as the pixels of images are.
+    #: Whether all features share one unit, as pixels do.
     one_unit: bool = False
-    #: How the images may be changed without being others, as ``--augment`` says it.
+    #: Augmentations that keep the label, in the syntax of ``--augment``.
     augment: str = "none"
 
     def parts(self) -> dict[str, Part]:
@@ -53,8 +53,8 @@ class Data:
         return {"training": self.train, "validation": self.validation, "test": self.test}
 
 
-def load_data(source: str, target: str | None, task: str | None, images: bool = False) -> Data:
-    """Return what ``--data`` names, as images or as rows of features."""
+def load_data(source: str, target: str | None, task: str | None, images: bool = False) -> LoadedData:
+    """Load the data set that ``--data`` names, as images or as rows of features."""
     suffix = Path(source).suffix.lower()
     if target is not None and suffix not in (*TABLES, ".npy"):
         raise click.BadOptionUsage("--target", "--target is for tables (.csv, .tsv) and .npy files")
@@ -80,11 +80,11 @@ def load_data(source: str, target: str | None, task: str | None, images: bool = 
     raise click.BadOptionUsage("--data", f"--data is {source!r}; expected {SOURCES}")
 
 
-def _with_test_part(name: str, parts: tuple[Part, Part], classes: list[str], images: bool, **more: Any) -> Data:
+def _with_test_part(name: str, parts: tuple[Part, Part], classes: list[str], images: bool, **more: Any) -> LoadedData:
     (x, y), (x_test, y_test) = parts
     x, x_test = _shaped(x, images), _shaped(x_test, images)
     x_train, x_validation, y_train, y_validation = datasets.train_test_split(x, y, VALIDATION_FRACTION, SPLIT_SEED)
-    return Data(
+    return LoadedData(
         name, (x_train, y_train), (x_validation, y_validation), (x_test, y_test), classes, one_unit=True, **more
     )
 
@@ -93,19 +93,21 @@ def _shaped(x: np.ndarray, images: bool) -> np.ndarray:
     return as_images(x, "x") if images else as_rows(x)
 
 
-def _table(path: str, target: str | None, task: Any) -> Data:
+def _table(path: str, target: str | None, task: Any) -> LoadedData:
     table = datasets.read_csv(path, target, task=task)
     assert table.y is not None
     _check_target(f"{path}: target {table.schema['target']['name']!r}", table.y, table.class_names)
     rows = split(path, table.y)
-    # The means of the training rows fill what is missing, in all parts and later in `pynn predict`.
+    # The means of the training rows replace missing values, in all parts and later in `pynn predict`.
     filled = table.fit_fill(rows[0])
     return _in_parts(Path(path).name, filled.x, table.y, rows, table.class_names, schema=filled.schema)
 
 
-def _arrays(path: str, x: np.ndarray, y: np.ndarray, task: str | None, images: bool) -> Data:
+def _arrays(path: str, x: np.ndarray, y: np.ndarray, task: str | None, images: bool) -> LoadedData:
     if len(x) != len(y):
-        raise click.ClickException(f"{path} has {len(x)} examples and there are {len(y)} targets; expected as many")
+        raise click.ClickException(
+            f"{path} has {len(x)} examples but {len(y)} targets; expected one target per example"
+        )
     if x.dtype.kind not in "fiub":
         raise click.ClickException(f"{path}: x holds {x.dtype}; expected numbers")
     if x.ndim < 2:
@@ -122,13 +124,15 @@ def _arrays(path: str, x: np.ndarray, y: np.ndarray, task: str | None, images: b
     return _in_parts(Path(path).name, x, targets, split(path, targets), class_names, one_unit=one_unit)
 
 
-def _in_parts(name: str, x: np.ndarray, y: np.ndarray, rows: Rows, class_names: list[str] | None, **more: Any) -> Data:
+def _in_parts(
+    name: str, x: np.ndarray, y: np.ndarray, rows: Rows, class_names: list[str] | None, **more: Any
+) -> LoadedData:
     train, validation, test = ((x[part], y[part]) for part in rows)
-    return Data(name, train, validation, test, class_names, **more)
+    return LoadedData(name, train, validation, test, class_names, **more)
 
 
 def _targets(path: str, y: np.ndarray, task: str | None) -> tuple[np.ndarray, list[str] | None]:
-    """Return class indices and names, or numbers and None; as in a table, whole numbers are classes unless told."""
+    """Return class indices and names, or numbers and None. As in tables, whole numbers are classes by default."""
     if y.dtype.kind not in "fiubUS":
         raise click.ClickException(f"{path}: y holds {y.dtype}; expected numbers or text")
     is_text = y.dtype.kind in "US"
@@ -140,16 +144,16 @@ def _targets(path: str, y: np.ndarray, task: str | None) -> tuple[np.ndarray, li
     if task == "regression" and is_text:
         raise click.ClickException(f"{path}: y holds text; regression needs numbers")
     if task == "classification" and not (whole or is_text):
-        raise click.ClickException(f"{path}: y holds numbers that are not whole, so they are no classes")
+        raise click.ClickException(f"{path}: y holds fractions, which cannot be class labels; use --task regression")
     if task == "regression" or not (whole or is_text):
         return _amounts(path, y), None
     labels, indices = np.unique(y, return_inverse=True)
-    # Python's integers, which hold labels of any size.
+    # Python's integers hold labels of any size.
     return indices.astype(np.int64), [str(label) if is_text else str(int(label)) for label in labels]
 
 
 def _text(path: str, y: np.ndarray) -> np.ndarray:
-    """Return text labels as str, or raise a click error where one is missing."""
+    """Return text labels as str, or raise a click error if one is missing."""
     if y.dtype.kind == "S":
         try:
             y = np.char.decode(y, "utf-8")
@@ -162,7 +166,7 @@ def _text(path: str, y: np.ndarray) -> np.ndarray:
 
 
 def _amounts(path: str, y: np.ndarray) -> np.ndarray:
-    """Return targets of regression as float64, or raise a click error where float32 cannot hold one."""
+    """Return regression targets as float64, or raise a click error if one overflows float32."""
     amounts = y.astype(np.float64)
     with np.errstate(over="ignore"):
         beyond = np.flatnonzero(~np.isfinite(amounts.astype(np.float32)))
@@ -184,10 +188,10 @@ def _check_target(what: str, y: np.ndarray, class_names: list[str] | None) -> No
 
 
 def split(name: str, y: np.ndarray) -> Rows:
-    """Return the rows to train, to validate and to test with; each class has its share in all three."""
+    """Return the rows for training, validation and test, stratified by class."""
     if len(y) < FEWEST_EXAMPLES:
         raise click.ClickException(
-            f"{name} has {len(y)} examples; expected at least {FEWEST_EXAMPLES}, to set some aside to validate and test"
+            f"{name} has {len(y)} examples; expected at least {FEWEST_EXAMPLES}, to have enough for validation and test"
         )
     try:
         rest, test, y_rest, _ = datasets.train_test_split(np.arange(len(y)), y, TEST_FRACTION, SPLIT_SEED)
@@ -197,7 +201,7 @@ def split(name: str, y: np.ndarray) -> Rows:
         classes = len(np.unique(y))
         raise click.ClickException(
             f"{name} has {classes} classes in {len(y)} examples, too few of each to train, validate and test; "
-            "if the target is an amount, use --task regression"
+            "if the target is a quantity, use --task regression"
         ) from error
     return train, validation, test
 
@@ -208,7 +212,7 @@ def as_rows(x: np.ndarray) -> np.ndarray:
 
 
 def as_images(x: np.ndarray, name: str) -> np.ndarray:
-    """Return images (n, channels, height, width), of any of the usual shapes, or raise a click error."""
+    """Return images of any common layout as (n, channels, height, width), or raise a click error."""
     if x.ndim == 3:
         return x[:, None]
     if x.ndim != 4:

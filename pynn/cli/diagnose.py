@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..streams import error_console, say
+from ..utils.streams import error_console, say
 from .data import load_data
 from .options import Rate, build, chosen_backend, training_options
 
 if TYPE_CHECKING:
     from ..babysit.remedies import Diagnosis, Remedy
-    from ..babysit.remedies.search import OnTrial
+    from ..babysit.remedies.runner import OnTrial
 
-#: What the shell is told, by the worst that the run as it is has.
+#: Exit code by the worst finding of the unchanged run.
 EXIT_CODES = {"warning": 1, "error": 2}
 
 
-@click.command("diagnose", short_help="Find out what is wrong with a training, and what cures it.")
+@click.command("diagnose", short_help="Find what is wrong with a training run, and what fixes it.")
 @training_options
 @click.option(
-    "--seconds", type=Rate(0, min_open=True), metavar="N", default=60.0, help="How long all trainings may take."
+    "--seconds", type=Rate(0, min_open=True), metavar="N", default=60.0, help="Time limit for all runs together."
 )
-@click.option("-q", "--quiet", is_flag=True, help="Show the result only.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only the result.")
 @click.pass_context
 def diagnose_command(
     context: click.Context,
@@ -36,13 +36,13 @@ def diagnose_command(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Try what may cure a training, and show what did.
+    """Try remedies for a faulty training run, and show which ones help.
 
-    Takes the options of "pynn train" and trains that network, watching what goes wrong; then again with each change
-    that may help (a lower rate, another initialisation, batch norm and so on), and shows what each one brings on the
-    validation part. Nothing is saved.
+    Takes the options of "pynn train" and trains that network under supervision, then once more with each change that
+    may help (a lower learning rate, another initialisation, batch norm and so on). Shows the effect of each change on
+    the validation part. Saves nothing.
 
-    Exit codes: 0 nothing wrong, 1 warnings (or an error: one line on standard error), 2 the training has a fault.
+    Exit codes: 0 nothing wrong, 1 warnings (or an error, reported in one line on standard error), 2 a fault.
 
     \b
     Examples:
@@ -76,7 +76,7 @@ def _exit_code(diagnosis: Diagnosis) -> int:
 
 @contextmanager
 def _live(quiet: bool) -> Iterator[OnTrial | None]:
-    """Give what shows the training that is under way: a bar on a terminal, a line for each elsewhere."""
+    """Yield a callback that shows the current run: a progress bar on a terminal, otherwise one line per run."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = error_console()
@@ -95,5 +95,5 @@ def _live(quiet: bool) -> Iterator[OnTrial | None]:
 
 def _line(remedy: Remedy | None, number: int, total: int) -> str:
     if remedy is None:
-        return "training as it is"
+        return "training without changes"
     return f"trying {number}/{total}: {remedy.change}"

@@ -11,7 +11,8 @@ from typing import Any
 import click
 import numpy as np
 
-from .. import __version__, backend
+from .. import __version__
+from ..backends import selection as backend
 
 
 @click.command(short_help="Show versions, backends and settings.")
@@ -19,7 +20,7 @@ from .. import __version__, backend
 def info(as_json: bool) -> int:
     """Show versions, backends and settings.
 
-    Fails if an environment variable asks for something that cannot be used here.
+    Fails if an environment variable names a setting that is not available here.
     """
     facts = collect()
     click.echo(json.dumps(facts, indent=2) if as_json else _text(facts))
@@ -29,7 +30,7 @@ def info(as_json: bool) -> int:
 
 
 def collect() -> dict[str, Any]:
-    """Return what there is to know, as JSON can hold it; a backend's value is None or why it cannot be used."""
+    """Return all facts, ready for JSON; a backend maps to None if usable, else to the reason why not."""
     try:
         in_use, instructions, problem = backend.get_backend(), backend.instruction_set(), None
         threads = backend.get_num_threads()
@@ -53,7 +54,7 @@ def collect() -> dict[str, Any]:
 def _reason(name: str) -> str | None:
     try:
         return backend.why_missing(name)
-    except (ValueError, ImportError) as error:  # PYNN_ISA, or compiled files that do not load
+    except (ValueError, ImportError) as error:  # a bad PYNN_ISA, or compiled files that fail to load
         return str(error)
 
 

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..interrupt import interrupted_by
-from ..plots import INSTALL_HINT, plots_available
-from ..processors import usable_processors
-from ..streams import error_console, say
+from ..backends.processors import usable_processors
+from ..report.history import INSTALL_HINT, plots_available
+from ..utils.interrupt import interrupted_by
+from ..utils.streams import error_console, say
 from .options import Rate
 
 if TYPE_CHECKING:
-    from ..lecture import Experiment, Result
+    from ..lecture import Experiment, ExperimentResult
 
 COLOURS = {"good": "green", "warning": "yellow", "error": "red", "info": "bright_black"}
-#: Columns of the list where it goes to a file or another program.
+#: Width of the list when standard output is not a terminal.
 FILE_WIDTH = 120
 
 
-@click.command("lecture", short_help="Measure what the lecture claims.")
+@click.command("lecture", short_help="Test the lecture's claims by experiment.")
 @click.argument("names", nargs=-1, metavar="[list | NAMES...]")
 @click.option("--seeds", type=click.IntRange(2), metavar="N", default=5, help="Runs of each experiment.")
 @click.option(
@@ -35,14 +35,14 @@ FILE_WIDTH = 120
     "--minutes",
     type=Rate(0, min_open=True),
     metavar="N",
-    help="How long a run may train that goes as far as time allows (maxout-mnist).  [default: 12]",
+    help="Time limit per run of experiments without a fixed length (maxout-mnist).  [default: 12]",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
     default="pynn-lecture",
-    help="Where page, figures and pictures go; other results that are there stay.",
+    help="Folder for page, figures and pictures; other results in it are kept.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the results.")
 @click.pass_context
@@ -55,14 +55,14 @@ def lecture(
     output: Path,
     quiet: bool,
 ) -> None:
-    """Measure what the lecture claims: every claim is an experiment.
+    """Test the lecture's claims: each claim is an experiment.
 
     NAMES are experiments, or parts of the lecture: activations, preprocessing, initialisation, batchnorm, babysitting,
-    search. Without names all are run that can be: some need MNIST or CIFAR-10 in the folder that PYNN_DATA names.
-    "pynn lecture list" shows what there is.
+    search. Without names, all possible ones run: some need MNIST or CIFAR-10 in the folder that PYNN_DATA names.
+    "pynn lecture list" shows all of them.
 
-    Writes lecture.html (a page that opens without a network), lecture.json (every figure of every run) and a picture
-    for each experiment. Ctrl-C ends it with what there is.
+    Writes lecture.html (a page that works offline), lecture.json (every figure of every run) and one picture per
+    experiment. Ctrl-C stops early and keeps the results so far.
 
     \b
     Examples:
@@ -91,13 +91,13 @@ def lecture(
     click.echo(f"{found} in {(time.monotonic() - began) / 60:.1f} minutes")
     click.echo(f"page: {book.page}")
     if interrupted:
-        say("pynn: interrupted; this is what there is")
+        say("pynn: interrupted; these are the results so far")
         context.exit(128 + interrupted_by())
     context.exit(1 if any(result.failure for result in book.new) else 0)
 
 
 class _Book:
-    """The folder with the page, the figures and the pictures, brought up to date after each experiment."""
+    """The folder with the page, the figures and the pictures, updated after each experiment."""
 
     def __init__(self, folder: Path) -> None:
         from ..lecture import load
@@ -105,13 +105,13 @@ class _Book:
         folder.mkdir(parents=True, exist_ok=True)
         self.page, self._json, self._pictures = folder / "lecture.html", folder / "lecture.json", folder / "pictures"
         self._results = {result.experiment.name: result for result in (load(self._json) if self._json.exists() else [])}
-        self.new: list[Result] = []
+        self.new: list[ExperimentResult] = []
         if plots_available():
             self._pictures.mkdir(exist_ok=True)
         else:
             click.echo(f"no pictures: {INSTALL_HINT}", err=True)
 
-    def add(self, result: Result) -> None:
+    def add(self, result: ExperimentResult) -> None:
         from ..lecture import save
         from ..lecture.page import write_page
 
@@ -127,12 +127,12 @@ class _Book:
 
 
 def _possible(chosen: list[Experiment], *, named: bool) -> list[Experiment]:
-    """Leave out what needs what is not here; if that is all that was asked for, try to download it."""
+    """Leave out what needs what is not here; if nothing else was requested, try to download it."""
     from ..lecture.data import HINTS, LOADERS, is_at_hand
 
     missing = {need for need in {item.needs for item in chosen} - {""} if not is_at_hand(need)}
     if named and all(item.needs in missing & LOADERS.keys() for item in chosen):
-        for need in missing:  # now, before several processes do
+        for need in missing:  # once here, before the worker processes start
             LOADERS[need]()
         return chosen
     for item in chosen:
@@ -145,7 +145,7 @@ def _possible(chosen: list[Experiment], *, named: bool) -> list[Experiment]:
 
 
 def _run(chosen: Sequence[Experiment], book: _Book, quiet: bool, **options: Any) -> bool:
-    """Run experiments and say what each gave; return whether Ctrl-C ended it."""
+    """Run experiments and show each result; return whether Ctrl-C ended it."""
     from ..lecture.running import Interrupted, run
 
     with _live(chosen, quiet) as (tell, on_trial):
@@ -154,7 +154,7 @@ def _run(chosen: Sequence[Experiment], book: _Book, quiet: bool, **options: Any)
                 book.add(result)
                 tell(result)
         except Interrupted as interrupted:
-            # Fewer seeds than were asked for are shown as such, unless it is one, which has no spread.
+            # Fewer seeds than requested are shown as such, unless it is one, which has no spread.
             if len(interrupted.result.trials) > 1:
                 book.add(interrupted.result)
                 tell(interrupted.result)
@@ -164,7 +164,7 @@ def _run(chosen: Sequence[Experiment], book: _Book, quiet: bool, **options: Any)
 
 @contextmanager
 def _live(chosen: Sequence[Experiment], quiet: bool) -> Iterator[Any]:
-    """Give a function that shows a result, and one that shows progress: a bar on a terminal, lines elsewhere."""
+    """Yield two callbacks, for results and for progress: a bar on a terminal, lines elsewhere."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = error_console()
@@ -180,7 +180,7 @@ def _live(chosen: Sequence[Experiment], quiet: bool) -> Iterator[Any]:
         def on_trial(item: Experiment, done: int, total: int) -> None:
             bar.update(task, description=f"{item.name} {done}/{total}", completed=places[item.name] + done / total)
 
-        def tell(result: Result) -> None:
+        def tell(result: ExperimentResult) -> None:
             bar.stop()
             _show(result, single=len(chosen) == 1)
             bar.start()
@@ -188,8 +188,8 @@ def _live(chosen: Sequence[Experiment], quiet: bool) -> Iterator[Any]:
         yield tell, on_trial
 
 
-def _show(result: Result, *, single: bool) -> None:
-    """Write a result: a line, or all of it if it is the only one."""
+def _show(result: ExperimentResult, *, single: bool) -> None:
+    """Print a result: in full if it is the only one, otherwise one line."""
     from ..lecture.page import headline, label_of, spread
 
     label = label_of(result)

@@ -1,4 +1,4 @@
-"""The networks that the command line can build: fully connected ones, and convolutional ones for images."""
+"""The networks of the command line: fully connected, and convolutional for images."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from .. import layers
-from ..model import Sequential
+from ..nn import layers
+from ..nn.sequential import Sequential
 from ..preprocessing import ChannelStandardize, Standardize, Transformer
-from .data import Data
+from .data import LoadedData
 
-# The activation, and the initialisation that keeps the spread of its signals.
+# Each activation, and the initialisation that preserves the variance of its signals.
 ACTIVATIONS: dict[str, tuple[Callable[[], layers.Layer] | None, str]] = {
     "relu": (layers.ReLU, "he_normal"),
     "leaky_relu": (layers.LeakyReLU, "he_normal"),
@@ -27,18 +27,18 @@ ACTIVATIONS: dict[str, tuple[Callable[[], layers.Layer] | None, str]] = {
     "maxout": (None, "lecun_normal"),
 }
 
-# What is taken unless an option says otherwise.
+# Defaults of the options.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "dense": {"hidden": (256, 128), "epochs": 40, "batch_size": 32},
     "cnn": {"hidden": (32, 64, 128), "epochs": 25, "batch_size": 64},
 }
 
-# Of features in one unit, such as pixels, those that hardly vary say little and must not be blown up to the size of the
-# others: to each variance this share of the mean variance is added.
+# Among features that share a unit, such as pixels, nearly constant ones carry little information and must not be scaled
+# up to the size of the others: each variance is raised by this share of the mean variance.
 VARIANCE_FLOOR = 0.1
 
 
-def network(data: Data, options: dict[str, Any]) -> Sequential:
+def network(data: LoadedData, options: dict[str, Any]) -> Sequential:
     """Return the network that the options describe, with its preprocessing fitted to the training part."""
     convolutional = options["model"] == "cnn"
     outputs = len(data.class_names) if data.class_names else 1
@@ -50,7 +50,7 @@ def network(data: Data, options: dict[str, Any]) -> Sequential:
     return model
 
 
-def describe(model: Sequential, data: Data, options: dict[str, Any]) -> str:
+def describe(model: Sequential, data: LoadedData, options: dict[str, Any]) -> str:
     """Return the network in a few words: "network 64-256-128-10", "cnn 3x32x32-32-64-128-10"."""
     shape = "x".join(map(str, data.train[0].shape[1:]))
     widths = [shape, *options["hidden"], len(data.class_names) if data.class_names else 1]
@@ -59,7 +59,7 @@ def describe(model: Sequential, data: Data, options: dict[str, Any]) -> str:
     return f"{kind} {'-'.join(map(str, widths))}, {parameters:,} parameters"
 
 
-def _dense(data: Data, outputs: int, options: dict[str, Any]) -> Sequential:
+def _dense(data: LoadedData, outputs: int, options: dict[str, Any]) -> Sequential:
     make_activation, init = ACTIVATIONS[options["activation"]]
     width = data.train[0].shape[1]
     dropout = _share(options["dropout"], 0.0 if data.class_names is None else 0.3)
@@ -77,10 +77,10 @@ def _dense(data: Data, outputs: int, options: dict[str, Any]) -> Sequential:
     return Sequential(*chain, layers.Linear(width, outputs))
 
 
-def _cnn(data: Data, outputs: int, options: dict[str, Any]) -> Sequential:
-    """Return stages of 3x3 convolutions, each of which halves the image in the end, and a linear layer on the means.
+def _cnn(data: LoadedData, outputs: int, options: dict[str, Any]) -> Sequential:
+    """Return stages of 3x3 convolutions, each followed by 2x2 pooling, then global average pooling and a linear layer.
 
-    A stage has two convolutions (Simonyan & Zisserman 2015); the first has one, as it works on the largest images.
+    A stage has two convolutions (Simonyan & Zisserman 2015); the first has one, because its images are the largest.
     """
     make_activation, init = ACTIVATIONS[options["activation"]]
     if make_activation is None:
@@ -116,12 +116,12 @@ def _add_dropout(chain: list[layers.Layer], share: float) -> None:
         chain.append(layers.Dropout(share))
 
 
-def _features(data: Data) -> Transformer:
+def _features(data: LoadedData) -> Transformer:
     standardize = Standardize().fit(data.train[0])
     if data.one_unit:
         standardize.eps = VARIANCE_FLOOR * float(standardize.var_.mean())
     return standardize
 
 
-def _channels(data: Data) -> Transformer:
+def _channels(data: LoadedData) -> Transformer:
     return ChannelStandardize().fit(data.train[0])

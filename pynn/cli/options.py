@@ -10,13 +10,16 @@ from typing import Any
 
 import click
 
-from .. import backend, losses, optim, schedules
-from ..random import manual_seed
-from ..trainer import Trainer
-from .data import SOURCES, Data
+from ..backends import selection as backend
+from ..nn import losses
+from ..nn.random import manual_seed
+from ..optim import optimizers as optim
+from ..optim import schedules
+from ..training.trainer import Trainer
+from .data import SOURCES, LoadedData
 from .networks import ACTIVATIONS, DEFAULTS, network
 
-# The optimiser, the learning rate it starts with unless told, and its weight decay.
+# Each optimiser with its default learning rate and weight decay.
 OPTIMIZERS: dict[str, tuple[Callable[..., optim.Optimizer], float, float]] = {
     "sgd": (lambda **rates: optim.SGD(momentum=0.9, **rates), 0.05, 1e-4),
     "nesterov": (lambda **rates: optim.SGD(momentum=0.9, nesterov=True, **rates), 0.05, 1e-4),
@@ -42,12 +45,12 @@ class Widths(click.ParamType):
         except ValueError:
             widths = (0,)
         if min(widths) < 1:
-            self.fail(f"{value!r} is not a list of widths such as 256,128, and not none", param, ctx)
+            self.fail(f"{value!r} is neither a list of widths such as 256,128 nor none", param, ctx)
         return widths
 
 
 class Rate(click.FloatRange):
-    """A number in a range, without NaN and infinity, which click lets pass."""
+    """A finite number in a range; click alone accepts NaN and infinity."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = super().convert(value, param, ctx)
@@ -72,13 +75,13 @@ OPTIONS = (
     click.option(
         "--task",
         type=click.Choice(["classification", "regression"]),
-        help="What the target is.  [default: text and whole numbers are classes]",
+        help="Type of the target.  [default: text and whole numbers are classes]",
     ),
     click.option(
         "--model",
         type=click.Choice(list(DEFAULTS)),
         default="dense",
-        help="Fully connected layers, or for images convolutions.",
+        help="Fully connected, or convolutional for images.",
     ),
     click.option(
         "--hidden",
@@ -89,7 +92,7 @@ OPTIONS = (
     click.option(
         "--activation", type=click.Choice(list(ACTIVATIONS)), metavar="NAME", default="relu", help="Activation."
     ),
-    click.option("--batchnorm/--no-batchnorm", default=True, help="Batch normalisation behind each hidden layer."),
+    click.option("--batchnorm/--no-batchnorm", default=True, help="Batch normalisation after each hidden layer."),
     click.option(
         "--dropout",
         type=Rate(0, 1, max_open=True),
@@ -114,7 +117,7 @@ OPTIONS = (
         "--schedule",
         type=click.Choice(["none", "cosine", "step"]),
         default="cosine",
-        help="How the learning rate falls: not, along a cosine to 0, or to a tenth after each third of the epochs.",
+        help="Learning rate schedule: constant, cosine to 0, or divided by 10 after each third of the epochs.",
     ),
     click.option(
         "--epochs",
@@ -132,14 +135,16 @@ OPTIONS = (
         "--backend",
         "backend_name",
         type=click.Choice(["auto", *backend.BACKENDS]),
-        help="What computes.  [default: $PYNN_BACKEND, or auto]",
+        help="Backend of the ops.  [default: $PYNN_BACKEND, or auto]",
     ),
-    click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Seeds weights, order and dropout."),
+    click.option(
+        "--seed", type=click.IntRange(0), metavar="N", default=0, help="Seed of weights, batch order and dropout."
+    ),
 )
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say what is trained on what, and how."""
+    """Add the options for data, model and training to a command."""
 
     @functools.wraps(command)
     def completed(*arguments: Any, **options: Any) -> Any:
@@ -151,13 +156,13 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_defaults(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options with what is usual for the model where nothing was said."""
+    """Return the options with the model's defaults filled in."""
     usual = DEFAULTS[options["model"]]
     return options | {name: value for name, value in usual.items() if options[name] is None}
 
 
 def chosen_backend(name: str | None) -> Any:
-    """Return the context in which that backend computes, or the one that is set anyway."""
+    """Return a context manager that selects the backend; None keeps the current one."""
     try:
         chosen = nullcontext() if name is None else backend.use_backend(name)
         backend.get_backend()
@@ -166,7 +171,7 @@ def chosen_backend(name: str | None) -> Any:
     return chosen
 
 
-def build(data: Data, options: dict[str, Any]) -> Trainer:
+def build(data: LoadedData, options: dict[str, Any]) -> Trainer:
     """Return the trainer of the network that the options describe."""
     manual_seed(options["seed"])
     classes = data.class_names

@@ -11,33 +11,37 @@ from typing import Any
 import click
 import numpy as np
 
-from .. import datasets, layers, streams
+from .. import datasets
 from ..datasets.readers import read_npy, read_npz_array
 from ..datasets.rows import looks_like_header, read_rows
 from ..datasets.table import read_features
-from ..examples import check_finite
-from ..files import write_atomically
-from ..model import Sequential
-from ..persistence import load
-from ..widths import input_width
+from ..nn import layers
+from ..nn.loading import load
+from ..nn.sequential import Sequential
+from ..nn.widths import input_width
+from ..utils import streams
+from ..utils.arrays import check_finite
+from ..utils.files import write_atomically
 from .data import TABLES, as_images, as_rows
 
 
 @click.command(short_help="Apply a saved network to new data.")
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("data_path", metavar="DATA", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to standard output.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write instead of standard output."
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
     metavar="N",
-    help="Examples per pass.  [default: 1024; fewer if they are images]",
+    help="Examples per pass.  [default: 1024; fewer for images]",
 )
 def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: int | None) -> None:
     """Apply a saved network to new data.
 
-    MODEL is a file that "pynn train" or model.save() wrote, DATA a .csv, .tsv, .npz or .npy file; a target column may
-    be in it or not. The result is CSV, one row per example: label and probability of that label, or the value for
+    MODEL is a file that "pynn train" or model.save() wrote, DATA a .csv, .tsv, .npz or .npy file, with or
+    without a target column. The result is CSV, one row per example: the label and its probability, or the value for
     regression.
 
     \b
@@ -58,7 +62,7 @@ def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: 
 
 
 def _read(path: Path, model: Sequential) -> np.ndarray:
-    """Return the examples of a file as the model takes them."""
+    """Return the examples of a file in the shape that the model expects."""
     suffix = path.suffix.lower()
     convolutional = any(isinstance(layer, layers.Conv2d) for layer in model.all_layers())
     if suffix in TABLES:
@@ -87,7 +91,7 @@ def _check_width(path: Path, x: np.ndarray, expected: int | None, what: str) -> 
 
 
 def _features(model: Sequential) -> int | None:
-    """Return how many numbers the model expects of one example, if it says so."""
+    """Return the number of features that the model expects, or None if unknown."""
     if model.preprocessing is not None:
         return model.preprocessing.n_features_in_
     first = model.leaves()[0]
@@ -95,7 +99,7 @@ def _features(model: Sequential) -> int | None:
 
 
 def _plain_schema(path: Path, expected: int | None) -> datasets.Schema:
-    """Return how to read a table for a model that was not trained on one: number columns, and perhaps a target last."""
+    """Return a schema for a model not trained on a table: number columns, optionally followed by a target column."""
     rows, _ = read_rows(path)
     width = len(rows[0])
     features = width if expected is None else expected
@@ -115,7 +119,7 @@ def _predictions(
     with np.errstate(over="ignore"):
         output = model.predict(x, batch_size)
     output = output.reshape(len(output), -1)
-    check_finite(output, f"the network's output for {path}")  # numbers that are too large for float32 become infinite
+    check_finite(output, f"the network's output for {path}")  # values too large for float32 become infinite
     kind = model.output_kind
     if kind not in ("classes", "binary", "scores"):
         heading = ["value"] if output.shape[1] == 1 else [f"value_{index}" for index in range(output.shape[1])]
@@ -123,7 +127,7 @@ def _predictions(
     if kind == "binary":
         if output.shape[1] != 1:
             raise click.ClickException(
-                f"the model gives {output.shape[1]} yes-or-no answers at once; use Python for it"
+                f"the model is multi-label ({output.shape[1]} labels); use model.predict in Python"
             )
         output = np.concatenate([np.zeros_like(output), output], axis=1)
         kind = "classes"
@@ -138,12 +142,12 @@ def _predictions(
 
 
 def _short(value: np.floating[Any]) -> str:
-    """Return a value with the digits that a float32 has, also where a target_preprocessing added a large mean."""
+    """Format a value to float32 precision, also if target_preprocessing added a large mean."""
     return f"{value:.15g}" if value.dtype == np.float64 else str(value)
 
 
 def _check_output(text: str) -> None:
-    """Raise a click error if standard output would lose the result, or part of it."""
+    """Raise a click error if standard output is closed or cannot encode the result."""
     if not streams.had_output:
         raise click.ClickException("standard output is closed, so the result would be lost; give --output FILE")
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -151,19 +155,19 @@ def _check_output(text: str) -> None:
         text.encode(encoding)
     except UnicodeEncodeError as error:
         raise click.ClickException(
-            f"standard output is {encoding}, which has no {text[error.start]!a}; give --output FILE, which is UTF-8"
+            f"standard output is {encoding}, which cannot encode {text[error.start]!a}; give --output FILE (UTF-8)"
         ) from error
 
 
 def _write(path: Path | None, text: str) -> None:
     if path is None:
         _check_output(text)
-        # In pieces: an unbuffered stream does not notice that a pipe was closed in the middle of a piece.
+        # In chunks: an unbuffered stream does not report a pipe that closes in the middle of a write.
         for start in range(0, len(text), 1 << 16):
             click.echo(text[start : start + (1 << 16)], nl=False)
         return
     try:
-        if path.exists() and not path.is_file():  # a pipe or a device is not to be replaced
+        if path.exists() and not path.is_file():  # write into a pipe or device, do not replace it
             path.write_text(text, encoding="utf-8")
         else:
             write_atomically(path, text.encode())

@@ -11,20 +11,21 @@ from typing import Any
 
 import click
 
-from .. import plots, search
-from ..interrupt import interrupted_by
-from ..processors import usable_processors
+from .. import search
+from ..backends.processors import usable_processors
+from ..report import history as plots
 from ..search.space import Parameter, Params
-from ..streams import say
-from ..trainer import Trainer
-from .data import SOURCES, Data, load_data
+from ..training.trainer import Trainer
+from ..utils.interrupt import interrupted_by
+from ..utils.streams import say
+from .data import SOURCES, LoadedData, load_data
 from .networks import ACTIVATIONS, DEFAULTS
 from .options import OPTIMIZERS, build, chosen_backend
 from .train import check_writable, write
 
 
 class Sought(click.ParamType):
-    """A value, or a range of them to search: "0.01", "1e-5:0.1"."""
+    """A fixed value, or a range to search: "0.01", "1e-5:0.1"."""
 
     name = "RANGE"
 
@@ -41,7 +42,7 @@ class Sought(click.ParamType):
         if not 1 <= len(ends) <= 2:
             self.fail(f"{value!r} is neither a number nor a range such as 1:10", param, ctx)
         if not all(self.least <= end <= self.most for end in ends):
-            self.fail(f"{value!r} is not within {self.least:g} to {self.most:g}", param, ctx)
+            self.fail(f"{value!r} is out of range; expected {self.least:g} to {self.most:g}", param, ctx)
         if len(ends) == 1:
             return ends[0]
         parameter = self.kind(*ends)
@@ -75,7 +76,7 @@ def _whole(low: int, high: int) -> Parameter:
     return search.Integer(low, high, log=True)
 
 
-# What is taken unless an option says otherwise.
+# Defaults of the options.
 _USUAL: dict[str, dict[str, int]] = {
     "dense": {"layers": 2, "width": 128, "batch_size": DEFAULTS["dense"]["batch_size"]},
     "cnn": {"layers": 3, "width": 32, "batch_size": DEFAULTS["cnn"]["batch_size"]},
@@ -88,39 +89,39 @@ def _usual(name: str) -> str:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Makes the trainer of a trial, in whichever process: reads the data there, once."""
+    """Builds the trainer of a trial in any process; each process reads the data once."""
 
-    # The data tell themselves from others; another way to the same file is no other search.
+    # Not compared: the search compares the data themselves, so another path to the same file resumes it.
     source: str = field(compare=False)
     target: str | None = field(compare=False)
     task: str | None = field(compare=False)
     fixed: tuple[tuple[str, Any], ...]
 
     def options(self, params: Params) -> dict[str, Any]:
-        """Return the options of `pynn train` with a trial's parameters."""
+        """Return the options of `pynn train` for a trial's parameters."""
         options = dict(self.fixed) | params
         width, count = options["width"], options["layers"]
-        # A stage of a cnn has a quarter of the pixels of the one before, and twice the channels.
+        # Each stage of a cnn has a quarter of the pixels of the previous one, and twice its channels.
         hidden = [width << stage if options["model"] == "cnn" else width for stage in range(count)]
         return options | {"hidden": tuple(hidden)}
 
     def __call__(self, params: Params) -> Trainer:
         return build(self.data(), self.options(params))
 
-    def data(self) -> Data:
-        """Return the data, which are read once."""
+    def data(self) -> LoadedData:
+        """Return the data; they are read once."""
         return _loaded(self.source, self.target, self.task, dict(self.fixed)["model"] == "cnn")
 
 
 @functools.cache
-def _loaded(source: str, target: str | None, task: str | None, images: bool) -> Data:
+def _loaded(source: str, target: str | None, task: str | None, images: bool) -> LoadedData:
     return load_data(source, target, task, images)
 
 
 @click.command("search", short_help="Search for good hyperparameters, and save the best network.")
 @click.option("--data", "source", metavar="DATA", default="digits", help=f"{SOURCES}.")
 @click.option("--target", metavar="COLUMN", help="A table's target column [default: the last]; an .npy file's targets.")
-@click.option("--task", type=click.Choice(["classification", "regression"]), help="What the target is.")
+@click.option("--task", type=click.Choice(["classification", "regression"]), help="Type of the target.")
 @click.option("--lr", type=Sought(search.LogUniform, float, *_POSITIVE), default="1e-4:0.3", help="Learning rate.")
 @click.option(
     "--weight-decay", type=Sought(search.LogUniform, float, 0, 1e30), default="1e-6:0.1", help="Weight decay."
@@ -146,31 +147,34 @@ def _loaded(source: str, target: str | None, task: str | None, images: bool) -> 
 )
 @click.option("--activation", type=Names(ACTIVATIONS), default="relu", help="Activation.")
 @click.option("--optimizer", type=Names(OPTIMIZERS), default="adamw", help="Optimizer.")
-@click.option("--batchnorm/--no-batchnorm", default=True, help="Batch normalisation behind each hidden layer.")
+@click.option("--batchnorm/--no-batchnorm", default=True, help="Batch normalisation after each hidden layer.")
 @click.option("--trials", type=click.IntRange(1), metavar="N", default=40, help="Trials of the first stage.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", default=18, help="Epochs of the longest trials.")
 @click.option(
     "--stages",
     type=click.IntRange(1),
     metavar="N",
-    help="From coarse to fine; 1 for one stage.  [default: each up to 3 times longer]",
+    help="Number of stages, from coarse to fine.  [default: each up to 3 times longer]",
 )
 @click.option(
-    "--sampler", type=click.Choice(["random", "grid", "quasi-random", "tpe"]), default="random", help="What chooses."
+    "--sampler",
+    type=click.Choice(["random", "grid", "quasi-random", "tpe"]),
+    default="random",
+    help="Sampler of the trials.",
 )
-@click.option("--processes", type=click.IntRange(1), metavar="N", help="Trials at a time.  [default: one a processor]")
+@click.option("--processes", type=click.IntRange(1), metavar="N", help="Trials at a time.  [default: all processors]")
 @click.option(
-    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the trials here; the same call goes on."
+    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the trials here; the same call resumes."
 )
 @click.option(
-    "--save", type=click.Path(path_type=Path), metavar="FILE", default="pynn-model.safetensors", help="Model."
+    "--save", type=click.Path(path_type=Path), metavar="FILE", default="pynn-model.safetensors", help="Model file."
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="A page with pictures and all trials.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="A picture: .png, .svg or .pdf.")
 @click.option(
     "--backend", "backend_name", type=click.Choice(["auto", "cython", "numba", "numpy"]), help="What computes."
 )
-@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Seeds all that is random.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Seed of all random numbers.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
 @click.pass_context
 def search_command(
@@ -194,10 +198,10 @@ def search_command(
 ) -> int:
     """Search for good hyperparameters, and save the best network.
 
-    What is given as a range, LOW:HIGH, or as several names is searched; a single value stays. Learning rate and weight
-    decay are searched unless told otherwise, on a logarithmic scale, as widths and batch sizes are. Many short trials
-    come first, then fewer and longer ones in ranges narrowed around the best; hopeless ones end early. The network is
-    judged on the validation part, and at last on the test part. Ctrl-C ends the search with what there is.
+    Options given as a range, LOW:HIGH, or as several names are searched; a single value is fixed. Learning rate and
+    weight decay are searched by default. They, widths and batch sizes use a logarithmic scale. Many short trials come
+    first, then fewer and longer ones in ranges narrowed around the best; hopeless ones end early. The validation part
+    selects the network, the test part measures it once at the end. Ctrl-C stops early and keeps the trials so far.
 
     \b
     Examples:
@@ -217,9 +221,9 @@ def search_command(
     fixed |= {"input_dropout": 0.0, "schedule": "none", "epochs": epochs, "seed": seed}
     recipe = Recipe(source, target, task, tuple(fixed.items()))
     with chosen_backend(backend_name), warnings.catch_warnings():
-        warnings.simplefilter("ignore", search.SearchWarning)  # said below
+        warnings.simplefilter("ignore", search.SearchWarning)  # _print_result shows them
         data = recipe.data()
-        build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))  # so that errors come first
+        build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))  # bad options fail early
         result = search.run(
             recipe,
             space,
@@ -241,7 +245,7 @@ def search_command(
         _finish(result, save)
         _print_result(result, data, recipe, save)
     if report is not None:
-        write(report, lambda: result.report(report))
+        write(report, lambda: result.to_html(report))
         click.echo(f"report  {report}")
     if plot is not None:
         write(plot, lambda: result.plot(plot))
@@ -258,18 +262,18 @@ def _check_plot(plot: Path) -> None:
         raise click.BadOptionUsage("--plot", f"--plot: {error}") from error
 
 
-def _why_none(result: search.Result) -> str:
+def _why_none(result: search.SearchResult) -> str:
     reasons = [trial.reason for trial in result.trials if trial.reason]
-    return f"none of {len(result.trials)} trials finished; the first ended so: {reasons[0] if reasons else 'unknown'}"
+    return f"none of {len(result.trials)} trials finished; the first ended with: {reasons[0] if reasons else 'unknown'}"
 
 
-def _finish(result: search.Result, save: Path) -> None:
+def _finish(result: search.SearchResult, save: Path) -> None:
     """Save the best network."""
     model = result.best_model
     write(save, lambda: model.save(save))
 
 
-def _print_result(result: search.Result, data: Data, recipe: Recipe, save: Path) -> None:
+def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe, save: Path) -> None:
     best, options = result.best, recipe.options(result.best_params)
     ended = [sum(trial.ended == kind for trial in result.trials) for kind in ("finished", "early", "failed", "lost")]
     counts = zip(ended, ("finished", "ended early", "failed", "lost"), strict=True)
@@ -286,13 +290,13 @@ def _print_result(result: search.Result, data: Data, recipe: Recipe, save: Path)
     for edge in result.edges:
         click.echo(f"try     {edge.name.replace('_', '-')} {edge.try_low:g}:{edge.try_high:g}: {edge}")
     if result.interrupted:
-        click.echo("        interrupted: this is what there is")
+        click.echo("        interrupted: these are the results so far")
     click.echo(f"model   {save}")
     click.echo(f"again   {_train_command(recipe, options, best.epochs)}")
 
 
 def _train_command(recipe: Recipe, options: dict[str, Any], epochs: int) -> str:
-    """Return the call of `pynn train` that trains the best network anew."""
+    """Return the `pynn train` command that retrains the best network."""
     words = ["pynn train"]
     for name, value, usual in (
         ("data", recipe.source, "digits"),

@@ -13,23 +13,24 @@ from typing import Any
 import click
 import numpy as np
 
-from .. import backend, plots
 from ..augment import Augment, Cutout, RandomCrop, RandomHorizontalFlip
 from ..babysit import Monitor
-from ..callbacks import Callback
-from ..history import History
-from ..interrupt import interrupted_by
-from ..model import Sequential
-from ..streams import error_stream, say
-from ..trainer import NonFiniteError, Trainer
-from .data import Data, load_data
+from ..backends import selection as backend
+from ..nn.sequential import Sequential
+from ..report import history as plots
+from ..training.callbacks import Callback
+from ..training.history import History
+from ..training.trainer import NonFiniteError, Trainer
+from ..utils.interrupt import interrupted_by
+from ..utils.streams import error_stream, say
+from .data import LoadedData, load_data
 from .networks import ACTIVATIONS, describe
 from .options import OPTIMIZERS, build, chosen_backend, training_options
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
 
 
-# As in the papers that they come from, for images of 32x32: 4 pixels of padding, a square of 16.
+# As in the original papers for 32x32 images: 4 pixels of padding, a square of 16.
 AUGMENTATIONS: dict[str, Callable[[int], Augment]] = {
     "crop": lambda side: RandomCrop(max(1, side // 8)),
     "flip": lambda side: RandomHorizontalFlip(),
@@ -45,19 +46,19 @@ AUGMENTATIONS: dict[str, Callable[[int], Augment]] = {
     help="Random changes to training images: none, or some of crop,flip,cutout.  [default: crop,flip for cifar10]",
 )
 @click.option(
-    "--save", type=click.Path(path_type=Path), metavar="FILE", default="pynn-model.safetensors", help="Model."
+    "--save", type=click.Path(path_type=Path), metavar="FILE", default="pynn-model.safetensors", help="Model file."
 )
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Learning curves: .png, .svg or .pdf.  [default: pynn-curves.png beside the model]",
+    help="Learning curves: .png, .svg or .pdf.  [default: pynn-curves.png next to the model]",
 )
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A page with all that was watched: .html, opens without a network.",
+    help="Page with all monitored figures: .html, works offline.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
 def train(
@@ -72,7 +73,7 @@ def train(
     """Train a network and save it.
 
     Without arguments it learns to read 1797 handwritten digits that come with pynn. A part of the data is set aside to
-    validate (10%) and to test (20%), the same whatever the seed. Every step is watched, and what is wrong is said.
+    validate (10%) and to test (20%), the same whatever the seed. Every step is watched, and problems are reported.
     Ctrl-C and SIGTERM end the training early; what there is then is evaluated and saved.
 
     \b
@@ -102,16 +103,16 @@ def train(
             history, seconds = _fit(trainer, data, monitor, augment, options)
         except NonFiniteError as error:
             if report is not None:
-                write(report, lambda: monitor.report(report))
+                write(report, lambda: monitor.to_html(report))
             raise click.ClickException(f"{error}; nothing was saved") from error
         if history.interrupted:
-            tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: this is what there is")
-        # Files come first: what is printed may meet a closed pipe.
+            tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: evaluating and saving the model")
+        # Write files before printing, which may fail on a closed pipe.
         _save(trainer.model, save)
         if curves is not None and len(history):
             write(curves, lambda: plots.plot_history(history, curves))
         if report is not None:
-            write(report, lambda: monitor.report(report))
+            write(report, lambda: monitor.to_html(report))
         _print_result(trainer, data, seconds)
         _print_verdict(monitor)
         _line("model", f"{save}")
@@ -125,7 +126,7 @@ def train(
 
 
 def _check_outputs(save: Path, plot: Path | None) -> Path | None:
-    """Make sure before the training that its results can be written; return where the curves go."""
+    """Check before the training that its results can be written; return the path of the curves."""
     check_writable(save)
     if plot is None and not plots.plots_available():
         return None
@@ -143,15 +144,15 @@ def _check_outputs(save: Path, plot: Path | None) -> Path | None:
     return curves
 
 
-def _augment(names: str, data: Data) -> list[Augment]:
-    """Return what `--augment` names."""
+def _augment(names: str, data: LoadedData) -> list[Augment]:
+    """Return the augmentations that `--augment` names."""
     if names == "none":
         return []
     chosen = names.split(",")
     for name in chosen:
         if name not in AUGMENTATIONS:
             raise click.BadOptionUsage(
-                "--augment", f"--augment has {name!r}; expected none, or some of {','.join(AUGMENTATIONS)}"
+                "--augment", f"--augment has {name!r}; expected none, or one or more of {','.join(AUGMENTATIONS)}"
             )
     if data.train[0].ndim != 4:
         raise click.BadOptionUsage("--augment", "--augment is for images: --model cnn")
@@ -160,7 +161,7 @@ def _augment(names: str, data: Data) -> list[Augment]:
 
 
 def check_writable(path: Path) -> None:
-    """Raise a click error unless a file can be written there."""
+    """Raise a click error unless `path` can be written."""
     if path.is_dir():
         raise click.ClickException(f"cannot write {path}: it is a folder")
     if path.exists() and not path.is_file():
@@ -174,7 +175,7 @@ def check_writable(path: Path) -> None:
 
 def _fit(
     trainer: Trainer,
-    data: Data,
+    data: LoadedData,
     monitor: Monitor,
     augment: list[Augment],
     options: dict[str, Any],
@@ -193,13 +194,13 @@ def _fit(
         validation=data.validation,
         augment=augment,
         callbacks=callbacks,
-        # The panel shows the progress, too, but nowhere else than on a terminal.
+        # On a terminal, the panel shows the progress.
         progress=not options["quiet"] and not error_stream().isatty(),
     )
     return history, time.perf_counter() - began
 
 
-def _describe_data(data: Data) -> str:
+def _describe_data(data: LoadedData) -> str:
     counts = [len(y) for _, y in data.parts().values()]
     kind = "regression" if data.class_names is None else f"{len(data.class_names)} classes"
     shape = data.train[0].shape[1:]
@@ -210,7 +211,7 @@ def _describe_data(data: Data) -> str:
     )
 
 
-def _describe_training(trainer: Trainer, data: Data, options: dict[str, Any]) -> str:
+def _describe_training(trainer: Trainer, data: LoadedData, options: dict[str, Any]) -> str:
     instructions = backend.instruction_set()
     return (
         f"{describe(trainer.model, data, options)}; {options['optimizer']}, lr {trainer.optimizer.lr:g}; "
@@ -218,7 +219,7 @@ def _describe_training(trainer: Trainer, data: Data, options: dict[str, Any]) ->
     )
 
 
-def _print_result(trainer: Trainer, data: Data, seconds: float) -> None:
+def _print_result(trainer: Trainer, data: LoadedData, seconds: float) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -244,7 +245,7 @@ def _print_result(trainer: Trainer, data: Data, seconds: float) -> None:
 
 
 def _print_verdict(monitor: Monitor) -> None:
-    """Say what the babysitter thinks: the likeliest cause with its evidence, and what else it saw."""
+    """Print the monitor's verdict: the likeliest cause with its evidence, then the other symptoms."""
     verdict = monitor.verdict
     if not verdict:
         steps = int(monitor.stats.steps[-1]) if monitor.stats.steps.size else 0
@@ -260,9 +261,9 @@ def _print_verdict(monitor: Monitor) -> None:
 
 
 def _errors(model: Sequential, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Return the root mean square error and the share of the target's variance that is explained."""
+    """Return the root mean square error and R2."""
     errors = model.predict(x)[:, 0] - y
-    size = float(np.abs(y - y.mean()).max())  # squares of very small numbers would be 0
+    size = float(np.abs(y - y.mean()).max())  # scaled by it: squares of very small errors underflow
     if not size:
         return math.sqrt(float(np.square(errors).mean())), math.nan
     mean = float(np.square(errors / size).mean())
@@ -274,7 +275,7 @@ def _line(name: str, value: str) -> None:
 
 
 def write(path: Path, task: Callable[[], object]) -> None:
-    """Write a file, or raise a click error that says why not."""
+    """Run `task`, which writes `path`; raise a click error if that fails."""
     try:
         task()
     except OSError as error:
@@ -282,7 +283,7 @@ def write(path: Path, task: Callable[[], object]) -> None:
 
 
 def _save(model: Sequential, path: Path) -> None:
-    """Write the model; where that fails, write it to a folder for temporary files, and say so in a click error."""
+    """Save the model; if that fails, save it to a temporary folder and raise a click error that names it."""
     try:
         model.save(path)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Data to train on: digits that ship with pynn, made-up problems, MNIST and CIFAR-10, and files of your own."""
+"""Training data: bundled digits, synthetic problems, MNIST and CIFAR-10, and your own files."""
 
 from .columns import Schema
 from .digits import load_digits

@@ -1,4 +1,4 @@
-"""What the columns of a table hold: found out from one file, as a schema by which others are read."""
+"""The schema of a table's columns: inferred from one file and used to read others."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from .cells import has_leading_zero, is_missing, is_missing_number, meant_as, pa
 from .rows import Grid, listed
 
 MOST_CATEGORIES = 20
-#: Text among whole numbers makes these codes, such as 0, 1, 2, 3+, if at least this share of the cells is text.
+#: Whole numbers mixed with text, such as 0, 1, 2, 3+, count as codes if at least this fraction of cells is text.
 LEAST_TEXT = 0.02
 
 
 class ColumnSchema(TypedDict):
-    """How one feature column is read; `categories` is empty for a number.
+    """How to read one feature column; `categories` is empty for numbers.
 
-    `fill` stands for a missing value: a number, 0.0 for categories (which are then all 0), None if there were none.
+    `fill` replaces a missing value: a number, 0.0 for categories (all one-hot columns are then 0), or None if the
+    column had no missing values.
     """
 
     name: str
@@ -26,7 +27,7 @@ class ColumnSchema(TypedDict):
 
 
 class TargetSchema(TypedDict):
-    """How the target column is read; `class_names` is None for regression."""
+    """How to read the target column; `class_names` is None for regression."""
 
     name: str
     index: int
@@ -34,14 +35,14 @@ class TargetSchema(TypedDict):
 
 
 class Schema(TypedDict):
-    """How a file is read: the feature columns in order, and the target. JSON can hold it."""
+    """How to read a file: the feature columns in order, and the target. JSON-serialisable."""
 
     columns: list[ColumnSchema]
     target: TargetSchema
 
 
 def learn(grid: Grid, target: str | int | None, task: str | None) -> Schema:
-    """Find out what each column holds."""
+    """Infer the schema of the columns."""
     width = len(grid.rows[0])
     names = grid.names or [f"column_{index}" for index in range(width)]
     if width < 2:
@@ -91,19 +92,19 @@ def _learn_column(grid: Grid, index: int, name: str) -> ColumnSchema:
         line, cell = strange[0]
         raise ValueError(
             f"{grid.path}, line {line}: column {name!r} has {cell!r} among numbers; write a number, or leave the cell "
-            "empty if it is not known (if the column holds categories, give them all names that are no numbers)"
+            "empty if it is unknown (if the column holds categories, give all of them names that are not numbers)"
         )
     return {"name": name, "kind": "category", "categories": categories, "fill": None}
 
 
 def _are_codes(numbers: list[str], texts: int) -> bool:
-    """Return whether numbers that stand beside text are codes: whole, coming again, and the text is no slip."""
+    """Return whether numbers mixed with text are codes: whole, repeated, and with too much text for typing errors."""
     whole = all(parse_whole(cell) is not None for cell in numbers)
     return whole and len(numbers) >= 2 * len(set(numbers)) and texts >= LEAST_TEXT * len(numbers)
 
 
 def _refuse_meant(grid: Grid, what: str, cells: list[tuple[int, str]], advice: str = "") -> None:
-    """Raise ValueError for cells that people read as numbers, of which nothing else is in the column."""
+    """Raise ValueError if there are `cells`, the non-numbers of a column that people would read as numbers."""
     if cells:
         line, cell = cells[0]
         raise ValueError(
@@ -117,7 +118,7 @@ def _learn_target(grid: Grid, index: int, name: str, task: str | None) -> list[s
     cells = present_targets(grid, index, name)
     texts = [(line, cell) for line, cell in cells if parse_number(cell) is None]
     if task != "classification" and all(meant_as(cell) for _, cell in texts):
-        _refuse_meant(grid, f"target {name!r}", texts, ", or say that the task is classification")
+        _refuse_meant(grid, f"target {name!r}", texts, ", or set the task to classification")
     if task == "regression":
         if texts:
             raise ValueError(
@@ -132,13 +133,13 @@ def _learn_target(grid: Grid, index: int, name: str, task: str | None) -> list[s
     if task is None and texts and broken:
         raise ValueError(
             f"{grid.path}, line {texts[0][0]}: target {name!r} is {texts[0][1]!r} beside numbers such as "
-            f"{min(broken)}; correct it, or say that the task is classification"
+            f"{min(broken)}; correct it, or set the task to classification"
         )
     return sorted(labels) if texts or not broken or task == "classification" else None
 
 
 def present_targets(grid: Grid, index: int, name: str) -> list[tuple[int, str]]:
-    """Return (line, cell) of the target for each row, or raise ValueError that says where it is missing."""
+    """Return (line, cell) of the target for each row, or raise ValueError naming the lines where it is missing."""
     cells = grid.column(index)
     numbers = [cell for _, cell in cells if parse_number(cell) is not None]
     among_numbers = numbers and all(is_missing_number(cell) or parse_number(cell) is not None for _, cell in cells)
@@ -150,7 +151,7 @@ def present_targets(grid: Grid, index: int, name: str) -> list[tuple[int, str]]:
 
 
 def check_schema(schema: Schema) -> None:
-    """Raise ValueError unless `schema` has the form `read_csv` gives it."""
+    """Raise ValueError unless `schema` has the form that `read_csv` produces."""
     try:
         columns, target = schema["columns"], schema["target"]
         good = bool(columns) and isinstance(columns, list) and all(_is_column(column) for column in columns)
@@ -158,9 +159,9 @@ def check_schema(schema: Schema) -> None:
         good = good and isinstance(target["name"], str)
         good = good and (target["class_names"] is None or _are_names(target["class_names"]))
     except (TypeError, LookupError, OverflowError, AttributeError) as error:
-        raise ValueError(f"schema is not one that read_csv made: {error!r}") from error
+        raise ValueError(f"schema was not made by read_csv: {error!r}") from error
     if not good:
-        raise ValueError("schema is not one that read_csv made: expected columns and target as in Table.schema")
+        raise ValueError("schema was not made by read_csv: expected columns and target as in Table.schema")
 
 
 def _is_column(column: ColumnSchema) -> bool:

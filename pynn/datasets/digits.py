@@ -1,4 +1,4 @@
-"""The handwritten digits that ship with pynn."""
+"""The handwritten digits bundled with pynn."""
 
 from importlib import resources
 from typing import Any
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 
 def load_digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return 1797 handwritten digits, 8x8 pixels each; no network needed.
+    """Return 1797 handwritten digits, 8x8 pixels each; no download needed.
 
     Returns
     -------
     x : ndarray of shape (1797, 64), float32
-        Pixel values as they come, 0 (white) to 16, row by row.
+        Raw pixel values, 0 (white) to 16, row by row.
     y : ndarray of shape (1797,), int64
         The digits, 0 to 9.
 

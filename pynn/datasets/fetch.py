@@ -1,4 +1,4 @@
-"""MNIST and CIFAR-10: from a folder of your own, or downloaded once and kept."""
+"""MNIST and CIFAR-10: from your own folder, or downloaded once and cached."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ _CIFAR_FOLDER = "cifar-10-batches-bin"
 def load_mnist() -> tuple[Labelled, Labelled]:
     """Return MNIST: 70 000 handwritten digits, 28x28 pixels.
 
-    If the environment variable PYNN_DATA names a folder, the data come from there and never from the network: the four
-    IDX files under their usual names (train-images-idx3-ubyte, ...; also with .gz), or mnist_train.npz and
-    mnist_test.npz with arrays x and y. Otherwise they are downloaded once (11 MB), checked and kept in pooch's cache
+    If the environment variable PYNN_DATA names a folder, the data come from there and are never downloaded: the four
+    IDX files with their usual names (train-images-idx3-ubyte, ...; also with .gz), or mnist_train.npz and
+    mnist_test.npz with arrays x and y. Otherwise they are downloaded once (11 MB), verified and kept in pooch's cache
     folder for pynn.
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test)
-        Images (N, 28, 28), uint8, 0 to 255; digits (N,), int64. Complete, N is 60 000 and 10 000.
+        Images (N, 28, 28), uint8, 0 to 255; digits (N,), int64. N is 60 000 and 10 000 for the complete data.
 
     Raises
     ------
     FileNotFoundError
-        If PYNN_DATA is set and the files are not there; the message says what was looked for.
+        If PYNN_DATA is set and the files are not there; the message names the expected files.
     ValueError
-        If a local file is damaged or holds something else.
+        If a local file is damaged or has other content.
     ImportError
         If a download is needed and pooch is not installed.
     OSError
@@ -74,25 +74,25 @@ def load_mnist() -> tuple[Labelled, Labelled]:
 
 
 def load_cifar10() -> tuple[Labelled, Labelled]:
-    """Return CIFAR-10: 60 000 colour images of ten kinds of things, 32x32 pixels.
+    """Return CIFAR-10: 60 000 colour images of ten classes, 32x32 pixels.
 
-    If the environment variable PYNN_DATA names a folder, the data come from there and never from the network: the
-    binary version (data_batch_*.bin and test_batch.bin, there or in a folder cifar-10-batches-bin), or one
+    If the environment variable PYNN_DATA names a folder, the data come from there and are never downloaded: the binary
+    version (data_batch_*.bin and test_batch.bin, there or in a subfolder cifar-10-batches-bin), or one
     cifar10_train*.npz and one cifar10_test*.npz with arrays x (N, 3, 32, 32) or (N, 32, 32, 3) and y. Otherwise they
-    are downloaded once (170 MB), checked and kept in pooch's cache folder for pynn.
+    are downloaded once (170 MB), verified and kept in pooch's cache folder for pynn.
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test)
         Images (N, 3, 32, 32), uint8, 0 to 255; classes (N,), int64: airplane, automobile, bird, cat, deer, dog, frog,
-        horse, ship, truck. Complete, N is 50 000 and 10 000.
+        horse, ship, truck. N is 50 000 and 10 000 for the complete data.
 
     Raises
     ------
     FileNotFoundError
-        If PYNN_DATA is set and the files are not there; the message says what was looked for.
+        If PYNN_DATA is set and the files are not there; the message names the expected files.
     ValueError
-        If a local file is damaged or holds something else, or several files would do.
+        If a local file is damaged or has other content, or if several files match.
     ImportError
         If a download is needed and pooch is not installed.
     OSError
@@ -114,11 +114,11 @@ def load_cifar10() -> tuple[Labelled, Labelled]:
         return _local_cifar(folder, "train"), _local_cifar(folder, "test")
     archive = _download(*_CIFAR_ARCHIVE, _CIFAR_MIRRORS)
     try:
-        with tarfile.open(archive) as tar:  # read from the archive: nothing is unpacked to disk
+        with tarfile.open(archive) as tar:  # read directly from the archive, without unpacking to disk
             batches = [_cifar_member(tar, f"data_batch_{i}.bin") for i in range(1, 6)]
             test = _cifar_member(tar, "test_batch.bin")
     except (tarfile.TarError, KeyError, EOFError, zlib.error) as error:
-        raise ValueError(f"{archive} is damaged ({error}); remove it, and it is downloaded again") from error
+        raise ValueError(f"{archive} is damaged ({error}); remove it to download it again") from error
     return (np.concatenate([x for x, _ in batches]), np.concatenate([y for _, y in batches])), test
 
 
@@ -187,7 +187,7 @@ def _checked(x: NDArray[Any], y: NDArray[Any], where: str, image: tuple[int, ...
 
 
 def _download(name: str, md5: str, mirrors: tuple[str, ...]) -> Path:
-    """Return the cached file `name`, downloading it from the first mirror that gives it unaltered."""
+    """Return the cached file `name`; download it from the first mirror whose copy has the right checksum."""
     try:
         import pooch
     except ImportError as error:
@@ -200,6 +200,5 @@ def _download(name: str, md5: str, mirrors: tuple[str, ...]) -> Path:
         except (OSError, ValueError) as error:  # pooch: no connection or refused; wrong checksum
             failures.append(f"{mirror}: {error}")
     raise OSError(
-        f"could not download {name} ({'; '.join(failures)}). If you have the data, set PYNN_DATA to the folder that "
-        "holds them"
+        f"could not download {name} ({'; '.join(failures)}). If you have the data, set PYNN_DATA to their folder"
     )

@@ -1,4 +1,4 @@
-"""Small made-up classification problems in any size."""
+"""Small synthetic classification problems of any size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 def spiral(
     n_per_class: int = 100, classes: int = 3, noise: float = 0.2, seed: int | np.random.Generator = 0
 ) -> Labelled:
-    """Return CS231n's spiral: interleaved arms, which no linear classifier separates.
+    """Return CS231n's spiral: interleaved arms that are not linearly separable.
 
     Class j lies at r (sin t, cos t) with the radius r from 0 to 1 and the angle t from 4j to 4(j + 1) radians plus
     Gaussian noise.
@@ -23,11 +23,11 @@ def spiral(
     n_per_class : int, default 100
         Points per class, at least 1.
     classes : int, default 3
-        Number of arms, at least 1. From 12 on arms come to lie on each other, as 44 radians are seven turns.
+        Number of arms, at least 1. From 12 on arms overlap, because 44 radians are seven turns.
     noise : float, default 0.2
         Standard deviation of the angle, in radians, >= 0.
     seed : int or numpy.random.Generator, default 0
-        Where the randomness comes from.
+        Seed or generator of the random numbers.
 
     Returns
     -------
@@ -69,11 +69,11 @@ def moons(n: int = 200, noise: float = 0.1, seed: int | np.random.Generator = 0)
     Parameters
     ----------
     n : int, default 200
-        Number of points, at least 2; class 1 gets the odd one.
+        Number of points, at least 2; for odd n class 1 gets one more.
     noise : float, default 0.1
         Standard deviation of the Gaussian noise on both coordinates, >= 0.
     seed : int or numpy.random.Generator, default 0
-        Where the randomness comes from.
+        Seed or generator of the random numbers.
 
     Returns
     -------
@@ -108,12 +108,12 @@ def moons(n: int = 200, noise: float = 0.1, seed: int | np.random.Generator = 0)
 def blobs(
     n: int = 300, classes: int = 3, features: int = 2, std: float = 1.0, seed: int | np.random.Generator = 0
 ) -> Labelled:
-    """Return one round Gaussian cloud per class, its centre uniform in [-10, 10] in each coordinate.
+    """Return one isotropic Gaussian cloud per class, with its centre uniform in [-10, 10] in each coordinate.
 
     Parameters
     ----------
     n : int, default 300
-        Number of points, at least `classes`; the first classes get one more if it does not divide.
+        Number of points, at least `classes`; if not divisible, the first classes get one more.
     classes : int, default 3
         Number of clouds, at least 1.
     features : int, default 2
@@ -121,7 +121,7 @@ def blobs(
     std : float, default 1.0
         Standard deviation of a cloud in each coordinate, >= 0.
     seed : int or numpy.random.Generator, default 0
-        Where the randomness comes from.
+        Seed or generator of the random numbers.
 
     Returns
     -------

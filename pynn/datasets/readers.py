@@ -1,4 +1,4 @@
-"""Read arrays from the files data sets come in: IDX (MNIST), binary CIFAR-10, npz."""
+"""Readers of the file formats of data sets: IDX (MNIST), binary CIFAR-10, npz."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CIFAR_RECORD = 1 + 3 * 32 * 32
-#: Bytes that one byte of deflated data can become, at most.
+#: The maximum expansion ratio of deflate.
 MOST_DEFLATED = 1032
-#: Bytes of an archive that are unpacked at a time.
+#: Bytes of an archive that are decompressed at a time.
 CHUNK = 1 << 20
-#: What reading a damaged archive may raise.
+#: Exceptions that reading a damaged archive may raise.
 _ZIP_ERRORS = (
     *(ValueError, EOFError, OSError, NotImplementedError, RuntimeError, OverflowError, LookupError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -34,25 +34,25 @@ _NPZ_KEYS = (("x", "y"), ("X", "y"), ("data", "target"))
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Read one array from an IDX file, the format of MNIST.
 
-    The file is: two zero bytes, a byte for the type, a byte for the number of dimensions, each dimension as a
-    big-endian uint32, and the numbers, big-endian, last index fastest.
+    The file consists of two zero bytes, a byte for the type, a byte for the number of dimensions, each dimension as a
+    big-endian uint32, and the numbers, big-endian, in C order.
 
     Parameters
     ----------
     path : str or path
-        The file; compressed with gzip or not, whatever its name.
+        The file; gzip compression is detected regardless of the name.
 
     Returns
     -------
     ndarray
-        uint8, int8, int16, int32, float32 or float64, in the machine's byte order.
+        uint8, int8, int16, int32, float32 or float64, in native byte order.
 
     Raises
     ------
     OSError
         If the file cannot be opened.
     ValueError
-        If it is not an IDX file, or has fewer or more bytes than it declares.
+        If it is not an IDX file, or its size differs from its header.
 
     Notes
     -----
@@ -82,7 +82,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def _idx(path: str | os.PathLike[str], file: gzip.GzipFile | IO[bytes], most: float) -> NDArray[Any]:
-    """Return the array of an open IDX file of at most `most` bytes."""
+    """Return the array in an open IDX file of at most `most` bytes."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _IDX_TYPES:
         raise ValueError(
@@ -96,28 +96,28 @@ def _idx(path: str | os.PathLike[str], file: gzip.GzipFile | IO[bytes], most: fl
     shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, len(sizes), 4))
     dtype = np.dtype(_IDX_TYPES[start[2]])
     expected = header + math.prod(shape) * dtype.itemsize
-    # What is larger than the file can be is not asked for; one byte more shows that there are too many.
+    # Never request more than the file can contain; one extra byte reveals trailing data.
     raw = file.read(expected - header + 1) if expected <= most else b""
     if len(raw) != expected - header:
         found = f"{header + len(raw)}" if raw else f"at most {most}"
         raise ValueError(f"{path} has {found} bytes; expected {expected} for {dtype.name} of shape {shape}")
     try:
         return np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="))
-    except ValueError as error:  # more dimensions than NumPy has
+    except ValueError as error:  # more dimensions than NumPy supports
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def read_cifar10(path: str | os.PathLike[str], part: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Read CIFAR-10 in its binary version.
 
-    A file is a sequence of records of 3073 bytes: the label, then 1024 red, 1024 green and 1024 blue pixels.
+    A file is a sequence of 3073-byte records: the label, then 1024 red, 1024 green and 1024 blue pixels.
 
     Parameters
     ----------
     path : str or path
-        One such file, or a folder that holds `data_batch_1.bin` and so on, and `test_batch.bin`.
+        One such file, or a folder with `data_batch_1.bin` and so on, and `test_batch.bin`.
     part : {"train", "test"}, default "train"
-        Which part of a folder to read: all its `data_batch_*.bin`, in order, or `test_batch.bin`.
+        The part of a folder to read: all its `data_batch_*.bin`, in order, or `test_batch.bin`.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def read_cifar10(path: str | os.PathLike[str], part: str = "train") -> tuple[NDA
     OSError
         If a file cannot be opened, or the folder has none (FileNotFoundError).
     ValueError
-        If a file is not a whole number of records, or has a label above 9; or if `part` is neither of the two.
+        If a file is not a whole number of records, or has a label above 9; or if `part` is invalid.
 
     Notes
     -----
@@ -156,18 +156,18 @@ def read_cifar10(path: str | os.PathLike[str], part: str = "train") -> tuple[NDA
         files = sorted(path.glob(pattern))
         if not files:
             pickled = path / ("data_batch_1" if part == "train" else "test_batch")
-            told = f"{path} holds no {pattern} of the binary version of CIFAR-10"
+            told = f"{path} has no {pattern} of the binary version of CIFAR-10"
             if pickled.exists():
-                told += f"; {pickled.name} is of the Python version, whose pickles could run code"
+                told += f"; {pickled.name} belongs to the Python version, whose pickles could run code"
             raise FileNotFoundError(told)
     parts = [decode_cifar10(file.read_bytes(), str(file)) for file in files]
     return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
 
 
 def decode_cifar10(raw: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Decode the content of one binary CIFAR-10 file; `name` is for messages. See `read_cifar10`."""
+    """Decode the content of one binary CIFAR-10 file; `name` appears in error messages. See `read_cifar10`."""
     if not raw or len(raw) % _CIFAR_RECORD:
-        hint = "; it looks like a pickle, which could run code: take the binary version" if raw[:1] == b"\x80" else ""
+        hint = "; it looks like a pickle, which could run code: use the binary version" if raw[:1] == b"\x80" else ""
         raise ValueError(f"{name} has {len(raw)} bytes; expected a positive multiple of {_CIFAR_RECORD}{hint}")
     records = np.frombuffer(raw, np.uint8).reshape(-1, _CIFAR_RECORD)
     y = records[:, 0].astype(np.int64)
@@ -187,15 +187,15 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any]]:
     Returns
     -------
     x, y : ndarray
-        As they are stored, with the same number of rows.
+        The stored arrays, with the same number of rows.
 
     Raises
     ------
     OSError
         If the file cannot be opened.
     ValueError
-        If it is not an .npz file or damaged, holds Python objects (they could run code), has other names, or if x and y
-        differ in length.
+        If it is not an .npz file or is damaged, contains Python objects (which could run code), or has other names, or
+        if x and y differ in length.
 
     Examples
     --------
@@ -224,7 +224,7 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def read_npz_array(path: str | os.PathLike[str], names: Sequence[str]) -> NDArray[Any]:
-    """Return the first array of `names` that a NumPy archive holds; errors are those of `read_npz`."""
+    """Return the first array of `names` that a NumPy archive contains; errors are those of `read_npz`."""
     with _archive(path) as archive:
         held = set(archive.namelist())
         name = next((name for name in names if f"{name}.npy" in held), None)
@@ -235,12 +235,12 @@ def read_npz_array(path: str | os.PathLike[str], names: Sequence[str]) -> NDArra
 
 
 def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """Return the array of an .npy file, mapped into memory; raise ValueError if it is none, or holds objects."""
+    """Return the array of an .npy file, memory-mapped; raise ValueError if it is invalid or contains objects."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise
-    except Exception as error:  # NumPy lets pass what Python's own parser says of a damaged header
+    except Exception as error:  # NumPy does not wrap what Python's parser raises for a damaged header
         raise ValueError(f"cannot use {path}: {error or type(error).__name__}") from error
     if not isinstance(array, np.ndarray) or not array.ndim:
         raise ValueError(f"cannot use {path}: it is not an .npy file of examples")
@@ -261,16 +261,16 @@ def _archive(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:
-    """Return an array of an archive; what its header claims is compared with the sizes of the file first."""
+    """Return an array of an archive, after checking its header against the sizes in the file."""
     info = archive.getinfo(name)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"cannot use {path}: {name} is compressed in a way that NumPy does not write")
+        raise ValueError(f"cannot use {path}: {name} has a compression method that NumPy does not write")
     try:
         with archive.open(info) as member:
             shape, fortran, dtype = _npy_header(member, name)
             size = math.prod(shape) * dtype.itemsize
             if size > min(info.file_size, os.path.getsize(path) * MOST_DEFLATED):
-                raise ValueError(f"{name} claims to be {dtype} of shape {shape}, which the file does not hold")
+                raise ValueError(f"{name} claims to be {dtype} of shape {shape}, which is larger than the file")
             raw = np.empty(size, np.uint8)
             filled = 0
             while part := member.read(min(size - filled, CHUNK)):
@@ -284,17 +284,17 @@ def _member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -
 
 
 def _npy_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, whether columns come first, and dtype."""
+    """Return shape, whether the order is Fortran, and dtype."""
     try:
         version = np.lib.format.read_magic(file)
         if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"it has version {version} of the format")
+            raise ValueError(f"version {version} of the format is not supported")
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(file)
-    except Exception as error:  # NumPy lets pass what Python's own parser says of a damaged header
+    except Exception as error:  # NumPy does not wrap what Python's parser raises for a damaged header
         raise ValueError(f"{name} is not stored as an array: {error or type(error).__name__}") from error
     if dtype.hasobject:
-        raise ValueError(f"{name} holds Python objects, which could run code (allow_pickle=False)")
+        raise ValueError(f"{name} contains Python objects, which could run code (allow_pickle=False)")
     if any(size < 0 for size in shape):
         raise ValueError(f"{name} has shape {shape}")
     return shape, fortran, dtype

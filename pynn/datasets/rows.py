@@ -1,4 +1,4 @@
-"""The rows of a CSV file as text: encoding, separator, decimal mark, and whether the first row holds names."""
+"""The rows of a CSV file as text: encoding, separator, decimal mark and header detection."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 from .cells import has_decimal_comma, is_missing, is_missing_number, may_be_thousands, parse_number
 
 _DELIMITERS = ",;\t|"
-#: Rows that are looked at to find the separator.
+#: Rows examined to detect the separator.
 _SAMPLE = 20
-# UTF-32's mark begins with that of UTF-16.
+# UTF-32 first: its byte order mark starts with that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -31,15 +31,15 @@ _BINARY = {
     b"\x1f\x8b": "a gzip file",
     b"PAR1": "a Parquet file",
 }
-#: The first line that Excel writes and reads: it names the separator, and is no row.
+#: The first line that Excel writes and reads: it names the separator and is not a row.
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
-#: Names that a message lists.
+#: Maximum number of names listed in a message.
 _MOST_NAMES = 10
 
 
 @dataclass
 class Grid:
-    """The cells of a file: names of the columns (None: it has no header), rows of cells, the line of each row."""
+    """The cells of a file: column names (None without a header), rows of cells, and the line of each row."""
 
     path: str
     names: list[str] | None
@@ -52,15 +52,15 @@ class Grid:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the names, or the first of them and how many more there are, for a message."""
+    """Return the names for a message; if there are many, the first ones and the number of the others."""
     more = len(names) - _MOST_NAMES
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def read_rows(path: str | os.PathLike[str]) -> tuple[list[list[str]], list[int]]:
-    """Return the rows of stripped cells and the line each starts on, leaving out blank lines.
+    """Return the rows of stripped cells and the line on which each starts, without blank lines.
 
-    Decimal commas have become points.
+    Decimal commas are converted to points.
     """
     text = _read_text(path)
     line, delimiter = 1, None
@@ -111,9 +111,9 @@ def _read_text(path: str | os.PathLike[str]) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """Return the separator that cuts the first rows into equally many cells, at least two.
+    """Return the separator that splits the first rows into the same number of cells, at least two.
 
-    If several do, it is the one that leaves the fewest others within cells, and then the one with the most cells.
+    If several do, prefer the one that leaves the fewest other separators within cells, then the one with most cells.
     """
 
     def merit(delimiter: str) -> tuple[bool, float, int]:
@@ -133,7 +133,7 @@ def _delimiter(text: str) -> str:
 
 
 def _replace_decimal_commas(path: str | os.PathLike[str], rows: list[list[str]], lines: list[int]) -> None:
-    """Turn 1,5 into 1.5, in columns of numbers; raise ValueError where a comma may be something else."""
+    """Convert 1,5 to 1.5 in columns of numbers; raise ValueError if a comma is ambiguous."""
     body, first = (rows[1:], 1) if len(rows) > 1 else (rows, 0)
     with_commas = {place for row in body for place, cell in enumerate(row) if "," in cell and has_decimal_comma(cell)}
     places = [place for place in sorted(with_commas) if _is_numeric(body, place)]
@@ -166,7 +166,7 @@ def _replace_decimal_commas(path: str | os.PathLike[str], rows: list[list[str]],
 
 
 def _is_numeric(rows: list[list[str]], place: int) -> bool:
-    """Return whether a column has numbers only, with decimal commas or points."""
+    """Return whether a column has only numbers, with decimal commas or points."""
     return all(
         has_decimal_comma(row[place]) or parse_number(row[place]) is not None or is_missing_number(row[place])
         for row in rows
@@ -174,10 +174,10 @@ def _is_numeric(rows: list[list[str]], place: int) -> bool:
 
 
 def looks_like_header(rows: list[list[str]]) -> bool:
-    """Return whether the first row holds names rather than data.
+    """Return whether the first row is a header rather than data.
 
-    It does if a column has text there and only numbers below. Failing that, if none of its text comes again in its
-    column, and it has no number, or a whole number above nothing but text, or its numbers count the columns.
+    It is if a column has text there and only numbers below. Otherwise it is if none of its text recurs in its column
+    and it has no number, or a whole number above only text, or numbers that enumerate the columns.
     """
     first, rest = rows[0], rows[1:]
     numbers = [index for index, cell in enumerate(first) if parse_number(cell) is not None]
@@ -197,7 +197,7 @@ def looks_like_header(rows: list[list[str]]) -> bool:
 
 
 def _is_text(rows: list[list[str]], index: int) -> bool:
-    """Return whether a column has at least two cells, and no number."""
+    """Return whether a column has at least two cells and no number."""
     cells = [row[index] for row in rows if not is_missing(row[index])]
     return len(cells) > 1 and all(parse_number(cell) is None for cell in cells)
 
@@ -205,8 +205,8 @@ def _is_text(rows: list[list[str]], index: int) -> bool:
 def _count_columns(first: list[str], rest: list[list[str]], numbers: list[int]) -> bool:
     """Return whether the whole numbers of the first row are names such as 0, 1, 2 rather than values.
 
-    They rise by one from 0, as in no other row; fewer than three are names only above numbers that all have a decimal
-    point.
+    Names count up from 0 in steps of 1, as no other row does. Fewer than three count as names only if all numbers below
+    have a decimal point.
     """
 
     def rises(row: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Set part of the examples aside for testing."""
+"""Split examples into a training and a test part."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arrays import as_array
+from ..utils.arrays import as_array
 
 
 def train_test_split(
@@ -19,22 +19,22 @@ def train_test_split(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Split examples at random into a training and a test part.
 
-    The test part has round(test_fraction * N) examples, at least one. Stratified, each class has its share in it, up to
-    rounding, and every class keeps at least one example for training.
+    The test part has round(test_fraction * N) examples, at least one. With stratification each class has its
+    proportional share of it, up to rounding, and keeps at least one example for training.
 
     Parameters
     ----------
     x : array_like of shape (N, ...)
-        Examples. Row numbers, `np.arange(N)`, give the split itself, as `Table.fit_fill` needs it.
+        Examples. Pass row numbers, `np.arange(N)`, to get the split itself, as `Table.fit_fill` needs it.
     y : array_like of shape (N, ...)
         Targets.
     test_fraction : float, default 0.2
-        Share of the test part, between 0 and 1, both excluded.
+        Fraction of test examples, between 0 and 1, both excluded.
     seed : int or numpy.random.Generator, default 0
-        Where the randomness comes from.
+        Seed or generator of the random numbers.
     stratify : bool, default True
-        Split each class by itself. Has no effect unless `y` holds classes: integers, booleans, text, or objects that
-        are these, in one dimension or one column.
+        Split each class separately. Has no effect unless `y` contains classes: integers, booleans, text, or objects of
+        these types, in one dimension or one column.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def train_test_split(
     """
     x, y = as_array(x, "x"), as_array(y, "y")
     if not x.ndim or not y.ndim or len(x) != len(y):
-        raise ValueError(f"x has shape {x.shape} and y has shape {y.shape}; expected as many rows in both")
+        raise ValueError(f"x has shape {x.shape} and y has shape {y.shape}; expected the same number of rows")
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction is {test_fraction!r}; expected a number between 0 and 1")
     if len(x) < 2:
@@ -76,7 +76,7 @@ def train_test_split(
 
 
 def _labels(y: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the class of each row as something that sorts, or None if `y` does not hold classes."""
+    """Return the class of each row as a sortable value, or None if `y` does not contain classes."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
@@ -87,7 +87,7 @@ def _labels(y: NDArray[Any]) -> NDArray[Any] | None:
     fractions = False
     for row, label in enumerate(y):
         if label is None or type(label).__name__ in ("NAType", "NaTType") or label != label:
-            raise ValueError(f"y has no label in row {row} ({label!r}); give one or leave the row out")
+            raise ValueError(f"y has no label in row {row} ({label!r}); add one or remove the row")
         fractions = fractions or (isinstance(label, float | np.floating) and not float(label).is_integer())
         try:
             numbers.setdefault(label, len(numbers))
@@ -97,7 +97,7 @@ def _labels(y: NDArray[Any]) -> NDArray[Any] | None:
 
 
 def _stratified(y: NDArray[Any], n_test: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose n_test rows with each class's share rounded down, the rest where rounding took most."""
+    """Choose n_test rows: each class's share rounded down, then the rest by largest remainder."""
     classes, class_of_row, counts = np.unique(y, return_inverse=True, return_counts=True)
     if n_test > len(y) - len(classes):
         raise ValueError(
@@ -107,7 +107,7 @@ def _stratified(y: NDArray[Any], n_test: int, rng: np.random.Generator) -> NDArr
     exact = counts * (n_test / len(y))
     taken = np.minimum(np.floor(exact).astype(int), counts - 1)
     while (missing := n_test - int(taken.sum())) > 0:
-        # A class that can still give one, those first whose exact share is furthest above what was taken.
+        # Add one from each class with examples to spare, largest remainder first.
         lacking = np.where(taken < counts - 1, exact - taken, -np.inf)
         taken[np.argsort(-lacking, kind="stable")[: min(missing, int((lacking > -np.inf).sum()))]] += 1
     rows = rng.permutation(len(y))

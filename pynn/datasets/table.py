@@ -1,4 +1,4 @@
-"""Read a table from a CSV file into numbers, and remember how, so that later files are read the same way."""
+"""Read a CSV file into numbers, with a schema by which later files are read the same way."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from .cells import has_leading_zero, is_missing, is_missing_number, parse_number
 from .columns import ColumnSchema, Schema, check_schema, learn, present_targets
 from .rows import Grid, listed, looks_like_header, read_rows
 
-#: From here on float32 has infinity.
+#: Numbers from here on round to infinity in float32.
 FLOAT32_END = 2.0**128 - 2.0**103
 
 
 @dataclass(eq=False)
 class Table:
-    """What `read_csv` returns.
+    """The result of `read_csv`.
 
     Attributes
     ----------
     x : ndarray of shape (N, features), float64
-        Numbers as they are, NaN where one is missing and not filled; categories one-hot, all 0 where one is missing.
+        Numbers unchanged, NaN for missing ones unless filled; categories one-hot, all 0 for missing ones.
     y : ndarray of shape (N,) or None
         int64 indices into `class_names`, or float64 numbers for regression; None if a file read with a schema has no
-        target column, or nothing in it.
+        target column or an empty one.
     feature_names : list of str
         One per column of `x`: the column's name, or "name=category".
     class_names : list of str or None
@@ -37,7 +37,7 @@ class Table:
     missing : dict of str to int
         Number of missing values of each feature column that has any.
     schema : dict
-        What `read_csv(path, schema=...)` needs to read another file the same way; JSON can hold it.
+        Argument for `read_csv(path, schema=...)` to read another file the same way; JSON-serialisable.
     """
 
     x: NDArray[np.float64]
@@ -50,23 +50,23 @@ class Table:
     def fit_fill(self, rows: slice | NDArray[Any] | list[int]) -> Table:
         r"""Return a table whose missing numbers are filled with the means over the training rows.
 
-        The means of columns with gaps go into the new table's schema, and so fill what is missing there in files read
-        with it. A column without gaps gets none: nothing was learnt of examples that lack it.
+        The means of columns with missing values become part of the new table's schema, and also fill missing values in
+        files read with it. A column without missing values gets no fill value.
 
         Parameters
         ----------
         rows : slice, array of row numbers or boolean mask
-            The training rows; only these count, so that nothing is learnt from test data.
+            The training rows; only these are used, so that no information leaks from the test data.
 
         Returns
         -------
         Table
-            A new table; this one stays as it is.
+            A new table; this one is unchanged.
 
         Raises
         ------
         ValueError
-            If `rows` selects no row, a column has no number in them, or the table is filled already.
+            If `rows` selects no row, a column has no number in them, or the table is already filled.
 
         Examples
         --------
@@ -119,37 +119,37 @@ def read_csv(
 ) -> Table:
     r"""Read a CSV file with one example per row.
 
-    The file is UTF-8, or UTF-16 or UTF-32 with a byte order mark, separated by commas, semicolons, tabs or bars (found
-    out, or named by a first line such as ``sep=;``), with "quoted" fields where needed. Numbers have a decimal point,
-    or, where that cannot be a thousands separator, a decimal comma; float32 must be able to hold their size. Cells that
-    are empty or NA, N/A, NaN, null or ? (in any case of letters) count as missing, and among numbers None and a dash,
-    too. Feature columns of numbers are taken as they are, with NaN for missing ones: split the rows, then call
-    `Table.fit_fill` with the training rows. Feature columns with text become one-hot, if they have at most 20 different
-    values; dates, amounts such as 1,234 or 5%, and a slip among numbers are refused, not taken for categories.
+    The file is UTF-8, or UTF-16 or UTF-32 with a byte order mark, separated by commas, semicolons, tabs or bars
+    (detected, or named by a first line such as ``sep=;``), with "quoted" fields where needed. Numbers have a decimal
+    point or, unless it may be a thousands separator, a decimal comma, and must be within the range of float32. Cells
+    that are empty or NA, N/A, NaN, null or ? (case-insensitive) are missing, and among numbers also None and a dash.
+    Feature columns of numbers are unchanged, with NaN for missing ones: split the rows, then call `Table.fit_fill` with
+    the training rows. Feature columns with text become one-hot if they have at most 20 different values. Dates, amounts
+    such as 1,234 or 5%, and stray text among numbers raise an error instead of becoming categories.
 
     Parameters
     ----------
     path : str or path
         The file.
     target : str or int, optional
-        Name of the target column (the file then needs a header) or its index, which may be negative; the last column
-        if not given. Text that is a whole number, "0", is a name first, and an index if no column is called so.
+        Name of the target column (the file then needs a header) or its index, which may be negative; by default the
+        last column. Text that is a whole number, such as "0", is a name if a column has that name, else an index.
     task : {"classification", "regression"}, optional
-        What the target is. If not given, text and whole numbers are classes, other numbers are regression; so a target
-        of whole numbers that are amounts, not classes, needs task="regression".
+        By default, text and whole numbers are classes and other numbers mean regression; a target of whole numbers that
+        are amounts, not classes, needs task="regression".
     header : bool, optional
-        Whether the first row holds the names. If not given, it does if there is a column that has text there and only
-        numbers below; failing that, if none of its text comes again in its column and it has no number, or a whole
-        number above nothing but text, or numbers that count the columns: 0, 1, 2.
+        Whether the first row is a header. By default it is if a column has text there and only numbers below.
+        Otherwise it is if none of its text recurs in its column and it has no number, or a whole number above only
+        text, or numbers that enumerate the columns: 0, 1, 2.
     schema : dict, optional
-        `Table.schema` of a table read before: read this file the same way. The target column may be missing, and if
-        there is a header, columns may come in another order, and others may come in between, which are ignored. Not
-        together with `target` or `task`.
+        `Table.schema` of an earlier table: read this file the same way. The target column may be missing. With a
+        header, columns may have another order, and unknown columns are ignored. Cannot be combined with `target` or
+        `task`.
 
     Returns
     -------
     Table
-        Classes are sorted, whole numbers by value, text by code point. Codes with leading zeros, 007, are text.
+        Classes are sorted: whole numbers by value, text by code point. Codes with leading zeros, such as 007, are text.
 
     Raises
     ------
@@ -158,10 +158,10 @@ def read_csv(
     TypeError
         If `target` is neither str nor int.
     ValueError
-        If the file is empty, no text, or has a row with too many or too few cells; if there is no such target, it
-        has missing values, or it cannot be what `task` says; if a text column has too many values, or a column none;
-        if a number is infinite or too large for float32, or may be read in two ways; if a column is missing that
-        `schema` names, or a value does not fit it. Messages name lines and columns.
+        If the file is empty, is not text, or has a row with too many or too few cells; if the target does not exist,
+        has missing values, or does not fit `task`; if a text column has too many values, or a column has none; if a
+        number is infinite, too large for float32 or ambiguous; if a column of `schema` is missing, or a value does not
+        fit the schema. Messages name lines and columns.
 
     Examples
     --------
@@ -187,7 +187,7 @@ def read_csv(
         raise ValueError(f"task is {task!r}; expected 'classification', 'regression' or None")
     if schema is not None:
         if target is not None or task is not None:
-            raise ValueError("target and task are part of the schema; give either them or the schema")
+            raise ValueError("target and task are part of the schema; pass either them or the schema")
         check_schema(schema)
         return _apply(_read_grid(path, header, schema), schema)
     grid = _read_grid(path, header, target=target)
@@ -195,12 +195,12 @@ def read_csv(
 
 
 def read_features(path: str | os.PathLike[str], schema: Schema) -> NDArray[np.float64]:
-    """Return the features of a file, complete; its target column, if it has one, is not looked at.
+    """Return the features of a file without missing values; a target column is ignored.
 
     Raises
     ------
     ValueError
-        As `read_csv` does, and where a value is missing that `schema` has nothing to fill with.
+        As in `read_csv`, and if a value is missing for which `schema` has no fill value.
     """
     check_schema(schema)
     grid = _read_grid(path, None, schema)
@@ -210,7 +210,7 @@ def read_features(path: str | os.PathLike[str], schema: Schema) -> NDArray[np.fl
 
 
 def _is_name(target: str | int | None, first: list[str]) -> bool:
-    """Return whether a target can only be the name of a column, so that the first row must hold names."""
+    """Return whether a target can only be a column name, so that the first row must be a header."""
     if not isinstance(target, str):
         return False
     return not target.removeprefix("-").isdecimal() or (target in first and int(target) >= len(first))
@@ -222,7 +222,7 @@ def _read_grid(
     schema: Schema | None = None,
     target: str | int | None = None,
 ) -> Grid:
-    """Return the cells of a file, with the names of its columns if it has a header."""
+    """Return the cells of a file, with column names if it has a header."""
     rows, lines = read_rows(path)
     if header is None:
         header = _is_name(target, rows[0]) or (
@@ -247,7 +247,7 @@ def _repeats_names(first: list[str], schema: Schema) -> bool:
 
 
 def _apply(grid: Grid, schema: Schema) -> Table:
-    """Turn cells into numbers as the schema says."""
+    """Convert cells to numbers according to the schema."""
     places, target_place = _places(grid, schema)
     parts: list[NDArray[np.float64]] = []
     feature_names: list[str] = []
@@ -266,7 +266,7 @@ def _apply(grid: Grid, schema: Schema) -> Table:
 
 
 def _places(grid: Grid, schema: Schema) -> tuple[list[int], int | None]:
-    """Return the index in the file of each feature column, and of the target if it is there and not empty."""
+    """Return the index in the file of each feature column, and of the target if it exists and is not empty."""
     wanted = [column["name"] for column in schema["columns"]]
     target = schema["target"]
     width = len(grid.rows[0])
@@ -284,8 +284,8 @@ def _places(grid: Grid, schema: Schema) -> tuple[list[int], int | None]:
         places = [index for index in range(width) if index != place]
     else:
         raise ValueError(
-            f"{grid.path} has no header and {width} columns; expected {len(wanted)} features ({listed(wanted)}), or "
-            "these with the target"
+            f"{grid.path} has no header and {width} columns; expected {len(wanted)} features ({listed(wanted)}), with "
+            "or without the target"
         )
     if place is not None and all(is_missing(row[place]) for row in grid.rows):
         place = None
@@ -293,7 +293,7 @@ def _places(grid: Grid, schema: Schema) -> tuple[list[int], int | None]:
 
 
 def _feature(grid: Grid, column: ColumnSchema, place: int, *, whole: bool = False) -> NDArray[np.float64]:
-    """Return the numbers of a column, or those of its categories; `whole` refuses gaps that nothing fills."""
+    """Return a column as numbers or one-hot categories; with `whole`, raise for missing values without a fill value."""
     cells = grid.column(place)
     is_number = column["kind"] == "number"
     if whole and column["fill"] is None:
@@ -302,7 +302,7 @@ def _feature(grid: Grid, column: ColumnSchema, place: int, *, whole: bool = Fals
             if absent(cell):
                 raise ValueError(
                     f"{grid.path}, line {line}: column {column['name']!r} has no value ({cell!r}), and the "
-                    "model has nothing to put there; fill it in, or leave the row out"
+                    "model has no fill value for it; add a value, or remove the row"
                 )
     if not is_number:
         return _one_hot(grid, column, cells)
@@ -315,8 +315,8 @@ def _finite(grid: Grid, name: str, line: int, cell: str) -> float:
     number = parse_number(cell)
     if number is None or not abs(number) < FLOAT32_END:
         raise ValueError(
-            f"{grid.path}, line {line}: column {name!r} has {cell!r}; expected a finite number that float32 can hold "
-            "(up to 3.4e38)"
+            f"{grid.path}, line {line}: column {name!r} has {cell!r}; expected a finite number within the range of "
+            "float32 (up to 3.4e38)"
         )
     return number
 

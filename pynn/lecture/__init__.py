@@ -18,16 +18,16 @@ from .definition import Band, Experiment, Lines, experiment
 
 if _TYPE_CHECKING:
     from .catalogue import experiments, select
-    from .results import Result, Trial, load, save
+    from .results import ExperimentResult, Measurement, load, save
     from .running import Interrupted, run
 
 __all__ = [
     "Band",
     "Experiment",
+    "ExperimentResult",
     "Interrupted",
     "Lines",
-    "Result",
-    "Trial",
+    "Measurement",
     "experiment",
     "experiments",
     "load",
@@ -39,8 +39,8 @@ __all__ = [
 #: Loaded when first used: the claims import this package themselves.
 _LATER = {
     "Interrupted": "running",
-    "Result": "results",
-    "Trial": "results",
+    "ExperimentResult": "results",
+    "Measurement": "results",
     "experiments": "catalogue",
     "load": "results",
     "run": "running",

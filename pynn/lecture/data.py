@@ -21,7 +21,7 @@ HINTS = {
 }
 
 
-class Data(NamedTuple):
+class LectureData(NamedTuple):
     """Examples to train on and to validate with, centred and scaled by figures of the training part."""
 
     x: np.ndarray
@@ -35,20 +35,20 @@ class Data(NamedTuple):
         return self.xv, self.yv
 
 
-def digits(seed: int) -> Data:
+def digits(seed: int) -> LectureData:
     """Return 1437 + 360 handwritten digits of 8x8 pixels; the seed splits them."""
     x, xv, y, yv = datasets.train_test_split(*datasets.load_digits(), seed=seed)
     return _scaled(x, y, xv, yv)
 
 
 @lru_cache(maxsize=1)
-def mnist() -> Data:
+def mnist() -> LectureData:
     """Return MNIST: 60 000 + 10 000 handwritten digits of 28x28 pixels."""
     return _images("mnist")
 
 
 @lru_cache(maxsize=1)
-def cifar10() -> Data:
+def cifar10() -> LectureData:
     """Return CIFAR-10: colour images of ten kinds of things, 3x32x32 pixels in a row."""
     return _images("cifar10")
 
@@ -66,12 +66,12 @@ def is_at_hand(name: str) -> bool:
     return True
 
 
-def _images(name: str) -> Data:
+def _images(name: str) -> LectureData:
     (x, y), (xv, yv) = LOADERS[name]()
     return _scaled(x.reshape(len(x), -1), y, xv.reshape(len(xv), -1), yv)
 
 
-def _scaled(x: np.ndarray, y: np.ndarray, xv: np.ndarray, yv: np.ndarray) -> Data:
+def _scaled(x: np.ndarray, y: np.ndarray, xv: np.ndarray, yv: np.ndarray) -> LectureData:
     # By the spread of all pixels together: some pixels never vary.
     mean, spread = x.mean(axis=0, dtype=np.float64), x.std(dtype=np.float64)
-    return Data(((x - mean) / spread).astype(np.float32), y, ((xv - mean) / spread).astype(np.float32), yv)
+    return LectureData(((x - mean) / spread).astype(np.float32), y, ((xv - mean) / spread).astype(np.float32), yv)

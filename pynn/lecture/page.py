@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..babysit.views.charts import Chart, Series
-from ..babysit.views.html import document
-from ..babysit.views.reading import written
-from ..files import write_atomically
+from ..report.charts import Chart, Series
+from ..report.page import document
+from ..report.text import written
+from ..utils.files import write_atomically
 from .catalogue import SECTIONS, experiments
 from .data import HINTS
 from .definition import Band, Experiment, Outcome
-from .results import Result, mean_and_spread
+from .results import ExperimentResult, mean_and_spread
 
 TITLE = "Training Neural Networks, Part 1, claim by claim"
 
@@ -43,19 +43,19 @@ LABELS: dict[Outcome | None, Label] = {
 FAILED, MISSING = Label("error", "✖", "failed"), Label("info", "○", "not run")
 
 
-def write_page(results: Sequence[Result], path: str | Path) -> None:
+def write_page(results: Sequence[ExperimentResult], path: str | Path) -> None:
     """Write the page: an entry for every experiment, also for those that were not run.
 
     Parameters
     ----------
-    results : sequence of Result
+    results : sequence of ExperimentResult
     path : path-like
         Replaced as a whole or not at all.
     """
     write_atomically(path, page(results).encode())
 
 
-def page(results: Sequence[Result]) -> str:
+def page(results: Sequence[ExperimentResult]) -> str:
     """Return the page that `write_page` writes."""
     found = {result.experiment.name: result for result in results}
     entries = [
@@ -69,14 +69,14 @@ def page(results: Sequence[Result]) -> str:
     return document(TITLE, "".join(parts) + "</main>", style)
 
 
-def label_of(result: Result | None) -> Label:
+def label_of(result: ExperimentResult | None) -> Label:
     """Return how to show what came out."""
     if result is None or not (result.trials or result.failure):
         return MISSING
     return FAILED if result.failure else LABELS[result.outcome]
 
 
-def _lead(results: Sequence[Result]) -> str:
+def _lead(results: Sequence[ExperimentResult]) -> str:
     counts = Counter(map(label_of, results))
     counts[MISSING] = len(experiments()) - sum(counts.values())
     facts = [(label.words, f"{counts[label]}") for label in (*LABELS.values(), FAILED, MISSING) if counts[label]]
@@ -91,7 +91,7 @@ def _lead(results: Sequence[Result]) -> str:
     )
 
 
-def _overview(entries: Sequence[tuple[Experiment, Result | None]]) -> str:
+def _overview(entries: Sequence[tuple[Experiment, ExperimentResult | None]]) -> str:
     rows = []
     for item, result in entries:
         label = label_of(result)
@@ -107,7 +107,7 @@ def _overview(entries: Sequence[tuple[Experiment, Result | None]]) -> str:
     )
 
 
-def headline(item: Experiment, result: Result | None) -> str:
+def headline(item: Experiment, result: ExperimentResult | None) -> str:
     """Return the first figure in words: its name, mean and spread, and the band."""
     band = item.bands[0]
     if result is None or not result.trials:
@@ -130,11 +130,11 @@ def spread(values: Sequence[float]) -> str:
     return f"{written(known[0], 3)} to {written(known[-1], 3)}" if len(known) > 1 else written(math.nan)
 
 
-def _time(result: Result | None) -> str:
+def _time(result: ExperimentResult | None) -> str:
     return f"{result.seconds:,.1f} s" if result is not None and result.trials else ""
 
 
-def _card(item: Experiment, result: Result | None) -> str:
+def _card(item: Experiment, result: ExperimentResult | None) -> str:
     label = label_of(result)
     analogue = (
         f'<p class="note"><strong>Scaled-down analogue.</strong> {escape(item.analogue)}</p>' if item.analogue else ""
@@ -149,7 +149,7 @@ def _card(item: Experiment, result: Result | None) -> str:
     )
 
 
-def _measured(item: Experiment, result: Result | None) -> str:
+def _measured(item: Experiment, result: ExperimentResult | None) -> str:
     if result is not None and result.failure:
         return f'<p class="error">{escape(result.failure)}</p>'
     if result is None or not result.trials:
@@ -218,7 +218,7 @@ def _log(value: float) -> float:
     return math.log10(max(value, 1e-300))
 
 
-def _chart(item: Experiment, result: Result) -> str:
+def _chart(item: Experiment, result: ExperimentResult) -> str:
     if item.lines is None or not result.curves:
         return ""
     series = []

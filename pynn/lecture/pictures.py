@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..babysit.views.figures import _COLOURS, _new_figure
-from ..files import write_atomically
-from ..plots import _GRID, _INK, _MUTED
+from ..report.history import _GRID, _INK, _MUTED
+from ..utils.files import write_atomically
 from .page import course, label_of, spread, strip_range
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .results import Result
+    from .results import ExperimentResult
 
 _BAND = "#009E73"
 _OUTCOMES = {"good": "#00734F", "warning": "#9A6700", "error": "#B23A00"}
 
 
-def write_picture(result: Result, path: str | Path, *, dpi: int = 100) -> None:
+def write_picture(result: ExperimentResult, path: str | Path, *, dpi: int = 100) -> None:
     """Draw a result that has trials.
 
     Parameters
     ----------
-    result : Result
+    result : ExperimentResult
     path : path-like
         A .png file, replaced as a whole or not at all.
     dpi : int
@@ -59,7 +59,7 @@ def write_picture(result: Result, path: str | Path, *, dpi: int = 100) -> None:
     write_atomically(path, content.getvalue())
 
 
-def _strip(axes: Axes, result: Result, index: int) -> None:
+def _strip(axes: Axes, result: ExperimentResult, index: int) -> None:
     band = result.experiment.bands[index]
     values = result.figures[band.figure]
     finite = [value for value in values if math.isfinite(value)]
@@ -77,7 +77,7 @@ def _strip(axes: Axes, result: Result, index: int) -> None:
     _plain(axes)
 
 
-def _curves(axes: Axes, result: Result) -> None:
+def _curves(axes: Axes, result: ExperimentResult) -> None:
     lines = result.experiment.lines
     assert lines is not None
     for index, (name, curves) in enumerate(result.curves.items()):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import FileFormatError, write_atomically
+from ..utils.files import FileFormatError, write_atomically
 from .catalogue import experiments
 from .definition import Experiment, Outcome
 
@@ -21,7 +21,7 @@ FORMAT = "pynn.lecture 1"
 
 
 @dataclass(frozen=True)
-class Trial:
+class Measurement:
     """One run of an experiment.
 
     Attributes
@@ -40,7 +40,7 @@ class Trial:
     seconds: float
 
     @classmethod
-    def of(cls, seed: int, returned: Mapping[str, Any], seconds: float) -> Trial:
+    def of(cls, seed: int, returned: Mapping[str, Any], seconds: float) -> Measurement:
         """Return the trial in which a run returned numbers and sequences of numbers."""
         figures = {name: float(value) for name, value in returned.items() if np.ndim(value) == 0}
         curves = {name: [float(v) for v in value] for name, value in returned.items() if np.ndim(value) == 1}
@@ -51,13 +51,13 @@ class Trial:
 
 
 @dataclass
-class Result:
+class ExperimentResult:
     """What an experiment gave.
 
     Attributes
     ----------
     experiment : Experiment
-    trials : list of Trial
+    trials : list of Measurement
         By seed.
     failure : str
         What a run raised, if one did.
@@ -66,7 +66,7 @@ class Result:
     """
 
     experiment: Experiment
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[Measurement] = field(default_factory=list)
     failure: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -136,14 +136,14 @@ def mean_and_spread(values: Iterable[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def save(results: Iterable[Result], path: Path) -> None:
+def save(results: Iterable[ExperimentResult], path: Path) -> None:
     """Write results to a JSON file, a line each, which is replaced as a whole or not at all."""
     lines = [json.dumps(result.as_dict(), ensure_ascii=False, allow_nan=False) for result in results]
     head = json.dumps({"format": FORMAT, "results": []})[:-2]
     write_atomically(path, (head + "\n" + ",\n".join(lines) + "\n]}\n").encode())
 
 
-def load(path: Path) -> list[Result]:
+def load(path: Path) -> list[ExperimentResult]:
     """Return the results in a file that `save` wrote, of experiments that there still are, judged by today's bands.
 
     Raises
@@ -163,9 +163,9 @@ def load(path: Path) -> list[Result]:
         raise FileFormatError(f"{path} cannot be read as results of 'pynn lecture' ({error})") from None
 
 
-def _result(experiment: Experiment, item: dict[str, Any]) -> Result:
+def _result(experiment: Experiment, item: dict[str, Any]) -> ExperimentResult:
     trials = [
-        Trial(
+        Measurement(
             int(trial["seed"]),
             {name: _number(value) for name, value in trial["figures"].items()},
             {name: [_number(value) for value in values] for name, values in trial["curves"].items()},
@@ -175,8 +175,8 @@ def _result(experiment: Experiment, item: dict[str, Any]) -> Result:
     ]
     missing = [band.figure for band in experiment.bands if any(band.figure not in trial.figures for trial in trials)]
     if missing:  # the experiment is no longer the one that was run
-        return Result(experiment, failure=f"the stored run has no {missing[0]!r}; run it again")
-    return Result(experiment, trials, str(item["failure"]), dict(item["settings"]))
+        return ExperimentResult(experiment, failure=f"the stored run has no {missing[0]!r}; run it again")
+    return ExperimentResult(experiment, trials, str(item["failure"]), dict(item["settings"]))
 
 
 def _plain(value: float) -> float | str:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..backend import get_num_threads, set_num_threads
-from ..interrupt import InterruptGuard
-from ..processes import Call, NotStarted, ProcessEnded, Processes
-from ..random import unobserved
+from ..backends.selection import get_num_threads, set_num_threads
+from ..nn.random import unobserved
+from ..utils.interrupt import InterruptGuard
+from ..utils.processes import Call, NotStarted, ProcessEnded, Processes
 from .definition import Experiment
-from .results import Result, Trial
+from .results import ExperimentResult, Measurement
 
 OnTrial = Callable[[Experiment, int, int], Any]
 
@@ -20,7 +20,7 @@ OnTrial = Callable[[Experiment, int, int], Any]
 class Interrupted(Exception):  # noqa: N818 - the name of what happened, as KeyboardInterrupt
     """Ctrl-C was pressed; `result` holds what the experiment under way had by then."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: ExperimentResult) -> None:
         super().__init__("interrupted")
         self.result = result
 
@@ -32,7 +32,7 @@ def run(
     processes: int | None = None,
     settings: Mapping[str, Any] | None = None,
     on_trial: OnTrial | None = None,
-) -> Iterator[Result]:
+) -> Iterator[ExperimentResult]:
     """Run experiments and yield the result of each, in their order.
 
     Parameters
@@ -71,9 +71,11 @@ def run(
 Wanted = list[tuple[Experiment, dict[str, Any]]]
 
 
-def _run_here(wanted: Wanted, seeds: int, _: int, guard: InterruptGuard, on_trial: OnTrial) -> Iterator[Result]:
+def _run_here(
+    wanted: Wanted, seeds: int, _: int, guard: InterruptGuard, on_trial: OnTrial
+) -> Iterator[ExperimentResult]:
     for experiment, settings in wanted:
-        result = Result(experiment, settings=settings)
+        result = ExperimentResult(experiment, settings=settings)
         for seed in range(seeds):
             try:
                 result.trials.append(_trial(experiment, seed, settings))
@@ -88,7 +90,7 @@ def _run_here(wanted: Wanted, seeds: int, _: int, guard: InterruptGuard, on_tria
 
 def _run_in_processes(
     wanted: Wanted, seeds: int, processes: int, guard: InterruptGuard, on_trial: OnTrial
-) -> Iterator[Result]:
+) -> Iterator[ExperimentResult]:
     team = Processes(processes, partial(set_num_threads, 1))
     ended: set[Call] = set()
     try:
@@ -97,7 +99,7 @@ def _run_in_processes(
             for experiment, settings in wanted
         ]
         for (experiment, settings), trials in zip(wanted, calls, strict=True):
-            yield _gather(Result(experiment, settings=settings), trials, team, ended, guard, on_trial)
+            yield _gather(ExperimentResult(experiment, settings=settings), trials, team, ended, guard, on_trial)
     except NotStarted as error:
         raise RuntimeError(
             f"processes end before their first trial does ({error}): a script that runs experiments must do so below "
@@ -108,8 +110,13 @@ def _run_in_processes(
 
 
 def _gather(
-    result: Result, calls: list[Call], team: Processes, ended: set[Call], guard: InterruptGuard, on_trial: OnTrial
-) -> Result:
+    result: ExperimentResult,
+    calls: list[Call],
+    team: Processes,
+    ended: set[Call],
+    guard: InterruptGuard,
+    on_trial: OnTrial,
+) -> ExperimentResult:
     """Wait for an experiment's trials and return its result; raise `Interrupted` if Ctrl-C comes first."""
     told = 0
     while told < len(calls) and not guard.requested:
@@ -132,13 +139,13 @@ def _gather(
     return result
 
 
-def _trial_of(name: str, seed: int, settings: Mapping[str, Any]) -> Trial:
+def _trial_of(name: str, seed: int, settings: Mapping[str, Any]) -> Measurement:
     from .catalogue import experiments
 
     return _trial(experiments()[name], seed, settings)
 
 
-def _trial(experiment: Experiment, seed: int, settings: Mapping[str, Any]) -> Trial:
+def _trial(experiment: Experiment, seed: int, settings: Mapping[str, Any]) -> Measurement:
     threads = get_num_threads()
     began = time.perf_counter()
     try:
@@ -147,7 +154,7 @@ def _trial(experiment: Experiment, seed: int, settings: Mapping[str, Any]) -> Tr
             returned = experiment.run(seed, **settings)
     finally:
         set_num_threads(threads)
-    trial = Trial.of(seed, returned, time.perf_counter() - began)
+    trial = Measurement.of(seed, returned, time.perf_counter() - began)
     missing = [band.figure for band in experiment.bands if band.figure not in trial.figures]
     if missing:
         raise ValueError(f"the experiment returned no {missing[0]!r}, for which it has a band")

@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 
 from .. import search
-from ..trainer import Trainer
-from .data import Data
+from ..training.trainer import Trainer
+from .data import LectureData
 
 
 def search_on(
-    data: Data, build: Callable[[search.space.Params], Trainer], space: Mapping[str, search.Parameter], **options: Any
-) -> search.Result:
+    data: LectureData,
+    build: Callable[[search.space.Params], Trainer],
+    space: Mapping[str, search.Parameter],
+    **options: Any,
+) -> search.SearchResult:
     """Search, one trial at a time; what lies at the edge of a range is for the experiment to look at."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", search.SearchWarning)
         return search.run(build, space, (data.x, data.y), data.validation, workers=1, **options)
 
 
-def scores(result: search.Result) -> np.ndarray:
+def scores(result: search.SearchResult) -> np.ndarray:
     """Return the accuracy of each trial; 0 of one that did not finish."""
     return np.array([trial.score if trial.ended == "finished" else 0.0 for trial in result.trials])

@@ -1,13 +1,13 @@
-"""One checked, documented function per operation: the only door from layers to kernels.
+"""One checked, documented function per operation: layers reach kernels only through these.
 
 Every op checks its arguments once and calls the kernel of the backend in use. Arrays are float32 or float64, all of one
-op in the same dtype; any memory layout is read. Every output can be handed in; it must then be C-contiguous. An array
-that is written (running statistics, optimiser state and `stats` included) must not overlap another array of the call,
-read or written: that raises, except that elementwise ops may write onto their input, and `dz` may be `dy`.
+op in the same dtype; inputs may have any memory layout. Every output can be passed in; it must then be C-contiguous. An
+array that is written (including running statistics, optimiser state and `stats`) must not overlap another array of the
+call, read or written: that raises, except that elementwise ops may work in place, and `dz` may be `dy`.
 
-The Cython kernels of products, convolutions, optimisers, the softmax loss and all activations that take an exponential
-(from ELU on) count denormals, numbers below 1.2e-38 in float32 and 2.2e-308 in float64, as zero: arithmetic on them
-takes up to a hundred times as long. The other kernels and backends keep them.
+The Cython kernels of products, convolutions, optimisers, the softmax loss and all activations with an exponential (from
+ELU on) flush denormals to zero (numbers below 1.2e-38 in float32 and 2.2e-308 in float64): arithmetic on them takes up
+to a hundred times as long. The other kernels and backends keep them.
 """
 
 from .activations import (
@@ -32,30 +32,14 @@ from .activations import (
     tanh,
     tanh_backward,
 )
-from .batchnorm import batchnorm_backward, batchnorm_forward
-from .channels import batchnorm2d_backward, batchnorm2d_forward, dropout2d, dropout2d_backward
+from .batchnorm import batch_norm, batch_norm_backward
+from .channels import batch_norm2d, batch_norm2d_backward, dropout2d, dropout2d_backward
 from .conv import conv2d, conv2d_backward
 from .dropout import advance, dropout, dropout_backward
 from .groupnorm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
-from .losses import (
-    bce_with_logits,
-    count_correct,
-    mse,
-    multiclass_hinge,
-    share_correct,
-    softmax_cross_entropy,
-)
+from .losses import bce_with_logits, count_correct, mse, multiclass_hinge, share_correct, softmax_cross_entropy
 from .matmul import linear_backward, matmul, zero
-from .optim import (
-    adagrad,
-    adam,
-    add_penalty,
-    clip_column_norms,
-    clip_values,
-    gradient_norm,
-    rmsprop,
-    sgd,
-)
+from .optim import adagrad, adam, add_penalty, clip_column_norms, clip_values, gradient_norm, rmsprop, sgd
 from .parametric import maxout, maxout_backward, prelu, prelu_backward
 from .pooling import (
     adaptive_avg_pool2d,
@@ -78,10 +62,10 @@ __all__ = [
     "advance",
     "avg_pool2d",
     "avg_pool2d_backward",
-    "batchnorm2d_backward",
-    "batchnorm2d_forward",
-    "batchnorm_backward",
-    "batchnorm_forward",
+    "batch_norm",
+    "batch_norm2d",
+    "batch_norm2d_backward",
+    "batch_norm_backward",
     "bce_with_logits",
     "clip_column_norms",
     "clip_values",

@@ -1,7 +1,7 @@
-"""What every op checks before it calls a kernel: dtype, shape, memory layout, overlap.
+"""The checks of every op before it calls a kernel: dtype, shape, memory layout, overlap.
 
-`fits` says of all of an op's arrays at once, compiled, whether they are as they should be. Only where it does not say
-so, the functions here take a closer look, which converts an argument, makes an output or finds the error.
+`fits` is a fast compiled check of all arrays of an op. Only if it returns False do the functions here run the full
+check, which converts an argument, allocates an output or raises the error.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..arguments import ready
+from ..utils.validation import ready
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
 def fits(signature: str, *arrays: object) -> Literal[False]:
-    """Return whether the arrays need no closer look: none does without compiled kernels.
+    """Return whether the arrays need no full check; without compiled kernels, all need it.
 
-    The type is what makes a type checker see the closer look everywhere: its results have the types that arrays which
-    fit have, too.
+    The return type makes a type checker follow the full check everywhere: its results have the types of arrays that
+    fit.
     """
     return False
 
@@ -35,13 +35,13 @@ _SINGLE, _DOUBLE, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(
 
 
 def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tuple | None = None) -> np.ndarray:
-    """Return `x` as an aligned C-contiguous float32 or float64 array, itself where it is one already.
+    """Return `x` as an aligned C-contiguous float32 or float64 array, without a copy if it is one.
 
-    `like` demands its dtype; `shape` a shape, whose entries may be a text (such as "n") for a free dimension.
+    `like` requires its dtype; `shape` requires a shape, in which a string (such as "n") matches any size.
     """
     array = x if type(x) is np.ndarray else np.asarray(x)
     dtype = array.dtype
-    # Identity is half as dear as equality, and tells nearly always; an array that was unpickled has a dtype of its own.
+    # Identity takes half the time of equality and nearly always suffices; unpickled arrays have their own dtype object.
     if (dtype is not _SINGLE and dtype is not _DOUBLE) or (like is not None and dtype is not like.dtype):
         array = _native(array, name, like)
     if shape is not None and array.shape != shape:
@@ -63,15 +63,15 @@ def _native(array: np.ndarray, name: str, like: np.ndarray | None) -> np.ndarray
 
 
 def unit_columns(array: np.ndarray) -> np.ndarray:
-    """Return the contiguous `array` as (rows, units), units being its last dimension."""
+    """Return the contiguous `array` as (rows, units), where units is its last dimension."""
     *rows, units = array.shape or (1,)
     return array.reshape(math.prod(rows), units)
 
 
 def check_shape(array: np.ndarray, name: str, shape: tuple) -> None:
-    """Raise ValueError unless `array` has the shape, in which a text stands for any size."""
+    """Raise ValueError unless `array` has the shape, in which a string matches any size."""
     got = array.shape
-    if len(got) == len(shape) == 2:  # half the time of the general way, and nearly always the case
+    if len(got) == len(shape) == 2:  # the usual case, in half the time of the general one
         if (got[0] == shape[0] or type(shape[0]) is str) and (got[1] == shape[1] or type(shape[1]) is str):
             return
     elif len(got) == len(shape) and all(g == w or type(w) is str for g, w in zip(got, shape, strict=True)):
@@ -81,7 +81,7 @@ def check_shape(array: np.ndarray, name: str, shape: tuple) -> None:
 
 
 def output(out: np.ndarray | None, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return `out` if a kernel can write it, or a new array where it is None."""
+    """Return `out` if a kernel can write it, or a new array if it is None."""
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray):
@@ -96,7 +96,7 @@ def output(out: np.ndarray | None, name: str, shape: tuple[int, ...], dtype: np.
 
 
 def required(array: np.ndarray | None, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return `array` if a kernel can write it; None, for which `output` makes an array, is refused."""
+    """Return `array` if a kernel can write it; unlike `output`, raise TypeError for None."""
     if array is None:
         raise TypeError(f"{name} is None; expected a NumPy array of shape {shape} to write to")
     return output(array, name, shape, dtype)
@@ -113,18 +113,18 @@ def apart(outputs: dict[str, np.ndarray | None], *inputs: np.ndarray | None) -> 
                 )
         for other, array in given[:at]:
             if _may_overlap(out, array):
-                raise ValueError(f"{name} overlaps {other} in memory; each needs memory of its own")
+                raise ValueError(f"{name} overlaps {other} in memory; pass separate arrays")
 
 
 def same_or_apart(out: np.ndarray, name: str, *inputs: np.ndarray) -> None:
-    """Raise ValueError if `out` overlaps an input without being exactly that input's memory (elementwise ops)."""
+    """Raise ValueError if `out` overlaps an input but is not exactly that input's memory (elementwise ops)."""
     for array in inputs:
         if out is not array and _may_overlap(out, array) and out.ctypes.data != array.ctypes.data:
             raise ValueError(f"{name} overlaps an input in memory without being the same array")
 
 
 def elementwise_output(out: np.ndarray | None, *inputs: np.ndarray) -> np.ndarray:
-    """Return `out` if an elementwise kernel can write it, or a new array like the first input where it is None."""
+    """Return `out` if an elementwise kernel can write it, or a new array like the first input if it is None."""
     result = output(out, "out", inputs[0].shape, inputs[0].dtype)
     if out is not None:
         same_or_apart(result, "out", *inputs)
@@ -132,7 +132,7 @@ def elementwise_output(out: np.ndarray | None, *inputs: np.ndarray) -> np.ndarra
 
 
 def _may_overlap(a: np.ndarray, b: np.ndarray) -> bool:
-    if a is not b and a.base is None and b.base is None:  # each has memory of its own: a quarter of the time
+    if a is not b and a.base is None and b.base is None:  # each owns its memory: a quarter of the time
         return False
     return np.may_share_memory(a, b)
 
@@ -145,7 +145,7 @@ def labels(targets: ArrayLike, rows: int) -> np.ndarray:
     if array.shape != (rows,):
         raise ValueError(f"targets have shape {array.shape}; expected ({rows},), one label per row")
     if array.dtype == np.uint64 and (array > np.iinfo(np.int64).max).any():
-        raise ValueError(f"target {array.max()} is not a class; it does not even fit in 64 bits with a sign")
+        raise ValueError(f"target {array.max()} is not a class: it exceeds the range of int64")
     return ready(array, _INT64)
 
 

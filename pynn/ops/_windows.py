@@ -1,23 +1,23 @@
-"""The geometry of windows that slide over images: sizes, steps and borders, and how many windows there are."""
+"""Geometry of windows that slide over images: sizes, strides, padding, and the number of windows."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..arguments import count
+from ..utils.validation import count
 
 #: Rows and columns.
 Pair = tuple[int, int]
 
-#: Elements that images with their padding, a window and a stride may take up at most: kernels count them, and the bytes
-#: of float64, in 64 bits with a sign.
+#: Maximum number of elements of padded images, a window and a stride: kernels count them, and the bytes of float64, in
+#: signed 64-bit integers.
 MOST_ELEMENTS = 2**58
 
 
 def pair(value: Any, name: str, *, least: int = 1) -> Pair:
     """Return a number, or a pair of numbers for rows and columns, as a pair."""
     if type(value) is int and least <= value < MOST_ELEMENTS:
-        return value, value  # nearly always, and in a tenth of the time
+        return value, value  # the usual case, in a tenth of the time
     values = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(values) != 2:
         raise ValueError(f"{name} is {value!r}; expected a number or a pair (rows, columns)")
@@ -28,14 +28,14 @@ def pair(value: Any, name: str, *, least: int = 1) -> Pair:
 
 
 def reach(kernel: Pair, dilation: Pair) -> Pair:
-    """Return over how many rows and columns a window reaches."""
+    """Return the number of rows and columns that a window spans."""
     return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
 
 
 def borders(padding: Any, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:
-    """Return the padding before and after, as pairs, of a number, a pair, "valid" or "same".
+    """Return the padding before and after, as pairs, for a number, a pair, "valid" or "same".
 
-    "same" keeps the size; where the border is odd, the larger part comes after.
+    "same" keeps the size; if the total padding is odd, the larger part is after.
     """
     if not isinstance(padding, str):
         both = pair(padding, "padding", least=0)
@@ -61,9 +61,9 @@ def windows(
     *,
     ceil: bool = False,
 ) -> Pair:
-    """Return how many windows fit into images (n, channels, height, width), or raise ValueError if none does.
+    """Return the number of windows in images (n, channels, height, width), or raise ValueError if none fits.
 
-    With `ceil` a last window may reach beyond the border, if it begins within the image or the border before it
+    With `ceil` a last window may extend beyond the padding, if it begins within the image or the padding before it
     (PyTorch's ``ceil_mode``).
     """
     size = shape[2:]
@@ -91,7 +91,7 @@ def windows(
 
 
 def pooling_window(kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> tuple[Pair, Pair, Pair, Pair]:
-    """Return the arguments of a pooling as pairs, or raise ValueError where windows could miss the image."""
+    """Return the arguments of a pooling as pairs, or raise ValueError if a window could miss the image."""
     size, spread, border = pair(kernel, "kernel_size"), pair(dilation, "dilation"), pair(padding, "padding", least=0)
     step = size if stride is None else pair(stride, "stride")
     for axis, width in enumerate(reach(size, spread)):
@@ -108,9 +108,9 @@ def pooled_shape(
 
 
 def adaptive_shape(shape: tuple[int, ...], grid: Pair) -> tuple[int, ...]:
-    """Return the shape of images pooled to a grid of windows, or raise ValueError where there can be none."""
+    """Return the shape of images pooled to a grid of windows, or raise ValueError if that is impossible."""
     if 0 in shape[2:]:
-        raise ValueError(f"x has shape {shape}; expected images of at least one row and column")
+        raise ValueError(f"x has shape {shape}; expected images with at least one row and column")
     if max(grid) * max(shape[2:]) > MOST_ELEMENTS:
-        raise ValueError(f"{grid} windows over images of shape {shape} are more than can be counted in 64 bits")
+        raise ValueError(f"{grid} windows over images of shape {shape} exceed the 64-bit range")
     return (*shape[:2], *grid)

@@ -1,13 +1,13 @@
 """Elementwise activations, their gradients, and the per-unit statistics of their outputs.
 
 Every forward takes `x` of any shape and returns f(x); every backward takes the gradient `dy` with respect to the
-output and what its derivative is computed from: the output `y` where that is enough, else the input `x`. `out` may be
-the input itself. `stats`, float64 (4, units), gets added per unit (column, or channel of images): the sum of the
-outputs, the sum of their squares, how many were positive, and how many saturated (sigmoid and tanh: within 2% of a
-limit, as a share of half the range). Accumulating lets a caller watch a window of any length; watching changes no
-result.
+output and the array its derivative is computed from: the output `y` if that is enough, else the input `x`. `out` may be
+the input itself. Per unit (column, or channel of images), the op adds to `stats`, float64 (4, units): the sum of the
+outputs, the sum of their squares, the number of positive outputs, and the number of saturated ones (sigmoid and tanh:
+within 2% of a limit, as a share of half the range). Accumulating lets a caller watch a window of any length; watching
+does not change results.
 
-All are described in CS231n, Neural Networks Part 1, "Commonly used activation functions", or in the paper named.
+See CS231n, Neural Networks Part 1, "Commonly used activation functions", or the paper named in the docstring.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..backend import kernels
+from ..backends.selection import kernels
 from ..kernels.codes import ActivationCode
 from ._check import elementwise_output, fits, floats, positive
 from .watch import check_stats, unit_stats
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class Activation(NamedTuple):
-    """What other ops and layers must know of an elementwise activation."""
+    """What other ops and layers need to know about an elementwise activation."""
 
     code: ActivationCode
     needs_input: bool  # the derivative is computed from the input, not from the output
     alpha: float = 0.0  # the default of its parameter, if it has one
 
 
-#: The activations that `matmul` and `batchnorm_forward` can apply to their result, by name.
+#: The activations that `matmul` and `batch_norm` can apply to their result, by name.
 ACTIVATIONS = {
     "relu": Activation(ActivationCode.RELU, False),
     "leaky_relu": Activation(ActivationCode.LEAKY_RELU, False, 0.01),
@@ -105,7 +105,7 @@ def relu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | Non
 
 
 def relu_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
-    """Return dy where x > 0, else 0; the output serves as well as the input `x`.
+    """Return dy where x > 0, else 0; `x` may be the input or the output.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def relu_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) ->
 def leaky_relu(
     x: ArrayLike, negative_slope: float = 0.01, out: np.ndarray | None = None, *, stats: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return x where x >= 0, else negative_slope * x, the slope being positive.
+    """Return x where x >= 0, else negative_slope * x; the slope must be positive.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def leaky_relu(
 def leaky_relu_backward(
     dy: ArrayLike, x: ArrayLike, negative_slope: float = 0.01, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return dy where x >= 0, else negative_slope * dy; the output serves as well as the input `x`.
+    """Return dy where x >= 0, else negative_slope * dy; `x` may be the input or the output.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def leaky_relu_backward(
 def elu(
     x: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None, *, stats: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return x where x >= 0, else alpha (exp(x) - 1) (Clevert et al. 2016), alpha being positive.
+    """Return x where x >= 0, else alpha (exp(x) - 1) (Clevert et al. 2016); alpha must be positive.
 
     Examples
     --------
@@ -245,7 +245,7 @@ def tanh_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) ->
 def softplus(
     x: ArrayLike, beta: float = 1.0, out: np.ndarray | None = None, *, stats: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return log(1 + exp(beta x)) / beta (Dugas et al. 2001), for any x without overflow; beta is positive.
+    """Return log(1 + exp(beta x)) / beta (Dugas et al. 2001), without overflow for any x; beta must be positive.
 
     Examples
     --------
@@ -271,7 +271,7 @@ def softplus_backward(dy: ArrayLike, y: ArrayLike, beta: float = 1.0, out: np.nd
 def gelu(
     x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None, *, stats: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return x Phi(x), Phi being the standard normal distribution function (Hendrycks & Gimpel 2016).
+    """Return x Phi(x), with Phi the standard normal distribution function (Hendrycks & Gimpel 2016).
 
     `approximate` is "none" or "tanh": x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
 
@@ -327,7 +327,7 @@ def _gelu_code(approximate: str) -> ActivationCode:
 
 
 def add(a: ArrayLike, b: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
-    """Return a + b, arrays of one shape; `out` may be either.
+    """Return a + b, for arrays of one shape; `out` may be `a` or `b`.
 
     Examples
     --------

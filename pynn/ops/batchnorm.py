@@ -1,4 +1,4 @@
-"""Batch normalisation, forward and backward, with an activation fused behind it."""
+"""Batch normalisation, forward and backward, with a fused activation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..backend import kernels
+from ..backends.selection import kernels
 from ._check import apart, check_shape, fits, floats, output, positive, required
 from .activations import resolve
 from .watch import check_stats, unit_stats
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-def batchnorm_forward(
+def batch_norm(
     x: ArrayLike,
     gamma: ArrayLike,
     beta: ArrayLike,
@@ -33,12 +33,12 @@ def batchnorm_forward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return y = f(gamma (x - mean) rstd + beta) with the mean and rstd = 1 / sqrt(var + eps) that were used.
 
-    In training these are the statistics of the batch, per column, and the running ones are updated in place:
+    In training these are the statistics of the batch, per column, and the running statistics are updated in place:
     running = (1 - momentum) running + momentum batch, with the variance over n in the normalisation and over n - 1
-    in the running estimate. Otherwise the running statistics are used and left alone.
+    in the running estimate. Otherwise the running statistics are used, unchanged.
 
     float32 inputs may be as large as 1e38, float64 inputs as 1e150. A running variance that does not fit its dtype
-    (float32: from inputs of some 1e19 on) is infinite.
+    (float32: from inputs of about 1e19 on) is infinite.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ def batchnorm_forward(
     running_mean, running_var : ndarray, shape (features,)
         Updated in place in training, so they must be writeable arrays of x's dtype.
     momentum, eps : float
-        Weight of the new batch in the running statistics; what is added to the variance.
+        Weight of the new batch in the running statistics; constant added to the variance.
     training : bool
     activation : str or (str, float), optional
         As in `ops.matmul`; its input is recomputed in the backward pass.
     out, mean_out, rstd_out : ndarray, optional
         Receive the results.
     stats : ndarray, float64, shape (4, features), optional
-        Gets the statistics of y added, as in `ops.relu`.
+        The statistics of y are added to it, as in `ops.relu`.
 
     References
     ----------
@@ -67,7 +67,7 @@ def batchnorm_forward(
     >>> import numpy as np
     >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
     >>> mean, var = np.zeros(2), np.ones(2)
-    >>> y, batch_mean, rstd = batchnorm_forward(x, np.ones(2), np.zeros(2), mean, var)
+    >>> y, batch_mean, rstd = batch_norm(x, np.ones(2), np.zeros(2), mean, var)
     >>> y.round(3), mean
     (array([[-1., -1.],
            [ 1.,  1.]]), array([0.2, 2. ]))
@@ -84,7 +84,7 @@ def batchnorm_forward(
     code, alpha = resolve(activation)
     if stats is not None:
         check_stats(stats, out, x, gamma, beta, running_mean, running_var, mean_out, rstd_out)
-    kernels().batchnorm.batchnorm_forward(
+    kernels().batchnorm.batch_norm(
         x, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, out, mean_out, rstd_out
     )
     if stats is not None:
@@ -92,7 +92,7 @@ def batchnorm_forward(
     return out, mean_out, rstd_out
 
 
-def batchnorm_backward(
+def batch_norm_backward(
     dy: ArrayLike,
     x: ArrayLike,
     gamma: ArrayLike,
@@ -108,7 +108,7 @@ def batchnorm_backward(
     accumulate: bool = False,
     need_dx: bool = True,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-    """Return dx, dgamma and dbeta of `batchnorm_forward`, from what it was given and returned.
+    """Return dx, dgamma and dbeta of `batch_norm`, from what it was given and returned.
 
     With z the normalised input, and dy already multiplied by the activation's derivative:
     dbeta = sum dy, dgamma = sum dy z, and dx = gamma rstd (dy - mean(dy) - z mean(dy z)) in training; with
@@ -123,16 +123,16 @@ def batchnorm_backward(
     dx, dgamma, dbeta : ndarray, optional
         Receive the gradients.
     accumulate : bool
-        Add to what `dgamma` and `dbeta` hold.
+        Add to `dgamma` and `dbeta` instead of overwriting them.
     need_dx : bool
-        False leaves dx out.
+        False skips dx.
 
     Examples
     --------
     >>> import numpy as np
     >>> x, one, zero = np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1)
-    >>> y, mean, rstd = batchnorm_forward(x, one, zero, np.zeros(1), np.ones(1), eps=1e-9)
-    >>> dx, dgamma, dbeta = batchnorm_backward(np.array([[1.0], [0.0]]), x, one, zero, mean, rstd)
+    >>> y, mean, rstd = batch_norm(x, one, zero, np.zeros(1), np.ones(1), eps=1e-9)
+    >>> dx, dgamma, dbeta = batch_norm_backward(np.array([[1.0], [0.0]]), x, one, zero, mean, rstd)
     >>> dgamma.round(3), dbeta
     (array([-1.]), array([1.]))
     """
@@ -149,7 +149,7 @@ def batchnorm_backward(
     if training:
         _check_rows(x)
     code, alpha = resolve(activation)
-    kernels().batchnorm.batchnorm_backward(
+    kernels().batchnorm.batch_norm_backward(
         dy, x, gamma, beta, mean, rstd, training, code, alpha, dx, dgamma, dbeta, accumulate
     )
     return dx, dgamma, dbeta
@@ -165,7 +165,7 @@ def forward_arguments(
     mean_out: np.ndarray | None,
     rstd_out: np.ndarray | None,
 ) -> tuple[np.ndarray, ...]:
-    """Return gamma, beta and the outputs of a forward pass over x (n, features, ...), or raise if one cannot be."""
+    """Return gamma, beta and the outputs of a forward pass over x (n, features, ...), or raise if one is invalid."""
     features = x.shape[1:2]
     gamma = floats(gamma, "gamma", like=x, shape=features)
     beta = floats(beta, "beta", like=x, shape=features)
@@ -191,7 +191,7 @@ def backward_arguments(
     accumulate: bool,
     need_dx: bool,
 ) -> tuple[Any, ...]:
-    """Return what a backward pass needs beside dy and x (n, features, ...), or raise if something cannot be used."""
+    """Return what a backward pass needs besides dy and x (n, features, ...), or raise if something is invalid."""
     if accumulate and (dgamma is None or dbeta is None):
         raise ValueError("accumulate=True needs dgamma and dbeta to add to")
     features = dy.shape[1:2]

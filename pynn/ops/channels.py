@@ -1,4 +1,4 @@
-"""Work per channel of arrays (n, channels, ...): batch norm and dropout of whole channels."""
+"""Per-channel ops on arrays (n, channels, ...): batch norm and dropout of whole channels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..backend import kernels
+from ..backends.selection import kernels
 from ._check import apart, elementwise_output, fits, floats, positive
 from .activations import resolve
 from .batchnorm import backward_arguments, forward_arguments
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-def batchnorm2d_forward(
+def batch_norm2d(
     x: ArrayLike,
     gamma: ArrayLike,
     beta: ArrayLike,
@@ -34,25 +34,25 @@ def batchnorm2d_forward(
     rstd_out: np.ndarray | None = None,
     stats: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what `batchnorm_forward` does, with statistics per channel, over examples and positions.
+    """Return what `batch_norm` does, with statistics per channel, over examples and positions.
 
     Parameters
     ----------
     x : array_like, shape (n, channels, ...)
-        With at least 2 elements per channel in training.
+        At least 2 elements per channel in training.
     gamma, beta : array_like, shape (channels,)
     running_mean, running_var : ndarray, shape (channels,)
         Updated in place in training.
     momentum, eps, training, activation, out, mean_out, rstd_out
-        As in `batchnorm_forward`.
+        As in `batch_norm`.
     stats : ndarray, float64, shape (4, channels), optional
-        Gets the statistics of y added, as in `ops.relu`.
+        The statistics of y are added to it, as in `ops.relu`.
 
     Examples
     --------
     >>> import numpy as np
     >>> x = np.array([[[1.0, 3.0], [10.0, 30.0]]])
-    >>> y, mean, rstd = batchnorm2d_forward(x, np.ones(2), np.zeros(2), np.zeros(2), np.ones(2))
+    >>> y, mean, rstd = batch_norm2d(x, np.ones(2), np.zeros(2), np.zeros(2), np.ones(2))
     >>> y.round(3), mean
     (array([[[-1.,  1.],
             [-1.,  1.]]]), array([ 2., 20.]))
@@ -78,7 +78,7 @@ def batchnorm2d_forward(
     return out, mean_out, rstd_out
 
 
-def batchnorm2d_backward(
+def batch_norm2d_backward(
     dy: ArrayLike,
     x: ArrayLike,
     gamma: ArrayLike,
@@ -94,14 +94,14 @@ def batchnorm2d_backward(
     accumulate: bool = False,
     need_dx: bool = True,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-    """Return dx, dgamma and dbeta of `batchnorm2d_forward`; see `batchnorm_backward`.
+    """Return dx, dgamma and dbeta of `batch_norm2d`; see `batch_norm_backward`.
 
     Examples
     --------
     >>> import numpy as np
     >>> x, one, zero = np.array([[[1.0, 3.0]]]), np.ones(1), np.zeros(1)
-    >>> y, mean, rstd = batchnorm2d_forward(x, one, zero, np.zeros(1), np.ones(1), eps=1e-9)
-    >>> dx, dgamma, dbeta = batchnorm2d_backward(np.array([[[1.0, 0.0]]]), x, one, zero, mean, rstd)
+    >>> y, mean, rstd = batch_norm2d(x, one, zero, np.zeros(1), np.ones(1), eps=1e-9)
+    >>> dx, dgamma, dbeta = batch_norm2d_backward(np.array([[[1.0, 0.0]]]), x, one, zero, mean, rstd)
     >>> dgamma.round(3), dbeta
     (array([-1.]), array([1.]))
     """
@@ -128,7 +128,7 @@ def batchnorm2d_backward(
 def dropout2d(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """Return x with each channel of each example zeroed with probability `p` and the others divided by 1 - p.
 
-    Neighbouring pixels say nearly the same, so dropping single ones drops little (Tompson et al. 2015).
+    Neighbouring pixels are strongly correlated, so dropping single pixels has little effect (Tompson et al. 2015).
 
     Parameters
     ----------
@@ -174,7 +174,9 @@ def by_channel(x: np.ndarray) -> np.ndarray:
 
 def _check_channels(x: np.ndarray, name: str) -> None:
     if x.ndim < 3:
-        raise ValueError(f"{name} has shape {x.shape}; expected (n, channels, ...), with positions behind the channels")
+        raise ValueError(
+            f"{name} has shape {x.shape}; expected (n, channels, ...), with at least one axis after the channels"
+        )
 
 
 def _check_count(x: np.ndarray) -> None:

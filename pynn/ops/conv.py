@@ -1,4 +1,4 @@
-"""Convolution over images (cross-correlation, as everywhere in this field), and its backward pass."""
+"""Convolution over images (cross-correlation, as in other deep learning libraries), and its backward pass."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import count
-from ..backend import kernels
+from ..backends.selection import kernels
+from ..utils.validation import count
 from ._check import apart, check_shape, fits, floats, output
 from ._windows import Pair, borders, pair, windows
 from .activations import resolve
@@ -35,7 +35,7 @@ def conv2d(
     pre_out: np.ndarray | None = None,
     stats: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return f(x * w + bias): filter k's output at (i, j) is the sum of its weights times the window there.
+    """Return f(x * w + bias): filter k's output at (i, j) is the sum of its weights times the window at (i, j).
 
     out[n, k, i, j] = bias[k] + sum over c, r, s of w[k, c, r, s] x[n, c', i stride + r dilation - padding, j ...],
     where c' is channel c of the filter's group, and x is 0 outside.
@@ -47,26 +47,25 @@ def conv2d(
         Same dtype as `x`.
     bias : array_like, shape (filters,), optional
     stride, dilation : int or (int, int)
-        From window to window, and from element to element of a window: for rows and columns.
+        Distance between windows, and between the elements of a window, for rows and columns.
     padding : int, (int, int), "same" or "valid"
         Zeros on each side. "same" keeps the size (with a stride of 1).
     groups : int
-        Filters and channels are cut into so many groups that have nothing to do with each other; as many as channels
-        make a depthwise convolution.
+        Number of independent groups of filters and channels; one group per channel is a depthwise convolution.
     activation : str or (str, float), optional
         As in `ops.matmul`.
     out : ndarray, shape (n, filters, out_height, out_width), optional
         Receives the result; must not overlap an input. out_height = floor((height + 2 padding - dilation (rows - 1) -
         1) / stride) + 1.
     pre_out : ndarray, same shape, optional
-        Receives the value before the activation, which GELU and SiLU need in their backward pass.
+        Receives the pre-activation, which GELU and SiLU need in their backward pass.
     stats : ndarray, float64, shape (4, filters), optional
-        Gets the statistics of the result added, as in `ops.relu`.
+        The statistics of the result are added to it, as in `ops.relu`.
 
     Raises
     ------
     TypeError, ValueError
-        For a dtype or shape that does not fit; both are named.
+        For a wrong dtype or shape; the message names it and the expected one.
 
     Examples
     --------
@@ -139,7 +138,7 @@ def conv2d_backward(
     if activation is None:
         saved = dz = None
     elif saved is None:
-        raise ValueError("conv2d_backward with an activation needs saved=, what its derivative is computed from")
+        raise ValueError("conv2d_backward with an activation needs saved=, the array its derivative is computed from")
     if accumulate and (dw is None or (need_db and db is None)):
         raise ValueError("accumulate=True needs dw and db to add to")
     dy = floats(dy, "dy")
@@ -187,7 +186,7 @@ def _operands(x: ArrayLike, w: ArrayLike, like: np.ndarray | None = None) -> tup
 def _check_geometry(
     x: tuple[int, ...], w: tuple[int, ...], stride: Pair, padding: Any, dilation: Pair, groups: int
 ) -> tuple[Pair, Pair]:
-    """Return the padding before, and how many rows and columns of windows there are."""
+    """Return the padding before, and the number of rows and columns of windows."""
     filters, depth, *kernel = w
     if x[1] % groups or filters % groups:
         raise ValueError(f"{groups} groups do not divide {x[1]} channels and {filters} filters evenly")

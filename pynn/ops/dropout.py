@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..backend import kernels
+from ..backends.selection import kernels
 from ._check import apart, elementwise_output, fits, floats, output, required
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ _UINT64 = np.dtype(np.uint64)
 def dropout(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """Return x with each element zeroed with probability `p` and the others divided by 1 - p.
 
-    Which elements stay is a function of a seed and of the element's position after an offset alone (a SplitMix64
-    stream, the same on every backend): no mask is stored, and `dropout_backward` with the same numbers meets the same
-    elements.
+    The mask is a function of a seed and of an offset plus the element's position (a SplitMix64 stream, the same on
+    every backend). So no mask is stored: `dropout_backward` with the same seed and offset selects the same elements.
 
     Parameters
     ----------
@@ -70,7 +69,7 @@ def dropout_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray |
 
 
 def advance(stream: np.ndarray, count: int, out: np.ndarray | None = None) -> np.ndarray:
-    """Return where the stream is, for `dropout`, and move it on by `count` elements.
+    """Return the position of the stream, for `dropout`, and advance the stream by `count` elements.
 
     Parameters
     ----------
@@ -91,13 +90,13 @@ def advance(stream: np.ndarray, count: int, out: np.ndarray | None = None) -> np
     draw = output(out, "out", (2,), _UINT64)
     apart({"stream": stream, "out": out})
     if not 0 <= count < 2**63:
-        raise ValueError(f"count is {count}; expected a number of elements, in [0, 2**63)")
+        raise ValueError(f"count is {count}; expected a number of elements in [0, 2**63)")
     kernels().dropout.advance(stream, count, draw)
     return draw
 
 
 def as_draw(draw: ArrayLike) -> np.ndarray:
-    """Return seed and offset as uint64 (2,), the array itself where it is one already."""
+    """Return seed and offset as uint64 (2,), without a copy if `draw` is such an array."""
     if isinstance(draw, np.ndarray) and draw.dtype == np.uint64 and draw.shape == (2,) and draw.flags.carray:
         return draw
     seed, offset = (int(number) for number in draw)  # type: ignore[union-attr, arg-type]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..arguments import count
-from ..backend import kernels
+from ..backends.selection import kernels
+from ..utils.validation import count
 from ._check import apart, floats, output, positive
 from .channels import by_channel
 
@@ -33,11 +33,11 @@ def group_norm(
     ----------
     x : array_like, shape (n, channels, ...)
     groups : int
-        Channels are cut into so many groups, each normalised over its channels and positions.
+        Number of groups of channels, each normalised over its channels and positions.
     gamma, beta : array_like, shape (channels,), optional
         Both or neither.
     eps : float
-        What is added to the variance, which is over the count.
+        Constant added to the variance, which divides by the count.
     out, mean_out, rstd_out : ndarray, optional
         Receive the results; mean and rstd have the shape (n, groups).
 
@@ -127,7 +127,7 @@ def layer_norm(
     mean_out: np.ndarray | None = None,
     rstd_out: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return gamma (x - mean) rstd + beta, normalised over the last dimensions, which have the given shape.
+    """Return gamma (x - mean) rstd + beta, normalised over the last dimensions, of shape `shape`.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def layer_norm(
     eps, out
         As in `group_norm`.
     mean_out, rstd_out : ndarray, shape (rows, 1), optional
-        Receive the statistics; rows are all positions of the other dimensions.
+        Receive the statistics; rows is the product of the other dimensions.
 
     References
     ----------

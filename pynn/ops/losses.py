@@ -1,9 +1,9 @@
-"""Losses with their gradients: each call returns both, because training needs both and they share their work.
+"""Losses with their gradients: each call returns both, because training needs both and they share work.
 
 Common to all: `sample_weight` has one entry per row; `reduction` is "mean" (divide by the total weight, as PyTorch
-does) or "sum"; a row of weight zero takes no part, whatever its numbers, and where no row takes part loss and gradient
-are zero (PyTorch has 0/0, NaN); the gradient goes to the array handed in, else to a new one, or nowhere with
-``need_gradient=False`` (None is returned in its place).
+does) or "sum"; a row of weight zero is ignored, whatever its values, and if all rows are ignored, loss and gradient are
+zero (PyTorch has 0/0, NaN). The gradient is written to the array passed in, else to a new one; with
+``need_gradient=False`` it is not computed, and None is returned.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..backend import kernels
+from ..backends.selection import kernels
 from ._check import apart, check_shape, fits, floats, labels, output, required
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-#: PyTorch's default: a label that takes no part.
+#: PyTorch's default: rows with this label are ignored.
 IGNORE_INDEX = -100
 
 #: An ignore_index that no label equals, so that every label must be a class.
@@ -45,7 +45,7 @@ def _checked_labels(
 
 def _check_ignored(ignore_index: int) -> None:
     if not (isinstance(ignore_index, int | np.integer) and -(2**63) <= ignore_index < 2**63):
-        raise ValueError(f"ignore_index is {ignore_index!r}; expected an integer of 64 bits, as labels are")
+        raise ValueError(f"ignore_index is {ignore_index!r}; expected a 64-bit integer, like the labels")
 
 
 def _mean(reduction: str) -> bool:
@@ -90,13 +90,13 @@ def softmax_cross_entropy(
     logits : array_like, shape (n, classes)
     targets : array_like of int, shape (n,)
     weight : array_like, shape (classes,), optional
-        Class weights; the mean divides by the sum of the weights of the targets. Rows of a class of weight 0 take no
-        part, also with label smoothing, where PyTorch keeps the share that is spread over the other classes.
+        Class weights; the mean divides by the sum of the weights of the targets. Rows of a class of weight 0 are
+        ignored, even with label smoothing, where PyTorch keeps the share that is spread over the other classes.
     sample_weight : array_like, shape (n,), optional
     label_smoothing : float
         In [0, 1]: this share of the target is spread evenly over all classes.
     ignore_index : int
-        Rows with this target take no part.
+        Rows with this target are ignored.
     reduction : {"mean", "sum"}
     dlogits : ndarray, shape (n, classes), optional
     need_gradient : bool
@@ -104,7 +104,7 @@ def softmax_cross_entropy(
     Returns
     -------
     loss : float
-        0 if no row takes part.
+        0 if all rows are ignored.
     dlogits : ndarray or None
 
     References
@@ -236,7 +236,7 @@ def bce_with_logits(
 ) -> tuple[float, np.ndarray | None]:
     """Return the binary cross-entropy of targets in [0, 1] against sigmoid(logits), and its gradient.
 
-    Per element: -p t log s(x) - (1 - t) log(1 - s(x)), p being `pos_weight` (1 if None); stable for any logit.
+    Per element: -p t log s(x) - (1 - t) log(1 - s(x)), with p = `pos_weight` (1 if None); stable for any logit.
 
     Examples
     --------
@@ -264,7 +264,7 @@ def bce_with_logits(
 
 
 def count_correct(scores: ArrayLike, targets: ArrayLike, *, ignore_index: int = IGNORE_INDEX) -> int:
-    """Return in how many rows the largest score (the first of equals) is at the target; a row with a NaN has none.
+    """Return the number of rows whose largest score (the first on ties) is at the target; NaN rows do not count.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Matrix multiply with everything a linear layer needs around it, and the linear layer's backward pass."""
+"""Matrix multiply with fused bias and activation, and the backward pass of a linear layer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..backend import kernels
+from ..backends.selection import kernels
 from ..kernels.codes import ActivationCode
 from ._check import apart, check_shape, fits, floats, output, required, same_or_apart
 from .activations import resolve
@@ -15,7 +15,7 @@ from .watch import check_stats, unit_stats
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-#: The shapes of a, b, bias, out and pre_out, for `fits`; first by trans_a, then by trans_b.
+#: The shapes of a, b, bias, out and pre_out for `fits`, indexed by trans_a, then trans_b.
 _SHAPES = ("mk,kn,n?->mn?,mn?", "mk,nk,n?->mn?,mn?"), ("km,kn,n?->mn?,mn?", "km,nk,n?->mn?,mn?")
 
 
@@ -39,7 +39,7 @@ def matmul(
     b : array_like, shape (k, n), or (n, k) with `trans_b`
         Same dtype as `a`.
     trans_a, trans_b : bool
-        Multiply by the transpose instead, without making it.
+        Multiply by the transpose instead, without forming it.
     bias : array_like, shape (n,), optional
         Added to every row.
     activation : str or (str, float), optional
@@ -47,14 +47,14 @@ def matmul(
     out : ndarray, shape (m, n), optional
         Receives the result; must not overlap an input.
     pre_out : ndarray, shape (m, n), optional
-        Receives the value before the activation, which GELU and SiLU need in their backward pass.
+        Receives the pre-activation, which GELU and SiLU need in their backward pass.
     stats : ndarray, float64, shape (4, n), optional
-        Gets the statistics of the result added, as in `ops.relu`.
+        The statistics of the result are added to it, as in `ops.relu`.
 
     Raises
     ------
     TypeError, ValueError
-        For a dtype or shape that does not fit; both are named.
+        For a wrong dtype or shape; the message names it and the expected one.
 
     Examples
     --------
@@ -130,14 +130,14 @@ def linear_backward(
     dw, db, dx : ndarray, optional
         Receive the gradients, in the shapes of `w`, the bias and `x`.
     accumulate : bool
-        Add to what `dw` and `db` hold (they must be given then); `dx` is always overwritten.
+        Add to `dw` and `db`, which are then required; `dx` is always overwritten.
     need_db, need_dx : bool
-        False leaves that gradient out (None is returned): a layer without bias, a network's first layer.
+        False skips that gradient (None is returned): for a layer without bias, or a network's first layer.
     activation : str or (str, float), optional
         The f that `matmul` applied.
     saved : array_like, shape (n, out_features)
-        With an activation: what its derivative is computed from, the result y, or for those that need their input
-        (see `ops.ACTIVATIONS`) what `matmul` wrote to `pre_out`.
+        With an activation: the array its derivative is computed from, which is the result y, or, for activations that
+        need their input (see `ops.ACTIVATIONS`), the `pre_out` of `matmul`.
     dz : ndarray, shape (n, out_features), optional
         With an activation: receives dy f'; may be `dy`.
 
@@ -152,7 +152,7 @@ def linear_backward(
     if activation is None:
         saved = dz = None
     elif saved is None:
-        raise ValueError("linear_backward with an activation needs saved=, what its derivative is computed from")
+        raise ValueError("linear_backward with an activation needs saved=, the array its derivative is computed from")
     if not need_db:
         db = None
     if not need_dx:
@@ -192,7 +192,7 @@ def linear_backward(
 def activated_gradient(
     dz: np.ndarray | None, dy: np.ndarray, saved: np.ndarray, *others: np.ndarray | None
 ) -> np.ndarray:
-    """Return where dy f' goes: to `dz`, which may be `dy` or `saved`, or to a new array."""
+    """Return the array for dy f': `dz`, which may be `dy` or `saved`, or a new one."""
     result = output(dz, "dz", dy.shape, dy.dtype)
     if dz is not None:
         same_or_apart(result, "dz", dy, saved)
@@ -201,7 +201,7 @@ def activated_gradient(
 
 
 def zero(out: np.ndarray) -> None:
-    """Write 0 to the elements of `out` (n,), as a kernel call that a recorded step repeats.
+    """Write 0 to the elements of `out` (n,) by a kernel call, so that a recorded step replays it.
 
     Examples
     --------

@@ -1,10 +1,10 @@
-"""Optimiser updates over flat buffers, and what else walks over parameters or gradients once.
+"""Optimiser updates over flat buffers, and other passes over parameters or gradients.
 
 Common to the updates: `param` and `grad` are 1-D buffers of one dtype; state buffers have their shape. `bounds`, int64
 (segments, 2), holds the start and stop of each segment to update, `rates`, float64 (segments, 2), its learning rate and
-weight decay; what lies in no segment (a frozen parameter) is untouched. Gradients are multiplied by `grad_scale` first.
-`stats`, float64 (segments, 3), receives per segment the sums of squares of the parameter before the update, of the
-scaled gradient, and of the update.
+weight decay; elements outside all segments (frozen parameters) are left unchanged. Gradients are multiplied by
+`grad_scale` first. `stats`, float64 (segments, 3), receives per segment the sums of squares of the parameter before the
+update, of the scaled gradient, and of the update.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
-from ..arguments import count, fraction
-from ..backend import kernels
+from ..backends.selection import kernels
+from ..utils.validation import count, fraction
 from ._check import apart, check_shape, output, positive, required
 
 _INT64 = np.dtype(np.int64)
@@ -29,7 +29,7 @@ def _check(
     stats: np.ndarray | None,
     *others: np.ndarray,
 ) -> None:
-    """Raise unless the arrays can be used; param, buffers and stats must share no memory with any other."""
+    """Raise unless the arrays are valid; param, buffers and stats must not share memory with any other."""
     if not isinstance(param, np.ndarray) or param.dtype not in (np.float32, np.float64):
         raise TypeError("param must be a float32 or float64 array")
     if param.ndim != 1:
@@ -175,7 +175,7 @@ def adam(
         steps = output(step, "step", (1,), _INT64)
     else:
         if count(step, "step") >= 2**63:
-            raise ValueError(f"step is {step}; expected an integer of 64 bits")
+            raise ValueError(f"step is {step}; expected a 64-bit integer")
         steps = np.array([step], np.int64)
     _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats, steps)
     fraction(beta1, "beta1")
@@ -234,7 +234,7 @@ def add_penalty(param: np.ndarray, grad: np.ndarray, bounds: np.ndarray, *, l1: 
 
 
 def clip_column_norms(weight: np.ndarray, limit: float) -> None:
-    """Scale every column whose Euclidean norm exceeds `limit` down to it, in place (max-norm, Srebro & Shraibman 2005).
+    """Scale columns whose Euclidean norm exceeds `limit` down to `limit`, in place (max-norm, Srebro & Shraibman 2005).
 
     Examples
     --------

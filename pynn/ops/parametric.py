@@ -1,4 +1,4 @@
-"""Activations that are more than a fixed function of one number: PReLU and Maxout."""
+"""Activations beyond a fixed elementwise function: PReLU and Maxout."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..arguments import count
-from ..backend import kernels
+from ..backends.selection import kernels
+from ..utils.validation import count
 from ._check import apart, check_shape, floats, output, same_or_apart
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def prelu(x: ArrayLike, slope: ArrayLike, out: np.ndarray | None = None) -> np.n
     Parameters
     ----------
     x : array_like, shape (n, units, ...)
-        Images have a slope per channel, as in PyTorch; of a single dimension it is the units.
+        Images have a slope per channel, as in PyTorch; a 1-D array is one example of `units` values.
     slope : array_like, shape (1,) or (units,)
     out : ndarray, optional
         Receives the result; may be `x`.
@@ -89,7 +89,7 @@ def prelu_backward(
 def _check_pieces(x: np.ndarray, pieces: int) -> int:
     check_shape(x, "x", ("n", "units * pieces"))
     if x.shape[1] % count(pieces, "pieces"):
-        raise ValueError(f"x has {x.shape[1]} columns, which {pieces} pieces do not divide")
+        raise ValueError(f"x has {x.shape[1]} columns; expected a multiple of pieces ({pieces})")
     return x.shape[1] // pieces
 
 
@@ -114,13 +114,13 @@ def maxout(x: ArrayLike, pieces: int, out: np.ndarray | None = None) -> np.ndarr
     units = _check_pieces(x, pieces)
     y = output(out, "out", (x.shape[0], units), x.dtype)
     apart({"out": out}, x)
-    if x.size:  # without units there is no end to the pieces
+    if x.size:  # without units, `pieces` is unbounded
         kernels().activations.maxout(x, pieces, y)
     return y
 
 
 def maxout_backward(dy: ArrayLike, x: ArrayLike, pieces: int, out: np.ndarray | None = None) -> np.ndarray:
-    """Return dy at the piece that was the maximum (the first of equals), 0 at the others; shape of `x`.
+    """Return dy at the piece that was the maximum (the first on ties), 0 at the others; shape of `x`.
 
     Examples
     --------

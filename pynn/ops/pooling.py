@@ -1,4 +1,4 @@
-"""Maxima and means over windows of images, forward and backward."""
+"""Max and mean pooling over windows of images, forward and backward."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..backend import kernels
+from ..backends.selection import kernels
 from ._check import apart, check_shape, fits, floats, output
 from ._windows import Pair, adaptive_shape, pair, pooled_shape, pooling_window
 
@@ -29,7 +29,7 @@ def max_pool2d(
     out: np.ndarray | None = None,
     index_out: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the largest element of each window, and which one it was: its place in the window, row by row.
+    """Return the largest element of each window, and its index within the window, in row-major order.
 
     Parameters
     ----------
@@ -37,14 +37,14 @@ def max_pool2d(
     kernel : int or (int, int)
         The window's height and width.
     stride : int or (int, int), optional
-        From window to window; as the kernel by default.
+        Distance between windows; the kernel size by default.
     padding : int or (int, int)
-        By how much windows may lie outside, at most half of them; what is there never is the largest.
+        Padding on each side, at most half a window; it is never the largest element.
     dilation : int or (int, int)
     ceil_mode : bool
-        Whether a last window may reach beyond the border.
+        Whether a last window may extend beyond the padding.
     need_index : bool
-        False leaves the places out (None is returned): nothing will go backward.
+        False skips the indices (None is returned), for use without a backward pass.
     out, index_out : ndarray, optional
         Receive the results; `index_out` is uint16.
 
@@ -58,7 +58,7 @@ def max_pool2d(
     """
     kernel, step, padding, dilation = pooling_window(kernel, stride, padding, dilation)
     if kernel[0] * kernel[1] > np.iinfo(_INDEX).max:
-        raise ValueError(f"a window of {kernel} has more than {np.iinfo(_INDEX).max} elements to choose from")
+        raise ValueError(f"a window of {kernel} has more than {np.iinfo(_INDEX).max} elements, the maximum")
     fine = fits("nchw->ncij", x, out)
     if not fine:
         x = floats(x, "x")
@@ -67,7 +67,7 @@ def max_pool2d(
     y = out if fine and out.shape == shape else _pooled(out, shape, x)
     index = output(index_out, "index_out", shape, _INDEX) if need_index else None
     apart({"out": out, "index_out": index_out if need_index else None}, x)
-    if y.size:  # without images there is no end to their windows; likewise below
+    if y.size:  # without images, the number of windows is unbounded; likewise below
         kernels().pooling.max_pool2d(x, kernel, step, padding, dilation, y, index)
     return y, index
 
@@ -89,9 +89,9 @@ def max_pool2d_backward(
     ----------
     dy : array_like, shape (n, channels, out_height, out_width)
     index : ndarray, uint16, same shape
-        As the forward pass returned it.
+        As returned by the forward pass.
     shape : (n, channels, height, width)
-        Of the forward pass's x.
+        Shape of the forward pass's x.
     kernel, stride, padding, dilation
         As given to the forward pass.
     out : ndarray, optional
@@ -132,7 +132,7 @@ def avg_pool2d(
     x, kernel, stride, padding, ceil_mode
         As in `max_pool2d`.
     count_include_pad : bool
-        Whether zeros of the padding count in the mean.
+        Whether the zeros of the padding count towards the mean.
     out : ndarray, optional
         Receives the result.
 
@@ -163,7 +163,7 @@ def avg_pool2d_backward(
     count_include_pad: bool = True,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the gradient of `avg_pool2d`: each window's elements share dy.
+    """Return the gradient of `avg_pool2d`: dy is spread evenly over each window.
 
     Examples
     --------
@@ -181,9 +181,9 @@ def avg_pool2d_backward(
 
 
 def adaptive_avg_pool2d(x: ArrayLike, size: int | Pair = 1, out: np.ndarray | None = None) -> np.ndarray:
-    """Return the means of `size` rows and columns of windows that cover the image; 1 is the mean of each channel.
+    """Return the means over `size` rows and columns of windows that cover the image; 1 gives the mean of each channel.
 
-    Window i of m over n elements goes from floor(i n / m) to ceil((i + 1) n / m).
+    Along n elements, window i of m is [floor(i n / m), ceil((i + 1) n / m)).
 
     Examples
     --------
@@ -224,7 +224,7 @@ def _pooled(out: np.ndarray | None, shape: tuple[int, ...], x: np.ndarray) -> np
 
 
 def _gradients(dy: ArrayLike, shape: tuple[int, ...], out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return dy, and where the gradient of images of that shape goes."""
+    """Return dy, and the array for the gradient of images of that shape."""
     if fits("ncij->nchw", dy, out) and out.shape == shape:
         return dy, out
     if len(shape) != 4:

@@ -1,6 +1,6 @@
-"""What a watched training step looks at: outputs per unit, the size of a gradient, the signs within its columns.
+"""Statistics of a watched training step: outputs per unit, the size of a gradient, the signs within its columns.
 
-Each op writes to arrays that are handed in, so that a recorded step can watch itself; none changes what it looks at.
+Each op writes to arrays that the caller passes, so that a recorded step can include it; none changes its inputs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..backend import kernels
+from ..backends.selection import kernels
 from ..kernels.codes import ActivationCode
 from ._check import apart, floats, output, required, unit_columns
 
@@ -27,12 +27,12 @@ def unit_stats(
     code: ActivationCode = ActivationCode.IDENTITY,
     total: np.ndarray | None = None,
 ) -> None:
-    """Add to `stats` (4, units) per unit of `y`: sum, sum of squares, active and saturated count.
+    """Add each unit's sum, sum of squares, active count and saturated count to `stats` (4, units).
 
-    Units are the last dimension, or with more than two dimensions the second one: the channels.
+    The units of `y` are its last dimension, or, with more than two dimensions, the second one: the channels.
 
-    Active means y > 0. Saturated, which is counted for sigmoid and tanh (`code`) only, means within 2% of a limit, as a
-    share of half the range. `total` (4,), unless None, receives the sums over all units of this call alone.
+    Active means y > 0. Saturated (counted only for sigmoid and tanh, see `code`) means within 2% of a limit, as a share
+    of half the range. `total` (4,), unless None, receives the sums over all units of this call alone.
 
     Examples
     --------
@@ -58,13 +58,13 @@ def unit_stats(
 
 
 def check_stats(stats: np.ndarray, y: np.ndarray, *others: np.ndarray | None) -> None:
-    """Raise unless the statistics of `y` can be added to `stats`, in memory of their own."""
+    """Raise unless the statistics of `y` can be added to `stats`, which must not overlap other arrays."""
     required(stats, "stats", (4, unit_count(y)), _FLOAT64)
     apart({"stats": stats}, y, *others)
 
 
 def unit_count(y: np.ndarray) -> int:
-    """Return how many units an output has: its columns, or the channels of images."""
+    """Return the number of units of an output: its columns, or the channels of images."""
     return y.shape[1] if y.ndim > 1 else y.size if y.ndim else 1
 
 
@@ -87,8 +87,8 @@ def square_sum(x: ArrayLike, out: np.ndarray) -> None:
 def one_signed(grad: ArrayLike, out: np.ndarray) -> None:
     """Write to `out` (1,) the share of the columns of `grad` (fan_in, units) whose gradients all have one sign.
 
-    Zeros have no sign, columns of zeros do not count, and without any other the share is NaN. (CS231n, Neural Networks
-    Part 1: with inputs of one sign the weights of a unit can only rise or fall together, and zig-zag.)
+    Zeros have no sign, columns of zeros do not count, and without other columns the share is NaN. (CS231n, Neural
+    Networks Part 1: with inputs of one sign, the weights of a unit can only rise or fall together, and zig-zag.)
 
     Examples
     --------

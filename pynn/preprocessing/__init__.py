@@ -1,8 +1,8 @@
 """Prepare data for training: centre, scale, decorrelate, whiten.
 
-Transformers learn their statistics with `fit` (or, in parts, `partial_fit`) and apply them with `transform`. Fit them
-to the training part only, and apply what was learnt to validation and test data. They follow scikit-learn's
-conventions and work in its pipelines, without needing it.
+Transformers compute their statistics with `fit` (or incrementally with `partial_fit`) and apply them with `transform`.
+Fit them only to the training data, and apply them to validation and test data. They follow scikit-learn's conventions
+and work in its pipelines, but do not depend on it.
 """
 
 from .base import NotFittedError, Transformer

@@ -1,4 +1,4 @@
-"""What every transformer shares: parameters, checks of the data, fitting in one go or in parts."""
+"""The base class of transformers: parameters, data checks, and fitting at once or incrementally."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arrays import numeric
+from ..utils.arrays import numeric
 
-# Rows are visited in blocks of about this many numbers: a float64 block is then 2 MB and stays in cache.
+# Rows are processed in blocks of about this many elements: a float64 block is 2 MB and stays in cache.
 BLOCK_SIZE = 1 << 18
-#: A float32 copy of the data of more bytes than this is not made: work then goes part by part.
+#: Data whose float32 copy would exceed this many bytes are processed in parts.
 LARGEST_COPY = 1 << 28
 
 
 class NotFittedError(ValueError, AttributeError):
     """A transformer was used before it was fitted.
 
-    It is a ValueError and an AttributeError, as scikit-learn's error of this name is, so that code written for
+    Like scikit-learn's error of this name it is both a ValueError and an AttributeError, so that code that expects
     either keeps working.
 
     Examples
@@ -46,7 +46,7 @@ def row_blocks(x: NDArray[Any], least: int = 1) -> Iterator[slice]:
 
 
 def goes_in_parts(x: NDArray[Any]) -> bool:
-    """Return whether a float copy of `x` is not to be made, since it would be large or `x` lies in a mapped file."""
+    """Return whether to process `x` in parts: its float copy would be large, or it is memory-mapped."""
     return x.size * np.dtype(np.float32).itemsize > LARGEST_COPY or _is_mapped(x)
 
 
@@ -57,22 +57,22 @@ def _is_mapped(x: object) -> bool:
 
 
 def as_numbers(x: ArrayLike) -> NDArray[Any]:
-    """Return `x` as a real array with one example per row, or say why it is none."""
+    """Return `x` as a real array with one example per row, or raise an error."""
     x = numeric(x, "x", "expected real numbers (float, integer or bool)")
     if x.ndim < 2:
         raise ValueError(f"x has shape {x.shape}; expected one example per row: (N, features) or (N, ...)")
     if 0 in x.shape[1:]:
-        raise ValueError(f"x has shape {x.shape}; its rows hold no features")
+        raise ValueError(f"x has shape {x.shape}; expected at least one feature per row")
     return x
 
 
 def float_type(x: NDArray[Any]) -> np.dtype[Any]:
-    """Return the type a result for `x` has: float64 for floats of 64 bits or more, in any byte order, else float32."""
+    """Return the dtype of a result for `x`: float64 for floats of 64 bits or more, in any byte order, else float32."""
     return np.dtype(np.float64 if x.dtype.kind == "f" and x.dtype.itemsize >= 8 else np.float32)
 
 
 def check_real(name: str, value: object) -> None:
-    """Raise unless the parameter `name` is a finite real number; bool does not count."""
+    """Raise unless the parameter `name` is a finite real number and not a bool."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} is {value!r}; expected a number")
     if not math.isfinite(value):
@@ -99,32 +99,32 @@ def _check_finite(x: NDArray[Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a parameter in the form JSON has for it."""
+    """Return a parameter in JSON-serialisable form."""
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value
 
 
 class Transformer:
-    """Base of all transformers; it fits, checks and describes, subclasses compute.
+    """Base class of transformers: it fits, checks and describes; subclasses compute.
 
     A subclass names its fitted arrays in `_state_names` (the attribute ends with an underscore) and defines
     `_update`, `_shape_in`, `_check_state`, `transform` and `inverse_transform`. As in scikit-learn, `__init__` only
-    stores its arguments, and they are checked when fitting.
+    stores its arguments; `fit` checks them.
     """
 
     _state_names: ClassVar[tuple[str, ...]] = ()
     n_samples_seen_: int
 
     def fit(self, x: ArrayLike, y: object = None) -> Self:
-        """Learn the statistics of `x`, forgetting what was learnt before.
+        """Compute the statistics of `x`, discarding earlier ones.
 
         Parameters
         ----------
         x : array_like of shape (N, ...)
             Training examples, one per row: real numbers, finite, N >= 1.
         y : object
-            Ignored; here because scikit-learn passes it.
+            Ignored; accepted because scikit-learn passes it.
 
         Returns
         -------
@@ -134,10 +134,10 @@ class Transformer:
         Raises
         ------
         TypeError
-            If `x` does not hold real numbers, or a parameter has the wrong type.
+            If `x` does not contain real numbers, or a parameter has the wrong type.
         ValueError
             If `x` is empty, has a NaN or an infinite value (the message names the row) or too few dimensions, or
-            a parameter has an impossible value.
+            a parameter has an invalid value.
         """
         self._check_params()
         x = self._training_batch(x)
@@ -146,16 +146,16 @@ class Transformer:
         return self
 
     def partial_fit(self, x: ArrayLike, y: object = None) -> Self:
-        """Add `x` to the examples whose statistics are learnt.
+        """Update the statistics with `x`.
 
-        Calls with the parts of a data set give, up to rounding, what one `fit` with the whole gives.
+        Calls with the parts of a data set give the same statistics as one `fit` with the whole, up to rounding.
 
         Parameters
         ----------
         x : array_like of shape (N, ...)
-            Further training examples with as many features as those before.
+            Further training examples with the same number of features.
         y : object
-            Ignored; here because scikit-learn passes it.
+            Ignored; accepted because scikit-learn passes it.
 
         Returns
         -------
@@ -165,7 +165,7 @@ class Transformer:
         Raises
         ------
         TypeError, ValueError
-            As `fit` does; also if the rows of `x` have another shape than those before.
+            As in `fit`; also if the rows of `x` have another shape than earlier ones.
         """
         self._check_params()
         x = self._training_batch(x)
@@ -183,7 +183,7 @@ class Transformer:
         raise NotImplementedError
 
     def inverse_transform(self, x: ArrayLike) -> NDArray[Any]:
-        """Return the data whose transform is `x`, as a new array."""
+        """Return `x` transformed back, as a new array."""
         raise NotImplementedError
 
     @property
@@ -197,12 +197,12 @@ class Transformer:
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def set_params(self, **params: Any) -> Self:
-        """Set constructor arguments by name, and forget what was fitted with the old ones.
+        """Set constructor arguments by name and discard the fitted statistics.
 
         Raises
         ------
         ValueError
-            If there is no argument of a name.
+            If an argument of that name does not exist.
         """
         known = self.get_params(deep=False)
         for name, value in params.items():
@@ -213,11 +213,11 @@ class Transformer:
         return self
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments in a form JSON can hold."""
+        """Return the constructor's arguments in JSON-serialisable form."""
         return {name: _plain(value) for name, value in self.get_params(deep=False).items()}
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of the fitted arrays by name: all that `transform` and `inverse_transform` need.
+        """Return copies of the fitted arrays that `transform` and `inverse_transform` need, by name.
 
         Raises
         ------
@@ -228,7 +228,7 @@ class Transformer:
         return {name: np.array(getattr(self, f"{name}_")) for name in self._state_names}
 
     def _load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what `state` gave; raise ValueError unless exactly that is there."""
+        """Restore the arrays that `state` returned; raise ValueError if any is missing or superfluous."""
         self._check_params()
         kind = type(self).__name__
         if set(arrays) != set(self._state_names):
@@ -249,29 +249,29 @@ class Transformer:
         self.n_samples_seen_ = int(count)
 
     def forget(self) -> None:
-        """Forget what was learnt: the transformer is then as before the first `fit`."""
+        """Discard the statistics; the transformer is then as before the first `fit`."""
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
 
     def _check_params(self) -> None:
-        """Raise if a constructor argument is impossible."""
+        """Raise if a constructor argument is invalid."""
 
     def _check_state(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Raise ValueError if the shapes of restored arrays do not fit together."""
+        """Raise ValueError if the shapes of restored arrays are inconsistent."""
         raise NotImplementedError
 
     def _update(self, x: NDArray[Any]) -> None:
-        """Merge the statistics of checked examples into those learnt so far."""
+        """Merge the statistics of checked examples into the current ones."""
         raise NotImplementedError
 
     def _shape_in(self) -> tuple[int, ...]:
-        """Return the shape of one example, as far as it was fixed by fitting."""
+        """Return the shape of one example, as far as fitting determined it."""
         raise NotImplementedError
 
     def _training_batch(self, x: ArrayLike) -> NDArray[Any]:
         x = as_numbers(x)
         if len(x) == 0:
-            raise ValueError(f"x has shape {x.shape}: it is empty; expected at least one example to fit to")
+            raise ValueError(f"x has shape {x.shape}: it is empty; expected at least one example to fit")
         _check_finite(x)
         return x
 
@@ -296,7 +296,7 @@ class Transformer:
         return "n_samples_seen_" in vars(self)
 
     def __sklearn_tags__(self) -> Any:
-        # Only scikit-learn asks for this, so its module is loaded then; pynn itself never imports it.
+        # Only scikit-learn calls this, so its module is loaded already; pynn itself never imports it.
         tags = sys.modules["sklearn.utils"]
         return tags.Tags(
             estimator_type="transformer",

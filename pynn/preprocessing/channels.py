@@ -11,7 +11,7 @@ from .scaling import Center, ShiftScale, Standardize
 
 
 class _PerChannel(ShiftScale):
-    """Images (N, C, H, W): one statistic per channel. Only C is fixed by fitting; H and W may vary."""
+    """Images (N, C, H, W): one statistic per channel. Fitting determines only C; H and W may vary."""
 
     mean_: NDArray[np.float64]
 
@@ -68,9 +68,9 @@ class ChannelCenter(_PerChannel, Center):
 
 
 class ChannelStandardize(_PerChannel, Standardize):
-    """Give each channel of images (N, C, H, W) mean 0 and standard deviation 1.
+    """Standardise each channel of images (N, C, H, W) to mean 0 and standard deviation 1.
 
-    y = (x - mean[c]) / sqrt(var[c] + eps); a channel that is constant is centred but not scaled.
+    y = (x - mean[c]) / sqrt(var[c] + eps); a constant channel is centred but not scaled.
 
     Parameters
     ----------

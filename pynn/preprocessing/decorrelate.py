@@ -1,4 +1,4 @@
-"""Rotate the data onto its principal axes, and whiten it there."""
+"""Rotate data to their principal axes, and whiten them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .base import NotFittedError, Transformer, as_numbers, check_eps, float_type
 
 
 class _Decorrelation(Transformer):
-    """What PCA, PCAWhiten and ZCA share: the covariance, its eigenvectors, and passing data through a matrix.
+    """Base class of PCA, PCAWhiten and ZCA: covariance, eigenvectors, and multiplication by a matrix.
 
     An example is flattened to d numbers. The scatter matrix sum (x - mean)(x - mean)^T is merged exactly over blocks
-    and `partial_fit` calls, in float64; its eigenvectors are computed when first needed.
+    and `partial_fit` calls, in float64; its eigenvectors are computed lazily.
     """
 
     _state_names = ("n_samples_seen", "mean", "components", "explained_variance")
@@ -25,7 +25,7 @@ class _Decorrelation(Transformer):
 
     @property
     def components_(self) -> NDArray[np.float64]:
-        """Principal axes as rows, (k, d), most variance first; the largest entry of each is positive."""
+        """Principal axes as rows, (k, d), by decreasing variance; the largest entry of each is positive."""
         return self._axes()[0]
 
     @property
@@ -34,12 +34,12 @@ class _Decorrelation(Transformer):
         return self._axes()[1]
 
     def transform(self, x: ArrayLike) -> NDArray[Any]:
-        """Return the examples centred and passed through the transformer's matrix, as a new array.
+        """Return the examples centred and multiplied by the transformer's matrix, as a new array.
 
         Parameters
         ----------
         x : array_like of shape (N, ...)
-            Examples of the shape that was fitted; N may be 0.
+            Examples of the fitted shape; N may be 0.
 
         Returns
         -------
@@ -51,7 +51,7 @@ class _Decorrelation(Transformer):
         NotFittedError
             Before fitting.
         ValueError
-            If the rows of `x` have another shape than those fitted to, or if there was only one row to fit to.
+            If the rows of `x` do not have the fitted shape, or if the transformer was fitted to only one row.
         """
         self._require_fitted()
         x = as_numbers(x)
@@ -59,31 +59,31 @@ class _Decorrelation(Transformer):
         matrix = self._matrix()
         mean = self.mean_.reshape(-1)
         out = np.empty((len(x), matrix.shape[1]), float_type(x))
-        # Blocks of many rows keep the product efficient. It is a float64 product even for float32 data: whitening
-        # multiplies the rounding errors of directions with little variance by up to 1 / sqrt(eps).
+        # Large blocks of rows keep the product efficient. It is computed in float64 even for float32 data, because
+        # whitening amplifies the rounding errors of directions with little variance by up to 1 / sqrt(eps).
         for rows in row_blocks(x, least=256):
             out[rows] = (x[rows].reshape(-1, len(mean)) - mean) @ matrix
         return out.reshape(len(x), *self._shape_out(matrix.shape[1]))
 
     def inverse_transform(self, x: ArrayLike) -> NDArray[Any]:
-        """Return the examples whose transform is `x`, as a new array; exact unless directions were dropped.
+        """Return `x` transformed back, as a new array; exact unless directions were dropped.
 
         Parameters
         ----------
         x : array_like
-            What `transform` returned.
+            The result of `transform`.
 
         Returns
         -------
         ndarray of shape (N, ...)
-            Of the shape of the examples fitted to; float64 if `x` is float64, else float32.
+            Examples of the fitted shape; float64 if `x` is float64, else float32.
 
         Raises
         ------
         NotFittedError
             Before fitting.
         ValueError
-            If the rows of `x` have another shape than those `transform` returns.
+            If the rows of `x` do not have the shape that `transform` returns.
         """
         self._require_fitted()
         x = as_numbers(x)
@@ -91,7 +91,7 @@ class _Decorrelation(Transformer):
         expected = self._shape_out(matrix.shape[0])
         if x.shape[1:] != expected:
             wanted = ", ".join(map(str, ("N", *expected)))
-            raise ValueError(f"x has shape {x.shape}; transform of this {type(self).__name__} gives ({wanted})")
+            raise ValueError(f"x has shape {x.shape}; transform of this {type(self).__name__} returns ({wanted})")
         mean = self.mean_.reshape(-1)
         out = np.empty((len(x), len(mean)), float_type(x))
         for rows in row_blocks(x, least=256):
@@ -99,7 +99,7 @@ class _Decorrelation(Transformer):
         return out.reshape(len(x), *self.mean_.shape)
 
     def _matrix(self) -> NDArray[np.float64]:
-        """Return what centred rows are multiplied by, (d, k)."""
+        """Return the matrix that multiplies centred rows, (d, k)."""
         raise NotImplementedError
 
     def _inverse_matrix(self) -> NDArray[np.float64]:
@@ -125,15 +125,15 @@ class _Decorrelation(Transformer):
             mean, scatter = self.mean_.reshape(-1), self._scatter_.copy()
         else:
             raise NotFittedError(
-                f"this {type(self).__name__} was restored from its state, which holds no covariance to add to; "
+                f"this {type(self).__name__} was restored from its state, which has no covariance to update; "
                 "call fit, or partial_fit on a new one"
             )
         for rows in row_blocks(x, least=features):
             block = x[rows].reshape(-1, features)
             added = len(block)
             block_mean = block.mean(axis=0, dtype=np.float64)
-            # The last row carries the difference between the old mean and the block's (Chan's merge), so that one
-            # product adds everything and no second d x d array is needed for it.
+            # The last row is the scaled difference between the old mean and the block's (Chan's merge), so that one
+            # product adds everything without a second d x d array.
             deviation = np.empty((added + 1, features))
             np.subtract(block, block_mean, out=deviation[:-1])
             delta = block_mean - mean
@@ -152,7 +152,7 @@ class _Decorrelation(Transformer):
             self._check_params()
             variance, vectors = np.linalg.eigh(self._scatter_ / (self.n_samples_seen_ - 1))
             kept = self._count_of_axes(len(variance))
-            # A fixed memory order, so that a restored transformer multiplies with exactly the same instructions.
+            # A fixed memory order, so that a restored transformer gives bit-identical products.
             components = np.ascontiguousarray(vectors.T[::-1][:kept])
             largest = np.abs(components).argmax(axis=1)
             components *= np.sign(components[np.arange(kept), largest])[:, None]
@@ -170,15 +170,15 @@ class _Decorrelation(Transformer):
             )
         if (variance < 0).any():
             raise ValueError(f"array 'explained_variance' of {type(self).__name__} has a negative variance")
-        # These two are properties over one attribute, so they are set here and not by the caller.
+        # Set here, not by the caller, because the two are properties of one attribute.
         self._axes_ = arrays.pop("components"), arrays.pop("explained_variance")
 
 
 class PCA(_Decorrelation):
-    """Centre and rotate the data onto its principal axes: y = (x - mean) V, decorrelated, most variance first.
+    """Centre the data and rotate them to their principal axes: y = (x - mean) V, decorrelated, by decreasing variance.
 
-    V holds eigenvectors of the covariance matrix, computed in float64 by `numpy.linalg.eigh`; the sign of each is such
-    that its largest entry is positive. Memory is of the order of d x d numbers, where d counts the numbers of one
+    The columns of V are the eigenvectors of the covariance matrix, computed in float64 by `numpy.linalg.eigh`; the sign
+    of each is chosen so that its largest entry is positive. Memory is O(d^2), with d the number of elements of one
     example (images are flattened).
 
     Parameters
@@ -189,7 +189,7 @@ class PCA(_Decorrelation):
     Attributes
     ----------
     mean_ : ndarray of float64
-        Mean of the training examples, of the shape of one example.
+        Mean of the training examples, with the shape of one example.
     components_ : ndarray of shape (k, d), float64
         The axes, as rows.
     explained_variance_ : ndarray of shape (k,), float64
@@ -238,7 +238,7 @@ class PCA(_Decorrelation):
 
 
 def _gains(variance: NDArray[np.float64], eps: float, features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return 1 / sqrt(variance + eps) and its inverse, both 0 where nothing but rounding error is left.
+    """Return 1 / sqrt(variance + eps) and its inverse, both 0 where the variance is only rounding error.
 
     That happens only if eps is smaller than the error of the eigenvalues, as with eps = 0 and fewer examples than
     features; dividing by it would fill the output with amplified noise.
@@ -251,15 +251,15 @@ def _gains(variance: NDArray[np.float64], eps: float, features: int) -> tuple[ND
 
 
 class PCAWhiten(PCA):
-    """Rotate onto the principal axes and give each variance 1: y = (x - mean) V / sqrt(variance + eps).
+    """Rotate to the principal axes and scale each to variance 1: y = (x - mean) V / sqrt(variance + eps).
 
     Parameters
     ----------
     n_components : int, optional
         Number of axes to keep, 1 <= n_components <= d; None keeps all d.
     eps : float, default 1e-5
-        Added to the variances, so that directions with hardly any are not blown up. With eps=0, directions whose
-        variance is nothing but rounding error give 0.
+        Added to the variances, so that directions with almost no variance are not amplified. With eps=0, directions
+        whose variance is only rounding error give 0.
 
     Attributes
     ----------
@@ -303,8 +303,8 @@ class ZCA(_Decorrelation):
     Parameters
     ----------
     eps : float, default 1e-5
-        Added to the variances, so that directions with hardly any are not blown up. With eps=0, directions whose
-        variance is nothing but rounding error give 0.
+        Added to the variances, so that directions with almost no variance are not amplified. With eps=0, directions
+        whose variance is only rounding error give 0.
 
     Attributes
     ----------

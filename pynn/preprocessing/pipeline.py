@@ -1,4 +1,4 @@
-"""Several transformers in a row, as one."""
+"""A chain of transformers as one transformer."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from .base import Transformer, as_numbers, goes_in_parts, row_blocks
 
-#: Rows of a part of data that are fitted to part by part.
+#: Rows per part when fitting in parts.
 PART_ROWS = 1024
 
 
 class Pipeline(Transformer):
-    """Apply transformers one after the other: y = t_n(... t_2(t_1(x))).
+    """Apply transformers in sequence: y = t_n(... t_2(t_1(x))).
 
-    `fit` fits each step to the output of the steps before it. `partial_fit` is defined for a single step only: the
-    statistics of a second step would mix outputs of different states of the first. To fit several steps to data that
-    come in parts, pass over all parts once per step.
+    `fit` fits each step to the output of the previous steps. `partial_fit` is defined only for a single step: the
+    statistics of a second step would mix outputs of different states of the first. To fit several steps to data in
+    parts, pass over all parts once per step.
 
     Parameters
     ----------
@@ -41,16 +41,16 @@ class Pipeline(Transformer):
         self.steps = steps
 
     def fit(self, x: ArrayLike, y: object = None) -> Self:
-        """Fit each step to the output of the steps before it.
+        """Fit each step to the output of the previous steps.
 
-        Data that lie in a mapped file, or are large, are passed through in parts, once per step.
+        Large or memory-mapped data are processed in parts, once per step.
 
         Parameters
         ----------
         x : array_like of shape (N, ...)
             Training examples, one per row: real numbers, finite, N >= 1.
         y : object
-            Ignored; here because scikit-learn passes it.
+            Ignored; accepted because scikit-learn passes it.
 
         Returns
         -------
@@ -60,7 +60,7 @@ class Pipeline(Transformer):
         Raises
         ------
         TypeError, ValueError
-            If `steps` is not a list of distinct transformers, or as the steps do.
+            If `steps` is not a list of distinct transformers, or if a step raises it.
         """
         self._check_params()
         x = as_numbers(x)
@@ -73,7 +73,7 @@ class Pipeline(Transformer):
         return self
 
     def forget(self) -> None:
-        """Forget what every step learnt."""
+        """Discard the statistics of every step."""
         for step in self.steps:
             step.forget()
 
@@ -92,13 +92,13 @@ class Pipeline(Transformer):
         Raises
         ------
         ValueError
-            If there is more than one step; or as the step does.
+            If the pipeline has more than one step, or if the step raises it.
         """
         self._check_params()
         if len(self.steps) > 1:
             raise ValueError(
-                f"partial_fit of a Pipeline of {len(self.steps)} steps is not defined: each step's statistics rest on "
-                "the finished steps before it; call fit, or partial_fit step by step, transforming with the steps "
+                f"partial_fit of a Pipeline of {len(self.steps)} steps is not defined: each step's statistics depend "
+                "on the fitted previous steps; call fit, or partial_fit step by step, transforming with the steps "
                 "already fitted"
             )
         self.steps[0].partial_fit(x)
@@ -112,7 +112,7 @@ class Pipeline(Transformer):
         return np.asarray(x)
 
     def transform(self, x: ArrayLike) -> NDArray[Any]:
-        """Return `x` passed through all steps, as a new array; shapes, dtypes and errors are the steps'."""
+        """Return `x` transformed by all steps, as a new array; shapes, dtypes and errors are those of the steps."""
         self._check_params()
         self._require_fitted()
         for step in self.steps:
@@ -120,7 +120,7 @@ class Pipeline(Transformer):
         return np.asarray(x)
 
     def inverse_transform(self, x: ArrayLike) -> NDArray[Any]:
-        """Return `x` passed back through all steps, the last first, as a new array."""
+        """Return `x` transformed back by all steps, last to first, as a new array."""
         self._check_params()
         self._require_fitted()
         for step in reversed(self.steps):
@@ -128,7 +128,7 @@ class Pipeline(Transformer):
         return np.asarray(x)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return `steps`, and if `deep` the steps' parameters as "0__eps"."""
+        """Return `steps` and, if `deep`, the steps' parameters with names such as "0__eps"."""
         params = {"steps": self.steps}
         if deep:
             for index, step in enumerate(self.steps):
@@ -141,7 +141,7 @@ class Pipeline(Transformer):
         Raises
         ------
         ValueError
-            If there is no parameter of a name.
+            If a parameter of that name does not exist.
         """
         if "steps" in params:
             self.steps = params.pop("steps")
@@ -154,7 +154,7 @@ class Pipeline(Transformer):
         return self
 
     def config(self) -> dict[str, Any]:
-        """Return class name and constructor arguments of each step, in a form JSON can hold."""
+        """Return class name and constructor arguments of each step, in JSON-serialisable form."""
         self._check_params()
         return {"steps": [{"class": type(step).__name__, "params": step.config()} for step in self.steps]}
 
@@ -188,9 +188,9 @@ class Pipeline(Transformer):
             raise ValueError("steps is empty; expected at least one transformer")
         for step in self.steps:
             if not isinstance(step, Transformer):
-                raise TypeError(f"steps holds {step!r}; expected transformers of pynn.preprocessing")
+                raise TypeError(f"steps has {step!r}; expected transformers of pynn.preprocessing")
         if len({id(step) for step in self.steps}) < len(self.steps):
-            raise ValueError("steps holds one transformer twice; its second fit would overwrite the first")
+            raise ValueError("steps has one transformer twice; its second fit would overwrite the first")
 
     def __sklearn_is_fitted__(self) -> bool:
         return bool(self.steps) and all(step.__sklearn_is_fitted__() for step in self.steps)

@@ -13,37 +13,37 @@ from .base import Transformer, as_numbers, check_eps, check_real, float_type, ro
 class ShiftScale(Transformer):
     """y = (x - shift) / scale + offset, with one shift and one scale per feature.
 
-    The statistics treat an example as (features, places): by default each number of an example is a feature with one
-    place; for the channel transformers the features are the channels and the places the pixels.
+    The statistics treat an example as (features, places): by default each element of an example is a feature with one
+    place; for the channel transformers the features are the channels and the places are the pixels.
     """
 
     def transform(self, x: ArrayLike) -> NDArray[Any]:
-        """Return `x` shifted and scaled as the class says, as a new array.
+        """Return `x` shifted and scaled by the formula of the class, as a new array.
 
         Parameters
         ----------
         x : array_like of shape (N, ...)
-            Examples of the shape that was fitted; N may be 0.
+            Examples of the fitted shape; N may be 0.
 
         Returns
         -------
         ndarray
-            Of the shape of `x`; float64 if `x` is float64, else float32.
+            Same shape as `x`; float64 if `x` is float64, else float32.
 
         Raises
         ------
         NotFittedError
             Before fitting.
         ValueError
-            If the rows of `x` have another shape than those fitted to.
+            If the rows of `x` do not have the fitted shape.
         """
         self._require_fitted()
         x = as_numbers(x)
         self._check_shape(x)
         shift, scale = self._shift_scale()
         out = np.empty(x.shape, float_type(x))
-        # NumPy works in float64 here, on small buffers, and rounds on writing: no cancellation in float32 and no
-        # temporary as large as x.
+        # NumPy computes in float64 on small buffers and rounds when writing: no cancellation in float32, and no
+        # temporary array of the size of x.
         np.subtract(x, shift, out=out, casting="same_kind")
         if scale is not None:
             np.divide(out, scale, out=out, casting="same_kind")
@@ -57,19 +57,19 @@ class ShiftScale(Transformer):
         Parameters
         ----------
         x : array_like of shape (N, ...)
-            What `transform` returned.
+            The result of `transform`.
 
         Returns
         -------
         ndarray
-            Of the shape of `x`; float64 if `x` is float64, else float32.
+            Same shape as `x`; float64 if `x` is float64, else float32.
 
         Raises
         ------
         NotFittedError
             Before fitting.
         ValueError
-            If the rows of `x` have another shape than those fitted to.
+            If the rows of `x` do not have the fitted shape.
         """
         self._require_fitted()
         x = as_numbers(x)
@@ -83,11 +83,11 @@ class ShiftScale(Transformer):
         return out
 
     def _shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Return what to subtract and what to divide by (None: nothing), in shapes that broadcast against x."""
+        """Return shift and scale (None for none), in shapes that broadcast against x."""
         raise NotImplementedError
 
     def _offset(self) -> np.float64:
-        """Return what is added in the end."""
+        """Return the offset."""
         return np.float64(0.0)
 
     def _by_feature(self, block: NDArray[Any]) -> NDArray[Any]:
@@ -95,7 +95,7 @@ class ShiftScale(Transformer):
         return block.reshape(len(block), -1, 1)
 
     def _feature_shape(self, x: NDArray[Any]) -> tuple[int, ...]:
-        """Return the shape of a statistic that has one number per feature of `x`."""
+        """Return the shape of a statistic with one element per feature of `x`."""
         return x.shape[1:]
 
     def _check_state(self, arrays: dict[str, NDArray[Any]]) -> None:
@@ -107,13 +107,13 @@ class ShiftScale(Transformer):
 class Center(ShiftScale):
     """Subtract the mean of each feature: y = x - mean.
 
-    Every number of an example is a feature, so for images the mean is the lecture's "mean image". The mean is summed
+    Every element of an example is a feature, so for images the mean is the lecture's "mean image". The mean is summed
     in float64 and merged over blocks and `partial_fit` calls (Chan, Golub, LeVeque 1979).
 
     Attributes
     ----------
     mean_ : ndarray of float64
-        Mean of the training examples, of the shape of one example.
+        Mean of the training examples, with the shape of one example.
     n_samples_seen_ : int
         Number of training examples.
 
@@ -153,7 +153,7 @@ class Center(ShiftScale):
 
 
 class Standardize(ShiftScale):
-    """Give each feature mean 0 and standard deviation 1: y = (x - mean) / sqrt(var + eps).
+    """Standardise each feature to mean 0 and standard deviation 1: y = (x - mean) / sqrt(var + eps).
 
     The variance divides by N. A feature that is constant in the training data is centred but not scaled. Mean and sum
     of squared deviations are computed in float64 in two passes over each block and merged (Chan, Golub, LeVeque
@@ -162,14 +162,14 @@ class Standardize(ShiftScale):
     Parameters
     ----------
     eps : float, default 0.0
-        Added to the variance; keeps features that hardly vary from being blown up.
+        Added to the variance, so that nearly constant features are not amplified.
 
     Attributes
     ----------
     mean_, m2_, var_, scale_ : ndarray of float64
-        Mean, sum of squared deviations, variance and divisor, of the shape of one example.
+        Mean, sum of squared deviations, variance and divisor, with the shape of one example.
     is_constant_ : ndarray of bool
-        Whether a feature is constant, of the shape of one example.
+        Whether a feature is constant, with the shape of one example.
     n_samples_seen_ : int
         Number of training examples.
 
@@ -200,16 +200,16 @@ class Standardize(ShiftScale):
 
     @property
     def is_constant_(self) -> NDArray[np.bool_]:
-        """Whether each feature is constant in the training examples, to rounding."""
+        """Whether each feature is constant in the training examples, up to rounding."""
         var = self.var_
-        # Summing n equal numbers c leaves an error of up to n * c * 2**-53 in their mean; a variance no larger than
-        # that explains is zero (scikit-learn draws the same line).
+        # Summing n equal numbers c leaves an error of up to n * c * 2**-53 in their mean; a variance within that error
+        # counts as zero (as in scikit-learn).
         rounding = self.n_samples_seen_ * np.finfo(np.float64).eps
         return np.asarray(var <= rounding * var + (rounding * self.mean_) ** 2)
 
     @property
     def scale_(self) -> NDArray[np.float64]:
-        """What each centred feature is divided by."""
+        """The divisor of each centred feature."""
         return np.sqrt(np.where(self.is_constant_, 1.0, self.var_ + self.eps))
 
     def _check_params(self) -> None:
@@ -246,20 +246,19 @@ class Standardize(ShiftScale):
 class MinMax(ShiftScale):
     """Map each feature's range linearly to `feature_range`: y = lo + (x - min) / (max - min) * (hi - lo).
 
-    A feature that is constant in the training data is mapped to lo, and deviations from it keep their size times
-    (hi - lo).
+    A feature that is constant in the training data is mapped to lo; deviations from it are multiplied by (hi - lo).
 
     Parameters
     ----------
     feature_range : tuple of two floats, default (0.0, 1.0)
-        Where the smallest and the largest training value go: (lo, hi), lo < hi.
+        The images of the minimum and the maximum of the training data: (lo, hi), lo < hi.
     clip : bool, default False
-        Whether to cut off what lies outside `feature_range`, as new data may; `inverse_transform` cannot undo that.
+        Whether to clip results outside `feature_range`, as new data may give; `inverse_transform` cannot undo that.
 
     Attributes
     ----------
     data_min_, data_max_ : ndarray of float64
-        Smallest and largest value of each feature, of the shape of one example.
+        Minimum and maximum of each feature, with the shape of one example.
     n_samples_seen_ : int
         Number of training examples.
 
@@ -290,19 +289,19 @@ class MinMax(ShiftScale):
         Parameters
         ----------
         x : array_like of shape (N, ...)
-            Examples of the shape that was fitted; N may be 0.
+            Examples of the fitted shape; N may be 0.
 
         Returns
         -------
         ndarray
-            Of the shape of `x`; float64 if `x` is float64, else float32.
+            Same shape as `x`; float64 if `x` is float64, else float32.
 
         Raises
         ------
         NotFittedError
             Before fitting.
         ValueError
-            If the rows of `x` have another shape than those fitted to.
+            If the rows of `x` do not have the fitted shape.
         """
         out = super().transform(x)
         if self.clip:

@@ -1,4 +1,4 @@
-"""Take a fitted transformer apart into plain data and arrays, and put it together again."""
+"""Serialise a fitted transformer to plain data and arrays, and restore it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .decorrelate import PCA, ZCA, PCAWhiten
 from .pipeline import Pipeline
 from .scaling import Center, MinMax, Standardize
 
-# Only these can be restored: a file names a class, it never brings code.
+# Only these can be restored: a file names a class and never contains code.
 _CLASSES: dict[str, type[Transformer]] = {
     cls.__name__: cls
     for cls in (Center, Standardize, ChannelCenter, ChannelStandardize, MinMax, PCA, PCAWhiten, ZCA, Pipeline)
@@ -21,7 +21,7 @@ _CLASSES: dict[str, type[Transformer]] = {
 
 
 def to_state(transformer: Transformer) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return what a fitted transformer consists of.
+    """Return the configuration and the arrays of a fitted transformer.
 
     Parameters
     ----------
@@ -31,15 +31,15 @@ def to_state(transformer: Transformer) -> tuple[dict[str, Any], dict[str, NDArra
     Returns
     -------
     config : dict
-        {"class": name, "params": constructor arguments}; JSON can hold it.
+        {"class": name, "params": constructor arguments}; JSON-serialisable.
     arrays : dict of str to ndarray
-        Copies of the fitted arrays. Those of PCA, PCAWhiten and ZCA are what transforming needs, without the
-        covariance, so a restored one cannot continue with `partial_fit`.
+        Copies of the fitted arrays. For PCA, PCAWhiten and ZCA they exclude the covariance, which `transform` does not
+        need, so a restored one cannot continue with `partial_fit`.
 
     Raises
     ------
     TypeError
-        If it is not a transformer of this package.
+        If it is not one of this package's transformers.
     NotFittedError
         If it has not been fitted.
 
@@ -59,12 +59,12 @@ def to_state(transformer: Transformer) -> tuple[dict[str, Any], dict[str, NDArra
 
 
 def from_state(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Transformer:
-    """Return the transformer that `to_state` took apart; it transforms bit for bit as the original did.
+    """Restore the transformer from the result of `to_state`; it transforms bit for bit like the original.
 
     Parameters
     ----------
     config, arrays
-        What `to_state` returned; `config` may have gone through JSON.
+        The results of `to_state`; `config` may have been converted to JSON and back.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def from_state(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
     Raises
     ------
     ValueError
-        If the class is unknown, a parameter does not belong to it or has an impossible value, or arrays are missing,
+        If the class is unknown, a parameter does not belong to it or has an invalid value, or arrays are missing,
         superfluous or of the wrong shape or dtype.
 
     Examples
@@ -97,8 +97,8 @@ def from_state(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
 def _check_known(transformer: object) -> None:
     if _CLASSES.get(type(transformer).__name__) is not type(transformer):
         raise TypeError(
-            f"{type(transformer).__name__} cannot be saved: expected one of {', '.join(_CLASSES)}. What is yours, do "
-            "to the data before they come to the model"
+            f"{type(transformer).__name__} cannot be saved: expected one of {', '.join(_CLASSES)}. Apply your own "
+            "transformer to the data before passing them to the model"
         )
     if isinstance(transformer, Pipeline):
         for step in transformer.steps:
@@ -118,5 +118,5 @@ def _build(config: object) -> Transformer:
         if not isinstance(steps, list) or len(params) != 1:
             raise ValueError(f"the parameters of Pipeline are {params!r}; expected {{'steps': [...]}}")
         return Pipeline([_build(step) for step in steps])
-    # JSON knows no tuples.
+    # JSON has no tuples.
     return _CLASSES[name](**{key: tuple(value) if isinstance(value, list) else value for key, value in params.items()})

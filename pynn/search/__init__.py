@@ -1,12 +1,12 @@
-"""Search for hyperparameters: spaces, samplers, stages from coarse to fine, many processes, results that stay.
+"""Hyperparameter search: spaces, samplers, coarse-to-fine stages, parallel processes, stored results.
 
-`run` searches; a space is a dict of `Uniform`, `LogUniform`, `Integer` and `Choice`; `Stage` and `coarse_to_fine` say
-how many trials train how long; a `Result` has all trials. Needs the extra "search" (Optuna).
+`run` searches; a space is a dict of `Uniform`, `LogUniform`, `Integer` and `Choice`; `Stage` and `coarse_to_fine` set
+the number and length of the trials; a `SearchResult` holds all trials. Needs the extra "search" (Optuna).
 """
 
 from .driver import run
 from .edges import Edge, SearchWarning
-from .result import Result
+from .result import SearchResult
 from .space import Choice, Integer, LogUniform, Parameter, Space, Uniform
 from .stages import Stage, coarse_to_fine
 from .store import StoreError
@@ -18,7 +18,7 @@ __all__ = [
     "Integer",
     "LogUniform",
     "Parameter",
-    "Result",
+    "SearchResult",
     "SearchWarning",
     "Space",
     "Stage",

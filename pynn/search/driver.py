@@ -1,4 +1,4 @@
-"""The search itself: chooses trials, hands them to workers, keeps what comes back, stage by stage."""
+"""The search loop: proposes trials, sends them to workers and stores the results, stage by stage."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import backend
-from ..arguments import count
-from ..interrupt import InterruptGuard
-from ..processors import usable_processors
-from .building import Build, driven, this_process
+from ..backends import selection as backend
+from ..backends.processors import usable_processors
+from ..utils.interrupt import InterruptGuard
+from ..utils.validation import count
+from .building import driven, this_process
 from .edges import SearchWarning
 from .fingerprint import fingerprint
-from .result import Result
+from .result import SearchResult
 from .samplers import Sampler, check_sampler, grid, load_optuna, proposer
 from .space import Parameter, Params, Space, check_batch_size
 from .stages import Stage, checked
+from .state import SearchState
 from .store import BEST, Store, StoreError
-from .training import Data, Outcome, Task
+from .task import Build, Outcome, SearchData, Task
+from .text import written
 from .trial import Trial, ranked
-from .words import written
 from .workers import Workers, workers
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from .live import View
 
 
-#: The share of a stage's best trials around which the next stage's ranges are narrowed; at least so many.
+#: The next stage narrows its ranges around this share of a stage's best trials, and around at least this many.
 NARROW_AROUND, LEAST_AROUND = 0.25, 3
 
 
@@ -61,51 +62,51 @@ def run(
     folder: str | Path | None = None,
     store: str | None = None,
     progress: bool = False,
-) -> Result:
-    """Search for the hyperparameters with which a network does best on the validation data.
+) -> SearchResult:
+    """Search for the hyperparameters that give the best score on the validation data.
 
-    The same arguments give the same trials, bit for bit, however many of them run at a time. Only a model-based sampler
-    depends on the order in which trials end: with it, this holds for one at a time.
+    The same arguments give the same trials, bit for bit, for any number of workers. The exception is a model-based
+    sampler, which depends on the order in which trials end: it is reproducible with one worker.
 
-    A trial ends early when five steps on end cost more than 3x the first one, when the loss is not finite, or, in a
-    training of more than a tenth of a second, when the babysitter finds an error that no further training cures. One
-    that raises is recorded as failed, with the message, and one whose process dies three times as lost; the search goes
-    on. Ctrl-C ends the search with what there is, within seconds, trials under way excepted.
+    A trial ends early when the loss of five consecutive steps exceeds 3x the first one, when the loss is not finite,
+    or, in trials longer than a tenth of a second, when the monitor finds an error that more training cannot fix. A
+    trial that raises is recorded as failed, with the message. A trial whose process dies three times is recorded as
+    lost. The search continues in both cases. Ctrl-C stops the search within seconds and keeps the trials that ended.
 
     Parameters
     ----------
     build : callable
-        ``build(params)`` returns a new `pynn.Trainer`, of which nothing is shared with another trial's. The generators
-        that pynn, NumPy and Python share out are seeded before each call, and as they were after it. With several
-        workers it must be defined with ``def`` in a module or script, where other processes find it. Without them, the
-        first trial calls it twice, to see that it makes everything anew.
+        ``build(params)`` returns a new `pynn.Trainer` that shares no object with other trials. The global generators of
+        pynn, NumPy and Python are seeded before each call and restored after it. With several workers, define it with
+        ``def`` in a module or script, where other processes can import it. If trials run in this process, the first
+        one calls it twice, to check that it creates new objects.
     space : dict of str to Parameter
-        `Uniform`, `LogUniform`, `Integer`, `Choice`. A parameter "batch_size" also sets the size of the batches.
+        `Uniform`, `LogUniform`, `Integer`, `Choice`. A parameter named "batch_size" also sets the batch size.
     train, validation : (x, y)
-        Arrays of numbers, which nobody may write to while the search runs.
+        Arrays of numbers. Do not write to them while the search runs.
     trials, epochs : int
-        How many trials, and how long each: 60 and 5 by default. Or
+        Number of trials and epochs of each; 60 and 5 by default. Alternatively, pass
     stages : sequence of Stage
         From coarse to fine; see `coarse_to_fine`.
     sampler : {"random", "grid", "quasi-random", "tpe"} or optuna.samplers.BaseSampler
-        "grid" takes as many points on each axis as give at most so many trials, "quasi-random" a scrambled Sobol
+        "grid" takes as many points per axis as the number of trials allows, "quasi-random" uses a scrambled Sobol
         sequence, "tpe" Optuna's tree-structured Parzen estimator.
     batch_size : int
     metric : str, optional
-        The column of the history to judge by, after the last epoch: by default "val_accuracy" where the targets are
-        whole numbers, else "val_loss".
+        The column of the history that is the score, after the last epoch: by default "val_accuracy" for integer
+        targets, else "val_loss".
     end_early : bool
-        Whether hopeless trials end early. One whose loss is not finite ends in any case.
+        Whether hopeless trials end early. A trial with a non-finite loss always ends.
     seed : int
     workers : int, optional
-        Trials at a time: by default, one for each processor. One runs in this process; several run in processes of
-        their own with one thread of kernels each.
+        Number of concurrent trials; by default, one per processor. One worker runs in this process; several run in
+        separate processes with one kernel thread each.
     executor : concurrent.futures.Executor, optional
         Where to run the trials instead: ``dask.distributed.Client(...).get_executor()``, an ``MPIPoolExecutor``.
     folder : path-like, optional
-        Keep trials (an Optuna journal), checkpoints and the best model here. The same call then goes on where the last
-        one was ended or killed, without the trials that have ended; with a larger number of trials it adds to them. One
-        of another space, other data or other code of `build`, as far as its own module has it, is refused.
+        Keep trials (an Optuna journal), checkpoints and the best model here. The same call then
+        resumes after the last completed trial; with a larger number of trials, it adds to them. A folder is rejected
+        if its search had another space, other data or other code of `build` (within the module of `build`).
     store : str, optional
         Keep the trials in this database instead of the journal: "sqlite:///search.db" or another SQLAlchemy URL.
     progress : bool
@@ -113,15 +114,15 @@ def run(
 
     Returns
     -------
-    Result
+    SearchResult
 
     Raises
     ------
     ValueError
-        For a space, stage or argument that cannot work; if `build` hands out what another trial was given; if the data
-        change meanwhile; and if the store is damaged, another search's or another version's (`StoreError`).
+        For an invalid space, stage or argument; if `build` returns an object of another trial; if the data change
+        during the search; if the store is damaged or belongs to another search or version (`StoreError`).
     RuntimeError
-        If processes cannot be started, or the executor is broken; what is stored stays.
+        If processes cannot be started, or the executor is broken; stored trials are kept.
     ImportError
         If Optuna is not installed.
 
@@ -132,7 +133,7 @@ def run(
 
     Notes
     -----
-    Coarse to fine, log scales, the factor of 3 and the look at the edges: CS231n, Training Neural Networks, Part 1,
+    Coarse to fine, log scales, the factor of 3 and the check of the edges: CS231n, Training Neural Networks, Part 1,
     "Hyperparameter Optimization". Random search: Bergstra & Bengio 2012, JMLR 13.
 
     Examples
@@ -152,13 +153,13 @@ def run(
     if stages is None:
         stages = (Stage(60 if trials is None else trials, 5 if epochs is None else epochs),)
     elif trials is not None or epochs is not None:
-        raise ValueError("stages says how many trials there are and how long; leave out trials and epochs")
+        raise ValueError("stages sets the number of trials and epochs; omit trials and epochs")
     if not callable(build):
         raise TypeError(f"build is {build!r}; expected a function of the parameters that returns a pynn.Trainer")
-    data = Data.of(train, validation)
+    data = SearchData.of(train, validation)
     if metric is None:
         metric = "val_accuracy" if data.validation[1].dtype.kind in "iub" else "val_loss"
-    search = Search(
+    search = SearchDriver(
         build,
         Space(space),
         data,
@@ -178,14 +179,14 @@ def run(
     )
 
 
-class Search:
-    """What is searched, and where the search stands; for arguments see `run`."""
+class SearchDriver(SearchState):
+    """Settings and progress of a search; for arguments see `run`."""
 
     def __init__(
         self,
         build: Build,
         space: Space,
-        data: Data,
+        data: SearchData,
         *,
         stages: tuple[Stage, ...],
         sampler: Sampler,
@@ -194,20 +195,15 @@ class Search:
         end_early: bool,
         seed: int,
     ) -> None:
-        self.build, self.space, self.data, self.stages, self.sampler = build, space, data, stages, sampler
-        self.batch_size, self.metric, self.end_early, self.seed = batch_size, metric, bool(end_early), seed
+        super().__init__(space, stages, metric)
+        self.build, self.data, self.sampler = build, data, sampler
+        self.batch_size, self.end_early, self.seed = batch_size, bool(end_early), seed
         self.sampler_name = check_sampler(sampler)
-        #: Tells this search from others in this process and elsewhere.
+        #: Identifies this search in all processes.
         self.token = secrets.token_hex(8)
-        self.maximise = metric.endswith("accuracy")
         check_batch_size(space)
-        #: Trials of this search that have ended, by number, in the order of ending.
-        self.ended: dict[int, Trial] = {}
-        #: How many of them are from a run before.
+        #: Number of ended trials that come from an earlier run.
         self.found = 0
-        self.running: dict[int, Trial] = {}
-        self.stage = 0
-        self.total = sum(stage.trials + stage.survivors for stage in stages)
         if sampler == "grid":
             self.stages = tuple(
                 Stage(len(grid(space, stage.trials)) if stage.trials else 0, stage.epochs, stage.survivors)
@@ -215,7 +211,7 @@ class Search:
             )
 
     def describe(self) -> dict[str, Any]:
-        """Return what tells this search from others, as JSON can hold it."""
+        """Return the identity of the search, ready for JSON."""
         return {
             "space": self.space.describe(),
             "stages": [[stage.trials, stage.epochs, stage.survivors] for stage in self.stages],
@@ -232,8 +228,8 @@ class Search:
 
     def run(
         self, most: int, executor: Executor | None, folder: Path | None, url: str | None, *, progress: bool
-    ) -> Result:
-        """Run all stages and return what came of them."""
+    ) -> SearchResult:
+        """Run all stages and return the result."""
         with InterruptGuard() as guard:
             team = workers(self.data, self.build, most, executor)
             store = Store(folder, url, self.describe(), self.space, self.metric, maximise=self.maximise)
@@ -247,7 +243,7 @@ class Search:
 
     def _run_stages(self, team: Workers, store: Store, guard: InterruptGuard, *, progress: bool) -> bool:
         """Run all stages; return whether Ctrl-C ended them."""
-        from .live import view as view_of  # needs rich, which takes a while to import
+        from .live import view as view_of  # imports rich, which is slow
 
         interrupted = True
         try:
@@ -263,7 +259,7 @@ class Search:
         return interrupted
 
     def _run_stage(self, stage: Stage, team: Workers, store: Store, view: View, guard: InterruptGuard) -> None:
-        """Run a stage's trials, survivors of the stage before first, except those that have ended in an earlier run."""
+        """Run a stage's trials, survivors first; skip those that an earlier run completed."""
         before = [trial for trial in self.ended.values() if trial.stage == self.stage - 1]
         order = ranked(before, maximise=self.maximise)
         around = max(LEAST_AROUND, stage.survivors, math.ceil(NARROW_AROUND * len(before)))
@@ -271,7 +267,7 @@ class Search:
         proposals = proposer(self.sampler, space, stage.trials, (self.seed, self.stage), maximise=self.maximise)
         first = sum(earlier.trials + earlier.survivors for earlier in self.stages[: self.stage])
         survivors = order[: stage.survivors]
-        # A stage keeps its numbers, even where fewer trials have survived than it has room for.
+        # Trial numbers of a stage do not depend on how many trials survived.
         waiting = deque([*range(first, first + len(survivors))])
         new = first + stage.survivors
         waiting.extend(range(new, new + stage.trials))
@@ -324,20 +320,20 @@ class Search:
             self.token,
             this_process(),
             backend.get_backend(),
-            # Where a checkpoint is missing, training from the beginning comes to the same.
+            # Without a checkpoint, training from the start gives the same result.
             checkpoint=None if parent is None else store.checkpoint(parent.number),
         )
 
     def _seed(self, trial: Trial) -> int:
-        """Return the seed of the initialisation: that of the trial where it all began."""
+        """Return the seed of the initialisation; a continued trial keeps that of its first ancestor."""
         while trial.continues is not None:
             trial = self.ended[trial.continues]
         return int(np.random.SeedSequence((self.seed, trial.number)).generate_state(1)[0])
 
     def _take(self, outcome: Outcome, store: Store) -> None:
-        """Keep a trial, and its checkpoint while it is among those that may be needed."""
+        """Store a trial, and its checkpoint as long as it may be needed."""
         trial = outcome.trial
-        if len(self.ended) == self.found:  # the first one tells soon, before it is stored
+        if len(self.ended) == self.found:  # check after the first trial, before storing it
             self.data.check_unchanged()
         if outcome.checkpoint is not None:
             needed = self._needed([*self.ended.values(), trial])
@@ -348,7 +344,7 @@ class Search:
             store.drop_checkpoints(needed)
 
     def _needed(self, ended: list[Trial]) -> set[int]:
-        """Return the trials whose checkpoints may be needed: future survivors, those that go on now, and the best."""
+        """Return the trials whose checkpoints may be needed: future survivors, parents of running trials, the best."""
         survivors = self.stages[self.stage + 1].survivors if self.stage + 1 < len(self.stages) else 0
         here = ranked((trial for trial in ended if trial.stage == self.stage), maximise=self.maximise)[:survivors]
         going_on = {trial.continues for trial in (*self.running.values(), *ended) if trial.continues is not None}
@@ -366,7 +362,7 @@ class Search:
         else:
             proposals.add(trial)
 
-    def _result(self, store: Store, *, interrupted: bool) -> Result:
+    def _result(self, store: Store, *, interrupted: bool) -> SearchResult:
         trials = [self.ended[number] for number in sorted(self.ended)]
         best = ranked(trials, maximise=self.maximise)[:1]
         checkpoint = store.checkpoint(best[0].number) if best else None
@@ -376,7 +372,7 @@ class Search:
                 name: len({trial.params[name] for trial in trials if name in trial.params and trial.stage == 0})
                 for name in self.space.ranges
             }
-        result = Result(
+        result = SearchResult(
             trials,
             self.space,
             self.metric,
@@ -395,9 +391,9 @@ class Search:
 
 
 def _check_same(known: Trial, params: Params) -> None:
-    """Raise StoreError unless a stored trial is the one that this search would try."""
+    """Raise StoreError unless a stored trial has the parameters that this search proposes."""
     if known.params != params:
         raise StoreError(
-            f"trial {known.number} of the store tried {written(known.params)}, where this search tries "
-            f"{written(params)}: it is of another search, or of another version of Optuna"
+            f"trial {known.number} of the store has {written(known.params)}, but this search proposes "
+            f"{written(params)}: the store is from another search or another version of Optuna"
         )

@@ -1,4 +1,4 @@
-"""Whether the best values lie at the edge of a range: then the range is wrong, and better ones may lie beyond."""
+"""Finds ranges whose best values lie at an edge: better values may lie beyond it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import cast
 from .space import Integer, Space
 from .trial import Trial, ranked
 
-#: What share of a range is its edge. As large a share of the trials, but at least so many, are the best ones.
+#: Share of a range that counts as its edge. The same share of the trials, and at least this many, count as the best.
 EDGE, FEWEST = 0.15, 3
-#: What chance may explain is no finding: a range that does not matter has its best values anywhere.
+#: Significance level: a range without influence has its best values anywhere.
 CHANCE = 0.02
-#: The range to try reaches beyond the edge by such a share of the range.
+#: The suggested range extends beyond the edge by this share of the range.
 BEYOND = 0.5
 
 
 class SearchWarning(UserWarning):
-    """Something about a search that its user should know."""
+    """A warning about the settings of a search."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Edge:
     Attributes
     ----------
     name : str
-        The parameter.
+        Name of the parameter.
     value : float
-        That of the best trial.
+        Value of the best trial.
     low, high : float
-        The range that was searched.
+        The searched range.
     try_low, try_high : float
-        The range to try.
+        The suggested range.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Edge:
 
 
 def edges(trials: Sequence[Trial], space: Space, *, maximise: bool, points: dict[str, int] | None = None) -> list[Edge]:
-    """Return the ranges at whose edge more of the best trials lie than chance explains.
+    """Return the ranges that have more of the best trials at an edge than chance explains.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def edges(trials: Sequence[Trial], space: Space, *, maximise: bool, points: dict
     space : Space
     maximise : bool
     points : dict of str to int, optional
-        How many points a grid had on each axis; its outermost ones are the edge.
+        Number of grid points per axis; the outermost ones are the edge.
 
     Examples
     --------
@@ -98,5 +98,5 @@ def edges(trials: Sequence[Trial], space: Space, *, maximise: bool, points: dict
 
 
 def _chance(hits: int, among: int, share: float) -> float:
-    """Return how probable so many hits or more are, of a binomial distribution."""
+    """Return the binomial probability of at least `hits` successes."""
     return sum(math.comb(among, k) * share**k * (1 - share) ** (among - k) for k in range(hits, among + 1))

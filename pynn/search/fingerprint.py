@@ -1,4 +1,4 @@
-"""What tells one `build` from another: its code, that of what it calls in its own module, and its constants."""
+"""Digest of `build`: its code, the code of everything it calls in its own module, and its constants."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-#: Values that cannot change, so that they are part of what a function does.
+#: Immutable values: they count as part of a function.
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 def fingerprint(build: Any) -> str:
-    """Return a digest that changes when what `build` does has been changed, as far as its own module says.
+    """Return a digest of the code of `build` and of what it uses in its own module.
 
-    Comments and line numbers do not count. The digest depends on the version of Python.
+    Comments and line numbers do not change it. The digest depends on the version of Python.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def _parts(value: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _instance(value: Any, seen: set[int]) -> Iterator[str]:
-    """Tell of an object that can be called: its class's code, and its attributes if it is a frozen dataclass."""
+    """Yield the parts of a callable object: its class's code, and its attributes if it is a frozen dataclass."""
     kind = type(value)
     yield kind.__qualname__
     call = getattr(kind, "__call__", None)  # noqa: B004 - the function is wanted
@@ -90,7 +90,7 @@ def _function(function: FunctionType, seen: set[int]) -> Iterator[str]:
 
 
 def _used(value: Any, module: str, seen: set[int]) -> Iterator[str]:
-    """Tell of what a function uses, if it is a constant, or a function or class of its own module."""
+    """Yield the parts of a value that a function uses: a constant, or a function or class of its module."""
     constant = isinstance(value, PLAIN) or (isinstance(value, tuple) and all(isinstance(item, PLAIN) for item in value))
     if constant or (isinstance(value, FunctionType | type) and value.__module__ == module):
         yield from _parts(value, seen)
@@ -101,7 +101,7 @@ def _code(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _code(constant)
-        else:  # a set's order differs from process to process
+        else:  # the order of a set differs between processes
             yield repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)
 
 

@@ -1,4 +1,4 @@
-"""How much each parameter matters, by Optuna's fANOVA."""
+"""Importance of the parameters, by Optuna's fANOVA."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .samplers import INSTALL_HINT, distributions_of, load_optuna, quiet_optuna
 from .space import Params, Space
 from .trial import Trial
 
-#: Fewer trials say nothing.
+#: Minimum number of trials for an estimate.
 FEWEST = 4
 TREES = 64
 
@@ -18,8 +18,8 @@ TREES = 64
 def importance(trials: Sequence[Trial], space: Space, metric: str, epochs: int, *, maximise: bool) -> dict[str, float]:
     """Return the share of the scores' variance that each parameter explains, largest first; empty if unknown.
 
-    All trials count with their score after `epochs`, which all that finished have; what ended early counts as the worst
-    score of the others. A parameter that does not exist beside others counts as the middle of its range there.
+    Trials are compared by their score after `epochs`, which all finished trials have. A trial that ended early gets the
+    worst of these scores. An inactive parameter gets the middle of its range.
 
     Notes
     -----

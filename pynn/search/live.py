@@ -1,4 +1,4 @@
-"""A search on a terminal: a live table; elsewhere a line for each trial that ends."""
+"""Progress of a search: a live table on a terminal, otherwise one line per ended trial."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..streams import error_console
+from ..utils.streams import error_console
+from .text import figure, outcome, printable, short, value, written
 from .trial import Trial, ranked
-from .words import figure, outcome, printable, short, value, written
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from .driver import Search
+    from .state import SearchState
 
-#: Trials in the table: the best ones, and those that ended last.
+#: Rows of the table: the best trials, and the latest.
 BEST, LATEST = 6, 4
-#: How often a second the table is drawn.
+#: Refreshes of the table per second.
 REFRESH_RATE = 4
 STYLES = {"finished": "", "early": "yellow", "failed": "red", "lost": "red"}
 
 
 class View(Protocol):
-    """What shows a search."""
+    """Shows the progress of a search."""
 
     def __enter__(self) -> View: ...
 
@@ -38,10 +38,10 @@ class View(Protocol):
     ) -> None: ...
 
     def update(self) -> None:
-        """Take up that a trial has begun."""
+        """Show that a trial has begun."""
 
     def told(self, trial: Trial) -> None:
-        """Take up that a trial has ended."""
+        """Show that a trial has ended."""
 
 
 class Nothing:
@@ -61,22 +61,22 @@ class Nothing:
 
 
 class Lines(Nothing):
-    """Writes a line for each trial."""
+    """Writes one line per trial."""
 
-    def __init__(self, search: Search, console: Console) -> None:
+    def __init__(self, search: SearchState, console: Console) -> None:
         self.search, self.console = search, console
 
     def told(self, trial: Trial) -> None:
         width = len(str(self.search.total))
         line = f"trial {trial.number + 1:{width}}/{self.search.total}  {outcome(trial, self.search.metric)}"
-        # As Text: brackets and colons in an error or a name are no markup and no emoji.
+        # Text, not str: rich must not read brackets and colons in names or errors as markup or emoji.
         self.console.print(Text(f"{line}  {written(trial.params)}"), soft_wrap=True)
 
 
 class LiveTable(Nothing):
-    """Draws a table that changes."""
+    """Draws a live table."""
 
-    def __init__(self, search: Search, console: Console) -> None:
+    def __init__(self, search: SearchState, console: Console) -> None:
         self.search = search
         self._began = time.monotonic()
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=REFRESH_RATE)
@@ -92,9 +92,9 @@ class LiveTable(Nothing):
         self._live.refresh()
 
     def render(self) -> RenderableType:
-        """Return the table as it is now."""
+        """Return the current table."""
         search = self.search
-        # A copy at one go: the table is drawn by a thread of its own.
+        # Copies, because rich renders in another thread.
         ended, running = list(search.ended.values()), list(search.running.values())
         order = ranked(ended, maximise=search.maximise)
         best = order[:BEST]
@@ -115,8 +115,8 @@ class LiveTable(Nothing):
         return text
 
 
-def table(search: Search, best: list[Trial], latest: list[Trial], running: list[Trial]) -> Table:
-    """Return the best trials, those that ended last and those under way."""
+def table(search: SearchState, best: list[Trial], latest: list[Trial], running: list[Trial]) -> Table:
+    """Return a table of the best, the latest and the running trials."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column("trial", justify="right")
     shown.add_column(Text(printable(search.metric.removeprefix("val_"))), justify="right", no_wrap=True)
@@ -133,15 +133,15 @@ def table(search: Search, best: list[Trial], latest: list[Trial], running: list[
             values = [value(trial.params[name]) if name in trial.params else "" for name, _ in search.space]
             row_style = style or STYLES[trial.ended]
             epochs = "" if under_way else str(trial.epochs)
-            cells = map(Text, (str(trial.number + 1), score, epochs, *values, note))  # not read as markup
+            cells = map(Text, (str(trial.number + 1), score, epochs, *values, note))  # Text, not markup
             shown.add_row(*cells, style=row_style)
         if group:
             shown.add_section()
     return shown
 
 
-def view(search: Search, progress: bool) -> View:
-    """Return what shows the search."""
+def view(search: SearchState, progress: bool) -> View:
+    """Return the view of the search."""
     if not progress:
         return Nothing()
     console = error_console()

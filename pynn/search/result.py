@@ -1,4 +1,4 @@
-"""What a search found."""
+"""The result of a search."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..model import Sequential
-from ..trainer import Trainer
-from .building import Build, restore
-from .edges import Edge, edges
+from ..nn.sequential import Sequential
+from ..training.trainer import Trainer
+from .building import restore
+from .edges import edges
 from .space import Params, Space
 from .stages import Stage
-from .trial import Trial, ranked
+from .state import Trials
+from .task import Build
+from .trial import Trial
+from .views.page import write_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Result:
-    """What a search found.
+class SearchResult(Trials):
+    """The result of a search.
 
     Attributes
     ----------
     trials : list of Trial
-        All that ended, by number.
+        All ended trials, by number.
     space : Space
     metric : str
         The column of the history that is the score.
@@ -37,7 +40,7 @@ class Result:
     interrupted : bool
         Whether Ctrl-C ended the search.
     edges : list of Edge
-        Ranges at whose edge the best values lie, with wider ones to try.
+        Ranges whose best values lie at an edge, with suggested wider ranges.
     """
 
     def __init__(
@@ -55,25 +58,17 @@ class Result:
         seed: int,
         checkpoint: bytes | None,
     ) -> None:
-        self.trials, self.space, self.metric, self.stages = trials, space, metric, stages
-        self.maximise, self.interrupted, self.sampler = maximise, interrupted, sampler
-        self.edges: list[Edge] = edges(trials, space, maximise=maximise, points=points)
+        super().__init__(
+            trials,
+            space,
+            metric,
+            stages,
+            maximise=maximise,
+            interrupted=interrupted,
+            sampler=sampler,
+            edges=edges(trials, space, maximise=maximise, points=points),
+        )
         self._build, self._seed, self._checkpoint = build, seed, checkpoint
-
-    @property
-    def ranked(self) -> list[Trial]:
-        """The finished trials, best first; of a trial and those that train it on, the last."""
-        return ranked(self.trials, maximise=self.maximise)
-
-    @property
-    def best(self) -> Trial:
-        """The best trial; raises ValueError if none finished."""
-        order = self.ranked
-        if not order:
-            reasons = [trial.reason for trial in self.trials if trial.reason]
-            why = f"; the first ended so: {reasons[0]}" if reasons else ""
-            raise ValueError(f"none of {len(self.trials)} trials finished{why}")
-        return order[0]
 
     @property
     def best_params(self) -> Params:
@@ -82,23 +77,25 @@ class Result:
 
     @property
     def best_model(self) -> Sequential:
-        """The network of the best trial, trained; in inference mode."""
+        """The trained network of the best trial, in inference mode."""
         model = self.best_trainer().model
         model.eval()
         return model
 
     def best_trainer(self) -> Trainer:
-        """Return the trainer of the best trial as it ended; its `fit` can go on."""
+        """Return the trainer of the best trial in its final state; `fit` continues the training."""
         best = self.best
         if self._checkpoint is None:
-            raise ValueError("the best trial's checkpoint was not kept: it was in a folder or process that is gone")
+            raise ValueError(
+                "the checkpoint of the best trial is missing: its folder was deleted or its process has ended"
+            )
         return restore(self._build, best.params, self._seed, self._checkpoint)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Return the trials as arrays, one per figure and parameter, by number: what `pandas.DataFrame` takes.
+        """Return the trials as arrays, one per figure and parameter, by number, as `pandas.DataFrame` takes them.
 
-        A number that a trial does not have is NaN, another value None. A parameter that is called as one of the
-        figures is, "epochs" say, is "params.epochs" here.
+        Missing numbers are NaN, other missing values None. A parameter with the name of a figure, such as "epochs",
+        becomes "params.epochs".
         """
         names = ("number", "stage", "ended", "reason", "score", "epochs", "steps", "seconds")
         columns = {name: np.array([getattr(trial, name) for trial in self.trials]) for name in names}
@@ -109,24 +106,12 @@ class Result:
             columns[column] = np.array(values, dtype=np.float64 if ranged else object)
         return columns
 
-    def importance(self) -> dict[str, float]:
-        """Return the share of the scores' variance that each parameter explains, largest first.
-
-        By Optuna's fANOVA, with scores after as many epochs as the first stage has; empty for fewer than four trials.
-        """
-        from .importance import importance
-
-        epochs = self.stages[0].epochs
-        return importance(self.trials, self.space, self.metric, epochs, maximise=self.maximise)
-
-    def report(self, path: str | Path) -> None:
-        """Write an HTML page with pictures and all trials. It opens without a network."""
-        from .views.page import write_report
-
+    def to_html(self, path: str | Path) -> None:
+        """Write an HTML page with pictures and all trials. It works offline."""
         write_report(self, path)
 
     def plot(self, path: str | Path | None = None) -> Figure:
-        """Draw the search in one picture, and write it to `path` if that is given. Needs matplotlib."""
+        """Plot the search, and save the figure to `path` if given. Needs matplotlib."""
         from .views.figures import plot_overview
 
         return plot_overview(self, path)

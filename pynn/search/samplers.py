@@ -1,4 +1,4 @@
-"""Which values are tried next: Optuna's samplers, asked and told; a grid is the product of the points on each axis."""
+"""Proposes the parameters of trials: Optuna's samplers, or a grid."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INSTALL_HINT = 'pip install "pynn-kernels[search]"'
 
 
 def load_optuna() -> Any:
-    """Return Optuna, or raise ImportError that says how to install it."""
+    """Return Optuna, or raise ImportError with the install command."""
     try:
         import optuna
     except ImportError as error:
@@ -36,42 +36,42 @@ def load_optuna() -> Any:
 
 @contextlib.contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Within the block, Optuna logs and warns of nothing; its verbosity is then what it was."""
+    """Within the block, silence Optuna's log and warnings; then restore its verbosity."""
     logging = load_optuna().logging
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # samplers that Optuna calls experimental
+            warnings.simplefilter("ignore")  # experimental samplers
             yield
     finally:
         logging.set_verbosity(before)
 
 
 class Proposer(Protocol):
-    """Says what a stage tries, trial by trial."""
+    """Proposes the trials of a stage."""
 
     def ask(self) -> Params:
         """Return the parameters of the next trial."""
 
     def tell(self, trial: Trial) -> None:
-        """Take up how a trial ended that `ask` or `add` has begun."""
+        """Record the end of a trial that `ask` or `add` began."""
 
     def add(self, trial: Trial) -> None:
-        """Take up a trial of before: one that finished in an earlier run, or a survivor."""
+        """Add an earlier trial: one that finished in an earlier run, or a survivor."""
 
 
 def proposer(
     sampler: Sampler, space: Space, trials: int, entropy: tuple[int, ...], *, maximise: bool
 ) -> GridProposer | StudyProposer:
-    """Return what proposes the trials of a stage; the same arguments give the same proposals."""
+    """Return the proposer of a stage; the same arguments give the same proposals."""
     if sampler == "grid":
         return GridProposer(space, trials)
     return StudyProposer(sampler, space, entropy, maximise=maximise)
 
 
 def check_sampler(sampler: Sampler) -> str:
-    """Return what a sampler is called, or raise an error that says what there is."""
+    """Return the name of a sampler, or raise an error that lists the known ones."""
     from optuna.samplers import BaseSampler
 
     if isinstance(sampler, BaseSampler):
@@ -83,13 +83,13 @@ def check_sampler(sampler: Sampler) -> str:
 
 
 class StudyProposer:
-    """Asks an Optuna sampler; nothing of this is stored."""
+    """Proposes with an Optuna sampler, in a study in memory."""
 
     def __init__(self, sampler: Sampler, space: Space, entropy: tuple[int, ...], *, maximise: bool) -> None:
         optuna = load_optuna()
         seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
         self.space, self.maximise = space, maximise
-        #: Whether proposals depend on nothing but the seed.
+        #: Whether proposals depend only on the seed.
         self.fixed = sampler in ("random", "quasi-random")
         with quiet_optuna():
             if sampler == "random":
@@ -97,7 +97,7 @@ class StudyProposer:
             elif sampler == "quasi-random":
                 sampler = _quasi_random(space, seed)
             elif sampler == "tpe":
-                # Trials that run meanwhile count as bad, lest the same place be tried twice at once.
+                # Running trials count as bad, so that concurrent trials do not try the same point.
                 sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
             self._study: Study = optuna.create_study(
                 sampler=sampler, direction="maximize" if maximise else "minimize", storage=None
@@ -130,12 +130,12 @@ class StudyProposer:
 
 
 class GridProposer:
-    """Goes through a grid: as many points on each axis as give at most so many trials."""
+    """Proposes the points of a grid."""
 
     fixed = True
 
     def __init__(self, space: Space, trials: int) -> None:
-        self._points = iter(grid(space, trials) if trials else [])  # a stage may have survivors alone
+        self._points = iter(grid(space, trials) if trials else [])  # a stage may have only survivors
 
     def ask(self) -> Params:
         return next(self._points)
@@ -147,15 +147,15 @@ class GridProposer:
 
 
 def grid(space: Space, trials: int) -> list[Params]:
-    """Return the points of a grid with at most `trials` of them.
+    """Return the points of a grid, at most `trials` of them.
 
-    Choices are taken whole; ranges get points one by one, in turn, while the product allows it. The points lie in the
-    middle of equally wide parts of a range.
+    A grid has all options of each choice. Ranges gain one point at a time, in turn, while the product stays within
+    `trials`. The points are the midpoints of equal parts of a range.
 
     Raises
     ------
     ValueError
-        If the choices alone make more trials.
+        If the choices alone need more trials.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def _quasi_random(space: Space, seed: int) -> BaseSampler:
     distributions = distributions_of(space)
 
     class Sobol(QMCSampler):
-        """Optuna's, over the whole space from the first trial on, rather than what the first finished trial had."""
+        """Optuna's sampler over the whole space; Optuna limits it to the parameters of the first finished trial."""
 
         def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
             return distributions
@@ -222,7 +222,7 @@ def distributions_of(space: Space) -> dict[str, Any]:
 
 
 def frozen(trial: Trial, space: Space, attributes: dict[str, Any] | None = None, metric: str | None = None) -> Any:
-    """Return a trial as Optuna keeps it; with a metric, its course too."""
+    """Return a trial as an Optuna trial; with a metric, also its value per epoch."""
     optuna = load_optuna()
     states = optuna.trial.TrialState
     state = {"finished": states.COMPLETE, "early": states.PRUNED}.get(trial.ended, states.FAIL)

@@ -1,4 +1,4 @@
-"""What is searched: parameters with ranges and scales; some exist only where another has a certain value."""
+"""Search spaces: parameters with ranges and scales, optionally conditional on other parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from ..arguments import count, number
+from ..utils.validation import count, number
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -18,33 +18,33 @@ Value = None | bool | int | float | str
 Params = dict[str, Value]
 When = Mapping[str, Value | Sequence[Value]]
 
-#: Ranges are narrowed to those of the best trials and so much of the range on either side; at least so much is left.
+#: A narrowed range spans the best trials plus this share of the old range on each side, and at least the second share.
 MARGIN, NARROWEST = 0.1, 0.2
-#: The largest whole number that is searched: up to it, floats hold each.
+#: Largest integer of a range: floats represent all integers up to it.
 LARGEST = 2**53
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """Base of the kinds of parameters."""
+    """Base class of parameters."""
 
     def check(self, name: str) -> None:
-        """Raise ValueError unless there is something to choose from."""
+        """Raise ValueError if the range or the options are invalid."""
 
     def suggest(self, name: str, trial: Trial) -> Value:
-        """Ask a sampler for a value."""
+        """Return a value from the sampler."""
         raise NotImplementedError
 
     def at(self, share: float) -> Value:
-        """Return the value at a place between 0 and 1."""
+        """Return the value at a position between 0 and 1."""
         raise NotImplementedError
 
     def points(self, most: int) -> list[Value]:
-        """Return the middles of equally wide parts, at most so many."""
+        """Return the midpoints of equal parts, at most `most` of them."""
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
-        """Return kind and arguments, as JSON can hold them."""
+        """Return kind and arguments, ready for JSON."""
         found = {"kind": type(self).__name__} | {k: v for k, v in vars(self).items() if v is not None}
         if "when" in found:
             found["when"] = {name: list(values) for name, values in _conditions(self).items()}
@@ -83,20 +83,20 @@ class _Range(Parameter):
         return self.scaled(self.low), self.scaled(self.high)
 
     def share(self, value: float) -> float:
-        """Return where a value lies, 0 at the low end and 1 at the high one, on the parameter's scale."""
+        """Return the position of a value on the parameter's scale: 0 at the low end, 1 at the high end."""
         low, high = self.ends
         return (self.scaled(value) - low) / (high - low) if high > low else 0.5
 
     def at(self, share: float) -> float:
         low, high = self.ends
-        # Rounding must not lead out of the range.
+        # Rounding must not leave the range.
         return min(max(self.unscaled(low + share * (high - low)), self.low), self.high)
 
     def points(self, most: int) -> list[Value]:
         return [self.at((index + 0.5) / most) for index in range(most)]
 
     def between(self, low: float, high: float) -> _Range:
-        """Return the part of the range between two places, 0 to 1."""
+        """Return the part of the range between two positions from 0 to 1."""
         return replace(self, low=self.at(low), high=self.at(high))
 
     def scaled(self, value: float) -> float:
@@ -117,7 +117,7 @@ class Uniform(_Range):
     low, high : float
         Ends of the range, both included.
     when : mapping of str to a value or a tuple of values, optional
-        The parameter exists only where other parameters, which come before it, have one of these values.
+        Condition: the parameter is active only if earlier parameters have one of these values.
 
     Examples
     --------
@@ -133,7 +133,7 @@ class Uniform(_Range):
 
 @dataclass(frozen=True)
 class LogUniform(_Range):
-    """A number from a range, on a logarithmic scale: for learning rates and strengths of regularisation.
+    """A number from a range, on a logarithmic scale: for learning rates and regularisation strengths.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class LogUniform(_Range):
 
 @dataclass(frozen=True)
 class Integer(_Range):
-    """A whole number from a range.
+    """An integer from a range.
 
     Parameters
     ----------
@@ -182,7 +182,9 @@ class Integer(_Range):
     def check(self, name: str) -> None:
         for end, value in (("low", self.low), ("high", self.high)):
             if abs(count(value, f"the {end} end of {name!r}", least=-LARGEST)) > LARGEST:
-                raise ValueError(f"the {end} end of {name!r} is beyond 2**53, where floats have gaps between integers")
+                raise ValueError(
+                    f"the {end} end of {name!r} is beyond 2**53, the largest integer up to which floats are exact"
+                )
         super().check(name)
 
     @property
@@ -194,14 +196,14 @@ class Integer(_Range):
 
     @property
     def ends(self) -> tuple[float, float]:
-        # Each value has its part of the range, the first and the last as well.
+        # Each value gets an equal part of the range, including the first and the last.
         return self.scaled(self.low - 0.5), self.scaled(self.high + 0.5)
 
     def at(self, share: float) -> int:
         return round(super().at(share))
 
     def between(self, low: float, high: float) -> Integer:
-        """Return the part of the range between two places, with at least two values."""
+        """Return the part of the range between two positions, with at least two values."""
         part = cast("Integer", super().between(low, high))
         if part.low < part.high:
             return part
@@ -237,19 +239,19 @@ class Choice(Parameter):
 
     def check(self, name: str) -> None:
         if not self.options:
-            raise ValueError(f"{name!r} has nothing to choose from: Choice() is empty")
+            raise ValueError(f"{name!r} has no options; expected at least one, such as Choice('relu', 'tanh')")
         for option in self.options:
             if option is not None and not isinstance(option, bool | int | float | str):
                 raise TypeError(
                     f"{name!r} has the option {option!r}; expected text, numbers, True, False or None "
-                    "(choose a name, and look it up)"
+                    "(for other objects, use names and look them up in build)"
                 )
             if isinstance(option, float) and not math.isfinite(option):
                 raise ValueError(f"{name!r} has the option {option}; expected a finite number")
             if isinstance(option, int) and abs(option) > LARGEST:
-                raise ValueError(f"{name!r} has an option beyond 2**53; expected smaller numbers (or text)")
+                raise ValueError(f"{name!r} has an option beyond 2**53; expected smaller numbers or text")
         if len(set(self.options)) < len(self.options):  # True is 1, and 1 is 1.0
-            raise ValueError(f"{name!r} has an option twice, or equal ones: {', '.join(map(repr, self.options))}")
+            raise ValueError(f"{name!r} has equal options: {', '.join(map(repr, self.options))}")
 
     def suggest(self, name: str, trial: Trial) -> Value:
         return trial.suggest_categorical(name, self.options)
@@ -265,7 +267,7 @@ class Choice(Parameter):
 
 
 class Space:
-    """Parameters by name, checked.
+    """Validated parameters by name.
 
     Examples
     --------
@@ -308,16 +310,16 @@ class Space:
         return {name: parameter for name, parameter in self if isinstance(parameter, _Range)}
 
     def exists(self, name: str, params: Params) -> bool:
-        """Return whether a parameter exists beside the values of those before it."""
+        """Return whether a parameter is active, given the values of earlier ones."""
         conditions = _conditions(self.parameters[name])
         return all(other in params and params[other] in values for other, values in conditions.items())
 
     def active(self, params: Params) -> list[str]:
-        """Return the names of the parameters that exist beside these values."""
+        """Return the names of the parameters that are active, given these values."""
         return [name for name, _ in self if self.exists(name, params)]
 
     def narrowed(self, best: Iterable[Params]) -> Space:
-        """Return the space with each range narrowed around the values of the best trials; choices stay."""
+        """Return the space with each range narrowed around the best trials; choices stay."""
         best = list(best)
         parameters = dict(self.parameters)
         for name, parameter in self.ranges.items():
@@ -331,23 +333,23 @@ class Space:
         return Space(parameters)
 
     def describe(self) -> dict[str, Any]:
-        """Return the space as JSON can hold it."""
+        """Return the space, ready for JSON."""
         return {name: parameter.describe() for name, parameter in self}
 
 
 def check_batch_size(space: Space) -> None:
-    """Raise ValueError if the space has a "batch_size" that is none."""
+    """Raise ValueError if the space has an invalid "batch_size"."""
     found = space.parameters.get("batch_size")
     values = found.options if isinstance(found, Choice) else (found.low,) if isinstance(found, Integer) else (None,)
     if found is not None and not all(type(value) is int and value >= 1 for value in values):
         raise ValueError(
-            f"the parameter 'batch_size' is {found!r}; it sets the size of the batches: expected an Integer from 1 on, "
+            f"the parameter 'batch_size' is {found!r}; it sets the batch size: expected an Integer with low >= 1, "
             "or a Choice of positive integers"
         )
 
 
 def _plain(value: Any) -> Any:
-    """Return NumPy's numbers, truths and texts as Python's own, which a store can hold."""
+    """Convert NumPy scalars to Python's types, which a store can hold."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -366,10 +368,10 @@ def _check_conditions(name: str, parameter: Parameter, before: Mapping[str, Para
     for other, values in _conditions(parameter).items():
         if other not in before:
             known = ", ".join(map(repr, before)) or "none"
-            raise ValueError(f"{name!r} depends on {other!r}, which is not among the parameters before it: {known}")
+            raise ValueError(f"{name!r} depends on {other!r}, which is not an earlier parameter: {known}")
         parent = before[other]
         if not isinstance(parent, Choice):
-            raise ValueError(f"{name!r} depends on {other!r}, which is no Choice")
+            raise ValueError(f"{name!r} depends on {other!r}, which is not a Choice")
         unknown = [value for value in values if value not in parent.options]
         if unknown or not values:
             options = ", ".join(map(repr, parent.options))

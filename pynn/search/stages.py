@@ -6,24 +6,24 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..arguments import count
+from ..utils.validation import count
 
-#: Each stage after the first trains at most so many times longer.
+#: Maximum ratio of epochs between consecutive stages.
 FACTOR = 3
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Trials that train equally long.
+    """Trials with the same number of epochs.
 
     Parameters
     ----------
     trials : int
-        How many new ones, in ranges narrowed around the best of the stage before.
+        Number of new trials, in ranges narrowed around the best of the previous stage.
     epochs : int
-        How long each of the stage's trials is trained in all.
+        Total epochs of each trial of the stage.
     survivors : int
-        How many of the best of the stage before are trained on, from where they stand.
+        Number of the best trials of the previous stage that continue training.
     """
 
     trials: int
@@ -39,17 +39,18 @@ class Stage:
 
 
 def coarse_to_fine(trials: int = 40, epochs: int = 18, stages: int | None = None) -> tuple[Stage, ...]:
-    """Return stages for a search in which the longest trials train for `epochs`.
+    """Return stages whose longest trials train for `epochs`.
 
-    The first stage has `trials` trials of one epoch. In each after it they train some times longer, and there are as
-    many times fewer; half of them are survivors, in the last stage all: new ones could not be trained on any more.
-    (With survivors alone it would be the successive halving of Jamieson & Talwalkar 2016.)
+    The first stage has `trials` trials of one epoch. Each later stage multiplies the epochs and divides the number of
+    trials by the same factor. Half of its trials are survivors; in the last stage all are, because new trials could not
+    continue any more. (With survivors only, this is the successive halving of Jamieson & Talwalkar 2016.)
 
     Parameters
     ----------
     trials, epochs : int
     stages : int, optional
-        As many as it takes to train at most three times longer each. One has all trials train for `epochs`.
+        Number of stages; by default the fewest with a factor of at most three. With one stage, all trials train for
+        `epochs`.
 
     Examples
     --------
@@ -70,7 +71,7 @@ def coarse_to_fine(trials: int = 40, epochs: int = 18, stages: int | None = None
     found: list[Stage] = []
     for index in range(stages):
         length = round(factor**index)
-        if found and length <= found[-1].epochs:  # too few epochs for so many stages
+        if found and length <= found[-1].epochs:  # too few epochs for all stages
             continue
         size = max(1, round(trials / factor**index))
         survivors = 0 if not found else size if length == epochs else (size + 1) // 2
@@ -79,7 +80,7 @@ def coarse_to_fine(trials: int = 40, epochs: int = 18, stages: int | None = None
 
 
 def checked(stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """Return the stages, or raise ValueError where they do not follow on each other."""
+    """Return the stages, or raise ValueError if they do not fit together."""
     stages = tuple(stages)
     if not stages:
         raise ValueError("stages is empty; expected at least one Stage(trials, epochs)")
@@ -87,7 +88,7 @@ def checked(stages: Sequence[Stage]) -> tuple[Stage, ...]:
         if not isinstance(stage, Stage):
             raise TypeError(f"stages has {stage!r}; expected a pynn.search.Stage")
     if stages[0].survivors:
-        raise ValueError("the first stage has survivors; there is no stage before it")
+        raise ValueError("the first stage has survivors; expected survivors=0, because no stage precedes it")
     for before, stage in itertools.pairwise(stages):
         if stage.epochs <= before.epochs:
             raise ValueError(f"a stage of {before.epochs} epochs is followed by one of {stage.epochs}; expected more")

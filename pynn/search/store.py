@@ -1,4 +1,4 @@
-"""Trials kept as they end, in an Optuna study: in a journal file, in a database, or nowhere."""
+"""Storage of ended trials in an Optuna study: a journal file, a database, or none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import FileFormatError, load_tensors, write_atomically
+from ..utils.files import FileFormatError, load_tensors, write_atomically
 from .samplers import INSTALL_HINT, frozen, load_optuna, quiet_optuna
 from .space import Space
 from .trial import Trial
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 
 #: Names in the folder of a search.
 JOURNAL, LOCK, CHECKPOINTS, BEST = "trials.journal", "lock", "checkpoints", "best.safetensors"
-#: Attributes of the study and of its trials that are pynn's; the last is a digest of the record.
+#: pynn's attributes of the study and its trials; the last is a digest of the record.
 SEARCH, RECORD, DIGEST = "pynn.search", "pynn.trial", "pynn.digest"
-#: What a store is like. Stores of format 1 may hold trials that were trained on data that another trial left behind.
+#: Version of the format. Format 1 may hold trials trained on data that another trial had modified.
 FORMAT = 2
-#: The name of the study, where there is no other.
+#: Default name of the study.
 STUDY = "pynn"
 
 
 class StoreError(ValueError):
-    """A store cannot be used: it is another search's, is in use, or cannot be read."""
+    """A store belongs to another search, is in use, or is unreadable."""
 
 
 class Store:
-    """What remains of a search when its process does not.
+    """Persistent trials of a search.
 
-    A trial is one entry, written when the trial has ended; what was running when the process was killed is not there.
+    Each trial is one entry, written when the trial ends; trials that a killed process was running are missing.
 
     Parameters
     ----------
     folder : Path or None
     url : str or None
-        A database, as SQLAlchemy names it, instead of the folder's journal.
+        SQLAlchemy URL of a database that replaces the folder's journal.
     description : dict
-        What tells this search from others, as JSON can hold it.
+        Identity of the search, ready for JSON.
     space : Space
     metric : str
     maximise : bool
@@ -51,7 +51,7 @@ class Store:
     Attributes
     ----------
     trials : dict of int to Trial
-        Those of before, by number.
+        Stored trials, by number.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Store:
     def _open(self, storage: BaseStorage, description: dict[str, Any], maximise: bool) -> None:
         optuna = load_optuna()
         with _readable(self._name):
-            # Not load_if_exists: that would write into a store which may turn out to be another search's.
+            # Not load_if_exists, which would write into a store that may belong to another search.
             names = optuna.get_all_study_names(storage)
             name = self._study_name(names)
             if name in names:
@@ -94,7 +94,7 @@ class Store:
             trials = study.get_trials(deepcopy=False)
             known = None if stored is None else dict(json.loads(stored))
         if known is None and trials:
-            raise StoreError(f"the study {name!r} is not pynn's; choose another name or folder")
+            raise StoreError(f"the study {name!r} was not written by pynn; choose another store or folder")
         if known is not None:
             _compare(known, description, self._name)
         if known != description:
@@ -106,21 +106,21 @@ class Store:
         self._study = study
 
     def _study_name(self, names: list[str]) -> str:
-        """Return the name of the study: a folder has one, which keeps its name where the folder is renamed."""
+        """Return the name of the study. A folder holds one, which keeps its name if the folder is renamed."""
         if self.folder is None:
             return STUDY
         return names[0] if len(names) == 1 else self.folder.resolve().name if names else STUDY
 
     def _trial(self, record: Any, digest: Any) -> Trial:
         """Return the trial of a record, or raise StoreError."""
-        advice = "delete its line, and the trial is run again" if self.folder is not None else "delete that trial"
+        advice = "delete its line, and the trial will run again" if self.folder is not None else "delete that trial"
         if not isinstance(record, str) or digest != _digest(record):
             raise StoreError(f"the store {self._name!r} has a damaged record, {str(record)[:40]!r}...: {advice}")
         with _readable(self._name):
             return Trial.of_record(json.loads(record))
 
     def add(self, trial: Trial) -> None:
-        """Keep a trial that has ended."""
+        """Store an ended trial."""
         self.trials[trial.number] = trial
         if self._study is None:
             return
@@ -130,28 +130,28 @@ class Store:
             with quiet_optuna():
                 self._study.add_trial(frozen(trial, self.space, attributes, self.metric))
         except OSError as error:
-            raise OSError(error.errno, f"{error.strerror}; what is stored stays", self._name) from error
-        except Exception as error:  # whatever a database may come up with
+            raise OSError(error.errno, f"{error.strerror}; stored trials are kept", self._name) from error
+        except Exception as error:  # a database raises its own classes
             raise StoreError(f"cannot write to the store {self._name!r}: {_first_line(error)}") from error
 
     def keep_checkpoint(self, number: int, checkpoint: bytes) -> None:
-        """Keep where a trial stands."""
+        """Store the checkpoint of a trial."""
         self._checkpoints[number] = checkpoint
         if self.folder is not None:
             (self.folder / CHECKPOINTS).mkdir(exist_ok=True)
             write_atomically(self._checkpoint(number), checkpoint)
 
     def checkpoint(self, number: int) -> bytes | None:
-        """Return where a trial stands, if that was kept."""
+        """Return the checkpoint of a trial, or None."""
         if number not in self._checkpoints and self.folder is not None:
-            # A damaged one is as good as none: what needs it is trained anew.
+            # A damaged checkpoint counts as missing: its trial is retrained.
             with contextlib.suppress(FileNotFoundError, FileFormatError):
                 load_tensors(self._checkpoint(number), "checkpoint")
                 self._checkpoints[number] = self._checkpoint(number).read_bytes()
         return self._checkpoints.get(number)
 
     def drop_checkpoints(self, kept: set[int]) -> None:
-        """Forget where all trials but some stand."""
+        """Delete the checkpoints of all other trials."""
         for number in set(self._checkpoints) - kept:
             del self._checkpoints[number]
         if self.folder is not None and (self.folder / CHECKPOINTS).is_dir():
@@ -164,13 +164,13 @@ class Store:
         return self.folder / CHECKPOINTS / f"{number}.ckpt"
 
     def close(self) -> None:
-        """Let another process have the folder."""
+        """Release the folder."""
         if self._lock is not None:
             self._lock.release()
 
 
 def _locked(folder: Path) -> Any:
-    """Make the folder and return the lock on it, which the system releases if this process is killed."""
+    """Create the folder and return the lock on it, which the system releases if this process is killed."""
     try:
         import filelock
     except ImportError as error:
@@ -211,7 +211,7 @@ def _digest(record: str) -> str:
 
 
 class _SystemLock:
-    """A lock for the journal that a killed process does not leave behind, as Optuna's do, for half a minute."""
+    """A journal lock that the system releases with its process; Optuna's locks outlive a kill by half a minute."""
 
     def __init__(self, path: Path) -> None:
         import filelock
@@ -227,12 +227,12 @@ class _SystemLock:
 
 
 def _mend(journal: Path) -> None:
-    """Cut off an entry of which only the beginning was written, by a process that was killed or on a full disk.
+    """Remove a truncated last entry, left by a killed process or a full disk.
 
     Raises
     ------
     StoreError
-        If another line is damaged; it says which.
+        If another line is damaged; the message names it.
     """
     if not journal.exists():
         return
@@ -247,7 +247,7 @@ def _mend(journal: Path) -> None:
             if damaged:
                 raise StoreError(
                     f"cannot read the store {str(journal)!r}: line {number} is damaged, {line[:40]!r}; "
-                    "delete that line, and the trial that it held is run again"
+                    "delete that line, and its trial will run again"
                 )
         if whole < len(content):
             file.truncate(whole)
@@ -259,7 +259,7 @@ def _readable(name: str) -> Iterator[None]:
         yield
     except (StoreError, OSError, ImportError):
         raise
-    except Exception as error:  # whatever a journal with garbage in it, or a database, may come up with
+    except Exception as error:  # damaged journals and databases raise many classes
         raise StoreError(f"cannot read the store {name!r}: {_first_line(error)}") from error
 
 
@@ -269,7 +269,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _compare(stored: dict[str, Any], wanted: dict[str, Any], name: str) -> None:
-    """Raise StoreError if a store is another search's; the last stage may have more trials than it had."""
+    """Raise StoreError if the store belongs to another search; the last stage may have grown."""
     written = stored.get("format", 1)
     if written != FORMAT:
         age = "an older" if isinstance(written, int) and written < FORMAT else "a newer"
@@ -278,7 +278,7 @@ def _compare(stored: dict[str, Any], wanted: dict[str, Any], name: str) -> None:
             "this one; choose another folder"
         )
     ignored = {"python"}
-    if stored.get("python") != wanted["python"]:  # the same code then has another digest
+    if stored.get("python") != wanted["python"]:  # digests differ between Python versions
         ignored.add("code of build")
     keys = [key for key in dict.fromkeys((*wanted, *stored)) if key not in ignored]
     differing = [key for key in keys if stored.get(key) != wanted.get(key)]
@@ -287,7 +287,9 @@ def _compare(stored: dict[str, Any], wanted: dict[str, Any], name: str) -> None:
         return
     if differing:
         told = "; ".join(f"{key} was {_short(stored.get(key))} and is {_short(wanted.get(key))}" for key in differing)
-        raise StoreError(f"the store {name!r} is of another search: {told}; choose another folder, or what it was")
+        raise StoreError(
+            f"the store {name!r} belongs to another search: {told}; choose another folder, or restore these settings"
+        )
 
 
 def _is_longer(stored: list[list[int]], wanted: list[list[int]]) -> bool:

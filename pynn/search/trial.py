@@ -1,4 +1,4 @@
-"""One trial: what was tried, how it ended, and what came of it."""
+"""One trial: its parameters, how it ended, and its score."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ class Trial:
     Attributes
     ----------
     number : int
-        From 0, in the order in which the trials were chosen.
+        From 0, in the order of the proposals.
     stage : int
         From 0.
     params : dict
-        What was tried; without parameters that do not exist beside the others.
+        Values of the active parameters.
     ended : {"finished", "early", "failed", "lost"}
-        Trained to the end; ended early, being hopeless; failed with an error; or lost with the process that ran it.
+        Trained to the end; stopped early as hopeless; failed with an error; or lost with its process.
     reason : str
-        Why it did not finish, or nothing.
+        Why it did not finish, or empty.
     score : float
         The metric after the last epoch; NaN unless the trial finished.
     epochs, steps : int
-        Trained in all, before a survivor's continuation too.
+        Total trained, including those of the trials that it continues.
     seconds : float
-        Time that this trial took.
+        Duration of this trial.
     continues : int or None
-        The trial that this one trained on, of the stage before.
+        Number of the trial of the previous stage that this one continues.
     initial_loss : float
         The loss of the first step.
     history : dict of str to list of float
@@ -57,21 +57,21 @@ class Trial:
     history: dict[str, list[float]] = field(default_factory=dict, repr=False)
 
     def as_record(self) -> dict[str, Any]:
-        """Return what a store keeps, as JSON can hold it."""
+        """Return the record of a store, ready for JSON."""
         return asdict(self)
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> Trial:
-        """Return the trial of a record, or raise ValueError or TypeError where it is none."""
+        """Return the trial of a record, or raise ValueError or TypeError if it is invalid."""
         trial = cls(**record)
         counts = (trial.number, trial.stage, trial.epochs, trial.steps, trial.continues or 0)
         if trial.ended not in ENDED or any(type(found) is not int or found < 0 for found in counts):
-            raise ValueError(f"{record!r} is no trial")
+            raise ValueError(f"{record!r} is not a trial")
         return trial
 
 
 def ranked(trials: Iterable[Trial], *, maximise: bool) -> list[Trial]:
-    """Return the finished trials, best first, of equal ones the earlier; of those that go on from each other the best.
+    """Return the finished trials, best first, ties by number; of a chain of continuations, only the best.
 
     Examples
     --------

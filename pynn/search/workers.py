@@ -1,4 +1,4 @@
-"""Where trials run: in this process, in processes of our own, or wherever an executor of the user's runs them."""
+"""Runs trials: in this process, in worker processes, or in the user's executor."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections import deque
 from dataclasses import replace
 from typing import Any, Protocol
 
-from ..processes import LOOK, Call, NotStarted, ProcessEnded, Processes
-from .training import Build, Data, Outcome, Task, hold, run, run_with
+from ..utils.processes import LOOK, Call, NotStarted, ProcessEnded, Processes
+from .task import Build, Outcome, SearchData, Task
+from .trial_runner import hold, run, run_with
 
-#: So often is a trial begun whose process dies, or that an executor fails to run.
+#: Attempts for a trial whose process crashes or that the executor fails to run.
 ATTEMPTS = 3
 
 
@@ -22,26 +23,26 @@ class Workers(Protocol):
 
     @property
     def free(self) -> bool:
-        """Whether another trial can be begun."""
+        """Whether another trial can begin."""
 
     @property
     def busy(self) -> bool:
-        """Whether trials are under way."""
+        """Whether trials are running."""
 
     def begin(self, task: Task) -> None:
         """Begin a trial."""
 
     def ended(self) -> list[Outcome]:
-        """Return the trials that have ended; where others run them, after a fraction of a second at the latest."""
+        """Return the trials that have ended; with other processes, wait at most a fraction of a second."""
 
     def close(self, *, kill: bool = False) -> None:
-        """End; if told to kill, without waiting for trials under way."""
+        """Shut down; with `kill`, do not wait for running trials."""
 
 
 class Here:
-    """One trial after another in this process."""
+    """Runs trials sequentially in this process."""
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: SearchData) -> None:
         self.data = data
         self._tasks: deque[Task] = deque()
 
@@ -64,9 +65,9 @@ class Here:
 
 
 class Elsewhere:
-    """What processes of our own and an executor have in common: so many trials at a time, each tried again if lost."""
+    """Base of worker processes and executors: at most `most` trials at a time, with retries for lost ones."""
 
-    def __init__(self, data: Data, most: int) -> None:
+    def __init__(self, data: SearchData, most: int) -> None:
         self.data, self.most = data, most
         self._running: dict[Any, Task] = {}
         self._attempts: dict[int, int] = {}
@@ -83,7 +84,7 @@ class Elsewhere:
         raise NotImplementedError
 
     def _lost(self, task: Task, where: str, why: str) -> list[Outcome]:
-        """Try a trial again, or give it up."""
+        """Retry a trial, or give up."""
         number = task.trial.number
         self._attempts[number] = self._attempts.get(number, 0) + 1
         if self._attempts[number] < ATTEMPTS:
@@ -93,12 +94,12 @@ class Elsewhere:
 
 
 class OwnProcesses(Elsewhere):
-    """Processes of our own, which have the data from their start on."""
+    """Worker processes, which receive the data when they start."""
 
-    def __init__(self, data: Data, most: int) -> None:
+    def __init__(self, data: SearchData, most: int) -> None:
         super().__init__(data, most)
-        # The main module is imported once, not by each process: one then starts in hundredths of a second.
-        self._processes = Processes(most, functools.partial(hold, data), ("__main__", "pynn.search.training"))
+        # The fork server imports the main module once; a process then starts in hundredths of a second.
+        self._processes = Processes(most, functools.partial(hold, data), ("__main__", "pynn.search.trial_runner"))
 
     def begin(self, task: Task) -> None:
         try:
@@ -111,7 +112,7 @@ class OwnProcesses(Elsewhere):
             ended = self._processes.wait()
         except NotStarted as error:
             raise RuntimeError(
-                f"processes end before their first trial does ({error}): a script that searches must do so below "
+                f"worker processes die before their first trial ends ({error}): a script must call search.run below "
                 'if __name__ == "__main__": (or pass workers=1 to stay in this process)'
             ) from None
         return [outcome for call in ended for outcome in self._outcomes(self._running.pop(call), call)]
@@ -129,21 +130,21 @@ class OwnProcesses(Elsewhere):
 
 
 class WithExecutor(Elsewhere):
-    """An executor of the user's.
+    """Runs trials in the user's executor.
 
-    The data travels once to each process: a process that does not have it says so, and gets the task again with it.
+    Each process receives the data once: a process without them returns None, and the task is resent with the data.
     """
 
-    def __init__(self, data: Data, most: int, executor: futures.Executor | Any) -> None:
+    def __init__(self, data: SearchData, most: int, executor: futures.Executor | Any) -> None:
         super().__init__(data, most)
         self._executor = executor
 
     def begin(self, task: Task) -> None:
         if isinstance(self._executor, futures.ThreadPoolExecutor):
-            task = replace(task, data=self.data)  # not sent anywhere
+            task = replace(task, data=self.data)  # threads share memory
         try:
             self._running[self._executor.submit(run, task)] = task
-        except (futures.BrokenExecutor, RuntimeError) as error:  # of one that has been shut down, too
+        except (futures.BrokenExecutor, RuntimeError) as error:  # RuntimeError: it was shut down
             raise _broken(error) from error
 
     def ended(self) -> list[Outcome]:
@@ -157,7 +158,10 @@ class WithExecutor(Elsewhere):
             raise _broken(error) from error
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise _unsendable(error) from error
-        except (Exception, futures.CancelledError) as error:  # of the executor: that of a trial is in its outcome
+        except (
+            Exception,
+            futures.CancelledError,
+        ) as error:  # errors of the executor; those of a trial are in its outcome
             return self._lost(task, "the executor did not run it", str(error) or type(error).__name__)
         if outcome is None:
             self.begin(replace(task, data=self.data))
@@ -171,7 +175,7 @@ class WithExecutor(Elsewhere):
 
 
 def _broken(error: BaseException) -> RuntimeError:
-    return RuntimeError(f"the executor is broken ({error}); the same call goes on from what is stored")
+    return RuntimeError(f"the executor is broken ({error}); if the trials are stored, the same call resumes the search")
 
 
 def _unsendable(error: BaseException) -> TypeError:
@@ -179,7 +183,7 @@ def _unsendable(error: BaseException) -> TypeError:
 
 
 def check_sendable(build: Build) -> None:
-    """Raise TypeError unless another process can find `build`."""
+    """Raise TypeError unless another process can import `build`."""
     where = getattr(build, "__module__", None)
     name = getattr(build, "__qualname__", repr(build))
     advice = "define it with def at the top of a module or script, or pass workers=1 to stay in this process"
@@ -188,11 +192,11 @@ def check_sendable(build: Build) -> None:
     except Exception as error:
         raise TypeError(f"build, {name}, cannot be sent to another process ({error}): {advice}") from None
     if where == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
-        raise TypeError(f"build, {name}, was defined interactively, where no other process finds it: {advice}")
+        raise TypeError(f"build, {name}, was defined interactively, and other processes cannot import it: {advice}")
 
 
-def workers(data: Data, build: Build, count: int, executor: futures.Executor | Any | None) -> Workers:
-    """Return what runs the trials."""
+def workers(data: SearchData, build: Build, count: int, executor: futures.Executor | Any | None) -> Workers:
+    """Return the workers of a search."""
     if executor is None and count == 1:
         return Here(data)
     if not isinstance(executor, futures.ThreadPoolExecutor):

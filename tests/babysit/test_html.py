@@ -16,9 +16,10 @@ import pytest
 from shown_runs import empty_run, histogram, made_run, sick_findings, trained_run
 
 from pynn.babysit.findings import Finding
-from pynn.babysit.views import charts, maps, pixels
+from pynn.babysit.views import maps
 from pynn.babysit.views.html import page, write_report
 from pynn.babysit.views.reading import words
+from pynn.report import charts, pixels
 
 FIVE_MEGABYTES = 5_000_000
 
@@ -77,7 +78,7 @@ def test_page_of_a_real_run_tells_what_the_history_says(trained, tmp_path):
         if trained.stats[layer]:
             assert layer in outline.text
     assert "Weights of the first layer 24 units, each with its 8 x 8 inputs" in outline.text
-    assert trained.report(tmp_path / "same.html") is None
+    assert trained.to_html(tmp_path / "same.html") is None
     assert (tmp_path / "same.html").stat().st_size > 50_000
 
 
@@ -388,7 +389,7 @@ x, y = pynn.datasets.blobs(seed=0)
 trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
 monitor = pynn.Monitor(on_problem="silent")
 trainer.fit(x, y, epochs=1, callbacks=[monitor])
-monitor.report(sys.argv[1])
+monitor.to_html(sys.argv[1])
 assert not {"matplotlib", "tensorboardX", "rich.live"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code, str(tmp_path / "run.html")], check=True)

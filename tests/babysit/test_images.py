@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.babysit.facts import gather
-from pynn.babysit.parts import parts
+from pynn.babysit.monitor.facts import gather
 from pynn.babysit.remedies.blueprint import Blueprint
-from pynn.babysit.remedies.choice import CURES, Situation, candidates
+from pynn.babysit.remedies.candidates import CURES, Situation, candidates
 from pynn.babysit.views.maps import filter_tiles
-from pynn.babysit.views.reading import Reading
+from pynn.babysit.views.reading import RunFigures
 from pynn.babysit.views.sections import first_weights
+from pynn.nn.traversal import parts
 
 
 def images(count):
@@ -53,7 +53,7 @@ def test_filters_of_the_first_layer_are_shown():
     assert monitor.filter_shape == (3, 5, 5)
     # They are those of the last look, which may be some steps ago.
     np.testing.assert_allclose(monitor.first_weights[:, 4], model[0].weight[4].ravel(), atol=2e-3)
-    page = first_weights(Reading(monitor))
+    page = first_weights(RunFigures(monitor))
     assert "6 filters of 5 x 5" in page and "red, green and blue" in page and "data:image/png" in page
 
 

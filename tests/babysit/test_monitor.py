@@ -206,7 +206,7 @@ def test_a_rule_that_fails_does_not_end_the_run(digits, monkeypatch):
     def broken(course):
         raise ZeroDivisionError("no")
 
-    monkeypatch.setattr("pynn.babysit.monitor.STEP_RULES", (broken,))
+    monkeypatch.setattr("pynn.babysit.monitor.monitor.STEP_RULES", (broken,))
     trainer = pynn.Trainer(network(64, 64, 10), pynn.CrossEntropyLoss(), SGD())
     with pytest.warns(pynn.BabysitterWarning, match="the rule broken failed"):
         trainer.fit(x, y, epochs=1, callbacks=[pynn.Monitor()])
@@ -219,7 +219,7 @@ def test_a_run_goes_on_being_watched_in_the_next_fit(digits):
     monitor = pynn.Monitor()
     for _ in range(3):
         trainer.fit(x, y, epochs=1, callbacks=[monitor])
-    assert trainer.watch is None
+    assert trainer.observer is None
     np.testing.assert_array_equal(monitor.stats.steps, np.arange(1, trainer.steps + 1))
 
 
@@ -229,7 +229,7 @@ def test_a_checkpoint_is_that_of_a_run_that_nobody_watches(digits, tmp_path):
     saved = pynn.ModelCheckpoint(tmp_path / "run.ckpt", monitor=None, whole=True)
     trainer.fit(x, y, epochs=1, callbacks=[pynn.Monitor(), saved])
     resumed = pynn.Trainer.resume(tmp_path / "run.ckpt")
-    assert resumed.watch is None and resumed.steps == trainer.steps
+    assert resumed.observer is None and resumed.steps == trainer.steps
 
 
 def test_actions(digits):
@@ -322,7 +322,7 @@ def test_a_second_monitor_in_one_fit_is_refused_and_leaves_no_trace(digits):
     trainer = pynn.Trainer(network(64, 16, 10), pynn.CrossEntropyLoss(), SGD())
     with pytest.raises(ValueError, match="another monitor"):
         trainer.fit(x, y, epochs=1, callbacks=[pynn.Monitor(), pynn.Monitor()])
-    assert trainer.watch is None and trainer.steps == 0
+    assert trainer.observer is None and trainer.steps == 0
 
 
 def test_the_verdict_of_a_loop_by_hand_is_that_of_its_last_step(digits):

@@ -11,9 +11,9 @@ import pynn
 from pynn.babysit.findings import SYMPTOMS
 from pynn.babysit.remedies import Diagnosis, Remedy, diagnose
 from pynn.babysit.remedies.blueprint import Blueprint
-from pynn.babysit.remedies.choice import CURES, Situation, candidates
-from pynn.babysit.remedies.training import written
-from pynn.babysit.remedies.trials import Judge, Trial, ranked
+from pynn.babysit.remedies.candidates import CURES, Situation, candidates
+from pynn.babysit.remedies.settings import written
+from pynn.babysit.remedies.trials import Judge, RemedyTrial, ranked
 
 
 @pytest.fixture(autouse=True)
@@ -255,7 +255,7 @@ def test_trainer_random_numbers_and_data_stay_as_they_were(blobs):
     assert str(trainer.progress_state()) == str(before[1])
     assert vars(callback) == before[2]
     np.testing.assert_array_equal(x, before[3])
-    assert trainer.watch is None and trainer.optimizer.lr == 20.0 and trainer.optimizer.steps == 0
+    assert trainer.observer is None and trainer.optimizer.lr == 20.0 and trainer.optimizer.steps == 0
 
 
 def test_files_that_callbacks_write_are_not_written(blobs, tmp_path):
@@ -489,7 +489,7 @@ def test_a_remedy_that_does_not_fit_the_network_is_left_out_and_named(rng):
 def trial_of(credits, verdict=(), ended="finished", name="x"):
     remedy = Remedy(name, "", name, lambda blueprint: None)
     credits = np.asarray(credits, float)
-    return Trial(
+    return RemedyTrial(
         remedy, credits.mean(), 0.0, list(verdict), ended, 1, 1, 1, 0.1, np.nan, credits, np.zeros(len(credits), int)
     )
 

@@ -25,7 +25,8 @@ HEADINGS = [
     "What to do",
 ]
 RULES = ("start", "signal", "units", "rates", "curve", "evaluation")
-MODULES = ("findings", "course", "facts", "probes", "watch", "monitor", *(f"rules.{name}" for name in RULES))
+MONITOR = ("run_state", "facts", "probes", "recorder", "monitor", *(f"rules.{name}" for name in RULES))
+MODULES = ("findings", *(f"monitor.{name}" for name in MONITOR))
 #: Symptoms that need none of the thresholds that have a name.
 UNNAMED = {"symmetric_units", "non_finite"}
 NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"

@@ -12,8 +12,9 @@ from shown_runs import empty_run, made_run, sick_findings, trained_run
 import pynn
 from pynn.babysit.findings import SYMPTOMS, Finding
 from pynn.babysit.views import figures, terminal
-from pynn.babysit.views.reading import Reading, smoothed, words
+from pynn.babysit.views.reading import RunFigures, words
 from pynn.babysit.views.tensorboard import TensorBoardLogger, write_tensorboard
+from pynn.report.text import smoothed
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +234,7 @@ def test_figures_show_the_recorded_values(trained):
     (axes,) = figures.plot_update_ratios(trained).axes
     assert axes.get_yscale() == "log"
     curves = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
-    assert list(curves) == list(Reading(trained).figure("update_ratio"))
+    assert list(curves) == list(RunFigures(trained).figure("update_ratio"))
     for layer, line in curves.items():
         np.testing.assert_allclose(line.get_ydata(), smoothed(trained.stats[layer]["update_ratio"]))
     assert any(np.allclose(line.get_ydata(), 1e-3) for line in axes.lines)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.babysit.stats import MOST_BYTES, Stats
-from pynn.babysit.watch import Pace, Watch
+from pynn.babysit.monitor.recorder import Pace, Recorder
+from pynn.babysit.monitor.stats import MOST_BYTES, Stats
 
 
 class Doubled(pynn.Layer):
@@ -178,7 +178,7 @@ def test_layers_may_be_frozen_and_batches_change_in_between(backend, rng):
 def test_the_record_of_a_million_steps_is_small_and_in_order():
     pynn.manual_seed(0)
     trainer = pynn.Trainer(plain_network(), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
-    watch = Watch(trainer, lambda *_: None)
+    watch = Recorder(trainer, lambda *_: None)
     stats = Stats()
     stats.lay_out(watch)
     block = np.ones((50, watch.rows.shape[1]))
@@ -220,7 +220,7 @@ def test_watched_steps_leave_nothing_behind(rng):
 )
 def test_a_budget_spaces_the_steps_that_are_watched(monkeypatch, watched, budget, want):
     now, steps = [0.0], 300_000
-    monkeypatch.setattr("pynn.babysit.watch.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("pynn.babysit.monitor.recorder.time.perf_counter", lambda: now[0])
     pace = Pace(budget, 1)
     for step in range(steps):
         watch = pace.every == 1 or (step >= pace.next and pace.due(step))

@@ -68,7 +68,8 @@ def want(value, size, dtype, ulps=4, loose=False, extra=0.0):
     value = np.asarray(value, np.float64)
     tolerance = ulps * float(info.eps) * np.abs(size) + 64 * float(info.smallest_normal) + extra
     tolerance = np.where(np.asarray(size) > largest, np.inf, tolerance)
-    return Want(value, np.broadcast_to(np.where(np.isnan(tolerance), 0, tolerance), value.shape), loose)
+    unknown = np.where(np.isfinite(value), np.inf, 0)  # a NaN or an infinity must come out as such
+    return Want(value, np.broadcast_to(np.where(np.isnan(tolerance), unknown, tolerance), value.shape), loose)
 
 
 def free(value):

@@ -55,8 +55,8 @@ def batchnorm_shape(rng, images):
     return (pick(rng, 2, 3, 5, 9, 17, 67), pick(rng, *SIZES))
 
 
-def batchnorm_forward(images):
-    op = ops.batchnorm2d_forward if images else ops.batchnorm_forward
+def batch_norm(images):
+    op = ops.batch_norm2d if images else ops.batch_norm
 
     def case(rng, dtype):
         make = Numbers(rng, dtype)
@@ -121,8 +121,8 @@ class Backward:
         self.constant = rstd * g, np.abs(rstd) * g_size
 
 
-def batchnorm_backward(images):
-    op = ops.batchnorm2d_backward if images else ops.batchnorm_backward
+def batch_norm_backward(images):
+    op = ops.batch_norm2d_backward if images else ops.batch_norm_backward
 
     def case(rng, dtype):
         make = Numbers(rng, dtype, ("ordinary", "ordinary", "scaled", "special", "ties"))
@@ -289,10 +289,10 @@ def layer_norm_backward(rng, dtype):
 
 
 CASES = {
-    "batchnorm_forward": batchnorm_forward(images=False),
-    "batchnorm2d_forward": batchnorm_forward(images=True),
-    "batchnorm_backward": batchnorm_backward(images=False),
-    "batchnorm2d_backward": batchnorm_backward(images=True),
+    "batch_norm": batch_norm(images=False),
+    "batch_norm2d": batch_norm(images=True),
+    "batch_norm_backward": batch_norm_backward(images=False),
+    "batch_norm2d_backward": batch_norm_backward(images=True),
     "group_norm": group_norm,
     "group_norm_backward": group_norm_backward,
     "layer_norm": layer_norm,

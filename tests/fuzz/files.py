@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import warnings
-from unittest import mock
 
 import numpy as np
 from file_formats import cifar_bytes, idx_bytes
@@ -13,9 +12,9 @@ from fuzz.damage import changed, changed_tensors, damaged
 from fuzz.networks import pick
 
 import pynn
-from pynn import datasets, tuning
+from pynn import datasets
 from pynn.datasets.readers import read_npy
-from pynn.files import packed_tensors
+from pynn.utils.files import packed_tensors
 
 CUSTOM = (networks.Doubled,)
 #: What a reader may raise for a file that is not what it should be: FileFormatError is a ValueError.
@@ -61,7 +60,7 @@ class Models:
     def broken(self, rng, content):
         if rng.random() < 0.3:
             return damaged(rng, content)
-        tensors, description = pynn.files.load_tensors(self.path, self.kind)
+        tensors, description = pynn.utils.files.load_tensors(self.path, self.kind)
         for _ in range(pick(rng, 1, 1, 2, 3)):
             if rng.random() < 0.25:
                 tensors = changed_tensors(rng, tensors)
@@ -200,24 +199,6 @@ class Schemas(Bytes):
         datasets.read_csv(path, schema=self.schema)
 
 
-class Tuning(Bytes):
-    """Tables of backends, which are reported and not used where they are not what they should be."""
-
-    suffix = "json"
-
-    def whole(self, rng):
-        table = {"matmul.matmul": [[1000, "numba"], [5000, "numpy"]], "optim.sgd": [[10.5, "numpy"]]}
-        return json.dumps({"machine": tuning.machine("x"), "table": table}).encode()
-
-    def broken(self, rng, content):
-        return damaged(rng, content) if rng.random() < 0.5 else json.dumps(changed(rng, json.loads(content))).encode()
-
-    def read(self, path):
-        with mock.patch.object(tuning, "path", lambda: path), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tuning.load("x", pynn.available_backends())
-
-
 FORMATS = {
     "model": Models,
     "checkpoint": Checkpoints,
@@ -227,7 +208,6 @@ FORMATS = {
     "cifar": Cifar,
     "csv": Csv,
     "schema": Schemas,
-    "tuning": Tuning,
 }
 
 

@@ -11,8 +11,8 @@ from fuzz.networks import pick
 from fuzz.tried import amounts, each_seed
 
 import pynn
-from pynn.backend import kernels
-from pynn.losses import FunctionLoss
+from pynn.backends.selection import kernels
+from pynn.nn.loss import FunctionLoss
 
 STEPS = 10
 NETWORKS = 300

@@ -128,6 +128,6 @@ def test_ctrl_c_leaves_a_page_of_what_was_finished(tmp_path):
     out, error = running.communicate(timeout=60)
     assert running.returncode == 130, error
     assert "Traceback" not in error
-    assert "interrupted; this is what there is" in error
+    assert "interrupted; these are the results so far" in error
     assert "he-relu" in out
     assert json.loads(stored.read_text())["results"][0]["name"] == "he-relu"

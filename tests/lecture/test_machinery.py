@@ -11,11 +11,11 @@ import time
 import numpy as np
 import pytest
 
-from pynn.files import FileFormatError
-from pynn.lecture import Band, Lines, Result, Trial, experiment, experiments, load, run, save, select
+from pynn.lecture import Band, ExperimentResult, Lines, Measurement, experiment, experiments, load, run, save, select
 from pynn.lecture.page import page, spread, strip_range, write_page
 from pynn.lecture.pictures import write_picture
 from pynn.lecture.running import Interrupted
+from pynn.utils.files import FileFormatError
 
 INF, NAN = math.inf, math.nan
 
@@ -170,9 +170,9 @@ def result_of(made_up, values, **more):
 def test_results_come_back_from_the_file_as_they_were(tmp_path):
     item = experiments()["dead-for-good"]
     figures = dict.fromkeys((band.figure for band in item.bands), 0.5)
-    trials = [Trial(0, figures | {"still dead 20 epochs later": NAN}, {"dead units": [0.1, INF]}, 1.5)]
-    trials.append(Trial(1, figures | {"killed by the update": INF}, {"dead units": [0.1, 0.2]}, 2.5))
-    stored = Result(item, trials, settings={"epochs": 2})
+    trials = [Measurement(0, figures | {"still dead 20 epochs later": NAN}, {"dead units": [0.1, INF]}, 1.5)]
+    trials.append(Measurement(1, figures | {"killed by the update": INF}, {"dead units": [0.1, 0.2]}, 2.5))
+    stored = ExperimentResult(item, trials, settings={"epochs": 2})
     save([stored], tmp_path / "r.json")
     [found] = load(tmp_path / "r.json")
     assert found.settings == {"epochs": 2}
@@ -189,7 +189,7 @@ def test_results_of_experiments_that_have_gone_or_changed_are_no_trouble(tmp_pat
     path = tmp_path / "r.json"
     item = experiments()["he-relu"]
     trial = {"seed": 0, "seconds": 1, "figures": {"another figure": 1.0}, "curves": {}}
-    changed = Result(item).as_dict() | {"trials": [trial]}
+    changed = ExperimentResult(item).as_dict() | {"trials": [trial]}
     gone = result_of(made_up, [1.0]).as_dict()
     path.write_text(json.dumps({"format": "pynn.lecture 1", "results": [gone, changed]}))
     [found] = load(path)
@@ -218,7 +218,7 @@ def test_the_page_has_every_experiment_run_or_not():
 
 
 def test_a_failure_stands_on_the_page_escaped():
-    failed = Result(experiments()["he-relu"], failure="seed 0: ValueError: <b>bad</b>")
+    failed = ExperimentResult(experiments()["he-relu"], failure="seed 0: ValueError: <b>bad</b>")
     text = page([failed])
     assert "&lt;b&gt;bad&lt;/b&gt;" in text
     assert "✖ failed" in text
@@ -231,9 +231,9 @@ def test_figures_of_any_kind_can_be_shown(values, tmp_path):
         low, high, _ = strip_range(band, finite)
         assert low < high
         item = experiments()["he-relu"]
-        made = Result(
+        made = ExperimentResult(
             type(item)("he-relu", "initialisation", "A.", "b", "C.", [band], item.run, Lines("x", "y", log=True)),
-            [Trial(seed, {"f": value}, {"c": [value, value]}, 0.0) for seed, value in enumerate(values)],
+            [Measurement(seed, {"f": value}, {"c": [value, value]}, 0.0) for seed, value in enumerate(values)],
         )
         write_page([made], tmp_path / "page.html")
         write_picture(made, tmp_path / "p.png", dpi=30)

@@ -33,7 +33,7 @@ def running(dtype, features):
 def test_training_forward(dtype, tolerance, shape, rng):
     x, gamma, beta = arguments(rng, dtype, shape)
     running_mean, running_var = running(dtype, shape[1])
-    y, mean, rstd = ops.batchnorm_forward(x, gamma, beta, running_mean, running_var, momentum=0.2, eps=1e-3)
+    y, mean, rstd = ops.batch_norm(x, gamma, beta, running_mean, running_var, momentum=0.2, eps=1e-3)
     want, want_mean, want_rstd = oracle(x, gamma, beta, 1e-3)
     np.testing.assert_allclose(y, want, **tolerance)
     np.testing.assert_allclose(mean, want_mean, **tolerance)
@@ -48,7 +48,7 @@ def test_inference_uses_the_running_statistics_and_leaves_them_alone(dtype, tole
     x, gamma, beta = arguments(rng, dtype, (rows, 6))
     running_mean, running_var = rng.normal(size=6).astype(dtype), rng.uniform(0.5, 2, size=6).astype(dtype)
     before = running_mean.copy(), running_var.copy()
-    y, mean, rstd = ops.batchnorm_forward(x, gamma, beta, running_mean, running_var, training=False)
+    y, mean, rstd = ops.batch_norm(x, gamma, beta, running_mean, running_var, training=False)
     want_rstd = 1 / np.sqrt(running_var.astype(np.float64) + 1e-5)
     np.testing.assert_allclose(y, (x - running_mean.astype(np.float64)) * want_rstd * gamma + beta, **tolerance)
     np.testing.assert_array_equal(mean, running_mean)
@@ -59,7 +59,7 @@ def test_inference_uses_the_running_statistics_and_leaves_them_alone(dtype, tole
 def test_variance_survives_a_large_mean(dtype, rng):
     x = (1e4 + rng.normal(size=(257, 19))).astype(dtype)
     ones, zeros = np.ones(19, dtype), np.zeros(19, dtype)
-    y, _, rstd = ops.batchnorm_forward(x, ones, zeros, *running(dtype, 19))
+    y, _, rstd = ops.batch_norm(x, ones, zeros, *running(dtype, 19))
     want, _, want_rstd = oracle(x, ones, zeros, 1e-5)
     # A mean rounded to x's dtype is off by up to eps/2 of 1e4, which shifts y; it must not spoil the variance.
     np.testing.assert_allclose(rstd, want_rstd, rtol=1e-5 if dtype == np.float32 else 1e-10)
@@ -69,7 +69,7 @@ def test_variance_survives_a_large_mean(dtype, rng):
 def test_constant_columns_give_beta(dtype):
     x = np.full((7, 3), 4.25, dtype)
     beta = np.array([0.5, -1, 2], dtype)
-    y, mean, rstd = ops.batchnorm_forward(x, np.ones(3, dtype), beta, *running(dtype, 3), eps=1e-5)
+    y, mean, rstd = ops.batch_norm(x, np.ones(3, dtype), beta, *running(dtype, 3), eps=1e-5)
     np.testing.assert_array_equal(y, np.tile(beta, (7, 1)))
     np.testing.assert_array_equal(mean, np.full(3, 4.25))
     np.testing.assert_allclose(rstd, 1e5**0.5, rtol=1e-6)
@@ -78,7 +78,7 @@ def test_constant_columns_give_beta(dtype):
 def test_nan_stays_in_its_column(dtype, rng):
     x, gamma, beta = arguments(rng, dtype, (9, 70))
     x[4, 66] = np.nan
-    y, *_ = ops.batchnorm_forward(x, gamma, beta, *running(dtype, 70), activation="relu")
+    y, *_ = ops.batch_norm(x, gamma, beta, *running(dtype, 70), activation="relu")
     np.testing.assert_array_equal(np.isnan(y).all(axis=0), np.arange(70) == 66)
     np.testing.assert_array_equal(np.isnan(y).any(axis=0), np.arange(70) == 66)
 
@@ -89,10 +89,10 @@ def test_three_batches_agree_with_torch(torch_vectors):
     running_mean, running_var = running(np.float64, 6)
     for batch, training in enumerate((True, True, False)):
         x, dy = stored["x"][batch], stored["dy"][batch]
-        y, mean, rstd = ops.batchnorm_forward(
+        y, mean, rstd = ops.batch_norm(
             x, gamma, beta, running_mean, running_var, momentum=0.2, eps=1e-4, training=training
         )
-        dx, dgamma, dbeta = ops.batchnorm_backward(dy, x, gamma, beta, mean, rstd, training=training)
+        dx, dgamma, dbeta = ops.batch_norm_backward(dy, x, gamma, beta, mean, rstd, training=training)
         got = {"y": y, "mean": running_mean, "var": running_var, "dx": dx, "dgamma": dgamma, "dbeta": dbeta}
         for name, value in got.items():
             np.testing.assert_allclose(value, stored[f"{batch}.{name}"], rtol=1e-11, atol=1e-12, err_msg=name)
@@ -108,14 +108,14 @@ def test_fused_activation_equals_the_composition(dtype, tolerance, activation, t
     base = name.removesuffix("_tanh")
     forward, backward = getattr(ops, base), getattr(ops, f"{base}_backward")
 
-    z, mean, rstd = ops.batchnorm_forward(x, gamma, beta, *running(dtype, 70), training=training)
-    y, *_ = ops.batchnorm_forward(x, gamma, beta, *running(dtype, 70), training=training, activation=activation)
+    z, mean, rstd = ops.batch_norm(x, gamma, beta, *running(dtype, 70), training=training)
+    y, *_ = ops.batch_norm(x, gamma, beta, *running(dtype, 70), training=training, activation=activation)
     np.testing.assert_allclose(y, forward(z, *parameter), **tolerance)
 
     dz = backward(dy, z if ops.ACTIVATIONS[name].needs_input else forward(z, *parameter), *parameter)
     options = {"training": training}
-    want = ops.batchnorm_backward(dz, x, gamma, beta, mean, rstd, **options)
-    got = ops.batchnorm_backward(dy, x, gamma, beta, mean, rstd, activation=activation, **options)
+    want = ops.batch_norm_backward(dz, x, gamma, beta, mean, rstd, **options)
+    got = ops.batch_norm_backward(dy, x, gamma, beta, mean, rstd, activation=activation, **options)
     for one, other in zip(got, want, strict=True):
         np.testing.assert_allclose(one, other, rtol=10 * tolerance["rtol"], atol=10 * tolerance["atol"])
 
@@ -127,12 +127,12 @@ def test_backward_is_the_finite_difference_of_forward(activation, training, nume
     weights = rng.normal(size=x.shape)
 
     def forward(x, gamma, beta):
-        return ops.batchnorm_forward(
+        return ops.batch_norm(
             x, gamma, beta, np.full(3, 0.3), np.full(3, 1.7), training=training, activation=activation
         )
 
     _, mean, rstd = forward(x, gamma, beta)
-    got = ops.batchnorm_backward(weights, x, gamma, beta, mean, rstd, activation=activation, training=training)
+    got = ops.batch_norm_backward(weights, x, gamma, beta, mean, rstd, activation=activation, training=training)
     for at, gradient in enumerate(got):
         given_to = [x, gamma, beta]
 
@@ -147,8 +147,8 @@ def test_backward_is_the_finite_difference_of_forward(activation, training, nume
 def test_backward_at_every_shape(dtype, tolerance, shape, rng):
     x, gamma, beta = arguments(rng, dtype, shape)
     dy = rng.normal(size=shape).astype(dtype)
-    _, mean, rstd = ops.batchnorm_forward(x, gamma, beta, *running(dtype, shape[1]))
-    dx, dgamma, dbeta = ops.batchnorm_backward(dy, x, gamma, beta, mean, rstd)
+    _, mean, rstd = ops.batch_norm(x, gamma, beta, *running(dtype, shape[1]))
+    dx, dgamma, dbeta = ops.batch_norm_backward(dy, x, gamma, beta, mean, rstd)
     z = (x.astype(np.float64) - mean) * rstd
     centred = dy - dy.mean(axis=0, dtype=np.float64) - z * (dy * z).mean(axis=0)
     slack = {"rtol": 10 * tolerance["rtol"], "atol": shape[0] ** 0.5 * tolerance["atol"]}
@@ -159,13 +159,13 @@ def test_backward_at_every_shape(dtype, tolerance, shape, rng):
 
 def test_outputs_handed_in_are_returned_filled(dtype, rng):
     x, gamma, beta = arguments(rng, dtype, (8, 5))
-    want = ops.batchnorm_forward(x, gamma, beta, *running(dtype, 5))
+    want = ops.batch_norm(x, gamma, beta, *running(dtype, 5))
     into = [np.full_like(array, np.nan) for array in want]
-    got = ops.batchnorm_forward(x, gamma, beta, *running(dtype, 5), out=into[0], mean_out=into[1], rstd_out=into[2])
-    want_gradients = ops.batchnorm_backward(x, x, gamma, beta, *want[1:])
+    got = ops.batch_norm(x, gamma, beta, *running(dtype, 5), out=into[0], mean_out=into[1], rstd_out=into[2])
+    want_gradients = ops.batch_norm_backward(x, x, gamma, beta, *want[1:])
     into_gradients = [np.full_like(array, np.nan) for array in want_gradients]
     dx, dgamma, dbeta = into_gradients
-    got_gradients = ops.batchnorm_backward(x, x, gamma, beta, *want[1:], dx=dx, dgamma=dgamma, dbeta=dbeta)
+    got_gradients = ops.batch_norm_backward(x, x, gamma, beta, *want[1:], dx=dx, dgamma=dgamma, dbeta=dbeta)
     for returned, given_in, wanted in zip(
         (*got, *got_gradients), (*into, *into_gradients), (*want, *want_gradients), strict=True
     ):
@@ -175,22 +175,22 @@ def test_outputs_handed_in_are_returned_filled(dtype, rng):
 
 def test_backward_accumulates_and_can_leave_dx_out(dtype, tolerance, rng):
     x, gamma, beta = arguments(rng, dtype, (8, 5))
-    _, mean, rstd = ops.batchnorm_forward(x, gamma, beta, *running(dtype, 5))
-    _, dgamma, dbeta = ops.batchnorm_backward(x, x, gamma, beta, mean, rstd)
+    _, mean, rstd = ops.batch_norm(x, gamma, beta, *running(dtype, 5))
+    _, dgamma, dbeta = ops.batch_norm_backward(x, x, gamma, beta, mean, rstd)
     into = np.ones_like(dgamma), np.ones_like(dbeta)
     options = {"dgamma": into[0], "dbeta": into[1], "accumulate": True, "need_dx": False}
-    dx, *_ = ops.batchnorm_backward(x, x, gamma, beta, mean, rstd, **options)
+    dx, *_ = ops.batch_norm_backward(x, x, gamma, beta, mean, rstd, **options)
     assert dx is None
     np.testing.assert_allclose(into, (dgamma + 1, dbeta + 1), **tolerance)
     with pytest.raises(ValueError, match="needs dgamma and dbeta"):
-        ops.batchnorm_backward(x, x, gamma, beta, mean, rstd, accumulate=True)
+        ops.batch_norm_backward(x, x, gamma, beta, mean, rstd, accumulate=True)
 
 
 def test_statistics_are_those_of_the_output(dtype, rng):
     x, gamma, beta = arguments(rng, dtype, (90, 11))
     stats = np.zeros((4, 11))
-    y, *_ = ops.batchnorm_forward(x, gamma, beta, *running(dtype, 11), activation="sigmoid", stats=stats)
-    unwatched, *_ = ops.batchnorm_forward(x, gamma, beta, *running(dtype, 11), activation="sigmoid")
+    y, *_ = ops.batch_norm(x, gamma, beta, *running(dtype, 11), activation="sigmoid", stats=stats)
+    unwatched, *_ = ops.batch_norm(x, gamma, beta, *running(dtype, 11), activation="sigmoid")
     np.testing.assert_array_equal(y, unwatched)
     y = y.astype(np.float64)
     saturated = (np.abs(2 * y - 1) > 0.98).sum(axis=0)
@@ -201,7 +201,7 @@ def test_statistics_are_those_of_the_output(dtype, rng):
 @given(rows=st.integers(2, 80), features=st.integers(0, 80), seed=st.integers(0, 2**32 - 1))
 def test_any_size(dtype, tolerance, rows, features, seed):
     x, gamma, beta = arguments(np.random.default_rng(seed), dtype, (rows, features))
-    y, *_ = ops.batchnorm_forward(x, gamma, beta, *running(dtype, features), eps=0.1)
+    y, *_ = ops.batch_norm(x, gamma, beta, *running(dtype, features), eps=0.1)
     np.testing.assert_allclose(y, oracle(x, gamma, beta, 0.1)[0], **tolerance)
 
 
@@ -209,13 +209,13 @@ def test_any_size(dtype, tolerance, rows, features, seed):
 def test_training_needs_two_rows(rows):
     x, ones = np.ones((rows, 3)), np.ones(3)
     with pytest.raises(ValueError, match=rf"at least 2 rows .* \({rows}, 3\)"):
-        ops.batchnorm_forward(x, ones, ones, ones.copy(), ones.copy())
+        ops.batch_norm(x, ones, ones, ones.copy(), ones.copy())
     with pytest.raises(ValueError, match=rf"at least 2 rows .* \({rows}, 3\)"):
-        ops.batchnorm_backward(x, x, ones, ones, ones, ones)
+        ops.batch_norm_backward(x, x, ones, ones, ones, ones)
 
 
 @pytest.mark.parametrize("eps", [0.0, -1e-5, np.nan])
 def test_eps_must_be_positive(eps):
     ones = np.ones(3)
     with pytest.raises(ValueError, match="eps is"):
-        ops.batchnorm_forward(np.ones((4, 3)), ones, ones, ones.copy(), ones.copy(), eps=eps)
+        ops.batch_norm(np.ones((4, 3)), ones, ones, ones.copy(), ones.copy(), eps=eps)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pynn import ops
-from pynn.parameters import aligned_zeros
+from pynn.nn.parameters import aligned_zeros
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -33,8 +33,8 @@ def check(shape, activation, dtype, rng):
     gamma, beta = rng.normal(1, 0.3, size=shape[1]).astype(dtype), rng.normal(size=shape[1]).astype(dtype)
     running = np.zeros(shape[1], dtype), np.ones(shape[1], dtype)
     out, dx = aligned_zeros(shape, dtype), aligned_zeros(shape, dtype)
-    y, mean, rstd = ops.batchnorm2d_forward(x, gamma, beta, *running, activation=activation, out=out)
-    got = y, *ops.batchnorm2d_backward(dy, x, gamma, beta, mean, rstd, activation=activation, dx=dx)
+    y, mean, rstd = ops.batch_norm2d(x, gamma, beta, *running, activation=activation, out=out)
+    got = y, *ops.batch_norm2d_backward(dy, x, gamma, beta, mean, rstd, activation=activation, dx=dx)
     for found, want in zip(got, exact(x, dy, gamma, beta, activation), strict=True):
         scale = max(1, np.abs(want).max())
         np.testing.assert_allclose(found, want, rtol=0, atol=scale * (2e-5 if dtype == np.float32 else 1e-12))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pynn import ops
-from pynn.backend import kernels
+from pynn.backends.selection import kernels
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -33,17 +33,17 @@ def elementwise_backward(call):
     return Op(call, ((ROWS, UNITS), (ROWS, UNITS)), {"out": (0, (0, 1))})
 
 
-def batchnorm_forward(x, gamma, beta, **options):
+def batch_norm(x, gamma, beta, **options):
     dtype = np.asarray(x).dtype.type
-    return ops.batchnorm_forward(x, gamma, beta, np.zeros(UNITS, dtype), np.ones(UNITS, dtype), **options)
+    return ops.batch_norm(x, gamma, beta, np.zeros(UNITS, dtype), np.ones(UNITS, dtype), **options)
 
 
 IMAGES, FILTERS = (2, 4, 6, 5), (4, 4, 3, 3)
 
 
-def batchnorm2d_forward(x, gamma, beta, **options):
+def batch_norm2d(x, gamma, beta, **options):
     dtype = np.asarray(x).dtype.type
-    return ops.batchnorm2d_forward(x, gamma, beta, np.zeros(UNITS, dtype), np.ones(UNITS, dtype), **options)
+    return ops.batch_norm2d(x, gamma, beta, np.zeros(UNITS, dtype), np.ones(UNITS, dtype), **options)
 
 
 OPS = {
@@ -84,14 +84,14 @@ OPS = {
         {"dw": (0, (0, 1, 2)), "db": (1, (0, 1, 2)), "dx": (2, (0, 1, 2))},
         two_dimensional=True,
     ),
-    "batchnorm_forward": Op(
-        batchnorm_forward,
+    "batch_norm": Op(
+        batch_norm,
         ((ROWS, UNITS), (UNITS,), (UNITS,)),
         {"out": (0, (0, 1, 2)), "mean_out": (1, ()), "rstd_out": (2, ())},
         two_dimensional=True,
     ),
-    "batchnorm_backward": Op(
-        lambda *arrays, **options: ops.batchnorm_backward(*arrays, activation="tanh", **options),
+    "batch_norm_backward": Op(
+        lambda *arrays, **options: ops.batch_norm_backward(*arrays, activation="tanh", **options),
         ((ROWS, UNITS), (ROWS, UNITS), (UNITS,), (UNITS,), (UNITS,), (UNITS,)),
         {"dx": (0, (0, 1)), "dgamma": (1, ()), "dbeta": (2, ())},
         two_dimensional=True,
@@ -115,13 +115,13 @@ OPS = {
     "avg_pool2d_backward": Op(
         lambda dy, **options: ops.avg_pool2d_backward(dy, IMAGES, 2, **options), ((2, 4, 3, 2),), {"out": (0, (0,))}
     ),
-    "batchnorm2d_forward": Op(
-        batchnorm2d_forward,
+    "batch_norm2d": Op(
+        batch_norm2d,
         (IMAGES, (UNITS,), (UNITS,)),
         {"out": (0, (0, 1, 2)), "mean_out": (1, ()), "rstd_out": (2, ())},
     ),
-    "batchnorm2d_backward": Op(
-        lambda *arrays, **options: ops.batchnorm2d_backward(*arrays, activation="tanh", **options),
+    "batch_norm2d_backward": Op(
+        lambda *arrays, **options: ops.batch_norm2d_backward(*arrays, activation="tanh", **options),
         (IMAGES, IMAGES, (UNITS,), (UNITS,), (UNITS,), (UNITS,)),
         {"dx": (0, (0, 1)), "dgamma": (1, ()), "dbeta": (2, ())},
     ),
@@ -326,8 +326,8 @@ def test_a_closer_look_changes_nothing(name, dtype, rng, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["relu", "gelu_backward", "dropout", "matmul", "matmul_transposed", "linear_backward", "batchnorm_forward",
-     "batchnorm_backward", "softmax_cross_entropy"],
+    ["relu", "gelu_backward", "dropout", "matmul", "matmul_transposed", "linear_backward", "batch_norm",
+     "batch_norm_backward", "softmax_cross_entropy"],
 )  # fmt: skip
 def test_plain_arrays_get_no_closer_look(name, dtype, rng, monkeypatch):
     pytest.importorskip("pynn.kernels.cython.arguments", reason="without compiled kernels every array gets one")
@@ -405,7 +405,7 @@ def test_statistics_need_four_contiguous_float64_rows(wrong):
     for call in (
         lambda: ops.relu(x, stats=wrong),
         lambda: ops.matmul(x.T, x, stats=wrong),
-        lambda: batchnorm_forward(x, x[0], x[0], stats=wrong),
+        lambda: batch_norm(x, x[0], x[0], stats=wrong),
     ):
         with pytest.raises((TypeError, ValueError), match=r"stats (has .*; expected|must be .* C-contiguous)"):
             call()

@@ -81,11 +81,11 @@ def test_normalisation_within_examples_as_pytorch(kind, index, dtype, vectors):
 def test_batchnorm2d_as_pytorch(dtype, vectors):
     _, a = case(vectors, "batch0", dtype)
     mean, var = np.zeros(4, dtype), np.ones(4, dtype)
-    y, *used = ops.batchnorm2d_forward(a["x"], a["gamma"], a["beta"], mean, var)
+    y, *used = ops.batch_norm2d(a["x"], a["gamma"], a["beta"], mean, var)
     close(y, a["y"], dtype)
     close(mean, a["running_mean"], dtype)
     close(var, a["running_var"], dtype)
-    gradients = ops.batchnorm2d_backward(a["dy"], a["x"], a["gamma"], a["beta"], *used)
+    gradients = ops.batch_norm2d_backward(a["dy"], a["x"], a["gamma"], a["beta"], *used)
     for got, want in zip(gradients, (a["dx"], a["dgamma"], a["dbeta"]), strict=True):
         close(got, want, dtype)
 
@@ -251,9 +251,7 @@ def test_of_equal_elements_the_first_is_the_largest(dtype):
 
 def test_batchnorm_statistics_survive_a_large_offset(dtype, rng):
     x = (1e4 + rng.normal(size=(6, 3, 5, 7))).astype(dtype)
-    y, mean, _ = ops.batchnorm2d_forward(
-        x, np.ones(3, dtype), np.zeros(3, dtype), np.zeros(3, dtype), np.ones(3, dtype)
-    )
+    y, mean, _ = ops.batch_norm2d(x, np.ones(3, dtype), np.zeros(3, dtype), np.zeros(3, dtype), np.ones(3, dtype))
     exact = x.astype(float)
     want = (exact - exact.mean(axis=(0, 2, 3), keepdims=True)) / exact.std(axis=(0, 2, 3), keepdims=True)
     np.testing.assert_allclose(mean, exact.mean(axis=(0, 2, 3)), rtol=1e-6)
@@ -295,7 +293,7 @@ BAD = [
     (lambda x: ops.avg_pool2d(x[0], 2), r"x has shape \(2, 4, 6\)"),
     (lambda x: ops.group_norm(x, 3), "3 groups do not divide 2 channels"),
     (lambda x: ops.layer_norm(x, (4, 5)), r"x has shape \(1, 2, 4, 6\); expected \(..., 4, 5\)"),
-    (lambda x: ops.batchnorm2d_forward(x[0, 0], *[np.ones(4)] * 4), "with positions behind the channels"),
+    (lambda x: ops.batch_norm2d(x[0, 0], *[np.ones(4)] * 4), "with positions behind the channels"),
 ]
 
 

@@ -32,9 +32,7 @@ def test_batch_norm(shape, activation, kind, size, rng):
     x = (rng.normal(size=shape) * size + size / 3).astype(kind)
     dy = rng.normal(size=shape).astype(kind)
     forward, backward = (
-        (ops.batchnorm_forward, ops.batchnorm_backward)
-        if len(shape) == 2
-        else (ops.batchnorm2d_forward, ops.batchnorm2d_backward)
+        (ops.batch_norm, ops.batch_norm_backward) if len(shape) == 2 else (ops.batch_norm2d, ops.batch_norm2d_backward)
     )
     axes = (0, *range(2, len(shape)))
     beside = [1, shape[1]] + [1] * (len(shape) - 2)
@@ -71,9 +69,9 @@ def test_batch_norm(shape, activation, kind, size, rng):
 def test_products_that_overflow_in_the_backward_pass(kind, size, rng):
     x, dy = rng.normal(size=(40, 3)).astype(kind), (rng.normal(size=(40, 3)) * size).astype(kind)
     one, zero = np.ones(3, kind), np.zeros(3, kind)
-    _, mean, rstd = ops.batchnorm_forward(x, one, zero, zero.copy(), one.copy())
+    _, mean, rstd = ops.batch_norm(x, one, zero, zero.copy(), one.copy())
     accumulated = {"dgamma": one.copy(), "dbeta": one.copy()}
-    _, dgamma, _ = ops.batchnorm_backward(dy, x, one, zero, mean, rstd, accumulate=True, **accumulated)
+    _, dgamma, _ = ops.batch_norm_backward(dy, x, one, zero, mean, rstd, accumulate=True, **accumulated)
     want = (dy.astype(np.longdouble) * (x - mean.astype(np.longdouble)) * rstd).sum(axis=0)
     np.testing.assert_allclose((dgamma / size).astype(float), (want / size).astype(float), rtol=1e-3, atol=1e-3)
 
@@ -91,7 +89,7 @@ def test_infinity_and_nan_stay_in_their_column(kind, rng):
     x = rng.normal(size=(70, 40)).astype(kind)
     x[3, 5], x[4, 7] = np.inf, np.nan
     one, zero = np.ones(40, kind), np.zeros(40, kind)
-    y, *_ = ops.batchnorm_forward(x, one, zero, zero.copy(), one.copy())
+    y, *_ = ops.batch_norm(x, one, zero, zero.copy(), one.copy())
     assert set(np.flatnonzero(~np.isfinite(y).all(axis=0))) == {5, 7}
 
 

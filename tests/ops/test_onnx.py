@@ -172,18 +172,14 @@ def batchnorm_arguments(dtype, rng, positions=()):
     return x, gamma, beta, mean, var
 
 
-@pytest.mark.parametrize(
-    ("forward", "positions"), [(ops.batchnorm_forward, ()), (ops.batchnorm2d_forward, (4, 5))], ids=["1d", "2d"]
-)
+@pytest.mark.parametrize(("forward", "positions"), [(ops.batch_norm, ()), (ops.batch_norm2d, (4, 5))], ids=["1d", "2d"])
 def test_batchnorm_inference(forward, positions, dtype, rng):
     arguments = batchnorm_arguments(dtype, rng, positions)
     y, *_ = forward(*arguments, eps=0.01, training=False)
     np.testing.assert_allclose(y, onnx_run("BatchNormalization", arguments, epsilon=0.01), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("forward", "positions"), [(ops.batchnorm_forward, ()), (ops.batchnorm2d_forward, (4, 5))], ids=["1d", "2d"]
-)
+@pytest.mark.parametrize(("forward", "positions"), [(ops.batch_norm, ()), (ops.batch_norm2d, (4, 5))], ids=["1d", "2d"])
 def test_batchnorm_training(forward, positions, dtype, rng):
     # ONNX weights the old statistics by its momentum, and keeps the variance over n, where ours is over n - 1.
     arguments = batchnorm_arguments(dtype, rng, positions)

@@ -113,8 +113,8 @@ def everything(x, dy):
     y = ops.adaptive_avg_pool2d(x, 3)
     yield from (y, ops.adaptive_avg_pool2d_backward(y, x.shape))
     gamma, beta, mean, var = (np.ones(x.shape[1], x.dtype) for _ in range(4))
-    y, mean, rstd = ops.batchnorm2d_forward(x, gamma, beta, mean, var, activation="relu")
-    yield from (y, mean, rstd, *ops.batchnorm2d_backward(dy, x, gamma, beta, mean, rstd, activation="relu"))
+    y, mean, rstd = ops.batch_norm2d(x, gamma, beta, mean, var, activation="relu")
+    yield from (y, mean, rstd, *ops.batch_norm2d_backward(dy, x, gamma, beta, mean, rstd, activation="relu"))
 
 
 def test_results_do_not_depend_on_the_number_of_threads(dtype, rng):

@@ -51,7 +51,7 @@ def test_restored_scaling_continues_with_partial_fit(transformer, images):
 
 
 def test_restored_pca_says_that_it_cannot_continue(rows):
-    with pytest.raises(NotFittedError, match="restored from its state, which holds no covariance"):
+    with pytest.raises(NotFittedError, match="restored from its state, which has no covariance"):
         from_state(*to_state(PCA().fit(rows))).partial_fit(rows)
 
 

@@ -273,7 +273,7 @@ def test_channel_transformers_want_images(transformer, rows, images):
     ("x", "error", "message"),
     [
         ([1.0, 2.0], ValueError, r"shape \(2,\); expected one example per row"),
-        (np.zeros((3, 0)), ValueError, "hold no features"),
+        (np.zeros((3, 0)), ValueError, "at least one feature per row"),
         ([["a"]], TypeError, "x has dtype <U1; expected real numbers"),
         ([[1j]], TypeError, "complex128"),
         ([[None]], ValueError, "x has a missing value, None, in row 0"),

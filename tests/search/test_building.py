@@ -41,14 +41,16 @@ def fresh(monkeypatch):
 @pytest.mark.parametrize("name", SHARING)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_is_handed_out_twice_ends_the_search_with_what_to_do(name, workers):
-    with pytest.raises(ValueError, match=r"build .* build must make the layers, the model, .* anew .*copy\.deepcopy"):
+    with pytest.raises(
+        ValueError, match=r"build .* build must create new layers, a new model, .* on every call.*copy\.deepcopy"
+    ):
         find(getattr(search_sharing, name), SPACE, trials=9, epochs=1, workers=workers)
 
 
 def test_in_this_process_it_is_noticed_before_anything_is_trained():
     model = network({})
     before = model.state_dict()
-    with pytest.raises(ValueError, match="a model that another trial was given"):
+    with pytest.raises(ValueError, match="a model that belongs to another trial"):
         find(lambda params: trainer(model, params["lr"]), SPACE)
     for name, array in before.items():
         assert np.array_equal(array, model.state_dict()[name])
@@ -64,7 +66,7 @@ def test_with_an_executor_it_is_noticed_too(kind):
             return ThreadPoolExecutor(2)
         return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(kind))
 
-    with pool() as executor, pytest.raises(ValueError, match="that another trial was given"):
+    with pool() as executor, pytest.raises(ValueError, match="that belongs to another trial"):
         find(by_width, SPACE | {"width": Choice(4, 8)}, trials=12, executor=executor, workers=2)
 
 
@@ -75,7 +77,7 @@ def test_survivors_may_not_share_either():
         made.append(build(params | {"width": 8}))
         return made[-1] if len(made) < 5 else trainer(made[2].model)
 
-    with pytest.raises(ValueError, match="that another trial was given"):
+    with pytest.raises(ValueError, match="that belongs to another trial"):
         find(hoarding, SPACE, stages=[Stage(3, 1), Stage(0, 3, survivors=2)])
 
 
@@ -103,7 +105,7 @@ def test_a_build_that_writes_to_the_data_is_noticed_before_a_trial_is_stored(tmp
         x[...] = x / 2
         return build(params | {"width": 4})
 
-    with pytest.raises(ValueError, match="the data have changed while the search ran"):
+    with pytest.raises(ValueError, match="the data changed during the search"):
         search.run(normalising, SPACE, (x, y), validation, trials=3, epochs=1, workers=1, folder=tmp_path)
     assert "pynn.trial" not in (tmp_path / "trials.journal").read_text()
 
@@ -150,7 +152,7 @@ BAD = {
     "nothing": "TypeError: build returned None; expected a pynn.Trainer; does it end with `return trainer`?",
     "model": "TypeError: build returned Sequential",
     "exit": "SystemExit: no licence",
-    "unspeakable": "UnspeakableError: an error that cannot be written as text",
+    "unspeakable": "UnspeakableError: an error without a printable message",
     "memory": "MemoryError",
     "endless": "ValueError: xxxxx",
 }

@@ -87,7 +87,7 @@ def test_ctrl_c_ends_a_search_within_bounds_and_what_has_ended_is_kept(command, 
     assert process.returncode == 130
     kept = stored(folder)
     if any(trial["ended"] == "finished" for trial in kept):
-        assert "interrupted: this is what there is" in out
+        assert "interrupted: these are the results so far" in out
         pynn.load(tmp_path / "m.st")
     else:
         assert "interrupted" in err

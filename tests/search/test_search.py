@@ -23,7 +23,8 @@ from search_builds import (
 
 import pynn
 from pynn import search
-from pynn.search import Choice, Integer, LogUniform, SearchWarning, Stage, Uniform, training
+from pynn.search import Choice, Integer, LogUniform, SearchWarning, Stage, Uniform
+from pynn.search import trial_runner as training
 
 # Whether a range's edge is warned of is a test of its own.
 pytestmark = pytest.mark.filterwarnings("ignore::pynn.search.SearchWarning")
@@ -170,7 +171,7 @@ def test_a_trial_whose_cost_explodes_ends_early():
 
 
 def test_the_cost_must_exceed_three_times_the_initial_one_five_times_on_end():
-    from pynn.search.training import Guard
+    from pynn.search.trial_runner import Guard
 
     stopped = []
     guard = Guard()
@@ -191,7 +192,7 @@ def test_a_loss_that_is_not_finite_ends_a_trial_whatever_is_asked():
     result = find(space={"lr": LogUniform(1e15, 1e30)}, trials=3, end_early=False)
     assert [trial.ended for trial in result.trials] == ["early"] * 3
     assert all(re.search("loss is (nan|inf)", trial.reason) for trial in result.trials)
-    with pytest.raises(ValueError, match="none of 3 trials finished; the first ended so: the loss is"):
+    with pytest.raises(ValueError, match="none of 3 trials finished; the first ended with: the loss is"):
         _ = result.best
     assert repr(result) == "Result(3 trials, 0 finished, best val_accuracy none)"
 
@@ -227,7 +228,7 @@ def test_what_build_must_return_is_said():
     assert result.trials[0].ended == "failed"
     assert "expected a pynn.Trainer" in result.trials[0].reason
     result = find(metric="val_f1", trials=1)
-    assert "there is no 'val_f1' to judge by; there is val_loss, val_accuracy" in result.trials[0].reason
+    assert "metric 'val_f1' is not in the history; expected one of val_loss, val_accuracy" in result.trials[0].reason
 
 
 def test_ctrl_c_ends_the_search_with_what_there_is():
@@ -312,9 +313,9 @@ def test_a_grid_s_outermost_points_are_its_edge():
 BAD = {
     "no trials": ({"trials": 0}, "a stage has neither trials nor survivors"),
     "no epochs": ({"epochs": 0}, "epochs of a stage is 0; expected a positive integer"),
-    "both": ({"stages": [Stage(1, 1)], "trials": 3}, "leave out trials and epochs"),
+    "both": ({"stages": [Stage(1, 1)], "trials": 3}, "omit trials and epochs"),
     "no stages": ({"stages": []}, "stages is empty"),
-    "survivors first": ({"stages": [Stage(1, 1, survivors=1)]}, "there is no stage before it"),
+    "survivors first": ({"stages": [Stage(1, 1, survivors=1)]}, "expected survivors=0, because no stage precedes it"),
     "shorter later": ({"stages": [Stage(1, 2), Stage(1, 2)]}, "a stage of 2 epochs is followed by one of 2"),
     "more survivors": ({"stages": [Stage(1, 2), Stage(1, 3, survivors=2)]}, "2 survivors of a stage with 1"),
     "sampler": ({"sampler": "bayes"}, 'sampler is \'bayes\'; expected one of "random", "grid"'),

@@ -49,28 +49,31 @@ BAD = {
     "integers of floats": ({"n": Integer(1, 8.0)}, "the high end of 'n' is 8.0; expected an integer"),
     "integers that are huge": ({"n": Integer(1, 10**30)}, "the high end of 'n' is beyond 2**53"),
     "an option that is huge": ({"n": Choice(1, 10**400)}, "'n' has an option beyond 2**53"),
-    "True and 1": ({"n": Choice(True, 1)}, "'n' has an option twice, or equal ones: True, 1"),
-    "1 and 1.0": ({"n": Choice(1, 1.0)}, "'n' has an option twice, or equal ones: 1, 1.0"),
-    "two of NumPy's": ({"n": Choice(np.int64(3), 3)}, "'n' has an option twice"),
+    "True and 1": ({"n": Choice(True, 1)}, "'n' has equal options: True, 1"),
+    "1 and 1.0": ({"n": Choice(1, 1.0)}, "'n' has equal options: 1, 1.0"),
+    "two of NumPy's": ({"n": Choice(np.int64(3), 3)}, "'n' has equal options"),
     "reversed": ({"lr": LogUniform(1e-1, 1e-5)}, "the range of 'lr' is reversed: from 0.1 to 1e-05"),
     "log through zero": ({"lr": LogUniform(0, 1)}, "log scale and must be above 0; it begins at 0"),
     "log below zero": ({"n": Integer(-3, 8, log=True)}, "log scale and must be above 0; it begins at -3"),
     "NaN": ({"lr": Uniform(float("nan"), 1)}, "the low end of 'lr' is nan"),
     "infinite": ({"lr": Uniform(0, float("inf"))}, "the high end of 'lr' is inf"),
     "half an integer": ({"n": Integer(0.5, 3)}, "the low end of 'n' is 0.5"),
-    "nothing to choose": ({"act": Choice()}, "'act' has nothing to choose from"),
-    "twice": ({"act": Choice("relu", "relu")}, "an option twice"),
+    "nothing to choose": ({"act": Choice()}, "'act' has no options"),
+    "twice": ({"act": Choice("relu", "relu")}, "'act' has equal options"),
     "no parameters": ({}, "space is empty"),
-    "unknown condition": ({"m": Uniform(0, 1, when={"opt": "sgd"})}, "depends on 'opt', which is not among"),
+    "unknown condition": (
+        {"m": Uniform(0, 1, when={"opt": "sgd"})},
+        "depends on 'opt', which is not an earlier parameter",
+    ),
     "condition behind": (
         {"m": Uniform(0, 1, when={"opt": "sgd"}), "opt": Choice("sgd", "adam")},
-        "not among the parameters before it: none",
+        "not an earlier parameter: none",
     ),
     "condition never true": (
         {"opt": Choice("sgd", "adam"), "m": Uniform(0, 1, when={"opt": "sdg"})},
         "depends on 'opt' being 'sdg'; its options are 'sgd', 'adam'",
     ),
-    "condition on a range": ({"a": Uniform(0, 1), "b": Uniform(0, 1, when={"a": 0.5})}, "which is no Choice"),
+    "condition on a range": ({"a": Uniform(0, 1), "b": Uniform(0, 1, when={"a": 0.5})}, "which is not a Choice"),
 }
 
 
@@ -86,7 +89,7 @@ def test_bad_spaces_are_refused_with_what_is_wrong(space, message):
         ({"lr": (1e-5, 1e-1)}, "expected Uniform"),
         ([1], "expected a dict"),
         ({3: Uniform(0, 1)}, "expected text"),
-        ({"layer": Choice(object)}, "choose a name, and look it up"),
+        ({"layer": Choice(object)}, "use names and look them up in build"),
         ({"m": Uniform(0, 1, when="sgd")}, "expected a dict such as"),
     ],
 )
@@ -148,7 +151,7 @@ def test_numbers_of_numpy_become_python_s_which_a_store_can_hold():
 
 @pytest.mark.parametrize("wrong", [LogUniform(8, 64), Integer(0, 8), Choice(16, 0), Choice(16, 32.0), Choice("16")])
 def test_a_batch_size_that_is_none_is_told_before_the_search(wrong):
-    with pytest.raises(ValueError, match=r"'batch_size' is .*; it sets the size of the batches: expected an Integer"):
+    with pytest.raises(ValueError, match=r"'batch_size' is .*; it sets the batch size: expected an Integer"):
         find(space={"batch_size": wrong})
 
 

@@ -72,7 +72,7 @@ OTHERS = {
 def test_the_store_of_another_search_is_refused_and_left_alone(tmp_path, settings, message):
     find(folder=tmp_path)
     before = (tmp_path / "trials.journal").read_bytes()
-    with pytest.raises(StoreError, match=f"is of another search: .*{re.escape(message)}"):
+    with pytest.raises(StoreError, match=f"belongs to another search: .*{re.escape(message)}"):
         find(folder=tmp_path, **settings)
     assert (tmp_path / "trials.journal").read_bytes() == before
     assert len(find(folder=tmp_path).trials) == 6
@@ -118,7 +118,7 @@ def test_a_study_that_is_not_pynn_s_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path / 'search.db'}"
     other = optuna.create_study(study_name="pynn", storage=url, direction="maximize")
     other.add_trial(optuna.trial.create_trial(value=1.0))
-    with pytest.raises(StoreError, match="the study 'pynn' is not pynn's"):
+    with pytest.raises(StoreError, match="the study 'pynn' was not written by pynn"):
         find(store=url)
 
 
@@ -280,7 +280,7 @@ def test_a_full_disk_is_named_and_what_is_stored_stays(tmp_path):
     )
     tests, folder = os.path.dirname(os.path.dirname(__file__)), tmp_path / "run"
     done = subprocess.run([sys.executable, "-c", script, tests, folder], capture_output=True, text=True, timeout=120)
-    assert "what is stored stays" in done.stdout, done.stderr
+    assert "stored trials are kept" in done.stdout, done.stderr
     assert str(folder) in done.stdout
     begun = len(entries(folder))
     assert same(find(folder=folder), whole)

@@ -11,7 +11,7 @@ import pynn
 from pynn import search
 from pynn.search.views.figures import plot_overview, plot_random_against_grid
 from pynn.search.views.page import page
-from pynn.search.views.reading import Reading
+from pynn.search.views.reading import TrialFigures
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -41,7 +41,7 @@ def failed():
 
 
 def test_each_trial_is_shown_once_with_the_best_it_came_to(searched):
-    run = Reading(searched)
+    run = TrialFigures(searched)
     begun = [trial for trial in searched.trials if trial.continues is None]
     assert len(run.begun) == len(begun)
     assert any(trial is run.best for trial in run.begun)
@@ -75,7 +75,7 @@ def test_the_picture_shows_trials_losses_and_importance(searched, tmp_path):
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[:3] == ["Trials by validation accuracy", "Training loss (log scale)", "What matters"]
     points = figure.axes[0].collections[0].get_offsets()
-    assert len(points) == len([trial for trial in Reading(searched).begun if trial.ended == "finished"])
+    assert len(points) == len([trial for trial in TrialFigures(searched).begun if trial.ended == "finished"])
     widths = [bar.get_width() for bar in figure.axes[2].patches]
     assert math.isclose(sum(widths), 1.0, rel_tol=1e-6)
 
@@ -111,7 +111,7 @@ def test_the_page_opens_without_a_word_and_fits(searched, tmp_path, size, scheme
     from playwright.sync_api import sync_playwright
 
     path = tmp_path / "search.html"
-    searched.report(path)
+    searched.to_html(path)
     messages = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
@@ -158,7 +158,7 @@ def oddly_named(tmp_path_factory):
 
 
 def test_odd_names_and_errors_stand_on_the_page_as_text(oddly_named, tmp_path):
-    oddly_named.report(tmp_path / "s.html")
+    oddly_named.to_html(tmp_path / "s.html")
     text = (tmp_path / "s.html").read_text(encoding="utf-8")
     assert "<script>alert" not in text and "<b>bold" not in text
     assert "&lt;script&gt;alert(1)" in text

@@ -71,7 +71,7 @@ def test_a_script_that_searches_wherever_it_is_imported_is_told_what_to_do(tmp_p
     assert run.returncode == 1
     # Python's own remark on the workers' semaphores comes before or behind, as chance has it.
     lines = [line for line in run.stderr.splitlines() if "resource_tracker" not in line]
-    assert 'must do so below if __name__ == "__main__":' in lines[-1]
+    assert 'must call search.run below if __name__ == "__main__":' in lines[-1]
 
 
 def test_what_cannot_be_sent_is_refused_before_anything_runs():

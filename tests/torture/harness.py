@@ -31,7 +31,6 @@ def survive(function, folder, environment=None, **arguments):
     variables = os.environ | {
         "PYTHONPATH": str(TESTS),
         "OPENBLAS_NUM_THREADS": "1",  # its threads are not ours to torture
-        "PYNN_TUNING": str(folder / "tuning.json"),
         **(environment or {}),
     }
     told = json.dumps({"seed": SEED, **arguments})

@@ -17,10 +17,10 @@ from torture.subjects import data, differences, new, state
 
 import pynn
 from pynn import search
-from pynn.callbacks import CSVLogger
 from pynn.search.space import Space
 from pynn.search.store import Store
 from pynn.search.trial import Trial
+from pynn.training.callbacks import CSVLogger
 
 #: Longest wait before a kill, in seconds: a save takes a few milliseconds.
 LONGEST = 0.03

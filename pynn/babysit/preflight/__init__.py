@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...arguments import count, instance
-from ..trials import quietly, unnoticed
+from ...utils.validation import count, instance
+from ..isolation import quietly, unnoticed
 from . import data, fitting, gradients, layers, modes, rates, signal, start
 from .case import Case
 from .report import Check, Report, failed, skipped
@@ -17,7 +17,7 @@ from .report import Check, Report, failed, skipped
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ...trainer import Trainer
+    from ...training.trainer import Trainer
 
 __all__ = ["Check", "Report", "preflight"]
 
@@ -101,7 +101,7 @@ def preflight(
     >>> report.ok
     True
     """
-    from ...trainer import Trainer
+    from ...training.trainer import Trainer
 
     instance(trainer, "trainer", Trainer)
     count(seed, "seed", least=0)

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...context import Context
-from ...examples import Examples
-from ...layers import BatchNorm, Conv2d, Dropout, Layer, Linear, Maxout, Residual
-from ...losses import FunctionLoss
-from ...model import Sequential
-from ...optim import Adam
-from ...random import Stream
+from ...nn.context import Context
+from ...nn.layers import BatchNorm, Conv2d, Dropout, Layer, Linear, Maxout, Residual
+from ...nn.loss import FunctionLoss
+from ...nn.random import Stream
+from ...nn.sequential import Sequential
+from ...optim.optimizers import Adam
+from ...training.examples import Examples
+from ...utils.config import is_own
 
 if TYPE_CHECKING:
-    from ...losses import Loss
-    from ...trainer import Trainer
+    from ...nn.loss import Loss
+    from ...training.trainer import Trainer
 
 #: Layers whose weights multiply what they get.
 MULTIPLIES = Linear | Maxout | Conv2d
@@ -88,7 +89,7 @@ class Case:
     @property
     def own_loss(self) -> bool:
         """Whether the loss is the user's; pynn's are 0 at best, one of the user's may end anywhere."""
-        return type(self.loss).__module__ != "pynn.losses" or isinstance(self.loss, FunctionLoss)
+        return is_own(self.loss) or isinstance(self.loss, FunctionLoss)
 
     def generator(self, stream: int) -> np.random.Generator:
         """Return random numbers that depend on the seed and on which check asks."""
@@ -135,7 +136,7 @@ class Case:
         dropout, regularised : bool
             Whether to keep dropout, and weight decay and the regularisers.
         """
-        from ...trainer import Trainer
+        from ...training.trainer import Trainer
 
         own = self.trainer
         optimizer = Adam(adam) if adam is not None else own.optimizer.unbound()
@@ -185,11 +186,6 @@ class Case:
 def uses_batch_statistics(layer: Layer) -> bool:
     """Return whether a layer is a batch norm, or one of the user's that keeps running statistics as one does."""
     return isinstance(layer, BatchNorm) or bool(layer.buffer_names)
-
-
-def is_own(layer: Layer) -> bool:
-    """Return whether a layer is the user's."""
-    return not type(layer).__module__.startswith("pynn.layers")
 
 
 def chain(model: Sequential) -> list[tuple[str, Layer]]:
@@ -301,7 +297,7 @@ def training_loss(case: Case, trainer: Trainer, part: Examples) -> tuple[float, 
 
 def train(trainer: Trainer, part: Examples, order: np.ndarray, steps: int, batch: int) -> list[float]:
     """Take steps through `order`, over and over, and return the losses; they end where one is not finite."""
-    from ...trainer import NonFiniteError
+    from ...training.trainer import NonFiniteError
 
     losses = []
     batch = min(batch, len(order))

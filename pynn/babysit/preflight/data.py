@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...arrays import as_array, numeric
-from ...context import Context
-from ...examples import Examples, check_finite, prepare
-from ...layers import Flatten
-from ...losses import BCEWithLogitsLoss
-from ...random import Stream
-from ..parts import NORMS
-from .case import MOST_ROWS, Case, chain, is_own
+from ...nn.context import Context
+from ...nn.layers import Flatten
+from ...nn.losses import BCEWithLogitsLoss
+from ...nn.random import Stream
+from ...nn.traversal import NORMS
+from ...training.examples import Examples, prepare
+from ...utils.arrays import as_array, check_finite, numeric
+from ...utils.config import is_own
+from .case import MOST_ROWS, Case, chain
 from .report import Check, failed, passed, skipped, warned
 from .rows import far_fewer_than_rows, near_duplicates, row_keys, shared_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ...trainer import Trainer
+    from ...training.trainer import Trainer
 
 NORMALISE = "Subtract the training part's mean and divide by its standard deviation, as pynn.preprocessing.Standardize."
 OF_IMAGES = (
@@ -188,7 +189,7 @@ def target_scale(case: Case) -> Check:
     """Return whether regression targets vary, and are of a size that a network soon reaches."""
     name, y = "target scale", case.examples.y
     if case.loss.output_kind in ("classes", "scores", "binary") or case.labels(y, case.output_shape or (1,)):
-        return skipped(name, "the targets are no amounts")
+        return skipped(name, "the targets are not amounts")
     values = y.astype(np.float64)
     mean, spread, size = float(values.mean()), float(values.std()), _rms(values)
     evidence = f"mean {mean:.4g}, standard deviation {spread:.4g}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...context import Context
-from ...examples import Examples
-from ...random import Stream
-from ..parts import parts
-from .case import MULTIPLIES, Case, is_own, train, training_loss
+from ...nn.context import Context
+from ...nn.random import Stream
+from ...nn.traversal import parts
+from ...training.examples import Examples
+from ...utils.config import is_own
+from .case import MULTIPLIES, Case, train, training_loss
 from .relation import relation
 from .report import Check, failed, passed, skipped, warned
 from .rows import row_keys

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...context import Context
-from ...examples import Examples
-from ...layers import Residual
-from ...losses import Loss
-from ...model import Sequential
-from ...random import Stream
-from .case import MULTIPLIES, Case, Walk, is_own
+from ...nn.context import Context
+from ...nn.layers import Residual
+from ...nn.loss import Loss
+from ...nn.random import Stream
+from ...nn.sequential import Sequential
+from ...training.examples import Examples
+from ...utils.config import is_own
+from .case import MULTIPLIES, Case, Walk
 from .report import Check, failed, passed, skipped
 
 EXAMPLES = 8
@@ -58,7 +59,7 @@ def gradient_check(case: Case) -> Check:
             return skipped(name, "two training passes differ, and the other kind cannot go backward")
     if not problem.repeatable:
         return skipped(name, "two passes over the same examples differ, so that there are no differences to measure")
-    advice = "Derive the backward pass again; pynn.gradcheck shows every tensor's error."
+    advice = "Derive the backward pass again; pynn.nn.gradcheck shows every tensor's error."
     wrong = problem.loss_mismatch()
     if wrong is not None:
         evidence = f"{type(case.loss).__name__} with respect to the prediction, {wrong}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...layers import (
+from ...nn.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm,
@@ -19,8 +19,9 @@ from ...layers import (
     Softplus,
     Tanh,
 )
-from ..parts import parts
-from .case import MULTIPLIES, Case, Walk, chain, is_own
+from ...nn.traversal import parts
+from ...utils.config import is_own
+from .case import MULTIPLIES, Case, Walk, chain
 from .report import Check, failed, passed, skipped, warned
 
 #: Layers that do not bend.

@@ -7,12 +7,13 @@ import random
 
 import numpy as np
 
-from ...context import Context
-from ...layers import BatchNorm, Layer
-from ...parameters import Parameter
-from ...random import Stream
-from ..parts import parts
-from .case import Case, Walk, is_own, uses_batch_statistics
+from ...nn.context import Context
+from ...nn.layers import BatchNorm, Layer
+from ...nn.parameters import Parameter
+from ...nn.random import Stream
+from ...nn.traversal import parts
+from ...utils.config import is_own
+from .case import Case, Walk, uses_batch_statistics
 from .report import Check, failed, passed, skipped, warned
 
 #: Rows of the batch in which each is exchanged in turn.

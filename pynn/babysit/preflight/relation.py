@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...examples import Examples
+from ...training.examples import Examples
 from .case import Case
 
 #: Features that the simple predictions look at; more are projected at random.

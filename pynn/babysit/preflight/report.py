@@ -5,9 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Literal
 
+from ...report.page import document
+from ...report.text import SYMBOLS
+from ...utils.files import write_atomically
 from ..findings import SYMPTOMS
 
 Status = Literal["pass", "warn", "fail", "skip"]
@@ -151,12 +155,30 @@ class Report:
 
     def to_html(self, path: str | Path) -> None:
         """Write the report as one page that needs nothing else; the file is replaced as a whole or not at all."""
-        from ...files import write_atomically
-        from .page import render
+        write_atomically(path, self._page().encode("utf-8", "replace"))
 
-        write_atomically(path, render(self).encode())
+    def _page(self) -> str:
+        checks = "".join(map(_item, self.checks))
+        head = f"<header><h1>Preflight: {self.status}</h1><p class='lead'>{escape(self.summary())}</p></header>"
+        body = f"{head}<main><section><ol class='findings'>{checks}</ol></section></main>"
+        return document(f"pynn preflight: {self.status}", body)
 
 
 def _hanging(head: str, text: str) -> list[str]:
     rows = textwrap.wrap(" ".join(text.split()), WIDTH - MARGIN, break_long_words=False) or [""]
     return [head + rows[0], *(" " * MARGIN + row for row in rows[1:])]
+
+
+#: Classes of the pages' style and symbols, by status.
+_BADGES = {"pass": ("good", "✓"), "warn": ("warning", SYMBOLS["warning"]), "fail": ("error", SYMBOLS["error"])}
+
+
+def _item(check: Check) -> str:
+    kind, symbol = _BADGES.get(check.status, ("info", "○"))
+    where = ", ".join(escape(text) for text in (check.layer, check.symptom) if text)
+    note = f'<span class="note">{where}</span>' if where else ""
+    advice = f'<p class="advice">{escape(check.advice)}</p>' if check.status in ("warn", "fail") else ""
+    return (
+        f'<li class="finding {check.status}"><header><span class="badge {kind}">{symbol} {check.status}</span>'
+        f"<h3>{escape(check.name)}</h3>{note}</header><p>{escape(check.evidence)}</p>{advice}</li>"
+    )

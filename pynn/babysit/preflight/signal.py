@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 
-from ...layers import BatchNorm, Dropout, Flatten, ReLU, Residual, Sigmoid, Tanh
-from .case import MULTIPLIES, Case, Walk, is_own
+from ...nn.layers import BatchNorm, Dropout, Flatten, ReLU, Residual, Sigmoid, Tanh
+from ...utils.config import is_own
+from .case import MULTIPLIES, Case, Walk
 from .report import Check, failed, passed, skipped, warned
 
 INITIALISE = 'Initialise for the activation: "he_normal" with ReLU, "lecun_normal" with tanh, or add batch norm.'
@@ -32,7 +33,7 @@ def _hidden(walk: Walk) -> list[int]:
 
 
 def _is_block(layer: object) -> bool:
-    return hasattr(layer, "parameters") and is_own(layer) and any(p.ndim > 1 for p in layer.parameters())  # type: ignore[arg-type]
+    return hasattr(layer, "parameters") and is_own(layer) and any(p.ndim > 1 for p in layer.parameters())
 
 
 def _spread(values: np.ndarray) -> float:

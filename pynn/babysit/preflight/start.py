@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from ...context import Context
-from ...layers import Dropout
-from ...losses import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, MSELoss, MultiMarginLoss
-from ...optim import AdamW
-from ...random import Stream
-from ...regularizers import MaxNorm
+from ...nn.context import Context
+from ...nn.layers import Dropout
+from ...nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, MSELoss, MultiMarginLoss
+from ...nn.random import Stream
+from ...optim.optimizers import AdamW
+from ...optim.regularizers import MaxNorm
 from .case import Case, train, training_loss
 from .data import target_range
 from .report import Check, failed, passed, skipped, warned

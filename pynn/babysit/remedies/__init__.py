@@ -6,23 +6,23 @@ import copy
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ...arguments import count, instance, number
-from ...arrays import as_array, numeric
-from ...callbacks import Callback
-from ...examples import target_amounts
-from ...random import manual_seed
-from ..trials import quietly, unnoticed
+from ...nn.random import manual_seed
+from ...training.callbacks import Callback
+from ...training.examples import target_amounts
+from ...utils.arrays import as_array, numeric
+from ...utils.validation import count, instance, number
+from ..isolation import quietly, unnoticed
 from .blueprint import Blueprint
 from .diagnosis import Diagnosis
-from .search import OnTrial, Search, not_usable
-from .trials import Remedy, Trial
+from .runner import OnTrial, RemedySearch, not_usable
+from .trials import Remedy, RemedyTrial
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ...trainer import Trainer
+    from ...training.trainer import Trainer
 
-__all__ = ["Diagnosis", "Remedy", "Trial", "diagnose"]
+__all__ = ["Diagnosis", "Remedy", "RemedyTrial", "diagnose"]
 
 #: How long to train where neither the caller nor the trainer says.
 EPOCHS = 10
@@ -92,7 +92,7 @@ def diagnose(
     >>> diagnosis.best.remedy.code
     'Linear(..., init="he_normal")'
     """
-    from ...trainer import Trainer
+    from ...training.trainer import Trainer
 
     instance(trainer, "trainer", Trainer)
     last = trainer._run
@@ -114,5 +114,5 @@ def diagnose(
     with unnoticed(), quietly():
         manual_seed(seed)
         blueprint = Blueprint.of(trainer, epochs=epochs, batch_size=batch_size, shuffle=shuffle, callbacks=callbacks)
-        search = Search(blueprint, (x, y), validation, sample_weight, seconds, seed, on_trial)
+        search = RemedySearch(blueprint, (x, y), validation, sample_weight, seconds, seed, on_trial)
         return search.diagnosis()

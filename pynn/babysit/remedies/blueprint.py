@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import init as initializers
-from ...callbacks import Callback, CSVLogger, ModelCheckpoint
-from ...config import describe, make
-from ...layers import Conv2d, Layer, Linear, Maxout, Residual
-from ...model import Sequential
-from ..monitor import Monitor
+from ...nn import initializers
+from ...nn.layers import Conv2d, Layer, Linear, Maxout, Residual
+from ...nn.sequential import Sequential
+from ...training.callbacks import Callback, CSVLogger, ModelCheckpoint
+from ...utils.config import describe, make
+from ..monitor.monitor import Monitor
 
 if TYPE_CHECKING:
-    from ...losses import Loss
-    from ...optim import Optimizer
+    from ...nn.loss import Loss
+    from ...optim.base import Optimizer
+    from ...optim.regularizers import Regularizer
+    from ...optim.schedules import Schedule
     from ...preprocessing import Transformer
-    from ...regularizers import Regularizer
-    from ...schedules import Schedule
-    from ...trainer import Trainer
+    from ...training.trainer import Trainer
 
 #: Layers with weights that remedies know.
 WEIGHTED = (Linear, Maxout, Conv2d)
@@ -102,7 +102,7 @@ class Blueprint:
 
     def trainer(self) -> Trainer:
         """Return a trainer made of the parts, which this blueprint then no longer owns."""
-        from ...trainer import Trainer
+        from ...training.trainer import Trainer
 
         only = self.layers[0]
         model = only if len(self.layers) == 1 and isinstance(only, Sequential) else Sequential(*self.layers)
@@ -151,14 +151,9 @@ class Blueprint:
 
 
 def _taken_along(callbacks: Iterable[Callback]) -> list[Callback]:
-    from ...progress import ProgressBar  # which brings rich
+    from ...training.progress import ProgressBar  # which brings rich
 
     return copy.deepcopy([callback for callback in callbacks if not isinstance(callback, (*LEFT_OUT, ProgressBar))])
-
-
-def is_own(layer: Layer) -> bool:
-    """Return whether a layer is the user's."""
-    return not type(layer).__module__.startswith("pynn.")
 
 
 def _rewritten(layers: list[Layer], change: Change, within: bool) -> list[Layer]:

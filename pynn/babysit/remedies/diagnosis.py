@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 
 from ..findings import Finding
-from .trials import Metric, Remedy, Trial
+from .trials import Metric, Remedy, RemedyTrial
 
 WIDTH = 110
 #: How often a gain may be claimed where there is none.
@@ -26,9 +26,9 @@ class Diagnosis:
         What the monitor says of the run as it is, likeliest cause first.
     metric : {"accuracy", "balanced accuracy", "R2"}
         What runs are scored by, on the validation part. Balanced where one class has 8 times the examples of another.
-    baseline : Trial or None
+    baseline : RemedyTrial or None
         The run as it is; None if the data cannot be trained on.
-    trials : list of Trial
+    trials : list of RemedyTrial
         The remedies tried, best first.
     untried : list of Remedy
         For which there was no time.
@@ -44,14 +44,14 @@ class Diagnosis:
 
     verdict: list[Finding]
     metric: Metric = "accuracy"
-    baseline: Trial | None = None
-    trials: list[Trial] = field(default_factory=list)
+    baseline: RemedyTrial | None = None
+    trials: list[RemedyTrial] = field(default_factory=list)
     untried: list[Remedy] = field(default_factory=list)
     unfit: list[Remedy] = field(default_factory=list)
     beyond: str | None = None
 
     @property
-    def best(self) -> Trial | None:
+    def best(self) -> RemedyTrial | None:
         """The best trial, if it does better than the run as it is; see `helps`."""
         if not self.trials or self.baseline is None or self.beyond is not None:
             return None
@@ -82,12 +82,12 @@ class Diagnosis:
             f"{self.verdict[0].advice}."
         )
 
-    def gone(self, trial: Trial) -> list[str]:
+    def gone(self, trial: RemedyTrial) -> list[str]:
         """Return the symptoms of the run as it is that a trial does not have."""
         left = {finding.symptom for finding in trial.verdict}
         return [symptom for symptom in dict.fromkeys(f.symptom for f in self.verdict) if symptom not in left]
 
-    def figure(self, trial: Trial) -> str:
+    def figure(self, trial: RemedyTrial) -> str:
         """Return a trial's score as it is read."""
         return f"{trial.score:.3f}" if self.metric == "R2" else f"{trial.score:.1%}"
 
@@ -104,7 +104,7 @@ class Diagnosis:
             for trial in [*known, *self.trials]
         ]
 
-    def left(self, trial: Trial) -> str:
+    def left(self, trial: RemedyTrial) -> str:
         """Return in words what is found wrong with a trial."""
         if trial.ended == "not finite":
             return "breaks off: the loss is not finite"
@@ -143,7 +143,7 @@ class Diagnosis:
         return f"after {epochs} epoch{'s' if epochs > 1 else ''}"
 
 
-def helps(trial: Trial, baseline: Trial, tried: int) -> bool:
+def helps(trial: RemedyTrial, baseline: RemedyTrial, tried: int) -> bool:
     """Return whether a trial, one of so many, does better than the run as it is.
 
     By its score: by more than chance would bring the best of so many (Bonferroni), and by some share of what there is
@@ -170,7 +170,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
     )
 
 
-def _change(trial: Trial) -> str:
+def _change(trial: RemedyTrial) -> str:
     if trial.remedy is None:
         return "as it is"
     stopped = f" (epoch {trial.best_epoch})" if "stopping" in trial.remedy.subject and trial.best_epoch else ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from ...layers import (
+from ...nn.layers import (
     SELU,
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -29,8 +29,9 @@ from ...layers import (
     Sigmoid,
     Tanh,
 )
-from ...layers.activations import Activation
-from .blueprint import WEIGHTED, Blueprint, Weighted, initialise, is_own
+from ...nn.layers.activations import Activation
+from ...utils.config import is_own
+from .blueprint import WEIGHTED, Blueprint, Weighted, initialise
 from .trials import Remedy
 
 #: By how much the weights of layers of the user's own are scaled down.

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ...callbacks import Callback
-from ...losses import ClassLoss
+from ...nn.loss import ClassLoss
+from ...training.callbacks import Callback
 from ..findings import Finding
-from ..monitor import Monitor
+from ..monitor.monitor import Monitor
 
 if TYPE_CHECKING:
-    from ...losses import Loss
-    from ...trainer import Trainer
+    from ...nn.loss import Loss
+    from ...training.trainer import Trainer
     from .blueprint import Blueprint
 
 Metric = Literal["accuracy", "balanced accuracy", "R2"]
@@ -67,7 +67,7 @@ class Remedy:
 
 
 @dataclass
-class Trial:
+class RemedyTrial:
     """What came of a training run.
 
     Attributes
@@ -105,7 +105,7 @@ class Trial:
     #: Of each validation example, the number of its class where the score is the mean over the classes, else 0.
     strata: np.ndarray = field(repr=False)
 
-    def gain_over(self, other: Trial) -> tuple[float, float]:
+    def gain_over(self, other: RemedyTrial) -> tuple[float, float]:
         """Return by how much this score is the larger, and the standard error of that.
 
         A value predicted far worse than by the mean counts no more here than one predicted so much worse.
@@ -219,9 +219,9 @@ def run(
     *,
     sample_weight: np.ndarray | None = None,
     examples: float = math.inf,
-) -> Trial:
+) -> RemedyTrial:
     """Train as a changed copy of the blueprint says, for at most so many seconds and examples in all."""
-    from ...trainer import NonFiniteError
+    from ...training.trainer import NonFiniteError
 
     blueprint = blueprint.copy()
     if remedy is not None:
@@ -253,7 +253,7 @@ def run(
     taken = time.perf_counter() - began
     credits, loss = judge.score(trainer, blueprint.target)
     val_loss = trainer.history.history.get("val_loss", [])
-    return Trial(
+    return RemedyTrial(
         remedy,
         float(credits.mean()),
         loss,
@@ -280,7 +280,7 @@ def _lowest(val_loss: Sequence[float]) -> int | None:
     return min(known)[1] if known else None
 
 
-def ranked(trials: Sequence[Trial]) -> list[Trial]:
+def ranked(trials: Sequence[RemedyTrial]) -> list[RemedyTrial]:
     """Return the trials, best first.
 
     In front is the first, in the order of trying, of those that finish and do as well as the one with the highest
@@ -295,7 +295,7 @@ def ranked(trials: Sequence[Trial]) -> list[Trial]:
     return [front, *(trial for trial in order if trial is not front)]
 
 
-def _level(best: Trial, trial: Trial) -> bool:
+def _level(best: RemedyTrial, trial: RemedyTrial) -> bool:
     """Return whether chance explains why a score is below the highest, and there is little between them."""
     gain, error = best.gain_over(trial)
     return gain <= min(SURE * error, LITTLE * abs(best.score))

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...files import write_atomically
-from ...plots import _GRID, _INK, _MUTED, _TRAINING, _VALIDATION, INSTALL_HINT, check_format
+from ...report.history import _GRID, _INK, _MUTED, _TRAINING, _VALIDATION, INSTALL_HINT, check_format
+from ...report.text import smoothed
+from ...utils.files import write_atomically
 from . import maps
-from .reading import GOOD_RATIO, GOOD_RATIO_RANGE, Reading, smoothed
+from .reading import GOOD_RATIO, GOOD_RATIO_RANGE, RunFigures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..monitor import Monitor
+    from ...report.text import Floats
+    from ..monitor.monitor import Monitor
     from .maps import Map
-    from .reading import Floats
 
 # Okabe and Ito (2008), which all kinds of colour vision tell apart; without yellow, which white swallows.
 _COLOURS = (_TRAINING, _VALIDATION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -178,10 +179,10 @@ def plot_histograms(monitor: Monitor, layer: str, path: str | Path | None = None
     return _saved(figure, path)
 
 
-def _read(monitor: Monitor, path: str | Path | None) -> Reading:
+def _read(monitor: Monitor, path: str | Path | None) -> RunFigures:
     if path is not None:
         check_format(path)
-    run = Reading(monitor)
+    run = RunFigures(monitor)
     if not len(run.steps):
         raise ValueError("the monitor has seen no step to plot")
     return run

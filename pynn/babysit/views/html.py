@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from html import escape
-from importlib.resources import files
-from string import Template
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...files import write_atomically
+from ...report.page import document, table
+from ...report.text import SYMBOLS, last_finite, percent, written
+from ...utils.files import write_atomically
 from . import sections
-from .reading import (
-    LAYER_FIGURES,
-    SYMBOLS,
-    Reading,
-    last_finite,
-    percent,
-    place,
-    words,
-    written,
-)
+from .reading import LAYER_FIGURES, RunFigures, place, words
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..findings import Finding
-    from ..monitor import Monitor
+    from .reading import Watched
 
 #: Rows of the table of epochs.
 MOST_EPOCHS = 60
 
 
-def write_report(monitor: Monitor, path: str | Path, *, title: str | None = None) -> None:
+def write_report(monitor: Watched, path: str | Path, *, title: str | None = None) -> None:
     """Write what a monitor saw as one HTML file that needs nothing else.
 
     Parameters
@@ -63,9 +52,9 @@ def write_report(monitor: Monitor, path: str | Path, *, title: str | None = None
     write_atomically(path, page(monitor, title=title).encode("utf-8", "replace"))
 
 
-def page(monitor: Monitor, *, title: str | None = None) -> str:
+def page(monitor: Watched, *, title: str | None = None) -> str:
     """Return the page that `write_report` writes."""
-    run = Reading(monitor)
+    run = RunFigures(monitor)
     title = "Training report" if title is None else title
     body = [f"<header><h1>{escape(title)}</h1>{_verdict(run)}{_facts(run)}</header>", "<main>"]
     body.append(_findings(run))
@@ -77,28 +66,7 @@ def page(monitor: Monitor, *, title: str | None = None) -> str:
     return document(title, "\n".join(body))
 
 
-def document(title: str, body: str, style: str = "") -> str:
-    """Return a page of pynn's look, which needs nothing else.
-
-    Parameters
-    ----------
-    title : str
-        Plain text.
-    body : str
-        HTML: a header and a main part.
-    style : str
-        CSS besides that of all pages.
-    """
-    parts = files(__package__).joinpath("files")
-    script = parts.joinpath("page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    template = Template(parts.joinpath("page.html").read_text(encoding="utf-8"))
-    style = parts.joinpath("page.css").read_text(encoding="utf-8") + style
-    body += "\n<footer>Written by pynn. Nothing on this page is loaded from elsewhere.</footer>"
-    return template.substitute(title=escape(title), style=style, body=body, script=script, script_hash=digest)
-
-
-def _verdict(run: Reading) -> str:
+def _verdict(run: RunFigures) -> str:
     kind: str
     if run.verdict:
         first = run.verdict[0]
@@ -118,7 +86,7 @@ def _verdict(run: Reading) -> str:
     return f'<div class="verdict {kind}" role="status"><h2>{heading}</h2>{text}</div>'
 
 
-def _facts(run: Reading) -> str:
+def _facts(run: RunFigures) -> str:
     facts = []
     if len(run.steps):
         facts.append(("steps", f"{int(run.steps[-1]):,}"))
@@ -134,7 +102,7 @@ def _facts(run: Reading) -> str:
     return f'<dl class="facts">{cells}</dl>' if cells else ""
 
 
-def _findings(run: Reading) -> str:
+def _findings(run: RunFigures) -> str:
     found = run.findings
     if not found:
         return ""
@@ -157,12 +125,12 @@ def _sentence(text: str) -> str:
     return text if not text or text[-1] in ".!?" else f"{text}."
 
 
-def _tables(run: Reading) -> str:
+def _tables(run: RunFigures) -> str:
     tables = _layer_table(run) + _epoch_table(run)
     return f'<section><h2>Figures</h2><div class="tables">{tables}</div></section>' if tables else ""
 
 
-def _layer_table(run: Reading) -> str:
+def _layer_table(run: RunFigures) -> str:
     if not len(run.steps):
         return ""
     used = [name for name in LAYER_FIGURES if run.figure(name)]
@@ -181,7 +149,7 @@ def _layer_cell(name: str, value: float) -> str:
     return percent(value) if name.endswith("fraction") or name == "zigzag" else written(value, 3)
 
 
-def _epoch_table(run: Reading) -> str:
+def _epoch_table(run: RunFigures) -> str:
     history = run.history
     if not len(history):
         return ""
@@ -196,16 +164,3 @@ def _epoch_table(run: Reading) -> str:
         body.append([str(history.epoch[index]), *cells])
     caption = "Epochs" if len(kept) == len(history) else f"Epochs ({len(kept)} of {len(history)})"
     return table(caption, ["epoch", *(name.replace("val_", "validation ") for name in names)], body)
-
-
-def table(caption: str, heads: list[str], rows: list[list[str]]) -> str:
-    """Return a table that scrolls sideways where it is too wide; cells but the first of a row are HTML."""
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
-    body = ""
-    for first, *cells in rows:
-        figures = "".join(f"<td>{cell}</td>" for cell in cells)
-        body += f'<tr><th scope="row" title="{escape(first)}">{escape(first)}</th>{figures}</tr>'
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import pixels
+from ...report import pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..monitor import Histogram
-    from .pixels import Pixels
-    from .reading import Floats
+    from ...report.pixels import Pixels
+    from ...report.text import Floats
+    from ..monitor.snapshots import Histogram
 
 #: Rows and columns that a picture is reduced to.
 MOST_ROWS, MOST_COLUMNS = 128, 160

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ...report.text import Floats
+    from ...training.history import History
     from ..findings import Finding
-    from ..monitor import Monitor
+    from ..monitor.snapshots import Snapshot
+    from ..monitor.stats import Stats
 
-    Floats = NDArray[np.float64]
+
+class Watched(Protocol):
+    """What views read of a `Monitor`."""
+
+    stats: Stats
+    history: History
+    first_weights: np.ndarray | None
+    input_shape: tuple[int, ...]
+    filter_shape: tuple[int, ...]
+    channels: set[str]
+
+    @property
+    def epochs_until(self) -> int:
+        """The step at which the last finished epoch ended."""
+
+    @property
+    def verdict(self) -> list[Finding]:
+        """The faults, likeliest cause first."""
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All that was found, in order."""
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """Histograms and unit activities that were kept."""
+
 
 #: How symptoms are called where their names alone would not do.
 _WORDS = {
@@ -43,11 +71,8 @@ LAYER_FIGURES = {
 #: What the lecture calls a healthy ratio of update to weight, and the range around it that nobody should worry about.
 GOOD_RATIO, GOOD_RATIO_RANGE = 1e-3, (1e-4, 1e-2)
 
-#: Symbol of each severity: told by shape, not by colour alone.
-SYMBOLS = {"error": "✖", "warning": "▲", "info": "●"}
 
-
-class Reading:
+class RunFigures:
     """What a monitor recorded up to now.
 
     Attributes
@@ -68,7 +93,7 @@ class Reading:
         Channels, rows and columns of the first layer's filters; empty for a weight matrix.
     """
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Watched) -> None:
         stats = monitor.stats
         self.steps: NDArray[np.int64] = stats.steps
         self.loss, self.lr, self.accuracy = (cast("Floats", stats[name]) for name in ("loss", "lr", "accuracy"))
@@ -80,9 +105,7 @@ class Reading:
         self.first_weights = monitor.first_weights
         self.input_shape, self.filter_shape = monitor.input_shape, monitor.filter_shape
         self._channels = monitor.channels
-        trainer = monitor._trainer
-        # Where the last finished epoch ended.
-        self._epochs_until = 0 if trainer is None else trainer.steps - trainer.batches_done
+        self._epochs_until = monitor.epochs_until
 
     def unit(self, layer: str) -> str:
         """Return what one of a layer's units is called."""
@@ -138,55 +161,3 @@ def place(finding: Finding) -> str:
     if finding.last_step > finding.step:
         when = f"steps {finding.step}-{finding.last_step}"
     return f"{finding.layer}, {when}" if finding.layer else when
-
-
-def written(value: float, digits: int = 4) -> str:
-    """Return a figure as text; a dash where there is none.
-
-    Examples
-    --------
-    >>> written(0.123456), written(float("nan")), written(float("inf")), written(2e-7)
-    ('0.1235', '-', '∞', '2e-07')
-    """
-    if math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    return f"{value:.{digits}g}"
-
-
-def percent(value: float) -> str:
-    """Return a share as text.
-
-    Examples
-    --------
-    >>> percent(0.923), percent(float("nan"))
-    ('92.3%', '-')
-    """
-    return f"{100 * value:.1f}%" if math.isfinite(value) else written(value)
-
-
-def last_finite(values: Floats) -> float:
-    """Return the last value that is a number, or NaN."""
-    finite = np.flatnonzero(np.isfinite(values))
-    return float(values[finite[-1]]) if len(finite) else math.nan
-
-
-def smoothed(values: Floats) -> Floats:
-    """Return a running mean over a fiftieth of the values, centred; it leaves out what is not finite.
-
-    Examples
-    --------
-    >>> smoothed(np.array([1.0, np.nan, 3.0]))
-    array([ 1., nan,  3.])
-    """
-    reach = len(values) // 100
-    finite = np.pad(np.isfinite(values), reach)
-    # Divided before it is summed: the largest floats must not overflow. Summed anew for each window: what is left of
-    # 1e30 - 1e30 + 0.1 is nothing.
-    parts = np.where(finite, np.pad(values, reach), 0.0) / (2 * reach + 1)
-    count = len(values)
-    sums = sum((parts[shift : shift + count] for shift in range(2 * reach + 1)), np.zeros(count))
-    counts = sum((finite[shift : shift + count] for shift in range(2 * reach + 1)), np.zeros(count))
-    means = sums * ((2 * reach + 1) / np.maximum(counts, 1))
-    return np.where(np.isfinite(values), means, np.nan)

@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import maps, pixels
-from .charts import Chart, Mark, Series, power_of_ten, step_axis
-from .reading import (
-    GOOD_RATIO,
-    GOOD_RATIO_RANGE,
-    Reading,
-    smoothed,
-)
+from ...report import pixels
+from ...report.charts import Chart, Mark, Series, power_of_ten, step_axis
+from ...report.text import smoothed
+from . import maps
+from .reading import GOOD_RATIO, GOOD_RATIO_RANGE, RunFigures
 
 if TYPE_CHECKING:
-    from .charts import Scale
+    from ...report.charts import Scale
+    from ...report.text import Floats
     from .maps import Map
-    from .reading import Floats
 
 #: Layers that a line chart can tell apart; more become a picture with a row each.
 MOST_LINES = 7
@@ -30,7 +27,7 @@ LAYERS_AT_ONCE, MOST_LAYERS = 8, 48
 MARK_REACH, MOST_MARKS = 0.05, 24
 
 
-def marks(run: Reading) -> list[Mark]:
+def marks(run: RunFigures) -> list[Mark]:
     """Return where findings began, with their numbers; near ones together."""
     steps = run.steps
     if not len(steps):
@@ -53,13 +50,13 @@ def marks(run: Reading) -> list[Mark]:
     return result
 
 
-def course(run: Reading) -> str:
+def course(run: RunFigures) -> str:
     """Return loss, accuracy and learning rate over the run."""
     charts = [_loss(run), _accuracy(run), _rate(run)]
     return _section("Course of the run", "", charts)
 
 
-def _loss(run: Reading) -> Chart:
+def _loss(run: RunFigures) -> Chart:
     series = _trained(run, "loss")
     values = np.concatenate([entry.values for entry in series])
     finite = values[np.isfinite(values)]
@@ -69,12 +66,12 @@ def _loss(run: Reading) -> Chart:
     return Chart("Loss", series, "log" if wide else "linear", note, marks(run))
 
 
-def _accuracy(run: Reading) -> Chart | None:
+def _accuracy(run: RunFigures) -> Chart | None:
     series = _trained(run, "accuracy")
     return Chart("Accuracy", series, "share", marks=marks(run)) if series else None
 
 
-def _trained(run: Reading, name: str) -> list[Series]:
+def _trained(run: RunFigures, name: str) -> list[Series]:
     values, validation = (run.loss if name == "loss" else run.accuracy), run.of_epochs(f"val_{name}")
     series = []
     if name == "loss" or not np.isnan(values).all():
@@ -87,7 +84,7 @@ def _trained(run: Reading, name: str) -> list[Series]:
     return series
 
 
-def _rate(run: Reading) -> Chart | None:
+def _rate(run: RunFigures) -> Chart | None:
     values = run.lr
     finite = values[np.isfinite(values)]
     if not len(finite) or finite.min() == finite.max():
@@ -96,7 +93,7 @@ def _rate(run: Reading) -> Chart | None:
     return Chart("Learning rate", [Series("learning rate", run.steps, values, "s0")], scale, legend=False)
 
 
-def comparison(run: Reading) -> str:
+def comparison(run: RunFigures) -> str:
     """Return the charts that hold the layers against each other."""
     ratio = (
         "Size of a step against the size of the weights, per weight matrix. "
@@ -128,7 +125,7 @@ def comparison(run: Reading) -> str:
     return _section("Layers compared", "", charts)
 
 
-def _layers(run: Reading, name: str, title: str, scale: Scale, note: str) -> Chart | str | None:
+def _layers(run: RunFigures, name: str, title: str, scale: Scale, note: str) -> Chart | str | None:
     columns = run.figure(name)
     if scale == "share":
         columns = {layer: column for layer, column in columns.items() if np.nanmax(column) > 0}
@@ -145,7 +142,7 @@ def _layers(run: Reading, name: str, title: str, scale: Scale, note: str) -> Cha
 
 
 def _layer_picture(
-    run: Reading, columns: dict[str, Floats], title: str, scale: Scale, note: str, *, ratio: bool
+    run: RunFigures, columns: dict[str, Floats], title: str, scale: Scale, note: str, *, ratio: bool
 ) -> str:
     values, low, high, bar = list(columns.values()), 0.0, 1.0, scale_bar("ramp", "0", "100%")
     palette = pixels.ramp()
@@ -167,7 +164,7 @@ def _layer_picture(
     )
 
 
-def each_layer(run: Reading) -> str:
+def each_layer(run: RunFigures) -> str:
     """Return, layer by layer, outputs and gradients over the run and which units were active."""
     watched = run.figure("std")
     held = {name for snapshot in run.snapshots for name in (*snapshot.activations, *snapshot.gradients)}
@@ -193,7 +190,7 @@ def each_layer(run: Reading) -> str:
     return f'<section><h2>Layer by layer</h2><p class="lead">{lead}</p>{body}</section>'
 
 
-def _one_layer(run: Reading, name: str) -> str:
+def _one_layer(run: RunFigures, name: str) -> str:
     figures = [_outputs(run, name)]
     for kind, title in (("activations", "Outputs over time"), ("gradients", "Gradients over time")):
         taken = [(s.step, getattr(s, kind)[name]) for s in run.snapshots if name in getattr(s, kind)]
@@ -207,7 +204,7 @@ def _one_layer(run: Reading, name: str) -> str:
     return f'<section class="layer"><h3>{escape(name)}</h3><div class="charts small">{"".join(figures)}</div></section>'
 
 
-def _outputs(run: Reading, name: str) -> str:
+def _outputs(run: RunFigures, name: str) -> str:
     mean, spread = (run.layers[name].get(figure) for figure in ("mean", "std"))
     if mean is None or spread is None:
         return ""
@@ -215,14 +212,14 @@ def _outputs(run: Reading, name: str) -> str:
     return Chart("Output mean ± std", series, heading="h4", legend=False).html()
 
 
-def _units(run: Reading, name: str, picture: Map, last: np.ndarray) -> str:
+def _units(run: RunFigures, name: str, picture: Map, last: np.ndarray) -> str:
     never, what = f"never ({int((last == 0).sum())} of {len(last)})", run.unit(name)
     bar = scale_bar("ramp", "rarely", "always", f'<span><i class="never"></i>{never}</span>')
     alt = f"how often the {what}s of {name} were active over steps; {never}"
     return picture_figure(picture, f"Activity of {what}s", "", alt, bar)
 
 
-def first_weights(run: Reading) -> str:
+def first_weights(run: RunFigures) -> str:
     """Return the weights of the first layer: as images where it has filters or gets images, otherwise as a matrix."""
     weights = run.first_weights
     if weights is None or weights.ndim != 2 or not weights.size:
@@ -248,7 +245,7 @@ def first_weights(run: Reading) -> str:
     return _weights("Weights of the first layer", weights, lead, picture, style, alt, colours)
 
 
-def _filters(run: Reading, weights: np.ndarray) -> str:
+def _filters(run: RunFigures, weights: np.ndarray) -> str:
     """Return the filters of the first layer as pictures."""
     channels, *window = run.filter_shape
     size, units = " x ".join(map(str, window)), weights.shape[1]

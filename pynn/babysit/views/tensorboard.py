@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...arguments import count
-from ...callbacks import Callback
-from .reading import LAYER_FIGURES, Reading
+from ...training.callbacks import Callback
+from ...utils.validation import count
+from .reading import LAYER_FIGURES, RunFigures
 
 if TYPE_CHECKING:
-    from ...trainer import Trainer
+    from ...training.trainer import Trainer
     from ..findings import Finding
-    from ..monitor import Histogram, Monitor
+    from ..monitor.monitor import Monitor
+    from ..monitor.snapshots import Histogram
 
 #: Steps between two looks at the monitor within an epoch.
 LOOK = 500
@@ -55,7 +56,7 @@ def write_tensorboard(monitor: Monitor, folder: str | Path) -> None:
     """
     events = _Events(folder, every=1)
     try:
-        events.write(Reading(monitor))
+        events.write(RunFigures(monitor))
         events.write_findings(monitor.findings)
     finally:
         events.close()
@@ -100,7 +101,7 @@ class TensorBoardLogger(Callback):
         self._looked = trainer.steps
         self._events = _Events(self.folder, self.every)
         # What an earlier fit left behind is in an earlier file.
-        self._events.skip(Reading(self.monitor))
+        self._events.skip(RunFigures(self.monitor))
 
     def on_step_end(self, trainer: Trainer) -> None:
         if trainer.steps - self._looked >= LOOK:
@@ -119,7 +120,7 @@ class TensorBoardLogger(Callback):
     def _write(self, trainer: Trainer) -> None:
         if self._events is not None:
             self._looked = trainer.steps
-            self._events.write(Reading(self.monitor))
+            self._events.write(RunFigures(self.monitor))
 
 
 class _Events:
@@ -138,13 +139,13 @@ class _Events:
         self._writer = self._tensorboardx.event_file_writer.EventsWriter(str(Path(folder, "events")), suffix)
         self._last_step, self._last_snapshot, self._epochs = -every, -1, 0
 
-    def skip(self, run: Reading) -> None:
+    def skip(self, run: RunFigures) -> None:
         """Leave out what is there already."""
         self._last_step = int(run.steps[-1]) if len(run.steps) else -self._every
         self._last_snapshot = run.snapshots[-1].step if run.snapshots else -1
         self._epochs = len(run.history)
 
-    def write(self, run: Reading) -> None:
+    def write(self, run: RunFigures) -> None:
         """Add what is new."""
         self._write_steps(run)
         steps = run.epoch_steps()
@@ -160,7 +161,7 @@ class _Events:
                 self._last_snapshot = snapshot.step
         self._writer.flush()
 
-    def _write_steps(self, run: Reading) -> None:
+    def _write_steps(self, run: RunFigures) -> None:
         columns = {"step/loss": run.loss, "step/accuracy": run.accuracy, "step/lr": run.lr}
         columns |= {
             f"{figure}/{layer}": column for figure in LAYER_FIGURES for layer, column in run.figure(figure).items()

@@ -14,17 +14,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ...callbacks import Callback
-from ...streams import error_console
-from .reading import GOOD_RATIO, SYMBOLS, Reading, last_finite, percent, place, smoothed, words, written
+from ...report.text import SYMBOLS, last_finite, percent, smoothed, written
+from ...training.callbacks import Callback
+from ...utils.streams import error_console
+from .reading import GOOD_RATIO, RunFigures, place, words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ...trainer import Trainer
+    from ...report.text import Floats
+    from ...training.trainer import Trainer
     from ..findings import Finding
-    from ..monitor import Monitor
-    from .reading import Floats
+    from ..monitor.monitor import Monitor
 
 #: Drawn this often per second at most, and never more than this share of the time.
 REFRESH_RATE, MOST_OF_THE_TIME = 4.0, 0.03
@@ -127,7 +128,7 @@ def plain_line(finding: Finding) -> str:
 
 def render(monitor: Monitor, trainer: Trainer, width: int = WIDTH) -> RenderableType:
     """Return the panel as rich draws it."""
-    run = Reading(monitor)
+    run = RunFigures(monitor)
     width = min(width, WIDTH)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
@@ -162,7 +163,7 @@ def _progress(trainer: Trainer, width: int) -> RenderableType:
     return row
 
 
-def _course(run: Reading, name: str, width: int) -> Text:
+def _course(run: RunFigures, name: str, width: int) -> Text:
     values, say = (run.loss, written) if name == "loss" else (run.accuracy, percent)
     values = smoothed(values)
     text = Text(f"{say(float(values[-1]) if len(values) else math.nan):<8}")
@@ -196,7 +197,7 @@ def sparkline(values: Floats, width: int) -> str:
     return "".join(" " if math.isnan(h) else BARS[min(int(h * 7 + 0.5), 7)] for h in heights)
 
 
-def _rate(trainer: Trainer, run: Reading) -> Text:
+def _rate(trainer: Trainer, run: RunFigures) -> Text:
     text = Text(f"{written(trainer.lr, 3):<12}")
     ratios = {layer: last_finite(column) for layer, column in run.figure("update_ratio").items()}
     ratios = {layer: ratio for layer, ratio in ratios.items() if ratio > 0}
@@ -211,7 +212,7 @@ def _rate(trainer: Trainer, run: Reading) -> Text:
     return text
 
 
-def worst_layers(run: Reading) -> list[str]:
+def worst_layers(run: RunFigures) -> list[str]:
     """Return which layers have most dead or saturated units, and what is left of the gradient at the first layer."""
     facts = []
     for name, text in (("dead_fraction", "dead"), ("saturated_fraction", "saturated")):

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ... import backend, layers, losses, ops, optim
-from ...model import Sequential
-from ...parameters import aligned_zeros
-from ...trainer import Trainer
-from ..cases import WORKLOADS, Case, Stage, Workload
+from ... import ops
+from ...backends import selection as backend
+from ...nn import layers, losses
+from ...nn.parameters import aligned_zeros
+from ...nn.sequential import Sequential
+from ...optim import optimizers as optim
+from ...training.trainer import Trainer
+from ..cases import WORKLOADS, Case, CaseStage, Workload
 from ..data import batch, factors, labels, normal, product_of, result_like, weights
 from . import Run, bound
 
@@ -58,12 +61,12 @@ def _image(case: Case) -> Run:
         forward()
         return bound(ops.max_pool2d_backward, normal(2, *y.shape), index, x.shape, 2, out=result_like(x))
     gamma, beta, mean, var = (np.ones(case.shape[1], np.float32) for _ in range(4))
-    _, *used = ops.batchnorm2d_forward(x, gamma, beta, mean, var)
+    _, *used = ops.batch_norm2d(x, gamma, beta, mean, var)
     if case.op == "batchnorm2d":
         outputs = {"out": result_like(x), "mean_out": used[0], "rstd_out": used[1]}
-        return bound(ops.batchnorm2d_forward, x, gamma, beta, mean, var, **outputs)
+        return bound(ops.batch_norm2d, x, gamma, beta, mean, var, **outputs)
     gradients = {"dx": result_like(x), "dgamma": np.empty_like(gamma), "dbeta": np.empty_like(beta)}
-    return bound(ops.batchnorm2d_backward, normal(2, *case.shape), x, gamma, beta, *used, **gradients)
+    return bound(ops.batch_norm2d_backward, normal(2, *case.shape), x, gamma, beta, *used, **gradients)
 
 
 def _batchnorm(case: Case) -> Run:
@@ -74,13 +77,13 @@ def _batchnorm(case: Case) -> Run:
     running = np.zeros(columns, np.float32), np.ones(columns, np.float32)
     y = result_like(x)
     outputs = {"out": y, "mean_out": mean, "rstd_out": rstd, "activation": activation}
-    forward = bound(ops.batchnorm_forward, x, gamma, beta, *running, **outputs)
+    forward = bound(ops.batch_norm, x, gamma, beta, *running, **outputs)
     if "backward" not in case.op:
         return forward
     forward()
     gradients = {"dx": result_like(x), "dgamma": result_like(gamma), "dbeta": result_like(beta)}
     dy = normal(2, *case.shape)
-    return bound(ops.batchnorm_backward, dy, x, gamma, beta, mean, rstd, activation=activation, **gradients)
+    return bound(ops.batch_norm_backward, dy, x, gamma, beta, mean, rstd, activation=activation, **gradients)
 
 
 def _activation(case: Case) -> Run:
@@ -125,7 +128,7 @@ def network(workload: Workload) -> Sequential:
     return Sequential(*chain)
 
 
-def _behind(stage: Stage, workload: Workload) -> Iterator[layers.Layer]:
+def _behind(stage: CaseStage, workload: Workload) -> Iterator[layers.Layer]:
     if workload.batchnorm:
         yield layers.BatchNorm2d(stage.outputs) if stage.image else layers.BatchNorm1d(stage.outputs)
     yield _LAYERS[workload.activation]()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..cases import WORKLOADS, Case, Stage, Workload
+from ..cases import WORKLOADS, Case, CaseStage, Workload
 from ..data import batch, factors, labels, normal, weights
 from . import Run, bound
 
@@ -182,7 +182,7 @@ def _network(workload: Workload) -> Any:  # nn.Sequential, whose stub does not k
     return nn.Sequential(*chain)
 
 
-def _behind(stage: Stage, workload: Workload) -> Iterator[nn.Module]:
+def _behind(stage: CaseStage, workload: Workload) -> Iterator[nn.Module]:
     if workload.batchnorm:
         yield nn.BatchNorm2d(stage.outputs) if stage.image else nn.BatchNorm1d(stage.outputs)
     yield _LAYERS[workload.activation]()

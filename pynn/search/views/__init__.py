@@ -1,1 +1,1 @@
-"""How a search is shown: as an HTML page, and as matplotlib figures; neither is imported before it is used."""
+"""Views of a search: an HTML page and matplotlib figures, imported on first use."""

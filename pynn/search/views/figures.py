@@ -1,4 +1,4 @@
-"""A search as matplotlib figures, made without global state."""
+"""Matplotlib figures of a search, without pyplot's global state."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ...babysit.views.figures import _new_figure, _title
-from ...files import write_atomically
-from ...plots import _GRID, _INK, _MUTED, _TRAINING, _VALIDATION, check_format
-from ..words import figure as score_text
-from ..words import printable
-from .reading import Reading, axis_name
+from ...report.history import _GRID, _INK, _MUTED, _TRAINING, _VALIDATION, check_format
+from ...utils.files import write_atomically
+from ..text import figure as score_text
+from ..text import printable
+from .reading import TrialFigures, axis_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..result import Result
+    from ..state import Trials
     from ..trial import Trial
 
-#: More loss curves than this hide each other; the best are shown.
+#: Maximum number of loss curves, those of the best trials: more hide each other.
 _MOST_CURVES = 60
 
 
-def plot_overview(result: Result, path: str | Path | None = None) -> Figure:
-    """Draw a search in one picture: the trials over the two ranges that matter most, their losses, and what matters.
+def plot_overview(result: Trials, path: str | Path | None = None) -> Figure:
+    """Plot the trials over the two most important ranges, their losses, and the importance of the parameters.
 
     Parameters
     ----------
-    result : Result
+    result : SearchResult
         With at least one trial.
     path : path-like, optional
-        Also write the picture to this file, replaced as a whole or not at all: .png, .svg or .pdf.
+        Also save the figure to this file, atomically: .png, .svg or .pdf.
 
     Returns
     -------
@@ -43,13 +43,13 @@ def plot_overview(result: Result, path: str | Path | None = None) -> Figure:
     ImportError
         If matplotlib is not installed.
     ValueError
-        If there is no trial, or the file name has another ending.
+        If there is no trial, or the file has another extension.
     """
     if path is not None:
         check_format(path)
     if not result.trials:
-        raise ValueError("the search has no trial to plot")
-    run = Reading(result)
+        raise ValueError("the search has no trials to plot")
+    run = TrialFigures(result)
     panels = 3 if run.importance else 2
     figure = _new_figure(panels)
     axes = figure.subplots(1, panels, squeeze=False)[0]
@@ -60,23 +60,23 @@ def plot_overview(result: Result, path: str | Path | None = None) -> Figure:
     return _saved(figure, path)
 
 
-def plot_random_against_grid(random: Result, grid: Result, path: str | Path | None = None) -> Figure:
-    """Draw the lecture's picture: the trials of two searches side by side, over the two ranges that matter most.
+def plot_random_against_grid(random: Trials, grid: Trials, path: str | Path | None = None) -> Figure:
+    """Plot random against grid search, as in the lecture: the trials over the two most important ranges.
 
-    Marks along the axes show which values each search has tried of either.
+    Marks along the axes show the values that each search tried.
 
     Parameters
     ----------
-    random, grid : Result
-        Of the same space, with at least two ranges; what matters is read off the first.
+    random, grid : SearchResult
+        Of the same space, with at least two ranges; the importance comes from the first.
     path : path-like, optional
-        As of `plot_overview`, like the errors.
+        As in `plot_overview`, with the same errors.
     """
     if path is not None:
         check_format(path)
     if not (random.trials and grid.trials):
-        raise ValueError("a search has no trial to plot")
-    runs = Reading(random), Reading(grid)
+        raise ValueError("a search has no trials to plot")
+    runs = TrialFigures(random), TrialFigures(grid)
     names = runs[0].axes()[:2]
     if len(names) < 2 or grid.space.describe() != random.space.describe():
         raise ValueError("the two searches must be of the same space, with at least two ranges")
@@ -103,8 +103,8 @@ def _saved(figure: Figure, path: str | Path | None) -> Figure:
     return figure
 
 
-def _trials(axes: Axes, run: Reading, names: list[str]) -> None:
-    """Draw the trials over two ranges, coloured by score; with one range, the score over it."""
+def _trials(axes: Axes, run: TrialFigures, names: list[str]) -> None:
+    """Draw the trials over two ranges, coloured by score; with one range, its scores."""
     result = run.result
     y_name = names[1] if len(names) > 1 else None
     metric = result.metric.replace("val_", "validation ")
@@ -138,8 +138,8 @@ def _trials(axes: Axes, run: Reading, names: list[str]) -> None:
     _finish(axes, f"Trials by {metric}" if y_name else f"Trials: {metric}")
 
 
-def _losses(axes: Axes, run: Reading) -> None:
-    """Draw the training losses of the trials, the best one's in front."""
+def _losses(axes: Axes, run: TrialFigures) -> None:
+    """Draw the training losses of the trials, that of the best on top."""
     from matplotlib.ticker import MaxNLocator
 
     trials = [trial for trial in run.order if trial.history.get("loss")][:_MOST_CURVES]
@@ -164,18 +164,18 @@ def _losses(axes: Axes, run: Reading) -> None:
     _finish(axes, "Training loss (log scale)")
 
 
-def _importance(axes: Axes, run: Reading) -> None:
+def _importance(axes: Axes, run: TrialFigures) -> None:
     """Draw the share of the scores' variance that each parameter explains."""
     names = list(run.importance)[::-1]
     axes.barh(list(map(_plain, names)), [run.importance[name] for name in names], color=_TRAINING, height=0.6)
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f}%")
     axes.set_xlim(0, 1)
-    axes.set_xlabel("of the variance explained", color=_MUTED)
+    axes.set_xlabel("share of the variance explained", color=_MUTED)
     _finish(axes, "What matters")
 
 
 def _plain(text: str) -> str:
-    """Return a name as matplotlib shows it letter by letter: between two dollars it would read a formula."""
+    """Escape dollar signs, which matplotlib reads as the limits of a formula."""
     return printable(text).replace("$", r"\$")
 
 

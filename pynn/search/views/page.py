@@ -1,4 +1,4 @@
-"""A search as one HTML page that opens without a network: the best, warnings, pictures, and all trials."""
+"""Self-contained HTML page of a search: the best trial, warnings, pictures, and all trials."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...babysit.views.charts import Chart, Series
-from ...babysit.views.html import document, table
-from ...babysit.views.reading import percent
-from ...files import write_atomically
+from ...report.charts import Chart, Series
+from ...report.page import document, table
+from ...report.text import percent
+from ...utils.files import write_atomically
 from ..samplers import grid
-from ..words import figure, value
-from .reading import SHADES, Reading, axis_name, cell, described, ended_words
+from ..text import figure, value
+from .reading import SHADES, TrialFigures, axis_name, cell, described, ended_words
 from .scatter import Axis, Point, scatter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..result import Result
+    from ..state import Trials
     from ..trial import Trial
 
-#: How many are shown: loss curves side by side, parameters on their own, rows of the table.
+#: Maximum numbers of loss curves, of parameters with a chart, and of table rows.
 MOST_CURVES, MOST_PARAMETERS, MOST_ROWS = 24, 12, 500
 NO_CONTROLS = dict.fromkeys({*range(32), 127} - set(map(ord, "\t\n\r")), "\N{REPLACEMENT CHARACTER}")
 
 
-def write_report(result: Result, path: str | Path, *, title: str = "Hyperparameter search") -> None:
-    """Write a search as one HTML file that needs nothing else; the file is replaced as a whole or not at all."""
+def write_report(result: Trials, path: str | Path, *, title: str = "Hyperparameter search") -> None:
+    """Write a search as one self-contained HTML file; the file is replaced atomically."""
     write_atomically(path, page(result, title=title).encode("utf-8", "replace"))
 
 
-def page(result: Result, *, title: str = "Hyperparameter search") -> str:
+def page(result: Trials, *, title: str = "Hyperparameter search") -> str:
     """Return the page that `write_report` writes."""
-    run = Reading(result)
+    run = TrialFigures(result)
     sections = (_plane(run), _each(run), _importance(run), _curves(run), _against_grid(run), _trials(run))
     body = f"<header><h1>{escape(title)}</h1>{_verdict(run)}{_edges(run)}{_facts(run)}</header>"
     style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
-    # A name or an error may hold control characters, which HTML does not.
+    # Names and errors may contain control characters, which HTML forbids.
     return document(title, f"{body}<main>{''.join(sections)}</main>".translate(NO_CONTROLS), style)
 
 
-def _verdict(run: Reading) -> str:
+def _verdict(run: TrialFigures) -> str:
     if run.best is None:
         return '<div class="verdict error" role="status"><h2>✖ No trial finished</h2></div>'
     metric = run.result.metric.replace("val_", "validation ").replace("_", " ")
     params = "".join(
         f"<span>{escape(name)} <b>{escape(value(found))}</b></span>" for name, found in run.best.params.items()
     )
-    note = "; interrupted, this is what there is" if run.result.interrupted else ""
+    note = "; interrupted, results so far" if run.result.interrupted else ""
     return (
         f'<div class="verdict good" role="status"><h2>✓ Best {escape(metric)}: '
         f"{figure(run.best.score, run.result.metric)}</h2><p>trial {run.best.number + 1}, after {run.best.epochs} "
@@ -58,7 +58,7 @@ def _verdict(run: Reading) -> str:
     )
 
 
-def _edges(run: Reading) -> str:
+def _edges(run: TrialFigures) -> str:
     return "".join(
         f'<div class="verdict warning"><h2>▲ The range of {escape(edge.name)} may be too narrow</h2>'
         f"<p>{escape(str(edge)[:1].upper() + str(edge)[1:])}.</p></div>"
@@ -66,7 +66,7 @@ def _edges(run: Reading) -> str:
     )
 
 
-def _facts(run: Reading) -> str:
+def _facts(run: TrialFigures) -> str:
     trials = run.result.trials
     facts = [("trials", f"{len(trials):,}")]
     for kind, text in (("early", "ended early"), ("failed", "failed"), ("lost", "lost")):
@@ -84,8 +84,8 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _points(run: Reading, x: str, y: str) -> list[Point]:
-    """Return the trials over two parameters; the worst first, so that the best lie on top."""
+def _points(run: TrialFigures, x: str, y: str) -> list[Point]:
+    """Return the trials over two parameters, worst first, so that the best are on top."""
     found = []
     for trial in sorted(run.begun, key=lambda trial: (trial is run.best, trial.ended == "finished", run.shade(trial))):
         if x in trial.params and y in trial.params:
@@ -93,7 +93,7 @@ def _points(run: Reading, x: str, y: str) -> list[Point]:
     return found
 
 
-def _point(run: Reading, trial: Trial, x: float, y: float) -> list[Point]:
+def _point(run: TrialFigures, trial: Trial, x: float, y: float) -> list[Point]:
     text = described(run.result, trial)
     if trial.ended != "finished":
         return [Point(x, y, "cross", text)]
@@ -101,14 +101,14 @@ def _point(run: Reading, trial: Trial, x: float, y: float) -> list[Point]:
     return [Point(x, y, "ring"), *found] if trial is run.best else found
 
 
-def _legend(run: Reading) -> str:
+def _legend(run: TrialFigures) -> str:
     shades = "".join(f'<i class="q{shade}"></i>' for shade in range(SHADES))
     crosses = "" if all(trial.ended == "finished" for trial in run.begun) else "<span>✕ ended early or failed</span>"
     best = '<i class="best"></i><span>the best</span>'
     return f'<p class="shades"><span>worse</span>{shades}<span>better</span>{best}{crosses}</p>'
 
 
-def _plane(run: Reading) -> str:
+def _plane(run: TrialFigures) -> str:
     names = run.axes()
     if len(names) < 2 or not run.begun:
         return ""
@@ -122,23 +122,23 @@ def _plane(run: Reading) -> str:
     picture = scatter(
         f"Trials over {x} and {y}", _points(run, x, y), Axis.of(x, ranges[x]), Axis.of(y, ranges[y]), told=told
     )
-    lead = "The two ranges that matter most. Point at a trial to read it." if len(names) > 2 else ""
+    lead = "The two most important ranges. Hover over a trial for details." if len(names) > 2 else ""
     lead = f'<p class="lead">{lead}</p>' if lead else ""
     return f'<section><h2>Where it goes well</h2>{lead}<div class="charts">{picture}</div>{_legend(run)}</section>'
 
 
-def _each(run: Reading) -> str:
+def _each(run: TrialFigures) -> str:
     """Return the score over each range."""
     finished = [trial for trial in run.begun if trial.ended == "finished"]
     if len(finished) < 2:
         return ""
     scores = np.array([trial.score for trial in finished])
     low, high = float(scores.min()), float(scores.max())
-    # A few that are far worse than the rest would press it into a line.
+    # Outliers would squeeze the rest into a line.
     if not run.result.maximise:
         high = min(high, float(np.quantile(scores, 0.75) + 3 * (np.quantile(scores, 0.75) - low)) or high)
     span = high - low or 1.0
-    from ...babysit.views.charts import linear_ticks
+    from ...report.charts import linear_ticks
 
     share = run.result.metric.endswith("accuracy")
     ticks = [((tick - low) / span, percent(tick) if share else f"{tick:g}") for tick in linear_ticks(low, high)]
@@ -160,7 +160,7 @@ def _each(run: Reading) -> str:
     )
 
 
-def _importance(run: Reading) -> str:
+def _importance(run: TrialFigures) -> str:
     if len(run.importance) < 2:
         return ""
     largest = max(run.importance.values()) or 1.0
@@ -172,14 +172,14 @@ def _importance(run: Reading) -> str:
     )
     epochs = run.result.stages[0].epochs
     lead = (
-        f"The share of the scores' variance that each explains, by fANOVA, after {epochs} "
+        f"The share of the scores' variance that each parameter explains, by fANOVA, after {epochs} "
         f"epoch{'s' * (epochs != 1)}. From few trials it is a rough guess."
     )
     return f'<section><h2>What matters</h2><p class="lead">{lead}</p><dl class="bars">{rows}</dl></section>'
 
 
-def _curves(run: Reading) -> str:
-    """Return the loss curves of the best trials, and of some that ended early, side by side."""
+def _curves(run: TrialFigures) -> str:
+    """Return the loss curves of the best trials, and of some that ended early."""
     early = [trial for trial in run.begun if trial.ended == "early" and len(trial.history.get("loss", []))]
     shown = [*run.order[: MOST_CURVES - min(len(early), MOST_CURVES // 4)], *early[: MOST_CURVES // 4]]
     shown = [trial for trial in shown if trial.history.get("loss")]
@@ -198,7 +198,7 @@ def _curves(run: Reading) -> str:
     )
 
 
-def _curve(run: Reading, trial: Trial, span: tuple[float, float], longest: int, logarithmic: bool) -> str:
+def _curve(run: TrialFigures, trial: Trial, span: tuple[float, float], longest: int, logarithmic: bool) -> str:
     epochs = np.arange(1, len(trial.history["loss"]) + 1)
     series = [Series("training", epochs, np.array(trial.history["loss"]), "s0", dots=len(epochs) == 1)]
     if "val_loss" in trial.history:
@@ -218,8 +218,8 @@ def _curve(run: Reading, trial: Trial, span: tuple[float, float], longest: int, 
     ).html()
 
 
-def _against_grid(run: Reading) -> str:
-    """Return the lecture's picture: how many values of each parameter are tried, and by a grid of as many trials."""
+def _against_grid(run: TrialFigures) -> str:
+    """Return the lecture's picture: the tried values of each parameter, and those of a grid of the same size."""
     names = run.axes()
     trials = [trial for trial in run.result.trials if trial.stage == 0]
     if len(names) < 2 or len(trials) < 4 or run.result.sampler == "grid":
@@ -252,7 +252,7 @@ def _against_grid(run: Reading) -> str:
     return f'<section><h2>Random against grid</h2><p class="lead">{escape(lead)}</p>{charts}</section>'
 
 
-def _trials(run: Reading) -> str:
+def _trials(run: TrialFigures) -> str:
     trials = [*run.order, *(trial for trial in run.result.trials if trial not in run.order)]
     names = [name for name, _ in run.result.space]
     metric = run.result.metric.replace("val_", "validation ").replace("_", " ")

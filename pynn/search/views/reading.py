@@ -1,4 +1,4 @@
-"""What both views ask of a result."""
+"""Data that both views share."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ..words import figure, value, written
+from ..text import figure, value, written
 
 if TYPE_CHECKING:
-    from ..result import Result
+    from ..state import Trials
     from ..trial import Trial
 
-#: Shades of a score, from the worst shown to the best.
+#: Number of colour shades for scores.
 SHADES = 7
 
 
 @dataclass
-class Reading:
-    """What a result holds, arranged for views."""
+class TrialFigures:
+    """A result, arranged for the views."""
 
-    result: Result
+    result: Trials
 
     def __post_init__(self) -> None:
         self.order = self.result.ranked
         self.best = self.order[0] if self.order else None
         self.importance = self.result.importance()
         scores = [trial.score for trial in self.order]
-        # Half of the shades go to the better half of the trials, however bad the worst are.
+        # Shades go by rank: the better half of the trials gets half of the shades, however bad the worst are.
         self._sorted = np.sort(np.array(scores if self.result.maximise else [-score for score in scores]))
 
     def shade(self, trial: Trial) -> int:
@@ -42,7 +42,7 @@ class Reading:
 
     @property
     def begun(self) -> list[Trial]:
-        """Each trial once: of one and those that train it on the best, or the last if none finished."""
+        """Each chain of continued trials once: its best trial, or the last if none finished."""
         going_on = {trial.continues: trial for trial in self.result.trials if trial.continues is not None}
         standing = {trial.number for trial in self.order}
         found = []
@@ -55,23 +55,23 @@ class Reading:
         return found
 
     def axes(self) -> list[str]:
-        """Return the ranges, those that matter most first."""
+        """Return the ranges, most important first."""
         ranges = list(self.result.space.ranges)
         return sorted(ranges, key=lambda name: (-self.importance.get(name, 0.0), ranges.index(name)))
 
     def share(self, name: str, trial: Trial) -> float:
-        """Return where a trial lies in a range, 0 to 1."""
+        """Return the position of a trial in a range, 0 to 1."""
         return self.result.space.ranges[name].share(cast("float", trial.params[name]))
 
 
-def axis_name(result: Result, name: str) -> str:
-    """Return a parameter's name, and its scale if that is logarithmic."""
+def axis_name(result: Trials, name: str) -> str:
+    """Return a parameter's name, marked if its scale is logarithmic."""
     parameter = result.space.ranges.get(name)
     return f"{name} (log scale)" if parameter is not None and parameter.is_log else name
 
 
-def described(result: Result, trial: Trial) -> str:
-    """Return a trial in a line: its number, parameters, and what came of it."""
+def described(result: Trials, trial: Trial) -> str:
+    """Describe a trial in one line: number, outcome and parameters."""
     came = figure(trial.score, result.metric) if trial.ended == "finished" else ended_words(trial)
     return f"trial {trial.number + 1}: {came}; {written(trial.params)}"
 

@@ -1,4 +1,4 @@
-"""Trials as points over two parameters, as HTML: an SVG that stretches, axes as text that does not."""
+"""HTML scatter plot of trials over two parameters: the SVG stretches, the text of the axes does not."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from ...babysit.views.charts import linear_ticks, log_ticks
+from ...report.charts import linear_ticks, log_ticks
 
 if TYPE_CHECKING:
     from ..space import _Range
 
-#: A point less than this from the end of an axis has no room for a label of its own in the middle.
+#: Minimum distance of a middle label from the ends of an axis.
 _EDGE = 4.0
 
 
 @dataclass
 class Point:
-    """A point at places from 0 to 1 in both directions, upwards; its kind is a class of the style sheet."""
+    """A point at positions from 0 to 1, y upwards; `kind` is its CSS class."""
 
     x: float
     y: float
@@ -28,7 +28,7 @@ class Point:
 
 @dataclass
 class Axis:
-    """An axis: its name and, at places from 0 to 1, its labels."""
+    """An axis: its name, and labels at positions from 0 to 1."""
 
     name: str
     ticks: Sequence[tuple[float, str]]
@@ -46,7 +46,7 @@ class Axis:
 
 
 def scatter(title: str, points: Sequence[Point], x: Axis, y: Axis, *, note: str = "", told: str = "") -> str:
-    """Return the points as a figure element; `told` describes it to those who do not see it."""
+    """Return the points as a figure element; `told` is its description for screen readers."""
     grid = "".join(f'<path class="grid" d="M0 {_up(at)}H1000"/>' for at, _ in y.ticks)
     labels = "".join(f'<span style="top:{_up(at) / 10:g}%">{escape(text)}</span>' for at, text in y.ticks)
     places = "".join(f'<span style="left:{100 * at:.1f}%">{escape(text)}</span>' for at, text in _apart(x.ticks))
@@ -66,7 +66,7 @@ def _draw(point: Point) -> str:
     x, y = round(1000 * point.x), _up(point.y)
     title = f"<title>{escape(point.text)}</title>" if point.text else ""
     if point.kind == "cross":
-        # Drawn as two short lines, of a length in the picture's units: 1000 of them are as wide as the chart.
+        # Two short lines; 1000 units are the width of the chart.
         lines = f"M{x - 8} {y - 16}L{x + 8} {y + 16}M{x - 8} {y + 16}L{x + 8} {y - 16}"
         return f'<path class="cross" d="{lines}">{title}</path>'
     if point.kind == "tick below":
@@ -81,7 +81,7 @@ def _up(share: float) -> int:
 
 
 def _apart(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Return the labels that have room beside each other."""
+    """Return the labels that do not overlap."""
     found: list[tuple[float, str]] = []
     for at, text in ticks:
         if not found or at - found[-1][0] > 0.12:

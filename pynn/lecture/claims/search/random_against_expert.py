@@ -5,7 +5,7 @@ import numpy as np
 import pynn
 from pynn import search
 from pynn.lecture import Band, experiment
-from pynn.lecture.data import Data
+from pynn.lecture.data import LectureData
 from pynn.lecture.networks import network
 from pynn.lecture.searching import search_on
 
@@ -69,7 +69,7 @@ def random_against_expert(seed, trials=20):
         x, test_x, y, test_y = pynn.datasets.train_test_split(x, y, test_fraction=0.25, seed=seed)
         x, held_x, y, held_y = pynn.datasets.train_test_split(x, y, test_fraction=0.25, seed=seed)
         build = builder(x.shape[1])
-        found = search_on(Data(x, y, held_x, held_y), build, SPACE, trials=trials, epochs=8, seed=seed)
+        found = search_on(LectureData(x, y, held_x, held_y), build, SPACE, trials=trials, epochs=8, seed=seed)
         accuracy = []
         for params in (found.best_params, BY_HAND):
             pynn.manual_seed(seed)

@@ -1,0 +1,368 @@
+"""What is known of a run apart from its course: the network, the settings, the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ... import ops
+from ...nn.layers import BatchNorm, Dropout, Maxout, PReLU, Residual
+from ...nn.layers.activations import Activation
+from ...nn.loss import FunctionLoss
+from ...nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ...nn.traversal import NORMS, Part, parts, weight_of
+from ...optim.optimizers import SGD, AdamW
+from ...optim.regularizers import L1, L2, MaxNorm
+from ...utils.config import is_own
+
+if TYPE_CHECKING:
+    from ...nn.inputs import Inputs
+    from ...nn.loss import Loss
+    from ...nn.parameters import Parameter
+    from ...training.trainer import Trainer
+
+#: Rows of a data set that are looked at.
+SAMPLE = 2000
+
+#: The factor on 1 / sqrt(fan_in) that keeps the spread of signals through a layer with this activation behind it
+#: (He et al. 2015 for rectifiers). Sigmoids shrink whatever the weights; 1 is what is recommended.
+IDEAL_GAIN = {"relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "elu": 1.25, "gelu": 1.5, "gelu_tanh": 1.5, "silu": 1.7}
+SQUASHING = ("tanh", "sigmoid")
+#: What an activation can give, where that is not everything.
+RANGES = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf), "softplus": (0.0, math.inf)}
+
+
+@dataclass
+class Weights:
+    """A layer with a weight matrix or filters, and what stands behind it up to the next one.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer, such as "0.Linear".
+    parameter : Parameter
+    activation : str or None
+        What follows, "maxout" and "prelu" included.
+    output : str
+        The layer after which its signal goes on: the activation, or itself.
+    normalised : bool
+        Whether a batch norm, or another norm, follows before the activation.
+    branch : str
+        The residual branch that it belongs to; "" on the main path.
+    source : str
+        The layer whose output it gets, if that is not the input: such as `output` describes.
+    groups : int
+        Of a convolution: units of different groups see different inputs.
+    last : bool
+        Whether it is the last one: its outputs are the network's.
+    """
+
+    name: str
+    parameter: Parameter
+    activation: str | None = None
+    output: str = ""
+    normalised: bool = False
+    last: bool = False
+    branch: str = ""
+    source: str = ""
+    groups: int = 1
+
+    @property
+    def convolves(self) -> bool:
+        """Whether the weights are filters, (filters, channels, ...), rather than a matrix (inputs, units)."""
+        return self.parameter.ndim > 2
+
+    @property
+    def fan_in(self) -> int:
+        return self.columns.shape[0]
+
+    @property
+    def units(self) -> int:
+        """How many units or filters there are."""
+        return self.columns.shape[1]
+
+    @property
+    def columns(self) -> np.ndarray:
+        """The weights with a column per unit or filter."""
+        data = self.parameter.data
+        return data.reshape(len(data), -1).T if self.convolves else data
+
+    @property
+    def gain(self) -> float:
+        """The spread of the weights, as a multiple of what keeps the spread of signals."""
+        spread = float(np.sqrt(np.mean(np.square(self.parameter.data, dtype=np.float64))))
+        return spread * math.sqrt(self.fan_in) / IDEAL_GAIN.get(self.activation or "", 1.0)
+
+
+@dataclass
+class InputFigures:
+    """The scale of inputs as the network gets them: of all values, and of the features; whether they are images."""
+
+    rms: float
+    mean: float
+    largest: float
+    largest_feature_rms: float
+    median_feature_std: float
+    zeros: float
+    images: bool = False
+
+    @classmethod
+    def of(cls, x: np.ndarray | Inputs, sample: int = SAMPLE) -> InputFigures:
+        taken = np.asarray(x[:: max(1, len(x) // sample)][:sample])
+        rows = taken.reshape(len(taken), -1)
+        sums = np.zeros((4, rows.shape[1]))
+        ops.unit_stats(rows, sums)  # a tenth of the time that NumPy takes
+        means, squares = sums[:2] / len(rows)
+        spreads = np.sqrt(np.maximum(squares - means * means, 0))
+        varying = spreads[spreads > 0]
+        return cls(
+            rms=float(np.sqrt(squares.mean())),
+            mean=float(means.mean()),
+            largest=float(max(rows.max(initial=0), -rows.min(initial=0))),
+            largest_feature_rms=float(np.sqrt(squares.max(initial=0))),
+            median_feature_std=float(np.median(varying)) if len(varying) else 0.0,
+            zeros=float(np.count_nonzero(rows == 0)) / max(rows.size, 1),
+            images=taken.ndim == 4,
+        )
+
+
+@dataclass
+class Facts:
+    """What rules know of a run.
+
+    Attributes
+    ----------
+    weights : list of Weights
+        In network order.
+    trunk : list of str
+        Where the signal passes on the main path, hidden layer by hidden layer; of a residual block, what it adds up to.
+    first_norm : bool
+        Whether the input passes a batch norm, or another norm, before any weights.
+    adaptive : bool
+        Whether the optimiser divides by the size of past gradients.
+    l2 : float
+        What decays the weights: coefficient of w in their gradient, from optimiser and regularisers.
+    l1, max_norm : float
+        Coefficient and limit of such regularisers; 0 and infinity without.
+    dropout : float
+        The largest share dropped.
+    dropout_noise : float
+        How many times as large the mean square of the outputs is for all that is dropped.
+    batch_norms : int
+        How many the network has.
+    squares, weighted : bool
+        Whether the loss is a squared error, and whether it weights its classes.
+    own_code : bool
+        Whether a layer or the loss is the user's own.
+    norm_momentum : float
+        The smallest of the batch norms' momenta.
+    has_norm : bool
+        Whether the network may differ between training and inference by more than dropout: batch norm, own layers.
+    zero_loss : float
+        The loss of outputs that are all zero, on the first batch: where a sound network starts.
+    baseline : float
+        The loss of the best constant output: what ignoring the inputs can reach.
+    chance : float
+        The accuracy of the most frequent class; NaN for regression.
+    summed : bool
+        Whether the loss grows with the batch.
+    fresh : bool
+        Whether training began with the steps that are watched.
+    target_rms, target_std, target_outlier : float
+        Of a regression: root mean square and spread of the targets, and how many times as far from the median the
+        furthest lies as half of them do.
+    out_of_reach : float
+        The share of a regression's targets that the activation behind the last layer cannot give.
+    counts : ndarray or None
+        Examples of each class in the training data, or in the batches seen.
+    """
+
+    weights: list[Weights]
+    trunk: list[str]
+    first_norm: bool
+    own_code: bool
+    has_norm: bool
+    norm_momentum: float
+    adaptive: bool
+    decoupled: bool
+    momentum: float
+    l2: float
+    l1: float
+    dropout: float
+    dropout_noise: float
+    max_norm: float
+    batch_norms: int
+    squares: bool
+    weighted: bool
+    fresh: bool
+    batch_size: int = 0
+    zero_loss: float = math.nan
+    baseline: float = math.nan
+    chance: float = math.nan
+    summed: bool = False
+    target_rms: float = math.nan
+    target_std: float = math.nan
+    target_outlier: float = 1.0
+    out_of_reach: float = 0.0
+    counts: np.ndarray | None = None
+    inputs: InputFigures | None = None
+    held_out: InputFigures | None = None
+    examples: int = 0
+    hidden: list[Weights] = field(default_factory=list)
+
+    @property
+    def measure(self) -> str:
+        """What runs are compared by."""
+        return "accuracy" if self.classifies else "the share of variance explained"
+
+    @property
+    def strongest_penalty(self) -> str:
+        """What keeps the weights small, with its strength."""
+        if self.l2:
+            return f"weight decay {self.l2:g}"
+        return f"L1 penalty {self.l1:g}" if self.l1 else f"limit on the norm {self.max_norm:g}"
+
+    @property
+    def tiny(self) -> bool:
+        """Whether the network can hardly be other than linear: no hidden layer, or one of very few units."""
+        dense = [w.units for w in self.hidden if not w.convolves]
+        return min(dense) <= 3 if dense else not self.hidden
+
+    @property
+    def classifies(self) -> bool:
+        return not math.isnan(self.chance)
+
+
+def gather(trainer: Trainer) -> Facts:
+    """Return what network and settings say."""
+    optimizer = trainer.optimizer
+    chain = parts(trainer.model)
+    leaves = [part.layer for part in chain]
+    weights, trunk = _weights(chain)
+    before = leaves[: next((i for i, layer in enumerate(leaves) if weight_of(layer)), len(leaves))]
+    penalties = trainer.regularizers
+    return Facts(
+        weights=weights,
+        trunk=trunk,
+        first_norm=any(isinstance(layer, NORMS) for layer in before),
+        own_code=any(is_own(layer) for layer in leaves) or is_own(trainer.loss) or type(trainer.loss) is FunctionLoss,
+        has_norm=any(isinstance(layer, BatchNorm) or is_own(layer) for layer in leaves),
+        norm_momentum=min((layer.momentum for layer in leaves if isinstance(layer, BatchNorm)), default=0.1),
+        adaptive=not isinstance(optimizer, SGD),
+        decoupled=isinstance(optimizer, AdamW),
+        momentum=float(getattr(optimizer, "momentum", 0.0)),
+        l2=optimizer.weight_decay + sum(p.coefficient for p in penalties if isinstance(p, L2)),
+        l1=sum(p.coefficient for p in penalties if isinstance(p, L1)),
+        dropout=max((layer.p for layer in leaves if isinstance(layer, Dropout)), default=0.0),
+        dropout_noise=math.prod(1 / max(1 - la.p, 1e-6) for la in leaves if isinstance(la, Dropout)),
+        max_norm=min((p.limit for p in penalties if isinstance(p, MaxNorm)), default=math.inf),
+        batch_norms=sum(isinstance(layer, BatchNorm) for layer in leaves),
+        squares=isinstance(trainer.loss, MSELoss),
+        weighted=any(getattr(trainer.loss, name, None) is not None for name in ("weight", "pos_weight")),
+        # Frozen layers come from an earlier training.
+        fresh=trainer.steps == 0 and not any(p.frozen for p in trainer.model.parameters()),
+        hidden=[w for w in weights if not w.last],
+    )
+
+
+def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
+    """Return the layers with weights, and where the signal passes on the main path."""
+    found: list[Weights] = []
+    trunk: list[str] = []
+    latest: dict[str, Weights] = {}  # per branch; gone once a residual block stands between
+    reached: dict[str, str] = {}  # per branch, where its signal is
+    straight: set[str] = set()  # branches whose signal has met no activation since
+    for part in chain:
+        layer, branch, weight = part.layer, part.branch, weight_of(part.layer)
+        if branch not in reached:  # what goes in is what the path around it has
+            around = max((other for other in reached if f"{branch}.".startswith(f"{other}.") or not other), default="")
+            reached[branch] = reached.get(around, "")
+        if isinstance(layer, Residual) or weight is not None:
+            latest.pop(branch, None)
+            if weight is not None:
+                name = "maxout" if isinstance(layer, Maxout) else None
+                own = Weights(part.label, weight, name, part.label, branch=branch, source=reached[branch])
+                own.groups = getattr(layer, "groups", 1)
+                found.append(own)
+                latest[branch] = own
+            reached[branch] = part.label
+            (straight.discard if isinstance(layer, Maxout) else straight.add)(branch)
+            trunk += [part.label] if not branch else []
+        elif isinstance(layer, NORMS):
+            if branch in latest:
+                latest[branch].normalised = True
+            if not branch and trunk and trunk[-1] == reached[branch] and branch not in straight:
+                trunk.pop()  # an activation's output, whose scale is the norm's business
+        elif isinstance(layer, Activation | PReLU) and branch in straight:
+            straight.remove(branch)
+            reached[branch] = part.label
+            if not branch:
+                trunk[-1] = part.label
+            behind = latest.get(branch)
+            if behind is not None and behind.activation is None:
+                behind.activation = layer.spec()[0] if isinstance(layer, Activation) else "prelu"
+                behind.output = part.label
+    if found:
+        found[-1].last = True
+        if trunk and trunk[-1] == reached[""]:
+            trunk.pop()  # the network's outputs
+    return found, trunk
+
+
+def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> None:
+    """Add what a first batch says: the loss of zero outputs, and whether the loss sums over the batch."""
+    facts.batch_size = len(x)
+    zeros = np.zeros_like(prediction)
+    facts.zero_loss = float(loss.forward(zeros, target)[0])
+    half = len(x) // 2
+    if half >= 2:
+        first = float(loss.forward(zeros[:half], target[:half])[0])
+        second = float(loss.forward(zeros[half:], target[half:])[0])
+        whole = first + second
+        facts.summed = whole > 0 and abs(whole - facts.zero_loss) < 0.05 * whole
+
+
+def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.ndarray, prediction: np.ndarray) -> None:
+    """Add what the training data, or a batch, says of inputs and targets."""
+    facts.inputs = InputFigures.of(x)
+    facts.examples = max(facts.examples, len(x))
+    outputs = prediction.shape[-1] if prediction.ndim > 1 else 1
+    if loss.output_kind in ("classes", "scores") and target.dtype.kind in "iu":
+        known = target[(target >= 0) & (target < outputs)]
+        facts.counts = np.bincount(known, minlength=outputs)
+        shares = facts.counts / max(facts.counts.sum(), 1)
+        facts.chance = float(shares.max(initial=0))
+    elif loss.output_kind == "binary":
+        positive = float(np.mean(target > 0.5))
+        facts.chance = max(positive, 1 - positive)
+        if outputs == 1:
+            facts.counts = np.array([np.count_nonzero(target <= 0.5), np.count_nonzero(target > 0.5)])
+    elif target.dtype.kind == "f":
+        values = target.astype(np.float64)
+        facts.target_rms = float(np.sqrt(np.mean(values * values)))
+        middle = np.median(values)
+        spread = float(np.median(np.abs(values - middle)))
+        facts.target_outlier = float(np.abs(values - middle).max()) / spread if spread > 0 else 1.0
+        low, high = RANGES.get((facts.weights[-1].activation if facts.weights else None) or "", (-math.inf, math.inf))
+        facts.out_of_reach = float(np.mean((values < low) | (values > high)))
+        facts.target_std = float(np.sqrt(np.mean(np.var(values.reshape(len(values), -1), axis=0))))
+    facts.baseline = _baseline(facts, loss, target, prediction)
+
+
+def _baseline(facts: Facts, loss: Loss, target: np.ndarray, prediction: np.ndarray) -> float:
+    """Return the loss of the best constant output, in the loss's own units."""
+    constant = np.zeros((min(len(target), SAMPLE), *prediction.shape[1:]))
+    target = target[: len(constant)]
+    if facts.counts is not None and facts.counts.sum():
+        shares = np.maximum(facts.counts / facts.counts.sum(), 1e-6)
+        if isinstance(loss, CrossEntropyLoss) and loss.weight is None:
+            constant[...] = np.log(shares)
+        elif isinstance(loss, BCEWithLogitsLoss) and loss.pos_weight is None:
+            constant[...] = math.log(shares[1] / shares[0])
+    elif isinstance(loss, MSELoss):
+        constant[...] = target.reshape(constant.shape).mean(axis=0)
+    value = float(loss.forward(constant, target.astype(target.dtype if target.dtype.kind != "f" else np.float64))[0])
+    return value * (facts.batch_size / len(constant) if facts.summed and facts.batch_size else 1.0)

@@ -1,0 +1,399 @@
+"""The monitor: watches a trainer, applies the rules, keeps what it saw, and acts."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ...training.callbacks import Callback
+from ...training.examples import Examples
+from ...training.history import History
+from ...utils.arrays import non_finite_row
+from ...utils.validation import count, fraction
+from ..findings import SYMPTOMS, Finding, ranked
+from ..thresholds import Thresholds
+from . import facts as known
+from . import probes
+from .recorder import LEAST_BLOCK, Recorder
+from .rules import EVALUATION_RULES, STEP_RULES, Detection
+from .rules.evaluation import evaluation_of
+from .rules.rates import run_away
+from .run_state import RunState, Units
+from .snapshots import Album, Histogram, Snapshot
+from .stats import RELU_LIKE, Stats
+from .window import window_of
+
+if TYPE_CHECKING:
+    from ...training.trainer import Trainer
+
+Action = Literal["warn", "stop", "restore", "silent"] | Callable[[Finding], Any]
+ACTIONS = ("warn", "stop", "restore", "silent")
+
+#: Steps at which the weights of hidden units are compared.
+COMPARE_UNITS = (1, 8, 50, 200)
+#: An episode ends when its symptom has not been seen for so many steps.
+EPISODE_GAP = 200
+
+
+class BabysitterWarning(UserWarning):
+    """A monitor has found a fault in a training run."""
+
+
+class Monitor(Callback):
+    """Watches every step of a training run and says what is wrong with it.
+
+    Statistics come out of kernels while they touch the data; watching changes no bit of the training.
+
+    Parameters
+    ----------
+    every : int
+        Watch every so many steps.
+    budget : float, optional
+        The share of the time that watching may cost, such as 0.03. To keep to it steps are left out, and where steps
+        are small, the rules look at them more rarely.
+    ignore : iterable of str
+        Symptoms not to report.
+    thresholds : mapping of str to float, optional
+        Figures to use instead of the usual ones, by the names of `babysit.Thresholds`.
+    on_problem : {"warn", "stop", "restore", "silent"} or callable
+        What to do when an episode of a warning or error begins: issue a `BabysitterWarning`; also stop the training
+        (errors only); also go back to the last good weights first (if the run diverges); nothing; or call
+        ``f(finding)``.
+
+    Attributes
+    ----------
+    findings : list of Finding
+        In the order of discovery.
+    verdict : list of Finding
+        Those that claim a fault, likeliest cause first.
+    stats : Stats
+        What was recorded.
+    snapshots : list of Snapshot
+    history : History
+        That of the trainer.
+    first_weights : ndarray or None
+        The first weight matrix as last seen, or the first layer's filters as its columns.
+    filter_shape : tuple of int
+        Of those filters: channels, rows and columns; empty for a weight matrix.
+    input_shape : tuple of int
+        Of one example, as the network got it.
+    channels : set of str
+        The layers whose units are channels, with a value at each position of an image or sequence.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.manual_seed(0)
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> x = x / x.std()
+    >>> model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(1e-3))
+    >>> monitor = pynn.Monitor(on_problem="silent")
+    >>> history = trainer.fit(100 * x, y, epochs=3, callbacks=[monitor])
+    >>> monitor.verdict[0].symptom
+    'input_not_normalised'
+
+    In a loop of your own:
+
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor()
+    >>> monitor.watch(trainer)
+    >>> for _ in range(20):
+    ...     loss = trainer.step(x, y)
+    >>> monitor.verdict
+    []
+    """
+
+    def __init__(
+        self,
+        every: int = 1,
+        *,
+        budget: float | None = None,
+        ignore: Iterable[str] = (),
+        thresholds: Mapping[str, float] | None = None,
+        on_problem: Action = "warn",
+    ) -> None:
+        self.every = count(every, "every")
+        self.budget = None if budget is None else fraction(budget, "budget", one=False)
+        self.ignore = frozenset([ignore] if isinstance(ignore, str) else ignore)
+        unknown = sorted(self.ignore - set(SYMPTOMS))
+        if unknown:
+            raise ValueError(f"ignore names {', '.join(unknown)}; the symptoms are {', '.join(SYMPTOMS)}")
+        if not callable(on_problem) and on_problem not in ACTIONS:
+            raise ValueError(f"on_problem is {on_problem!r}; expected one of {', '.join(ACTIONS)}, or a function")
+        self.limits = Thresholds.of(None if thresholds is None else dict(thresholds))
+        self.on_problem = on_problem
+        self.findings: list[Finding] = []
+        self.stats = Stats()
+        self.history = History()
+        self.first_weights: np.ndarray | None = None
+        self.filter_shape: tuple[int, ...] = ()
+        self.input_shape: tuple[int, ...] = ()
+        self.channels: set[str] = set()
+        self._album = Album()
+        self._trainer: Trainer | None = None
+        self._recorder: Recorder | None = None
+        self._state: RunState | None = None
+        self._units: dict[str, Units] = {}
+        self._layer_of: dict[str, str] = {}
+        self._good: Mapping[str, np.ndarray] | None = None
+
+    @property
+    def verdict(self) -> list[Finding]:
+        self._catch_up()
+        return ranked(self.findings)
+
+    @property
+    def epochs_until(self) -> int:
+        """The step at which the last finished epoch ended; 0 before there is one."""
+        return 0 if self._trainer is None else self._trainer.steps - self._trainer.batches_done
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        return self._album.snapshots
+
+    def watch(self, trainer: Trainer) -> None:
+        """Watch a trainer from its next step on; `fit` calls this for a monitor among its callbacks."""
+        if self._trainer is trainer and trainer.observer is self._recorder and self._recorder is not None:
+            return
+        if self._trainer is not None and self._trainer is not trainer:
+            raise ValueError("this monitor already watches another trainer; make a new one")
+        if trainer.observer is not None:
+            raise ValueError("another monitor watches this trainer; monitor.unwatch() ends that")
+        if self._state is None:
+            self._state = RunState(known.gather(trainer), self.limits)
+            self._state.initial_gains = {w.name: w.gain for w in self._state.facts.weights}
+        self._trainer, self.history = trainer, trainer.history
+        self._recorder = trainer.observer = Recorder(trainer, self._digest, self.every, self.budget)
+        self._layer_of = {
+            name: weights.name
+            for weights in self._state.facts.weights
+            for name, parameter in trainer.model.named_parameters()
+            if parameter is weights.parameter
+        }
+        if self.stats.steps.size == 0:
+            self.stats.lay_out(self._recorder)
+        else:
+            self.stats.follow(self._recorder)
+
+    def unwatch(self) -> None:
+        """Stop watching; what was found stays."""
+        trainer, recorder = self._trainer, self._recorder
+        if trainer is not None and trainer.observer is recorder and recorder is not None:
+            recorder.finish(trainer)
+            trainer.observer = None
+        self._recorder = None
+
+    def to_html(self, path: str | Path) -> None:
+        """Write an HTML page with everything: figures, pictures, findings. It opens without a network."""
+        from ..views.html import write_report
+
+        self._catch_up()
+        write_report(self, path)
+
+    def _catch_up(self) -> None:
+        """In a loop of the user's own, look at the steps that have not been looked at; `fit` does so by itself."""
+        if self._recorder is not None and self._trainer is not None and self._trainer.examples is None:
+            self._recorder.finish(self._trainer)
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        self.watch(trainer)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        assert self._recorder is not None
+        pace = self._recorder.pace
+        if pace is None or pace.evaluates():
+            began = time.perf_counter()
+            self._recorder.finish(trainer, LEAST_BLOCK)
+            self._evaluate(trainer)
+            if pace is not None:
+                pace.evaluated(time.perf_counter() - began)
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        self.unwatch()
+
+    def _digest(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
+        """Take up rows of steps: record them, and look for symptoms."""
+        assert self._state is not None and self._recorder is not None
+        state, recorder = self._state, self._recorder
+        first = not state.windows
+        taken = rows if math.isfinite(rows[-1, 1]) else rows[:-1]
+        if first:
+            self._look_at_start(state, trainer, x, target)
+        if len(taken):
+            state.add(window_of(taken, recorder, self._layer_of))
+            self._look_at_units(state, recorder, taken)
+            probes.batch(state, trainer, target)
+            if any(state.window.first < state.began + at <= state.window.last + 1 for at in COMPARE_UNITS):
+                probes.distinct_units(state)
+            if trainer.examples is not None and trainer.batches_per_epoch:
+                whole = trainer.target_epoch * trainer.batches_per_epoch
+                state.steps_left = max(0.0, 1 - trainer.steps / whole)
+                state.epochs_left = trainer.target_epoch - trainer.epoch
+            if trainer.examples is None and len(state.windows) % 8 == 1:
+                state.facts.inputs = known.InputFigures.of(x, 256)
+        if self._album.due(trainer.steps) and len(taken):
+            self._album.add(self._snapshot(trainer.steps))
+            if state.facts.weights:
+                first_layer = state.facts.weights[0]
+                self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
+                self.first_weights = first_layer.columns.astype(np.float32)
+        self.stats.append(taken)
+        if state.windows:
+            self._apply(STEP_RULES, trainer)
+        if len(taken) < len(rows):
+            if state.windows and non_finite_row(x, target) is None:
+                for detection in run_away(state):
+                    self._note(detection, trainer.steps, trainer)
+            self._note(self._non_finite(trainer, x, target, float(rows[-1, 1])), trainer.steps + 1, trainer)
+
+    def _look_at_start(self, state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
+        facts, loss = state.facts, trainer.loss
+        self.input_shape = x.shape[1:]
+        known.look_at_batch(facts, loss, x, target, trainer.prediction)
+        examples, held_out = trainer.examples, trainer.held_out
+        data = Examples(x, target, None) if examples is None else examples
+        known.look_at_data(facts, loss, data.x, data.y, trainer.prediction)
+        if held_out is not None:
+            facts.held_out = known.InputFigures.of(held_out.x)
+            state.held_out_examples = len(held_out.x)
+        probes.own_gradients(state, trainer, x, target)
+
+    def _look_at_units(self, state: RunState, recorder: Recorder, rows: np.ndarray) -> None:
+        """Count dead units over windows, and note how far signals spread at the start."""
+        examples, steps = int(rows[:, 4].sum()), len(rows)
+        for index, output in enumerate(recorder.outputs):
+            if output.units is None:
+                continue
+            units = self._units.get(output.name)
+            if units is None or units.sums.shape != output.units.shape:
+                rectifies = output.code in RELU_LIKE
+                units = self._units[output.name] = Units(output.name, rectifies, np.zeros(output.units.shape))
+            units.sums += output.units
+            units.places = max(output.per_example // output.units.shape[1], 1)
+            if units.places > 1:
+                self.channels.add(output.name)
+            units.examples += examples
+            units.steps += steps
+            output.units[...] = 0
+            if output.name not in state.initial_spread:
+                state.initial_spread[output.name] = units.spread
+            if units.rectifies and units.complete:
+                share = float(np.mean(units.sums[2] == 0))
+                state.dead[output.name] = recorder.dead[index] = share
+                state.least_dead[output.name] = min(state.least_dead.get(output.name, 1.0), share)
+                units.active = (units.sums[2] / (units.examples * units.places)).astype(np.float32)
+                units.sums[...] = 0
+                units.examples = units.steps = 0
+
+    def _snapshot(self, step: int) -> Snapshot:
+        assert self._recorder is not None
+        snapshot = Snapshot(step)
+        for output in self._recorder.outputs:
+            if output.array is not None:
+                snapshot.activations[output.name] = Histogram.of(output.array)
+            if output.gradient is not None:
+                snapshot.gradients[output.name] = Histogram.of(output.gradient)
+            units = self._units.get(output.name)
+            if units is not None and units.rectifies and units.active is not None:
+                snapshot.active[output.name] = units.active
+        return snapshot
+
+    def _evaluate(self, trainer: Trainer) -> None:
+        """Look at a finished epoch."""
+        state = self._state
+        if state is None or not state.windows or trainer.examples is None:
+            return
+        row = {name: column[-1] for name, column in trainer.history.history.items()}
+        state.evaluations.append(evaluation_of(row, trainer.steps, trainer.epoch))
+        if trainer.held_out is not None:
+            if state.facts.counts is not None:
+                probes.recall(state, trainer, trainer.held_out)
+            if math.isnan(state.attainable) and len(state.evaluations) >= 3:
+                probes.attainable(state, trainer, trainer.examples, trainer.held_out)
+            if not math.isnan(state.attainable):
+                probes.reached(state, trainer, trainer.held_out)
+        if state.facts.has_norm and state.age >= 20:
+            probes.inference_mode(state, trainer, trainer.examples)
+        self._apply(EVALUATION_RULES, trainer)
+        if isinstance(self.on_problem, str) and self.on_problem == "restore" and not self._in_trouble():
+            self._good = trainer.model.state_dict()
+
+    def _in_trouble(self) -> bool:
+        return any(finding.severity == "error" for finding in self.findings)
+
+    def _apply(self, rules: Iterable[Callable[[RunState], Iterable[Detection]]], trainer: Trainer) -> None:
+        assert self._state is not None
+        state = self._state
+        for rule in rules:
+            try:
+                detections = list(rule(state))
+            except Exception as error:  # a run of hours must not end because of a rule
+                name = getattr(rule, "__name__", "?")
+                warnings.warn(f"the rule {name} failed ({error!r}); please report it", BabysitterWarning, stacklevel=2)
+                continue
+            for detection in detections:
+                self._note(detection, trainer.steps, trainer)
+                if detection.severity != "info":
+                    state.found[detection.symptom] = trainer.steps
+
+    def _non_finite(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, loss: float) -> Detection:
+        cause = non_finite_row(x, target)
+        if cause is not None:
+            return Detection(
+                "non_finite", "error", f"the loss is {loss}: {cause}", "remove such examples from the data"
+            )
+        evidence = f"the loss is {loss} at a rate of {trainer.lr:g}, though the data is finite"
+        return Detection(
+            "non_finite", "error", evidence, "lower the learning rate, or look at your own layers and losses"
+        )
+
+    def _note(self, detection: Detection, step: int, trainer: Trainer) -> None:
+        """Begin an episode or continue it; act when one begins that claims a fault."""
+        if detection.symptom in self.ignore:
+            return
+        order = ("info", "warning", "error")
+        for finding in reversed(self.findings):
+            # What epochs show is seen once in each of them.
+            gap = max(EPISODE_GAP, 2 * trainer.batches_per_epoch, finding.last_step - finding.step)
+            if (finding.symptom, finding.layer) == (
+                detection.symptom,
+                detection.layer,
+            ) and step - finding.last_step <= gap:
+                finding.last_step = step
+                worse = order.index(detection.severity) > order.index(finding.severity)
+                was_info = finding.severity == "info"
+                if worse:
+                    finding.severity, finding.evidence, finding.advice = (
+                        detection.severity,
+                        detection.evidence,
+                        detection.advice,
+                    )
+                if worse and was_info:
+                    self._act(finding, trainer)
+                return
+        finding = Finding(
+            detection.symptom, detection.layer, step, step, detection.severity, detection.evidence, detection.advice
+        )
+        self.findings.append(finding)
+        if finding.severity != "info":
+            self._act(finding, trainer)
+
+    def _act(self, finding: Finding, trainer: Trainer) -> None:
+        action = self.on_problem
+        if callable(action):
+            action(finding)
+            return
+        if action == "silent":
+            return
+        warnings.warn(str(finding), BabysitterWarning, stacklevel=2)
+        if finding.severity == "error" and action in ("stop", "restore"):
+            if action == "restore" and self._good is not None:
+                trainer.model.load_state_dict(self._good)
+            trainer.stop()

@@ -1,0 +1,191 @@
+"""What the babysitter measures itself, now and then: on the data, on the weights, on the network in inference mode."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...nn.context import Context
+from ...nn.layers import Sigmoid
+from ...nn.losses import MSELoss
+from ...nn.random import Stream
+from ...training.examples import Examples
+from ..isolation import quietly, unnoticed
+from .run_state import RunState
+
+if TYPE_CHECKING:
+    from ...training.trainer import Trainer
+
+#: Examples that simple learners learn from, and are asked about; how simple they are.
+SAMPLE, ASKED = 2000, 500
+NEIGHBOURS, FEATURES = 5, 300
+#: Examples that batch norm's two modes are compared on.
+MODES = 256
+#: Weights of a network whose gradients are compared with finite differences.
+MOST_CHECKED = 1_000_000
+#: Rows of a weight matrix that tell its units apart.
+ROWS = 256
+
+
+def distinct_units(state: RunState) -> None:
+    """Count the different units of each hidden layer, by a random combination of their weights.
+
+    Filters of different groups see different channels, and are different.
+    """
+    rng = np.random.default_rng(0)
+    for weights in state.facts.hidden:
+        values = weights.columns[:ROWS].astype(np.float64)
+        units = weights.units
+        if units < 2 or not np.isfinite(values).all():
+            continue
+        marks = np.sort((rng.normal(size=len(values)) @ values).reshape(weights.groups, -1))
+        scale = np.maximum(np.abs(marks[:, 1:]), np.abs(marks[:, :-1]))
+        distinct = weights.groups + int(np.count_nonzero(np.diff(marks) > 1e-6 * scale))
+        state.distinct_units[weights.name] = (distinct, units)
+        if state.age <= 2 and distinct <= max(1, units // 2):
+            state.alike_at_start.add(weights.name)
+
+
+def own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
+    """Compare gradients with finite differences, once, where a layer or the loss is the user's own."""
+    if not state.facts.own_code or trainer.model.flat.values.size > MOST_CHECKED:
+        return
+    from ..preflight.case import Case
+    from ..preflight.gradients import gradient_check
+
+    with unnoticed(), quietly(), contextlib.suppress(Exception):  # of code that works on nothing but its own batches
+        case = Case(trainer, copy.deepcopy(trainer.model), copy.deepcopy(trainer.loss), len(x), 0)
+        case.examples = Examples(x, target, None)
+        check = gradient_check(case)
+        if check.status == "fail":
+            state.wrong_gradient = (check.evidence, check.advice, None)
+
+
+def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
+    """Look at the last minibatch: the share of its largest class, and outputs that are probabilities already."""
+    prediction = trainer.prediction
+    if target.dtype.kind not in "iu" or prediction.ndim != 2 or prediction.shape[1] < 2:
+        return
+    if 2 * len(target) < state.facts.batch_size:  # what was left over at the end of an epoch
+        return
+    counts = np.bincount(target[target >= 0], minlength=1)
+    purity = int(counts.max()) / max(int(counts.sum()), 1)
+    held = state.one_class_batches
+    state.one_class_batches = float(purity if math.isnan(held) else 0.5 * held + 0.5 * purity)
+    if trainer.loss.output_kind == "classes" and len(state.windows) < 8:
+        sums = prediction.sum(axis=1)
+        shares = bool((prediction >= 0).all() and (prediction <= 1).all() and prediction.max() > 0)
+        squashed = shares and type(trainer.model.leaves()[-1]) is Sigmoid
+        state.ends_in_probabilities = squashed or (shares and np.allclose(sums, 1, atol=1e-3))
+
+
+def inference_mode(state: RunState, trainer: Trainer, examples: Examples) -> None:
+    """Compare the loss of the same training examples in training and in inference mode."""
+    model, loss = trainer.model, trainer.loss
+    step = max(1, len(examples.x) // MODES)
+    x, y = examples.x[::step][:MODES], examples.y[::step][:MODES]
+    kept = [(buffer, buffer.copy()) for _, buffer in model.named_buffers()]
+    figures = []
+    for training in (False, True):  # in this order: a training pass moves the running statistics
+        prediction = model.forward(x, Context(training=training, random=Stream(0)))
+        counted = loss.count_correct(prediction, y)
+        accuracy = counted[0] / counted[1] if counted and counted[1] else math.nan
+        figures.append((float(loss.forward(prediction, y)[0]), accuracy))
+    for buffer, values in kept:
+        buffer[...] = values
+    (inferred, inferred_accuracy), (in_training, accuracy) = figures
+    state.mode_gaps.append((in_training, inferred, accuracy, inferred_accuracy))
+    del state.mode_gaps[:-4]
+
+
+def recall(state: RunState, trainer: Trainer, examples: Examples) -> None:
+    """Count, class by class, which validation examples are recognised, and with what probability."""
+    counts = state.facts.counts
+    if counts is None:
+        return
+    x, y = examples.x[:SAMPLE], examples.y[:SAMPLE].reshape(-1)
+    scores = trainer.model.infer(x).astype(np.float64)
+    if trainer.loss.output_kind == "binary":
+        scores, truth = np.concatenate([np.zeros((len(scores), 1)), scores.reshape(-1, 1)], axis=1), (y > 0.5) * 1
+    else:
+        truth = y
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    named = scores.argmax(axis=1)
+    rows = [np.flatnonzero(truth == index) for index in range(len(counts))]
+    state.recall = [(float(np.mean(named[r] == i)) if len(r) else math.nan, len(r)) for i, r in enumerate(rows)]
+    state.confidence.append([float(shares[r, i].mean()) if len(r) else math.nan for i, r in enumerate(rows)])
+    del state.confidence[:-4]
+
+
+def attainable(state: RunState, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
+    """Let two simple learners try, once per run: nearest neighbours, and a ridge regression on random features."""
+    if not _comparable(trainer, examples):
+        return
+    step = max(1, len(examples.x) // SAMPLE)
+    known, asked = (x.reshape(len(x), -1).astype(np.float64) for x in (examples.x[::step][:SAMPLE], held_out.x[:ASKED]))
+    if examples.y.ndim > 1 and examples.y[0].size >= max(known.shape[1], 8):  # an autoencoder, with its neck
+        return
+    targets, wanted = _as_values(state, examples.y[::step][:SAMPLE]), _as_values(state, held_out.y[:ASKED])
+    if len(known) <= 2 * NEIGHBOURS or targets.shape[1:] != wanted.shape[1:]:
+        return
+    centre, spread = known.mean(axis=0), known.std(axis=0)
+    spread[spread == 0] = 1
+    known, asked = (known - centre) / spread, (asked - centre) / spread
+    answers = (_from_neighbours(known, targets, asked), _from_random_features(known, targets, asked))
+    state.attainable = max(_score(state, answer, wanted) for answer in answers)
+
+
+def reached(state: RunState, trainer: Trainer, held_out: Examples) -> None:
+    """Measure the network by the same measure on the same examples."""
+    prediction = trainer.model.infer(held_out.x[:ASKED]).astype(np.float64)
+    if trainer.loss.output_kind == "binary":
+        prediction = (prediction > 0).astype(np.float64)
+    wanted = _as_values(state, held_out.y[:ASKED])
+    state.reached = _score(state, prediction.reshape(len(prediction), -1), wanted)
+
+
+def _comparable(trainer: Trainer, examples: Examples) -> bool:
+    """Return whether outputs can be held against targets: classes, yes or no, or values of a squared error."""
+    kind, y = trainer.loss.output_kind, examples.y
+    if kind in ("classes", "scores"):
+        return y.dtype.kind in "iu"
+    if kind == "binary":
+        return y.ndim == 1 or y.shape[1] == 1
+    return isinstance(trainer.loss, MSELoss)
+
+
+def _as_values(state: RunState, y: np.ndarray) -> np.ndarray:
+    """Return targets as columns of numbers: one per class, or as they are."""
+    if state.facts.counts is not None and y.dtype.kind in "iu":
+        return (y[:, None] == np.arange(len(state.facts.counts))).astype(np.float64)
+    return y.reshape(len(y), -1).astype(np.float64)
+
+
+def _score(state: RunState, answer: np.ndarray, wanted: np.ndarray) -> float:
+    if not state.facts.classifies:
+        variance = float(np.var(wanted, axis=0).mean())
+        return 1 - float(np.square(answer - wanted).mean()) / variance if variance > 0 else math.nan
+    if wanted.shape[1] == 1:
+        return float(np.mean((answer > 0.5) == (wanted > 0.5)))
+    return float(np.mean(answer.argmax(axis=1) == wanted.argmax(axis=1)))
+
+
+def _from_neighbours(known: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    distances = np.square(known).sum(axis=1) - 2 * asked @ known.T
+    nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+    return targets[nearest].mean(axis=1)
+
+
+def _from_random_features(known: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(known.shape[1], FEATURES)) / math.sqrt(known.shape[1])
+    bias = rng.normal(size=FEATURES)
+    inner, outer = np.tanh(known @ weights + bias), np.tanh(asked @ weights + bias)
+    mean = targets.mean(axis=0)
+    ridge = inner.T @ inner + 1e-2 * len(known) ** 0.5 * np.eye(FEATURES)
+    return outer @ np.linalg.solve(ridge, inner.T @ (targets - mean)) + mean

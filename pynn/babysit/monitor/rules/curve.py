@@ -1,0 +1,152 @@
+"""The course of the training loss: divergence, no learning at all, and what shows in it of data and penalties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ..run_state import RunState
+from .base import Detection
+
+#: Share of the targets that outputs may be unable to reach: outliers.
+UNREACHED = 0.05
+#: Share of the variance that a simple learner must explain for a network to be blamed that explains nothing.
+LEAST_SIGNAL = 0.15
+#: Weight decay that, times the rate, takes away all of the weights.
+STRONG_DECAY = 0.1
+
+
+def diverging(state: RunState) -> Iterator[Detection]:
+    """The loss rises far above where it was."""
+    limits = state.limits
+    if state.age < 8 or "regularisation_too_strong" in state.found:
+        return
+    loss, start = state.recent_loss(10), state.start
+    scale, noise = state.scale, 2 * state.best_noise
+    above = state.best if math.isfinite(state.best) else start
+    if not math.isfinite(loss) or (loss > limits.lost_loss * start > 0 and (state.age >= 16 or loss > 10 * start)):
+        evidence = f"the loss is {loss:.3g} after a start at {start:.3g}"
+    elif state.since_best(20) > above + max(0.4 * abs(above), 0.3 * scale, noise) or (
+        # Where nearly all is one class, the loss of a batch depends on how many of the others it has.
+        state.since_best(50, 3000) > above + max(0.25 * abs(above), 0.2 * scale, noise) and not state.facts.chance > 0.8
+    ):
+        evidence = f"the loss rose from {above:.3g} (step {state.best_step}) to {loss:.3g}"
+    else:
+        return
+    small = state.window.ratio < limits.large_ratio / 10
+    advice = "lower the learning rate"
+    if small:
+        advice = "the steps are small, so the gradient may point the wrong way: check it with pynn.nn.gradcheck"
+    yield Detection("diverging", "error", evidence, advice)
+
+
+def not_learning(state: RunState) -> Iterator[Detection]:
+    """Loss and accuracy stay where ignoring the inputs would put them, though the weights move."""
+    facts = state.facts
+    # A slow start is no fault yet: a good part of the run must have passed.
+    late = state.age >= 150 and (state.steps_left < 0.75 if state.planned else state.age >= 600)
+    if not late or not state.stuck() or state.explained or facts.tiny or "zigzag" in state.found:
+        return
+    if len(state.windows) < 3 or facts.chance > 0.8:
+        return
+    reference, loss = state.reference, state.recent_loss(100)
+    if not loss > 0.97 * reference or state.falling(0.05):
+        return
+    if not facts.classifies and state.held_out_examples and not state.attainable > LEAST_SIGNAL:
+        return  # without an accuracy, a weak signal cannot be told from none: see `evaluation.nothing_to_learn`
+    accuracy = sum(w.accuracy * w.steps for w in list(state.windows)[-3:]) / sum(
+        w.steps for w in list(state.windows)[-3:]
+    )
+    if facts.classifies:
+        seen = sum(w.steps for w in list(state.windows)[-3:]) * max(facts.batch_size, 1)
+        error = math.sqrt(facts.chance * (1 - facts.chance) / max(seen, 1))
+        if accuracy > facts.chance + max(4 * error, 0.02):
+            return
+    shown = f", accuracy {accuracy:.1%} against {facts.chance:.1%} of the largest class" if facts.classifies else ""
+    evidence = f"after {state.age} steps the loss is {loss:.4g}, ignoring the inputs gives {reference:.4g}{shown}"
+    advice = "check that targets belong to their inputs, and that a handful of examples can be learnt (pynn.preflight)"
+    yield Detection("not_learning", "error", evidence, advice)
+
+
+def regularisation_too_strong(state: RunState) -> Iterator[Detection]:
+    """Decay or dropout that keeps the network from fitting even the training data."""
+    facts = state.facts
+    taken = state.window.highest_lr * facts.l2
+    if taken > 1 and facts.l2 > STRONG_DECAY and (facts.decoupled or not facts.adaptive):
+        evidence = f"weight decay {facts.l2:g} takes {taken:.2g} times the weights away in a step"
+        yield Detection("regularisation_too_strong", "error", evidence, "divide the weight decay by 100 or more")
+        return
+    if state.age < 30:
+        return
+    left = state.share_left
+    norms = [
+        (w.norm / state.start_norms[name], name)
+        for name, w in state.window.weights.items()
+        if state.start_norms.get(name, 0) > 0
+    ]
+    if (facts.l2 > 0 or facts.l1 > 0 or facts.max_norm < math.inf) and norms and left > 0.6:
+        largest = max(shrunk for shrunk, _ in norms)
+        least, name = min(norms)
+        pull = max(
+            (
+                (facts.l2 * w.norm + facts.l1 * math.sqrt(w.size)) / w.gradient_norm
+                for w in state.window.weights.values()
+                if w.gradient_norm > 0
+            ),
+            default=0.0,
+        )
+        if (largest < 0.5 or least < 0.1) and (
+            pull > 0.7 or facts.decoupled or least < 0.05 or facts.max_norm < math.inf
+        ):
+            strength = facts.strongest_penalty
+            evidence = (
+                f"{strength} shrank the weights of {name} to {least:.2g} of their norm at the start; "
+                f"the loss stays at {left:.0%} of that of ignoring the inputs"
+            )
+            advice = f"weaken the {strength.rpartition(' ')[0]} 10 to 100 times"
+            yield Detection("regularisation_too_strong", "error", evidence, advice, name)
+            return
+
+
+def one_class_at_a_time(state: RunState) -> Iterator[Detection]:
+    """Batches of a single class: sorted data that is not shuffled, so that the network forgets the others."""
+    purity, chance = state.one_class_batches, state.facts.chance
+    if purity > max(0.85, 2 * chance) and state.facts.batch_size >= 8 and state.age >= 4:
+        evidence = f"the largest class makes up {purity:.0%} of a batch, but {chance:.0%} of the data"
+        yield Detection("oscillating", "error", evidence, "shuffle the examples")
+
+
+def probabilities_as_logits(state: RunState) -> Iterator[Detection]:
+    """A softmax in front of a loss that applies one itself."""
+    if state.ends_in_probabilities and state.facts.classifies:
+        evidence = "the outputs lie between 0 and 1, so that the loss of the softmax over them cannot get near 0"
+        advice = "leave out the softmax or sigmoid at the end: CrossEntropyLoss takes logits"
+        yield Detection("plateau", "warning", evidence, advice)
+
+
+def wrong_gradient(state: RunState) -> Iterator[Detection]:
+    """A layer or loss of the user's own whose gradient is not that of what it computes."""
+    if state.wrong_gradient is not None:
+        evidence, advice, place = state.wrong_gradient
+        yield Detection("not_learning", "error", evidence, advice, place)
+
+
+def targets_out_of_reach(state: RunState) -> Iterator[Detection]:
+    """An activation behind the last layer that keeps a regression's outputs from the targets."""
+    facts = state.facts
+    if facts.out_of_reach > UNREACHED and state.age >= 4:
+        last = facts.weights[-1]
+        evidence = f"{facts.out_of_reach:.0%} of the targets lie where no output of {last.output} can be"
+        advice = "leave out the activation behind the last layer, or bring the targets into its range"
+        yield Detection("underfitting", "warning", evidence, advice, last.output)
+
+
+RULES = (
+    regularisation_too_strong,
+    diverging,
+    one_class_at_a_time,
+    not_learning,
+    probabilities_as_logits,
+    targets_out_of_reach,
+    wrong_gradient,
+)

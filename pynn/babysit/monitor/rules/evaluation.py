@@ -1,0 +1,286 @@
+"""What shows from epoch to epoch: over- and underfitting, swings, batch norm's two modes, classes never predicted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from ..run_state import Evaluation, RunState
+from .base import Detection
+
+#: Times the memory of running averages, in steps, after which their start is forgotten.
+FORGOTTEN = 10
+#: More batch norms than these get a third evaluation, and time while the loss in inference mode falls so far in two.
+MANY_NORMS, CATCHING_UP = 4, 0.67
+#: Examples from which batch norm cannot tell a mean and a variance.
+FEW = 3
+#: Validation examples of a class from which on its recall says anything, and enough.
+FEW_ASKED, MANY_ASKED = 3, 10
+#: Weight decay that may well be why a network does not fit.
+STRONG_DECAY = 0.1
+#: What makes figures of the validation data rise and fall by itself.
+UNSTEADY = ("regularisation_too_strong", "lr_too_high", "diverging", "oscillating", "batchnorm_mismatch")
+
+
+def overfitting(state: RunState) -> Iterator[Detection]:
+    """The validation loss rises while the training loss falls (CS231n, Neural Networks Part 3)."""
+    limits = state.limits
+    done = state.evaluations
+    if len(done) < 3 or state.age < 50 or math.isnan(done[-1].val_loss):
+        return
+    losses = [e.val_loss for e in done]
+    best = min(range(len(losses)), key=losses.__getitem__)
+    last = done[-1]
+    rise = losses[-1] / losses[best] - 1 if losses[best] > 0 else 0.0
+    if any(state.seen_lately(symptom) for symptom in UNSTEADY):
+        return
+    rise = rise if losses[-1] > losses[best] + 0.05 * state.scale else 0.0
+    risen = (
+        best <= len(losses) - 4
+        and rise > limits.val_rise
+        and min(losses[-3:]) > losses[best] * (1 + limits.val_rise / 2)
+    )
+    gap = last.accuracy - last.val_accuracy if not math.isnan(last.accuracy) else math.nan
+    wide = gap > limits.gap if not math.isnan(gap) else last.loss < 0.5 * last.val_loss
+    by_heart = all(
+        e.loss < 0.2 * e.val_loss and (e.val_loss > 0.5 * state.reference if math.isnan(gap) else gap > 0.25)
+        for e in done[-2:]
+    )
+    rising = losses[-1] > 0.9 * losses[-2] > 0.81 * losses[-3]
+    if not (risen and rising and wide and last.loss < done[best].loss) and not by_heart:
+        return
+    shown = f"; accuracy {last.accuracy:.1%} in training, {last.val_accuracy:.1%} in validation" if gap > 0 else ""
+    if risen:
+        course_of_loss = f"since epoch {done[best].epoch} the validation loss rose from {losses[best]:.3g} to"
+        evidence = f"{course_of_loss} {losses[-1]:.3g}{shown}"
+    else:
+        evidence = f"the loss is {last.loss:.3g} in training and {last.val_loss:.3g} in validation{shown}"
+    advice = "stop earlier, or use more data, dropout, weight decay or a smaller network"
+    yield Detection("overfitting", "warning", evidence, advice)
+
+
+def not_generalising(state: RunState) -> Iterator[Detection]:
+    """The training data is learnt by heart, and says nothing of the validation data: targets that do not belong."""
+    done = state.evaluations
+    if len(done) < 3 or state.age < 50 or not state.facts.classifies or state.held_out_examples < 100:
+        return
+    last = done[-3:]
+    chance = state.facts.chance
+    margin = max(3 * math.sqrt(chance * (1 - chance) / state.held_out_examples), 0.02)
+    if _modes_differ(state, 1) or state.attainable > chance + margin:
+        return
+    if all(e.val_accuracy < chance + margin and e.accuracy > e.val_accuracy + 0.15 for e in last):
+        evidence = (
+            f"accuracy is {last[-1].accuracy:.1%} in training and {last[-1].val_accuracy:.1%} in validation, "
+            f"where always naming the largest class gives {chance:.1%}"
+        )
+        yield Detection("not_learning", "error", evidence, "check that targets belong to their inputs")
+
+
+def underfitting(state: RunState) -> Iterator[Detection]:
+    """Training has flattened out, and a simple learner of another kind knows the answers better."""
+    done = state.evaluations
+    if len(done) < 3 or state.age < 60 or math.isnan(state.attainable) or state.explained:
+        return
+    if not state.found.keys().isdisjoint(("overfitting", "batchnorm_mismatch")) or state.facts.weighted:
+        return
+    last, before, reached = done[-1], done[-3], state.reached
+    if state.facts.classifies:
+        gap = last.accuracy - last.val_accuracy
+    else:
+        gap = (last.val_loss - last.loss) / max(state.reference, 1e-30)
+    error = 0.5 / max(state.held_out_examples, 1) ** 0.5
+    better = state.attainable > reached + (0.05 if state.facts.tiny else 0.1) + error
+    # A network that could do better may yet do so: only its last epochs tell.
+    flat = before.loss - last.loss < 0.05 * max(last.loss, 1e-30)
+    settled = state.facts.tiny or (state.steps_left < 0.1 and state.share_left < 0.9)
+    if better and flat and settled and gap < state.limits.gap:
+        evidence = (
+            f"training is flat, and {state.facts.measure} is {reached:.1%}; "
+            f"a quick learner of another kind has {state.attainable:.1%}"
+        )
+        if state.facts.l2 >= STRONG_DECAY:
+            advice = f"divide the weight decay of {state.facts.l2:g} by 10 to 100"
+            yield Detection("regularisation_too_strong", "warning", evidence, advice)
+        else:
+            yield Detection("underfitting", "warning", evidence, "use a larger network, or train it longer or faster")
+
+
+def oscillating(state: RunState) -> Iterator[Detection]:
+    """Validation figures that swing from epoch to epoch by more than their sampling error."""
+    done = state.evaluations[-10:]
+    if len(done) < 5 or state.age < 100 or not state.share_left < 0.95 or state.facts.tiny:
+        return
+    if not state.facts.classifies and done[-1].loss < 0.2 * done[-1].val_loss:  # learnt by heart
+        return
+    if state.facts.classifies and not math.isnan(done[-1].val_accuracy):
+        values = [e.val_accuracy for e in done]
+        error = max(0.25 / max(state.held_out_examples, 1), 0) ** 0.5
+        least = max(state.limits.swing, 3 * error)
+        what = "validation accuracy"
+    else:
+        if not state.facts.squares:
+            return
+        values = [e.val_loss if not math.isnan(e.val_loss) else e.loss for e in done]
+        least = max(0.3 * sorted(values)[len(values) // 2], 0.02 * state.reference)
+        what = "loss"
+    steps = [after - before for before, after in pairwise(values)]
+    swings = sum(abs(a) > least and abs(b) > least and (a > 0) != (b > 0) for a, b in pairwise(steps))
+    if swings >= 3 and swings >= 0.4 * (len(steps) - 1):
+        evidence = f"the {what} swung by more than {least:.2g} up and down {swings} times in {len(done)} epochs"
+        ratio = state.window.ratio
+        if ratio > state.limits.large_ratio / 2:
+            evidence += f", and a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"
+            yield Detection("lr_too_high", "warning", evidence, "divide the learning rate by 3 to 10")
+        else:
+            yield Detection(
+                "oscillating", "warning", evidence, "lower the learning rate, let it fall, or use larger batches"
+            )
+
+
+def batchnorm_mismatch(state: RunState) -> Iterator[Detection]:
+    """On the same examples, batch norm in training mode does well and in inference mode badly."""
+    facts = state.facts
+    if facts.batch_norms and facts.batch_size <= FEW and len(state.evaluations) >= 3 and state.share_left > 0.5:
+        evidence = f"batch norm takes its statistics from batches of {facts.batch_size}, and the loss stays high"
+        yield Detection("batchnorm_mismatch", "warning", evidence, "use batches of at least 16", state.first_norm_layer)
+    # Until they have forgotten where they began, honest averages lag behind.
+    young = state.age < FORGOTTEN / max(facts.norm_momentum, 1e-3)
+    many = facts.batch_norms > MANY_NORMS
+    if not _modes_differ(state, 3 if young or many else 2):
+        return
+    # Where there are many, what each lags behind adds up while weights move fast; averages that are wrong stay so.
+    if many and state.mode_gaps[-1][1] < CATCHING_UP * state.mode_gaps[-3][1]:
+        return
+    train, infer, _, _ = state.mode_gaps[-1]
+    evidence = (
+        f"on the same examples the loss is {train:.3g} with the batch's statistics "
+        f"and {infer:.3g} with the running ones"
+    )
+    advice = "check the momentum of batch norm, its batch size, and that training and validation inputs are alike"
+    yield Detection("batchnorm_mismatch", "error", evidence, advice, state.first_norm_layer)
+
+
+def _modes_differ(state: RunState, times: int) -> bool:
+    gaps = state.mode_gaps[-times:]
+    return len(gaps) == times and all(
+        infer > max(1.5 * train, train + 0.05 * state.scale) for train, infer, _, _ in gaps
+    )
+
+
+def class_imbalance(state: RunState) -> Iterator[Detection]:
+    """Rare classes that the network never names."""
+    limits = state.limits
+    counts, recall = state.facts.counts, state.recall
+    if counts is None or recall is None or len(state.evaluations) < 3 or state.age < 60:
+        return
+    present = counts[counts > 0]
+    if len(present) < 2 or present.max() < limits.imbalance * present.min() or state.explained:
+        return
+    rare = [index for index in range(len(recall)) if counts[index] * limits.imbalance <= present.max()]
+    # A few examples of one class say little; then all rare classes together must be missed.
+    asked = sum(recall[index][1] for index in rare)
+    named = sum(share * seen for share, seen in (recall[index] for index in rare) if seen)
+    missed = [
+        index
+        for index in rare
+        if recall[index][1] >= FEW_ASKED
+        and recall[index][0] < 0.1
+        and (recall[index][1] >= MANY_ASKED or named < 0.25 * asked)
+        and not _rising(state, index)
+    ]
+    if missed:
+        rarest = min(missed, key=lambda index: counts[index])
+        evidence = (
+            f"class {rarest} has {counts[rarest]} of {counts.sum()} training examples, "
+            f"and {recall[rarest][0]:.0%} of its examples are recognised"
+        )
+        advice = "weight the classes (CrossEntropyLoss(weight=...)), or draw the rare ones more often"
+        yield Detection("class_imbalance", "warning", evidence, advice)
+
+
+def _rising(state: RunState, index: int) -> bool:
+    """Return whether a class is being learnt: the probability given to its examples grows from epoch to epoch."""
+    known = [confidence[index] for confidence in state.confidence]
+    return len(known) > 1 and len(state.evaluations) < 10 and known[-1] > 1.15 * known[-2]
+
+
+def nothing_to_learn(state: RunState) -> Iterator[Detection]:
+    """Neither the network nor simple learners of other kinds find out anything from the inputs."""
+    done, facts = state.evaluations, state.facts
+    if len(done) < 3 or state.age < 100 or math.isnan(state.attainable) or state.held_out_examples < 100:
+        return
+    if state.explained or facts.chance > 0.8:
+        return
+    nothing = 0.01
+    if facts.classifies:
+        nothing = facts.chance + 3 * (facts.chance * (1 - facts.chance) / state.held_out_examples) ** 0.5
+    if state.reached < nothing and state.attainable < nothing:
+        evidence = (
+            f"in validation {facts.measure} is {state.reached:.1%}, and {state.attainable:.1%} for a quick learner "
+            "of another kind: no more than chance"
+        )
+        advice = "check that targets belong to their inputs"
+        yield Detection("not_learning", "error" if state.steps_left < 0.3 else "info", evidence, advice)
+
+
+def too_much_dropped(state: RunState) -> Iterator[Detection]:
+    """Dropout so heavy that even without it the network does not know what a simple learner does."""
+    facts, limits = state.facts, state.limits
+    if facts.dropout < limits.heavy_dropout or state.age < 100 or len(state.evaluations) < 3:
+        return
+    if state.share_left > 0.5 and not state.reached > state.attainable - 0.05:
+        evidence = (
+            f"dropout blanks {facts.dropout:.0%}, and the training loss stays at {state.share_left:.0%} "
+            "of that of ignoring the inputs"
+        )
+        yield Detection("regularisation_too_strong", "warning", evidence, "drop less: 0.2 to 0.5 is usual")
+
+
+def held_down(state: RunState) -> Iterator[Detection]:
+    """Decay against which the weights cannot grow, so that the network fits the training data no better than others."""
+    facts, done = state.facts, state.evaluations
+    if len(done) < 3 or state.age < 60 or facts.l2 < STRONG_DECAY or not 0.2 < state.share_left < 0.9:
+        return
+    free = [w.name for w in facts.weights if not w.normalised]  # batch norm makes up for small weights
+    shrunk = [
+        state.window.weights[name].norm / state.start_norms[name]
+        for name in free
+        if name in state.window.weights and state.start_norms.get(name, 0) > 0
+    ]
+    last, before = done[-1], done[-2]
+    gap = last.accuracy - last.val_accuracy if facts.classifies else (last.val_loss - last.loss) / state.scale
+    if shrunk and max(shrunk) < 0.7 and abs(before.loss - last.loss) < 0.05 * last.loss and not gap > 0.05:
+        evidence = (
+            f"{facts.strongest_penalty} holds the weights at {max(shrunk):.2g} of their norm at the start; training is "
+            f"flat at {state.share_left:.0%} of the loss of ignoring the inputs, no better than in validation"
+        )
+        advice = f"divide the {facts.strongest_penalty.rpartition(' ')[0]} by 10 to 100"
+        yield Detection("regularisation_too_strong", "warning", evidence, advice)
+
+
+RULES = (
+    batchnorm_mismatch,
+    held_down,
+    too_much_dropped,
+    nothing_to_learn,
+    not_generalising,
+    overfitting,
+    underfitting,
+    oscillating,
+    class_imbalance,
+)
+
+
+def evaluation_of(row: dict[str, float], step: int, epoch: int) -> Evaluation:
+    """Return a row of the history as rules read it."""
+    nan = math.nan
+    return Evaluation(
+        step,
+        epoch,
+        row.get("loss", nan),
+        row.get("accuracy", nan),
+        row.get("val_loss", nan),
+        row.get("val_accuracy", nan),
+    )

@@ -1,0 +1,162 @@
+"""Learning rates: too high, too low, and fallen too early."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from ..run_state import RunState
+from .base import Detection
+
+
+def lr_too_high(state: RunState) -> Iterator[Detection]:
+    """Weights change by a large share of themselves at every step, and the loss does not fall, or rises."""
+    if state.age < 4:
+        return
+    window, facts = state.window, state.facts
+    if facts.batch_norms and facts.batch_size <= 3:  # noise of its statistics, whatever the rate
+        return
+    evidence = _lost(state) or _going_nowhere(state) or _jumped(state) or _damage(state)
+    if evidence is not None:
+        advice = f"divide the learning rate ({window.lr:g}) by 3 to 10, or warm it up"
+        severe = not math.isfinite(window.loss) or window.ratio > 1 or "error:" in evidence
+        yield Detection("lr_too_high", "error" if severe else "warning", evidence.removeprefix("error:"), advice)
+
+
+def _changed(ratio: float) -> str:
+    return f"a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"
+
+
+def _lost(state: RunState) -> str | None:
+    """Say so if the loss is far above that of the start."""
+    loss, start, limits = state.recent_loss(), state.start, state.limits
+    lost = not math.isfinite(loss) or (loss > limits.lost_loss * start > 0 and (state.age >= 16 or loss > 10 * start))
+    if not lost or not state.ratio > limits.large_ratio / 3:
+        return None
+    return f"error:the loss is {loss:.3g} after a start at {state.initial_loss:.3g}, and {_changed(state.ratio)}"
+
+
+def _going_nowhere(state: RunState) -> str | None:
+    """Say so if large steps lead to no better a loss than ignoring the inputs."""
+    limits, loss = state.limits, state.recent_loss()
+    if not state.stuck(20) or state.facts.dropout >= limits.heavy_dropout:
+        return None
+    nowhere = f"and the loss of {loss:.3g} is no better than ignoring the inputs"
+    if state.ratio > limits.large_ratio and state.window.typical_ratio > limits.large_ratio / 2:
+        return f"{_changed(state.ratio)}, {nowhere}"
+    if state.worst_ratio > 5 * limits.large_ratio:
+        return f"error:a step changed weights by {state.worst_ratio:.2g} of their norm, {nowhere}"
+    return None
+
+
+def _jumped(state: RunState) -> str | None:
+    """Say so if the loss rose when the rate did."""
+    before = [w.highest_lr for w in state.windows if w.highest_lr > 0 and w.last <= state.best_step]
+    rate, now, best = state.window.highest_lr, state.window.last_loss, state.best
+    if not before or not rate > 5 * max(before) or not now > max(1.5 * best, best + 0.3 * state.scale):
+        return None
+    rates = f"the rate rose from {max(before):.3g} to {rate:.3g}"
+    return f"error:{rates}, and the loss from {best:.3g} to {now:.3g}"
+
+
+def _damage(state: RunState) -> str | None:
+    """Say so if large steps have left units dead or saturated that were not so at the start."""
+    limits = state.limits
+    if not state.worst_ratio > limits.large_ratio or not state.share_left > 0.4 or not state.facts.fresh:
+        return None
+    hidden = {w.output for w in state.facts.hidden if w.units >= 8}
+    for name, figures in state.window.outputs.items():
+        if name not in hidden:
+            continue
+        saturated = figures.saturated > limits.many_saturated and state.initial_saturated.get(name, 1.0) < 0.2
+        dead = state.dead.get(name, 0.0) > limits.many_dead and state.initial_active.get(name, 0.0) > 0.2
+        if saturated or dead:
+            share = f"{figures.saturated:.0%} of its outputs saturated"
+            if dead:
+                share = f"{state.dead[name]:.0%} of its {state.unit(name)}s dead"
+            return f"a step changed weights by {state.worst_ratio:.2g} of their norm, and {name} now has {share}"
+    return None
+
+
+def lr_too_low(state: RunState) -> Iterator[Detection]:
+    """Weights hardly change, and the loss hardly falls."""
+    limits = state.limits
+    window = state.window
+    if state.highest_lr == 0 and state.age >= 4:
+        yield Detection("lr_too_low", "error", "the learning rate is 0", "give the optimiser a learning rate")
+        return
+    if state.age < 50 or math.isnan(window.ratio) or window.lr < 0.5 * state.highest_lr or window.lr > window.first_lr:
+        return
+    if not 0 < window.ratio < limits.small_ratio or not state.share_left > 0.7 or "dead_units" in state.found:
+        return
+    fallen = (state.initial_loss - state.recent_loss()) / max(abs(state.initial_loss), 1e-30)
+    if fallen < 0.05 * state.age / 100 and fallen < 0.2:
+        evidence = (
+            f"a step changes weights by {window.ratio:.2g} of their norm (about 0.001 is usual), "
+            f"and the loss fell by {max(fallen, 0):.2%} in {state.age} steps"
+        )
+        advice = f"multiply the learning rate ({window.lr:g}) by 10 to 100"
+        yield Detection("lr_too_low", "error" if window.ratio < limits.tiny_ratio else "warning", evidence, advice)
+
+
+def plateau(state: RunState) -> Iterator[Detection]:
+    """The loss stops falling where the learning rate has fallen to next to nothing, far from solved."""
+    window = state.window
+    if state.age < 50 or not window.lr < 1e-2 * state.highest_lr or not window.ratio < 10 * state.limits.tiny_ratio:
+        return
+    if window.accuracy > 0.9:  # solved
+        return
+    if state.share_left > 0.2 and state.steps_left > 0.2:
+        evidence = (
+            f"the loss stays at {state.recent_loss():.3g}: the rate fell from {state.highest_lr:.3g} "
+            f"to {window.lr:.3g}, and a step changes weights by {window.ratio:.1g} of their norm"
+        )
+        # Before anything was learnt, or on the way.
+        symptom = "plateau" if state.share_left < 0.97 else "lr_too_low"
+        yield Detection(symptom, "warning", evidence, "let the learning rate fall later, or less")
+
+
+def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
+    """The loss falls steadily, but at this pace the run ends far from what a simple learner reaches."""
+    done = state.evaluations
+    if len(done) < 3 or state.age < 100 or math.isnan(state.attainable) or state.explained:
+        return
+    window, last = state.window, done[-1]
+    facts = state.facts
+    if facts.tiny or facts.dropout > 0.4 or state.ends_in_probabilities or not window.ratio < 2e-3:
+        return
+    if "underfitting" in state.found:  # for a reason of its own
+        return
+    if window.lr > window.first_lr or window.lr < 0.5 * state.highest_lr:
+        return
+    steady = all(before.loss > after.loss for before, after in pairwise(done[-3:]))
+    pace = (done[-3].loss - last.loss) / 2
+    left = (last.loss - pace * state.epochs_left) / max(state.reference, 1e-30)
+    if steady and left > 0.5 and state.attainable > state.reached + 0.2:
+        evidence = (
+            f"{_changed(window.ratio)}; {facts.measure} is {state.reached:.1%} where a quick learner of another kind "
+            f"has {state.attainable:.1%}, and at this pace the run will not get there"
+        )
+        yield Detection("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 3 to 30")
+
+
+def run_away(state: RunState) -> Iterator[Detection]:
+    """Enormous steps right before the loss ceased to be finite; computed only then."""
+    largest = max((w.largest_ratio for w in state.window.weights.values() if w.largest_ratio > 0), default=0.0)
+    from_the_start = "exploding_gradient" in state.found and state.age < 16
+    if largest > 10 * state.limits.large_ratio and not from_the_start:
+        evidence = f"a step changed weights by {largest:.2g} of their norm, right before the loss ceased to be finite"
+        advice = f"divide the learning rate ({state.window.lr:g}) by 3 to 10, or use clip_norm in the Trainer"
+        yield Detection("lr_too_high", "error", evidence, advice)
+
+
+def nothing_trained(state: RunState) -> Iterator[Detection]:
+    """All weights are frozen, in the midst of learning or from the start."""
+    if state.facts.weights and not state.window.weights and state.share_left > 0.2 and state.age > 1:
+        evidence = f"all weights are frozen, and the loss stays at {state.recent_loss():.3g}"
+        yield Detection("plateau", "error", evidence, "layer.freeze(False) lets a layer be trained again")
+
+
+RULES = (lr_too_high, lr_too_low, plateau, nothing_trained)
+EVALUATION_RULES = (too_slow_to_arrive,)

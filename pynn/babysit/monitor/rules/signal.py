@@ -1,0 +1,65 @@
+"""Gradients that die out or blow up on their way back, and numbers that are no longer finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ..run_state import RunState
+from .base import Detection
+
+#: What leaves gradients that are zero in places.
+BLOWN_UP = ("lr_too_high", "diverging", "dead_units", "exploding_gradient", "regularisation_too_strong")
+
+
+def _ends(state: RunState) -> tuple[str, str, float] | None:
+    """Return first and last hidden layer of the main path, and the ratio of the gradients there."""
+    outputs = state.window.outputs
+    seen = [name for name in state.facts.trunk if name in outputs]
+    if len(seen) < 2:
+        return None
+    first, last = outputs[seen[0]].gradient, outputs[seen[-1]].gradient
+    if not last > 0 or math.isnan(first):
+        return None
+    return seen[0], seen[-1], first / last
+
+
+def vanishing_gradient(state: RunState) -> Iterator[Detection]:
+    """The gradient shrinks from layer to layer on its way back (CS231n, Neural Networks Part 2)."""
+    limits = state.limits
+    ends = _ends(state)
+    if ends is None or state.age < 8 or not state.found.keys().isdisjoint(BLOWN_UP):
+        return
+    first, last, ratio = ends
+    depth = len(state.facts.trunk)
+    if ratio == 0:  # cut off by dead units, not shrunk
+        return
+    shrinks = depth >= 3 and ratio < limits.shrinkage ** (depth - 1)
+    if ratio < limits.vanished or (shrinks and state.stuck()):
+        evidence = f"the gradient at {first} is {ratio:.1g} of that at {last}"
+        advice = "ReLU instead of sigmoid, batch norm, an initialisation that keeps the spread, or fewer layers"
+        yield Detection("vanishing_gradient", "warning" if ratio > 1e-6 else "error", evidence, advice, first)
+
+
+def exploding_gradient(state: RunState) -> Iterator[Detection]:
+    """The gradient grows from layer to layer on its way back, or all at once."""
+    limits = state.limits
+    ends = _ends(state)
+    if ends is not None and ends[2] > limits.exploded:
+        evidence = f"the gradient at {ends[0]} is {ends[2]:.2g} times that at {ends[1]}"
+        advice = "smaller initial weights, batch norm, or clip_norm in the Trainer"
+        yield Detection("exploding_gradient", "warning", evidence, advice, ends[0])
+        return
+    if len(state.windows) < 3 or state.window.clipped:
+        return
+    norms = sorted(window.gradient_norm for window in list(state.windows)[-20:-1])
+    usual, now = norms[len(norms) // 2], state.window.gradient_norm
+    rose = state.window.loss > state.best + 0.5 * max(state.reference, state.best)
+    if usual > 0 and now > limits.gradient_surge * usual and rose:
+        evidence = f"the norm of the gradient rose from {usual:.3g} to {now:.3g}"
+        yield Detection(
+            "exploding_gradient", "warning", evidence, "lower the learning rate, or use clip_norm in the Trainer"
+        )
+
+
+RULES = (vanishing_gradient, exploding_gradient)

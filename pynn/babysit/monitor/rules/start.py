@@ -1,0 +1,204 @@
+"""What is wrong before anything is learnt: inputs, the first loss, the initial weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ...findings import Severity
+from ..facts import SQUASHING, InputFigures, Weights
+from ..run_state import RunState
+from .base import Detection
+
+#: Targets this many times as far from the median as half of them are no noise.
+FAR_OUT = 300.0
+#: Steps within which the initial weights show.
+EARLY = 4
+
+
+def inputs_not_normalised(state: RunState) -> Iterator[Detection]:
+    """The scale of the inputs as the network gets them (CS231n, Neural Networks Part 2, "Data Preprocessing")."""
+    limits = state.limits
+    facts = state.facts
+    inputs, held_out = facts.inputs, facts.held_out
+    if inputs is None:
+        return
+    layer = facts.weights[0].name if facts.weights else None
+    if held_out is not None:
+        yield from _unlike(inputs, held_out, state.limits.input_mismatch, layer)
+    if facts.first_norm:
+        return
+    now, usual = math.sqrt(state.window.largest_input), math.sqrt(state.usual_input)
+    if now > limits.input_jump * usual and usual > 0:
+        evidence = f"the inputs of a batch were {now / usual:.3g} times as large as those of the first"
+        yield Detection("input_not_normalised", "error", evidence, "look for raw or missing values in the data", layer)
+    advice = f"standardise {_each(inputs)}"
+    softened = bool(facts.weights) and facts.weights[0].normalised
+    uneven = inputs.largest_feature_rms > 100 * max(inputs.median_feature_std, 1e-12)
+    large = inputs.rms > limits.large_input or inputs.largest_feature_rms > limits.huge_feature
+    if large and (not softened or uneven):
+        huge = inputs.rms > limits.huge_input or inputs.largest_feature_rms > limits.huge_feature
+        severity: Severity = "error" if huge and not softened else "warning"
+        if not huge and not _suffers(state):
+            severity = "info"  # of a moderate size, and nothing has come of it
+        yield Detection("input_not_normalised", severity, _scale(inputs), advice, layer)
+    elif inputs.largest < limits.tiny_input and not softened:
+        evidence = f"the largest input is {inputs.largest:.2g}"
+        yield Detection("input_not_normalised", "warning", evidence, f"{advice}; was it divided twice?", layer)
+
+
+def _each(inputs: InputFigures) -> str:
+    """Return what to standardise, with what."""
+    if inputs.images:
+        return "each channel with the training images' mean and spread (pynn.preprocessing.ChannelStandardize)"
+    return "each feature with the training data's mean and standard deviation (pynn.preprocessing)"
+
+
+def _unlike(inputs: InputFigures, held_out: InputFigures, most: float, layer: str | None) -> Iterator[Detection]:
+    """Validation inputs of another scale than the training inputs."""
+    ratio = held_out.rms / inputs.rms if inputs.rms else math.inf
+    shift = abs(held_out.mean - inputs.mean) / max(inputs.rms, 1e-12)
+    if ratio > most or ratio < 1 / most or shift > 1.5:
+        evidence = (
+            f"validation inputs have a root mean square of {held_out.rms:.3g} and a mean of {held_out.mean:.3g}, "
+            f"training inputs {inputs.rms:.3g} and {inputs.mean:.3g}"
+        )
+        mend = "apply to the validation data what was applied to the training data (model.preprocessing does)"
+        yield Detection("input_not_normalised", "error", evidence, mend, layer)
+
+
+def _suffers(state: RunState) -> bool:
+    """Return whether the run shows what inputs that are too large lead to."""
+    saturated = any(figures.saturated > 0.3 for figures in state.window.outputs.values())
+    high = state.initial_loss > 2 * state.facts.zero_loss and state.initial_loss > state.facts.zero_loss + 1
+    return saturated or high or bool(state.found.keys() - {"input_not_normalised", "overfitting", "class_imbalance"})
+
+
+def _scale(inputs: InputFigures) -> str:
+    return (
+        f"inputs have a root mean square of {inputs.rms:.3g} (1 if standardised), "
+        f"the largest feature {inputs.largest_feature_rms:.3g}"
+    )
+
+
+def bad_initial_loss(state: RunState) -> Iterator[Detection]:
+    """The first loss against that of outputs that are all zero (CS231n, Neural Networks Part 3, "Sanity checks")."""
+    limits = state.limits
+    facts = state.facts
+    if not facts.fresh or state.age > EARLY * 12:
+        return
+    if facts.summed:
+        effective = state.window.lr * facts.batch_size / (1 - facts.momentum)
+        evidence = f"the loss grows with the batch: it is the sum over {facts.batch_size} examples, not their mean"
+        advice = "use reduction='mean', or divide the learning rate by the batch size"
+        yield Detection("bad_initial_loss", "info" if facts.adaptive or effective < 2 else "warning", evidence, advice)
+    zero, first = facts.zero_loss, state.initial_loss
+    if math.isnan(zero) or zero <= 0 or state.age > EARLY:
+        return
+    factor = first / zero
+    # A random last layer adds its own variance to a squared error, dropout its noise to any.
+    slack = (5.0 if not facts.classifies else 1.0) * facts.dropout_noise
+    if factor > limits.high_loss * slack and first - zero > limits.excess_loss * (
+        facts.batch_size if facts.summed else 1
+    ):
+        evidence = f"the first loss is {first:.4g}, {factor:.2g} times the {zero:.4g} of outputs that are all zero"
+        advice = "make the initial outputs small: smaller initial weights in the last layer, or normalised inputs"
+        layer = facts.weights[-1].name if facts.weights else None
+        severity: Severity = "error" if factor > limits.very_high_loss * slack else "warning"
+        yield Detection("bad_initial_loss", severity, evidence, advice, layer)
+
+
+def large_targets(state: RunState) -> Iterator[Detection]:
+    """Targets of a regression far from 0 or widely spread; a fault once it makes training fail."""
+    facts = state.facts
+    if facts.target_outlier > FAR_OUT:
+        evidence = f"one target lies {facts.target_outlier:.3g} times as far from the median as half of them do"
+        yield Detection("bad_initial_loss", "warning", evidence, "look for codes of missing values among the targets")
+    if math.isnan(facts.target_rms) or not facts.fresh or not facts.target_rms > 10:
+        return
+    loss = state.window.last_loss
+    failing = not math.isfinite(loss) or (state.age > 1 and loss > 2 * state.initial_loss)
+    # Far from 0, the outputs have a way to go first; what matters is whether they get on.
+    if failing or (state.stuck(50) and not state.falling(0.1)):
+        evidence = f"targets have a root mean square of {facts.target_rms:.3g} and a spread of {facts.target_std:.3g}"
+        advice = "standardise the targets, and undo it in the predictions"
+        yield Detection("bad_initial_loss", "warning", evidence, advice)
+
+
+def bad_initialisation(state: RunState) -> Iterator[Detection]:
+    """The spread of signals through the layers before anything is learnt (CS231n; He et al. 2015).
+
+    Both must be off, in one direction: the spread of what the layers put out, and the weights against what keeps it.
+    """
+    facts = state.facts
+    if not facts.fresh or not facts.weights:
+        return
+    if state.age <= EARLY:
+        yield from _too_large(state)
+    yield from _too_small(state)
+
+
+def _too_large(state: RunState) -> Iterator[Detection]:
+    gains: dict[str, float] = {}  # so far, by residual branch
+    for weights in state.facts.weights:
+        if weights.normalised:
+            gains[weights.branch] = 1.0
+            continue
+        own = state.initial_gains.get(weights.name, 1.0)
+        gain = gains[weights.branch] = gains.get(weights.branch, 1.0) * own
+        figures = state.window.outputs.get(weights.output or weights.name)
+        saturated = figures is not None and weights.activation in SQUASHING and figures.saturated > 0.5
+        blown_up = figures is not None and weights.activation not in SQUASHING and figures.std > 10
+        if (saturated and own > state.limits.large_gain) or (blown_up and gain > 5):
+            assert figures is not None
+            shown = (
+                f"{figures.saturated:.0%} of its outputs are saturated"
+                if saturated
+                else f"outputs spread {figures.std:.3g}"
+            )
+            evidence = f"at the start {shown}; the weights are {own:.3g} times as large as keeps the spread of signals"
+            yield Detection("bad_initialisation", "error", evidence, _advice(weights), weights.name)
+            return
+
+
+def _too_small(state: RunState) -> Iterator[Detection]:
+    """Signals that have shrunk to nothing behind the last hidden layer.
+
+    They go round residual branches, which may well start small.
+    """
+    limits = state.limits
+    gain, depth, entry = 1.0, 0, None
+    for weights in state.facts.hidden:
+        own = state.initial_gains.get(weights.name, 1.0)
+        if weights.normalised or own == 0 or weights.branch:
+            gain, depth, entry = 1.0, 0, None
+            continue
+        entry = entry or weights
+        gain, depth = gain * own, depth + 1
+        spread, start = state.initial_spread.get(weights.output or weights.name), _spread_before(state, entry)
+        if spread is None or not start or depth < 2:
+            continue
+        left = spread / start
+        if gain < 0.1 and left < limits.nearly_lost_spread and (left < limits.lost_spread or state.stuck(30)):
+            evidence = (
+                f"behind {depth} layers the spread of the signals is {left:.2g} of what went in; the weights of "
+                f"{entry.name} are {state.initial_gains[entry.name]:.2g} times as large as keeps it"
+            )
+            severity: Severity = "error" if left < limits.lost_spread else "warning"
+            yield Detection("bad_initialisation", severity, evidence, _advice(weights), entry.name)
+            return
+
+
+def _spread_before(state: RunState, weights: Weights) -> float:
+    if not weights.source:
+        inputs = state.facts.inputs
+        return min(inputs.rms, 1.0) if inputs is not None else 1.0
+    return state.initial_spread.get(weights.source, 1.0)
+
+
+def _advice(weights: Weights) -> str:
+    rule = "lecun_normal" if weights.activation in SQUASHING or weights.activation == "selu" else "he_normal"
+    return f'initialise with init="{rule}", or put batch norm behind the layer'
+
+
+RULES = (inputs_not_normalised, bad_initial_loss, large_targets, bad_initialisation)

@@ -1,0 +1,81 @@
+"""Units that do nothing: dead, saturated, all alike; and weights that can only move together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ...findings import Severity
+from ..run_state import RunState
+from .base import Detection
+
+#: In a layer of fewer units each has so much to tell that it goes to the limits.
+FEW = 8
+
+
+def dead_units(state: RunState) -> Iterator[Detection]:
+    """Rectifying units active for no example over a window (CS231n, Neural Networks Part 1, "ReLU")."""
+    limits = state.limits
+    learning = state.share_left < 0.7
+    for name, share in state.dead.items():
+        jumped = share >= limits.suddenly_dead and state.least_dead.get(name, share) < 0.1 and state.share_left > 0.9
+        many = (share >= limits.many_dead or jumped) and "bad_initialisation" not in state.found
+        if many or share >= limits.nearly_all_dead:
+            unit = state.unit(name)
+            evidence = f"{share:.0%} of the {unit}s were active for no example in a window of at least 1000"
+            advice = "lower the learning rate, or use leaky ReLU or batch norm; check the biases' start"
+            severity: Severity = "error" if share >= limits.nearly_all_dead else "info" if learning else "warning"
+            yield Detection("dead_units", severity, evidence, advice, name)
+            return
+
+
+def saturated_units(state: RunState) -> Iterator[Detection]:
+    """Sigmoid and tanh units at a limit, where their gradient is next to nothing (CS231n, "Sigmoid")."""
+    hidden = {w.output for w in state.facts.hidden if w.units >= FEW}
+    learning = state.share_left < 0.7 and state.age > 50
+    for name, figures in state.window.outputs.items():
+        if name in hidden and figures.saturates and figures.saturated > state.limits.many_saturated:
+            evidence = f"{figures.saturated:.0%} of the outputs lie within 2% of a limit"
+            advice = "smaller initial weights, normalised inputs, batch norm, or ReLU"
+            yield Detection("saturated_units", "info" if learning else "warning", evidence, advice, name)
+            return
+
+
+def symmetric_units(state: RunState) -> Iterator[Detection]:
+    """Hidden units that compute the same, and therefore stay the same (CS231n, "Pitfall: all zero initialization")."""
+    for name, (distinct, units) in state.distinct_units.items():
+        if distinct <= max(1, units // 2) and name in state.alike_at_start and state.age >= 8:
+            evidence = (
+                f"{units} {state.unit(name)}s have {distinct} different set{'s' if distinct != 1 else ''} of weights"
+            )
+            yield Detection(
+                "symmetric_units", "error", evidence, 'initialise at random, as init="he_normal" does', name
+            )
+            return
+
+
+def zigzag(state: RunState) -> Iterator[Detection]:
+    """Units whose incoming weights can only rise or fall together (CS231n, "Sigmoid", not zero-centred)."""
+    recent, steps = [], 0
+    for window in reversed(state.windows):
+        recent.append(window)
+        steps += window.steps
+        if steps >= 50:
+            break
+    if steps < 50:
+        return
+    for name in recent[0].weights:
+        shares = [(w.weights[name].zigzag, w.steps) for w in recent if name in w.weights]
+        known = [(share, count) for share, count in shares if not math.isnan(share)]
+        if not known:
+            continue
+        share = sum(share * count for share, count in known) / sum(count for _, count in known)
+        if share > state.limits.zigzag:
+            evidence = f"in {share:.0%} of the units all incoming weights have a gradient of one sign"
+            advice = "centre what goes into the layer: tanh or batch norm instead of sigmoid, zero-mean inputs"
+            stuck = state.stuck(150) and not state.explained and not state.facts.chance > 0.9
+            yield Detection("zigzag", "warning" if stuck else "info", evidence, advice, name)
+            return
+
+
+RULES = (dead_units, saturated_units, symmetric_units, zigzag)

@@ -1,0 +1,297 @@
+"""How a run goes: what rules read, brought together from the rows that a recorder has gathered."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..findings import SYMPTOMS
+from ..thresholds import Thresholds
+from .window import Window
+
+if TYPE_CHECKING:
+    from .facts import Facts
+
+#: A window that says whether units are dead: examples and steps, at least.
+DEAD_EXAMPLES, DEAD_STEPS = 1000, 20
+#: Symptoms that explain why nothing is learnt.
+CAUSES = frozenset(SYMPTOMS[: SYMPTOMS.index("not_learning")]) - {"batchnorm_mismatch"}
+#: Past windows that are kept, and of these, that count as recent.
+MEMORY, RECENT = 200, 40
+
+
+def _weighted_median(pairs: list[tuple[float, int]]) -> float:
+    """Return the value at which half of the weights is reached."""
+    half, seen = sum(weight for _, weight in pairs) / 2, 0
+    for value, weight in sorted(pairs):
+        seen += weight
+        if seen >= half:
+            return value
+    return math.nan
+
+
+@dataclass
+class Units:
+    """What single units of a layer did since their window began; `active` is how often, in the last complete one.
+
+    A channel's image has `places` positions; it is dead if it is active at none of them.
+    """
+
+    name: str
+    rectifies: bool
+    sums: np.ndarray
+    examples: int = 0
+    steps: int = 0
+    places: int = 1
+    active: np.ndarray | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.examples >= DEAD_EXAMPLES and self.steps >= DEAD_STEPS
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation over examples and positions, as the root of the mean over the units of its square."""
+        count = max(self.examples * self.places, 1)
+        mean = self.sums[0] / count
+        return float(np.sqrt(np.maximum(self.sums[1] / count - mean * mean, 0).mean()))
+
+
+@dataclass
+class Evaluation:
+    """The figures of a finished epoch."""
+
+    step: int
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass
+class RunState:
+    """A run so far.
+
+    Attributes
+    ----------
+    facts : Facts
+    limits : Thresholds
+    windows : deque of Window
+        The latest last.
+    initial_loss : float
+        Of the first step that was watched.
+    best, best_step, best_noise : float, int, float
+        The smallest median loss of a window, the step where that one ended, and how noisy the loss was in it.
+    dead : dict of str to float
+        The share of dead units of each rectifying layer, in its last complete window.
+    least_dead : dict of str to float
+        Likewise, the smallest share in any window.
+    initial_gains, start_norms, usual_norms, initial_spread : dict of str to float
+        At the start: size of the weights against what keeps the spread of signals (see `Weights.gain`), their norms,
+        and the spread of the outputs over the examples.
+    distinct_units : dict of str to (int, int)
+        How many different units a hidden layer has, of how many.
+    ends_in_probabilities : bool
+        Whether the outputs are non-negative and sum to 1.
+    one_class_batches : float
+        The mean share of a batch's largest class; NaN without classes.
+    steps_left, epochs_left : float, int
+        The share of the planned steps still to come, and the epochs; -1 in a loop of the user's own.
+    initial_saturated, initial_active : dict of str to float
+        At the start, the share of a layer's outputs that were saturated, or positive.
+    found : dict of str to int
+        The symptoms that have been found so far, as faults, and the step at which each was last seen.
+    evaluations : list of Evaluation
+    attainable, reached : float
+        What a simple learner of another kind and what the network reach in validation: accuracy, or share of the
+        variance explained.
+    usual_input : float
+        What `Window.largest_input` was at the start.
+    alike_at_start : set of str
+        Hidden layers at least half of whose units had the same weights as another when training began.
+    confidence : list of list of float
+        After each evaluation, for each class, the mean probability that its validation examples were given.
+    recall : list of (float, int), optional
+        For each class, the share of its validation examples that are recognised, and how many there are.
+    wrong_gradient : (str, str, str or None), optional
+        Evidence, advice and place, if a gradient is not that of the loss.
+    mode_gaps : list of (float, float, float, float)
+        Of each evaluation: the loss of one batch in training and in inference mode, and the accuracies.
+    """
+
+    facts: Facts
+    limits: Thresholds = field(default_factory=Thresholds)
+    windows: deque[Window] = field(default_factory=lambda: deque(maxlen=MEMORY))
+    initial_loss: float = math.nan
+    best: float = math.inf
+    best_step: int = 0
+    worst_ratio: float = 0.0
+    highest_lr: float = 0.0
+    usual_norms: dict[str, float] = field(default_factory=dict)
+    start_norms: dict[str, float] = field(default_factory=dict)
+    initial_spread: dict[str, float] = field(default_factory=dict)
+    initial_saturated: dict[str, float] = field(default_factory=dict)
+    initial_active: dict[str, float] = field(default_factory=dict)
+    best_noise: float = 0.0
+    dead: dict[str, float] = field(default_factory=dict)
+    least_dead: dict[str, float] = field(default_factory=dict)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    began: int = 0
+    initial_gains: dict[str, float] = field(default_factory=dict)
+    distinct_units: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ends_in_probabilities: bool = False
+    one_class_batches: float = math.nan
+    steps_left: float = 1.0
+    epochs_left: int = -1
+    found: dict[str, int] = field(default_factory=dict)
+    usual_input: float = math.nan
+    alike_at_start: set[str] = field(default_factory=set)
+    confidence: list[list[float]] = field(default_factory=list)
+    held_out_examples: int = 0
+    attainable: float = math.nan
+    reached: float = math.nan
+    recall: list[tuple[float, int]] | None = None
+    mode_gaps: list[tuple[float, float, float, float]] = field(default_factory=list)
+    first_norm_layer: str | None = None
+    wrong_gradient: tuple[str, str, str | None] | None = None
+
+    _recent: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def add(self, window: Window) -> None:
+        """Add the latest window."""
+        if not self.windows:
+            self.initial_loss, self.began = window.first_loss, window.first
+            self.usual_input = window.largest_input
+            self.initial_saturated = {name: output.saturated for name, output in window.outputs.items()}
+            self.initial_active = {name: output.active for name, output in window.outputs.items()}
+            # A column of weights that keeps the spread of signals has a norm of about 1.
+            self.usual_norms = {weights.name: math.sqrt(weights.units) for weights in self.facts.weights}
+            self.start_norms = {name: w.norm for name, w in window.weights.items()}
+        self.windows.append(window)
+        if window.loss < self.best and self._tells(window.steps):
+            self.best, self.best_step, self.best_noise = window.loss, window.last, window.noise
+        if window.last > self.began + 1:
+            self.worst_ratio = max(self.worst_ratio, self._largest_ratio(window))
+        self.highest_lr = max(self.highest_lr, window.highest_lr)
+
+    def _largest_ratio(self, window: Window) -> float:
+        """Return the largest update ratio of a step, of weights whose scale matters: no batch norm follows."""
+        free = {weights.name for weights in self.facts.weights if weights.normalised}
+        ratios = [
+            self._relative(name, w.largest_ratio, w.norm) for name, w in window.weights.items() if name not in free
+        ]
+        return max((ratio for ratio in ratios if not math.isnan(ratio)), default=0.0)
+
+    @property
+    def window(self) -> Window:
+        """The latest window."""
+        return self.windows[-1]
+
+    def unit(self, name: str) -> str:
+        """Return what a unit of a layer is called: that of a convolution is a channel."""
+        filters = any(w.convolves and name in (w.name, w.output) for w in self.facts.weights)
+        return "channel" if filters else "unit"
+
+    @property
+    def start(self) -> float:
+        """The loss at the start, or of zero outputs if that was larger."""
+        zero = self.facts.zero_loss
+        return self.initial_loss if math.isnan(zero) else max(self.initial_loss, zero)
+
+    @property
+    def ratio(self) -> float:
+        """The largest of the weights' update ratios; weights that are or have become small count as of usual size."""
+        ratios = [self._relative(name, w.ratio, w.norm) for name, w in self.window.weights.items()]
+        return max((ratio for ratio in ratios if not math.isnan(ratio)), default=math.nan)
+
+    def _relative(self, name: str, ratio: float, norm: float) -> float:
+        """Return an update ratio against weights no smaller than at the start, or a fifth of what is usual."""
+        usual = self.usual_norms.get(name, 0.0)
+        return ratio * norm / max(norm, self.start_norms.get(name, 0.0), 0.2 * usual, 1e-30)
+
+    @property
+    def planned(self) -> bool:
+        """Whether it is known how long the run is to be."""
+        return self.epochs_left >= 0
+
+    @property
+    def age(self) -> int:
+        """How many steps have been watched."""
+        return self.window.last - self.began + 1
+
+    def _tells(self, steps: int) -> bool:
+        """Return whether so many minibatches are enough for their median loss to mean something."""
+        return steps >= 50 or (steps >= 4 and steps * self.facts.batch_size >= 256)
+
+    def recent_loss(self, steps: int = 20) -> float:
+        """Return the median loss of the latest windows that make up so many steps."""
+        key = (steps, self.window.last)
+        if key not in self._recent:
+            losses, seen = [], 0
+            for window in reversed(self.windows):
+                losses.append((window.loss, window.steps))
+                seen += window.steps
+                if seen >= steps:
+                    break
+            self._recent = {known: loss for known, loss in self._recent.items() if known[1] == key[1]}
+            self._recent[key] = _weighted_median(losses)
+        return self._recent[key]
+
+    def since_best(self, steps: int, examples: int = 256) -> float:
+        """Return the median loss since the best window; NaN if that is not so many steps and examples ago."""
+        if self.window.last - self.best_step < steps:
+            return math.nan
+        later: list[tuple[float, int]] = []
+        seen = 0
+        for window in reversed(self.windows):
+            if window.first <= self.best_step or len(later) == RECENT:
+                break
+            later.append((window.loss, window.steps))
+            seen += window.steps
+        return _weighted_median(later) if seen >= steps and seen * self.facts.batch_size >= examples else math.nan
+
+    @property
+    def reference(self) -> float:
+        """The loss that a network must get below to have learnt anything: that of the best constant output."""
+        facts = self.facts
+        if not math.isnan(facts.baseline):
+            return facts.baseline
+        return facts.zero_loss if not math.isnan(facts.zero_loss) else self.initial_loss
+
+    @property
+    def scale(self) -> float:
+        """How large a loss is, where that of the best constant output may be tiny: rare classes."""
+        zero = self.facts.zero_loss
+        return max(self.reference, 0.3 * zero if not math.isnan(zero) else 0.0, 1e-30)
+
+    @property
+    def explained(self) -> bool:
+        """Whether a cause has been found that explains a lack of learning."""
+        return not self.found.keys().isdisjoint(CAUSES)
+
+    def seen_lately(self, symptom: str) -> bool:
+        """Return whether a symptom has been seen in the second half of the run so far."""
+        return self.found.get(symptom, 0) > self.began + self.age / 2
+
+    def falling(self, share: float) -> bool:
+        """Return whether in the second half of the run so far the loss fell by such a share of itself."""
+        middle = self.began + self.age // 2
+        before = [(w.loss, w.steps) for w in self.windows if w.first <= middle <= w.last + w.steps]
+        return bool(before) and self.recent_loss() < (1 - share) * _weighted_median(before)
+
+    @property
+    def share_left(self) -> float:
+        """The latest loss as a share of what ignoring the inputs gives."""
+        reference = self.reference
+        return self.recent_loss() / reference if reference > 0 else math.nan
+
+    def stuck(self, steps: int = 100) -> bool:
+        """Return whether after so many steps nothing has been learnt."""
+        # Where one class is nearly all there is, the loss of naming it always is small, and says little.
+        most = 1.5 if self.facts.chance > 0.9 else 0.95
+        return self.age >= steps and not self.share_left < most

@@ -1,0 +1,211 @@
+"""What a monitor recorded, step by step, in bounded memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...kernels.codes import ActivationCode
+from ...nn.traversal import parts
+from .recorder import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+#: Rows kept, and the memory that they may take.
+MOST_ROWS, FEWEST_ROWS, MOST_BYTES = 2048, 256, 16_000_000
+
+SATURATING = (ActivationCode.SIGMOID, ActivationCode.TANH)
+#: Activations that are zero, or nearly so, for negative inputs.
+RELU_LIKE = (ActivationCode.RELU, ActivationCode.GELU, ActivationCode.GELU_TANH, ActivationCode.SILU)
+
+
+class Stats:
+    """The figures of the watched steps; once there are too many, of groups of 2, 4, 8 ... steps: their means.
+
+    ``stats["loss"]``, ``["lr"]`` and ``["accuracy"]`` are arrays with one entry per row, ``stats[layer]`` is a dict of
+    such arrays, NaN where a figure was not measured.
+
+    Attributes
+    ----------
+    steps : ndarray of int64
+        The last step of each row.
+    layers : list of str
+        In network order.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> x = x / x.std()
+    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor()
+    >>> history = trainer.fit(x, y, epochs=1, callbacks=[monitor])
+    >>> monitor.stats.layers
+    ['0.Linear', '1.ReLU', '2.Linear']
+    >>> sorted(monitor.stats["1.ReLU"])
+    ['dead_fraction', 'gradient_rms', 'mean', 'saturated_fraction', 'std', 'zero_fraction']
+    >>> len(monitor.stats.steps) == trainer.steps
+    True
+    """
+
+    def __init__(self) -> None:
+        self.layers: list[str] = []
+        self._recorder: Recorder | None = None
+        self._names: list[str] = []
+        self._columns: dict[str, slice] = {}
+        self._rows = np.empty((0, 0))
+        self._used = 0
+        self._group = 1  # steps per row
+        self._sum = np.empty(0)  # of the steps of a group that is not complete
+        self._waiting, self._last = 0, 0.0  # how many, and the last of them
+
+    def lay_out(self, recorder: Recorder) -> None:
+        """Prepare for the rows of a recorder."""
+        self._recorder = recorder
+        self._names = [name for name, _ in recorder.parameters]
+        self._columns = recorder.columns
+        self.layers = [part.label for part in parts(recorder.model)]
+        width = recorder.rows.shape[1]
+        rows = int(np.clip(MOST_BYTES // (8 * width), FEWEST_ROWS, MOST_ROWS)) // 2 * 2
+        self._rows = np.empty((rows, width))
+        self._sum = np.zeros(width)
+        self._used, self._group, self._waiting = 0, 1, 0
+
+    def follow(self, recorder: Recorder) -> None:
+        """Go on with a new recorder over the same network."""
+        self._recorder = recorder
+
+    def _follow_parameters(self, recorder: Recorder) -> None:
+        """Make room for other parameters, since some were frozen or released; the others keep their columns."""
+        before, columns, rows, group, used = self._names, self._columns, self._rows, self._group, self._used
+        total, waiting = self._sum, self._waiting
+        self.lay_out(recorder)
+        self._rows = np.full((len(rows), recorder.rows.shape[1]), np.nan)
+        self._group, self._used, self._waiting = group, used, waiting
+        if waiting:
+            self._sum[:] = np.nan
+        places = [(slice(0, len(STEP_COLUMNS)),) * 2]
+        places += [(columns[part], recorder.columns[part]) for part in ("outputs", "dead")]
+        width = len(PARAMETER_COLUMNS)
+        for new, name in enumerate(self._names):
+            if name in before:
+                old = before.index(name)
+                for part, size in (("parameters", width), ("zigzag", 1)):
+                    starts = columns[part].start + old * size, recorder.columns[part].start + new * size
+                    places.append((slice(starts[0], starts[0] + size), slice(starts[1], starts[1] + size)))
+        for source, target in places:
+            self._rows[:used, target] = rows[:used, source]
+            self._sum[target] = total[source]
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add the rows of a recorder."""
+        assert self._recorder is not None
+        if self._names != [name for name, _ in self._recorder.parameters]:
+            self._follow_parameters(self._recorder)
+        while len(rows):
+            if not self._waiting and len(rows) >= self._group:
+                whole = min(len(rows) // self._group, len(self._rows) - self._used) * self._group
+                self._store(self._grouped(rows[:whole], self._group))
+                rows = rows[whole:]
+                continue
+            taken = rows[: self._group - self._waiting]
+            self._sum += taken.sum(axis=0)
+            self._waiting, self._last = self._waiting + len(taken), float(taken[-1, 0])
+            rows = rows[len(taken) :]
+            if self._waiting == self._group:
+                self._store(self._unfinished)
+                self._sum[:] = 0
+                self._waiting = 0
+
+    def _store(self, rows: np.ndarray) -> None:
+        """Keep rows for which there is room, and make room when there is none left."""
+        self._rows[self._used : self._used + len(rows)] = rows
+        self._used += len(rows)
+        if self._used == len(self._rows):
+            self._used //= 2
+            self._rows[: self._used] = self._grouped(self._rows, 2)
+            self._group *= 2
+
+    @property
+    def _unfinished(self) -> np.ndarray:
+        """The mean of a group that is not complete, as rows."""
+        row = self._sum / self._waiting
+        row[0] = self._last
+        return row[None]
+
+    @staticmethod
+    def _grouped(rows: np.ndarray, size: int) -> np.ndarray:
+        if size == 1:
+            return rows
+        groups = rows.reshape(-1, size, rows.shape[1])
+        means = groups.mean(axis=1)
+        means[:, 0] = groups[:, -1, 0]  # a group is named by its last step
+        return means
+
+    @property
+    def _kept(self) -> np.ndarray:
+        kept = self._rows[: self._used]
+        return np.concatenate([kept, self._unfinished]) if self._waiting else kept
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the record takes."""
+        return self._rows.nbytes + self._sum.nbytes
+
+    @property
+    def steps(self) -> np.ndarray:
+        return self._kept[:, 0].astype(np.int64) if self._rows.size else np.empty(0, np.int64)
+
+    def __getitem__(self, name: str) -> np.ndarray | dict[str, np.ndarray]:
+        if name in ("loss", "lr", "accuracy"):
+            return self._kept[:, STEP_COLUMNS.index(name)].copy() if self._rows.size else np.empty(0)
+        if name not in self.layers:
+            known = ", ".join(["loss", "lr", "accuracy", *self.layers])
+            raise KeyError(f"nothing is recorded under {name!r}; there are {known}")
+        with np.errstate(all="ignore"):
+            return self._of_output(name) | self._of_weights(name)
+
+    def _of_output(self, name: str) -> dict[str, np.ndarray]:
+        assert self._recorder is not None
+        for index, output in enumerate(self._recorder.outputs):
+            if output.name == name and output.units is not None:
+                return output_figures(self._kept, self._recorder, index)
+        return {}
+
+    def _of_weights(self, name: str) -> dict[str, np.ndarray]:
+        assert self._recorder is not None
+        prefix = name.rpartition(".")[0]
+        for index, (parameter_name, parameter) in enumerate(self._recorder.parameters):
+            if parameter_name.rpartition(".")[0] == prefix and parameter.decay:
+                return weight_figures(self._kept, self._recorder, index)
+        return {}
+
+
+def output_figures(rows: np.ndarray, recorder: Recorder, index: int) -> dict[str, np.ndarray]:
+    """Return what rows say about output `index` of a recorder."""
+    output = recorder.outputs[index]
+    start = recorder.columns["outputs"].start + index * len(OUTPUT_COLUMNS)
+    total, squares, active, saturated, gradient = rows[:, start : start + len(OUTPUT_COLUMNS)].T / output.per_example
+    figures = {"mean": total, "std": np.sqrt(np.maximum(squares - total * total, 0)), "gradient_rms": np.sqrt(gradient)}
+    relu, saturates = output.code in RELU_LIKE, output.code in SATURATING
+    missing = np.full(len(rows), np.nan)
+    figures["zero_fraction"] = 1 - active if relu else missing
+    figures["saturated_fraction"] = saturated if saturates else missing
+    figures["dead_fraction"] = rows[:, recorder.columns["dead"].start + index].copy() if relu else missing
+    return figures
+
+
+def weight_figures(rows: np.ndarray, recorder: Recorder, index: int) -> dict[str, np.ndarray]:
+    """Return what rows say about parameter `index` of a recorder."""
+    start = recorder.columns["parameters"].start + index * len(PARAMETER_COLUMNS)
+    weight, gradient, update = np.sqrt(rows[:, start : start + len(PARAMETER_COLUMNS)]).T
+    scale = rows[:, STEP_COLUMNS.index("scale")]
+    return {
+        "weight_norm": weight,
+        "gradient_norm": gradient / scale,
+        "update_ratio": np.divide(update, weight, out=np.full(len(rows), np.nan), where=weight > 0),
+        "zigzag": rows[:, recorder.columns["zigzag"].start + index].copy(),
+    }

@@ -1,0 +1,165 @@
+"""Some tens of steps as means, of the rows that a recorder has gathered."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .recorder import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
+from .stats import RELU_LIKE, SATURATING
+
+if TYPE_CHECKING:
+    from .recorder import Output, Recorder
+
+
+@dataclass
+class OutputFigures:
+    """Means over a window of what a layer put out; shares in [0, 1].
+
+    Attributes
+    ----------
+    places : int
+        At how many positions a unit stands: those of a channel's image, else 1.
+    gradient : float
+        The gradient with respect to a unit's output: its norm over the positions, as root mean square over units and
+        examples.
+    """
+
+    name: str
+    rectifies: bool
+    saturates: bool
+    std: float
+    active: float
+    saturated: float
+    gradient: float
+    places: int = 1
+
+
+@dataclass
+class WeightFigures:
+    """Means over a window of what happened to a weight matrix; `largest_ratio` is the largest of a step."""
+
+    norm: float
+    gradient_norm: float
+    ratio: float
+    largest_ratio: float
+    zigzag: float
+    size: int
+
+
+@dataclass
+class Window:
+    """Some tens of steps, as means.
+
+    Attributes
+    ----------
+    first, last : int
+        Steps.
+    loss, noise : float
+        The median over the steps, and how far the quartiles lie apart; without penalties.
+    largest_input : float
+        The largest sum of squares of an example's inputs, averaged over a minibatch.
+    outputs : dict of str to OutputFigures
+        By layer, in network order.
+    weights : dict of str to WeightFigures
+    """
+
+    first: int
+    last: int
+    steps: int
+    loss: float
+    noise: float
+    first_loss: float
+    last_loss: float
+    accuracy: float
+    lr: float
+    first_lr: float
+    highest_lr: float
+    clipped: bool
+    largest_input: float
+    gradient_norm: float
+    outputs: dict[str, OutputFigures]
+    weights: dict[str, WeightFigures]
+
+    @property
+    def ratio(self) -> float:
+        """The largest of the weights' update ratios."""
+        return max((w.ratio for w in self.weights.values() if not math.isnan(w.ratio)), default=math.nan)
+
+    @property
+    def typical_ratio(self) -> float:
+        """The geometric mean of the weights' update ratios."""
+        logs = [math.log(w.ratio) for w in self.weights.values() if w.ratio > 0]
+        return math.exp(sum(logs) / len(logs)) if logs else math.nan
+
+
+def window_of(rows: np.ndarray, recorder: Recorder, names: dict[str, str]) -> Window:
+    """Return the rows of a recorder as a window; `names` gives the layer of each weight parameter."""
+    steps, loss, lr, _, examples, _, inputs = rows[:, : len(STEP_COLUMNS)].T
+    means = rows.mean(axis=0)
+    figures = means[recorder.columns["outputs"]].reshape(len(recorder.outputs), len(OUTPUT_COLUMNS)).tolist()
+    shown = [index for index, (name, _) in enumerate(recorder.parameters) if name in names]
+    start, width = recorder.columns["parameters"].start, len(PARAMETER_COLUMNS)
+    columns = start + width * np.array(shown, np.intp)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.sqrt(rows[:, columns + 2] / rows[:, columns])
+    unknown = ~np.isfinite(ratios)  # of weights that are zero
+    if unknown.any():
+        ratios[unknown] = 0
+    counts = len(rows) - unknown.sum(axis=0)
+    mean_ratios, largest_ratios = (ratios.sum(axis=0) / np.maximum(counts, 1)).tolist(), ratios.max(axis=0).tolist()
+    gradient_scale = float(means[STEP_COLUMNS.index("scale")])
+    weights = {}
+    for place, index in enumerate(shown):
+        name, parameter = recorder.parameters[index]
+        weight, gradient, _ = means[columns[place] : columns[place] + width].tolist()
+        weights[names[name]] = WeightFigures(
+            norm=math.sqrt(weight),
+            gradient_norm=math.sqrt(gradient) / gradient_scale,
+            ratio=mean_ratios[place] if counts[place] else math.nan,
+            largest_ratio=largest_ratios[place] if counts[place] else math.nan,
+            zigzag=float(means[recorder.columns["zigzag"].start + index]),
+            size=parameter.size,
+        )
+    losses = np.sort(loss)
+    return Window(
+        first=int(steps[0]),
+        last=int(steps[-1]),
+        steps=len(rows),
+        loss=float(losses[len(losses) // 2]),
+        noise=float(losses[3 * len(losses) // 4] - losses[len(losses) // 4]),
+        first_loss=float(loss[0]),
+        last_loss=float(loss[-1]),
+        accuracy=float(means[STEP_COLUMNS.index("accuracy")]),
+        lr=float(lr[-1]),
+        first_lr=float(lr[0]),
+        highest_lr=float(lr.max()),
+        clipped=gradient_scale < 1,
+        largest_input=float((inputs / examples).max()),
+        gradient_norm=math.sqrt(sum(figures.gradient_norm**2 for figures in weights.values())),
+        outputs={
+            output.name: _output_figures(output, figures[index])
+            for index, output in enumerate(recorder.outputs)
+            if output.units is not None
+        },
+        weights=weights,
+    )
+
+
+def _output_figures(output: Output, sums: list[float]) -> OutputFigures:
+    assert output.units is not None
+    total, squares, active, saturated, gradient = (value / output.per_example for value in sums)
+    places = output.per_example // output.units.shape[1]
+    return OutputFigures(
+        name=output.name,
+        rectifies=output.code in RELU_LIKE,
+        saturates=output.code in SATURATING,
+        std=math.sqrt(max(squares - total * total, 0)) if math.isfinite(squares) else math.inf,
+        active=active,
+        saturated=saturated,
+        gradient=math.sqrt(places * gradient) if gradient >= 0 else math.nan,
+        places=places,
+    )

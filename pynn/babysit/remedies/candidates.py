@@ -1,0 +1,167 @@
+"""Which remedies to try for which symptoms, and in which order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...nn.layers import Dropout, Sigmoid, Tanh
+from . import network
+from . import settings as training
+from .blueprint import Blueprint
+from .trials import Kind, Remedy, is_uneven
+
+#: Norm of the update over norm of the weights in the first step, largest over the layers, that a rate is chosen for.
+#: At rates that suit them, 12 networks of the corpus had 0.004 to 0.37, the median being 0.03.
+GOOD_RATIO = 0.02
+#: A rate is only chosen from the ratio if that is so many times too small or too large.
+OFF = 5.0
+
+
+@dataclass
+class Situation:
+    """What the choice is made from.
+
+    Attributes
+    ----------
+    blueprint : Blueprint
+    x, y : ndarray
+        Training data, raw.
+    kind : {"classes", "binary", "values"}
+    counts : ndarray or None
+        Examples of each class.
+    ratio : float
+        Norm of the update over norm of the weights in the first step of the run, NaN if not known.
+    """
+
+    blueprint: Blueprint
+    x: np.ndarray
+    y: np.ndarray
+    kind: Kind
+    counts: np.ndarray | None
+    ratio: float
+
+    def times(self, *factors: float) -> Iterator[Remedy]:
+        """Yield the learning rate times each factor."""
+        return training.times(self.blueprint, *factors)
+
+    def fitted_rate(self) -> Iterator[Remedy]:
+        """Yield the rate at which the first step would change the weights by a usual share of their norm."""
+        factor = GOOD_RATIO / self.ratio if self.ratio > 0 else math.nan
+        if math.isfinite(factor) and (factor > OFF or factor < 1 / OFF):
+            yield from self.times(factor)
+
+    def standardise(self) -> Iterator[Remedy]:
+        """Yield standardised inputs."""
+        return training.standardise(self.blueprint, self.x)
+
+    def targets(self) -> Iterator[Remedy]:
+        """Yield standardised targets, for regression."""
+        if self.kind == "values":
+            yield from training.standardise_targets(self.blueprint, self.y)
+
+
+Source = Callable[[Situation], Iterable[Remedy]]
+
+
+def _of(change: Callable[[Blueprint], Iterable[Remedy]]) -> Source:
+    return lambda situation: change(situation.blueprint)
+
+
+def _rates(*factors: float) -> Source:
+    return lambda situation: situation.times(*factors)
+
+
+STANDARDISE: Source = Situation.standardise
+TARGETS: Source = Situation.targets
+FITTED_RATE: Source = Situation.fitted_rate
+KNOWN_LOSS: Source = lambda s: training.known_loss(s.blueprint, s.kind)  # noqa: E731 - one of a list of such
+WEIGHTS: Source = lambda s: training.class_weights(s.blueprint, s.counts)  # noqa: E731
+TO_TANH: Source = lambda s: network.activations(s.blueprint, Sigmoid, Tanh)  # noqa: E731
+LARGER_BATCH: Source = lambda s: training.larger_batch(s.blueprint, 32)  # noqa: E731
+LESS_MOMENTUM: Source = lambda s: training.momentum(s.blueprint, 0.9)  # noqa: E731
+NO_MOMENTUM: Source = lambda s: training.momentum(s.blueprint, 0.0)  # noqa: E731
+INITIALISE = _of(network.initialised)
+NORM = _of(network.normalised)
+RECTIFY = _of(network.rectified)
+LEAKY = _of(network.leaky)
+SMALLER_OWN = _of(network.own_weights_smaller)
+OWN_LAYERS = _of(network.without_own)
+CONSTANT_RATE = _of(training.constant_rate)
+NO_CALLBACKS = _of(training.no_callbacks)
+MEAN_LOSS = _of(training.mean_loss)
+CLIP = _of(training.clip_norm)
+ADAM = _of(training.adam)
+SHUFFLE = _of(training.shuffled)
+LESS_REGULARISATION = _of(training.less_regularisation)
+FLAT = (RECTIFY, NORM, INITIALISE)
+
+#: What may cure each symptom, likeliest first.
+CURES: dict[str, tuple[Source, ...]] = {
+    "input_not_normalised": (STANDARDISE, NORM),
+    "symmetric_units": (INITIALISE,),
+    "bad_initialisation": (INITIALISE, SMALLER_OWN, NORM),
+    "saturated_units": (INITIALISE, STANDARDISE, NORM, RECTIFY),
+    "bad_initial_loss": (MEAN_LOSS, KNOWN_LOSS, TARGETS, INITIALISE, SMALLER_OWN, STANDARDISE, _rates(0.1, 0.01)),
+    "regularisation_too_strong": (LESS_REGULARISATION,),
+    "lr_too_high": (CONSTANT_RATE, _rates(0.1, 0.3), FITTED_RATE, LESS_MOMENTUM, _rates(0.01)),
+    "vanishing_gradient": (*FLAT, TO_TANH, _rates(10)),
+    "exploding_gradient": (SMALLER_OWN, TARGETS, STANDARDISE, INITIALISE, CLIP, _rates(0.1, 0.01), NORM),
+    "dead_units": (INITIALISE, LEAKY, _rates(0.1), NORM),
+    "diverging": (CONSTANT_RATE, _rates(0.1, 0.3, 0.01), CLIP, KNOWN_LOSS, OWN_LAYERS, TARGETS),
+    "non_finite": (KNOWN_LOSS, OWN_LAYERS, _rates(0.1, 0.01), CLIP),
+    "batchnorm_mismatch": (_of(network.norm_momentum), OWN_LAYERS, NO_CALLBACKS, LARGER_BATCH),
+    "lr_too_low": (CONSTANT_RATE, FITTED_RATE, _rates(10, 100), ADAM),
+    "not_learning": (STANDARDISE, INITIALISE, OWN_LAYERS, _rates(10, 0.1), NORM, RECTIFY),
+    "class_imbalance": (WEIGHTS, SHUFFLE, _rates(3)),
+    "oscillating": (SHUFFLE, LESS_MOMENTUM, NO_MOMENTUM, _rates(0.3, 0.1), LARGER_BATCH),
+    "plateau": (CONSTANT_RATE, NO_CALLBACKS, FITTED_RATE, _rates(10)),
+    "overfitting": (_of(training.more_regularisation), _of(network.more_dropout)),
+    "underfitting": (_of(network.nonlinear), _of(network.wider), _of(network.deeper), _rates(3, 0.3), ADAM),
+    "zigzag": (TO_TANH, RECTIFY, NORM),
+}
+#: Symptoms against which a higher, or a lower, rate is not worth trying.
+TOO_FAST = ("lr_too_high", "diverging", "exploding_gradient", "non_finite")
+TOO_SLOW = ("lr_too_low",)
+#: Weight decay and dropout up to which a network is not taken to be strongly regularised.
+USUAL_DECAY, USUAL_DROPOUT = 0.01, 0.5
+
+
+def anyway(situation: Situation, symptoms: Iterable[str]) -> Iterator[Source]:
+    """Yield what is tried last, whatever was found."""
+    found = set(symptoms)
+    if is_uneven(situation.counts):
+        yield WEIGHTS
+    yield from (STANDARDISE, INITIALISE, NORM, FITTED_RATE)
+    if found.isdisjoint(TOO_SLOW):
+        yield _rates(0.3, 0.1)
+    if found.isdisjoint(TOO_FAST):
+        yield _rates(3, 10)
+    if is_strongly_regularised(situation.blueprint):
+        yield LESS_REGULARISATION
+    yield from (SHUFFLE, CONSTANT_RATE, KNOWN_LOSS, OWN_LAYERS)
+
+
+def is_strongly_regularised(blueprint: Blueprint) -> bool:
+    """Return whether there is a penalty, or more weight decay or dropout than is usual."""
+    dropped = max((layer.p for layer in blueprint.all_layers() if isinstance(layer, Dropout)), default=0.0)
+    return bool(blueprint.regularizers) or blueprint.optimizer.weight_decay > USUAL_DECAY or dropped > USUAL_DROPOUT
+
+
+def candidates(situation: Situation, symptoms: Iterable[str], *, ends_in_probabilities: bool) -> list[Remedy]:
+    """Return what to try, each change once: for each symptom in turn, then what helps in general."""
+    symptoms = list(symptoms)
+    cures = cures_of(situation, symptoms, ends_in_probabilities=ends_in_probabilities)
+    rest = (remedy for source in anyway(situation, symptoms) for remedy in source(situation))
+    return list(dict.fromkeys([*cures, *rest]))
+
+
+def cures_of(situation: Situation, symptoms: Iterable[str], *, ends_in_probabilities: bool = False) -> list[Remedy]:
+    """Return what may cure these symptoms, each change once."""
+    sources: list[Source] = [_of(network.without_last)] if ends_in_probabilities else []
+    for symptom in dict.fromkeys(symptoms):
+        sources += CURES[symptom]
+    return list(dict.fromkeys(remedy for source in sources for remedy in source(situation)))

@@ -1,0 +1,253 @@
+"""The search for a remedy: the run as it is, then one change after the other."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...nn.random import manual_seed
+from ...training.examples import check_fit, prepare
+from ...utils.arrays import as_array, check_finite
+from ..findings import Finding
+from ..monitor.facts import InputFigures
+from .blueprint import Blueprint
+from .candidates import Situation, candidates, cures_of
+from .diagnosis import Diagnosis, helps
+from .trials import Judge, Part, Remedy, RemedyTrial, kind_of, ranked, run
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ...nn.sequential import Sequential
+
+#: Told before each training what is tried (None: the run as it is), its number, and how many there are.
+OnTrial = Callable[[Remedy | None, int, int], object]
+
+#: The share of the examples that is set aside where no validation part is given.
+SET_ASIDE = 0.2
+#: The share of the time that the run as it is may take; remedies get as many examples to see.
+FIRST = 0.125
+#: A remedy may take so many times longer, as a larger network does.
+SLOWER = 2.0
+#: Changes to the best remedy that are tried at most.
+FURTHER = 6
+#: How far the scales of training and validation inputs may lie apart.
+MISMATCH = 3.0
+
+
+class RemedySearch:
+    """Tries remedies on one run.
+
+    Parameters
+    ----------
+    blueprint : Blueprint
+    data, validation : (x, y)
+        Raw; without a validation part a fifth of the data is set aside.
+    sample_weight : ndarray or None
+    seconds, seed, on_trial
+        See `diagnose`.
+    """
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        data: tuple[ArrayLike, ArrayLike],
+        validation: tuple[ArrayLike, ArrayLike] | None,
+        sample_weight: ArrayLike | None,
+        seconds: float,
+        seed: int,
+        on_trial: OnTrial | None,
+    ) -> None:
+        self.blueprint, self.seed, self.on_trial = blueprint, seed, on_trial
+        self.seconds, self.until = seconds, time.perf_counter() + seconds
+        x, y = np.asarray(data[0]), np.asarray(data[1])
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        model = blueprint.copy().trainer().model
+        outputs = _check(model, blueprint, x, y, weights)
+        if validation is None:
+            rows, held_out = _split(y, seed)
+            validation = x[held_out], y[held_out]
+            x, y = x[rows], y[rows]
+            weights = None if weights is None else weights[rows]
+        held_x, held_y = np.asarray(validation[0]), np.asarray(validation[1])
+        _check(model, blueprint, held_x, held_y, None, "validation ")
+        self.data: Part = (x, y)
+        self.weights = weights
+        self.kind = kind_of(blueprint.loss, y, outputs)
+        self.counts = _class_counts(y, self.kind, outputs)
+        loss = blueprint.copy().loss
+        self.judge = Judge(loss, (held_x, held_y), outputs, self.counts)
+        self.trials: list[RemedyTrial] = []
+        self.unfit: list[Remedy] = []
+        self.allowed, self.examples = seconds, math.inf
+
+    def diagnosis(self) -> Diagnosis:
+        """Run it all: the run as it is, single changes, the best two together, and changes to the best."""
+        self._tell(None, 0, 0)
+        baseline = self._run(None, FIRST * self.seconds)
+        if baseline.ended == "cut short":
+            self.examples = baseline.steps * self.blueprint.batch_size
+        # One that broke off says nothing of how long a whole run takes.
+        self.allowed = FIRST * self.seconds * (1 if baseline.ended == "not finite" else SLOWER)
+        symptoms = [finding.symptom for finding in baseline.verdict]
+        found = Diagnosis(baseline.verdict, self.judge.metric, baseline, beyond=self._beyond(symptoms))
+        if found.beyond is not None:
+            return found
+        probabilities = self._ends_in_probabilities()
+        found.untried = self._try(candidates(self._situation(baseline), symptoms, ends_in_probabilities=probabilities))
+        both = _together(self.trials)
+        if both is not None:
+            found.untried += self._try([both])
+        found.untried += self._try(self._further(baseline))
+        found.trials, found.unfit = ranked(self.trials), self.unfit
+        return found
+
+    def _situation(self, trial: RemedyTrial) -> Situation:
+        blueprint = self.blueprint.copy()
+        if trial.remedy is not None:
+            trial.remedy.apply(blueprint)
+        return Situation(blueprint, *self.data, self.kind, self.counts, trial.ratio)
+
+    def _further(self, baseline: RemedyTrial) -> list[Remedy]:
+        """Return what may cure what is still wrong with the best so far: faults rarely come alone."""
+        best = self._base(baseline)
+        if best is None or best.remedy is None or not best.verdict:
+            return []
+        cures = cures_of(self._situation(best), (finding.symptom for finding in best.verdict))
+        # A rate takes the place of the one before; anything else on the same subject would undo what helped.
+        new = [
+            cure if cure.subject == best.remedy.subject == "rate" else best.remedy + cure
+            for cure in cures
+            if not cure.shares(best.remedy) or cure.subject == best.remedy.subject == "rate"
+        ]
+        tried = [trial.remedy for trial in self.trials]
+        return [remedy for remedy in new if remedy not in tried][:FURTHER]
+
+    def _base(self, baseline: RemedyTrial) -> RemedyTrial | None:
+        """Return the best so far; if that is no better than the run as it is, what at least cures the likeliest cause.
+
+        With a second fault behind it, the cure of the first may bring nothing to be measured.
+        """
+        order = [trial for trial in ranked(self.trials) if trial.ended != "not finite"]
+        if not order or helps(order[0], baseline, len(self.trials)):
+            return order[0] if order else None
+        likeliest = baseline.verdict[0].symptom if baseline.verdict else None
+        return next(
+            (
+                trial
+                for trial in self.trials
+                if trial in order and likeliest not in {None, *(finding.symptom for finding in trial.verdict)}
+            ),
+            None,
+        )
+
+    def _try(self, remedies: list[Remedy]) -> list[Remedy]:
+        """Try remedies while there is time; return those for which there was none."""
+        total = len(self.trials) + len(self.unfit) + len(remedies)
+        for index, remedy in enumerate(remedies):
+            left = self.until - time.perf_counter()
+            if left <= 0:
+                return remedies[index:]
+            self._tell(remedy, len(self.trials) + len(self.unfit) + 1, total)
+            try:
+                self.trials.append(self._run(remedy, min(self.allowed, left)))
+            except (ValueError, TypeError, LookupError, RuntimeError):  # as it is, the network ran
+                self.unfit.append(remedy)
+        return []
+
+    def _run(self, remedy: Remedy | None, seconds: float) -> RemedyTrial:
+        manual_seed(self.seed)
+        return run(
+            self.blueprint,
+            remedy,
+            self.data,
+            self.judge,
+            seconds,
+            sample_weight=self.weights,
+            examples=self.examples,
+        )
+
+    def _tell(self, remedy: Remedy | None, number: int, total: int) -> None:
+        if self.on_trial is not None:
+            self.on_trial(remedy, number, total)
+
+    def _ends_in_probabilities(self) -> bool:
+        """Return whether the network gives probabilities to a loss that makes probabilities of scores."""
+        if self.judge.loss.output_kind != "classes":
+            return False
+        trainer = self.blueprint.copy().trainer()
+        examples = prepare(trainer.model, trainer.loss, *self.data, fit_preprocessing=True)
+        outputs = trainer.model.infer(examples.x[:256])
+        return bool(outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-3))
+
+    def _beyond(self, symptoms: list[str]) -> str | None:
+        """Return why no setting can cure what was found, if that is plain."""
+        if "input_not_normalised" in symptoms and self.blueprint.preprocessing is None:
+            ours, theirs = (InputFigures.of(np.asarray(x)) for x in (self.data[0], self.judge.x))
+            ratio = theirs.rms / ours.rms if ours.rms else math.inf
+            if not 1 / MISMATCH < ratio < MISMATCH:
+                return (
+                    f"validation inputs have a root mean square of {theirs.rms:.3g}, training inputs {ours.rms:.3g}; "
+                    "prepare both alike"
+                )
+        return None
+
+
+def not_usable(x: ArrayLike, y: ArrayLike, validation: tuple[ArrayLike, ArrayLike] | None) -> Finding | None:
+    """Return what is wrong with data that hold a NaN or an infinity, which no training survives."""
+    parts = [(x, "x"), (y, "y")]
+    if validation is not None:
+        parts += [(validation[0], "validation x"), (validation[1], "validation y")]
+    for array, name in parts:
+        try:
+            check_finite(as_array(array, name), name)
+        except ValueError as error:
+            return Finding("non_finite", None, 1, 1, "error", str(error), "remove or fill in such values")
+    return None
+
+
+def _check(
+    model: Sequential, blueprint: Blueprint, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, name: str = ""
+) -> int:
+    """Raise ValueError or TypeError unless the data fit the network; return how many outputs it has."""
+    examples = prepare(model, blueprint.loss, x, y, weights, fit_preprocessing=True, name=name)
+    check_fit(model, blueprint.loss, examples, name)
+    outputs = model.infer(examples.x[:1])
+    return outputs.shape[1] if outputs.ndim == 2 else 1
+
+
+def _split(y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows to train on and those set aside, each class with its share in both."""
+    from ...datasets.split import train_test_split  # datasets are loaded when first used
+
+    rows = np.arange(len(y))
+    labels = y.reshape(len(y), -1)[:, 0]
+    labels = labels.astype(np.int64) if np.isin(labels, (0, 1)).all() else labels
+    stratify = labels.dtype.kind in "iu" and y.size == len(y)
+    try:
+        train, test, _, _ = train_test_split(rows, labels, SET_ASIDE, seed, stratify=stratify)
+    except ValueError:  # a class with too few examples
+        train, test, _, _ = train_test_split(rows, labels, SET_ASIDE, seed, stratify=False)
+    return train, test
+
+
+def _class_counts(y: np.ndarray, kind: str, outputs: int) -> np.ndarray | None:
+    if kind == "classes":
+        return np.bincount(y[(y >= 0) & (y < outputs)].astype(np.int64), minlength=outputs)
+    if kind == "binary" and y.size == len(y):
+        return np.bincount((y.reshape(-1) > 0.5).astype(np.int64), minlength=2)
+    return None
+
+
+def _together(trials: list[RemedyTrial]) -> Remedy | None:
+    """Return the two best remedies that do not exclude each other, as one."""
+    order = [trial.remedy for trial in ranked(trials) if trial.ended != "not finite" and trial.remedy is not None]
+    if not order:
+        return None
+    first = order[0]
+    second = next((other for other in order[1:] if not first.shares(other)), None)
+    return None if second is None else first + second

@@ -1,0 +1,1 @@
+"""Selection of the backend for the ops, and the number of processors."""

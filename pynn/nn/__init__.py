@@ -1,0 +1,1 @@
+"""Networks: layers, losses, initialisers, `Sequential`, and saving, loading and checking of models."""

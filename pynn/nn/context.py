@@ -1,0 +1,137 @@
+"""The state that a layer keeps between its forward and backward pass, and the buffers for its results."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .parameters import aligned_zeros
+
+if TYPE_CHECKING:
+    from .observer import Observer
+    from .random import Stream
+
+
+class Context:
+    """One layer's state for one forward and backward pass.
+
+    A layer itself holds only parameters, so that several callers can use one model at once; the state of a pass lives
+    here. A layer may set any attributes (``ctx.x = x`` in forward, read in backward).
+
+    Attributes
+    ----------
+    training : bool
+        Whether dropout drops and batch norm uses the batch.
+    needs_dx : bool
+        Whether backward must return the gradient of the input; False for the first layer of a network.
+    dy_sums_to_zero, dx_sums_to_zero : bool
+        Whether the gradient that backward receives (or returns) sums to exactly zero over the batch in every column,
+        as the gradient of a training-mode batch norm's input does.
+    output_only : bool
+        Inference only: no backward pass follows and intermediates are not kept, so layers may be fused.
+    folded : (ndarray, ndarray), optional
+        Weights and bias that a convolution uses instead of its own, with the following batch norm folded in.
+    activation : (str, float or None), optional
+        The activation that a layer marked `applies_activation` must apply to its result, in the ops' form.
+    random : Stream
+        Source of randomness in training.
+    observer : Observer, optional
+        Sees every layer's output and its gradient.
+
+    Examples
+    --------
+    >>> ctx = Context()
+    >>> ctx.buffer("y", (2, 3), "float32").shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        *,
+        training: bool = False,
+        random: Stream | None = None,
+        reuse: bool = False,
+        output_only: bool = False,
+    ) -> None:
+        self.training = training
+        self.output_only = output_only
+        self.folded: tuple[np.ndarray, np.ndarray] | None = None
+        self.needs_dx = True
+        self.dy_sums_to_zero = False
+        self.dx_sums_to_zero = False
+        self.activation: tuple[str, float | None] | None = None
+        self.random = random
+        self.observer: Observer | None = None
+        self._reuse = reuse
+        self._store: dict[str, np.ndarray] = {}
+        self._views: dict[str, np.ndarray] = {}
+        self._children: list[Context] = []
+        self._lender: Context | None = None
+        self._lent: list[np.ndarray] = []
+
+    if TYPE_CHECKING:  # layers may set any attribute
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"the forward pass stored no {name!r}; backward needs a forward pass with the same context"
+        )
+
+    def buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Return an uninitialised array to write a result to.
+
+        A trainer's context reuses the same memory in every step, sized for the largest batch so far; any other context
+        allocates a new array, which the caller owns.
+        """
+        if not self._reuse:
+            return np.empty(shape, dtype)
+        view = self._views.get(name)
+        if view is not None and view.shape == shape and view.dtype == dtype:
+            return view
+        store = self._store.get(name)
+        if store is None or store.dtype != dtype or store.shape[1:] != shape[1:] or len(store) < shape[0]:
+            store = self._store[name] = aligned_zeros(shape, dtype)
+        view = self._views[name] = store[: shape[0]]
+        return view
+
+    def gradient(self, name: str, shape: tuple[int, ...], dtype: Any, *apart: np.ndarray | None) -> np.ndarray:
+        """Return an uninitialised array for a gradient that only the preceding layer reads.
+
+        In a trainer's pass the layers of a `Sequential` take turns with a few shared arrays; the result does not
+        overlap the arrays in `apart`, which may be None. With an observer, which reads all gradients after the step,
+        each gradient is a separate `buffer`.
+        """
+        if self._lender is None or self.observer is not None or not self._reuse:
+            return self.buffer(name, shape, dtype)
+        return self._lender._lend(shape, np.dtype(dtype), apart)
+
+    def _lend(self, shape: tuple[int, ...], dtype: np.dtype, apart: tuple[np.ndarray | None, ...]) -> np.ndarray:
+        size = math.prod(shape) * dtype.itemsize
+        index = 0
+        while index < len(self._lent) and any(
+            array is not None and np.may_share_memory(self._lent[index], array) for array in apart
+        ):
+            index += 1
+        if index == len(self._lent):
+            self._lent.append(np.empty(0, np.uint8))
+        if self._lent[index].size < size:
+            # Allocate the size of the largest output at once: gradients have output shapes and come in growing sizes.
+            outputs = (array.nbytes for child in self._children for array in child._store.values())
+            self._lent[index] = aligned_zeros((max(size, *outputs),), np.uint8)
+        return self._lent[index][:size].view(dtype).reshape(shape)
+
+    def children(self, count: int, lend: bool = False) -> list[Context]:
+        """Return the contexts of a container's inner layers, in its mode.
+
+        With `lend`, the inner layers' gradients share memory: for a chain of layers, in which each reads only the
+        gradient returned by its successor.
+        """
+        while len(self._children) < count:
+            self._children.append(Context(random=self.random, reuse=self._reuse))
+        for child in self._children:
+            child.training, child.observer, child.output_only = self.training, self.observer, self.output_only
+            child._lender = self if lend else None
+        return self._children

@@ -1,0 +1,138 @@
+"""What a trained network says of data: outputs, probabilities and labels, batch by batch."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..utils.arrays import first_row, numeric
+from ..utils.validation import count, ready
+from .context import Context
+from .inputs import Inputs
+from .layers import Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..preprocessing import Transformer
+    from .loss import OutputKind
+
+#: Examples per inference batch, and the approximate number of elements that limits it for images: 85 of 3x32x32.
+BATCH, IMAGE_BATCH = 1024, 1 << 18
+
+
+class Inference(Layer):
+    """A network as its users apply it; `Sequential` describes the attributes."""
+
+    preprocessing: Transformer | None
+    target_preprocessing: Transformer | None
+    class_names: list[Any] | None
+    output_kind: OutputKind | None
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype:
+        """The dtype of the parameters, to which inputs are cast."""
+
+    def as_input(self, x: ArrayLike) -> np.ndarray:
+        """Return `x` as a batch of the model's dtype; `x` itself if it already is one."""
+        if type(x) is np.ndarray and x.ndim > 1 and x.dtype == self.dtype and x.flags.carray:  # fast path of every step
+            return x
+        array = numeric(x, "x")
+        if array.ndim < 2:
+            raise ValueError(f"x has shape {array.shape}; expected a batch, (n, ...); for one example pass x[None]")
+        return ready(array, self.dtype)
+
+    def predict(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
+        """Return the network's output for data (n, ...), preprocessed if the model has a preprocessing.
+
+        With a `target_preprocessing`, the output is transformed back to raw values, float64.
+        Always an inference pass; safe to call from several threads at once. The data may be memory-mapped: they are
+        read and preprocessed lazily, batch by batch. The default batch size is 1024, and smaller for images. A NaN
+        propagates to the outputs of its example; `predict_proba` and `predict_label` raise an error for it.
+        """
+        output = self.infer(x if self.preprocessing is None else Inputs(numeric(x, "x"), self), batch_size)
+        if self.target_preprocessing is None:
+            return output
+        return self.target_preprocessing.inverse_transform(output.astype(np.float64))
+
+    def infer(self, x: ArrayLike | Inputs, batch_size: int | None = None) -> np.ndarray:
+        """Return the network's output for preprocessed inputs, or for lazily preprocessed ones."""
+        if batch_size is not None:
+            count(batch_size, "batch_size")
+        if not isinstance(x, Inputs):
+            x = numeric(x, "x")
+            if x.ndim == 0:
+                return self._owned(x, Context(output_only=True))
+        size = batch_size or _usual_batch(x)
+        if len(x) <= size:
+            return self._owned(x if isinstance(x, np.ndarray) else x.all(), Context(output_only=True))
+        output = None
+        for start in range(0, len(x), size):
+            y = self.forward(self.as_input(x[start : start + size]), Context(output_only=True))
+            if output is None:
+                output = np.empty((len(x), *y.shape[1:]), y.dtype)
+            output[start : start + len(y)] = y
+        assert output is not None
+        return output
+
+    def _owned(self, x: ArrayLike, ctx: Context) -> np.ndarray:
+        """Return the output for `x` as an array that the caller owns, even if every layer returns x itself."""
+        y = self.forward(self.as_input(x), ctx)
+        return y.copy() if isinstance(x, np.ndarray) and np.may_share_memory(x, y) else y
+
+    def _predicted(self, x: ArrayLike, batch_size: int | None) -> np.ndarray:
+        """Return the result of `predict`, or raise ValueError naming the first example without a class."""
+        output = self.predict(x, batch_size)
+        # Class scores need a maximum; a single logit, even an infinite one, needs only a sign.
+        wrong = np.isnan(output) if self.output_kind == "binary" else ~np.isfinite(output.max(axis=1, initial=-np.inf))
+        row = first_row(wrong)
+        if row >= 0:
+            missing = not np.isfinite(numeric(x, "x")[row]).all()
+            cause = "x has a NaN or an infinity there: fill it, or remove the row" if missing else "they overflow"
+            raise ValueError(f"the outputs for row {row} are {output[row]}, which determine no class; {cause}")
+        return output
+
+    def predict_proba(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
+        """Return probabilities: softmax over the classes, or the sigmoid of binary outputs.
+
+        Raises ValueError, naming the example, if its outputs are NaN.
+        """
+        if self.output_kind not in ("classes", "binary"):
+            reason = "has not been trained" if self.output_kind is None else f"gives {self.output_kind}"
+            raise ValueError(f"this model {reason}, so its outputs are not log-probabilities; use predict")
+        logits = self._predicted(x, batch_size).astype(np.float64)
+        if self.output_kind == "binary":
+            small = np.exp(-np.abs(logits))
+            return (np.where(logits < 0, small, 1) / (1 + small)).astype(self.dtype)
+        exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return (exponential / exponential.sum(axis=1, keepdims=True)).astype(self.dtype)
+
+    def predict_label(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
+        """Return the most probable class of each example: its name if `class_names` is set, else its number.
+
+        Raises ValueError, naming the example, if its outputs are NaN.
+        """
+        if self.output_kind == "values":
+            raise ValueError("this model was trained to predict values, which have no labels; use predict")
+        output = self._predicted(x, batch_size)
+        if self.output_kind == "binary":
+            labels, classes = (output > 0).astype(np.int64), 2
+            if output.ndim == 2 and output.shape[1] == 1:
+                labels = labels[:, 0]
+        else:
+            labels, classes = output.argmax(axis=1), output.shape[1]
+        if self.class_names is None:
+            return labels
+        if len(self.class_names) != classes:
+            raise ValueError(f"class_names has {len(self.class_names)} names; expected {classes}")
+        return np.asarray(self.class_names)[labels]
+
+
+def _usual_batch(x: np.ndarray | Inputs) -> int:
+    """Return the inference batch size: smaller for images, whose activations are large."""
+    shape = x.shape
+    return BATCH if len(shape) <= 2 else max(1, min(BATCH, IMAGE_BATCH // max(1, math.prod(shape[1:]))))

@@ -1,0 +1,224 @@
+"""Convolutional layers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import ops
+from ...ops._windows import Pair, borders, pair
+from ...ops.conv import output_shape
+from ...utils.validation import count
+from .. import initializers
+from ..context import Context
+from ..parameters import Parameter
+from ..recording import applies_activation, replayable
+from .base import Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+class Conv2d(Layer):
+    """y = x * W + b: every filter's weighted sum over the window at each position of the image.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size : int or (int, int)
+        Rows and columns of the window.
+    stride : int or (int, int)
+        Distance between windows.
+    padding : int, (int, int), "same" or "valid"
+        Zeros around the image; "same" keeps its size.
+    dilation : int or (int, int)
+        Distance between the elements of a window.
+    groups : int
+        Channels and filters are split into independent groups; ``groups=in_channels`` is a depthwise convolution.
+    bias : bool
+        Whether to add b.
+    init : str or callable, optional
+        Initialiser of the weights, as in `Linear`. By default weights and bias are uniform in +-1/sqrt(fan_in), as in
+        PyTorch, with fan_in = in_channels / groups * window size.
+    dtype : dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (out_channels, in_channels / groups, rows, columns)
+    bias : Parameter, shape (out_channels,), or None
+
+    Notes
+    -----
+    x is (n, in_channels, height, width), y (n, out_channels, out_height, out_width), with out_height =
+    floor((height + 2 padding - dilation (rows - 1) - 1) / stride) + 1. CS231n, Convolutional Networks.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> layer = pynn.Conv2d(3, 8, 3, padding=1)
+    >>> pynn.Sequential(layer)(np.zeros((2, 3, 32, 32), dtype=np.float32)).shape
+    (2, 8, 32, 32)
+    """
+
+    #: Names of the image dimensions, for error messages.
+    _positions = "height, width"
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair | str = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        init: initializers.Init | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        self.in_channels = count(in_channels, "in_channels")
+        self.out_channels = count(out_channels, "out_channels")
+        self.kernel_size = self._sizes(kernel_size, "kernel_size")
+        self.stride = self._sizes(stride, "stride")
+        self.padding = padding if isinstance(padding, str) else self._sizes(padding, "padding", least=0)
+        self.dilation = self._sizes(dilation, "dilation")
+        self.groups = count(groups, "groups")
+        for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
+            if channels % self.groups:
+                raise ValueError(f"{name} is {channels}; expected a multiple of groups={self.groups}")
+        geometry = self._geometry()
+        borders(geometry["padding"], self._window(), geometry["stride"], geometry["dilation"])  # raises if invalid
+        self.init = init
+        elements = math.prod(self.kernel_size)
+        fans = self.in_channels // self.groups * elements, self.out_channels // self.groups * elements
+        shape = self.out_channels, self.in_channels // self.groups, *self.kernel_size
+        weight = initializers.make("torch_linear" if init is None else init, shape, fans=fans, dtype=dtype)
+        start = initializers.make("torch_linear" if init is None else "zeros", shape[:1], fans=fans, dtype=dtype)
+        self.weight = Parameter(weight, dtype, fans=fans)
+        self.bias = Parameter(start, dtype) if bias else None
+
+    def _sizes(self, value: Any, name: str, *, least: int = 1) -> tuple[int, ...]:
+        """Return the argument as one number per dimension of an image."""
+        return pair(value, name, least=least)
+
+    def _window(self) -> Pair:
+        """Return rows and columns of the window."""
+        rows, columns = self.kernel_size
+        return rows, columns
+
+    def _geometry(self) -> dict[str, Any]:
+        """Return the geometry arguments of the ops."""
+        return {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+        }
+
+    def _as_images(self, x: np.ndarray) -> np.ndarray:
+        """Return a view of the shape (n, channels, height, width)."""
+        return x
+
+    def _from_images(self, x: np.ndarray) -> np.ndarray:
+        """Return a view in the layer's own shape."""
+        return x
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {
+            "bias": self.bias is not None,
+            "init": self.init if isinstance(self.init, str) else None,
+        }
+
+    @applies_activation
+    @replayable
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        if x.ndim != len(self.kernel_size) + 2 or x.shape[1] != self.in_channels:
+            expected = f"(batch, {self.in_channels}, {self._positions})"
+            raise ValueError(f"{type(self).__name__} got an input of shape {x.shape}; expected {expected}")
+        ctx.x = x = self._as_images(x)
+        weight, bias = ctx.folded or (self.weight.data, None if self.bias is None else self.bias.data)
+        weight, geometry = self._as_images(weight), self._geometry()
+        shape = output_shape(x.shape, weight.shape, **geometry)
+        y = ctx.saved = ctx.buffer("y", shape, x.dtype)
+        pre = None
+        if ctx.activation is not None and ops.ACTIVATIONS[ctx.activation[0]].needs_input:
+            pre = ctx.saved = ctx.buffer("pre", shape, x.dtype)
+        ops.conv2d(x, weight, bias=bias, activation=ctx.activation, out=y, pre_out=pre, **geometry)
+        return self._from_images(y)
+
+    @applies_activation
+    @replayable
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
+        dy = self._as_images(dy)
+        # As in Linear: a following batch norm subtracts the bias again.
+        cancelled = ctx.dy_sums_to_zero
+        if cancelled and self.bias is not None:
+            ops.zero(self.bias.grad)
+        dz = None if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
+        dx = ops.conv2d_backward(
+            dy,
+            ctx.x,
+            self._as_images(self.weight.data),
+            dw=self._as_images(self.weight.grad),
+            db=None if self.bias is None or cancelled else self.bias.grad,
+            dx=ctx.gradient("dx", ctx.x.shape, dy.dtype, dy, dz) if ctx.needs_dx else None,
+            need_db=self.bias is not None and not cancelled,
+            need_dx=ctx.needs_dx,
+            activation=ctx.activation,
+            saved=None if ctx.activation is None else ctx.saved,
+            dz=dz,
+            **self._geometry(),
+        )[2]
+        return None if dx is None else self._from_images(dx)
+
+
+class Conv1d(Conv2d):
+    """`Conv2d` over sequences: x is (n, in_channels, length), y (n, out_channels, out_length).
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride, padding, dilation : int
+        As in `Conv2d`, for one dimension; `padding` may be "same" or "valid".
+    groups, bias, init, dtype
+        As in `Conv2d`.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (out_channels, in_channels / groups, kernel_size)
+    bias : Parameter, shape (out_channels,), or None
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Sequential(pynn.Conv1d(2, 4, 3))(np.zeros((1, 2, 10), dtype=np.float32)).shape
+    (1, 4, 8)
+    """
+
+    _positions = "length"
+
+    def _sizes(self, value: Any, name: str, *, least: int = 1) -> tuple[int, ...]:
+        if isinstance(value, tuple | list):
+            if len(value) != 1:
+                raise ValueError(f"{name} is {value!r}; expected a number")
+            value = value[0]
+        return (count(value, name, least=least),)
+
+    def _window(self) -> Pair:
+        return 1, self.kernel_size[0]
+
+    def _geometry(self) -> dict[str, Any]:
+        geometry = super()._geometry()
+        padding = self.padding if isinstance(self.padding, str) else (0, self.padding[0])
+        return geometry | {"stride": (1, self.stride[0]), "padding": padding, "dilation": (1, self.dilation[0])}
+
+    def _as_images(self, x: np.ndarray) -> np.ndarray:
+        return x[:, :, None]
+
+    def _from_images(self, x: np.ndarray) -> np.ndarray:
+        return x[:, :, 0]

@@ -1,0 +1,98 @@
+"""Layers without parameters that are not activations: Flatten, Dropout and Dropout2d."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import ops
+from ...utils.validation import fraction
+from ..context import Context
+from ..recording import replayable
+from .base import Layer
+
+
+class Flatten(Layer):
+    """Reshape (batch, ...) to (batch, features), for example images before a linear layer.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Sequential(pynn.Flatten())(np.zeros((2, 3, 4), dtype=np.float32)).shape
+    (2, 12)
+    """
+
+    @replayable
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        ctx.shape = x.shape
+        return x.reshape(x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64)))
+
+    @replayable
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
+        return dy.reshape(ctx.shape)
+
+
+class Dropout(Layer):
+    """In training, zero each element with probability `p` and divide the others by 1 - p; in inference, the identity.
+
+    Srivastava et al. 2014. The trainer's seed determines the masks, and a resumed run continues their stream.
+
+    Parameters
+    ----------
+    p : float
+        In [0, 1].
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = fraction(p, "p")
+
+    def _draw(self, ctx: Context, size: int) -> np.ndarray | None:
+        """Return the position of the next `size` decisions in the random stream, or None if nothing is dropped."""
+        if not ctx.training or self.p == 0:
+            return None
+        if ctx.random is None:
+            kind = type(self).__name__
+            raise RuntimeError(
+                f"{kind} in training needs a random stream in its context; a Trainer or model(x) provides one"
+            )
+        return ctx.random.draw(size, ctx.buffer("draw", (2,), np.uint64))
+
+    @replayable
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        ctx.draw = self._draw(ctx, x.size)
+        if ctx.draw is None:
+            return x
+        return ops.dropout(x, self.p, ctx.draw, out=ctx.buffer("y", x.shape, x.dtype))
+
+    @replayable
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
+        if ctx.draw is None:
+            return dy
+        return ops.dropout_backward(dy, self.p, ctx.draw, out=ctx.gradient("dx", dy.shape, dy.dtype, dy))
+
+
+class Dropout2d(Dropout):
+    """In training, zero each channel of each example with probability `p` and divide the others by 1 - p.
+
+    Neighbouring pixels are strongly correlated, so dropping single pixels regularises little (Tompson et al. 2015).
+
+    Parameters
+    ----------
+    p : float
+        In [0, 1].
+    """
+
+    @replayable
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        if x.ndim < 3:
+            raise ValueError(f"Dropout2d got an input of shape {x.shape}; expected (batch, channels, ...)")
+        ctx.draw = self._draw(ctx, x.shape[0] * x.shape[1])
+        if ctx.draw is None:
+            return x
+        return ops.dropout2d(x, self.p, ctx.draw, out=ctx.buffer("y", x.shape, x.dtype))
+
+    @replayable
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
+        if ctx.draw is None:
+            return dy
+        return ops.dropout2d_backward(dy, self.p, ctx.draw, out=ctx.gradient("dx", dy.shape, dy.dtype, dy))

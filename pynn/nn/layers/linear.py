@@ -1,0 +1,114 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import ops
+from ...utils.validation import count
+from .. import initializers
+from ..context import Context
+from ..parameters import Parameter
+from ..recording import applies_activation, replayable
+from .base import Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+class Linear(Layer):
+    """y = x W + b.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool
+        Whether to add b.
+    init : str or callable, optional
+        Initialiser of the weights: a name in `pynn.init.INITIALIZERS`, or a function of the shape that returns an
+        array; the bias then starts at 0. By default both are uniform in +-1/sqrt(in_features), as in PyTorch.
+    dtype : dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (in_features, out_features)
+    bias : Parameter, shape (out_features,), or None
+
+    Notes
+    -----
+    x is (batch, in_features), y (batch, out_features). CS231n, Neural Networks Part 1.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> layer = pynn.Linear(3, 2, init="zeros")
+    >>> pynn.Sequential(layer)(np.ones((1, 3), dtype=np.float32))
+    array([[0., 0.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        init: initializers.Init | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        self.in_features = count(in_features, "in_features")
+        self.out_features = count(out_features, "out_features")
+        self.init = init
+        shape = (self.in_features, self.out_features)
+        self.weight = Parameter(initializers.make("torch_linear" if init is None else init, shape, dtype=dtype), dtype)
+        start = initializers.make("torch_linear" if init is None else "zeros", shape[1:], fans=shape, dtype=dtype)
+        self.bias = Parameter(start, dtype) if bias else None
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            "bias": self.bias is not None,
+            "init": self.init if isinstance(self.init, str) else None,
+        }
+
+    @applies_activation
+    @replayable
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        if x.ndim != 2 or x.shape[1] != self.in_features:
+            hint = "; put Flatten() before it" if x.ndim > 2 else ""
+            raise ValueError(f"Linear got an input of shape {x.shape}; expected (batch, {self.in_features}){hint}")
+        shape = (x.shape[0], self.out_features)
+        ctx.x = x
+        y = ctx.saved = ctx.buffer("y", shape, x.dtype)
+        pre = None
+        if ctx.activation is not None and ops.ACTIVATIONS[ctx.activation[0]].needs_input:
+            pre = ctx.saved = ctx.buffer("pre", shape, x.dtype)
+        bias = None if self.bias is None else self.bias.data
+        return ops.matmul(x, self.weight.data, bias=bias, activation=ctx.activation, out=y, pre_out=pre)
+
+    @applies_activation
+    @replayable
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
+        x = ctx.x
+        # A following batch norm subtracts the bias again: its gradient is exactly 0, not a sum's rounding error.
+        cancelled = ctx.dy_sums_to_zero
+        if cancelled and self.bias is not None:
+            ops.zero(self.bias.grad)
+        dz = None if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
+        return ops.linear_backward(
+            dy,
+            x,
+            self.weight.data,
+            dw=self.weight.grad,
+            db=None if self.bias is None or cancelled else self.bias.grad,
+            dx=ctx.gradient("dx", x.shape, x.dtype, dy, dz) if ctx.needs_dx else None,
+            need_db=self.bias is not None and not cancelled,
+            need_dx=ctx.needs_dx,
+            activation=ctx.activation,
+            saved=None if ctx.activation is None else ctx.saved,
+            dz=dz,
+        )[2]

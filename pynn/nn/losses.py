@@ -1,0 +1,263 @@
+"""The losses. Each call returns the loss of a batch and its gradient with respect to the prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import ops
+from ..ops.losses import IGNORE_INDEX, NO_IGNORE
+from ..utils.arrays import first_row
+from ..utils.validation import choice, fraction, number
+from .loss import ClassLoss, Loss, Result
+from .recording import replayable
+
+if TYPE_CHECKING:
+    pass
+
+
+class CrossEntropyLoss(ClassLoss):
+    """Softmax cross-entropy, -log softmax(logits)[label].
+
+    Parameters
+    ----------
+    weight : sequence of float, optional
+        One weight per class; the mean divides by the sum of the weights of the labels. Examples of a class with weight
+        0 do not count.
+    ignore_index : int
+        Rows with this label do not count.
+    reduction : {"mean", "sum"}
+    label_smoothing : float
+        Fraction of the target spread evenly over all classes.
+
+    Notes
+    -----
+    With C balanced classes the loss starts at ln C. CS231n, Linear Classification, "Softmax classifier".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(CrossEntropyLoss()(np.zeros((2, 10)), [3, 4])[0], 4)
+    2.3026
+    """
+
+    output_kind = "classes"
+
+    def __init__(
+        self,
+        weight: Sequence[float] | None = None,
+        ignore_index: int = IGNORE_INDEX,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        self.weight = weight
+        self.ignore_index = ignore_index
+        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+        self.label_smoothing = fraction(label_smoothing, "label_smoothing")
+
+    @property
+    def weight(self) -> tuple[float, ...] | None:
+        """The class weights; may be assigned."""
+        return self._weight
+
+    @weight.setter
+    def weight(self, value: Sequence[float] | None) -> None:
+        self._weight = None if value is None else tuple(_class_weights(value))
+        self._weight_array = np.empty(0)
+
+    def _weights_as(self, dtype: np.dtype) -> np.ndarray | None:
+        """Return the class weights as an array that stays in place, as recorded steps need."""
+        if self._weight is None:
+            return None
+        if self._weight_array.dtype != dtype or len(self._weight_array) != len(self._weight):
+            self._weight_array = np.array(self._weight, dtype=dtype)
+        return self._weight_array
+
+    @replayable
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        return ops.softmax_cross_entropy(
+            prediction,
+            target,
+            weight=self._weights_as(prediction.dtype),
+            sample_weight=sample_weight,
+            label_smoothing=self.label_smoothing,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            dlogits=gradient_out,
+        )
+
+    def row_weights(self, target: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray | None:
+        weights = super().row_weights(target, sample_weight)
+        if self.weight is None:
+            return weights
+        of_class = np.asarray(self.weight)[np.where(target == self.ignore_index, 0, target)]
+        return of_class if weights is None else of_class * weights
+
+    def check_target(self, target: np.ndarray, outputs: int) -> None:
+        if self.weight is not None and len(self.weight) != outputs:
+            raise ValueError(f"weight has {len(self.weight)} class weights; expected {outputs}, one per output")
+        super().check_target(target, outputs)
+
+
+class HingeLoss(ClassLoss):
+    """The lecture's multiclass hinge loss, sum over c != t of max(0, margin + s_c - s_t).
+
+    With C classes the loss starts at (C - 1) margin. CS231n, Linear Classification, "Multiclass SVM loss".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> HingeLoss()(np.zeros((2, 10)), [3, 4])[0]
+    9.0
+    """
+
+    output_kind = "scores"
+    ignore_index = NO_IGNORE
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        self.margin = number(margin, "margin")
+        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+
+    @replayable
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        return ops.multiclass_hinge(
+            prediction,
+            target,
+            margin=self.margin,
+            sample_weight=sample_weight,
+            reduction=self.reduction,
+            dscores=gradient_out,
+        )
+
+
+class MultiMarginLoss(HingeLoss):
+    """PyTorch's form of the hinge loss: `HingeLoss` divided by the number of classes."""
+
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        loss, gradient = super().forward(prediction, target, sample_weight, gradient_out)
+        classes = prediction.shape[1]
+        if gradient is not None:
+            gradient /= classes
+        return loss / classes, gradient
+
+
+class PairedLoss(Loss):
+    """A loss over predictions and targets of the same shape."""
+
+    def check_target(self, target: np.ndarray, outputs: int) -> None:
+        if target.shape[1:] != (outputs,):
+            advice = ": y[:, None]" if target.ndim == 1 and outputs == 1 else ""
+            raise ValueError(
+                f"targets have shape {target.shape}; {type(self).__name__} expects the shape of the outputs, "
+                f"(n, {outputs}){advice}"
+            )
+
+
+class MSELoss(PairedLoss):
+    """Squared error, the mean over all elements or their sum.
+
+    Examples
+    --------
+    >>> MSELoss()([[1.0, 2.0]], [[0.0, 0.0]])[0]
+    2.5
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+
+    @replayable
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        return ops.mse(
+            prediction, target, sample_weight=sample_weight, reduction=self.reduction, dprediction=gradient_out
+        )
+
+
+class BCEWithLogitsLoss(PairedLoss):
+    """Binary cross-entropy of targets in [0, 1] against sigmoid(logits), stable for any logit.
+
+    Targets have the shape of the prediction: (n, 1) for binary, (n, k) for multi-label classification.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}
+    pos_weight : float, optional
+        Weight of the positive targets.
+
+    Examples
+    --------
+    >>> round(BCEWithLogitsLoss()([[0.0]], [[1.0]])[0], 4)
+    0.6931
+    """
+
+    output_kind = "binary"
+
+    def __init__(self, reduction: str = "mean", pos_weight: float | None = None) -> None:
+        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+        self.pos_weight = None if pos_weight is None else number(pos_weight, "pos_weight", least=0)
+
+    @replayable
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        return ops.bce_with_logits(
+            prediction,
+            target,
+            pos_weight=self.pos_weight,
+            sample_weight=sample_weight,
+            reduction=self.reduction,
+            dlogits=gradient_out,
+        )
+
+    def check_target(self, target: np.ndarray, outputs: int) -> None:
+        super().check_target(target, outputs)
+        row = first_row(~((target >= 0) & (target <= 1)))
+        if row >= 0:
+            value = next(value for value in target[row] if not 0 <= value <= 1)
+            raise ValueError(f"target {value} in row {row} is not in [0, 1]")
+
+    def count_correct(
+        self, prediction: np.ndarray, target: np.ndarray, sample_weight: np.ndarray | None = None
+    ) -> tuple[float, float]:
+        right = ((prediction > 0) == (target > 0.5)) & ~np.isnan(prediction)
+        if sample_weight is None:
+            return int(np.count_nonzero(right)), target.size
+        weights = sample_weight.astype(np.float64)
+        columns = target.size // len(target)
+        return float(weights @ right.reshape(len(right), -1).sum(axis=1)), float(weights.sum()) * columns
+
+
+def _class_weights(weight: Sequence[float]) -> list[float]:
+    weights = np.asarray(weight)
+    if weights.ndim != 1 or weights.dtype.kind not in "fiu" or not ((weights >= 0) & np.isfinite(weights)).all():
+        raise ValueError(f"weight is {weight!r}; expected one number of at least 0 per class")
+    return weights.tolist()

@@ -1,0 +1,76 @@
+"""Traversal of the layers of a network, including those in residual blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .layers import BatchNorm, GroupNorm, Layer, LayerNorm, Residual
+from .parameters import Parameter
+from .sequential import Sequential
+
+#: Layers whose output does not depend on the scale of their input.
+NORMS = (BatchNorm, GroupNorm, LayerNorm)
+
+
+class Part(NamedTuple):
+    """A layer and its place in the network.
+
+    Attributes
+    ----------
+    name : str
+        As in the names of its parameters, such as "3.inner.0".
+    layer : Layer
+        A `Residual` comes after its branches and represents their sum.
+    branch : str
+        The residual branch of the layer, such as "3.inner"; "" on the main path.
+    """
+
+    name: str
+    layer: Layer
+    branch: str
+
+    @property
+    def label(self) -> str:
+        """Name and kind, such as "3.inner.0.Conv2d"."""
+        return f"{self.name}.{type(self.layer).__name__}"
+
+
+def parts(model: Sequential) -> list[Part]:
+    """Return the layers in the order of computation.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> block = pynn.Residual(pynn.Sequential(pynn.Linear(4, 4), pynn.Tanh()), pynn.Linear(4, 4))
+    >>> [part.label for part in parts(pynn.Sequential(block, pynn.ReLU()))]
+    ['0.inner.0.Linear', '0.inner.1.Tanh', '0.shortcut.Linear', '0.Residual', '1.ReLU']
+    """
+    return list(_within(model, "", ""))
+
+
+def _within(container: Layer, prefix: str, branch: str) -> Iterator[Part]:
+    for name, layer in container.children():
+        full = prefix + name
+        if isinstance(container, Residual):
+            branch = full
+        if isinstance(layer, Sequential | Residual):
+            yield from _within(layer, f"{full}.", branch)
+        if not isinstance(layer, Sequential):
+            yield Part(full, layer, branch)
+
+
+def followers(chain: list[Part]) -> list[Layer | None]:
+    """Return for each part the layer that receives its output, within its branch."""
+    following: list[Layer | None] = []
+    nearest: dict[str, Layer] = {}
+    for part in reversed(chain):
+        following.append(nearest.get(part.branch))
+        nearest[part.branch] = part.layer
+    return following[::-1]
+
+
+def weight_of(layer: Layer) -> Parameter | None:
+    """Return the weight matrix or the filters of a layer, or None; a residual block has them in its branches."""
+    known = [] if isinstance(layer, Residual) else [p for p in layer.parameters() if p.decay]
+    return next((p for p in known if p.ndim == 2 or (p.ndim > 2 and p.fans is not None)), None)

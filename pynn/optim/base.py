@@ -1,0 +1,257 @@
+"""The base of optimisers: binding to a model's flat buffers, recorded steps, and steps that are taken wholly or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backends.selection import kernels
+from ..nn.parameters import OwnedError, aligned_zeros, native
+from ..nn.recording import is_replayable
+from ..utils.config import Configurable
+from ..utils.interrupt import Uninterrupted
+from ..utils.validation import number
+
+if TYPE_CHECKING:
+    from ..nn.parameters import FlatParameters, Parameter
+
+
+class Optimizer(Configurable):
+    """Base class of the optimisers.
+
+    Parameters common to all
+    ------------------------
+    lr : float
+        Learning rate; may be assigned between steps.
+    weight_decay : float
+        Adds weight_decay * w to the gradient (an L2 penalty of weight_decay / 2 * w^2); AdamW shrinks w directly.
+    decay_all : bool
+        True decays every parameter, as PyTorch does; False excludes biases, batch norm and PReLU slopes.
+    """
+
+    #: The number of updates so far, int64 (1,): an array, because recorded updates read it.
+    counter: np.ndarray
+    #: Names of the state buffers that this optimiser keeps.
+    state_names: tuple[str, ...] = ()
+
+    def __init__(self, lr: float, weight_decay: float, decay_all: bool) -> None:
+        self.lr = lr
+        self.weight_decay = number(weight_decay, "weight_decay", least=0)
+        self.decay_all = decay_all
+        self.counter = np.zeros(1, np.int64)
+        self.flat: FlatParameters | None = None
+        self.state: Mapping[str, np.ndarray] = {}
+        self._plans: dict[bool, _Plan] = {}
+        self._stats: np.ndarray | None = None
+
+    @property
+    def steps(self) -> int:
+        """The number of updates so far."""
+        return int(self.counter[0])
+
+    @steps.setter
+    def steps(self, value: int) -> None:
+        self.counter[0] = value
+
+    @property
+    def stats(self) -> np.ndarray | None:
+        """The array to which `update` writes the sums that ops call `stats`; None unless the step is observed."""
+        return self._stats
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "lr":
+            value = number(value, "lr", least=0)
+        object.__setattr__(self, name, value)
+        if name not in ("lr", "steps") and not name.startswith("_"):  # recordings and plans depend on this setting
+            object.__setattr__(self, "_plans", {})
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.flat is not None:
+            raise TypeError(
+                f"this {type(self).__name__} is bound to a model, and a copy would not be; copy the trainer, or make a "
+                f"new one: {self!r}"
+            )
+        return self.__dict__ | {"counter": self.counter.copy(), "_plans": {}, "_stats": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"counter": native(state["counter"])})
+
+    def unbound(self) -> Optimizer:
+        """Return an unbound copy with the same settings and no steps taken."""
+        copied = object.__new__(type(self))
+        # `bind` creates the state buffers.
+        fresh: dict[str, Any] = {
+            "flat": None,
+            "state": {},
+            "counter": np.zeros(1, np.int64),
+            "_plans": {},
+            "_stats": None,
+        }
+        copied.__dict__.update(self.__dict__ | fresh)
+        return copied
+
+    def bind(self, flat: FlatParameters) -> None:
+        """Bind the optimiser to a model's parameters; it can be bound to only one model."""
+        if self.flat is flat:
+            return
+        if self.flat is not None:
+            raise OwnedError(
+                f"this optimizer, {type(self).__name__}, is already bound to another model; make a new one", self
+            )
+        self.flat = flat
+        flat.bound = True
+        # A read-only mapping, because recorded updates hold the arrays: they can be written to but not replaced.
+        self.state = MappingProxyType(
+            {name: aligned_zeros(flat.values.shape, flat.values.dtype) for name in self.state_names}
+        )
+
+    def step(self, lr: float | None = None, grad_scale: float = 1.0, stats: np.ndarray | None = None) -> None:
+        """Update the parameters from their gradients, at the rate `lr` (by default the optimiser's own).
+
+        `stats`, float64 (parameters, 3), receives for each unfrozen parameter the sums of squares of the values before
+        the update, of the scaled gradient, and of the update. It does not affect the update.
+
+        A failed update leaves parameters, state and `steps` unchanged.
+        """
+        if self.flat is None:
+            raise RuntimeError("the optimiser has no parameters yet; pass it to a Trainer, or call bind(model.flat)")
+        plan, backend = self._plan(stats is not None), kernels()
+        if grad_scale != 1 or plan.recorded_for is not backend or plan.recorded_stats is not stats:
+            with Uninterrupted():
+                self._first_step(plan, backend, lr, grad_scale, stats)
+            return
+        recording = plan.recording
+        runs = recording.runs
+        self.counter[0] += 1
+        try:
+            plan.set_rate(self.rate(self.lr if lr is None else lr))
+            if recording.run() is None:
+                raise MemoryError("no memory for the sums of an optimiser step")
+        except BaseException:  # a signal handler may raise before or after the update
+            if recording.runs == runs:
+                self.counter[0] -= 1
+            raise
+
+    def _first_step(
+        self, plan: _Plan, backend: Any, lr: float | None, grad_scale: float, stats: np.ndarray | None
+    ) -> None:
+        """Take a step that is not recorded yet, or cannot be."""
+        steps = int(self.counter[0])
+        self.counter[0] = steps + 1
+        try:
+            plan.set_rate(self.rate(self.lr if lr is None else lr))
+            self._update(plan, backend, grad_scale, stats)
+        except BaseException:
+            self.counter[0] = steps
+            raise
+
+    def _update(self, plan: _Plan, backend: Any, grad_scale: float, stats: np.ndarray | None) -> None:
+        """Run the update in Python, and record it if it can be replayed."""
+        assert self.flat is not None
+        recorder = getattr(backend, "Recording", None)
+        replayable = is_replayable(self.update)
+        self._stats = stats
+        try:
+            if not (replayable and getattr(backend, "WHOLE_UPDATES", False)):
+                self._update_reversibly(plan, grad_scale, None if replayable else stats)
+            elif grad_scale != 1 or recorder is None:
+                self.update(self.flat, plan.bounds, plan.rates, grad_scale)
+            else:
+                with recorder((), lambda: self._arrays(plan)) as recording:
+                    self.update(self.flat, plan.bounds, plan.rates, grad_scale)
+                if recording.complete:
+                    plan.recording, plan.recorded_for, plan.recorded_stats = recording, backend, stats
+        finally:
+            self._stats = None
+
+    def _update_reversibly(self, plan: _Plan, grad_scale: float, measured: np.ndarray | None) -> None:
+        """Run an update that may fail half-way, rolling it back then; write its stats to `measured`."""
+        assert self.flat is not None
+        kept = self.keep()
+        try:
+            self.update(self.flat, plan.bounds, plan.rates, grad_scale)
+            if measured is not None:
+                _measure(kept[0], self.flat, plan.bounds, grad_scale, measured)
+        except BaseException:
+            self.take_back(kept)
+            raise
+
+    def keep(self) -> list[np.ndarray]:
+        """Return copies of the arrays that a step changes, the parameters first."""
+        return [array.copy() for array in self._changed()]
+
+    def take_back(self, kept: list[np.ndarray]) -> None:
+        """Restore the arrays that `keep` copied."""
+        for array, before in zip(self._changed(), kept, strict=True):
+            np.copyto(array, before)
+
+    def _changed(self) -> tuple[np.ndarray, ...]:
+        assert self.flat is not None
+        return self.flat.values, *self.state.values(), self.counter
+
+    def _arrays(self, plan: _Plan) -> list[np.ndarray]:
+        """Return the arrays that an update may read; they stay in place."""
+        assert self.flat is not None
+        own = (array for array in vars(self).values() if isinstance(array, np.ndarray))
+        return [self.flat.values, self.flat.grads, *self.state.values(), plan.bounds, plan.rates, *own]
+
+    def rate(self, lr: float) -> float:
+        """Return the rate of this step, given the schedule's rate."""
+        return lr
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """The bounds of the unfrozen parameters in the flat buffers, int64 (segments, 2)."""
+        return self._plan(False).bounds
+
+    def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
+        """Call the op. A method marked `replayable` is called again only after settings have changed."""
+        raise TypeError(f"{type(self).__name__} does not define update(self, flat, bounds, rates, grad_scale)")
+
+    def _plan(self, watched: bool) -> _Plan:
+        assert self.flat is not None
+        plan = self._plans.get(watched)
+        if plan is None or plan.version != self.flat.version:
+            plan = self._plans[watched] = _Plan(self.flat, self._decay, join=not watched)
+        return plan
+
+    def _decay(self, parameter: Parameter) -> float:
+        return self.weight_decay if self.decay_all or parameter.decay else 0.0
+
+
+class _Plan:
+    """The input of an update: segments of the flat buffers, their rates, and the recorded kernel call.
+
+    Neighbouring parameters with the same settings are merged into one segment, unless each needs separate sums.
+    """
+
+    def __init__(self, flat: FlatParameters, decay: Callable[[Parameter], float], *, join: bool) -> None:
+        self.version = flat.version
+        self.bounds, owners = flat.segments((lambda p: (p.lr_factor, decay(p))) if join else None)
+        self.rates = np.zeros((len(owners), 2))
+        self.rates[:, 1] = [decay(owner) for owner in owners]
+        self.recording: Any = None
+        self.recorded_for: Any = None  # the backend
+        self.recorded_stats: np.ndarray | None = None
+        self._lr_factors = np.array([owner.lr_factor for owner in owners], dtype=np.float64)
+        self._lrs = self.rates[:, 0]
+        self._last_rate = math.nan
+
+    def set_rate(self, rate: float) -> None:
+        """Write the learning rate of every segment."""
+        if rate != self._last_rate:
+            np.multiply(self._lr_factors, rate, out=self._lrs)
+            self._last_rate = rate
+
+
+def _measure(
+    before: np.ndarray, flat: FlatParameters, bounds: np.ndarray, grad_scale: float, stats: np.ndarray
+) -> None:
+    """Compute the sums that kernels write to `stats`, for an update that does not write them itself."""
+    for row, (start, stop) in zip(stats, bounds, strict=True):
+        arrays = (before[start:stop], grad_scale * flat.grads[start:stop], flat.values[start:stop] - before[start:stop])
+        row[:] = [np.square(array, dtype=np.float64).sum() for array in arrays]

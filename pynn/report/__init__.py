@@ -1,0 +1,1 @@
+"""Pages, charts, figures and text that reports of training, searches and experiments share."""

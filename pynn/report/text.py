@@ -1,0 +1,68 @@
+"""Figures as text, and curves made smooth."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+#: Symbol of each severity: told by shape, not by colour alone.
+SYMBOLS = {"error": "✖", "warning": "▲", "info": "●"}
+
+
+def written(value: float, digits: int = 4) -> str:
+    """Return a figure as text; a dash where there is none.
+
+    Examples
+    --------
+    >>> written(0.123456), written(float("nan")), written(float("inf")), written(2e-7)
+    ('0.1235', '-', '∞', '2e-07')
+    """
+    if math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return f"{value:.{digits}g}"
+
+
+def percent(value: float) -> str:
+    """Return a share as text.
+
+    Examples
+    --------
+    >>> percent(0.923), percent(float("nan"))
+    ('92.3%', '-')
+    """
+    return f"{100 * value:.1f}%" if math.isfinite(value) else written(value)
+
+
+def last_finite(values: Floats) -> float:
+    """Return the last value that is a number, or NaN."""
+    finite = np.flatnonzero(np.isfinite(values))
+    return float(values[finite[-1]]) if len(finite) else math.nan
+
+
+def smoothed(values: Floats) -> Floats:
+    """Return a running mean over a fiftieth of the values, centred; it leaves out what is not finite.
+
+    Examples
+    --------
+    >>> smoothed(np.array([1.0, np.nan, 3.0]))
+    array([ 1., nan,  3.])
+    """
+    reach = len(values) // 100
+    finite = np.pad(np.isfinite(values), reach)
+    # Divided before it is summed: the largest floats must not overflow. Summed anew for each window: what is left of
+    # 1e30 - 1e30 + 0.1 is nothing.
+    parts = np.where(finite, np.pad(values, reach), 0.0) / (2 * reach + 1)
+    count = len(values)
+    sums = sum((parts[shift : shift + count] for shift in range(2 * reach + 1)), np.zeros(count))
+    counts = sum((finite[shift : shift + count] for shift in range(2 * reach + 1)), np.zeros(count))
+    means = sums * ((2 * reach + 1) / np.maximum(counts, 1))
+    return np.where(np.isfinite(values), means, np.nan)

@@ -1,0 +1,79 @@
+"""Progress and results of a search, for the views."""
+
+from __future__ import annotations
+
+from .edges import Edge
+from .importance import importance
+from .space import Space
+from .stages import Stage
+from .trial import Trial, ranked
+
+
+class SearchState:
+    """Progress of a search.
+
+    Attributes
+    ----------
+    space : Space
+    stages : tuple of Stage
+    metric : str
+        The column of the history that is the score.
+    maximise : bool
+        Whether larger scores are better.
+    total : int
+        Number of trials in all stages, including survivors.
+    stage : int
+        The number of the running stage.
+    ended, running : dict of int to Trial
+        Trials by number; `ended` is in the order of ending.
+    """
+
+    def __init__(self, space: Space, stages: tuple[Stage, ...], metric: str) -> None:
+        self.space, self.stages, self.metric = space, stages, metric
+        self.maximise = metric.endswith("accuracy")
+        self.total = sum(stage.trials + stage.survivors for stage in stages)
+        self.stage = 0
+        self.ended: dict[int, Trial] = {}
+        self.running: dict[int, Trial] = {}
+
+
+class Trials:
+    """The trials of a finished search; `SearchResult` describes the attributes."""
+
+    def __init__(
+        self,
+        trials: list[Trial],
+        space: Space,
+        metric: str,
+        stages: tuple[Stage, ...],
+        *,
+        maximise: bool,
+        interrupted: bool,
+        sampler: str,
+        edges: list[Edge],
+    ) -> None:
+        self.trials, self.space, self.metric, self.stages = trials, space, metric, stages
+        self.maximise, self.interrupted, self.sampler, self.edges = maximise, interrupted, sampler, edges
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """The finished trials, best first; of a continued trial, only the best continuation."""
+        return ranked(self.trials, maximise=self.maximise)
+
+    @property
+    def best(self) -> Trial:
+        """The best trial. Raises ValueError if none finished."""
+        order = self.ranked
+        if not order:
+            reasons = [trial.reason for trial in self.trials if trial.reason]
+            why = f"; the first ended with: {reasons[0]}" if reasons else ""
+            raise ValueError(f"none of {len(self.trials)} trials finished{why}")
+        return order[0]
+
+    def importance(self) -> dict[str, float]:
+        """Return the share of the scores' variance that each parameter explains, largest first.
+
+        Uses Optuna's fANOVA and the scores after the epochs of the first stage; empty for fewer than four trials.
+        """
+        epochs = self.stages[0].epochs
+        return importance(self.trials, self.space, self.metric, epochs, maximise=self.maximise)

@@ -1,0 +1,1 @@
+"""Training: the trainer, its steps and recordings, batches, callbacks, history and checkpoints."""

@@ -1,0 +1,363 @@
+"""Minibatches of arrays, of memory-mapped files and of user-supplied iterables."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import itertools
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from .examples import check_fit, prepare
+
+if TYPE_CHECKING:
+    from ..augment import Augment
+    from ..nn.loss import Loss
+    from ..nn.sequential import Sequential
+    from .examples import Examples
+
+#: Seed component that separates augmentation's random numbers from those that shuffle the examples.
+AUGMENTING = 1
+
+
+class Batch(NamedTuple):
+    """Inputs and targets in the network's form, the weight of each example or None, and the total weight."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+    total: float
+
+
+#: Makes a batch; may run in the prefetch thread.
+Job = Callable[[], Batch]
+
+
+class Source:
+    """Where the minibatches of a run come from.
+
+    A batch is made in two parts. `jobs` yields the jobs, which is cheap apart from the user's own code; calling a job
+    makes its batch.
+
+    Attributes
+    ----------
+    examples : int
+        The number of examples in an epoch; 0 if unknown.
+    slow : bool
+        Whether to prefetch: to make the next batch while the network trains on the current one.
+    """
+
+    examples = 0
+    slow = True
+
+    def __init__(self, augment: Sequence[Augment]) -> None:
+        self._augment = augment
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch; 0 while unknown."""
+        raise NotImplementedError
+
+    def jobs(self, seed: int, epoch: int, start: int) -> Generator[Job, None, None]:
+        """Yield the jobs that make the batches of an epoch, from batch `start` on, in order."""
+        raise NotImplementedError
+
+    def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on, all in the same memory; not for slow sources."""
+        raise NotImplementedError
+
+    def _augmented(self, x: np.ndarray, seed: int, epoch: int, index: int) -> np.ndarray:
+        """Return the augmented inputs of a batch; the random numbers depend only on seed, epoch and batch."""
+        if not self._augment:
+            return x
+        rng = np.random.default_rng([seed, epoch, index, AUGMENTING])
+        expected = (x.shape, x.dtype)
+        for change in self._augment:
+            x = change(x, rng)
+            if not isinstance(x, np.ndarray) or (x.shape, x.dtype) != expected:
+                given = f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else repr(x)
+                raise ValueError(
+                    f"{change!r} returned {given} for a batch; expected {expected[1]} of shape {expected[0]}"
+                )
+        return np.ascontiguousarray(x)
+
+
+class ArrayBatches(Source):
+    """Minibatches of examples in memory or in a memory-mapped file; they depend only on seed and epoch.
+
+    Parameters
+    ----------
+    examples : Examples
+    batch_size : int
+    shuffle : bool
+    row_weights : ndarray or None
+        The weight of each example in the mean loss; None for equal weights.
+    drop_single : bool
+        Drop a last batch of one example.
+    augment : sequence of Augment
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        batch_size: int,
+        row_weights: np.ndarray | None,
+        *,
+        shuffle: bool,
+        drop_single: bool,
+        augment: Sequence[Augment] = (),
+    ) -> None:
+        super().__init__(augment)
+        self._data = examples
+        self._batch_size, self._row_weights, self._shuffle = batch_size, row_weights, shuffle
+        self.examples = self._count = len(examples.x)
+        if drop_single and self._count % batch_size == 1 and self._count > 1 and batch_size > 1:
+            self._count -= 1
+        self.slow = bool(augment) or not isinstance(examples.x, np.ndarray)
+
+    def __len__(self) -> int:
+        return -(-self._count // self._batch_size)
+
+    def jobs(self, seed: int, epoch: int, start: int) -> Generator[Job, None, None]:
+        for index, rows in enumerate(self._rows(seed, epoch, start), start):
+            yield partial(self._made, rows, seed, epoch, index)
+
+    def _rows(self, seed: int, epoch: int, start: int) -> Iterator[np.ndarray]:
+        if self._shuffle:
+            order = np.random.default_rng([seed, epoch]).permutation(self.examples)
+        else:
+            order = np.arange(self.examples)
+        size = self._batch_size
+        return (order[first : min(first + size, self._count)] for first in range(start * size, self._count, size))
+
+    def _made(self, rows: np.ndarray, seed: int, epoch: int, index: int) -> Batch:
+        """Return a batch in newly allocated memory, because the previous one may still be in use."""
+        x, y, weights = self._data
+        part = self._augmented(x[rows], seed, epoch, index)
+        return Batch(part, y[rows], None if weights is None else weights[rows], self._total(rows))
+
+    def _total(self, rows: np.ndarray) -> float:
+        return float(len(rows) if self._row_weights is None else self._row_weights[rows].sum(dtype=np.float64))
+
+    def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
+        x, y, weights = self._data
+        most = min(self._batch_size, self._count)
+        x_out, y_out = np.empty((most, *x.shape[1:]), x.dtype), np.empty((most, *y.shape[1:]), y.dtype)
+        weights_out = np.empty(most, y.dtype if weights is None else weights.dtype)
+        for part in self._rows(seed, epoch, start):
+            count = len(part)
+            # mode="clip" writes directly to `out`; the default mode goes through a temporary buffer.
+            yield Batch(
+                np.take(x, part, axis=0, out=x_out[:count], mode="clip"),
+                np.take(y, part, axis=0, out=y_out[:count], mode="clip"),
+                None if weights is None else np.take(weights, part, out=weights_out[:count], mode="clip"),
+                self._total(part),
+            )
+
+
+class UserBatches(Source):
+    """Minibatches supplied by the user's own code.
+
+    Parameters
+    ----------
+    given : iterable or callable
+        An iterable that can be iterated once per epoch, an iterator, or a function of the epoch number that returns
+        either.
+    model, loss : Sequential, Loss
+        Used to prepare and check the batches.
+    steps : int or None
+        Batches per epoch; None uses all that are supplied.
+    epochs : int
+        The number of epochs to train.
+    augment : sequence of Augment
+    """
+
+    def __init__(
+        self,
+        given: Iterable[Any] | Callable[[int], Iterable[Any]],
+        model: Sequential,
+        loss: Loss,
+        steps: int | None,
+        epochs: int,
+        augment: Sequence[Augment] = (),
+    ) -> None:
+        super().__init__(augment)
+        self._given, self._model, self._loss, self._steps = given, model, loss, steps
+        self._seen = steps or 0
+        self._once = isinstance(given, Iterator)
+        if self._once and steps is None and epochs > 1:
+            raise ValueError(
+                f"x is an iterator, which can be read only once, but {epochs} epochs are to be trained: pass "
+                "steps_per_epoch=, a list, or a function of the epoch that returns its batches"
+            )
+        if not isinstance(given, Iterable):
+            _check_callable(given)
+        if model.preprocessing is not None and not model.preprocessing.is_fitted:
+            raise ValueError(
+                f"the model's preprocessing, {model.preprocessing!r}, is not fitted, and batches cannot be read "
+                "twice: fit it first, with fit(x) or with partial_fit(x) batch by batch"
+            )
+
+    def __len__(self) -> int:
+        return self._seen
+
+    def jobs(self, seed: int, epoch: int, start: int) -> Generator[Job, None, None]:
+        index = start
+        with self._items(epoch, start) as items:
+            for item in items:
+                yield partial(self._made, item, seed, epoch, index, first=index == start)
+                index += 1
+        if index < (self._steps or 1):
+            expected = "expected at least one" if self._steps is None else f"steps_per_epoch is {self._steps}"
+            raise ValueError(f"epoch {epoch + 1} has {index} batches; {expected}")
+        self._seen = index
+
+    @contextmanager
+    def _items(self, epoch: int, start: int) -> Iterator[Iterable[Any]]:
+        """Iterate over the user's batches from batch `start` on; close a generator that only this epoch reads."""
+        given: Any = self._given
+        if self._once:  # an iterator is not rewound: it already stands at batch `start`
+            yield itertools.islice(given, None if self._steps is None else self._steps - start)
+            return
+        iterator = iter(given if isinstance(given, Iterable) else given(epoch))
+        try:
+            yield itertools.islice(iterator, start, self._steps)
+        finally:
+            if isinstance(iterator, Generator):
+                iterator.close()
+
+    def _made(self, item: Any, seed: int, epoch: int, index: int, *, first: bool) -> Batch:
+        name = f"batch {index + 1} of epoch {epoch + 1}: "
+        if not isinstance(item, tuple | list) or not 2 <= len(item) <= 3:
+            what = f"a {type(item).__name__}"
+            what += f" of {len(item)}" if isinstance(item, tuple | list) else ""
+            raise ValueError(f"{name}got {what}; expected (x, y) or (x, y, weights)")
+        examples = prepare(self._model, self._loss, *item, name=name)
+        if first:
+            check_fit(self._model, self._loss, examples, name)
+        # Copies, because the user's code may reuse its arrays for the next batch.
+        x, y = np.array(examples.x), np.array(examples.y)
+        weights = None if examples.weights is None else np.array(examples.weights)
+        each = self._loss.row_weights(y, weights)
+        total = float(len(x) if each is None else each.sum(dtype=np.float64))
+        return Batch(self._augmented(x, seed, epoch, index), y, weights, total)
+
+
+def refuse_options(x: Any, **options: Any) -> None:
+    """Raise an error if `x` is an array, which needs a `y`, or if an option that needs arrays is set."""
+    if hasattr(x, "__array__"):
+        raise TypeError("y is missing: it may be omitted only if x supplies batches (x, y), but x is an array")
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"{name} needs arrays x and y; batches are used as supplied, weights included: (x, y, weights)"
+            )
+
+
+def _check_callable(given: Any) -> None:
+    if not callable(given):
+        raise TypeError(
+            f"x is a {type(given).__name__}, and y is missing; expected arrays x and y, or batches: an iterable, or a "
+            "function of the epoch number that returns one"
+        )
+    try:
+        inspect.signature(given).bind(0)
+    except TypeError:
+        raise TypeError(
+            f"{given!r} must take one argument, the epoch number from 0, and return its batches: def batches(epoch)"
+        ) from None
+    except ValueError:  # no signature available, as for some built-ins
+        pass
+
+
+@contextmanager
+def opened(source: Source, seed: int, epoch: int, start: int, prefetch: bool | None) -> Iterator[Iterable[Batch]]:
+    """Iterate over the batches of an epoch from batch `start` on; `prefetch` is that of `Trainer.fit`."""
+    if prefetch or (prefetch is None and source.slow):
+        with Prefetcher(partial(source.jobs, seed, epoch), start, draw=bool(prefetch)) as batches:
+            yield batches
+    elif source.slow:
+        with closing(source.jobs(seed, epoch, start)) as jobs:
+            yield (job() for job in jobs)
+    else:
+        yield source.batches(seed, epoch, start)
+
+
+class Prefetcher:
+    """Prefetches the batches of an epoch: a thread makes the next batch while the current one is in use.
+
+    A context manager: on exit it ends the thread and closes the iterator of jobs.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the iterator of jobs from a given batch on.
+    start : int
+    draw : bool
+        Whether the iterator of jobs, which contains the user's code, also runs in the thread.
+    """
+
+    def __init__(self, make: Callable[[int], Generator[Job, None, None]], start: int, *, draw: bool = False) -> None:
+        self._make, self._at, self._draw = make, start, draw
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._jobs = self._make(self._at)
+        self._thread = ThreadPoolExecutor(1, "pynn-batches")
+        # The thread inherits the caller's context variables, such as NumPy's error state.
+        self._context = contextvars.copy_context()
+        self._next = self._ask()
+
+    def _ask(self) -> Future[Batch | None]:
+        if self._draw:
+            return self._submit(self._drawn)
+        done: Future[Batch | None] = Future()
+        try:
+            job = next(self._jobs, None)
+        except Exception as error:  # raised when this batch is read
+            done.set_exception(error)
+            return done
+        if job is None:
+            done.set_result(None)
+            return done
+        return self._submit(job)
+
+    def _drawn(self) -> Batch | None:
+        job = next(self._jobs, None)
+        return None if job is None else job()
+
+    def _submit(self, work: Callable[[], Any]) -> Future[Any]:
+        return self._thread.submit(self._context.run, work)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._process != os.getpid():
+            return
+        self._next.cancel()
+        if self._draw:  # the thread that runs a generator must close it
+            closed = self._submit(self._jobs.close)
+        # A second Ctrl-C does not wait for the batch in progress.
+        self._thread.shutdown(wait=kind is not KeyboardInterrupt)
+        if not self._draw:
+            self._jobs.close()
+        elif kind is None:
+            closed.result()
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            if self._process != os.getpid():  # forked: the thread stayed with the parent
+                self._begin()
+            batch = self._next.result()
+            if batch is None:
+                return
+            self._at += 1
+            self._next = self._ask()
+            yield batch

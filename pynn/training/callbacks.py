@@ -1,0 +1,284 @@
+"""Training callbacks: early stopping, checkpoints, logs, and the base class for your own."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import math
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..utils.files import check_target, write_atomically
+from ..utils.validation import choice, count
+from .settings import TrainingWarning
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .state import TrainingState
+
+Mode = Literal["auto", "min", "max"]
+
+
+class Callback:
+    """Base class of callbacks; override the methods you need.
+
+    Read the progress from `trainer.epoch`, `steps`, `last_loss`, `lr`, `history` and `model`; `trainer.stop()` ends
+    training. `trainer` is a `pynn.Trainer`; it is annotated as Any so that an override may name a subclass.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> class Print(pynn.Callback):
+    ...     def on_epoch_end(self, trainer):
+    ...         print("epoch", trainer.epoch)
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> history = trainer.fit(x, y, epochs=2, callbacks=[Print()])
+    epoch 1
+    epoch 2
+    """
+
+    def on_train_begin(self, trainer: Any) -> None:
+        """Run before the first epoch of a `fit`; an error raised here ends it before anything has changed."""
+
+    def on_epoch_begin(self, trainer: Any) -> None:
+        """Run before the first step of an epoch, or of the rest of an interrupted one."""
+
+    def on_step_end(self, trainer: Any) -> None:
+        """Run after every step, including one whose loss is not finite."""
+
+    def on_epoch_end(self, trainer: Any) -> None:
+        """Run after an epoch has been added to the history."""
+
+    def on_train_end(self, trainer: Any) -> None:
+        """Run after the last epoch, however it ended."""
+
+
+class CallbackList:
+    """Several callbacks combined, called in order."""
+
+    def __init__(self, callbacks: Iterable[Callback]) -> None:
+        if isinstance(callbacks, Callback):
+            raise TypeError(f"callbacks is {callbacks!r}; expected a list: [{type(callbacks).__name__}(...)]")
+        self.callbacks = list(callbacks)
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(f"callbacks must be instances of pynn.Callback; got {callback!r}")
+        self._begun: list[Callback] = []
+
+    def on_train_begin(self, trainer: TrainingState) -> None:
+        """Call `on_train_begin` of all; if one raises, call `on_train_end` of those already begun."""
+        try:
+            for callback in self.callbacks:
+                callback.on_train_begin(trainer)
+                self._begun.append(callback)
+        except BaseException:
+            self.on_train_end(trainer)
+            raise
+
+    def on_train_end(self, trainer: TrainingState) -> None:
+        """Call `on_train_end` of every callback that has begun, even if others raise."""
+        with contextlib.ExitStack() as stack:
+            for callback in reversed(self._begun):
+                stack.callback(callback.on_train_end, trainer)
+
+    def on_epoch_begin(self, trainer: TrainingState) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_begin(trainer)
+
+    def on_step_end(self, trainer: TrainingState) -> None:
+        for callback in self.callbacks:
+            callback.on_step_end(trainer)
+
+    def on_epoch_end(self, trainer: TrainingState) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_end(trainer)
+
+
+class _Monitored:
+    """A column of the history, and the criterion by which its values improve."""
+
+    def __init__(self, monitor: str, mode: Mode, min_delta: float) -> None:
+        choice(mode, "mode", ("auto", "min", "max"))
+        self.name = monitor
+        self.larger_is_better = mode == "max" or (mode == "auto" and monitor.endswith("accuracy"))
+        self.min_delta = abs(min_delta)
+
+    def check(self, trainer: TrainingState) -> None:
+        """Raise ValueError if the history will not contain the column."""
+        known = trainer.columns
+        if self.name not in known and self.name not in trainer.history:
+            hint = "; pass validation= to fit" if self.name.startswith("val_") and trainer.held_out is None else ""
+            raise ValueError(f"there is no {self.name!r} to monitor among {', '.join(known)}{hint}")
+
+    def column(self, trainer: TrainingState) -> list[float]:
+        """Return the values of the current run."""
+        if self.name not in trainer.history:
+            known = ", ".join(trainer.history.history)
+            raise ValueError(f"there is no {self.name!r} to monitor among {known}")
+        return trainer.history[self.name][trainer.history_start :]
+
+    def better(self, value: float, than: float) -> bool:
+        """Return whether `value` is better than `than` by more than min_delta; any number is better than NaN."""
+        gain = value - than if self.larger_is_better else than - value
+        return not math.isnan(value) and (math.isnan(than) or gain > self.min_delta)
+
+    def best(self, column: list[float]) -> int:
+        """Return the index of the last row that improved on all earlier ones, or -1."""
+        best_index, best = -1, math.nan
+        for index, value in enumerate(column):
+            if self.better(value, best):
+                best_index, best = index, value
+        return best_index
+
+
+class EarlyStopping(Callback):
+    """Stop when a metric has not improved for some epochs, and restore the best weights.
+
+    Only the history of the current run counts: a second `fit` starts with full patience, and an interrupted run that
+    is finished later, even from a checkpoint, stops where an uninterrupted one would.
+
+    Parameters
+    ----------
+    monitor : str
+        A column of the history.
+    patience : int
+        Epochs without improvement before training stops.
+    min_delta : float
+        The improvement must exceed this.
+    mode : {"auto", "min", "max"}
+        Whether smaller or larger is better; "auto" means larger for accuracies, smaller otherwise.
+    restore_best_weights : bool
+        Whether to restore the best weights that this callback saw. Candidates are the weights after each epoch and, if
+        this trainer has trained the model before and `monitor` is a validation metric, the weights that `fit` began
+        with. They are kept in memory, not in a checkpoint.
+
+    Warns
+    -----
+    TrainingWarning
+        If an earlier row of the history is better than the final weights: a row of another fit, or of the part of a
+        resumed run that this callback has not seen. Those weights are lost unless a `ModelCheckpoint` saved them.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: Mode = "auto",
+        restore_best_weights: bool = True,
+    ) -> None:
+        self._monitored = _Monitored(monitor, mode, min_delta)
+        self.patience = count(patience, "patience")
+        self.restore_best_weights = restore_best_weights
+        self._trainer: TrainingState | None = None  # the trainer that the best weights belong to
+        self._best_value = math.nan
+        self._best_state: dict[str, np.ndarray] | None = None
+        self.stopped_epoch: int | None = None
+
+    def on_train_begin(self, trainer: TrainingState) -> None:
+        self._monitored.check(trainer)
+        self.stopped_epoch = None
+        begins = len(trainer.history) == trainer.history_start and not trainer.batches_done
+        if begins or self._trainer is not trainer:
+            self._trainer, self._best_value, self._best_state = trainer, math.nan, None
+            if self.restore_best_weights and trainer.steps and self._monitored.name.startswith("val_"):
+                self._keep(trainer, trainer.validate().get(self._monitored.name, math.nan))
+
+    def _keep(self, trainer: TrainingState, value: float) -> None:
+        if self.restore_best_weights and self._monitored.better(value, self._best_value):
+            self._best_value, self._best_state = value, trainer.model.state_dict()
+
+    def on_epoch_end(self, trainer: TrainingState) -> None:
+        column = self._monitored.column(trainer)
+        self._keep(trainer, column[-1])
+        if len(column) - 1 - self._monitored.best(column) >= self.patience:
+            self.stopped_epoch = trainer.epoch
+            trainer.stop()
+
+    def on_train_end(self, trainer: TrainingState) -> None:
+        if trainer.history.interrupted:  # the run can still be finished from the current weights
+            return
+        if self._best_state is not None:
+            trainer.model.load_state_dict(self._best_state)
+            self._warn_of_lost_weights(trainer)
+        self._trainer, self._best_state = None, None
+
+    def _warn_of_lost_weights(self, trainer: TrainingState) -> None:
+        name = self._monitored.name
+        column = trainer.history.history.get(name, [])
+        row = self._monitored.best(column)
+        if row >= 0 and self._monitored.better(column[row], self._best_value):
+            warnings.warn(
+                f"epoch {trainer.history.epoch[row]} had a {name} of {column[row]:.6g}, better than the "
+                f"{self._best_value:.6g} of the final weights, but it ended before this callback began: its weights "
+                "were not kept (use a ModelCheckpoint to keep them)",
+                TrainingWarning,
+                stacklevel=2,
+            )
+
+
+class ModelCheckpoint(Callback):
+    """Save the model, or the whole training state, after each epoch whose metric is the best so far.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, replaced atomically.
+    monitor, mode
+        As in `EarlyStopping`. Only the history of the current run counts: a second `fit` replaces the file after its
+        first epoch. With ``monitor=None`` every epoch is saved.
+    whole : bool
+        Save a checkpoint that `Trainer.resume` continues, not only the model.
+    """
+
+    def __init__(
+        self, path: str | Path, monitor: str | None = "val_loss", mode: Mode = "auto", *, whole: bool = False
+    ) -> None:
+        self.path = Path(path)
+        self.whole = whole
+        self._monitored = None if monitor is None else _Monitored(monitor, mode, 0.0)
+
+    def on_train_begin(self, trainer: TrainingState) -> None:
+        check_target(self.path)
+        if self._monitored is not None:
+            self._monitored.check(trainer)
+
+    def on_epoch_end(self, trainer: TrainingState) -> None:
+        if self._monitored is not None:
+            column = self._monitored.column(trainer)
+            if self._monitored.best(column) != len(column) - 1:
+                return
+        if self.whole:
+            trainer.save(self.path)
+        else:
+            trainer.model.save(self.path)
+
+
+class CSVLogger(Callback):
+    """Write the history to a CSV file after every epoch, one row per epoch, including those before a resume.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, replaced atomically after every epoch, so that it is never half written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def on_train_begin(self, trainer: TrainingState) -> None:
+        check_target(self.path)
+
+    def on_epoch_end(self, trainer: TrainingState) -> None:
+        history = trainer.history
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["epoch", *history.history])
+        for index, epoch in enumerate(history.epoch):
+            writer.writerow([epoch, *(repr(column[index]) for column in history.history.values())])
+        write_atomically(self.path, text.getvalue().encode())

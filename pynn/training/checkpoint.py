@@ -1,0 +1,109 @@
+"""Training checkpoints as files."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..backends import selection
+from ..nn import losses
+from ..nn.loading import own_classes, understood, unpack_model, with_prefix
+from ..nn.loss import FunctionLoss, Loss
+from ..nn.saving import check_rebuildable, pack_model
+from ..nn.sequential import KNOWN_LAYERS, Sequential
+from ..nn.state import write_arrays
+from ..optim import optimizers, regularizers, schedules
+from ..utils.config import Configurable, describe, make
+from ..utils.files import load_tensors, packed_tensors
+from ..utils.validation import number
+from .progress_state import checked_progress
+from .state import TrainingState
+
+T = TypeVar("T", bound=TrainingState)
+
+#: Losses, optimisers, schedules and regularisers that files know by name; their bases are no use by themselves.
+KNOWN_PARTS = tuple(
+    value
+    for module in (losses, optimizers, schedules, regularizers)
+    for value in vars(module).values()
+    if isinstance(value, type) and issubclass(value, Configurable) and value.__module__ == module.__name__
+    if value not in (schedules.Schedule, regularizers.Regularizer)
+)
+KNOWN = (*KNOWN_LAYERS, *KNOWN_PARTS)
+
+
+def packed_checkpoint(trainer: TrainingState) -> bytes:
+    """Return everything that a trainer needs to continue, in the form that `Trainer.save` writes."""
+    parts = [trainer.optimizer, trainer.schedule, trainer.regularizers]
+    loss = None if isinstance(trainer.loss, FunctionLoss) else trainer.loss
+    check_rebuildable([trainer.model, loss, *parts], trainer.model.dtype, KNOWN)
+    tensors, model = pack_model(trainer.model)
+    tensors |= {f"optimizer.{name}": array for name, array in trainer.optimizer.state.items()}
+    optimizer, schedule, penalties = (describe(part) for part in parts)
+    description = {
+        "model": model,
+        "frozen": [name for name, p in trainer.model.named_parameters() if p.frozen],
+        "lr_factors": {name: p.lr_factor for name, p in trainer.model.named_parameters() if p.lr_factor != 1},
+        "loss": None if loss is None else describe(loss),
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "regularizers": penalties,
+        "trainer": trainer.progress_state(),
+        "machine": selection.describe(),
+    }
+    return packed_tensors("checkpoint", tensors, description)
+
+
+def load_checkpoint(
+    trainer_class: Callable[..., T],
+    path: str | Path,
+    *,
+    loss: Loss | Callable[..., Any] | None,
+    custom: Iterable[type],
+) -> T:
+    """Return the trainer that `Trainer.save` wrote; see `Trainer.resume`."""
+    classes = own_classes(custom)
+    tensors, description = load_tensors(path, "checkpoint")
+    saved_on, needs_loss = understood(path, lambda: (dict(description["machine"]), description["loss"] is None))
+    if saved_on != selection.describe():
+        warnings.warn(
+            f"{path} was written under {_machine(saved_on)} and continues under {_machine(selection.describe())}: "
+            "results will agree to rounding, not bit for bit",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    if loss is None and needs_loss:
+        raise ValueError(f"{path} was trained with a loss function, which cannot be saved; pass it again as loss=")
+
+    def rebuild() -> T:
+        model = unpack_model(tensors, description["model"], (*KNOWN_LAYERS, *classes))
+        known = (*KNOWN_PARTS, *classes)
+        trainer = trainer_class(
+            model,
+            loss if loss is not None else make(description["loss"], known),
+            make(description["optimizer"], known),
+            schedule=make(description["schedule"], known),
+            regularizers=make(description["regularizers"], known),
+        )
+        _restore_settings(model, description["frozen"], description["lr_factors"])
+        write_arrays(trainer.optimizer.state, with_prefix(tensors, "optimizer."))
+        trainer.load_progress_state(checked_progress(description["trainer"]))
+        return trainer
+
+    return understood(path, rebuild)
+
+
+def _restore_settings(model: Sequential, frozen: Any, lr_factors: Any) -> None:
+    parameters = dict(model.named_parameters())
+    if not isinstance(frozen, list) or not isinstance(lr_factors, dict):
+        raise ValueError("the frozen parameters are not a list, or the lr_factors are not a dictionary")
+    for name in frozen:
+        parameters[name].frozen = True
+    for name, factor in lr_factors.items():
+        parameters[name].lr_factor = number(factor, f"lr_factor of {name}", least=0)
+
+
+def _machine(described: dict[str, str]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in described.items())

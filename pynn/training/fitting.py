@@ -1,0 +1,133 @@
+"""What `Trainer.fit` does before the first step: check the data, make batches, check the schedule."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..augment import as_changes
+from ..nn.layers import BatchNorm
+from ..optim.schedules import idle_epochs
+from ..utils.arrays import numeric
+from .batches import ArrayBatches, Source, UserBatches, refuse_options
+from .callbacks import Callback, CallbackList
+from .examples import check_fit, prepare_later
+from .plan import FitPlan
+from .settings import TrainingWarning
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..augment import Augment
+    from ..nn.loss import Loss
+    from ..nn.sequential import Sequential
+    from .examples import Examples
+    from .state import TrainingState
+
+
+class FitRequest(NamedTuple):
+    """The arguments of `Trainer.fit`, as they were given."""
+
+    x: Any
+    y: ArrayLike | None
+    epochs: int | None
+    batch_size: int | None
+    validation: tuple[ArrayLike, ...] | None
+    sample_weight: ArrayLike | None
+    shuffle: bool | None
+    augment: Iterable[Augment]
+    steps_per_epoch: int | None
+    callbacks: Iterable[Callback]
+    progress: bool
+
+
+class Fit(NamedTuple):
+    """What `Trainer.fit` is to do: its arguments checked, its data preprocessed, its batches cut.
+
+    `afresh` says that it begins a run instead of finishing an interrupted one.
+    """
+
+    plan: FitPlan
+    source: Source
+    examples: Examples | None
+    held_out: Examples | None
+    listeners: CallbackList
+    afresh: bool
+
+
+def prepared(trainer: TrainingState, request: FitRequest) -> Fit:
+    """Check all arguments, and fit the preprocessing; nothing else of the trainer changes."""
+    model, loss = trainer.model, trainer.loss
+    changes = as_changes(request.augment)
+    x, y = request.x, request.y
+    if y is not None:
+        x = numeric(x, "x")
+    plan = FitPlan.planned(
+        trainer.standing(), x, y, request.epochs, request.batch_size, request.shuffle, request.steps_per_epoch, changes
+    )
+    examples: Examples | None = None
+    source: Source
+    if y is None:
+        refuse_options(x, batch_size=request.batch_size, sample_weight=request.sample_weight, shuffle=request.shuffle)
+        source = UserBatches(x, model, loss, plan.steps, plan.until - trainer.epoch, changes)
+    else:
+        examples = _training_examples(model, loss, x, y, request.sample_weight)
+        source = _array_batches(model, loss, examples, plan, changes)
+    held_out = _held_out_examples(model, loss, request.validation)
+    listeners = CallbackList(request.callbacks)
+    if request.progress:
+        from .progress import ProgressBar  # rich takes a third of the time that importing pynn takes
+
+        listeners.callbacks.append(ProgressBar())
+    _warn_of_idle_epochs(trainer, plan, len(source))
+    return Fit(plan, source, examples, held_out, listeners, request.epochs is not None)
+
+
+def _training_examples(
+    model: Sequential, loss: Loss, x: Any, y: ArrayLike, sample_weight: ArrayLike | None
+) -> Examples:
+    """Return training data in the network's form; fits the preprocessing."""
+    examples = prepare_later(model, loss, x, y, sample_weight, fit_preprocessing=True)
+    check_fit(model, loss, examples)
+    return examples
+
+
+def _held_out_examples(model: Sequential, loss: Loss, validation: tuple[ArrayLike, ...] | None) -> Examples | None:
+    """Return validation data in the network's form."""
+    if validation is None:
+        return None
+    if not (isinstance(validation, tuple | list) and len(validation) in (2, 3)):
+        raise ValueError("validation must be a pair (x, y), or (x, y, weights)")
+    held_out = prepare_later(model, loss, *validation, name="validation ")
+    check_fit(model, loss, held_out, "validation ")
+    return held_out
+
+
+def _array_batches(
+    model: Sequential, loss: Loss, examples: Examples, run: FitPlan, augment: Sequence[Augment]
+) -> ArrayBatches:
+    """Return the minibatches of training data; drop a last batch of one example if the model has batch norm."""
+    drop_single = any(isinstance(layer, BatchNorm) for layer in model.all_layers())
+    weights = loss.row_weights(examples.y, examples.weights)
+    return ArrayBatches(
+        examples, run.batch_size, weights, shuffle=run.shuffle, drop_single=drop_single, augment=augment
+    )
+
+
+def _warn_of_idle_epochs(trainer: TrainingState, run: FitPlan, batches: int) -> None:
+    """Warn if the schedule has reached a rate of 0, so that epochs would train nothing."""
+    if trainer.schedule is None:
+        return
+    left = run.until - trainer.epoch
+    idle = idle_epochs(trainer.schedule, trainer.optimizer.lr, trainer.epoch, left, trainer.steps, batches)
+    # A long cosine is practically 0 in its last epoch of tens of thousands; that is intended.
+    if idle > 1 + left // 1000 or (idle and idle == left):
+        which = "in all of its epochs" if idle == left else f"from epoch {run.until - idle + 1} on"
+        warnings.warn(
+            f"{trainer.schedule!r} reaches a rate of 0: this fit, up to epoch {run.until}, trains nothing {which}. "
+            "A schedule counts from the start of training, not of a fit: assign trainer.schedule = None, or one that "
+            "ends later",
+            TrainingWarning,
+            stacklevel=4,
+        )

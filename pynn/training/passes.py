@@ -1,0 +1,149 @@
+"""The forward and backward pass of a training step: op by op at first, then by replaying the kernel calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..backends.selection import kernels
+from ..nn.context import Context
+from ..nn.recording import is_replayable
+
+if TYPE_CHECKING:
+    from ..nn.loss import Loss
+    from ..nn.observer import Observer
+    from ..nn.random import Stream
+    from ..nn.sequential import Sequential
+
+#: Batch shapes whose recordings are kept; a run has one or two.
+MOST_RECORDINGS = 16
+
+
+class _Recorded(NamedTuple):
+    forward: Any
+    backward: Any
+    prediction: np.ndarray
+
+
+class RecordedPasses:
+    """Runs a model and its loss forward and backward on one minibatch at a time.
+
+    The first step with a batch shape is recorded if the backend can record kernel calls and every layer and the loss
+    only call ops on arrays that stay in place (see `nn.recording.replayable`). Later steps replay the same calls
+    without going through Python, with bit-identical results. A change between steps (a layer's attribute, a frozen
+    parameter, the backend) invalidates the recording, and the next step is recorded again. A step is not replayed if it
+    reads an array that the next step would not fill, such as a converted copy.
+
+    Attributes
+    ----------
+    prediction : ndarray
+        The output of the last forward pass; the next one overwrites it.
+    inputs : tuple
+        The arguments of the last forward pass: inputs, targets, and weights of the examples or None.
+    """
+
+    def __init__(self, model: Sequential, random: Stream, undo: Callable[[], None]) -> None:
+        self.model = model
+        self._undo = undo  # reverts the changes of a failed replay
+        self.prediction = np.empty(0)
+        self._random = random
+        self._context = Context(training=True, random=random, reuse=True)
+        self._context.needs_dx = False
+        self._gradient = np.empty(0)
+        self._recordings: dict[tuple[Any, ...], _Recorded] = {}
+        self._version: tuple[Any, ...] = ()
+        self._recorder: Callable[..., Any] | None = None
+        self._current: _Recorded | None = None
+        self.inputs: tuple[Any, ...] = ()
+
+    def forward(
+        self,
+        loss: Loss,
+        x: np.ndarray,
+        target: np.ndarray,
+        weights: np.ndarray | None,
+        observer: Observer | None = None,
+    ) -> float:
+        """Return the loss of a minibatch; the arrays must come from `utils.validation.ready`.
+
+        `observer` sees the outputs of the layers.
+        """
+        version = (self.model.flat.version, loss, loss.version, kernels())
+        if version != self._version:
+            self._forget(loss)
+            self._version = version
+        self._context.observer = observer
+        inputs = self.inputs = (x, target, weights)
+        key = (x.shape, target.shape, target.dtype, None if weights is None else weights.shape, observer)
+        recorded = self._recordings.get(key)
+        if recorded is not None and recorded.forward.complete and recorded.backward.complete:
+            value = recorded.forward.run(inputs)
+            if value is not None:
+                self._current, self.prediction = recorded, recorded.prediction
+                return value
+            self._undo()  # a call failed: running the step op by op raises the specific error
+        if self._recorder is None:
+            self._current = None
+            return self._forward(loss, x, target, weights)
+        owned = partial(self._owned, loss)
+        with self._recorder(inputs, owned) as recording:
+            value = self._forward(loss, x, target, weights)
+        if len(self._recordings) >= MOST_RECORDINGS:
+            self._recordings.clear()
+        backward = self._recorder(inputs, owned, recording)
+        self._current = self._recordings[key] = _Recorded(recording, backward, self.prediction)
+        return value
+
+    def backward(self) -> None:
+        """Write the gradients of the loss of the last forward pass."""
+        if self._current is None:
+            self._backward()
+            return
+        recording = self._current.backward
+        if not recording.complete:
+            with recording:
+                self._backward()
+        elif recording.run(self.inputs) is None:
+            raise MemoryError("no memory for the workspaces of the backward pass")
+
+    def _forward(self, loss: Loss, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        if self._context.observer is not None:
+            self._context.observer.inputs(x)
+        prediction = self.model.forward(x, self._context)
+        out = self._context.buffer("dprediction", prediction.shape, prediction.dtype)
+        value, gradient = loss.forward(prediction, target, weights, out)
+        gradient = np.ascontiguousarray(gradient, dtype=prediction.dtype)
+        if gradient.shape != prediction.shape:
+            raise ValueError(f"the loss returned a gradient of shape {gradient.shape}; expected {prediction.shape}")
+        self.prediction, self._gradient = prediction, gradient
+        if self._context.observer is not None:
+            self._context.observer.scores(loss, prediction, target)
+        return value
+
+    def _backward(self) -> None:
+        self.model.backward(self._gradient, self._context)
+        if self._context.observer is not None:
+            self._context.observer.weight_gradients()
+
+    def _owned(self, loss: Loss) -> Iterator[np.ndarray]:
+        """Yield the arrays that stay in place from step to step, until `forward` detects a change."""
+        yield from (self.model.flat.values, self.model.flat.grads, self._random.state)
+        yield from (value for value in vars(loss).values() if isinstance(value, np.ndarray))
+        for layer in self.model.all_layers():  # replacing a layer's private attribute is not detected
+            for name, value in vars(layer).items():
+                if isinstance(value, np.ndarray) and not name.startswith("_"):
+                    yield value
+        if self._context.observer is not None:
+            yield from self._context.observer.arrays()
+
+    def _forget(self, loss: Loss) -> None:
+        """Discard the recordings, because something they depend on has changed."""
+        self._recordings.clear()
+        for layer in self.model.all_layers():
+            layer._trained = self.model.flat  # which its attributes invalidate from now on
+        methods = [(layer.forward, layer.backward) for layer in self.model.all_layers()]
+        replayable = all(is_replayable(method) for method in (*sum(methods, ()), loss.forward))
+        self._recorder = getattr(kernels(), "Recording", None) if replayable else None

@@ -1,0 +1,118 @@
+"""The settings of a trainer, validated on every assignment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from ..nn.loss import Loss, as_loss
+from ..nn.sequential import Sequential
+from ..optim.base import Optimizer
+from ..optim.regularizers import Regularizer
+from ..optim.schedules import Schedule
+from ..utils.validation import count, instance, number
+
+
+class TrainingWarning(RuntimeWarning):
+    """Training continues but may not do what was intended; the message gives the reason."""
+
+
+def _setting(name: str, check: Callable[[Any, Any], Any], doc: str) -> Any:
+    """Return a property that validates assigned values with ``check(trainer, value)``."""
+
+    def assign(trainer: Any, value: Any) -> None:
+        setattr(trainer, f"_{name}", check(trainer, value))
+
+    return property(attrgetter(f"_{name}"), assign, doc=doc)  # attrgetter: a step reads settings without a Python call
+
+
+def read_only(name: str, advice: str, doc: str) -> Any:
+    """Return a read-only property; assigning to it raises AttributeError with advice."""
+
+    def refuse(trainer: Any, value: Any) -> None:
+        raise AttributeError(f"trainer.{name} cannot be assigned: {advice}")
+
+    return property(attrgetter(f"_{name}"), refuse, doc=doc)
+
+
+def _loss(trainer: Any, value: Any) -> Loss:
+    loss = as_loss(value)
+    trainer.model.output_kind = loss.output_kind
+    return loss
+
+
+def _optimizer(trainer: Any, value: Any) -> Optimizer:
+    optimizer = instance(value, "optimizer", Optimizer)
+    optimizer.bind(trainer.model.flat)
+    return optimizer
+
+
+def _schedule(trainer: Any, value: Any) -> Schedule | None:
+    return None if value is None else instance(value, "schedule", Schedule)
+
+
+def _regularizers(trainer: Any, value: Any) -> list[Regularizer]:
+    if not isinstance(value, Iterable):
+        raise TypeError(f"regularizers is {value!r}; expected a list of pynn.Regularizer")
+    return [instance(item, "one of regularizers", Regularizer) for item in value]
+
+
+class Settings:
+    """The settings of a `Trainer`; see there."""
+
+    if TYPE_CHECKING:
+        # The attributes that the properties below, and a training step, read.
+        _loss: Loss
+        _optimizer: Optimizer
+        _schedule: Schedule | None
+        _regularizers: list[Regularizer]
+        _clip_norm: float | None
+        _clip_value: float | None
+        loss: Loss
+        optimizer: Optimizer
+        schedule: Schedule | None
+        regularizers: list[Regularizer]
+        clip_norm: float | None
+        clip_value: float | None
+
+        @property
+        def model(self) -> Sequential: ...
+
+        @property
+        def seed(self) -> int: ...
+
+    else:
+        loss = _setting("loss", _loss, "The loss to minimise.")
+        optimizer = _setting("optimizer", _optimizer, "The optimiser; a new one starts with empty state.")
+        schedule = _setting("schedule", _schedule, "Scales the optimiser's learning rate.")
+        regularizers = _setting("regularizers", _regularizers, "Penalties and constraints.")
+        clip_norm = _setting(
+            "clip_norm", lambda _, value: None if value is None else number(value, "clip_norm", above=0), "May be None."
+        )
+        clip_value = _setting(
+            "clip_value",
+            lambda _, value: None if value is None else number(value, "clip_value", above=0),
+            "May be None.",
+        )
+        model = read_only("model", "a trainer trains one model; make a new Trainer", "The model to train.")
+        seed = read_only("seed", "it has seeded the run already; make a new Trainer(..., seed=)", "The run's seed.")
+
+    def __init__(
+        self,
+        model: Sequential,
+        loss: Loss | Callable[..., Any],
+        optimizer: Optimizer,
+        schedule: Schedule | None,
+        regularizers: Sequence[Regularizer],
+        clip_norm: float | None,
+        clip_value: float | None,
+        seed: int,
+    ) -> None:
+        self._model = instance(model, "model", Sequential)
+        checked = as_loss(loss)
+        self.schedule, self.regularizers = schedule, regularizers  # type: ignore[assignment]
+        self.clip_norm, self.clip_value = clip_norm, clip_value
+        self._seed = count(seed, "seed", least=0)
+        self.optimizer = optimizer  # binds the model's parameters, so it comes after everything that may raise
+        self.loss = checked

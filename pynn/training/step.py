@@ -1,0 +1,205 @@
+"""One optimiser step: forward, backward, clip and update, as one transaction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import ops
+from ..optim.regularizers import Regularizer
+from ..utils.interrupt import Uninterrupted
+from ..utils.validation import ready
+from .passes import RecordedPasses
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..nn.random import Stream
+    from .state import TrainingState
+
+
+#: Records that a step was taken; called with its loss.
+Count = Callable[[float], None]
+
+
+class NonFiniteError(FloatingPointError):
+    """The loss became NaN or infinite; the parameters are those before the step."""
+
+
+class TrainingStep:
+    """Takes a trainer's steps as transactions.
+
+    Until the optimiser's update, a step changes only gradients, running statistics and the random stream. If it ends
+    there (an error, out of memory, Ctrl-C), the latter two are rolled back. The update itself is atomic (see
+    `Optimizer.step`). After it the step counts as taken, whatever follows.
+    """
+
+    def __init__(self, trainer: TrainingState, random: Stream) -> None:
+        self._trainer = trainer
+        self._flat = trainer.model.flat
+        self.passes = RecordedPasses(trainer.model, random, self._restore)
+        self._random = random
+        self._version = -1
+        # The arrays that a forward pass changes, and copies of them from before the step.
+        self._kept: list[tuple[np.ndarray, np.ndarray]] = []
+        #: State of a step that is not settled yet: the optimiser's update count at its start and, once the update has
+        #: begun, the arguments for `_finish`.
+        self._begun: tuple[int, tuple[int, float, float, Count | None] | None] | None = None
+
+    def take(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, count: Count | None = None) -> float:
+        """Take one step on a minibatch and return its loss; a loss that is not finite changes nothing.
+
+        `count` is called with the loss once the step is taken; it may be called twice.
+        """
+        target, weights = self._prepared(x, y, sample_weight)
+        gate = self._flat.gate
+        thread = gate.enter()
+        try:
+            gate.stepping.add(thread)
+            with gate.lock:
+                loss = self._take(x, target, weights, count)
+        finally:
+            gate.stepping.discard(thread)
+        if gate.reading:
+            gate.let_through()
+        return loss
+
+    def _take(self, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None, count: Count | None) -> float:
+        trainer = self._trainer  # settings are read without their properties, which halves the time
+        optimizer, observer = trainer._optimizer, trainer.observer
+        if observer is not None and not observer.wants(trainer):
+            observer = None
+        steps, updates, loss, scale = trainer.steps, optimizer.counter[0], math.nan, 1.0
+        if self._begun is not None:
+            self.settle()
+        if self._version != self._flat.version:  # running statistics may be other arrays now
+            self._find_moved()
+        for array, kept in self._kept:
+            kept[...] = array
+        self._begun = updates, None
+        try:
+            rate = optimizer.lr
+            if trainer._schedule is not None:
+                rate = trainer._schedule.rate(rate, trainer.epoch, steps)
+            loss = data_loss = self.passes.forward(trainer._loss, x, target, weights, observer)
+            if math.isfinite(loss):
+                self.passes.backward()
+                for regularizer in trainer._regularizers:
+                    loss += regularizer.add_gradient(self._flat)
+            if math.isfinite(loss):
+                if trainer._clip_norm is not None or trainer._clip_value is not None:
+                    scale = self._clip(rate)
+                stats = None if observer is None else observer.updates
+                self._begun = updates, (steps, loss, rate, count)
+                if trainer._regularizers:
+                    self._update_within_limits(rate, scale, stats)
+                else:
+                    optimizer.step(rate, scale, stats)
+                self._finish(steps, loss, rate, count)
+        except BaseException as error:
+            self.settle()
+            if isinstance(error, NonFiniteError):
+                self._failed(x, target, loss, rate, math.nan)
+            raise
+        if trainer.steps == steps:
+            self._undo()
+            self._failed(x, target, loss, rate, data_loss)
+        elif observer is not None:
+            observer.end(trainer, x, target, data_loss, scale)
+        return loss
+
+    def _failed(self, x: np.ndarray, target: np.ndarray, loss: float, rate: float, shown: float) -> None:
+        """Report to the observer a step that was not taken because a value was not finite."""
+        trainer = self._trainer
+        trainer.last_loss, trainer._lr = loss, rate
+        if trainer.observer is not None:
+            trainer.observer.failed(trainer, x, target, shown)
+
+    def _prepared(
+        self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return targets and weights in the loss's form, or raise ValueError if they do not fit `x`."""
+        trainer = self._trainer
+        if trainer.model.flat is not self._flat:
+            raise RuntimeError("the model is now part of another model; train that one, with a new Trainer")
+        if len(x) == 0:
+            raise ValueError(f"the batch is empty: x has shape {x.shape}")
+        target = trainer.loss.as_target(y, x.dtype)
+        if len(target) != len(x):
+            raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected the same number")
+        return target, None if sample_weight is None else ready(sample_weight, x.dtype)
+
+    def _update_within_limits(self, rate: float, scale: float, stats: np.ndarray | None) -> None:
+        """Update the parameters and apply the constraints, atomically."""
+        optimizer = self._trainer.optimizer
+        limits = [item for item in self._trainer.regularizers if type(item).constrain is not Regularizer.constrain]
+        if not limits:
+            optimizer.step(rate, scale, stats)
+            return
+        with Uninterrupted():
+            kept = optimizer.keep()
+            try:
+                optimizer.step(rate, scale, stats)
+                for regularizer in limits:
+                    regularizer.constrain(self._flat)
+            except BaseException:
+                optimizer.take_back(kept)
+                raise
+
+    def _finish(self, steps: int, loss: float, rate: float, count: Count | None) -> None:
+        """Record that the step was taken; after an interrupt this may run twice."""
+        trainer = self._trainer
+        trainer.last_loss, trainer._lr, trainer.steps = loss, rate, steps + 1
+        if count is not None:
+            count(loss)
+        self._begun = None
+
+    def _find_moved(self) -> None:
+        """Find the arrays that a forward pass changes and allocate their copies."""
+        version = self._flat.version
+        moved = [*(buffer for _, buffer in self._trainer.model.named_buffers()), self._random.state]
+        self._kept = [(array, np.empty_like(array)) for array in moved]
+        self._version = version
+
+    def _undo(self) -> None:
+        """Roll back the changes of the forward pass."""
+        self._restore()
+        self._begun = None
+
+    def _restore(self) -> None:
+        for array, kept in self._kept:
+            np.copyto(array, kept)
+
+    def settle(self) -> None:
+        """Roll back an unsettled step, or finish it if its update was made; do nothing if no step is unsettled.
+
+        A second interrupt right after the first may prevent a step from settling; the next reader of the state then
+        calls this.
+        """
+        if self._begun is None:
+            return
+        updates, taken = self._begun
+        if taken is None or self._trainer.optimizer.counter[0] == updates:
+            self._undo()
+        else:
+            self._finish(*taken)
+
+    def _clip(self, rate: float) -> float:
+        """Clip the gradient's elements if `clip_value` is set, and return the scale factor for the optimiser."""
+        trainer = self._trainer
+        grads = self._flat.grads
+        if trainer.clip_value is not None:
+            ops.clip_values(grads, trainer.clip_value)
+        if trainer.clip_norm is None:
+            return 1.0
+        squares = 0.0
+        for start, stop in trainer.optimizer.bounds:
+            part = ops.gradient_norm(grads[start:stop])
+            squares += part * part
+        norm = math.sqrt(squares)
+        if not math.isfinite(norm):
+            raise NonFiniteError(f"the norm of the gradient is {norm} at step {trainer.steps + 1} (lr={rate:g})")
+        return trainer.clip_norm / norm if norm > trainer.clip_norm else 1.0

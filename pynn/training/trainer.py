@@ -1,0 +1,382 @@
+"""The training loop: single steps, epochs, evaluation, saving and resuming."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..nn.loss import Loss, correct
+from ..nn.sequential import Sequential
+from ..optim.base import Optimizer
+from ..optim.regularizers import Regularizer
+from ..optim.schedules import Schedule
+from ..utils.arrays import example_weights, non_finite_row
+from ..utils.files import write_atomically
+from ..utils.interrupt import InterruptGuard
+from .batches import Source, opened
+from .callbacks import Callback, CallbackList
+from .checkpoint import load_checkpoint, packed_checkpoint
+from .copying import put_together, taken_apart
+from .examples import Examples, prepare_later, unfitted_after_error
+from .fitting import Fit, FitRequest, prepared
+from .history import EpochSums, History
+from .settings import TrainingWarning
+from .state import TrainingState
+from .step import NonFiniteError, TrainingStep
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..augment import Augment
+
+
+class Trainer(TrainingState):
+    """Trains a model.
+
+    Parameters
+    ----------
+    model : Sequential
+    loss : Loss or callable
+        A pynn loss, or a function ``f(prediction, target) -> (loss, gradient)``.
+    optimizer : Optimizer
+        Its `lr` is the base rate that the schedule scales.
+    schedule : Schedule, optional
+    regularizers : sequence of Regularizer
+        Penalties are part of the loss that `step` and the history report; `evaluate` reports the loss alone.
+    clip_norm : float, optional
+        Scale the gradient down where its Euclidean norm over all parameters exceeds this (Pascanu et al. 2013).
+    clip_value : float, optional
+        Clip every element of the gradient to +- this.
+    seed : int
+        Seeds shuffling and dropout; the same seed gives the same run, bit for bit, on one backend.
+
+    Attributes
+    ----------
+    loss, optimizer, schedule, regularizers, clip_norm, clip_value
+        May be assigned between steps. A new optimiser starts with empty state.
+    epoch, steps : int
+        Finished epochs and steps.
+    lr : float
+        The rate of the last step; to set the rate, assign ``trainer.optimizer.lr``.
+    last_loss : float
+        The loss of the last minibatch.
+    examples, held_out : Examples or None
+        During `fit`, the training and validation data in the network's form; `examples` is None for user-supplied
+        batches.
+    history : History
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.manual_seed(0)
+    >>> x, y = pynn.datasets.blobs(n=300, classes=3, seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=0.1, momentum=0.9))
+    >>> history = trainer.fit(x, y, epochs=5)
+    >>> trainer.evaluate(x, y)["accuracy"] > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        model: Sequential,
+        loss: Loss | Callable[..., Any],
+        optimizer: Optimizer,
+        *,
+        schedule: Schedule | None = None,
+        regularizers: Sequence[Regularizer] = (),
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(model, loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed)
+        self._step = TrainingStep(self, self._random)
+        #: Holds the identity of the training thread under "thread" while one trains.
+        self._turn: dict[str, int] = {}
+
+    def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Take one optimiser step on one minibatch and return its loss.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, ...)
+            Network inputs; the model's preprocessing is not applied.
+        y : array_like, shape (n,) or (n, outputs)
+        sample_weight : array_like, shape (n,), optional
+            Finite, at least 0. An example of weight 0 does not count in the loss. If all weights are 0, loss and
+            gradient are 0, and the step is still taken, as with ``reduction="sum"``: momentum, weight decay,
+            regularizers, batch norm and schedule advance as in any other step.
+
+        Raises
+        ------
+        NonFiniteError
+            If the loss is NaN or infinite.
+        """
+        if self._turn:
+            raise self._busy()
+        thread = threading.get_ident()
+        try:
+            if self._turn.setdefault("thread", thread) != thread:
+                raise self._busy()
+            batch = self.model.as_input(x)
+            weights = None if sample_weight is None else example_weights(sample_weight, len(batch), batch.dtype)
+            loss = self._step.take(batch, y, weights)
+        finally:
+            if self._turn and self._turn["thread"] == thread:
+                del self._turn["thread"]
+        if not math.isfinite(loss):
+            raise self._non_finite(x, y)
+        return loss
+
+    # A signal handler may raise when any call returns. So the lock is acquired inside the `try` block whose `finally`
+    # releases it, by a single call (an atomic dict method: only one of two threads succeeds), and released without one.
+
+    def _busy(self) -> RuntimeError:
+        return RuntimeError("another step or fit of this trainer is under way; a trainer takes one step at a time")
+
+    def fit(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        *,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        validation: tuple[ArrayLike, ...] | None = None,
+        sample_weight: ArrayLike | None = None,
+        shuffle: bool | None = None,
+        augment: Iterable[Augment] = (),
+        steps_per_epoch: int | None = None,
+        prefetch: bool | None = None,
+        callbacks: Iterable[Callback] = (),
+        progress: bool = False,
+    ) -> History:
+        """Train for `epochs` more epochs and return the history of all epochs so far.
+
+        Ctrl-C ends the training after the current step and returns; the model is usable, and `fit` without `epochs`
+        finishes the run. A second Ctrl-C raises at once.
+
+        Arrays may be memory-mapped, as by `numpy.load(path, mmap_mode="r")`: only the rows of a batch are read and
+        converted to floats. A background thread prefetches such batches, and augmented ones, while the network trains
+        on the previous batch. Your code that supplies batches runs in the thread that called `fit`; its batches are
+        converted and augmented in the background thread. See `prefetch`.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, ...), or batches
+            Raw data if the model has a preprocessing, which is fitted on it unless it is fitted already. Without `y`, a
+            source of minibatches (x, y) or (x, y, weights): an iterable that is read in every epoch, such as a list; a
+            function that is called with the epoch number, from 0, and returns an iterable; or an iterator, for one
+            epoch or with `steps_per_epoch`.
+        y : array_like, shape (n,) or (n, outputs)
+        epochs : int, optional
+            If omitted, `fit` finishes the run that was interrupted or loaded from a checkpoint. The result is bit for
+            bit that of an uninterrupted run if the data are arrays or the batches repeat exactly. An iterator is not
+            rewound; after an interrupt it has been read one batch beyond the training.
+        batch_size : int, optional
+            32, or that of the run to be finished. The last batch of an epoch may be smaller; a last batch of one
+            example is skipped if the model has batch norm, which needs two.
+        validation : (x, y) or (x, y, weights), optional
+            Evaluated after every epoch.
+        sample_weight : array_like, shape (n,), optional
+            Finite, at least 0; loss and accuracy are means with these weights. A minibatch whose weights are all 0, or
+            whose labels are all ignored, has a loss and a gradient of 0: see `step`.
+        shuffle : bool, optional
+            Whether to shuffle the examples in every epoch; by default True, or as in the run to be finished.
+        augment : iterable of Augment
+            Random changes to the training inputs, applied in this order: see `pynn.augment`.
+        steps_per_epoch : int, optional
+            Batches per epoch, for user-supplied batches; by default all that are supplied.
+        prefetch : bool, optional
+            False: make all batches in the calling thread. True: make all batches in a background thread, your code
+            included. This saves time if your code waits, but it must not depend on the calling thread, as an SQLite
+            connection does. By default a background thread makes only the batches described above.
+        callbacks : iterable of Callback
+        progress : bool
+            Show a progress bar (one line per epoch if the output is not a terminal).
+
+        Raises
+        ------
+        ValueError
+            If the data do not fit, are empty, or contain a NaN or a masked or missing value (the message names the
+            row). Nothing has changed then, unless the data came in batches.
+        TypeError
+            If the data are not an array of numbers: sparse matrices, text, dates.
+        NonFiniteError
+            If the loss becomes NaN or infinite; the callbacks see the step first.
+
+        Warns
+        -----
+        TrainingWarning
+            If the schedule reaches a rate of 0, or all examples of an epoch have weight 0.
+        """
+        request = FitRequest(
+            x, y, epochs, batch_size, validation, sample_weight, shuffle, augment, steps_per_epoch, callbacks, progress
+        )
+        if self._turn:
+            raise self._busy()
+        thread = threading.get_ident()
+        try:
+            if self._turn.setdefault("thread", thread) != thread:
+                raise self._busy()
+            self._step.settle()
+            with unfitted_after_error(self.model) as settled:
+                fit = prepared(self, request)
+                with InterruptGuard() as guard:
+                    self._begin(fit)
+                    settled()
+                    try:
+                        self._train(fit, prefetch, guard)
+                    finally:
+                        fit.listeners.on_train_end(self)
+        finally:
+            if self._turn and self._turn["thread"] == thread:
+                del self._turn["thread"]
+                self.examples = self.held_out = None
+        return self.history
+
+    def _begin(self, fit: Fit) -> None:
+        """Begin or resume a run; if a callback refuses it, an interrupted one can still be finished."""
+        before = self._run, self._batch, self._sums
+        self._run, self._stop, self.history.interrupted = fit.plan, False, False
+        if fit.afresh:
+            self._batch, self._sums = 0, EpochSums()
+        self.examples, self.held_out = fit.examples, fit.held_out
+        try:
+            fit.listeners.on_train_begin(self)
+        except BaseException:
+            self._run, self._batch, self._sums = before
+            raise
+
+    def _train(self, fit: Fit, prefetch: bool | None, guard: InterruptGuard) -> None:
+        until = fit.plan.until
+        try:
+            while self.epoch < until and not (self._stop or guard.requested):
+                self._train_epoch(fit.source, prefetch, fit.listeners, guard)
+        finally:
+            self.history.interrupted = guard.requested and self.epoch < until
+
+    @property
+    def prediction(self) -> np.ndarray:
+        """The network's output for the last minibatch; the next step overwrites it."""
+        return self._step.passes.prediction
+
+    @property
+    def minibatch(self) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets of the last step, in the network's form."""
+        return self._step.passes.inputs[:2]
+
+    def _train_epoch(
+        self, source: Source, prefetch: bool | None, listeners: CallbackList, guard: InterruptGuard
+    ) -> None:
+        began = time.perf_counter()
+        self.batches_per_epoch = len(source)
+        listeners.on_epoch_begin(self)
+        loss = math.nan
+        with opened(source, self.seed, self.epoch, self._batch, prefetch) as batches:
+            for x, y, weights, total in batches:
+                loss = self._step.take(x, y, weights, self._count_batch(y, weights, total))
+                listeners.on_step_end(self)
+                if not math.isfinite(loss):
+                    raise self._non_finite(x, y)
+                if guard.requested or self._stop:
+                    self._stop = True
+                    return
+        if not self._sums.weight:
+            warnings.warn(
+                f"all examples of epoch {self.epoch + 1} have weight 0: its loss is NaN, and it trained nothing",
+                TrainingWarning,
+                stacklevel=4,
+            )
+        row = self._sums.row(self.loss.reduction) | self.validate()
+        row |= {"lr": self.lr, "seconds": time.perf_counter() - began}
+        self._end_epoch(row)
+        listeners.on_epoch_end(self)
+
+    def evaluate(
+        self, x: ArrayLike, y: ArrayLike, *, batch_size: int | None = None, sample_weight: ArrayLike | None = None
+    ) -> dict[str, float]:
+        """Return the loss over all examples, without regularisation, and for classification the accuracy.
+
+        Both are weighted by `sample_weight` if given; the accuracy disregards class weights and ignored labels. The
+        batch size, as in `Sequential.predict`, does not affect the result.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`; also if all examples have weight 0.
+        """
+        return self._evaluate(prepare_later(self.model, self.loss, x, y, sample_weight), batch_size)
+
+    def validate(self) -> dict[str, float]:
+        """Return the running `fit`'s validation metrics, for callbacks; empty without validation data."""
+        if self.held_out is None:
+            return {}
+        return {f"val_{name}": value for name, value in self._evaluate(self.held_out).items()}
+
+    def _evaluate(self, examples: Examples, batch_size: int | None = None) -> dict[str, float]:
+        prediction = self.model.infer(examples.x, batch_size)
+        result = {"loss": self.loss.forward(prediction, examples.y, examples.weights)[0]}
+        counted = correct(self.loss, prediction, examples.y, examples.weights)
+        if counted is not None:
+            result["accuracy"] = counted[0] / counted[1] if counted[1] else math.nan
+        return result
+
+    def settle(self) -> None:
+        self._step.settle()
+
+    def _non_finite(self, x: ArrayLike, y: ArrayLike) -> NonFiniteError:
+        elsewhere = f"the data is finite, so the weights or the rate are at fault (lr={self.optimizer.lr:g})"
+        cause = non_finite_row(x, y) or elsewhere
+        return NonFiniteError(f"the loss is {self.last_loss} at step {self.steps + 1}, epoch {self.epoch + 1}: {cause}")
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint: model, optimiser, schedule, random state, epoch, step and history.
+
+        The file is replaced atomically. It does not contain the data set; a loss given as a function must be passed
+        again to `resume`. While another thread trains, the state between two of its steps is saved.
+
+        Raises
+        ------
+        RuntimeError
+            In the handler of a signal that has interrupted a step: call `stop` there, and save afterwards.
+        """
+        with self.model.flat.gate.between_steps():
+            self._step.settle()
+            content = packed_checkpoint(self)
+        write_atomically(path, content)
+
+    @classmethod
+    def resume(
+        cls, path: str | Path, *, loss: Loss | Callable[..., Any] | None = None, custom: Iterable[type] = ()
+    ) -> Trainer:
+        """Return the trainer that `save` wrote.
+
+        ``fit(x, y)``, with the same `augment` if any, then finishes its run, bit for bit as if it had never been
+        interrupted. An iterator of batches is not rewound: advance it yourself to where the run stopped.
+
+        Parameters
+        ----------
+        path : path-like
+        loss : Loss or callable, optional
+            Required if the loss was a plain function; otherwise the saved one is used.
+        custom : iterable of classes
+            Your own layers, losses, optimisers, schedules or regularisers named in the file.
+        """
+        return load_checkpoint(cls, path, loss=loss, custom=custom)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return taken_apart(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Trainer.__init__(self, *state["parts"], **state["options"])
+        put_together(self, state)
+
+    def __copy__(self) -> Trainer:
+        raise TypeError("copy.copy would make a trainer that trains the same model; use copy.deepcopy, or Trainer.save")

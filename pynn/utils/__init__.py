@@ -1,0 +1,1 @@
+"""Foundations of the other packages: argument checks, object settings, files, signals and processes."""

@@ -1,0 +1,91 @@
+"""Checks of arguments that are numbers or one of a few words; each error names the given and the expected value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def count(value: Any, name: str, *, least: int = 1) -> int:
+    """Return `value` as an int, or raise ValueError unless it is an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        expected = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
+    return int(value)
+
+
+def number(value: Any, name: str, *, above: float = -math.inf, least: float | None = None) -> float:
+    """Return `value` as a float, or raise ValueError unless it is finite, above `above` and at least `least`."""
+    if _is_finite(value) and value > above and (least is None or value >= least):
+        return float(value)
+    expected = "a number" if least is None else f"a number of at least {least:g}"
+    if above == 0:
+        expected = "a positive number"
+    raise ValueError(f"{name} is {value!r}; expected {expected}")
+
+
+def fraction(value: Any, name: str, *, one: bool = True) -> float:
+    """Return `value` as a float, or raise ValueError unless it is in [0, 1], or in [0, 1) where `one` is False."""
+    if _is_real(value) and (0 <= value < 1 or (one and value == 1)):
+        return float(value)
+    raise ValueError(f"{name} is {value!r}; expected a number in [0, 1{']' if one else ')'}")
+
+
+def choice(value: Any, name: str, choices: tuple[str, ...]) -> Any:
+    """Return `value`, or raise ValueError unless it is one of `choices`."""
+    if value not in choices:
+        *most, last = (f'"{known}"' for known in choices)
+        raise ValueError(f"{name} is {value!r}; expected {', '.join(most)} or {last}")
+    return value
+
+
+def instance(value: Any, name: str, kind: type) -> Any:
+    """Return `value`, or raise TypeError unless it is an instance of `kind`."""
+    if not isinstance(value, kind):
+        hint = f": write {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
+        raise TypeError(f"{name} is {value!r}; expected a pynn.{kind.__name__}{hint}")
+    return value
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return _is_real(value) and math.isfinite(value)
+    except OverflowError:  # an int larger than the largest float
+        return False
+
+
+def class_names(value: Any) -> list[Any] | None:
+    """Return class names as a list of Python str, numbers or bools; None stays None.
+
+    Arrays are accepted, such as those of `numpy.unique` and scikit-learn's ``LabelEncoder.classes_``.
+    """
+    expected = "a list of text or numbers, or None"
+    if value is None:
+        return None
+    if isinstance(value, str | bytes | dict | set | frozenset) or not isinstance(value, Iterable):
+        raise TypeError(f"class_names is {value!r}; expected {expected}")
+    names = [name.item() if isinstance(name, np.generic) else name for name in value]
+    for name in names:
+        if not isinstance(name, bool | int | float | str) or name != name:
+            hint = "; write name.decode()" if isinstance(name, bytes) else "; write str(name)"
+            raise TypeError(f"class_names has {name!r}, which cannot be saved to a file; expected {expected}{hint}")
+    return [str.__str__(name) if isinstance(name, str) else name for name in names]
+
+
+def ready(value: ArrayLike, dtype: np.dtype) -> np.ndarray:
+    """Return `value` as an aligned, C-contiguous array of the native `dtype`; `value` itself if it already is one."""
+    if type(value) is np.ndarray and value.dtype == dtype:
+        flags = value.flags
+        if flags.c_contiguous and flags.aligned:
+            return value
+    return np.array(value, dtype=dtype, order="C")

@@ -1,0 +1,274 @@
+"""What the commands do when all goes well; `test_errors.py` has what they do when it does not."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn import datasets as peers
+
+import pynn
+from pynn.cli.train import ACTIVATIONS, OPTIMIZERS
+from pynn.report import history as plots
+
+
+def read_rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def accuracy_of(result, part):
+    (row,) = [line for line in result.stdout.splitlines() if line.startswith(part)]
+    return float(row.split()[-1].rstrip("%")) / 100
+
+
+@pytest.fixture
+def iris(tmp_path):
+    """Write a table with text, missing cells and named classes; return its path."""
+    data = peers.load_iris()
+    lines = ["length,width,petal length,petal width,colour,species"]
+    for index, (x, y) in enumerate(zip(data.data, data.target, strict=True)):
+        length = "" if index % 11 == 0 else f"{x[0]}"
+        lines.append(f"{length},{x[1]},{x[2]},{x[3]},{'red' if index % 2 else 'blue'},{data.target_names[y]}")
+    path = tmp_path / "iris.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_train_without_arguments_reads_digits(run, tmp_path, seed):
+    result = run("train", "--seed", seed)
+    assert accuracy_of(result, "test") >= 0.97
+    assert result.stderr.count("val_accuracy") == 40
+    assert "1258 to train, 180 to validate, 359 to test" in result.stderr
+    assert "network 64-256-128-10, 51,594 parameters; adamw, lr 0.003" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pynn-curves.png", "pynn-model.safetensors"]
+    model = pynn.load("pynn-model.safetensors")
+    x, y = pynn.datasets.load_digits()
+    assert np.mean(model.predict_label(x) == y.astype(str)) > 0.99
+
+
+def test_the_same_seed_gives_the_same_model_and_another_one_another(run):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        run("train", "--epochs", 1, "--seed", seed, "-q", "--save", f"{name}.safetensors")
+    a, b, c = (pynn.load(f"{name}.safetensors").state_dict()["1.weight"] for name in "abc")
+    assert (a == b).all()
+    assert not (a == c).all()
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_learns(run, name):
+    result = run("train", "--activation", name, "--epochs", 6, "--hidden", "64", "--dropout", 0, "-q")
+    assert accuracy_of(result, "test") > 0.9
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("extra", [(), ("--no-batchnorm", "--schedule", "step")])
+def test_every_optimizer_learns(run, name, extra):
+    result = run("train", "--optimizer", name, "--epochs", 6, "--hidden", "64", "--dropout", 0, "-q", *extra)
+    assert accuracy_of(result, "test") > 0.9
+
+
+def test_options_reach_the_trainer(run):
+    arguments = ["--hidden", "none", "--lr", 0.5, "--input-dropout", 0, "--optimizer", "sgd", "--schedule", "none"]
+    result = run("train", "--epochs", 2, "--batch-size", 200, "--backend", "numpy", *arguments)
+    assert [type(layer) for layer in pynn.load("pynn-model.safetensors")] == [pynn.Linear]
+    assert "network 64-10, 650 parameters; sgd, lr 0.5; numpy" in result.stderr
+    assert result.stderr.count("lr 0.5  ") == 2
+
+
+def test_quiet_train_prints_the_result_only(run):
+    result = run("train", "--epochs", 1, "-q")
+    assert result.stderr == ""
+    words = [line.split()[:1] for line in result.stdout.splitlines() if line]
+    assert [word[0] for word in words][-4:] == ["time", "verdict", "model", "curves"]
+    assert "\x1b" not in result.output
+
+
+def test_train_on_a_table_keeps_how_to_read_it(run, iris, tmp_path):
+    result = run("train", "--data", iris, "--target", "species", "--save", "m.safetensors", "--epochs", 60)
+    assert accuracy_of(result, "test") > 0.85
+    model = pynn.load("m.safetensors")
+    assert model.class_names == ["setosa", "versicolor", "virginica"]
+    assert model.input_schema["columns"][0]["fill"] is not None
+    rows = read_rows(run("predict", "m.safetensors", iris).stdout)
+    table = pynn.datasets.read_csv(iris, schema=model.input_schema)
+    assert [row["label"] for row in rows] == list(model.predict_label(table.x))
+    probability = model.predict_proba(table.x).max(axis=1)
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], probability, atol=1e-6)
+    shuffled = tmp_path / "new.csv"
+    shuffled.write_text("colour,petal width,petal length,width,length,extra\nred,0.2,1.4,3.5,,9\n")
+    assert read_rows(run("predict", "m.safetensors", shuffled).stdout)[0]["label"] == "setosa"
+
+
+def test_the_fill_comes_from_training_rows_only(run, tmp_path):
+    values = np.arange(100.0)
+    text = ["a,b,label"] + [f"{'' if i == 50 else values[i]},{i % 7},{i % 2}" for i in range(100)]
+    (tmp_path / "t.csv").write_text("\n".join(text))
+    run("train", "--data", "t.csv", "--epochs", 1, "-q")
+    model = pynn.load("pynn-model.safetensors")
+    fill = model.input_schema["columns"][0]["fill"]
+    # The network's own statistics were taken of the same rows, with the fill in place of what is missing.
+    assert model.preprocessing.n_samples_seen_ == 70
+    np.testing.assert_allclose(model.preprocessing.mean_[0], fill)
+    assert fill != np.delete(values, 50).mean()
+
+
+@pytest.mark.parametrize("offset", [0, 1e5])
+def test_regression_predicts_in_the_units_of_the_target(run, rng, tmp_path, offset):
+    x = rng.standard_normal((400, 3))
+    y = offset + 1000 * (x @ [1.0, -2.0, 0.5]) + 0.25
+    np.savetxt(tmp_path / "r.csv", np.c_[x, y], delimiter=",", fmt="%.8g", header="a,b,c,price", comments="")
+    result = run("train", "--data", "r.csv", "--hidden", 32, "--epochs", 60)
+    (row,) = [line.split() for line in result.stdout.splitlines() if line.startswith("test")]
+    rmse, r2 = float(row[2]), float(row[3])
+    assert "RMSE" in result.stdout
+    assert "regression" in result.stderr
+    assert r2 > 0.97
+    values = [float(row["value"]) for row in read_rows(run("predict", "pynn-model.safetensors", "r.csv").stdout)]
+    assert np.sqrt(np.mean((np.array(values) - y) ** 2)) < 2 * rmse
+
+
+def test_whole_numbers_can_be_amounts(run, tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n" + "\n".join(f"{i % 9},{i}" for i in range(50)))
+    assert "--task regression" in run("train", "--data", "t.csv", code=1).stderr
+    assert "RMSE" in run("train", "--data", "t.csv", "--task", "regression", "--epochs", 1, "-q").stdout
+
+
+@pytest.mark.parametrize("target", ["0", "-3", "label"])
+def test_the_target_column_by_number_or_name(run, tmp_path, target):
+    (tmp_path / "t.csv").write_text("label,a,b\n" + "\n".join(f"{'xy'[i % 2]},{i % 2},{i}" for i in range(40)))
+    run("train", "--data", "t.csv", "--target", target, "--epochs", 1, "-q")
+    assert pynn.load("pynn-model.safetensors").class_names == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ([3, 7], ["3", "7"]),
+        ([3.0, 7.0], ["3", "7"]),
+        ([False, True], ["0", "1"]),
+        (["no", "yes"], ["no", "yes"]),
+        ([b"no", b"yes"], ["no", "yes"]),
+    ],
+)
+def test_classes_in_an_archive(run, rng, labels, names):
+    y = np.array(labels)[np.arange(60) % 2]
+    np.savez("d.npz", x=rng.standard_normal((60, 2, 3)) + (np.arange(60) % 2)[:, None, None] * 6, y=y)
+    run("train", "--data", "d.npz", "--epochs", 20, "-q")
+    model = pynn.load("pynn-model.safetensors")
+    assert model.class_names == names
+    np.savez("new.npz", x=np.load("d.npz")["x"])
+    rows = read_rows(run("predict", "pynn-model.safetensors", "new.npz", "--batch-size", 7).stdout)
+    assert np.mean([row["label"] == names[i % 2] for i, row in enumerate(rows)]) > 0.95
+
+
+def test_mnist_has_its_own_test_part(run, rng, tmp_path, monkeypatch):
+    for part, count in (("train", 100), ("test", 30)):
+        y = np.arange(count) % 10
+        x = rng.integers(0, 50, (count, 28, 28)) + 20 * y[:, None, None]
+        np.savez(tmp_path / f"mnist_{part}.npz", x=x.astype(np.uint8), y=y)
+    monkeypatch.setenv("PYNN_DATA", str(tmp_path))
+    result = run("train", "--data", "mnist", "--epochs", 2)
+    assert "mnist: 130 examples, 784 features, 10 classes; 90 to train, 10 to validate, 30 to test" in result.stderr
+
+
+@pytest.fixture
+def digits_model(run):
+    run("train", "--epochs", 3, "-q")
+    return "pynn-model.safetensors"
+
+
+def test_predict_gives_the_same_for_tables_and_archives(run, digits_model, tmp_path):
+    x, y = pynn.datasets.load_digits()
+    np.savez("d.npz", x=x.reshape(-1, 8, 8), y=y)
+    np.savetxt("x.csv", x, delimiter=",", fmt="%g")
+    np.savetxt("xy.csv", np.c_[x, y], delimiter=";", fmt="%g", header=";".join(f"p{i}" for i in range(65)), comments="")
+    labels = [[row["label"] for row in read_rows(run("predict", digits_model, f).stdout)] for f in ("x.csv", "xy.csv")]
+    run("predict", digits_model, "d.npz", "--output", "out.csv")
+    rows = read_rows((tmp_path / "out.csv").read_text())
+    assert labels[0] == labels[1] == [row["label"] for row in rows]
+    assert np.mean(np.array(labels[0]) == y.astype(str)) > 0.9
+    assert all(0.1 <= float(row["probability"]) <= 1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "heading"),
+    [
+        (pynn.HingeLoss(), 3, ["label", "score"]),
+        (pynn.BCEWithLogitsLoss(), 1, ["label", "probability"]),
+        (pynn.MSELoss(), 2, ["value_0", "value_1"]),
+    ],
+)
+def test_predict_with_models_made_in_python(run, rng, loss, outputs, heading):
+    model = pynn.Sequential(pynn.Flatten(), pynn.Linear(4, outputs))
+    pynn.Trainer(model, loss, pynn.SGD(0.1))
+    model.save("m.safetensors")
+    x = rng.standard_normal((5, 2, 2))
+    np.savez("x.npz", x=x)
+    rows = read_rows(run("predict", "m.safetensors", "x.npz").stdout)
+    assert list(rows[0]) == heading
+    output = model.predict(x)
+    if heading[0] == "label":
+        assert [int(row["label"]) for row in rows] == list(model.predict_label(x).ravel())
+    else:
+        np.testing.assert_allclose([float(row["value_1"]) for row in rows], output[:, 1], rtol=1e-6)
+    if heading[1] == "probability":
+        p = model.predict_proba(x).ravel()
+        np.testing.assert_allclose([float(row["probability"]) for row in rows], np.maximum(p, 1 - p), atol=1e-6)
+
+
+def test_info(run, monkeypatch):
+    monkeypatch.setenv("PYNN_SOMETHING", "7")
+    facts = json.loads(run("info", "--json").stdout)
+    assert facts["pynn"] == pynn.__version__
+    assert facts["numpy"] == np.__version__
+    assert facts["backend"] == pynn.get_backend()
+    assert [name for name, reason in facts["backends"].items() if reason is None] == list(pynn.available_backends())
+    assert facts["threads"] == pynn.get_num_threads()
+    assert facts["environment"]["PYNN_SOMETHING"] == "7"
+    text = run("info").stdout
+    assert f"pynn          {pynn.__version__}" in text
+    assert "PYNN_SOMETHING=7" in text
+
+
+def test_info_says_why_a_backend_is_missing(run, monkeypatch):
+    monkeypatch.setattr(pynn.kernels.cython, "BUILT", False)
+    assert "reinstall with a working C compiler" in run("info").stdout
+
+
+def test_help_and_version(run):
+    assert run("--version").stdout == f"pynn {pynn.__version__}\n"
+    assert run().stdout == run("--help").stdout == run("-h").stdout
+    for command in ("train", "predict", "info"):
+        assert run(command, "-h").stdout == run(command, "--help").stdout
+    assert "\b" not in run("train", "-h").stdout
+
+
+def test_nothing_heavy_is_imported_early():
+    code = """
+import sys
+import pynn
+assert not {"click", "rich"} & sys.modules.keys()
+from pynn.cli import main
+sys.argv = ["pynn", "--help"]
+try:
+    main()
+except SystemExit:
+    pass
+assert not {"matplotlib", "numba", "rich", "pooch"} & sys.modules.keys()
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYNN_BACKEND"}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, env=environment)
+
+
+def test_without_matplotlib_a_hint_takes_the_place_of_the_picture(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(plots, "plots_available", lambda: False)
+    result = run("train", "--epochs", 1)
+    assert result.stderr.splitlines()[-1] == ('for a picture of the learning curves: pip install "pynn-kernels[plot]"')
+    assert [path.name for path in tmp_path.iterdir()] == ["pynn-model.safetensors"]
+    failed = run("train", "--plot", "c.png", code=1)
+    assert failed.stderr == 'pynn: error: --plot needs matplotlib: pip install "pynn-kernels[plot]"\n'

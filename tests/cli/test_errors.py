@@ -1,0 +1,372 @@
+"""Failures, interruptions and closed pipes: one line, an exit code, and no half-written file."""
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import pynn
+from pynn.cli import info, main, predict, train
+
+# SIGINT may be ignored where the tests run in the background; a terminal's program has Python's handler.
+PROGRAM = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from pynn.cli import main; main()"
+POSIX = sys.platform != "win32"
+
+
+@pytest.fixture
+def fail(tmp_path, monkeypatch):
+    """Return a function that runs pynn in its folder, checks that it fails in one line, and returns that line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYNN_DEBUG", raising=False)
+
+    def invoke(*arguments, code=1):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert result.exit_code == code, result.output
+        assert result.stdout == ""
+        last = result.stderr.splitlines()[-1]
+        assert last.startswith("pynn: error: ")
+        assert "Traceback" not in result.stderr
+        return last.removeprefix("pynn: error: ")
+
+    return invoke
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Write a model of four features and three classes."""
+    network = pynn.Sequential(pynn.Linear(4, 3))
+    pynn.Trainer(network, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    network.save(tmp_path / "m.safetensors")
+    return "m.safetensors"
+
+
+def program(*arguments, **environment):
+    """Start pynn as a process of its own."""
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["frain"], "No such command 'frain'"),
+        (["train", "--foo"], "No such option '--foo'"),
+        (["train", "extra"], "unexpected extra argument"),
+        (["train", "--hidden", "3,x"], "'3,x' is not a list of widths"),
+        (["train", "--hidden", "64,0"], "'64,0' is not a list of widths"),
+        (["train", "--hidden", ""], "'' is not a list of widths"),
+        (["train", "--lr", "nan"], "'nan' is not a finite number"),
+        (["train", "--lr", "0"], "0.0 is not in the range x>0"),
+        (["train", "--weight-decay", "inf"], "'inf' is not a finite number"),
+        (["train", "--dropout", "1"], "1.0 is not in the range 0<=x<1"),
+        (["train", "--epochs", "0"], "0 is not in the range x>=1"),
+        (["train", "--batch-size", "0"], "0 is not in the range x>=1"),
+        (["train", "--seed", "-1"], "-1 is not in the range x>=0"),
+        (["train", "--activation", "rely"], "'rely' is not one of 'relu'"),
+        (["train", "--backend", "cuda"], "'cuda' is not one of 'auto'"),
+        (
+            ["train", "--data", "x.foo"],
+            "--data is 'x.foo'; expected digits, mnist, cifar10, or a .csv, .tsv, .npz or .npy file",
+        ),
+        (["train", "--target", "y"], "--target is for tables"),
+        (["train", "--task", "regression"], "--task is for files"),
+        (["train", "--plot", "curves.gif"], "curves.gif has no ending that tells the format"),
+        (["train", "--plot", "a.png", "--save", "a.png"], "--save and --plot name the same file, a.png"),
+        (["predict"], "Missing argument 'MODEL'"),
+        (["predict", "m.safetensors", "x.foo"], "DATA is x.foo; expected a .csv, .tsv, .npz or .npy file"),
+    ],
+)
+def test_wrong_usage(fail, model, arguments, message):
+    line = fail(*arguments, code=2)
+    assert message in line
+    assert line.endswith("--help)")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "d.csv is empty"),
+        ("a,b\n", "d.csv has a header but no rows"),
+        (b"a,b\n1,\xe9\n", "d.csv is not UTF-8"),
+        ("a,b\n1,2,3\n", "d.csv, line 2: 3 cells; expected 2"),
+        ("a,b\n" + "1,0\n2,1\n" * 4, "d.csv has 8 examples; expected at least 10"),
+        ("a,b\n" + "1,0\n2,0\n" * 9, "target 'b' has one class only (0)"),
+        ("a,b\n" + "1,0.5\n2,0.5\n" * 9, "target 'b' has one value only (0.5)"),
+        ("a,b\n" + "1,0\n2,1\n" * 9 + "1,\n", "target 'b' is missing in line 20"),
+        ("a,b\n" + "1,0\n2,1\n" * 9 + "inf,1\n", "line 20: column 'a' has 'inf'; expected a finite number"),
+        ("a,b\n" + "\n".join(f"{i % 3},{i}" for i in range(50)), "if the target is a quantity, use --task regression"),
+    ],
+)
+def test_bad_tables(fail, tmp_path, content, message):
+    (tmp_path / "d.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert message in fail("train", "--data", "d.csv")
+
+
+def with_nan(shape, row):
+    x = np.zeros(shape)
+    x[row, -1] = np.nan
+    return x
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": with_nan((30, 3), 17), "y": np.arange(30) % 2}, "d.npz: x has a NaN in row 17, column 2"),
+        ({"x": np.zeros((30, 3)), "y": with_nan((30, 1), 4)}, "d.npz: y has a NaN in row 4"),
+        ({"x": np.zeros(30), "y": np.arange(30) % 2}, "x has shape (30,); expected one example per row"),
+        ({"x": np.zeros((30, 2)), "y": np.zeros((30, 2))}, "y has shape (30, 2); expected one target per example"),
+        ({"x": np.full((30, 2), "a"), "y": np.arange(30) % 2}, "x holds <U1; expected numbers"),
+        ({"x": np.zeros((30, 2)), "y": np.zeros(30, complex)}, "y holds complex128; expected numbers or text"),
+        ({"x": np.zeros((30, 2)), "y": np.zeros(30, int)}, "y has one class only (0)"),
+        ({"x": np.zeros((5, 2)), "y": np.arange(5)}, "d.npz has 5 examples; expected at least 10"),
+        ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "d.npz: y has one class only (none)"),
+        ({"a": np.zeros(3)}, "expected x and y"),
+    ],
+)
+def test_bad_archives(fail, tmp_path, arrays, message):
+    np.savez(tmp_path / "d.npz", **arrays)
+    assert message in fail("train", "--data", "d.npz")
+
+
+@pytest.mark.parametrize(
+    ("y", "task", "message"),
+    [
+        (np.arange(30) / 7, "classification", "y holds fractions, which cannot be class labels"),
+        (np.array(["a", "b"] * 15), "regression", "y holds text; regression needs numbers"),
+    ],
+)
+def test_a_task_that_the_target_cannot_serve(fail, tmp_path, y, task, message):
+    np.savez(tmp_path / "d.npz", x=np.zeros((30, 2)), y=y)
+    assert message in fail("train", "--data", "d.npz", "--task", task)
+
+
+def test_files_that_are_not_there(fail, model, tmp_path):
+    (tmp_path / "folder.csv").mkdir()
+    for command in (["train", "--data"], ["predict", model]):
+        assert fail(*command, "nosuch.csv") == "nosuch.csv: No such file or directory"
+        assert fail(*command, "nosuch.npz") == "nosuch.npz: No such file or directory"
+        assert fail(*command, "folder.csv").startswith("folder.csv: ")
+    assert fail("predict", "nosuch", "x.csv") == "nosuch: No such file or directory"
+
+
+def test_models_that_cannot_be_read(fail, model, tmp_path):
+    whole = (tmp_path / model).read_bytes()
+    for content, message in [
+        (b"", "is not a safetensors file"),
+        (b"a,b\n1,2\n", "is not a safetensors file"),
+        (whole[:-5], "is truncated"),
+        (whole[:-5] + b"12345", "was altered after it was written"),
+    ]:
+        (tmp_path / "broken").write_bytes(content)
+        assert message in fail("predict", "broken", "x.csv")
+
+
+@pytest.mark.parametrize("columns", [3, 6])
+def test_a_wrong_number_of_features_is_told_with_both(fail, model, tmp_path, columns):
+    np.savez(tmp_path / "x.npz", x=np.zeros((5, columns)))
+    assert fail("predict", model, "x.npz") == f"x.npz has {columns} features; the model expects 4"
+    (tmp_path / "x.csv").write_text(",".join("1" * columns) + "\n")
+    assert fail("predict", model, "x.csv") == f"x.csv has {columns} columns; the model expects 4 features"
+
+
+def test_data_that_a_model_cannot_use(fail, model, tmp_path):
+    np.savez(tmp_path / "nan.npz", x=with_nan((9, 4), 3))
+    assert fail("predict", model, "nan.npz") == "nan.npz: x has a NaN in row 3, column 3"
+    (tmp_path / "gap.csv").write_text("1,2,3,4\n1,,3,4\n")
+    assert fail("predict", model, "gap.csv").startswith("gap.csv, line 2: column 'column_1' has no value ('')")
+    np.savez(tmp_path / "y.npz", y=np.zeros(3))
+    assert "expected one named x" in fail("predict", model, "y.npz")
+    (tmp_path / "text.npz").write_text("no archive")
+    assert fail("predict", model, "text.npz").startswith("cannot use text.npz: ")
+
+
+@pytest.mark.parametrize("option", ["--save", "--plot"])
+def test_an_unwritable_result_is_noticed_before_the_training(fail, tmp_path, monkeypatch, option):
+    monkeypatch.setattr(train, "load_data", None)  # must not come so far
+    (tmp_path / "folder.png").mkdir()
+    os.symlink(os.devnull, tmp_path / "device.png")
+    assert fail("train", option, "nowhere/a.png") == "cannot write nowhere/a.png: No such file or directory"
+    assert fail("train", option, "folder.png") == "cannot write folder.png: it is a folder"
+    assert fail("train", option, "device.png") == "cannot write device.png: it is not a regular file"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["device.png", "folder.png"]
+
+
+def test_a_loss_that_explodes_saves_nothing(fail, tmp_path):
+    line = fail("train", "--optimizer", "sgd", "--lr", "1e30", "--no-batchnorm", "--epochs", 2)
+    assert line.startswith("the loss is ")
+    assert line.endswith("nothing was saved")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_old_model(fail, tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "pynn-model.safetensors").write_text("old")
+    monkeypatch.setattr("pynn.utils.files.write_atomically", full)
+    message = "cannot write pynn-model.safetensors: No space left on device"
+    assert fail("train", "--epochs", 1) == message
+    assert (tmp_path / "pynn-model.safetensors").read_text() == "old"
+
+
+def test_predict_cannot_write(fail, model, tmp_path):
+    (tmp_path / "x.csv").write_text("1,2,3,4\n")
+    assert fail("predict", model, "x.csv", "--output", "no/y.csv") == (
+        "cannot write no/y.csv: the folder no does not exist; make it first"
+    )
+    assert fail("predict", model, "x.csv", "--output", ".") == "cannot write .: it is a folder"
+
+
+@pytest.mark.parametrize("environment", [{"PYNN_BACKEND": "cuda"}, {"PYNN_BACKEND": "auto", "PYNN_ISA": "cuda"}])
+def test_a_wrong_environment(environment, tmp_path):
+    if "PYNN_ISA" in environment and "cython" not in pynn.available_backends():
+        environment = {"PYNN_BACKEND": "cuda"}
+    process = program("train", "--save", tmp_path / "m", **environment)
+    assert process.communicate()[1].count("\n") == 1
+    assert process.returncode == 2
+    process = program("info", **environment)
+    out, err = process.communicate()
+    assert "backend       none" in out
+    assert err.startswith("pynn: error: ")
+    assert err.count("\n") == 1
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "not enough memory"),
+        (MemoryError("Unable to allocate 9 TiB"), "not enough memory: Unable to allocate 9 TiB"),
+        (KeyError("x"), "unexpected KeyError: 'x'; PYNN_DEBUG=1 shows the traceback, please report it"),
+        (ValueError("two\n   lines"), "two lines"),
+        (PermissionError(errno.EACCES, "Permission denied", "d.csv"), "d.csv: Permission denied"),
+        (OSError("no details"), "no details"),
+        (pynn.BackendError("the numba backend is not available"), "the numba backend is not available"),
+    ],
+)
+def test_whatever_goes_wrong_is_one_line(fail, monkeypatch, error, message):
+    def broken(*arguments):
+        raise error
+
+    monkeypatch.setattr(train, "load_data", broken)
+    assert fail("train") == message
+
+
+def test_debug_shows_the_traceback(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYNN_DEBUG", "1")
+    result = CliRunner().invoke(main, ["predict", str(tmp_path / "nosuch"), "x.csv"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Traceback")
+    assert "\npynn: error: " in result.stderr
+
+
+def test_a_warning_is_one_line(tmp_path, monkeypatch):
+    def warn(*arguments):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("two\nlines", RuntimeWarning, stacklevel=1)
+        return {"problem": None}
+
+    monkeypatch.setattr(info, "collect", warn)
+    result = CliRunner().invoke(main, ["info", "--json"])
+    assert result.exit_code == 0
+    assert result.stderr == "pynn: warning: two lines\n"
+
+
+def test_ctrl_c_saves_what_there_is(tmp_path):
+    process = program("train", "--epochs", 100000, "--save", tmp_path / "m.safetensors")
+    for line in process.stderr:
+        if "epoch      2/" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted in epoch" in err
+    assert "Traceback" not in err
+    assert "test " in out
+    assert pynn.load(tmp_path / "m.safetensors").class_names is not None
+    assert (tmp_path / "pynn-curves.png").exists()
+
+
+def test_ctrl_c_outside_the_training_ends_the_program(fail, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predict, "load", interrupted)
+    assert fail("predict", "m", "x.csv", code=130) == "interrupted"
+
+
+@pytest.fixture
+def many_rows(model, tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((60000, 4)))
+    return ["predict", tmp_path / model, tmp_path / "x.npz"]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_is_no_noise(many_rows, unbuffered):
+    with program(*many_rows, PYTHONUNBUFFERED=unbuffered) as process:
+        assert process.stdout.readline() == "label,probability\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
+if POSIX:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    @pytest.mark.parametrize("arguments", [["info"], ["--help"], ["train", "-q", "--epochs", "1"]])
+    def test_a_full_device(tmp_path, arguments):
+        if not os.path.exists("/dev/full"):
+            return
+        with open("/dev/full", "w") as full:
+            command = [sys.executable, "-c", PROGRAM, *arguments]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+        assert done.stderr == "pynn: error: cannot write standard output: No space left on device\n"
+        assert done.returncode == 1
+
+    @pytest.mark.parametrize("width", [100, 60])
+    def test_on_a_terminal(tmp_path, width):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+        environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "train", "--epochs", "12"],
+            stdout=theirs,
+            stderr=theirs,
+            cwd=tmp_path,
+            env={**environment, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"},
+        )
+        os.close(theirs)
+        written = bytearray()
+        reader = threading.Thread(target=read_all, args=(ours, written))
+        reader.start()
+        assert process.wait(timeout=60) == 0
+        reader.join(timeout=60)
+        os.close(ours)
+        text = written.decode()
+        assert "\x1b[" in text
+        assert "12/12 " in text
+        plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+        panel = [line for line in re.split(r"[\r\n]+", plain) if line.startswith(("│", "╭", "╰"))]
+        assert panel and all(len(line) <= width for line in panel)
+        assert any("val " in line for line in panel)
+
+    def read_all(descriptor, into):
+        try:
+            while chunk := os.read(descriptor, 65536):
+                into += chunk
+        except OSError:  # how Linux says that nobody holds the other end
+            pass

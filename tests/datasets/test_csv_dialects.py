@@ -1,0 +1,207 @@
+"""CSV files as spreadsheets and people write them: read for what they are, or refused with the line."""
+
+import numpy as np
+import pytest
+from file_formats import write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pynn import datasets
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    return lambda text, name="table.csv": write(tmp_path / name, text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("names_it", [True, False])
+def test_what_spreadsheets_save(csv_file, encoding, newline, delimiter, names_it):
+    rows = [["größe", "klasse"], ["1", '"yes "'], ["2.5", " no"], ["-3e2", "yes\u00a0"]]
+    lines = [f"sep={delimiter}"] * names_it + [delimiter.join(row) for row in rows]
+    table = datasets.read_csv(csv_file((newline.join(lines) + newline).encode(encoding)))
+    assert table.feature_names == ["größe"]
+    np.testing.assert_array_equal(table.x, [[1], [2.5], [-300]])
+    assert [table.class_names[i] for i in table.y] == ["yes", "no", "yes"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    numbers=st.lists(st.tuples(st.integers(-(10**6), 10**6), st.integers(0, 99)), min_size=2, max_size=8, unique=True),
+    delimiter=st.sampled_from(";\t|"),
+    header=st.booleans(),
+)
+def test_decimal_commas_are_decimal_points(tmp_path_factory, numbers, delimiter, header):
+    rows = [[f"{whole},{part:02}", f"{part},{abs(whole) % 10}", "yn"[whole % 2]] for whole, part in numbers]
+    lines = [delimiter.join(row) for row in [["a", "b", "label"]] * header + rows]
+    path = write(tmp_path_factory.mktemp("csv") / "t.csv", "\n".join(lines))
+    table = datasets.read_csv(path, header=header)
+    expected = [[float(cell.replace(",", ".")) for cell in row[:2]] for row in rows]
+    np.testing.assert_array_equal(table.x, expected)
+
+
+MISSING = ["", " ", "NA", "N/A", "n/a", "nan", "NaN", "-nan", "NULL", "null", "None", "#N/A", "<NA>", "?", "-", "--"]
+
+
+@pytest.mark.parametrize("word", MISSING)
+def test_a_gap_among_numbers_is_a_gap_whatever_it_is_called(csv_file, word):
+    table = datasets.read_csv(csv_file(f"stars,label\n1,p\n2,q\n{word},p\n4,q\n"))
+    np.testing.assert_array_equal(table.x, [[1], [2], [np.nan], [4]])
+    assert table.missing == {"stars": 1}
+
+
+@pytest.mark.parametrize("word", MISSING)
+def test_a_missing_amount_is_told_whatever_it_is_called(csv_file, word):
+    with pytest.raises(ValueError, match="target 'price' is missing in line 3"):
+        datasets.read_csv(csv_file(f"a,price\n1,1.5\n2,{word}\n3,2.5\n"))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (['"1,234"', '"5,678"'], "line 2: '1,234' may be 1234 or 1.234"),
+        (['"1,234"', '"12,345,678"', "999"], "'1,234', a number with a thousands separator"),
+        (['"1,234.50"', "7"], "'1,234.50', a number with a thousands separator"),
+        (['"1.234,50"', "7"], "'1.234,50', a number with a thousands separator"),
+        (['"1,5"', "2.5"], "'2.5' in line 3 has a decimal point, '1,5' in line 2 a decimal comma"),
+        (["1 234", "5 678"], "'1 234', a number with a thousands separator"),
+        (["1'234", "5'678"], "a thousands separator"),
+        (["1_234", "5_678"], "a thousands separator"),
+        (["5%", "10 %"], "a percent sign"),
+        (["$5", "$10.50"], "a currency"),
+        (["5 €", "7 €"], "a currency"),
+        (["'1.5'", "'2.5'"], "or quotes"),
+        (["2020-01-02", "2020-01-03"], "'2020-01-02', a date or a time"),
+        (["2.1.2020", "3.1.2020"], "a date or a time"),
+        (["01/02/20", "01/03/20"], "a date or a time"),
+        (["2020-01-02 10:20:30", "2020-01-02T10:20"], "a date or a time"),
+        (["10:30", "11:45"], "a date or a time"),
+        (["1.5", "2.5", "abc"], "line 4: column 'a' has 'abc' among numbers"),
+        (["1", "2", "abc", "4"], "line 4: column 'a' has 'abc' among numbers"),
+        (["1", "2"] * 60 + ["x"], "line 122: column 'a' has 'x' among numbers"),
+        (["#DIV/0!", "2.5", "3.5"], "line 2: column 'a' has '#DIV/0!' among numbers"),
+        (["1e999", "2"], "line 2: column 'a' has '1e999'; expected a finite number"),
+        (["1", "-1e39"], "line 3: column 'a' has '-1e39'; expected a finite number"),
+        (["1", "-inf"], "line 3: column 'a' has '-inf'"),
+    ],
+)
+def test_numbers_that_only_people_read_do_not_become_categories(csv_file, column, message):
+    path = csv_file("a,label\n" + "".join(f"{cell},{'xy'[i % 2]}\n" for i, cell in enumerate(column)))
+    with pytest.raises(ValueError, match=r"table\.csv") as error:
+        datasets.read_csv(path)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "column", [["10-20", "20-30"], ["0", "1", "2", "3+"] * 5, ["<5%", "free"], ["None", "red"], ["1st", "2nd"]]
+)
+def test_categories_with_digits_are_categories(csv_file, column):
+    path = csv_file("a,label\n" + "".join(f"{cell},{'xy'[i % 2]}\n" for i, cell in enumerate(column)))
+    table = datasets.read_csv(path)
+    assert table.feature_names == [f"a={name}" for name in sorted(set(column))]
+    np.testing.assert_array_equal(table.x.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["1,200", "1,300.5"], "line 2: target 'y' has '1,200', a number with a thousands separator"),
+        (["2020-01-02", "2020-01-03"], "target 'y' has '2020-01-02', a date or a time"),
+        (["1.5", "2.5", "x"], "line 4: target 'y' is 'x' beside numbers such as 1.5"),
+        (["1e40", "1.5"], "line 2: column 'y' has '1e40'; expected a finite number within the range of float32"),
+    ],
+)
+def test_amounts_do_not_become_classes(csv_file, cells, message):
+    path = csv_file("a,y\n" + "".join(f'{i},"{cell}"\n' for i, cell in enumerate(cells)))
+    with pytest.raises(ValueError, match=r"table\.csv") as error:
+        datasets.read_csv(path)
+    assert message in str(error.value)
+    assert datasets.read_csv(path, task="classification").class_names == sorted(cells)
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "rows"),
+    [
+        ("0,1,species\n5.1,3.5,setosa\n4.9,3.0,setosa\n", ["0", "1"], 2),
+        ("0,species\n5.1,setosa\n4.9,setosa\n", ["0"], 2),
+        (",0,1,species\n0,5.1,3.5,setosa\n1,4.9,3.0,setosa\n", ["column_0", "0", "1"], 2),
+        ("0,1\n0.5,1.5\n0.2,1.7\n", ["0"], 2),
+        ("0,1,2,3\n5,3,9,1\n5,3,4,0\n", ["0", "1", "2"], 2),
+        ("1,2,0\n1.5,2.5,a\n2.5,3.5,b\n", ["1", "2"], 2),
+        ("0,1,2,3\n1,2,3,4\n2,3,4,5\n", ["column_0", "column_1", "column_2"], 3),  # a window that slides
+        ("0,1,2,3\n1,,3,4\n", ["column_0", "column_1", "column_2"], 2),
+        ("1,2,3,4\n1,5,3,4\n", ["column_0", "column_1", "column_2"], 2),
+        ("0,1\n1,2\n5,3\n", ["column_0"], 3),
+        ("5,3,setosa\n4.9,3.0,setosa\n", ["column_0", "column_1"], 2),
+        ("5,6,x\n4.5,3.5,y\n6.5,3.5,z\n", ["column_0", "column_1"], 3),
+    ],
+)
+def test_a_header_of_numbers(csv_file, text, names, rows):
+    table = datasets.read_csv(csv_file(text))
+    assert table.feature_names == names
+    assert len(table.x) == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "features"),
+    [
+        ("1,2,0\n1.5,2.5,a\n2.5,3.5,b\n", "0", ["1", "2"]),
+        ("x,y,z\na,2.5,1\nb,3.5,2\n", "0", ["y", "z"]),
+        ("x,y,z\na,2.5,1\nb,3.5,2\n", "-1", ["x=a", "x=b", "y"]),
+    ],
+)
+def test_a_number_is_a_name_first_and_then_an_index(csv_file, text, target, features):
+    assert datasets.read_csv(csv_file(text), target).feature_names == features
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PK\x03\x04rest", "is a zip archive or an Excel workbook; expected text"),
+        (b"\x1f\x8brest", "is a gzip file"),
+        (b"a,b\n1,x\n2,\0y\n", "line 3: a NUL character"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "line 1: a NUL character"),
+        ("a,b\n1,2\n".encode("utf-16")[:-1], "is not UTF-16 text"),
+        (b"a,b\n1,x\n2,\xe9\n", "is not UTF-8 text: .* e9 in line 3; save it as UTF-8"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"sep=;\n", "is empty"),
+        (b"sep=;\na;b\n1;2\n1;2;3\n", "line 4: 3 cells; expected 2, as in line 2"),
+        (b"a b\n1 2\n3 4\n", "has one column; .* separated by commas, semicolons, tabs or bars"),
+    ],
+)
+def test_what_is_no_table_is_told(csv_file, content, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.read_csv(csv_file(content))
+
+
+def test_labels_keep_their_digits_and_zeros_in_other_files(csv_file):
+    schema = datasets.read_csv(csv_file("a,code\n1,007\n2,7\n3,01\n")).schema
+    assert schema["target"]["class_names"] == ["007", "01", "7"]
+    new = csv_file("a,code\n1,7\n2,007\n", "new.csv")
+    assert datasets.read_csv(new, schema=schema).y.tolist() == [2, 0]
+    with pytest.raises(ValueError, match="'1', which is none of the classes 007, 01, 7"):
+        datasets.read_csv(csv_file("a,code\n1,1\n", "new.csv"), schema=schema)
+
+
+@pytest.mark.parametrize("cells", ["?\n2,", "\n2,NA"])
+def test_an_empty_target_is_none(csv_file, cells):
+    schema = datasets.read_csv(csv_file("a,label\n1,x\n2,y\n")).schema
+    assert datasets.read_csv(csv_file(f"a,label\n1,{cells}\n", "new.csv"), schema=schema).y is None
+
+
+def test_only_columns_with_gaps_are_filled_in_other_files(csv_file):
+    table = datasets.read_csv(csv_file("a,b,c,label\n1,2,red,x\n?,3,,y\n3,4,blue,x\n"))
+    fills = [column["fill"] for column in table.fit_fill(slice(None)).schema["columns"]]
+    assert fills == [2.0, None, 0.0]
+
+
+def test_wide_messages_stay_short(csv_file):
+    header = ",".join(f"column number {i}" for i in range(20_000))
+    path = csv_file(f"{header},y\n" + ("0," * 20_000 + "1\n") * 2)
+    table = datasets.read_csv(path)
+    assert table.x.shape == (2, 20_000)
+    with pytest.raises(ValueError, match="and 19991 more") as error:
+        datasets.read_csv(path, "price")
+    assert len(str(error.value)) < 500

@@ -1,0 +1,85 @@
+"""What the compiler makes of the innermost loops: times vary, instructions can be counted."""
+
+import platform
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HEADERS = Path(__file__).parents[2] / "kernels" / "cython"
+FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-march=x86-64-v3")
+
+pytestmark = [
+    pytest.mark.skipif(not HEADERS.is_dir(), reason="the headers are in the source tree"),
+    pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler"),
+    pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="counts x86 instructions"),
+]
+
+
+def loops(source, name):
+    """Return the instructions of each innermost loop of a function, compiled for x86-64-v3."""
+    done = subprocess.run(
+        ["cc", *FLAGS, "-I", HEADERS, "-S", "-x", "c", "-o", "-", "-"],
+        input=source, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    body = re.search(rf"^{name}:\n(.*?)\n\s*\.size\s+{name}", done.stdout, re.S | re.M).group(1)
+    lines = [line.strip() for line in body.splitlines() if not line.strip().startswith((".loc", "#"))]
+    labels = {line[:-1]: index for index, line in enumerate(lines) if re.fullmatch(r"\.\w+:", line)}
+    found = []
+    for index, line in enumerate(lines):
+        jump = re.fullmatch(r"j\w+\s+(\.\w+)", line)
+        if jump and labels.get(jump[1], index) < index:
+            inside = lines[labels[jump[1]] : index]
+            if not any(re.match(r"j\w+\s", other) for other in inside):
+                found.append([other for other in inside if not other.startswith(".")])
+    return found
+
+
+@pytest.mark.parametrize("copying", [0, 1])
+@pytest.mark.parametrize(
+    ("suffix", "kind", "a_row", "a_k"), [("f32", "float", 1, 6), ("f32", "float", 100, 1), ("f64", "double", 1, 6)]
+)
+def test_the_tile_is_twelve_multiply_adds_and_nothing_spilled(suffix, kind, a_row, a_k, copying):
+    b_k = 200 if copying else "PN_VECTOR_BYTES / (ptrdiff_t)sizeof *b * 2"
+    source = f"""
+#include "gemm/gemm.h"
+void tile(ptrdiff_t k, const {kind} *a, const {kind} *b, {kind} *panel, {kind} *c, ptrdiff_t ldc, ptrdiff_t columns) {{
+    pn_tile_{suffix}(6, 1, {copying}, {a_row} == 1, k, a, {a_row}, {a_k}, b, {b_k}, panel, c, ldc, columns, 0, NULL);
+}}
+"""
+    busy = [loop for loop in loops(source, "tile") if any("vfmadd" in line for line in loop)]
+    assert len(busy) == 1
+    (loop,) = busy
+    operations = [line.split()[0] for line in loop]
+    assert sum(operation.startswith("vfmadd") for operation in operations) == 12
+    assert sum(operation.startswith("vbroadcast") for operation in operations) == 6
+    assert not [line for line in loop if "%rsp" in line or "%rbp" in line], "an accumulator was spilled"
+    assert sum(operation.startswith("prefetch") for operation in operations) <= 2 + 2 * copying
+    assert len(loop) <= 28 + 5 * copying  # the loads of B, pointers, the test; and the stores
+
+
+@pytest.mark.parametrize("code", ["PN_RELU", "PN_SIGMOID", "PN_TANH", "PN_SOFTPLUS", "PN_GELU", "PN_SILU"])
+def test_activations_work_on_whole_vectors_and_call_nothing(code):
+    source = f"""
+#include "activations/elementwise.h"
+void activate(const float *restrict x, float *restrict y, ptrdiff_t n) {{
+    pn_activate_f32(x, y, n, {code}, 1.0f);
+}}
+"""
+    vectors = [loop for loop in loops(source, "activate") if any("%ymm" in line for line in loop)]
+    assert vectors
+    assert not any("call" in line for loop in vectors for line in loop)
+
+
+def test_the_largest_of_a_row_is_found_in_vectors():
+    source = """
+#include "common/reductions.h"
+float largest(const float *x, ptrdiff_t n) { return pn_row_largest_f32(x, n); }
+"""
+    vectors = [loop for loop in loops(source, "largest") if any(line.startswith("vmaxps") for line in loop)]
+    assert vectors
+    for loop in vectors:
+        assert sum("%ymm" in line and line.startswith("vmaxps") for line in loop) >= 4  # 32 numbers
+        assert not [line for line in loop if "%rsp" in line or "%rbp" in line], "a partial result was spilled"

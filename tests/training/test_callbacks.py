@@ -1,0 +1,194 @@
+"""Callbacks: when they are called, early stopping, checkpoints, logs, and the progress display."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import pynn
+from pynn.training.progress import ProgressBar
+
+X = np.random.default_rng(0).normal(size=(48, 4))
+Y = np.arange(48) % 3
+
+
+def new_trainer(lr=0.05):
+    pynn.manual_seed(0)
+    return pynn.Trainer(pynn.Sequential(pynn.Linear(4, 3)), pynn.CrossEntropyLoss(), pynn.SGD(lr))
+
+
+class Recorder(pynn.Callback):
+    def __init__(self):
+        self.calls = []
+
+    def on_train_begin(self, trainer):
+        self.calls.append("train_begin")
+
+    def on_epoch_begin(self, trainer):
+        self.calls.append(("epoch_begin", trainer.epoch, trainer.batches_per_epoch))
+
+    def on_step_end(self, trainer):
+        self.calls.append(("step_end", trainer.steps, trainer.batches_done))
+
+    def on_epoch_end(self, trainer):
+        self.calls.append(("epoch_end", trainer.epoch, len(trainer.history)))
+
+    def on_train_end(self, trainer):
+        self.calls.append("train_end")
+
+
+def test_order_of_calls():
+    recorder = Recorder()
+    new_trainer().fit(X, Y, epochs=2, batch_size=24, callbacks=[recorder])
+    assert recorder.calls == [
+        "train_begin",
+        ("epoch_begin", 0, 2),
+        ("step_end", 1, 1),
+        ("step_end", 2, 2),
+        ("epoch_end", 1, 1),
+        ("epoch_begin", 1, 2),
+        ("step_end", 3, 1),
+        ("step_end", 4, 2),
+        ("epoch_end", 2, 2),
+        "train_end",
+    ]
+
+
+def test_an_error_in_a_callback_ends_the_run_and_frees_the_trainer():
+    class Failing(pynn.Callback):
+        def on_step_end(self, trainer):
+            raise RuntimeError("mine")
+
+    trainer, recorder = new_trainer(), Recorder()
+    with pytest.raises(RuntimeError, match="mine"):
+        trainer.fit(X, Y, epochs=1, callbacks=[recorder, Failing()])
+    assert recorder.calls[-1] == "train_end"
+    trainer.fit(X, Y, epochs=1)
+
+
+class Losses(pynn.Callback):
+    """Write given figures over the history's, and number the weights by epoch."""
+
+    def __init__(self, figures):
+        self.figures = figures
+
+    def on_epoch_end(self, trainer):
+        trainer.history["val_loss"][-1] = self.figures[trainer.epoch - 1]
+        trainer.model[0].weight[...] = trainer.epoch
+
+
+def stopped_after(figures, lr=0.0, **options):
+    trainer, stopping = new_trainer(lr), pynn.EarlyStopping(**options)
+    trainer.fit(X, Y, epochs=len(figures), validation=(X, Y), callbacks=[Losses(figures), stopping])
+    return trainer.epoch, stopping.stopped_epoch, int(trainer.model[0].weight[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("figures", "options", "expected"),
+    [
+        ([3, 2, 1, 1.5, 1.4, 9, 9], {"patience": 2}, (5, 5, 3)),
+        ([3, 2, 1, 1.5, 1.4, 9, 9], {"patience": 2, "restore_best_weights": False}, (5, 5, 5)),
+        ([3, 2, 1, 1, 1], {"patience": 2}, (5, 5, 3)),
+        ([5, 4, 3, 2, 1], {"patience": 1}, (5, None, 5)),
+        ([5, 6, 4, 6, 3], {"patience": 2}, (5, None, 5)),
+        ([5, 4.9, 4.8, 4.7, 4.6], {"patience": 2, "min_delta": 0.5}, (3, 3, 1)),
+        ([1, 2, 3, 2, 1], {"patience": 2, "mode": "max"}, (5, 5, 3)),
+        ([1, float("nan"), float("nan"), 0.5, 0.5], {"patience": 2}, (3, 3, 1)),
+        ([float("nan"), 2, 3, 4, 5], {"patience": 2}, (4, 4, 2)),
+    ],
+)
+def test_early_stopping(figures, options, expected):
+    assert stopped_after(figures, **options) == expected
+
+
+def test_early_stopping_knows_that_more_accuracy_is_better():
+    trainer = new_trainer(0.0)
+    stopping = pynn.EarlyStopping("accuracy", patience=3)
+    trainer.fit(X, Y, epochs=9, callbacks=[stopping])
+    assert stopping.stopped_epoch == 4
+
+
+def test_monitoring_what_is_not_there():
+    with pytest.raises(
+        ValueError, match="no 'val_loss' to monitor among loss, accuracy, lr, seconds; pass validation="
+    ):
+        new_trainer().fit(X, Y, epochs=1, callbacks=[pynn.EarlyStopping()])
+
+
+def test_early_stopping_can_serve_two_runs():
+    stopping = pynn.EarlyStopping("loss", patience=1)
+    for _ in range(2):
+        trainer = new_trainer(0.0)
+        trainer.fit(X, Y, epochs=5, shuffle=False, callbacks=[stopping])
+        assert (trainer.epoch, stopping.stopped_epoch) == (2, 2)
+
+
+def test_model_checkpoint_keeps_the_best(tmp_path):
+    figures = [3, 1, 2, 0.5, 0.7]
+    trainer = new_trainer(0.0)
+    checkpoint = pynn.ModelCheckpoint(tmp_path / "best")
+    trainer.fit(X, Y, epochs=5, validation=(X, Y), callbacks=[Losses(figures), checkpoint])
+    assert (pynn.load(tmp_path / "best")[0].weight[...] == 4).all()
+    every = pynn.ModelCheckpoint(tmp_path / "last", monitor=None, whole=True)
+    trainer.fit(X, Y, epochs=1, callbacks=[every])
+    assert pynn.Trainer.resume(tmp_path / "last").epoch == 6
+
+
+def test_csv_logger(tmp_path):
+    trainer = new_trainer()
+    trainer.fit(X, Y, epochs=2, callbacks=[pynn.CSVLogger(tmp_path / "log.csv")])
+    trainer.save(tmp_path / "run.ckpt")
+    resumed = pynn.Trainer.resume(tmp_path / "run.ckpt")
+    resumed.fit(X, Y, epochs=1, callbacks=[pynn.CSVLogger(tmp_path / "log.csv")])
+    with open(tmp_path / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert list(rows[0]) == ["epoch", "loss", "accuracy", "lr", "seconds"]
+    for name in ("loss", "accuracy", "lr", "seconds"):
+        assert [float(row[name]) for row in rows] == resumed.history[name]
+    assert [path.name for path in tmp_path.glob("*.csv*")] == ["log.csv"]
+
+
+def test_progress_where_there_is_no_terminal(capsys):
+    new_trainer().fit(X, Y, epochs=3, validation=(X, Y), progress=True)
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert captured.out == ""
+    assert [line[:11] for line in lines] == ["epoch 1/3  ", "epoch 2/3  ", "epoch 3/3  "]
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "lr 0.05"):
+        assert all(name in line for line in lines)
+    assert "\x1b" not in captured.err
+
+
+def test_nothing_is_printed_unless_asked(capsys):
+    new_trainer().fit(X, Y, epochs=1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_on_a_terminal():
+    text = io.StringIO()
+    console = Console(force_terminal=True, file=text, width=100)
+    bar = ProgressBar(console)
+    trainer = new_trainer()
+    for _ in range(2):
+        trainer.fit(X, Y, epochs=2, batch_size=6, callbacks=[bar])
+    shown = text.getvalue()
+    assert "epoch 1/2" in shown
+    assert "100%" in shown
+    assert [line.count("accuracy") for line in shown.splitlines() if "accuracy" in line] == [1] * 4
+    assert shown.endswith("\x1b[2K")  # the bar is gone, the lines stay
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")  # the cursor is back
+
+
+def test_progress_ends_cleanly_when_training_fails():
+    text = io.StringIO()
+    bar = ProgressBar(Console(force_terminal=True, file=text, width=100))
+    trainer = pynn.Trainer(
+        pynn.Sequential(pynn.Linear(4, 3)), lambda p, t: (float("nan"), np.zeros_like(p)), pynn.SGD(0.1)
+    )
+    with pytest.raises(pynn.NonFiniteError):
+        trainer.fit(X, Y, epochs=1, callbacks=[bar])
+    shown = text.getvalue()
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1
