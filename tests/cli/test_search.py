@@ -63,7 +63,7 @@ def test_a_folder_keeps_the_trials_and_another_search_is_refused(run):
         (("--lr", "0:0.1"), "0:0.1"),
         (("--lr", "fast"), "neither a number nor a range"),
         (("--lr", "1:2:3"), "neither a number nor a range"),
-        (("--width", "0:8"), "not within"),
+        (("--width", "0:8"), "is out of range; expected 1 to 100000"),
         (("--optimizer", "sgd,newton"), "'newton' is not one of"),
         (("--lr", "0.1", "--weight-decay", "0"), "nothing to search"),
         (("--data", "missing.csv"), "missing.csv"),

@@ -85,7 +85,7 @@ if POSIX:
             assert "é" not in done.stdout.decode("ascii")
         else:
             assert done.stdout == b""
-            assert b"standard output is ascii, which has no '\\xe9'; give --output FILE" in done.stderr
+            assert b"standard output is ascii, which cannot encode '\\xe9'; give --output FILE" in done.stderr
 
     def test_names_of_any_bytes(tmp_path):
         name = b"m\xff[x] .safetensors"

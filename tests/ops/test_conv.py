@@ -293,7 +293,7 @@ BAD = [
     (lambda x: ops.avg_pool2d(x[0], 2), r"x has shape \(2, 4, 6\)"),
     (lambda x: ops.group_norm(x, 3), "3 groups do not divide 2 channels"),
     (lambda x: ops.layer_norm(x, (4, 5)), r"x has shape \(1, 2, 4, 6\); expected \(..., 4, 5\)"),
-    (lambda x: ops.batch_norm2d(x[0, 0], *[np.ones(4)] * 4), "with positions behind the channels"),
+    (lambda x: ops.batch_norm2d(x[0, 0], *[np.ones(4)] * 4), "with at least one axis after the channels"),
 ]
 
 
