@@ -35,7 +35,7 @@ class StepGate:
             gate.let_through()
 
     A signal handler may run, and raise, when any call returns. So a thread is in `stepping` before it acquires the
-    lock; otherwise a handler could find the lock held by its own thread, unrecorded, and deadlock.
+    lock; otherwise a handler could re-enter the lock of its own thread and save half a step, or wait for itself.
     """
 
     def __init__(self) -> None:
