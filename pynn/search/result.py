@@ -119,4 +119,4 @@ class SearchResult(Trials):
     def __repr__(self) -> str:
         finished = sum(trial.ended == "finished" for trial in self.trials)
         best: Any = f"{self.best.score:.4g}" if self.ranked else "none"
-        return f"Result({len(self.trials)} trials, {finished} finished, best {self.metric} {best})"
+        return f"SearchResult({len(self.trials)} trials, {finished} finished, best {self.metric} {best})"

@@ -194,7 +194,7 @@ def test_a_loss_that_is_not_finite_ends_a_trial_whatever_is_asked():
     assert all(re.search("loss is (nan|inf)", trial.reason) for trial in result.trials)
     with pytest.raises(ValueError, match="none of 3 trials finished; the first ended with: the loss is"):
         _ = result.best
-    assert repr(result) == "Result(3 trials, 0 finished, best val_accuracy none)"
+    assert repr(result) == "SearchResult(3 trials, 0 finished, best val_accuracy none)"
 
 
 def test_the_babysitter_ends_what_is_hopeless_where_that_is_worth_its_time(monkeypatch):

@@ -62,9 +62,9 @@ class Monitor(Callback):
     thresholds : mapping of str to float, optional
         Figures to use instead of the usual ones, by the names of `babysit.Thresholds`.
     on_problem : {"warn", "stop", "restore", "silent"} or callable
-        What to do when an episode of a warning or error begins: issue a `BabysitterWarning`; also stop the training
-        (errors only); also go back to the last good weights first (if the run diverges); nothing; or call
-        ``f(finding)``.
+        What to do when a warning or an error begins. "warn" issues a `BabysitterWarning`; "stop" also stops training
+        at an error; "restore" first goes back to the weights of the last epoch without an error, if there is one;
+        "silent" does nothing; a callable is called with the finding.
 
     Attributes
     ----------
