@@ -64,6 +64,7 @@ from .training.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpo
 from .training.history import History
 from .training.settings import TrainingWarning
 from .training.trainer import NonFiniteError, Trainer
+from .utils import renamed as _renamed
 from .utils.files import FileFormatError
 
 if _TYPE_CHECKING:
@@ -87,7 +88,12 @@ _LATER = {
 }
 
 
+_renamed.install()
+
+
 def __getattr__(name: str) -> _Any:
+    if _renamed.module_name(f"pynn.{name}"):
+        return _import_module(f"pynn.{name}")
     if name not in _LATER:
         raise AttributeError(f"module 'pynn' has no attribute {name!r}")
     module = _import_module(_LATER[name])

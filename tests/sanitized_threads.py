@@ -14,7 +14,7 @@ import numpy as np
 import pynn
 from pynn import ops
 
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+ROUNDS = 20  # or as many as the command line says
 CALLERS = 4
 COUNTS = (1, 2, 3, 4)
 
@@ -62,9 +62,9 @@ def same(results, expected):
     return all(np.array_equal(got, want) for got, want in zip(results, expected, strict=True))
 
 
-def caller(number, expected, wrong):
+def caller(number, rounds, expected, wrong):
     """Do all the work again and again, and note what comes out differently."""
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         work = WORK[(number + turn) % len(WORK)]
         if not same(work(number), expected[work, number]):
             wrong.append(f"{work.__name__} of thread {number}, round {turn}")
@@ -79,13 +79,13 @@ def fork(expected):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main():
+def main(rounds=ROUNDS):
     """Compute on one thread first; then at once, with forks and changes of the team's size in between."""
     pynn.use_backend("cython")
     pynn.set_num_threads(1)
     expected = {(work, number): work(number) for work in WORK for number in range(CALLERS)}
     wrong = []
-    threads = [threading.Thread(target=caller, args=(number, expected, wrong)) for number in range(CALLERS)]
+    threads = [threading.Thread(target=caller, args=(number, rounds, expected, wrong)) for number in range(CALLERS)]
     for thread in threads:
         thread.start()
     forks = 0
@@ -93,14 +93,14 @@ def main():
         if not any(thread.is_alive() for thread in threads):
             break
         pynn.set_num_threads(count)
-        if forks < ROUNDS:
+        if forks < rounds:
             status, forks = fork(expected), forks + 1
             if status:
                 wrong.append(f"a forked child ended with {status}")
     if wrong:
         sys.exit("; ".join(wrong))
-    sys.stdout.write(f"{CALLERS} threads, {ROUNDS} rounds each, {forks} forks: the results of one thread\n")
+    sys.stdout.write(f"{CALLERS} threads, {rounds} rounds each, {forks} forks: the results of one thread\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:2]))

@@ -10,6 +10,7 @@ ELU on) flush denormals to zero (numbers below 1.2e-38 in float32 and 2.2e-308 i
 to a hundred times as long. The other kernels and backends keep them.
 """
 
+from ..utils.renamed import attributes
 from .activations import (
     ACTIVATIONS,
     add,
@@ -50,6 +51,16 @@ from .pooling import (
     max_pool2d_backward,
 )
 from .watch import one_signed, square_sum, unit_stats
+
+__getattr__ = attributes(
+    __name__,
+    {
+        "batchnorm2d_backward": "batch_norm2d_backward",
+        "batchnorm2d_forward": "batch_norm2d",
+        "batchnorm_backward": "batch_norm_backward",
+        "batchnorm_forward": "batch_norm",
+    },
+)
 
 __all__ = [
     "ACTIVATIONS",

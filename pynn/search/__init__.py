@@ -4,6 +4,7 @@
 the number and length of the trials; a `SearchResult` holds all trials. Needs the extra "search" (Optuna).
 """
 
+from ..utils.renamed import attributes
 from .driver import run
 from .edges import Edge, SearchWarning
 from .result import SearchResult
@@ -11,6 +12,8 @@ from .space import Choice, Integer, LogUniform, Parameter, Space, Uniform
 from .stages import Stage, coarse_to_fine
 from .store import StoreError
 from .trial import Trial
+
+__getattr__ = attributes(__name__, {"Result": "SearchResult"})
 
 __all__ = [
     "Choice",

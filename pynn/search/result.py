@@ -10,6 +10,7 @@ import numpy as np
 
 from ..nn.sequential import Sequential
 from ..training.trainer import Trainer
+from ..utils import renamed
 from .building import restore
 from .edges import edges
 from .space import Params, Space
@@ -109,6 +110,8 @@ class SearchResult(Trials):
     def to_html(self, path: str | Path) -> None:
         """Write an HTML page with pictures and all trials. It works offline."""
         write_report(self, path)
+
+    report = renamed.method("report", "to_html")
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """Plot the search, and save the figure to `path` if given. Needs matplotlib."""

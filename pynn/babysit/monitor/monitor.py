@@ -14,6 +14,7 @@ import numpy as np
 from ...training.callbacks import Callback
 from ...training.examples import Examples
 from ...training.history import History
+from ...utils import renamed
 from ...utils.arrays import non_finite_row
 from ...utils.validation import count, fraction
 from ..findings import SYMPTOMS, Finding, ranked
@@ -171,12 +172,9 @@ class Monitor(Callback):
             self._state.initial_gains = {w.name: w.gain for w in self._state.facts.weights}
         self._trainer, self.history = trainer, trainer.history
         self._recorder = trainer.observer = Recorder(trainer, self._digest, self.every, self.budget)
-        self._layer_of = {
-            name: weights.name
-            for weights in self._state.facts.weights
-            for name, parameter in trainer.model.named_parameters()
-            if parameter is weights.parameter
-        }
+        weights_of = {id(weights.parameter): weights.name for weights in self._state.facts.weights}
+        named = trainer.model.named_parameters()
+        self._layer_of = {name: weights_of[id(each)] for name, each in named if id(each) in weights_of}
         if self.stats.steps.size == 0:
             self.stats.lay_out(self._recorder)
         else:
@@ -196,6 +194,8 @@ class Monitor(Callback):
 
         self._catch_up()
         write_report(self, path)
+
+    report = renamed.method("report", "to_html")
 
     def _catch_up(self) -> None:
         """In a loop of the user's own, look at the steps that have not been looked at; `fit` does so by itself."""
