@@ -1,10 +1,10 @@
-"""What a monitor keeps of a very long run: memory of the process, and the size of the report.
+"""Memory and report size of a monitor in a very long run.
 
     python bench/long_run.py [--steps 1000000] [--output bench/results/long_run.json]
 
-A tiny network is trained by `fit`, with validation after every hundred steps: shortly without a monitor, and then with
-one. The memory is the most that the process holds beyond what it held at most in the short run; what the trainer's own
-history takes is in it.
+A tiny network is trained by `fit`, with validation after every hundred steps: first a short run without
+a monitor, then a long one with it. The memory is the peak of the process minus the peak of the short run; it includes
+the trainer's own history.
 """
 
 import json
@@ -26,13 +26,13 @@ STATUS = Path("/proc/self/status")
 
 
 def peak():
-    """Return the most bytes that this process has held."""
+    """Return the peak memory of this process in bytes."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 
 
 def train(steps, callbacks):
-    """Take so many steps on examples of two classes that can be told apart."""
+    """Take `steps` steps on examples of two separable classes."""
     x, _ = batch(WORKLOAD)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((BATCHES * len(x), x.shape[1])).astype(np.float32)
@@ -48,7 +48,7 @@ def train(steps, callbacks):
 @click.option("--steps", default=1_000_000, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write the figures as JSON.")
 def main(steps, output):
-    """Measure what a monitor keeps."""
+    """Measure the memory of a monitor."""
     warnings.simplefilter("ignore")
     pynn.set_num_threads(1)
     train(10 * BATCHES, [])

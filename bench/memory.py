@@ -1,9 +1,9 @@
-"""The peak memory of a training step: by how much its process is larger than before the network was made.
+"""Peak memory of a training step: the growth of its process since before the network was created.
 
     python bench/memory.py [--only G] [--threads 1] [--output bench/results/memory.json]
 
-Before, each process takes steps of the smallest workload, so that a library's own code and pools do not count; who has
-no such step is left out. The median of several processes. Needs Linux.
+Before, each process takes steps of the smallest workload, so that a library's code and pools do not count. Contestants
+without such a step are skipped. Reports the median of several processes. Needs Linux.
 """
 
 import json
@@ -24,7 +24,7 @@ SMALLEST, PROCESSES = "E", 3
 
 
 def growth(contestant, workload, threads):
-    """Return the bytes that a step takes at its peak, in a new process, or None if the contestant has no such step."""
+    """Return the peak bytes of a step in a new process, or None if the contestant has no such step."""
     remote = Remote(contestant, threads)
     try:
         if remote.ask(prepare=Case("step", SMALLEST)) is None:

@@ -1,6 +1,6 @@
-"""Write the README's tables: of speed and searching from `bench/results`, of the babysitter from `bench/faults`.
+"""Write the README's tables: of speed and searching from `bench/results`, of the monitor from `bench/faults`.
 
-Run ``python bench/readme_tables.py``; with ``--check`` it only says whether the README is up to date.
+Run ``python bench/readme_tables.py``; with ``--check`` it only reports whether the README is up to date.
 """
 
 import json
@@ -13,7 +13,7 @@ from pynn.bench.contestants import CONTESTANTS
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.faults.score import CURED, share  # noqa: E402 - the folder is no installed package
+from bench.faults.score import CURED, share  # noqa: E402 - the folder is not an installed package
 
 FIGURES = (ROOT / "bench" / "results" / name for name in ("one-thread.json", "two-threads.json"))
 README = ROOT / "README.md"
@@ -26,12 +26,12 @@ SPEED_MARKS = "<!-- figures: bench/readme_tables.py -->", "<!-- end of figures -
 SEARCHING = ROOT / "bench" / "results" / "searching.json"
 SEARCH_MARKS = "<!-- search: bench/readme_tables.py -->", "<!-- end of search -->"
 CORPUS_MARKS = "<!-- corpus: bench/readme_tables.py -->", "<!-- end of corpus -->"
-#: Groups whose rows are shown one by one; of the others the geometric means.
+#: Groups shown with all rows; the others only with geometric means.
 IN_FULL = ("step",)
 
 
 def markdown(rows: list[list[str]]) -> str:
-    """Return rows of texts, the first being the headings, as a Markdown table; all columns but one are numbers."""
+    """Return rows of text, headings first, as a Markdown table; all columns except the first are numbers."""
     head, *body = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([head, "|---|" + "---:|" * (len(rows[0]) - 1), *body])
 
@@ -67,7 +67,7 @@ def section(found: list[results.Results]) -> str:
 
 
 def memory() -> str:
-    """Return what a training step takes of memory."""
+    """Return the table of peak memory per training step."""
     peaks = json.loads(MEMORY.read_text())["bytes"]
     names = list(dict.fromkeys(name for sizes in peaks.values() for name in sizes))
     rows = [["peak memory of a step, MB", *(CONTESTANTS[name].title for name in names)]]
@@ -77,7 +77,7 @@ def memory() -> str:
 
 
 def corpus() -> str:
-    """Return the babysitter's figures on runs that nothing was tuned on, with their 95% intervals."""
+    """Return the monitor's figures on untuned runs, with 95% intervals."""
     summary = json.loads(CORPUS.read_text())["report"]
     cured = [run for run in json.loads(REMEDIES.read_text()) if run["curable"] and run["part"] == "report"]
     hits = sum(run["cured"] is not None and run["cured"] >= CURED * run["twin"] for run in cured)
@@ -86,7 +86,7 @@ def corpus() -> str:
 
 
 def watching() -> str:
-    """Return what a monitor costs."""
+    """Return the table of the monitor's overhead."""
     every, budget = (json.loads(path.read_text()) for path in (WATCHING, BUDGET))
     head = ["a watched step over an unwatched one", *every["workloads"]]
     rows = [
@@ -100,7 +100,7 @@ def watching() -> str:
 
 
 def searching() -> str:
-    """Return what searching brings and costs."""
+    """Return the gain and overhead of searching."""
     found = json.loads(SEARCHING.read_text())
     coarse, grid, overhead, parallel, kill = (
         found[part] for part in ("coarse", "grid", "overhead", "parallel", "kill")
@@ -132,7 +132,7 @@ def searching() -> str:
 
 
 def between(text: str, marks: tuple[str, str], content: str) -> str:
-    """Return the text with what is between the marks replaced."""
+    """Return the text with the part between the marks replaced."""
     begin, end = marks
     head, _, rest = text.partition(begin)
     _, _, tail = rest.partition(end)

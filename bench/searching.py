@@ -1,10 +1,10 @@
-"""What searching brings and costs; every part writes its figures into one JSON file.
+"""Gain and overhead of searching; every part writes its figures to one JSON file.
 
     PYNN_DATA=folder python bench/searching.py coarse       # coarse to fine with early endings, against plain random
     PYNN_DATA=folder python bench/searching.py grid         # random against grid, equal budgets
     PYNN_DATA=folder python bench/searching.py parallel     # two processes against one; needs two idle processors
-    python bench/searching.py kill                          # the driver killed 20 times, and what remained
-    python bench/searching.py overhead                      # what a trial costs beside its training
+    python bench/searching.py kill                          # the driver killed 20 times, and the surviving trials
+    python bench/searching.py overhead                      # overhead of a trial besides its training
 
 The first two count steps as well as seconds: steps are the same on every machine.
 """
@@ -39,7 +39,7 @@ def load():
 
 
 def save(name, figures):
-    """Put the figures of a part into the file, and show them."""
+    """Store the figures of a part in the file, and print them."""
     found = load()
     found[name] = figures
     write_atomically(OUTPUT, (json.dumps(found, indent=1) + "\n").encode())
@@ -47,7 +47,7 @@ def save(name, figures):
 
 
 def mnist(seed, train=2000, validation=2000):
-    """Return a random part of MNIST to train on and another one to validate with, and the test set."""
+    """Return random training and validation parts of MNIST, and the test set."""
     (x, y), (x_test, y_test) = pynn.datasets.load_mnist()
     rows = np.random.default_rng(seed).permutation(len(x))[: train + validation]
     x = x[rows].reshape(len(rows), -1).astype(np.float32) / 255
@@ -56,7 +56,7 @@ def mnist(seed, train=2000, validation=2000):
 
 
 def digits(seed=0):
-    """Return the digits in two parts, one in five to validate with."""
+    """Return the digits, with a fifth for validation."""
     x, y = pynn.datasets.load_digits()
     x_train, x_validation, y_train, y_validation = pynn.datasets.train_test_split(x / 16, y, 0.2, seed)
     return (x_train, y_train), (x_validation, y_validation)
@@ -70,12 +70,12 @@ WIDE = {
     "momentum": search.Uniform(0.0, 0.99),
     "width": search.Integer(16, 256, log=True),
 }
-#: The longest training, which a plain search gives to every trial.
+#: Epochs of the longest trials, and of all trials of a plain search.
 EPOCHS, TRIALS = 18, 30
 
 
 def build_wide(params, inputs=64):
-    """Return a network with one hidden layer, as wide, and trained as, the parameters say."""
+    """Return a trainer of a network with one hidden layer, for the given parameters."""
     width = params["width"]
     model = pynn.Sequential(pynn.Linear(inputs, width, init="he_normal"), pynn.ReLU(), pynn.Linear(width, 10))
     optimizer = pynn.SGD(params["lr"], momentum=params["momentum"], weight_decay=params["weight_decay"])
@@ -83,11 +83,11 @@ def build_wide(params, inputs=64):
 
 
 def build_pixels(params):
-    """Return such a network for MNIST."""
+    """Return the same for MNIST."""
     return build_wide(params, 784)
 
 
-#: By the name of the data: what is built, the data of a repetition, the validation accuracies to reach, and how often.
+#: Per problem: build function, data of a repetition, target validation accuracies, number of repetitions.
 PROBLEMS = {
     "UCI digits": (build_wide, digits, (0.97, 0.975, 0.98), 60),
     "2000 images of MNIST": (build_pixels, lambda seed: mnist(seed)[:2], (0.90, 0.91, 0.92), 60),
@@ -96,7 +96,7 @@ PROBLEMS = {
 
 
 def passages(problem, settings, data, seed):
-    """Run a search; return for each target the steps and seconds to reach it, or of the whole search, and whether."""
+    """Run a search; return steps and seconds to each target (or of the whole search), and whether it was reached."""
     build, _, targets, _ = PROBLEMS[problem]
     result = search.run(build, WIDE, *data, workers=1, seed=seed, **settings)
     done = {trial.number: trial.steps for trial in result.trials}
@@ -115,10 +115,10 @@ def passages(problem, settings, data, seed):
 
 
 def times_less(runs, name, target, unit, draws=2000):
-    """Return how many times less a strategy needs than plain random search, with a 95% interval by bootstrap.
+    """Return the cost ratio of plain random search to a strategy, with a 95% bootstrap interval.
 
-    What is needed, beginning anew after a search that did not reach the target, is the sum over all searches by the
-    number of those that did.
+    The expected cost, with a restart after each failed search, is the sum over all searches divided by the number of
+    successful ones.
     """
     table = np.array(
         [[[run[n][target][unit], run[n][target]["reached"]] for n in ("plain random", name)] for run in runs], float
@@ -144,12 +144,12 @@ STRATEGIES = {
 
 @click.group()
 def main():
-    """Measure what searching brings and costs."""
+    """Measure the gain and overhead of searching."""
     warnings.simplefilter("ignore", search.SearchWarning)
 
 
 def repetition(problem, seed):
-    """Run all strategies on the data of a seed, in a process of its own."""
+    """Run all strategies on the data of a seed, in a separate process."""
     warnings.simplefilter("ignore", search.SearchWarning)
     pynn.set_num_threads(1)
     data = PROBLEMS[problem][1](seed)
@@ -157,9 +157,9 @@ def repetition(problem, seed):
 
 
 @main.command()
-@click.option("--only", type=click.Choice(list(PROBLEMS)), multiple=True, help="The others' figures stay.")
+@click.option("--only", type=click.Choice(list(PROBLEMS)), multiple=True, help="Figures of the others are kept.")
 def coarse(only):
-    """Measure how long it takes to reach an accuracy, in as many repetitions at a time as there are processors."""
+    """Measure the cost of reaching an accuracy, with one repetition per processor at a time."""
     figures = load().get("coarse", {})
     summary, runs = figures.get("summary", {}), figures.get("runs", {})
     with ProcessPoolExecutor(os.cpu_count()) as pool:
@@ -179,12 +179,12 @@ def coarse(only):
 
 # Random against grid.
 
-#: Trials of either; a grid of five parameters gets 3 x 3 x 2 x 2 x 2.
+#: Trials of each search; a grid of five parameters has 3 x 3 x 2 x 2 x 2.
 BUDGET, SHORT = 72, 4
 
 
 def shifted(seed):
-    """Return a space whose important ranges lie a little elsewhere in each repetition: a grid may hit or miss."""
+    """Return a space whose important ranges shift slightly per repetition, so a grid may hit or miss."""
     shift = np.random.default_rng(seed).uniform(-0.5, 0.5, 2)
     return {
         "lr": search.LogUniform(10.0 ** (-5 + shift[0]), 10.0 ** (1 + shift[0])),
@@ -196,7 +196,7 @@ def shifted(seed):
 
 
 def build_flat(params):
-    """Return a network for which the slope, the width and the smoothing of labels matter little in their ranges."""
+    """Return a trainer for which slope, width and label smoothing hardly matter in their ranges."""
     width = params["width"]
     model = pynn.Sequential(
         pynn.Linear(784, width, init="he_normal"), pynn.LeakyReLU(params["slope"]), pynn.Linear(width, 10)
@@ -208,7 +208,7 @@ def build_flat(params):
 @main.command("grid")
 @click.option("--repetitions", default=REPETITIONS)
 def grid_command(repetitions):
-    """Measure what random search and a grid find with equal budgets."""
+    """Compare random and grid search with equal budgets."""
     runs = []
     for seed in range(repetitions):
         train, validation, test = mnist(seed)
@@ -258,9 +258,9 @@ def grid_command(repetitions):
 @main.command()
 @click.option("--rounds", default=3)
 def parallel(rounds):
-    """Measure how much faster two processes are than one: T1 / (2 T2), the start of the processes included.
+    """Measure the parallel efficiency of two processes, T1 / (2 T2), including their start.
 
-    Both must come to the same trials, bit for bit.
+    Both must give the same trials, bit for bit.
     """
     *data, _ = mnist(0, 4000)
     pynn.set_num_threads(1)
@@ -286,7 +286,7 @@ def parallel(rounds):
 
 
 def build_noted(params):
-    """Return a network, and note in a file that a trial has begun."""
+    """Return a trainer, and record in a file that a trial has begun."""
     line = json.dumps([os.getpid(), params]) + "\n"
     handle = os.open(os.environ["PYNN_BENCH_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(handle, line.encode())
@@ -310,7 +310,7 @@ def kill_search(folder):
 
 
 def stored(folder):
-    """Return the trials in a folder's journal, as a reader sees them that takes no lock."""
+    """Return the trials in a folder's journal, read without a lock."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -335,7 +335,7 @@ def stored(folder):
 
 
 def without_time(record):
-    """Return a record without what differs from run to run."""
+    """Return a record without fields that differ between runs."""
     history = {name: column for name, column in record["history"].items() if name != "seconds"}
     return {name: value for name, value in record.items() if name != "seconds"} | {"history": history}
 
@@ -344,7 +344,7 @@ def without_time(record):
 @click.option("--kills", default=20)
 @click.option("--seed", default=0)
 def kill(kills, seed):
-    """Kill the driver at random moments; look for trials that are lost or run twice after they finished."""
+    """Kill the driver at random moments; count finished trials that are lost or run again."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as scratch:
         folder, notes = Path(scratch) / "killed", Path(scratch) / "notes"
@@ -367,7 +367,7 @@ def kill(kills, seed):
             now = stored(folder)
             lost += sum(number not in now for number in known)
             begun = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
-            # What the driver itself builds is the best network, at the very end.
+            # The driver itself builds only the best network, at the end.
             again += sum(needlessly(known, params) for pid, params in begun if pid != process.pid)
             rows.append({"ended before": len(known), "ended after": len(now), "begun": len(begun)})
             known = now
@@ -389,9 +389,9 @@ def kill(kills, seed):
 
 
 def needlessly(known, params):
-    """Return whether a trial with these parameters began although all that have them had ended."""
+    """Return whether a trial with these parameters began after all trials with them had ended."""
     ended = [record for record in known.values() if record["params"] == params]
-    # The parameters of a survivor are tried twice: once in each stage.
+    # A survivor's parameters run twice, once per stage.
     continued = {record["continues"] for record in known.values()}
     return bool(ended) and all(record["stage"] == 1 or record["number"] in continued for record in ended)
 
@@ -402,7 +402,7 @@ def needlessly(known, params):
 @main.command()
 @click.option("--trials", default=100)
 def overhead(trials):
-    """Measure what a trial costs beside the epochs it trains, kept in a folder: in this process, and in one other."""
+    """Measure the overhead per trial besides its epochs, with a folder: in this process, and in another one."""
     found = {}
     data = digits()
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,7 +1,7 @@
-"""Records of pynn's own speed, per op, shape and dtype, on each backend; ``pytest bench`` prints and can store them.
+"""Benchmarks of pynn per op, shape, dtype and backend; ``pytest bench`` prints and can store them.
 
-They serve to find out what a change did (``--benchmark-autosave``, then ``--benchmark-compare``); comparisons with
-other libraries need processes of their own, which is what ``pynn bench`` is for.
+They show the effect of a change (``--benchmark-autosave``, then ``--benchmark-compare``). Comparisons with other
+libraries need separate processes: use ``pynn bench``.
 """
 
 import pytest
@@ -13,7 +13,7 @@ from pynn.bench.contestants import own
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Measure on one thread, and leave backend and threads as they were."""
+    """Measure on one thread, and restore backend and threads."""
     before = pynn.get_num_threads()
     pynn.set_num_threads(1)
     with pynn.use_backend(pynn.get_backend()):

@@ -1,9 +1,9 @@
-"""What watching costs: steps of a trainer with a monitor beside steps of one without, in turn, in one process.
+"""Overhead of a monitor: steps of a trainer with and without it, alternating in one process.
 
     python bench/watching.py [--threads 1] [--rounds 31] [--output bench/results/watching.json]
 
-Both do the same work on the same data, so a ratio above 1 is the monitor's. Quartiles are those of the rounds. On one
-thread the processor's time counts, which leaves out what other processes take of it.
+Both do the same work on the same data, so a ratio above 1 is the monitor's overhead. Quartiles are over the rounds. On
+one thread, CPU time counts, which excludes other processes.
 """
 
 import gc
@@ -23,11 +23,11 @@ from pynn.bench.contestants.own import network
 from pynn.bench.data import batch
 from pynn.utils.files import write_atomically
 
-#: Seconds that a contestant has to itself, at least.
+#: Minimum seconds per block of a contestant.
 BLOCK = 0.05
-#: Pairs of trainers that are compared in turn.
+#: Number of alternating trainer pairs.
 PAIRS = 4
-#: A run's first steps are looked at more often; what counts is what goes on.
+#: Warm-up steps: the monitor looks at early steps more often than in the long run.
 WARM_UP = 1100
 OPTIMIZERS = {"sgd": lambda: pynn.SGD(lr=0.01, momentum=0.9), "adam": lambda: pynn.Adam(lr=1e-3)}
 
@@ -38,7 +38,7 @@ def trainer_of(workload):
 
 
 def seconds_per_step(trainer, data, steps, clock):
-    """Return the mean time of so many steps, during which no garbage is collected."""
+    """Return the mean time of `steps` steps, without garbage collection."""
     gc.disable()
     try:
         began = clock()
@@ -50,12 +50,12 @@ def seconds_per_step(trainer, data, steps, clock):
 
 
 def compare(name, rounds, settings, clock):
-    """Return how many times as long a watched step takes: quartiles over the rounds; and the plain step's time."""
+    """Return the time ratio of a watched step to a plain one (quartiles over the rounds), and the plain time."""
     workload = WORKLOADS[name]
     data = batch(workload)
     ratios, times = [], []
     for pair in range(PAIRS):
-        # Where arrays happen to lie in memory makes a difference of a few percent; the first to be made lies best.
+        # Memory placement changes the time by a few percent, in favour of the first pair allocated.
         first, second = trainer_of(workload), trainer_of(workload)
         plain, watched = (first, second) if pair % 2 == 0 else (second, first)
         pynn.Monitor(on_problem="silent", **settings).watch(watched)
@@ -79,7 +79,7 @@ def compare(name, rounds, settings, clock):
 @click.option("--budget", type=float, help="Monitor(budget=...).")
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write the figures as JSON.")
 def main(threads, rounds, only, budget, output):
-    """Measure what a monitor costs."""
+    """Measure the overhead of a monitor."""
     warnings.simplefilter("ignore")
     pynn.set_num_threads(threads)
     settings = {} if budget is None else {"budget": budget}

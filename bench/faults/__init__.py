@@ -1,1 +1,1 @@
-"""Training runs that are sick in a known way, and healthy ones that look odd: what the babysitter is measured on."""
+"""Test corpus of the monitor: training runs with known faults, and healthy runs that look odd."""

@@ -1,4 +1,4 @@
-"""What a case of the corpus is: a fault with its healthy twin, or a control."""
+"""Cases of the corpus: a fault with its healthy twin, or a control."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pynn.babysit.findings import SYMPTOMS
 Level = Literal["step", "evaluation"]
 Feed = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-#: Symptoms that only evaluations can show; their latency counts in these.
+#: Symptoms that only evaluations show; their latency counts evaluations.
 EPOCH_LEVEL = ("overfitting", "underfitting", "batchnorm_mismatch", "class_imbalance", "plateau")
-#: Data sets on which nothing was tuned.
+#: Data sets without any tuning.
 HELD_OUT_DATA = ("mnist", "cifar")
-#: Seeds on which, on the other data sets, thresholds may be tuned; the report counts none of these runs.
+#: Seeds for tuning thresholds on the other data sets; the report excludes these runs.
 TUNE_SEEDS = range(5)
 SEEDS = range(10)
 
-#: The onset of a fault that strikes when it will: the step that ends the run.
+#: Onset of a fault without a fixed step: the step that ends the run.
 NATURAL = 0
-#: What follows when a network cannot learn, whatever the cause.
+#: Consequences of any cause that prevents learning.
 STALLED = ("not_learning", "plateau", "underfitting", "zigzag")
-#: What follows when weights or activations grow out of bounds, whatever the cause.
+#: Consequences of any cause that makes weights or activations explode.
 BLOWN_UP = (
     "exploding_gradient",
     "diverging",
@@ -41,7 +41,7 @@ BLOWN_UP = (
 
 @dataclass
 class Run:
-    """All that is needed to train once.
+    """One training run.
 
     Attributes
     ----------
@@ -51,11 +51,11 @@ class Run:
     epochs, batch_size : int
     shuffle : bool
     callbacks : list of pynn.Callback
-        What makes a run sick on its way.
+        Callbacks that inject a fault during the run.
     feed : callable, optional
-        For a loop by hand: gets step, x and y of each minibatch and returns what is trained on.
+        For a custom loop: takes step, x and y of each minibatch and returns the x and y to train on.
     metric : {"accuracy", "balanced", "r2"}
-        What the run is judged by: accuracy, mean recall of the classes, or the share of variance explained.
+        Score of the run: accuracy, mean recall of the classes, or share of variance explained.
     """
 
     trainer: pynn.Trainer
@@ -72,25 +72,25 @@ class Run:
 
 @dataclass(frozen=True)
 class Fault:
-    """A run made sick as people make them sick.
+    """A run with a realistic fault.
 
     Attributes
     ----------
     name, about, data : str
     build : callable
-        ``build(seed, sick)`` gives the run, or with ``sick=False`` its twin: the same without the fault.
+        ``build(seed, sick)`` returns the run, or with ``sick=False`` its twin without the fault.
     causes : tuple of str
-        The symptoms that name the fault, the most exact first.
+        Symptoms that name the fault, most exact first.
     consequences : tuple of str
-        Other symptoms that such a run really has.
+        Other real symptoms of the run.
     onset : int
-        The first optimiser step that is sick, or NATURAL.
+        First faulty optimiser step, or NATURAL.
     visible_before : bool
-        Whether a check before training can see it.
+        Whether a preflight check can detect it.
     visible_during : bool
-        Whether watching the training can see it.
+        Whether the monitor can detect it.
     checks : tuple of str
-        The checks before training that name the fault exactly, beside those whose symptom is a cause.
+        Preflight checks that name the fault exactly, besides those whose symptom is a cause.
     """
 
     name: str
@@ -107,11 +107,11 @@ class Fault:
     def __post_init__(self) -> None:
         unknown = {*self.causes, *self.consequences} - set(SYMPTOMS)
         if unknown:
-            raise ValueError(f"{self.name}: {sorted(unknown)} are no symptoms")
+            raise ValueError(f"{self.name}: {sorted(unknown)} are not symptoms")
 
     @property
     def level(self) -> Level:
-        """Whether its latency counts in steps or in evaluations."""
+        """Unit of its latency: steps or evaluations."""
         return "evaluation" if self.causes and self.causes[0] in EPOCH_LEVEL else "step"
 
 
@@ -123,9 +123,9 @@ class Control:
     ----------
     name, about, data : str
     build : callable
-        ``build(seed)`` gives the run.
+        ``build(seed)`` returns the run.
     least : float
-        The validation score that shows that it is healthy.
+        Minimum validation score of a healthy run.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Control:
 
 @dataclass
 class Corpus:
-    """The cases of one theme; its methods are the decorators that add them."""
+    """The cases of one topic; its methods are decorators that add cases."""
 
     faults: list[Fault] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
@@ -165,5 +165,5 @@ class Corpus:
 
 
 def part(data: str, seed: int) -> Literal["tune", "report"]:
-    """Return which part of the corpus a run belongs to."""
+    """Return the part of the corpus that a run belongs to."""
     return "tune" if seed in TUNE_SEEDS and data not in HELD_OUT_DATA else "report"

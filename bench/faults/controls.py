@@ -1,4 +1,4 @@
-"""Healthy runs that look odd, each with the score that shows it."""
+"""Healthy runs that look odd, each with its minimum score."""
 
 # ruff: noqa: D401 - a docstring here describes the run or the data set that is returned.
 from __future__ import annotations
@@ -125,7 +125,7 @@ def noisy_regression(seed: int) -> Run:
 
 @CORPUS.control("plane", 0.85)
 def linear_regression(seed: int) -> Run:
-    """One linear layer, which is all that is needed."""
+    """One linear layer, which suffices."""
     return _regression(data.plane(seed), mlp(seed, (12, 1), init=None), pynn.SGD(0.05), seed, 15)
 
 
@@ -158,14 +158,14 @@ def long_after_convergence(seed: int) -> Run:
 
 @CORPUS.control("cifar", 0.36)
 def forty_five_percent(seed: int) -> Run:
-    """CIFAR-10 without convolutions: two fifths to a half right is what there is to get."""
+    """CIFAR-10 without convolutions: the best possible accuracy is 40% to 50%."""
     model = mlp(seed, (768, 128, 64, 10), norm=0.1, dropout=0.2)
     return _run(data.cifar(seed, 9000), model, pynn.Adam(1e-3), seed, 5, 100)
 
 
 @CORPUS.control("hard", 0.34)
 def forty_five_percent_of_overlapping_clouds(seed: int) -> Run:
-    """Clouds so near each other that nobody could tell more than about half of the points apart."""
+    """Clouds that overlap so much that at most about half of the points are separable."""
     split = data.standardized(data.overlapping(seed), per_feature=True)
     return _run(split, mlp(seed, (6, 24, 5)), pynn.SGD(0.05), seed, 12)
 
@@ -209,7 +209,7 @@ _activation("prelu_units", lambda seed: mlp(seed, (64, 64, 64, 10), lambda: pynn
 
 @CORPUS.control("digits", 0.93)
 def maxout_units(seed: int) -> Run:
-    """Two layers of maxout units, which have no activation behind them."""
+    """Two layers of maxout units, without activations after them."""
     pynn.manual_seed(seed)
     model = pynn.Sequential(pynn.Maxout(64, 48, 3), pynn.Maxout(48, 48, 3), pynn.Linear(48, 10))
     return _run(data.digits(seed), model, pynn.SGD(0.1, momentum=0.9), seed, 10)
@@ -217,7 +217,7 @@ def maxout_units(seed: int) -> Run:
 
 @CORPUS.control("digits", 0.94)
 def one_sigmoid_layer(seed: int) -> Run:
-    """A single sigmoid layer, as of old: slower, but well."""
+    """A single sigmoid layer: slow, but healthy."""
     return _run(data.digits(seed), mlp(seed, (64, 64, 10), pynn.Sigmoid, "xavier_normal"), pynn.SGD(0.5), seed, 15, 32)
 
 
@@ -323,7 +323,7 @@ def two_inputs(seed: int) -> Run:
 
 @CORPUS.control("digits", 0.92)
 def loop_by_hand(seed: int) -> Run:
-    """A loop by hand without evaluations, its inputs jittered."""
+    """A custom loop without evaluations, with jittered inputs."""
     rng = np.random.default_rng(seed)
 
     def feed(step: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

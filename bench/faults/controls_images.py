@@ -1,4 +1,4 @@
-"""Healthy convolutional networks that look odd, each with the score that shows it."""
+"""Healthy convolutional networks that look odd, each with its minimum score."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def conv_deep(seed: int) -> Run:
 
 @CORPUS.control("stripes", 0.9)
 def conv_raw_pixels_normalised(seed: int) -> Run:
-    """Pixels from 0 to 255, which a batch norm in front of all layers takes care of."""
+    """Pixels from 0 to 255, normalised by a batch norm before all layers."""
     model = cnn(seed, (3, 8, 16), size=12, classes=4, first_norm=True)
     return _run(data.stripes_raw(seed), model, pynn.Adam(3e-3), seed, 8)
 
@@ -90,13 +90,13 @@ def residual_gamma_zero(seed: int) -> Run:
 
 @CORPUS.control("digits", 0.93)
 def residual_preactivated(seed: int) -> Run:
-    """Batch norm and ReLU in front of each convolution, in eight blocks."""
+    """Batch norm and ReLU before each convolution, in eight blocks."""
     return _run(data.digit_images(seed), _residual(seed, 8, first=True), pynn.SGD(0.02, momentum=0.9), seed, 6)
 
 
 @CORPUS.control("digits", 0.9)
 def conv_global_average(seed: int) -> Run:
-    """Each channel is averaged to a number, so that gradients at positions are small."""
+    """Global average pooling, so that gradients at single positions are small."""
     model = cnn(seed, (1, 16, 32), pooled=0, average=True, norm=0.1)
     return _run(data.digit_images(seed), model, pynn.SGD(0.03, momentum=0.9), seed, 12)
 
@@ -133,7 +133,7 @@ def conv_few_channels(seed: int) -> Run:
 
 @CORPUS.control("digits", 0.92)
 def conv_groupnorm(seed: int) -> Run:
-    """Group norm, strides in place of pooling, and a layer norm in front of the last layer."""
+    """Group norm, strides in place of pooling, and a layer norm before the last layer."""
     pynn.manual_seed(seed)
     model = pynn.Sequential(
         pynn.Conv2d(1, 16, 3, padding=1, bias=False),

@@ -1,4 +1,4 @@
-"""More healthy runs that look odd, on other data than those of `controls.py`."""
+"""More healthy runs that look odd, on other data than `controls.py`."""
 
 # ruff: noqa: D401 - a docstring here describes the run that is returned.
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _run(
 
 
 class Restarts(pynn.Schedule):
-    """The rate falls from the base rate to 0 along a cosine, every hundred steps anew."""
+    """The rate falls from the base rate to 0 along a cosine, and restarts every hundred steps."""
 
     def rate(self, lr: float, epoch: int, step: int) -> float:
         return lr * 0.5 * (1 + float(np.cos(np.pi * (step % 100) / 100)))
@@ -43,19 +43,19 @@ class Restarts(pynn.Schedule):
 
 @CORPUS.control("wine", 0.88)
 def table_of_133_rows(seed: int) -> Run:
-    """A table of 133 rows, right to the last after a few epochs, and 60 more."""
+    """A table of 133 rows: all correct after a few epochs, then 60 more epochs."""
     return _run(tables.wine(seed), mlp(seed, (13, 32, 3)), pynn.Adam(1e-2), seed, 80, 16)
 
 
 @CORPUS.control("diabetes", 0.2)
 def raw_targets_that_adam_copes_with(seed: int) -> Run:
-    """Targets around 150 that were never scaled, and a rate that gets there all the same."""
+    """Unscaled targets around 150, and a rate that reaches them anyway."""
     return _run(tables.diabetes(seed), mlp(seed, (10, 32, 1)), pynn.Adam(0.1), seed, 40, 32, pynn.MSELoss())
 
 
 @CORPUS.control("parity", 0.85)
 def parity_of_four(seed: int) -> Run:
-    """The product of four signs: for a while there is nothing to see, then all at once."""
+    """The product of four signs: a long plateau, then sudden learning."""
     return _run(tables.parity(seed), mlp(seed, (8, 64, 64, 2)), pynn.Adam(3e-3), seed, 40)
 
 
@@ -67,14 +67,14 @@ def sixty_classes(seed: int) -> Run:
 
 @CORPUS.control("digits", 0.92)
 def tiny_weights_with_batchnorm(seed: int) -> Run:
-    """Weights of 0.01 N(0, 1), which batch norm makes up for; its averages need a while."""
+    """Weights of 0.01 N(0, 1), which batch norm compensates; its averages settle slowly."""
     model = mlp(seed, (64, 64, 64, 10), init=gaussian(0.01), norm=0.1)
     return _run(data.digits(seed), model, pynn.SGD(0.1, momentum=0.9), seed, 10, 64)
 
 
 @CORPUS.control("faint", 0.03)
 def faint_signal(seed: int) -> Run:
-    """A ninth of the variance is all there is to explain."""
+    """Only a ninth of the variance is explainable."""
     return _run(tables.faint(seed), mlp(seed, (8, 8, 1)), pynn.SGD(0.02), seed, 8, 64, pynn.MSELoss())
 
 
@@ -86,7 +86,7 @@ def outliers_in_the_target(seed: int) -> Run:
 
 @CORPUS.control("clusters", 0.75)
 def dropout_of_ones_own(seed: int) -> Run:
-    """A dropout layer of one's own, whose passes differ from each other."""
+    """A custom dropout layer, whose passes differ from each other."""
     pynn.manual_seed(seed)
     model = pynn.Sequential(pynn.Linear(20, 64), pynn.ReLU(), OwnDropout(0.2, seed), pynn.Linear(64, 4))
     return _run(tables.clusters(seed, 3000, separation=2.0), model, pynn.Adam(2e-3), seed, 15, 64)
@@ -121,4 +121,4 @@ def absolute_error(prediction: np.ndarray, target: np.ndarray) -> tuple[float, n
     return float(np.abs(off).mean()), np.sign(off) / np.float32(off.size)
 
 
-_with_loss("absolute_error_of_ones_own", "A loss of one's own, with a kink.", absolute_error)
+_with_loss("absolute_error_of_ones_own", "A custom loss with a kink.", absolute_error)

@@ -1,4 +1,4 @@
-"""The data sets of the corpus, split by seed; MNIST and CIFAR-10 where PYNN_DATA names a folder that has them."""
+"""The data sets of the corpus, split by seed; MNIST and CIFAR-10 come from the folder that PYNN_DATA names."""
 
 # ruff: noqa: D401 - a docstring here describes the run or the data set that is returned.
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Split(NamedTuple):
 
 
 def available(data: str) -> bool:
-    """Return whether a data set can be had without the network."""
+    """Return whether a data set is available offline."""
     return data not in ("mnist", "cifar") or bool(os.environ.get("PYNN_DATA"))
 
 
 def standardized(split: Split, per_feature: bool = False) -> Split:
-    """Centre each feature, and divide by the spread of all (or of each), as the training part has them."""
+    """Centre each feature and divide by the standard deviation of all (or of each) in the training part."""
     mean = split.x.mean(axis=0)
     spread = split.x.std(axis=0) + 1e-6 if per_feature else split.x.std()
     return split._replace(x=_float((split.x - mean) / spread), xv=_float((split.xv - mean) / spread))
@@ -70,7 +70,7 @@ def cifar(seed: int, n: int = 5000) -> Split:
 
 
 def as_images(split: Split, *shape: int) -> Split:
-    """Turn rows into images (channels, height, width)."""
+    """Reshape rows to images (channels, height, width)."""
     return split._replace(x=split.x.reshape(-1, *shape), xv=split.xv.reshape(-1, *shape))
 
 
@@ -90,7 +90,7 @@ def cifar_images(seed: int, n: int = 3000) -> Split:
 
 
 def by_channel(split: Split) -> Split:
-    """Centre and scale each channel, as the training images have them."""
+    """Centre and scale each channel by statistics of the training images."""
     mean, spread = (f(split.x, axis=(0, 2, 3), keepdims=True) for f in (np.mean, np.std))
     return split._replace(x=_float((split.x - mean) / spread), xv=_float((split.xv - mean) / spread))
 
@@ -188,7 +188,7 @@ def easy(seed: int) -> Split:
 
 
 def overlapping(seed: int) -> Split:
-    """1800 + 600 points of five clouds in 6 dimensions, of which about half can be told apart."""
+    """1800 + 600 points of five clouds in 6 dimensions, of which about half are separable."""
     rng = np.random.default_rng([seed, 8])
     y = rng.integers(0, 5, 2400)
     centres = 0.42 * rng.standard_normal((5, 6))

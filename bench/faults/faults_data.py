@@ -59,7 +59,7 @@ def one_column_in_thousands(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("friedman", "input_not_normalised", also=UNSCALED, visible_before=True)
 def units_of_measurement(seed: int, sick: bool) -> Run:
-    """A regression whose columns are in units of their own: shares, kilometres, grams."""
+    """A regression with columns in different units: shares, kilometres, grams."""
     split = data.friedman(seed)
     if sick:
         scale = np.array([1, 100, 0.01, 1000, 1, 50, 0.1, 300, 10, 1], np.float32)
@@ -79,7 +79,7 @@ def far_from_zero(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", "input_not_normalised", "overfitting", visible_before=True, checks=("validation scale",))
 def only_training_part_normalised(seed: int, sick: bool) -> Run:
-    """The training part is standardised, the validation part forgotten."""
+    """The training part is standardised, but the validation part is not."""
     split, raw = data.digits(seed), data.digits_raw(seed)
     if sick:
         split = split._replace(xv=raw.xv)
@@ -97,7 +97,7 @@ def divided_twice(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", "overfitting", "not_learning", also=("underfitting", "plateau"))
 def labels_shuffled(seed: int, sick: bool) -> Run:
-    """The labels were shuffled without the inputs, and the network is large enough to learn them by heart."""
+    """The labels were shuffled without the inputs, and the network is large enough to memorise them."""
     split = data.digits(seed)
     if sick:
         split = split._replace(y=np.random.default_rng(seed).permutation(split.y))
@@ -161,7 +161,7 @@ def targets_in_thousands(seed: int, sick: bool) -> Run:
     onset=81,
 )
 def missing_values_as_9999(seed: int, sick: bool) -> Run:
-    """In a loop by hand, a few rows of batch 81 have 9999 for "missing": one step leaves most ReLU units dead."""
+    """In a custom loop, a few rows of batch 81 have 9999 for "missing": one step leaves most ReLU units dead."""
 
     def feed(step: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if sick and step == 81:
@@ -176,7 +176,7 @@ def missing_values_as_9999(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", visible_before=True, visible_during=False, checks=("validation duplicates",))
 def validation_rows_in_training(seed: int, sick: bool) -> Run:
-    """The validation part is a copy of training rows, so that it shows nothing."""
+    """The validation part is a copy of training rows, so it measures nothing."""
     split = data.digits(seed)
     if sick:
         split = split._replace(xv=split.x[:360].copy(), yv=split.y[:360].copy())

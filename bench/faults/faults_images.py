@@ -121,7 +121,7 @@ def conv_dead_channels(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", "vanishing_gradient", also=("lr_too_low", "bad_initialisation", *STALLED), visible_before=True)
 def conv_sigmoid_stack(seed: int, sick: bool) -> Run:
-    """Eight sigmoid convolutions: hardly a gradient reaches the first."""
+    """Eight sigmoid convolutions: almost no gradient reaches the first."""
     act, init = (pynn.Sigmoid, "xavier_normal") if sick else (pynn.ReLU, "he_normal")
     return _run(data.digit_images(seed), cnn(seed, (1, *[8] * 8), act, init), pynn.SGD(0.02, momentum=0.9), seed, 8)
 
@@ -173,14 +173,14 @@ def conv_loss_summed(seed: int, sick: bool) -> Run:
     checks=("network output",),
 )
 def conv_softmax_twice(seed: int, sick: bool) -> Run:
-    """A softmax layer in front of a loss that has one."""
+    """A softmax layer before a loss that includes one."""
     model = cnn(seed, tail=[Softmax()] if sick else [])
     return _run(data.digit_images(seed), model, pynn.SGD(0.05), seed, 8)
 
 
 @CORPUS.fault("digits", "batchnorm_mismatch", also=("overfitting", "oscillating"))
 def conv_batchnorm_never_updated(seed: int, sick: bool) -> Run:
-    """Batch norm with momentum 0 behind each convolution: it evaluates with the statistics it was made with."""
+    """Batch norm with momentum 0 after each convolution: inference uses the initial statistics."""
     model = cnn(seed, (1, 8, 16, 16), init=gaussian(0.5), norm=0.0 if sick else 0.1)
     return _run(data.digit_images(seed), model, pynn.SGD(0.05, momentum=0.9), seed, 8)
 

@@ -1,4 +1,4 @@
-"""Faults in how the weights start."""
+"""Faults in the initial weights."""
 
 # ruff: noqa: D401 - a docstring here describes the run or the data set that is returned.
 from __future__ import annotations
@@ -12,8 +12,8 @@ from .networks import gaussian, mlp, scaled, set_hidden_biases
 CORPUS = Corpus()
 TOO_LARGE = (*BLOWN_UP, "bad_initial_loss", "bad_initialisation", "lr_too_high", "overfitting")
 TOO_SMALL = (*STALLED, "lr_too_low", "vanishing_gradient", "bad_initialisation")
-# Where ReLU's inputs are tiny, the first update of the biases moves them past zero for all examples at once: after one
-# step 45 to 58% of the last layer's units are on for none.
+# If ReLU's inputs are tiny, the first update of the biases moves them past zero for all examples: after one step, 45 to
+# 58% of the last layer's units are dead.
 TOO_SMALL_RELU = (*TOO_SMALL, "dead_units")
 SAME = ("bad_initialisation", "vanishing_gradient", "dead_units", *STALLED)
 
@@ -88,7 +88,7 @@ def zero_sigmoid(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", "bad_initial_loss", "bad_initialisation", also=TOO_LARGE, visible_before=True)
 def last_layer_large(seed: int, sick: bool) -> Run:
-    """The last layer's weights start at N(0, 5^2), those of the others as they should."""
+    """The last layer's weights start at N(0, 5^2), those of the others correctly."""
     model = mlp(seed, (64, 64, 64, 10), last_init=gaussian(5.0) if sick else "he_normal")
     return _run(data.digits(seed), model, pynn.SGD(0.01, momentum=0.9), seed, 8)
 

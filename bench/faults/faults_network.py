@@ -1,4 +1,4 @@
-"""Faults in the network and the loss: wrong activations, layers and losses of one's own, too little capacity."""
+"""Faults in the network and the loss: wrong activations, custom layers and losses, too little capacity."""
 
 # ruff: noqa: D401 - a docstring here describes the run or the data set that is returned.
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _run(
 
 @CORPUS.fault("digits", "vanishing_gradient", also=("lr_too_low", "bad_initialisation", *STALLED), visible_before=True)
 def sigmoid_stack_10(seed: int, sick: bool) -> Run:
-    """Ten sigmoid layers: hardly a gradient reaches the first."""
+    """Ten sigmoid layers: almost no gradient reaches the first."""
     act, init = (pynn.Sigmoid, "xavier_normal") if sick else (pynn.ReLU, "he_normal")
     return _run(data.digits(seed), mlp(seed, (64, *[64] * 10, 10), act, init), pynn.SGD(0.01, momentum=0.9), seed, 12)
 
@@ -50,7 +50,7 @@ def sigmoid_stack_8_cifar(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", "zigzag", "vanishing_gradient", also=("lr_too_low", "bad_initialisation", *STALLED))
 def sigmoid_zigzag(seed: int, sick: bool) -> Run:
-    """Three sigmoid layers, whose outputs are all positive: the loss hangs while the weights zig-zag."""
+    """Three sigmoid layers, whose outputs are all positive: the loss stalls while the weights zig-zag."""
     model = mlp(seed, (64, 64, 64, 64, 10), pynn.Sigmoid if sick else pynn.Tanh, None if sick else "lecun_normal")
     return _run(data.digits(seed), model, pynn.SGD(0.1), seed, 12)
 
@@ -65,7 +65,7 @@ def sigmoid_zigzag(seed: int, sick: bool) -> Run:
     checks=("network output",),
 )
 def softmax_twice(seed: int, sick: bool) -> Run:
-    """A softmax layer in front of a loss that has one."""
+    """A softmax layer before a loss that includes one."""
     model = mlp(seed, (64, 64, 10), tail=[Softmax()] if sick else [])
     return _run(data.digits(seed), model, pynn.SGD(0.1), seed, 12)
 
@@ -95,7 +95,7 @@ def loss_summed(seed: int, sick: bool) -> Run:
     checks=("loss reduction",),
 )
 def own_loss_summed(seed: int, sick: bool) -> Run:
-    """A cross-entropy of one's own that forgot to divide by the batch."""
+    """A custom cross-entropy that does not divide by the batch size."""
     loss = naive_cross_entropy((lambda n: 1.0) if sick else (lambda n: 1 / n), 1e-12)
     return _run(data.mnist(seed), mlp(seed, (784, 64, 64, 10)), pynn.SGD(0.05, momentum=0.5), seed, 4, loss)
 
@@ -128,7 +128,7 @@ def squared_error_summed(seed: int, sick: bool) -> Run:
     visible_before=True,
 )
 def residual_without_scale(seed: int, sick: bool) -> Run:
-    """Twenty residual layers of one's own, x + relu(x) W, whose branches were never scaled down."""
+    """Twenty custom residual layers, x + relu(x) W, whose branches were never scaled down."""
     pynn.manual_seed(seed)
     blocks = [Residual(64, 1.0 if sick else 0.05) for _ in range(20)]
     model = pynn.Sequential(pynn.Linear(64, 64, init="he_normal"), *blocks, pynn.Linear(64, 10))
@@ -144,7 +144,7 @@ def residual_without_scale(seed: int, sick: bool) -> Run:
     checks=("gradient check",),
 )
 def backward_of_wrong_sign(seed: int, sick: bool) -> Run:
-    """An activation of one's own whose gradient has the wrong sign: the layers in front climb."""
+    """A custom activation whose gradient has the wrong sign: earlier layers ascend."""
     pynn.manual_seed(seed)
     act = [Swish(-1.0 if sick else 1.0) for _ in range(2)]
     sizes = [(64, 64), (64, 64), (64, 10)]
@@ -155,7 +155,7 @@ def backward_of_wrong_sign(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", visible_before=True, visible_during=False, checks=("batch independence",))
 def leak_across_the_batch(seed: int, sick: bool) -> Run:
-    """A layer of one's own takes the mean over the batch instead of over the example."""
+    """A custom layer takes the mean over the batch instead of over the example."""
     pynn.manual_seed(seed)
     model = pynn.Sequential(
         pynn.Linear(64, 64, init="he_normal"), CentreRows(0 if sick else 1), pynn.ReLU(), pynn.Linear(64, 10)
@@ -165,7 +165,7 @@ def leak_across_the_batch(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", "non_finite", onset=NATURAL)
 def row_norm_without_epsilon(seed: int, sick: bool) -> Run:
-    """A layer of one's own divides each row by its length, which is 0 where no ReLU unit is active."""
+    """A custom layer divides each row by its length, which is 0 where no ReLU unit is active."""
     pynn.manual_seed(seed)
     first, last = pynn.Linear(64, 9, init="he_normal"), pynn.Linear(9, 10, init=scaled("he_normal", 2.0))
     model = pynn.Sequential(first, pynn.ReLU(), UnitRows(0.0 if sick else 0.1), last)
@@ -215,7 +215,7 @@ def regression_too_small(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", "non_finite", onset=121)
 def nan_in_a_batch(seed: int, sick: bool) -> Run:
-    """In a loop by hand, one broken example at step 121 holds a NaN."""
+    """In a custom loop, one broken example at step 121 holds a NaN."""
 
     def feed(step: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if sick and step == 121:
@@ -230,7 +230,7 @@ def nan_in_a_batch(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("mnist", "non_finite", onset=NATURAL)
 def log_of_zero(seed: int, sick: bool) -> Run:
-    """A loss of one's own takes log(1 - p), and p rounds to 1 once the network is sure."""
+    """A custom loss takes log(1 - p), and p rounds to 1 once the network is sure."""
     split = data.mnist(seed)
     split = split._replace(y=(split.y == 0).astype(np.float32)[:, None], yv=(split.yv == 0).astype(np.float32)[:, None])
     loss = naive_binary_cross_entropy if sick else pynn.BCEWithLogitsLoss()
@@ -247,7 +247,7 @@ def log_of_zero(seed: int, sick: bool) -> Run:
     onset=121,
 )
 def augmentation_returns_raw(seed: int, sick: bool) -> Run:
-    """From step 121 on, a step of augmentation in a loop by hand hands out pixels from 0 to 255."""
+    """From step 121 on, the augmentation of a custom loop returns pixels from 0 to 255."""
 
     def feed(step: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return (x * np.float32(40) + np.float32(80) if sick and step > 120 else x), y

@@ -1,4 +1,4 @@
-"""Faults in the learning rate, from the start and on the way."""
+"""Faults in the learning rate, from the start and during the run."""
 
 # ruff: noqa: D401 - a docstring here describes the run or the data set that is returned.
 from __future__ import annotations
@@ -83,7 +83,7 @@ def rate_one_millionth(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("clouds", "lr_too_low", also=STALLED)
 def rate_somewhat_low(seed: int, sick: bool) -> Run:
-    """A hundredth of a good rate: the loss falls, but would for a hundred times as long."""
+    """A hundredth of a good rate: the loss falls, but needs a hundred times as long."""
     return _run(data.clouds(seed), mlp(seed, (20, 32, 32, 5)), pynn.SGD(1e-3 if sick else 0.1), seed, 15)
 
 
@@ -141,6 +141,6 @@ def rate_jumps_adam(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", "oscillating", "lr_too_high", "diverging", also=BLOWN_UP)
 def momentum_99(seed: int, sick: bool) -> Run:
-    """Momentum 0.99 at the rate that suits none: the loss swings."""
+    """Momentum 0.99 at a rate for no momentum: the loss oscillates."""
     optimizer = pynn.SGD(0.1, momentum=0.99 if sick else 0.0)
     return _run(data.digits(seed), mlp(seed, (64, 64, 10)), optimizer, seed, 12)

@@ -1,4 +1,4 @@
-"""More faults, on other data than those of the other modules, as somebody else might make them."""
+"""More faults, on other data and in other styles than those of the other modules."""
 
 # ruff: noqa: D401 - a docstring here describes the run that is returned.
 from __future__ import annotations
@@ -48,7 +48,7 @@ def missing_values_as_minus_999(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("houses", "bad_initial_loss", "lr_too_low", also=STALLED, visible_before=True, checks=("target scale",))
 def prices_in_dollars(seed: int, sick: bool) -> Run:
-    """The target in units of one where 100 000 would do: Adam's steps never get there."""
+    """The target in units of 1 instead of 100 000: Adam's steps never reach it."""
     split = tables.houses(seed)
     if sick:
         split = split._replace(y=split.y * 1e5, yv=split.yv * 1e5)
@@ -57,14 +57,14 @@ def prices_in_dollars(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("clusters", "lr_too_low", "plateau", also=STALLED, onset=40)
 def decay_by_step(seed: int, sick: bool) -> Run:
-    """The rate was to shrink by a tenth per epoch, and does per step."""
+    """The rate should shrink by a tenth per epoch, but does per step."""
     schedule = pynn.ExponentialLR(0.9, by="step" if sick else "epoch")
     return _run(tables.clusters(seed), mlp(seed, (20, 64, 64, 4)), pynn.SGD(0.1), seed, 12, schedule=schedule)
 
 
 @CORPUS.fault("friedman", "underfitting", "saturated_units", also=(*STALLED, "lr_too_low"))
 def sigmoid_behind_a_regression(seed: int, sick: bool) -> Run:
-    """A sigmoid behind the last layer, and targets of both signs."""
+    """A sigmoid after the last layer, and targets of both signs."""
     model = mlp(seed, (10, 32, 1), tail=[pynn.Sigmoid()] if sick else [])
     return _regression(_run(data.friedman(seed), model, pynn.Adam(5e-3), seed, 25, 32, pynn.MSELoss()))
 
@@ -99,7 +99,7 @@ def decay_of_a_tenth(seed: int, sick: bool) -> Run:
     checks=("gradient check",),
 )
 def loss_of_wrong_sign(seed: int, sick: bool) -> Run:
-    """A squared error of one's own whose gradient points uphill."""
+    """A custom squared error whose gradient points uphill."""
     sign = np.float32(-2 if sick else 2)
 
     def loss(prediction: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
@@ -111,7 +111,7 @@ def loss_of_wrong_sign(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", "lr_too_high", "dead_units", also=(*BLOWN_UP, "lr_too_low"), onset=101)
 def spike_in_the_rate(seed: int, sick: bool) -> Run:
-    """For three steps from the 101st on the rate is 60, and then as before."""
+    """The rate is 60 for three steps from the 101st on, then as before."""
     run = _run(data.digits(seed), mlp(seed, (64, 64, 64, 10)), pynn.SGD(0.1), seed, 15)
     run.callbacks = [At(100, set_rate(60.0)), At(103, set_rate(0.1))] if sick else []
     return run

@@ -147,7 +147,7 @@ def batchnorm_never_updated(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("clouds", "batchnorm_mismatch", also=("overfitting", "oscillating"))
 def batchnorm_momentum_of_keras(seed: int, sick: bool) -> Run:
-    """Batch norm with momentum 0.99 in Keras's sense: it evaluates with the statistics of the last batch of 4."""
+    """Batch norm with momentum 0.99 in Keras's sense: inference uses the statistics of the last batch of 4."""
     model = mlp(seed, (20, 32, 32, 5), norm=0.99 if sick else 0.01)
     return _run(data.clouds(seed), model, pynn.SGD(0.02), seed, 5, 4)
 
@@ -167,7 +167,7 @@ def batchnorm_statistics_reset(seed: int, sick: bool) -> Run:
 
 @CORPUS.fault("digits", "batchnorm_mismatch", "overfitting")
 def own_norm_keeps_no_statistics(seed: int, sick: bool) -> Run:
-    """A batch norm of one's own that never updates what it evaluates with."""
+    """A custom batch norm that never updates its running statistics."""
     pynn.manual_seed(seed)
     layers: list[pynn.Layer] = []
     for fan_in in (64, 64):

@@ -1,4 +1,4 @@
-"""The networks of the corpus, and the layers, losses and callbacks that its users wrote themselves."""
+"""The networks of the corpus, with its custom layers, losses and callbacks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def gaussian(std: float) -> Callable[[tuple[int, ...]], np.ndarray]:
 
 
 def scaled(name: str, gain: float) -> Callable[[tuple[int, ...]], np.ndarray]:
-    """Return the initialiser of that name times `gain`."""
+    """Return the named initialiser times `gain`."""
     return lambda shape: gain * pynn.init.INITIALIZERS[name](shape)
 
 
@@ -72,8 +72,8 @@ def cnn(
 ) -> pynn.Sequential:
     """Return a network of 3x3 convolutions for images `size` wide; the first `pooled` are followed by a pooling.
 
-    `norm` is the momentum of a batch norm before every activation, `first_norm` whether there is one for the images,
-    `hidden` the width of a linear layer, `average` whether a number per channel reaches the last layer, the mean.
+    `norm` is the momentum of a batch norm before every activation; `first_norm` adds one for the images; `hidden` is
+    the width of a linear layer; `average` adds global average pooling before the last layer.
     """
     pynn.manual_seed(seed)
     layers: list[pynn.Layer] = [pynn.BatchNorm2d(channels[0])] if first_norm else []
@@ -106,8 +106,8 @@ def block(
 ) -> pynn.Residual:
     """Return a residual block of two convolutions.
 
-    The second starts as `last` or, with a batch norm behind it, at the scale `gamma`; `first` puts batch norm and
-    activation in front of the convolutions.
+    The second starts as `last` or, if a batch norm follows, at the scale `gamma`; `first` puts batch norm and
+    activation before the convolutions.
     """
     one = pynn.Conv2d(channels, channels, 3, padding=1, init="he_normal")
     two = pynn.Conv2d(channels, channels, 3, padding=1, init=last)
@@ -129,7 +129,7 @@ def set_hidden_biases(model: pynn.Sequential, value: float) -> None:
 
 
 class Softmax(pynn.Layer):
-    """The softmax that many put behind the last layer, although the loss has one."""
+    """A redundant softmax after the last layer, although the loss includes one."""
 
     def forward(self, x: np.ndarray, ctx: pynn.Context) -> np.ndarray:
         exponential = np.exp(x - x.max(axis=1, keepdims=True))
@@ -141,7 +141,7 @@ class Softmax(pynn.Layer):
 
 
 class Swish(pynn.Layer):
-    """An activation x sigmoid(x) of one's own; `sign` -1 gives its gradient the wrong sign."""
+    """A custom activation x sigmoid(x); `sign` -1 gives its gradient the wrong sign."""
 
     def __init__(self, sign: float = 1.0) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class Swish(pynn.Layer):
 
 
 class Residual(pynn.Layer):
-    """x + scale * relu(x) W with a W of one's own."""
+    """x + scale * relu(x) W with its own W."""
 
     def __init__(self, features: int, scale: float) -> None:
         super().__init__()
@@ -173,7 +173,7 @@ class Residual(pynn.Layer):
 
 
 class OwnNorm(pynn.Layer):
-    """A batch norm of one's own without scale and shift; `axis` 0 is right, `updates` whether it keeps statistics."""
+    """A custom batch norm without scale and shift; `updates` sets whether it updates running statistics."""
 
     buffer_names = ("running_mean", "running_var")
 
@@ -202,7 +202,7 @@ class OwnNorm(pynn.Layer):
 
 
 class OwnDropout(pynn.Layer):
-    """A dropout of one's own, which draws from a generator of its own and goes backward in training only."""
+    """A custom dropout with its own generator; its backward pass only works in training."""
 
     def __init__(self, p: float, seed: int) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ class OwnDropout(pynn.Layer):
 
 
 class CentreRows(pynn.Layer):
-    """Takes the mean of each example away; with `axis` 0 that of the batch, so that examples see each other."""
+    """Subtracts the mean of each example; with `axis` 0 that of the batch, so that examples affect each other."""
 
     def __init__(self, axis: int = 1) -> None:
         super().__init__()
@@ -270,7 +270,7 @@ def set_rate(lr: float) -> Callable[[pynn.Trainer], None]:
 
 
 def naive_cross_entropy(scale: Callable[[int], float], floor: float) -> Callable[..., tuple[float, np.ndarray]]:
-    """Return a cross-entropy of one's own: `scale` of the batch size times the sum; log(p + floor) is taken."""
+    """Return a custom cross-entropy with log(p + floor): the sum times `scale(batch size)`."""
 
     def loss(prediction: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
         exponential = np.exp(prediction - prediction.max(axis=1, keepdims=True))
@@ -286,7 +286,7 @@ def naive_cross_entropy(scale: Callable[[int], float], floor: float) -> Callable
 
 
 def naive_binary_cross_entropy(prediction: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return -y log p - (1 - y) log(1 - p) and its gradient as they stand: p rounds to 1 from a logit of 17 on."""
+    """Return -y log p - (1 - y) log(1 - p) and its gradient, unstabilised: p rounds to 1 from a logit of 17 on."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         p = 1 / (1 + np.exp(-prediction))
         value = -float((target * np.log(p) + (1 - target) * np.log(1 - p)).mean())

@@ -1,11 +1,11 @@
-"""Diagnose every curable fault of the corpus, and say how often the remedy that is proposed cures it.
+"""Diagnose every curable fault of the corpus, and report how often the proposed remedy cures it.
 
     PYNN_DATA=folder python -m bench.faults.remedies --part tune       # while choosing remedies
     PYNN_DATA=folder python -m bench.faults.remedies                   # all; writes bench/faults/remedies.json
     python -m bench.faults.remedies --only rate_3x --seeds 0 --show    # one case, with the diagnosis
 
-A fault counts as cured if the run with the first remedy reaches 90% of the healthy twin's validation score. Remedies
-are chosen by one half of the validation part; all scores are those of the other half.
+A fault counts as cured if the run with the first remedy reaches 90% of the healthy twin's validation score. One
+half of the validation part selects the remedies, the other half gives all scores.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from .training import score, train
 RESULTS = Path(__file__).with_name("remedies.json")
 METRICS = {"accuracy": "accuracy", "balanced accuracy": "balanced", "R2": "r2"}
 
-#: Faults that no setting cures, and why. Of the last four the twin has what they lack; they are run for the record.
+#: Faults that no setting cures, with reasons. The last four lack data that their twin has; they run for the record.
 BEYOND = {
     "only_training_part_normalised": "the validation part is not prepared as the training part is",
     "validation_rows_in_training": "the data",
@@ -66,7 +66,7 @@ TOO_FEW = {
 
 @dataclass
 class Outcome:
-    """One fault diagnosed; scores are those of the half of the validation part by which nothing was chosen."""
+    """One diagnosed fault; scores are those of the half of the validation part without selection."""
 
     case: str
     part: str
@@ -84,7 +84,7 @@ class Outcome:
 
     @property
     def was_sick(self) -> bool:
-        """Whether the run scored less than counts as cured."""
+        """Whether the run scored too low to count as cured."""
         return self.sick < CURED * self.twin
 
     @property
@@ -147,7 +147,7 @@ def diagnosed(run: Run, seconds: float) -> Diagnosis:
 
 
 def again(run: Run, remedy: Remedy | None, metric: str) -> float:
-    """Return the score of a training with a remedy, or as it is, on the second half of the validation part."""
+    """Return the score of a run with or without a remedy, on the second half of the validation part."""
     told = {"epochs": run.epochs, "batch_size": run.batch_size, "shuffle": run.shuffle, "callbacks": run.callbacks}
     blueprint = Blueprint.of(run.trainer, **told)
     pynn.manual_seed(0)
@@ -197,7 +197,7 @@ def details(outcomes: list[Outcome]) -> Table:
 
 
 def figures(outcomes: list[Outcome]) -> Table:
-    """Return the shares of runs that were cured, with their intervals."""
+    """Return the shares of cured runs, with their intervals."""
     table = Table(title="cured by the first remedy, with 95% intervals")
     parts = [name for name in ("tune", "report") if any(outcome.part == name for outcome in outcomes)]
     table.add_column("")
@@ -227,15 +227,15 @@ def figures(outcomes: list[Outcome]) -> Table:
 @click.option("--only", multiple=True, help="A fault, or part of the names of several.")
 @click.option("--part", "only_part", type=click.Choice(["tune", "report", "all"]), default="all", show_default=True)
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
-@click.option("--seconds", default=60.0, show_default=True, help="For each diagnosis.")
+@click.option("--seconds", default=60.0, show_default=True, help="Time limit per diagnosis.")
 @click.option("--show", is_flag=True, help="Print the diagnoses.")
 def main(seeds: str, only: tuple[str, ...], only_part: str, jobs: int, seconds: float, show: bool) -> None:
-    """Measure how often the remedy that a diagnosis proposes first cures the fault."""
+    """Measure how often the first proposed remedy cures the fault."""
     chosen = [fault for fault in FAULTS if fault.name not in BEYOND]
     chosen = [fault for fault in chosen if not only or any(text in fault.name for text in only)]
     names = [fault.name for fault in chosen if available(fault.data)]
     if len(names) < len(chosen):
-        click.echo(f"PYNN_DATA is not set: {len(chosen) - len(names)} faults are left out", err=True)
+        click.echo(f"PYNN_DATA is not set: {len(chosen) - len(names)} faults are skipped", err=True)
     tasks = [
         (fault.name, seed)
         for fault in chosen

@@ -1,4 +1,4 @@
-"""What a person reads of the outcomes: the table of figures, and the runs that were judged wrongly."""
+"""Readable results: the table of figures, and the misjudged runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def figures(outcomes: list[Outcome]) -> list[Table]:
 
 
 def in_words(outcomes: list[Outcome]) -> dict[str, dict[str, str]]:
-    """Return the figures of merit of each part, as texts with their intervals."""
+    """Return the figures of merit of each part as text, with intervals."""
     words = {}
     for name in ("tune", "report"):
         summary = summarize([outcome for outcome in outcomes if outcome.part == name])
@@ -57,7 +57,7 @@ def in_words(outcomes: list[Outcome]) -> dict[str, dict[str, str]]:
 
 
 def details(outcomes: list[Outcome], cases: Mapping[str, Fault | Control], every: bool = False) -> str:
-    """Return, case by case, what was not as it should be; with `every`, all cases."""
+    """Return the misjudged cases; with `every`, all cases."""
     lines = []
     for name, case in cases.items():
         runs = [outcome for outcome in outcomes if outcome.case == name]

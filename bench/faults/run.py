@@ -1,17 +1,17 @@
-"""Train every case of the corpus with the babysitter watching, and say how often it was right.
+"""Train every case of the corpus under the monitor, and report how often it was right.
 
     PYNN_DATA=folder python -m bench.faults.run --part tune --show wrong   # while choosing thresholds
     PYNN_DATA=folder python -m bench.faults.run                            # all; writes bench/faults/results.json
     python -m bench.faults.run --only rate_3x --seeds 0-2 --show every
 
-from the project folder. Without PYNN_DATA the cases on MNIST and CIFAR-10 are left out, and it says so.
+from the project folder. Without PYNN_DATA, the cases on MNIST and CIFAR-10 are skipped with a message.
 """
 
 from __future__ import annotations
 
 import os
 
-# One thread per process, also for what NumPy calls; before it is loaded.
+# One thread per process, also in NumPy's BLAS; set before NumPy is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -38,13 +38,13 @@ SUMMARY = Path(__file__).with_name("summary.json")
 
 
 def work(name: str, seed: int, watch: bool, before: bool) -> Outcome:
-    """Measure one case in a process of its own."""
+    """Measure one case in its own process."""
     pynn.set_num_threads(1)
     return measure(CASES[name], seed, watch=watch, before=before)
 
 
 def run(names: list[str], seeds: list[int], only_part: str, jobs: int, watch: bool, before: bool) -> list[Outcome]:
-    """Return the outcomes of all these runs, in the order of the corpus."""
+    """Return the outcomes of all runs, in corpus order."""
     tasks = [(n, s) for n in names for s in seeds if only_part in ("all", part(CASES[n].data, s))]
     with ProcessPoolExecutor(jobs) as pool:
         futures = [pool.submit(work, name, seed, watch, before) for name, seed in tasks]
@@ -67,12 +67,14 @@ def parse_seeds(text: str) -> list[int]:
 @click.option("--only", multiple=True, help="A case, or part of the names of several.")
 @click.option("--part", "only_part", type=click.Choice(["tune", "report", "all"]), default="all", show_default=True)
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
-@click.option("--no-preflight", is_flag=True, help="Leave out the checks before training.")
+@click.option("--no-preflight", is_flag=True, help="Skip the preflight checks.")
 @click.option("--no-monitor", is_flag=True, help="Only train: are the faults sick, and the controls healthy?")
+@click.option("--show", type=click.Choice(["wrong", "every"]), help="Show the misjudged cases, or all, with evidence.")
 @click.option(
-    "--show", type=click.Choice(["wrong", "every"]), help="Show the cases judged wrongly, or all; with evidence."
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Output file; for a complete run, results.json next to this script.",
 )
-@click.option("--output", type=click.Path(path_type=Path), help="Where to; for a whole run results.json beside this.")
 def main(
     seeds: str,
     only: tuple[str, ...],
@@ -83,12 +85,12 @@ def main(
     show: str | None,
     output: Path | None,
 ) -> None:
-    """Measure the babysitter on runs that are sick in a known way and on healthy ones that look odd."""
+    """Measure the monitor on runs with known faults and on healthy runs that look odd."""
     chosen = [name for name in CASES if not only or name in only or any(text in name for text in only)]
     names = [name for name in chosen if available(CASES[name].data)]
     if len(names) < len(chosen):
         click.echo(
-            f"PYNN_DATA is not set: {len(chosen) - len(names)} cases on MNIST and CIFAR-10 are left out", err=True
+            f"PYNN_DATA is not set: {len(chosen) - len(names)} cases on MNIST and CIFAR-10 are skipped", err=True
         )
     watch, before = not no_monitor and has_monitor(), not no_preflight and has_preflight()
     outcomes = run(names, parse_seeds(seeds), only_part, jobs, watch, before)

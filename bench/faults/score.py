@@ -13,16 +13,16 @@ from pynn.babysit.findings import SYMPTOMS
 Z = 1.959963984540054
 
 
-#: Share of the healthy twin's score from which a sick run counts as cured.
+#: Minimum share of the healthy twin's score for a cured run.
 CURED = 0.9
 
-#: What an outcome has none of by default.
+#: Fields that are empty by default.
 LISTS = ("causes", "consequences", "exact_checks", "findings", "verdict")
 
 
 @dataclass
 class Seen:
-    """A finding as it stood at the end, and when it was first there."""
+    """A finding in its final state, and the step at which it first appeared."""
 
     symptom: str
     layer: str | None
@@ -41,7 +41,7 @@ class Seen:
 
 @dataclass
 class Check:
-    """A check before training that warned or failed."""
+    """A preflight check that warned or failed."""
 
     name: str
     status: str
@@ -51,7 +51,7 @@ class Check:
 
 @dataclass
 class Outcome:
-    """What one run gave."""
+    """The result of one run."""
 
     case: str
     kind: str
@@ -84,7 +84,7 @@ class Outcome:
 
     @property
     def sick(self) -> bool:
-        """Whether a run with a fault really is worse off than its twin."""
+        """Whether a faulty run really scores below its twin."""
         if self.ended != "finished" or self.twin_score is None or self.score < self.twin_score - 0.05:
             return self.kind == "fault"
         return bool(self.val_loss and self.twin_val_loss) and self.val_loss[-1] > 1.5 * (self.twin_val_loss or 0.0)
@@ -96,12 +96,12 @@ class Outcome:
 
     @property
     def true_alarms(self) -> list[Seen]:
-        """Those of them that are the cause or follow from it."""
+        """The alarms that are the cause or its consequences."""
         return [finding for finding in self.alarms if finding.symptom in (*self.causes, *self.consequences)]
 
     @property
     def found_before(self) -> bool:
-        """Whether a check before training that names the cause warned or failed."""
+        """Whether a preflight check that names the cause warned or failed."""
         raised = [check for check in self.checks or [] if check.status in ("warn", "fail")]
         return any(check.symptom in self.causes or check.name in self.exact_checks for check in raised)
 
@@ -128,7 +128,7 @@ class Outcome:
         return -(-self.onset // self.steps_per_evaluation) if self.steps_per_evaluation else 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it, without what is as it would be by default."""
+        """Return all fields without defaults, ready for JSON."""
         defaults = {item.name: item.default for item in fields(self)} | {name: [] for name in LISTS}
         return {name: value for name, value in asdict(self).items() if value != defaults[name]}
 
@@ -246,7 +246,7 @@ def summarize(outcomes: Iterable[Outcome]) -> Summary:
 
 
 def by_symptom(outcomes: Iterable[Outcome]) -> dict[str, Figure]:
-    """Return, for each symptom, the share of the runs it is the foremost cause of whose verdict names the cause."""
+    """Return, for each symptom, the share of runs with this main cause whose verdict names the cause."""
     watched = [outcome for outcome in outcomes if outcome.kind == "fault" and outcome.visible_during]
     result = {}
     for symptom in SYMPTOMS:

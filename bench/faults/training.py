@@ -1,4 +1,4 @@
-"""Trains one case with the babysitter watching, and says what came of it."""
+"""Trains one case under the monitor, and returns the outcome."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pynn
 from .cases import Control, Fault, Run, part
 from .score import Check, Outcome, Seen
 
-#: What a check says that found something.
+#: Statuses of checks with a finding.
 RAISED = ("warn", "fail")
 
 
 class Notebook(pynn.Callback):
-    """Writes down when the monitor first claims what."""
+    """Records the step at which the monitor first reports each fault."""
 
     def __init__(self, monitor: Any) -> None:
         self.monitor = monitor
@@ -39,12 +39,12 @@ def has_monitor() -> bool:
 
 
 def has_preflight() -> bool:
-    """Return whether pynn has checks before training to measure."""
+    """Return whether pynn has preflight checks to measure."""
     return hasattr(pynn, "preflight")
 
 
 def measure(case: Fault | Control, seed: int, *, watch: bool = True, before: bool = True) -> Outcome:
-    """Train a case and, of a fault, its twin; `before` also runs the checks before training."""
+    """Train a case and, for a fault, its twin; `before` also runs the preflight checks."""
     began = time.perf_counter()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -92,7 +92,7 @@ def _measure(case: Fault | Control, seed: int, watch: bool, before: bool, began:
 
 
 def train(run: Run, monitor: Any) -> tuple[str, Notebook | None]:
-    """Train, and return how it ended and, with a monitor, when this said what."""
+    """Train; return how the run ended and, with a monitor, the steps of its reports."""
     notebook = None if monitor is None else Notebook(monitor)
     watchers = [] if monitor is None else [monitor, notebook]
     try:
@@ -134,7 +134,7 @@ def _by_hand(run: Run, monitor: Any, notebook: Notebook | None) -> None:
 
 
 def score(run: Run) -> float:
-    """Return the figure by which the run is judged, on its validation part."""
+    """Return the score of the run on its validation part."""
     x, y = run.validation
     prediction = run.trainer.model.infer(x).astype(np.float64)
     if not np.isfinite(prediction).all():
@@ -151,7 +151,7 @@ def score(run: Run) -> float:
 
 
 def preflight(case: Fault | Control, seed: int) -> list[Check]:
-    """Return what the checks before training say of a fresh run."""
+    """Return the preflight checks of a fresh run."""
     run = case.build(seed, True) if isinstance(case, Fault) else case.build(seed)
     from pynn.babysit.preflight import preflight as check_before
 

@@ -1,4 +1,4 @@
-"""Watching a training run, before it begins and step by step, and saying what is wrong with it."""
+"""Supervision of training runs: checks before the start, a monitor for every step, and tried remedies."""
 
 from .findings import SYMPTOMS, Finding
 from .monitor.monitor import BabysitterWarning, Monitor

@@ -1,4 +1,4 @@
-"""What the babysitter finds: symptoms, with where, when, how bad, and what to do."""
+"""Findings of the monitor: symptom, place, steps, severity, evidence and advice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 Severity = Literal["info", "warning", "error"]
 
-#: All symptoms, likeliest causes first: what stands further down is often a consequence of what stands above.
+#: All symptoms, likeliest causes first: later ones are often consequences of earlier ones.
 SYMPTOMS = (
     "input_not_normalised",
     "symmetric_units",
@@ -35,20 +35,20 @@ SYMPTOMS = (
 
 @dataclass
 class Finding:
-    """One episode of a symptom in one place.
+    """One episode of a symptom in one layer or the whole network.
 
     Attributes
     ----------
     symptom : str
         One of `SYMPTOMS`.
     layer : str or None
-        The first layer concerned, such as "3.ReLU"; None where it is the whole network.
+        The first layer affected, such as "3.ReLU"; None for the whole network.
     step, last_step : int
-        When it was first and last seen, in optimiser steps from 1.
+        Optimiser steps, from 1, at which it was first and last seen.
     severity : {"info", "warning", "error"}
-        Only the last two claim a fault.
+        Only "warning" and "error" claim a fault.
     evidence : str
-        The figures.
+        The measured figures.
     advice : str
         What to do.
 
@@ -72,10 +72,10 @@ class Finding:
         return f"{self.severity}: {self.symptom}{where}, {when}: {self.evidence}; {self.advice}"
 
 
-#: Steps that count as the start; what shows in the first one was so before any weight was changed.
+#: Steps that count as the start; a symptom of the first step precedes any weight update.
 START, AT_ONCE = 8, 1
-#: Symptoms that are causes if they show up to this step, and else consequences: units that the first steps saturate
-#: are so because of the rate.
+#: Symptoms that are causes if seen up to this step, and consequences later: a high rate, for example, saturates units
+#: within a few steps.
 AT_START = {
     "saturated_units": AT_ONCE,
     "vanishing_gradient": START,
@@ -91,7 +91,7 @@ def ranked(findings: list[Finding]) -> list[Finding]:
 
     def place(finding: Finding) -> tuple[int, int]:
         index = SYMPTOMS.index(finding.symptom)
-        if finding.symptom == "oscillating" and finding.severity == "error":  # the order of the data is to blame
+        if finding.symptom == "oscillating" and finding.severity == "error":  # caused by the order of the data
             return SYMPTOMS.index("bad_initial_loss"), finding.step
         if finding.symptom == "not_learning" and finding.severity == "error" and finding.step == 1:  # a wrong gradient
             return SYMPTOMS.index("bad_initial_loss"), finding.step

@@ -1,4 +1,4 @@
-"""Trial trainings on copies: nothing else must notice them."""
+"""Isolation of trial runs from the caller's random state and warnings."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..nn.random import unobserved
 
 @contextlib.contextmanager
 def unnoticed() -> Iterator[None]:
-    """Within the block, nothing that is drawn from Python's, NumPy's or pynn's random numbers is noticed after it."""
-    ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002 - what layers of the user's may draw from
+    """Restore the random state of Python, NumPy and pynn after the block."""
+    ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002 - custom layers may draw from it
     try:
         with unobserved():
             yield
@@ -26,7 +26,7 @@ def unnoticed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Within the block, trials may overflow without a warning: it is what some of them are to find out."""
+    """Silence overflow warnings in the block: some trials test whether training overflows."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""The figures at which a symptom begins, all in one place."""
+"""The thresholds of all symptoms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..utils.validation import number
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What the rules compare with. Chosen on runs, healthy and sick (``bench/faults``), not to be taken for laws.
+    """Thresholds of the rules, chosen on healthy and faulty runs (``bench/faults``): heuristics, not laws.
 
     Attributes
     ----------
@@ -25,31 +25,31 @@ class Thresholds:
     input_jump : float
         Size of a batch's inputs over that of the first batch's.
     high_loss, very_high_loss, excess_loss : float
-        First loss over that of outputs that are all zero, and by how much it must be larger: a random last layer of the
-        usual size adds 1 to a cross-entropy.
+        First loss over that of all-zero outputs, and the minimum difference: a random last layer of the usual scale
+        adds 1 to a cross-entropy.
     large_gain : float
-        Weights over what keeps the spread of signals.
+        Gain of the weights: 1 preserves the variance of signals.
     lost_spread, nearly_lost_spread : float
-        Spread of signals behind the hidden layers over that before them.
+        Standard deviation of the signals after the hidden layers over that before them.
     many_dead, nearly_all_dead, suddenly_dead : float
         Share of a layer's units that are dead. Healthy wide rectifier networks have up to a third; `suddenly_dead`
-        counts where there were next to none before (the lecture's "up to 40%").
+        applies if almost none were dead before (the lecture's "up to 40%").
     many_saturated : float
-        Share of outputs at a limit.
+        Share of saturated outputs.
     zigzag : float
         Share of units whose gradients all have one sign.
     vanished, shrinkage, exploded : float
         Gradient at the first hidden layer over that at the last; `shrinkage` per layer, where nothing is learnt.
     gradient_surge : float
-        Norm of the gradient over what it was.
+        Norm of the gradient over its earlier norm.
     large_ratio, small_ratio, tiny_ratio : float
         Norm of the update over norm of the weights in a step; the lecture's guide is 1e-3.
     lost_loss : float
-        Loss over the first one; the lecture breaks a run off at 3.
+        Loss over the first one; the lecture stops a run at 3.
     heavy_dropout : float
-        Share dropped.
+        Dropout rate.
     val_rise, gap : float
-        Rise of the validation loss over its smallest value, and accuracy in training less that in validation.
+        Rise of the validation loss over its smallest value, and accuracy in training minus that in validation.
     swing : float
         Rise and fall of the validation accuracy from epoch to epoch.
     imbalance : float
@@ -94,7 +94,7 @@ class Thresholds:
 
     @classmethod
     def of(cls, changes: dict[str, Any] | Thresholds | None) -> Thresholds:
-        """Return the usual thresholds with some changed."""
+        """Return the default thresholds with some changed."""
         if isinstance(changes, Thresholds):
             return changes
         changes = dict(changes or {})

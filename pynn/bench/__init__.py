@@ -1,5 +1,5 @@
-"""How fast pynn is, beside what else trains networks on this machine; ``pynn bench`` prints it.
+"""Speed of pynn against other libraries on this machine; ``pynn bench`` prints it.
 
-`cases` says what is measured and `work` how much of it there is; `contestants` are pynn's backends and its peers, each
-in a `worker` process of its own, which `comparison` asks in turn; `report` and `roofline` show the result.
+`cases` defines the benchmarks and `work` counts their operations and bytes. `contestants` are pynn's backends and other
+libraries, each in its own `worker` process; `comparison` runs them in turn. `report` and `roofline` show the result.
 """

@@ -1,4 +1,4 @@
-"""What is measured: ops on the shapes that matter, and whole training steps."""
+"""The benchmark cases: ops on representative shapes, and whole training steps."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Case(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The row's name."""
+        """Name of the row."""
         size = "x".join(map(str, self.shape))
         return " ".join(filter(None, (self.op, size, "" if self.dtype == "float32" else self.dtype)))
 
 
 class CaseStage(NamedTuple):
-    """A layer with weights: linear, or where there is an image a 3 x 3 convolution with padding 1."""
+    """A layer with weights: linear, or for images a 3 x 3 convolution with padding 1."""
 
     inputs: int
     outputs: int
@@ -43,20 +43,20 @@ class CaseStage(NamedTuple):
 
     @property
     def weights(self) -> tuple[int, ...]:
-        """The weights' shape: (inputs, outputs), or (filters, channels, 3, 3)."""
+        """Shape of the weights: (inputs, outputs), or (filters, channels, 3, 3)."""
         return (self.outputs, self.inputs, 3, 3) if self.image else (self.inputs, self.outputs)
 
     @property
     def fan_in(self) -> int:
-        """How many numbers make one of the output."""
+        """Number of inputs per output."""
         return self.inputs * (9 if self.image else 1)
 
 
 class Workload(NamedTuple):
-    """A network and how it is trained: one step is forward, loss, backward and update, on synthetic data.
+    """A network and its training: one step is forward, loss, backward and update, on synthetic data.
 
-    Behind every stage but the last are batch norm, if there is any, an activation, and behind a convolution max pooling
-    of 2 x 2.
+    Every stage except the last is followed by batch norm (if any), an activation, and for convolutions 2 x 2 max
+    pooling.
     """
 
     example: tuple[int, ...]  # (features,), or (channels, height, width)
@@ -81,12 +81,12 @@ class Workload(NamedTuple):
 
     @property
     def activations(self) -> list[tuple[int, ...]]:
-        """The shapes of what batch norm and activations work on."""
+        """Input shapes of batch norm and activations."""
         return [(self.batch, stage.outputs, *stage.image) for stage in self.stages[:-1]]
 
     @property
     def parameters(self) -> int:
-        """How many numbers are trained."""
+        """Number of trained parameters."""
         trained = sum(math.prod(stage.weights) + stage.outputs for stage in self.stages)
         return trained + 2 * self.batchnorm * sum(stage.outputs for stage in self.stages[:-1])
 
@@ -112,7 +112,7 @@ _THOUSAND, _MILLION = 1 << 10, 1 << 20
 
 
 def parts(workload: Workload) -> Iterator[Case]:
-    """Yield the ops of a step; activations are left out, which others do in passing."""
+    """Yield the ops of a step, without activations, which other libraries fuse."""
     stages = workload.stages
     for stage in stages:
         first, last = stage is stages[0], stage is stages[-1]
@@ -128,7 +128,7 @@ def parts(workload: Workload) -> Iterator[Case]:
             yield Case("matmul", "matmul", (batch, k, n))
             yield Case("matmul", "matmul_trans_a", (k, batch, n))  # the gradient of the weights
             if not first:
-                yield Case("matmul", "matmul_trans_b", (batch, n, k))  # of the input
+                yield Case("matmul", "matmul_trans_b", (batch, n, k))  # the gradient of the input
         if workload.batchnorm and not last:
             group, op = ("image", "batchnorm2d") if stage.image else ("batchnorm", "batchnorm")
             yield Case(group, op, outputs)
@@ -142,7 +142,7 @@ def _products(workload: Workload) -> Iterator[Case]:
 
 
 def select(full: bool, groups: tuple[str, ...] = GROUPS) -> list[Case]:
-    """Return the rows, in the order of the table; a few of each group unless `full`."""
+    """Return the cases in table order; a few per group unless `full`."""
     chosen = _full() if full else _quick()
     return [case for case in dict.fromkeys(chosen) if case.group in groups]
 

@@ -1,4 +1,4 @@
-"""Contestants in turn: each in its own process, one at a time, so that a noisy machine hurts all of them alike."""
+"""Runs contestants in turn, each in its own process, so that noise affects all of them equally."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .worker import environment
 
 
 class ContestantError(RuntimeError):
-    """A contestant's process ended, or a case failed in it."""
+    """A contestant's process died, or a case failed in it."""
 
 
 class Remote:
-    """A contestant in its process."""
+    """A contestant in its own process."""
 
     def __init__(self, name: str, threads: int) -> None:
         self.name = name
@@ -37,7 +37,7 @@ class Remote:
         )
 
     def ask(self, **request: Any) -> Any:
-        """Return the answer to a request."""
+        """Send a request and return the answer."""
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             print(json.dumps(request), file=self._process.stdin, flush=True)
@@ -65,14 +65,14 @@ class Remote:
 
 
 class Row(NamedTuple):
-    """The seconds per call of each contestant in a case, one figure per round; and who failed, and why."""
+    """Seconds per call of each contestant in a case, one figure per round; and the failures."""
 
     case: Case
     seconds: dict[str, list[float]]
     failures: dict[str, str]
 
     def ratio(self, against: str) -> tuple[float, float, float]:
-        """Return how many times faster pynn is: the median over the rounds, and the quartiles."""
+        """Return the speed ratio of pynn: the median over the rounds, and the quartiles."""
         pairs = zip(self.seconds["pynn"], self.seconds[against], strict=True)
         low, middle, high = statistics.quantiles((theirs / ours for ours, theirs in pairs), n=4, method="inclusive")
         return middle, low, high
@@ -93,15 +93,15 @@ class Field:
             remote.close()
 
     def limits(self) -> Limits:
-        """Return what the machine can do at most, as measured in pynn's process when all others have started."""
+        """Measure the machine's peak in pynn's process, after all others have started."""
         for remote in self._remotes:
-            with contextlib.suppress(ContestantError):  # the first case will say why
+            with contextlib.suppress(ContestantError):  # the first case will report the reason
                 remote.ask(ready=True)
         answer = self._remotes[0].ask(limits=True)
         return Limits(answer["operations"], [(size, rate) for size, rate in answer["copies"]])
 
     def compare(self, case: Case, *, rounds: int, block_seconds: float) -> Row:
-        """Time a case: in every round each contestant runs for a block, in another order each time."""
+        """Time a case: in each round, every contestant runs one block, in random order."""
         calls: dict[Remote, int] = {}
         failures: dict[str, str] = {}
         for remote in self._remotes:
@@ -114,7 +114,7 @@ class Field:
                 calls[remote] = max(1, round(block_seconds / seconds))
         times: dict[str, list[float]] = {remote.name: [] for remote in calls}
         for turn in range(rounds):
-            # Shuffled, lest one always follow the same: threads of some libraries spin for a while after their work.
+            # Shuffled: threads of some libraries spin after their work and slow down the next contestant.
             for remote in random.Random(turn).sample(list(calls), len(calls)):
                 try:
                     times[remote.name].append(remote.ask(time=calls[remote]))

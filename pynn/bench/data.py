@@ -1,7 +1,7 @@
-"""The arrays that every contestant gets, the same for all.
+"""Input arrays, identical for all contestants.
 
-They begin on a cache line, as those of a training step and of other libraries do. Arrays that NumPy makes need not,
-which costs up to a quarter of the speed.
+They are aligned to cache lines, as in training steps and in other libraries. NumPy's own arrays may not be, which costs
+up to a quarter of the speed.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from .cases import Case, Workload
 
 
 def normal(seed: int, *shape: int, dtype: str = "float32") -> np.ndarray:
-    """Return standard normal numbers; 16 million of them take a moment, hence single precision from the start."""
+    """Return standard normal numbers, drawn in single precision: 16 million of them take a moment."""
     kind = np.float32 if dtype == "float32" else np.float64
     return np.random.default_rng(seed).standard_normal(shape, dtype=kind, out=aligned_zeros(shape, kind))
 
 
 def result_like(x: np.ndarray) -> np.ndarray:
-    """Return an array to write a result to."""
+    """Return an output array of the same shape."""
     return aligned_zeros(x.shape, x.dtype)
 
 
 def product_of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return an array for the product of two matrices."""
+    """Return an output array for a matrix product."""
     return aligned_zeros((a.shape[0], b.shape[1]), a.dtype)
 
 
 def factors(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a product multiplies, as it is stored: transposed where the op says so."""
+    """Return the operands of a product as stored: transposed if the op requires it."""
     m, k, n = case.shape
     a = (k, m) if case.op.endswith("trans_a") else (m, k)
     b = (n, k) if case.op.endswith("trans_b") else (k, n)
@@ -37,7 +37,7 @@ def factors(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def labels(rows: int, classes: int) -> np.ndarray:
-    """Return a class for each row."""
+    """Return a random class for each row."""
     return np.random.default_rng(3).integers(0, classes, rows)
 
 

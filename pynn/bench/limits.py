@@ -1,4 +1,4 @@
-"""What this machine can do at most: multiply-adds in registers, and copies within each level of memory."""
+"""Peak rates of this machine: multiply-adds in registers, and copies in each level of memory."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from ..backends import selection as backend
 from ..kernels import cython as compiled
 from .work import Work
 
-#: Of each of the two arrays of a copy, in bytes: within a core's second level, the shared third, and far beyond.
+#: Bytes of each array of a copy: in a core's L2 cache, the shared L3, and far beyond.
 COPY_BYTES = (1 << 16, 1 << 17, 1 << 20, 1 << 22, 1 << 24, 1 << 27)
 _ROUNDS, _TRIALS, _BLOCK = 500_000, 9, 1 << 26
 
 
 class Limits(NamedTuple):
-    """Operations per second by dtype, and bytes per second (read and written) by bytes in use."""
+    """Operations per second by dtype, and bytes per second (read and written) by footprint."""
 
     operations: dict[str, float]
     copies: list[tuple[int, float]]
 
     def bandwidth(self, footprint: float) -> float:
-        """Return the bandwidth of the largest copy that was measured with no more than so many bytes in use."""
+        """Return the bandwidth of the largest measured copy with at most `footprint` bytes in use."""
         place = bisect.bisect_right([size for size, _ in self.copies], footprint)
         return self.copies[max(0, place - 1)][1]
 
     def least_seconds(self, work: Work, dtype: str) -> float:
-        """Return the time of all the arithmetic, or of all the bytes at a copy's rate, whichever is longer.
+        """Return the time of the arithmetic, or of the bytes at the rate of a copy, whichever is longer.
 
-        Arithmetic cannot be faster; memory can, a little, where more is read than written.
+        Arithmetic cannot be faster; memory can, slightly, if more is read than written.
         """
         return max(work.operations / self.operations[dtype], work.bytes / self.bandwidth(work.footprint))
 
 
 def measure(threads: int) -> Limits:
-    """Measure the limits of that many threads."""
+    """Measure the limits of `threads` threads."""
     backend.use_backend("cython")
     machine = compiled.machine
     operations = {
@@ -56,7 +56,7 @@ def measure(threads: int) -> Limits:
                 machine.copy(source, out, threads)
             return 2 * source.nbytes * calls
 
-        # A small copy is a call more than a copy; what a larger one reaches, it could.
+        # Call overhead dominates small copies: credit them with the rate of larger ones.
         fastest = max(fastest, _best(run))
         copies.append((2 * size, fastest))
     return Limits(operations, copies[::-1])

@@ -1,19 +1,19 @@
-"""How much memory a process takes, as Linux counts it."""
+"""Peak memory of a process on Linux."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-#: Calls before memory is looked at: the first ones may compile or allocate; and calls during which it is.
+#: Warm-up calls, which may compile or allocate; and measured calls.
 WARM_UP_CALLS, CALLS = 5, 5
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def peak_growth(prepare: Callable[[], Callable[[], object] | None]) -> int | None:
-    """Return by how many bytes what `prepare` returns makes this process larger at most while it is called.
+    """Return the peak growth of this process, in bytes, during calls of the function that `prepare` returns.
 
-    None if it returns None. What only its preparation takes, a compiler for instance, does not count.
+    Returns None if `prepare` does. Memory of the preparation alone, such as a compiler's, does not count.
     """
     before = _resident("VmRSS")
     run = prepare()
@@ -21,7 +21,7 @@ def peak_growth(prepare: Callable[[], Callable[[], object] | None]) -> int | Non
         return None
     for _ in range(WARM_UP_CALLS):
         run()
-    _RESET.write_text("5")  # the peak begins anew
+    _RESET.write_text("5")  # resets the peak
     for _ in range(CALLS):
         run()
     return _resident("VmHWM") - before

@@ -1,4 +1,4 @@
-"""The table that ``pynn bench`` prints and the README shows: a row per case, pynn's time, ratios to all others."""
+"""The table of ``pynn bench`` and the README: one row per case, with pynn's time and ratios to all others."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .limits import Limits
 from .results import Results
 from .work import work
 
-#: Groups whose rate is given in operations per second; the others' in bytes per second.
+#: Groups whose rate is in operations per second; others use bytes per second.
 ARITHMETIC = ("matmul", "linear", "conv", "step")
 
 
 class Figures(NamedTuple):
-    """What a row says: pynn's seconds, its rate, its share of the machine's limit, and how many times faster it is."""
+    """Figures of a row: pynn's seconds, rate, share of the machine's limit, and speed ratios."""
 
     case: Case
     seconds: float
@@ -28,13 +28,13 @@ class Figures(NamedTuple):
     ratios: dict[str, tuple[float, float, float]]
 
     def cells(self, contestants: Iterable[str]) -> list[str]:
-        """Return the row's texts: title, time, rate, share, ratios."""
+        """Return the cells of the row: title, time, rate, share, ratios."""
         ratios = (f"{self.ratios[name][0]:.2f}" if name in self.ratios else "" for name in contestants)
         return [self.case.title, duration(self.seconds), f"{self.rate:.1f}", f"{self.share:.0%}", *ratios]
 
 
 class Table(NamedTuple):
-    """The rows of a group as texts, the last being the geometric means."""
+    """The rows of a group as text; the last has the geometric means."""
 
     group: str
     headings: list[str]
@@ -42,7 +42,7 @@ class Table(NamedTuple):
 
 
 def figures(row: Row, limits: Limits) -> Figures:
-    """Return what a row says; pynn must have taken part."""
+    """Return the figures of a row; pynn must have run."""
     seconds = statistics.median(row.seconds["pynn"])
     amount = work(row.case)
     rate = (amount.operations if row.case.group in ARITHMETIC else amount.bytes) / seconds / 1e9
@@ -51,7 +51,7 @@ def figures(row: Row, limits: Limits) -> Figures:
 
 
 def tables(results: Results) -> Iterator[Table]:
-    """Yield a table for each group that was measured."""
+    """Yield a table for each measured group."""
     measured = [figures(row, results.limits) for row in results.rows if "pynn" in row.seconds]
     for group in GROUPS:
         found = [row for row in measured if row.case.group == group]
@@ -65,19 +65,19 @@ def tables(results: Results) -> Iterator[Table]:
 
 
 def spread(results: Results) -> float:
-    """Return how far from its median ratio half of a row's rounds lie, as a share of it: the median over all rows."""
+    """Return the median over all rows of the relative deviation within which half of the rounds' ratios are."""
     measured = [figures(row, results.limits) for row in results.rows if "pynn" in row.seconds]
     shares = [(high - low) / 2 / middle for row in measured for middle, low, high in row.ratios.values()]
     return statistics.median(shares) if shares else 0.0
 
 
 def geometric_mean(found: Iterable[Figures], contestant: str) -> float:
-    """Return the mean ratio to a contestant, of the rows in which it took part."""
+    """Return the geometric mean ratio to a contestant over the rows in which it ran."""
     return statistics.geometric_mean(row.ratios[contestant][0] for row in found if contestant in row.ratios)
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it, to three digits."""
+    """Return a time in a suitable unit, with three digits."""
     unit, scale = next((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("us", 0.0)) if seconds >= s)
     value = seconds / (scale or 1e-6)
     return f"{value:.{max(0, 2 - int(math.log10(value))) if value >= 1 else 2}f} {unit}"

@@ -1,4 +1,4 @@
-"""What a run of the benchmark found, and how it is kept: as JSON."""
+"""Results of a benchmark run, stored as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PACKAGES = ("numpy", "numba", "torch", "jax", "scikit-learn")
 
 
 class Results(NamedTuple):
-    """Rows measured with one number of threads, the machine's limits, and where and with what that was."""
+    """Rows for one number of threads, the machine's limits, and the setting."""
 
     threads: int
     limits: Limits
@@ -30,7 +30,7 @@ class Results(NamedTuple):
 
 
 def setting() -> dict[str, Any]:
-    """Return the machine and the versions of everything that may take part."""
+    """Return the machine and the versions of all contestants."""
     return {
         "date": datetime.date.today().isoformat(),
         "processor": _processor(),
@@ -60,7 +60,7 @@ def _processor() -> str:
 
 
 def save(results: Iterable[Results], path: Path) -> None:
-    """Write results to a JSON file; figures to four digits, which is more than they are worth."""
+    """Write results to a JSON file; figures have four digits, more than their precision."""
     document = [
         {
             "threads": result.threads,
@@ -82,7 +82,7 @@ def save(results: Iterable[Results], path: Path) -> None:
 
 
 def _lines(document: list[dict[str, Any]]) -> str:
-    """Return JSON with a line for each row: neither one long line nor thousands of short ones."""
+    """Return JSON with one line per row."""
     parts = []
     for result in document:
         rows = ",\n".join(json.dumps(row) for row in result["rows"])

@@ -1,4 +1,4 @@
-"""The roofline (Williams, Waterman & Patterson 2009): what each case reaches beside what the machine allows."""
+"""The roofline (Williams, Waterman & Patterson 2009): performance of each case against the machine's limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .cases import GROUPS
 from .results import Results
 from .work import work
 
-# Okabe and Ito's colours (2008), which all kinds of colour vision tell apart.
+# The colour-blind safe palette of Okabe and Ito (2008).
 _COLOURS = dict(
     zip(
         GROUPS,
@@ -23,7 +23,7 @@ _COLOURS = dict(
 
 
 def draw(results: Results, path: Path) -> None:
-    """Write the picture of one result to `path`, a PNG.
+    """Plot one result to `path`, a PNG file.
 
     Raises ImportError if matplotlib is not installed.
     """

@@ -1,4 +1,4 @@
-"""How a call is timed, wherever one is."""
+"""Timing of calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def seconds_per_call(run: Callable[[], object], calls: int) -> float:
-    """Return the mean time of `calls` calls, during which no garbage is collected."""
+    """Return the mean time of `calls` calls, without garbage collection."""
     gc.disable()
     try:
         began = time.perf_counter()

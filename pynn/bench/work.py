@@ -1,4 +1,4 @@
-"""How many floating-point operations a case takes and how many bytes it must move: one model for all contestants.
+"""Floating-point operations and minimum bytes moved per case: one model for all contestants.
 
 A multiply-add counts as two operations. Bytes count each array once per pass that the mathematics demands: batch norm's
 statistics must be complete before the first result, so its inputs are read twice; what a contestant reads or writes
@@ -14,7 +14,7 @@ import numpy as np
 
 from .cases import WORKLOADS, Case, Workload, parts
 
-#: Operations per element as pynn's kernels compute them: polynomials by Horner's rule, a division as one.
+#: Operations per element in pynn's kernels: polynomials by Horner's rule, a division counts as one.
 PER_ELEMENT = {
     "relu": 1,
     "leaky_relu": 2,
@@ -28,7 +28,7 @@ PER_ELEMENT = {
     "sgd": 5,
     "adam": 15,
 }
-#: Their derivatives, given what the forward pass leaves.
+#: The same for the derivatives, with the stored values of the forward pass.
 PER_ELEMENT_BACKWARD = {
     "relu": 1,
     "leaky_relu": 2,
@@ -50,7 +50,7 @@ _UPDATE_ARRAYS = {"sgd": 5, "adam": 7}  # gradient and state in, parameter and s
 
 
 class Work(NamedTuple):
-    """Operations, bytes moved, and the bytes of all arrays, which tell which cache they fit in."""
+    """Operations, bytes moved, and the bytes of all arrays, which determine the cache level."""
 
     operations: float
     bytes: float
@@ -69,10 +69,10 @@ def work(case: Case) -> Work:
     if case.group == "conv":
         n, channels, height, width, filters = case.shape
         arrays = size * (n * height * width * (channels + filters) + 9 * channels * filters)
-        both = case.op == "conv2d_backward"  # dy and x are read for the one gradient, dy and w for the other
+        both = case.op == "conv2d_backward"  # one gradient reads dy and x, the other dy and w
         return Work((2 if both else 1) * 18.0 * n * height * width * channels * filters, (1 + both) * arrays, arrays)
     elements = int(np.prod(case.shape))
-    if case.op.startswith("max_pool2d"):  # a quarter as many results, with 2 bytes each that say which
+    if case.op.startswith("max_pool2d"):  # a quarter of the results, each with a 2-byte index
         moved = elements * size + elements // 4 * (size + 2)
         return Work(elements, moved, moved)
     if case.group == "image":
@@ -91,7 +91,7 @@ def work(case: Case) -> Work:
 
 
 def _step(workload: Workload, size: int) -> Work:
-    """Return the sum over a step's ops; their bytes as if nothing stayed cached."""
+    """Return the sum over a step's ops; bytes assume that nothing stays cached."""
     amounts = [work(case) for case in parts(workload)]
     elements, name = sum(map(math.prod, workload.activations)), workload.activation
     activations = (PER_ELEMENT[name] + PER_ELEMENT_BACKWARD[name]) * elements

@@ -1,4 +1,4 @@
-"""The process that one contestant runs in: reads requests from standard input, answers on standard output, in JSON.
+"""The process of one contestant: reads JSON requests from standard input, answers on standard output.
 
 ``python -m pynn.bench.worker NAME THREADS``. Requests: ``{"prepare": case}``, ``{"time": calls}``,
 ``{"memory": case}``, ``{"limits": true}``, ``{"exit": true}``.
@@ -19,7 +19,7 @@ from .limits import measure
 from .memory import peak_growth
 from .timing import seconds_per_call
 
-#: What sets the number of threads of the libraries' pools; read when they are loaded, so set before that.
+#: Environment variables of the libraries' thread pools, which read them when they are loaded.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -28,19 +28,19 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-#: Overrides of the processor that a BLAS detects would make it look slower or faster than it is.
+#: Overrides of a BLAS's processor detection, which would distort its speed.
 OVERRIDES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS")
 WARM_UP_SECONDS = 0.1
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Return the environment of a worker with that many threads."""
+    """Return the environment of a worker with `threads` threads."""
     kept = {name: value for name, value in os.environ.items() if name not in OVERRIDES}
     return kept | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def pin(threads: int) -> None:
-    """Keep to as many processors as threads: the only limit that every library respects."""
+    """Pin the process to one processor per thread: the only limit that every library respects."""
     if hasattr(os, "sched_setaffinity"):
         usable = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, usable[-threads:])
@@ -54,7 +54,7 @@ class Worker:
         self.run: Run | None = None
 
     def answer(self, request: dict[str, Any]) -> Any:
-        """Do what a request asks and return the result."""
+        """Process a request and return the result."""
         if "ready" in request:
             return None
         if "prepare" in request:
@@ -75,7 +75,7 @@ class Worker:
 
 
 def warm_up(run: Run) -> float:
-    """Return seconds per call once that is steady: the first calls may compile or allocate."""
+    """Return seconds per call in steady state: the first calls may compile or allocate."""
     calls = 1
     seconds_per_call(run, 2)
     while (seconds := seconds_per_call(run, calls)) * calls < WARM_UP_SECONDS:
@@ -84,9 +84,9 @@ def warm_up(run: Run) -> float:
 
 
 def main() -> None:
-    """Answer until told to exit."""
+    """Answer requests until one asks to exit."""
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not mix with the answers
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
     name, threads = sys.argv[1], int(sys.argv[2])
     pin(threads)
     worker = Worker(name, threads)
@@ -96,7 +96,7 @@ def main() -> None:
             return
         try:
             reply = {"value": worker.answer(request)}
-        except Exception as error:  # a peer's failure is a row without it, not the end of the benchmark
+        except Exception as error:  # a failing contestant must not end the benchmark
             traceback.print_exc()
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=replies, flush=True)

@@ -1,6 +1,6 @@
-"""The lecture as experiments: every claim is measured over several seeds, and judged by a band that was settled before.
+"""The lecture as experiments: each claim is measured over several seeds and judged by a predefined band.
 
-A claim is a file in a folder of `claims`; ``pynn lecture`` runs them all.
+Each claim is a file in a folder of `claims`; ``pynn lecture`` runs all of them.
 
 Examples
 --------
@@ -36,7 +36,7 @@ __all__ = [
     "select",
 ]
 
-#: Loaded when first used: the claims import this package themselves.
+#: Imported on first use, because the claims import this package.
 _LATER = {
     "Interrupted": "running",
     "ExperimentResult": "results",

@@ -1,4 +1,4 @@
-"""All experiments: whatever file lies in a folder of `claims`."""
+"""All experiments: the files in the folders of `claims`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib import import_module
 from . import claims
 from .definition import Experiment
 
-#: The folders, in the lecture's order, and what it calls these parts.
+#: Folders in the lecture's order, with the lecture's names of these parts.
 SECTIONS = {
     "activations": "Activation functions",
     "preprocessing": "Data preprocessing",
@@ -41,12 +41,12 @@ def experiments() -> dict[str, Experiment]:
 
 
 def select(names: Iterable[str]) -> list[Experiment]:
-    """Return the experiments of these names, or of sections of these names; of none, all.
+    """Return the experiments or sections with these names; without names, all.
 
     Raises
     ------
     ValueError
-        If there is no such experiment; the message says which are alike.
+        If there is no such experiment; the message suggests similar names.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the experiments train on."""
+"""Data sets of the experiments."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from .. import datasets
 
-#: Data that experiments can need besides the digits and what is made up.
+#: Data sets besides the digits and synthetic data.
 LOADERS = {"mnist": datasets.load_mnist, "cifar10": datasets.load_cifar10}
-#: What else they can need, and how to come by it.
+#: Other requirements, and how to install them.
 HINTS = {
     "mnist": "needs MNIST in the folder that PYNN_DATA names",
     "cifar10": "needs CIFAR-10 in the folder that PYNN_DATA names",
@@ -22,7 +22,7 @@ HINTS = {
 
 
 class LectureData(NamedTuple):
-    """Examples to train on and to validate with, centred and scaled by figures of the training part."""
+    """Training and validation examples, centred and scaled by statistics of the training part."""
 
     x: np.ndarray
     y: np.ndarray
@@ -49,12 +49,12 @@ def mnist() -> LectureData:
 
 @lru_cache(maxsize=1)
 def cifar10() -> LectureData:
-    """Return CIFAR-10: colour images of ten kinds of things, 3x32x32 pixels in a row."""
+    """Return CIFAR-10: colour images of ten classes, as rows of 3x32x32 pixels."""
     return _images("cifar10")
 
 
 def is_at_hand(name: str) -> bool:
-    """Return whether a data set is in the folder that PYNN_DATA names, or a library installed."""
+    """Return whether a data set is in the folder that PYNN_DATA names, or a library is installed."""
     if name not in LOADERS:
         return importlib.util.find_spec(name) is not None
     if not os.environ.get("PYNN_DATA"):
@@ -72,6 +72,6 @@ def _images(name: str) -> LectureData:
 
 
 def _scaled(x: np.ndarray, y: np.ndarray, xv: np.ndarray, yv: np.ndarray) -> LectureData:
-    # By the spread of all pixels together: some pixels never vary.
+    # One standard deviation for all pixels: some pixels never vary.
     mean, spread = x.mean(axis=0, dtype=np.float64), x.std(dtype=np.float64)
     return LectureData(((x - mean) / spread).astype(np.float32), y, ((xv - mean) / spread).astype(np.float32), yv)

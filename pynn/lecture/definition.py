@@ -1,4 +1,4 @@
-"""What an experiment is: a claim, where it comes from, how it is measured, and what counts as reproduced."""
+"""Definition of an experiment: the claim, its source, its measurement, and the criterion of reproduction."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any, Literal
 
 Outcome = Literal["reproduced", "partly", "not"]
 
-#: A figure is in its band if this share of the seeds is, and partly so if half of them are.
+#: A figure is in its band if this share of the seeds is, and partly if half of them are.
 MOST, HALF = 0.8, 0.5
 
 
 @dataclass(frozen=True)
 class Band:
-    """Where a figure must lie for the claim to count as reproduced; settled before it is measured.
+    """Range of a figure for which the claim counts as reproduced; fixed before the measurement.
 
     Parameters
     ----------
     figure : str
-        The name under which the experiment returns it.
+        Name of the figure in the experiment's result.
     at_least, at_most : float
         The band, both ends included.
     why : str
-        The reason for these ends.
+        The reason for these limits.
     partly : (float, float), optional
         A wider band, in which the claim counts as partly reproduced.
 
@@ -53,7 +53,7 @@ class Band:
         return self.at_least <= value <= self.at_most
 
     def outcome(self, values: Sequence[float]) -> Outcome:
-        """Return what the values of several seeds say."""
+        """Return the outcome for the values of several seeds."""
         inside = sum(map(self.holds, values)) / len(values)
         if inside >= MOST:
             return "reproduced"
@@ -72,18 +72,18 @@ class Band:
 
 @dataclass(frozen=True)
 class Lines:
-    """How the sequences that an experiment returns are drawn: as lines over `x`, the mean over the seeds.
+    """How to draw the sequences of an experiment: as lines over `x`, averaged over the seeds.
 
     Parameters
     ----------
     x, y : str
-        What the axes show.
+        Names of the axes.
     log : bool
         Whether y is logarithmic.
     first, every : int
-        The x of the first number, and how far the next ones are apart.
+        The x of the first number, and the spacing of the others.
     at : sequence, optional
-        What each of the numbers stands for, if it is nothing that can be counted.
+        Labels of the numbers, if x is not a count.
     """
 
     x: str
@@ -94,7 +94,7 @@ class Lines:
     at: Sequence[Any] = ()
 
     def places(self, count: int) -> list[int]:
-        """Return the x of so many numbers.
+        """Return the x of `count` numbers.
 
         Examples
         --------
@@ -105,35 +105,35 @@ class Lines:
 
     @property
     def ticks(self) -> list[str]:
-        """What the numbers stand for, as text; empty if they are counted."""
+        """Labels of the numbers; empty if x is a count."""
         return [f"{at:.3g}" if isinstance(at, float) else str(at) for at in self.at]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A claim with the function that measures it.
+    """A claim and the function that measures it.
 
     Attributes
     ----------
     name : str
-        What the command line calls it.
+        Name on the command line.
     section : str
-        The folder it lies in: the part of the lecture.
+        Its folder, which is a part of the lecture.
     claim, source, setup : str
     bands : sequence of Band
-        The first is the claim itself; the others are its further parts, and controls.
+        The first is the claim itself; the others are further parts of it, and controls.
     run : callable
-        ``run(seed, ...)`` returns its figures by name: numbers, and sequences of numbers to draw. What follows the
-        seed are settings with defaults.
+        ``run(seed, ...)`` returns figures by name: numbers, and sequences of numbers to draw. The other arguments are
+        settings with defaults.
     lines : Lines, optional
     quick : mapping
-        Settings for a run of a second or so that only shows that it works.
+        Settings for a smoke test of about a second.
     needs : str
-        "mnist", "cifar10" or "optuna", if it cannot do without.
+        "mnist", "cifar10" or "optuna" if required.
     analogue : str
-        Why it is a scaled-down analogue of what was claimed, if it is one.
+        Why it is a scaled-down analogue of the claim, if it is one.
     remark : str
-        What to make of the outcome; written once it was known.
+        Interpretation of the outcome, written afterwards.
     """
 
     name: str
@@ -156,13 +156,13 @@ class Experiment:
         return {parameter.name: parameter.default for parameter in parameters}
 
     def outcome(self, figures: Mapping[str, Sequence[float]]) -> Outcome:
-        """Return what the figures of several seeds say: the first band decides, the others can make it "partly"."""
+        """Return the outcome for several seeds: the first band decides, the others can reduce it to "partly"."""
         first, *others = (band.outcome(figures[band.figure]) for band in self.bands)
         return "partly" if first == "reproduced" and any(other != "reproduced" for other in others) else first
 
     @property
     def code(self) -> str:
-        """The file that the experiment is written in."""
+        """Source code of the experiment."""
         return inspect.getsource(inspect.getmodule(self.run))  # type: ignore[arg-type]
 
 
@@ -178,7 +178,7 @@ def experiment(
     analogue: str = "",
     remark: str = "",
 ) -> Callable[[Callable[..., Mapping[str, Any]]], Experiment]:
-    """Make an `Experiment` of a function ``run(seed, setting=default, ...)``; its name becomes the experiment's.
+    """Decorate a function ``run(seed, setting=default, ...)`` as an `Experiment` of the same name.
 
     Examples
     --------

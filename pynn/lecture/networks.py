@@ -1,4 +1,4 @@
-"""What the experiments share: fully connected networks, and looks inside them."""
+"""Shared helpers of the experiments: fully connected networks, and their internal signals."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def gaussian(std: float) -> Callable[[tuple[int, ...]], np.ndarray]:
 
 
 def outputs(model: pynn.Sequential, x: np.ndarray, kind: type[pynn.Layer] = pynn.Layer) -> list[np.ndarray]:
-    """Return what each layer (of a kind) puts out for a batch."""
+    """Return the output of each layer (of a kind) for a batch."""
     found = []
     for layer in model:
         x = layer.forward(x, pynn.Context())
@@ -70,7 +70,7 @@ def rms(values: np.ndarray) -> float:
 
 
 def dead_share(model: pynn.Sequential, x: np.ndarray, kind: type[pynn.Layer] = pynn.ReLU) -> float:
-    """Return the share of rectified units that are zero for every example."""
+    """Return the share of rectifier units that are zero for every example."""
     return float(np.mean(np.concatenate([(y <= 0).all(axis=0) for y in outputs(model, x, kind)])))
 
 
@@ -85,9 +85,9 @@ def steps_until(
     every: int = 5,
     seed: int = 0,
 ) -> float:
-    """Train until the training figures are as `reached` wants them; return after how many steps, or infinity.
+    """Train until `reached` accepts the training figures; return the number of steps, or infinity.
 
-    A rate at which the loss is no longer finite never gets there.
+    A non-finite loss counts as never reached.
     """
     rng = np.random.default_rng(seed)
     for step in range(1, most + 1):

@@ -1,4 +1,4 @@
-"""The results as one HTML page that opens without a network: what was claimed, what came out, and the code."""
+"""Self-contained HTML page of the results: claims, outcomes and code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TITLE = "Training Neural Networks, Part 1, claim by claim"
 
 
 class Label(NamedTuple):
-    """How an outcome is shown: its class in the style sheet, a symbol, and words."""
+    """Display of an outcome: CSS class, symbol and words."""
 
     kind: str
     symbol: str
@@ -44,13 +44,13 @@ FAILED, MISSING = Label("error", "✖", "failed"), Label("info", "○", "not run
 
 
 def write_page(results: Sequence[ExperimentResult], path: str | Path) -> None:
-    """Write the page: an entry for every experiment, also for those that were not run.
+    """Write the page, with an entry for every experiment, including those not run.
 
     Parameters
     ----------
     results : sequence of ExperimentResult
     path : path-like
-        Replaced as a whole or not at all.
+        File to write; it is replaced atomically.
     """
     write_atomically(path, page(results).encode())
 
@@ -70,7 +70,7 @@ def page(results: Sequence[ExperimentResult]) -> str:
 
 
 def label_of(result: ExperimentResult | None) -> Label:
-    """Return how to show what came out."""
+    """Return the label of a result."""
     if result is None or not (result.trials or result.failure):
         return MISSING
     return FAILED if result.failure else LABELS[result.outcome]
@@ -83,10 +83,10 @@ def _lead(results: Sequence[ExperimentResult]) -> str:
     facts.append(("time of all runs", f"{sum(result.seconds for result in results) / 60:.1f} min"))
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     return (
-        '<p class="lead">Every claim of the lecture (CS231n, Stanford), measured. There is a band for each figure of a '
-        "claim, settled before it was measured unless a remark says otherwise; a figure is in its band if it is so "
-        "for four of five seeds. The first figure decides whether the claim is reproduced; the others, its further "
-        "parts and controls, can make it partly so.</p>"
+        '<p class="lead">Every claim of the lecture (CS231n, Stanford), measured. Each figure of a claim has a '
+        "band, fixed before the measurement unless a remark says otherwise; a figure is in its band if four of five "
+        "seeds are. The first figure decides whether the claim is reproduced; the others, its further parts and "
+        "controls, can reduce the outcome to partly reproduced.</p>"
         f'<dl class="facts">{cells}</dl>'
     )
 
@@ -108,7 +108,7 @@ def _overview(entries: Sequence[tuple[Experiment, ExperimentResult | None]]) -> 
 
 
 def headline(item: Experiment, result: ExperimentResult | None) -> str:
-    """Return the first figure in words: its name, mean and spread, and the band."""
+    """Return the first figure as text: its name, mean and standard deviation, and the band."""
     band = item.bands[0]
     if result is None or not result.trials:
         return f"{band.figure}: {band} expected"
@@ -116,7 +116,7 @@ def headline(item: Experiment, result: ExperimentResult | None) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return mean and standard deviation in words, or the range where they have none.
+    """Return mean and standard deviation as text, or the range if they are not finite.
 
     Examples
     --------
@@ -180,7 +180,7 @@ def _row(band: Band, values: Sequence[float]) -> str:
 
 
 def _strip(band: Band, values: Sequence[float]) -> str:
-    """Return a line with a dot for each seed, and the band shaded."""
+    """Return a line with one dot per seed and a shaded band."""
     finite = [value for value in values if math.isfinite(value)]
     low, high, scale = strip_range(band, finite)
 
@@ -204,7 +204,7 @@ def _strip(band: Band, values: Sequence[float]) -> str:
 
 
 def strip_range(band: Band, values: Sequence[float]) -> tuple[float, float, Callable[[float], float]]:
-    """Return both ends of a strip, and the scale: logarithmic where what it holds is positive and far apart."""
+    """Return both ends of a strip, and its scale: logarithmic for positive values of different magnitudes."""
     held = [*values, *(end for end in (band.at_least, band.at_most) if math.isfinite(end))]
     held = held or [0.0]
     logarithmic = min(held) > 0 and max(held) / min(held) > 50
@@ -240,7 +240,7 @@ def _chart(item: Experiment, result: ExperimentResult) -> str:
 
 
 def course(curves: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of several curves, as far as the shortest goes; NaN where one is not finite.
+    """Return mean and standard deviation of several curves, up to the shortest length; NaN if one is not finite.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A result as a PNG: a dot for each seed beside its band, and the curves. Needs matplotlib."""
+"""PNG picture of a result: one dot per seed with its band, and the curves. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_picture(result: ExperimentResult, path: str | Path, *, dpi: int = 100)
     ----------
     result : ExperimentResult
     path : path-like
-        A .png file, replaced as a whole or not at all.
+        A .png file; it is replaced atomically.
     dpi : int
         Pixels per inch; a picture is 9 inches wide with curves, else 5.
 

@@ -1,4 +1,4 @@
-"""What experiments gave, and the file that keeps it."""
+"""Results of experiments, and their file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..utils.files import FileFormatError, write_atomically
 from .catalogue import experiments
 from .definition import Experiment, Outcome
 
-#: What the file says that it is.
+#: Format marker of the file.
 FORMAT = "pynn.lecture 1"
 
 
@@ -29,9 +29,9 @@ class Measurement:
     seed : int
     figures : dict of str to float
     curves : dict of str to list of float
-        Sequences, to be drawn.
+        Sequences to draw.
     seconds : float
-        How long it took.
+        Duration of the run.
     """
 
     seed: int
@@ -41,7 +41,7 @@ class Measurement:
 
     @classmethod
     def of(cls, seed: int, returned: Mapping[str, Any], seconds: float) -> Measurement:
-        """Return the trial in which a run returned numbers and sequences of numbers."""
+        """Return the measurement for the numbers and sequences that a run returned."""
         figures = {name: float(value) for name, value in returned.items() if np.ndim(value) == 0}
         curves = {name: [float(v) for v in value] for name, value in returned.items() if np.ndim(value) == 1}
         if len(figures) + len(curves) < len(returned):
@@ -52,17 +52,17 @@ class Measurement:
 
 @dataclass
 class ExperimentResult:
-    """What an experiment gave.
+    """The result of an experiment.
 
     Attributes
     ----------
     experiment : Experiment
     trials : list of Measurement
-        By seed.
+        One per seed.
     failure : str
-        What a run raised, if one did.
+        Error of a failed run, or empty.
     settings : dict
-        Settings that were not the experiment's own.
+        Settings that differ from the experiment's defaults.
     """
 
     experiment: Experiment
@@ -72,29 +72,29 @@ class ExperimentResult:
 
     @property
     def figures(self) -> dict[str, list[float]]:
-        """Each figure's values over the seeds; those that have bands first."""
+        """Values of each figure over the seeds; figures with bands come first."""
         names = dict.fromkeys([band.figure for band in self.experiment.bands])
         names |= dict.fromkeys(name for trial in self.trials for name in trial.figures)
         return {name: [trial.figures[name] for trial in self.trials] for name in names if self.trials}
 
     @property
     def curves(self) -> dict[str, list[list[float]]]:
-        """Each sequence's values: a list for every seed."""
+        """Values of each sequence: one list per seed."""
         names = dict.fromkeys(name for trial in self.trials for name in trial.curves)
         return {name: [trial.curves[name] for trial in self.trials] for name in names}
 
     @property
     def outcome(self) -> Outcome | None:
-        """Whether the claim is reproduced; None if a run failed or none is finished."""
+        """Whether the claim is reproduced; None if a run failed or none has finished."""
         return self.experiment.outcome(self.figures) if self.trials and not self.failure else None
 
     @property
     def seconds(self) -> float:
-        """How long the runs took, one after the other."""
+        """Total time of the runs."""
         return sum(trial.seconds for trial in self.trials)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it, with the claim and the bands for those who read the file without pynn."""
+        """Return the result ready for JSON, with claim and bands for readers without pynn."""
         experiment = self.experiment
         return {
             "name": experiment.name,
@@ -123,7 +123,7 @@ class ExperimentResult:
 
 
 def mean_and_spread(values: Iterable[float]) -> tuple[float, float]:
-    """Return mean and standard deviation; NaN where a value is not finite.
+    """Return mean and standard deviation; NaN if a value is not finite.
 
     Examples
     --------
@@ -137,19 +137,19 @@ def mean_and_spread(values: Iterable[float]) -> tuple[float, float]:
 
 
 def save(results: Iterable[ExperimentResult], path: Path) -> None:
-    """Write results to a JSON file, a line each, which is replaced as a whole or not at all."""
+    """Write results to a JSON file, one line each; the file is replaced atomically."""
     lines = [json.dumps(result.as_dict(), ensure_ascii=False, allow_nan=False) for result in results]
     head = json.dumps({"format": FORMAT, "results": []})[:-2]
     write_atomically(path, (head + "\n" + ",\n".join(lines) + "\n]}\n").encode())
 
 
 def load(path: Path) -> list[ExperimentResult]:
-    """Return the results in a file that `save` wrote, of experiments that there still are, judged by today's bands.
+    """Read the results of existing experiments from a file of `save`, judged by the current bands.
 
     Raises
     ------
     FileFormatError
-        If it is something else.
+        If the file has another content.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -174,13 +174,13 @@ def _result(experiment: Experiment, item: dict[str, Any]) -> ExperimentResult:
         for trial in item["trials"]
     ]
     missing = [band.figure for band in experiment.bands if any(band.figure not in trial.figures for trial in trials)]
-    if missing:  # the experiment is no longer the one that was run
+    if missing:  # the experiment has changed since
         return ExperimentResult(experiment, failure=f"the stored run has no {missing[0]!r}; run it again")
     return ExperimentResult(experiment, trials, str(item["failure"]), dict(item["settings"]))
 
 
 def _plain(value: float) -> float | str:
-    """Return a number as JSON can hold it: one that is not finite as text."""
+    """Return a number ready for JSON: non-finite ones as text."""
     return value if math.isfinite(value) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Runs experiments: a process per processor, one thread of kernels each, an experiment's seeds side by side."""
+"""Runs experiments: one process per processor with one kernel thread each; the seeds run in parallel."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .results import ExperimentResult, Measurement
 OnTrial = Callable[[Experiment, int, int], Any]
 
 
-class Interrupted(Exception):  # noqa: N818 - the name of what happened, as KeyboardInterrupt
-    """Ctrl-C was pressed; `result` holds what the experiment under way had by then."""
+class Interrupted(Exception):  # noqa: N818 - named like KeyboardInterrupt
+    """Ctrl-C was pressed; `result` holds the finished trials of the current experiment."""
 
     def __init__(self, result: ExperimentResult) -> None:
         super().__init__("interrupted")
@@ -39,19 +39,19 @@ def run(
     ----------
     chosen : sequence of Experiment
     seeds : int
-        How many: 0, 1, 2 and so on.
+        Number of seeds: 0, 1, 2 and so on.
     processes : int
-        How many new interpreters run trials, one each at a time; by default all run in this one. They import the main
-        module: a script needs its ``if __name__ == "__main__":``.
+        Number of worker processes; by default, all trials run in this process. Workers import the main module, so
+        scripts need ``if __name__ == "__main__":``.
     settings : mapping, optional
-        Settings for those experiments that have them.
+        Settings, applied to the experiments that have them.
     on_trial : callable, optional
-        Called with the experiment, its finished trials and their number whenever a trial ends.
+        Called when a trial ends, with the experiment, the number of finished trials and the total.
 
     Raises
     ------
     Interrupted
-        After Ctrl-C; trials under way are given up.
+        After Ctrl-C; running trials are dropped.
 
     Examples
     --------
@@ -102,8 +102,8 @@ def _run_in_processes(
             yield _gather(ExperimentResult(experiment, settings=settings), trials, team, ended, guard, on_trial)
     except NotStarted as error:
         raise RuntimeError(
-            f"processes end before their first trial does ({error}): a script that runs experiments must do so below "
-            'if __name__ == "__main__": (or leave out processes)'
+            f"worker processes die before their first trial ends ({error}): a script must run experiments below "
+            'if __name__ == "__main__": (or omit processes)'
         ) from None
     finally:
         team.close(kill=True)
@@ -157,7 +157,7 @@ def _trial(experiment: Experiment, seed: int, settings: Mapping[str, Any]) -> Me
     trial = Measurement.of(seed, returned, time.perf_counter() - began)
     missing = [band.figure for band in experiment.bands if band.figure not in trial.figures]
     if missing:
-        raise ValueError(f"the experiment returned no {missing[0]!r}, for which it has a band")
+        raise ValueError(f"the experiment returned no {missing[0]!r}; expected a value for each band")
     return trial
 
 

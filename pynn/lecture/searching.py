@@ -1,4 +1,4 @@
-"""What the experiments on search share."""
+"""Shared helpers of the experiments on search."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def search_on(
     space: Mapping[str, search.Parameter],
     **options: Any,
 ) -> search.SearchResult:
-    """Search, one trial at a time; what lies at the edge of a range is for the experiment to look at."""
+    """Search with one worker, without warnings about the edges of ranges."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", search.SearchWarning)
         return search.run(build, space, (data.x, data.y), data.validation, workers=1, **options)
 
 
 def scores(result: search.SearchResult) -> np.ndarray:
-    """Return the accuracy of each trial; 0 of one that did not finish."""
+    """Return the accuracy of each trial; 0 for unfinished ones."""
     return np.array([trial.score if trial.ended == "finished" else 0.0 for trial in result.trials])

@@ -1,1 +1,1 @@
-"""Pages, charts, figures and text that reports of training, searches and experiments share."""
+"""Pages, charts, figures and text shared by the reports of training, searches and experiments."""

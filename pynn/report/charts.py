@@ -1,4 +1,4 @@
-"""Line charts as HTML: an SVG that stretches to the width of the page, axes as text that does not."""
+"""HTML line charts: the SVG stretches to the width of the page, the text of the axes does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Scale = Literal["linear", "log", "share"]
 
-#: Points of a curve that is drawn, and of the figures that pointing at a chart shows.
+#: Maximum points of a drawn curve, and of the values shown on hover.
 MOST_POINTS, MOST_READINGS = 400, 200
 
 
@@ -31,15 +31,15 @@ class Series:
     Attributes
     ----------
     name : str
-    steps, values : arrays of one length
+    steps, values : arrays of equal length
     colour : str
-        A class of the style sheet: "s0" to "s6", or "muted".
+        A CSS class: "s0" to "s6", or "muted".
     dots : bool
-        Whether the points themselves are drawn.
+        Whether to draw the points.
     spread : array, optional
-        Draw a band of this reach around the values.
+        Half-width of a band around the values.
     told : bool
-        Whether it is in the legend, the description and the readings.
+        Whether it appears in the legend, the description and the hover values.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Series:
 
 @dataclass
 class Mark:
-    """A vertical line at a step, with a short label that leads to a finding."""
+    """A vertical line at a step, with a short label that links to a finding."""
 
     step: int
     label: str
@@ -62,18 +62,18 @@ class Mark:
 
 @dataclass
 class Chart:
-    """A line chart over steps, or over something else.
+    """A line chart over steps or another quantity.
 
     Attributes
     ----------
     guide : (low, middle, high), optional
-        A band that is shaded, with a line in the middle.
+        A shaded band with a line in the middle.
     x : str
-        What is counted from left to right.
+        Name of the horizontal axis.
     ticks : sequence of str
-        What each count stands for, if not for itself.
+        Labels of the horizontal values, if they are not counts.
     values : (low, high), optional
-        The range of values to show, instead of that of the series.
+        Range of the vertical axis; by default that of the series.
     """
 
     title: str
@@ -113,7 +113,7 @@ class Chart:
         )
 
     def description(self) -> str:
-        """Return what the chart shows, for those who do not see it."""
+        """Return a description of the chart for screen readers."""
         told = [series for series in self.series if series.told]
         ends = "; ".join(f"{series.name} ends at {self._written(last_finite(series.values))}" for series in told)
         over = "steps" if self.x == "step" else self.x
@@ -142,7 +142,7 @@ class Chart:
         if not len(values):
             return 0.0, 1.0
         low, high = float(values.min()), float(values.max())
-        # Numbers near the largest float must not overflow in the sum.
+        # Values near the largest float must not overflow in the sum.
         margin = 0.04 * (high - low) if math.isfinite(high - low) else 0.0
         if not high > low:
             margin = 0.5 * abs(low) or 0.5
@@ -157,12 +157,12 @@ class Chart:
         return (int(steps.min()), int(steps.max())) if len(steps) else (0, 1)
 
     def _heights(self, values: Floats) -> Floats:
-        """Return where values lie, from 0 at the top to 1000; NaN for what cannot be drawn."""
+        """Return vertical positions, from 0 at the top to 1000; NaN for values that cannot be drawn."""
         values = np.where(np.isfinite(values), values, np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
             if self.scale == "log":
                 values = np.where(values > 0, np.log10(np.where(values > 0, values, 1.0)), np.nan)
-            # Halved, so that the span of the largest floats is finite.
+            # Halved: the span of the largest floats must be finite.
             share = (values / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
         return 1000 - 1000 * np.clip(share, -0.2, 1.2)
 
@@ -220,7 +220,7 @@ class Chart:
         return f'<div class="marks">{links}</div>' if links else ""
 
     def _readings(self) -> str:
-        """Return what pointing at the chart shows, as JSON: per curve its name, class, steps and texts of values."""
+        """Return the hover values as JSON: per curve its name, class, steps and value texts."""
         first, last = self._step_range()
         curves = []
         for series in self.series:
@@ -235,13 +235,13 @@ class Chart:
 
 
 def as_json(value: object) -> str:
-    """Return JSON that may stand in a script element."""
+    """Return JSON that is safe in a script element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def step_axis(first: int, last: int, x: str = "step", ticks: Sequence[str] = ()) -> str:
-    """Return the labels below a chart or a picture: what is counted, and the first, middle and last count."""
+    """Return the labels below a chart or a picture: the axis name, and the first, middle and last step."""
 
     def label(count: int) -> str:
         return escape(ticks[count - first]) if ticks else f"{count:,}"
@@ -271,8 +271,8 @@ def linear_ticks(low: float, high: float) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Return powers of ten in the range (given as exponents), or of 1, 2, 5 where it is short, with their texts."""
-    low, high = max(low, -323.0), min(high, 308.25)  # where float64 ends
+    """Return powers of ten in the range (given as exponents), with 1, 2, 5 steps for short ranges, and labels."""
+    low, high = max(low, -323.0), min(high, 308.25)  # the limits of float64
     if high - low < 1.7:
         mantissas = (1, 2, 5) if high - low > 0.5 else (1, 1.5, 2, 3, 4, 5, 7)
         values = [m * 10.0**power for power in range(math.floor(low), min(math.ceil(high), 308) + 1) for m in mantissas]
@@ -303,14 +303,14 @@ def _plain(text: str) -> str:
 
 
 def _places(steps: Sequence[int] | NDArray, first: int, last: int) -> Floats:
-    """Return where steps lie, from 0 at the left to 1000."""
+    """Return horizontal positions of steps, from 0 at the left to 1000."""
     if last <= first:
         return np.full(len(steps), 500.0)
     return np.clip((np.asarray(steps, np.float64) - first) / (last - first), 0.0, 1.0) * 1000
 
 
 def extremes(values: Floats, most: int) -> NDArray[np.intp]:
-    """Return at most about `most` indices of a curve that keep its highest and lowest points.
+    """Return about `most` indices of a curve that keep its highest and lowest points.
 
     Examples
     --------
@@ -342,7 +342,7 @@ def _points(places: Floats, heights: Floats) -> str:
 
 
 def _curve(places: Floats, heights: Floats) -> str:
-    # A point between gaps is drawn as a dot: a line to itself, which round ends make visible.
+    # An isolated point is a zero-length line, which round line caps make visible.
     return "".join(
         f"M{_points(places[piece], heights[piece])}" + ("h0" if len(piece) == 1 else "") for piece in _pieces(heights)
     )

@@ -1,4 +1,4 @@
-"""Pictures of a training run; they need matplotlib, which nothing else in pynn does."""
+"""Plots of a training history; need matplotlib."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 INSTALL_HINT = 'pip install "pynn-kernels[plot]"'
 
-# Blue and vermilion of Okabe and Ito (2008), which all kinds of colour vision tell apart.
+# Blue and vermilion of the colour-blind safe palette of Okabe and Ito (2008).
 _TRAINING, _VALIDATION = "#0072B2", "#D55E00"
 _INK, _MUTED, _GRID = "#222222", "#666666", "#E3E3E3"
 
@@ -30,16 +30,16 @@ def plots_available() -> bool:
 
 
 def plot_history(history: History, path: str | Path | None = None) -> Figure:
-    """Draw loss and, for classification, accuracy over the epochs, of training and validation data.
+    """Plot loss and, for classification, accuracy of training and validation data over the epochs.
 
-    Uses no global state of matplotlib: no window opens, no backend is chosen, nothing needs closing.
+    Does not use pyplot: no window opens, no backend is selected, nothing needs closing.
 
     Parameters
     ----------
     history : History
-        What `Trainer.fit` returned; at least one epoch.
+        The result of `Trainer.fit`, with at least one epoch.
     path : path-like, optional
-        Also write the picture to this file, replaced as a whole or not at all: .png, .svg or .pdf.
+        Also save the figure to this file, atomically: .png, .svg or .pdf.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def plot_history(history: History, path: str | Path | None = None) -> Figure:
     ImportError
         If matplotlib is not installed.
     ValueError
-        If the history is empty, or the file name has another ending.
+        If the history is empty, or the file has another extension.
 
     Examples
     --------
@@ -86,9 +86,9 @@ def plot_history(history: History, path: str | Path | None = None) -> Figure:
 
 
 def check_format(path: str | Path) -> None:
-    """Raise ValueError unless the file name ends as a picture's does."""
+    """Raise ValueError unless the file has a supported extension."""
     if Path(path).suffix[1:].lower() not in FORMATS:
-        raise ValueError(f"{path} has no ending that tells the format; expected {', '.join('.' + f for f in FORMATS)}")
+        raise ValueError(f"{path} has no supported file extension; expected {', '.join('.' + f for f in FORMATS)}")
 
 
 def _draw(axes: Axes, history: History, name: str) -> None:
@@ -97,7 +97,7 @@ def _draw(axes: Axes, history: History, name: str) -> None:
     series = [("training", _TRAINING, history[name])]
     if f"val_{name}" in history:
         series.append(("validation", _VALIDATION, history[f"val_{name}"]))
-    # Of few epochs the points show; of many only the line.
+    # Show points for few epochs, only the line for many.
     marker: dict[str, Any] = {"marker": "o", "markersize": 4} if len(history) <= 15 else {}
     for label, colour, values in series:
         axes.plot(history.epoch, values, color=colour, linewidth=1.8, label=label, **marker)

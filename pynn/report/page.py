@@ -1,4 +1,4 @@
-"""HTML pages of pynn's look, which open without a network."""
+"""Self-contained HTML pages in pynn's style."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from string import Template
 
 
 def document(title: str, body: str, style: str = "") -> str:
-    """Return a page of pynn's look, which needs nothing else.
+    """Return a self-contained page in pynn's style.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def document(title: str, body: str, style: str = "") -> str:
     body : str
         HTML: a header and a main part.
     style : str
-        CSS besides that of all pages.
+        Additional CSS.
     """
     parts = files(__package__).joinpath("files")
     script = parts.joinpath("page.js").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def document(title: str, body: str, style: str = "") -> str:
 
 
 def table(caption: str, heads: list[str], rows: list[list[str]]) -> str:
-    """Return a table that scrolls sideways where it is too wide; cells but the first of a row are HTML."""
+    """Return a table that scrolls horizontally; the first cell of each row is text, the others are HTML."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = ""
     for first, *cells in rows:

@@ -1,4 +1,4 @@
-"""Pictures as PNG files made with the standard library: palettes that suit light and dark pages, and the encoder."""
+"""PNG encoder from the standard library, and palettes for light and dark pages."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-# Blue and vermilion of Okabe and Ito (2008), a little lighter, so that they show on white and on near black.
+# Blue and vermilion of Okabe and Ito (2008), slightly lighter, to be visible on white and near-black.
 BLUE, VERMILION = (31, 135, 200), (226, 98, 20)
 
 
 def ramp(colour: tuple[int, int, int] = BLUE) -> Pixels:
-    """Return a palette, (256, 4) as RGBA, from transparent to the colour: on any page, the more the stronger."""
+    """Return a palette, (256, 4) as RGBA, from transparent to the colour, for any background."""
     return np.array([(*colour, alpha) for alpha in range(256)], np.uint8)
 
 
 def two_sided() -> Pixels:
-    """Return a palette from blue (1) over transparent (128, and 0: nothing) to vermilion (255)."""
+    """Return a palette from blue (1) over transparent (128; also 0, missing) to vermilion (255)."""
     below = [(*BLUE, 2 * (128 - index)) for index in range(1, 128)]
     above = [(*VERMILION, min(2 * (index - 128), 255)) for index in range(128, 256)]
     return np.array([(0, 0, 0, 0), *below, *above], np.uint8)
 
 
 def activity() -> Pixels:
-    """Return a palette with vermilion for never (1), transparent for nothing (0), and blue, the more the stronger."""
+    """Return a palette: transparent for missing (0), vermilion for never (1), then blue of increasing strength."""
     return np.array([(0, 0, 0, 0), (*VERMILION, 255), *((*BLUE, alpha) for alpha in range(2, 256))], np.uint8)
 
 
 def to_index(values: NDArray, low: float, high: float, *, first: int = 0) -> Pixels:
-    """Return values in [low, high] as palette indices from `first` to 255; what is not a number becomes 0."""
+    """Return values in [low, high] as palette indices from `first` to 255; NaN becomes 0."""
     span = high - low if high > low else 1.0
     with np.errstate(invalid="ignore", over="ignore"):
         share = np.clip((values.astype(np.float64) - low) / span, 0.0, 1.0)
@@ -61,7 +61,7 @@ def png(pixels: Pixels, palette: Pixels | None = None) -> bytes:
     height, width = pixels.shape[:2]
     kind = 3 if palette is not None else 2 if pixels.shape[2] == 3 else 6
     rows = pixels.reshape(height, -1)
-    # Each row begins with the number of its filter, 0: none.
+    # Each row begins with its filter type, 0 for none.
     data = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1).tobytes()
     chunks = [(b"IHDR", struct.pack(">2I5B", width, height, 8, kind, 0, 0, 0))]
     if palette is not None:
@@ -73,5 +73,5 @@ def png(pixels: Pixels, palette: Pixels | None = None) -> bytes:
 
 
 def data_uri(content: bytes) -> str:
-    """Return a PNG file as an address that holds it."""
+    """Return a PNG file as a data URI."""
     return "data:image/png;base64," + base64.b64encode(content).decode("ascii")

@@ -1,4 +1,4 @@
-"""Figures as text, and curves made smooth."""
+"""Number formatting, and smoothing of curves."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-#: Symbol of each severity: told by shape, not by colour alone.
+#: Symbol of each severity, so that colour is not the only cue.
 SYMBOLS = {"error": "✖", "warning": "▲", "info": "●"}
 
 
 def written(value: float, digits: int = 4) -> str:
-    """Return a figure as text; a dash where there is none.
+    """Return a figure as text; a dash for NaN.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def written(value: float, digits: int = 4) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a share as text.
+    """Return a share as a percentage.
 
     Examples
     --------
@@ -43,13 +43,13 @@ def percent(value: float) -> str:
 
 
 def last_finite(values: Floats) -> float:
-    """Return the last value that is a number, or NaN."""
+    """Return the last finite value, or NaN."""
     finite = np.flatnonzero(np.isfinite(values))
     return float(values[finite[-1]]) if len(finite) else math.nan
 
 
 def smoothed(values: Floats) -> Floats:
-    """Return a running mean over a fiftieth of the values, centred; it leaves out what is not finite.
+    """Return a centred running mean over a fiftieth of the values, without non-finite ones.
 
     Examples
     --------
@@ -58,8 +58,8 @@ def smoothed(values: Floats) -> Floats:
     """
     reach = len(values) // 100
     finite = np.pad(np.isfinite(values), reach)
-    # Divided before it is summed: the largest floats must not overflow. Summed anew for each window: what is left of
-    # 1e30 - 1e30 + 0.1 is nothing.
+    # Divide before summing: the largest floats must not overflow. Sum each window separately: a running sum would
+    # lose small values, as in 1e30 - 1e30 + 0.1.
     parts = np.where(finite, np.pad(values, reach), 0.0) / (2 * reach + 1)
     count = len(values)
     sums = sum((parts[shift : shift + count] for shift in range(2 * reach + 1)), np.zeros(count))

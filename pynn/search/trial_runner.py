@@ -153,7 +153,7 @@ class Guard(Callback):
     def judge(self, finding: Finding) -> None:
         """End the trial if the finding is a hopeless error."""
         if finding.severity == "error" and finding.symptom in HOPELESS:
-            self._end(f"the babysitter: {finding}")
+            self._end(f"the monitor: {finding}")
 
     def _end(self, reason: str) -> None:
         self.reason = self.reason or reason

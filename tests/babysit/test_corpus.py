@@ -84,7 +84,7 @@ def test_causes_are_few_and_no_consequences():
 
 
 def test_a_fault_with_an_unknown_symptom_is_refused():
-    with pytest.raises(ValueError, match=r"typo.*are no symptoms"):
+    with pytest.raises(ValueError, match=r"typo.*are not symptoms"):
         Corpus().fault("digits", "typo")(lambda seed, sick: None)
 
 

@@ -340,7 +340,7 @@ def test_nothing_to_see_is_no_error():
     monitor = pynn.Monitor()
     assert monitor.findings == monitor.verdict == monitor.snapshots == []
     assert monitor.stats.steps.size == 0 and monitor.stats["loss"].size == 0
-    with pytest.raises(KeyError, match=r"nothing is recorded under '7.ReLU'; there are loss, lr, accuracy"):
+    with pytest.raises(KeyError, match=r"nothing is recorded under '7.ReLU'; expected one of loss, lr, accuracy"):
         monitor.stats["7.ReLU"]
 
 

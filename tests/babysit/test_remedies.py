@@ -398,11 +398,11 @@ def test_a_rate_that_moves_nothing_is_fitted_to_the_size_of_the_first_step(blobs
     [
         ({"activation": pynn.Sigmoid}, {}, "vanishing_gradient", "ReLU instead of Sigmoid, with weights that suit it"),
         ({"activation": pynn.Sigmoid}, {}, "zigzag", "Tanh instead of Sigmoid, with weights that suit it"),
-        ({}, {}, "saturated_units", "batch norm behind each hidden layer"),
+        ({}, {}, "saturated_units", "batch norm after each hidden layer"),
         ({"activation": None}, {}, "underfitting", "ReLU between the linear layers"),
         ({}, {}, "underfitting", "hidden layers of 64-64 units instead of 16-8"),
         ({}, {}, "overfitting", "training ends at the best epoch"),
-        ({}, {}, "overfitting", "dropout 0.3 behind each hidden layer"),
+        ({}, {}, "overfitting", "dropout 0.3 after each hidden layer"),
         ({"norm": 1e-4}, {}, "batchnorm_mismatch", "momentum of batch norm 0.0001 -> 0.1"),
         ({"dropout": 0.9}, {}, "regularisation_too_strong", "dropout 0.9 -> 0.2"),
         ({}, {"regularizers": [pynn.L2(1.0)]}, "regularisation_too_strong", "no L2(coefficient=1)"),

@@ -80,7 +80,7 @@ def program(*arguments, **environment):
         ),
         (["train", "--target", "y"], "--target is for tables"),
         (["train", "--task", "regression"], "--task is for files"),
-        (["train", "--plot", "curves.gif"], "curves.gif has no ending that tells the format"),
+        (["train", "--plot", "curves.gif"], "curves.gif has no supported file extension"),
         (["train", "--plot", "a.png", "--save", "a.png"], "--save and --plot name the same file, a.png"),
         (["predict"], "Missing argument 'MODEL'"),
         (["predict", "m.safetensors", "x.foo"], "DATA is x.foo; expected a .csv, .tsv, .npz or .npy file"),

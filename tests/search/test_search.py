@@ -207,7 +207,7 @@ def test_the_babysitter_ends_what_is_hopeless_where_that_is_worth_its_time(monke
     monkeypatch.setattr(training, "WORTH_WATCHING", 0)
     watched = find(symmetric, space, trials=2, epochs=20)
     assert [trial.ended for trial in watched.trials] == ["early"] * 2
-    assert all(trial.reason.startswith("the babysitter: error: ") for trial in watched.trials)
+    assert all(trial.reason.startswith("the monitor: error: ") for trial in watched.trials)
     assert all(trial.epochs < 20 for trial in watched.trials)
     assert [trial.ended for trial in find(symmetric, space, trials=2, epochs=20, end_early=False).trials] == [
         "finished"

@@ -100,7 +100,7 @@ def test_the_grid_beside_a_search_has_as_many_trials_as_its_first_stage(searched
 
 def test_a_picture_of_what_failed_is_empty_and_one_of_another_format_refused(failed, tmp_path):
     assert len(failed.plot().axes[0].collections[0].get_offsets()) == 0
-    with pytest.raises(ValueError, match="ending that tells the format"):
+    with pytest.raises(ValueError, match="no supported file extension"):
         failed.plot(tmp_path / "search.gif")
 
 

@@ -1,1 +1,1 @@
-"""The monitor: it records every step of a run, and its rules tell what is wrong."""
+"""The monitor: records every step of a run and applies rules that detect faults."""

@@ -1,4 +1,4 @@
-"""What is known of a run apart from its course: the network, the settings, the data."""
+"""Static facts of a run: network, settings and data."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ if TYPE_CHECKING:
     from ...nn.parameters import Parameter
     from ...training.trainer import Trainer
 
-#: Rows of a data set that are looked at.
+#: Maximum number of rows sampled from a data set.
 SAMPLE = 2000
 
-#: The factor on 1 / sqrt(fan_in) that keeps the spread of signals through a layer with this activation behind it
-#: (He et al. 2015 for rectifiers). Sigmoids shrink whatever the weights; 1 is what is recommended.
+#: Gain on 1 / sqrt(fan_in) that preserves the variance of signals through a layer followed by this activation (He et
+#: al. 2015 for rectifiers). Sigmoids always shrink it; 1 is the usual recommendation.
 IDEAL_GAIN = {"relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "elu": 1.25, "gelu": 1.5, "gelu_tanh": 1.5, "silu": 1.7}
 SQUASHING = ("tanh", "sigmoid")
-#: What an activation can give, where that is not everything.
+#: Bounds of the activations' outputs.
 RANGES = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf), "softplus": (0.0, math.inf)}
 
 
 @dataclass
 class Weights:
-    """A layer with a weight matrix or filters, and what stands behind it up to the next one.
+    """A layer with a weight matrix or filters, and the layers after it up to the next such layer.
 
     Attributes
     ----------
     name : str
-        Of the layer, such as "0.Linear".
+        Name of the layer, such as "0.Linear".
     parameter : Parameter
     activation : str or None
-        What follows, "maxout" and "prelu" included.
+        The activation that follows, including "maxout" and "prelu".
     output : str
-        The layer after which its signal goes on: the activation, or itself.
+        The layer that produces its signal: the activation, or the layer itself.
     normalised : bool
-        Whether a batch norm, or another norm, follows before the activation.
+        Whether a normalisation layer follows before the activation.
     branch : str
-        The residual branch that it belongs to; "" on the main path.
+        Its residual branch; "" on the main path.
     source : str
-        The layer whose output it gets, if that is not the input: such as `output` describes.
+        The layer whose output it receives, in the sense of `output`; "" for the network's input.
     groups : int
-        Of a convolution: units of different groups see different inputs.
+        Groups of a convolution: units of different groups see different inputs.
     last : bool
-        Whether it is the last one: its outputs are the network's.
+        Whether it is the last one, which produces the network's outputs.
     """
 
     name: str
@@ -81,25 +81,25 @@ class Weights:
 
     @property
     def units(self) -> int:
-        """How many units or filters there are."""
+        """Number of units or filters."""
         return self.columns.shape[1]
 
     @property
     def columns(self) -> np.ndarray:
-        """The weights with a column per unit or filter."""
+        """The weights, one column per unit or filter."""
         data = self.parameter.data
         return data.reshape(len(data), -1).T if self.convolves else data
 
     @property
     def gain(self) -> float:
-        """The spread of the weights, as a multiple of what keeps the spread of signals."""
+        """Standard deviation of the weights relative to the value that preserves the variance of signals."""
         spread = float(np.sqrt(np.mean(np.square(self.parameter.data, dtype=np.float64))))
         return spread * math.sqrt(self.fan_in) / IDEAL_GAIN.get(self.activation or "", 1.0)
 
 
 @dataclass
 class InputFigures:
-    """The scale of inputs as the network gets them: of all values, and of the features; whether they are images."""
+    """Scale of the network's inputs: of all values and per feature; and whether they are images."""
 
     rms: float
     mean: float
@@ -114,7 +114,7 @@ class InputFigures:
         taken = np.asarray(x[:: max(1, len(x) // sample)][:sample])
         rows = taken.reshape(len(taken), -1)
         sums = np.zeros((4, rows.shape[1]))
-        ops.unit_stats(rows, sums)  # a tenth of the time that NumPy takes
+        ops.unit_stats(rows, sums)  # 10x as fast as NumPy
         means, squares = sums[:2] / len(rows)
         spreads = np.sqrt(np.maximum(squares - means * means, 0))
         varying = spreads[spreads > 0]
@@ -131,53 +131,53 @@ class InputFigures:
 
 @dataclass
 class Facts:
-    """What rules know of a run.
+    """What the rules know about a run.
 
     Attributes
     ----------
     weights : list of Weights
         In network order.
     trunk : list of str
-        Where the signal passes on the main path, hidden layer by hidden layer; of a residual block, what it adds up to.
+        Outputs of the hidden layers on the main path; for a residual block, its sum.
     first_norm : bool
-        Whether the input passes a batch norm, or another norm, before any weights.
+        Whether the input passes a normalisation layer before any weights.
     adaptive : bool
         Whether the optimiser divides by the size of past gradients.
     l2 : float
-        What decays the weights: coefficient of w in their gradient, from optimiser and regularisers.
+        Weight decay: coefficient of w in the gradient, from optimiser and regularisers.
     l1, max_norm : float
-        Coefficient and limit of such regularisers; 0 and infinity without.
+        Coefficient and limit of these regularisers; 0 and infinity if absent.
     dropout : float
-        The largest share dropped.
+        The largest dropout rate.
     dropout_noise : float
-        How many times as large the mean square of the outputs is for all that is dropped.
+        Factor by which dropout raises the mean square of the outputs.
     batch_norms : int
-        How many the network has.
+        Number of batch norms.
     squares, weighted : bool
-        Whether the loss is a squared error, and whether it weights its classes.
+        Whether the loss is a squared error, and whether it has class weights.
     own_code : bool
         Whether a layer or the loss is the user's own.
     norm_momentum : float
-        The smallest of the batch norms' momenta.
+        The smallest momentum of the batch norms.
     has_norm : bool
         Whether the network may differ between training and inference by more than dropout: batch norm, own layers.
     zero_loss : float
-        The loss of outputs that are all zero, on the first batch: where a sound network starts.
+        The loss of all-zero outputs on the first batch, where a sound network starts.
     baseline : float
-        The loss of the best constant output: what ignoring the inputs can reach.
+        The loss of the best constant output, which ignores the inputs.
     chance : float
         The accuracy of the most frequent class; NaN for regression.
     summed : bool
         Whether the loss grows with the batch.
     fresh : bool
-        Whether training began with the steps that are watched.
+        Whether training began with the watched steps.
     target_rms, target_std, target_outlier : float
-        Of a regression: root mean square and spread of the targets, and how many times as far from the median the
-        furthest lies as half of them do.
+        For regression: root mean square and standard deviation of the targets, and the largest distance from the
+        median over the median distance.
     out_of_reach : float
-        The share of a regression's targets that the activation behind the last layer cannot give.
+        For regression: the share of targets outside the range of the final activation.
     counts : ndarray or None
-        Examples of each class in the training data, or in the batches seen.
+        Examples per class in the training data, or in the batches seen.
     """
 
     weights: list[Weights]
@@ -215,19 +215,19 @@ class Facts:
 
     @property
     def measure(self) -> str:
-        """What runs are compared by."""
+        """Name of the score."""
         return "accuracy" if self.classifies else "the share of variance explained"
 
     @property
     def strongest_penalty(self) -> str:
-        """What keeps the weights small, with its strength."""
+        """The strongest penalty on the weights, with its strength."""
         if self.l2:
             return f"weight decay {self.l2:g}"
         return f"L1 penalty {self.l1:g}" if self.l1 else f"limit on the norm {self.max_norm:g}"
 
     @property
     def tiny(self) -> bool:
-        """Whether the network can hardly be other than linear: no hidden layer, or one of very few units."""
+        """Whether the network is nearly linear: no hidden layer, or one with very few units."""
         dense = [w.units for w in self.hidden if not w.convolves]
         return min(dense) <= 3 if dense else not self.hidden
 
@@ -237,7 +237,7 @@ class Facts:
 
 
 def gather(trainer: Trainer) -> Facts:
-    """Return what network and settings say."""
+    """Return the facts of network and settings."""
     optimizer = trainer.optimizer
     chain = parts(trainer.model)
     leaves = [part.layer for part in chain]
@@ -262,22 +262,22 @@ def gather(trainer: Trainer) -> Facts:
         batch_norms=sum(isinstance(layer, BatchNorm) for layer in leaves),
         squares=isinstance(trainer.loss, MSELoss),
         weighted=any(getattr(trainer.loss, name, None) is not None for name in ("weight", "pos_weight")),
-        # Frozen layers come from an earlier training.
+        # Frozen layers were trained earlier.
         fresh=trainer.steps == 0 and not any(p.frozen for p in trainer.model.parameters()),
         hidden=[w for w in weights if not w.last],
     )
 
 
 def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
-    """Return the layers with weights, and where the signal passes on the main path."""
+    """Return the layers with weights, and the trunk of the main path."""
     found: list[Weights] = []
     trunk: list[str] = []
-    latest: dict[str, Weights] = {}  # per branch; gone once a residual block stands between
-    reached: dict[str, str] = {}  # per branch, where its signal is
-    straight: set[str] = set()  # branches whose signal has met no activation since
+    latest: dict[str, Weights] = {}  # per branch; removed by a residual block in between
+    reached: dict[str, str] = {}  # per branch, the layer that its signal has reached
+    straight: set[str] = set()  # branches without an activation since
     for part in chain:
         layer, branch, weight = part.layer, part.branch, weight_of(part.layer)
-        if branch not in reached:  # what goes in is what the path around it has
+        if branch not in reached:  # a branch gets the signal of its skip connection
             around = max((other for other in reached if f"{branch}.".startswith(f"{other}.") or not other), default="")
             reached[branch] = reached.get(around, "")
         if isinstance(layer, Residual) or weight is not None:
@@ -295,7 +295,7 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
             if branch in latest:
                 latest[branch].normalised = True
             if not branch and trunk and trunk[-1] == reached[branch] and branch not in straight:
-                trunk.pop()  # an activation's output, whose scale is the norm's business
+                trunk.pop()  # an activation whose scale the norm sets
         elif isinstance(layer, Activation | PReLU) and branch in straight:
             straight.remove(branch)
             reached[branch] = part.label
@@ -308,12 +308,12 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
     if found:
         found[-1].last = True
         if trunk and trunk[-1] == reached[""]:
-            trunk.pop()  # the network's outputs
+            trunk.pop()  # not hidden
     return found, trunk
 
 
 def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> None:
-    """Add what a first batch says: the loss of zero outputs, and whether the loss sums over the batch."""
+    """Add facts of the first batch: the loss of zero outputs, and whether the loss sums over the batch."""
     facts.batch_size = len(x)
     zeros = np.zeros_like(prediction)
     facts.zero_loss = float(loss.forward(zeros, target)[0])
@@ -326,7 +326,7 @@ def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, p
 
 
 def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.ndarray, prediction: np.ndarray) -> None:
-    """Add what the training data, or a batch, says of inputs and targets."""
+    """Add facts of inputs and targets, from the training data or a batch."""
     facts.inputs = InputFigures.of(x)
     facts.examples = max(facts.examples, len(x))
     outputs = prediction.shape[-1] if prediction.ndim > 1 else 1
@@ -353,7 +353,7 @@ def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.nd
 
 
 def _baseline(facts: Facts, loss: Loss, target: np.ndarray, prediction: np.ndarray) -> float:
-    """Return the loss of the best constant output, in the loss's own units."""
+    """Return the loss of the best constant output, in units of the loss."""
     constant = np.zeros((min(len(target), SAMPLE), *prediction.shape[1:]))
     target = target[: len(constant)]
     if facts.counts is not None and facts.counts.sum():

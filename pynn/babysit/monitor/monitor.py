@@ -1,4 +1,4 @@
-"""The monitor: watches a trainer, applies the rules, keeps what it saw, and acts."""
+"""The monitor: watches a trainer, applies the rules, keeps the findings, and acts on them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 Action = Literal["warn", "stop", "restore", "silent"] | Callable[[Finding], Any]
 ACTIONS = ("warn", "stop", "restore", "silent")
 
-#: Steps at which the weights of hidden units are compared.
+#: Steps at which the monitor compares the weights of hidden units.
 COMPARE_UNITS = (1, 8, 50, 200)
-#: An episode ends when its symptom has not been seen for so many steps.
+#: An episode ends when its symptom has been absent for this many steps.
 EPISODE_GAP = 200
 
 
@@ -47,21 +47,21 @@ class BabysitterWarning(UserWarning):
 
 
 class Monitor(Callback):
-    """Watches every step of a training run and says what is wrong with it.
+    """Watches every step of a training run and reports faults.
 
-    Statistics come out of kernels while they touch the data; watching changes no bit of the training.
+    Fused kernels compute the statistics. Watching does not change the training by a single bit.
 
     Parameters
     ----------
     every : int
-        Watch every so many steps.
+        Interval between watched steps.
     budget : float, optional
-        The share of the time that watching may cost, such as 0.03. To keep to it steps are left out, and where steps
-        are small, the rules look at them more rarely.
+        The share of the time that watching may cost, such as 0.03. To stay within it, the monitor skips steps, and for
+        small networks applies the rules less often.
     ignore : iterable of str
         Symptoms not to report.
     thresholds : mapping of str to float, optional
-        Figures to use instead of the usual ones, by the names of `babysit.Thresholds`.
+        Values that replace the defaults, by the names of `babysit.Thresholds`.
     on_problem : {"warn", "stop", "restore", "silent"} or callable
         What to do when a warning or an error begins. "warn" issues a `BabysitterWarning`; "stop" also stops training
         at an error; "restore" first goes back to the weights of the last epoch without an error, if there is one;
@@ -74,16 +74,16 @@ class Monitor(Callback):
     verdict : list of Finding
         Those that claim a fault, likeliest cause first.
     stats : Stats
-        What was recorded.
+        The recorded figures.
     snapshots : list of Snapshot
     history : History
-        That of the trainer.
+        The trainer's history.
     first_weights : ndarray or None
-        The first weight matrix as last seen, or the first layer's filters as its columns.
+        The latest weights of the first layer; filters are columns.
     filter_shape : tuple of int
-        Of those filters: channels, rows and columns; empty for a weight matrix.
+        Channels, rows and columns of these filters; empty for a weight matrix.
     input_shape : tuple of int
-        Of one example, as the network got it.
+        Shape of one example, as the network receives it.
     channels : set of str
         The layers whose units are channels, with a value at each position of an image or sequence.
 
@@ -100,7 +100,7 @@ class Monitor(Callback):
     >>> monitor.verdict[0].symptom
     'input_not_normalised'
 
-    In a loop of your own:
+    In a custom loop:
 
     >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
     >>> monitor = pynn.Monitor()
@@ -152,7 +152,7 @@ class Monitor(Callback):
 
     @property
     def epochs_until(self) -> int:
-        """The step at which the last finished epoch ended; 0 before there is one."""
+        """The step at which the last finished epoch ended; 0 before the first."""
         return 0 if self._trainer is None else self._trainer.steps - self._trainer.batches_done
 
     @property
@@ -160,7 +160,7 @@ class Monitor(Callback):
         return self._album.snapshots
 
     def watch(self, trainer: Trainer) -> None:
-        """Watch a trainer from its next step on; `fit` calls this for a monitor among its callbacks."""
+        """Watch a trainer from its next step on; `fit` calls this for monitors among its callbacks."""
         if self._trainer is trainer and trainer.observer is self._recorder and self._recorder is not None:
             return
         if self._trainer is not None and self._trainer is not trainer:
@@ -181,7 +181,7 @@ class Monitor(Callback):
             self.stats.follow(self._recorder)
 
     def unwatch(self) -> None:
-        """Stop watching; what was found stays."""
+        """Stop watching; the findings are kept."""
         trainer, recorder = self._trainer, self._recorder
         if trainer is not None and trainer.observer is recorder and recorder is not None:
             recorder.finish(trainer)
@@ -189,7 +189,7 @@ class Monitor(Callback):
         self._recorder = None
 
     def to_html(self, path: str | Path) -> None:
-        """Write an HTML page with everything: figures, pictures, findings. It opens without a network."""
+        """Write an HTML page with all figures, pictures and findings. It works offline."""
         from ..views.html import write_report
 
         self._catch_up()
@@ -198,7 +198,7 @@ class Monitor(Callback):
     report = renamed.method("report", "to_html")
 
     def _catch_up(self) -> None:
-        """In a loop of the user's own, look at the steps that have not been looked at; `fit` does so by itself."""
+        """Digest pending steps in a custom loop; `fit` does so itself."""
         if self._recorder is not None and self._trainer is not None and self._trainer.examples is None:
             self._recorder.finish(self._trainer)
 
@@ -219,7 +219,7 @@ class Monitor(Callback):
         self.unwatch()
 
     def _digest(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
-        """Take up rows of steps: record them, and look for symptoms."""
+        """Record rows of steps, and look for symptoms."""
         assert self._state is not None and self._recorder is not None
         state, recorder = self._state, self._recorder
         first = not state.windows
@@ -266,7 +266,7 @@ class Monitor(Callback):
         probes.own_gradients(state, trainer, x, target)
 
     def _look_at_units(self, state: RunState, recorder: Recorder, rows: np.ndarray) -> None:
-        """Count dead units over windows, and note how far signals spread at the start."""
+        """Count dead units over windows, and note the spread of signals at the start."""
         examples, steps = int(rows[:, 4].sum()), len(rows)
         for index, output in enumerate(recorder.outputs):
             if output.units is None:
@@ -306,7 +306,7 @@ class Monitor(Callback):
         return snapshot
 
     def _evaluate(self, trainer: Trainer) -> None:
-        """Look at a finished epoch."""
+        """Evaluate a finished epoch."""
         state = self._state
         if state is None or not state.windows or trainer.examples is None:
             return
@@ -334,7 +334,7 @@ class Monitor(Callback):
         for rule in rules:
             try:
                 detections = list(rule(state))
-            except Exception as error:  # a run of hours must not end because of a rule
+            except Exception as error:  # a bug in a rule must not end a run of hours
                 name = getattr(rule, "__name__", "?")
                 warnings.warn(f"the rule {name} failed ({error!r}); please report it", BabysitterWarning, stacklevel=2)
                 continue
@@ -355,12 +355,12 @@ class Monitor(Callback):
         )
 
     def _note(self, detection: Detection, step: int, trainer: Trainer) -> None:
-        """Begin an episode or continue it; act when one begins that claims a fault."""
+        """Begin or continue an episode; act when one that claims a fault begins."""
         if detection.symptom in self.ignore:
             return
         order = ("info", "warning", "error")
         for finding in reversed(self.findings):
-            # What epochs show is seen once in each of them.
+            # Epoch rules run once per epoch.
             gap = max(EPISODE_GAP, 2 * trainer.batches_per_epoch, finding.last_step - finding.step)
             if (finding.symptom, finding.layer) == (
                 detection.symptom,

@@ -1,4 +1,4 @@
-"""What the babysitter measures itself, now and then: on the data, on the weights, on the network in inference mode."""
+"""Occasional measurements of the monitor: on data, weights, and the network in inference mode."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from .run_state import RunState
 if TYPE_CHECKING:
     from ...training.trainer import Trainer
 
-#: Examples that simple learners learn from, and are asked about; how simple they are.
+#: Training and test examples of the simple learners, and their sizes.
 SAMPLE, ASKED = 2000, 500
 NEIGHBOURS, FEATURES = 5, 300
-#: Examples that batch norm's two modes are compared on.
+#: Examples for the comparison of batch norm's two modes.
 MODES = 256
-#: Weights of a network whose gradients are compared with finite differences.
+#: Maximum number of weights for a comparison with finite differences.
 MOST_CHECKED = 1_000_000
-#: Rows of a weight matrix that tell its units apart.
+#: Rows of a weight matrix used to compare its units.
 ROWS = 256
 
 
 def distinct_units(state: RunState) -> None:
-    """Count the different units of each hidden layer, by a random combination of their weights.
+    """Count the distinct units of each hidden layer, by a random projection of their weights.
 
-    Filters of different groups see different channels, and are different.
+    Filters of different groups see different channels, so they count as distinct.
     """
     rng = np.random.default_rng(0)
     for weights in state.facts.hidden:
@@ -51,13 +51,13 @@ def distinct_units(state: RunState) -> None:
 
 
 def own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
-    """Compare gradients with finite differences, once, where a layer or the loss is the user's own."""
+    """Compare gradients with finite differences, once, if a layer or the loss is user code."""
     if not state.facts.own_code or trainer.model.flat.values.size > MOST_CHECKED:
         return
     from ..preflight.case import Case
     from ..preflight.gradients import gradient_check
 
-    with unnoticed(), quietly(), contextlib.suppress(Exception):  # of code that works on nothing but its own batches
+    with unnoticed(), quietly(), contextlib.suppress(Exception):  # user code may fail on other batches
         case = Case(trainer, copy.deepcopy(trainer.model), copy.deepcopy(trainer.loss), len(x), 0)
         case.examples = Examples(x, target, None)
         check = gradient_check(case)
@@ -66,11 +66,11 @@ def own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.n
 
 
 def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
-    """Look at the last minibatch: the share of its largest class, and outputs that are probabilities already."""
+    """Record the largest class share of the last minibatch, and whether outputs are already probabilities."""
     prediction = trainer.prediction
     if target.dtype.kind not in "iu" or prediction.ndim != 2 or prediction.shape[1] < 2:
         return
-    if 2 * len(target) < state.facts.batch_size:  # what was left over at the end of an epoch
+    if 2 * len(target) < state.facts.batch_size:  # a partial batch at the end of an epoch
         return
     counts = np.bincount(target[target >= 0], minlength=1)
     purity = int(counts.max()) / max(int(counts.sum()), 1)
@@ -84,7 +84,7 @@ def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
 
 
 def inference_mode(state: RunState, trainer: Trainer, examples: Examples) -> None:
-    """Compare the loss of the same training examples in training and in inference mode."""
+    """Compare the loss of the same training examples in training and inference mode."""
     model, loss = trainer.model, trainer.loss
     step = max(1, len(examples.x) // MODES)
     x, y = examples.x[::step][:MODES], examples.y[::step][:MODES]
@@ -103,7 +103,7 @@ def inference_mode(state: RunState, trainer: Trainer, examples: Examples) -> Non
 
 
 def recall(state: RunState, trainer: Trainer, examples: Examples) -> None:
-    """Count, class by class, which validation examples are recognised, and with what probability."""
+    """Measure recall and mean probability per class on validation examples."""
     counts = state.facts.counts
     if counts is None:
         return
@@ -123,12 +123,12 @@ def recall(state: RunState, trainer: Trainer, examples: Examples) -> None:
 
 
 def attainable(state: RunState, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
-    """Let two simple learners try, once per run: nearest neighbours, and a ridge regression on random features."""
+    """Score two simple learners, once per run: nearest neighbours, and ridge regression on random features."""
     if not _comparable(trainer, examples):
         return
     step = max(1, len(examples.x) // SAMPLE)
     known, asked = (x.reshape(len(x), -1).astype(np.float64) for x in (examples.x[::step][:SAMPLE], held_out.x[:ASKED]))
-    if examples.y.ndim > 1 and examples.y[0].size >= max(known.shape[1], 8):  # an autoencoder, with its neck
+    if examples.y.ndim > 1 and examples.y[0].size >= max(known.shape[1], 8):  # an autoencoder with a bottleneck
         return
     targets, wanted = _as_values(state, examples.y[::step][:SAMPLE]), _as_values(state, held_out.y[:ASKED])
     if len(known) <= 2 * NEIGHBOURS or targets.shape[1:] != wanted.shape[1:]:
@@ -141,7 +141,7 @@ def attainable(state: RunState, trainer: Trainer, examples: Examples, held_out: 
 
 
 def reached(state: RunState, trainer: Trainer, held_out: Examples) -> None:
-    """Measure the network by the same measure on the same examples."""
+    """Score the network on the same examples."""
     prediction = trainer.model.infer(held_out.x[:ASKED]).astype(np.float64)
     if trainer.loss.output_kind == "binary":
         prediction = (prediction > 0).astype(np.float64)
@@ -150,7 +150,7 @@ def reached(state: RunState, trainer: Trainer, held_out: Examples) -> None:
 
 
 def _comparable(trainer: Trainer, examples: Examples) -> bool:
-    """Return whether outputs can be held against targets: classes, yes or no, or values of a squared error."""
+    """Return whether outputs are comparable with targets: classes, binary, or squared-error values."""
     kind, y = trainer.loss.output_kind, examples.y
     if kind in ("classes", "scores"):
         return y.dtype.kind in "iu"
@@ -160,7 +160,7 @@ def _comparable(trainer: Trainer, examples: Examples) -> bool:
 
 
 def _as_values(state: RunState, y: np.ndarray) -> np.ndarray:
-    """Return targets as columns of numbers: one per class, or as they are."""
+    """Return targets as columns: one-hot for classes, otherwise unchanged."""
     if state.facts.counts is not None and y.dtype.kind in "iu":
         return (y[:, None] == np.arange(len(state.facts.counts))).astype(np.float64)
     return y.reshape(len(y), -1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The observer of a trainer's steps: buffers that kernels write statistics to while they touch the data."""
+"""The observer of a trainer's steps: buffers for the statistics that fused kernels compute."""
 
 from __future__ import annotations
 
@@ -24,23 +24,22 @@ if TYPE_CHECKING:
     from ...nn.observer import Training
     from ...nn.parameters import Parameter
 
-#: Early on, where most goes wrong, the steps are looked at after these many.
+#: Steps between early looks, when most faults occur.
 EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300, *range(400, 1001, 100))
-#: Later after so many that they take about as long together, in multiplications (parameters times examples, and filters
-#: times their positions): looking at them takes up to half a millisecond, of which no more than 1% is to be noticed. At
-#: least and at most so many.
+#: Later, the work between two looks in multiplications (parameters times examples, filters times positions): one look
+#: takes up to half a millisecond and must cost at most 1%. Then the minimum and maximum number of steps.
 BLOCK, LEAST_BLOCK, MOST_BLOCK = 2.6e9, 50, 2000
-#: After a loss further above the median of the block before than so many times its largest, they are looked at again.
+#: A loss above the last block's median by more than this many times the block's largest excess triggers a look soon.
 SURPRISE, SOON = 2.0, 8
-#: Columns of a row that belong to the step as a whole, of which the first are filled in when it is over.
+#: Columns of a row for the step as a whole; the first ones are filled at the end of the step.
 STEP_COLUMNS = ("step", "loss", "lr", "scale", "examples", "accuracy", "inputs")
 _FILL_IN = struct.Struct("5d").pack_into
-#: Columns per watched output: sums over its elements, and the sum of squares of the gradient with respect to it.
+#: Columns per watched output: sums over its elements, and the sum of squares of its gradient.
 OUTPUT_COLUMNS = ("sum", "squares", "active", "saturated", "gradient")
 #: Columns per parameter: sums of squares.
 PARAMETER_COLUMNS = ("weight", "gradient", "update")
 
-#: Inputs fewer than this say little about signs.
+#: Minimum number of inputs for a statement about signs.
 LEAST_FAN_IN = 16
 
 
@@ -48,21 +47,21 @@ Digest = Callable[[Any, np.ndarray, np.ndarray, np.ndarray], None]
 
 
 class Output:
-    """A layer whose output is watched.
+    """A watched layer output.
 
     Attributes
     ----------
     name : str
-        Such as "3.ReLU".
+        Name of the layer, such as "3.ReLU".
     layer : Layer
     code : ActivationCode
-        IDENTITY for a layer that is no elementwise activation.
+        IDENTITY unless the layer is an elementwise activation.
     per_example : int
         Elements of the output per example.
     units : ndarray (4, units) or None
-        Per unit: sum, sum of squares, active and saturated count since they were last taken; None before any step.
+        Per unit: sum, sum of squares, active and saturated counts since the last reset; None before any step.
     array, gradient : ndarray or None
-        What the layer gave, and the gradient with respect to it, in the last step.
+        Output of the layer and its gradient in the last step.
     """
 
     def __init__(self, name: str, layer: Layer) -> None:
@@ -76,22 +75,22 @@ class Output:
 
 
 class Pace:
-    """Decides how often to watch, look and evaluate so that all of it costs no more than a share of the time.
+    """Chooses how often to watch, look and evaluate, within a share of the time.
 
-    Each of the three gets a third of the share. Every step that is watched is timed, and the one before it: a step that
-    is watched now and then takes longer than one of many, since nothing is in the caches.
+    Each of the three gets a third of the share. Every watched step is timed, and the step before it: an occasionally
+    watched step is slower than one of many because its buffers are not in the caches.
 
     Parameters
     ----------
     budget : float
-        That share.
+        The share of the time.
     least : int
-        Watch no more often than every so many steps.
+        Minimum interval between watched steps.
     """
 
-    #: Steps of each kind that are timed before it is decided anew, and for how many all are watched if all may be.
+    #: Timed steps of each kind per decision, and steps for which all are watched if the budget allows it.
     SAMPLE, HOLD = 24, 1000
-    #: The fewest steps apart of which one is timed unwatched, one watched, and one is their end.
+    #: Minimum interval between watched steps: it holds a timed unwatched, a timed watched and a closing step.
     LEAST = 4
 
     def __init__(self, budget: float, least: int) -> None:
@@ -99,16 +98,16 @@ class Pace:
         self.least = least
         self.every = max(least, self.LEAST)
         self.next = 0  # steps before this one are neither watched nor timed
-        self.look = 5e-4  # seconds that the last look took, but for the first, which takes more
-        self._plain = math.nan  # seconds of a step that is not watched
+        self.look = 5e-4  # seconds of the last look; the first, which is slower, does not count
+        self._plain = math.nan  # seconds of an unwatched step
         self._began = 0.0
         self._phase = 0
-        self._times: tuple[list[float], list[float]] = ([], [])  # of steps unwatched and watched
+        self._times: tuple[list[float], list[float]] = ([], [])  # of unwatched and of watched steps
         self._start = time.perf_counter()
         self._evaluated = self._evaluation = 0.0
 
     def due(self, steps: int) -> bool:
-        """Note that a step begins, not before `next`; return whether to watch it."""
+        """Note that a step at or after `next` begins; return whether to watch it."""
         now = time.perf_counter()
         if self._phase > 0:
             self._times[self._phase - 1].append(now - self._began)
@@ -121,7 +120,7 @@ class Pace:
         return self._phase == 2
 
     def _decide(self) -> None:
-        # An ordinary step that nothing has disturbed, and a watched one that may well have been: rather too dear.
+        # Lower quartile of the unwatched steps, upper quartile of the watched ones: rather overestimate the cost.
         off, on = (sorted(times)[len(times) * part // 4] for times, part in zip(self._times, (1, 3), strict=True))
         self._times[0].clear()
         self._times[1].clear()
@@ -131,44 +130,44 @@ class Pace:
 
     @property
     def between_looks(self) -> float:
-        """After how many steps the next look is due at the earliest."""
+        """Minimum number of steps until the next look."""
         return 2.0 * self.SAMPLE if math.isnan(self._plain) else self.look / (self.share * self._plain)
 
     def evaluates(self) -> bool:
-        """Return whether there is time to look at a finished epoch."""
+        """Return whether there is time to evaluate a finished epoch."""
         return (
             self._evaluated + self._evaluation <= self.share * (time.perf_counter() - self._start)
             or not self._evaluated
         )
 
     def evaluated(self, seconds: float) -> None:
-        """Note how long it took to look at a finished epoch."""
+        """Note how long the evaluation of an epoch took."""
         self._evaluation = seconds
         self._evaluated += seconds
 
 
 class Recorder:
-    """Looks at a trainer's steps, into one row of figures each; every so many rows, `digest` is called.
+    """Records one row of figures per step of a trainer, and passes blocks of rows to `digest`.
 
-    Watching changes no bit of the training. Outputs of layers that only pass on or blank what they get (Flatten,
-    Dropout) are not watched, nor are outputs in front of a batch norm or another norm, whose scale is its business,
-    unless they are an activation's; a layer that applies the activation behind it has none. Layers within a residual
-    block are watched one by one.
+    Watching does not change the training by a single bit. Outputs of layers that only forward or mask their input
+    (Flatten, Dropout) are not watched, nor outputs that feed a normalisation layer, which rescales them, unless they
+    come from an activation. A layer with a fused activation has no output. Layers in a residual block are watched
+    individually.
 
     Attributes
     ----------
     outputs : list of Output
         In network order.
     parameters : list of (name, Parameter)
-        Those that are not frozen.
+        The trainable parameters.
     dead : ndarray (outputs,)
-        What rows are to say of the share of dead units; set by who has counted them.
+        Share of dead units to store in the rows; set by the caller that counts them.
     updates : ndarray (parameters, 3)
         Receives the sums of squares of parameter, gradient and update.
     every : int
-        A step is watched if this many have passed since the last one that was.
+        Interval between watched steps.
     version : int
-        That of the parameters which are watched.
+        Version of the watched parameters.
     """
 
     def __init__(self, trainer: Training, digest: Digest, every: int = 1, budget: float | None = None) -> None:
@@ -177,12 +176,12 @@ class Recorder:
         self.every = every
         self.pace = None if budget is None else Pace(budget, every)
         self._asks = budget is not None
-        self._until = math.inf  # the step from which to ask again
+        self._until = math.inf  # the step at which to check again
         self._next = trainer.steps
         self._look = trainer.steps + 1
         self._began = trainer.steps
-        self._alarm = math.inf  # a loss to look at at once
-        self._soon = 0  # after how many steps to look again, since there was one
+        self._alarm = math.inf  # a loss that triggers a look
+        self._soon = 0  # steps until the next look, after an alarm
         chain = parts(trainer.model)
         following = followers(chain)
         self.outputs = [
@@ -192,8 +191,8 @@ class Recorder:
             and (isinstance(part.layer, Activation) or not isinstance(follower, NORMS))
         ]
         self._multiplications = sum(parameter.size for parameter in trainer.model.parameters())  # per example
-        # Filters are multiplied at each position, of which the output tells how many: their own, or that of the layer
-        # behind, where this applies its activation.
+        # Filters are applied at each position of their output, or of the next layer's output if its activation is
+        # fused.
         self._filters: dict[int, tuple[int, int]] = {}
         for part, follower in zip(chain, following, strict=True):
             weight = weight_of(part.layer)
@@ -209,7 +208,7 @@ class Recorder:
         self._lay_out(trainer)
 
     def _lay_out(self, trainer: Training) -> None:
-        """Make the buffers, for the parameters that are not frozen now."""
+        """Allocate the buffers for the trainable parameters."""
         flat = self._flat = trainer.model.flat
         self.version = flat.version
         self.parameters = [(name, parameter) for name, parameter, _, _ in flat.slots if not parameter.frozen]
@@ -241,19 +240,19 @@ class Recorder:
         }
 
     def _allot(self, steps: int) -> None:
-        """Make room for the rows of so many steps."""
+        """Allocate rows for `steps` steps."""
         self.rows = np.empty((steps, len(self._row)))
         self._bytes = self.rows.reshape(-1).data.cast("B")
         self._used = 0  # rows
 
     def wants(self, trainer: Training) -> bool:
-        """Return whether to watch the step that follows."""
+        """Return whether to watch the next step."""
         if trainer.steps < self._next:
             return False
         return self._is_due(trainer) if self._asks or self.version != self._flat.version else True
 
     def _is_due(self, trainer: Training) -> bool:
-        """Return whether to watch the step that follows, where the parameters or the pace may have changed."""
+        """Return whether to watch the next step, after checking parameters and pace for changes."""
         if self._flat.version != self.version:
             self.finish(trainer)
             self._lay_out(trainer)
@@ -261,7 +260,7 @@ class Recorder:
             return True
         watched = self.pace.due(trainer.steps)
         self._next, self.every = self.pace.next, self.pace.every
-        if self.every < Pace.LEAST:  # all that may be watched are, for a while
+        if self.every < Pace.LEAST:  # watch all steps for a while
             self._asks, self._until = False, trainer.steps + Pace.HOLD
         return watched
 
@@ -270,11 +269,11 @@ class Recorder:
         return [self._row, *(output.units for output in self.outputs if output.units is not None)]
 
     def inputs(self, x: np.ndarray) -> None:
-        """Look at the size of a minibatch's inputs."""
+        """Record the size of a minibatch's inputs."""
         ops.square_sum(x, self._row[6:7])
 
     def output(self, layer: Layer, y: np.ndarray) -> None:
-        """Look at what a layer made of the batch."""
+        """Record a layer's output."""
         if id(layer) in self._filters:
             size, other = self._filters.pop(id(layer))
             self._filters.pop(other, None)
@@ -290,26 +289,26 @@ class Recorder:
         ops.unit_stats(y, output.units, code=output.code, total=self._of_outputs[index, :4])
 
     def gradient(self, layer: Layer, dy: np.ndarray) -> None:
-        """Look at the gradient with respect to a layer's output."""
+        """Record the gradient of a layer's output."""
         index = self._of_layer.get(id(layer))
         if index is not None and dy.dtype.kind == "f":
             self.outputs[index].gradient = dy
             ops.square_sum(dy, self._of_outputs[index, 4:])
 
     def weight_gradients(self) -> None:
-        """Look at the signs of the weights' gradients."""
+        """Record the signs of the weights' gradients."""
         for index, parameter in self._signs:
             ops.one_signed(parameter.grad, self._zigzag[index : index + 1])
 
     def scores(self, loss: Loss, prediction: np.ndarray, target: np.ndarray) -> None:
-        """Look at how many classes the network has right."""
+        """Record the number of correct classes."""
         if isinstance(loss, ClassLoss):
             ops.share_correct(prediction, target, self._row[5:6], ignore_index=loss.ignore_index)
         else:
             self._counts_itself = loss
 
     def end(self, trainer: Training, x: np.ndarray, target: np.ndarray, loss: float, scale: float) -> None:
-        """Keep the figures of a finished step, and hand them over when it is time to look at them."""
+        """Store the figures of a finished step, and flush the rows when a look is due."""
         steps = trainer.steps
         if self._counts_itself is not None:
             counted = self._counts_itself.count_correct(trainer.prediction, target)
@@ -327,13 +326,13 @@ class Recorder:
             self.flush(trainer, x, target)
 
     def finish(self, trainer: Training, least: int = 1) -> None:
-        """Hand over what has been gathered, if it is so many steps or training has only begun."""
+        """Flush the rows if there are at least `least`, or if training has just begun."""
         early = trainer.steps - self._began <= EARLY_LOOKS[-1]
         if self._used >= (1 if early else max(least, 1)):
             self.flush(trainer, *trainer.minibatch)
 
     def flush(self, trainer: Training, x: np.ndarray, target: np.ndarray) -> None:
-        """Hand over what has been gathered."""
+        """Pass the collected rows to `digest`."""
         rows = self.rows[: self._used]
         self._used = 0
         block = int(min(max(BLOCK / max(self._multiplications * len(x), 1), LEAST_BLOCK), MOST_BLOCK))
@@ -348,7 +347,7 @@ class Recorder:
             losses = rows[:, 1]
             self._alarm = max(SURPRISE * float(losses.max()) - (SURPRISE - 1) * float(np.median(losses)), 0.0)
         if len(rows):
-            with np.errstate(all="ignore"):  # a run that blows up is to be told of, not to warn besides
+            with np.errstate(all="ignore"):  # a diverging run is reported, NumPy need not warn
                 rows[:, self.columns["outputs"]] /= rows[:, 4:5]
                 self.digest(trainer, x, target, rows)
             if len(self.rows) != block:
@@ -357,7 +356,7 @@ class Recorder:
             self.pace.look = time.perf_counter() - began
 
     def failed(self, trainer: Training, x: np.ndarray, target: np.ndarray, loss: float) -> None:
-        """Hand over what has been gathered, and a step whose loss is not finite and which was not taken."""
+        """Flush the rows, including a step skipped because its loss is not finite."""
         row = self.rows[self._used]
         row[:] = math.nan
         row[:5] = trainer.steps + 1, loss, trainer.lr, 1.0, len(x)

@@ -1,4 +1,4 @@
-"""How a run goes: what rules read, brought together from the rows that a recorder has gathered."""
+"""State of a run for the rules, aggregated from the rows of a recorder."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .window import Window
 if TYPE_CHECKING:
     from .facts import Facts
 
-#: A window that says whether units are dead: examples and steps, at least.
+#: Minimum examples and steps of a window that decides whether units are dead.
 DEAD_EXAMPLES, DEAD_STEPS = 1000, 20
-#: Symptoms that explain why nothing is learnt.
+#: Symptoms that explain a lack of learning.
 CAUSES = frozenset(SYMPTOMS[: SYMPTOMS.index("not_learning")]) - {"batchnorm_mismatch"}
-#: Past windows that are kept, and of these, that count as recent.
+#: Number of stored windows, and of recent ones.
 MEMORY, RECENT = 200, 40
 
 
 def _weighted_median(pairs: list[tuple[float, int]]) -> float:
-    """Return the value at which half of the weights is reached."""
+    """Return the weighted median of (value, weight) pairs."""
     half, seen = sum(weight for _, weight in pairs) / 2, 0
     for value, weight in sorted(pairs):
         seen += weight
@@ -36,9 +36,9 @@ def _weighted_median(pairs: list[tuple[float, int]]) -> float:
 
 @dataclass
 class Units:
-    """What single units of a layer did since their window began; `active` is how often, in the last complete one.
+    """Sums per unit of a layer in the current window; `active` is the activity in the last complete window.
 
-    A channel's image has `places` positions; it is dead if it is active at none of them.
+    A channel has `places` positions; it is dead if it is active at none of them.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Units:
 
     @property
     def spread(self) -> float:
-        """The standard deviation over examples and positions, as the root of the mean over the units of its square."""
+        """Root mean square over the units of the standard deviation over examples and positions."""
         count = max(self.examples * self.places, 1)
         mean = self.sums[0] / count
         return float(np.sqrt(np.maximum(self.sums[1] / count - mean * mean, 0).mean()))
@@ -82,42 +82,41 @@ class RunState:
     facts : Facts
     limits : Thresholds
     windows : deque of Window
-        The latest last.
+        The latest is last.
     initial_loss : float
-        Of the first step that was watched.
+        Loss of the first watched step.
     best, best_step, best_noise : float, int, float
-        The smallest median loss of a window, the step where that one ended, and how noisy the loss was in it.
+        The smallest median loss of a window, the last step of that window, and the noise of its loss.
     dead : dict of str to float
-        The share of dead units of each rectifying layer, in its last complete window.
+        Share of dead units per rectifier layer, in its last complete window.
     least_dead : dict of str to float
-        Likewise, the smallest share in any window.
+        The minimum of `dead` over all windows.
     initial_gains, start_norms, usual_norms, initial_spread : dict of str to float
-        At the start: size of the weights against what keeps the spread of signals (see `Weights.gain`), their norms,
-        and the spread of the outputs over the examples.
+        At the start: gain of the weights (see `Weights.gain`), their norms, and the standard deviation of the outputs
+        over the examples.
     distinct_units : dict of str to (int, int)
-        How many different units a hidden layer has, of how many.
+        Number of distinct units of a hidden layer, and of all its units.
     ends_in_probabilities : bool
         Whether the outputs are non-negative and sum to 1.
     one_class_batches : float
         The mean share of a batch's largest class; NaN without classes.
     steps_left, epochs_left : float, int
-        The share of the planned steps still to come, and the epochs; -1 in a loop of the user's own.
+        The share of the planned steps still to come, and the epochs; -1 in a custom loop.
     initial_saturated, initial_active : dict of str to float
-        At the start, the share of a layer's outputs that were saturated, or positive.
+        Share of a layer's outputs that were saturated, or positive, at the start.
     found : dict of str to int
-        The symptoms that have been found so far, as faults, and the step at which each was last seen.
+        Faults found so far, each with the last step at which it was seen.
     evaluations : list of Evaluation
     attainable, reached : float
-        What a simple learner of another kind and what the network reach in validation: accuracy, or share of the
-        variance explained.
+        Validation score of a simple learner and of the network: accuracy, or share of variance explained.
     usual_input : float
-        What `Window.largest_input` was at the start.
+        `Window.largest_input` at the start.
     alike_at_start : set of str
-        Hidden layers at least half of whose units had the same weights as another when training began.
+        Hidden layers in which at least half of the units shared their weights with another unit at the start.
     confidence : list of list of float
-        After each evaluation, for each class, the mean probability that its validation examples were given.
+        Mean probability of each class on its validation examples, after each evaluation.
     recall : list of (float, int), optional
-        For each class, the share of its validation examples that are recognised, and how many there are.
+        Recall of each class, and its number of validation examples.
     wrong_gradient : (str, str, str or None), optional
         Evidence, advice and place, if a gradient is not that of the loss.
     mode_gaps : list of (float, float, float, float)
@@ -169,7 +168,7 @@ class RunState:
             self.usual_input = window.largest_input
             self.initial_saturated = {name: output.saturated for name, output in window.outputs.items()}
             self.initial_active = {name: output.active for name, output in window.outputs.items()}
-            # A column of weights that keeps the spread of signals has a norm of about 1.
+            # A column of weights that preserves the variance of signals has a norm of about 1.
             self.usual_norms = {weights.name: math.sqrt(weights.units) for weights in self.facts.weights}
             self.start_norms = {name: w.norm for name, w in window.weights.items()}
         self.windows.append(window)
@@ -180,7 +179,7 @@ class RunState:
         self.highest_lr = max(self.highest_lr, window.highest_lr)
 
     def _largest_ratio(self, window: Window) -> float:
-        """Return the largest update ratio of a step, of weights whose scale matters: no batch norm follows."""
+        """Return the largest update ratio of a step, of weights whose scale matters (no batch norm after them)."""
         free = {weights.name for weights in self.facts.weights if weights.normalised}
         ratios = [
             self._relative(name, w.largest_ratio, w.norm) for name, w in window.weights.items() if name not in free
@@ -193,7 +192,7 @@ class RunState:
         return self.windows[-1]
 
     def unit(self, name: str) -> str:
-        """Return what a unit of a layer is called: that of a convolution is a channel."""
+        """Return the name of a layer's units: "channel" for convolutions, otherwise "unit"."""
         filters = any(w.convolves and name in (w.name, w.output) for w in self.facts.weights)
         return "channel" if filters else "unit"
 
@@ -205,31 +204,31 @@ class RunState:
 
     @property
     def ratio(self) -> float:
-        """The largest of the weights' update ratios; weights that are or have become small count as of usual size."""
+        """The largest of the weights' update ratios; small weights count as if they had the usual size."""
         ratios = [self._relative(name, w.ratio, w.norm) for name, w in self.window.weights.items()]
         return max((ratio for ratio in ratios if not math.isnan(ratio)), default=math.nan)
 
     def _relative(self, name: str, ratio: float, norm: float) -> float:
-        """Return an update ratio against weights no smaller than at the start, or a fifth of what is usual."""
+        """Return an update ratio relative to at least the initial norm, or a fifth of the usual norm."""
         usual = self.usual_norms.get(name, 0.0)
         return ratio * norm / max(norm, self.start_norms.get(name, 0.0), 0.2 * usual, 1e-30)
 
     @property
     def planned(self) -> bool:
-        """Whether it is known how long the run is to be."""
+        """Whether the planned length of the run is known."""
         return self.epochs_left >= 0
 
     @property
     def age(self) -> int:
-        """How many steps have been watched."""
+        """Number of steps watched."""
         return self.window.last - self.began + 1
 
     def _tells(self, steps: int) -> bool:
-        """Return whether so many minibatches are enough for their median loss to mean something."""
+        """Return whether the median loss of `steps` minibatches is meaningful."""
         return steps >= 50 or (steps >= 4 and steps * self.facts.batch_size >= 256)
 
     def recent_loss(self, steps: int = 20) -> float:
-        """Return the median loss of the latest windows that make up so many steps."""
+        """Return the median loss of the latest windows with at least `steps` steps."""
         key = (steps, self.window.last)
         if key not in self._recent:
             losses, seen = [], 0
@@ -243,7 +242,7 @@ class RunState:
         return self._recent[key]
 
     def since_best(self, steps: int, examples: int = 256) -> float:
-        """Return the median loss since the best window; NaN if that is not so many steps and examples ago."""
+        """Return the median loss since the best window; NaN if fewer than `steps` steps or `examples` examples ago."""
         if self.window.last - self.best_step < steps:
             return math.nan
         later: list[tuple[float, int]] = []
@@ -257,7 +256,7 @@ class RunState:
 
     @property
     def reference(self) -> float:
-        """The loss that a network must get below to have learnt anything: that of the best constant output."""
+        """The loss of the best constant output; a lower loss means that the network has learnt something."""
         facts = self.facts
         if not math.isnan(facts.baseline):
             return facts.baseline
@@ -265,13 +264,13 @@ class RunState:
 
     @property
     def scale(self) -> float:
-        """How large a loss is, where that of the best constant output may be tiny: rare classes."""
+        """Scale of the loss; unlike `reference`, not tiny when classes are rare."""
         zero = self.facts.zero_loss
         return max(self.reference, 0.3 * zero if not math.isnan(zero) else 0.0, 1e-30)
 
     @property
     def explained(self) -> bool:
-        """Whether a cause has been found that explains a lack of learning."""
+        """Whether a found symptom explains a lack of learning."""
         return not self.found.keys().isdisjoint(CAUSES)
 
     def seen_lately(self, symptom: str) -> bool:
@@ -279,19 +278,19 @@ class RunState:
         return self.found.get(symptom, 0) > self.began + self.age / 2
 
     def falling(self, share: float) -> bool:
-        """Return whether in the second half of the run so far the loss fell by such a share of itself."""
+        """Return whether the loss fell by `share` of itself in the second half of the run so far."""
         middle = self.began + self.age // 2
         before = [(w.loss, w.steps) for w in self.windows if w.first <= middle <= w.last + w.steps]
         return bool(before) and self.recent_loss() < (1 - share) * _weighted_median(before)
 
     @property
     def share_left(self) -> float:
-        """The latest loss as a share of what ignoring the inputs gives."""
+        """The latest loss relative to that of ignoring the inputs."""
         reference = self.reference
         return self.recent_loss() / reference if reference > 0 else math.nan
 
     def stuck(self, steps: int = 100) -> bool:
-        """Return whether after so many steps nothing has been learnt."""
-        # Where one class is nearly all there is, the loss of naming it always is small, and says little.
+        """Return whether nothing has been learnt after `steps` steps."""
+        # With a dominant class, the loss of always predicting it is small and means little.
         most = 1.5 if self.facts.chance > 0.9 else 0.95
         return self.age >= steps and not self.share_left < most

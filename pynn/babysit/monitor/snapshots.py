@@ -1,4 +1,4 @@
-"""Histograms of what flows through the layers, at some moments of a run."""
+"""Histograms of activations and gradients at some steps of a run."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-#: Values drawn from an array, and bins.
+#: Sampled values per array, and bins.
 DRAWN, BINS = 4096, 40
-#: Snapshots kept; once there are more, every other one is dropped.
+#: Maximum number of snapshots; beyond it, every other one is dropped.
 MOST = 64
 FIRST_STEPS = (1, 8, 32, 100, 200, 300, 400)
 INTERVAL = 500
@@ -16,7 +16,7 @@ INTERVAL = 500
 
 @dataclass
 class Histogram:
-    """How often values fell between `low` and `high`, in bins of equal width.
+    """Histogram of values between `low` and `high`, in bins of equal width.
 
     Examples
     --------
@@ -52,9 +52,9 @@ class Snapshot:
     ----------
     step : int
     activations, gradients : dict of str to Histogram
-        Of what layers put out, and of the gradients with respect to it.
+        Histograms of the layers' outputs, and of their gradients.
     active : dict of str to ndarray (units,)
-        Of rectifying layers: for which share of the examples of a window each unit was active.
+        For rectifier layers: share of a window's examples that activated each unit.
     """
 
     step: int
@@ -64,7 +64,7 @@ class Snapshot:
 
 
 class Album:
-    """Snapshots spread evenly over a run, however long it is."""
+    """Snapshots spread evenly over a run of any length."""
 
     def __init__(self) -> None:
         self.snapshots: list[Snapshot] = []
@@ -72,11 +72,11 @@ class Album:
         self._next = 0
 
     def due(self, step: int) -> bool:
-        """Return whether it is time for another."""
+        """Return whether a snapshot is due."""
         return step >= self._next
 
     def add(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot, and drop every other one if there are too many."""
+        """Add a snapshot, and drop every other one if there are too many."""
         self.snapshots.append(snapshot)
         if len(self.snapshots) > MOST:
             self.snapshots = self.snapshots[::2]

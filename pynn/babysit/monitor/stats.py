@@ -1,4 +1,4 @@
-"""What a monitor recorded, step by step, in bounded memory."""
+"""The figures that a monitor records per step, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .recorder import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-#: Rows kept, and the memory that they may take.
+#: Maximum number of rows, and of bytes.
 MOST_ROWS, FEWEST_ROWS, MOST_BYTES = 2048, 256, 16_000_000
 
 SATURATING = (ActivationCode.SIGMOID, ActivationCode.TANH)
-#: Activations that are zero, or nearly so, for negative inputs.
+#: Activations that are (almost) zero for negative inputs.
 RELU_LIKE = (ActivationCode.RELU, ActivationCode.GELU, ActivationCode.GELU_TANH, ActivationCode.SILU)
 
 
 class Stats:
-    """The figures of the watched steps; once there are too many, of groups of 2, 4, 8 ... steps: their means.
+    """The figures of the watched steps; beyond the limit, means over groups of 2, 4, 8 ... steps.
 
-    ``stats["loss"]``, ``["lr"]`` and ``["accuracy"]`` are arrays with one entry per row, ``stats[layer]`` is a dict of
-    such arrays, NaN where a figure was not measured.
+    ``stats["loss"]``, ``["lr"]`` and ``["accuracy"]`` are arrays with one entry per row; ``stats[layer]`` is a dict of
+    such arrays. NaN marks figures that were not measured.
 
     Attributes
     ----------
@@ -59,11 +59,11 @@ class Stats:
         self._rows = np.empty((0, 0))
         self._used = 0
         self._group = 1  # steps per row
-        self._sum = np.empty(0)  # of the steps of a group that is not complete
-        self._waiting, self._last = 0, 0.0  # how many, and the last of them
+        self._sum = np.empty(0)  # over the steps of the incomplete group
+        self._waiting, self._last = 0, 0.0  # their number, and the last step
 
     def lay_out(self, recorder: Recorder) -> None:
-        """Prepare for the rows of a recorder."""
+        """Allocate columns for the rows of a recorder."""
         self._recorder = recorder
         self._names = [name for name, _ in recorder.parameters]
         self._columns = recorder.columns
@@ -75,11 +75,11 @@ class Stats:
         self._used, self._group, self._waiting = 0, 1, 0
 
     def follow(self, recorder: Recorder) -> None:
-        """Go on with a new recorder over the same network."""
+        """Continue with a new recorder of the same network."""
         self._recorder = recorder
 
     def _follow_parameters(self, recorder: Recorder) -> None:
-        """Make room for other parameters, since some were frozen or released; the others keep their columns."""
+        """Add columns for parameters after a freeze or release; the others keep their columns."""
         before, columns, rows, group, used = self._names, self._columns, self._rows, self._group, self._used
         total, waiting = self._sum, self._waiting
         self.lay_out(recorder)
@@ -121,7 +121,7 @@ class Stats:
                 self._waiting = 0
 
     def _store(self, rows: np.ndarray) -> None:
-        """Keep rows for which there is room, and make room when there is none left."""
+        """Store rows, and halve the resolution when the buffer is full."""
         self._rows[self._used : self._used + len(rows)] = rows
         self._used += len(rows)
         if self._used == len(self._rows):
@@ -131,7 +131,7 @@ class Stats:
 
     @property
     def _unfinished(self) -> np.ndarray:
-        """The mean of a group that is not complete, as rows."""
+        """The mean of the incomplete group, as rows."""
         row = self._sum / self._waiting
         row[0] = self._last
         return row[None]
@@ -142,7 +142,7 @@ class Stats:
             return rows
         groups = rows.reshape(-1, size, rows.shape[1])
         means = groups.mean(axis=1)
-        means[:, 0] = groups[:, -1, 0]  # a group is named by its last step
+        means[:, 0] = groups[:, -1, 0]  # a group is labelled with its last step
         return means
 
     @property
@@ -152,7 +152,7 @@ class Stats:
 
     @property
     def nbytes(self) -> int:
-        """The memory that the record takes."""
+        """Memory of the record in bytes."""
         return self._rows.nbytes + self._sum.nbytes
 
     @property
@@ -164,7 +164,7 @@ class Stats:
             return self._kept[:, STEP_COLUMNS.index(name)].copy() if self._rows.size else np.empty(0)
         if name not in self.layers:
             known = ", ".join(["loss", "lr", "accuracy", *self.layers])
-            raise KeyError(f"nothing is recorded under {name!r}; there are {known}")
+            raise KeyError(f"nothing is recorded under {name!r}; expected one of {known}")
         with np.errstate(all="ignore"):
             return self._of_output(name) | self._of_weights(name)
 
@@ -185,7 +185,7 @@ class Stats:
 
 
 def output_figures(rows: np.ndarray, recorder: Recorder, index: int) -> dict[str, np.ndarray]:
-    """Return what rows say about output `index` of a recorder."""
+    """Return the figures of output `index` of a recorder from its rows."""
     output = recorder.outputs[index]
     start = recorder.columns["outputs"].start + index * len(OUTPUT_COLUMNS)
     total, squares, active, saturated, gradient = rows[:, start : start + len(OUTPUT_COLUMNS)].T / output.per_example
@@ -199,7 +199,7 @@ def output_figures(rows: np.ndarray, recorder: Recorder, index: int) -> dict[str
 
 
 def weight_figures(rows: np.ndarray, recorder: Recorder, index: int) -> dict[str, np.ndarray]:
-    """Return what rows say about parameter `index` of a recorder."""
+    """Return the figures of parameter `index` of a recorder from its rows."""
     start = recorder.columns["parameters"].start + index * len(PARAMETER_COLUMNS)
     weight, gradient, update = np.sqrt(rows[:, start : start + len(PARAMETER_COLUMNS)]).T
     scale = rows[:, STEP_COLUMNS.index("scale")]

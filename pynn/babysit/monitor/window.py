@@ -17,15 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class OutputFigures:
-    """Means over a window of what a layer put out; shares in [0, 1].
+    """Means of a layer's outputs over a window; shares in [0, 1].
 
     Attributes
     ----------
     places : int
-        At how many positions a unit stands: those of a channel's image, else 1.
+        Positions per unit: those of a channel's image, else 1.
     gradient : float
-        The gradient with respect to a unit's output: its norm over the positions, as root mean square over units and
-        examples.
+        Gradient of a unit's output: its norm over the positions, then the root mean square over units and examples.
     """
 
     name: str
@@ -40,7 +39,7 @@ class OutputFigures:
 
 @dataclass
 class WeightFigures:
-    """Means over a window of what happened to a weight matrix; `largest_ratio` is the largest of a step."""
+    """Means for a weight matrix over a window; `largest_ratio` is the maximum over its steps."""
 
     norm: float
     gradient_norm: float
@@ -52,16 +51,16 @@ class WeightFigures:
 
 @dataclass
 class Window:
-    """Some tens of steps, as means.
+    """Means over some tens of steps.
 
     Attributes
     ----------
     first, last : int
-        Steps.
+        First and last step.
     loss, noise : float
-        The median over the steps, and how far the quartiles lie apart; without penalties.
+        Median over the steps, and the interquartile range; without penalties.
     largest_input : float
-        The largest sum of squares of an example's inputs, averaged over a minibatch.
+        Maximum over minibatches of the mean sum of squares of an example's inputs.
     outputs : dict of str to OutputFigures
         By layer, in network order.
     weights : dict of str to WeightFigures
@@ -97,7 +96,7 @@ class Window:
 
 
 def window_of(rows: np.ndarray, recorder: Recorder, names: dict[str, str]) -> Window:
-    """Return the rows of a recorder as a window; `names` gives the layer of each weight parameter."""
+    """Return the rows of a recorder as a window; `names` maps weight parameters to layers."""
     steps, loss, lr, _, examples, _, inputs = rows[:, : len(STEP_COLUMNS)].T
     means = rows.mean(axis=0)
     figures = means[recorder.columns["outputs"]].reshape(len(recorder.outputs), len(OUTPUT_COLUMNS)).tolist()
@@ -106,7 +105,7 @@ def window_of(rows: np.ndarray, recorder: Recorder, names: dict[str, str]) -> Wi
     columns = start + width * np.array(shown, np.intp)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.sqrt(rows[:, columns + 2] / rows[:, columns])
-    unknown = ~np.isfinite(ratios)  # of weights that are zero
+    unknown = ~np.isfinite(ratios)  # ratio of zero weights
     if unknown.any():
         ratios[unknown] = 0
     counts = len(rows) - unknown.sum(axis=0)

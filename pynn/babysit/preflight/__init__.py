@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "Report", "preflight"]
 
-#: The checks of the data alone, then those that run the network; each returns one `Check`.
+#: Checks of the data, then checks that run the network; each returns one `Check`.
 OF_DATA: tuple[tuple[str, Callable[[Case], Check]], ...] = (
     ("label balance", data.label_balance),
     ("target scale", data.target_scale),
@@ -61,28 +61,28 @@ def preflight(
     sample_weight: ArrayLike | None = None,
     seed: int = 0,
 ) -> Report:
-    """Look for what would spoil a training run, before it starts.
+    """Check a training run for faults before it starts.
 
-    Everything is tried on copies: the trainer, its model and all random numbers are left exactly as they were.
+    All checks use copies: the trainer, its model and all random states stay exactly as they were.
 
     Parameters
     ----------
     trainer : Trainer
-        Ready to train; it may have trained already.
+        The trainer of the run; it may have trained already.
     x, y : array_like
-        The data as `Trainer.fit` would get them: raw if the model has a preprocessing.
+        The data for `Trainer.fit`: raw if the model has a preprocessing.
     validation : (x, y), optional
-        Also looked at for duplicates of training examples and for another scale.
+        Also checked for duplicates of training examples and for a different scale.
     batch_size : int, optional
-        What the run will use; 32 unless told, or that of the trainer's last run.
+        Batch size of the run; by default that of the trainer's last run, or 32.
     sample_weight : array_like, shape (n,), optional
     seed : int
-        Of the examples and the order that the trials use.
+        Seed for the examples and the batch order of trial runs.
 
     Returns
     -------
     Report
-        A check per line: pass, warn or fail (or skip, where it does not apply), figures, advice.
+        One check per line: pass, warn, fail, or skip if not applicable; with figures and advice.
 
     Notes
     -----
@@ -155,18 +155,18 @@ def _checks(
 
 
 def _guarded(name: str, make: Callable[[], list[Check]], *, needed: bool = False) -> list[Check]:
-    """Return what a check says, or one that failed if the user's own code raised an error in it, or training would."""
+    """Run a check; it fails if user code raises an error, or if training would."""
     try:
         return make()
     except Exception as error:
         if needed or _from_outside(error):
             advice = "Make the layer, loss or data work for any batch, in training and in inference."
             return [failed(name, None, f"raised {_said(error)}", advice)]
-        return [skipped(name, f"could not be made: {_said(error)}")]
+        return [skipped(name, f"the check raised an error: {_said(error)}")]
 
 
 def _from_outside(error: BaseException) -> bool:
-    """Return whether an error came up in code that is not part of the package: a layer or loss of the user's."""
+    """Return whether an error was raised in user code, such as a custom layer or loss."""
     known = {"pynn", "numpy", *sys.stdlib_module_names}
     modules = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
     return any(module.partition(".")[0] not in known for module in modules)

@@ -1,4 +1,4 @@
-"""What the checks work on: the data as the network takes it, and copies of the trainer's parts to try things with."""
+"""Input of the checks: preprocessed data, and copies of the trainer's parts for trial runs."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ if TYPE_CHECKING:
     from ...nn.loss import Loss
     from ...training.trainer import Trainer
 
-#: Layers whose weights multiply what they get.
+#: Layers that multiply their input by weights.
 MULTIPLIES = Linear | Maxout | Conv2d
-#: The way back through a layer: from the gradient of its output, and whether that sums to 0 over the batch.
+#: Backward pass of a layer; takes the gradient of its output, and whether that sums to 0 over the batch.
 Back = Callable[[np.ndarray, bool], tuple[np.ndarray, bool]]
-#: Rows that the checks look at; NaN and duplicates are sought among all.
+#: Maximum number of rows per check; the searches for NaN and duplicates use all rows.
 MOST_ROWS = 10_000
-#: Multiply-adds per second that the number of trial steps is planned with; a slow guess of one core.
+#: Assumed multiply-adds per second, for planning the number of trial steps; a low estimate for one core.
 PLANNED_SPEED = 1e10
-#: What a step costs at least, in seconds, however small the network is.
+#: Minimum seconds per step, for small networks.
 LEAST_STEP = 1.5e-4
 
 
 class Case:
     """A trainer and its data under examination.
 
-    The trainer itself is read, never used: whatever runs, runs on copies.
+    The checks only read the trainer; they run copies of its parts.
 
     Attributes
     ----------
     model : Sequential
-        A copy with its preprocessing fitted; not trained, so that it can be copied again.
+        An untrained copy with fitted preprocessing; trial runs copy it again.
     examples : Examples
-        What the network gets; rows whose label is to be ignored are left out.
+        The network's inputs and targets, without rows whose label the loss ignores.
     validation : Examples or None
     batch_size, seed : int
     trained : bool
         Whether the weights have been trained already.
     raw, raw_validation : pair of ndarray
-        The data as they were given.
+        The data before preprocessing.
     output_shape : tuple of int
-        Of the network's prediction for one example, with a leading 1.
+        Shape of the prediction for one example, with a leading 1.
     sums : bool
         Whether the loss is a sum over the batch.
     interval : (float, float)
-        The rates at which the trainer's optimiser trains this network, once they are known.
+        Range of learning rates at which the trainer's optimiser works, once known.
     rate_too_high : bool
-        Whether the trainer's rate was found to be too high.
+        Whether the trainer's rate is too high.
     rate : float
-        A rate at which Adam is known to train this network.
+        A rate at which Adam trains this network.
     """
 
     def __init__(self, trainer: Trainer, model: Sequential, loss: Loss, batch_size: int, seed: int) -> None:
@@ -83,20 +83,20 @@ class Case:
 
     @property
     def size(self) -> int:
-        """How many examples there are."""
+        """Number of examples."""
         return len(self.examples.x)
 
     @property
     def own_loss(self) -> bool:
-        """Whether the loss is the user's; pynn's are 0 at best, one of the user's may end anywhere."""
+        """Whether the loss is user code; pynn's losses have a minimum of 0, custom ones may not."""
         return is_own(self.loss) or isinstance(self.loss, FunctionLoss)
 
     def generator(self, stream: int) -> np.random.Generator:
-        """Return random numbers that depend on the seed and on which check asks."""
+        """Return a generator for the seed and the check's stream."""
         return np.random.default_rng([self.seed, stream])
 
     def rows(self, count: int, stream: int = 0) -> np.ndarray:
-        """Return up to so many row numbers, drawn at random without repetition."""
+        """Return up to `count` row numbers, drawn at random without replacement."""
         return self.generator(stream).permutation(self.size)[:count]
 
     def take(self, rows: np.ndarray) -> Examples:
@@ -130,9 +130,9 @@ class Case:
         Parameters
         ----------
         adam : float, optional
-            Train with Adam at this rate instead of with the trainer's own optimiser and clipping.
+            Use Adam at this rate instead of the trainer's optimiser and clipping.
         lr : float, optional
-            The rate of the trainer's own optimiser.
+            Learning rate of the trainer's optimiser.
         dropout, regularised : bool
             Whether to keep dropout, and weight decay and the regularisers.
         """
@@ -155,21 +155,21 @@ class Case:
         )
 
     def steps(self, seconds: float, batch: int, least: int, most: int) -> int:
-        """Return how many steps with such a batch are likely to take so many seconds, within limits.
+        """Return the estimated number of steps in `seconds`, between `least` and `most`.
 
-        Planned from the multiplications rather than measured, so that a report does not depend on the machine.
+        The estimate counts multiplications instead of measuring, so that a report does not depend on the machine.
         """
         work = self.multiplications * batch
         return max(least, min(most, int(seconds / max(LEAST_STEP, 3 * work / PLANNED_SPEED))))
 
     @property
     def convolves(self) -> bool:
-        """Whether there are convolutions, which do more multiplications a second than is planned with."""
+        """Whether there are convolutions, which run faster than the planned rate."""
         return any(isinstance(layer, Conv2d) for layer in self.model.all_layers())
 
     @functools.cached_property
     def multiplications(self) -> int:
-        """How many one example takes forward: one per parameter, and of filters at each position."""
+        """Multiplications per example in the forward pass: one per parameter, and per position for filters."""
         walk = Walk(copy.deepcopy(self.model), self.examples.x[:2], training=False, seed=self.seed)
         places = {id(layer): math.prod(y.shape[2:]) for (_, layer), y in zip(walk.layers, walk.outputs, strict=True)}
         convolutions = [layer for _, layer in walk.layers if isinstance(layer, Conv2d)]
@@ -184,14 +184,14 @@ class Case:
 
 
 def uses_batch_statistics(layer: Layer) -> bool:
-    """Return whether a layer is a batch norm, or one of the user's that keeps running statistics as one does."""
+    """Return whether a layer is a batch norm, or a custom layer with running statistics."""
     return isinstance(layer, BatchNorm) or bool(layer.buffer_names)
 
 
 def chain(model: Sequential) -> list[tuple[str, Layer]]:
-    """Return the layers through which data pass, with names such as "3.ReLU"; a container of the user's is one.
+    """Return the layers in order, with names such as "3.ReLU".
 
-    So is a residual block.
+    A custom container or a residual block counts as one layer.
     """
     found: list[tuple[str, Layer]] = []
 
@@ -210,20 +210,20 @@ def chain(model: Sequential) -> list[tuple[str, Layer]]:
 
 
 class Walk:
-    """A pass through the network layer by layer, keeping what goes in and comes out of each.
+    """A pass through the network layer by layer that keeps the input and output of each.
 
     Attributes
     ----------
     layers : list of (name, Layer)
-        Those within residual blocks too; the block itself, which stands for the sum, comes behind them.
+        Includes the layers of residual blocks; the block itself, which computes the sum, follows them.
     branches : list of str
-        The residual branch that each belongs to; "" on the main path.
+        The residual branch of each layer; "" on the main path.
     inputs, outputs : list of ndarray
         Per layer.
     prediction : ndarray
-        What the last layer gave.
+        Output of the last layer.
     gradients : list of ndarray
-        After `back`: the gradient with respect to each layer's output.
+        Gradient of each layer's output, after `back`.
     """
 
     def __init__(self, model: Sequential, x: np.ndarray, *, training: bool, seed: int = 0) -> None:
@@ -236,7 +236,7 @@ class Walk:
         self.prediction, self._back = self._through("", model, x, "")
 
     def _through(self, name: str, layer: Layer, x: np.ndarray, branch: str) -> tuple[np.ndarray, Back]:
-        """Return what a layer makes of `x`, and its way back."""
+        """Return the output of a layer for `x`, and its backward pass."""
         if isinstance(layer, Sequential) and type(layer).forward is Sequential.forward:
             backs = []
             for inner, child in layer.children():
@@ -261,7 +261,7 @@ class Walk:
         return y, way_back
 
     def _around(self, name: str, block: Residual, x: np.ndarray, branch: str) -> tuple[np.ndarray, Back]:
-        """Return the sum of a residual block, and its way back."""
+        """Return the sum of a residual block, and its backward pass."""
         inner, inner_back = self._through(f"{name}.inner", block.inner, x, f"{name}.inner")
         around, around_back = x, None
         if block.shortcut is not None:
@@ -285,18 +285,18 @@ class Walk:
         self.gradients.append(np.empty(0))
 
     def back(self, dy: np.ndarray) -> None:
-        """Go back from the gradient of the prediction, which sets the gradients of all parameters."""
+        """Run the backward pass from the gradient of the prediction; sets the gradients of all parameters."""
         self._back(dy, False)
 
 
 def training_loss(case: Case, trainer: Trainer, part: Examples) -> tuple[float, np.ndarray]:
-    """Return loss and prediction of a trial's training pass, in which batch norm needs no running statistics."""
+    """Return loss and prediction of a trial in training mode, which needs no running statistics."""
     prediction = trainer.model.forward(part.x, Context(training=True, random=Stream(case.seed)))
     return float(case.loss.forward(prediction, part.y, part.weights)[0]), prediction
 
 
 def train(trainer: Trainer, part: Examples, order: np.ndarray, steps: int, batch: int) -> list[float]:
-    """Take steps through `order`, over and over, and return the losses; they end where one is not finite."""
+    """Take steps in cycles through `order`, and return the losses up to the first non-finite one."""
     from ...training.trainer import NonFiniteError
 
     losses = []

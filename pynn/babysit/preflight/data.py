@@ -1,4 +1,4 @@
-"""Checks of the data: values, targets, scale, and what training and validation share."""
+"""Checks of the data: values, targets, scale, and overlap of training and validation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OF_IMAGES = (
 )
 
 
-#: Root mean square of a channel over that of the median one, from which on they are taken to be on different scales.
+#: Minimum ratio of a channel's root mean square to the median one for a warning about different scales.
 UNEVEN = 30.0
 
 
@@ -40,7 +40,7 @@ def raw_values(
     validation: tuple[ArrayLike, ArrayLike] | None,
     sample_weight: ArrayLike | None,
 ) -> list[Check]:
-    """Return whether the arrays are numbers, finite and of one length: for training, and for validation."""
+    """Check that training and validation arrays hold finite numbers and have equal lengths."""
     checks = [_arrays("data values", "", x, y, sample_weight)]
     if validation is not None:
         checks.append(_arrays("validation values", "validation ", *validation, None))
@@ -64,7 +64,7 @@ def _arrays(name: str, part: str, x: ArrayLike, y: ArrayLike, sample_weight: Arr
         return failed(name, None, evidence, "Give one example per row, and at least one.")
     if len(set(lengths.values())) > 1:
         evidence = ", ".join(f"{key} has {length} rows" for key, length in lengths.items())
-        return failed(name, None, evidence, "Give as many targets as examples.")
+        return failed(name, None, evidence, "Give one target per example.")
     for key, array in arrays.items():
         try:
             check_finite(array, key)
@@ -86,7 +86,7 @@ def load(
     validation: tuple[ArrayLike, ArrayLike] | None,
     sample_weight: ArrayLike | None,
 ) -> list[Check]:
-    """Preprocess the data as `fit` would, on the copy; return what is wrong with them, if anything is."""
+    """Preprocess the data on the copy, as `fit` would; return failed checks, if any."""
     inputs, targets = numeric(x, "x"), as_array(y, "y")
     weights = None if sample_weight is None else numeric(sample_weight, "sample_weight")
     rows = np.arange(len(inputs))
@@ -126,7 +126,7 @@ def load(
 
 
 def target_range(case: Case) -> Check:
-    """Return whether the targets are such as the network's outputs and the loss expect."""
+    """Check that the targets fit the network's outputs and the loss."""
     name, y = "targets", case.examples.y
     outputs = case.output_shape
     parts = [("", y)] + ([("validation ", case.validation.y)] if case.validation is not None else [])
@@ -135,7 +135,7 @@ def target_range(case: Case) -> Check:
             if len(outputs) == 2:
                 case.loss.check_target(targets, outputs[1])
         except ValueError as error:
-            advice = "Number the classes from 0, and give the last layer as many outputs as there are classes."
+            advice = "Number the classes from 0, and give the last layer one output per class."
             return failed(name, None, f"{part}{error}", advice)
         if isinstance(case.loss, BCEWithLogitsLoss) and (targets.min() < 0 or targets.max() > 1):
             evidence = f"{part}targets run from {targets.min():g} to {targets.max():g}; the loss takes 0 to 1"
@@ -146,7 +146,7 @@ def target_range(case: Case) -> Check:
 
 
 def label_balance(case: Case) -> Check:
-    """Return whether the classes are so unequal that guessing the commonest would do."""
+    """Check that always predicting the most common class does not score well."""
     name, y = "label balance", case.examples.y
     advice = "Weight the rare classes in the loss or sample them more often, and judge by more than accuracy."
     one_class = "Check how the labels were made: there is nothing to tell apart."
@@ -186,7 +186,7 @@ def label_balance(case: Case) -> Check:
 
 
 def target_scale(case: Case) -> Check:
-    """Return whether regression targets vary, and are of a size that a network soon reaches."""
+    """Check that regression targets vary and have a scale that the network reaches quickly."""
     name, y = "target scale", case.examples.y
     if case.loss.output_kind in ("classes", "scores", "binary") or case.labels(y, case.output_shape or (1,)):
         return skipped(name, "the targets are not amounts")
@@ -204,9 +204,9 @@ def target_scale(case: Case) -> Check:
 
 
 def first_inputs(case: Case, x: np.ndarray) -> tuple[np.ndarray, str]:
-    """Return what reaches the first layer of pynn's that has weights, and that layer's class name.
+    """Return the input of pynn's first layer with weights, and that layer's class name.
 
-    What lies in front of it, such as a layer of the user's that divides by 255, is part of the preprocessing.
+    Earlier layers, such as a custom one that divides by 255, count as preprocessing.
     """
     layers = chain(case.model)
     for _, layer in layers:
@@ -220,7 +220,7 @@ def first_inputs(case: Case, x: np.ndarray) -> tuple[np.ndarray, str]:
 
 
 def input_scale(case: Case) -> Check:
-    """Return whether the inputs are of order one as the network gets them."""
+    """Check that the network's inputs are of order one."""
     name = "input scale"
     x, first = first_inputs(case, case.take(case.rows(2000)).x)
     values = x.astype(np.float64)
@@ -246,7 +246,7 @@ def input_scale(case: Case) -> Check:
 
 
 def input_centring(case: Case) -> Check:
-    """Return whether the features vary around zero rather than far from it."""
+    """Check that the features vary around zero."""
     name = "input centring"
     x, first = first_inputs(case, case.take(case.rows(2000)).x)
     values = x.reshape(len(x), -1).astype(np.float64)
@@ -263,7 +263,7 @@ def input_centring(case: Case) -> Check:
 
 
 def constant_features(case: Case) -> Check:
-    """Return whether features say anything; some constant ones, such as the margins of images, are usual."""
+    """Check that features are not constant; some constant ones, such as image margins, are normal."""
     name = "constant features"
     x = case.examples.x
     values = x.reshape(case.size, -1)
@@ -282,7 +282,7 @@ def constant_features(case: Case) -> Check:
 
 
 def validation_duplicates(case: Case) -> Check:
-    """Return whether validation examples were seen in training."""
+    """Check that validation examples do not occur in the training data."""
     name = "validation duplicates"
     raw = case.raw_validation
     if raw is None or case.validation is None:
@@ -319,7 +319,7 @@ def validation_duplicates(case: Case) -> Check:
 
 
 def validation_scale(case: Case) -> Check:
-    """Return whether training and validation data went through the same preprocessing."""
+    """Check that training and validation data had the same preprocessing."""
     name = "validation scale"
     if case.validation is None:
         return skipped(name, "there is no validation data")

@@ -1,4 +1,4 @@
-"""Checks by short training: a handful of examples must be learnt by heart, and inputs must help."""
+"""Checks by short training: the network must overfit a handful of examples, and inputs must help."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .relation import relation
 from .report import Check, failed, passed, skipped, warned
 from .rows import row_keys
 
-#: How many examples any network should be able to learn by heart (CS231n).
+#: Number of examples that any network should be able to overfit (CS231n).
 HANDFUL = 20
 RATES = (3e-3, 3e-4, 2e-2)
 FAULTS = "Look for a layer that passes nothing on, a wrong gradient, or a network that is too small."
 
 
 def overfits_a_handful(case: Case) -> Check:
-    """Return whether the network learns a few examples by heart, without regularisation."""
+    """Check that the network overfits a few examples without regularisation."""
     name = "overfits a handful"
     part = _handful(case)
     count = len(part.x)
@@ -48,7 +48,7 @@ def overfits_a_handful(case: Case) -> Check:
         f"of {count} examples {what} {reached:.0%} at best, loss {best:.4g} after {taken} steps of Adam, "
         f"where the best constant gives {reference:.4g}"
     )
-    if case.own_loss:  # what counts is that it falls
+    if case.own_loss:  # require only that it falls
         gained = (reference - best) / max(abs(reference), 1e-12)
         if gained > 0.3:
             return passed(name, evidence)
@@ -63,7 +63,7 @@ def overfits_a_handful(case: Case) -> Check:
 
 
 def _handful(case: Case) -> Examples:
-    """Return some examples that differ, of each class in turn, without weights."""
+    """Return some distinct examples, cycling through the classes, without sample weights."""
     rows = case.rows(2000, stream=10)
     keys = row_keys(case.examples.x[rows].reshape(len(rows), -1))
     _, first = np.unique(keys, return_index=True)
@@ -85,7 +85,7 @@ def _counts(case: Case, prediction: np.ndarray, y: np.ndarray) -> bool:
 
 
 def _share_right(case: Case, prediction: np.ndarray, y: np.ndarray) -> float:
-    """Return the accuracy, or of amounts the share of their variance that is explained."""
+    """Return the accuracy, or for regression the share of variance explained."""
     counted = case.loss.count_correct(prediction, y)
     if counted is not None:
         return counted[0] / max(counted[1], 1)
@@ -113,7 +113,7 @@ def _constant_loss(case: Case, part: Examples) -> float:
 
 
 def _is_able(case: Case, count: int) -> bool:
-    """Return whether the network ought to learn so many examples by heart."""
+    """Return whether the network should be able to overfit `count` examples."""
     layers = [part.layer for part in parts(case.model)]
     hidden = [layer for layer in layers[:-1] if isinstance(layer, MULTIPLIES) or is_own(layer)]
     free = sum(parameter.size for parameter in case.model.parameters() if not parameter.frozen)
@@ -123,7 +123,7 @@ def _is_able(case: Case, count: int) -> bool:
 
 
 def beats_the_baseline(case: Case) -> Check:
-    """Return whether the network learns more from inputs than from none, and whether targets depend on them at all."""
+    """Check that inputs help the network, and that targets depend on them."""
     name = "beats the baseline"
     advice = "Check that inputs and targets are in the same order, and that no layer swallows its input."
     if case.size < 20:

@@ -1,4 +1,4 @@
-"""Gradients against finite differences: of the loss, of every parameter tensor, and of each layer by itself."""
+"""Checks of gradients by finite differences: of the loss, every parameter tensor, and each layer."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .case import MULTIPLIES, Case, Walk
 from .report import Check, failed, passed, skipped
 
 EXAMPLES = 8
-#: Along a direction the slope is measured with these steps; a later one is needed where an earlier one meets a kink, or
-#: where a layer rounds to float32 inside.
+#: Steps of the finite differences, tried in order; later ones serve slopes with a kink nearby, or layers that round to
+#: float32 internally.
 STEPS = {np.dtype(np.float64): (1e-6, 3e-5, 1e-3), np.dtype(np.float32): (1e-2, 3e-2)}
 TOLERANCE = {np.dtype(np.float64): 1e-3, np.dtype(np.float32): 0.25}
 
 
 @dataclass
 class Mismatch:
-    """A slope that the gradient gets wrong, in the direction where it does so worst."""
+    """A wrong slope of the gradient, in its worst direction."""
 
     name: str
     analytic: float
@@ -35,7 +35,7 @@ class Mismatch:
 
     @property
     def error(self) -> float:
-        """The difference over the larger one."""
+        """The difference relative to the larger slope."""
         return abs(self.analytic - self.numeric) / max(abs(self.analytic), abs(self.numeric))
 
     def __str__(self) -> str:
@@ -43,13 +43,13 @@ class Mismatch:
 
 
 def gradient_check(case: Case) -> Check:
-    """Return whether the gradient of each parameter tensor is that of the loss."""
+    """Check the gradient of each parameter tensor against the loss."""
     name = "gradient check"
     part = case.take(case.rows(EXAMPLES, stream=5))
     problem = _Problem(case, part, np.dtype(np.float64))
     try:
         problem.run()
-    except Exception:  # a layer or loss of the user's that keeps float32 arrays, which ops refuse to mix
+    except Exception:  # a custom layer or loss with float32 arrays, which ops refuse to mix
         problem = _Problem(case, part, case.model.dtype)
         try:
             problem.run()
@@ -84,7 +84,7 @@ def gradient_check(case: Case) -> Check:
 
 
 class _Problem:
-    """A copy of the model at a point where all signals are of order one, and its loss on a few examples."""
+    """A copy of the model with signals of order one, and its loss on a few examples."""
 
     def __init__(self, case: Case, part: Examples, dtype: np.dtype) -> None:
         self.loss: Loss = case.loss
@@ -96,13 +96,13 @@ class _Problem:
         self.target = case.loss.as_target(part.y, dtype)
         self.weights = None if part.weights is None else part.weights.astype(dtype)
         self.training = len(self.x) > 1
-        # Each evaluation is a forward pass; a large network gets by with fewer directions per tensor.
+        # Each evaluation is a forward pass, so large networks use fewer directions per tensor.
         self.few = case.multiplications > 200_000
         self.accumulates: list[str] = []
         self.repeatable = True
 
     def run(self) -> None:
-        """Compute the gradients, by choice away from where the weights are: a dead network would hide a wrong one."""
+        """Compute the gradients away from the current weights: a dead network would hide wrong gradients."""
         given = self.model.state_dict()
         _scatter(self.model, self.x, self.rng)
         self.buffers = [(buffer, buffer.copy()) for _, buffer in self.model.named_buffers()]
@@ -118,15 +118,15 @@ class _Problem:
                 self.accumulates.append(name)
 
     def forward(self, ctx: Context) -> np.ndarray:
-        """Return the prediction, from the same random numbers and running statistics each time."""
+        """Return the prediction, always with the same random numbers and running statistics."""
         random.seed(self.seed)
-        np.random.seed(self.seed)  # noqa: NPY002 - what layers of the user's may draw from
+        np.random.seed(self.seed)  # noqa: NPY002 - custom layers may draw from it
         for buffer, original in self.buffers:
             buffer[...] = original
         return self.model.forward(self.x, ctx)
 
     def context(self) -> Context:
-        """Return a context for one pass, with the same dropout each time."""
+        """Return a context for one pass, always with the same dropout."""
         return Context(training=self.training, random=Stream(self.seed))
 
     def evaluate(self) -> float:
@@ -134,7 +134,7 @@ class _Problem:
         return float(self.loss.forward(self.forward(self.context()), self.target, self.weights)[0])
 
     def gradients(self) -> dict[str, np.ndarray]:
-        """Return the gradient of every parameter as the backward pass gives it."""
+        """Return the gradient of every parameter from the backward pass."""
         ctx = self.context()
         ctx.needs_dx = False
         prediction = self.forward(ctx)
@@ -147,7 +147,7 @@ class _Problem:
         return {name: parameter.grad.copy() for name, parameter in self.model.named_parameters()}
 
     def loss_mismatch(self) -> Mismatch | None:
-        """Return where the loss's own gradient is wrong."""
+        """Return a mismatch of the loss's gradient, or None."""
         prediction = self.prediction.copy()
 
         def value() -> float:
@@ -156,7 +156,7 @@ class _Problem:
         return compare("gradient of the loss", value, prediction, self.loss_gradient, self.rng)
 
     def parameter_mismatches(self) -> tuple[int, list[Mismatch]]:
-        """Return how many tensors were checked, and those that are wrong."""
+        """Return the number of checked tensors, and the mismatches."""
         found, checked = [], 0
         for name, parameter in self.model.named_parameters():
             if parameter.frozen:
@@ -168,14 +168,14 @@ class _Problem:
         return checked, found
 
     def layer_mismatches(self, *, everywhere: bool) -> list[tuple[str, Mismatch]]:
-        """Return the layers whose own backward pass is wrong; those of pynn are looked at only if `everywhere`."""
+        """Return the layers with a wrong backward pass; pynn's layers are checked only if `everywhere`."""
         self.forward(self.context())
         walk = Walk(self.model, self.x, training=self.training, seed=self.seed)
         found = []
         for (label, layer), x, y in zip(walk.layers, walk.inputs, walk.outputs, strict=True):
             if not (everywhere or is_own(layer)) or (layer is walk.layers[0][1] and not layer.parameters()):
                 continue
-            if isinstance(layer, Residual):  # a sum; its branches are looked at one by one
+            if isinstance(layer, Residual):  # a sum; its branches are checked individually
                 continue
             slope = self.rng.standard_normal(y.shape).astype(y.dtype)
             inputs = x.copy()
@@ -206,7 +206,7 @@ class _Problem:
 
 
 def _scatter(model: Sequential, x: np.ndarray, rng: np.random.Generator) -> None:
-    """Move all parameters to where signals of order one pass through the network."""
+    """Set all parameters so that signals of order one pass through the network."""
     scale = max(1.0, float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))))
     for layer in model.all_layers():
         if isinstance(layer, MULTIPLIES):
@@ -232,9 +232,9 @@ def compare(
     *,
     few: bool = False,
 ) -> Mismatch | None:
-    """Return where `analytic` is not the gradient of `evaluate` at `values`, or None; `values` end as they were.
+    """Return a mismatch of `analytic` with the gradient of `evaluate` at `values`, or None; restores `values`.
 
-    The slope is compared along whole directions, which no element escapes, and along single coordinates.
+    Compares slopes along random directions, which cover all elements, and along single coordinates.
     """
     if analytic.shape != values.shape:
         raise ValueError(f"{name} has shape {analytic.shape}; expected {values.shape}")
@@ -274,7 +274,7 @@ def _wrong_slope(
     expected: float,
     centre: float,
 ) -> float | None:
-    """Return the measured slope if it certainly is not the expected one."""
+    """Return the measured slope if it certainly differs from the expected one."""
     dtype = values.dtype
     before: float | None = None
     for step in STEPS[dtype]:
@@ -287,10 +287,10 @@ def _wrong_slope(
         error = abs(numeric - expected)
         if not np.isfinite(error) or error <= TOLERANCE[dtype] * max(abs(numeric), abs(expected)) + noise:
             return None
-        # A kink within the step changes the difference by half of what it adds here.
+        # A kink within the step changes the difference by half of this amount.
         bend = abs(above - 2 * centre + below) / step
         crossed = error < 1.01 * bend
-        # Two steps that agree leave no doubt; one alone may have measured rounding within a layer.
+        # Two steps that agree are conclusive; a single one may have measured rounding in a layer.
         if before is not None and not crossed and abs(numeric - before) < 0.1 * error:
             return numeric
         before = None if crossed else numeric

@@ -1,4 +1,4 @@
-"""Checks that read the network itself: what its last layer gives, whether it bends, whether its units differ."""
+"""Checks of the network: its output, its non-linearity, and whether its units differ."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from ...utils.config import is_own
 from .case import MULTIPLIES, Case, Walk, chain
 from .report import Check, failed, passed, skipped, warned
 
-#: Layers that do not bend.
+#: Linear layers, and layers that add no non-linearity.
 STRAIGHT = Linear | Conv2d | AvgPool2d | AdaptiveAvgPool2d | BatchNorm | Dropout | Flatten | Residual
 
 
 def network_output(case: Case) -> Check:
-    """Return whether the last layer gives what the loss takes: logits rather than probabilities, values in reach."""
+    """Check that the output fits the loss: logits, not probabilities; targets in range."""
     name = "network output"
     part = case.take(case.rows(256))
     output = case.model.infer(part.x).astype(np.float64)
@@ -53,7 +53,7 @@ def network_output(case: Case) -> Check:
             evidence += f", which {type(last).__name__} bounds: the loss cannot come near 0"
             return failed(name, "saturated_units", evidence, remove, last_name)
         if isinstance(last, ReLU | Softplus):
-            evidence += f", never negative behind {type(last).__name__}"
+            evidence += f", never negative after {type(last).__name__}"
             report = failed if kind == "binary" else warned
             return report(name, "dead_units", evidence, remove, last_name)
         inside = output.min() >= 0 and output.max() <= 1 and len(output) >= 8 and output.std() > 0
@@ -64,7 +64,7 @@ def network_output(case: Case) -> Check:
             found = len(np.unique(case.examples.y))
             if case.size >= 10 * output.shape[1]:
                 evidence = f"{output.shape[1]} outputs for {found} classes that occur"
-                return warned(name, None, evidence, "Give the last layer as many outputs as there are classes.")
+                return warned(name, None, evidence, "Give the last layer one output per class.")
         return passed(name, evidence)
     ranges: dict[type, tuple[float, float]] = {Sigmoid: (0, 1), Tanh: (-1, 1), ReLU: (0, np.inf), Softplus: (0, np.inf)}
     reach = ranges.get(type(last))
@@ -79,7 +79,7 @@ def network_output(case: Case) -> Check:
 
 
 def non_linearity(case: Case) -> Check:
-    """Return whether something bends between the linear layers, without which they are one."""
+    """Check that there is a non-linearity between the linear layers."""
     name = "non-linearity"
     layers = [(part.label, part.layer) for part in parts(case.model)]
     linear = [(label, layer) for label, layer in layers if isinstance(layer, Linear | Conv2d)]
@@ -89,12 +89,12 @@ def non_linearity(case: Case) -> Check:
         return passed(name, f"{len(linear)} {kinds} layers among {len(layers)} layers")
     evidence = f"{len(linear)} {kinds} layers with no activation between them compute one linear function"
     return warned(
-        name, "underfitting", evidence, "Put an activation such as ReLU behind each hidden layer.", linear[0][0]
+        name, "underfitting", evidence, "Put an activation such as ReLU after each hidden layer.", linear[0][0]
     )
 
 
 def symmetric_units(case: Case) -> Check:
-    """Return whether units of a hidden layer start alike and get the same gradient, and so stay alike."""
+    """Check that hidden units do not start with equal weights and get equal gradients, and so stay equal."""
     name = "symmetric units"
     part = case.take(case.rows(min(128, case.size)))
     walk = Walk(case.copy_model(), part.x, training=True, seed=case.seed)
@@ -114,7 +114,7 @@ def symmetric_units(case: Case) -> Check:
         alike = _share_alike(layer, layer.weight.data, None if layer.bias is None else layer.bias.data)
         together = _share_alike(layer, layer.weight.grad, None)
         worst = max(worst, (min(alike, together), label, True))
-        if not branch or layer.weight.data.any():  # a residual branch may well start as nothing
+        if not branch or layer.weight.data.any():  # a residual branch may start at zero
             worst = max(worst, (0.9 * alike, label, False))
     share, label, stays = worst
     advice = 'Initialise the weights at random, for instance init="he_normal".'
@@ -130,7 +130,7 @@ def symmetric_units(case: Case) -> Check:
 
 
 def _share_alike(layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> float:
-    """Return the share of units that equal another one; those of different groups see different channels."""
+    """Return the share of units equal to another one; units of different groups are distinct."""
     units = weight.reshape(len(weight), -1) if isinstance(layer, Conv2d) else weight.T
     units = units if bias is None or not bias.any() else np.column_stack([units, bias])
     scale = float(np.abs(units).max()) or 1.0

@@ -1,4 +1,4 @@
-"""Checks of what a layer does with a batch: no example may touch another, and training and inference must agree."""
+"""Checks of batches: examples must be independent, and training and inference must agree."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ...utils.config import is_own
 from .case import Case, Walk, uses_batch_statistics
 from .report import Check, failed, passed, skipped, warned
 
-#: Rows of the batch in which each is exchanged in turn.
+#: Size of the batch whose rows are exchanged in turn.
 BATCH = 8
 
 
 def batch_independence(case: Case) -> Check:
-    """Return whether what the network makes of one example depends on the others of its batch."""
+    """Check that the prediction for one example does not depend on the rest of its batch."""
     name = "batch independence"
     if case.size < 2:
         return skipped(name, "there is one example only")
@@ -42,7 +42,7 @@ def batch_independence(case: Case) -> Check:
             mode = "training" if training else "inference"
             evidence = f"in {mode}, exchanging example {leak[0]} changes the output of {leak[1]} others"
             evidence += f", by up to {leak[2]:.3g} where outputs have rms {leak[3]:.3g}"
-            # A batch norm that does not name its running statistics uses the batch in training, as it should.
+            # A custom batch norm without named running statistics rightly uses the batch in training.
             report = warned if training and _keeps_arrays(layer) else failed
             return report(name, "not_learning", evidence, advice, label)
     leak = _leak(model, part.x, False, case.seed)
@@ -50,15 +50,15 @@ def batch_independence(case: Case) -> Check:
         evidence = f"exchanging example {leak[0]} changes the prediction of {leak[1]} others, by up to {leak[2]:.3g}"
         return failed(name, "not_learning", evidence, advice)
     evidence = f"exchanging each of {len(part.x)} examples changes its own prediction only"
-    return passed(name, f"{evidence}; {checked // 2} layers of yours looked at one by one" if checked else evidence)
+    return passed(name, f"{evidence}; {checked // 2} custom layers checked individually" if checked else evidence)
 
 
 def _leak(layer: Layer, x: np.ndarray, training: bool, seed: int) -> tuple[int, int, float, float] | None:
-    """Return which example changes how many others, by how much, and the rms of the outputs."""
+    """Return the leaking example, the number of changed others, the largest change, and the outputs' rms."""
 
     def run(inputs: np.ndarray) -> np.ndarray:
         random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 - what layers of the user's may draw from
+        np.random.seed(seed)  # noqa: NPY002 - custom layers may draw from it
         return layer.forward(inputs, Context(training=training, random=Stream(seed))).copy()
 
     base = run(x.copy())
@@ -82,7 +82,7 @@ def _keeps_arrays(layer: Layer) -> bool:
 
 
 def modes_agree(case: Case) -> Check:
-    """Return whether inference gives what training led to expect, once running statistics have settled."""
+    """Check that inference agrees with training once running statistics have settled."""
     name, symptom = "training and inference", "batchnorm_mismatch"
     norms = [(label, layer) for label, layer in _batchnorms(case) if not layer.weight.frozen]
     doubtful = [layer for _, layer in norms] + [layer for layer in case.model.all_layers() if is_own(layer)]
@@ -125,9 +125,9 @@ def _batchnorms(case: Case) -> list[tuple[str, BatchNorm]]:
 
 
 def _settle(case: Case, model: Layer, passes: int) -> None:
-    """Run training passes, which move running statistics and nothing else; take out where these came from.
+    """Run training passes, which only update running statistics, and remove the effect of their initial values.
 
-    A feature of small variance would otherwise take hundreds of passes to forget that the variance began at 1.
+    Otherwise a feature of small variance would need hundreds of passes to forget the initial variance of 1.
     """
     rng = case.generator(8)
     batch = min(128, case.size)
@@ -144,7 +144,7 @@ def _settle(case: Case, model: Layer, passes: int) -> None:
 
 
 def _differences(case: Case, model: Layer) -> list[tuple[float, str]]:
-    """Return how far the outputs of the two modes lie apart, per layer that may tell them apart."""
+    """Return the distance between the two modes' outputs, per layer that may differ."""
     part = case.take(case.rows(512, stream=9))
     walk = Walk(model, part.x, training=True, seed=case.seed)  # type: ignore[arg-type]
     found = []
@@ -173,7 +173,7 @@ def _differences(case: Case, model: Layer) -> list[tuple[float, str]]:
 
 
 def _bias(layer: Layer, x: np.ndarray, inferred: np.ndarray, seed: int) -> float:
-    """Return by what share the mean of a random layer's training outputs misses its inference output."""
+    """Return the relative difference of a random layer's mean training output from its inference output."""
     mean = np.zeros(inferred.shape)
     draws = 30
     for index in range(draws):

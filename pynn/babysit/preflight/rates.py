@@ -1,4 +1,4 @@
-"""The learning-rate range test: short runs from the same start at many rates, judged by what they gain."""
+"""Learning-rate range test: short runs from the same start at many rates, compared by their gain."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 from .case import Case, train
 from .report import Check, failed, passed, warned
 
-#: Rates are tried from here on, tenfold each, then threefold around the ends of the interval.
+#: The lowest rate; then in steps of 10x, and 3x around the ends of the interval.
 EXPONENTS = range(-7, 3)
-#: A schedule that counts in steps must not have put out the rate after so many.
+#: A schedule that counts in steps must not have decayed to nothing after this many.
 LATER = 200
 
 
 @dataclass
 class Gain:
-    """What short runs at one rate gained over standing still, on the same minibatches; each order of them is a run."""
+    """Loss reduction of short runs at one rate on the same minibatches; one run per order."""
 
     rate: float
     gains: list[float]
 
     @property
     def typical(self) -> float:
-        """The median over the runs; minus infinity where most of them diverged."""
+        """The median over the runs; minus infinity if most diverged."""
         return float(np.median(self.gains))
 
 
 class RangeTest:
-    """Runs the trainer's own optimiser for some steps at a rate, from a fresh copy, without regularisation."""
+    """Runs the trainer's optimiser for some steps at a given rate, on a fresh copy without regularisation."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -43,7 +43,7 @@ class RangeTest:
         self.noise = float(np.std(self.still) / math.sqrt(self.steps))
 
     def gain(self, rate: float, orders: int, *, adam: bool = False) -> Gain:
-        """Return what runs at a rate gain in their last third."""
+        """Return the gain of runs at a rate, measured in their last third."""
         gains = []
         for order, still in zip(self.orders[:orders], self.still, strict=False):
             losses = self._losses(rate, order, adam)
@@ -60,7 +60,7 @@ class RangeTest:
 
 
 def learning_rate(case: Case) -> Check:
-    """Return whether the trainer's rate lies in the interval where short runs gain, or near it."""
+    """Check that the trainer's rate is in or near the interval of rates that reduce the loss."""
     name = "learning rate"
     peak, warms_up = _peak(case)
     if peak == 0:
@@ -77,7 +77,7 @@ def learning_rate(case: Case) -> Check:
     evidence = f"{told}; between {low:.1g} and {high:.1g} they gain clearly"
     lower = "Lower the rate, or raise it slowly from a lower one (pynn.WarmupLR)."
     works = own.typical > 0.25 * best
-    # A warm-up leads through rates that the start of training could not stand.
+    # A warm-up reaches rates that would fail at the start of training.
     if peak > high * (10 if warms_up else 1) and not works:
         loses = own.typical < -2 * test.noise
         case.rate_too_high = loses
@@ -102,7 +102,7 @@ def learning_rate(case: Case) -> Check:
 
 
 def _without_interval(case: Case, test: RangeTest, own: Gain, told: str, warms_up: bool) -> Check:
-    """Return what can be said where the trainer's optimiser gains nothing clear at any rate."""
+    """Return the check if no rate gives the trainer's optimiser a clear gain."""
     name = "learning rate"
     if -own.typical > 2 * abs(test.start) + 10 * test.noise:
         case.rate_too_high = not warms_up
@@ -118,7 +118,7 @@ def _without_interval(case: Case, test: RangeTest, own: Gain, told: str, warms_u
 
 
 def _peak(case: Case) -> tuple[float, bool]:
-    """Return the highest rate that the schedule will ask for, and whether it begins far below that."""
+    """Return the highest rate of the schedule, and whether it begins far below that."""
     trainer = case.trainer
     base, schedule = trainer.optimizer.lr, trainer.schedule
     if schedule is None:
@@ -131,9 +131,9 @@ def _peak(case: Case) -> tuple[float, bool]:
 
 
 def _later(case: Case, peak: float) -> float:
-    """Return the highest rate that the schedule asks for after some steps, within the first epoch.
+    """Return the highest rate of the schedule after some steps of the current epoch.
 
-    What it asks for in later epochs is meant: few examples make 200 steps a whole training.
+    The epoch is held fixed, because with few examples 200 steps are a whole training.
     """
     trainer = case.trainer
     schedule = trainer.schedule
@@ -145,12 +145,12 @@ def _later(case: Case, peak: float) -> float:
 
 
 def _interval(test: RangeTest) -> tuple[float, float, float] | None:
-    """Return the lowest and the highest rate with a clear gain, and the largest gain; None if there is none."""
+    """Return the lowest and highest rate with a clear gain, and the largest gain; None without a clear gain."""
     coarse = [test.gain(10.0**exponent, 1) for exponent in EXPONENTS]
     around = max(coarse, key=lambda gain: gain.typical)
     known = {gain.rate: gain for gain in coarse}
     position = coarse.index(around)
-    # Threefold steps between the decades around the best one, and where gains begin; both orders there.
+    # Steps of 3x around the best decade and where gains begin, with both orders.
     threshold = 0.1 * around.typical
     begin = next((i for i, gain in enumerate(coarse) if gain.typical > threshold), position)
     for i in sorted({begin - 1, begin, position - 1, position, position + 1}):
@@ -161,7 +161,7 @@ def _interval(test: RangeTest) -> tuple[float, float, float] | None:
     best = max(gains, key=lambda gain: gain.typical)
     if best.typical < max(3 * test.noise, 0.03 * abs(test.start)):
         return None
-    # From below: far above, weights that were blown up may fit a few examples by chance.
+    # Search from below: at far higher rates, huge weights may fit a few examples by chance.
     low = high = next(i for i, gain in enumerate(gains) if gain.typical > 0.6 * best.typical)
     while low > 0 and _sure(test, gains, low - 1) > 0.1 * best.typical:
         low -= 1
@@ -171,7 +171,7 @@ def _interval(test: RangeTest) -> tuple[float, float, float] | None:
 
 
 def _sure(test: RangeTest, gains: list[Gain], index: int) -> float:
-    """Return what a rate gains in both orders: one run alone may have been lucky."""
+    """Return the gain of a rate in both orders: a single run may be lucky."""
     if len(gains[index].gains) < len(test.orders):
         gains[index] = test.gain(gains[index].rate, len(test.orders))
     return gains[index].typical

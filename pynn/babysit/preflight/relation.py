@@ -1,4 +1,4 @@
-"""Whether targets depend on inputs at all: the network's predictions and two simple ones, judged on other examples."""
+"""Tests whether targets depend on inputs: by the network and two simple predictors, on held-out examples."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from ...training.examples import Examples
 from .case import Case
 
-#: Features that the simple predictions look at; more are projected at random.
+#: Maximum number of features of the simple predictors; more are projected at random.
 MOST_FEATURES = 400
 NEIGHBOURS = 7
 
 
 @dataclass
 class Relation:
-    """How clearly predictions and targets are related, in standard errors, on examples not used to predict."""
+    """Association of predictions and targets on held-out examples, in standard errors."""
 
     network: float
     linear: float
@@ -25,14 +25,14 @@ class Relation:
 
 
 def relation(case: Case, everything: Examples, held_out: Examples, prediction: np.ndarray) -> Relation | None:
-    """Return how clearly the network and two simple predictions see the targets; None for targets of another kind.
+    """Return the association for the network and two simple predictors; None for other kinds of targets.
 
     Parameters
     ----------
     everything : Examples
-        For the simple predictions: half is predicted from the other half, and the other way round.
+        For the simple predictors: each half is predicted from the other.
     held_out, prediction
-        Examples that the network was not trained with, and what it makes of them.
+        Examples not used in training, and the network's predictions for them.
     """
     if case.labels(everything.y, prediction.shape):
         classes = prediction.shape[1]
@@ -62,7 +62,7 @@ def _features(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     features = x.reshape(len(x), -1).astype(np.float64)
     features = features - features.mean(axis=0)
     spread = features.std(axis=0)
-    # A feature that hardly ever differs from its usual value would outweigh all others in the distance.
+    # Clipped: a nearly constant feature would otherwise dominate the distance.
     features /= np.where(spread > 0, spread, 1)
     features = np.clip(features, -5, 5)
     if features.shape[1] > MOST_FEATURES:
@@ -91,7 +91,7 @@ def _neighbours(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
 
 
 def _standard_errors(prediction: np.ndarray, target: np.ndarray) -> float:
-    """Return by how many standard errors predictions and targets agree better than strangers would."""
+    """Return by how many standard errors the agreement exceeds that of unrelated pairs."""
     prediction = prediction.astype(np.float64) - prediction.mean(axis=0)
     target = target.astype(np.float64) - target.mean(axis=0)
     spread = target.std(axis=0)

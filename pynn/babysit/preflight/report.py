@@ -1,4 +1,4 @@
-"""What the checks before training say, and how it reads in a terminal."""
+"""Results of the preflight checks, and their text form."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ...utils.files import write_atomically
 from ..findings import SYMPTOMS
 
 Status = Literal["pass", "warn", "fail", "skip"]
-#: From best to worst; what was skipped counts for nothing.
+#: From best to worst; skipped checks do not count.
 ORDER: tuple[Status, ...] = ("skip", "pass", "warn", "fail")
 NOTHING_TO_DO = "Nothing to do."
 WIDTH = 110
-#: Where the evidence begins.
+#: Column of the evidence.
 MARGIN = 30
 
 
@@ -32,11 +32,11 @@ class Check:
     name : str
         What was checked, such as "input scale".
     status : {"pass", "warn", "fail", "skip"}
-        "skip" where the check could not be made or does not apply; the evidence says why.
+        "skip" if the check is not possible or not applicable; the evidence gives the reason.
     symptom : str or None
         One of `pynn.babysit.findings.SYMPTOMS` if one fits.
     layer : str or None
-        The layer concerned, such as "3.ReLU".
+        The affected layer, such as "3.ReLU".
     evidence : str
         The figures.
     advice : str
@@ -62,7 +62,7 @@ class Check:
         return f"{self.status}: {self.name}{where}: {self.evidence}{advice}"
 
     def lines(self) -> list[str]:
-        """Return the check as lines of a table: status, name, evidence, and below it what to do."""
+        """Return the check as lines of a table: status, name and evidence; the advice below."""
         head = f"{self.status:5} {self.name}".ljust(MARGIN - 1) + " "
         where = f"{self.layer}: " if self.layer else ""
         rows = _hanging(head, where + self.evidence)
@@ -77,17 +77,17 @@ def passed(name: str, evidence: str) -> Check:
 
 
 def skipped(name: str, reason: str) -> Check:
-    """Return a check that was not made."""
+    """Return a skipped check."""
     return Check(name, "skip", None, None, reason, NOTHING_TO_DO)
 
 
 def warned(name: str, symptom: str | None, evidence: str, advice: str, layer: str | None = None) -> Check:
-    """Return a check that found something doubtful."""
+    """Return a check with a warning."""
     return Check(name, "warn", symptom, layer, evidence, advice)
 
 
 def failed(name: str, symptom: str | None, evidence: str, advice: str, layer: str | None = None) -> Check:
-    """Return a check that found a fault."""
+    """Return a failed check."""
     return Check(name, "fail", symptom, layer, evidence, advice)
 
 
@@ -98,7 +98,7 @@ class Report:
     Attributes
     ----------
     checks : list of Check
-        In the order in which they were made.
+        In the order of execution.
 
     Examples
     --------
@@ -111,12 +111,12 @@ class Report:
 
     @property
     def failures(self) -> list[Check]:
-        """The checks that found a fault."""
+        """The failed checks."""
         return [check for check in self.checks if check.status == "fail"]
 
     @property
     def warnings(self) -> list[Check]:
-        """The checks that found something doubtful."""
+        """The checks with a warning."""
         return [check for check in self.checks if check.status == "warn"]
 
     @property
@@ -126,7 +126,7 @@ class Report:
 
     @property
     def status(self) -> Status:
-        """The worst of all: "pass", "warn" or "fail"."""
+        """The worst status: "pass", "warn" or "fail"."""
         worst: Status = max((check.status for check in self.checks), key=ORDER.index, default="pass")
         return "pass" if worst == "skip" else worst
 
@@ -135,7 +135,7 @@ class Report:
         for check in self.checks:
             if check.name == name:
                 return check
-        raise KeyError(f"no check {name!r}; there are {', '.join(check.name for check in self.checks)}")
+        raise KeyError(f"no check {name!r}; expected one of {', '.join(check.name for check in self.checks)}")
 
     def __iter__(self) -> Iterator[Check]:
         return iter(self.checks)
@@ -144,7 +144,7 @@ class Report:
         return len(self.checks)
 
     def summary(self) -> str:
-        """Return in one line how many checks ended how."""
+        """Return the number of checks per status, in one line."""
         counts = [(sum(check.status == status for check in self.checks), status) for status in reversed(ORDER)]
         words = {"fail": "failed", "warn": "warned", "pass": "passed", "skip": "skipped"}
         return ", ".join(f"{count} {words[status]}" for count, status in counts if count) or "no checks"
@@ -154,7 +154,7 @@ class Report:
         return "\n".join([*lines, "", f"preflight: {self.summary()}"])
 
     def to_html(self, path: str | Path) -> None:
-        """Write the report as one page that needs nothing else; the file is replaced as a whole or not at all."""
+        """Write the report as one self-contained HTML page; the file is replaced atomically."""
         write_atomically(path, self._page().encode("utf-8", "replace"))
 
     def _page(self) -> str:

@@ -1,4 +1,4 @@
-"""Checks of how signals and gradients pass through the layers at the start."""
+"""Checks of signals and gradients in the layers at the start."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .case import MULTIPLIES, Case, Walk
 from .report import Check, failed, passed, skipped, warned
 
 INITIALISE = 'Initialise for the activation: "he_normal" with ReLU, "lecun_normal" with tanh, or add batch norm.'
-#: Units whose outputs are this near to the ends of their range hardly pass a gradient.
+#: Outputs this close to the ends of their range pass almost no gradient.
 SATURATED = 0.01
 
 
 def _walk(case: Case, most: int) -> Walk:
-    """Return a training pass without dropout over many examples."""
+    """Run a training pass without dropout over many examples."""
     return Walk(case.copy_model(), case.take(case.rows(most)).x, training=True, seed=case.seed)
 
 
 def _hidden(walk: Walk) -> list[int]:
-    """Return the last layer of each hidden block, from one layer with weights to the next; a residual block is one."""
+    """Return the last layer of each hidden block: a layer with weights up to the next one, or a residual block."""
     path = [i for i, branch in enumerate(walk.branches) if not branch]
     starts = [i for i in path if isinstance(walk.layers[i][1], MULTIPLIES | Residual) or _is_block(walk.layers[i][1])]
     blocks = []
@@ -37,13 +37,13 @@ def _is_block(layer: object) -> bool:
 
 
 def _spread(values: np.ndarray) -> float:
-    """Return how much a unit's output typically varies over the examples."""
+    """Return the typical standard deviation of a unit's output over the examples."""
     flat = values.reshape(len(values), -1).astype(np.float64)
     return float(np.sqrt(np.mean(flat.var(axis=0))))
 
 
 def activation_spread(case: Case) -> Check:
-    """Return whether signals keep their size from layer to layer."""
+    """Check that signals keep their scale from layer to layer."""
     name = "activation spread"
     if case.size < 2:
         return skipped(name, "one example does not vary")
@@ -58,7 +58,7 @@ def activation_spread(case: Case) -> Check:
     shown = spreads if len(spreads) <= 6 else [*spreads[:3], *spreads[-3:]]
     evidence = (
         f"standard deviation over the examples {_spread(walk.inputs[0]):.3g} in the inputs, then "
-        f"{', '.join(f'{value:.3g}' for value in shown)} behind {len(spreads)} hidden layer{'s' * (len(spreads) > 1)}"
+        f"{', '.join(f'{value:.3g}' for value in shown)} after {len(spreads)} hidden layer{'s' * (len(spreads) > 1)}"
     )
     if not np.isfinite(spreads).all():
         return failed(name, "bad_initialisation", f"{evidence}: not finite", INITIALISE, names[-1])
@@ -72,7 +72,7 @@ def activation_spread(case: Case) -> Check:
 
 
 def saturated_units(case: Case) -> Check:
-    """Return whether tanh and sigmoid units leave their ends, where they pass no gradient."""
+    """Check that tanh and sigmoid units are not saturated, where they pass no gradient."""
     name = "saturated units"
     walk = _walk(case, 256)
     shares = []
@@ -94,7 +94,7 @@ def saturated_units(case: Case) -> Check:
 
 
 def dead_units(case: Case) -> Check:
-    """Return whether ReLU units are active for some example at least."""
+    """Check that each ReLU unit is active for at least one example."""
     name = "dead units"
     if case.size < 20:
         return skipped(name, "too few examples to tell")
@@ -119,7 +119,7 @@ def dead_units(case: Case) -> Check:
 
 
 def gradient_spread(case: Case) -> Check:
-    """Return whether the first weights get a gradient of the size of the last ones'."""
+    """Check that the gradients of the first and the last weights have a similar scale."""
     name = "gradient spread"
     part = case.take(case.rows(256))
     walk = Walk(case.copy_model(), part.x, training=True, seed=case.seed)
@@ -131,7 +131,7 @@ def gradient_spread(case: Case) -> Check:
         weights = [p for p in layer.parameters() if p.ndim > 1 and not p.frozen]
         if weights and not isinstance(layer, BatchNorm | Residual):
             values = np.concatenate([p.grad.reshape(-1) for p in weights]).astype(np.float64)
-            # Of inputs that are mostly 0 most elements have no gradient, which is as it should be.
+            # With mostly zero inputs, most elements rightly have no gradient.
             used = values[values != 0]
             sizes.append((float(np.sqrt(np.mean(used**2))) if len(used) else 0.0, label, weights[-1].data.any()))
     if len(sizes) < 2:
@@ -143,7 +143,7 @@ def gradient_spread(case: Case) -> Check:
         return passed(name, f"{evidence}; the last layer starts at 0, so nothing gets past it before its first step")
     if not last[0] and not first[0]:
         advice = "Look for a layer whose outputs are all 0, or a loss that does not depend on the outputs."
-        return failed(name, "vanishing_gradient", f"{evidence}: there is none", advice, first[1])
+        return failed(name, "vanishing_gradient", f"{evidence}: no gradient", advice, first[1])
     ratio = first[0] / max(last[0], 1e-300)
     report = warned if case.trained else failed
     vanishing = "Use ReLU with he_normal, batch norm, or fewer layers."

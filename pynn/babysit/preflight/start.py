@@ -1,4 +1,4 @@
-"""Checks of the first step: whether it can be taken, where the loss starts, what it is divided by, and penalties."""
+"""Checks of the first step: feasibility, initial loss, reduction of the loss, and penalties."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INITIALISE = "Scale the last layer's initial weights down, or normalise the inpu
 
 
 def first_step(case: Case) -> list[Check]:
-    """Return whether the targets fit the network, and whether one step can be taken."""
+    """Check that the targets fit the network, and that one step works."""
     name = "one training step"
     part = case.take(case.rows(max(2, case.batch_size)))
     case.output_shape = (1, *case.model.infer(part.x[:2]).shape[1:])
@@ -46,7 +46,7 @@ def first_step(case: Case) -> list[Check]:
 
 
 def initial_loss(case: Case) -> Check:
-    """Return whether the loss starts where it does for outputs of 0, which is what theory gives."""
+    """Check that the initial loss is near the theoretical one, that of all-zero outputs."""
     name = "initial loss"
     part = case.take(case.rows(512))
     trainer = case.trial(adam=case.rate)
@@ -64,11 +64,11 @@ def initial_loss(case: Case) -> Check:
     case.sums = _is_sum(case)[0]
     evidence = f"{loss:.4g}; outputs of 0 would give {theory:.4g}{_formula(case, prediction)}"
     excess = (loss - theory) / (len(part.x) if case.sums else 1)
-    # Of regression with outputs as the usual initialisation gives them, up to variance 2 to 4, the excess is that much.
+    # In regression, the usual initialisation gives outputs of variance up to 2 to 4, which add this excess.
     values = case.loss.output_kind in ("values", None)
     limits = (5.0, 10.0) if values else (2.0, 3.0)
     if case.own_loss:
-        # What a loss of the user's makes of outputs of 0 is a figure to compare with, no theory.
+        # For a custom loss, the value at all-zero outputs is a comparison, not theory.
         limits = (10.0, 30.0)
     if loss > limits[1] * theory and excess > (4 if values else 1):
         return failed(name, "bad_initial_loss", evidence, INITIALISE)
@@ -94,7 +94,7 @@ def _formula(case: Case, prediction: np.ndarray) -> str:
 
 
 def _is_sum(case: Case) -> tuple[bool, str]:
-    """Return whether the loss grows with the batch, and its figures for batches of several sizes."""
+    """Return whether the loss grows with the batch, and its values for several batch sizes."""
     rows = case.rows(16, stream=3)
     part = case.take(rows)
     prediction = case.model.forward(part.x, Context(random=Stream(case.seed)))
@@ -110,13 +110,13 @@ def _is_sum(case: Case) -> tuple[bool, str]:
     sizes = [len(rows) * times for times in (1, 2, 4)]
     text = ", ".join(f"{figure:.4g} for {size}" for figure, size in zip(figures, sizes, strict=True))
     grows = figures[0] != 0 and 1.7 < figures[1] / figures[0] < 2.3 and 3 < figures[2] / figures[0] < 5
-    # What the optimiser sees is the gradient: of a mean, an example's share halves when the batch doubles.
+    # The gradient matters to the optimiser: with a mean, doubling the batch halves the share of an example.
     steep = slopes[0] > 0 and slopes[2] > 0.7 * slopes[0]
     return grows or steep, text
 
 
 def loss_reduction(case: Case) -> Check:
-    """Return whether the loss is a mean over the batch rather than a sum."""
+    """Check that the loss is a mean over the batch, not a sum."""
     name = "loss reduction"
     sums, figures = _is_sum(case)
     evidence = f"of the same examples once, twice and four times the loss is {figures}"
@@ -128,7 +128,7 @@ def loss_reduction(case: Case) -> Check:
 
 
 def regularisation(case: Case) -> Check:
-    """Return whether penalties raise the loss, and whether they leave the network free to learn."""
+    """Check that penalties raise the loss, and that the network can still learn."""
     name, symptom = "regularisation", "regularisation_too_strong"
     weaker = "Weaken it until the loss on the training data falls almost as it does without."
     drops = [layer.p for layer in case.model.all_layers() if isinstance(layer, Dropout)]
@@ -177,7 +177,7 @@ def regularisation(case: Case) -> Check:
 
 
 def _with_and_without(case: Case) -> tuple[float, float, float]:
-    """Return the loss on training examples at first, and after steps without and with regularisation."""
+    """Return the training loss initially, and after steps without and with regularisation."""
     part = case.take(case.rows(512, stream=4))
     batch = min(case.batch_size, len(part.x))
     steps = case.steps(0.6, batch, 60, 400)

@@ -1,4 +1,4 @@
-"""Remedies that are tried before they are proposed: short trainings with a change each, measured beside the run."""
+"""Remedies, tried before they are proposed: short runs with one change each, compared with the original run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "Remedy", "RemedyTrial", "diagnose"]
 
-#: How long to train where neither the caller nor the trainer says.
+#: Epochs if neither the caller nor the trainer defines them.
 EPOCHS = 10
 
 
@@ -43,32 +43,32 @@ def diagnose(
     seed: int = 0,
     on_trial: OnTrial | None = None,
 ) -> Diagnosis:
-    """Find out what is wrong with a training run, try what may cure it, and say what did.
+    """Find the faults of a training run, try remedies, and report which ones help.
 
-    The run is repeated as it is, from its start, with a `Monitor` watching; then with one change after the other that
-    may cure what was found, and with the best two together. All of this is done to copies: trainer, model and random
-    numbers are left exactly as they were.
+    First repeats the run unchanged, from its start, under a `Monitor`. Then repeats it with each change that may cure
+    a fault, and with the best two together. All runs use copies: trainer, model and random states stay exactly as
+    they were.
 
     Parameters
     ----------
     trainer : Trainer
-        One that has trained already is started afresh: its layers are made anew from their configuration.
+        The trainer of the run. If it has trained already, its layers are rebuilt from their configuration.
     x, y : array_like
-        As `Trainer.fit` would get them.
+        The data for `Trainer.fit`.
     validation : (x, y), optional
-        What runs are scored on; without it a fifth of the examples is set aside.
+        Data that score the runs; by default, a fifth of the examples is held out.
     epochs, batch_size : int, optional
         By default those of the trainer's last `fit`, or 10 and 32.
     shuffle : bool
     sample_weight : array_like, shape (n,), optional
     callbacks : iterable of Callback
-        What else belongs to the run. Copies of them are called, but not those that write files.
+        Callbacks of the run. Trials call copies of them, except those that write files.
     seconds : float
-        How long all may take. An eighth is for the run as it is; if that does not suffice, all runs are shortened.
+        Time limit for all runs. The unchanged run gets an eighth; if it needs more, all runs are shortened.
     seed : int
-        Of the examples set aside, and of weights that remedies draw.
+        Seed for the held-out examples and for weights that remedies draw.
     on_trial : callable, optional
-        Called before each training with the remedy (None for the run as it is), its number, and how many there are.
+        Called before each run with the remedy (None for the unchanged run), its number, and the total.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def diagnose(
 
     Notes
     -----
-    As long as time does not run out, the same arguments give the same result. CS231n, Training Neural Networks, Part 1,
+    The same arguments give the same result, unless time runs out. CS231n, Training Neural Networks, Part 1,
     "Babysitting the learning process".
 
     Examples
@@ -106,7 +106,7 @@ def diagnose(
     unusable = not_usable(x, y, validation)
     if unusable is not None:
         return Diagnosis([unusable], beyond=unusable.evidence)
-    # Trials learn what the network learns, and do without the model's target_preprocessing.
+    # Trials use preprocessed targets, without the model's target_preprocessing.
     targets = copy.deepcopy(trainer.model.target_preprocessing)
     y = target_amounts(targets, y, True, "")
     if validation is not None:

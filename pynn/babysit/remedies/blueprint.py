@@ -1,4 +1,4 @@
-"""A training run as parts that can be changed, and of which trainers can be made."""
+"""A training run as editable parts from which trainers are built."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     from ...preprocessing import Transformer
     from ...training.trainer import Trainer
 
-#: Layers with weights that remedies know.
+#: Layers with weights that remedies support.
 WEIGHTED = (Linear, Maxout, Conv2d)
 Weighted = Linear | Maxout | Conv2d
-#: Gets the layers of the main path, or with True of a residual branch, and returns what is to stand in their place.
+#: Takes the layers of the main path, or with True of a residual branch, and returns their replacement.
 Change = Callable[[list[Layer], bool], list[Layer]]
-#: Callbacks that trials leave out, as they do `ProgressBar`: they write files, or serve the one trainer.
+#: Callbacks that trials omit, besides `ProgressBar`: they write files, or belong to one trainer.
 LEFT_OUT = (CSVLogger, ModelCheckpoint, Monitor)
 
 
 @dataclass
 class Blueprint:
-    """All that a run is made of but its data.
+    """All parts of a run except its data.
 
     Attributes
     ----------
     layers : list of Layer
-        Of no model, as they are before training; nested `Sequential` are taken apart.
+        Untrained layers without a model; nested `Sequential` are flattened.
     preprocessing : Transformer or None
     loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed
         The trainer's.
     callbacks : list of Callback
-        The user's, but for those that write or show something.
+        The user's callbacks, except those that write or display.
     epochs, batch_size, shuffle
-        What `Trainer.fit` is told.
+        Arguments of `Trainer.fit`.
     given_lr : float
         The trainer's learning rate, which remedies may have changed in the optimiser.
     target : (ndarray, ndarray) or None
-        Shift and scale: the network is trained on (y - shift) / scale.
+        Shift and scale: the network trains on (y - shift) / scale.
     """
 
     layers: list[Layer]
@@ -74,10 +74,10 @@ class Blueprint:
     def of(
         cls, trainer: Trainer, *, epochs: int, batch_size: int, shuffle: bool, callbacks: Iterable[Callback]
     ) -> Blueprint:
-        """Return the blueprint of what `trainer` would train from its start; nothing in it is the trainer's own."""
+        """Return the blueprint of the trainer's run from its start; shares nothing with the trainer."""
         trained = trainer.steps > 0
         model = trainer.model
-        whole = type(model).forward is not Sequential.forward  # the user's own way through
+        whole = type(model).forward is not Sequential.forward  # a custom forward
         layers = [model] if whole else [part for inner in model.layers for part in _chain(inner)]
         return cls(
             layers=[_untrained(layer, model.dtype) if trained else copy.deepcopy(layer) for layer in layers],
@@ -97,11 +97,11 @@ class Blueprint:
         )
 
     def copy(self) -> Blueprint:
-        """Return a blueprint that can be changed by itself."""
+        """Return an independent copy."""
         return copy.deepcopy(self)
 
     def trainer(self) -> Trainer:
-        """Return a trainer made of the parts, which this blueprint then no longer owns."""
+        """Build a trainer from the parts, and transfer their ownership to it."""
         from ...training.trainer import Trainer
 
         only = self.layers[0]
@@ -124,15 +124,15 @@ class Blueprint:
         return next((p.dtype for layer in self.layers for p in layer.parameters()), np.dtype(np.float32))
 
     def places(self, *kinds: type[Layer]) -> list[int]:
-        """Return where layers of these kinds stand."""
+        """Return the indices of layers of these kinds."""
         return [index for index, layer in enumerate(self.layers) if isinstance(layer, kinds)]
 
     def hidden(self) -> list[int]:
-        """Return where on the main path the layers with weights stand, but for the last."""
+        """Return the indices of the layers with weights on the main path, except the last."""
         return self.places(*WEIGHTED)[:-1]
 
     def all_layers(self) -> Iterator[Layer]:
-        """Yield all layers, those within others too."""
+        """Yield all layers, including nested ones."""
         for layer in self.layers:
             yield from layer.all_layers()
 
@@ -151,7 +151,7 @@ class Blueprint:
 
 
 def _taken_along(callbacks: Iterable[Callback]) -> list[Callback]:
-    from ...training.progress import ProgressBar  # which brings rich
+    from ...training.progress import ProgressBar  # imports rich
 
     return copy.deepcopy([callback for callback in callbacks if not isinstance(callback, (*LEFT_OUT, ProgressBar))])
 
@@ -161,7 +161,7 @@ def _rewritten(layers: list[Layer], change: Change, within: bool) -> list[Layer]
 
 
 def _rebuilt(block: Residual, change: Change) -> Residual:
-    """Return a residual block whose branches are changed."""
+    """Return a residual block with changed branches."""
     branches = []
     for branch in (block.inner, block.shortcut):
         if branch is None:
@@ -174,7 +174,7 @@ def _rebuilt(block: Residual, change: Change) -> Residual:
 
 
 def initialise(layer: Weighted, init: initializers.Init | None) -> None:
-    """Draw the weights of a layer anew, as its constructor does; frozen ones stay."""
+    """Redraw the weights of a layer as its constructor does; frozen ones stay."""
     weight, bias = layer.weight, layer.bias
     if weight.frozen:
         return
@@ -186,12 +186,12 @@ def initialise(layer: Weighted, init: initializers.Init | None) -> None:
 
 
 def _chain(layer: Layer) -> list[Layer]:
-    """Return a layer as a list, a `Sequential` taken apart."""
+    """Return a layer as a list; a `Sequential` is flattened."""
     return [part for inner in layer.layers for part in _chain(inner)] if type(layer) is Sequential else [layer]
 
 
 def _untrained(layer: Layer, dtype: np.dtype) -> Layer:
-    """Return a layer of the same configuration before training; one that does not say its own is copied as it is."""
+    """Return an untrained layer of the same configuration; a layer without one is copied."""
     if any(parameter.frozen for parameter in layer.parameters()):
         return copy.deepcopy(layer)
     try:

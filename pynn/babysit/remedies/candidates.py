@@ -1,4 +1,4 @@
-"""Which remedies to try for which symptoms, and in which order."""
+"""Selection and order of the remedies for each symptom."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from . import settings as training
 from .blueprint import Blueprint
 from .trials import Kind, Remedy, is_uneven
 
-#: Norm of the update over norm of the weights in the first step, largest over the layers, that a rate is chosen for.
-#: At rates that suit them, 12 networks of the corpus had 0.004 to 0.37, the median being 0.03.
+#: Target ratio of update norm to weight norm in the first step, maximum over the layers. At suitable rates, 12 networks
+#: of the corpus had 0.004 to 0.37, with a median of 0.03.
 GOOD_RATIO = 0.02
-#: A rate is only chosen from the ratio if that is so many times too small or too large.
+#: Minimum factor by which the ratio must miss the target before a rate is derived from it.
 OFF = 5.0
 
 
 @dataclass
 class Situation:
-    """What the choice is made from.
+    """Input of the selection.
 
     Attributes
     ----------
     blueprint : Blueprint
     x, y : ndarray
-        Training data, raw.
+        Raw training data.
     kind : {"classes", "binary", "values"}
     counts : ndarray or None
-        Examples of each class.
+        Examples per class.
     ratio : float
-        Norm of the update over norm of the weights in the first step of the run, NaN if not known.
+        Update norm over weight norm in the first step of the run; NaN if unknown.
     """
 
     blueprint: Blueprint
@@ -49,7 +49,7 @@ class Situation:
         return training.times(self.blueprint, *factors)
 
     def fitted_rate(self) -> Iterator[Remedy]:
-        """Yield the rate at which the first step would change the weights by a usual share of their norm."""
+        """Yield the rate whose first step changes the weights by the usual share of their norm."""
         factor = GOOD_RATIO / self.ratio if self.ratio > 0 else math.nan
         if math.isfinite(factor) and (factor > OFF or factor < 1 / OFF):
             yield from self.times(factor)
@@ -99,7 +99,7 @@ SHUFFLE = _of(training.shuffled)
 LESS_REGULARISATION = _of(training.less_regularisation)
 FLAT = (RECTIFY, NORM, INITIALISE)
 
-#: What may cure each symptom, likeliest first.
+#: Remedies for each symptom, likeliest first.
 CURES: dict[str, tuple[Source, ...]] = {
     "input_not_normalised": (STANDARDISE, NORM),
     "symmetric_units": (INITIALISE,),
@@ -123,15 +123,15 @@ CURES: dict[str, tuple[Source, ...]] = {
     "underfitting": (_of(network.nonlinear), _of(network.wider), _of(network.deeper), _rates(3, 0.3), ADAM),
     "zigzag": (TO_TANH, RECTIFY, NORM),
 }
-#: Symptoms against which a higher, or a lower, rate is not worth trying.
+#: Symptoms for which a higher, or a lower, rate is not tried.
 TOO_FAST = ("lr_too_high", "diverging", "exploding_gradient", "non_finite")
 TOO_SLOW = ("lr_too_low",)
-#: Weight decay and dropout up to which a network is not taken to be strongly regularised.
+#: Maximum weight decay and dropout that do not count as strong regularisation.
 USUAL_DECAY, USUAL_DROPOUT = 0.01, 0.5
 
 
 def anyway(situation: Situation, symptoms: Iterable[str]) -> Iterator[Source]:
-    """Yield what is tried last, whatever was found."""
+    """Yield the remedies tried last for any finding."""
     found = set(symptoms)
     if is_uneven(situation.counts):
         yield WEIGHTS
@@ -146,13 +146,13 @@ def anyway(situation: Situation, symptoms: Iterable[str]) -> Iterator[Source]:
 
 
 def is_strongly_regularised(blueprint: Blueprint) -> bool:
-    """Return whether there is a penalty, or more weight decay or dropout than is usual."""
+    """Return whether there is a penalty, or unusually high weight decay or dropout."""
     dropped = max((layer.p for layer in blueprint.all_layers() if isinstance(layer, Dropout)), default=0.0)
     return bool(blueprint.regularizers) or blueprint.optimizer.weight_decay > USUAL_DECAY or dropped > USUAL_DROPOUT
 
 
 def candidates(situation: Situation, symptoms: Iterable[str], *, ends_in_probabilities: bool) -> list[Remedy]:
-    """Return what to try, each change once: for each symptom in turn, then what helps in general."""
+    """Return the remedies to try, without duplicates: those of each symptom, then general ones."""
     symptoms = list(symptoms)
     cures = cures_of(situation, symptoms, ends_in_probabilities=ends_in_probabilities)
     rest = (remedy for source in anyway(situation, symptoms) for remedy in source(situation))
@@ -160,7 +160,7 @@ def candidates(situation: Situation, symptoms: Iterable[str], *, ends_in_probabi
 
 
 def cures_of(situation: Situation, symptoms: Iterable[str], *, ends_in_probabilities: bool = False) -> list[Remedy]:
-    """Return what may cure these symptoms, each change once."""
+    """Return the remedies for these symptoms, without duplicates."""
     sources: list[Source] = [_of(network.without_last)] if ends_in_probabilities else []
     for symptom in dict.fromkeys(symptoms):
         sources += CURES[symptom]

@@ -1,4 +1,4 @@
-"""What came of trying remedies, and how it reads in a terminal."""
+"""Result of trying remedies, and its text form."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from ..findings import Finding
 from .trials import Metric, Remedy, RemedyTrial
 
 WIDTH = 110
-#: How often a gain may be claimed where there is none.
+#: Significance level of a gain.
 CHANCE = 0.025
-#: The least share of what is missing to a perfect score that makes a gain.
+#: Minimum gain, as a share of the distance to a perfect score.
 WORTHWHILE = 0.02
 
 
 @dataclass
 class Diagnosis:
-    """What is wrong with a run, and what was tried against it.
+    """The faults of a run, and the remedies tried.
 
     Attributes
     ----------
     verdict : list of Finding
-        What the monitor says of the run as it is, likeliest cause first.
+        Faults of the unchanged run, likeliest cause first.
     metric : {"accuracy", "balanced accuracy", "R2"}
-        What runs are scored by, on the validation part. Balanced where one class has 8 times the examples of another.
+        Score of the runs on the validation part. Balanced if one class has 8 times the examples of another.
     baseline : RemedyTrial or None
-        The run as it is; None if the data cannot be trained on.
+        The unchanged run; None if the data are unusable.
     trials : list of RemedyTrial
         The remedies tried, best first.
     untried : list of Remedy
-        For which there was no time.
+        Remedies for which time ran out.
     unfit : list of Remedy
-        With which the network could not be built or run.
+        Remedies with which the network could not be built or run.
     beyond : str or None
-        Why no setting can cure it, where that is known.
+        Why no setting can cure the run, if known.
 
     Notes
     -----
-    Remedies are chosen by the examples that they are scored on, so the score of the best is somewhat flattered.
+    The same examples select and score the remedies, so the score of the best is slightly optimistic.
     """
 
     verdict: list[Finding]
@@ -52,7 +52,7 @@ class Diagnosis:
 
     @property
     def best(self) -> RemedyTrial | None:
-        """The best trial, if it does better than the run as it is; see `helps`."""
+        """The best trial, if it is better than the unchanged run; see `helps`."""
         if not self.trials or self.baseline is None or self.beyond is not None:
             return None
         first = self.trials[0]
@@ -83,16 +83,16 @@ class Diagnosis:
         )
 
     def gone(self, trial: RemedyTrial) -> list[str]:
-        """Return the symptoms of the run as it is that a trial does not have."""
+        """Return the symptoms of the unchanged run that a trial does not have."""
         left = {finding.symptom for finding in trial.verdict}
         return [symptom for symptom in dict.fromkeys(f.symptom for f in self.verdict) if symptom not in left]
 
     def figure(self, trial: RemedyTrial) -> str:
-        """Return a trial's score as it is read."""
+        """Format a trial's score."""
         return f"{trial.score:.3f}" if self.metric == "R2" else f"{trial.score:.1%}"
 
     def rows(self) -> list[tuple[str, str, str, str]]:
-        """Return of each training, the run as it is first: score, loss, what was changed, what is found wrong."""
+        """Return score, loss, change and remaining faults of each run; the unchanged run comes first."""
         known = [self.baseline] if self.baseline is not None else []
         return [
             (
@@ -105,7 +105,7 @@ class Diagnosis:
         ]
 
     def left(self, trial: RemedyTrial) -> str:
-        """Return in words what is found wrong with a trial."""
+        """Describe the remaining faults of a trial."""
         if trial.ended == "not finite":
             return "breaks off: the loss is not finite"
         symptoms = list(dict.fromkeys(finding.symptom for finding in trial.verdict))
@@ -144,10 +144,10 @@ class Diagnosis:
 
 
 def helps(trial: RemedyTrial, baseline: RemedyTrial, tried: int) -> bool:
-    """Return whether a trial, one of so many, does better than the run as it is.
+    """Return whether a trial, one of `tried`, is better than the unchanged run.
 
-    By its score: by more than chance would bring the best of so many (Bonferroni), and by some share of what there is
-    to gain. Or with no lower a score, but nothing wrong any more.
+    Either its score must be higher, by more than chance explains for the best of `tried` (Bonferroni) and by a share
+    of the possible gain; or it must be no lower, with no faults left.
     """
     if trial.ended == "not finite":
         return False

@@ -1,4 +1,4 @@
-"""Remedies in the network: how its weights start, and which layers it has."""
+"""Remedies that change the network: its initial weights and its layers."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from ...utils.config import is_own
 from .blueprint import WEIGHTED, Blueprint, Weighted, initialise
 from .trials import Remedy
 
-#: By how much the weights of layers of the user's own are scaled down.
+#: Scale factor for the weights of custom layers.
 SHRINK = 0.1
-#: Units that a hidden layer gets at least, and how many times more than it had.
+#: Minimum units of a widened hidden layer, and the factor of widening.
 WIDTH, WIDER = 64, 4
 DROPOUT = 0.3
-#: Of batch norm: the weight of the latest batch in its running statistics.
+#: Momentum of batch norm: the weight of the latest batch in its running statistics.
 MOMENTUM = 0.1
 
 
 def _follower(layers: list[Layer], index: int) -> Layer | None:
-    """Return the activation behind the layer with weights at `index`, before the next one."""
+    """Return the activation that follows the layer with weights at `index`, before the next one."""
     for layer in layers[index + 1 :]:
         if isinstance(layer, Activation | PReLU):
             return layer
@@ -54,18 +54,18 @@ def _follower(layers: list[Layer], index: int) -> Layer | None:
 
 
 def _places(layers: list[Layer]) -> list[int]:
-    """Return where layers with weights stand."""
+    """Return the indices of layers with weights."""
     return [index for index, layer in enumerate(layers) if isinstance(layer, WEIGHTED)]
 
 
 def _hidden(layers: list[Layer], within: bool) -> list[int]:
-    """Return where hidden layers with weights stand; on the main path the last one gives the outputs."""
+    """Return the indices of hidden layers with weights; the last one of the main path is the output layer."""
     places = _places(layers)
     return places if within else places[:-1]
 
 
 def _init_for(layers: list[Layer], index: int, within: bool) -> str:
-    """Return the initialisation that keeps the spread of signals through this layer; the last that of the others."""
+    """Return the initialisation that preserves the variance of signals; the last layer uses that of the others."""
     places = _places(layers)
     if index == places[-1] and len(places) > 1 and not within:
         index = places[-2]
@@ -87,7 +87,7 @@ def _kinds(layers: Iterable[Layer]) -> list[str]:
 
 
 def initialised(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield weights drawn anew, with the spread that suits each activation, and biases of 0."""
+    """Yield redrawn weights, with the variance for each activation, and biases of 0."""
     inits: dict[str, dict[str, None]] = {}  # by kind of layer
     for layers, within in blueprint.chains():
         for index in _places(layers):
@@ -100,7 +100,7 @@ def initialised(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def own_weights_smaller(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield smaller initial weights in the user's own layers."""
+    """Yield smaller initial weights in custom layers."""
     matrices = [layer for layer in blueprint.layers if is_own(layer) and any(p.decay for p in layer.parameters())]
     if not matrices:
         return
@@ -116,7 +116,7 @@ def own_weights_smaller(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def _norm_for(layer: Layer, dtype: np.dtype) -> BatchNorm:
-    """Return a batch norm for what a layer with weights gives."""
+    """Return a batch norm for the output of a layer with weights."""
     if isinstance(layer, Conv2d):
         kind = BatchNorm1d if isinstance(layer, Conv1d) else BatchNorm2d
         return kind(layer.out_channels, dtype=dtype)
@@ -125,7 +125,7 @@ def _norm_for(layer: Layer, dtype: np.dtype) -> BatchNorm:
 
 
 def normalised(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield batch norm behind each hidden layer with weights that has none."""
+    """Yield batch norm after each hidden layer with weights that has none."""
 
     def bare(layers: list[Layer], within: bool) -> list[int]:
         return [i for i in _hidden(layers, within) if not any(isinstance(b, BatchNorm) for b in layers[i + 1 : i + 2])]
@@ -140,12 +140,12 @@ def normalised(blueprint: Blueprint) -> Iterator[Remedy]:
         return layers
 
     pairs = {f"{type(p).__name__}(...), {type(_norm_for(p, blueprint.dtype)).__name__}(...)" for p in places}
-    change = "batch norm behind each hidden layer"
+    change = "batch norm after each hidden layer"
     yield Remedy(change, "; ".join(sorted(pairs)), "norm", lambda target: target.rewrite(add))
 
 
 def activations(blueprint: Blueprint, old: type[Layer] | tuple[type[Layer], ...], new: type[Layer]) -> Iterator[Remedy]:
-    """Yield another activation, with weights that suit it."""
+    """Yield another activation, with matching weights."""
     present = _kinds(layers[i] for layers, within in blueprint.chains() for i in _inner(layers, within, old))
     if not present:
         return
@@ -166,13 +166,13 @@ def activations(blueprint: Blueprint, old: type[Layer] | tuple[type[Layer], ...]
 
 
 def _inner(layers: list[Layer], within: bool, kinds: type[Layer] | tuple[type[Layer], ...]) -> list[int]:
-    """Return where activations stand that have a layer with weights somewhere behind them."""
+    """Return the indices of activations that precede a layer with weights."""
     last = len(layers) if within else max(_places(layers), default=0)
     return [index for index, layer in enumerate(layers[:last]) if isinstance(layer, kinds)]
 
 
 def nonlinear(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield a ReLU behind hidden layers with weights that have nothing curved behind them."""
+    """Yield a ReLU after hidden layers with weights that no non-linearity follows."""
 
     def flat(layers: list[Layer]) -> list[int]:
         places = [index for index, layer in enumerate(layers) if isinstance(layer, Linear | Conv2d)][:-1]
@@ -208,7 +208,7 @@ def wider(blueprint: Blueprint) -> Iterator[Remedy]:
             if isinstance(layer, Weighted):
                 given = layer.in_channels if isinstance(layer, Conv2d) else layer.in_features
                 out = _width(layer) if index == last else next(sizes)
-                layers[index] = _resized(layer, given // before * width, out)  # channels times positions, once flat
+                layers[index] = _resized(layer, given // before * width, out)  # channels times positions, after Flatten
                 before, width = _width(layer), out
             elif isinstance(layer, BatchNorm) and index > hidden[0]:
                 layers[index] = type(layer)(width, layer.eps, layer.momentum, dtype=target.dtype)
@@ -232,7 +232,7 @@ def _resizable(layers: list[Layer]) -> bool:
 
 
 def _resized(layer: Weighted, fan_in: int, fan_out: int) -> Weighted:
-    # An initialisation that is a function need not suit another shape.
+    # A custom initialisation function may not support another shape.
     init = layer.init if isinstance(layer.init, str) else None
     dtype = layer.weight.dtype
     if isinstance(layer, Maxout):
@@ -244,7 +244,7 @@ def _resized(layer: Weighted, fan_in: int, fan_out: int) -> Weighted:
 
 
 def deeper(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield one more hidden layer, in front of the last."""
+    """Yield one more hidden layer, before the last layer."""
     places = blueprint.places(Linear)
     if not places:
         return
@@ -262,7 +262,7 @@ def deeper(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def more_dropout(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield dropout behind each hidden layer, of whole channels between convolutions."""
+    """Yield dropout after each hidden layer; between convolutions, it drops whole channels."""
     hidden = blueprint.hidden()
     if not hidden or any(isinstance(layer, Dropout) for layer in blueprint.all_layers()):
         return
@@ -276,7 +276,7 @@ def more_dropout(blueprint: Blueprint) -> Iterator[Remedy]:
 
     kinds = _kinds(dropout(blueprint.layers[index]) for index in blueprint.places(*WEIGHTED)[1:])
     code = ", ".join(f"{kind}({DROPOUT:g})" for kind in kinds)
-    yield Remedy(f"dropout {DROPOUT:g} behind each hidden layer", code, "dropout", apply)
+    yield Remedy(f"dropout {DROPOUT:g} after each hidden layer", code, "dropout", apply)
 
 
 def norm_momentum(blueprint: Blueprint) -> Iterator[Remedy]:
@@ -297,7 +297,7 @@ def norm_momentum(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def without_last(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield the network without a last layer that has no parameters: a softmax that the loss has as well."""
+    """Yield the network without a final layer that has no parameters, such as a redundant softmax."""
     last = blueprint.layers[-1]
     if len(blueprint.layers) > 1 and not last.parameters() and not isinstance(last, Flatten | Dropout):
         name = type(last).__name__
@@ -309,7 +309,7 @@ def _drop_last(blueprint: Blueprint) -> None:
 
 
 def without_own(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield, for each kind of the user's layers without parameters, batch norm or ReLU in its place, and none."""
+    """Yield, for each kind of custom layer without parameters: batch norm, ReLU, or nothing in its place."""
     kinds = dict.fromkeys(type(layer) for layer in blueprint.layers[:-1] if is_own(layer) and not layer.parameters())
     for kind in kinds:
         name = kind.__name__
@@ -324,7 +324,7 @@ def without_own(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def _before(layers: list[Layer], kind: type[Layer]) -> Iterator[int]:
-    """Yield where the layers with weights stand that come before layers of this kind."""
+    """Yield the indices of layers with weights that precede layers of this kind."""
     weighted = None
     for index, layer in enumerate(layers):
         if isinstance(layer, WEIGHTED):
@@ -357,10 +357,10 @@ def _replaced(kind: type[Layer], instead: Callable[[Blueprint, int], Layer | Non
 
 
 def leaky(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield leaky ReLU, which does not die, with fresh weights."""
+    """Yield leaky ReLU, which does not die, with redrawn weights."""
     yield from activations(blueprint, ReLU, LeakyReLU)
 
 
 def rectified(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield ReLU in place of what saturates."""
+    """Yield ReLU in place of saturating activations."""
     yield from activations(blueprint, (Sigmoid, Tanh), ReLU)

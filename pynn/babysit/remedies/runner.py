@@ -1,4 +1,4 @@
-"""The search for a remedy: the run as it is, then one change after the other."""
+"""The search for a remedy: the unchanged run, then one change at a time."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
     from ...nn.sequential import Sequential
 
-#: Told before each training what is tried (None: the run as it is), its number, and how many there are.
+#: Called before each run with the remedy (None for the unchanged run), its number, and the total.
 OnTrial = Callable[[Remedy | None, int, int], object]
 
-#: The share of the examples that is set aside where no validation part is given.
+#: Share of held-out examples if no validation part is given.
 SET_ASIDE = 0.2
-#: The share of the time that the run as it is may take; remedies get as many examples to see.
+#: Share of the time for the unchanged run; remedies then train on the same number of examples.
 FIRST = 0.125
-#: A remedy may take so many times longer, as a larger network does.
+#: A remedy may take this many times longer, for larger networks.
 SLOWER = 2.0
-#: Changes to the best remedy that are tried at most.
+#: Maximum number of changes tried on top of the best remedy.
 FURTHER = 6
-#: How far the scales of training and validation inputs may lie apart.
+#: Maximum ratio of the scales of training and validation inputs.
 MISMATCH = 3.0
 
 
@@ -46,7 +46,7 @@ class RemedySearch:
     ----------
     blueprint : Blueprint
     data, validation : (x, y)
-        Raw; without a validation part a fifth of the data is set aside.
+        Raw data; without a validation part, a fifth of the data is held out.
     sample_weight : ndarray or None
     seconds, seed, on_trial
         See `diagnose`.
@@ -86,12 +86,12 @@ class RemedySearch:
         self.allowed, self.examples = seconds, math.inf
 
     def diagnosis(self) -> Diagnosis:
-        """Run it all: the run as it is, single changes, the best two together, and changes to the best."""
+        """Run the unchanged run, single changes, the best two together, and further changes to the best."""
         self._tell(None, 0, 0)
         baseline = self._run(None, FIRST * self.seconds)
         if baseline.ended == "cut short":
             self.examples = baseline.steps * self.blueprint.batch_size
-        # One that broke off says nothing of how long a whole run takes.
+        # A run that broke off says nothing about the time of a complete one.
         self.allowed = FIRST * self.seconds * (1 if baseline.ended == "not finite" else SLOWER)
         symptoms = [finding.symptom for finding in baseline.verdict]
         found = Diagnosis(baseline.verdict, self.judge.metric, baseline, beyond=self._beyond(symptoms))
@@ -113,12 +113,12 @@ class RemedySearch:
         return Situation(blueprint, *self.data, self.kind, self.counts, trial.ratio)
 
     def _further(self, baseline: RemedyTrial) -> list[Remedy]:
-        """Return what may cure what is still wrong with the best so far: faults rarely come alone."""
+        """Return remedies for the remaining faults of the best trial so far."""
         best = self._base(baseline)
         if best is None or best.remedy is None or not best.verdict:
             return []
         cures = cures_of(self._situation(best), (finding.symptom for finding in best.verdict))
-        # A rate takes the place of the one before; anything else on the same subject would undo what helped.
+        # A new rate replaces the old one; any other remedy on the same subject would undo the one that helped.
         new = [
             cure if cure.subject == best.remedy.subject == "rate" else best.remedy + cure
             for cure in cures
@@ -128,9 +128,9 @@ class RemedySearch:
         return [remedy for remedy in new if remedy not in tried][:FURTHER]
 
     def _base(self, baseline: RemedyTrial) -> RemedyTrial | None:
-        """Return the best so far; if that is no better than the run as it is, what at least cures the likeliest cause.
+        """Return the best trial so far; if none helps, one that at least cures the likeliest cause.
 
-        With a second fault behind it, the cure of the first may bring nothing to be measured.
+        If a second fault remains, curing the first may not change the score.
         """
         order = [trial for trial in ranked(self.trials) if trial.ended != "not finite"]
         if not order or helps(order[0], baseline, len(self.trials)):
@@ -146,7 +146,7 @@ class RemedySearch:
         )
 
     def _try(self, remedies: list[Remedy]) -> list[Remedy]:
-        """Try remedies while there is time; return those for which there was none."""
+        """Try remedies while time remains; return the untried ones."""
         total = len(self.trials) + len(self.unfit) + len(remedies)
         for index, remedy in enumerate(remedies):
             left = self.until - time.perf_counter()
@@ -155,7 +155,12 @@ class RemedySearch:
             self._tell(remedy, len(self.trials) + len(self.unfit) + 1, total)
             try:
                 self.trials.append(self._run(remedy, min(self.allowed, left)))
-            except (ValueError, TypeError, LookupError, RuntimeError):  # as it is, the network ran
+            except (
+                ValueError,
+                TypeError,
+                LookupError,
+                RuntimeError,
+            ):  # caused by the remedy: the unchanged network ran
                 self.unfit.append(remedy)
         return []
 
@@ -176,7 +181,7 @@ class RemedySearch:
             self.on_trial(remedy, number, total)
 
     def _ends_in_probabilities(self) -> bool:
-        """Return whether the network gives probabilities to a loss that makes probabilities of scores."""
+        """Return whether the network passes probabilities to a loss that expects logits."""
         if self.judge.loss.output_kind != "classes":
             return False
         trainer = self.blueprint.copy().trainer()
@@ -185,7 +190,7 @@ class RemedySearch:
         return bool(outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-3))
 
     def _beyond(self, symptoms: list[str]) -> str | None:
-        """Return why no setting can cure what was found, if that is plain."""
+        """Return why no setting can cure the faults, if known."""
         if "input_not_normalised" in symptoms and self.blueprint.preprocessing is None:
             ours, theirs = (InputFigures.of(np.asarray(x)) for x in (self.data[0], self.judge.x))
             ratio = theirs.rms / ours.rms if ours.rms else math.inf
@@ -198,7 +203,7 @@ class RemedySearch:
 
 
 def not_usable(x: ArrayLike, y: ArrayLike, validation: tuple[ArrayLike, ArrayLike] | None) -> Finding | None:
-    """Return what is wrong with data that hold a NaN or an infinity, which no training survives."""
+    """Return a finding for data with NaN or infinity, which no training survives."""
     parts = [(x, "x"), (y, "y")]
     if validation is not None:
         parts += [(validation[0], "validation x"), (validation[1], "validation y")]
@@ -213,7 +218,7 @@ def not_usable(x: ArrayLike, y: ArrayLike, validation: tuple[ArrayLike, ArrayLik
 def _check(
     model: Sequential, blueprint: Blueprint, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, name: str = ""
 ) -> int:
-    """Raise ValueError or TypeError unless the data fit the network; return how many outputs it has."""
+    """Raise ValueError or TypeError unless the data fit the network; return its number of outputs."""
     examples = prepare(model, blueprint.loss, x, y, weights, fit_preprocessing=True, name=name)
     check_fit(model, blueprint.loss, examples, name)
     outputs = model.infer(examples.x[:1])
@@ -221,8 +226,8 @@ def _check(
 
 
 def _split(y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and those set aside, each class with its share in both."""
-    from ...datasets.split import train_test_split  # datasets are loaded when first used
+    """Return the rows for training and validation, stratified by class."""
+    from ...datasets.split import train_test_split  # datasets are imported on first use
 
     rows = np.arange(len(y))
     labels = y.reshape(len(y), -1)[:, 0]
@@ -244,7 +249,7 @@ def _class_counts(y: np.ndarray, kind: str, outputs: int) -> np.ndarray | None:
 
 
 def _together(trials: list[RemedyTrial]) -> Remedy | None:
-    """Return the two best remedies that do not exclude each other, as one."""
+    """Return the two best compatible remedies, combined."""
     order = [trial.remedy for trial in ranked(trials) if trial.ended != "not finite" and trial.remedy is not None]
     if not order:
         return None

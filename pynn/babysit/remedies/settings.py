@@ -1,4 +1,4 @@
-"""Remedies in how is trained: rate, optimiser, loss, regularisation, data."""
+"""Remedies that change the training: rate, optimiser, loss, regularisation, data."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .trials import Kind, Remedy
 if TYPE_CHECKING:
     from ...training.trainer import Trainer
 
-#: Where the spread of one feature is at most so many times that of the median one, they are taken to be in one unit, as
-#: pixels are; those that hardly vary are then not blown up (the share of the mean variance is added to each).
+#: If no feature's standard deviation exceeds this multiple of the median one, features share one unit, as pixels do.
+#: Then nearly constant ones are not scaled up (a share of the mean variance is added to each variance).
 ONE_UNIT, VARIANCE_FLOOR, MANY_FEATURES = 30.0, 0.1, 32
 DROPOUT, DECAY = 0.2, 1e-3
 
 
 def written(thing: Configurable) -> str:
-    """Return the call that makes a thing; of arguments that have their default only the learning rate is shown."""
+    """Return the constructor call of an object, without default arguments except the learning rate."""
     try:
         config = thing.config()
     except TypeError:
@@ -72,7 +72,7 @@ def rate(blueprint: Blueprint, lr: float) -> Remedy:
 
 
 def times(blueprint: Blueprint, *factors: float) -> Iterator[Remedy]:
-    """Yield the learning rate times each factor, if that is any."""
+    """Yield the learning rate times each factor, if the rate is above 0."""
     for factor in factors:
         if blueprint.optimizer.lr > 0:
             yield rate(blueprint, float(f"{blueprint.optimizer.lr * factor:.1g}"))
@@ -87,7 +87,7 @@ def momentum(blueprint: Blueprint, value: float) -> Iterator[Remedy]:
 
 
 def adam(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield Adam at its usual rate."""
+    """Yield Adam at its default rate."""
     if not isinstance(blueprint.optimizer, Adam):
         change = f"Adam instead of {type(blueprint.optimizer).__name__}"
         yield Remedy(change, "Adam()", "rate", _setting("optimizer", Adam()))
@@ -101,7 +101,7 @@ def clip_norm(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 class HoldRate(Callback):
-    """Undoes what callbacks before it do to the learning rate."""
+    """Undoes changes of the learning rate by earlier callbacks."""
 
     def on_train_begin(self, trainer: Trainer) -> None:
         self.lr = trainer.optimizer.lr
@@ -113,7 +113,7 @@ class HoldRate(Callback):
 
 
 def constant_rate(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield the rate kept as it starts, against a schedule and callbacks that set it."""
+    """Yield a constant rate, without schedule and rate-setting callbacks."""
 
     def apply(target: Blueprint) -> None:
         target.schedule = None
@@ -157,7 +157,7 @@ def standardise(blueprint: Blueprint, x: np.ndarray) -> Iterator[Remedy]:
 
 
 def standardise_targets(blueprint: Blueprint, y: np.ndarray) -> Iterator[Remedy]:
-    """Yield a regression's targets brought to mean 0 and spread 1."""
+    """Yield regression targets with mean 0 and standard deviation 1."""
     y = np.asarray(y, np.float64)
     shift, scale = y.mean(axis=0), y.std(axis=0)
     if not np.all(scale > 0) or (np.all(np.abs(shift) < scale) and np.all((scale > 0.3) & (scale < 3))):
@@ -184,7 +184,7 @@ def mean_loss(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def known_loss(blueprint: Blueprint, kind: Kind) -> Iterator[Remedy]:
-    """Yield pynn's loss in place of one of the user's own."""
+    """Yield pynn's loss in place of a custom one."""
     loss = blueprint.loss
     if not isinstance(loss, FunctionLoss) and not is_own(loss):
         return
@@ -193,7 +193,7 @@ def known_loss(blueprint: Blueprint, kind: Kind) -> Iterator[Remedy]:
 
 
 def class_weights(blueprint: Blueprint, counts: np.ndarray | None) -> Iterator[Remedy]:
-    """Yield weights that make all classes count alike."""
+    """Yield class weights that balance all classes."""
     loss = blueprint.loss
     if counts is None or not counts.sum() or np.count_nonzero(counts) < 2:
         return
@@ -238,7 +238,7 @@ def less_regularisation(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def more_regularisation(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield stopping at the best epoch, and weight decay."""
+    """Yield early stopping at the best epoch, and weight decay."""
     patience = max(3, blueprint.epochs // 5)
 
     def stop_early(target: Blueprint) -> None:
@@ -254,7 +254,7 @@ def more_regularisation(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def shuffled(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield examples in a new order in every epoch."""
+    """Yield shuffled examples."""
     if not blueprint.shuffle:
         yield Remedy("examples shuffled in every epoch", "fit(..., shuffle=True)", "order", _setting("shuffle", True))
 

@@ -1,4 +1,4 @@
-"""Trial runs: training once as a blueprint says, and measuring what comes of it."""
+"""Trial runs: train one blueprint and score it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Metric = Literal["accuracy", "balanced accuracy", "R2"]
 Kind = Literal["classes", "binary", "values"]
 Part = tuple[np.ndarray, np.ndarray]
 
-#: From so many times more examples of one class than of another on, each class counts alike in the score.
+#: Ratio of class sizes from which the score weights all classes equally.
 UNEVEN = 8
-#: A difference counts from so many standard errors on, or from such a share of the score on.
+#: A difference counts from this many standard errors on, or from this share of the score on.
 SURE, LITTLE = 2.0, 0.03
-#: The least that an example adds to R2 where runs are compared: an error of twice the spread of the targets.
+#: Minimum contribution of an example to R2 in comparisons: an error of twice the targets' standard deviation.
 FLOOR = -3.0
 
 
@@ -39,11 +39,11 @@ class Remedy:
     Attributes
     ----------
     change : str
-        What it changes, such as "learning rate 10 -> 1".
+        The change, such as "learning rate 10 -> 1".
     code : str
-        What to write for it.
+        Code for the change.
     subject : str
-        What it is about, such as "rate"; of two remedies on one subject the later undoes the earlier.
+        Subject of the change, such as "rate"; of two remedies on one subject, the later replaces the earlier.
     apply : callable
         ``apply(blueprint)`` makes the change.
     """
@@ -54,7 +54,7 @@ class Remedy:
     apply: Callable[[Blueprint], None] = field(repr=False, compare=False)
 
     def shares(self, other: Remedy) -> bool:
-        """Return whether the two are about one subject, at least in part."""
+        """Return whether the two have a subject in common."""
         return not set(self.subject.split(" and ")).isdisjoint(other.subject.split(" and "))
 
     def __add__(self, other: Remedy) -> Remedy:
@@ -68,26 +68,26 @@ class Remedy:
 
 @dataclass
 class RemedyTrial:
-    """What came of a training run.
+    """The result of a training run.
 
     Attributes
     ----------
     remedy : Remedy or None
-        None for the run as it is.
+        None for the unchanged run.
     score : float
-        On the validation part, in the diagnosis's metric.
+        Score on the validation part, in the diagnosis's metric.
     loss : float
-        Of the validation part, by the loss that the run was given, whatever the remedy trained with; no penalties.
+        Validation loss by the original loss function, even if the remedy trains with another; no penalties.
     verdict : list of Finding
-        What the monitor finds wrong with it.
+        Faults that the monitor found.
     ended : {"finished", "cut short", "not finite"}
-        Cut short where its time was up.
+        "cut short" if its time ran out.
     epochs, steps : int
     best_epoch : int or None
-        That of the smallest validation loss.
+        Epoch of the smallest validation loss.
     seconds : float
     ratio : float
-        The largest update of a weight matrix in the first step, norm over norm of the weights; NaN if not known.
+        Largest ratio of update norm to weight norm in the first step; NaN if unknown.
     """
 
     remedy: Remedy | None
@@ -100,22 +100,22 @@ class RemedyTrial:
     best_epoch: int | None
     seconds: float
     ratio: float
-    #: What each validation example adds to the score, which is their mean; for comparisons example by example.
+    #: Contribution of each validation example to the score, their mean; for paired comparisons.
     credits: np.ndarray = field(repr=False)
-    #: Of each validation example, the number of its class where the score is the mean over the classes, else 0.
+    #: Class of each validation example if the score is the mean over classes, else 0.
     strata: np.ndarray = field(repr=False)
 
     def gain_over(self, other: RemedyTrial) -> tuple[float, float]:
-        """Return by how much this score is the larger, and the standard error of that.
+        """Return the difference of the scores, and its standard error.
 
-        A value predicted far worse than by the mean counts no more here than one predicted so much worse.
+        The contribution of a value is bounded, so that a single terrible prediction does not dominate.
         """
         ours, theirs = (np.maximum(credits, FLOOR) for credits in (self.credits, other.credits))
         difference = ours - theirs
         variance = 0.0
         for stratum in np.unique(self.strata):
             own = difference[self.strata == stratum]
-            # With one example more that does not differ, so that a few that all agree do not count as certain.
+            # One extra example without a difference: a few that all agree must not count as certain.
             variance += (len(own) / len(difference)) ** 2 * np.append(own, 0.0).var() / len(own)
         return float(difference.mean()), math.sqrt(variance)
 
@@ -126,11 +126,11 @@ class Judge:
     Parameters
     ----------
     loss : Loss
-        The run's own.
+        The run's loss.
     validation : (x, y)
-        Raw.
+        Raw data.
     outputs : int
-        How many a network gives for an example.
+        Number of outputs per example.
     counts : ndarray or None
         Training examples of each class.
     """
@@ -149,7 +149,7 @@ class Judge:
             self.strata = np.unique(self.y.reshape(len(self.y), -1)[:, 0], return_inverse=True)[1].reshape(-1)
 
     def credits(self, prediction: np.ndarray) -> np.ndarray:
-        """Return what each example adds to the score, which is the mean."""
+        """Return the contribution of each example to the score, their mean."""
         y = self.y.reshape(len(self.y), -1)
         if self.kind == "values":
             truth = y.astype(np.float64)
@@ -159,7 +159,7 @@ class Judge:
         if self.kind == "classes":
             right = (prediction.argmax(axis=1) == y[:, 0]).astype(np.float64)
         else:
-            # A loss of the user's may take logits or probabilities.
+            # A custom loss may take logits or probabilities.
             own = self.loss.output_kind is None and prediction.min() >= 0 and prediction.max() <= 1
             named = prediction.reshape(y.shape) > (0.5 if own else 0)
             right = (named == (y > 0.5)).mean(axis=1)
@@ -169,7 +169,7 @@ class Judge:
         return right
 
     def score(self, trainer: Trainer, target: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, float]:
-        """Return the credits of the validation examples, and the loss."""
+        """Return the contributions of the validation examples, and the loss."""
         prediction = trainer.model.predict(self.x).astype(np.float64)
         if target is not None:
             prediction = prediction * target[1] + target[0]
@@ -186,7 +186,7 @@ def is_uneven(counts: np.ndarray | None) -> bool:
 
 
 def kind_of(loss: Loss, y: np.ndarray, outputs: int) -> Kind:
-    """Return what a network is to give; of a loss that does not say, judged by its targets."""
+    """Return the kind of output; inferred from the targets if the loss does not define it."""
     if loss.output_kind is not None:
         return {"classes": "classes", "scores": "classes", "binary": "binary", "values": "values"}[loss.output_kind]  # type: ignore[return-value]
     y = np.asarray(y)
@@ -196,7 +196,7 @@ def kind_of(loss: Loss, y: np.ndarray, outputs: int) -> Kind:
 
 
 class Limit(Callback):
-    """Ends a run after so many examples, or when its time is up."""
+    """Ends a run after a number of examples, or when its time is up."""
 
     def __init__(self, seconds: float, examples: float, batch_size: int) -> None:
         self.until = time.perf_counter() + seconds
@@ -220,7 +220,7 @@ def run(
     sample_weight: np.ndarray | None = None,
     examples: float = math.inf,
 ) -> RemedyTrial:
-    """Train as a changed copy of the blueprint says, for at most so many seconds and examples in all."""
+    """Train a changed copy of the blueprint, within limits of time and examples."""
     from ...training.trainer import NonFiniteError
 
     blueprint = blueprint.copy()
@@ -283,8 +283,8 @@ def _lowest(val_loss: Sequence[float]) -> int | None:
 def ranked(trials: Sequence[RemedyTrial]) -> list[RemedyTrial]:
     """Return the trials, best first.
 
-    In front is the first, in the order of trying, of those that finish and do as well as the one with the highest
-    score; one with which nothing is found wrong goes before one with which something is.
+    The winner is the first one tried among those that finish and match the highest score within chance; trials
+    without faults precede trials with faults.
     """
     order = sorted(trials, key=lambda trial: (trial.ended == "not finite", -trial.score))
     if not order or order[0].ended == "not finite":
@@ -296,6 +296,6 @@ def ranked(trials: Sequence[RemedyTrial]) -> list[RemedyTrial]:
 
 
 def _level(best: RemedyTrial, trial: RemedyTrial) -> bool:
-    """Return whether chance explains why a score is below the highest, and there is little between them."""
+    """Return whether a score is below the highest only by chance, and only slightly."""
     gain, error = best.gain_over(trial)
     return gain <= min(SURE * error, LITTLE * abs(best.score))

@@ -1,4 +1,4 @@
-"""How a watched run is shown: in the terminal, as an HTML page, in TensorBoard, as matplotlib figures.
+"""Views of a monitored run: terminal, HTML page, TensorBoard, matplotlib figures.
 
-Each of the modules needs only a `Monitor`; none is imported before it is used.
+Each module needs only a `Monitor`, and is imported on first use.
 """

@@ -1,4 +1,4 @@
-"""A monitored run as matplotlib figures: a function per picture, which returns a `Figure` made without global state."""
+"""Matplotlib figures of a monitored run: each function returns a `Figure`, without pyplot's global state."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from ..monitor.monitor import Monitor
     from .maps import Map
 
-# Okabe and Ito (2008), which all kinds of colour vision tell apart; without yellow, which white swallows.
+# The colour-blind safe palette of Okabe and Ito (2008), without yellow, which is hard to see on white.
 _COLOURS = (_TRAINING, _VALIDATION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)))
-#: More names in a legend than this hide the picture.
+#: Maximum number of legend entries.
 _MOST_NAMES = 14
 
 
 def plot_loss(monitor: Monitor, path: str | Path | None = None) -> Figure:
-    """Draw the loss over the steps: each, their running mean, and that of the validation data.
+    """Plot the loss over the steps: per step, running mean, and validation.
 
     Parameters
     ----------
     monitor : Monitor
     path : path-like, optional
-        Also write the picture to this file, replaced as a whole or not at all: .png, .svg or .pdf.
+        Also save the figure to this file, atomically: .png, .svg or .pdf.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def plot_loss(monitor: Monitor, path: str | Path | None = None) -> Figure:
     ImportError
         If matplotlib is not installed.
     ValueError
-        If nothing was recorded, or the file name has another ending.
+        If nothing was recorded, or the file has another extension.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def plot_loss(monitor: Monitor, path: str | Path | None = None) -> Figure:
 
 
 def plot_activations(monitor: Monitor, path: str | Path | None = None) -> Figure:
-    """Draw the standard deviation of each layer's outputs over the steps; arguments and errors as of `plot_loss`.
+    """Draw the standard deviation of each layer's outputs over the steps; arguments and errors as in `plot_loss`.
 
     It should neither die out nor blow up with depth.
     """
@@ -90,7 +90,7 @@ def plot_activations(monitor: Monitor, path: str | Path | None = None) -> Figure
 
 
 def plot_gradients(monitor: Monitor, path: str | Path | None = None) -> Figure:
-    """Draw the rms of the gradient with respect to each layer's outputs; arguments and errors as of `plot_loss`."""
+    """Draw the rms of the gradient with respect to each layer's outputs; arguments and errors as in `plot_loss`."""
     return _plot_layers(monitor, path, "gradient_rms", "Gradient of the outputs (rms)", logarithmic=True)
 
 
@@ -103,12 +103,12 @@ def plot_update_ratios(monitor: Monitor, path: str | Path | None = None) -> Figu
 
 
 def plot_dead_units(monitor: Monitor, path: str | Path | None = None) -> Figure:
-    """Draw the share of dead units of each rectified layer over the steps; arguments and errors as of `plot_loss`."""
+    """Draw the share of dead units of each rectifier layer over the steps; arguments and errors as in `plot_loss`."""
     return _plot_layers(monitor, path, "dead_fraction", "Dead units", logarithmic=False)
 
 
 def plot_first_weights(monitor: Monitor, path: str | Path | None = None) -> Figure:
-    """Draw the weights of the first layer: as images where it has filters or gets images, otherwise as a matrix.
+    """Draw the weights of the first layer: as images for filters or image inputs, otherwise as a matrix.
 
     Arguments and errors are those of `plot_loss`.
     """
@@ -141,20 +141,20 @@ def plot_first_weights(monitor: Monitor, path: str | Path | None = None) -> Figu
 
 
 def plot_histograms(monitor: Monitor, layer: str, path: str | Path | None = None) -> Figure:
-    """Draw histograms of a layer's outputs and their gradients over the steps: a column each, the darker the more.
+    """Draw histograms of a layer's outputs and their gradients over the steps: one column per step, darker is denser.
 
     Parameters
     ----------
     monitor : Monitor
     layer : str
-        A name among ``monitor.stats.layers``.
+        One of ``monitor.stats.layers``.
     path : path-like, optional
-        As of `plot_loss`, like the other errors.
+        As in `plot_loss`, with the same errors.
 
     Raises
     ------
     KeyError
-        If there is no histogram of such a layer.
+        If there is no histogram of this layer.
     """
     run = _read(monitor, path)
     pictures = {}
@@ -247,7 +247,7 @@ def _one_panel() -> tuple[Figure, Axes]:
 
 
 def _title(axes: Axes, title: str) -> None:
-    # A layer's name is no formula, dollar signs or not.
+    # Names with dollar signs are not formulas.
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=_INK, pad=10, parse_math=False)
 
 

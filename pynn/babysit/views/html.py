@@ -1,4 +1,4 @@
-"""A run as one HTML page that opens without a network, on a phone too: verdict, findings, charts and figures."""
+"""Self-contained HTML page of a run, also for phones: verdict, findings, charts and figures."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from ..findings import Finding
     from .reading import Watched
 
-#: Rows of the table of epochs.
+#: Maximum number of rows in the table of epochs.
 MOST_EPOCHS = 60
 
 
 def write_report(monitor: Watched, path: str | Path, *, title: str | None = None) -> None:
-    """Write what a monitor saw as one HTML file that needs nothing else.
+    """Write a monitored run as one self-contained HTML file.
 
     Parameters
     ----------
     monitor : Monitor
     path : path-like
-        Replaced as a whole or not at all.
+        File to write; it is replaced atomically.
     title : str, optional
         Heading of the page.
 
@@ -48,7 +48,7 @@ def write_report(monitor: Watched, path: str | Path, *, title: str | None = None
     ...     pathlib.Path(folder, "run.html").read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    # A name may hold half of a surrogate pair, which UTF-8 cannot.
+    # Names may contain lone surrogates, which UTF-8 cannot encode.
     write_atomically(path, page(monitor, title=title).encode("utf-8", "replace"))
 
 
@@ -107,7 +107,7 @@ def _findings(run: RunFigures) -> str:
     if not found:
         return ""
     items = "".join(_finding(number, finding) for number, finding in enumerate(found, 1))
-    lead = "Likeliest cause first; what stands further down is often a consequence. The numbers mark the charts."
+    lead = "Likeliest cause first; later ones are often consequences. The numbers mark the charts."
     return f'<section><h2>Findings</h2><p class="lead">{lead}</p><ol class="findings">{items}</ol></section>'
 
 

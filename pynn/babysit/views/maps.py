@@ -1,4 +1,4 @@
-"""Values over time as pictures: histograms, the activity of units, figures of many layers, and weights."""
+"""Pictures of values over time: histograms, activity of units, figures of many layers, and weights."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from ...report.text import Floats
     from ..monitor.snapshots import Histogram
 
-#: Rows and columns that a picture is reduced to.
+#: Maximum rows and columns of a picture.
 MOST_ROWS, MOST_COLUMNS = 128, 160
 #: Rows of a histogram's picture.
 VALUE_ROWS = 48
-#: Where histograms differ so much in width, their picture has a scale that is logarithmic away from zero.
+#: Ratio of histogram widths from which a picture has a symmetric logarithmic scale.
 WIDEST_LINEAR = 30.0
-#: Units whose weights are shown as pictures.
+#: Maximum number of units with weight pictures.
 MOST_TILES = 64
-#: Filters, and channels of each, where these are shown one by one.
+#: Maximum number of filters, and of channels per filter if shown separately.
 MOST_FILTERS = 16
 
-#: Inputs that are images although the network got them as vectors: digits of scikit-learn, MNIST, CIFAR.
+#: Flattened images by input size: scikit-learn digits, MNIST, CIFAR.
 _IMAGES = {64: (1, 8, 8), 784: (1, 28, 28), 3072: (3, 32, 32)}
 
 
 @dataclass
 class Map:
-    """A picture with what its axes say.
+    """A picture with its axis labels.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Map:
     ticks : list of (float, str)
         Marks of the vertical axis: share of the height from the top, and text.
     span : (first, last)
-        The steps that the width stands for, where it is time.
+        First and last step of the width, if it is time.
     """
 
     image: Pixels
@@ -54,12 +54,12 @@ class Map:
     span: tuple[int, int] = (0, 0)
 
     def uri(self) -> str:
-        """Return the picture as an address that holds it."""
+        """Return the picture as a data URI."""
         return pixels.data_uri(pixels.png(self.image, self.palette))
 
 
 def histogram_map(steps: Sequence[int], histograms: Sequence[Histogram], span: tuple[int, int]) -> Map | None:
-    """Return histograms over time, each as a column whose colour is the density, or None if nothing can be drawn."""
+    """Return histograms over time, one column each, coloured by density; None if nothing can be drawn."""
     kept = [
         (step, histogram)
         for step, histogram in zip(steps, histograms, strict=True)
@@ -72,14 +72,14 @@ def histogram_map(steps: Sequence[int], histograms: Sequence[Histogram], span: t
     columns = []
     for _, histogram in kept:
         share = np.diff(_cumulated(histogram, edges))
-        # The root lets thin tails show beside the many zeros of a ReLU.
+        # The square root keeps thin tails visible next to the many zeros of a ReLU.
         columns.append(np.sqrt(share / max(float(share.max()), 1e-300)))
     image = pixels.to_index(np.array(columns).T[::-1], 0.0, 1.0)
     return Map(_over_time(image, [step for step, _ in kept], span), pixels.ramp(), ticks, span)
 
 
 def _over_time(columns: Pixels, steps: Sequence[int], span: tuple[int, int]) -> Pixels:
-    """Return what was seen at `steps` (a column each) over the whole span: at each step what was seen last."""
+    """Spread columns recorded at `steps` over the whole span: each step shows the latest column."""
     first, last = span
     if last <= first:
         return columns[:, -1:]
@@ -90,14 +90,14 @@ def _over_time(columns: Pixels, steps: Sequence[int], span: tuple[int, int]) -> 
 
 def _bin_edges(histogram: Histogram) -> Floats:
     low, high = histogram.low, histogram.high
-    if not high > low:  # one value: a bin around it, as wide as float32 could resolve
+    if not high > low:  # a single value: a bin around it at float32 resolution
         reach = max(abs(low) * 1e-6, 1e-30)
         low, high = low - reach, high + reach
     return np.linspace(low, high, len(histogram.counts) + 1)
 
 
 def _cumulated(histogram: Histogram, at: Floats) -> Floats:
-    """Return the number of values below each edge; the outermost edges take in what lies beyond them."""
+    """Return the number of values below each edge; the outermost bins include values beyond them."""
     totals = np.concatenate([[0.0], np.cumsum(histogram.counts, dtype=np.float64)])
     below = np.interp(at, _bin_edges(histogram), totals)
     below[0], below[-1] = 0.0, totals[-1]
@@ -105,7 +105,7 @@ def _cumulated(histogram: Histogram, at: Floats) -> Floats:
 
 
 def _central_range(histogram: Histogram) -> tuple[float, float]:
-    """Return what holds the central 99% of the values."""
+    """Return the range of the central 99% of the values."""
     totals = np.concatenate([[0.0], np.cumsum(histogram.counts, dtype=np.float64)])
     low, high = np.interp([0.005 * totals[-1], 0.995 * totals[-1]], totals, _bin_edges(histogram))
     return float(low), float(high)
@@ -134,7 +134,7 @@ def _value_axis(ranges: Floats) -> tuple[Floats, list[tuple[float, str]]]:
 
 
 def _short(value: float) -> str:
-    """Return a value in two digits as text that fits beside a picture.
+    """Format a value with two digits, short enough for an axis.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def _short(value: float) -> str:
 
 
 def activity_map(steps: Sequence[int], shares: Sequence[NDArray], span: tuple[int, int]) -> Map:
-    """Return for how many examples units were active, over time; the least active at last are at the bottom."""
+    """Return the activity of units over time; the least active ones at the end are at the bottom."""
     table = np.array(shares, np.float64).T
     order = np.argsort(-np.nan_to_num(table[:, -1], nan=-1.0), kind="stable")
     table = table[order][_spread(len(order), MOST_ROWS)]
@@ -185,7 +185,7 @@ def image_shape(fan_in: int, input_shape: Sequence[int] | None) -> tuple[int, in
 
 
 def weight_tiles(weights: NDArray, shape: tuple[int, int, int]) -> Map:
-    """Return the weights of each unit (a column) as an image, each scaled for itself, side by side."""
+    """Return the weights of each unit (a column) as an image, scaled individually, side by side."""
     channels, height, width = shape
     shown = _scaled(weights[:, :MOST_TILES])
     sheet, covered = _sheet(shown.reshape(-1, channels, height, width).transpose(0, 2, 3, 1), _across(len(shown)))
@@ -193,10 +193,9 @@ def weight_tiles(weights: NDArray, shape: tuple[int, int, int]) -> Map:
 
 
 def filter_tiles(weights: NDArray, shape: tuple[int, ...]) -> tuple[Map, int]:
-    """Return filters (columns) of a shape (channels, ...) as pictures, each scaled for itself, and how many are shown.
+    """Return filters (columns) of a shape (channels, ...) as individually scaled pictures, and their number.
 
-    Three channels are a colour image, one a grey one, each filter in a tile; of others a filter is a row of its
-    channels.
+    One or three channels give one grey or colour tile per filter; otherwise a filter is a row of its channels.
     """
     channels, height, width = shape[0], math.prod(shape[1:-1]), shape[-1]
     if channels not in (1, 3):
@@ -220,7 +219,7 @@ def _across(count: int) -> int:
 
 
 def _sheet(tiles: Floats, across: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return tiles (count, height, width, depth) side by side, a pixel apart, and where there are any."""
+    """Return tiles (count, height, width, depth) side by side, one pixel apart, and a mask of their pixels."""
     count, height, width, depth = tiles.shape
     sheet = np.zeros((math.ceil(count / across) * (height + 1) - 1, across * (width + 1) - 1, depth))
     covered = np.zeros(sheet.shape[:2], bool)
@@ -237,7 +236,7 @@ def _two_sided(sheet: Floats, covered: NDArray[np.bool_]) -> Map:
 
 
 def how_filters_are_shown(channels: int) -> str:
-    """Return in words what `filter_tiles` makes of filters of so many channels."""
+    """Describe how `filter_tiles` shows filters with `channels` channels."""
     if channels == 3:
         return "their channels are red, green and blue, and grey is zero"
     if channels == 1:
@@ -249,7 +248,7 @@ def how_filters_are_shown(channels: int) -> str:
 
 
 def weight_map(weights: NDArray) -> Map:
-    """Return the weight matrix itself: inputs from the top, units from the left."""
+    """Return the weight matrix as a picture: inputs from the top, units from the left."""
     rows, columns = _spread(weights.shape[0], MOST_ROWS), _spread(weights.shape[1], MOST_COLUMNS)
     part = weights[np.ix_(rows, columns)].astype(np.float64)
     finite = np.abs(part[np.isfinite(part)])
@@ -258,5 +257,5 @@ def weight_map(weights: NDArray) -> Map:
 
 
 def _spread(length: int, most: int) -> NDArray[np.intp]:
-    """Return at most `most` indices, evenly spread, the first and the last among them."""
+    """Return at most `most` evenly spaced indices, including the first and the last."""
     return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(np.intp))

@@ -1,4 +1,4 @@
-"""What every view asks of a monitor, read once, and the words for it."""
+"""Data and labels that all views of a monitor share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Watched(Protocol):
-    """What views read of a `Monitor`."""
+    """The part of a `Monitor` that views read."""
 
     stats: Stats
     history: History
@@ -36,14 +36,14 @@ class Watched(Protocol):
 
     @property
     def findings(self) -> list[Finding]:
-        """All that was found, in order."""
+        """All findings, in order."""
 
     @property
     def snapshots(self) -> list[Snapshot]:
-        """Histograms and unit activities that were kept."""
+        """Recorded histograms and unit activities."""
 
 
-#: How symptoms are called where their names alone would not do.
+#: Labels of symptoms whose names are not readable enough.
 _WORDS = {
     "input_not_normalised": "Input not normalised",
     "bad_initial_loss": "Initial loss is not what theory says",
@@ -54,7 +54,7 @@ _WORDS = {
     "zigzag": "Zig-zag: gradients of one sign",
 }
 
-#: How a layer's figures are called, in the order in which they are told.
+#: Labels of a layer's figures, in display order.
 LAYER_FIGURES = {
     "mean": "output mean",
     "std": "output spread (std)",
@@ -68,19 +68,19 @@ LAYER_FIGURES = {
     "zigzag": "zig-zag units",
 }
 
-#: What the lecture calls a healthy ratio of update to weight, and the range around it that nobody should worry about.
+#: The lecture's healthy ratio of update to weight, and a harmless range around it.
 GOOD_RATIO, GOOD_RATIO_RANGE = 1e-3, (1e-4, 1e-2)
 
 
 class RunFigures:
-    """What a monitor recorded up to now.
+    """The recorded figures of a monitor.
 
     Attributes
     ----------
     steps : array of int64, shape (k,)
     loss, lr, accuracy : arrays of float64, shape (k,)
     layers : dict of str to dict of str to array
-        Per layer, in network order, the figures that were measured at least once.
+        Figures per layer, in network order, that were measured at least once.
     verdict : list of Finding
         Those that claim a fault, likeliest cause first.
     findings : list of Finding
@@ -108,7 +108,7 @@ class RunFigures:
         self._epochs_until = monitor.epochs_until
 
     def unit(self, layer: str) -> str:
-        """Return what one of a layer's units is called."""
+        """Return the name of a layer's units."""
         return "channel" if layer in self._channels else "unit"
 
     @property
@@ -117,18 +117,18 @@ class RunFigures:
         return (int(self.steps[0]), int(self.steps[-1])) if len(self.steps) else (0, 0)
 
     def figure(self, name: str) -> dict[str, Floats]:
-        """Return a figure of all layers that have it, in the order of the network."""
+        """Return a figure of all layers that have it, in network order."""
         return {layer: figures[name] for layer, figures in self.layers.items() if name in figures}
 
     def of_epochs(self, name: str) -> Floats | None:
-        """Return a column of the history, or None where there is none or nothing in it."""
+        """Return a column of the history, or None if it is missing or empty."""
         if name not in self.history:
             return None
         column = np.asarray(self.history[name], np.float64)
         return None if np.isnan(column).all() else column
 
     def epoch_steps(self) -> Floats:
-        """Return the step at which each epoch of the history ended, taking them to be of equal length."""
+        """Return the last step of each epoch of the history, assuming epochs of equal length."""
         epochs = np.asarray(self.history.epoch, np.float64)
         return epochs * (self._epochs_until / epochs[-1]) if len(epochs) else epochs
 
@@ -138,7 +138,7 @@ def _measured(figures: dict[str, Floats]) -> dict[str, Floats]:
 
 
 def words(symptom: str) -> str:
-    """Return what a symptom is called in running text.
+    """Return the label of a symptom.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def words(symptom: str) -> str:
 
 
 def place(finding: Finding) -> str:
-    """Return where a finding was made, and when.
+    """Return the layer and the steps of a finding.
 
     Examples
     --------

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from ...report.text import Floats
     from .maps import Map
 
-#: Layers that a line chart can tell apart; more become a picture with a row each.
+#: Maximum number of layers in a line chart; more become a picture with one row each.
 MOST_LINES = 7
-#: Layers that are shown one by one, at once and after a click.
+#: Layers shown individually: visible at once, and after a click.
 LAYERS_AT_ONCE, MOST_LAYERS = 8, 48
-#: Findings within this share of the run have one label.
+#: Findings within this share of the run share one label.
 MARK_REACH, MOST_MARKS = 0.05, 24
 
 
 def marks(run: RunFigures) -> list[Mark]:
-    """Return where findings began, with their numbers; near ones together."""
+    """Return the starts of findings with their numbers; close ones are merged."""
     steps = run.steps
     if not len(steps):
         return []
@@ -94,7 +94,7 @@ def _rate(run: RunFigures) -> Chart | None:
 
 
 def comparison(run: RunFigures) -> str:
-    """Return the charts that hold the layers against each other."""
+    """Return the charts that compare layers."""
     ratio = (
         "Size of a step against the size of the weights, per weight matrix. "
         "Healthy is about 0.001; the shaded band is 0.0001 to 0.01."
@@ -116,11 +116,11 @@ def comparison(run: RunFigures) -> str:
             "log",
             "Standard deviation of each layer's outputs; it should neither die out nor blow up with depth.",
         ),
-        _layers(run, "dead_fraction", "Dead units", "share", "Units that no example of the window made active."),
+        _layers(run, "dead_fraction", "Dead units", "share", "Units that no example of the window activated."),
         _layers(
             run, "saturated_fraction", "Saturated outputs", "share", "Outputs where the activation is nearly flat."
         ),
-        _layers(run, "zero_fraction", "Zero outputs", "share", "About half is usual behind a ReLU, and no fault."),
+        _layers(run, "zero_fraction", "Zero outputs", "share", "About half is normal after a ReLU."),
     ]
     return _section("Layers compared", "", charts)
 
@@ -165,7 +165,7 @@ def _layer_picture(
 
 
 def each_layer(run: RunFigures) -> str:
-    """Return, layer by layer, outputs and gradients over the run and which units were active."""
+    """Return outputs, gradients and unit activity of each layer over the run."""
     watched = run.figure("std")
     held = {name for snapshot in run.snapshots for name in (*snapshot.activations, *snapshot.gradients)}
     shown = [name for name in run.layers if name in held or name in watched]
@@ -220,7 +220,7 @@ def _units(run: RunFigures, name: str, picture: Map, last: np.ndarray) -> str:
 
 
 def first_weights(run: RunFigures) -> str:
-    """Return the weights of the first layer: as images where it has filters or gets images, otherwise as a matrix."""
+    """Return the weights of the first layer: as images for filters or image inputs, otherwise as a matrix."""
     weights = run.first_weights
     if weights is None or weights.ndim != 2 or not weights.size:
         return ""
@@ -299,7 +299,7 @@ def picture_figure(
 
 
 def scale_bar(kind: str, low: str, high: str, more: str = "") -> str:
-    """Return what the colours of a picture mean."""
+    """Return the colour legend of a picture."""
     return f'<div class="scale" aria-hidden="true"><span>{low}<i class="{kind}"></i>{high}</span>{more}</div>'
 
 

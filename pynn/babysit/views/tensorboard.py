@@ -1,4 +1,4 @@
-"""A run as event files that TensorBoard reads; they need tensorboardX."""
+"""TensorBoard event files of a run. Needs tensorboardX."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from ..monitor.monitor import Monitor
     from ..monitor.snapshots import Histogram
 
-#: Steps between two looks at the monitor within an epoch.
+#: Steps between two writes within an epoch.
 LOOK = 500
 INSTALL_HINT = 'pip install "pynn-kernels[tensorboard]"'
 
 
 def write_tensorboard(monitor: Monitor, folder: str | Path) -> None:
-    """Write what a monitor saw as an event file into a folder.
+    """Write a monitored run as an event file into a folder.
 
     Parameters
     ----------
     monitor : Monitor
     folder : path-like
-        Made if it does not exist. One folder for each run: ``tensorboard --logdir`` its parent compares them.
+        Created if missing. Use one folder per run: ``tensorboard --logdir PARENT`` compares them.
 
     Raises
     ------
@@ -63,16 +63,16 @@ def write_tensorboard(monitor: Monitor, folder: str | Path) -> None:
 
 
 class TensorBoardLogger(Callback):
-    """Write what a monitor sees as an event file while the run goes on; after every epoch it is up to date.
+    """Write a monitored run as an event file during training; it is up to date after every epoch.
 
     Parameters
     ----------
     monitor : Monitor
         It must come before the logger among the callbacks.
     folder : path-like
-        As in `write_tensorboard`. A further `fit` writes a further file, which TensorBoard joins to the first.
+        As in `write_tensorboard`. Another `fit` writes another file, which TensorBoard appends to the first.
     every : int
-        Steps between two that are written, at least: an event file grows with all that is written.
+        Minimum interval between written steps; it limits the size of the event file.
 
     Raises
     ------
@@ -100,7 +100,7 @@ class TensorBoardLogger(Callback):
     def on_train_begin(self, trainer: Trainer) -> None:
         self._looked = trainer.steps
         self._events = _Events(self.folder, self.every)
-        # What an earlier fit left behind is in an earlier file.
+        # Steps of an earlier fit are in an earlier file.
         self._events.skip(RunFigures(self.monitor))
 
     def on_step_end(self, trainer: Trainer) -> None:
@@ -124,29 +124,29 @@ class TensorBoardLogger(Callback):
 
 
 class _Events:
-    """An event file, and how far it has come.
+    """An event file and its position in the run.
 
-    Written by tensorboardX's `EventsWriter`, at once: its `SummaryWriter` hands every figure to a thread, through a
-    queue between processes.
+    Uses tensorboardX's `EventsWriter`, which writes synchronously; `SummaryWriter` passes every figure to a thread
+    through a multiprocessing queue.
     """
 
     def __init__(self, folder: str | Path, every: int) -> None:
         self._tensorboardx = _tensorboardx()
         self._every = every
         Path(folder).mkdir(parents=True, exist_ok=True)
-        # Its names differ from second to second only.
+        # File names only have a resolution of one second.
         suffix = f".{os.getpid()}.{secrets.token_hex(4)}"
         self._writer = self._tensorboardx.event_file_writer.EventsWriter(str(Path(folder, "events")), suffix)
         self._last_step, self._last_snapshot, self._epochs = -every, -1, 0
 
     def skip(self, run: RunFigures) -> None:
-        """Leave out what is there already."""
+        """Skip everything recorded so far."""
         self._last_step = int(run.steps[-1]) if len(run.steps) else -self._every
         self._last_snapshot = run.snapshots[-1].step if run.snapshots else -1
         self._epochs = len(run.history)
 
     def write(self, run: RunFigures) -> None:
-        """Add what is new."""
+        """Write everything new."""
         self._write_steps(run)
         steps = run.epoch_steps()
         for row in range(self._epochs, len(run.history)):
@@ -181,7 +181,7 @@ class _Events:
         self._writer.close()
 
     def _add(self, step: int, figures: dict[str, float]) -> None:
-        """Write figures of one step, without those that there are none of; a loss that is no number is a fact."""
+        """Write the figures of one step, without missing ones; a non-finite loss is written."""
         summary_type = self._tensorboardx.proto.summary_pb2.Summary
         values = [
             summary_type.Value(tag=tag, simple_value=value)
@@ -202,7 +202,7 @@ class _Events:
             min=histogram.low,
             max=histogram.high,
             num=float(counts.sum()),
-            # Of the bins' middles: the values themselves are gone.
+            # From the midpoints of the bins: the values are not stored.
             sum=float(counts @ middles),
             sum_squares=float(counts @ middles**2),
             bucket_limits=edges[1:].tolist(),

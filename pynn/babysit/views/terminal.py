@@ -1,4 +1,4 @@
-"""A run in the terminal: one compact panel that moves, or a plain line per finding where there is no terminal."""
+"""Terminal view of a run: a compact live panel, or one plain line per finding without a terminal."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from ..findings import Finding
     from ..monitor.monitor import Monitor
 
-#: Drawn this often per second at most, and never more than this share of the time.
+#: Maximum refreshes per second, and maximum share of the time.
 REFRESH_RATE, MOST_OF_THE_TIME = 4.0, 0.03
-#: Findings that the panel lists; the number of the others follows.
+#: Maximum number of listed findings; the panel shows the number of the others.
 MOST_FINDINGS = 6
 WIDTH = 100
 
@@ -40,15 +40,15 @@ STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 class Panel(Callback):
     """Show a run and what a monitor found, while it trains, on standard error.
 
-    A terminal gets a panel of a few lines that stays in place: progress, loss and accuracy with their course, learning
-    rate, update ratios, the worst layers and the findings. Everything else gets a plain line when a finding is made.
+    On a terminal, a panel of a few lines shows progress, loss and accuracy with their course, learning rate, update
+    ratios, the worst layers and the findings. Otherwise, each finding prints one plain line.
 
     Parameters
     ----------
     monitor : Monitor
-        It must come before the panel among the callbacks; with ``on_problem="silent"`` it does not warn besides.
+        It must precede the panel among the callbacks; ``on_problem="silent"`` avoids additional warnings.
     console : rich.console.Console, optional
-        Where to write.
+        Console to write to; standard error by default.
 
     Examples
     --------
@@ -70,12 +70,12 @@ class Panel(Callback):
         self._due = -math.inf
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        # Made here, not in __init__: the stream may be redirected in between.
+        # Not in __init__: the stream may be redirected before training.
         self._out = self._console or error_console()
         self._told = [finding.severity for finding in self.monitor.findings]
         self._due = -math.inf
         if self._out.is_terminal:
-            # No thread: it would read the monitor while a step writes to it.
+            # No refresh thread: it would read the monitor while a step writes to it.
             self._live = Live(console=self._out, auto_refresh=False)
             self._live.start()
 
@@ -91,7 +91,7 @@ class Panel(Callback):
         if self._live is not None:
             self._live.stop()
             self._live = None
-            # The panel had no room for the whole of it.
+            # The panel truncates findings.
             self._tell()
 
     def _show(self, trainer: Trainer) -> None:
@@ -106,7 +106,7 @@ class Panel(Callback):
         self._due = ended + max(1 / REFRESH_RATE, (ended - began) / MOST_OF_THE_TIME)
 
     def _tell(self) -> None:
-        """Write a line for each finding that claims a fault and is new, or worse than when it was told."""
+        """Print a line for each fault that is new, or worse than when it was printed."""
         for index, finding in enumerate(self.monitor.findings):
             told = self._told[index] if index < len(self._told) else "info"
             if finding.severity != told:
@@ -127,7 +127,7 @@ def plain_line(finding: Finding) -> str:
 
 
 def render(monitor: Monitor, trainer: Trainer, width: int = WIDTH) -> RenderableType:
-    """Return the panel as rich draws it."""
+    """Return the panel as a rich renderable."""
     run = RunFigures(monitor)
     width = min(width, WIDTH)
     grid = Table.grid(padding=(0, 2))
@@ -176,7 +176,7 @@ def _course(run: RunFigures, name: str, width: int) -> Text:
 
 
 def sparkline(values: Floats, width: int) -> str:
-    """Return the course of values as a row of small bars; a space where there is none that is finite.
+    """Return values as a row of small bars; a space where no value is finite.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def sparkline(values: Floats, width: int) -> str:
     means = []
     for piece in np.array_split(values, min(width, len(values))):
         finite = piece[np.isfinite(piece)]
-        # Divided first: the sum of the largest floats is infinite.
+        # Divide first: the sum of huge floats overflows.
         means.append(float((finite / len(finite)).sum()) if len(finite) else math.nan)
     known = [value for value in means if not math.isnan(value)]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
@@ -203,7 +203,7 @@ def _rate(trainer: Trainer, run: RunFigures) -> Text:
     ratios = {layer: ratio for layer, ratio in ratios.items() if ratio > 0}
     if not ratios:
         return text
-    # The one furthest from what is healthy.
+    # The layer furthest from the healthy ratio.
     layer = max(ratios, key=lambda name: abs(math.log10(ratios[name] / GOOD_RATIO)))
     middle = float(np.median(list(ratios.values())))
     text.append(f"update/weight {written(middle, 2)}")
@@ -213,7 +213,7 @@ def _rate(trainer: Trainer, run: RunFigures) -> Text:
 
 
 def worst_layers(run: RunFigures) -> list[str]:
-    """Return which layers have most dead or saturated units, and what is left of the gradient at the first layer."""
+    """Return the layers with most dead or saturated units, and the gradient ratio of first to last layer."""
     facts = []
     for name, text in (("dead_fraction", "dead"), ("saturated_fraction", "saturated")):
         last = {layer: last_finite(column) for layer, column in run.figure(name).items()}

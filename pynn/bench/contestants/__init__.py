@@ -1,4 +1,4 @@
-"""Who takes part. Each module's `prepare` gives a function that does a case once, or None where it has none."""
+"""The contestants. Each module's `prepare` returns a function that runs a case once, or None if unsupported."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from ..cases import Case
 
-#: Does a case once; what it needs is already in memory.
+#: Runs a case once, on prepared arrays.
 Run = Callable[[], object]
 
 
 class Contestant(NamedTuple):
-    """A library as it is measured: its title, where it lives here, and the package that it needs."""
+    """A measured library: its title, its module here, and its package."""
 
     title: str
     module: str
@@ -22,17 +22,17 @@ class Contestant(NamedTuple):
     argument: str = ""
 
     def prepare(self, case: Case) -> Run | None:
-        """Return what does the case, or None."""
+        """Return a function that runs the case, or None."""
         module = importlib.import_module(f".{self.module}", __name__)
         return module.prepare(case, self.argument)
 
     def installed(self) -> bool:
-        """Return whether its package is there."""
+        """Return whether its package is installed."""
         return importlib.util.find_spec(self.package) is not None
 
 
-#: By the names of the command line. "pynn" is the one whose speed all others are compared with; "own" are its other
-#: backends, "channels last" is PyTorch's other layout of images, "compiled" is torch.compile.
+#: Contestants by command-line name. All others are compared with "pynn". "own" marks pynn's other backends, "channels
+#: last" is PyTorch's other image layout, "compiled" is torch.compile.
 CONTESTANTS = {
     "pynn": Contestant("pynn", "own", "pynn", "auto"),
     "numba": Contestant("own Numba", "own", "numba", "numba"),
@@ -47,5 +47,5 @@ CONTESTANTS = {
 
 
 def bound(function: Callable[..., object], *arguments: object, **named: object) -> Run:
-    """Return a call of no arguments; a closure costs less than functools.partial with keywords."""
+    """Bind all arguments; a closure costs less than functools.partial with keywords."""
     return lambda: function(*arguments, **named)

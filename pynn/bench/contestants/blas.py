@@ -1,4 +1,4 @@
-"""NumPy's own functions: its BLAS, and the activations that it has."""
+"""NumPy: its BLAS, and its activations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import Run, bound
 
 
 def prepare(case: Case, _: str) -> Run | None:
-    """Return what does the case, or None."""
+    """Return a function that runs the case, or None."""
     if case.group == "matmul":
         a, b = factors(case)
         a = a.T if case.op.endswith("trans_a") else a

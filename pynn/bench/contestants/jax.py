@@ -1,4 +1,4 @@
-"""JAX: a whole training step under jit, its buffers donated. Its single ops cannot write to prepared outputs."""
+"""JAX: a whole training step under jit, with donated buffers. Its single ops cannot write to preallocated outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh}
 
 
 def prepare(case: Case, _: str) -> Run | None:
-    """Return what does a step, or None."""
+    """Return a function that runs a step, or None."""
     if case.group != "step":
         return None
     workload = WORKLOADS[case.op]

@@ -22,7 +22,7 @@ _LAYERS = {"relu": layers.ReLU, "tanh": layers.Tanh}
 
 
 def prepare(case: Case, backend_name: str) -> Run:
-    """Return what does the case; chooses the backend for the whole process."""
+    """Return a function that runs the case; selects the backend for the whole process."""
     backend.use_backend(backend_name)
     return _MAKERS[case.group](case)
 

@@ -11,7 +11,7 @@ from . import Run
 
 
 def prepare(case: Case, _: str) -> Run | None:
-    """Return what does a step of a network without batch norm, or None."""
+    """Return a function that runs a step of a network without batch norm, or None."""
     if case.group != "step" or WORKLOADS[case.op].batchnorm:
         return None
     workload = WORKLOADS[case.op]

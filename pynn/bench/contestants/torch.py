@@ -1,6 +1,6 @@
-"""PyTorch: eager with its fused optimisers, writing to prepared outputs where an operator can; and compiled.
+"""PyTorch: eager with fused optimisers, with preallocated outputs where supported; and compiled.
 
-Steps on images are measured in both of its layouts, as two contestants; single ops on images in the faster one.
+Image workloads run in both memory layouts, as two contestants; single ops on images use the faster one.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ..data import batch, factors, labels, normal, weights
 from . import Run, bound
 
 aten = torch.ops.aten
-# A network that is trained on one batch for thousands of steps ends up with denormal gradients and moments, which would
-# slow it down as no real training does; pynn's kernels flush them anyway.
+# Thousands of steps on one batch lead to denormal gradients and moments, a slowdown that real training does not have;
+# pynn's kernels flush them anyway.
 torch.set_flush_denormal(True)
 _LAYERS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 def prepare(case: Case, mode: str) -> Run | None:
-    """Return what does the case, or None; only steps are compiled or have a layout of their own."""
+    """Return a function that runs the case, or None; only steps have compiled and layout variants."""
     if case.group == "step":
         return _step(case, mode)
     return _MAKERS[case.group](case) if mode == "eager" else None
@@ -53,10 +53,10 @@ def _linear(case: Case) -> Run:
 
 
 def _better_layout(make: Callable[[torch.memory_format], Run]) -> Run:
-    """Return what the faster of PyTorch's two layouts of images does."""
+    """Return the run in the faster of PyTorch's two image layouts."""
     runs = [make(layout) for layout in (torch.contiguous_format, torch.channels_last)]
     for run in runs:
-        run()  # the first call chooses and compiles
+        run()  # the first call selects an algorithm and compiles
     seconds = [min(timeit.repeat(run, number=1, repeat=5)) for run in runs]
     return runs[seconds.index(min(seconds))]
 
@@ -121,7 +121,7 @@ def _activation(case: Case) -> Run:
     name = case.op.removesuffix("_backward")
     extra = {"elu": (1.0,), "leaky_relu": (0.01,)}.get(name, ())
     forward = getattr(aten, name)
-    if case.op == "relu":  # whose own `out` form computes into an array of its own first
+    if case.op == "relu":  # torch's `out` form computes into a temporary first
         return bound(torch.clamp_min, x, 0, out=out)
     if name == case.op:
         return bound(forward.out, x, *extra, out=out)
@@ -143,7 +143,7 @@ def _loss(case: Case) -> Run:
     logits, target = _tensor(1, *case.shape), torch.from_numpy(labels(*case.shape))
     one = torch.ones(())
 
-    def run() -> None:  # what cross_entropy and its gradient are made of, without autograd
+    def run() -> None:  # the parts of cross_entropy and its gradient, without autograd
         log_probabilities = aten._log_softmax(logits, 1, False)
         _, weight = aten.nll_loss_forward(log_probabilities, target, None, 1, -100)
         gradient = aten.nll_loss_backward(one, log_probabilities, target, None, 1, -100, weight)
@@ -164,7 +164,7 @@ def _optimizer(case: Case) -> Run:
     return _make_optimizer(case.op, [parameter]).step
 
 
-def _network(workload: Workload) -> Any:  # nn.Sequential, whose stub does not know `to(memory_format=)`
+def _network(workload: Workload) -> Any:  # nn.Sequential; its stub lacks `to(memory_format=)`
     chain: list[nn.Module] = []
     stages = workload.stages
     for stage, weight in zip(stages, weights(workload), strict=True):

@@ -1,6 +1,6 @@
 
 "use strict";
-// Pointing at a chart shows the figures at that step; the page says all the same without it.
+// Hovering over a chart shows the figures at that step; the page is complete without this script.
 const reading = document.getElementById("reading");
 
 function nearest(steps, step) {

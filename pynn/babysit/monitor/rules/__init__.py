@@ -1,4 +1,4 @@
-"""The rules: each looks at a run so far and yields the symptoms that it sees."""
+"""The rules: each yields the symptoms that it detects in a run so far."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..run_state import RunState
 from . import curve, evaluation, rates, signal, start, units
 from .base import Detection
 
-#: Looked at whenever a window of steps is complete.
+#: Applied after each window of steps.
 STEP_RULES: tuple[Callable[[RunState], Iterator[Detection]], ...] = (
     *start.RULES,
     *signal.RULES,
@@ -16,7 +16,7 @@ STEP_RULES: tuple[Callable[[RunState], Iterator[Detection]], ...] = (
     *rates.RULES,
     *curve.RULES,
 )
-#: Looked at after every epoch.
+#: Applied after each epoch.
 EVALUATION_RULES: tuple[Callable[[RunState], Iterator[Detection]], ...] = (
     *evaluation.RULES,
     *rates.EVALUATION_RULES,

@@ -1,4 +1,4 @@
-"""What a rule yields."""
+"""The result of a rule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...findings import Severity
 
 
 class Detection(NamedTuple):
-    """A symptom that a rule sees now; an episode goes on while it is seen."""
+    """A currently detected symptom; its episode continues as long as it is detected."""
 
     symptom: str
     severity: Severity

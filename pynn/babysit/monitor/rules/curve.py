@@ -1,4 +1,4 @@
-"""The course of the training loss: divergence, no learning at all, and what shows in it of data and penalties."""
+"""Rules on the training loss: divergence, no learning, and effects of data and penalties."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from ..run_state import RunState
 from .base import Detection
 
-#: Share of the targets that outputs may be unable to reach: outliers.
+#: Tolerated share of unreachable targets, as outliers.
 UNREACHED = 0.05
-#: Share of the variance that a simple learner must explain for a network to be blamed that explains nothing.
+#: Minimum share of variance that a simple learner explains before a network that explains none is at fault.
 LEAST_SIGNAL = 0.15
-#: Weight decay that, times the rate, takes away all of the weights.
+#: Minimum weight decay for a report of decay that removes all weights in one step.
 STRONG_DECAY = 0.1
 
 
@@ -27,7 +27,7 @@ def diverging(state: RunState) -> Iterator[Detection]:
     if not math.isfinite(loss) or (loss > limits.lost_loss * start > 0 and (state.age >= 16 or loss > 10 * start)):
         evidence = f"the loss is {loss:.3g} after a start at {start:.3g}"
     elif state.since_best(20) > above + max(0.4 * abs(above), 0.3 * scale, noise) or (
-        # Where nearly all is one class, the loss of a batch depends on how many of the others it has.
+        # If one class dominates, the loss of a batch depends on its number of rare examples.
         state.since_best(50, 3000) > above + max(0.25 * abs(above), 0.2 * scale, noise) and not state.facts.chance > 0.8
     ):
         evidence = f"the loss rose from {above:.3g} (step {state.best_step}) to {loss:.3g}"
@@ -41,9 +41,9 @@ def diverging(state: RunState) -> Iterator[Detection]:
 
 
 def not_learning(state: RunState) -> Iterator[Detection]:
-    """Loss and accuracy stay where ignoring the inputs would put them, though the weights move."""
+    """Loss and accuracy stay at the level of ignoring the inputs, though the weights move."""
     facts = state.facts
-    # A slow start is no fault yet: a good part of the run must have passed.
+    # A slow start is not yet a fault: require a good part of the run.
     late = state.age >= 150 and (state.steps_left < 0.75 if state.planned else state.age >= 600)
     if not late or not state.stuck() or state.explained or facts.tiny or "zigzag" in state.found:
         return
@@ -53,7 +53,7 @@ def not_learning(state: RunState) -> Iterator[Detection]:
     if not loss > 0.97 * reference or state.falling(0.05):
         return
     if not facts.classifies and state.held_out_examples and not state.attainable > LEAST_SIGNAL:
-        return  # without an accuracy, a weak signal cannot be told from none: see `evaluation.nothing_to_learn`
+        return  # without accuracy, weak and no signal look alike: see `evaluation.nothing_to_learn`
     accuracy = sum(w.accuracy * w.steps for w in list(state.windows)[-3:]) / sum(
         w.steps for w in list(state.windows)[-3:]
     )
@@ -69,7 +69,7 @@ def not_learning(state: RunState) -> Iterator[Detection]:
 
 
 def regularisation_too_strong(state: RunState) -> Iterator[Detection]:
-    """Decay or dropout that keeps the network from fitting even the training data."""
+    """Weight decay or dropout that prevents fitting even the training data."""
     facts = state.facts
     taken = state.window.highest_lr * facts.l2
     if taken > 1 and facts.l2 > STRONG_DECAY and (facts.decoupled or not facts.adaptive):
@@ -109,7 +109,7 @@ def regularisation_too_strong(state: RunState) -> Iterator[Detection]:
 
 
 def one_class_at_a_time(state: RunState) -> Iterator[Detection]:
-    """Batches of a single class: sorted data that is not shuffled, so that the network forgets the others."""
+    """Batches of a single class, from sorted unshuffled data: the network forgets the other classes."""
     purity, chance = state.one_class_batches, state.facts.chance
     if purity > max(0.85, 2 * chance) and state.facts.batch_size >= 8 and state.age >= 4:
         evidence = f"the largest class makes up {purity:.0%} of a batch, but {chance:.0%} of the data"
@@ -117,7 +117,7 @@ def one_class_at_a_time(state: RunState) -> Iterator[Detection]:
 
 
 def probabilities_as_logits(state: RunState) -> Iterator[Detection]:
-    """A softmax in front of a loss that applies one itself."""
+    """A softmax before a loss that applies its own."""
     if state.ends_in_probabilities and state.facts.classifies:
         evidence = "the outputs lie between 0 and 1, so that the loss of the softmax over them cannot get near 0"
         advice = "leave out the softmax or sigmoid at the end: CrossEntropyLoss takes logits"
@@ -125,19 +125,19 @@ def probabilities_as_logits(state: RunState) -> Iterator[Detection]:
 
 
 def wrong_gradient(state: RunState) -> Iterator[Detection]:
-    """A layer or loss of the user's own whose gradient is not that of what it computes."""
+    """A custom layer or loss with a wrong gradient."""
     if state.wrong_gradient is not None:
         evidence, advice, place = state.wrong_gradient
         yield Detection("not_learning", "error", evidence, advice, place)
 
 
 def targets_out_of_reach(state: RunState) -> Iterator[Detection]:
-    """An activation behind the last layer that keeps a regression's outputs from the targets."""
+    """A final activation whose range excludes regression targets."""
     facts = state.facts
     if facts.out_of_reach > UNREACHED and state.age >= 4:
         last = facts.weights[-1]
         evidence = f"{facts.out_of_reach:.0%} of the targets lie where no output of {last.output} can be"
-        advice = "leave out the activation behind the last layer, or bring the targets into its range"
+        advice = "omit the activation after the last layer, or bring the targets into its range"
         yield Detection("underfitting", "warning", evidence, advice, last.output)
 
 

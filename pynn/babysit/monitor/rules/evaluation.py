@@ -1,4 +1,4 @@
-"""What shows from epoch to epoch: over- and underfitting, swings, batch norm's two modes, classes never predicted."""
+"""Rules per epoch: overfitting, underfitting, oscillation, batch norm's two modes, classes never predicted."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from itertools import pairwise
 from ..run_state import Evaluation, RunState
 from .base import Detection
 
-#: Times the memory of running averages, in steps, after which their start is forgotten.
+#: Multiple of the running averages' time constant after which their initial values are forgotten.
 FORGOTTEN = 10
 #: More batch norms than these get a third evaluation, and time while the loss in inference mode falls so far in two.
 MANY_NORMS, CATCHING_UP = 4, 0.67
-#: Examples from which batch norm cannot tell a mean and a variance.
+#: Batch sizes too small for batch norm to estimate mean and variance.
 FEW = 3
-#: Validation examples of a class from which on its recall says anything, and enough.
+#: Validation examples of a class for a rough and for a reliable recall.
 FEW_ASKED, MANY_ASKED = 3, 10
-#: Weight decay that may well be why a network does not fit.
+#: Weight decay strong enough to prevent fitting.
 STRONG_DECAY = 0.1
-#: What makes figures of the validation data rise and fall by itself.
+#: Symptoms that make validation figures oscillate.
 UNSTEADY = ("regularisation_too_strong", "lr_too_high", "diverging", "oscillating", "batchnorm_mismatch")
 
 
@@ -61,7 +61,7 @@ def overfitting(state: RunState) -> Iterator[Detection]:
 
 
 def not_generalising(state: RunState) -> Iterator[Detection]:
-    """The training data is learnt by heart, and says nothing of the validation data: targets that do not belong."""
+    """The training data is memorised but does not predict the validation data: mismatched targets."""
     done = state.evaluations
     if len(done) < 3 or state.age < 50 or not state.facts.classifies or state.held_out_examples < 100:
         return
@@ -79,7 +79,7 @@ def not_generalising(state: RunState) -> Iterator[Detection]:
 
 
 def underfitting(state: RunState) -> Iterator[Detection]:
-    """Training has flattened out, and a simple learner of another kind knows the answers better."""
+    """Training has flattened out, and a simple learner of another kind scores better."""
     done = state.evaluations
     if len(done) < 3 or state.age < 60 or math.isnan(state.attainable) or state.explained:
         return
@@ -92,7 +92,7 @@ def underfitting(state: RunState) -> Iterator[Detection]:
         gap = (last.val_loss - last.loss) / max(state.reference, 1e-30)
     error = 0.5 / max(state.held_out_examples, 1) ** 0.5
     better = state.attainable > reached + (0.05 if state.facts.tiny else 0.1) + error
-    # A network that could do better may yet do so: only its last epochs tell.
+    # The network may still improve: judge only the last epochs.
     flat = before.loss - last.loss < 0.05 * max(last.loss, 1e-30)
     settled = state.facts.tiny or (state.steps_left < 0.1 and state.share_left < 0.9)
     if better and flat and settled and gap < state.limits.gap:
@@ -108,7 +108,7 @@ def underfitting(state: RunState) -> Iterator[Detection]:
 
 
 def oscillating(state: RunState) -> Iterator[Detection]:
-    """Validation figures that swing from epoch to epoch by more than their sampling error."""
+    """Validation figures oscillate by more than their sampling error."""
     done = state.evaluations[-10:]
     if len(done) < 5 or state.age < 100 or not state.share_left < 0.95 or state.facts.tiny:
         return
@@ -145,12 +145,12 @@ def batchnorm_mismatch(state: RunState) -> Iterator[Detection]:
     if facts.batch_norms and facts.batch_size <= FEW and len(state.evaluations) >= 3 and state.share_left > 0.5:
         evidence = f"batch norm takes its statistics from batches of {facts.batch_size}, and the loss stays high"
         yield Detection("batchnorm_mismatch", "warning", evidence, "use batches of at least 16", state.first_norm_layer)
-    # Until they have forgotten where they began, honest averages lag behind.
+    # Correct averages lag until they have forgotten their initial values.
     young = state.age < FORGOTTEN / max(facts.norm_momentum, 1e-3)
     many = facts.batch_norms > MANY_NORMS
     if not _modes_differ(state, 3 if young or many else 2):
         return
-    # Where there are many, what each lags behind adds up while weights move fast; averages that are wrong stay so.
+    # With many batch norms, the lags add up while weights move fast; wrong averages stay wrong.
     if many and state.mode_gaps[-1][1] < CATCHING_UP * state.mode_gaps[-3][1]:
         return
     train, infer, _, _ = state.mode_gaps[-1]
@@ -170,7 +170,7 @@ def _modes_differ(state: RunState, times: int) -> bool:
 
 
 def class_imbalance(state: RunState) -> Iterator[Detection]:
-    """Rare classes that the network never names."""
+    """Rare classes that the network never predicts."""
     limits = state.limits
     counts, recall = state.facts.counts, state.recall
     if counts is None or recall is None or len(state.evaluations) < 3 or state.age < 60:
@@ -179,7 +179,7 @@ def class_imbalance(state: RunState) -> Iterator[Detection]:
     if len(present) < 2 or present.max() < limits.imbalance * present.min() or state.explained:
         return
     rare = [index for index in range(len(recall)) if counts[index] * limits.imbalance <= present.max()]
-    # A few examples of one class say little; then all rare classes together must be missed.
+    # Few examples per class are weak evidence: require that all rare classes together are missed.
     asked = sum(recall[index][1] for index in rare)
     named = sum(share * seen for share, seen in (recall[index] for index in rare) if seen)
     missed = [
@@ -201,13 +201,13 @@ def class_imbalance(state: RunState) -> Iterator[Detection]:
 
 
 def _rising(state: RunState, index: int) -> bool:
-    """Return whether a class is being learnt: the probability given to its examples grows from epoch to epoch."""
+    """Return whether a class is being learnt: the probability of its examples grows every epoch."""
     known = [confidence[index] for confidence in state.confidence]
     return len(known) > 1 and len(state.evaluations) < 10 and known[-1] > 1.15 * known[-2]
 
 
 def nothing_to_learn(state: RunState) -> Iterator[Detection]:
-    """Neither the network nor simple learners of other kinds find out anything from the inputs."""
+    """Neither the network nor simple learners of other kinds learn from the inputs."""
     done, facts = state.evaluations, state.facts
     if len(done) < 3 or state.age < 100 or math.isnan(state.attainable) or state.held_out_examples < 100:
         return
@@ -226,7 +226,7 @@ def nothing_to_learn(state: RunState) -> Iterator[Detection]:
 
 
 def too_much_dropped(state: RunState) -> Iterator[Detection]:
-    """Dropout so heavy that even without it the network does not know what a simple learner does."""
+    """Dropout so heavy that the network, even without it in inference, scores below a simple learner."""
     facts, limits = state.facts, state.limits
     if facts.dropout < limits.heavy_dropout or state.age < 100 or len(state.evaluations) < 3:
         return
@@ -239,11 +239,11 @@ def too_much_dropped(state: RunState) -> Iterator[Detection]:
 
 
 def held_down(state: RunState) -> Iterator[Detection]:
-    """Decay against which the weights cannot grow, so that the network fits the training data no better than others."""
+    """Decay that keeps the weights too small: training data are fitted no better than validation data."""
     facts, done = state.facts, state.evaluations
     if len(done) < 3 or state.age < 60 or facts.l2 < STRONG_DECAY or not 0.2 < state.share_left < 0.9:
         return
-    free = [w.name for w in facts.weights if not w.normalised]  # batch norm makes up for small weights
+    free = [w.name for w in facts.weights if not w.normalised]  # batch norm compensates for small weights
     shrunk = [
         state.window.weights[name].norm / state.start_norms[name]
         for name in free
@@ -274,7 +274,7 @@ RULES = (
 
 
 def evaluation_of(row: dict[str, float], step: int, epoch: int) -> Evaluation:
-    """Return a row of the history as rules read it."""
+    """Return a row of the history as an `Evaluation`."""
     nan = math.nan
     return Evaluation(
         step,

@@ -1,4 +1,4 @@
-"""Learning rates: too high, too low, and fallen too early."""
+"""Rules on learning rates: too high, too low, and decayed too early."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def lr_too_high(state: RunState) -> Iterator[Detection]:
     if state.age < 4:
         return
     window, facts = state.window, state.facts
-    if facts.batch_norms and facts.batch_size <= 3:  # noise of its statistics, whatever the rate
+    if facts.batch_norms and facts.batch_size <= 3:  # noisy batch statistics at any rate
         return
     evidence = _lost(state) or _going_nowhere(state) or _jumped(state) or _damage(state)
     if evidence is not None:
@@ -29,7 +29,7 @@ def _changed(ratio: float) -> str:
 
 
 def _lost(state: RunState) -> str | None:
-    """Say so if the loss is far above that of the start."""
+    """Return evidence if the loss is far above the initial one."""
     loss, start, limits = state.recent_loss(), state.start, state.limits
     lost = not math.isfinite(loss) or (loss > limits.lost_loss * start > 0 and (state.age >= 16 or loss > 10 * start))
     if not lost or not state.ratio > limits.large_ratio / 3:
@@ -38,7 +38,7 @@ def _lost(state: RunState) -> str | None:
 
 
 def _going_nowhere(state: RunState) -> str | None:
-    """Say so if large steps lead to no better a loss than ignoring the inputs."""
+    """Return evidence if large steps end at a loss no better than ignoring the inputs."""
     limits, loss = state.limits, state.recent_loss()
     if not state.stuck(20) or state.facts.dropout >= limits.heavy_dropout:
         return None
@@ -51,7 +51,7 @@ def _going_nowhere(state: RunState) -> str | None:
 
 
 def _jumped(state: RunState) -> str | None:
-    """Say so if the loss rose when the rate did."""
+    """Return evidence if the loss rose with the rate."""
     before = [w.highest_lr for w in state.windows if w.highest_lr > 0 and w.last <= state.best_step]
     rate, now, best = state.window.highest_lr, state.window.last_loss, state.best
     if not before or not rate > 5 * max(before) or not now > max(1.5 * best, best + 0.3 * state.scale):
@@ -61,7 +61,7 @@ def _jumped(state: RunState) -> str | None:
 
 
 def _damage(state: RunState) -> str | None:
-    """Say so if large steps have left units dead or saturated that were not so at the start."""
+    """Return evidence if large steps have killed or saturated units."""
     limits = state.limits
     if not state.worst_ratio > limits.large_ratio or not state.share_left > 0.4 or not state.facts.fresh:
         return None
@@ -101,7 +101,7 @@ def lr_too_low(state: RunState) -> Iterator[Detection]:
 
 
 def plateau(state: RunState) -> Iterator[Detection]:
-    """The loss stops falling where the learning rate has fallen to next to nothing, far from solved."""
+    """The loss stalls far from solved because the learning rate has decayed to almost nothing."""
     window = state.window
     if state.age < 50 or not window.lr < 1e-2 * state.highest_lr or not window.ratio < 10 * state.limits.tiny_ratio:
         return
@@ -126,7 +126,7 @@ def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
     facts = state.facts
     if facts.tiny or facts.dropout > 0.4 or state.ends_in_probabilities or not window.ratio < 2e-3:
         return
-    if "underfitting" in state.found:  # for a reason of its own
+    if "underfitting" in state.found:  # has its own cause
         return
     if window.lr > window.first_lr or window.lr < 0.5 * state.highest_lr:
         return
@@ -152,7 +152,7 @@ def run_away(state: RunState) -> Iterator[Detection]:
 
 
 def nothing_trained(state: RunState) -> Iterator[Detection]:
-    """All weights are frozen, in the midst of learning or from the start."""
+    """All weights are frozen, from the start or during training."""
     if state.facts.weights and not state.window.weights and state.share_left > 0.2 and state.age > 1:
         evidence = f"all weights are frozen, and the loss stays at {state.recent_loss():.3g}"
         yield Detection("plateau", "error", evidence, "layer.freeze(False) lets a layer be trained again")

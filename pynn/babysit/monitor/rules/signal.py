@@ -1,4 +1,4 @@
-"""Gradients that die out or blow up on their way back, and numbers that are no longer finite."""
+"""Rules on gradients that vanish or explode in the backward pass."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from ..run_state import RunState
 from .base import Detection
 
-#: What leaves gradients that are zero in places.
+#: Symptoms that leave some gradients at zero.
 BLOWN_UP = ("lr_too_high", "diverging", "dead_units", "exploding_gradient", "regularisation_too_strong")
 
 
 def _ends(state: RunState) -> tuple[str, str, float] | None:
-    """Return first and last hidden layer of the main path, and the ratio of the gradients there."""
+    """Return the first and last hidden layer of the main path, and the ratio of their gradients."""
     outputs = state.window.outputs
     seen = [name for name in state.facts.trunk if name in outputs]
     if len(seen) < 2:
@@ -25,7 +25,7 @@ def _ends(state: RunState) -> tuple[str, str, float] | None:
 
 
 def vanishing_gradient(state: RunState) -> Iterator[Detection]:
-    """The gradient shrinks from layer to layer on its way back (CS231n, Neural Networks Part 2)."""
+    """The gradient shrinks from layer to layer in the backward pass (CS231n, Neural Networks Part 2)."""
     limits = state.limits
     ends = _ends(state)
     if ends is None or state.age < 8 or not state.found.keys().isdisjoint(BLOWN_UP):
@@ -42,7 +42,7 @@ def vanishing_gradient(state: RunState) -> Iterator[Detection]:
 
 
 def exploding_gradient(state: RunState) -> Iterator[Detection]:
-    """The gradient grows from layer to layer on its way back, or all at once."""
+    """The gradient grows from layer to layer in the backward pass, or suddenly in all of them."""
     limits = state.limits
     ends = _ends(state)
     if ends is not None and ends[2] > limits.exploded:

@@ -1,4 +1,4 @@
-"""What is wrong before anything is learnt: inputs, the first loss, the initial weights."""
+"""Rules on the start: inputs, the first loss, the initial weights."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..facts import SQUASHING, InputFigures, Weights
 from ..run_state import RunState
 from .base import Detection
 
-#: Targets this many times as far from the median as half of them are no noise.
+#: Distance from the median over the median distance at which a target is not noise.
 FAR_OUT = 300.0
-#: Steps within which the initial weights show.
+#: Steps that still reflect the initial weights.
 EARLY = 4
 
 
 def inputs_not_normalised(state: RunState) -> Iterator[Detection]:
-    """The scale of the inputs as the network gets them (CS231n, Neural Networks Part 2, "Data Preprocessing")."""
+    """The scale of the network's inputs (CS231n, Neural Networks Part 2, "Data Preprocessing")."""
     limits = state.limits
     facts = state.facts
     inputs, held_out = facts.inputs, facts.held_out
@@ -40,7 +40,7 @@ def inputs_not_normalised(state: RunState) -> Iterator[Detection]:
         huge = inputs.rms > limits.huge_input or inputs.largest_feature_rms > limits.huge_feature
         severity: Severity = "error" if huge and not softened else "warning"
         if not huge and not _suffers(state):
-            severity = "info"  # of a moderate size, and nothing has come of it
+            severity = "info"  # moderately large, without consequences
         yield Detection("input_not_normalised", severity, _scale(inputs), advice, layer)
     elif inputs.largest < limits.tiny_input and not softened:
         evidence = f"the largest input is {inputs.largest:.2g}"
@@ -48,14 +48,14 @@ def inputs_not_normalised(state: RunState) -> Iterator[Detection]:
 
 
 def _each(inputs: InputFigures) -> str:
-    """Return what to standardise, with what."""
+    """Return what to standardise, and how."""
     if inputs.images:
         return "each channel with the training images' mean and spread (pynn.preprocessing.ChannelStandardize)"
     return "each feature with the training data's mean and standard deviation (pynn.preprocessing)"
 
 
 def _unlike(inputs: InputFigures, held_out: InputFigures, most: float, layer: str | None) -> Iterator[Detection]:
-    """Validation inputs of another scale than the training inputs."""
+    """Validation inputs have another scale than the training inputs."""
     ratio = held_out.rms / inputs.rms if inputs.rms else math.inf
     shift = abs(held_out.mean - inputs.mean) / max(inputs.rms, 1e-12)
     if ratio > most or ratio < 1 / most or shift > 1.5:
@@ -68,7 +68,7 @@ def _unlike(inputs: InputFigures, held_out: InputFigures, most: float, layer: st
 
 
 def _suffers(state: RunState) -> bool:
-    """Return whether the run shows what inputs that are too large lead to."""
+    """Return whether the run shows consequences of too large inputs."""
     saturated = any(figures.saturated > 0.3 for figures in state.window.outputs.values())
     high = state.initial_loss > 2 * state.facts.zero_loss and state.initial_loss > state.facts.zero_loss + 1
     return saturated or high or bool(state.found.keys() - {"input_not_normalised", "overfitting", "class_imbalance"})
@@ -82,7 +82,7 @@ def _scale(inputs: InputFigures) -> str:
 
 
 def bad_initial_loss(state: RunState) -> Iterator[Detection]:
-    """The first loss against that of outputs that are all zero (CS231n, Neural Networks Part 3, "Sanity checks")."""
+    """The first loss compared with that of all-zero outputs (CS231n, Neural Networks Part 3, "Sanity checks")."""
     limits = state.limits
     facts = state.facts
     if not facts.fresh or state.age > EARLY * 12:
@@ -118,7 +118,7 @@ def large_targets(state: RunState) -> Iterator[Detection]:
         return
     loss = state.window.last_loss
     failing = not math.isfinite(loss) or (state.age > 1 and loss > 2 * state.initial_loss)
-    # Far from 0, the outputs have a way to go first; what matters is whether they get on.
+    # Targets far from 0 need more steps: judge only whether the loss falls.
     if failing or (state.stuck(50) and not state.falling(0.1)):
         evidence = f"targets have a root mean square of {facts.target_rms:.3g} and a spread of {facts.target_std:.3g}"
         advice = "standardise the targets, and undo it in the predictions"
@@ -126,9 +126,9 @@ def large_targets(state: RunState) -> Iterator[Detection]:
 
 
 def bad_initialisation(state: RunState) -> Iterator[Detection]:
-    """The spread of signals through the layers before anything is learnt (CS231n; He et al. 2015).
+    """The spread of signals through the untrained layers (CS231n; He et al. 2015).
 
-    Both must be off, in one direction: the spread of what the layers put out, and the weights against what keeps it.
+    Both must be off in the same direction: the spread of the outputs, and the weights' gain.
     """
     facts = state.facts
     if not facts.fresh or not facts.weights:
@@ -139,7 +139,7 @@ def bad_initialisation(state: RunState) -> Iterator[Detection]:
 
 
 def _too_large(state: RunState) -> Iterator[Detection]:
-    gains: dict[str, float] = {}  # so far, by residual branch
+    gains: dict[str, float] = {}  # gain so far, per residual branch
     for weights in state.facts.weights:
         if weights.normalised:
             gains[weights.branch] = 1.0
@@ -156,15 +156,17 @@ def _too_large(state: RunState) -> Iterator[Detection]:
                 if saturated
                 else f"outputs spread {figures.std:.3g}"
             )
-            evidence = f"at the start {shown}; the weights are {own:.3g} times as large as keeps the spread of signals"
+            evidence = (
+                f"at the start {shown}; the weights are {own:.3g} times the size that keeps the spread of signals"
+            )
             yield Detection("bad_initialisation", "error", evidence, _advice(weights), weights.name)
             return
 
 
 def _too_small(state: RunState) -> Iterator[Detection]:
-    """Signals that have shrunk to nothing behind the last hidden layer.
+    """Signals that vanish after the last hidden layer.
 
-    They go round residual branches, which may well start small.
+    Residual branches do not count: they may start small, and signals bypass them.
     """
     limits = state.limits
     gain, depth, entry = 1.0, 0, None
@@ -181,8 +183,8 @@ def _too_small(state: RunState) -> Iterator[Detection]:
         left = spread / start
         if gain < 0.1 and left < limits.nearly_lost_spread and (left < limits.lost_spread or state.stuck(30)):
             evidence = (
-                f"behind {depth} layers the spread of the signals is {left:.2g} of what went in; the weights of "
-                f"{entry.name} are {state.initial_gains[entry.name]:.2g} times as large as keeps it"
+                f"after {depth} layers the spread of the signals is {left:.2g} of that of the inputs; the weights of "
+                f"{entry.name} are {state.initial_gains[entry.name]:.2g} times the size that keeps it"
             )
             severity: Severity = "error" if left < limits.lost_spread else "warning"
             yield Detection("bad_initialisation", severity, evidence, _advice(weights), entry.name)
@@ -198,7 +200,7 @@ def _spread_before(state: RunState, weights: Weights) -> float:
 
 def _advice(weights: Weights) -> str:
     rule = "lecun_normal" if weights.activation in SQUASHING or weights.activation == "selu" else "he_normal"
-    return f'initialise with init="{rule}", or put batch norm behind the layer'
+    return f'initialise with init="{rule}", or put batch norm after the layer'
 
 
 RULES = (inputs_not_normalised, bad_initial_loss, large_targets, bad_initialisation)

@@ -1,4 +1,4 @@
-"""Units that do nothing: dead, saturated, all alike; and weights that can only move together."""
+"""Rules on units: dead, saturated or identical ones; and weights that can only move together."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ...findings import Severity
 from ..run_state import RunState
 from .base import Detection
 
-#: In a layer of fewer units each has so much to tell that it goes to the limits.
+#: Units of smaller layers saturate without a fault, because each carries much information.
 FEW = 8
 
 
 def dead_units(state: RunState) -> Iterator[Detection]:
-    """Rectifying units active for no example over a window (CS231n, Neural Networks Part 1, "ReLU")."""
+    """Rectifier units that no example of a window activates (CS231n, Neural Networks Part 1, "ReLU")."""
     limits = state.limits
     learning = state.share_left < 0.7
     for name, share in state.dead.items():
@@ -30,7 +30,7 @@ def dead_units(state: RunState) -> Iterator[Detection]:
 
 
 def saturated_units(state: RunState) -> Iterator[Detection]:
-    """Sigmoid and tanh units at a limit, where their gradient is next to nothing (CS231n, "Sigmoid")."""
+    """Sigmoid and tanh units near a limit, where their gradient is almost zero (CS231n, "Sigmoid")."""
     hidden = {w.output for w in state.facts.hidden if w.units >= FEW}
     learning = state.share_left < 0.7 and state.age > 50
     for name, figures in state.window.outputs.items():
@@ -42,7 +42,7 @@ def saturated_units(state: RunState) -> Iterator[Detection]:
 
 
 def symmetric_units(state: RunState) -> Iterator[Detection]:
-    """Hidden units that compute the same, and therefore stay the same (CS231n, "Pitfall: all zero initialization")."""
+    """Hidden units that compute the same and stay identical (CS231n, "Pitfall: all zero initialization")."""
     for name, (distinct, units) in state.distinct_units.items():
         if distinct <= max(1, units // 2) and name in state.alike_at_start and state.age >= 8:
             evidence = (
