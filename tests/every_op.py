@@ -55,7 +55,6 @@ KNOWN = {
 
 INT64, UINT64, FLOAT64, UINT16 = (np.dtype(name) for name in ("int64", "uint64", "float64", "uint16"))
 STATS = ((4, UNITS), FLOAT64)
-CHANNEL_STATS = ((4, 4), FLOAT64)
 ONE = ((1,), FLOAT64)
 SEGMENTS = {"bounds": ((2, 2), INT64), "rates": ((2, 2), FLOAT64)}
 MOMENTS = {"mean_out": LINE, "rstd_out": LINE}
@@ -63,7 +62,7 @@ CHANNELS, CHANNEL = {"gamma": (4,), "beta": (4,)}, (4,)
 
 
 def _forward(op, **options):
-    return Call(op, {"x": LINES}, {"out": LINES, "stats": STATS}, options, (("out", "x"),))
+    return Call(op, {"x": LINES}, {"out": LINES}, options, (("out", "x"),))
 
 
 def _backward(op, saved, **options):
@@ -113,7 +112,7 @@ CALLS = {
     "matmul": Call(
         ops.matmul,
         {"a": (ROWS, INPUTS), "b": (INPUTS, UNITS), "bias": LINE},
-        {"out": LINES, "pre_out": LINES, "stats": STATS},
+        {"out": LINES, "pre_out": LINES},
         {"activation": "gelu"},
     ),
     "linear_backward": Call(
@@ -126,7 +125,7 @@ CALLS = {
     "conv2d": Call(
         ops.conv2d,
         {"x": IMAGES, "w": FILTERS, "bias": CHANNEL},
-        {"out": GRID, "pre_out": GRID, "stats": CHANNEL_STATS},
+        {"out": GRID, "pre_out": GRID},
         {"activation": "silu"},
     ),
     "conv2d_backward": Call(
@@ -156,7 +155,7 @@ CALLS = {
     "batch_norm": Call(
         ops.batch_norm,
         {"x": LINES, "gamma": LINE, "beta": LINE},
-        {"running_mean": LINE, "running_var": LINE, "out": LINES, **MOMENTS, "stats": STATS},
+        {"running_mean": LINE, "running_var": LINE, "out": LINES, **MOMENTS},
         {"activation": "relu"},
     ),
     "batch_norm_backward": Call(
@@ -174,7 +173,6 @@ CALLS = {
             "out": IMAGES,
             "mean_out": CHANNEL,
             "rstd_out": CHANNEL,
-            "stats": CHANNEL_STATS,
         },
     ),
     "batch_norm2d_backward": Call(

@@ -183,7 +183,7 @@ def prelu(cnp.ndarray x, cnp.ndarray slope, cnp.ndarray out):
 
 cdef void prelu_backward_rows(
     const floating* dy, const floating* x, const floating* slope, Py_ssize_t per_unit, floating* dx, floating* dslope,
-    Py_ssize_t m, Py_ssize_t n, Py_ssize_t positions, bint accumulate
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t positions
 ) noexcept nogil:
     cdef Py_ssize_t i, j, at
     cdef floating v, d, s = 0 if per_unit else slope[0]
@@ -202,9 +202,9 @@ cdef void prelu_backward_rows(
                 dx[at] = s * d if v < 0 else d
         all_units += total
         if per_unit:
-            dslope[j] = <floating>(dslope[j] + total if accumulate else total)
+            dslope[j] = <floating>total
     if not per_unit:
-        dslope[0] = <floating>(dslope[0] + all_units if accumulate else all_units)
+        dslope[0] = <floating>all_units
 
 
 cdef struct PreluBackward:
@@ -218,7 +218,6 @@ cdef struct PreluBackward:
     Py_ssize_t positions
     Py_ssize_t per_unit
     bint single
-    bint accumulate
 
 
 cdef int run_prelu_backward(void* argument) noexcept nogil:
@@ -226,25 +225,23 @@ cdef int run_prelu_backward(void* argument) noexcept nogil:
     if c.single:
         prelu_backward_rows(
             <float*>c.dy, <float*>c.x, <float*>c.slope, c.per_unit, <float*>c.dx, <float*>c.dslope, c.m, c.n,
-            c.positions, c.accumulate
+            c.positions
         )
     else:
         prelu_backward_rows(
             <double*>c.dy, <double*>c.x, <double*>c.slope, c.per_unit, <double*>c.dx, <double*>c.dslope, c.m, c.n,
-            c.positions, c.accumulate
+            c.positions
         )
     return 0
 
 
-def prelu_backward(
-    cnp.ndarray dy, cnp.ndarray x, cnp.ndarray slope, cnp.ndarray dx, cnp.ndarray dslope, bint accumulate
-):
+def prelu_backward(cnp.ndarray dy, cnp.ndarray x, cnp.ndarray slope, cnp.ndarray dx, cnp.ndarray dslope):
     """Write dx, and dslope = the sum of dy * x over negative x (per unit, or over all for a single slope)."""
     cdef PreluBackward call = PreluBackward(
         data(dy), data(x), data(slope), data(dx), data(dslope), rows(x), columns(x), cnp.PyArray_DIM(x, 2),
-        size(slope) != 1, is_single(x), accumulate
+        size(slope) != 1, is_single(x)
     )
-    make(run_prelu_backward, &call, sizeof(call), 5 if accumulate else 3, (dy, x, slope, dx, dslope))
+    make(run_prelu_backward, &call, sizeof(call), 3, (dy, x, slope, dx, dslope))
 
 
 cdef inline bint beats(floating candidate, floating best) noexcept nogil:

@@ -41,7 +41,6 @@ cdef extern from "norm/batchnorm.h" nogil:
         int training
         int code
         double alpha
-        int accumulate
         int single
     int pn_batchnorm_forward(void* call) noexcept
     int pn_batchnorm_backward(void* call) noexcept
@@ -72,7 +71,7 @@ def batch_norm(
 
 def batch_norm_backward(
     cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray mean, cnp.ndarray rstd,
-    bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta, bint accumulate
+    bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta
 ):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     cdef pn_batchnorm_back call
@@ -80,9 +79,6 @@ def batch_norm_backward(
     call.mean, call.rstd = data(mean), data(rstd)
     call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
     call.m, call.n, call.training, call.code, call.alpha = rows(x), columns(x), training, activation, alpha
-    call.accumulate, call.single = accumulate, is_single(x)
-    if not make(
-        pn_batchnorm_backward, &call, sizeof(call), 9 if accumulate else 6,
-        (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)
-    ):
+    call.single = is_single(x)
+    if not make(pn_batchnorm_backward, &call, sizeof(call), 6, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)):
         raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")

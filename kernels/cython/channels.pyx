@@ -46,7 +46,6 @@ cdef extern from "norm/channels.h" nogil:
         int training
         int code
         double alpha
-        int accumulate
         int single
     int pn_channel_norm_forward(void* call) noexcept
     int pn_channel_norm_backward(void* call) noexcept
@@ -90,7 +89,7 @@ def batchnorm_channels(
 
 def batchnorm_channels_backward(
     cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray mean, cnp.ndarray rstd,
-    bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta, bint accumulate
+    bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta
 ):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     cdef pn_channel_norm_back call
@@ -99,11 +98,8 @@ def batchnorm_channels_backward(
     call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
     call.n, call.channels, call.size = dimension(x, 0), dimension(x, 1), dimension(x, 2)
     call.training, call.code, call.alpha = training, activation, alpha
-    call.accumulate, call.single = accumulate, is_single(x)
-    make(
-        pn_channel_norm_backward, &call, sizeof(call), 9 if accumulate else 6,
-        (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)
-    )
+    call.single = is_single(x)
+    make(pn_channel_norm_backward, &call, sizeof(call), 6, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta))
 
 
 cdef struct ChannelSum:
@@ -112,7 +108,6 @@ cdef struct ChannelSum:
     Py_ssize_t n
     Py_ssize_t channels
     Py_ssize_t size
-    bint accumulate
     bint single
 
 
@@ -129,18 +124,18 @@ cdef int run_channel_sum(void* argument) noexcept nogil:
             else:
                 total += pn_row_sum_f64(<double*>s.x + at, s.size)
         if s.single:
-            (<float*>s.out)[c] = <float>(total + ((<float*>s.out)[c] if s.accumulate else 0))
+            (<float*>s.out)[c] = <float>total
         else:
-            (<double*>s.out)[c] = total + ((<double*>s.out)[c] if s.accumulate else 0)
+            (<double*>s.out)[c] = total
     return 0
 
 
-def channel_sum(cnp.ndarray x, cnp.ndarray out, bint accumulate):
-    """Write (or add) the sum over each channel to `out`."""
+def channel_sum(cnp.ndarray x, cnp.ndarray out):
+    """Write the sum over each channel to `out`."""
     cdef ChannelSum call = ChannelSum(
-        data(x), data(out), dimension(x, 0), dimension(x, 1), dimension(x, 2), accumulate, is_single(x)
+        data(x), data(out), dimension(x, 0), dimension(x, 1), dimension(x, 2), is_single(x)
     )
-    make(run_channel_sum, &call, sizeof(call), 2 if accumulate else 1, (x, out))
+    make(run_channel_sum, &call, sizeof(call), 1, (x, out))
 
 
 cdef struct ChannelStats:

@@ -33,7 +33,6 @@ cdef extern from "conv/conv.h" nogil:
         Py_ssize_t groups
         int code
         double alpha
-        int accumulate
         int single
     int pn_conv_forward(void* call) noexcept
     int pn_conv_backward_data(void* call) noexcept
@@ -53,7 +52,7 @@ cdef int describe(
     call.top, call.left = padding
     call.dilation_y, call.dilation_x = dilation
     call.groups, call.single = groups, is_single(x)
-    call.code, call.alpha, call.accumulate = 0, 0, False
+    call.code, call.alpha = 0, 0
     call.bias = call.pre = NULL
     return 0
 
@@ -92,11 +91,10 @@ def conv2d_backward_data(
 
 
 def conv2d_backward_weights(
-    cnp.ndarray dy, cnp.ndarray x, tuple stride, tuple padding, tuple dilation, Py_ssize_t groups, cnp.ndarray dw,
-    bint accumulate
+    cnp.ndarray dy, cnp.ndarray x, tuple stride, tuple padding, tuple dilation, Py_ssize_t groups, cnp.ndarray dw
 ):
-    """Write (or add) the gradient of the weights."""
+    """Write the gradient of the weights."""
     cdef pn_conv call
     describe(&call, x, dw, dy, stride, padding, dilation, groups)
-    call.x, call.w, call.out, call.accumulate = data(dy), data(x), data(dw), accumulate
-    run(pn_conv_backward_weights, &call, 4 if accumulate else 3, (dy, x, None, dw))
+    call.x, call.w, call.out = data(dy), data(x), data(dw)
+    run(pn_conv_backward_weights, &call, 3, (dy, x, None, dw))

@@ -35,7 +35,6 @@ cdef extern from "norm/groupnorm.h" nogil:
         Py_ssize_t channels
         Py_ssize_t size
         Py_ssize_t groups
-        int accumulate
         int single
     int pn_group_norm_forward(void* call) noexcept
     int pn_group_norm_backward(void* call) noexcept
@@ -59,16 +58,13 @@ def group_norm(
 
 def group_norm_backward(
     cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, Py_ssize_t groups, cnp.ndarray mean, cnp.ndarray rstd,
-    cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta, bint accumulate
+    cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta
 ):
     """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None."""
     cdef pn_group_norm_back call
     call.dy, call.x, call.gamma, call.mean, call.rstd = data(dy), data(x), data(gamma), data(mean), data(rstd)
     call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
     call.n, call.channels, call.size = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1), cnp.PyArray_DIM(x, 2)
-    call.groups, call.accumulate, call.single = groups, accumulate, is_single(x)
-    if not make(
-        pn_group_norm_backward, &call, sizeof(call), 8 if accumulate else 5,
-        (dy, x, gamma, mean, rstd, dx, dgamma, dbeta)
-    ):
+    call.groups, call.single = groups, is_single(x)
+    if not make(pn_group_norm_backward, &call, sizeof(call), 5, (dy, x, gamma, mean, rstd, dx, dgamma, dbeta)):
         raise MemoryError(f"no memory for the sums of group norm over {call.channels} channels")

@@ -33,11 +33,10 @@ cdef extern from "gemm/gemm.h" nogil:
 
 def matmul(
     cnp.ndarray a, cnp.ndarray b, bint trans_a, bint trans_b, cnp.ndarray bias, int activation, double alpha,
-    cnp.ndarray out, cnp.ndarray pre_out, bint accumulate
+    cnp.ndarray out, cnp.ndarray pre_out
 ):
     """Write f(op(a) @ op(b) + bias) to `out`, where op transposes if its flag is set.
 
-    With `accumulate` the product is added to `out` (without bias and activation).
     The pre-activation is also written to `pre_out`, unless it is None.
     """
     cdef Py_ssize_t m = rows(out), n = columns(out), k = rows(a) if trans_a else columns(a)
@@ -46,8 +45,8 @@ def matmul(
     call.m, call.n, call.k = m, n, k
     call.a_row, call.a_k = 1 if trans_a else k, m if trans_a else 1
     call.b_k, call.b_column = 1 if trans_b else n, k if trans_b else 1
-    call.ldc, call.code, call.alpha, call.accumulate, call.single = n, activation, alpha, accumulate, is_single(a)
-    if not make(pn_matmul, &call, sizeof(call), 5 if accumulate else 3, (a, b, bias, out, pre_out)):
+    call.ldc, call.code, call.alpha, call.accumulate, call.single = n, activation, alpha, 0, is_single(a)
+    if not make(pn_matmul, &call, sizeof(call), 3, (a, b, bias, out, pre_out)):
         raise MemoryError(f"no memory for the packed panels of a ({m}, {k}) by ({k}, {n}) product")
 
 
@@ -61,13 +60,12 @@ cdef struct ColumnSum:
     void* out
     Py_ssize_t m
     Py_ssize_t n
-    bint accumulate
     bint single
     int parts
 
 
 cdef void sum_strip(
-    const floating* x, floating* out, Py_ssize_t m, Py_ssize_t n, Py_ssize_t width, bint accumulate
+    const floating* x, floating* out, Py_ssize_t m, Py_ssize_t n, Py_ssize_t width
 ) noexcept nogil:
     cdef double total[STRIP]
     cdef Py_ssize_t i, j
@@ -77,7 +75,7 @@ cdef void sum_strip(
         for j in range(width):
             total[j] += x[i * n + j]
     for j in range(width):
-        out[j] = <floating>(out[j] + total[j] if accumulate else total[j])
+        out[j] = <floating>total[j]
 
 
 cdef void column_sum_part(void* argument, int index) noexcept nogil:
@@ -87,9 +85,9 @@ cdef void column_sum_part(void* argument, int index) noexcept nogil:
     while first < stop:
         width = min(stop - first, <Py_ssize_t>STRIP)
         if c.single:
-            sum_strip(<float*>c.x + first, <float*>c.out + first, c.m, c.n, width, c.accumulate)
+            sum_strip(<float*>c.x + first, <float*>c.out + first, c.m, c.n, width)
         else:
-            sum_strip(<double*>c.x + first, <double*>c.out + first, c.m, c.n, width, c.accumulate)
+            sum_strip(<double*>c.x + first, <double*>c.out + first, c.m, c.n, width)
         first += width
 
 
@@ -100,7 +98,7 @@ cdef int run_column_sum(void* argument) noexcept nogil:
     return 0
 
 
-def column_sum(cnp.ndarray x, cnp.ndarray out, bint accumulate):
-    """Write (or add) the sum over the rows of the 2-D `x` to `out`."""
-    cdef ColumnSum call = ColumnSum(data(x), data(out), rows(x), columns(x), accumulate, is_single(x), 1)
-    make(run_column_sum, &call, sizeof(call), 2 if accumulate else 1, (x, out))
+def column_sum(cnp.ndarray x, cnp.ndarray out):
+    """Write the sum over the rows of the 2-D `x` to `out`."""
+    cdef ColumnSum call = ColumnSum(data(x), data(out), rows(x), columns(x), is_single(x), 1)
+    make(run_column_sum, &call, sizeof(call), 1, (x, out))

@@ -51,13 +51,13 @@ def prelu(x, slope, out):
         _prelu_positions(x, slope, out)
 
 
-def prelu_backward(dy, x, slope, dx, dslope, accumulate):
+def prelu_backward(dy, x, slope, dx, dslope):
     """Write dx, and dslope = the sum of dy * x over negative x (per unit, or over all for a single slope)."""
     if x.shape[2] == 1:
         flat = x.shape[:2]
-        _prelu_backward(dy.reshape(flat), x.reshape(flat), slope, dx.reshape(flat), dslope, bool(accumulate))
+        _prelu_backward(dy.reshape(flat), x.reshape(flat), slope, dx.reshape(flat), dslope)
     else:
-        _prelu_positions_backward(dy, x, slope, dx, dslope, bool(accumulate))
+        _prelu_positions_backward(dy, x, slope, dx, dslope)
 
 
 def maxout(x, pieces, out):
@@ -210,7 +210,7 @@ def _prelu(x, slope, out):
 
 
 @njit(nogil=True, error_model="numpy")
-def _prelu_backward(dy, x, slope, dx, dslope, accumulate):
+def _prelu_backward(dy, x, slope, dx, dslope):
     zero = x.dtype.type(0)
     at_slope = np.zeros(x.shape[1])
     widened = np.empty(x.shape[1], x.dtype)
@@ -223,8 +223,7 @@ def _prelu_backward(dy, x, slope, dx, dslope, accumulate):
         for u in range(row.size):
             d[u] = widened[u] * g[u] if row[u] < zero else g[u]
     for u in range(dslope.size):
-        held = dslope[u] if accumulate else zero
-        dslope[u] = held + (at_slope[u] if slope.size > 1 else total(at_slope))
+        dslope[u] = at_slope[u] if slope.size > 1 else total(at_slope)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -238,7 +237,7 @@ def _prelu_positions(x, slope, out):
 
 
 @njit(nogil=True, error_model="numpy")
-def _prelu_positions_backward(dy, x, slope, dx, dslope, accumulate):
+def _prelu_positions_backward(dy, x, slope, dx, dslope):
     zero = x.dtype.type(0)
     at_slope = np.zeros(x.shape[1])
     for n in range(x.shape[0]):
@@ -249,8 +248,7 @@ def _prelu_positions_backward(dy, x, slope, dx, dslope, accumulate):
             for j in range(row.size):
                 d[j] = s * g[j] if row[j] < zero else g[j]
     for u in range(dslope.size):
-        held = dslope[u] if accumulate else zero
-        dslope[u] = held + (at_slope[u] if slope.size > 1 else total(at_slope))
+        dslope[u] = at_slope[u] if slope.size > 1 else total(at_slope)
 
 
 @njit(nogil=True, error_model="numpy")

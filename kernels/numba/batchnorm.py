@@ -26,7 +26,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, trainin
     _normalise_and_activate(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
 
 
-def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate):
+def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     _backward(
         dy,
@@ -42,7 +42,6 @@ def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, al
         np.empty((0, 0), x.dtype) if dx is None else dx,
         dgamma,
         dbeta,
-        bool(accumulate),
     )
 
 
@@ -103,7 +102,7 @@ def _normalise_and_activate(x, gamma, beta, mean, rstd, activation, alpha, out):
 
 
 @njit(nogil=True, error_model="numpy")
-def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_dx, dx, dgamma, dbeta, accumulate):
+def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_dx, dx, dgamma, dbeta):
     n, features = x.shape
     scale = gamma * rstd
     sum_dz = np.zeros(features)
@@ -136,8 +135,8 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_
         else:
             _scale_rows(dy if activation == IDENTITY else dx, scale, dx)
     for j in range(features):
-        dgamma[j] = (dgamma[j] if accumulate else 0.0) + sum_dz_deviation[j] * rstd[j]
-        dbeta[j] = (dbeta[j] if accumulate else 0.0) + sum_dz[j]
+        dgamma[j] = sum_dz_deviation[j] * rstd[j]
+        dbeta[j] = sum_dz[j]
 
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract"})

@@ -30,21 +30,17 @@ def batchnorm_channels(
     _normalise(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
 
 
-def batchnorm_channels_backward(
-    dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate
-):
+def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     need_dx = dx is not None
     given = NO_DX[x.dtype] if dx is None else dx
     code, slope = int(activation), float(alpha)
-    _backward(
-        dy, x, gamma, beta, mean, rstd, bool(training), code, slope, given, need_dx, dgamma, dbeta, bool(accumulate)
-    )
+    _backward(dy, x, gamma, beta, mean, rstd, bool(training), code, slope, given, need_dx, dgamma, dbeta)
 
 
-def channel_sum(x, out, accumulate):
-    """Write (or add) the sum over each channel to `out`."""
-    _sum(x, out, bool(accumulate))
+def channel_sum(x, out):
+    """Write the sum over each channel to `out`."""
+    _sum(x, out)
 
 
 def channel_stats(y, code, stats, total):
@@ -146,7 +142,7 @@ def _input_gradient(dz, row, mean, scale, mean_dz, slope, dx):
 
 
 @njit(nogil=True, error_model="numpy")
-def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, need_dx, dgamma, dbeta, accumulate):
+def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, need_dx, dgamma, dbeta):
     f = x.dtype.type
     count = x.shape[0] * x.shape[2]
     saved, line, dz = np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype)
@@ -160,8 +156,8 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, n
                 given = dz
             sum_dz += sum_of(given)
             sum_product += _product_total(given, x[n, c], mean[c])
-        dgamma[c] = (dgamma[c] if accumulate else 0.0) + sum_product * rstd[c]
-        dbeta[c] = (dbeta[c] if accumulate else 0.0) + sum_dz
+        dgamma[c] = sum_product * rstd[c]
+        dbeta[c] = sum_dz
         if need_dx:
             mean_dz = f(sum_dz / count) if training else f(0)
             slope = f(sum_product * rstd[c] / count * rstd[c]) if training else f(0)
@@ -174,12 +170,12 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, n
 
 
 @njit(nogil=True, error_model="numpy")
-def _sum(x, out, accumulate):
+def _sum(x, out):
     for c in range(out.size):
         result = 0.0
         for n in range(x.shape[0]):
             result += sum_of(x[n, c])
-        out[c] = (out[c] if accumulate else 0.0) + result
+        out[c] = result
 
 
 @njit(nogil=True, error_model="numpy")

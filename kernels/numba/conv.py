@@ -27,9 +27,9 @@ def conv2d_backward_data(dy, w, stride, padding, dilation, groups, dx):
     _backward_data(dy, w, *stride, *padding, *dilation, groups, dx)
 
 
-def conv2d_backward_weights(dy, x, stride, padding, dilation, groups, dw, accumulate):
-    """Write (or add) the gradient of the weights."""
-    _backward_weights(dy, x, *stride, *padding, *dilation, groups, dw, bool(accumulate))
+def conv2d_backward_weights(dy, x, stride, padding, dilation, groups, dw):
+    """Write the gradient of the weights."""
+    _backward_weights(dy, x, *stride, *padding, *dilation, groups, dw)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -95,7 +95,7 @@ def _backward_data(dout, w, sy, sx, top, left, dy, dx, groups, din):
 
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _backward_weights(dout, x, sy, sx, top, left, dy, dx, groups, dw, accumulate):
+def _backward_weights(dout, x, sy, sx, top, left, dy, dx, groups, dw):
     depth, kernel_height, kernel_width = dw.shape[1:]
     filters, height, width = dout.shape[1:]
     for k in range(filters):
@@ -113,4 +113,4 @@ def _backward_weights(dout, x, sy, sx, top, left, dy, dx, groups, dw, accumulate
                             for j in range(j0, j1):
                                 part += g[j] * row[j * sx + s * dx - left]
                             total += part
-                    dw[k, c, r, s] = (dw[k, c, r, s] if accumulate else 0) + total
+                    dw[k, c, r, s] = total

@@ -20,13 +20,13 @@ def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
     _forward(x, none if gamma is None else gamma, none if beta is None else beta, groups, float(eps), out, mean, rstd)
 
 
-def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta, accumulate):
+def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta):
     """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None."""
     none = NONE[x.dtype]
     if dx is not None:
         _input_gradient(dy, x, none if gamma is None else gamma, groups, mean, rstd, dx)
     if gamma is not None:
-        _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta, bool(accumulate))
+        _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta)
 
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -80,7 +80,7 @@ def _input_gradient(dy, x, gamma, groups, mean, rstd, dx):
 
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract"})
-def _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta, accumulate):
+def _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta):
     channels, positions = x.shape[1:]
     depth = channels // groups
     scales, shifts = np.zeros(channels), np.zeros(channels)
@@ -95,5 +95,5 @@ def _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta, accumulate):
             scales[c] += products
             shifts[c] += total
     for c in range(channels):
-        dgamma[c] = (dgamma[c] if accumulate else 0.0) + scales[c]
-        dbeta[c] = (dbeta[c] if accumulate else 0.0) + shifts[c]
+        dgamma[c] = scales[c]
+        dbeta[c] = shifts[c]

@@ -15,14 +15,12 @@ LEFT_ROWS = 48
 BLOCK_DEPTH, BLOCK_COLUMNS = 32, 1024
 
 
-def matmul(a, b, trans_a, trans_b, bias, activation, alpha, out, pre_out, accumulate):
+def matmul(a, b, trans_a, trans_b, bias, activation, alpha, out, pre_out):
     """Write f(op(a) @ op(b) + bias) to `out`, where op transposes if its flag is set.
 
-    With `accumulate` the product is added to `out` (without bias and activation).
     The pre-activation is also written to `pre_out`, unless it is None.
     """
-    if not accumulate:
-        out[...] = 0 if bias is None else bias
+    out[...] = 0 if bias is None else bias
     _add_product(a, b, bool(trans_a), bool(trans_b), out)
     if pre_out is not None:
         pre_out[...] = out
@@ -30,17 +28,17 @@ def matmul(a, b, trans_a, trans_b, bias, activation, alpha, out, pre_out, accumu
         activate(out, activation, alpha, out)
 
 
-def column_sum(x, out, accumulate):
-    """Write (or add) the sum over the rows of the 2-D `x` to `out`."""
-    _column_sum(x, out, bool(accumulate))
+def column_sum(x, out):
+    """Write the sum over the rows of the 2-D `x` to `out`."""
+    _column_sum(x, out)
 
 
 @njit(nogil=True, error_model="numpy")
-def _column_sum(x, out, accumulate):
+def _column_sum(x, out):
     total = np.zeros(x.shape[1])
     add_column_totals(x, total)
     for j in range(out.size):
-        out[j] = out[j] + total[j] if accumulate else total[j]
+        out[j] = total[j]
 
 
 @njit(nogil=True, error_model="numpy")

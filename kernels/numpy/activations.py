@@ -88,12 +88,10 @@ def prelu(x, slope, out):
 
 
 @quiet
-def prelu_backward(dy, x, slope, dx, dslope, accumulate):
+def prelu_backward(dy, x, slope, dx, dslope):
     """Write dx, and dslope = the sum of dy * x over negative x (per unit, or over all for a single slope)."""
-    if not accumulate:
-        dslope[...] = 0
     at_slope = np.where(x < 0, dy * x, 0)
-    dslope += at_slope.sum(axis=(0, 2)) if slope.size > 1 else at_slope.sum()
+    dslope[...] = at_slope.sum(axis=(0, 2)) if slope.size > 1 else at_slope.sum()
     dx[...] = np.where(x < 0, slope[:, None] * dy, dy)
 
 

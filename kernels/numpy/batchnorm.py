@@ -32,7 +32,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, trainin
 
 
 @quiet
-def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate):
+def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     normalised = (x - mean) * rstd
     if activation != ActivationCode.IDENTITY:
@@ -53,8 +53,5 @@ def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, al
             dx[...] = (dz - mean_dz - normalised * mean_dz_normalised) * (gamma * rstd)
         else:
             dx[...] = dz * (gamma * rstd)
-    if not accumulate:
-        dgamma[...] = 0
-        dbeta[...] = 0
-    dgamma += sum_dz_normalised
-    dbeta += sum_dz
+    dgamma[...] = sum_dz_normalised
+    dbeta[...] = sum_dz

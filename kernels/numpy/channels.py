@@ -34,9 +34,7 @@ def batchnorm_channels(
 
 
 @quiet
-def batchnorm_channels_backward(
-    dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta, accumulate
-):
+def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     normalised = (x - mean[:, None]) * rstd[:, None]
     dz = dy
@@ -57,21 +55,14 @@ def batchnorm_channels_backward(
             dx[...] = (dz - mean_dz - normalised * mean_dz_normalised) * scale
         else:
             dx[...] = dz * scale
-    if not accumulate:
-        dgamma[...] = 0
-        dbeta[...] = 0
-    dgamma += sum_dz_normalised
-    dbeta += sum_dz
+    dgamma[...] = sum_dz_normalised
+    dbeta[...] = sum_dz
 
 
 @quiet
-def channel_sum(x, out, accumulate):
-    """Write (or add) the sum over each channel to `out`."""
-    total = x.sum(axis=(0, 2), dtype=np.float64)
-    if accumulate:
-        out += total
-    else:
-        out[...] = total
+def channel_sum(x, out):
+    """Write the sum over each channel to `out`."""
+    out[...] = x.sum(axis=(0, 2), dtype=np.float64)
 
 
 @quiet

@@ -50,18 +50,16 @@ def conv2d_backward_data(dy, w, stride, padding, dilation, groups, dx):
 
 
 @quiet
-def conv2d_backward_weights(dy, x, stride, padding, dilation, groups, dw, accumulate):
-    """Write (or add) the gradient of the weights."""
+def conv2d_backward_weights(dy, x, stride, padding, dilation, groups, dw):
+    """Write the gradient of the weights."""
     n, filters, *grid = dy.shape
     kernel = dw.shape[2:]
     gradient = dy.reshape(n, groups, filters // groups, math.prod(grid))
     padded = _bordered(x, kernel, stride, padding, dilation, grid)
-    if not accumulate:
-        dw[...] = 0
     for r, s in np.ndindex(kernel):
         patches = _seen(padded, r, s, stride, dilation, grid).reshape(n, groups, dw.shape[1], math.prod(grid))
         product = (gradient @ patches.transpose(0, 1, 3, 2)).sum(axis=0)
-        dw[:, :, r, s] += product.reshape(filters, dw.shape[1])
+        dw[:, :, r, s] = product.reshape(filters, dw.shape[1])
 
 
 def _bordered(x, kernel, stride, padding, dilation, grid):

@@ -21,7 +21,7 @@ def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
 
 
 @quiet
-def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta, accumulate):
+def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta):
     """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None."""
     grouped = x.reshape(x.shape[0], groups, x.shape[1] // groups * x.shape[2])
     normalised = ((grouped - mean[:, :, None]) * rstd[:, :, None]).reshape(x.shape)
@@ -33,8 +33,5 @@ def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta, acc
         mean_dz_z = (dz * z).mean(axis=2, keepdims=True)
         dx[...] = ((dz - mean_dz - z * mean_dz_z) * rstd[:, :, None]).reshape(x.shape)
     if gamma is not None:
-        if not accumulate:
-            dgamma[...] = 0
-            dbeta[...] = 0
-        dgamma += (dy * normalised).sum(axis=(0, 2), dtype=np.float64)
-        dbeta += dy.sum(axis=(0, 2), dtype=np.float64)
+        dgamma[...] = (dy * normalised).sum(axis=(0, 2), dtype=np.float64)
+        dbeta[...] = dy.sum(axis=(0, 2), dtype=np.float64)

@@ -1,11 +1,8 @@
-"""Elementwise activations, their gradients, and the per-unit statistics of their outputs.
+"""Elementwise activations and their gradients.
 
 Every forward takes `x` of any shape and returns f(x); every backward takes the gradient `dy` with respect to the
 output and the array its derivative is computed from: the output `y` if that is enough, else the input `x`. `out` may be
-the input itself. Per unit (column, or channel of images), the op adds to `stats`, float64 (4, units): the sum of the
-outputs, the sum of their squares, the number of positive outputs, and the number of saturated ones (sigmoid and tanh:
-within 2% of a limit, as a share of half the range). Accumulating lets a caller watch a window of any length; watching
-does not change results.
+the input itself.
 
 See CS231n, Neural Networks Part 1, "Commonly used activation functions", or the paper named in the docstring.
 """
@@ -19,7 +16,6 @@ import numpy as np
 from ..backends.selection import kernels
 from ..kernels.codes import ActivationCode
 from ._check import elementwise_output, fits, floats, positive
-from .watch import check_stats, unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -63,19 +59,13 @@ def resolve(activation: str | tuple[str, float | None] | None) -> tuple[Activati
     return default if alpha is None else (default[0], positive(alpha, f"the parameter of {name}"))
 
 
-def _forward(
-    x: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray | None, stats: np.ndarray | None
-) -> np.ndarray:
+def _forward(x: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray | None) -> np.ndarray:
     if not fits("*->*?", x, out):
         x = floats(x, "x")
         out = elementwise_output(out, x)
     elif out is None:
         out = np.empty(x.shape, x.dtype)
-    if stats is not None:
-        check_stats(stats, out, x)
     kernels().activations.activate(x, code, alpha, out)
-    if stats is not None:
-        unit_stats(out, stats, code=code)
     return out
 
 
@@ -92,7 +82,7 @@ def _backward(
     return out
 
 
-def relu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:
+def relu(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """Return max(0, x); NaN passes through.
 
     Examples
@@ -101,7 +91,7 @@ def relu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | Non
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
-    return _forward(x, ActivationCode.RELU, 0.0, out, stats)
+    return _forward(x, ActivationCode.RELU, 0.0, out)
 
 
 def relu_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -116,9 +106,7 @@ def relu_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) ->
     return _backward(dy, x, ActivationCode.RELU, 0.0, out)
 
 
-def leaky_relu(
-    x: ArrayLike, negative_slope: float = 0.01, out: np.ndarray | None = None, *, stats: np.ndarray | None = None
-) -> np.ndarray:
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.01, out: np.ndarray | None = None) -> np.ndarray:
     """Return x where x >= 0, else negative_slope * x; the slope must be positive.
 
     Examples
@@ -127,7 +115,7 @@ def leaky_relu(
     >>> leaky_relu(np.array([-1.0, 2.0]), 0.1)
     array([-0.1,  2. ])
     """
-    return _forward(x, ActivationCode.LEAKY_RELU, positive(negative_slope, "negative_slope"), out, stats)
+    return _forward(x, ActivationCode.LEAKY_RELU, positive(negative_slope, "negative_slope"), out)
 
 
 def leaky_relu_backward(
@@ -144,9 +132,7 @@ def leaky_relu_backward(
     return _backward(dy, x, ActivationCode.LEAKY_RELU, positive(negative_slope, "negative_slope"), out)
 
 
-def elu(
-    x: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None, *, stats: np.ndarray | None = None
-) -> np.ndarray:
+def elu(x: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
     """Return x where x >= 0, else alpha (exp(x) - 1) (Clevert et al. 2016); alpha must be positive.
 
     Examples
@@ -155,7 +141,7 @@ def elu(
     >>> elu(np.array([-1.0, 2.0])).round(4)
     array([-0.6321,  2.    ])
     """
-    return _forward(x, ActivationCode.ELU, positive(alpha, "alpha"), out, stats)
+    return _forward(x, ActivationCode.ELU, positive(alpha, "alpha"), out)
 
 
 def elu_backward(dy: ArrayLike, y: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
@@ -170,7 +156,7 @@ def elu_backward(dy: ArrayLike, y: ArrayLike, alpha: float = 1.0, out: np.ndarra
     return _backward(dy, y, ActivationCode.ELU, positive(alpha, "alpha"), out)
 
 
-def selu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:
+def selu(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """Return 1.0507 times ELU with alpha 1.6733 (Klambauer et al. 2017).
 
     Examples
@@ -179,7 +165,7 @@ def selu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | Non
     >>> selu(np.array([-1.0, 2.0])).round(4)
     array([-1.1113,  2.1014])
     """
-    return _forward(x, ActivationCode.SELU, 0.0, out, stats)
+    return _forward(x, ActivationCode.SELU, 0.0, out)
 
 
 def selu_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -194,7 +180,7 @@ def selu_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) ->
     return _backward(dy, y, ActivationCode.SELU, 0.0, out)
 
 
-def sigmoid(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:
+def sigmoid(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """Return 1 / (1 + exp(-x)).
 
     Examples
@@ -203,7 +189,7 @@ def sigmoid(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    return _forward(x, ActivationCode.SIGMOID, 0.0, out, stats)
+    return _forward(x, ActivationCode.SIGMOID, 0.0, out)
 
 
 def sigmoid_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -218,7 +204,7 @@ def sigmoid_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None)
     return _backward(dy, y, ActivationCode.SIGMOID, 0.0, out)
 
 
-def tanh(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:
+def tanh(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """Return the hyperbolic tangent.
 
     Examples
@@ -227,7 +213,7 @@ def tanh(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | Non
     >>> tanh(np.array([-1000.0, 0.0, 1000.0]))
     array([-1.,  0.,  1.])
     """
-    return _forward(x, ActivationCode.TANH, 0.0, out, stats)
+    return _forward(x, ActivationCode.TANH, 0.0, out)
 
 
 def tanh_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -242,9 +228,7 @@ def tanh_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) ->
     return _backward(dy, y, ActivationCode.TANH, 0.0, out)
 
 
-def softplus(
-    x: ArrayLike, beta: float = 1.0, out: np.ndarray | None = None, *, stats: np.ndarray | None = None
-) -> np.ndarray:
+def softplus(x: ArrayLike, beta: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
     """Return log(1 + exp(beta x)) / beta (Dugas et al. 2001), without overflow for any x; beta must be positive.
 
     Examples
@@ -253,7 +237,7 @@ def softplus(
     >>> softplus(np.array([0.0, 1000.0])).round(4)
     array([6.931e-01, 1.000e+03])
     """
-    return _forward(x, ActivationCode.SOFTPLUS, positive(beta, "beta"), out, stats)
+    return _forward(x, ActivationCode.SOFTPLUS, positive(beta, "beta"), out)
 
 
 def softplus_backward(dy: ArrayLike, y: ArrayLike, beta: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
@@ -268,9 +252,7 @@ def softplus_backward(dy: ArrayLike, y: ArrayLike, beta: float = 1.0, out: np.nd
     return _backward(dy, y, ActivationCode.SOFTPLUS, positive(beta, "beta"), out)
 
 
-def gelu(
-    x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None, *, stats: np.ndarray | None = None
-) -> np.ndarray:
+def gelu(x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None) -> np.ndarray:
     """Return x Phi(x), with Phi the standard normal distribution function (Hendrycks & Gimpel 2016).
 
     `approximate` is "none" or "tanh": x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
@@ -281,7 +263,7 @@ def gelu(
     >>> gelu(np.array([-1.0, 1.0])).round(4), gelu(np.array([-1.0, 1.0]), "tanh").round(4)
     (array([-0.1587,  0.8413]), array([-0.1588,  0.8412]))
     """
-    return _forward(x, _gelu_code(approximate), 0.0, out, stats)
+    return _forward(x, _gelu_code(approximate), 0.0, out)
 
 
 def gelu_backward(dy: ArrayLike, x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None) -> np.ndarray:
@@ -296,7 +278,7 @@ def gelu_backward(dy: ArrayLike, x: ArrayLike, approximate: str = "none", out: n
     return _backward(dy, x, _gelu_code(approximate), 0.0, out)
 
 
-def silu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | None = None) -> np.ndarray:
+def silu(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """Return x sigmoid(x) (Elfwing et al. 2017), also called swish.
 
     Examples
@@ -305,7 +287,7 @@ def silu(x: ArrayLike, out: np.ndarray | None = None, *, stats: np.ndarray | Non
     >>> silu(np.array([-1.0, 1.0])).round(4)
     array([-0.2689,  0.7311])
     """
-    return _forward(x, ActivationCode.SILU, 0.0, out, stats)
+    return _forward(x, ActivationCode.SILU, 0.0, out)
 
 
 def silu_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:

@@ -9,7 +9,6 @@ import numpy as np
 from ..backends.selection import kernels
 from ._check import apart, check_shape, fits, floats, output, positive, required
 from .activations import resolve
-from .watch import check_stats, unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -29,7 +28,6 @@ def batch_norm(
     out: np.ndarray | None = None,
     mean_out: np.ndarray | None = None,
     rstd_out: np.ndarray | None = None,
-    stats: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return y = f(gamma (x - mean) rstd + beta) with the mean and rstd = 1 / sqrt(var + eps) that were used.
 
@@ -55,8 +53,6 @@ def batch_norm(
         As in `ops.matmul`; its input is recomputed in the backward pass.
     out, mean_out, rstd_out : ndarray, optional
         Receive the results.
-    stats : ndarray, float64, shape (4, features), optional
-        The statistics of y are added to it, as in `ops.relu`.
 
     References
     ----------
@@ -82,13 +78,9 @@ def batch_norm(
         _check_rows(x)
     eps = positive(eps, "eps")
     code, alpha = resolve(activation)
-    if stats is not None:
-        check_stats(stats, out, x, gamma, beta, running_mean, running_var, mean_out, rstd_out)
     kernels().batchnorm.batch_norm(
         x, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, out, mean_out, rstd_out
     )
-    if stats is not None:
-        unit_stats(out, stats, code=code)
     return out, mean_out, rstd_out
 
 
@@ -105,7 +97,6 @@ def batch_norm_backward(
     dx: np.ndarray | None = None,
     dgamma: np.ndarray | None = None,
     dbeta: np.ndarray | None = None,
-    accumulate: bool = False,
     need_dx: bool = True,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """Return dx, dgamma and dbeta of `batch_norm`, from what it was given and returned.
@@ -122,8 +113,6 @@ def batch_norm_backward(
         As given to the forward pass.
     dx, dgamma, dbeta : ndarray, optional
         Receive the gradients.
-    accumulate : bool
-        Add to `dgamma` and `dbeta` instead of overwriting them.
     need_dx : bool
         False skips dx.
 
@@ -144,14 +133,12 @@ def batch_norm_backward(
         check_shape(dy, "dy", ("n", "features"))
         x = floats(x, "x", like=dy, shape=dy.shape)
         gamma, beta, mean, rstd, dx, dgamma, dbeta = backward_arguments(
-            dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, accumulate, need_dx
+            dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, need_dx
         )
     if training:
         _check_rows(x)
     code, alpha = resolve(activation)
-    kernels().batchnorm.batch_norm_backward(
-        dy, x, gamma, beta, mean, rstd, training, code, alpha, dx, dgamma, dbeta, accumulate
-    )
+    kernels().batchnorm.batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, code, alpha, dx, dgamma, dbeta)
     return dx, dgamma, dbeta
 
 
@@ -188,12 +175,9 @@ def backward_arguments(
     dx: np.ndarray | None,
     dgamma: np.ndarray | None,
     dbeta: np.ndarray | None,
-    accumulate: bool,
     need_dx: bool,
 ) -> tuple[Any, ...]:
     """Return what a backward pass needs besides dy and x (n, features, ...), or raise if something is invalid."""
-    if accumulate and (dgamma is None or dbeta is None):
-        raise ValueError("accumulate=True needs dgamma and dbeta to add to")
     features = dy.shape[1:2]
     named = {"gamma": gamma, "beta": beta, "mean": mean, "rstd": rstd}
     used = [floats(array, name, like=dy, shape=features) for name, array in named.items()]

@@ -12,7 +12,6 @@ from ._check import apart, elementwise_output, fits, floats, positive
 from .activations import resolve
 from .batchnorm import backward_arguments, forward_arguments
 from .dropout import as_draw
-from .watch import check_stats, unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -32,7 +31,6 @@ def batch_norm2d(
     out: np.ndarray | None = None,
     mean_out: np.ndarray | None = None,
     rstd_out: np.ndarray | None = None,
-    stats: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what `batch_norm` does, with statistics per channel, over examples and positions.
 
@@ -45,8 +43,6 @@ def batch_norm2d(
         Updated in place in training.
     momentum, eps, training, activation, out, mean_out, rstd_out
         As in `batch_norm`.
-    stats : ndarray, float64, shape (4, channels), optional
-        The statistics of y are added to it, as in `ops.relu`.
 
     Examples
     --------
@@ -67,14 +63,10 @@ def batch_norm2d(
         _check_count(x)
     eps = positive(eps, "eps")
     code, alpha = resolve(activation)
-    if stats is not None:
-        check_stats(stats, out, x, gamma, beta, running_mean, running_var, mean_out, rstd_out)
     rows, y = by_channel(x), by_channel(out)
     kernels().channels.batchnorm_channels(
         rows, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, y, mean_out, rstd_out
     )
-    if stats is not None:
-        unit_stats(out, stats, code=code)
     return out, mean_out, rstd_out
 
 
@@ -91,7 +83,6 @@ def batch_norm2d_backward(
     dx: np.ndarray | None = None,
     dgamma: np.ndarray | None = None,
     dbeta: np.ndarray | None = None,
-    accumulate: bool = False,
     need_dx: bool = True,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """Return dx, dgamma and dbeta of `batch_norm2d`; see `batch_norm_backward`.
@@ -113,14 +104,14 @@ def batch_norm2d_backward(
         _check_channels(dy, "dy")
         x = floats(x, "x", like=dy, shape=dy.shape)
         gamma, beta, mean, rstd, dx, dgamma, dbeta = backward_arguments(
-            dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, accumulate, need_dx
+            dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, need_dx
         )
     if training:
         _check_count(x)
     code, alpha = resolve(activation)
     given, rows, result = by_channel(dy), by_channel(x), None if dx is None else by_channel(dx)
     kernels().channels.batchnorm_channels_backward(
-        given, rows, gamma, beta, mean, rstd, training, code, alpha, result, dgamma, dbeta, accumulate
+        given, rows, gamma, beta, mean, rstd, training, code, alpha, result, dgamma, dbeta
     )
     return dx, dgamma, dbeta
 

@@ -13,7 +13,6 @@ from ._windows import Pair, borders, pair, windows
 from .activations import resolve
 from .channels import by_channel
 from .matmul import activated_gradient
-from .watch import check_stats, unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -33,7 +32,6 @@ def conv2d(
     activation: str | tuple[str, float | None] | None = None,
     out: np.ndarray | None = None,
     pre_out: np.ndarray | None = None,
-    stats: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return f(x * w + bias): filter k's output at (i, j) is the sum of its weights times the window at (i, j).
 
@@ -59,8 +57,6 @@ def conv2d(
         1) / stride) + 1.
     pre_out : ndarray, same shape, optional
         Receives the pre-activation, which GELU and SiLU need in their backward pass.
-    stats : ndarray, float64, shape (4, filters), optional
-        The statistics of the result are added to it, as in `ops.relu`.
 
     Raises
     ------
@@ -88,11 +84,7 @@ def conv2d(
             output(pre_out, "pre_out", shape, x.dtype)
         apart({"out": given, "pre_out": pre_out}, x, w, bias)
     code, alpha = resolve(activation)
-    if stats is not None:
-        check_stats(stats, out, x, w, bias, pre_out)
     kernels().conv.conv2d(x, w, bias, stride, before, dilation, groups, code, alpha, out, pre_out)
-    if stats is not None:
-        unit_stats(out, stats, code=code)
     return out
 
 
@@ -108,7 +100,6 @@ def conv2d_backward(
     dw: np.ndarray | None = None,
     db: np.ndarray | None = None,
     dx: np.ndarray | None = None,
-    accumulate: bool = False,
     need_db: bool = True,
     need_dx: bool = True,
     activation: str | tuple[str, float | None] | None = None,
@@ -124,7 +115,7 @@ def conv2d_backward(
         As given to the forward pass.
     dw, db, dx : ndarray, optional
         Receive the gradients, in the shapes of `w`, the bias and `x`.
-    accumulate, need_db, need_dx, activation, saved, dz
+    need_db, need_dx, activation, saved, dz
         As in `ops.linear_backward`; `saved` and `dz` have the shape of dy.
 
     Examples
@@ -139,8 +130,6 @@ def conv2d_backward(
         saved = dz = None
     elif saved is None:
         raise ValueError("conv2d_backward with an activation needs saved=, the array its derivative is computed from")
-    if accumulate and (dw is None or (need_db and db is None)):
-        raise ValueError("accumulate=True needs dw and db to add to")
     dy = floats(dy, "dy")
     check_shape(dy, "dy", ("n", "filters", "out_height", "out_width"))
     x, w = _operands(x, w, like=dy)
@@ -159,9 +148,9 @@ def conv2d_backward(
         kernels().activations.activate_backward(dy, saved, code, alpha, dz)
         dy = dz
     family = kernels().conv
-    family.conv2d_backward_weights(dy, x, stride, before, dilation, groups, dw, accumulate)
+    family.conv2d_backward_weights(dy, x, stride, before, dilation, groups, dw)
     if db is not None:
-        kernels().channels.channel_sum(by_channel(dy), db, accumulate)
+        kernels().channels.channel_sum(by_channel(dy), db)
     if dx is not None:
         family.conv2d_backward_data(dy, w, stride, before, dilation, groups, dx)
     return dw, db, dx

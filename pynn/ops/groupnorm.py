@@ -73,7 +73,6 @@ def group_norm_backward(
     dx: np.ndarray | None = None,
     dgamma: np.ndarray | None = None,
     dbeta: np.ndarray | None = None,
-    accumulate: bool = False,
     need_dx: bool = True,
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """Return dx, dgamma and dbeta of `group_norm`; the last two are None without gamma.
@@ -89,8 +88,6 @@ def group_norm_backward(
     >>> dgamma.round(3), dbeta
     (array([-1.,  0.]), array([1., 0.]))
     """
-    if accumulate and (dgamma is None or dbeta is None):
-        raise ValueError("accumulate=True needs dgamma and dbeta to add to")
     dy = floats(dy, "dy")
     mean = floats(mean, "mean", like=dy, shape=("n", "groups"))
     groups = _check_groups(dy, mean.shape[1])
@@ -111,7 +108,7 @@ def group_norm_backward(
     apart(given, dy, x, gamma, mean, rstd)
     input_gradient = None if dx is None else by_channel(dx)
     kernels().groupnorm.group_norm_backward(
-        by_channel(dy), by_channel(x), gamma, groups, mean, rstd, input_gradient, dgamma, dbeta, accumulate
+        by_channel(dy), by_channel(x), gamma, groups, mean, rstd, input_gradient, dgamma, dbeta
     )
     return dx, dgamma, dbeta
 
@@ -177,7 +174,6 @@ def layer_norm_backward(
     dx: np.ndarray | None = None,
     dgamma: np.ndarray | None = None,
     dbeta: np.ndarray | None = None,
-    accumulate: bool = False,
     need_dx: bool = True,
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """Return dx, dgamma and dbeta of `layer_norm`; the last two are None without gamma.
@@ -196,8 +192,8 @@ def layer_norm_backward(
         dgamma = dbeta = None
     else:
         gamma = floats(gamma, "gamma", like=dy, shape=tuple(shape))
-        dgamma = dgamma if accumulate and dgamma is None else output(dgamma, "dgamma", tuple(shape), dy.dtype)
-        dbeta = dbeta if accumulate and dbeta is None else output(dbeta, "dbeta", tuple(shape), dy.dtype)
+        dgamma = output(dgamma, "dgamma", tuple(shape), dy.dtype)
+        dbeta = output(dbeta, "dbeta", tuple(shape), dy.dtype)
     if need_dx:
         dx = output(dx, "dx", dy.shape, dy.dtype)
     group_norm_backward(
@@ -209,7 +205,6 @@ def layer_norm_backward(
         dx=_rows(dx, shape) if dx is not None and need_dx else None,
         dgamma=_line(dgamma),
         dbeta=_line(dbeta),
-        accumulate=accumulate,
         need_dx=need_dx,
     )
     return dx if need_dx else None, dgamma, dbeta

@@ -10,7 +10,6 @@ from ..backends.selection import kernels
 from ..kernels.codes import ActivationCode
 from ._check import apart, check_shape, fits, floats, output, required, same_or_apart
 from .activations import resolve
-from .watch import check_stats, unit_stats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -29,7 +28,6 @@ def matmul(
     activation: str | tuple[str, float | None] | None = None,
     out: np.ndarray | None = None,
     pre_out: np.ndarray | None = None,
-    stats: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return f(op(a) @ op(b) + bias).
 
@@ -48,8 +46,6 @@ def matmul(
         Receives the result; must not overlap an input.
     pre_out : ndarray, shape (m, n), optional
         Receives the pre-activation, which GELU and SiLU need in their backward pass.
-    stats : ndarray, float64, shape (4, n), optional
-        The statistics of the result are added to it, as in `ops.relu`.
 
     Raises
     ------
@@ -70,11 +66,7 @@ def matmul(
     elif out is None:
         out = np.empty((a.shape[1 if trans_a else 0], b.shape[0 if trans_b else 1]), a.dtype)
     code, alpha = resolve(activation)
-    if stats is not None:
-        check_stats(stats, out, a, b, bias, pre_out)
-    kernels().matmul.matmul(a, b, trans_a, trans_b, bias, code, alpha, out, pre_out, False)
-    if stats is not None:
-        unit_stats(out, stats, code=code)
+    kernels().matmul.matmul(a, b, trans_a, trans_b, bias, code, alpha, out, pre_out)
     return out
 
 
@@ -111,7 +103,6 @@ def linear_backward(
     dw: np.ndarray | None = None,
     db: np.ndarray | None = None,
     dx: np.ndarray | None = None,
-    accumulate: bool = False,
     need_db: bool = True,
     need_dx: bool = True,
     activation: str | tuple[str, float | None] | None = None,
@@ -129,8 +120,6 @@ def linear_backward(
     w : array_like, shape (in_features, out_features)
     dw, db, dx : ndarray, optional
         Receive the gradients, in the shapes of `w`, the bias and `x`.
-    accumulate : bool
-        Add to `dw` and `db`, which are then required; `dx` is always overwritten.
     need_db, need_dx : bool
         False skips that gradient (None is returned): for a layer without bias, or a network's first layer.
     activation : str or (str, float), optional
@@ -159,8 +148,6 @@ def linear_backward(
         dx = None
     outputs_given = (need_db, need_dx, activation is None) == (db is not None, dx is not None, dz is None)
     if not (outputs_given and fits("nj,ni,ij,nj?->ij,j?,ni?,nj?", dy, x, w, saved, dw, db, dx, dz)):
-        if accumulate and (dw is None or (need_db and db is None)):
-            raise ValueError("accumulate=True needs dw and db to add to")
         dy = floats(dy, "dy")
         check_shape(dy, "dy", ("n", "out_features"))
         x = floats(x, "x", like=dy, shape=(dy.shape[0], "in_features"))
@@ -181,11 +168,11 @@ def linear_backward(
         kernels().activations.activate_backward(dy, saved, code, alpha, dz)
         dy = dz
     family = kernels().matmul
-    family.matmul(x, dy, True, False, None, ActivationCode.IDENTITY, 0.0, dw, None, accumulate)
+    family.matmul(x, dy, True, False, None, ActivationCode.IDENTITY, 0.0, dw, None)
     if need_db:
-        family.column_sum(dy, db, accumulate)
+        family.column_sum(dy, db)
     if need_dx:
-        family.matmul(dy, w, False, True, None, ActivationCode.IDENTITY, 0.0, dx, None, False)
+        family.matmul(dy, w, False, True, None, ActivationCode.IDENTITY, 0.0, dx, None)
     return dw, db, dx
 
 
@@ -214,4 +201,4 @@ def zero(out: np.ndarray) -> None:
     array = floats(out, "out")
     check_shape(array, "out", ("n",))
     required(out, "out", array.shape, array.dtype)
-    kernels().matmul.column_sum(out.reshape(1, -1)[:0], out, False)  # the sum of no rows
+    kernels().matmul.column_sum(out.reshape(1, -1)[:0], out)  # the sum of no rows

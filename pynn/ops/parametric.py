@@ -59,7 +59,6 @@ def prelu_backward(
     *,
     dx: np.ndarray | None = None,
     dslope: np.ndarray | None = None,
-    accumulate: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return dx = dy (1 where x >= 0, else slope), and dslope = the sum of dy x over negative x.
 
@@ -72,8 +71,6 @@ def prelu_backward(
     dy = floats(dy, "dy")
     x = floats(x, "x", like=dy, shape=dy.shape)
     shape, slope = _prelu_operands(x, slope)
-    if accumulate and dslope is None:
-        raise ValueError("accumulate=True needs dslope to add to")
     input_gradient = output(dx, "dx", x.shape, x.dtype)
     slope_gradient = output(dslope, "dslope", slope.shape, x.dtype)
     if dx is not None:
@@ -81,7 +78,7 @@ def prelu_backward(
     apart({"dx": dx, "dslope": dslope}, x, slope)
     apart({"dslope": dslope}, dy)
     kernels().activations.prelu_backward(
-        dy.reshape(shape), x.reshape(shape), slope, input_gradient.reshape(shape), slope_gradient, accumulate
+        dy.reshape(shape), x.reshape(shape), slope, input_gradient.reshape(shape), slope_gradient
     )
     return input_gradient, slope_gradient
 

@@ -47,7 +47,8 @@ def unit_stats(
     """
     y = floats(y, "y")
     code = ActivationCode(code)
-    check_stats(stats, y)
+    required(stats, "stats", (4, unit_count(y)), _FLOAT64)
+    apart({"stats": stats}, y)
     if total is not None:
         apart({"stats": stats, "total": output(total, "total", (4,), _FLOAT64)}, y)
     if y.ndim > 2:
@@ -55,12 +56,6 @@ def unit_stats(
         kernels().channels.channel_stats(positions, code, stats, total)
     else:
         kernels().watch.unit_stats(unit_columns(y), code, stats, total)
-
-
-def check_stats(stats: np.ndarray, y: np.ndarray, *others: np.ndarray | None) -> None:
-    """Raise unless the statistics of `y` can be added to `stats`, which must not overlap other arrays."""
-    required(stats, "stats", (4, unit_count(y)), _FLOAT64)
-    apart({"stats": stats}, y, *others)
 
 
 def unit_count(y: np.ndarray) -> int:

@@ -122,8 +122,9 @@ def backward(name):
         if "gelu" in name or name == "silu":
             size = 20 * (size + 1)
         value = np.where(slope == 0, 0, wide(dy) * slope) if name == "relu" else wide(dy) * slope
-        # Softplus's slope at an output that is denormal is as small, and counts as 0.
-        lost = np.abs(wide(dy)) * alpha * float(np.finfo(dtype).smallest_normal) * (name == "softplus")
+        # Softplus's slope at an output that is denormal is as small, and counts as 0, as dy does.
+        smallest = float(np.finfo(dtype).smallest_normal) * (name == "softplus")
+        lost = (np.abs(wide(dy)) * alpha + np.abs(slope)) * smallest
         result = want(value, np.abs(wide(dy)) * size, dtype, 6, loose=True, extra=lost)
         undefined = ~np.isfinite(saved) | ~np.isfinite(dy) if name not in PIECEWISE else np.isnan(saved)
         huge = ~(size < float(np.finfo(dtype).max) / 8)

@@ -77,28 +77,23 @@ def linear_backward(rng, dtype):
     n, inputs, outputs = pick(rng, *SIZES), pick(rng, *SIZES), pick(rng, *SIZES)
     g = Gradient(make, (n, outputs), dtype)
     x, w, need_db, need_dx = make.plain(n, inputs), make.plain(inputs, outputs), make.chance(0.8), make.chance(0.8)
-    accumulate = make.chance(0.2)
-    start = make.plain(inputs, outputs), make.plain(outputs)
-    before = [wide(array) if accumulate else 0 * wide(array) for array in start]
 
-    def result(f, added, count):
+    def result(f, count):
         error = f(g.error) + flushed(count, g.value, wide(x), wide(w), dtype=dtype)
-        return want(f(g.value, plain=True) + added, f(g.size) + np.abs(added), dtype, 4 + count, True, error)
+        return want(f(g.value, plain=True), f(g.size), dtype, 4 + count, True, error)
 
     wants = (
-        result(lambda t, plain=False: (wide(x).T if plain else np.abs(wide(x)).T) @ t, before[0], n),
-        result(lambda t, plain=False: t.sum(axis=0), before[1], n) if need_db else None,
-        result(lambda t, plain=False: t @ (wide(w) if plain else np.abs(wide(w))).T, 0.0, outputs) if need_dx else None,
+        result(lambda t, plain=False: (wide(x).T if plain else np.abs(wide(x)).T) @ t, n),
+        result(lambda t, plain=False: t.sum(axis=0), n) if need_db else None,
+        result(lambda t, plain=False: t @ (wide(w) if plain else np.abs(wide(w))).T, outputs) if need_dx else None,
     )
 
     def call(dy, x, w, saved, **out):
-        if accumulate:
-            out |= {"dw": start[0].copy(), "db": start[1].copy() if need_db else None}
-        options = {"accumulate": accumulate, "need_db": need_db, "need_dx": need_dx, "saved": saved}
+        options = {"need_db": need_db, "need_dx": need_dx, "saved": saved}
         return ops.linear_backward(dy, x, w, **g.options(dtype), **options, **out)
 
     outputs = {"dw": 0} | ({"db": 1} if need_db else {}) | ({"dx": 2} if need_dx else {})
-    return Case((g.dy, x, w, g.saved), call, wants, {} if accumulate else outputs)
+    return Case((g.dy, x, w, g.saved), call, wants, outputs)
 
 
 class Geometry:

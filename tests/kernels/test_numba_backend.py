@@ -51,7 +51,7 @@ def test_two_threads_get_what_one_gets(dtype):
 
     def product():
         out = np.empty((70, 50), dtype)
-        numba_kernels.matmul.matmul(a, b, False, False, None, ActivationCode.TANH, 0.0, out, None, False)
+        numba_kernels.matmul.matmul(a, b, False, False, None, ActivationCode.TANH, 0.0, out, None)
         return out
 
     results = {}

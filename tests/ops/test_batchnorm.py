@@ -173,29 +173,13 @@ def test_outputs_handed_in_are_returned_filled(dtype, rng):
         np.testing.assert_array_equal(returned, wanted)
 
 
-def test_backward_accumulates_and_can_leave_dx_out(dtype, tolerance, rng):
+def test_backward_can_leave_dx_out(dtype, rng):
     x, gamma, beta = arguments(rng, dtype, (8, 5))
     _, mean, rstd = ops.batch_norm(x, gamma, beta, *running(dtype, 5))
     _, dgamma, dbeta = ops.batch_norm_backward(x, x, gamma, beta, mean, rstd)
-    into = np.ones_like(dgamma), np.ones_like(dbeta)
-    options = {"dgamma": into[0], "dbeta": into[1], "accumulate": True, "need_dx": False}
-    dx, *_ = ops.batch_norm_backward(x, x, gamma, beta, mean, rstd, **options)
+    dx, *got = ops.batch_norm_backward(x, x, gamma, beta, mean, rstd, need_dx=False)
     assert dx is None
-    np.testing.assert_allclose(into, (dgamma + 1, dbeta + 1), **tolerance)
-    with pytest.raises(ValueError, match="needs dgamma and dbeta"):
-        ops.batch_norm_backward(x, x, gamma, beta, mean, rstd, accumulate=True)
-
-
-def test_statistics_are_those_of_the_output(dtype, rng):
-    x, gamma, beta = arguments(rng, dtype, (90, 11))
-    stats = np.zeros((4, 11))
-    y, *_ = ops.batch_norm(x, gamma, beta, *running(dtype, 11), activation="sigmoid", stats=stats)
-    unwatched, *_ = ops.batch_norm(x, gamma, beta, *running(dtype, 11), activation="sigmoid")
-    np.testing.assert_array_equal(y, unwatched)
-    y = y.astype(np.float64)
-    saturated = (np.abs(2 * y - 1) > 0.98).sum(axis=0)
-    want = [y.sum(axis=0), np.square(y).sum(axis=0), (y > 0).sum(axis=0), saturated]
-    np.testing.assert_allclose(stats, want, rtol=1e-5)
+    np.testing.assert_array_equal(got, (dgamma, dbeta))
 
 
 @given(rows=st.integers(2, 80), features=st.integers(0, 80), seed=st.integers(0, 2**32 - 1))

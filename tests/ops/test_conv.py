@@ -141,7 +141,7 @@ def assert_as_specified(x, w, dtype, rng, **options):
     geometry = options["stride"], options["padding"], options["dilation"], options["groups"]
     want = {name: np.empty(array.shape) for name, array in (("y", y), ("dw", dw), ("dx", dx))}
     specification.conv2d(exact[0], exact[1], None, *geometry, 0, 0.0, want["y"], None)
-    specification.conv2d_backward_weights(exact[2], exact[0], *geometry, want["dw"], False)
+    specification.conv2d_backward_weights(exact[2], exact[0], *geometry, want["dw"])
     specification.conv2d_backward_data(exact[2], exact[1], *geometry, want["dx"])
     for name, got in (("y", y), ("dw", dw), ("dx", dx)):
         close(got, want[name], dtype)
@@ -183,7 +183,7 @@ def test_large_enough_for_blocks_in_every_direction(dtype, rng):
         specification.conv2d(x.astype(float), w.astype(float), None, one, one, one, 1, 0, 0.0, want, None)
         close(y, want, dtype)
         want_dw = np.empty(w.shape)
-        specification.conv2d_backward_weights(y.astype(float), x.astype(float), one, one, one, 1, want_dw, False)
+        specification.conv2d_backward_weights(y.astype(float), x.astype(float), one, one, one, 1, want_dw)
         close(ops.conv2d_backward(y, x, w, padding=1, need_dx=False)[0], want_dw, dtype)
 
 
@@ -203,19 +203,6 @@ def test_conv2d_applies_an_activation(activation, groups, dtype, tolerance, rng)
     got = ops.conv2d_backward(dy, x, w, activation=activation, saved=saved, **options)
     for one, other in zip(got, ops.conv2d_backward(dz, x, w, **options), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.parametrize("groups", [1, 4])
-def test_gradients_accumulate(groups, dtype, tolerance, rng):
-    x, w = rng.normal(size=(2, 4, 6, 5)).astype(dtype), rng.normal(size=(4, 4 // groups, 3, 3)).astype(dtype)
-    dy = rng.normal(size=(2, 4, 4, 3)).astype(dtype)
-    dw, db = np.ones_like(w), np.ones(4, dtype)
-    ops.conv2d_backward(dy, x, w, groups=groups, dw=dw, db=db, accumulate=True)
-    want = ops.conv2d_backward(dy, x, w, groups=groups)
-    np.testing.assert_allclose(dw - 1, want[0], **tolerance)
-    np.testing.assert_allclose(db - 1, want[1], **tolerance)
-    with pytest.raises(ValueError, match="needs dw and db"):
-        ops.conv2d_backward(dy, x, w, accumulate=True)
 
 
 def test_nan_passes_through(dtype):

@@ -90,16 +90,6 @@ def test_pre_out_without_activation_is_the_result(dtype, rng):
     np.testing.assert_array_equal(ops.matmul(a, b, pre_out=pre_out), pre_out)
 
 
-def test_statistics_are_those_of_the_result(dtype, rng):
-    a, b = operands(rng, dtype, 70, 8, 21)
-    stats = np.zeros((4, 21))
-    y = ops.matmul(a, b, activation="tanh", stats=stats)
-    np.testing.assert_array_equal(y, ops.matmul(a, b, activation="tanh"))
-    y = y.astype(np.float64)
-    want = [y.sum(axis=0), np.square(y).sum(axis=0), (y > 0).sum(axis=0), (np.abs(y) > 0.98).sum(axis=0)]
-    np.testing.assert_allclose(stats, want, rtol=1e-5, atol=1e-5)
-
-
 @pytest.mark.parametrize("shape", [(5, 7, 9), (33, 65, 47), (64, 784, 256), (37, 50, 2)], ids=str)
 def test_nan_stays_in_its_row_and_column(dtype, shape, rng):
     m, k, n = shape
@@ -150,19 +140,14 @@ def test_linear_backward(dtype, shape, rng):
         np.testing.assert_array_equal(got, want)
 
 
-@pytest.mark.parametrize("shape", [(40, 12, 21), (40, 12, 2), (31, 41, 402)], ids=str)
-def test_linear_backward_accumulates_and_can_leave_dx_out(dtype, shape, tolerance, rng):
-    n, inputs, outputs = shape
-    x, w = operands(rng, dtype, n, inputs, outputs)
-    dy = rng.normal(size=(n, outputs)).astype(dtype)
+def test_linear_backward_can_leave_dx_out(dtype, rng):
+    x, w = operands(rng, dtype, 40, 12, 21)
+    dy = rng.normal(size=(40, 21)).astype(dtype)
     dw, db, _ = ops.linear_backward(dy, x, w)
-    dw_sum, db_sum = np.ones_like(dw), np.ones_like(db)
-    *_, dx = ops.linear_backward(dy, x, w, dw=dw_sum, db=db_sum, accumulate=True, need_dx=False)
+    got_dw, got_db, dx = ops.linear_backward(dy, x, w, need_dx=False)
     assert dx is None
-    np.testing.assert_allclose(dw_sum, dw + 1, **tolerance)
-    np.testing.assert_allclose(db_sum, db + 1, **tolerance)
-    with pytest.raises(ValueError, match="needs dw and db"):
-        ops.linear_backward(dy, x, w, dw=dw_sum, accumulate=True)
+    np.testing.assert_array_equal(got_dw, dw)
+    np.testing.assert_array_equal(got_db, db)
 
 
 def test_linear_backward_can_leave_db_out(dtype, rng):

@@ -15,7 +15,6 @@ typedef struct {
     ptrdiff_t grid_height, grid_width, out_image, out_channel, out_row, out_column;
     int code;
     PN_REAL alpha;
-    int accumulate;
     /* The plan: images, or output rows of one image, per block; source rows and columns of a block. */
     ptrdiff_t block_images, block_rows, row_blocks, blocks, box_height, box_width, kc;
     int parts, failed;

@@ -46,7 +46,7 @@ static PN_(pn_conv_product) PN_(pn_conv_patches)(const pn_conv *call, const pn_t
     p.step_y = call->stride_y, p.step_x = call->stride_x, p.taps = *taps, p.rows = rows;
     p.grid_height = call->out_height, p.grid_width = call->out_width, p.out_image = call->filters * out_plane;
     p.out_channel = out_plane, p.out_row = call->out_width, p.out_column = 1;
-    p.code = call->code, p.alpha = (PN_REAL)call->alpha, p.accumulate = call->accumulate;
+    p.code = call->code, p.alpha = (PN_REAL)call->alpha;
     return p;
 }
 
@@ -123,7 +123,7 @@ static int PN_(pn_conv_backward_weights)(const pn_conv *call) {
     const ptrdiff_t out_plane = call->out_height * call->out_width;
     if (call->filters == 0 || depth * count == 0) return 0;
     if (call->n == 0 || out_plane == 0) {
-        if (!call->accumulate) memset(call->out, 0, (size_t)(call->filters * depth * count) * sizeof(PN_REAL));
+        memset(call->out, 0, (size_t)(call->filters * depth * count) * sizeof(PN_REAL));
         return 0;
     }
     pn_taps taps;

@@ -63,7 +63,7 @@ static void PN_(pn_conv_weights_part)(void *argument, int index) {
     for (ptrdiff_t i = 0; i < p.rows; i++) {
         const PN_REAL *sum = b.sums + i / PN_NR * count * PN_NR + i % PN_NR;
         PN_REAL *to = p.out + i * k + first;
-        for (ptrdiff_t j = 0; j < count; j++) to[j] = sum[j * PN_NR] + (p.accumulate ? to[j] : 0);
+        for (ptrdiff_t j = 0; j < count; j++) to[j] = sum[j * PN_NR];
     }
     pn_workspace_return(b.workspace);
 }

@@ -200,7 +200,7 @@ static void PN_(pn_winograd_finish_part)(void *argument, int index) {
                 }
             PN_REAL *to = p->out + ((first + i) * p->depth + panel * PN_NR) * 9;
             for (ptrdiff_t c = 0; c < pn_min(PN_NR, p->depth - panel * PN_NR); c++, to += 9)
-                for (int t = 0; t < 9; t++) to[t] = g[t][c] + (p->accumulate ? to[t] : 0);
+                for (int t = 0; t < 9; t++) to[t] = g[t][c];
         }
 }
 

@@ -145,7 +145,7 @@ static void PN_(pn_depthwise_weights)(const pn_depthwise *p, PN_(pn_depthwise_pa
     PN_REAL *dw = (PN_REAL *)call->out + channel * taps;
     for (ptrdiff_t k = 0; k < planes; k++)
         for (ptrdiff_t t = 0; t < taps; t++, dw++)
-            *dw = ((const PN_REAL *)(b.taps + t))[k] + (call->accumulate ? *dw : 0);
+            *dw = ((const PN_REAL *)(b.taps + t))[k];
 }
 
 static void PN_(pn_depthwise_results)(void *argument, int index) {

@@ -15,7 +15,7 @@ typedef struct {
     ptrdiff_t stride_y, stride_x, top, left, dilation_y, dilation_x, groups;
     int code;
     double alpha;
-    int accumulate, single;
+    int single;
 } pn_conv;
 
 static inline ptrdiff_t pn_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }

@@ -44,7 +44,7 @@ typedef struct {
     ptrdiff_t m, n, k, a_row, a_k, b_k, b_column, ldc;
     int code;
     double alpha;
-    int accumulate, single;
+    int accumulate, single; /* accumulate: 0; pn_narrow_blocks sets it in its copies */
     int row_parts, column_parts, failed; /* set by pn_matmul */
     ptrdiff_t few;                       /* set by pn_matmul: how many of the last columns pn_narrow computes */
 } pn_product;

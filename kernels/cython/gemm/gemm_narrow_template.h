@@ -170,7 +170,7 @@ static int PN_(pn_narrow_blocks)(const pn_product *p, const PN_(pn_tile_epilogue
         pn_product block = *p;
         block.k = p->k - first < depth ? p->k - first : depth;
         block.a = (const PN_REAL *)p->a + first;
-        block.accumulate = p->accumulate || first > 0;
+        block.accumulate = first > 0;
         const PN_REAL *b = (const PN_REAL *)p->b + first * p->b_k;
         for (ptrdiff_t j = 0; j < p->n; j++)
             for (ptrdiff_t q = 0; q < padded; q++)

@@ -96,7 +96,7 @@ static int PN_(pn_tiled)(const pn_product *p) {
     /* ReLU is part of the tile; other activations follow while results are still in cache. */
     const int relu = p->code == PN_RELU && bias && !pre, plain = relu || (!pre && p->code == PN_IDENTITY);
     if (k == 0) {
-        for (ptrdiff_t i = 0; i < m && !p->accumulate; i++)
+        for (ptrdiff_t i = 0; i < m; i++)
             for (ptrdiff_t j = 0; j < n; j++) c[i * p->ldc + j] = bias ? bias[j] : 0;
         PN_(pn_epilogue)(c, pre, p->ldc, m, n, p->code, alpha);
         return 0;
@@ -142,7 +142,7 @@ static int PN_(pn_tiled)(const pn_product *p) {
                 /* Rows in place are split evenly: 64 as 11 and finally 9; 12 would leave 4, too few to be fast. */
                 const ptrdiff_t tiles = (mc + PN_MR - 1) / PN_MR, height = in_place ? (mc + tiles - 1) / tiles : PN_MR;
                 (by_rows ? PN_(pn_block_by_rows) : PN_(pn_block))(mc, nc, kc, height, rows, columns, c + corner, p->ldc,
-                                                                  p->accumulate || pc > 0, last && bias ? &end : NULL);
+                                                                  pc > 0, last && bias ? &end : NULL);
                 if (last && !plain)
                     PN_(pn_epilogue)(c + corner, pre ? pre + corner : NULL, p->ldc, mc, nc, p->code, alpha);
             }

@@ -49,7 +49,7 @@ typedef struct {
     ptrdiff_t m, n;
     int training, code;
     double alpha;
-    int accumulate, single;
+    int single;
     ptrdiff_t group; /* rows at a time; set by pn_batchnorm_backward, like the members below */
     ptrdiff_t padded; /* columns in a part's scratch */
     void *scratch;

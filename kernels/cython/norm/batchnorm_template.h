@@ -168,11 +168,10 @@ static inline void PN_(pn_finish_gradients)(const pn_batchnorm_back *p, ptrdiff_
                                             PN_REAL *restrict dbeta, PN_REAL *restrict slope,
                                             PN_REAL *restrict offset) {
     const double each = p->training ? 1 / (double)p->m : 0; /* otherwise the statistics are constants */
-    const int accumulate = p->accumulate;
     for (ptrdiff_t j = 0; j < n; j++) {
         const double normalised = products[j] * (double)rstd[j];
-        dgamma[j] = (PN_REAL)(normalised + (accumulate ? dgamma[j] : 0));
-        dbeta[j] = (PN_REAL)(sum[j] + (accumulate ? dbeta[j] : 0));
+        dgamma[j] = (PN_REAL)normalised;
+        dbeta[j] = (PN_REAL)sum[j];
         slope[j] = -scale[j] * (PN_REAL)(normalised * each * (double)rstd[j]);
         offset[j] = -scale[j] * (PN_REAL)(sum[j] * each);
     }
@@ -210,8 +209,8 @@ static __attribute__((noinline)) void PN_(pn_large_gradients)(const pn_batchnorm
                 dx[i * p->n] = (PN_REAL)(((double)dz - mean_dz - z * slope) * (double)scale);
         }
     }
-    *dgamma = (PN_REAL)(product + (p->accumulate ? (double)*dgamma : 0));
-    *dbeta = (PN_REAL)(sum + (p->accumulate ? (double)*dbeta : 0));
+    *dgamma = (PN_REAL)product;
+    *dbeta = (PN_REAL)sum;
 }
 
 /* Whether a column needs pn_large_gradients. */

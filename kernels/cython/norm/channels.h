@@ -34,7 +34,7 @@ typedef struct {
     ptrdiff_t n, channels, size;
     int training, code;
     double alpha;
-    int accumulate, single;
+    int single;
     int parts, stream; /* set by pn_channel_norm_backward, like the member below */
     ptrdiff_t group;   /* channels at a time */
 } pn_channel_norm_back;

@@ -287,8 +287,8 @@ static void PN_(pn_channel_gradients)(const pn_channel_norm_back *p, ptrdiff_t c
     PN_(pn_two_sums_flush)(&k->sums);
     if (!(fabs(k->sums.sum2) < INFINITY && fabs(k->sums.sum) < INFINITY)) PN_(pn_large_products)(p, c, k);
     const double count = (double)p->n * (double)p->size, product = k->sums.sum2 * (double)k->rstd;
-    *dgamma = (PN_REAL)(product + (p->accumulate ? (double)*dgamma : 0));
-    *dbeta = (PN_REAL)(k->sums.sum + (p->accumulate ? (double)*dbeta : 0));
+    *dgamma = (PN_REAL)product;
+    *dbeta = (PN_REAL)k->sums.sum;
     if (!p->training) return; /* the statistics are constants */
     k->mean_dz = (PN_REAL)(k->sums.sum / count);
     k->slope = (PN_REAL)(product / count * (double)k->rstd);

@@ -22,7 +22,7 @@ typedef struct {
     const void *dy, *x, *gamma, *mean, *rstd; /* gamma may be NULL */
     void *dx, *dgamma, *dbeta;                /* each may be NULL */
     ptrdiff_t n, channels, size, groups;
-    int accumulate, single, parts; /* parts: set by pn_group_norm_backward */
+    int single, parts; /* parts: set by pn_group_norm_backward */
 } pn_group_norm_back;
 
 #define PN_REAL float

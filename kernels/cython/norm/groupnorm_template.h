@@ -136,8 +136,8 @@ static int PN_(pn_group_norm_parameters)(const pn_group_norm_back *p) {
         }
     PN_REAL *dgamma = (PN_REAL *)p->dgamma, *dbeta = (PN_REAL *)p->dbeta;
     for (ptrdiff_t c = 0; c < channels; c++) {
-        dgamma[c] = (PN_REAL)(scales[c] + (p->accumulate ? (double)dgamma[c] : 0));
-        dbeta[c] = (PN_REAL)(shifts[c] + (p->accumulate ? (double)dbeta[c] : 0));
+        dgamma[c] = (PN_REAL)scales[c];
+        dbeta[c] = (PN_REAL)shifts[c];
     }
     pn_workspace_return(workspace);
     return 0;
