@@ -14,8 +14,43 @@ if TYPE_CHECKING:
     from .random import Stream
 
 
+class Mode:
+    """What holds for all layers of a pass; their contexts share it."""
+
+    __slots__ = ("observer", "output_only", "random", "training")
+
+    def __init__(self, training: bool, random: Stream | None, output_only: bool) -> None:
+        self.training = training
+        self.random = random
+        self.output_only = output_only
+        self.observer: Observer | None = None
+
+
+class GradientPool:
+    """A few arrays that the layers of a chain take turns to write gradients to."""
+
+    def __init__(self) -> None:
+        self.largest = 0  # bytes of the largest output of a layer
+        self._arrays: list[np.ndarray] = []
+
+    def take(self, shape: tuple[int, ...], dtype: np.dtype, apart: tuple[np.ndarray | None, ...]) -> np.ndarray:
+        """Return an array that does not overlap those in `apart`, which may be None."""
+        size = math.prod(shape) * dtype.itemsize
+        index = 0
+        while index < len(self._arrays) and any(
+            array is not None and np.may_share_memory(self._arrays[index], array) for array in apart
+        ):
+            index += 1
+        if index == len(self._arrays):
+            self._arrays.append(np.empty(0, np.uint8))
+        if self._arrays[index].size < size:
+            # The size of the largest output at once: gradients have output shapes and come in growing sizes.
+            self._arrays[index] = aligned_zeros((max(size, self.largest),), np.uint8)
+        return self._arrays[index][:size].view(dtype).reshape(shape)
+
+
 class Context:
-    """One layer's state for one forward and backward pass.
+    """One layer's memory between its forward and its backward pass.
 
     A layer itself holds only parameters, so that several callers can use one model at once; the state of a pass lives
     here. A layer may set any attributes (``ctx.x = x`` in forward, read in backward).
@@ -24,21 +59,21 @@ class Context:
     ----------
     training : bool
         Whether dropout drops and batch norm uses the batch.
+    output_only : bool
+        Inference only: no backward pass follows and intermediates are not kept, so layers may be fused.
+    random : Stream
+        Source of randomness in training.
+    observer : Observer, optional
+        Sees every layer's output and its gradient.
+    activation : (str, float or None), optional
+        The activation that a layer marked `applies_activation` must apply to its result, in the ops' form.
+    folded : (ndarray, ndarray), optional
+        Weights and bias that a convolution uses instead of its own, with the following batch norm folded in.
     needs_dx : bool
         Whether backward must return the gradient of the input; False for the first layer of a network.
     dy_sums_to_zero, dx_sums_to_zero : bool
         Whether the gradient that backward receives (or returns) sums to exactly zero over the batch in every column,
         as the gradient of a training-mode batch norm's input does.
-    output_only : bool
-        Inference only: no backward pass follows and intermediates are not kept, so layers may be fused.
-    folded : (ndarray, ndarray), optional
-        Weights and bias that a convolution uses instead of its own, with the following batch norm folded in.
-    activation : (str, float or None), optional
-        The activation that a layer marked `applies_activation` must apply to its result, in the ops' form.
-    random : Stream
-        Source of randomness in training.
-    observer : Observer, optional
-        Sees every layer's output and its gradient.
 
     Examples
     --------
@@ -55,21 +90,37 @@ class Context:
         reuse: bool = False,
         output_only: bool = False,
     ) -> None:
-        self.training = training
-        self.output_only = output_only
+        self._mode = Mode(training, random, output_only)
+        self.activation: tuple[str, float | None] | None = None
         self.folded: tuple[np.ndarray, np.ndarray] | None = None
         self.needs_dx = True
         self.dy_sums_to_zero = False
         self.dx_sums_to_zero = False
-        self.activation: tuple[str, float | None] | None = None
-        self.random = random
-        self.observer: Observer | None = None
         self._reuse = reuse
         self._store: dict[str, np.ndarray] = {}
         self._views: dict[str, np.ndarray] = {}
         self._children: list[Context] = []
-        self._lender: Context | None = None
-        self._lent: list[np.ndarray] = []
+        self._pool: GradientPool | None = None  # of the chain that the layer is in
+
+    @property
+    def training(self) -> bool:
+        return self._mode.training
+
+    @property
+    def output_only(self) -> bool:
+        return self._mode.output_only
+
+    @property
+    def random(self) -> Stream | None:
+        return self._mode.random
+
+    @property
+    def observer(self) -> Observer | None:
+        return self._mode.observer
+
+    @observer.setter
+    def observer(self, observer: Observer | None) -> None:
+        self._mode.observer = observer
 
     if TYPE_CHECKING:  # layers may set any attribute
 
@@ -94,6 +145,8 @@ class Context:
         store = self._store.get(name)
         if store is None or store.dtype != dtype or store.shape[1:] != shape[1:] or len(store) < shape[0]:
             store = self._store[name] = aligned_zeros(shape, dtype)
+            if self._pool is not None:
+                self._pool.largest = max(self._pool.largest, store.nbytes)
         view = self._views[name] = store[: shape[0]]
         return view
 
@@ -104,34 +157,19 @@ class Context:
         overlap the arrays in `apart`, which may be None. With an observer, which reads all gradients after the step,
         each gradient is a separate `buffer`.
         """
-        if self._lender is None or self.observer is not None or not self._reuse:
+        if self._pool is None or self.observer is not None or not self._reuse:
             return self.buffer(name, shape, dtype)
-        return self._lender._lend(shape, np.dtype(dtype), apart)
+        return self._pool.take(shape, np.dtype(dtype), apart)
 
-    def _lend(self, shape: tuple[int, ...], dtype: np.dtype, apart: tuple[np.ndarray | None, ...]) -> np.ndarray:
-        size = math.prod(shape) * dtype.itemsize
-        index = 0
-        while index < len(self._lent) and any(
-            array is not None and np.may_share_memory(self._lent[index], array) for array in apart
-        ):
-            index += 1
-        if index == len(self._lent):
-            self._lent.append(np.empty(0, np.uint8))
-        if self._lent[index].size < size:
-            # Allocate the size of the largest output at once: gradients have output shapes and come in growing sizes.
-            outputs = (array.nbytes for child in self._children for array in child._store.values())
-            self._lent[index] = aligned_zeros((max(size, *outputs),), np.uint8)
-        return self._lent[index][:size].view(dtype).reshape(shape)
-
-    def children(self, count: int, lend: bool = False) -> list[Context]:
+    def children(self, count: int, *, chained: bool = False) -> list[Context]:
         """Return the contexts of a container's inner layers, in its mode.
 
-        With `lend`, the inner layers' gradients share memory: for a chain of layers, in which each reads only the
-        gradient returned by its successor.
+        With `chained`, the inner layers' gradients share memory: each layer reads only the one returned by its
+        successor.
         """
+        pool = self._children[0]._pool if self._children else GradientPool() if chained else None
         while len(self._children) < count:
-            self._children.append(Context(random=self.random, reuse=self._reuse))
-        for child in self._children:
-            child.training, child.observer, child.output_only = self.training, self.observer, self.output_only
-            child._lender = self if lend else None
+            child = Context(reuse=self._reuse)
+            child._mode, child._pool = self._mode, pool
+            self._children.append(child)
         return self._children

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import numpy as np
 from ..utils.config import parameters_of
 from ..utils.validation import choice, class_names
 from .context import Context
-from .folding import fold, foldable, joined
+from .fusion import fold, plan
 from .inference import Inference
 from .layers import Layer
 from .parameters import FlatParameters, OwnedError
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
     from ..datasets import Schema
     from ..preprocessing import Transformer
-    from .layers.activations import Activation
     from .loss import OutputKind
 
 
@@ -93,13 +91,9 @@ class Sequential(Inference):
         self._flat: FlatParameters | None = None
         self._last: Context | None = None
         self._stream: Stream | None = None
-        self._joined = joined(layers)
-        self._foldable = [foldable(*pair) for pair in itertools.pairwise(layers)] + [False]
+        self._links = plan(layers)
         check_widths(self.named_leaves())
         self._take_possession()
-        # Layers before the first one with parameters need no gradient, unless the caller wants that of x.
-        with_parameters = (i for i, layer in enumerate(layers) if _has_parameters(layer))
-        self._first_trained = next(with_parameters, len(layers))
 
     def _take_possession(self) -> None:
         seen: set[int] = set()
@@ -227,20 +221,19 @@ class Sequential(Inference):
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        follower: Activation | None
-        inner_contexts, folded = ctx.children(len(self.layers)), None
-        for index, (layer, inner, follower) in enumerate(zip(self.layers, inner_contexts, self._joined, strict=True)):
-            if follower is layer or folded is not None:
-                folded = None
-                continue  # fused into the previous layer
-            if ctx.output_only and self._foldable[index]:
-                folded = inner.folded = fold(layer, self.layers[index + 1], x)
-                if folded is not None:
-                    follower = self._joined[index + 1]
-            inner.activation = None if follower is None else follower.spec()
-            x = layer.forward(x, inner)
+        contexts, folded = ctx.children(len(self.layers), chained=True), None
+        for link in self._links:
+            if link is folded:
+                continue
+            inner, activation = contexts[link.place], link.activation
+            if ctx.output_only and link.norm is not None:
+                inner.folded = fold(link.layer, link.norm.layer, x)
+                if inner.folded is not None:
+                    folded, activation = link.norm, link.norm.activation
+            inner.activation = None if activation is None else activation.spec()
+            x = link.layer.forward(x, inner)
             if ctx.observer is not None:
-                ctx.observer.output(follower or layer, x)
+                ctx.observer.output(activation or link.layer, x)
         return x
 
     @replayable
@@ -253,22 +246,19 @@ class Sequential(Inference):
             if self._last is None:
                 raise RuntimeError("backward needs a forward pass first: y = model(x)")
             ctx, dy = self._last, np.ascontiguousarray(dy, dtype=self.dtype)
-        inner = ctx.children(len(self.layers), lend=True)
-        stop = 0 if ctx.needs_dx else self._first_trained
-        sums_to_zero = ctx.dy_sums_to_zero
-        for index in range(len(self.layers) - 1, stop - 1, -1):
-            inner[index].needs_dx = ctx.needs_dx or index > stop
-            inner[index].dy_sums_to_zero = sums_to_zero
-            if self._joined[index] is self.layers[index]:
-                continue
+        contexts, sums_to_zero = ctx.children(len(self.layers), chained=True), ctx.dy_sums_to_zero
+        for link in reversed(self._links):
+            inner = contexts[link.place]
+            inner.needs_dx, inner.dy_sums_to_zero = ctx.needs_dx or link.needs_dx, sums_to_zero
             if ctx.observer is not None:
-                ctx.observer.gradient(self._joined[index] or self.layers[index], dy)
-            gradient = self.layers[index].backward(dy, inner[index])
-            if not inner[index].needs_dx:
+                ctx.observer.gradient(link.activation or link.layer, dy)
+            gradient = link.layer.backward(dy, inner)
+            if not inner.needs_dx:
                 return None
             if gradient is None:
-                raise TypeError(f"backward of layer {index} ({type(self.layers[index]).__name__}) returned no gradient")
-            dy, sums_to_zero = gradient, inner[index].dx_sums_to_zero
+                kind = type(link.layer).__name__
+                raise TypeError(f"backward of layer {link.place} ({kind}) returned no gradient")
+            dy, sums_to_zero = gradient, inner.dx_sums_to_zero
         ctx.dx_sums_to_zero = sums_to_zero
         return dy if ctx.needs_dx else None
 
@@ -325,12 +315,6 @@ class Sequential(Inference):
     def __repr__(self) -> str:
         lines = "".join(f"  ({name}): {layer!r}\n".replace("\n", "\n  ").rstrip(" ") for name, layer in self.children())
         return f"Sequential(\n{lines})"
-
-
-def _has_parameters(layer: Layer) -> bool:
-    if isinstance(layer, Sequential):
-        return layer._first_trained < len(layer.layers)
-    return any(True for _ in layer.named_parameters())
 
 
 def _outermost(layer: Layer) -> Iterator[Sequential]:

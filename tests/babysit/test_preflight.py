@@ -883,7 +883,7 @@ def test_reports_tell_the_worst_and_list_what_is_wrong():
     for expected in ("warn  c", "1.ReLU: half", "-> Do.", "-> Run.", "preflight: 1 failed"):
         assert expected in text
     assert "Nothing to do" not in text
-    with pytest.raises(KeyError, match="there are a, b, c, d"):
+    with pytest.raises(KeyError, match="expected one of a, b, c, d"):
         report["e"]
     with pytest.raises(ValueError, match="expected one of"):
         Check("a", "pass", "headache", None, "", "")
