@@ -1,0 +1,79 @@
+"""Preflight of regression: faults of loss, targets and output are found, healthy losses and targets pass."""
+
+import numpy as np
+import pytest
+from preflight_networks import network, trainer_of
+
+import pynn
+from pynn.babysit.preflight import preflight
+
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+@pytest.fixture(scope="module")
+def amounts():
+    """A smooth function of 6 features with a little noise, shape (700, 1)."""
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((700, 6)).astype(np.float32)
+    y = np.sin(x[:, :1]) + x[:, 1:2] * x[:, 2:3] / 2 + 0.1 * rng.standard_normal((700, 1))
+    return x, y.astype(np.float32)
+
+
+def mean_square(prediction, target):
+    difference = prediction - target
+    return float((difference**2).mean()), 2 * difference / difference.size
+
+
+def summed_square(prediction, target):
+    value, gradient = mean_square(prediction, target)
+    return value * len(prediction), gradient * len(prediction)
+
+
+def climbing_square(prediction, target):
+    value, gradient = mean_square(prediction, target)
+    return value, -gradient
+
+
+def poisson(prediction, target):
+    rate = np.exp(prediction)
+    return float((rate - target * prediction).mean()), (rate - target) / prediction.size
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets", "name"),
+    [
+        (summed_square, lambda y: y, "loss reduction"),
+        (climbing_square, lambda y: y, "gradient check"),
+        (pynn.MSELoss(), lambda y: 1e6 * y, "target scale"),
+        (pynn.MSELoss(), np.ones_like, "target scale"),
+        (pynn.MSELoss(), lambda y: np.random.default_rng(0).permutation(y), "beats the baseline"),
+        (mean_square, lambda y: y[:, 0], "one training step"),
+        (pynn.BCEWithLogitsLoss(), lambda y: np.sign(y), "targets"),
+    ],
+)
+def test_a_fault_of_loss_or_targets_in_regression_is_found(loss, targets, name, amounts):
+    x, y = amounts
+    report = preflight(trainer_of(network(6, [32], 1), loss), x, targets(y))
+    assert report[name].status in ("warn", "fail"), str(report)
+
+
+def test_bounded_outputs_that_targets_exceed_are_found(amounts):
+    x, y = amounts
+    model = pynn.Sequential(pynn.Linear(6, 32), pynn.ReLU(), pynn.Linear(32, 1), pynn.Tanh())
+    check = preflight(trainer_of(model, pynn.MSELoss()), x, 10 * y)["network output"]
+    assert (check.status, check.symptom, check.layer) == ("fail", "underfitting", "3.Tanh")
+
+
+@pytest.mark.parametrize("scale", [0.1, 1, 50])
+def test_regression_passes_whatever_the_moderate_scale_of_its_targets(scale, amounts):
+    x, y = amounts
+    trainer = trainer_of(network(6, [48], 1), pynn.MSELoss(), pynn.Adam(1e-2))
+    report = preflight(trainer, x[:500], 2 * scale + scale * y[:500], validation=(x[500:], 2 * scale + scale * y[500:]))
+    assert report.status == "pass", str(report)
+
+
+def test_a_loss_of_ones_own_that_may_be_negative_passes(rng):
+    x = rng.standard_normal((600, 6)).astype(np.float32)
+    y = rng.poisson(np.exp(0.5 * x[:, :1] + 1)).astype(np.float32)
+    report = preflight(trainer_of(network(6, [32], 1), poisson), x, y)
+    assert report.ok, str(report)
