@@ -59,9 +59,8 @@ def section(found: list[results.Results]) -> str:
     versions = ", ".join(f"{name} {setting[name]}" for name in names if name in setting)
     spread = max(report.spread(result) for result in found)
     noise = (
-        f"In half of the rounds a ratio lies within {spread:.0%} of what is shown, in a typical row. From one run to "
-        "the next, with memory laid out anew, single rows move by more: those of activations were seen to move by "
-        "a third."
+        f"In a typical row, half of the rounds give a ratio within {spread:.0%} of the median shown. Between "
+        "runs, which lay out memory anew, single rows vary more: rows of activations have varied by a third."
     )
     return "\n\n".join([*parts, f"{machine}, {versions}. {noise}"])
 
@@ -82,20 +81,24 @@ def corpus() -> str:
     cured = [run for run in json.loads(REMEDIES.read_text()) if run["curable"] and run["part"] == "report"]
     hits = sum(run["cured"] is not None and run["cured"] >= CURED * run["twin"] for run in cured)
     summary["curable faults that diagnose cures"] = str(share(hits, len(cured)))
-    return markdown([["", "95% interval"], *([title, figure] for title, figure in summary.items())])
+    return markdown([["", "value [95% interval] of count"], *([title, figure] for title, figure in summary.items())])
 
 
 def watching() -> str:
     """Return the table of the monitor's overhead."""
     every, budget = (json.loads(path.read_text()) for path in (WATCHING, BUDGET))
-    head = ["a watched step over an unwatched one", *every["workloads"]]
+    head = ["time of a watched step over that of an unwatched one", *every["workloads"]]
     rows = [
         [title, *(f"{row['ratio']:.2f}" for row in found["workloads"].values())]
         for title, found in (("every step", every), (f"`budget={budget['budget']:g}`", budget))
     ]
     long = json.loads(LONG.read_text())
     steps, rows_kept, memory, page = (long[name] for name in ("steps", "rows", "memory_mb", "report_mb"))
-    kept = f"Of a run of {steps:,} steps it keeps {rows_kept} rows, takes {memory:.0f} MB and reports in {page:.1f} MB."
+    kept = (
+        "The networks A to F are those under [How fast it is](#how-fast-it-is). "
+        f"In a run of {steps:,} steps the monitor keeps {rows_kept} rows and takes {memory:.0f} MB of memory; its HTML "
+        f"report takes {page:.1f} MB."
+    )
     return markdown([head, *rows]) + "\n\n" + kept
 
 
@@ -107,9 +110,7 @@ def searching() -> str:
     )
     repetitions = (len(runs) for runs in coarse["runs"].values())
     early, both = "random, hopeless trials end early", "coarse to fine, hopeless trials end early"
-    rows = [
-        ["times less than plain random, until a validation accuracy of", f"{early}: time", f"{both}: steps", "time"]
-    ]
+    rows = [["to reach a validation accuracy of", f"{early}: time", f"{both}: steps", f"{both}: time"]]
     for problem, targets in coarse["summary"].items():
         for goal, by_strategy in targets.items():
             cells = by_strategy[early]["seconds"], by_strategy[both]["steps"], by_strategy[both]["seconds"]
@@ -117,17 +118,18 @@ def searching() -> str:
             rows.append([f"{float(goal):.1%} on {problem}", *figures])
     gain, error = (100 * grid[key]["test"] for key in ("gain", "standard error"))
     return (
-        f"Against random search with {coarse['trials']} trials of {coarse['epochs']} epochs; "
-        f"{', '.join(map(str, repetitions))} repetitions, 95% intervals:\n\n"
+        "The table shows how many times fewer steps or less time a search needs than plain random search with "
+        f"{coarse['trials']} trials of {coarse['epochs']} epochs, with 95% intervals; the three problems have "
+        f"{', '.join(map(str, repetitions))} repetitions:\n\n"
         f"{markdown(rows)}\n\n"
-        f"With {grid['trials']} trials each, two parameters that matter and three that matter little, random search "
-        f"finds a network that is {gain:.1f} ± {error:.1f} points better on MNIST's test set than that of a grid, "
-        f"in {grid['random better']['test']} of {grid['repetitions']} repetitions. A trial costs "
-        f"{overhead['here']['ms']:.1f} ms beside its training. Two processes do {2 * parallel['efficiency']:.2f} times "
-        f"the work of one. Of a search that was killed {kill['kills']} times, {kill['finished trials lost']} finished "
-        f"trials were lost, {kill['run again after they finished']} ran twice, and "
-        f"{kill['the same as in a search that was not killed']} of {kill['trials']} are bit for bit those of a search "
-        "that was not."
+        f"Random and grid search were compared with {grid['trials']} trials each, on two parameters that matter and "
+        "three that matter little. The network that random search finds is "
+        f"{gain:.1f} ± {error:.1f} points more accurate on MNIST's test set (mean and standard error), and more "
+        f"accurate in {grid['random better']['test']} of {grid['repetitions']} repetitions. The overhead of a trial is "
+        f"{overhead['here']['ms']:.1f} ms. Two processes do {2 * parallel['efficiency']:.2f} times the work of one. "
+        f"A search that was killed {kill['kills']} times lost {kill['finished trials lost']} finished trials and ran "
+        f"{kill['run again after they finished']} twice; {kill['the same as in a search that was not killed']} of its "
+        f"{kill['trials']} trials equal those of an uninterrupted search bit for bit."
     )
 
 

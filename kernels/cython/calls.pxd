@@ -1,4 +1,4 @@
-# How a kernel's Python function makes its call: immediately, and again in each replay of a recording.
+# The Python function of a kernel calls its C function through `make`, which records the call during a recording.
 from cpython.pycapsule cimport PyCapsule_Import
 
 cdef extern from "common/runtime.h" nogil:
@@ -22,8 +22,8 @@ cdef inline bint make(
     """Call the kernel without the GIL, and record the call if this thread is recording; return whether it succeeded.
 
     The first members of the struct `call` are the addresses of `arrays`, in any order, NULL for None. The kernel reads
-    the first `reads` arrays (it may write them, too) and overwrites the others. `result`, if not NULL, is a member that
-    receives the call's value.
+    the first `reads` arrays (it may write them, too) and overwrites the others. `result`, if not NULL, points to
+    the member of `call` that receives the call's value.
     """
     cdef int failed
     if pn_the_runtime.recording():

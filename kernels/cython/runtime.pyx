@@ -68,18 +68,18 @@ cdef bint lies_in(cnp.ndarray array, list regions):
 
 
 cdef class Recording:
-    """Kernel calls that the kernels' Python functions make once, and that are then replayed without Python.
+    """A list of kernel calls that are recorded once and then replayed without Python.
 
-    Calls made by this thread inside ``with recording:`` run and are recorded, with the addresses of their arrays. The
-    recording tracks what fills each array that a call reads; it is complete, and can be run, only if that is one of
-    these:
+    Inside ``with recording:``, the kernel calls of this thread run, and the recording stores them with the addresses of
+    their arrays. The recording is complete, and can be replayed, only if each array that a call reads is
 
     * an entry of `inputs`, which `run` replaces by another array of the same shape and dtype;
-    * an earlier call of this recording, or of `before`, which runs first;
-    * the caller: `owned()`, called at the end of the block, returns the arrays that stay in place and hold the data
-      for later runs.
+    * or written by an earlier call of this recording, or of `before`, which runs first;
+    * or owned by the caller: `owned()`, called at the end of the block, returns the arrays that stay in place and hold
+      the data for later runs.
 
-    Any other array, such as a converted copy of an argument, would still hold the values of the recorded step.
+    In a replay, any other array, such as a converted copy of an argument, would still hold the values of the recorded
+    step.
     """
 
     cdef char* nodes
@@ -87,8 +87,8 @@ cdef class Recording:
     cdef list kept
     cdef tuple inputs
     cdef object owned
-    cdef list filled  # arrays that the inputs or a call fill in every run
-    cdef list unknown  # arrays that a call reads and nothing has filled
+    cdef list filled  # the inputs, and arrays that a call writes in every run
+    cdef list unknown  # arrays that a call reads, but that are not in `filled`
     cdef Link* links
     cdef Py_ssize_t link_count
     cdef PyObject* outer
@@ -121,7 +121,7 @@ cdef class Recording:
             self.complete = self.knows_all() and self.link()
 
     cdef bint knows_all(self) except -1:
-        """Return whether the source of each array that the calls read is known."""
+        """Return whether every array that a call reads is an input, owned, or written by an earlier call."""
         cdef list owned
         if not self.unknown:
             return True
@@ -129,7 +129,7 @@ cdef class Recording:
         return all([lies_in(array, owned) for array in self.unknown])
 
     cdef int note(self, tuple arrays, int reads) except -1:
-        """Note what fills the first `reads` arrays, which a call reads; mark the others as filled by it."""
+        """Look up the first `reads` arrays, which a call reads, in `filled`, and add the others, which it writes."""
         cdef int index
         for index, array in enumerate(arrays):
             if array is None:
@@ -164,9 +164,10 @@ cdef class Recording:
         return 0
 
     cdef bint link(self) except -1:
-        """Note which pointers of the calls point into the inputs; return whether this is unambiguous.
+        """Find the pointers into the inputs, for `run` to replace; return whether each belongs to one input only.
 
-        It is ambiguous if inputs share memory, as in ``step(x, x)``: the calls must then not be replayed on others.
+        If inputs share memory, as in ``step(x, x)``, a pointer belongs to several inputs: the calls must then not be
+        replayed on others.
         """
         cdef size_t place = 0, first
         cdef Node* node
@@ -201,10 +202,10 @@ cdef class Recording:
         return True
 
     def run(self, tuple inputs=()):
-        """Replay the calls, on `inputs` in place of the recorded inputs.
+        """Replay the calls on `inputs` instead of the recorded inputs.
 
-        Return the value of the last call that has one (NaN if none has), or None if a call failed, which ends the run.
-        The inputs must have the shapes and dtypes of the recorded ones, and be aligned and C-contiguous.
+        Return the result of the last call that has one (NaN if no call has), or None if a call failed; the replay stops
+        there. The inputs must have the shapes and dtypes of the recorded ones, and be aligned and C-contiguous.
         """
         cdef Py_ssize_t i
         cdef Link* link

@@ -1,8 +1,8 @@
-"""The command line: ``pynn train``, ``check``, ``diagnose``, ``lecture``, ``predict``, ``bench``, ``info``.
+"""The command line: ``pynn train``, ``check``, ``diagnose``, ``lecture``, ``search``, ``predict``, ``bench``, ``info``.
 
 Results go to standard output, progress and errors to standard error. An error is one line; ``PYNN_DEBUG=1`` adds the
 traceback. Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
-``check`` and ``diagnose`` exit with 0 if all is well, 1 after warnings, 2 after faults.
+``check`` and ``diagnose`` exit with 0 if they find nothing wrong, 1 after warnings, 2 after faults.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .. import BackendError, __version__
 from ..utils import interrupt, streams
 from . import bench, check, diagnose, info, lecture, predict, search, train
 
-# Raised by the library for faulty data, files or settings; anything else is a bug.
+# The library raises these for faulty data, files or settings; anything else is a bug.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError, BackendError)
 
 
 class _Commands(click.Group):
-    """A group of commands whose every failure is one line and an exit code."""
+    """A group of commands that reports each failure in one line and by an exit code."""
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         streams.attach_missing()
@@ -60,7 +60,7 @@ class _Commands(click.Group):
 def main(context: click.Context) -> None:
     """Train neural networks on a CPU.
 
-    Start with "pynn train": it needs no arguments and no network.
+    Start with "pynn train": it needs no arguments and no internet connection.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -101,7 +101,7 @@ def _report(error: BaseException) -> int:
         return 1
     if isinstance(error, OSError) and error.strerror:
         where = error.filename
-        if where is None and error.errno == errno.ENOSPC:  # errors on files carry their name
+        if where is None and error.errno == errno.ENOSPC:  # an error on a file has its name
             where = "cannot write standard output"
         _complain(error.strerror if where is None else f"{where}: {error.strerror}")
     elif isinstance(error, MemoryError):
@@ -130,7 +130,7 @@ def _show_warning(
 
 
 def _keep_printing() -> None:
-    """Escape characters that standard output cannot encode; for its data, `pynn predict` raises instead."""
+    """Escape characters that standard output cannot encode; `pynn predict` raises an error for its data instead."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -140,7 +140,7 @@ def _debugging() -> bool:
 
 
 def _silence_streams() -> None:
-    """Discard unwritten output: otherwise Python's flush at exit fails with a second traceback."""
+    """Discard unwritten output, so that Python's flush at exit does not fail with a second traceback."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         try:

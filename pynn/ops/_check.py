@@ -1,7 +1,7 @@
 """The checks of every op before it calls a kernel: dtype, shape, memory layout, overlap.
 
-`fits` is a fast compiled check of all arrays of an op. Only if it returns False do the functions here run the full
-check, which converts an argument, allocates an output or raises the error.
+`fits` is a fast compiled check of all arrays of an op. If it returns False, the op runs the full check with the other
+functions here, which convert an argument, allocate an output or raise the error.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 
 def fits(signature: str, *arrays: object) -> Literal[False]:
-    """Return whether the arrays need no full check; without compiled kernels, all need it.
+    """Return whether the arrays need no full check; without compiled kernels, return False.
 
-    The return type makes a type checker follow the full check everywhere: its results have the types of arrays that
-    fit.
+    The return type makes a type checker assume that every op runs the full check, whose results have the right types.
     """
     return False
 
@@ -37,11 +36,12 @@ _SINGLE, _DOUBLE, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(
 def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tuple | None = None) -> np.ndarray:
     """Return `x` as an aligned C-contiguous float32 or float64 array, without a copy if it is one.
 
-    `like` requires its dtype; `shape` requires a shape, in which a string (such as "n") matches any size.
+    The array must have the dtype of `like` and the shape `shape`, in which a string (such as "n") matches any size.
     """
     array = x if type(x) is np.ndarray else np.asarray(x)
     dtype = array.dtype
-    # Identity takes half the time of equality and nearly always suffices; unpickled arrays have their own dtype object.
+    # Comparing identity takes half the time of comparing equality. It nearly always suffices, but the dtype of an
+    # unpickled array is another object.
     if (dtype is not _SINGLE and dtype is not _DOUBLE) or (like is not None and dtype is not like.dtype):
         array = _native(array, name, like)
     if shape is not None and array.shape != shape:
@@ -53,7 +53,7 @@ def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tu
 
 
 def _native(array: np.ndarray, name: str, like: np.ndarray | None) -> np.ndarray:
-    """Return floats with NumPy's own dtype object, copied if their bytes must be swapped, or raise TypeError."""
+    """Return `array` with NumPy's own dtype object, a copy if its bytes must be swapped, or raise TypeError."""
     kind = array.dtype.type
     if kind is not np.float32 and kind is not np.float64:
         raise TypeError(f"{name} has dtype {array.dtype}; expected float32 or float64")
@@ -69,9 +69,9 @@ def unit_columns(array: np.ndarray) -> np.ndarray:
 
 
 def check_shape(array: np.ndarray, name: str, shape: tuple) -> None:
-    """Raise ValueError unless `array` has the shape, in which a string matches any size."""
+    """Raise ValueError unless `array` has the shape `shape`, in which a string matches any size."""
     got = array.shape
-    if len(got) == len(shape) == 2:  # the usual case, in half the time of the general one
+    if len(got) == len(shape) == 2:  # takes half the time of the general case
         if (got[0] == shape[0] or type(shape[0]) is str) and (got[1] == shape[1] or type(shape[1]) is str):
             return
     elif len(got) == len(shape) and all(g == w or type(w) is str for g, w in zip(got, shape, strict=True)):
@@ -109,7 +109,7 @@ def apart(outputs: dict[str, np.ndarray | None], *inputs: np.ndarray | None) -> 
         for array in inputs:
             if array is not None and _may_overlap(out, array):
                 raise ValueError(
-                    f"{name} overlaps an input in memory; the op would read what it has already overwritten"
+                    f"{name} overlaps an input in memory; the op would read values that it has already overwritten"
                 )
         for other, array in given[:at]:
             if _may_overlap(out, array):
@@ -132,13 +132,13 @@ def elementwise_output(out: np.ndarray | None, *inputs: np.ndarray) -> np.ndarra
 
 
 def _may_overlap(a: np.ndarray, b: np.ndarray) -> bool:
-    if a is not b and a.base is None and b.base is None:  # each owns its memory: a quarter of the time
+    if a is not b and a.base is None and b.base is None:  # both own their memory; 4 times as fast
         return False
     return np.may_share_memory(a, b)
 
 
 def labels(targets: ArrayLike, rows: int) -> np.ndarray:
-    """Return class labels as int64 (rows,)."""
+    """Return class labels as an int64 array of shape (rows,)."""
     array = targets if type(targets) is np.ndarray else np.asarray(targets)
     if array.dtype.kind not in "iu":
         raise TypeError(f"targets have dtype {array.dtype}; expected integer class labels")

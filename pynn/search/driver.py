@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .live import View
 
 
-#: The next stage narrows its ranges around this share of a stage's best trials, and around at least this many.
+#: The next stage narrows the ranges around this share of the trials, the best ones, but around at least this many.
 NARROW_AROUND, LEAST_AROUND = 0.25, 3
 
 
@@ -69,48 +69,49 @@ def run(
     sampler, which depends on the order in which trials end: it is reproducible with one worker.
 
     A trial ends early when the loss of five consecutive steps exceeds 3x the first one, when the loss is not finite,
-    or, in trials longer than a tenth of a second, when the monitor finds an error that more training cannot fix. A
-    trial that raises is recorded as failed, with the message. A trial whose process dies three times is recorded as
-    lost. The search continues in both cases. Ctrl-C stops the search within seconds and keeps the trials that ended.
+    or, in trials longer than a tenth of a second, when the monitor finds an error that more training cannot fix. The
+    search records a trial that raises an error as failed, with the message, and a trial whose process crashes three
+    times as lost; it continues in both cases. Ctrl-C stops the search within seconds and keeps the trials that ended.
 
     Parameters
     ----------
     build : callable
-        ``build(params)`` returns a new `pynn.Trainer` that shares no object with other trials. The global generators of
-        pynn, NumPy and Python are seeded before each call and restored after it. With several workers, define it with
-        ``def`` in a module or script, where other processes can import it. If trials run in this process, the first
-        one calls it twice, to check that it creates new objects.
+        ``build(params)`` returns a new `pynn.Trainer` that shares no object with other trials. The search seeds the
+        global random generators of pynn, NumPy and Python before each call and restores them after it. With several
+        workers, define `build` with ``def`` in a module or script, where other processes can import it. If trials run
+        in this process, the search calls `build` twice for the first trial, to check that it creates new objects.
     space : dict of str to Parameter
         `Uniform`, `LogUniform`, `Integer`, `Choice`. A parameter named "batch_size" also sets the batch size.
     train, validation : (x, y)
         Arrays of numbers. Do not write to them while the search runs.
     trials, epochs : int
-        Number of trials and epochs of each; 60 and 5 by default. Alternatively, pass
+        Number of trials, and epochs of each trial; 60 and 5 by default. Omit them if you pass `stages`.
     stages : sequence of Stage
-        From coarse to fine; see `coarse_to_fine`.
+        Stages of trials from coarse to fine; see `coarse_to_fine`.
     sampler : {"random", "grid", "quasi-random", "tpe"} or optuna.samplers.BaseSampler
         "grid" takes as many points per axis as the number of trials allows, "quasi-random" uses a scrambled Sobol
-        sequence, "tpe" Optuna's tree-structured Parzen estimator.
+        sequence, "tpe" uses Optuna's tree-structured Parzen estimator.
     batch_size : int
     metric : str, optional
-        The column of the history that is the score, after the last epoch: by default "val_accuracy" for integer
+        The column of the history whose value after the last epoch is the score: by default "val_accuracy" for integer
         targets, else "val_loss".
     end_early : bool
-        Whether hopeless trials end early. A trial with a non-finite loss always ends.
+        Whether hopeless trials end early. A trial whose loss is not finite always ends early.
     seed : int
     workers : int, optional
         Number of concurrent trials; by default, one per processor. One worker runs in this process; several run in
         separate processes with one kernel thread each.
     executor : concurrent.futures.Executor, optional
-        Where to run the trials instead: ``dask.distributed.Client(...).get_executor()``, an ``MPIPoolExecutor``.
+        Runs the trials instead of pynn's own processes: ``dask.distributed.Client(...).get_executor()``, an
+        ``MPIPoolExecutor``.
     folder : path-like, optional
-        Keep trials (an Optuna journal), checkpoints and the best model here. The same call then
-        resumes after the last completed trial; with a larger number of trials, it adds to them. A folder is rejected
-        if its search had another space, other data or other code of `build` (within the module of `build`).
+        Keep trials (an Optuna journal), checkpoints and the best model here. The same call then resumes after the last
+        completed trial; with a larger number of trials, it adds trials. The search rejects a folder that belongs to a
+        search with another space, other data or other code of `build` (within the module of `build`).
     store : str, optional
         Keep the trials in this database instead of the journal: "sqlite:///search.db" or another SQLAlchemy URL.
     progress : bool
-        Show a live table on a terminal, a line for each trial elsewhere; to standard error.
+        Show a live table on a terminal, elsewhere a line per trial, on standard error.
 
     Returns
     -------
@@ -119,22 +120,22 @@ def run(
     Raises
     ------
     ValueError
-        For an invalid space, stage or argument; if `build` returns an object of another trial; if the data change
-        during the search; if the store is damaged or belongs to another search or version (`StoreError`).
+        If a space, stage or argument is invalid; if `build` returns an object that belongs to another trial; if the
+        data change during the search; if the store is damaged or belongs to another search or version (`StoreError`).
     RuntimeError
-        If processes cannot be started, or the executor is broken; stored trials are kept.
+        If processes cannot start, or the executor is broken; the store keeps its trials.
     ImportError
         If Optuna is not installed.
 
     Warns
     -----
     SearchWarning
-        If the best values lie at the edge of a range, with the range to try.
+        If the best values lie at the edge of a range; the warning names a range to try.
 
     Notes
     -----
-    Coarse to fine, log scales, the factor of 3 and the check of the edges: CS231n, Training Neural Networks, Part 1,
-    "Hyperparameter Optimization". Random search: Bergstra & Bengio 2012, JMLR 13.
+    Coarse to fine, log scales, the factor of 3 and the check of the edges come from CS231n, Training Neural Networks,
+    Part 1, "Hyperparameter Optimization"; random search comes from Bergstra & Bengio 2012, JMLR 13.
 
     Examples
     --------
@@ -180,7 +181,7 @@ def run(
 
 
 class SearchDriver(SearchState):
-    """Settings and progress of a search; for arguments see `run`."""
+    """The settings and the progress of a search; `run` describes the arguments."""
 
     def __init__(
         self,
@@ -202,7 +203,7 @@ class SearchDriver(SearchState):
         #: Identifies this search in all processes.
         self.token = secrets.token_hex(8)
         check_batch_size(space)
-        #: Number of ended trials that come from an earlier run.
+        #: Number of ended trials that the store holds from an earlier run.
         self.found = 0
         if sampler == "grid":
             self.stages = tuple(
@@ -211,7 +212,7 @@ class SearchDriver(SearchState):
             )
 
     def describe(self) -> dict[str, Any]:
-        """Return the identity of the search, ready for JSON."""
+        """Return the settings that identify the search, in JSON-serialisable form."""
         return {
             "space": self.space.describe(),
             "stages": [[stage.trials, stage.epochs, stage.survivors] for stage in self.stages],
@@ -320,7 +321,7 @@ class SearchDriver(SearchState):
             self.token,
             this_process(),
             backend.get_backend(),
-            # Without a checkpoint, training from the start gives the same result.
+            # If the parent's checkpoint is missing, the trial trains from the start, with the same result.
             checkpoint=None if parent is None else store.checkpoint(parent.number),
         )
 
@@ -331,7 +332,7 @@ class SearchDriver(SearchState):
         return int(np.random.SeedSequence((self.seed, trial.number)).generate_state(1)[0])
 
     def _take(self, outcome: Outcome, store: Store) -> None:
-        """Store a trial, and its checkpoint as long as it may be needed."""
+        """Store a trial; keep its checkpoint only as long as the search may need it."""
         trial = outcome.trial
         if len(self.ended) == self.found:  # check after the first trial, before storing it
             self.data.check_unchanged()

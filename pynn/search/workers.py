@@ -14,7 +14,7 @@ from ..utils.processes import LOOK, Call, NotStarted, ProcessEnded, Processes
 from .task import Build, Outcome, SearchData, Task
 from .trial_runner import hold, run, run_with
 
-#: Attempts for a trial whose process crashes or that the executor fails to run.
+#: Attempts to run a trial whose process crashes or that the executor fails to run.
 ATTEMPTS = 3
 
 
@@ -33,7 +33,7 @@ class Workers(Protocol):
         """Begin a trial."""
 
     def ended(self) -> list[Outcome]:
-        """Return the trials that have ended; with other processes, wait at most a fraction of a second."""
+        """Return the outcomes of trials that have ended; wait at most a fraction of a second for other processes."""
 
     def close(self, *, kill: bool = False) -> None:
         """Shut down; with `kill`, do not wait for running trials."""
@@ -65,7 +65,7 @@ class Here:
 
 
 class Elsewhere:
-    """Base of worker processes and executors: at most `most` trials at a time, with retries for lost ones."""
+    """Base class of `OwnProcesses` and `WithExecutor`: runs at most `most` trials at a time, and retries lost ones."""
 
     def __init__(self, data: SearchData, most: int) -> None:
         self.data, self.most = data, most
@@ -90,7 +90,7 @@ class Elsewhere:
         if self._attempts[number] < ATTEMPTS:
             self.begin(task)
             return []
-        return [Outcome(replace(task.trial, ended="lost", reason=f"{where}, {ATTEMPTS} times ({why})"))]
+        return [Outcome(replace(task.trial, ended="lost", reason=f"{where} in {ATTEMPTS} attempts ({why})"))]
 
 
 class OwnProcesses(Elsewhere):
@@ -119,7 +119,7 @@ class OwnProcesses(Elsewhere):
 
     def _outcomes(self, task: Task, call: Call) -> list[Outcome]:
         if isinstance(call.error, ProcessEnded):
-            return self._lost(task, "the process that ran it ended", str(call.error))
+            return self._lost(task, "its process crashed", str(call.error))
         if call.error is not None:
             raise _unsendable(call.error)
         return [call.value]
@@ -132,7 +132,7 @@ class OwnProcesses(Elsewhere):
 class WithExecutor(Elsewhere):
     """Runs trials in the user's executor.
 
-    Each process receives the data once: a process without them returns None, and the task is resent with the data.
+    Each process receives the data once: a process without the data returns None, and `ended` resends the task with it.
     """
 
     def __init__(self, data: SearchData, most: int, executor: futures.Executor | Any) -> None:
@@ -144,7 +144,7 @@ class WithExecutor(Elsewhere):
             task = replace(task, data=self.data)  # threads share memory
         try:
             self._running[self._executor.submit(run, task)] = task
-        except (futures.BrokenExecutor, RuntimeError) as error:  # RuntimeError: it was shut down
+        except (futures.BrokenExecutor, RuntimeError) as error:  # RuntimeError: shut down
             raise _broken(error) from error
 
     def ended(self) -> list[Outcome]:
@@ -161,7 +161,7 @@ class WithExecutor(Elsewhere):
         except (
             Exception,
             futures.CancelledError,
-        ) as error:  # errors of the executor; those of a trial are in its outcome
+        ) as error:  # an error of the executor; the outcome holds that of a trial
             return self._lost(task, "the executor did not run it", str(error) or type(error).__name__)
         if outcome is None:
             self.begin(replace(task, data=self.data))

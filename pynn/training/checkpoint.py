@@ -23,7 +23,7 @@ from .state import TrainingState
 
 T = TypeVar("T", bound=TrainingState)
 
-#: Losses, optimisers, schedules and regularisers that files know by name; their bases are no use by themselves.
+#: Losses, optimisers, schedules and regularisers that a file may name; their base classes cannot be used alone.
 KNOWN_PARTS = tuple(
     value
     for module in (losses, optimizers, schedules, regularizers)
@@ -35,7 +35,7 @@ KNOWN = (*KNOWN_LAYERS, *KNOWN_PARTS)
 
 
 def packed_checkpoint(trainer: TrainingState) -> bytes:
-    """Return everything that a trainer needs to continue, in the form that `Trainer.save` writes."""
+    """Return the content of the file that `Trainer.save` writes: everything that a trainer needs to continue."""
     parts = [trainer.optimizer, trainer.schedule, trainer.regularizers]
     loss = None if isinstance(trainer.loss, FunctionLoss) else trainer.loss
     check_rebuildable([trainer.model, loss, *parts], trainer.model.dtype, KNOWN)
@@ -63,7 +63,7 @@ def load_checkpoint(
     loss: Loss | Callable[..., Any] | None,
     custom: Iterable[type],
 ) -> T:
-    """Return the trainer that `Trainer.save` wrote; see `Trainer.resume`."""
+    """Return the trainer that `Trainer.save` wrote to a file; see `Trainer.resume`."""
     classes = own_classes(custom)
     tensors, description = load_tensors(path, "checkpoint")
     saved_on, needs_loss = understood(path, lambda: (dict(description["machine"]), description["loss"] is None))
@@ -75,7 +75,7 @@ def load_checkpoint(
             stacklevel=3,
         )
     if loss is None and needs_loss:
-        raise ValueError(f"{path} was trained with a loss function, which cannot be saved; pass it again as loss=")
+        raise ValueError(f"the loss of {path} is a plain function, which a file cannot hold; pass it again as loss=")
 
     def rebuild() -> T:
         model = unpack_model(tensors, description["model"], (*KNOWN_LAYERS, *classes))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..nn.random import Stream
     from ..nn.sequential import Sequential
 
-#: Batch shapes whose recordings are kept; a run has one or two.
+#: Maximum number of recordings, one per batch shape; a run has one or two shapes.
 MOST_RECORDINGS = 16
 
 
@@ -31,11 +31,11 @@ class _Recorded(NamedTuple):
 class RecordedPasses:
     """Runs a model and its loss forward and backward on one minibatch at a time.
 
-    The first step with a batch shape is recorded if the backend can record kernel calls and every layer and the loss
-    only call ops on arrays that stay in place (see `nn.recording.replayable`). Later steps replay the same calls
-    without going through Python, with bit-identical results. A change between steps (a layer's attribute, a frozen
-    parameter, the backend) invalidates the recording, and the next step is recorded again. A step is not replayed if it
-    reads an array that the next step would not fill, such as a converted copy.
+    The first step with a batch shape records its kernel calls, if the backend can record and if the layers and the loss
+    only call ops on arrays that stay in place (see `nn.recording.replayable`). Later steps replay these calls without
+    Python, with bit-identical results. A change between steps (a layer's attribute, a frozen parameter, the backend)
+    invalidates the recording, and the next step records anew. A recording is not replayed if it reads an array that
+    later steps do not fill, such as a converted copy of an input.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class RecordedPasses:
         """Yield the arrays that stay in place from step to step, until `forward` detects a change."""
         yield from (self.model.flat.values, self.model.flat.grads, self._random.state)
         yield from (value for value in vars(loss).values() if isinstance(value, np.ndarray))
-        for layer in self.model.all_layers():  # replacing a layer's private attribute is not detected
+        for layer in self.model.all_layers():  # `forward` does not detect a replaced private attribute
             for name, value in vars(layer).items():
                 if isinstance(value, np.ndarray) and not name.startswith("_"):
                     yield value
@@ -140,10 +140,10 @@ class RecordedPasses:
             yield from self._context.observer.arrays()
 
     def _forget(self, loss: Loss) -> None:
-        """Discard the recordings, because something they depend on has changed."""
+        """Discard the recordings, because something that they depend on has changed."""
         self._recordings.clear()
         for layer in self.model.all_layers():
-            layer._trained = self.model.flat  # which its attributes invalidate from now on
+            layer._trained = self.model.flat  # setting the layer's attributes now increments its version
         methods = [(layer.forward, layer.backward) for layer in self.model.all_layers()]
         replayable = all(is_replayable(method) for method in (*sum(methods, ()), loss.forward))
         self._recorder = getattr(kernels(), "Recording", None) if replayable else None

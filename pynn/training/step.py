@@ -21,20 +21,21 @@ if TYPE_CHECKING:
     from .state import TrainingState
 
 
-#: Records that a step was taken; called with its loss.
+#: Counts a step that was taken; the argument is its loss.
 Count = Callable[[float], None]
 
 
 class NonFiniteError(FloatingPointError):
-    """The loss became NaN or infinite; the parameters are those before the step."""
+    """The loss became NaN or infinite; the step left the parameters unchanged."""
 
 
 class TrainingStep:
     """Takes a trainer's steps as transactions.
 
-    Until the optimiser's update, a step changes only gradients, running statistics and the random stream. If it ends
-    there (an error, out of memory, Ctrl-C), the latter two are rolled back. The update itself is atomic (see
-    `Optimizer.step`). After it the step counts as taken, whatever follows.
+    Before the optimiser's update, a step changes only gradients, running statistics and the random stream. If an
+    error, a lack of memory or Ctrl-C ends the step there, it restores the running statistics and the random stream. The
+    update itself is atomic (see `Optimizer.step`). After the update the step counts as taken, whatever follows. A step
+    is settled once it is either finished or rolled back.
     """
 
     def __init__(self, trainer: TrainingState, random: Stream) -> None:
@@ -45,14 +46,14 @@ class TrainingStep:
         self._version = -1
         # The arrays that a forward pass changes, and copies of them from before the step.
         self._kept: list[tuple[np.ndarray, np.ndarray]] = []
-        #: State of a step that is not settled yet: the optimiser's update count at its start and, once the update has
+        #: State of an unsettled step: the optimiser's update count at the start of the step and, once the update has
         #: begun, the arguments for `_finish`.
         self._begun: tuple[int, tuple[int, float, float, Count | None] | None] | None = None
 
     def take(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, count: Count | None = None) -> float:
-        """Take one step on a minibatch and return its loss; a loss that is not finite changes nothing.
+        """Take one step on a minibatch and return its loss; if the loss is not finite, roll the step back.
 
-        `count` is called with the loss once the step is taken; it may be called twice.
+        Once the step is taken, call `count` with the loss; after an interrupt, perhaps twice.
         """
         target, weights = self._prepared(x, y, sample_weight)
         gate = self._flat.gate
@@ -68,14 +69,14 @@ class TrainingStep:
         return loss
 
     def _take(self, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None, count: Count | None) -> float:
-        trainer = self._trainer  # settings are read without their properties, which halves the time
+        trainer = self._trainer  # private attributes: reading the properties takes twice the time
         optimizer, observer = trainer._optimizer, trainer.observer
         if observer is not None and not observer.wants(trainer):
             observer = None
         steps, updates, loss, scale = trainer.steps, optimizer.counter[0], math.nan, 1.0
         if self._begun is not None:
             self.settle()
-        if self._version != self._flat.version:  # running statistics may be other arrays now
+        if self._version != self._flat.version:  # the running statistics may have moved to other arrays
             self._find_moved()
         for array, kept in self._kept:
             kept[...] = array
@@ -112,7 +113,7 @@ class TrainingStep:
         return loss
 
     def _failed(self, x: np.ndarray, target: np.ndarray, loss: float, rate: float, shown: float) -> None:
-        """Report to the observer a step that was not taken because a value was not finite."""
+        """Record a step that was not taken because a value was not finite, and report it to the observer."""
         trainer = self._trainer
         trainer.last_loss, trainer._lr = loss, rate
         if trainer.observer is not None:
@@ -150,7 +151,7 @@ class TrainingStep:
                 raise
 
     def _finish(self, steps: int, loss: float, rate: float, count: Count | None) -> None:
-        """Record that the step was taken; after an interrupt this may run twice."""
+        """Count the step as taken; after an interrupt this may run twice."""
         trainer = self._trainer
         trainer.last_loss, trainer._lr, trainer.steps = loss, rate, steps + 1
         if count is not None:
@@ -176,8 +177,7 @@ class TrainingStep:
     def settle(self) -> None:
         """Roll back an unsettled step, or finish it if its update was made; do nothing if no step is unsettled.
 
-        A second interrupt right after the first may prevent a step from settling; the next reader of the state then
-        calls this.
+        A second interrupt right after the first may leave a step unsettled; whoever reads the state next settles it.
         """
         if self._begun is None:
             return

@@ -51,16 +51,16 @@ class Trainer(TrainingState):
     regularizers : sequence of Regularizer
         Penalties are part of the loss that `step` and the history report; `evaluate` reports the loss alone.
     clip_norm : float, optional
-        Scale the gradient down where its Euclidean norm over all parameters exceeds this (Pascanu et al. 2013).
+        Scale the gradient down to this Euclidean norm over all parameters if it is larger (Pascanu et al. 2013).
     clip_value : float, optional
-        Clip every element of the gradient to +- this.
+        Clip every element of the gradient to the range from -clip_value to clip_value.
     seed : int
         Seeds shuffling and dropout; the same seed gives the same run, bit for bit, on one backend.
 
     Attributes
     ----------
     loss, optimizer, schedule, regularizers, clip_norm, clip_value
-        May be assigned between steps. A new optimiser starts with empty state.
+        You may assign these between steps. A new optimiser starts with an empty state.
     epoch, steps : int
         Finished epochs and steps.
     lr : float
@@ -110,9 +110,9 @@ class Trainer(TrainingState):
             Network inputs; the model's preprocessing is not applied.
         y : array_like, shape (n,) or (n, outputs)
         sample_weight : array_like, shape (n,), optional
-            Finite, at least 0. An example of weight 0 does not count in the loss. If all weights are 0, loss and
-            gradient are 0, and the step is still taken, as with ``reduction="sum"``: momentum, weight decay,
-            regularizers, batch norm and schedule advance as in any other step.
+            Finite, at least 0. An example of weight 0 does not contribute to the loss. If all weights are 0, loss and
+            gradient are 0, as with ``reduction="sum"``, and the trainer still takes the step: momentum, weight decay,
+            regularizers, batch norm and schedule act as in any other step.
 
         Raises
         ------
@@ -135,8 +135,9 @@ class Trainer(TrainingState):
             raise self._non_finite(x, y)
         return loss
 
-    # A signal handler may raise when any call returns. So the lock is acquired inside the `try` block whose `finally`
-    # releases it, by a single call (an atomic dict method: only one of two threads succeeds), and released without one.
+    # A signal handler may raise an exception whenever a call returns. So `step` and `fit` acquire the lock inside the
+    # `try` block whose `finally` releases it. They acquire it with one atomic call (`setdefault`: only one of two
+    # threads succeeds), and release it with `del`, which calls nothing.
 
     def _busy(self) -> RuntimeError:
         return RuntimeError("another step or fit of this trainer is under way; a trainer takes one step at a time")
@@ -159,44 +160,45 @@ class Trainer(TrainingState):
     ) -> History:
         """Train for `epochs` more epochs and return the history of all epochs so far.
 
-        Ctrl-C ends the training after the current step and returns; the model is usable, and `fit` without `epochs`
-        finishes the run. A second Ctrl-C raises at once.
+        After Ctrl-C, `fit` finishes the current step and returns; the model is usable, and `fit` without `epochs`
+        finishes the run. A second Ctrl-C raises KeyboardInterrupt at once.
 
-        Arrays may be memory-mapped, as by `numpy.load(path, mmap_mode="r")`: only the rows of a batch are read and
-        converted to floats. A background thread prefetches such batches, and augmented ones, while the network trains
-        on the previous batch. Your code that supplies batches runs in the thread that called `fit`; its batches are
-        converted and augmented in the background thread. See `prefetch`.
+        Arrays may be memory-mapped, as by `numpy.load(path, mmap_mode="r")`: `fit` reads only the rows of a batch and
+        converts them to floats. A background thread prefetches memory-mapped and augmented batches while the network
+        trains on the previous batch. Your code that supplies batches runs in the thread that called `fit`; the
+        background thread converts and augments its batches. See `prefetch`.
 
         Parameters
         ----------
         x : array_like, shape (n, ...), or batches
-            Raw data if the model has a preprocessing, which is fitted on it unless it is fitted already. Without `y`, a
-            source of minibatches (x, y) or (x, y, weights): an iterable that is read in every epoch, such as a list; a
-            function that is called with the epoch number, from 0, and returns an iterable; or an iterator, for one
-            epoch or with `steps_per_epoch`.
+            If the model has a preprocessing, pass raw data: `fit` fits the preprocessing to them unless it is fitted
+            already. Without `y`, pass a source of minibatches (x, y) or (x, y, weights): an iterable, such as a list,
+            which `fit` reads in every epoch; a function of the epoch number, from 0, that returns an iterable; or an
+            iterator, for one epoch or with `steps_per_epoch`.
         y : array_like, shape (n,) or (n, outputs)
         epochs : int, optional
-            If omitted, `fit` finishes the run that was interrupted or loaded from a checkpoint. The result is bit for
-            bit that of an uninterrupted run if the data are arrays or the batches repeat exactly. An iterator is not
-            rewound; after an interrupt it has been read one batch beyond the training.
+            If omitted, `fit` finishes the run that was interrupted or loaded from a checkpoint. If the data are arrays
+            or the batches repeat exactly, the result equals that of an uninterrupted run bit for bit. `fit` does not
+            rewind an iterator; an interrupted `fit` has read one batch more than it trained on.
         batch_size : int, optional
-            32, or that of the run to be finished. The last batch of an epoch may be smaller; a last batch of one
-            example is skipped if the model has batch norm, which needs two.
+            By default 32, or the batch size of the run to finish. The last batch of an epoch may be smaller. If the
+            model has batch norm, which needs two examples, `fit` skips a last batch of one.
         validation : (x, y) or (x, y, weights), optional
             Evaluated after every epoch.
         sample_weight : array_like, shape (n,), optional
-            Finite, at least 0; loss and accuracy are means with these weights. A minibatch whose weights are all 0, or
-            whose labels are all ignored, has a loss and a gradient of 0: see `step`.
+            Finite, at least 0; loss and accuracy are weighted means. A minibatch whose weights are all 0, or whose
+            labels are all ignored, has a loss and a gradient of 0: see `step`.
         shuffle : bool, optional
             Whether to shuffle the examples in every epoch; by default True, or as in the run to be finished.
         augment : iterable of Augment
             Random changes to the training inputs, applied in this order: see `pynn.augment`.
         steps_per_epoch : int, optional
-            Batches per epoch, for user-supplied batches; by default all that are supplied.
+            Batches per epoch if your code supplies the batches; by default all that it supplies.
         prefetch : bool, optional
-            False: make all batches in the calling thread. True: make all batches in a background thread, your code
-            included. This saves time if your code waits, but it must not depend on the calling thread, as an SQLite
-            connection does. By default a background thread makes only the batches described above.
+            False: make all batches in the calling thread. True: make all batches, and run your code that supplies
+            them, in a background thread. This saves time if your code waits, but your code must not depend on the
+            calling thread, as an SQLite connection does. By default, the background thread does only what is described
+            above.
         callbacks : iterable of Callback
         progress : bool
             Show a progress bar (one line per epoch if the output is not a terminal).
@@ -204,12 +206,12 @@ class Trainer(TrainingState):
         Raises
         ------
         ValueError
-            If the data do not fit, are empty, or contain a NaN or a masked or missing value (the message names the
-            row). Nothing has changed then, unless the data came in batches.
+            If the data do not fit the model or the loss, are empty, or contain a NaN or a masked or missing value (the
+            message names the row). The trainer is then unchanged, unless the data came in batches.
         TypeError
             If the data are not an array of numbers: sparse matrices, text, dates.
         NonFiniteError
-            If the loss becomes NaN or infinite; the callbacks see the step first.
+            If the loss becomes NaN or infinite; `fit` calls the callbacks of the step first.
 
         Warns
         -----
@@ -242,7 +244,7 @@ class Trainer(TrainingState):
         return self.history
 
     def _begin(self, fit: Fit) -> None:
-        """Begin or resume a run; if a callback refuses it, an interrupted one can still be finished."""
+        """Begin or resume a run; if a callback raises an error, an interrupted run can still be finished."""
         before = self._run, self._batch, self._sums
         self._run, self._stop, self.history.interrupted = fit.plan, False, False
         if fit.afresh:
@@ -290,7 +292,7 @@ class Trainer(TrainingState):
                     return
         if not self._sums.weight:
             warnings.warn(
-                f"all examples of epoch {self.epoch + 1} have weight 0: its loss is NaN, and it trained nothing",
+                f"epoch {self.epoch + 1} trained nothing, and its loss is NaN: all its examples have weight 0",
                 TrainingWarning,
                 stacklevel=4,
             )
@@ -340,12 +342,12 @@ class Trainer(TrainingState):
         """Write a checkpoint: model, optimiser, schedule, random state, epoch, step and history.
 
         The file is replaced atomically. It does not contain the data set; a loss given as a function must be passed
-        again to `resume`. While another thread trains, the state between two of its steps is saved.
+        again to `resume`. While another thread trains, `save` waits for the end of its step.
 
         Raises
         ------
         RuntimeError
-            In the handler of a signal that has interrupted a step: call `stop` there, and save afterwards.
+            In a signal handler that has interrupted a step: call `stop` there, and save after `fit` has returned.
         """
         with self.model.flat.gate.between_steps():
             self._step.settle()
@@ -358,8 +360,8 @@ class Trainer(TrainingState):
     ) -> Trainer:
         """Return the trainer that `save` wrote.
 
-        ``fit(x, y)``, with the same `augment` if any, then finishes its run, bit for bit as if it had never been
-        interrupted. An iterator of batches is not rewound: advance it yourself to where the run stopped.
+        Then ``fit(x, y)``, with the same `augment` if any, finishes the run; the result equals that of an uninterrupted
+        run bit for bit. `fit` does not rewind an iterator of batches: advance it yourself to where the run stopped.
 
         Parameters
         ----------

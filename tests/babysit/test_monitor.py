@@ -291,7 +291,7 @@ def test_thresholds_can_be_changed(digits):
     [
         ({"every": 0}, "every is 0"),
         ({"budget": 1.5}, "budget is 1.5"),
-        ({"ignore": ["dead"]}, "ignore names dead; the symptoms are input_not_normalised"),
+        ({"ignore": ["dead"]}, "ignore has unknown symptoms dead; expected any of input_not_normalised"),
         ({"thresholds": {"dead": 1}}, "thresholds names dead; there are large_input"),
         ({"thresholds": {"many_dead": "x"}}, "many_dead"),
         ({"on_problem": "panic"}, "on_problem is 'panic'; expected one of warn, stop, restore, silent, or a function"),

@@ -178,7 +178,7 @@ def test_an_epoch_of_given_batches_without_any_weight_is_told():
     def batches(epoch):
         yield X, LABELS, np.full(41, float(epoch != 1))
 
-    with pytest.warns(pynn.TrainingWarning, match="all examples of epoch 2 have weight 0: its loss is NaN"):
+    with pytest.warns(pynn.TrainingWarning, match="epoch 2 trained nothing, and its loss is NaN: all its examples"):
         history = trainer.fit(batches, epochs=3)
     assert np.isnan(history["loss"]).tolist() == [False, True, False]
     assert np.isnan(history["accuracy"]).tolist() == [False, True, False]

@@ -10,7 +10,7 @@
 #include "conv_winograd_template.h"
 #include "conv_winograd_weights_template.h"
 
-/* Common to output and input's gradient; the group's weights are packed into `scratch`. */
+/* Compute the output of a group, or the gradient of its input; pack the group's weights into `scratch`. */
 static int PN_(pn_conv_run)(PN_(pn_conv_product) * p, const PN_REAL *w, ptrdiff_t w_row, ptrdiff_t w_channel,
                             PN_REAL *scratch) {
     if (PN_(pn_winograd_serves)(p)) return PN_(pn_winograd_run)(p, w, w_row, w_channel);
@@ -25,18 +25,18 @@ static int PN_(pn_conv_run)(PN_(pn_conv_product) * p, const PN_REAL *w, ptrdiff_
     return p->failed;
 }
 
-/* A workspace for the taps of a kernel and `elements` numbers. */
+/* Take a workspace for the taps of a kernel and `elements` numbers; NULL if memory is exhausted. */
 static pn_workspace *PN_(pn_conv_scratch)(ptrdiff_t taps, ptrdiff_t elements, pn_taps *room, PN_REAL **numbers) {
     pn_workspace *workspace = pn_workspace_take((size_t)elements * sizeof(PN_REAL) + (size_t)(3 * taps) * sizeof(ptrdiff_t));
     if (!workspace) return NULL;
     *numbers = (PN_REAL *)pn_workspace_data(workspace);
-    room->y = (ptrdiff_t *)(*numbers + (elements + 1) / 2 * 2); /* a multiple of 8 bytes */
+    room->y = (ptrdiff_t *)(*numbers + (elements + 1) / 2 * 2); /* rounded up to a multiple of 8 bytes */
     room->x = room->y + taps;
     room->element = room->x + taps;
     return workspace;
 }
 
-/* Common to output and weights' gradient: the patches of a group. */
+/* Describe the patches of a group, from which the output and the gradient of the weights are computed. */
 static PN_(pn_conv_product) PN_(pn_conv_patches)(const pn_conv *call, const pn_taps *taps) {
     const ptrdiff_t depth = call->channels / call->groups, plane = call->height * call->width;
     const ptrdiff_t rows = call->filters / call->groups, out_plane = call->out_height * call->out_width;
@@ -81,7 +81,7 @@ static void PN_(pn_conv_clear)(const PN_(pn_conv_product) * p) {
                     p->out[i * p->out_image + c * p->out_channel + y * p->out_row + x * p->out_column] = 0;
 }
 
-/* call->x is dy; call's sizes are those of the forward pass. */
+/* call->x is dy; the sizes in `call` are those of the forward pass. */
 static int PN_(pn_conv_backward_data)(const pn_conv *call) {
     const ptrdiff_t count = call->kernel_height * call->kernel_width, plane = call->height * call->width;
     const ptrdiff_t rows = call->channels / call->groups, depth = call->filters / call->groups;

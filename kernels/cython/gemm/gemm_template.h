@@ -3,25 +3,24 @@
 #define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
 #define PN_NR (2 * PN_LANES)
 /* Block sizes: A's block (MC x KC) stays in the L2 cache next to a panel of B (KC x NR), B's whole block (KC x NC)
- * in L3. Deep and low blocks beat BLIS's 256 x 144 by 5-10% from 1024 columns on (Zen 3). */
+ * in L3. For float, KC = 512 and MC = 72 are 5-10% faster than BLIS's 256 and 144 from 1024 columns on (Zen 3). */
 #define PN_KC ((ptrdiff_t)(2048 / sizeof(PN_REAL)))
 #define PN_MC ((ptrdiff_t)(PN_MR * (72 / PN_MR)))
 #define PN_NC ((ptrdiff_t)3072)
-/* A panel of B may be larger than the first-level cache: it is prefetched so many rows ahead (1.1 times as fast
- * where there are two multiply-adds a cycle). From B itself fewer, as many of its rows may share the same few sets of
- * the cache. */
+/* The number of rows to prefetch ahead in a panel of B, which may exceed the L1 cache (1.1 times as fast on cores with
+ * two multiply-adds per cycle). In B itself fewer, because many of its rows may map to the same few cache sets. */
 #define PN_PREFETCH_ROWS 16
 #define PN_PREFETCH_ROWS_COPYING 8
-#define PN_PREFETCH_MIN_K 64 /* of k: from here on a tile takes longer than its part of C takes to arrive */
-/* For k up to this, a product takes as long as writing C: C is written row by row if it exceeds the L1 cache and A
- * is row-major (otherwise as little as 0.9 times as fast). */
+#define PN_PREFETCH_MIN_K 64 /* of k: from here on, computing a tile takes longer than fetching its part of C */
+/* For k up to this, writing C takes as long as the multiply-adds. Writing C row by row then is faster if C exceeds the
+ * L1 cache and A is row-major (otherwise as little as 0.9 times as fast). */
 #define PN_BY_ROWS_MAX_K 32
 #define PN_BY_ROWS_MIN ((ptrdiff_t)(64 << 10) / (ptrdiff_t)sizeof(PN_REAL)) /* elements of C */
 
 #include "gemm_tiles_template.h"
 #include "gemm_pack_template.h"
 
-/* The right-hand operand of a block, in panels. If `source` is not NULL, each panel is packed from it at first use. */
+/* The right-hand operand of a block, in panels. If `source` is not NULL, the first use of a panel packs it. */
 typedef struct {
     const PN_REAL *source;
     ptrdiff_t k, column; /* row stride and column stride of the source */
@@ -29,7 +28,7 @@ typedef struct {
     ptrdiff_t step; /* panel stride: 0 if no other block reuses the panels */
 } PN_(pn_right);
 
-/* The epilogue for the columns of C from the j-th on, or NULL. */
+/* Return the epilogue for the columns of C from the j-th on, or NULL. */
 static inline const PN_(pn_tile_epilogue) *PN_(pn_epilogue_from)(const PN_(pn_tile_epilogue) *end, ptrdiff_t j,
                                                        PN_(pn_tile_epilogue) *there) {
     if (!end) return NULL;
@@ -37,7 +36,7 @@ static inline const PN_(pn_tile_epilogue) *PN_(pn_epilogue_from)(const PN_(pn_ti
     return there;
 }
 
-/* One block of A times one block of B, panel by panel. `end` is the epilogue from the first column on, or NULL. */
+/* Multiply a block of A by a block of B, panel by panel. `end` is the epilogue of the block's columns, or NULL. */
 static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t height, PN_(pn_left) a,
                                  PN_(pn_right) b, PN_REAL *c, ptrdiff_t ldc, int accumulate,
                                  const PN_(pn_tile_epilogue) *end) {
@@ -59,7 +58,7 @@ static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_
     }
 }
 
-/* The same, row by row of C. */
+/* Like pn_block, but in the order of C's rows. */
 static inline void PN_(pn_block_by_rows)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t height, PN_(pn_left) a,
                                          PN_(pn_right) b, PN_REAL *c, ptrdiff_t ldc, int accumulate,
                                          const PN_(pn_tile_epilogue) *end) {
@@ -73,7 +72,7 @@ static inline void PN_(pn_block_by_rows)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, 
         }
 }
 
-/* Save the pre-activation unless `pre` is NULL, then apply the activation, row by row of a finished block. */
+/* For each row of a finished block, save the pre-activation unless `pre` is NULL, then apply the activation. */
 static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, int code,
                                     PN_REAL alpha) {
     for (ptrdiff_t i = 0; i < m; i++, c += ldc) {
@@ -93,7 +92,7 @@ static int PN_(pn_tiled)(const pn_product *p) {
     const PN_REAL *a = (const PN_REAL *)p->a, *b = (const PN_REAL *)p->b, *bias = (const PN_REAL *)p->bias;
     PN_REAL *c = (PN_REAL *)p->c, *pre = (PN_REAL *)p->pre;
     const PN_REAL alpha = (PN_REAL)p->alpha;
-    /* ReLU is part of the tile; other activations follow while results are still in cache. */
+    /* The tile's epilogue applies ReLU; pn_epilogue applies other activations while the results are still in cache. */
     const int relu = p->code == PN_RELU && bias && !pre, plain = relu || (!pre && p->code == PN_IDENTITY);
     if (k == 0) {
         for (ptrdiff_t i = 0; i < m; i++)
@@ -101,20 +100,20 @@ static int PN_(pn_tiled)(const pn_product *p) {
         PN_(pn_epilogue)(c, pre, p->ldc, m, n, p->code, alpha);
         return 0;
     }
-    /* Few rows: A is read in place (up to 1.5 times as fast). Few columns: likewise, because packing would not pay.
-     * Rows a multiple of 2 KB apart evict each other from the L1 cache, which halves the maximum number of rows. */
+    /* Read A in place if it has few rows (up to 1.5 times as fast), or if B has few columns, when packing A would not
+     * pay. Rows whose distance is a multiple of 2 KB evict each other from the L1 cache, so the limit is halved. */
     const int apart = p->a_k != 1 || p->a_row * (ptrdiff_t)sizeof(PN_REAL) % 2048 != 0;
     const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
     const size_t half = pn_second_level_bytes() / 2, row = (size_t)kc_most * sizeof(PN_REAL);
     const int by_rows = plain && k <= PN_BY_ROWS_MAX_K && p->a_k == 1 && m * n >= PN_BY_ROWS_MIN &&
                         (size_t)n * row <= half;
     const int in_place = m <= (apart ? 2 * PN_MC : PN_MC) || n <= 2 * PN_NR || by_rows;
-    /* All rows at once if they stay in the L2 cache and B would not: each panel of B is then used up before the next
-     * and never leaves L2 either. */
+    /* Take all rows of A as one block if they stay in the L2 cache and B would not: all rows use a panel of B before
+     * the next panel replaces it, so the panel stays in L2 as well. */
     const int at_once = in_place || ((size_t)m * row <= half && (size_t)n * row > half);
     const ptrdiff_t blocks = at_once ? 1 : (m + PN_MC - 1) / PN_MC;
     const ptrdiff_t mc_most = ((m + blocks - 1) / blocks + PN_MR - 1) / PN_MR * PN_MR;
-    /* An activation outside the tile is applied while the results of a few panels are in cache. */
+    /* If pn_epilogue has work after a block of all rows, four panels are the limit: it then finds them in cache. */
     const ptrdiff_t nc_limit = !at_once ? PN_NC : plain ? n : 4 * PN_NR, nc_most = n < nc_limit ? n : nc_limit;
     const ptrdiff_t panels = at_once && !by_rows ? PN_NR : (nc_most + PN_NR - 1) / PN_NR * PN_NR;
     const ptrdiff_t packed = panels + (in_place ? 0 : mc_most);
@@ -139,7 +138,7 @@ static int PN_(pn_tiled)(const pn_product *p) {
                                                packed_b, at_once ? 0 : PN_NR * kc};
                 const PN_(pn_tile_epilogue) end = {bias + jc, relu ? 0 : -(PN_REAL)INFINITY};
                 const int last = pc + kc == k;
-                /* Rows in place are split evenly: 64 as 11 and finally 9; 12 would leave 4, too few to be fast. */
+                /* Split rows in place evenly, 64 into 11s and a 9: tiles of 12 would leave 4, too few to be fast. */
                 const ptrdiff_t tiles = (mc + PN_MR - 1) / PN_MR, height = in_place ? (mc + tiles - 1) / tiles : PN_MR;
                 (by_rows ? PN_(pn_block_by_rows) : PN_(pn_block))(mc, nc, kc, height, rows, columns, c + corner, p->ldc,
                                                                   pc > 0, last && bias ? &end : NULL);
@@ -153,8 +152,8 @@ static int PN_(pn_tiled)(const pn_product *p) {
     return 0;
 }
 
-/* Returns 0, or -1 if memory is exhausted. A few last columns go to pn_narrow: of 100 columns, the last four would
- * cost as much as 16. */
+/* Returns 0, or -1 if memory is exhausted. pn_narrow computes a few last columns: as a tile, the last four of 100
+ * columns would cost as much as 16. */
 static int PN_(pn_gemm)(const pn_product *p) {
     if (p->m == 0 || p->n == 0) return 0;
     if (p->few == 0) return PN_(pn_tiled)(p);

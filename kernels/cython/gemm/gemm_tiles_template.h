@@ -1,4 +1,4 @@
-/* Template, included by gemm_template.h: the register tiles, and the micro-kernels made of them. */
+/* Template, included by gemm_template.h: the register tiles, and the micro-kernels that consist of them. */
 
 /* Epilogue applied to a finished tile in registers, which saves a pass over the result. */
 typedef struct {
@@ -25,7 +25,7 @@ static inline void PN_(pn_store_part)(PN_REAL *target, PN_(pn_vector) v, ptrdiff
 #endif
 }
 
-/* Store one finished vector of a tile to C, only its first `count` elements if `partly`. */
+/* Apply the epilogue to one vector of a tile and store it to C; if `partly`, only its first `count` elements. */
 static inline __attribute__((always_inline)) void PN_(pn_finish)(PN_(pn_vector) sums, PN_REAL *c, int accumulate,
                                                                  const PN_(pn_tile_epilogue) *end, ptrdiff_t first,
                                                                  const int partly, ptrdiff_t count) {
@@ -44,12 +44,12 @@ static inline __attribute__((always_inline)) void PN_(pn_finish)(PN_(pn_vector) 
         *(PN_(pn_unaligned) *)c = sums;
 }
 
-/* `rows` rows of A times a B panel (only its first vector unless `wide`), to the first `columns` of C. Never index a
- * lane of an accumulator: gcc would keep the tile in memory (9x slower).
+/* Multiply `rows` rows of A by a panel of B (only its first vector unless `wide`), and write the first `columns` of C.
+ * Never index a lane of an accumulator: gcc would keep the tile in memory (9x slower).
  *
- * With `copying` the panel is still part of B, with row stride `b_k`. It is copied to `panel` overlapped with the
- * multiply-adds, while the next panel is prefetched into the L2 cache: for weights in L3 this is 1.1 times as fast
- * as copying first. `beside`: A's rows are adjacent (packed or column-major): one cache line has an element of each. */
+ * With `copying`, `b` points into B itself, with row stride `b_k`. The tile copies these columns to `panel`, overlapped
+ * with the multiply-adds, and prefetches the next panel into the L2 cache: for weights in L3, 1.1 times as fast as
+ * copying first. `beside`: A is packed or column-major, so one cache line holds an element of each row. */
 static inline __attribute__((always_inline)) void PN_(pn_tile)(
     const int rows, const int wide, const int copying, const int beside, ptrdiff_t k, const PN_REAL *restrict a,
     const ptrdiff_t a_row, const ptrdiff_t a_k, const PN_REAL *restrict b, const ptrdiff_t b_k, PN_REAL *restrict panel,
@@ -71,7 +71,7 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
     for (ptrdiff_t p = 0; p < k; p++) {
         const PN_(pn_vector) b0 = *(const PN_(pn_unaligned) *)b;
         const PN_(pn_vector) b1 = *(const PN_(pn_unaligned) *)(b + PN_LANES);
-        /* By the ends of vectors: a vector that is not aligned begins in a line that the previous panel has prefetched. */
+        /* Prefetch the ends of the vectors: an unaligned vector begins in a line that the previous panel prefetched. */
         __builtin_prefetch(b + ahead + PN_LANES - 1);
         if (PN_VECTOR_BYTES == 64) __builtin_prefetch(b + ahead + PN_NR - 1);
         if (beside) __builtin_prefetch(third[0] + PN_PREFETCH_ROWS * a_k);
@@ -108,9 +108,10 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
     }
 }
 
-/* The micro-kernels: one tile for each number of rows, and half as wide for the last columns, so that a (50, 100)
- * result takes 50 x 104 instead of 54 x 112 multiply-adds. A is packed in panels, in place row-major, or in place
- * column-major; `stride` is its row or column stride. For each, B is packed, or still to be copied to `panel`. */
+/* The micro-kernels: each has one tile per number of rows, and one of half the width for the last columns, so that a
+ * (50, 100) result takes 50 x 104 instead of 54 x 112 multiply-adds. There are two for each layout of A (packed in
+ * panels, row-major in place, column-major in place, with `stride` as the row or column stride): one reads a packed
+ * panel of B, the other copies the panel from B. */
 typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,
                                      const PN_REAL *b, ptrdiff_t b_k, PN_REAL *panel, PN_REAL *c, ptrdiff_t ldc,
                                      ptrdiff_t columns, int accumulate, const PN_(pn_tile_epilogue) *end);
@@ -159,8 +160,8 @@ PN_MICRO_KERNEL(pn_copying_columns, 1, stride, 1, 1)
 typedef struct {
     PN_(pn_micro_kernel) micro, copying;
     const PN_REAL *first;
-    ptrdiff_t row;    /* row stride, averaged over a panel */
-    ptrdiff_t stride; /* 0 for panels */
+    ptrdiff_t row;    /* elements from row to row; in panels, on average */
+    ptrdiff_t stride; /* the micro-kernel's `stride`; 0 for panels */
 } PN_(pn_left);
 
 static inline PN_(pn_left) PN_(pn_in_panels)(const PN_REAL *panels, ptrdiff_t k) {

@@ -56,36 +56,36 @@ class Monitor(Callback):
     every : int
         Interval between watched steps.
     budget : float, optional
-        The share of the time that watching may cost, such as 0.03. To stay within it, the monitor skips steps, and for
-        small networks applies the rules less often.
+        The share of the training time that watching may take, such as 0.03. To stay within the budget, the monitor
+        skips steps and, for small networks, applies the rules less often.
     ignore : iterable of str
         Symptoms not to report.
     thresholds : mapping of str to float, optional
         Values that replace the defaults, by the names of `babysit.Thresholds`.
     on_problem : {"warn", "stop", "restore", "silent"} or callable
-        What to do when a warning or an error begins. "warn" issues a `BabysitterWarning`; "stop" also stops training
-        at an error; "restore" first goes back to the weights of the last epoch without an error, if there is one;
-        "silent" does nothing; a callable is called with the finding.
+        What to do about a new warning or error. "warn" issues a `BabysitterWarning`. "stop" also stops the training
+        at an error. "restore" first restores the weights that the last epoch without an error ended with, if there is
+        one. "silent" does nothing. A callable receives the finding.
 
     Attributes
     ----------
     findings : list of Finding
-        In the order of discovery.
+        All findings, in the order of discovery.
     verdict : list of Finding
-        Those that claim a fault, likeliest cause first.
+        The findings that claim a fault, likeliest cause first.
     stats : Stats
-        The recorded figures.
+        The recorded statistics.
     snapshots : list of Snapshot
     history : History
         The trainer's history.
     first_weights : ndarray or None
         The latest weights of the first layer; filters are columns.
     filter_shape : tuple of int
-        Channels, rows and columns of these filters; empty for a weight matrix.
+        Channels, rows and columns of the first layer's filters; empty for a weight matrix.
     input_shape : tuple of int
         Shape of one example, as the network receives it.
     channels : set of str
-        The layers whose units are channels, with a value at each position of an image or sequence.
+        The layers whose units are channels: each unit has a value at every position of an image or sequence.
 
     Examples
     --------
@@ -125,7 +125,7 @@ class Monitor(Callback):
         self.ignore = frozenset([ignore] if isinstance(ignore, str) else ignore)
         unknown = sorted(self.ignore - set(SYMPTOMS))
         if unknown:
-            raise ValueError(f"ignore names {', '.join(unknown)}; the symptoms are {', '.join(SYMPTOMS)}")
+            raise ValueError(f"ignore has unknown symptoms {', '.join(unknown)}; expected any of {', '.join(SYMPTOMS)}")
         if not callable(on_problem) and on_problem not in ACTIONS:
             raise ValueError(f"on_problem is {on_problem!r}; expected one of {', '.join(ACTIONS)}, or a function")
         self.limits = Thresholds.of(None if thresholds is None else dict(thresholds))
@@ -164,9 +164,9 @@ class Monitor(Callback):
         if self._trainer is trainer and trainer.observer is self._recorder and self._recorder is not None:
             return
         if self._trainer is not None and self._trainer is not trainer:
-            raise ValueError("this monitor already watches another trainer; make a new one")
+            raise ValueError("this monitor already watches another trainer; make a new monitor")
         if trainer.observer is not None:
-            raise ValueError("another monitor watches this trainer; monitor.unwatch() ends that")
+            raise ValueError("another monitor watches this trainer; call that monitor's unwatch() first")
         if self._state is None:
             self._state = RunState(known.gather(trainer), self.limits)
             self._state.initial_gains = {w.name: w.gain for w in self._state.facts.weights}
@@ -181,7 +181,7 @@ class Monitor(Callback):
             self.stats.follow(self._recorder)
 
     def unwatch(self) -> None:
-        """Stop watching; the findings are kept."""
+        """Stop watching, and keep the findings."""
         trainer, recorder = self._trainer, self._recorder
         if trainer is not None and trainer.observer is recorder and recorder is not None:
             recorder.finish(trainer)
@@ -198,7 +198,7 @@ class Monitor(Callback):
     report = renamed.method("report", "to_html")
 
     def _catch_up(self) -> None:
-        """Digest pending steps in a custom loop; `fit` does so itself."""
+        """Process the recorded steps of a custom training loop; `fit` processes its own."""
         if self._recorder is not None and self._trainer is not None and self._trainer.examples is None:
             self._recorder.finish(self._trainer)
 
@@ -219,7 +219,7 @@ class Monitor(Callback):
         self.unwatch()
 
     def _digest(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
-        """Record rows of steps, and look for symptoms."""
+        """Store the rows of watched steps, and apply the step rules to them."""
         assert self._state is not None and self._recorder is not None
         state, recorder = self._state, self._recorder
         first = not state.windows
@@ -266,7 +266,7 @@ class Monitor(Callback):
         probes.own_gradients(state, trainer, x, target)
 
     def _look_at_units(self, state: RunState, recorder: Recorder, rows: np.ndarray) -> None:
-        """Count dead units over windows, and note the spread of signals at the start."""
+        """Count the dead units of each window, and store the initial spread of the outputs."""
         examples, steps = int(rows[:, 4].sum()), len(rows)
         for index, output in enumerate(recorder.outputs):
             if output.units is None:
@@ -306,7 +306,7 @@ class Monitor(Callback):
         return snapshot
 
     def _evaluate(self, trainer: Trainer) -> None:
-        """Evaluate a finished epoch."""
+        """Store the evaluation of a finished epoch, and apply the evaluation rules."""
         state = self._state
         if state is None or not state.windows or trainer.examples is None:
             return
@@ -355,12 +355,12 @@ class Monitor(Callback):
         )
 
     def _note(self, detection: Detection, step: int, trainer: Trainer) -> None:
-        """Begin or continue an episode; act when one that claims a fault begins."""
+        """Begin or continue an episode of a symptom; act when the episode first claims a fault."""
         if detection.symptom in self.ignore:
             return
         order = ("info", "warning", "error")
         for finding in reversed(self.findings):
-            # Epoch rules run once per epoch.
+            # Evaluation rules run only once per epoch, so an episode may have gaps of that length.
             gap = max(EPISODE_GAP, 2 * trainer.batches_per_epoch, finding.last_step - finding.step)
             if (finding.symptom, finding.layer) == (
                 detection.symptom,

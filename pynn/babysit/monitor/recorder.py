@@ -1,4 +1,4 @@
-"""The observer of a trainer's steps: buffers for the statistics that fused kernels compute."""
+"""Observes a trainer's steps: fused kernels write their statistics to the recorder's buffers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from ...nn.observer import Training
     from ...nn.parameters import Parameter
 
-#: Steps between early looks, when most faults occur.
+#: A look passes the recorded rows to `digest`. Early looks follow these steps, because most faults occur early.
 EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300, *range(400, 1001, 100))
-#: Later, the work between two looks in multiplications (parameters times examples, filters times positions): one look
-#: takes up to half a millisecond and must cost at most 1%. Then the minimum and maximum number of steps.
+#: Later, the number of multiplications between two looks (parameters times examples, filters times positions): a look
+#: takes up to half a millisecond and must cost at most 1%. The other two limit the number of steps between looks.
 BLOCK, LEAST_BLOCK, MOST_BLOCK = 2.6e9, 50, 2000
-#: A loss above the last block's median by more than this many times the block's largest excess triggers a look soon.
+#: A loss triggers a look if it exceeds the last block's median by more than SURPRISE times the largest excess in that
+#: block. The next look follows SOON steps later, and the interval then doubles up to its usual length.
 SURPRISE, SOON = 2.0, 8
-#: Columns of a row for the step as a whole; the first ones are filled at the end of the step.
+#: Columns of a row that describe the whole step; `Recorder.end` fills the first five.
 STEP_COLUMNS = ("step", "loss", "lr", "scale", "examples", "accuracy", "inputs")
 _FILL_IN = struct.Struct("5d").pack_into
 #: Columns per watched output: sums over its elements, and the sum of squares of its gradient.
@@ -39,7 +40,7 @@ OUTPUT_COLUMNS = ("sum", "squares", "active", "saturated", "gradient")
 #: Columns per parameter: sums of squares.
 PARAMETER_COLUMNS = ("weight", "gradient", "update")
 
-#: Minimum number of inputs for a statement about signs.
+#: Minimum fan_in of a weight matrix whose gradients' signs are recorded.
 LEAST_FAN_IN = 16
 
 
@@ -75,22 +76,24 @@ class Output:
 
 
 class Pace:
-    """Chooses how often to watch, look and evaluate, within a share of the time.
+    """Chooses how often to watch steps, to look at rows and to evaluate epochs, so that the cost stays within a budget.
 
-    Each of the three gets a third of the share. Every watched step is timed, and the step before it: an occasionally
-    watched step is slower than one of many because its buffers are not in the caches.
+    Each of the three gets a third of the budget. The pace times every watched step and the step before it, because an
+    occasionally watched step is slower than one of many: its buffers are not in the caches.
 
     Parameters
     ----------
     budget : float
-        The share of the time.
+        The share of the training time that watching may take.
     least : int
         Minimum interval between watched steps.
     """
 
-    #: Timed steps of each kind per decision, and steps for which all are watched if the budget allows it.
+    #: After SAMPLE timings of each kind, the pace chooses a new interval. If the budget allows an interval below LEAST,
+    #: the next HOLD steps are not timed.
     SAMPLE, HOLD = 24, 1000
-    #: Minimum interval between watched steps: it holds a timed unwatched, a timed watched and a closing step.
+    #: Minimum interval between watched steps while steps are timed: it contains an unwatched step, a watched step, and
+    #: the step whose start ends the second timing.
     LEAST = 4
 
     def __init__(self, budget: float, least: int) -> None:
@@ -107,7 +110,7 @@ class Pace:
         self._evaluated = self._evaluation = 0.0
 
     def due(self, steps: int) -> bool:
-        """Note that a step at or after `next` begins; return whether to watch it."""
+        """Record the start of a step, which is not before `next`; return whether to watch the step."""
         now = time.perf_counter()
         if self._phase > 0:
             self._times[self._phase - 1].append(now - self._began)
@@ -120,7 +123,7 @@ class Pace:
         return self._phase == 2
 
     def _decide(self) -> None:
-        # Lower quartile of the unwatched steps, upper quartile of the watched ones: rather overestimate the cost.
+        # The lower quartile of unwatched steps and the upper quartile of watched steps overestimate the cost a little.
         off, on = (sorted(times)[len(times) * part // 4] for times, part in zip(self._times, (1, 3), strict=True))
         self._times[0].clear()
         self._times[1].clear()
@@ -134,14 +137,14 @@ class Pace:
         return 2.0 * self.SAMPLE if math.isnan(self._plain) else self.look / (self.share * self._plain)
 
     def evaluates(self) -> bool:
-        """Return whether there is time to evaluate a finished epoch."""
+        """Return whether the budget allows evaluating a finished epoch."""
         return (
             self._evaluated + self._evaluation <= self.share * (time.perf_counter() - self._start)
             or not self._evaluated
         )
 
     def evaluated(self, seconds: float) -> None:
-        """Note how long the evaluation of an epoch took."""
+        """Record how long the evaluation of an epoch took."""
         self._evaluation = seconds
         self._evaluated += seconds
 
@@ -149,10 +152,10 @@ class Pace:
 class Recorder:
     """Records one row of figures per step of a trainer, and passes blocks of rows to `digest`.
 
-    Watching does not change the training by a single bit. Outputs of layers that only forward or mask their input
-    (Flatten, Dropout) are not watched, nor outputs that feed a normalisation layer, which rescales them, unless they
-    come from an activation. A layer with a fused activation has no output. Layers in a residual block are watched
-    individually.
+    Watching does not change the training by a single bit. The recorder skips the outputs of layers that only pass on or
+    mask their input (Flatten, Dropout). It also skips outputs that feed a normalisation layer, which rescales them,
+    unless an activation computes them. For a layer with a fused activation, it records only the activation's output. It
+    watches the layers of a residual block individually.
 
     Attributes
     ----------
@@ -161,13 +164,13 @@ class Recorder:
     parameters : list of (name, Parameter)
         The trainable parameters.
     dead : ndarray (outputs,)
-        Share of dead units to store in the rows; set by the caller that counts them.
+        Share of dead units of each output, which the rows store; the caller counts them and sets it.
     updates : ndarray (parameters, 3)
-        Receives the sums of squares of parameter, gradient and update.
+        Receives the sums of squares of each parameter, its gradient and its update.
     every : int
         Interval between watched steps.
     version : int
-        Version of the watched parameters.
+        Version of the model's flat parameters for which the buffers are laid out.
     """
 
     def __init__(self, trainer: Training, digest: Digest, every: int = 1, budget: float | None = None) -> None:
@@ -176,7 +179,7 @@ class Recorder:
         self.every = every
         self.pace = None if budget is None else Pace(budget, every)
         self._asks = budget is not None
-        self._until = math.inf  # the step at which to check again
+        self._until = math.inf  # the step at which to ask the pace again
         self._next = trainer.steps
         self._look = trainer.steps + 1
         self._began = trainer.steps
@@ -191,8 +194,8 @@ class Recorder:
             and (isinstance(part.layer, Activation) or not isinstance(follower, NORMS))
         ]
         self._multiplications = sum(parameter.size for parameter in trainer.model.parameters())  # per example
-        # Filters are applied at each position of their output, or of the next layer's output if its activation is
-        # fused.
+        # A filter is applied at every position of its layer's output. If the following activation is fused, only the
+        # activation's output is seen, and its positions count.
         self._filters: dict[int, tuple[int, int]] = {}
         for part, follower in zip(chain, following, strict=True):
             weight = weight_of(part.layer)
@@ -252,7 +255,7 @@ class Recorder:
         return self._is_due(trainer) if self._asks or self.version != self._flat.version else True
 
     def _is_due(self, trainer: Training) -> bool:
-        """Return whether to watch the next step, after checking parameters and pace for changes."""
+        """Return whether to watch the next step; first take note of new parameters and ask the pace."""
         if self._flat.version != self.version:
             self.finish(trainer)
             self._lay_out(trainer)
@@ -260,7 +263,7 @@ class Recorder:
             return True
         watched = self.pace.due(trainer.steps)
         self._next, self.every = self.pace.next, self.pace.every
-        if self.every < Pace.LEAST:  # watch all steps for a while
+        if self.every < Pace.LEAST:  # watch without timing for a while
             self._asks, self._until = False, trainer.steps + Pace.HOLD
         return watched
 
@@ -269,7 +272,7 @@ class Recorder:
         return [self._row, *(output.units for output in self.outputs if output.units is not None)]
 
     def inputs(self, x: np.ndarray) -> None:
-        """Record the size of a minibatch's inputs."""
+        """Record the sum of squares of a minibatch's inputs."""
         ops.square_sum(x, self._row[6:7])
 
     def output(self, layer: Layer, y: np.ndarray) -> None:
@@ -296,7 +299,7 @@ class Recorder:
             ops.square_sum(dy, self._of_outputs[index, 4:])
 
     def weight_gradients(self) -> None:
-        """Record the signs of the weights' gradients."""
+        """Record the share of units whose weights' gradients all have one sign."""
         for index, parameter in self._signs:
             ops.one_signed(parameter.grad, self._zigzag[index : index + 1])
 
@@ -347,7 +350,7 @@ class Recorder:
             losses = rows[:, 1]
             self._alarm = max(SURPRISE * float(losses.max()) - (SURPRISE - 1) * float(np.median(losses)), 0.0)
         if len(rows):
-            with np.errstate(all="ignore"):  # a diverging run is reported, NumPy need not warn
+            with np.errstate(all="ignore"):  # the rules report a diverging run
                 rows[:, self.columns["outputs"]] /= rows[:, 4:5]
                 self.digest(trainer, x, target, rows)
             if len(self.rows) != block:
@@ -356,7 +359,7 @@ class Recorder:
             self.pace.look = time.perf_counter() - began
 
     def failed(self, trainer: Training, x: np.ndarray, target: np.ndarray, loss: float) -> None:
-        """Flush the rows, including a step skipped because its loss is not finite."""
+        """Flush the rows, with one for a step that was not taken because a value was not finite."""
         row = self.rows[self._used]
         row[:] = math.nan
         row[:5] = trainer.steps + 1, loss, trainer.lr, 1.0, len(x)

@@ -18,7 +18,7 @@ class ShiftedTanh(pynn.Layer):
 
 
 @experiment(
-    claim="That outputs are not zero-centred is a lesser evil than that they saturate.",
+    claim="Outputs that are not zero-centred are a lesser evil than saturated outputs.",
     source="CS231n, Neural Networks Part 1, Sigmoid",
     setup="64-100-100-10 on the digits, 15 epochs of SGD at 0.02: tanh as it should be, tanh + 1 (not zero-centred), "
     "and tanh with weights N(0, 1) (saturated). Training loss at the end.",

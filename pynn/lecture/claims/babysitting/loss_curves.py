@@ -9,8 +9,8 @@ RATES = {"low": 0.0005, "good": 0.05, "high": 1.0}
 
 
 @experiment(
-    claim="A low rate makes the loss fall slowly and steadily, a high one fast at first and then not far enough; a "
-    "good one is between them.",
+    claim="With a low rate the loss falls slowly and steadily; with a high rate it falls fast at first and then stays "
+    "too high; a good rate is between them.",
     source="CS231n, Neural Networks Part 3, Loss function",
     setup="64-100-100-10 with ReLU on the digits, 30 epochs of SGD at 0.0005, 0.05 and 1.",
     bands=[
