@@ -29,7 +29,7 @@ Every claim of CS231n's *Training Neural Networks, Part 1*, and of the notes and
 settled before the figure was measured, but for what is said below. Over {seeds} seeds a figure is in its band if it is
 so for four of five. The first figure decides whether the claim is reproduced; the others, its further parts and
 controls, can make it "partly". What one processor cannot do (ImageNet, 30 convolutions) is a scaled-down analogue, and
-marked as such.
+marked as such. [notes.md](notes.md) has what the lecture says, each statement with the names of its experiments.
 
 Not everything was settled blind. Where the phenomenon could not occur at first, the set-up was changed after a look:
 dead-relu, dead-for-good, relu-bias, leaky-lives, maxout-lives, whitening and edge-of-range. dead-relu lost the
