@@ -1,9 +1,13 @@
-"""What the compiler makes of the innermost loops: times vary, instructions can be counted."""
+"""What the compiler makes of the innermost loops: times vary, instructions can be counted.
+
+The counts hold for GCC from 12 and clang from 16; other compilers skip.
+"""
 
 import platform
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,11 +15,32 @@ import pytest
 HEADERS = Path(__file__).parents[2] / "kernels" / "cython"
 FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-march=x86-64-v3")
 
-pytestmark = [
-    pytest.mark.skipif(not HEADERS.is_dir(), reason="the headers are in the source tree"),
-    pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler"),
-    pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="counts x86 instructions"),
-]
+OLDEST = {"GCC": 12, "clang": 16}
+
+
+def compiler():
+    """Return the name and major version of the C compiler, both from its own macros."""
+    done = subprocess.run(["cc", "-dM", "-E", "-x", "c", "/dev/null"], capture_output=True, text=True)
+    macros = dict(re.findall(r"#define (\w+) (\d+)", done.stdout))
+    for name, macro in (("clang", "__clang_major__"), ("GCC", "__GNUC__")):  # clang defines both
+        if macro in macros:
+            return name, int(macros[macro])
+    return "unknown", 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known_compiler():
+    """Skip where the counts do not apply."""
+    if not HEADERS.is_dir():
+        pytest.skip("the headers are in the source tree")
+    if shutil.which("cc") is None:
+        pytest.skip("needs a C compiler")
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        pytest.skip("reads the assembly of x86-64 Linux")
+    name, version = compiler()
+    if version < OLDEST.get(name, 1):
+        known = " and ".join(f"{known} from {oldest}" for known, oldest in OLDEST.items())
+        pytest.skip(f"the counts are those of {known}; cc is {name} {version}")
 
 
 def loops(source, name):
@@ -24,8 +49,11 @@ def loops(source, name):
         ["cc", *FLAGS, "-I", HEADERS, "-S", "-x", "c", "-o", "-", "-"],
         input=source, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    body = re.search(rf"^{name}:\n(.*?)\n\s*\.size\s+{name}", done.stdout, re.S | re.M).group(1)
-    lines = [line.strip() for line in body.splitlines() if not line.strip().startswith((".loc", "#"))]
+    text = re.sub(r"[ \t]*#.*", "", done.stdout)  # clang comments on labels and instructions
+    body = re.search(rf"^{name}:\n(.*?)\n\s*\.size\s+{name}", text, re.S | re.M).group(1)
+    if re.search(r"movq\s+%rsp, %rbp", body):
+        body = body.replace("%rbp", "%rsp")  # the frame pointer; without one %rbp is a register like others
+    lines = [line.strip() for line in body.splitlines() if line.strip() and ".loc" not in line]
     labels = {line[:-1]: index for index, line in enumerate(lines) if re.fullmatch(r"\.\w+:", line)}
     found = []
     for index, line in enumerate(lines):
@@ -55,7 +83,7 @@ void tile(ptrdiff_t k, const {kind} *a, const {kind} *b, {kind} *panel, {kind} *
     operations = [line.split()[0] for line in loop]
     assert sum(operation.startswith("vfmadd") for operation in operations) == 12
     assert sum(operation.startswith("vbroadcast") for operation in operations) == 6
-    assert not [line for line in loop if "%rsp" in line or "%rbp" in line], "an accumulator was spilled"
+    assert not [line for line in loop if "%rsp" in line], "an accumulator was spilled"
     assert sum(operation.startswith("prefetch") for operation in operations) <= 2 + 2 * copying
     assert len(loop) <= 28 + 5 * copying  # the loads of B, pointers, the test; and the stores
 
@@ -82,4 +110,4 @@ float largest(const float *x, ptrdiff_t n) { return pn_row_largest_f32(x, n); }
     assert vectors
     for loop in vectors:
         assert sum("%ymm" in line and line.startswith("vmaxps") for line in loop) >= 4  # 32 numbers
-        assert not [line for line in loop if "%rsp" in line or "%rbp" in line], "a partial result was spilled"
+        assert not [line for line in loop if "%rsp" in line], "a partial result was spilled"
