@@ -33,6 +33,13 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"{name}: {number:,}")
 
 
+def pytest_collection_modifyitems(items):
+    """Mark the tests that ask for the fixture `backend`: without PYNN_BACKEND, they run on every backend."""
+    for item in items:
+        if "backend" in getattr(item, "fixturenames", ()):
+            item.add_marker("each_backend")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def heed_ctrl_c():
     """Take SIGINT as in a terminal: what a shell starts in the background is told to ignore it."""
