@@ -12,7 +12,16 @@
 
 /* The activation codes of kernels/codes.py. */
 enum {
-    PN_IDENTITY, PN_RELU, PN_LEAKY_RELU, PN_ELU, PN_SELU, PN_SIGMOID, PN_TANH, PN_SOFTPLUS, PN_GELU, PN_GELU_TANH,
+    PN_IDENTITY,
+    PN_RELU,
+    PN_LEAKY_RELU,
+    PN_ELU,
+    PN_SELU,
+    PN_SIGMOID,
+    PN_TANH,
+    PN_SOFTPLUS,
+    PN_GELU,
+    PN_GELU_TANH,
     PN_SILU
 };
 
@@ -40,6 +49,7 @@ enum {
 #define PN_LN2_LOW -2.12194440e-4f
 #define PN_EXP_LOWEST -110.0f /* x exp(x) rounds to 0 below */
 #define PN_EXPM1_LOWEST -18.0f /* expm1 rounds to -1 below */
+/* clang-format off */
 #define PN_Q(r, u) \
     ((0.5f + u * (0.041666463017463684f + u * 0.0013933731243014336f)) + r * (0.16666667163372040f + u * \
      (0.008333310484886170f + u * 0.00019891079864464700f)))
@@ -52,10 +62,13 @@ enum {
     (0.75f + t * (0.8144549f + t * (0.42467475f + t * (0.12818258f + t * (0.022398483f + t * 0.0018715016f)))))
 #define PN_TAIL_REST(t) \
     (1.5f + t * (0.94576544f + t * (0.31242636f + t * (0.056121852f + t * 0.0046916083f))))
+/* clang-format on */
 /* Apply the function of x, y and n for whole spans if there is one, else the expression of v element by element. */
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #include "elementwise_avx512.h"
-#define PN_MAP_BY_TABLE(span, expression) span(x, y, n); break
+#define PN_MAP_BY_TABLE(span, expression) \
+    span(x, y, n);                        \
+    break
 #else
 #define PN_MAP_BY_TABLE(span, expression) PN_MAP(expression)
 #endif
@@ -75,6 +88,7 @@ enum {
 #define PN_LN2_LOW 1.90821492927058770002e-10
 #define PN_EXP_LOWEST -755.0
 #define PN_EXPM1_LOWEST -38.0
+/* clang-format off */
 #define PN_Q(r, u) \
     ((0.5 + u * (0.04166666666666667 + u * (0.0013888888888883711 + u * (2.480158732567746e-05 + u * \
      (2.755727347871858e-07 + u * 2.09147553258932e-09))))) + r * (0.1666666666666667 + u * \
@@ -95,6 +109,7 @@ enum {
     (1.5 + t * (2.0077539270206373 + t * (1.3716251228809646 + t * (0.6123657827797754 + t * (0.1951977276845327 \
      + t * (0.04607370685717229 + t * (0.008125982163216527 + t * (0.0010567505602868876 + t * \
      (9.718610521356991e-05 + t * (5.738616405061197e-06 + t * 1.6692649063648745e-07))))))))))
+/* clang-format on */
 #define PN_MAP_BY_TABLE(span, expression) PN_MAP(expression)
 #define PN_COPYSIGN copysign
 #define PN_FABS fabs

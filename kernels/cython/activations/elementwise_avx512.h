@@ -35,8 +35,8 @@ PN_AVX512_INLINE __m512 pn_bounded(__m512 x, float most) {
 PN_AVX512_INLINE __m512 pn_tanh_16(__m512 x) {
     const __m512 y = pn_look_up(pn_tanh_table, PN_TANH_MIN, pn_bounded(x, 10)); /* from there on it is 1 */
     const __m512i sign = _mm512_set1_epi32(INT32_MIN);
-    return _mm512_castsi512_ps( /* (x & sign) | y */
-        _mm512_ternarylogic_epi32(_mm512_castps_si512(y), _mm512_castps_si512(x), sign, 0xf8));
+    return _mm512_castsi512_ps(/* (x & sign) | y */
+                               _mm512_ternarylogic_epi32(_mm512_castps_si512(y), _mm512_castps_si512(x), sign, 0xf8));
 }
 
 /* exp(x + low) for x <= 0 = (factor + factor * less) * 2^floor(n): n, in sixteenths, indexes the table of factors. */
@@ -84,11 +84,11 @@ PN_AVX512_INLINE __m512 pn_gate_16(__m512 x, const int times_x) {
 PN_AVX512_INLINE __m512 pn_sigmoid_16(__m512 x) { return pn_gate_16(x, 0); }
 PN_AVX512_INLINE __m512 pn_silu_16(__m512 x) { return pn_gate_16(x, 1); }
 
-#define PN_SPAN_16(name, function)                                                                   \
-    static inline void name(const float *x, float *y, ptrdiff_t n) {                                 \
-        ptrdiff_t i = 0;                                                                             \
-        for (; i + 16 <= n; i += 16) _mm512_storeu_ps(y + i, function(_mm512_loadu_ps(x + i)));      \
-        const __mmask16 rest = (__mmask16)((1u << (n - i)) - 1);                                     \
+#define PN_SPAN_16(name, function)                                                                  \
+    static inline void name(const float *x, float *y, ptrdiff_t n) {                                \
+        ptrdiff_t i = 0;                                                                            \
+        for (; i + 16 <= n; i += 16) _mm512_storeu_ps(y + i, function(_mm512_loadu_ps(x + i)));     \
+        const __mmask16 rest = (__mmask16)((1u << (n - i)) - 1);                                    \
         if (rest) _mm512_mask_storeu_ps(y + i, rest, function(_mm512_maskz_loadu_ps(rest, x + i))); \
     }
 PN_SPAN_16(pn_tanh_span, pn_tanh_16)

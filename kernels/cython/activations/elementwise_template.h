@@ -101,8 +101,7 @@ typedef struct {
 
 static inline PN_(pn_tail) PN_(pn_normal_tail)(PN_REAL x) {
     PN_REAL t = -PN_(pn_clamp_below)(-PN_FABS(x), -PN_TAIL_MAX), upper = PN_TAIL_UPPER(t), product = t * upper;
-    PN_(pn_tail) tail = {.upper = upper, .product = product,
-                         .below = (PN_REAL)PN_SQRT_2PI * product + PN_TAIL_REST(t)};
+    PN_(pn_tail) tail = {.upper = upper, .product = product, .below = (PN_REAL)PN_SQRT_2PI * product + PN_TAIL_REST(t)};
 #ifdef PN_HAS_FMA
     PN_REAL half = PN_C(-0.5) * t;
     tail.square = half * t;
@@ -150,11 +149,11 @@ static inline PN_REAL PN_(pn_silu_slope)(PN_REAL x) {
     return gate * (PN_C(1.0) + x * (PN_C(1.0) - gate));
 }
 
-#define PN_MAP(expression)                                \
+#define PN_MAP(expression)                               \
     PN_SAFE_IN_PLACE for (ptrdiff_t i = 0; i < n; i++) { \
-        PN_REAL v = x[i];                                 \
-        y[i] = (expression);                              \
-    }                                                     \
+        PN_REAL v = x[i];                                \
+        y[i] = (expression);                             \
+    }                                                    \
     break
 
 static inline void PN_(pn_activate)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, int code, PN_REAL alpha) {
@@ -175,11 +174,11 @@ static inline void PN_(pn_activate)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, i
 
 /* y = dy * f'; x is what the derivative needs: the input for GELU and SiLU, the output otherwise. */
 #undef PN_MAP
-#define PN_MAP(expression)                                \
+#define PN_MAP(expression)                               \
     PN_SAFE_IN_PLACE for (ptrdiff_t i = 0; i < n; i++) { \
-        PN_REAL v = x[i], d = dy[i];                      \
-        y[i] = (expression);                              \
-    }                                                     \
+        PN_REAL v = x[i], d = dy[i];                     \
+        y[i] = (expression);                             \
+    }                                                    \
     break
 
 static inline void PN_(pn_activate_backward)(const PN_REAL *dy, const PN_REAL *x, PN_REAL *y, ptrdiff_t n, int code,

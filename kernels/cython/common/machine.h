@@ -15,20 +15,19 @@ typedef struct {
     double sink;
 } pn_machine_sums;
 
-#define PN_MULTIPLY_ADDS(name, real)                                                        \
-    static void name(void *argument, int index) {                                           \
-        typedef real vector __attribute__((vector_size(PN_VECTOR_BYTES)));                  \
-        pn_machine_sums *sums = (pn_machine_sums *)argument;                                    \
-        const vector factor = (vector){0} + (real)sums->factor;                             \
-        const vector term = (vector){0} + (real)sums->term;                                 \
-        vector chain[PN_CHAINS], total = {0};                                               \
-        for (int i = 0; i < PN_CHAINS; i++) chain[i] = (vector){0} + (real)(sums->start + i); \
-        for (ptrdiff_t round = 0; round < sums->rounds; round++) {                          \
-            _Pragma("GCC unroll 16") for (int i = 0; i < PN_CHAINS; i++)                    \
-                chain[i] = chain[i] * factor + term;                                        \
-        }                                                                                   \
-        for (int i = 0; i < PN_CHAINS; i++) total += chain[i];                              \
-        if (index == 0) sums->sink = (double)total[0];                                      \
+#define PN_MULTIPLY_ADDS(name, real)                                                                          \
+    static void name(void *argument, int index) {                                                             \
+        typedef real vector __attribute__((vector_size(PN_VECTOR_BYTES)));                                    \
+        pn_machine_sums *sums = (pn_machine_sums *)argument;                                                  \
+        const vector factor = (vector){0} + (real)sums->factor;                                               \
+        const vector term = (vector){0} + (real)sums->term;                                                   \
+        vector chain[PN_CHAINS], total = {0};                                                                 \
+        for (int i = 0; i < PN_CHAINS; i++) chain[i] = (vector){0} + (real)(sums->start + i);                 \
+        for (ptrdiff_t round = 0; round < sums->rounds; round++) {                                            \
+            _Pragma("GCC unroll 16") for (int i = 0; i < PN_CHAINS; i++) chain[i] = chain[i] * factor + term; \
+        }                                                                                                     \
+        for (int i = 0; i < PN_CHAINS; i++) total += chain[i];                                                \
+        if (index == 0) sums->sink = (double)total[0];                                                        \
     }
 PN_MULTIPLY_ADDS(pn_multiply_adds_f32, float)
 PN_MULTIPLY_ADDS(pn_multiply_adds_f64, double)

@@ -2,8 +2,7 @@
 
 #define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
 
-
-static inline __attribute__((always_inline)) void PN_(pn_transpose_lanes)(PN_(pn_vector) * v) {
+static inline __attribute__((always_inline)) void PN_(pn_transpose_lanes)(PN_(pn_vector) *v) {
 #ifdef PN_TRANSPOSES
     PN_(pn_transpose)(v);
 #else
@@ -19,9 +18,10 @@ static inline __attribute__((always_inline)) void PN_(pn_transpose_lanes)(PN_(pn
 
 /* Transpose `n` elements of each of `planes` planes, `plane` elements apart, into vectors; unused lanes repeat the
  * last plane. The vectors are stored contiguously, or at the indices in `place`. */
-static inline __attribute__((always_inline)) void PN_(pn_planes_to_lanes_at)(const PN_REAL *from, ptrdiff_t plane,
-                                                                     ptrdiff_t planes, ptrdiff_t n,
-                                                                     const ptrdiff_t *place, PN_(pn_vector) * to) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_planes_to_lanes_at)(const PN_REAL *from, ptrdiff_t plane,
+                                                                   ptrdiff_t planes, ptrdiff_t n,
+                                                                   const ptrdiff_t *place, PN_(pn_vector) *to) {
     const PN_REAL *row[PN_LANES];
     for (ptrdiff_t k = 0; k < PN_LANES; k++) row[k] = from + (k < planes ? k : planes - 1) * plane;
     for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)
@@ -35,11 +35,13 @@ static inline __attribute__((always_inline)) void PN_(pn_planes_to_lanes_at)(con
     }
 }
 
-static void PN_(pn_planes_to_lanes)(const PN_REAL *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n, PN_(pn_vector) * to) {
+static void PN_(pn_planes_to_lanes)(const PN_REAL *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n,
+                                    PN_(pn_vector) *to) {
     PN_(pn_planes_to_lanes_at)(from, plane, planes, n, NULL, to);
 }
 
-static void PN_(pn_lanes_to_planes)(const PN_(pn_vector) * from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n, PN_REAL *to) {
+static void PN_(pn_lanes_to_planes)(const PN_(pn_vector) *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n,
+                                    PN_REAL *to) {
     for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)
         for (ptrdiff_t k = 0; k < planes; k++) to[k * plane + j] = ((const PN_REAL *)(from + j))[k];
     for (ptrdiff_t j = 0; j < n && n >= PN_LANES; j += PN_LANES) {

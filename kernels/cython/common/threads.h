@@ -24,7 +24,9 @@ typedef CONDITION_VARIABLE pn_condition;
 #define PN_CONDITION_INIT CONDITION_VARIABLE_INIT
 static void pn_lock_take(pn_lock *lock) { AcquireSRWLockExclusive(lock); }
 static void pn_lock_release(pn_lock *lock) { ReleaseSRWLockExclusive(lock); }
-static void pn_sleep_on(pn_condition *condition, pn_lock *lock) { SleepConditionVariableSRW(condition, lock, INFINITE, 0); }
+static void pn_sleep_on(pn_condition *condition, pn_lock *lock) {
+    SleepConditionVariableSRW(condition, lock, INFINITE, 0);
+}
 static void pn_wake_all(pn_condition *condition) { WakeAllConditionVariable(condition); }
 static void pn_yield(void) { SwitchToThread(); }
 #else

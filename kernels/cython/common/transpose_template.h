@@ -2,7 +2,6 @@
 
 #define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
 
-
 /* Transpose LANES vectors of LANES elements in place: each round is a perfect shuffle of the first and second half.
  * Packing B this way is 3 to 8 times as fast as element by element (AVX2 and AVX-512). */
 static inline __attribute__((always_inline)) void PN_(pn_transpose)(PN_(pn_vector) v[PN_LANES]) {

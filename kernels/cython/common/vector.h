@@ -6,10 +6,10 @@
 
 #include "platform.h"
 
-#define PN_VECTOR_TYPES(suffix, real, integer)                                                               \
-    typedef real pn_vector_##suffix __attribute__((vector_size(PN_VECTOR_BYTES)));                           \
-    typedef real pn_unaligned_##suffix                                                                       \
-        __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(real)), may_alias));                     \
+#define PN_VECTOR_TYPES(suffix, real, integer)                                           \
+    typedef real pn_vector_##suffix __attribute__((vector_size(PN_VECTOR_BYTES)));       \
+    typedef real pn_unaligned_##suffix                                                   \
+        __attribute__((vector_size(PN_VECTOR_BYTES), aligned(sizeof(real)), may_alias)); \
     typedef integer pn_bits_##suffix __attribute__((vector_size(PN_VECTOR_BYTES)));
 PN_VECTOR_TYPES(f32, float, int32_t)
 PN_VECTOR_TYPES(f64, double, int64_t)

@@ -1,6 +1,5 @@
 /* Template, included by conv_template.h: a convolution's operands, cut into blocks whose padded input is copied. */
 
-
 /* A product of weights (rows x depth taps) and source patches, for a grid of output positions: position (y, x) reads
  * the source at (y step_y + tap.y, x step_x + tap.x), which is 0 outside. With `dy`, a product of dy and patches. */
 typedef struct {
@@ -31,7 +30,7 @@ typedef struct {
     ptrdiff_t columns;
 } PN_(pn_conv_block);
 
-static void PN_(pn_conv_plan)(PN_(pn_conv_product) * p, ptrdiff_t most_columns) {
+static void PN_(pn_conv_plan)(PN_(pn_conv_product) *p, ptrdiff_t most_columns) {
     p->box_width = (p->grid_width - 1) * p->step_x + p->taps.width;
     const ptrdiff_t line = pn_max(1, p->depth * p->box_width * (ptrdiff_t)sizeof(PN_REAL));
     ptrdiff_t rows = (PN_CONV_SOURCE / line - p->taps.height) / p->step_y + 1;
@@ -52,8 +51,7 @@ static void PN_(pn_conv_plan)(PN_(pn_conv_product) * p, ptrdiff_t most_columns) 
 }
 
 /* Returns -1 if memory is exhausted. `panels` and `sums` count elements. */
-static int PN_(pn_conv_take)(const PN_(pn_conv_product) * p, ptrdiff_t panels, ptrdiff_t sums,
-                             PN_(pn_conv_block) * b) {
+static int PN_(pn_conv_take)(const PN_(pn_conv_product) *p, ptrdiff_t panels, ptrdiff_t sums, PN_(pn_conv_block) *b) {
     const ptrdiff_t columns = p->block_images * p->block_rows * p->grid_width, k = p->depth * p->taps.count;
     const ptrdiff_t source = p->block_images * p->depth * p->box_height * p->box_width;
     b->workspace = pn_workspace_take((size_t)(panels + sums + source) * sizeof(PN_REAL) +
@@ -76,14 +74,14 @@ static int PN_(pn_conv_take)(const PN_(pn_conv_product) * p, ptrdiff_t panels, p
             }
     for (ptrdiff_t c = 0; c < p->depth; c++)
         for (ptrdiff_t t = 0; t < p->taps.count; t++)
-            b->row[c * p->taps.count + t] = c * channel + (p->taps.y[t] - p->taps.top) * p->box_width +
-                                            (p->taps.x[t] - p->taps.left);
+            b->row[c * p->taps.count + t] =
+                c * channel + (p->taps.y[t] - p->taps.top) * p->box_width + (p->taps.x[t] - p->taps.left);
     if (p->row_blocks == 1) memset(b->source, 0, (size_t)source * sizeof(PN_REAL));
     return 0;
 }
 
 /* Copy a block's input, starting at image `image` and output row `row`. Borders of whole images were zeroed once. */
-static void PN_(pn_conv_fill)(const PN_(pn_conv_product) * p, ptrdiff_t image, ptrdiff_t images, ptrdiff_t row,
+static void PN_(pn_conv_fill)(const PN_(pn_conv_product) *p, ptrdiff_t image, ptrdiff_t images, ptrdiff_t row,
                               ptrdiff_t rows, PN_REAL *to) {
     const ptrdiff_t first_y = row * p->step_y + p->taps.top, first_x = p->taps.left, width = p->box_width;
     const ptrdiff_t height = (rows - 1) * p->step_y + p->taps.height;
@@ -92,8 +90,8 @@ static void PN_(pn_conv_fill)(const PN_(pn_conv_product) * p, ptrdiff_t image, p
     const ptrdiff_t top = pn_max(0, pn_min(-first_y, height)), stop = pn_max(top, pn_min(height, p->height - first_y));
     for (ptrdiff_t i = 0; i < images; i++)
         for (ptrdiff_t c = 0; c < p->depth; c++, to += p->box_height * width) {
-            const PN_REAL *from = p->source + (image + i) * p->source_image + c * p->source_channel +
-                                  (first_y + top) * p->width + start;
+            const PN_REAL *from =
+                p->source + (image + i) * p->source_image + c * p->source_channel + (first_y + top) * p->width + start;
             if (p->row_blocks > 1) memset(to, 0, (size_t)(height * width) * sizeof(PN_REAL));
             for (ptrdiff_t y = top; y < stop; y++, from += p->width)
                 memcpy(to + y * width + lead, from, (size_t)copied * sizeof(PN_REAL));
@@ -101,7 +99,7 @@ static void PN_(pn_conv_fill)(const PN_(pn_conv_product) * p, ptrdiff_t image, p
 }
 
 /* The first image and output row of block `index`, and the number of each. */
-static inline void PN_(pn_conv_locate)(const PN_(pn_conv_product) * p, ptrdiff_t index, ptrdiff_t *image,
+static inline void PN_(pn_conv_locate)(const PN_(pn_conv_product) *p, ptrdiff_t index, ptrdiff_t *image,
                                        ptrdiff_t *images, ptrdiff_t *row, ptrdiff_t *rows) {
     *image = index / p->row_blocks * p->block_images;
     *images = pn_min(p->block_images, p->images - *image);
@@ -111,8 +109,9 @@ static inline void PN_(pn_conv_locate)(const PN_(pn_conv_product) * p, ptrdiff_t
 
 #ifdef PN_TRANSPOSES
 /* Load LANES elements of each of LANES channels, of which `filled` exist, and transpose: pixel by pixel. */
-static inline __attribute__((always_inline)) void PN_(pn_conv_load_transposed)(const PN_REAL *from, ptrdiff_t channel,
-                                                                           ptrdiff_t filled, PN_(pn_vector) v[PN_LANES]) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_conv_load_transposed)(const PN_REAL *from, ptrdiff_t channel,
+                                                                     ptrdiff_t filled, PN_(pn_vector) v[PN_LANES]) {
 #pragma GCC unroll 16
     for (int i = 0; i < PN_LANES; i++)
         v[i] = i < filled ? (PN_(pn_vector))(*(const PN_(pn_unaligned) *)(from + i * channel)) : (PN_(pn_vector)){0};

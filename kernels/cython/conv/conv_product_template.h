@@ -1,9 +1,11 @@
 /* Template, included by conv_template.h: weights times patches that are packed panel by panel. */
 
-static inline ptrdiff_t PN_(pn_conv_packed)(ptrdiff_t rows, ptrdiff_t k) { return pn_ceil_div(rows, PN_MR) * PN_MR * k; }
+static inline ptrdiff_t PN_(pn_conv_packed)(ptrdiff_t rows, ptrdiff_t k) {
+    return pn_ceil_div(rows, PN_MR) * PN_MR * k;
+}
 
 /* Pack w[row * w_row + channel * w_channel + taps.element] into tiles of rows, within blocks of depth kc. */
-static void PN_(pn_conv_pack_weights)(const PN_(pn_conv_product) * p, const PN_REAL *w, ptrdiff_t w_row,
+static void PN_(pn_conv_pack_weights)(const PN_(pn_conv_product) *p, const PN_REAL *w, ptrdiff_t w_row,
                                       ptrdiff_t w_channel, PN_REAL *packed) {
     const ptrdiff_t tiles = pn_ceil_div(p->rows, PN_MR), taps = p->taps.count, k = p->depth * taps;
     for (ptrdiff_t first = 0; first < k; first += p->kc) {
@@ -21,9 +23,10 @@ static void PN_(pn_conv_pack_weights)(const PN_(pn_conv_product) * p, const PN_R
     }
 }
 
-static inline __attribute__((always_inline)) void PN_(pn_conv_copy_runs)(
-    const int runs, const PN_REAL *restrict source, const ptrdiff_t *restrict column, const ptrdiff_t *restrict row,
-    ptrdiff_t k, PN_REAL *restrict panel) {
+static inline __attribute__((always_inline)) void PN_(pn_conv_copy_runs)(const int runs, const PN_REAL *restrict source,
+                                                                         const ptrdiff_t *restrict column,
+                                                                         const ptrdiff_t *restrict row, ptrdiff_t k,
+                                                                         PN_REAL *restrict panel) {
     for (ptrdiff_t p = 0; p < k; p++, panel += PN_NR)
 #pragma GCC unroll 4
         for (int run = 0; run < runs; run++)
@@ -32,8 +35,9 @@ static inline __attribute__((always_inline)) void PN_(pn_conv_copy_runs)(
 }
 
 /* Pack the patches of `columns` positions into a panel. Most are contiguous in one row of the image, or in a few. */
-static void PN_(pn_conv_pack_patches)(const PN_REAL *restrict source, const ptrdiff_t *restrict column, ptrdiff_t columns,
-                                      const ptrdiff_t *restrict row, ptrdiff_t k, PN_REAL *restrict panel) {
+static void PN_(pn_conv_pack_patches)(const PN_REAL *restrict source, const ptrdiff_t *restrict column,
+                                      ptrdiff_t columns, const ptrdiff_t *restrict row, ptrdiff_t k,
+                                      PN_REAL *restrict panel) {
     int runs = columns == PN_NR ? 1 : 0;
     for (ptrdiff_t j = 1; j < columns && runs; j++)
         if (column[j] != column[j - 1] + 1) runs = j % (PN_NR / 4) ? 0 : j % (PN_NR / 2) || runs == 4 ? 4 : 2;
@@ -69,10 +73,11 @@ static inline void PN_(pn_conv_place)(ptrdiff_t rows, ptrdiff_t k, const PN_REAL
 }
 
 /* Save the pre-activation unless `pre` is NULL, then apply the activation, for each run of contiguous positions. */
-static void PN_(pn_conv_finish)(const PN_(pn_conv_product) * p, ptrdiff_t base, const ptrdiff_t *place,
+static void PN_(pn_conv_finish)(const PN_(pn_conv_product) *p, ptrdiff_t base, const ptrdiff_t *place,
                                 ptrdiff_t columns) {
     for (ptrdiff_t j = 0, run; j < columns; j += run) {
-        for (run = 1; j + run < columns && place[j + run] == place[j] + run; run++) {}
+        for (run = 1; j + run < columns && place[j + run] == place[j] + run; run++) {
+        }
         for (ptrdiff_t i = 0; i < p->rows; i++) {
             const ptrdiff_t at = base + i * p->out_channel + place[j];
             if (p->pre) memcpy(p->pre + at, p->out + at, (size_t)run * sizeof(PN_REAL));

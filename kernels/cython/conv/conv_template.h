@@ -11,14 +11,14 @@
 #include "conv_winograd_weights_template.h"
 
 /* Compute the output of a group, or the gradient of its input; pack the group's weights into `scratch`. */
-static int PN_(pn_conv_run)(PN_(pn_conv_product) * p, const PN_REAL *w, ptrdiff_t w_row, ptrdiff_t w_channel,
+static int PN_(pn_conv_run)(PN_(pn_conv_product) *p, const PN_REAL *w, ptrdiff_t w_row, ptrdiff_t w_channel,
                             PN_REAL *scratch) {
     if (PN_(pn_winograd_serves)(p)) return PN_(pn_winograd_run)(p, w, w_row, w_channel);
     PN_(pn_conv_plan)(p, 64 * PN_NR);
     PN_(pn_conv_pack_weights)(p, w, w_row, w_channel, scratch);
     p->weights = scratch;
-    const double work = (double)(p->images * p->grid_height * p->grid_width) *
-                        (double)(p->rows * p->depth * p->taps.count);
+    const double work =
+        (double)(p->images * p->grid_height * p->grid_width) * (double)(p->rows * p->depth * p->taps.count);
     p->parts = (int)pn_min(pn_parts(work, PN_CONV_GRAIN), p->blocks);
     p->failed = 0;
     pn_parallel(PN_(pn_conv_part), p, p->parts);
@@ -27,7 +27,8 @@ static int PN_(pn_conv_run)(PN_(pn_conv_product) * p, const PN_REAL *w, ptrdiff_
 
 /* Take a workspace for the taps of a kernel and `elements` numbers; NULL if memory is exhausted. */
 static pn_workspace *PN_(pn_conv_scratch)(ptrdiff_t taps, ptrdiff_t elements, pn_taps *room, PN_REAL **numbers) {
-    pn_workspace *workspace = pn_workspace_take((size_t)elements * sizeof(PN_REAL) + (size_t)(3 * taps) * sizeof(ptrdiff_t));
+    pn_workspace *workspace =
+        pn_workspace_take((size_t)elements * sizeof(PN_REAL) + (size_t)(3 * taps) * sizeof(ptrdiff_t));
     if (!workspace) return NULL;
     *numbers = (PN_REAL *)pn_workspace_data(workspace);
     room->y = (ptrdiff_t *)(*numbers + (elements + 1) / 2 * 2); /* rounded up to a multiple of 8 bytes */
@@ -67,13 +68,14 @@ static int PN_(pn_conv_forward)(const pn_conv *call) {
         p.out = (PN_REAL *)call->out + g * rows * out_plane;
         p.pre = call->pre ? (PN_REAL *)call->pre + g * rows * out_plane : NULL;
         p.bias = call->bias ? (const PN_REAL *)call->bias + g * rows : NULL;
-        failed = PN_(pn_conv_run)(&p, (const PN_REAL *)call->w + g * rows * depth * count, depth * count, count, packed);
+        failed =
+            PN_(pn_conv_run)(&p, (const PN_REAL *)call->w + g * rows * depth * count, depth * count, count, packed);
     }
     pn_workspace_return(workspace);
     return failed;
 }
 
-static void PN_(pn_conv_clear)(const PN_(pn_conv_product) * p) {
+static void PN_(pn_conv_clear)(const PN_(pn_conv_product) *p) {
     for (ptrdiff_t i = 0; i < p->images; i++)
         for (ptrdiff_t c = 0; c < p->rows; c++)
             for (ptrdiff_t y = 0; y < p->grid_height; y++)
@@ -141,8 +143,8 @@ static int PN_(pn_conv_backward_weights)(const pn_conv *call) {
             failed = PN_(pn_winograd_weights_run)(&p);
             continue;
         }
-        PN_(pn_conv_plan)(&p, pn_max(2 * PN_NR, PN_CONV_PANELS / (pn_ceil_div(rows, PN_NR) * PN_NR *
-                                                                    (ptrdiff_t)sizeof(PN_REAL))));
+        PN_(pn_conv_plan)(
+            &p, pn_max(2 * PN_NR, PN_CONV_PANELS / (pn_ceil_div(rows, PN_NR) * PN_NR * (ptrdiff_t)sizeof(PN_REAL))));
         const double work = (double)(p.images * out_plane) * (double)(rows * depth * count);
         p.parts = pn_parts(work, PN_CONV_GRAIN);
         pn_parallel(PN_(pn_conv_weights_part), &p, p.parts);

@@ -6,9 +6,11 @@ static inline ptrdiff_t PN_(pn_conv_tile_start)(ptrdiff_t rows, ptrdiff_t index)
 }
 
 /* Rows of weights times a panel of patches. Never index a lane of an accumulator (see gemm/gemm_tiles_template.h). */
-static inline __attribute__((always_inline)) void PN_(pn_conv_tile)(
-    const int rows, const int wide, ptrdiff_t k, const PN_REAL *restrict a, const PN_REAL *restrict b,
-    const PN_REAL *bias, PN_REAL *restrict c, ptrdiff_t ldc, int accumulate) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_conv_tile)(const int rows, const int wide, ptrdiff_t k,
+                                                          const PN_REAL *restrict a, const PN_REAL *restrict b,
+                                                          const PN_REAL *bias, PN_REAL *restrict c, ptrdiff_t ldc,
+                                                          int accumulate) {
     PN_(pn_vector) tile[PN_MR][2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) tile[i][0] = tile[i][1] = (PN_(pn_vector)){0};
@@ -40,10 +42,12 @@ static inline __attribute__((always_inline)) void PN_(pn_conv_tile)(
 }
 
 /* Patches, read in place at `source` + row[i] + each position's offset, times dy, added to sums (rows x NR). */
-static inline __attribute__((always_inline)) void PN_(pn_conv_weight_tile)(
-    const int rows, const int wide, ptrdiff_t positions, const PN_REAL *restrict source,
-    const ptrdiff_t *restrict column, const ptrdiff_t *restrict row, const PN_REAL *restrict dy,
-    PN_REAL *restrict sums) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_conv_weight_tile)(const int rows, const int wide, ptrdiff_t positions,
+                                                                 const PN_REAL *restrict source,
+                                                                 const ptrdiff_t *restrict column,
+                                                                 const ptrdiff_t *restrict row,
+                                                                 const PN_REAL *restrict dy, PN_REAL *restrict sums) {
     PN_(pn_vector) tile[PN_MR][2];
     const PN_REAL *from[PN_MR];
 #pragma GCC unroll 16
@@ -70,13 +74,14 @@ static inline __attribute__((always_inline)) void PN_(pn_conv_weight_tile)(
     }
 }
 
-#define PN_CASE(n, function, ...)              \
-    case n:                                    \
-        if (wide)                              \
-            PN_(function)(n, 1, __VA_ARGS__);  \
-        else                                   \
-            PN_(function)(n, 0, __VA_ARGS__);  \
+#define PN_CASE(n, function, ...)             \
+    case n:                                   \
+        if (wide)                             \
+            PN_(function)(n, 1, __VA_ARGS__); \
+        else                                  \
+            PN_(function)(n, 0, __VA_ARGS__); \
         break;
+/* clang-format off */
 #define PN_CASES_4(...) \
     PN_CASE(1, __VA_ARGS__) PN_CASE(2, __VA_ARGS__) PN_CASE(3, __VA_ARGS__) PN_CASE(4, __VA_ARGS__)
 #if PN_MR == 4
@@ -93,6 +98,7 @@ static inline __attribute__((always_inline)) void PN_(pn_conv_weight_tile)(
     PN_CASE(8, __VA_ARGS__) PN_CASE(9, __VA_ARGS__) PN_CASE(10, __VA_ARGS__) PN_CASE(11, __VA_ARGS__) \
     PN_CASE(12, __VA_ARGS__)
 #endif
+/* clang-format on */
 
 static void PN_(pn_conv_micro)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, const PN_REAL *b,
                                const PN_REAL *bias, PN_REAL *c, ptrdiff_t ldc, int accumulate) {

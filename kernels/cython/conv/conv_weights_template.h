@@ -1,8 +1,8 @@
 /* Template, included by conv_template.h: the gradient of the weights, dy times patches that are read in place. */
 
 /* Transpose dy into panels of NR rows (filters), one position after another, zero-padded after the last row. */
-static void PN_(pn_conv_transpose)(const PN_(pn_conv_product) * p, const PN_REAL *dy, const ptrdiff_t *place,
-                              ptrdiff_t positions, PN_REAL *panel) {
+static void PN_(pn_conv_transpose)(const PN_(pn_conv_product) *p, const PN_REAL *dy, const ptrdiff_t *place,
+                                   ptrdiff_t positions, PN_REAL *panel) {
     for (ptrdiff_t first = 0; first < p->rows; first += PN_NR, panel += positions * PN_NR) {
         const ptrdiff_t rows = pn_min(PN_NR, p->rows - first);
         if (rows < PN_NR) memset(panel, 0, (size_t)(positions * PN_NR) * sizeof(PN_REAL));
@@ -54,9 +54,10 @@ static void PN_(pn_conv_weights_part)(void *argument, int index) {
         for (ptrdiff_t panel = 0; panel < panels; panel++)
             for (ptrdiff_t tile = 0; tile < pn_ceil_div(count, PN_MR); tile++) {
                 const ptrdiff_t at = PN_(pn_conv_tile_start)(count, tile);
-                PN_(pn_conv_weight_micro)(PN_(pn_conv_tile_start)(count, tile + 1) - at, p.rows - panel * PN_NR > PN_LANES,
-                                          positions, b.source, b.column, b.row + offset + at,
-                                          b.panels + panel * positions * PN_NR, b.sums + (panel * count + at) * PN_NR);
+                PN_(pn_conv_weight_micro)(PN_(pn_conv_tile_start)(count, tile + 1) - at,
+                                          p.rows - panel * PN_NR > PN_LANES, positions, b.source, b.column,
+                                          b.row + offset + at, b.panels + panel * positions * PN_NR,
+                                          b.sums + (panel * count + at) * PN_NR);
             }
     }
     pn_restore_denormals(mode);

@@ -9,7 +9,7 @@
 
 /* Tiles are grouped into blocks: whole images, tile rows of an image, or parts of a tile row. */
 typedef struct {
-    const PN_(pn_conv_product) * product;
+    const PN_(pn_conv_product) *product;
     const PN_REAL *w;
     ptrdiff_t w_row, w_channel;
     PN_REAL *weights; /* transformed: (tiles of rows, 16, depth, PN_MR) */
@@ -23,7 +23,7 @@ typedef struct {
     ptrdiff_t image, row, column, images, rows, columns;
 } PN_(pn_winograd_block);
 
-static PN_(pn_winograd) PN_(pn_winograd_plan)(const PN_(pn_conv_product) * p, ptrdiff_t most) {
+static PN_(pn_winograd) PN_(pn_winograd_plan)(const PN_(pn_conv_product) *p, ptrdiff_t most) {
     PN_(pn_winograd) plan = {.product = p};
     plan.across = pn_ceil_div(p->grid_width, 2), plan.down = pn_ceil_div(p->grid_height, 2);
     plan.block_columns = pn_ceil_div(plan.across, pn_ceil_div(plan.across, most));
@@ -39,19 +39,19 @@ static PN_(pn_winograd) PN_(pn_winograd_plan)(const PN_(pn_conv_product) * p, pt
 }
 
 /* Whether this is a 3 x 3 kernel with stride 1 and at least `least` channels and filters. */
-static int PN_(pn_winograd_fits)(const PN_(pn_conv_product) * p, ptrdiff_t least) {
+static int PN_(pn_winograd_fits)(const PN_(pn_conv_product) *p, ptrdiff_t least) {
     return p->step_y == 1 && p->step_x == 1 && p->out_column == 1 && p->taps.count == 9 && p->taps.height == 3 &&
            p->taps.width == 3 && p->depth >= least && p->rows >= least;
 }
 
 /* Whether it pays: not if too much of the tiles lies outside the images, or of the blocks outside the tiles. */
-static int PN_(pn_winograd_serves)(const PN_(pn_conv_product) * p) {
+static int PN_(pn_winograd_serves)(const PN_(pn_conv_product) *p) {
     const double products = 16.0 * (double)(PN_(pn_winograd_plan)(p, PN_NR).blocks * PN_NR);
     return PN_(pn_winograd_fits)(p, PN_WINOGRAD_MIN_CHANNELS) &&
            products < PN_WINOGRAD_GAIN * 9.0 * (double)(p->images * p->grid_height * p->grid_width);
 }
 
-static PN_(pn_winograd_block) PN_(pn_winograd_locate)(const PN_(pn_winograd) * plan, ptrdiff_t index) {
+static PN_(pn_winograd_block) PN_(pn_winograd_locate)(const PN_(pn_winograd) *plan, ptrdiff_t index) {
     PN_(pn_winograd_block) b;
     b.column = index % plan->column_blocks * plan->block_columns;
     b.row = index / plan->column_blocks % plan->row_blocks * plan->block_rows;
@@ -101,9 +101,9 @@ static void PN_(pn_winograd_pack_part)(void *argument, int index) {
 }
 
 /* B' along a line, for each of its tiles. */
-static inline __attribute__((always_inline)) void PN_(pn_winograd_line)(const ptrdiff_t columns,
-                                                                        const PN_REAL *restrict line,
-                                                                        PN_REAL *restrict to, ptrdiff_t plane) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_winograd_line)(const ptrdiff_t columns, const PN_REAL *restrict line,
+                                                              PN_REAL *restrict to, ptrdiff_t plane) {
     PN_SAFE_IN_PLACE
     for (ptrdiff_t t = 0; t < columns; t++) {
         const PN_REAL d0 = line[2 * t], d1 = line[2 * t + 1], d2 = line[2 * t + 2], d3 = line[2 * t + 3];
@@ -116,9 +116,10 @@ static inline __attribute__((always_inline)) void PN_(pn_winograd_line)(const pt
 
 /* B' down the columns: even and odd lines are in separate planes; a plane's next line is `below` elements further
  * on. */
-static inline __attribute__((always_inline)) void PN_(pn_winograd_down)(const ptrdiff_t tiles, const PN_REAL *restrict even,
-                                                                        const PN_REAL *restrict odd, ptrdiff_t below,
-                                                                        PN_REAL *restrict to, ptrdiff_t step) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_winograd_down)(const ptrdiff_t tiles, const PN_REAL *restrict even,
+                                                              const PN_REAL *restrict odd, ptrdiff_t below,
+                                                              PN_REAL *restrict to, ptrdiff_t step) {
     PN_SAFE_IN_PLACE
     for (ptrdiff_t q = 0; q < tiles; q++) {
         const PN_REAL d0 = even[q], d1 = odd[q], d2 = even[q + below], d3 = odd[q + below];
@@ -130,21 +131,20 @@ static inline __attribute__((always_inline)) void PN_(pn_winograd_down)(const pt
 }
 
 /* Interleave the even and odd columns of an output row. */
-static inline __attribute__((always_inline)) void PN_(pn_winograd_join)(const ptrdiff_t columns,
-                                                                        const PN_REAL *restrict even,
-                                                                        const PN_REAL *restrict odd,
-                                                                        PN_REAL *restrict to) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_winograd_join)(const ptrdiff_t columns, const PN_REAL *restrict even,
+                                                              const PN_REAL *restrict odd, PN_REAL *restrict to) {
     for (ptrdiff_t t = 0; t < columns; t++) to[2 * t] = even[t], to[2 * t + 1] = odd[t];
 }
 
 /* Call a function above with an element count known at compile time, for the usual counts. */
-#define PN_UNROLLED(function, n, ...)              \
-    switch (n) {                                   \
-        case 4: function(4, __VA_ARGS__); break;   \
-        case 8: function(8, __VA_ARGS__); break;   \
-        case 16: function(16, __VA_ARGS__); break; \
-        case 32: function(32, __VA_ARGS__); break; \
-        default: function(n, __VA_ARGS__);         \
+#define PN_UNROLLED(function, n, ...)          \
+    switch (n) {                               \
+    case 4: function(4, __VA_ARGS__); break;   \
+    case 8: function(8, __VA_ARGS__); break;   \
+    case 16: function(16, __VA_ARGS__); break; \
+    case 32: function(32, __VA_ARGS__); break; \
+    default: function(n, __VA_ARGS__);         \
     }
 
 /* Lines and planes of PN_WINOGRAD_GROUP channels, so that a store is not read back at once: partial vector stores
@@ -154,14 +154,15 @@ typedef struct {
     ptrdiff_t width, line_step, plane; /* line width, channel stride of lines, and plane size */
 } PN_(pn_winograd_room);
 
-static ptrdiff_t PN_(pn_winograd_make_room)(const PN_(pn_winograd) * plan, PN_(pn_winograd_room) * room) {
+static ptrdiff_t PN_(pn_winograd_make_room)(const PN_(pn_winograd) *plan, PN_(pn_winograd_room) *room) {
     room->width = pn_ceil_div(2 * plan->block_columns + 2, PN_LANES) * PN_LANES;
     room->line_step = plan->block_images * (2 * plan->block_rows + 2) * room->width;
     room->plane = pn_ceil_div(plan->block_images * (plan->block_rows + 1) * plan->block_columns, PN_LANES) * PN_LANES;
     return PN_WINOGRAD_GROUP * (room->line_step + 8 * room->plane);
 }
 
-static inline void PN_(pn_winograd_copy)(const PN_REAL *restrict from, ptrdiff_t n, PN_REAL *restrict to, ptrdiff_t ahead) {
+static inline void PN_(pn_winograd_copy)(const PN_REAL *restrict from, ptrdiff_t n, PN_REAL *restrict to,
+                                         ptrdiff_t ahead) {
     for (; n >= PN_LANES; n -= PN_LANES, from += PN_LANES, to += PN_LANES) {
         __builtin_prefetch(from + ahead);
         *(PN_(pn_unaligned) *)to = *(const PN_(pn_unaligned) *)from;
@@ -170,8 +171,8 @@ static inline void PN_(pn_winograd_copy)(const PN_REAL *restrict from, ptrdiff_t
 }
 
 /* Write B'dB of a block to `to`: (16, depth, PN_NR), the 16 elements `step` apart. */
-static void PN_(pn_winograd_inputs)(const PN_(pn_winograd) * plan, const PN_(pn_winograd_block) * b,
-                                    const PN_(pn_winograd_room) * room, PN_REAL *to, ptrdiff_t step) {
+static void PN_(pn_winograd_inputs)(const PN_(pn_winograd) *plan, const PN_(pn_winograd_block) *b,
+                                    const PN_(pn_winograd_room) *room, PN_REAL *to, ptrdiff_t step) {
     const PN_(pn_conv_product) *p = plan->product;
     const ptrdiff_t first_y = 2 * b->row + p->taps.top, first_x = 2 * b->column + p->taps.left;
     const ptrdiff_t height = 2 * b->rows + 2, width = 2 * b->columns + 2;
@@ -195,7 +196,8 @@ static void PN_(pn_winograd_inputs)(const PN_(pn_winograd) * plan, const PN_(pn_
             for (ptrdiff_t i = 0; i < b->images; i++)
                 for (ptrdiff_t y = 0; y < height; y++) {
                     const PN_REAL *line = room->lines + c * room->line_step + (i * height + y) * room->width;
-                    PN_REAL *transposed = room->planes + (c * 8 + y % 2 * 4) * plane + (i * (b->rows + 1) + y / 2) * b->columns;
+                    PN_REAL *transposed =
+                        room->planes + (c * 8 + y % 2 * 4) * plane + (i * (b->rows + 1) + y / 2) * b->columns;
                     PN_UNROLLED(PN_(pn_winograd_line), b->columns, line, transposed, plane)
                 }
         for (ptrdiff_t c = 0; c < channels; c++, to += PN_NR)
@@ -209,7 +211,8 @@ static void PN_(pn_winograd_inputs)(const PN_(pn_winograd) * plan, const PN_(pn_
 }
 
 /* A'mA + bias of one filter, the 16 elements `step` apart, to y: (2, 2, PN_NR). */
-static inline void PN_(pn_winograd_outputs)(const PN_REAL *restrict m, ptrdiff_t step, PN_REAL bias, PN_REAL *restrict y) {
+static inline void PN_(pn_winograd_outputs)(const PN_REAL *restrict m, ptrdiff_t step, PN_REAL bias,
+                                            PN_REAL *restrict y) {
     for (ptrdiff_t q = 0; q < PN_NR; q += PN_LANES) {
         PN_(pn_vector) s[2][4];
 #pragma GCC unroll 4
@@ -229,7 +232,7 @@ static inline void PN_(pn_winograd_outputs)(const PN_REAL *restrict m, ptrdiff_t
 }
 
 /* Write one filter's outputs of a block to `out`. */
-static void PN_(pn_winograd_place)(const PN_(pn_winograd) * plan, const PN_(pn_winograd_block) * b, const PN_REAL *y,
+static void PN_(pn_winograd_place)(const PN_(pn_winograd) *plan, const PN_(pn_winograd_block) *b, const PN_REAL *y,
                                    PN_REAL *out) {
     const PN_(pn_conv_product) *p = plan->product;
     const ptrdiff_t columns = pn_min(2 * b->columns, p->grid_width - 2 * b->column);
@@ -289,7 +292,7 @@ static inline ptrdiff_t PN_(pn_winograd_packed)(ptrdiff_t rows, ptrdiff_t depth)
     return pn_ceil_div(rows, PN_MR) * 16 * depth * PN_MR;
 }
 
-static int PN_(pn_winograd_run)(const PN_(pn_conv_product) * p, const PN_REAL *w, ptrdiff_t w_row, ptrdiff_t w_channel) {
+static int PN_(pn_winograd_run)(const PN_(pn_conv_product) *p, const PN_REAL *w, ptrdiff_t w_row, ptrdiff_t w_channel) {
     PN_(pn_winograd) plan = PN_(pn_winograd_plan)(p, PN_NR);
     pn_workspace *workspace = pn_workspace_take((size_t)PN_(pn_winograd_packed)(p->rows, p->depth) * sizeof(PN_REAL));
     if (!workspace) return -1;

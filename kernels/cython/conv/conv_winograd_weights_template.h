@@ -1,10 +1,11 @@
 /* Template, included by conv_template.h: the gradient of 3 x 3 kernels, the transpose of conv_winograd_template.h.
  *
- * dg = G' (sum over tiles of (A dY A') (B' d B)) G: 16 matrix products again, of filters and channels, summed over tiles.
- * Here the lanes of a vector are channels, or filters: a block's pixels are transposed so that those of a pixel lie side by
- * side, after which the transforms need no shuffles. The blocks are summed in two halves, whatever the number of threads.
- * Two threads take one each; others share out a block at a time: tasks first transform it, each some channels or filters
- * of an image, then add to the 16 products, each to its own. So the bits do not depend on the number of threads. */
+ * dg = G' (sum over tiles of (A dY A') (B' d B)) G: 16 matrix products again, of filters and channels, summed over
+ * tiles. Here the lanes of a vector are channels, or filters: a block's pixels are transposed so that those of a pixel
+ * lie side by side, after which the transforms need no shuffles. The blocks are summed in two halves, whatever the
+ * number of threads. Two threads take one each; others share out a block at a time: tasks first transform it, each some
+ * channels or filters of an image, then add to the 16 products, each to its own. So the bits do not depend on the
+ * number of threads. */
 
 /* Elements of a transposed pixel of dy: MR filters, and what a whole number of vectors has beyond. */
 #define PN_TRANSPOSED ((PN_MR + PN_LANES - 1) / PN_LANES * PN_LANES)
@@ -28,7 +29,7 @@ typedef struct {
     ptrdiff_t channel, channels, rows, columns, width, across, lanes;
 } PN_(pn_winograd_pixels);
 
-static void PN_(pn_winograd_transpose)(const PN_(pn_winograd_pixels) * x, PN_REAL *to, ptrdiff_t *place) {
+static void PN_(pn_winograd_transpose)(const PN_(pn_winograd_pixels) *x, PN_REAL *to, ptrdiff_t *place) {
     /* Rows that are contiguous in memory form one run. */
     const ptrdiff_t runs = x->columns == x->width ? 1 : x->rows, n = x->rows * x->columns / pn_max(1, runs);
     for (ptrdiff_t q = 0; q < n; q++) place[q] = (q / x->columns * x->across + q % x->columns) * x->lanes;
@@ -51,8 +52,8 @@ static void PN_(pn_winograd_transpose)(const PN_(pn_winograd_pixels) * x, PN_REA
 }
 
 /* B'dB of the tiles of one image, NR channels, from transposed pixels that are `across` wide. */
-static void PN_(pn_winograd_transposed_inputs)(const PN_(pn_winograd_block) * b, const PN_REAL *restrict pixels,
-                                           PN_REAL *restrict to, ptrdiff_t step) {
+static void PN_(pn_winograd_transposed_inputs)(const PN_(pn_winograd_block) *b, const PN_REAL *restrict pixels,
+                                               PN_REAL *restrict to, ptrdiff_t step) {
     const ptrdiff_t line = (2 * b->columns + 2) * PN_NR;
     for (ptrdiff_t r = 0; r < b->rows; r++, pixels += 2 * line)
         for (ptrdiff_t lane = 0; lane < PN_NR; lane += PN_LANES) {
@@ -84,14 +85,14 @@ static void PN_(pn_winograd_transposed_inputs)(const PN_(pn_winograd_block) * b,
 }
 
 /* A dY A' of the tiles of one image, MR filters. */
-static void PN_(pn_winograd_transposed_gradients)(const PN_(pn_winograd_block) * b, const PN_REAL *restrict pixels,
-                                              PN_REAL *restrict to, ptrdiff_t step) {
+static void PN_(pn_winograd_transposed_gradients)(const PN_(pn_winograd_block) *b, const PN_REAL *restrict pixels,
+                                                  PN_REAL *restrict to, ptrdiff_t step) {
     const ptrdiff_t line = 2 * b->columns * PN_TRANSPOSED;
     for (ptrdiff_t r = 0; r < b->rows; r++, pixels += 2 * line)
         for (ptrdiff_t t = 0; t < b->columns; t++, to += PN_MR) {
             const PN_REAL *restrict from = pixels + 2 * t * PN_TRANSPOSED;
             PN_SAFE_IN_PLACE /* no step is so small that stores overlap; 1.3 times as fast */
-            for (int i = 0; i < PN_MR; i++) {
+                for (int i = 0; i < PN_MR; i++) {
                 const PN_REAL y00 = from[i], y01 = from[PN_TRANSPOSED + i];
                 const PN_REAL y10 = from[line + i], y11 = from[line + PN_TRANSPOSED + i];
                 const PN_REAL left[4] = {y00, y00 + y10, y00 - y10, -y10};
@@ -129,14 +130,15 @@ static void PN_(pn_winograd_transpose_part)(void *argument, int index) {
                    (first_y + top) * x.width + first_x + lead;
     } else {
         const ptrdiff_t first = PN_(pn_conv_tile_start)(p->rows, kind - w->panels);
-        x.rows = pn_min(height, p->grid_height - 2 * b->row), x.columns = pn_min(x.across, p->grid_width - 2 * b->column);
+        x.rows = pn_min(height, p->grid_height - 2 * b->row),
+        x.columns = pn_min(x.across, p->grid_width - 2 * b->column);
         x.channels = PN_(pn_conv_tile_start)(p->rows, kind - w->panels + 1) - first;
         x.channel = p->out_channel, x.width = p->grid_width, x.lanes = PN_TRANSPOSED;
         x.source = p->dy + (b->image + image) * p->out_image + first * x.channel + 2 * b->row * x.width + 2 * b->column;
     }
     const ptrdiff_t elements = height * x.across * x.lanes;
-    pn_workspace *workspace = pn_workspace_take((size_t)elements * sizeof(PN_REAL) +
-                                                (size_t)(x.rows * x.columns) * sizeof(ptrdiff_t));
+    pn_workspace *workspace =
+        pn_workspace_take((size_t)elements * sizeof(PN_REAL) + (size_t)(x.rows * x.columns) * sizeof(ptrdiff_t));
     if (!workspace) {
         __atomic_store_n(&w->failed, -1, __ATOMIC_RELAXED);
         return;
@@ -151,7 +153,7 @@ static void PN_(pn_winograd_transpose_part)(void *argument, int index) {
         PN_(pn_winograd_transposed_inputs)(b, pixels, w->inputs + (kind * w->most + tile) * PN_NR, w->input_step);
     else
         PN_(pn_winograd_transposed_gradients)(b, pixels, w->gradients + ((kind - w->panels) * w->most + tile) * PN_MR,
-                                          w->gradient_step);
+                                              w->gradient_step);
     pn_workspace_return(workspace);
 }
 
@@ -179,7 +181,8 @@ static void PN_(pn_winograd_finish_part)(void *argument, int index) {
     const ptrdiff_t first = PN_(pn_conv_tile_start)(p->rows, index), step = w->tiles * w->panels * PN_MR * PN_NR;
     const ptrdiff_t rows = PN_(pn_conv_tile_start)(p->rows, index + 1) - first, tile = w->panels * PN_MR * PN_NR;
     for (ptrdiff_t x = 0; x < 16 && w->others; x++)
-        for (ptrdiff_t i = 0; i < tile; i++) w->sums[x * step + index * tile + i] += w->others[x * step + index * tile + i];
+        for (ptrdiff_t i = 0; i < tile; i++)
+            w->sums[x * step + index * tile + i] += w->others[x * step + index * tile + i];
     for (ptrdiff_t panel = 0; panel < w->panels; panel++)
         for (ptrdiff_t i = 0; i < rows; i++) {
             const PN_REAL *restrict u = w->sums + ((index * w->panels + panel) * PN_MR + i) * PN_NR;
@@ -204,13 +207,14 @@ static void PN_(pn_winograd_finish_part)(void *argument, int index) {
         }
 }
 
-static int PN_(pn_winograd_weights_serves)(const PN_(pn_conv_product) * p) {
+static int PN_(pn_winograd_weights_serves)(const PN_(pn_conv_product) *p) {
     const ptrdiff_t tiles = pn_ceil_div(p->grid_height, 2) * pn_ceil_div(p->grid_width, 2);
-    return PN_(pn_winograd_fits)(p, PN_WINOGRAD_WEIGHTS_MIN_CHANNELS) && 16 * tiles < 9 * p->grid_height * p->grid_width;
+    return PN_(pn_winograd_fits)(p, PN_WINOGRAD_WEIGHTS_MIN_CHANNELS) &&
+           16 * tiles < 9 * p->grid_height * p->grid_width;
 }
 
 /* Run serially if the work is too small to be worth waking a thread. */
-static void PN_(pn_winograd_share)(pn_task task, PN_(pn_winograd_weights) * w, ptrdiff_t count) {
+static void PN_(pn_winograd_share)(pn_task task, PN_(pn_winograd_weights) *w, ptrdiff_t count) {
     if (w->shared)
         pn_parallel(task, w, (int)count);
     else
@@ -228,7 +232,7 @@ static void PN_(pn_winograd_half)(void *argument, int index) {
     }
 }
 
-static int PN_(pn_winograd_weights_run)(const PN_(pn_conv_product) * p) {
+static int PN_(pn_winograd_weights_run)(const PN_(pn_conv_product) *p) {
     PN_(pn_winograd_weights) w = {.plan = PN_(pn_winograd_plan)(p, PN_WINOGRAD_TILES)};
     w.panels = pn_ceil_div(p->depth, PN_NR), w.tiles = pn_ceil_div(p->rows, PN_MR);
     w.most = w.plan.block_images * w.plan.block_rows * w.plan.block_columns;
@@ -238,8 +242,7 @@ static int PN_(pn_winograd_weights_run)(const PN_(pn_conv_product) * p) {
     w.shared = pn_parts(16.0 * tiles * (double)(p->rows * p->depth), PN_CONV_GRAIN) > 1;
     const int halves = w.plan.blocks < 4 ? 1 : 2, apart = halves == 2 && w.shared && pn_threads() == 2;
     const ptrdiff_t sums = 16 * w.tiles * w.panels * PN_MR * PN_NR, buffers = 16 * (w.input_step + w.gradient_step);
-    pn_workspace *workspace =
-        pn_workspace_take((size_t)(buffers * (1 + apart) + sums * halves) * sizeof(PN_REAL));
+    pn_workspace *workspace = pn_workspace_take((size_t)(buffers * (1 + apart) + sums * halves) * sizeof(PN_REAL));
     if (!workspace) return -1;
     PN_REAL *room = (PN_REAL *)pn_workspace_data(workspace);
     PN_(pn_winograd_weights) half[2];

@@ -1,8 +1,8 @@
 /* Depthwise convolution, one filter per channel (groups = channels = filters), for float (_f32) and double (_f64).
  *
- * There is no sum over channels, so no matrix product: the planes of as many channels as a vector has lanes are transposed
- * (common/plane_transpose.h), with their borders, and lanes are channels. Some rows at a time, which stay in cache. Output and gradient of
- * the input are the same sums with other taps.
+ * There is no sum over channels, so no matrix product: the planes of as many channels as a vector has lanes are
+ * transposed (common/plane_transpose.h), with their borders, and lanes are channels. Some rows at a time, which stay in
+ * cache. Output and gradient of the input are the same sums with other taps.
  */
 #ifndef PYNN_DEPTHWISE_H
 #define PYNN_DEPTHWISE_H
@@ -78,7 +78,8 @@ static void pn_depthwise_plan(pn_depthwise *p, pn_taps *taps, int backward) {
 /* Run `part` with its buffers, on as many threads as the work justifies. */
 static int pn_depthwise_go(pn_depthwise *p, pn_task part, ptrdiff_t planes, ptrdiff_t taps) {
     const ptrdiff_t lanes = PN_VECTOR_BYTES / (p->call->single ? sizeof(float) : sizeof(double));
-    const double work = (double)(p->call->n * p->call->channels * p->call->out_height) * (double)(p->call->out_width * taps);
+    const double work =
+        (double)(p->call->n * p->call->channels * p->call->out_height) * (double)(p->call->out_width * taps);
     p->parts = (int)pn_min(pn_parts(work, PN_CONV_GRAIN), pn_ceil_div(planes, lanes));
     p->part_bytes = (size_t)(p->box_rows * p->box_width + p->band_rows * p->out_width + taps) * PN_VECTOR_BYTES;
     const size_t bytes = (size_t)p->parts * p->part_bytes, places = (size_t)(p->box_rows * p->width);

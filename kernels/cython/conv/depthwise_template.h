@@ -2,10 +2,10 @@
 
 #define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
 
-/* What a part works with: transposed rows of the source with their borders, transposed results (or dy), and a group's weights (or
- * the sums of their gradient), tap by tap. */
+/* What a part works with: transposed rows of the source with their borders, transposed results (or dy), and a group's
+ * weights (or the sums of their gradient), tap by tap. */
 typedef struct {
-    PN_(pn_vector) * box, *rows, *taps;
+    PN_(pn_vector) *box, *rows, *taps;
 } PN_(pn_depthwise_part);
 
 static PN_(pn_depthwise_part) PN_(pn_depthwise_part_of)(const pn_depthwise *p, int index) {
@@ -20,7 +20,7 @@ static PN_(pn_depthwise_part) PN_(pn_depthwise_part_of)(const pn_depthwise *p, i
 /* Transpose the source rows that positions `begin` to `begin + count` of some planes read. The side borders were
  * zeroed once. */
 static void PN_(pn_depthwise_fill)(const pn_depthwise *p, const PN_REAL *source, ptrdiff_t planes, ptrdiff_t begin,
-                                   ptrdiff_t count, PN_(pn_vector) * box) {
+                                   ptrdiff_t count, PN_(pn_vector) *box) {
     const ptrdiff_t low = begin * p->step_y + p->top, rows = p->box_rows - (p->band - count) * p->step_y;
     const ptrdiff_t start = pn_min(pn_max(-low, 0), rows);
     const ptrdiff_t stop = pn_max(start, pn_min(rows, p->height - low));
@@ -28,14 +28,16 @@ static void PN_(pn_depthwise_fill)(const pn_depthwise *p, const PN_REAL *source,
     memset(box, 0, (size_t)start * row_bytes);
     memset(box + stop * p->box_width, 0, (size_t)(rows - stop) * row_bytes);
     if (start < stop)
-        PN_(pn_planes_to_lanes_at)(source + (low + start) * p->width, p->height * p->width, planes, (stop - start) * p->width,
-                           p->place, box + start * p->box_width);
+        PN_(pn_planes_to_lanes_at)(source + (low + start) * p->width, p->height * p->width, planes,
+                                   (stop - start) * p->width, p->place, box + start * p->box_width);
 }
 
 /* `block` positions of a row; `block` is constant once inlined. Blocks of eight load each weight an eighth as often. */
-static inline __attribute__((always_inline)) void PN_(pn_depthwise_block)(
-    const int block, const PN_(pn_vector) * x, ptrdiff_t step, const ptrdiff_t *offset, const PN_(pn_vector) * w,
-    ptrdiff_t taps, PN_(pn_vector) bias, PN_(pn_vector) * y, ptrdiff_t y_step) {
+static inline __attribute__((always_inline)) void PN_(pn_depthwise_block)(const int block, const PN_(pn_vector) *x,
+                                                                          ptrdiff_t step, const ptrdiff_t *offset,
+                                                                          const PN_(pn_vector) *w, ptrdiff_t taps,
+                                                                          PN_(pn_vector) bias, PN_(pn_vector) *y,
+                                                                          ptrdiff_t y_step) {
     PN_(pn_vector) sum[8];
 #pragma GCC unroll 8
     for (int i = 0; i < block; i++) sum[i] = bias;
@@ -49,13 +51,13 @@ static inline __attribute__((always_inline)) void PN_(pn_depthwise_block)(
 }
 
 /* A row of n positions; the last block overlaps the previous one. */
-static void PN_(pn_depthwise_row)(const PN_(pn_vector) * x, ptrdiff_t step, const ptrdiff_t *offset,
-                                  const PN_(pn_vector) * w, ptrdiff_t taps, PN_(pn_vector) bias, ptrdiff_t n,
-                                  PN_(pn_vector) * y, ptrdiff_t y_step) {
-#define PN_BLOCKS(block)                                                                                        \
-    for (ptrdiff_t j = 0; j < n; j += block) {                                                                  \
-        if (j > n - block) j = n - block;                                                                       \
-        PN_(pn_depthwise_block)(block, x + j * step, step, offset, w, taps, bias, y + j * y_step, y_step);      \
+static void PN_(pn_depthwise_row)(const PN_(pn_vector) *x, ptrdiff_t step, const ptrdiff_t *offset,
+                                  const PN_(pn_vector) *w, ptrdiff_t taps, PN_(pn_vector) bias, ptrdiff_t n,
+                                  PN_(pn_vector) *y, ptrdiff_t y_step) {
+#define PN_BLOCKS(block)                                                                                   \
+    for (ptrdiff_t j = 0; j < n; j += block) {                                                             \
+        if (j > n - block) j = n - block;                                                                  \
+        PN_(pn_depthwise_block)(block, x + j * step, step, offset, w, taps, bias, y + j * y_step, y_step); \
     }
     if (n >= 8) {
         PN_BLOCKS(8)
@@ -104,11 +106,11 @@ static void PN_(pn_depthwise_group)(const pn_depthwise *p, PN_(pn_depthwise_part
 
 /* Add the products of dy and source over `rows` rows: three taps at a time, which share the loads of dy, and four
  * positions, whose independent sums hide the latency of additions. */
-static void PN_(pn_depthwise_sums)(const pn_depthwise *p, const PN_(pn_vector) * box, const PN_(pn_vector) * dy,
-                                   ptrdiff_t rows, ptrdiff_t taps, PN_(pn_vector) * sums) {
+static void PN_(pn_depthwise_sums)(const pn_depthwise *p, const PN_(pn_vector) *box, const PN_(pn_vector) *dy,
+                                   ptrdiff_t rows, ptrdiff_t taps, PN_(pn_vector) *sums) {
     for (ptrdiff_t t = 0; t < taps; t += 3) {
         const int some = (int)pn_min(3, taps - t);
-        const PN_(pn_vector) * from[3];
+        const PN_(pn_vector) *from[3];
         PN_(pn_vector) sum[3][4] = {{{0}}};
         for (int k = 0; k < 3; k++) from[k] = box + p->offset[t + (k < some ? k : some - 1)];
         for (ptrdiff_t i = 0; i < rows; i++) {
@@ -137,15 +139,15 @@ static void PN_(pn_depthwise_weights)(const pn_depthwise *p, PN_(pn_depthwise_pa
     for (ptrdiff_t plane = channel; plane < call->n * call->channels; plane += call->channels)
         for (ptrdiff_t row = 0; row < p->out_height; row += p->band_rows) {
             const ptrdiff_t rows = pn_min(p->band_rows, p->out_height - row);
-            PN_(pn_depthwise_fill)(p, (const PN_REAL *)p->source + plane * p->height * p->width, planes, row, rows, b.box);
-            PN_(pn_planes_to_lanes)((const PN_REAL *)call->x + plane * out_plane + row * p->out_width, out_plane, planes,
-                            rows * p->out_width, b.rows);
+            PN_(pn_depthwise_fill)(p, (const PN_REAL *)p->source + plane * p->height * p->width, planes, row, rows,
+                                   b.box);
+            PN_(pn_planes_to_lanes)((const PN_REAL *)call->x + plane * out_plane + row * p->out_width, out_plane,
+                                    planes, rows * p->out_width, b.rows);
             PN_(pn_depthwise_sums)(p, b.box, b.rows, rows, taps, b.taps);
         }
     PN_REAL *dw = (PN_REAL *)call->out + channel * taps;
     for (ptrdiff_t k = 0; k < planes; k++)
-        for (ptrdiff_t t = 0; t < taps; t++, dw++)
-            *dw = ((const PN_REAL *)(b.taps + t))[k];
+        for (ptrdiff_t t = 0; t < taps; t++, dw++) *dw = ((const PN_REAL *)(b.taps + t))[k];
 }
 
 static void PN_(pn_depthwise_results)(void *argument, int index) {

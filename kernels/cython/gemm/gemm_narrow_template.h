@@ -27,7 +27,7 @@ static inline __attribute__((always_inline)) PN_(pn_vector) PN_(pn_lane_sums)(PN
 }
 
 /* Write up to LANES finished rows of C from `sums`, one vector of rows per column. */
-static __attribute__((noinline)) void PN_(pn_narrow_finish)(const PN_(pn_vector) * sums, PN_REAL *c, ptrdiff_t ldc,
+static __attribute__((noinline)) void PN_(pn_narrow_finish)(const PN_(pn_vector) *sums, PN_REAL *c, ptrdiff_t ldc,
                                                             ptrdiff_t rows, ptrdiff_t columns, int accumulate,
                                                             const PN_(pn_tile_epilogue) *end) {
     PN_(pn_vector) v[PN_VECTOR_BYTES / sizeof(PN_REAL)] = {{0}};
@@ -43,10 +43,10 @@ static __attribute__((noinline)) void PN_(pn_narrow_finish)(const PN_(pn_vector)
 
 /* `some` rows of row-major A times all columns of B, each zero-padded to `padded` elements: sums per lane, row after
  * row. `some` and `columns` are constants once inlined. */
-static inline __attribute__((always_inline)) void PN_(pn_narrow_some)(const int some, const int columns, ptrdiff_t k,
-                                                                      const PN_REAL *a, ptrdiff_t a_row,
-                                                                      const PN_REAL *b, ptrdiff_t padded,
-                                                                      PN_(pn_vector) * partial) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_narrow_some)(const int some, const int columns, ptrdiff_t k,
+                                                            const PN_REAL *a, ptrdiff_t a_row, const PN_REAL *b,
+                                                            ptrdiff_t padded, PN_(pn_vector) *partial) {
     PN_(pn_vector) sum[4][PN_NARROW];
 #pragma GCC unroll 4
     for (int i = 0; i < some; i++)
@@ -56,8 +56,8 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_some)(const int 
 #pragma GCC unroll 4
         for (int i = 0; i < some; i++) {
             const PN_REAL *from = a + i * a_row + q;
-            const PN_(pn_vector) value = k - q < PN_LANES ? PN_(pn_load_part)(from, k - q)
-                                                          : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)from);
+            const PN_(pn_vector) value =
+                k - q < PN_LANES ? PN_(pn_load_part)(from, k - q) : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)from);
 #pragma GCC unroll 10
             for (int j = 0; j < columns; j++) sum[i][j] += value * *(const PN_(pn_vector) *)(b + j * padded + q);
         }
@@ -67,9 +67,9 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_some)(const int 
         for (int j = 0; j < columns; j++) partial[i * columns + j] = sum[i][j];
 }
 
-static inline __attribute__((always_inline)) void PN_(pn_narrow_rows)(const int columns, const pn_product *p,
-                                                                      const PN_REAL *b, ptrdiff_t padded,
-                                                                      const PN_(pn_tile_epilogue) *end) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_narrow_rows)(const int columns, const pn_product *p, const PN_REAL *b,
+                                                            ptrdiff_t padded, const PN_(pn_tile_epilogue) *end) {
     const int some = PN_NARROW_SOME(columns);
     for (ptrdiff_t first = 0; first < p->m; first += PN_LANES) {
         const ptrdiff_t rows = p->m - first < PN_LANES ? p->m - first : PN_LANES;
@@ -106,8 +106,8 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_vectors)(const i
 #pragma GCC unroll 4
         for (int i = 0; i < vectors; i++) {
             const PN_REAL *from = a + i * PN_LANES;
-            const PN_(pn_vector) value = left < PN_LANES ? PN_(pn_load_part)(from, left)
-                                                         : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)from);
+            const PN_(pn_vector) value =
+                left < PN_LANES ? PN_(pn_load_part)(from, left) : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)from);
 #pragma GCC unroll 10
             for (int j = 0; j < columns; j++) sum[i][j] += value * b[j * p->b_column];
         }
@@ -146,12 +146,12 @@ static ptrdiff_t PN_(pn_few)(const pn_product *p) {
 /* Of A that lies in columns, or, if `transposed` is not NULL, in rows, with B's columns copied there. */
 static void PN_(pn_narrow_block)(const pn_product *p, const PN_REAL *transposed, ptrdiff_t padded,
                                  const PN_(pn_tile_epilogue) *end) {
-#define PN_CASE(columns)                                             \
-    case columns:                                                    \
-        if (transposed)                                                  \
-            PN_(pn_narrow_rows)(columns, p, transposed, padded, end);   \
-        else                                                         \
-            PN_(pn_narrow_columns)(columns, p, end);               \
+#define PN_CASE(columns)                                              \
+    case columns:                                                     \
+        if (transposed)                                               \
+            PN_(pn_narrow_rows)(columns, p, transposed, padded, end); \
+        else                                                          \
+            PN_(pn_narrow_columns)(columns, p, end);                  \
         break;
     switch (p->n) {
         PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) PN_CASE(5) PN_CASE(6) PN_CASE(7) PN_CASE(8) PN_CASE(9) PN_CASE(10)
@@ -184,7 +184,8 @@ static int PN_(pn_narrow_blocks)(const pn_product *p, const PN_(pn_tile_epilogue
 /* Returns 0, or -1 if memory is exhausted. */
 static int PN_(pn_narrow)(const pn_product *p) {
     const int relu = p->code == PN_RELU && p->bias && !p->pre;
-    const PN_(pn_tile_epilogue) ending = {(const PN_REAL *)p->bias, relu ? 0 : -(PN_REAL)INFINITY}, *end = p->bias ? &ending : NULL;
+    const PN_(pn_tile_epilogue) ending = {(const PN_REAL *)p->bias, relu ? 0 : -(PN_REAL)INFINITY},
+                                *end = p->bias ? &ending : NULL;
     const pn_float_mode mode = pn_flush_denormals();
     int failed = 0;
     if (p->a_k == 1)

@@ -44,9 +44,10 @@ static inline __attribute__((always_inline)) ptrdiff_t PN_(pn_pack_squares)(cons
 #endif
 
 /* Pack one panel of `width` rows, of which `filled` exist. */
-static inline __attribute__((always_inline)) void PN_(pn_pack_panel)(const PN_REAL *restrict source, ptrdiff_t row_stride,
-                                                                     ptrdiff_t k_stride, ptrdiff_t filled, ptrdiff_t k,
-                                                                     const ptrdiff_t width, PN_REAL *restrict panel) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_pack_panel)(const PN_REAL *restrict source, ptrdiff_t row_stride,
+                                                           ptrdiff_t k_stride, ptrdiff_t filled, ptrdiff_t k,
+                                                           const ptrdiff_t width, PN_REAL *restrict panel) {
     ptrdiff_t p = 0;
 #ifdef PN_TRANSPOSES
     if (k_stride == 1) p = PN_(pn_pack_squares)(source, row_stride, filled, k, width, panel);
@@ -64,9 +65,9 @@ static inline __attribute__((always_inline)) void PN_(pn_pack_panel)(const PN_RE
 /* Copy a (rows x k) block with strides into panels of `width` rows, each stored k-major and padded with zeros. Rows
  * that lie side by side are copied eight panels at a time, so that whole lines are read, and prefetched eight k ahead,
  * because the processor does not foresee the jump to the next (1-5%). */
-static inline __attribute__((always_inline)) void PN_(pn_pack)(
-    const PN_REAL *restrict source, ptrdiff_t row_stride, ptrdiff_t k_stride, ptrdiff_t rows, ptrdiff_t k,
-    const ptrdiff_t width, PN_REAL *restrict panels) {
+static inline __attribute__((always_inline)) void PN_(pn_pack)(const PN_REAL *restrict source, ptrdiff_t row_stride,
+                                                               ptrdiff_t k_stride, ptrdiff_t rows, ptrdiff_t k,
+                                                               const ptrdiff_t width, PN_REAL *restrict panels) {
     const ptrdiff_t together = row_stride == 1 ? rows / width * width : 0;
     for (ptrdiff_t first = 0; first < together; first += 8 * width) {
         const ptrdiff_t stop = together - first < 8 * width ? together : first + 8 * width;

@@ -30,7 +30,7 @@ typedef struct {
 
 /* Return the epilogue for the columns of C from the j-th on, or NULL. */
 static inline const PN_(pn_tile_epilogue) *PN_(pn_epilogue_from)(const PN_(pn_tile_epilogue) *end, ptrdiff_t j,
-                                                       PN_(pn_tile_epilogue) *there) {
+                                                                 PN_(pn_tile_epilogue) *there) {
     if (!end) return NULL;
     *there = (PN_(pn_tile_epilogue)){end->bias + j, end->min};
     return there;
@@ -105,8 +105,8 @@ static int PN_(pn_tiled)(const pn_product *p) {
     const int apart = p->a_k != 1 || p->a_row * (ptrdiff_t)sizeof(PN_REAL) % 2048 != 0;
     const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
     const size_t half = pn_second_level_bytes() / 2, row = (size_t)kc_most * sizeof(PN_REAL);
-    const int by_rows = plain && k <= PN_BY_ROWS_MAX_K && p->a_k == 1 && m * n >= PN_BY_ROWS_MIN &&
-                        (size_t)n * row <= half;
+    const int by_rows =
+        plain && k <= PN_BY_ROWS_MAX_K && p->a_k == 1 && m * n >= PN_BY_ROWS_MIN && (size_t)n * row <= half;
     const int in_place = m <= (apart ? 2 * PN_MC : PN_MC) || n <= 2 * PN_NR || by_rows;
     /* Take all rows of A as one block if they stay in the L2 cache and B would not: all rows use a panel of B before
      * the next panel replaces it, so the panel stays in L2 as well. */
@@ -130,10 +130,9 @@ static int PN_(pn_tiled)(const pn_product *p) {
                 const ptrdiff_t mc = m - ic < mc_most ? m - ic : mc_most;
                 const ptrdiff_t corner = ic * p->ldc + jc;
                 const PN_REAL *left = a + ic * p->a_row + pc * p->a_k;
-                if (!in_place && (!at_once || jc == 0))
-                    PN_(pn_pack)(left, p->a_row, p->a_k, mc, kc, PN_MR, packed_a);
-                const PN_(pn_left) rows = in_place ? PN_(pn_in_place)(left, p->a_row, p->a_k)
-                                                   : PN_(pn_in_panels)(packed_a, kc);
+                if (!in_place && (!at_once || jc == 0)) PN_(pn_pack)(left, p->a_row, p->a_k, mc, kc, PN_MR, packed_a);
+                const PN_(pn_left) rows =
+                    in_place ? PN_(pn_in_place)(left, p->a_row, p->a_k) : PN_(pn_in_panels)(packed_a, kc);
                 const PN_(pn_right) columns = {ic ? NULL : b + pc * p->b_k + jc * p->b_column, p->b_k, p->b_column,
                                                packed_b, at_once ? 0 : PN_NR * kc};
                 const PN_(pn_tile_epilogue) end = {bias + jc, relu ? 0 : -(PN_REAL)INFINITY};

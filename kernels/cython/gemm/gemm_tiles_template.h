@@ -29,8 +29,7 @@ static inline void PN_(pn_store_part)(PN_REAL *target, PN_(pn_vector) v, ptrdiff
 static inline __attribute__((always_inline)) void PN_(pn_finish)(PN_(pn_vector) sums, PN_REAL *c, int accumulate,
                                                                  const PN_(pn_tile_epilogue) *end, ptrdiff_t first,
                                                                  const int partly, ptrdiff_t count) {
-    if (accumulate)
-        sums += partly ? PN_(pn_load_part)(c, count) : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)c);
+    if (accumulate) sums += partly ? PN_(pn_load_part)(c, count) : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)c);
     if (end) {
         const PN_REAL *bias = end->bias + first;
         const PN_(pn_vector) least = end->min - (PN_(pn_vector)){0};
@@ -116,15 +115,16 @@ typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, cons
                                      const PN_REAL *b, ptrdiff_t b_k, PN_REAL *panel, PN_REAL *c, ptrdiff_t ldc,
                                      ptrdiff_t columns, int accumulate, const PN_(pn_tile_epilogue) *end);
 
-#define PN_CASE(n)                                                                                                   \
-    case n:                                                                                                          \
-        if (copying)                                                                                                 \
-            PN_(pn_tile)(n, 1, 1, beside, k, a, a_row, a_k, b, b_k, panel, c, ldc, PN_NR, accumulate, end);          \
-        else if (wide)                                                                                               \
-            PN_(pn_tile)(n, 1, 0, beside, k, a, a_row, a_k, b, PN_NR, NULL, c, ldc, columns, accumulate, end);       \
-        else                                                                                                         \
-            PN_(pn_tile)(n, 0, 0, beside, k, a, a_row, a_k, b, PN_NR, NULL, c, ldc, columns, accumulate, end);       \
+#define PN_CASE(n)                                                                                             \
+    case n:                                                                                                    \
+        if (copying)                                                                                           \
+            PN_(pn_tile)(n, 1, 1, beside, k, a, a_row, a_k, b, b_k, panel, c, ldc, PN_NR, accumulate, end);    \
+        else if (wide)                                                                                         \
+            PN_(pn_tile)(n, 1, 0, beside, k, a, a_row, a_k, b, PN_NR, NULL, c, ldc, columns, accumulate, end); \
+        else                                                                                                   \
+            PN_(pn_tile)(n, 0, 0, beside, k, a, a_row, a_k, b, PN_NR, NULL, c, ldc, columns, accumulate, end); \
         break;
+/* clang-format off */
 #if PN_MR == 4
 #define PN_CASES PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4)
 #elif PN_MR == 6
@@ -137,14 +137,15 @@ typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, cons
     PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) PN_CASE(5) PN_CASE(6) PN_CASE(7) PN_CASE(8) \
     PN_CASE(9) PN_CASE(10) PN_CASE(11) PN_CASE(12)
 #endif
-#define PN_MICRO_KERNEL(name, of_row, of_k, is_beside, is_copying)                                    \
-    static void PN_(name)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride,  \
-                          const PN_REAL *b, ptrdiff_t b_k, PN_REAL *panel, PN_REAL *c, ptrdiff_t ldc, \
-                          ptrdiff_t columns, int accumulate, const PN_(pn_tile_epilogue) *end) {             \
-        const ptrdiff_t a_row = of_row, a_k = of_k;                                                   \
-        const int beside = is_beside, copying = is_copying;                                           \
-        (void)stride;                                                                                 \
-        switch (rows) { PN_CASES }                                                                    \
+/* clang-format on */
+#define PN_MICRO_KERNEL(name, of_row, of_k, is_beside, is_copying)                                                     \
+    static void PN_(name)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride, const PN_REAL *b, \
+                          ptrdiff_t b_k, PN_REAL *panel, PN_REAL *c, ptrdiff_t ldc, ptrdiff_t columns, int accumulate, \
+                          const PN_(pn_tile_epilogue) *end) {                                                          \
+        const ptrdiff_t a_row = of_row, a_k = of_k;                                                                    \
+        const int beside = is_beside, copying = is_copying;                                                            \
+        (void)stride;                                                                                                  \
+        switch (rows) { PN_CASES }                                                                                     \
     }
 PN_MICRO_KERNEL(pn_micro_packed, 1, PN_MR, 1, 0)
 PN_MICRO_KERNEL(pn_micro_rows, stride, 1, 0, 0)

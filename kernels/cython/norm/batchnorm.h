@@ -1,8 +1,8 @@
 /* Batch normalisation over the rows of a row-major matrix, for float (suffix _f32) and double (suffix _f64).
  *
- * Two passes over the rows: sums, then results. A row's columns are taken a few vectors at a time. In cache, many rows of
- * these follow each other, with the sums in registers; from memory only a few, so that memory is read nearly in order,
- * and the next ones are prefetched (1.5 times as fast as without). Strips of columns that stay in cache for the
+ * Two passes over the rows: sums, then results. A row's columns are taken a few vectors at a time. In cache, many rows
+ * of these follow each other, with the sums in registers; from memory only a few, so that memory is read nearly in
+ * order, and the next ones are prefetched (1.5 times as fast as without). Strips of columns that stay in cache for the
  * second pass were measured as no faster in cache, and slower from memory.
  */
 #ifndef PYNN_BATCHNORM_H
@@ -103,7 +103,8 @@ static int pn_batchnorm_forward(void *call) {
     p->group = pn_group_rows(p->place, p->n, p->single);
     p->parts = pn_batchnorm_parts(p->m, p->n, p->code);
     p->padded = pn_padded_columns(p->n, p->parts);
-    /* One piece for all parts: were it for each to take its own, how many there are would depend on the threads' pace. */
+    /* One piece for all parts: were it for each to take its own, how many there are would depend on the threads' pace.
+     */
     pn_workspace *workspace =
         pn_workspace_take((size_t)p->parts * pn_scratch_bytes(p->padded, p->single ? sizeof(float) : sizeof(double)));
     if (!workspace) return -1;
@@ -120,7 +121,8 @@ static int pn_batchnorm_backward(void *call) {
     p->group = pn_group_rows(p->place, p->n, p->single);
     p->parts = pn_batchnorm_parts(p->m, p->n, p->code);
     p->padded = pn_padded_columns(p->n, p->parts);
-    /* One piece for all parts: were it for each to take its own, how many there are would depend on the threads' pace. */
+    /* One piece for all parts: were it for each to take its own, how many there are would depend on the threads' pace.
+     */
     pn_workspace *workspace =
         pn_workspace_take((size_t)p->parts * pn_scratch_bytes(p->padded, p->single ? sizeof(float) : sizeof(double)));
     if (!workspace) return -1;

@@ -48,9 +48,9 @@ static inline __attribute__((always_inline)) void PN_V_(pn_normalise)(PN_COLUMNS
 }
 
 /* The gradient before the ReLU, whose input is recomputed as in the forward pass; dy itself without ReLU. */
-#define PN_GRADIENT(d, dz)                               \
-    PN_V dz = PN_LOAD(t.dy + at, k);                     \
-    const PN_V d = PN_LOAD(t.x + at, k) - centre[k];     \
+#define PN_GRADIENT(d, dz)                           \
+    PN_V dz = PN_LOAD(t.dy + at, k);                 \
+    const PN_V d = PN_LOAD(t.x + at, k) - centre[k]; \
     if (relu) dz = PN_V_ZERO(d * scale[k] + shift[k] <= 0, dz)
 
 /* Add dz to `sum`, and dz (x - centre) to `products`. */
@@ -107,31 +107,31 @@ static inline __attribute__((always_inline)) void PN_V_(pn_input_gradient)(PN_CO
 /* A function over all columns, with constants for the number of vectors at a time, the ReLU and the place. Leftover
  * columns that do not fill a vector go to a last vector that overlaps the previous one: both write the same results,
  * and sums have an extra slot at the end. */
-#define PN_OVER_COLUMNS(name)                                                                                     \
-    static inline __attribute__((always_inline)) void PN_V_(name##_columns)(const int relu, const int place,      \
-                                                                            const PN_(pn_rows) t) {               \
-        for (ptrdiff_t j = 0; j < t.columns; j += PN_MAX_VECTORS * PN_V_LANES) {                                 \
-            const ptrdiff_t left = t.columns - j;                                                                 \
-            switch (left / PN_V_LANES) {                                                                          \
-            case 0: break;                                                                                        \
-            case 1: PN_V_(name)(1, relu, place, t, j, j); break;                                                  \
-            case 2: PN_V_(name)(2, relu, place, t, j, j); break;                                                  \
-            case 3: PN_V_(name)(3, relu, place, t, j, j); break;                                                  \
-            default: PN_V_(name)(4, relu, place, t, j, j);                                                        \
-            }                                                                                                     \
-            if (left < PN_MAX_VECTORS * PN_V_LANES && left % PN_V_LANES)                                         \
-                PN_V_(name)(1, relu, place, t, t.columns - PN_V_LANES, t.columns);                                \
-        }                                                                                                         \
-    }                                                                                                             \
-    static void PN_V_(name##_rows)(int relu, int place, const PN_(pn_rows) t) {                                   \
-        switch (2 * place + relu) {                                                                               \
-        case 2 * PN_IN_CACHE: PN_V_(name##_columns)(0, PN_IN_CACHE, t); break;                                    \
-        case 2 * PN_IN_CACHE + 1: PN_V_(name##_columns)(1, PN_IN_CACHE, t); break;                                \
-        case 2 * PN_IN_MEMORY: PN_V_(name##_columns)(0, PN_IN_MEMORY, t); break;                                  \
-        case 2 * PN_IN_MEMORY + 1: PN_V_(name##_columns)(1, PN_IN_MEMORY, t); break;                              \
-        case 2 * PN_PAST_CACHE: PN_V_(name##_columns)(0, PN_PAST_CACHE, t); break;                                \
-        default: PN_V_(name##_columns)(1, PN_PAST_CACHE, t);                                                      \
-        }                                                                                                         \
+#define PN_OVER_COLUMNS(name)                                                                                \
+    static inline __attribute__((always_inline)) void PN_V_(name##_columns)(const int relu, const int place, \
+                                                                            const PN_(pn_rows) t) {          \
+        for (ptrdiff_t j = 0; j < t.columns; j += PN_MAX_VECTORS * PN_V_LANES) {                             \
+            const ptrdiff_t left = t.columns - j;                                                            \
+            switch (left / PN_V_LANES) {                                                                     \
+            case 0: break;                                                                                   \
+            case 1: PN_V_(name)(1, relu, place, t, j, j); break;                                             \
+            case 2: PN_V_(name)(2, relu, place, t, j, j); break;                                             \
+            case 3: PN_V_(name)(3, relu, place, t, j, j); break;                                             \
+            default: PN_V_(name)(4, relu, place, t, j, j);                                                   \
+            }                                                                                                \
+            if (left < PN_MAX_VECTORS * PN_V_LANES && left % PN_V_LANES)                                     \
+                PN_V_(name)(1, relu, place, t, t.columns - PN_V_LANES, t.columns);                           \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void PN_V_(name##_rows)(int relu, int place, const PN_(pn_rows) t) {                              \
+        switch (2 * place + relu) {                                                                          \
+        case 2 * PN_IN_CACHE: PN_V_(name##_columns)(0, PN_IN_CACHE, t); break;                               \
+        case 2 * PN_IN_CACHE + 1: PN_V_(name##_columns)(1, PN_IN_CACHE, t); break;                           \
+        case 2 * PN_IN_MEMORY: PN_V_(name##_columns)(0, PN_IN_MEMORY, t); break;                             \
+        case 2 * PN_IN_MEMORY + 1: PN_V_(name##_columns)(1, PN_IN_MEMORY, t); break;                         \
+        case 2 * PN_PAST_CACHE: PN_V_(name##_columns)(0, PN_PAST_CACHE, t); break;                           \
+        default: PN_V_(name##_columns)(1, PN_PAST_CACHE, t);                                                 \
+        }                                                                                                    \
     }
 PN_OVER_COLUMNS(pn_moments)
 PN_OVER_COLUMNS(pn_normalise)

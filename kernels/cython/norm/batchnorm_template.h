@@ -26,12 +26,12 @@ typedef struct {
 #define PN_V_STREAM(place, v) (*(place) = (v))
 #include "batchnorm_columns_template.h"
 
-#define PN_DEFINE_ROWS(name)                                                         \
-    static void PN_(name)(int relu, int place, PN_(pn_rows) t) {                     \
-        if (t.columns >= PN_LANES)                                                   \
-            PN_(name##_rows_vector)(relu, place, t);                                 \
-        else                                                                         \
-            PN_(name##_rows_single)(relu, place, t);                                 \
+#define PN_DEFINE_ROWS(name)                                     \
+    static void PN_(name)(int relu, int place, PN_(pn_rows) t) { \
+        if (t.columns >= PN_LANES)                               \
+            PN_(name##_rows_vector)(relu, place, t);             \
+        else                                                     \
+            PN_(name##_rows_single)(relu, place, t);             \
     }
 PN_DEFINE_ROWS(pn_moments)
 PN_DEFINE_ROWS(pn_normalise)
@@ -49,9 +49,15 @@ static inline PN_(pn_scratch) PN_(pn_scratch_of)(void *scratch, int index, ptrdi
     double *sum = (double *)((char *)scratch + (size_t)index * pn_scratch_bytes(padded, sizeof(PN_REAL)));
     PN_REAL *rest = (PN_REAL *)(sum + 2 * padded);
     memset(sum, 0, (size_t)(2 * padded) * sizeof(double));
-    return (PN_(pn_scratch)){.sum = sum, .products = sum + padded, .part = rest, .part_products = rest + padded,
-                             .centre = rest + 2 * padded, .scale = rest + 3 * padded, .slope = rest + 4 * padded,
-                             .offset = rest + 5 * padded, .row = rest + 6 * padded};
+    return (PN_(pn_scratch)){.sum = sum,
+                             .products = sum + padded,
+                             .part = rest,
+                             .part_products = rest + padded,
+                             .centre = rest + 2 * padded,
+                             .scale = rest + 3 * padded,
+                             .slope = rest + 4 * padded,
+                             .offset = rest + 5 * padded,
+                             .row = rest + 6 * padded};
 }
 
 /* Move the sums of the last columns out of the extra slot, if they are there. */
@@ -69,8 +75,7 @@ static void PN_(pn_column_statistics)(const pn_batchnorm *p, const PN_REAL *x, P
     double *restrict mean = s.sum, *restrict squares = s.products;
     PN_REAL *restrict sum = s.part, *restrict sum_squares = s.part_products, *restrict pivot = s.centre;
     const PN_REAL *quarter = x + m / 4 * t.stride, *half = x + m / 2 * t.stride, *last = x + (m - 1) * t.stride;
-    for (ptrdiff_t j = 0; j < t.columns; j++)
-        pivot[j] = (PN_REAL)0.25 * ((x[j] + quarter[j]) + (half[j] + last[j]));
+    for (ptrdiff_t j = 0; j < t.columns; j++) pivot[j] = (PN_REAL)0.25 * ((x[j] + quarter[j]) + (half[j] + last[j]));
     t.centre = s.centre;
     for (ptrdiff_t first = 0; first < m; first += PN_BLOCK_ROWS) {
         const ptrdiff_t stop = m - first < PN_BLOCK_ROWS ? m : first + PN_BLOCK_ROWS;
@@ -118,7 +123,7 @@ static inline void PN_(pn_finish_statistics)(const pn_batchnorm *p, ptrdiff_t n,
         const double batch_mean = pivot[j] + above[j];
         mean[j] = pivot[j] = (PN_REAL)batch_mean;
         rstd[j] = (PN_REAL)(1 / sqrt(squares[j] * each + p->eps));
-        running_mean[j] = (PN_REAL)(kept * running_mean[j] + new * batch_mean);
+        running_mean[j] = (PN_REAL)(kept * running_mean[j] + new *batch_mean);
         running_var[j] = (PN_REAL)(kept * running_var[j] + unbiased * squares[j]);
     }
 }
@@ -131,8 +136,14 @@ static void PN_(pn_forward_part)(void *argument, int index) {
     const PN_REAL *x = (const PN_REAL *)p->x + c, *gamma = (const PN_REAL *)p->gamma + c;
     PN_REAL *y = (PN_REAL *)p->y + c, *mean = (PN_REAL *)p->mean + c, *rstd = (PN_REAL *)p->rstd + c;
     PN_REAL *running_mean = (PN_REAL *)p->running_mean + c, *running_var = (PN_REAL *)p->running_var + c;
-    PN_(pn_rows) t = {.centre = s.centre, .scale = s.scale, .shift = (const PN_REAL *)p->beta + c, .sum = s.part,
-                      .products = s.part_products, .columns = columns, .stride = p->n};
+    PN_(pn_rows)
+    t = {.centre = s.centre,
+         .scale = s.scale,
+         .shift = (const PN_REAL *)p->beta + c,
+         .sum = s.part,
+         .products = s.part_products,
+         .columns = columns,
+         .stride = p->n};
     if (p->training) {
         PN_(pn_column_statistics)(p, x, t, s);
         for (ptrdiff_t j = 0; j < columns; j++)
@@ -230,9 +241,16 @@ static void PN_(pn_backward_part)(void *argument, int index) {
     const int place = plain ? p->place : PN_IN_CACHE;
     /* The gradient before any other activation is kept in dx, row by row. */
     const ptrdiff_t group = plain ? p->group : 1;
-    PN_(pn_rows) t = {.centre = (const PN_REAL *)p->mean + c, .scale = s.scale,
-                      .shift = (const PN_REAL *)p->beta + c, .slope = s.slope, .offset = s.offset, .sum = s.part,
-                      .products = s.part_products, .columns = columns, .stride = n};
+    PN_(pn_rows)
+    t = {.centre = (const PN_REAL *)p->mean + c,
+         .scale = s.scale,
+         .shift = (const PN_REAL *)p->beta + c,
+         .slope = s.slope,
+         .offset = s.offset,
+         .sum = s.part,
+         .products = s.part_products,
+         .columns = columns,
+         .stride = n};
     double *restrict sum = s.sum, *restrict products = s.products;
     for (ptrdiff_t j = 0; j < columns; j++) s.scale[j] = gamma[j] * rstd[j];
     for (ptrdiff_t first = 0; first < m; first += PN_BLOCK_ROWS) {
@@ -273,7 +291,8 @@ static void PN_(pn_backward_part)(void *argument, int index) {
         t.x = x + i * n;
         t.dy = dy + i * n;
         t.out = dx + i * n;
-        if (!plain) t.dy = memcpy(s.row, t.out, (size_t)columns * sizeof(PN_REAL)); /* the last columns are read twice */
+        if (!plain)
+            t.dy = memcpy(s.row, t.out, (size_t)columns * sizeof(PN_REAL)); /* the last columns are read twice */
         t.ahead = i >= group ? -group * n : 0;
         PN_(pn_input_gradient)(relu, place, t);
     }

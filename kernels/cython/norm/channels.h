@@ -9,12 +9,14 @@
 #include "common/vector.h"
 
 #define PN_CHANNEL_GRAIN 32768.0 /* minimum elements per thread */
-#define PN_CHUNK 512             /* elements whose activation is taken at a time: they stay in the first-level cache */
-#define PN_PIECE_BYTES 32768     /* of an image that are read in order, instead of channel by channel: 1.2 to 1.45 times as fast */
-#define PN_GROUP_MAX 32         /* channels of such a piece: their sums stay in the first-level cache */
-/* Bytes of a result that is written by non-temporal stores; of 8 MB, dx takes two thirds of the time, y nine tenths (Zen 4). */
+#define PN_CHUNK 512 /* elements whose activation is taken at a time: they stay in the first-level cache */
+#define PN_PIECE_BYTES \
+    32768 /* of an image that are read in order, instead of channel by channel: 1.2 to 1.45 times as fast */
+#define PN_GROUP_MAX 32 /* channels of such a piece: their sums stay in the first-level cache */
+/* Bytes of a result that is written by non-temporal stores; of 8 MB, dx takes two thirds of the time, y nine tenths
+ * (Zen 4). */
 #define PN_CHANNEL_STREAM_MIN ((size_t)8 << 20)
-#define PN_PENDING 128           /* vectors added in the arrays' precision before the sum moves to float64 */
+#define PN_PENDING 128 /* vectors added in the arrays' precision before the sum moves to float64 */
 
 typedef struct {
     const void *x, *gamma, *beta;
@@ -25,7 +27,7 @@ typedef struct {
     double alpha;
     int single;
     int parts, stream; /* set by pn_channel_norm_forward, like the member below */
-    ptrdiff_t group;   /* channels at a time */
+    ptrdiff_t group; /* channels at a time */
 } pn_channel_norm;
 
 typedef struct {
@@ -36,7 +38,7 @@ typedef struct {
     double alpha;
     int single;
     int parts, stream; /* set by pn_channel_norm_backward, like the member below */
-    ptrdiff_t group;   /* channels at a time */
+    ptrdiff_t group; /* channels at a time */
 } pn_channel_norm_back;
 
 #define PN_REAL float

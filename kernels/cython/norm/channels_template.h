@@ -2,8 +2,6 @@
 
 #define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
 
-
-
 /* Two sums over a channel: accumulated in vectors for a while, then in float64. */
 typedef struct {
     PN_(pn_unaligned) part[2], part2[2];
@@ -11,7 +9,7 @@ typedef struct {
     double sum, sum2;
 } PN_(pn_two_sums);
 
-static inline void PN_(pn_two_sums_flush)(PN_(pn_two_sums) * s) {
+static inline void PN_(pn_two_sums_flush)(PN_(pn_two_sums) *s) {
     for (int k = 0; k < 2; k++)
         for (int lane = 0; lane < PN_LANES; lane++) {
             s->sum += (double)s->part[k][lane];
@@ -32,7 +30,7 @@ static inline PN_(pn_bits) PN_(pn_last_lanes)(ptrdiff_t n) {
 }
 
 /* Add a row's differences from a pivot, and their squares. The next row, `ahead` elements further on, is prefetched. */
-static inline void PN_(pn_add_moments)(PN_(pn_two_sums) * s, const PN_REAL *x, ptrdiff_t n, PN_REAL pivot,
+static inline void PN_(pn_add_moments)(PN_(pn_two_sums) *s, const PN_REAL *x, ptrdiff_t n, PN_REAL pivot,
                                        ptrdiff_t ahead) {
     ptrdiff_t j = 0;
     for (; j < n && n < PN_LANES; j++) {
@@ -82,9 +80,10 @@ static inline __attribute__((always_inline)) PN_(pn_vector)
 }
 
 /* Add a row's dz, and dz times the difference from the mean. */
-static inline __attribute__((always_inline)) void PN_(pn_add_products)(
-    const int relu, PN_(pn_two_sums) * s, const PN_REAL *dy, const PN_REAL *x, ptrdiff_t n, PN_REAL centre,
-    PN_REAL scale, PN_REAL shift, ptrdiff_t ahead) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_add_products)(const int relu, PN_(pn_two_sums) *s, const PN_REAL *dy,
+                                                             const PN_REAL *x, ptrdiff_t n, PN_REAL centre,
+                                                             PN_REAL scale, PN_REAL shift, ptrdiff_t ahead) {
     ptrdiff_t j = 0;
     for (; j < n && n < PN_LANES; j++) {
         const PN_REAL d = x[j] - centre, g = relu && d * scale + shift <= 0 ? 0 : dy[j];
@@ -97,7 +96,8 @@ static inline __attribute__((always_inline)) void PN_(pn_add_products)(
             const PN_(pn_unaligned) d0 = *(const PN_(pn_unaligned) *)(x + j) - centre;
             const PN_(pn_unaligned) d1 = *(const PN_(pn_unaligned) *)(x + j + PN_LANES) - centre;
             const PN_(pn_unaligned) g0 = PN_(pn_passed)(relu, *(const PN_(pn_unaligned) *)(dy + j), d0, scale, shift);
-            const PN_(pn_unaligned) g1 = PN_(pn_passed)(relu, *(const PN_(pn_unaligned) *)(dy + j + PN_LANES), d1, scale, shift);
+            const PN_(pn_unaligned) g1 =
+                PN_(pn_passed)(relu, *(const PN_(pn_unaligned) *)(dy + j + PN_LANES), d1, scale, shift);
             a0 += g0, a1 += g1, b0 += g0 * d0, b1 += g1 * d1;
             __builtin_prefetch(x + j + ahead, 0, 2);
             __builtin_prefetch(x + j + PN_LANES + ahead, 0, 2);
@@ -111,7 +111,8 @@ static inline __attribute__((always_inline)) void PN_(pn_add_products)(
         }
         if (j < stop && j < n && n - j < PN_LANES) {
             const PN_(pn_unaligned) d = *(const PN_(pn_unaligned) *)(x + n - PN_LANES) - centre;
-            PN_(pn_unaligned) g = PN_(pn_passed)(relu, *(const PN_(pn_unaligned) *)(dy + n - PN_LANES), d, scale, shift);
+            PN_(pn_unaligned)
+            g = PN_(pn_passed)(relu, *(const PN_(pn_unaligned) *)(dy + n - PN_LANES), d, scale, shift);
             g = (PN_(pn_unaligned))((PN_(pn_bits))g & PN_(pn_last_lanes)(n));
             a1 += g, b1 += g * d, j = n;
         }
@@ -134,9 +135,9 @@ static inline __attribute__((always_inline)) void PN_(pn_put)(const int stream, 
 #define PN_AT(array) (*(const PN_(pn_unaligned) *)((array) + j))
 
 /* y = (x - centre) scale + shift, then ReLU if `relu`. */
-static inline __attribute__((always_inline)) void PN_(pn_normalise_row)(
-    const int relu, const int stream, const PN_REAL *x, ptrdiff_t n, PN_REAL centre, PN_REAL scale, PN_REAL shift,
-    PN_REAL *y) {
+static inline __attribute__((always_inline)) void PN_(pn_normalise_row)(const int relu, const int stream,
+                                                                        const PN_REAL *x, ptrdiff_t n, PN_REAL centre,
+                                                                        PN_REAL scale, PN_REAL shift, PN_REAL *y) {
     for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++) {
         const PN_REAL z = (x[j] - centre) * scale + shift;
         y[j] = relu && z < 0 ? 0 : z;
@@ -150,9 +151,11 @@ static inline __attribute__((always_inline)) void PN_(pn_normalise_row)(
 }
 
 /* dx = (dz - mean_dz - (x - centre) slope) scale. */
-static inline __attribute__((always_inline)) void PN_(pn_row_gradient)(
-    const int relu, const int stream, const PN_REAL *dy, const PN_REAL *x, ptrdiff_t n, PN_REAL centre, PN_REAL scale,
-    PN_REAL shift, PN_REAL mean_dz, PN_REAL slope, PN_REAL *dx, ptrdiff_t ahead) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_row_gradient)(const int relu, const int stream, const PN_REAL *dy,
+                                                             const PN_REAL *x, ptrdiff_t n, PN_REAL centre,
+                                                             PN_REAL scale, PN_REAL shift, PN_REAL mean_dz,
+                                                             PN_REAL slope, PN_REAL *dx, ptrdiff_t ahead) {
     for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++) {
         const PN_REAL d = x[j] - centre, g = relu && d * scale + shift <= 0 ? 0 : dy[j];
         dx[j] = (g - mean_dz - d * slope) * scale;
@@ -204,7 +207,7 @@ static __attribute__((noinline)) double PN_(pn_large_channel)(const pn_channel_n
 }
 
 /* Write a channel's mean and rstd: in training those of the batch, which also update the running statistics. */
-static void PN_(pn_channel_statistics)(const pn_channel_norm *p, ptrdiff_t c, PN_REAL pivot, PN_(pn_two_sums) * s) {
+static void PN_(pn_channel_statistics)(const pn_channel_norm *p, ptrdiff_t c, PN_REAL pivot, PN_(pn_two_sums) *s) {
     PN_REAL *running_mean = (PN_REAL *)p->running_mean + c, *running_var = (PN_REAL *)p->running_var + c;
     PN_REAL *mean = (PN_REAL *)p->mean + c, *rstd = (PN_REAL *)p->rstd + c;
     if (!p->training) {
@@ -259,13 +262,15 @@ typedef struct {
 
 static PN_(pn_channel) PN_(pn_channel_of)(const pn_channel_norm_back *p, ptrdiff_t c) {
     const PN_REAL rstd = ((const PN_REAL *)p->rstd)[c];
-    return (PN_(pn_channel)){.centre = ((const PN_REAL *)p->mean)[c], .rstd = rstd,
-                             .scale = ((const PN_REAL *)p->gamma)[c] * rstd, .shift = ((const PN_REAL *)p->beta)[c]};
+    return (PN_(pn_channel)){.centre = ((const PN_REAL *)p->mean)[c],
+                             .rstd = rstd,
+                             .scale = ((const PN_REAL *)p->gamma)[c] * rstd,
+                             .shift = ((const PN_REAL *)p->beta)[c]};
 }
 
 /* The sums over channel c in float64, if products overflowed. */
 static __attribute__((noinline)) void PN_(pn_large_products)(const pn_channel_norm_back *p, ptrdiff_t c,
-                                                             PN_(pn_channel) * k) {
+                                                             PN_(pn_channel) *k) {
     const ptrdiff_t stride = p->channels * p->size;
     const PN_REAL *x = (const PN_REAL *)p->x + c * p->size, *dy = (const PN_REAL *)p->dy + c * p->size;
     k->sums.sum = k->sums.sum2 = 0;
@@ -282,7 +287,7 @@ static __attribute__((noinline)) void PN_(pn_large_products)(const pn_channel_no
 }
 
 /* Write the gradients of gamma and beta, and store the coefficients of dx. */
-static void PN_(pn_channel_gradients)(const pn_channel_norm_back *p, ptrdiff_t c, PN_(pn_channel) * k) {
+static void PN_(pn_channel_gradients)(const pn_channel_norm_back *p, ptrdiff_t c, PN_(pn_channel) *k) {
     PN_REAL *dgamma = (PN_REAL *)p->dgamma + c, *dbeta = (PN_REAL *)p->dbeta + c;
     PN_(pn_two_sums_flush)(&k->sums);
     if (!(fabs(k->sums.sum2) < INFINITY && fabs(k->sums.sum) < INFINITY)) PN_(pn_large_products)(p, c, k);
@@ -295,7 +300,7 @@ static void PN_(pn_channel_gradients)(const pn_channel_norm_back *p, ptrdiff_t c
 }
 
 /* Add a row's dz, and dz times the difference from the mean, to the channel's sums. */
-static void PN_(pn_add_row)(const pn_channel_norm_back *p, PN_(pn_channel) * k, const PN_REAL *dy, const PN_REAL *x,
+static void PN_(pn_add_row)(const pn_channel_norm_back *p, PN_(pn_channel) *k, const PN_REAL *dy, const PN_REAL *x,
                             ptrdiff_t ahead) {
     const ptrdiff_t n = p->size;
     PN_REAL dz[PN_CHUNK];
@@ -306,27 +311,26 @@ static void PN_(pn_add_row)(const pn_channel_norm_back *p, PN_(pn_channel) * k, 
     } else {
         for (ptrdiff_t j = 0; j < n; j += PN_CHUNK) {
             const ptrdiff_t width = n - j < PN_CHUNK ? n - j : PN_CHUNK;
-            PN_(pn_chunk_gradient)(dy + j, x + j, width, k->centre, k->scale, k->shift, dz, p->code,
-                                   (PN_REAL)p->alpha);
+            PN_(pn_chunk_gradient)(dy + j, x + j, width, k->centre, k->scale, k->shift, dz, p->code, (PN_REAL)p->alpha);
             PN_(pn_add_products)(0, &k->sums, dz, x + j, width, k->centre, k->scale, k->shift, 0);
         }
     }
 }
 
-static void PN_(pn_write_row)(const pn_channel_norm_back *p, const PN_(pn_channel) * k, const PN_REAL *dy,
+static void PN_(pn_write_row)(const pn_channel_norm_back *p, const PN_(pn_channel) *k, const PN_REAL *dy,
                               const PN_REAL *x, PN_REAL *dx, ptrdiff_t ahead) {
     const ptrdiff_t n = p->size;
     PN_REAL dz[PN_CHUNK];
     if (p->code != PN_RELU && p->code != PN_IDENTITY) {
         for (ptrdiff_t j = 0; j < n; j += PN_CHUNK) {
             const ptrdiff_t width = n - j < PN_CHUNK ? n - j : PN_CHUNK;
-            PN_(pn_chunk_gradient)(dy + j, x + j, width, k->centre, k->scale, k->shift, dz, p->code,
-                                   (PN_REAL)p->alpha);
-            PN_(pn_row_gradient)(0, 0, dz, x + j, width, k->centre, k->scale, k->shift, k->mean_dz, k->slope, dx + j, 0);
+            PN_(pn_chunk_gradient)(dy + j, x + j, width, k->centre, k->scale, k->shift, dz, p->code, (PN_REAL)p->alpha);
+            PN_(pn_row_gradient)(0, 0, dz, x + j, width, k->centre, k->scale, k->shift, k->mean_dz, k->slope, dx + j,
+                                 0);
         }
         return;
     }
-#define PN_CASE(relu, stream)                                                                                           \
+#define PN_CASE(relu, stream) \
     PN_(pn_row_gradient)(relu, stream, dy, x, n, k->centre, k->scale, k->shift, k->mean_dz, k->slope, dx, ahead)
     switch (2 * p->stream + (p->code == PN_RELU)) {
     case 0: PN_CASE(0, 0); break;

@@ -42,8 +42,7 @@ static void PN_(pn_group_norm_part)(void *argument, int index) {
         const PN_REAL *x = (const PN_REAL *)p->x + at * count;
         const ptrdiff_t first = at % p->groups * depth;
         const PN_REAL mean = (PN_REAL)(PN_(pn_row_sum)(x, count) / (double)count);
-        const PN_REAL rstd =
-            (PN_REAL)(1 / sqrt(PN_(pn_square_differences)(x, count, mean) / (double)count + p->eps));
+        const PN_REAL rstd = (PN_REAL)(1 / sqrt(PN_(pn_square_differences)(x, count, mean) / (double)count + p->eps));
         ((PN_REAL *)p->mean)[at] = mean;
         ((PN_REAL *)p->rstd)[at] = rstd;
         PN_(pn_scale_group)(x, depth, p->size, mean, rstd, gamma ? gamma + first : NULL, beta ? beta + first : NULL,
@@ -71,8 +70,8 @@ static inline void PN_(pn_gradient_sums)(const PN_REAL *dy, const PN_REAL *x, pt
     for (int j = 0; j < PN_SQUARES; j++) *sum += part[j], *product += part2[j];
 }
 
-static inline void PN_(pn_gradient_run)(const PN_REAL *restrict dy, const PN_REAL *restrict x, ptrdiff_t n, PN_REAL mean,
-                                        PN_REAL rstd, const PN_REAL *restrict gamma, const ptrdiff_t step,
+static inline void PN_(pn_gradient_run)(const PN_REAL *restrict dy, const PN_REAL *restrict x, ptrdiff_t n,
+                                        PN_REAL mean, PN_REAL rstd, const PN_REAL *restrict gamma, const ptrdiff_t step,
                                         PN_REAL mean_dz, PN_REAL mean_product, PN_REAL *restrict dx) {
     for (ptrdiff_t j = 0; j < n; j++) {
         const PN_REAL z = (x[j] - mean) * rstd;

@@ -19,18 +19,10 @@ static inline __attribute__((always_inline)) PN_(pn_vector)
     PN_(pn_step)(const int rule, PN_(pn_vector) g, PN_(pn_unaligned) *first, PN_(pn_unaligned) *second,
                  const PN_(pn_numbers) s) {
     switch (rule) {
-    case PN_SGD_MOMENTUM:
-        *first = s.momentum * *first + g;
-        return s.lr * *first;
-    case PN_SGD_NESTEROV:
-        *first = s.momentum * *first + g;
-        return s.lr * (g + s.momentum * *first);
-    case PN_ADAGRAD:
-        *first += g * g;
-        return s.lr * g / (PN_(pn_roots)(*first) + s.eps);
-    case PN_RMSPROP:
-        *first = s.keep1 * *first + s.new1 * g * g;
-        return s.lr * (g / (PN_(pn_roots)(*first) + s.eps));
+    case PN_SGD_MOMENTUM: *first = s.momentum * *first + g; return s.lr * *first;
+    case PN_SGD_NESTEROV: *first = s.momentum * *first + g; return s.lr * (g + s.momentum * *first);
+    case PN_ADAGRAD: *first += g * g; return s.lr * g / (PN_(pn_roots)(*first) + s.eps);
+    case PN_RMSPROP: *first = s.keep1 * *first + s.new1 * g * g; return s.lr * (g / (PN_(pn_roots)(*first) + s.eps));
     case PN_RMSPROP_MOMENTUM:
         *first = s.keep1 * *first + s.new1 * g * g;
         *second = s.momentum * *second + g / (PN_(pn_roots)(*first) + s.eps);
@@ -39,8 +31,7 @@ static inline __attribute__((always_inline)) PN_(pn_vector)
         *first += s.new1 * (g - *first);
         *second = s.keep2 * *second + s.new2 * g * g;
         return s.rate * *first / (PN_(pn_roots)(*second) * s.root + s.eps);
-    default:
-        return s.lr * g;
+    default: return s.lr * g;
     }
 }
 
@@ -71,9 +62,11 @@ static inline __attribute__((always_inline)) void PN_(pn_update_vector)(
 }
 
 /* Update n elements, at most a block if they are watched. Constant rule and decay give one loop without branches. */
-static inline __attribute__((always_inline)) void PN_(pn_update_loop)(
-    const int rule, const int decay, PN_REAL *restrict w, const PN_REAL *restrict grad, PN_REAL *restrict first,
-    PN_REAL *restrict second, ptrdiff_t n, const PN_(pn_numbers) s, PN_(pn_watched) *restrict watched) {
+static inline __attribute__((always_inline)) void PN_(pn_update_loop)(const int rule, const int decay,
+                                                                      PN_REAL *restrict w, const PN_REAL *restrict grad,
+                                                                      PN_REAL *restrict first, PN_REAL *restrict second,
+                                                                      ptrdiff_t n, const PN_(pn_numbers) s,
+                                                                      PN_(pn_watched) *restrict watched) {
     enum { LANES = PN_VECTOR_BYTES / sizeof(PN_REAL) };
     typedef PN_(pn_unaligned) vector;
     const int states = rule == PN_SGD_PLAIN ? 0 : rule == PN_RMSPROP_MOMENTUM || rule == PN_ADAM ? 2 : 1;
@@ -100,11 +93,11 @@ static inline __attribute__((always_inline)) void PN_(pn_update_loop)(
 
 static void PN_(pn_update_span)(int rule, int decay, PN_REAL *w, const PN_REAL *g, PN_REAL *first, PN_REAL *second,
                                 ptrdiff_t n, const PN_(pn_numbers) s, PN_(pn_watched) *watched) {
-#define PN_LOOP(a_rule, a_decay)                                                      \
-    if (watched)                                                                      \
-        PN_(pn_update_loop)(a_rule, a_decay, w, g, first, second, n, s, watched);     \
-    else                                                                              \
-        PN_(pn_update_loop)(a_rule, a_decay, w, g, first, second, n, s, NULL);        \
+#define PN_LOOP(a_rule, a_decay)                                                  \
+    if (watched)                                                                  \
+        PN_(pn_update_loop)(a_rule, a_decay, w, g, first, second, n, s, watched); \
+    else                                                                          \
+        PN_(pn_update_loop)(a_rule, a_decay, w, g, first, second, n, s, NULL);    \
     break
 #define PN_RULE(a_rule)                                 \
     case a_rule:                                        \
@@ -187,8 +180,7 @@ static void PN_(pn_update_part)(void *argument, int index) {
         const ptrdiff_t start = p->bounds[2 * i], n = p->bounds[2 * i + 1] - start;
         PN_(pn_update_segment)(p, start + pn_part_start(n, PN_UPDATE_STEP, index, p->parts),
                                start + pn_part_start(n, PN_UPDATE_STEP, index + 1, p->parts), p->rates[2 * i],
-                               p->rates[2 * i + 1],
-                               p->sums ? p->sums + 3 * (index * p->segments + i) : NULL);
+                               p->rates[2 * i + 1], p->sums ? p->sums + 3 * (index * p->segments + i) : NULL);
     }
     pn_restore_denormals(mode);
 }

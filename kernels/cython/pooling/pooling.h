@@ -129,11 +129,11 @@ static int pn_pool(pn_pooling *p) {
     return 0;
 }
 
-#define PN_POOL(name, is_mean, is_adaptive, is_backward)                                   \
-    static int name(void *call) {                                                          \
-        pn_pooling *p = (pn_pooling *)call;                                                \
-        p->mean = is_mean, p->adaptive = is_adaptive, p->backward = is_backward;           \
-        return pn_pool(p);                                                                 \
+#define PN_POOL(name, is_mean, is_adaptive, is_backward)                         \
+    static int name(void *call) {                                                \
+        pn_pooling *p = (pn_pooling *)call;                                      \
+        p->mean = is_mean, p->adaptive = is_adaptive, p->backward = is_backward; \
+        return pn_pool(p);                                                       \
     }
 PN_POOL(pn_max_pool, 0, 0, 0)
 PN_POOL(pn_max_pool_backward, 0, 0, 1)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Each 16-bit number duplicated. */
-#define PN_TWICE_SHORT                                                                                              \
+#define PN_TWICE_SHORT                                                                                               \
     _mm512_set_epi16(15, 15, 14, 14, 13, 13, 12, 12, 11, 11, 10, 10, 9, 9, 8, 8, 7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, \
                      1, 1, 0, 0)
 

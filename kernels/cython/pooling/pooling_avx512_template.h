@@ -47,9 +47,9 @@ static inline __m512i PN_(pn_mark)(__m512i marks, PN_(pn_mask) which, PN_INT mar
 }
 
 /* `n` windows, at most a vector of them, in each of `rows` result rows. */
-static inline __attribute__((always_inline)) void PN_(pn_max_2x2_vector)(const int rows, const PN_REAL *x,
-                                                                         ptrdiff_t width, ptrdiff_t n, PN_REAL *y,
-                                                                         uint16_t *index) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_max_2x2_vector)(const int rows, const PN_REAL *x, ptrdiff_t width,
+                                                               ptrdiff_t n, PN_REAL *y, uint16_t *index) {
     PN_WHOLE above[2], below[2];
     PN_MASK right, right_below, lower;
     PN_(pn_pair_load)(rows, x, 2 * width, 2 * n, above);

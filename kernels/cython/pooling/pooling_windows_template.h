@@ -4,12 +4,13 @@
 #define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
 
 typedef PN_INT PN_(pn_whole) __attribute__((vector_size(PN_VECTOR_BYTES)));
-typedef uint16_t PN_(pn_short) __attribute__((vector_size(2 * PN_VECTOR_BYTES / sizeof(PN_REAL)), aligned(2), may_alias));
+typedef uint16_t PN_(pn_short)
+    __attribute__((vector_size(2 * PN_VECTOR_BYTES / sizeof(PN_REAL)), aligned(2), may_alias));
 
 /* Like pn_planes_to_lanes and pn_lanes_to_planes, for indices within windows; in vectors they are as wide as
  * elements. */
 static void PN_(pn_places_to_lanes)(const uint16_t *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n,
-                                   PN_(pn_whole) * to) {
+                                    PN_(pn_whole) *to) {
     for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)
         for (ptrdiff_t k = 0; k < PN_LANES; k++)
             ((PN_INT *)(to + j))[k] = from[(k < planes ? k : planes - 1) * plane + j];
@@ -25,7 +26,7 @@ static void PN_(pn_places_to_lanes)(const uint16_t *from, ptrdiff_t plane, ptrdi
     }
 }
 
-static void PN_(pn_lanes_to_places)(const PN_(pn_whole) * from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n,
+static void PN_(pn_lanes_to_places)(const PN_(pn_whole) *from, ptrdiff_t plane, ptrdiff_t planes, ptrdiff_t n,
                                     uint16_t *to) {
     for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++)
         for (ptrdiff_t k = 0; k < planes; k++) to[k * plane + j] = (uint16_t)((const PN_INT *)(from + j))[k];
@@ -42,7 +43,7 @@ static void PN_(pn_lanes_to_places)(const PN_(pn_whole) * from, ptrdiff_t plane,
 
 /* Replace the best so far by v where v is larger or NaN: NaN counts as the largest. */
 static inline __attribute__((always_inline)) void PN_(pn_compare)(PN_(pn_vector) v, PN_INT element,
-                                                                  PN_(pn_vector) * best, PN_(pn_whole) * which) {
+                                                                  PN_(pn_vector) *best, PN_(pn_whole) *which) {
 #ifdef PN_POOL_AVX512
     PN_(pn_mask) better;
     *best = (PN_(pn_vector))PN_(pn_larger)(*best, v, &better);
@@ -56,9 +57,10 @@ static inline __attribute__((always_inline)) void PN_(pn_compare)(PN_(pn_vector)
 
 /* The maximum of a window: `rows` x `columns` elements of the image, `down` and `right` apart, the first of which is
  * element `first` of the window. `rows` and `columns` are constants once inlined. */
-static inline __attribute__((always_inline)) void PN_(pn_max_window)(
-    const ptrdiff_t rows, const ptrdiff_t columns, const pn_pooling *p, const PN_(pn_vector) * x, ptrdiff_t down,
-    ptrdiff_t right, ptrdiff_t first, PN_(pn_vector) * y, PN_(pn_whole) * index) {
+static inline __attribute__((always_inline)) void PN_(pn_max_window)(const ptrdiff_t rows, const ptrdiff_t columns,
+                                                                     const pn_pooling *p, const PN_(pn_vector) *x,
+                                                                     ptrdiff_t down, ptrdiff_t right, ptrdiff_t first,
+                                                                     PN_(pn_vector) *y, PN_(pn_whole) *index) {
     PN_(pn_vector) best = *x;
     PN_(pn_whole) which = (PN_(pn_whole)){0} + (PN_INT)first;
     for (ptrdiff_t r = 0; r < rows; r++)
@@ -67,9 +69,9 @@ static inline __attribute__((always_inline)) void PN_(pn_max_window)(
     *y = best, *index = which;
 }
 
-static inline __attribute__((always_inline)) void PN_(pn_mean_window)(
-    const ptrdiff_t rows, const ptrdiff_t columns, const PN_(pn_vector) * x, ptrdiff_t down, PN_REAL counted,
-    PN_(pn_vector) * y) {
+static inline __attribute__((always_inline)) void PN_(pn_mean_window)(const ptrdiff_t rows, const ptrdiff_t columns,
+                                                                      const PN_(pn_vector) *x, ptrdiff_t down,
+                                                                      PN_REAL counted, PN_(pn_vector) *y) {
     PN_(pn_vector) total = {0};
     for (ptrdiff_t r = 0; r < rows; r++) {
         PN_(pn_vector) sum = {0};
@@ -81,7 +83,7 @@ static inline __attribute__((always_inline)) void PN_(pn_mean_window)(
 
 static inline __attribute__((always_inline)) void PN_(pn_max_window_backward)(
     const ptrdiff_t rows, const ptrdiff_t columns, const pn_pooling *p, PN_(pn_vector) dy, PN_(pn_whole) index,
-    ptrdiff_t down, ptrdiff_t right, ptrdiff_t first, PN_(pn_vector) * dx) {
+    ptrdiff_t down, ptrdiff_t right, ptrdiff_t first, PN_(pn_vector) *dx) {
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t s = 0; s < columns; s++) {
             const PN_(pn_whole) here = index == (PN_INT)(first + r * p->kernel_width + s);
@@ -89,27 +91,29 @@ static inline __attribute__((always_inline)) void PN_(pn_max_window_backward)(
         }
 }
 
-static inline __attribute__((always_inline)) void PN_(pn_mean_window_backward)(
-    const ptrdiff_t rows, const ptrdiff_t columns, PN_(pn_vector) share, ptrdiff_t down, PN_(pn_vector) * dx) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_mean_window_backward)(const ptrdiff_t rows, const ptrdiff_t columns,
+                                                                     PN_(pn_vector) share, ptrdiff_t down,
+                                                                     PN_(pn_vector) *dx) {
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t s = 0; s < columns; s++) dx[r * down + s] += share;
 }
 
 /* Constants for the usual windows: 3 x 3 maxima take nine tenths of the time, their gradient three quarters. */
-#define PN_WINDOW(name, ...)                                \
-    do {                                                    \
-        if (rows.count == 3 && columns.count == 3)          \
-            name(3, 3, __VA_ARGS__);                        \
-        else if (rows.count == 2 && columns.count == 2)     \
-            name(2, 2, __VA_ARGS__);                        \
-        else                                                \
-            name(rows.count, columns.count, __VA_ARGS__);   \
+#define PN_WINDOW(name, ...)                              \
+    do {                                                  \
+        if (rows.count == 3 && columns.count == 3)        \
+            name(3, 3, __VA_ARGS__);                      \
+        else if (rows.count == 2 && columns.count == 2)   \
+            name(2, 2, __VA_ARGS__);                      \
+        else                                              \
+            name(rows.count, columns.count, __VA_ARGS__); \
     } while (0)
 
 /* For each window of a row: `rows` and p->columns select its elements, `x` points to the start of its first image
  * row. */
-static void PN_(pn_max_row)(const pn_pooling *p, pn_reach rows, const PN_(pn_vector) * x, PN_(pn_vector) * y,
-                            PN_(pn_whole) * index) {
+static void PN_(pn_max_row)(const pn_pooling *p, pn_reach rows, const PN_(pn_vector) *x, PN_(pn_vector) *y,
+                            PN_(pn_whole) *index) {
     const ptrdiff_t down = p->dilation_y * p->width, right = p->dilation_x;
     for (ptrdiff_t j = 0; j < p->out_width; j++) {
         const pn_reach columns = p->columns[j];
@@ -122,7 +126,7 @@ static void PN_(pn_max_row)(const pn_pooling *p, pn_reach rows, const PN_(pn_vec
     }
 }
 
-static void PN_(pn_mean_row)(const pn_pooling *p, pn_reach rows, const PN_(pn_vector) * x, PN_(pn_vector) * y) {
+static void PN_(pn_mean_row)(const pn_pooling *p, pn_reach rows, const PN_(pn_vector) *x, PN_(pn_vector) *y) {
     for (ptrdiff_t j = 0; j < p->out_width; j++) {
         const pn_reach columns = p->columns[j];
         const PN_REAL counted = (PN_REAL)(rows.counted * columns.counted);
@@ -130,8 +134,8 @@ static void PN_(pn_mean_row)(const pn_pooling *p, pn_reach rows, const PN_(pn_ve
     }
 }
 
-static void PN_(pn_max_row_backward)(const pn_pooling *p, pn_reach rows, const PN_(pn_vector) * dy,
-                                     const PN_(pn_whole) * index, PN_(pn_vector) * dx) {
+static void PN_(pn_max_row_backward)(const pn_pooling *p, pn_reach rows, const PN_(pn_vector) *dy,
+                                     const PN_(pn_whole) *index, PN_(pn_vector) *dx) {
     const ptrdiff_t down = p->dilation_y * p->width, right = p->dilation_x;
     for (ptrdiff_t j = 0; j < p->out_width; j++) {
         const pn_reach columns = p->columns[j];
@@ -140,8 +144,8 @@ static void PN_(pn_max_row_backward)(const pn_pooling *p, pn_reach rows, const P
     }
 }
 
-static void PN_(pn_mean_row_backward)(const pn_pooling *p, pn_reach rows, const PN_(pn_vector) * dy,
-                                      PN_(pn_vector) * dx) {
+static void PN_(pn_mean_row_backward)(const pn_pooling *p, pn_reach rows, const PN_(pn_vector) *dy,
+                                      PN_(pn_vector) *dx) {
     for (ptrdiff_t j = 0; j < p->out_width; j++) {
         const pn_reach columns = p->columns[j];
         const PN_(pn_vector) share = dy[j] / (PN_REAL)(rows.counted * columns.counted);
@@ -152,8 +156,8 @@ static void PN_(pn_mean_row_backward)(const pn_pooling *p, pn_reach rows, const 
 
 /* Buffers of a part: image rows, result rows, and indices within windows. */
 typedef struct {
-    PN_(pn_vector) * image, *pooled;
-    PN_(pn_whole) * places;
+    PN_(pn_vector) *image, *pooled;
+    PN_(pn_whole) *places;
 } PN_(pn_pool_buffers);
 
 static PN_(pn_pool_buffers) PN_(pn_pool_buffers_of)(const pn_pooling *p, int index) {
@@ -208,8 +212,8 @@ static void PN_(pn_pool_group_backward)(const pn_pooling *p, int part, ptrdiff_t
             if (p->mean)
                 PN_(pn_mean_row_backward)(p, reach, b.pooled + (k - i) * p->out_width, row);
             else
-                PN_(pn_max_row_backward)(p, reach, b.pooled + (k - i) * p->out_width,
-                                         b.places + (k - i) * p->out_width, row);
+                PN_(pn_max_row_backward)(p, reach, b.pooled + (k - i) * p->out_width, b.places + (k - i) * p->out_width,
+                                         row);
         }
         filled = pn_pool_rows(p, stop - 1).stop - low;
         const ptrdiff_t next = stop < p->out_height ? pn_pool_rows(p, stop).from : p->height;

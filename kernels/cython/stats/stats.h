@@ -12,7 +12,6 @@
 
 #define PN_WATCH_LANES (PN_VECTOR_BYTES / 8) /* of a vector of float64 */
 
-
 /* Horizontal sum. */
 static inline double pn_sum_of(pn_vector_f64 v) {
     double lanes[PN_WATCH_LANES];

@@ -12,8 +12,8 @@ static double PN_(pn_square_sum)(const PN_REAL *x, ptrdiff_t n) {
 }
 
 /* A vector with the lane count of a float64 vector. */
-typedef PN_REAL PN_(pn_narrow) __attribute__((vector_size(PN_WATCH_LANES * sizeof(PN_REAL)), aligned(sizeof(PN_REAL)),
-                                              may_alias));
+typedef PN_REAL PN_(pn_narrow)
+    __attribute__((vector_size(PN_WATCH_LANES * sizeof(PN_REAL)), aligned(sizeof(PN_REAL)), may_alias));
 
 /* Horizontal sum in double precision. */
 static inline double PN_(pn_sum_of)(PN_(pn_vector) v) {
@@ -44,10 +44,10 @@ static double PN_(pn_block_square_sum)(const PN_REAL *x, ptrdiff_t n) {
 /* Add the statistics of `vectors` vectors of columns, with row stride n, to stats (4, n) and to the totals. A value
  * is saturated if it is further than `limit` from `centre`. Sums are float64, because their difference gives a
  * variance. */
-static inline __attribute__((always_inline)) void PN_(pn_unit_vectors)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n,
-                                                                       const int vectors, const int saturates,
-                                                                       PN_REAL centre, PN_REAL limit, double *stats,
-                                                                       pn_unaligned_f64 *total) {
+static inline
+    __attribute__((always_inline)) void PN_(pn_unit_vectors)(const PN_REAL *y, ptrdiff_t m, ptrdiff_t n,
+                                                             const int vectors, const int saturates, PN_REAL centre,
+                                                             PN_REAL limit, double *stats, pn_unaligned_f64 *total) {
     enum { LANES = PN_WATCH_LANES, MOST = 2 };
     typedef PN_COUNT counts __attribute__((vector_size(PN_WATCH_LANES * sizeof(PN_COUNT))));
     pn_unaligned_f64 kinds[4][MOST] = {{{0}}};
