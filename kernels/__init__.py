@@ -18,6 +18,7 @@ MODULES = (
     "conv",
     "dropout",
     "groupnorm",
+    "labels",
     "losses",
     "matmul",
     "optim",

@@ -35,7 +35,7 @@ def _checked_labels(
     targets = labels(targets, rows)
     apart({name: gradient}, targets)
     _check_ignored(ignore_index)
-    bad = kernels().losses.first_bad_label(targets, classes, ignore_index)
+    bad = kernels().labels.first_bad_label(targets, classes, ignore_index)
     if bad >= 0:
         raise ValueError(
             f"target {targets[bad]} in row {bad} is not a class: expected 0 to {classes - 1} for {classes} outputs"
@@ -246,7 +246,7 @@ def bce_with_logits(
     (0.3466, array([-0.25,  0.  ]))
     """
     logits, targets = _paired(logits, targets, "logits")
-    bad = kernels().losses.first_outside_unit(targets)
+    bad = kernels().labels.first_outside_unit(targets)
     if bad >= 0:
         where = np.unravel_index(bad, targets.shape)
         raise ValueError(f"target {targets[where]} in row {where[0]} is not in [0, 1]")
@@ -275,7 +275,7 @@ def count_correct(scores: ArrayLike, targets: ArrayLike, *, ignore_index: int = 
     scores = floats(scores, "scores")
     check_shape(scores, "scores", ("n", "classes"))
     _check_ignored(ignore_index)
-    return kernels().losses.count_correct(scores, labels(targets, scores.shape[0]), ignore_index)
+    return kernels().labels.count_correct(scores, labels(targets, scores.shape[0]), ignore_index)
 
 
 def share_correct(scores: ArrayLike, targets: ArrayLike, out: np.ndarray, *, ignore_index: int = IGNORE_INDEX) -> None:
@@ -294,4 +294,4 @@ def share_correct(scores: ArrayLike, targets: ArrayLike, out: np.ndarray, *, ign
     targets = labels(targets, scores.shape[0])
     apart({"out": required(out, "out", (1,), np.dtype(np.float64))}, scores, targets)
     _check_ignored(ignore_index)
-    kernels().losses.share_correct(scores, targets, ignore_index, out)
+    kernels().labels.share_correct(scores, targets, ignore_index, out)

@@ -18,6 +18,7 @@ FAMILIES = (
     "conv",
     "dropout",
     "groupnorm",
+    "labels",
     "losses",
     "matmul",
     "optim",
