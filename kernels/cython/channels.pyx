@@ -7,6 +7,7 @@ from libc.stdint cimport uint64_t
 from .arrays cimport data, is_single
 from .calls cimport import_runtime, make
 from .elementwise cimport PN_SIGMOID, PN_TANH
+from .reductions cimport row_sum
 
 cnp.import_array()
 import_runtime()
@@ -51,10 +52,6 @@ cdef extern from "norm/channels.h" nogil:
     int pn_channel_norm_backward(void* call) noexcept
     void pn_row_stats_f32(const float* x, Py_ssize_t n, float centre, float limit, double* four)
     void pn_row_stats_f64(const double* x, Py_ssize_t n, double centre, double limit, double* four)
-
-cdef extern from "common/reductions.h" nogil:
-    double pn_row_sum_f32(const float* x, Py_ssize_t n)
-    double pn_row_sum_f64(const double* x, Py_ssize_t n)
 
 cdef extern from "common/splitmix.h" nogil:
     uint64_t pn_splitmix_24(uint64_t seed, uint64_t position)
@@ -120,9 +117,9 @@ cdef int run_channel_sum(void* argument) noexcept nogil:
         for i in range(s.n):
             at = (i * s.channels + c) * s.size
             if s.single:
-                total += pn_row_sum_f32(<float*>s.x + at, s.size)
+                total += row_sum(<float*>s.x + at, s.size)
             else:
-                total += pn_row_sum_f64(<double*>s.x + at, s.size)
+                total += row_sum(<double*>s.x + at, s.size)
         if s.single:
             (<float*>s.out)[c] = <float>total
         else:

@@ -13,6 +13,7 @@ from libc.math cimport exp, fabs, log, log1p
 from .arrays cimport columns, data, int64, is_single, rows
 from .calls cimport import_runtime, make
 from .elementwise cimport exp_neg
+from .reductions cimport row_largest, row_sum
 
 cnp.import_array()
 import_runtime()
@@ -23,30 +24,9 @@ cdef extern from "common/platform.h" nogil:
     pn_float_mode pn_flush_denormals()
     void pn_restore_denormals(pn_float_mode)
 
-cdef extern from "common/reductions.h" nogil:
-    float pn_row_largest_f32(const float*, Py_ssize_t)
-    double pn_row_largest_f64(const double*, Py_ssize_t)
-    double pn_row_sum_f32(const float*, Py_ssize_t)
-    double pn_row_sum_f64(const double*, Py_ssize_t)
-
-
 cdef enum:
     ROWS = 32  # whose exponentials are computed together
     SHORT = 128  # maximum length of such rows, which stay in the L1 cache
-
-
-cdef inline floating row_largest(const floating* row, Py_ssize_t n) noexcept nogil:
-    if floating is float:
-        return pn_row_largest_f32(row, n)
-    else:
-        return pn_row_largest_f64(row, n)
-
-
-cdef inline double row_sum(const floating* row, Py_ssize_t n) noexcept nogil:
-    if floating is float:
-        return pn_row_sum_f32(row, n)
-    else:
-        return pn_row_sum_f64(row, n)
 
 
 cdef inline double row_weight(const floating* sample_weight, Py_ssize_t i) noexcept nogil:

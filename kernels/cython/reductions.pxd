@@ -1,0 +1,22 @@
+# The functions of common/reductions.h for a fused floating type.
+from cython cimport floating
+
+cdef extern from "common/reductions.h" nogil:
+    float pn_row_largest_f32(const float*, Py_ssize_t)
+    double pn_row_largest_f64(const double*, Py_ssize_t)
+    double pn_row_sum_f32(const float*, Py_ssize_t)
+    double pn_row_sum_f64(const double*, Py_ssize_t)
+
+
+cdef inline floating row_largest(const floating* row, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        return pn_row_largest_f32(row, n)
+    else:
+        return pn_row_largest_f64(row, n)
+
+
+cdef inline double row_sum(const floating* row, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        return pn_row_sum_f32(row, n)
+    else:
+        return pn_row_sum_f64(row, n)
