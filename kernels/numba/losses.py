@@ -81,13 +81,7 @@ def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
 @njit(nogil=True, error_model="numpy")
 def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ignore_index, mean, dlogits):
     rows, classes = logits.shape
-    total_weight = 0.0
-    for i in range(rows):
-        if targets[i] != ignore_index:
-            factor = sample_weight[i] if sample_weight.size else 1.0
-            total_weight += factor * (weight[targets[i]] if weight.size else 1.0)
-    if not mean:
-        total_weight = 1.0
+    total_weight = _total_weight(targets, weight, sample_weight, ignore_index) if mean else 1.0
     everywhere = smoothing / classes  # share of every class in the target
     sum_of_shares = everywhere * (total(weight) if weight.size else classes)
     exponential = np.empty(classes, logits.dtype)
@@ -115,9 +109,8 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
                 row_loss += share * (log_normaliser - (row[c] - largest))
         loss += factor * row_loss
         if dlogits.size:
-            scale = factor / total_weight
+            gradient, scale = dlogits[i], factor / total_weight
             slope = (sum_of_shares + label_weight) / normaliser
-            gradient = dlogits[i]
             if weight.size:
                 for c in range(classes):
                     gradient[c] = scale * (exponential[c] * slope - everywhere * weight[c])
@@ -127,6 +120,17 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
             at_label = everywhere * (weight[label] if weight.size else 1.0) + label_weight
             gradient[label] = scale * (exponential[label] * slope - at_label)
     return loss / total_weight if total_weight != 0 else 0.0
+
+
+@njit(nogil=True, error_model="numpy")
+def _total_weight(targets, weight, sample_weight, ignore_index):
+    """Return the sum of the weights of the rows that are not ignored, each times its class's."""
+    result = 0.0
+    for i in range(targets.size):
+        if targets[i] != ignore_index:
+            factor = sample_weight[i] if sample_weight.size else 1.0
+            result += factor * (weight[targets[i]] if weight.size else 1.0)
+    return result
 
 
 @njit(nogil=True, error_model="numpy")
