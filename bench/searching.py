@@ -12,9 +12,6 @@ The first two count steps as well as seconds: steps are the same on every machin
 import json
 import math
 import os
-import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +25,11 @@ import numpy as np
 import pynn
 from pynn import search
 from pynn.utils.files import write_atomically
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from bench import killed_search  # the folder is not an installed package
+from bench.killed_search import NOTES, build_noted, comparable, search_noted
 
 OUTPUT = Path(__file__).parent / "results" / "searching.json"
 REPETITIONS = 10
@@ -205,33 +207,36 @@ def build_flat(params):
     return pynn.Trainer(model, loss, pynn.SGD(params["lr"], weight_decay=params["weight_decay"]))
 
 
+def both_samplers(seed):
+    """Return the figures of a random and of a grid search on the same data."""
+    train, validation, test = mnist(seed)
+    results = {
+        sampler: search.run(
+            build_flat, shifted(seed), train, validation,
+            trials=BUDGET, epochs=SHORT, sampler=sampler, seed=seed, workers=1, end_early=False,
+        )
+        for sampler in ("random", "grid")
+    }  # fmt: skip
+    best = max(result.best.score for result in results.values())
+    return {
+        sampler: {
+            "trials": len(result.trials),
+            "validation": result.best.score,
+            "test": result.best_trainer().evaluate(*test)["accuracy"],
+            "within one percent of the best": sum(trial.score >= best - 0.01 for trial in result.ranked),
+            "importance": result.importance(),
+        }
+        for sampler, result in results.items()
+    }
+
+
 @main.command("grid")
 @click.option("--repetitions", default=REPETITIONS)
 def grid_command(repetitions):
     """Compare random and grid search with equal budgets."""
     runs = []
     for seed in range(repetitions):
-        train, validation, test = mnist(seed)
-        found = {}
-        for sampler in ("random", "grid"):
-            result = search.run(
-                build_flat, shifted(seed), train, validation,
-                trials=BUDGET, epochs=SHORT, sampler=sampler, seed=seed, workers=1, end_early=False,
-            )  # fmt: skip
-            held_out = result.best_trainer().evaluate(*test)["accuracy"]
-            scores = [trial.score for trial in result.ranked]
-            found[sampler] = {
-                "trials": len(result.trials),
-                "validation": result.best.score,
-                "test": held_out,
-                "within one percent of the best": 0,
-                "scores": scores,
-                "importance": result.importance(),
-            }
-        best = max(found[sampler]["validation"] for sampler in found)
-        for sampler in found:
-            near = sum(score >= best - 0.01 for score in found[sampler].pop("scores"))
-            found[sampler]["within one percent of the best"] = near
+        found = both_samplers(seed)
         runs.append(found)
         print(seed, {name: (f["validation"], f["test"]) for name, f in found.items()}, flush=True)
     gains = {part: [run["random"][part] - run["grid"][part] for run in runs] for part in ("validation", "test")}
@@ -273,7 +278,7 @@ def parallel(rounds):
                 build_pixels, WIDE, *data, trials=48, epochs=20, seed=seed, workers=workers, end_early=False
             )
             seconds[workers] = time.perf_counter() - began
-            records[workers] = [json.dumps(without_time(trial.as_record())) for trial in result.trials]
+            records[workers] = [comparable(trial) for trial in result.trials]
         same += [one == two for one, two in zip(*records.values(), strict=True)]
         efficiencies.append(seconds[1] / (2 * seconds[2]))
         times.append(seconds)
@@ -282,62 +287,14 @@ def parallel(rounds):
     save("parallel", figures | {"trials": len(same), "the same in one process and in two": sum(same)})
 
 
-# The driver killed.
-
-
-def build_noted(params):
-    """Return a trainer, and record in a file that a trial has begun."""
-    line = json.dumps([os.getpid(), params]) + "\n"
-    handle = os.open(os.environ["PYNN_BENCH_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(handle, line.encode())
-    os.close(handle)
-    model = pynn.Sequential(pynn.Linear(64, 32, init="he_normal"), pynn.ReLU(), pynn.Linear(32, 10))
-    return pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(params["lr"], weight_decay=params["weight_decay"]))
+# The driver killed: see killed_search.py.
 
 
 @main.command(hidden=True)
 @click.argument("folder")
 def driven(folder):
     """Search; to be killed."""
-    kill_search(folder)
-
-
-def kill_search(folder):
-    """Run the search that is killed, or goes on."""
-    space = {"lr": search.LogUniform(1e-4, 10.0), "weight_decay": search.LogUniform(1e-6, 1.0)}
-    stages = (search.Stage(260, 5), search.Stage(40, 15, survivors=40))
-    return search.run(build_noted, space, *digits(), stages=stages, workers=2, folder=folder, seed=7)
-
-
-def stored(folder):
-    """Return the trials in a folder's journal, read without a lock."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    path = Path(folder) / "trials.journal"
-    if not path.exists():
-        return {}
-    whole = path.read_bytes()
-    copy = Path(folder) / "copy.journal"
-    copy.write_bytes(whole[: whole.rfind(b"\n") + 1])
-    try:
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(copy)))
-        studies = optuna.get_all_study_names(storage)
-        if not studies:
-            return {}
-        trials = optuna.load_study(study_name=studies[0], storage=storage).get_trials()
-    finally:
-        copy.unlink()
-    records = [json.loads(trial.user_attrs["pynn.trial"]) for trial in trials]
-    numbers = [record["number"] for record in records]
-    assert len(set(numbers)) == len(numbers), "a trial is stored twice"
-    return {record["number"]: record for record in records}
-
-
-def without_time(record):
-    """Return a record without fields that differ between runs."""
-    history = {name: column for name, column in record["history"].items() if name != "seconds"}
-    return {name: value for name, value in record.items() if name != "seconds"} | {"history": history}
+    search_noted(folder, digits())
 
 
 @main.command()
@@ -345,55 +302,7 @@ def without_time(record):
 @click.option("--seed", default=0)
 def kill(kills, seed):
     """Kill the driver at random moments; count finished trials that are lost or run again."""
-    chance = random.Random(seed)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder, notes = Path(scratch) / "killed", Path(scratch) / "notes"
-        environment = os.environ | {"PYNN_BENCH_NOTES": str(notes)}
-        lost = again = killed = 0
-        known, rows = {}, []
-        while killed < kills:
-            notes.unlink(missing_ok=True)
-            process = subprocess.Popen([sys.executable, __file__, "driven", str(folder)], env=environment)
-            limit = time.monotonic() + 60
-            while not notes.exists() and process.poll() is None and time.monotonic() < limit:
-                time.sleep(0.01)  # it counts only if trials run
-            time.sleep(chance.uniform(0.0, 0.1))
-            if process.poll() is not None:
-                break
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            time.sleep(0.2)  # its workers end with it
-            killed += 1
-            now = stored(folder)
-            lost += sum(number not in now for number in known)
-            begun = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
-            # The driver itself builds only the best network, at the end.
-            again += sum(needlessly(known, params) for pid, params in begun if pid != process.pid)
-            rows.append({"ended before": len(known), "ended after": len(now), "begun": len(begun)})
-            known = now
-        notes.unlink(missing_ok=True)
-        os.environ["PYNN_BENCH_NOTES"] = str(notes)
-        resumed = kill_search(folder)
-        whole = kill_search(Path(scratch) / "whole")
-        same = [
-            json.dumps(without_time(a.as_record())) == json.dumps(without_time(b.as_record()))  # NaN is not NaN
-            for a, b in zip(resumed.trials, whole.trials, strict=True)
-        ]
-    figures = {
-        "kills": killed,
-        "trials": len(same),
-        "finished trials lost": lost,
-        "run again after they finished": again,
-    }
-    save("kill", figures | {"the same as in a search that was not killed": sum(same), "runs": rows})
-
-
-def needlessly(known, params):
-    """Return whether a trial with these parameters began after all trials with them had ended."""
-    ended = [record for record in known.values() if record["params"] == params]
-    # A survivor's parameters run twice, once per stage.
-    continued = {record["continues"] for record in known.values()}
-    return bool(ended) and all(record["stage"] == 1 or record["number"] in continued for record in ended)
+    save("kill", killed_search.figures(kills, seed, [sys.executable, __file__, "driven"], digits()))
 
 
 # Overhead.
@@ -406,10 +315,8 @@ def overhead(trials):
     found = {}
     data = digits()
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ["PYNN_BENCH_NOTES"] = str(Path(scratch) / "notes")
+        os.environ[NOTES] = str(Path(scratch) / "notes")
         space = {"lr": search.LogUniform(1e-3, 1.0), "weight_decay": search.LogUniform(1e-6, 1e-2)}
-        from concurrent.futures import ProcessPoolExecutor
-
         for name, size in (("here", None), ("in another process", 1)):
             pool = None if size is None else ProcessPoolExecutor(size)
             if pool is not None:
