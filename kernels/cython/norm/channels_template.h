@@ -1,5 +1,4 @@
 /* Template, included by channels.h once per floating type. */
-
 #define PN_LANES ((ptrdiff_t)(PN_VECTOR_BYTES / sizeof(PN_REAL)))
 
 /* Two sums over a channel: accumulated in vectors for a while, then in float64. */
