@@ -42,12 +42,7 @@ def draw(results: Results, path: Path) -> None:
         axes.annotate(label, (least, roof[0]), (10, -2), va="top", **note)
     axes.annotate(f"{peak / 1e9:.0f} GFLOP/s, float32", (most, peak / 1e9), (0, 4), ha="right", **note)
     for group in GROUPS:
-        points = []
-        for row in results.rows:
-            if row.case.group == group and row.case.dtype == "float32" and "pynn" in row.seconds:
-                amount = work(row.case)
-                seconds = statistics.median(row.seconds["pynn"])
-                points.append((amount.operations / amount.bytes, amount.operations / seconds / 1e9))
+        points = _points(results, group)
         if points:
             horizontal, vertical = zip(*points, strict=True)
             axes.scatter(
@@ -68,3 +63,14 @@ def draw(results: Results, path: Path) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     write_atomically(path, picture.getvalue())
+
+
+def _points(results: Results, group: str) -> list[tuple[float, float]]:
+    """Return operations per byte and GFLOP/s of a group's cases in float32."""
+    points = []
+    for row in results.rows:
+        if row.case.group == group and row.case.dtype == "float32" and "pynn" in row.seconds:
+            amount = work(row.case)
+            seconds = statistics.median(row.seconds["pynn"])
+            points.append((amount.operations / amount.bytes, amount.operations / seconds / 1e9))
+    return points

@@ -244,12 +244,7 @@ def search_command(
             raise click.ClickException(_why_none(result))
         _finish(result, save)
         _print_result(result, data, recipe, save)
-    if report is not None:
-        write(report, lambda: result.to_html(report))
-        click.echo(f"report  {report}")
-    if plot is not None:
-        write(plot, lambda: result.plot(plot))
-        click.echo(f"plot    {plot}")
+    _show(result, report, plot)
     context.exit(128 + interrupted_by() if result.interrupted else 0)
 
 
@@ -271,6 +266,16 @@ def _finish(result: search.SearchResult, save: Path) -> None:
     """Save the best network."""
     model = result.best_model
     write(save, lambda: model.save(save))
+
+
+def _show(result: search.SearchResult, report: Path | None, plot: Path | None) -> None:
+    """Write the page and the picture that were asked for."""
+    if report is not None:
+        write(report, lambda: result.to_html(report))
+        click.echo(f"report  {report}")
+    if plot is not None:
+        write(plot, lambda: result.plot(plot))
+        click.echo(f"plot    {plot}")
 
 
 def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe, save: Path) -> None:

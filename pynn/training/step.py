@@ -76,10 +76,7 @@ class TrainingStep:
         steps, updates, loss, scale = trainer.steps, optimizer.counter[0], math.nan, 1.0
         if self._begun is not None:
             self.settle()
-        if self._version != self._flat.version:  # the running statistics may have moved to other arrays
-            self._find_moved()
-        for array, kept in self._kept:
-            kept[...] = array
+        self._keep()
         self._begun = updates, None
         try:
             rate = optimizer.lr
@@ -157,6 +154,13 @@ class TrainingStep:
         if count is not None:
             count(loss)
         self._begun = None
+
+    def _keep(self) -> None:
+        """Copy the arrays that a forward pass changes."""
+        if self._version != self._flat.version:  # the running statistics may have moved to other arrays
+            self._find_moved()
+        for array, kept in self._kept:
+            kept[...] = array
 
     def _find_moved(self) -> None:
         """Find the arrays that a forward pass changes and allocate their copies."""

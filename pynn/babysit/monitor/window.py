@@ -100,29 +100,8 @@ def window_of(rows: np.ndarray, recorder: Recorder, names: dict[str, str]) -> Wi
     steps, loss, lr, _, examples, _, inputs = rows[:, : len(STEP_COLUMNS)].T
     means = rows.mean(axis=0)
     figures = means[recorder.columns["outputs"]].reshape(len(recorder.outputs), len(OUTPUT_COLUMNS)).tolist()
-    shown = [index for index, (name, _) in enumerate(recorder.parameters) if name in names]
-    start, width = recorder.columns["parameters"].start, len(PARAMETER_COLUMNS)
-    columns = start + width * np.array(shown, np.intp)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.sqrt(rows[:, columns + 2] / rows[:, columns])
-    unknown = ~np.isfinite(ratios)  # ratio of zero weights
-    if unknown.any():
-        ratios[unknown] = 0
-    counts = len(rows) - unknown.sum(axis=0)
-    mean_ratios, largest_ratios = (ratios.sum(axis=0) / np.maximum(counts, 1)).tolist(), ratios.max(axis=0).tolist()
     gradient_scale = float(means[STEP_COLUMNS.index("scale")])
-    weights = {}
-    for place, index in enumerate(shown):
-        name, parameter = recorder.parameters[index]
-        weight, gradient, _ = means[columns[place] : columns[place] + width].tolist()
-        weights[names[name]] = WeightFigures(
-            norm=math.sqrt(weight),
-            gradient_norm=math.sqrt(gradient) / gradient_scale,
-            ratio=mean_ratios[place] if counts[place] else math.nan,
-            largest_ratio=largest_ratios[place] if counts[place] else math.nan,
-            zigzag=float(means[recorder.columns["zigzag"].start + index]),
-            size=parameter.size,
-        )
+    weights = _weight_figures(rows, means, recorder, names, gradient_scale)
     losses = np.sort(loss)
     return Window(
         first=int(steps[0]),
@@ -146,6 +125,35 @@ def window_of(rows: np.ndarray, recorder: Recorder, names: dict[str, str]) -> Wi
         },
         weights=weights,
     )
+
+
+def _weight_figures(
+    rows: np.ndarray, means: np.ndarray, recorder: Recorder, names: dict[str, str], gradient_scale: float
+) -> dict[str, WeightFigures]:
+    """Return the figures of the parameters in `names`, by layer."""
+    shown = [index for index, (name, _) in enumerate(recorder.parameters) if name in names]
+    start, width = recorder.columns["parameters"].start, len(PARAMETER_COLUMNS)
+    columns = start + width * np.array(shown, np.intp)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.sqrt(rows[:, columns + 2] / rows[:, columns])
+    unknown = ~np.isfinite(ratios)  # ratio of zero weights
+    if unknown.any():
+        ratios[unknown] = 0
+    counts = len(rows) - unknown.sum(axis=0)
+    mean_ratios, largest_ratios = (ratios.sum(axis=0) / np.maximum(counts, 1)).tolist(), ratios.max(axis=0).tolist()
+    weights = {}
+    for place, index in enumerate(shown):
+        name, parameter = recorder.parameters[index]
+        weight, gradient, _ = means[columns[place] : columns[place] + width].tolist()
+        weights[names[name]] = WeightFigures(
+            norm=math.sqrt(weight),
+            gradient_norm=math.sqrt(gradient) / gradient_scale,
+            ratio=mean_ratios[place] if counts[place] else math.nan,
+            largest_ratio=largest_ratios[place] if counts[place] else math.nan,
+            zigzag=float(means[recorder.columns["zigzag"].start + index]),
+            size=parameter.size,
+        )
+    return weights
 
 
 def _output_figures(output: Output, sums: list[float]) -> OutputFigures:

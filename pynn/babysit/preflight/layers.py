@@ -27,10 +27,12 @@ from .report import Check, failed, passed, skipped, warned
 #: Linear layers, and layers that add no non-linearity.
 STRAIGHT = Linear | Conv2d | AvgPool2d | AdaptiveAvgPool2d | BatchNorm | Dropout | Flatten | Residual
 
+NETWORK_OUTPUT = "network output"
+
 
 def network_output(case: Case) -> Check:
     """Check that the output fits the loss: logits, not probabilities; targets in range."""
-    name = "network output"
+    name = NETWORK_OUTPUT
     part = case.take(case.rows(256))
     output = case.model.infer(part.x).astype(np.float64)
     last_name, last = next(item for item in reversed(chain(case.model)) if not isinstance(item[1], Dropout | Flatten))
@@ -42,30 +44,42 @@ def network_output(case: Case) -> Check:
         return warned(
             name, "underfitting", evidence, f"Remove {final_name}: dropout belongs between layers.", final_name
         )
+    if kind in ("classes", "scores", "binary"):
+        return _as_logits(case, output, last_name, last, evidence)
+    return _in_reach(case, output, last_name, last, evidence)
+
+
+def _as_logits(case: Case, output: np.ndarray, last_name: str, last: Layer, evidence: str) -> Check:
+    """Check that outputs that a loss turns into probabilities are neither probabilities yet nor bounded."""
+    name, kind = NETWORK_OUTPUT, case.loss.output_kind
     remove = f"Remove {last_name}: the loss itself turns any numbers into probabilities."
     if kind in ("classes", "scores") and output.ndim == 2 and output.shape[1] > 1:
         sums = output.sum(axis=1)
         if output.min() >= 0 and np.abs(sums - 1).max() < 1e-3:
             evidence += f", each row's sum from {sums.min():.4g} to {sums.max():.4g}: these are probabilities"
             return failed(name, "not_learning", evidence, remove, last_name)
-    if kind in ("classes", "scores", "binary"):
-        if isinstance(last, Sigmoid | Tanh):
-            evidence += f", which {type(last).__name__} bounds: the loss cannot come near 0"
-            return failed(name, "saturated_units", evidence, remove, last_name)
-        if isinstance(last, ReLU | Softplus):
-            evidence += f", never negative after {type(last).__name__}"
-            report = failed if kind == "binary" else warned
-            return report(name, "dead_units", evidence, remove, last_name)
-        inside = output.min() >= 0 and output.max() <= 1 and len(output) >= 8 and output.std() > 0
-        if kind == "binary" and is_own(last) and inside:
-            evidence += ": these look like probabilities"
-            return failed(name, "saturated_units", evidence, remove, last_name)
-        if kind != "binary" and output.ndim == 2 and len(np.unique(case.examples.y)) * 3 < output.shape[1]:
-            found = len(np.unique(case.examples.y))
-            if case.size >= 10 * output.shape[1]:
-                evidence = f"{output.shape[1]} outputs for {found} classes that occur"
-                return warned(name, None, evidence, "Give the last layer one output per class.")
-        return passed(name, evidence)
+    if isinstance(last, Sigmoid | Tanh):
+        evidence += f", which {type(last).__name__} bounds: the loss cannot come near 0"
+        return failed(name, "saturated_units", evidence, remove, last_name)
+    if isinstance(last, ReLU | Softplus):
+        evidence += f", never negative after {type(last).__name__}"
+        report = failed if kind == "binary" else warned
+        return report(name, "dead_units", evidence, remove, last_name)
+    inside = output.min() >= 0 and output.max() <= 1 and len(output) >= 8 and output.std() > 0
+    if kind == "binary" and is_own(last) and inside:
+        evidence += ": these look like probabilities"
+        return failed(name, "saturated_units", evidence, remove, last_name)
+    if kind != "binary" and output.ndim == 2 and len(np.unique(case.examples.y)) * 3 < output.shape[1]:
+        found = len(np.unique(case.examples.y))
+        if case.size >= 10 * output.shape[1]:
+            evidence = f"{output.shape[1]} outputs for {found} classes that occur"
+            return warned(name, None, evidence, "Give the last layer one output per class.")
+    return passed(name, evidence)
+
+
+def _in_reach(case: Case, output: np.ndarray, last_name: str, last: Layer, evidence: str) -> Check:
+    """Check that the last layer can give the targets."""
+    name = NETWORK_OUTPUT
     ranges: dict[type, tuple[float, float]] = {Sigmoid: (0, 1), Tanh: (-1, 1), ReLU: (0, np.inf), Softplus: (0, np.inf)}
     reach = ranges.get(type(last))
     y = case.examples.y

@@ -17,6 +17,8 @@ from .data import target_range
 from .report import Check, failed, passed, skipped, warned
 
 INITIALISE = "Scale the last layer's initial weights down, or normalise the inputs."
+WEAKEN = "Weaken it until the loss on the training data falls almost as it does without."
+REGULARISATION = "regularisation", "regularisation_too_strong"  # check and symptom
 
 
 def first_step(case: Case) -> list[Check]:
@@ -129,13 +131,12 @@ def loss_reduction(case: Case) -> Check:
 
 def regularisation(case: Case) -> Check:
     """Check that penalties raise the loss, and that the network can still learn."""
-    name, symptom = "regularisation", "regularisation_too_strong"
-    weaker = "Weaken it until the loss on the training data falls almost as it does without."
+    name, symptom = REGULARISATION
     drops = [layer.p for layer in case.model.all_layers() if isinstance(layer, Dropout)]
     if drops and max(drops) >= 0.95:
-        return failed(name, symptom, f"dropout zeroes {max(drops):.0%} of a layer's inputs", weaker)
+        return failed(name, symptom, f"dropout zeroes {max(drops):.0%} of a layer's inputs", WEAKEN)
     if drops and max(drops) > 0.8:
-        return warned(name, symptom, f"dropout zeroes {max(drops):.0%} of a layer's inputs", weaker)
+        return warned(name, symptom, f"dropout zeroes {max(drops):.0%} of a layer's inputs", WEAKEN)
     trainer = case.trial(regularised=True)
     part = case.take(case.rows(min(512, case.size)))
     loss = training_loss(case, trainer, part)[0] / (len(part.x) if case.sums else 1)
@@ -166,13 +167,19 @@ def regularisation(case: Case) -> Check:
     suspicious = penalty > 0.5 * abs(loss) or decoupled or min(limits, default=1.0) < 0.5 or max(drops, default=0) > 0.7
     if not suspicious:
         return passed(name, evidence)
+    return _judged_by_training(case, evidence)
+
+
+def _judged_by_training(case: Case, evidence: str) -> Check:
+    """Check that the loss falls almost as much with regularisation as without."""
+    name, symptom = REGULARISATION
     start, free, held = _with_and_without(case)
     evidence += f"; after as many steps at the same rate it was {free:.4g} without and {held:.4g} with them"
     gained, kept = start - free, start - held
     if gained > 0.05 * abs(start) and not kept > 0.45 * gained:
-        return failed(name, symptom, evidence, weaker)
+        return failed(name, symptom, evidence, WEAKEN)
     if gained > 0.05 * abs(start) and kept < 0.7 * gained:
-        return warned(name, symptom, evidence, weaker)
+        return warned(name, symptom, evidence, WEAKEN)
     return passed(name, evidence)
 
 

@@ -221,8 +221,6 @@ def run(
     examples: float = math.inf,
 ) -> RemedyTrial:
     """Train a changed copy of the blueprint, within limits of time and examples."""
-    from ...training.trainer import NonFiniteError
-
     blueprint = blueprint.copy()
     if remedy is not None:
         remedy.apply(blueprint)
@@ -234,22 +232,7 @@ def run(
         y, yv = (y - shift) / scale, (yv - shift) / scale
     began = time.perf_counter()
     limit = Limit(seconds, examples, blueprint.batch_size)
-    try:
-        trainer.fit(
-            x,
-            y,
-            epochs=blueprint.epochs,
-            batch_size=blueprint.batch_size,
-            validation=(xv, yv),
-            sample_weight=sample_weight,
-            shuffle=blueprint.shuffle,
-            callbacks=[*blueprint.callbacks, monitor, limit],
-        )
-        ended = "cut short" if limit.reached else "finished"
-        if trainer.history.interrupted:
-            raise KeyboardInterrupt
-    except NonFiniteError:
-        ended = "not finite"
+    ended = _fit(trainer, blueprint, (x, y), (xv, yv), sample_weight, monitor, limit)
     taken = time.perf_counter() - began
     credits, loss = judge.score(trainer, blueprint.target)
     val_loss = trainer.history.history.get("val_loss", [])
@@ -267,6 +250,35 @@ def run(
         credits,
         judge.strata,
     )
+
+
+def _fit(
+    trainer: Trainer,
+    blueprint: Blueprint,
+    data: Part,
+    validation: Part,
+    sample_weight: np.ndarray | None,
+    monitor: Monitor,
+    limit: Limit,
+) -> str:
+    """Train as the blueprint says, and return how it ended."""
+    from ...training.trainer import NonFiniteError
+
+    try:
+        trainer.fit(
+            *data,
+            epochs=blueprint.epochs,
+            batch_size=blueprint.batch_size,
+            validation=validation,
+            sample_weight=sample_weight,
+            shuffle=blueprint.shuffle,
+            callbacks=[*blueprint.callbacks, monitor, limit],
+        )
+    except NonFiniteError:
+        return "not finite"
+    if trainer.history.interrupted:
+        raise KeyboardInterrupt
+    return "cut short" if limit.reached else "finished"
 
 
 def _first_ratio(monitor: Monitor) -> float:

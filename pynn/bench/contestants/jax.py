@@ -58,6 +58,20 @@ def _affine(x: Any, layer: dict[str, Any]) -> Any:
     return x.reshape(len(x), -1) @ layer["w"] + layer["b"]
 
 
+def _sgd(state: Any, gradients: Any) -> dict[str, Any]:
+    m = jax.tree.map(lambda m, g: 0.9 * m + g, state["m"], gradients)
+    return {"parameters": jax.tree.map(lambda p, m: p - 0.01 * m, state["parameters"], m), "m": m, "v": state["v"]}
+
+
+def _adam(state: Any, gradients: Any) -> dict[str, Any]:
+    steps = state["steps"] + 1
+    m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, state["m"], gradients)
+    v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, state["v"], gradients)
+    scale, correction = 1e-3 / (1 - 0.9**steps), 1 / (1 - 0.999**steps)
+    updated = jax.tree.map(lambda p, m, v: p - scale * m / (jnp.sqrt(v * correction) + 1e-8), state["parameters"], m, v)
+    return {"parameters": updated, "m": m, "v": v}
+
+
 def _make_step(workload: Workload) -> Any:
     activation = _ACTIVATIONS[workload.activation]
 
@@ -82,24 +96,10 @@ def _make_step(workload: Workload) -> Any:
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), target[:, None], axis=1)
         return -chosen.mean(), moved
 
-    def sgd(state: Any, gradients: Any) -> dict[str, Any]:
-        m = jax.tree.map(lambda m, g: 0.9 * m + g, state["m"], gradients)
-        return {"parameters": jax.tree.map(lambda p, m: p - 0.01 * m, state["parameters"], m), "m": m, "v": state["v"]}
-
-    def adam(state: Any, gradients: Any) -> dict[str, Any]:
-        steps = state["steps"] + 1
-        m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, state["m"], gradients)
-        v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, state["v"], gradients)
-        scale, correction = 1e-3 / (1 - 0.9**steps), 1 / (1 - 0.999**steps)
-        updated = jax.tree.map(
-            lambda p, m, v: p - scale * m / (jnp.sqrt(v * correction) + 1e-8), state["parameters"], m, v
-        )
-        return {"parameters": updated, "m": m, "v": v}
-
     def step(state: Any, x: Any, target: Any) -> Any:
         evaluate = jax.value_and_grad(forward, has_aux=True)
         (loss, running), gradients = evaluate(state["parameters"], state["running"], x, target)
-        update = sgd if workload.optimizer == "sgd" else adam
+        update = _sgd if workload.optimizer == "sgd" else _adam
         return update(state, gradients) | {"running": running, "steps": state["steps"] + 1}, loss
 
     return step
