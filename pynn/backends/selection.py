@@ -15,7 +15,7 @@ from .processors import usable_processors
 BACKENDS = ("cython", "numba", "numpy")
 
 #: Maximum number of threads.
-MOST_THREADS = 256
+MAX_THREADS = 256
 
 _active: ModuleType | None = None
 _threads: int | None = None
@@ -116,8 +116,8 @@ def set_num_threads(count: int) -> None:
     >>> pynn.set_num_threads(before)
     """
     global _threads
-    if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= count <= MOST_THREADS:
-        raise ValueError(f"the number of threads is {count!r}; expected an integer from 1 to {MOST_THREADS}")
+    if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= count <= MAX_THREADS:
+        raise ValueError(f"the number of threads is {count!r}; expected an integer from 1 to {MAX_THREADS}")
     _threads = int(count)
     compiled = importlib.import_module("pynn.kernels.cython")
     if compiled.INSTRUCTION_SET is not None:
@@ -135,9 +135,9 @@ def get_num_threads() -> int:
 def _default_threads() -> int:
     wanted = os.environ.get("PYNN_NUM_THREADS")
     if wanted is None:
-        return min(usable_processors(), MOST_THREADS)
-    if not wanted.isdecimal() or not 1 <= int(wanted) <= MOST_THREADS:
-        raise ValueError(f"PYNN_NUM_THREADS is {wanted!r}; expected an integer from 1 to {MOST_THREADS}")
+        return min(usable_processors(), MAX_THREADS)
+    if not wanted.isdecimal() or not 1 <= int(wanted) <= MAX_THREADS:
+        raise ValueError(f"PYNN_NUM_THREADS is {wanted!r}; expected an integer from 1 to {MAX_THREADS}")
     return int(wanted)
 
 

@@ -32,15 +32,15 @@ def draw(results: Results, path: Path) -> None:
     figure = Figure(figsize=(9, 5.5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     peak = results.limits.operations["float32"]
-    least, most = 2.0**-5, 2.0**10  # operations per byte
+    minimum, maximum = 2.0**-5, 2.0**10  # operations per byte
     note: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": "#666666"}
     for size, bandwidth in (results.limits.copies[0], results.limits.copies[-1]):
-        intensities = [least, peak / bandwidth, most]
-        roof = [bandwidth * least / 1e9, peak / 1e9, peak / 1e9]
+        intensities = [minimum, peak / bandwidth, maximum]
+        roof = [bandwidth * minimum / 1e9, peak / 1e9, peak / 1e9]
         axes.plot(intensities, roof, color="#999999", linewidth=1)
         label = f"{bandwidth / 1e9:.0f} GB/s, {size / 1e6:.3g} MB in use"
-        axes.annotate(label, (least, roof[0]), (10, -2), va="top", **note)
-    axes.annotate(f"{peak / 1e9:.0f} GFLOP/s, float32", (most, peak / 1e9), (0, 4), ha="right", **note)
+        axes.annotate(label, (minimum, roof[0]), (10, -2), va="top", **note)
+    axes.annotate(f"{peak / 1e9:.0f} GFLOP/s, float32", (maximum, peak / 1e9), (0, 4), ha="right", **note)
     for group in GROUPS:
         points = _points(results, group)
         if points:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..backends.processors import usable_processors
-from ..backends.selection import MOST_THREADS, why_missing
+from ..backends.selection import MAX_THREADS, why_missing
 from ..bench import cases, report, results, roofline
 from ..bench.comparison import ContestantError, Field
 from ..bench.contestants import CONTESTANTS
@@ -24,11 +24,11 @@ PEERS = tuple(name for name in CONTESTANTS if name != "pynn")
 
 def _threads(_: click.Context, __: click.Parameter, text: str) -> list[int]:
     counts = text.split(",")
-    if not all(count.isdecimal() and 1 <= int(count) <= MOST_THREADS for count in counts):
-        raise click.BadParameter(f"{text!r}; expected numbers from 1 to {MOST_THREADS}, such as 1,2")
-    most = usable_processors()
-    if max(map(int, counts)) > most:
-        raise click.BadParameter(f"{text!r}; this process may use {most} processor{'s' * (most > 1)}")
+    if not all(count.isdecimal() and 1 <= int(count) <= MAX_THREADS for count in counts):
+        raise click.BadParameter(f"{text!r}; expected numbers from 1 to {MAX_THREADS}, such as 1,2")
+    maximum = usable_processors()
+    if max(map(int, counts)) > maximum:
+        raise click.BadParameter(f"{text!r}; this process may use {maximum} processor{'s' * (maximum > 1)}")
     return [int(count) for count in counts]
 
 

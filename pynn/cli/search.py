@@ -29,8 +29,8 @@ class Sought(click.ParamType):
 
     name = "RANGE"
 
-    def __init__(self, kind: Callable[[Any, Any], Parameter], number: type, least: float, most: float) -> None:
-        self.kind, self.number, self.least, self.most = kind, number, least, most
+    def __init__(self, kind: Callable[[Any, Any], Parameter], number: type, minimum: float, maximum: float) -> None:
+        self.kind, self.number, self.minimum, self.maximum = kind, number, minimum, maximum
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
@@ -41,8 +41,8 @@ class Sought(click.ParamType):
             ends = []
         if not 1 <= len(ends) <= 2:
             self.fail(f"{value!r} is neither a number nor a range such as 1:10", param, ctx)
-        if not all(self.least <= end <= self.most for end in ends):
-            self.fail(f"{value!r} is out of range; expected {self.least:g} to {self.most:g}", param, ctx)
+        if not all(self.minimum <= end <= self.maximum for end in ends):
+            self.fail(f"{value!r} is out of range; expected {self.minimum:g} to {self.maximum:g}", param, ctx)
         if len(ends) == 1:
             return ends[0]
         parameter = self.kind(*ends)

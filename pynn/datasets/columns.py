@@ -8,9 +8,9 @@ from typing import Literal, TypedDict
 from .cells import has_leading_zero, is_missing, is_missing_number, meant_as, parse_number, parse_whole
 from .rows import Grid, listed
 
-MOST_CATEGORIES = 20
+MAX_CATEGORIES = 20
 #: Whole numbers mixed with text, such as 0, 1, 2, 3+, count as codes if at least this fraction of cells is text.
-LEAST_TEXT = 0.02
+MIN_TEXT = 0.02
 
 
 class ColumnSchema(TypedDict):
@@ -83,10 +83,10 @@ def _learn_column(grid: Grid, index: int, name: str) -> ColumnSchema:
     if all(meant_as(cell) for _, cell in strange):
         _refuse_meant(grid, f"column {name!r}", strange)
     categories = sorted({cell for _, cell in present})
-    if len(categories) > MOST_CATEGORIES:
+    if len(categories) > MAX_CATEGORIES:
         raise ValueError(
             f"{grid.path}: column {name!r} holds text ({texts[0][1]!r} in line {texts[0][0]}) and {len(categories)} "
-            f"different values; at most {MOST_CATEGORIES} can be one-hot encoded"
+            f"different values; at most {MAX_CATEGORIES} can be one-hot encoded"
         )
     if numbers and not _are_codes(numbers, len(strange)):
         line, cell = strange[0]
@@ -100,7 +100,7 @@ def _learn_column(grid: Grid, index: int, name: str) -> ColumnSchema:
 def _are_codes(numbers: list[str], texts: int) -> bool:
     """Return whether numbers mixed with text are codes: whole, repeated, and with too much text for typing errors."""
     whole = all(parse_whole(cell) is not None for cell in numbers)
-    return whole and len(numbers) >= 2 * len(set(numbers)) and texts >= LEAST_TEXT * len(numbers)
+    return whole and len(numbers) >= 2 * len(set(numbers)) and texts >= MIN_TEXT * len(numbers)
 
 
 def _refuse_meant(grid: Grid, what: str, cells: list[tuple[int, str]], advice: str = "") -> None:

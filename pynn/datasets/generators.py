@@ -93,7 +93,7 @@ def moons(n: int = 200, noise: float = 0.1, seed: int | np.random.Generator = 0)
     >>> x.shape, int(y.sum())
     ((101, 2), 51)
     """
-    _check_count("n", n, least=2)
+    _check_count("n", n, minimum=2)
     _check_spread("noise", noise)
     rng = np.random.default_rng(seed)
     upper = np.linspace(0.0, math.pi, n // 2)
@@ -143,7 +143,7 @@ def blobs(
     ((10, 5), array([4, 3, 3]))
     """
     _check_count("classes", classes)
-    _check_count("n", n, least=classes)
+    _check_count("n", n, minimum=classes)
     _check_count("features", features)
     _check_spread("std", std)
     rng = np.random.default_rng(seed)
@@ -157,11 +157,11 @@ def _shuffled(x: NDArray[np.float64], y: NDArray[np.int64], rng: np.random.Gener
     return x[order].astype(np.float32), y[order].astype(np.int64)
 
 
-def _check_count(name: str, value: object, least: int = 1) -> None:
+def _check_count(name: str, value: object, minimum: int = 1) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} is {value!r}; expected an int")
-    if value < least:
-        raise ValueError(f"{name} is {value}; expected at least {least}")
+    if value < minimum:
+        raise ValueError(f"{name} is {value}; expected at least {minimum}")
 
 
 def _check_spread(name: str, value: float) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CIFAR_RECORD = 1 + 3 * 32 * 32
 #: The maximum expansion ratio of deflate.
-MOST_DEFLATED = 1032
+MAX_DEFLATED = 1032
 #: Bytes of an archive that are decompressed at a time.
 CHUNK = 1 << 20
 #: Exceptions that reading a damaged archive may raise.
@@ -76,13 +76,13 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
             return _idx(path, file, stored)
         try:
             with gzip.open(file) as unpacked:
-                return _idx(path, unpacked, stored * MOST_DEFLATED)
+                return _idx(path, unpacked, stored * MAX_DEFLATED)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise ValueError(f"{path} is a damaged gzip file: {error}") from error
 
 
-def _idx(path: str | os.PathLike[str], file: gzip.GzipFile | IO[bytes], most: float) -> NDArray[Any]:
-    """Return the array in an open IDX file of at most `most` bytes."""
+def _idx(path: str | os.PathLike[str], file: gzip.GzipFile | IO[bytes], maximum: float) -> NDArray[Any]:
+    """Return the array in an open IDX file of at most `maximum` bytes."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _IDX_TYPES:
         raise ValueError(
@@ -97,9 +97,9 @@ def _idx(path: str | os.PathLike[str], file: gzip.GzipFile | IO[bytes], most: fl
     dtype = np.dtype(_IDX_TYPES[start[2]])
     expected = header + math.prod(shape) * dtype.itemsize
     # Never request more than the file can contain; one extra byte reveals trailing data.
-    raw = file.read(expected - header + 1) if expected <= most else b""
+    raw = file.read(expected - header + 1) if expected <= maximum else b""
     if len(raw) != expected - header:
-        found = f"{header + len(raw)}" if raw else f"at most {most}"
+        found = f"{header + len(raw)}" if raw else f"at most {maximum}"
         raise ValueError(f"{path} has {found} bytes; expected {expected} for {dtype.name} of shape {shape}")
     try:
         return np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="))
@@ -269,7 +269,7 @@ def _member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -
         with archive.open(info) as member:
             shape, fortran, dtype = _npy_header(member, name)
             size = math.prod(shape) * dtype.itemsize
-            if size > min(info.file_size, os.path.getsize(path) * MOST_DEFLATED):
+            if size > min(info.file_size, os.path.getsize(path) * MAX_DEFLATED):
                 raise ValueError(f"{name} claims to be {dtype} of shape {shape}, which is larger than the file")
             raw = np.empty(size, np.uint8)
             filled = 0

@@ -219,7 +219,7 @@ class BCEWithLogitsLoss(PairedLoss):
 
     def __init__(self, reduction: str = "mean", pos_weight: float | None = None) -> None:
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
-        self.pos_weight = None if pos_weight is None else number(pos_weight, "pos_weight", least=0)
+        self.pos_weight = None if pos_weight is None else number(pos_weight, "pos_weight", minimum=0)
 
     @replayable
     def forward(

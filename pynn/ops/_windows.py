@@ -11,18 +11,18 @@ Pair = tuple[int, int]
 
 #: Maximum number of elements of padded images, a window and a stride: kernels count them, and the bytes of float64, in
 #: signed 64-bit integers.
-MOST_ELEMENTS = 2**58
+MAX_ELEMENTS = 2**58
 
 
-def pair(value: Any, name: str, *, least: int = 1) -> Pair:
+def pair(value: Any, name: str, *, minimum: int = 1) -> Pair:
     """Return a number, or a pair of numbers for rows and columns, as a pair."""
-    if type(value) is int and least <= value < MOST_ELEMENTS:
+    if type(value) is int and minimum <= value < MAX_ELEMENTS:
         return value, value  # the usual case, in a tenth of the time
     values = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(values) != 2:
         raise ValueError(f"{name} is {value!r}; expected a number or a pair (rows, columns)")
-    rows, columns = (count(number, name, least=least) for number in values)
-    if max(rows, columns) >= MOST_ELEMENTS:
+    rows, columns = (count(number, name, minimum=minimum) for number in values)
+    if max(rows, columns) >= MAX_ELEMENTS:
         raise ValueError(f"{name} is {value!r}, more than can be addressed; expected less than 2**58")
     return rows, columns
 
@@ -38,7 +38,7 @@ def borders(padding: Any, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[P
     "same" keeps the size; if the total padding is odd, the larger part is after.
     """
     if not isinstance(padding, str):
-        both = pair(padding, "padding", least=0)
+        both = pair(padding, "padding", minimum=0)
         return both, both
     if padding == "valid":
         return (0, 0), (0, 0)
@@ -82,17 +82,17 @@ def windows(
             number -= 1
         counts.append(number)
         elements *= length + width + stride[axis]
-    if elements > MOST_ELEMENTS:
+    if elements > MAX_ELEMENTS:
         raise ValueError(
             f"padding {before}, stride {stride}, dilation {dilation} and a kernel of {kernel} over images of shape "
-            f"{shape} span {elements} elements, more than can be addressed; expected at most {MOST_ELEMENTS}"
+            f"{shape} span {elements} elements, more than can be addressed; expected at most {MAX_ELEMENTS}"
         )
     return counts[0], counts[1]
 
 
 def pooling_window(kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> tuple[Pair, Pair, Pair, Pair]:
     """Return the arguments of a pooling as pairs, or raise ValueError if a window could miss the image."""
-    size, spread, border = pair(kernel, "kernel_size"), pair(dilation, "dilation"), pair(padding, "padding", least=0)
+    size, spread, border = pair(kernel, "kernel_size"), pair(dilation, "dilation"), pair(padding, "padding", minimum=0)
     step = size if stride is None else pair(stride, "stride")
     for axis, width in enumerate(reach(size, spread)):
         if 2 * border[axis] > width:
@@ -111,6 +111,6 @@ def adaptive_shape(shape: tuple[int, ...], grid: Pair) -> tuple[int, ...]:
     """Return the shape of images pooled to a grid of windows, or raise ValueError if that is impossible."""
     if 0 in shape[2:]:
         raise ValueError(f"x has shape {shape}; expected images with at least one row and column")
-    if max(grid) * max(shape[2:]) > MOST_ELEMENTS:
+    if max(grid) * max(shape[2:]) > MAX_ELEMENTS:
         raise ValueError(f"{grid} windows over images of shape {shape} exceed the 64-bit range")
     return (*shape[:2], *grid)

@@ -40,7 +40,7 @@ class Optimizer(Configurable):
 
     def __init__(self, lr: float, weight_decay: float, decay_all: bool) -> None:
         self.lr = lr
-        self.weight_decay = number(weight_decay, "weight_decay", least=0)
+        self.weight_decay = number(weight_decay, "weight_decay", minimum=0)
         self.decay_all = decay_all
         self.counter = np.zeros(1, np.int64)
         self.flat: FlatParameters | None = None
@@ -64,7 +64,7 @@ class Optimizer(Configurable):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "lr":
-            value = number(value, "lr", least=0)
+            value = number(value, "lr", minimum=0)
         object.__setattr__(self, name, value)
         if name not in ("lr", "steps") and not name.startswith("_"):  # recordings and plans depend on this setting
             object.__setattr__(self, "_plans", {})

@@ -84,8 +84,8 @@ class Adagrad(Optimizer):
         decay_all: bool = True,
     ) -> None:
         super().__init__(lr, weight_decay, decay_all)
-        self.lr_decay = number(lr_decay, "lr_decay", least=0)
-        self.eps = number(eps, "eps", least=0)
+        self.lr_decay = number(lr_decay, "lr_decay", minimum=0)
+        self.eps = number(eps, "eps", minimum=0)
 
     def rate(self, lr: float) -> float:
         return lr / (1 + (self.steps - 1) * self.lr_decay)
@@ -126,7 +126,7 @@ class RMSprop(Optimizer):
     ) -> None:
         super().__init__(lr, weight_decay, decay_all)
         self.alpha = fraction(alpha, "alpha", one=False)
-        self.eps = number(eps, "eps", least=0)
+        self.eps = number(eps, "eps", minimum=0)
         self.momentum = fraction(momentum, "momentum", one=False)
         self.state_names = ("square_avg", "velocity") if momentum else ("square_avg",)
 
@@ -182,7 +182,7 @@ class Adam(Optimizer):
         if not (isinstance(betas, tuple | list) and len(betas) == 2):
             raise ValueError(f"betas is {betas!r}; expected two numbers in [0, 1)")
         self.betas = (fraction(betas[0], "betas[0]", one=False), fraction(betas[1], "betas[1]", one=False))
-        self.eps = number(eps, "eps", least=0)
+        self.eps = number(eps, "eps", minimum=0)
 
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:

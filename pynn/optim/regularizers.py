@@ -31,7 +31,7 @@ class L1(Regularizer):
     """coefficient * sum |w|: drives weights to exactly 0."""
 
     def __init__(self, coefficient: float) -> None:
-        self.coefficient = number(coefficient, "coefficient", least=0)
+        self.coefficient = number(coefficient, "coefficient", minimum=0)
 
     def add_gradient(self, flat: FlatParameters) -> float:
         return ops.add_penalty(flat.values, flat.grads, flat.weight_bounds(), l1=self.coefficient)
@@ -41,7 +41,7 @@ class L2(Regularizer):
     """coefficient / 2 * sum w^2: the gradient is coefficient * w, as with SGD's weight decay."""
 
     def __init__(self, coefficient: float) -> None:
-        self.coefficient = number(coefficient, "coefficient", least=0)
+        self.coefficient = number(coefficient, "coefficient", minimum=0)
 
     def add_gradient(self, flat: FlatParameters) -> float:
         return ops.add_penalty(flat.values, flat.grads, flat.weight_bounds(), l2=self.coefficient)

@@ -65,7 +65,7 @@ class StepLR(Schedule):
 
     def __init__(self, step_size: int, gamma: float = 0.1, *, by: Unit = "epoch") -> None:
         self.step_size = count(step_size, "step_size")
-        self.gamma = number(gamma, "gamma", least=0)
+        self.gamma = number(gamma, "gamma", minimum=0)
         self.by = choice(by, "by", UNITS)
 
     def at(self, base: float, count: int) -> float:
@@ -82,7 +82,7 @@ class ExponentialLR(Schedule):
     """
 
     def __init__(self, gamma: float, *, by: Unit = "epoch") -> None:
-        self.gamma = number(gamma, "gamma", least=0)
+        self.gamma = number(gamma, "gamma", minimum=0)
         self.by = choice(by, "by", UNITS)
 
     def at(self, base: float, count: int) -> float:
@@ -100,7 +100,7 @@ class CosineAnnealingLR(Schedule):
 
     def __init__(self, T_max: int, eta_min: float = 0.0, *, by: Unit = "epoch") -> None:
         self.T_max = count(T_max, "T_max")
-        self.eta_min = number(eta_min, "eta_min", least=0)
+        self.eta_min = number(eta_min, "eta_min", minimum=0)
         self.by = choice(by, "by", UNITS)
 
     def at(self, base: float, count: int) -> float:

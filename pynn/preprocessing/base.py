@@ -37,10 +37,10 @@ class NotFittedError(ValueError, AttributeError):
     """
 
 
-def row_blocks(x: NDArray[Any], least: int = 1) -> Iterator[slice]:
-    """Yield slices that cover the rows of `x` in blocks of about `BLOCK_SIZE` numbers, of at least `least` rows."""
+def row_blocks(x: NDArray[Any], minimum: int = 1) -> Iterator[slice]:
+    """Yield slices that cover the rows of `x` in blocks of about `BLOCK_SIZE` numbers, of at least `minimum` rows."""
     width = max(1, math.prod(x.shape[1:]))
-    step = max(1, least, BLOCK_SIZE // width)
+    step = max(1, minimum, BLOCK_SIZE // width)
     for start in range(0, len(x), step):
         yield slice(start, min(start + step, len(x)))
 

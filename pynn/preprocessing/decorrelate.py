@@ -61,7 +61,7 @@ class _Decorrelation(Transformer):
         out = np.empty((len(x), matrix.shape[1]), float_type(x))
         # Large blocks of rows keep the product efficient. It is computed in float64 even for float32 data, because
         # whitening amplifies the rounding errors of directions with little variance by up to 1 / sqrt(eps).
-        for rows in row_blocks(x, least=256):
+        for rows in row_blocks(x, minimum=256):
             out[rows] = (x[rows].reshape(-1, len(mean)) - mean) @ matrix
         return out.reshape(len(x), *self._shape_out(matrix.shape[1]))
 
@@ -94,7 +94,7 @@ class _Decorrelation(Transformer):
             raise ValueError(f"x has shape {x.shape}; transform of this {type(self).__name__} returns ({wanted})")
         mean = self.mean_.reshape(-1)
         out = np.empty((len(x), len(mean)), float_type(x))
-        for rows in row_blocks(x, least=256):
+        for rows in row_blocks(x, minimum=256):
             out[rows] = x[rows].reshape(-1, len(matrix)) @ matrix + mean
         return out.reshape(len(x), *self.mean_.shape)
 
@@ -128,7 +128,7 @@ class _Decorrelation(Transformer):
                 f"this {type(self).__name__} was restored from its state, which has no covariance to update; "
                 "call fit, or partial_fit on a new one"
             )
-        for rows in row_blocks(x, least=features):
+        for rows in row_blocks(x, minimum=features):
             block = x[rows].reshape(-1, features)
             added = len(block)
             block_mean = block.mean(axis=0, dtype=np.float64)

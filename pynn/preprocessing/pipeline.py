@@ -80,7 +80,7 @@ class Pipeline(Transformer):
     def _fit_in_parts(self, x: NDArray[Any]) -> None:
         for index, step in enumerate(self.steps):
             step.forget()
-            for rows in row_blocks(x, least=PART_ROWS):
+            for rows in row_blocks(x, minimum=PART_ROWS):
                 part = x[rows]
                 for before in self.steps[:index]:
                     part = before.transform(part)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Scale = Literal["linear", "log", "share"]
 
 #: Maximum points of a drawn curve, and of the values shown on hover.
-MOST_POINTS, MOST_READINGS = 400, 200
+MAX_POINTS, MAX_READINGS = 400, 200
 
 
 @dataclass
@@ -179,10 +179,10 @@ class Chart:
         places = _places(series.steps, first, last)
         parts = []
         if series.spread is not None:
-            kept = extremes(series.values + series.spread, MOST_POINTS)
+            kept = extremes(series.values + series.spread, MAX_POINTS)
             upper, lower = (self._heights((series.values + sign * series.spread)[kept]) for sign in (1, -1))
             parts.append(f'<path class="band {series.colour}" d="{_outline(places[kept], upper, lower)}"/>')
-        kept = extremes(series.values, MOST_POINTS)
+        kept = extremes(series.values, MAX_POINTS)
         heights = self._heights(series.values[kept])
         parts.append(f'<path class="line {series.colour}" d="{_curve(places[kept], heights)}"/>')
         if series.dots:
@@ -227,7 +227,7 @@ class Chart:
             if not series.told:
                 continue
             count = len(series.steps)
-            kept = np.unique(np.linspace(0, max(count - 1, 0), min(count, MOST_READINGS)).astype(int))
+            kept = np.unique(np.linspace(0, max(count - 1, 0), min(count, MAX_READINGS)).astype(int))
             steps = [int(series.steps[index]) for index in kept]
             texts = [self._written(float(series.values[index])) for index in kept]
             curves.append([series.name, series.colour, steps, texts])
@@ -309,8 +309,8 @@ def _places(steps: Sequence[int] | NDArray, first: int, last: int) -> Floats:
     return np.clip((np.asarray(steps, np.float64) - first) / (last - first), 0.0, 1.0) * 1000
 
 
-def extremes(values: Floats, most: int) -> NDArray[np.intp]:
-    """Return about `most` indices of a curve that keep its highest and lowest points.
+def extremes(values: Floats, maximum: int) -> NDArray[np.intp]:
+    """Return about `maximum` indices of a curve that keep its highest and lowest points.
 
     Examples
     --------
@@ -318,11 +318,11 @@ def extremes(values: Floats, most: int) -> NDArray[np.intp]:
     array([0, 1, 3, 4, 5])
     """
     count = len(values)
-    if count <= most:
+    if count <= maximum:
         return np.arange(count)
     kept = {0, count - 1}
     finite = np.isfinite(values)
-    for piece in np.array_split(np.arange(count), max(most // 2, 1)):
+    for piece in np.array_split(np.arange(count), max(maximum // 2, 1)):
         drawn = piece[finite[piece]]
         if len(drawn):
             kept |= {int(drawn[np.argmin(values[drawn])]), int(drawn[np.argmax(values[drawn])])}

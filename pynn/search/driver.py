@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 #: The next stage narrows the ranges around this share of the trials, the best ones, but around at least this many.
-NARROW_AROUND, LEAST_AROUND = 0.25, 3
+NARROW_AROUND, MIN_AROUND = 0.25, 3
 
 
 def run(
@@ -169,7 +169,7 @@ def run(
         batch_size=count(batch_size, "batch_size"),
         metric=metric,
         end_early=end_early,
-        seed=count(seed, "seed", least=0),
+        seed=count(seed, "seed", minimum=0),
     )
     return search.run(
         usable_processors() if workers is None else count(workers, "workers"),
@@ -228,11 +228,11 @@ class SearchDriver(SearchState):
         }
 
     def run(
-        self, most: int, executor: Executor | None, folder: Path | None, url: str | None, *, progress: bool
+        self, maximum: int, executor: Executor | None, folder: Path | None, url: str | None, *, progress: bool
     ) -> SearchResult:
         """Run all stages and return the result."""
         with InterruptGuard() as guard:
-            team = workers(self.data, self.build, most, executor)
+            team = workers(self.data, self.build, maximum, executor)
             store = Store(folder, url, self.describe(), self.space, self.metric, maximise=self.maximise)
             with contextlib.closing(store):
                 interrupted = self._run_stages(team, store, guard, progress=progress)
@@ -263,7 +263,7 @@ class SearchDriver(SearchState):
         """Run a stage's trials, survivors first; skip those that an earlier run completed."""
         before = [trial for trial in self.ended.values() if trial.stage == self.stage - 1]
         order = ranked(before, maximise=self.maximise)
-        around = max(LEAST_AROUND, stage.survivors, math.ceil(NARROW_AROUND * len(before)))
+        around = max(MIN_AROUND, stage.survivors, math.ceil(NARROW_AROUND * len(before)))
         space = self.space.narrowed(trial.params for trial in order[:around])
         proposals = proposer(self.sampler, space, stage.trials, (self.seed, self.stage), maximise=self.maximise)
         first = sum(earlier.trials + earlier.survivors for earlier in self.stages[: self.stage])

@@ -39,8 +39,8 @@ class Parameter:
         """Return the value at a position between 0 and 1."""
         raise NotImplementedError
 
-    def points(self, most: int) -> list[Value]:
-        """Return the midpoints of equal parts, at most `most` of them."""
+    def points(self, maximum: int) -> list[Value]:
+        """Return the midpoints of equal parts, at most `maximum` of them."""
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
@@ -92,8 +92,8 @@ class _Range(Parameter):
         # Rounding must not leave the range.
         return min(max(self.unscaled(low + share * (high - low)), self.low), self.high)
 
-    def points(self, most: int) -> list[Value]:
-        return [self.at((index + 0.5) / most) for index in range(most)]
+    def points(self, maximum: int) -> list[Value]:
+        return [self.at((index + 0.5) / maximum) for index in range(maximum)]
 
     def between(self, low: float, high: float) -> _Range:
         """Return the part of the range between two positions from 0 to 1."""
@@ -181,7 +181,7 @@ class Integer(_Range):
 
     def check(self, name: str) -> None:
         for end, value in (("low", self.low), ("high", self.high)):
-            if abs(count(value, f"the {end} end of {name!r}", least=-LARGEST)) > LARGEST:
+            if abs(count(value, f"the {end} end of {name!r}", minimum=-LARGEST)) > LARGEST:
                 raise ValueError(
                     f"the {end} end of {name!r} is beyond 2**53, the largest integer up to which floats are exact"
                 )
@@ -209,8 +209,8 @@ class Integer(_Range):
             return part
         return replace(part, high=part.high + 1) if part.high < self.high else replace(part, low=part.low - 1)
 
-    def points(self, most: int) -> list[Value]:
-        return list(dict.fromkeys(super().points(min(most, self.high - self.low + 1))))
+    def points(self, maximum: int) -> list[Value]:
+        return list(dict.fromkeys(super().points(min(maximum, self.high - self.low + 1))))
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ class Choice(Parameter):
     def at(self, share: float) -> Value:
         return self.options[min(int(share * len(self.options)), len(self.options) - 1)]
 
-    def points(self, most: int) -> list[Value]:
+    def points(self, maximum: int) -> list[Value]:
         return list(self.options)
 
     def describe(self) -> dict[str, Any]:

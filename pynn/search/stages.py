@@ -32,8 +32,8 @@ class Stage:
 
     def __post_init__(self) -> None:
         count(self.epochs, "epochs of a stage")
-        count(self.trials, "trials of a stage", least=0)
-        count(self.survivors, "survivors of a stage", least=0)
+        count(self.trials, "trials of a stage", minimum=0)
+        count(self.survivors, "survivors of a stage", minimum=0)
         if self.trials + self.survivors == 0:
             raise ValueError("a stage has neither trials nor survivors; expected at least one")
 

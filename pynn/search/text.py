@@ -6,7 +6,7 @@ from .space import Params
 from .trial import Trial
 
 #: Maximum length of a stored error; longer ones keep their beginning and end.
-MOST_SAID = 2000
+MAX_SAID = 2000
 
 
 def outcome(trial: Trial, metric: str) -> str:
@@ -30,8 +30,8 @@ def said(error: BaseException) -> str:
     except Exception:  # __str__ of a user's exception class
         text = "an error without a printable message"
     text = printable(f"{type(error).__name__}: {text}" if text else type(error).__name__, keep="\n\t")
-    if len(text) > MOST_SAID:
-        text = f"{text[: MOST_SAID * 3 // 4]} [...] {text[-MOST_SAID // 4 :]}"
+    if len(text) > MAX_SAID:
+        text = f"{text[: MAX_SAID * 3 // 4]} [...] {text[-MAX_SAID // 4 :]}"
     return text
 
 
@@ -65,6 +65,6 @@ def written(params: Params) -> str:
     return " ".join(f"{printable(name)}={value(found)}" for name, found in params.items())
 
 
-def short(reason: str, most: int = 60) -> str:
+def short(reason: str, maximum: int = 60) -> str:
     """Return the beginning of a reason, on one line."""
-    return printable(" ".join(reason.split()))[:most]
+    return printable(" ".join(reason.split()))[:maximum]

@@ -65,16 +65,16 @@ class Here:
 
 
 class Elsewhere:
-    """Base class of `OwnProcesses` and `WithExecutor`: runs at most `most` trials at a time, and retries lost ones."""
+    """Base class of `OwnProcesses` and `WithExecutor`: runs up to `maximum` trials at once; retries lost ones."""
 
-    def __init__(self, data: SearchData, most: int) -> None:
-        self.data, self.most = data, most
+    def __init__(self, data: SearchData, maximum: int) -> None:
+        self.data, self.maximum = data, maximum
         self._running: dict[Any, Task] = {}
         self._attempts: dict[int, int] = {}
 
     @property
     def free(self) -> bool:
-        return len(self._running) < self.most
+        return len(self._running) < self.maximum
 
     @property
     def busy(self) -> bool:
@@ -96,10 +96,10 @@ class Elsewhere:
 class OwnProcesses(Elsewhere):
     """Worker processes, which receive the data when they start."""
 
-    def __init__(self, data: SearchData, most: int) -> None:
-        super().__init__(data, most)
+    def __init__(self, data: SearchData, maximum: int) -> None:
+        super().__init__(data, maximum)
         # The fork server imports the main module once; a process then starts in hundredths of a second.
-        self._processes = Processes(most, functools.partial(hold, data), ("__main__", "pynn.search.trial_runner"))
+        self._processes = Processes(maximum, functools.partial(hold, data), ("__main__", "pynn.search.trial_runner"))
 
     def begin(self, task: Task) -> None:
         try:
@@ -135,8 +135,8 @@ class WithExecutor(Elsewhere):
     Each process receives the data once: a process without the data returns None, and `ended` resends the task with it.
     """
 
-    def __init__(self, data: SearchData, most: int, executor: futures.Executor | Any) -> None:
-        super().__init__(data, most)
+    def __init__(self, data: SearchData, maximum: int, executor: futures.Executor | Any) -> None:
+        super().__init__(data, maximum)
         self._executor = executor
 
     def begin(self, task: Task) -> None:

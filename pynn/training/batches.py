@@ -146,9 +146,9 @@ class ArrayBatches(Source):
 
     def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
         x, y, weights = self._data
-        most = min(self._batch_size, self._count)
-        x_out, y_out = np.empty((most, *x.shape[1:]), x.dtype), np.empty((most, *y.shape[1:]), y.dtype)
-        weights_out = np.empty(most, y.dtype if weights is None else weights.dtype)
+        maximum = min(self._batch_size, self._count)
+        x_out, y_out = np.empty((maximum, *x.shape[1:]), x.dtype), np.empty((maximum, *y.shape[1:]), y.dtype)
+        weights_out = np.empty(maximum, y.dtype if weights is None else weights.dtype)
         for part in self._rows(seed, epoch, start):
             count = len(part)
             # mode="clip" writes directly to `out`; the default mode goes through a temporary buffer.

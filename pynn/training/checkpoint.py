@@ -102,7 +102,7 @@ def _restore_settings(model: Sequential, frozen: Any, lr_factors: Any) -> None:
     for name in frozen:
         parameters[name].frozen = True
     for name, factor in lr_factors.items():
-        parameters[name].lr_factor = number(factor, f"lr_factor of {name}", least=0)
+        parameters[name].lr_factor = number(factor, f"lr_factor of {name}", minimum=0)
 
 
 def _machine(described: dict[str, str]) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..nn.sequential import Sequential
 
 #: Maximum number of recordings, one per batch shape; a run has one or two shapes.
-MOST_RECORDINGS = 16
+MAX_RECORDINGS = 16
 
 
 class _Recorded(NamedTuple):
@@ -91,7 +91,7 @@ class RecordedPasses:
         owned = partial(self._owned, loss)
         with self._recorder(inputs, owned) as recording:
             value = self._forward(loss, x, target, weights)
-        if len(self._recordings) >= MOST_RECORDINGS:
+        if len(self._recordings) >= MAX_RECORDINGS:
             self._recordings.clear()
         backward = self._recorder(inputs, owned, recording)
         self._current = self._recordings[key] = _Recorded(recording, backward, self.prediction)

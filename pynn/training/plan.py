@@ -70,7 +70,7 @@ class FitPlan:
         examples = None if y is None else (np.shape(x) or (0,))[0]
         changes = [name_of(change) for change in augment]
         if epochs is not None:
-            until = epoch + count(epochs, "epochs", least=0)
+            until = epoch + count(epochs, "epochs", minimum=0)
             return cls(until, batch_size or 32, examples, shuffle is None or bool(shuffle), steps, changes, rows)
         if last is None or epoch >= last.until:
             raise ValueError("epochs is missing, and no interrupted run can be finished; pass epochs=")

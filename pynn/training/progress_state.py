@@ -16,8 +16,8 @@ def checked_progress(state: Any) -> dict[str, Any]:
         raise ValueError("the state of the trainer is not a dictionary")
     for name in ("epoch", "steps", "batch", "seed", "optimizer_steps"):
         _whole(state[name], name)
-    _whole(state["random"]["seed"], "seed of the random stream", most=2**64 - 1)
-    _whole(state["random"]["offset"], "offset of the random stream", most=2**64 - 1)
+    _whole(state["random"]["seed"], "seed of the random stream", maximum=2**64 - 1)
+    _whole(state["random"]["offset"], "offset of the random stream", maximum=2**64 - 1)
     for name in ("lr", "last_loss"):
         _real(state[name], name)
     for name in ("clip_norm", "clip_value"):
@@ -61,9 +61,9 @@ def _check_history(history: Any) -> None:
             _real(value, f"a value of column {name} of the history")
 
 
-def _whole(value: Any, name: str, most: int = MOST) -> None:
-    if count(value, name, least=0) > most:
-        raise ValueError(f"{name} is {value}; expected at most {most}")
+def _whole(value: Any, name: str, maximum: int = MOST) -> None:
+    if count(value, name, minimum=0) > maximum:
+        raise ValueError(f"{name} is {value}; expected at most {maximum}")
 
 
 def _real(value: Any, name: str) -> None:

@@ -113,6 +113,6 @@ class Settings:
         checked = as_loss(loss)
         self.schedule, self.regularizers = schedule, regularizers  # type: ignore[assignment]
         self.clip_norm, self.clip_value = clip_norm, clip_value
-        self._seed = count(seed, "seed", least=0)
+        self._seed = count(seed, "seed", minimum=0)
         self.optimizer = optimizer  # binds the model's parameters, so it comes after everything that may raise
         self.loss = checked

@@ -63,14 +63,14 @@ class _Process:
 
 
 class Processes:
-    """Runs calls in new interpreters, at most `most` at a time, in the order of submission.
+    """Runs calls in new interpreters, at most `maximum` at a time, in the order of submission.
 
     The processes ignore Ctrl-C, end when this process ends for any reason, and import the main module, so a script
     needs ``if __name__ == "__main__":``.
 
     Parameters
     ----------
-    most : int
+    maximum : int
         Maximum number of processes.
     setup : callable
         Called in each process before its first call; it and all calls must be picklable.
@@ -83,13 +83,13 @@ class Processes:
         In a process that may not have children, such as a worker of `multiprocessing.Pool`.
     """
 
-    def __init__(self, most: int, setup: Callable[[], object], preload: Sequence[str] = ()) -> None:
+    def __init__(self, maximum: int, setup: Callable[[], object], preload: Sequence[str] = ()) -> None:
         if multiprocessing.current_process().daemon:
             raise RuntimeError(
                 "this process is a multiprocessing worker, which may not start other processes: run one at a time here "
                 "(workers=1), or start this process with a concurrent.futures.ProcessPoolExecutor"
             )
-        self._most = most
+        self._most = maximum
         self._setup = pickle.dumps((setup, ()), pickle.HIGHEST_PROTOCOL)
         # Not fork: a child would inherit locks held by other threads of this process, and they are never released.
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"

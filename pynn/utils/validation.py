@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-def count(value: Any, name: str, *, least: int = 1) -> int:
-    """Return `value` as an int, or raise ValueError unless it is an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        expected = "a positive integer" if least == 1 else f"an integer of at least {least}"
+def count(value: Any, name: str, *, minimum: int = 1) -> int:
+    """Return `value` as an int, or raise ValueError unless it is an integer of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        expected = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
         raise ValueError(f"{name} is {value!r}; expected {expected}")
     return int(value)
 
 
-def number(value: Any, name: str, *, above: float = -math.inf, least: float | None = None) -> float:
-    """Return `value` as a float, or raise ValueError unless it is finite, above `above` and at least `least`."""
-    if _is_finite(value) and value > above and (least is None or value >= least):
+def number(value: Any, name: str, *, above: float = -math.inf, minimum: float | None = None) -> float:
+    """Return `value` as a float, or raise ValueError unless it is finite, above `above` and at least `minimum`."""
+    if _is_finite(value) and value > above and (minimum is None or value >= minimum):
         return float(value)
-    expected = "a number" if least is None else f"a number of at least {least:g}"
+    expected = "a number" if minimum is None else f"a number of at least {minimum:g}"
     if above == 0:
         expected = "a positive number"
     raise ValueError(f"{name} is {value!r}; expected {expected}")
@@ -40,8 +40,8 @@ def fraction(value: Any, name: str, *, one: bool = True) -> float:
 def choice(value: Any, name: str, choices: tuple[str, ...]) -> Any:
     """Return `value`, or raise ValueError unless it is one of `choices`."""
     if value not in choices:
-        *most, last = (f'"{known}"' for known in choices)
-        raise ValueError(f"{name} is {value!r}; expected {', '.join(most)} or {last}")
+        *others, last = (f'"{known}"' for known in choices)
+        raise ValueError(f"{name} is {value!r}; expected {', '.join(others)} or {last}")
     return value
 
 

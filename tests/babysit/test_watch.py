@@ -7,7 +7,7 @@ import pytest
 
 import pynn
 from pynn.babysit.monitor.recorder import Pace, Recorder
-from pynn.babysit.monitor.stats import MOST_BYTES, Stats
+from pynn.babysit.monitor.stats import MAX_BYTES, Stats
 
 
 class Doubled(pynn.Layer):
@@ -186,7 +186,7 @@ def test_the_record_of_a_million_steps_is_small_and_in_order():
         block[:, 0] = np.arange(start + 1, start + 51)
         block[:, 1] = block[:, 0]
         stats.append(block)
-    assert stats.nbytes < 2 * MOST_BYTES
+    assert stats.nbytes < 2 * MAX_BYTES
     assert 1000 <= len(stats.steps) <= 2100
     assert (np.diff(stats.steps) > 0).all()
     assert stats.steps[-1] == 1_000_000

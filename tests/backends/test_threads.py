@@ -12,7 +12,7 @@ import pytest
 import pynn
 from pynn import ops
 from pynn.backends.processors import usable_processors
-from pynn.backends.selection import MOST_THREADS
+from pynn.backends.selection import MAX_THREADS
 
 # Enough work for every kernel that shares it out to do so.
 M, K, N = 300, 310, 290
@@ -185,10 +185,10 @@ assert os.waitpid(child, 0)[1] == 0
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("count", [0, -1, MOST_THREADS + 1, 2.0, "2", True, None])
+@pytest.mark.parametrize("count", [0, -1, MAX_THREADS + 1, 2.0, "2", True, None])
 def test_an_impossible_number_of_threads(count):
     before = pynn.get_num_threads()
-    with pytest.raises(ValueError, match=f"expected an integer from 1 to {MOST_THREADS}"):
+    with pytest.raises(ValueError, match=f"expected an integer from 1 to {MAX_THREADS}"):
         pynn.set_num_threads(count)
     assert pynn.get_num_threads() == before
 
@@ -208,7 +208,7 @@ def test_an_impossible_environment(text):
     failed = in_new_process("import pynn; pynn.ops.relu([1.0]); pynn.get_num_threads()", PYNN_NUM_THREADS=text)
     assert failed.returncode == 1
     last = failed.stderr.splitlines()[-1]
-    assert last == f"ValueError: PYNN_NUM_THREADS is {text!r}; expected an integer from 1 to {MOST_THREADS}"
+    assert last == f"ValueError: PYNN_NUM_THREADS is {text!r}; expected an integer from 1 to {MAX_THREADS}"
 
 
 def test_a_process_ends_while_threads_are_asleep_or_spinning():

@@ -111,8 +111,8 @@ def numbers(rng, shape, dtype, kind="ordinary"):
         count = int(rng.integers(1, 4))
         x.flat[rng.integers(x.size, size=count)] = specials(dtype)[rng.integers(12, size=count)]
     elif kind == "scaled":
-        most = 36 if dtype == np.float32 else 290
-        x = (x.astype(np.float64) * 10.0 ** rng.integers(-most, most)).astype(dtype)
+        maximum = 36 if dtype == np.float32 else 290
+        x = (x.astype(np.float64) * 10.0 ** rng.integers(-maximum, maximum)).astype(dtype)
     elif kind == "ties":
         x = np.rint(x).astype(dtype)
     return x

@@ -120,7 +120,7 @@ def three_by_three(draw):
 @st.composite
 def depthwise(draw):
     """Draw shapes and arguments of a convolution with a filter for each channel; large planes are cut into bands."""
-    pairs = (st.tuples(st.integers(1, most), st.integers(1, most)) for most in (4, 3, 6))
+    pairs = (st.tuples(st.integers(1, maximum), st.integers(1, maximum)) for maximum in (4, 3, 6))
     kernel, dilation, stride = (draw(pair) for pair in pairs)
     padding = draw(st.tuples(st.integers(0, 5), st.integers(0, 5)))
     size = draw(st.integers(1, 60)), draw(st.integers(1, 70))

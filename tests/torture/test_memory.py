@@ -141,11 +141,11 @@ def files():
 class Malloc:
     """The preloaded allocator; within the block, it fails `count` requests from number `first` on."""
 
-    def __init__(self, first=ALWAYS, count=1, least=0):
+    def __init__(self, first=ALWAYS, count=1, minimum=0):
         self.library = ctypes.CDLL(None)
         self.library.fail_requests.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_size_t]
         self.library.stop_failing.restype = ctypes.c_long
-        self.told = first, first + count, least
+        self.told = first, first + count, minimum
         self.requests = 0
 
     def __enter__(self):
@@ -156,23 +156,23 @@ class Malloc:
         self.requests = self.library.stop_failing()
 
 
-def requests_of(kind, call, least):
+def requests_of(kind, call, minimum):
     trainer = prepared(kind, call)
-    with Malloc(least=least) as malloc:
+    with Malloc(minimum=minimum) as malloc:
         CALLS[call](trainer)
     return malloc.requests
 
 
-def refused_requests(seed, backend, kind, calls, least, count):
+def refused_requests(seed, backend, kind, calls, minimum, count):
     """Fail each request for memory of a call in turn, by itself and with all that follow."""
     faults, survived = {}, 0
     with pynn.use_backend(backend):
         for call in calls:
             expected = undisturbed(kind, call)
-            requests = in_child(requests_of, kind, call, least)
+            requests = in_child(requests_of, kind, call, minimum)
             for number in chosen(seed, requests, count):
                 for many in (1, ALWAYS):
-                    refusing = Malloc(number, many, max(least, 600 if many > 1 else 0))  # small ones: Python lives on
+                    refusing = Malloc(number, many, max(minimum, 600 if many > 1 else 0))  # small ones: Python lives on
                     try:
                         survived += in_child(survives, kind, call, expected, refusing)
                     except AssertionError as error:
@@ -228,9 +228,9 @@ def preloaded(tmp_path_factory):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_refused_arrays(torture, preloaded, backend):
     """Only large requests, which come from NumPy's arrays and the kernels."""
-    least = 4000 if backend != "numpy" else BUFFERS
+    minimum = 4000 if backend != "numpy" else BUFFERS
     torture(
-        refused_requests, environment=preloaded, backend=backend, kind="wide", calls=list(CALLS), least=least,
+        refused_requests, environment=preloaded, backend=backend, kind="wide", calls=list(CALLS), minimum=minimum,
         count=scaled(4),
     )  # fmt: skip
 
@@ -239,7 +239,7 @@ def test_refused_objects(torture, preloaded):
     """Every request, Python's own included."""
     torture(
         refused_requests, environment=preloaded | {"PYTHONMALLOC": "malloc"}, backend=BACKENDS[0], kind="everything",
-        calls=list(CALLS), least=0, count=scaled(4),
+        calls=list(CALLS), minimum=0, count=scaled(4),
     )  # fmt: skip
 
 

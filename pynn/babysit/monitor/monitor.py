@@ -21,7 +21,7 @@ from ..findings import SYMPTOMS, Finding, ranked
 from ..thresholds import Thresholds
 from . import facts as known
 from . import probes
-from .recorder import LEAST_BLOCK, Recorder
+from .recorder import MIN_BLOCK, Recorder
 from .rules import EVALUATION_RULES, STEP_RULES, Detection
 from .rules.evaluation import evaluation_of
 from .rules.rates import run_away
@@ -210,7 +210,7 @@ class Monitor(Callback):
         pace = self._recorder.pace
         if pace is None or pace.evaluates():
             began = time.perf_counter()
-            self._recorder.finish(trainer, LEAST_BLOCK)
+            self._recorder.finish(trainer, MIN_BLOCK)
             self._evaluate(trainer)
             if pace is not None:
                 pace.evaluated(time.perf_counter() - began)

@@ -26,7 +26,7 @@ NEIGHBOURS, FEATURES = 5, 300
 #: Examples for the comparison of batch norm's two modes.
 MODES = 256
 #: Maximum number of weights for a comparison with finite differences.
-MOST_CHECKED = 1_000_000
+MAX_CHECKED = 1_000_000
 #: Rows of a weight matrix used to compare its units.
 ROWS = 256
 
@@ -52,7 +52,7 @@ def distinct_units(state: RunState) -> None:
 
 def own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
     """Compare gradients with finite differences, once, if a layer or the loss is user code."""
-    if not state.facts.own_code or trainer.model.flat.values.size > MOST_CHECKED:
+    if not state.facts.own_code or trainer.model.flat.values.size > MAX_CHECKED:
         return
     from ..preflight.case import Case
     from ..preflight.gradients import gradient_check

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300, *range(400, 1001, 100))
 #: Later, the number of multiplications between two looks (parameters times examples, filters times positions): a look
 #: takes up to half a millisecond and must cost at most 1%. The other two limit the number of steps between looks.
-BLOCK, LEAST_BLOCK, MOST_BLOCK = 2.6e9, 50, 2000
+BLOCK, MIN_BLOCK, MAX_BLOCK = 2.6e9, 50, 2000
 #: A loss triggers a look if it exceeds the last block's median by more than SURPRISE times the largest excess in that
 #: block. The next look follows SOON steps later, and the interval then doubles up to its usual length.
 SURPRISE, SOON = 2.0, 8
@@ -41,7 +41,7 @@ OUTPUT_COLUMNS = ("sum", "squares", "active", "saturated", "gradient")
 PARAMETER_COLUMNS = ("weight", "gradient", "update")
 
 #: Minimum fan_in of a weight matrix whose gradients' signs are recorded.
-LEAST_FAN_IN = 16
+MIN_FAN_IN = 16
 
 
 Digest = Callable[[Any, np.ndarray, np.ndarray, np.ndarray], None]
@@ -85,21 +85,21 @@ class Pace:
     ----------
     budget : float
         The share of the training time that watching may take.
-    least : int
+    minimum : int
         Minimum interval between watched steps.
     """
 
-    #: After SAMPLE timings of each kind, the pace chooses a new interval. If the budget allows an interval below LEAST,
-    #: the next HOLD steps are not timed.
+    #: After SAMPLE timings of each kind, the pace chooses a new interval. If the budget allows one below MIN_EVERY, the
+    #: next HOLD steps are not timed.
     SAMPLE, HOLD = 24, 1000
     #: Minimum interval between watched steps while steps are timed: it contains an unwatched step, a watched step, and
     #: the step whose start ends the second timing.
-    LEAST = 4
+    MIN_EVERY = 4
 
-    def __init__(self, budget: float, least: int) -> None:
+    def __init__(self, budget: float, minimum: int) -> None:
         self.share = budget / 3
-        self.least = least
-        self.every = max(least, self.LEAST)
+        self.minimum = minimum
+        self.every = max(minimum, self.MIN_EVERY)
         self.next = 0  # steps before this one are neither watched nor timed
         self.look = 5e-4  # seconds of the last look; the first, which is slower, does not count
         self._plain = math.nan  # seconds of an unwatched step
@@ -128,8 +128,8 @@ class Pace:
         self._times[0].clear()
         self._times[1].clear()
         self._plain = off
-        every = max(math.ceil((on - off) / (self.share * off)), self.least)
-        self.every = every if every <= self.least else max(every, self.LEAST)
+        every = max(math.ceil((on - off) / (self.share * off)), self.minimum)
+        self.every = every if every <= self.minimum else max(every, self.MIN_EVERY)
 
     @property
     def between_looks(self) -> float:
@@ -218,7 +218,7 @@ class Recorder:
         self._signs = [
             (index, parameter)
             for index, (_, parameter) in enumerate(self.parameters)
-            if parameter.ndim == 2 and parameter.decay and parameter.shape[0] >= LEAST_FAN_IN
+            if parameter.ndim == 2 and parameter.decay and parameter.shape[0] >= MIN_FAN_IN
         ]
         widths = (
             len(STEP_COLUMNS),
@@ -234,7 +234,7 @@ class Recorder:
         self._zigzag = self._row[ends[2] : ends[3]]
         self.dead = self._row[ends[3] : ends[4]]
         self._row_bytes = self._row.data.cast("B")
-        self._allot(LEAST_BLOCK)
+        self._allot(MIN_BLOCK)
         self.columns = {
             "outputs": slice(ends[0], ends[1]),
             "parameters": slice(ends[1], ends[2]),
@@ -263,7 +263,7 @@ class Recorder:
             return True
         watched = self.pace.due(trainer.steps)
         self._next, self.every = self.pace.next, self.pace.every
-        if self.every < Pace.LEAST:  # watch without timing for a while
+        if self.every < Pace.MIN_EVERY:  # watch without timing for a while
             self._asks, self._until = False, trainer.steps + Pace.HOLD
         return watched
 
@@ -328,17 +328,17 @@ class Recorder:
                 self._soon = SOON
             self.flush(trainer, x, target)
 
-    def finish(self, trainer: Training, least: int = 1) -> None:
-        """Flush the rows if there are at least `least`, or if training has just begun."""
+    def finish(self, trainer: Training, minimum: int = 1) -> None:
+        """Flush the rows if there are at least `minimum`, or if training has just begun."""
         early = trainer.steps - self._began <= EARLY_LOOKS[-1]
-        if self._used >= (1 if early else max(least, 1)):
+        if self._used >= (1 if early else max(minimum, 1)):
             self.flush(trainer, *trainer.minibatch)
 
     def flush(self, trainer: Training, x: np.ndarray, target: np.ndarray) -> None:
         """Pass the collected rows to `digest`."""
         rows = self.rows[: self._used]
         self._used = 0
-        block = int(min(max(BLOCK / max(self._multiplications * len(x), 1), LEAST_BLOCK), MOST_BLOCK))
+        block = int(min(max(BLOCK / max(self._multiplications * len(x), 1), MIN_BLOCK), MAX_BLOCK))
         done = trainer.steps - self._began
         early = next((step for step in EARLY_LOOKS if step > done), None)
         self._look = self._began + early if early else trainer.steps + min(self._soon or block, block) * self.every
@@ -346,7 +346,7 @@ class Recorder:
             self._look = max(self._look, trainer.steps + math.ceil(self.pace.between_looks))
         began = time.perf_counter()
         self._soon = 2 * self._soon if self._soon < block else 0
-        if len(rows) >= LEAST_BLOCK:
+        if len(rows) >= MIN_BLOCK:
             losses = rows[:, 1]
             self._alarm = max(SURPRISE * float(losses.max()) - (SURPRISE - 1) * float(np.median(losses)), 0.0)
         if len(rows):

@@ -292,5 +292,5 @@ class RunState:
     def stuck(self, steps: int = 100) -> bool:
         """Return whether nothing has been learnt after `steps` steps."""
         # With a dominant class, the loss of always predicting it is small and means little.
-        most = 1.5 if self.facts.chance > 0.9 else 0.95
-        return self.age >= steps and not self.share_left < most
+        maximum = 1.5 if self.facts.chance > 0.9 else 0.95
+        return self.age >= steps and not self.share_left < maximum

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .recorder import Recorder
 
 #: Maximum number of rows, and of bytes.
-MOST_ROWS, FEWEST_ROWS, MOST_BYTES = 2048, 256, 16_000_000
+MAX_ROWS, FEWEST_ROWS, MAX_BYTES = 2048, 256, 16_000_000
 
 SATURATING = (ActivationCode.SIGMOID, ActivationCode.TANH)
 #: Activations that are (almost) zero for negative inputs.
@@ -69,7 +69,7 @@ class Stats:
         self._columns = recorder.columns
         self.layers = [part.label for part in parts(recorder.model)]
         width = recorder.rows.shape[1]
-        rows = int(np.clip(MOST_BYTES // (8 * width), FEWEST_ROWS, MOST_ROWS)) // 2 * 2
+        rows = int(np.clip(MAX_BYTES // (8 * width), FEWEST_ROWS, MAX_ROWS)) // 2 * 2
         self._rows = np.empty((rows, width))
         self._sum = np.zeros(width)
         self._used, self._group, self._waiting = 0, 1, 0

@@ -104,7 +104,7 @@ def preflight(
     from ...training.trainer import Trainer
 
     instance(trainer, "trainer", Trainer)
-    count(seed, "seed", least=0)
+    count(seed, "seed", minimum=0)
     if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
         raise ValueError("validation must be a pair (x, y)")
     if batch_size is None:

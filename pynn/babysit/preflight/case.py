@@ -28,11 +28,11 @@ MULTIPLIES = Linear | Maxout | Conv2d
 #: Backward pass of a layer; takes the gradient of its output, and whether that sums to 0 over the batch.
 Back = Callable[[np.ndarray, bool], tuple[np.ndarray, bool]]
 #: Maximum number of rows per check; the searches for NaN and duplicates use all rows.
-MOST_ROWS = 10_000
+MAX_ROWS = 10_000
 #: Assumed multiply-adds per second, for planning the number of trial steps; a low estimate for one core.
 PLANNED_SPEED = 1e10
 #: Minimum seconds per step, for small networks.
-LEAST_STEP = 1.5e-4
+MIN_STEP = 1.5e-4
 
 
 class Case:
@@ -154,13 +154,13 @@ class Case:
             seed=self.seed,
         )
 
-    def steps(self, seconds: float, batch: int, least: int, most: int) -> int:
-        """Return the estimated number of steps in `seconds`, between `least` and `most`.
+    def steps(self, seconds: float, batch: int, minimum: int, maximum: int) -> int:
+        """Return the estimated number of steps in `seconds`, between `minimum` and `maximum`.
 
         The estimate counts multiplications instead of measuring, so that a report does not depend on the machine.
         """
         work = self.multiplications * batch
-        return max(least, min(most, int(seconds / max(LEAST_STEP, 3 * work / PLANNED_SPEED))))
+        return max(minimum, min(maximum, int(seconds / max(MIN_STEP, 3 * work / PLANNED_SPEED))))
 
     @property
     def convolves(self) -> bool:

@@ -14,7 +14,7 @@ from ...nn.traversal import NORMS
 from ...training.examples import Examples, prepare
 from ...utils.arrays import as_array, check_finite, numeric
 from ...utils.config import is_own
-from .case import MOST_ROWS, Case, chain
+from .case import MAX_ROWS, Case, chain
 from .report import Check, failed, passed, skipped, warned
 from .rows import far_fewer_than_rows, near_duplicates, row_keys, shared_rows
 
@@ -90,8 +90,8 @@ def load(
     inputs, targets = numeric(x, "x"), as_array(y, "y")
     weights = None if sample_weight is None else numeric(sample_weight, "sample_weight")
     rows = np.arange(len(inputs))
-    if len(rows) > MOST_ROWS:
-        rows = np.sort(case.generator(1).permutation(len(rows))[:MOST_ROWS])
+    if len(rows) > MAX_ROWS:
+        rows = np.sort(case.generator(1).permutation(len(rows))[:MAX_ROWS])
     case.raw = (inputs, targets)
     case.raw_validation = None if validation is None else (numeric(validation[0], "x"), as_array(validation[1], "y"))
     transformer = case.model.preprocessing
@@ -115,7 +115,7 @@ def load(
         part = Examples(part.x[counted], part.y[counted], part.weights[counted])
     case.examples = part
     if validation is not None:
-        held_out = [array[:MOST_ROWS] for array in case.raw_validation or ()]
+        held_out = [array[:MAX_ROWS] for array in case.raw_validation or ()]
         try:
             case.validation = prepare(case.model, case.loss, *held_out, name="validation ")
             check_finite(case.validation.x, "validation x after preprocessing")

@@ -100,8 +100,8 @@ def modes_agree(case: Case) -> Check:
             return warned(name, symptom, evidence, momentum, label)
     model = case.copy_model()
     stale = _differences(case, model) if case.trained else []
-    least = min((layer.momentum for _, layer in norms), default=0.1)
-    _settle(case, model, case.steps(0.6, 128, 40, max(60, min(600, int(4 / least)))))
+    minimum = min((layer.momentum for _, layer in norms), default=0.1)
+    _settle(case, model, case.steps(0.6, 128, 40, max(60, min(600, int(4 / minimum)))))
     settled = _differences(case, model)
     advice = "Make inference use running means of what training uses, and no randomness of another mean."
     for differences, report, when in (

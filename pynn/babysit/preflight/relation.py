@@ -10,7 +10,7 @@ from ...training.examples import Examples
 from .case import Case
 
 #: Maximum number of features of the simple predictors; more are projected at random.
-MOST_FEATURES = 400
+MAX_FEATURES = 400
 NEIGHBOURS = 7
 
 
@@ -65,8 +65,8 @@ def _features(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     # Clipped: a nearly constant feature would otherwise dominate the distance.
     features /= np.where(spread > 0, spread, 1)
     features = np.clip(features, -5, 5)
-    if features.shape[1] > MOST_FEATURES:
-        features = features @ (rng.standard_normal((features.shape[1], MOST_FEATURES)) / np.sqrt(MOST_FEATURES))
+    if features.shape[1] > MAX_FEATURES:
+        features = features @ (rng.standard_normal((features.shape[1], MAX_FEATURES)) / np.sqrt(MAX_FEATURES))
     return features
 
 

@@ -16,9 +16,9 @@ INITIALISE = 'Initialise for the activation: "he_normal" with ReLU, "lecun_norma
 SATURATED = 0.01
 
 
-def _walk(case: Case, most: int) -> Walk:
+def _walk(case: Case, maximum: int) -> Walk:
     """Run a training pass without dropout over many examples."""
-    return Walk(case.copy_model(), case.take(case.rows(most)).x, training=True, seed=case.seed)
+    return Walk(case.copy_model(), case.take(case.rows(maximum)).x, training=True, seed=case.seed)
 
 
 def _hidden(walk: Walk) -> list[int]:

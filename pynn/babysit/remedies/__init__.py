@@ -99,7 +99,7 @@ def diagnose(
     epochs = count(epochs, "epochs") if epochs is not None else (last.until if last and last.until else EPOCHS)
     batch_size = count(batch_size, "batch_size") if batch_size is not None else (last.batch_size if last else 32)
     number(seconds, "seconds", above=0)
-    count(seed, "seed", least=0)
+    count(seed, "seed", minimum=0)
     if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
         raise ValueError("validation must be a pair (x, y)")
     x, y = numeric(x, "x"), as_array(y, "y")

@@ -75,8 +75,8 @@ class Diagnosis:
             return "Nothing is wrong, and nothing that was tried surely does better."
         nearest = ""
         if self.trials and self.baseline is not None and self.trials[0].score > self.baseline.score:
-            most = self.trials[0]
-            nearest = f" (most: {_change(most)}, {self.figure(self.baseline)} -> {self.figure(most)})"
+            best = self.trials[0]
+            nearest = f" (most: {_change(best)}, {self.figure(self.baseline)} -> {self.figure(best)})"
         return (
             f"Nothing that was tried surely helps{nearest}, so the fault may lie in the data or in code of your own: "
             f"{self.verdict[0].advice}."

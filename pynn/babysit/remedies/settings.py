@@ -223,15 +223,15 @@ def less_regularisation(blueprint: Blueprint) -> Iterator[Remedy]:
 
         code = "weight_decay=0" if decay else "Trainer(..., regularizers=())"
         remedies.append(Remedy(", ".join(parts), code, "decay", undecayed))
-    most = max((layer.p for layer in blueprint.all_layers() if isinstance(layer, Dropout)), default=0.0)
-    if most > DROPOUT:
+    maximum = max((layer.p for layer in blueprint.all_layers() if isinstance(layer, Dropout)), default=0.0)
+    if maximum > DROPOUT:
 
         def drop_less(target: Blueprint) -> None:
             for layer in target.all_layers():
                 if isinstance(layer, Dropout):
                     layer.p = min(layer.p, DROPOUT)
 
-        remedies.append(Remedy(f"dropout {most:g} -> {DROPOUT:g}", f"Dropout({DROPOUT:g})", "dropout", drop_less))
+        remedies.append(Remedy(f"dropout {maximum:g} -> {DROPOUT:g}", f"Dropout({DROPOUT:g})", "dropout", drop_less))
     yield from remedies
     if len(remedies) == 2:
         yield remedies[0] + remedies[1]

@@ -125,7 +125,7 @@ def plot_first_weights(monitor: Monitor, path: str | Path | None = None) -> Figu
         which = f"{units} filters" if shown == units else f"{shown} of {units} filters"
         title = f"Filters of the first layer: {which} of {size}"
     else:
-        shown = units if shape is None else min(units, maps.MOST_TILES)
+        shown = units if shape is None else min(units, maps.MAX_TILES)
         picture = maps.weight_map(weights) if shape is None else maps.weight_tiles(weights, shape)
         aspect = "auto" if shape is None else "equal"
         which = f"{units} units" if shown == units else f"{shown} of {units} units"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .reading import Watched
 
 #: Maximum number of rows in the table of epochs.
-MOST_EPOCHS = 60
+MAX_EPOCHS = 60
 
 
 def write_report(monitor: Watched, path: str | Path, *, title: str | None = None) -> None:
@@ -154,7 +154,7 @@ def _epoch_table(run: RunFigures) -> str:
     if not len(history):
         return ""
     names = list(history.history)
-    kept = np.unique(np.linspace(0, len(history) - 1, min(len(history), MOST_EPOCHS)).round().astype(int))
+    kept = np.unique(np.linspace(0, len(history) - 1, min(len(history), MAX_EPOCHS)).round().astype(int))
     body = []
     for index in kept:
         cells = []

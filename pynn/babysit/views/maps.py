@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from ..monitor.snapshots import Histogram
 
 #: Maximum rows and columns of a picture.
-MOST_ROWS, MOST_COLUMNS = 128, 160
+MAX_ROWS, MAX_COLUMNS = 128, 160
 #: Rows of a histogram's picture.
 VALUE_ROWS = 48
 #: Ratio of histogram widths from which a picture has a symmetric logarithmic scale.
 WIDEST_LINEAR = 30.0
 #: Maximum number of units with weight pictures.
-MOST_TILES = 64
+MAX_TILES = 64
 #: Maximum number of filters, and of channels per filter if shown separately.
-MOST_FILTERS = 16
+MAX_FILTERS = 16
 
 #: Flattened images by input size: scikit-learn digits, MNIST, CIFAR.
 _IMAGES = {64: (1, 8, 8), 784: (1, 28, 28), 3072: (3, 32, 32)}
@@ -83,7 +83,7 @@ def _over_time(columns: Pixels, steps: Sequence[int], span: tuple[int, int]) -> 
     first, last = span
     if last <= first:
         return columns[:, -1:]
-    at = np.linspace(first, last, MOST_COLUMNS)
+    at = np.linspace(first, last, MAX_COLUMNS)
     seen = np.searchsorted(np.asarray(steps), at, side="right") - 1
     return np.where(seen < 0, 0, columns[:, np.maximum(seen, 0)]).astype(np.uint8)
 
@@ -148,7 +148,7 @@ def activity_map(steps: Sequence[int], shares: Sequence[NDArray], span: tuple[in
     """Return the activity of units over time; the least active ones at the end are at the bottom."""
     table = np.array(shares, np.float64).T
     order = np.argsort(-np.nan_to_num(table[:, -1], nan=-1.0), kind="stable")
-    table = table[order][_spread(len(order), MOST_ROWS)]
+    table = table[order][_spread(len(order), MAX_ROWS)]
     image = pixels.to_index(np.sqrt(np.maximum(table, 0.0)), 0.0, 1.0, first=40)
     image[table == 0] = 1
     return Map(_over_time(image, steps, span), pixels.activity(), [], span)
@@ -156,7 +156,7 @@ def activity_map(steps: Sequence[int], shares: Sequence[NDArray], span: tuple[in
 
 def layer_map(steps: NDArray, columns: Sequence[Floats], low: float, high: float, palette: Pixels) -> Map:
     """Return a figure of many layers, one row each, over time; the mean of neighbouring rows of the stats."""
-    pieces = np.array_split(np.arange(len(steps)), min(len(steps), MOST_COLUMNS))
+    pieces = np.array_split(np.arange(len(steps)), min(len(steps), MAX_COLUMNS))
     table = np.full((len(columns), len(pieces)), np.nan)
     for row, column in enumerate(columns):
         for index, piece in enumerate(pieces):
@@ -187,7 +187,7 @@ def image_shape(fan_in: int, input_shape: Sequence[int] | None) -> tuple[int, in
 def weight_tiles(weights: NDArray, shape: tuple[int, int, int]) -> Map:
     """Return the weights of each unit (a column) as an image, scaled individually, side by side."""
     channels, height, width = shape
-    shown = _scaled(weights[:, :MOST_TILES])
+    shown = _scaled(weights[:, :MAX_TILES])
     sheet, covered = _sheet(shown.reshape(-1, channels, height, width).transpose(0, 2, 3, 1), _across(len(shown)))
     return _two_sided(sheet, covered) if channels == 1 else Map(pixels.to_index(sheet, 0.0, 1.0), None, [])
 
@@ -199,9 +199,9 @@ def filter_tiles(weights: NDArray, shape: tuple[int, ...]) -> tuple[Map, int]:
     """
     channels, height, width = shape[0], math.prod(shape[1:-1]), shape[-1]
     if channels not in (1, 3):
-        tiles = _scaled(weights[:, :MOST_FILTERS]).reshape(-1, channels, height, width)[:, :MOST_FILTERS]
+        tiles = _scaled(weights[:, :MAX_FILTERS]).reshape(-1, channels, height, width)[:, :MAX_FILTERS]
         return _two_sided(*_sheet(tiles.reshape(-1, height, width, 1), tiles.shape[1])), len(tiles)
-    tiles = _scaled(weights[:, :MOST_TILES]).reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+    tiles = _scaled(weights[:, :MAX_TILES]).reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
     sheet, covered = _sheet(tiles, _across(len(tiles)))
     colours = np.broadcast_to(pixels.to_index(sheet, 0.0, 1.0), (*covered.shape, 3))
     return Map(np.dstack([colours, 255 * covered.astype(np.uint8)]), None, []), len(tiles)
@@ -242,20 +242,20 @@ def how_filters_are_shown(channels: int) -> str:
     if channels == 1:
         return "white is positive, black is negative, and grey is zero"
     which = f"each of its {channels} channels"
-    if channels > MOST_FILTERS:
-        which = f"each of the first {MOST_FILTERS} of its {channels} channels"
+    if channels > MAX_FILTERS:
+        which = f"each of the first {MAX_FILTERS} of its {channels} channels"
     return f"a row per filter, a column for {which}"
 
 
 def weight_map(weights: NDArray) -> Map:
     """Return the weight matrix as a picture: inputs from the top, units from the left."""
-    rows, columns = _spread(weights.shape[0], MOST_ROWS), _spread(weights.shape[1], MOST_COLUMNS)
+    rows, columns = _spread(weights.shape[0], MAX_ROWS), _spread(weights.shape[1], MAX_COLUMNS)
     part = weights[np.ix_(rows, columns)].astype(np.float64)
     finite = np.abs(part[np.isfinite(part)])
     reach = float(np.quantile(finite, 0.995)) if len(finite) else 1.0
     return Map(pixels.to_index(part, -reach, reach, first=1), pixels.two_sided(), [])
 
 
-def _spread(length: int, most: int) -> NDArray[np.intp]:
-    """Return at most `most` evenly spaced indices, including the first and the last."""
-    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(np.intp))
+def _spread(length: int, maximum: int) -> NDArray[np.intp]:
+    """Return at most `maximum` evenly spaced indices, including the first and the last."""
+    return np.unique(np.linspace(0, length - 1, min(length, maximum)).round().astype(np.intp))

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from .maps import Map
 
 #: Maximum number of layers in a line chart; more become a picture with one row each.
-MOST_LINES = 7
+MAX_LINES = 7
 #: Layers shown individually: visible at once, and after a click.
-LAYERS_AT_ONCE, MOST_LAYERS = 8, 48
+LAYERS_AT_ONCE, MAX_LAYERS = 8, 48
 #: Findings within this share of the run share one label.
-MARK_REACH, MOST_MARKS = 0.05, 24
+MARK_REACH, MAX_MARKS = 0.05, 24
 
 
 def marks(run: RunFigures) -> list[Mark]:
@@ -33,7 +33,7 @@ def marks(run: RunFigures) -> list[Mark]:
     if not len(steps):
         return []
     reach = MARK_REACH * max(int(steps[-1] - steps[0]), 1)
-    numbered = sorted(enumerate(run.findings[:MOST_MARKS], 1), key=lambda pair: (pair[1].step, pair[0]))
+    numbered = sorted(enumerate(run.findings[:MAX_MARKS], 1), key=lambda pair: (pair[1].step, pair[0]))
     groups: list[list[tuple[int, int, str]]] = []
     for number, finding in numbered:
         entry = (finding.step, number, finding.severity)
@@ -132,7 +132,7 @@ def _layers(run: RunFigures, name: str, title: str, scale: Scale, note: str) -> 
     if not columns:
         return None
     steps = run.steps
-    if len(columns) > MOST_LINES:
+    if len(columns) > MAX_LINES:
         return _layer_picture(run, columns, title, scale, note, ratio=name == "update_ratio")
     series = [
         Series(layer, steps, smoothed(column), f"s{index}") for index, (layer, column) in enumerate(columns.items())
@@ -172,9 +172,9 @@ def each_layer(run: RunFigures) -> str:
     if not shown:
         return ""
     left_out = ""
-    if len(shown) > MOST_LAYERS:
-        kept = {shown[index] for index in np.linspace(0, len(shown) - 1, MOST_LAYERS).round().astype(int)}
-        kept |= {finding.layer for finding in run.verdict[:MOST_LAYERS] if finding.layer in shown}
+    if len(shown) > MAX_LAYERS:
+        kept = {shown[index] for index in np.linspace(0, len(shown) - 1, MAX_LAYERS).round().astype(int)}
+        kept |= {finding.layer for finding in run.verdict[:MAX_LAYERS] if finding.layer in shown}
         left_out = f" {len(kept)} of the {len(shown)} layers are shown; the table below has all."
         shown = [name for name in shown if name in kept]
     parts = [_one_layer(run, name) for name in shown]
@@ -234,7 +234,7 @@ def first_weights(run: RunFigures) -> str:
         style = f"width:{width};height:{min(max(inputs * 8, 96), 420)}px"
     else:
         picture = maps.weight_tiles(weights, shape)
-        shown = min(units, maps.MOST_TILES)
+        shown = min(units, maps.MAX_TILES)
         which = f"The first {shown} of {units} units" if shown < units else _count(units, "unit")
         lead = f"{which}, each with its {shape[1]} x {shape[2]} inputs, scaled for itself."
         lead += " Shapes mean that it has learned something; noise all over, that it has not, or that it overfits."

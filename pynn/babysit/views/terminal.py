@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from ..monitor.monitor import Monitor
 
 #: Maximum refreshes per second, and maximum share of the time.
-REFRESH_RATE, MOST_OF_THE_TIME = 4.0, 0.03
+REFRESH_RATE, MAX_OF_THE_TIME = 4.0, 0.03
 #: Maximum number of listed findings; the panel shows the number of the others.
-MOST_FINDINGS = 6
+MAX_FINDINGS = 6
 WIDTH = 100
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -103,7 +103,7 @@ class Panel(Callback):
             return
         self._live.update(render(self.monitor, trainer, self._out.width), refresh=True)
         ended = time.monotonic()
-        self._due = ended + max(1 / REFRESH_RATE, (ended - began) / MOST_OF_THE_TIME)
+        self._due = ended + max(1 / REFRESH_RATE, (ended - began) / MAX_OF_THE_TIME)
 
     def _tell(self) -> None:
         """Print a line for each fault that is new, or worse than when it was printed."""
@@ -143,9 +143,9 @@ def render(monitor: Monitor, trainer: Trainer, width: int = WIDTH) -> Renderable
     worst = worst_layers(run)
     if worst:
         grid.add_row("layers", Text("   ".join(worst)))
-    for finding in run.findings[:MOST_FINDINGS]:
+    for finding in run.findings[:MAX_FINDINGS]:
         grid.add_row(*_finding(finding))
-    hidden = len(run.findings) - MOST_FINDINGS
+    hidden = len(run.findings) - MAX_FINDINGS
     if hidden > 0:
         grid.add_row("", Text(f"and {hidden} more", style="dim"))
     if not run.findings:

@@ -85,7 +85,7 @@ class Conv2d(Layer):
         self.out_channels = count(out_channels, "out_channels")
         self.kernel_size = self._sizes(kernel_size, "kernel_size")
         self.stride = self._sizes(stride, "stride")
-        self.padding = padding if isinstance(padding, str) else self._sizes(padding, "padding", least=0)
+        self.padding = padding if isinstance(padding, str) else self._sizes(padding, "padding", minimum=0)
         self.dilation = self._sizes(dilation, "dilation")
         self.groups = count(groups, "groups")
         for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
@@ -102,9 +102,9 @@ class Conv2d(Layer):
         self.weight = Parameter(weight, dtype, fans=fans)
         self.bias = Parameter(start, dtype) if bias else None
 
-    def _sizes(self, value: Any, name: str, *, least: int = 1) -> tuple[int, ...]:
+    def _sizes(self, value: Any, name: str, *, minimum: int = 1) -> tuple[int, ...]:
         """Return the argument as one number per dimension of an image."""
-        return pair(value, name, least=least)
+        return pair(value, name, minimum=minimum)
 
     def _window(self) -> Pair:
         """Return rows and columns of the window."""
@@ -202,12 +202,12 @@ class Conv1d(Conv2d):
 
     _positions = "length"
 
-    def _sizes(self, value: Any, name: str, *, least: int = 1) -> tuple[int, ...]:
+    def _sizes(self, value: Any, name: str, *, minimum: int = 1) -> tuple[int, ...]:
         if isinstance(value, tuple | list):
             if len(value) != 1:
                 raise ValueError(f"{name} is {value!r}; expected a number")
             value = value[0]
-        return (count(value, name, least=least),)
+        return (count(value, name, minimum=minimum),)
 
     def _window(self) -> Pair:
         return 1, self.kernel_size[0]

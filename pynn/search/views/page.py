@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..trial import Trial
 
 #: Maximum numbers of loss curves, of parameters with a chart, and of table rows.
-MOST_CURVES, MOST_PARAMETERS, MOST_ROWS = 24, 12, 500
+MAX_CURVES, MAX_PARAMETERS, MAX_ROWS = 24, 12, 500
 NO_CONTROLS = dict.fromkeys({*range(32), 127} - set(map(ord, "\t\n\r")), "\N{REPLACEMENT CHARACTER}")
 
 
@@ -144,7 +144,7 @@ def _each(run: TrialFigures) -> str:
     ticks = [((tick - low) / span, percent(tick) if share else f"{tick:g}") for tick in linear_ticks(low, high)]
     metric = run.result.metric.replace("val_", "validation ").replace("_", " ")
     charts = []
-    for name in run.axes()[:MOST_PARAMETERS]:
+    for name in run.axes()[:MAX_PARAMETERS]:
         points: list[Point] = []
         for trial in sorted(finished, key=lambda trial: (trial is run.best, run.shade(trial))):
             if name in trial.params:
@@ -181,7 +181,7 @@ def _importance(run: TrialFigures) -> str:
 def _curves(run: TrialFigures) -> str:
     """Return the loss curves of the best trials, and of some that ended early."""
     early = [trial for trial in run.begun if trial.ended == "early" and len(trial.history.get("loss", []))]
-    shown = [*run.order[: MOST_CURVES - min(len(early), MOST_CURVES // 4)], *early[: MOST_CURVES // 4]]
+    shown = [*run.order[: MAX_CURVES - min(len(early), MAX_CURVES // 4)], *early[: MAX_CURVES // 4]]
     shown = [trial for trial in shown if trial.history.get("loss")]
     if not shown:
         return ""
@@ -257,7 +257,7 @@ def _trials(run: TrialFigures) -> str:
     names = [name for name, _ in run.result.space]
     metric = run.result.metric.replace("val_", "validation ").replace("_", " ")
     rows = []
-    for trial in trials[:MOST_ROWS]:
+    for trial in trials[:MAX_ROWS]:
         score = figure(trial.score, run.result.metric) if trial.ended == "finished" else ""
         how = ended_words(trial) if trial.ended != "finished" else ""
         if trial.continues is not None:
@@ -266,6 +266,6 @@ def _trials(run: TrialFigures) -> str:
         cells = [score, str(trial.stage + 1), str(trial.epochs), f"{trial.seconds:.2f}"]
         cells += [escape(cell(trial, name)) for name in names]
         rows.append([str(trial.number + 1), *cells, escape(why[:300])])
-    caption = "Trials, best first" + (f" ({MOST_ROWS} of {len(trials)})" if len(trials) > MOST_ROWS else "")
+    caption = "Trials, best first" + (f" ({MAX_ROWS} of {len(trials)})" if len(trials) > MAX_ROWS else "")
     heads = ["trial", metric, "stage", "epochs", "seconds", *names, ""]
     return f'<section><h2>All trials</h2><div class="tables">{table(caption, heads, rows)}</div></section>'

@@ -11,7 +11,7 @@ from .base import Detection
 #: Tolerated share of unreachable targets, as outliers.
 UNREACHED = 0.05
 #: Minimum share of variance that a simple learner explains before a network that explains none is at fault.
-LEAST_SIGNAL = 0.15
+MIN_SIGNAL = 0.15
 #: Minimum weight decay for a report of decay that removes all weights in one step.
 STRONG_DECAY = 0.1
 
@@ -52,7 +52,7 @@ def not_learning(state: RunState) -> Iterator[Detection]:
     reference, loss = state.reference, state.recent_loss(100)
     if not loss > 0.97 * reference or state.falling(0.05):
         return
-    if not facts.classifies and state.held_out_examples and not state.attainable > LEAST_SIGNAL:
+    if not facts.classifies and state.held_out_examples and not state.attainable > MIN_SIGNAL:
         return  # without accuracy, weak and no signal look alike: see `evaluation.nothing_to_learn`
     accuracy = sum(w.accuracy * w.steps for w in list(state.windows)[-3:]) / sum(
         w.steps for w in list(state.windows)[-3:]
@@ -86,7 +86,7 @@ def regularisation_too_strong(state: RunState) -> Iterator[Detection]:
     ]
     if (facts.l2 > 0 or facts.l1 > 0 or facts.max_norm < math.inf) and norms and left > 0.6:
         largest = max(shrunk for shrunk, _ in norms)
-        least, name = min(norms)
+        minimum, name = min(norms)
         pull = max(
             (
                 (facts.l2 * w.norm + facts.l1 * math.sqrt(w.size)) / w.gradient_norm
@@ -95,12 +95,12 @@ def regularisation_too_strong(state: RunState) -> Iterator[Detection]:
             ),
             default=0.0,
         )
-        if (largest < 0.5 or least < 0.1) and (
-            pull > 0.7 or facts.decoupled or least < 0.05 or facts.max_norm < math.inf
+        if (largest < 0.5 or minimum < 0.1) and (
+            pull > 0.7 or facts.decoupled or minimum < 0.05 or facts.max_norm < math.inf
         ):
             strength = facts.strongest_penalty
             evidence = (
-                f"{strength} shrank the weights of {name} to {least:.2g} of their norm at the start; "
+                f"{strength} shrank the weights of {name} to {minimum:.2g} of their norm at the start; "
                 f"the loss stays at {left:.0%} of that of ignoring the inputs"
             )
             advice = f"weaken the {strength.rpartition(' ')[0]} 10 to 100 times"

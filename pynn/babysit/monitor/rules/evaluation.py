@@ -117,18 +117,18 @@ def oscillating(state: RunState) -> Iterator[Detection]:
     if state.facts.classifies and not math.isnan(done[-1].val_accuracy):
         values = [e.val_accuracy for e in done]
         error = max(0.25 / max(state.held_out_examples, 1), 0) ** 0.5
-        least = max(state.limits.swing, 3 * error)
+        minimum = max(state.limits.swing, 3 * error)
         what = "validation accuracy"
     else:
         if not state.facts.squares:
             return
         values = [e.val_loss if not math.isnan(e.val_loss) else e.loss for e in done]
-        least = max(0.3 * sorted(values)[len(values) // 2], 0.02 * state.reference)
+        minimum = max(0.3 * sorted(values)[len(values) // 2], 0.02 * state.reference)
         what = "loss"
     steps = [after - before for before, after in pairwise(values)]
-    swings = sum(abs(a) > least and abs(b) > least and (a > 0) != (b > 0) for a, b in pairwise(steps))
+    swings = sum(abs(a) > minimum and abs(b) > minimum and (a > 0) != (b > 0) for a, b in pairwise(steps))
     if swings >= 3 and swings >= 0.4 * (len(steps) - 1):
-        evidence = f"the {what} swung by more than {least:.2g} up and down {swings} times in {len(done)} epochs"
+        evidence = f"the {what} swung by more than {minimum:.2g} up and down {swings} times in {len(done)} epochs"
         ratio = state.window.ratio
         if ratio > state.limits.large_ratio / 2:
             evidence += f", and a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"

@@ -54,11 +54,11 @@ def _each(inputs: InputFigures) -> str:
     return "each feature with the training data's mean and standard deviation (pynn.preprocessing)"
 
 
-def _unlike(inputs: InputFigures, held_out: InputFigures, most: float, layer: str | None) -> Iterator[Detection]:
+def _unlike(inputs: InputFigures, held_out: InputFigures, maximum: float, layer: str | None) -> Iterator[Detection]:
     """Validation inputs have another scale than the training inputs."""
     ratio = held_out.rms / inputs.rms if inputs.rms else math.inf
     shift = abs(held_out.mean - inputs.mean) / max(inputs.rms, 1e-12)
-    if ratio > most or ratio < 1 / most or shift > 1.5:
+    if ratio > maximum or ratio < 1 / maximum or shift > 1.5:
         evidence = (
             f"validation inputs have a root mean square of {held_out.rms:.3g} and a mean of {held_out.mean:.3g}, "
             f"training inputs {inputs.rms:.3g} and {inputs.mean:.3g}"
