@@ -43,6 +43,7 @@ def kernel_arguments(monkeypatch):
         "conv",
         "dropout",
         "groupnorm",
+        "labels",
         "losses",
         "matmul",
         "pooling",
