@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import pynn.lecture
+from pynn.babysit.findings import SYMPTOMS
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -18,6 +19,10 @@ TRAINING, WATCHING = 0, 1
 
 def test_there_are_examples():
     assert len(BLOCKS) == 7
+
+
+def test_the_readme_counts_the_symptoms():
+    assert f"{len(SYMPTOMS)} symptoms" in README
 
 
 @pytest.mark.parametrize("index", range(len(BLOCKS)))

@@ -7,31 +7,17 @@ import sys
 from importlib import import_module
 
 import pytest
+from pynn.kernels import MODULES
 
 import pynn
 from pynn.backends import selection as backend_module
-
-FAMILIES = (
-    "activations",
-    "batchnorm",
-    "channels",
-    "conv",
-    "dropout",
-    "groupnorm",
-    "labels",
-    "losses",
-    "matmul",
-    "optim",
-    "pooling",
-    "watch",
-)
 
 
 def described(function):
     return str(inspect.signature(function)), inspect.getdoc(function).partition("\n")[0]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", MODULES)
 def test_every_backend_has_the_functions_of_numpy(backend, family):
     specification = import_module(f"pynn.kernels.numpy.{family}")
     own = {

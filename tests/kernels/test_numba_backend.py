@@ -15,8 +15,6 @@ from pynn.kernels import numba as numba_kernels
 from pynn.kernels import numpy as numpy_kernels
 from pynn.kernels.codes import ActivationCode
 
-FAMILIES = MODULES
-
 #: Kernels are serial, keep NaN and infinity, and are compiled by `compiled.njit`, which needs no cache.
 FORBIDDEN = ("cache=", "numba import njit", "parallel=", "prange", "fastmath=True", "nnan", "ninf", "nsz", '"fast"')
 
@@ -29,7 +27,7 @@ def public_functions(module):
     }
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", MODULES)
 def test_signatures_and_docstrings_are_those_of_the_specification(family):
     served = vars(importlib.import_module(f"{numba_kernels.__name__}.{family}"))
     for name, specified in public_functions(importlib.import_module(f"{numpy_kernels.__name__}.{family}")).items():

@@ -6,6 +6,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 from op_contracts import OPS, arguments, results
+from pynn.kernels import MODULES
 
 from pynn.backends.selection import kernels
 
@@ -36,18 +37,7 @@ def kernel_arguments(monkeypatch):
 
         return call
 
-    for family in (
-        "activations",
-        "batchnorm",
-        "channels",
-        "conv",
-        "dropout",
-        "groupnorm",
-        "labels",
-        "losses",
-        "matmul",
-        "pooling",
-    ):
+    for family in MODULES:
         module = getattr(kernels(), family)
         for name, _ in inspect.getmembers(import_module(f"pynn.kernels.numpy.{family}"), inspect.isfunction):
             if hasattr(module, name):
