@@ -312,7 +312,12 @@ class Prefetcher:
         self._thread = ThreadPoolExecutor(1, "pynn-batches")
         # The thread inherits the caller's context variables, such as NumPy's error state.
         self._context = contextvars.copy_context()
-        self._next = self._ask()
+        try:
+            self._next = self._ask()
+        except BaseException:
+            # An interrupt may come before the executor has noted its new thread, which Python would wait for at exit.
+            self._thread.shutdown(wait=False)
+            raise
 
     def _ask(self) -> Future[Batch | None]:
         if self._draw:

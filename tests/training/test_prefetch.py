@@ -307,3 +307,19 @@ def test_a_forked_child_goes_on_with_a_thread_of_its_own():
     assert receive.poll(60)
     assert receive.recv() == trainer.history["loss"] == whole.history["loss"]
     os.waitpid(children[0], 0)
+
+
+@pytest.mark.parametrize("prefetch", [True, None])
+def test_an_interrupt_while_the_thread_starts_leaves_no_thread(prefetch, monkeypatch):
+    class Interrupted(dict):
+        def __setitem__(self, thread, queue):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("concurrent.futures.thread._threads_queues", Interrupted())
+    with pytest.raises(KeyboardInterrupt) as held:  # and with it all frames, so that nothing is collected
+        fitted(prefetch=prefetch, augment=AUGMENT)
+    for thread in threading.enumerate():
+        if thread.name.startswith("pynn-batches"):
+            thread.join(10)
+            assert not thread.is_alive()
+    assert held.traceback
