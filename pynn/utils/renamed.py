@@ -21,7 +21,6 @@ MODULES = {
     "pynn.config": "pynn.utils.config",
     "pynn.context": "pynn.nn.context",
     "pynn.files": "pynn.utils.files",
-    "pynn.gradcheck": "pynn.nn.gradcheck",
     "pynn.history": "pynn.training.history",
     "pynn.layers": "pynn.nn.layers",
     "pynn.layers.normalisation": "pynn.nn.layers.groupnorm",

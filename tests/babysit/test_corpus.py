@@ -101,7 +101,7 @@ def test_a_run_is_as_sick_or_healthy_as_it_claims(name):
         assert outcome.sick
         assert outcome.twin_score > 0.9
     else:
-        assert outcome.score >= CASES[name].minimum
+        assert outcome.score >= CASES[name].least
 
 
 def test_a_nan_in_a_loop_by_hand_ends_the_run_where_it_was_put():

@@ -52,6 +52,10 @@ def test_an_attribute_of_the_package_in_a_new_process():
     subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], check=True)
 
 
+def test_no_former_name_hides_what_the_package_exports():
+    assert not {old.removeprefix("pynn.") for old in MODULES} & set(pynn.__all__)
+
+
 def test_a_module_that_never_was_is_not_found():
     with pytest.raises(ModuleNotFoundError, match=r"pynn\.filing"):
         importlib.import_module("pynn.filing")
