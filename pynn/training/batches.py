@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from ..utils.interrupt import Uninterrupted
 from .examples import check_fit, prepare
 
 if TYPE_CHECKING:
@@ -315,7 +316,7 @@ class Prefetcher:
         try:
             self._next = self._ask()
         except BaseException:
-            # An interrupt may come before the executor has noted its new thread, which Python would wait for at exit.
+            # Of a thread that the executor has not noted yet, nobody else knows, and Python would wait for it at exit.
             self._thread.shutdown(wait=False)
             raise
 
@@ -338,7 +339,8 @@ class Prefetcher:
         return None if job is None else job()
 
     def _submit(self, work: Callable[[], Any]) -> Future[Any]:
-        return self._thread.submit(self._context.run, work)
+        with Uninterrupted():  # exceptions of signals' handlers break the locks of `concurrent.futures`
+            return self._thread.submit(self._context.run, work)
 
     def __enter__(self) -> Self:
         return self
