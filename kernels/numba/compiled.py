@@ -5,6 +5,10 @@ import contextlib
 import numba
 from numba.core.caching import FunctionCache
 
+#: Makes the context in which a function is compiled; `pynn.backends` sets one that defers signals. An exception that a
+#: signal's handler raises within Numba's compiler can break its registries: no function would compile any more.
+protection = contextlib.nullcontext
+
 
 class _Cache(FunctionCache):
     """Numba's cache of a function; if a file is damaged or the disk full, the function is compiled again."""
@@ -32,6 +36,15 @@ def njit(**options):
         kernel = numba.njit(**options)(function)
         with contextlib.suppress(RuntimeError):
             kernel._cache = _Cache(function)
+        kernel.compile = _protected(kernel.compile)
         return kernel
 
     return compiled
+
+
+def _protected(compile_for):
+    def compile_protected(signature):
+        with protection():
+            return compile_for(signature)
+
+    return compile_protected

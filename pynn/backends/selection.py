@@ -9,6 +9,7 @@ import warnings
 from numbers import Integral
 from types import ModuleType, TracebackType
 
+from ..utils.interrupt import Uninterrupted
 from .processors import usable_processors
 
 #: In the order of preference of "auto".
@@ -169,6 +170,8 @@ def _load(name: str) -> ModuleType:
         except ImportError as error:
             raise BackendError(f"the cython backend is not available: {error}") from error
         package.runtime.set_num_threads(get_num_threads())
+    if name == "numba":
+        package.compiled.protection = Uninterrupted
     return package
 
 

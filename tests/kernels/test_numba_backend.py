@@ -4,16 +4,20 @@ import importlib
 import inspect
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
 
 import numpy as np
 import pytest
+from numba.core.typing.context import BaseContext
 from pynn.kernels import MODULES
 from pynn.kernels import numba as numba_kernels
 from pynn.kernels import numpy as numpy_kernels
 from pynn.kernels.codes import ActivationCode
+
+import pynn
 
 #: Kernels are serial, keep NaN and infinity, and are compiled by `compiled.njit`, which needs no cache.
 FORBIDDEN = ("cache=", "numba import njit", "parallel=", "prange", "fastmath=True", "nnan", "ninf", "nsz", '"fast"')
@@ -110,3 +114,28 @@ def test_without_a_folder_for_the_cache_kernels_compile(tmp_path):
     code = f"{nobody}import numpy as np, pynn; pynn.use_backend('numba')\nf = pynn.ops.count_correct\n{CALL}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no timers that interrupt")
+def test_an_interrupt_while_a_function_compiles_comes_when_it_is_compiled(monkeypatch):
+    refresh, left = BaseContext.refresh, ["signal"]
+
+    def interrupted(context):
+        if left:
+            left.pop()
+            signal.raise_signal(signal.SIGALRM)
+        refresh(context)
+
+    def twice(x):
+        return 2 * x
+
+    monkeypatch.setattr(BaseContext, "refresh", interrupted)
+    compiled = numba_kernels.compiled.njit()(twice)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with pynn.use_backend("numba"), pytest.raises(KeyboardInterrupt):
+            compiled(1.5)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(compiled.signatures) == 1
+    assert compiled(1.5) == 3
