@@ -90,7 +90,11 @@ class Context:
         reuse: bool = False,
         output_only: bool = False,
     ) -> None:
-        self._mode = Mode(training, random, output_only)
+        self._begin(Mode(training, random, output_only), reuse, None)
+
+    def _begin(self, mode: Mode, reuse: bool, pool: GradientPool | None) -> None:
+        self._mode = mode
+        self._pool = pool  # of the chain that the layer is in
         self.activation: tuple[str, float | None] | None = None
         self.folded: tuple[np.ndarray, np.ndarray] | None = None
         self.needs_dx = True
@@ -100,7 +104,6 @@ class Context:
         self._store: dict[str, np.ndarray] = {}
         self._views: dict[str, np.ndarray] = {}
         self._children: list[Context] = []
-        self._pool: GradientPool | None = None  # of the chain that the layer is in
 
     @property
     def training(self) -> bool:
@@ -169,7 +172,7 @@ class Context:
         """
         pool = self._children[0]._pool if self._children else GradientPool() if chained else None
         while len(self._children) < count:
-            child = Context(reuse=self._reuse)
-            child._mode, child._pool = self._mode, pool
+            child = Context.__new__(Context)
+            child._begin(self._mode, self._reuse, pool)
             self._children.append(child)
         return self._children

@@ -316,7 +316,8 @@ class Prefetcher:
         try:
             self._next = self._ask()
         except BaseException:
-            # Of a thread that the executor has not noted yet, nobody else knows, and Python would wait for it at exit.
+            # Only the caller of a finished __init__ could end the thread, and Python waits at exit for one that the
+            # executor has started and not registered.
             self._thread.shutdown(wait=False)
             raise
 

@@ -24,13 +24,7 @@ try:
 finally:
     sys.path.remove(str(ROOT))
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = pynn.get_num_threads()
-    pynn.set_num_threads(1)
-    yield
-    pynn.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def build(case, sick=True):

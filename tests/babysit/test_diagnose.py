@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from preflight_networks import SoftmaxLayer
 from remedy_networks import RateAfter, network, trainer_of
 
 import pynn
@@ -22,16 +23,6 @@ def surface():
     y = (x[:, 0] * x[:, 1] + np.sin(2 * x[:, 2]) + x[:, 3])[:, None]
     y = ((y - y.mean()) / y.std()).astype(np.float32)
     return (x[:700], y[:700]), (x[700:], y[700:])
-
-
-class Softmax(pynn.Layer):
-    def forward(self, x, ctx):
-        exponential = np.exp(x - x.max(axis=1, keepdims=True))
-        ctx.y = exponential / exponential.sum(axis=1, keepdims=True)
-        return ctx.y
-
-    def backward(self, dy, ctx):
-        return ctx.y * (dy - (dy * ctx.y).sum(axis=1, keepdims=True))
 
 
 class WrongSign(pynn.Layer):
@@ -77,11 +68,11 @@ def test_raw_inputs_are_standardised_in_validation_too(blobs):
 
 def test_a_softmax_before_a_loss_that_has_one_is_left_out(blobs):
     data, validation = blobs
-    trainer = trainer_of(network(10, 32, 3, tail=[Softmax()]), pynn.SGD(0.02))
+    trainer = trainer_of(network(10, 32, 3, tail=[SoftmaxLayer()]), pynn.SGD(0.02))
     diagnosis = diagnose(trainer, *data, validation=validation, epochs=5)
     changes = [trial.remedy.change for trial in diagnosis.trials]
-    assert "without Softmax at the end" in changes
-    trial = diagnosis.trials[changes.index("without Softmax at the end")]
+    assert "without SoftmaxLayer at the end" in changes
+    trial = diagnosis.trials[changes.index("without SoftmaxLayer at the end")]
     assert "plateau" in diagnosis.gone(trial)
 
 

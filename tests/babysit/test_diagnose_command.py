@@ -4,20 +4,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import pynn
 from pynn.cli.diagnose import diagnose_command
 from pynn.cli.train import train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = ("--hidden", "16", "--epochs", "3", "--optimizer", "sgd")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Train on one thread: networks are small, and a second one waits where the machine is busy."""
-    threads = pynn.get_num_threads()
-    pynn.set_num_threads(1)
-    yield
-    pynn.set_num_threads(threads)
 
 
 @pytest.fixture
