@@ -126,11 +126,11 @@ class RunningNorm(pynn.Layer):
             self.mean[...] = 0.9 * self.mean + 0.1 * mean
             self.var[...] = 0.9 * self.var + 0.1 * var
         ctx.spread = np.sqrt(var + 1e-5)
-        ctx.normalised = (x - mean) / ctx.spread
-        return ctx.normalised
+        ctx.normalized = (x - mean) / ctx.spread
+        return ctx.normalized
 
     def backward(self, dy, ctx):
-        return (dy - dy.mean(axis=0) - ctx.normalised * (dy * ctx.normalised).mean(axis=0)) / ctx.spread
+        return (dy - dy.mean(axis=0) - ctx.normalized * (dy * ctx.normalized).mean(axis=0)) / ctx.spread
 
 
 class ForgetsToUpdate(RunningNorm):

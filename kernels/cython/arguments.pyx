@@ -6,7 +6,7 @@ from cpython.unicode cimport PyUnicode_AsUTF8
 cnp.import_array()
 
 cdef enum:
-    MOST = 16  # arrays of one op
+    MAX_ARRAYS = 16  # arrays of one op
     LETTERS = 26
     UNKNOWN = -1
 
@@ -36,14 +36,14 @@ def fits(str signature not None, *arrays):
     """
     cdef const char* at = PyUnicode_AsUTF8(signature)
     cdef Py_ssize_t sizes[LETTERS]
-    cdef char* start[MOST]
-    cdef char* stop[MOST]
-    cdef bint anywhere[MOST]  # whether the array's shape is "*"
+    cdef char* start[MAX_ARRAYS]
+    cdef char* stop[MAX_ARRAYS]
+    cdef bint anywhere[MAX_ARRAYS]  # whether the array's shape is "*"
     cdef bint written = False
     cdef int i, j, count = 0, inputs = 0
     cdef cnp.ndarray x, first = None
-    if len(arrays) > MOST:
-        raise TypeError(f"{len(arrays)} arrays; expected at most {MOST}")
+    if len(arrays) > MAX_ARRAYS:
+        raise TypeError(f"{len(arrays)} arrays; expected at most {MAX_ARRAYS}")
     for i in range(LETTERS):
         sizes[i] = UNKNOWN
     for i in range(<int>len(arrays)):

@@ -36,5 +36,5 @@ cdef inline bint make(
 cdef extern from "common/runtime.h" nogil:
     ctypedef void (*pn_task)(void* argument, int index) noexcept nogil
     void pn_parallel(pn_task task, void* argument, int count)
-    int pn_parts(double size, double least)
+    int pn_parts(double size, double grain)
     Py_ssize_t pn_part_start(Py_ssize_t n, Py_ssize_t step, int part, int parts)

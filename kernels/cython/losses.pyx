@@ -90,7 +90,7 @@ cdef double cross_entropy_rows(
     cdef floating* gradient = NULL
     cdef floating[ROWS] maxima
     cdef floating largest, small
-    cdef double normaliser, log_normaliser, nll, smooth_nll, class_weight, factor, loss = 0
+    cdef double normalizer, log_normalizer, nll, smooth_nll, class_weight, factor, loss = 0
     cdef double scale = cross_entropy_scale(targets, weight, sample_weight, ignore_index, m) if mean else 1
     cdef double spread = smoothing / n if n else 0  # share of every class due to smoothing
     cdef double all_weight = n  # sum of the class weights
@@ -112,24 +112,24 @@ cdef double cross_entropy_rows(
             continue
         if gradient != NULL:
             largest = maxima[i % block]
-            normaliser = row_sum(gradient, n)
+            normalizer = row_sum(gradient, n)
         else:
             largest = row_largest(row, n)
-            normaliser = 0
+            normalizer = 0
             for c in range(n):
-                normaliser += exp_neg(row[c] - largest)
-        log_normaliser = log(normaliser)
+                normalizer += exp_neg(row[c] - largest)
+        log_normalizer = log(normalizer)
         nll = 0
         if smoothing < 1:
-            nll = (1 - smoothing) * class_weight * (log_normaliser - (<double>row[target] - largest))
+            nll = (1 - smoothing) * class_weight * (log_normalizer - (<double>row[target] - largest))
         if smoothing > 0:
             smooth_nll = 0
             for c in range(n):
-                smooth_nll += (weight[c] if weight != NULL else 1) * (log_normaliser - (<double>row[c] - largest))
+                smooth_nll += (weight[c] if weight != NULL else 1) * (log_normalizer - (<double>row[c] - largest))
             nll += spread * smooth_nll
         loss += factor * nll
         if gradient != NULL:
-            small = <floating>(factor * ((1 - smoothing) * class_weight + spread * all_weight) / normaliser)
+            small = <floating>(factor * ((1 - smoothing) * class_weight + spread * all_weight) / normalizer)
             for c in range(n):
                 gradient[c] *= small
             if smoothing > 0:

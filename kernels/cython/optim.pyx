@@ -67,7 +67,7 @@ cdef int update(
     call.stats = <double*>data(stats)
     call.segments, call.single = rows(bounds), is_single(param)
     if not make(pn_update, call, sizeof(pn_update_call), 7, (param, grad, first, second, step, bounds, rates, stats)):
-        raise MemoryError("no memory for the sums of an optimiser step")
+        raise MemoryError("no memory for the sums of an optimizer step")
     return 0
 
 
@@ -151,7 +151,7 @@ def clip_values(cnp.ndarray x, double limit):
             clip_span(<double*>px, n, limit)
 
 
-cdef double penalise(floating* w, floating* g, Py_ssize_t n, double l1, double l2) noexcept nogil:
+cdef double penalize(floating* w, floating* g, Py_ssize_t n, double l1, double l2) noexcept nogil:
     cdef Py_ssize_t i
     cdef double absolute = 0
     cdef floating one = <floating>l1, two = <floating>l2
@@ -175,9 +175,9 @@ def add_penalty(cnp.ndarray param, cnp.ndarray grad, cnp.ndarray bounds, double 
             start = bound[2 * segment]
             n = bound[2 * segment + 1] - start
             if single:
-                penalty += penalise(<float*>p + start, <float*>g + start, n, l1, l2)
+                penalty += penalize(<float*>p + start, <float*>g + start, n, l1, l2)
             else:
-                penalty += penalise(<double*>p + start, <double*>g + start, n, l1, l2)
+                penalty += penalize(<double*>p + start, <double*>g + start, n, l1, l2)
     return penalty
 
 

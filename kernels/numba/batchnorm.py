@@ -23,7 +23,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, trainin
         _batch_statistics(x, running_mean, running_var, float(momentum), float(eps), mean, rstd)
     else:
         _running_statistics(running_mean, running_var, float(eps), mean, rstd)
-    _normalise_and_activate(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
+    _normalize_and_activate(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
 
 
 def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
@@ -78,7 +78,7 @@ def _add_squared_deviations(x, mean, squares):
 
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract"})
-def _normalise(x, mean, scale, beta, out):
+def _normalize(x, mean, scale, beta, out):
     for i in range(x.shape[0]):
         row, y = x[i], out[i]
         for j in range(row.size):
@@ -86,10 +86,10 @@ def _normalise(x, mean, scale, beta, out):
 
 
 @njit(nogil=True, error_model="numpy")
-def _normalise_and_activate(x, gamma, beta, mean, rstd, activation, alpha, out):
+def _normalize_and_activate(x, gamma, beta, mean, rstd, activation, alpha, out):
     scale = gamma * rstd
     if activation == IDENTITY:
-        _normalise(x, mean, scale, beta, out)
+        _normalize(x, mean, scale, beta, out)
         return
     n, features = x.shape
     rows = max(1, BLOCK // max(1, features))
@@ -97,7 +97,7 @@ def _normalise_and_activate(x, gamma, beta, mean, rstd, activation, alpha, out):
     for start in range(0, n, rows):
         stop = min(start + rows, n)
         part = block[: stop - start]
-        _normalise(x[start:stop], mean, scale, beta, part)
+        _normalize(x[start:stop], mean, scale, beta, part)
         activate_span(part.reshape(-1), activation, alpha, out[start:stop].reshape(-1))
 
 
@@ -115,7 +115,7 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_
         stop = min(start + rows, n)
         dz = dy[start:stop]
         if activation != IDENTITY:
-            _normalise(x[start:stop], mean, scale, beta, saved[: stop - start])
+            _normalize(x[start:stop], mean, scale, beta, saved[: stop - start])
             source = saved[: stop - start].reshape(-1)
             if activation not in (GELU, GELU_TANH, SILU):
                 activate_span(source, activation, alpha, activated.reshape(-1))

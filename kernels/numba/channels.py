@@ -27,7 +27,7 @@ def batchnorm_channels(
         _batch_statistics(x, running_mean, running_var, float(momentum), float(eps), mean, rstd)
     else:
         _running_statistics(running_mean, running_var, float(eps), mean, rstd)
-    _normalise(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
+    _normalize(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
 
 
 def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
@@ -106,7 +106,7 @@ def _scaled(row, mean, scale, shift, out):
 
 
 @njit(nogil=True, error_model="numpy")
-def _normalise(x, gamma, beta, mean, rstd, activation, alpha, out):
+def _normalize(x, gamma, beta, mean, rstd, activation, alpha, out):
     line = np.empty(x.shape[2], x.dtype)
     for n in range(x.shape[0]):
         for c in range(mean.size):

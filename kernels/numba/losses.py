@@ -99,18 +99,18 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
             largest = row[c] if row[c] > largest else largest
         for c in range(classes):
             exponential[c] = exp_of_negative(row[c] - largest)
-        normaliser = total(exponential)
-        log_normaliser = math.log(normaliser)
+        normalizer = total(exponential)
+        log_normalizer = math.log(normalizer)
         label_weight = (1 - smoothing) * (weight[label] if weight.size else 1.0)
-        row_loss = label_weight * (log_normaliser - (row[label] - largest))
+        row_loss = label_weight * (log_normalizer - (row[label] - largest))
         if smoothing != 0:
             for c in range(classes):
                 share = everywhere * (weight[c] if weight.size else 1.0)
-                row_loss += share * (log_normaliser - (row[c] - largest))
+                row_loss += share * (log_normalizer - (row[c] - largest))
         loss += factor * row_loss
         if dlogits.size:
             gradient, scale = dlogits[i], factor / total_weight
-            slope = (sum_of_shares + label_weight) / normaliser
+            slope = (sum_of_shares + label_weight) / normalizer
             if weight.size:
                 for c in range(classes):
                     gradient[c] = scale * (exponential[c] * slope - everywhere * weight[c])

@@ -34,7 +34,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, trainin
 @quiet
 def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    normalised = (x - mean) * rstd
+    normalized = (x - mean) * rstd
     if activation != ActivationCode.IDENTITY:
         saved = (x - mean) * (gamma * rstd) + beta
         if activation not in NEEDS_INPUT:
@@ -44,14 +44,14 @@ def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, al
     else:
         dz = dy
     sum_dz = dz.sum(axis=0, dtype=np.float64)
-    sum_dz_normalised = (dz * normalised).sum(axis=0, dtype=np.float64)
+    sum_dz_normalized = (dz * normalized).sum(axis=0, dtype=np.float64)
     if dx is not None:
         if training:
             n = x.shape[0]
             mean_dz = (sum_dz / n).astype(x.dtype)
-            mean_dz_normalised = (sum_dz_normalised / n).astype(x.dtype)
-            dx[...] = (dz - mean_dz - normalised * mean_dz_normalised) * (gamma * rstd)
+            mean_dz_normalized = (sum_dz_normalized / n).astype(x.dtype)
+            dx[...] = (dz - mean_dz - normalized * mean_dz_normalized) * (gamma * rstd)
         else:
             dx[...] = dz * (gamma * rstd)
-    dgamma[...] = sum_dz_normalised
+    dgamma[...] = sum_dz_normalized
     dbeta[...] = sum_dz

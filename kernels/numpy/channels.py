@@ -36,7 +36,7 @@ def batchnorm_channels(
 @quiet
 def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    normalised = (x - mean[:, None]) * rstd[:, None]
+    normalized = (x - mean[:, None]) * rstd[:, None]
     dz = dy
     if activation != ActivationCode.IDENTITY:
         saved = (x - mean[:, None]) * (gamma * rstd)[:, None] + beta[:, None]
@@ -45,17 +45,17 @@ def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activa
         dz = np.empty_like(dy)
         activate_backward(dy, saved, activation, alpha, dz)
     sum_dz = dz.sum(axis=(0, 2), dtype=np.float64)
-    sum_dz_normalised = (dz * normalised).sum(axis=(0, 2), dtype=np.float64)
+    sum_dz_normalized = (dz * normalized).sum(axis=(0, 2), dtype=np.float64)
     if dx is not None:
         scale = (gamma * rstd)[:, None]
         if training:
             count = x.shape[0] * x.shape[2]
             mean_dz = (sum_dz / count).astype(x.dtype)[:, None]
-            mean_dz_normalised = (sum_dz_normalised / count).astype(x.dtype)[:, None]
-            dx[...] = (dz - mean_dz - normalised * mean_dz_normalised) * scale
+            mean_dz_normalized = (sum_dz_normalized / count).astype(x.dtype)[:, None]
+            dx[...] = (dz - mean_dz - normalized * mean_dz_normalized) * scale
         else:
             dx[...] = dz * scale
-    dgamma[...] = sum_dz_normalised
+    dgamma[...] = sum_dz_normalized
     dbeta[...] = sum_dz
 
 

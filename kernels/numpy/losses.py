@@ -31,8 +31,8 @@ def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothin
 
     shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
     exponential = np.exp(shifted)
-    normaliser = exponential.sum(axis=1, keepdims=True)
-    negative_log_likelihood = np.log(normaliser) - shifted
+    normalizer = exponential.sum(axis=1, keepdims=True)
+    negative_log_likelihood = np.log(normalizer) - shifted
     if label_smoothing == 0:  # the other shares are zero, and their nll may be infinite
         per_row = class_weight[labels] * negative_log_likelihood[np.arange(rows), labels]
     else:
@@ -40,7 +40,7 @@ def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothin
     loss = np.where(kept, factor * per_row, 0).sum(dtype=np.float64)
     if dlogits is not None:
         scale = (factor / (total or 1.0))[:, None]
-        probability = exponential / normaliser
+        probability = exponential / normalizer
         dlogits[...] = np.where(kept[:, None], scale * (probability * share.sum(axis=1, keepdims=True) - share), 0)
     return float(loss / (total or 1.0))
 

@@ -233,7 +233,7 @@ class SearchDriver(SearchState):
         """Run all stages and return the result."""
         with InterruptGuard() as guard:
             team = workers(self.data, self.build, maximum, executor)
-            store = Store(folder, url, self.describe(), self.space, self.metric, maximise=self.maximise)
+            store = Store(folder, url, self.describe(), self.space, self.metric, maximize=self.maximize)
             with contextlib.closing(store):
                 interrupted = self._run_stages(team, store, guard, progress=progress)
                 self.data.check_unchanged()
@@ -262,10 +262,10 @@ class SearchDriver(SearchState):
     def _run_stage(self, stage: Stage, team: Workers, store: Store, view: View, guard: InterruptGuard) -> None:
         """Run a stage's trials, survivors first; skip those that an earlier run completed."""
         before = [trial for trial in self.ended.values() if trial.stage == self.stage - 1]
-        order = ranked(before, maximise=self.maximise)
+        order = ranked(before, maximize=self.maximize)
         around = max(MIN_AROUND, stage.survivors, math.ceil(NARROW_AROUND * len(before)))
         space = self.space.narrowed(trial.params for trial in order[:around])
-        proposals = proposer(self.sampler, space, stage.trials, (self.seed, self.stage), maximise=self.maximise)
+        proposals = proposer(self.sampler, space, stage.trials, (self.seed, self.stage), maximize=self.maximize)
         first = sum(earlier.trials + earlier.survivors for earlier in self.stages[: self.stage])
         survivors = order[: stage.survivors]
         # Trial numbers of a stage do not depend on how many trials survived.
@@ -347,11 +347,11 @@ class SearchDriver(SearchState):
     def _needed(self, ended: list[Trial]) -> set[int]:
         """Return the trials whose checkpoints may be needed: future survivors, parents of running trials, the best."""
         survivors = self.stages[self.stage + 1].survivors if self.stage + 1 < len(self.stages) else 0
-        here = ranked((trial for trial in ended if trial.stage == self.stage), maximise=self.maximise)[:survivors]
+        here = ranked((trial for trial in ended if trial.stage == self.stage), maximize=self.maximize)[:survivors]
         going_on = {trial.continues for trial in (*self.running.values(), *ended) if trial.continues is not None}
         upcoming = self.stages[self.stage].survivors
-        before = ranked((t for t in ended if t.stage == self.stage - 1), maximise=self.maximise)[:upcoming]
-        best = ranked(ended, maximise=self.maximise)[:1]
+        before = ranked((t for t in ended if t.stage == self.stage - 1), maximize=self.maximize)[:upcoming]
+        best = ranked(ended, maximize=self.maximize)[:1]
         done = {trial.continues for trial in ended}
         return {trial.number for trial in (*here, *before, *best)} | (going_on - done)
 
@@ -365,7 +365,7 @@ class SearchDriver(SearchState):
 
     def _result(self, store: Store, *, interrupted: bool) -> SearchResult:
         trials = [self.ended[number] for number in sorted(self.ended)]
-        best = ranked(trials, maximise=self.maximise)[:1]
+        best = ranked(trials, maximize=self.maximize)[:1]
         checkpoint = store.checkpoint(best[0].number) if best else None
         points = None
         if self.sampler == "grid":
@@ -378,7 +378,7 @@ class SearchDriver(SearchState):
             self.space,
             self.metric,
             self.stages,
-            maximise=self.maximise,
+            maximize=self.maximize,
             interrupted=interrupted,
             sampler=self.sampler_name,
             points=points,

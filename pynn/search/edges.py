@@ -52,14 +52,14 @@ class Edge:
         )
 
 
-def edges(trials: Sequence[Trial], space: Space, *, maximise: bool, points: dict[str, int] | None = None) -> list[Edge]:
+def edges(trials: Sequence[Trial], space: Space, *, maximize: bool, points: dict[str, int] | None = None) -> list[Edge]:
     """Return the ranges that have more of the best trials at an edge than chance explains.
 
     Parameters
     ----------
     trials : sequence of Trial
     space : Space
-    maximise : bool
+    maximize : bool
     points : dict of str to int, optional
         Number of grid points per axis; the outermost ones are the edge.
 
@@ -68,10 +68,10 @@ def edges(trials: Sequence[Trial], space: Space, *, maximise: bool, points: dict
     >>> from pynn.search import LogUniform, Trial
     >>> space = Space({"lr": LogUniform(1e-4, 1e-2)})
     >>> trials = [Trial(i, 0, {"lr": 10 ** (-4 + i / 10)}, "finished", score=i) for i in range(21)]
-    >>> print(edges(trials, space, maximise=True)[0])
+    >>> print(edges(trials, space, maximize=True)[0])
     the best values of lr (best: 0.01) lie at the edge of the range from 0.0001 to 0.01; try 0.0001 to 0.1
     """
-    order = ranked(trials, maximise=maximise)
+    order = ranked(trials, maximize=maximize)
     found = []
     for name, parameter in space.ranges.items():
         having = [trial for trial in order if name in trial.params]

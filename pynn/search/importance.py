@@ -15,7 +15,7 @@ FEWEST = 4
 TREES = 64
 
 
-def importance(trials: Sequence[Trial], space: Space, metric: str, epochs: int, *, maximise: bool) -> dict[str, float]:
+def importance(trials: Sequence[Trial], space: Space, metric: str, epochs: int, *, maximize: bool) -> dict[str, float]:
     """Return the share of the scores' variance that each parameter explains, largest first; empty if unknown.
 
     Trials are compared by their score after `epochs`, which all finished trials have. A trial that ended early gets the
@@ -34,14 +34,14 @@ def importance(trials: Sequence[Trial], space: Space, metric: str, epochs: int, 
             scores[trial.number] = column[epochs - 1]
     if len(scores) < FEWEST:
         return {}
-    worst = min(scores.values()) if maximise else max(scores.values())
+    worst = min(scores.values()) if maximize else max(scores.values())
     if len(set(scores.values()) | {worst}) < 2:
         return {}
     if len(space) == 1:
         return {name: 1.0 for name, _ in space}
     distributions = distributions_of(space)
     with quiet_optuna():
-        study = optuna.create_study(direction="maximize" if maximise else "minimize")
+        study = optuna.create_study(direction="maximize" if maximize else "minimize")
         for trial in begun:
             study.add_trial(
                 optuna.trial.create_trial(

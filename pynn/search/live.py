@@ -96,7 +96,7 @@ class LiveTable(Nothing):
         search = self.search
         # Copies, because rich renders in another thread.
         ended, running = list(search.ended.values()), list(search.running.values())
-        order = ranked(ended, maximise=search.maximise)
+        order = ranked(ended, maximize=search.maximize)
         best = order[:BEST]
         shown = {trial.number for trial in best}
         latest = [trial for trial in ended if trial.number not in shown][-LATEST:]

@@ -34,7 +34,7 @@ class SearchResult(Trials):
     space : Space
     metric : str
         The column of the history that is the score.
-    maximise : bool
+    maximize : bool
         Whether larger scores are better.
     stages : tuple of Stage
     sampler : str
@@ -51,7 +51,7 @@ class SearchResult(Trials):
         metric: str,
         stages: tuple[Stage, ...],
         *,
-        maximise: bool,
+        maximize: bool,
         interrupted: bool,
         sampler: str,
         points: dict[str, int] | None,
@@ -64,10 +64,10 @@ class SearchResult(Trials):
             space,
             metric,
             stages,
-            maximise=maximise,
+            maximize=maximize,
             interrupted=interrupted,
             sampler=sampler,
-            edges=edges(trials, space, maximise=maximise, points=points),
+            edges=edges(trials, space, maximize=maximize, points=points),
         )
         self._build, self._seed, self._checkpoint = build, seed, checkpoint
 

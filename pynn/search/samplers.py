@@ -62,12 +62,12 @@ class Proposer(Protocol):
 
 
 def proposer(
-    sampler: Sampler, space: Space, trials: int, entropy: tuple[int, ...], *, maximise: bool
+    sampler: Sampler, space: Space, trials: int, entropy: tuple[int, ...], *, maximize: bool
 ) -> GridProposer | StudyProposer:
     """Return the proposer of a stage; the same arguments give the same proposals."""
     if sampler == "grid":
         return GridProposer(space, trials)
-    return StudyProposer(sampler, space, entropy, maximise=maximise)
+    return StudyProposer(sampler, space, entropy, maximize=maximize)
 
 
 def check_sampler(sampler: Sampler) -> str:
@@ -85,10 +85,10 @@ def check_sampler(sampler: Sampler) -> str:
 class StudyProposer:
     """Proposes with an Optuna sampler, in a study in memory."""
 
-    def __init__(self, sampler: Sampler, space: Space, entropy: tuple[int, ...], *, maximise: bool) -> None:
+    def __init__(self, sampler: Sampler, space: Space, entropy: tuple[int, ...], *, maximize: bool) -> None:
         optuna = load_optuna()
         seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-        self.space, self.maximise = space, maximise
+        self.space, self.maximize = space, maximize
         #: Whether proposals depend only on the seed.
         self.fixed = sampler in ("random", "quasi-random")
         with quiet_optuna():
@@ -100,7 +100,7 @@ class StudyProposer:
                 # Running trials count as bad, so that concurrent trials do not try the same point.
                 sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
             self._study: Study = optuna.create_study(
-                sampler=sampler, direction="maximize" if maximise else "minimize", storage=None
+                sampler=sampler, direction="maximize" if maximize else "minimize", storage=None
             )
         self._asked: list[Any] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..utils import renamed
 from .edges import Edge
 from .importance import importance
 from .space import Space
@@ -18,7 +19,7 @@ class SearchState:
     stages : tuple of Stage
     metric : str
         The column of the history that is the score.
-    maximise : bool
+    maximize : bool
         Whether larger scores are better.
     total : int
         Number of trials in all stages, including survivors.
@@ -30,7 +31,7 @@ class SearchState:
 
     def __init__(self, space: Space, stages: tuple[Stage, ...], metric: str) -> None:
         self.space, self.stages, self.metric = space, stages, metric
-        self.maximise = metric.endswith("accuracy")
+        self.maximize = metric.endswith("accuracy")
         self.total = sum(stage.trials + stage.survivors for stage in stages)
         self.stage = 0
         self.ended: dict[int, Trial] = {}
@@ -40,6 +41,8 @@ class SearchState:
 class Trials:
     """The trials of a finished search; `SearchResult` describes the attributes."""
 
+    maximise = renamed.attribute("maximise", "maximize")
+
     def __init__(
         self,
         trials: list[Trial],
@@ -47,18 +50,18 @@ class Trials:
         metric: str,
         stages: tuple[Stage, ...],
         *,
-        maximise: bool,
+        maximize: bool,
         interrupted: bool,
         sampler: str,
         edges: list[Edge],
     ) -> None:
         self.trials, self.space, self.metric, self.stages = trials, space, metric, stages
-        self.maximise, self.interrupted, self.sampler, self.edges = maximise, interrupted, sampler, edges
+        self.maximize, self.interrupted, self.sampler, self.edges = maximize, interrupted, sampler, edges
 
     @property
     def ranked(self) -> list[Trial]:
         """The finished trials, best first; of a continued trial, only the best continuation."""
-        return ranked(self.trials, maximise=self.maximise)
+        return ranked(self.trials, maximize=self.maximize)
 
     @property
     def best(self) -> Trial:
@@ -76,4 +79,4 @@ class Trials:
         Uses Optuna's fANOVA and the scores after the epochs of the first stage; empty for fewer than four trials.
         """
         epochs = self.stages[0].epochs
-        return importance(self.trials, self.space, self.metric, epochs, maximise=self.maximise)
+        return importance(self.trials, self.space, self.metric, epochs, maximize=self.maximize)

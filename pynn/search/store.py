@@ -46,7 +46,7 @@ class Store:
         Identity of the search, ready for JSON.
     space : Space
     metric : str
-    maximise : bool
+    maximize : bool
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Store:
         space: Space,
         metric: str,
         *,
-        maximise: bool,
+        maximize: bool,
     ) -> None:
         self.folder, self.space, self.metric = folder, space, metric
         self._name = _hidden(url) if url is not None else str(folder)
@@ -74,12 +74,12 @@ class Store:
             return
         try:
             with quiet_optuna():
-                self._open(_storage(folder, url), description | {"format": FORMAT}, maximise)
+                self._open(_storage(folder, url), description | {"format": FORMAT}, maximize)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, storage: BaseStorage, description: dict[str, Any], maximise: bool) -> None:
+    def _open(self, storage: BaseStorage, description: dict[str, Any], maximize: bool) -> None:
         optuna = load_optuna()
         with _readable(self._name):
             # Not load_if_exists, which would write into a store that may belong to another search.
@@ -88,7 +88,7 @@ class Store:
             if name in names:
                 study = optuna.load_study(study_name=name, storage=storage)
             else:
-                direction = "maximize" if maximise else "minimize"
+                direction = "maximize" if maximize else "minimize"
                 study = optuna.create_study(study_name=name, storage=storage, direction=direction)
             stored = study.user_attrs.get(SEARCH)
             trials = study.get_trials(deepcopy=False)

@@ -70,14 +70,14 @@ class Trial:
         return trial
 
 
-def ranked(trials: Iterable[Trial], *, maximise: bool) -> list[Trial]:
+def ranked(trials: Iterable[Trial], *, maximize: bool) -> list[Trial]:
     """Return the finished trials, best first, ties by number; of a chain of continuations, only the best.
 
     Examples
     --------
     >>> trials = [Trial(0, 0, {}, "finished", score=0.8), Trial(1, 0, {}, "finished", score=0.7)]
     >>> trials.append(Trial(2, 1, {}, "finished", score=0.9, continues=1))
-    >>> [trial.number for trial in ranked(trials, maximise=True)]
+    >>> [trial.number for trial in ranked(trials, maximize=True)]
     [2, 0]
     """
     trials = list(trials)
@@ -87,6 +87,6 @@ def ranked(trials: Iterable[Trial], *, maximise: bool) -> list[Trial]:
             begun_as[trial.number] = begun_as.get(trial.continues, trial.continues)
     found: dict[int, Trial] = {}
     finished = (trial for trial in trials if trial.ended == "finished")
-    for trial in sorted(finished, key=lambda trial: (-trial.score if maximise else trial.score, trial.number)):
+    for trial in sorted(finished, key=lambda trial: (-trial.score if maximize else trial.score, trial.number)):
         found.setdefault(begun_as[trial.number], trial)
     return list(found.values())

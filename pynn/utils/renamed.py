@@ -88,6 +88,16 @@ def method(old: str, new: str) -> Callable[..., Any]:
     return call
 
 
+def attribute(old: str, new: str) -> property:
+    """Return the attribute `new` of a class under its former name, to be read."""
+
+    def read(self: Any) -> Any:
+        _warn(f"{type(self).__name__}.{old}", f"{type(self).__name__}.{new}")
+        return getattr(self, new)
+
+    return property(read, doc=f"`{new}`, which is its name today.")
+
+
 def _warn(old: str, new: str) -> None:
     """Warn whoever used the name: two calls up, frames of `import` not counted."""
     warnings.warn(f"{old} is now {new}; the old name will go in version 0.3", DeprecationWarning, stacklevel=3)

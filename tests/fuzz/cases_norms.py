@@ -28,7 +28,7 @@ class Statistics:
         finite = np.isfinite(x).all(axes, keepdims=True)
         self.unknown = finite & ~(np.isfinite(self.var) & (self.var < float(np.finfo(np.float64).max) / 8))
 
-    def normalised(self, x):
+    def normalized(self, x):
         """Return the normalised values, and how far off they may be."""
         z = (x - self.mean) * self.rstd
         error = self.rstd * (self.mean_error + 2 * self.unit * np.abs(x)) + np.abs(x - self.mean) * self.rstd_error
@@ -71,7 +71,7 @@ def batch_norm(images):
         if not training:
             s.mean, s.rstd = wide(mean).reshape(line), 1 / np.sqrt(wide(var).reshape(line) + eps)
             s.mean_error, s.rstd_error, s.unknown = 0 * s.mean, 8 * s.unit * s.rstd, np.zeros(line, bool)
-        z, error = s.normalised(wide(x))
+        z, error = s.normalized(wide(x))
         gamma_, beta_ = wide(gamma).reshape(line), wide(beta).reshape(line)
         y = gamma_ * z + beta_
         error = np.abs(gamma_) * error + 8 * s.unit * (
@@ -177,7 +177,7 @@ def group_norm(rng, dtype):
     make, (shape, groups), eps = Numbers(rng, dtype), group_shape(rng), pick(rng, *EPS)
     x, affine = make.array(*shape), make.chance(0.7)
     gamma, beta = (make.plain(shape[1]), make.plain(shape[1])) if affine else (None, None)
-    y, mean, rstd = normalised_rows(
+    y, mean, rstd = normalized_rows(
         wide(x).reshape(shape[0], groups, shape[1] // groups, int(np.prod(shape[2:]))), (2, 3), eps, dtype
     )
     y = scaled(y, gamma, beta, (groups, shape[1] // groups, 1), shape, dtype)
@@ -189,7 +189,7 @@ def group_norm(rng, dtype):
     )
 
 
-def normalised_rows(x, axes, eps, dtype):
+def normalized_rows(x, axes, eps, dtype):
     """Return (z, error), and the Wants of mean and rstd of groups of elements."""
     if x.size == 0:
         empty = np.zeros(x.shape[: min(axes)])
@@ -198,7 +198,7 @@ def normalised_rows(x, axes, eps, dtype):
     shape = s.mean.shape[: min(axes)]
     mean = statistic(s.mean.reshape(shape), s.mean_error.reshape(shape), s.unknown.reshape(shape), dtype)
     rstd = statistic(s.rstd.reshape(shape), s.rstd_error.reshape(shape), s.unknown.reshape(shape), dtype)
-    z, error = s.normalised(x)
+    z, error = s.normalized(x)
     error = error + 8 * s.unit * (np.abs(z) + np.abs(s.mean * s.rstd))
     return (z, np.where(np.isfinite(s.var) & np.isfinite(error), error, np.inf)), mean, not_finite_is_free(rstd)
 
@@ -225,7 +225,7 @@ def layer_norm(rng, dtype):
     x, affine = make.array(*shape), make.chance(0.7)
     gamma, beta = (make.plain(*over), make.plain(*over)) if affine else (None, None)
     rows = wide(x).reshape(-1, int(np.prod(over))) if x.size else np.zeros((0, int(np.prod(over))))
-    y, mean, rstd = normalised_rows(rows[:, None], (2,), eps, dtype)
+    y, mean, rstd = normalized_rows(rows[:, None], (2,), eps, dtype)
     y = scaled(y, gamma, beta, (1, 1, int(np.prod(over))), shape, dtype)
     return Case(
         (x, gamma, beta),

@@ -133,13 +133,13 @@ def test_apply_writes_where_a_trainer_reads():
     assert trainer.step(np.ones((2, 4)), np.full((2, 3), 2.0)) == 4.0
 
 
-def spreads(initialiser, activation, depth=10, width=256):
+def spreads(initializer, activation, depth=10, width=256):
     """Return the standard deviations (or root mean squares) of the activations, layer by layer."""
     pynn.manual_seed(0)
     x = np.random.default_rng(0).normal(size=(512, width)).astype(np.float32)
     result = []
     for _ in range(depth):
-        x = pynn.Sequential(pynn.Linear(width, width, init=initialiser), activation()).predict(x)
+        x = pynn.Sequential(pynn.Linear(width, width, init=initializer), activation()).predict(x)
         result.append(float(np.sqrt(np.mean(np.square(x)))))
     return result
 

@@ -101,12 +101,12 @@ def test_copies_of_a_trained_model_and_shared_losses_and_schedules_are_fine():
 def test_a_build_that_writes_to_the_data_is_noticed_before_a_trial_is_stored(tmp_path):
     (x, y), validation = data()
 
-    def normalising(params):
+    def normalizing(params):
         x[...] = x / 2
         return build(params | {"width": 4})
 
     with pytest.raises(ValueError, match="the data changed during the search"):
-        search.run(normalising, SPACE, (x, y), validation, trials=3, epochs=1, workers=1, folder=tmp_path)
+        search.run(normalizing, SPACE, (x, y), validation, trials=3, epochs=1, workers=1, folder=tmp_path)
     assert "pynn.trial" not in (tmp_path / "trials.journal").read_text()
 
 

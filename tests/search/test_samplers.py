@@ -20,7 +20,7 @@ SPACE = Space(
 
 
 def proposals(sampler, count=16, entropy=(0, 0), space=SPACE):
-    source = proposer(sampler, space, count, entropy, maximise=True)
+    source = proposer(sampler, space, count, entropy, maximize=True)
     return [source.ask() for _ in range(count)]
 
 
@@ -80,7 +80,7 @@ def test_a_grid_of_few_integers_has_each_once():
 
 def test_a_model_based_sampler_learns_where_to_look():
     space = Space({"x": Uniform(0, 1)})
-    source = proposer("tpe", space, 60, (0, 0), maximise=True)
+    source = proposer("tpe", space, 60, (0, 0), maximize=True)
     tried = []
     for number in range(60):
         params = source.ask()
@@ -93,7 +93,7 @@ def test_a_model_based_sampler_learns_where_to_look():
 
 
 def test_a_sampler_of_optuna_is_taken_as_it_is():
-    source = proposer(optuna.samplers.RandomSampler(seed=1), SPACE, 4, (0, 0), maximise=True)
+    source = proposer(optuna.samplers.RandomSampler(seed=1), SPACE, 4, (0, 0), maximize=True)
     assert source.ask() != source.ask()
 
 

@@ -280,7 +280,7 @@ def score_by(function, space, count=30, seed=0):
     for number in range(count):
         params = {name: parameter.at(rng.uniform()) for name, parameter in checked}
         trials.append(search.Trial(number, 0, params, "finished", score=function(params)))
-    return search.edges.edges(trials, checked, maximise=True)
+    return search.edges.edges(trials, checked, maximize=True)
 
 
 def test_a_range_that_does_not_matter_is_hardly_ever_said_to_be_too_narrow():

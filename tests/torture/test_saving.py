@@ -95,7 +95,7 @@ class Trials:
     SPACE = Space({"lr": search.LogUniform(1e-4, 1.0)})
 
     def open(self):
-        return Store(self.path.parent, None, {"seed": 0, "python": ""}, self.SPACE, "val_loss", maximise=False)
+        return Store(self.path.parent, None, {"seed": 0, "python": ""}, self.SPACE, "val_loss", maximize=False)
 
     def __init__(self):
         self.store = None

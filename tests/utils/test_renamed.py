@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn.search.space import Space
+from pynn.search.state import Trials
 from pynn.utils.renamed import MODULES
 
 
@@ -82,3 +84,12 @@ def test_a_method_by_its_former_name(tmp_path):
         monitor.report(tmp_path / "run.html")
     assert caught[0].filename == __file__
     assert "<html" in (tmp_path / "run.html").read_text("utf8")
+
+
+def test_an_attribute_by_its_former_name():
+    trials = Trials(
+        [], Space({"lr": 0.1}), "val_accuracy", (), maximize=True, interrupted=False, sampler="random", edges=[]
+    )
+    with pytest.warns(DeprecationWarning, match=r"Trials\.maximise is now Trials\.maximize") as caught:
+        assert trials.maximise is True
+    assert caught[0].filename == __file__

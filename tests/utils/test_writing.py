@@ -137,12 +137,12 @@ def test_a_limit_in_the_middle_of_the_content(tmp_path):
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.EACCES, errno.EIO, errno.ENOSYS])
 def test_a_folder_that_refuses_fsync(code, tmp_path, monkeypatch):
-    synchronise = os.fsync
+    synchronize = os.fsync
 
     def refuse(handle):
         if os.path.isdir(f"/proc/self/fd/{handle}") or os.fstat(handle).st_mode & 0o170000 == 0o040000:
             raise OSError(code, os.strerror(code))
-        synchronise(handle)
+        synchronize(handle)
 
     monkeypatch.setattr(os, "fsync", refuse)
     files.write_atomically(tmp_path / "m", b"content")

@@ -12,10 +12,10 @@
 
 #define PN_AVX512_INLINE static inline __attribute__((always_inline))
 
-/* The tabulated function of t >= 0 or NaN; all t whose leading bits are at most `least` share one interval. */
-PN_AVX512_INLINE __m512 pn_look_up(const float table[7][32], int least, __m512 t) {
+/* The tabulated function of t >= 0 or NaN; all t whose leading bits are at most `min_bits` share one interval. */
+PN_AVX512_INLINE __m512 pn_look_up(const float table[7][32], int min_bits, __m512 t) {
     const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(t), 21); /* exponent, and two bits of the significand */
-    const __m512i index = _mm512_max_epi32(bits, _mm512_set1_epi32(least)); /* the look-up uses five bits of it */
+    const __m512i index = _mm512_max_epi32(bits, _mm512_set1_epi32(min_bits)); /* the look-up uses five bits of it */
 #define PN_ENTRY(row) _mm512_permutex2var_ps(_mm512_loadu_ps(table[row]), index, _mm512_loadu_ps(table[row] + 16))
     const __m512 x = _mm512_sub_ps(t, PN_ENTRY(0));
     __m512 y = PN_ENTRY(6);
@@ -27,10 +27,8 @@ PN_AVX512_INLINE __m512 pn_look_up(const float table[7][32], int least, __m512 t
 #undef PN_ENTRY
 }
 
-/* |x|, at most `most`; as the second operand, NaN passes through. */
-PN_AVX512_INLINE __m512 pn_bounded(__m512 x, float most) {
-    return _mm512_min_ps(_mm512_set1_ps(most), _mm512_abs_ps(x));
-}
+/* |x|, at most `max`; as the second operand, NaN passes through. */
+PN_AVX512_INLINE __m512 pn_bounded(__m512 x, float max) { return _mm512_min_ps(_mm512_set1_ps(max), _mm512_abs_ps(x)); }
 
 PN_AVX512_INLINE __m512 pn_tanh_16(__m512 x) {
     const __m512 y = pn_look_up(pn_tanh_table, PN_TANH_MIN, pn_bounded(x, 10)); /* from there on it is 1 */

@@ -2,12 +2,12 @@
  * vectorises each loop, except for the functions in elementwise_avx512.h; NaN passes through because every
  * comparison with it is false. */
 
-/* The larger of x and `least`; NaN passes through. Masks, because the compiler turns a condition into two whole
+/* The larger of x and `min`; NaN passes through. Masks, because the compiler turns a condition into two whole
  * paths, one of them on constants, and selects from both at every step (1.2 times as long). */
-static inline PN_REAL PN_(pn_clamp_below)(PN_REAL x, PN_REAL least) {
-    PN_BITS bits, bound, below = -(PN_BITS)(x < least);
+static inline PN_REAL PN_(pn_clamp_below)(PN_REAL x, PN_REAL min) {
+    PN_BITS bits, bound, below = -(PN_BITS)(x < min);
     memcpy(&bits, &x, sizeof bits);
-    memcpy(&bound, &least, sizeof bound);
+    memcpy(&bound, &min, sizeof bound);
     bits = (bits & ~below) | (bound & below);
     memcpy(&x, &bits, sizeof x);
     return x;

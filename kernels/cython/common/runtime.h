@@ -37,12 +37,12 @@ static inline void pn_parallel(pn_task task, void *argument, int count) {
         for (int i = 0; i < count; i++) task(argument, i);
 }
 
-/* Number of parts to split work of `size` into: at least `least` work each, at most one per thread. */
-static inline int pn_parts(double size, double least) {
-    if (size < 2 * least) return 1;
-    const double most = size / least;
+/* Number of parts to split work of `size` into: at least `grain` work each, at most one per thread. */
+static inline int pn_parts(double size, double grain) {
+    if (size < 2 * grain) return 1;
+    const double parts = size / grain;
     const int threads = pn_threads();
-    return most < threads ? (int)most : threads;
+    return parts < threads ? (int)parts : threads;
 }
 
 /* The first element of part `part` out of `parts` of n elements, a multiple of `step`. */

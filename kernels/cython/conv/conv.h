@@ -16,6 +16,7 @@
 
 #include "activations/elementwise.h"
 #include "common/runtime.h"
+#include "common/tile.h"
 #include "common/transpose.h"
 #include "common/workspace.h"
 #include "taps.h"

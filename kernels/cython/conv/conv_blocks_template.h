@@ -30,11 +30,11 @@ typedef struct {
     ptrdiff_t columns;
 } PN_(pn_conv_block);
 
-static void PN_(pn_conv_plan)(PN_(pn_conv_product) *p, ptrdiff_t most_columns) {
+static void PN_(pn_conv_plan)(PN_(pn_conv_product) *p, ptrdiff_t max_columns) {
     p->box_width = (p->grid_width - 1) * p->step_x + p->taps.width;
     const ptrdiff_t line = pn_max(1, p->depth * p->box_width * (ptrdiff_t)sizeof(PN_REAL));
     ptrdiff_t rows = (PN_CONV_SOURCE / line - p->taps.height) / p->step_y + 1;
-    rows = pn_max(1, pn_min(rows, most_columns / p->grid_width));
+    rows = pn_max(1, pn_min(rows, max_columns / p->grid_width));
     p->row_blocks = pn_ceil_div(p->grid_height, pn_min(rows, p->grid_height));
     p->block_rows = pn_ceil_div(p->grid_height, p->row_blocks);
     p->row_blocks = pn_ceil_div(p->grid_height, p->block_rows);
@@ -42,7 +42,7 @@ static void PN_(pn_conv_plan)(PN_(pn_conv_product) *p, ptrdiff_t most_columns) {
     p->block_images = 1;
     if (p->row_blocks == 1) {
         const ptrdiff_t room = PN_CONV_SOURCE / (line * p->box_height);
-        const ptrdiff_t wanted = most_columns / (p->grid_height * p->grid_width);
+        const ptrdiff_t wanted = max_columns / (p->grid_height * p->grid_width);
         p->block_images = pn_max(1, pn_min(p->images, pn_min(room, wanted)));
     }
     p->blocks = pn_ceil_div(p->images, p->block_images) * p->row_blocks;

@@ -90,9 +90,9 @@ static void PN_(pn_conv_part)(void *argument, int index) {
     PN_(pn_conv_product) *p = (PN_(pn_conv_product) *)argument;
     const ptrdiff_t k = p->depth * p->taps.count, tiles = pn_ceil_div(p->rows, PN_MR);
     const ptrdiff_t panel = p->kc * PN_NR;
-    const ptrdiff_t most = pn_max(1, PN_CONV_PANELS / (panel * (ptrdiff_t)sizeof(PN_REAL)));
+    const ptrdiff_t max_panels = pn_max(1, PN_CONV_PANELS / (panel * (ptrdiff_t)sizeof(PN_REAL)));
     PN_(pn_conv_block) b;
-    if (PN_(pn_conv_take)(p, most * panel, 0, &b)) {
+    if (PN_(pn_conv_take)(p, max_panels * panel, 0, &b)) {
         __atomic_store_n(&p->failed, -1, __ATOMIC_RELAXED);
         return;
     }
@@ -103,8 +103,8 @@ static void PN_(pn_conv_part)(void *argument, int index) {
         PN_(pn_conv_locate)(p, block, &image, &images, &row, &rows);
         PN_(pn_conv_fill)(p, image, images, row, rows, b.source);
         const ptrdiff_t columns = images * rows * p->grid_width, base = image * p->out_image + row * p->out_row;
-        for (ptrdiff_t first = 0; first < columns; first += most * PN_NR) {
-            const ptrdiff_t last = pn_min(first + most * PN_NR, columns);
+        for (ptrdiff_t first = 0; first < columns; first += max_panels * PN_NR) {
+            const ptrdiff_t last = pn_min(first + max_panels * PN_NR, columns);
             for (ptrdiff_t from = 0; from < k; from += p->kc) {
                 const ptrdiff_t kc = pn_min(p->kc, k - from);
                 const PN_REAL *bias = from + kc == k ? p->bias : NULL;

@@ -5,23 +5,18 @@ static inline ptrdiff_t PN_(pn_conv_tile_start)(ptrdiff_t rows, ptrdiff_t index)
     return rows * index / pn_ceil_div(rows, PN_MR);
 }
 
-/* Rows of weights times a panel of patches. Never index a lane of an accumulator (see gemm/gemm_tiles_template.h). */
+/* Rows of weights times a panel of patches. */
 static inline
     __attribute__((always_inline)) void PN_(pn_conv_tile)(const int rows, const int wide, ptrdiff_t k,
                                                           const PN_REAL *restrict a, const PN_REAL *restrict b,
                                                           const PN_REAL *bias, PN_REAL *restrict c, ptrdiff_t ldc,
                                                           int accumulate) {
     PN_(pn_vector) tile[PN_MR][2];
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) tile[i][0] = tile[i][1] = (PN_(pn_vector)){0};
+    PN_TILE_CLEAR(tile, rows)
     for (ptrdiff_t p = 0; p < k; p++) {
         const PN_(pn_vector) b0 = *(const PN_(pn_vector) *)b;
         const PN_(pn_vector) b1 = *(const PN_(pn_vector) *)(b + PN_LANES);
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            tile[i][0] += a[i] * b0;
-            if (wide) tile[i][1] += a[i] * b1;
-        }
+        PN_TILE_ADD(tile, rows, wide, a[i], b0, b1)
         a += PN_MR;
         b += PN_NR;
     }
@@ -60,11 +55,7 @@ static inline
         const PN_(pn_vector) b0 = *(const PN_(pn_vector) *)dy;
         const PN_(pn_vector) b1 = *(const PN_(pn_vector) *)(dy + PN_LANES);
         const ptrdiff_t at = column[q];
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            tile[i][0] += from[i][at] * b0;
-            if (wide) tile[i][1] += from[i][at] * b1;
-        }
+        PN_TILE_ADD(tile, rows, wide, from[i][at], b0, b1)
         dy += PN_NR;
     }
 #pragma GCC unroll 16
@@ -74,41 +65,28 @@ static inline
     }
 }
 
-#define PN_CASE(n, function, ...)             \
-    case n:                                   \
-        if (wide)                             \
-            PN_(function)(n, 1, __VA_ARGS__); \
-        else                                  \
-            PN_(function)(n, 0, __VA_ARGS__); \
+#define PN_CASE(n)                                                      \
+    case n:                                                             \
+        if (wide)                                                       \
+            PN_(pn_conv_tile)(n, 1, k, a, b, bias, c, ldc, accumulate); \
+        else                                                            \
+            PN_(pn_conv_tile)(n, 0, k, a, b, bias, c, ldc, accumulate); \
         break;
-/* clang-format off */
-#define PN_CASES_4(...) \
-    PN_CASE(1, __VA_ARGS__) PN_CASE(2, __VA_ARGS__) PN_CASE(3, __VA_ARGS__) PN_CASE(4, __VA_ARGS__)
-#if PN_MR == 4
-#define PN_CASES(...) PN_CASES_4(__VA_ARGS__)
-#elif PN_MR == 6
-#define PN_CASES(...) PN_CASES_4(__VA_ARGS__) PN_CASE(5, __VA_ARGS__) PN_CASE(6, __VA_ARGS__)
-#elif PN_MR == 8
-#define PN_CASES(...)                                                                               \
-    PN_CASES_4(__VA_ARGS__) PN_CASE(5, __VA_ARGS__) PN_CASE(6, __VA_ARGS__) PN_CASE(7, __VA_ARGS__) \
-    PN_CASE(8, __VA_ARGS__)
-#else
-#define PN_CASES(...)                                                                               \
-    PN_CASES_4(__VA_ARGS__) PN_CASE(5, __VA_ARGS__) PN_CASE(6, __VA_ARGS__) PN_CASE(7, __VA_ARGS__) \
-    PN_CASE(8, __VA_ARGS__) PN_CASE(9, __VA_ARGS__) PN_CASE(10, __VA_ARGS__) PN_CASE(11, __VA_ARGS__) \
-    PN_CASE(12, __VA_ARGS__)
-#endif
-/* clang-format on */
-
 static void PN_(pn_conv_micro)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, const PN_REAL *b,
                                const PN_REAL *bias, PN_REAL *c, ptrdiff_t ldc, int accumulate) {
-    switch (rows) { PN_CASES(pn_conv_tile, k, a, b, bias, c, ldc, accumulate) }
-}
-
-static void PN_(pn_conv_weight_micro)(ptrdiff_t rows, int wide, ptrdiff_t positions, const PN_REAL *source,
-                                      const ptrdiff_t *column, const ptrdiff_t *row, const PN_REAL *dy, PN_REAL *sums) {
-    switch (rows) { PN_CASES(pn_conv_weight_tile, positions, source, column, row, dy, sums) }
+    switch (rows) { PN_TILE_CASES(PN_CASE) }
 }
 #undef PN_CASE
-#undef PN_CASES_4
-#undef PN_CASES
+
+#define PN_CASE(n)                                                                    \
+    case n:                                                                           \
+        if (wide)                                                                     \
+            PN_(pn_conv_weight_tile)(n, 1, positions, source, column, row, dy, sums); \
+        else                                                                          \
+            PN_(pn_conv_weight_tile)(n, 0, positions, source, column, row, dy, sums); \
+        break;
+static void PN_(pn_conv_weight_micro)(ptrdiff_t rows, int wide, ptrdiff_t positions, const PN_REAL *source,
+                                      const ptrdiff_t *column, const ptrdiff_t *row, const PN_REAL *dy, PN_REAL *sums) {
+    switch (rows) { PN_TILE_CASES(PN_CASE) }
+}
+#undef PN_CASE

@@ -36,10 +36,10 @@ static void PN_(pn_conv_weights_part)(void *argument, int index) {
     const ptrdiff_t channel = first / taps, offset = first % taps, count = stop - first;
     p.source += channel * p.source_channel;
     p.depth = pn_ceil_div(stop, taps) - channel;
-    const ptrdiff_t panels = pn_ceil_div(p.rows, PN_NR), positions_most = p.block_images * p.block_rows * p.grid_width;
+    const ptrdiff_t panels = pn_ceil_div(p.rows, PN_NR), max_positions = p.block_images * p.block_rows * p.grid_width;
     const ptrdiff_t sums = panels * count * PN_NR;
     PN_(pn_conv_block) b;
-    if (PN_(pn_conv_take)(&p, panels * positions_most * PN_NR, sums, &b)) {
+    if (PN_(pn_conv_take)(&p, panels * max_positions * PN_NR, sums, &b)) {
         __atomic_store_n(&whole->failed, -1, __ATOMIC_RELAXED);
         return;
     }

@@ -23,25 +23,25 @@ typedef struct {
     ptrdiff_t image, row, column, images, rows, columns;
 } PN_(pn_winograd_block);
 
-static PN_(pn_winograd) PN_(pn_winograd_plan)(const PN_(pn_conv_product) *p, ptrdiff_t most) {
+static PN_(pn_winograd) PN_(pn_winograd_plan)(const PN_(pn_conv_product) *p, ptrdiff_t max_tiles) {
     PN_(pn_winograd) plan = {.product = p};
     plan.across = pn_ceil_div(p->grid_width, 2), plan.down = pn_ceil_div(p->grid_height, 2);
-    plan.block_columns = pn_ceil_div(plan.across, pn_ceil_div(plan.across, most));
+    plan.block_columns = pn_ceil_div(plan.across, pn_ceil_div(plan.across, max_tiles));
     plan.column_blocks = pn_ceil_div(plan.across, plan.block_columns);
-    const ptrdiff_t rows = plan.column_blocks > 1 ? 1 : pn_min(plan.down, most / plan.block_columns);
+    const ptrdiff_t rows = plan.column_blocks > 1 ? 1 : pn_min(plan.down, max_tiles / plan.block_columns);
     plan.block_rows = pn_ceil_div(plan.down, pn_ceil_div(plan.down, rows));
     plan.row_blocks = pn_ceil_div(plan.down, plan.block_rows);
     plan.block_images = 1;
     if (plan.column_blocks == 1 && plan.row_blocks == 1)
-        plan.block_images = pn_min(p->images, most / (plan.block_rows * plan.block_columns));
+        plan.block_images = pn_min(p->images, max_tiles / (plan.block_rows * plan.block_columns));
     plan.blocks = pn_ceil_div(p->images, plan.block_images) * plan.row_blocks * plan.column_blocks;
     return plan;
 }
 
-/* Whether this is a 3 x 3 kernel with stride 1 and at least `least` channels and filters. */
-static int PN_(pn_winograd_fits)(const PN_(pn_conv_product) *p, ptrdiff_t least) {
+/* Whether this is a 3 x 3 kernel with stride 1 and at least `min_depth` channels and filters. */
+static int PN_(pn_winograd_fits)(const PN_(pn_conv_product) *p, ptrdiff_t min_depth) {
     return p->step_y == 1 && p->step_x == 1 && p->out_column == 1 && p->taps.count == 9 && p->taps.height == 3 &&
-           p->taps.width == 3 && p->depth >= least && p->rows >= least;
+           p->taps.width == 3 && p->depth >= min_depth && p->rows >= min_depth;
 }
 
 /* Whether it pays: not if too much of the tiles lies outside the images, or of the blocks outside the tiles. */

@@ -18,7 +18,7 @@ typedef struct {
     PN_REAL *sums;               /* (16, tiles, panels, MR, NR) */
     const PN_REAL *others;       /* the sums of the other half, or NULL */
     ptrdiff_t first, stop;       /* block range of the half */
-    ptrdiff_t most, input_step, gradient_step; /* tiles of pixels per block; strides between the 16 matrices */
+    ptrdiff_t max_tiles, input_step, gradient_step; /* tiles of pixels per block; strides between the 16 matrices */
     int shared, failed;
 } PN_(pn_winograd_weights);
 
@@ -150,10 +150,10 @@ static void PN_(pn_winograd_transpose_part)(void *argument, int index) {
         PN_(pn_winograd_transpose)(&x, pixels + (top * x.across + lead) * x.lanes, (ptrdiff_t *)(pixels + elements));
     const ptrdiff_t tile = image * b->rows * b->columns;
     if (is_input)
-        PN_(pn_winograd_transposed_inputs)(b, pixels, w->inputs + (kind * w->most + tile) * PN_NR, w->input_step);
+        PN_(pn_winograd_transposed_inputs)(b, pixels, w->inputs + (kind * w->max_tiles + tile) * PN_NR, w->input_step);
     else
-        PN_(pn_winograd_transposed_gradients)(b, pixels, w->gradients + ((kind - w->panels) * w->most + tile) * PN_MR,
-                                              w->gradient_step);
+        PN_(pn_winograd_transposed_gradients)(
+            b, pixels, w->gradients + ((kind - w->panels) * w->max_tiles + tile) * PN_MR, w->gradient_step);
     pn_workspace_return(workspace);
 }
 
@@ -166,10 +166,10 @@ static void PN_(pn_winograd_add_part)(void *argument, int index) {
     PN_REAL *sums = w->sums + index * w->tiles * w->panels * PN_MR * PN_NR;
     for (ptrdiff_t tile = 0; tile < w->tiles; tile++) {
         const ptrdiff_t rows = PN_(pn_conv_tile_start)(p->rows, tile + 1) - PN_(pn_conv_tile_start)(p->rows, tile);
-        const PN_REAL *gradients = w->gradients + index * w->gradient_step + tile * w->most * PN_MR;
+        const PN_REAL *gradients = w->gradients + index * w->gradient_step + tile * w->max_tiles * PN_MR;
         for (ptrdiff_t panel = 0; panel < w->panels; panel++, sums += PN_MR * PN_NR)
             PN_(pn_conv_micro)(rows, p->depth - panel * PN_NR > PN_LANES, k, gradients,
-                               w->inputs + index * w->input_step + panel * w->most * PN_NR, NULL, sums, PN_NR, 1);
+                               w->inputs + index * w->input_step + panel * w->max_tiles * PN_NR, NULL, sums, PN_NR, 1);
     }
     pn_restore_denormals(mode);
 }
@@ -235,9 +235,9 @@ static void PN_(pn_winograd_half)(void *argument, int index) {
 static int PN_(pn_winograd_weights_run)(const PN_(pn_conv_product) *p) {
     PN_(pn_winograd_weights) w = {.plan = PN_(pn_winograd_plan)(p, PN_WINOGRAD_TILES)};
     w.panels = pn_ceil_div(p->depth, PN_NR), w.tiles = pn_ceil_div(p->rows, PN_MR);
-    w.most = w.plan.block_images * w.plan.block_rows * w.plan.block_columns;
+    w.max_tiles = w.plan.block_images * w.plan.block_rows * w.plan.block_columns;
     /* One extra cache line, so that the 16 matrices do not map to the same cache sets. */
-    w.input_step = (w.panels * w.most + 1) * PN_NR, w.gradient_step = w.tiles * w.most * PN_MR + PN_NR;
+    w.input_step = (w.panels * w.max_tiles + 1) * PN_NR, w.gradient_step = w.tiles * w.max_tiles * PN_MR + PN_NR;
     const double tiles = (double)(w.plan.across * w.plan.down) * (double)p->images;
     w.shared = pn_parts(16.0 * tiles * (double)(p->rows * p->depth), PN_CONV_GRAIN) > 1;
     const int halves = w.plan.blocks < 4 ? 1 : 2, apart = halves == 2 && w.shared && pn_threads() == 2;

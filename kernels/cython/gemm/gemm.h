@@ -11,6 +11,7 @@
 
 #include "activations/elementwise.h"
 #include "common/runtime.h"
+#include "common/tile.h"
 #include "common/transpose.h"
 #include "common/workspace.h"
 
@@ -73,11 +74,11 @@ typedef struct {
 static int pn_matmul(void *call) {
     pn_product *p = (pn_product *)call;
     const int parts = pn_parts((double)p->m * (double)p->n * (double)p->k, PN_PRODUCT_GRAIN);
-    double least = INFINITY;
+    double min_packed = INFINITY;
     for (int rows = 1; rows <= parts; rows++) {
         const double packed = (double)rows * (double)p->n + (double)(parts / rows) * (double)p->m;
-        if (parts % rows || packed >= least) continue;
-        least = packed;
+        if (parts % rows || packed >= min_packed) continue;
+        min_packed = packed;
         p->row_parts = rows;
         p->column_parts = parts / rows;
     }

@@ -103,8 +103,8 @@ static int PN_(pn_tiled)(const pn_product *p) {
     /* Read A in place if it has few rows (up to 1.5 times as fast), or if B has few columns, when packing A would not
      * pay. Rows whose distance is a multiple of 2 KB evict each other from the L1 cache, so the limit is halved. */
     const int apart = p->a_k != 1 || p->a_row * (ptrdiff_t)sizeof(PN_REAL) % 2048 != 0;
-    const ptrdiff_t kc_most = k < PN_KC ? k : PN_KC;
-    const size_t half = pn_second_level_bytes() / 2, row = (size_t)kc_most * sizeof(PN_REAL);
+    const ptrdiff_t max_kc = k < PN_KC ? k : PN_KC;
+    const size_t half = pn_second_level_bytes() / 2, row = (size_t)max_kc * sizeof(PN_REAL);
     const int by_rows =
         plain && k <= PN_BY_ROWS_MAX_K && p->a_k == 1 && m * n >= PN_BY_ROWS_MIN && (size_t)n * row <= half;
     const int in_place = m <= (apart ? 2 * PN_MC : PN_MC) || n <= 2 * PN_NR || by_rows;
@@ -112,22 +112,22 @@ static int PN_(pn_tiled)(const pn_product *p) {
      * the next panel replaces it, so the panel stays in L2 as well. */
     const int at_once = in_place || ((size_t)m * row <= half && (size_t)n * row > half);
     const ptrdiff_t blocks = at_once ? 1 : (m + PN_MC - 1) / PN_MC;
-    const ptrdiff_t mc_most = ((m + blocks - 1) / blocks + PN_MR - 1) / PN_MR * PN_MR;
+    const ptrdiff_t max_mc = ((m + blocks - 1) / blocks + PN_MR - 1) / PN_MR * PN_MR;
     /* If pn_epilogue has work after a block of all rows, four panels are the limit: it then finds them in cache. */
-    const ptrdiff_t nc_limit = !at_once ? PN_NC : plain ? n : 4 * PN_NR, nc_most = n < nc_limit ? n : nc_limit;
-    const ptrdiff_t panels = at_once && !by_rows ? PN_NR : (nc_most + PN_NR - 1) / PN_NR * PN_NR;
-    const ptrdiff_t packed = panels + (in_place ? 0 : mc_most);
-    pn_workspace *workspace = pn_workspace_take((size_t)(packed * kc_most + PN_LANES) * sizeof(PN_REAL));
+    const ptrdiff_t nc_limit = !at_once ? PN_NC : plain ? n : 4 * PN_NR, max_nc = n < nc_limit ? n : nc_limit;
+    const ptrdiff_t panels = at_once && !by_rows ? PN_NR : (max_nc + PN_NR - 1) / PN_NR * PN_NR;
+    const ptrdiff_t packed = panels + (in_place ? 0 : max_mc);
+    pn_workspace *workspace = pn_workspace_take((size_t)(packed * max_kc + PN_LANES) * sizeof(PN_REAL));
     if (!workspace) return -1;
     PN_REAL *packed_b = (PN_REAL *)pn_workspace_data(workspace);
-    PN_REAL *packed_a = packed_b + panels * kc_most; /* panels are a multiple of NR, so this stays aligned */
+    PN_REAL *packed_a = packed_b + panels * max_kc; /* panels are a multiple of NR, so this stays aligned */
     const pn_float_mode mode = pn_flush_denormals();
     for (ptrdiff_t pc = 0; pc < k; pc += PN_KC) {
         const ptrdiff_t kc = k - pc < PN_KC ? k - pc : PN_KC;
-        for (ptrdiff_t jc = 0; jc < n; jc += nc_most) {
-            const ptrdiff_t nc = n - jc < nc_most ? n - jc : nc_most;
-            for (ptrdiff_t ic = 0; ic < m; ic += mc_most) {
-                const ptrdiff_t mc = m - ic < mc_most ? m - ic : mc_most;
+        for (ptrdiff_t jc = 0; jc < n; jc += max_nc) {
+            const ptrdiff_t nc = n - jc < max_nc ? n - jc : max_nc;
+            for (ptrdiff_t ic = 0; ic < m; ic += max_mc) {
+                const ptrdiff_t mc = m - ic < max_mc ? m - ic : max_mc;
                 const ptrdiff_t corner = ic * p->ldc + jc;
                 const PN_REAL *left = a + ic * p->a_row + pc * p->a_k;
                 if (!in_place && (!at_once || jc == 0)) PN_(pn_pack)(left, p->a_row, p->a_k, mc, kc, PN_MR, packed_a);

@@ -32,10 +32,10 @@ static inline __attribute__((always_inline)) void PN_(pn_finish)(PN_(pn_vector) 
     if (accumulate) sums += partly ? PN_(pn_load_part)(c, count) : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)c);
     if (end) {
         const PN_REAL *bias = end->bias + first;
-        const PN_(pn_vector) least = end->min - (PN_(pn_vector)){0};
+        const PN_(pn_vector) lower = end->min - (PN_(pn_vector)){0};
         sums += partly ? PN_(pn_load_part)(bias, count) : (PN_(pn_vector))(*(const PN_(pn_unaligned) *)bias);
-        const PN_(pn_bits) below = sums < least; /* false for NaN, which passes through */
-        sums = (PN_(pn_vector))(((PN_(pn_bits))sums & ~below) | ((PN_(pn_bits))least & below));
+        const PN_(pn_bits) below = sums < lower; /* false for NaN, which passes through */
+        sums = (PN_(pn_vector))(((PN_(pn_bits))sums & ~below) | ((PN_(pn_bits))lower & below));
     }
     if (partly)
         PN_(pn_store_part)(c, sums, count);
@@ -44,7 +44,6 @@ static inline __attribute__((always_inline)) void PN_(pn_finish)(PN_(pn_vector) 
 }
 
 /* Multiply `rows` rows of A by a panel of B (only its first vector unless `wide`), and write the first `columns` of C.
- * Never index a lane of an accumulator: gcc would keep the tile in memory (9x slower).
  *
  * With `copying`, `b` points into B itself, with row stride `b_k`. The tile copies these columns to `panel`, overlapped
  * with the multiply-adds, and prefetches the next panel into the L2 cache: for weights in L3, 1.1 times as fast as
@@ -54,8 +53,7 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
     const ptrdiff_t a_row, const ptrdiff_t a_k, const PN_REAL *restrict b, const ptrdiff_t b_k, PN_REAL *restrict panel,
     PN_REAL *restrict c, ptrdiff_t ldc, ptrdiff_t columns, int accumulate, const PN_(pn_tile_epilogue) *end) {
     PN_(pn_vector) tile[PN_MR][2];
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) tile[i][0] = tile[i][1] = (PN_(pn_vector)){0};
+    PN_TILE_CLEAR(tile, rows)
     if (k >= PN_PREFETCH_MIN_K)
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
@@ -81,12 +79,7 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
             *(PN_(pn_vector) *)(panel + PN_LANES) = b1;
             panel += PN_NR;
         }
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            const PN_REAL value = third[i / 3][i % 3 * a_row];
-            tile[i][0] += value * b0;
-            if (wide) tile[i][1] += value * b1;
-        }
+        PN_TILE_ADD(tile, rows, wide, third[i / 3][i % 3 * a_row], b0, b1)
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i += 3) third[i / 3] += a_k;
         b += b_k;
@@ -124,20 +117,6 @@ typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, cons
         else                                                                                                   \
             PN_(pn_tile)(n, 0, 0, beside, k, a, a_row, a_k, b, PN_NR, NULL, c, ldc, columns, accumulate, end); \
         break;
-/* clang-format off */
-#if PN_MR == 4
-#define PN_CASES PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4)
-#elif PN_MR == 6
-#define PN_CASES PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) PN_CASE(5) PN_CASE(6)
-#elif PN_MR == 8
-#define PN_CASES \
-    PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) PN_CASE(5) PN_CASE(6) PN_CASE(7) PN_CASE(8)
-#else
-#define PN_CASES                                                                             \
-    PN_CASE(1) PN_CASE(2) PN_CASE(3) PN_CASE(4) PN_CASE(5) PN_CASE(6) PN_CASE(7) PN_CASE(8) \
-    PN_CASE(9) PN_CASE(10) PN_CASE(11) PN_CASE(12)
-#endif
-/* clang-format on */
 #define PN_MICRO_KERNEL(name, of_row, of_k, is_beside, is_copying)                                                     \
     static void PN_(name)(ptrdiff_t rows, int wide, ptrdiff_t k, const PN_REAL *a, ptrdiff_t stride, const PN_REAL *b, \
                           ptrdiff_t b_k, PN_REAL *panel, PN_REAL *c, ptrdiff_t ldc, ptrdiff_t columns, int accumulate, \
@@ -145,7 +124,7 @@ typedef void (*PN_(pn_micro_kernel))(ptrdiff_t rows, int wide, ptrdiff_t k, cons
         const ptrdiff_t a_row = of_row, a_k = of_k;                                                                    \
         const int beside = is_beside, copying = is_copying;                                                            \
         (void)stride;                                                                                                  \
-        switch (rows) { PN_CASES }                                                                                     \
+        switch (rows) { PN_TILE_CASES(PN_CASE) }                                                                       \
     }
 PN_MICRO_KERNEL(pn_micro_packed, 1, PN_MR, 1, 0)
 PN_MICRO_KERNEL(pn_micro_rows, stride, 1, 0, 0)
@@ -154,7 +133,6 @@ PN_MICRO_KERNEL(pn_copying_packed, 1, PN_MR, 1, 1)
 PN_MICRO_KERNEL(pn_copying_rows, stride, 1, 0, 1)
 PN_MICRO_KERNEL(pn_copying_columns, 1, stride, 1, 1)
 #undef PN_CASE
-#undef PN_CASES
 #undef PN_MICRO_KERNEL
 
 /* The left-hand operand of a block, and the micro-kernels for its layout. */

@@ -30,7 +30,7 @@ static inline __attribute__((always_inline)) void PN_V_(pn_moments)(PN_COLUMNS_A
 }
 
 /* y = (x - centre) scale + shift, then ReLU if `relu`. */
-static inline __attribute__((always_inline)) void PN_V_(pn_normalise)(PN_COLUMNS_ARGUMENTS) {
+static inline __attribute__((always_inline)) void PN_V_(pn_normalize)(PN_COLUMNS_ARGUMENTS) {
     (void)slot;
     PN_V centre[PN_MAX_VECTORS], scale[PN_MAX_VECTORS], shift[PN_MAX_VECTORS];
     PN_EACH centre[k] = PN_LOAD(t.centre + at, k), scale[k] = PN_LOAD(t.scale + at, k),
@@ -134,7 +134,7 @@ static inline __attribute__((always_inline)) void PN_V_(pn_input_gradient)(PN_CO
         }                                                                                                    \
     }
 PN_OVER_COLUMNS(pn_moments)
-PN_OVER_COLUMNS(pn_normalise)
+PN_OVER_COLUMNS(pn_normalize)
 PN_OVER_COLUMNS(pn_gradient_sums)
 PN_OVER_COLUMNS(pn_input_gradient)
 #undef PN_OVER_COLUMNS

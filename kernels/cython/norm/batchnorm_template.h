@@ -34,7 +34,7 @@ typedef struct {
             PN_(name##_rows_single)(relu, place, t);             \
     }
 PN_DEFINE_ROWS(pn_moments)
-PN_DEFINE_ROWS(pn_normalise)
+PN_DEFINE_ROWS(pn_normalize)
 PN_DEFINE_ROWS(pn_gradient_sums)
 PN_DEFINE_ROWS(pn_input_gradient)
 #undef PN_DEFINE_ROWS
@@ -165,7 +165,7 @@ static void PN_(pn_forward_part)(void *argument, int index) {
         t.x = x + i * p->n;
         t.out = y + i * p->n;
         t.ahead = i >= group ? -group * p->n : 0;
-        PN_(pn_normalise)(p->code == PN_RELU, p->place, t);
+        PN_(pn_normalize)(p->code == PN_RELU, p->place, t);
         for (ptrdiff_t r = i; r < stop && !plain; r++)
             PN_(pn_activate)(y + r * p->n, y + r * p->n, columns, p->code, (PN_REAL)p->alpha);
     }
@@ -180,10 +180,10 @@ static inline void PN_(pn_finish_gradients)(const pn_batchnorm_back *p, ptrdiff_
                                             PN_REAL *restrict offset) {
     const double each = p->training ? 1 / (double)p->m : 0; /* otherwise the statistics are constants */
     for (ptrdiff_t j = 0; j < n; j++) {
-        const double normalised = products[j] * (double)rstd[j];
-        dgamma[j] = (PN_REAL)normalised;
+        const double normalized = products[j] * (double)rstd[j];
+        dgamma[j] = (PN_REAL)normalized;
         dbeta[j] = (PN_REAL)sum[j];
-        slope[j] = -scale[j] * (PN_REAL)(normalised * each * (double)rstd[j]);
+        slope[j] = -scale[j] * (PN_REAL)(normalized * each * (double)rstd[j]);
         offset[j] = -scale[j] * (PN_REAL)(sum[j] * each);
     }
 }
@@ -191,7 +191,7 @@ static inline void PN_(pn_finish_gradients)(const pn_batchnorm_back *p, ptrdiff_
 /* dz = dy f' of one row, for an activation other than ReLU. `row` is scratch and may be dz. */
 static void PN_(pn_gradient_row)(const pn_batchnorm_back *p, PN_(pn_rows) t, PN_REAL *row, PN_REAL *dz) {
     t.out = row;
-    PN_(pn_normalise)(0, PN_IN_CACHE, t);
+    PN_(pn_normalize)(0, PN_IN_CACHE, t);
     PN_(pn_saved_from_input)(row, t.columns, p->code, (PN_REAL)p->alpha);
     PN_(pn_activate_backward)(t.dy, row, dz, t.columns, p->code, (PN_REAL)p->alpha);
 }

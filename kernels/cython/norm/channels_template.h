@@ -134,7 +134,7 @@ static inline __attribute__((always_inline)) void PN_(pn_put)(const int stream, 
 #define PN_AT(array) (*(const PN_(pn_unaligned) *)((array) + j))
 
 /* y = (x - centre) scale + shift, then ReLU if `relu`. */
-static inline __attribute__((always_inline)) void PN_(pn_normalise_row)(const int relu, const int stream,
+static inline __attribute__((always_inline)) void PN_(pn_normalize_row)(const int relu, const int stream,
                                                                         const PN_REAL *x, ptrdiff_t n, PN_REAL centre,
                                                                         PN_REAL scale, PN_REAL shift, PN_REAL *y) {
     for (ptrdiff_t j = 0; j < n && n < PN_LANES; j++) {
@@ -171,14 +171,14 @@ static inline
 #undef PN_VECTORS
 #undef PN_AT
 
-static void PN_(pn_normalise)(const pn_channel_norm *p, const PN_REAL *x, PN_REAL centre, PN_REAL scale, PN_REAL shift,
+static void PN_(pn_normalize)(const pn_channel_norm *p, const PN_REAL *x, PN_REAL centre, PN_REAL scale, PN_REAL shift,
                               PN_REAL *y) {
     const ptrdiff_t n = p->size;
     switch (2 * p->stream + (p->code == PN_RELU)) {
-    case 0: PN_(pn_normalise_row)(0, 0, x, n, centre, scale, shift, y); break;
-    case 1: PN_(pn_normalise_row)(1, 0, x, n, centre, scale, shift, y); break;
-    case 2: PN_(pn_normalise_row)(0, 1, x, n, centre, scale, shift, y); break;
-    default: PN_(pn_normalise_row)(1, 1, x, n, centre, scale, shift, y);
+    case 0: PN_(pn_normalize_row)(0, 0, x, n, centre, scale, shift, y); break;
+    case 1: PN_(pn_normalize_row)(1, 0, x, n, centre, scale, shift, y); break;
+    case 2: PN_(pn_normalize_row)(0, 1, x, n, centre, scale, shift, y); break;
+    default: PN_(pn_normalize_row)(1, 1, x, n, centre, scale, shift, y);
     }
     if (p->code != PN_IDENTITY && p->code != PN_RELU) PN_(pn_activate)(y, y, n, p->code, (PN_REAL)p->alpha);
 }
@@ -246,7 +246,7 @@ static void PN_(pn_channel_norm_part)(void *argument, int index) {
         for (ptrdiff_t i = n - 1; i >= 0; i--) /* backwards: the last rows are still in cache */
             for (ptrdiff_t c = 0; c < count; c++) {
                 const PN_REAL scale = ((const PN_REAL *)p->gamma)[first + c] * rstd[first + c];
-                PN_(pn_normalise)(p, x + i * stride + c * size, mean[first + c], scale,
+                PN_(pn_normalize)(p, x + i * stride + c * size, mean[first + c], scale,
                                   ((const PN_REAL *)p->beta)[first + c], y + i * stride + c * size);
             }
     }

@@ -96,10 +96,10 @@ static inline int pn_pool_is_2x2(const pn_pooling *p) {
 #include "pooling_windows_template.h"
 #include "pooling_template.h"
 
-/* The number of rows that fit into a band, from `least` to `most`. */
-static inline ptrdiff_t pn_pool_band_rows(ptrdiff_t width, ptrdiff_t least, ptrdiff_t most) {
+/* The number of rows that fit into a band, from `min_rows` to `max_rows`. */
+static inline ptrdiff_t pn_pool_band_rows(ptrdiff_t width, ptrdiff_t min_rows, ptrdiff_t max_rows) {
     const ptrdiff_t rows = PN_POOL_BAND / PN_VECTOR_BYTES / (width > 0 ? width : 1);
-    return rows > most ? most : rows > least ? rows : least < most ? least : most;
+    return rows > max_rows ? max_rows : rows > min_rows ? rows : min_rows < max_rows ? min_rows : max_rows;
 }
 
 /* Returns 0, or -1 if memory is exhausted. */

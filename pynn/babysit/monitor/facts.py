@@ -64,7 +64,7 @@ class Weights:
     parameter: Parameter
     activation: str | None = None
     output: str = ""
-    normalised: bool = False
+    normalized: bool = False
     last: bool = False
     branch: str = ""
     source: str = ""
@@ -293,7 +293,7 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
             trunk += [part.label] if not branch else []
         elif isinstance(layer, NORMS):
             if branch in latest:
-                latest[branch].normalised = True
+                latest[branch].normalized = True
             if not branch and trunk and trunk[-1] == reached[branch] and branch not in straight:
                 trunk.pop()  # an activation whose scale the norm sets
         elif isinstance(layer, Activation | PReLU) and branch in straight:

@@ -180,7 +180,7 @@ class RunState:
 
     def _largest_ratio(self, window: Window) -> float:
         """Return the largest update ratio of a step, of weights whose scale matters (no batch norm after them)."""
-        free = {weights.name for weights in self.facts.weights if weights.normalised}
+        free = {weights.name for weights in self.facts.weights if weights.normalized}
         ratios = [
             self._relative(name, w.largest_ratio, w.norm) for name, w in window.weights.items() if name not in free
         ]

@@ -123,7 +123,7 @@ class Case:
         adam: float | None = None,
         lr: float | None = None,
         dropout: bool = False,
-        regularised: bool = False,
+        regularized: bool = False,
     ) -> Trainer:
         """Return a new trainer of a copy of the model.
 
@@ -140,7 +140,7 @@ class Case:
 
         own = self.trainer
         optimizer = Adam(adam) if adam is not None else own.optimizer.unbound()
-        if not regularised:
+        if not regularized:
             optimizer.weight_decay = 0.0
         if lr is not None:
             optimizer.lr = lr
@@ -148,7 +148,7 @@ class Case:
             self.copy_model(dropout=dropout),
             self.loss,
             optimizer,
-            regularizers=copy.deepcopy(own.regularizers) if regularised else (),
+            regularizers=copy.deepcopy(own.regularizers) if regularized else (),
             clip_norm=own.clip_norm if adam is None else None,
             clip_value=own.clip_value if adam is None else None,
             seed=self.seed,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ...training.trainer import Trainer
 
-NORMALISE = "Subtract the training part's mean and divide by its standard deviation, as pynn.preprocessing.Standardize."
+NORMALIZE = "Subtract the training part's mean and divide by its standard deviation, as pynn.preprocessing.Standardize."
 OF_IMAGES = (
     "Subtract each channel's mean and divide by its standard deviation, as pynn.preprocessing.ChannelStandardize."
 )
@@ -226,7 +226,7 @@ def input_scale(case: Case) -> Check:
     values = x.astype(np.float64)
     size, largest = _rms(values), float(np.abs(values).max())
     evidence = f"rms {size:.3g}, from {values.min():.3g} to {values.max():.3g} as the network gets them"
-    symptom, advice, uneven = "input_not_normalised", NORMALISE, False
+    symptom, advice, uneven = "input_not_normalised", NORMALIZE, False
     if x.ndim == 4:
         of_channels = np.sqrt(np.square(values).mean(axis=(0, 2, 3)))
         varies = of_channels[of_channels > 0]
@@ -237,8 +237,8 @@ def input_scale(case: Case) -> Check:
     if first.startswith("BatchNorm"):
         return passed(name, f"{evidence}; batch norm comes first")
     kinds = [layer for _, layer in chain(case.model) if type(layer) is not Flatten]
-    normalised = any(isinstance(layer, NORMS) for layer in kinds[:3])
-    if size > 10 and not normalised:
+    normalized = any(isinstance(layer, NORMS) for layer in kinds[:3])
+    if size > 10 and not normalized:
         return failed(name, symptom, evidence, advice)
     if size > 3 or (uneven and not case.trained) or largest < 0.02:
         return warned(name, symptom, evidence, advice)
@@ -258,7 +258,7 @@ def input_centring(case: Case) -> Check:
     one_sign = float(np.mean((values >= 0).all(axis=0) | (values <= 0).all(axis=0)))
     evidence = f"features lie {offset:.2g} standard deviations from 0 (median); {one_sign:.0%} have one sign only"
     if offset > 10 and not first.startswith("BatchNorm"):
-        return warned(name, "input_not_normalised", evidence, OF_IMAGES if x.ndim == 4 else NORMALISE)
+        return warned(name, "input_not_normalised", evidence, OF_IMAGES if x.ndim == 4 else NORMALIZE)
     return passed(name, evidence)
 
 

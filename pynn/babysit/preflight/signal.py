@@ -11,7 +11,7 @@ from ...utils.config import is_own
 from .case import MULTIPLIES, Case, Walk
 from .report import Check, failed, passed, skipped, warned
 
-INITIALISE = 'Initialise for the activation: "he_normal" with ReLU, "lecun_normal" with tanh, or add batch norm.'
+INITIALIZE = 'Initialise for the activation: "he_normal" with ReLU, "lecun_normal" with tanh, or add batch norm.'
 #: Outputs this close to the ends of their range pass almost no gradient.
 SATURATED = 0.01
 
@@ -61,13 +61,13 @@ def activation_spread(case: Case) -> Check:
         f"{', '.join(f'{value:.3g}' for value in shown)} after {len(spreads)} hidden layer{'s' * (len(spreads) > 1)}"
     )
     if not np.isfinite(spreads).all():
-        return failed(name, "bad_initialisation", f"{evidence}: not finite", INITIALISE, names[-1])
+        return failed(name, "bad_initialisation", f"{evidence}: not finite", INITIALIZE, names[-1])
     report = warned if case.trained else failed
     whole = spreads[-1] / entering
     if not 1e-4 <= ratio <= 1e4 or not 1e-5 <= whole <= 1e5:
-        return report(name, "bad_initialisation", evidence, INITIALISE, names[int(np.argmin(spreads))])
+        return report(name, "bad_initialisation", evidence, INITIALIZE, names[int(np.argmin(spreads))])
     if not 0.01 <= ratio <= 100 or not 2e-3 <= whole <= 1e3:
-        return warned(name, "bad_initialisation", evidence, INITIALISE, names[int(np.argmin(spreads))])
+        return warned(name, "bad_initialisation", evidence, INITIALIZE, names[int(np.argmin(spreads))])
     return passed(name, evidence)
 
 
@@ -152,7 +152,7 @@ def gradient_spread(case: Case) -> Check:
     if ratio < 1e-4:
         return warned(name, "vanishing_gradient", evidence, vanishing, first[1])
     if ratio > 1e6:
-        return report(name, "exploding_gradient", evidence, INITIALISE, first[1])
+        return report(name, "exploding_gradient", evidence, INITIALIZE, first[1])
     if ratio > 1e4:
-        return warned(name, "exploding_gradient", evidence, INITIALISE, first[1])
+        return warned(name, "exploding_gradient", evidence, INITIALIZE, first[1])
     return passed(name, evidence)

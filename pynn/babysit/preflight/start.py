@@ -16,9 +16,9 @@ from .case import Case, train, training_loss
 from .data import target_range
 from .report import Check, failed, passed, skipped, warned
 
-INITIALISE = "Scale the last layer's initial weights down, or normalise the inputs."
+INITIALIZE = "Scale the last layer's initial weights down, or normalise the inputs."
 WEAKEN = "Weaken it until the loss on the training data falls almost as it does without."
-REGULARISATION = "regularisation", "regularisation_too_strong"  # check and symptom
+REGULARIZATION = "regularisation", "regularisation_too_strong"  # check and symptom
 
 
 def first_step(case: Case) -> list[Check]:
@@ -32,7 +32,7 @@ def first_step(case: Case) -> list[Check]:
     if all(parameter.frozen for parameter in case.model.parameters()):
         evidence = f"all {len(case.model.parameters())} parameter tensors are frozen"
         return [targets, failed(name, "not_learning", evidence, "Release those that are to be trained.")]
-    trainer = case.trial(regularised=True, dropout=True)
+    trainer = case.trial(regularized=True, dropout=True)
     losses = train(trainer, part, np.arange(len(part.x)), 1, len(part.x))
     flat = trainer.model.flat
     if not math.isfinite(losses[0]):
@@ -73,9 +73,9 @@ def initial_loss(case: Case) -> Check:
         # For a custom loss, the value at all-zero outputs is a comparison, not theory.
         limits = (10.0, 30.0)
     if loss > limits[1] * theory and excess > (4 if values else 1):
-        return failed(name, "bad_initial_loss", evidence, INITIALISE)
+        return failed(name, "bad_initial_loss", evidence, INITIALIZE)
     if loss > limits[0] * theory and excess > (4 if values else 1):
-        return warned(name, "bad_initial_loss", evidence, INITIALISE)
+        return warned(name, "bad_initial_loss", evidence, INITIALIZE)
     return passed(name, f"{evidence}{'; the weights are trained already' if case.trained else ''}")
 
 
@@ -131,13 +131,13 @@ def loss_reduction(case: Case) -> Check:
 
 def regularisation(case: Case) -> Check:
     """Check that penalties raise the loss, and that the network can still learn."""
-    name, symptom = REGULARISATION
+    name, symptom = REGULARIZATION
     drops = [layer.p for layer in case.model.all_layers() if isinstance(layer, Dropout)]
     if drops and max(drops) >= 0.95:
         return failed(name, symptom, f"dropout zeroes {max(drops):.0%} of a layer's inputs", WEAKEN)
     if drops and max(drops) > 0.8:
         return warned(name, symptom, f"dropout zeroes {max(drops):.0%} of a layer's inputs", WEAKEN)
-    trainer = case.trial(regularised=True)
+    trainer = case.trial(regularized=True)
     part = case.take(case.rows(min(512, case.size)))
     loss = training_loss(case, trainer, part)[0] / (len(part.x) if case.sums else 1)
     flat = trainer.model.flat
@@ -172,7 +172,7 @@ def regularisation(case: Case) -> Check:
 
 def _judged_by_training(case: Case, evidence: str) -> Check:
     """Check that the loss falls almost as much with regularisation as without."""
-    name, symptom = REGULARISATION
+    name, symptom = REGULARIZATION
     start, free, held = _with_and_without(case)
     evidence += f"; after as many steps at the same rate it was {free:.4g} without and {held:.4g} with them"
     gained, kept = start - free, start - held
@@ -189,9 +189,9 @@ def _with_and_without(case: Case) -> tuple[float, float, float]:
     batch = min(case.batch_size, len(part.x))
     steps = case.steps(0.6, batch, 60, 400)
     results: list[float] = []
-    for regularised in (False, True):
+    for regularized in (False, True):
         lr = min(max(case.trainer.optimizer.lr, case.interval[0]), case.interval[1])
-        trainer = case.trial(regularised=regularised, dropout=regularised, lr=lr)
+        trainer = case.trial(regularized=regularized, dropout=regularized, lr=lr)
         if not results:
             results.append(training_loss(case, trainer, part)[0])
         train(trainer, part, np.arange(len(part.x)), steps, batch)

@@ -173,7 +173,7 @@ def _rebuilt(block: Residual, change: Change) -> Residual:
     return Residual(*branches)
 
 
-def initialise(layer: Weighted, init: initializers.Init | None) -> None:
+def initialize(layer: Weighted, init: initializers.Init | None) -> None:
     """Redraw the weights of a layer as its constructor does; frozen ones stay."""
     weight, bias = layer.weight, layer.bias
     if weight.frozen:
@@ -200,7 +200,7 @@ def _untrained(layer: Layer, dtype: np.dtype) -> Layer:
         return copy.deepcopy(layer)
     for fresh, inner in zip(twin.all_layers(), layer.all_layers(), strict=True):
         if isinstance(inner, Weighted):
-            initialise(fresh, inner.init)
+            initialize(fresh, inner.init)
     for (_, own), (_, theirs) in zip(twin.named_parameters(), layer.named_parameters(), strict=True):
         own.lr_factor, own.decay = theirs.lr_factor, theirs.decay
     return twin

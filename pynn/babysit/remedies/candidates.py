@@ -54,14 +54,14 @@ class Situation:
         if math.isfinite(factor) and (factor > OFF or factor < 1 / OFF):
             yield from self.times(factor)
 
-    def standardise(self) -> Iterator[Remedy]:
+    def standardize(self) -> Iterator[Remedy]:
         """Yield standardised inputs."""
-        return training.standardise(self.blueprint, self.x)
+        return training.standardize(self.blueprint, self.x)
 
     def targets(self) -> Iterator[Remedy]:
         """Yield standardised targets, for regression."""
         if self.kind == "values":
-            yield from training.standardise_targets(self.blueprint, self.y)
+            yield from training.standardize_targets(self.blueprint, self.y)
 
 
 Source = Callable[[Situation], Iterable[Remedy]]
@@ -75,7 +75,7 @@ def _rates(*factors: float) -> Source:
     return lambda situation: situation.times(*factors)
 
 
-STANDARDISE: Source = Situation.standardise
+STANDARDIZE: Source = Situation.standardize
 TARGETS: Source = Situation.targets
 FITTED_RATE: Source = Situation.fitted_rate
 KNOWN_LOSS: Source = lambda s: training.known_loss(s.blueprint, s.kind)  # noqa: E731 - one of a list of such
@@ -84,8 +84,8 @@ TO_TANH: Source = lambda s: network.activations(s.blueprint, Sigmoid, Tanh)  # n
 LARGER_BATCH: Source = lambda s: training.larger_batch(s.blueprint, 32)  # noqa: E731
 LESS_MOMENTUM: Source = lambda s: training.momentum(s.blueprint, 0.9)  # noqa: E731
 NO_MOMENTUM: Source = lambda s: training.momentum(s.blueprint, 0.0)  # noqa: E731
-INITIALISE = _of(network.initialised)
-NORM = _of(network.normalised)
+INITIALIZE = _of(network.initialized)
+NORM = _of(network.normalized)
 RECTIFY = _of(network.rectified)
 LEAKY = _of(network.leaky)
 SMALLER_OWN = _of(network.own_weights_smaller)
@@ -96,30 +96,30 @@ MEAN_LOSS = _of(training.mean_loss)
 CLIP = _of(training.clip_norm)
 ADAM = _of(training.adam)
 SHUFFLE = _of(training.shuffled)
-LESS_REGULARISATION = _of(training.less_regularisation)
-FLAT = (RECTIFY, NORM, INITIALISE)
+LESS_REGULARIZATION = _of(training.less_regularization)
+FLAT = (RECTIFY, NORM, INITIALIZE)
 
 #: Remedies for each symptom, likeliest first.
 CURES: dict[str, tuple[Source, ...]] = {
-    "input_not_normalised": (STANDARDISE, NORM),
-    "symmetric_units": (INITIALISE,),
-    "bad_initialisation": (INITIALISE, SMALLER_OWN, NORM),
-    "saturated_units": (INITIALISE, STANDARDISE, NORM, RECTIFY),
-    "bad_initial_loss": (MEAN_LOSS, KNOWN_LOSS, TARGETS, INITIALISE, SMALLER_OWN, STANDARDISE, _rates(0.1, 0.01)),
-    "regularisation_too_strong": (LESS_REGULARISATION,),
+    "input_not_normalised": (STANDARDIZE, NORM),
+    "symmetric_units": (INITIALIZE,),
+    "bad_initialisation": (INITIALIZE, SMALLER_OWN, NORM),
+    "saturated_units": (INITIALIZE, STANDARDIZE, NORM, RECTIFY),
+    "bad_initial_loss": (MEAN_LOSS, KNOWN_LOSS, TARGETS, INITIALIZE, SMALLER_OWN, STANDARDIZE, _rates(0.1, 0.01)),
+    "regularisation_too_strong": (LESS_REGULARIZATION,),
     "lr_too_high": (CONSTANT_RATE, _rates(0.1, 0.3), FITTED_RATE, LESS_MOMENTUM, _rates(0.01)),
     "vanishing_gradient": (*FLAT, TO_TANH, _rates(10)),
-    "exploding_gradient": (SMALLER_OWN, TARGETS, STANDARDISE, INITIALISE, CLIP, _rates(0.1, 0.01), NORM),
-    "dead_units": (INITIALISE, LEAKY, _rates(0.1), NORM),
+    "exploding_gradient": (SMALLER_OWN, TARGETS, STANDARDIZE, INITIALIZE, CLIP, _rates(0.1, 0.01), NORM),
+    "dead_units": (INITIALIZE, LEAKY, _rates(0.1), NORM),
     "diverging": (CONSTANT_RATE, _rates(0.1, 0.3, 0.01), CLIP, KNOWN_LOSS, OWN_LAYERS, TARGETS),
     "non_finite": (KNOWN_LOSS, OWN_LAYERS, _rates(0.1, 0.01), CLIP),
     "batchnorm_mismatch": (_of(network.norm_momentum), OWN_LAYERS, NO_CALLBACKS, LARGER_BATCH),
     "lr_too_low": (CONSTANT_RATE, FITTED_RATE, _rates(10, 100), ADAM),
-    "not_learning": (STANDARDISE, INITIALISE, OWN_LAYERS, _rates(10, 0.1), NORM, RECTIFY),
+    "not_learning": (STANDARDIZE, INITIALIZE, OWN_LAYERS, _rates(10, 0.1), NORM, RECTIFY),
     "class_imbalance": (WEIGHTS, SHUFFLE, _rates(3)),
     "oscillating": (SHUFFLE, LESS_MOMENTUM, NO_MOMENTUM, _rates(0.3, 0.1), LARGER_BATCH),
     "plateau": (CONSTANT_RATE, NO_CALLBACKS, FITTED_RATE, _rates(10)),
-    "overfitting": (_of(training.more_regularisation), _of(network.more_dropout)),
+    "overfitting": (_of(training.more_regularization), _of(network.more_dropout)),
     "underfitting": (_of(network.nonlinear), _of(network.wider), _of(network.deeper), _rates(3, 0.3), ADAM),
     "zigzag": (TO_TANH, RECTIFY, NORM),
 }
@@ -135,17 +135,17 @@ def anyway(situation: Situation, symptoms: Iterable[str]) -> Iterator[Source]:
     found = set(symptoms)
     if is_uneven(situation.counts):
         yield WEIGHTS
-    yield from (STANDARDISE, INITIALISE, NORM, FITTED_RATE)
+    yield from (STANDARDIZE, INITIALIZE, NORM, FITTED_RATE)
     if found.isdisjoint(TOO_SLOW):
         yield _rates(0.3, 0.1)
     if found.isdisjoint(TOO_FAST):
         yield _rates(3, 10)
-    if is_strongly_regularised(situation.blueprint):
-        yield LESS_REGULARISATION
+    if is_strongly_regularized(situation.blueprint):
+        yield LESS_REGULARIZATION
     yield from (SHUFFLE, CONSTANT_RATE, KNOWN_LOSS, OWN_LAYERS)
 
 
-def is_strongly_regularised(blueprint: Blueprint) -> bool:
+def is_strongly_regularized(blueprint: Blueprint) -> bool:
     """Return whether there is a penalty, or unusually high weight decay or dropout."""
     dropped = max((layer.p for layer in blueprint.all_layers() if isinstance(layer, Dropout)), default=0.0)
     return bool(blueprint.regularizers) or blueprint.optimizer.weight_decay > USUAL_DECAY or dropped > USUAL_DROPOUT

@@ -31,7 +31,7 @@ from ...nn.layers import (
 )
 from ...nn.layers.activations import Activation
 from ...utils.config import is_own
-from .blueprint import WEIGHTED, Blueprint, Weighted, initialise
+from .blueprint import WEIGHTED, Blueprint, Weighted, initialize
 from .trials import Remedy
 
 #: Scale factor for the weights of custom layers.
@@ -74,19 +74,19 @@ def _init_for(layers: list[Layer], index: int, within: bool) -> str:
     return "lecun_normal" if plain else "he_normal"
 
 
-def _initialise_all(blueprint: Blueprint) -> None:
+def _initialize_all(blueprint: Blueprint) -> None:
     for layers, within in blueprint.chains():
         for index in _places(layers):
             layer = layers[index]
             assert isinstance(layer, Weighted)
-            initialise(layer, _init_for(layers, index, within))
+            initialize(layer, _init_for(layers, index, within))
 
 
 def _kinds(layers: Iterable[Layer]) -> list[str]:
     return list(dict.fromkeys(type(layer).__name__ for layer in layers))
 
 
-def initialised(blueprint: Blueprint) -> Iterator[Remedy]:
+def initialized(blueprint: Blueprint) -> Iterator[Remedy]:
     """Yield redrawn weights, with the variance for each activation, and biases of 0."""
     inits: dict[str, dict[str, None]] = {}  # by kind of layer
     for layers, within in blueprint.chains():
@@ -96,7 +96,7 @@ def initialised(blueprint: Blueprint) -> Iterator[Remedy]:
         names = dict.fromkeys(name for of_kind in inits.values() for name in of_kind)
         options = {kind: " or ".join(f'init="{name}"' for name in of_kind) for kind, of_kind in inits.items()}
         code = ", ".join(f"{kind}(..., {option})" for kind, option in options.items())
-        yield Remedy(f"weights start as {' and '.join(names)}, biases at 0", code, "weights", _initialise_all)
+        yield Remedy(f"weights start as {' and '.join(names)}, biases at 0", code, "weights", _initialize_all)
 
 
 def own_weights_smaller(blueprint: Blueprint) -> Iterator[Remedy]:
@@ -124,7 +124,7 @@ def _norm_for(layer: Layer, dtype: np.dtype) -> BatchNorm:
     return BatchNorm1d(layer.out_features, dtype=dtype)
 
 
-def normalised(blueprint: Blueprint) -> Iterator[Remedy]:
+def normalized(blueprint: Blueprint) -> Iterator[Remedy]:
     """Yield batch norm after each hidden layer with weights that has none."""
 
     def bare(layers: list[Layer], within: bool) -> list[int]:
@@ -156,7 +156,7 @@ def activations(blueprint: Blueprint, old: type[Layer] | tuple[type[Layer], ...]
 
     def apply(target: Blueprint) -> None:
         target.rewrite(exchange)
-        _initialise_all(target)
+        _initialize_all(target)
 
     init = "lecun_normal" if new is Tanh else "he_normal"
     kinds = _kinds(layer for layer in blueprint.all_layers() if isinstance(layer, WEIGHTED))
@@ -185,7 +185,7 @@ def nonlinear(blueprint: Blueprint) -> Iterator[Remedy]:
         for index in reversed(flat(target.layers)):
             behind = index + 1 + isinstance(target.layers[index + 1], BatchNorm)
             target.layers.insert(behind, ReLU())
-        _initialise_all(target)
+        _initialize_all(target)
 
     kinds = _kinds(blueprint.layers[index] for index in flat(blueprint.layers))
     code = ", ".join(f"{kind}(...), ReLU()" for kind in kinds)

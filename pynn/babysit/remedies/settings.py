@@ -51,7 +51,7 @@ def _setting(attribute: str, value: Any) -> Callable[[Blueprint], None]:
     return apply
 
 
-def _optimiser(blueprint: Blueprint, change: str, subject: str, **settings: Any) -> Remedy:
+def _optimizer(blueprint: Blueprint, change: str, subject: str, **settings: Any) -> Remedy:
     def apply(target: Blueprint) -> None:
         for name, value in settings.items():
             setattr(target.optimizer, name, value)
@@ -68,7 +68,7 @@ def _optimiser(blueprint: Blueprint, change: str, subject: str, **settings: Any)
 
 def rate(blueprint: Blueprint, lr: float) -> Remedy:
     """Return another learning rate."""
-    return _optimiser(blueprint, f"learning rate {blueprint.given_lr:.3g} -> {lr:.3g}", "rate", lr=lr)
+    return _optimizer(blueprint, f"learning rate {blueprint.given_lr:.3g} -> {lr:.3g}", "rate", lr=lr)
 
 
 def times(blueprint: Blueprint, *factors: float) -> Iterator[Remedy]:
@@ -83,7 +83,7 @@ def momentum(blueprint: Blueprint, value: float) -> Iterator[Remedy]:
     optimizer = blueprint.optimizer
     if isinstance(optimizer, SGD) and optimizer.momentum > value:
         change = f"momentum {optimizer.momentum:g} -> {value:g}"
-        yield _optimiser(blueprint, change, "rate", momentum=value)
+        yield _optimizer(blueprint, change, "rate", momentum=value)
 
 
 def adam(blueprint: Blueprint) -> Iterator[Remedy]:
@@ -138,7 +138,7 @@ def no_callbacks(blueprint: Blueprint) -> Iterator[Remedy]:
         yield Remedy(change, "fit(..., callbacks=[])", "schedule", _setting("callbacks", []))
 
 
-def standardise(blueprint: Blueprint, x: np.ndarray) -> Iterator[Remedy]:
+def standardize(blueprint: Blueprint, x: np.ndarray) -> Iterator[Remedy]:
     """Yield standardised inputs."""
     if blueprint.preprocessing is not None:
         return
@@ -156,7 +156,7 @@ def standardise(blueprint: Blueprint, x: np.ndarray) -> Iterator[Remedy]:
     yield Remedy("each input feature standardised", code, "inputs", _setting("preprocessing", Standardize(eps)))
 
 
-def standardise_targets(blueprint: Blueprint, y: np.ndarray) -> Iterator[Remedy]:
+def standardize_targets(blueprint: Blueprint, y: np.ndarray) -> Iterator[Remedy]:
     """Yield regression targets with mean 0 and standard deviation 1."""
     y = np.asarray(y, np.float64)
     shift, scale = y.mean(axis=0), y.std(axis=0)
@@ -208,7 +208,7 @@ def class_weights(blueprint: Blueprint, counts: np.ndarray | None) -> Iterator[R
         yield _loss("positives weighted against their frequency", weighted)
 
 
-def less_regularisation(blueprint: Blueprint) -> Iterator[Remedy]:
+def less_regularization(blueprint: Blueprint) -> Iterator[Remedy]:
     """Yield the run without weight decay and penalties, then with little dropout, then both."""
     decay = blueprint.optimizer.weight_decay
     penalties = [p for p in blueprint.regularizers if isinstance(p, L1 | L2)]
@@ -237,7 +237,7 @@ def less_regularisation(blueprint: Blueprint) -> Iterator[Remedy]:
         yield remedies[0] + remedies[1]
 
 
-def more_regularisation(blueprint: Blueprint) -> Iterator[Remedy]:
+def more_regularization(blueprint: Blueprint) -> Iterator[Remedy]:
     """Yield early stopping at the best epoch, and weight decay."""
     patience = max(3, blueprint.epochs // 5)
 
@@ -250,7 +250,7 @@ def more_regularisation(blueprint: Blueprint) -> Iterator[Remedy]:
     if not isinstance(blueprint.optimizer, SGD):
         decay *= 10
     change = f"weight decay {blueprint.optimizer.weight_decay:g} -> {decay:g}"
-    yield _optimiser(blueprint, change, "decay", weight_decay=decay)
+    yield _optimizer(blueprint, change, "decay", weight_decay=decay)
 
 
 def shuffled(blueprint: Blueprint) -> Iterator[Remedy]:

@@ -68,8 +68,8 @@ class BatchNorm(Layer):
         ctx.x = x
         ctx.batch_statistics = ctx.training and not self.weight.frozen
         features = (self.num_features,)
-        normalise = ops.batch_norm if x.ndim == 2 else ops.batch_norm2d
-        y, ctx.mean, ctx.rstd = normalise(
+        normalize = ops.batch_norm if x.ndim == 2 else ops.batch_norm2d
+        y, ctx.mean, ctx.rstd = normalize(
             x,
             self.weight.data,
             self.bias.data,

@@ -135,7 +135,7 @@ def _each(run: TrialFigures) -> str:
     scores = np.array([trial.score for trial in finished])
     low, high = float(scores.min()), float(scores.max())
     # Outliers would squeeze the rest into a line.
-    if not run.result.maximise:
+    if not run.result.maximize:
         high = min(high, float(np.quantile(scores, 0.75) + 3 * (np.quantile(scores, 0.75) - low)) or high)
     span = high - low or 1.0
     from ...report.charts import linear_ticks

@@ -30,13 +30,13 @@ class TrialFigures:
         self.importance = self.result.importance()
         scores = [trial.score for trial in self.order]
         # Shades go by rank: the better half of the trials gets half of the shades, however bad the worst are.
-        self._sorted = np.sort(np.array(scores if self.result.maximise else [-score for score in scores]))
+        self._sorted = np.sort(np.array(scores if self.result.maximize else [-score for score in scores]))
 
     def shade(self, trial: Trial) -> int:
         """Return the shade of a trial's score, by its rank among the finished: SHADES - 1 for the best."""
         if math.isnan(trial.score) or len(self._sorted) < 2:
             return 0 if math.isnan(trial.score) else SHADES - 1
-        signed = trial.score if self.result.maximise else -trial.score
+        signed = trial.score if self.result.maximize else -trial.score
         share = np.searchsorted(self._sorted, signed, side="right") - 1
         return round(float(share) / (len(self._sorted) - 1) * (SHADES - 1))
 

@@ -243,7 +243,7 @@ def held_down(state: RunState) -> Iterator[Detection]:
     facts, done = state.facts, state.evaluations
     if len(done) < 3 or state.age < 60 or facts.l2 < STRONG_DECAY or not 0.2 < state.share_left < 0.9:
         return
-    free = [w.name for w in facts.weights if not w.normalised]  # batch norm compensates for small weights
+    free = [w.name for w in facts.weights if not w.normalized]  # batch norm compensates for small weights
     shrunk = [
         state.window.weights[name].norm / state.start_norms[name]
         for name in free

@@ -33,7 +33,7 @@ def inputs_not_normalised(state: RunState) -> Iterator[Detection]:
         evidence = f"the inputs of a batch were {now / usual:.3g} times as large as those of the first"
         yield Detection("input_not_normalised", "error", evidence, "look for raw or missing values in the data", layer)
     advice = f"standardise {_each(inputs)}"
-    softened = bool(facts.weights) and facts.weights[0].normalised
+    softened = bool(facts.weights) and facts.weights[0].normalized
     uneven = inputs.largest_feature_rms > 100 * max(inputs.median_feature_std, 1e-12)
     large = inputs.rms > limits.large_input or inputs.largest_feature_rms > limits.huge_feature
     if large and (not softened or uneven):
@@ -141,7 +141,7 @@ def bad_initialisation(state: RunState) -> Iterator[Detection]:
 def _too_large(state: RunState) -> Iterator[Detection]:
     gains: dict[str, float] = {}  # gain so far, per residual branch
     for weights in state.facts.weights:
-        if weights.normalised:
+        if weights.normalized:
             gains[weights.branch] = 1.0
             continue
         own = state.initial_gains.get(weights.name, 1.0)
@@ -172,7 +172,7 @@ def _too_small(state: RunState) -> Iterator[Detection]:
     gain, depth, entry = 1.0, 0, None
     for weights in state.facts.hidden:
         own = state.initial_gains.get(weights.name, 1.0)
-        if weights.normalised or own == 0 or weights.branch:
+        if weights.normalized or own == 0 or weights.branch:
             gain, depth, entry = 1.0, 0, None
             continue
         entry = entry or weights

@@ -31,10 +31,10 @@ def bn_channels(seed):
 
     images = rng.normal(3, 2, size=(32, 4, 6, 6)).astype(np.float32)
     rows = images.transpose(0, 2, 3, 1).reshape(-1, 4)
-    normalised = pynn.Sequential(pynn.BatchNorm1d(4)).train()(rows).astype(np.float64)
+    normalized = pynn.Sequential(pynn.BatchNorm1d(4)).train()(rows).astype(np.float64)
     return {
         "gradient of the bias": gradient,
         "output without the bias": np.abs(model(x) - output).max(),
-        "largest |mean| of a channel": np.abs(normalised.mean(axis=0)).max(),
-        "largest |variance - 1| of a channel": np.abs(normalised.var(axis=0) - 1).max(),
+        "largest |mean| of a channel": np.abs(normalized.mean(axis=0)).max(),
+        "largest |variance - 1| of a channel": np.abs(normalized.var(axis=0) - 1).max(),
     }

@@ -23,11 +23,11 @@ def bn_simplifies(seed):
     x = digits(seed).x
     rng = np.random.default_rng(seed)
     x = (x @ rng.normal(size=(64, 16))).astype(np.float32)
-    normalised = pynn.Sequential(pynn.BatchNorm1d(16)).train()(x)
+    normalized = pynn.Sequential(pynn.BatchNorm1d(16)).train()(x)
     whitened = pynn.preprocessing.PCAWhiten().fit_transform(x)
-    means = [normalised[rng.permutation(len(x))[:64]].mean(axis=0) for _ in range(50)]
+    means = [normalized[rng.permutation(len(x))[:64]].mean(axis=0) for _ in range(50)]
     return {
-        "correlation, batch norm": largest_correlation(normalised),
+        "correlation, batch norm": largest_correlation(normalized),
         "correlation, whitening": largest_correlation(whitened),
         "batch mean off the set's, in std": np.std(means),
     }
