@@ -13,7 +13,11 @@ from pynn.training.progress import ProgressBar
 from pynn.utils.interrupt import InterruptGuard, Terminated, termination_heeded
 
 POSIX = sys.platform != "win32"
-PROGRAM = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from pynn.cli import main; main()"
+# The tests may run in the background (SIGINT ignored) or under nohup (SIGHUP ignored), and a new process inherits that.
+PROGRAM = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL); from pynn.cli import main; main()"
+)
 TRAIN = ["train", "--hidden", "4", "--epochs", "1"]
 
 
@@ -101,7 +105,10 @@ if POSIX:
                 if "epoch      2/" in line:
                     break
             process.send_signal(number)
-            out, err = process.communicate(timeout=120)
+            try:
+                out, err = process.communicate(timeout=120)
+            finally:
+                process.kill()  # else leaving the block waits for as long as it trains
         assert process.returncode == code
         assert "Traceback" not in err
         assert "interrupted in epoch" in err
@@ -116,7 +123,10 @@ if POSIX:
                 if b"epoch      2/" in line:
                     break
             process.terminate()
-            process.communicate(timeout=120)
+            try:
+                process.communicate(timeout=120)
+            finally:
+                process.kill()
         assert process.returncode == 143
         assert (tmp_path / "pynn-model.safetensors").exists()
 
