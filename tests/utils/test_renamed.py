@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.search.space import Space
+from pynn.search.space import LogUniform, Space
 from pynn.search.state import Trials
 from pynn.utils.renamed import MODULES
 
@@ -88,7 +88,7 @@ def test_a_method_by_its_former_name(tmp_path):
 
 def test_an_attribute_by_its_former_name():
     trials = Trials(
-        [], Space({"lr": 0.1}), "val_accuracy", (), maximize=True, interrupted=False, sampler="random", edges=[]
+        [], Space({"lr": LogUniform(1e-4, 1e-1)}), "val_accuracy", (), maximize=True, interrupted=False, sampler="random", edges=[]
     )
     with pytest.warns(DeprecationWarning, match=r"Trials\.maximise is now Trials\.maximize") as caught:
         assert trials.maximise is True
