@@ -144,7 +144,7 @@ def labels(targets: ArrayLike, rows: int) -> np.ndarray:
         raise TypeError(f"targets have dtype {array.dtype}; expected integer class labels")
     if array.shape != (rows,):
         raise ValueError(f"targets have shape {array.shape}; expected ({rows},), one label per row")
-    if array.dtype == np.uint64 and (array > np.iinfo(np.int64).max).any():
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8 and (array > np.iinfo(np.int64).max).any():
         raise ValueError(f"target {array.max()} is not a class: it exceeds the range of int64")
     return ready(array, _INT64)
 

@@ -24,6 +24,8 @@ IGNORE_INDEX = -100
 #: An ignore_index that no label equals, so that every label must be a class.
 NO_IGNORE = -(2**63)
 
+_WHOLE = int, np.integer  # a tuple: `int | np.integer` builds a new type at each call
+
 
 def _checked_labels(
     targets: ArrayLike, scores: np.ndarray, ignore_index: int, name: str, gradient: np.ndarray | None
@@ -44,7 +46,7 @@ def _checked_labels(
 
 
 def _check_ignored(ignore_index: int) -> None:
-    if not (isinstance(ignore_index, int | np.integer) and -(2**63) <= ignore_index < 2**63):
+    if not (isinstance(ignore_index, _WHOLE) and -(2**63) <= ignore_index < 2**63):
         raise ValueError(f"ignore_index is {ignore_index!r}; expected a 64-bit integer, like the labels")
 
 
