@@ -24,6 +24,8 @@ BACKENDS = pynn.available_backends()
 ALWAYS = 1 << 60
 #: NumPy's ufuncs crash where memory for their buffers is refused, of 8192 elements at most.
 BUFFERS = 8192 * 8 + 1
+#: Arrays take no freed memory, nor what a thread's own arena has reserved: glibc turns to it when the system refuses.
+NO_SPARE_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "16384", "MALLOC_ARENA_MAX": "1"}
 
 
 # What is tried. Each gets a trainer that has taken a few steps, changes `places` where it writes, and returns something
@@ -246,6 +248,6 @@ def test_refused_objects(torture, preloaded):
 @pytest.mark.skipif("cython" not in BACKENDS, reason="NumPy's buffers would be refused (see BUFFERS)")
 def test_a_limited_address_space(torture):
     torture(
-        limited_address_space, environment={"MALLOC_MMAP_THRESHOLD_": "16384"},  # arrays do not take freed memory
-        backend="cython", kind="wide", calls=["step", "predict", "save", "load"], count=scaled(8),
+        limited_address_space, environment=NO_SPARE_MEMORY, backend="cython", kind="wide",
+        calls=["step", "predict", "save", "load"], count=scaled(8),
     )  # fmt: skip
