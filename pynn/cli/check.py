@@ -10,6 +10,7 @@ import click
 from ..babysit.preflight import Check, preflight
 from .data import load_data
 from .options import build, chosen_backend, training_options
+from .tables import DataOptions, data_options
 from .train import check_writable
 
 #: Exit code by the report's status.
@@ -18,13 +19,12 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "bright_bla
 
 
 @click.command(short_help="Look for faults before training.")
+@data_options
 @training_options
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write the report as a web page.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only warnings and failures.")
 @click.pass_context
-def check(
-    context: click.Context, source: str, target: str | None, task: str | None, html: Path | None, **options: Any
-) -> None:
+def check(context: click.Context, chosen: DataOptions, html: Path | None, **options: Any) -> None:
     """Look for faults in data, network and settings before training.
 
     Takes the options of "pynn train" and checks the same setup in seconds: the data and their scale, the initial loss,
@@ -41,7 +41,7 @@ def check(
     if html is not None:
         check_writable(html)
     with chosen_backend(options["backend_name"]):
-        data = load_data(source, target, task, options["model"] == "cnn")
+        data = load_data(chosen, options["model"] == "cnn")
         trainer = build(data, options)
         report = preflight(
             trainer,

@@ -10,18 +10,17 @@ import click
 import numpy as np
 
 from .. import datasets
-from ..datasets.cells import is_missing
 from ..datasets.readers import read_npy
+from ..datasets.tables.missing import is_missing
 from ..preprocessing import Standardize
 from ..utils.arrays import check_finite
+from .tables import BUNDLED, SOURCES, DataOptions, read_table, told
 
 #: The split does not depend on the training seed, so runs with different seeds are comparable.
 SPLIT_SEED = 0
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1
 FEWEST_EXAMPLES = 10
-TABLES = (".csv", ".tsv")
-SOURCES = "digits, mnist, cifar10, or a .csv, .tsv, .npz or .npy file"
 _DIGITS = [str(digit) for digit in range(10)]
 _CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 _CHANNELS = (1, 3, 4)
@@ -34,7 +33,8 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 class LoadedData:
     """Training, validation and test examples: rows of features, or images (n, channels, height, width).
 
-    `class_names` is None for regression; `schema` is None unless the source is a table.
+    `class_names` is None for regression. For a table there are its schema, the options that read it again, and what is
+    to be told of how it is read.
     """
 
     name: str
@@ -43,6 +43,8 @@ class LoadedData:
     test: Part
     class_names: list[str] | None
     schema: datasets.Schema | None = None
+    chosen: DataOptions | None = None
+    told: tuple[str, ...] = ()
     #: Whether all features share one unit, as pixels do.
     one_unit: bool = False
     #: Augmentations that keep the label, in the syntax of ``--augment``.
@@ -53,13 +55,19 @@ class LoadedData:
         return {"training": self.train, "validation": self.validation, "test": self.test}
 
 
-def load_data(source: str, target: str | None, task: str | None, images: bool = False) -> LoadedData:
-    """Load the data set that ``--data`` names, as images or as rows of features."""
+def load_data(options: DataOptions, images: bool = False) -> LoadedData:
+    """Load the data set that the options name, as images or as rows of features."""
+    source, target, task = options[:3]
     suffix = Path(source).suffix.lower()
-    if target is not None and suffix not in (*TABLES, ".npy"):
-        raise click.BadOptionUsage("--target", "--target is for tables (.csv, .tsv) and .npy files")
-    if task is not None and source in ("digits", "mnist", "cifar10"):
+    if target is not None and suffix != ".npy" and not options.is_table():
+        raise click.BadOptionUsage("--target", "--target is for tables (such as .csv files) and .npy files")
+    if task is not None and source in BUNDLED:
         raise click.BadOptionUsage("--task", "--task is for files")
+    if options.is_table():
+        if images:
+            raise click.BadOptionUsage("--model", f"--model cnn is for images; {source} is a table")
+        return _table(options)
+    options.refuse_those_of_tables()
     if source == "digits":
         x, y = datasets.load_digits()
         return _in_parts("digits", _shaped(x.reshape(-1, 8, 8), images), y, split("digits", y), _DIGITS, one_unit=True)
@@ -67,10 +75,6 @@ def load_data(source: str, target: str | None, task: str | None, images: bool = 
         return _with_test_part("mnist", datasets.load_mnist(), _DIGITS, images)
     if source == "cifar10":
         return _with_test_part("cifar10", datasets.load_cifar10(), _CIFAR10, images, augment="crop,flip")
-    if suffix in TABLES:
-        if images:
-            raise click.BadOptionUsage("--model", f"--model cnn is for images; {source} is a table")
-        return _table(source, target, task)
     if suffix == ".npz":
         return _arrays(source, *datasets.read_npz(source), task, images)
     if suffix == ".npy":
@@ -93,14 +97,24 @@ def _shaped(x: np.ndarray, images: bool) -> np.ndarray:
     return as_images(x, "x") if images else as_rows(x)
 
 
-def _table(path: str, target: str | None, task: Any) -> LoadedData:
-    table = datasets.read_csv(path, target, task=task)
+def _table(options: DataOptions) -> LoadedData:
+    table, settled = read_table(options)
+    path = options.source
     assert table.y is not None
     _check_target(f"{path}: target {table.schema['target']['name']!r}", table.y, table.class_names)
     rows = split(path, table.y)
     # The means of the training rows replace missing values, in all parts and later in `pynn predict`.
     filled = table.fit_fill(rows[0])
-    return _in_parts(Path(path).name, filled.x, table.y, rows, table.class_names, schema=filled.schema)
+    return _in_parts(
+        Path(path).name,
+        filled.x,
+        table.y,
+        rows,
+        table.class_names,
+        schema=filled.schema,
+        chosen=settled,
+        told=told(table),
+    )
 
 
 def _arrays(path: str, x: np.ndarray, y: np.ndarray, task: str | None, images: bool) -> LoadedData:

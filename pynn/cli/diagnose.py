@@ -11,6 +11,7 @@ import click
 from ..utils.streams import error_console, say
 from .data import load_data
 from .options import Rate, build, chosen_backend, training_options
+from .tables import DataOptions, data_options
 
 if TYPE_CHECKING:
     from ..babysit.remedies import Diagnosis, Remedy
@@ -21,6 +22,7 @@ EXIT_CODES = {"warning": 1, "error": 2}
 
 
 @click.command("diagnose", short_help="Find what is wrong with a training run, and what fixes it.")
+@data_options
 @training_options
 @click.option(
     "--seconds", type=Rate(0, min_open=True), metavar="N", default=60.0, help="Time limit for all runs together."
@@ -29,9 +31,7 @@ EXIT_CODES = {"warning": 1, "error": 2}
 @click.pass_context
 def diagnose_command(
     context: click.Context,
-    source: str,
-    target: str | None,
-    task: str | None,
+    chosen: DataOptions,
     seconds: float,
     quiet: bool,
     **options: Any,
@@ -53,7 +53,7 @@ def diagnose_command(
     from ..babysit.remedies import diagnose
 
     with chosen_backend(options["backend_name"]):
-        data = load_data(source, target, task, options["model"] == "cnn")
+        data = load_data(chosen, options["model"] == "cnn")
         trainer = build(data, options)
         with _live(quiet) as on_trial:
             diagnosis = diagnose(

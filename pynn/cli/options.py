@@ -16,7 +16,7 @@ from ..nn.random import manual_seed
 from ..optim import optimizers as optim
 from ..optim import schedules
 from ..training.trainer import Trainer
-from .data import SOURCES, LoadedData
+from .data import LoadedData
 from .networks import ACTIVATIONS, DEFAULTS, network
 
 # Each optimiser with its default learning rate and weight decay.
@@ -66,17 +66,6 @@ def _usual(name: str) -> str:
 
 
 OPTIONS = (
-    click.option("--data", "source", metavar="DATA", default="digits", help=f"{SOURCES}."),
-    click.option(
-        "--target",
-        metavar="COLUMN",
-        help="Name or number of a table's target column [default: the last]; of an .npy file, the file of targets.",
-    ),
-    click.option(
-        "--task",
-        type=click.Choice(["classification", "regression"]),
-        help="Type of the target.  [default: text and whole numbers are classes]",
-    ),
     click.option(
         "--model",
         type=click.Choice(list(DEFAULTS)),

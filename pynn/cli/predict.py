@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ import numpy as np
 
 from .. import datasets
 from ..datasets.readers import read_npy, read_npz_array
-from ..datasets.rows import looks_like_header, read_rows
-from ..datasets.table import read_features
+from ..datasets.tables.schema import plain_schema
 from ..nn import layers
 from ..nn.loading import load
 from ..nn.sequential import Sequential
@@ -22,7 +22,8 @@ from ..nn.widths import input_width
 from ..utils import streams
 from ..utils.arrays import check_finite
 from ..utils.files import write_atomically
-from .data import TABLES, as_images, as_rows
+from .data import as_images, as_rows
+from .tables import MOST_COLUMNS, is_table
 
 
 @click.command(short_help="Apply a saved network to new data.")
@@ -65,11 +66,10 @@ def _read(path: Path, model: Sequential) -> np.ndarray:
     """Return the examples of a file in the shape that the model expects."""
     suffix = path.suffix.lower()
     convolutional = any(isinstance(layer, layers.Conv2d) for layer in model.all_layers())
-    if suffix in TABLES:
+    if is_table(path):
         if convolutional:
             raise click.ClickException(f"{path} is a table; the model takes images, in an .npz or .npy file")
-        schema = model.input_schema if model.input_schema is not None else _plain_schema(path, _features(model))
-        x = read_features(path, schema)
+        x = _read_table(path, model)
     elif suffix in (".npz", ".npy"):
         x = read_npz_array(path, ("x", "X", "data")) if suffix == ".npz" else read_npy(path)
         if x.ndim < 2 or x.dtype.kind not in "fiub":
@@ -98,18 +98,27 @@ def _features(model: Sequential) -> int | None:
     return getattr(first, "in_features", getattr(first, "num_features", None))
 
 
-def _plain_schema(path: Path, expected: int | None) -> datasets.Schema:
-    """Return a schema for a model not trained on a table: number columns, optionally followed by a target column."""
-    rows, _ = read_rows(path)
-    width = len(rows[0])
-    features = width if expected is None else expected
-    if width not in (features, features + 1):
-        raise click.ClickException(f"{path} has {width} columns; the model expects {features} features")
-    named = looks_like_header(rows)
-    names = [cell if named and cell else f"column_{index}" for index, cell in enumerate(rows[0])]
-    columns: list[Any] = [{"name": name, "kind": "number", "categories": [], "fill": None} for name in names[:features]]
-    target = names[features] if width > features else ""
-    return {"columns": columns, "target": {"name": target, "index": features, "class_names": None}}
+def _read_table(path: Path, model: Sequential) -> np.ndarray:
+    """Return the features of a table; tell what in it was not in the training data."""
+    from ..datasets.tables.source import opened
+    from ..datasets.tables.table import features_of, read_features
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", datasets.TableWarning)
+        if model.input_schema is not None:
+            x, missing = read_features(path, model.input_schema)
+        else:
+            cells = opened(path, None)
+            names, expected = cells.frame.columns, _features(model) or cells.frame.width
+            if len(names) not in (expected, expected + 1):
+                raise click.ClickException(f"{path} has {len(names)} columns; the model expects {expected} features")
+            x, missing = features_of(cells, plain_schema(names, expected))
+    for warning in caught:
+        streams.say(f"warning: {warning.message}")
+    if missing:
+        filled = ", ".join(f"{column} {count}" for column, count in list(missing.items())[:MOST_COLUMNS])
+        streams.say(f"warning: {path} lacks values, which are filled with the means of the training data: {filled}")
+    return x
 
 
 def _predictions(

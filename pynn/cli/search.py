@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,9 +17,10 @@ from ..search.space import Parameter, Params
 from ..training.trainer import Trainer
 from ..utils.interrupt import interrupted_by
 from ..utils.streams import say
-from .data import SOURCES, LoadedData, load_data
+from .data import LoadedData, load_data
 from .networks import ACTIVATIONS, DEFAULTS
 from .options import OPTIMIZERS, build, chosen_backend
+from .tables import DataOptions, data_options
 from .train import check_writable, write
 
 
@@ -92,9 +92,7 @@ class Recipe:
     """Builds the trainer of a trial in any process; each process reads the data once."""
 
     # Not compared: the search compares the data themselves, so another path to the same file resumes it.
-    source: str = field(compare=False)
-    target: str | None = field(compare=False)
-    task: str | None = field(compare=False)
+    chosen: DataOptions = field(compare=False)
     fixed: tuple[tuple[str, Any], ...]
 
     def options(self, params: Params) -> dict[str, Any]:
@@ -110,18 +108,17 @@ class Recipe:
 
     def data(self) -> LoadedData:
         """Return the data; they are read once."""
-        return _loaded(self.source, self.target, self.task, dict(self.fixed)["model"] == "cnn")
+        key = self.chosen, dict(self.fixed)["model"] == "cnn"
+        if key not in _loaded:
+            _loaded[key] = load_data(*key)
+        return _loaded[key]
 
 
-@functools.cache
-def _loaded(source: str, target: str | None, task: str | None, images: bool) -> LoadedData:
-    return load_data(source, target, task, images)
+_loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
 
 
 @click.command("search", short_help="Search for good hyperparameters, and save the best network.")
-@click.option("--data", "source", metavar="DATA", default="digits", help=f"{SOURCES}.")
-@click.option("--target", metavar="COLUMN", help="A table's target column [default: the last]; an .npy file's targets.")
-@click.option("--task", type=click.Choice(["classification", "regression"]), help="Type of the target.")
+@data_options
 @click.option("--lr", type=Sought(search.LogUniform, float, *_POSITIVE), default="1e-4:0.3", help="Learning rate.")
 @click.option(
     "--weight-decay", type=Sought(search.LogUniform, float, 0, 1e30), default="1e-6:0.1", help="Weight decay."
@@ -179,9 +176,7 @@ def _loaded(source: str, target: str | None, task: str | None, images: bool) -> 
 @click.pass_context
 def search_command(
     context: click.Context,
-    source: str,
-    target: str | None,
-    task: str | None,
+    chosen: DataOptions,
     trials: int,
     epochs: int,
     stages: int | None,
@@ -219,10 +214,11 @@ def search_command(
         raise click.UsageError("nothing to search: give a range, such as --lr 1e-4:0.1, or several names")
     fixed = {name: value for name, value in given.items() if name not in space}
     fixed |= {"input_dropout": 0.0, "schedule": "none", "epochs": epochs, "seed": seed}
-    recipe = Recipe(source, target, task, tuple(fixed.items()))
     with chosen_backend(backend_name), warnings.catch_warnings():
         warnings.simplefilter("ignore", search.SearchWarning)  # _print_result shows them
-        data = recipe.data()
+        data = load_data(chosen, fixed["model"] == "cnn")
+        recipe = Recipe(data.chosen or chosen, tuple(fixed.items()))
+        _loaded[recipe.chosen, fixed["model"] == "cnn"] = data
         build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))  # bad options fail early
         result = search.run(
             recipe,
@@ -304,9 +300,9 @@ def _train_command(recipe: Recipe, options: dict[str, Any], epochs: int) -> str:
     """Return the `pynn train` command that retrains the best network."""
     words = ["pynn train"]
     for name, value, usual in (
-        ("data", recipe.source, "digits"),
-        ("target", recipe.target, None),
-        ("task", recipe.task, None),
+        ("data", recipe.chosen.source, "digits"),
+        ("target", recipe.chosen.target, None),
+        ("task", recipe.chosen.task, None),
         ("model", options["model"], "dense"),
         ("activation", options["activation"], "relu"),
         ("optimizer", options["optimizer"], "adamw"),
@@ -316,7 +312,7 @@ def _train_command(recipe: Recipe, options: dict[str, Any], epochs: int) -> str:
     words.append(f"--hidden {','.join(map(str, options['hidden']))} --lr {options['lr']:.4g}")
     words.append(f"--weight-decay {options['weight_decay']:.4g} --dropout {options['dropout']:.4g} --input-dropout 0")
     words.append(f"--batch-size {options['batch_size']} --epochs {epochs} --schedule none --seed {options['seed']}")
-    if recipe.source == "cifar10" and options["model"] == "cnn":
+    if recipe.chosen.source == "cifar10" and options["model"] == "cnn":
         words.append("--augment none")
     if not options["batchnorm"]:
         words.append("--no-batchnorm")

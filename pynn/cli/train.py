@@ -26,6 +26,7 @@ from ..utils.streams import error_stream, say
 from .data import LoadedData, load_data
 from .networks import ACTIVATIONS, describe
 from .options import OPTIMIZERS, build, chosen_backend, training_options
+from .tables import DataOptions, data_options
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
 
@@ -39,6 +40,7 @@ AUGMENTATIONS: dict[str, Callable[[int], Augment]] = {
 
 
 @click.command(short_help="Train a network and save it.")
+@data_options
 @training_options
 @click.option(
     "--augment",
@@ -62,9 +64,7 @@ AUGMENTATIONS: dict[str, Callable[[int], Augment]] = {
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
 def train(
-    source: str,
-    target: str | None,
-    task: str | None,
+    chosen: DataOptions,
     save: Path,
     plot: Path | None,
     report: Path | None,
@@ -92,10 +92,12 @@ def train(
     if report is not None:
         check_writable(report)
     with chosen_backend(options["backend_name"]):
-        data = load_data(source, target, task, options["model"] == "cnn")
+        data = load_data(chosen, options["model"] == "cnn")
         augment = _augment(options["augment"] or (data.augment if options["model"] == "cnn" else "none"), data)
         trainer = build(data, options)
         tell = _quiet if options["quiet"] else say
+        for line in data.told:
+            tell(line)
         tell(_describe_data(data))
         tell(_describe_training(trainer, data, options))
         monitor = Monitor(on_problem="silent")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .. import preprocessing
-from ..datasets.columns import check_schema
+from ..datasets.tables.schema import check_schema
 from ..utils.config import Configurable, describe, make, objects_in
 from ..utils.files import save_tensors
 from ..utils.validation import class_names

@@ -122,7 +122,8 @@ def test_regression_predicts_in_the_units_of_the_target(run, rng, tmp_path, offs
     x = rng.standard_normal((400, 3))
     y = offset + 1000 * (x @ [1.0, -2.0, 0.5]) + 0.25
     np.savetxt(tmp_path / "r.csv", np.c_[x, y], delimiter=",", fmt="%.8g", header="a,b,c,price", comments="")
-    result = run("train", "--data", "r.csv", "--hidden", 32, "--epochs", 60)
+    result = run("train", "--data", "r.csv", "--target", "price", "--hidden", 32, "--epochs", 60)
+    assert f"target: price, regression, {y.min():.6g} to {y.max():.6g}" in result.stderr
     (row,) = [line.split() for line in result.stdout.splitlines() if line.startswith("test")]
     rmse, r2 = float(row[2]), float(row[3])
     assert "RMSE" in result.stdout
@@ -134,8 +135,9 @@ def test_regression_predicts_in_the_units_of_the_target(run, rng, tmp_path, offs
 
 def test_whole_numbers_can_be_amounts(run, tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n" + "\n".join(f"{i % 9},{i}" for i in range(50)))
-    assert "--task regression" in run("train", "--data", "t.csv", code=1).stderr
-    assert "RMSE" in run("train", "--data", "t.csv", "--task", "regression", "--epochs", 1, "-q").stdout
+    options = "train", "--data", "t.csv", "--target", "b", "--epochs", 1
+    assert "--task regression" in run(*options, "--task", "classification", code=1).stderr
+    assert "RMSE" in run(*options, "-q").stdout
 
 
 @pytest.mark.parametrize("target", ["0", "-3", "label"])

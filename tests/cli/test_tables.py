@@ -40,16 +40,33 @@ def test_a_target_in_new_data_is_not_looked_at(trained, target):
     assert len(predicted(trained(f"a,b,c,label\n1,2,red,{target}\n3,4,blue,\n"))) == 2
 
 
-def test_gaps_are_filled_only_where_training_had_some(trained):
-    assert len(predicted(trained("a,b,c\n1,,red\n1,None,red\n"))) == 2
-    for text, message in [
-        ("a,b,c\n1,2,red\n?,2,red\n", "new.csv, line 3: column 'a' has no value ('?')"),
-        ("a,b,c\n1,2,\n", "new.csv, line 2: column 'c' has no value ('')"),
-        ("a,b,c\n1e39,2,red\n", "new.csv, line 2: column 'a' has '1e39'; expected a finite number"),
-    ]:
-        failed = trained(text, code=1)
-        assert message in failed.stderr
-        assert failed.stdout == ""
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("1,,red\n1,None,red\n", "b 2"),
+        ("1,2,red\n?,2,red\n", "a 1"),
+        ("1,2,\n1,2,red\n", "c 1"),
+        ("1,2,red\n3,4,blue\n", ""),
+    ],
+)
+def test_gaps_are_filled_and_told(trained, rows, told):
+    result = trained(f"a,b,c\n{rows}")
+    assert len(predicted(result)) == 2
+    assert (
+        f"new.csv lacks values, which are filled with the means of the training data: {told}\n" in result.stderr
+    ) == bool(told)
+
+
+def test_a_category_that_was_not_there_is_told(trained):
+    result = trained("a,b,c\n1,2,green\n1,2,red\n")
+    assert len(predicted(result)) == 2
+    assert "new.csv, line 2: column 'c' has 'green', none of the known categories blue, red" in result.stderr
+
+
+def test_a_number_that_is_none_is_refused(trained):
+    failed = trained("a,b,c\n1e39,2,red\n", code=1)
+    assert "new.csv, line 2: column 'a' has '1e39'; expected a finite number" in failed.stderr
+    assert failed.stdout == ""
 
 
 def test_no_value_that_is_not_finite_is_written(run, tmp_path):
@@ -152,3 +169,53 @@ def test_a_model_that_cannot_be_written_is_not_lost(run, tmp_path, monkeypatch):
     message = run("train", "--hidden", "4", "--epochs", 1, "-q", code=1).stderr
     assert "cannot write pynn-model.safetensors: No space left on device; the model is in" in message
     assert pynn.load(asked[1]).class_names is not None
+
+
+PENGUINS = "species,island,mass,year\n" + "".join(
+    f"{('Adelie', 'Gentoo')[i % 2]},{('Dream', 'Biscoe')[i // 2 % 2]},{3000 + 37 * i % 800},{2007 + i % 3}\n"
+    for i in range(60)
+)
+
+
+def test_a_target_that_is_not_evident_is_asked_for(run, tmp_path):
+    (tmp_path / "t.csv").write_text(PENGUINS)
+    message = run("train", "--data", "t.csv", code=2).stderr
+    assert "which column of t.csv is the target? Name it with --target" in message
+    assert "species (text), island (text), mass (whole numbers), year (few whole numbers)" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("label,a,b\n" + "x,1,2.5\ny,2,3.5\n" * 20, "label, 2 classes: x 50%, y 50%"),
+        ("a,b,kind\n" + "1,2.5,x\n2,3.5,y\n" * 20, "kind, 2 classes: x 50%, y 50%"),
+        ("a,b,ill\n" + "1.5,2.5,1\n2.5,3.5,0\n2.6,3.1,0\n" * 20, "ill, 2 classes: 0 67%, 1 33%"),
+        ("Y,a,b\n" + "".join(f"{i}.5,{i % 7},2\n" for i in range(40)), "Y, regression, 0.5 to 39.5"),
+    ],
+)
+def test_an_evident_target_is_told(run, tmp_path, text, target):
+    (tmp_path / "t.csv").write_text(text)
+    result = run("train", "--data", "t.csv", "--hidden", "4", "--epochs", 1)
+    assert result.stderr.startswith(f"target: {target}\n")
+
+
+def test_what_was_decided_is_told(run, tmp_path):
+    rows = [f"{i},name {i},{'red' if i % 2 else ''},${i % 5},{('no', 'yes', '')[i % 3]}\n" for i in range(60)]
+    (tmp_path / "t.csv").write_text("id,name,colour,price,label\n" + "".join(rows))
+    told = run("train", "--data", "t.csv", "--hidden", "4", "--epochs", 1).stderr.splitlines()
+    assert told[0] == "target: label, 2 classes: no 50%, yes 50%"
+    assert told[1] == "left out: 20 rows without a target"
+    assert told[2].startswith("dropped: id (numbers of the rows), name (60 different texts in 60 rows")
+    assert told[3].startswith("read: price ($0 is 0)")
+    assert told[4] == "missing (numbers get the mean): colour 20"
+
+
+def test_options_overrule_what_a_table_looks_like(run, tmp_path):
+    rows = [f"{i % 3:02},{i % 4},1.{i % 9},unknown,{'ab'[i % 2]}\n" for i in range(60)]
+    (tmp_path / "t.csv").write_text("zip,code,c,d,label\n" + "".join(rows))
+    run("train", "--data", "t.csv", "--numeric", "zip", "--categorical", "code", "--drop", "d,c", "--epochs", 1, "-q")
+    columns = pynn.load("pynn-model.safetensors").input_schema["columns"]
+    assert [(column["name"], column["kind"]) for column in columns] == [("zip", "number"), ("code", "category")]
+    message = run("train", "--data", "t.csv", "--drop", "e", code=1).stderr
+    assert "drop names 'e', but t.csv has zip, code, c, d, label" in message
+    assert "--decimal is for tables" in run("train", "--decimal", ",", "--epochs", 1, code=2).stderr

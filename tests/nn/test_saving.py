@@ -105,7 +105,7 @@ BAD_SCHEMAS = [
 
 @pytest.mark.parametrize("schema", BAD_SCHEMAS)
 def test_a_schema_is_checked_before_it_is_written(schema, tmp_path):
-    with pytest.raises(ValueError, match="schema was not made by read_csv"):
+    with pytest.raises(ValueError, match="schema was not made by read_table"):
         networks_of_two(input_schema=schema).save(tmp_path / "m")
     assert os.listdir(tmp_path) == []
 

@@ -1,0 +1,308 @@
+"""How the columns of a table are read: their kind, inferred from their cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from . import dates
+from .missing import MISSING, MISSING_NUMBER
+from .numbers import (
+    FORMATS,
+    LEADING_ZERO,
+    PLAIN_FORMAT,
+    NumberFormat,
+    gaps,
+    is_infinite,
+    parse_whole,
+    parsed,
+)
+from .schema import ColumnSchema
+from .source import Source, listed
+
+#: The largest number of categories that are encoded, besides the one for all others.
+MAX_CATEGORIES = 20
+#: A category of a column with more of them is encoded if it has at least so many rows, and this share of them.
+FEWEST_ROWS, SMALLEST_SHARE = 3, 0.01
+#: Text with more different values than this share of its rows, such as names, tells nothing about other rows.
+NEARLY_ALL = 0.5
+#: Among numbers, at most so many different texts, or this share of the cells, are errors; more make the column text.
+MAX_ERRORS, ERROR_SHARE = 3, 0.05
+#: Whole numbers mixed with text, such as 0, 1, 2, 3+, are codes if at least this share of the cells is text.
+MIN_TEXT = 0.02
+#: Names of columns that count the rows; so does a column without a name.
+_INDEX_NAMES = frozenset(("unnamed: 0", "index", "id", "rowname", "rownames", "row", "row_id", "row.names", "obs"))
+
+
+@dataclass
+class Reading:
+    """What the user says about the columns; what is empty is inferred.
+
+    Attributes
+    ----------
+    drop, numeric, categorical : frozenset of str
+        Columns that are ignored, that are numbers, and that are categories.
+    dates : dict of str to str
+        Formats of columns of dates, in the notation of `datetime.strptime`, or "".
+    missing : tuple of str
+        Further markers of missing values.
+    decimal, thousands : str or None
+        How numbers are written.
+    """
+
+    drop: frozenset[str] = frozenset()
+    numeric: frozenset[str] = frozenset()
+    categorical: frozenset[str] = frozenset()
+    dates: dict[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    decimal: str | None = None
+    thousands: str | None = None
+
+    def named(self) -> dict[str, str]:
+        """Return the columns that are named, with the option that names each."""
+        options = {"drop": self.drop, "numeric": self.numeric, "categorical": self.categorical, "dates": self.dates}
+        return {column: option for option, columns in options.items() for column in columns}
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is said about how numbers are written."""
+        return not self.missing and self.decimal is None and self.thousands is None
+
+    def formats(self) -> tuple[NumberFormat, ...]:
+        """Return the formats that numbers may have."""
+        if self.decimal is None and self.thousands is None:
+            return FORMATS
+        if self.thousands is None:
+            return tuple(how for how in FORMATS if how.decimal == self.decimal)
+        return (NumberFormat(self.decimal or (".", ",")[self.thousands == "."], self.thousands),)
+
+
+class ColumnError(ValueError):
+    """A column cannot be read; the message names the file and the row."""
+
+
+def learn_column(source: Source, column: pl.Series, reading: Reading) -> tuple[ColumnSchema | None, str]:
+    """Return how a feature column is read, or None if it is dropped; and what is worth telling about it, or ""."""
+    name = column.name
+    if name in reading.drop:
+        return None, ""
+    told = name in reading.named()
+    if not told and is_index(source, column):
+        return None, "numbers of the rows"
+    if not told and reading.is_silent and name in source.plain_names and column.null_count() < len(column):
+        written = _plain_format(source, column)
+        return _number(name, written, reading), "" if written == PLAIN_FORMAT else _told_format(column, written)
+    if column.dtype != pl.String:
+        return _typed(column, reading), ""
+    cells = gaps(column, (*MISSING, *map(str.lower, reading.missing)))
+    if name in reading.categorical:
+        return _category(source, cells, reading, told=True)
+    if not told and not cells.count():
+        return None, "no values"
+    if name in reading.dates:
+        return _date(source, cells, reading.dates[name], reading)
+    how = number_format_of(source, cells, reading)
+    if how is not None:
+        return _number(name, how, reading), _told_format(cells, how)
+    if name in reading.numeric:
+        row, cell = strays(cells, reading)[0]
+        raise ColumnError(f"{source.at(row)}: column {name!r} has {cell!r}; expected a number")
+    if not told and (dates.date_formats(cells.drop_nulls()) or dates.look_like_dates(cells.drop_nulls())):
+        return _date(source, cells, "", reading)
+    _refuse_errors(source, cells, reading)
+    return _category(source, cells, reading, told=False)
+
+
+def is_index(source: Source, column: pl.Series) -> bool:
+    """Return whether a column only counts the rows: it is called so, and rises by 1 from row to row."""
+    nameless = source.named and column.name in ("", "column_0")
+    if not (nameless or column.name.lower() in _INDEX_NAMES) or len(column) < 2:
+        return False
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.null_count() or numbers[0] not in (0, 1):
+        return False
+    return bool((numbers.diff().drop_nulls() == 1).all())
+
+
+def _typed(column: pl.Series, reading: Reading) -> ColumnSchema:
+    """Return the schema of a column that is not text."""
+    kind = "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "date"
+    if column.name in reading.categorical:
+        names = sorted(as_text(column).drop_nulls().unique())
+        return {"name": column.name, "kind": "category", "categories": names, "fill": None}
+    return {"name": column.name, "kind": kind, "categories": [], "fill": None}  # type: ignore[typeddict-item]
+
+
+def as_text(column: pl.Series) -> pl.Series:
+    """Return a column as text; whole numbers without a decimal point."""
+    if column.dtype.is_float() and column.drop_nulls().is_finite().all():
+        whole = column.cast(pl.Int64, strict=False)
+        if (whole == column).fill_null(value=True).all():
+            column = whole
+    return column if column.dtype == pl.String else column.cast(pl.String)
+
+
+def number_format_of(source: Source, cells: pl.Series, reading: Reading) -> NumberFormat | None:
+    """Return the format that all cells follow, or None if there is none; raise ColumnError if it is ambiguous."""
+    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, reading.missing))).drop_nulls()
+    if not len(present):
+        return None
+    if cells.name not in reading.numeric and present.str.contains(LEADING_ZERO).any():
+        return None  # codes
+    fitting = [how for how in reading.formats() if not parsed(present, how).null_count()]
+    if not fitting:
+        return None
+    if fitting[0].decimal == "," and reading.decimal is None:
+        return _comma(source, cells, fitting)
+    return fitting[0]
+
+
+def _comma(source: Source, cells: pl.Series, fitting: list[NumberFormat]) -> NumberFormat:
+    """Return what a comma means in a column: a decimal mark, or a thousands separator."""
+    grouped = [how for how in fitting if how.decimal == "."]
+    if not grouped or has_decimal_commas(source):
+        return fitting[0]
+    if source.comma_separated:
+        return grouped[0]  # commas separate cells: a decimal comma is unlikely, and a quoted one groups digits
+    row = cells.str.contains(",", literal=True).fill_null(value=False).arg_true()[0]
+    cell = cells[row]
+    raise ColumnError(
+        f"{source.at(row)}: {cell!r} in column {cells.name!r} may be {cell.replace(',', '')} or "
+        f"{cell.replace(',', '.')}; say which by the decimal mark (decimal, --decimal) or the thousands separator "
+        "(thousands, --thousands)"
+    )
+
+
+def has_decimal_commas(source: Source) -> bool:
+    """Return whether a column of the table can only be read with decimal commas."""
+    for column in source.frame.select(pl.col(pl.String).exclude(source.plain_names)):
+        present = gaps(column, MISSING_NUMBER).drop_nulls()
+        if len(present) and present.str.contains(",", literal=True).any():
+            fitting = [how for how in FORMATS if not parsed(present, how).null_count()]
+            if fitting and all(how.decimal == "," for how in fitting):
+                return True
+    return False
+
+
+def _plain_format(source: Source, column: pl.Series) -> NumberFormat:
+    """Return the format of plain numbers: beside decimal commas, a point in 1.234 groups digits."""
+    if source.comma_separated or column.dtype != pl.String:
+        return PLAIN_FORMAT
+    pointed = column.filter(column.str.contains(".", literal=True).fill_null(value=False))
+    if not len(pointed) or not pointed.str.contains(r"^[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+$").all():
+        return PLAIN_FORMAT
+    return FORMATS[3] if has_decimal_commas(source) else PLAIN_FORMAT
+
+
+def _number(name: str, how: NumberFormat, reading: Reading) -> ColumnSchema:
+    column: ColumnSchema = {"name": name, "kind": "number", "categories": [], "fill": None}
+    if how != PLAIN_FORMAT:
+        column["decimal"], column["thousands"] = how.decimal, how.thousands
+    return _with_missing(column, reading)
+
+
+def _with_missing(column: ColumnSchema, reading: Reading) -> ColumnSchema:
+    if reading.missing:
+        column["missing"] = list(reading.missing)
+    return column
+
+
+def _told_format(cells: pl.Series, how: NumberFormat) -> str:
+    if how == PLAIN_FORMAT and not cells.str.contains(r"[^0-9.eE+\-]").any():
+        return ""
+    strange = cells.drop_nulls()
+    strange = strange.filter(strange.str.contains(r"[^0-9.eE+\-]"))
+    strange = strange.filter(parsed(strange, how).is_not_null())
+    if not len(strange):
+        return ""
+    return f"{strange[0]} is {parsed(strange.head(1), how)[0]:g}"
+
+
+def _date(source: Source, cells: pl.Series, form: str, reading: Reading) -> tuple[ColumnSchema, str]:
+    present = cells.drop_nulls()
+    formats = [form] if form else dates.date_formats(present)
+    if len(formats) > 1 and len(present):
+        raise ColumnError(
+            f"{source.name}: the dates in column {cells.name!r}, such as {present[0]!r}, may be "
+            f"{' or '.join(formats)}; say which (dates, --date {cells.name}={formats[0]})"
+        )
+    bad = dates.parsed(present, formats[0]).is_null().arg_true() if formats else range(len(present))
+    if len(bad):
+        row = cells.is_not_null().arg_true()[bad[0]]
+        raise ColumnError(
+            f"{source.at(row)}: column {cells.name!r} has {cells[row]!r}; expected "
+            + (f"the format {formats[0]}" if formats else "existing dates or times, all in one format")
+        )
+    column: ColumnSchema = {"name": cells.name, "kind": "date", "categories": [], "fill": None, "date": formats[0]}
+    return _with_missing(column, reading), f"dates, {formats[0]}"
+
+
+def strays(cells: pl.Series, reading: Reading) -> list[tuple[int, str]]:
+    """Return row and text of the cells that are neither missing nor numbers of any format."""
+    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, reading.missing)))
+    for how in reading.formats():
+        present = present.set(parsed(present, how).is_not_null(), None)
+    rows = present.is_not_null().arg_true().to_list()
+    return [(row, present[row]) for row in rows]
+
+
+def _refuse_errors(source: Source, cells: pl.Series, reading: Reading) -> None:
+    """Raise ColumnError if text among numbers is rather an error than a category."""
+    strange = strays(cells, reading)
+    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, reading.missing))).drop_nulls()
+    numbers = len(present) - len(strange)
+    if not numbers or present.str.contains(LEADING_ZERO).any():
+        return
+    if not strange:
+        first = next(how for how in reading.formats() if parsed(present, how).count())
+        usual = present.filter(parsed(present, first).is_not_null())[0]
+        other = present.filter(parsed(present, first).is_null())[0]
+        row = int((cells == other).arg_true()[0])
+        raise ColumnError(
+            f"{source.at(row)}: column {cells.name!r} has {other!r} beside numbers such as {usual!r}; write all of "
+            "them the same way"
+        )
+    if len({cell for _, cell in strange}) > MAX_ERRORS and len(strange) > ERROR_SHARE * len(present):
+        return
+    texts = {cell for _, cell in strange}
+    values = present.filter(~present.is_in(list(texts)))
+    if all(parse_whole(cell) is not None for cell in values.unique()):
+        repeated = len(values) >= 2 * values.n_unique()
+        if repeated and len(strange) >= MIN_TEXT * len(values):
+            return  # codes
+    row, cell = strange[0]
+    if is_infinite(cell):
+        raise ColumnError(f"{source.at(row)}: column {cells.name!r} has {cell!r}; expected a finite number")
+    raise ColumnError(
+        f"{source.at(row)}: column {cells.name!r} has {cell!r} among numbers; write a number, leave the cell empty if "
+        f"it is unknown (or missing=[{cell!r}], --missing), or say that the column holds categories (categorical, "
+        "--categorical)"
+    )
+
+
+def _category(source: Source, cells: pl.Series, reading: Reading, *, told: bool) -> tuple[ColumnSchema | None, str]:
+    """Return the encoding of a text column: a column for each frequent category, and one for all others."""
+    present = cells.drop_nulls()
+    counts = present.value_counts(sort=True)
+    names, rows = counts[:, 0].to_list(), counts[:, 1].to_list()
+    other = len(names) > MAX_CATEGORIES
+    note = ""
+    if other:
+        enough = max(FEWEST_ROWS, SMALLEST_SHARE * len(present))
+        kept = [name for name, count in zip(names, rows, strict=True) if count >= enough][:MAX_CATEGORIES]
+        if not told and (not kept or (len(names) > NEARLY_ALL * len(present) and sum(rows[: len(kept)]) < len(names))):
+            return None, f"{len(names)} different texts in {len(present)} rows, such as {names[0]!r}"
+        note = f"{len(kept)} of {len(names)} categories; the rare ones together"
+        names = kept
+    column: ColumnSchema = {"name": cells.name, "kind": "category", "categories": sorted(names), "fill": None}
+    if other:
+        column["other"] = True
+    return _with_missing(column, reading), note
+
+
+def check_names(source: Source, reading: Reading) -> None:
+    """Raise ValueError if an option names a column that does not exist."""
+    for name, option in reading.named().items():
+        if name not in source.frame.columns:
+            raise ValueError(f"{option} names {name!r}, but {source.name} has {listed(source.frame.columns)}")

@@ -1,0 +1,189 @@
+"""Convert the cells of a table to numbers, by its schema."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from . import dates
+from .columns import ColumnError, as_text
+from .missing import MISSING, MISSING_NUMBER
+from .numbers import NumberFormat, gaps, parsed
+from .schema import ColumnSchema, Schema, TargetSchema, width
+from .source import Source, listed
+from .target import encoded, target_cells
+
+#: Numbers from here on round to infinity in float32.
+FLOAT32_END = 2.0**128 - 2.0**103
+
+
+class TableWarning(UserWarning):
+    """New data differ from those that the schema was made of."""
+
+
+def places(source: Source, schema: Schema) -> tuple[list[int], int | None]:
+    """Return the index of each feature column, and of the target if it exists and is not empty."""
+    wanted = [column["name"] for column in schema["columns"]]
+    target, names = schema["target"], source.frame.columns
+    dropped = schema.get("dropped", [])
+    place: int | None
+    if source.named:
+        index = {name: place for place, name in enumerate(names)}
+        absent = [name for name in wanted if name not in index]
+        if absent:
+            raise ValueError(f"{source.name} lacks column {listed(absent)}; it has {listed(names)}")
+        found, place = [index[name] for name in wanted], index.get(target["name"])
+    else:
+        whole = len(wanted) + len(dropped)
+        if len(names) == whole:
+            kept, place = list(range(whole)), None
+        elif len(names) == whole + 1:
+            place = target["index"]
+            kept = [index for index in range(whole + 1) if index != place]
+        else:
+            raise ValueError(
+                f"{source.name} has no header and {len(names)} columns; expected {len(wanted)} features "
+                f"({listed(wanted)}), with or without the target"
+            )
+        numbers = {int(name.removeprefix("column_")) for name in dropped if name.startswith("column_")}
+        found = [index for index in kept if index not in numbers]
+    if place is not None and not target_cells(source.frame[:, place], target).count():
+        place = None
+    return found, place
+
+
+def features(
+    source: Source, schema: Schema, at: list[int], *, whole: bool
+) -> tuple[NDArray[np.float64], dict[str, int]]:
+    """Return the features, and the number of missing values of each column that has any; `at` is from `places`.
+
+    With `whole`, raise ColumnError for a missing value that the schema does not fill.
+    """
+    columns = schema["columns"]
+    starts = np.cumsum([0, *map(width, columns)])
+    x = np.empty((starts[-1], source.frame.height))  # a row for each feature, so that each column is written at once
+    gaps_of = _read_plain(source, columns, at, starts, x)
+    for index, column in enumerate(columns):
+        if index not in gaps_of:
+            cells = source.frame[:, at[index]].alias(column["name"])
+            read = _one_hot if column["kind"] == "category" else _numbers
+            gaps_of[index] = read(source, column, cells, x[starts[index] : starts[index + 1]])
+    missing: dict[str, int] = {}
+    for index, column in enumerate(columns):
+        absent = gaps_of[index]
+        if absent is None or not absent.any():
+            continue
+        missing[column["name"]] = int(absent.sum())
+        if column["fill"] is not None and column["kind"] != "category":
+            x[starts[index], absent] = column["fill"]
+        elif column["fill"] is None and whole:
+            row = int(absent.argmax())
+            raise ColumnError(
+                f"{source.at(row)}: column {column['name']!r} has no value ({source.frame[row, at[index]] or ''!r}), "
+                "and the model has no fill value for it; add a value, or remove the row"
+            )
+    return x.T, missing
+
+
+def _read_plain(
+    source: Source, columns: list[ColumnSchema], at: list[int], starts: NDArray[np.int64], x: NDArray[np.float64]
+) -> dict[int, NDArray[np.bool_] | None]:
+    """Write the columns of plain numbers to `x`; return which of their values are missing, None for none."""
+    names = source.frame.columns
+    plain = [
+        index
+        for index, column in enumerate(columns)
+        if column["kind"] == "number" and "decimal" not in column and names[at[index]] in source.plain_names
+    ]
+    if not plain:
+        return {}
+    block = source.plain[[names[at[index]] for index in plain]].to_numpy()
+    x[starts[plain]] = block.T
+    found: dict[int, NDArray[np.bool_] | None] = {}
+    for index in plain:
+        numbers = x[starts[index]]
+        absent = np.isnan(numbers)
+        found[index] = absent if absent.any() else None
+        beyond = np.abs(numbers) >= FLOAT32_END
+        if beyond.any():
+            raise _unreadable(source, columns[index], int(beyond.argmax()), source.frame[:, at[index]])
+    return found
+
+
+def _unreadable(source: Source, column: ColumnSchema, row: int, cells: pl.Series) -> ColumnError:
+    expected = "a finite number within the range of float32 (up to 3.4e38)"
+    if column["kind"] == "date":
+        expected = f"a date in the format {column.get('date', '')}"
+    return ColumnError(f"{source.at(row)}: column {column['name']!r} has {cells[row]!r}; expected {expected}")
+
+
+def _numbers(
+    source: Source, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]
+) -> NDArray[np.bool_] | None:
+    """Write a column of numbers or dates to `out`; return which ones are missing."""
+    if cells.dtype == pl.String:
+        cells = gaps(cells, (*MISSING_NUMBER, *map(str.lower, column.get("missing", []))))
+    numbers = _interpreted(column, cells)
+    out[:] = numbers.cast(pl.Float64).to_numpy()
+    present = cells.is_not_null().to_numpy()
+    if cells.dtype.is_float():
+        present &= ~np.isnan(out.reshape(-1))
+    bad = present & ~(np.abs(out.reshape(-1)) < FLOAT32_END)
+    if bad.any():
+        raise _unreadable(source, column, int(bad.argmax()), cells)
+    return ~present
+
+
+def _interpreted(column: ColumnSchema, cells: pl.Series) -> pl.Series:
+    """Return the numbers of a column, float64; null where they are missing or cannot be read."""
+    if cells.dtype.is_temporal():
+        return dates.numbers_of(cells)
+    if cells.dtype != pl.String:
+        numbers = cells.cast(pl.Float64)
+        return numbers.set(numbers.is_nan(), None)
+    if column["kind"] == "date":
+        return dates.parsed(cells, column.get("date", ""))
+    return parsed(cells, NumberFormat(column.get("decimal", "."), column.get("thousands", "")))
+
+
+def _one_hot(source: Source, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Write a one-hot column for each category to `out`; return which cells are missing."""
+    cells = gaps(as_text(cells), (*MISSING, *map(str.lower, column.get("missing", []))))
+    places = {category: place for place, category in enumerate(column["categories"])}
+    found = cells.replace_strict(places, default=-1, return_dtype=pl.Int64).to_numpy()
+    absent = cells.is_null().to_numpy()
+    unknown = np.flatnonzero((found < 0) & ~absent)
+    out[:] = 0.0
+    if column.get("other"):
+        out[len(places), unknown] = 1.0
+    elif len(unknown):
+        shown = dict.fromkeys(repr(cells[int(row)]) for row in unknown)
+        warnings.warn(
+            f"{source.at(int(unknown[0]))}: column {column['name']!r} has {listed(shown)}, none of the known "
+            f"categories {listed(column['categories'])}; read as missing",
+            TableWarning,
+            stacklevel=2,
+        )
+    known = np.flatnonzero((found >= 0) & ~absent)
+    out[found[known].astype(int), known] = 1.0
+    return absent
+
+
+def targets(
+    source: Source, target: TargetSchema, column: pl.Series
+) -> tuple[NDArray[np.int64] | NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the targets of the rows that have one, and which rows have one."""
+    cells = target_cells(column.alias(target["name"]), target)
+    present = cells.is_not_null()
+    if target["class_names"] is not None:
+        y = encoded(source, cells, target["class_names"])
+        return y[y >= 0], y >= 0
+    out = np.empty(len(cells))
+    number: ColumnSchema = {"name": target["name"], "kind": "number", "categories": [], "fill": None}
+    number.update({key: target[key] for key in ("decimal", "thousands", "missing") if key in target})  # type: ignore[typeddict-item]
+    _numbers(source, number, column.alias(target["name"]) if column.dtype != pl.String else cells, out)
+    rows = present.to_numpy()
+    return out[rows], rows

@@ -1,0 +1,229 @@
+"""Text files whose cells a delimiter separates: encoding, delimiter, structure and header."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import itertools
+import os
+import re
+import warnings
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from .missing import MISSING_NUMBER
+from .numbers import are_numbers, is_number, plain_numbers
+
+_DELIMITERS = ",;\t|"
+#: Rows examined to detect the delimiter, within so many characters.
+_SAMPLE, _SAMPLE_LENGTH = 20, 1 << 20
+# UTF-32 first: its byte order mark starts with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_BINARY = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook: call a workbook .xlsx, or save it as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: call it .xls, or save it as CSV",
+    b"PAR1": "a Parquet file: call it .parquet",
+}
+#: The first line that Excel writes and reads: it names the separator and is not a row.
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[ \t]*(?:\n|$)', re.IGNORECASE)
+
+#: Returns the line on which a row starts.
+Lines = Callable[[int], int]
+
+
+def read(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, Lines, str]:
+    """Return the stripped cells of a file without its blank lines, as text, the lines of the rows, and the delimiter.
+
+    An empty cell is null. Raises ValueError if the file is not text, or its rows differ in length.
+    """
+    text = _text(path)
+    first, delimiter = 1, None
+    if found := _SEPARATOR_LINE.match(text):
+        text, first, delimiter = text[found.end() :], 2, found[1]
+    delimiter = delimiter or _delimiter(text)
+    frame, lines = (_quoted if '"' in text else _plain)(path, text, delimiter, first)
+    return frame, lines, delimiter
+
+
+def stripped(column: pl.Series) -> pl.Series:
+    """Return text without the blanks around it; null if nothing is left."""
+    column = column.str.strip_chars()
+    return column.set(column == "", None) if column.dtype == pl.String else column
+
+
+def _text(path: str | os.PathLike[str]) -> str:
+    r"""Return the text of a file, with \n at the end of each line."""
+    raw = Path(path).read_bytes()
+    if raw.startswith(b"\x1f\x8b"):
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{path} is a damaged gzip file: {error}") from error
+    for start, what in _BINARY.items():
+        if raw.startswith(start):
+            raise ValueError(f"{path} is {what}")
+    encoding = next((encoding for mark, encoding in _MARKS.items() if raw.startswith(mark)), "utf-8")
+    try:
+        text = raw.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path} is not {encoding.upper()} text: {error.reason} {raw[error.start : error.end].hex(' ')} in line "
+            f"{line}; save it as UTF-8 (it may be Latin-1 or Windows-1252 now)"
+        ) from error
+    nul = text.find("\0")
+    if nul >= 0:
+        line = text.count("\n", 0, nul) + 1
+        raise ValueError(f"{path}, line {line}: a NUL character; expected text: save it as UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter that splits the first rows into the same number of cells, at least two.
+
+    If several do, prefer the one that leaves the fewest others within cells that are not numbers, then the one with
+    most cells.
+    """
+    sample = text[:_SAMPLE_LENGTH]
+    if len(sample) < len(text):
+        sample = sample[: sample.rfind("\n") + 1] or sample
+
+    def merit(delimiter: str) -> tuple[bool, float, int]:
+        reader = csv.reader(io.StringIO(sample), delimiter=delimiter, skipinitialspace=True)
+        try:
+            rows = [row for row in itertools.islice(reader, _SAMPLE) if any(map(str.strip, row))]
+        except csv.Error:
+            return False, 0.0, 0
+        width = len(rows[0]) if rows else 0
+        if width < 2 or any(len(row) != width for row in rows):
+            return False, 0.0, width
+        cells = [cell.strip() for row in rows for cell in row]
+        whole = sum(is_number(cell) or not any(other in cell for other in _DELIMITERS) for cell in cells)
+        return True, whole / len(cells), width
+
+    return max(_DELIMITERS, key=merit)
+
+
+def _plain(path: str | os.PathLike[str], text: str, delimiter: str, first: int) -> tuple[pl.DataFrame, Lines]:
+    """Read a file without quotes: a row is a line."""
+    rows = text.split("\n")
+    kept = [number for number, row in enumerate(rows) if row and not row.isspace()]
+    counts = [rows[number].count(delimiter) for number in kept]
+    _check_widths(path, [count + 1 for count in counts], lambda row: kept[row] + first)
+    if len(kept) < len(rows):
+        text = "\n".join([rows[number] for number in kept])
+    try:
+        frame = pl.read_csv(text.encode(), separator=delimiter, has_header=False, infer_schema=False, quote_char=None)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
+    if " " in text or not text.isascii():
+        frame = frame.select(pl.all().str.strip_chars())
+        frame = frame.with_columns(pl.when(pl.all() != "").then(pl.all()))
+    return frame, lambda row: kept[row] + first
+
+
+def _quoted(path: str | os.PathLike[str], text: str, delimiter: str, first: int) -> tuple[pl.DataFrame, Lines]:
+    """Read a file with quotes, which polars would not check as strictly as the csv module."""
+    rows, lines, line = [], [], first
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    try:
+        for row in reader:
+            cells = [cell.strip() or None for cell in row]
+            if cells not in ([], [None]):
+                rows.append(cells)
+                lines.append(line)
+            line = reader.line_num + first
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {line}: {error}") from error
+    _check_widths(path, list(map(len, rows)), lines.__getitem__)
+    columns = [pl.Series(f"column_{i}", cells, pl.String) for i, cells in enumerate(zip(*rows, strict=True))]
+    return pl.DataFrame(columns), lines.__getitem__
+
+
+def _check_widths(path: str | os.PathLike[str], widths: list[int], lines: Lines) -> None:
+    """Raise ValueError if a row has another number of cells than the first one, or there is none."""
+    if not widths:
+        raise ValueError(f"{path} is empty; expected rows of data")
+    bad = next((row for row, width in enumerate(widths) if width != widths[0]), None)
+    if bad is not None:
+        raise ValueError(f"{path}, line {lines(bad)}: {widths[bad]} cells; expected {widths[0]}, as in line {lines(0)}")
+
+
+def has_header(frame: pl.DataFrame, target: str | int | None, expected: Sequence[str]) -> bool:
+    """Return whether the first row names the columns.
+
+    It does if `target` can only be a name; if columns are `expected`, by whether they are in it; otherwise see
+    `_looks_like_header`.
+    """
+    first = [cell or "" for cell in frame.row(0)]
+    if isinstance(target, str):
+        whole = target.removeprefix("-").isdecimal()
+        if not whole or (target in first and int(target) >= len(first)):
+            return True
+    if expected:
+        return set(expected) <= set(first) or any(cell in expected and not is_number(cell) for cell in first)
+    return _looks_like_header(frame, first)
+
+
+def _looks_like_header(frame: pl.DataFrame, first: list[str]) -> bool:
+    """Return whether the first row is a header rather than data.
+
+    It is if a column has text there and only numbers below. Otherwise it is if none of its text recurs in its column
+    and it has no number, or a whole number above only text, or numbers that enumerate the columns.
+    """
+    rest = frame.slice(1)
+    numbers = [index for index, cell in enumerate(first) if is_number(cell)]
+    others = set(range(len(first))).difference(numbers)
+    texts = [index for index in sorted(others) if first[index].lower() not in MISSING_NUMBER]
+    plain = plain_numbers(rest[:, texts])
+    if any(plain[name].count() for name in plain.columns):
+        return True
+    for index in texts:
+        below = rest[:, index].drop_nulls()
+        if len(below) and are_numbers(below):
+            return True
+    if any((rest[:, index] == first[index]).any() for index in texts):
+        return False
+    if not numbers:
+        return True
+    if not all(first[index].isdecimal() for index in numbers):
+        return False
+    return any(_is_text(rest[:, index]) for index in numbers) or _count_columns(first, rest, numbers)
+
+
+def _is_text(column: pl.Series) -> bool:
+    """Return whether a column has at least two cells and no number."""
+    cells = column.drop_nulls()
+    return len(cells) > 1 and not any(map(is_number, cells.unique()))
+
+
+def _count_columns(first: list[str], rest: pl.DataFrame, numbers: list[int]) -> bool:
+    """Return whether the whole numbers of the first row are names such as 0, 1, 2 rather than values.
+
+    Names count up from 0 in steps of 1, as no other row does. Fewer than three count as names only if all numbers below
+    have a decimal point.
+    """
+    if not rest.height or [first[index] for index in numbers] != list(map(str, range(len(numbers)))):
+        return False
+    below = rest[:, numbers]
+    if below.select((pl.all().str.contains(".", literal=True) | pl.all().is_null()).all()).row(0) == (True,) * len(
+        numbers
+    ):
+        return True
+    values = below.select(pl.all().cast(pl.Float64, strict=False)).to_numpy() - np.arange(len(numbers))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a row without values does not rise
+        rises = np.nanmax(values, axis=1) == np.nanmin(values, axis=1)
+    return len(numbers) > 2 and not bool(rises.any())

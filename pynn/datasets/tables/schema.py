@@ -1,0 +1,117 @@
+"""The schema of a table: how each column is read, the same way in every file."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, NotRequired, TypedDict
+
+Kind = Literal["number", "category", "date"]
+_KINDS = ("number", "category", "date")
+
+
+class ColumnSchema(TypedDict):
+    """How to read one feature column.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"number", "category", "date"}
+    categories : list of str
+        Empty unless the kind is "category".
+    fill : float or None
+        Replaces a missing value: the mean over the training rows; 0.0 for categories, whose columns are then all 0.
+    decimal, thousands : str
+        How numbers are written; by default with a decimal point.
+    date : str
+        How dates are written, in the notation of `datetime.strptime`.
+    other : bool
+        Whether the last of the categories' columns stands for all values that are not listed.
+    missing : list of str
+        What marks a missing value, besides an empty cell and NA.
+    """
+
+    name: str
+    kind: Kind
+    categories: list[str]
+    fill: float | None
+    decimal: NotRequired[str]
+    thousands: NotRequired[str]
+    date: NotRequired[str]
+    other: NotRequired[bool]
+    missing: NotRequired[list[str]]
+
+
+class TargetSchema(TypedDict):
+    """How to read the target column; `class_names` is None for regression."""
+
+    name: str
+    index: int
+    class_names: list[str] | None
+    decimal: NotRequired[str]
+    thousands: NotRequired[str]
+    missing: NotRequired[list[str]]
+
+
+class Schema(TypedDict):
+    """How to read a table: the feature columns in order, and the target. JSON-serialisable.
+
+    `index` of the target counts the columns of the file, those that are dropped included: `dropped` names them.
+    """
+
+    columns: list[ColumnSchema]
+    target: TargetSchema
+    dropped: NotRequired[list[str]]
+
+
+def width(column: ColumnSchema) -> int:
+    """Return the number of features that a column becomes."""
+    return len(column["categories"]) + column.get("other", False) if column["kind"] == "category" else 1
+
+
+def feature_names(column: ColumnSchema) -> list[str]:
+    """Return a name for each feature that a column becomes."""
+    if column["kind"] != "category":
+        return [column["name"]]
+    return [f"{column['name']}={category}" for category in [*column["categories"], "(other)"][: width(column)]]
+
+
+def plain_schema(names: list[str], features: int) -> Schema:
+    """Return the schema of a table of plain numbers, whose target, if any, comes behind its features."""
+    columns: list[ColumnSchema] = [
+        {"name": name, "kind": "number", "categories": [], "fill": None} for name in names[:features]
+    ]
+    target = names[features] if len(names) > features else ""
+    return {"columns": columns, "target": {"name": target, "index": features, "class_names": None}}
+
+
+def check_schema(schema: Any) -> None:
+    """Raise ValueError unless `schema` has the form that `read_table` produces."""
+    try:
+        columns, target, dropped = schema["columns"], schema["target"], schema.get("dropped", [])
+        good = bool(columns) and isinstance(columns, list) and all(_is_column(column) for column in columns)
+        good = good and _are_names(dropped)
+        good = good and type(target["index"]) is int and 0 <= target["index"] <= len(columns) + len(dropped)
+        good = good and isinstance(target["name"], str) and _is_written(target)
+        good = good and (target["class_names"] is None or _are_names(target["class_names"]))
+    except (TypeError, LookupError, OverflowError, AttributeError) as error:
+        raise ValueError(f"schema was not made by read_table: {error!r}") from error
+    if not good:
+        raise ValueError("schema was not made by read_table: expected columns and target as in Table.schema")
+
+
+def _is_column(column: Any) -> bool:
+    fill = column["fill"]
+    known = isinstance(column["name"], str) and column["kind"] in _KINDS and _is_written(column)
+    filled = fill is None or (isinstance(fill, int | float) and not isinstance(fill, bool) and math.isfinite(fill))
+    dated = isinstance(column.get("date", ""), str) and isinstance(column.get("other", False), bool)
+    return known and filled and dated and _are_names(column["categories"])
+
+
+def _is_written(column: Any) -> bool:
+    """Return whether the optional parts that say how numbers are written are valid."""
+    marks = isinstance(column.get("thousands", ""), str) and column.get("decimal", ".") in (".", ",")
+    return marks and _are_names(column.get("missing", []))
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value) and len(set(value)) == len(value)

@@ -1,0 +1,209 @@
+"""The target of a table: which column it is, and whether it holds classes or amounts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from . import dates
+from .columns import ColumnError, Reading, as_text, is_index, number_format_of, strays
+from .missing import MISSING, MISSING_NUMBER
+from .numbers import PLAIN_FORMAT, gaps, parse_whole, parsed
+from .schema import TargetSchema
+from .source import Source, listed
+
+#: Names that only a target has.
+_TARGET_NAMES = frozenset(
+    ("target", "targets", "label", "labels", "class", "classes", "y", "outcome", "response", "output")
+)
+#: Whole numbers are classes if there are at most so many, whatever they are.
+FEW = 3
+#: From so many different whole numbers on, classes differ from amounts by their frequencies.
+MANY = 6
+#: More classes need at least so many rows each.
+MAX_CLASSES, FEWEST_EACH = 20, 10
+#: The frequencies of amounts differ by this factor at least, from the peak to the rarest.
+PEAK = 4.0
+
+
+def target_place(source: Source, target: str | int) -> int:
+    """Return the index of the column that is called `target`, or has this index, which may be negative."""
+    names = source.frame.columns
+    if target in names:
+        return names.index(str(target))
+    if isinstance(target, str):
+        if not target.removeprefix("-").isdecimal():
+            raise ValueError(f"{source.name} has no column {target!r}; it has {listed(names)}")
+        target = int(target)
+    if not -len(names) <= target < len(names):
+        raise ValueError(f"{source.name} has no column {target}; it has {len(names)}: {listed(names)}")
+    return target % len(names)
+
+
+def evident_target(source: Source, task: str | None, reading: Reading) -> str | None:
+    """Return the column that is evidently the target, or None.
+
+    It is the only one with a name such as "target" or "y". Otherwise it is the last column, if it is the only one with
+    text; or if all others hold fractions, and it holds few whole numbers; or if `task` is given and suits it, and it
+    suits no column but those that are read alike.
+    """
+    columns = [column for column in source.frame if column.name not in reading.drop and not is_index(source, column)]
+    called = [column.name for column in columns if column.name.lower() in _TARGET_NAMES]
+    if len(called) == 1:
+        return called[0]
+    if called or len(columns) < 2:
+        return None
+    kinds = [_kind(source, column) for column in columns]
+    *others, last = kinds
+    suits = task is None or (task == "regression") == (last in ("fractions", "whole numbers"))
+    alone = last not in others
+    few = last in ("text", "few whole numbers")
+    if suits and (task is not None or (alone and few and "text" not in others)):
+        return str(columns[-1].name)
+    return None
+
+
+def _kind(source: Source, column: pl.Series) -> str:
+    """Return "text", "few whole numbers", "whole numbers", "fractions" or "dates"."""
+    if column.dtype.is_temporal():
+        return "dates"
+    if column.name in source.plain_names:
+        numbers = source.plain[column.name]
+    else:
+        numbers = parsed(gaps(column, MISSING_NUMBER)) if column.dtype == pl.String else column.cast(pl.Float64)
+        if numbers.null_count() > column.null_count() + len(numbers) // 2:
+            return "text"
+    values = numbers.drop_nulls().to_numpy()
+    if (values != np.floor(values)).any():
+        return "fractions"
+    return "few whole numbers" if hold_classes(values) else "whole numbers"
+
+
+def described(source: Source) -> list[tuple[str, str]]:
+    """Return name and kind of each column, for the user to choose the target from."""
+    return [(column.name, _kind(source, column)) for column in source.frame]
+
+
+def learn_target(source: Source, place: int, task: str | None, reading: Reading) -> TargetSchema:
+    """Return how the target is read; raise ValueError if it does not suit the task."""
+    column = source.frame[:, place]
+    name = column.name
+    told: TargetSchema = {"name": name, "index": place, "class_names": None}
+    if reading.missing:
+        told["missing"] = list(reading.missing)
+    cells = target_cells(column, told)
+    if not cells.count():
+        raise ValueError(f"{source.name}: target {name!r} has no values")
+    how = number_format_of(source, cells, reading)
+    if how is None and task != "classification":
+        _refuse(source, cells, task, reading)
+    if how is None:
+        told["class_names"] = _names(cells)
+        return told
+    numbers = parsed(cells, how).drop_nulls()
+    if not numbers.is_finite().all() and task != "classification":
+        row = parsed(cells, how).is_infinite().arg_true()[0]
+        raise ColumnError(f"{source.at(row)}: target {name!r} has {cells[row]!r}; expected a finite number")
+    whole = bool((numbers == numbers.floor()).all())
+    if task == "classification" or (task is None and whole and hold_classes(numbers.to_numpy())):
+        told["class_names"] = _names(cells)
+        return told
+    if how != PLAIN_FORMAT:
+        told["decimal"], told["thousands"] = how.decimal, how.thousands
+    return told
+
+
+def target_cells(column: pl.Series, target: TargetSchema) -> pl.Series:
+    """Return a target as text, with null for missing values; among numbers, a dash is one."""
+    if column.dtype.is_float():
+        column = column.set(column.is_nan(), None)
+    cells = as_text(column)
+    if column.dtype != pl.String:
+        return cells
+    extra = map(str.lower, target.get("missing", []))
+    cells = gaps(cells, (*MISSING, *extra))
+    numbers = gaps(cells, MISSING_NUMBER)
+    among_numbers = numbers.count() and parsed(numbers).null_count() == numbers.null_count()
+    return numbers if among_numbers else cells
+
+
+def hold_classes(values: NDArray[np.float64]) -> bool:
+    """Return whether whole numbers are the numbers of classes rather than amounts.
+
+    Few different ones are classes. More are classes if they count from 0 or 1 without a gap, and are about equally
+    frequent or in no order; the frequencies of amounts, such as counts or grades, rise to one peak and fall again.
+    """
+    different, counts = np.unique(values, return_counts=True)
+    count = len(different)
+    if count <= FEW:
+        return True
+    without_gap = different[-1] - different[0] == count - 1 and different[0] in (0, 1)
+    if not without_gap or (count > MAX_CLASSES and counts.min() < FEWEST_EACH):
+        return False
+    return count < MANY or not _has_one_peak(counts)
+
+
+def _has_one_peak(counts: NDArray[np.int64]) -> bool:
+    """Return whether frequencies rise to a peak and fall again, up to chance, and by more than chance."""
+    if counts.max() < PEAK * counts.min():
+        return False
+    peak = int(counts.argmax())
+    falls = [*zip(counts[peak:], counts[peak + 1 :], strict=False)]
+    rises = [*zip(counts[peak::-1], counts[peak - 1 :: -1] if peak else [], strict=False)]
+    return all(later <= before + 3 * np.sqrt(before + later) for before, later in (*falls, *rises))
+
+
+def _names(cells: pl.Series) -> list[str]:
+    """Return the names of the classes: whole numbers by value, else text by code point."""
+    labels = cells.drop_nulls().unique().to_list()
+    if not any(re.match(r"[+-]?0[0-9]", label) for label in labels):
+        wholes = [parse_whole(label) for label in labels]
+        if None not in wholes:
+            return [str(whole) for whole in sorted({whole for whole in wholes if whole is not None})]
+    return sorted(labels)
+
+
+def _refuse(source: Source, cells: pl.Series, task: str | None, reading: Reading) -> None:
+    """Raise ValueError if text is no target for the task, or is rather an error than a class."""
+    name = cells.name
+    present = cells.drop_nulls()
+    if dates.date_formats(present):
+        row = cells.is_not_null().arg_true()[0]
+        raise ColumnError(
+            f"{source.at(row)}: target {name!r} has {cells[row]!r}, a date or a time; write numbers such as the days "
+            "since a certain one, or set the task to classification"
+        )
+    strange = strays(cells, reading)
+    if task == "regression" and strange:
+        row, cell = strange[0]
+        raise ColumnError(f"{source.at(row)}: target {name!r} is {cell!r}; regression needs numbers")
+    texts = {cell for _, cell in strange}
+    numbers = gaps(present.unique(), MISSING_NUMBER).drop_nulls()
+    broken = [cell for cell in numbers if cell not in texts and parse_whole(cell) is None]
+    if strange and broken:
+        row, cell = strange[0]
+        raise ColumnError(
+            f"{source.at(row)}: target {name!r} is {cell!r} beside numbers such as {min(broken)}; correct it, leave "
+            "the cell empty if it is unknown, or set the task to classification"
+        )
+
+
+def encoded(source: Source, cells: pl.Series, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the index of each label, -1 where it is missing; raise ValueError for one that is none of the classes."""
+    index = {label: place for place, label in enumerate(classes)}
+    codes = any(re.match(r"[+-]?0[0-9]", label) for label in classes)
+    found: dict[str, int] = {}
+    for cell in cells.drop_nulls().unique():
+        whole = None if cell in index or codes else parse_whole(cell)
+        label = cell if whole is None else str(whole)  # 2.0 and +2 are class 2
+        if label not in index:
+            row = (cells == cell).arg_true()[0]
+            raise ColumnError(
+                f"{source.at(row)}: target {cells.name!r} is {cell!r}, which is none of the classes {listed(classes)}"
+            )
+        found[cell] = index[label]
+    return cells.replace_strict(found, default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
