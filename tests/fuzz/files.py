@@ -1,11 +1,13 @@
 """Whole files of every format that pynn reads, what reads them, and how they are damaged."""
 
 import contextlib
+import datetime
 import io
 import json
 import warnings
 
 import numpy as np
+import polars
 from file_formats import cifar_bytes, idx_bytes
 from fuzz import networks
 from fuzz.damage import changed, changed_tensors, damaged
@@ -178,6 +180,38 @@ class Csv(Bytes):
         datasets.read_csv(path)
 
 
+class Parquet(Bytes):
+    """A table whose columns have types."""
+
+    suffix = "parquet"
+
+    def frame(self, rng):
+        rows = pick(rng, 1, 4, 12)
+        columns = {
+            "number": rng.normal(size=rows),
+            "whole": rng.integers(0, 9, rows),
+            "text": [pick(rng, "red", "blue", "", None) for _ in range(rows)],
+            "day": [datetime.date(2020, 1, 1 + day) for day in range(rows)],
+            "label": [pick(rng, "yes", "no") for _ in range(rows)],
+        }
+        return polars.DataFrame(columns)
+
+    def whole(self, rng):
+        written = io.BytesIO()
+        self.frame(rng).write_parquet(written)
+        return written.getvalue()
+
+    def read(self, path):
+        datasets.read_table(path)
+
+
+class JsonLines(Parquet):
+    suffix = "jsonl"
+
+    def whole(self, rng):
+        return self.frame(rng).write_ndjson().encode()
+
+
 class Schemas(Bytes):
     """Schemas, as model files hold them, of which one value is another."""
 
@@ -207,6 +241,8 @@ FORMATS = {
     "idx": Idx,
     "cifar": Cifar,
     "csv": Csv,
+    "parquet": Parquet,
+    "jsonl": JsonLines,
     "schema": Schemas,
 }
 

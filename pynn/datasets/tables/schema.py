@@ -89,7 +89,7 @@ def check_schema(schema: Any) -> None:
     try:
         columns, target, dropped = schema["columns"], schema["target"], schema.get("dropped", [])
         good = bool(columns) and isinstance(columns, list) and all(_is_column(column) for column in columns)
-        good = good and _are_names(dropped)
+        good = good and _are_names([column["name"] for column in columns]) and _are_names(dropped)
         good = good and type(target["index"]) is int and 0 <= target["index"] <= len(columns) + len(dropped)
         good = good and isinstance(target["name"], str) and _is_written(target)
         good = good and (target["class_names"] is None or _are_names(target["class_names"]))

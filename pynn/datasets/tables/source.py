@@ -125,7 +125,7 @@ def _of_typed_file(path: str | os.PathLike[str], reader: str) -> Source:
         file.read(1)
     try:
         frame = getattr(pl, reader)(path, **options)
-    except Exception as error:  # polars and its readers raise errors of many classes
+    except (Exception, pl.exceptions.PanicException) as error:  # polars and its readers raise errors of many classes
         raise ValueError(f"cannot read {path}: {str(error).strip() or type(error).__name__}") from error
     return _checked(str(path), frame)
 
