@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sys
 import warnings
 from pathlib import Path
@@ -19,11 +20,15 @@ from ..nn import layers
 from ..nn.loading import load
 from ..nn.sequential import Sequential
 from ..nn.widths import input_width
+from ..preprocessing import Standardize
 from ..utils import streams
 from ..utils.arrays import check_finite
 from ..utils.files import write_atomically
 from .data import as_images, as_rows
 from .tables import MOST_COLUMNS, is_table
+
+#: Digits of a prediction down from the first one of the targets' spread.
+DIGITS = 5
 
 
 @click.command(short_help="Apply a saved network to new data.")
@@ -132,7 +137,7 @@ def _predictions(
     kind = model.output_kind
     if kind not in ("classes", "binary", "scores"):
         heading = ["value"] if output.shape[1] == 1 else [f"value_{index}" for index in range(output.shape[1])]
-        return heading, [[_short(value) for value in row] for row in output]
+        return heading, _written(output, model)
     if kind == "binary":
         if output.shape[1] != 1:
             raise click.ClickException(
@@ -147,12 +152,22 @@ def _predictions(
     names = model.class_names or [str(index) for index in range(output.shape[1])]
     if kind == "classes":
         return ["label", "probability"], [[names[i], f"{p:.6f}"] for i, p in zip(labels, scores, strict=True)]
-    return ["label", "score"], [[names[i], _short(score)] for i, score in zip(labels, scores, strict=True)]
+    return ["label", "score"], [[names[i], str(score)] for i, score in zip(labels, scores, strict=True)]
 
 
-def _short(value: np.floating[Any]) -> str:
-    """Format a value to float32 precision, also if target_preprocessing added a large mean."""
-    return f"{value:.15g}" if value.dtype == np.float64 else str(value)
+def _written(values: np.ndarray, model: Sequential) -> list[list[str]]:
+    """Return amounts with the digits they deserve: to a 10,000th of the spread of the training targets, if known."""
+    scaling = model.target_preprocessing
+    spreads = np.sqrt(scaling.var_) if isinstance(scaling, Standardize) else None
+    if spreads is None or not (spreads > 0).all():
+        return [[str(value) for value in row] for row in values]
+    places = np.floor(np.log10(spreads)).astype(int)
+    return [[_rounded(float(v), place) for v, place in zip(row, places, strict=True)] for row in values]
+
+
+def _rounded(value: float, place: int) -> str:
+    size = math.floor(math.log10(abs(value))) if value else place
+    return f"{value:.{min(17, max(1, size - place + DIGITS))}g}"
 
 
 def _check_output(text: str) -> None:
