@@ -13,6 +13,7 @@ from ..utils.arrays import numeric
 from .batches import ArrayBatches, Source, UserBatches, refuse_options
 from .callbacks import Callback, CallbackList
 from .examples import check_fit, prepare_later
+from .metrics import Metric, named
 from .plan import FitPlan
 from .settings import TrainingWarning
 
@@ -39,6 +40,7 @@ class FitRequest(NamedTuple):
     augment: Iterable[Augment]
     steps_per_epoch: int | None
     callbacks: Iterable[Callback]
+    metrics: Iterable[Metric]
     progress: bool
 
 
@@ -53,6 +55,7 @@ class Fit(NamedTuple):
     examples: Examples | None
     held_out: Examples | None
     listeners: CallbackList
+    metrics: tuple[Metric, ...]
     afresh: bool
 
 
@@ -60,6 +63,9 @@ def prepared(trainer: TrainingState, request: FitRequest) -> Fit:
     """Check all arguments, and fit the preprocessing; nothing else of the trainer changes."""
     model, loss = trainer.model, trainer.loss
     changes = as_changes(request.augment)
+    metrics = tuple(request.metrics)
+    if named(request.metrics, loss) and request.validation is None:
+        raise ValueError("metrics are of the validation data, and there are none: pass validation=(x, y)")
     x, y = request.x, request.y
     if y is not None:
         x = numeric(x, "x")
@@ -81,7 +87,7 @@ def prepared(trainer: TrainingState, request: FitRequest) -> Fit:
 
         listeners.callbacks.append(ProgressBar())
     _warn_of_idle_epochs(trainer, plan, len(source))
-    return Fit(plan, source, examples, held_out, listeners, request.epochs is not None)
+    return Fit(plan, source, examples, held_out, listeners, metrics, request.epochs is not None)
 
 
 def _training_examples(

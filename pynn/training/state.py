@@ -14,6 +14,7 @@ from ..nn.loss import Loss, correct
 from ..nn.random import Stream
 from ..utils.interrupt import Uninterrupted
 from .history import EpochSums, History
+from .metrics import Metric, named
 from .plan import FitPlan
 from .settings import Settings, read_only
 
@@ -49,6 +50,7 @@ class TrainingState(Settings):
         self.batches_per_epoch = 0
         self.examples: Examples | None = None
         self.held_out: Examples | None = None
+        self.metrics: tuple[Metric, ...] = ()
         #: Observes the steps that it requests; set by `pynn.Monitor`.
         self.observer: Observer | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
@@ -102,7 +104,8 @@ class TrainingState(Settings):
         figures = ["loss"]
         if type(self.loss).count_correct is not Loss.count_correct:
             figures.append("accuracy")
-        return [*figures, *(f"val_{name}" for name in figures if self.held_out is not None), "lr", "seconds"]
+        held_out = [] if self.held_out is None else [*figures, *named(self.metrics, self.loss)]
+        return [*figures, *(f"val_{name}" for name in held_out), "lr", "seconds"]
 
     @property
     def batches_done(self) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..nn.loss import Loss, correct
+from ..nn.loss import Loss
 from ..nn.sequential import Sequential
 from ..optim.base import Optimizer
 from ..optim.regularizers import Regularizer
@@ -24,9 +24,10 @@ from .batches import Source, opened
 from .callbacks import Callback, CallbackList
 from .checkpoint import load_checkpoint, packed_checkpoint
 from .copying import put_together, taken_apart
-from .examples import Examples, prepare_later, unfitted_after_error
+from .examples import prepare_later, unfitted_after_error
 from .fitting import Fit, FitRequest, prepared
 from .history import EpochSums, History
+from .metrics import Metric, evaluated, named
 from .settings import TrainingWarning
 from .state import TrainingState
 from .step import NonFiniteError, TrainingStep
@@ -156,6 +157,7 @@ class Trainer(TrainingState):
         steps_per_epoch: int | None = None,
         prefetch: bool | None = None,
         callbacks: Iterable[Callback] = (),
+        metrics: Iterable[Metric] = (),
         progress: bool = False,
     ) -> History:
         """Train for `epochs` more epochs and return the history of all epochs so far.
@@ -200,6 +202,8 @@ class Trainer(TrainingState):
             calling thread, as an SQLite connection does. By default, the background thread does only what is described
             above.
         callbacks : iterable of Callback
+        metrics : iterable of str or callable
+            As in `evaluate`, of the validation data; columns "val_f1" and so on of the history.
         progress : bool
             Show a progress bar (one line per epoch if the output is not a terminal).
 
@@ -219,7 +223,18 @@ class Trainer(TrainingState):
             If the schedule reaches a rate of 0, or all examples of an epoch have weight 0.
         """
         request = FitRequest(
-            x, y, epochs, batch_size, validation, sample_weight, shuffle, augment, steps_per_epoch, callbacks, progress
+            x,
+            y,
+            epochs,
+            batch_size,
+            validation,
+            sample_weight,
+            shuffle,
+            augment,
+            steps_per_epoch,
+            callbacks,
+            tuple(metrics),
+            progress,
         )
         if self._turn:
             raise self._busy()
@@ -241,6 +256,7 @@ class Trainer(TrainingState):
             if self._turn and self._turn["thread"] == thread:
                 del self._turn["thread"]
                 self.examples = self.held_out = None
+                self.metrics = ()
         return self.history
 
     def _begin(self, fit: Fit) -> None:
@@ -249,7 +265,7 @@ class Trainer(TrainingState):
         self._run, self._stop, self.history.interrupted = fit.plan, False, False
         if fit.afresh:
             self._batch, self._sums = 0, EpochSums()
-        self.examples, self.held_out = fit.examples, fit.held_out
+        self.examples, self.held_out, self.metrics = fit.examples, fit.held_out, fit.metrics
         try:
             fit.listeners.on_train_begin(self)
         except BaseException:
@@ -302,33 +318,39 @@ class Trainer(TrainingState):
         listeners.on_epoch_end(self)
 
     def evaluate(
-        self, x: ArrayLike, y: ArrayLike, *, batch_size: int | None = None, sample_weight: ArrayLike | None = None
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        batch_size: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        metrics: Iterable[Metric] = (),
     ) -> dict[str, float]:
-        """Return the loss over all examples, without regularisation, and for classification the accuracy.
+        """Return the loss over all examples, without regularisation, for classification the accuracy, and metrics.
 
-        Both are weighted by `sample_weight` if given; the accuracy disregards class weights and ignored labels. The
+        All are weighted by `sample_weight` if given; the accuracy disregards class weights and ignored labels. The
         batch size, as in `Sequential.predict`, does not affect the result.
+
+        Parameters
+        ----------
+        metrics : iterable of str or callable
+            Such as "f1" or "r2", or functions of targets and predictions: see `pynn.training.metrics`.
 
         Raises
         ------
         ValueError, TypeError
-            As in `fit`; also if all examples have weight 0.
+            As in `fit`; also if all examples have weight 0, or a metric does not exist.
         """
-        return self._evaluate(prepare_later(self.model, self.loss, x, y, sample_weight), batch_size)
+        named(metrics, self.loss)
+        examples = prepare_later(self.model, self.loss, x, y, sample_weight)
+        return evaluated(self.model, self.loss, examples, batch_size, metrics)
 
     def validate(self) -> dict[str, float]:
         """Return the running `fit`'s validation metrics, for callbacks; empty without validation data."""
         if self.held_out is None:
             return {}
-        return {f"val_{name}": value for name, value in self._evaluate(self.held_out).items()}
-
-    def _evaluate(self, examples: Examples, batch_size: int | None = None) -> dict[str, float]:
-        prediction = self.model.infer(examples.x, batch_size)
-        result = {"loss": self.loss.forward(prediction, examples.y, examples.weights)[0]}
-        counted = correct(self.loss, prediction, examples.y, examples.weights)
-        if counted is not None:
-            result["accuracy"] = counted[0] / counted[1] if counted[1] else math.nan
-        return result
+        figures = evaluated(self.model, self.loss, self.held_out, None, self.metrics)
+        return {f"val_{name}": value for name, value in figures.items()}
 
     def settle(self) -> None:
         self._step.settle()

@@ -1,0 +1,192 @@
+"""Metrics beside the loss, computed by scikit-learn, all weighted by the examples' weights.
+
+For classification, "balanced_accuracy"; "precision", "recall" and "f1", as means over the classes, 0 for a class that
+is never predicted; "roc_auc", of a class against all others, as mean over the classes, NaN if one does not occur;
+"log_loss". For regression, in the target's units, "r2", "mae" and "rmse".
+
+A function is called with targets and predictions: class probabilities (n, classes), or values in the target's units.
+
+Examples
+--------
+>>> import numpy as np
+>>> import pynn
+>>> x, y = np.eye(4), np.array([0, 0, 1, 1])
+>>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(4, 2)), pynn.CrossEntropyLoss(), pynn.SGD(1.0))
+>>> history = trainer.fit(x, y, epochs=50, validation=(x, y), metrics=["recall"])
+>>> history["val_recall"][-1], trainer.evaluate(x, y, metrics=["roc_auc"])["roc_auc"]
+(1.0, 1.0)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..nn.loss import correct
+
+if TYPE_CHECKING:
+    from ..nn.loss import Loss
+    from ..nn.sequential import Sequential
+    from .examples import Examples
+
+INSTALL_HINT = 'pip install "pynn-kernels[metrics]"'
+
+#: A metric: its name, or a function of targets and predictions that returns a number.
+Metric = str | Callable[[np.ndarray, np.ndarray], float]
+
+
+class Predictions(NamedTuple):
+    """Targets and what the network says of them.
+
+    For classification `y` are class numbers, `labels` the most probable classes, and `values` the probabilities
+    (n, classes), or None if the loss gives none. For regression `y` and `values` are in the target's units.
+    """
+
+    y: np.ndarray
+    values: np.ndarray | None
+    labels: np.ndarray | None
+    weights: np.ndarray | None
+
+
+def _of_labels(name: str, **options: Any) -> Callable[[Predictions], float]:
+    def score(found: Predictions) -> float:
+        return float(_sklearn(name)(found.y, found.labels, sample_weight=found.weights, **options))
+
+    return score
+
+
+def _of_values(name: str) -> Callable[[Predictions], float]:
+    def score(found: Predictions) -> float:
+        return float(_sklearn(name)(found.y, found.values, sample_weight=found.weights))
+
+    return score
+
+
+def _roc_auc(found: Predictions) -> float:
+    values = _probabilities(found, "roc_auc")
+    classes = np.arange(values.shape[1])
+    if len(np.unique(found.y)) < len(classes):
+        return math.nan  # undefined for a class that does not occur
+    if len(classes) == 2:
+        return float(_sklearn("roc_auc_score")(found.y, values[:, 1], sample_weight=found.weights))
+    # One class against all others; scikit-learn weights examples only in the average over classes.
+    scores = [
+        _sklearn("roc_auc_score")(found.y == place, values[:, place], sample_weight=found.weights) for place in classes
+    ]
+    return float(np.mean(scores))
+
+
+def _log_loss(found: Predictions) -> float:
+    values = _probabilities(found, "log_loss")
+    return float(_sklearn("log_loss")(found.y, values, sample_weight=found.weights, labels=np.arange(values.shape[1])))
+
+
+def _probabilities(found: Predictions, name: str) -> np.ndarray:
+    if found.values is None:
+        raise ValueError(f"{name} needs probabilities, which this loss does not give")
+    return found.values
+
+
+_MACRO = {"average": "macro", "zero_division": 0.0}
+OF_CLASSES: dict[str, Callable[[Predictions], float]] = {
+    "balanced_accuracy": _of_labels("balanced_accuracy_score"),
+    "precision": _of_labels("precision_score", **_MACRO),
+    "recall": _of_labels("recall_score", **_MACRO),
+    "f1": _of_labels("f1_score", **_MACRO),
+    "roc_auc": _roc_auc,
+    "log_loss": _log_loss,
+}
+OF_AMOUNTS: dict[str, Callable[[Predictions], float]] = {
+    "r2": _of_values("r2_score"),
+    "mae": _of_values("mean_absolute_error"),
+    "rmse": _of_values("root_mean_squared_error"),
+}
+
+
+def available() -> bool:
+    """Return whether scikit-learn is installed."""
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _sklearn(name: str) -> Callable[..., Any]:
+    try:
+        from sklearn import metrics
+    except ImportError as error:
+        raise ImportError(f"metrics need scikit-learn: {INSTALL_HINT}") from error
+    return getattr(metrics, name)
+
+
+def named(metrics: Iterable[Metric], loss: Loss) -> dict[str, Callable[[Predictions], float]]:
+    """Return the metrics by name, or raise an error if one does not exist or does not suit the loss."""
+    if isinstance(metrics, str):
+        raise TypeError(f"metrics is {metrics!r}; expected several: [{metrics!r}]")
+    known = OF_AMOUNTS if loss.output_kind == "values" else OF_CLASSES
+    chosen: dict[str, Callable[[Predictions], float]] = {}
+    for metric in metrics:
+        if callable(metric):
+            chosen[getattr(metric, "__name__", type(metric).__name__)] = _of_user(metric)
+        elif metric in known:
+            _sklearn("r2_score")  # raises ImportError now rather than after the epoch
+            chosen[metric] = known[metric]
+        else:
+            kind = "a regression" if known is OF_AMOUNTS else "a classification"
+            raise ValueError(
+                f"there is no metric {metric!r} of {kind}; expected a function, or one of {', '.join(known)}"
+            )
+    return chosen
+
+
+def _of_user(metric: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Predictions], float]:
+    def score(found: Predictions) -> float:
+        values = found.labels if found.values is None else found.values
+        assert values is not None
+        return float(metric(found.y, values))
+
+    return score
+
+
+def evaluated(
+    model: Sequential, loss: Loss, examples: Examples, batch_size: int | None, metrics: Iterable[Metric]
+) -> dict[str, float]:
+    """Return loss, accuracy if the loss has one, and metrics of a network."""
+    output = model.infer(examples.x, batch_size)
+    result = {"loss": loss.forward(output, examples.y, examples.weights)[0]}
+    counted = correct(loss, output, examples.y, examples.weights)
+    if counted is not None:
+        result["accuracy"] = counted[0] / counted[1] if counted[1] else math.nan
+    chosen = named(metrics, loss)
+    if chosen:
+        found = predictions(model, loss, output, examples.y, examples.weights)
+        result |= {name: score(found) for name, score in chosen.items()}
+    return result
+
+
+def predictions(
+    model: Sequential, loss: Loss, output: np.ndarray, y: np.ndarray, weights: np.ndarray | None
+) -> Predictions:
+    """Return what the output of a network means for targets in the network's form."""
+    if loss.output_kind == "values":
+        amounts = [array.astype(np.float64).reshape(len(array), -1) for array in (y, output)]
+        if model.target_preprocessing is not None:
+            amounts = [model.target_preprocessing.inverse_transform(array) for array in amounts]
+        return Predictions(amounts[0], amounts[1], None, weights)
+    if loss.output_kind == "binary":
+        if output.ndim > 1 and output.shape[1] > 1:
+            raise ValueError(f"metrics are for one label per example; the network has {output.shape[1]} binary outputs")
+        output = np.stack([np.zeros(len(output)), output.reshape(-1)], axis=1)
+        y = y.reshape(-1) > 0.5
+    ignored = getattr(loss, "ignore_index", None)
+    kept = np.ones(len(y), bool) if ignored is None else y != ignored
+    y, output, weights = y[kept].astype(np.int64), output[kept], None if weights is None else weights[kept]
+    values = None
+    if loss.output_kind in ("classes", "binary"):
+        exponential = np.exp(output.astype(np.float64) - output.max(axis=1, keepdims=True))
+        values = exponential / exponential.sum(axis=1, keepdims=True)
+    return Predictions(y, values, output.argmax(axis=1), weights)

@@ -1,0 +1,113 @@
+"""Metrics are those of scikit-learn, of the network's predictions in the target's form."""
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+import pynn
+from pynn.training.metrics import OF_AMOUNTS, OF_CLASSES
+
+
+def trained(rng, classes, **options):
+    x = rng.normal(size=(200, 4))
+    y = np.digitize(x[:, 0] + 0.5 * rng.normal(size=200), [-0.3, 0.6][: classes - 1])
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(4, classes)), pynn.CrossEntropyLoss(**options), pynn.Adam(0.05))
+    trainer.fit(x, y, epochs=3)
+    return trainer, x, y
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_of_classes(rng, classes, weighted):
+    trainer, x, y = trained(rng, classes)
+    weights = rng.uniform(0.5, 2, 200).astype(np.float32) if weighted else None
+    found = trainer.evaluate(x, y, metrics=OF_CLASSES, sample_weight=weights)
+    proba, label = trainer.model.predict_proba(x).astype(np.float64), trainer.model.predict_label(x)
+    mean = {"average": "macro", "sample_weight": weights}
+    expected = {
+        "balanced_accuracy": metrics.balanced_accuracy_score(y, label, sample_weight=weights),
+        "precision": metrics.precision_score(y, label, **mean),
+        "recall": metrics.recall_score(y, label, **mean),
+        "f1": metrics.f1_score(y, label, **mean),
+        "log_loss": metrics.log_loss(y, proba / proba.sum(axis=1, keepdims=True), sample_weight=weights),
+    }
+    if not weighted:
+        expected["roc_auc"] = metrics.roc_auc_score(y, proba[:, 1] if classes == 2 else proba, multi_class="ovr")
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-5), name
+
+
+def test_of_amounts_in_the_units_of_the_target(rng):
+    x = rng.normal(size=(100, 3))
+    y = 1e6 + 1000 * x[:, 0] + 300 * rng.normal(size=100)
+    model = pynn.Sequential(pynn.Linear(3, 1))
+    model.target_preprocessing = pynn.preprocessing.Standardize()
+    trainer = pynn.Trainer(model, pynn.MSELoss(), pynn.Adam(0.05))
+    trainer.fit(x, y, epochs=5)
+    found = trainer.evaluate(x, y, metrics=OF_AMOUNTS)
+    values = model.predict(x)[:, 0]
+    assert found["r2"] == pytest.approx(metrics.r2_score(y, values), rel=1e-5)
+    assert found["mae"] == pytest.approx(metrics.mean_absolute_error(y, values), rel=1e-5)
+    assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(y, values), rel=1e-5)
+
+
+def test_binary_outputs_and_scores(rng):
+    x = rng.normal(size=(200, 2))
+    y = (x[:, 0] > 0).astype(np.float32)
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 1)), pynn.BCEWithLogitsLoss(), pynn.Adam(0.05))
+    trainer.fit(x, y[:, None], epochs=5)
+    found = trainer.evaluate(x, y[:, None], metrics=["roc_auc", "f1"])
+    proba = trainer.model.predict_proba(x)[:, 0]
+    assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(y, proba))
+    assert found["f1"] == pytest.approx(metrics.f1_score(y, proba > 0.5, average="macro"))
+    hinge = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 2)), pynn.HingeLoss(), pynn.Adam(0.05))
+    hinge.fit(x, y.astype(int), epochs=5)
+    label = hinge.model.predict_label(x)
+    assert hinge.evaluate(x, y.astype(int), metrics=["recall"])["recall"] == metrics.recall_score(
+        y, label, average="macro"
+    )
+    with pytest.raises(ValueError, match="log_loss needs probabilities"):
+        hinge.evaluate(x, y.astype(int), metrics=["log_loss"])
+
+
+def test_ignored_labels_and_missing_classes(rng):
+    trainer, x, y = trained(rng, 3)
+    hidden = np.where(np.arange(200) % 4, y, -100)
+    kept = hidden >= 0
+    assert trainer.evaluate(x, hidden, metrics=["f1"])["f1"] == trainer.evaluate(x[kept], y[kept], metrics=["f1"])["f1"]
+    assert np.isnan(trainer.evaluate(x[y < 2], y[y < 2], metrics=["roc_auc"])["roc_auc"])
+
+
+def test_history_and_callbacks_know_them(rng):
+    trainer, x, y = trained(rng, 3)
+
+    def worst(targets, probabilities):
+        return float(probabilities[np.arange(len(targets)), targets].min())
+
+    stopping = pynn.EarlyStopping(monitor="val_f1", patience=50)
+    history = trainer.fit(x, y, epochs=2, validation=(x, y), metrics=["f1", worst], callbacks=[stopping])
+    assert history["val_f1"][-1] == trainer.evaluate(x, y, metrics=["f1"])["f1"]
+    assert history["val_worst"][-1] == trainer.evaluate(x, y, metrics=[worst])["worst"]
+    assert "val_f1" not in trainer.columns
+
+
+def test_mistakes_are_told_before_the_training(rng):
+    trainer, x, y = trained(rng, 3)
+    weights = np.array(trainer.model.parameters()[0])
+    for options, message in [
+        ({"metrics": ["r2"]}, "no metric 'r2' of a classification; expected a function, or one of balanced_accuracy"),
+        ({"metrics": ["f1"], "validation": None}, "there are none: pass validation"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            trainer.fit(x, y, epochs=1, **{"validation": (x, y)} | options)
+    with pytest.raises(TypeError, match=r"expected several: \['f1'\]"):
+        trainer.evaluate(x, y, metrics="f1")
+    np.testing.assert_array_equal(trainer.model.parameters()[0], weights)
+
+
+def test_without_scikit_learn_the_error_says_what_to_install(rng, monkeypatch):
+    trainer, x, y = trained(rng, 2)
+    monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
+    with pytest.raises(ImportError, match=r"pynn-kernels\[metrics\]"):
+        trainer.evaluate(x, y, metrics=["f1"])
+    assert "accuracy" in trainer.evaluate(x, y)
