@@ -43,12 +43,13 @@ DIGITS = 5
     metavar="N",
     help="Examples per pass.  [default: 1024; fewer for images]",
 )
-def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: int | None) -> None:
+@click.option("--proba", is_flag=True, help="Write the probability of every class.")
+def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: int | None, proba: bool) -> None:
     """Apply a saved network to new data.
 
     MODEL is a file that "pynn train" or model.save() wrote, DATA a .csv, .tsv, .npz or .npy file, with or
-    without a target column. The result is CSV, one row per example: the label and its probability, or the value for
-    regression.
+    without a target column. The result is CSV, one row per example: the label and its probability (with --proba, the
+    probability of every class), or the value for regression.
 
     \b
     Examples:
@@ -59,7 +60,7 @@ def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: 
         raise click.ClickException(f"cannot write {output}: it is a folder")
     model = load(model_path)
     x = _read(data_path, model)
-    heading, rows = _predictions(model, x, batch_size, data_path)
+    heading, rows = _predictions(model, x, batch_size, data_path, proba)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(heading)
@@ -127,7 +128,7 @@ def _read_table(path: Path, model: Sequential) -> np.ndarray:
 
 
 def _predictions(
-    model: Sequential, x: np.ndarray, batch_size: int | None, path: Path
+    model: Sequential, x: np.ndarray, batch_size: int | None, path: Path, proba: bool
 ) -> tuple[list[str], list[list[Any]]]:
     """Return the heading and the rows of the result."""
     with np.errstate(over="ignore"):
@@ -135,6 +136,8 @@ def _predictions(
     output = output.reshape(len(output), -1)
     check_finite(output, f"the network's output for {path}")  # values too large for float32 become infinite
     kind = model.output_kind
+    if proba and kind not in ("classes", "binary"):
+        raise click.UsageError("--proba is for networks that give probabilities; this one gives " + (kind or "values"))
     if kind not in ("classes", "binary", "scores"):
         heading = ["value"] if output.shape[1] == 1 else [f"value_{index}" for index in range(output.shape[1])]
         return heading, _written(output, model)
@@ -146,13 +149,16 @@ def _predictions(
         output = np.concatenate([np.zeros_like(output), output], axis=1)
         kind = "classes"
     labels = output.argmax(axis=1)
-    scores = output.max(axis=1)
-    if kind == "classes":
-        scores = 1 / np.exp(output.astype(np.float64) - scores[:, None]).sum(axis=1)
     names = model.class_names or [str(index) for index in range(output.shape[1])]
-    if kind == "classes":
-        return ["label", "probability"], [[names[i], f"{p:.6f}"] for i, p in zip(labels, scores, strict=True)]
-    return ["label", "score"], [[names[i], str(score)] for i, score in zip(labels, scores, strict=True)]
+    if kind == "scores":
+        return ["label", "score"], [[names[i], str(row[i])] for i, row in zip(labels, output, strict=True)]
+    exponential = np.exp(output.astype(np.float64) - output.max(axis=1, keepdims=True))
+    probabilities = exponential / exponential.sum(axis=1, keepdims=True)
+    if proba:
+        heading = ["label", *(f"probability {name}" for name in names)]
+        return heading, [[names[i], *(f"{p:.6f}" for p in row)] for i, row in zip(labels, probabilities, strict=True)]
+    heading = ["label", "probability"]
+    return heading, [[names[i], f"{row[i]:.6f}"] for i, row in zip(labels, probabilities, strict=True)]
 
 
 def _written(values: np.ndarray, model: Sequential) -> list[list[str]]:

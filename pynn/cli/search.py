@@ -21,7 +21,7 @@ from .data import LoadedData, load_data
 from .networks import ACTIVATIONS, DEFAULTS
 from .options import OPTIMIZERS, build, chosen_backend
 from .tables import DataOptions, data_options
-from .train import check_writable, write
+from .train import check_writable, errors, write
 
 
 class Sought(click.ParamType):
@@ -284,6 +284,9 @@ def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe,
     if data.class_names is not None:
         figures = result.best_trainer().evaluate(*data.test)
         click.echo(f"test    accuracy {figures['accuracy']:.2%}")
+    else:
+        rmse, r2 = errors(result.best_model, *data.test)
+        click.echo(f"test    RMSE {rmse:.4g}, R2 {r2:.4f}")
     for name, value in best.params.items():
         click.echo(
             f"        {name.replace('_', '-')} {value:.4g}" if isinstance(value, float) else f"        {name} {value}"

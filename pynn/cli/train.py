@@ -236,7 +236,7 @@ def _print_result(trainer: Trainer, data: LoadedData, seconds: float) -> None:
             figures = trainer.evaluate(x, y)
             cells = [f"{figures['loss']:.4f}", f"{figures['accuracy']:.2%}"]
         else:
-            cells = [f"{value:.4g}" for value in _errors(trainer.model, x, y)]
+            cells = [f"{value:.4g}" for value in errors(trainer.model, x, y)]
         table.add_row(name, str(len(y)), *cells, style="bold" if name == "test" else None)
     out = Console(highlight=False)
     out.print()
@@ -262,7 +262,7 @@ def _print_verdict(monitor: Monitor) -> None:
         _line("", f"also: {', '.join(dict.fromkeys(finding.symptom for finding in others))}")
 
 
-def _errors(model: Sequential, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+def errors(model: Sequential, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Return the root mean square error and R2."""
     errors = model.predict(x)[:, 0] - y
     size = float(np.abs(y - y.mean()).max())  # scaled by it: squares of very small errors underflow

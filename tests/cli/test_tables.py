@@ -230,3 +230,13 @@ def test_a_feature_of_any_size_is_learnt(run, rng, tmp_path):
     assert float(row[3]) > 0.98
     values = [row["value"] for row in predicted(run("predict", "pynn-model.safetensors", "t.csv"))]
     assert max(map(len, values)) <= len("-1.23456")
+
+
+def test_the_probability_of_every_class(run, trained, tmp_path):
+    assert len(predicted(trained("a,b,c\n1,2,red\n3,4,blue\n"))) == 2
+    rows = predicted(run("predict", "pynn-model.safetensors", "new.csv", "--proba"))
+    x, _ = pynn.datasets.tables.table.read_features("new.csv", pynn.load("pynn-model.safetensors").input_schema)
+    expected = pynn.load("pynn-model.safetensors").predict_proba(x)
+    assert list(rows[0]) == ["label", "probability n", "probability y"]
+    found = [[float(row["probability n"]), float(row["probability y"])] for row in rows]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
