@@ -294,3 +294,27 @@ def test_csv_refuses_a_broken_schema(csv_file, change):
     schema = datasets.read_csv(csv_file(MIXED)).schema
     with pytest.raises(ValueError, match="schema was not made by read_table"):
         datasets.read_csv(csv_file(MIXED), schema={**schema, **change})
+
+
+@pytest.mark.parametrize(
+    ("values", "counts", "classes"),
+    [
+        ([0, 1], [30, 2], True),
+        ([4, 6, 8], [11, 7, 14], True),  # cylinders of cars
+        ([2007, 2008, 2009], [110, 114, 120], True),
+        (range(10), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180], True),  # digits
+        (range(1, 27), [30 + 7 * (i * 5 % 11) for i in range(26)], True),  # letters
+        ([1, 2, 3, 4, 5], [15, 40, 60, 35, 10], True),
+        ([3, 4, 5, 6, 7, 8], [10, 53, 681, 638, 199, 18], False),  # grades of wines
+        (range(11), [94, 163, 348, 1030, 2066, 3432, 6092, 5044, 2889, 1684, 926], False),  # words known of ten
+        (range(9), [207, 113, 86, 19, 1, 9, 31, 1, 3], False),
+        ([0, 1, 2, 3, 7, 12], [451, 34, 17, 19, 42, 38], False),
+        (range(20, 60), [3] * 40, False),
+        (range(218), [1] * 218, False),
+    ],
+)
+def test_whole_numbers_are_classes_or_amounts(csv_file, values, counts, classes):
+    target = np.random.default_rng(0).permutation(np.repeat(list(values), counts))
+    table = datasets.read_csv(csv_file("a,t\n" + "".join(f"{i},{value}\n" for i, value in enumerate(target))))
+    assert (table.class_names is not None) == classes
+    assert sorted(set(table.y)) == (list(range(len(counts))) if classes else list(values))

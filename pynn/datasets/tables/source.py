@@ -133,17 +133,25 @@ def _of_typed_file(path: str | os.PathLike[str], reader: str) -> Source:
 def _of_frame(given: Any) -> Source:
     if isinstance(given, pl.DataFrame):
         return _checked("the table", given)
-    try:
-        frame = pl.from_pandas(given) if _is_pandas(given) else pl.DataFrame(given)
-    except (TypeError, ValueError, ImportError, pl.exceptions.PolarsError) as error:
-        raise TypeError(
-            f"the table is a {type(given).__name__}; expected a file or a data frame of polars or pandas ({error})"
-        ) from error
-    return _checked("the table", frame)
+    if type(given).__module__.partition(".")[0] == "pandas" and hasattr(given, "columns"):
+        names = [str(name) for name in given.columns]
+        _check_names("the table", names)
+        columns = [_of_pandas(name, given.iloc[:, place]) for place, name in enumerate(names)]
+        return _checked("the table", pl.DataFrame(columns))
+    raise TypeError(f"the table is a {type(given).__name__}; expected a file, or a data frame of polars or pandas")
 
 
-def _is_pandas(given: Any) -> bool:
-    return type(given).__module__.partition(".")[0] == "pandas"
+def _of_pandas(name: str, values: Any) -> pl.Series:
+    """Return a column of pandas; polars' own conversion needs pyarrow for most types."""
+    kind, missing = values.dtype.kind, values.isna().to_numpy()
+    if kind in "iub" and not missing.any():
+        return pl.Series(name, values.to_numpy(dtype="bool" if kind == "b" else "int64" if kind == "i" else "uint64"))
+    if kind in "iufb":
+        return pl.Series(name, values.to_numpy(dtype="float64", na_value=np.nan))
+    if kind == "M":
+        return pl.Series(name, values.to_numpy().astype("datetime64[us]"))
+    cells = [None if absent else str(value) for value, absent in zip(values, missing, strict=True)]
+    return pl.Series(name, cells, pl.String)
 
 
 def _checked(name: str, frame: pl.DataFrame) -> Source:

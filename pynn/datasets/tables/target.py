@@ -26,8 +26,9 @@ FEW = 3
 MANY = 6
 #: More classes need at least so many rows each.
 MAX_CLASSES, FEWEST_EACH = 20, 10
-#: The frequencies of amounts differ by this factor at least, from the peak to the rarest.
-PEAK = 4.0
+#: The frequencies of amounts differ by this factor at least, from the peak to the rarest; by the other one, those of
+#: amounts alone.
+PEAK, RARE = 4.0, 50.0
 
 
 def target_place(source: Source, target: str | int) -> int:
@@ -144,7 +145,7 @@ def hold_classes(values: NDArray[np.float64]) -> bool:
     without_gap = different[-1] - different[0] == count - 1 and different[0] in (0, 1)
     if not without_gap or (count > MAX_CLASSES and counts.min() < FEWEST_EACH):
         return False
-    return count < MANY or not _has_one_peak(counts)
+    return count < MANY or not (counts.max() >= RARE * counts.min() or _has_one_peak(counts))
 
 
 def _has_one_peak(counts: NDArray[np.int64]) -> bool:

@@ -1,0 +1,188 @@
+"""Tables of other formats than CSV, wide and messy ones, and what is decided about their columns."""
+
+import datetime
+import gzip
+
+import numpy as np
+import polars as pl
+import pytest
+from file_formats import write
+
+from pynn import datasets
+
+FRAME = pl.DataFrame(
+    {
+        "number": [1.5, None, -2.0],
+        "whole": [3, 4, None],
+        "flag": [True, False, True],
+        "colour": ["red", None, " blue "],
+        "day": [datetime.date(2020, 1, 2), datetime.date(2020, 1, 3), None],
+        "label": ["no", "yes", "no"],
+    }
+)
+NAMES = ["number", "whole", "flag", "colour=blue", "colour=red", "day"]
+X = [[1.5, 3, 1, 0, 1, 18263], [np.nan, 4, 0, 0, 0, 18264], [-2, np.nan, 1, 1, 0, np.nan]]
+
+
+@pytest.mark.parametrize(
+    "suffix", [".parquet", ".arrow", ".feather", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".csv.gz"]
+)
+def test_every_format_gives_the_same_table(tmp_path, suffix):
+    path = tmp_path / f"table{suffix}"
+    if suffix in (".json", ".jsonl", ".ndjson"):
+        FRAME.write_json(path) if suffix == ".json" else FRAME.write_ndjson(path)
+    elif suffix == ".parquet":
+        FRAME.write_parquet(path)
+    elif suffix in (".arrow", ".feather"):
+        FRAME.write_ipc(path)
+    else:
+        text = FRAME.write_csv(separator="\t" if suffix == ".tsv" else ",").encode()
+        path.write_bytes(gzip.compress(text) if suffix == ".csv.gz" else text)
+    if suffix.startswith((".csv", ".tsv")):  # text says "true": categories
+        table = datasets.read_table(path, "label", drop=["flag"])
+        np.testing.assert_array_equal(table.x, np.delete(X, 2, axis=1))
+    else:
+        table = datasets.read_table(path, "label")
+        assert table.feature_names == NAMES
+        np.testing.assert_array_equal(table.x, X)
+    assert table.class_names == ["no", "yes"]
+    assert table.y.tolist() == [0, 1, 0]
+    assert table.missing["colour"] == 1
+
+
+def test_spreadsheets(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["size", "colour", "price"], [1.5, "red", 10], [2.5, "blue", 20.5], [None, "red", 7]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    table = datasets.read_table(tmp_path / "t.xlsx", "price")
+    assert table.class_names is None
+    np.testing.assert_array_equal(table.x, [[1.5, 0, 1], [2.5, 1, 0], [np.nan, 0, 1]])
+    np.testing.assert_array_equal(table.y, [10, 20.5, 7])
+
+
+def test_data_frames():
+    table = datasets.read_table(FRAME, "label")
+    np.testing.assert_array_equal(table.x, X)
+    new = datasets.read_table(FRAME.drop("label").reverse(), schema=table.schema)
+    np.testing.assert_array_equal(new.x, X[::-1])
+    with pytest.raises(TypeError, match="expected a file, or a data frame"):
+        datasets.read_table(7)
+
+
+def test_data_frames_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    columns = {
+        "a": [1.5, None, 3],
+        "b": pandas.Categorical(["x", "y", "x"]),
+        "c": pandas.array([1, None, 3], "Int64"),
+        "d": pandas.to_datetime(["2020-01-02", None, "2020-01-03"]),
+        "e": [True, False, True],
+        "y": [0.5, 1, 2],
+    }
+    table = datasets.read_table(pandas.DataFrame(columns))
+    assert table.feature_names == ["a", "b=x", "b=y", "c", "d", "e"]
+    nan = np.nan
+    np.testing.assert_array_equal(table.x, [[1.5, 1, 0, 1, 18263, 1], [nan, 0, 1, nan, nan, 0], [3, 1, 0, 3, 18264, 1]])
+    np.testing.assert_array_equal(table.y, [0.5, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (b"PAR1", "t.parquet", "cannot read"),
+        (b"{]", "t.json", "cannot read"),
+        (b"", "t.jsonl", "is empty|cannot read"),
+        (b"nothing", "t.xlsx", "cannot read"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, content, name, message):
+    path = write(tmp_path / name, content)
+    with pytest.raises(ValueError, match=message) as error:
+        datasets.read_table(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_column_of_lists_is_refused():
+    with pytest.raises(ValueError, match="column 'a' holds List"):
+        datasets.read_table(pl.DataFrame({"a": [[1, 2], [3]], "y": ["u", "v"]}))
+
+
+def test_rare_categories_share_a_column_and_so_do_new_ones(tmp_path):
+    values = ["red"] * 60 + ["blue"] * 30 + [f"shade {i}" for i in range(30)]
+    lines = [f"{value},{i % 2}\n" for i, value in enumerate(values)]
+    table = datasets.read_table(write(tmp_path / "t.csv", "colour,label\n" + "".join(lines)))
+    assert table.feature_names == ["colour=blue", "colour=red", "colour=(other)"]
+    np.testing.assert_array_equal(table.x.sum(axis=0), [30, 60, 30])
+    assert table.notes == {"colour": "2 of 32 categories; the rare ones together"}
+    new = datasets.read_table(write(tmp_path / "new.csv", "colour\ngreen\nred\n\n"), schema=table.schema)
+    np.testing.assert_array_equal(new.x, [[0, 0, 1], [0, 1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "note"),
+    [
+        ("name", [f"person {i}" for i in range(60)], "dropped: 60 different texts in 60 rows, such as"),
+        ("id", [str(i) for i in range(60)], "dropped: numbers of the rows"),
+        ("", [str(i + 1) for i in range(60)], "dropped: numbers of the rows"),
+        ("empty", ["NA"] * 60, "dropped: no values"),
+    ],
+)
+def test_columns_that_tell_nothing_are_dropped_with_a_word(tmp_path, name, values, note):
+    lines = [f"{value},{i * 7 % 5}.5,{i % 2}\n" for i, value in enumerate(values)]
+    path = write(tmp_path / "t.csv", f"{name},size,label\n" + "".join(lines))
+    table = datasets.read_table(path)
+    assert table.feature_names == ["size"]
+    assert table.notes[name or "column_0"].startswith(note)
+    again = datasets.read_table(path, schema=table.schema)
+    np.testing.assert_array_equal(again.x, table.x)
+
+
+def test_what_only_looks_like_an_index_stays(tmp_path):
+    lines = [f"{i},{i * 2},{'xy'[i % 2]}\n" for i in range(20)]
+    assert datasets.read_table(write(tmp_path / "t.csv", "day,id,label\n" + "".join(lines))).feature_names == [
+        "day",
+        "id",
+    ]
+    path = write(tmp_path / "u.csv", "id,a,label\n" + "".join(lines))
+    assert datasets.read_table(path, numeric=["id"]).feature_names == ["id", "a"]
+
+
+def test_a_table_without_header_drops_the_same_columns_again(tmp_path):
+    lines = [f"name {i},{i * 7 % 5}.5,{'xy'[i % 2]}\n" for i in range(40)]
+    table = datasets.read_table(write(tmp_path / "t.csv", "".join(lines)))
+    assert table.feature_names == ["column_1"]
+    new = datasets.read_table(write(tmp_path / "new.csv", "someone,7.5\nother,8.5\n"), schema=table.schema)
+    np.testing.assert_array_equal(new.x, [[7.5], [8.5]])
+
+
+def test_rows_without_a_target_are_left_out_or_predicted(tmp_path):
+    text = "a,price\n1,1.5\n2,\n3,2.5\n4,NA\n"
+    table = datasets.read_table(write(tmp_path / "t.csv", text))
+    assert table.without_target == 2
+    np.testing.assert_array_equal(table.x, [[1], [3]])
+    assert datasets.read_table(write(tmp_path / "new.csv", "a,price\n2,\n4,\n"), schema=table.schema).y is None
+
+
+def test_the_user_tells_what_columns_are(tmp_path):
+    text = "zip,code,when,size,label\n01,1,3/4/20,none,x\n02,2,5/6/20,unknown,y\n"
+    path = write(tmp_path / "t.csv", text)
+    table = datasets.read_table(
+        path, numeric=["zip"], categorical=["code"], dates={"when": "%m/%d/%y"}, missing=["unknown"], drop=["size"]
+    )
+    assert table.feature_names == ["zip", "code=1", "code=2", "when"]
+    days = [(datetime.date(2020, *day) - datetime.date(1970, 1, 1)).days for day in ((3, 4), (5, 6))]
+    np.testing.assert_array_equal(table.x, [[1, 1, 0, days[0]], [2, 0, 1, days[1]]])
+    for option in ({"drop": ["age"]}, {"numeric": ["age"]}, {"dates": {"age": ""}}):
+        with pytest.raises(ValueError, match=r"names 'age', but .* has zip, code, when, size, label"):
+            datasets.read_table(path, **option)
+    with pytest.raises(ValueError, match="line 3: column 'size' has 'unknown'; expected a number"):
+        datasets.read_table(path, dates={"when": "%m/%d/%y"}, numeric=["size"])
+
+
+def test_large_offsets_keep_their_digits(tmp_path):
+    moments = [1_700_000_000_123, 1_700_000_000_124]
+    table = datasets.read_table(write(tmp_path / "t.csv", "ms,y\n" + "".join(f"{m},{m + 0.25}\n" for m in moments)))
+    assert table.x[:, 0].tolist() == moments
+    assert table.y.tolist() == [m + 0.25 for m in moments]
