@@ -111,7 +111,7 @@ def gradcheck(
             buffer[...] = original
         ctx = Context(training=training, random=Stream(seed))
         prediction = model.forward(inputs.data, ctx)
-        value, gradient = loss.forward(prediction, target)
+        value, gradient = loss.forward(prediction, loss.shaped(target, prediction.shape))
         if gradient is None:
             raise ValueError("the loss returned no gradient")
         return value, np.ascontiguousarray(gradient, dtype=np.float64), ctx

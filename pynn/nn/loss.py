@@ -54,6 +54,8 @@ class Loss(Configurable):
 
     output_kind: OutputKind | None = "values"
     reduction = "mean"
+    #: Dimensions of targets that need no conversion but to the dtype; None if only the loss knows.
+    target_ndim: int | None = None
     #: Counts assignments to attributes; a change invalidates recorded steps.
     version = 0
 
@@ -76,7 +78,8 @@ class Loss(Configurable):
         weights = None
         if sample_weight is not None:
             weights = example_weights(sample_weight, len(prediction), prediction.dtype)
-        return self.forward(prediction, self.as_target(target, prediction.dtype), weights)
+        targets = self.as_target(target, prediction.dtype)
+        return self.forward(prediction, self.shaped(targets, prediction.shape), weights)
 
     def as_target(self, target: ArrayLike, dtype: np.dtype) -> np.ndarray:
         """Return targets in the form that `forward` reads: here, values of the model's dtype."""
@@ -85,6 +88,10 @@ class Loss(Configurable):
         array = numeric(target, "targets", f"{type(self).__name__} expects numbers")
         with np.errstate(over="ignore"):
             return ready(array, dtype)
+
+    def shaped(self, target: np.ndarray, outputs: tuple[int, ...]) -> np.ndarray:
+        """Return the result of `as_target` in the shape that `forward` compares with outputs of shape `outputs`."""
+        return target
 
     def check_target(self, target: np.ndarray, outputs: int) -> None:
         """Raise ValueError if a target does not fit a network with `outputs` outputs; called before training starts."""
@@ -105,36 +112,48 @@ class Loss(Configurable):
 
 
 class ClassLoss(Loss):
-    """A loss over class scores (n, classes) and integer labels (n,)."""
+    """A loss over class scores (n, classes) and labels (n,), numbered from 0.
+
+    Labels may also be whole floats, booleans, a column (n, 1), or one-hot rows (n, classes).
+    """
 
     ignore_index = IGNORE_INDEX
+    target_ndim = 1
 
     def as_target(self, target: ArrayLike, dtype: np.dtype) -> np.ndarray:
         if type(target) is np.ndarray and target.ndim == 1 and target.dtype == LABEL and target.flags.carray:
             return target  # fast path of every step
-        array = self._integers(target)
-        if array.ndim != 1:
-            column = array.ndim == 2 and array.shape[1] == 1
-            advice = "y.ravel()" if column else "y.argmax(axis=1) of one-hot rows"
-            raise ValueError(
-                f"targets have shape {array.shape}; {type(self).__name__} expects one label per row, (n,): {advice}"
-            )
+        array = self._per_row(self._whole(target))
         if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
             row = int(array.argmax())
             raise ValueError(f"target {array[row]} in row {row} is out of range of int64; number the classes from 0")
         return ready(array, LABEL)
 
-    def _integers(self, target: ArrayLike) -> np.ndarray:
-        if type(target) is np.ndarray and target.dtype.kind in "iu":  # fast path of every step
-            return target
-        expected = f"{type(self).__name__} expects integer class labels"
-        array = numeric(target, "targets", f"{expected}; encode them with numpy.unique(y, return_inverse=True)")
-        if array.dtype.kind == "f" and (row := first_row(np.isnan(array))) >= 0:
+    def _whole(self, target: ArrayLike) -> np.ndarray:
+        """Return labels as integers or booleans, in any shape."""
+        expected = f"{type(self).__name__} expects class labels"
+        array = numeric(target, "targets", f"{expected}, numbered from 0")
+        if array.dtype.kind != "f":
+            return array
+        if (row := first_row(np.isnan(array))) >= 0:
             raise ValueError(f"targets have a NaN in row {row}; {expected}: remove examples without a label")
-        if array.dtype.kind not in "iu":
-            advice = "y.astype(int)" + ("" if array.dtype.kind == "b" else " if they are whole numbers from 0")
-            raise TypeError(f"targets have dtype {array.dtype}; {expected}: {advice}")
-        return array
+        if (row := first_row((np.rint(array) != array) | (np.abs(array) >= 2.0**63))) >= 0:
+            raise ValueError(f"target {array[row]} in row {row} is not a whole number; {expected}, numbered from 0")
+        return array.astype(LABEL)
+
+    def _per_row(self, array: np.ndarray) -> np.ndarray:
+        """Return one label per row: those of a column, or the places of the ones in one-hot rows."""
+        if array.ndim == 1:
+            return array
+        if array.ndim == 2 and array.shape[1] == 1:
+            return array[:, 0]
+        expected = f"{type(self).__name__} expects one label per row, (n,), or one-hot rows, (n, classes)"
+        if array.ndim != 2:
+            raise ValueError(f"targets have shape {array.shape}; {expected}")
+        row = first_row(((array != 0) & (array != 1)).any(axis=1) | (np.count_nonzero(array, axis=1) != 1))
+        if row >= 0:
+            raise ValueError(f"targets have shape {array.shape}, and row {row} is not one-hot; {expected}")
+        return array.argmax(axis=1)
 
     def check_target(self, target: np.ndarray, outputs: int) -> None:
         bad = np.flatnonzero(((target < 0) | (target >= outputs)) & (target != self.ignore_index))

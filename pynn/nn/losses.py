@@ -162,14 +162,18 @@ class MultiMarginLoss(HingeLoss):
 
 
 class PairedLoss(Loss):
-    """A loss over predictions and targets of the same shape."""
+    """A loss over predictions and targets of the same shape; targets (n,) meet predictions (n, 1)."""
+
+    target_ndim = 2
+
+    def shaped(self, target: np.ndarray, outputs: tuple[int, ...]) -> np.ndarray:
+        return target[:, None] if target.ndim == 1 and outputs[1:] == (1,) else target
 
     def check_target(self, target: np.ndarray, outputs: int) -> None:
         if target.shape[1:] != (outputs,):
-            advice = ": y[:, None]" if target.ndim == 1 and outputs == 1 else ""
             raise ValueError(
                 f"targets have shape {target.shape}; {type(self).__name__} expects the shape of the outputs, "
-                f"(n, {outputs}){advice}"
+                f"(n, {outputs})"
             )
 
 

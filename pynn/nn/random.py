@@ -29,7 +29,8 @@ _own: ContextVar[_Source | None] = ContextVar("pynn_generator", default=None)
 def manual_seed(seed: int) -> None:
     """Seed the initialisation of all layers created from now on.
 
-    Training has a separate seed (`Trainer(seed=)`).
+    Shuffling, dropout and augmentation have a seed of their own, `Trainer(seed=)`, which is 0 by default: this call
+    before the first layer makes a whole run repeatable.
 
     Examples
     --------

@@ -58,7 +58,8 @@ class Sequential(Inference):
         if it is not fitted yet. `predict` returns raw values in float64. With `Standardize`, targets such as
         1.7e9 ± 900, which float32 cannot distinguish, are learnt to their last digit.
     class_names : list of text or numbers, or None
-        The class names that `predict_label` returns. Arrays, such as those of `numpy.unique`, become lists.
+        The class names that `predict_label` returns, and that number the labels given to a trainer as text. `fit` sets
+        them if it is given text and they are None. Arrays, such as those of `numpy.unique`, become lists.
     input_schema : dict or None
         How to read a CSV file of raw data: `Table.schema` of `pynn.datasets.read_csv`. ``pynn predict`` uses it.
     output_kind : {"classes", "scores", "binary", "values"} or None

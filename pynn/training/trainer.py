@@ -24,7 +24,7 @@ from .batches import Source, opened
 from .callbacks import Callback, CallbackList
 from .checkpoint import load_checkpoint, packed_checkpoint
 from .copying import put_together, taken_apart
-from .examples import prepare_later, unfitted_after_error
+from .examples import prepare_later, step_targets, unfitted_after_error
 from .fitting import Fit, FitRequest, prepared
 from .history import EpochSums, History
 from .metrics import Metric, evaluated, named
@@ -56,7 +56,8 @@ class Trainer(TrainingState):
     clip_value : float, optional
         Clip every element of the gradient to the range from -clip_value to clip_value.
     seed : int
-        Seeds shuffling and dropout; the same seed gives the same run, bit for bit, on one backend.
+        Seeds shuffling, dropout and augmentation. The weights are drawn when the layers are made, and `manual_seed`
+        seeds them: with both seeds, two runs are equal bit for bit, in different processes too, on one backend.
 
     Attributes
     ----------
@@ -110,6 +111,7 @@ class Trainer(TrainingState):
         x : array_like, shape (n, ...)
             Network inputs; the model's preprocessing is not applied.
         y : array_like, shape (n,) or (n, outputs)
+            As in `fit`; text needs a model with `class_names`.
         sample_weight : array_like, shape (n,), optional
             Finite, at least 0. An example of weight 0 does not contribute to the loss. If all weights are 0, loss and
             gradient are 0, as with ``reduction="sum"``, and the trainer still takes the step: momentum, weight decay,
@@ -128,6 +130,8 @@ class Trainer(TrainingState):
                 raise self._busy()
             batch = self.model.as_input(x)
             weights = None if sample_weight is None else example_weights(sample_weight, len(batch), batch.dtype)
+            if type(y) is not np.ndarray or y.ndim != self._loss.target_ndim or y.dtype.kind not in "fiu":
+                y = step_targets(self.model, self.loss, batch, y)
             loss = self._step.take(batch, y, weights)
         finally:
             if self._turn and self._turn["thread"] == thread:
@@ -178,6 +182,9 @@ class Trainer(TrainingState):
             which `fit` reads in every epoch; a function of the epoch number, from 0, that returns an iterable; or an
             iterator, for one epoch or with `steps_per_epoch`.
         y : array_like, shape (n,) or (n, outputs)
+            Classes are integers from 0, whole floats, booleans, one-hot rows or text; a column (n, 1) is as good as
+            (n,). Text is numbered by the model's `class_names`; a model without names gets those of `y`, sorted, and
+            `predict_label` returns them. Values to be predicted by one output may have shape (n,) or (n, 1).
         epochs : int, optional
             If omitted, `fit` finishes the run that was interrupted or loaded from a checkpoint. If the data are arrays
             or the batches repeat exactly, the result equals that of an uninterrupted run bit for bit. `fit` does not

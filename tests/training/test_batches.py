@@ -265,7 +265,7 @@ def test_an_endless_function_gives_the_first_batches_of_every_epoch():
         ([(X, Y), (X,)], {"epochs": 1}, ValueError, "batch 2 of epoch 1: got a tuple of 1"),
         ([(X, Y[1:])], {"epochs": 1}, ValueError, "batch 1 of epoch 1: x has 90 rows and batch 1 of epoch 1: y has 89"),
         ([(X, Y + 1)], {"epochs": 1}, ValueError, "batch 1 of epoch 1: target 4 in row"),
-        ([(X, Y * 0.5)], {"epochs": 1}, TypeError, "batch 1 of epoch 1: targets have dtype float64"),
+        ([(X, Y * 0.5)], {"epochs": 1}, ValueError, "batch 1 of epoch 1: target 0.5 in row \\d+"),
         ([(X[:0], Y[:0])], {"epochs": 1}, ValueError, "batch 1 of epoch 1: x is empty"),
     ],
 )

@@ -11,7 +11,8 @@ from ...nn.layers import Flatten
 from ...nn.losses import BCEWithLogitsLoss
 from ...nn.random import Stream
 from ...nn.traversal import NORMS
-from ...training.examples import Examples, prepare
+from ...training.examples import NAMED, Examples, class_numbers, prepare
+from ...training.labels import text_labels
 from ...utils.arrays import as_array, check_finite, numeric
 from ...utils.config import is_own
 from .case import MAX_ROWS, Case, chain
@@ -21,6 +22,7 @@ from .rows import far_fewer_than_rows, near_duplicates, row_keys, shared_rows
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from ...nn.loss import Loss
     from ...training.trainer import Trainer
 
 NORMALIZE = "Subtract the training part's mean and divide by its standard deviation, as pynn.preprocessing.Standardize."
@@ -41,14 +43,16 @@ def raw_values(
     sample_weight: ArrayLike | None,
 ) -> list[Check]:
     """Check that training and validation arrays hold finite numbers and have equal lengths."""
-    checks = [_arrays("data values", "", x, y, sample_weight)]
+    checks = [_arrays("data values", "", trainer.loss, x, y, sample_weight)]
     if validation is not None:
-        checks.append(_arrays("validation values", "validation ", *validation, None))
+        checks.append(_arrays("validation values", "validation ", trainer.loss, *validation, None))
     return checks
 
 
-def _arrays(name: str, part: str, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Check:
+def _arrays(name: str, part: str, loss: Loss, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Check:
     try:
+        labels = text_labels(y, f"{part}targets") if loss.output_kind in NAMED else None
+        y = y if labels is None else np.zeros(len(labels))  # the names of classes, which are no numbers to check
         arrays = {f"{part}x": numeric(x, f"{part}x"), f"{part}y": as_array(y, f"{part}y")}
         if sample_weight is not None:
             arrays["sample_weight"] = numeric(sample_weight, "sample_weight")
@@ -87,7 +91,7 @@ def load(
     sample_weight: ArrayLike | None,
 ) -> list[Check]:
     """Preprocess the data on the copy, as `fit` would; return failed checks, if any."""
-    inputs, targets = numeric(x, "x"), as_array(y, "y")
+    inputs, targets = numeric(x, "x"), as_array(class_numbers(case.model, case.loss, y, learn=True), "y")
     weights = None if sample_weight is None else numeric(sample_weight, "sample_weight")
     rows = np.arange(len(inputs))
     if len(rows) > MAX_ROWS:

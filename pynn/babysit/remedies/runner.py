@@ -67,14 +67,14 @@ class RemedySearch:
         x, y = np.asarray(data[0]), np.asarray(data[1])
         weights = None if sample_weight is None else np.asarray(sample_weight)
         model = blueprint.copy().trainer().model
-        outputs = _check(model, blueprint, x, y, weights)
+        outputs, y = _check(model, blueprint, x, y, weights)
         if validation is None:
             rows, held_out = _split(y, seed)
             validation = x[held_out], y[held_out]
             x, y = x[rows], y[rows]
             weights = None if weights is None else weights[rows]
         held_x, held_y = np.asarray(validation[0]), np.asarray(validation[1])
-        _check(model, blueprint, held_x, held_y, None, "validation ")
+        _, held_y = _check(model, blueprint, held_x, held_y, None, "validation ")
         self.data: Part = (x, y)
         self.weights = weights
         self.kind = kind_of(blueprint.loss, y, outputs)
@@ -217,12 +217,15 @@ def not_usable(x: ArrayLike, y: ArrayLike, validation: tuple[ArrayLike, ArrayLik
 
 def _check(
     model: Sequential, blueprint: Blueprint, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, name: str = ""
-) -> int:
-    """Raise ValueError or TypeError unless the data fit the network; return its number of outputs."""
+) -> tuple[int, np.ndarray]:
+    """Return the network's number of outputs, and the targets in the loss's form.
+
+    Raises ValueError or TypeError unless the data fit the network.
+    """
     examples = prepare(model, blueprint.loss, x, y, weights, fit_preprocessing=True, name=name)
     check_fit(model, blueprint.loss, examples, name)
     outputs = model.infer(examples.x[:1])
-    return outputs.shape[1] if outputs.ndim == 2 else 1
+    return outputs.shape[1] if outputs.ndim == 2 else 1, examples.y
 
 
 def _split(y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
