@@ -20,6 +20,7 @@ from ..utils.streams import say
 from .data import LoadedData, load_data
 from .networks import ACTIVATIONS, DEFAULTS
 from .options import OPTIMIZERS, build, chosen_backend
+from .outputs import MODEL, save_option, unused
 from .tables import DataOptions, data_options
 from .train import check_writable, errors, write
 
@@ -163,9 +164,7 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the trials here; the same call resumes."
 )
-@click.option(
-    "--save", type=click.Path(path_type=Path), metavar="FILE", default="pynn-model.safetensors", help="Model file."
-)
+@save_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="A page with pictures and all trials.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="A picture: .png, .svg or .pdf.")
 @click.option(
@@ -183,7 +182,7 @@ def search_command(
     sampler: Any,
     processes: int | None,
     folder: Path | None,
-    save: Path,
+    save: Path | None,
     report: Path | None,
     plot: Path | None,
     backend_name: str | None,
@@ -204,6 +203,7 @@ def search_command(
       pynn search --lr 1e-5:1 --width 16:512 --layers 1:3 --optimizer sgd,adam --report search.html
       pynn search --data mnist --folder mnist-search --processes 2
     """  # noqa: D301 - click reads the backslash
+    save = save or unused(MODEL)[0]
     for path in filter(None, (save, report, plot)):
         check_writable(path)
     if plot is not None:

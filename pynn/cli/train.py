@@ -18,14 +18,17 @@ from ..babysit import Monitor
 from ..backends import selection as backend
 from ..nn.sequential import Sequential
 from ..report import history as plots
+from ..report.curves import history_svg
 from ..training.callbacks import Callback
 from ..training.history import History
 from ..training.trainer import NonFiniteError, Trainer
+from ..utils.files import write_atomically
 from ..utils.interrupt import interrupted_by
 from ..utils.streams import error_stream, say
 from .data import LoadedData, load_data
 from .networks import ACTIVATIONS, describe
 from .options import OPTIMIZERS, build, chosen_backend, training_options
+from .outputs import output_paths, save_option
 from .tables import DataOptions, data_options
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
@@ -47,14 +50,12 @@ AUGMENTATIONS: dict[str, Callable[[int], Augment]] = {
     metavar="NAMES",
     help="Random changes to training images: none, or some of crop,flip,cutout.  [default: crop,flip for cifar10]",
 )
-@click.option(
-    "--save", type=click.Path(path_type=Path), metavar="FILE", default="pynn-model.safetensors", help="Model file."
-)
+@save_option
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Learning curves: .png, .svg or .pdf.  [default: pynn-curves.png next to the model]",
+    help="Learning curves: .png, .svg or .pdf.  [default: pynn-curves next to the model: .svg without matplotlib]",
 )
 @click.option(
     "--report",
@@ -65,7 +66,7 @@ AUGMENTATIONS: dict[str, Callable[[int], Augment]] = {
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
 def train(
     chosen: DataOptions,
-    save: Path,
+    save: Path | None,
     plot: Path | None,
     report: Path | None,
     **options: Any,
@@ -88,7 +89,7 @@ def train(
       pynn train --data cifar10 --model cnn
       pynn train --lr 3 --report run.html
     """  # noqa: D301 - click reads the backslash
-    curves = _check_outputs(save, plot)
+    save, curves = _check_outputs(save, plot)
     if report is not None:
         check_writable(report)
     with chosen_backend(options["backend_name"]):
@@ -111,39 +112,43 @@ def train(
             tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: evaluating and saving the model")
         # Write files before printing, which may fail on a closed pipe.
         _save(trainer.model, save)
-        if curves is not None and len(history):
-            write(curves, lambda: plots.plot_history(history, curves))
+        if len(history):
+            write(curves, lambda: _draw(history, curves))
         if report is not None:
             write(report, lambda: monitor.to_html(report))
         _print_result(trainer, data, seconds)
         _print_verdict(monitor)
         _line("model", f"{save}")
-        if curves is not None and len(history):
+        if len(history):
             _line("curves", f"{curves}")
         if report is not None:
             _line("report", f"{report}")
-        if curves is None:
-            tell(f"for a picture of the learning curves: {plots.INSTALL_HINT}")
     return 128 + interrupted_by() if history.interrupted else 0
 
 
-def _check_outputs(save: Path, plot: Path | None) -> Path | None:
-    """Check before the training that its results can be written; return the path of the curves."""
-    check_writable(save)
-    if plot is None and not plots.plots_available():
-        return None
+def _check_outputs(save: Path | None, plot: Path | None) -> tuple[Path, Path]:
+    """Check before the training that its results can be written; return the paths of model and curves."""
+    model, curves = output_paths(save, plot, ".png" if plots.plots_available() else ".svg")
     if plot is not None:
-        if not plots.plots_available():
-            raise click.ClickException(f"--plot needs matplotlib: {plots.INSTALL_HINT}")
         try:
             plots.check_format(plot)
         except ValueError as error:
             raise click.BadOptionUsage("--plot", f"--plot: {error}") from error
-    curves = save.with_name("pynn-curves.png") if plot is None else plot
-    if curves.resolve() == save.resolve():
-        raise click.BadOptionUsage("--plot", f"--save and --plot name the same file, {save}")
+        if plot.suffix.lower() != ".svg" and not plots.plots_available():
+            raise click.ClickException(f"--plot {plot} needs matplotlib: {plots.INSTALL_HINT}; .svg does not")
+    if curves.resolve() == model.resolve():
+        raise click.BadOptionUsage("--plot", f"--save and --plot name the same file, {model}")
+    check_writable(model)
     check_writable(curves)
-    return curves
+    return model, curves
+
+
+def _draw(history: History, path: Path) -> None:
+    """Write the learning curves; matplotlib is needed only for other files than SVG."""
+    if plots.plots_available():
+        plots.plot_history(history, path)
+    else:
+        write_atomically(path, history_svg(history).encode())
 
 
 def _augment(names: str, data: LoadedData) -> list[Augment]:

@@ -96,21 +96,29 @@ class Chart:
 
     def html(self) -> str:
         """Return the chart as a figure element."""
-        first, last = self._step_range()
-        ticks = self._ticks()
-        lines = "".join(f'<path class="grid" d="M0 {self._y(value)}H1000"/>' for value, _ in ticks)
-        labels = "".join(f'<span style="top:{self._y(value) / 10:g}%">{text}</span>' for value, text in ticks)
-        drawn = "".join(self._draw(series, first, last) for series in self.series)
+        first, last = self.step_range()
+        labels = "".join(f'<span style="top:{height / 10:g}%">{text}</span>' for height, text in self.ticked())
         note = f'<p class="note">{escape(self.note)}</p>' if self.note else ""
         return (
             f'<figure class="chart"><figcaption><{self.heading}>{escape(self.title)}</{self.heading}>{note}'
             f'{self._legend()}</figcaption><div class="plot" role="img" aria-label="{escape(self.description())}">'
             f'<div class="values" aria-hidden="true">{labels}</div>'
-            f'<div class="area"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">{lines}'
-            f"{self._guide()}{drawn}{self._mark_lines(first, last)}</svg></div>"
+            f'<div class="area"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
+            f"{self.paths()}</svg></div>"
             f"{step_axis(first, last, self.x, self.ticks)}</div>{self._mark_labels(first, last)}"
             f'<script type="application/json">{self._readings()}</script></figure>'
         )
+
+    def paths(self) -> str:
+        """Return grid, curves and marks as SVG paths in a square of 1000 x 1000."""
+        first, last = self.step_range()
+        lines = "".join(f'<path class="grid" d="M0 {height}H1000"/>' for height, _ in self.ticked())
+        drawn = "".join(self._draw(series, first, last) for series in self.series)
+        return f"{lines}{self._guide()}{drawn}{self._mark_lines(first, last)}"
+
+    def ticked(self) -> list[tuple[int, str]]:
+        """Return the height of each round value, from 0 at the top to 1000, and its text."""
+        return [(self._y(value), text) for value, text in self._ticks()]
 
     def description(self) -> str:
         """Return a description of the chart for screen readers."""
@@ -150,7 +158,7 @@ class Chart:
             return 0.0, min(max(high + margin, 0.02), 1.0)
         return low - margin, high + margin
 
-    def _step_range(self) -> tuple[int, int]:
+    def step_range(self) -> tuple[int, int]:
         if self.steps is not None:
             return self.steps
         steps = np.concatenate([np.asarray(series.steps, np.float64) for series in self.series] or [np.zeros(1)])
@@ -221,7 +229,7 @@ class Chart:
 
     def _readings(self) -> str:
         """Return the hover values as JSON: per curve its name, class, steps and value texts."""
-        first, last = self._step_range()
+        first, last = self.step_range()
         curves = []
         for series in self.series:
             if not series.told:

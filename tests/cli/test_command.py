@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -239,7 +241,19 @@ def test_info(run, monkeypatch):
 
 def test_info_says_why_a_backend_is_missing(run, monkeypatch):
     monkeypatch.setattr(pynn.kernels.cython, "BUILT", False)
-    assert "reinstall with a working C compiler" in run("info").stdout
+    text = run("info").stdout
+    assert "reinstall with a working C compiler" in text
+    with pynn.use_backend("numpy"):
+        assert "numpy, 4 to 35 times slower than cython" in run("info").stdout
+    assert "beware" not in text
+
+
+def test_info_tells_of_the_other_pynn(run, monkeypatch, tmp_path):
+    folder = tmp_path / "PyNN-0.13.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: PyNN\nVersion: 0.13.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "beware        PyNN 0.13.0 is installed, too (pip install pynn): another project" in run("info").stdout
 
 
 def test_help_and_version(run):
@@ -253,6 +267,8 @@ def test_help_and_version(run):
 def test_nothing_heavy_is_imported_early():
     code = """
 import sys
+from pathlib import Path
+from xml.etree import ElementTree
 import pynn
 assert not {"click", "rich"} & sys.modules.keys()
 from pynn.cli import main
@@ -267,10 +283,34 @@ assert not {"matplotlib", "numba", "rich", "pooch"} & sys.modules.keys()
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, env=environment)
 
 
-def test_without_matplotlib_a_hint_takes_the_place_of_the_picture(run, monkeypatch, tmp_path):
+def test_without_matplotlib_the_curves_are_an_svg(run, monkeypatch, tmp_path):
     monkeypatch.setattr(plots, "plots_available", lambda: False)
-    result = run("train", "--epochs", 1)
-    assert result.stderr.splitlines()[-1] == ('for a picture of the learning curves: pip install "pynn-kernels[plot]"')
-    assert [path.name for path in tmp_path.iterdir()] == ["pynn-model.safetensors"]
+    result = run("train", "--epochs", 2)
+    assert result.stdout.splitlines()[-1] == "curves  pynn-curves.svg"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pynn-curves.svg", "pynn-model.safetensors"]
+    svg = ElementTree.parse("pynn-curves.svg").getroot()
+    assert svg.tag == "{http://www.w3.org/2000/svg}svg"
+    assert {"Loss", "Accuracy", "training", "validation", "epoch"} <= set(svg.itertext())
+    run("train", "--epochs", 1, "--plot", "c.svg")
+    assert ElementTree.parse("c.svg").getroot().tag == svg.tag
     failed = run("train", "--plot", "c.png", code=1)
-    assert failed.stderr == 'pynn: error: --plot needs matplotlib: pip install "pynn-kernels[plot]"\n'
+    hint = 'pip install "pynn-kernels[plot]"'
+    assert failed.stderr == f"pynn: error: --plot c.png needs matplotlib: {hint}; .svg does not\n"
+
+
+def test_a_run_overwrites_no_other_run_unless_told_to(run, tmp_path):
+    def files():
+        return sorted(path.name for path in tmp_path.iterdir())
+
+    first = run("train", "--epochs", 1, "-q")
+    kept = Path("pynn-model.safetensors").read_bytes()
+    assert first.stdout.splitlines()[-2:] == ["model   pynn-model.safetensors", "curves  pynn-curves.png"]
+    Path("pynn-curves-2.png").touch()
+    third = run("train", "--epochs", 1, "-q", "--seed", 1)
+    assert third.stdout.splitlines()[-2:] == ["model   pynn-model-3.safetensors", "curves  pynn-curves-3.png"]
+    assert Path("pynn-model.safetensors").read_bytes() == kept != Path("pynn-model-3.safetensors").read_bytes()
+    named = run("train", "--epochs", 1, "-q", "--save", "pynn-model.safetensors")
+    assert named.stdout.splitlines()[-2:] == ["model   pynn-model.safetensors", "curves  pynn-curves-4.png"]
+    drawn = run("train", "--epochs", 1, "-q", "--plot", "pynn-curves.png")
+    assert drawn.stdout.splitlines()[-2:] == ["model   pynn-model-2.safetensors", "curves  pynn-curves.png"]
+    assert len(files()) == 7

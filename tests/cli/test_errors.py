@@ -215,7 +215,7 @@ def test_a_full_disk_leaves_the_old_model(fail, tmp_path, monkeypatch):
     (tmp_path / "pynn-model.safetensors").write_text("old")
     monkeypatch.setattr("pynn.utils.files.write_atomically", full)
     message = "cannot write pynn-model.safetensors: No space left on device"
-    assert fail("train", "--epochs", 1) == message
+    assert fail("train", "--epochs", 1, "--save", "pynn-model.safetensors") == message
     assert (tmp_path / "pynn-model.safetensors").read_text() == "old"
 
 

@@ -1,0 +1,39 @@
+"""Where commands write a model and its learning curves: by default to files that do not exist yet."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import click
+
+MODEL, CURVES = Path("pynn-model.safetensors"), Path("pynn-curves")
+
+save_option = click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"Model file.  [default: {MODEL}, or with a number if that exists]",
+)
+
+
+def unused(*paths: Path) -> list[Path]:
+    """Return the paths, with the lowest number in their names for which none of them exists.
+
+    Examples
+    --------
+    >>> unused(Path("no-such-model.safetensors"))[0].name
+    'no-such-model.safetensors'
+    """
+    for number in itertools.count(1):
+        tried = [path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}") for path in paths]
+        if not any(path.exists() for path in tried):
+            break
+    return tried
+
+
+def output_paths(save: Path | None, plot: Path | None, suffix: str) -> tuple[Path, Path]:
+    """Return the paths of model and learning curves; those that are not given get the same number, if any."""
+    curves = (save or MODEL).with_name(f"{CURVES}{suffix}")
+    free = iter(unused(*([] if save else [MODEL]), *([] if plot else [curves])))
+    return save or next(free), plot or next(free)
