@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import platform
+from importlib import metadata
 from typing import Any
 
 import click
@@ -38,6 +39,7 @@ def collect() -> dict[str, Any]:
         in_use, instructions, problem, threads = None, None, str(error), None
     return {
         "pynn": __version__,
+        "other_pynn": _other_pynn(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
@@ -71,11 +73,25 @@ def _text(facts: dict[str, Any]) -> str:
         ("pynn", facts["pynn"]),
         ("Python", f"{facts['python']} on {facts['machine']}"),
         ("NumPy", facts["numpy"]),
-        ("backend", facts["backend"] or "none"),
+        ("backend", _with_speed(facts["backend"])),
         *((f"  {name}", reason or "available") for name, reason in facts["backends"].items()),
         ("instructions", facts["instruction_set"] or "-"),
         ("  supported", ", ".join(sets) or "-"),
         ("threads", "-" if facts["threads"] is None else str(facts["threads"])),
         ("environment", ", ".join(f"{k}={v}" for k, v in facts["environment"].items()) or "no PYNN_ variables set"),
     ]
+    if facts["other_pynn"] is not None:
+        lines.append(("beware", f"PyNN {facts['other_pynn']} is installed, too (pip install pynn): another project"))
     return "\n".join(f"{name:14}{value}" for name, value in lines)
+
+
+def _with_speed(name: str | None) -> str:
+    return f"numpy, {backend.SLOWER} than cython" if name == "numpy" else name or "none"
+
+
+def _other_pynn() -> str | None:
+    """Return the version of the project that PyPI calls pynn; where case is ignored, it shares pynn's folder."""
+    try:
+        return metadata.version("pynn")
+    except metadata.PackageNotFoundError:
+        return None
