@@ -1,0 +1,28 @@
+# Sets X86, and INSTRUCTION_SETS to the list of what the kernels are compiled for.
+# A wheel for other machines takes all: PYNN_INSTRUCTION_SETS=all. An installation from source takes a third of the time.
+set(X86 OFF)
+if(CMAKE_OSX_ARCHITECTURES)
+  if(CMAKE_OSX_ARCHITECTURES STREQUAL "x86_64")
+    set(X86 ON)
+  endif()
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(X86 ON)
+endif()
+set(INSTRUCTION_SETS native CACHE STRING "all, the best of this processor (native), or a list; the best that runs is taken")
+set(LEVELS x86-64-v1 x86-64-v2 x86-64-v3 x86-64-v4)
+if(NOT X86)
+  set(INSTRUCTION_SETS generic)
+elseif(INSTRUCTION_SETS STREQUAL "native" AND NOT CMAKE_CROSSCOMPILING AND NOT CMAKE_OSX_ARCHITECTURES)
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/level.c "#include \"common/cpu.h\"\nint main(void) { return pn_x86_level() - 1; }\n")
+  try_run(LEVEL LEVEL_COMPILED ${CMAKE_CURRENT_BINARY_DIR}/level ${CMAKE_CURRENT_BINARY_DIR}/level.c
+          CMAKE_FLAGS -DINCLUDE_DIRECTORIES=${KERNELS})
+  if(NOT LEVEL_COMPILED)
+    message(FATAL_ERROR "the C compiler cannot say what this processor supports")
+  endif()
+  list(GET LEVELS ${LEVEL} INSTRUCTION_SETS)
+endif()
+if(INSTRUCTION_SETS MATCHES "^(all|native|x86-64-v1)$") # v1 is older than the kernels, but the wheel may move on
+  set(INSTRUCTION_SETS ${LEVELS})
+  list(POP_FRONT INSTRUCTION_SETS)
+endif()
+message(STATUS "Instruction sets: ${INSTRUCTION_SETS}")
