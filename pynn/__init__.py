@@ -68,7 +68,7 @@ from .utils import renamed as _renamed
 from .utils.files import FileFormatError
 
 if _TYPE_CHECKING:
-    from . import datasets, search
+    from . import datasets, plots, search
     from .babysit import BabysitterWarning, Finding, Monitor, preflight
     from .babysit.remedies import Diagnosis, diagnose
 
@@ -83,6 +83,7 @@ _LATER = {
     "Finding": "pynn.babysit",
     "Monitor": "pynn.babysit",
     "diagnose": "pynn.babysit.remedies",
+    "plots": "pynn.plots",
     "preflight": "pynn.babysit",
     "search": "pynn.search",
 }
@@ -97,7 +98,7 @@ def __getattr__(name: str) -> _Any:
     if name not in _LATER:
         raise AttributeError(f"module 'pynn' has no attribute {name!r}")
     module = _import_module(_LATER[name])
-    return module if name in ("datasets", "search") else getattr(module, name)
+    return module if name in ("datasets", "plots", "search") else getattr(module, name)
 
 
 __all__ = [
@@ -177,6 +178,7 @@ __all__ = [
     "load",
     "manual_seed",
     "ops",
+    "plots",
     "preflight",
     "preprocessing",
     "search",

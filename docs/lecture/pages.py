@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pynn.lecture import ExperimentResult, load
 from pynn.lecture.catalogue import SECTIONS, experiments
-from pynn.lecture.page import LABELS, headline, label_of, spread
+from pynn.lecture.entry import LABELS, headline, label_of, spread
 from pynn.lecture.pictures import write_picture
 
 FOLDER = Path(__file__).parent

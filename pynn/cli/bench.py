@@ -12,7 +12,7 @@ from ..backends.selection import MAX_THREADS, why_missing
 from ..bench import cases, report, results, roofline
 from ..bench.comparison import ContestantError, Field
 from ..bench.contestants import CONTESTANTS
-from ..report.history import INSTALL_HINT, plots_available
+from ..report.figures import INSTALL_HINT, plots_available
 from ..utils.streams import error_console
 
 #: Rounds per table row: every contestant runs one block in each.

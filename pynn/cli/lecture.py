@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..backends.processors import usable_processors
-from ..report.history import INSTALL_HINT, plots_available
+from ..report.figures import INSTALL_HINT, plots_available
 from ..utils.interrupt import interrupted_by
 from ..utils.streams import error_console, say
 from .options import Rate
@@ -72,7 +72,7 @@ def lecture(
       PYNN_DATA=folder pynn lecture maxout-mnist --minutes 60
     """  # noqa: D301 - click reads the backslash
     from ..lecture import select
-    from ..lecture.page import label_of
+    from ..lecture.entry import label_of
 
     if names == ("list",):
         _list(select(()))
@@ -190,7 +190,7 @@ def _live(chosen: Sequence[Experiment], quiet: bool) -> Iterator[Any]:
 
 def _show(result: ExperimentResult, *, single: bool) -> None:
     """Print a result: in full if it is the only one, otherwise one line."""
-    from ..lecture.page import headline, label_of, spread
+    from ..lecture.entry import headline, label_of, spread
 
     label = label_of(result)
     item = result.experiment

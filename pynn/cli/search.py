@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 
-from .. import search
+from .. import plots, search
 from ..backends.processors import usable_processors
-from ..report import history as plots
 from ..search.space import Parameter, Params
 from ..training.trainer import Trainer
 from ..utils.interrupt import interrupted_by

@@ -13,11 +13,11 @@ from typing import Any
 import click
 import numpy as np
 
+from .. import plots
 from ..augment import Augment, Cutout, RandomCrop, RandomHorizontalFlip
 from ..babysit import Monitor
 from ..backends import selection as backend
 from ..nn.sequential import Sequential
-from ..report import history as plots
 from ..report.curves import history_svg
 from ..training.callbacks import Callback
 from ..training.history import History

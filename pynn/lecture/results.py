@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +92,15 @@ class ExperimentResult:
         """Total time of the runs."""
         return sum(trial.seconds for trial in self.trials)
 
+    def __repr__(self) -> str:
+        outcome = self.failure or self.outcome or "not run"
+        return f"ExperimentResult({self.experiment.name}: {outcome}, {len(self.trials)} seeds)"
+
+    def _repr_html_(self) -> str:
+        from .entry import notebook
+
+        return notebook(self)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the result ready for JSON, with claim and bands for readers without pynn."""
         experiment = self.experiment
@@ -120,20 +128,6 @@ class ExperimentResult:
                 for trial in self.trials
             ],
         }
-
-
-def mean_and_spread(values: Iterable[float]) -> tuple[float, float]:
-    """Return mean and standard deviation; NaN if a value is not finite.
-
-    Examples
-    --------
-    >>> mean_and_spread([1.0, 2.0, 3.0])
-    (2.0, 1.0)
-    """
-    values = list(values)
-    if not all(map(math.isfinite, values)):
-        return math.nan, math.nan
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def save(results: Iterable[ExperimentResult], path: Path) -> None:

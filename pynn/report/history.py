@@ -1,35 +1,44 @@
-"""Plots of a training history; need matplotlib."""
+"""A training history as a matplotlib figure, and as charts and a table of HTML."""
 
 from __future__ import annotations
 
-import importlib.util
-import io
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ..utils.files import write_atomically
+import numpy as np
+
+from .charts import Chart, Series
+from .figures import INK, MUTED, TRAINING, VALIDATION, check_format, finish, new_figure, saved
+from .page import fragment, table
+from .text import percent, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..training.history import History
+    from .charts import Scale
 
-FORMATS = ("png", "svg", "pdf")
-INSTALL_HINT = 'pip install "pynn-kernels[plot]"'
-
-# Blue and vermilion of the colour-blind safe palette of Okabe and Ito (2008).
-_TRAINING, _VALIDATION = "#0072B2", "#D55E00"
-_INK, _MUTED, _GRID = "#222222", "#666666", "#E3E3E3"
+#: Maximum number of rows in the table of epochs.
+MAX_EPOCHS = 60
+#: Columns of a history that are no metric.
+NO_METRICS = ("lr", "seconds")
 
 
-def plots_available() -> bool:
-    """Return whether matplotlib is installed; does not import it."""
-    return importlib.util.find_spec("matplotlib") is not None
+class Epochs(Protocol):
+    """What is read of a `History`."""
+
+    epoch: list[int]
+    history: dict[str, list[float]]
+
+    def __getitem__(self, name: str) -> list[float]: ...
+
+    def __contains__(self, name: object) -> bool: ...
+
+    def __len__(self) -> int: ...
 
 
-def plot_history(history: History, path: str | Path | None = None) -> Figure:
+def plot_history(history: Epochs, path: str | Path | None = None) -> Figure:
     """Plot loss and, for classification, accuracy of training and validation data over the epochs.
 
     Does not use pyplot: no window opens, no backend is selected, nothing needs closing.
@@ -61,42 +70,23 @@ def plot_history(history: History, path: str | Path | None = None) -> Figure:
     >>> plot_history(history).axes[0].get_title(loc="left")
     'Loss'
     """
-    if path is not None:
-        check_format(path)
+    check_format(path)
     if not len(history):
         raise ValueError("the history has no finished epoch to plot")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ImportError as error:
-        raise ImportError(f"plots need matplotlib: {INSTALL_HINT}") from error
     columns = [name for name in ("loss", "accuracy") if name in history]
-    layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)
-    figure = Figure(figsize=(5.4 * len(columns), 4.0), dpi=150, facecolor="white", layout=layout)
-    FigureCanvasAgg(figure)
+    figure = new_figure(len(columns))
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     for axes, name in zip(panels, columns, strict=True):
         _draw(axes, history, name)
-    if path is not None:
-        content = io.BytesIO()
-        figure.savefig(content, format=Path(path).suffix[1:].lower())
-        write_atomically(path, content.getvalue())
-    return figure
+    return saved(figure, path)
 
 
-def check_format(path: str | Path) -> None:
-    """Raise ValueError unless the file has a supported extension."""
-    if Path(path).suffix[1:].lower() not in FORMATS:
-        raise ValueError(f"{path} has no supported file extension; expected {', '.join('.' + f for f in FORMATS)}")
-
-
-def _draw(axes: Axes, history: History, name: str) -> None:
+def _draw(axes: Axes, history: Epochs, name: str) -> None:
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-    series = [("training", _TRAINING, history[name])]
+    series = [("training", TRAINING, history[name])]
     if f"val_{name}" in history:
-        series.append(("validation", _VALIDATION, history[f"val_{name}"]))
+        series.append(("validation", VALIDATION, history[f"val_{name}"]))
     # Show points for few epochs, only the line for many.
     marker: dict[str, Any] = {"marker": "o", "markersize": 4} if len(history) <= 15 else {}
     for label, colour, values in series:
@@ -115,12 +105,63 @@ def _draw(axes: Axes, history: History, name: str) -> None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
     axes.margins(x=0.03, y=0.06)
-    axes.set_xlabel("epoch", color=_MUTED)
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=_INK, pad=10)
-    axes.set_axisbelow(True)
-    axes.grid(color=_GRID, linewidth=0.8)
-    axes.tick_params(colors=_MUTED, length=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#AAAAAA")
-    axes.legend(loc=corner, labelcolor=_INK, facecolor="white", edgecolor="none", framealpha=0.9)
+    axes.set_xlabel("epoch", color=MUTED)
+    finish(axes, title)
+    axes.legend(loc=corner, labelcolor=INK, facecolor="white", edgecolor="none", framealpha=0.9)
+
+
+def history_charts(history: Epochs) -> str:
+    """Return a chart for each metric: training and validation over the epochs; empty before the first epoch.
+
+    Examples
+    --------
+    >>> from pynn.training.history import History
+    >>> history_charts(History())
+    ''
+    """
+    names = dict.fromkeys(name.removeprefix("val_") for name in history.history if name not in NO_METRICS)
+    charts = "".join(_chart(history, name).html() for name in names) if len(history) else ""
+    return f'<div class="charts">{charts}</div>' if charts else ""
+
+
+def notebook(history: Epochs) -> str:
+    """Return charts and the table of epochs for a notebook."""
+    if not len(history):
+        return fragment('<p class="note">No epoch has ended yet.</p>')
+    epochs = f"<details><summary>Epoch by epoch</summary>{epoch_table(history)}</details>"
+    return fragment(history_charts(history) + epochs)
+
+
+def _chart(history: Epochs, name: str) -> Chart:
+    epochs = np.array(history.epoch)
+    dots = len(epochs) <= 15
+    columns = {"training": name, "validation": f"val_{name}"}
+    series = [
+        Series(label, epochs, np.array(history[column]), f"s{index}", dots=dots)
+        for index, (label, column) in enumerate(columns.items())
+        if column in history
+    ]
+    values = np.concatenate([entry.values for entry in series])
+    finite = values[np.isfinite(values)]
+    wide = len(finite) > 0 and finite.min() > 0 and finite.max() > 10 * finite.min()
+    scale: Scale = "share" if name.endswith("accuracy") else "log" if wide else "linear"
+    title = name.replace("_", " ")
+    return Chart(title[:1].upper() + title[1:], series, scale, x="epoch")
+
+
+def epoch_table(history: Epochs) -> str:
+    """Return the epochs as a table, at most `MAX_EPOCHS` of them, with the first and the last."""
+    if not len(history):
+        return ""
+    kept = np.unique(np.linspace(0, len(history) - 1, min(len(history), MAX_EPOCHS)).round().astype(int))
+    columns = history.history
+    rows = [
+        [str(history.epoch[index]), *(_cell(name, float(column[index])) for name, column in columns.items())]
+        for index in kept
+    ]
+    caption = "Epochs" if len(kept) == len(history) else f"Epochs ({len(kept)} of {len(history)})"
+    return table(caption, ["epoch", *(name.replace("val_", "validation ") for name in columns)], rows)
+
+
+def _cell(name: str, value: float) -> str:
+    return percent(value) if name.endswith("accuracy") else written(value)

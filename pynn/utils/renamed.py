@@ -28,7 +28,6 @@ MODULES = {
     "pynn.losses": "pynn.nn.losses",
     "pynn.model": "pynn.nn.sequential",
     "pynn.parameters": "pynn.nn.parameters",
-    "pynn.plots": "pynn.report.history",
     "pynn.random": "pynn.nn.random",
     "pynn.regularizers": "pynn.optim.regularizers",
     "pynn.schedules": "pynn.optim.schedules",

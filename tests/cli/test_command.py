@@ -14,8 +14,8 @@ import pytest
 from sklearn import datasets as peers
 
 import pynn
+from pynn import plots
 from pynn.cli.train import ACTIVATIONS, OPTIMIZERS
-from pynn.report import history as plots
 
 
 def read_rows(text):

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from pynn.lecture import Band, ExperimentResult, Lines, Measurement, experiment, experiments, load, run, save, select
-from pynn.lecture.page import page, spread, strip_range, write_page
+from pynn.lecture.entry import spread, strip_range
+from pynn.lecture.page import page, write_page
 from pynn.lecture.pictures import write_picture
 from pynn.lecture.running import Interrupted
 from pynn.utils.files import FileFormatError

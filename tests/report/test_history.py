@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from pynn.report.history import plot_history, plots_available
+from pynn.plots import plot_history, plots_available
 from pynn.training.history import History
 
 SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml", "pdf": b"%PDF"}

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...report.history import _GRID, _INK, _MUTED, _TRAINING, _VALIDATION, INSTALL_HINT, check_format
+from ...report import figures as drawing
+from ...report.figures import (
+    COLOURS,
+    GOOD,
+    INK,
+    MUTED,
+    TRAINING,
+    VALIDATION,
+    check_format,
+    new_figure,
+    saved,
+    set_title,
+)
 from ...report.text import smoothed
-from ...utils.files import write_atomically
 from . import maps
 from .reading import GOOD_RATIO, GOOD_RATIO_RANGE, RunFigures
 
@@ -23,9 +33,9 @@ if TYPE_CHECKING:
     from ..monitor.monitor import Monitor
     from .maps import Map
 
-# The colour-blind safe palette of Okabe and Ito (2008), without yellow, which is hard to see on white.
-_COLOURS = (_TRAINING, _VALIDATION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)))
+#: Width of a legend beside the panel, in inches.
+LEGEND = 1.6
 #: Maximum number of legend entries.
 _MOST_NAMES = 14
 
@@ -64,21 +74,21 @@ def plot_loss(monitor: Monitor, path: str | Path | None = None) -> Figure:
     run = _read(monitor, path)
     figure, axes = _one_panel()
     mean = smoothed(run.loss)
-    axes.plot(run.steps, run.loss, color=_TRAINING, alpha=0.25, linewidth=0.8)
-    axes.plot(run.steps, mean, color=_TRAINING, linewidth=1.8, label="training")
+    axes.plot(run.steps, run.loss, color=TRAINING, alpha=0.25, linewidth=0.8)
+    axes.plot(run.steps, mean, color=TRAINING, linewidth=1.8, label="training")
     validation = run.of_epochs("val_loss")
     shown = [run.loss]
     if validation is not None:
         shown.append(validation)
         marker: dict[str, Any] = {"marker": "o", "markersize": 4} if len(validation) <= 40 else {}
-        axes.plot(run.epoch_steps(), validation, color=_VALIDATION, linewidth=1.8, label="validation", **marker)
+        axes.plot(run.epoch_steps(), validation, color=VALIDATION, linewidth=1.8, label="validation", **marker)
     values = np.concatenate(shown)
     values = values[np.isfinite(values)]
     logarithmic = bool(len(values)) and values.min() > 0 and values.max() / values.min() > 10
     if logarithmic:
         axes.set_yscale("log")
     _finish(axes, "Loss (log scale)" if logarithmic else "Loss")
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def plot_activations(monitor: Monitor, path: str | Path | None = None) -> Figure:
@@ -132,12 +142,12 @@ def plot_first_weights(monitor: Monitor, path: str | Path | None = None) -> Figu
         title = f"Weights of the first layer: {inputs} inputs, {which}"
     figure, axes = _one_panel()
     axes.imshow(_rgba(picture), interpolation="nearest", aspect=aspect)
-    _title(axes, title)
+    set_title(axes, title)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def plot_histograms(monitor: Monitor, layer: str, path: str | Path | None = None) -> Figure:
@@ -166,22 +176,21 @@ def plot_histograms(monitor: Monitor, layer: str, path: str | Path | None = None
     if not pictures:
         known = dict.fromkeys(name for s in run.snapshots for name in (*s.activations, *s.gradients))
         raise KeyError(f"no histogram of {layer!r}; there are of {', '.join(known) or 'no layers'}")
-    figure = _new_figure(len(pictures))
+    figure = new_figure(len(pictures), legend=LEGEND)
     for axes, (title, picture) in zip(
         figure.subplots(1, len(pictures), squeeze=False)[0], pictures.items(), strict=True
     ):
         axes.imshow(_rgba(picture), interpolation="nearest", aspect="auto", extent=(0, 1, 0, 1))
         axes.set_yticks([1 - share for share, _ in picture.ticks], [text for _, text in picture.ticks])
         axes.set_xticks([0, 1], [f"{step:,}" for step in run.span])
-        axes.set_xlabel("step", color=_MUTED)
-        _title(axes, f"{title} of {layer}")
-        axes.tick_params(colors=_MUTED, length=0)
-    return _saved(figure, path)
+        axes.set_xlabel("step", color=MUTED)
+        set_title(axes, f"{title} of {layer}")
+        axes.tick_params(colors=MUTED, length=0)
+    return saved(figure, path)
 
 
 def _read(monitor: Monitor, path: str | Path | None) -> RunFigures:
-    if path is not None:
-        check_format(path)
+    check_format(path)
     run = RunFigures(monitor)
     if not len(run.steps):
         raise ValueError("the monitor has seen no step to plot")
@@ -197,8 +206,8 @@ def _plot_layers(
         raise ValueError(f"no layer of this network has a {name!r}")
     figure, axes = _one_panel()
     if guide:
-        axes.axhspan(*GOOD_RATIO_RANGE, color="#009E73", alpha=0.10, linewidth=0)
-        axes.axhline(GOOD_RATIO, color="#009E73", linewidth=1.0, linestyle=(0, (6, 4)))
+        axes.axhspan(*GOOD_RATIO_RANGE, color=GOOD, alpha=0.10, linewidth=0)
+        axes.axhline(GOOD_RATIO, color=GOOD, linewidth=1.0, linestyle=(0, (6, 4)))
     for index, (layer, column) in enumerate(columns.items()):
         axes.plot(
             run.steps,
@@ -212,7 +221,7 @@ def _plot_layers(
     else:
         axes.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}%")
     _finish(axes, title)
-    return _saved(figure, path)
+    return saved(figure, path)
 
 
 def _drawable(values: Floats, logarithmic: bool) -> Floats:
@@ -222,33 +231,15 @@ def _drawable(values: Floats, logarithmic: bool) -> Floats:
 
 def _style(index: int, total: int) -> dict[str, Any]:
     """Return colour and dashes; many layers go from blue (first) to vermilion (last)."""
-    if total > len(_COLOURS) * len(_DASHES):
+    if total > len(COLOURS) * len(_DASHES):
         share = index / (total - 1)
         return {"color": (0.84 * share, 0.45 - 0.08 * share, 0.70 * (1 - share))}
-    return {"color": _COLOURS[index % len(_COLOURS)], "linestyle": _DASHES[index // len(_COLOURS)]}
-
-
-def _new_figure(panels: int) -> Figure:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ImportError as error:
-        raise ImportError(f"plots need matplotlib: {INSTALL_HINT}") from error
-    layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)
-    figure = Figure(figsize=(1.6 + 5.4 * panels, 4.0), dpi=150, facecolor="white", layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": _DASHES[index // len(COLOURS)]}
 
 
 def _one_panel() -> tuple[Figure, Axes]:
-    figure = _new_figure(1)
+    figure = new_figure(1, legend=LEGEND)
     return figure, figure.subplots()
-
-
-def _title(axes: Axes, title: str) -> None:
-    # Names with dollar signs are not formulas.
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=_INK, pad=10, parse_math=False)
 
 
 def _finish(axes: Axes, title: str) -> None:
@@ -256,20 +247,14 @@ def _finish(axes: Axes, title: str) -> None:
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1))
     axes.margins(x=0.02, y=0.06)
-    axes.set_xlabel("step", color=_MUTED)
-    _title(axes, title)
-    axes.set_axisbelow(True)
-    axes.grid(color=_GRID, linewidth=0.8)
-    axes.tick_params(colors=_MUTED, length=0, which="both")
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#AAAAAA")
+    axes.set_xlabel("step", color=MUTED)
+    drawing.finish(axes, title)
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > _MOST_NAMES:
         kept = np.unique(np.linspace(0, len(handles) - 1, _MOST_NAMES).round().astype(int))
         handles, labels = [handles[index] for index in kept], [labels[index] for index in kept]
     legend = axes.legend(
-        handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), labelcolor=_INK, frameon=False, fontsize=9
+        handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), labelcolor=INK, frameon=False, fontsize=9
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
@@ -277,11 +262,3 @@ def _finish(axes: Axes, title: str) -> None:
 
 def _rgba(picture: Map) -> np.ndarray:
     return picture.image if picture.palette is None else picture.palette[picture.image]
-
-
-def _saved(figure: Figure, path: str | Path | None) -> Figure:
-    if path is not None:
-        content = io.BytesIO()
-        figure.savefig(content, format=Path(path).suffix[1:].lower())
-        write_atomically(path, content.getvalue())
-    return figure

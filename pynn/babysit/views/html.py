@@ -6,11 +6,9 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ...report.page import document, table
+from ...report.history import epoch_table
+from ...report.page import delivered, document, facts, fragment, table
 from ...report.text import SYMBOLS, last_finite, percent, written
-from ...utils.files import write_atomically
 from . import sections
 from .reading import LAYER_FIGURES, RunFigures, place, words
 
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
 
     from ..findings import Finding
     from .reading import Watched
-
-#: Maximum number of rows in the table of epochs.
-MAX_EPOCHS = 60
 
 
 def write_report(monitor: Watched, path: str | Path, *, title: str | None = None) -> None:
@@ -48,8 +43,7 @@ def write_report(monitor: Watched, path: str | Path, *, title: str | None = None
     ...     pathlib.Path(folder, "run.html").read_text(encoding="utf-8")[:15]
     '<!doctype html>'
     """
-    # Names may contain lone surrogates, which UTF-8 cannot encode.
-    write_atomically(path, page(monitor, title=title).encode("utf-8", "replace"))
+    delivered(page(monitor, title=title), path)
 
 
 def page(monitor: Watched, *, title: str | None = None) -> str:
@@ -64,6 +58,14 @@ def page(monitor: Watched, *, title: str | None = None) -> str:
     body.append(_tables(run))
     body.append("</main>")
     return document(title, "\n".join(body))
+
+
+def notebook(monitor: Watched) -> str:
+    """Return the page's beginning for a notebook: verdict, findings, and the course of the run."""
+    run = RunFigures(monitor)
+    course = sections.course(run) if len(run.steps) else ""
+    more = '<p class="note"><code>monitor.to_html("run.html")</code> writes all figures, layer by layer.</p>'
+    return fragment(_verdict(run) + _facts(run) + _findings(run) + course + more)
 
 
 def _verdict(run: RunFigures) -> str:
@@ -87,28 +89,32 @@ def _verdict(run: RunFigures) -> str:
 
 
 def _facts(run: RunFigures) -> str:
-    facts = []
+    pairs = []
     if len(run.steps):
-        facts.append(("steps", f"{int(run.steps[-1]):,}"))
-        facts.append(("epochs", f"{len(run.history):,}"))
+        pairs.append(("steps", f"{int(run.steps[-1]):,}"))
+        pairs.append(("epochs", f"{len(run.history):,}"))
     for name, text in (("loss", written), ("accuracy", percent)):
         for column, label in ((name, f"training {name}"), (f"val_{name}", f"validation {name}")):
             values = run.of_epochs(column)
             if values is not None:
-                facts.append((label, text(last_finite(values))))
+                pairs.append((label, text(last_finite(values))))
     if not len(run.history) and len(run.steps):
-        facts.append(("last loss", written(float(run.loss[-1]))))
-    cells = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in facts)
-    return f'<dl class="facts">{cells}</dl>' if cells else ""
+        pairs.append(("last loss", written(float(run.loss[-1]))))
+    return facts(pairs)
 
 
 def _findings(run: RunFigures) -> str:
     found = run.findings
     if not found:
         return ""
-    items = "".join(_finding(number, finding) for number, finding in enumerate(found, 1))
     lead = "Likeliest cause first; later ones are often consequences. The numbers mark the charts."
-    return f'<section><h2>Findings</h2><p class="lead">{lead}</p><ol class="findings">{items}</ol></section>'
+    return f'<section><h2>Findings</h2><p class="lead">{lead}</p>{numbered(found)}</section>'
+
+
+def numbered(findings: list[Finding]) -> str:
+    """Return findings as a numbered list."""
+    items = "".join(_finding(number, finding) for number, finding in enumerate(findings, 1))
+    return f'<ol class="findings">{items}</ol>'
 
 
 def _finding(number: int, finding: Finding) -> str:
@@ -126,7 +132,7 @@ def _sentence(text: str) -> str:
 
 
 def _tables(run: RunFigures) -> str:
-    tables = _layer_table(run) + _epoch_table(run)
+    tables = _layer_table(run) + epoch_table(run.history)
     return f'<section><h2>Figures</h2><div class="tables">{tables}</div></section>' if tables else ""
 
 
@@ -147,20 +153,3 @@ def _layer_table(run: RunFigures) -> str:
 
 def _layer_cell(name: str, value: float) -> str:
     return percent(value) if name.endswith("fraction") or name == "zigzag" else written(value, 3)
-
-
-def _epoch_table(run: RunFigures) -> str:
-    history = run.history
-    if not len(history):
-        return ""
-    names = list(history.history)
-    kept = np.unique(np.linspace(0, len(history) - 1, min(len(history), MAX_EPOCHS)).round().astype(int))
-    body = []
-    for index in kept:
-        cells = []
-        for name in names:
-            value = float(history[name][index])
-            cells.append(percent(value) if name.endswith("accuracy") else written(value))
-        body.append([str(history.epoch[index]), *cells])
-    caption = "Epochs" if len(kept) == len(history) else f"Epochs ({len(kept)} of {len(history)})"
-    return table(caption, ["epoch", *(name.replace("val_", "validation ") for name in names)], body)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ...babysit.views.figures import _new_figure, _title
-from ...report.history import _GRID, _INK, _MUTED, _TRAINING, _VALIDATION, check_format
-from ...utils.files import write_atomically
+from ...report.figures import INK, MUTED, TRAINING, VALIDATION, check_format, finish, new_figure, saved, set_title
 from ..text import figure as score_text
 from ..text import printable
 from .reading import TrialFigures, axis_name
@@ -22,6 +19,10 @@ if TYPE_CHECKING:
 
 #: Maximum number of loss curves, those of the best trials: more hide each other.
 _MOST_CURVES = 60
+#: Width of the colour bar, in inches.
+COLOUR_BAR = 1.6
+#: Height of a parameter's bar, in inches.
+ROW = 0.4
 
 
 def plot_overview(result: Trials, path: str | Path | None = None) -> Figure:
@@ -45,19 +46,20 @@ def plot_overview(result: Trials, path: str | Path | None = None) -> Figure:
     ValueError
         If there is no trial, or the file has another extension.
     """
-    if path is not None:
-        check_format(path)
+    check_format(path)
     if not result.trials:
         raise ValueError("the search has no trials to plot")
     run = TrialFigures(result)
-    panels = 3 if run.importance else 2
-    figure = _new_figure(panels)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    _trials(axes[0], run, run.axes()[:2])
-    _losses(axes[1], run)
+    figure = new_figure(2, legend=COLOUR_BAR)
+    below = ROW * (2 + len(run.importance)) if run.importance else 0.0
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + below)
+    grid = figure.add_gridspec(2, 2, height_ratios=[height, below]) if below else figure.add_gridspec(1, 2)
+    _trials(figure.add_subplot(grid[0, 0]), run, run.axes()[:2])
+    _losses(figure.add_subplot(grid[0, 1]), run)
     if run.importance:
-        _importance(axes[2], run)
-    return _saved(figure, path)
+        _importance(figure.add_subplot(grid[1, :]), run)
+    return saved(figure, path)
 
 
 def plot_random_against_grid(random: Trials, grid: Trials, path: str | Path | None = None) -> Figure:
@@ -72,35 +74,26 @@ def plot_random_against_grid(random: Trials, grid: Trials, path: str | Path | No
     path : path-like, optional
         As in `plot_overview`, with the same errors.
     """
-    if path is not None:
-        check_format(path)
+    check_format(path)
     if not (random.trials and grid.trials):
         raise ValueError("a search has no trials to plot")
     runs = TrialFigures(random), TrialFigures(grid)
     names = runs[0].axes()[:2]
     if len(names) < 2 or grid.space.describe() != random.space.describe():
         raise ValueError("the two searches must be of the same space, with at least two ranges")
-    figure = _new_figure(2)
+    figure = new_figure(2, legend=COLOUR_BAR)
     for axes, run in zip(figure.subplots(1, 2), runs, strict=True):
         _trials(axes, run, names)
         tried = [[t.params[name] for t in run.begun if name in t.params] for name in names]
-        marks = {"color": _VALIDATION, "linestyle": "none", "markersize": 9, "markeredgewidth": 1.1, "clip_on": False}
+        marks = {"color": VALIDATION, "linestyle": "none", "markersize": 9, "markeredgewidth": 1.1, "clip_on": False}
         axes.plot(tried[0], [0] * len(tried[0]), marker="|", transform=axes.get_xaxis_transform(), **marks)
         axes.plot([0] * len(tried[1]), tried[1], marker="_", transform=axes.get_yaxis_transform(), **marks)
         ranges = [run.result.space.ranges[name] for name in names]
         axes.set_xlim(ranges[0].low, ranges[0].high)
         axes.set_ylim(ranges[1].low, ranges[1].high)
         best = "" if run.best is None else f", best {score_text(run.best.score, run.result.metric)}"
-        _title(axes, f"{len(run.begun)} trials, {run.result.sampler}{best}")
-    return _saved(figure, path)
-
-
-def _saved(figure: Figure, path: str | Path | None) -> Figure:
-    if path is not None:
-        content = io.BytesIO()
-        figure.savefig(content, format=Path(path).suffix[1:].lower())
-        write_atomically(path, content.getvalue())
-    return figure
+        set_title(axes, f"{len(run.begun)} trials, {run.result.sampler}{best}")
+    return saved(figure, path)
 
 
 def _trials(axes: Axes, run: TrialFigures, names: list[str]) -> None:
@@ -124,18 +117,18 @@ def _trials(axes: Axes, run: TrialFigures, names: list[str]) -> None:
         axes.scatter(x_of(others), y_of(others), marker="x", color="#AAAAAA", s=22, linewidths=1.1)
         if len(set(scores)) > 1:
             bar = axes.figure.colorbar(points, ax=axes, pad=0.02)
-            bar.ax.tick_params(colors=_MUTED, length=0)
+            bar.ax.tick_params(colors=MUTED, length=0)
             bar.outline.set_visible(False)
     if run.best is not None and run.best in shown:
         axes.scatter(
-            x_of([run.best]), y_of([run.best]), s=110, facecolors="none", edgecolors=_VALIDATION, linewidths=1.6
+            x_of([run.best]), y_of([run.best]), s=110, facecolors="none", edgecolors=VALIDATION, linewidths=1.6
         )
     for name, set_scale in zip(names, (axes.set_xscale, axes.set_yscale), strict=False):
         if result.space.ranges[name].is_log:
             set_scale("log")
-    axes.set_xlabel(_plain(axis_name(result, names[0])) if names else "trial", color=_MUTED)
-    axes.set_ylabel(_plain(axis_name(result, y_name) if y_name else metric), color=_MUTED)
-    _finish(axes, f"Trials by {metric}" if y_name else f"Trials: {metric}")
+    axes.set_xlabel(_plain(axis_name(result, names[0])) if names else "trial", color=MUTED)
+    axes.set_ylabel(_plain(axis_name(result, y_name) if y_name else metric), color=MUTED)
+    finish(axes, f"Trials by {metric}" if y_name else f"Trials: {metric}")
 
 
 def _losses(axes: Axes, run: TrialFigures) -> None:
@@ -148,7 +141,7 @@ def _losses(axes: Axes, run: TrialFigures) -> None:
         axes.plot(
             range(1, len(losses) + 1),
             losses,
-            color=_VALIDATION if best else _TRAINING,
+            color=VALIDATION if best else TRAINING,
             alpha=1.0 if best else 0.35,
             linewidth=2.0 if best else 1.0,
             marker="o" if len(losses) == 1 else None,
@@ -158,32 +151,22 @@ def _losses(axes: Axes, run: TrialFigures) -> None:
     if any(loss > 0 for trial in trials for loss in trial.history["loss"]):
         axes.set_yscale("log")
     if trials:
-        axes.legend(loc="upper right", labelcolor=_INK, frameon=False, fontsize=9)
+        axes.legend(loc="upper right", labelcolor=INK, frameon=False, fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
-    axes.set_xlabel("epoch", color=_MUTED)
-    _finish(axes, "Training loss (log scale)")
+    axes.set_xlabel("epoch", color=MUTED)
+    finish(axes, "Training loss (log scale)")
 
 
 def _importance(axes: Axes, run: TrialFigures) -> None:
     """Draw the share of the scores' variance that each parameter explains."""
     names = list(run.importance)[::-1]
-    axes.barh(list(map(_plain, names)), [run.importance[name] for name in names], color=_TRAINING, height=0.6)
+    axes.barh(list(map(_plain, names)), [run.importance[name] for name in names], color=TRAINING, height=0.6)
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f}%")
     axes.set_xlim(0, 1)
-    axes.set_xlabel("share of the variance explained", color=_MUTED)
-    _finish(axes, "What matters")
+    axes.set_xlabel("share of the variance explained", color=MUTED)
+    finish(axes, "What matters")
 
 
 def _plain(text: str) -> str:
     """Escape dollar signs, which matplotlib reads as the limits of a formula."""
     return printable(text).replace("$", r"\$")
-
-
-def _finish(axes: Axes, title: str) -> None:
-    _title(axes, title)
-    axes.set_axisbelow(True)
-    axes.grid(color=_GRID, linewidth=0.8)
-    axes.tick_params(colors=_MUTED, length=0, which="both")
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#AAAAAA")

@@ -9,38 +9,40 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...report.charts import Chart, Series
-from ...report.page import document, table
+from ...report.page import document, facts, fragment, table
 from ...report.text import percent
-from ...utils.files import write_atomically
 from ..samplers import grid
 from ..text import figure, value
 from .reading import SHADES, TrialFigures, axis_name, cell, described, ended_words
 from .scatter import Axis, Point, scatter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..state import Trials
     from ..trial import Trial
 
 #: Maximum numbers of loss curves, of parameters with a chart, and of table rows.
 MAX_CURVES, MAX_PARAMETERS, MAX_ROWS = 24, 12, 500
-NO_CONTROLS = dict.fromkeys({*range(32), 127} - set(map(ord, "\t\n\r")), "\N{REPLACEMENT CHARACTER}")
-
-
-def write_report(result: Trials, path: str | Path, *, title: str = "Hyperparameter search") -> None:
-    """Write a search as one self-contained HTML file; the file is replaced atomically."""
-    write_atomically(path, page(result, title=title).encode("utf-8", "replace"))
+#: Rows of the table in a notebook.
+FEW_ROWS = 10
 
 
 def page(result: Trials, *, title: str = "Hyperparameter search") -> str:
-    """Return the page that `write_report` writes."""
+    """Return a search as a self-contained HTML page."""
     run = TrialFigures(result)
     sections = (_plane(run), _each(run), _importance(run), _curves(run), _against_grid(run), _trials(run))
     body = f"<header><h1>{escape(title)}</h1>{_verdict(run)}{_edges(run)}{_facts(run)}</header>"
-    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
-    # Names and errors may contain control characters, which HTML forbids.
-    return document(title, f"{body}<main>{''.join(sections)}</main>".translate(NO_CONTROLS), style)
+    return document(title, f"{body}<main>{''.join(sections)}</main>", _style())
+
+
+def notebook(result: Trials) -> str:
+    """Return the page's beginning for a notebook: the best trial, warnings, where it goes well, and the best trials."""
+    run = TrialFigures(result)
+    more = '<p class="note"><code>result.to_html("search.html")</code> writes all pictures and trials.</p>'
+    return fragment(_verdict(run) + _edges(run) + _facts(run) + _plane(run) + _trials(run, FEW_ROWS) + more, _style())
+
+
+def _style() -> str:
+    return files(__package__).joinpath("page.css").read_text(encoding="utf-8")
 
 
 def _verdict(run: TrialFigures) -> str:
@@ -68,14 +70,13 @@ def _edges(run: TrialFigures) -> str:
 
 def _facts(run: TrialFigures) -> str:
     trials = run.result.trials
-    facts = [("trials", f"{len(trials):,}")]
+    pairs = [("trials", f"{len(trials):,}")]
     for kind, text in (("early", "ended early"), ("failed", "failed"), ("lost", "lost")):
         count = sum(trial.ended == kind for trial in trials)
         if count:
-            facts.append((text, f"{count:,}"))
-    facts += [("stages", str(len(run.result.stages))), ("sampler", run.result.sampler)]
-    facts.append(("time of all trials", _duration(sum(trial.seconds for trial in trials))))
-    return '<dl class="facts">' + "".join(f"<div><dt>{a}</dt><dd>{escape(b)}</dd></div>" for a, b in facts) + "</dl>"
+            pairs.append((text, f"{count:,}"))
+    pairs += [("stages", str(len(run.result.stages))), ("sampler", run.result.sampler)]
+    return facts([*pairs, ("time of all trials", _duration(sum(trial.seconds for trial in trials)))])
 
 
 def _duration(seconds: float) -> str:
@@ -252,12 +253,12 @@ def _against_grid(run: TrialFigures) -> str:
     return f'<section><h2>Random against grid</h2><p class="lead">{escape(lead)}</p>{charts}</section>'
 
 
-def _trials(run: TrialFigures) -> str:
+def _trials(run: TrialFigures, maximum: int = MAX_ROWS) -> str:
     trials = [*run.order, *(trial for trial in run.result.trials if trial not in run.order)]
     names = [name for name, _ in run.result.space]
     metric = run.result.metric.replace("val_", "validation ").replace("_", " ")
     rows = []
-    for trial in trials[:MAX_ROWS]:
+    for trial in trials[:maximum]:
         score = figure(trial.score, run.result.metric) if trial.ended == "finished" else ""
         how = ended_words(trial) if trial.ended != "finished" else ""
         if trial.continues is not None:
@@ -266,6 +267,8 @@ def _trials(run: TrialFigures) -> str:
         cells = [score, str(trial.stage + 1), str(trial.epochs), f"{trial.seconds:.2f}"]
         cells += [escape(cell(trial, name)) for name in names]
         rows.append([str(trial.number + 1), *cells, escape(why[:300])])
-    caption = "Trials, best first" + (f" ({MAX_ROWS} of {len(trials)})" if len(trials) > MAX_ROWS else "")
     heads = ["trial", metric, "stage", "epochs", "seconds", *names, ""]
-    return f'<section><h2>All trials</h2><div class="tables">{table(caption, heads, rows)}</div></section>'
+    if not any(row[-1] for row in rows):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    caption = "Trials, best first" + (f" ({maximum} of {len(trials)})" if len(trials) > maximum else "")
+    return f'<section><h2>Trials</h2><div class="tables">{table(caption, heads, rows, ("",))}</div></section>'
