@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..report.live import NotebookLive
 from ..utils.streams import error_console
 from .text import figure, outcome, printable, short, value, written
 from .trial import Trial, ranked
@@ -73,13 +75,31 @@ class Lines(Nothing):
         self.console.print(Text(f"{line}  {written(trial.params)}"), soft_wrap=True)
 
 
+class NotebookTable(Nothing):
+    """Draws the live table in a notebook, when a trial begins or ends."""
+
+    def __init__(self, search: SearchState) -> None:
+        self._table, self._live = Drawing(search), NotebookLive()
+        self._drawn = -math.inf
+
+    def __exit__(self, *_: object) -> None:
+        self._live.update(self._table.render())
+
+    def update(self) -> None:
+        if time.monotonic() - self._drawn >= 1 / REFRESH_RATE:
+            self._drawn = time.monotonic()
+            self._live.update(self._table.render())
+
+    def told(self, trial: Trial) -> None:
+        self.update()
+
+
 class LiveTable(Nothing):
     """Draws a live table."""
 
     def __init__(self, search: SearchState, console: Console) -> None:
-        self.search = search
-        self._began = time.monotonic()
-        self._live = Live(get_renderable=self.render, console=console, refresh_per_second=REFRESH_RATE)
+        render = Drawing(search).render
+        self._live = Live(get_renderable=render, console=console, refresh_per_second=REFRESH_RATE)
 
     def __enter__(self) -> LiveTable:
         self._live.start()
@@ -90,6 +110,14 @@ class LiveTable(Nothing):
 
     def told(self, trial: Trial) -> None:
         self._live.refresh()
+
+
+class Drawing:
+    """Draws the state of a search: a heading, and a table of trials."""
+
+    def __init__(self, search: SearchState) -> None:
+        self.search = search
+        self._began = time.monotonic()
 
     def render(self) -> RenderableType:
         """Return the current table."""
@@ -106,8 +134,8 @@ class LiveTable(Nothing):
         search = self.search
         counts = {kind: sum(trial.ended == kind for trial in ended) for kind in ("early", "failed", "lost")}
         words = {"early": "ended early", "failed": "failed", "lost": "lost"}
-        text = Text(f"stage {search.stage + 1}/{len(search.stages)}  ", style="bold")
-        text.append(f"trials {len(ended)}/{search.total}", style="default")
+        text = Text().append(f"stage {search.stage + 1}/{len(search.stages)}  ", style="bold")
+        text.append(f"trials {len(ended)}/{search.total}")
         for kind, many in counts.items():
             if many:
                 text.append(f"  {many} {words[kind]}", style=STYLES[kind])
@@ -145,4 +173,6 @@ def view(search: SearchState, progress: bool) -> View:
     if not progress:
         return Nothing()
     console = error_console()
+    if console.is_jupyter:
+        return NotebookTable(search)
     return LiveTable(search, console) if console.is_terminal else Lines(search, console)

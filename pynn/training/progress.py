@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import time
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
+from ..report.live import WIDTH, NotebookLive
 from ..utils.streams import error_console
 from .callbacks import Callback
 
@@ -20,27 +22,32 @@ if TYPE_CHECKING:
 
 #: Redraws of the bar per second.
 REFRESH_RATE = 8
+#: Epochs that a notebook lists; the history has all of them.
+NOTEBOOK_LINES = 20
 
 
 class ProgressBar(Callback):
     """Show the progress of training on standard error.
 
-    A terminal, or a notebook with ipywidgets, shows one live bar. Every output, including a log file, gets one plain
-    line per finished epoch.
+    A terminal or a notebook shows one live bar. Every output, including a log file, gets one plain line per finished
+    epoch; a notebook keeps the last `NOTEBOOK_LINES` of them.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._notebook: NotebookLive | None = None
+        self._lines: list[str] = []
         self._first_epoch = 0
         self._moved = -math.inf
 
     def on_train_begin(self, trainer: TrainingState) -> None:
         # Created here, not in __init__, because the stream may be redirected in between.
         self._out = self._console or error_console()
-        jupyter = self._out.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
-        if not (jupyter or self._out.is_terminal):
+        self._lines = []
+        self._notebook = NotebookLive() if self._out.is_jupyter else None
+        if self._notebook is None and not self._out.is_terminal:
             return
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}", markup=False),
@@ -54,12 +61,15 @@ class ProgressBar(Callback):
         )
         self._first_epoch = trainer.epoch
         self._task = self._bar.add_task("", total=None, epoch=f"1/{trainer.target_epoch}", figures="")
-        self._bar.start()
+        if self._notebook is None:
+            self._bar.start()
 
     def on_step_end(self, trainer: TrainingState) -> None:
         # One bar over all epochs, updated no more often than it is drawn: a step may be faster than a redraw.
         if self._bar is not None and time.monotonic() - self._moved >= 1 / REFRESH_RATE:
             self._move(trainer)
+            if self._notebook is not None:
+                self._notebook.update(Group(*map(Text, self._lines), self._bar))
 
     def _move(self, trainer: TrainingState) -> None:
         if self._bar is None or self._task is None:
@@ -78,18 +88,24 @@ class ProgressBar(Callback):
         self._move(trainer)
         width = len(str(trainer.target_epoch))
         columns = {name: column[-1] for name, column in trainer.history.history.items()}
-        # A terminal gets one row per epoch: the least important columns are dropped until it fits.
+        # A terminal or a notebook gets one row per epoch: the least important columns are dropped until it fits.
+        room = WIDTH if self._notebook is not None else self._out.width if self._out.is_terminal else math.inf
         for left_out in ((), ("lr",), ("lr", "seconds"), ("lr", "seconds", "loss", "accuracy")):
             figures = "  ".join(_figure(name, value) for name, value in columns.items() if name not in left_out)
             line = f"epoch {trainer.epoch:{width}}/{trainer.target_epoch}  {figures}"
-            if not self._out.is_terminal or len(line) <= self._out.width:
+            if len(line) <= room:
                 break
-        self._out.print(line, markup=False, highlight=False, soft_wrap=True)
+        if self._notebook is None:
+            self._out.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            self._lines = [*self._lines, line][-NOTEBOOK_LINES:]
 
     def on_train_end(self, trainer: TrainingState) -> None:
-        if self._bar is not None:
+        if self._notebook is not None:
+            self._notebook.update(Group(*map(Text, self._lines)))
+        elif self._bar is not None:
             self._bar.stop()
-        self._bar = self._task = None
+        self._bar = self._task = self._notebook = None
 
 
 def _figure(name: str, value: float) -> str:

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ...report.live import NotebookLive
 from ...report.text import SYMBOLS, last_finite, percent, smoothed, written
 from ...training.callbacks import Callback
 from ...utils.streams import error_console
@@ -40,8 +41,8 @@ STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 class Panel(Callback):
     """Show a run and what a monitor found, while it trains, on standard error.
 
-    On a terminal, a panel of a few lines shows progress, loss and accuracy with their course, learning rate, update
-    ratios, the worst layers and the findings. Otherwise, each finding prints one plain line.
+    On a terminal or in a notebook, a panel of a few lines shows progress, loss and accuracy with their course, learning
+    rate, update ratios, the worst layers and the findings. Otherwise, each finding prints one plain line.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ class Panel(Callback):
     def __init__(self, monitor: Monitor, console: Console | None = None) -> None:
         self.monitor = monitor
         self._console = console
-        self._live: Live | None = None
+        self._live: Live | NotebookLive | None = None
         self._told: list[str] = []
         self._due = -math.inf
 
@@ -74,10 +75,12 @@ class Panel(Callback):
         self._out = self._console or error_console()
         self._told = [finding.severity for finding in self.monitor.findings]
         self._due = -math.inf
-        if self._out.is_terminal:
+        if self._out.is_jupyter:
+            self._live = NotebookLive()
+        elif self._out.is_terminal:
             # No refresh thread: it would read the monitor while a step writes to it.
-            self._live = Live(console=self._out, auto_refresh=False)
-            self._live.start()
+            self._live = live = Live(console=self._out, auto_refresh=False)
+            live.start()
 
     def on_step_end(self, trainer: Trainer) -> None:
         self._show(trainer)
@@ -229,6 +232,6 @@ def worst_layers(run: RunFigures) -> list[str]:
 
 def _finding(finding: Finding) -> tuple[Text, Text]:
     style = STYLES[finding.severity]
-    text = Text(f"{words(finding.symptom)}", style=style)
-    text.append(f" ({place(finding)}): {finding.evidence}", style="default")
+    text = Text().append(words(finding.symptom), style=style)
+    text.append(f" ({place(finding)}): {finding.evidence}")
     return Text(SYMBOLS[finding.severity], style=style), text
