@@ -22,7 +22,7 @@ from .random import Stream, initial_generator
 from .recording import replayable
 from .saving import LAYERS, save_model
 from .state import arrays_of, write_arrays
-from .summary import summarize
+from .summary import Summary, summarize
 from .widths import check_widths
 
 if TYPE_CHECKING:
@@ -277,8 +277,10 @@ class Sequential(Inference):
         """Load parameters and running statistics from `state`; if anything does not fit, load none."""
         write_arrays(arrays_of(self), state)
 
-    def summary(self, input_shape: tuple[int, ...] | None = None) -> str:
+    def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
         """Return a table of the layers: name, kind, output shape if known, parameters.
+
+        It is text; as the last line of a notebook cell, it shows itself as a table.
 
         `input_shape` is the shape of one example, such as (3, 32, 32); a network without convolutions takes it from
         its first layer.
@@ -316,6 +318,9 @@ class Sequential(Inference):
     def __repr__(self) -> str:
         lines = "".join(f"  ({name}): {layer!r}\n".replace("\n", "\n  ").rstrip(" ") for name, layer in self.children())
         return f"Sequential(\n{lines})"
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
 
 
 def _outermost(layer: Layer) -> Iterator[Sequential]:

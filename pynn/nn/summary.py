@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,62 @@ from .context import Context
 if TYPE_CHECKING:
     from .layers import Layer
 
+HEADS = ("layer", "kind", "output", "parameters")
+
+
+class Summary(str):
+    """A model as a table: text that a terminal shows as it is, and a notebook as a table.
+
+    Attributes
+    ----------
+    rows : list of tuple of str
+        Layer, kind, output shape and number of parameters.
+    caption : str
+
+    Examples
+    --------
+    >>> import pynn
+    >>> summary = pynn.Sequential(pynn.Linear(4, 3)).summary()
+    >>> summary.rows[0]
+    ('0', 'Linear', '(n, 3)', '15')
+    """
+
+    rows: list[tuple[str, ...]]
+    caption: str
+
+    @classmethod
+    def of(cls, rows: list[tuple[str, ...]], caption: str) -> Summary:
+        """Return the summary with these rows."""
+        widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
+        lines = []
+        for *texts, figure in (HEADS, *rows):
+            cells = [text.ljust(width) for text, width in zip(texts, widths[:-1], strict=True)]
+            lines.append("  ".join([*cells, figure.rjust(widths[-1])]))
+        made = cls("\n".join(lines))
+        made.rows, made.caption = rows, caption
+        return made
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def html_table(self) -> str:
+        """Return the table as HTML."""
+        from html import escape  # not before someone looks: importing pynn should take no longer for it
+
+        from ..report.page import table
+
+        rows = [[first, *map(escape, cells)] for first, *cells in self.rows]
+        return table(self.caption, list(HEADS), rows, HEADS[:3])
+
+    def _repr_html_(self) -> str:
+        from ..report.page import fragment
+
+        return fragment(self.html_table())
+
 
 def summarize(
     model: Layer, leaves: Sequence[tuple[str, Layer]], dtype: np.dtype, input_shape: tuple[int, ...] | None = None
-) -> str:
+) -> Summary:
     """Return a table of layers with output shapes and parameter counts.
 
     `leaves` are the layers of the model that are not containers, by name.
@@ -27,29 +78,23 @@ def summarize(
     Examples
     --------
     >>> import pynn
-    >>> print(pynn.Sequential(pynn.Linear(4, 8), pynn.ReLU(), pynn.Linear(8, 3)).summary())
+    >>> pynn.Sequential(pynn.Linear(4, 8), pynn.ReLU(), pynn.Linear(8, 3)).summary()
     layer  kind    output  parameters
     0      Linear  (n, 8)          40
     1      ReLU    (n, 8)           0
     2      Linear  (n, 3)          27
     total                          67
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("layer", "kind", "output", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("parameters", justify="right")
     shapes = _output_shapes(leaves, dtype, input_shape)
+    rows: list[tuple[str, ...]] = []
     for name, layer in leaves:
         count = sum(parameter.size for parameter in layer.parameters())
-        table.add_row(name, type(layer).__name__, shapes.get(name, "?"), f"{count:,}")
-    table.add_row("total", "", "", f"{sum(p.size for p in model.parameters()):,}")
+        rows.append((name, type(layer).__name__, shapes.get(name, "?"), f"{count:,}"))
+    rows.append(("total", "", "", f"{sum(p.size for p in model.parameters()):,}"))
     frozen = sum(p.size for p in model.parameters() if p.frozen)
     if frozen:
-        table.add_row("frozen", "", "", f"{frozen:,}")
-    text = io.StringIO()
-    Console(file=text, width=100, no_color=True, highlight=False).print(table)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+        rows.append(("frozen", "", "", f"{frozen:,}"))
+    return Summary.of(rows, f"{type(model).__name__}, {len(leaves)} layer{'s' * (len(leaves) != 1)}")
 
 
 def _output_shapes(
@@ -67,7 +112,7 @@ def _output_shapes(
     for name, layer in leaves:
         try:
             x = layer.forward(x, Context())
-        except (ValueError, TypeError):
+        except Exception:  # a layer of the user's own may refuse zeros with any error
             break
         shapes[name] = "(" + ", ".join(["n", *map(str, x.shape[1:])]) + ")"
     return shapes

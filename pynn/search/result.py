@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..nn.sequential import Sequential
+from ..report.page import Page, delivered
 from ..training.trainer import Trainer
 from ..utils import renamed
 from .building import restore
@@ -18,7 +19,7 @@ from .stages import Stage
 from .state import Trials
 from .task import Build
 from .trial import Trial
-from .views.page import write_report
+from .views.page import notebook, page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,9 +108,12 @@ class SearchResult(Trials):
             columns[column] = np.array(values, dtype=np.float64 if ranged else object)
         return columns
 
-    def to_html(self, path: str | Path) -> None:
-        """Write an HTML page with pictures and all trials. It works offline."""
-        write_report(self, path)
+    def to_html(self, path: str | Path | None = None) -> Page | None:
+        """Write an HTML page with pictures and all trials. It works offline.
+
+        Without a path, return the page: text that shows itself as the result of a notebook cell.
+        """
+        return delivered(page(self), path)
 
     report = renamed.method("report", "to_html")
 
@@ -123,3 +127,6 @@ class SearchResult(Trials):
         finished = sum(trial.ended == "finished" for trial in self.trials)
         best: Any = f"{self.best.score:.4g}" if self.ranked else "none"
         return f"SearchResult({len(self.trials)} trials, {finished} finished, best {self.metric} {best})"
+
+    def _repr_html_(self) -> str:
+        return notebook(self)

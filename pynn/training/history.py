@@ -57,6 +57,11 @@ class History:
         latest = ", ".join(f"{name}={column[-1]:.4g}" for name, column in self.history.items() if column)
         return f"History({len(self)} epochs{': ' + latest if latest else ''})"
 
+    def _repr_html_(self) -> str:
+        from ..report.history import notebook
+
+        return notebook(self)
+
 
 @dataclass
 class EpochSums:

@@ -359,6 +359,15 @@ class Trainer(TrainingState):
         figures = evaluated(self.model, self.loss, self.held_out, None, self.metrics)
         return {f"val_{name}": value for name, value in figures.items()}
 
+    def __repr__(self) -> str:
+        settings = f"{type(self.loss).__name__}, {type(self.optimizer).__name__}(lr={self.optimizer.lr:g})"
+        return f"Trainer({settings}: {self.epoch} epochs, {self.steps} steps)"
+
+    def _repr_html_(self) -> str:
+        from .notebook import trainer_html  # in a notebook only
+
+        return trainer_html(self)
+
     def settle(self) -> None:
         self._step.settle()
 

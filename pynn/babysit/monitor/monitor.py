@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ...report.page import Page, delivered
 from ...training.callbacks import Callback
 from ...training.examples import Examples
 from ...training.history import History
@@ -188,12 +189,25 @@ class Monitor(Callback):
             trainer.observer = None
         self._recorder = None
 
-    def to_html(self, path: str | Path) -> None:
-        """Write an HTML page with all figures, pictures and findings. It works offline."""
-        from ..views.html import write_report
+    def to_html(self, path: str | Path | None = None) -> Page | None:
+        """Write an HTML page with all figures, pictures and findings. It works offline.
+
+        Without a path, return the page: text that shows itself as the result of a notebook cell.
+        """
+        from ..views.html import page
 
         self._catch_up()
-        write_report(self, path)
+        return delivered(page(self), path)
+
+    def __repr__(self) -> str:
+        faults = ", ".join(dict.fromkeys(finding.symptom for finding in ranked(self.findings)))
+        return f"Monitor({len(self.stats.steps)} steps watched: {faults or 'no fault found'})"
+
+    def _repr_html_(self) -> str:
+        from ..views.html import notebook
+
+        self._catch_up()
+        return notebook(self)
 
     report = renamed.method("report", "to_html")
 

@@ -9,9 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
-from ...report.page import document
+from ...report.page import Page, delivered, document, fragment, table
 from ...report.text import SYMBOLS
-from ...utils.files import write_atomically
 from ..findings import SYMPTOMS
 
 Status = Literal["pass", "warn", "fail", "skip"]
@@ -153,9 +152,26 @@ class Report:
         lines = [line for check in self.checks for line in check.lines()]
         return "\n".join([*lines, "", f"preflight: {self.summary()}"])
 
-    def to_html(self, path: str | Path) -> None:
-        """Write the report as one self-contained HTML page; the file is replaced atomically."""
-        write_atomically(path, self._page().encode("utf-8", "replace"))
+    def __repr__(self) -> str:
+        lines = [line for check in self.checks if check.status in ("fail", "warn") for line in check.lines()]
+        return "\n".join([f"preflight: {self.summary()}", *lines])
+
+    def to_html(self, path: str | Path | None = None) -> Page | None:
+        """Write the report as one self-contained HTML page; the file is replaced atomically.
+
+        Without a path, return the page: text that shows itself as the result of a notebook cell.
+        """
+        return delivered(self._page(), path)
+
+    def _repr_html_(self) -> str:
+        kind, symbol = _BADGES[self.status]
+        head = f'<div class="verdict {kind}"><h2>{symbol} Preflight: {self.status}</h2><p>{self.summary()}</p></div>'
+        wrong = [check for check in self.checks if check.status in ("fail", "warn")]
+        others = [check for check in self.checks if check.status not in ("fail", "warn")]
+        if not wrong:
+            return fragment(head + _table("Checks", others))
+        rest = f"<details><summary>{len(others)} other checks</summary>{_table('Other checks', others)}</details>"
+        return fragment(head + _table("Checks that failed or warned", wrong) + rest)
 
     def _page(self) -> str:
         checks = "".join(map(_item, self.checks))
@@ -173,12 +189,28 @@ def _hanging(head: str, text: str) -> list[str]:
 _BADGES = {"pass": ("good", "✓"), "warn": ("warning", SYMBOLS["warning"]), "fail": ("error", SYMBOLS["error"])}
 
 
-def _item(check: Check) -> str:
+def _badge(check: Check) -> str:
     kind, symbol = _BADGES.get(check.status, ("info", "○"))
+    return f'<span class="badge {kind}">{symbol} {check.status}</span>'
+
+
+def _table(caption: str, checks: list[Check]) -> str:
+    rows = []
+    for check in checks:
+        advice = f'<p class="advice">{escape(check.advice)}</p>' if check.status in ("warn", "fail") else ""
+        rows.append([check.name, _badge(check), escape(check.layer or ""), escape(check.evidence) + advice])
+    heads = ["check", "outcome", "layer", "figures"]
+    if not any(check.layer for check in checks):
+        heads.remove("layer")
+        rows = [[name, badge, figures] for name, badge, _, figures in rows]
+    return table(caption, heads, rows, tuple(heads))
+
+
+def _item(check: Check) -> str:
     where = ", ".join(escape(text) for text in (check.layer, check.symptom) if text)
     note = f'<span class="note">{where}</span>' if where else ""
     advice = f'<p class="advice">{escape(check.advice)}</p>' if check.status in ("warn", "fail") else ""
     return (
-        f'<li class="finding {check.status}"><header><span class="badge {kind}">{symbol} {check.status}</span>'
+        f'<li class="finding {check.status}"><header>{_badge(check)}'
         f"<h3>{escape(check.name)}</h3>{note}</header><p>{escape(check.evidence)}</p>{advice}</li>"
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass, field
+from html import escape
 from statistics import NormalDist
 
+from ...report.page import fragment, table
 from ..findings import Finding
+from ..views.html import numbered
 from .trials import Metric, Remedy, RemedyTrial
 
 WIDTH = 110
@@ -111,6 +114,24 @@ class Diagnosis:
         symptoms = list(dict.fromkeys(finding.symptom for finding in trial.verdict))
         return ", ".join(symptoms[:3]) if symptoms else "no symptoms"
 
+    def __repr__(self) -> str:
+        return f"Diagnosis({len(self.trials)} remedies tried) {self.advice}"
+
+    def _repr_html_(self) -> str:
+        kind = "good" if self.best is not None or not self.verdict else "warning"
+        head = f'<div class="verdict {kind}"><h2>Diagnosis</h2><p>{escape(self.advice)}</p></div>'
+        count = f"{len(self.verdict)} fault{'s' * (len(self.verdict) != 1)} of the unchanged run"
+        faults = f"<details><summary>{count}</summary>{numbered(self.verdict)}</details>" if self.verdict else ""
+        known = [self.baseline] if self.baseline is not None else []
+        rows = [
+            [score, loss, escape(change) + _code(trial), escape(left)]
+            for (score, loss, change, left), trial in zip(self.rows(), [*known, *self.trials], strict=True)
+        ]
+        caption = f"Validation scores {self._length()}" if known else ""
+        heads = [self.metric, "loss", "change", "faults left"]
+        runs = table(caption, heads, rows, ("change", "faults left")) if rows else ""
+        return fragment(head + runs + faults)
+
     def __str__(self) -> str:
         lines = [f"verdict: {'nothing wrong' if not self.verdict else ''}".rstrip()]
         lines += [line for finding in self.verdict for line in _wrapped(f"  {finding}", "    ")]
@@ -175,6 +196,10 @@ def _change(trial: RemedyTrial) -> str:
         return "as it is"
     stopped = f" (epoch {trial.best_epoch})" if "stopping" in trial.remedy.subject and trial.best_epoch else ""
     return trial.remedy.change + stopped
+
+
+def _code(trial: RemedyTrial) -> str:
+    return "" if trial.remedy is None else f"<p><code>{escape(trial.remedy.code)}</code></p>"
 
 
 def _capital(text: str) -> str:
