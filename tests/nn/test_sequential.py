@@ -356,3 +356,14 @@ def test_a_model_within_a_model_is_pynns_own_class_everywhere():
     nested = pynn.Sequential(pynn.Sequential(pynn.Linear(2, 3), Mine()), pynn.Residual(pynn.Linear(3, 3)))
     assert [type(layer) for layer in nested.all_layers() if is_own(layer)] == [Mine]
     assert not is_own(pynn.CrossEntropyLoss()) and is_own(type("Own", (pynn.Loss,), {"__module__": "mine"})())
+
+
+def test_a_summary_does_without_a_layer_that_refuses_zeros():
+    class Picky(pynn.ReLU):
+        def forward(self, x, ctx):
+            raise RuntimeError("no zeros, please")
+
+    summary = pynn.Sequential(pynn.Linear(4, 3), Picky()).summary()
+    assert summary.splitlines()[2].split() == ["1", "Picky", "?", "0"]
+    assert repr(summary) == str(summary)
+    assert "<td>15</td>" in summary._repr_html_()
