@@ -55,10 +55,11 @@ def plot_overview(result: Trials, path: str | Path | None = None) -> Figure:
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + below)
     grid = figure.add_gridspec(2, 2, height_ratios=[height, below]) if below else figure.add_gridspec(1, 2)
-    _trials(figure.add_subplot(grid[0, 0]), run, run.axes()[:2])
-    _losses(figure.add_subplot(grid[0, 1]), run)
+    trials, losses = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     if run.importance:
         _importance(figure.add_subplot(grid[1, :]), run)
+    _trials(trials, run, run.axes()[:2])
+    _losses(losses, run)
     return saved(figure, path)
 
 
