@@ -38,6 +38,14 @@ space = {{"lr": search.LogUniform(1e-3, 1.0), {HOSTILE!r}: search.Choice("plain"
 #: By name: a cell, which shows its last expression.
 CELLS = {
     "setup": SETUP,
+    "table": """
+import pathlib, tempfile
+rows = "".join(f"{i},{1.5 * i},{'abc'[i % 3]},2024-01-{1 + i % 28:02},{'yn'[i % 2]}\\n" for i in range(40))
+with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder, "t.csv")
+    path.write_text(f"id,<b>&,kind,when,label\\n{rows}")
+    table = pynn.datasets.read_table(path, "label")
+table""",
     "untrained trainer": "trainer",
     "empty history": "trainer.history",
     "unused monitor": "monitor",
@@ -150,6 +158,7 @@ def test_a_summary_is_a_table_for_eyes_and_a_text_for_print(outputs):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        ("table", ["40", "label", "2 classes", "<b>&", "0 to 58.5", "a, b, c", "2024-01-01 to 2024-01-28"]),
         ("untrained trainer", ["CrossEntropyLoss", "SGD", HOSTILE]),
         ("empty history", ["No epoch"]),
         ("unused monitor", ["Nothing to judge yet"]),

@@ -52,6 +52,16 @@ class Table:
     without_target: int = 0
     notes: dict[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        task = "regression" if self.class_names is None else f"{len(self.class_names)} classes"
+        target = self.schema["target"]["name"]
+        return f"Table({len(self.x)} rows, {self.x.shape[1]} features, target {target!r}: {task})"
+
+    def _repr_html_(self) -> str:
+        from .notebook import table_html
+
+        return table_html(self)
+
     def fit_fill(self, rows: slice | NDArray[Any] | list[int]) -> Table:
         r"""Return a table whose missing numbers are filled with the means over the training rows.
 

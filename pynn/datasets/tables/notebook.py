@@ -1,0 +1,59 @@
+"""What a table shows of itself in a notebook."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...report.page import facts, fragment, table
+from .schema import width
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .schema import ColumnSchema
+    from .table import Table
+
+#: Maximum numbers of categories that are named, and of columns that are listed.
+MAX_CATEGORIES, MAX_COLUMNS = 6, 200
+
+
+def table_html(shown: Table) -> str:
+    """Return rows, features and target as tiles, and the columns with their kinds, values and gaps."""
+    pairs = [
+        ("rows", f"{len(shown.x):,}"),
+        ("features", f"{shown.x.shape[1]:,}"),
+        ("target", shown.schema["target"]["name"]),
+        ("task", "regression" if shown.class_names is None else f"{len(shown.class_names)} classes"),
+    ]
+    if shown.without_target:
+        pairs.append(("left out, without a target", f"{shown.without_target:,} rows"))
+    rows, place = [], 0
+    for column in shown.schema["columns"]:
+        name, features = column["name"], shown.x[:, place : place + width(column)]
+        missing = f"{shown.missing[name]:,}" if name in shown.missing else ""
+        note = escape(shown.notes.get(name, ""))
+        rows.append([name, column["kind"], escape(_values(column, features)), missing, note])
+        place += width(column)
+    reasons = {name: shown.notes.get(name, "").removeprefix("dropped: ") for name in shown.schema.get("dropped", [])}
+    rows += [[name, "dropped", "", "", escape(reason)] for name, reason in reasons.items()]
+    caption = "Columns" + (f" ({MAX_COLUMNS} of {len(rows)})" if len(rows) > MAX_COLUMNS else "")
+    heads = ["column", "kind", "values", "missing", "note"]
+    return fragment(facts(pairs) + table(caption, heads, rows[:MAX_COLUMNS], ("kind", "values", "note")))
+
+
+def _values(column: ColumnSchema, features: NDArray[np.float64]) -> str:
+    """Return the range of a number or date, or the names of categories."""
+    if column["kind"] == "category":
+        names = column["categories"]
+        more = len(names) - MAX_CATEGORIES
+        return ", ".join(names[:MAX_CATEGORIES]) + (f" and {more} more" if more > 0 else "")
+    present = features[~np.isnan(features)]
+    if not len(present):
+        return ""
+    low, high = present.min(), present.max()
+    if column["kind"] == "date":
+        return " to ".join(str(np.datetime64("1970-01-01") + np.timedelta64(int(day), "D")) for day in (low, high))
+    return f"{low:.6g} to {high:.6g}"
