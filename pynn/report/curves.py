@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .charts import Chart, Series
-
-if TYPE_CHECKING:
-    from ..training.history import History
+from .history import Epochs
 
 WIDTH, HEIGHT, LEFT, TOP = 500, 300, 70, 70
 STYLE = """
@@ -22,7 +19,7 @@ path.s0 { stroke: #0072b2 } path.s1 { stroke: #d55e00 } text.s0 { fill: #0072b2 
 """
 
 
-def history_svg(history: History) -> str:
+def history_svg(history: Epochs) -> str:
     """Return loss and, for classification, accuracy over the epochs as an SVG document.
 
     Examples
@@ -42,7 +39,7 @@ def history_svg(history: History) -> str:
     )
 
 
-def _chart(history: History, name: str) -> Chart:
+def _chart(history: Epochs, name: str) -> Chart:
     """Return the chart of a figure in training and, if there is one, in validation."""
     dots = len(history) <= 15
     both = [("training", name, "s0"), ("validation", f"val_{name}", "s1")]

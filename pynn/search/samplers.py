@@ -28,7 +28,9 @@ INSTALL_HINT = 'pip install "pynn-kernels[search]"'
 def load_optuna() -> Any:
     """Return Optuna, or raise ImportError with the install command."""
     try:
-        import optuna
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, in a notebook; nothing uses its bars
+            import optuna
     except ImportError as error:
         raise ImportError(f"a search needs Optuna: {INSTALL_HINT}") from error
     return optuna
