@@ -153,7 +153,7 @@ class Center(ShiftScale):
 
 
 class Standardize(ShiftScale):
-    """Standardise each feature to mean 0 and standard deviation 1: y = (x - mean) / sqrt(var + eps).
+    """Standardise each feature to mean 0 and standard deviation 1: z = (x - mean) / sqrt(var + eps).
 
     The variance divides by N. A feature that is constant in the training data is centred but not scaled. Mean and sum
     of squared deviations are computed in float64 in two passes over each block and merged (Chan, Golub, LeVeque
@@ -163,6 +163,9 @@ class Standardize(ShiftScale):
     ----------
     eps : float, default 0.0
         Added to the variance, so that nearly constant features are not amplified.
+    limit : float, optional
+        Compress z smoothly into (-limit, limit): y = z / sqrt(1 + (z / limit)^2). Values far out, as in prices or
+        populations, then cannot dominate a network, and small ones hardly change.
 
     Attributes
     ----------
@@ -189,8 +192,24 @@ class Standardize(ShiftScale):
     mean_: NDArray[np.float64]
     m2_: NDArray[np.float64]
 
-    def __init__(self, eps: float = 0.0) -> None:
+    def __init__(self, eps: float = 0.0, limit: float | None = None) -> None:
         self.eps = eps
+        self.limit = limit
+
+    def transform(self, x: ArrayLike) -> NDArray[Any]:
+        """Return `x` standardised, and compressed if there is a `limit`, as a new array; see `ShiftScale.transform`."""
+        out = super().transform(x)
+        if self.limit is not None:
+            out /= np.hypot(1, out / self.limit)
+        return out
+
+    def inverse_transform(self, x: ArrayLike) -> NDArray[Any]:
+        """Return the raw values of standardised ones; beyond the limit they are infinite."""
+        if self.limit is not None:
+            x = as_numbers(x)
+            with np.errstate(divide="ignore"):
+                x = x / np.sqrt(np.maximum(0, 1 - np.square(x / self.limit, dtype=np.float64))).astype(float_type(x))
+        return super().inverse_transform(x)
 
     @property
     def var_(self) -> NDArray[np.float64]:
@@ -214,6 +233,10 @@ class Standardize(ShiftScale):
 
     def _check_params(self) -> None:
         check_eps(self.eps)
+        if self.limit is not None:
+            check_real("limit", self.limit)
+            if self.limit <= 0:
+                raise ValueError(f"limit is {self.limit!r}; expected a positive number, or None")
 
     def _update(self, x: NDArray[Any]) -> None:
         shape = self._feature_shape(x)

@@ -48,7 +48,7 @@ def to_state(transformer: Transformer) -> tuple[dict[str, Any], dict[str, NDArra
     >>> from pynn.preprocessing import Standardize, from_state, to_state
     >>> config, arrays = to_state(Standardize().fit([[1.0], [3.0]]))
     >>> config
-    {'class': 'Standardize', 'params': {'eps': 0.0}}
+    {'class': 'Standardize', 'params': {'eps': 0.0, 'limit': None}}
     >>> arrays["mean"]
     array([2.])
     >>> from_state(config, arrays).transform([[4.0]])

@@ -1,6 +1,7 @@
 """The layers. Each is thin: shapes, parameters, one op call forward and one backward."""
 
 from .activations import ELU, GELU, SELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
+from .average import Average
 from .base import Layer
 from .batchnorm import BatchNorm as BatchNorm
 from .batchnorm import BatchNorm1d, BatchNorm2d
@@ -17,6 +18,7 @@ __all__ = [
     "GELU",
     "SELU",
     "AdaptiveAvgPool2d",
+    "Average",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",

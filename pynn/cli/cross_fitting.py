@@ -1,0 +1,207 @@
+"""Cross-fit the recipes to a small table, and blend their networks into one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..babysit import Finding, Monitor
+from ..nn import layers
+from ..nn.loss import Loss
+from ..nn.losses import CrossEntropyLoss, MSELoss
+from ..nn.random import manual_seed
+from ..nn.sequential import Sequential
+from ..preprocessing import Standardize
+from ..training.folds import CrossFit, average, blend, cross_fit
+from ..training.trainer import Trainer
+from .networks import ACTIVATIONS
+from .options import OPTIMIZERS
+from .recipe import FOLDS, LIMIT, Recipe, recipes
+
+
+@dataclass(frozen=True)
+class TableFit:
+    """What cross-fitting gives.
+
+    Attributes
+    ----------
+    model : Sequential
+        The average of all members, with its preprocessing; takes raw features, regresses raw targets.
+    predictions : ndarray, shape (n, outputs)
+        What the members predict for the examples that they did not see, averaged as in the model: logits or raw
+        targets. NaN where an interruption left no member that did not see the example.
+    kinds : list of (Recipe, CrossFit, int)
+        The kinds of networks, and how often each counts in the average (of 10).
+    monitor : Monitor
+        Of the first member of the kind that counts most.
+    interrupted : bool
+    """
+
+    model: Sequential
+    predictions: np.ndarray
+    kinds: list[tuple[Recipe, CrossFit, int]]
+    monitor: Monitor
+    interrupted: bool
+
+    @property
+    def verdict(self) -> list[Finding]:
+        """The monitor's findings, without overfitting: of each network the weights before it set in are kept."""
+        return [finding for finding in self.monitor.verdict if finding.symptom != "overfitting"]
+
+
+def fit_table(
+    x: np.ndarray,
+    y: np.ndarray,
+    classes: int | None,
+    given: Mapping[str, Any],
+    *,
+    folds: int = FOLDS,
+    seed: int = 0,
+    class_weight: Sequence[float] | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> TableFit:
+    """Cross-fit each kind of network that `recipes` names, and blend them.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, features)
+        Raw features, finite.
+    y : ndarray, shape (n,)
+        Class indices, or raw targets.
+    classes : int or None
+        The number of classes; None for regression.
+    given : mapping
+        See `recipes`.
+    folds : int
+    seed : int
+    class_weight : sequence of float, optional
+    progress : callable
+        Called with the number of networks begun, and of all.
+
+    Raises
+    ------
+    NonFiniteError
+        If the loss of a network becomes NaN or infinite.
+    """
+    kinds = recipes(len(x), given)
+    table = _Table(x, y, classes, class_weight, folds, seed)
+    fits: list[CrossFit] = []
+    monitors: list[Monitor] = []
+    for index, kind in enumerate(kinds):
+        monitors.append(Monitor(on_problem="silent"))
+        fits.append(table.fit(kind, index, monitors[-1], lambda done: progress(done, folds * len(kinds))))
+        if fits[-1].interrupted:
+            break
+    whole = [fit for fit in fits if not fit.interrupted] or fits
+    counts = blend(whole, table.y, table.loss())
+    predictions = sum(n * fit.predictions for n, fit in zip(counts, whole, strict=True)) / sum(counts)
+    return TableFit(
+        average(whole, counts),
+        np.asarray(predictions),
+        list(zip(kinds, whole, counts, strict=False)),
+        monitors[int(np.argmax(counts))],
+        fits[-1].interrupted,
+    )
+
+
+class _Table:
+    """A table's examples, and the preprocessing that all networks share."""
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        classes: int | None,
+        class_weight: Sequence[float] | None,
+        folds: int,
+        seed: int,
+    ) -> None:
+        self.x, self.y = x, (y if classes else y.reshape(-1, 1))
+        self.classes, self.class_weight, self.folds, self.seed = classes, class_weight, folds, seed
+        self.preprocessing = Standardize(limit=LIMIT).fit(x)
+        self.target_preprocessing = None if classes else Standardize().fit(self.y)
+        self.inputs = self.preprocessing.transform(x)
+
+    def loss(self) -> Loss:
+        return CrossEntropyLoss(self.class_weight) if self.classes else MSELoss()
+
+    def fit(self, kind: Recipe, index: int, monitor: Monitor, begin: Callable[[int], None]) -> CrossFit:
+        """Cross-fit one kind of network; `begin` is called with the number of networks begun before."""
+
+        def make_trainer(fold: int) -> Trainer:
+            begin(index * self.folds + fold)
+            seed = int(np.random.SeedSequence((self.seed, index, fold)).generate_state(1)[0])
+            manual_seed(seed)
+            model = network(kind, self.inputs, self.classes or 1)
+            model.preprocessing, model.target_preprocessing = self.preprocessing, self.target_preprocessing
+            make_optimizer, lr, weight_decay = OPTIMIZERS[kind.optimizer]
+            rates = {
+                "lr": lr if kind.lr is None else kind.lr,
+                "weight_decay": weight_decay if kind.weight_decay is None else kind.weight_decay,
+            }
+            return Trainer(model, self.loss(), make_optimizer(**rates), seed=seed)
+
+        return cross_fit(
+            make_trainer,
+            self.x,
+            self.y,
+            epochs=kind.epochs,
+            folds=self.folds,
+            patience=kind.patience,
+            batch_size=kind.batch_size,
+            seed=self.seed,
+            callbacks=lambda fold: [monitor] if fold == 0 else [],
+        )
+
+
+def network(kind: Recipe, inputs: np.ndarray, outputs: int) -> Sequential:
+    """Return an untrained network for preprocessed inputs; it starts with outputs of 0 (but those of `given` ones)."""
+    width = inputs.shape[1]
+    chain: list[layers.Layer] = [layers.Dropout(kind.input_dropout)] if kind.input_dropout else []
+    if kind.knots:
+        bends = _bends(inputs, kind.knots)
+        if bends is not None:
+            chain += [bends, layers.ReLU()]
+            width = bends.out_features
+    chain += _hidden(kind, width)
+    width = next((layer.out_features for layer in reversed(chain) if hasattr(layer, "out_features")), width)
+    last = layers.Linear(width, outputs, init=None if kind.name == "given" else "zeros")
+    if not (kind.skip and chain):
+        return Sequential(*chain, last)
+    return Sequential(layers.Residual(Sequential(*chain, last), layers.Linear(inputs.shape[1], outputs, init="zeros")))
+
+
+def _hidden(kind: Recipe, width: int) -> list[layers.Layer]:
+    make_activation, init = ACTIVATIONS[kind.activation]
+    chain: list[layers.Layer] = []
+    for hidden in kind.hidden:
+        chain.append((layers.Maxout if make_activation is None else layers.Linear)(width, hidden, init=init))
+        if kind.batchnorm:
+            chain.append(layers.BatchNorm1d(hidden))
+        if make_activation is not None:
+            chain.append(make_activation())
+        if kind.dropout:
+            chain.append(layers.Dropout(kind.dropout))
+        width = hidden
+    return chain
+
+
+def _bends(inputs: np.ndarray, knots: int) -> layers.Linear | None:
+    """Return a frozen layer of x_j - t, t at quantiles of each input j of more than two values; None without such."""
+    places: list[tuple[int, float]] = []
+    for column, values in enumerate(inputs.T):
+        low, high = values.min(), values.max()
+        inner = np.unique(np.quantile(values, np.linspace(0, 1, knots + 2)[1:-1]))
+        if len(np.unique(values)) > 2:
+            places += [(column, knot) for knot in inner if low < knot < high]
+    if not places:
+        return None
+    layer = layers.Linear(inputs.shape[1], len(places), init="zeros")
+    columns, thresholds = zip(*places, strict=True)
+    layer.weight[list(columns), np.arange(len(places))] = 1
+    layer.bias[...] = -np.array(thresholds)
+    layer.freeze()
+    return layer

@@ -1,0 +1,124 @@
+"""Which networks ``pynn train`` cross-fits to a small table: chosen by ``bench/tables`` on its part for tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+#: Tables of more rows have enough for one network with a part set aside to validate and to test.
+MOST_ROWS = 5000
+FOLDS = 5
+#: Standardized inputs are compressed into (-LIMIT, LIMIT).
+LIMIT = 3.0
+#: Steps of a network at most, in epochs at least and at most; patience as a share of them.
+STEPS, EPOCHS, PATIENCE = 5000, (30, 150), 0.2
+#: Options that shape the network: with one of them given, it is the only kind.
+SHAPING = ("hidden", "batchnorm")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A kind of network, and how it is trained.
+
+    Attributes
+    ----------
+    name : str
+    hidden : tuple of int
+        Widths of the hidden layers.
+    knots : int
+        If not 0, each input that is no indicator first passes `knots` fixed ReLUs, which bend at its quantiles; the
+        network then adds functions of one input each (piecewise linear).
+    skip : bool
+        Whether a linear path around the hidden layers is added.
+    dropout : float
+    optimizer, lr, weight_decay, epochs, patience, batch_size
+    """
+
+    name: str
+    hidden: tuple[int, ...] = ()
+    knots: int = 0
+    skip: bool = False
+    dropout: float = 0.0
+    input_dropout: float = 0.0
+    batchnorm: bool = False
+    activation: str = "relu"
+    optimizer: str = "adamw"
+    lr: float | None = 3e-3
+    weight_decay: float | None = 1e-2
+    epochs: int = 100
+    patience: int = 20
+    batch_size: int = 32
+
+
+KINDS = (
+    Recipe("linear", lr=1e-2),
+    Recipe("additive", knots=8, skip=True, weight_decay=2e-2),
+    Recipe("narrow", hidden=(32,), skip=True, dropout=0.2),
+    Recipe("deep", hidden=(64, 64), dropout=0.2),
+)
+
+
+def recipes(rows: int, given: Mapping[str, Any]) -> list[Recipe]:
+    """Return the kinds of networks to cross-fit to a table.
+
+    Parameters
+    ----------
+    rows : int
+    given : mapping
+        The fields of `Recipe` that the user chose; None, or absent, means that the recipe decides. With `hidden` or
+        `batchnorm` there is one kind only, the network that the user describes; an optimizer without a rate or weight
+        decay brings its own.
+
+    Examples
+    --------
+    >>> [recipe.name for recipe in recipes(300, {})]
+    ['linear', 'additive', 'narrow', 'deep']
+    >>> recipes(300, {"hidden": (16,), "lr": 0.1})[0].lr
+    0.1
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    epochs = chosen.get("epochs", _epochs(rows, chosen.get("batch_size", Recipe.batch_size)))
+    kinds = (Recipe("given", hidden=(64, 64), dropout=0.2),) if any(name in chosen for name in SHAPING) else KINDS
+    made = [replace(kind, epochs=epochs, patience=max(5, round(PATIENCE * epochs))) for kind in kinds]
+    if "optimizer" in chosen:
+        made = [replace(kind, lr=None, weight_decay=None) for kind in made]
+    return [replace(kind, **chosen) for kind in made]
+
+
+def _epochs(rows: int, batch_size: int) -> int:
+    fewest, most = EPOCHS
+    return max(fewest, min(most, round(STEPS * batch_size / rows)))
+
+
+def class_weights(given: str, names: list[str], counts: list[int]) -> list[float]:
+    """Return the weights of classes for ``--class-weight``: "balanced", or "name=weight,name=weight".
+
+    Balanced weights are n / (C n_c), with n_c of n examples in class c of C; classes that are not named weigh 1.
+
+    Raises
+    ------
+    ValueError
+        If a name is no class, or a weight no number of at least 0.
+
+    Examples
+    --------
+    >>> class_weights("balanced", ["no", "yes"], [30, 10])
+    [0.6666666666666666, 2.0]
+    >>> class_weights("yes=5", ["no", "yes"], [30, 10])
+    [1.0, 5.0]
+    """
+    if given == "balanced":
+        return [sum(counts) / (len(counts) * n) if n else 0.0 for n in counts]
+    weights = dict.fromkeys(names, 1.0)
+    for item in given.split(","):
+        name, _, text = item.rpartition("=")
+        if name not in weights:
+            raise ValueError(f"class weight {item!r} names no class; expected balanced, or NAME=WEIGHT of {names}")
+        try:
+            weights[name] = float(text)
+        except ValueError:
+            weights[name] = -1.0
+        if not 0 <= weights[name] < float("inf"):
+            raise ValueError(f"class weight {item!r}: expected a number of at least 0 after the =")
+    return list(weights.values())

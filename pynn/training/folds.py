@@ -1,0 +1,191 @@
+"""Cross-fitting: of few examples, all are trained on, all validate, and the networks vote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..nn.layers import Average
+from ..nn.sequential import Sequential
+from ..utils.interrupt import InterruptGuard
+from ..utils.validation import count
+from .callbacks import Callback, EarlyStopping
+from .history import History
+from .trainer import Trainer
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..nn.loss import Loss
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """Networks that were each trained without one fold of the examples.
+
+    Attributes
+    ----------
+    members : list of Sequential
+        One per fold, with the weights of its best epoch on that fold; fewer after an interruption.
+    predictions : ndarray, shape (n, outputs)
+        What the member that did not see the example predicts for it; NaN if an interruption left it without one.
+    histories : list of History
+        "val_loss" and "val_accuracy" are of the fold that the member did not see.
+    interrupted : bool
+    """
+
+    members: list[Sequential]
+    predictions: np.ndarray
+    histories: list[History]
+    interrupted: bool
+
+
+def cross_fit(
+    make_trainer: Callable[[int], Trainer],
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    epochs: int,
+    folds: int = 5,
+    patience: int = 20,
+    batch_size: int = 32,
+    seed: int = 0,
+    callbacks: Callable[[int], Iterable[Callback]] = lambda fold: (),
+) -> CrossFit:
+    """Train one network per fold on the other folds, until its loss on the fold stops falling.
+
+    Every example trains all networks but one, and validates that one; so the predictions of `CrossFit` are honest
+    although nothing is set aside (but for the choice of the epoch, which sees the fold). `blend` and `average` make
+    one model of the networks.
+
+    After Ctrl-C the result has the members that are finished, or the unfinished first one.
+
+    Parameters
+    ----------
+    make_trainer : callable
+        A function of the fold's number, from 0, that returns a new `Trainer`. If its model has a `preprocessing`, it
+        should be the same for all, fitted to all examples: `average` needs one.
+    x : array_like, shape (n, ...)
+    y : array_like, shape (n,) or (n, outputs)
+        Whole numbers of shape (n,) are classes: each fold gets its share of each.
+    epochs : int
+        At most.
+    folds : int
+        From 2 to n.
+    patience : int
+        Epochs without improvement before a network's training stops.
+    batch_size : int
+    seed : int
+        Decides which examples form a fold.
+    callbacks : callable, optional
+        A function of the fold's number that returns further callbacks.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer examples than folds, and as `Trainer.fit` does.
+    NonFiniteError
+        If the loss of a network becomes NaN or infinite.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> from pynn.training.folds import average, cross_fit
+    >>> x, y = pynn.datasets.blobs(n=120, classes=3, seed=0)
+    >>> def make_trainer(fold):
+    ...     pynn.manual_seed(fold)
+    ...     return pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.Adam(0.1))
+    >>> fitted = cross_fit(make_trainer, x, y, epochs=20)
+    >>> bool((fitted.predictions.argmax(axis=1) == y).mean() > 0.9)
+    True
+    >>> average([fitted]).predict(x).shape
+    (120, 3)
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    members: list[Sequential] = []
+    histories: list[History] = []
+    predictions = np.full((len(x), 0), np.nan)
+    with InterruptGuard() as guard:
+        for fold, held_out in enumerate(_folds(y, folds, seed)):
+            rest = np.setdiff1d(np.arange(len(x)), held_out)
+            trainer = make_trainer(fold)
+            history = trainer.fit(
+                x[rest],
+                y[rest],
+                epochs=epochs,
+                batch_size=batch_size,
+                validation=(x[held_out], y[held_out]),
+                callbacks=[EarlyStopping(patience=patience), *callbacks(fold)],
+            )
+            if history.interrupted and members:
+                break
+            members.append(trainer.model)
+            histories.append(history)
+            output = trainer.model.predict(x[held_out])
+            if not predictions.size:
+                predictions = np.full((len(x), *output.shape[1:]), np.nan)
+            predictions[held_out] = output
+            if guard.requested:
+                break
+    return CrossFit(members, predictions, histories, guard.requested)
+
+
+def blend(fits: Sequence[CrossFit], y: ArrayLike, loss: Loss, rounds: int = 10) -> list[int]:
+    """Return how often each kind of network should count in their average.
+
+    Starting from none, each of `rounds` steps adds the kind with which the average has the lowest loss on the examples
+    that its members did not see (ensemble selection, Caruana et al. 2004).
+
+    Parameters
+    ----------
+    fits : sequence of CrossFit
+        Of the same examples. If one was interrupted, only the examples that all predict count.
+    y : array_like, shape (n,) or (n, outputs)
+    loss : Loss
+    rounds : int
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> from pynn.training.folds import CrossFit, blend
+    >>> y = np.array([[1.0], [2.0]])
+    >>> blend([CrossFit([], y + error, [], False) for error in (4.0, -1.0)], y, pynn.MSELoss())
+    [2, 8]
+    """
+    targets = np.asarray(y)
+    known = np.isfinite([fit.predictions.reshape(len(targets), -1) for fit in fits]).all(axis=(0, 2))
+    outputs = [fit.predictions[known] for fit in fits]
+    counts, total = [0] * len(fits), np.zeros_like(outputs[0])
+    for taken in range(rounds):
+        losses = [loss((total + output) / (taken + 1), targets[known])[0] for output in outputs]
+        best = int(np.argmin(losses))
+        counts[best] += 1
+        total = total + outputs[best]
+    return counts
+
+
+def average(fits: Sequence[CrossFit], counts: Sequence[int] | None = None) -> Sequential:
+    """Return one model that averages all members: those of each fit count together as often as `counts` says.
+
+    The model takes over the members, and the preprocessing and the class names of the first.
+    """
+    kinds = [(fit, n) for fit, n in zip(fits, counts or [1] * len(fits), strict=True) if n]
+    members = [member for fit, _ in kinds for member in fit.members]
+    weights = [n / len(fit.members) for fit, n in kinds for _ in fit.members]
+    model = Sequential(Average(*members, weights=weights))
+    for name in ("preprocessing", "target_preprocessing", "class_names", "input_schema", "output_kind"):
+        setattr(model, name, getattr(members[0], name))
+    return model
+
+
+def _folds(y: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
+    """Return the rows of each fold, in random order; of whole numbers, each fold gets its share of each."""
+    if not 2 <= count(folds, "folds") <= len(y):
+        raise ValueError(f"folds is {folds}; expected 2 to {len(y)}, the number of examples")
+    order = np.random.default_rng(seed).permutation(len(y))
+    if y.ndim == 1 and y.dtype.kind in "iu":
+        order = order[np.argsort(y[order], kind="stable")]
+    return [order[fold::folds] for fold in range(folds)]
