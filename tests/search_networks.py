@@ -34,6 +34,7 @@ VECTORS = {
     "Tanh": lambda n: pynn.Tanh(),
     "Flatten": lambda n: pynn.Flatten(),
     "Residual": lambda n: pynn.Residual(pynn.Sequential(pynn.Linear(n, n), pynn.ReLU())),
+    "Average": lambda n: pynn.Average(pynn.Linear(n, n), pynn.Sequential(pynn.Linear(n, n), pynn.ReLU())),
     "Sequential": lambda n: pynn.Sequential(pynn.Linear(n, n), pynn.Tanh()),
 }
 SEQUENCES = {

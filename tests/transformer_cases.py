@@ -6,6 +6,7 @@ ON_IMAGES = [
     Center(),
     Standardize(),
     Standardize(eps=1e-3),
+    Standardize(limit=2.0),
     ChannelCenter(),
     ChannelStandardize(),
     MinMax((-1, 2)),

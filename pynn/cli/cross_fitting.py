@@ -34,7 +34,7 @@ class TableFit:
         What the members predict for the examples that they did not see, averaged as in the model: logits or raw
         targets. NaN where an interruption left no member that did not see the example.
     kinds : list of (Recipe, CrossFit, int)
-        The kinds of networks, and how often each counts in the average (of 10).
+        The kinds of networks, and how often each counts in the average.
     monitor : Monitor
         Of the first member of the kind that counts most.
     interrupted : bool
@@ -164,7 +164,7 @@ def network(kind: Recipe, inputs: np.ndarray, outputs: int) -> Sequential:
     if kind.knots:
         bends = _bends(inputs, kind.knots)
         if bends is not None:
-            chain += [bends, layers.ReLU()]
+            chain += [bends, layers.ReLU(), layers.Dropout(kind.dropout)]
             width = bends.out_features
     chain += _hidden(kind, width)
     width = next((layer.out_features for layer in reversed(chain) if hasattr(layer, "out_features")), width)
@@ -190,7 +190,7 @@ def _hidden(kind: Recipe, width: int) -> list[layers.Layer]:
 
 
 def _bends(inputs: np.ndarray, knots: int) -> layers.Linear | None:
-    """Return a frozen layer of x_j - t, t at quantiles of each input j of more than two values; None without such."""
+    """Return a layer that begins as x_j - t, t at quantiles of each input j of over two values; None without such."""
     places: list[tuple[int, float]] = []
     for column, values in enumerate(inputs.T):
         low, high = values.min(), values.max()
@@ -202,6 +202,6 @@ def _bends(inputs: np.ndarray, knots: int) -> layers.Linear | None:
     layer = layers.Linear(inputs.shape[1], len(places), init="zeros")
     columns, thresholds = zip(*places, strict=True)
     layer.weight[list(columns), np.arange(len(places))] = 1
+    assert layer.bias is not None
     layer.bias[...] = -np.array(thresholds)
-    layer.freeze()
     return layer

@@ -10,7 +10,7 @@ from typing import Any
 MOST_ROWS = 5000
 FOLDS = 5
 #: Standardized inputs are compressed into (-LIMIT, LIMIT).
-LIMIT = 3.0
+LIMIT = 8.0
 #: Steps of a network at most, in epochs at least and at most; patience as a share of them.
 STEPS, EPOCHS, PATIENCE = 5000, (30, 150), 0.2
 #: Options that shape the network: with one of them given, it is the only kind.
@@ -27,8 +27,8 @@ class Recipe:
     hidden : tuple of int
         Widths of the hidden layers.
     knots : int
-        If not 0, each input that is no indicator first passes `knots` fixed ReLUs, which bend at its quantiles; the
-        network then adds functions of one input each (piecewise linear).
+        If not 0, the first layer begins as `knots` ReLUs per input that is no indicator, which bend at its quantiles:
+        the network then begins as a sum of piecewise linear functions of one input each.
     skip : bool
         Whether a linear path around the hidden layers is added.
     dropout : float
@@ -53,7 +53,7 @@ class Recipe:
 
 KINDS = (
     Recipe("linear", lr=1e-2),
-    Recipe("additive", knots=8, skip=True, weight_decay=2e-2),
+    Recipe("additive", knots=8, skip=True, dropout=0.2, weight_decay=2e-2),
     Recipe("narrow", hidden=(32,), skip=True, dropout=0.2),
     Recipe("deep", hidden=(64, 64), dropout=0.2),
 )

@@ -120,6 +120,13 @@ def residual(rng, shape, dtype):
     return pynn.Residual(pynn.Sequential(*inner), shortcut), given
 
 
+def average(rng, shape, dtype):
+    if len(shape) > 1:
+        return None
+    branches = [pynn.Linear(shape[0], 3, dtype=dtype), pynn.Sequential(pynn.Linear(shape[0], 3, dtype=dtype))]
+    return pynn.Average(*branches, weights=pick(rng, None, [1, 3])), (3,)
+
+
 def nested(rng, shape, dtype):
     inner, given = chain(rng, shape, dtype, int(rng.integers(1, 4)))
     return pynn.Sequential(*inner), given
@@ -151,12 +158,13 @@ MAKERS = {
     "Dropout": elementwise(lambda rng: pynn.Dropout(pick(rng, 0.0, 0.3, 0.5, 1.0))),
     "Dropout2d": dropout2d,
     "Residual": residual,
+    "Average": average,
     "Sequential": nested,
     "a user's own": elementwise(lambda rng: Doubled()),
 }
 _MAKERS = tuple(MAKERS.values())
-#: A layer of the user's own turns recording off, so that it must be rare.
-_CHANCES = np.array([0.2 if name == "a user's own" else 1.0 for name in MAKERS])
+#: These layers turn recording off, so that they must be rare.
+_CHANCES = np.array([0.2 if name in ("Average", "a user's own") else 1.0 for name in MAKERS])
 _CHANCES /= _CHANCES.sum()
 
 

@@ -289,6 +289,8 @@ def test_unusable_data(x, error, message):
     [
         (Standardize(eps=-1), ValueError, "eps is -1"),
         (Standardize(eps="1"), TypeError, "eps is '1'"),
+        (Standardize(limit=0), ValueError, "limit is 0; expected a positive number, or None"),
+        (Standardize(limit="3"), TypeError, "limit is '3'"),
         (ZCA(eps=float("nan")), ValueError, "eps is nan; expected a finite"),
         (PCAWhiten(eps=True), TypeError, "eps is True"),
         (PCA(0), ValueError, "n_components is 0; expected at least 1"),
@@ -304,6 +306,18 @@ def test_unusable_data(x, error, message):
 def test_impossible_parameters_are_named_when_fitting(transformer, error, message, rows):
     with pytest.raises(error, match=message):
         transformer.fit(rows)
+
+
+def test_a_limit_compresses_what_lies_far_out(rng):
+    x = rng.standard_cauchy((500, 3))
+    limited = Standardize(limit=3.0).fit(x)
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    y = limited.transform(x)
+    np.testing.assert_allclose(y, z / np.sqrt(1 + (z / 3) ** 2), rtol=1e-12)
+    assert np.abs(limited.transform([[1e30, -1e30, 0.0]])).max() <= 3
+    near = np.abs(z) < 10
+    np.testing.assert_allclose(limited.inverse_transform(y)[near], x[near], rtol=1e-9, atol=1e-9)
+    assert limited.inverse_transform([[3.0, -3.0, 0.0]])[0].tolist() == [np.inf, -np.inf, x[:, 2].mean()]
 
 
 def test_a_covariance_needs_two_rows(rows):
