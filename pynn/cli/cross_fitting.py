@@ -17,9 +17,10 @@ from ..nn.sequential import Sequential
 from ..preprocessing import Standardize
 from ..training.folds import CrossFit, average, blend, cross_fit
 from ..training.trainer import Trainer
+from ..utils.interrupt import InterruptGuard
 from .networks import ACTIVATIONS
-from .options import OPTIMIZERS
-from .recipe import FOLDS, LIMIT, Recipe, recipes
+from .options import OPTIMIZERS, make_schedule
+from .recipe import FOLDS, LIMIT, MOST_BENDS, Recipe, recipes
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class TableFit:
     model : Sequential
         The average of all members, with its preprocessing; takes raw features, regresses raw targets.
     predictions : ndarray, shape (n, outputs)
-        What the members predict for the examples that they did not see, averaged as in the model: logits or raw
-        targets. NaN where an interruption left no member that did not see the example.
+        What the members predict for the examples that they did not see (`CrossFit.honest`), averaged as in the model:
+        logits, or raw targets. NaN where an interruption left no member that did not see the example.
     kinds : list of (Recipe, CrossFit, int)
         The kinds of networks, and how often each counts in the average.
     monitor : Monitor
@@ -89,22 +90,22 @@ def fit_table(
     kinds = recipes(len(x), given)
     table = _Table(x, y, classes, class_weight, folds, seed)
     fits: list[CrossFit] = []
-    monitors: list[Monitor] = []
-    for index, kind in enumerate(kinds):
-        monitors.append(Monitor(on_problem="silent"))
-        fits.append(table.fit(kind, index, monitors[-1], lambda done: progress(done, folds * len(kinds))))
-        if fits[-1].interrupted:
-            break
-    whole = [fit for fit in fits if not fit.interrupted] or fits
-    counts = blend(whole, table.y, table.loss())
-    predictions = sum(n * fit.predictions for n, fit in zip(counts, whole, strict=True)) / sum(counts)
-    return TableFit(
-        average(whole, counts),
-        np.asarray(predictions),
-        list(zip(kinds, whole, counts, strict=False)),
-        monitors[int(np.argmax(counts))],
-        fits[-1].interrupted,
-    )
+    monitors = [Monitor(on_problem="silent") for _ in kinds]
+    with InterruptGuard() as guard:
+        for index, kind in enumerate(kinds):
+            fits.append(table.fit(kind, index, monitors[index], lambda done: progress(done, folds * len(kinds))))
+            if guard.requested:
+                break
+        whole = [fit for fit in fits if not fit.interrupted] or fits
+        counts = blend(whole, table.y, table.loss())
+        predictions = sum(n * fit.honest for n, fit in zip(counts, whole, strict=True)) / sum(counts)
+        return TableFit(
+            average(whole, counts),
+            np.asarray(predictions),
+            list(zip(kinds, whole, counts, strict=False)),
+            monitors[int(np.argmax(counts))],
+            guard.requested,
+        )
 
 
 class _Table:
@@ -142,7 +143,8 @@ class _Table:
                 "lr": lr if kind.lr is None else kind.lr,
                 "weight_decay": weight_decay if kind.weight_decay is None else kind.weight_decay,
             }
-            return Trainer(model, self.loss(), make_optimizer(**rates), seed=seed)
+            schedule = make_schedule(kind.schedule, kind.epochs)
+            return Trainer(model, self.loss(), make_optimizer(**rates), schedule=schedule, seed=seed)
 
         return cross_fit(
             make_trainer,
@@ -150,7 +152,7 @@ class _Table:
             self.y,
             epochs=kind.epochs,
             folds=self.folds,
-            patience=kind.patience,
+            patience=kind.patience if kind.early_stopping else None,
             batch_size=kind.batch_size,
             seed=self.seed,
             callbacks=lambda fold: [monitor] if fold == 0 else [],
@@ -191,12 +193,13 @@ def _hidden(kind: Recipe, width: int) -> list[layers.Layer]:
 
 def _bends(inputs: np.ndarray, knots: int) -> layers.Linear | None:
     """Return a layer that begins as x_j - t, t at quantiles of each input j of over two values; None without such."""
+    varied = [column for column, values in enumerate(inputs.T) if len(np.unique(values)) > 2]
+    each = min(knots, MOST_BENDS // max(1, len(varied)))
     places: list[tuple[int, float]] = []
-    for column, values in enumerate(inputs.T):
-        low, high = values.min(), values.max()
-        inner = np.unique(np.quantile(values, np.linspace(0, 1, knots + 2)[1:-1]))
-        if len(np.unique(values)) > 2:
-            places += [(column, knot) for knot in inner if low < knot < high]
+    for column in varied:
+        values = inputs[:, column]
+        inner = np.unique(np.quantile(values, np.linspace(0, 1, each + 2)[1:-1]))
+        places += [(column, knot) for knot in inner if values.min() < knot < values.max()]
     if not places:
         return None
     layer = layers.Linear(inputs.shape[1], len(places), init="zeros")

@@ -168,16 +168,17 @@ def build(data: LoadedData, options: dict[str, Any]) -> Trainer:
     make_optimizer, lr, weight_decay = OPTIMIZERS[options["optimizer"]]
     lr = options["lr"] if options["lr"] is not None else lr
     weight_decay = options["weight_decay"] if options["weight_decay"] is not None else weight_decay
-    epochs = options["epochs"]
-    schedule: schedules.Schedule | None = None
-    if options["schedule"] == "cosine":
-        schedule = schedules.CosineAnnealingLR(epochs)
-    elif options["schedule"] == "step":
-        schedule = schedules.StepLR(max(1, -(-epochs // 3)))
     return Trainer(
         model,
         losses.MSELoss() if classes is None else losses.CrossEntropyLoss(),
         make_optimizer(lr=lr, weight_decay=weight_decay),
-        schedule=schedule,
+        schedule=make_schedule(options["schedule"], options["epochs"]),
         seed=options["seed"],
     )
+
+
+def make_schedule(name: str, epochs: int) -> schedules.Schedule | None:
+    """Return the schedule that ``--schedule`` names."""
+    if name == "cosine":
+        return schedules.CosineAnnealingLR(epochs)
+    return schedules.StepLR(max(1, -(-epochs // 3))) if name == "step" else None

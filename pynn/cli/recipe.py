@@ -13,6 +13,8 @@ FOLDS = 5
 LIMIT = 8.0
 #: Steps of a network at most, in epochs at least and at most; patience as a share of them.
 STEPS, EPOCHS, PATIENCE = 5000, (30, 150), 0.2
+#: First-layer units of the additive network at most.
+MOST_BENDS = 400
 #: Options that shape the network: with one of them given, it is the only kind.
 SHAPING = ("hidden", "batchnorm")
 
@@ -32,7 +34,10 @@ class Recipe:
     skip : bool
         Whether a linear path around the hidden layers is added.
     dropout : float
-    optimizer, lr, weight_decay, epochs, patience, batch_size
+    optimizer, lr, weight_decay, schedule, epochs, batch_size
+        A `lr` or `weight_decay` of None is the optimizer's usual one.
+    early_stopping : bool
+        Whether training stops after `patience` epochs without a lower loss on the fold, and the best weights are kept.
     """
 
     name: str
@@ -46,9 +51,11 @@ class Recipe:
     optimizer: str = "adamw"
     lr: float | None = 3e-3
     weight_decay: float | None = 1e-2
+    schedule: str = "none"
     epochs: int = 100
-    patience: int = 20
     batch_size: int = 32
+    early_stopping: bool = True
+    patience: int = 20
 
 
 KINDS = (

@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 
 import pynn
 from pynn.training.folds import CrossFit, average, blend, cross_fit
+from pynn.training.folds import _folds as folds_of
 
 
 class Seen(pynn.Callback):
@@ -58,6 +59,26 @@ def test_the_best_epoch_is_kept(rng):
     assert loss(fitted.predictions, y)[0] == pytest.approx(np.mean(best), rel=1e-5)
 
 
+def test_honest_predictions_are_of_the_epoch_that_the_other_folds_choose():
+    """The targets are noise: each fold's best epoch by its own loss beats a constant, and honestly none does."""
+    generator = np.random.default_rng(0)
+    own, honest = [], []
+    for seed in range(6):
+        x, y = generator.normal(size=(60, 2)), generator.integers(0, 3, 60)
+        fitted = cross_fit(lambda fold: classifier(fold, 30), x, y, epochs=25, folds=3, seed=seed)
+        losses = [pynn.CrossEntropyLoss()(predicted, y)[0] for predicted in (fitted.predictions, fitted.honest)]
+        own.append(losses[0])
+        honest.append(losses[1])
+        for fold, history in enumerate(fitted.histories):
+            others = [h["val_loss"] for at, h in enumerate(fitted.histories) if at != fold]
+            columns = [column + [column[-1]] * (25 - len(column)) for column in others]
+            epoch = min(int(np.argmin(np.mean(columns, axis=0))), len(history) - 1)
+            rows = np.isin(np.arange(60), folds_of(y, 3, seed)[fold])
+            assert pynn.CrossEntropyLoss()(fitted.honest[rows], y[rows])[0] == pytest.approx(history["val_loss"][epoch])
+    assert np.mean(own) < np.mean(honest)
+    assert np.mean(honest) > np.log(3) - 0.01
+
+
 def test_the_average_is_the_mean_of_all_members(rng):
     x, y = pynn.datasets.blobs(n=90, classes=3, seed=0)
     fits = [cross_fit(classifier, x, y, epochs=3, folds=3, seed=seed) for seed in (0, 1)]
@@ -92,7 +113,7 @@ def test_regression_averages_raw_targets(rng):
 def test_the_blend_finds_the_best_weights(rng):
     y = rng.normal(size=(400, 1))
     first, second = (y + scale * rng.normal(size=y.shape) for scale in (1.0, 0.7))
-    counts = blend([CrossFit([], p, [], False) for p in (first, second)], y, pynn.MSELoss(), rounds=60)
+    counts = blend([CrossFit([], p, p, [], False) for p in (first, second)], y, pynn.MSELoss(), rounds=60)
     best = minimize_scalar(
         lambda w: np.mean((w * first + (1 - w) * second - y) ** 2), bounds=(0, 1), method="bounded"
     ).x
@@ -101,7 +122,7 @@ def test_the_blend_finds_the_best_weights(rng):
 
 def test_the_blend_leaves_out_what_is_far_worse(rng):
     y = rng.normal(size=(100, 1))
-    fits = [CrossFit([], y + error, [], False) for error in (0.1, 100.0, 0.2)]
+    fits = [CrossFit([], y + error, y, [], False) for error in (0.1, 100.0, 0.2)]
     assert blend(fits, y, pynn.MSELoss())[1] == 0
 
 

@@ -1,0 +1,112 @@
+"""Cross-fitting of small tables: as good as linear models where these are right, better where they are not."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_wine, make_friedman1
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import cross_val_predict, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import pynn
+from pynn.cli.cross_fitting import fit_table, network
+from pynn.cli.recipe import KINDS, Recipe
+
+FEW = {"epochs": 3}
+
+
+def test_diabetes_is_learnt_as_well_as_by_ridge():
+    x, x_test, y, y_test = train_test_split(*load_diabetes(return_X_y=True, scaled=False), random_state=0)
+    fitted = fit_table(x, y, None, {})
+    ridge = make_pipeline(StandardScaler(), Ridge()).fit(x, y)
+    score = r2_score(y_test, fitted.model.predict(x_test)[:, 0])
+    assert score > ridge.score(x_test, y_test) - 0.02
+    honest = r2_score(y, cross_val_predict(ridge, x, y, cv=5))
+    assert abs(r2_score(y, fitted.predictions[:, 0]) - honest) < 0.05
+    assert fitted.verdict == []
+
+
+def test_bends_are_learnt():
+    x, y = make_friedman1(400, noise=0.5, random_state=0)
+    x_test, y_test = make_friedman1(1000, noise=0.5, random_state=1)
+    score = r2_score(y_test, fit_table(x, y, None, {}).model.predict(x_test)[:, 0])
+    assert score > Ridge().fit(x, y).score(x_test, y_test) + 0.12
+
+
+def test_classes_are_learnt_as_well_as_by_logistic_regression():
+    x, x_test, y, y_test = train_test_split(*load_wine(return_X_y=True), random_state=0, stratify=None)
+    model = fit_table(x, y, 3, {}).model
+    logistic = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
+    assert (model.predict_label(x_test) == y_test).mean() >= logistic.score(x_test, y_test) - 0.03
+
+
+def test_the_model_is_one_file(tmp_path, rng):
+    x, y = rng.normal(size=(60, 3)), 1.7e9 + 900 * rng.normal(size=60)
+    model = fit_table(x, y, None, FEW).model
+    model.save(tmp_path / "m")
+    np.testing.assert_array_equal(pynn.load(tmp_path / "m").predict(x), model.predict(x))
+    assert abs(model.predict(x) - 1.7e9).max() < 1e4
+
+
+def test_the_same_seed_gives_the_same_model(rng):
+    x, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    runs = [fit_table(x, y, 2, FEW, seed=seed).model.predict(x) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert (runs[0] != runs[2]).any()
+
+
+def test_options_make_the_network_that_they_describe(rng):
+    x, y = rng.normal(size=(40, 3)), np.arange(40) % 2
+    fitted = fit_table(x, y, 2, FEW | {"hidden": (7,), "batchnorm": True, "optimizer": "sgd"}, folds=2)
+    assert len(fitted.model[0].branches) == 2
+    kinds = [type(layer).__name__ for layer in fitted.model[0].branches[0]]
+    assert kinds == ["Linear", "BatchNorm1d", "ReLU", "Dropout", "Linear"]
+    assert all(branch[0].out_features == 7 for branch in fitted.model[0].branches)
+
+
+def test_a_weighted_class_is_found_more_often(rng):
+    x = rng.normal(size=(200, 2))
+    y = (x[:, 0] + rng.normal(size=200) > 1.5).astype(int)
+    found = [fit_table(x, y, 2, {}, class_weight=w).model.predict_label(x).sum() for w in (None, [1.0, 10.0])]
+    assert found[1] > 2 * found[0]
+
+
+@pytest.mark.parametrize(("at", "kinds"), [(0, 1), (7, 1), (12, 2)])
+def test_ctrl_c_leaves_a_usable_model(at, kinds, rng):
+    x, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+
+    def progress(begun, of):
+        assert of == 20
+        if begun == at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    fitted = fit_table(x, y, 2, FEW, progress=progress)
+    assert fitted.interrupted and len(fitted.kinds) == kinds
+    assert fitted.model.predict_label(x).shape == (60,)
+
+
+def test_the_additive_network_bends_at_quantiles(rng):
+    inputs = np.column_stack([rng.normal(size=99), np.arange(99) % 2]).astype(np.float32)
+    model = network(next(kind for kind in KINDS if kind.name == "additive"), inputs, 1)
+    first = model[0].inner[0]
+    x = np.array([[0.5, 1.0]], np.float32)
+    expected = 0.5 - np.quantile(inputs[:, 0], np.arange(1, 9) / 9)  # none for the second input, an indicator
+    y = x @ first.weight[...] + first.bias[...]
+    np.testing.assert_allclose(y[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_many_columns_get_few_bends(rng):
+    for columns, units in ((100, 400), (500, None)):
+        model = network(Recipe("additive", knots=8, skip=True), rng.normal(size=(50, columns)), 1)
+        widths = [layer.out_features for layer in model.all_layers() if isinstance(layer, pynn.Linear)]
+        assert max(widths) == (units or 1)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_networks_start_without_an_opinion(kind, rng):
+    inputs = rng.normal(size=(30, 4)).astype(np.float32)
+    assert not network(kind, inputs, 3).predict(inputs).any()
