@@ -14,6 +14,7 @@ from ..datasets.readers import read_npy
 from ..datasets.tables.missing import is_missing
 from ..preprocessing import Standardize
 from ..utils.arrays import check_finite
+from .recipe import FOLDS, MOST_ROWS
 from .tables import BUNDLED, SOURCES, DataOptions, read_table, told
 
 #: The split does not depend on the training seed, so runs with different seeds are comparable.
@@ -24,6 +25,11 @@ FEWEST_EXAMPLES = 10
 _DIGITS = [str(digit) for digit in range(10)]
 _CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 _CHANNELS = (1, 3, 4)
+
+_TOO_MANY = (
+    "{name} has {classes} classes in {examples} examples, too few of each to train, validate and test; if the target "
+    "is a quantity, use --task regression"
+)
 
 Part = tuple[np.ndarray, np.ndarray]
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -45,6 +51,8 @@ class LoadedData:
     schema: datasets.Schema | None = None
     chosen: DataOptions | None = None
     told: tuple[str, ...] = ()
+    #: If not 0, all examples are in the training part, to be cross-fitted.
+    folds: int = 0
     #: Whether all features share one unit, as pixels do.
     one_unit: bool = False
     #: Augmentations that keep the label, in the syntax of ``--augment``.
@@ -55,8 +63,11 @@ class LoadedData:
         return {"training": self.train, "validation": self.validation, "test": self.test}
 
 
-def load_data(options: DataOptions, images: bool = False) -> LoadedData:
-    """Load the data set that the options name, as images or as rows of features."""
+def load_data(options: DataOptions, images: bool = False, folds: int | None = 0) -> LoadedData:
+    """Load the data set that the options name, as images or as rows of features.
+
+    With `folds`, nothing is set aside; None decides it by the size of a table.
+    """
     source, target, task = options[:3]
     suffix = Path(source).suffix.lower()
     if target is not None and suffix != ".npy" and not options.is_table():
@@ -66,7 +77,9 @@ def load_data(options: DataOptions, images: bool = False) -> LoadedData:
     if options.is_table():
         if images:
             raise click.BadOptionUsage("--model", f"--model cnn is for images; {source} is a table")
-        return _table(options)
+        return _table(options, folds)
+    if folds:
+        raise click.BadOptionUsage("--folds", f"--folds is for tables; {source} is none")
     options.refuse_those_of_tables()
     if source == "digits":
         x, y = datasets.load_digits()
@@ -97,24 +110,35 @@ def _shaped(x: np.ndarray, images: bool) -> np.ndarray:
     return as_images(x, "x") if images else as_rows(x)
 
 
-def _table(options: DataOptions) -> LoadedData:
+def _table(options: DataOptions, folds: int | None) -> LoadedData:
     table, settled = read_table(options)
-    path = options.source
-    assert table.y is not None
-    _check_target(f"{path}: target {table.schema['target']['name']!r}", table.y, table.class_names)
-    rows = split(path, table.y)
+    path, y = options.source, table.y
+    assert y is not None
+    _check_target(f"{path}: target {table.schema['target']['name']!r}", y, table.class_names)
+    if folds is None:
+        folds = FOLDS if len(y) <= MOST_ROWS else 0
+    rows = split(path, y) if not folds else _folded(path, y, table.class_names, folds)
     # The means of the training rows replace missing values, in all parts and later in `pynn predict`.
     filled = table.fit_fill(rows[0])
     return _in_parts(
-        Path(path).name,
-        filled.x,
-        table.y,
-        rows,
-        table.class_names,
+        *(Path(path).name, filled.x, y, rows, table.class_names),
         schema=filled.schema,
         chosen=settled,
         told=told(table),
+        folds=folds,
     )
+
+
+def _folded(name: str, y: np.ndarray, class_names: list[str] | None, folds: int) -> Rows:
+    """Return all rows for training; raise a click error if they are too few for their folds or classes."""
+    if len(y) < max(FEWEST_EXAMPLES, 2 * folds):
+        raise click.ClickException(
+            f"{name} has {len(y)} examples; expected at least {max(FEWEST_EXAMPLES, 2 * folds)}, to have enough for "
+            f"{folds} folds"
+        )
+    if class_names is not None and 2 * len(class_names) > len(y):
+        raise click.ClickException(_TOO_MANY.format(name=name, classes=len(class_names), examples=len(y)))
+    return np.arange(len(y)), np.arange(0), np.arange(0)
 
 
 def _arrays(path: str, x: np.ndarray, y: np.ndarray, task: str | None, images: bool) -> LoadedData:
@@ -213,10 +237,7 @@ def split(name: str, y: np.ndarray) -> Rows:
         train, validation, _, _ = datasets.train_test_split(rest, y_rest, share, SPLIT_SEED)
     except ValueError as error:
         classes = len(np.unique(y))
-        raise click.ClickException(
-            f"{name} has {classes} classes in {len(y)} examples, too few of each to train, validate and test; "
-            "if the target is a quantity, use --task regression"
-        ) from error
+        raise click.ClickException(_TOO_MANY.format(name=name, classes=classes, examples=len(y))) from error
     return train, validation, test
 
 

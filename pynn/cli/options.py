@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ..backends import selection as backend
 from ..nn import losses
@@ -133,11 +134,13 @@ OPTIONS = (
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options for data, model and training to a command."""
+    """Add the options for model and training to a command, which also gets those that the user gave as `given`."""
 
     @functools.wraps(command)
     def completed(*arguments: Any, **options: Any) -> Any:
-        return command(*arguments, **with_defaults(options))
+        source = click.get_current_context().get_parameter_source
+        given = {name: value for name, value in options.items() if source(name) is ParameterSource.COMMANDLINE}
+        return command(*arguments, **with_defaults(options), given=given)
 
     for option in reversed(OPTIONS):
         completed = option(completed)
@@ -160,8 +163,8 @@ def chosen_backend(name: str | None) -> Any:
     return chosen
 
 
-def build(data: LoadedData, options: dict[str, Any]) -> Trainer:
-    """Return the trainer of the network that the options describe."""
+def build(data: LoadedData, options: dict[str, Any], weights: Sequence[float] | None = None) -> Trainer:
+    """Return the trainer of the network that the options describe; `weights` are those of the classes."""
     manual_seed(options["seed"])
     classes = data.class_names
     model = network(data, options)
@@ -170,7 +173,7 @@ def build(data: LoadedData, options: dict[str, Any]) -> Trainer:
     weight_decay = options["weight_decay"] if options["weight_decay"] is not None else weight_decay
     return Trainer(
         model,
-        losses.MSELoss() if classes is None else losses.CrossEntropyLoss(),
+        losses.MSELoss() if classes is None else losses.CrossEntropyLoss(weights),
         make_optimizer(lr=lr, weight_decay=weight_decay),
         schedule=make_schedule(options["schedule"], options["epochs"]),
         seed=options["seed"],

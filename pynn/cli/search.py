@@ -20,8 +20,9 @@ from .data import LoadedData, load_data
 from .networks import ACTIVATIONS, DEFAULTS
 from .options import OPTIMIZERS, build, chosen_backend
 from .outputs import MODEL, save_option, unused
+from .scores import errors
 from .tables import DataOptions, data_options
-from .train import check_writable, errors, write
+from .train import check_writable, write
 
 
 class Sought(click.ParamType):
@@ -284,7 +285,8 @@ def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe,
         figures = result.best_trainer().evaluate(*data.test)
         click.echo(f"test    accuracy {figures['accuracy']:.2%}")
     else:
-        rmse, r2 = errors(result.best_model, *data.test)
+        x, y = data.test
+        rmse, r2 = errors(result.best_model.predict(x)[:, 0], y)
         click.echo(f"test    RMSE {rmse:.4g}, R2 {r2:.4f}")
     for name, value in best.params.items():
         click.echo(

@@ -99,13 +99,17 @@ class CallbackList:
             callback.on_epoch_end(trainer)
 
 
+#: Metrics of which more is better.
+LARGER = frozenset(("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2"))
+
+
 class _Monitored:
     """A column of the history, and the criterion by which its values improve."""
 
     def __init__(self, monitor: str, mode: Mode, min_delta: float) -> None:
         choice(mode, "mode", ("auto", "min", "max"))
         self.name = monitor
-        self.larger_is_better = mode == "max" or (mode == "auto" and monitor.endswith("accuracy"))
+        self.larger_is_better = mode == "max" or (mode == "auto" and monitor.removeprefix("val_") in LARGER)
         self.min_delta = abs(min_delta)
 
     def check(self, trainer: TrainingState) -> None:
@@ -151,7 +155,8 @@ class EarlyStopping(Callback):
     min_delta : float
         The improvement must exceed this.
     mode : {"auto", "min", "max"}
-        Whether smaller or larger is better; "auto" means larger for accuracies, smaller otherwise.
+        Whether smaller or larger is better; "auto" means larger for accuracy and `metrics` such as f1 and r2,
+        smaller otherwise.
     restore_best_weights : bool
         Whether to restore the best weights that this callback saw. Candidates are the weights after each epoch and, if
         this trainer has trained the model before and `monitor` is a validation metric, the weights that `fit` began

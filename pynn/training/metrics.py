@@ -185,8 +185,12 @@ def predictions(
     ignored = getattr(loss, "ignore_index", None)
     kept = np.ones(len(y), bool) if ignored is None else y != ignored
     y, output, weights = y[kept].astype(np.int64), output[kept], None if weights is None else weights[kept]
-    values = None
     if loss.output_kind in ("classes", "binary"):
-        exponential = np.exp(output.astype(np.float64) - output.max(axis=1, keepdims=True))
-        values = exponential / exponential.sum(axis=1, keepdims=True)
-    return Predictions(y, values, output.argmax(axis=1), weights)
+        return of_logits(output, y, weights)
+    return Predictions(y, None, output.argmax(axis=1), weights)
+
+
+def of_logits(output: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> Predictions:
+    """Return predictions of classes; their probabilities are the softmax of `output` (n, classes)."""
+    exponential = np.exp(output.astype(np.float64) - output.max(axis=1, keepdims=True))
+    return Predictions(y, exponential / exponential.sum(axis=1, keepdims=True), output.argmax(axis=1), weights)

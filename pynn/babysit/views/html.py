@@ -13,6 +13,7 @@ from . import sections
 from .reading import LAYER_FIGURES, RunFigures, place, words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from ..findings import Finding
@@ -46,11 +47,22 @@ def write_report(monitor: Watched, path: str | Path, *, title: str | None = None
     delivered(page(monitor, title=title), path)
 
 
-def page(monitor: Watched, *, title: str | None = None) -> str:
-    """Return the page that `write_report` writes."""
+def page(
+    monitor: Watched,
+    *,
+    title: str | None = None,
+    about: Mapping[str, str] | None = None,
+    tables: Iterable[tuple[str, list[str], list[list[str]]]] = (),
+) -> str:
+    """Return the page that `write_report` writes; for `about` and `tables` see `Monitor.to_html`."""
     run = RunFigures(monitor)
     title = "Training report" if title is None else title
     body = [f"<header><h1>{escape(title)}</h1>{_verdict(run)}{_facts(run)}</header>", "<main>"]
+    body += [
+        table(caption, heads, [[row[0], *map(escape, row[1:])] for row in rows]) for caption, heads, rows in tables
+    ]
+    if about:
+        body.append(table("The run", ["what", ""], [[name, escape(value)] for name, value in about.items()], ("",)))
     body.append(_findings(run))
     if len(run.steps):
         body += [sections.course(run), sections.comparison(run), sections.each_layer(run)]

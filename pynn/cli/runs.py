@@ -1,0 +1,192 @@
+"""The runs of ``pynn train``: one network, or the networks that are cross-fitted to a small table."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, TextIO, cast
+
+import click
+import numpy as np
+
+from ..augment import Augment, Cutout, RandomCrop, RandomHorizontalFlip
+from ..babysit import Finding, Monitor
+from ..backends import selection as backend
+from ..nn.losses import CrossEntropyLoss
+from ..nn.sequential import Sequential
+from ..training.callbacks import Callback, EarlyStopping
+from ..training.history import History
+from ..training.trainer import NonFiniteError, Trainer
+from ..utils.streams import error_stream
+from .cross_fitting import fit_table
+from .data import LoadedData
+from .networks import describe
+from .options import build
+from .recipe import PATIENCE, Recipe, class_weights, recipes
+from .scores import Part, Scores
+
+#: The options that a recipe for a small table takes.
+RECIPE_OPTIONS = {part.name for part in fields(Recipe)} - {"name", "knots", "skip", "patience"}
+# As in the original papers for 32x32 images: 4 pixels of padding, a square of 16.
+AUGMENTATIONS: dict[str, Callable[[int], Augment]] = {
+    "crop": lambda side: RandomCrop(max(1, side // 8)),
+    "flip": lambda side: RandomHorizontalFlip(),
+    "cutout": lambda side: Cutout(max(1, side // 2)),
+}
+
+
+@dataclass
+class Outcome:
+    """A trained network, how good it is, and what was seen of its training."""
+
+    model: Sequential
+    scores: Scores
+    history: History
+    monitor: Monitor
+    verdict: list[Finding]
+    time: str
+    interrupted: bool
+
+
+def train_one(data: LoadedData, options: dict[str, Any], tell: Callable[[str], None]) -> Outcome:
+    """Train one network, which the validation part watches, and the test part tests."""
+    from ..babysit.views.terminal import Panel
+
+    augment = _augment(options["augment"] or (data.augment if options["model"] == "cnn" else "none"), data)
+    trainer = build(data, options, _class_weights(data, options))
+    tell(_describe_training(trainer, data, options))
+    monitor = Monitor(on_problem="silent")
+    callbacks: list[Callback] = [monitor]
+    if options["early_stopping"] or (options["early_stopping"] is None and data.schema is not None):
+        callbacks.append(EarlyStopping(patience=max(5, round(PATIENCE * options["epochs"]))))
+    if not options["quiet"]:
+        callbacks.append(Panel(monitor))
+    began = time.perf_counter()
+    try:
+        history = trainer.fit(
+            *data.train,
+            epochs=options["epochs"],
+            batch_size=options["batch_size"],
+            validation=data.validation,
+            augment=augment,
+            callbacks=callbacks,
+            # On a terminal, the panel shows the progress.
+            progress=not options["quiet"] and not error_stream().isatty(),
+        )
+    except NonFiniteError as error:
+        raise FailedError(str(error), monitor) from error
+    seconds = time.perf_counter() - began
+    if history.interrupted:
+        tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: evaluating and saving the model")
+    epochs = f"{trainer.epoch} epoch{'' if trainer.epoch == 1 else 's'}"
+    scores = Scores([_part(trainer, name, x, y) for name, (x, y) in data.parts().items()], data.class_names)
+    return Outcome(
+        trainer.model, scores, history, monitor, monitor.verdict, f"{seconds:.1f} s for {epochs}", history.interrupted
+    )
+
+
+def _part(trainer: Trainer, name: str, x: np.ndarray, y: np.ndarray) -> Part:
+    output = trainer.model.predict(x)
+    if trainer.model.output_kind == "values":
+        return Part(name, y, output[:, 0])
+    return Part(name, y, output, trainer.loss.forward(output, y)[0])
+
+
+def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[str], None]) -> Outcome:
+    """Train several kinds of networks, each without one fold of the table, which tests it, and average them."""
+    x, y = data.train
+    classes = None if data.class_names is None else len(data.class_names)
+    given = {name: value for name, value in options["given"].items() if name in RECIPE_OPTIONS}
+    kinds = [kind.name for kind in recipes(len(x), given)]
+    networks = data.folds * len(kinds)
+    tell(
+        f"{networks} networks: {', '.join(kinds)}, each without one of {data.folds} folds, which tests it; "
+        f"{backend.get_backend()}"
+    )
+    began = time.perf_counter()
+    with _progress(networks, quiet=options["quiet"]) as progress:
+        try:
+            fit = fit_table(
+                x, y, classes, given, folds=data.folds, seed=options["seed"],
+                class_weight=_class_weights(data, options), progress=progress,
+            )  # fmt: skip
+        except NonFiniteError as error:
+            raise FailedError(str(error), None) from error
+    seconds = time.perf_counter() - began
+    if fit.interrupted:
+        tell("interrupted: evaluating and saving the average of the networks so far")
+    fit.model.class_names, fit.model.input_schema = data.class_names, data.schema
+    tested = np.isfinite(fit.predictions).all(axis=1)
+    parts = []
+    for name, output, rows in (
+        ("training", fit.model.predict(x), np.ones(len(x), bool)),
+        ("test", fit.predictions, tested),
+    ):
+        if classes is None:
+            parts.append(Part(name, y[rows], output[rows, 0]))
+        else:
+            parts.append(Part(name, y[rows], output[rows], CrossEntropyLoss().forward(output[rows], y[rows])[0]))
+    most = max(fit.kinds, key=lambda kind: kind[2])
+    counts = ", ".join(f"{kind.name} {count}" for kind, _, count in fit.kinds if count)
+    told = f"{seconds:.1f} s for {networks} networks, which count: {counts}"
+    return Outcome(
+        fit.model, Scores(parts, data.class_names), most[1].histories[0], fit.monitor, fit.verdict, told,
+        fit.interrupted,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _progress(networks: int, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how many networks are trained, on a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=cast(TextIO, error_stream())), transient=True, disable=quiet) as shown:
+        task = shown.add_task("networks", total=networks)
+        yield lambda done, of: shown.update(task, completed=done)
+
+
+def _class_weights(data: LoadedData, options: dict[str, Any]) -> list[float] | None:
+    if options["class_weight"] is None:
+        return None
+    if data.class_names is None:
+        raise click.BadOptionUsage("--class-weight", "--class-weight is for classes; the target is an amount")
+    counts = np.bincount(data.train[1], minlength=len(data.class_names))
+    try:
+        return class_weights(options["class_weight"], data.class_names, counts.tolist())
+    except ValueError as error:
+        raise click.BadOptionUsage("--class-weight", str(error)) from error
+
+
+class FailedError(Exception):
+    """The training failed; holds what was seen of it."""
+
+    def __init__(self, message: str, monitor: Monitor | None) -> None:
+        super().__init__(message)
+        self.monitor = monitor
+
+
+def _describe_training(trainer: Trainer, data: LoadedData, options: dict[str, Any]) -> str:
+    instructions = backend.instruction_set()
+    return (
+        f"{describe(trainer.model, data, options)}; {options['optimizer']}, lr {trainer.optimizer.lr:g}; "
+        f"{backend.get_backend()}{f' ({instructions})' if instructions else ''}"
+    )
+
+
+def _augment(names: str, data: LoadedData) -> list[Augment]:
+    """Return the augmentations that `--augment` names."""
+    if names == "none":
+        return []
+    chosen = names.split(",")
+    for name in chosen:
+        if name not in AUGMENTATIONS:
+            raise click.BadOptionUsage(
+                "--augment", f"--augment has {name!r}; expected none, or one or more of {','.join(AUGMENTATIONS)}"
+            )
+    if data.train[0].ndim != 4:
+        raise click.BadOptionUsage("--augment", "--augment is for images: --model cnn")
+    side = min(data.train[0].shape[2:])
+    return [AUGMENTATIONS[name](side) for name in chosen]

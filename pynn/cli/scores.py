@@ -1,0 +1,129 @@
+"""How good a network is, part by part: printed, and as tables for the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+import numpy as np
+
+from ..training import metrics
+
+#: Classes of which a table is printed.
+MOST_CLASSES = 12
+
+Rows = list[list[str]]
+
+
+class Part(NamedTuple):
+    """A part of the data, with what the network says of it: logits (n, classes), or values in the target's units (n,).
+
+    `loss` is None for regression.
+    """
+
+    name: str
+    y: np.ndarray
+    output: np.ndarray
+    loss: float | None = None
+
+
+class Scores:
+    """The scores of a network on several parts of the data, of which the last one counts.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+    class_names : list of str or None
+        None for regression.
+    """
+
+    def __init__(self, parts: Sequence[Part], class_names: list[str] | None) -> None:
+        self.parts, self.class_names = parts, class_names
+        self.heads = ["part", "examples", "RMSE", "R2", "MAE"]
+        if class_names is not None:
+            self.heads = ["part", "examples", "loss", "accuracy"]
+            if metrics.available():
+                self.heads += ["F1", "ROC AUC"]
+        self.rows = [[part.name, f"{len(part.y)}", *self._figures(part)] for part in parts]
+
+    def _figures(self, part: Part) -> list[str]:
+        if self.class_names is None:
+            rmse, r2 = errors(part.output, part.y)
+            return [f"{value:.4g}" for value in (rmse, r2, float(np.abs(part.output - part.y).mean()))]
+        right = part.output.argmax(axis=1) == part.y
+        figures = ["" if part.loss is None else f"{part.loss:.4f}", f"{right.mean():.2%}"]
+        if metrics.available():
+            found = metrics.of_logits(part.output, part.y)
+            figures += [_share(metrics.OF_CLASSES[name](found)) for name in ("f1", "roc_auc")]
+        return figures
+
+    def by_class(self) -> tuple[list[str], Rows]:
+        """Return heads and rows of a table of the last part's classes; no rows for regression, or of many classes."""
+        if self.class_names is None or len(self.class_names) > MOST_CLASSES:
+            return [], []
+        counts = self.confusion()
+        rows = []
+        for place, name in enumerate(self.class_names):
+            found, there, said = counts[place, place], counts[place].sum(), counts[:, place].sum()
+            precision, recall = _ratio(found, said), _ratio(found, there)
+            f1 = _ratio(2 * found, said + there)
+            rows.append([name, f"{there}", *map(_share, (precision, recall, f1)), *map(str, counts[place])])
+        return ["class", "examples", "precision", "recall", "F1", *(f"as {name}" for name in self.class_names)], rows
+
+    def confusion(self) -> np.ndarray:
+        """Return how many examples of each class (row) the network takes for each class (column), in the last part."""
+        part, classes = self.parts[-1], len(self.class_names or [])
+        counts = np.zeros((classes, classes), int)
+        np.add.at(counts, (part.y, part.output.argmax(axis=1)), 1)
+        return counts
+
+    def show(self) -> None:
+        """Print the parts, and precision, recall and F1 of each class."""
+        _show(self.heads, self.rows, bold=len(self.rows) - 1)
+        heads, rows = self.by_class()
+        if rows:
+            _show([f"{self.parts[-1].name}: {heads[0]}", *heads[1:5]], [row[:5] for row in rows])
+        click.echo()
+
+    def tables(self) -> list[tuple[str, list[str], Rows]]:
+        """Return title, heads and rows of the tables for a report."""
+        heads, rows = self.by_class()
+        found = [("Scores", self.heads, self.rows)]
+        if rows:
+            found.append((f"Classes: {self.parts[-1].name} part, and what they are taken for", heads, rows))
+        return found
+
+
+def _show(heads: list[str], rows: Rows, bold: int | None = None) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for place, heading in enumerate(heads):
+        table.add_column(heading, justify="right" if place else "left", overflow="ellipsis", no_wrap=True)
+    for number, row in enumerate(rows):
+        table.add_row(*(cell.replace("[", "\\[") for cell in row), style="bold" if number == bold else None)
+    out = Console(highlight=False)
+    out.print()
+    out.print(table)
+
+
+def _share(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else 0.0
+
+
+def errors(values: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Return the root mean square error and R2."""
+    wrong = values - y
+    size = float(np.abs(y - y.mean()).max())  # scaled by it: squares of very small errors underflow
+    if not size:
+        return math.sqrt(float(np.square(wrong).mean())), math.nan
+    mean = float(np.square(wrong / size).mean())
+    return size * math.sqrt(mean), 1 - mean / float(np.var(y / size))
