@@ -1,7 +1,8 @@
-"""Write the C of all Cython modules into a folder: ``python transpile.py FOLDER NAME.pyx ...``.
+"""Write the C of all Cython modules into a folder: ``python -P transpile.py FOLDER NAME.pyx ...``.
 
 One process for all takes 6 s; one for each takes 25 s, as each parses NumPy's declarations and Cython's own code anew.
-A file whose content stays is not touched, so that a change to one module compiles one module.
+A file whose content stays is not touched, so that a change to one module compiles one module. Without -P, the folder
+`numpy` beside this file would hide NumPy.
 """
 
 import filecmp
