@@ -11,7 +11,7 @@ import numpy as np
 from .charts import Chart, Series
 from .figures import INK, MUTED, TRAINING, VALIDATION, check_format, finish, new_figure, saved
 from .page import fragment, table
-from .text import percent, written
+from .text import metric_words, percent, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,7 +145,7 @@ def _chart(history: Epochs, name: str) -> Chart:
     finite = values[np.isfinite(values)]
     wide = len(finite) > 0 and finite.min() > 0 and finite.max() > 10 * finite.min()
     scale: Scale = "share" if name.endswith("accuracy") else "log" if wide else "linear"
-    title = name.replace("_", " ")
+    title = metric_words(name)
     return Chart(title[:1].upper() + title[1:], series, scale, x="epoch")
 
 

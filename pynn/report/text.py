@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+#: Metrics that are abbreviations.
+_ABBREVIATIONS = {"f1": "F1", "mae": "MAE", "r2": "R²", "rmse": "RMSE", "roc_auc": "ROC AUC"}
 #: Symbol of each severity, so that colour is not the only cue.
 SYMBOLS = {"error": "✖", "warning": "▲", "info": "●"}
 
@@ -40,6 +42,17 @@ def percent(value: float) -> str:
     ('92.3%', '-')
     """
     return f"{100 * value:.1f}%" if math.isfinite(value) else written(value)
+
+
+def metric_words(name: str) -> str:
+    """Return the name of a metric as people write it.
+
+    Examples
+    --------
+    >>> metric_words("roc_auc"), metric_words("balanced_accuracy")
+    ('ROC AUC', 'balanced accuracy')
+    """
+    return _ABBREVIATIONS.get(name, name.replace("_", " "))
 
 
 def last_finite(values: Floats) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..report.history import NO_METRICS, history_charts
 from ..report.page import facts, fragment
-from ..report.text import percent, written
+from ..report.text import metric_words, percent, written
 
 if TYPE_CHECKING:
     from .state import TrainingState
@@ -26,7 +26,7 @@ def trainer_html(trainer: TrainingState) -> str:
     for name, column in trainer.history.history.items():
         if name not in NO_METRICS:
             part = "validation" if name.startswith("val_") else "training"
-            label = f"{part} {name.removeprefix('val_')}"
+            label = f"{part} {metric_words(name.removeprefix('val_'))}"
             pairs.append((label, percent(column[-1]) if name.endswith("accuracy") else written(column[-1])))
     table = trainer.model.summary().html_table()
     model = f"<details{'' if len(trainer.history) else ' open'}><summary>Model</summary>{table}</details>"

@@ -4,7 +4,9 @@ import pytest
 
 import pynn
 from pynn.babysit.preflight.report import Report, failed, passed
+from pynn.report.history import history_charts
 from pynn.report.page import Page, delivered, document, fragment, table
+from pynn.training.history import History
 
 NASTY = "<b>&\x00\ud800$x$"
 
@@ -57,3 +59,12 @@ def test_a_report_is_short_in_a_terminal():
     assert lines[0] == "preflight: 1 failed, 1 passed"
     assert "learning rate" in lines[1] and "Lower it." in lines[2]
     assert "input scale" not in repr(report)
+
+
+def test_metrics_have_their_usual_names():
+    history = History()
+    for epoch in (1, 2):
+        history.append(epoch, {"loss": 1 / epoch, "val_r2": 1 - 1 / epoch, "val_roc_auc": 0.5, "lr": 0.1})
+    html = history_charts(history)
+    assert html.index("<h3>Loss</h3>") < html.index("<h3>R²</h3>") < html.index("<h3>ROC AUC</h3>")
+    assert "Lr" not in html
