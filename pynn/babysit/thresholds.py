@@ -49,7 +49,9 @@ class Thresholds:
     heavy_dropout : float
         Dropout rate.
     val_rise, gap : float
-        Rise of the validation loss over its smallest value, and accuracy in training minus that in validation.
+        Rise of the validation loss over its smallest value, relative to that; and validation minus training loss,
+        relative to the loss of ignoring the inputs. On 55 tables, more dropout or a smaller network lowered the test
+        loss above this gap, and changed little below.
     swing : float
         Rise and fall of the validation accuracy from epoch to epoch.
     imbalance : float
@@ -88,7 +90,7 @@ class Thresholds:
     lost_loss: float = 3.0
     heavy_dropout: float = 0.75
     val_rise: float = 0.25
-    gap: float = 0.1
+    gap: float = 0.25
     swing: float = 0.05
     imbalance: float = 8.0
 

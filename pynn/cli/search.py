@@ -168,7 +168,10 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="A page with pictures and all trials.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="A picture: .png, .svg or .pdf.")
 @click.option(
-    "--backend", "backend_name", type=click.Choice(["auto", "cython", "numba", "numpy"]), help="What computes."
+    "--backend",
+    "backend_name",
+    type=click.Choice(["auto", "cython", "numba", "numpy"]),
+    help="Backend of the ops.  [default: $PYNN_BACKEND, or auto]",
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Seed of all random numbers.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")

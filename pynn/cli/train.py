@@ -19,7 +19,7 @@ from ..report.curves import history_svg
 from ..training.history import History
 from ..utils.files import write_atomically
 from ..utils.interrupt import interrupted_by
-from ..utils.streams import say
+from ..utils.streams import say, wrapped
 from .data import LoadedData, load_data
 from .networks import ACTIVATIONS
 from .options import OPTIMIZERS, chosen_backend, training_options
@@ -189,15 +189,20 @@ def _print_verdict(verdict: list[Finding], monitor: Monitor) -> None:
         return
     cause, *others = verdict
     where = f" in {cause.layer}" if cause.layer else ""
-    _line("verdict", f"{cause.symptom}{where} ({cause.severity}, from step {cause.step})")
-    _line("", cause.evidence)
-    _line("", f"advice: {cause.advice}")
+    _text("verdict", f"{cause.symptom}{where} ({cause.severity}, from step {cause.step})")
+    _text("", cause.evidence)
+    _text("", f"advice: {cause.advice}")
     if others:
-        _line("", f"also: {', '.join(dict.fromkeys(finding.symptom for finding in others))}")
+        _text("", f"also: {', '.join(dict.fromkeys(finding.symptom for finding in others))}")
 
 
 def _line(name: str, value: str) -> None:
     click.echo(f"{name:8}{value}")
+
+
+def _text(name: str, value: str) -> None:
+    for line in wrapped(value, f"{name:8}", " " * 8):
+        click.echo(line)
 
 
 def write(path: Path, task: Callable[[], object]) -> None:

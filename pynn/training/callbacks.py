@@ -188,6 +188,7 @@ class EarlyStopping(Callback):
     def on_train_begin(self, trainer: TrainingState) -> None:
         self._monitored.check(trainer)
         self.stopped_epoch = None
+        trainer.keeps_best = self.restore_best_weights and self._monitored.name.startswith("val_")
         begins = len(trainer.history) == trainer.history_start and not trainer.batches_done
         if begins or self._trainer is not trainer:
             self._trainer, self._best_value, self._best_state = trainer, math.nan, None
@@ -206,6 +207,7 @@ class EarlyStopping(Callback):
             trainer.stop()
 
     def on_train_end(self, trainer: TrainingState) -> None:
+        trainer.keeps_best = False
         if trainer.history.interrupted:  # the run can still be finished from the current weights
             return
         if self._best_state is not None:

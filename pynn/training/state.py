@@ -53,6 +53,8 @@ class TrainingState(Settings):
         self.metrics: tuple[Metric, ...] = ()
         #: Observes the steps that it requests; set by `pynn.Monitor`.
         self.observer: Observer | None = None
+        #: Whether a callback will restore the weights of the best epoch; set by `pynn.EarlyStopping`.
+        self.keeps_best = False
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
         self._stop = False
         # Finished batches of the current epoch, and the sums for its row in the history.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
+import textwrap
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -43,6 +45,29 @@ class Stream:
         if not hasattr(self._stream, "fileno"):
             raise OSError("the stream is not a file")
         return int(self._stream.fileno())
+
+
+#: Width of text that goes to no terminal, and the minimum, in columns.
+FILE_WIDTH, MIN_WIDTH = 110, 40
+
+
+def text_width() -> int:
+    """Return the columns that lines of text may take: those of the terminal, or `FILE_WIDTH` without one."""
+    columns = shutil.get_terminal_size((FILE_WIDTH, 24)).columns if Stream(sys.stdout).isatty() else FILE_WIDTH
+    return max(MIN_WIDTH, min(columns, FILE_WIDTH))
+
+
+def wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    """Return text as lines of at most `text_width` columns that begin with `first` and then `rest`."""
+    lines = textwrap.wrap(
+        " ".join(text.split()),
+        text_width(),
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines or [first.rstrip()]
 
 
 def error_stream() -> Stream:

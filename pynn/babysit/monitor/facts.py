@@ -216,7 +216,7 @@ class Facts:
     @property
     def measure(self) -> str:
         """Name of the score."""
-        return "accuracy" if self.classifies else "the share of variance explained"
+        return "accuracy" if self.classifies else "R2"
 
     @property
     def strongest_penalty(self) -> str:

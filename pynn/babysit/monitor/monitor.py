@@ -350,6 +350,7 @@ class Monitor(Callback):
         state = self._state
         if state is None or not state.windows or trainer.examples is None:
             return
+        state.class_names, state.restores = trainer.model.class_names, trainer.keeps_best
         row = {name: column[-1] for name, column in trainer.history.history.items()}
         state.evaluations.append(evaluation_of(row, trainer.steps, trainer.epoch))
         if trainer.held_out is not None:
@@ -357,8 +358,7 @@ class Monitor(Callback):
                 probes.recall(state, trainer, trainer.held_out)
             if math.isnan(state.attainable) and len(state.evaluations) >= 3:
                 probes.attainable(state, trainer, trainer.examples, trainer.held_out)
-            if not math.isnan(state.attainable):
-                probes.reached(state, trainer, trainer.held_out)
+            probes.reached(state, trainer, trainer.examples, trainer.held_out)
         if state.facts.has_norm and state.age >= 20:
             probes.inference_mode(state, trainer, trainer.examples)
         self._apply(EVALUATION_RULES, trainer)

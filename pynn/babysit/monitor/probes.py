@@ -15,6 +15,7 @@ from ...nn.losses import MSELoss
 from ...nn.random import Stream
 from ...training.examples import Examples
 from ..isolation import quietly, unnoticed
+from ..learners import neighbours, ridge, standard_errors
 from .run_state import RunState
 
 if TYPE_CHECKING:
@@ -123,7 +124,10 @@ def recall(state: RunState, trainer: Trainer, examples: Examples) -> None:
 
 
 def attainable(state: RunState, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
-    """Score two simple learners, once per run: nearest neighbours, and ridge regression on random features."""
+    """Score simple learners, once per run: nearest neighbours, and ridge regressions on features and random features.
+
+    Also measures how closely their predictions and the targets are related.
+    """
     if not _comparable(trainer, examples):
         return
     step = max(1, len(examples.x) // SAMPLE)
@@ -136,17 +140,61 @@ def attainable(state: RunState, trainer: Trainer, examples: Examples, held_out: 
     centre, spread = known.mean(axis=0), known.std(axis=0)
     spread[spread == 0] = 1
     known, asked = (known - centre) / spread, (asked - centre) / spread
-    answers = (_from_neighbours(known, targets, asked), _from_random_features(known, targets, asked))
+    answers = [neighbours(known, targets, asked, NEIGHBOURS), _from_random_features(known, targets, asked)]
+    if known.shape[1] <= FEATURES:
+        answers.append(ridge(known, targets, asked))
     state.attainable = max(_score(state, answer, wanted) for answer in answers)
+    state.simply_related = max(standard_errors(answer, wanted) for answer in answers)
 
 
-def reached(state: RunState, trainer: Trainer, held_out: Examples) -> None:
-    """Score the network on the same examples."""
-    prediction = trainer.model.infer(held_out.x[:ASKED]).astype(np.float64)
-    if trainer.loss.output_kind == "binary":
-        prediction = (prediction > 0).astype(np.float64)
+def reached(state: RunState, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
+    """Score the network on validation examples, and on as many of the training data, in inference mode."""
+    last, step = state.evaluations[-1], max(1, len(examples.x) // ASKED)
+    x, y = examples.x[::step][:ASKED], examples.y[::step][:ASKED]
+    known, answer = (trainer.model.infer(inputs) for inputs in (x, held_out.x[:ASKED]))
+    if not state.facts.summed:
+        last.fitted_loss = float(trainer.loss.forward(known, y)[0])
+    if not _comparable(trainer, held_out):
+        return
     wanted = _as_values(state, held_out.y[:ASKED])
-    state.reached = _score(state, prediction.reshape(len(prediction), -1), wanted)
+    answer = _as_shares(trainer, answer)
+    state.fitted = last.fitted = _score(state, _as_shares(trainer, known), _as_values(state, y))
+    state.reached = last.reached = _score(state, answer, wanted)
+    state.related = max(state.simply_related, standard_errors(answer, wanted))
+    if trainer.loss.output_kind != "scores":
+        losses = _losses(state, answer, wanted)
+        if state.lowest_losses is None or losses.mean() < state.lowest_losses.mean():
+            state.lowest_losses = losses
+        last.risen = _errors_above_zero(losses - state.lowest_losses)
+        # Of the roots: the few largest losses would hide the difference of all the others.
+        seen = np.sqrt(_losses(state, _as_shares(trainer, known), _as_values(state, y)))
+        last.apart = _errors_above_zero(np.sqrt(losses) - seen.mean(), seen)
+
+
+def _errors_above_zero(values: np.ndarray, others: np.ndarray | None = None) -> float:
+    """Return the mean over its standard error, to which `others` contribute as well."""
+    variance = float(values.var()) / len(values) + (0.0 if others is None else float(others.var()) / len(others))
+    return float(values.mean()) / math.sqrt(variance) if variance > 0 else 0.0
+
+
+def _as_shares(trainer: Trainer, prediction: np.ndarray) -> np.ndarray:
+    """Return predictions as columns of float64; logits as probabilities, of two classes that of the second."""
+    values = prediction.astype(np.float64).reshape(len(prediction), -1)
+    if trainer.loss.output_kind == "binary":
+        return 1 / (1 + np.exp(-np.clip(values, -50, 50)))
+    if trainer.loss.output_kind == "classes":
+        values = np.exp(values - values.max(axis=1, keepdims=True))
+        return values / values.sum(axis=1, keepdims=True)
+    return values
+
+
+def _losses(state: RunState, answer: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return each example's loss: the negative log of the target's probability, or the mean squared error."""
+    if not state.facts.classifies:
+        return np.square(answer - wanted).mean(axis=1)
+    both = answer.shape[1] > 1
+    of_target = np.where(wanted > 0.5, answer, 1 if both else 1 - answer).prod(axis=1)
+    return -np.log(np.maximum(of_target, 1e-12))
 
 
 def _comparable(trainer: Trainer, examples: Examples) -> bool:
@@ -173,12 +221,6 @@ def _score(state: RunState, answer: np.ndarray, wanted: np.ndarray) -> float:
     if wanted.shape[1] == 1:
         return float(np.mean((answer > 0.5) == (wanted > 0.5)))
     return float(np.mean(answer.argmax(axis=1) == wanted.argmax(axis=1)))
-
-
-def _from_neighbours(known: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    distances = np.square(known).sum(axis=1) - 2 * asked @ known.T
-    nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-    return targets[nearest].mean(axis=1)
 
 
 def _from_random_features(known: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:

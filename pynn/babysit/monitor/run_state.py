@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 DEAD_EXAMPLES, DEAD_STEPS = 1000, 20
 #: Symptoms that explain a lack of learning.
 CAUSES = frozenset(SYMPTOMS[: SYMPTOMS.index("not_learning")]) - {"batchnorm_mismatch"}
+#: Standard errors above which predictions and targets are related.
+RELATED = 3.0
+#: Share of the weights' norm by which the first step of a run may change them.
+GENTLE = 0.05
 #: Number of stored windows, and of recent ones.
 MEMORY, RECENT = 200, 40
 
@@ -63,7 +67,12 @@ class Units:
 
 @dataclass
 class Evaluation:
-    """The figures of a finished epoch."""
+    """The figures of a finished epoch.
+
+    `fitted_loss` and `fitted` are loss and score of training examples in inference mode, without dropout; `reached` is
+    the score of validation examples. `risen` and `apart` say by how many standard errors the validation loss exceeds
+    its lowest, and that of training; infinite where examples have no losses of their own.
+    """
 
     step: int
     epoch: int
@@ -71,6 +80,11 @@ class Evaluation:
     accuracy: float
     val_loss: float
     val_accuracy: float
+    fitted_loss: float = math.nan
+    fitted: float = math.nan
+    reached: float = math.nan
+    risen: float = math.inf
+    apart: float = math.inf
 
 
 @dataclass
@@ -109,6 +123,18 @@ class RunState:
     evaluations : list of Evaluation
     attainable, reached : float
         Validation score of a simple learner and of the network: accuracy, or share of variance explained.
+    fitted : float
+        The network's score on training examples, also in inference mode: without dropout.
+    simply_related, related : float
+        By how many standard errors validation targets and predictions are related: those of a simple learner, and of
+        the network or a simple learner.
+    lowest_losses : ndarray or None
+        The validation examples' losses at the evaluation at which their mean was lowest.
+    class_names : list of str or None
+    gentle_lr : float
+        The rate at which the first step would have changed weights by at most the share `GENTLE`.
+    restores : bool
+        Whether a callback restores the weights of the best epoch.
     usual_input : float
         `Window.largest_input` at the start.
     alike_at_start : set of str
@@ -154,6 +180,13 @@ class RunState:
     held_out_examples: int = 0
     attainable: float = math.nan
     reached: float = math.nan
+    fitted: float = math.nan
+    simply_related: float = math.nan
+    related: float = math.nan
+    lowest_losses: np.ndarray | None = None
+    class_names: list[str] | None = None
+    gentle_lr: float = math.inf
+    restores: bool = False
     recall: list[tuple[float, int]] | None = None
     mode_gaps: list[tuple[float, float, float, float]] = field(default_factory=list)
     first_norm_layer: str | None = None
@@ -171,6 +204,7 @@ class RunState:
             # A column of weights that preserves the variance of signals has a norm of about 1.
             self.usual_norms = {weights.name: math.sqrt(weights.units) for weights in self.facts.weights}
             self.start_norms = {name: w.norm for name, w in window.weights.items()}
+            self.gentle_lr = self._gentle_lr(window)
         self.windows.append(window)
         if window.loss < self.best and self._tells(window.steps):
             self.best, self.best_step, self.best_noise = window.loss, window.last, window.noise
@@ -186,6 +220,16 @@ class RunState:
         ]
         return max((ratio for ratio in ratios if not math.isnan(ratio)), default=0.0)
 
+    def _gentle_lr(self, window: Window) -> float:
+        """Return the rate at which the steps of the first window would have changed weights by the share `GENTLE`."""
+        steps = [
+            w.ratio * w.norm / max(self.start_norms.get(name, 0.0), 0.2 * self.usual_norms.get(name, 0.0), 1e-30)
+            for name, w in window.weights.items()
+            if not math.isnan(w.ratio)
+        ]
+        largest = max(steps, default=0.0)
+        return GENTLE * window.lr / largest if largest > 0 else math.inf
+
     @property
     def window(self) -> Window:
         """The latest window."""
@@ -195,6 +239,11 @@ class RunState:
         """Return the name of a layer's units: "channel" for convolutions, otherwise "unit"."""
         filters = any(w.convolves and name in (w.name, w.output) for w in self.facts.weights)
         return "channel" if filters else "unit"
+
+    def or_batch_norm(self, name: str) -> str:
+        """Return ", batch norm" as a further advice for a layer that has none."""
+        has = any(w.normalized for w in self.facts.weights if name in (w.name, w.output))
+        return "" if has else ", batch norm"
 
     @property
     def start(self) -> float:
@@ -262,11 +311,23 @@ class RunState:
             return facts.baseline
         return facts.zero_loss if not math.isnan(facts.zero_loss) else self.initial_loss
 
+    def score(self, value: float) -> str:
+        """Return a score as text: an accuracy in percent, or an R2."""
+        return f"{value:.1%}" if self.facts.classifies else f"{value:.2f}"
+
     @property
     def scale(self) -> float:
         """Scale of the loss; unlike `reference`, not tiny when classes are rare."""
         zero = self.facts.zero_loss
         return max(self.reference, 0.3 * zero if not math.isnan(zero) else 0.0, 1e-30)
+
+    @property
+    def weakly_related(self) -> bool:
+        """Whether targets depend on the inputs, though the score may not show it: ranks tell more than a majority.
+
+        Among many classes of similar size, accuracy shows it, and clusters of inputs would be taken for a relation.
+        """
+        return self.related > RELATED and not self.facts.chance < 0.4
 
     @property
     def explained(self) -> bool:

@@ -91,6 +91,11 @@ class Case:
         """Whether the loss is user code; pynn's losses have a minimum of 0, custom ones may not."""
         return is_own(self.loss) or isinstance(self.loss, FunctionLoss)
 
+    def class_name(self, label: int) -> str:
+        """Return a class's name, or its number if the model has no names."""
+        names = self.model.class_names
+        return str(label) if names is None or label >= len(names) else str(names[label])
+
     def generator(self, stream: int) -> np.random.Generator:
         """Return a generator for the seed and the check's stream."""
         return np.random.default_rng([self.seed, stream])

@@ -164,19 +164,20 @@ def label_balance(case: Case) -> Check:
     elif case.labels(y, case.output_shape or (1, 2)):
         counts = np.bincount(y[y >= 0])
     else:
-        return skipped(name, "the targets are no classes")
+        return skipped(name, "only for classes")
     present = counts[counts > 0]
     if len(present) < 2:
         label = int(y.flat[0])
-        return failed(name, "class_imbalance", f"all {len(y)} examples are of class {label}", one_class)
+        return failed(
+            name, "class_imbalance", f"all {len(y)} examples are of class {case.class_name(label)}", one_class
+        )
     shares = present / present.sum()
-    perplexity = float(np.exp(-np.sum(shares * np.log(shares))))
-    evenness = (perplexity - 1) / (len(present) - 1)
-    largest = int(counts.argmax())
-    evidence = (
-        f"{len(present)} classes, from {shares.min():.2%} to {shares.max():.2%} of {len(y)} examples "
-        f"(commonest {largest}), as varied as {perplexity:.2f} equal ones"
+    evenness = (float(np.exp(-np.sum(shares * np.log(shares)))) - 1) / (len(present) - 1)
+    rare, common = (
+        case.class_name(int(i)) for i in (np.where(counts > 0, counts, len(y) + 1).argmin(), counts.argmax())
     )
+    evidence = f"{len(present)} classes; the rarest, {rare}, has {shares.min():.2%} of {len(y)} examples, "
+    evidence += f"the commonest, {common}, {shares.max():.2%}"
     weighted = (
         case.examples.weights is not None
         or getattr(case.loss, "weight", None) is not None
@@ -193,7 +194,7 @@ def target_scale(case: Case) -> Check:
     """Check that regression targets vary and have a scale that the network reaches quickly."""
     name, y = "target scale", case.examples.y
     if case.loss.output_kind in ("classes", "scores", "binary") or case.labels(y, case.output_shape or (1,)):
-        return skipped(name, "the targets are not amounts")
+        return skipped(name, "only for regression")
     values = y.astype(np.float64)
     mean, spread, size = float(values.mean()), float(values.std()), _rms(values)
     evidence = f"mean {mean:.4g}, standard deviation {spread:.4g}"
@@ -279,9 +280,9 @@ def constant_features(case: Case) -> Check:
         return failed(name, "not_learning", evidence, advice)
     if empty:
         evidence += f"; so has the whole of channel {', '.join(map(str, empty))}"
-        return warned(name, None, evidence, "Check how the images were read: such a channel says nothing.")
+        return warned(name, None, evidence, "Check how the images were read: an empty channel carries no information.")
     if constant > 0.9 * values.shape[1] and values.shape[1] >= 10 and case.size >= 20:
-        return warned(name, None, evidence, "Check how the features were read: hardly any of them says anything.")
+        return warned(name, None, evidence, "Check how the features were read: hardly any of them carries information.")
     return passed(name, evidence)
 
 
@@ -308,15 +309,17 @@ def validation_duplicates(case: Case) -> Check:
     if natural:
         if share > 0.5 and share > 3 * within:
             return warned(name, None, evidence, advice)
-        return passed(name, f"{evidence}; so few values can occur that chance explains it")
+        return passed(name, f"{evidence}; the features take so few values that chance explains it")
     if share > 0.2 and share > 2 * within:
         return failed(name, None, evidence, advice)
-    if share > 0.01:
+    # Rows that occur twice by chance fall on both sides as often as within one.
+    expected = within * len(held_out)
+    if share > 0.01 and (share > 0.2 or shared.sum() > expected + 3 * np.sqrt(max(expected, 1))):
         return warned(name, None, evidence, advice)
     near = near_duplicates(
         case.examples.x.reshape(case.size, -1), case.validation.x.reshape(len(case.validation.x), -1), case.generator(2)
     )
-    if near > max(0.05, 2 * within):
+    if near > max(0.05, 2 * within) and near * len(held_out) > 2:
         evidence = f"{near:.1%} of the validation examples nearly equal one of the training data"
         return (failed if near > 0.2 else warned)(name, None, evidence, advice)
     return passed(name, evidence)
@@ -346,7 +349,9 @@ def validation_scale(case: Case) -> Check:
     advice = "Send both through one preprocessing, fitted on the training part: set model.preprocessing."
     if ratio > 5 or ratio < 0.2 or typical > 2 + noise:
         return failed(name, "input_not_normalised", evidence, advice)
-    if ratio > 2 or ratio < 0.5 or typical > 0.75 + noise:
+    # A few outliers change the rms, and hardly any feature's standard deviation.
+    stretched = (ratio > 2 and widths > 1.5) or (ratio < 0.5 and widths < 0.67)
+    if stretched or typical > 0.75 + noise:
         return warned(name, "input_not_normalised", evidence, advice)
     return passed(name, evidence)
 

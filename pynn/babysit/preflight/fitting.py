@@ -17,6 +17,8 @@ from .rows import row_keys
 #: Number of examples that any network should be able to overfit (CS231n).
 HANDFUL = 20
 RATES = (3e-3, 3e-4, 2e-2)
+#: Examples among which a correlation of 0.2 is certain.
+ENOUGH = 200
 FAULTS = "Look for a layer that passes nothing on, a wrong gradient, or a network that is too small."
 
 
@@ -42,7 +44,7 @@ def overfits_a_handful(case: Case) -> Check:
                 best, case.rate, taken = loss, rate, done + 20
             reached = max(reached, share)
             if share >= (1.0 if _counts(case, prediction, part.y) else 0.95):
-                return passed(name, f"{count} examples learnt by heart in {done + 20} steps, loss {loss:.3g}")
+                return passed(name, f"{count} examples memorised in {done + 20} steps, loss {loss:.3g}")
     what = "accuracy" if _counts(case, np.zeros((count, *case.output_shape[1:])), part.y) else "explained variance"
     evidence = (
         f"of {count} examples {what} {reached:.0%} at best, loss {best:.4g} after {taken} steps of Adam, "
@@ -150,16 +152,17 @@ def beats_the_baseline(case: Case) -> Check:
             return passed(name, evidence)
         return warned(name, "not_learning", evidence, advice)
     evidence += (
-        f"; on {seeing.count} other examples predictions and targets are related by {seeing.network:.1f} standard "
-        f"errors (a linear fit: {seeing.linear:.1f}, nearest neighbours: {seeing.neighbours:.1f})"
+        f"; on {seeing.count} other examples, predictions agree with the targets by {seeing.network:.1f} standard "
+        f"errors more than chance (a linear fit: {seeing.linear:.1f}, nearest neighbours: {seeing.neighbours:.1f})"
     )
     simple = max(seeing.linear, seeing.neighbours)
     if not helps and simple > 4 and seeing.network < 3:
         return failed(name, "not_learning", evidence, advice)
     if max(seeing.network, simple) < 1.5 and seeing.count >= 500:
         return failed(name, "not_learning", evidence, advice)
-    if max(seeing.network, simple) < (2.5 if seeing.network > 1.5 else 3):
-        return warned(name, "not_learning", evidence, advice)
-    if simple > 8 and seeing.network < 2:
+    unrelated = max(seeing.network, simple) < (2.5 if seeing.network > 1.5 else 3)
+    if unrelated and seeing.count < ENOUGH and helps:
+        return passed(name, f"{evidence}; {seeing.count} are too few to tell")
+    if unrelated or (simple > 8 and seeing.network < 2 and not helps):
         return warned(name, "not_learning", evidence, advice)
     return passed(name, evidence)

@@ -56,9 +56,9 @@ def gradient_check(case: Case) -> Check:
         except Exception:
             if problem.training or len(part.x) < 2:
                 raise
-            return skipped(name, "two training passes differ, and the other kind cannot go backward")
+            return skipped(name, "two training passes differ, and inference mode has no backward pass")
     if not problem.repeatable:
-        return skipped(name, "two passes over the same examples differ, so that there are no differences to measure")
+        return skipped(name, "two passes over the same examples differ, so finite differences mean nothing")
     advice = "Derive the backward pass again; pynn.nn.gradcheck shows every tensor's error."
     wrong = problem.loss_mismatch()
     if wrong is not None:

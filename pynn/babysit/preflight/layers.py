@@ -140,7 +140,7 @@ def symmetric_units(case: Case) -> Check:
     if share >= 0.45:
         evidence = f"{share / 0.9:.0%} of the units start with the same weights as another; only their gradients differ"
         return warned(name, "symmetric_units", evidence, advice, label)
-    return passed(name, "no hidden layer has half of its units alike")
+    return passed(name, "in no hidden layer do half of the units have equal weights")
 
 
 def _share_alike(layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> float:

@@ -24,7 +24,7 @@ def batch_independence(case: Case) -> Check:
     """Check that the prediction for one example does not depend on the rest of its batch."""
     name = "batch independence"
     if case.size < 2:
-        return skipped(name, "there is one example only")
+        return skipped(name, "needs at least two examples")
     advice = "Look for a mean, maximum, sort or reshape along axis 0, the batch, in the layer."
     model = case.copy_model()
     part = case.take(case.rows(BATCH, stream=7))
@@ -88,22 +88,26 @@ def modes_agree(case: Case) -> Check:
     doubtful = [layer for _, layer in norms] + [layer for layer in case.model.all_layers() if is_own(layer)]
     doubtful = [layer for layer in doubtful if layer is not case.model]
     if not doubtful:
-        return skipped(name, "no layer does anything else in training than in inference, but for dropout")
+        return skipped(name, "no layer but dropout behaves differently in training and in inference")
     if case.size < 8:
         return skipped(name, "too few examples to tell")
-    momentum = "Let each batch weigh about 0.1 in the running statistics."
+    momentum = "Set the momentum, the weight of each batch in the running statistics, to about 0.1."
     for label, layer in norms:
         if layer.momentum == 0:
             return failed(name, symptom, "momentum 0 never updates the running statistics", momentum, label)
         if layer.momentum < 0.001:
-            evidence = f"momentum {layer.momentum:g} needs {3 / layer.momentum:.0f} steps to forget how it started"
+            evidence = (
+                f"momentum {layer.momentum:g} needs {3 / layer.momentum:.0f} steps to forget the initial statistics"
+            )
             return warned(name, symptom, evidence, momentum, label)
     model = case.copy_model()
     stale = _differences(case, model) if case.trained else []
     minimum = min((layer.momentum for _, layer in norms), default=0.1)
     _settle(case, model, case.steps(0.6, 128, 40, max(60, min(600, int(4 / minimum)))))
     settled = _differences(case, model)
-    advice = "Make inference use running means of what training uses, and no randomness of another mean."
+    advice = (
+        "In inference, use running means of the statistics used in training, and scale random layers to the same mean."
+    )
     for differences, report, when in (
         (settled, None, "after the statistics have settled"),
         (stale, warned, "as it is"),
@@ -111,7 +115,9 @@ def modes_agree(case: Case) -> Check:
         worst = max(differences, default=(0.0, ""))
         evidence = f"training and inference outputs differ by {worst[0]:.2g} standard deviations {when} (worst layer)"
         if math.isinf(worst[0]):
-            evidence = "two inference passes over the same examples differ, or give another shape than training"
+            evidence = (
+                "two inference passes over the same examples differ, or their shape differs from that in training"
+            )
         if worst[0] > 0.5:
             return (report or failed)(name, symptom, evidence, advice, worst[1])
         if worst[0] > 0.25 and report is None:

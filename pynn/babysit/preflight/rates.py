@@ -12,8 +12,9 @@ from .report import Check, failed, passed, warned
 
 #: The lowest rate; then in steps of 10x, and 3x around the ends of the interval.
 EXPONENTS = range(-7, 3)
-#: A schedule that counts in steps must not have decayed to nothing after this many.
-LATER = 200
+#: A schedule that counts in steps must not have decayed to nothing after this many, and this many epochs: with few
+#: examples, more epochs may be a whole training.
+LATER, LATER_EPOCHS = 200, 5
 
 
 @dataclass
@@ -88,9 +89,9 @@ def learning_rate(case: Case) -> Check:
             return warned(name, "lr_too_high", evidence, lower)
     if peak > 9 * high and own.typical < 0.5 * best and not warms_up:
         return warned(name, "lr_too_high", evidence, lower)
-    later = _later(case, peak)
+    steps, later = _later(case, peak)
     if later < 1e-3 * peak and later < low / 10 and not case.trained:
-        evidence += f"; the schedule has brought it down to {later:.2g} after {LATER} steps"
+        evidence += f"; the schedule has brought it down to {later:.2g} after {steps} steps"
         return warned(name, "lr_too_low", evidence, "Let the schedule count in epochs, or fall more slowly.")
     if peak < low and not case.trained:
         advice = f"Raise the rate: {math.sqrt(low * high):.1g} lies in the middle of the interval."
@@ -130,18 +131,15 @@ def _peak(case: Case) -> tuple[float, bool]:
     return max(rates), rates[0] < 0.5 * max(rates)
 
 
-def _later(case: Case, peak: float) -> float:
-    """Return the highest rate of the schedule after some steps of the current epoch.
-
-    The epoch is held fixed, because with few examples 200 steps are a whole training.
-    """
+def _later(case: Case, peak: float) -> tuple[int, float]:
+    """Return a number of steps, and the highest rate of the schedule after it; the epoch is held fixed."""
     trainer = case.trainer
     schedule = trainer.schedule
+    first = min(LATER, LATER_EPOCHS * max(1, -(-case.size // case.batch_size)))
     if schedule is None:
-        return peak
-    counts = range(LATER, 20 * LATER, LATER // 4)
+        return first, peak
     base, epoch, steps = trainer.optimizer.lr, trainer.epoch, trainer.steps
-    return max(schedule.rate(base, epoch, steps + more) for more in counts)
+    return first, max(schedule.rate(base, epoch, steps + more) for more in range(first, 20 * LATER, LATER // 4))
 
 
 def _interval(test: RangeTest) -> tuple[float, float, float] | None:

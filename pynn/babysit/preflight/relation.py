@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...training.examples import Examples
+from ..learners import neighbours, ridge, standard_errors
 from .case import Case
 
 #: Maximum number of features of the simple predictors; more are projected at random.
@@ -48,12 +49,12 @@ def relation(case: Case, everything: Examples, held_out: Examples, prediction: n
     halves = (slice(None, half), slice(half, None))
     linear, near = np.empty_like(known), np.empty_like(known)
     for there, here in (halves, halves[::-1]):
-        linear[here] = _ridge(features[there], known[there], features[here])
-        near[here] = _neighbours(features[there], known[there], features[here])
+        linear[here] = ridge(features[there], known[there], features[here])
+        near[here] = neighbours(features[there], known[there], features[here], NEIGHBOURS)
     return Relation(
-        _standard_errors(scores.reshape(len(scores), -1), targets.reshape(len(targets), -1)),
-        _standard_errors(linear, known),
-        _standard_errors(near, known),
+        standard_errors(scores.reshape(len(scores), -1), targets.reshape(len(targets), -1)),
+        standard_errors(linear, known),
+        standard_errors(near, known),
         len(known),
     )
 
@@ -68,34 +69,3 @@ def _features(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if features.shape[1] > MAX_FEATURES:
         features = features @ (rng.standard_normal((features.shape[1], MAX_FEATURES)) / np.sqrt(MAX_FEATURES))
     return features
-
-
-def _ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Return the predictions of a ridge regression."""
-    centre = y.mean(axis=0)
-    gram = x.T @ x
-    penalty = 0.1 * np.trace(gram) / len(gram) + 1e-9
-    gram[np.diag_indices_from(gram)] += penalty
-    return centre + new @ np.linalg.solve(gram, x.T @ (y - centre))
-
-
-def _neighbours(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Return the mean target of the nearest examples."""
-    count = min(NEIGHBOURS, len(x))
-    result = np.empty((len(new), y.shape[1]))
-    for start in range(0, len(new), 500):
-        part = new[start : start + 500]
-        distances = np.square(x).sum(axis=1) - 2 * part @ x.T
-        result[start : start + 500] = y[np.argpartition(distances, count - 1, axis=1)[:, :count]].mean(axis=1)
-    return result
-
-
-def _standard_errors(prediction: np.ndarray, target: np.ndarray) -> float:
-    """Return by how many standard errors the agreement exceeds that of unrelated pairs."""
-    prediction = prediction.astype(np.float64) - prediction.mean(axis=0)
-    target = target.astype(np.float64) - target.mean(axis=0)
-    spread = target.std(axis=0)
-    agreement = (prediction * target / np.where(spread > 0, spread, 1) ** 2 * spread.mean()).sum(axis=1)
-    agreement = np.nan_to_num(agreement)
-    error = float(agreement.std()) / np.sqrt(len(agreement))
-    return float(agreement.mean()) / error if error > 0 else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
@@ -11,13 +10,13 @@ from typing import Literal
 
 from ...report.page import Page, delivered, document, fragment, table
 from ...report.text import SYMBOLS
+from ...utils.streams import text_width, wrapped
 from ..findings import SYMPTOMS
 
 Status = Literal["pass", "warn", "fail", "skip"]
 #: From best to worst; skipped checks do not count.
 ORDER: tuple[Status, ...] = ("skip", "pass", "warn", "fail")
 NOTHING_TO_DO = "Nothing to do."
-WIDTH = 110
 #: Column of the evidence.
 MARGIN = 30
 
@@ -64,9 +63,10 @@ class Check:
         """Return the check as lines of a table: status, name and evidence; the advice below."""
         head = f"{self.status:5} {self.name}".ljust(MARGIN - 1) + " "
         where = f"{self.layer}: " if self.layer else ""
-        rows = _hanging(head, where + self.evidence)
+        rest = " " * (MARGIN if text_width() >= 2 * MARGIN else 6)
+        rows = wrapped(where + self.evidence, head, rest)
         if self.status in ("warn", "fail"):
-            rows += _hanging(" " * MARGIN, f"-> {self.advice}")
+            rows += wrapped(f"-> {self.advice}", rest, rest)
         return rows
 
 
@@ -178,11 +178,6 @@ class Report:
         head = f"<header><h1>Preflight: {self.status}</h1><p class='lead'>{escape(self.summary())}</p></header>"
         body = f"{head}<main><section><ol class='findings'>{checks}</ol></section></main>"
         return document(f"pynn preflight: {self.status}", body)
-
-
-def _hanging(head: str, text: str) -> list[str]:
-    rows = textwrap.wrap(" ".join(text.split()), WIDTH - MARGIN, break_long_words=False) or [""]
-    return [head + rows[0], *(" " * MARGIN + row for row in rows[1:])]
 
 
 #: Classes of the pages' style and symbols, by status.

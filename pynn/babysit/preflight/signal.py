@@ -46,7 +46,7 @@ def activation_spread(case: Case) -> Check:
     """Check that signals keep their scale from layer to layer."""
     name = "activation spread"
     if case.size < 2:
-        return skipped(name, "one example does not vary")
+        return skipped(name, "needs at least two examples")
     walk = _walk(case, 256)
     blocks = _hidden(walk)
     if not blocks:
@@ -109,7 +109,7 @@ def dead_units(case: Case) -> Check:
     if not shares:
         return skipped(name, "there is no ReLU layer")
     share, label, units = max(shares)
-    evidence = f"{share:.0%} of {units} are active for none of {len(walk.inputs[0])} examples (worst layer)"
+    evidence = f"{share:.0%} of {units} are dead: none of {len(walk.inputs[0])} examples activates them (worst layer)"
     advice = "Start the biases at 0 and the weights at he_normal, and normalise the inputs."
     if share > 0.9 or (share > 0.7 and not case.trained):
         return failed(name, "dead_units", evidence, advice, label)
@@ -140,7 +140,9 @@ def gradient_spread(case: Case) -> Check:
     shown = [size for size, _, _ in (sizes if len(sizes) <= 6 else sizes[:3] + sizes[-3:])]
     evidence = f"rms of the weights' gradient, first to last layer: {', '.join(f'{size:.2g}' for size in shown)}"
     if not last[2]:
-        return passed(name, f"{evidence}; the last layer starts at 0, so nothing gets past it before its first step")
+        return passed(
+            name, f"{evidence}; the last layer starts at 0, so the layers before it get no gradient until it has moved"
+        )
     if not last[0] and not first[0]:
         advice = "Look for a layer whose outputs are all 0, or a loss that does not depend on the outputs."
         return failed(name, "vanishing_gradient", f"{evidence}: no gradient", advice, first[1])

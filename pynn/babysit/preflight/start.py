@@ -31,7 +31,10 @@ def first_step(case: Case) -> list[Check]:
         return [targets]
     if all(parameter.frozen for parameter in case.model.parameters()):
         evidence = f"all {len(case.model.parameters())} parameter tensors are frozen"
-        return [targets, failed(name, "not_learning", evidence, "Release those that are to be trained.")]
+        return [
+            targets,
+            failed(name, "not_learning", evidence, "Unfreeze those that are to be trained: layer.freeze(False)."),
+        ]
     trainer = case.trial(regularized=True, dropout=True)
     losses = train(trainer, part, np.arange(len(part.x)), 1, len(part.x))
     flat = trainer.model.flat
@@ -60,7 +63,7 @@ def initial_loss(case: Case) -> Check:
         return failed(name, "non_finite", evidence, "Look for a logarithm or a division by 0 in layers and loss.")
     if not math.isfinite(theory) or theory <= 0:
         return skipped(
-            name, f"theory has no figure for this loss: outputs of 0 give {theory:.4g}; it starts at {loss:.4g}"
+            name, f"{loss:.4g}; outputs of 0 would give {theory:.4g}, and there is no theoretical value for this loss"
         )
     case.trained |= loss < 0.6 * theory
     case.sums = _is_sum(case)[0]
@@ -76,7 +79,7 @@ def initial_loss(case: Case) -> Check:
         return failed(name, "bad_initial_loss", evidence, INITIALIZE)
     if loss > limits[0] * theory and excess > (4 if values else 1):
         return warned(name, "bad_initial_loss", evidence, INITIALIZE)
-    return passed(name, f"{evidence}{'; the weights are trained already' if case.trained else ''}")
+    return passed(name, f"{evidence}{'; the network has been trained already' if case.trained else ''}")
 
 
 def _formula(case: Case, prediction: np.ndarray) -> str:
@@ -121,12 +124,12 @@ def loss_reduction(case: Case) -> Check:
     """Check that the loss is a mean over the batch, not a sum."""
     name = "loss reduction"
     sums, figures = _is_sum(case)
-    evidence = f"of the same examples once, twice and four times the loss is {figures}"
+    evidence = f"loss of a batch that repeats the same examples: {figures}"
     if not sums:
-        return passed(name, f"{evidence}: a mean")
+        return passed(name, f"{evidence} of them; a mean")
     advice = "Divide the loss and its gradient by the batch size, so that the rate does not depend on it."
     report = failed if case.rate_too_high else warned
-    return report(name, "bad_initial_loss", f"{evidence}: a sum, in loss or gradient", advice)
+    return report(name, "bad_initial_loss", f"{evidence} of them; loss or gradient is a sum", advice)
 
 
 def regularisation(case: Case) -> Check:
@@ -152,17 +155,17 @@ def regularisation(case: Case) -> Check:
         slope = float(gradient.astype(np.float64) @ flat.values)
         if value > 0 and slope < 0:
             evidence = f"the penalty of {type(regularizer).__name__} is {value:.4g}, but its gradient lets weights grow"
-            return failed(name, symptom, evidence, "Turn the sign of the penalty's gradient.")
+            return failed(name, symptom, evidence, "Flip the sign of the penalty's gradient.")
         penalty += value
         notes.append(f"{regularizer!r} adds {value:.4g}")
     decay = trainer.optimizer.weight_decay
     if decay:
         squares = sum(float(np.square(slot[1].data, dtype=np.float64).sum()) for slot in flat.slots if slot[1].ndim > 1)
-        notes.append(f"weight decay {decay:g} corresponds to {decay / 2 * squares:.4g}")
+        notes.append(f"weight decay {decay:g} equals a penalty of {decay / 2 * squares:.4g}")
         penalty += 0 if isinstance(trainer.optimizer, AdamW) else decay / 2 * squares
     limits = [item.limit for item in trainer.regularizers if isinstance(item, MaxNorm)]
     notes += [f"dropout {max(drops):g}"] if drops else []
-    evidence = f"{'; '.join(notes) or 'none'}; the data's loss is {loss:.4g}"
+    evidence = f"{'; '.join(notes) or 'none'}; the loss without penalties is {loss:.4g}"
     decoupled = isinstance(trainer.optimizer, AdamW) and decay >= 1
     suspicious = penalty > 0.5 * abs(loss) or decoupled or min(limits, default=1.0) < 0.5 or max(drops, default=0) > 0.7
     if not suspicious:
@@ -174,7 +177,7 @@ def _judged_by_training(case: Case, evidence: str) -> Check:
     """Check that the loss falls almost as much with regularisation as without."""
     name, symptom = REGULARIZATION
     start, free, held = _with_and_without(case)
-    evidence += f"; after as many steps at the same rate it was {free:.4g} without and {held:.4g} with them"
+    evidence += f"; trained equally long, the loss is {free:.4g} without regularisation and {held:.4g} with it"
     gained, kept = start - free, start - held
     if gained > 0.05 * abs(start) and not kept > 0.45 * gained:
         return failed(name, symptom, evidence, WEAKEN)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass, field
 from html import escape
 from statistics import NormalDist
 
 from ...report.page import fragment, table
+from ...utils.streams import wrapped
 from ..findings import Finding
 from ..views.html import numbered
 from .trials import Metric, Remedy, RemedyTrial
 
-WIDTH = 110
 #: Significance level of a gain.
 CHANCE = 0.025
 #: Minimum gain, as a share of the distance to a perfect score.
@@ -134,13 +133,13 @@ class Diagnosis:
 
     def __str__(self) -> str:
         lines = [f"verdict: {'nothing wrong' if not self.verdict else ''}".rstrip()]
-        lines += [line for finding in self.verdict for line in _wrapped(f"  {finding}", "    ")]
+        lines += [line for finding in self.verdict for line in wrapped(str(finding), "  ", "    ")]
         if self.baseline is not None:
             lines += ["", *self._table()]
         for left_out, why in ((self.untried, "no time for"), (self.unfit, "does not fit the network")):
             if left_out:
-                lines += _wrapped(f"{why}: {'; '.join(remedy.change for remedy in left_out)}", "  ")
-        return "\n".join([*lines, "", *_wrapped(self.advice, "  ")])
+                lines += wrapped(f"{why}: {'; '.join(remedy.change for remedy in left_out)}", "", "  ")
+        return "\n".join([*lines, "", *wrapped(self.advice, "", "  ")])
 
     def _table(self) -> list[str]:
         assert self.baseline is not None
@@ -151,9 +150,9 @@ class Diagnosis:
         lines = [f"{head[0]:>{widths[0]}}  {head[1]:>{widths[1]}}  validation, {self._length()}"]
         for row, trial in zip(rows, [self.baseline, *self.trials], strict=True):
             start = f"{row[0]:>{widths[0]}}  {row[1]:>{widths[1]}}  "
-            lines += _wrapped(f"{start}{row[2]} [{row[3]}]", margin)
+            lines += wrapped(f"{row[2]} [{row[3]}]", start, margin)
             if trial.remedy is not None:
-                lines += _wrapped(f"{margin}{trial.remedy.code}", margin + "  ")
+                lines += wrapped(trial.remedy.code, margin, margin + "  ")
         return lines
 
     def _length(self) -> str:
@@ -177,17 +176,6 @@ def helps(trial: RemedyTrial, baseline: RemedyTrial, tried: int) -> bool:
     sure = NormalDist().inv_cdf(1 - CHANCE / tried) * error
     return (gain > sure and gain > WORTHWHILE * (1 - baseline.score)) or (
         gain >= -error and (cleared or baseline.ended == "not finite")
-    )
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        subsequent_indent=indent,
-        drop_whitespace=True,
-        break_long_words=False,
-        break_on_hyphens=False,
     )
 
 

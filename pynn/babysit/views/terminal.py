@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,10 @@ class Panel(Callback):
         for index, finding in enumerate(self.monitor.findings):
             told = self._told[index] if index < len(self._told) else "info"
             if finding.severity != told:
-                self._out.print(plain_line(finding), markup=False, highlight=False, soft_wrap=True)
+                line = plain_line(finding)
+                if self._out.is_terminal:
+                    line = textwrap.fill(line, self._out.width, subsequent_indent="  ", break_on_hyphens=False)
+                self._out.print(line, markup=False, highlight=False, soft_wrap=True)
         self._told = [finding.severity for finding in self.monitor.findings]
 
 

@@ -14,6 +14,8 @@ UNREACHED = 0.05
 MIN_SIGNAL = 0.15
 #: Minimum weight decay for a report of decay that removes all weights in one step.
 STRONG_DECAY = 0.1
+#: Usual learning rates, of adaptive and other optimisers, and usual weight decay.
+USUAL_RATE, USUAL_DECAY = (1e-3, 0.1), 1e-2
 
 
 def diverging(state: RunState) -> Iterator[Detection]:
@@ -54,6 +56,8 @@ def not_learning(state: RunState) -> Iterator[Detection]:
         return
     if not facts.classifies and state.held_out_examples and not state.attainable > MIN_SIGNAL:
         return  # without accuracy, weak and no signal look alike: see `evaluation.nothing_to_learn`
+    if facts.classifies and state.weakly_related and not state.attainable > facts.chance + MIN_SIGNAL:
+        return
     accuracy = sum(w.accuracy * w.steps for w in list(state.windows)[-3:]) / sum(
         w.steps for w in list(state.windows)[-3:]
     )
@@ -72,11 +76,12 @@ def regularisation_too_strong(state: RunState) -> Iterator[Detection]:
     """Weight decay or dropout that prevents fitting even the training data."""
     facts = state.facts
     taken = state.window.highest_lr * facts.l2
-    if taken > 1 and facts.l2 > STRONG_DECAY and (facts.decoupled or not facts.adaptive):
+    decays = facts.l2 > STRONG_DECAY and (facts.decoupled or not facts.adaptive)
+    if taken > 1 and decays and not _rate_is_the_cause(state):
         evidence = f"weight decay {facts.l2:g} takes {taken:.2g} times the weights away in a step"
         yield Detection("regularisation_too_strong", "error", evidence, "divide the weight decay by 100 or more")
         return
-    if state.age < 30:
+    if state.age < 30 or ("lr_too_high" in state.found and _rate_is_the_cause(state)):
         return
     left = state.share_left
     norms = [
@@ -103,9 +108,18 @@ def regularisation_too_strong(state: RunState) -> Iterator[Detection]:
                 f"{strength} shrank the weights of {name} to {minimum:.2g} of their norm at the start; "
                 f"the loss stays at {left:.0%} of that of ignoring the inputs"
             )
-            advice = f"weaken the {strength.rpartition(' ')[0]} 10 to 100 times"
+            advice = f"divide the {strength.rpartition(' ')[0]} by 10 to 100"
+            if not facts.l2 and not facts.l1:
+                advice = "raise the limit on the norm"
             yield Detection("regularisation_too_strong", "error", evidence, advice, name)
             return
+
+
+def _rate_is_the_cause(state: RunState) -> bool:
+    """Return whether the rate is farther above its usual value than the decay; a step decays by their product."""
+    facts = state.facts
+    usual = USUAL_RATE[0] if facts.adaptive else USUAL_RATE[1]
+    return state.highest_lr / usual > max(facts.l2, facts.l1) / USUAL_DECAY
 
 
 def one_class_at_a_time(state: RunState) -> Iterator[Detection]:

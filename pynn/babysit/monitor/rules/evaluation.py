@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -17,6 +18,12 @@ MANY_NORMS, CATCHING_UP = 4, 0.67
 FEW = 3
 #: Validation examples of a class for a rough and for a reliable recall.
 FEW_ASKED, MANY_ASKED = 3, 10
+#: Epochs after which overfitting is judged even if there were few steps.
+MANY_EPOCHS = 20
+#: Standard errors that are no chance.
+SURE = 2.0
+#: Dropout that is not raised further.
+MUCH_DROPOUT = 0.5
 #: Weight decay strong enough to prevent fitting.
 STRONG_DECAY = 0.1
 #: Symptoms that make validation figures oscillate.
@@ -24,40 +31,72 @@ UNSTEADY = ("regularisation_too_strong", "lr_too_high", "diverging", "oscillatin
 
 
 def overfitting(state: RunState) -> Iterator[Detection]:
-    """The validation loss rises while the training loss falls (CS231n, Neural Networks Part 3)."""
-    limits = state.limits
+    """The validation loss rises, or stays far above that of training (CS231n, Neural Networks Part 3)."""
     done = state.evaluations
-    if len(done) < 3 or state.age < 50 or math.isnan(done[-1].val_loss):
+    if len(done) < 3 or (state.age < 50 and len(done) < MANY_EPOCHS) or math.isnan(done[-1].val_loss):
         return
-    losses = [e.val_loss for e in done]
-    best = min(range(len(losses)), key=losses.__getitem__)
-    last = done[-1]
-    rise = losses[-1] / losses[best] - 1 if losses[best] > 0 else 0.0
     if any(state.seen_lately(symptom) for symptom in UNSTEADY):
         return
-    rise = rise if losses[-1] > losses[best] + 0.05 * state.scale else 0.0
-    risen = (
-        best <= len(losses) - 4
-        and rise > limits.val_rise
-        and min(losses[-3:]) > losses[best] * (1 + limits.val_rise / 2)
-    )
-    gap = last.accuracy - last.val_accuracy if not math.isnan(last.accuracy) else math.nan
-    wide = gap > limits.gap if not math.isnan(gap) else last.loss < 0.5 * last.val_loss
-    by_heart = all(
-        e.loss < 0.2 * e.val_loss and (e.val_loss > 0.5 * state.reference if math.isnan(gap) else gap > 0.25)
-        for e in done[-2:]
-    )
-    rising = losses[-1] > 0.9 * losses[-2] > 0.81 * losses[-3]
-    if not (risen and rising and wide and last.loss < done[best].loss) and not by_heart:
+    losses = [e.val_loss for e in done]
+    # Of three epochs each: with few examples, one may do well by chance.
+    medians = [statistics.median_low(losses[max(0, i - 1) : i + 2]) for i in range(len(losses))]
+    best = min(range(len(losses)), key=medians.__getitem__)
+    last = done[-1]
+    rose = _rose(state, losses, medians[best], best)
+    shown = done[best] if state.restores else last
+    if not (rose and not state.restores) and not _generalises_badly(state, shown, losses):
         return
-    shown = f"; accuracy {last.accuracy:.1%} in training, {last.val_accuracy:.1%} in validation" if gap > 0 else ""
-    if risen:
-        course_of_loss = f"since epoch {done[best].epoch} the validation loss rose from {losses[best]:.3g} to"
-        evidence = f"{course_of_loss} {losses[-1]:.3g}{shown}"
+    if rose and not state.restores:
+        evidence = (
+            f"since epoch {done[best].epoch} the validation loss rose from {losses[best]:.3g} to {losses[-1]:.3g}"
+        )
     else:
-        evidence = f"the loss is {last.loss:.3g} in training and {last.val_loss:.3g} in validation{shown}"
-    advice = "stop earlier, or use more data, dropout, weight decay or a smaller network"
-    yield Detection("overfitting", "warning", evidence, advice)
+        evidence = f"the loss is {shown.fitted_loss:.3g} in training and {shown.val_loss:.3g} in validation"
+    advice = _restrain(state, done[best].epoch if rose and not state.restores else None)
+    yield Detection("overfitting", "warning", f"{evidence}{_scores(state, shown)}", advice)
+
+
+def _rose(state: RunState, losses: list[float], lowest: float, best: int) -> bool:
+    """Return whether the validation loss has risen for good, by more than chance explains."""
+    limits, last = state.limits, state.evaluations[-1]
+    if best > len(losses) - 4 or not lowest > 0:
+        return False
+    least = max(limits.val_rise * lowest, 0.05 * state.scale)
+    risen = losses[-1] > lowest + least and min(losses[-3:]) > lowest + least / 2
+    rising = losses[-1] > 0.9 * losses[-2] > 0.81 * losses[-3]
+    fits = last.loss < state.evaluations[best].loss and last.fitted_loss < 0.5 * last.val_loss
+    return risen and rising and fits and last.risen > SURE
+
+
+def _generalises_badly(state: RunState, shown: Evaluation, losses: list[float]) -> bool:
+    """Return whether the loss is far higher in validation than in training, in inference mode, and no longer falls."""
+    early = losses[: 3 * len(losses) // 4]
+    falling = bool(early) and losses[-1] < 0.97 * min(early)
+    settled = state.steps_left < 0.25 or shown.fitted_loss < 0.2 * shown.val_loss
+    apart = shown.val_loss > shown.fitted_loss + state.limits.gap * state.reference and shown.apart > SURE
+    return apart and settled and not falling
+
+
+def _scores(state: RunState, shown: Evaluation) -> str:
+    if math.isnan(shown.fitted):
+        return ""
+    scores = f"{state.score(shown.fitted)} in training and {state.score(shown.reached)} in validation"
+    return f"; {state.facts.measure} is {scores}"
+
+
+def _restrain(state: RunState, best_epoch: int | None) -> str:
+    """Return what may help against overfitting: only what the network does not have already."""
+    facts = state.facts
+    ways = [] if best_epoch is None else [f"stop after epoch {best_epoch} (pynn.EarlyStopping)"]
+    if facts.dropout == 0:
+        ways.append("add dropout")
+    elif facts.dropout < MUCH_DROPOUT:
+        ways.append(f"raise the dropout from {facts.dropout:g} to {MUCH_DROPOUT:g}")
+    if facts.l2 == 0:
+        ways.append("add weight decay")
+    if facts.hidden and not facts.tiny:
+        ways.append("make the network smaller")
+    return f"{', '.join(ways)}{' or ' if ways else ''}get more data"
 
 
 def not_generalising(state: RunState) -> Iterator[Detection]:
@@ -68,7 +107,7 @@ def not_generalising(state: RunState) -> Iterator[Detection]:
     last = done[-3:]
     chance = state.facts.chance
     margin = max(3 * math.sqrt(chance * (1 - chance) / state.held_out_examples), 0.02)
-    if _modes_differ(state, 1) or state.attainable > chance + margin:
+    if _modes_differ(state, 1) or state.attainable > chance + margin or state.weakly_related:
         return
     if all(e.val_accuracy < chance + margin and e.accuracy > e.val_accuracy + 0.15 for e in last):
         evidence = (
@@ -86,19 +125,15 @@ def underfitting(state: RunState) -> Iterator[Detection]:
     if not state.found.keys().isdisjoint(("overfitting", "batchnorm_mismatch")) or state.facts.weighted:
         return
     last, before, reached = done[-1], done[-3], state.reached
-    if state.facts.classifies:
-        gap = last.accuracy - last.val_accuracy
-    else:
-        gap = (last.val_loss - last.loss) / max(state.reference, 1e-30)
     error = 0.5 / max(state.held_out_examples, 1) ** 0.5
     better = state.attainable > reached + (0.05 if state.facts.tiny else 0.1) + error
     # The network may still improve: judge only the last epochs.
     flat = before.loss - last.loss < 0.05 * max(last.loss, 1e-30)
     settled = state.facts.tiny or (state.steps_left < 0.1 and state.share_left < 0.9)
-    if better and flat and settled and gap < state.limits.gap:
+    if better and flat and settled and state.fitted < state.attainable:
         evidence = (
-            f"training is flat, and {state.facts.measure} is {reached:.1%}; "
-            f"a quick learner of another kind has {state.attainable:.1%}"
+            f"the training loss no longer falls, and in validation {state.facts.measure} is {state.score(reached)}, "
+            f"where a simple learner has {state.score(state.attainable)}"
         )
         if state.facts.l2 >= STRONG_DECAY:
             advice = f"divide the weight decay of {state.facts.l2:g} by 10 to 100"
@@ -193,11 +228,16 @@ def class_imbalance(state: RunState) -> Iterator[Detection]:
     if missed:
         rarest = min(missed, key=lambda index: counts[index])
         evidence = (
-            f"class {rarest} has {counts[rarest]} of {counts.sum()} training examples, "
+            f"{_name_of(state, rarest)} has {counts[rarest]} of {counts.sum()} training examples, "
             f"and {recall[rarest][0]:.0%} of its examples are recognised"
         )
         advice = "weight the classes (CrossEntropyLoss(weight=...)), or draw the rare ones more often"
         yield Detection("class_imbalance", "warning", evidence, advice)
+
+
+def _name_of(state: RunState, index: int) -> str:
+    names = state.class_names
+    return f"class {index}" if names is None or index >= len(names) else f"class {names[index]!r}"
 
 
 def _rising(state: RunState, index: int) -> bool:
@@ -211,17 +251,17 @@ def nothing_to_learn(state: RunState) -> Iterator[Detection]:
     done, facts = state.evaluations, state.facts
     if len(done) < 3 or state.age < 100 or math.isnan(state.attainable) or state.held_out_examples < 100:
         return
-    if state.explained or facts.chance > 0.8:
+    if state.explained or facts.chance > 0.8 or state.weakly_related:
         return
     nothing = 0.01
     if facts.classifies:
         nothing = facts.chance + 3 * (facts.chance * (1 - facts.chance) / state.held_out_examples) ** 0.5
     if state.reached < nothing and state.attainable < nothing:
         evidence = (
-            f"in validation {facts.measure} is {state.reached:.1%}, and {state.attainable:.1%} for a quick learner "
-            "of another kind: no more than chance"
+            f"in validation {facts.measure} is {state.score(state.reached)}, and {state.score(state.attainable)} for a "
+            "simple learner: no better than chance"
         )
-        advice = "check that targets belong to their inputs"
+        advice = "check that each target belongs to its inputs, and that the inputs tell anything about it"
         yield Detection("not_learning", "error" if state.steps_left < 0.3 else "info", evidence, advice)
 
 

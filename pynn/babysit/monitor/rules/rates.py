@@ -19,9 +19,21 @@ def lr_too_high(state: RunState) -> Iterator[Detection]:
         return
     evidence = _lost(state) or _going_nowhere(state) or _jumped(state) or _damage(state)
     if evidence is not None:
-        advice = f"divide the learning rate ({window.lr:g}) by 3 to 10, or warm it up"
+        advice = lower_rate(state)
         severe = not math.isfinite(window.loss) or window.ratio > 1 or "error:" in evidence
         yield Detection("lr_too_high", "error" if severe else "warning", evidence.removeprefix("error:"), advice)
+
+
+def lower_rate(state: RunState) -> str:
+    """Return the advice to lower the rate, with a rate whose first steps would have been gentle."""
+    rate = state.highest_lr
+    earlier = [w.highest_lr for w in state.windows if w.highest_lr > 0 and w.last <= state.best_step]
+    if earlier and rate > 5 * max(earlier):
+        return f"keep the learning rate at {max(earlier):.2g}, which was low enough, or raise it slowly"
+    factor = rate / state.gentle_lr
+    if factor < 10:
+        return f"divide the learning rate ({rate:g}) by {'10' if factor > 3 else '3 to 10'}, or warm it up"
+    return f"lower the learning rate from {rate:g} to about {state.gentle_lr:.1g}"
 
 
 def _changed(ratio: float) -> str:
@@ -135,8 +147,8 @@ def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
     left = (last.loss - pace * state.epochs_left) / max(state.reference, 1e-30)
     if steady and left > 0.5 and state.attainable > state.reached + 0.2:
         evidence = (
-            f"{_changed(window.ratio)}; {facts.measure} is {state.reached:.1%} where a quick learner of another kind "
-            f"has {state.attainable:.1%}, and at this pace the run will not get there"
+            f"{_changed(window.ratio)}; {facts.measure} is {state.score(state.reached)} where a simple learner "
+            f"has {state.score(state.attainable)}, and at this pace the run will not get there"
         )
         yield Detection("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 3 to 30")
 
@@ -147,8 +159,7 @@ def run_away(state: RunState) -> Iterator[Detection]:
     from_the_start = "exploding_gradient" in state.found and state.age < 16
     if largest > 10 * state.limits.large_ratio and not from_the_start:
         evidence = f"a step changed weights by {largest:.2g} of their norm, right before the loss ceased to be finite"
-        advice = f"divide the learning rate ({state.window.lr:g}) by 3 to 10, or use clip_norm in the Trainer"
-        yield Detection("lr_too_high", "error", evidence, advice)
+        yield Detection("lr_too_high", "error", evidence, f"{lower_rate(state)}, or use clip_norm in the Trainer")
 
 
 def nothing_trained(state: RunState) -> Iterator[Detection]:

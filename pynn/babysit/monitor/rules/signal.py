@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ..facts import SQUASHING
 from ..run_state import RunState
 from .base import Detection
 
@@ -37,7 +38,10 @@ def vanishing_gradient(state: RunState) -> Iterator[Detection]:
     shrinks = depth >= 3 and ratio < limits.shrinkage ** (depth - 1)
     if ratio < limits.vanished or (shrinks and state.stuck()):
         evidence = f"the gradient at {first} is {ratio:.1g} of that at {last}"
-        advice = "ReLU instead of sigmoid, batch norm, an initialisation that keeps the spread, or fewer layers"
+        squashing = [w.activation for w in state.facts.hidden if w.activation in SQUASHING]
+        ways = [f"ReLU instead of {squashing[0]}"] if squashing else []
+        ways += [] if state.facts.batch_norms else ["batch norm"]
+        advice = f"use {', '.join([*ways, 'an initialisation that keeps the spread'])}, or fewer layers"
         yield Detection("vanishing_gradient", "warning" if ratio > 1e-6 else "error", evidence, advice, first)
 
 
@@ -47,7 +51,7 @@ def exploding_gradient(state: RunState) -> Iterator[Detection]:
     ends = _ends(state)
     if ends is not None and ends[2] > limits.exploded:
         evidence = f"the gradient at {ends[0]} is {ends[2]:.2g} times that at {ends[1]}"
-        advice = "smaller initial weights, batch norm, or clip_norm in the Trainer"
+        advice = f"use smaller initial weights{state.or_batch_norm(ends[0])}, or clip_norm in the Trainer"
         yield Detection("exploding_gradient", "warning", evidence, advice, ends[0])
         return
     if len(state.windows) < 3 or state.window.clipped:

@@ -22,8 +22,8 @@ def dead_units(state: RunState) -> Iterator[Detection]:
         many = (share >= limits.many_dead or jumped) and "bad_initialisation" not in state.found
         if many or share >= limits.nearly_all_dead:
             unit = state.unit(name)
-            evidence = f"{share:.0%} of the {unit}s were active for no example in a window of at least 1000"
-            advice = "lower the learning rate, or use leaky ReLU or batch norm; check the biases' start"
+            evidence = f"{share:.0%} of the {unit}s are dead: none of at least 1000 examples activates them"
+            advice = f"lower the learning rate, use leaky ReLU{state.or_batch_norm(name)}, or start biases at 0"
             severity: Severity = "error" if share >= limits.nearly_all_dead else "info" if learning else "warning"
             yield Detection("dead_units", severity, evidence, advice, name)
             return
@@ -36,7 +36,7 @@ def saturated_units(state: RunState) -> Iterator[Detection]:
     for name, figures in state.window.outputs.items():
         if name in hidden and figures.saturates and figures.saturated > state.limits.many_saturated:
             evidence = f"{figures.saturated:.0%} of the outputs lie within 2% of a limit"
-            advice = "smaller initial weights, normalised inputs, batch norm, or ReLU"
+            advice = f"use smaller initial weights, normalised inputs{state.or_batch_norm(name)}, or ReLU"
             yield Detection("saturated_units", "info" if learning else "warning", evidence, advice, name)
             return
 
@@ -72,10 +72,23 @@ def zigzag(state: RunState) -> Iterator[Detection]:
         share = sum(share * count for share, count in known) / sum(count for _, count in known)
         if share > state.limits.zigzag:
             evidence = f"in {share:.0%} of the units all incoming weights have a gradient of one sign"
-            advice = "centre what goes into the layer: tanh or batch norm instead of sigmoid, zero-mean inputs"
+            advice = _centred(state, name)
             stuck = state.stuck(150) and not state.explained and not state.facts.chance > 0.9
-            yield Detection("zigzag", "warning" if stuck else "info", evidence, advice, name)
+            harms = stuck and advice is not None
+            usual = "nothing to do: usual after a rectifier"
+            yield Detection("zigzag", "warning" if harms else "info", evidence, advice or usual, name)
             return
+
+
+def _centred(state: RunState, name: str) -> str | None:
+    """Return how to centre the inputs of a layer; None after a rectifier, which learns in spite of it."""
+    source = next(w.source for w in state.facts.weights if w.name == name)
+    if not source:
+        return "subtract the mean of each input feature (pynn.preprocessing)"
+    before = next((w for w in state.facts.weights if source in (w.output, w.name)), None)
+    if before is not None and before.activation in ("sigmoid", "softplus"):
+        return f"use tanh instead of {before.activation} in {before.output}, or put batch norm after it"
+    return None
 
 
 RULES = (dead_units, saturated_units, symmetric_units, zigzag)
