@@ -90,7 +90,7 @@ class Thresholds:
     lost_loss: float = 3.0
     heavy_dropout: float = 0.75
     val_rise: float = 0.25
-    gap: float = 0.25
+    gap: float = 0.3
     swing: float = 0.05
     imbalance: float = 8.0
 

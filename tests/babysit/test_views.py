@@ -119,7 +119,8 @@ def test_on_a_terminal_the_panel_is_drawn_in_place_and_the_findings_are_told_at_
     last_panel, _, told = shown.rpartition("╰")
     assert "2/2" in last_panel.rpartition("╭")[2]
     for finding in sick_findings():
-        assert (str(finding) in told) == (finding.severity != "info")
+        assert (str(finding) in " ".join(told.split())) == (finding.severity != "info")
+    assert max(len(line.replace("\x1b[?25h", "")) for line in told.splitlines()) <= 90
     assert "\x1b[?25h" in shown  # the cursor is back
 
 

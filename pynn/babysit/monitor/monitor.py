@@ -41,6 +41,8 @@ ACTIONS = ("warn", "stop", "restore", "silent")
 COMPARE_UNITS = (1, 8, 50, 200)
 #: An episode ends when its symptom has been absent for this many steps.
 EPISODE_GAP = 200
+#: Symptoms whose evidence is that of the last step at which they were seen, not the first.
+FOLLOWED = frozenset({"overfitting"})
 
 
 class BabysitterWarning(UserWarning):
@@ -410,11 +412,9 @@ class Monitor(Callback):
                 worse = order.index(detection.severity) > order.index(finding.severity)
                 was_info = finding.severity == "info"
                 if worse:
-                    finding.severity, finding.evidence, finding.advice = (
-                        detection.severity,
-                        detection.evidence,
-                        detection.advice,
-                    )
+                    finding.severity = detection.severity
+                if worse or detection.symptom in FOLLOWED:
+                    finding.evidence, finding.advice = detection.evidence, detection.advice
                 if worse and was_info:
                     self._act(finding, trainer)
                 return

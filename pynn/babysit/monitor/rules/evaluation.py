@@ -22,6 +22,8 @@ FEW_ASKED, MANY_ASKED = 3, 10
 MANY_EPOCHS = 20
 #: Standard errors that are no chance.
 SURE = 2.0
+#: Accuracy or R2 in training minus that in validation, at which a risen validation loss is a fault.
+FEWER_RIGHT = 0.1
 #: Dropout that is not raised further.
 MUCH_DROPOUT = 0.5
 #: Weight decay strong enough to prevent fitting.
@@ -39,8 +41,9 @@ def overfitting(state: RunState) -> Iterator[Detection]:
         return
     losses = [e.val_loss for e in done]
     # Of three epochs each: with few examples, one may do well by chance.
-    medians = [statistics.median_low(losses[max(0, i - 1) : i + 2]) for i in range(len(losses))]
-    best = min(range(len(losses)), key=medians.__getitem__)
+    around = [losses[max(0, i - 1) : i + 2] for i in range(len(losses))]
+    medians = [statistics.median_low(values) for values in around]
+    best = losses.index(min(medians))
     last = done[-1]
     rose = _rose(state, losses, medians[best], best)
     shown = done[best] if state.restores else last
@@ -65,7 +68,8 @@ def _rose(state: RunState, losses: list[float], lowest: float, best: int) -> boo
     risen = losses[-1] > lowest + least and min(losses[-3:]) > lowest + least / 2
     rising = losses[-1] > 0.9 * losses[-2] > 0.81 * losses[-3]
     fits = last.loss < state.evaluations[best].loss and last.fitted_loss < 0.5 * last.val_loss
-    return risen and rising and fits and last.risen > SURE
+    worse = last.fitted - last.reached > FEWER_RIGHT or (losses[-1] > 2 * lowest and not state.explained)
+    return risen and rising and fits and last.risen > SURE and (worse or math.isnan(last.fitted))
 
 
 def _generalises_badly(state: RunState, shown: Evaluation, losses: list[float]) -> bool:
@@ -74,7 +78,7 @@ def _generalises_badly(state: RunState, shown: Evaluation, losses: list[float]) 
     falling = bool(early) and losses[-1] < 0.97 * min(early)
     settled = state.steps_left < 0.25 or shown.fitted_loss < 0.2 * shown.val_loss
     apart = shown.val_loss > shown.fitted_loss + state.limits.gap * state.reference and shown.apart > SURE
-    return apart and settled and not falling
+    return apart and settled and not falling and not state.explained
 
 
 def _scores(state: RunState, shown: Evaluation) -> str:
