@@ -228,3 +228,17 @@ def preflight_lines():
 
     check = failed("validation duplicates", None, "of 20 examples " * 12, "Split so that no copy is on both sides.")
     return check.lines()
+
+
+def test_a_loss_of_the_wrong_sign_is_found_in_the_first_step_of_a_fit():
+    def uphill(prediction, target):
+        off = prediction - target
+        return float(np.square(off).mean()), -2 * off / np.float32(off.size)
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 4)).astype(np.float32)
+    y = x[:, :1]
+    monitor, _ = watched(command_network(4, 1, hidden=(8,)), uphill, pynn.SGD(0.01), (x, y), (x, y), 2)
+    first = monitor.verdict[0]
+    assert (first.symptom, first.step) == ("not_learning", 1)
+    assert "gradient of the loss" in first.evidence

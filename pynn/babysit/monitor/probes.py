@@ -59,7 +59,8 @@ def own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.n
     from ..preflight.gradients import gradient_check
 
     with unnoticed(), quietly(), contextlib.suppress(Exception):  # user code may fail on other batches
-        case = Case(trainer, copy.deepcopy(trainer.model), copy.deepcopy(trainer.loss), len(x), 0)
+        # The step in progress holds the model's gate.
+        case = Case(trainer, trainer.model.copied({}), copy.deepcopy(trainer.loss), len(x), 0)
         case.examples = Examples(x, target, None)
         check = gradient_check(case)
         if check.status == "fail":
