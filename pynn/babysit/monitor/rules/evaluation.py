@@ -68,7 +68,8 @@ def _rose(state: RunState, losses: list[float], lowest: float, best: int) -> boo
     risen = losses[-1] > lowest + least and min(losses[-3:]) > lowest + least / 2
     rising = losses[-1] > 0.9 * losses[-2] > 0.81 * losses[-3]
     fits = last.loss < state.evaluations[best].loss and last.fitted_loss < 0.5 * last.val_loss
-    worse = last.fitted - last.reached > FEWER_RIGHT or (losses[-1] > 2 * lowest and not state.explained)
+    doubled = losses[-1] > 2 * lowest and state.steps_left < 0.25 and not state.explained
+    worse = last.fitted - last.reached > FEWER_RIGHT or doubled
     return risen and rising and fits and last.risen > SURE and (worse or math.isnan(last.fitted))
 
 
