@@ -77,7 +77,8 @@ def _generalises_badly(state: RunState, shown: Evaluation, losses: list[float]) 
     """Return whether the loss is far higher in validation than in training, in inference mode, and no longer falls."""
     early = losses[: 3 * len(losses) // 4]
     falling = bool(early) and losses[-1] < 0.97 * min(early)
-    settled = state.steps_left < 0.25 or shown.fitted_loss < 0.2 * min(shown.val_loss, state.reference)
+    memorized = shown.fitted_loss < 0.2 * min(shown.val_loss, state.reference)
+    settled = state.steps_left < 0.25 or (memorized and shown.fitted - shown.reached > FEWER_RIGHT)
     apart = shown.val_loss > shown.fitted_loss + state.limits.gap * state.reference and shown.apart > SURE
     return apart and settled and not falling and not state.explained
 
