@@ -134,6 +134,23 @@ def test_the_team_grows_and_shrinks_between_calls(backend):
             assert_same(results(), expected)
 
 
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_batch_norm_of_any_width_has_the_same_bits(backend, dtype, activation, rng):
+    """Threads share out columns, and a kernel takes as many of them at a time as there are."""
+    for width in (20, 24, 33, 36, 40, 72, 100, 136):
+        x, dy = rng.normal(size=(2, 3000, width)).astype(dtype)
+        columns = rng.uniform(1, 2, size=(4, width)).astype(dtype)
+        found = []
+        for count in (1, 2, 5):
+            with threads(count):
+                y, mean, rstd = ops.batch_norm(x, *columns.copy(), activation=activation)
+                found.append(
+                    [y, *ops.batch_norm_backward(dy, x, *columns[:2], mean, rstd, activation=activation), mean, rstd]
+                )
+        assert_same(found[1], found[0])
+        assert_same(found[2], found[0])
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 on forking with threads
 def test_a_forked_child_computes_with_a_team_of_its_own(backend):

@@ -47,11 +47,15 @@ static inline __attribute__((always_inline)) void PN_V_(pn_normalize)(PN_COLUMNS
     }
 }
 
-/* The gradient before the ReLU, whose input is recomputed as in the forward pass; dy itself without ReLU. */
-#define PN_GRADIENT(d, dz)                           \
-    PN_V dz = PN_LOAD(t.dy + at, k);                 \
-    const PN_V d = PN_LOAD(t.x + at, k) - centre[k]; \
-    if (relu) dz = PN_V_ZERO(d * scale[k] + shift[k] <= 0, dz)
+/* The gradient before the ReLU, whose input is recomputed as in the forward pass; dy itself without ReLU. Rounded: GCC
+ * 14 multiplies single columns by 0 or dy before it selects, and does not contract the additions that follow. */
+#define PN_GRADIENT(d, dz)                                \
+    PN_V dz = PN_LOAD(t.dy + at, k);                      \
+    const PN_V d = PN_LOAD(t.x + at, k) - centre[k];      \
+    if (relu) {                                           \
+        dz = PN_V_ZERO(d * scale[k] + shift[k] <= 0, dz); \
+        PN_ROUND(dz);                                     \
+    }
 
 /* Add dz to `sum`, and dz (x - centre) to `products`. */
 static inline __attribute__((always_inline)) void PN_V_(pn_gradient_sums)(PN_COLUMNS_ARGUMENTS) {
