@@ -65,17 +65,15 @@ def unobserved() -> Iterator[None]:
         _own.reset(token)
 
 
-def _free_after_fork() -> None:
-    """Replace the shared generator by a copy after a fork: a thread of the parent may hold its lock for ever."""
+def _unlock_after_fork() -> None:
+    """Unlock the shared generator in a forked child: a thread that held its lock in the parent does not exist here."""
     if _shared.generator is not None:
-        kept = _shared.generator.bit_generator
-        copied = type(kept)(0)
-        copied.state = kept.state
-        _shared.generator = np.random.Generator(copied)
+        # Not a copy of the state: since NumPy 2.5, reading it waits for the lock.
+        _shared.generator.bit_generator.lock._at_fork_reinit()  # type: ignore[attr-defined]
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_after_fork)
+    os.register_at_fork(after_in_child=_unlock_after_fork)
 
 
 class Stream:
