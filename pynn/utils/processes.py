@@ -99,8 +99,10 @@ class Processes:
         self._processes: list[_Process] = []
         self._waiting: deque[Call] = deque()
         self._failed_starts = 0
+        # Set when the interpreter exits, while a daemon thread may still be in `wait`.
+        self._exiting = threading.Event()
         # Must run before multiprocessing joins, at interpreter exit, processes that still wait for a call.
-        self._finalizer = util.Finalize(self, _end, (self._processes, 0.0), exitpriority=10)
+        self._finalizer = util.Finalize(self, _kill, (self._processes, self._exiting), exitpriority=10)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Call:
         """Submit a function call; `wait` returns the call when it has ended."""
@@ -116,6 +118,9 @@ class Processes:
         NotStarted
             If processes end before their first call.
         """
+        if self._exiting.is_set():
+            time.sleep(timeout)
+            return []
         self._start()
         self._hand_out()
         sources = [source for item in self._processes for source in (item.connection, item.process.sentinel)]
@@ -201,7 +206,8 @@ class Processes:
 
     def _failed_start(self, how: str) -> None:
         self._failed_starts += 1
-        if self._failed_starts >= STARTS and not any(item.ready for item in self._processes):
+        killed_at_exit = self._exiting.is_set()
+        if self._failed_starts >= STARTS and not killed_at_exit and not any(item.ready for item in self._processes):
             raise NotStarted(how)
 
 
@@ -272,6 +278,15 @@ def _end(processes: list[_Process], grace: float) -> None:
         for process in alive:
             process.join(max(limit - time.monotonic(), 0.0))
     processes.clear()
+
+
+def _kill(processes: list[_Process], exiting: threading.Event) -> None:
+    """Kill processes at interpreter exit; all else is left to a thread that may be in `Processes.wait`."""
+    exiting.set()
+    for item in list(processes):
+        item.process.kill()
+    for item in list(processes):
+        item.process.join(GRACE)
 
 
 # The functions below run in the worker process.

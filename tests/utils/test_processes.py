@@ -1,5 +1,6 @@
 """Processes of our own: calls, processes that die at any moment, and their end with the one that started them."""
 
+import concurrent.futures
 import functools
 import multiprocessing
 import os
@@ -62,7 +63,7 @@ def test_errors_come_back_as_text_and_the_process_goes_on(two):
     assert value == 9
     (error,) = ends(two, two.submit(unreadable))
     assert "on arrival" in str(error)
-    with pytest.raises(Exception, match="pickle"):
+    with pytest.raises(Exception, match="local object"):
         two.submit(lambda: None)
     assert ends(two, two.submit(square, 4)) == [16]
 
@@ -112,6 +113,23 @@ def test_busy_stubborn_and_stopped_processes_are_ended_too(tmp_path, kill):
     wait_for(lambda: team.wait() or all(note.exists() and note.read_text() for note in notes))
     os.kill(int((tmp_path / "a").read_text()), signal.SIGSTOP)
     team.close(kill=kill)
+    assert not multiprocessing.active_children()
+
+
+def test_at_exit_a_thread_that_still_waits_finds_no_error_and_starts_no_process(tmp_path):
+    """The interpreter kills the processes while a daemon thread is in `wait`."""
+    team = Processes(2, nothing)
+    notes = [tmp_path / "a", tmp_path / "b"]
+    for note in notes:
+        team.submit(sleep, note)
+    team.submit(square, 3)  # no process is free for it
+    wait_for(lambda: team.wait() or all(note.exists() for note in notes))
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        waits = thread.submit(team.wait, PATIENCE)
+        time.sleep(0.2)
+        team._finalizer()
+        assert all(isinstance(call.error, ProcessEnded) for call in waits.result())
+    assert team.wait(0) == []
     assert not multiprocessing.active_children()
 
 
