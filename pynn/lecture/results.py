@@ -90,7 +90,7 @@ class ExperimentResult:
     @property
     def seconds(self) -> float:
         """Total time of the runs."""
-        return sum(trial.seconds for trial in self.trials)
+        return math.fsum(trial.seconds for trial in self.trials)
 
     def __repr__(self) -> str:
         outcome = self.failure or self.outcome or "not run"

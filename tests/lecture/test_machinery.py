@@ -186,6 +186,12 @@ def test_results_come_back_from_the_file_as_they_were(tmp_path):
     assert content["results"][0]["trials"][1]["figures"]["killed by the update"] == "inf"
 
 
+def test_the_time_of_all_runs_is_the_same_on_every_python():
+    """Since Python 3.12 `sum` of floats is compensated."""
+    trials = [Measurement(seed, {}, {}, 0.1) for seed in range(10)]
+    assert ExperimentResult(experiments()["he-relu"], trials).seconds == 1.0
+
+
 def test_results_of_experiments_that_have_gone_or_changed_are_no_trouble(tmp_path, made_up):
     path = tmp_path / "r.json"
     item = experiments()["he-relu"]
