@@ -85,9 +85,11 @@ def complaint(got, wanted):
         return None if np.array_equal(got, wanted, equal_nan=True) else f"got {got!r}, expected {wanted!r}"
     if np.shape(got) != wanted.value.shape:
         return f"got the shape {np.shape(got)}, expected {wanted.value.shape}"
-    got = np.asarray(got, np.float64)
+    dtype, got = np.asarray(got).dtype, np.asarray(got, np.float64)
     value, tolerance = wanted.value, wanted.tolerance
     good = (np.abs(got - value) <= tolerance) | (got == value) | (np.isnan(got) & np.isnan(value)) | np.isinf(tolerance)
+    for edge in (value - tolerance, value + tolerance):  # a number beyond the dtype is an infinity in it
+        good |= np.isinf(got) & (got == edge.astype(dtype))
     if wanted.loose:
         good |= ~np.isfinite(got) & ~np.isfinite(value)
     if good.all():

@@ -1,6 +1,8 @@
 """Every op on random arguments, on every backend: against float64, and against arguments that make no sense."""
 
 import numpy as np
+import pytest
+from fuzz.cases import Want, complaint
 from fuzz.driver import CASES, call_many
 from fuzz.hostile import call_hostile
 from fuzz.tried import amounts, each_seed
@@ -16,6 +18,17 @@ EXAMPLES = {"cython": 100, "numpy": 60, "numba": 20}
 
 def test_every_op_has_a_case():
     assert set(CASES) == {name for name in ops.__all__ if callable(getattr(ops, name))}
+
+
+@pytest.mark.parametrize(
+    ("got", "value", "accepted"),
+    [(-np.inf, -4.2e38, True), (np.inf, 3.4028e38, True), (np.inf, -4.2e38, False), (np.inf, 3.3e38, False),
+     (3.4e38, 4.2e38, False), (np.nan, 4.2e38, False)],
+)  # fmt: skip
+def test_a_number_beyond_float32_is_an_infinity_in_it(got, value, accepted):
+    with np.errstate(all="ignore"):
+        wrong = complaint(np.full(1, got, np.float32), Want(np.full(1, value), np.full(1, 1e34)))
+    assert (wrong is None) == accepted
 
 
 @amounts
