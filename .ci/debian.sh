@@ -18,7 +18,7 @@ fi
 leave() {
   local mounted
   for mounted in $(awk -v roots="$roots/" 'index($2, roots) == 1 { print $2 }' /proc/self/mounts | sort -r); do
-    umount "$mounted"
+    umount --lazy "$mounted" # processes that the tests left end with the namespace, after this
   done
   if [ -z "${PYNN_ROOTS:-}" ]; then rm -rf --one-file-system "$roots"; fi
 }
