@@ -84,7 +84,7 @@ class Scores:
         _show(self.heads, self.rows, bold=len(self.rows) - 1)
         heads, rows = self.by_class()
         if rows:
-            _show([f"{self.parts[-1].name}: {heads[0]}", *heads[1:5]], [row[:5] for row in rows])
+            _show([f"{heads[0]} ({self.parts[-1].name})", *heads[1:5]], [row[:5] for row in rows])
         click.echo()
 
     def tables(self) -> list[tuple[str, list[str], Rows]]:
