@@ -169,8 +169,8 @@ def network(kind: Recipe, inputs: np.ndarray, outputs: int) -> Sequential:
             chain += [bends, layers.ReLU(), layers.Dropout(kind.dropout)]
             width = bends.out_features
     chain += _hidden(kind, width)
-    width = next((layer.out_features for layer in reversed(chain) if hasattr(layer, "out_features")), width)
-    last = layers.Linear(width, outputs, init=None if kind.name == "given" else "zeros")
+    init = None if kind.name == "given" else "zeros"
+    last = layers.Linear(kind.hidden[-1] if kind.hidden else width, outputs, init=init)
     if not (kind.skip and chain):
         return Sequential(*chain, last)
     return Sequential(layers.Residual(Sequential(*chain, last), layers.Linear(inputs.shape[1], outputs, init="zeros")))
