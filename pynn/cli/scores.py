@@ -43,9 +43,8 @@ class Scores:
         self.parts, self.class_names = parts, class_names
         self.heads = ["part", "examples", "RMSE", "R2", "MAE"]
         if class_names is not None:
-            self.heads = ["part", "examples", "loss", "accuracy"]
-            if metrics.available():
-                self.heads += ["F1", "ROC AUC"]
+            more = ["ROC AUC", "F1"] if metrics.available() else []
+            self.heads = ["part", "examples", "loss", *more, "accuracy"]
         self.rows = [[part.name, f"{len(part.y)}", *self._figures(part)] for part in parts]
 
     def _figures(self, part: Part) -> list[str]:
@@ -53,11 +52,11 @@ class Scores:
             rmse, r2 = errors(part.output, part.y)
             return [f"{value:.4g}" for value in (rmse, r2, float(np.abs(part.output - part.y).mean()))]
         right = part.output.argmax(axis=1) == part.y
-        figures = ["" if part.loss is None else f"{part.loss:.4f}", f"{right.mean():.2%}"]
+        figures = ["" if part.loss is None else f"{part.loss:.4f}"]
         if metrics.available():
             found = metrics.of_logits(part.output, part.y)
-            figures += [_share(metrics.OF_CLASSES[name](found)) for name in ("f1", "roc_auc")]
-        return figures
+            figures += [_share(metrics.OF_CLASSES[name](found)) for name in ("roc_auc", "f1")]
+        return [*figures, f"{right.mean():.2%}"]
 
     def by_class(self) -> tuple[list[str], Rows]:
         """Return heads and rows of a table of the last part's classes; no rows for regression, or of many classes."""

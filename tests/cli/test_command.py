@@ -110,13 +110,49 @@ def test_the_fill_comes_from_training_rows_only(run, tmp_path):
     values = np.arange(100.0)
     text = ["a,b,label"] + [f"{'' if i == 50 else values[i]},{i % 7},{i % 2}" for i in range(100)]
     (tmp_path / "t.csv").write_text("\n".join(text))
-    run("train", "--data", "t.csv", "--epochs", 1, "-q")
+    run("train", "--data", "t.csv", "--folds", 0, "--epochs", 1, "-q")
     model = pynn.load("pynn-model.safetensors")
     fill = model.input_schema["columns"][0]["fill"]
     # The network's own statistics were taken of the same rows, with the fill in place of what is missing.
     assert model.preprocessing.n_samples_seen_ == 70
     np.testing.assert_allclose(model.preprocessing.mean_[0], fill)
     assert fill != np.delete(values, 50).mean()
+
+
+def test_a_small_table_is_cross_fitted_and_all_of_it_is_used(run, rng, tmp_path):
+    x = rng.normal(size=(90, 2))
+    lines = [f"{a:.4f},{b:.4f},{'no' if a + b > 0 else 'yes'}" for a, b in x]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,label", *lines]))
+    result = run("train", "--data", "t.csv", "--folds", 3, "--report", "r.html")
+    assert "in 3 folds" in result.stderr
+    assert "12 networks" in result.stderr
+    model = pynn.load("pynn-model.safetensors")
+    assert model.preprocessing.n_samples_seen_ == 90
+    assert accuracy_of(result, "test") > 0.85
+    lines = result.stdout.splitlines()
+    (heads,) = [line.split() for line in lines if line.startswith("part")]
+    assert heads == ["part", "examples", "loss", "ROC", "AUC", "F1", "accuracy"]
+    (scores,) = [line.split() for line in lines if line.startswith("test")]
+    (no,) = [line.split() for line in lines if line.startswith("no ")]
+    assert int(no[1]) == int((x.sum(axis=1) > 0).sum())
+    page = (tmp_path / "r.html").read_text()
+    for told in ("t.csv: 90 examples", "AdamW", scores[3], no[4], "as yes"):
+        assert told in page
+
+
+@pytest.mark.parametrize(("weights", "code"), [("balanced", 0), ("yes=9", 0), ("maybe=2", 2), ("yes=-1", 2)])
+def test_class_weights(run, rng, tmp_path, weights, code):
+    x = rng.normal(size=(120, 1))
+    lines = [f"{a[0]:.4f},{'yes' if a[0] + rng.normal() > 1.5 else 'no'}" for a in x]
+    (tmp_path / "t.csv").write_text("\n".join(["a,label", *lines]))
+    options = "train", "--data", "t.csv", "--folds", 3, "--epochs", 5
+    result = run(*options, "--class-weight", weights, "--save", "w.safetensors", code=code)
+    if code:
+        assert "--class-weight" in result.stderr or "class weight" in result.stderr
+        return
+    run(*options, "--save", "m.safetensors")
+    share = [(pynn.load(f"{name}.safetensors").predict_label(x) == "yes").mean() for name in "wm"]
+    assert share[0] > share[1]
 
 
 @pytest.mark.parametrize("offset", [0, 1e5])
