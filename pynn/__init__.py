@@ -64,7 +64,8 @@ from .optim.schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR,
 from .training.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
 from .training.history import History
 from .training.settings import TrainingWarning
-from .training.trainer import NonFiniteError, Trainer
+from .training.step import NonFiniteError
+from .training.trainer import Trainer
 from .utils import renamed as _renamed
 from .utils.files import FileFormatError
 

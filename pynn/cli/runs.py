@@ -18,7 +18,8 @@ from ..nn.losses import CrossEntropyLoss
 from ..nn.sequential import Sequential
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.history import History
-from ..training.trainer import NonFiniteError, Trainer
+from ..training.step import NonFiniteError
+from ..training.trainer import Trainer
 from ..utils.streams import error_stream
 from .cross_fitting import fit_table
 from .data import LoadedData

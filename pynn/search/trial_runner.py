@@ -10,7 +10,8 @@ from ..babysit import Finding, Monitor
 from ..backends import selection as backend
 from ..training.callbacks import Callback
 from ..training.checkpoint import packed_checkpoint
-from ..training.trainer import NonFiniteError, Trainer
+from ..training.step import NonFiniteError
+from ..training.trainer import Trainer
 from .building import NotNew, begun, leaving, this_process
 from .task import Outcome, SearchData, Task
 from .text import printable, said

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,20 +15,19 @@ from ..nn.sequential import Sequential
 from ..optim.base import Optimizer
 from ..optim.regularizers import Regularizer
 from ..optim.schedules import Schedule
-from ..utils.arrays import example_weights, non_finite_row
+from ..utils.arrays import example_weights
 from ..utils.files import write_atomically
 from ..utils.interrupt import InterruptGuard
-from .batches import Source, opened
-from .callbacks import Callback, CallbackList
+from .callbacks import Callback
 from .checkpoint import load_checkpoint, packed_checkpoint
 from .copying import put_together, taken_apart
+from .epoch import non_finite_error, train_epoch
 from .examples import prepare_later, step_targets, unfitted_after_error
 from .fitting import Fit, FitRequest, prepared
 from .history import EpochSums, History
 from .metrics import Metric, evaluated, named
-from .settings import TrainingWarning
 from .state import TrainingState
-from .step import NonFiniteError, TrainingStep
+from .step import TrainingStep
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -137,7 +134,7 @@ class Trainer(TrainingState):
             if self._turn and self._turn["thread"] == thread:
                 del self._turn["thread"]
         if not math.isfinite(loss):
-            raise self._non_finite(x, y)
+            raise non_finite_error(self, x, y)
         return loss
 
     # A signal handler may raise an exception whenever a call returns. So `step` and `fit` acquire the lock inside the
@@ -283,7 +280,7 @@ class Trainer(TrainingState):
         until = fit.plan.until
         try:
             while self.epoch < until and not (self._stop or guard.requested):
-                self._train_epoch(fit.source, prefetch, fit.listeners, guard)
+                train_epoch(self, self._step, fit, prefetch, guard)
         finally:
             self.history.interrupted = guard.requested and self.epoch < until
 
@@ -296,33 +293,6 @@ class Trainer(TrainingState):
     def minibatch(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of the last step, in the network's form."""
         return self._step.passes.inputs[:2]
-
-    def _train_epoch(
-        self, source: Source, prefetch: bool | None, listeners: CallbackList, guard: InterruptGuard
-    ) -> None:
-        began = time.perf_counter()
-        self.batches_per_epoch = len(source)
-        listeners.on_epoch_begin(self)
-        loss = math.nan
-        with opened(source, self.seed, self.epoch, self._batch, prefetch) as batches:
-            for x, y, weights, total in batches:
-                loss = self._step.take(x, y, weights, self._count_batch(y, weights, total))
-                listeners.on_step_end(self)
-                if not math.isfinite(loss):
-                    raise self._non_finite(x, y)
-                if guard.requested or self._stop:
-                    self._stop = True
-                    return
-        if not self._sums.weight:
-            warnings.warn(
-                f"epoch {self.epoch + 1} trained nothing, and its loss is NaN: all its examples have weight 0",
-                TrainingWarning,
-                stacklevel=4,
-            )
-        row = self._sums.row(self.loss.reduction) | self.validate()
-        row |= {"lr": self.lr, "seconds": time.perf_counter() - began}
-        self._end_epoch(row)
-        listeners.on_epoch_end(self)
 
     def evaluate(
         self,
@@ -370,11 +340,6 @@ class Trainer(TrainingState):
 
     def settle(self) -> None:
         self._step.settle()
-
-    def _non_finite(self, x: ArrayLike, y: ArrayLike) -> NonFiniteError:
-        elsewhere = f"the data is finite, so the weights or the rate are at fault (lr={self.optimizer.lr:g})"
-        cause = non_finite_row(x, y) or elsewhere
-        return NonFiniteError(f"the loss is {self.last_loss} at step {self.steps + 1}, epoch {self.epoch + 1}: {cause}")
 
     def save(self, path: str | Path) -> None:
         """Write a checkpoint: model, optimiser, schedule, random state, epoch, step and history.

@@ -242,3 +242,14 @@ def test_a_loss_of_the_wrong_sign_is_found_in_the_first_step_of_a_fit():
     first = monitor.verdict[0]
     assert (first.symptom, first.step) == ("not_learning", 1)
     assert "gradient of the loss" in first.evidence
+
+
+def test_preflight_notices_amounts_that_are_taken_for_classes(rng):
+    x = rng.normal(size=(100, 3)).astype(np.float32)
+    _, y = np.unique(np.round(100 * x[:, 0]), return_inverse=True)
+    classes = int(y.max()) + 1
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(3, classes)), pynn.CrossEntropyLoss(), pynn.Adam(1e-2))
+    (check,) = [check for check in pynn.preflight(trainer, x, y) if check.name == "targets"]
+    assert check.status == "warn"
+    assert f"{classes} classes in 100 examples" in check.evidence
+    assert "regression" in check.advice

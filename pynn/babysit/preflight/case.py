@@ -302,7 +302,7 @@ def training_loss(case: Case, trainer: Trainer, part: Examples) -> tuple[float, 
 
 def train(trainer: Trainer, part: Examples, order: np.ndarray, steps: int, batch: int) -> list[float]:
     """Take steps in cycles through `order`, and return the losses up to the first non-finite one."""
-    from ...training.trainer import NonFiniteError
+    from ...training.step import NonFiniteError
 
     losses = []
     batch = min(batch, len(order))

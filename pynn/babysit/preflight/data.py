@@ -31,6 +31,8 @@ OF_IMAGES = (
 )
 
 
+#: So many classes of fewer examples each, on average, are rather amounts.
+MANY_CLASSES, FEW_EACH = 20, 5
 #: Minimum ratio of a channel's root mean square to the median one for a warning about different scales.
 UNEVEN = 30.0
 
@@ -145,6 +147,11 @@ def target_range(case: Case) -> Check:
             evidence = f"{part}targets run from {targets.min():g} to {targets.max():g}; the loss takes 0 to 1"
             return failed(name, None, evidence, "Give 0 for no and 1 for yes.")
     if case.labels(y, outputs):
+        classes = len(np.unique(y))
+        if classes >= MANY_CLASSES and len(y) < FEW_EACH * classes:
+            evidence = f"{classes} classes in {len(y)} examples: they may be amounts"
+            advice = "For amounts take one output and pynn.MSELoss; on the command line, --task regression."
+            return warned(name, None, evidence, advice)
         return passed(name, f"labels {y.min()} to {y.max()} for {outputs[1]} outputs")
     return passed(name, f"values from {y.min():.4g} to {y.max():.4g}")
 

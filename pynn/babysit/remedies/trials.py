@@ -262,7 +262,7 @@ def _fit(
     limit: Limit,
 ) -> str:
     """Train as the blueprint says, and return how it ended."""
-    from ...training.trainer import NonFiniteError
+    from ...training.step import NonFiniteError
 
     try:
         trainer.fit(

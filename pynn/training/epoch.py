@@ -1,0 +1,57 @@
+"""One epoch of `Trainer.fit`: its steps, and its row in the history."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from typing import TYPE_CHECKING
+
+from ..utils.arrays import non_finite_row
+from .batches import opened
+from .settings import TrainingWarning
+from .step import NonFiniteError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..utils.interrupt import InterruptGuard
+    from .fitting import Fit
+    from .state import TrainingState
+    from .step import TrainingStep
+
+
+def train_epoch(
+    trainer: TrainingState, step: TrainingStep, fit: Fit, prefetch: bool | None, guard: InterruptGuard
+) -> None:
+    """Take the steps of an epoch, or of what is left of it; stop after a step if asked to."""
+    began = time.perf_counter()
+    trainer.batches_per_epoch = len(fit.source)
+    fit.listeners.on_epoch_begin(trainer)
+    with opened(fit.source, trainer.seed, trainer.epoch, trainer._batch, prefetch) as batches:
+        for x, y, weights, total in batches:
+            loss = step.take(x, y, weights, trainer._count_batch(y, weights, total))
+            fit.listeners.on_step_end(trainer)
+            if not math.isfinite(loss):
+                raise non_finite_error(trainer, x, y)
+            if guard.requested or trainer._stop:
+                trainer._stop = True
+                return
+    if not trainer._sums.weight:
+        warnings.warn(
+            f"epoch {trainer.epoch + 1} trained nothing, and its loss is NaN: all its examples have weight 0",
+            TrainingWarning,
+            stacklevel=5,
+        )
+    row = trainer._sums.row(trainer.loss.reduction) | trainer.validate()
+    row |= {"lr": trainer.lr, "seconds": time.perf_counter() - began}
+    trainer._end_epoch(row)
+    fit.listeners.on_epoch_end(trainer)
+
+
+def non_finite_error(trainer: TrainingState, x: ArrayLike, y: ArrayLike) -> NonFiniteError:
+    """Return the error for a loss that is not finite: it names a row of the batch that is not, or blames the rate."""
+    elsewhere = f"the data is finite, so the weights or the rate are at fault (lr={trainer.optimizer.lr:g})"
+    cause = non_finite_row(x, y) or elsewhere
+    place = f"step {trainer.steps + 1}, epoch {trainer.epoch + 1}"
+    return NonFiniteError(f"the loss is {trainer.last_loss} at {place}: {cause}")
