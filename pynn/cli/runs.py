@@ -57,7 +57,8 @@ def train_one(data: LoadedData, options: dict[str, Any], tell: Callable[[str], N
 
     augment = _augment(options["augment"] or (data.augment if options["model"] == "cnn" else "none"), data)
     trainer = build(data, options, _class_weights(data, options))
-    tell(_describe_training(trainer, data, options))
+    for line in (*data.told, describe_data(data), _describe_training(trainer, data, options)):
+        tell(line)
     monitor = Monitor(on_problem="silent")
     callbacks: list[Callback] = [monitor]
     if options["early_stopping"] or (options["early_stopping"] is None and data.schema is not None):
@@ -102,6 +103,9 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
     given = {name: value for name, value in options["given"].items() if name in RECIPE_OPTIONS}
     kinds = [kind.name for kind in recipes(len(x), given)]
     networks = data.folds * len(kinds)
+    weights = _class_weights(data, options)
+    for line in (*data.told, describe_data(data)):
+        tell(line)
     tell(
         f"{networks} networks: {', '.join(kinds)}, each without one of {data.folds} folds, which tests it; "
         f"{backend.get_backend()}"
@@ -111,7 +115,7 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
         try:
             fit = fit_table(
                 x, y, classes, given, folds=data.folds, seed=options["seed"],
-                class_weight=_class_weights(data, options), progress=progress,
+                class_weight=weights, progress=progress,
             )  # fmt: skip
         except NonFiniteError as error:
             raise FailedError(str(error), None) from error
@@ -167,6 +171,18 @@ class FailedError(Exception):
     def __init__(self, message: str, monitor: Monitor | None) -> None:
         super().__init__(message)
         self.monitor = monitor
+
+
+def describe_data(data: LoadedData) -> str:
+    """Return name, size and parts of the data."""
+    counts = [len(y) for _, y in data.parts().values()]
+    kind = "regression" if data.class_names is None else f"{len(data.class_names)} classes"
+    shape = data.train[0].shape[1:]
+    what = f"{shape[0]} features" if len(shape) == 1 else f"images of {'x'.join(map(str, shape))}"
+    parts = f"{counts[0]} to train, {counts[1]} to validate, {counts[2]} to test"
+    if data.folds:
+        parts = f"in {data.folds} folds"
+    return f"{data.name}: {sum(counts)} examples, {what}, {kind}; {parts}"
 
 
 def _describe_training(trainer: Trainer, data: LoadedData, options: dict[str, Any]) -> str:

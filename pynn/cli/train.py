@@ -20,12 +20,12 @@ from ..training.history import History
 from ..utils.files import write_atomically
 from ..utils.interrupt import interrupted_by
 from ..utils.streams import say, wrapped
-from .data import LoadedData, load_data
+from .data import load_data
 from .networks import ACTIVATIONS
 from .options import OPTIMIZERS, chosen_backend, training_options
 from .outputs import output_paths, save_option
 from .recipe import FOLDS, MOST_ROWS
-from .runs import FailedError, cross_fit_table, train_one
+from .runs import FailedError, cross_fit_table, describe_data, train_one
 from .tables import DataOptions, data_options
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
@@ -99,9 +99,6 @@ def train(
     tell = _quiet if options["quiet"] else say
     with chosen_backend(options["backend_name"]):
         data = load_data(chosen, options["model"] == "cnn", options["folds"])
-        for line in data.told:
-            tell(line)
-        tell(_describe_data(data))
         try:
             outcome = (cross_fit_table if data.folds else train_one)(data, options, tell)
         except FailedError as error:
@@ -114,7 +111,7 @@ def train(
         if len(outcome.history):
             write(curves, lambda: _draw(outcome.history, curves))
         if report is not None:
-            about = {"data": _describe_data(data), "command": _command(), "training": outcome.time}
+            about = {"data": describe_data(data), "command": _command(), "training": outcome.time}
             write(report, lambda: outcome.monitor.to_html(report, about=about, tables=outcome.scores.tables()))
         outcome.scores.show()
         _line("time", outcome.time)
@@ -168,17 +165,6 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
-
-
-def _describe_data(data: LoadedData) -> str:
-    counts = [len(y) for _, y in data.parts().values()]
-    kind = "regression" if data.class_names is None else f"{len(data.class_names)} classes"
-    shape = data.train[0].shape[1:]
-    what = f"{shape[0]} features" if len(shape) == 1 else f"images of {'x'.join(map(str, shape))}"
-    parts = f"{counts[0]} to train, {counts[1]} to validate, {counts[2]} to test"
-    if data.folds:
-        parts = f"in {data.folds} folds"
-    return f"{data.name}: {sum(counts)} examples, {what}, {kind}; {parts}"
 
 
 def _print_verdict(verdict: list[Finding], monitor: Monitor) -> None:

@@ -75,7 +75,7 @@ def test_the_page_is_written_beside_the_table(run, table, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--data", "missing.foo"], 2, "expected digits, mnist, cifar10, or a .csv, .tsv, .npz or .npy file"),
+        (["--data", "missing.foo"], 2, "expected digits, mnist, cifar10, a table"),
         (["--lr", "nan"], 2, "not a finite number"),
         (["--html", "."], 1, "it is a folder"),
         (["--html", "none/report.html", "--hidden", "16"], 1, "cannot write none/report.html"),
@@ -89,5 +89,5 @@ def test_an_error_is_one_line(run, arguments, code, message):
 
 def test_check_takes_every_option_that_describes_a_training():
     ours, theirs = ({parameter.name for parameter in command.params} for command in (check, train))
-    assert theirs - ours == {"augment", "save", "plot", "report"}
+    assert theirs - ours == {"augment", "save", "plot", "report", "folds", "early_stopping", "class_weight"}
     assert ours - theirs == {"html"}

@@ -109,7 +109,7 @@ def test_wrong_usage(fail, model, arguments, message):
 )
 def test_bad_tables(fail, tmp_path, content, message):
     (tmp_path / "d.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert message in fail("train", "--data", "d.csv")
+    assert message in fail("train", "--data", "d.csv", "--target", "b")
 
 
 def with_nan(shape, row):

@@ -230,7 +230,9 @@ class Schemas(Bytes):
         return damaged(rng, content) if rng.random() < 0.3 else content
 
     def read(self, path):
-        datasets.read_csv(path, schema=self.schema)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", datasets.TableWarning)
+            datasets.read_csv(path, schema=self.schema)
 
 
 FORMATS = {

@@ -280,7 +280,7 @@ def test_steps_per_epoch_is_not_for_arrays():
 
 
 def test_a_preprocessing_must_be_fitted_before():
-    with pytest.raises(ValueError, match=r"ChannelStandardize\(eps=0.0\), is not fitted"):
+    with pytest.raises(ValueError, match=r"ChannelStandardize\(.*\), is not fitted"):
         new_trainer().fit(batches, epochs=1)
 
 

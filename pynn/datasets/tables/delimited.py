@@ -37,7 +37,7 @@ _BINARY = {
     b"PAR1": "a Parquet file: call it .parquet",
 }
 #: The first line that Excel writes and reads: it names the separator and is not a row.
-_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[ \t]*(?:\n|$)', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 
 #: Returns the line on which a row starts.
 Lines = Callable[[int], int]
@@ -64,7 +64,7 @@ def stripped(column: pl.Series) -> pl.Series:
 
 
 def _text(path: str | os.PathLike[str]) -> str:
-    r"""Return the text of a file, with \n at the end of each line."""
+    """Return the text of a file."""
     raw = Path(path).read_bytes()
     if raw.startswith(b"\x1f\x8b"):
         try:
@@ -87,7 +87,7 @@ def _text(path: str | os.PathLike[str]) -> str:
     if nul >= 0:
         line = text.count("\n", 0, nul) + 1
         raise ValueError(f"{path}, line {line}: a NUL character; expected text: save it as UTF-8")
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return text
 
 
 def _delimiter(text: str) -> str:
@@ -98,10 +98,10 @@ def _delimiter(text: str) -> str:
     """
     sample = text[:_SAMPLE_LENGTH]
     if len(sample) < len(text):
-        sample = sample[: sample.rfind("\n") + 1] or sample
+        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
 
     def merit(delimiter: str) -> tuple[bool, float, int]:
-        reader = csv.reader(io.StringIO(sample), delimiter=delimiter, skipinitialspace=True)
+        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
         try:
             rows = [row for row in itertools.islice(reader, _SAMPLE) if any(map(str.strip, row))]
         except csv.Error:
@@ -118,6 +118,8 @@ def _delimiter(text: str) -> str:
 
 def _plain(path: str | os.PathLike[str], text: str, delimiter: str, first: int) -> tuple[pl.DataFrame, Lines]:
     """Read a file without quotes: a row is a line."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     rows = text.split("\n")
     kept = [number for number, row in enumerate(rows) if row and not row.isspace()]
     counts = [rows[number].count(delimiter) for number in kept]
