@@ -112,6 +112,8 @@ def train(
             write(curves, lambda: _draw(outcome.history, curves))
         if report is not None:
             about = {"data": describe_data(data), "command": _command(), "training": outcome.time}
+            if data.folds:
+                about["charts"] = "of the first of the networks that count most"
             write(report, lambda: outcome.monitor.to_html(report, about=about, tables=outcome.scores.tables()))
         outcome.scores.show()
         _line("time", outcome.time)

@@ -62,7 +62,7 @@ def page(
         table(caption, heads, [[row[0], *map(escape, row[1:])] for row in rows]) for caption, heads, rows in tables
     ]
     if about:
-        body.append(table("The run", ["what", ""], [[name, escape(value)] for name, value in about.items()], ("",)))
+        body.append(table("The run", ["", ""], [[name, escape(value)] for name, value in about.items()], ("",)))
     body.append(_findings(run))
     if len(run.steps):
         body += [sections.course(run), sections.comparison(run), sections.each_layer(run)]
