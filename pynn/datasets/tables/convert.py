@@ -98,18 +98,16 @@ def _read_plain(
         for index, column in enumerate(columns)
         if column["kind"] == "number" and "decimal" not in column and names[at[index]] in source.plain_names
     ]
-    if not plain:
-        return {}
-    block = source.plain[[names[at[index]] for index in plain]].to_numpy()
-    x[starts[plain]] = block.T
+    numbers = dict(zip(source.plain.columns, source.plain.get_columns(), strict=True))
     found: dict[int, NDArray[np.bool_] | None] = {}
     for index in plain:
-        numbers = x[starts[index]]
-        absent = np.isnan(numbers)
-        found[index] = absent if absent.any() else None
-        beyond = np.abs(numbers) >= FLOAT32_END
-        if beyond.any():
-            raise _unreadable(source, columns[index], int(beyond.argmax()), source.frame[:, at[index]])
+        column, row = numbers[names[at[index]]], x[starts[index]]
+        row[:] = column.to_numpy()
+        found[index] = np.isnan(row) if column.null_count() else None
+        if not np.abs(row).max(initial=0.0) < FLOAT32_END:
+            beyond = np.abs(row) >= FLOAT32_END
+            if beyond.any():
+                raise _unreadable(source, columns[index], int(beyond.argmax()), source.frame[:, at[index]])
     return found
 
 
