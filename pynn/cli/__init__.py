@@ -50,11 +50,10 @@ class _Commands(click.Group):
             raise click.exceptions.Exit(1) from error
 
 
-@click.group(
-    cls=_Commands,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
-)
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings=SETTINGS)
 @click.version_option(__version__, message="pynn %(version)s")
 @click.pass_context
 def main(context: click.Context) -> None:
@@ -66,14 +65,12 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-main.add_command(train.train)
-main.add_command(check.check)
-main.add_command(diagnose.diagnose_command)
-main.add_command(lecture.lecture)
-main.add_command(search.search_command)
-main.add_command(predict.predict)
-main.add_command(bench.bench)
-main.add_command(info.info)
+for command in (
+    *(train.train, check.check, diagnose.diagnose_command, lecture.lecture, search.search_command, predict.predict),
+    *(bench.bench, info.info),
+):
+    command.context_settings = SETTINGS  # a command that was called by itself first would have no -h
+    main.add_command(command)
 
 
 def _report(error: BaseException) -> int:

@@ -318,3 +318,8 @@ def test_whole_numbers_are_classes_or_amounts(csv_file, values, counts, classes)
     table = datasets.read_csv(csv_file("a,t\n" + "".join(f"{i},{value}\n" for i, value in enumerate(target))))
     assert (table.class_names is not None) == classes
     assert sorted(set(table.y)) == (list(range(len(counts))) if classes else list(values))
+
+
+@pytest.mark.parametrize("cell", ["0e99999999999999999999", "0.0e-99999999999999999999", "-0e7"])
+def test_a_zero_of_any_exponent_is_zero(csv_file, cell):
+    assert datasets.read_csv(csv_file(f"a,t\n1,{cell}\n2,1\n3,0\n")).class_names == ["0", "1"]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import polars as pl
 import polars.selectors as cs
@@ -132,9 +132,12 @@ def parse_plain(cell: str) -> float | None:
 
 def parse_whole(cell: str) -> int | None:
     """Return the exact whole number in a cell (3, -1, 2.0), or None."""
-    if not re.fullmatch(PLAIN, cell):
+    if not re.fullmatch(PLAIN, cell) or not float(cell).is_integer():  # infinities are none
         return None
-    exact = Decimal(cell)
+    try:
+        exact = Decimal(cell)
+    except InvalidOperation:  # an exponent of 20 digits, which only 0 can have
+        return 0
     return int(exact) if exact == exact.to_integral_value() else None
 
 
