@@ -205,7 +205,7 @@ def test_what_was_decided_is_told(run, tmp_path):
     told = run("train", "--data", "t.csv", "--hidden", "4", "--epochs", 1).stderr.splitlines()
     assert told[0] == "target: label, 2 classes: no 50%, yes 50%"
     assert told[1] == "left out: 20 rows without a target"
-    assert told[2].startswith("dropped: id (numbers of the rows), name (60 different texts in 60 rows")
+    assert told[2].startswith("dropped: id (row numbers), name (60 different texts in 60 rows")
     assert told[3].startswith("read: price ($0 is 0)")
     assert told[4] == "missing (numbers get the mean): colour 20"
 

@@ -31,6 +31,8 @@ NEARLY_ALL = 0.5
 MAX_ERRORS, ERROR_SHARE = 3, 0.05
 #: Whole numbers mixed with text, such as 0, 1, 2, 3+, are codes if at least this share of the cells is text.
 MIN_TEXT = 0.02
+#: In so many rows, different whole numbers are no coincidence.
+MANY_ROWS = 20
 #: Names of columns that count the rows; so does a column without a name.
 _INDEX_NAMES = frozenset(("unnamed: 0", "index", "id", "rowname", "rownames", "row", "row_id", "row.names", "obs"))
 
@@ -89,7 +91,7 @@ def learn_column(source: Source, column: pl.Series, reading: Reading) -> tuple[C
         return None, ""
     told = name in reading.named()
     if not told and is_index(source, column):
-        return None, "numbers of the rows"
+        return None, "row numbers"
     if not told and reading.is_silent and name in source.plain_names and column.null_count() < len(column):
         written = _plain_format(source, column)
         return _number(name, written, reading), "" if written == PLAIN_FORMAT else _told_format(column, written)
@@ -115,14 +117,18 @@ def learn_column(source: Source, column: pl.Series, reading: Reading) -> tuple[C
 
 
 def is_index(source: Source, column: pl.Series) -> bool:
-    """Return whether a column only counts the rows: it is called so, and rises by 1 from row to row."""
+    """Return whether a column only counts the rows, of this table or of one that it is a part of.
+
+    It has the name of an index or none, and whole numbers that rise by 1 from 0 or 1, or, in many rows, all differ.
+    """
     nameless = source.named and column.name in ("", "column_0")
     if not (nameless or column.name.lower() in _INDEX_NAMES) or len(column) < 2:
         return False
     numbers = column.cast(pl.Float64, strict=False)
-    if numbers.null_count() or numbers[0] not in (0, 1):
+    if numbers.null_count() or (numbers != numbers.floor()).any():
         return False
-    return bool((numbers.diff().drop_nulls() == 1).all())
+    counts = numbers[0] in (0, 1) and bool((numbers.diff().drop_nulls() == 1).all())
+    return counts or (len(numbers) >= MANY_ROWS and numbers.n_unique() == len(numbers))
 
 
 def _typed(column: pl.Series, reading: Reading) -> ColumnSchema:

@@ -40,7 +40,7 @@ class Table:
     without_target : int
         Number of rows that were left out because they have no target.
     notes : dict of str to str
-        What was decided about a column, if it is not evident: "dropped: numbers of the rows".
+        What was decided about a column, if it is not evident: "dropped: row numbers".
     """
 
     x: NDArray[np.float64]
