@@ -77,9 +77,9 @@ def train(
 
     Without arguments it learns to read 1797 handwritten digits that come with pynn. A part of the data is set aside to
     validate (10%) and to test (20%), the same whatever the seed. Of a small table nothing is set aside: several kinds
-    of networks are each trained without one fold of it, which tests them, and their average is saved. Every step is
-    watched, and problems are reported. Ctrl-C and SIGTERM end the training early; what there is then is evaluated and
-    saved.
+    of networks are each trained without one fold of it, which tests them, and their average is saved; what they are is
+    chosen by the size of the table, unless options say it. Every step is watched, and problems are reported. Ctrl-C and
+    SIGTERM end the training early; what there is then is evaluated and saved.
 
     \b
     Activations: relu leaky_relu prelu elu selu tanh sigmoid softplus gelu silu maxout
