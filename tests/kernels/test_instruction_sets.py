@@ -29,7 +29,7 @@ def configured(folder, *options):
         f"cmake_minimum_required(VERSION 3.21)\nproject(any LANGUAGES C)\nset(KERNELS {KERNELS}/cython)\n"
         f"include({KERNELS}/instruction_sets.cmake)\n"
     )
-    command = [sys.executable, "-m", "cmake", "-S", folder, "-B", folder / "build", *options]
+    command = [sys.executable, "-m", "cmake", "-G", "Ninja", "-S", folder, "-B", folder / "build", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return re.search("Instruction sets: (.*)", done.stdout).group(1).split(";")
 
