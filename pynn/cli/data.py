@@ -121,7 +121,11 @@ def _table(options: DataOptions, folds: int | None) -> LoadedData:
     # The means of the training rows replace missing values, in all parts and later in `pynn predict`.
     filled = table.fit_fill(rows[0])
     return _in_parts(
-        *(Path(path).name, filled.x, y, rows, table.class_names),
+        Path(path).name,
+        filled.x,
+        y,
+        rows,
+        table.class_names,
         schema=filled.schema,
         chosen=settled,
         told=told(table),

@@ -186,3 +186,11 @@ def test_large_offsets_keep_their_digits(tmp_path):
     table = datasets.read_table(write(tmp_path / "t.csv", "ms,y\n" + "".join(f"{m},{m + 0.25}\n" for m in moments)))
     assert table.x[:, 0].tolist() == moments
     assert table.y.tolist() == [m + 0.25 for m in moments]
+
+
+def test_categories_that_are_numbers_share_a_column_too_if_they_are_rare():
+    codes = [1] * 60 + [2] * 30 + list(range(100, 130))
+    frame = pl.DataFrame({"code": codes, "y": ["u", "v"] * 60})
+    table = datasets.read_table(frame, categorical=["code"])
+    assert table.feature_names == ["code=1", "code=2", "code=(other)"]
+    np.testing.assert_array_equal(table.x.sum(axis=0), [60, 30, 30])

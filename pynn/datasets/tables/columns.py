@@ -18,7 +18,7 @@ from .numbers import (
     parse_whole,
     parsed,
 )
-from .schema import ColumnSchema
+from .schema import ColumnSchema, Kind
 from .source import Source, listed
 
 #: The largest number of categories that are encoded, besides the one for all others.
@@ -96,10 +96,13 @@ def learn_column(source: Source, column: pl.Series, reading: Reading) -> tuple[C
         written = _plain_format(source, column)
         return _number(name, written, reading), "" if written == PLAIN_FORMAT else _told_format(column, written)
     if column.dtype != pl.String:
-        return _typed(column, reading), ""
+        if name in reading.categorical:
+            return _category(as_text(column), reading, told=True)
+        kind: Kind = "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "date"
+        return {"name": name, "kind": kind, "categories": [], "fill": None}, ""
     cells = gaps(column, (*MISSING, *map(str.lower, reading.missing)))
     if name in reading.categorical:
-        return _category(source, cells, reading, told=True)
+        return _category(cells, reading, told=True)
     if not told and not cells.count():
         return None, "no values"
     if name in reading.dates:
@@ -113,7 +116,7 @@ def learn_column(source: Source, column: pl.Series, reading: Reading) -> tuple[C
     if not told and (dates.date_formats(cells.drop_nulls()) or dates.look_like_dates(cells.drop_nulls())):
         return _date(source, cells, "", reading)
     _refuse_errors(source, cells, reading)
-    return _category(source, cells, reading, told=False)
+    return _category(cells, reading, told=False)
 
 
 def is_index(source: Source, column: pl.Series) -> bool:
@@ -129,15 +132,6 @@ def is_index(source: Source, column: pl.Series) -> bool:
         return False
     counts = numbers[0] in (0, 1) and bool((numbers.diff().drop_nulls() == 1).all())
     return counts or (len(numbers) >= MANY_ROWS and numbers.n_unique() == len(numbers))
-
-
-def _typed(column: pl.Series, reading: Reading) -> ColumnSchema:
-    """Return the schema of a column that is not text."""
-    kind = "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "date"
-    if column.name in reading.categorical:
-        names = sorted(as_text(column).drop_nulls().unique())
-        return {"name": column.name, "kind": "category", "categories": names, "fill": None}
-    return {"name": column.name, "kind": kind, "categories": [], "fill": None}  # type: ignore[typeddict-item]
 
 
 def as_text(column: pl.Series) -> pl.Series:
@@ -287,7 +281,7 @@ def _refuse_errors(source: Source, cells: pl.Series, reading: Reading) -> None:
     )
 
 
-def _category(source: Source, cells: pl.Series, reading: Reading, *, told: bool) -> tuple[ColumnSchema | None, str]:
+def _category(cells: pl.Series, reading: Reading, *, told: bool) -> tuple[ColumnSchema | None, str]:
     """Return the encoding of a text column: a column for each frequent category, and one for all others."""
     present = cells.drop_nulls()
     counts = present.value_counts(sort=True)
