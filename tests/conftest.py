@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from browsers import CHROMIUM
 from click.testing import CliRunner
 
 import pynn
@@ -150,3 +151,13 @@ def torch_vectors():
             return dict(stored)
 
     return load
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield running
+        running.close()

@@ -1,30 +1,19 @@
 """The HTML report in a real browser: Chromium, headless, as a phone and as a desk, by day and by night."""
 
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from browsers import CHROMIUM
 from shown_runs import empty_run, made_run, sick_findings, trained_run
 
 from pynn.babysit.findings import Finding
 from pynn.babysit.views.html import write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
 
 # Without a browser there is nothing to test; with one, anything that is missing besides is a failure.
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield running
-        running.close()
 
 
 @pytest.fixture(params=SIZES)

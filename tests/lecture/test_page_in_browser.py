@@ -1,24 +1,12 @@
 """The page of results in headless Chromium, as a phone and as a desk, by day and by night."""
 
-import shutil
-
 import pytest
+from browsers import CHROMIUM
 
 from pynn.lecture import run, select
 from pynn.lecture.page import write_page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

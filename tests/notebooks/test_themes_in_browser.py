@@ -1,13 +1,10 @@
 """Outputs in Chromium, in pages like notebooks: they follow the page's theme, and change nothing else on it."""
 
-import shutil
-
 import pytest
+from browsers import CHROMIUM
 
 import pynn
 from pynn.training.history import History
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 # Without a browser there is nothing to test; with one, anything that is missing besides is a failure.
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
@@ -19,16 +16,6 @@ HOST = """<style>
 </style>"""
 DARK = ['<body data-jp-theme-light="false">', '<body class="vscode-dark">', '<body data-theme="dark">']
 LIGHT = ['<body data-jp-theme-light="true">', '<body class="vscode-light">', "<body>"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield running
-        running.close()
 
 
 @pytest.fixture
