@@ -6,16 +6,13 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...report.page import Page, delivered
 from ...training.callbacks import Callback
 from ...training.examples import Examples
 from ...training.history import History
-from ...utils import renamed
 from ...utils.arrays import non_finite_row
 from ...utils.validation import count, fraction
 from ..findings import SYMPTOMS, Finding, ranked
@@ -27,6 +24,7 @@ from .rules import EVALUATION_RULES, STEP_RULES, Detection
 from .rules.evaluation import evaluation_of
 from .rules.rates import run_away
 from .run_state import RunState, Units
+from .shown import Shown
 from .snapshots import Album, Histogram, Snapshot
 from .stats import RELU_LIKE, Stats
 from .window import window_of
@@ -49,7 +47,7 @@ class BabysitterWarning(UserWarning):
     """A monitor has found a fault in a training run."""
 
 
-class Monitor(Callback):
+class Monitor(Shown, Callback):
     """Watches every step of a training run and reports faults.
 
     Fused kernels compute the statistics. Watching does not change the training by a single bit.
@@ -190,54 +188,6 @@ class Monitor(Callback):
             recorder.finish(trainer)
             trainer.observer = None
         self._recorder = None
-
-    def to_html(
-        self,
-        path: str | Path | None = None,
-        *,
-        about: Mapping[str, str] | None = None,
-        tables: Iterable[tuple[str, list[str], list[list[str]]]] = (),
-    ) -> Page | None:
-        """Write an HTML page with all figures, pictures and findings. It works offline.
-
-        Without a path, return the page: text that shows itself as the result of a notebook cell.
-
-        Parameters
-        ----------
-        path : path-like, optional
-        about : mapping of str to str, optional
-            What else the page tells of the run, such as its data. Network, loss, optimiser and date are told anyway.
-        tables : iterable of (title, heads, rows), optional
-            Tables of text, such as scores on test data.
-        """
-        from ..views.html import page
-
-        self._catch_up()
-        return delivered(page(self, about=self._about() | dict(about or {}), tables=tables), path)
-
-    def _about(self) -> dict[str, str]:
-        """Return what was trained, and when the page was written."""
-        told = {"date": time.strftime("%Y-%m-%d %H:%M")}
-        if self._trainer is not None:
-            parameters = sum(parameter.size for parameter in self._trainer.model.parameters())
-            told |= {
-                "network": f"{len(self._trainer.model.leaves())} layers, {parameters:,} parameters",
-                "loss": type(self._trainer.loss).__name__,
-                "optimizer": f"{type(self._trainer.optimizer).__name__}, rate {self._trainer.optimizer.lr:g}",
-            }
-        return told
-
-    def __repr__(self) -> str:
-        faults = ", ".join(dict.fromkeys(finding.symptom for finding in ranked(self.findings)))
-        return f"Monitor({len(self.stats.steps)} steps watched: {faults or 'no fault found'})"
-
-    def _repr_html_(self) -> str:
-        from ..views.html import notebook
-
-        self._catch_up()
-        return notebook(self)
-
-    report = renamed.method("report", "to_html")
 
     def _catch_up(self) -> None:
         """Process the recorded steps of a custom training loop; `fit` processes its own."""
