@@ -16,7 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import pynn
-from pynn.cli.cross_fitting import fit_table
+from pynn.tabular.fitting import fit_table
 
 from .corpus import Part, TableSource, part, read
 from .encoding import encode

@@ -9,7 +9,8 @@ import click
 
 from ..babysit.preflight import Check, preflight
 from .data import load_data
-from .options import build, chosen_backend, training_options
+from .options import chosen_backend, class_weight_option, folds_option, training_options
+from .runs import run_to_check
 from .tables import DataOptions, data_options
 from .train import check_writable
 
@@ -21,6 +22,8 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "bright_bla
 @click.command(short_help="Look for faults before training.")
 @data_options
 @training_options
+@folds_option
+@class_weight_option
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write the report as a web page.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only warnings and failures.")
 @click.pass_context
@@ -28,7 +31,8 @@ def check(context: click.Context, chosen: DataOptions, html: Path | None, **opti
     """Look for faults in data, network and settings before training.
 
     Takes the options of "pynn train" and checks the same setup in seconds: the data and their scale, the initial loss,
-    the gradients, whether the network can overfit a few examples, the learning rate and more. Saves nothing.
+    the gradients, whether the network can overfit a few examples, the learning rate and more. Of a small table, for
+    which "pynn train" trains several kinds of networks, it checks the one with the most layers. Saves nothing.
 
     Exit codes: 0 all passed, 1 warnings (or an error, reported in one line on standard error), 2 failures.
 
@@ -41,14 +45,10 @@ def check(context: click.Context, chosen: DataOptions, html: Path | None, **opti
     if html is not None:
         check_writable(html)
     with chosen_backend(options["backend_name"]):
-        data = load_data(chosen, options["model"] == "cnn")
-        trainer = build(data, options)
+        data = load_data(chosen, options["model"] == "cnn", options["folds"])
+        run = run_to_check(data, options)
         report = preflight(
-            trainer,
-            *data.train,
-            validation=data.validation,
-            batch_size=options["batch_size"],
-            seed=options["seed"],
+            run.trainer, *run.train, validation=run.validation, batch_size=run.batch_size, seed=options["seed"]
         )
     for item in report:
         if item.status in ("warn", "fail") or not options["quiet"]:

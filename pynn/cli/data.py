@@ -13,8 +13,8 @@ from .. import datasets
 from ..datasets.readers import read_npy
 from ..datasets.tables.missing import is_missing
 from ..preprocessing import Standardize
+from ..tabular.recipe import FOLDS, MOST_ROWS
 from ..utils.arrays import check_finite
-from .recipe import FOLDS, MOST_ROWS
 from .tables import BUNDLED, SOURCES, DataOptions, read_table, told
 
 #: The split does not depend on the training seed, so runs with different seeds are comparable.

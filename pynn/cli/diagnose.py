@@ -40,7 +40,7 @@ def diagnose_command(
 
     Takes the options of "pynn train" and trains that network under supervision, then once more with each change that
     may help (a lower learning rate, another initialisation, batch norm and so on). Shows the effect of each change on
-    the validation part. Saves nothing.
+    the validation part. Of a small table it trains the network of "pynn train --folds 0". Saves nothing.
 
     Exit codes: 0 nothing wrong, 1 warnings (or an error, reported in one line on standard error), 2 a fault.
 

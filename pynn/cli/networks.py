@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -10,22 +9,8 @@ import click
 from ..nn import layers
 from ..nn.sequential import Sequential
 from ..preprocessing import ChannelStandardize, Standardize, Transformer
+from ..training.named import ACTIVATIONS
 from .data import LoadedData
-
-# Each activation, and the initialisation that preserves the variance of its signals.
-ACTIVATIONS: dict[str, tuple[Callable[[], layers.Layer] | None, str]] = {
-    "relu": (layers.ReLU, "he_normal"),
-    "leaky_relu": (layers.LeakyReLU, "he_normal"),
-    "prelu": (layers.PReLU, "he_normal"),
-    "elu": (layers.ELU, "he_normal"),
-    "selu": (layers.SELU, "lecun_normal"),
-    "tanh": (layers.Tanh, "lecun_normal"),
-    "sigmoid": (layers.Sigmoid, "xavier_normal"),
-    "softplus": (layers.Softplus, "he_normal"),
-    "gelu": (layers.GELU, "he_normal"),
-    "silu": (layers.SiLU, "he_normal"),
-    "maxout": (None, "lecun_normal"),
-}
 
 # Defaults of the options.
 DEFAULTS: dict[str, dict[str, Any]] = {

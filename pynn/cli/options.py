@@ -14,21 +14,11 @@ from click.core import ParameterSource
 from ..backends import selection as backend
 from ..nn import losses
 from ..nn.random import manual_seed
-from ..optim import optimizers as optim
-from ..optim import schedules
+from ..tabular.recipe import FOLDS, MOST_ROWS
+from ..training.named import ACTIVATIONS, OPTIMIZERS, make_schedule
 from ..training.trainer import Trainer
 from .data import LoadedData
-from .networks import ACTIVATIONS, DEFAULTS, network
-
-# Each optimiser with its default learning rate and weight decay.
-OPTIMIZERS: dict[str, tuple[Callable[..., optim.Optimizer], float, float]] = {
-    "sgd": (lambda **rates: optim.SGD(momentum=0.9, **rates), 0.05, 1e-4),
-    "nesterov": (lambda **rates: optim.SGD(momentum=0.9, nesterov=True, **rates), 0.05, 1e-4),
-    "adagrad": (optim.Adagrad, 0.02, 1e-4),
-    "rmsprop": (optim.RMSprop, 1e-3, 1e-4),
-    "adam": (optim.Adam, 3e-3, 1e-4),
-    "adamw": (optim.AdamW, 3e-3, 1e-2),
-}
+from .networks import DEFAULTS, network
 
 
 class Widths(click.ParamType):
@@ -133,6 +123,18 @@ OPTIONS = (
 )
 
 
+folds_option = click.option(
+    "--folds",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Parts of a table, each of which tests networks that the others train; 0 sets a part aside.  [default: "
+    f"{FOLDS}, for tables of up to {MOST_ROWS} rows]",
+)
+class_weight_option = click.option(
+    "--class-weight", metavar="WEIGHTS", help="Weights of classes in the loss: balanced, or NAME=WEIGHT,..."
+)
+
+
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options for model and training to a command, which also gets those that the user gave as `given`."""
 
@@ -178,10 +180,3 @@ def build(data: LoadedData, options: dict[str, Any], weights: Sequence[float] | 
         schedule=make_schedule(options["schedule"], options["epochs"]),
         seed=options["seed"],
     )
-
-
-def make_schedule(name: str, epochs: int) -> schedules.Schedule | None:
-    """Return the schedule that ``--schedule`` names."""
-    if name == "cosine":
-        return schedules.CosineAnnealingLR(epochs)
-    return schedules.StepLR(max(1, -(-epochs // 3))) if name == "step" else None

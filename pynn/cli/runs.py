@@ -16,16 +16,17 @@ from ..babysit import Finding, Monitor
 from ..backends import selection as backend
 from ..nn.losses import CrossEntropyLoss
 from ..nn.sequential import Sequential
+from ..tabular.fitting import TableRun, deepest_run, fit_table
+from ..tabular.recipe import PATIENCE, Recipe, recipes
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.history import History
 from ..training.step import NonFiniteError
 from ..training.trainer import Trainer
 from ..utils.streams import error_stream
-from .cross_fitting import fit_table
+from .class_weights import class_weights
 from .data import LoadedData
 from .networks import describe
 from .options import build
-from .recipe import PATIENCE, Recipe, class_weights, recipes
 from .scores import Part, Scores
 
 #: The options that a recipe for a small table takes.
@@ -49,6 +50,17 @@ class Outcome:
     verdict: list[Finding]
     time: str
     interrupted: bool
+
+
+def run_to_check(data: LoadedData, options: dict[str, Any]) -> TableRun:
+    """Return the run that `train_one` would make; of those that `cross_fit_table` would, the one with most layers."""
+    weights = _class_weights(data, options)
+    if not data.folds:
+        assert data.validation is not None
+        return TableRun(build(data, options, weights), options["batch_size"], data.train, data.validation)
+    given = {name: value for name, value in options["given"].items() if name in RECIPE_OPTIONS}
+    classes = None if data.class_names is None else len(data.class_names)
+    return deepest_run(*data.train, classes, given, folds=data.folds, seed=options["seed"], class_weight=weights)
 
 
 def train_one(data: LoadedData, options: dict[str, Any], tell: Callable[[str], None]) -> Outcome:

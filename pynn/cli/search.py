@@ -13,12 +13,13 @@ import click
 from .. import plots, search
 from ..backends.processors import usable_processors
 from ..search.space import Parameter, Params
+from ..training.named import ACTIVATIONS, OPTIMIZERS
 from ..training.trainer import Trainer
 from ..utils.interrupt import interrupted_by
 from ..utils.streams import say
 from .data import LoadedData, load_data
-from .networks import ACTIVATIONS, DEFAULTS
-from .options import OPTIMIZERS, build, chosen_backend
+from .networks import DEFAULTS
+from .options import build, chosen_backend
 from .outputs import MODEL, save_option, unused
 from .scores import errors
 from .tables import DataOptions, data_options

@@ -21,14 +21,10 @@ from ..utils.files import write_atomically
 from ..utils.interrupt import interrupted_by
 from ..utils.streams import say, wrapped
 from .data import load_data
-from .networks import ACTIVATIONS
-from .options import OPTIMIZERS, chosen_backend, training_options
+from .options import chosen_backend, class_weight_option, folds_option, training_options
 from .outputs import output_paths, save_option
-from .recipe import FOLDS, MOST_ROWS
 from .runs import FailedError, cross_fit_table, describe_data, train_one
 from .tables import DataOptions, data_options
-
-__all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
 
 
 @click.command(short_help="Train a network and save it.")
@@ -52,19 +48,13 @@ __all__ = ["ACTIVATIONS", "OPTIMIZERS", "train"]
     metavar="FILE",
     help="Page with all monitored figures: .html, works offline.",
 )
-@click.option(
-    "--folds",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Parts of a table, each of which tests networks that the others train; 0 sets a part aside.  [default: "
-    f"{FOLDS}, for tables of up to {MOST_ROWS} rows]",
-)
+@folds_option
 @click.option(
     "--early-stopping/--no-early-stopping",
     default=None,
     help="Stop when the validation loss no longer falls, and keep the best weights.  [default: for tables]",
 )
-@click.option("--class-weight", metavar="WEIGHTS", help="Weights of classes in the loss: balanced, or NAME=WEIGHT,...")
+@class_weight_option
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
 def train(
     chosen: DataOptions,

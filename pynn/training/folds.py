@@ -110,7 +110,7 @@ def cross_fit(
     (120, 3)
     """
     x, y = np.asarray(x), np.asarray(y)
-    rows = _folds(y, folds, seed)
+    rows = fold_rows(y, folds, seed)
     members: list[Sequential] = []
     histories: list[History] = []
     outputs: list[list[np.ndarray]] = []
@@ -223,7 +223,7 @@ def average(fits: Sequence[CrossFit], counts: Sequence[int] | None = None) -> Se
     return model
 
 
-def _folds(y: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
+def fold_rows(y: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
     """Return the rows of each fold, in random order; of whole numbers, each fold gets its share of each."""
     if not 2 <= count(folds, "folds") <= len(y):
         raise ValueError(f"folds is {folds}; expected 2 to {len(y)}, the number of examples")

@@ -15,7 +15,7 @@ from sklearn import datasets as peers
 
 import pynn
 from pynn import plots
-from pynn.cli.train import ACTIVATIONS, OPTIMIZERS
+from pynn.training.named import ACTIVATIONS, OPTIMIZERS
 
 
 def read_rows(text):

@@ -155,6 +155,24 @@ def test_check_of_a_small_table_has_nothing_against_the_schedule(rng, tmp_path, 
     assert "schedule" not in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("extra", "examples", "parameters"),
+    [
+        ((), 120, (4 + 1) * 64 + (64 + 1) * 64 + (64 + 1) * 2),  # the deep network
+        (("--hidden", "8"), 120, (4 + 1) * 8 + (8 + 1) * 2),
+        (("--folds", "3", "--hidden", "8"), 100, (4 + 1) * 8 + (8 + 1) * 2),
+        (("--folds", "0", "--hidden", "8"), 105, (4 + 1) * 8 + 2 * 8 + (8 + 1) * 2),  # with batch norm
+    ],
+)
+def test_check_of_a_small_table_looks_at_a_network_that_train_would_train(rng, tmp_path, extra, examples, parameters):
+    x = rng.standard_normal((150, 4))
+    lines = [",".join(f"{v:.4f}" for v in row) + f",{'yn'[int(row[0] + row[1] > 0)]}" for row in x]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,c,d,label", *lines]))
+    result = CliRunner().invoke(main, ["check", "--data", str(tmp_path / "t.csv"), *extra])
+    assert f"{examples} examples of shape (4,)" in result.stdout
+    assert f"; {parameters:,} parameters to train" in result.stdout.replace("\n", " ")
+
+
 def test_a_model_that_cannot_be_written_is_not_lost(run, tmp_path, monkeypatch):
     save, asked = pynn.Sequential.save, []
 

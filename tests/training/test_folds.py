@@ -8,8 +8,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import pynn
-from pynn.training.folds import CrossFit, average, blend, cross_fit
-from pynn.training.folds import _folds as folds_of
+from pynn.training.folds import CrossFit, average, blend, cross_fit, fold_rows
 
 
 class Seen(pynn.Callback):
@@ -73,7 +72,7 @@ def test_honest_predictions_are_of_the_epoch_that_the_other_folds_choose():
             others = [h["val_loss"] for at, h in enumerate(fitted.histories) if at != fold]
             columns = [column + [column[-1]] * (25 - len(column)) for column in others]
             epoch = min(int(np.argmin(np.mean(columns, axis=0))), len(history) - 1)
-            rows = np.isin(np.arange(60), folds_of(y, 3, seed)[fold])
+            rows = np.isin(np.arange(60), fold_rows(y, 3, seed)[fold])
             assert pynn.CrossEntropyLoss()(fitted.honest[rows], y[rows])[0] == pytest.approx(history["val_loss"][epoch])
     assert np.mean(own) < np.mean(honest)
     assert np.mean(honest) > np.log(3) - 0.01

@@ -15,11 +15,10 @@ from ..nn.losses import CrossEntropyLoss, MSELoss
 from ..nn.random import manual_seed
 from ..nn.sequential import Sequential
 from ..preprocessing import Standardize
-from ..training.folds import CrossFit, average, blend, cross_fit
+from ..training.folds import CrossFit, average, blend, cross_fit, fold_rows
+from ..training.named import ACTIVATIONS, OPTIMIZERS, make_schedule
 from ..training.trainer import Trainer
 from ..utils.interrupt import InterruptGuard
-from .networks import ACTIVATIONS
-from .options import OPTIMIZERS, make_schedule
 from .recipe import FOLDS, LIMIT, MOST_BENDS, Recipe, recipes
 
 
@@ -108,6 +107,46 @@ def fit_table(
         )
 
 
+@dataclass(frozen=True)
+class TableRun:
+    """A training run before it begins: of one network, on one part of a table.
+
+    Attributes
+    ----------
+    trainer : Trainer
+    batch_size : int
+    train, validation : (ndarray, ndarray)
+        Raw features and targets.
+    """
+
+    trainer: Trainer
+    batch_size: int
+    train: tuple[np.ndarray, np.ndarray]
+    validation: tuple[np.ndarray, np.ndarray]
+
+
+def deepest_run(
+    x: np.ndarray,
+    y: np.ndarray,
+    classes: int | None,
+    given: Mapping[str, Any],
+    *,
+    folds: int = FOLDS,
+    seed: int = 0,
+    class_weight: Sequence[float] | None = None,
+) -> TableRun:
+    """Return the first run of the last kind, which has the most layers: the one that `pynn check` looks at.
+
+    The parameters are those of `fit_table`.
+    """
+    kinds = recipes(len(x), given)
+    table = _Table(x, y, classes, class_weight, folds, seed)
+    held_out = fold_rows(table.y, folds, seed)[0]
+    rest = np.setdiff1d(np.arange(len(x)), held_out)
+    trainer = table.trainer(kinds[-1], len(kinds) - 1, 0)
+    return TableRun(trainer, kinds[-1].batch_size, (x[rest], table.y[rest]), (x[held_out], table.y[held_out]))
+
+
 class _Table:
     """A table's examples, and the preprocessing that all networks share."""
 
@@ -129,22 +168,26 @@ class _Table:
     def loss(self) -> Loss:
         return CrossEntropyLoss(self.class_weight) if self.classes else MSELoss()
 
+    def trainer(self, kind: Recipe, index: int, fold: int) -> Trainer:
+        """Return the trainer of one network: of the kind with this index, without this fold."""
+        seed = int(np.random.SeedSequence((self.seed, index, fold)).generate_state(1)[0])
+        manual_seed(seed)
+        model = network(kind, self.inputs, self.classes or 1)
+        model.preprocessing, model.target_preprocessing = self.preprocessing, self.target_preprocessing
+        make_optimizer, lr, weight_decay = OPTIMIZERS[kind.optimizer]
+        rates = {
+            "lr": lr if kind.lr is None else kind.lr,
+            "weight_decay": weight_decay if kind.weight_decay is None else kind.weight_decay,
+        }
+        schedule = make_schedule(kind.schedule, kind.epochs)
+        return Trainer(model, self.loss(), make_optimizer(**rates), schedule=schedule, seed=seed)
+
     def fit(self, kind: Recipe, index: int, monitor: Monitor, begin: Callable[[int], None]) -> CrossFit:
         """Cross-fit one kind of network; `begin` is called with the number of networks begun before."""
 
         def make_trainer(fold: int) -> Trainer:
             begin(index * self.folds + fold)
-            seed = int(np.random.SeedSequence((self.seed, index, fold)).generate_state(1)[0])
-            manual_seed(seed)
-            model = network(kind, self.inputs, self.classes or 1)
-            model.preprocessing, model.target_preprocessing = self.preprocessing, self.target_preprocessing
-            make_optimizer, lr, weight_decay = OPTIMIZERS[kind.optimizer]
-            rates = {
-                "lr": lr if kind.lr is None else kind.lr,
-                "weight_decay": weight_decay if kind.weight_decay is None else kind.weight_decay,
-            }
-            schedule = make_schedule(kind.schedule, kind.epochs)
-            return Trainer(model, self.loss(), make_optimizer(**rates), schedule=schedule, seed=seed)
+            return self.trainer(kind, index, fold)
 
         return cross_fit(
             make_trainer,

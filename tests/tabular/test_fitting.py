@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import pynn
-from pynn.cli.cross_fitting import fit_table, network
-from pynn.cli.recipe import KINDS, Recipe
+from pynn.tabular.fitting import fit_table, network
+from pynn.tabular.recipe import KINDS, Recipe
 
 FEW = {"epochs": 3}
 

@@ -1,10 +1,8 @@
-"""Recipes for small tables: what is chosen by rows, what the user's options override, class weights."""
+"""Recipes for small tables: what is chosen by rows, what the user's options override."""
 
-import numpy as np
 import pytest
-from sklearn.utils.class_weight import compute_class_weight
 
-from pynn.cli.recipe import KINDS, class_weights, recipes
+from pynn.tabular.recipe import KINDS, recipes
 
 
 def test_without_options_all_kinds_are_tried():
@@ -44,29 +42,3 @@ def test_other_options_hold_for_all_kinds(given):
 
 def test_an_optimizer_brings_its_own_rates():
     assert {(kind.lr, kind.weight_decay) for kind in recipes(300, {"optimizer": "sgd"})} == {(None, None)}
-
-
-def test_balanced_class_weights_are_those_of_scikit_learn(rng):
-    y = rng.choice(3, size=50, p=[0.6, 0.3, 0.1])
-    expected = compute_class_weight("balanced", classes=np.arange(3), y=y)
-    np.testing.assert_allclose(class_weights("balanced", ["a", "b", "c"], np.bincount(y).tolist()), expected)
-
-
-def test_named_class_weights():
-    assert class_weights("b=2.5,a=b=0", ["a=b", "b", "c"], [1, 1, 1]) == [0.0, 2.5, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ("d=2", r"'d=2' names no class; expected balanced, or NAME=WEIGHT of \['a', 'b'\]"),
-        ("a", "'a' names no class"),
-        ("a=-1", "'a=-1': expected a number of at least 0"),
-        ("a=much", "expected a number"),
-        ("a=nan", "expected a number"),
-        ("a=inf", "expected a number"),
-    ],
-)
-def test_wrong_class_weights_are_named(given, message):
-    with pytest.raises(ValueError, match=message):
-        class_weights(given, ["a", "b"], [3, 4])

@@ -1,0 +1,1 @@
+"""Small tables: the kinds of networks that are cross-fitted to them, and their average."""
