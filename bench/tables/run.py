@@ -40,8 +40,8 @@ def contestant(name: str, task: str) -> Contestant:
     return predict
 
 
-def measure(source: TableSource, frame: Any, split: int) -> dict[str, Any]:
-    """Return score and processor time of all contestants on one split of a table."""
+def measure(source: TableSource, frame: Any, split: int, known: dict[str, Any]) -> dict[str, Any]:
+    """Return score and processor time on one split of a table, of contestants that are not yet `known` too."""
     from sklearn.metrics import accuracy_score, r2_score
     from sklearn.model_selection import train_test_split
 
@@ -52,8 +52,10 @@ def measure(source: TableSource, frame: Any, split: int) -> dict[str, Any]:
     train, test = train_test_split(np.arange(len(y)), test_size=TEST, random_state=split, stratify=strata)
     inputs = frame.drop(columns=source.target)
     x_train, x_test = encode(inputs.iloc[train], inputs.iloc[test])
-    scores, seconds = {}, {}
+    scores, seconds = dict(known.get("scores", {})), dict(known.get("seconds", {}))
     for name in CONTESTANTS:
+        if name in scores:
+            continue
         began = time.process_time()
         predicted = contestant(name, source.task)(x_train, y[train], x_test, split)
         seconds[name] = round(time.process_time() - began, 3)
@@ -66,10 +68,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=("tune", "report"), default="tune")
     parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--again", choices=CONTESTANTS, help="measure this contestant anew")
     arguments = parser.parse_args()
+    if arguments.again:
+        forget(arguments.part, arguments.again)
     pynn.set_num_threads(1)
     with threadpool_limits(1):
         run(arguments.part, arguments.splits)
+
+
+def forget(name: Part, contestant: str) -> None:
+    """Delete a contestant from the results of a part."""
+    path = RESULTS / f"{name}.json"
+    results: dict[str, Any] = json.loads(path.read_text())
+    for table in results.values():
+        for done in table["splits"].values():
+            for figures in (done["scores"], done["seconds"]):
+                figures.pop(contestant, None)
+    path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def run(name: Part, splits: int) -> None:
@@ -81,8 +97,9 @@ def run(name: Part, splits: int) -> None:
     for split in range(splits):
         for source in sources:
             done = results.setdefault(source.name, {"task": source.task, "splits": {}})["splits"]
-            if str(split) not in done:
-                done[str(split)] = measure(source, frames[source.name], split)
+            known = done.get(str(split), {})
+            if set(known.get("scores", ())) != set(CONTESTANTS):
+                done[str(split)] = measure(source, frames[source.name], split, known)
                 print(source.name, split, done[str(split)]["scores"], flush=True)
                 path.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -30,7 +30,7 @@ class Recipe:
         Widths of the hidden layers.
     knots : int
         If not 0, the first layer begins as `knots` ReLUs per input that is no indicator, which bend at its quantiles:
-        the network then begins as a sum of piecewise linear functions of one input each.
+        without hidden layers, the network is a sum of functions of one input each, and begins as piecewise linear ones.
     skip : bool
         Whether a linear path around the hidden layers is added.
     dropout : float
@@ -62,6 +62,9 @@ KINDS = (
     Recipe("linear", lr=1e-2),
     Recipe("additive", knots=8, skip=True, dropout=0.2, weight_decay=2e-2),
     Recipe("narrow", hidden=(32,), skip=True, dropout=0.2),
+    # Piecewise linear encodings of the numbers, then a hidden layer (Gorishniy et al. 2022). On 29 tables a fifth kind
+    # that brought 0.002 of R2 and accuracy, and a mean rank among five libraries of 1.60 instead of 1.74.
+    Recipe("encoded", hidden=(64,), knots=8, skip=True, dropout=0.2),
     Recipe("deep", hidden=(64, 64), dropout=0.2),
 )
 
@@ -80,7 +83,7 @@ def recipes(rows: int, given: Mapping[str, Any]) -> list[Recipe]:
     Examples
     --------
     >>> [recipe.name for recipe in recipes(300, {})]
-    ['linear', 'additive', 'narrow', 'deep']
+    ['linear', 'additive', 'narrow', 'encoded', 'deep']
     >>> recipes(300, {"hidden": (16,), "lr": 0.1})[0].lr
     0.1
     """
