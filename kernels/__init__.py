@@ -23,5 +23,6 @@ MODULES = (
     "matmul",
     "optim",
     "pooling",
+    "softmax",
     "watch",
 )

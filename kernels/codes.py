@@ -17,7 +17,23 @@ class ActivationCode(IntEnum):
     GELU = 8
     GELU_TANH = 9
     SILU = 10
+    MISH = 11
+    LOGSIGMOID = 12
+    CELU = 13  # alpha: minus the limit for x -> -inf
+    RELU6 = 14
+    HARDSIGMOID = 15
+    HARDSWISH = 16
+    SOFTSIGN = 17
 
+
+#: Activations whose derivative is computed from the input, not from the output.
+NEEDS_INPUT = (
+    ActivationCode.GELU,
+    ActivationCode.GELU_TANH,
+    ActivationCode.SILU,
+    ActivationCode.MISH,
+    ActivationCode.HARDSWISH,
+)
 
 #: Klambauer et al. 2017: the fixed point of mean 0 and variance 1.
 SELU_SCALE = 1.0507009873554804934193349852946

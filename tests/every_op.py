@@ -75,7 +75,7 @@ def _update(op, *state, step=False, **options):
     return Call(op, reads, writes, options)
 
 
-_INPUT = {"gelu", "silu"}
+_INPUT = {"gelu", "silu", "mish", "hardswish"}
 CALLS = {
     **{name: _forward(getattr(ops, name)) for name in ops.ACTIVATIONS if name != "gelu_tanh"},
     **{
@@ -85,6 +85,12 @@ CALLS = {
         for name in ops.ACTIVATIONS
         if name != "gelu_tanh"
     },
+    "hardtanh": _forward(ops.hardtanh),
+    "hardtanh_backward": _backward(ops.hardtanh_backward, "x"),
+    "softmax": _forward(ops.softmax),
+    "softmax_backward": _backward(ops.softmax_backward, "y"),
+    "log_softmax": _forward(ops.log_softmax),
+    "log_softmax_backward": _backward(ops.log_softmax_backward, "y"),
     "add": Call(ops.add, {"a": LINES, "b": LINES}, {"out": LINES}, onto=(("out", "a"), ("out", "b"))),
     "prelu": Call(ops.prelu, {"x": LINES, "slope": LINE}, {"out": LINES}, onto=(("out", "x"),)),
     "prelu_backward": Call(

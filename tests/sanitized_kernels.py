@@ -93,6 +93,11 @@ def elementwise(dtype):
         ops.prelu(x, slope)
         ops.prelu_backward(x, x, slope)
         ops.maxout_backward(array(3, n, dtype=dtype), array(3, 2 * n, dtype=dtype), 2)
+        ops.hardtanh_backward(x, ops.hardtanh(shifted(x)))
+    for n, positions in itertools.product((1, 2, 31, 127, 128, 129, 300), (1, 2, 128, 131)):
+        x = array(3, n, positions, dtype=dtype)
+        ops.softmax_backward(x, ops.softmax(shifted(x), 1), 1)
+        ops.log_softmax_backward(x, ops.log_softmax(shifted(x), 1), 1)
     line = array(40, dtype=dtype)
     refused(ops.relu, line[:30], out=line[5:35])
 

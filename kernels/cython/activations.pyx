@@ -5,7 +5,7 @@ from cython cimport floating
 
 from .arrays cimport columns, data, is_single, rows, size
 from .calls cimport import_runtime, make, pn_parallel, pn_part_start, pn_parts
-from .elementwise cimport PN_LEAKY_RELU, map_backward, map_forward
+from .elementwise cimport map_backward, map_forward, pn_takes_exponential
 
 cnp.import_array()
 import_runtime()
@@ -39,7 +39,7 @@ cdef void map_part(void* argument, int index) noexcept nogil:
 
 cdef int run_map(void* argument) noexcept nogil:
     cdef Map* c = <Map*>argument
-    c.parts = pn_parts(c.n, GRAIN_EXP if c.code > PN_LEAKY_RELU else GRAIN)
+    c.parts = pn_parts(c.n, GRAIN_EXP if pn_takes_exponential(c.code) else GRAIN)
     pn_parallel(map_part, c, c.parts)
     return 0
 
@@ -118,7 +118,7 @@ cdef void map_backward_part(void* argument, int index) noexcept nogil:
 
 cdef int run_map_backward(void* argument) noexcept nogil:
     cdef MapBackward* c = <MapBackward*>argument
-    c.parts = pn_parts(c.n, GRAIN_EXP if c.code > PN_LEAKY_RELU else GRAIN)
+    c.parts = pn_parts(c.n, GRAIN_EXP if pn_takes_exponential(c.code) else GRAIN)
     pn_parallel(map_backward_part, c, c.parts)
     return 0
 
@@ -126,10 +126,74 @@ cdef int run_map_backward(void* argument) noexcept nogil:
 def activate_backward(cnp.ndarray dy, cnp.ndarray saved, int code, double alpha, cnp.ndarray out):
     """Write dy * f'(x) to `out`, which may be `dy` itself.
 
-    `saved` is what the derivative is computed from: the input x for GELU and SiLU, the output f(x) for all others.
+    `saved` is what the derivative is computed from: the input x for those in
+    `NEEDS_INPUT` of `codes`, the output f(x) for all others.
     """
     cdef MapBackward call = MapBackward(data(dy), data(saved), data(out), size(dy), code, alpha, is_single(dy), 1)
     make(run_map_backward, &call, sizeof(call), 2, (dy, saved, out))
+
+
+cdef void clip(const floating* x, floating* y, Py_ssize_t n, floating low, floating high) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = low if x[i] < low else (high if x[i] > high else x[i])
+
+
+cdef void clip_backward(
+    const floating* dy, const floating* saved, floating* dx, Py_ssize_t n, floating low, floating high
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        dx[i] = 0 if saved[i] <= low or saved[i] >= high else dy[i]
+
+
+cdef struct Clip:
+    void* x
+    void* y
+    Py_ssize_t n
+    double low
+    double high
+    bint single
+
+
+cdef int run_clip(void* argument) noexcept nogil:
+    cdef Clip* c = <Clip*>argument
+    if c.single:
+        clip(<float*>c.x, <float*>c.y, c.n, <float>c.low, <float>c.high)
+    else:
+        clip(<double*>c.x, <double*>c.y, c.n, c.low, c.high)
+    return 0
+
+
+def hardtanh(cnp.ndarray x, double low, double high, cnp.ndarray out):
+    """Write x within [low, high] to `out`, which may be `x` itself."""
+    cdef Clip call = Clip(data(x), data(out), size(x), low, high, is_single(x))
+    make(run_clip, &call, sizeof(call), 1, (x, out))
+
+
+cdef struct ClipBackward:
+    void* dy
+    void* saved
+    void* dx
+    Py_ssize_t n
+    double low
+    double high
+    bint single
+
+
+cdef int run_clip_backward(void* argument) noexcept nogil:
+    cdef ClipBackward* c = <ClipBackward*>argument
+    if c.single:
+        clip_backward(<float*>c.dy, <float*>c.saved, <float*>c.dx, c.n, <float>c.low, <float>c.high)
+    else:
+        clip_backward(<double*>c.dy, <double*>c.saved, <double*>c.dx, c.n, c.low, c.high)
+    return 0
+
+
+def hardtanh_backward(cnp.ndarray dy, cnp.ndarray saved, double low, double high, cnp.ndarray out):
+    """Write dy where low < saved < high, else 0, to `out`, which may be `dy` itself; `saved` is the input or output."""
+    cdef ClipBackward call = ClipBackward(data(dy), data(saved), data(out), size(dy), low, high, is_single(dy))
+    make(run_clip_backward, &call, sizeof(call), 2, (dy, saved, out))
 
 
 cdef void prelu_rows(

@@ -3,9 +3,9 @@ from cython cimport floating
 
 cdef extern from "activations/elementwise.h" nogil:
     enum:
-        PN_LEAKY_RELU
         PN_SIGMOID
         PN_TANH
+    int pn_takes_exponential(int code)
     void pn_map_f32(const float*, float*, Py_ssize_t, int, float)
     void pn_map_f64(const double*, double*, Py_ssize_t, int, double)
     void pn_map_backward_f32(const float*, const float*, float*, Py_ssize_t, int, float)

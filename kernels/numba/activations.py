@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..codes import GELU_CUBIC, GELU_SCALE, SELU_ALPHA, SELU_SCALE, ActivationCode
+from ..codes import GELU_CUBIC, GELU_SCALE, NEEDS_INPUT, SELU_ALPHA, SELU_SCALE, ActivationCode
 from .compiled import njit
 from .reductions import total
 from .special import exp_of_negative, expm1_of_negative, log1p_of_share, normal_cdf, sigmoid, tanh
@@ -23,6 +23,14 @@ SOFTPLUS = int(ActivationCode.SOFTPLUS)
 GELU = int(ActivationCode.GELU)
 GELU_TANH = int(ActivationCode.GELU_TANH)
 SILU = int(ActivationCode.SILU)
+MISH = int(ActivationCode.MISH)
+LOGSIGMOID = int(ActivationCode.LOGSIGMOID)
+CELU = int(ActivationCode.CELU)
+RELU6 = int(ActivationCode.RELU6)
+HARDSIGMOID = int(ActivationCode.HARDSIGMOID)
+HARDSWISH = int(ActivationCode.HARDSWISH)
+SOFTSIGN = int(ActivationCode.SOFTSIGN)
+FROM_INPUT = tuple(int(code) for code in NEEDS_INPUT)
 
 
 def activate(x, code, alpha, out):
@@ -38,9 +46,22 @@ def add(a, b, out):
 def activate_backward(dy, saved, code, alpha, out):
     """Write dy * f'(x) to `out`, which may be `dy` itself.
 
-    `saved` is what the derivative is computed from: the input x for GELU and SiLU, the output f(x) for all others.
+    `saved` is what the derivative is computed from: the input x for those in
+    `NEEDS_INPUT` of `codes`, the output f(x) for all others.
     """
     _activate_backward(dy.reshape(-1), saved.reshape(-1), int(code), float(alpha), out.reshape(-1))
+
+
+def hardtanh(x, low, high, out):
+    """Write x within [low, high] to `out`, which may be `x` itself."""
+    f = x.dtype.type
+    _hardtanh(x.reshape(-1), f(low), f(high), out.reshape(-1))
+
+
+def hardtanh_backward(dy, saved, low, high, out):
+    """Write dy where low < saved < high, else 0, to `out`, which may be `dy` itself; `saved` is the input or output."""
+    f = dy.dtype.type
+    _hardtanh_backward(dy.reshape(-1), saved.reshape(-1), f(low), f(high), out.reshape(-1))
 
 
 def prelu(x, slope, out):
@@ -98,6 +119,22 @@ def _activate_backward(dy, saved, code, alpha, out):
 
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract"})
+def mish_parts(x):
+    """Return s and r with tanh(softplus(x)) = s / (s + r), both multiplied by exp(-2 x) where x >= 0."""
+    f = type(x)
+    small = exp_of_negative(-abs(x))
+    if x < 0:
+        return small * (small + f(2)), f(2)
+    return f(1) + f(2) * small, f(2) * (small * small)
+
+
+@njit(nogil=True, error_model="numpy")
+def clipped(x, low, high):
+    """Return x within [low, high]; NaN passes through."""
+    return low if x < low else (high if x > high else x)
+
+
+@njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def activate_span(x, code, alpha, out):
     """Write f(x) of the 1-D `x` to the start of `out`, which must not overlap it."""
     f = x.dtype.type
@@ -139,6 +176,33 @@ def activate_span(x, code, alpha, out):
     elif code == SILU:
         for i in range(x.size):
             out[i] = x[i] * sigmoid(x[i])
+    elif code == MISH:
+        for i in range(x.size):
+            share, rest = mish_parts(x[i])
+            out[i] = x[i] * share / (share + rest)
+    elif code == LOGSIGMOID:
+        for i in range(x.size):
+            out[i] = (x[i] if x[i] < zero else zero) - log1p_of_share(exp_of_negative(-abs(x[i])))
+    elif code == CELU:
+        for i in range(x.size):
+            below = a * expm1_of_negative((zero if x[i] > zero else x[i]) / a)
+            out[i] = below if x[i] < zero else x[i]
+    elif code == RELU6:
+        for i in range(x.size):
+            out[i] = clipped(x[i], zero, f(6))
+    elif code == HARDSIGMOID:
+        three, six = f(3), f(6)
+        for i in range(x.size):
+            out[i] = clipped(x[i] + three, zero, six) / six
+    elif code == HARDSWISH:
+        three, six = f(3), f(6)
+        for i in range(x.size):
+            inside = x[i] * (clipped(x[i] + three, zero, six) / six)
+            out[i] = zero if x[i] < -three else (x[i] if x[i] > three else inside)
+    elif code == SOFTSIGN:
+        one = f(1)
+        for i in range(x.size):
+            out[i] = x[i] / (one + abs(x[i]))
     else:
         raise ValueError("unknown activation code")
 
@@ -190,8 +254,49 @@ def activate_backward_span(dy, saved, code, alpha, out):
         for i in range(dy.size):
             gate = sigmoid(saved[i])
             out[i] = dy[i] * (gate * (one + saved[i] * (one - gate)))
+    elif code == MISH:
+        for i in range(dy.size):
+            share, rest = mish_parts(saved[i])
+            t = share / (share + rest)
+            out[i] = dy[i] * (t + saved[i] * sigmoid(saved[i]) * (rest / (share + rest)) * (one + t))
+    elif code == LOGSIGMOID:  # f' = sigmoid(-x) = 1 - exp(f)
+        for i in range(dy.size):
+            out[i] = dy[i] * -expm1_of_negative(saved[i])
+    elif code == CELU:
+        for i in range(dy.size):
+            out[i] = dy[i] * ((saved[i] + a) / a if saved[i] < zero else one)
+    elif code == RELU6:
+        six = f(6)
+        for i in range(dy.size):
+            out[i] = zero if (saved[i] <= zero) | (saved[i] >= six) else dy[i]
+    elif code == HARDSIGMOID:
+        six = f(6)
+        for i in range(dy.size):
+            out[i] = zero if (saved[i] <= zero) | (saved[i] >= one) else dy[i] / six
+    elif code == HARDSWISH:
+        half, three = f(0.5), f(3)
+        for i in range(dy.size):
+            inside = dy[i] * (saved[i] / three + half)
+            out[i] = zero if saved[i] < -three else (dy[i] if saved[i] > three else inside)
+    elif code == SOFTSIGN:  # f' = 1 / (1 + |x|)^2 = (1 - |f|)^2
+        for i in range(dy.size):
+            rest = one - abs(saved[i])
+            out[i] = dy[i] * (rest * rest)
     else:
         raise ValueError("unknown activation code")
+
+
+@njit(nogil=True, error_model="numpy")
+def _hardtanh(x, low, high, out):
+    for i in range(out.size):
+        out[i] = clipped(x[i], low, high)
+
+
+@njit(nogil=True, error_model="numpy")
+def _hardtanh_backward(dy, saved, low, high, out):
+    zero = dy.dtype.type(0)
+    for i in range(out.size):
+        out[i] = zero if (saved[i] <= low) | (saved[i] >= high) else dy[i]
 
 
 @njit(nogil=True, error_model="numpy")

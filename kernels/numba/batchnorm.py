@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .activations import BLOCK, GELU, GELU_TANH, IDENTITY, SILU, activate_backward_span, activate_span, copy
+from .activations import BLOCK, FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
 from .compiled import njit
 from .reductions import add_column_totals
 
@@ -117,7 +117,7 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_
         if activation != IDENTITY:
             _normalize(x[start:stop], mean, scale, beta, saved[: stop - start])
             source = saved[: stop - start].reshape(-1)
-            if activation not in (GELU, GELU_TANH, SILU):
+            if activation not in FROM_INPUT:
                 activate_span(source, activation, alpha, activated.reshape(-1))
                 source = activated[: stop - start].reshape(-1)
             dz = dx[start:stop] if need_dx else block[: stop - start]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..codes import SATURATION, ActivationCode
-from .activations import GELU, GELU_TANH, IDENTITY, SILU, activate_backward_span, activate_span, copy
+from .activations import FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
 from .compiled import njit
 from .dropout import dropout
 from .reductions import total as sum_of
@@ -121,7 +121,7 @@ def _normalize(x, gamma, beta, mean, rstd, activation, alpha, out):
 def _before_activation(dy, x, mean, scale, shift, activation, alpha, saved, line, dz):
     """Write the gradient of a row before its activation to `dz`."""
     _scaled(x, mean, scale, shift, saved)
-    if activation not in (GELU, GELU_TANH, SILU):
+    if activation not in FROM_INPUT:
         activate_span(saved, activation, alpha, line)
         copy(line, saved)
     activate_backward_span(dy, saved, activation, alpha, dz)

@@ -35,6 +35,21 @@ def activate(x, code, alpha, out):
         out[...] = x * _sigmoid(2 * GELU_SCALE * (x + GELU_CUBIC * x**3))
     elif code == ActivationCode.SILU:
         out[...] = x * _sigmoid(x)
+    elif code == ActivationCode.MISH:
+        share, rest = _mish_parts(x)
+        out[...] = x * share / (share + rest)
+    elif code == ActivationCode.LOGSIGMOID:
+        out[...] = np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+    elif code == ActivationCode.CELU:
+        out[...] = np.where(x < 0, alpha * np.expm1(np.minimum(x, 0) / alpha), x)
+    elif code == ActivationCode.RELU6:
+        np.clip(x, 0, 6, out=out)
+    elif code == ActivationCode.HARDSIGMOID:
+        out[...] = np.clip(x + 3, 0, 6) / 6
+    elif code == ActivationCode.HARDSWISH:
+        out[...] = np.where(x < -3, 0, np.where(x > 3, x, x * (np.clip(x + 3, 0, 6) / 6)))
+    elif code == ActivationCode.SOFTSIGN:
+        out[...] = x / (1 + np.abs(x))
     else:
         raise ValueError(f"unknown activation code {code}")
 
@@ -49,7 +64,8 @@ def add(a, b, out):
 def activate_backward(dy, saved, code, alpha, out):
     """Write dy * f'(x) to `out`, which may be `dy` itself.
 
-    `saved` is what the derivative is computed from: the input x for GELU and SiLU, the output f(x) for all others.
+    `saved` is what the derivative is computed from: the input x for those in
+    `NEEDS_INPUT` of `codes`, the output f(x) for all others.
     """
     if code == ActivationCode.IDENTITY:
         out[...] = dy
@@ -77,8 +93,36 @@ def activate_backward(dy, saved, code, alpha, out):
     elif code == ActivationCode.SILU:
         gate = _sigmoid(saved)
         out[...] = dy * (gate * (1 + saved * (1 - gate)))
+    elif code == ActivationCode.MISH:
+        share, rest = _mish_parts(saved)
+        t = share / (share + rest)
+        out[...] = dy * (t + saved * _sigmoid(saved) * (rest / (share + rest)) * (1 + t))
+    elif code == ActivationCode.LOGSIGMOID:  # f' = sigmoid(-x) = 1 - exp(f)
+        out[...] = dy * -np.expm1(saved)
+    elif code == ActivationCode.CELU:
+        out[...] = dy * np.where(saved < 0, (saved + alpha) / alpha, 1)
+    elif code == ActivationCode.RELU6:
+        out[...] = np.where((saved <= 0) | (saved >= 6), 0, dy)
+    elif code == ActivationCode.HARDSIGMOID:
+        out[...] = np.where((saved <= 0) | (saved >= 1), 0, dy / 6)
+    elif code == ActivationCode.HARDSWISH:
+        out[...] = np.where(saved < -3, 0, np.where(saved > 3, dy, dy * (saved / 3 + 0.5)))
+    elif code == ActivationCode.SOFTSIGN:  # f' = 1 / (1 + |x|)^2 = (1 - |f|)^2
+        out[...] = dy * np.square(1 - np.abs(saved))
     else:
         raise ValueError(f"unknown activation code {code}")
+
+
+@quiet
+def hardtanh(x, low, high, out):
+    """Write x within [low, high] to `out`, which may be `x` itself."""
+    np.clip(x, low, high, out=out)
+
+
+@quiet
+def hardtanh_backward(dy, saved, low, high, out):
+    """Write dy where low < saved < high, else 0, to `out`, which may be `dy` itself; `saved` is the input or output."""
+    out[...] = np.where((saved <= low) | (saved >= high), 0, dy)
 
 
 @quiet
@@ -114,6 +158,12 @@ def _sigmoid(x):
     # exp of a non-positive number only: no overflow for any x.
     small = np.exp(-np.abs(x))
     return np.where(x < 0, small, 1) / (1 + small)
+
+
+def _mish_parts(x):
+    """Return s and r with tanh(softplus(x)) = s / (s + r), both multiplied by exp(-2 x) where x >= 0."""
+    small = np.exp(-np.abs(x))
+    return np.where(x < 0, small * (small + 2), 1 + 2 * small), np.where(x < 0, 2, 2 * small * small)
 
 
 def _normal_cdf(x):

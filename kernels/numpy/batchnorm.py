@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from ..codes import ActivationCode
+from ..codes import NEEDS_INPUT, ActivationCode
 from .activations import activate, activate_backward
 from .quiet import quiet
-
-NEEDS_INPUT = (ActivationCode.GELU, ActivationCode.GELU_TANH, ActivationCode.SILU)
 
 
 @quiet

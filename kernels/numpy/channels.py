@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ..codes import SATURATION, ActivationCode
+from ..codes import NEEDS_INPUT, SATURATION, ActivationCode
 from .activations import activate, activate_backward
-from .batchnorm import NEEDS_INPUT
 from .dropout import dropout
 from .quiet import quiet
 

@@ -72,7 +72,8 @@ def train(
     SIGTERM end the training early; what there is then is evaluated and saved.
 
     \b
-    Activations: relu leaky_relu prelu elu selu tanh sigmoid softplus gelu silu maxout
+    Activations: relu leaky_relu prelu elu selu tanh sigmoid softplus gelu silu mish hardswish celu relu6
+    softsign hardtanh hardsigmoid logsigmoid maxout
     Optimizers:  sgd (with momentum 0.9) nesterov adagrad rmsprop adam adamw
 
     \b

@@ -4,11 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .layers import AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, Layer, LayerNorm, MaxPool2d, PReLU
+from .layers import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    Dropout,
+    Flatten,
+    Hardtanh,
+    Identity,
+    Layer,
+    LayerNorm,
+    MaxPool2d,
+    PReLU,
+    Softmax,
+)
 from .layers.activations import Activation
 
 #: Layers that preserve the width; any other layer without `out_features` or `out_channels` may change it.
-KEEP_WIDTH = (Activation, AdaptiveAvgPool2d, AvgPool2d, Dropout, Flatten, LayerNorm, MaxPool2d, PReLU)
+KEEP_WIDTH = (
+    Activation,
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    Dropout,
+    Flatten,
+    Hardtanh,
+    Identity,
+    LayerNorm,
+    MaxPool2d,
+    PReLU,
+    Softmax,
+)
 
 
 def check_widths(leaves: Iterable[tuple[str, Layer]]) -> None:

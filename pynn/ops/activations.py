@@ -1,4 +1,4 @@
-"""Elementwise activations and their gradients.
+"""Elementwise activations with an exponential, and their gradients; the others are in `piecewise`.
 
 Every forward takes `x` of any shape and returns f(x); every backward takes the gradient `dy` with respect to the
 output and the array its derivative is computed from: the output `y` if that is enough, else the input `x`. `out` may be
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..backends.selection import kernels
-from ..kernels.codes import ActivationCode
+from ..kernels.codes import NEEDS_INPUT, ActivationCode
 from ._check import elementwise_output, fits, floats, positive
 
 if TYPE_CHECKING:
@@ -25,22 +25,33 @@ class Activation(NamedTuple):
     """What other ops and layers need to know about an elementwise activation."""
 
     code: ActivationCode
-    needs_input: bool  # the derivative is computed from the input, not from the output
     alpha: float = 0.0  # the default of its parameter, if it has one
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether the derivative is computed from the input, not from the output."""
+        return self.code in NEEDS_INPUT
 
 
 #: The activations that `matmul` and `batch_norm` can apply to their result, by name.
 ACTIVATIONS = {
-    "relu": Activation(ActivationCode.RELU, False),
-    "leaky_relu": Activation(ActivationCode.LEAKY_RELU, False, 0.01),
-    "elu": Activation(ActivationCode.ELU, False, 1.0),
-    "selu": Activation(ActivationCode.SELU, False),
-    "sigmoid": Activation(ActivationCode.SIGMOID, False),
-    "tanh": Activation(ActivationCode.TANH, False),
-    "softplus": Activation(ActivationCode.SOFTPLUS, False, 1.0),
-    "gelu": Activation(ActivationCode.GELU, True),
-    "gelu_tanh": Activation(ActivationCode.GELU_TANH, True),
-    "silu": Activation(ActivationCode.SILU, True),
+    "relu": Activation(ActivationCode.RELU),
+    "leaky_relu": Activation(ActivationCode.LEAKY_RELU, 0.01),
+    "elu": Activation(ActivationCode.ELU, 1.0),
+    "selu": Activation(ActivationCode.SELU),
+    "sigmoid": Activation(ActivationCode.SIGMOID),
+    "tanh": Activation(ActivationCode.TANH),
+    "softplus": Activation(ActivationCode.SOFTPLUS, 1.0),
+    "gelu": Activation(ActivationCode.GELU),
+    "gelu_tanh": Activation(ActivationCode.GELU_TANH),
+    "silu": Activation(ActivationCode.SILU),
+    "mish": Activation(ActivationCode.MISH),
+    "logsigmoid": Activation(ActivationCode.LOGSIGMOID),
+    "celu": Activation(ActivationCode.CELU, 1.0),
+    "relu6": Activation(ActivationCode.RELU6),
+    "hardsigmoid": Activation(ActivationCode.HARDSIGMOID),
+    "hardswish": Activation(ActivationCode.HARDSWISH),
+    "softsign": Activation(ActivationCode.SOFTSIGN),
 }
 
 
@@ -59,7 +70,8 @@ def resolve(activation: str | tuple[str, float | None] | None) -> tuple[Activati
     return default if alpha is None else (default[0], positive(alpha, f"the parameter of {name}"))
 
 
-def _forward(x: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray | None) -> np.ndarray:
+def mapped(x: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray | None) -> np.ndarray:
+    """Return f(x), checked, for the activation with that code and parameter."""
     if not fits("*->*?", x, out):
         x = floats(x, "x")
         out = elementwise_output(out, x)
@@ -69,9 +81,10 @@ def _forward(x: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray |
     return out
 
 
-def _backward(
+def mapped_backward(
     dy: ArrayLike, saved: ArrayLike, code: ActivationCode, alpha: float, out: np.ndarray | None
 ) -> np.ndarray:
+    """Return dy f'(x), checked; `saved` is the array that the derivative is computed from."""
     if not fits("*,*->*?", dy, saved, out):
         dy = floats(dy, "dy")
         saved = floats(saved, "the saved array", like=dy, shape=dy.shape)
@@ -80,56 +93,6 @@ def _backward(
         out = np.empty(dy.shape, dy.dtype)
     kernels().activations.activate_backward(dy, saved, code, alpha, out)
     return out
-
-
-def relu(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
-    """Return max(0, x); NaN passes through.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> relu(np.array([-1.0, 0.0, 2.0]))
-    array([0., 0., 2.])
-    """
-    return _forward(x, ActivationCode.RELU, 0.0, out)
-
-
-def relu_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
-    """Return dy where x > 0, else 0; `x` may be the input or the output.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> relu_backward(np.ones(3), np.array([-1.0, 0.0, 2.0]))
-    array([0., 0., 1.])
-    """
-    return _backward(dy, x, ActivationCode.RELU, 0.0, out)
-
-
-def leaky_relu(x: ArrayLike, negative_slope: float = 0.01, out: np.ndarray | None = None) -> np.ndarray:
-    """Return x where x >= 0, else negative_slope * x; the slope must be positive.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> leaky_relu(np.array([-1.0, 2.0]), 0.1)
-    array([-0.1,  2. ])
-    """
-    return _forward(x, ActivationCode.LEAKY_RELU, positive(negative_slope, "negative_slope"), out)
-
-
-def leaky_relu_backward(
-    dy: ArrayLike, x: ArrayLike, negative_slope: float = 0.01, out: np.ndarray | None = None
-) -> np.ndarray:
-    """Return dy where x >= 0, else negative_slope * dy; `x` may be the input or the output.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> leaky_relu_backward(np.ones(2), np.array([-1.0, 2.0]), 0.1)
-    array([0.1, 1. ])
-    """
-    return _backward(dy, x, ActivationCode.LEAKY_RELU, positive(negative_slope, "negative_slope"), out)
 
 
 def elu(x: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
@@ -141,7 +104,7 @@ def elu(x: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None) -> np.n
     >>> elu(np.array([-1.0, 2.0])).round(4)
     array([-0.6321,  2.    ])
     """
-    return _forward(x, ActivationCode.ELU, positive(alpha, "alpha"), out)
+    return mapped(x, ActivationCode.ELU, positive(alpha, "alpha"), out)
 
 
 def elu_backward(dy: ArrayLike, y: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
@@ -153,7 +116,7 @@ def elu_backward(dy: ArrayLike, y: ArrayLike, alpha: float = 1.0, out: np.ndarra
     >>> elu_backward(np.ones(2), np.array([-0.5, 2.0]))
     array([0.5, 1. ])
     """
-    return _backward(dy, y, ActivationCode.ELU, positive(alpha, "alpha"), out)
+    return mapped_backward(dy, y, ActivationCode.ELU, positive(alpha, "alpha"), out)
 
 
 def selu(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -165,7 +128,7 @@ def selu(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     >>> selu(np.array([-1.0, 2.0])).round(4)
     array([-1.1113,  2.1014])
     """
-    return _forward(x, ActivationCode.SELU, 0.0, out)
+    return mapped(x, ActivationCode.SELU, 0.0, out)
 
 
 def selu_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -177,7 +140,7 @@ def selu_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) ->
     >>> selu_backward(np.ones(2), np.array([-1.0, 2.0])).round(4)
     array([0.7581, 1.0507])
     """
-    return _backward(dy, y, ActivationCode.SELU, 0.0, out)
+    return mapped_backward(dy, y, ActivationCode.SELU, 0.0, out)
 
 
 def sigmoid(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -189,7 +152,7 @@ def sigmoid(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    return _forward(x, ActivationCode.SIGMOID, 0.0, out)
+    return mapped(x, ActivationCode.SIGMOID, 0.0, out)
 
 
 def sigmoid_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -201,7 +164,7 @@ def sigmoid_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None)
     >>> sigmoid_backward(np.ones(2), np.array([0.5, 1.0]))
     array([0.25, 0.  ])
     """
-    return _backward(dy, y, ActivationCode.SIGMOID, 0.0, out)
+    return mapped_backward(dy, y, ActivationCode.SIGMOID, 0.0, out)
 
 
 def tanh(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -213,7 +176,7 @@ def tanh(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     >>> tanh(np.array([-1000.0, 0.0, 1000.0]))
     array([-1.,  0.,  1.])
     """
-    return _forward(x, ActivationCode.TANH, 0.0, out)
+    return mapped(x, ActivationCode.TANH, 0.0, out)
 
 
 def tanh_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -225,7 +188,7 @@ def tanh_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) ->
     >>> tanh_backward(np.ones(2), np.array([0.5, 1.0]))
     array([0.75, 0.  ])
     """
-    return _backward(dy, y, ActivationCode.TANH, 0.0, out)
+    return mapped_backward(dy, y, ActivationCode.TANH, 0.0, out)
 
 
 def softplus(x: ArrayLike, beta: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
@@ -237,7 +200,7 @@ def softplus(x: ArrayLike, beta: float = 1.0, out: np.ndarray | None = None) -> 
     >>> softplus(np.array([0.0, 1000.0])).round(4)
     array([6.931e-01, 1.000e+03])
     """
-    return _forward(x, ActivationCode.SOFTPLUS, positive(beta, "beta"), out)
+    return mapped(x, ActivationCode.SOFTPLUS, positive(beta, "beta"), out)
 
 
 def softplus_backward(dy: ArrayLike, y: ArrayLike, beta: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
@@ -249,7 +212,7 @@ def softplus_backward(dy: ArrayLike, y: ArrayLike, beta: float = 1.0, out: np.nd
     >>> softplus_backward(np.ones(1), np.log([2.0]))
     array([0.5])
     """
-    return _backward(dy, y, ActivationCode.SOFTPLUS, positive(beta, "beta"), out)
+    return mapped_backward(dy, y, ActivationCode.SOFTPLUS, positive(beta, "beta"), out)
 
 
 def gelu(x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None) -> np.ndarray:
@@ -263,7 +226,7 @@ def gelu(x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None)
     >>> gelu(np.array([-1.0, 1.0])).round(4), gelu(np.array([-1.0, 1.0]), "tanh").round(4)
     (array([-0.1587,  0.8413]), array([-0.1588,  0.8412]))
     """
-    return _forward(x, _gelu_code(approximate), 0.0, out)
+    return mapped(x, _gelu_code(approximate), 0.0, out)
 
 
 def gelu_backward(dy: ArrayLike, x: ArrayLike, approximate: str = "none", out: np.ndarray | None = None) -> np.ndarray:
@@ -275,7 +238,7 @@ def gelu_backward(dy: ArrayLike, x: ArrayLike, approximate: str = "none", out: n
     >>> gelu_backward(np.ones(2), np.array([0.0, 1.0])).round(4)
     array([0.5   , 1.0833])
     """
-    return _backward(dy, x, _gelu_code(approximate), 0.0, out)
+    return mapped_backward(dy, x, _gelu_code(approximate), 0.0, out)
 
 
 def silu(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -287,7 +250,7 @@ def silu(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     >>> silu(np.array([-1.0, 1.0])).round(4)
     array([-0.2689,  0.7311])
     """
-    return _forward(x, ActivationCode.SILU, 0.0, out)
+    return mapped(x, ActivationCode.SILU, 0.0, out)
 
 
 def silu_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -299,7 +262,79 @@ def silu_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) ->
     >>> silu_backward(np.ones(2), np.array([0.0, 1.0])).round(4)
     array([0.5   , 0.9277])
     """
-    return _backward(dy, x, ActivationCode.SILU, 0.0, out)
+    return mapped_backward(dy, x, ActivationCode.SILU, 0.0, out)
+
+
+def mish(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return x tanh(log(1 + exp(x))) (Misra 2019).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mish(np.array([-1.0, 1.0])).round(4)
+    array([-0.3034,  0.8651])
+    """
+    return mapped(x, ActivationCode.MISH, 0.0, out)
+
+
+def mish_backward(dy: ArrayLike, x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy (t + x sigmoid(x) (1 - t^2)), t = tanh(log(1 + exp(x))), from the input `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mish_backward(np.ones(2), np.array([0.0, 1.0])).round(4)
+    array([0.6   , 1.0491])
+    """
+    return mapped_backward(dy, x, ActivationCode.MISH, 0.0, out)
+
+
+def logsigmoid(x: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return log(1 / (1 + exp(-x))), without overflow for any x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> logsigmoid(np.array([-1000.0, 0.0])).round(4)
+    array([-1.000e+03, -6.931e-01])
+    """
+    return mapped(x, ActivationCode.LOGSIGMOID, 0.0, out)
+
+
+def logsigmoid_backward(dy: ArrayLike, y: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy sigmoid(-x) = dy (1 - exp(y)), from the output `y`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> logsigmoid_backward(np.ones(1), np.log([0.25]))
+    array([0.75])
+    """
+    return mapped_backward(dy, y, ActivationCode.LOGSIGMOID, 0.0, out)
+
+
+def celu(x: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
+    """Return x where x >= 0, else alpha (exp(x / alpha) - 1) (Barron 2017); alpha must be positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> celu(np.array([-1.0, 2.0]), 2.0).round(4)
+    array([-0.7869,  2.    ])
+    """
+    return mapped(x, ActivationCode.CELU, positive(alpha, "alpha"), out)
+
+
+def celu_backward(dy: ArrayLike, y: ArrayLike, alpha: float = 1.0, out: np.ndarray | None = None) -> np.ndarray:
+    """Return dy where y >= 0, else dy (y + alpha) / alpha, from the output `y`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> celu_backward(np.ones(2), np.array([-1.0, 2.0]), 2.0)
+    array([0.5, 1. ])
+    """
+    return mapped_backward(dy, y, ActivationCode.CELU, positive(alpha, "alpha"), out)
 
 
 def _gelu_code(approximate: str) -> ActivationCode:

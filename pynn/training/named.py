@@ -20,6 +20,14 @@ ACTIVATIONS: dict[str, tuple[Callable[[], layers.Layer] | None, str]] = {
     "softplus": (layers.Softplus, "he_normal"),
     "gelu": (layers.GELU, "he_normal"),
     "silu": (layers.SiLU, "he_normal"),
+    "mish": (layers.Mish, "he_normal"),
+    "hardswish": (layers.Hardswish, "he_normal"),
+    "celu": (layers.CELU, "he_normal"),
+    "relu6": (layers.ReLU6, "he_normal"),
+    "softsign": (layers.Softsign, "lecun_normal"),
+    "hardtanh": (layers.Hardtanh, "lecun_normal"),
+    "hardsigmoid": (layers.Hardsigmoid, "xavier_normal"),
+    "logsigmoid": (layers.LogSigmoid, "he_normal"),
     "maxout": (None, "lecun_normal"),
 }
 

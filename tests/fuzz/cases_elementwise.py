@@ -31,6 +31,13 @@ FORWARD = {
     "gelu": lambda x, _: x * special.ndtr(x),
     "gelu_tanh": lambda x, _: x * special.expit(exponent_of_gelu_tanh(x)),
     "silu": lambda x, _: x * special.expit(x),
+    "mish": lambda x, _: x * np.tanh(np.logaddexp(0, x)),
+    "logsigmoid": lambda x, _: special.log_expit(x),
+    "celu": lambda x, a: np.where(x < 0, a * np.expm1(np.minimum(x, 0) / a), x),
+    "relu6": lambda x, _: np.clip(x, 0, 6),
+    "hardsigmoid": lambda x, _: np.clip(x + 3, 0, 6) / 6,
+    "hardswish": lambda x, _: np.where(x < -3, 0, np.where(x > 3, x, x * (x + 3) / 6)),
+    "softsign": lambda x, _: x / (1 + np.abs(x)),
 }
 
 
@@ -40,7 +47,12 @@ def gelu_tanh_slope(x, _):
     return gate + x * gate * (1 - gate) * 2 * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x**2)
 
 
-#: f' from what the backward ops are given: the output, or the input for GELU and SiLU.
+def mish_slope(x, _):
+    t = np.tanh(np.logaddexp(0, x))
+    return t + x * special.expit(x) * (1 - t) * (1 + t)
+
+
+#: f' from what the backward ops are given: the output, or the input for those that need it.
 SLOPES = {
     "relu": lambda y, _: np.where(y > 0, 1.0, 0.0),
     "leaky_relu": lambda y, a: np.where(y < 0, a, 1.0),
@@ -52,9 +64,18 @@ SLOPES = {
     "gelu": lambda x, _: special.ndtr(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
     "gelu_tanh": gelu_tanh_slope,
     "silu": lambda x, _: special.expit(x) * (1 + x * special.expit(-x)),
+    "mish": mish_slope,
+    "logsigmoid": lambda y, _: -np.expm1(y),
+    "celu": lambda y, a: np.where(y < 0, (y + a) / a, 1.0),
+    "relu6": lambda y, _: np.where((y > 0) & (y < 6), 1.0, 0.0),
+    "hardsigmoid": lambda y, _: np.where((y > 0) & (y < 1), 1 / 6, 0.0),
+    "hardswish": lambda x, _: np.where(x < -3, 0, np.where(x > 3, 1, x / 3 + 0.5)),
+    "softsign": lambda y, _: (1 - np.abs(y)) ** 2,
 }
-PIECEWISE = ("relu", "leaky_relu", "elu", "selu")
-PARAMETERS = {"leaky_relu": (0.01, 0.3), "elu": (1.0, 0.3), "softplus": (1.0, 3.0)}
+PIECEWISE = ("relu", "leaky_relu", "elu", "selu", "celu", "relu6", "hardsigmoid", "hardswish")
+#: Their derivative is 0 somewhere, where not even an infinity passes.
+CUT = ("relu", "relu6", "hardsigmoid", "hardswish")
+PARAMETERS = {"leaky_relu": (0.01, 0.3), "elu": (1.0, 0.3), "celu": (1.0, 0.3), "softplus": (1.0, 3.0)}
 
 
 def parameter_of(rng, name):
@@ -65,7 +86,18 @@ def forward_error(name, x, y, alpha, dtype):
     """Return how far an activation's result may be from the exact one, for the exact input."""
     eps = float(np.finfo(dtype).eps)
     tolerance = 6 * eps * np.abs(y)
-    if name in ("softplus", "gelu", "gelu_tanh", "silu"):  # exponents are rounded; far below 0 all digits are theirs
+    if name == "hardsigmoid":  # the sum x + 3 is rounded
+        tolerance = tolerance + eps
+    if name == "hardswish":
+        tolerance = tolerance + eps * np.abs(x)
+    if name in (
+        "softplus",
+        "logsigmoid",
+        "gelu",
+        "gelu_tanh",
+        "silu",
+        "mish",
+    ):  # exponents are rounded; far below 0 all digits are theirs
         rate = alpha if name == "softplus" else 1.0
         tolerance = tolerance + 8 * eps * np.abs(y) * np.minimum(np.abs(rate * x), 200.0) ** (
             3 if "gelu" in name else 1
@@ -80,6 +112,23 @@ def activated(name, alpha, z, error, dtype):
     steepest = {"selu": 1.8, "elu": max(1.0, alpha), "leaky_relu": max(1.0, alpha)}.get(name, 1.2)
     y = FORWARD[name](z, alpha)
     return y, forward_error(name, z, y, alpha, dtype) + steepest * error
+
+
+def hardtanh(rng, dtype):
+    make, (low, high) = Numbers(rng, dtype), pick(rng, (-1.0, 1.0), (0.0, 6.0), (-0.25, 3.5))
+    x = make.array(*shape_of(rng))
+    value = np.clip(x, low, high)
+    return Case((x,), lambda x, **out: (ops.hardtanh(x, low, high, **out),), (value,), {"out": 0}, {"out": 0})
+
+
+def hardtanh_backward(rng, dtype):
+    make, (low, high), shape = Numbers(rng, dtype), pick(rng, (-1.0, 1.0), (0.0, 6.0), (-0.25, 3.5)), shape_of(rng)
+    dy, x = make.array(*shape), make.array(*shape)
+    value = np.where((x <= low) | (x >= high), 0, dy)
+    return Case(
+        (dy, x), lambda dy, x, **out: (ops.hardtanh_backward(dy, x, low, high, **out),), (value,), {"out": 0},
+        {"out": pick(rng, 0, 1)},
+    )  # fmt: skip
 
 
 def shape_of(rng):
@@ -103,7 +152,7 @@ def forward(name):
 
 def named(name, alpha):
     """Return the op of an activation, and its parameter by the name that it has there."""
-    word = {"leaky_relu": "negative_slope", "elu": "alpha", "softplus": "beta"}.get(name)
+    word = {"leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha", "softplus": "beta"}.get(name)
     op = ops.gelu if name == "gelu_tanh" else getattr(ops, name)
     return op, {"approximate": "tanh"} if name == "gelu_tanh" else {word: alpha} if word else {}
 
@@ -116,14 +165,18 @@ def backward(name):
         if not ops.ACTIVATIONS[name].needs_input and make.chance(0.7):  # outputs that there can be
             saved = FORWARD[name](wide(saved), alpha).astype(dtype)
         slope = SLOPES[name](wide(saved), alpha)
-        size = np.abs(slope) + np.abs(wide(saved)) ** 2 * (name in ("tanh", "sigmoid"))
-        if name in ("elu", "selu", "softplus"):
+        size = np.abs(slope) + np.abs(wide(saved)) ** 2 * (name in ("tanh", "sigmoid", "softsign"))
+        if name == "celu":
+            size = size + np.abs(wide(saved)) / alpha
+        if name == "hardswish":
+            size = size + 1
+        if name in ("elu", "selu", "softplus", "logsigmoid"):
             size = size + np.abs(wide(saved)) + np.abs(wide(saved) * alpha * (slope - 1))
-        if "gelu" in name or name == "silu":
+        if "gelu" in name or name in ("silu", "mish"):
             size = 20 * (size + 1)
-        value = np.where(slope == 0, 0, wide(dy) * slope) if name == "relu" else wide(dy) * slope
-        # Softplus's slope at an output that is denormal is as small, and counts as 0, as dy does.
-        smallest = float(np.finfo(dtype).smallest_normal) * (name == "softplus")
+        value = np.where(slope == 0, 0, wide(dy) * slope) if name in CUT else wide(dy) * slope
+        # The slope of softplus and logsigmoid at an output that is denormal is as small, and counts as 0, as dy does.
+        smallest = float(np.finfo(dtype).smallest_normal) * (name in ("softplus", "logsigmoid"))
         lost = (np.abs(wide(dy)) * alpha + np.abs(slope)) * smallest
         result = want(value, np.abs(wide(dy)) * size, dtype, 6, loose=True, extra=lost)
         undefined = ~np.isfinite(saved) | ~np.isfinite(dy) if name not in PIECEWISE else np.isnan(saved)
@@ -290,6 +343,8 @@ CASES |= {f"{name}_backward": backward(name) for name in SLOPES if name != "gelu
 CASES |= {
     "gelu": lambda rng, dtype: forward(pick(rng, "gelu", "gelu_tanh"))(rng, dtype),
     "gelu_backward": lambda rng, dtype: backward(pick(rng, "gelu", "gelu_tanh"))(rng, dtype),
+    "hardtanh": hardtanh,
+    "hardtanh_backward": hardtanh_backward,
     "add": add,
     "dropout": dropout(ops.dropout),
     "dropout_backward": dropout(ops.dropout_backward),

@@ -101,6 +101,19 @@ def adaptive(rng, shape, dtype):
     return (pynn.AdaptiveAvgPool2d(size), (shape[0], size, size)) if len(shape) == 3 else None
 
 
+def instancenorm(rng, shape, dtype):
+    if len(shape) == 1 or np.prod(shape[1:]) < 2:
+        return None
+    kind = pynn.InstanceNorm2d if len(shape) == 3 else pynn.InstanceNorm1d
+    return kind(shape[0], pick(rng, 1e-5, 1e-3), affine=bool(rng.integers(2)), dtype=dtype), shape
+
+
+def unflatten(rng, shape, dtype):
+    if len(shape) > 2:
+        return None
+    return pynn.Unflatten(1, (shape[0], 1)), (shape[0], 1, *shape[1:])
+
+
 def flatten(rng, shape, dtype):
     return pynn.Flatten(), (int(np.prod(shape)),)
 
@@ -142,6 +155,20 @@ MAKERS = {
     "Softplus": elementwise(lambda rng: pynn.Softplus(pick(rng, 1.0, 3.0))),
     "GELU": elementwise(lambda rng: pynn.GELU(pick(rng, "none", "tanh"))),
     "SiLU": elementwise(lambda rng: pynn.SiLU()),
+    "Mish": elementwise(lambda rng: pynn.Mish()),
+    "LogSigmoid": elementwise(lambda rng: pynn.LogSigmoid()),
+    "CELU": elementwise(lambda rng: pynn.CELU(pick(rng, 1.0, 0.4))),
+    "ReLU6": elementwise(lambda rng: pynn.ReLU6()),
+    "Hardsigmoid": elementwise(lambda rng: pynn.Hardsigmoid()),
+    "Hardswish": elementwise(lambda rng: pynn.Hardswish()),
+    "Softsign": elementwise(lambda rng: pynn.Softsign()),
+    "Hardtanh": elementwise(lambda rng: pynn.Hardtanh(pick(rng, -1.0, 0.0), pick(rng, 0.5, 6.0))),
+    "Softmax": elementwise(lambda rng: pynn.Softmax(pick(rng, -1, 1))),
+    "LogSoftmax": elementwise(lambda rng: pynn.LogSoftmax(pick(rng, -1, 1))),
+    "Identity": elementwise(lambda rng: pynn.Identity()),
+    "Unflatten": unflatten,
+    "InstanceNorm1d": instancenorm,
+    "InstanceNorm2d": instancenorm,
     "PReLU": prelu,
     "Linear": linear,
     "Maxout": maxout,

@@ -88,7 +88,9 @@ void tile(ptrdiff_t k, const {kind} *a, const {kind} *b, {kind} *panel, {kind} *
     assert len(loop) <= 28 + 5 * copying  # the loads of B, pointers, the test; and the stores
 
 
-@pytest.mark.parametrize("code", ["PN_RELU", "PN_SIGMOID", "PN_TANH", "PN_SOFTPLUS", "PN_GELU", "PN_SILU"])
+@pytest.mark.parametrize(
+    "code", ["PN_RELU", "PN_SIGMOID", "PN_TANH", "PN_SOFTPLUS", "PN_GELU", "PN_SILU", "PN_MISH", "PN_HARDSWISH"]
+)
 def test_activations_work_on_whole_vectors_and_call_nothing(code):
     source = f"""
 #include "activations/elementwise.h"

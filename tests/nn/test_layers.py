@@ -30,6 +30,17 @@ ELEMENTWISE = {
         lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
     ),
     "silu": (pynn.SiLU, {}, lambda x: x * special.expit(x)),
+    "mish": (pynn.Mish, {}, lambda x: x * np.tanh(np.logaddexp(0, x))),
+    "logsigmoid": (pynn.LogSigmoid, {}, special.log_expit),
+    "celu": (pynn.CELU, {"alpha": 0.7}, lambda x: np.where(x > 0, x, 0.7 * np.expm1(np.minimum(x, 0) / 0.7))),
+    "relu6": (pynn.ReLU6, {}, lambda x: np.clip(x, 0, 6)),
+    "hardsigmoid": (pynn.Hardsigmoid, {}, lambda x: np.clip(x / 6 + 0.5, 0, 1)),
+    "hardswish": (pynn.Hardswish, {}, lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),
+    "softsign": (pynn.Softsign, {}, lambda x: x / (1 + np.abs(x))),
+    "hardtanh": (pynn.Hardtanh, {"min_val": -0.5, "max_val": 2.0}, lambda x: np.clip(x, -0.5, 2)),
+    "softmax": (pynn.Softmax, {}, lambda x: special.softmax(x, axis=1)),
+    "log_softmax": (pynn.LogSoftmax, {"dim": 1}, lambda x: special.log_softmax(x, axis=1)),
+    "identity": (pynn.Identity, {}, lambda x: x),
     "prelu": (pynn.PReLU, {"init": 0.3}, lambda x: np.where(x > 0, x, 0.3 * x)),
 }
 
@@ -99,6 +110,30 @@ def test_flatten_keeps_the_order(rng):
     model = pynn.Sequential(pynn.Flatten())
     np.testing.assert_array_equal(model(x), x.reshape(5, 24))
     assert model.backward(np.ones((5, 24))).shape == x.shape
+
+
+def test_unflatten_is_the_inverse_of_flatten(rng):
+    x = rng.normal(size=(5, 3, 4, 2)).astype(np.float32)
+    model = pynn.Sequential(pynn.Flatten(), pynn.Unflatten(1, (3, 4, 2)))
+    np.testing.assert_array_equal(model(x), x)
+    assert model.backward(np.ones_like(x)).shape == x.shape
+    np.testing.assert_array_equal(pynn.Sequential(pynn.Unflatten(2, [2, 2]))(x), x.reshape(5, 3, 2, 2, 2))
+
+
+def test_unflatten_names_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"Unflatten got an input of shape \(2, 7\); expected 12 in dimension 1"):
+        pynn.Sequential(pynn.Unflatten(1, (3, 4)))(np.ones((2, 7)))
+
+
+@pytest.mark.parametrize("dim", [0, 1.5, None])
+def test_softmax_over_the_batch_is_refused(dim):
+    with pytest.raises(ValueError, match="dim is"):
+        pynn.Softmax(dim)
+
+
+def test_softmax_of_images_is_over_channels(rng):
+    x = rng.normal(size=(2, 3, 4, 5))
+    np.testing.assert_allclose(pynn.Sequential(pynn.Softmax(1))(x).sum(axis=1), 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])

@@ -25,6 +25,10 @@ CASES = {
     "gelu": (lambda x: x * special.ndtr(x), 4, 256),
     "silu": (lambda x: x * special.expit(x), 4, 64),
     "elu": (lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x), 2, 4),
+    "mish": (lambda x: x * np.tanh(np.logaddexp(0, x)), 4, 64),
+    "logsigmoid": (special.log_expit, 4, 4),
+    "celu": (lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x), 2, 4),
+    "softsign": (lambda x: x / (1 + np.abs(x)), 2, 2),
 }
 
 

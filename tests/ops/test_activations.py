@@ -33,6 +33,11 @@ def normal_density(x):
     return np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
 
 
+def mish_slope(x):
+    t = np.tanh(np.logaddexp(0, x))
+    return t + x * special.expit(x) * (1 - t * t)
+
+
 def elu_of(x, alpha):
     return np.where(x < 0, alpha * special.expm1(np.minimum(x, 0)), x)
 
@@ -100,6 +105,39 @@ CASES = {
         lambda x: special.expit(x) * (1 + x * special.expit(-x)),
         needs_input=True,
     ),
+    "mish": Case(ops.mish, ops.mish_backward, lambda x: x * np.tanh(np.logaddexp(0, x)), mish_slope, needs_input=True),
+    "logsigmoid": Case(
+        ops.logsigmoid, ops.logsigmoid_backward, special.log_expit, lambda x: special.expit(-x), conditioned=True
+    ),
+    "celu": Case(
+        partial(ops.celu, alpha=0.7),
+        partial(ops.celu_backward, alpha=0.7),
+        lambda x: np.where(x < 0, 0.7 * special.expm1(np.minimum(x, 0) / 0.7), x),
+        lambda x: np.where(x < 0, np.exp(x / 0.7), 1),
+        conditioned=True,
+    ),
+    "relu6": Case(
+        ops.relu6, ops.relu6_backward, lambda x: np.clip(x, 0, 6), lambda x: np.where((x <= 0) | (x >= 6), 0, 1)
+    ),
+    "hardsigmoid": Case(
+        ops.hardsigmoid,
+        ops.hardsigmoid_backward,
+        lambda x: np.clip(x + 3, 0, 6) / 6,
+        lambda x: np.where((x <= -3) | (x >= 3), 0, 1 / 6),
+    ),
+    "hardswish": Case(
+        ops.hardswish,
+        ops.hardswish_backward,
+        lambda x: np.where(x < -3, 0, np.where(x > 3, x, x * (x + 3) / 6)),
+        lambda x: np.where(x < -3, 0, np.where(x > 3, 1, x / 3 + 0.5)),
+        needs_input=True,
+    ),
+    "softsign": Case(
+        ops.softsign,
+        ops.softsign_backward,
+        lambda x: x / (1 + np.abs(x)),
+        lambda x: (1 - np.abs(x / (1 + np.abs(x)))) ** 2,
+    ),
 }
 
 
@@ -117,6 +155,10 @@ def dense_inputs(dtype):
     near = np.linspace(-30, 30, 6001)
     wide = np.logspace(-20, 2, 1001)
     return np.concatenate([near, wide, -wide]).astype(dtype)
+
+
+#: Without an exponential: they keep denormals.
+EXACT = ("relu", "leaky_relu", "relu6", "hardsigmoid", "hardswish", "softsign")
 
 
 def condition(case, x):
@@ -195,7 +237,7 @@ def test_denormals_are_kept_or_count_as_zero(case, dtype):
     info = np.finfo(dtype)
     x = info.smallest_subnormal * np.array([1, 2, 3, 1000, -1, -2, -1000, 4097], dtype)
     allowed = 2 * info.smallest_subnormal
-    if pynn.get_backend() == "cython" and case not in (CASES["relu"], CASES["leaky_relu"]):
+    if pynn.get_backend() == "cython" and case not in [CASES[name] for name in EXACT]:
         allowed = info.smallest_normal
     want = in_float64(case.oracle, x)
     assert (np.abs(case.forward(x) - want) <= allowed + 8 * info.eps * np.abs(want)).all()
@@ -276,6 +318,9 @@ def test_any_array(case, x):
         partial(ops.leaky_relu, negative_slope=-1.0),
         partial(ops.elu, alpha=np.inf),
         partial(ops.softplus, beta=np.nan),
+        partial(ops.celu, alpha=0.0),
+        partial(ops.hardtanh, min_val=1.0, max_val=1.0),
+        partial(ops.hardtanh, max_val=np.nan),
         partial(ops.gelu, approximate="erf"),
     ],
 )

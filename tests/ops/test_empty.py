@@ -29,6 +29,8 @@ def forward_ops(kind):
                 yield f"{name}_backward {shape}", lambda x=x, name=name: getattr(ops, f"{name}_backward")(x, x)
             assert activation
         yield f"add {shape}", lambda x=x: ops.add(x, x)
+        yield f"hardtanh {shape}", lambda x=x: ops.hardtanh(x)
+        yield f"hardtanh_backward {shape}", lambda x=x: ops.hardtanh_backward(x, x)
         yield f"dropout {shape}", lambda x=x: ops.dropout(x, 0.5, (1, 2))
         yield f"mse {shape}", lambda x=x: ops.mse(x, x)
         yield f"mse sum {shape}", lambda x=x: ops.mse(x, x, reduction="sum")
@@ -41,7 +43,10 @@ def forward_ops(kind):
     for shape in ((0, 4), (3, 0), (0, 0)):
         x, labels = empty(*shape), np.zeros(shape[0], int)
         ignored = np.full(shape[0], -100)
-        yield f"softmax {shape}", lambda x=x, t=labels: ops.softmax_cross_entropy(x, t)
+        for name in ("softmax", "log_softmax"):
+            yield f"{name} {shape}", lambda x=x, name=name: getattr(ops, name)(x)
+            yield f"{name}_backward {shape}", lambda x=x, name=name: getattr(ops, f"{name}_backward")(x, x)
+        yield f"cross entropy {shape}", lambda x=x, t=labels: ops.softmax_cross_entropy(x, t)
         yield f"softmax ignored {shape}", lambda x=x, t=ignored: ops.softmax_cross_entropy(x, t, label_smoothing=0.1)
         yield f"softmax sum {shape}", lambda x=x, t=labels: ops.softmax_cross_entropy(x, t, reduction="sum")
         yield f"hinge {shape}", lambda x=x, t=labels: ops.multiclass_hinge(x, t)

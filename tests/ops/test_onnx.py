@@ -38,6 +38,14 @@ ACTIVATIONS = {
     "Sigmoid": (ops.sigmoid, {}),
     "Tanh": (ops.tanh, {}),
     "Softplus": (ops.softplus, {}),
+    "Mish": (ops.mish, {}),
+    "Celu": (lambda x: ops.celu(x, 0.7), {"alpha": 0.7}),
+    "HardSigmoid": (ops.hardsigmoid, {"alpha": 1 / 6, "beta": 0.5}),
+    "HardSwish": (ops.hardswish, {}),
+    "Softsign": (ops.softsign, {}),
+    "Softmax": (ops.softmax, {}),
+    "LogSoftmax": (ops.log_softmax, {}),
+    "Softmax 0": (lambda x: ops.softmax(x[None], 1)[0], {"axis": 0}),
     "Gelu": (ops.gelu, {}),
     "Gelu tanh": (lambda x: ops.gelu(x, "tanh"), {"approximate": "tanh"}),
 }
@@ -49,6 +57,12 @@ def test_activation(name, dtype, rng):
     x = (3 * rng.normal(size=(9, 14))).astype(dtype)
     want = onnx_run(name.split()[0], [x], **attributes)
     np.testing.assert_allclose(function(x), want, rtol=1e-6, atol=1e-6)  # its attributes are float32
+
+
+def test_hardtanh(dtype, rng):
+    x, low, high = (3 * rng.normal(size=(9, 14))).astype(dtype), dtype.type(-0.5), dtype.type(2)
+    want = onnx_run("Clip", [x, np.array(low), np.array(high)])
+    np.testing.assert_array_equal(ops.hardtanh(x, -0.5, 2.0), want)
 
 
 def test_prelu(dtype, rng):
@@ -163,6 +177,14 @@ def test_group_norm(groups, dtype, rng):
     # From opset 21 on there is a gamma per channel.
     want = onnx_run("GroupNormalization", [x, gamma, beta], opset=21, num_groups=groups, epsilon=0.01)
     np.testing.assert_allclose(ops.group_norm(x, groups, gamma, beta, eps=0.01)[0], want, rtol=1e-5, atol=1e-5)
+
+
+def test_instance_norm(dtype, rng):
+    layer = pynn.InstanceNorm2d(6, eps=0.01, affine=True, dtype=dtype)
+    layer.weight[...], layer.bias[...] = rng.normal(size=(2, 6))
+    x = (2 + 3 * rng.normal(size=(3, 6, 5, 4))).astype(dtype)
+    want = onnx_run("InstanceNormalization", [x, layer.weight.data, layer.bias.data], epsilon=0.01)
+    np.testing.assert_allclose(layer.forward(x, pynn.Context()), want, rtol=1e-5, atol=1e-5)
 
 
 def batchnorm_arguments(dtype, rng, positions=()):

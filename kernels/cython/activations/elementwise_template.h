@@ -144,6 +144,46 @@ static inline PN_REAL PN_(pn_gelu_tanh_slope)(PN_REAL x) {
     return gate + x * gate * (PN_C(1.0) - gate) * inner;
 }
 
+/* What Mish and its slope are made of, from s = exp(-|x|): tanh(softplus(x)) = share / (share + rest). */
+typedef struct {
+    PN_REAL small, share, rest;
+} PN_(pn_mish_parts);
+
+static inline PN_(pn_mish_parts) PN_(pn_mish_of)(PN_REAL x) {
+    const PN_REAL s = PN_(pn_exp_neg)(-PN_FABS(x));
+    PN_(pn_mish_parts) parts = {.small = s};
+    parts.share = x < 0 ? s * (s + PN_C(2.0)) : PN_C(1.0) + PN_C(2.0) * s;
+    parts.rest = x < 0 ? PN_C(2.0) : PN_C(2.0) * (s * s);
+    return parts;
+}
+
+/* x tanh(softplus(x)). As in SiLU, the exponential is multiplied last for negative x, and -Inf gives NaN. */
+static inline PN_REAL PN_(pn_mish)(PN_REAL x) {
+    PN_(pn_mish_parts) parts = PN_(pn_mish_of)(x);
+    PN_REAL low = PN_(pn_clamp_below)(-PN_FABS(x), PN_EXP_LOWEST);
+    PN_REAL below = PN_(pn_times_exp)(low, low, PN_C(0.0)) * (parts.small + PN_C(2.0)) + PN_C(0.0) * x;
+    return (x < 0 ? below : x * parts.share) / (parts.share + parts.rest);
+}
+
+static inline PN_REAL PN_(pn_mish_slope)(PN_REAL x) {
+    PN_(pn_mish_parts) parts = PN_(pn_mish_of)(x);
+    PN_REAL whole = parts.share + parts.rest, t = parts.share / whole;
+    PN_REAL gate = (x < 0 ? parts.small : PN_C(1.0)) / (PN_C(1.0) + parts.small);
+    return t + x * gate * (parts.rest / whole) * (PN_C(1.0) + t);
+}
+
+static inline PN_REAL PN_(pn_log_sigmoid)(PN_REAL x) {
+    return (x < 0 ? x : PN_C(0.0)) - PN_(pn_log1p_unit)(PN_(pn_exp_neg)(-PN_FABS(x)));
+}
+
+static inline PN_REAL PN_(pn_clip)(PN_REAL x, PN_REAL low, PN_REAL high) {
+    return x < low ? low : (x > high ? high : x);
+}
+
+static inline PN_REAL PN_(pn_hardsigmoid)(PN_REAL x) {
+    return PN_(pn_clip)(x + PN_C(3.0), PN_C(0.0), PN_C(6.0)) / PN_C(6.0);
+}
+
 static inline PN_REAL PN_(pn_silu_slope)(PN_REAL x) {
     PN_REAL gate = PN_(pn_sigmoid)(x);
     return gate * (PN_C(1.0) + x * (PN_C(1.0) - gate));
@@ -169,10 +209,17 @@ static inline void PN_(pn_activate)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, i
     case PN_GELU: PN_MAP_BY_TABLE(pn_gelu_span, PN_(pn_gelu)(v));
     case PN_GELU_TANH: PN_MAP(v * PN_(pn_gelu_gate)(v));
     case PN_SILU: PN_MAP_BY_TABLE(pn_silu_span, PN_(pn_silu)(v));
+    case PN_MISH: PN_MAP(PN_(pn_mish)(v));
+    case PN_LOGSIGMOID: PN_MAP(PN_(pn_log_sigmoid)(v));
+    case PN_CELU: PN_MAP(v < 0 ? alpha * PN_(pn_expm1_neg)((v < 0 ? v : PN_C(0.0)) / alpha) : v);
+    case PN_RELU6: PN_MAP(PN_(pn_clip)(v, PN_C(0.0), PN_C(6.0)));
+    case PN_HARDSIGMOID: PN_MAP(PN_(pn_hardsigmoid)(v));
+    case PN_HARDSWISH: PN_MAP(v < -3 ? PN_C(0.0) : (v > 3 ? v : v * PN_(pn_hardsigmoid)(v)));
+    case PN_SOFTSIGN: PN_MAP(v / (PN_C(1.0) + PN_FABS(v)));
     }
 }
 
-/* y = dy * f'; x is what the derivative needs: the input for GELU and SiLU, the output otherwise. */
+/* y = dy * f'; x is what the derivative needs: the input for those in pn_needs_input, the output otherwise. */
 #undef PN_MAP
 #define PN_MAP(expression)                               \
     PN_SAFE_IN_PLACE for (ptrdiff_t i = 0; i < n; i++) { \
@@ -196,6 +243,13 @@ static inline void PN_(pn_activate_backward)(const PN_REAL *dy, const PN_REAL *x
     case PN_GELU: PN_MAP(d * PN_(pn_gelu_slope)(v));
     case PN_GELU_TANH: PN_MAP(d * PN_(pn_gelu_tanh_slope)(v));
     case PN_SILU: PN_MAP(d * PN_(pn_silu_slope)(v));
+    case PN_MISH: PN_MAP(d * PN_(pn_mish_slope)(v));
+    case PN_LOGSIGMOID: PN_MAP(d * -PN_(pn_expm1_neg)(v));
+    case PN_CELU: PN_MAP(d * (v < 0 ? (v + alpha) / alpha : PN_C(1.0)));
+    case PN_RELU6: PN_MAP(v <= 0 || v >= 6 ? PN_C(0.0) : d);
+    case PN_HARDSIGMOID: PN_MAP(v <= 0 || v >= 1 ? PN_C(0.0) : d / PN_C(6.0));
+    case PN_HARDSWISH: PN_MAP(v < -3 ? PN_C(0.0) : (v > 3 ? d : d * (v / PN_C(3.0) + PN_C(0.5))));
+    case PN_SOFTSIGN: PN_MAP(d * ((PN_C(1.0) - PN_FABS(v)) * (PN_C(1.0) - PN_FABS(v))));
     }
 }
 
@@ -219,33 +273,35 @@ static inline void PN_(pn_ask_for_block)(PN_REAL *y) {
 /* Functions with an exponential flush denormals to 0, as products do: GELU takes up to 12 times as long on them
  * otherwise. The others keep them. */
 static inline void PN_(pn_map)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, int code, PN_REAL alpha) {
-    const pn_float_mode mode = code <= PN_LEAKY_RELU ? 0 : pn_flush_denormals();
+    const int slow = pn_takes_exponential(code);
+    const pn_float_mode mode = slow ? pn_flush_denormals() : 0;
     ptrdiff_t i = PN_(pn_whole_line)(y, n);
     PN_(pn_activate)(x, y, i, code, alpha);
-    for (; code <= PN_LEAKY_RELU && i + PN_MAP_BLOCK <= n; i += PN_MAP_BLOCK) {
+    for (; !slow && i + PN_MAP_BLOCK <= n; i += PN_MAP_BLOCK) {
         PN_(pn_ask_for_block)(y + i);
         PN_(pn_activate)(x + i, y + i, PN_MAP_BLOCK, code, alpha);
     }
     PN_(pn_activate)(x + i, y + i, n - i, code, alpha);
-    if (code > PN_LEAKY_RELU) pn_restore_denormals(mode);
+    if (slow) pn_restore_denormals(mode);
 }
 
 static inline void PN_(pn_map_backward)(const PN_REAL *dy, const PN_REAL *x, PN_REAL *dx, ptrdiff_t n, int code,
                                         PN_REAL alpha) {
-    const pn_float_mode mode = code < PN_SOFTPLUS ? 0 : pn_flush_denormals();
+    const int slow = pn_takes_exponential(code), flushed = slow && code >= PN_SOFTPLUS;
+    const pn_float_mode mode = flushed ? pn_flush_denormals() : 0;
     ptrdiff_t i = PN_(pn_whole_line)(dx, n);
     PN_(pn_activate_backward)(dy, x, dx, i, code, alpha);
-    for (; code <= PN_LEAKY_RELU && i + PN_MAP_BLOCK <= n; i += PN_MAP_BLOCK) {
+    for (; !slow && i + PN_MAP_BLOCK <= n; i += PN_MAP_BLOCK) {
         PN_(pn_ask_for_block)(dx + i);
         PN_(pn_activate_backward)(dy + i, x + i, dx + i, PN_MAP_BLOCK, code, alpha);
     }
     PN_(pn_activate_backward)(dy + i, x + i, dx + i, n - i, code, alpha);
-    if (code >= PN_SOFTPLUS) pn_restore_denormals(mode);
+    if (flushed) pn_restore_denormals(mode);
 }
 
 /* The value that the derivative is computed from, given the input: the input itself, or the output. */
 static inline void PN_(pn_saved_from_input)(PN_REAL *x, ptrdiff_t n, int code, PN_REAL alpha) {
-    if (code != PN_GELU && code != PN_GELU_TANH && code != PN_SILU) PN_(pn_activate)(x, x, n, code, alpha);
+    if (!pn_needs_input(code)) PN_(pn_activate)(x, x, n, code, alpha);
 }
 
 #undef PN_MAP

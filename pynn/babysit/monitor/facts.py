@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import ops
-from ...nn.layers import BatchNorm, Dropout, Maxout, PReLU, Residual
+from ...nn.layers import BatchNorm, Dropout, Hardtanh, Maxout, PReLU, Residual
 from ...nn.layers.activations import Activation
 from ...nn.loss import FunctionLoss
 from ...nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
@@ -29,10 +29,20 @@ SAMPLE = 2000
 
 #: Gain on 1 / sqrt(fan_in) that preserves the variance of signals through a layer followed by this activation (He et
 #: al. 2015 for rectifiers). Sigmoids always shrink it; 1 is the usual recommendation.
-IDEAL_GAIN = {"relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "elu": 1.25, "gelu": 1.5, "gelu_tanh": 1.5, "silu": 1.7}
+IDEAL_GAIN = dict.fromkeys(("relu", "relu6", "leaky_relu"), math.sqrt(2)) | dict.fromkeys(("elu", "celu"), 1.25)
+IDEAL_GAIN |= dict.fromkeys(("gelu", "gelu_tanh", "mish"), 1.5) | dict.fromkeys(("silu", "hardswish"), 1.7)
 SQUASHING = ("tanh", "sigmoid")
 #: Bounds of the activations' outputs.
-RANGES = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf), "softplus": (0.0, math.inf)}
+RANGES = {
+    "sigmoid": (0.0, 1.0),
+    "hardsigmoid": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "relu": (0.0, math.inf),
+    "relu6": (0.0, 6.0),
+    "softplus": (0.0, math.inf),
+    "logsigmoid": (-math.inf, 0.0),
+}
 
 
 @dataclass
@@ -296,14 +306,14 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
                 latest[branch].normalized = True
             if not branch and trunk and trunk[-1] == reached[branch] and branch not in straight:
                 trunk.pop()  # an activation whose scale the norm sets
-        elif isinstance(layer, Activation | PReLU) and branch in straight:
+        elif isinstance(layer, Activation | Hardtanh | PReLU) and branch in straight:
             straight.remove(branch)
             reached[branch] = part.label
             if not branch:
                 trunk[-1] = part.label
             behind = latest.get(branch)
             if behind is not None and behind.activation is None:
-                behind.activation = layer.spec()[0] if isinstance(layer, Activation) else "prelu"
+                behind.activation = layer.spec()[0] if isinstance(layer, Activation) else type(layer).__name__.lower()
                 behind.output = part.label
     if found:
         found[-1].last = True

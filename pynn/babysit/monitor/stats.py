@@ -18,7 +18,15 @@ MAX_ROWS, FEWEST_ROWS, MAX_BYTES = 2048, 256, 16_000_000
 
 SATURATING = (ActivationCode.SIGMOID, ActivationCode.TANH)
 #: Activations that are (almost) zero for negative inputs.
-RELU_LIKE = (ActivationCode.RELU, ActivationCode.GELU, ActivationCode.GELU_TANH, ActivationCode.SILU)
+RELU_LIKE = (
+    ActivationCode.RELU,
+    ActivationCode.RELU6,
+    ActivationCode.GELU,
+    ActivationCode.GELU_TANH,
+    ActivationCode.SILU,
+    ActivationCode.MISH,
+    ActivationCode.HARDSWISH,
+)
 
 
 class Stats:

@@ -11,13 +11,20 @@ from ...nn.layers import (
     Conv2d,
     Dropout,
     Flatten,
+    Hardsigmoid,
+    Hardtanh,
+    Identity,
     Layer,
     Linear,
+    LogSigmoid,
     ReLU,
+    ReLU6,
     Residual,
     Sigmoid,
     Softplus,
+    Softsign,
     Tanh,
+    Unflatten,
 )
 from ...nn.traversal import parts
 from ...utils.config import is_own
@@ -25,7 +32,24 @@ from .case import MULTIPLIES, Case, Walk, chain
 from .report import Check, failed, passed, skipped, warned
 
 #: Linear layers, and layers that add no non-linearity.
-STRAIGHT = Linear | Conv2d | AvgPool2d | AdaptiveAvgPool2d | BatchNorm | Dropout | Flatten | Residual
+STRAIGHT = (
+    Linear | Conv2d | AvgPool2d | AdaptiveAvgPool2d | BatchNorm | Dropout | Flatten | Identity | Unflatten | Residual
+)
+
+#: Activations whose outputs are bounded on both sides.
+BOUNDED = Sigmoid | Tanh | Hardsigmoid | Hardtanh | Softsign | ReLU6
+
+#: What the activations can give, as the last layer.
+REACH: dict[type, tuple[float, float]] = {
+    Sigmoid: (0, 1),
+    Hardsigmoid: (0, 1),
+    Tanh: (-1, 1),
+    Softsign: (-1, 1),
+    ReLU: (0, np.inf),
+    ReLU6: (0, 6),
+    Softplus: (0, np.inf),
+    LogSigmoid: (-np.inf, 0),
+}
 
 NETWORK_OUTPUT = "network output"
 
@@ -58,7 +82,7 @@ def _as_logits(case: Case, output: np.ndarray, last_name: str, last: Layer, evid
         if output.min() >= 0 and np.abs(sums - 1).max() < 1e-3:
             evidence += f", each row's sum from {sums.min():.4g} to {sums.max():.4g}: these are probabilities"
             return failed(name, "not_learning", evidence, remove, last_name)
-    if isinstance(last, Sigmoid | Tanh):
+    if isinstance(last, BOUNDED):
         evidence += f", which {type(last).__name__} bounds: the loss cannot come near 0"
         return failed(name, "saturated_units", evidence, remove, last_name)
     if isinstance(last, ReLU | Softplus):
@@ -80,8 +104,7 @@ def _as_logits(case: Case, output: np.ndarray, last_name: str, last: Layer, evid
 def _in_reach(case: Case, output: np.ndarray, last_name: str, last: Layer, evidence: str) -> Check:
     """Check that the last layer can give the targets."""
     name = NETWORK_OUTPUT
-    ranges: dict[type, tuple[float, float]] = {Sigmoid: (0, 1), Tanh: (-1, 1), ReLU: (0, np.inf), Softplus: (0, np.inf)}
-    reach = ranges.get(type(last))
+    reach = (last.min_val, last.max_val) if isinstance(last, Hardtanh) else REACH.get(type(last))
     y = case.examples.y
     if reach is not None and y.shape[1:] == output.shape[1:]:
         outside = float(np.mean((y < reach[0] - 1e-6) | (y > reach[1] + 1e-6)))

@@ -18,6 +18,8 @@ from ...nn.layers import (
     Dropout,
     Dropout2d,
     Flatten,
+    Hardtanh,
+    Identity,
     Layer,
     LeakyReLU,
     Linear,
@@ -27,6 +29,7 @@ from ...nn.layers import (
     ReLU,
     Residual,
     Sigmoid,
+    Softsign,
     Tanh,
 )
 from ...nn.layers.activations import Activation
@@ -46,7 +49,7 @@ MOMENTUM = 0.1
 def _follower(layers: list[Layer], index: int) -> Layer | None:
     """Return the activation that follows the layer with weights at `index`, before the next one."""
     for layer in layers[index + 1 :]:
-        if isinstance(layer, Activation | PReLU):
+        if isinstance(layer, Activation | Hardtanh | PReLU):
             return layer
         if isinstance(layer, (*WEIGHTED, Residual)):
             return None
@@ -70,7 +73,11 @@ def _init_for(layers: list[Layer], index: int, within: bool) -> str:
     if index == places[-1] and len(places) > 1 and not within:
         index = places[-2]
     follower = _follower(layers, index)
-    plain = follower is None or isinstance(follower, SELU | Sigmoid | Tanh) or isinstance(layers[index], Maxout)
+    plain = (
+        follower is None
+        or isinstance(follower, SELU | Sigmoid | Tanh | Softsign | Hardtanh)
+        or isinstance(layers[index], Maxout)
+    )
     return "lecun_normal" if plain else "he_normal"
 
 
@@ -223,7 +230,7 @@ def _width(layer: Layer) -> int:
 
 def _resizable(layers: list[Layer]) -> bool:
     pools = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
-    known = (Linear, Maxout, Conv2d, BatchNorm, Dropout, Flatten, Activation, *pools)
+    known = (Linear, Maxout, Conv2d, BatchNorm, Dropout, Flatten, Identity, Activation, Hardtanh, *pools)
     return all(
         (isinstance(layer, known) and getattr(layer, "groups", 1) == 1)
         or (isinstance(layer, PReLU) and layer.num_parameters == 1)

@@ -1,19 +1,42 @@
 """The layers. Each is thin: shapes, parameters, one op call forward and one backward."""
 
-from .activations import ELU, GELU, SELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
+from .activations import (
+    CELU,
+    ELU,
+    GELU,
+    SELU,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+)
 from .average import Average
 from .base import Layer
 from .batchnorm import BatchNorm as BatchNorm
 from .batchnorm import BatchNorm1d, BatchNorm2d
 from .conv import Conv1d, Conv2d
-from .dropout import Dropout, Dropout2d, Flatten
+from .dropout import Dropout, Dropout2d
 from .groupnorm import GroupNorm, LayerNorm
+from .instancenorm import InstanceNorm1d, InstanceNorm2d
 from .linear import Linear
 from .maxout import Maxout
 from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from .residual import Residual
+from .shaping import Flatten, Identity, Unflatten
+from .softmax import LogSoftmax, Softmax
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
     "SELU",
@@ -28,17 +51,30 @@ __all__ = [
     "Dropout2d",
     "Flatten",
     "GroupNorm",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
+    "LogSoftmax",
     "MaxPool2d",
     "Maxout",
+    "Mish",
     "PReLU",
     "ReLU",
+    "ReLU6",
     "Residual",
     "SiLU",
     "Sigmoid",
+    "Softmax",
     "Softplus",
+    "Softsign",
     "Tanh",
+    "Unflatten",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ... import ops
+from ...ops.piecewise import bounds
 from ...utils.validation import choice, count, number
 from ..context import Context
 from ..initializers import filled
@@ -142,6 +143,82 @@ class SiLU(Activation):
 
     op, op_backward = staticmethod(ops.silu), staticmethod(ops.silu_backward)
     needs_input = True
+
+
+class Mish(Activation):
+    """x tanh(log(1 + exp(x)))."""
+
+    op, op_backward = staticmethod(ops.mish), staticmethod(ops.mish_backward)
+    needs_input = True
+
+
+class LogSigmoid(Activation):
+    """log(1 / (1 + exp(-x)))."""
+
+    op, op_backward = staticmethod(ops.logsigmoid), staticmethod(ops.logsigmoid_backward)
+
+
+class CELU(Activation):
+    """x where x >= 0, else alpha (exp(x / alpha) - 1)."""
+
+    op, op_backward = staticmethod(ops.celu), staticmethod(ops.celu_backward)
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.alpha = number(alpha, "alpha", above=0)
+
+    def argument(self) -> tuple[Any, ...]:
+        return (self.alpha,)
+
+
+class ReLU6(Activation):
+    """min(max(0, x), 6)."""
+
+    op, op_backward = staticmethod(ops.relu6), staticmethod(ops.relu6_backward)
+
+
+class Hardsigmoid(Activation):
+    """min(max(0, x + 3), 6) / 6."""
+
+    op, op_backward = staticmethod(ops.hardsigmoid), staticmethod(ops.hardsigmoid_backward)
+
+
+class Hardswish(Activation):
+    """x hardsigmoid(x)."""
+
+    op, op_backward = staticmethod(ops.hardswish), staticmethod(ops.hardswish_backward)
+    needs_input = True
+
+
+class Softsign(Activation):
+    """x / (1 + |x|)."""
+
+    op, op_backward = staticmethod(ops.softsign), staticmethod(ops.softsign_backward)
+
+
+class Hardtanh(Layer):
+    """min(max(min_val, x), max_val).
+
+    Parameters
+    ----------
+    min_val, max_val : float
+        The first below the second.
+    """
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        super().__init__()
+        self.min_val, self.max_val = number(min_val, "min_val"), number(max_val, "max_val")
+        bounds(self.min_val, self.max_val)  # raises if invalid
+
+    @replayable
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        ctx.y = ops.hardtanh(x, self.min_val, self.max_val, out=ctx.buffer("y", x.shape, x.dtype))
+        return ctx.y
+
+    @replayable
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
+        dx = ctx.gradient("dx", dy.shape, dy.dtype, dy)
+        return ops.hardtanh_backward(dy, ctx.y, self.min_val, self.max_val, out=dx)
 
 
 class PReLU(Layer):

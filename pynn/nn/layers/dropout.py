@@ -1,4 +1,4 @@
-"""Layers without parameters that are not activations: Flatten, Dropout and Dropout2d."""
+"""Dropout of single elements, and of whole channels."""
 
 from __future__ import annotations
 
@@ -9,26 +9,6 @@ from ...utils.validation import fraction
 from ..context import Context
 from ..recording import replayable
 from .base import Layer
-
-
-class Flatten(Layer):
-    """Reshape (batch, ...) to (batch, features), for example images before a linear layer.
-
-    Examples
-    --------
-    >>> import numpy as np, pynn
-    >>> pynn.Sequential(pynn.Flatten())(np.zeros((2, 3, 4), dtype=np.float32)).shape
-    (2, 12)
-    """
-
-    @replayable
-    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        ctx.shape = x.shape
-        return x.reshape(x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64)))
-
-    @replayable
-    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
-        return dy.reshape(ctx.shape)
 
 
 class Dropout(Layer):

@@ -69,7 +69,8 @@ class GroupNorm(Layer):
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         if x.ndim < 2 or x.shape[1] != self.num_channels:
-            raise ValueError(f"GroupNorm got an input of shape {x.shape}; expected (batch, {self.num_channels}, ...)")
+            kind = type(self).__name__
+            raise ValueError(f"{kind} got an input of shape {x.shape}; expected (batch, {self.num_channels}, ...)")
         ctx.x = x
         statistics = (x.shape[0], self.num_groups)
         y, ctx.mean, ctx.rstd = ops.group_norm(
