@@ -22,6 +22,7 @@ MODULES = (
     "losses",
     "matmul",
     "optim",
+    "pointwise_losses",
     "pooling",
     "softmax",
     "watch",

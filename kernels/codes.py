@@ -1,4 +1,4 @@
-"""Codes of the elementwise activations that every kernel supports."""
+"""Codes of the elementwise activations and of the pointwise losses that every backend supports."""
 
 from enum import IntEnum
 
@@ -34,6 +34,21 @@ NEEDS_INPUT = (
     ActivationCode.MISH,
     ActivationCode.HARDSWISH,
 )
+
+
+class LossCode(IntEnum):
+    """Code of a loss of prediction x and target t, with its parameter in brackets."""
+
+    SMOOTH_L1 = 0  # d^2 / (2 beta) where |d| < beta, else |d| - beta / 2; d = x - t [beta; 0: |d|]
+    HUBER = 1  # the same times delta [delta]
+    QUANTILE = 2  # (1 - q) d for d > 0, else -q d [q]
+    POISSON_LOG = 3  # exp(x) - t x
+    POISSON = 4  # x - t log(x + eps) [eps]
+    POISSON_LOG_FULL = 5  # with Stirling's approximation of log t!, for t > 1
+    POISSON_FULL = 6
+    KL = 7  # t (log t - x); 0 where t = 0
+    KL_LOG = 8  # exp(t) (t - x)
+
 
 #: Klambauer et al. 2017: the fixed point of mean 0 and variance 1.
 SELU_SCALE = 1.0507009873554804934193349852946

@@ -67,9 +67,18 @@ from .nn.layers import (
 )
 from .nn.loading import load
 from .nn.loss import Loss
-from .nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, MSELoss, MultiMarginLoss
+from .nn.losses import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    FocalLoss,
+    HingeLoss,
+    MSELoss,
+    MultiMarginLoss,
+    NLLLoss,
+)
 from .nn.parameters import Parameter
 from .nn.random import manual_seed
+from .nn.regression_losses import HuberLoss, KLDivLoss, L1Loss, PoissonNLLLoss, QuantileLoss, SmoothL1Loss
 from .nn.sequential import Sequential
 from .optim.base import Optimizer
 from .optim.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -151,6 +160,7 @@ __all__ = [
     "FileFormatError",
     "Finding",
     "Flatten",
+    "FocalLoss",
     "GradientCheck",
     "GroupNorm",
     "Hardsigmoid",
@@ -158,9 +168,12 @@ __all__ = [
     "Hardtanh",
     "HingeLoss",
     "History",
+    "HuberLoss",
     "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
+    "KLDivLoss",
+    "L1Loss",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -176,10 +189,13 @@ __all__ = [
     "ModelCheckpoint",
     "Monitor",
     "MultiMarginLoss",
+    "NLLLoss",
     "NonFiniteError",
     "Optimizer",
     "PReLU",
     "Parameter",
+    "PoissonNLLLoss",
+    "QuantileLoss",
     "RMSprop",
     "ReLU",
     "ReLU6",
@@ -189,6 +205,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Softsign",

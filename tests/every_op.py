@@ -215,6 +215,11 @@ CALLS = {
         {"logits": (ROWS, CLASSES), "targets": ((ROWS,), INT64), "weight": (CLASSES,), "sample_weight": (ROWS,)},
         {"dlogits": (ROWS, CLASSES)},
     ),
+    "nll": Call(
+        ops.nll,
+        {"log_probs": (ROWS, CLASSES), "targets": ((ROWS,), INT64), "weight": (CLASSES,), "sample_weight": (ROWS,)},
+        {"dlog_probs": (ROWS, CLASSES)},
+    ),
     "multiclass_hinge": Call(
         ops.multiclass_hinge,
         {"scores": (ROWS, CLASSES), "targets": ((ROWS,), INT64), "sample_weight": (ROWS,)},
@@ -223,6 +228,12 @@ CALLS = {
     "mse": Call(ops.mse, {"prediction": LINES, "target": LINES, "sample_weight": (ROWS,)}, {"dprediction": LINES}),
     "bce_with_logits": Call(
         ops.bce_with_logits, {"logits": LINES, "targets": LINES, "sample_weight": (ROWS,)}, {"dlogits": LINES}
+    ),
+    "pointwise_loss": Call(
+        ops.pointwise_loss,
+        {"prediction": LINES, "target": LINES, "parameter": ((UNITS,), FLOAT64), "sample_weight": (ROWS,)},
+        {"dprediction": LINES},
+        {"kind": "quantile"},
     ),
     "share_correct": Call(ops.share_correct, {"scores": (ROWS, CLASSES), "targets": ((ROWS,), INT64)}, {"out": ONE}),
     "unit_stats": Call(ops.unit_stats, {"y": LINES}, {"stats": STATS, "total": ((4,), FLOAT64)}),

@@ -149,6 +149,14 @@ OPS = {
         {"dlogits": (1, (0, 2, 3))},
         two_dimensional=True,
     ),
+    "nll": Op(
+        lambda log_probs, targets, weight, sample_weight, **options: ops.nll(
+            log_probs, targets, weight=weight, sample_weight=sample_weight, **options
+        ),
+        ((ROWS, UNITS), "labels", (UNITS,), (ROWS,)),
+        {"dlog_probs": (1, (0, 2, 3))},
+        two_dimensional=True,
+    ),
     "multiclass_hinge": Op(
         lambda scores, targets, sample_weight, **options: ops.multiclass_hinge(
             scores, targets, sample_weight=sample_weight, **options
@@ -159,6 +167,12 @@ OPS = {
     ),
     "mse": Op(ops.mse, ((ROWS, UNITS), (ROWS, UNITS)), {"dprediction": (1, (0, 1))}, cast=(1,)),
     "bce_with_logits": Op(ops.bce_with_logits, ((ROWS, UNITS), (ROWS, UNITS)), {"dlogits": (1, (0, 1))}, cast=(1,)),
+    "pointwise_loss": Op(
+        lambda prediction, target, **options: ops.pointwise_loss(prediction, target, "huber", 0.5, **options),
+        ((ROWS, UNITS), (ROWS, UNITS)),
+        {"dprediction": (1, (0, 1))},
+        cast=(1,),
+    ),
     "count_correct": Op(ops.count_correct, ((ROWS, UNITS), "labels"), {}, two_dimensional=True),
 }
 

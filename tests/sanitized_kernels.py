@@ -14,6 +14,7 @@ import pynn
 from pynn import ops
 from pynn.backends.selection import instruction_set
 from pynn.ops import ACTIVATIONS
+from pynn.ops.pointwise_losses import LOSSES
 
 SIZES = range(68)
 #: Sizes of the dimensions of products: around the tiles' widths, and 0.
@@ -183,10 +184,14 @@ def losses(dtype):
     for rows, classes in itertools.product((1, 3, 8, 67), SIZES[1:]):
         scores, target = array(rows, classes, dtype=dtype), RNG.integers(0, classes, rows)
         ops.softmax_cross_entropy(scores, target, label_smoothing=0.1, dlogits=np.empty_like(scores))
+        ops.softmax_cross_entropy(scores, target, gamma=2.0)
+        ops.nll(scores, target)
         ops.multiclass_hinge(scores, target)
         ops.count_correct(scores, target)
         ops.mse(scores, array(rows, classes, dtype=dtype))
         ops.bce_with_logits(scores, (scores > 0).astype(dtype))
+        for kind in LOSSES:
+            ops.pointwise_loss(scores, np.abs(scores), kind, np.full(classes, 0.5))
         for label in (-1, classes, 2**40):
             refused(ops.softmax_cross_entropy, scores, np.full(rows, label))
 

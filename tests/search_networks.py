@@ -78,11 +78,24 @@ LOSSES = {
     "labels": {
         "CrossEntropyLoss": lambda: pynn.CrossEntropyLoss(),
         "CrossEntropyLoss, smoothed": lambda: pynn.CrossEntropyLoss(label_smoothing=0.1),
+        "FocalLoss": lambda: pynn.FocalLoss(),
+        "NLLLoss": lambda: pynn.NLLLoss(),
         "HingeLoss": lambda: pynn.HingeLoss(),
         "MultiMarginLoss": lambda: pynn.MultiMarginLoss(),
     },
-    "values": {"MSELoss": lambda: pynn.MSELoss(), "FunctionLoss": lambda: own_loss},
-    "shares": {"BCEWithLogitsLoss": lambda: pynn.BCEWithLogitsLoss()},
+    "values": {
+        "MSELoss": lambda: pynn.MSELoss(),
+        "L1Loss": lambda: pynn.L1Loss(),
+        "SmoothL1Loss": lambda: pynn.SmoothL1Loss(),
+        "HuberLoss": lambda: pynn.HuberLoss(),
+        "QuantileLoss": lambda: pynn.QuantileLoss(0.8),
+        "FunctionLoss": lambda: own_loss,
+    },
+    "shares": {
+        "BCEWithLogitsLoss": lambda: pynn.BCEWithLogitsLoss(),
+        "PoissonNLLLoss": lambda: pynn.PoissonNLLLoss(),
+        "KLDivLoss": lambda: pynn.KLDivLoss(),
+    },
 }
 OPTIMIZERS = {"sgd": pynn.SGD, "adam": pynn.Adam, "rmsprop": pynn.RMSprop, "adagrad": pynn.Adagrad, "adamw": pynn.AdamW}
 

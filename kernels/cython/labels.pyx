@@ -104,10 +104,10 @@ def first_bad_label(cnp.ndarray targets, int64 classes, int64 ignore_index):
     return call.bad
 
 
-cdef Py_ssize_t first_outside(const floating* x, Py_ssize_t n) noexcept nogil:
+cdef Py_ssize_t first_outside_of(const floating* x, Py_ssize_t n, double largest) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        if not 0 <= x[i] <= 1:
+        if not 0 <= x[i] <= largest:
             return i
     return -1
 
@@ -115,18 +115,21 @@ cdef Py_ssize_t first_outside(const floating* x, Py_ssize_t n) noexcept nogil:
 cdef struct Shares:
     void* x
     Py_ssize_t n
+    double largest
     bint single
     Py_ssize_t bad
 
 
 cdef int run_first_outside(void* argument) noexcept nogil:
     cdef Shares* c = <Shares*>argument
-    c.bad = first_outside(<float*>c.x, c.n) if c.single else first_outside(<double*>c.x, c.n)
+    c.bad = (
+        first_outside_of(<float*>c.x, c.n, c.largest) if c.single else first_outside_of(<double*>c.x, c.n, c.largest)
+    )
     return -1 if c.bad >= 0 else 0
 
 
-def first_outside_unit(cnp.ndarray x):
-    """Return the first flat index at which `x` is not in [0, 1], or -1."""
-    cdef Shares call = Shares(data(x), size(x), is_single(x), -1)
+def first_outside(cnp.ndarray x, double largest):
+    """Return the first flat index at which `x` is not in [0, largest], or -1."""
+    cdef Shares call = Shares(data(x), size(x), largest, is_single(x), -1)
     make(run_first_outside, &call, sizeof(call), 1, (x,))
     return call.bad

@@ -8,11 +8,12 @@ a sum of losses.
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.math cimport exp, fabs, log, log1p
+from libc.math cimport expm1, log, pow
 
 from .arrays cimport columns, data, int64, is_single, rows
 from .calls cimport import_runtime, make
 from .elementwise cimport exp_neg
+from .loss_rows cimport mean_scale, no_gradient, row_weight
 from .reductions cimport row_largest, row_sum
 
 cnp.import_array()
@@ -29,20 +30,6 @@ cdef enum:
     SHORT = 128  # maximum length of such rows, which stay in the L1 cache
 
 
-cdef inline double row_weight(const floating* sample_weight, Py_ssize_t i) noexcept nogil:
-    return 1 if sample_weight == NULL else sample_weight[i]
-
-
-cdef double mean_scale(const floating* sample_weight, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
-    """Return 1 / (total weight of the rows times n), or 0 if that total is zero."""
-    cdef Py_ssize_t i
-    cdef double total = 0
-    for i in range(m):
-        total += row_weight(sample_weight, i)
-    total *= n
-    return 1 / total if total != 0 else 0
-
-
 cdef double cross_entropy_scale(
     const int64* targets, const floating* weight, const floating* sample_weight, int64 ignore_index, Py_ssize_t m
 ) noexcept nogil:
@@ -52,14 +39,6 @@ cdef double cross_entropy_scale(
         if targets[i] != ignore_index:
             total += row_weight(sample_weight, i) * (weight[targets[i]] if weight != NULL else 1)
     return 1 / total if total != 0 else 0
-
-
-cdef inline void no_gradient(floating* gradient, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
-    """Write a zero gradient for row i, which is ignored, if a gradient is requested."""
-    cdef Py_ssize_t c
-    if gradient != NULL:
-        for c in range(i * n, (i + 1) * n):
-            gradient[c] = 0
 
 
 cdef void exponentials(
@@ -80,9 +59,20 @@ cdef void exponentials(
         result[c] = exp_neg(result[c])
 
 
+cdef inline double focused(double nll, double gamma, double* weight) noexcept nogil:
+    """Return weight (1 - p)^gamma nll, with nll = -log p; multiply the weight by the derivative of the rest."""
+    cdef double focus, clipped, cost = weight[0] * nll
+    if gamma == 0:
+        return cost
+    focus = pow(-expm1(-nll), gamma)
+    clipped = min(max(nll, 1e-300), 700)  # p nll / (1 - p) = nll / expm1(nll) is 1 at 0, and 0 at infinity
+    weight[0] *= focus * (1 + gamma * clipped / expm1(clipped))
+    return focus * cost
+
+
 cdef double cross_entropy_rows(
     const floating* logits, const int64* targets, const floating* weight, const floating* sample_weight,
-    double smoothing, int64 ignore_index, bint mean, floating* dlogits, Py_ssize_t m, Py_ssize_t n
+    double smoothing, double gamma, int64 ignore_index, bint mean, floating* dlogits, Py_ssize_t m, Py_ssize_t n
 ) noexcept nogil:
     cdef Py_ssize_t i, c, block = ROWS if n <= SHORT else 1
     cdef int64 target
@@ -90,7 +80,7 @@ cdef double cross_entropy_rows(
     cdef floating* gradient = NULL
     cdef floating[ROWS] maxima
     cdef floating largest, small
-    cdef double normalizer, log_normalizer, nll, smooth_nll, class_weight, factor, loss = 0
+    cdef double normalizer, log_normalizer, of_label, nll, smooth_nll, class_weight, factor, loss = 0
     cdef double scale = cross_entropy_scale(targets, weight, sample_weight, ignore_index, m) if mean else 1
     cdef double spread = smoothing / n if n else 0  # share of every class due to smoothing
     cdef double all_weight = n  # sum of the class weights
@@ -119,9 +109,10 @@ cdef double cross_entropy_rows(
             for c in range(n):
                 normalizer += exp_neg(row[c] - largest)
         log_normalizer = log(normalizer)
+        of_label = (1 - smoothing) * class_weight
         nll = 0
         if smoothing < 1:
-            nll = (1 - smoothing) * class_weight * (log_normalizer - (<double>row[target] - largest))
+            nll = focused(log_normalizer - (<double>row[target] - largest), gamma, &of_label)
         if smoothing > 0:
             smooth_nll = 0
             for c in range(n):
@@ -129,13 +120,13 @@ cdef double cross_entropy_rows(
             nll += spread * smooth_nll
         loss += factor * nll
         if gradient != NULL:
-            small = <floating>(factor * ((1 - smoothing) * class_weight + spread * all_weight) / normalizer)
+            small = <floating>(factor * (of_label + spread * all_weight) / normalizer)
             for c in range(n):
                 gradient[c] *= small
             if smoothing > 0:
                 for c in range(n):
                     gradient[c] -= <floating>(factor * spread * (weight[c] if weight != NULL else 1))
-            gradient[target] -= <floating>(factor * (1 - smoothing) * class_weight)
+            gradient[target] -= <floating>(factor * of_label)
     return loss
 
 
@@ -148,6 +139,7 @@ cdef struct CrossEntropy:
     Py_ssize_t m
     Py_ssize_t n
     double smoothing
+    double gamma
     int64 ignore_index
     bint mean
     bint single
@@ -159,13 +151,13 @@ cdef int run_cross_entropy(void* argument) noexcept nogil:
     cdef pn_float_mode mode = pn_flush_denormals()  # denormal exponentials take twice as long
     if c.single:
         c.loss = cross_entropy_rows(
-            <float*>c.logits, c.targets, <float*>c.weight, <float*>c.sample_weight, c.smoothing, c.ignore_index,
-            c.mean, <float*>c.dlogits, c.m, c.n
+            <float*>c.logits, c.targets, <float*>c.weight, <float*>c.sample_weight, c.smoothing, c.gamma,
+            c.ignore_index, c.mean, <float*>c.dlogits, c.m, c.n
         )
     else:
         c.loss = cross_entropy_rows(
-            <double*>c.logits, c.targets, <double*>c.weight, <double*>c.sample_weight, c.smoothing, c.ignore_index,
-            c.mean, <double*>c.dlogits, c.m, c.n
+            <double*>c.logits, c.targets, <double*>c.weight, <double*>c.sample_weight, c.smoothing, c.gamma,
+            c.ignore_index, c.mean, <double*>c.dlogits, c.m, c.n
         )
     pn_restore_denormals(mode)
     return 0
@@ -173,20 +165,72 @@ cdef int run_cross_entropy(void* argument) noexcept nogil:
 
 def softmax_cross_entropy(
     cnp.ndarray logits, cnp.ndarray targets, cnp.ndarray weight, cnp.ndarray sample_weight, double label_smoothing,
-    int64 ignore_index, bint mean, cnp.ndarray dlogits
+    double gamma, int64 ignore_index, bint mean, cnp.ndarray dlogits
 ):
     """Return the softmax cross-entropy of int64 `targets`; write its gradient to `dlogits`.
 
     Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], with e the label smoothing;
-    the mean divides by the sum of w[t] over the rows that are not ignored.
+    the mean divides by the sum of w[t] over the rows that are not ignored. With p the probability of t, the first term
+    is multiplied by (1 - p)^gamma, as in the focal loss.
     """
     cdef CrossEntropy call = CrossEntropy(
         data(logits), <int64*>data(targets), data(weight), data(sample_weight), data(dlogits), rows(logits),
-        columns(logits), label_smoothing, ignore_index, mean, is_single(logits), 0
+        columns(logits), label_smoothing, gamma, ignore_index, mean, is_single(logits), 0
     )
     make(
         run_cross_entropy, &call, sizeof(call), 4, (logits, targets, weight, sample_weight, dlogits), &call.loss
     )
+    return call.loss
+
+
+cdef double nll_rows(
+    const floating* log_probs, const int64* targets, const floating* weight, const floating* sample_weight,
+    int64 ignore_index, bint mean, floating* gradient, Py_ssize_t m, Py_ssize_t n
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double factor, loss = 0
+    cdef double scale = cross_entropy_scale(targets, weight, sample_weight, ignore_index, m) if mean else 1
+    for i in range(m):
+        no_gradient(gradient, i, n)
+        if targets[i] == ignore_index:
+            continue
+        factor = scale * row_weight(sample_weight, i) * (weight[targets[i]] if weight != NULL else 1)
+        if factor == 0:
+            continue
+        loss -= factor * log_probs[i * n + targets[i]]
+        if gradient != NULL:
+            gradient[i * n + targets[i]] = <floating>-factor
+    return loss
+
+
+cdef int run_nll(void* argument) noexcept nogil:
+    cdef CrossEntropy* c = <CrossEntropy*>argument
+    if c.single:
+        c.loss = nll_rows(
+            <float*>c.logits, c.targets, <float*>c.weight, <float*>c.sample_weight, c.ignore_index, c.mean,
+            <float*>c.dlogits, c.m, c.n
+        )
+    else:
+        c.loss = nll_rows(
+            <double*>c.logits, c.targets, <double*>c.weight, <double*>c.sample_weight, c.ignore_index, c.mean,
+            <double*>c.dlogits, c.m, c.n
+        )
+    return 0
+
+
+def nll(
+    cnp.ndarray log_probs, cnp.ndarray targets, cnp.ndarray weight, cnp.ndarray sample_weight, int64 ignore_index,
+    bint mean, cnp.ndarray dlog_probs
+):
+    """Return minus the weighted sum, or mean, of the log-probabilities of the targets; write its gradient.
+
+    The mean divides by the sum of the class weights w[t] over the rows that are not ignored.
+    """
+    cdef CrossEntropy call = CrossEntropy(
+        data(log_probs), <int64*>data(targets), data(weight), data(sample_weight), data(dlog_probs), rows(log_probs),
+        columns(log_probs), 0, 0, ignore_index, mean, is_single(log_probs), 0
+    )
+    make(run_nll, &call, sizeof(call), 4, (log_probs, targets, weight, sample_weight, dlog_probs), &call.loss)
     return call.loss
 
 
@@ -258,121 +302,4 @@ def multiclass_hinge(
         margin, mean, is_single(scores), 0
     )
     make(run_hinge, &call, sizeof(call), 3, (scores, targets, sample_weight, dscores), &call.loss)
-    return call.loss
-
-
-cdef double mse_rows(
-    const floating* prediction, const floating* target, const floating* sample_weight, bint mean, floating* gradient,
-    Py_ssize_t m, Py_ssize_t n
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef floating difference
-    cdef double factor, cost, loss = 0
-    cdef double scale = mean_scale(sample_weight, m, n) if mean else 1
-    for i in range(m):
-        factor = scale * row_weight(sample_weight, i)
-        if factor == 0:
-            no_gradient(gradient, i, n)
-            continue
-        cost = 0
-        for j in range(n):
-            difference = prediction[i * n + j] - target[i * n + j]
-            cost += <double>difference * difference
-            if gradient != NULL:
-                gradient[i * n + j] = <floating>(2 * factor * difference)
-        loss += factor * cost
-    return loss
-
-
-cdef struct Paired:  # a loss of a prediction and a target of the same shape
-    void* prediction
-    void* target
-    void* sample_weight
-    void* gradient
-    Py_ssize_t m
-    Py_ssize_t n
-    double pos_weight
-    bint mean
-    bint single
-    double loss
-
-
-cdef int run_mse(void* argument) noexcept nogil:
-    cdef Paired* c = <Paired*>argument
-    if c.single:
-        c.loss = mse_rows(
-            <float*>c.prediction, <float*>c.target, <float*>c.sample_weight, c.mean, <float*>c.gradient, c.m, c.n
-        )
-    else:
-        c.loss = mse_rows(
-            <double*>c.prediction, <double*>c.target, <double*>c.sample_weight, c.mean, <double*>c.gradient, c.m, c.n
-        )
-    return 0
-
-
-def mse(cnp.ndarray prediction, cnp.ndarray target, cnp.ndarray sample_weight, bint mean, cnp.ndarray dprediction):
-    """Return the mean (or summed) squared error over all elements of 2-D arrays; write its gradient."""
-    cdef Paired call = Paired(
-        data(prediction), data(target), data(sample_weight), data(dprediction), rows(prediction), columns(prediction),
-        1, mean, is_single(prediction), 0
-    )
-    make(run_mse, &call, sizeof(call), 3, (prediction, target, sample_weight, dprediction), &call.loss)
-    return call.loss
-
-
-cdef double bce_rows(
-    const floating* logits, const floating* targets, double pos_weight, const floating* sample_weight, bint mean,
-    floating* gradient, Py_ssize_t m, Py_ssize_t n
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef double x, t, small, sigmoid_x, sigmoid_minus_x, factor, cost, loss = 0
-    cdef double scale = mean_scale(sample_weight, m, n) if mean else 1
-    for i in range(m):
-        factor = scale * row_weight(sample_weight, i)
-        if factor == 0:
-            no_gradient(gradient, i, n)
-            continue
-        cost = 0
-        for j in range(n):
-            x = logits[i * n + j]
-            t = targets[i * n + j]
-            small = exp(-fabs(x))
-            # Two non-negative terms: subtracting would lose the small loss of a confident prediction.
-            cost += pos_weight * t * ((-x if x < 0 else 0) + log1p(small))
-            cost += (1 - t) * ((0 if x < 0 else x) + log1p(small))
-            if gradient != NULL:
-                sigmoid_minus_x = (1 if x < 0 else small) / (1 + small)
-                sigmoid_x = (small if x < 0 else 1) / (1 + small)
-                gradient[i * n + j] = <floating>(factor * ((1 - t) * sigmoid_x - pos_weight * t * sigmoid_minus_x))
-        loss += factor * cost
-    return loss
-
-
-cdef int run_bce(void* argument) noexcept nogil:
-    cdef Paired* c = <Paired*>argument
-    if c.single:
-        c.loss = bce_rows(
-            <float*>c.prediction, <float*>c.target, c.pos_weight, <float*>c.sample_weight, c.mean,
-            <float*>c.gradient, c.m, c.n
-        )
-    else:
-        c.loss = bce_rows(
-            <double*>c.prediction, <double*>c.target, c.pos_weight, <double*>c.sample_weight, c.mean,
-            <double*>c.gradient, c.m, c.n
-        )
-    return 0
-
-
-def bce_with_logits(
-    cnp.ndarray logits, cnp.ndarray targets, pos_weight, cnp.ndarray sample_weight, bint mean, cnp.ndarray dlogits
-):
-    """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
-
-    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), with p the positive class's weight (1 if None).
-    """
-    cdef Paired call = Paired(
-        data(logits), data(targets), data(sample_weight), data(dlogits), rows(logits), columns(logits),
-        1 if pos_weight is None else pos_weight, mean, is_single(logits), 0
-    )
-    make(run_bce, &call, sizeof(call), 3, (logits, targets, sample_weight, dlogits), &call.loss)
     return call.loss

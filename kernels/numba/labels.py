@@ -21,9 +21,9 @@ def first_bad_label(targets, classes, ignore_index):
     return _first_bad_label(targets, int(classes), int(ignore_index))
 
 
-def first_outside_unit(x):
-    """Return the first flat index at which `x` is not in [0, 1], or -1."""
-    return _first_outside_unit(x.reshape(-1))
+def first_outside(x, largest):
+    """Return the first flat index at which `x` is not in [0, largest], or -1."""
+    return _first_outside(x.reshape(-1), float(largest))
 
 
 @njit(nogil=True, error_model="numpy")
@@ -53,8 +53,8 @@ def _first_bad_label(targets, classes, ignore_index):
 
 
 @njit(nogil=True, error_model="numpy")
-def _first_outside_unit(x):
+def _first_outside(x, largest):
     for i in range(x.size):
-        if not (x[i] >= 0 and x[i] <= 1):
+        if not (x[i] >= 0 and x[i] <= largest):
             return i
     return -1

@@ -11,18 +11,17 @@ import math
 import numpy as np
 
 from .compiled import njit
-from .reductions import REORDERED, total
-from .special import exp_of_negative, log1p_of_share
-
-#: Passed to the compiled loops for None, so that they compile once per dtype, whatever is absent.
-ABSENT = {np.dtype(t): (np.empty(0, t), np.empty((0, 0), t)) for t in (np.float32, np.float64)}
+from .loss_rows import ABSENT, divisor, fill_zeros
+from .reductions import total
+from .special import exp_of_negative
 
 
-def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothing, ignore_index, mean, dlogits):
+def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothing, gamma, ignore_index, mean, dlogits):
     """Return the softmax cross-entropy of int64 `targets`; write its gradient to `dlogits`.
 
     Row i with label t costs (1 - e) w[t] nll[t] + e / C sum_c w[c] nll[c], with e the label smoothing;
-    the mean divides by the sum of w[t] over the rows that are not ignored.
+    the mean divides by the sum of w[t] over the rows that are not ignored. With p the probability of t, the first term
+    is multiplied by (1 - p)^gamma, as in the focal loss.
     """
     vector, matrix = ABSENT[logits.dtype]
     return _softmax_cross_entropy(
@@ -31,9 +30,27 @@ def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothin
         vector if weight is None else weight,
         vector if sample_weight is None else sample_weight,
         float(label_smoothing),
+        float(gamma),
         int(ignore_index),
         bool(mean),
         matrix if dlogits is None else dlogits,
+    )
+
+
+def nll(log_probs, targets, weight, sample_weight, ignore_index, mean, dlog_probs):
+    """Return minus the weighted sum, or mean, of the log-probabilities of the targets; write its gradient.
+
+    The mean divides by the sum of the class weights w[t] over the rows that are not ignored.
+    """
+    vector, matrix = ABSENT[log_probs.dtype]
+    return _nll(
+        log_probs,
+        targets,
+        vector if weight is None else weight,
+        vector if sample_weight is None else sample_weight,
+        int(ignore_index),
+        bool(mean),
+        matrix if dlog_probs is None else dlog_probs,
     )
 
 
@@ -50,36 +67,8 @@ def multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     )
 
 
-def mse(prediction, target, sample_weight, mean, dprediction):
-    """Return the mean (or summed) squared error over all elements of 2-D arrays; write its gradient."""
-    vector, matrix = ABSENT[prediction.dtype]
-    return _mse(
-        prediction,
-        target,
-        vector if sample_weight is None else sample_weight,
-        bool(mean),
-        matrix if dprediction is None else dprediction,
-    )
-
-
-def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
-    """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
-
-    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), with p the positive class's weight (1 if None).
-    """
-    vector, matrix = ABSENT[logits.dtype]
-    return _bce_with_logits(
-        logits,
-        targets,
-        1.0 if pos_weight is None else float(pos_weight),
-        vector if sample_weight is None else sample_weight,
-        bool(mean),
-        matrix if dlogits is None else dlogits,
-    )
-
-
 @njit(nogil=True, error_model="numpy")
-def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ignore_index, mean, dlogits):
+def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, gamma, ignore_index, mean, dlogits):
     rows, classes = logits.shape
     total_weight = _total_weight(targets, weight, sample_weight, ignore_index) if mean else 1.0
     everywhere = smoothing / classes  # share of every class in the target
@@ -91,7 +80,7 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
         factor = (sample_weight[i] if sample_weight.size else 1.0) if label != ignore_index else 0.0
         if factor == 0 or total_weight == 0 or (weight.size and weight[label] == 0):
             if dlogits.size:
-                _fill_zeros(dlogits[i])
+                fill_zeros(dlogits[i])
             continue
         row = logits[i]
         largest = logits.dtype.type(-np.inf)
@@ -102,7 +91,12 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ig
         normalizer = total(exponential)
         log_normalizer = math.log(normalizer)
         label_weight = (1 - smoothing) * (weight[label] if weight.size else 1.0)
-        row_loss = label_weight * (log_normalizer - (row[label] - largest))
+        nll = np.float64(log_normalizer - (row[label] - largest))
+        row_loss = label_weight * nll
+        if gamma != 0:
+            focus, slope_of_focus = _focus(nll, gamma)
+            row_loss *= focus
+            label_weight *= slope_of_focus
         if smoothing != 0:
             for c in range(classes):
                 share = everywhere * (weight[c] if weight.size else 1.0)
@@ -134,24 +128,38 @@ def _total_weight(targets, weight, sample_weight, ignore_index):
 
 
 @njit(nogil=True, error_model="numpy")
-def _divisor(rows, columns, sample_weight, mean):
-    """Return the divisor of the loss: 1 if no row has weight."""
-    if not mean:
-        return 1.0
-    weights = (total(sample_weight) if sample_weight.size else rows) * columns
-    return weights if weights != 0 else 1.0
+def _focus(nll, gamma):
+    """Return (1 - p)^gamma, and the derivative of (1 - p)^gamma nll by nll = -log p."""
+    focus = (-math.expm1(-nll)) ** gamma
+    clipped = min(max(nll, 1e-300), 700.0)  # p nll / (1 - p) = nll / expm1(nll) is 1 at 0, and 0 at infinity
+    return focus, focus * (1 + gamma * clipped / math.expm1(clipped))
 
 
-@njit(nogil=True)
-def _fill_zeros(row):
-    for c in range(row.size):
-        row[c] = 0.0
+@njit(nogil=True, error_model="numpy")
+def _nll(log_probs, targets, weight, sample_weight, ignore_index, mean, dlog_probs):
+    rows = log_probs.shape[0]
+    total_weight = _total_weight(targets, weight, sample_weight, ignore_index) if mean else 1.0
+    total_weight = total_weight if total_weight != 0 else 1.0
+    loss = 0.0
+    for i in range(rows):
+        if dlog_probs.size:
+            fill_zeros(dlog_probs[i])
+        label = targets[i]
+        if label == ignore_index:
+            continue
+        factor = (sample_weight[i] if sample_weight.size else 1.0) * (weight[label] if weight.size else 1.0)
+        if factor == 0:
+            continue
+        loss -= factor * log_probs[i, label]
+        if dlog_probs.size:
+            dlog_probs[i, label] = -factor / total_weight
+    return loss / total_weight
 
 
 @njit(nogil=True, error_model="numpy")
 def _multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     rows, classes = scores.shape
-    divisor = _divisor(rows, 1, sample_weight, mean)
+    total_weight = divisor(rows, sample_weight, 1.0 if mean else 0.0)
     excess = np.empty(classes, scores.dtype)
     zero, gap = scores.dtype.type(0), scores.dtype.type(margin)
     loss = 0.0
@@ -159,7 +167,7 @@ def _multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
         weight = sample_weight[i] if sample_weight.size else 1.0
         if weight == 0:
             if dscores.size:
-                _fill_zeros(dscores[i])
+                fill_zeros(dscores[i])
             continue
         row, label = scores[i], targets[i]
         own = row[label]
@@ -169,71 +177,11 @@ def _multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
         excess[label] = zero
         loss += weight * total(excess)
         if dscores.size:
-            gradient, scale, violations = dscores[i], weight / divisor, 0
+            gradient, scale, violations = dscores[i], weight / total_weight, 0
             narrow = scores.dtype.type(scale)
             for c in range(classes):
                 violated = excess[c] > zero
                 gradient[c] = narrow if violated else zero
                 violations += 1 if violated else 0
             gradient[label] = -(scale * violations) if violations else zero  # scale may be NaN
-    return loss / divisor
-
-
-@njit(nogil=True, error_model="numpy")
-def _mse(prediction, target, sample_weight, mean, dprediction):
-    rows, columns = prediction.shape
-    divisor = _divisor(rows, columns, sample_weight, mean)
-    loss = 0.0
-    for i in range(rows):
-        weight = sample_weight[i] if sample_weight.size else 1.0
-        if weight == 0:
-            if dprediction.size:
-                _fill_zeros(dprediction[i])
-            continue
-        p, t = prediction[i], target[i]
-        loss += weight * _squared_distance(p, t)
-        if dprediction.size:
-            gradient, slope = dprediction[i], 2 * weight / divisor
-            for j in range(columns):
-                gradient[j] = slope * (p[j] - t[j])
-    return loss / divisor
-
-
-@njit(**REORDERED)
-def _squared_distance(p, t):
-    result = 0.0
-    for j in range(p.size):
-        difference = np.float64(p[j] - t[j])
-        result += difference * difference
-    return result
-
-
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
-def _bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
-    rows, columns = logits.shape
-    divisor = _divisor(rows, columns, sample_weight, mean)
-    f = logits.dtype.type
-    zero, one, positive_weight = f(0), f(1), f(pos_weight)
-    cost = np.empty(columns, logits.dtype)
-    loss = 0.0
-    for i in range(rows):
-        weight = sample_weight[i] if sample_weight.size else 1.0
-        if weight == 0:
-            if dlogits.size:
-                _fill_zeros(dlogits[i])
-            continue
-        x, t = logits[i], targets[i]
-        for j in range(columns):
-            log_term = log1p_of_share(exp_of_negative(-abs(x[j])))
-            negative, positive = one - t[j], positive_weight * t[j]
-            cost[j] = negative * ((zero if x[j] < zero else x[j]) + log_term)
-            cost[j] += positive * ((zero if x[j] > zero else -x[j]) + log_term)
-        loss += weight * total(cost)
-        if dlogits.size:
-            gradient, scale = dlogits[i], weight / divisor
-            for j in range(columns):
-                small = exp_of_negative(-abs(x[j]))
-                negative = (one - t[j]) * (small if x[j] < zero else one)
-                positive = positive_weight * t[j] * (one if x[j] < zero else small)
-                gradient[j] = scale * ((negative - positive) / (one + small))
-    return loss / divisor
+    return loss / total_weight

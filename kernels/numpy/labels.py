@@ -28,7 +28,7 @@ def first_bad_label(targets, classes, ignore_index):
     return int(bad.argmax()) if bad.any() else -1
 
 
-def first_outside_unit(x):
-    """Return the first flat index at which `x` is not in [0, 1], or -1."""
-    bad = ~((x >= 0) & (x <= 1))
+def first_outside(x, largest):
+    """Return the first flat index at which `x` is not in [0, largest], or -1."""
+    bad = ~((x >= 0) & (x <= largest))
     return int(bad.argmax()) if bad.any() else -1

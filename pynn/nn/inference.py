@@ -55,9 +55,16 @@ class Inference(Layer):
         propagates to the outputs of its example; `predict_proba` and `predict_label` raise an error for it.
         """
         output = self.infer(x if self.preprocessing is None else Inputs(numeric(x, "x"), self), batch_size)
+        return output if self.target_preprocessing is None else self.in_target_units(output)
+
+    def in_target_units(self, output: np.ndarray) -> np.ndarray:
+        """Return outputs as `target_preprocessing` transforms them back, float64; several of one target, each."""
+        amounts = output.astype(np.float64)
         if self.target_preprocessing is None:
-            return output
-        return self.target_preprocessing.inverse_transform(output.astype(np.float64))
+            return amounts
+        if amounts.ndim == 2 and self.target_preprocessing.n_features_in_ == 1:  # also quantiles of one target
+            return self.target_preprocessing.inverse_transform(amounts.reshape(-1, 1)).reshape(amounts.shape)
+        return self.target_preprocessing.inverse_transform(amounts)
 
     def infer(self, x: ArrayLike | Inputs, batch_size: int | None = None) -> np.ndarray:
         """Return the network's output for preprocessed inputs, or for lazily preprocessed ones."""

@@ -100,6 +100,18 @@ class Loss(Configurable):
         """Return the weight of each example in the mean over a batch; None for equal weights."""
         return sample_weight
 
+    def neutral(self, prediction: np.ndarray) -> np.ndarray:
+        """Return the outputs of a network that prefers nothing, in the shape of `prediction`: zeros."""
+        return np.zeros_like(prediction)
+
+    def best_constant(self, target: np.ndarray) -> np.ndarray:
+        """Return the constant outputs with the least loss for targets (n, outputs): here, the means."""
+        return target.mean(axis=0)
+
+    def amounts(self, prediction: np.ndarray) -> np.ndarray:
+        """Return outputs in the units of the targets, for metrics: here, the outputs themselves."""
+        return prediction
+
     def count_correct(
         self, prediction: np.ndarray, target: np.ndarray, sample_weight: np.ndarray | None = None
     ) -> tuple[float, float] | None:

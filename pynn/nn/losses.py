@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +13,44 @@ from ..utils.validation import choice, fraction, number
 from .loss import ClassLoss, Loss, Result
 from .recording import replayable
 
-if TYPE_CHECKING:
-    pass
+
+class WeightedClassLoss(ClassLoss):
+    """A loss over classes with one weight per class, or None; the mean divides by the sum of the labels' weights."""
+
+    output_kind = "classes"
+
+    @property
+    def weight(self) -> tuple[float, ...] | None:
+        """The class weights; may be assigned."""
+        return self._weight
+
+    @weight.setter
+    def weight(self, value: Sequence[float] | None) -> None:
+        self._weight = None if value is None else tuple(_class_weights(value))
+        self._weight_array = np.empty(0)
+
+    def _weights_as(self, dtype: np.dtype) -> np.ndarray | None:
+        """Return the class weights as an array that stays in place, as recorded steps need."""
+        if self._weight is None:
+            return None
+        if self._weight_array.dtype != dtype or len(self._weight_array) != len(self._weight):
+            self._weight_array = np.array(self._weight, dtype=dtype)
+        return self._weight_array
+
+    def row_weights(self, target: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray | None:
+        weights = super().row_weights(target, sample_weight)
+        if self.weight is None:
+            return weights
+        of_class = np.asarray(self.weight)[np.where(target == self.ignore_index, 0, target)]
+        return of_class if weights is None else of_class * weights
+
+    def check_target(self, target: np.ndarray, outputs: int) -> None:
+        if self.weight is not None and len(self.weight) != outputs:
+            raise ValueError(f"weight has {len(self.weight)} class weights; expected {outputs}, one per output")
+        super().check_target(target, outputs)
 
 
-class CrossEntropyLoss(ClassLoss):
+class CrossEntropyLoss(WeightedClassLoss):
     """Softmax cross-entropy, -log softmax(logits)[label].
 
     Parameters
@@ -43,8 +75,6 @@ class CrossEntropyLoss(ClassLoss):
     2.3026
     """
 
-    output_kind = "classes"
-
     def __init__(
         self,
         weight: Sequence[float] | None = None,
@@ -56,24 +86,6 @@ class CrossEntropyLoss(ClassLoss):
         self.ignore_index = ignore_index
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
         self.label_smoothing = fraction(label_smoothing, "label_smoothing")
-
-    @property
-    def weight(self) -> tuple[float, ...] | None:
-        """The class weights; may be assigned."""
-        return self._weight
-
-    @weight.setter
-    def weight(self, value: Sequence[float] | None) -> None:
-        self._weight = None if value is None else tuple(_class_weights(value))
-        self._weight_array = np.empty(0)
-
-    def _weights_as(self, dtype: np.dtype) -> np.ndarray | None:
-        """Return the class weights as an array that stays in place, as recorded steps need."""
-        if self._weight is None:
-            return None
-        if self._weight_array.dtype != dtype or len(self._weight_array) != len(self._weight):
-            self._weight_array = np.array(self._weight, dtype=dtype)
-        return self._weight_array
 
     @replayable
     def forward(
@@ -94,17 +106,120 @@ class CrossEntropyLoss(ClassLoss):
             dlogits=gradient_out,
         )
 
-    def row_weights(self, target: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray | None:
-        weights = super().row_weights(target, sample_weight)
-        if self.weight is None:
-            return weights
-        of_class = np.asarray(self.weight)[np.where(target == self.ignore_index, 0, target)]
-        return of_class if weights is None else of_class * weights
 
-    def check_target(self, target: np.ndarray, outputs: int) -> None:
-        if self.weight is not None and len(self.weight) != outputs:
-            raise ValueError(f"weight has {len(self.weight)} class weights; expected {outputs}, one per output")
-        super().check_target(target, outputs)
+class NLLLoss(WeightedClassLoss):
+    """Negative log-likelihood of a network that ends in log-probabilities, -prediction[label].
+
+    After `LogSoftmax` it equals `CrossEntropyLoss` of the scores, which is faster and needs no such layer.
+
+    Parameters
+    ----------
+    weight : sequence of float, optional
+        One weight per class, as in `CrossEntropyLoss`.
+    ignore_index : int
+        Rows with this label do not count.
+    reduction : {"mean", "sum"}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(NLLLoss()(np.log([[0.5, 0.25, 0.25]]), [2])[0], 4)
+    1.3863
+    """
+
+    def __init__(
+        self, weight: Sequence[float] | None = None, ignore_index: int = IGNORE_INDEX, reduction: str = "mean"
+    ) -> None:
+        self.weight = weight
+        self.ignore_index = ignore_index
+        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+
+    def neutral(self, prediction: np.ndarray) -> np.ndarray:
+        return np.full_like(prediction, -np.log(max(prediction.shape[-1], 1)))
+
+    @replayable
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        return ops.nll(
+            prediction,
+            target,
+            weight=self._weights_as(prediction.dtype),
+            sample_weight=sample_weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            dlog_probs=gradient_out,
+        )
+
+
+class FocalLoss(WeightedClassLoss):
+    """Cross-entropy with less weight on what is already certain: -(1 - p)^gamma log p, p the label's probability.
+
+    For classes of very different sizes (Lin et al. 2017). With ``gamma=0`` it is `CrossEntropyLoss`.
+
+    Parameters
+    ----------
+    gamma : float
+        At least 0.
+    alpha : sequence of float or float, optional
+        One weight per class, as in `CrossEntropyLoss`: the mean divides by the sum of the labels' weights. A number
+        in [0, 1] is that of class 1 of two, and class 0 has the rest, as in the paper.
+    ignore_index : int
+        Rows with this label do not count.
+    reduction : {"mean", "sum"}
+
+    Examples
+    --------
+    >>> round(FocalLoss()([[0.0, 0.0]], [1])[0], 4)  # ln 2 / 4
+    0.1733
+    """
+
+    def __init__(
+        self,
+        gamma: float = 2.0,
+        alpha: Sequence[float] | float | None = None,
+        ignore_index: int = IGNORE_INDEX,
+        reduction: str = "mean",
+    ) -> None:
+        self.gamma = number(gamma, "gamma", minimum=0)
+        self.alpha = alpha
+        self.ignore_index = ignore_index
+        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+
+    @property
+    def alpha(self) -> tuple[float, ...] | None:
+        """The class weights; may be assigned."""
+        return self.weight
+
+    @alpha.setter
+    def alpha(self, value: Sequence[float] | float | None) -> None:
+        if isinstance(value, int | float):
+            share = fraction(value, "alpha")
+            value = (1 - share, share)
+        self.weight = value
+
+    @replayable
+    def forward(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        gradient_out: np.ndarray | None = None,
+    ) -> Result:
+        return ops.softmax_cross_entropy(
+            prediction,
+            target,
+            weight=self._weights_as(prediction.dtype),
+            sample_weight=sample_weight,
+            gamma=self.gamma,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            dlogits=gradient_out,
+        )
 
 
 class HingeLoss(ClassLoss):
@@ -164,7 +279,7 @@ class MultiMarginLoss(HingeLoss):
 class PairedLoss(Loss):
     """A loss over predictions and targets of the same shape; targets (n,) meet predictions (n, 1)."""
 
-    target_ndim = 2
+    target_ndim: int | None = 2
 
     def shaped(self, target: np.ndarray, outputs: tuple[int, ...]) -> np.ndarray:
         return target[:, None] if target.ndim == 1 and outputs[1:] == (1,) else target

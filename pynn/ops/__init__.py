@@ -40,7 +40,7 @@ from .channels import batch_norm2d, batch_norm2d_backward, dropout2d, dropout2d_
 from .conv import conv2d, conv2d_backward
 from .dropout import advance, dropout, dropout_backward
 from .groupnorm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
-from .losses import bce_with_logits, count_correct, mse, multiclass_hinge, share_correct, softmax_cross_entropy
+from .losses import count_correct, multiclass_hinge, nll, share_correct, softmax_cross_entropy
 from .matmul import linear_backward, matmul, zero
 from .optim import adagrad, adam, add_penalty, clip_column_norms, clip_values, gradient_norm, rmsprop, sgd
 from .parametric import maxout, maxout_backward, prelu, prelu_backward
@@ -60,6 +60,7 @@ from .piecewise import (
     softsign,
     softsign_backward,
 )
+from .pointwise_losses import bce_with_logits, mse, pointwise_loss
 from .pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
@@ -139,7 +140,9 @@ __all__ = [
     "mish_backward",
     "mse",
     "multiclass_hinge",
+    "nll",
     "one_signed",
+    "pointwise_loss",
     "prelu",
     "prelu_backward",
     "relu",

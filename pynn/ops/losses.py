@@ -50,21 +50,24 @@ def _check_ignored(ignore_index: int) -> None:
         raise ValueError(f"ignore_index is {ignore_index!r}; expected a 64-bit integer, like the labels")
 
 
-def _mean(reduction: str) -> bool:
+def is_mean(reduction: str) -> bool:
+    """Return whether the reduction is "mean" rather than "sum"; raise ValueError for any other."""
     if reduction not in ("mean", "sum"):
         raise ValueError(f'reduction is {reduction!r}; expected "mean" or "sum"')
     return reduction == "mean"
 
 
-def _weights(sample_weight: ArrayLike | None, like: np.ndarray) -> np.ndarray | None:
+def row_weights(sample_weight: ArrayLike | None, like: np.ndarray) -> np.ndarray | None:
+    """Return the weights in the dtype of `like`, one per row, or None."""
     if sample_weight is None:
         return None
     return floats(sample_weight, "sample_weight", like=like, shape=(like.shape[0],))
 
 
-def _gradient(
+def gradient_array(
     out: np.ndarray | None, name: str, need: bool, scores: np.ndarray, *others: np.ndarray | None
 ) -> np.ndarray | None:
+    """Return `out`, which must not overlap the other arrays, or a new array; None if no gradient is needed."""
     if not need:
         return None
     gradient = output(out, name, scores.shape, scores.dtype)
@@ -80,6 +83,7 @@ def softmax_cross_entropy(
     weight: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     label_smoothing: float = 0.0,
+    gamma: float = 0.0,
     ignore_index: int = IGNORE_INDEX,
     reduction: str = "mean",
     dlogits: np.ndarray | None = None,
@@ -97,6 +101,8 @@ def softmax_cross_entropy(
     sample_weight : array_like, shape (n,), optional
     label_smoothing : float
         In [0, 1]: this share of the target is spread evenly over all classes.
+    gamma : float
+        At least 0. The focal loss: -log p of a target of probability p is multiplied by (1 - p)^gamma.
     ignore_index : int
         Rows with this target are ignored.
     reduction : {"mean", "sum"}
@@ -111,7 +117,8 @@ def softmax_cross_entropy(
 
     References
     ----------
-    CS231n, Linear Classification, "Softmax classifier"; label smoothing: Szegedy et al. 2016.
+    CS231n, Linear Classification, "Softmax classifier"; label smoothing: Szegedy et al. 2016; focal loss: Lin
+    et al. 2017.
 
     Examples
     --------
@@ -128,22 +135,58 @@ def softmax_cross_entropy(
         check_shape(logits, "logits", ("n", "classes"))
         if weight is not None:
             weight = floats(weight, "weight", like=logits, shape=(logits.shape[1],))
-        sample_weight = _weights(sample_weight, logits)
-        dlogits = _gradient(dlogits, "dlogits", need_gradient, logits, weight, sample_weight)
+        sample_weight = row_weights(sample_weight, logits)
+        dlogits = gradient_array(dlogits, "dlogits", need_gradient, logits, weight, sample_weight)
     targets = _checked_labels(targets, logits, ignore_index, "dlogits", dlogits)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is {label_smoothing}; expected a number in [0, 1]")
+    if not gamma >= 0:
+        raise ValueError(f"gamma is {gamma}; expected a number of at least 0")
     loss = kernels().losses.softmax_cross_entropy(
         logits,
         targets,
         weight,
         sample_weight,
         float(label_smoothing),
+        float(gamma),
         ignore_index,
-        _mean(reduction),
+        is_mean(reduction),
         dlogits,
     )
     return loss, dlogits
+
+
+def nll(
+    log_probs: ArrayLike,
+    targets: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    ignore_index: int = IGNORE_INDEX,
+    reduction: str = "mean",
+    dlog_probs: np.ndarray | None = None,
+    need_gradient: bool = True,
+) -> tuple[float, np.ndarray | None]:
+    """Return the negative log-likelihood -log_probs[target], and its gradient.
+
+    The arguments are those of `softmax_cross_entropy`, which this is after a log-softmax. Only the entries of the
+    targets are read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> nll(np.log([[0.5, 0.25, 0.25]]), [0])[1]
+    array([[-1.,  0.,  0.]])
+    """
+    log_probs = floats(log_probs, "log_probs")
+    check_shape(log_probs, "log_probs", ("n", "classes"))
+    if weight is not None:
+        weight = floats(weight, "weight", like=log_probs, shape=(log_probs.shape[1],))
+    sample_weight = row_weights(sample_weight, log_probs)
+    gradient = gradient_array(dlog_probs, "dlog_probs", need_gradient, log_probs, weight, sample_weight)
+    targets = _checked_labels(targets, log_probs, ignore_index, "dlog_probs", gradient)
+    loss = kernels().losses.nll(log_probs, targets, weight, sample_weight, ignore_index, is_mean(reduction), gradient)
+    return loss, gradient
 
 
 def multiclass_hinge(
@@ -172,95 +215,11 @@ def multiclass_hinge(
     """
     scores = floats(scores, "scores")
     check_shape(scores, "scores", ("n", "classes"))
-    sample_weight = _weights(sample_weight, scores)
-    gradient = _gradient(dscores, "dscores", need_gradient, scores, sample_weight)
+    sample_weight = row_weights(sample_weight, scores)
+    gradient = gradient_array(dscores, "dscores", need_gradient, scores, sample_weight)
     targets = _checked_labels(targets, scores, NO_IGNORE, "dscores", gradient)
-    loss = kernels().losses.multiclass_hinge(scores, targets, sample_weight, float(margin), _mean(reduction), gradient)
-    return loss, gradient
-
-
-def _paired(first: ArrayLike, second: ArrayLike, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return both as arrays of one shape, the target cast to the dtype of the prediction."""
-    first = floats(first, name)
-    if first.ndim == 0:
-        raise ValueError(f"{name} has shape (); expected at least one dimension, the batch")
-    target = np.asarray(second)
-    if target.dtype.kind not in "fiub":
-        raise TypeError(f"target has dtype {target.dtype}; expected numbers")
-    return first, floats(np.asarray(target, dtype=first.dtype), "target", shape=first.shape)
-
-
-def _as_rows(array: np.ndarray) -> np.ndarray:
-    return array.reshape(array.shape[0], -1) if array.size else array.reshape(array.shape[0], 0)
-
-
-def mse(
-    prediction: ArrayLike,
-    target: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    reduction: str = "mean",
-    dprediction: np.ndarray | None = None,
-    need_gradient: bool = True,
-) -> tuple[float, np.ndarray | None]:
-    """Return the squared error (prediction - target)^2, its mean over all elements or its sum, and the gradient.
-
-    Both arrays have the same shape, (n, ...); nothing is broadcast.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> mse(np.array([[1.0, 2.0]]), np.array([[0.0, 0.0]]))
-    (2.5, array([[1., 2.]]))
-    """
-    prediction, target = _paired(prediction, target, "prediction")
-    sample_weight = _weights(sample_weight, prediction)
-    gradient = _gradient(dprediction, "dprediction", need_gradient, prediction, target, sample_weight)
-    loss = kernels().losses.mse(
-        _as_rows(prediction),
-        _as_rows(target),
-        sample_weight,
-        _mean(reduction),
-        None if gradient is None else _as_rows(gradient),
-    )
-    return loss, gradient
-
-
-def bce_with_logits(
-    logits: ArrayLike,
-    targets: ArrayLike,
-    *,
-    pos_weight: float | None = None,
-    sample_weight: ArrayLike | None = None,
-    reduction: str = "mean",
-    dlogits: np.ndarray | None = None,
-    need_gradient: bool = True,
-) -> tuple[float, np.ndarray | None]:
-    """Return the binary cross-entropy of targets in [0, 1] against sigmoid(logits), and its gradient.
-
-    Per element: -p t log s(x) - (1 - t) log(1 - s(x)), with p = `pos_weight` (1 if None); stable for any logit.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> loss, dlogits = bce_with_logits(np.array([[0.0], [1000.0]]), np.array([[1.0], [1.0]]))
-    >>> round(loss, 4), dlogits.ravel()
-    (0.3466, array([-0.25,  0.  ]))
-    """
-    logits, targets = _paired(logits, targets, "logits")
-    bad = kernels().labels.first_outside_unit(targets)
-    if bad >= 0:
-        where = np.unravel_index(bad, targets.shape)
-        raise ValueError(f"target {targets[where]} in row {where[0]} is not in [0, 1]")
-    sample_weight = _weights(sample_weight, logits)
-    gradient = _gradient(dlogits, "dlogits", need_gradient, logits, targets, sample_weight)
-    loss = kernels().losses.bce_with_logits(
-        _as_rows(logits),
-        _as_rows(targets),
-        None if pos_weight is None else float(pos_weight),
-        sample_weight,
-        _mean(reduction),
-        None if gradient is None else _as_rows(gradient),
+    loss = kernels().losses.multiclass_hinge(
+        scores, targets, sample_weight, float(margin), is_mean(reduction), gradient
     )
     return loss, gradient
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..backends import selection
-from ..nn import losses
+from ..nn import losses, regression_losses
 from ..nn.loading import own_classes, understood, unpack_model, with_prefix
 from ..nn.loss import FunctionLoss, Loss
 from ..nn.saving import check_rebuildable, pack_model
@@ -26,7 +26,7 @@ T = TypeVar("T", bound=TrainingState)
 #: Losses, optimisers, schedules and regularisers that a file may name; their base classes cannot be used alone.
 KNOWN_PARTS = tuple(
     value
-    for module in (losses, optimizers, schedules, regularizers)
+    for module in (losses, regression_losses, optimizers, schedules, regularizers)
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, Configurable) and value.__module__ == module.__name__
     if value not in (schedules.Schedule, regularizers.Regularizer)

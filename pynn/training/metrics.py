@@ -173,9 +173,7 @@ def predictions(
 ) -> Predictions:
     """Return what the output of a network means for targets in the network's form."""
     if loss.output_kind == "values":
-        amounts = [array.astype(np.float64).reshape(len(array), -1) for array in (y, output)]
-        if model.target_preprocessing is not None:
-            amounts = [model.target_preprocessing.inverse_transform(array) for array in amounts]
+        amounts = [model.in_target_units(array.reshape(len(array), -1)) for array in (y, loss.amounts(output))]
         return Predictions(amounts[0], amounts[1], None, weights)
     if loss.output_kind == "binary":
         if output.ndim > 1 and output.shape[1] > 1:

@@ -164,6 +164,66 @@ def bce_with_logits(rng, dtype):
     return made
 
 
+def nll(rng, dtype):
+    make = Numbers(rng, dtype, FINITE)
+    batch = Batch(make)
+    rows, classes, need = batch.rows, batch.columns, make.chance(0.8)
+    logs, targets = make.array(rows, classes), rng.integers(0, classes, batch.rows)
+    weight = np.abs(make.plain(classes)) + np.asarray(0.1, dtype) if make.chance(0.4) else None
+    factor = batch.shares * (1 if weight is None else wide(weight)[targets])
+    factor = factor / batch.divisor(factor.sum())
+    each = wide(logs)[np.arange(rows), targets]
+    gradient = np.zeros((rows, classes))
+    gradient[np.arange(rows), targets] = -factor
+
+    def call(logs, weight, sample_weight, **out):
+        options = {"weight": weight, "sample_weight": sample_weight, "reduction": batch.reduction}
+        return ops.nll(logs, targets, need_gradient=need, **options, **out)
+
+    return loss_case(
+        call, (logs, weight, batch.weight), -(factor * each).sum(), (factor * np.abs(each)).sum(), gradient,
+        np.abs(gradient), dtype, rows, need, {"dlog_probs": 1},
+    )  # fmt: skip
+
+
+def pointwise_formula(kind, x, t, p):
+    """Return loss and derivative of elements, and the sizes of their terms."""
+    d, size = x - t, np.abs(x) + np.abs(t)
+    if kind in ("smooth_l1", "huber"):
+        scale, near = (p if kind == "huber" else 1.0), np.abs(d) < p
+        cost = np.where(near, d * (d / p if p else d) / 2, np.abs(d) - p / 2)
+        return scale * cost, scale * np.where(near, d / p if p else d, np.sign(d)), scale * (size + p), scale + 0 * d
+    if kind == "quantile":
+        return np.maximum(-p * d, (1 - p) * d), np.where(d == 0, 0, (d > 0) - p), size, 1 + 0 * d
+    if kind == "poisson_log":
+        return np.exp(x) - t * x, np.exp(x) - t, np.exp(x) * (1 + np.abs(x)) + np.abs(t * x), np.exp(x) + t
+    log_t = np.log(np.where(t > 0, t, 1))
+    return t * (log_t - x), -t + 0 * x, t * (np.abs(log_t) + np.abs(x)), t
+
+
+def pointwise_loss(rng, dtype):
+    make = Numbers(rng, dtype, FINITE)
+    batch = Batch(make)
+    kind = pick(rng, "smooth_l1", "huber", "quantile", "poisson_log", "kl")
+    parameter = {"smooth_l1": pick(rng, 0.0, 0.5), "huber": pick(rng, 0.5, 3.0), "quantile": 0.75}.get(kind, 0.0)
+    shape, need = paired_shape(rng, batch), make.chance(0.8)
+    prediction, target = make.array(*shape), make.array(*shape)
+    if kind in ("poisson_log", "kl"):
+        target = np.abs(target)
+    shares = batch.shares.reshape(-1, *(1,) * (len(shape) - 1))
+    total = batch.divisor(batch.shares.sum() * (prediction.size // batch.rows))
+    cost, slope, sizes, slopes = pointwise_formula(kind, wide(prediction), wide(target), parameter)
+
+    def call(prediction, target, sample_weight, **out):
+        options = {"reduction": batch.reduction, "need_gradient": need}
+        return ops.pointwise_loss(prediction, target, kind, parameter, sample_weight=sample_weight, **options, **out)
+
+    return loss_case(
+        call, (prediction, target, batch.weight), (shares * cost).sum() / total, (shares * sizes).sum() / total,
+        shares / total * slope, shares / total * slopes, dtype, prediction.size, need, {"dprediction": 1},
+    )  # fmt: skip
+
+
 def counted(rng, dtype):
     make = Numbers(rng, dtype, FINITE)
     rows, classes = pick(rng, *SMALL, 67), pick(rng, *SIZES)
@@ -194,6 +254,8 @@ CASES = {
     "softmax_cross_entropy": softmax_cross_entropy,
     "multiclass_hinge": multiclass_hinge,
     "mse": mse,
+    "nll": nll,
+    "pointwise_loss": pointwise_loss,
     "bce_with_logits": bce_with_logits,
     "count_correct": count_correct,
     "share_correct": share_correct,

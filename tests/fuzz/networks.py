@@ -256,6 +256,23 @@ LOSSES = {
         lambda rng, outputs: pynn.BCEWithLogitsLoss(pick(rng, "mean", "sum"), pos_weight=pick(rng, None, 2.0)),
         "shares",
     ),
+    "NLLLoss": (
+        lambda rng, outputs: pynn.NLLLoss(pick(rng, None, tuple(rng.uniform(0.1, 2, outputs))), pick(rng, -100, 0)),
+        "labels",
+    ),
+    "FocalLoss": (
+        lambda rng, outputs: pynn.FocalLoss(pick(rng, 2.0, 0.5), reduction=pick(rng, "mean", "sum")),
+        "labels",
+    ),
+    "L1Loss": (lambda rng, outputs: pynn.L1Loss(pick(rng, "mean", "sum")), "values"),
+    "SmoothL1Loss": (lambda rng, outputs: pynn.SmoothL1Loss(beta=pick(rng, 0.0, 0.5)), "values"),
+    "HuberLoss": (lambda rng, outputs: pynn.HuberLoss(pick(rng, "mean", "sum"), pick(rng, 0.5, 2.0)), "values"),
+    "QuantileLoss": (
+        lambda rng, outputs: pynn.QuantileLoss(pick(rng, 0.9, tuple(rng.uniform(0.1, 0.9, outputs)))),
+        "values",
+    ),
+    "PoissonNLLLoss": (lambda rng, outputs: pynn.PoissonNLLLoss(full=pick(rng, False, True)), "shares"),
+    "KLDivLoss": (lambda rng, outputs: pynn.KLDivLoss(pick(rng, "mean", "batchmean", "sum")), "shares"),
     "a function": (lambda rng, outputs: half_of_the_squares, "values"),
 }
 

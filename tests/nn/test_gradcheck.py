@@ -45,6 +45,16 @@ LOSSES = {
     "multi_margin": (pynn.MultiMarginLoss(), "labels"),
     "mse": (pynn.MSELoss(), "soft"),
     "mse_sum": (pynn.MSELoss("sum"), "soft"),
+    "nll": (pynn.NLLLoss([0.5, 2, 1, 3]), "labels"),
+    "focal": (pynn.FocalLoss(1.5, [0.5, 2, 1, 3]), "labels"),
+    "l1": (pynn.L1Loss(), "soft"),
+    "smooth_l1": (pynn.SmoothL1Loss(beta=0.5), "soft"),
+    "huber": (pynn.HuberLoss("sum", 0.5), "soft"),
+    "quantile": (pynn.QuantileLoss(0.8), "soft"),
+    "quantiles": (pynn.QuantileLoss([0.1, 0.3, 0.5, 0.9]), "soft"),
+    "poisson": (pynn.PoissonNLLLoss(full=True), "soft"),
+    "kl": (pynn.KLDivLoss("batchmean"), "soft"),
+    "kl_log": (pynn.KLDivLoss("sum", log_target=True), "soft"),
     "bce": (pynn.BCEWithLogitsLoss(pos_weight=3.0), "soft"),
 }
 

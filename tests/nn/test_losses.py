@@ -17,13 +17,20 @@ TORCH_RUNS = {
     "multi_margin": (lambda v: pynn.MultiMarginLoss(), "labels"),
     "mse": (lambda v: pynn.MSELoss(), "soft"),
     "bce": (lambda v: pynn.BCEWithLogitsLoss(pos_weight=2.5), "soft"),
+    "l1": (lambda v: pynn.L1Loss(), "soft"),
+    "smooth_l1": (lambda v: pynn.SmoothL1Loss(beta=0.3), "soft"),
+    "huber": (lambda v: pynn.HuberLoss(delta=0.3), "soft"),
+    "poisson": (lambda v: pynn.PoissonNLLLoss(full=True), "counts"),
+    "kl": (lambda v: pynn.KLDivLoss("batchmean"), "soft"),
+    "nll": (lambda v: pynn.NLLLoss(v["class_weight"]), "labels_with_gaps"),
 }
 
 
 @pytest.mark.parametrize("name", TORCH_RUNS)
 def test_twenty_steps_agree_with_pytorch(name, torch_vectors):
     make, targets = TORCH_RUNS[name]
-    stored = torch_vectors("training")
+    stored = dict(torch_vectors("training"))
+    stored["counts"] = np.floor(4 * stored["soft"])
     layers = [pynn.Linear(6, 8, bias=False, dtype="float64"), pynn.BatchNorm1d(8, dtype="float64"), pynn.ReLU()]
     model = pynn.Sequential(*layers, pynn.Linear(8, 3, dtype="float64"))
     for key, parameter in model.named_parameters():

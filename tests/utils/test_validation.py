@@ -40,6 +40,17 @@ LOSSES = [
     (lambda: pynn.HingeLoss(reduction=None), "reduction is None; expected"),
     (lambda: pynn.MSELoss("average"), "reduction is 'average'; expected"),
     (lambda: pynn.BCEWithLogitsLoss(pos_weight=-1), "pos_weight is -1; expected"),
+    (lambda: pynn.NLLLoss([1.0, -1.0]), r"weight is \[1.0, -1.0\]; expected"),
+    (lambda: pynn.FocalLoss(-1), "gamma is -1; expected a number of at least 0"),
+    (lambda: pynn.FocalLoss(alpha=1.5), r"alpha is 1.5; expected a number in \[0, 1\]"),
+    (lambda: pynn.L1Loss("average"), "reduction is 'average'; expected"),
+    (lambda: pynn.SmoothL1Loss(beta=-1), "beta is -1; expected"),
+    (lambda: pynn.HuberLoss(delta=0), "delta is 0; expected a positive number"),
+    (lambda: pynn.QuantileLoss(1.0), "quantile is 1.0; expected one number between 0 and 1, or several"),
+    (lambda: pynn.QuantileLoss([0.1, 1.5]), r"quantile is \[0.1, 1.5\]; expected"),
+    (lambda: pynn.QuantileLoss("median"), "quantile is 'median'; expected"),
+    (lambda: pynn.PoissonNLLLoss(eps=-1), "eps is -1; expected"),
+    (lambda: pynn.KLDivLoss("none"), 'reduction is \'none\'; expected "mean", "batchmean" or "sum"'),
 ]
 OPTIMIZERS = [
     *((lambda make=make: make(lr=-1), "lr is -1; expected") for make in (pynn.SGD, pynn.Adam, pynn.RMSprop)),

@@ -76,6 +76,12 @@ def main() -> None:
         "multi_margin": (nn.MultiMarginLoss(), labels),
         "mse": (nn.MSELoss(), soft),
         "bce": (nn.BCEWithLogitsLoss(pos_weight=torch.tensor(2.5, dtype=torch.float64)), soft),
+        "l1": (nn.L1Loss(), soft),
+        "smooth_l1": (nn.SmoothL1Loss(beta=0.3), soft),
+        "huber": (nn.HuberLoss(delta=0.3), soft),
+        "poisson": (nn.PoissonNLLLoss(full=True), np.floor(4 * soft)),
+        "kl": (nn.KLDivLoss(reduction="batchmean"), soft),
+        "nll": (nn.NLLLoss(weight=weight), labels_with_gaps),
     }
     for name, (loss, targets) in losses.items():
         final = run(loss, targets, "SGD", {"lr": 0.1, "momentum": 0.9})

@@ -50,6 +50,9 @@ def loss_vectors(rng: np.random.Generator) -> dict[str, np.ndarray]:
     some_ignored[[0, 4, 12]] = -100
     arrays = {"scores": scores, "weight": weight, "labels": labels, "soft": soft, "real": real}
     arrays |= {"some_ignored": some_ignored, "all_ignored": all_ignored}
+    exponential = np.exp(real)
+    arrays |= {"counts": np.floor(6 * soft), "shares": exponential / exponential.sum(axis=1, keepdims=True)}
+    arrays |= {"log_shares": np.log(arrays["shares"]), "labels_as_shares": np.eye(5)[labels]}
     tensors = {name: torch.tensor(array) for name, array in arrays.items()}
     result = dict(arrays)
 
@@ -76,7 +79,46 @@ def loss_vectors(rng: np.random.Generator) -> dict[str, np.ndarray]:
             hinge = functional.multi_margin_loss
             record(f"hinge.{margin}.{reduction}", hinge, "labels", margin=margin, reduction=reduction)
         record(f"mse.{reduction}", functional.mse_loss, "real", reduction=reduction)
+        for target, weighted in product(("labels", "some_ignored"), (0, 1)):
+            options = {"weight": tensors["weight"] if weighted else None, "reduction": reduction}
+            record(f"nll.{target}.{weighted}.{reduction}", functional.nll_loss, target, **options)
+            for gamma in (0.5, 2.0):
+                record(f"focal.{gamma}.{target}.{weighted}.{reduction}", focal, target, gamma=gamma, **options)
+        for beta in (0.0, 0.7):
+            record(f"smooth_l1.{beta}.{reduction}", functional.smooth_l1_loss, "real", beta=beta, reduction=reduction)
+        record(f"huber.0.7.{reduction}", functional.huber_loss, "real", delta=0.7, reduction=reduction)
+        record(f"quantile.0.8.{reduction}", pinball, "real", q=0.8, reduction=reduction)
+        for full in (False, True):
+            name, poisson = "_full" if full else "", functional.poisson_nll_loss
+            record(f"poisson_log{name}.0.0.{reduction}", poisson, "counts", full=full, reduction=reduction)
+            options = {"log_input": False, "eps": 0.1, "full": full, "reduction": reduction}
+            record(f"poisson{name}.0.1.{reduction}", rates(poisson), "counts", **options)
+    for reduction in ("mean", "sum", "batchmean"):
+        for target in ("shares", "labels_as_shares"):
+            record(f"kl.{target}.{reduction}", functional.kl_div, target, reduction=reduction)
+        record(f"kl_log.log_shares.{reduction}", functional.kl_div, "log_shares", log_target=True, reduction=reduction)
     return result
+
+
+def focal(x, target, gamma, weight, reduction):
+    """The focal loss, which PyTorch has not, by its formula; a mean as that of the cross-entropy."""
+    kept = target != -100
+    x, target = x[kept], target[kept]
+    nll = functional.cross_entropy(x, target, reduction="none")
+    share = torch.ones_like(nll) if weight is None else weight[target]
+    total = (share * (1 - torch.exp(-nll)) ** gamma * nll).sum()
+    return total / share.sum() if reduction == "mean" else total
+
+
+def pinball(x, target, q, reduction):
+    """The quantile loss, which PyTorch has not, by its formula."""
+    error = target - x
+    return getattr(torch.maximum(q * error, (q - 1) * error), reduction)()
+
+
+def rates(loss):
+    """Return the loss of the scores' absolute values, for one of rates."""
+    return lambda x, *arguments, **options: loss(x.abs(), *arguments, **options)
 
 
 def batchnorm_vectors(rng: np.random.Generator) -> dict[str, np.ndarray]:

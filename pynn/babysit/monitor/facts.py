@@ -12,7 +12,7 @@ from ... import ops
 from ...nn.layers import BatchNorm, Dropout, Hardtanh, Maxout, PReLU, Residual
 from ...nn.layers.activations import Activation
 from ...nn.loss import FunctionLoss
-from ...nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ...nn.losses import BCEWithLogitsLoss, MSELoss, PairedLoss, WeightedClassLoss
 from ...nn.traversal import NORMS, Part, parts, weight_of
 from ...optim.optimizers import SGD, AdamW
 from ...optim.regularizers import L1, L2, MaxNorm
@@ -325,7 +325,7 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
 def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> None:
     """Add facts of the first batch: the loss of zero outputs, and whether the loss sums over the batch."""
     facts.batch_size = len(x)
-    zeros = np.zeros_like(prediction)
+    zeros = loss.neutral(prediction)
     facts.zero_loss = float(loss.forward(zeros, target)[0])
     half = len(x) // 2
     if half >= 2:
@@ -368,11 +368,11 @@ def _baseline(facts: Facts, loss: Loss, target: np.ndarray, prediction: np.ndarr
     target = target[: len(constant)]
     if facts.counts is not None and facts.counts.sum():
         shares = np.maximum(facts.counts / facts.counts.sum(), 1e-6)
-        if isinstance(loss, CrossEntropyLoss) and loss.weight is None:
+        if isinstance(loss, WeightedClassLoss) and loss.weight is None:
             constant[...] = np.log(shares)
         elif isinstance(loss, BCEWithLogitsLoss) and loss.pos_weight is None:
             constant[...] = math.log(shares[1] / shares[0])
-    elif isinstance(loss, MSELoss):
-        constant[...] = target.reshape(constant.shape).mean(axis=0)
+    elif isinstance(loss, PairedLoss) and loss.output_kind == "values":
+        constant[...] = loss.best_constant(target.reshape(constant.shape).astype(np.float64))
     value = float(loss.forward(constant, target.astype(target.dtype if target.dtype.kind != "f" else np.float64))[0])
     return value * (facts.batch_size / len(constant) if facts.summed and facts.batch_size else 1.0)

@@ -96,18 +96,18 @@ def _share_right(case: Case, prediction: np.ndarray, y: np.ndarray) -> float:
     if prediction.shape != y.shape:
         return 0.0
     variance = float(np.square(y - y.mean(axis=0)).sum(dtype=np.float64))
-    return 1 - float(np.square(prediction - y).sum(dtype=np.float64)) / variance if variance else 1.0
+    return 1 - float(np.square(case.loss.amounts(prediction) - y).sum(dtype=np.float64)) / variance if variance else 1.0
 
 
 def _constant_loss(case: Case, part: Examples) -> float:
-    """Return the loss of outputs that do not depend on the input: the targets' mean, or the classes' shares."""
+    """Return the loss of outputs that do not depend on the input: the targets' mean or such, or the classes' shares."""
     shape = (len(part.x), *case.output_shape[1:])
     dtype = case.model.dtype
     if case.labels(part.y, shape):
         shares = np.bincount(part.y, minlength=shape[1])[: shape[1]] / len(part.y)
         constant = np.broadcast_to(np.log(np.maximum(shares, 1e-4)), shape)
     elif part.y.shape == shape and case.loss.output_kind == "values":
-        constant = np.broadcast_to(part.y.mean(axis=0), shape)
+        constant = np.broadcast_to(case.loss.best_constant(part.y), shape)
     else:
         constant = np.zeros(shape)
     loss = float(case.loss.forward(np.ascontiguousarray(constant, dtype=dtype), part.y, part.weights)[0])

@@ -8,8 +8,9 @@ import numpy as np
 
 from ...nn.context import Context
 from ...nn.layers import Dropout
-from ...nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, MSELoss, MultiMarginLoss
+from ...nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, HingeLoss, MSELoss, MultiMarginLoss, NLLLoss
 from ...nn.random import Stream
+from ...nn.regression_losses import KLDivLoss, L1Loss, PoissonNLLLoss
 from ...optim.optimizers import AdamW
 from ...optim.regularizers import MaxNorm
 from .case import Case, train, training_loss
@@ -56,18 +57,18 @@ def initial_loss(case: Case) -> Check:
     part = case.take(case.rows(512))
     trainer = case.trial(adam=case.rate)
     loss, prediction = training_loss(case, trainer, part)
-    zeros = np.zeros_like(prediction)
-    theory = float(case.loss.forward(zeros, part.y, part.weights)[0])
+    theory = float(case.loss.forward(case.loss.neutral(prediction), part.y, part.weights)[0])
+    start = "equal probabilities" if isinstance(case.loss, NLLLoss | KLDivLoss) else "outputs of 0"
     if not math.isfinite(loss):
         evidence = f"the loss is {loss} on {len(part.x)} examples"
         return failed(name, "non_finite", evidence, "Look for a logarithm or a division by 0 in layers and loss.")
     if not math.isfinite(theory) or theory <= 0:
         return skipped(
-            name, f"{loss:.4g}; outputs of 0 would give {theory:.4g}, and there is no theoretical value for this loss"
+            name, f"{loss:.4g}; {start} would give {theory:.4g}, and there is no theoretical value for this loss"
         )
     case.trained |= loss < 0.6 * theory
     case.sums = _is_sum(case)[0]
-    evidence = f"{loss:.4g}; outputs of 0 would give {theory:.4g}{_formula(case, prediction)}"
+    evidence = f"{loss:.4g}; {start} would give {theory:.4g}{_formula(case, prediction)}"
     excess = (loss - theory) / (len(part.x) if case.sums else 1)
     # In regression, the usual initialisation gives outputs of variance up to 2 to 4, which add this excess.
     values = case.loss.output_kind in ("values", None)
@@ -85,7 +86,7 @@ def initial_loss(case: Case) -> Check:
 def _formula(case: Case, prediction: np.ndarray) -> str:
     classes = prediction.shape[-1]
     match case.loss:
-        case CrossEntropyLoss(weight=None):
+        case CrossEntropyLoss(weight=None) | NLLLoss(weight=None):
             return f" (ln {classes} = {math.log(classes):.4g})"
         case MultiMarginLoss():
             return f" ((C - 1) margin / C, C = {classes})"
@@ -95,6 +96,10 @@ def _formula(case: Case, prediction: np.ndarray) -> str:
             return " (ln 2 = 0.6931)"
         case MSELoss():
             return " (the mean square of the targets)"
+        case L1Loss():
+            return " (the mean absolute target)"
+        case PoissonNLLLoss(log_input=True, full=False):
+            return " (exp(0) = 1)"
     return ""
 
 

@@ -154,7 +154,7 @@ class Judge:
         if self.kind == "values":
             truth = y.astype(np.float64)
             variance = max(float(np.var(truth, axis=0).mean()), 1e-300)
-            values = prediction.reshape(truth.shape)
+            values = self.loss.amounts(prediction).reshape(len(truth), -1)
             return np.clip(1 - np.square(values - truth).mean(axis=1) / variance, -1e6, 1)
         if self.kind == "classes":
             right = (prediction.argmax(axis=1) == y[:, 0]).astype(np.float64)
@@ -175,7 +175,8 @@ class Judge:
             prediction = prediction * target[1] + target[0]
         if not np.isfinite(prediction).all():
             return np.zeros(len(self.x)), math.nan
-        loss = self.loss.forward(prediction, self.loss.as_target(self.y, prediction.dtype))[0]
+        target_values = self.loss.shaped(self.loss.as_target(self.y, prediction.dtype), prediction.shape)
+        loss = self.loss.forward(prediction, target_values)[0]
         return self.credits(prediction), float(loss)
 
 

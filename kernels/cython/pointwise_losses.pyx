@@ -1,0 +1,264 @@
+"""Losses of elements, of predictions and targets of the same shape, each with its gradient in the same call.
+
+As in `losses`: `sample_weight` (one per row) and the gradient may be None, and rows of weight zero are ignored.
+"""
+
+cimport numpy as cnp
+from cython cimport floating
+from libc.math cimport INFINITY, exp, fabs, log, log1p
+
+from .arrays cimport columns, data, is_single, rows, size
+from .calls cimport import_runtime, make
+from .loss_rows cimport mean_scale, no_gradient, row_weight
+
+cnp.import_array()
+import_runtime()
+
+cdef enum:  # as in codes.py
+    SMOOTH_L1
+    HUBER
+    QUANTILE
+    POISSON_LOG
+    POISSON
+    POISSON_LOG_FULL
+    POISSON_FULL
+    KL
+    KL_LOG
+
+cdef double TAU = 6.283185307179586476925286766559
+
+
+cdef double mse_rows(
+    const floating* prediction, const floating* target, const floating* sample_weight, bint mean, floating* gradient,
+    Py_ssize_t m, Py_ssize_t n
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef floating difference
+    cdef double factor, cost, loss = 0
+    cdef double scale = mean_scale(sample_weight, m, n) if mean else 1
+    for i in range(m):
+        factor = scale * row_weight(sample_weight, i)
+        if factor == 0:
+            no_gradient(gradient, i, n)
+            continue
+        cost = 0
+        for j in range(n):
+            difference = prediction[i * n + j] - target[i * n + j]
+            cost += <double>difference * difference
+            if gradient != NULL:
+                gradient[i * n + j] = <floating>(2 * factor * difference)
+        loss += factor * cost
+    return loss
+
+
+cdef struct Paired:  # a loss of a prediction and a target of the same shape
+    void* prediction
+    void* target
+    void* sample_weight
+    void* gradient
+    Py_ssize_t m
+    Py_ssize_t n
+    double pos_weight
+    bint mean
+    bint single
+    double loss
+
+
+cdef int run_mse(void* argument) noexcept nogil:
+    cdef Paired* c = <Paired*>argument
+    if c.single:
+        c.loss = mse_rows(
+            <float*>c.prediction, <float*>c.target, <float*>c.sample_weight, c.mean, <float*>c.gradient, c.m, c.n
+        )
+    else:
+        c.loss = mse_rows(
+            <double*>c.prediction, <double*>c.target, <double*>c.sample_weight, c.mean, <double*>c.gradient, c.m, c.n
+        )
+    return 0
+
+
+def mse(cnp.ndarray prediction, cnp.ndarray target, cnp.ndarray sample_weight, bint mean, cnp.ndarray dprediction):
+    """Return the mean (or summed) squared error over all elements of 2-D arrays; write its gradient."""
+    cdef Paired call = Paired(
+        data(prediction), data(target), data(sample_weight), data(dprediction), rows(prediction), columns(prediction),
+        1, mean, is_single(prediction), 0
+    )
+    make(run_mse, &call, sizeof(call), 3, (prediction, target, sample_weight, dprediction), &call.loss)
+    return call.loss
+
+
+cdef double bce_rows(
+    const floating* logits, const floating* targets, double pos_weight, const floating* sample_weight, bint mean,
+    floating* gradient, Py_ssize_t m, Py_ssize_t n
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef double x, t, small, sigmoid_x, sigmoid_minus_x, factor, cost, loss = 0
+    cdef double scale = mean_scale(sample_weight, m, n) if mean else 1
+    for i in range(m):
+        factor = scale * row_weight(sample_weight, i)
+        if factor == 0:
+            no_gradient(gradient, i, n)
+            continue
+        cost = 0
+        for j in range(n):
+            x = logits[i * n + j]
+            t = targets[i * n + j]
+            small = exp(-fabs(x))
+            # Two non-negative terms: subtracting would lose the small loss of a confident prediction.
+            cost += pos_weight * t * ((-x if x < 0 else 0) + log1p(small))
+            cost += (1 - t) * ((0 if x < 0 else x) + log1p(small))
+            if gradient != NULL:
+                sigmoid_minus_x = (1 if x < 0 else small) / (1 + small)
+                sigmoid_x = (small if x < 0 else 1) / (1 + small)
+                gradient[i * n + j] = <floating>(factor * ((1 - t) * sigmoid_x - pos_weight * t * sigmoid_minus_x))
+        loss += factor * cost
+    return loss
+
+
+cdef int run_bce(void* argument) noexcept nogil:
+    cdef Paired* c = <Paired*>argument
+    if c.single:
+        c.loss = bce_rows(
+            <float*>c.prediction, <float*>c.target, c.pos_weight, <float*>c.sample_weight, c.mean,
+            <float*>c.gradient, c.m, c.n
+        )
+    else:
+        c.loss = bce_rows(
+            <double*>c.prediction, <double*>c.target, c.pos_weight, <double*>c.sample_weight, c.mean,
+            <double*>c.gradient, c.m, c.n
+        )
+    return 0
+
+
+def bce_with_logits(
+    cnp.ndarray logits, cnp.ndarray targets, pos_weight, cnp.ndarray sample_weight, bint mean, cnp.ndarray dlogits
+):
+    """Return the binary cross-entropy of 2-D `targets` in [0, 1] against logits; write its gradient.
+
+    Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), with p the positive class's weight (1 if None).
+    """
+    cdef Paired call = Paired(
+        data(logits), data(targets), data(sample_weight), data(dlogits), rows(logits), columns(logits),
+        1 if pos_weight is None else pos_weight, mean, is_single(logits), 0
+    )
+    make(run_bce, &call, sizeof(call), 3, (logits, targets, sample_weight, dlogits), &call.loss)
+    return call.loss
+
+
+cdef inline double rounded(double d, double width, double height, double* slope) noexcept nogil:
+    """Return |d| with a parabola for a tip of this half width, times height; write the derivative."""
+    cdef double sign = 1 if d > 0 else -1 if d < 0 else d  # NaN stays
+    if fabs(d) < width:
+        slope[0] = d / width * height
+        return d * (d / width) / 2 * height
+    slope[0] = height * sign
+    return height * (fabs(d) - width / 2)
+
+
+cdef inline double quantile(double d, double q, double* slope) noexcept nogil:
+    cdef double rate = 1 - q if d > 0 else -q
+    slope[0] = rate if d > 0 or d < 0 else d
+    return rate * d
+
+
+cdef inline double poisson(int code, double x, double t, double eps, double* slope) noexcept nogil:
+    cdef double rate, constant = 0
+    if code >= POISSON_LOG_FULL and t > 1:
+        constant = t * log(t) - t + log(TAU * t) / 2
+    if code == POISSON_LOG or code == POISSON_LOG_FULL:
+        rate = exp(x)
+        slope[0] = rate - t
+        return rate - t * x + constant
+    slope[0] = 1 - t / (x + eps)
+    return x - t * log(x + eps) + constant
+
+
+cdef inline double divergence(double x, double p, double log_p, double* slope) noexcept nogil:
+    cdef double cost = 0 if p == 0 else p * log_p
+    slope[0] = x if x != x else -p
+    if p == 0 and x == -INFINITY:
+        return cost
+    return cost - p * x
+
+
+cdef inline double cost_of(int code, double x, double t, double parameter, double* slope) noexcept nogil:
+    """Return the loss of an element; write its derivative by the prediction x."""
+    if code == SMOOTH_L1:
+        return rounded(x - t, parameter, 1, slope)
+    if code == HUBER:
+        return rounded(x - t, parameter, parameter, slope)
+    if code == QUANTILE:
+        return quantile(x - t, parameter, slope)
+    if code == KL:
+        return divergence(x, t, log(t), slope)
+    if code == KL_LOG:
+        return divergence(x, exp(t), t, slope)
+    return poisson(code, x, t, parameter, slope)
+
+
+cdef struct Pointwise:
+    void* prediction
+    void* target
+    double* parameters
+    void* sample_weight
+    void* gradient
+    Py_ssize_t m
+    Py_ssize_t n
+    Py_ssize_t step  # from one column's parameter to the next: 0 if there is only one
+    Py_ssize_t per_row
+    int code
+    bint single
+    double loss
+
+
+cdef double pointwise_rows(
+    const Pointwise* c, const floating* prediction, const floating* target, const floating* sample_weight,
+    floating* gradient
+) noexcept nogil:
+    cdef Py_ssize_t i, j, n = c.n
+    cdef double factor, cost, slope, loss = 0
+    cdef double scale = mean_scale(sample_weight, c.m, c.per_row) if c.per_row else 1
+    for i in range(c.m):
+        factor = scale * row_weight(sample_weight, i)
+        if factor == 0:
+            no_gradient(gradient, i, n)
+            continue
+        cost = 0
+        for j in range(n):
+            cost += cost_of(c.code, prediction[i * n + j], target[i * n + j], c.parameters[j * c.step], &slope)
+            if gradient != NULL:
+                gradient[i * n + j] = <floating>(factor * slope)
+        loss += factor * cost
+    return loss
+
+
+cdef int run_pointwise(void* argument) noexcept nogil:
+    cdef Pointwise* c = <Pointwise*>argument
+    if c.single:
+        c.loss = pointwise_rows(
+            c, <float*>c.prediction, <float*>c.target, <float*>c.sample_weight, <float*>c.gradient
+        )
+    else:
+        c.loss = pointwise_rows(
+            c, <double*>c.prediction, <double*>c.target, <double*>c.sample_weight, <double*>c.gradient
+        )
+    return 0
+
+
+def pointwise_loss(
+    cnp.ndarray prediction, cnp.ndarray target, int code, cnp.ndarray parameters, cnp.ndarray sample_weight,
+    Py_ssize_t per_row, cnp.ndarray dprediction
+):
+    """Return the sum of a loss over all elements of 2-D arrays, weighted; write its gradient to `dprediction`.
+
+    `code` is a `LossCode`, `parameters` its float64 parameter: one (1,), or one for each column. The sum is divided by
+    the total weight times `per_row`, unless `per_row` is zero. All arithmetic is in float64.
+    """
+    cdef Pointwise call = Pointwise(
+        data(prediction), data(target), <double*>data(parameters), data(sample_weight), data(dprediction),
+        rows(prediction), columns(prediction), size(parameters) > 1, per_row, code, is_single(prediction), 0
+    )
+    make(
+        run_pointwise, &call, sizeof(call), 4, (prediction, target, parameters, sample_weight, dprediction), &call.loss
+    )
+    return call.loss

@@ -1,0 +1,23 @@
+"""What losses do with the rows of a batch: their weights, and gradients of zero."""
+
+import numpy as np
+
+from .compiled import njit
+from .reductions import total
+
+#: Passed to the compiled loops for None, so that they compile once per dtype, whatever is absent.
+ABSENT = {np.dtype(t): (np.empty(0, t), np.empty((0, 0), t)) for t in (np.float32, np.float64)}
+
+
+@njit(nogil=True, error_model="numpy")
+def divisor(rows, sample_weight, per_row):
+    """Return the total weight times `per_row`; 1 if that is zero."""
+    weights = (total(sample_weight) if sample_weight.size else rows) * per_row
+    return weights if weights != 0 else 1.0
+
+
+@njit(nogil=True)
+def fill_zeros(row):
+    """Write the gradient of a row that is ignored."""
+    for c in range(row.size):
+        row[c] = 0.0
