@@ -93,7 +93,7 @@ from .utils import renamed as _renamed
 from .utils.files import FileFormatError
 
 if _TYPE_CHECKING:
-    from . import datasets, plots, search
+    from . import datasets, onnx, plots, search
     from .babysit import BabysitterWarning, Finding, Monitor, preflight
     from .babysit.remedies import Diagnosis, diagnose
 
@@ -108,6 +108,7 @@ _LATER = {
     "Finding": "pynn.babysit",
     "Monitor": "pynn.babysit",
     "diagnose": "pynn.babysit.remedies",
+    "onnx": "pynn.onnx",
     "plots": "pynn.plots",
     "preflight": "pynn.babysit",
     "search": "pynn.search",
@@ -123,7 +124,7 @@ def __getattr__(name: str) -> _Any:
     if name not in _LATER:
         raise AttributeError(f"module 'pynn' has no attribute {name!r}")
     module = _import_module(_LATER[name])
-    return module if name in ("datasets", "plots", "search") else getattr(module, name)
+    return module if name in ("datasets", "onnx", "plots", "search") else getattr(module, name)
 
 
 __all__ = [
@@ -225,6 +226,7 @@ __all__ = [
     "init",
     "load",
     "manual_seed",
+    "onnx",
     "ops",
     "plots",
     "preflight",

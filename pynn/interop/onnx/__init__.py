@@ -1,0 +1,1 @@
+"""ONNX files written, read and run; reached as `pynn.onnx`."""

@@ -1,0 +1,15 @@
+"""The operators of ONNX that pynn has: each a function of a node and its input arrays that returns its output."""
+
+from . import activations, convolutions, elementwise, losses, normalization, products, reductions, shapes
+
+#: Every operator by name. Those of layers are computed by `pynn.ops`, arithmetic and shapes by NumPy.
+OPERATORS = {
+    **activations.OPERATORS,
+    **convolutions.OPERATORS,
+    **normalization.OPERATORS,
+    **products.OPERATORS,
+    **losses.OPERATORS,
+    **elementwise.OPERATORS,
+    **reductions.OPERATORS,
+    **shapes.OPERATORS,
+}
