@@ -1,4 +1,4 @@
-"""The command line: ``pynn train``, ``check``, ``diagnose``, ``lecture``, ``search``, ``predict``, ``bench``, ``info``.
+"""The command line: ``pynn train``, ``check``, ``diagnose``, ``search``, ``lecture`` and the others in `main`.
 
 Results go to standard output, progress and errors to standard error. An error is one line; ``PYNN_DEBUG=1`` adds the
 traceback. Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
@@ -19,7 +19,7 @@ import click
 
 from .. import BackendError, __version__
 from ..utils import interrupt, streams
-from . import bench, check, diagnose, info, lecture, predict, search, train
+from . import bench, check, diagnose, export, info, lecture, predict, search, train
 
 # The library raises these for faulty data, files or settings; anything else is a bug.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError, BackendError)
@@ -67,7 +67,7 @@ def main(context: click.Context) -> None:
 
 for command in (
     *(train.train, check.check, diagnose.diagnose_command, lecture.lecture, search.search_command, predict.predict),
-    *(bench.bench, info.info),
+    *(export.export, bench.bench, info.info),
 ):
     command.context_settings = SETTINGS  # a command that was called by itself first would have no -h
     main.add_command(command)

@@ -7,6 +7,8 @@ import json
 import warnings
 
 import numpy as np
+import onnx
+import onnx_networks
 import polars
 from file_formats import cifar_bytes, idx_bytes
 from fuzz import networks
@@ -16,6 +18,7 @@ from fuzz.networks import pick
 import pynn
 from pynn import datasets
 from pynn.datasets.readers import read_npy
+from pynn.interop.onnx.readers import READERS
 from pynn.utils.files import packed_tensors
 
 CUSTOM = (networks.Doubled,)
@@ -223,6 +226,63 @@ class Schemas(Bytes):
             datasets.read_csv(path, schema=self.schema)
 
 
+class Onnx(Bytes):
+    """ONNX files, of which numbers in the graph are others: sizes, attributes, versions; or names and operators."""
+
+    suffix = "onnx"
+    NUMBERS = (-(2**63), -(2**31), -2, -1, 0, 1, 2, 3, 7, 2**31, 2**40, 2**62, 2**63 - 1)
+
+    def __init__(self, folder):
+        self.path = folder / "whole.onnx"
+
+    def whole(self, rng):
+        self.model, x = onnx_networks.random_network(rng, pick(rng, "f4", "f8"))
+        self.shape = x.shape[1:]
+        pynn.onnx.export(self.model, self.path, opset=int(rng.integers(14, 26)), input_shape=self.shape)
+        return self.path.read_bytes()
+
+    def broken(self, rng, content):
+        if rng.random() < 0.4:
+            return damaged(rng, content)
+        model = onnx.load(self.path)
+        for _ in range(pick(rng, 1, 1, 2, 3)):
+            self.change(rng, model.graph)
+        return model.SerializeToString()
+
+    def change(self, rng, graph):
+        """Change one thing in the graph."""
+        node = graph.node[int(rng.integers(len(graph.node)))]
+        arrays = list(graph.initializer) or [onnx.TensorProto()]
+        array, number = arrays[int(rng.integers(len(arrays)))], pick(rng, *self.NUMBERS)
+        numbers = [values for a in node.attribute if len(values := a.ints)]
+        sizes = [array.dims, *numbers]
+        values = pick(rng, *(k for k in range(len(sizes))))
+        kind = pick(rng, "size", "size", "one", "operator", "input", "type", "swap", "twice", "shape", "opset")
+        if kind == "size" and len(sizes[values]):
+            sizes[values][int(rng.integers(len(sizes[values])))] = number
+        elif kind == "one" and node.attribute:
+            changed_attribute = pick(rng, *node.attribute)
+            changed_attribute.i, changed_attribute.f = number, float(number)
+        elif kind == "operator":
+            node.op_type = pick(rng, *READERS, "Reshape", "Shape", "Concat", "Gather", "Loop", "", "x" * 999)
+        elif kind == "input" and node.input:
+            names = [n for other in graph.node for n in (*other.input, *other.output)]
+            node.input[int(rng.integers(len(node.input)))] = pick(rng, *names, "", "none")
+        elif kind == "type":
+            array.data_type = int(rng.integers(30))
+        elif kind == "swap":
+            other = graph.node[int(rng.integers(len(graph.node)))]
+            node.op_type, other.op_type = other.op_type, node.op_type
+        elif kind == "twice":
+            graph.node.append(node)
+        elif kind == "shape" and graph.input:
+            dims = graph.input[0].type.tensor_type.shape.dim
+            dims[int(rng.integers(len(dims)))].dim_value = number
+
+    def read(self, path):
+        use(pynn.onnx.load(path), self.shape)
+
+
 FORMATS = {
     "model": Models,
     "checkpoint": Checkpoints,
@@ -232,6 +292,7 @@ FORMATS = {
     "cifar": Cifar,
     "csv": Csv,
     "jsonl": JsonLines,
+    "onnx": Onnx,
     "schema": Schemas,
 }
 

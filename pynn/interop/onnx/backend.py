@@ -11,7 +11,7 @@ from onnx import helper
 from onnx.backend import base
 from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
 
-from .graph import Graph, Node, UnsupportedError, read_model, shortened
+from .graph import DTYPES, Graph, Node, UnsupportedError, read_model, shortened
 from .operators import OPERATORS
 
 #: The newest operator set whose definitions were implemented.
@@ -97,11 +97,8 @@ def _refused(node: Node, graph: Graph) -> str | None:
         training = graph.constants.get(node.inputs[2])
         if training is None or training.any():
             return "it is in training mode, whose random numbers are not defined"
-    if node.op == "Cast":
-        from .graph import DTYPES
-
-        if node.get("to") not in DTYPES:
-            return "it converts to an element type that NumPy does not have"
+    if node.op == "Cast" and node.get("to") not in DTYPES:
+        return "it converts to an element type that NumPy does not have"
     return None
 
 

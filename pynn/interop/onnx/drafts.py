@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,15 +122,17 @@ def _per_channel(array: np.ndarray, width: int, rank: int) -> np.ndarray | None:
 
 def dtype_of(steps: Iterable[Step]) -> np.dtype[Any]:
     """Return the dtype of the network's arrays: that of the last layer with weights."""
-    dtype = np.dtype(np.float32)
-    for step in steps:
-        if isinstance(step, Draft):
-            for array in step.arrays.values():
-                if array.dtype in (np.float32, np.float64):
-                    dtype = array.dtype
-            if step.inner:
-                dtype = dtype_of([part for inner in step.inner.values() for part in inner])
-    return dtype
+    found = [array.dtype for step in steps for array in _arrays(step) if array.dtype in (np.float32, np.float64)]
+    return found[-1] if found else np.dtype(np.float32)
+
+
+def _arrays(step: Step) -> Iterator[np.ndarray]:
+    """Yield the arrays of a layer and of those inside it."""
+    if isinstance(step, Draft):
+        yield from step.arrays.values()
+        for inner in step.inner.values():
+            for part in inner:
+                yield from _arrays(part)
 
 
 def made(steps: Iterable[Step], dtype: np.dtype[Any]) -> list[Layer]:

@@ -15,8 +15,10 @@ from .graph import Graph, Node
 Template = tuple[Any, ...] | str | float
 
 _ERF = ("Erf", ("Div", "x", math.sqrt(2)))
-_CUBE = ("Add", "x", ("Mul", ("Pow", "x", 3.0), 0.044715))
-_TANH = ("Add", ("Tanh", ("Mul", _CUBE, math.sqrt(2 / math.pi))), 1.0)
+_TANHS = [
+    ("Add", ("Tanh", ("Mul", ("Add", "x", ("Mul", cube, 0.044715)), math.sqrt(2 / math.pi))), 1.0)
+    for cube in (("Pow", "x", 3.0), ("Mul", "x", ("Mul", "x", "x")))
+]
 _CENTERED = ("Sub", "x", ("ReduceMean", "x"))
 _PART = ("Div", "x", "?limit")
 _THRESHOLD = ("Mul", "x", "?beta")
@@ -28,9 +30,10 @@ TEMPLATES: tuple[tuple[str, Template], ...] = (
     ("HardSwish", ("Mul", "x", ("HardSigmoid", "x"))),
     ("Gelu", ("Mul", ("Mul", "x", ("Add", _ERF, 1.0)), 0.5)),
     ("Gelu", ("Mul", ("Mul", "x", 0.5), ("Add", _ERF, 1.0))),
-    ("Gelu tanh", ("Mul", ("Mul", "x", 0.5), _TANH)),
+    *(("Gelu tanh", ("Mul", ("Mul", "x", 0.5), tanh)) for tanh in _TANHS),
+    *(("Gelu tanh", ("Mul", ("Mul", "x", tanh), 0.5)) for tanh in _TANHS),
     ("Softplus", ("Where", ("Greater", "x", "?threshold"), "x", ("Softplus", "x"))),
-    ("Softplus", ("Where", ("Greater", _THRESHOLD, "?threshold"), "x", ("Div", ("Softplus", _THRESHOLD), "?beta"))),
+    ("Softplus", ("Where", ("Greater", _THRESHOLD, "?threshold"), "x", ("Softplus", "x"))),
     ("Softplus", ("Div", ("Softplus", _THRESHOLD), "?beta")),
     ("Layer norm", ("Div", _CENTERED, ("Sqrt", ("Add", ("ReduceMean", ("Pow", _CENTERED, 2.0)), "?epsilon")))),
     ("SoftLimit", ("Div", "x", ("Sqrt", ("Add", 1.0, ("Mul", _PART, _PART))))),
@@ -123,7 +126,10 @@ def _hard_swish(name: str, node: Node, found: Found, graph: Graph) -> Node | Non
 
 def _softplus(name: str, node: Node, found: Found, graph: Graph) -> Node | None:
     # Above a threshold PyTorch returns x, which equals softplus(x) to rounding from 20 on.
-    return _plain(name, node, found, graph) if found.numbers.get("?threshold", 20) >= 20 else None
+    inner = next(part for part in found.nodes if part.op == "Softplus")
+    beta = found.numbers.setdefault("?beta", inner.get("beta", 1.0))
+    usual = found.numbers.get("?threshold", 20) >= 20 and inner.get("beta", beta) == beta
+    return _plain(name, node, found, graph) if usual else None
 
 
 def _layer_norm(name: str, node: Node, found: Found, graph: Graph) -> Node | None:

@@ -31,14 +31,7 @@ def span_readers(sizes: Sizes, steps_before: list[Step]) -> dict[str, Reader]:
             return Draft(layers.Flatten, node=node), wanted
         raise UnsupportedError(f"{node} gives an input of shape {shape} the shape {wanted}")
 
-    return {
-        **READERS,
-        "InstanceNormalization": _instance,
-        "MatMul": _matmul,
-        "Pad": _pad,
-        "ReduceMean": _reduce_mean,
-        "Reshape": reshape,
-    }
+    return {**READERS, **SPANS, "Reshape": reshape}
 
 
 def _matmul(read: Reading, node: Node) -> tuple[Step | None, Shape]:
@@ -137,3 +130,12 @@ def _pad(read: Reading, node: Node) -> tuple[Step | None, Shape]:
     }
     read.reached = pool
     return READERS["AveragePool"](read, merged)
+
+
+#: The readers that look at the next nodes; that of Reshape also needs the shapes.
+SPANS: dict[str, Reader] = {
+    "InstanceNormalization": _instance,
+    "MatMul": _matmul,
+    "Pad": _pad,
+    "ReduceMean": _reduce_mean,
+}

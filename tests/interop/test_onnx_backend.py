@@ -1,0 +1,104 @@
+"""The backend interface of ONNX: its own test cases of single operators, and what is refused."""
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from onnx.backend.test.loader import load_model_tests
+from onnx.backend.test.runner import Runner, _normalize_tensor
+
+import pynn
+from pynn.interop.onnx.backend import UnsupportedModelError
+
+Backend = pynn.onnx.Backend
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    """Return ONNX's cases that pass, those that fail, and the reasons of those that are refused."""
+    passed, failed, refused = [], {}, {}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of the cases, as they are made
+        cases = load_model_tests(kind="node")
+    for case in cases:
+        try:
+            prepared = Backend.prepare(case.model)
+        except UnsupportedModelError as error:
+            refused[case.name] = str(error)
+            continue
+        try:
+            for given, wanted in case.data_sets:
+                got = prepared.run([_normalize_tensor(array) for array in given])
+                wanted = [_normalize_tensor(array) for array in wanted]
+                Runner.assert_similar_outputs(wanted, got, case.rtol, case.atol)
+            passed.append(case)
+        except Exception as error:
+            failed[case.name] = f"{type(error).__name__}: {error}"
+    return passed, failed, refused
+
+
+def test_cases_of_onnx(outcomes):
+    passed, failed, refused = outcomes
+    assert failed == {}
+    assert len(passed) >= 900
+    assert all("node '" in reason or "input '" in reason or "array '" in reason for reason in refused.values())
+
+
+def test_every_operator_is_tried_by_a_case(outcomes):
+    assert Backend.operators == {node.op_type for case in outcomes[0] for node in case.model.graph.node}
+
+
+def test_refusals_name_what_is_missing():
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 2])
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    node = helper.make_node("Hardmax", ["x"], ["y"], "last")
+    model = helper.make_model(helper.make_graph([node], "g", [x], [y]))
+    assert not Backend.is_compatible(model)
+    with pytest.raises(UnsupportedModelError, match=r"node 'last' \(Hardmax\): pynn has no such operator"):
+        Backend.prepare(model)
+    with pytest.raises(UnsupportedModelError, match=r'device is .CUDA.; expected "CPU"'):
+        Backend.prepare(model, "CUDA")
+    with pytest.raises(UnsupportedModelError, match="Hardmax"):
+        Backend.run_node(node, [np.ones((1, 2), np.float32)])
+
+
+def test_inputs_are_checked():
+    prepared = Backend.prepare(
+        onnx.parser.parse_model(
+            '<ir_version: 8, opset_import: ["": 18]> g (float[N, 2] x) => (float[N, 2] y) { y = Relu(x) }'
+        )
+    )
+    np.testing.assert_array_equal(prepared.run({"x": np.float32([[-1, 2]])})["y"], [[0, 2]])
+    with pytest.raises(ValueError, match=r"input 'x' is float64 of shape \(1, 2\); expected float32"):
+        prepared.run([np.ones((1, 2))])
+    with pytest.raises(ValueError, match=r"input 'x' is float32 of shape \(1, 3\)"):
+        prepared.run([np.ones((1, 3), np.float32)])
+    with pytest.raises(ValueError, match=r"the inputs are 2 arrays; expected 1: \['x'\]"):
+        prepared.run([np.ones((1, 2), np.float32)] * 2)
+    with pytest.raises(ValueError, match=r"the inputs are \['z'\]; expected 1"):
+        prepared.run({"z": np.ones((1, 2), np.float32)})
+
+
+def test_run_node_and_run_model():
+    node = helper.make_node("Gemm", ["a", "b"], ["y"], transB=1)
+    a, b = np.float32([[1, 2]]), np.float32([[3, 4], [5, 6]])
+    np.testing.assert_array_equal(Backend.run_node(node, [a, b])[0], a @ b.T)
+    np.testing.assert_array_equal(Backend.run_node(node, [a, b], opset_version=13)[0], a @ b.T)
+
+
+def test_networks_of_pynn_run_on_it(tmp_path, rng):
+    model = pynn.Sequential(pynn.Conv2d(2, 4, 3), pynn.BatchNorm2d(4), pynn.SiLU(), pynn.Flatten(), pynn.Linear(64, 3))
+    x = rng.normal(size=(5, 2, 6, 6)).astype(np.float32)
+    pynn.onnx.export(model, tmp_path / "m.onnx", input_shape=(2, 6, 6))
+    (got,) = Backend.run_model(onnx.load(tmp_path / "m.onnx"), [x])
+    np.testing.assert_allclose(got, model.predict(x), rtol=1e-5, atol=1e-6)
+
+
+def test_the_documentation_lists_the_operators():
+    subprocess.run([sys.executable, ROOT / "docs" / "onnx_operators.py", "--check"], check=True)

@@ -1,0 +1,246 @@
+"""Networks read from ONNX files: those that pynn, PyTorch and scikit-learn wrote, and those that no layer computes."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from fuzz.tried import each_seed
+from onnx import helper, numpy_helper
+from onnx_networks import LAYERS, of_layer, random_network
+
+import pynn
+from pynn import FileFormatError
+
+VECTORS = Path(__file__).parent.parent / "vectors"
+WANTED = np.load(VECTORS / "onnx.npz")
+#: skl2onnx gives two targets the shape (2 n, 1).
+REFUSED = "sklearn-two-targets"
+
+
+def close(got, want, tolerance=1e-6):
+    assert got.shape == want.shape
+    np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * max(np.abs(want).max(initial=0), 1e-30))
+
+
+@pytest.mark.parametrize("opset", [14, 17, 20])
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer_comes_back(name, opset, tmp_path, rng):
+    for dtype in (np.float32, np.float64):
+        model, x = of_layer(name, dtype, rng)
+        pynn.onnx.export(model, tmp_path / "m.onnx", opset=opset, input_shape=x.shape[1:])
+        again = pynn.onnx.load(tmp_path / "m.onnx")
+        assert again.dtype == model.dtype
+        close(again.predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name.partition(",")[0] not in ("Sequential", "Dropout")])
+def test_layer_is_the_same(name, tmp_path, rng):
+    model, x = of_layer(name, np.float32, rng)
+    pynn.onnx.export(model, tmp_path / "m.onnx", input_shape=x.shape[1:])
+    again = pynn.onnx.load(tmp_path / "m.onnx")
+    kinds = [[type(layer).__name__ for layer in made.leaves()] for made in (again, model)]
+    assert kinds[0] == [kind for kind in kinds[1] if not kind.startswith("Dropout")]
+
+
+def test_random_networks(tmp_path):
+    def check(seed):
+        rng = np.random.default_rng(seed)
+        pynn.manual_seed(seed % 2**31)
+        model, x = random_network(rng, np.float32 if seed % 3 else np.float64)
+        pynn.onnx.export(model, tmp_path / "m.onnx", opset=int(rng.integers(14, 26)), input_shape=x.shape[1:])
+        again = pynn.onnx.load(tmp_path / "m.onnx")
+        assert again.predict(x).dtype == model.predict(x).dtype
+        close(again.predict(x), model.predict(x), 2e-6)
+
+    each_seed(25, check)
+
+
+@pytest.mark.parametrize("path", sorted((VECTORS / "onnx").glob("*.onnx")), ids=lambda path: path.stem)
+def test_other_libraries(path):
+    name = next(key for key in (path.stem, path.stem.rpartition("-")[0]) if f"{key}.x" in WANTED)
+    x, y = WANTED[f"{name}.x"], WANTED[f"{name}.y"]
+    if name == REFUSED:
+        with pytest.raises(ValueError, match=r"node 'Reshape' \(Reshape\) .* expected the batch first"):
+            pynn.onnx.load(path)
+        return
+    model = pynn.onnx.load(path)
+    if model.output_kind is None:
+        got = model.predict(x).reshape(y.shape)
+    else:
+        np.testing.assert_array_equal(model.predict_label(x), WANTED[f"{name}.labels"])
+        got = model.predict_proba(x)
+    close(np.hstack([1 - got, got]) if model.output_kind == "binary" else got, y)
+
+
+def test_what_was_loaded_is_trained_further(tmp_path, rng):
+    x, y = rng.normal(size=(60, 2, 6, 6)).astype(np.float32), rng.integers(3, size=60)
+    pynn.manual_seed(0)
+    model = pynn.Sequential(
+        pynn.Conv2d(2, 4, 3, padding=1), pynn.BatchNorm2d(4), pynn.ReLU(),
+        pynn.Residual(pynn.Sequential(pynn.Conv2d(4, 4, 3, padding=1), pynn.Tanh())), pynn.MaxPool2d(2),
+        pynn.Flatten(), pynn.Linear(36, 3),
+    )  # fmt: skip
+    pynn.onnx.export(model, tmp_path / "m.onnx", input_shape=(2, 6, 6))
+    losses = []
+    for network in (model, pynn.onnx.load(tmp_path / "m.onnx")):
+        trainer = pynn.Trainer(network, pynn.CrossEntropyLoss(), pynn.Adam(1e-2), seed=0)
+        losses.append(trainer.fit(x, y, epochs=8, batch_size=20)["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    assert losses[1][-1] < 0.7 * losses[1][0]
+
+
+def test_a_classifier_comes_back_as_it_was(tmp_path, rng):
+    x, y = pynn.datasets.blobs(seed=0)
+    model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    model.preprocessing = pynn.preprocessing.Standardize()
+    model.class_names = ["a", "b", "c"]
+    pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1)).fit(x, y, epochs=2)
+    for output in ("raw", "probabilities", "log_probabilities"):
+        pynn.onnx.export(model, tmp_path / "m.onnx", output=output)
+        again = pynn.onnx.load(tmp_path / "m.onnx")
+        assert (again.class_names, again.output_kind) == (["a", "b", "c"], "classes")
+        close(again.predict(x), model.predict(x))
+        close(again.predict_proba(x), model.predict_proba(x))
+        np.testing.assert_array_equal(again.predict_label(x), model.predict_label(x))
+    again.save(tmp_path / "m.safetensors")
+    close(pynn.load(tmp_path / "m.safetensors").predict(x), model.predict(x))
+
+
+def graph(text, **constants):
+    """Return a model with one input x and one output y, from the text of its nodes."""
+    model = onnx.parser.parse_model(
+        f'<ir_version: 8, opset_import: ["": 17]> g (float[N, 3] x) => (float[N, M] y) {{ {text} }}'
+    )
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in constants.items())
+    return model
+
+
+def loaded(model, tmp_path):
+    path = tmp_path / "g.onnx"
+    path.write_bytes(model.SerializeToString())
+    return pynn.onnx.load(path)
+
+
+W = np.arange(12).reshape(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "constants", "want"),
+    [
+        ("y = Gemm <transB = 1, alpha = 2.0, beta = 0.5> (x, w, b)", {"w": W.T, "b": [1, 2, 3, 4]},
+         lambda x: 2 * x @ W + 0.5 * np.array([1, 2, 3, 4])),
+        ("a = MatMul(x, w) \n y = Add(b, a)", {"w": W, "b": [[1, 2, 3, 4]]}, lambda x: x @ W + [1, 2, 3, 4]),
+        ("a = MatMul(x, w) \n c = Mul(a, s) \n y = Sub(b, c)", {"w": W, "s": 3, "b": [1, 2, 3, 4]},
+         lambda x: [1, 2, 3, 4] - 3 * (x @ W)),
+        ("v = Transpose <perm = [1, 0]> (w) \n y = MatMul(x, v)", {"w": W.T}, lambda x: x @ W),
+        ("a = Mul(x, s) \n y = MatMul(a, w)", {"s": [-1, 0, 2], "w": W}, lambda x: x * [-1, 0, 2] @ W),
+        ("a = Clip(x, l, h) \n y = MatMul(a, w)", {"l": -1, "h": 0.5, "w": W}, lambda x: x.clip(-1, 0.5) @ W),
+        ("a = Relu(x) \n b = Sigmoid(x) \n c = Add(a, x) \n d = Sum(c, b) \n y = MatMul(d, w)", {"w": W},
+         lambda x: (x.clip(0) + x + 1 / (1 + np.exp(-x))) @ W),
+    ],
+)  # fmt: skip
+def test_forms_of_arithmetic(text, constants, want, tmp_path, rng):
+    x = rng.normal(size=(5, 3))
+    close(loaded(graph(text, **constants), tmp_path).predict(x.astype(np.float32)), want(x))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("y = Sin(x)", r"node 'y' \(Sin\): no layer of pynn computes it"),
+        ("a = Relu(x) \n y = Mul(a, x)", r"node 'y' \(Mul\) combines branches; expected their sum"),
+        ("a = Relu(x) \n y = Add(a, w)", r"node 'y' \(Add\) multiplies or adds constants where no neighb"),
+        ("y = Gemm <transA = 1> (x, w)", r"node 'y' \(Gemm\) transposes its input"),
+        ("y = Flatten <axis = 2> (x)", r"node 'y' \(Flatten\) has axis 2; expected 1"),
+        ("y = MatMul(w, x)", r"node 'y' \(MatMul\) multiplies a constant by its input"),
+        ("y = Cast <to = 6> (x)", r"node 'y' \(Cast\) converts to another type than float32 and float64"),
+        ("a = Relu(x) \n y = Neg(w)", r"nothing uses 'x', which is not the output 'y'"),
+        ("y = Selu <alpha = 2.0> (x)", r"node 'y' \(Selu\) has alpha 2.0; expected 1.67326"),
+        ("y = Swish.odd(x)", None),
+    ],
+)  # fmt: skip
+def test_what_no_layer_computes_is_named(text, message, tmp_path):
+    if message is None:
+        model = graph("y = Relu(x)")
+        model.graph.node[0].domain = "odd"
+        message = r"node '' has the operator odd.Relu"
+    else:
+        model = graph(text, w=np.ones((3, 3)))
+    with pytest.raises(ValueError, match=message):
+        loaded(model, tmp_path)
+
+
+def test_several_inputs_or_outputs_are_named(tmp_path):
+    model = graph("y = Relu(x)")
+    model.graph.output.append(helper.make_tensor_value_info("x", 1, None))
+    with pytest.raises(ValueError, match=r"the graph has the outputs \['y', 'x'\]; expected one, or labels and prob"):
+        loaded(model, tmp_path)
+    model = graph("y = Add(x, z)")
+    model.graph.input.append(helper.make_tensor_value_info("z", 1, ["N", 3]))
+    with pytest.raises(ValueError, match=r"the graph has the inputs \['x', 'z'\]; expected one"):
+        loaded(model, tmp_path)
+
+
+def external(tmp_path, location, offset=0, length=48):
+    """Return a model whose weights are in another file."""
+    model = graph("y = MatMul(x, w)", w=W)
+    (tensor,) = model.graph.initializer
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", offset), ("length", length)):
+        tensor.external_data.add(key=key, value=str(value))
+    return model
+
+
+def test_arrays_in_other_files(tmp_path, rng):
+    inside = tmp_path / "models"
+    inside.mkdir()
+    for folder in (tmp_path, inside):
+        (folder / "w.bin").write_bytes(b"12345678" + W.astype("<f4").tobytes())
+    (inside / "link.bin").symlink_to(tmp_path / "w.bin")
+    x = rng.normal(size=(2, 3)).astype(np.float32)
+    close(loaded(external(inside, "w.bin", 8), inside).predict(x), x @ W)
+    for location in ("../w.bin", str(tmp_path / "w.bin"), "link.bin", "none.bin", "", "/dev/zero", "."):
+        with pytest.raises(FileFormatError, match="which is no file in the folder of the model"):
+            loaded(external(inside, location, 8), inside)
+    for offset, length in ((16, 48), (0, 2**40), (-8, 48), (8, 44)):
+        with pytest.raises(FileFormatError, match="goes beyond the end"):
+            loaded(external(inside, "w.bin", offset, length), inside)
+
+
+def test_sizes_are_checked_before_memory_is_taken(tmp_path):
+    model = graph("y = MatMul(x, w)", w=W)
+    model.graph.initializer[0].dims[:] = [2**40, 2**20]
+    with pytest.raises(FileFormatError, match=r"array 'w' has 48 bytes; expected those of float32 of shape"):
+        loaded(model, tmp_path)
+    for text in (
+        "y = Conv <kernel_shape = [1, 1], group = 1099511627776> (x, w)",
+        "y = BatchNormalization(x, s, s, s, s)",
+    ):
+        with pytest.raises(ValueError, match=r"g\.onnx"):
+            loaded(graph(text, w=np.ones((2, 3, 1, 1)), s=np.ones((2, 2))), tmp_path)
+
+
+def test_no_graph_makes_reading_slow(tmp_path):
+    nodes = "\n".join(f"a{k} = Concat <axis = 0> (a{k - 1}, a{k - 1})" for k in range(1, 60))
+    with pytest.raises(ValueError, match="copies its constants too often"):
+        loaded(graph(f"a0 = Identity(w) \n {nodes} \n y = MatMul(x, a59)", w=W), tmp_path)
+    deep = "\n".join(f"b{k} = Relu(a{k}) \n c{k} = Tanh(b{k}) \n a{k + 1} = Add(c{k}, b{k})" for k in range(2000))
+    assert len(loaded(graph(f"a0 = Relu(x) \n {deep} \n y = Relu(a2000)"), tmp_path)) > 2000
+
+
+def test_branches_in_branches_have_a_limit(tmp_path):
+    down = "\n".join(f"a{k + 1} = Relu(a{k})" for k in range(100))
+    up = "\n".join(f"s{k} = Add(s{k + 1}, a{k})" for k in reversed(range(100)))
+    with pytest.raises(ValueError, match="nested more than 64 levels deep"):
+        loaded(graph(f"a0 = Tanh(x) \n {down} \n s100 = Tanh(a100) \n {up} \n y = Relu(s0)"), tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\xff" * 100, b"PK\x03\x04" + b"0" * 50])
+def test_other_files(content, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(content)
+    with pytest.raises(FileFormatError, match=r"m.onnx is not an ONNX file"):
+        pynn.onnx.load(tmp_path / "m.onnx")
+    with pytest.raises(FileNotFoundError):
+        pynn.onnx.load(tmp_path / "none.onnx")

@@ -1,0 +1,115 @@
+"""Networks and preprocessing that are written to ONNX and read again: of every layer and random ones."""
+
+import numpy as np
+from fuzz import networks
+
+import pynn
+from pynn import preprocessing as pre
+
+
+class Doubled(networks.Doubled):
+    """A layer of the user's own that says what it is in ONNX."""
+
+    def to_onnx(self, graph, x):
+        return graph.add("Add", x, x)
+
+
+def varied(model, rng):
+    """Give norms and running statistics values that are not 0 and 1; return the model."""
+    for layer in model.all_layers():
+        for name, low in (("running_mean", -1), ("running_var", 0.5)):
+            if hasattr(layer, name):
+                getattr(layer, name)[...] = rng.uniform(low, low + 1.5, layer.running_mean.shape)
+    for parameter in model.parameters():
+        if parameter.data.ndim == 1:
+            parameter.data[...] = rng.normal(size=parameter.data.shape)
+    return model
+
+
+def _exportable(layer):
+    """Return the layer with the user's own layers replaced by those that can be written."""
+    for inner in layer.all_layers():
+        if type(inner) is networks.Doubled:
+            inner.__class__ = Doubled
+    return layer
+
+
+def random_network(rng, dtype):
+    """Return a random network, perhaps with preprocessing of data and targets, and a batch of raw data."""
+    model, shape, outputs = networks.network(rng, np.dtype(dtype))
+    x = rng.normal(3, 2, size=(40, *shape))
+    transformers = [
+        None, None, pre.Center(), pre.Standardize(), pre.Standardize(limit=1.5), pre.MinMax((-1, 1), clip=True),
+        pre.PCA(), pre.PCAWhiten(), pre.ZCA(), pre.Pipeline([pre.Standardize(), pre.PCAWhiten(eps=0.1)]),
+    ]  # fmt: skip
+    if len(shape) == 3:
+        transformers += [pre.ChannelStandardize(), pre.ChannelCenter()]
+    transformer = networks.pick(rng, *transformers)
+    if transformer is not None and transformer.fit(x).transform(x).shape == x.shape:
+        model.preprocessing = transformer
+    if rng.random() < 0.2:
+        model.target_preprocessing = pre.Standardize().fit(rng.normal(1e3, 5, size=(20, outputs)))
+    return varied(_exportable(model), rng), x[:5].astype(dtype)
+
+
+def of(*layers):
+    return pynn.Sequential(*layers)
+
+
+#: A network for each layer, and the shape of an example.
+LAYERS = {
+    "AdaptiveAvgPool2d": (lambda: of(pynn.AdaptiveAvgPool2d(1)), (3, 7, 6)),
+    "AdaptiveAvgPool2d, even": (lambda: of(pynn.AdaptiveAvgPool2d((2, 3))), (3, 8, 6)),
+    "AdaptiveAvgPool2d, uneven": (lambda: of(pynn.AdaptiveAvgPool2d((3, 4))), (3, 7, 6)),
+    "Average": (lambda: of(pynn.Average(pynn.Linear(4, 2), of(pynn.Linear(4, 2), pynn.ReLU()), weights=[1, 3])), (4,)),
+    "AvgPool2d": (lambda: of(pynn.AvgPool2d(3, 2, 1)), (2, 7, 8)),
+    "AvgPool2d, ceil": (lambda: of(pynn.AvgPool2d(3, 2, 1, ceil_mode=True)), (2, 8, 7)),
+    "AvgPool2d, alone": (lambda: of(pynn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)), (2, 8, 7)),
+    "BatchNorm1d": (lambda: of(pynn.BatchNorm1d(5, eps=1e-3)), (5,)),
+    "BatchNorm1d, sequences": (lambda: of(pynn.Conv1d(2, 5, 3), pynn.BatchNorm1d(5)), (2, 7)),
+    "BatchNorm2d": (lambda: of(pynn.BatchNorm2d(3)), (3, 4, 5)),
+    "Conv1d": (lambda: of(pynn.Conv1d(4, 6, 3, 2, 1, 2, 2)), (4, 13)),
+    "Conv2d": (lambda: of(pynn.Conv2d(4, 6, (3, 2), (1, 2), (2, 1), groups=2)), (4, 9, 8)),
+    "Conv2d, same": (lambda: of(pynn.Conv2d(2, 3, (2, 3), padding="same", bias=False)), (2, 5, 6)),
+    "Dropout": (lambda: of(pynn.Linear(3, 3), pynn.Dropout(0.5)), (3,)),
+    "Dropout2d": (lambda: of(pynn.Conv2d(2, 2, 1), pynn.Dropout2d()), (2, 3, 3)),
+    "ELU": (lambda: of(pynn.ELU(0.5)), (4,)),
+    "Flatten": (lambda: of(pynn.Flatten()), (2, 3, 4)),
+    "GELU": (lambda: of(pynn.GELU(), pynn.GELU("tanh")), (4,)),
+    "GroupNorm": (lambda: of(pynn.GroupNorm(2, 6), pynn.GroupNorm(3, 6, affine=False)), (6, 3, 4)),
+    "GroupNorm, vectors": (lambda: of(pynn.GroupNorm(2, 6, eps=0.1)), (6,)),
+    "LayerNorm": (lambda: of(pynn.LayerNorm(4), pynn.LayerNorm((3, 4)), pynn.LayerNorm(4, 0.1, False)), (3, 4)),
+    "LeakyReLU": (lambda: of(pynn.LeakyReLU(0.3)), (4,)),
+    "Linear": (lambda: of(pynn.Linear(3, 5), pynn.Linear(5, 2, bias=False)), (3,)),
+    "MaxPool2d": (lambda: of(pynn.MaxPool2d(3, 2, 1, ceil_mode=True), pynn.MaxPool2d(2, 1, dilation=2)), (2, 9, 10)),
+    "Maxout": (lambda: of(pynn.Maxout(3, 4, pieces=3)), (3,)),
+    "PReLU": (lambda: of(pynn.PReLU(), pynn.Conv2d(2, 3, 1), pynn.PReLU(3)), (2, 4, 4)),
+    "ReLU": (lambda: of(pynn.ReLU()), (4,)),
+    "Residual": (
+        lambda: of(
+            pynn.Residual(of(pynn.Conv2d(2, 4, 3, padding=1), pynn.ReLU()), pynn.Conv2d(2, 4, 1)),
+            pynn.Residual(of(pynn.Tanh())),
+        ),
+        (2, 5, 5),
+    ),
+    "Residual, nested": (
+        lambda: of(pynn.Residual(of(pynn.Residual(pynn.Linear(3, 3)), pynn.Dropout()), pynn.ReLU())), (3,)
+    ),
+    "Residual, of nothing": (lambda: of(pynn.ReLU(), pynn.Residual(pynn.Dropout())), (3,)),
+    "SELU": (lambda: of(pynn.SELU()), (4,)),
+    "SiLU": (lambda: of(pynn.SiLU()), (4,)),
+    "Sequential": (lambda: of(of(of(pynn.Linear(3, 3)), pynn.ReLU()), of()), (3,)),
+    "Sigmoid": (lambda: of(pynn.Sigmoid()), (4,)),
+    "Softplus": (lambda: of(pynn.Softplus(), pynn.Softplus(2)), (4,)),
+    "Tanh": (lambda: of(pynn.Tanh()), (4,)),
+}  # fmt: skip
+
+
+def of_layer(name, dtype, rng):
+    """Return the network of `LAYERS` by that name, and a batch."""
+    make, shape = LAYERS[name]
+    pynn.manual_seed(3)
+    model = make()
+    if model.parameters():
+        model.astype(dtype)
+    return varied(model, rng), rng.normal(size=(5, *shape)).astype(dtype)
