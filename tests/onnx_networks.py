@@ -68,6 +68,7 @@ LAYERS = {
     "BatchNorm1d": (lambda: of(pynn.BatchNorm1d(5, eps=1e-3)), (5,)),
     "BatchNorm1d, sequences": (lambda: of(pynn.Conv1d(2, 5, 3), pynn.BatchNorm1d(5)), (2, 7)),
     "BatchNorm2d": (lambda: of(pynn.BatchNorm2d(3)), (3, 4, 5)),
+    "CELU": (lambda: of(pynn.CELU(0.7), pynn.CELU()), (4,)),
     "Conv1d": (lambda: of(pynn.Conv1d(4, 6, 3, 2, 1, 2, 2)), (4, 13)),
     "Conv2d": (lambda: of(pynn.Conv2d(4, 6, (3, 2), (1, 2), (2, 1), groups=2)), (4, 9, 8)),
     "Conv2d, same": (lambda: of(pynn.Conv2d(2, 3, (2, 3), padding="same", bias=False)), (2, 5, 6)),
@@ -78,13 +79,23 @@ LAYERS = {
     "GELU": (lambda: of(pynn.GELU(), pynn.GELU("tanh")), (4,)),
     "GroupNorm": (lambda: of(pynn.GroupNorm(2, 6), pynn.GroupNorm(3, 6, affine=False)), (6, 3, 4)),
     "GroupNorm, vectors": (lambda: of(pynn.GroupNorm(2, 6, eps=0.1)), (6,)),
+    "Hardsigmoid": (lambda: of(pynn.Hardsigmoid()), (9,)),
+    "Hardswish": (lambda: of(pynn.Linear(3, 9), pynn.Hardswish()), (3,)),
+    "Hardtanh": (lambda: of(pynn.Hardtanh(-0.5, 0.8), pynn.Hardtanh()), (9,)),
+    "Identity": (lambda: of(pynn.Identity(), pynn.Linear(3, 2)), (3,)),
+    "InstanceNorm1d": (lambda: of(pynn.InstanceNorm1d(3), pynn.InstanceNorm1d(3, 0.1, affine=True)), (3, 7)),
+    "InstanceNorm2d": (lambda: of(pynn.InstanceNorm2d(3), pynn.InstanceNorm2d(3, 0.1, affine=True)), (3, 4, 5)),
     "LayerNorm": (lambda: of(pynn.LayerNorm(4), pynn.LayerNorm((3, 4)), pynn.LayerNorm(4, 0.1, False)), (3, 4)),
     "LeakyReLU": (lambda: of(pynn.LeakyReLU(0.3)), (4,)),
     "Linear": (lambda: of(pynn.Linear(3, 5), pynn.Linear(5, 2, bias=False)), (3,)),
+    "LogSigmoid": (lambda: of(pynn.LogSigmoid()), (9,)),
+    "LogSoftmax": (lambda: of(pynn.Conv2d(2, 3, 1), pynn.LogSoftmax(1)), (2, 4, 4)),
     "MaxPool2d": (lambda: of(pynn.MaxPool2d(3, 2, 1, ceil_mode=True), pynn.MaxPool2d(2, 1, dilation=2)), (2, 9, 10)),
     "Maxout": (lambda: of(pynn.Maxout(3, 4, pieces=3)), (3,)),
+    "Mish": (lambda: of(pynn.Mish()), (9,)),
     "PReLU": (lambda: of(pynn.PReLU(), pynn.Conv2d(2, 3, 1), pynn.PReLU(3)), (2, 4, 4)),
     "ReLU": (lambda: of(pynn.ReLU()), (4,)),
+    "ReLU6": (lambda: of(pynn.Linear(3, 30), pynn.ReLU6()), (3,)),
     "Residual": (
         lambda: of(
             pynn.Residual(of(pynn.Conv2d(2, 4, 3, padding=1), pynn.ReLU()), pynn.Conv2d(2, 4, 1)),
@@ -100,8 +111,11 @@ LAYERS = {
     "SiLU": (lambda: of(pynn.SiLU()), (4,)),
     "Sequential": (lambda: of(of(of(pynn.Linear(3, 3)), pynn.ReLU()), of()), (3,)),
     "Sigmoid": (lambda: of(pynn.Sigmoid()), (4,)),
+    "Softmax": (lambda: of(pynn.Linear(3, 4), pynn.Softmax(), pynn.Linear(4, 4), pynn.Softmax(1)), (3,)),
     "Softplus": (lambda: of(pynn.Softplus(), pynn.Softplus(2)), (4,)),
+    "Softsign": (lambda: of(pynn.Softsign()), (4,)),
     "Tanh": (lambda: of(pynn.Tanh()), (4,)),
+    "Unflatten": (lambda: of(pynn.Linear(3, 24), pynn.Unflatten(1, (2, 12)), pynn.Unflatten(2, (3, 4))), (3,)),
 }  # fmt: skip
 
 

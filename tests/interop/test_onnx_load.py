@@ -34,13 +34,15 @@ def test_layer_comes_back(name, opset, tmp_path, rng):
         close(again.predict(x), model.predict(x))
 
 
-@pytest.mark.parametrize("name", [name for name in LAYERS if name.partition(",")[0] not in ("Sequential", "Dropout")])
+@pytest.mark.parametrize("name", LAYERS)
 def test_layer_is_the_same(name, tmp_path, rng):
     model, x = of_layer(name, np.float32, rng)
     pynn.onnx.export(model, tmp_path / "m.onnx", input_shape=x.shape[1:])
     again = pynn.onnx.load(tmp_path / "m.onnx")
+    if name == "AdaptiveAvgPool2d, even":  # windows of one size
+        return
     kinds = [[type(layer).__name__ for layer in made.leaves()] for made in (again, model)]
-    assert kinds[0] == [kind for kind in kinds[1] if not kind.startswith("Dropout")]
+    assert kinds[0] == [kind for kind in kinds[1] if not kind.startswith(("Dropout", "Identity"))]
 
 
 def test_random_networks(tmp_path):
@@ -150,7 +152,10 @@ def test_forms_of_arithmetic(text, constants, want, tmp_path, rng):
     [
         ("y = Sin(x)", r"node 'y' \(Sin\): no layer of pynn computes it"),
         ("a = Relu(x) \n y = Mul(a, x)", r"node 'y' \(Mul\) combines branches; expected their sum"),
-        ("a = Relu(x) \n y = Add(a, w)", r"node 'y' \(Add\) multiplies or adds constants where no neighb"),
+        ("a = Relu(x) \n y = Add(a, w)", r"node 'y' \(Add\) has a constant of shape \(3, 3\), which tells"),
+        ("a = Relu(x) \n b = Add(a, s) \n y = Relu(b)", r"\(Add\) multiplies or adds constants where no neighb"),
+        ("a = Relu(x) \n y = Clip(a, s)", r"node 'y' \(Clip\) limits values on one side where no neighbouring"),
+        ("y = Div(s, x)", r"node 'y' \(Div\) divides by its input, or by 0"),
         ("y = Gemm <transA = 1> (x, w)", r"node 'y' \(Gemm\) transposes its input"),
         ("y = Flatten <axis = 2> (x)", r"node 'y' \(Flatten\) has axis 2; expected 1"),
         ("y = MatMul(w, x)", r"node 'y' \(MatMul\) multiplies a constant by its input"),
@@ -166,7 +171,7 @@ def test_what_no_layer_computes_is_named(text, message, tmp_path):
         model.graph.node[0].domain = "odd"
         message = r"node '' has the operator odd.Relu"
     else:
-        model = graph(text, w=np.ones((3, 3)))
+        model = graph(text, w=np.ones((3, 3)), s=2)
     with pytest.raises(ValueError, match=message):
         loaded(model, tmp_path)
 

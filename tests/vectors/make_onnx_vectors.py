@@ -34,6 +34,17 @@ class Block(nn.Module):
         return torch.relu(self.inner(x) + self.shortcut(x))
 
 
+class Added(nn.Module):
+    """x + activation(A x + b), so that the signal survives many activations."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(6, 6), activation)
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+
 class View(nn.Module):
     """Flattening by hand."""
 
@@ -45,11 +56,11 @@ def networks():
     """Return the networks of PyTorch and the shapes of their inputs."""
     activations = [
         nn.ReLU(), nn.LeakyReLU(0.2), nn.ELU(0.7), nn.SELU(), nn.Sigmoid(), nn.Tanh(), nn.Softplus(), nn.Softplus(2.0),
-        nn.GELU(), nn.GELU("tanh"), nn.SiLU(), nn.PReLU(), nn.PReLU(6),
+        nn.GELU(), nn.GELU("tanh"), nn.SiLU(), nn.PReLU(), nn.PReLU(6), nn.CELU(0.7), nn.Hardsigmoid(), nn.Hardswish(),
+        nn.Hardtanh(-0.5, 0.5), nn.LogSigmoid(), nn.Mish(), nn.ReLU6(), nn.Softsign(), nn.Softmax(1), nn.LogSoftmax(-1),
     ]  # fmt: skip
-    steps = [layer for activation in activations for layer in (nn.Linear(6, 6), activation)]
     return {
-        "activations": (nn.Sequential(*steps), (5, 6)),
+        "activations": (nn.Sequential(*map(Added, activations)), (5, 6)),
         "perceptron": (
             nn.Sequential(
                 nn.Linear(4, 8), nn.ReLU(), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.LayerNorm(8), nn.Tanh(),
@@ -60,7 +71,8 @@ def networks():
         "images": (
             nn.Sequential(
                 nn.Conv2d(3, 6, 3, padding="same"), nn.BatchNorm2d(6), nn.SiLU(), nn.MaxPool2d(3, 2, 1, ceil_mode=True),
-                nn.GroupNorm(3, 6), Block(6), nn.Dropout2d(), nn.AvgPool2d(2), Block(6, 4),
+                nn.GroupNorm(3, 6), nn.InstanceNorm2d(6, affine=True), Block(6), nn.Softmax(1),
+                nn.Dropout2d(), nn.AvgPool2d(2), Block(6, 4),
                 nn.Conv2d(4, 8, 3, groups=2, dilation=2, padding=2), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                 nn.Linear(8, 2),
             ),
@@ -75,8 +87,8 @@ def networks():
         ),
         "sequences": (
             nn.Sequential(
-                nn.Conv1d(3, 4, 3, padding=1), nn.BatchNorm1d(4), nn.ReLU(), nn.Conv1d(4, 4, 3, 2), nn.GELU(), View(),
-                nn.Linear(16, 2),
+                nn.Conv1d(3, 4, 3, padding=1), nn.BatchNorm1d(4), nn.InstanceNorm1d(4), nn.ReLU(),
+                nn.Conv1d(4, 4, 3, 2), nn.GELU(), View(), nn.Linear(16, 2),
             ),
             (3, 3, 9),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,8 +51,9 @@ class Limits:
 
 @dataclass
 class Unflattened:
-    """Examples that were vectors get a shape, as behind `ZCA`."""
+    """A dimension becomes several: `Unflatten`, or the end of `ZCA`, which gives vectors the shape of images again."""
 
+    dim: int
     shape: tuple[int, ...]
     node: Node
 
@@ -151,9 +153,13 @@ def made(steps: Iterable[Step], dtype: np.dtype[Any]) -> list[Layer]:
 
 
 def _made(step: Step, dtype: np.dtype[Any]) -> Layer:
+    if isinstance(step, Unflattened):
+        return layers.Unflatten(step.dim, step.shape)
+    if isinstance(step, Limits) and not step.soft and math.isfinite(step.low) and math.isfinite(step.high):
+        return layers.ReLU6() if (step.low, step.high) == (0, 6) else layers.Hardtanh(step.low, step.high)
     if not isinstance(step, Draft):
-        what = {Affine: "multiplies or adds constants", Limits: "limits values", Unflattened: "reshapes vectors"}
-        raise UnsupportedError(f"{step.node} {what[type(step)]} where no neighbouring layer can do that")
+        what = "limits values on one side" if isinstance(step, Limits) else "multiplies or adds constants"
+        raise UnsupportedError(f"{step.node} {what} where no neighbouring layer can do that")
     if step.kind is layers.Residual:
         inner, shortcut = (made(step.inner[name], dtype) for name in ("inner", "shortcut"))
         return layers.Residual(Sequential(*inner), Sequential(*shortcut) if shortcut else None)

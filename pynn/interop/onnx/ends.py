@@ -10,7 +10,7 @@ import numpy as np
 from ... import preprocessing as pre
 from ...nn import layers
 from .drafts import Affine, Draft, Limits, Step, Unflattened, dtype_of
-from .graph import Graph, Node, UnsupportedError
+from .graph import Graph, UnsupportedError
 
 #: Numbers of a preprocessing that stand in the file as one; more are refused.
 MOST = 2**20
@@ -31,6 +31,8 @@ def take_preprocessing(steps: list[Step], shape: tuple[int | None, ...] | None) 
             break
         affine = first if isinstance(first, Affine) else Affine(np.ones(()), np.zeros(()), first.node, np.dtype("f8"))
         limits = next((step for step in steps[: 2 if affine is first else 1] if isinstance(step, Limits)), None)
+        if affine is not first and not limits.soft:  # type: ignore[union-attr]
+            break  # a layer
         transformer = _transformer(affine, limits, shape)
         if transformer is None:
             return None if not found else _chained(found)
@@ -216,22 +218,8 @@ class Ending:
         if node.op in ("Softmax", "LogSoftmax"):
             self.kind = "classes"
             return node.inputs[0]
-        if node.op == "Sigmoid":
+        if node.op in ("Sigmoid", "LogSigmoid"):
             self.kind = "binary"
             return node.inputs[0]
-        inner = self._negated_softplus(node)
-        if inner is None:
-            self.kind = "scores"
-            return scores
-        self.kind = "binary"
-        return inner
-
-    def _negated_softplus(self, node: Node) -> str | None:
-        """Return x of -softplus(-x), the logarithm of the sigmoid."""
-        value = node.outputs[0]
-        for op in ("Neg", "Softplus", "Neg"):
-            maker = self.makers.get(value)
-            if maker is None or maker.op != op:
-                return None
-            value = maker.inputs[0]
-        return value
+        self.kind = "scores"
+        return scores

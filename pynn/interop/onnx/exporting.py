@@ -14,6 +14,7 @@ from onnx import helper
 
 from ... import preprocessing as pre
 from ...datasets.tables.schema import feature_names
+from ...nn.layers import LogSigmoid
 from ...nn.sequential import Sequential
 from ...utils.files import check_target, write_atomically
 from ...utils.validation import choice, count, instance
@@ -150,8 +151,7 @@ def _write(graph: Builder, model: Sequential, x: Tensor, output: str) -> Tensor:
         return Tensor(graph.add("Softmax" if output == "probabilities" else "LogSoftmax", y.name, axis=1), y.example)
     if output == "probabilities":
         return Tensor(graph.add("Sigmoid", y.name), y.example)
-    # log sigmoid(x) = -softplus(-x)
-    return Tensor(graph.add("Neg", graph.add("Softplus", graph.add("Neg", y.name))), y.example)
+    return write_layer(graph, LogSigmoid(), y, "")
 
 
 def _name_output(graph: Builder, given: str, last: str, name: str) -> None:

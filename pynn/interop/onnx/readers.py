@@ -291,6 +291,37 @@ def _selu(read: Reading, node: Node) -> tuple[Step, Shape]:
     return Draft(layers.SELU, node=node), read.shape(node)
 
 
+def _softmax(kind: type[layers.Layer]) -> Reader:
+    """Return the reader of a softmax or its logarithm."""
+
+    def reader(read: Reading, node: Node) -> tuple[Step, Shape]:
+        axis, rank = node.get("axis", -1 if node.opset >= 13 else 1), read.rank(node)
+        last = axis % rank == rank - 1
+        if axis % rank == 0 or (node.opset < 13 and not last):  # earlier, it was over all dimensions from `axis` on
+            raise UnsupportedError(f"{node} has axis {axis} of {rank}; expected the last one")
+        return Draft(kind, {"dim": -1 if last else axis % rank}, node=node), read.shape(node)
+
+    return reader
+
+
+def _hard_sigmoid(read: Reading, node: Node) -> tuple[Step, Shape]:
+    slope, offset = node.get("alpha", 0.2), node.get("beta", 0.5)
+    if not math.isclose(slope, 1 / 6, rel_tol=1e-4) or offset != 0.5:
+        raise UnsupportedError(f"{node} has alpha {slope:g} and beta {offset:g}; expected 1/6 and 0.5")
+    return Draft(layers.Hardsigmoid, node=node), read.shape(node)
+
+
+def _instance_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
+    gamma, beta, rank = _floats(node, read.array(node, 1)), read.array(node, 2), read.rank(node)
+    if rank not in (3, 4):
+        raise UnsupportedError(f"{node} has an input of {rank} dimensions; expected sequences or images")
+    settings: dict[str, Any] = {"num_features": len(gamma), "eps": node.get("epsilon", 1e-5)}
+    settings["affine"] = bool((gamma != 1).any() or beta.any())
+    kind = layers.InstanceNorm2d if rank == 4 else layers.InstanceNorm1d
+    arrays = {"weight": gamma, "bias": beta} if settings["affine"] else {}
+    return Draft(kind, settings, arrays, node=node, rank=rank - 1), read.shape(node)
+
+
 def _same(read: Reading, node: Node) -> tuple[None, Shape]:
     return None, read.shape(node)
 
@@ -305,8 +336,12 @@ def _arithmetic(read: Reading, node: Node) -> tuple[Step, Shape]:
     first = node.inputs[0] in read.constants
     constant, op = read.array(node, 0 if first else 1), node.op
     constant = _floats(node, constant)
-    if constant.ndim > read.rank(node) or (op == "Div" and (first or not constant.all())):
-        raise UnsupportedError(f"{node} has a constant of shape {constant.shape} that no layer can take")
+    if constant.ndim == read.rank(node) and constant.shape[0] == 1:
+        constant = constant[0]
+    if constant.ndim >= read.rank(node):
+        raise UnsupportedError(f"{node} has a constant of shape {constant.shape}, which tells examples apart")
+    if op == "Div" and (first or not constant.all()):
+        raise UnsupportedError(f"{node} divides by its input, or by 0")
     values = constant.astype(np.float64)
     if op in ("Add", "Sub"):
         scale: Any = -1.0 if op == "Sub" and first else 1.0
@@ -346,6 +381,7 @@ READERS: dict[str, Reader] = {
     "AveragePool": _avg_pool,
     "BatchNormalization": _batch_norm,
     "Cast": _cast,
+    "Celu": _activation(layers.CELU, alpha=("alpha", 1.0)),
     "Clip": _clip,
     "Conv": _conv,
     "Div": _arithmetic,
@@ -355,18 +391,26 @@ READERS: dict[str, Reader] = {
     "Gelu": _activation(layers.GELU, approximate=("approximate", "none")),
     "Gemm": _gemm,
     "GlobalAveragePool": _global_pool,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _activation(layers.Hardswish),
     "Identity": _same,
+    "InstanceNormalization": _instance_norm,
     "LayerNormalization": _layer_norm,
     "LeakyRelu": _activation(layers.LeakyReLU, negative_slope=("alpha", 0.01)),
+    "LogSigmoid": _activation(layers.LogSigmoid),
+    "LogSoftmax": _softmax(layers.LogSoftmax),
     "MatMul": _matmul,
     "MaxPool": _max_pool,
+    "Mish": _activation(layers.Mish),
     "Mul": _arithmetic,
     "PRelu": _prelu,
     "Relu": _activation(layers.ReLU),
     "Selu": _selu,
     "Sigmoid": _activation(layers.Sigmoid),
     "SoftLimit": _soft_limit,
+    "Softmax": _softmax(layers.Softmax),
     "Softplus": _activation(layers.Softplus, beta=("beta", 1.0)),
+    "Softsign": _activation(layers.Softsign),
     "Sub": _arithmetic,
     "Swish": _swish,
     "Tanh": _activation(layers.Tanh),

@@ -25,10 +25,12 @@ def span_readers(sizes: Sizes, steps_before: list[Step]) -> dict[str, Reader]:
             return _maxout(read, node, wanted, steps_before)
         if wanted[1:] == shape[1:] and None not in wanted[1:]:
             return None, shape
-        if len(shape) == 2 and None not in wanted[1:]:
-            return Unflattened(tuple(size for size in wanted[1:] if size is not None), node), wanted
         if len(wanted) == 2:
             return Draft(layers.Flatten, node=node), wanted
+        more = len(wanted) - len(shape)
+        for dim in range(1, len(shape) if more > 0 and None not in (*shape[1:], *wanted[1:]) else 1):
+            if wanted[:dim] == (None, *shape[1:dim]) and wanted[dim + more + 1 :] == shape[dim + 1 :]:
+                return Unflattened(dim, wanted[dim : dim + more + 1], node), wanted  # type: ignore[arg-type]
         raise UnsupportedError(f"{node} gives an input of shape {shape} the shape {wanted}")
 
     return {**READERS, **SPANS, "Reshape": reshape}
@@ -71,13 +73,6 @@ def _group_norm(read: Reading, node: Node, wanted: tuple[int | None, ...], sizes
         "affine": False,
     }
     return Draft(layers.GroupNorm, settings, node=normalized, rank=len(shape) - 1), shape
-
-
-def _instance(read: Reading, node: Node) -> tuple[Step, Shape]:
-    arrays = {"weight": read.array(node, 1), "bias": read.array(node, 2)}
-    channels = len(arrays["weight"])
-    settings = {"num_groups": channels, "num_channels": channels, "eps": node.get("epsilon", 1e-5)}
-    return Draft(layers.GroupNorm, settings, arrays, node=node, rank=read.rank(node) - 1), read.shape(node)
 
 
 def _axes(read: Reading, node: Node) -> tuple[int, ...]:
@@ -134,7 +129,6 @@ def _pad(read: Reading, node: Node) -> tuple[Step | None, Shape]:
 
 #: The readers that look at the next nodes; that of Reshape also needs the shapes.
 SPANS: dict[str, Reader] = {
-    "InstanceNormalization": _instance,
     "MatMul": _matmul,
     "Pad": _pad,
     "ReduceMean": _reduce_mean,

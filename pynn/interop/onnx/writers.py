@@ -232,6 +232,45 @@ def _silu(graph: Builder, layer: layers.SiLU, x: Tensor) -> str:
     return graph.add("Mul", x.name, graph.add("Sigmoid", x.name))
 
 
+def _mish(graph: Builder, layer: layers.Mish, x: Tensor) -> str:
+    if graph.opset >= 18:
+        return graph.add("Mish", x.name)
+    return graph.add("Mul", x.name, graph.add("Tanh", graph.add("Softplus", x.name)))
+
+
+def _celu(graph: Builder, layer: layers.CELU, x: Tensor) -> str:
+    # Celu of ONNX is only for float32.
+    alpha = graph.constant(layer.alpha, "alpha", x.example.dtype)
+    return graph.add("Mul", graph.add("Elu", graph.add("Div", x.name, alpha)), alpha)
+
+
+def _log_sigmoid(graph: Builder, layer: layers.LogSigmoid, x: Tensor) -> str:
+    return graph.add("Neg", graph.add("Softplus", graph.add("Neg", x.name)))
+
+
+def _clip(graph: Builder, layer: layers.Hardtanh | layers.ReLU6, x: Tensor) -> str:
+    low, high = (layer.min_val, layer.max_val) if isinstance(layer, layers.Hardtanh) else (0, 6)
+    bounds = (graph.constant(value, name, x.example.dtype) for name, value in (("low", low), ("high", high)))
+    return graph.add("Clip", x.name, *bounds)
+
+
+def _hardsigmoid(graph: Builder, layer: layers.Hardsigmoid, x: Tensor) -> str:
+    return graph.add("HardSigmoid", x.name, alpha=1 / 6, beta=0.5)
+
+
+def _unflatten(graph: Builder, layer: layers.Unflatten, x: Tensor) -> str:
+    shape = x.example.shape
+    return graph.reshape(x.name, 0, *shape[1 : layer.dim], *layer.unflattened_size, *shape[layer.dim + 1 :])
+
+
+def _instance_norm(graph: Builder, layer: Any, x: Tensor) -> str:
+    gamma, beta = (np.full(layer.num_features, value, x.example.dtype) for value in (1, 0))
+    if layer.weight is not None:
+        gamma, beta = layer.weight.data, layer.bias.data
+    arrays = graph.constant(gamma, "weight"), graph.constant(beta, "bias")
+    return graph.add("InstanceNormalization", x.name, *arrays, epsilon=layer.eps)
+
+
 def _gelu(graph: Builder, layer: layers.GELU, x: Tensor) -> str:
     if graph.opset >= 20:
         return graph.add("Gelu", x.name, approximate=layer.approximate)
@@ -261,6 +300,7 @@ WRITERS: dict[type[layers.Layer], Writer] = {
     layers.AdaptiveAvgPool2d: _adaptive_avg_pool,
     layers.AvgPool2d: _avg_pool,
     layers.BatchNorm: _batch_norm,
+    layers.CELU: _celu,
     layers.Conv2d: _conv,
     layers.Dropout: _identity,
     layers.Dropout2d: _identity,
@@ -268,16 +308,29 @@ WRITERS: dict[type[layers.Layer], Writer] = {
     layers.Flatten: _flatten,
     layers.GELU: _gelu,
     layers.GroupNorm: _group_norm,
+    layers.Hardsigmoid: _hardsigmoid,
+    layers.Hardswish: _plain("HardSwish"),
+    layers.Hardtanh: _clip,
+    layers.Identity: _identity,
+    layers.InstanceNorm1d: _instance_norm,
+    layers.InstanceNorm2d: _instance_norm,
     layers.LayerNorm: _layer_norm,
     layers.LeakyReLU: _plain("LeakyRelu", ("alpha", "negative_slope")),
     layers.Linear: _linear,
+    layers.LogSigmoid: _log_sigmoid,
+    layers.LogSoftmax: _plain("LogSoftmax", ("axis", "dim")),
     layers.MaxPool2d: _max_pool,
     layers.Maxout: _maxout,
+    layers.Mish: _mish,
     layers.PReLU: _prelu,
     layers.ReLU: _plain("Relu"),
+    layers.ReLU6: _clip,
     layers.SELU: _plain("Selu"),
     layers.SiLU: _silu,
     layers.Sigmoid: _plain("Sigmoid"),
+    layers.Softmax: _plain("Softmax", ("axis", "dim")),
     layers.Softplus: _softplus,
+    layers.Softsign: _plain("Softsign"),
     layers.Tanh: _plain("Tanh"),
+    layers.Unflatten: _unflatten,
 }
