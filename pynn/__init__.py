@@ -80,6 +80,7 @@ from .nn.parameters import Parameter
 from .nn.random import manual_seed
 from .nn.regression_losses import HuberLoss, KLDivLoss, L1Loss, PoissonNLLLoss, QuantileLoss, SmoothL1Loss
 from .nn.sequential import Sequential
+from .nn.state import StateDict
 from .optim.base import Optimizer
 from .optim.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .optim.regularizers import L1, L2, MaxNorm, Regularizer
@@ -96,6 +97,7 @@ if _TYPE_CHECKING:
     from . import datasets, onnx, plots, search
     from .babysit import BabysitterWarning, Finding, Monitor, preflight
     from .babysit.remedies import Diagnosis, diagnose
+    from .interop.torch import from_torch, load_torch_state, to_torch
 
 __version__ = "0.1.0"
 
@@ -109,9 +111,12 @@ _LATER = {
     "Monitor": "pynn.babysit",
     "diagnose": "pynn.babysit.remedies",
     "onnx": "pynn.onnx",
+    "from_torch": "pynn.interop.torch",
+    "load_torch_state": "pynn.interop.torch",
     "plots": "pynn.plots",
     "preflight": "pynn.babysit",
     "search": "pynn.search",
+    "to_torch": "pynn.interop.torch",
 }
 
 
@@ -210,6 +215,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "StateDict",
     "StepLR",
     "Tanh",
     "Trainer",
@@ -220,11 +226,13 @@ __all__ = [
     "available_backends",
     "datasets",
     "diagnose",
+    "from_torch",
     "get_backend",
     "get_num_threads",
     "gradcheck",
     "init",
     "load",
+    "load_torch_state",
     "manual_seed",
     "onnx",
     "ops",
@@ -233,5 +241,6 @@ __all__ = [
     "preprocessing",
     "search",
     "set_num_threads",
+    "to_torch",
     "use_backend",
 ]

@@ -18,7 +18,7 @@ TRAINING, WATCHING = 0, 1
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
 
 
 def test_the_readme_counts_the_symptoms():

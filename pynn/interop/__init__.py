@@ -1,1 +1,1 @@
-"""Exchange of networks with other libraries."""
+"""Networks from and for other libraries."""

@@ -15,7 +15,7 @@ from ..utils.validation import choice
 from .rebuilding import rebuilt_from
 from .saving import TRANSFORMERS, checked_schema
 from .sequential import KNOWN_LAYERS, Sequential
-from .state import arrays_of
+from .state import StateDict, arrays_of
 
 
 def load(path: str | Path, *, custom: Iterable[type] = ()) -> Sequential:
@@ -60,7 +60,7 @@ def unpack_model(tensors: dict[str, np.ndarray], description: Any, known: Iterab
         raise TypeError("the architecture is not a Sequential")
     if any(array.dtype != dtype for array in arrays_of(model).values()):
         model.astype(dtype)  # some layers take no dtype argument
-    model.load_state_dict(state)
+    model.load_state_dict(StateDict(state))
     model.class_names = description["class_names"]
     model.input_schema = checked_schema(description["input_schema"])
     model.output_kind = description["output_kind"]

@@ -21,7 +21,7 @@ from .parameters import FlatParameters, OwnedError
 from .random import Stream, initial_generator
 from .recording import replayable
 from .saving import LAYERS, save_model
-from .state import arrays_of, write_arrays
+from .state import StateDict, arrays_of, check_layout, write_arrays
 from .summary import Summary, summarize
 from .widths import check_widths
 
@@ -269,12 +269,17 @@ class Sequential(Inference):
         self._last = Context(training=self.training, random=self._stream)
         return self._owned(x, self._last)
 
-    def state_dict(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> StateDict:
         """Return copies of all parameters and running statistics by name, such as "0.weight"."""
-        return {name: array.copy() for name, array in arrays_of(self).items()}
+        return StateDict((name, array.copy()) for name, array in arrays_of(self).items())
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
-        """Load parameters and running statistics from `state`; if anything does not fit, load none."""
+        """Load parameters and running statistics from `state`; if anything does not fit, load none.
+
+        `state` is a `pynn.StateDict`, or another dictionary in pynn's layout. Raises ValueError if it is a state dict
+        of PyTorch's, whose `Linear` weights are transposed, or could be one: see `pynn.load_torch_state`.
+        """
+        check_layout(self, state)
         write_arrays(arrays_of(self), state)
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:

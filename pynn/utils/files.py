@@ -18,6 +18,7 @@ __all__ = [
     "check_target",
     "load_tensors",
     "packed_tensors",
+    "read_tensors",
     "save_tensors",
     "write_atomically",
 ]
@@ -30,6 +31,8 @@ DTYPES = {
     **{f"{kind.upper()}{8 * size}": np.dtype(f"<{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)},
     **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }
+#: How files of PyTorch before 1.6 begin: a pickle of its magic number.
+TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -93,17 +96,12 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], An
     FileFormatError
         If it is another kind of file, truncated or altered.
     """
-    content = Path(path).read_bytes()
-    try:
-        entries, start = _entries(content)
-        arrays = _arrays(content, entries, start)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise FileFormatError(f"{path} is not a safetensors file, or is truncated ({error})") from None
-    header = _own_header(entries)
+    arrays, metadata = read_tensors(path)
+    header = _own_header(metadata)
     found = header.get("format")
     if found != f"pynn.{kind}":
         own = isinstance(found, str) and found.startswith("pynn.")
-        what = f"contains a {found}" if own else "was not written by pynn"
+        what = f"contains a {found}" if own else f"was not written by pynn{_torch_hint(metadata)}"
         raise FileFormatError(f"{path} {what}; expected a pynn.{kind}")
     text = header.get("description")
     if not isinstance(text, str) or header.get("sha256") != _checksum(arrays, text):
@@ -112,6 +110,46 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], An
         return arrays, json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path} has a description that cannot be read ({error})") from None
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return arrays and metadata of a safetensors file of any origin; bfloat16 becomes float32, which is exact.
+
+    Otherwise the arrays are read-only views of the file's content. Time and memory are proportional to its size.
+
+    Raises
+    ------
+    FileFormatError
+        If it is another kind of file, truncated, or has a dtype that NumPy lacks.
+    """
+    content = Path(path).read_bytes()
+    try:
+        entries, start = _entries(content)
+        metadata = entries.pop("__metadata__", None)
+        brain = [name for name, entry in entries.items() if isinstance(entry, dict) and entry.get("dtype") == "BF16"]
+        arrays = _arrays(content, entries | {name: entries[name] | {"dtype": "U16"} for name in brain}, start)
+    except (ValueError, TypeError, RecursionError) as error:
+        if _is_torch_pickle(content):
+            raise FileFormatError(
+                f"{path} is a pickle of PyTorch's, and reading it could run code; read it with PyTorch and pass the "
+                "dictionary: pynn.load_torch_state(model, torch.load(path, weights_only=True))"
+            ) from None
+        raise FileFormatError(f"{path} is not a safetensors file, or is truncated ({error})") from None
+    # A bfloat16 is the upper half of a float32.
+    arrays |= {name: (arrays[name].astype(np.uint32) << 16).view(np.float32) for name in brain}
+    return arrays, metadata if isinstance(metadata, dict) else {}
+
+
+def _is_torch_pickle(content: bytes) -> bool:
+    """Return whether a file begins as those of `torch.save` do: an archive with data.pkl, or PyTorch's magic number."""
+    return (content[:2] == b"PK" and b"data.pkl" in content[:256]) or content.startswith(TORCH_MAGIC)
+
+
+def _torch_hint(metadata: Mapping[str, Any]) -> str:
+    """Return what to do with a file that PyTorch's safetensors wrote, or an empty text."""
+    if metadata.get("format") != "pt":
+        return ""
+    return " but with PyTorch: build the network and call pynn.load_torch_state(model, path)"
 
 
 def _entries(content: bytes) -> tuple[dict[str, Any], int]:
@@ -129,8 +167,6 @@ def _arrays(content: bytes, entries: dict[str, Any], start: int) -> dict[str, np
     """Return the arrays as views; they must be contiguous from `start` to the end of the file."""
     arrays, bounds = {}, []
     for name, entry in entries.items():
-        if name == "__metadata__":
-            continue
         if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
             raise ValueError(f"{_short(name)} is not described as an array")
         shape, offsets = entry["shape"], entry["data_offsets"]
@@ -161,10 +197,9 @@ def _short(name: str) -> str:
     return repr(name if len(name) <= 100 else f"{name[:100]}...")
 
 
-def _own_header(entries: dict[str, Any]) -> dict[str, Any]:
-    """Return pynn's metadata from the header, or an empty dictionary."""
-    metadata = entries.get("__metadata__")
-    text = metadata.get("pynn") if isinstance(metadata, dict) else None
+def _own_header(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return pynn's part of the metadata, or an empty dictionary."""
+    text = metadata.get("pynn")
     try:
         header = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):

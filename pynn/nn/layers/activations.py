@@ -71,7 +71,7 @@ class LeakyReLU(Activation):
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
-        self.negative_slope = number(negative_slope, "negative_slope")
+        self.negative_slope = number(negative_slope, "negative_slope", above=0)
 
     def argument(self) -> tuple[Any, ...]:
         return (self.negative_slope,)
@@ -84,7 +84,7 @@ class ELU(Activation):
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
-        self.alpha = number(alpha, "alpha")
+        self.alpha = number(alpha, "alpha", above=0)
 
     def argument(self) -> tuple[Any, ...]:
         return (self.alpha,)

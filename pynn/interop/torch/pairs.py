@@ -1,0 +1,77 @@
+"""The layers that pynn and PyTorch both have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ...nn import layers
+from ...nn.layers import Layer
+from ...utils.config import parameters_of
+
+
+class Pair(NamedTuple):
+    """A layer and its counterpart. Settings have the same names and meanings in both, and so do arrays.
+
+    Attributes
+    ----------
+    layer : type
+    module : str
+        The name of the class in `torch.nn`.
+    fixed : mapping of str to tuple
+        PyTorch's settings that pynn lacks, and the values at which both compute the same; `to_torch` takes the first.
+    """
+
+    layer: type[Layer]
+    module: str
+    fixed: Mapping[str, tuple[object, ...]] = {}
+
+    @property
+    def settings(self) -> list[str]:
+        """The settings that both have."""
+        weighted = "dtype" in parameters_of(self.layer)
+        own = {"dtype", "init"} if weighted and self.layer is not layers.PReLU else {"dtype"}
+        return [name for name in parameters_of(self.layer) if name not in own]
+
+
+_CONVOLUTION = {"padding_mode": ("zeros",)}
+_BATCH_NORM = {"affine": (True,), "track_running_stats": (True,)}
+
+#: Where several modules stand for one layer, the last is what `to_torch` makes.
+PAIRS = (
+    Pair(layers.Linear, "Linear"),
+    Pair(layers.Conv1d, "Conv1d", _CONVOLUTION),
+    Pair(layers.Conv2d, "Conv2d", _CONVOLUTION),
+    Pair(layers.BatchNorm1d, "BatchNorm1d", _BATCH_NORM),
+    Pair(layers.BatchNorm2d, "BatchNorm2d", _BATCH_NORM),
+    Pair(layers.GroupNorm, "GroupNorm"),
+    Pair(layers.LayerNorm, "LayerNorm"),
+    Pair(layers.MaxPool2d, "MaxPool2d", {"return_indices": (False,)}),
+    Pair(layers.AvgPool2d, "AvgPool2d", {"divisor_override": (None,)}),
+    Pair(layers.AdaptiveAvgPool2d, "AdaptiveAvgPool2d"),
+    Pair(layers.Dropout, "Dropout"),
+    Pair(layers.Dropout2d, "Dropout1d"),
+    Pair(layers.Dropout2d, "Dropout2d"),
+    Pair(layers.Flatten, "Flatten", {"start_dim": (1,), "end_dim": (-1,)}),
+    Pair(layers.ReLU, "ReLU"),
+    Pair(layers.LeakyReLU, "LeakyReLU"),
+    Pair(layers.PReLU, "PReLU"),
+    Pair(layers.ELU, "ELU"),
+    Pair(layers.SELU, "SELU"),
+    Pair(layers.Sigmoid, "Sigmoid"),
+    Pair(layers.Tanh, "Tanh"),
+    # Beyond the threshold PyTorch returns x: at 40 that is exact in float64, at its default of 20 in float32.
+    Pair(layers.Softplus, "Softplus", {"threshold": (40, 20)}),
+    Pair(layers.GELU, "GELU"),
+    Pair(layers.SiLU, "SiLU"),
+)
+
+#: Layers that torch.nn does not have, and why.
+WITHOUT: dict[type[Layer], str] = {
+    layers.Average: "torch.nn has no average of branches",
+    layers.Maxout: "torch.nn has no maxout",
+    layers.Residual: "torch.nn has no residual block",
+}
+
+MODULE_OF = {pair.layer: pair for pair in PAIRS}
+LAYER_OF = {pair.module: pair for pair in PAIRS}

@@ -1,0 +1,472 @@
+"""Networks go to PyTorch and back with outputs, gradients and settings; what cannot go is refused by its path."""
+
+import copy
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzz import networks
+from fuzz.tried import each_seed
+
+import pynn
+from pynn.interop.torch.pairs import MODULE_OF, PAIRS, WITHOUT
+from pynn.nn import layers
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+nn, prune = torch.nn, pytest.importorskip("torch.nn.utils.prune")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning"),  # of its speed
+    pytest.mark.filterwarnings("ignore:dropout2d. Received a 3D input:UserWarning"),  # that its meaning may change
+]
+
+#: Largest differences, relative to the largest value.
+TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
+
+# Each layer with settings that are not the defaults, and the shape of an example.
+FLAT, SEQUENCES, IMAGES = (6,), (6, 9), (6, 9, 8)
+MODULES = {
+    "Linear": (lambda: nn.Linear(6, 6), FLAT),
+    "Linear, no bias": (lambda: nn.Linear(6, 4, bias=False), FLAT),
+    "Conv1d": (lambda: nn.Conv1d(6, 4, 3, 2, 1, 2, 2), SEQUENCES),
+    "Conv1d, same": (lambda: nn.Conv1d(6, 4, 4, padding="same", bias=False), SEQUENCES),
+    "Conv2d": (lambda: nn.Conv2d(6, 4, (3, 2), (2, 1), (1, 2), (2, 1), 2), IMAGES),
+    "Conv2d, same": (lambda: nn.Conv2d(6, 6, (2, 4), padding="same", dilation=(1, 2), groups=6), IMAGES),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(6, 1e-2, 0.3), FLAT),
+    "BatchNorm1d, sequences": (lambda: nn.BatchNorm1d(6, 1e-2, 0.3), SEQUENCES),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(6, 1e-2, 0.3), IMAGES),
+    "GroupNorm": (lambda: nn.GroupNorm(3, 6, 1e-2), IMAGES),
+    "GroupNorm, not affine": (lambda: nn.GroupNorm(2, 6, affine=False), SEQUENCES),
+    "LayerNorm": (lambda: nn.LayerNorm((9, 8), 1e-2), IMAGES),
+    "LayerNorm, not affine": (lambda: nn.LayerNorm(6, elementwise_affine=False), FLAT),
+    "MaxPool2d": (lambda: nn.MaxPool2d((3, 2), (2, 1), (1, 0), (1, 2), ceil_mode=True), IMAGES),
+    "AvgPool2d": (lambda: nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False), IMAGES),
+    "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d((4, 3)), IMAGES),
+    "Dropout": (lambda: nn.Dropout(0.3), FLAT),
+    "Dropout1d": (lambda: nn.Dropout1d(0.3), SEQUENCES),
+    "Dropout2d": (lambda: nn.Dropout2d(0.3), IMAGES),
+    "Flatten": (lambda: nn.Flatten(), IMAGES),
+    "ReLU": (lambda: nn.ReLU(inplace=True), FLAT),
+    "LeakyReLU": (lambda: nn.LeakyReLU(0.2), FLAT),
+    "PReLU": (lambda: nn.PReLU(6, 0.1), IMAGES),
+    "ELU": (lambda: nn.ELU(0.4), FLAT),
+    "SELU": (lambda: nn.SELU(), FLAT),
+    "Sigmoid": (lambda: nn.Sigmoid(), FLAT),
+    "Tanh": (lambda: nn.Tanh(), FLAT),
+    "Softplus": (lambda: nn.Softplus(3.0), FLAT),
+    "GELU": (lambda: nn.GELU("tanh"), FLAT),
+    "SiLU": (lambda: nn.SiLU(), FLAT),
+}
+
+
+def relative(found, expected, least=0.0):
+    """Return the largest difference over the largest value, or over `least`."""
+    scale = max(np.abs(expected).max(initial=0), least)
+    return np.abs(found - expected).max(initial=0) / (scale if scale > 0 else 1)
+
+
+def passes_of_torch(module, x, dy):
+    """Return output, gradients by name, and what the module holds afterwards, all as NumPy arrays."""
+    module = copy.deepcopy(module)
+    module.zero_grad()
+    x = torch.tensor(x, requires_grad=True)
+    y = module(x.clone())  # a layer may work in place
+    y.backward(torch.tensor(dy))
+    gradients = {name: p.grad.numpy() for name, p in module.named_parameters() if p.grad is not None}
+    state = {name: np.asarray(t.detach().numpy()) for name, t in module.state_dict().items()}
+    return {"y": y.detach().numpy(), "dx": x.grad.numpy()} | {f"d {name}": g for name, g in gradients.items()}, state
+
+
+def passes_of_pynn(model, x, dy):
+    model = copy.deepcopy(model)
+    y = model(x)
+    dx = model.backward(dy)
+    # PyTorch's layout: weights of Linear transposed.
+    linear = {f"{name}.weight" for name, layer in model.named_leaves() if isinstance(layer, pynn.Linear)}
+    turned = lambda name, array: array.T if name in linear else array  # noqa: E731
+    gradients = {f"d {name}": turned(name, p.grad) for name, p in model.named_parameters() if not p.frozen}
+    return {"y": y, "dx": dx} | gradients, {name: turned(name, a) for name, a in model.state_dict().items()}
+
+
+def assert_same(model, module, shape, rng, rows=5, least=0.0):
+    """Compare outputs, gradients and running statistics, relative to the largest value of each.
+
+    Where float32 rounds PyTorch's own result further from float64's, pynn's may be four times as far.
+    """
+    dtype = model.dtype.name
+    x = rng.standard_normal((rows, *shape)).astype(dtype)
+    dy = rng.standard_normal(module.eval()(torch.tensor(x)).shape).astype(dtype)
+    module.train(model.training)
+    for name, layer in model.named_leaves():
+        if isinstance(layer, layers.BatchNorm) and layer.weight.frozen:
+            module.get_submodule(name).eval()
+    exact, _ = passes_of_torch(copy.deepcopy(module).double(), x.astype("float64"), dy.astype("float64"))
+    (theirs, their_state), (ours, our_state) = passes_of_torch(module, x, dy), passes_of_pynn(model, x, dy)
+    assert ours.keys() == theirs.keys()
+    for name, expected in theirs.items():
+        assert ours[name].dtype == expected.dtype == dtype
+        allowed = max(TOLERANCE[dtype], 4 * relative(expected, exact[name], least))
+        assert relative(ours[name], exact[name], least) <= allowed, name
+    for name, array in our_state.items():
+        assert relative(array, their_state[name]) <= TOLERANCE[dtype], name
+
+
+def randomized(module, rng):
+    """Give all arrays of a module values that none begins with."""
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point():
+            low, high = (0.5, 2) if name.endswith("running_var") else (-1, 1)
+            tensor.copy_(torch.tensor(rng.uniform(low, high, tensor.shape)))
+    return module
+
+
+def without_chance(module):
+    """Let dropout keep everything: the masks of the two libraries differ."""
+    for part in module.modules():
+        if type(part).__name__.startswith("Dropout"):
+            part.p = 0.0
+    return module
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MODULES)
+def test_each_layer_comes_and_goes(name, dtype, training, rng):
+    make, shape = MODULES[name]
+    module = randomized(nn.Sequential(make()).to(getattr(torch, dtype)), rng).train(training)
+    model = pynn.from_torch(module)
+    assert model.training is training
+    again = pynn.to_torch(model)
+    assert again.training is training
+    assert repr(pynn.from_torch(again)) == repr(model)
+    if name != "Dropout1d":
+        assert type(again[0]) is type(module[0])
+    for key, tensor in module.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            assert torch.equal(again.state_dict()[key], tensor)
+    module = without_chance(module)
+    if training and "Dropout" in name:
+        model[0].p = 0.0
+    assert_same(model, module, shape, rng)
+
+
+def test_every_layer_has_a_counterpart_or_a_reason():
+    known = {getattr(layers, name) for name in layers.__all__} - {pynn.Layer}
+    assert set(MODULE_OF) | set(WITHOUT) == known
+    assert not set(MODULE_OF) & set(WITHOUT)
+    tried = {name.split(",")[0] for name in MODULES}
+    assert {pair.module for pair in PAIRS} == tried
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_random_networks_come_and_go(dtype):
+    gone = []
+
+    def check(seed):
+        rng = np.random.default_rng(seed)
+        pynn.manual_seed(seed)
+        model, shape, _ = networks.network(rng, np.dtype(dtype))
+        model = model.astype(dtype).train(bool(rng.integers(2)))
+        for array in (*model.parameters(), *(buffer for _, buffer in model.named_buffers())):
+            array[...] += rng.uniform(0, 0.2, array.shape)
+        lacking = [name for name, layer in model.named_leaves() if type(layer) not in MODULE_OF]
+        if lacking:
+            with pytest.raises(ValueError) as refused:
+                pynn.to_torch(model)
+            assert [part.split(":")[0] for part in str(refused.value).split("; ")] == lacking
+            return
+        for layer in model.leaves():
+            if isinstance(layer, pynn.Dropout):
+                layer.p = 0.0
+        module = pynn.to_torch(model)
+        again = pynn.from_torch(module)
+        assert repr(again).replace("he_normal", "None") == repr(model).replace("'he_normal'", "None")
+        assert again.training == model.training
+        for name, parameter in again.named_parameters():
+            assert parameter.frozen == dict(model.named_parameters())[name].frozen
+        for name, array in model.state_dict().items():
+            np.testing.assert_array_equal(again.state_dict()[name], array)
+        assert_same(model, module, shape, rng, rows=4, least=1.0)  # norms of few elements cancel gradients of size 1
+        gone.append(seed)
+
+    each_seed(60, check)
+    assert len(gone) > 10
+
+
+def test_neither_library_draws_random_numbers():
+    pynn.manual_seed(0)
+    torch.manual_seed(0)
+    model = pynn.from_torch(pynn.to_torch(pynn.Sequential(pynn.Linear(3, 3))))
+    drawn = torch.rand(3), np.array(pynn.Linear(3, 3).weight)
+    pynn.manual_seed(0)
+    pynn.Linear(3, 3)
+    torch.manual_seed(0)
+    assert torch.equal(torch.rand(3), drawn[0])
+    np.testing.assert_array_equal(pynn.Linear(3, 3).weight, drawn[1])
+    assert len(model) == 1
+
+
+def test_arrays_are_copies():
+    module = nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.PReLU())
+    model = pynn.from_torch(module)
+    before = model.state_dict()
+    with torch.no_grad():
+        for tensor in module.state_dict().values():
+            tensor.zero_()
+    again = pynn.to_torch(model)
+    model[0].weight[...] = 7
+    for name, array in before.items():
+        if name != "0.weight":
+            np.testing.assert_array_equal(model.state_dict()[name], array)
+        np.testing.assert_array_equal(again.state_dict()[name].numpy(), array)
+
+
+def test_a_trained_network_goes_on_in_the_other(rng):
+    """Ten steps of SGD in either library from the same weights."""
+    x, y = rng.normal(size=(32, 8)), rng.integers(0, 3, 32)
+    model = pynn.Sequential(pynn.Linear(8, 8), pynn.BatchNorm1d(8), pynn.Tanh(), pynn.Linear(8, 3)).astype("float64")
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1, momentum=0.9))
+    module = pynn.to_torch(model).train()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(module(torch.tensor(x)), torch.tensor(y))
+        loss.backward()
+        optimizer.step()
+        trainer.step(x, y)
+        assert abs(trainer.last_loss - loss.item()) < 1e-12
+    back = pynn.from_torch(module)
+    assert back.training
+    for name, array in back.state_dict().items():
+        np.testing.assert_allclose(array, model.state_dict()[name], atol=1e-12, err_msg=name)
+
+
+# Modes and frozen parameters
+
+
+def test_frozen_parameters_stay_frozen():
+    module = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)).eval()
+    module[0].weight.requires_grad_(False)
+    module[1].requires_grad_(False)
+    model = pynn.from_torch(module)
+    assert [p.frozen for p in model.parameters()] == [True, False, True, True]
+    assert [p.requires_grad for p in pynn.to_torch(model).parameters()] == [False, True, False, False]
+
+
+def test_a_frozen_batch_norm_uses_running_statistics(rng):
+    model = pynn.Sequential(pynn.BatchNorm1d(3)).train()
+    model[0].running_mean[...] = 1
+    model[0].freeze()
+    module = pynn.to_torch(model)
+    assert module.training and not module[0].training
+    assert_same(model, module, (3,), rng)
+    assert pynn.from_torch(module)[0].weight.frozen
+    module.train()
+    with pytest.raises(ValueError, match="0: BatchNorm1d has a frozen weight and uses the statistics of the batch"):
+        pynn.from_torch(module)
+
+
+def modes(module, **training):
+    module = nn.Sequential(nn.Linear(3, 3), module)
+    module.train(training["whole"])
+    module[1].train(training["part"])
+    return module
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("make", [nn.Dropout, lambda: nn.BatchNorm1d(3)])
+def test_one_mode_for_all_layers(make, whole):
+    with pytest.raises(ValueError, match=r"^1: \w+ is in \w+ mode in a module in \w+ mode"):
+        pynn.from_torch(modes(make(), whole=whole, part=not whole))
+    assert pynn.from_torch(modes(nn.ReLU(), whole=whole, part=not whole)).training is whole
+
+
+# What is refused
+
+
+class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.fc1(x)
+
+
+class Twice(nn.Sequential):
+    def forward(self, x):
+        return super().forward(super().forward(x))
+
+
+class Named(nn.Sequential):
+    """A sequence that only makes its own layers."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(3, 3), nn.ReLU())
+
+
+class Scaled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def inside(module):
+    return nn.Sequential(nn.ReLU(), nn.Sequential(nn.Tanh(), module))
+
+
+def tied():
+    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    module[1].weight = module[0].weight
+    return module
+
+
+def tied_by_memory():
+    module = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 3))
+    module[1].weight = nn.Parameter(module[0].weight.detach().t())
+    return module
+
+
+def twice(module):
+    return nn.Sequential(module, nn.ReLU(), module)
+
+
+def hooked(register):
+    module = nn.Linear(3, 3)
+    register(module)
+    return inside(module)
+
+
+def replaced():
+    module = nn.Linear(3, 3)
+    module.forward = lambda x: x
+    return inside(module)
+
+
+def on_the_weight():
+    module = nn.Linear(3, 3)
+    module.weight.register_hook(lambda g: 2 * g)
+    return inside(module)
+
+
+def pruned():
+    return inside(prune.l1_unstructured(nn.Linear(3, 3), "weight", 0.5))
+
+
+REFUSED = {
+    "a class of one's own": (lambda: inside(Own()), "1.1: Own has a forward of its own.*load_torch_state"),
+    "the whole": (Own, "^Own has a forward of its own"),
+    "a forward of a sequence": (lambda: inside(Twice(nn.ReLU())), "1.1: Twice has a forward of its own"),
+    "no slope": (lambda: inside(nn.LeakyReLU(0.0)), "1.1: LeakyReLU.*negative_slope is 0.0; expected a positive"),
+    "a derived class": (lambda: inside(Scaled(3, 3)), "1.1: Scaled is derived from Linear"),
+    "GRU": (lambda: inside(nn.GRU(3, 3)), "1.1: GRU has no counterpart"),
+    "all at once": (lambda: nn.Sequential(nn.GRU(3, 3), nn.CELU()), "0: GRU.*; 1: CELU"),
+    "lazy": (lambda: inside(nn.LazyLinear(3)), "1.1: LazyLinear"),
+    "the same layer twice": (lambda: twice(nn.Linear(3, 3)), "0.weight and 2.weight share"),
+    "batch norm twice": (lambda: twice(nn.BatchNorm1d(3)), "0.running_mean and 2.running_mean share"),
+    "tied": (tied, "0.weight and 1.weight share"),
+    "tied by memory": (tied_by_memory, "share their values"),
+    "a hook": (lambda: hooked(lambda m: m.register_forward_hook(lambda *_: None)), "1.1: Linear has hooks"),
+    "a hook before": (lambda: hooked(lambda m: m.register_forward_pre_hook(lambda *_: None)), "1.1: Linear has hooks"),
+    "a hook behind": (lambda: hooked(lambda m: m.register_full_backward_hook(lambda *_: None)), "Linear has hooks"),
+    "a hook of a sequence": (
+        lambda: (lambda m: (m[1].register_forward_hook(lambda *_: None), m)[1])(inside(nn.ReLU())),
+        "^1: Sequential has hooks",
+    ),
+    "a hook of a weight": (on_the_weight, "1.1: Linear has a weight with hooks"),
+    "another forward": (replaced, "1.1: Linear has a forward of its own"),
+    "pruned": (pruned, "1.1: Linear has hooks"),
+    "parametrized": (
+        lambda: inside(nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))),
+        "1.1: ParametrizedLinear is parametrized; apply.*remove_parametrizations",
+    ),
+    "half": (lambda: inside(nn.Linear(3, 3).half()), r"1.1: Linear has a weight of torch.float16; expected float32"),
+    "bfloat16": (lambda: inside(nn.Linear(3, 3).bfloat16()), "weight of torch.bfloat16"),
+    "complex": (lambda: inside(nn.Linear(3, 3, dtype=torch.complex64)), "weight of torch.complex64"),
+    "two dtypes": (lambda: nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3).double()), "dtypes torch.float32 and"),
+    "meta": (lambda: inside(nn.Linear(3, 3, device="meta")), "weight on the device meta; expected cpu"),
+    "padding": (lambda: inside(nn.Conv2d(3, 3, 3, padding_mode="reflect")), "padding_mode='reflect'; expected 'zeros'"),
+    "no affine": (lambda: inside(nn.BatchNorm2d(3, affine=False)), "affine=False; expected True"),
+    "no statistics": (lambda: inside(nn.BatchNorm2d(3, track_running_stats=False)), "track_running_stats=False"),
+    "cumulative": (lambda: inside(nn.BatchNorm2d(3, momentum=None)), "1.1: BatchNorm2d.*momentum is None"),
+    "no bias": (lambda: inside(nn.LayerNorm(3, bias=False)), "1.1: LayerNorm has the arrays weight; pynn's has bias"),
+    "indices": (lambda: inside(nn.MaxPool2d(2, return_indices=True)), "return_indices=True; expected False"),
+    "a divisor": (lambda: inside(nn.AvgPool2d(2, divisor_override=3)), "divisor_override=3; expected None"),
+    "any size": (lambda: inside(nn.AdaptiveAvgPool2d((None, 1))), "1.1: AdaptiveAvgPool2d.*output_size is None"),
+    "some dimensions": (lambda: inside(nn.Flatten(0)), "start_dim=0; expected 1"),
+    "a threshold": (lambda: inside(nn.Softplus(threshold=3)), "threshold=3; expected 40 or 20"),
+    "widths": (lambda: nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 3)), "4.*5|5.*4"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_pynn_lacks_is_refused_by_its_path(name):
+    make, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message):
+        pynn.from_torch(make())
+
+
+@pytest.mark.parametrize("given", [3, nn.Linear, {}, pynn.ReLU()])
+def test_only_modules_are_converted(given):
+    with pytest.raises(TypeError, match=r"expected a torch.nn.Module"):
+        pynn.from_torch(given)
+    with pytest.raises(TypeError, match=r"expected a pynn.Sequential"):
+        pynn.to_torch(given)
+
+
+def test_sequences_of_any_kind_and_layers_without_weights_may_recur(rng):
+    act = nn.ReLU()
+    module = nn.Sequential(Named(), act, nn.Linear(3, 3), act, nn.Sequential())
+    model = pynn.from_torch(module)
+    assert [name for name, _ in model.named_leaves()] == ["0.0", "0.1", "1", "2", "3"]
+    assert_same(model, module, (3,), rng)
+    assert isinstance(pynn.from_torch(nn.Linear(3, 2))[0], pynn.Linear)
+    assert len(pynn.from_torch(nn.Sequential())) == 0
+
+
+@pytest.mark.parametrize("make", [
+    lambda: pynn.Residual(pynn.Linear(3, 3)),
+    lambda: pynn.Maxout(3, 3),
+    lambda: pynn.Average(pynn.Linear(3, 3)),
+    networks.Doubled,
+])  # fmt: skip
+def test_what_pytorch_lacks_is_refused_by_its_path(make):
+    layer = make()
+    with pytest.raises(ValueError, match=f"^1.0: {type(layer).__name__}: "):
+        pynn.to_torch(pynn.Sequential(pynn.ReLU(), pynn.Sequential(layer)))
+
+
+@pytest.mark.parametrize("part", ["preprocessing", "target_preprocessing"])
+def test_preprocessing_is_not_lost(part):
+    model = pynn.Sequential(pynn.Linear(3, 3))
+    setattr(model, part, pynn.preprocessing.Standardize())
+    with pytest.raises(ValueError, match=rf"the model has a {part}, which a module does not apply"):
+        pynn.to_torch(model)
+
+
+def test_a_sequence_with_a_forward_of_its_own_is_refused():
+    class Plain(pynn.Sequential):
+        def forward(self, x, ctx):
+            return 2 * super().forward(x, ctx)
+
+    with pytest.raises(ValueError, match=r"^Plain: it has a forward of its own"):
+        pynn.to_torch(Plain(pynn.Linear(3, 3)))
+    with pytest.raises(ValueError, match=r"^0: Plain"):
+        pynn.to_torch(pynn.Sequential(Plain(pynn.Linear(3, 3))))
+
+
+def test_without_pytorch_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for call in (lambda: pynn.from_torch(None), lambda: pynn.to_torch(pynn.Sequential())):
+        with pytest.raises(ImportError, match=r'needs PyTorch: pip install "pynn-kernels\[torch\]"'):
+            call()
+
+
+def test_the_documentation_names_every_pair():
+    page = Path(__file__).parent.parent.parent / "docs" / "pytorch.md"
+    rows = [row.split("|")[1:3] for row in page.read_text(encoding="utf-8").splitlines() if row.startswith("| `")]
+    named = {name for left, _ in rows for name in re.findall(r"`(\w+)`", left)}
+    assert named == {layer.__name__ for layer in MODULE_OF}
+    modules = {name for left, right in rows for name in re.findall(r"`(\w+)`", left if "same" in right else right)}
+    assert modules == {pair.module for pair in PAIRS}
