@@ -52,7 +52,7 @@ def not_learning(state: RunState) -> Iterator[Detection]:
     if len(state.windows) < 3 or facts.chance > 0.8:
         return
     reference, loss = state.reference, state.recent_loss(100)
-    if not loss > 0.97 * reference or state.falling(0.05):
+    if not loss > 0.97 * reference > 0 or state.falling(0.05):
         return
     if not facts.classifies and state.held_out_examples and not state.attainable > MIN_SIGNAL:
         return  # without accuracy, weak and no signal look alike: see `evaluation.nothing_to_learn`
