@@ -84,9 +84,19 @@ from .nn.state import StateDict
 from .optim.base import Optimizer
 from .optim.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .optim.regularizers import L1, L2, MaxNorm, Regularizer
-from .optim.schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR, WarmupLR
+from .optim.schedules import (
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    ExponentialLR,
+    LambdaLR,
+    OneCycleLR,
+    Schedule,
+    StepLR,
+    WarmupLR,
+)
 from .training.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
 from .training.history import History
+from .training.plateau import ReduceLROnPlateau
 from .training.settings import TrainingWarning
 from .training.step import NonFiniteError
 from .training.trainer import Trainer
@@ -157,6 +167,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
     "CrossEntropyLoss",
     "Diagnosis",
     "Dropout",
@@ -180,6 +191,7 @@ __all__ = [
     "InstanceNorm2d",
     "KLDivLoss",
     "L1Loss",
+    "LambdaLR",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -197,6 +209,7 @@ __all__ = [
     "MultiMarginLoss",
     "NLLLoss",
     "NonFiniteError",
+    "OneCycleLR",
     "Optimizer",
     "PReLU",
     "Parameter",
@@ -205,6 +218,7 @@ __all__ = [
     "RMSprop",
     "ReLU",
     "ReLU6",
+    "ReduceLROnPlateau",
     "Regularizer",
     "Residual",
     "Schedule",

@@ -8,10 +8,11 @@ learning rate".
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from ..utils.config import Configurable
-from ..utils.validation import choice, count, instance, number
+from ..utils.validation import choice, count, fraction, instance, number
 
 Unit = Literal["epoch", "step"]
 
@@ -106,6 +107,123 @@ class CosineAnnealingLR(Schedule):
     def at(self, base: float, count: int) -> float:
         done = min(count, self.T_max) / self.T_max
         return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * done)) / 2
+
+
+class CosineAnnealingWarmRestarts(Schedule):
+    """Half a cosine from base to eta_min over T_0, again over T_0 T_mult, and so on (Loshchilov & Hutter 2017, SGDR).
+
+    Examples
+    --------
+    >>> restarts = CosineAnnealingWarmRestarts(T_0=2, T_mult=2)
+    >>> [round(restarts.at(1.0, n), 3) for n in range(7)]
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0]
+    """
+
+    def __init__(self, T_0: int, T_mult: int = 1, eta_min: float = 0.0, *, by: Unit = "epoch") -> None:
+        self.T_0 = count(T_0, "T_0")
+        self.T_mult = count(T_mult, "T_mult")
+        self.eta_min = number(eta_min, "eta_min", minimum=0)
+        self.by = choice(by, "by", UNITS)
+
+    def at(self, base: float, count: int) -> float:
+        length = self.T_0
+        if self.T_mult == 1:
+            count %= length
+        while count >= length:
+            count -= length
+            length *= self.T_mult
+        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * count / length)) / 2
+
+
+class OneCycleLR(Schedule):
+    """A rise from max_lr / div_factor to max_lr, then a fall to far below the start (Smith & Topin 2018).
+
+    As PyTorch's with ``cycle_momentum=False``: the momentum stays. The optimiser's own rate does not matter, and after
+    `total_steps` the rate stays at the last one.
+
+    Parameters
+    ----------
+    max_lr : float
+    total_steps : int
+        Steps of the whole run, epochs times batches; with ``by="epoch"``, its epochs.
+    pct_start : float
+        In (0, 1): the share of the rise.
+    anneal_strategy : {"cos", "linear"}
+    div_factor, final_div_factor : float
+        The first rate is max_lr / div_factor, and the last one the first / final_div_factor.
+    three_phase : bool
+        Whether to fall back to the first rate as slowly as the rise, and then to the last one.
+
+    Examples
+    --------
+    >>> cycle = OneCycleLR(0.5, total_steps=10, pct_start=0.5, anneal_strategy="linear", div_factor=5)
+    >>> [round(cycle.at(1.0, n), 2) for n in (0, 2, 4, 9)]
+    [0.1, 0.3, 0.5, 0.0]
+    """
+
+    def __init__(
+        self,
+        max_lr: float,
+        total_steps: int,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        *,
+        by: Unit = "step",
+    ) -> None:
+        self.max_lr = number(max_lr, "max_lr", above=0)
+        self.total_steps = count(total_steps, "total_steps")
+        self.pct_start = fraction(pct_start, "pct_start")
+        self.anneal_strategy = choice(anneal_strategy, "anneal_strategy", ("cos", "linear"))
+        self.div_factor = number(div_factor, "div_factor", above=0)
+        self.final_div_factor = number(final_div_factor, "final_div_factor", above=0)
+        self.three_phase = three_phase
+        self.by = choice(by, "by", UNITS)
+
+    def _phases(self) -> list[tuple[float, float]]:
+        """Return the ends of the phases, and the rates there."""
+        first = self.max_lr / self.div_factor
+        last, rise = first / self.final_div_factor, self.pct_start * self.total_steps
+        back = [(2 * rise - 2, first)] if self.three_phase else []
+        return [(rise - 1, self.max_lr), *back, (self.total_steps - 1, last)]
+
+    def at(self, base: float, count: int) -> float:
+        start, rate = 0.0, self.max_lr / self.div_factor
+        for end, target in self._phases():
+            if count <= end:
+                done = (count - start) / (end - start) if end > start else 1.0
+                if self.anneal_strategy == "cos":
+                    return target + (rate - target) / 2 * (1 + math.cos(math.pi * done))
+                return rate + (target - rate) * done
+            start, rate = end, target
+        return rate
+
+
+class LambdaLR(Schedule):
+    """base * lr_lambda(count), with a function of your own.
+
+    A file holds no code, so `Trainer.save` raises TypeError; a subclass of `Schedule` can be saved, and named in
+    `Trainer.resume` (``custom=``).
+
+    Examples
+    --------
+    >>> LambdaLR(lambda epoch: 1 / (1 + epoch)).at(1.0, 3)
+    0.25
+    """
+
+    def __init__(self, lr_lambda: Callable[[int], float], *, by: Unit = "epoch") -> None:
+        if not callable(lr_lambda):
+            raise TypeError(f"lr_lambda is {lr_lambda!r}; expected a function of the number of epochs or steps")
+        self.lr_lambda = lr_lambda
+        self.by = choice(by, "by", UNITS)
+
+    def config(self) -> dict[str, Any]:
+        raise TypeError("a LambdaLR cannot be saved: a file holds no function; write a subclass of pynn.Schedule")
+
+    def at(self, base: float, count: int) -> float:
+        return base * float(self.lr_lambda(count))
 
 
 class WarmupLR(Schedule):

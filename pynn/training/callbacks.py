@@ -103,7 +103,7 @@ class CallbackList:
 LARGER = frozenset(("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2"))
 
 
-class _Monitored:
+class Monitored:
     """A column of the history, and the criterion by which its values improve."""
 
     def __init__(self, monitor: str, mode: Mode, min_delta: float) -> None:
@@ -177,7 +177,7 @@ class EarlyStopping(Callback):
         mode: Mode = "auto",
         restore_best_weights: bool = True,
     ) -> None:
-        self._monitored = _Monitored(monitor, mode, min_delta)
+        self._monitored = Monitored(monitor, mode, min_delta)
         self.patience = count(patience, "patience")
         self.restore_best_weights = restore_best_weights
         self._trainer: TrainingState | None = None  # the trainer that the best weights belong to
@@ -248,7 +248,7 @@ class ModelCheckpoint(Callback):
     ) -> None:
         self.path = Path(path)
         self.whole = whole
-        self._monitored = None if monitor is None else _Monitored(monitor, mode, 0.0)
+        self._monitored = None if monitor is None else Monitored(monitor, mode, 0.0)
 
     def on_train_begin(self, trainer: TrainingState) -> None:
         check_target(self.path)

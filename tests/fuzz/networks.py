@@ -297,6 +297,8 @@ SCHEDULES = {
     "ExponentialLR": lambda: pynn.ExponentialLR(0.7),
     "WarmupLR": lambda: pynn.WarmupLR(4),
     "CosineAnnealingLR": lambda: pynn.CosineAnnealingLR(8),
+    "CosineAnnealingWarmRestarts": lambda: pynn.CosineAnnealingWarmRestarts(2),
+    "OneCycleLR": lambda: pynn.OneCycleLR(0.1, 9),
 }
 
 

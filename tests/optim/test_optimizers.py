@@ -176,6 +176,14 @@ SCHEDULES = {
     "step": lambda: pynn.StepLR(7, gamma=0.3),
     "exponential": lambda: pynn.ExponentialLR(0.9),
     "cosine": lambda: pynn.CosineAnnealingLR(25, eta_min=0.01),
+    "restarts": lambda: pynn.CosineAnnealingWarmRestarts(3, 2, eta_min=0.01),
+    "restarts_alike": lambda: pynn.CosineAnnealingWarmRestarts(4),
+    "one_cycle": lambda: pynn.OneCycleLR(0.7, 25, by="epoch"),
+    "one_cycle_linear": lambda: pynn.OneCycleLR(
+        0.7, 25, anneal_strategy="linear", div_factor=10, final_div_factor=100, by="epoch"
+    ),
+    "one_cycle_three_phases": lambda: pynn.OneCycleLR(0.7, 25, three_phase=True, by="epoch"),
+    "lambda": lambda: pynn.LambdaLR(lambda epoch: 1 / (1 + epoch)),
 }
 
 

@@ -26,6 +26,14 @@ OPTIMIZERS = {
 }
 
 
+PLATEAUS = {
+    "plain": {"patience": 1, "factor": 0.5},
+    "abs": {"patience": 0, "threshold": 0.1, "threshold_mode": "abs", "factor": 0.5},
+    "cooldown": {"patience": 1, "cooldown": 3, "min_lr": 0.05},
+    "max": {"patience": 2, "mode": "max", "threshold": 0.01, "threshold_mode": "abs", "factor": 0.3},
+}
+
+
 def main() -> None:
     import torch
     from torch import nn
@@ -88,10 +96,20 @@ def main() -> None:
         result |= {f"{name}.{key}": array for key, array in final.items()}
 
     epochs, base = 25, 0.3
+
+    def one_cycle(optimizer, **options):
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.7, 25, cycle_momentum=False, **options)
+
     schedules = {
         "step": lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=7, gamma=0.3),
         "exponential": lambda o: torch.optim.lr_scheduler.ExponentialLR(o, gamma=0.9),
         "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=epochs, eta_min=0.01),
+        "restarts": lambda o: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(o, 3, 2, eta_min=0.01),
+        "restarts_alike": lambda o: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(o, 4),
+        "one_cycle": lambda o: one_cycle(o, pct_start=0.3),
+        "one_cycle_linear": lambda o: one_cycle(o, anneal_strategy="linear", div_factor=10, final_div_factor=100),
+        "one_cycle_three_phases": lambda o: one_cycle(o, three_phase=True),
+        "lambda": lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda epoch: 1 / (1 + epoch)),
         "warmup": lambda o: torch.optim.lr_scheduler.LinearLR(o, start_factor=0.1, total_iters=9),
     }
     for name, make in schedules.items():
@@ -103,6 +121,16 @@ def main() -> None:
             optimizer.step()
             scheduler.step()
         result[f"schedule.{name}"] = np.array(rates)
+    figures = np.repeat([3.0, 2.0, 2.0 - 1e-5, 1.9, 1.9, 1.95, 1.85, np.nan, 1.84, 1.2], [1, 2, 3, 1, 4, 2, 5, 1, 6, 2])
+    result["plateau.figures"] = figures
+    for name, options in PLATEAUS.items():
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=base)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **options)
+        rates = []
+        for figure in figures:
+            rates.append(optimizer.param_groups[0]["lr"])
+            scheduler.step(1 - figure if options.get("mode") == "max" else figure)
+        result[f"plateau.{name}"] = np.array(rates)
     np.savez_compressed(Path(__file__).parent / "training.npz", **result)
 
 
