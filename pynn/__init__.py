@@ -107,6 +107,7 @@ if _TYPE_CHECKING:
     from . import datasets, onnx, plots, search
     from .babysit import BabysitterWarning, Finding, Monitor, preflight
     from .babysit.remedies import Diagnosis, diagnose
+    from .estimators import MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
     from .interop.torch import from_torch, load_torch_state, to_torch
 
 __version__ = "0.1.0"
@@ -117,6 +118,10 @@ _LATER = {
     "datasets": "pynn.datasets",
     "BabysitterWarning": "pynn.babysit",
     "Diagnosis": "pynn.babysit.remedies",
+    "MLPClassifier": "pynn.estimators",
+    "MLPRegressor": "pynn.estimators",
+    "NetworkClassifier": "pynn.estimators",
+    "NetworkRegressor": "pynn.estimators",
     "Finding": "pynn.babysit",
     "Monitor": "pynn.babysit",
     "diagnose": "pynn.babysit.remedies",
@@ -199,6 +204,8 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "Loss",
+    "MLPClassifier",
+    "MLPRegressor",
     "MSELoss",
     "MaxNorm",
     "MaxPool2d",
@@ -208,6 +215,8 @@ __all__ = [
     "Monitor",
     "MultiMarginLoss",
     "NLLLoss",
+    "NetworkClassifier",
+    "NetworkRegressor",
     "NonFiniteError",
     "OneCycleLR",
     "Optimizer",

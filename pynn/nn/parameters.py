@@ -227,6 +227,7 @@ class FlatParameters:
         self.bound = False
         self.gate = StepGate()
         self.slots: list[tuple[str, Parameter, int, int]] = []
+        self._weight_bounds = -1, np.empty((0, 2), np.int64)  # the version that they are of
         stop = 0
         for name, parameter in named:
             start = -(-stop // per_line) * per_line
@@ -264,8 +265,11 @@ class FlatParameters:
 
     def weight_bounds(self) -> np.ndarray:
         """Return the bounds of every unfrozen weight (see `Parameter.decay`), int64 (weights, 2)."""
-        rows = [(start, stop) for _, p, start, stop in self.slots if p.decay and not p.frozen]
-        return np.array(rows, dtype=np.int64).reshape(-1, 2)
+        if self._weight_bounds[0] != self.version:
+            bounds = np.empty((sum(p.decay and not p.frozen for _, p, _, _ in self.slots), 2), np.int64)
+            bounds[:] = [(start, stop) for _, p, start, stop in self.slots if p.decay and not p.frozen] or 0
+            self._weight_bounds = self.version, bounds
+        return self._weight_bounds[1]
 
 
 def native(array: np.ndarray) -> np.ndarray:

@@ -90,7 +90,7 @@ class Stream:
         self.state = np.array([seed, offset], np.uint64)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.state = native(state["state"])
+        self.state = native(state["state"].copy())  # joblib may map a file's arrays read-only
 
     @property
     def seed(self) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..utils.validation import count, fraction
-from ._check import apart, check_shape, output, positive, required
+from ._check import apart, check_shape, fits, output, positive, required
 
 _INT64 = np.dtype(np.int64)
 _FLOAT64 = np.dtype(np.float64)
@@ -46,9 +46,13 @@ def _check(
     if stats is not None:
         output(stats, "stats", (segments, 3), _FLOAT64)
     apart({"param": param, **buffers, "stats": stats}, bounds, rates, *others)
+    _check_ascending(bounds, param.size)
+
+
+def _check_ascending(bounds: np.ndarray, size: int) -> None:
     line = bounds.reshape(-1)
-    if segments and not (line[0] >= 0 and line[-1] <= param.size and (line[1:] >= line[:-1]).all()):
-        raise ValueError(f"bounds must be ascending and within the buffer of {param.size} elements")
+    if len(line) and not (line[0] >= 0 and line[-1] <= size and (line[1:] >= line[:-1]).all()):
+        raise ValueError(f"bounds must be ascending and within the buffer of {size} elements")
 
 
 def sgd(
@@ -229,7 +233,11 @@ def add_penalty(param: np.ndarray, grad: np.ndarray, bounds: np.ndarray, *, l1: 
     >>> g
     array([ 2.5, -1.5])
     """
-    _check(param, {"grad": grad}, bounds, np.zeros((len(bounds), 2)), None)
+    if not (fits("n->n", param, grad) and type(bounds) is np.ndarray and bounds.flags.owndata):
+        _check(param, {"grad": grad}, bounds, np.zeros((len(bounds), 2)), None)
+    else:
+        output(bounds, "bounds", (len(bounds), 2), _INT64)
+        _check_ascending(bounds, param.size)
     return kernels().optim.add_penalty(param, grad, bounds, l1, l2)
 
 

@@ -78,7 +78,9 @@ class Optimizer(Configurable):
         return self.__dict__ | {"counter": self.counter.copy(), "_plans": {}, "_stats": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state | {"counter": native(state["counter"])})
+        # Copies, because joblib may map a file's arrays read-only.
+        arrays = {name: native(value.copy()) for name, value in state.items() if isinstance(value, np.ndarray)}
+        self.__dict__.update(state | arrays)
 
     def unbound(self) -> Optimizer:
         """Return an unbound copy with the same settings and no steps taken."""

@@ -76,7 +76,10 @@ def prepared(trainer: TrainingState, request: FitRequest) -> Fit:
     source: Source
     if y is None:
         refuse_options(x, batch_size=request.batch_size, sample_weight=request.sample_weight, shuffle=request.shuffle)
-        source = UserBatches(x, model, loss, plan.steps, plan.until - trainer.epoch, changes)
+        if isinstance(x, Source):
+            source = x
+        else:
+            source = UserBatches(x, model, loss, plan.steps, plan.until - trainer.epoch, changes)
     else:
         examples = _training_examples(model, loss, x, y, request.sample_weight)
         source = _array_batches(model, loss, examples, plan, changes)

@@ -37,7 +37,8 @@ class History:
     def append(self, epoch: int, row: dict[str, float]) -> None:
         """Add the row of an epoch; missing values of a new or absent column are NaN."""
         for name in row:
-            self.history.setdefault(name, [float("nan")] * len(self.epoch))
+            if name not in self.history:
+                self.history[name] = [float("nan")] * len(self.epoch)
         self.epoch.append(epoch)
         for name, column in self.history.items():
             column.append(float(row.get(name, float("nan"))))
