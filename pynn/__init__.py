@@ -107,7 +107,14 @@ if _TYPE_CHECKING:
     from . import datasets, onnx, plots, search
     from .babysit import BabysitterWarning, Finding, Monitor, preflight
     from .babysit.remedies import Diagnosis, diagnose
-    from .estimators import MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
+    from .estimators import (
+        MLPClassifier,
+        MLPRegressor,
+        NetworkClassifier,
+        NetworkRegressor,
+        TabularClassifier,
+        TabularRegressor,
+    )
     from .interop.torch import from_torch, load_torch_state, to_torch
 
 __version__ = "0.1.0"
@@ -122,6 +129,8 @@ _LATER = {
     "MLPRegressor": "pynn.estimators",
     "NetworkClassifier": "pynn.estimators",
     "NetworkRegressor": "pynn.estimators",
+    "TabularClassifier": "pynn.estimators",
+    "TabularRegressor": "pynn.estimators",
     "Finding": "pynn.babysit",
     "Monitor": "pynn.babysit",
     "diagnose": "pynn.babysit.remedies",
@@ -240,6 +249,8 @@ __all__ = [
     "Softsign",
     "StateDict",
     "StepLR",
+    "TabularClassifier",
+    "TabularRegressor",
     "Tanh",
     "Trainer",
     "TrainingWarning",

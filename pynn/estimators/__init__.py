@@ -11,5 +11,13 @@ if find_spec("sklearn") is None:
 from .classifier import MLPClassifier
 from .network import NetworkClassifier, NetworkRegressor
 from .regressor import MLPRegressor
+from .tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "NetworkClassifier",
+    "NetworkRegressor",
+    "TabularClassifier",
+    "TabularRegressor",
+]

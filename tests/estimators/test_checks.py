@@ -10,11 +10,20 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import pynn
 
 
-def network(shape, outputs):
-    # float64: scikit-learn compares weighted with repeated examples to 1e-7.
-    return pynn.Sequential(
-        pynn.Linear(shape[0], 16, dtype="float64"), pynn.ReLU(), pynn.Linear(16, outputs, dtype="float64")
-    )
+class Perceptron:
+    """A function with a name that is the same in all processes, for the tests' names."""
+
+    def __call__(self, shape, outputs):
+        # float64: scikit-learn compares weighted with repeated examples to 1e-7.
+        return pynn.Sequential(
+            pynn.Linear(shape[0], 16, dtype="float64"), pynn.ReLU(), pynn.Linear(16, outputs, dtype="float64")
+        )
+
+    def __repr__(self):
+        return "Perceptron()"
+
+
+network = Perceptron()
 
 
 ESTIMATORS = [
@@ -31,6 +40,9 @@ ESTIMATORS = [
     pynn.NetworkClassifier(network, optimizer=pynn.SGD(0.1, momentum=0.9), class_weight="balanced", epochs=30),
     pynn.NetworkRegressor(network, lr=0.02, epochs=60),
     pynn.NetworkRegressor(network, lr=0.02, epochs=60, schedule=pynn.CosineAnnealingLR(60), batch_size=100),
+    pynn.TabularClassifier(folds=2, epochs=5),
+    pynn.TabularClassifier(folds=3, epochs=5, class_weight="balanced", categorical_features=None),
+    pynn.TabularRegressor(folds=2, epochs=5),
 ]
 
 

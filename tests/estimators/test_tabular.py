@@ -1,0 +1,76 @@
+"""The estimators for small tables: as good as gradient boosting and better than perceptrons, honest scores, frames."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_diabetes, load_wine, make_friedman1
+from sklearn.linear_model import Ridge
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import pynn
+
+
+def test_a_table_of_amounts_is_learnt_as_well_as_by_ridge():
+    x, x_test, y, y_test = train_test_split(*load_diabetes(return_X_y=True, scaled=False), random_state=0)
+    regressor = pynn.TabularRegressor(random_state=0).fit(x, y)
+    ridge = make_pipeline(StandardScaler(), Ridge()).fit(x, y)
+    assert regressor.score(x_test, y_test) > ridge.score(x_test, y_test) - 0.02
+    assert abs(r2_score(y, regressor.predictions_) - 0.5) < 0.1
+    assert sum(regressor.kinds_.values()) > 1
+    assert regressor.diagnosis_ == []
+
+
+def test_bends_are_learnt():
+    x, y = make_friedman1(400, noise=0.5, random_state=0)
+    x_test, y_test = make_friedman1(1000, noise=0.5, random_state=1)
+    score = pynn.TabularRegressor(random_state=0).fit(x, y).score(x_test, y_test)
+    assert score > Ridge().fit(x, y).score(x_test, y_test) + 0.12
+
+
+def test_classes_of_text(tmp_path):
+    x, y = load_wine(return_X_y=True, as_frame=True)
+    names = np.array(["barolo", "grignolino", "barbera"])[y]
+    classifier = pynn.TabularClassifier(epochs=20, random_state=0).fit(x, names)
+    assert accuracy_score(names, classifier.classes_[classifier.predictions_.argmax(axis=1)]) > 0.9
+    np.testing.assert_allclose(classifier.predict_proba(x).sum(axis=1), 1, rtol=1e-5)
+    classifier.network_.save(tmp_path / "m")
+    assert (pynn.load(tmp_path / "m").predict_label(x.to_numpy()) == classifier.predict(x)).all()
+
+
+def test_columns_of_categories_and_gaps(rng):
+    colour = rng.choice(["red", "green", "blue"], 200)
+    size = np.where(rng.random(200) < 0.1, np.nan, rng.normal(size=200))
+    y = np.where(colour == "red", 5.0, 0.0) + np.nan_to_num(size)
+    regressor = pynn.TabularRegressor(epochs=60, random_state=0).fit(pd.DataFrame({"colour": colour, "size": size}), y)
+    unseen = pd.DataFrame({"colour": ["red", "violet", None], "size": [0.0, 0.0, np.nan]})
+    predicted = regressor.predict(unseen)
+    assert abs(predicted[0] - 5) < 0.5 and np.isfinite(predicted).all()
+
+
+def test_a_seed_decides_and_the_users_generator_stays(rng):
+    x, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    pynn.manual_seed(3)
+    expected = pynn.Linear(2, 2).weight[...].copy()
+    pynn.manual_seed(3)
+    runs = [pynn.TabularClassifier(epochs=2, random_state=seed).fit(x, y).predict_proba(x) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert (runs[0] != runs[2]).any()
+    np.testing.assert_array_equal(pynn.Linear(2, 2).weight[...], expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "y", "message"),
+    [
+        ({"folds": 1}, np.arange(20) % 2, "folds is 1; expected an integer of at least 2"),
+        ({"folds": 30}, np.arange(20) % 2, "n_samples=20: expected at least one example for each of the 30 folds"),
+        ({"epochs": 0}, np.arange(20) % 2, "epochs is 0"),
+        ({}, np.zeros(20, int), "y has one class, .*; expected at least two classes"),
+        ({"class_weight": "equal"}, np.arange(20) % 2, "class_weight"),
+    ],
+)
+def test_bad_parameters_are_named(options, y, message, rng):
+    with pytest.raises(ValueError, match=message):
+        pynn.TabularClassifier(**options).fit(rng.normal(size=(20, 2)), y)
