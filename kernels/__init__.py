@@ -15,6 +15,7 @@ MODULES = (
     "activations",
     "batchnorm",
     "channels",
+    "columns",
     "conv",
     "dropout",
     "groupnorm",
@@ -25,5 +26,6 @@ MODULES = (
     "pointwise_losses",
     "pooling",
     "softmax",
+    "upsample",
     "watch",
 )

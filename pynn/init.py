@@ -30,7 +30,7 @@ from .nn.initializers import (
     xavier_uniform,
     zeros,
 )
-from .nn.layers import Layer, Residual
+from .nn.layers import Embedding, Layer, Residual
 from .nn.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -166,6 +166,8 @@ def _to_unit_variance(
 
 def _weight_and_bias(layer: Layer) -> tuple[Parameter | None, Parameter | None]:
     """Return the layer's weight matrix and its bias, or (None, None) if it has no unfrozen weight matrix."""
+    if isinstance(layer, Embedding):
+        return None, None
     weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
     return (weight, bias) if weight is not None and weight.decay and not weight.frozen else (None, None)
 

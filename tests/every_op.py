@@ -51,6 +51,7 @@ KNOWN = {
     "draw": [7, 100],
     "stream": [7, 100],
     "index": np.zeros((2, 4, 3, 2)),
+    "indices": [[9, 3], [9, 0], [9, 1], [9, 3], [9, 2], [9, 0]],
 }
 
 INT64, UINT64, FLOAT64, UINT16 = (np.dtype(name) for name in ("int64", "uint64", "float64", "uint16"))
@@ -140,6 +141,21 @@ CALLS = {
         {"dw": FILTERS, "db": CHANNEL, "dx": IMAGES, "dz": GRID},
         {"activation": "sigmoid"},
         (("dz", "dy"), ("dz", "saved")),
+    ),
+    "conv_transpose2d": Call(ops.conv_transpose2d, {"x": GRID, "w": FILTERS, "bias": CHANNEL}, {"out": IMAGES}),
+    "conv_transpose2d_backward": Call(
+        ops.conv_transpose2d_backward,
+        {"dy": IMAGES, "x": GRID, "w": FILTERS},
+        {"dw": FILTERS, "db": CHANNEL, "dx": GRID},
+    ),
+    "upsample": Call(ops.upsample, {"x": IMAGES}, {"out": (2, 4, 9, 3)}, {"size": (9, 3), "mode": "bilinear"}),
+    "upsample_backward": Call(
+        ops.upsample_backward, {"dy": (2, 4, 9, 3)}, {"out": IMAGES}, {"shape": IMAGES, "size": (9, 3)}
+    ),
+    "copy_columns": Call(ops.copy_columns, {"source": (ROWS, UNITS)}, {"out": (ROWS, 3)}, {"start": 2, "width": 3}),
+    "embed": Call(ops.embed, {"indices": (ROWS, 2), "table": (CLASSES, UNITS)}, {"out": LINES}, {"column": 1}),
+    "embed_backward": Call(
+        ops.embed_backward, {"dy": LINES, "indices": (ROWS, 2)}, {"dtable": (CLASSES, UNITS)}, {"column": 1}
     ),
     "max_pool2d": Call(
         ops.max_pool2d, {"x": IMAGES}, {"out": (2, 4, 3, 2), "index_out": ((2, 4, 3, 2), UINT16)}, {"kernel": 2}

@@ -103,6 +103,30 @@ def elementwise(dtype):
     refused(ops.relu, line[:30], out=line[5:35])
 
 
+def columns_and_tables(dtype):
+    """Copy columns and look up rows, of all widths and at all places."""
+    for n, width, start in itertools.product((0, 1, 5, 33), (0, 1, 7, 16), (0, 3)):
+        source, out = array(n, start + width, dtype=dtype), array(n, width + 2, dtype=dtype)
+        ops.copy_columns(shifted(source), out, start=start, width=width, out_start=2)
+        indices = RNG.integers(9, size=(n, 2)).astype(dtype)
+        table = array(9, width, dtype=dtype)
+        ops.embed(indices, shifted(table), out, column=1, out_start=2)
+        ops.embed_backward(shifted(out), indices, table, column=1, start=2, padding_idx=8)
+
+
+def resampling(dtype):
+    """Resample images and transpose convolutions, of many sizes."""
+    for height, width, size in itertools.product((1, 2, 7), (1, 3, 17), ((1, 1), (5, 3), (16, 33))):
+        x = array(2, 3, height, width, dtype=dtype)
+        for how in ({}, {"mode": "bilinear"}, {"mode": "bilinear", "align_corners": True}):
+            y = ops.upsample(shifted(x), size, **how)
+            ops.upsample_backward(shifted(y), x.shape, size, **how)
+        w, bias = array(3, 4, 3, 2, dtype=dtype), array(4, dtype=dtype)
+        for options in ({}, {"stride": (2, 3), "output_padding": 1}, {"dilation": 2}):
+            y = ops.conv_transpose2d(shifted(x), shifted(w), bias=bias, **options)
+            ops.conv_transpose2d_backward(shifted(y), shifted(x), w, **options)
+
+
 def batch_norms(dtype):
     """Normalise batches of all widths and a few heights, and tall and wide ones that are cut into strips."""
     activations = itertools.cycle((None, "relu", "tanh", "gelu"))
@@ -244,6 +268,12 @@ def training():
     trainer.fit(x, y, epochs=4, batch_size=32, callbacks=[pynn.Monitor(on_problem="silent")])
 
 
+PARTS = (
+    *(products, elementwise, columns_and_tables, resampling, batch_norms),
+    *(convolutions, images, losses, watching, updates),
+)
+
+
 def main():
     """Run all of it on one thread and on three."""
     pynn.use_backend("cython")
@@ -251,7 +281,7 @@ def main():
         for threads in (1, 3):
             pynn.set_num_threads(threads)
             for dtype in DTYPES:
-                for part in (products, elementwise, batch_norms, convolutions, images, losses, watching, updates):
+                for part in PARTS:
                     part(dtype)
             training()
     sys.stdout.write(f"{instruction_set()}: every kernel, sizes 0 to {SIZES[-1]}, no bad access\n")

@@ -10,6 +10,17 @@ VECTOR, SEQUENCE, IMAGE = (6,), (3, 8), (2, 6, 6)
 ROWS, OUTPUTS = 48, 3
 
 
+class Categories(pynn.Layer):
+    """A layer of the user's own that makes whole numbers from 0 to 2 of its input."""
+
+    def forward(self, x, ctx):
+        ctx.shape = x.shape
+        return (np.floor(np.abs(x)) % 3).astype(x.dtype)
+
+    def backward(self, dy, ctx):
+        return np.zeros(ctx.shape, dy.dtype)
+
+
 def own_loss(prediction, target):
     return float(((prediction - target) ** 2).mean()), 2 * (prediction - target) / prediction.size
 
@@ -47,6 +58,9 @@ VECTORS = {
     "Unflatten": lambda n: pynn.Sequential(pynn.Unflatten(1, (2, n // 2)), pynn.Flatten()),
     "Residual": lambda n: pynn.Residual(pynn.Sequential(pynn.Linear(n, n), pynn.ReLU())),
     "Average": lambda n: pynn.Average(pynn.Linear(n, n), pynn.Sequential(pynn.Linear(n, n), pynn.ReLU())),
+    "Concat": lambda n: pynn.Sequential(pynn.Concat(pynn.Linear(n, 3), pynn.Linear(n, n - 3))),
+    "Embedding": lambda n: pynn.Sequential(Categories(), pynn.Embedding(3, 1), pynn.Flatten()),
+    "EmbedColumns": lambda n: pynn.Sequential(Categories(), pynn.EmbedColumns([3] * n, 1)),
     "Sequential": lambda n: pynn.Sequential(pynn.Linear(n, n), pynn.Tanh()),
 }
 SEQUENCES = {
@@ -66,6 +80,8 @@ IMAGES = {
     "LayerNorm": lambda n: pynn.LayerNorm((n, *IMAGE[1:])),
     "PReLU": lambda n: pynn.PReLU(n),
     "Dropout2d": lambda n: pynn.Dropout2d(0.3),
+    "ConvTranspose2d": lambda n: pynn.ConvTranspose2d(n, n, 3, padding=1),
+    "Upsample": lambda n: pynn.Upsample(IMAGE[1:], mode="bilinear"),
     "MaxPool2d": lambda n: pynn.MaxPool2d(3, 1, 1),
     "AvgPool2d": lambda n: pynn.AvgPool2d(3, 1, 1),
     "AdaptiveAvgPool2d": lambda n: pynn.AdaptiveAvgPool2d(IMAGE[1]),

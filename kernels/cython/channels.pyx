@@ -1,6 +1,7 @@
 """Per-channel kernels for arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
 
 cimport numpy as cnp
+from cython cimport floating
 from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t
 
@@ -133,6 +134,40 @@ def channel_sum(cnp.ndarray x, cnp.ndarray out):
         data(x), data(out), dimension(x, 0), dimension(x, 1), dimension(x, 2), is_single(x)
     )
     make(run_channel_sum, &call, sizeof(call), 1, (x, out))
+
+
+cdef struct ChannelAdd:
+    void* x
+    void* bias
+    Py_ssize_t n
+    Py_ssize_t channels
+    Py_ssize_t size
+    bint single
+
+
+cdef void add_constant(floating* x, Py_ssize_t n, floating value) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] += value
+
+
+cdef int run_add_to_channels(void* argument) noexcept nogil:
+    cdef ChannelAdd* a = <ChannelAdd*>argument
+    cdef Py_ssize_t row
+    for row in range(a.n * a.channels):
+        if a.single:
+            add_constant(<float*>a.x + row * a.size, a.size, (<float*>a.bias)[row % a.channels])
+        else:
+            add_constant(<double*>a.x + row * a.size, a.size, (<double*>a.bias)[row % a.channels])
+    return 0
+
+
+def add_to_channels(cnp.ndarray x, cnp.ndarray bias):
+    """Add bias[c] to each element of channel c, in place."""
+    cdef ChannelAdd call = ChannelAdd(
+        data(x), data(bias), dimension(x, 0), dimension(x, 1), dimension(x, 2), is_single(x)
+    )
+    make(run_add_to_channels, &call, sizeof(call), 2, (x, bias))
 
 
 cdef struct ChannelStats:

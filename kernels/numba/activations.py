@@ -54,14 +54,12 @@ def activate_backward(dy, saved, code, alpha, out):
 
 def hardtanh(x, low, high, out):
     """Write x within [low, high] to `out`, which may be `x` itself."""
-    f = x.dtype.type
-    _hardtanh(x.reshape(-1), f(low), f(high), out.reshape(-1))
+    _hardtanh(x.reshape(-1), float(low), float(high), out.reshape(-1))
 
 
 def hardtanh_backward(dy, saved, low, high, out):
     """Write dy where low < saved < high, else 0, to `out`, which may be `dy` itself; `saved` is the input or output."""
-    f = dy.dtype.type
-    _hardtanh_backward(dy.reshape(-1), saved.reshape(-1), f(low), f(high), out.reshape(-1))
+    _hardtanh_backward(dy.reshape(-1), saved.reshape(-1), float(low), float(high), out.reshape(-1))
 
 
 def prelu(x, slope, out):
@@ -288,15 +286,18 @@ def activate_backward_span(dy, saved, code, alpha, out):
 
 @njit(nogil=True, error_model="numpy")
 def _hardtanh(x, low, high, out):
+    f = x.dtype.type
+    first, last = f(low), f(high)
     for i in range(out.size):
-        out[i] = clipped(x[i], low, high)
+        out[i] = clipped(x[i], first, last)
 
 
 @njit(nogil=True, error_model="numpy")
 def _hardtanh_backward(dy, saved, low, high, out):
-    zero = dy.dtype.type(0)
+    f = dy.dtype.type
+    zero, first, last = f(0), f(low), f(high)
     for i in range(out.size):
-        out[i] = zero if (saved[i] <= low) | (saved[i] >= high) else dy[i]
+        out[i] = zero if (saved[i] <= first) | (saved[i] >= last) else dy[i]
 
 
 @njit(nogil=True, error_model="numpy")

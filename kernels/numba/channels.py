@@ -43,6 +43,11 @@ def channel_sum(x, out):
     _sum(x, out)
 
 
+def add_to_channels(x, bias):
+    """Add bias[c] to each element of channel c, in place."""
+    _add_to_channels(x, bias)
+
+
 def channel_stats(y, code, stats, total):
     """Add each channel's sum, sum of squares, active count and saturated count to the four rows of `stats`.
 
@@ -167,6 +172,15 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, n
                     _before_activation(given, x[n, c], mean[c], scale, beta[c], activation, alpha, saved, line, dz)
                     given = dz
                 _input_gradient(given, x[n, c], mean[c], scale, mean_dz, slope, dx[n, c])
+
+
+@njit(nogil=True, error_model="numpy")
+def _add_to_channels(x, bias):
+    for i in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            row = x[i, c]
+            for j in range(row.size):
+                row[j] += bias[c]
 
 
 @njit(nogil=True, error_model="numpy")

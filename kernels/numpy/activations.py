@@ -116,12 +116,13 @@ def activate_backward(dy, saved, code, alpha, out):
 @quiet
 def hardtanh(x, low, high, out):
     """Write x within [low, high] to `out`, which may be `x` itself."""
-    np.clip(x, low, high, out=out)
+    np.clip(x, *np.array([low, high], x.dtype), out=out)
 
 
 @quiet
 def hardtanh_backward(dy, saved, low, high, out):
     """Write dy where low < saved < high, else 0, to `out`, which may be `dy` itself; `saved` is the input or output."""
+    low, high = np.array([low, high], dy.dtype)
     out[...] = np.where((saved <= low) | (saved >= high), 0, dy)
 
 

@@ -65,6 +65,12 @@ def channel_sum(x, out):
 
 
 @quiet
+def add_to_channels(x, bias):
+    """Add bias[c] to each element of channel c, in place."""
+    x += bias[:, None]
+
+
+@quiet
 def channel_stats(y, code, stats, total):
     """Add each channel's sum, sum of squares, active count and saturated count to the four rows of `stats`.
 

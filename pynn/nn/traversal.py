@@ -1,16 +1,18 @@
-"""Traversal of the layers of a network, including those in residual blocks."""
+"""Traversal of the layers of a network, including those in branches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .layers import BatchNorm, GroupNorm, Layer, LayerNorm, Residual
+from .layers import BatchNorm, Concat, ConvTranspose2d, EmbedColumns, Embedding, GroupNorm, Layer, LayerNorm, Residual
 from .parameters import Parameter
 from .sequential import Sequential
 
 #: Layers whose output does not depend on the scale of their input.
 NORMS = (BatchNorm, GroupNorm, LayerNorm)
+#: Layers with branches, which all get the same input.
+BRANCHED = (Residual, Concat)
 
 
 class Part(NamedTuple):
@@ -21,9 +23,9 @@ class Part(NamedTuple):
     name : str
         As in the names of its parameters, such as "3.inner.0".
     layer : Layer
-        A `Residual` comes after its branches and represents their sum.
+        A `Residual` or `Concat` comes after its branches and represents what they give together.
     branch : str
-        The residual branch of the layer, such as "3.inner"; "" on the main path.
+        The branch of the layer, such as "3.inner"; "" on the main path.
     """
 
     name: str
@@ -52,9 +54,9 @@ def parts(model: Sequential) -> list[Part]:
 def _within(container: Layer, prefix: str, branch: str) -> Iterator[Part]:
     for name, layer in container.children():
         full = prefix + name
-        if isinstance(container, Residual):
+        if isinstance(container, BRANCHED):
             branch = full
-        if isinstance(layer, Sequential | Residual):
+        if isinstance(layer, (Sequential, *BRANCHED)):
             yield from _within(layer, f"{full}.", branch)
         if not isinstance(layer, Sequential):
             yield Part(full, layer, branch)
@@ -71,6 +73,10 @@ def followers(chain: list[Part]) -> list[Layer | None]:
 
 
 def weight_of(layer: Layer) -> Parameter | None:
-    """Return the weight matrix or the filters of a layer, or None; a residual block has them in its branches."""
-    known = [] if isinstance(layer, Residual) else [p for p in layer.parameters() if p.decay]
+    """Return the weight matrix or the filters of a layer, or None: a layer with branches has them in these.
+
+    Tables of embeddings are no weight matrices, and the filters of a transposed convolution lie the other way.
+    """
+    none = (*BRANCHED, Embedding, EmbedColumns, ConvTranspose2d)
+    known = [] if isinstance(layer, none) else [p for p in layer.parameters() if p.decay]
     return next((p for p in known if p.ndim == 2 or (p.ndim > 2 and p.fans is not None)), None)

@@ -37,7 +37,9 @@ from .activations import (
 )
 from .batchnorm import batch_norm, batch_norm_backward
 from .channels import batch_norm2d, batch_norm2d_backward, dropout2d, dropout2d_backward
+from .columns import copy_columns, embed, embed_backward
 from .conv import conv2d, conv2d_backward
+from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from .dropout import advance, dropout, dropout_backward
 from .groupnorm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
 from .losses import count_correct, multiclass_hinge, nll, share_correct, softmax_cross_entropy
@@ -70,6 +72,7 @@ from .pooling import (
     max_pool2d_backward,
 )
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from .upsample import upsample, upsample_backward
 from .watch import one_signed, square_sum, unit_stats
 
 __getattr__ = attributes(
@@ -104,6 +107,9 @@ __all__ = [
     "clip_values",
     "conv2d",
     "conv2d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "copy_columns",
     "count_correct",
     "dropout",
     "dropout2d",
@@ -111,6 +117,8 @@ __all__ = [
     "dropout_backward",
     "elu",
     "elu_backward",
+    "embed",
+    "embed_backward",
     "gelu",
     "gelu_backward",
     "gradient_norm",
@@ -169,5 +177,7 @@ __all__ = [
     "tanh",
     "tanh_backward",
     "unit_stats",
+    "upsample",
+    "upsample_backward",
     "zero",
 ]

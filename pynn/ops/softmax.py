@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backends.selection import kernels
+from ..utils.validation import count
 from ._check import elementwise_output, floats
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def _backward(dy: ArrayLike, y: ArrayLike, dim: int, log: bool, out: np.ndarray 
 
 def _around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
     """Return the shape as (what is before `dim`, `dim`, what is after it)."""
+    count(dim, "dim", minimum=-len(shape))
     at = dim + len(shape) if dim < 0 else dim
     if not 1 <= at < len(shape):
         raise ValueError(f"dim is {dim} for an array of shape {shape}; expected a dimension after the first, the batch")

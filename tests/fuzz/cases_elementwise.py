@@ -177,7 +177,7 @@ def backward(name):
         value = np.where(slope == 0, 0, wide(dy) * slope) if name in CUT else wide(dy) * slope
         # The slope of softplus and logsigmoid at an output that is denormal is as small, and counts as 0, as dy does.
         smallest = float(np.finfo(dtype).smallest_normal) * (name in ("softplus", "logsigmoid"))
-        lost = (np.abs(wide(dy)) * alpha + np.abs(slope)) * smallest
+        lost = (np.abs(wide(dy)) * (alpha or 1.0) + np.abs(slope)) * smallest
         result = want(value, np.abs(wide(dy)) * size, dtype, 6, loose=True, extra=lost)
         undefined = ~np.isfinite(saved) | ~np.isfinite(dy) if name not in PIECEWISE else np.isnan(saved)
         huge = ~(size < float(np.finfo(dtype).max) / 8)

@@ -4,13 +4,29 @@ A call is a function of its op, seed and dtype, so that one that went wrong is f
 """
 
 import numpy as np
-from fuzz import cases_elementwise, cases_losses, cases_norms, cases_products, cases_softmax, cases_updates
+from fuzz import (
+    cases_elementwise,
+    cases_losses,
+    cases_norms,
+    cases_products,
+    cases_resampling,
+    cases_softmax,
+    cases_updates,
+)
 from fuzz.arrays import dressed, guarded, untouched
 from fuzz.cases import Want, complaint
 
 CASES = {
     name: case
-    for module in (cases_elementwise, cases_products, cases_norms, cases_losses, cases_softmax, cases_updates)
+    for module in (
+        cases_elementwise,
+        cases_products,
+        cases_norms,
+        cases_losses,
+        cases_softmax,
+        cases_resampling,
+        cases_updates,
+    )
     for name, case in module.CASES.items()
 }
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))

@@ -12,6 +12,17 @@ def pick(rng, *choices):
     return choices[int(rng.integers(len(choices)))]
 
 
+class Categories(pynn.Layer):
+    """A layer of the user's own that makes whole numbers from 0 to 2 of its input."""
+
+    def forward(self, x, ctx):
+        ctx.shape = x.shape
+        return np.where(np.isfinite(x), np.floor(np.abs(x)) % 3, 0).astype(x.dtype)
+
+    def backward(self, dy, ctx):
+        return np.zeros(ctx.shape, dy.dtype)
+
+
 class Doubled(pynn.Layer):
     """A layer of the user's own, which computes with NumPy: it cannot be recorded."""
 
@@ -114,6 +125,57 @@ def unflatten(rng, shape, dtype):
     return pynn.Unflatten(1, (shape[0], 1)), (shape[0], 1, *shape[1:])
 
 
+def transposed(rng, shape, dtype):
+    if len(shape) != 3 or max(shape[1:]) > 12:
+        return None
+    groups = groups_of(rng, shape[0])
+    filters, kernel, stride = groups * pick(rng, 1, 2), pick(rng, 1, 2, 3), pick(rng, 1, 2)
+    padding, dilation = pick(rng, 0, 1), pick(rng, 1, 2)
+    extra = pick(rng, 0, stride - 1)
+    sizes = [(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1 for size in shape[1:]]
+    layer = pynn.ConvTranspose2d(
+        shape[0], filters, kernel, stride, padding, extra, groups, bool(rng.integers(2)), dilation, dtype=dtype
+    )
+    return (layer, (filters, *sizes)) if min(sizes) > 0 else None
+
+
+def upsample(rng, shape, dtype):
+    if len(shape) != 3 or max(shape[1:]) > 12:
+        return None
+    corners = bool(rng.integers(2))
+    layer = pick(
+        rng,
+        pynn.Upsample(size=(5, 4), mode=pick(rng, "nearest", "bilinear")),
+        pynn.Upsample(scale_factor=1.5, mode="bilinear", align_corners=corners),
+    )
+    sizes = (5, 4) if layer.size else [int(size * 1.5) for size in shape[1:]]
+    return layer, (shape[0], *sizes)
+
+
+def embed_columns(rng, shape, dtype):
+    """Categories made of whatever there is: nothing but a first layer takes them from the data."""
+    if len(shape) > 1:
+        return None
+    cardinalities = [pick(rng, 0, 3) for _ in range(shape[0])]
+    layer = pynn.EmbedColumns(cardinalities, pick(rng, 1, 2), dtype=dtype)
+    whole = pynn.Sequential(Categories(), layer)
+    return whole, (layer.out_features,)
+
+
+def embedding(rng, shape, dtype):
+    layer = pynn.Embedding(3, 2, pick(rng, None, 1), dtype=dtype)
+    return pynn.Sequential(Categories(), layer), (*shape, 2)
+
+
+def concat(rng, shape, dtype):
+    if len(shape) == 1:
+        branches = [pynn.Linear(shape[0], pick(rng, 1, 3), dtype=dtype), pynn.Sequential(pynn.ReLU()), pynn.Identity()]
+        branches = branches[: int(rng.integers(1, 4))]
+        given = branches[0].out_features + (len(branches) - 1) * shape[0]
+        return pynn.Concat(*branches), (given,)
+    return pynn.Concat(pynn.Tanh(), pynn.Identity()), (2 * shape[0], *shape[1:])
+
+
 def flatten(rng, shape, dtype):
     return pynn.Flatten(), (int(np.prod(shape)),)
 
@@ -181,6 +243,11 @@ MAKERS = {
     "MaxPool2d": pooled(pynn.MaxPool2d),
     "AvgPool2d": pooled(pynn.AvgPool2d),
     "AdaptiveAvgPool2d": adaptive,
+    "ConvTranspose2d": transposed,
+    "Upsample": upsample,
+    "Embedding": embedding,
+    "EmbedColumns": embed_columns,
+    "Concat": concat,
     "Flatten": flatten,
     "Dropout": elementwise(lambda rng: pynn.Dropout(pick(rng, 0.0, 0.3, 0.5, 1.0))),
     "Dropout2d": dropout2d,
@@ -191,7 +258,9 @@ MAKERS = {
 }
 _MAKERS = tuple(MAKERS.values())
 #: These layers turn recording off, so that they must be rare.
-_CHANCES = np.array([0.2 if name in ("Average", "a user's own") else 1.0 for name in MAKERS])
+_CHANCES = np.array(
+    [0.2 if name in ("Average", "Embedding", "EmbedColumns", "a user's own") else 1.0 for name in MAKERS]
+)
 _CHANCES /= _CHANCES.sum()
 
 

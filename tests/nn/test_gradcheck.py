@@ -36,6 +36,7 @@ LAYERS = {
     "prelu": (pynn.PReLU, 1e-5),
     "prelu_per_unit": (lambda: pynn.PReLU(6), 1e-5),
     "maxout": (lambda: pynn.Maxout(6, 5, 3), 1e-5),
+    "concat": (lambda: pynn.Concat(pynn.Linear(6, 5), pynn.Sequential(pynn.Tanh()), pynn.Identity()), 1e-7),
     "average": (lambda: pynn.Average(pynn.Linear(6, 5), pynn.Linear(6, 5), weights=[1, 2]), 1e-7),
 }
 LOSSES = {

@@ -79,5 +79,5 @@ def test_a_row_with_nan_or_infinity_is_nan_and_no_other(name, bad, positions, dt
 def test_the_batch_and_dimensions_that_do_not_exist_are_refused(name, dim):
     forward, backward, _ = OPS[name]
     for call in (lambda x: forward(x, dim), lambda x: backward(x, x, dim)):
-        with pytest.raises(ValueError, match=rf"dim is {dim} for an array of shape \(4, 3\)"):
+        with pytest.raises(ValueError, match=f"dim is {dim}"):
             call(np.ones((4, 3)))

@@ -44,7 +44,9 @@ pynn.set_num_threads(int(sys.argv[1]))
 rng = np.random.default_rng(0)
 model = pynn.Sequential(
     pynn.Linear(64, 256), pynn.BatchNorm1d(256), pynn.ReLU(), pynn.Dropout(0.1),
-    pynn.Linear(256, 256), pynn.GELU(), pynn.Linear(256, 10),
+    pynn.Linear(256, 256), pynn.GELU(), pynn.Concat(pynn.Linear(256, 10), pynn.Mish()), pynn.Linear(266, 90),
+    pynn.Unflatten(1, (10, 3, 3)), pynn.ConvTranspose2d(10, 4, 3, stride=2), pynn.InstanceNorm2d(4), pynn.Hardtanh(),
+    pynn.Upsample(scale_factor=1.5, mode="bilinear"), pynn.Softmax(1), pynn.Flatten(), pynn.Linear(400, 10),
 )
 trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.Adam())
 x, y = rng.normal(size=(160, 64)).astype(np.float32), rng.integers(0, 10, 160)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import ops
-from ...nn.layers import BatchNorm, Dropout, Hardtanh, Maxout, PReLU, Residual
+from ...nn.layers import BatchNorm, Dropout, Hardtanh, Maxout, PReLU
 from ...nn.layers.activations import Activation
 from ...nn.loss import FunctionLoss
 from ...nn.losses import BCEWithLogitsLoss, MSELoss, PairedLoss, WeightedClassLoss
-from ...nn.traversal import NORMS, Part, parts, weight_of
+from ...nn.traversal import BRANCHED, NORMS, Part, parts, weight_of
 from ...optim.optimizers import SGD, AdamW
 from ...optim.regularizers import L1, L2, MaxNorm
 from ...utils.config import is_own
@@ -290,7 +290,7 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
         if branch not in reached:  # a branch gets the signal of its skip connection
             around = max((other for other in reached if f"{branch}.".startswith(f"{other}.") or not other), default="")
             reached[branch] = reached.get(around, "")
-        if isinstance(layer, Residual) or weight is not None:
+        if isinstance(layer, BRANCHED) or weight is not None:
             latest.pop(branch, None)
             if weight is not None:
                 name = "maxout" if isinstance(layer, Maxout) else None

@@ -12,7 +12,7 @@ import numpy as np
 
 from ... import ops
 from ...kernels.codes import ActivationCode
-from ...nn.layers import Dropout, Flatten, Layer
+from ...nn.layers import Dropout, Flatten, Identity, Layer, Unflatten
 from ...nn.layers.activations import Activation
 from ...nn.loss import ClassLoss
 from ...nn.traversal import NORMS, followers, parts, weight_of
@@ -190,7 +190,7 @@ class Recorder:
         self.outputs = [
             Output(part.label, part.layer)
             for part, follower in zip(chain, following, strict=True)
-            if not isinstance(part.layer, Flatten | Dropout)
+            if not isinstance(part.layer, Flatten | Unflatten | Identity | Dropout)
             and (isinstance(part.layer, Activation) or not isinstance(follower, NORMS))
         ]
         self._multiplications = sum(parameter.size for parameter in trainer.model.parameters())  # per example

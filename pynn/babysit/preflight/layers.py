@@ -8,7 +8,9 @@ from ...nn.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm,
+    Concat,
     Conv2d,
+    ConvTranspose2d,
     Dropout,
     Flatten,
     Hardsigmoid,
@@ -25,6 +27,7 @@ from ...nn.layers import (
     Softsign,
     Tanh,
     Unflatten,
+    Upsample,
 )
 from ...nn.traversal import parts
 from ...utils.config import is_own
@@ -32,9 +35,8 @@ from .case import MULTIPLIES, Case, Walk, chain
 from .report import Check, failed, passed, skipped, warned
 
 #: Linear layers, and layers that add no non-linearity.
-STRAIGHT = (
-    Linear | Conv2d | AvgPool2d | AdaptiveAvgPool2d | BatchNorm | Dropout | Flatten | Identity | Unflatten | Residual
-)
+STRAIGHT = Linear | Conv2d | ConvTranspose2d | AvgPool2d | AdaptiveAvgPool2d | Upsample | BatchNorm | Dropout
+STRAIGHT |= Flatten | Unflatten | Identity | Residual | Concat
 
 #: Activations whose outputs are bounded on both sides.
 BOUNDED = Sigmoid | Tanh | Hardsigmoid | Hardtanh | Softsign | ReLU6

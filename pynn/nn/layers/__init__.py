@@ -24,8 +24,11 @@ from .average import Average
 from .base import Layer
 from .batchnorm import BatchNorm as BatchNorm
 from .batchnorm import BatchNorm1d, BatchNorm2d
+from .concat import Concat
 from .conv import Conv1d, Conv2d
+from .conv_transpose import ConvTranspose2d
 from .dropout import Dropout, Dropout2d
+from .embedding import EmbedColumns, Embedding
 from .groupnorm import GroupNorm, LayerNorm
 from .instancenorm import InstanceNorm1d, InstanceNorm2d
 from .linear import Linear
@@ -34,6 +37,7 @@ from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from .residual import Residual
 from .shaping import Flatten, Identity, Unflatten
 from .softmax import LogSoftmax, Softmax
+from .upsample import Upsample
 
 __all__ = [
     "CELU",
@@ -45,10 +49,14 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Concat",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose2d",
     "Dropout",
     "Dropout2d",
+    "EmbedColumns",
+    "Embedding",
     "Flatten",
     "GroupNorm",
     "Hardsigmoid",
@@ -77,4 +85,5 @@ __all__ = [
     "Softsign",
     "Tanh",
     "Unflatten",
+    "Upsample",
 ]

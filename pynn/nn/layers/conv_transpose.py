@@ -1,0 +1,148 @@
+"""The transposed convolutional layer."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import ops
+from ...ops._windows import Pair, pair
+from ...ops.conv_transpose import output_shape
+from ...utils.validation import count
+from .. import initializers
+from ..context import Context
+from ..parameters import Parameter
+from ..recording import replayable
+from .base import Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+class ConvTranspose2d(Layer):
+    """The transpose of `Conv2d`, which enlarges images: every pixel spreads a window of weights, and b is added.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size : int or (int, int)
+    stride : int or (int, int)
+        Distance between the windows of neighbouring pixels: the factor by which images grow.
+    padding : int or (int, int)
+        Rows and columns cut off on each side.
+    output_padding : int or (int, int)
+        Rows and columns added at the end, fewer than the stride.
+    groups : int
+        As in `Conv2d`.
+    bias : bool
+    dilation : int or (int, int)
+    init : str or callable, optional
+        Initialiser of the weights, as in `Linear`. By default weights and bias are uniform in +-1/sqrt(fan_in), with
+        fan_in = out_channels / groups * window size, as in PyTorch.
+    dtype : dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (in_channels, out_channels / groups, rows, columns)
+    bias : Parameter, shape (out_channels,), or None
+
+    Notes
+    -----
+    x is (n, in_channels, height, width), y (n, out_channels, out_height, out_width), with out_height =
+    (height - 1) stride - 2 padding + dilation (rows - 1) + output_padding + 1. Monitor and preflight do not judge its
+    initial weights.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> layer = pynn.ConvTranspose2d(8, 3, 4, stride=2, padding=1)
+    >>> pynn.Sequential(layer)(np.zeros((2, 8, 16, 16), dtype=np.float32)).shape
+    (2, 3, 32, 32)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        output_padding: int | Pair = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | Pair = 1,
+        *,
+        init: initializers.Init | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        self.in_channels = count(in_channels, "in_channels")
+        self.out_channels = count(out_channels, "out_channels")
+        self.kernel_size, self.stride = pair(kernel_size, "kernel_size"), pair(stride, "stride")
+        self.padding = pair(padding, "padding", minimum=0)
+        self.output_padding = pair(output_padding, "output_padding", minimum=0)
+        self.dilation = pair(dilation, "dilation")
+        self.groups = count(groups, "groups")
+        for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
+            if channels % self.groups:
+                raise ValueError(f"{name} is {channels}; expected a multiple of groups={self.groups}")
+        if any(more >= step for more, step in zip(self.output_padding, self.stride, strict=True)):
+            raise ValueError(f"output_padding is {self.output_padding}; expected less than the stride {self.stride}")
+        self.init = init
+        elements = math.prod(self.kernel_size)
+        fans = self.out_channels // self.groups * elements, self.in_channels // self.groups * elements
+        shape = self.in_channels, self.out_channels // self.groups, *self.kernel_size
+        weight = initializers.make("torch_linear" if init is None else init, shape, fans=fans, dtype=dtype)
+        start = initializers.make(
+            "torch_linear" if init is None else "zeros", (self.out_channels,), fans=fans, dtype=dtype
+        )
+        self.weight = Parameter(weight, dtype, fans=fans)
+        self.bias = Parameter(start, dtype) if bias else None
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {
+            "bias": self.bias is not None,
+            "init": self.init if isinstance(self.init, str) else None,
+        }
+
+    def _geometry(self) -> dict[str, Any]:
+        """Return the geometry arguments of the ops."""
+        return {
+            "stride": self.stride,
+            "padding": self.padding,
+            "output_padding": self.output_padding,
+            "groups": self.groups,
+            "dilation": self.dilation,
+        }
+
+    @replayable
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            expected = f"(batch, {self.in_channels}, height, width)"
+            raise ValueError(f"ConvTranspose2d got an input of shape {x.shape}; expected {expected}")
+        ctx.x = x
+        geometry = self._geometry()
+        y = ctx.buffer("y", output_shape(x.shape, self.weight.shape, **geometry), x.dtype)
+        bias = None if self.bias is None else self.bias.data
+        return ops.conv_transpose2d(x, self.weight.data, bias=bias, out=y, **geometry)
+
+    @replayable
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
+        # As in Linear: a following batch norm subtracts the bias again.
+        cancelled = ctx.dy_sums_to_zero
+        if cancelled and self.bias is not None:
+            ops.zero(self.bias.grad)
+        return ops.conv_transpose2d_backward(
+            dy,
+            ctx.x,
+            self.weight.data,
+            dw=self.weight.grad,
+            db=None if self.bias is None or cancelled else self.bias.grad,
+            dx=ctx.gradient("dx", ctx.x.shape, dy.dtype, dy) if ctx.needs_dx else None,
+            need_db=self.bias is not None and not cancelled,
+            need_dx=ctx.needs_dx,
+            **self._geometry(),
+        )[2]

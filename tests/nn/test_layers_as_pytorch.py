@@ -1,0 +1,99 @@
+"""Layers of PyTorch's names give its outputs and gradients."""
+
+import numpy as np
+import pytest
+
+import pynn
+
+LAYERS = {
+    "transposed": lambda: pynn.ConvTranspose2d(4, 6, 3),
+    "transposed stride": lambda: pynn.ConvTranspose2d(4, 3, (3, 2), stride=(2, 3), padding=1, output_padding=(1, 2)),
+    "transposed groups": lambda: pynn.ConvTranspose2d(4, 6, 4, stride=2, padding=1, groups=2, bias=False),
+    "transposed dilation": lambda: pynn.ConvTranspose2d(4, 2, 3, padding=2, dilation=2),
+    "nearest size": lambda: pynn.Upsample(size=(7, 3)),
+    "nearest factor": lambda: pynn.Upsample(scale_factor=2.5),
+    "nearest pair": lambda: pynn.Upsample(scale_factor=(3, 0.5)),
+    "bilinear factor": lambda: pynn.Upsample(scale_factor=2, mode="bilinear"),
+    "bilinear fraction": lambda: pynn.Upsample(scale_factor=1.7, mode="bilinear"),
+    "bilinear smaller": lambda: pynn.Upsample(size=(3, 4), mode="bilinear"),
+    "bilinear corners": lambda: pynn.Upsample(size=(9, 11), mode="bilinear", align_corners=True),
+    "bilinear to one": lambda: pynn.Upsample(size=(1, 2), mode="bilinear", align_corners=True),
+    "instance 1d": lambda: pynn.InstanceNorm1d(4),
+    "instance 2d": lambda: pynn.InstanceNorm2d(4, eps=1e-3, affine=True),
+    "softmax channels": lambda: pynn.Softmax(1),
+    "log softmax": lambda: pynn.LogSoftmax(-1),
+    "mish": pynn.Mish,
+    "hardswish": pynn.Hardswish,
+    "hardsigmoid": pynn.Hardsigmoid,
+    "hardtanh": lambda: pynn.Hardtanh(-0.5, 2.0),
+    "relu6": pynn.ReLU6,
+    "celu": lambda: pynn.CELU(0.5),
+    "softsign": pynn.Softsign,
+    "logsigmoid": pynn.LogSigmoid,
+    "embedding": lambda: pynn.Embedding(7, 3, padding_idx=2),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_outputs_and_gradients(name, backend, dtype, torch_vectors):
+    stored = torch_vectors("layers")
+    arrays = {key.partition(".")[2]: value for key, value in stored.items() if key.partition(".")[0] == name}
+    model = pynn.Sequential(LAYERS[name]()).astype(dtype)
+    for parameter, array in model[0].named_parameters():
+        array[...] = arrays[parameter]
+    context = pynn.Context(training=True)
+    y = model.forward(arrays["x"].astype(dtype), context)
+    assert y.dtype == dtype
+    close = {"rtol": 1e-4, "atol": 2e-5} if dtype == np.float32 else {"rtol": 1e-10, "atol": 1e-11}
+    if name == "hardsigmoid":  # PyTorch's gradient has a sixth in float32
+        close["rtol"] = 1e-4 if dtype == np.float32 else 1e-7
+    np.testing.assert_allclose(y, arrays["y"], **close)
+    dx = model.backward(arrays["dy"].astype(dtype), context)
+    if "dx" in arrays:
+        np.testing.assert_allclose(dx, arrays["dx"], **close)
+    for parameter, array in model[0].named_parameters():
+        np.testing.assert_allclose(array.grad, arrays[f"d{parameter}"], **close)
+
+
+def test_a_transposed_convolution_starts_as_that_of_pytorch():
+    """Uniform in +-1 / sqrt(out_channels / groups * window size)."""
+    pynn.manual_seed(0)
+    layer = pynn.ConvTranspose2d(40, 12, 3, groups=4)
+    limit = 1 / np.sqrt(12 / 4 * 9)
+    for parameter in (layer.weight, layer.bias):
+        assert 0.8 * limit < np.abs(parameter.data).max() <= limit
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: pynn.ConvTranspose2d(4, 6, 3, groups=3), "in_channels is 4; expected a multiple of groups=3"),
+        (lambda: pynn.ConvTranspose2d(4, 6, 3, output_padding=1), "output_padding is .1, 1.; expected less than"),
+        (lambda: pynn.Upsample(), "size is None and scale_factor None; expected exactly one"),
+        (lambda: pynn.Upsample(2, 2), "size is 2 and scale_factor 2; expected exactly one"),
+        (lambda: pynn.Upsample(scale_factor=-1), "scale_factor is -1; expected a positive number"),
+        (lambda: pynn.Upsample(2, mode="bicubic"), "mode is 'bicubic'"),
+        (lambda: pynn.Upsample(2, align_corners=True), "align_corners is True"),
+        (lambda: pynn.InstanceNorm2d(0), "num_features is 0"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "said"),
+    [
+        (lambda: pynn.ConvTranspose2d(4, 6, 3), (2, 3, 5, 5), r"expected \(batch, 4, height, width\)"),
+        (lambda: pynn.ConvTranspose2d(4, 6, 1, padding=1), (2, 4, 2, 2), "pad less"),
+        (lambda: pynn.Upsample(scale_factor=0.1), (2, 3, 5, 5), "have no pixels; expected a larger factor"),
+        (lambda: pynn.Upsample(2), (2, 3, 5), r"expected \(batch, channels, height, width\)"),
+        (lambda: pynn.InstanceNorm1d(3), (2, 3), r"expected \(batch, 3, length\)"),
+        (lambda: pynn.InstanceNorm2d(3), (2, 3, 1, 1), "a single position has no variance"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(layer, shape, said):
+    model = pynn.Sequential(layer()).train()
+    with pytest.raises(ValueError, match=said):
+        model(np.ones(shape))
