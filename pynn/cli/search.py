@@ -12,7 +12,10 @@ import click
 
 from .. import plots, search
 from ..backends.processors import usable_processors
+from ..report.text import metric_words
 from ..search.space import Parameter, Params
+from ..search.text import metric_title
+from ..training import metrics
 from ..training.named import ACTIVATIONS, OPTIMIZERS
 from ..training.trainer import Trainer
 from ..utils.interrupt import interrupted_by
@@ -147,6 +150,11 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
 @click.option("--activation", type=Names(ACTIVATIONS), default="relu", help="Activation.")
 @click.option("--optimizer", type=Names(OPTIMIZERS), default="adamw", help="Optimizer.")
 @click.option("--batchnorm/--no-batchnorm", default=True, help="Batch normalisation after each hidden layer.")
+@click.option(
+    "--metric",
+    type=click.Choice(("loss", "accuracy", *metrics.OF_CLASSES, *metrics.OF_AMOUNTS)),
+    help="What is sought on the validation part.  [default: accuracy; loss in regression]",
+)
 @click.option("--trials", type=click.IntRange(1), metavar="N", default=40, help="Trials of the first stage.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", default=18, help="Epochs of the longest trials.")
 @click.option(
@@ -182,6 +190,7 @@ def search_command(
     chosen: DataOptions,
     trials: int,
     epochs: int,
+    metric: str | None,
     stages: int | None,
     sampler: Any,
     processes: int | None,
@@ -223,7 +232,9 @@ def search_command(
         data = load_data(chosen, fixed["model"] == "cnn")
         recipe = Recipe(data.chosen or chosen, tuple(fixed.items()))
         _loaded[recipe.chosen, fixed["model"] == "cnn"] = data
-        build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))  # bad options fail early
+        # Bad options fail early.
+        trainer = build(data, recipe.options({name: value.at(0.5) for name, value in space.items()}))
+        _check_metric(metric, trainer)
         result = search.run(
             recipe,
             space,
@@ -234,6 +245,7 @@ def search_command(
             batch_size=_USUAL[fixed["model"]]["batch_size"] if "batch_size" in space else fixed["batch_size"],
             seed=seed,
             workers=processes or usable_processors(),
+            metric=None if metric is None else f"val_{metric}",
             folder=folder,
             progress=not quiet,
         )
@@ -246,6 +258,15 @@ def search_command(
         _print_result(result, data, recipe, save)
     _show(result, report, plot)
     context.exit(128 + interrupted_by() if result.interrupted else 0)
+
+
+def _check_metric(metric: str | None, trainer: Trainer) -> None:
+    if metric in (None, "loss") or (metric == "accuracy" and trainer.loss.output_kind != "values"):
+        return
+    try:
+        metrics.named([metric], trainer.loss)
+    except (ValueError, ImportError) as error:
+        raise click.BadOptionUsage("--metric", f"--metric: {error}") from error
 
 
 def _check_plot(plot: Path) -> None:
@@ -284,10 +305,12 @@ def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe,
     counts = zip(ended, ("finished", "ended early", "failed", "lost"), strict=True)
     click.echo(f"trials  {', '.join(f'{count} {kind}' for count, kind in counts if count)}")
     score = f"{best.score:.2%}" if "accuracy" in result.metric else f"{best.score:.4g}"
-    click.echo(f"best    {result.metric.replace('val_', 'validation ')} {score} after {best.epochs} epochs")
+    click.echo(f"best    {metric_title(result.metric)} {score} after {best.epochs} epochs")
     if data.class_names is not None:
-        figures = result.best_trainer().evaluate(*data.test)
-        click.echo(f"test    accuracy {figures['accuracy']:.2%}")
+        name = result.metric.removeprefix("val_")
+        figures = result.best_trainer().evaluate(*data.test, metrics=[name] if name in metrics.OF_CLASSES else [])
+        own = f", {metric_words(name)} {figures[name]:.4f}" if name in metrics.OF_CLASSES else ""
+        click.echo(f"test    accuracy {figures['accuracy']:.2%}{own}")
     else:
         x, y = data.test
         rmse, r2 = errors(result.best_model.predict(x)[:, 0], y)

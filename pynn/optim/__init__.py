@@ -3,7 +3,16 @@
 from .base import Optimizer
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .regularizers import L1, L2, MaxNorm, Regularizer
-from .schedules import CosineAnnealingLR, ExponentialLR, Schedule, StepLR, WarmupLR
+from .schedules import (
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    ExponentialLR,
+    LambdaLR,
+    OneCycleLR,
+    Schedule,
+    StepLR,
+    WarmupLR,
+)
 
 __all__ = [
     "L1",
@@ -13,8 +22,11 @@ __all__ = [
     "Adam",
     "AdamW",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
     "ExponentialLR",
+    "LambdaLR",
     "MaxNorm",
+    "OneCycleLR",
     "Optimizer",
     "RMSprop",
     "Regularizer",

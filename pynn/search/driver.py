@@ -17,11 +17,14 @@ import numpy as np
 
 from ..backends import selection as backend
 from ..backends.processors import usable_processors
+from ..training.callbacks import Mode
+from ..training.metrics import Metric
 from ..utils.interrupt import InterruptGuard
 from ..utils.validation import count
 from .building import driven, this_process
 from .edges import SearchWarning
 from .fingerprint import fingerprint
+from .objective import Objective
 from .result import SearchResult
 from .samplers import Sampler, check_sampler, grid, load_optuna, proposer
 from .space import Parameter, Params, Space, check_batch_size
@@ -54,7 +57,8 @@ def run(
     stages: Sequence[Stage] | None = None,
     sampler: Sampler = "random",
     batch_size: int = 32,
-    metric: str | None = None,
+    metric: Metric | None = None,
+    mode: Mode = "auto",
     end_early: bool = True,
     seed: int = 0,
     workers: int | None = None,
@@ -92,9 +96,12 @@ def run(
         "grid" takes as many points per axis as the number of trials allows, "quasi-random" uses a scrambled Sobol
         sequence, "tpe" uses Optuna's tree-structured Parzen estimator.
     batch_size : int
-    metric : str, optional
-        The column of the history whose value after the last epoch is the score: by default "val_accuracy" for integer
-        targets, else "val_loss".
+    metric : str or callable, optional
+        The score, a figure of the validation data after the last epoch: by default "val_accuracy" for integer targets,
+        else "val_loss". Also a metric of `pynn.training.metrics`, such as "f1", "roc_auc" or "r2", another column of
+        the history, or a function of targets and predictions; with several workers, one that is defined with ``def``.
+    mode : {"auto", "min", "max"}
+        Whether the smallest or the largest score is the best; "auto" knows the metrics that have names.
     end_early : bool
         Whether hopeless trials end early. A trial whose loss is not finite always ends early.
     seed : int
@@ -158,8 +165,6 @@ def run(
     if not callable(build):
         raise TypeError(f"build is {build!r}; expected a function of the parameters that returns a pynn.Trainer")
     data = SearchData.of(train, validation)
-    if metric is None:
-        metric = "val_accuracy" if data.validation[1].dtype.kind in "iub" else "val_loss"
     search = SearchDriver(
         build,
         Space(space),
@@ -167,7 +172,7 @@ def run(
         stages=checked(stages),
         sampler=sampler,
         batch_size=count(batch_size, "batch_size"),
-        metric=metric,
+        objective=Objective.of(metric, mode, data.validation[1]),
         end_early=end_early,
         seed=count(seed, "seed", minimum=0),
     )
@@ -192,11 +197,12 @@ class SearchDriver(SearchState):
         stages: tuple[Stage, ...],
         sampler: Sampler,
         batch_size: int,
-        metric: str,
+        objective: Objective,
         end_early: bool,
         seed: int,
     ) -> None:
-        super().__init__(space, stages, metric)
+        super().__init__(space, stages, objective.column, maximize=objective.maximize)
+        self.objective = objective
         self.build, self.data, self.sampler = build, data, sampler
         self.batch_size, self.end_early, self.seed = batch_size, bool(end_early), seed
         self.sampler_name = check_sampler(sampler)
@@ -218,7 +224,7 @@ class SearchDriver(SearchState):
             "stages": [[stage.trials, stage.epochs, stage.survivors] for stage in self.stages],
             "sampler": self.sampler_name,
             "batch_size": self.batch_size,
-            "metric": self.metric,
+            **self.objective.describe(),
             "end_early": self.end_early,
             "seed": self.seed,
             "data": self.data.key,
@@ -315,7 +321,7 @@ class SearchDriver(SearchState):
             self.build,
             stage.epochs,
             self.batch_size,
-            self.metric,
+            self.objective,
             self.end_early,
             self.data.key,
             self.token,

@@ -29,9 +29,8 @@ class SearchState:
         Trials by number; `ended` is in the order of ending.
     """
 
-    def __init__(self, space: Space, stages: tuple[Stage, ...], metric: str) -> None:
-        self.space, self.stages, self.metric = space, stages, metric
-        self.maximize = metric.endswith("accuracy")
+    def __init__(self, space: Space, stages: tuple[Stage, ...], metric: str, *, maximize: bool) -> None:
+        self.space, self.stages, self.metric, self.maximize = space, stages, metric, maximize
         self.total = sum(stage.trials + stage.survivors for stage in stages)
         self.stage = 0
         self.ended: dict[int, Trial] = {}

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..training.trainer import Trainer
 from ..utils.arrays import numeric
+from .objective import Objective
 from .space import Params
 from .trial import Trial
 
@@ -95,7 +96,7 @@ class Task:
     build: Build
     epochs: int
     batch_size: int
-    metric: str
+    objective: Objective
     end_early: bool
     key: str
     search: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..report.text import metric_words
 from .space import Params
 from .trial import Trial
 
@@ -47,6 +48,18 @@ def printable(text: str, keep: str = "") -> str:
 def figure(score: float, metric: str) -> str:
     """Return a score as text."""
     return f"{score:.2%}" if metric.endswith("accuracy") else f"{score:.4g}"
+
+
+def metric_title(metric: str) -> str:
+    """Return a column of the history in words.
+
+    Examples
+    --------
+    >>> metric_title("val_roc_auc"), metric_title("loss")
+    ('validation ROC AUC', 'loss')
+    """
+    words = metric_words(metric.removeprefix("val_"))
+    return f"validation {words}" if metric.startswith("val_") else words
 
 
 def value(found: object) -> str:

@@ -75,7 +75,7 @@ def run_with(task: Task, data: SearchData) -> Outcome:
         if guard.reason:
             trial.ended, trial.reason = "early", printable(guard.reason)
         else:
-            trial.score = _score(trainer, task.metric)
+            trial.score = _score(trainer, task.objective.column)
             trial.ended = "finished"
             checkpoint = packed_checkpoint(trainer)
     except NotNew as error:
@@ -109,6 +109,7 @@ def _train(trainer: Trainer, task: Task, data: SearchData, guard: Guard) -> None
         batch_size=batch_size,  # type: ignore[arg-type]
         validation=data.validation,
         callbacks=callbacks,
+        metrics=task.objective.metrics,
     )
     if leave.taken or trainer.history.interrupted:
         raise KeyboardInterrupt

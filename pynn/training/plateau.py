@@ -45,10 +45,10 @@ class ReduceLROnPlateau(Callback):
     --------
     >>> import pynn
     >>> x, y = pynn.datasets.blobs(seed=0)
-    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.5))
-    >>> plateau = pynn.ReduceLROnPlateau("loss", patience=0, threshold=0.99)
-    >>> [round(lr, 3) for lr in trainer.fit(x, y, epochs=4, callbacks=[plateau])["lr"]]
-    [0.5, 0.5, 0.05, 0.005]
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(1e-3))
+    >>> plateau = pynn.ReduceLROnPlateau("loss", patience=0, threshold=0.5)
+    >>> [round(lr, 6) for lr in trainer.fit(x, y, epochs=4, callbacks=[plateau])["lr"]]
+    [0.001, 0.001, 0.0001, 1e-05]
     """
 
     def __init__(

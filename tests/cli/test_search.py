@@ -47,6 +47,15 @@ def test_a_regression_gives_amounts(run, tmp_path):
     assert 500 < float(model.predict(x.astype(np.float32)).mean()) < 1500
 
 
+def test_another_metric_is_searched_for_and_shown(run):
+    result = run("search", *QUICK, "--metric", "f1", "--report", "s.html")
+    (best,) = [line for line in result.stdout.splitlines() if line.startswith("best")]
+    assert "best    validation F1 0." in best
+    (test,) = [line for line in result.stdout.splitlines() if line.startswith("test")]
+    assert ", F1 0." in test
+    assert "Best validation F1" in Path("s.html").read_text(encoding="utf-8")
+
+
 def test_a_folder_keeps_the_trials_and_another_search_is_refused(run):
     first = run("search", *QUICK, "--folder", "kept")
     second = run("search", *QUICK, "--folder", "kept")
@@ -71,6 +80,7 @@ def test_a_folder_keeps_the_trials_and_another_search_is_refused(run):
         (("--lr", "0.1", "--weight-decay", "0"), "nothing to search"),
         (("--data", "missing.csv"), "missing.csv"),
         (("--plot", "x.gif"), "--plot"),
+        (("--metric", "r2"), "--metric: there is no metric 'r2' of a classification"),
         (("--save", "no/such/folder/m.safetensors"), "cannot write"),
     ],
 )

@@ -19,6 +19,7 @@ from search_builds import (
     images,
     network,
     same,
+    share_of_the_first_class,
 )
 
 import pynn
@@ -223,12 +224,58 @@ def test_a_trial_that_raises_is_recorded_and_the_search_goes_on():
     assert result.best.params["lr"] <= 0.01
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("metric", "options", "column", "maximize"),
+    [
+        ("f1", {}, "val_f1", True),
+        ("val_log_loss", {}, "val_log_loss", False),
+        ("balanced_accuracy", {}, "val_balanced_accuracy", True),
+        ("val_accuracy", {"mode": "min"}, "val_accuracy", False),
+        (share_of_the_first_class, {"mode": "max"}, "val_share_of_the_first_class", True),
+    ],
+)
+def test_any_metric_is_searched_for(metric, options, column, maximize, workers):
+    pytest.importorskip("sklearn")
+    result = find(metric=metric, trials=4, epochs=2, workers=workers, **options)
+    scores = [trial.score for trial in result.trials if trial.ended == "finished"]
+    assert (result.metric, result.maximize) == (column, maximize)
+    assert result.best.score == (max if maximize else min)(scores) == result.best.history[column][-1]
+
+
+def test_the_score_of_a_metric_is_that_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    result = find(metric="f1", trials=2, epochs=2)
+    (_, _), (x, y) = data()
+    assert result.best.score == pytest.approx(metrics.f1_score(y, result.best_model.predict_label(x), average="macro"))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"metric": share_of_the_first_class}, ValueError, 'mode is "auto"; expected "min" or "max" for share_of_the'),
+        ({"metric": 3}, TypeError, "metric is 3; expected a name, or a function"),
+        ({"mode": "largest"}, ValueError, "mode is 'largest'; expected"),
+    ],
+)
+def test_metrics_that_cannot_be_searched_for(options, error, said):
+    with pytest.raises(error, match=said):
+        find(trials=1, **options)
+
+
+def test_a_folder_belongs_to_one_metric(tmp_path):
+    find(metric="f1", trials=2, folder=tmp_path)
+    assert find(metric="f1", trials=3, folder=tmp_path).metric == "val_f1"
+    with pytest.raises(search.StoreError, match="metric"):
+        find(metric="recall", trials=3, folder=tmp_path)
+
+
 def test_what_build_must_return_is_said():
     result = find(lambda params: network(params), trials=1)
     assert result.trials[0].ended == "failed"
     assert "expected a pynn.Trainer" in result.trials[0].reason
-    result = find(metric="val_f1", trials=1)
-    assert "metric 'val_f1' is not in the history; expected one of val_loss, val_accuracy" in result.trials[0].reason
+    result = find(metric="val_f2", trials=1)
+    assert "metric 'val_f2' is not in the history; expected one of val_loss, val_accuracy" in result.trials[0].reason
 
 
 def test_ctrl_c_ends_the_search_with_what_there_is():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from ...report.figures import INK, MUTED, TRAINING, VALIDATION, check_format, finish, new_figure, saved, set_title
 from ..text import figure as score_text
-from ..text import printable
+from ..text import metric_title, printable
 from .reading import TrialFigures, axis_name
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _trials(axes: Axes, run: TrialFigures, names: list[str]) -> None:
     """Draw the trials over two ranges, coloured by score; with one range, its scores."""
     result = run.result
     y_name = names[1] if len(names) > 1 else None
-    metric = result.metric.replace("val_", "validation ")
+    metric = metric_title(result.metric)
     shown = [trial for trial in run.begun if all(name in trial.params for name in names)]
     finished = [trial for trial in shown if trial.ended == "finished"]
     others = [trial for trial in shown if trial.ended != "finished"]

@@ -12,7 +12,7 @@ from ...report.charts import Chart, Series
 from ...report.page import document, facts, fragment, table
 from ...report.text import percent
 from ..samplers import grid
-from ..text import figure, value
+from ..text import figure, metric_title, value
 from .reading import SHADES, TrialFigures, axis_name, cell, described, ended_words
 from .scatter import Axis, Point, scatter
 
@@ -48,7 +48,7 @@ def _style() -> str:
 def _verdict(run: TrialFigures) -> str:
     if run.best is None:
         return '<div class="verdict error" role="status"><h2>✖ No trial finished</h2></div>'
-    metric = run.result.metric.replace("val_", "validation ").replace("_", " ")
+    metric = metric_title(run.result.metric)
     params = "".join(
         f"<span>{escape(name)} <b>{escape(value(found))}</b></span>" for name, found in run.best.params.items()
     )
@@ -143,7 +143,7 @@ def _each(run: TrialFigures) -> str:
 
     share = run.result.metric.endswith("accuracy")
     ticks = [((tick - low) / span, percent(tick) if share else f"{tick:g}") for tick in linear_ticks(low, high)]
-    metric = run.result.metric.replace("val_", "validation ").replace("_", " ")
+    metric = metric_title(run.result.metric)
     charts = []
     for name in run.axes()[:MAX_PARAMETERS]:
         points: list[Point] = []
@@ -256,7 +256,7 @@ def _against_grid(run: TrialFigures) -> str:
 def _trials(run: TrialFigures, maximum: int = MAX_ROWS) -> str:
     trials = [*run.order, *(trial for trial in run.result.trials if trial not in run.order)]
     names = [name for name, _ in run.result.space]
-    metric = run.result.metric.replace("val_", "validation ").replace("_", " ")
+    metric = metric_title(run.result.metric)
     rows = []
     for trial in trials[:maximum]:
         score = figure(trial.score, run.result.metric) if trial.ended == "finished" else ""

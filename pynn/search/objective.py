@@ -1,0 +1,49 @@
+"""What a search optimises: a column of the history, which way, and the metrics that `fit` needs for it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..training.callbacks import LARGER, Mode
+from ..training.metrics import INSTALL_HINT, OF_AMOUNTS, OF_CLASSES, Metric, available
+from ..utils.validation import choice
+from .fingerprint import fingerprint
+
+
+class Objective(NamedTuple):
+    """The score of a trial: the last value of a column of its history."""
+
+    column: str
+    maximize: bool
+    metrics: tuple[Metric, ...] = ()
+
+    @classmethod
+    def of(cls, metric: Metric | None, mode: Mode, y: np.ndarray) -> Objective:
+        """Return the objective that a user names, for these validation targets; see `search.run`."""
+        choice(mode, "mode", ("auto", "min", "max"))
+        if metric is None:
+            metric = "val_accuracy" if y.dtype.kind in "iub" else "val_loss"
+        if isinstance(metric, str):
+            name = metric.removeprefix("val_")
+            maximize = mode == "max" or (mode == "auto" and name in LARGER)
+            if name not in (*OF_CLASSES, *OF_AMOUNTS):
+                return cls(metric, maximize)
+            if not available():
+                raise ImportError(f"metrics need scikit-learn: {INSTALL_HINT}")
+            return cls(f"val_{name}", maximize, (name,))
+        if not callable(metric):
+            raise TypeError(f"metric is {metric!r}; expected a name, or a function of targets and predictions")
+        name = getattr(metric, "__name__", type(metric).__name__)
+        if mode == "auto":
+            raise ValueError(f'mode is "auto"; expected "min" or "max" for {name}, a function of your own')
+        return cls(f"val_{name}", mode == "max", (metric,))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what identifies the objective, in JSON-serialisable form."""
+        own = [fingerprint(metric) for metric in self.metrics if callable(metric)]
+        usual = self.maximize == (self.column.removeprefix("val_") in LARGER)
+        return {"metric": self.column} | (
+            {} if usual and not own else {"maximize": self.maximize, "code of metric": own}
+        )
