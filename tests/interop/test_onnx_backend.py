@@ -56,7 +56,7 @@ def test_every_operator_is_tried_by_a_case(outcomes):
 
 def test_refusals_name_what_is_missing():
     x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 2])
-    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 2])
     node = helper.make_node("Hardmax", ["x"], ["y"], "last")
     model = helper.make_model(helper.make_graph([node], "g", [x], [y]))
     assert not Backend.is_compatible(model)

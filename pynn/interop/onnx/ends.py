@@ -34,6 +34,9 @@ def take_preprocessing(steps: list[Step], shape: tuple[int | None, ...] | None) 
         if affine is not first and not limits.soft:  # type: ignore[union-attr]
             break  # a layer
         transformer = _transformer(affine, limits, shape)
+        if transformer is None and affine is first and limits is not None:
+            limits = None  # a layer
+            transformer = _transformer(affine, None, shape)
         if transformer is None:
             return None if not found else _chained(found)
         del steps[: (affine is first) + (limits is not None)]
