@@ -7,15 +7,14 @@ import sys
 from pathlib import Path
 
 from pynn.interop.onnx.operators import OPERATORS
-from pynn.interop.onnx.readers import READERS
-from pynn.interop.onnx.spans import SPANS
+from pynn.interop.onnx.spans import READERS
 
 PAGE = Path(__file__).parent / "onnx.md"
 
 
 def lists():
     """Return the lists by the names of their places in the page."""
-    read = {*READERS, *SPANS, "Reshape", "ReduceMax", "Sum"} - {"LogSigmoid", "SoftLimit"}  # names of pynn's own
+    read = {*READERS, "Reshape", "ReduceMax", "Sum"} - {"LogSigmoid", "SoftLimit"}  # names of pynn's own
     return {name: ", ".join(f"`{op}`" for op in sorted(ops)) for name, ops in (("load", read), ("backend", OPERATORS))}
 
 

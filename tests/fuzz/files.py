@@ -18,7 +18,7 @@ from fuzz.networks import pick
 import pynn
 from pynn import datasets
 from pynn.datasets.readers import read_npy
-from pynn.interop.onnx.readers import READERS
+from pynn.interop.onnx.spans import READERS
 from pynn.utils.files import packed_tensors
 
 CUSTOM = (networks.Doubled,)

@@ -9,7 +9,7 @@ from ...nn import layers
 from ...utils.config import DEEPEST
 from .drafts import Affine, Draft, Step, append
 from .graph import Graph, Node, UnsupportedError
-from .readers import Reading
+from .reading import Reading
 from .sizes import Sizes
 from .spans import span_readers
 

@@ -17,7 +17,7 @@ from .ends import Ending, fold_into_first, take_preprocessing, take_target_prepr
 from .graph import Graph, UnsupportedError, read_file, shortened
 from .operators import OPERATORS
 from .patterns import fuse
-from .readers import Reading
+from .reading import Reading
 from .sizes import Sizes, split_off
 
 #: What only gives constants another form.

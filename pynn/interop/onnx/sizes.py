@@ -8,7 +8,7 @@ import numpy as np
 
 from .graph import Graph, Node, UnsupportedError
 from .operators import OPERATORS
-from .readers import Reading, Shape
+from .reading import Reading, Shape
 
 #: Stand for the number of examples, and for a size that is not known, where sizes are only moved.
 BATCH, UNKNOWN = -(2**40), -(2**41)

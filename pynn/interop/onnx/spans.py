@@ -6,9 +6,10 @@ import numpy as np
 
 from ...nn import layers
 from ...nn.sequential import Sequential
+from . import images, readers
 from .drafts import Draft, Step, Unflattened
 from .graph import Node, UnsupportedError
-from .readers import READERS, Reader, Reading, Shape
+from .reading import Reader, Reading, Shape
 from .sizes import Sizes
 from .writers import shares
 
@@ -33,14 +34,14 @@ def span_readers(sizes: Sizes, steps_before: list[Step]) -> dict[str, Reader]:
                 return Unflattened(dim, wanted[dim : dim + more + 1], node), wanted  # type: ignore[arg-type]
         raise UnsupportedError(f"{node} gives an input of shape {shape} the shape {wanted}")
 
-    return {**READERS, **SPANS, "Reshape": reshape}
+    return {**READERS, "Reshape": reshape}
 
 
 def _matmul(read: Reading, node: Node) -> tuple[Step | None, Shape]:
     """Read a linear layer; or two products with the shares of rows and of columns, an adaptive average pooling."""
     shape, second = read.shape(node), read.following(node, "MatMul")
     if node.inputs[0] not in read.constants or shape is None or len(shape) != 4 or second is None:
-        return READERS["MatMul"](read, node)
+        return readers.READERS["MatMul"](read, node)
     rows, columns = read.array(node, 0), read.array(second, 1)
     sizes = [(n, m.shape) for n, m in zip(shape[2:], (rows.T, columns), strict=True)]
     if any(n is None or len(s) != 2 or s[0] != n or not s[1] for n, s in sizes):
@@ -124,11 +125,13 @@ def _pad(read: Reading, node: Node) -> tuple[Step | None, Shape]:
         "count_include_pad": 1,
     }
     read.reached = pool
-    return READERS["AveragePool"](read, merged)
+    return images.READERS["AveragePool"](read, merged)
 
 
-#: The readers that look at the next nodes; that of Reshape also needs the shapes.
-SPANS: dict[str, Reader] = {
+#: All readers but that of Reshape, which needs the shapes.
+READERS: dict[str, Reader] = {
+    **readers.READERS,
+    **images.READERS,
     "MatMul": _matmul,
     "Pad": _pad,
     "ReduceMean": _reduce_mean,
