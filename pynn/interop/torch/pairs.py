@@ -35,6 +35,7 @@ class Pair(NamedTuple):
 
 
 _CONVOLUTION = {"padding_mode": ("zeros",)}
+_INSTANCE_NORM = {"track_running_stats": (False,)}
 _BATCH_NORM = {"affine": (True,), "track_running_stats": (True,)}
 
 #: Where several modules stand for one layer, the last is what `to_torch` makes.
@@ -44,6 +45,8 @@ PAIRS = (
     Pair(layers.Conv2d, "Conv2d", _CONVOLUTION),
     Pair(layers.BatchNorm1d, "BatchNorm1d", _BATCH_NORM),
     Pair(layers.BatchNorm2d, "BatchNorm2d", _BATCH_NORM),
+    Pair(layers.InstanceNorm1d, "InstanceNorm1d", _INSTANCE_NORM),
+    Pair(layers.InstanceNorm2d, "InstanceNorm2d", _INSTANCE_NORM),
     Pair(layers.GroupNorm, "GroupNorm"),
     Pair(layers.LayerNorm, "LayerNorm"),
     Pair(layers.MaxPool2d, "MaxPool2d", {"return_indices": (False,)}),
@@ -53,17 +56,29 @@ PAIRS = (
     Pair(layers.Dropout2d, "Dropout1d"),
     Pair(layers.Dropout2d, "Dropout2d"),
     Pair(layers.Flatten, "Flatten", {"start_dim": (1,), "end_dim": (-1,)}),
+    Pair(layers.Unflatten, "Unflatten"),
+    Pair(layers.Identity, "Identity"),
+    Pair(layers.Softmax, "Softmax"),
+    Pair(layers.LogSoftmax, "LogSoftmax"),
     Pair(layers.ReLU, "ReLU"),
+    Pair(layers.ReLU6, "ReLU6"),
     Pair(layers.LeakyReLU, "LeakyReLU"),
     Pair(layers.PReLU, "PReLU"),
     Pair(layers.ELU, "ELU"),
+    Pair(layers.CELU, "CELU"),
     Pair(layers.SELU, "SELU"),
     Pair(layers.Sigmoid, "Sigmoid"),
+    Pair(layers.LogSigmoid, "LogSigmoid"),
+    Pair(layers.Hardsigmoid, "Hardsigmoid"),
     Pair(layers.Tanh, "Tanh"),
+    Pair(layers.Hardtanh, "Hardtanh"),
+    Pair(layers.Softsign, "Softsign"),
     # Beyond the threshold PyTorch returns x: at 40 that is exact in float64, at its default of 20 in float32.
     Pair(layers.Softplus, "Softplus", {"threshold": (40, 20)}),
     Pair(layers.GELU, "GELU"),
     Pair(layers.SiLU, "SiLU"),
+    Pair(layers.Hardswish, "Hardswish"),
+    Pair(layers.Mish, "Mish"),
 )
 
 #: Layers that torch.nn does not have, and why.
