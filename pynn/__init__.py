@@ -86,6 +86,7 @@ from .nn.random import manual_seed
 from .nn.regression_losses import HuberLoss, KLDivLoss, L1Loss, PoissonNLLLoss, QuantileLoss, SmoothL1Loss
 from .nn.sequential import Sequential
 from .nn.state import StateDict
+from .optim.averaging import EMA, SWA, Averaging
 from .optim.base import Optimizer
 from .optim.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .optim.regularizers import L1, L2, MaxNorm, Regularizer
@@ -164,16 +165,19 @@ def __getattr__(name: str) -> _Any:
 __all__ = [
     "CELU",
     "ELU",
+    "EMA",
     "GELU",
     "L1",
     "L2",
     "SELU",
     "SGD",
+    "SWA",
     "Adagrad",
     "Adam",
     "AdamW",
     "AdaptiveAvgPool2d",
     "Average",
+    "Averaging",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "BabysitterWarning",

@@ -1,5 +1,6 @@
 """Optimisers, learning rate schedules and regularisers."""
 
+from .averaging import EMA, SWA, Averaging
 from .base import Optimizer
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from .regularizers import L1, L2, MaxNorm, Regularizer
@@ -15,12 +16,15 @@ from .schedules import (
 )
 
 __all__ = [
+    "EMA",
     "L1",
     "L2",
     "SGD",
+    "SWA",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Averaging",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
     "ExponentialLR",

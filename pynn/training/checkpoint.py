@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..backends import selection
 from ..nn import losses, regression_losses
 from ..nn.loading import own_classes, understood, unpack_model, with_prefix
@@ -14,7 +16,7 @@ from ..nn.loss import FunctionLoss, Loss
 from ..nn.saving import check_rebuildable, pack_model
 from ..nn.sequential import KNOWN_LAYERS, Sequential
 from ..nn.state import write_arrays
-from ..optim import optimizers, regularizers, schedules
+from ..optim import averaging, optimizers, regularizers, schedules
 from ..utils.config import Configurable, describe, make
 from ..utils.files import load_tensors, packed_tensors
 from ..utils.validation import number
@@ -26,22 +28,24 @@ T = TypeVar("T", bound=TrainingState)
 #: Losses, optimisers, schedules and regularisers that a file may name; their base classes cannot be used alone.
 KNOWN_PARTS = tuple(
     value
-    for module in (losses, regression_losses, optimizers, schedules, regularizers)
+    for module in (losses, regression_losses, averaging, optimizers, schedules, regularizers)
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, Configurable) and value.__module__ == module.__name__
-    if value not in (schedules.Schedule, regularizers.Regularizer)
+    if value not in (averaging.Averaging, schedules.Schedule, regularizers.Regularizer)
 )
 KNOWN = (*KNOWN_LAYERS, *KNOWN_PARTS)
 
 
 def packed_checkpoint(trainer: TrainingState) -> bytes:
     """Return the content of the file that `Trainer.save` writes: everything that a trainer needs to continue."""
-    parts = [trainer.optimizer, trainer.schedule, trainer.regularizers]
+    parts = [trainer.optimizer, trainer.schedule, trainer.regularizers, trainer.averaging]
     loss = None if isinstance(trainer.loss, FunctionLoss) else trainer.loss
     check_rebuildable([trainer.model, loss, *parts], trainer.model.dtype, KNOWN)
     tensors, model = pack_model(trainer.model)
     tensors |= {f"optimizer.{name}": array for name, array in trainer.optimizer.state.items()}
-    optimizer, schedule, penalties = (describe(part) for part in parts)
+    if trainer.averaging is not None:
+        tensors |= {f"averaging.{index}": array for index, array in enumerate(trainer.averaging.arrays)}
+    optimizer, schedule, penalties, average = (describe(part) for part in parts)
     description = {
         "model": model,
         "frozen": [name for name, p in trainer.model.named_parameters() if p.frozen],
@@ -50,6 +54,7 @@ def packed_checkpoint(trainer: TrainingState) -> bytes:
         "optimizer": optimizer,
         "schedule": schedule,
         "regularizers": penalties,
+        "averaging": None if trainer.averaging is None else average | {"progress": trainer.averaging.progress()},
         "trainer": trainer.progress_state(),
         "machine": selection.describe(),
     }
@@ -89,10 +94,23 @@ def load_checkpoint(
         )
         _restore_settings(model, description["frozen"], description["lr_factors"])
         write_arrays(trainer.optimizer.state, with_prefix(tensors, "optimizer."))
+        _restore_averaging(trainer, description.get("averaging"), with_prefix(tensors, "averaging."), known)
         trainer.load_progress_state(checked_progress(description["trainer"]))
         return trainer
 
     return understood(path, rebuild)
+
+
+def _restore_averaging(trainer: TrainingState, saved: Any, arrays: dict[str, np.ndarray], known: Any) -> None:
+    if saved is None:  # also in files of versions that had no averages
+        return
+    average = make({name: saved[name] for name in ("class", "config")}, known)
+    live = [trainer.model.flat.values, *(buffer for _, buffer in trainer.model.named_buffers())]
+    if arrays:
+        average.prepare(live)
+        write_arrays({str(index): array for index, array in enumerate(average.arrays)}, arrays)
+    average.resume(**saved["progress"])
+    trainer.averaging = average
 
 
 def _restore_settings(model: Sequential, frozen: Any, lr_factors: Any) -> None:

@@ -43,6 +43,7 @@ def train_epoch(
             TrainingWarning,
             stacklevel=5,
         )
+    step.end_epoch(trainer.epoch + 1)
     row = trainer._sums.row(trainer.loss.reduction) | trainer.validate()
     row |= {"lr": trainer.lr, "seconds": time.perf_counter() - began}
     trainer._end_epoch(row)

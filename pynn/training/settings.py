@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..nn.loss import Loss, as_loss
 from ..nn.sequential import Sequential
+from ..optim.averaging import Averaging
 from ..optim.base import Optimizer
 from ..optim.regularizers import Regularizer
 from ..optim.schedules import Schedule
@@ -58,6 +59,10 @@ def _regularizers(trainer: Any, value: Any) -> list[Regularizer]:
     return [instance(item, "one of regularizers", Regularizer) for item in value]
 
 
+def _averaging(trainer: Any, value: Any) -> Averaging | None:
+    return None if value is None else instance(value, "averaging", Averaging)
+
+
 class Settings:
     """The settings of a `Trainer`; see there."""
 
@@ -69,6 +74,8 @@ class Settings:
         _regularizers: list[Regularizer]
         _clip_norm: float | None
         _clip_value: float | None
+        _averaging: Averaging | None
+        averaging: Averaging | None
         loss: Loss
         optimizer: Optimizer
         schedule: Schedule | None
@@ -95,6 +102,7 @@ class Settings:
             lambda _, value: None if value is None else number(value, "clip_value", above=0),
             "May be None.",
         )
+        averaging = _setting("averaging", _averaging, "Averages the weights; a new one starts anew.")
         model = read_only("model", "a trainer trains one model; make a new Trainer", "The model to train.")
         seed = read_only("seed", "it has seeded the run already; make a new Trainer(..., seed=)", "The run's seed.")
 
@@ -113,6 +121,7 @@ class Settings:
         checked = as_loss(loss)
         self.schedule, self.regularizers = schedule, regularizers  # type: ignore[assignment]
         self.clip_norm, self.clip_value = clip_norm, clip_value
+        self.averaging = None
         self._seed = count(seed, "seed", minimum=0)
         self.optimizer = optimizer  # binds the model's parameters, so it comes after everything that may raise
         self.loss = checked

@@ -46,6 +46,8 @@ class TrainingStep:
         self._version = -1
         # The arrays that a forward pass changes, and copies of them from before the step.
         self._kept: list[tuple[np.ndarray, np.ndarray]] = []
+        #: What an averaging averages: the parameters and running statistics.
+        self._live: list[np.ndarray] = []
         #: State of an unsettled step: the optimiser's update count at the start of the step and, once the update has
         #: begun, the arguments for `_finish`.
         self._begun: tuple[int, tuple[int, float, float, Count | None] | None] | None = None
@@ -77,6 +79,9 @@ class TrainingStep:
         if self._begun is not None:
             self.settle()
         self._keep()
+        if trainer._averaging is not None and trainer._averaging.shown:
+            self._show(False)
+            self._keep()
         self._begun = updates, None
         try:
             rate = optimizer.lr
@@ -151,6 +156,8 @@ class TrainingStep:
         """Count the step as taken; after an interrupt this may run twice."""
         trainer = self._trainer
         trainer.last_loss, trainer._lr, trainer.steps = loss, rate, steps + 1
+        if trainer._averaging is not None and trainer._averaging.by_step:
+            trainer._averaging.take(self._live, steps + 1)
         if count is not None:
             count(loss)
         self._begun = None
@@ -167,7 +174,25 @@ class TrainingStep:
         version = self._flat.version
         moved = [*(buffer for _, buffer in self._trainer.model.named_buffers()), self._random.state]
         self._kept = [(array, np.empty_like(array)) for array in moved]
+        self._live = [self._flat.values, *moved[:-1]]
         self._version = version
+
+    def end_epoch(self, epoch: int) -> None:
+        """Let the model hold the average of its weights, if the trainer has one."""
+        averaging = self._trainer.averaging
+        if averaging is None:
+            return
+        with self._flat.gate.between_steps():
+            self._keep()
+            if not averaging.by_step:
+                averaging.take(self._live, epoch)
+            self._show(True)
+
+    def _show(self, average: bool) -> None:
+        averaging = self._trainer.averaging
+        if averaging is not None:
+            with Uninterrupted():
+                averaging.show(self._live, average)
 
     def _undo(self) -> None:
         """Roll back the changes of the forward pass."""

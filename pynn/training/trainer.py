@@ -12,6 +12,7 @@ import numpy as np
 
 from ..nn.loss import Loss
 from ..nn.sequential import Sequential
+from ..optim.averaging import Averaging
 from ..optim.base import Optimizer
 from ..optim.regularizers import Regularizer
 from ..optim.schedules import Schedule
@@ -52,13 +53,15 @@ class Trainer(TrainingState):
         Scale the gradient down to this Euclidean norm over all parameters if it is larger (Pascanu et al. 2013).
     clip_value : float, optional
         Clip every element of the gradient to the range from -clip_value to clip_value.
+    averaging : Averaging, optional
+        `EMA` or `SWA`: the model holds an average of its weights at the end of each epoch. One for each trainer.
     seed : int
         Seeds shuffling, dropout and augmentation. The weights are drawn when the layers are made, and `manual_seed`
         seeds them: with both seeds, two runs are equal bit for bit, in different processes too, on one backend.
 
     Attributes
     ----------
-    loss, optimizer, schedule, regularizers, clip_norm, clip_value
+    loss, optimizer, schedule, regularizers, clip_norm, clip_value, averaging
         You may assign these between steps. A new optimiser starts with an empty state.
     epoch, steps : int
         Finished epochs and steps.
@@ -93,9 +96,11 @@ class Trainer(TrainingState):
         regularizers: Sequence[Regularizer] = (),
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        averaging: Averaging | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(model, loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed)
+        self.averaging = averaging
         self._step = TrainingStep(self, self._random)
         #: Holds the identity of the training thread under "thread" while one trains.
         self._turn: dict[str, int] = {}
