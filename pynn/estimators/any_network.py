@@ -160,12 +160,14 @@ class AnyNetwork(NetworkEstimator):
     def _in_loss_form(self, targets: np.ndarray) -> np.ndarray:
         if isinstance(self._trainer.loss, ClassLoss):
             return targets
-        return targets.reshape(len(targets), -1).astype(self.network_.dtype)
+        columns = targets.reshape(len(targets), -1).astype(self.network_.dtype)
+        return self._trainer.loss.shaped(columns, (len(columns), self._outputs_of_network()))
 
     def _sparse_batches(self, X: Any, targets: np.ndarray, weights: Any, random: Any) -> ShuffledBatches:
         if list(self.augment):
             raise ValueError("augment changes dense arrays; X is a sparse matrix")
         y = self._in_loss_form(targets)
+        self._trainer.loss.check_target(y, self._outputs_of_network())
         return ShuffledBatches(
             self._inputs(X),
             y,

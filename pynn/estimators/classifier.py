@@ -36,7 +36,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     hidden_layer_sizes : int or sequence of int
         Units of each hidden layer.
     activation : {"relu", "tanh", "logistic", "identity"} or a name of pynn's
-        Of the hidden layers; also "leaky_relu", "prelu", "elu", "selu", "gelu", "silu" and "softplus".
+        Of the hidden layers; also "celu", "elu", "gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu",
+        "mish", "prelu", "relu6", "selu", "silu", "softplus" and "softsign".
     solver : {"adam", "sgd", "lbfgs"}
         "lbfgs" needs all data at once; it has no dropout, batch norm, callbacks, schedule or monitor.
     alpha : float

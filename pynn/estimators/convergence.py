@@ -31,6 +31,8 @@ class Convergence(Callback):
     objective : Objective
     penalty : MeanL2
     examples : int
+    constant : float
+        Added to the mean loss of an epoch.
     score : callable or None
         Returns the score on held-out data, for early stopping.
     incremental : bool
@@ -43,12 +45,13 @@ class Convergence(Callback):
         objective: Objective,
         penalty: MeanL2,
         examples: int,
+        constant: float,
         score: Callable[[], float] | None,
         *,
         incremental: bool,
     ) -> None:
         self._estimator, self._objective, self._penalty = estimator, objective, penalty
-        self._examples, self._score, self._incremental = examples, score, incremental
+        self._examples, self._constant, self._score, self._incremental = examples, constant, score, incremental
         self._sum = 0.0
 
     def on_step_end(self, trainer: TrainingState) -> None:
@@ -57,7 +60,7 @@ class Convergence(Callback):
 
     def on_epoch_end(self, trainer: TrainingState) -> None:
         estimator = self._estimator
-        self._record(self._sum / self._examples)
+        self._record(self._sum / self._examples + self._constant)
         self._sum = 0.0
         self._say(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
         if self._score is None:

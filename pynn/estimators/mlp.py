@@ -125,6 +125,7 @@ class Perceptron(NetworkEstimator):
         elif not hasattr(self, "network_"):
             self._build(x.dtype)
         data = Data(self._inputs(x), targets, weights)
+        self._objective().loss.check_target(targets, self.n_outputs_)
         self._network()
         if self.solver == "lbfgs":
             self._fit_lbfgs(data)
@@ -194,7 +195,8 @@ class Perceptron(NetworkEstimator):
         row_weights = objective.loss.row_weights(data.y, data.weights)
         penalty.weight = float(len(data.y) if row_weights is None else row_weights.sum(dtype=np.float64))
         options = {"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol}
-        self.loss_, self.n_iter_ = minimise(self.network_, objective, penalty, (data.dense(), *data[1:]), **options)
+        loss, self.n_iter_ = minimise(self.network_, objective, penalty, (data.dense(), *data[1:]), **options)
+        self.loss_ = loss + _constant(objective, data)
 
     def _fit_stochastic(
         self,
@@ -217,7 +219,9 @@ class Perceptron(NetworkEstimator):
         penalty = self._trainer.regularizers[0]
         assert isinstance(penalty, MeanL2)
         self.n_iter_ = 0
-        rules = Convergence(self, objective, penalty, len(data.y), score, incremental=incremental)
+        rules = Convergence(
+            self, objective, penalty, len(data.y), _constant(objective, data), score, incremental=incremental
+        )
         source = self._batches(data, objective, penalty, random)
         watch = [] if incremental else monitored(self)
         validation: Any = None if held_out is None else (held_out.dense(), *held_out[1:])
@@ -305,6 +309,10 @@ class Perceptron(NetworkEstimator):
         X, y, *weights = validation_data
         x, targets, given = self._read(X, y, weights[0] if weights else None, first=False, incremental=True)
         return Data(self._inputs(x), targets, given)
+
+
+def _constant(objective: Objective, data: Data) -> float:
+    return 0.0 if objective.constant is None else objective.constant(data.y, data.weights)
 
 
 def is_stochastic(estimator: Any) -> bool:

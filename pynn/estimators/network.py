@@ -14,6 +14,7 @@ from ..nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from ..optim.base import Optimizer
 from .any_network import AnyNetwork, Network
 from .base import keep
+from .objectives import value_outputs
 from .probabilities import gives_probabilities, probabilities
 from .targets import Labels, predicted_numbers
 
@@ -285,7 +286,7 @@ class NetworkRegressor(RegressorMixin, AnyNetwork):
 
     def _targets(self, y: Any, *, first: bool, incremental: bool) -> np.ndarray:
         if first:
-            self._targets_per_example = 1 if y.ndim == 1 else y.shape[1]
+            self._targets_per_example = value_outputs(self.loss or MSELoss(), y)
         return y
 
     @property
@@ -303,4 +304,5 @@ class NetworkRegressor(RegressorMixin, AnyNetwork):
         X : array_like, shape (n, ...), data frame or sparse matrix
         """
         values = self._outputs(X)
+        values = self._loss_for(values.shape[1]).amounts(values)
         return values[:, 0] if values.shape[1] == 1 else values

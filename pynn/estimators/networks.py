@@ -9,22 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..nn.layers import (
-    ELU,
-    GELU,
-    SELU,
-    BatchNorm1d,
-    Dropout,
-    Layer,
-    LeakyReLU,
-    Linear,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    Tanh,
-)
+from ..nn import layers as known
+from ..nn.layers import BatchNorm1d, Dropout, Layer, Linear
 from ..nn.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -33,16 +19,23 @@ if TYPE_CHECKING:
 #: scikit-learn's names, and pynn's.
 ACTIVATIONS: dict[str, Any] = {
     "identity": None,
-    "logistic": Sigmoid,
-    "tanh": Tanh,
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
-    "prelu": PReLU,
-    "elu": ELU,
-    "selu": SELU,
-    "gelu": GELU,
-    "silu": SiLU,
-    "softplus": Softplus,
+    "logistic": known.Sigmoid,
+    "tanh": known.Tanh,
+    "relu": known.ReLU,
+    "celu": known.CELU,
+    "elu": known.ELU,
+    "gelu": known.GELU,
+    "hardsigmoid": known.Hardsigmoid,
+    "hardswish": known.Hardswish,
+    "hardtanh": known.Hardtanh,
+    "leaky_relu": known.LeakyReLU,
+    "mish": known.Mish,
+    "prelu": known.PReLU,
+    "relu6": known.ReLU6,
+    "selu": known.SELU,
+    "silu": known.SiLU,
+    "softplus": known.Softplus,
+    "softsign": known.Softsign,
 }
 
 

@@ -14,7 +14,7 @@ from ..nn.loss import Loss
 from ..optim.schedules import Schedule
 from .base import keep
 from .mlp import Data, Perceptron, is_stochastic
-from .objectives import Objective, value_objective
+from .objectives import Objective, value_objective, value_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -30,8 +30,9 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     Parameters
     ----------
-    loss : {"squared_error"} or Loss
-        A loss of pynn's, such as ``pynn.MSELoss()``.
+    loss : {"squared_error", "poisson", "absolute_error", "huber", "quantile"} or Loss
+        "poisson" predicts expected counts; "quantile" is that of the median. Others are losses of pynn's, such as
+        ``pynn.HuberLoss(delta=2.0)`` or ``pynn.QuantileLoss([0.1, 0.5, 0.9])``, whose predictions have a column each.
     hidden_layer_sizes, activation, ..., max_fun
         As in `MLPClassifier`; `early_stopping` scores R^2.
     dropout, batch_norm, categorical_features, scale, monitor
@@ -134,24 +135,21 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     @property
     def _output_activation(self) -> str:
-        return "identity"
+        return "exp" if self.loss == "poisson" else "identity"
 
     def _targets(self, y: Any, *, first: bool, incremental: bool) -> np.ndarray:
-        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self.n_outputs_ = value_outputs(self.loss, y)
         return y
 
     def _in_loss_form(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        return targets.reshape(len(targets), -1).astype(dtype)
+        shape = (len(targets), self.n_outputs_)
+        return self._objective().loss.shaped(targets.reshape(len(targets), -1).astype(dtype), shape)
 
     def _score_of(self, data: Data) -> float:
-        predicted = self._values(self.network_.infer(data.x))
+        predicted = self._objective().loss.amounts(self.network_.infer(data.x))
         if not np.isfinite(predicted).all():
             return float("nan")
         return float(r2_score(data.y, predicted, sample_weight=data.weights))
-
-    def _values(self, outputs: np.ndarray) -> np.ndarray:
-        """Return predictions, given the network's outputs."""
-        return outputs
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the predicted values, (n,) or (n, outputs).
@@ -160,5 +158,6 @@ class MLPRegressor(RegressorMixin, Perceptron):
         ----------
         X : array_like, data frame or sparse matrix, shape (n, features)
         """
-        values = self._values(self._outputs(X))
+        outputs = self._outputs(X)
+        values = self._objective().loss.amounts(outputs)
         return values[:, 0] if values.shape[1] == 1 else values

@@ -17,6 +17,7 @@ from .layers import Layer
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from ..datasets import Schema
     from ..preprocessing import Transformer
     from .loss import OutputKind
 
@@ -31,6 +32,7 @@ class Inference(Layer):
     target_preprocessing: Transformer | None
     class_names: list[Any] | None
     output_kind: OutputKind | None
+    input_schema: Schema | None
 
     @property
     @abstractmethod
@@ -46,14 +48,31 @@ class Inference(Layer):
             raise ValueError(f"x has shape {array.shape}; expected a batch, (n, ...); for one example pass x[None]")
         return ready(array, self.dtype)
 
+    def rows_of(self, x: Any) -> Any:
+        """Return the features of a data frame of pandas or polars, read by `input_schema`; other data unchanged.
+
+        The target may be a column of the frame or not; columns may come in any order.
+
+        Raises ValueError if the frame lacks a column.
+        """
+        if self.input_schema is None or not (hasattr(x, "columns") and hasattr(x, "dtypes")):
+            return x
+        from ..datasets import read_table  # it loads polars
+
+        target = self.input_schema["target"]["name"]
+        return read_table(x[[name for name in x.columns if name != target]], schema=self.input_schema).x
+
     def predict(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the network's output for data (n, ...), preprocessed if the model has a preprocessing.
+
+        A model with an `input_schema` takes data frames of pandas and polars, too.
 
         With a `target_preprocessing`, the output is transformed back to raw values, float64.
         Always an inference pass; safe to call from several threads at once. The data may be memory-mapped: they are
         read and preprocessed lazily, batch by batch. The default batch size is 1024, and smaller for images. A NaN
         propagates to the outputs of its example; `predict_proba` and `predict_label` raise an error for it.
         """
+        x = self.rows_of(x)
         output = self.infer(x if self.preprocessing is None else Inputs(numeric(x, "x"), self), batch_size)
         return output if self.target_preprocessing is None else self.in_target_units(output)
 
@@ -93,6 +112,7 @@ class Inference(Layer):
 
     def _predicted(self, x: ArrayLike, batch_size: int | None) -> np.ndarray:
         """Return the result of `predict`, or raise ValueError naming the first example without a class."""
+        x = self.rows_of(x)
         output = self.predict(x, batch_size)
         # Class scores need a maximum; a single logit, even an infinite one, needs only a sign.
         wrong = np.isnan(output) if self.output_kind == "binary" else ~np.isfinite(output.max(axis=1, initial=-np.inf))

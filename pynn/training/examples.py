@@ -48,7 +48,7 @@ def prepare(
     name: str = "",
 ) -> Examples:
     """Return the data in the network's form, or raise an error that names the problem and, if possible, the row."""
-    raw = check_finite(numeric(x, f"{name}x"), f"{name}x")
+    raw = check_finite(numeric(model.rows_of(x), f"{name}x"), f"{name}x")
     targets = _prepare_targets(model, loss, raw, y, sample_weight, fit_preprocessing, name)
     if fit_preprocessing:
         _fit_preprocessing(model, raw)
@@ -73,7 +73,7 @@ def prepare_later(
     Such inputs are read once, to check for NaN and to fit the preprocessing. The data set as a whole, unlike a batch,
     must have a positive total weight.
     """
-    raw = numeric(x, f"{name}x")
+    raw = numeric(model.rows_of(x), f"{name}x")
     if goes_in_parts(raw):
         targets = _prepare_targets(model, loss, raw, y, sample_weight, fit_preprocessing, name)
         if fit_preprocessing:

@@ -68,7 +68,7 @@ def prepared(trainer: TrainingState, request: FitRequest) -> Fit:
         raise ValueError("metrics are of the validation data, and there are none: pass validation=(x, y)")
     x, y = request.x, request.y
     if y is not None:
-        x = numeric(x, "x")
+        x = numeric(model.rows_of(x), "x")
     plan = FitPlan.planned(
         trainer.standing(), x, y, request.epochs, request.batch_size, request.shuffle, request.steps_per_epoch, changes
     )

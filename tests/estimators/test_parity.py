@@ -142,3 +142,17 @@ def test_defaults_are_scikit_learns():
         theirs = getattr(original, name)().get_params()
         ours = getattr(pynn, name)().get_params()
         assert theirs.items() <= ours.items()
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_same_run_on_counts(solver, outputs):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(150, 3))
+    y = rng.poisson(np.exp(x[:, :outputs] / 2 + 1)).astype(float)
+    y = y[:, 0] if outputs == 1 else y
+    settings = {"loss": "poisson", "solver": solver, "max_iter": 10, "random_state": 0, "alpha": 0.1}
+    theirs, ours = (module.MLPRegressor(**settings).fit(x, y) for module in (original, pynn))
+    np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=1e-8)
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x), rtol=1e-6)
+    assert ours.out_activation_ == theirs.out_activation_ == "exp"

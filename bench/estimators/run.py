@@ -1,0 +1,123 @@
+"""Fit scikit-learn's perceptron and pynn's on 20 tables with the same settings, and compare scores and times.
+
+Run from the project's folder; each table's fits take turns, and only their ratios count:
+
+    python -m bench.estimators.run --output bench/estimators/results.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn.neural_network
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+import pynn
+
+from ..tables.corpus import TableSource, part, read
+from ..tables.encoding import encode
+
+SEEDS = 3
+#: Resamples of the interval of a mean over tables.
+RESAMPLES = 10_000
+
+
+def main() -> None:
+    """Measure, print a table, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", type=int, default=20)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # most runs end at max_iter
+    rows = [measured(source) for source in chosen(options.tables)]
+    print(summary(rows))
+    if options.output:
+        options.output.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def chosen(count: int) -> list[TableSource]:
+    """Return tables of both tasks, half of them of each."""
+    tables = part("tune")
+    values, classes = ([table for table in tables if table.task == task] for task in ("regression", "classification"))
+    return values[: count // 2] + classes[: count - count // 2]
+
+
+def measured(source: TableSource) -> dict[str, Any]:
+    """Return scores and times of both on one table."""
+    frame = read(source)
+    y = frame[source.target]
+    y = y.to_numpy(np.float64) if source.task == "regression" else y.astype(str).to_numpy()
+    row: dict[str, Any] = {"table": source.name, "rows": len(frame)}
+    runs: dict[str, list[tuple[float, float, float]]] = {"sklearn": [], "pynn": []}
+    for seed in range(SEEDS):
+        train, test = train_test_split(np.arange(len(y)), test_size=0.25, random_state=seed)
+        inputs = frame.drop(columns=source.target)
+        x = encode(inputs.iloc[train], inputs.iloc[test])
+        scaler = StandardScaler().fit(x[0])
+        data = scaler.transform(x[0]), scaler.transform(x[1]), *_targets(y[train], y[test])
+        for name, module in (("sklearn", sklearn.neural_network), ("pynn", pynn)):
+            runs[name].append(_fitted(module, source.task, seed, data))
+    row["features"] = data[0].shape[1]
+    for name, figures in runs.items():
+        row[name] = dict(zip(("score", "cpu", "wall"), np.mean(figures, axis=0).tolist(), strict=True))
+    return row
+
+
+def _targets(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return targets, values standardised: neither perceptron learns thousands in 200 epochs."""
+    if train.dtype.kind != "f":
+        return train, test
+    return (train - train.mean()) / train.std(), (test - train.mean()) / train.std()
+
+
+def _fitted(module: Any, task: str, seed: int, data: tuple[np.ndarray, ...]) -> tuple[float, float, float]:
+    """Return score, processor time and wall time of one fit."""
+    kind = module.MLPRegressor if task == "regression" else module.MLPClassifier
+    model = kind(random_state=seed)
+    x, x_test, y, y_test = data
+    wall, cpu = time.perf_counter(), time.process_time()
+    model.fit(x, y)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return model.score(x_test, y_test), cpu, wall
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """Return the results as a Markdown table, with the means and their 95% intervals."""
+    lines = ["| table | rows | features | scikit-learn | pynn | times less |", "|---|---:|---:|---:|---:|---:|"]
+    for row in rows:
+        scores = f"{row['sklearn']['score']:.4f} | {row['pynn']['score']:.4f}"
+        lines.append(f"| {row['table']} | {row['rows']} | {row['features']} | {scores} | {_ratio(row, 'wall'):.1f} |")
+    gains = np.array([row["pynn"]["score"] - row["sklearn"]["score"] for row in rows])
+    low, high = _interval(gains)
+    lines.append(
+        f"\nScore of pynn minus scikit-learn's, mean over tables: {gains.mean():+.1e} [{low:+.1e}, {high:+.1e}]."
+    )
+    for clock, name in (("wall", "Time"), ("cpu", "Processor time")):
+        logs = np.log([_ratio(row, clock) for row in rows])
+        low, high = np.exp(_interval(logs))
+        lines.append(
+            f"{name} of scikit-learn over pynn's, geometric mean: {np.exp(logs.mean()):.1f} [{low:.1f}, {high:.1f}]."
+        )
+    return "\n".join(lines)
+
+
+def _ratio(row: dict[str, Any], clock: str) -> float:
+    return row["sklearn"][clock] / row["pynn"][clock]
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the 95% interval of the mean, by resampling tables."""
+    random = np.random.default_rng(0)
+    means = values[random.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
+    return tuple(np.quantile(means, [0.025, 0.975]).tolist())
+
+
+if __name__ == "__main__":
+    main()
