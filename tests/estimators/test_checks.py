@@ -28,7 +28,7 @@ network = Perceptron()
 
 ESTIMATORS = [
     pynn.MLPClassifier(),
-    pynn.MLPClassifier(solver="lbfgs", alpha=0.1, tol=1e-8, max_iter=3000),
+    pynn.MLPClassifier(solver="lbfgs", alpha=0.1, max_iter=20),
     pynn.MLPClassifier(solver="sgd", learning_rate="adaptive", learning_rate_init=0.01, activation="tanh"),
     pynn.MLPClassifier(loss="hinge", class_weight="balanced", activation="silu", max_iter=100),
     pynn.MLPClassifier(scale="auto", categorical_features="from_dtype", hidden_layer_sizes=(20, 10), max_iter=100),
