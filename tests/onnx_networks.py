@@ -36,7 +36,10 @@ def _exportable(layer):
 
 def random_network(rng, dtype):
     """Return a random network, perhaps with preprocessing of data and targets, and a batch of raw data."""
-    model, shape, outputs = networks.network(rng, np.dtype(dtype))
+    jumps = True
+    while jumps:  # categories of computed numbers change with their last digit
+        model, shape, outputs = networks.network(rng, np.dtype(dtype))
+        jumps = any(isinstance(layer, networks.Categories) for layer in model.all_layers())
     x = rng.normal(3, 2, size=(40, *shape))
     transformers = [
         None, None, pre.Center(), pre.Standardize(), pre.Standardize(limit=1.5), pre.MinMax((-1, 1), clip=True),
@@ -62,6 +65,7 @@ LAYERS = {
     "AdaptiveAvgPool2d, even": (lambda: of(pynn.AdaptiveAvgPool2d((2, 3))), (3, 8, 6)),
     "AdaptiveAvgPool2d, uneven": (lambda: of(pynn.AdaptiveAvgPool2d((3, 4))), (3, 7, 6)),
     "Average": (lambda: of(pynn.Average(pynn.Linear(4, 2), of(pynn.Linear(4, 2), pynn.ReLU()), weights=[1, 3])), (4,)),
+    "Average, of one": (lambda: of(pynn.Average(of(pynn.Linear(4, 2), pynn.ReLU()))), (4,)),
     "AvgPool2d": (lambda: of(pynn.AvgPool2d(3, 2, 1)), (2, 7, 8)),
     "AvgPool2d, ceil": (lambda: of(pynn.AvgPool2d(3, 2, 1, ceil_mode=True)), (2, 8, 7)),
     "AvgPool2d, alone": (lambda: of(pynn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)), (2, 8, 7)),
@@ -69,12 +73,20 @@ LAYERS = {
     "BatchNorm1d, sequences": (lambda: of(pynn.Conv1d(2, 5, 3), pynn.BatchNorm1d(5)), (2, 7)),
     "BatchNorm2d": (lambda: of(pynn.BatchNorm2d(3)), (3, 4, 5)),
     "CELU": (lambda: of(pynn.CELU(0.7), pynn.CELU()), (4,)),
+    "Concat": (lambda: of(pynn.Concat(pynn.Linear(3, 2), pynn.Identity(), of(pynn.Tanh())), pynn.Linear(8, 2)), (3,)),
+    "Concat, of one": (lambda: of(pynn.Concat(pynn.ReLU())), (3,)),
+    "Concat, images": (lambda: of(pynn.Concat(pynn.Conv2d(2, 3, 3, padding=1), pynn.ReLU())), (2, 4, 5)),
     "Conv1d": (lambda: of(pynn.Conv1d(4, 6, 3, 2, 1, 2, 2)), (4, 13)),
     "Conv2d": (lambda: of(pynn.Conv2d(4, 6, (3, 2), (1, 2), (2, 1), groups=2)), (4, 9, 8)),
     "Conv2d, same": (lambda: of(pynn.Conv2d(2, 3, (2, 3), padding="same", bias=False)), (2, 5, 6)),
+    "ConvTranspose2d": (lambda: of(pynn.ConvTranspose2d(4, 6, 3, 2, 1, 1, dilation=2)), (4, 5, 6)),
+    "ConvTranspose2d, groups": (lambda: of(pynn.ConvTranspose2d(4, 6, 3, 2, 1, groups=2)), (4, 5, 6)),
+    "ConvTranspose2d, plain": (lambda: of(pynn.ConvTranspose2d(2, 3, (2, 3), bias=False), pynn.Tanh()), (2, 5, 6)),
     "Dropout": (lambda: of(pynn.Linear(3, 3), pynn.Dropout(0.5)), (3,)),
     "Dropout2d": (lambda: of(pynn.Conv2d(2, 2, 1), pynn.Dropout2d()), (2, 3, 3)),
     "ELU": (lambda: of(pynn.ELU(0.5)), (4,)),
+    "EmbedColumns": (lambda: of(pynn.EmbedColumns([0, 4, 0, 3], [2, 5]), pynn.Linear(9, 2)), (4,)),
+    "Embedding": (lambda: of(pynn.Embedding(3, 2), pynn.Flatten(), pynn.Linear(8, 2)), (4,)),
     "Flatten": (lambda: of(pynn.Flatten()), (2, 3, 4)),
     "GELU": (lambda: of(pynn.GELU(), pynn.GELU("tanh")), (4,)),
     "GroupNorm": (lambda: of(pynn.GroupNorm(2, 6), pynn.GroupNorm(3, 6, affine=False)), (6, 3, 4)),
@@ -116,6 +128,11 @@ LAYERS = {
     "Softsign": (lambda: of(pynn.Softsign()), (4,)),
     "Tanh": (lambda: of(pynn.Tanh()), (4,)),
     "Unflatten": (lambda: of(pynn.Linear(3, 24), pynn.Unflatten(1, (2, 12)), pynn.Unflatten(2, (3, 4))), (3,)),
+    "Upsample": (lambda: of(pynn.Upsample(scale_factor=2), pynn.Upsample((9, 7))), (2, 3, 4)),
+    "Upsample, bilinear": (
+        lambda: of(pynn.Upsample(None, (2, 1.5), "bilinear"), pynn.Upsample((5, 9), None, "bilinear", True)),
+        (2, 3, 4),
+    ),
 }  # fmt: skip
 
 
@@ -126,4 +143,5 @@ def of_layer(name, dtype, rng):
     model = make()
     if model.parameters():
         model.astype(dtype)
-    return varied(model, rng), rng.normal(size=(5, *shape)).astype(dtype)
+    x = rng.integers(3, size=(5, *shape)) if name.startswith("Embed") else rng.normal(size=(5, *shape))
+    return varied(model, rng), x.astype(dtype)

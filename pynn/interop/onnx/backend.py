@@ -90,9 +90,10 @@ def refusal(graph: Graph) -> str | None:
 def _refused(node: Node, graph: Graph) -> str | None:
     if node.op not in OPERATORS:
         return "pynn has no such operator"
-    windows = node.op in ("Conv", "MaxPool", "AveragePool")
-    if windows and len(node.get("kernel_shape", [1])) > 2:
-        return f"kernel_shape is {node.get('kernel_shape')}; expected sequences or images"
+    if node.op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool"):
+        shapes = [value.shape for value in graph.inputs if value.name == node.inputs[0]]
+        if len(node.get("kernel_shape", [1])) > 2 or any(shape is not None and len(shape) > 4 for shape in shapes):
+            return "it is over more than two dimensions; expected sequences or images"
     if node.op == "Dropout" and len(node.inputs) > 2 and node.inputs[2]:
         training = graph.constants.get(node.inputs[2])
         if training is None or training.any():

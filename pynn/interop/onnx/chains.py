@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from ...nn import layers
 from ...utils.config import DEEPEST
+from .columns import embed_columns
 from .drafts import Affine, Draft, Step, append
 from .graph import Graph, Node, UnsupportedError
-from .reading import Reading
+from .reading import Reading, Shape
 from .sizes import Sizes
 from .spans import span_readers
 
@@ -49,6 +50,11 @@ class Chain:
         while value != self.output:
             users = self.read.consumers.get(value, []) if first is None else [first]
             first = None
+            embedded = embed_columns(self.read, value, users)
+            if embedded is not None:
+                steps.append(embedded[0])
+                value = embedded[1].outputs[0]
+                continue
             if len(users) > 1:
                 step, value = self._fork(value, users, depth)
                 append(steps, step)
@@ -76,11 +82,21 @@ class Chain:
         step, shape = reader(self.read, node)
         last = self.read.reached
         self.read.shapes[last.outputs[0]] = shape
-        if isinstance(step, Affine) and step.scale.size == 1 and self.read.following(last, "Sum"):
+        total = self.read.following(last, "Sum")
+        if isinstance(step, Affine) and step.scale.size == 1 and total is not None and len(total.inputs) > 1:
             steps.append(step)  # the weight of a branch
         elif step is not None:
             append(steps, step)
         return last.outputs[0]
+
+    def _shape(self, meeting: Node) -> Shape:
+        """Return the shape that branches give together."""
+        shapes = [self.read.shapes.get(name) for name in self._open(meeting)]
+        first = shapes[0]
+        if meeting.op != "Concat" or first is None:
+            return first
+        channels = [None if shape is None else shape[1] for shape in shapes]
+        return (*first[:1], None if None in channels else sum(filter(None, channels)), *first[2:])
 
     def _fork(self, value: str, users: Sequence[Node], depth: int) -> tuple[Step, str]:
         """Read all branches from a value to where the last of them meet; return them as one layer, and its output."""
@@ -96,10 +112,14 @@ class Chain:
             ends[end] = steps
             if len(ends) < len(set(self._open(meeting))):
                 continue
+            if len(ends) < len(self._open(meeting)):
+                raise UnsupportedError(f"{meeting} uses one of its inputs twice")
             del arrived[id(meeting)]
-            step = _combined(meeting, [ends[name] for name in self._open(meeting)])
+            step = _combined(
+                meeting, [ends[name] for name in self._open(meeting)], len(self.read.shapes.get(end) or ())
+            )
             result = meeting.outputs[0]
-            self.read.shapes[result] = self.read.shapes.get(end)
+            self.read.shapes[result] = self._shape(meeting)
             if not arrived and not waiting:
                 return step, result
             more, end, after = self._walk(result, None, depth + 1)
@@ -107,10 +127,13 @@ class Chain:
         raise UnsupportedError(f"the branches from {value!r} do not meet again")
 
 
-def _combined(node: Node, branches: list[list[Step]]) -> Step:
+def _combined(node: Node, branches: list[list[Step]], rank: int = 0) -> Step:
     """Return the layer that combines branches."""
+    if node.op == "Concat" and node.get("axis") in (1, 1 - rank):
+        inner = {str(k): branch or [Draft(layers.Identity)] for k, branch in enumerate(branches)}
+        return Draft(layers.Concat, inner=inner, node=node)
     if node.op not in ("Add", "Sum"):
-        raise UnsupportedError(f"{node} combines branches; expected their sum")
+        raise UnsupportedError(f"{node} combines branches; expected their sum, or all as channels")
     shares = [branch[-1].scale.item() if _is_share(branch) else None for branch in branches]  # type: ignore[union-attr]
     if node.op == "Sum" and None not in shares and math.isclose(sum(shares), 1, rel_tol=1e-5):  # type: ignore[arg-type]
         inner = {str(k): branch[:-1] for k, branch in enumerate(branches)}

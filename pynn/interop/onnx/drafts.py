@@ -12,6 +12,7 @@ import numpy as np
 from ...nn import layers
 from ...nn.layers import Layer
 from ...nn.sequential import Sequential
+from ...nn.state import arrays_of
 from .graph import Node, UnsupportedError
 
 
@@ -61,11 +62,13 @@ class Unflattened:
 Step = Draft | Affine | Limits | Unflattened
 
 #: The layers into which a following affine map can be folded, and the axis of their weights that is the output's.
-_OUTPUT_AXIS: dict[type, int] = {layers.Linear: 1, layers.Conv1d: 0, layers.Conv2d: 0}
+_OUTPUT_AXIS: dict[type, int] = {layers.Linear: 1, layers.Conv1d: 0, layers.Conv2d: 0, layers.ConvTranspose2d: 1}
 
 
 def append(steps: list[Step], step: Step) -> None:
     """Append a step; an affine map becomes part of the layer or of the affine map before it, if it can."""
+    if isinstance(step, Affine) and (step.scale == 1).all() and not step.shift.any():
+        return
     if not isinstance(step, Affine) or not steps:
         steps.append(step)
         return
@@ -82,6 +85,8 @@ def _fold(draft: Draft, affine: Affine) -> bool:
     dtype = affine.dtype if weight is None else weight.dtype
     if affine.dtype != dtype:
         return False  # raw targets, which float32 may not distinguish
+    if draft.kind is layers.ConvTranspose2d and draft.settings["groups"] > 1:
+        return False
     axis, shape = _OUTPUT_AXIS.get(draft.kind, 0), _affine_shape(draft)
     if shape is None:
         return False
@@ -165,15 +170,17 @@ def _made(step: Step, dtype: np.dtype[Any]) -> Layer:
         return layers.Residual(Sequential(*inner), Sequential(*shortcut) if shortcut else None)
     if step.kind is layers.Average:
         return layers.Average(*(Sequential(*made(b, dtype)) for b in step.inner.values()), **step.settings)
+    if step.kind is layers.Concat:
+        return layers.Concat(*(Sequential(*made(branch, dtype)) for branch in step.inner.values()))
     settings = dict(step.settings)
     if step.arrays:
         settings["dtype"] = dtype
     if step.kind in _OUTPUT_AXIS:
         settings["bias"] = "bias" in step.arrays
     layer = step.kind(**settings)
+    held = arrays_of(layer)
     for name, array in step.arrays.items():
-        held = getattr(layer, name)
-        target = held if isinstance(held, np.ndarray) else held.data
+        target = held[name]
         if target.shape != array.shape:
             raise ValueError(f"{step.node} has {name} of shape {array.shape}; expected {target.shape}")
         target[...] = array

@@ -60,6 +60,31 @@ def _conv(read: Reading, node: Node) -> tuple[Step, Shape]:
     return Draft(kind, settings, arrays, node=node, rank=1 + len(kernel)), (None, weight.shape[0], *sizes)
 
 
+def _conv_transpose(read: Reading, node: Node) -> tuple[Step, Shape]:
+    weight, shape = floats(node, read.array(node, 1)), read.shape(node)
+    kernel, stride, before, after, dilation = _spatial(read, node, list(weight.shape[2:]))
+    if len(kernel) != 2 or before != after or node.get("output_shape") or node.get("auto_pad", "NOTSET") != "NOTSET":
+        raise UnsupportedError(f"{node} is over sequences, or has other pads on both sides, or an output_shape")
+    more, groups = tuple(node.get("output_padding") or (0, 0)), node.get("group", 1)
+    settings = {
+        "in_channels": weight.shape[0],
+        "out_channels": weight.shape[1] * groups,
+        "kernel_size": kernel,
+        "stride": stride,
+        "padding": before,
+        "output_padding": more,
+        "dilation": dilation,
+        "groups": groups,
+    }
+    bias = read.optional(node, 2)
+    arrays = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+    sizes: list[int | None] = [None, None]
+    if shape is not None and len(shape) == 4:
+        spans = zip(shape[2:], stride, before, dilation, kernel, more, strict=True)
+        sizes = [None if n is None else (n - 1) * s - 2 * p + d * (k - 1) + m + 1 for n, s, p, d, k, m in spans]
+    return Draft(layers.ConvTranspose2d, settings, arrays, node=node, rank=3), (None, weight.shape[1] * groups, *sizes)
+
+
 def _max_pool(read: Reading, node: Node) -> tuple[Step, Shape]:
     if len(node.outputs) > 1 and node.outputs[1]:
         raise UnsupportedError(f"{node} also gives the places of the largest elements")
@@ -108,6 +133,7 @@ def _global_pool(read: Reading, node: Node) -> tuple[Step, Shape]:
 READERS: dict[str, Reader] = {
     "AveragePool": _avg_pool,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "GlobalAveragePool": _global_pool,
     "MaxPool": _max_pool,
 }

@@ -170,6 +170,13 @@ def _same(read: Reading, node: Node) -> tuple[None, Shape]:
     return None, read.shape(node)
 
 
+def _alone(read: Reading, node: Node) -> tuple[None, Shape]:
+    """Read what joins values, and has only one."""
+    if len(node.inputs) > 1:
+        raise UnsupportedError(f"{node} joins its input with constants")
+    return _same(read, node)
+
+
 def _cast(read: Reading, node: Node) -> tuple[None, Shape]:
     if node.get("to") not in (1, 11):
         raise UnsupportedError(f"{node} converts to another type than float32 and float64")
@@ -225,6 +232,7 @@ READERS: dict[str, Reader] = {
     "Cast": _cast,
     "Celu": _activation(layers.CELU, alpha=("alpha", 1.0)),
     "Clip": _clip,
+    "Concat": _alone,
     "Div": _arithmetic,
     "Dropout": _dropout,
     "Elu": _activation(layers.ELU, alpha=("alpha", 1.0)),
@@ -251,6 +259,7 @@ READERS: dict[str, Reader] = {
     "Softplus": _activation(layers.Softplus, beta=("beta", 1.0)),
     "Softsign": _activation(layers.Softsign),
     "Sub": _arithmetic,
+    "Sum": _alone,
     "Swish": _swish,
     "Tanh": _activation(layers.Tanh),
     "ai.onnx.ml.LinearRegressor": _linear_regressor,

@@ -63,6 +63,15 @@ class Sizes:
             raise UnsupportedError(f"{told}; expected the batch first")
         return (None, *(None if size == UNKNOWN else size for size in filled))
 
+    def images(self, node: Node, index: int) -> tuple[int, int]:
+        """Return height and width of an input that is a shape of images, the batch and the channels being kept."""
+        shape, given = self.read.shape(node), self._value(node.inputs[index] if index < len(node.inputs) else "")
+        sizes = given.reshape(-1).tolist()
+        kept = len(sizes) == 4 and shape is not None and sizes[0] in (BATCH, self.read.batch) and sizes[1] == shape[1]
+        if not kept or min(sizes[2:]) < 1:
+            raise UnsupportedError(f"{node} gives images of shape {shape} the shape {sizes}; expected other images")
+        return sizes[2], sizes[3]
+
     def _size(self, node: Node, shape: tuple[int | None, ...], k: int, size: int) -> int:
         if size == 0 and not node.get("allowzero", 0) and k < len(shape):
             return BATCH if k == 0 else UNKNOWN if shape[k] is None else shape[k]  # type: ignore[return-value]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
 from ...nn import layers
@@ -9,7 +12,7 @@ from ...nn.sequential import Sequential
 from . import images, readers
 from .drafts import Draft, Step, Unflattened
 from .graph import Node, UnsupportedError
-from .reading import Reader, Reading, Shape
+from .reading import Reader, Reading, Shape, floats
 from .sizes import Sizes
 from .writers import shares
 
@@ -34,7 +37,10 @@ def span_readers(sizes: Sizes, steps_before: list[Step]) -> dict[str, Reader]:
                 return Unflattened(dim, wanted[dim : dim + more + 1], node), wanted  # type: ignore[arg-type]
         raise UnsupportedError(f"{node} gives an input of shape {shape} the shape {wanted}")
 
-    return {**READERS, "Reshape": reshape}
+    def resize(read: Reading, node: Node) -> tuple[Step, Shape]:
+        return _resize(read, node, sizes)
+
+    return {**READERS, "Reshape": reshape, "Resize": resize}
 
 
 def _matmul(read: Reading, node: Node) -> tuple[Step | None, Shape]:
@@ -52,6 +58,50 @@ def _matmul(read: Reading, node: Node) -> tuple[Step | None, Shape]:
     read.reached = second
     size = (rows.shape[0], columns.shape[1])
     return Draft(layers.AdaptiveAvgPool2d, {"output_size": size}, node=node), (*shape[:2], *size)
+
+
+def _resize(read: Reading, node: Node, sizes: Sizes) -> tuple[Step, Shape]:
+    """Read nearest or linear interpolation of images, as PyTorch defines them."""
+    shape = read.shape(node)
+    if shape is None or len(shape) != 4 or node.get("axes") or node.get("antialias", 0):
+        raise UnsupportedError(f"{node} has an input of shape {shape}, axes or antialias; expected images")
+    where = node.get("coordinate_transformation_mode", "half_pixel")
+    how = (node.get("mode", "nearest"), where, node.get("nearest_mode", "round_prefer_floor"))
+    settings: dict[str, Any] = {"mode": "bilinear", "align_corners": where == "align_corners"}
+    if how == ("nearest", "asymmetric", "floor"):
+        settings = {}
+    elif how[0] != "linear" or where not in ("half_pixel", "pytorch_half_pixel", "align_corners"):
+        raise UnsupportedError(f"{node} has {', '.join(how)}; expected nearest, asymmetric, floor, or linear")
+    scales = read.optional(node, 2)
+    if scales is not None and scales.size:
+        if scales.size != 4 or (scales[:2] != 1).any():
+            raise UnsupportedError(f"{node} has scales {scales.tolist()}; expected 1 for the batch and the channels")
+        settings["scale_factor"] = tuple(scales[2:].tolist())
+        grown = tuple(None if n is None else math.floor(n * f) for n, f in zip(shape[2:], scales[2:], strict=True))
+    else:
+        grown = sizes.images(node, 3)
+        settings["size"] = grown
+    if where == "pytorch_half_pixel" and (None in grown or 1 in grown):
+        raise UnsupportedError(f"{node} has coordinate_transformation_mode {where}; expected half_pixel")
+    return Draft(layers.Upsample, settings, node=node), (*shape[:2], *grown)
+
+
+def _gather(read: Reading, node: Node) -> tuple[Step | None, Shape]:
+    """Read rows of a constant matrix as an embedding."""
+    if node.inputs[0] not in read.constants or node.get("axis", 0) != 0:
+        raise UnsupportedError(f"{node} does not take rows of a constant")
+    table, shape = read.array(node, 0), read.shape(node)
+    if table.ndim != 2 or shape is None:
+        raise UnsupportedError(f"{node} takes rows of an array of shape {table.shape}; expected a matrix")
+    settings = {"num_embeddings": table.shape[0], "embedding_dim": table.shape[1]}
+    return Draft(layers.Embedding, settings, {"weight": floats(node, table)}, node=node), (*shape, table.shape[1])
+
+
+def _cast(read: Reading, node: Node) -> tuple[Step | None, Shape]:
+    """Read a conversion to floats, or to whole numbers before an embedding, as nothing."""
+    if node.get("to") in (6, 7) and read.following(node, "Gather"):
+        return None, read.shape(node)
+    return readers.READERS["Cast"](read, node)
 
 
 def _group_norm(read: Reading, node: Node, wanted: tuple[int | None, ...], sizes: Sizes) -> tuple[Step, Shape]:
@@ -132,6 +182,8 @@ def _pad(read: Reading, node: Node) -> tuple[Step | None, Shape]:
 READERS: dict[str, Reader] = {
     **readers.READERS,
     **images.READERS,
+    "Cast": _cast,
+    "Gather": _gather,
     "MatMul": _matmul,
     "Pad": _pad,
     "ReduceMean": _reduce_mean,

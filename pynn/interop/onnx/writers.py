@@ -12,6 +12,7 @@ from ...nn import layers
 from ...nn.context import Context
 from ...nn.sequential import Sequential
 from ...ops._windows import borders, pooled_shape
+from ...ops.upsample import output_size
 from .building import Builder, Tensor
 
 #: Writes a layer that is not a container; returns the name of its output.
@@ -71,6 +72,62 @@ def _average(graph: Builder, layer: layers.Average, x: Tensor, name: str) -> Ten
         graph.scope = name
         parts.append(graph.add("Mul", y.name, graph.constant(weight / total, "share", y.example.dtype)))
     return Tensor(graph.add("Sum", *parts), y.example)
+
+
+def _concat(graph: Builder, layer: layers.Concat, x: Tensor, name: str) -> Tensor:
+    parts = [write_layer(graph, branch, x, f"{name}.{inner}") for inner, branch in layer.children()]
+    graph.scope = name
+    joined = graph.add("Concat", *(part.name for part in parts), axis=1)
+    return Tensor(joined, np.concatenate([part.example for part in parts], axis=1))
+
+
+def _embed(graph: Builder, layer: layers.Embedding, x: str) -> str:
+    return graph.add("Gather", graph.constant(layer.weight.data, "weight"), graph.cast(x, np.int64))
+
+
+def _embedding(graph: Builder, layer: layers.Embedding, x: Tensor) -> str:
+    return _embed(graph, layer, x.name)
+
+
+def _embed_columns(graph: Builder, layer: layers.EmbedColumns, x: Tensor) -> str:
+    numbers = [column for column, size in enumerate(layer.cardinalities) if not size]
+    categories = [column for column, size in enumerate(layer.cardinalities) if size]
+    parts = [graph.add("Gather", x.name, graph.constant(np.array(numbers), "numbers"), axis=1)] if numbers else []
+    for column, embedding in zip(categories, layer.embeddings, strict=True):
+        parts.append(_embed(graph, embedding, graph.add("Gather", x.name, graph.constant(column, "column"), axis=1)))
+    return graph.add("Concat", *parts, axis=1)
+
+
+def _conv_transpose(graph: Builder, layer: layers.ConvTranspose2d, x: Tensor) -> str:
+    arrays = [graph.constant(layer.weight.data, "weight")]
+    if layer.bias is not None:
+        arrays.append(graph.constant(layer.bias.data, "bias"))
+    return graph.add(
+        "ConvTranspose",
+        x.name,
+        *arrays,
+        kernel_shape=layer.kernel_size,
+        strides=layer.stride,
+        dilations=layer.dilation,
+        pads=[*layer.padding, *layer.padding],
+        output_padding=layer.output_padding,
+        group=layer.groups,
+    )
+
+
+def _upsample(graph: Builder, layer: layers.Upsample, x: Tensor) -> str:
+    how: dict[str, Any] = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    if layer.mode == "nearest":
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    elif layer.align_corners:
+        how["coordinate_transformation_mode"] = "align_corners"
+    if layer.scale_factor is not None and not layer.align_corners:  # runtimes do not agree on half a pixel at the end
+        return graph.add("Resize", x.name, "", graph.constant((1, 1, *layer.scale_factor), "scales", "f4"), **how)
+    first, two = (graph.constant(np.array(n, np.int64), name) for n, name in (([0], "first"), ([2], "two")))
+    batch = graph.add("Slice", graph.add("Shape", x.name), first, two)
+    size = output_size(x.example.shape, layer.size, layer.scale_factor)
+    sizes = graph.add("Concat", batch, graph.constant(np.array(size, np.int64), "size"), axis=0)
+    return graph.add("Resize", x.name, "", "", sizes, **how)
 
 
 def _linear(graph: Builder, layer: layers.Linear, x: Tensor) -> str:
@@ -293,6 +350,7 @@ CONTAINERS: dict[type[layers.Layer], Any] = {
     Sequential: _sequential,
     layers.Residual: _residual,
     layers.Average: _average,
+    layers.Concat: _concat,
 }
 
 #: All other layers.
@@ -302,9 +360,12 @@ WRITERS: dict[type[layers.Layer], Writer] = {
     layers.BatchNorm: _batch_norm,
     layers.CELU: _celu,
     layers.Conv2d: _conv,
+    layers.ConvTranspose2d: _conv_transpose,
     layers.Dropout: _identity,
     layers.Dropout2d: _identity,
     layers.ELU: _plain("Elu", ("alpha", "alpha")),
+    layers.EmbedColumns: _embed_columns,
+    layers.Embedding: _embedding,
     layers.Flatten: _flatten,
     layers.GELU: _gelu,
     layers.GroupNorm: _group_norm,
@@ -333,4 +394,5 @@ WRITERS: dict[type[layers.Layer], Writer] = {
     layers.Softsign: _plain("Softsign"),
     layers.Tanh: _plain("Tanh"),
     layers.Unflatten: _unflatten,
+    layers.Upsample: _upsample,
 }

@@ -43,20 +43,8 @@ def _swish(x: np.ndarray, alpha: float) -> np.ndarray:
     return ops.silu(x) if alpha == 1 else x * ops.sigmoid(x * x.dtype.type(alpha))
 
 
-def _celu(x: np.ndarray, alpha: float) -> np.ndarray:
-    return ops.elu(x / x.dtype.type(alpha)) * x.dtype.type(alpha)
-
-
 def _hard_sigmoid(x: np.ndarray, alpha: float, beta: float) -> np.ndarray:
     return np.clip(x * x.dtype.type(alpha) + x.dtype.type(beta), 0, 1)
-
-
-def _hard_swish(x: np.ndarray) -> np.ndarray:
-    return x * _hard_sigmoid(x, 1 / 6, 0.5)
-
-
-def _mish(x: np.ndarray) -> np.ndarray:
-    return x * ops.tanh(ops.softplus(x))
 
 
 def _shifted(node: Node, x: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -84,21 +72,22 @@ def _erf(node: Node, x: np.ndarray) -> np.ndarray:
 
 
 OPERATORS: dict[str, Callable[..., Any]] = {
-    "Celu": _elementwise(_celu, ("alpha", 1.0)),
+    "Celu": _elementwise(ops.celu, ("alpha", 1.0)),
     "Elu": _elementwise(ops.elu, ("alpha", 1.0)),
     "Erf": _erf,
     "Gelu": _elementwise(ops.gelu, ("approximate", "none")),
     "HardSigmoid": _elementwise(_hard_sigmoid, ("alpha", 0.2), ("beta", 0.5)),
-    "HardSwish": _elementwise(_hard_swish),
+    "HardSwish": _elementwise(ops.hardswish),
     "LeakyRelu": _elementwise(ops.leaky_relu, ("alpha", 0.01)),
     "LogSoftmax": _log_softmax,
-    "Mish": _elementwise(_mish),
+    "Mish": _elementwise(ops.mish),
     "PRelu": _prelu,
     "Relu": _elementwise(ops.relu),
     "Selu": _elementwise(_selu, *SELU.items()),
     "Sigmoid": _elementwise(ops.sigmoid),
     "Softmax": _softmax,
     "Softplus": _elementwise(ops.softplus),
+    "Softsign": _elementwise(ops.softsign),
     "Swish": _elementwise(_swish, ("alpha", 1.0)),
     "Tanh": _elementwise(ops.tanh),
 }

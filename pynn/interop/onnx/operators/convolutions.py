@@ -87,6 +87,32 @@ def _conv(node: Node, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = No
     return y if x.ndim == 4 else y[:, :, 0]
 
 
+def _conv_transpose(node: Node, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    a, b = _images(node, x, w)
+    a, b, added = computed(node, a, b, bias)
+    windows = Windows(node, list(w.shape[2:]), a.shape[2:])
+    geometry = {"stride": windows.stride, "dilation": windows.dilation, "groups": node.get("group", 1)}
+    y = ops.conv_transpose2d(a, b, **geometry)
+    rank = w.ndim - 2
+    more = (0, *(node.get("output_padding") or [0] * rank))[-2:]
+    y = np.pad(y, [(0, 0), (0, 0), (0, more[0]), (0, more[1])])
+    before, after, how = windows.before, windows.after, node.get("auto_pad", "NOTSET")
+    wanted = node.get("output_shape")
+    if wanted is None and how in ("SAME_UPPER", "SAME_LOWER"):
+        wanted = [n * s for n, s in zip(a.shape[-rank:], windows.stride[-rank:], strict=True)]
+    if wanted is not None:  # what is too much is cut off on both sides
+        total = [n - size for n, size in zip(y.shape[2:], (1, *wanted)[-2:], strict=True)]
+        y = np.pad(y, [(0, 0), (0, 0), *((0, max(0, -t)) for t in total)])
+        total = [max(0, t) for t in total]
+        less, most = [t // 2 for t in total], [t - t // 2 for t in total]
+        first, last = (less, most) if how == "SAME_UPPER" else (most, less)
+        before, after = (first[0], first[1]), (last[0], last[1])
+    y = y[:, :, before[0] : y.shape[2] - after[0], before[1] : y.shape[3] - after[1]]
+    if added is not None:
+        y = y + added.reshape(-1, 1, 1)
+    return (y if x.ndim == 4 else y[:, :, 0]).astype(x.dtype, copy=False)
+
+
 def _max_pool(node: Node, x: np.ndarray) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     (images,) = _images(node, x)
     # 8-bit integers are exact in float32.
@@ -149,6 +175,7 @@ def _global_max_pool(node: Node, x: np.ndarray) -> np.ndarray:
 OPERATORS: dict[str, Callable[..., Any]] = {
     "AveragePool": _average_pool,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "GlobalAveragePool": _global_average_pool,
     "GlobalMaxPool": _global_max_pool,
     "MaxPool": _max_pool,

@@ -123,7 +123,6 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Shrink": _shrink,
     "Sign": _of(np.sign),
     "Sin": _of(np.sin),
-    "Softsign": _of(lambda x: x / (1 + np.abs(x))),
     "Sqrt": _of(np.sqrt),
     "Sub": _of(np.subtract),
     "Sum": _folded(np.add),
