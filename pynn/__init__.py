@@ -113,6 +113,8 @@ if _TYPE_CHECKING:
     from . import datasets, onnx, plots, search
     from .babysit import BabysitterWarning, Finding, Monitor, preflight
     from .babysit.remedies import Diagnosis, diagnose
+    from .babysit.views.tensorboard import TensorBoardLogger
+    from .babysit.views.trackers import MLflowLogger, WandbLogger
     from .estimators import (
         MLPClassifier,
         MLPRegressor,
@@ -139,6 +141,9 @@ _LATER = {
     "TabularRegressor": "pynn.estimators",
     "Finding": "pynn.babysit",
     "Monitor": "pynn.babysit",
+    "MLflowLogger": "pynn.babysit.views.trackers",
+    "TensorBoardLogger": "pynn.babysit.views.tensorboard",
+    "WandbLogger": "pynn.babysit.views.trackers",
     "diagnose": "pynn.babysit.remedies",
     "onnx": "pynn.onnx",
     "from_torch": "pynn.interop.torch",
@@ -228,6 +233,7 @@ __all__ = [
     "Loss",
     "MLPClassifier",
     "MLPRegressor",
+    "MLflowLogger",
     "MSELoss",
     "MaxNorm",
     "MaxPool2d",
@@ -265,10 +271,12 @@ __all__ = [
     "TabularClassifier",
     "TabularRegressor",
     "Tanh",
+    "TensorBoardLogger",
     "Trainer",
     "TrainingWarning",
     "Unflatten",
     "Upsample",
+    "WandbLogger",
     "WarmupLR",
     "augment",
     "available_backends",
