@@ -37,6 +37,10 @@ MODULES = {
     "Conv1d, same": (lambda: nn.Conv1d(6, 4, 4, padding="same", bias=False), SEQUENCES),
     "Conv2d": (lambda: nn.Conv2d(6, 4, (3, 2), (2, 1), (1, 2), (2, 1), 2), IMAGES),
     "Conv2d, same": (lambda: nn.Conv2d(6, 6, (2, 4), padding="same", dilation=(1, 2), groups=6), IMAGES),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(6, 4, (3, 2), (2, 3), 1, (1, 2), 2, dilation=(1, 2)), IMAGES),
+    "Upsample": (lambda: nn.Upsample(scale_factor=(2, 1.5)), IMAGES),
+    "Upsample, bilinear": (lambda: nn.Upsample((5, 20), mode="bilinear"), IMAGES),
+    "Upsample, corners": (lambda: nn.Upsample(scale_factor=1.7, mode="bilinear", align_corners=True), IMAGES),
     "BatchNorm1d": (lambda: nn.BatchNorm1d(6, 1e-2, 0.3), FLAT),
     "BatchNorm1d, sequences": (lambda: nn.BatchNorm1d(6, 1e-2, 0.3), SEQUENCES),
     "BatchNorm2d": (lambda: nn.BatchNorm2d(6, 1e-2, 0.3), IMAGES),
@@ -172,12 +176,29 @@ def test_each_layer_comes_and_goes(name, dtype, training, rng):
     assert_same(model, module, shape, rng)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("padding_idx", [None, 2])
+def test_embeddings_come_and_go(padding_idx, dtype, rng):
+    module = nn.Sequential(nn.Embedding(7, 3, padding_idx), nn.Flatten(), nn.Linear(12, 2)).to(getattr(torch, dtype))
+    model = pynn.from_torch(module)
+    again = pynn.to_torch(model)
+    assert repr(again) == repr(module)
+    x, dy = rng.integers(0, 7, (20, 4)), rng.normal(size=(20, 2)).astype(dtype)
+    y = again(torch.tensor(x))
+    y.backward(torch.tensor(dy))
+    assert relative(model(x), y.detach().numpy()) <= TOLERANCE[dtype]
+    model.backward(dy)
+    assert relative(model[0].weight.grad, again[0].weight.grad.numpy()) <= TOLERANCE[dtype]
+    with pytest.raises(ValueError, match=r"0: Embedding has max_norm=1.0; expected None"):
+        pynn.from_torch(nn.Sequential(nn.Embedding(3, 3, max_norm=1.0)))
+
+
 def test_every_layer_has_a_counterpart_or_a_reason():
     known = {getattr(layers, name) for name in layers.__all__} - {pynn.Layer}
     assert set(MODULE_OF) | set(WITHOUT) == known
     assert not set(MODULE_OF) & set(WITHOUT)
     tried = {name.split(",")[0] for name in MODULES}
-    assert {pair.module for pair in PAIRS} == tried
+    assert {pair.module for pair in PAIRS} == tried | {"Embedding"}  # which takes other inputs, see below
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -191,6 +212,8 @@ def test_random_networks_come_and_go(dtype):
         model = model.astype(dtype).train(bool(rng.integers(2)))
         for array in (*model.parameters(), *(buffer for _, buffer in model.named_buffers())):
             array[...] += rng.uniform(0, 0.2, array.shape)
+        if any(isinstance(layer, pynn.Embedding) for layer in model.leaves()):
+            return  # takes integers in PyTorch
         lacking = [name for name, layer in model.named_leaves() if type(layer) not in MODULE_OF]
         if lacking:
             with pytest.raises(ValueError) as refused:
@@ -412,6 +435,7 @@ REFUSED = {
         lambda: inside(nn.InstanceNorm2d(3, track_running_stats=True)),
         "1.1: InstanceNorm2d has track_running_stats=True; expected False",
     ),
+    "upsampling of sequences": (lambda: inside(nn.Upsample(2, mode="linear")), "1.1: Upsample.*mode is 'linear'"),
     "softmax of the batch": (lambda: inside(nn.Softmax(0)), "1.1: Softmax.*dim is 0"),
     "softmax of what": (lambda: inside(nn.Softmax()), "1.1: Softmax.*dim is None"),
     "no statistics": (lambda: inside(nn.BatchNorm2d(3, track_running_stats=False)), "track_running_stats=False"),

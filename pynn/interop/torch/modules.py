@@ -153,6 +153,8 @@ def _layer(module: Any, path: str, dtype: np.dtype) -> Layer:
     settings = {name: getattr(module, name) for name in pair.settings}
     if "bias" in settings:
         settings["bias"] = settings["bias"] is not None
+    if settings.get("align_corners", False) is None:  # PyTorch's default, and all that mode="nearest" takes
+        settings["align_corners"] = False
     if "dtype" in parameters_of(pair.layer):
         settings["dtype"] = dtype
     try:
@@ -195,6 +197,8 @@ def _module(model: Sequential, torch: Any) -> Any:
         pair = MODULE_OF[type(layer)]
         config = layer.config()
         settings = {name: config[name] for name in pair.settings}
+        if settings.get("align_corners") is False:
+            settings["align_corners"] = None
         fixed = {name: values[0] for name, values in pair.fixed.items()}
         made.append(getattr(torch.nn, pair.module)(**settings, **fixed))
     return torch.nn.Sequential(*made)

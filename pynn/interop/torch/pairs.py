@@ -35,6 +35,7 @@ class Pair(NamedTuple):
 
 
 _CONVOLUTION = {"padding_mode": ("zeros",)}
+_EMBEDDING = {"max_norm": (None,), "scale_grad_by_freq": (False,), "sparse": (False,)}
 _INSTANCE_NORM = {"track_running_stats": (False,)}
 _BATCH_NORM = {"affine": (True,), "track_running_stats": (True,)}
 
@@ -43,6 +44,8 @@ PAIRS = (
     Pair(layers.Linear, "Linear"),
     Pair(layers.Conv1d, "Conv1d", _CONVOLUTION),
     Pair(layers.Conv2d, "Conv2d", _CONVOLUTION),
+    Pair(layers.ConvTranspose2d, "ConvTranspose2d", _CONVOLUTION),
+    Pair(layers.Embedding, "Embedding", _EMBEDDING),
     Pair(layers.BatchNorm1d, "BatchNorm1d", _BATCH_NORM),
     Pair(layers.BatchNorm2d, "BatchNorm2d", _BATCH_NORM),
     Pair(layers.InstanceNorm1d, "InstanceNorm1d", _INSTANCE_NORM),
@@ -52,6 +55,7 @@ PAIRS = (
     Pair(layers.MaxPool2d, "MaxPool2d", {"return_indices": (False,)}),
     Pair(layers.AvgPool2d, "AvgPool2d", {"divisor_override": (None,)}),
     Pair(layers.AdaptiveAvgPool2d, "AdaptiveAvgPool2d"),
+    Pair(layers.Upsample, "Upsample", {"recompute_scale_factor": (None, False)}),
     Pair(layers.Dropout, "Dropout"),
     Pair(layers.Dropout2d, "Dropout1d"),
     Pair(layers.Dropout2d, "Dropout2d"),
@@ -84,6 +88,8 @@ PAIRS = (
 #: Layers that torch.nn does not have, and why.
 WITHOUT: dict[type[Layer], str] = {
     layers.Average: "torch.nn has no average of branches",
+    layers.Concat: "torch.nn has no concatenation of branches",
+    layers.EmbedColumns: "torch.nn has no embedding of some columns",
     layers.Maxout: "torch.nn has no maxout",
     layers.Residual: "torch.nn has no residual block",
 }
