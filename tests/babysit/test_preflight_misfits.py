@@ -77,3 +77,20 @@ def test_arguments_are_checked(classes):
         preflight(trainer, *classes, batch_size=0)
     with pytest.raises(ValueError, match="validation must be a pair"):
         preflight(trainer, *classes, validation=classes[0])
+
+
+@pytest.mark.parametrize("bounded", [pynn.Hardsigmoid, pynn.Hardtanh, pynn.ReLU6, pynn.Softsign, pynn.Softmax])
+def test_an_activation_that_bounds_the_scores_is_a_failed_check(bounded, classes):
+    check = preflight(trainer_of(pynn.Sequential(pynn.Linear(12, 3), bounded())), *classes)["network output"]
+    assert check.status == "fail"
+    assert "1." in check.advice
+
+
+@pytest.mark.parametrize("bounded", [lambda: pynn.Hardtanh(-0.5, 0.5), pynn.ReLU6, pynn.LogSigmoid])
+def test_targets_that_the_last_activation_cannot_give_are_a_failed_check(bounded, rng):
+    x = rng.normal(size=(200, 4))
+    model = pynn.Sequential(pynn.Linear(4, 1), bounded())
+    trainer = pynn.Trainer(model, pynn.MSELoss(), pynn.Adam())
+    check = preflight(trainer, x, 3 * x[:, :1])["network output"]
+    assert check.status == "fail"
+    assert "of the targets lie outside" in check.evidence
