@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..utils.validation import count
-from ._check import apart, check_shape, floats, output, required
+from ._check import apart, check_shape, floats, output
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -121,9 +121,9 @@ def embed_backward(
     check_shape(indices, "indices", _ROWS)
     check_shape(dy, "dy", (len(indices), "width"))
     _check_columns("indices", indices, column, 1)
-    if dtable is None or np.ndim(dtable) != 2:
+    if not isinstance(dtable, np.ndarray) or dtable.ndim != 2:
         raise TypeError("dtable is not an array of two dimensions; expected the gradient of the table, to write to")
-    required(dtable, "dtable", dtable.shape, dy.dtype)
+    output(dtable, "dtable", dtable.shape, dy.dtype)
     _check_columns("dy", dy, start, dtable.shape[1])
     apart({"dtable": dtable}, dy, indices)
     _check_indices(indices, column, len(dtable))
@@ -136,9 +136,9 @@ def embed_backward(
 
 def _target(out: np.ndarray, name: str, like: np.ndarray) -> np.ndarray:
     """Return `out` if a kernel can write it: two dimensions, as many rows and the dtype of `like`."""
-    if np.ndim(out) != 2:
+    if not isinstance(out, np.ndarray) or out.ndim != 2:
         raise TypeError(f"{name} is not an array of two dimensions; expected a NumPy array to write to")
-    return output(out, name, (len(like), np.shape(out)[1]), like.dtype)
+    return output(out, name, (len(like), out.shape[1]), like.dtype)
 
 
 def _check_columns(name: str, array: np.ndarray, start: int, width: int) -> None:

@@ -192,3 +192,11 @@ def test_arguments_that_make_no_sense_are_refused(make, said):
 def test_columns_that_do_not_exist_are_refused(call, said, backend):
     with pytest.raises(ValueError, match=said):
         call(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("target", [[[0.0, 0.0]], None, np.zeros(3)])
+def test_a_target_that_is_no_array_of_two_dimensions_is_refused(target, backend):
+    with pytest.raises(TypeError, match="is not an array of two dimensions"):
+        ops.copy_columns(np.zeros((1, 2)), target, width=1)
+    with pytest.raises(TypeError, match="dtable is not an array of two dimensions"):
+        ops.embed_backward(np.zeros((1, 2)), np.zeros((1, 1)), target)
