@@ -4,6 +4,7 @@ import contextlib
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.sigutils import normalize_signature
 
 #: Makes the context in which a function is compiled; `pynn.backends` sets one that defers signals. An exception that a
 #: signal's handler raises within Numba's compiler can break its registries: no function would compile any more.
@@ -36,7 +37,7 @@ def njit(**options):
         kernel = numba.njit(**options)(function)
         with contextlib.suppress(RuntimeError):
             kernel._cache = _Cache(function)
-        kernel.compile = _protected(kernel.compile)
+        kernel.compile = _for_any_flags(kernel, _protected(kernel.compile))
         return kernel
 
     return compiled
@@ -48,3 +49,20 @@ def _protected(compile_for):
             return compile_for(signature)
 
     return compile_protected
+
+
+def _for_any_flags(kernel, compile_for):
+    """Let read-only arrays share the code for writeable ones: otherwise each mixture of them compiles for seconds.
+
+    This is safe because kernels write to their outputs only, and `pynn.ops` checks that these are writeable.
+    """
+
+    def compile_writeable(signature):
+        given, _ = normalize_signature(signature)
+        writeable = tuple(x.copy(readonly=False) if isinstance(x, numba.types.Array) else x for x in given)
+        entry_point = compile_for(writeable)
+        if writeable != given:
+            kernel._insert([x._code for x in given], entry_point)
+        return entry_point
+
+    return compile_writeable

@@ -12,7 +12,7 @@ from pynn import ops
 
 #: Calls per example: hypothesis takes a millisecond for each.
 BATCH = 64
-#: Examples; Numba compiles a kernel anew for every mixture of read-only arrays and others.
+#: Examples; Numba's first calls compile.
 EXAMPLES = {"cython": 100, "numpy": 60, "numba": 20}
 
 

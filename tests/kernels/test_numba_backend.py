@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import itertools
 import os
 import pathlib
 import signal
@@ -71,6 +72,25 @@ def test_two_threads_get_what_one_gets(dtype):
     expected = product()
     assert len(results) == 2
     assert all(np.array_equal(result, expected) for each in results.values() for result in each)
+
+
+def test_read_only_arrays_share_the_code_for_writeable_ones():
+    add = numba_kernels.compiled.njit()(_add)
+    for flags in itertools.product([False, True], repeat=2):
+        a, b, out = np.full(3, 2.0), np.arange(3.0), np.zeros(3)
+        a.flags.writeable, b.flags.writeable = flags
+        for _ in range(2):  # by the compiler's way, then by the dispatcher's
+            add(a, b, out)
+            np.testing.assert_array_equal(out, [2, 3, 4])
+            out[...] = 0
+    add(np.ones(6, np.float32)[::2], np.ones(3, np.float32), out)
+    np.testing.assert_array_equal(out, 2)
+    assert [[x.mutable for x in signature] for signature in add.signatures] == [[True] * 3] * 2
+
+
+def _add(a, b, out):
+    for i in range(out.size):
+        out[i] = a[i] + b[i]
 
 
 def cached(folder, code, **environment):
