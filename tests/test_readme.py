@@ -18,7 +18,7 @@ TRAINING, WATCHING = 0, 1
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 8
+    assert len(BLOCKS) == 10
 
 
 def test_the_readme_counts_the_symptoms():
@@ -29,7 +29,7 @@ def test_the_readme_counts_the_symptoms():
 def test_example_runs(index, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "readme"}
-    if index == WATCHING or "search.run" in BLOCKS[index]:
+    if index == WATCHING or any(part in BLOCKS[index] for part in ("search.run", "onnx.export")):
         exec(BLOCKS[TRAINING], names)
     if "images.npy" in BLOCKS[index]:
         rng = np.random.default_rng(0)
@@ -47,6 +47,9 @@ def test_example_runs(index, tmp_path, monkeypatch, capsys):
     elif "search.run" in BLOCKS[index]:
         assert names["result"].best.score > 0.9
         assert (tmp_path / "search.html").exists()
+    elif "onnx.export" in BLOCKS[index]:
+        x = names["x_test"]
+        np.testing.assert_allclose(names["again"].predict_proba(x), names["model"].predict_proba(x), atol=1e-6)
     elif index == WATCHING:
         assert "preflight:" in capsys.readouterr().out
         assert names["monitor"].verdict == []
