@@ -2,7 +2,8 @@
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.math cimport INFINITY, log
+from libc.math cimport INFINITY
+from libc.math cimport log as ln
 
 from .arrays cimport columns, data, is_single, rows, size
 from .calls cimport import_runtime, make, pn_parallel, pn_part_start, pn_parts
@@ -45,7 +46,7 @@ cdef void softmax_row(const floating* x, floating* y, Py_ssize_t units, bint log
             scratch[u] = exp_neg(x[start + u] - largest)
         total += row_sum(scratch, count)
         start += BLOCK
-    scale = <floating>log(total)
+    scale = <floating>ln(total)
     for u in range(units):
         y[u] = (x[u] - largest) - scale
 
@@ -70,7 +71,7 @@ cdef void softmax_positions(
             total[j] += e
             y[u * positions + j] = x[u * positions + j] - largest[j] if logarithm else e
     for j in range(count):
-        total[j] = log(total[j]) if logarithm else 1 / total[j]
+        total[j] = ln(total[j]) if logarithm else 1 / total[j]
     for u in range(units):
         for j in range(count):
             e = <floating>total[j]

@@ -30,9 +30,8 @@ from .samplers import Sampler, check_sampler, grid, load_optuna, proposer
 from .space import Parameter, Params, Space, check_batch_size
 from .stages import Stage, checked
 from .state import SearchState
-from .store import BEST, Store, StoreError
+from .store import BEST, Store, check_same
 from .task import Build, Outcome, SearchData, Task
-from .text import written
 from .trial import Trial, ranked
 from .workers import Workers, workers
 
@@ -292,7 +291,7 @@ class SearchDriver(SearchState):
                 else:
                     params = parent.params if parent is not None else known.params if known is not None else {}
                 if known is not None:
-                    _check_same(known, params)
+                    check_same(known, params)
                     self._end(known, number in asked, proposals)
                     self.found += 1
                     continue
@@ -395,12 +394,3 @@ class SearchDriver(SearchState):
         if store.folder is not None and checkpoint is not None and not interrupted:
             result.best_trainer().model.save(store.folder / BEST)
         return result
-
-
-def _check_same(known: Trial, params: Params) -> None:
-    """Raise StoreError unless a stored trial has the parameters that this search proposes."""
-    if known.params != params:
-        raise StoreError(
-            f"trial {known.number} of the store has {written(known.params)}, but this search proposes "
-            f"{written(params)}: the store is from another search or another version of Optuna"
-        )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..utils.files import FileFormatError, load_tensors, write_atomically
 from .samplers import INSTALL_HINT, frozen, load_optuna, quiet_optuna
-from .space import Space
+from .space import Params, Space
+from .text import written
 from .trial import Trial
 
 if TYPE_CHECKING:
@@ -270,9 +271,9 @@ def _first_line(error: Exception) -> str:
 
 def _compare(stored: dict[str, Any], wanted: dict[str, Any], name: str) -> None:
     """Raise StoreError if the store belongs to another search; the last stage may have grown."""
-    written = stored.get("format", 1)
-    if written != FORMAT:
-        age = "an older" if isinstance(written, int) and written < FORMAT else "a newer"
+    format_of = stored.get("format", 1)
+    if format_of != FORMAT:
+        age = "an older" if isinstance(format_of, int) and format_of < FORMAT else "a newer"
         raise StoreError(
             f"the store {name!r} was written by {age} version of pynn, whose trials cannot be mixed with those of "
             "this one; choose another folder"
@@ -301,3 +302,12 @@ def _is_longer(stored: list[list[int]], wanted: list[list[int]]) -> bool:
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def check_same(known: Trial, params: Params) -> None:
+    """Raise StoreError unless a stored trial has the parameters that this search proposes."""
+    if known.params != params:
+        raise StoreError(
+            f"trial {known.number} of the store has {written(known.params)}, but this search proposes "
+            f"{written(params)}: the store is from another search or another version of Optuna"
+        )
