@@ -124,6 +124,7 @@ if _TYPE_CHECKING:
         TabularRegressor,
     )
     from .interop.torch import from_torch, load_torch_state, to_torch
+    from .training.class_scores import class_scores
 
 __version__ = "0.1.0"
 
@@ -133,6 +134,7 @@ _LATER = {
     "datasets": "pynn.datasets",
     "BabysitterWarning": "pynn.babysit",
     "Diagnosis": "pynn.babysit.remedies",
+    "class_scores": "pynn.training.class_scores",
     "MLPClassifier": "pynn.estimators",
     "MLPRegressor": "pynn.estimators",
     "NetworkClassifier": "pynn.estimators",
@@ -280,6 +282,7 @@ __all__ = [
     "WarmupLR",
     "augment",
     "available_backends",
+    "class_scores",
     "datasets",
     "diagnose",
     "from_torch",

@@ -10,9 +10,7 @@ import click
 import numpy as np
 
 from ..training import metrics
-
-#: Classes of which a table is printed.
-MOST_CLASSES = 12
+from ..training.class_scores import MOST_SHOWN, ClassScores
 
 Rows = list[list[str]]
 
@@ -60,23 +58,10 @@ class Scores:
 
     def by_class(self) -> tuple[list[str], Rows]:
         """Return heads and rows of a table of the last part's classes; no rows for regression, or of many classes."""
-        if self.class_names is None or len(self.class_names) > MOST_CLASSES:
+        if self.class_names is None or len(self.class_names) > MOST_SHOWN:
             return [], []
-        counts = self.confusion()
-        rows = []
-        for place, name in enumerate(self.class_names):
-            found, there, said = counts[place, place], counts[place].sum(), counts[:, place].sum()
-            precision, recall = _ratio(found, said), _ratio(found, there)
-            f1 = _ratio(2 * found, said + there)
-            rows.append([name, f"{there}", *map(_share, (precision, recall, f1)), *map(str, counts[place])])
-        return ["class", "examples", "precision", "recall", "F1", *(f"as {name}" for name in self.class_names)], rows
-
-    def confusion(self) -> np.ndarray:
-        """Return how many examples of each class (row) the network takes for each class (column), in the last part."""
-        part, classes = self.parts[-1], len(self.class_names or [])
-        counts = np.zeros((classes, classes), int)
-        np.add.at(counts, (part.y, part.output.argmax(axis=1)), 1)
-        return counts
+        part = self.parts[-1]
+        return ClassScores.of(part.y, part.output.argmax(axis=1), self.class_names).table()
 
     def show(self) -> None:
         """Print the parts, and precision, recall and F1 of each class."""
@@ -112,10 +97,6 @@ def _show(heads: list[str], rows: Rows, bold: int | None = None) -> None:
 
 def _share(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3f}"
-
-
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else 0.0
 
 
 def errors(values: np.ndarray, y: np.ndarray) -> tuple[float, float]:

@@ -6,8 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..training.callbacks import LARGER, Mode
-from ..training.metrics import INSTALL_HINT, OF_AMOUNTS, OF_CLASSES, Metric, available
+from ..training.callbacks import Mode
+from ..training.metrics import (
+    INSTALL_HINT,
+    LARGER,
+    OF_AMOUNTS,
+    OF_CLASSES,
+    SMALLER,
+    Metric,
+    available,
+    is_scorer,
+    larger_is_better,
+)
 from ..utils.validation import choice
 from .fingerprint import fingerprint
 
@@ -27,11 +37,12 @@ class Objective(NamedTuple):
             metric = "val_accuracy" if y.dtype.kind in "iub" else "val_loss"
         if isinstance(metric, str):
             name = metric.removeprefix("val_")
-            maximize = mode == "max" or (mode == "auto" and name in LARGER)
-            if name not in (*OF_CLASSES, *OF_AMOUNTS):
+            maximize = mode == "max" or (mode == "auto" and larger_is_better(name))
+            if name in (*OF_CLASSES, *OF_AMOUNTS):
+                if not available():
+                    raise ImportError(f"metrics need scikit-learn: {INSTALL_HINT}")
+            elif name in (*LARGER, *SMALLER) or not is_scorer(name):
                 return cls(metric, maximize)
-            if not available():
-                raise ImportError(f"metrics need scikit-learn: {INSTALL_HINT}")
             return cls(f"val_{name}", maximize, (name,))
         if not callable(metric):
             raise TypeError(f"metric is {metric!r}; expected a name, or a function of targets and predictions")
@@ -43,7 +54,7 @@ class Objective(NamedTuple):
     def describe(self) -> dict[str, Any]:
         """Return what identifies the objective, in JSON-serialisable form."""
         own = [fingerprint(metric) for metric in self.metrics if callable(metric)]
-        usual = self.maximize == (self.column.removeprefix("val_") in LARGER)
+        usual = self.maximize == larger_is_better(self.column)
         return {"metric": self.column} | (
             {} if usual and not own else {"maximize": self.maximize, "code of metric": own}
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..utils.files import check_target, write_atomically
 from ..utils.validation import choice, count
+from .metrics import larger_is_better
 from .settings import TrainingWarning
 
 if TYPE_CHECKING:
@@ -99,17 +100,13 @@ class CallbackList:
             callback.on_epoch_end(trainer)
 
 
-#: Metrics of which more is better.
-LARGER = frozenset(("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2"))
-
-
 class Monitored:
     """A column of the history, and the criterion by which its values improve."""
 
     def __init__(self, monitor: str, mode: Mode, min_delta: float) -> None:
         choice(mode, "mode", ("auto", "min", "max"))
         self.name = monitor
-        self.larger_is_better = mode == "max" or (mode == "auto" and monitor.removeprefix("val_") in LARGER)
+        self.larger_is_better = mode == "max" or (mode == "auto" and larger_is_better(monitor))
         self.min_delta = abs(min_delta)
 
     def check(self, trainer: TrainingState) -> None:

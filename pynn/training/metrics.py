@@ -2,7 +2,8 @@
 
 For classification, "balanced_accuracy"; "precision", "recall" and "f1", as means over the classes, 0 for a class that
 is never predicted; "roc_auc", of a class against all others, as mean over the classes, NaN if one does not occur;
-"log_loss". For regression, in the target's units, "r2", "mae" and "rmse".
+"log_loss". For regression, in the target's units, "r2", "mae" and "rmse". All other names are those of scikit-learn's
+scorers, such as "matthews_corrcoef" or "neg_median_absolute_error", of which larger is always better.
 
 A function is called with targets and predictions: class probabilities (n, classes), or values in the target's units.
 
@@ -20,6 +21,7 @@ Examples
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -106,6 +108,28 @@ OF_AMOUNTS: dict[str, Callable[[Predictions], float]] = {
 }
 
 
+#: Of these, more is better, or less.
+LARGER = frozenset(("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2"))
+SMALLER = frozenset(("loss", "log_loss", "mae", "rmse"))
+
+
+def larger_is_better(column: str) -> bool:
+    """Return whether more is better of a column of the history, such as "val_f1"; False for functions of users.
+
+    Examples
+    --------
+    >>> larger_is_better("val_f1"), larger_is_better("loss"), larger_is_better("val_neg_max_error")
+    (True, False, True)
+    """
+    name = column.removeprefix("val_")
+    return name in LARGER or (name not in SMALLER and is_scorer(name))
+
+
+def is_scorer(name: str) -> bool:
+    """Return whether scikit-learn has a scorer of this name."""
+    return available() and name in _sklearn("get_scorer_names")()
+
+
 def available() -> bool:
     """Return whether scikit-learn is installed."""
     try:
@@ -136,11 +160,57 @@ def named(metrics: Iterable[Metric], loss: Loss) -> dict[str, Callable[[Predicti
             _sklearn("r2_score")  # raises ImportError now rather than after the epoch
             chosen[metric] = known[metric]
         else:
-            kind = "a regression" if known is OF_AMOUNTS else "a classification"
-            raise ValueError(
-                f"there is no metric {metric!r} of {kind}; expected a function, or one of {', '.join(known)}"
-            )
+            chosen[metric] = _scorer(metric, known)
     return chosen
+
+
+def _scorer(name: str, known: Iterable[str]) -> Callable[[Predictions], float]:
+    """Return one of scikit-learn's scorers as a metric, or raise ValueError if there is none of this name."""
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+    kind = "a regression" if known is OF_AMOUNTS else "a classification"
+    if not isinstance(name, str) or name in (*OF_CLASSES, *OF_AMOUNTS) or not is_scorer(name):
+        raise ValueError(
+            f"there is no metric {name!r} of {kind}; expected a function, one of {', '.join(known)}, or the name of a "
+            "scorer of scikit-learn"
+        )
+    scorer = _sklearn("get_scorer")(name)
+
+    mixin: Any = ClassifierMixin if known is OF_CLASSES else RegressorMixin
+
+    class Answered(mixin, BaseEstimator):
+        """An estimator whose answers are known."""
+
+        def __init__(self, found: Predictions) -> None:
+            self.found = found
+            if found.labels is not None:
+                classes = found.labels.max(initial=1) + 1 if found.values is None else found.values.shape[1]
+                self.classes_ = np.arange(classes)
+
+        def predict(self, X: object) -> np.ndarray | None:
+            return self.found.values if self.found.labels is None else self.found.labels
+
+        def predict_proba(self, X: object) -> np.ndarray:
+            return _probabilities(self.found, name)
+
+    def score(found: Predictions) -> float:
+        weights = {} if found.weights is None else {"sample_weight": found.weights}
+        return float(scorer(Answered(found), found.y, found.y, **weights))
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the figures are nobody's
+            score(_EXAMPLE[known is OF_AMOUNTS])
+    except Exception as error:  # the scorer's own
+        raise ValueError(f"the scorer {name!r} of scikit-learn does not suit {kind}: {error}") from error
+    return score
+
+
+#: Predictions of classes and of amounts, to try a scorer on before training.
+_EXAMPLE = (
+    Predictions(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 1, 0]), None),
+    Predictions(np.array([[1.5], [2.5], [3.5]]), np.array([[1.25], [2.5], [4.0]]), None, None),
+)
 
 
 def _of_user(metric: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Predictions], float]:

@@ -95,7 +95,7 @@ def test_mistakes_are_told_before_the_training(rng):
     trainer, x, y = trained(rng, 3)
     weights = np.array(trainer.model.parameters()[0])
     for options, message in [
-        ({"metrics": ["r2"]}, "no metric 'r2' of a classification; expected a function, or one of balanced_accuracy"),
+        ({"metrics": ["r2"]}, "no metric 'r2' of a classification; expected a function, one of balanced_accuracy"),
         ({"metrics": ["f1"], "validation": None}, "there are none: pass validation"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -111,3 +111,42 @@ def test_without_scikit_learn_the_error_says_what_to_install(rng, monkeypatch):
     with pytest.raises(ImportError, match=r"pynn-kernels\[metrics\]"):
         trainer.evaluate(x, y, metrics=["f1"])
     assert "accuracy" in trainer.evaluate(x, y)
+
+
+@pytest.mark.parametrize("name", ["matthews_corrcoef", "f1_weighted", "neg_log_loss", "roc_auc_ovr", "top_k_accuracy"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scorers_of_classes_by_name(name, weighted, rng):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import get_scorer
+
+    x, y = pynn.datasets.blobs(n=90, classes=3, seed=0)
+    model = LogisticRegression(C=0.01).fit(x, y)
+    network = pynn.Sequential(pynn.Linear(2, 3, dtype="float64"))
+    network[0].weight[...], network[0].bias[...] = model.coef_.T, model.intercept_
+    weights = rng.uniform(0.5, 2, len(y)) if weighted else None
+    trainer = pynn.Trainer(network, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    found = trainer.evaluate(x, y, sample_weight=weights, metrics=[name])[name]
+    assert found == pytest.approx(get_scorer(name)(model, x, y, sample_weight=weights), rel=1e-6)
+
+
+def test_scorers_of_amounts_by_name_and_early_stopping_by_them(rng):
+    from sklearn.metrics import max_error
+
+    x = rng.normal(size=(40, 2))
+    y = x[:, :1] + 3
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 1)), pynn.MSELoss(), pynn.SGD(0.1))
+    history = trainer.fit(
+        x, y, epochs=8, validation=(x, y), metrics=["neg_max_error"],
+        callbacks=[pynn.EarlyStopping(monitor="val_neg_max_error", patience=2)],
+    )  # fmt: skip
+    assert len(history) == 8  # it rises in every epoch: larger is better
+    assert history["val_neg_max_error"][-1] == pytest.approx(-max_error(y, trainer.model.predict(x)), rel=1e-5)
+
+
+def test_scorers_that_do_not_suit_are_refused_before_training():
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 1)), pynn.MSELoss(), pynn.SGD(0.1))
+    with pytest.raises(ValueError, match="the scorer 'f1_micro' of scikit-learn does not suit a regression"):
+        trainer.fit(
+            np.zeros((4, 2)), np.zeros((4, 1)), epochs=1, validation=(np.zeros((1, 2)), [[0]]), metrics=["f1_micro"]
+        )
+    assert trainer.steps == 0
