@@ -10,9 +10,10 @@ import numpy as np
 from ...utils.validation import number
 from ..context import Context
 from .base import Layer
+from .branches import Branches
 
 
-class Average(Layer):
+class Average(Branches):
     """y = sum_k w_k branch_k(x): several networks, which all get x, as one.
 
     The average of networks trained on different parts of the data, or from different initial weights, is usually more
@@ -47,30 +48,11 @@ class Average(Layer):
     """
 
     def __init__(self, *branches: Layer, weights: Sequence[float] | None = None) -> None:
-        super().__init__()
-        if not branches:
-            raise ValueError("Average got no branches; expected at least one layer")
-        for index, branch in enumerate(branches):
-            if not isinstance(branch, Layer):
-                raise TypeError(f"branch {index} is {branch!r}; expected a pynn.Layer")
-            if branch.owner is not None:
-                raise ValueError(f"{branch!r} already belongs to a model; make a new layer")
-            if any(branch is other for other in branches[:index]):
-                raise ValueError(f"{branch!r} occurs twice; make a second layer")
-        self.branches = branches
+        super().__init__(*branches)
         self.weights = _checked([1.0] * len(branches) if weights is None else weights, len(branches))
-        self._take_possession()
-
-    def _take_possession(self) -> None:
-        for branch in self.branches:
-            branch.owner = self
-
-    def children(self) -> Iterator[tuple[str, Layer]]:
-        for index, branch in enumerate(self.branches):
-            yield str(index), branch
 
     def config(self) -> dict[str, Any]:
-        return {"branches": self.branches, "weights": self.weights}
+        return super().config() | {"weights": self.weights}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Average:
@@ -108,10 +90,6 @@ class Average(Layer):
         contexts = ctx.children(len(self.branches))
         for branch, weight, inner in zip(self.branches, self.weights, contexts, strict=True):
             yield branch, weight / total, inner
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._take_possession()
 
 
 def _checked(weights: Sequence[float], count: int) -> tuple[float, ...]:

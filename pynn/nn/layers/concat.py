@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ import numpy as np
 from ... import ops
 from ..context import Context
 from ..recording import replayable
-from .base import Layer
+from .branches import Branches
 
 
-class Concat(Layer):
+class Concat(Branches):
     """y = [branch_0(x), branch_1(x), ...], joined along the features or channels (Szegedy et al. 2015).
 
     Parameters
@@ -38,31 +37,6 @@ class Concat(Layer):
     >>> model(np.zeros((1, 3, 8, 8))).shape
     (1, 10, 8, 8)
     """
-
-    def __init__(self, *branches: Layer) -> None:
-        super().__init__()
-        if not branches:
-            raise ValueError("Concat got no branches; expected at least one layer")
-        for index, branch in enumerate(branches):
-            if not isinstance(branch, Layer):
-                raise TypeError(f"branch {index} is {branch!r}; expected a pynn.Layer")
-            if branch.owner is not None:
-                raise ValueError(f"{branch!r} already belongs to a model; make a new layer")
-            if any(branch is other for other in branches[:index]):
-                raise ValueError(f"{branch!r} occurs twice; make a second layer")
-        self.branches = branches
-        self._take_possession()
-
-    def _take_possession(self) -> None:
-        for branch in self.branches:
-            branch.owner = self
-
-    def children(self) -> Iterator[tuple[str, Layer]]:
-        for index, branch in enumerate(self.branches):
-            yield str(index), branch
-
-    def config(self) -> dict[str, Any]:
-        return {"branches": self.branches}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Concat:
@@ -112,10 +86,6 @@ class Concat(Layer):
                 raise TypeError("backward of a layer in Concat returned no gradient")
             total = dx if total is None else ops.add(total, dx, out=ctx.buffer("dx", dx.shape, dx.dtype))
         return total
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._take_possession()
 
 
 def _as_rows(x: np.ndarray) -> np.ndarray:

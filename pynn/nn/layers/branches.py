@@ -1,0 +1,46 @@
+"""What layers of several branches share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .base import Layer
+
+
+class Branches(Layer):
+    """Base class of layers that give x to several branches.
+
+    Attributes
+    ----------
+    branches : tuple of Layer
+    """
+
+    def __init__(self, *branches: Layer) -> None:
+        super().__init__()
+        if not branches:
+            raise ValueError(f"{type(self).__name__} got no branches; expected at least one layer")
+        for index, branch in enumerate(branches):
+            if not isinstance(branch, Layer):
+                raise TypeError(f"branch {index} is {branch!r}; expected a pynn.Layer")
+            if branch.owner is not None:
+                raise ValueError(f"{branch!r} already belongs to a model; make a new layer")
+            if any(branch is other for other in branches[:index]):
+                raise ValueError(f"{branch!r} occurs twice; make a second layer")
+        self.branches = branches
+        self._take_possession()
+
+    def _take_possession(self) -> None:
+        for branch in self.branches:
+            branch.owner = self
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        for index, branch in enumerate(self.branches):
+            yield str(index), branch
+
+    def config(self) -> dict[str, Any]:
+        return {"branches": self.branches}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._take_possession()
