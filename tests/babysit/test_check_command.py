@@ -89,5 +89,5 @@ def test_an_error_is_one_line(run, arguments, code, message):
 
 def test_check_takes_every_option_that_describes_a_training():
     ours, theirs = ({parameter.name for parameter in command.params} for command in (check, train))
-    assert theirs - ours == {"augment", "save", "plot", "report", "folds", "early_stopping", "class_weight"}
+    assert theirs - ours == {"augment", "save", "plot", "report", "early_stopping"}
     assert ours - theirs == {"html"}

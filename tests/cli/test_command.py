@@ -125,7 +125,7 @@ def test_a_small_table_is_cross_fitted_and_all_of_it_is_used(run, rng, tmp_path)
     (tmp_path / "t.csv").write_text("\n".join(["a,b,label", *lines]))
     result = run("train", "--data", "t.csv", "--folds", 3, "--report", "r.html")
     assert "in 3 folds" in result.stderr
-    assert "12 networks" in result.stderr
+    assert "15 networks" in result.stderr
     model = pynn.load("pynn-model.safetensors")
     assert model.preprocessing.n_samples_seen_ == 90
     assert accuracy_of(result, "test") > 0.85

@@ -95,7 +95,7 @@ def penalty(rng, trainer):
 
 
 def state_dict(rng, trainer):
-    trainer.model.load_state_dict({name: np.array(value) for name, value in trainer.model.state_dict().items()})
+    trainer.model.load_state_dict(pynn.StateDict({n: np.array(a) for n, a in trainer.model.state_dict().items()}))
 
 
 def forward_pass(rng, trainer):
