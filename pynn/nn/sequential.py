@@ -250,7 +250,9 @@ class Sequential(Inference):
         contexts, sums_to_zero = ctx.children(len(self.layers), chained=True), ctx.dy_sums_to_zero
         for link in reversed(self._links):
             inner = contexts[link.place]
-            inner.needs_dx, inner.dy_sums_to_zero = ctx.needs_dx or link.needs_dx, sums_to_zero
+            inner.needs_dx = ctx.needs_dx or link.needs_dx
+            # A fused activation lies between: what it passes on to the bias no longer sums to zero.
+            inner.dy_sums_to_zero = sums_to_zero and link.activation is None
             if ctx.observer is not None:
                 ctx.observer.gradient(link.activation or link.layer, dy)
             gradient = link.layer.backward(dy, inner)
