@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...nn.context import Context
-from ...nn.layers import Residual
+from ...nn.layers import EmbedColumns, Embedding, Residual
 from ...nn.loss import Loss
 from ...nn.random import Stream
 from ...nn.sequential import Sequential
@@ -146,6 +146,10 @@ class _Problem:
         self.model.backward(self.loss_gradient.copy(), ctx)
         return {name: parameter.grad.copy() for name, parameter in self.model.named_parameters()}
 
+    def without_ties(self, x: np.ndarray) -> np.ndarray:
+        """Return inputs nearby, all different: max pooling has a kink at equal ones, such as the zeros of a ReLU."""
+        return x + (1e-3 * x.std() * self.rng.standard_normal(x.shape)).astype(x.dtype)
+
     def loss_mismatch(self) -> Mismatch | None:
         """Return a mismatch of the loss's gradient, or None."""
         prediction = self.prediction.copy()
@@ -178,7 +182,8 @@ class _Problem:
             if isinstance(layer, Residual):  # a sum; its branches are checked individually
                 continue
             slope = self.rng.standard_normal(y.shape).astype(y.dtype)
-            inputs = x.copy()
+            categories = isinstance(layer, Embedding | EmbedColumns)
+            inputs = x.copy() if is_own(layer) or categories else self.without_ties(x)
 
             def run(layer=layer, inputs=inputs) -> tuple[np.ndarray, Context]:  # type: ignore[no-untyped-def]
                 random.seed(self.seed)
@@ -193,7 +198,9 @@ class _Problem:
 
             _, ctx = run()
             dx = layer.backward(slope.copy(), ctx)
-            tensors = {"gradient of its input": (inputs, dx)} if layer is not walk.layers[0][1] else {}
+            tensors = {}
+            if not categories and layer is not walk.layers[0][1]:
+                tensors["gradient of its input"] = (inputs, dx)
             for name, parameter in layer.named_parameters():
                 if not parameter.frozen:
                     tensors[f"gradient of {name}"] = (parameter.data, parameter.grad.copy())
