@@ -264,10 +264,22 @@ _CHANCES = np.array(
 _CHANCES /= _CHANCES.sum()
 
 
+def block(rng, shape):
+    """Return makers of a linear layer or convolution, an activation, and a batch norm, in any order: some are fused."""
+    activation = MAKERS[pick(rng, "ReLU", "Tanh", "GELU", "PReLU", "Identity")]
+    makers = [linear if len(shape) == 1 else conv, activation, batchnorm]
+    return [makers[place] for place in rng.permutation(3)]
+
+
 def chain(rng, shape, dtype, count):
-    """Return `count` random layers for examples of that shape, and the shape of what they give."""
+    """Return at least `count` random layers for examples of that shape, and the shape of what they give."""
     layers = []
     while len(layers) < count:
+        if rng.random() < 0.1:
+            for maker in block(rng, shape):
+                layer, shape = maker(rng, shape, dtype) or (pynn.Identity(), shape)
+                layers.append(layer)
+            continue
         made = _MAKERS[int(rng.choice(len(_MAKERS), p=_CHANCES))](rng, shape, dtype)
         if made is not None:
             layers.append(made[0])
