@@ -24,10 +24,18 @@ def wrong_slopes(model, shape, rng, rows=6):
     dy = rng.standard_normal(y.shape)
     model.backward(dy.copy(), ctx)
     wrong = {}
+    # By definition no gradient, though the outputs depend on it.
+    padding = {
+        id(layer.weight): layer.padding_idx
+        for layer in model.all_layers()
+        if isinstance(layer, pynn.Embedding) and layer.padding_idx is not None
+    }
     for name, parameter in model.named_parameters():
         if parameter.frozen:
             continue
         direction, start = rng.standard_normal(parameter.shape), parameter.data.copy()
+        if id(parameter) in padding:
+            direction[padding[id(parameter)]] = 0
         analytic, measured = float(np.vdot(parameter.grad, direction)), []
         for step in STEPS:
             ends = []
