@@ -65,7 +65,9 @@ class Gradient:
             slope = SLOPES[self.name](wide(self.saved), self.alpha)
             piecewise = self.name in PIECEWISE
             self.value = np.where(slope == 0, 0, self.value * slope) if self.name == "relu" else self.value * slope
-            self.error = np.abs(wide(self.dy)) * float(np.finfo(dtype).eps) * (4 * np.abs(slope) if piecewise else 60)
+            # A parameter is rounded to the dtype, and y + alpha cancels.
+            units = 4 * np.abs(slope) + bool(self.alpha) if piecewise else 60
+            self.error = np.abs(wide(self.dy)) * float(np.finfo(dtype).eps) * units
         self.size = np.abs(self.value)
 
     def options(self, dtype):

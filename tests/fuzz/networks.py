@@ -382,7 +382,6 @@ SCHEDULES = {
     "CosineAnnealingLR": lambda: pynn.CosineAnnealingLR(8),
     "CosineAnnealingWarmRestarts": lambda: pynn.CosineAnnealingWarmRestarts(2),
     "OneCycleLR": lambda: pynn.OneCycleLR(0.1, 9),
-    "LambdaLR": lambda: pynn.LambdaLR(lambda epoch: 0.9**epoch),
 }
 
 

@@ -140,7 +140,7 @@ def test_every_layer_loss_optimizer_and_regularizer_takes_part():
     assert public(pynn.Loss) == set(networks.LOSSES) - {"a function"}
     assert public(pynn.Optimizer) == set(networks.OPTIMIZERS)
     assert public(pynn.Regularizer) == set(networks.REGULARIZERS)
-    assert public(pynn.Schedule) == set(networks.SCHEDULES)
+    assert public(pynn.Schedule) == {*networks.SCHEDULES, "LambdaLR"}  # which cannot be saved
     assert len(LAYOUTS) > 10
 
 
