@@ -77,6 +77,7 @@ def free(value):
     return Want(np.asarray(value, np.float64), np.full(np.shape(value), np.inf))
 
 
+@np.errstate(invalid="ignore")  # of infinities and of infinite tolerances
 def complaint(got, wanted):
     """Return what is wrong with a result, or None."""
     if wanted is None:

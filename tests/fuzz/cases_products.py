@@ -64,10 +64,14 @@ class Gradient:
                 self.saved = FORWARD[self.name](wide(self.saved), self.alpha).astype(dtype)
             slope = SLOPES[self.name](wide(self.saved), self.alpha)
             piecewise = self.name in PIECEWISE
-            self.value = np.where(slope == 0, 0, self.value * slope) if self.name == "relu" else self.value * slope
+            with np.errstate(invalid="ignore"):
+                self.value = np.where(slope == 0, 0, self.value * slope) if piecewise else self.value * slope
             # A parameter is rounded to the dtype, and y + alpha cancels.
             units = 4 * np.abs(slope) + bool(self.alpha) if piecewise else 60
-            self.error = np.abs(wide(self.dy)) * float(np.finfo(dtype).eps) * units
+            with np.errstate(invalid="ignore"):
+                self.error = np.abs(wide(self.dy)) * float(np.finfo(dtype).eps) * units
+            if piecewise and self.name != "relu":  # infinity times 0, where the activation is constant: 0 or NaN
+                self.error[(slope == 0) & ~np.isfinite(self.dy)] = np.inf
         self.size = np.abs(self.value)
 
     def options(self, dtype):
