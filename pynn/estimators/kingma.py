@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import ops
-from ..nn.recording import replayable
 from ..optim.optimizers import Adam
-
-if TYPE_CHECKING:
-    from ..nn.parameters import FlatParameters
 
 
 class KingmaAdam(Adam):
@@ -36,19 +30,6 @@ class KingmaAdam(Adam):
         first, second = (1 - beta**self.steps for beta in self.betas)
         return lr * math.sqrt(second) / first
 
-    @replayable
-    def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
-        ops.adam(
-            flat.values,
-            flat.grads,
-            self.state["exp_avg"],
-            self.state["exp_avg_sq"],
-            bounds,
-            rates,
-            step=self.late,
-            beta1=self.betas[0],
-            beta2=self.betas[1],
-            eps=self.eps,
-            grad_scale=grad_scale,
-            stats=self.stats,
-        )
+    @property
+    def corrected_step(self) -> np.ndarray:
+        return self.late

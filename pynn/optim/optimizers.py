@@ -184,6 +184,11 @@ class Adam(Optimizer):
         self.betas = (fraction(betas[0], "betas[0]", one=False), fraction(betas[1], "betas[1]", one=False))
         self.eps = number(eps, "eps", minimum=0)
 
+    @property
+    def corrected_step(self) -> np.ndarray:
+        """The number of steps for which the kernel corrects the bias of the averages."""
+        return self.counter
+
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.adam(
@@ -193,7 +198,7 @@ class Adam(Optimizer):
             self.state["exp_avg_sq"],
             bounds,
             rates,
-            step=self.counter,
+            step=self.corrected_step,
             beta1=self.betas[0],
             beta2=self.betas[1],
             eps=self.eps,

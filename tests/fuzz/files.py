@@ -11,7 +11,7 @@ import onnx
 import onnx_networks
 import polars
 from file_formats import cifar_bytes, idx_bytes
-from fuzz import networks
+from fuzz import networks, trainers
 from fuzz.damage import changed, changed_tensors, damaged
 from fuzz.networks import pick
 
@@ -85,7 +85,7 @@ class Checkpoints(Models):
     def whole(self, rng):
         kind = None
         while kind != "labels":
-            trainer, self.shape, outputs, kind = networks.trainer(rng, np.dtype("f4"))
+            trainer, self.shape, outputs, kind = trainers.trainer(rng, np.dtype("f4"))
         x = rng.standard_normal((6, *self.shape)).astype("f4")
         with contextlib.suppress(ValueError, pynn.NonFiniteError):  # labels that are all ignored, a rate too high
             trainer.fit(x, rng.integers(0, outputs, 6), epochs=1, batch_size=3)

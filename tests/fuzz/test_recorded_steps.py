@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from fuzz import networks
+from fuzz import networks, trainers
 from fuzz.arrays import LAYOUTS, dressed
 from fuzz.changes import change
 from fuzz.networks import pick
@@ -79,7 +79,7 @@ def train(seed, dtype):
     """Yield what is there after each of ten steps; all of it is a function of the seed."""
     rng = np.random.default_rng(seed)
     pynn.manual_seed(seed)
-    trainer, shape, outputs, kind = networks.trainer(rng, dtype)
+    trainer, shape, outputs, kind = trainers.trainer(rng, dtype)
     sizes = pick(rng, (4, 4, 4, 3), (2, 9), (17, 17, 5), (1, 3, 3))
     batch, few = None, rng.random() < 0.5
     for step in range(STEPS):
@@ -137,10 +137,10 @@ def public(base):
 
 def test_every_layer_loss_optimizer_and_regularizer_takes_part():
     assert public(pynn.Layer) == set(networks.MAKERS) - {"a user's own"}
-    assert public(pynn.Loss) == set(networks.LOSSES) - {"a function"}
-    assert public(pynn.Optimizer) == set(networks.OPTIMIZERS)
-    assert public(pynn.Regularizer) == set(networks.REGULARIZERS)
-    assert public(pynn.Schedule) == {*networks.SCHEDULES, "LambdaLR"}  # which cannot be saved
+    assert public(pynn.Loss) == set(trainers.LOSSES) - {"a function"}
+    assert public(pynn.Optimizer) == set(trainers.OPTIMIZERS)
+    assert public(pynn.Regularizer) == set(trainers.REGULARIZERS)
+    assert public(pynn.Schedule) == {*trainers.SCHEDULES, "LambdaLR"}  # which cannot be saved
     assert len(LAYOUTS) > 10
 
 
@@ -159,7 +159,7 @@ def test_most_steps_of_random_networks_are_repeated_from_a_recording(monkeypatch
         for seed in range(tried):
             pynn.manual_seed(seed)
             rng = np.random.default_rng(seed)
-            trainer, shape, outputs, kind = networks.trainer(rng, np.dtype("f4"))
+            trainer, shape, outputs, kind = trainers.trainer(rng, np.dtype("f4"))
             x = rng.standard_normal((5, *shape), np.float32)
             y = rng.integers(0, outputs, 5) if kind == "labels" else rng.random((5, outputs), np.float32)
             for _ in range(3):
