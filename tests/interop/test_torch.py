@@ -24,6 +24,10 @@ pytestmark = [
 #: Largest differences, relative to the largest value.
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 
+#: Of random networks, whose norms multiply rounding: of 5286, 11 were further off than single layers may be, the worst 30
+#: times as far.
+SLACK = 100
+
 #: PyTorch's gradients of these hold 1/6 and alpha in float32, also in float64: 3e-8 and 6e-8 off.
 COARSE = (nn.Hardsigmoid, nn.CELU)
 
@@ -110,10 +114,11 @@ def passes_of_pynn(model, x, dy):
     return {"y": y, "dx": dx} | gradients, {name: turned(name, a) for name, a in model.state_dict().items()}
 
 
-def assert_same(model, module, shape, rng, rows=5, least=0.0):
+def assert_same(model, module, shape, rng, rows=5, least=0.0, slack=1):
     """Compare outputs, gradients and running statistics, relative to the largest value of each.
 
-    Where float32 rounds PyTorch's own result further from float64's, pynn's may be four times as far.
+    Where float32 rounds PyTorch's own result further from float64's, pynn's may be four times as far. What is allowed is
+    multiplied by `slack`.
     """
     dtype = model.dtype.name
     x = rng.standard_normal((rows, *shape)).astype(dtype)
@@ -122,16 +127,17 @@ def assert_same(model, module, shape, rng, rows=5, least=0.0):
     for name, layer in model.named_leaves():
         if isinstance(layer, layers.BatchNorm) and layer.weight.frozen:
             module.get_submodule(name).eval()
-    exact, _ = passes_of_torch(copy.deepcopy(module).double(), x.astype("float64"), dy.astype("float64"))
+    exact, exact_state = passes_of_torch(copy.deepcopy(module).double(), x.astype("float64"), dy.astype("float64"))
     (theirs, their_state), (ours, our_state) = passes_of_torch(module, x, dy), passes_of_pynn(model, x, dy)
     assert ours.keys() == theirs.keys()
     tolerance = TOLERANCE["float32" if any(isinstance(part, COARSE) for part in module.modules()) else dtype]
     for name, expected in theirs.items():
         assert ours[name].dtype == expected.dtype == dtype
-        allowed = max(tolerance, 4 * relative(expected, exact[name], least))
+        allowed = slack * max(tolerance, 4 * relative(expected, exact[name], least))
         assert relative(ours[name], exact[name], least) <= allowed, name
     for name, array in our_state.items():
-        assert relative(array, their_state[name]) <= TOLERANCE[dtype], name
+        allowed = slack * max(TOLERANCE[dtype], 4 * relative(their_state[name], exact_state[name], least))
+        assert relative(array, exact_state[name], least) <= allowed, name
 
 
 def randomized(module, rng):
@@ -230,7 +236,8 @@ def test_random_networks_come_and_go(dtype):
             assert parameter.frozen == dict(model.named_parameters())[name].frozen
         for name, array in model.state_dict().items():
             np.testing.assert_array_equal(again.state_dict()[name], array)
-        assert_same(model, module, shape, rng, rows=4, least=1.0)  # norms of few elements cancel gradients of size 1
+        # Norms of few elements cancel gradients of size 1, and divide rounding by standard deviations near 0.
+        assert_same(model, module, shape, rng, rows=4, least=1.0, slack=SLACK)
         gone.append(seed)
 
     each_seed(60, check)
