@@ -102,7 +102,7 @@ def forward_error(name, x, y, alpha, dtype):
         tolerance = tolerance + 8 * eps * np.abs(y) * np.minimum(np.abs(rate * x), 200.0) ** (
             3 if "gelu" in name else 1
         )
-    return np.where(np.isnan(tolerance), 0, tolerance) + 64 * float(np.finfo(dtype).smallest_normal)
+    return np.where(np.isnan(tolerance), 0, tolerance) + 1024 * float(np.finfo(dtype).smallest_normal)
 
 
 def activated(name, alpha, z, error, dtype):
@@ -175,9 +175,9 @@ def backward(name):
         if "gelu" in name or name in ("silu", "mish"):
             size = 20 * (size + 1)
         value = np.where(slope == 0, 0, wide(dy) * slope) if name in CUT else wide(dy) * slope
-        # The slope of softplus and logsigmoid at an output that is denormal is as small, and counts as 0, as dy does.
-        smallest = float(np.finfo(dtype).smallest_normal) * (name in ("softplus", "logsigmoid"))
-        lost = (np.abs(wide(dy)) * (alpha or 1.0) + np.abs(slope)) * smallest
+        # A dy that is denormal counts as 0. So does the slope of softplus and logsigmoid at a denormal output.
+        small_slope = np.abs(wide(dy)) * (alpha or 1.0) * (name in ("softplus", "logsigmoid"))
+        lost = (small_slope + np.abs(slope)) * float(np.finfo(dtype).smallest_normal)
         result = want(value, np.abs(wide(dy)) * size, dtype, 6, loose=True, extra=lost)
         undefined = ~np.isfinite(saved) | ~np.isfinite(dy) if name not in PIECEWISE else np.isnan(saved)
         huge = ~(size < float(np.finfo(dtype).max) / 8)

@@ -66,8 +66,9 @@ class Gradient:
             piecewise = self.name in PIECEWISE
             with np.errstate(invalid="ignore"):
                 self.value = np.where(slope == 0, 0, self.value * slope) if piecewise else self.value * slope
-            # A parameter is rounded to the dtype, and y + alpha cancels.
-            units = 4 * np.abs(slope) + bool(self.alpha) if piecewise else 60
+            # Sums such as y + alpha cancel, and alpha is rounded to the dtype.
+            cancels = self.name in ("elu", "selu", "celu", "hardswish")
+            units = 4 * np.abs(slope) + 4 * cancels if piecewise else 60
             with np.errstate(invalid="ignore"):
                 self.error = np.abs(wide(self.dy)) * float(np.finfo(dtype).eps) * units
             if piecewise and self.name != "relu":  # infinity times 0, where the activation is constant: 0 or NaN

@@ -24,8 +24,8 @@ pytestmark = [
 #: Largest differences, relative to the largest value.
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 
-#: Of random networks, whose norms multiply rounding: of 5286, 11 were further off than single layers may be, the worst 30
-#: times as far.
+#: Of random networks, whose norms multiply rounding: of 5286, 11 were further off than single layers may be, at worst
+#: 30 times as far.
 SLACK = 100
 
 #: PyTorch's gradients of these hold 1/6 and alpha in float32, also in float64: 3e-8 and 6e-8 off.
@@ -117,8 +117,8 @@ def passes_of_pynn(model, x, dy):
 def assert_same(model, module, shape, rng, rows=5, least=0.0, slack=1):
     """Compare outputs, gradients and running statistics, relative to the largest value of each.
 
-    Where float32 rounds PyTorch's own result further from float64's, pynn's may be four times as far. What is allowed is
-    multiplied by `slack`.
+    Where float32 rounds PyTorch's own result further from float64's, pynn's may be four times as far. `slack` is a
+    factor of what is allowed.
     """
     dtype = model.dtype.name
     x = rng.standard_normal((rows, *shape)).astype(dtype)
