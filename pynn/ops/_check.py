@@ -84,7 +84,7 @@ def output(out: np.ndarray | None, name: str, shape: tuple[int, ...], dtype: np.
     """Return `out` if a kernel can write it, or a new array if it is None."""
     if out is None:
         return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray):
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):  # whose mask would stay as it was
         raise TypeError(f"{name} is a {type(out).__name__}; expected a NumPy array to write to")
     if out.dtype != dtype:
         raise TypeError(f"{name} has dtype {out.dtype}; expected {dtype}")

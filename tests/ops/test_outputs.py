@@ -80,3 +80,11 @@ def test_outputs_of_one_call_must_not_overlap(dtype):
 def test_statistics_need_four_contiguous_float64_rows(wrong):
     with pytest.raises((TypeError, ValueError), match=r"stats (has .*; expected|must be .* C-contiguous)"):
         ops.unit_stats(np.ones((ROWS, UNITS)), wrong)
+
+
+def test_a_masked_array_is_no_output(backend):
+    masked = np.ma.masked_array(np.ones(3), mask=[0, 1, 0])
+    for call in (lambda: ops.relu(np.ones(3), out=masked), lambda: ops.gradient_norm(masked)):
+        with pytest.raises(TypeError, match="is a MaskedArray; expected a NumPy array to write to"):
+            call()
+    np.testing.assert_array_equal(masked.data, 1)
