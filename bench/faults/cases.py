@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 import pynn
+from pynn.augment import Augment
 from pynn.babysit.findings import SYMPTOMS
 
 Level = Literal["step", "evaluation"]
@@ -52,6 +53,8 @@ class Run:
     shuffle : bool
     callbacks : list of pynn.Callback
         Callbacks that inject a fault during the run.
+    augment : list of callable
+        As for `Trainer.fit`.
     feed : callable, optional
         For a custom loop: takes step, x and y of each minibatch and returns the x and y to train on.
     metric : {"accuracy", "balanced", "r2"}
@@ -66,6 +69,7 @@ class Run:
     batch_size: int = 64
     shuffle: bool = True
     callbacks: Sequence[pynn.Callback] = ()
+    augment: Sequence[Augment] = ()
     feed: Feed | None = None
     metric: Literal["accuracy", "balanced", "r2"] = "accuracy"
 

@@ -106,6 +106,7 @@ def train(run: Run, monitor: Any) -> tuple[str, Notebook | None]:
                 batch_size=run.batch_size,
                 validation=run.validation,
                 shuffle=run.shuffle,
+                augment=run.augment,
                 callbacks=[*run.callbacks, *watchers],
             )
         ended = "finished"

@@ -1,0 +1,1 @@
+"""Programs with published faults, rebuilt in pynn, through preflight and monitor."""

@@ -1,0 +1,129 @@
+"""Build, check and train the published cases, and report what preflight and monitor said about them.
+
+    PYNN_DATA=folder python -m bench.real_faults.run --part tune --show wrong   # while choosing rules
+    PYNN_DATA=folder python -m bench.real_faults.run                            # all; writes results and README
+    PYNN_DATA=folder python -m bench.real_faults.run --only regr_high_lr --show every
+
+from the project folder. Without PYNN_DATA, the cases on MNIST and CIFAR-10 are skipped with a message.
+"""
+
+from __future__ import annotations
+
+import os
+
+# One thread per process, also in NumPy's BLAS; set before NumPy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import json
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import pynn
+from bench.faults.cases import Run
+from bench.faults.training import RAISED, train
+from pynn.utils.files import write_atomically
+
+from .corpus import available, build, cases, healthy, part, score_of, twin_of
+from .report import details, table, write_readme
+from .score import Outcome, Said, in_order
+
+RESULTS = Path(__file__).with_name("results.json")
+
+
+def measure(name: str, before: bool = True) -> Outcome:
+    """Check and train a case."""
+    pynn.set_num_threads(1)
+    case = cases()[name]
+    began = time.perf_counter()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        reachable = None if healthy(case) else score_of_healthy(twin_of(case)["id"])
+        checks = preflight(build(case)) if before else []
+        run, monitor = build(case), pynn.Monitor()
+        ended, _ = train(run, monitor)
+        reached = score_of(run)
+    found = [
+        Said("monitor", each.symptom, each.severity, each.symptom, each.evidence, each in monitor.verdict)
+        for each in [*monitor.verdict, *(each for each in monitor.findings if each not in monitor.verdict)]
+    ]
+    return Outcome(
+        case=name,
+        part=part(case),
+        tags=case["fault_tags"],
+        healthy=healthy(case),
+        score=round(reached, 4),
+        reachable=round(reached if reachable is None else reachable, 4),
+        ended=ended,
+        steps=run.trainer.steps,
+        said=in_order([*checks, *found]),
+        seconds=round(time.perf_counter() - began, 1),
+    )
+
+
+@cache
+def score_of_healthy(name: str) -> float:
+    """Return the score of a healthy case."""
+    run = build(cases()[name])
+    train(run, None)
+    return score_of(run)
+
+
+def preflight(run: Run) -> list[Said]:
+    """Return the checks that warn or fail."""
+    report = pynn.preflight(run.trainer, run.x, run.y, validation=run.validation, batch_size=run.batch_size)
+    return [
+        Said("preflight", check.name, check.status, check.symptom, check.evidence)
+        for check in report.checks
+        if check.status in RAISED
+    ]
+
+
+@click.command()
+@click.option("--only", multiple=True, help="A case, or part of the names of several.")
+@click.option("--part", "only_part", type=click.Choice(["tune", "report", "all"]), default="all", show_default=True)
+@click.option("--jobs", default=2, show_default=True, help="Processes.")
+@click.option("--no-preflight", is_flag=True, help="Skip the preflight checks.")
+@click.option("--show", type=click.Choice(["wrong", "every"]), help="Show the misjudged cases, or all, with evidence.")
+@click.option("--output", type=click.Path(path_type=Path), help="Results; for a complete run, results.json here.")
+def main(
+    only: tuple[str, ...], only_part: str, jobs: int, no_preflight: bool, show: str | None, output: Path | None
+) -> None:
+    """Measure preflight and monitor on programs with published faults."""
+    chosen = {
+        name: case
+        for name, case in cases().items()
+        if (not only or any(text in name for text in only)) and only_part in ("all", part(case))
+    }
+    names = [name for name, case in chosen.items() if available(case)]
+    if len(names) < len(chosen):
+        click.echo(f"PYNN_DATA is not set: {len(chosen) - len(names)} cases on images are skipped", err=True)
+    outcomes = measured(names, jobs, not no_preflight)
+    if show:
+        click.echo(details(outcomes, every=show == "every"))
+    click.echo(table(outcomes))
+    complete = len(names) == len(cases()) and not no_preflight
+    if output or complete:
+        rows: list[dict[str, Any]] = [outcome.as_dict() for outcome in outcomes]
+        text = "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"
+        write_atomically(output or RESULTS, text.encode())
+    if complete and not output:
+        write_readme(outcomes)
+
+
+def measured(names: list[str], jobs: int, before: bool) -> list[Outcome]:
+    """Return the outcomes of cases, in their order."""
+    with ProcessPoolExecutor(jobs) as pool:
+        futures = [pool.submit(measure, name, before) for name in names]
+        return [future.result() for future in futures]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The published cases: each can be built, and what was said is scored against the sets of right answers."""
+
+import numpy as np
+import pytest
+
+from bench.real_faults import accepted, corpus
+from bench.real_faults.changes import CHANGES
+from bench.real_faults.score import Outcome, Said, figures, in_order
+
+CASES = corpus.cases()
+
+
+def outcome(*said, tags=("lr_too_high",), healthy=False, score=0.5):
+    return Outcome("a", "tune", list(tags), healthy, score, 0.9, "finished", 10, list(said), 0.0)
+
+
+RATE = Said("monitor", "lr_too_high", "error", "lr_too_high", "")
+INPUT = Said("preflight", "input scale", "fail", "input_not_normalised", "")
+
+
+def test_answers_exist_and_every_fault_has_some():
+    assert not accepted.unknown()
+    for case in CASES.values():
+        assert corpus.healthy(case) or accepted.answers_to(case["fault_tags"]) != accepted.Answers((), ())
+
+
+def test_changes_belong_to_cases_and_halves_are_halves():
+    assert set(CHANGES) <= set(CASES)
+    assert [corpus.part(case) for case in CASES.values()].count("tune") == len(CASES) // 2
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_can_be_built(name):
+    case = CASES[name]
+    if not corpus.available(case):
+        pytest.skip("PYNN_DATA is not set")
+    if corpus.task_of(case) == "cars":
+        pytest.importorskip("vega_datasets")
+    pytest.importorskip("sklearn")
+    with np.errstate(all="ignore"):  # deep stacks of exponentials overflow at once, as published
+        run = corpus.build(case)
+        outputs = run.trainer.model.infer(run.x[:4])
+        loss, gradient = run.trainer.loss(outputs, run.y[:4])
+    assert outputs.shape == gradient.shape == (4, case["layers"][-1]["units"])
+    assert np.isfinite(loss) or "exponential" in str(case["documented_faults"])
+    assert corpus.healthy(corpus.twin_of(case))
+
+
+def test_what_is_said_is_scored_against_the_tags():
+    assert outcome(RATE).named_first
+    assert outcome(INPUT, RATE).named
+    assert not outcome(INPUT, RATE).named_first
+    assert not outcome(INPUT).named
+    assert outcome(INPUT).detected
+    assert not outcome().detected
+
+
+def test_causes_come_before_consequences():
+    consequence = Said("preflight", "beats the baseline", "fail", "not_learning", "")
+    assert in_order([consequence, RATE, INPUT]) == [INPUT, RATE, consequence]
+
+
+def test_only_what_stands_claims_a_fault():
+    past = Said("monitor", "not_learning", "error", "not_learning", "", stands=False)
+    assert not outcome(past, healthy=True).claims
+    assert figures([outcome(past, healthy=True)])["healthy: the monitor claims a fault"].value == 0
+
+
+def test_a_fault_without_harm_does_not_count_as_missed():
+    rows = figures([outcome(score=0.89), outcome(RATE)])
+    assert (rows["cause named"].value, rows["cause named"].of) == (1, 1)
+    assert rows["cause named (harmless ones too)"].of == 2
+
+
+def test_outcomes_survive_json():
+    assert Outcome.from_dict(outcome(RATE, INPUT).as_dict()) == outcome(RATE, INPUT)
