@@ -16,7 +16,7 @@ from .train import check_writable
 
 #: Exit code by the report's status.
 EXIT_CODES = {"pass": 0, "warn": 1, "fail": 2}
-COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"}
+COLOURS = {"pass": "green", "note": "cyan", "warn": "yellow", "fail": "red", "skip": "bright_black"}
 
 
 @click.command(short_help="Look for faults before training.")
@@ -51,7 +51,7 @@ def check(context: click.Context, chosen: DataOptions, html: Path | None, **opti
             run.trainer, *run.train, validation=run.validation, batch_size=run.batch_size, seed=options["seed"]
         )
     for item in report:
-        if item.status in ("warn", "fail") or not options["quiet"]:
+        if item.status in ("note", "warn", "fail") or not options["quiet"]:
             _show(item)
     click.echo(f"preflight: {report.summary()}")
     if html is not None:

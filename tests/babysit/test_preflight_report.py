@@ -7,7 +7,7 @@ from preflight_networks import network, trainer_of
 
 import pynn
 from pynn.babysit.preflight import Check, Report, preflight
-from pynn.babysit.preflight.report import failed, passed, skipped, warned
+from pynn.babysit.preflight.report import failed, noted, passed, skipped, warned
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -27,6 +27,10 @@ def test_reports_tell_the_worst_and_list_what_is_wrong():
     assert report.summary() == "1 failed, 1 warned, 1 passed, 1 skipped"
     assert Report([skipped("b", "no data")]).status == "pass"
     assert Report().status == "pass"
+    note = noted("f", None, "slow", "Speed up.")
+    assert (Report([note]).status, Report([note]).ok, Report([note]).warnings) == ("pass", True, [])
+    assert "-> Speed up." in str(Report([note]))
+    assert "Speed up." in repr(Report([note]))
     text = str(report)
     for expected in ("warn  c", "1.ReLU: half", "-> Do.", "-> Run.", "preflight: 1 failed"):
         assert expected in text

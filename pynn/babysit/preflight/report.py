@@ -13,9 +13,11 @@ from ...report.text import SYMBOLS
 from ...utils.streams import text_width, wrapped
 from ..findings import SYMPTOMS
 
-Status = Literal["pass", "warn", "fail", "skip"]
-#: From best to worst; skipped checks do not count.
-ORDER: tuple[Status, ...] = ("skip", "pass", "warn", "fail")
+Status = Literal["pass", "note", "warn", "fail", "skip"]
+#: From best to worst; skipped checks and notes do not count.
+ORDER: tuple[Status, ...] = ("skip", "pass", "note", "warn", "fail")
+#: Checks that have something to advise.
+ADVISING = ("note", "warn", "fail")
 NOTHING_TO_DO = "Nothing to do."
 #: Column of the evidence.
 MARGIN = 30
@@ -29,8 +31,9 @@ class Check:
     ----------
     name : str
         What was checked, such as "input scale".
-    status : {"pass", "warn", "fail", "skip"}
-        "skip" if the check is not possible or not applicable; the evidence gives the reason.
+    status : {"pass", "note", "warn", "fail", "skip"}
+        "note" if nothing is wrong, but something would help; "skip" if the check is not possible or not applicable:
+        the evidence gives the reason.
     symptom : str or None
         One of `pynn.babysit.findings.SYMPTOMS` if one fits.
     layer : str or None
@@ -56,7 +59,7 @@ class Check:
 
     def __str__(self) -> str:
         where = f" in {self.layer}" if self.layer else ""
-        advice = f". {self.advice}" if self.status in ("warn", "fail") else ""
+        advice = f". {self.advice}" if self.status in ADVISING else ""
         return f"{self.status}: {self.name}{where}: {self.evidence}{advice}"
 
     def lines(self) -> list[str]:
@@ -65,7 +68,7 @@ class Check:
         where = f"{self.layer}: " if self.layer else ""
         rest = " " * (MARGIN if text_width() >= 2 * MARGIN else 6)
         rows = wrapped(where + self.evidence, head, rest)
-        if self.status in ("warn", "fail"):
+        if self.status in ADVISING:
             rows += wrapped(f"-> {self.advice}", rest, rest)
         return rows
 
@@ -78,6 +81,11 @@ def passed(name: str, evidence: str) -> Check:
 def skipped(name: str, reason: str) -> Check:
     """Return a skipped check."""
     return Check(name, "skip", None, None, reason, NOTHING_TO_DO)
+
+
+def noted(name: str, symptom: str | None, evidence: str, advice: str, layer: str | None = None) -> Check:
+    """Return a check that found nothing wrong, but something that would help."""
+    return Check(name, "note", symptom, layer, evidence, advice)
 
 
 def warned(name: str, symptom: str | None, evidence: str, advice: str, layer: str | None = None) -> Check:
@@ -125,9 +133,9 @@ class Report:
 
     @property
     def status(self) -> Status:
-        """The worst status: "pass", "warn" or "fail"."""
+        """The worst status, without notes: "pass", "warn" or "fail"."""
         worst: Status = max((check.status for check in self.checks), key=ORDER.index, default="pass")
-        return "pass" if worst == "skip" else worst
+        return "pass" if worst in ("skip", "note") else worst
 
     def __getitem__(self, name: str) -> Check:
         """Return the check of that name."""
@@ -145,7 +153,7 @@ class Report:
     def summary(self) -> str:
         """Return the number of checks per status, in one line."""
         counts = [(sum(check.status == status for check in self.checks), status) for status in reversed(ORDER)]
-        words = {"fail": "failed", "warn": "warned", "pass": "passed", "skip": "skipped"}
+        words = {"fail": "failed", "warn": "warned", "note": "noted", "pass": "passed", "skip": "skipped"}
         return ", ".join(f"{count} {words[status]}" for count, status in counts if count) or "no checks"
 
     def __str__(self) -> str:
@@ -153,7 +161,7 @@ class Report:
         return "\n".join([*lines, "", f"preflight: {self.summary()}"])
 
     def __repr__(self) -> str:
-        lines = [line for check in self.checks if check.status in ("fail", "warn") for line in check.lines()]
+        lines = [line for check in self.checks if check.status in ADVISING for line in check.lines()]
         return "\n".join([f"preflight: {self.summary()}", *lines])
 
     def to_html(self, path: str | Path | None = None) -> Page | None:
@@ -166,12 +174,12 @@ class Report:
     def _repr_html_(self) -> str:
         kind, symbol = _BADGES[self.status]
         head = f'<div class="verdict {kind}"><h2>{symbol} Preflight: {self.status}</h2><p>{self.summary()}</p></div>'
-        wrong = [check for check in self.checks if check.status in ("fail", "warn")]
-        others = [check for check in self.checks if check.status not in ("fail", "warn")]
+        wrong = [check for check in self.checks if check.status in ADVISING]
+        others = [check for check in self.checks if check.status not in ADVISING]
         if not wrong:
             return fragment(head + _table("Checks", others))
         rest = f"<details><summary>{len(others)} other checks</summary>{_table('Other checks', others)}</details>"
-        return fragment(head + _table("Checks that failed or warned", wrong) + rest)
+        return fragment(head + _table("Checks that failed, warned or noted something", wrong) + rest)
 
     def _page(self) -> str:
         checks = "".join(map(_item, self.checks))
@@ -192,7 +200,7 @@ def _badge(check: Check) -> str:
 def _table(caption: str, checks: list[Check]) -> str:
     rows = []
     for check in checks:
-        advice = f'<p class="advice">{escape(check.advice)}</p>' if check.status in ("warn", "fail") else ""
+        advice = f'<p class="advice">{escape(check.advice)}</p>' if check.status in ADVISING else ""
         rows.append([check.name, _badge(check), escape(check.layer or ""), escape(check.evidence) + advice])
     heads = ["check", "outcome", "layer", "figures"]
     if not any(check.layer for check in checks):
@@ -204,7 +212,7 @@ def _table(caption: str, checks: list[Check]) -> str:
 def _item(check: Check) -> str:
     where = ", ".join(escape(text) for text in (check.layer, check.symptom) if text)
     note = f'<span class="note">{where}</span>' if where else ""
-    advice = f'<p class="advice">{escape(check.advice)}</p>' if check.status in ("warn", "fail") else ""
+    advice = f'<p class="advice">{escape(check.advice)}</p>' if check.status in ADVISING else ""
     return (
         f'<li class="finding {check.status}"><header>{_badge(check)}'
         f"<h3>{escape(check.name)}</h3>{note}</header><p>{escape(check.evidence)}</p>{advice}</li>"
