@@ -12,7 +12,7 @@ from bench.faults.data import Split
 from pynn import datasets
 
 #: Rows of the image sets that a case trains on, and that it is validated on.
-ROWS, HELD_OUT = 4000, 1000
+ROWS, HELD_OUT = 2000, 1000
 #: Rows of the generated sets that are for training; the other 300 are for validation.
 TRAINING = 700
 

@@ -27,23 +27,20 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def details(outcomes: list[Outcome], every: bool = False) -> str:
-    """Return the misjudged cases with all that was said; with `every`, all cases."""
-    lines = []
-    for each in outcomes:
-        wrong = bool(each.claims) if each.healthy else not (each.named_first if each.harmed else each.named)
-        if wrong or every:
-            state = "healthy" if each.healthy else "harmed" if each.harmed else "harmless"
-            lines.append(
-                f"{each.case} [{', '.join(each.tags)}], {state}: {each.score:.3f} of {each.reachable:.3f}, "
-                f"{each.ended} after {each.steps} steps, {each.seconds:.0f} s"
-            )
-            lines += [
-                f"    {'*' if each.names(said) else ' '} {said.level} {said.name}"
-                f"{'' if said.stands or said.level == 'info' else ' (past)'}: {said.evidence}"
-                for said in each.said
-            ]
-    return "\n".join(lines) or "nothing wrong"
+def details(outcome: Outcome, every: bool = False) -> str:
+    """Return a misjudged case with all that was said, or ""; with `every`, any case."""
+    right = not outcome.claims if outcome.healthy else outcome.named_first if outcome.harmed else outcome.named
+    if right and not every:
+        return ""
+    state = "healthy" if outcome.healthy else "harmed" if outcome.harmed else "harmless"
+    lines = [
+        f"{outcome.case} [{', '.join(outcome.tags)}], {state}: {outcome.score:.3f} of {outcome.reachable:.3f}, "
+        f"{outcome.ended} after {outcome.steps} steps, {outcome.seconds:.0f} s"
+    ]
+    for said in outcome.said:
+        past = "" if said.claims_fault or said.level == "info" else " (past)"
+        lines.append(f"    {'*' if outcome.names(said) else ' '} {said.level} {said.name}{past}: {said.evidence}")
+    return "\n".join(lines)
 
 
 def write_readme(outcomes: list[Outcome]) -> None:

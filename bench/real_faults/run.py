@@ -18,8 +18,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import json
 import time
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def measure(name: str, before: bool = True) -> Outcome:
         reachable=round(reached if reachable is None else reachable, 4),
         ended=ended,
         steps=run.trainer.steps,
-        said=in_order([*checks, *found]),
+        said=in_order(checks, found),
         seconds=round(time.perf_counter() - began, 1),
     )
 
@@ -105,9 +106,11 @@ def main(
     names = [name for name, case in chosen.items() if available(case)]
     if len(names) < len(chosen):
         click.echo(f"PYNN_DATA is not set: {len(chosen) - len(names)} cases on images are skipped", err=True)
-    outcomes = measured(names, jobs, not no_preflight)
-    if show:
-        click.echo(details(outcomes, every=show == "every"))
+    outcomes = []
+    for outcome in measured(names, jobs, not no_preflight):
+        outcomes.append(outcome)
+        if show and (text := details(outcome, every=show == "every")):
+            click.echo(text)
     click.echo(table(outcomes))
     complete = len(names) == len(cases()) and not no_preflight
     if output or complete:
@@ -118,11 +121,10 @@ def main(
         write_readme(outcomes)
 
 
-def measured(names: list[str], jobs: int, before: bool) -> list[Outcome]:
-    """Return the outcomes of cases, in their order."""
+def measured(names: list[str], jobs: int, before: bool) -> Iterator[Outcome]:
+    """Yield the outcomes of cases, in their order, as soon as they are there."""
     with ProcessPoolExecutor(jobs) as pool:
-        futures = [pool.submit(measure, name, before) for name in names]
-        return [future.result() for future in futures]
+        yield from pool.map(partial(measure, before=before), names)
 
 
 if __name__ == "__main__":

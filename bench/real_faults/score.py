@@ -95,17 +95,20 @@ class Outcome:
         return cls(**stored | {"said": [Said(**each) for each in stored["said"]]})
 
 
-def in_order(said: list[Said]) -> list[Said]:
+def in_order(checks: list[Said], findings: list[Said]) -> list[Said]:
     """Return failed checks and the verdict, likeliest causes first, then checks that warn, then the rest.
 
-    What has no symptom, such as outputs that do not fit the loss, is about the program itself and comes first.
+    `findings` come in the monitor's own order. A check without a symptom, such as that of outputs that do not fit the
+    loss, is about the program itself and comes first.
     """
-
-    def place(each: Said) -> tuple[int, int]:
-        weight = 2 if not each.claims_fault else 1 if each.level == "warn" else 0
-        return weight, -1 if each.symptom is None else SYMPTOMS.index(each.symptom)
-
-    return sorted(said, key=place)
+    placed, reached = [], 0
+    for finding in findings:
+        reached = max(reached, SYMPTOMS.index(finding.name))
+        placed.append(((0 if finding.claims_fault else 2, reached), finding))
+    for check in checks:
+        place = -1 if check.symptom is None else SYMPTOMS.index(check.symptom)
+        placed.append(((1 if check.level == "warn" else 0, place), check))
+    return [said for _, said in sorted(placed, key=lambda each: each[0])]
 
 
 def figures(outcomes: Iterable[Outcome]) -> dict[str, Figure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +52,8 @@ class Finding:
         The measured figures.
     advice : str
         What to do.
+    end : int or None
+        The step at which it had passed: the run has learnt since, and the symptom is gone. None while it stands.
 
     Examples
     --------
@@ -65,11 +68,18 @@ class Finding:
     severity: Severity
     evidence: str
     advice: str
+    end: int | None = None
+
+    @property
+    def claims_fault(self) -> bool:
+        """Whether it is a fault of the run as it is."""
+        return self.severity != "info" and self.end is None
 
     def __str__(self) -> str:
         where = f" in {self.layer}" if self.layer else ""
         when = f"step {self.step}" if self.step == self.last_step else f"steps {self.step}-{self.last_step}"
-        return f"{self.severity}: {self.symptom}{where}, {when}: {self.evidence}; {self.advice}"
+        past = "" if self.end is None else f", passed by step {self.end}"
+        return f"{self.severity}: {self.symptom}{where}, {when}{past}: {self.evidence}; {self.advice}"
 
 
 #: Steps that count as the start; a symptom of the first step precedes any weight update.
@@ -83,14 +93,23 @@ AT_START = {
     "bad_initial_loss": START,
 }
 
+#: Symptoms that say how a run goes: they pass once it learns and their rules no longer detect them.
+PASSING = frozenset({"saturated_units", "vanishing_gradient", "lr_too_low", "not_learning"})
+PASSING |= {"plateau", "underfitting", "zigzag"}
+#: Faults of the network that no scaling of moderately large inputs would mend.
+BUILT_WRONG = frozenset({"symmetric_units", "bad_initialisation", "vanishing_gradient"})
+
 
 def ranked(findings: list[Finding]) -> list[Finding]:
-    """Return the findings that claim a fault, likeliest cause first."""
-    faults = [finding for finding in findings if finding.severity != "info"]
+    """Return the findings that claim a fault and stand, likeliest cause first."""
+    faults = [finding for finding in findings if finding.claims_fault]
     later = SYMPTOMS.index("lr_too_low")
+    built_wrong = any(finding.symptom in BUILT_WRONG for finding in faults)
 
-    def place(finding: Finding) -> tuple[int, int]:
+    def place(finding: Finding) -> tuple[int, float]:
         index = SYMPTOMS.index(finding.symptom)
+        if finding.symptom == "input_not_normalised" and finding.severity == "warning" and built_wrong:
+            return later, math.inf
         if finding.symptom == "oscillating" and finding.severity == "error":  # caused by the order of the data
             return SYMPTOMS.index("bad_initial_loss"), finding.step
         if finding.symptom == "not_learning" and finding.severity == "error" and finding.step == 1:  # a wrong gradient

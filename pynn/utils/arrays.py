@@ -165,3 +165,10 @@ def non_finite_row(x: ArrayLike, y: ArrayLike) -> str | None:
         if array.dtype.kind == "f" and (row := first_row(~np.isfinite(array))) >= 0:
             return f"row {row} of the batch's {where} has a NaN or an infinity"
     return None
+
+
+def is_one_hot(target: np.ndarray) -> bool:
+    """Return whether targets are rows of zeros with a one, for two classes or more."""
+    if target.ndim != 2 or target.shape[1] < 2:
+        return False
+    return bool((target.max(axis=1) == 1).all() and (np.count_nonzero(target, axis=1) == 1).all())

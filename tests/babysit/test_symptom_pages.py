@@ -24,11 +24,11 @@ HEADINGS = [
     "Try it",
     "What to do",
 ]
-RULES = ("start", "signal", "units", "rates", "curve", "evaluation")
-MONITOR = ("run_state", "facts", "probes", "recorder", "monitor", *(f"rules.{name}" for name in RULES))
+RULES = ("start", "signal", "units", "rates", "curve", "evaluation", "ending")
+MONITOR = ("run_state", "facts", "probes", "recorder", "monitor", "breakdown", *(f"rules.{name}" for name in RULES))
 MODULES = ("findings", *(f"monitor.{name}" for name in MONITOR))
 #: Symptoms that need none of the thresholds that have a name.
-UNNAMED = {"symmetric_units", "non_finite"}
+UNNAMED = {"symmetric_units"}
 NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
 
 

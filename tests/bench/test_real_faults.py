@@ -57,7 +57,7 @@ def test_what_is_said_is_scored_against_the_tags():
 
 def test_causes_come_before_consequences():
     consequence = Said("preflight", "beats the baseline", "fail", "not_learning", "")
-    assert in_order([consequence, RATE, INPUT]) == [INPUT, RATE, consequence]
+    assert in_order([consequence, INPUT], [RATE]) == [INPUT, RATE, consequence]
 
 
 def test_only_what_stands_claims_a_fault():

@@ -16,6 +16,7 @@ from ...nn.losses import BCEWithLogitsLoss, MSELoss, PairedLoss, WeightedClassLo
 from ...nn.traversal import BRANCHED, NORMS, Part, parts, weight_of
 from ...optim.optimizers import SGD, AdamW
 from ...optim.regularizers import L1, L2, MaxNorm
+from ...utils.arrays import is_one_hot
 from ...utils.config import is_own
 
 if TYPE_CHECKING:
@@ -109,7 +110,11 @@ class Weights:
 
 @dataclass
 class InputFigures:
-    """Scale of the network's inputs: of all values and per feature; and whether they are images."""
+    """Scale of the network's inputs: of all values and per feature; and whether they are images.
+
+    `small_features` is the share of features, of those that vary, whose largest value is below 1% of the largest of
+    all; 0 for images, whose margins are empty.
+    """
 
     rms: float
     mean: float
@@ -118,6 +123,7 @@ class InputFigures:
     median_feature_std: float
     zeros: float
     images: bool = False
+    small_features: float = 0.0
 
     @classmethod
     def of(cls, x: np.ndarray | Inputs, sample: int = SAMPLE) -> InputFigures:
@@ -128,6 +134,8 @@ class InputFigures:
         means, squares = sums[:2] / len(rows)
         spreads = np.sqrt(np.maximum(squares - means * means, 0))
         varying = spreads[spreads > 0]
+        images = taken.ndim == 4
+        largest = np.abs(rows).max(axis=0, initial=0)[spreads > 0]
         return cls(
             rms=float(np.sqrt(squares.mean())),
             mean=float(means.mean()),
@@ -135,7 +143,8 @@ class InputFigures:
             largest_feature_rms=float(np.sqrt(squares.max(initial=0))),
             median_feature_std=float(np.median(varying)) if len(varying) else 0.0,
             zeros=float(np.count_nonzero(rows == 0)) / max(rows.size, 1),
-            images=taken.ndim == 4,
+            images=images,
+            small_features=0.0 if images or not len(largest) else float(np.mean(largest < 0.01 * largest.max())),
         )
 
 
@@ -350,6 +359,9 @@ def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.nd
         facts.chance = max(positive, 1 - positive)
         if outputs == 1:
             facts.counts = np.array([np.count_nonzero(target <= 0.5), np.count_nonzero(target > 0.5)])
+    elif loss.output_kind is None and is_one_hot(target):
+        facts.counts = target.sum(axis=0).astype(np.int64)
+        facts.chance = float(facts.counts.max() / len(target))
     elif target.dtype.kind == "f":
         values = target.astype(np.float64)
         facts.target_rms = float(np.sqrt(np.mean(values * values)))
@@ -360,19 +372,25 @@ def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.nd
         facts.out_of_reach = float(np.mean((values < low) | (values > high)))
         facts.target_std = float(np.sqrt(np.mean(np.var(values.reshape(len(values), -1), axis=0))))
     facts.baseline = _baseline(facts, loss, target, prediction)
+    if facts.classifies and loss.output_kind is None:  # outputs of 0 may mean nothing to it
+        facts.zero_loss = facts.baseline
 
 
 def _baseline(facts: Facts, loss: Loss, target: np.ndarray, prediction: np.ndarray) -> float:
-    """Return the loss of the best constant output, in units of the loss."""
+    """Return the loss of the best constant output, in units of the loss; for your own loss, of several that may be."""
     constant = np.zeros((min(len(target), SAMPLE), *prediction.shape[1:]))
     target = target[: len(constant)]
+    constants = [constant]
     if facts.counts is not None and facts.counts.sum():
         shares = np.maximum(facts.counts / facts.counts.sum(), 1e-6)
-        if isinstance(loss, WeightedClassLoss) and loss.weight is None:
+        if loss.output_kind is None:
+            constants += [constant + shares, constant + np.log(shares)]
+        elif isinstance(loss, WeightedClassLoss) and loss.weight is None:
             constant[...] = np.log(shares)
         elif isinstance(loss, BCEWithLogitsLoss) and loss.pos_weight is None:
             constant[...] = math.log(shares[1] / shares[0])
     elif isinstance(loss, PairedLoss) and loss.output_kind == "values":
         constant[...] = loss.best_constant(target.reshape(constant.shape).astype(np.float64))
-    value = float(loss.forward(constant, target.astype(target.dtype if target.dtype.kind != "f" else np.float64))[0])
+    target = target.astype(target.dtype if target.dtype.kind != "f" else np.float64)
+    value = min(float(loss.forward(each, target)[0]) for each in constants)
     return value * (facts.batch_size / len(constant) if facts.summed and facts.batch_size else 1.0)

@@ -15,12 +15,13 @@ from ...training.examples import Examples
 from ...training.history import History
 from ...utils.arrays import non_finite_row
 from ...utils.validation import count, fraction
-from ..findings import SYMPTOMS, Finding, ranked
+from ..findings import PASSING, SYMPTOMS, Finding, ranked
 from ..thresholds import Thresholds
 from . import facts as known
 from . import probes
+from .breakdown import breakdown
 from .recorder import MIN_BLOCK, Recorder
-from .rules import EVALUATION_RULES, STEP_RULES, Detection
+from .rules import END_RULES, EVALUATION_RULES, STEP_RULES, Detection
 from .rules.evaluation import evaluation_of
 from .rules.rates import run_away
 from .run_state import RunState, Units
@@ -73,7 +74,8 @@ class Monitor(Shown, Callback):
     findings : list of Finding
         All findings, in the order of discovery.
     verdict : list of Finding
-        The findings that claim a fault, likeliest cause first.
+        The findings that claim a fault of the run as it is, likeliest cause first. What has passed (`Finding.end`) is
+        in `findings` only.
     stats : Stats
         The recorded statistics.
     snapshots : list of Snapshot
@@ -145,6 +147,7 @@ class Monitor(Shown, Callback):
         self._units: dict[str, Units] = {}
         self._layer_of: dict[str, str] = {}
         self._good: Mapping[str, np.ndarray] | None = None
+        self._judged = 0  # the step after which the step rules were last applied
 
     @property
     def verdict(self) -> list[Finding]:
@@ -208,15 +211,17 @@ class Monitor(Shown, Callback):
                 pace.evaluated(time.perf_counter() - began)
 
     def on_train_end(self, trainer: Trainer) -> None:
+        if self._recorder is not None and self._state is not None and trainer.epoch == trainer.target_epoch:
+            self._recorder.finish(trainer)
+            self._apply(END_RULES, trainer)
         self.unwatch()
 
     def _digest(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
         """Store the rows of watched steps, and apply the step rules to them."""
         assert self._state is not None and self._recorder is not None
         state, recorder = self._state, self._recorder
-        first = not state.windows
         taken = rows if math.isfinite(rows[-1, 1]) else rows[:-1]
-        if first:
+        if not state.windows:
             self._look_at_start(state, trainer, x, target)
         if len(taken):
             state.add(window_of(taken, recorder, self._layer_of))
@@ -239,11 +244,15 @@ class Monitor(Shown, Callback):
         self.stats.append(taken)
         if state.windows:
             self._apply(STEP_RULES, trainer)
+            self._judged = trainer.steps
+            if trainer.examples is None:  # there are no evaluations
+                self._let_pass(trainer.steps)
         if len(taken) < len(rows):
             if state.windows and non_finite_row(x, target) is None:
                 for detection in run_away(state):
                     self._note(detection, trainer.steps, trainer)
-            self._note(self._non_finite(trainer, x, target, float(rows[-1, 1])), trainer.steps + 1, trainer)
+            for detection in breakdown(state, trainer, recorder.outputs, (x, target), float(rows[-1, 1])):
+                self._note(detection, trainer.steps + 1, trainer)
 
     def _look_at_start(self, state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
         facts, loss = state.facts, trainer.loss
@@ -314,15 +323,13 @@ class Monitor(Shown, Callback):
         if state.facts.has_norm and state.age >= 20:
             probes.inference_mode(state, trainer, trainer.examples)
         self._apply(EVALUATION_RULES, trainer)
-        if isinstance(self.on_problem, str) and self.on_problem == "restore" and not self._in_trouble():
+        self._let_pass(trainer.steps)
+        if self.on_problem == "restore" and not any(f.severity == "error" and f.end is None for f in self.findings):
             self._good = trainer.model.state_dict()
 
-    def _in_trouble(self) -> bool:
-        return any(finding.severity == "error" for finding in self.findings)
-
     def _apply(self, rules: Iterable[Callable[[RunState], Iterable[Detection]]], trainer: Trainer) -> None:
-        assert self._state is not None
         state = self._state
+        assert state is not None
         for rule in rules:
             try:
                 detections = list(rule(state))
@@ -335,30 +342,34 @@ class Monitor(Shown, Callback):
                 if detection.severity != "info":
                     state.found[detection.symptom] = trainer.steps
 
-    def _non_finite(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, loss: float) -> Detection:
-        cause = non_finite_row(x, target)
-        if cause is not None:
-            return Detection(
-                "non_finite", "error", f"the loss is {loss}: {cause}", "remove such examples from the data"
-            )
-        evidence = f"the loss is {loss} at a rate of {trainer.lr:g}, though the data is finite"
-        return Detection(
-            "non_finite", "error", evidence, "lower the learning rate, or look at your own layers and losses"
-        )
+    def _let_pass(self, step: int) -> None:
+        """End the findings that a run which learns has outlived: their rules no longer detect them."""
+        if self._state is not None and self._state.learns:
+            for finding in self.findings:
+                if finding.symptom in PASSING and finding.last_step < self._judged:
+                    self._end(finding, self._state, step)
+
+    def _end(self, finding: Finding, state: RunState, step: int) -> None:
+        if finding.claims_fault:
+            finding.end = step
+            state.found.pop(finding.symptom, None)
 
     def _note(self, detection: Detection, step: int, trainer: Trainer) -> None:
         """Begin or continue an episode of a symptom; act when the episode first claims a fault."""
-        if detection.symptom in self.ignore:
+        state = self._state
+        if detection.symptom in self.ignore or state is None:
             return
         order = ("info", "warning", "error")
         for finding in reversed(self.findings):
             # Evaluation rules run only once per epoch, so an episode may have gaps of that length.
             gap = max(EPISODE_GAP, 2 * trainer.batches_per_epoch, finding.last_step - finding.step)
-            if (finding.symptom, finding.layer) == (
-                detection.symptom,
-                detection.layer,
-            ) and step - finding.last_step <= gap:
+            same = (finding.symptom, finding.layer) == (detection.symptom, detection.layer)
+            if same and step - finding.last_step <= gap:
                 finding.last_step = step
+                if detection.severity != "info":
+                    finding.end = None
+                elif state.learns:
+                    self._end(finding, state, step)
                 worse = order.index(detection.severity) > order.index(finding.severity)
                 was_info = finding.severity == "info"
                 if worse:
@@ -368,9 +379,8 @@ class Monitor(Shown, Callback):
                 if worse and was_info:
                     self._act(finding, trainer)
                 return
-        finding = Finding(
-            detection.symptom, detection.layer, step, step, detection.severity, detection.evidence, detection.advice
-        )
+        _, severity, evidence, advice, layer = detection
+        finding = Finding(detection.symptom, layer, step, step, severity, evidence, advice)
         self.findings.append(finding)
         if finding.severity != "info":
             self._act(finding, trainer)

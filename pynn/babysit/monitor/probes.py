@@ -14,6 +14,7 @@ from ...nn.layers import Sigmoid
 from ...nn.losses import MSELoss
 from ...nn.random import Stream
 from ...training.examples import Examples
+from ...utils.arrays import is_one_hot
 from ..isolation import quietly, unnoticed
 from ..learners import neighbours, ridge, standard_errors
 from .run_state import RunState
@@ -109,7 +110,8 @@ def recall(state: RunState, trainer: Trainer, examples: Examples) -> None:
     counts = state.facts.counts
     if counts is None:
         return
-    x, y = examples.x[:SAMPLE], examples.y[:SAMPLE].reshape(-1)
+    x, y = examples.x[:SAMPLE], examples.y[:SAMPLE]
+    y = y.argmax(axis=1) if is_one_hot(y) else y.reshape(-1)
     scores = trainer.model.infer(x).astype(np.float64)
     if trainer.loss.output_kind == "binary":
         scores, truth = np.concatenate([np.zeros((len(scores), 1)), scores.reshape(-1, 1)], axis=1), (y > 0.5) * 1
@@ -129,7 +131,7 @@ def attainable(state: RunState, trainer: Trainer, examples: Examples, held_out: 
 
     Also measures how closely their predictions and the targets are related.
     """
-    if not _comparable(trainer, examples):
+    if not _comparable(state, trainer, examples):
         return
     step = max(1, len(examples.x) // SAMPLE)
     known, asked = (x.reshape(len(x), -1).astype(np.float64) for x in (examples.x[::step][:SAMPLE], held_out.x[:ASKED]))
@@ -155,14 +157,14 @@ def reached(state: RunState, trainer: Trainer, examples: Examples, held_out: Exa
     known, answer = (trainer.model.infer(inputs) for inputs in (x, held_out.x[:ASKED]))
     if not state.facts.summed:
         last.fitted_loss = float(trainer.loss.forward(known, y)[0])
-    if not _comparable(trainer, held_out):
+    if not _comparable(state, trainer, held_out):
         return
     wanted = _as_values(state, held_out.y[:ASKED])
     answer = _as_shares(trainer, answer)
     state.fitted = last.fitted = _score(state, _as_shares(trainer, known), _as_values(state, y))
     state.reached = last.reached = _score(state, answer, wanted)
     state.related = max(state.simply_related, standard_errors(answer, wanted))
-    if trainer.loss.output_kind != "scores":
+    if trainer.loss.output_kind not in ("scores", None):
         losses = _losses(state, answer, wanted)
         if state.lowest_losses is None or losses.mean() < state.lowest_losses.mean():
             state.lowest_losses = losses
@@ -198,9 +200,11 @@ def _losses(state: RunState, answer: np.ndarray, wanted: np.ndarray) -> np.ndarr
     return -np.log(np.maximum(of_target, 1e-12))
 
 
-def _comparable(trainer: Trainer, examples: Examples) -> bool:
+def _comparable(state: RunState, trainer: Trainer, examples: Examples) -> bool:
     """Return whether outputs are comparable with targets: classes, binary, or squared-error values."""
     kind, y = trainer.loss.output_kind, examples.y
+    if kind is None:
+        return state.facts.classifies and y.ndim == 2
     if kind in ("classes", "scores"):
         return y.dtype.kind in "iu"
     if kind == "binary":

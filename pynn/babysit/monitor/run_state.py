@@ -334,6 +334,22 @@ class RunState:
         """Whether a found symptom explains a lack of learning."""
         return not self.found.keys().isdisjoint(CAUSES)
 
+    @property
+    def learns(self) -> bool:
+        """Whether the run has learnt: about as much as a simple learner or, where none was scored, half of the loss."""
+        if not self.share_left < 0.95:
+            return False
+        if math.isnan(self.attainable):
+            return self.share_left < 0.5
+        error = 0.5 / max(self.held_out_examples, 1) ** 0.5
+        return self.reached > self.attainable - 0.02 - error
+
+    @property
+    def falls_short(self) -> bool:
+        """Whether a good part of the run is over, and a simple learner has learnt more."""
+        error = 0.5 / max(self.held_out_examples, 1) ** 0.5
+        return self.planned and self.steps_left < 0.5 and self.reached < self.attainable - 0.02 - error
+
     def seen_lately(self, symptom: str) -> bool:
         """Return whether a symptom has been seen in the second half of the run so far."""
         return self.found.get(symptom, 0) > self.began + self.age / 2

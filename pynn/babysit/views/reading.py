@@ -99,7 +99,7 @@ class RunFigures:
         self.loss, self.lr, self.accuracy = (cast("Floats", stats[name]) for name in ("loss", "lr", "accuracy"))
         self.layers = {name: _measured(cast("dict[str, Floats]", stats[name])) for name in stats.layers}
         self.verdict = list(monitor.verdict)
-        self.findings = self.verdict + [finding for finding in monitor.findings if finding.severity == "info"]
+        self.findings = self.verdict + [finding for finding in monitor.findings if not finding.claims_fault]
         self.history = monitor.history
         self.snapshots = list(monitor.snapshots)
         self.first_weights = monitor.first_weights
@@ -160,4 +160,6 @@ def place(finding: Finding) -> str:
     when = f"step {finding.step}"
     if finding.last_step > finding.step:
         when = f"steps {finding.step}-{finding.last_step}"
+    if finding.end is not None:
+        when += f", passed by step {finding.end}"
     return f"{finding.layer}, {when}" if finding.layer else when

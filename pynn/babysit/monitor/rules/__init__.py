@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..run_state import RunState
-from . import curve, evaluation, rates, signal, start, units
+from . import curve, ending, evaluation, rates, signal, start, units
 from .base import Detection
 
 #: Applied after each window of steps.
@@ -21,5 +21,7 @@ EVALUATION_RULES: tuple[Callable[[RunState], Iterator[Detection]], ...] = (
     *evaluation.RULES,
     *rates.EVALUATION_RULES,
 )
+#: Applied once, when a run has ended as planned.
+END_RULES = ending.RULES
 
-__all__ = ["EVALUATION_RULES", "STEP_RULES", "Detection"]
+__all__ = ["END_RULES", "EVALUATION_RULES", "STEP_RULES", "Detection"]

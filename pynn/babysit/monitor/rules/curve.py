@@ -66,7 +66,7 @@ def not_learning(state: RunState) -> Iterator[Detection]:
         error = math.sqrt(facts.chance * (1 - facts.chance) / max(seen, 1))
         if accuracy > facts.chance + max(4 * error, 0.02):
             return
-    shown = f", accuracy {accuracy:.1%} against {facts.chance:.1%} of the largest class" if facts.classifies else ""
+    shown = f", accuracy {accuracy:.1%} against {facts.chance:.1%} of the largest class" if accuracy >= 0 else ""
     evidence = f"after {state.age} steps the loss is {loss:.4g}, ignoring the inputs gives {reference:.4g}{shown}"
     advice = "check that targets belong to their inputs, and that a handful of examples can be learnt (pynn.preflight)"
     yield Detection("not_learning", "error", evidence, advice)

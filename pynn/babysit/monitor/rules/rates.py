@@ -9,6 +9,9 @@ from itertools import pairwise
 from ..run_state import RunState
 from .base import Detection
 
+#: Share of the planned steps still to come while the pace of a run foretells nothing.
+EARLY = 0.7
+
 
 def lr_too_high(state: RunState) -> Iterator[Detection]:
     """Weights change by a large share of themselves at every step, and the loss does not fall, or rises."""
@@ -133,6 +136,8 @@ def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
     """The loss falls steadily, but at this pace the run ends far from what a simple learner reaches."""
     done = state.evaluations
     if len(done) < 3 or state.age < 100 or math.isnan(state.attainable) or state.explained:
+        return
+    if state.steps_left > EARLY:  # it may lie on a plateau that ends
         return
     window, last = state.window, done[-1]
     facts = state.facts

@@ -12,6 +12,8 @@ from .base import Detection
 
 #: Distance from the median over the median distance at which a target is not noise.
 FAR_OUT = 300.0
+#: Share of features far smaller than the largest at which their scales are uneven.
+MANY_SMALL = 0.25
 #: Steps that still reflect the initial weights.
 EARLY = 4
 
@@ -42,6 +44,9 @@ def inputs_not_normalised(state: RunState) -> Iterator[Detection]:
         if not huge and not _suffers(state):
             severity = "info"  # moderately large, without consequences
         yield Detection("input_not_normalised", severity, _scale(inputs), advice, layer)
+    elif inputs.small_features > MANY_SMALL and not softened:
+        evidence = f"{inputs.small_features:.0%} of the features are below 1% of the largest one at every example"
+        yield Detection("input_not_normalised", "warning" if state.falls_short else "info", evidence, advice, layer)
     elif inputs.largest < limits.tiny_input and not softened:
         evidence = f"the largest input is {inputs.largest:.2g}"
         yield Detection("input_not_normalised", "warning", evidence, f"{advice}; was it divided twice?", layer)
@@ -69,6 +74,8 @@ def _unlike(inputs: InputFigures, held_out: InputFigures, maximum: float, layer:
 
 def _suffers(state: RunState) -> bool:
     """Return whether the run shows consequences of too large inputs."""
+    if state.learns:
+        return False
     saturated = any(figures.saturated > 0.3 for figures in state.window.outputs.values())
     high = state.initial_loss > 2 * state.facts.zero_loss and state.initial_loss > state.facts.zero_loss + 1
     return saturated or high or bool(state.found.keys() - {"input_not_normalised", "overfitting", "class_imbalance"})

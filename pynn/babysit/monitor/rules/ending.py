@@ -1,0 +1,60 @@
+"""The rule at the end of a run: whether it ended before it had learnt what it could."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from ..run_state import RunState
+from .base import Detection
+
+#: Evaluations that show whether a loss still falls: this share of them, and at least so many.
+LATEST, FEWEST = 0.2, 4
+#: Fall of the loss over the latest evaluations that promises something, and of a run that falls short.
+FALLS, CREEPS = 0.1, 0.03
+#: Score below that of a simple learner that is a fault.
+SHORT = 0.1
+#: The update ratio that an advised rate aims at, and how many times the rate it may be.
+AIM, MOST = 3e-3, 30.0
+
+
+def ended_early(state: RunState) -> Iterator[Detection]:
+    """The loss was still falling when training ended."""
+    error = 0.5 / max(state.held_out_examples, 1) ** 0.5
+    short = state.reached < state.attainable - SHORT - error
+    fall = _fall_per_epoch(state, CREEPS if short else FALLS)
+    if fall is None or state.explained:
+        return
+    evidence = f"the loss was still falling by {fall:.1%} an epoch when training ended"
+    if short:
+        measure, reached = state.facts.measure, state.score(state.reached)
+        evidence += f"; {measure} is {reached} where a simple learner has {state.score(state.attainable)}"
+    yield Detection("underfitting", "warning" if short else "info", evidence, f"train longer{_faster(state)}")
+
+
+def _fall_per_epoch(state: RunState, least: float) -> float | None:
+    """Return by what share the loss falls per epoch at the end, in validation too; None if less than `least` in all."""
+    done = state.evaluations
+    falls = []
+    for losses in ([e.loss for e in done], [e.val_loss for e in done]):
+        latest = losses[-max(FEWEST, round(LATEST * len(losses))) :]
+        if losses and math.isnan(losses[-1]):
+            continue  # no validation
+        third = max(len(latest) // 3, 1)
+        before, after = sorted(latest[:third])[third // 2], sorted(latest[-third:])[third // 2]
+        steady = len(latest) > FEWEST or all(early > late for early, late in pairwise(latest))
+        if len(latest) < FEWEST or not steady or not 0 < after < (1 - least) * before:
+            return None
+        falls.append(1 - (after / before) ** (1 / (len(latest) - third)))
+    return min(falls) if falls else None
+
+
+def _faster(state: RunState) -> str:
+    """Return the advice to raise the rate, if steps are small."""
+    window = state.window
+    factor = AIM / window.typical_ratio if window.typical_ratio > 0 else 1.0
+    return f", or raise the learning rate to about {window.lr * min(factor, MOST):.1g}" if factor > 2 else ""
+
+
+RULES = (ended_early,)

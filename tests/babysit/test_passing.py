@@ -1,0 +1,170 @@
+"""What has passed is history: findings that a run which learns has outlived; and what is said at a run's end."""
+
+import numpy as np
+import pytest
+
+import pynn
+
+
+def two_circles(n=700, seed=1):
+    rng = np.random.default_rng(seed)
+    angle, label = rng.uniform(0, 2 * np.pi, n), rng.integers(0, 2, n)
+    radius = np.where(label == 1, 0.8, 1.0) + 0.02 * rng.standard_normal(n)
+    x = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    return x.astype(np.float32), label[:, None].astype(np.float32)
+
+
+def watched(model, loss, optimizer, x, y, epochs, **settings):
+    monitor = pynn.Monitor(on_problem="silent")
+    trainer = pynn.Trainer(model, loss, optimizer, seed=0)
+    cut = 3 * len(x) // 4
+    trainer.fit(x[:cut], y[:cut], epochs=epochs, validation=(x[cut:], y[cut:]), callbacks=[monitor], **settings)
+    return monitor, trainer
+
+
+def symptoms(findings):
+    return [finding.symptom for finding in findings]
+
+
+@pytest.fixture
+def plateau():
+    """Return a stack of small tanh layers that lies on a plateau for most of its run, and then learns."""
+    pynn.manual_seed(0)
+    layers = [layer for i in range(5) for layer in (pynn.Linear(2 if i == 0 else 5, 5, init="he_uniform"), pynn.Tanh())]
+    return pynn.Sequential(*layers, pynn.Linear(5, 1, init="zeros"))
+
+
+def test_a_plateau_that_ends_is_history(plateau):
+    x, y = two_circles()
+    monitor, trainer = watched(plateau, pynn.BCEWithLogitsLoss(), pynn.Adam(1e-3), x, y, 300, batch_size=128)
+    assert trainer.history["val_accuracy"][-1] > 0.9
+    assert monitor.verdict == []
+    passed = [finding for finding in monitor.findings if finding.severity != "info"]
+    assert set(symptoms(passed)) & {"not_learning", "lr_too_low"}
+    for finding in passed:
+        assert finding.step <= finding.last_step <= finding.end <= trainer.steps
+        assert f"passed by step {finding.end}" in str(finding)
+
+
+def test_a_plateau_that_lasts_stands(plateau):
+    x, y = two_circles()
+    monitor, trainer = watched(plateau, pynn.BCEWithLogitsLoss(), pynn.Adam(1e-4), x, y, 300, batch_size=128)
+    assert trainer.history["val_accuracy"][-1] < 0.7
+    assert set(symptoms(monitor.verdict)) & {"not_learning", "lr_too_low", "underfitting"}
+
+
+def test_what_has_passed_may_come_back():
+    finding = pynn.Finding("not_learning", None, 1, 9, "error", "", "", end=20)
+    assert not finding.claims_fault
+    finding.end = None
+    assert finding.claims_fault
+
+
+def linear_run(lr, epochs):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((600, 8)).astype(np.float32)
+    y = (x @ rng.standard_normal((8, 1)) + 0.1 * rng.standard_normal((600, 1))).astype(np.float32)
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(8, 16), pynn.Tanh(), pynn.Linear(16, 1))
+    return watched(model, pynn.MSELoss(), pynn.SGD(lr), x, y, epochs, batch_size=32)
+
+
+def test_training_that_ends_while_the_loss_falls_is_said_to_be_short():
+    monitor, _ = linear_run(5e-4, 20)
+    finding = next(finding for finding in monitor.findings if finding.symptom == "underfitting")
+    assert finding.severity == "warning"
+    assert "was still falling by" in finding.evidence
+    assert "train longer, or raise the learning rate to about" in finding.advice
+
+
+def test_training_that_ends_while_it_may_be_improved_is_no_fault():
+    monitor, _ = linear_run(1e-2, 30)
+    ended = [finding for finding in monitor.findings if "still falling" in finding.evidence]
+    assert symptoms(ended) == ["underfitting"]
+    assert ended[0].severity == "info"
+    assert monitor.verdict == []
+
+
+def test_a_loss_that_has_settled_says_nothing():
+    monitor, _ = linear_run(0.1, 60)
+    assert not [finding for finding in monitor.findings if "still falling" in finding.evidence]
+
+
+class Exponential(pynn.Layer):
+    def forward(self, x, ctx):
+        with np.errstate(over="ignore"):
+            ctx.y = np.exp(x)
+        return ctx.y
+
+    def backward(self, dy, ctx):
+        return dy * ctx.y
+
+
+def test_outputs_that_overflow_before_any_update_are_told_with_their_layer():
+    pynn.manual_seed(0)
+    x = 4 * np.random.default_rng(0).standard_normal((64, 2)).astype(np.float32)
+    y = np.arange(64) % 3
+    layers = [layer for i in range(6) for layer in (pynn.Linear(5 if i else 2, 5, init="he_uniform"), Exponential())]
+    trainer = pynn.Trainer(pynn.Sequential(*layers, pynn.Linear(5, 3)), pynn.CrossEntropyLoss(), pynn.Adam(1e-3))
+    monitor = pynn.Monitor(on_problem="silent")
+    with pytest.raises(pynn.NonFiniteError), np.errstate(all="ignore"):
+        trainer.fit(x, y, epochs=1, batch_size=64, callbacks=[monitor])
+    cause = monitor.verdict[0]
+    assert cause.symptom == "bad_initialisation"
+    assert cause.layer.endswith("Exponential")
+    assert "overflow" in cause.evidence
+    assert "rate" not in " ".join(finding.advice for finding in monitor.verdict)
+
+
+def mean_over_labelled(prediction, target):
+    """Return a mean squared error over the targets that are not missing (-1): 0 / 0 without any."""
+    known = target >= 0
+    difference = np.where(known, prediction - target, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.square(difference).sum() / known.sum()), 2 * difference / known.sum()
+
+
+def test_a_minibatch_without_labels_is_not_blamed_on_the_rate():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((128, 4)).astype(np.float32)
+    y = np.abs(x[:, :1])
+    y[96:] = -1
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(4, 1)), mean_over_labelled, pynn.SGD(0.01))
+    monitor = pynn.Monitor(on_problem="silent")
+    with pytest.raises(pynn.NonFiniteError), np.errstate(all="ignore"):
+        trainer.fit(x, y, epochs=1, batch_size=32, shuffle=False, callbacks=[monitor])
+    assert symptoms(monitor.verdict) == ["non_finite"]
+    assert "outputs are finite" in monitor.verdict[0].evidence
+    assert "lower the learning rate" not in monitor.verdict[0].advice
+
+
+def test_features_far_smaller_than_others_are_told():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, (600, 6)).astype(np.float32)
+    y = (x @ np.array([[0.1], [0.1], [2], [3], [-2], [1]]) + 0.02 * rng.standard_normal((600, 1))).astype(np.float32)
+    x[:, 2:] *= 1e-3
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(6, 16), pynn.ReLU(), pynn.Linear(16, 1))
+    monitor, _ = watched(model, pynn.MSELoss(), pynn.Adam(1e-3), x, y, 40)
+    assert symptoms(monitor.verdict)[0] == "input_not_normalised"
+    assert "67% of the features" in monitor.verdict[0].evidence
+
+
+def softmax_cross_entropy(prediction, target):
+    """Return a cross-entropy of one-hot targets, as a function of one's own."""
+    shifted = np.exp(prediction - prediction.max(axis=1, keepdims=True))
+    p = shifted / shifted.sum(axis=1, keepdims=True)
+    return -float((target * np.log(p + 1e-12)).sum() / len(target)), ((p - target) / len(target)).astype(np.float32)
+
+
+def test_one_hot_targets_of_your_own_loss_are_classes():
+    x, y = pynn.datasets.blobs(600, classes=3, std=1.0, seed=0)
+    one_hot = np.eye(3, dtype=np.float32)[y]
+    shuffled = one_hot[np.random.default_rng(0).permutation(len(y))]
+    seen = {}
+    for name, targets in (("right", one_hot), ("shuffled", shuffled)):
+        pynn.manual_seed(0)
+        model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
+        seen[name], _ = watched(model, softmax_cross_entropy, pynn.Adam(3e-3), x / x.std(), targets, 40)
+    assert seen["right"].verdict == []
+    assert symptoms(seen["shuffled"].verdict) == ["not_learning"]
