@@ -165,7 +165,9 @@ def chosen_backend(name: str | None) -> Any:
     return chosen
 
 
-def build(data: LoadedData, options: dict[str, Any], weights: Sequence[float] | None = None) -> Trainer:
+def build(
+    data: LoadedData, options: dict[str, Any], weights: Sequence[float] | None = None, comm: Any = None
+) -> Trainer:
     """Return the trainer of the network that the options describe; `weights` are those of the classes."""
     manual_seed(options["seed"])
     classes = data.class_names
@@ -179,4 +181,5 @@ def build(data: LoadedData, options: dict[str, Any], weights: Sequence[float] | 
         make_optimizer(lr=lr, weight_decay=weight_decay),
         schedule=make_schedule(options["schedule"], options["epochs"]),
         seed=options["seed"],
+        comm=comm,
     )

@@ -63,13 +63,18 @@ def run_to_check(data: LoadedData, options: dict[str, Any]) -> TableRun:
     return deepest_run(*data.train, classes, given, folds=data.folds, seed=options["seed"], class_weight=weights)
 
 
-def train_one(data: LoadedData, options: dict[str, Any], tell: Callable[[str], None]) -> Outcome:
-    """Train one network, which the validation part watches, and the test part tests."""
+def train_one(
+    data: LoadedData, options: dict[str, Any], tell: Callable[[str], None], comm: Any = None
+) -> Outcome | None:
+    """Train one network, which the validation part watches, and the test part tests.
+
+    With the communicator of several ranks, all train it; only rank 0 tests it, and the others return None.
+    """
     from ..babysit.views.terminal import Panel
 
     augment = _augment(options["augment"] or (data.augment if options["model"] == "cnn" else "none"), data)
-    trainer = build(data, options, _class_weights(data, options))
-    for line in (*data.told, describe_data(data), _describe_training(trainer, data, options)):
+    trainer = build(data, options, _class_weights(data, options), comm)
+    for line in (*data.told, describe_data(data), _describe_training(trainer, data, options, comm)):
         tell(line)
     monitor = Monitor(on_problem="silent")
     callbacks: list[Callback] = [monitor]
@@ -92,6 +97,8 @@ def train_one(data: LoadedData, options: dict[str, Any], tell: Callable[[str], N
     except NonFiniteError as error:
         raise FailedError(str(error), monitor) from error
     seconds = time.perf_counter() - began
+    if trainer.rank:
+        return None
     if history.interrupted:
         tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: evaluating and saving the model")
     epochs = f"{trainer.epoch} epoch{'' if trainer.epoch == 1 else 's'}"
@@ -197,11 +204,12 @@ def describe_data(data: LoadedData) -> str:
     return f"{data.name}: {sum(counts)} examples, {what}, {kind}; {parts}"
 
 
-def _describe_training(trainer: Trainer, data: LoadedData, options: dict[str, Any]) -> str:
+def _describe_training(trainer: Trainer, data: LoadedData, options: dict[str, Any], comm: Any) -> str:
     instructions = backend.instruction_set()
+    ranks = "" if comm is None else f"; {comm.Get_size()} ranks"
     return (
         f"{describe(trainer.model, data, options)}; {options['optimizer']}, lr {trainer.optimizer.lr:g}; "
-        f"{backend.get_backend()}{f' ({instructions})' if instructions else ''}"
+        f"{backend.get_backend()}{f' ({instructions})' if instructions else ''}{ranks}"
     )
 
 

@@ -23,6 +23,7 @@ from ..utils.streams import say, wrapped
 from .data import load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
 from .outputs import output_paths, save_option
+from .ranks import communicator
 from .runs import FailedError, cross_fit_table, describe_data, train_one
 from .tables import DataOptions, data_options
 
@@ -83,20 +84,35 @@ def train(
       pynn train --data mnist --optimizer sgd --lr 0.1 --save mnist.safetensors
       pynn train --data cifar10 --model cnn
       pynn train --lr 3 --report run.html
+      mpirun -n 4 pynn train --data mnist
     """  # noqa: D301 - click reads the backslash
-    save, curves = _check_outputs(save, plot)
-    if report is not None:
-        check_writable(report)
+    comm = communicator()
+    follows = comm is not None and comm.Get_rank() > 0
+    if follows:
+        options["quiet"] = True  # rank 0 speaks and writes for all
+    else:
+        save, curves = _check_outputs(save, plot)
+        if report is not None:
+            check_writable(report)
     tell = _quiet if options["quiet"] else say
     with chosen_backend(options["backend_name"]):
         data = load_data(chosen, options["model"] == "cnn", options["folds"])
+        if comm is not None and data.folds:
+            raise click.UsageError(
+                "the networks of a small table are trained one by one, by one process: pass --folds 0"
+            )
         try:
-            outcome = (cross_fit_table if data.folds else train_one)(data, options, tell)
+            outcome = cross_fit_table(data, options, tell) if data.folds else train_one(data, options, tell, comm)
         except FailedError as error:
             monitor = error.monitor
+            if follows:
+                return 1
             if report is not None and monitor is not None:
                 write(report, lambda: monitor.to_html(report))
             raise click.ClickException(f"{error}; nothing was saved") from error
+        if outcome is None:
+            return 0
+        assert save is not None
         # Write files before printing, which may fail on a closed pipe.
         _save(outcome.model, save)
         if len(outcome.history):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +13,21 @@ from .parameters import aligned_zeros
 if TYPE_CHECKING:
     from .observer import Observer
     from .random import Stream
+    from .share import Share, Tape
 
 
 class Mode:
     """What holds for all layers of a pass; their contexts share it."""
 
-    __slots__ = ("observer", "output_only", "random", "training")
+    __slots__ = ("observer", "output_only", "random", "share", "tape", "training")
 
     def __init__(self, training: bool, random: Stream | None, output_only: bool) -> None:
         self.training = training
         self.random = random
         self.output_only = output_only
         self.observer: Observer | None = None
+        self.share: Share | None = None
+        self.tape: Tape | None = None
 
 
 class GradientPool:
@@ -65,6 +69,12 @@ class Context:
         Source of randomness in training.
     observer : Observer, optional
         Sees every layer's output and its gradient.
+    share : Share, optional
+        The rows of the minibatch that this process computes; None if it computes all of them.
+    tape : Tape, optional
+        Records the pass, if other processes compute parts of it.
+    finished : callable, optional
+        Called by the outermost `Sequential` with each layer whose gradients are complete.
     activation : (str, float or None), optional
         The activation that a layer marked `applies_activation` must apply to its result, in the ops' form.
     folded : (ndarray, ndarray), optional
@@ -97,6 +107,7 @@ class Context:
         self._pool = pool  # of the chain that the layer is in
         self.activation: tuple[str, float | None] | None = None
         self.folded: tuple[np.ndarray, np.ndarray] | None = None
+        self.finished: Callable[[Any], None] | None = None
         self.needs_dx = True
         self.dy_sums_to_zero = False
         self.dx_sums_to_zero = False
@@ -124,6 +135,32 @@ class Context:
     @observer.setter
     def observer(self, observer: Observer | None) -> None:
         self._mode.observer = observer
+
+    @property
+    def share(self) -> Share | None:
+        return self._mode.share
+
+    @share.setter
+    def share(self, share: Share | None) -> None:
+        self._mode.share = share
+
+    @property
+    def tape(self) -> Tape | None:
+        return self._mode.tape
+
+    @tape.setter
+    def tape(self, tape: Tape | None) -> None:
+        self._mode.tape = tape
+
+    def outside(self, call: Callable[[], None]) -> None:
+        """Make a call that is no op, such as an exchange with other processes; a recorded step makes it again.
+
+        It may read and write only arrays that stay in place from step to step.
+        """
+        if self.tape is None:
+            call()
+        else:
+            self.tape.outside(call)
 
     if TYPE_CHECKING:  # layers may set any attribute
 

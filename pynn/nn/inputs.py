@@ -67,6 +67,10 @@ class Inputs:
         out[order] = prepared
         return out
 
+    def part(self, rows: slice) -> Inputs:
+        """Return the rows of a slice, preprocessed lazily too."""
+        return Inputs(self._raw[rows], self._model)
+
     def all(self) -> np.ndarray:
         """Return all rows as one array; the raw data itself if it needs no preprocessing."""
         return self._prepared(self._raw)

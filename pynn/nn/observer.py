@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
+    from .share import Share
+
 
 class Training(Protocol):
     """The part of the training state that an observer may read; a `pynn.Trainer` implements it."""
@@ -65,6 +67,9 @@ class Observer(Protocol):
 
     def weight_gradients(self) -> None:
         """See the gradients of the parameters, once all are written."""
+
+    def merge(self, share: Share) -> None:
+        """See that other ranks computed the rest of the minibatch, in whose steps `end` is next; all ranks call it."""
 
     def end(self, training: Training, x: np.ndarray, target: np.ndarray, loss: float, scale: float) -> None:
         """See a finished step: its data, its loss without penalties, and the scale factor of gradient clipping."""

@@ -256,6 +256,8 @@ class Sequential(Inference):
             if ctx.observer is not None:
                 ctx.observer.gradient(link.activation or link.layer, dy)
             gradient = link.layer.backward(dy, inner)
+            if ctx.finished is not None:
+                ctx.finished(link.layer)
             if not inner.needs_dx:
                 return None
             if gradient is None:

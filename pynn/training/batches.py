@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import contextvars
 import inspect
 import itertools
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..utils.interrupt import Uninterrupted
 from .examples import check_fit, prepare
 
 if TYPE_CHECKING:
     from ..augment import Augment
     from ..nn.loss import Loss
     from ..nn.sequential import Sequential
+    from ..nn.share import Share
     from .examples import Examples
+    from .ranks import Ranks
 
 #: Seed component that separates augmentation's random numbers from those that shuffle the examples.
 AUGMENTING = 1
 
 
 class Batch(NamedTuple):
-    """Inputs and targets in the network's form, the weight of each example or None, and the total weight."""
+    """Inputs and targets in the network's form, the weight of each example or None, and the total weight.
+
+    With several ranks, the arrays hold the rows of this rank's `share`; the total is that of the whole minibatch.
+    """
 
     x: np.ndarray
     y: np.ndarray
     weights: np.ndarray | None
     total: float
+    share: Share | None = None
 
 
 #: Makes a batch; may run in the prefetch thread.
@@ -98,9 +100,13 @@ class ArrayBatches(Source):
     shuffle : bool
     row_weights : ndarray or None
         The weight of each example in the mean loss; None for equal weights.
+    mean : bool
+        Whether the loss of a minibatch is a mean, not a sum.
     drop_single : bool
         Drop a last batch of one example.
     augment : sequence of Augment
+    ranks : Ranks or None
+        Each takes its share of every minibatch, and reads only that, unless it is augmented.
     """
 
     def __init__(
@@ -109,12 +115,14 @@ class ArrayBatches(Source):
         batch_size: int,
         row_weights: np.ndarray | None,
         *,
+        mean: bool = True,
         shuffle: bool,
         drop_single: bool,
         augment: Sequence[Augment] = (),
+        ranks: Ranks | None = None,
     ) -> None:
         super().__init__(augment)
-        self._data = examples
+        self._data, self._ranks, self._mean = examples, ranks, mean
         self._batch_size, self._row_weights, self._shuffle = batch_size, row_weights, shuffle
         self.examples = self._count = len(examples.x)
         if drop_single and self._count % batch_size == 1 and self._count > 1 and batch_size > 1:
@@ -139,8 +147,19 @@ class ArrayBatches(Source):
     def _made(self, rows: np.ndarray, seed: int, epoch: int, index: int) -> Batch:
         """Return a batch in newly allocated memory, because the previous one may still be in use."""
         x, y, weights = self._data
-        part = self._augmented(x[rows], seed, epoch, index)
-        return Batch(part, y[rows], None if weights is None else weights[rows], self._total(rows))
+        mine, share = self._cut(rows)
+        own = rows[mine]
+        # The random changes of a row depend on its place in the whole minibatch.
+        part = self._augmented(x[rows], seed, epoch, index)[mine] if self._augment else x[own]
+        return Batch(part, y[own], None if weights is None else weights[own], self._total(rows), share)
+
+    def _cut(self, rows: np.ndarray) -> tuple[slice, Share | None]:
+        """Return which rows of a minibatch this rank computes."""
+        if self._ranks is None:
+            return slice(None), None
+        own, counts = self._ranks.cut(len(rows))
+        weights = None if self._row_weights is None else self._row_weights[rows[own]]
+        return own, self._ranks.share(own, counts, weights, self._total(rows), self._mean)
 
     def _total(self, rows: np.ndarray) -> float:
         return float(len(rows) if self._row_weights is None else self._row_weights[rows].sum(dtype=np.float64))
@@ -151,13 +170,16 @@ class ArrayBatches(Source):
         x_out, y_out = np.empty((maximum, *x.shape[1:]), x.dtype), np.empty((maximum, *y.shape[1:]), y.dtype)
         weights_out = np.empty(maximum, y.dtype if weights is None else weights.dtype)
         for part in self._rows(seed, epoch, start):
+            own, share = self._cut(part)
+            total, part = self._total(part), part[own]
             count = len(part)
             # mode="clip" writes directly to `out`; the default mode goes through a temporary buffer.
             yield Batch(
                 np.take(x, part, axis=0, out=x_out[:count], mode="clip"),
                 np.take(y, part, axis=0, out=y_out[:count], mode="clip"),
                 None if weights is None else np.take(weights, part, out=weights_out[:count], mode="clip"),
-                self._total(part),
+                total,
+                share,
             )
 
 
@@ -176,6 +198,8 @@ class UserBatches(Source):
     epochs : int
         The number of epochs to train.
     augment : sequence of Augment
+    ranks : Ranks or None
+        Every rank is supplied the same minibatches, and takes its share.
     """
 
     def __init__(
@@ -186,8 +210,10 @@ class UserBatches(Source):
         steps: int | None,
         epochs: int,
         augment: Sequence[Augment] = (),
+        ranks: Ranks | None = None,
     ) -> None:
         super().__init__(augment)
+        self._ranks = ranks
         self._given, self._model, self._loss, self._steps = given, model, loss, steps
         self._seen = steps or 0
         self._once = isinstance(given, Iterator)
@@ -246,7 +272,17 @@ class UserBatches(Source):
         weights = None if examples.weights is None else np.array(examples.weights)
         each = self._loss.row_weights(y, weights)
         total = float(len(x) if each is None else each.sum(dtype=np.float64))
-        return Batch(self._augmented(x, seed, epoch, index), y, weights, total)
+        whole = Batch(self._augmented(x, seed, epoch, index), y, weights, total)
+        return whole if self._ranks is None else cut(whole, self._loss, self._ranks)
+
+
+def cut(batch: Batch, loss: Loss, ranks: Ranks) -> Batch:
+    """Return this rank's share of a whole minibatch."""
+    own, counts = ranks.cut(len(batch.x))
+    x, y = batch.x[own], batch.y[own]
+    weights = None if batch.weights is None else batch.weights[own]
+    share = ranks.share(own, counts, loss.row_weights(y, weights), batch.total, loss.reduction != "sum")
+    return Batch(x, y, weights, batch.total, share)
 
 
 def refuse_options(x: Any, **options: Any) -> None:
@@ -274,98 +310,3 @@ def _check_callable(given: Any) -> None:
         ) from None
     except ValueError:  # no signature available, as for some built-ins
         pass
-
-
-@contextmanager
-def opened(source: Source, seed: int, epoch: int, start: int, prefetch: bool | None) -> Iterator[Iterable[Batch]]:
-    """Iterate over the batches of an epoch from batch `start` on; `prefetch` is that of `Trainer.fit`."""
-    if prefetch or (prefetch is None and source.slow):
-        with Prefetcher(partial(source.jobs, seed, epoch), start, draw=bool(prefetch)) as batches:
-            yield batches
-    elif source.slow:
-        with closing(source.jobs(seed, epoch, start)) as jobs:
-            yield (job() for job in jobs)
-    else:
-        yield source.batches(seed, epoch, start)
-
-
-class Prefetcher:
-    """Prefetches the batches of an epoch: a thread makes the next batch while the current one is in use.
-
-    A context manager: on exit it ends the thread and closes the iterator of jobs.
-
-    Parameters
-    ----------
-    make : callable
-        Returns the iterator of jobs from a given batch on.
-    start : int
-    draw : bool
-        Whether the iterator of jobs, which contains the user's code, also runs in the thread.
-    """
-
-    def __init__(self, make: Callable[[int], Generator[Job, None, None]], start: int, *, draw: bool = False) -> None:
-        self._make, self._at, self._draw = make, start, draw
-        self._begin()
-
-    def _begin(self) -> None:
-        self._process = os.getpid()
-        self._jobs = self._make(self._at)
-        self._thread = ThreadPoolExecutor(1, "pynn-batches")
-        # The thread inherits the caller's context variables, such as NumPy's error state.
-        self._context = contextvars.copy_context()
-        try:
-            self._next = self._ask()
-        except BaseException:
-            # Only the caller of a finished __init__ could end the thread, and Python waits at exit for one that the
-            # executor has started and not registered.
-            self._thread.shutdown(wait=False)
-            raise
-
-    def _ask(self) -> Future[Batch | None]:
-        if self._draw:
-            return self._submit(self._drawn)
-        done: Future[Batch | None] = Future()
-        try:
-            job = next(self._jobs, None)
-        except Exception as error:  # raised when this batch is read
-            done.set_exception(error)
-            return done
-        if job is None:
-            done.set_result(None)
-            return done
-        return self._submit(job)
-
-    def _drawn(self) -> Batch | None:
-        job = next(self._jobs, None)
-        return None if job is None else job()
-
-    def _submit(self, work: Callable[[], Any]) -> Future[Any]:
-        with Uninterrupted():  # exceptions of signals' handlers break the locks of `concurrent.futures`
-            return self._thread.submit(self._context.run, work)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._process != os.getpid():
-            return
-        self._next.cancel()
-        if self._draw:  # the thread that runs a generator must close it
-            closed = self._submit(self._jobs.close)
-        # A second Ctrl-C does not wait for the batch in progress.
-        self._thread.shutdown(wait=kind is not KeyboardInterrupt)
-        if not self._draw:
-            self._jobs.close()
-        elif kind is None:
-            closed.result()
-
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            if self._process != os.getpid():  # forked: the thread stayed with the parent
-                self._begin()
-            batch = self._next.result()
-            if batch is None:
-                return
-            self._at += 1
-            self._next = self._ask()
-            yield batch

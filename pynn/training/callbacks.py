@@ -259,7 +259,7 @@ class ModelCheckpoint(Callback):
                 return
         if self.whole:
             trainer.save(self.path)
-        else:
+        elif trainer.rank == 0:
             trainer.model.save(self.path)
 
 
@@ -279,6 +279,8 @@ class CSVLogger(Callback):
         check_target(self.path)
 
     def on_epoch_end(self, trainer: TrainingState) -> None:
+        if trainer.rank:
+            return
         history = trainer.history
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""One epoch of `Trainer.fit`: its steps, and its row in the history."""
+"""The epochs of `Trainer.fit`: their steps, and their rows in the history."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import warnings
 from typing import TYPE_CHECKING
 
 from ..utils.arrays import non_finite_row
-from .batches import opened
+from .history import EpochSums
+from .last_words import last_words
+from .prefetch import opened
 from .settings import TrainingWarning
-from .step import NonFiniteError
+from .step import NonFiniteError, Stopped
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -21,6 +23,34 @@ if TYPE_CHECKING:
     from .step import TrainingStep
 
 
+def begin(trainer: TrainingState, fit: Fit) -> None:
+    """Begin or resume a run; if a callback raises an error, an interrupted run can still be finished."""
+    before = trainer._run, trainer._batch, trainer._sums
+    trainer._run, trainer._stop, trainer.history.interrupted = fit.plan, False, False
+    if fit.afresh:
+        trainer._batch, trainer._sums = 0, EpochSums()
+    trainer.examples, trainer.held_out, trainer.metrics = fit.examples, fit.held_out, fit.metrics
+    try:
+        fit.listeners.on_train_begin(trainer)
+    except BaseException:
+        trainer._run, trainer._batch, trainer._sums = before
+        raise
+
+
+def train(trainer: TrainingState, step: TrainingStep, fit: Fit, prefetch: bool | None, guard: InterruptGuard) -> None:
+    """Train until the end of the run, or until asked to stop; note whether it was interrupted."""
+    until, alone = fit.plan.until, trainer._ranks is None
+    interrupted: bool | None = None
+    try:
+        with last_words(trainer._ranks):
+            while trainer.epoch < until and not (trainer._stop or (alone and guard.requested)):
+                train_epoch(trainer, step, fit, prefetch, guard)
+            interrupted = trainer._agreed(guard.requested)
+    finally:
+        asked = guard.requested if interrupted is None else interrupted
+        trainer.history.interrupted = asked and trainer.epoch < until
+
+
 def train_epoch(
     trainer: TrainingState, step: TrainingStep, fit: Fit, prefetch: bool | None, guard: InterruptGuard
 ) -> None:
@@ -29,14 +59,22 @@ def train_epoch(
     trainer.batches_per_epoch = len(fit.source)
     fit.listeners.on_epoch_begin(trainer)
     with opened(fit.source, trainer.seed, trainer.epoch, trainer._batch, prefetch) as batches:
-        for x, y, weights, total in batches:
-            loss = step.take(x, y, weights, trainer._count_batch(y, weights, total))
+        for x, y, weights, total, share in batches:
+            try:
+                loss = step.take(x, y, weights, trainer._count_batch(y, weights, total), share)
+            except Stopped:
+                trainer._stop = True
+                return
             fit.listeners.on_step_end(trainer)
             if not math.isfinite(loss):
                 raise non_finite_error(trainer, x, y)
             if guard.requested or trainer._stop:
                 trainer._stop = True
-                return
+                if share is None:  # several ranks agree in the next step, or at the end of the epoch
+                    return
+    if trainer._agreed(trainer._stop):
+        trainer._stop = True
+        return
     if not trainer._sums.weight:
         warnings.warn(
             f"epoch {trainer.epoch + 1} trained nothing, and its loss is NaN: all its examples have weight 0",
@@ -45,9 +83,10 @@ def train_epoch(
         )
     step.end_epoch(trainer.epoch + 1)
     row = trainer._sums.row(trainer.loss.reduction) | trainer.validate()
-    row |= {"lr": trainer.lr, "seconds": time.perf_counter() - began}
+    row |= {"lr": trainer.lr, "seconds": trainer._from_first(time.perf_counter() - began)}
     trainer._end_epoch(row)
     fit.listeners.on_epoch_end(trainer)
+    trainer._stop = trainer._agreed(trainer._stop)
 
 
 def non_finite_error(trainer: TrainingState, x: ArrayLike, y: ArrayLike) -> NonFiniteError:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..nn.loss import Loss
     from ..nn.sequential import Sequential
     from .examples import Examples
+    from .ranks import Ranks
     from .state import TrainingState
 
 
@@ -79,13 +80,13 @@ def prepared(trainer: TrainingState, request: FitRequest) -> Fit:
         if isinstance(x, Source):
             source = x
         else:
-            source = UserBatches(x, model, loss, plan.steps, plan.until - trainer.epoch, changes)
+            source = UserBatches(x, model, loss, plan.steps, plan.until - trainer.epoch, changes, ranks=trainer._ranks)
     else:
         examples = _training_examples(model, loss, x, y, request.sample_weight)
-        source = _array_batches(model, loss, examples, plan, changes)
+        source = _array_batches(model, loss, examples, plan, changes, trainer._ranks)
     held_out = _held_out_examples(model, loss, request.validation)
     listeners = CallbackList(request.callbacks)
-    if request.progress:
+    if request.progress and trainer.rank == 0:
         from .progress import ProgressBar  # rich takes a third of the time that importing pynn takes
 
         listeners.callbacks.append(ProgressBar())
@@ -114,13 +115,25 @@ def _held_out_examples(model: Sequential, loss: Loss, validation: tuple[ArrayLik
 
 
 def _array_batches(
-    model: Sequential, loss: Loss, examples: Examples, run: FitPlan, augment: Sequence[Augment]
+    model: Sequential,
+    loss: Loss,
+    examples: Examples,
+    run: FitPlan,
+    augment: Sequence[Augment],
+    ranks: Ranks | None,
 ) -> ArrayBatches:
     """Return the minibatches of training data; drop a last batch of one example if the model has batch norm."""
     drop_single = any(isinstance(layer, BatchNorm) for layer in model.all_layers())
     weights = loss.row_weights(examples.y, examples.weights)
     return ArrayBatches(
-        examples, run.batch_size, weights, shuffle=run.shuffle, drop_single=drop_single, augment=augment
+        examples,
+        run.batch_size,
+        weights,
+        mean=loss.reduction != "sum",
+        shuffle=run.shuffle,
+        drop_single=drop_single,
+        augment=augment,
+        ranks=ranks,
     )
 
 

@@ -27,12 +27,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..nn.inputs import Inputs
 from ..nn.loss import correct
 
 if TYPE_CHECKING:
     from ..nn.loss import Loss
     from ..nn.sequential import Sequential
     from .examples import Examples
+    from .ranks import Ranks
 
 INSTALL_HINT = 'pip install "pynn-kernels[metrics]"'
 
@@ -223,10 +225,20 @@ def _of_user(metric: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Pre
 
 
 def evaluated(
-    model: Sequential, loss: Loss, examples: Examples, batch_size: int | None, metrics: Iterable[Metric]
+    model: Sequential,
+    loss: Loss,
+    examples: Examples,
+    batch_size: int | None,
+    metrics: Iterable[Metric],
+    ranks: Ranks | None = None,
 ) -> dict[str, float]:
-    """Return loss, accuracy if the loss has one, and metrics of a network."""
-    output = model.infer(examples.x, batch_size)
+    """Return loss, accuracy if the loss has one, and metrics of a network; `ranks` compute its output together."""
+    x = examples.x
+    if ranks is None:
+        output = model.infer(x, batch_size)
+    else:
+        own, counts = ranks.cut(len(x))
+        output = ranks.join(model.infer(x.part(own) if isinstance(x, Inputs) else x[own], batch_size), counts)
     result = {"loss": loss.forward(output, examples.y, examples.weights)[0]}
     counted = correct(loss, output, examples.y, examples.weights)
     if counted is not None:

@@ -11,12 +11,15 @@ import numpy as np
 from ..backends.selection import kernels
 from ..nn.context import Context
 from ..nn.recording import is_replayable
+from .tape import Tape
 
 if TYPE_CHECKING:
     from ..nn.loss import Loss
     from ..nn.observer import Observer
     from ..nn.random import Stream
     from ..nn.sequential import Sequential
+    from ..nn.share import Share
+    from .exchange import Exchange
 
 #: Maximum number of recordings, one per batch shape; a run has one or two shapes.
 MAX_RECORDINGS = 16
@@ -37,6 +40,8 @@ class RecordedPasses:
     invalidates the recording, and the next step records anew. A recording is not replayed if it reads an array that
     later steps do not fill, such as a converted copy of an input.
 
+    With an `exchange`, other ranks compute the other rows of each minibatch; the gradients are those of the whole.
+
     Attributes
     ----------
     prediction : ndarray
@@ -45,7 +50,9 @@ class RecordedPasses:
         The arguments of the last forward pass: inputs, targets, and weights of the examples or None.
     """
 
-    def __init__(self, model: Sequential, random: Stream, undo: Callable[[], None]) -> None:
+    def __init__(
+        self, model: Sequential, random: Stream, undo: Callable[[], None], exchange: Exchange | None = None
+    ) -> None:
         self.model = model
         self._undo = undo  # reverts the changes of a failed replay
         self.prediction = np.empty(0)
@@ -53,6 +60,10 @@ class RecordedPasses:
         self._context = Context(training=True, random=random, reuse=True)
         self._context.needs_dx = False
         self._gradient = np.empty(0)
+        self._exchange = exchange
+        self._factor = np.ones(1, model.dtype)  # of the gradient of this rank's rows
+        if exchange is not None:
+            self._context.finished = partial(exchange.finished, self._context)
         self._recordings: dict[tuple[Any, ...], _Recorded] = {}
         self._version: tuple[Any, ...] = ()
         self._recorder: Callable[..., Any] | None = None
@@ -66,24 +77,46 @@ class RecordedPasses:
         target: np.ndarray,
         weights: np.ndarray | None,
         observer: Observer | None = None,
+        share: Share | None = None,
     ) -> float:
         """Return the loss of a minibatch; the arrays must come from `utils.validation.ready`.
 
-        `observer` sees the outputs of the layers.
+        `observer` sees the outputs of the layers. `share` says which rows of the minibatch these are; the loss is then
+        multiplied by its factor.
         """
+        if share is None:
+            return self._whole(loss, x, target, weights, observer, None)
+        self._context.share = share
+        self._factor[0] = share.factor
+        value = self._whole(loss, x, target, weights, observer, (share.start, share.total))
+        return share.factor * value if share.factor else 0.0
+
+    def _whole(
+        self,
+        loss: Loss,
+        x: np.ndarray,
+        target: np.ndarray,
+        weights: np.ndarray | None,
+        observer: Observer | None,
+        place: tuple[int, int] | None,
+    ) -> float:
+        """Return the loss of these rows, whose place in the minibatch is (first row, rows of all ranks)."""
         version = (self.model.flat.version, loss, loss.version, kernels())
         if version != self._version:
             self._forget(loss)
             self._version = version
         self._context.observer = observer
         inputs = self.inputs = (x, target, weights)
-        key = (x.shape, target.shape, target.dtype, None if weights is None else weights.shape, observer)
+        key = (x.shape, target.shape, target.dtype, None if weights is None else weights.shape, observer, place)
         recorded = self._recordings.get(key)
         if recorded is not None and recorded.forward.complete and recorded.backward.complete:
             value = recorded.forward.run(inputs)
             if value is not None:
                 self._current, self.prediction = recorded, recorded.prediction
                 return value
+            if place is not None:  # the other ranks have gone on: this one must not exchange anything again
+                loss.forward(recorded.prediction, target, weights)
+                raise MemoryError("no memory for the workspaces of the forward pass")
             self._undo()  # a call failed: running the step op by op raises the specific error
         if self._recorder is None:
             self._current = None
@@ -124,7 +157,12 @@ class RecordedPasses:
         return value
 
     def _backward(self) -> None:
+        if self._exchange is not None:
+            self._context.outside(partial(np.multiply, self._gradient, self._factor, out=self._gradient))
+            self._exchange.begin()
         self.model.backward(self._gradient, self._context)
+        if self._exchange is not None:
+            self._exchange.finish(self._context)
         if self._context.observer is not None:
             self._context.observer.weight_gradients()
 
@@ -147,3 +185,7 @@ class RecordedPasses:
         methods = [(layer.forward, layer.backward) for layer in self.model.all_layers()]
         replayable = all(is_replayable(method) for method in (*sum(methods, ()), loss.forward))
         self._recorder = getattr(kernels(), "Recording", None) if replayable else None
+        if self._exchange is not None:
+            self._exchange.lay_out()
+            if self._recorder is not None:
+                self._recorder = partial(Tape, self._recorder, self._context)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..optim.regularizers import Regularizer
     from ..optim.schedules import Schedule
     from .examples import Examples
+    from .ranks import Ranks
 
 
 class TrainingState(Settings):
@@ -55,6 +56,8 @@ class TrainingState(Settings):
         self.observer: Observer | None = None
         #: Whether a callback will restore the weights of the best epoch; set by `pynn.EarlyStopping`.
         self.keeps_best = False
+        #: The ranks that train together; None if this process trains alone.
+        self._ranks: Ranks | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
         self._stop = False
         # Finished batches of the current epoch, and the sums for its row in the history.
@@ -89,6 +92,11 @@ class TrainingState(Settings):
     @abstractmethod
     def save(self, path: str | Path) -> None:
         """Write a checkpoint."""
+
+    @property
+    def rank(self) -> int:
+        """The number of this process among those that train together (see `comm`); 0 if it trains alone."""
+        return 0 if self._ranks is None else self._ranks.rank
 
     @property
     def target_epoch(self) -> int:
@@ -130,14 +138,26 @@ class TrainingState(Settings):
 
     def _count_batch(self, y: np.ndarray, weights: np.ndarray | None, total: float) -> Callable[[float], None]:
         """Return the function that records a finished batch at the end of a step; it is idempotent."""
-        batch, sums, loss_function = self._batch, self._sums, self.loss
-        weight = 1.0 if loss_function.reduction == "sum" else total
+        batch, sums = self._batch, self._sums
+        weight = 1.0 if self.loss.reduction == "sum" else total
 
         def count(loss: float) -> None:
-            self._sums = sums.plus(loss, weight, correct(loss_function, self.prediction, y, weights))
+            self._sums = sums.plus(loss, weight, self._counted(y, weights))
             self._batch = batch + 1
 
         return count
+
+    def _counted(self, y: np.ndarray, weights: np.ndarray | None) -> tuple[float, float] | None:
+        """Return the correct predictions of the last minibatch and all that count."""
+        return correct(self.loss, self.prediction, y, weights)
+
+    def _agreed(self, value: bool) -> bool:
+        """Return whether the value is true on any rank."""
+        return value if self._ranks is None else self._ranks.any(value)
+
+    def _from_first(self, value: float) -> float:
+        """Return rank 0's value."""
+        return value if self._ranks is None else self._ranks.from_first(value)
 
     def standing(self) -> tuple[FitPlan | None, int, int, int]:
         """Return the plan of the last run, finished epochs, batches of the running one, and rows of the history."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import ops
+from ..nn.loss import correct
 from ..optim.regularizers import Regularizer
 from ..utils.interrupt import Uninterrupted
 from ..utils.validation import ready
@@ -17,7 +18,10 @@ from .passes import RecordedPasses
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from ..nn.observer import Observer
     from ..nn.random import Stream
+    from ..nn.share import Share
+    from .exchange import Exchange
     from .state import TrainingState
 
 
@@ -29,6 +33,10 @@ class NonFiniteError(FloatingPointError):
     """The loss became NaN or infinite; the step left the parameters unchanged."""
 
 
+class Stopped(Exception):  # noqa: N818 - no error
+    """A rank has stopped training: the step is not taken on any."""
+
+
 class TrainingStep:
     """Takes a trainer's steps as transactions.
 
@@ -38,10 +46,11 @@ class TrainingStep:
     is settled once it is either finished or rolled back.
     """
 
-    def __init__(self, trainer: TrainingState, random: Stream) -> None:
+    def __init__(self, trainer: TrainingState, random: Stream, exchange: Exchange | None = None) -> None:
         self._trainer = trainer
         self._flat = trainer.model.flat
-        self.passes = RecordedPasses(trainer.model, random, self._restore)
+        self._exchange = exchange
+        self.passes = RecordedPasses(trainer.model, random, self._restore, exchange)
         self._random = random
         self._version = -1
         # The arrays that a forward pass changes, and copies of them from before the step.
@@ -52,10 +61,18 @@ class TrainingStep:
         #: begun, the arguments for `_finish`.
         self._begun: tuple[int, tuple[int, float, float, Count | None] | None] | None = None
 
-    def take(self, x: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None, count: Count | None = None) -> float:
+    def take(
+        self,
+        x: np.ndarray,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        count: Count | None = None,
+        share: Share | None = None,
+    ) -> float:
         """Take one step on a minibatch and return its loss; if the loss is not finite, roll the step back.
 
-        Once the step is taken, call `count` with the loss; after an interrupt, perhaps twice.
+        Once the step is taken, call `count` with the loss; after an interrupt, perhaps twice. `share` says which rows
+        of the minibatch these are, if other ranks compute the rest; the loss is that of the whole minibatch.
         """
         target, weights = self._prepared(x, y, sample_weight)
         gate = self._flat.gate
@@ -63,17 +80,24 @@ class TrainingStep:
         try:
             gate.stepping.add(thread)
             with gate.lock:
-                loss = self._take(x, target, weights, count)
+                loss = self._take(x, target, weights, count, share)
         finally:
             gate.stepping.discard(thread)
         if gate.reading:
             gate.let_through()
         return loss
 
-    def _take(self, x: np.ndarray, target: np.ndarray, weights: np.ndarray | None, count: Count | None) -> float:
+    def _take(
+        self,
+        x: np.ndarray,
+        target: np.ndarray,
+        weights: np.ndarray | None,
+        count: Count | None,
+        share: Share | None,
+    ) -> float:
         trainer = self._trainer  # private attributes: reading the properties takes twice the time
         optimizer, observer = trainer._optimizer, trainer.observer
-        if observer is not None and not observer.wants(trainer):
+        if observer is not None and not self._wanted(observer):
             observer = None
         steps, updates, loss, scale = trainer.steps, optimizer.counter[0], math.nan, 1.0
         if self._begun is not None:
@@ -87,9 +111,12 @@ class TrainingStep:
             rate = optimizer.lr
             if trainer._schedule is not None:
                 rate = trainer._schedule.rate(rate, trainer.epoch, steps)
-            loss = data_loss = self.passes.forward(trainer._loss, x, target, weights, observer)
-            if math.isfinite(loss):
+            loss = data_loss = self.passes.forward(trainer._loss, x, target, weights, observer, share)
+            if self._exchange is not None:
+                loss = data_loss = self._exchanged(self._exchange, loss, share, count is not None)
+            elif math.isfinite(loss):
                 self.passes.backward()
+            if math.isfinite(loss):
                 for regularizer in trainer._regularizers:
                     loss += regularizer.add_gradient(self._flat)
             if math.isfinite(loss):
@@ -111,7 +138,31 @@ class TrainingStep:
             self._undo()
             self._failed(x, target, loss, rate, data_loss)
         elif observer is not None:
+            if share is not None:
+                observer.merge(share)
             observer.end(trainer, x, target, data_loss, scale)
+        return loss
+
+    def _wanted(self, observer: Observer) -> bool:
+        """Return whether the observer wants the next step; with several ranks, whether that of rank 0 does."""
+        wanted = observer.wants(self._trainer)
+        return wanted if self._exchange is None else self._exchange.ranks.from_first(wanted)
+
+    def _exchanged(self, exchange: Exchange, loss: float, share: Share | None, fits: bool) -> float:
+        """Run the backward pass and return the loss of the whole minibatch, given that of this rank's rows.
+
+        A loss that is not finite is known only when all ranks have told theirs, so the backward pass always runs.
+        """
+        assert share is not None
+        _, target, weights = self.passes.inputs
+        counted = None
+        if share.counts[exchange.ranks.rank]:
+            counted = correct(self._trainer.loss, self.passes.prediction, target, weights)
+        wait = exchange.tell(loss, counted, stops=fits and self._trainer._stop)
+        self.passes.backward()
+        loss = wait()
+        if exchange.figures[3]:
+            raise Stopped
         return loss
 
     def _failed(self, x: np.ndarray, target: np.ndarray, loss: float, rate: float, shown: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,15 @@ from ..utils.interrupt import InterruptGuard
 from .callbacks import Callback
 from .checkpoint import load_checkpoint, packed_checkpoint
 from .copying import put_together, taken_apart
-from .epoch import non_finite_error, train_epoch
+from .epoch import begin, non_finite_error, train
 from .examples import prepare_later, step_targets, unfitted_after_error
-from .fitting import Fit, FitRequest, prepared
-from .history import EpochSums, History
+from .fitting import FitRequest, prepared
+from .history import History
 from .metrics import Metric, evaluated, named
+from .ranks import Ranks
 from .state import TrainingState
 from .step import TrainingStep
+from .together import begun, ending_all, prepared_together, share_of, share_weights
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -58,6 +61,11 @@ class Trainer(TrainingState):
     seed : int
         Seeds shuffling, dropout and augmentation. The weights are drawn when the layers are made, and `manual_seed`
         seeds them: with both seeds, two runs are equal bit for bit, in different processes too, on one backend.
+    comm : mpi4py.MPI.Comm, optional
+        Train on all its ranks, each of which makes the same calls with the same data: rank 0's weights go to all, and
+        each rank computes its share of every minibatch. See docs/mpi.md.
+    compression : {None, "bfloat16"}
+        What ranks compress the gradients to that they send each other.
 
     Attributes
     ----------
@@ -98,10 +106,14 @@ class Trainer(TrainingState):
         clip_value: float | None = None,
         averaging: Averaging | None = None,
         seed: int = 0,
+        comm: Any = None,
+        compression: str | None = None,
     ) -> None:
         super().__init__(model, loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed)
         self.averaging = averaging
-        self._step = TrainingStep(self, self._random)
+        self._ranks = Ranks.of(comm)
+        self._exchange = None if self._ranks is None else begun(self._ranks, self.model, compression)
+        self._step = TrainingStep(self, self._random, self._exchange)
         #: Holds the identity of the training thread under "thread" while one trains.
         self._turn: dict[str, int] = {}
 
@@ -126,6 +138,7 @@ class Trainer(TrainingState):
         """
         if self._turn:
             raise self._busy()
+        share = None
         thread = threading.get_ident()
         try:
             if self._turn.setdefault("thread", thread) != thread:
@@ -134,7 +147,11 @@ class Trainer(TrainingState):
             weights = None if sample_weight is None else example_weights(sample_weight, len(batch), batch.dtype)
             if type(y) is not np.ndarray or y.ndim != self._loss.target_ndim or y.dtype.kind not in "fiu":
                 y = step_targets(self.model, self.loss, batch, y)
-            loss = self._step.take(batch, y, weights)
+            if self._ranks is not None:
+                y = self._loss.as_target(y, batch.dtype)
+                batch, y, weights, _, share = share_of(batch, y, weights, self._loss, self._ranks)
+            with ending_all(self):
+                loss = self._step.take(batch, y, weights, share=share)
         finally:
             if self._turn and self._turn["thread"] == thread:
                 del self._turn["thread"]
@@ -232,19 +249,9 @@ class Trainer(TrainingState):
             If the schedule reaches a rate of 0, or all examples of an epoch have weight 0.
         """
         request = FitRequest(
-            x,
-            y,
-            epochs,
-            batch_size,
-            validation,
-            sample_weight,
-            shuffle,
-            augment,
-            steps_per_epoch,
-            callbacks,
-            tuple(metrics),
-            progress,
-        )
+            x, y, epochs, batch_size, validation, sample_weight, shuffle, augment, steps_per_epoch, callbacks,
+            tuple(metrics), progress,
+        )  # fmt: skip
         if self._turn:
             raise self._busy()
         thread = threading.get_ident()
@@ -253,14 +260,16 @@ class Trainer(TrainingState):
                 raise self._busy()
             self._step.settle()
             with unfitted_after_error(self.model) as settled:
-                fit = prepared(self, request)
+                fit = prepared(self, request) if self._ranks is None else prepared_together(self, request, self._ranks)
                 with InterruptGuard() as guard:
-                    self._begin(fit)
+                    begin(self, fit)
                     settled()
                     try:
-                        self._train(fit, prefetch, guard)
+                        with ending_all(self):
+                            train(self, self._step, fit, prefetch, guard)
                     finally:
                         fit.listeners.on_train_end(self)
+                    share_weights(self._ranks, self.model)  # a callback of rank 0 may have changed them
         finally:
             if self._turn and self._turn["thread"] == thread:
                 del self._turn["thread"]
@@ -268,26 +277,10 @@ class Trainer(TrainingState):
                 self.metrics = ()
         return self.history
 
-    def _begin(self, fit: Fit) -> None:
-        """Begin or resume a run; if a callback raises an error, an interrupted run can still be finished."""
-        before = self._run, self._batch, self._sums
-        self._run, self._stop, self.history.interrupted = fit.plan, False, False
-        if fit.afresh:
-            self._batch, self._sums = 0, EpochSums()
-        self.examples, self.held_out, self.metrics = fit.examples, fit.held_out, fit.metrics
-        try:
-            fit.listeners.on_train_begin(self)
-        except BaseException:
-            self._run, self._batch, self._sums = before
-            raise
-
-    def _train(self, fit: Fit, prefetch: bool | None, guard: InterruptGuard) -> None:
-        until = fit.plan.until
-        try:
-            while self.epoch < until and not (self._stop or guard.requested):
-                train_epoch(self, self._step, fit, prefetch, guard)
-        finally:
-            self.history.interrupted = guard.requested and self.epoch < until
+    def _counted(self, y: np.ndarray, weights: np.ndarray | None) -> tuple[float, float] | None:
+        if self._exchange is None:
+            return super()._counted(y, weights)
+        return float(self._exchange.figures[1]), float(self._exchange.figures[2])
 
     @property
     def prediction(self) -> np.ndarray:
@@ -328,10 +321,13 @@ class Trainer(TrainingState):
         return evaluated(self.model, self.loss, examples, batch_size, metrics)
 
     def validate(self) -> dict[str, float]:
-        """Return the running `fit`'s validation metrics, for callbacks; empty without validation data."""
+        """Return the running `fit`'s validation metrics, for callbacks; empty without validation data.
+
+        With several ranks, each computes a part: all must call it.
+        """
         if self.held_out is None:
             return {}
-        figures = evaluated(self.model, self.loss, self.held_out, None, self.metrics)
+        figures = evaluated(self.model, self.loss, self.held_out, None, self.metrics, self._ranks)
         return {f"val_{name}": value for name, value in figures.items()}
 
     def __repr__(self) -> str:
@@ -359,12 +355,21 @@ class Trainer(TrainingState):
         """
         with self.model.flat.gate.between_steps():
             self._step.settle()
-            content = packed_checkpoint(self)
-        write_atomically(path, content)
+            content = packed_checkpoint(self) if self.rank == 0 else b""
+        if self.rank == 0:  # the state of the other ranks is the same
+            write_atomically(path, content)
+        if self._ranks is not None:
+            self._ranks.checkpoint = path
 
     @classmethod
     def resume(
-        cls, path: str | Path, *, loss: Loss | Callable[..., Any] | None = None, custom: Iterable[type] = ()
+        cls,
+        path: str | Path,
+        *,
+        loss: Loss | Callable[..., Any] | None = None,
+        custom: Iterable[type] = (),
+        comm: Any = None,
+        compression: str | None = None,
     ) -> Trainer:
         """Return the trainer that `save` wrote.
 
@@ -378,8 +383,10 @@ class Trainer(TrainingState):
             Required if the loss was a plain function; otherwise the saved one is used.
         custom : iterable of classes
             Your own layers, losses, optimisers, schedules or regularisers named in the file.
+        comm, compression
+            As for `Trainer`; the number of ranks may be another one.
         """
-        return load_checkpoint(cls, path, loss=loss, custom=custom)
+        return load_checkpoint(partial(cls, comm=comm, compression=compression), path, loss=loss, custom=custom)
 
     def __getstate__(self) -> dict[str, Any]:
         return taken_apart(self)

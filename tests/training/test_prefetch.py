@@ -238,7 +238,7 @@ def test_a_batch_is_made_while_the_network_trains():
 
 
 def test_arrays_in_memory_are_taken_without_a_thread(monkeypatch):
-    monkeypatch.setattr("pynn.training.batches.Prefetcher", None)
+    monkeypatch.setattr("pynn.training.prefetch.Prefetcher", None)
     fitted()
 
 

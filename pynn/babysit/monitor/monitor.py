@@ -175,7 +175,9 @@ class Monitor(Shown, Callback):
             self._state = RunState(known.gather(trainer), self.limits)
             self._state.initial_gains = {w.name: w.gain for w in self._state.facts.weights}
         self._trainer, self.history = trainer, trainer.history
-        self._recorder = trainer.observer = Recorder(trainer, self._digest, self.every, self.budget)
+        # The recorder of rank 0 sees what all ranks compute.
+        digest = self._digest if trainer.rank == 0 else _overlook
+        self._recorder = trainer.observer = Recorder(trainer, digest, self.every, self.budget)
         weights_of = {id(weights.parameter): weights.name for weights in self._state.facts.weights}
         named = trainer.model.named_parameters()
         self._layer_of = {name: weights_of[id(each)] for name, each in named if id(each) in weights_of}
@@ -202,6 +204,8 @@ class Monitor(Shown, Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         assert self._recorder is not None
+        if trainer.rank:
+            return
         pace = self._recorder.pace
         if pace is None or pace.evaluates():
             began = time.perf_counter()
@@ -397,3 +401,7 @@ class Monitor(Shown, Callback):
             if action == "restore" and self._good is not None:
                 trainer.model.load_state_dict(self._good)
             trainer.stop()
+
+
+def _overlook(*_: object) -> None:
+    """Take no note of rows that do not show the whole minibatch."""

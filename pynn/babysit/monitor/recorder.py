@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ...nn.loss import Loss
     from ...nn.observer import Training
     from ...nn.parameters import Parameter
+    from ...nn.share import Share
 
 #: A look passes the recorded rows to `digest`. Early looks follow these steps, because most faults occur early.
 EARLY_LOOKS = (1, 2, 4, 8, 16, 32, 50, 75, 100, 125, 150, 200, 250, 300, *range(400, 1001, 100))
@@ -233,6 +234,7 @@ class Recorder:
         self.updates = self._row[ends[1] : ends[2]].reshape(-1, len(PARAMETER_COLUMNS))
         self._zigzag = self._row[ends[2] : ends[3]]
         self.dead = self._row[ends[3] : ends[4]]
+        self._examples = 0  # of the whole minibatch, of which this process sees a part; 0 if it sees all
         self._row_bytes = self._row.data.cast("B")
         self._allot(MIN_BLOCK)
         self.columns = {
@@ -310,6 +312,22 @@ class Recorder:
         else:
             self._counts_itself = loss
 
+    def merge(self, share: Share) -> None:
+        """Add up, on rank 0, what all ranks saw of their rows; what it sees of parameters is the same on all ranks."""
+        self._examples = share.total
+        rows = share.counts[share.group.rank]
+        self._row[5] *= rows / share.total  # the share of correct predictions
+        units = [output.units for output in self.outputs if output.units is not None]
+        arrays = [self._row[5:7], self._of_outputs, *units]
+        # A rank without rows has computed one that counts for nothing.
+        seen = np.concatenate([array.reshape(-1) for array in arrays]) * (rows > 0)
+        totals = share.group.gather(seen).sum(axis=0)
+        place = 0
+        for array in arrays:
+            # Over several steps, only rank 0 accumulates.
+            array[...] = totals[place : place + array.size].reshape(array.shape) if share.group.rank == 0 else 0
+            place += array.size
+
     def end(self, trainer: Training, x: np.ndarray, target: np.ndarray, loss: float, scale: float) -> None:
         """Store the figures of a finished step, and flush the rows when a look is due."""
         steps = trainer.steps
@@ -318,7 +336,7 @@ class Recorder:
             self._row[5] = counted[0] / counted[1] if counted is not None and counted[1] else math.nan
         start = self._used * len(self._row_bytes)
         self._bytes[start : start + len(self._row_bytes)] = self._row_bytes
-        _FILL_IN(self._bytes, start, steps, loss, trainer.lr, scale, len(x))
+        _FILL_IN(self._bytes, start, steps, loss, trainer.lr, scale, self._examples or len(x))
         self._used += 1
         if not self._asks:
             self._next = steps + self.every - 1

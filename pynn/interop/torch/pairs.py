@@ -31,6 +31,7 @@ class Pair(NamedTuple):
         """The settings that both have."""
         weighted = "dtype" in parameters_of(self.layer)
         own = {"dtype", "init"} if weighted and self.layer is not layers.PReLU else {"dtype"}
+        own |= {"sync"}  # for training on several ranks, which PyTorch has another class for
         return [name for name in parameters_of(self.layer) if name not in own]
 
 

@@ -13,6 +13,7 @@ from ..initializers import filled
 from ..parameters import Parameter
 from ..recording import applies_activation, replayable
 from .base import Layer
+from .shared_norm import shared_backward, shared_statistics
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -29,6 +30,10 @@ class BatchNorm(Layer):
     eps : float
     momentum : float
         Weight of the new batch: running = (1 - momentum) running + momentum batch.
+    sync : bool
+        What several ranks (see `Trainer`, `comm`) normalise by: by default, the statistics of the whole minibatch; if
+        False, each rank those of its own rows, whose running statistics are averaged. False saves two exchanges in
+        each layer and step. If a rank would have a single row, the statistics are those of the whole minibatch.
     dtype : dtype
         float32 or float64.
 
@@ -46,12 +51,19 @@ class BatchNorm(Layer):
     buffer_names = ("running_mean", "running_var")
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, *, dtype: DTypeLike = np.float32
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        *,
+        sync: bool = True,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         super().__init__()
         self.num_features = count(num_features, "num_features")
         self.eps = number(eps, "eps", above=0)
         self.momentum = fraction(momentum, "momentum")
+        self.sync = bool(sync)
         self.weight = Parameter(filled((self.num_features,), 1, dtype), dtype)
         self.bias = Parameter(filled((self.num_features,), 0, dtype), dtype)
         self.running_mean = filled((self.num_features,), 0, dtype)
@@ -67,43 +79,50 @@ class BatchNorm(Layer):
         self._check(x)
         ctx.x = x
         ctx.batch_statistics = ctx.training and not self.weight.frozen
+        ctx.shared = ctx.batch_statistics and self._is_shared(ctx)
+        mean, var = shared_statistics(self, x, ctx) if ctx.shared else (self.running_mean, self.running_var)
         features = (self.num_features,)
         normalize = ops.batch_norm if x.ndim == 2 else ops.batch_norm2d
         y, ctx.mean, ctx.rstd = normalize(
             x,
             self.weight.data,
             self.bias.data,
-            self.running_mean,
-            self.running_var,
+            mean,
+            var,
             momentum=self.momentum,
             eps=self.eps,
-            training=ctx.batch_statistics,
+            training=ctx.batch_statistics and not ctx.shared,
             activation=ctx.activation,
             out=ctx.buffer("y", x.shape, x.dtype),
-            mean_out=ctx.buffer("mean", features, x.dtype),
+            mean_out=ctx.buffer("mean_out", features, x.dtype),
             rstd_out=ctx.buffer("rstd", features, x.dtype),
         )
+        ctx.var = var
         return y
+
+    def _is_shared(self, ctx: Context) -> bool:
+        """Return whether the batch statistics are those of the rows of several ranks."""
+        return ctx.share is not None and (self.sync or min(ctx.share.counts) < 2)
 
     @applies_activation
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         ctx.dx_sums_to_zero = ctx.batch_statistics
+        arguments = {
+            "gamma": self.weight.data,
+            "beta": self.bias.data,
+            "mean": ctx.mean,
+            "rstd": ctx.rstd,
+            "training": ctx.batch_statistics and not ctx.shared,
+            "activation": ctx.activation,
+            "dgamma": self.weight.grad,
+            "dbeta": self.bias.grad,
+        }
+        if ctx.shared and ctx.needs_dx:
+            return shared_backward(self, dy, ctx, arguments)
+        dx = ctx.gradient("dx", dy.shape, dy.dtype, dy) if ctx.needs_dx else None
         gradients = ops.batch_norm_backward if dy.ndim == 2 else ops.batch_norm2d_backward
-        return gradients(
-            dy,
-            ctx.x,
-            self.weight.data,
-            self.bias.data,
-            ctx.mean,
-            ctx.rstd,
-            training=ctx.batch_statistics,
-            activation=ctx.activation,
-            dx=ctx.gradient("dx", dy.shape, dy.dtype, dy) if ctx.needs_dx else None,
-            dgamma=self.weight.grad,
-            dbeta=self.bias.grad,
-            need_dx=ctx.needs_dx,
-        )[0]
+        return gradients(dy, ctx.x, dx=dx, need_dx=ctx.needs_dx, **arguments)[0]
 
 
 class BatchNorm1d(BatchNorm):

@@ -26,8 +26,11 @@ class Dropout(Layer):
         super().__init__()
         self.p = fraction(p, "p")
 
-    def _draw(self, ctx: Context, size: int) -> np.ndarray | None:
-        """Return the position of the next `size` decisions in the random stream, or None if nothing is dropped."""
+    def _draw(self, ctx: Context, rows: int, per_row: int) -> np.ndarray | None:
+        """Return the position of the next decisions in the random stream, or None if nothing is dropped.
+
+        Each row's decisions depend on its place in the whole minibatch, of which this process may compute a part.
+        """
         if not ctx.training or self.p == 0:
             return None
         if ctx.random is None:
@@ -35,11 +38,18 @@ class Dropout(Layer):
             raise RuntimeError(
                 f"{kind} in training needs a random stream in its context; a Trainer or model(x) provides one"
             )
-        return ctx.random.draw(size, ctx.buffer("draw", (2,), np.uint64))
+        draw = ctx.buffer("draw", (2,), np.uint64)
+        if ctx.share is None:
+            return ctx.random.draw(rows * per_row, draw)
+        skipped = ctx.buffer("skipped", (2,), np.uint64)
+        ctx.random.draw(ctx.share.start * per_row, skipped)
+        ctx.random.draw(rows * per_row, draw)
+        ctx.random.draw((ctx.share.total - ctx.share.start - rows) * per_row, skipped)
+        return draw
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        ctx.draw = self._draw(ctx, x.size)
+        ctx.draw = self._draw(ctx, len(x), x[:1].size)
         if ctx.draw is None:
             return x
         return ops.dropout(x, self.p, ctx.draw, out=ctx.buffer("y", x.shape, x.dtype))
@@ -66,7 +76,7 @@ class Dropout2d(Dropout):
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         if x.ndim < 3:
             raise ValueError(f"Dropout2d got an input of shape {x.shape}; expected (batch, channels, ...)")
-        ctx.draw = self._draw(ctx, x.shape[0] * x.shape[1])
+        ctx.draw = self._draw(ctx, x.shape[0], x.shape[1])
         if ctx.draw is None:
             return x
         return ops.dropout2d(x, self.p, ctx.draw, out=ctx.buffer("y", x.shape, x.dtype))

@@ -1,0 +1,56 @@
+"""The part of a minibatch that one of several processes computes, and what its layers may exchange with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Group(Protocol):
+    """The processes that compute a minibatch together; every one of them makes the same calls in the same order."""
+
+    rank: int
+    size: int
+
+    def gather(self, values: np.ndarray) -> np.ndarray:
+        """Return the float64 arrays of all ranks, (size, *values.shape), on every rank."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The rows of a minibatch that one rank computes.
+
+    If a batch has fewer rows than there are ranks, a rank without rows computes the last row, which then counts for
+    nothing: its factor is 0, and so is its number of rows.
+
+    Attributes
+    ----------
+    group : Group
+    start : int
+        The number of rows of the batch before those of this rank.
+    counts : tuple of int
+        The number of rows of each rank.
+    factor : float
+        The weight of this rank's loss in that of the whole batch.
+    """
+
+    group: Group
+    start: int
+    counts: tuple[int, ...]
+    factor: float = 1.0
+
+    @property
+    def total(self) -> int:
+        """The number of rows of the whole batch."""
+        return sum(self.counts)
+
+
+class Tape(Protocol):
+    """Records a pass, with the calls between its ops."""
+
+    def outside(self, call: Callable[[], None]) -> None:
+        """Make a call that is no op; a replay makes it again at this place."""

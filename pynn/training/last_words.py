@@ -1,0 +1,53 @@
+"""What a rank says when it is ended from outside, as the launcher does when another rank has died."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..utils.streams import say
+
+if TYPE_CHECKING:
+    from .ranks import Ranks
+
+
+@contextmanager
+def last_words(ranks: Ranks | None) -> Iterator[None]:
+    """Within the block, say on SIGTERM which checkpoint is the last one.
+
+    A thread does: the main thread may wait for a rank that is gone, and Python runs no handler meanwhile. Ranks 0 and 1
+    speak, so that one is left if the other has died.
+    """
+    if ranks is None or ranks.rank > 1 or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    # Without a handler in Python, the signal would end the process before the thread can speak.
+    ends = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ends:
+        signal.signal(signal.SIGTERM, lambda *_: None)
+    before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_speak, args=(ranks, reading, ends), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        if ends:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        writing.close()
+
+
+def _speak(ranks: Ranks, reading: socket.socket, ends: bool) -> None:
+    """Wait for signals, whose numbers arrive as bytes; nothing arrives once the block has ended."""
+    with reading:
+        while numbers := reading.recv(1):
+            if numbers[0] == signal.SIGTERM:
+                say(f"pynn: {ranks.name} was told to end, perhaps because another rank died; {ranks.saved}")
+                if ends:
+                    os._exit(128 + signal.SIGTERM)

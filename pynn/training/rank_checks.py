@@ -1,0 +1,85 @@
+"""What all ranks must have in common before they train together, as text that an error can name."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backends import selection
+from ..utils.config import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .fitting import Fit
+    from .state import TrainingState
+
+#: Inputs of up to this many bytes are compared whole; of larger ones, SAMPLE rows, so that a file is not read twice.
+WHOLE, SAMPLE = 1 << 24, 256
+
+
+def machine() -> dict[str, str]:
+    """Return what determines the last bits of a result."""
+    own = {"pynn": _version(), "NumPy": np.__version__, "processor": platform.machine()}
+    return own | {name.replace("_", " "): value for name, value in selection.describe().items()}
+
+
+def _version() -> str:
+    try:
+        return metadata.version("pynn-kernels")
+    except metadata.PackageNotFoundError:  # run from a source tree
+        return "unknown"
+
+
+def training(trainer: TrainingState, fit: Fit) -> dict[str, str]:
+    """Return what a `fit` begins with: settings, weights and state, arguments and data."""
+    parts = {"optimizer": trainer.optimizer, "schedule": trainer.schedule, "regularizers": trainer.regularizers}
+    found = {name: _described(part) for name, part in parts.items()}
+    found |= {"loss": _described(trainer.loss), "seed": str(trainer.seed), "steps taken": str(trainer.steps)}
+    found["clipping"] = f"{trainer.clip_norm}, {trainer.clip_value}"
+    found["arguments of fit"] = str(vars(fit.plan))
+    arrays = [trainer.model.flat.values, *(buffer for _, buffer in trainer.model.named_buffers())]
+    found["weights"] = digest([*arrays, *trainer.optimizer.state.values()])
+    for name, examples in (("training data", fit.examples), ("validation data", fit.held_out)):
+        if examples is None:
+            found[name] = "none"
+            continue
+        x, y, weights = examples
+        rows: Any = slice(None)
+        if len(x) * x[:1].nbytes > WHOLE:
+            rows = np.linspace(0, len(x) - 1, SAMPLE).astype(int)
+        content = digest([x[rows], y, *([] if weights is None else [weights])])
+        found[name] = f"of shape {tuple(x.shape)} with digest {content}"
+    return found
+
+
+def _described(part: Any) -> str:
+    try:
+        return str(describe(part))
+    except TypeError:  # a class or function of the user's
+        return type(part).__name__
+
+
+def digest_of_text(thing: Any) -> str:
+    """Return a digest of what `thing` is as text."""
+    return hashlib.blake2b(str(thing).encode(), digest_size=8).hexdigest()
+
+
+def digest(arrays: Iterable[np.ndarray]) -> str:
+    """Return a digest of the arrays' shapes and values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> digest([np.zeros(3)]) == digest([np.zeros(3)]), digest([np.zeros(3)]) == digest([np.zeros((3, 1))])
+    (True, False)
+    """
+    found = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return found.hexdigest()

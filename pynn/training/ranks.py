@@ -1,0 +1,171 @@
+"""The processes of an MPI communicator that train one model together, each on its share of every minibatch."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import numpy as np
+
+from ..nn.share import Share
+from ..utils.streams import say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+T = TypeVar("T")
+
+INSTALL_HINT = "pip install 'pynn-kernels[mpi]'"
+
+
+class Ranks:
+    """The ranks of a communicator, as a trainer and its layers use them.
+
+    Every rank makes the same calls in the same order. Sums are taken in the order of the ranks, so that all ranks get
+    the same bits, in every run.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        Duplicated, so that the messages of a trainer do not mix with others.
+
+    Attributes
+    ----------
+    rank, size : int
+    host : str
+    checkpoint : path or None
+        The last checkpoint that the trainer wrote, which the message of a failed rank names.
+    """
+
+    def __init__(self, comm: Any) -> None:
+        self.comm = comm.Dup()
+        self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
+        self.host = socket.gethostname()
+        self.checkpoint: str | Path | None = None
+
+    @classmethod
+    def of(cls, comm: Any) -> Ranks | None:
+        """Return the ranks of a communicator; None for None, and if it has one rank only."""
+        if comm is None:
+            return None
+        if not all(hasattr(comm, name) for name in ("Get_rank", "Get_size", "Allgather")):
+            raise TypeError(f"comm is {comm!r}; expected a communicator of mpi4py, such as MPI.COMM_WORLD")
+        return cls(comm) if comm.Get_size() > 1 else None
+
+    def counts(self, rows: int) -> tuple[int, ...]:
+        """Return how many of a batch's rows each rank computes."""
+        return tuple(rows * (rank + 1) // self.size - rows * rank // self.size for rank in range(self.size))
+
+    def cut(self, rows: int) -> tuple[slice, tuple[int, ...]]:
+        """Return this rank's rows of a batch, at least one, and the number of rows of each rank."""
+        counts = self.counts(rows)
+        start = sum(counts[: self.rank])
+        if counts[self.rank] == 0:
+            start = rows - 1
+        return slice(start, start + max(counts[self.rank], 1)), counts
+
+    def share(self, own: slice, counts: tuple[int, ...], weights: np.ndarray | None, total: float, mean: bool) -> Share:
+        """Return the share of a batch that `cut` made.
+
+        Its factor is the weight of this rank's loss in that of the batch: W_r / W for a mean, with W_r the weights of
+        this rank's examples and W of all, and 1 for a sum; 0 without rows.
+        """
+        if counts[self.rank] == 0:
+            factor = 0.0
+        elif not mean:
+            factor = 1.0
+        else:
+            part = float(counts[self.rank] if weights is None else weights.sum(dtype=np.float64))
+            factor = part / total if total else 0.0
+        return Share(self, own.start, counts, factor)
+
+    def gather(self, values: np.ndarray) -> np.ndarray:
+        """Return the float64 arrays of all ranks, (size, *values.shape), on every rank."""
+        sent = np.ascontiguousarray(values, np.float64)
+        received = np.empty((self.size, *sent.shape))
+        self.comm.Allgather(sent, received)
+        return received
+
+    def join(self, part: np.ndarray, counts: tuple[int, ...]) -> np.ndarray:
+        """Return the rows of all ranks, one rank's after the other's."""
+        shape, dtype = part.shape[1:], part.dtype
+        whole = np.empty((sum(counts), *shape), dtype)
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        sizes = [count * size for count in counts]
+        sent = np.ascontiguousarray(part[: counts[self.rank]]).view(np.uint8).reshape(-1)
+        self.comm.Allgatherv(sent, [whole.reshape(-1).view(np.uint8), sizes])
+        return whole
+
+    def from_first(self, value: T) -> T:
+        """Return rank 0's value, any object, on every rank."""
+        return self.comm.bcast(value)
+
+    def send_first(self, arrays: Iterable[np.ndarray]) -> None:
+        """Replace the arrays' values on every rank by those of rank 0."""
+        for array in arrays:
+            self.comm.Bcast(array.reshape(-1).view(np.uint8))
+
+    def any(self, value: bool) -> bool:
+        """Return whether the value is true on any rank."""
+        return bool(self.gather(np.array([value])).any())
+
+    def agree(self, what: dict[str, str]) -> None:
+        """Raise RuntimeError that names the ranks whose values differ from rank 0's, on every rank."""
+        for rank, other in enumerate(self.comm.allgather((self.host, what))):
+            host, theirs = other
+            if rank == 0:
+                first_host, expected = host, theirs
+            for name in expected:
+                if theirs.get(name) != expected[name]:
+                    raise RuntimeError(
+                        f"rank {rank} on {host} has {name} {theirs.get(name)}; rank 0 on {first_host} has "
+                        f"{expected[name]}: start all ranks with the same"
+                    )
+
+    def together(self, prepare: Callable[[], T]) -> T:
+        """Call a function that may raise; if it raises on any rank, all ranks raise."""
+        error: BaseException | None = None
+        try:
+            result = prepare()
+        except Exception as raised:
+            error = raised
+        told = self.comm.allgather(None if error is None else f"{type(error).__name__}: {error}")
+        if error is not None:
+            raise error
+        for rank, message in enumerate(told):
+            if message is not None:
+                raise RuntimeError(f"rank {rank} cannot train: {message}")
+        return result
+
+    def fail(self, error: BaseException, steps: int) -> NoReturn:
+        """End all ranks, because this one cannot go on: the others wait for it in an exchange."""
+        traceback.print_exception(error)
+        say(f"pynn: {self.name} failed after step {steps}: {type(error).__name__}: {error}; {self.saved}")
+        self.comm.Abort(1)
+        raise error
+
+    def end_all_with_this_process(self) -> None:
+        """End all ranks when an error that nobody has caught ends this process, instead of letting them wait."""
+        usual = sys.excepthook
+
+        def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+            usual(kind, error, trace)
+            say(f"pynn: {self.name} ended with {kind.__name__}; {self.saved}")
+            self.comm.Abort(1)
+
+        sys.excepthook = hook
+
+    @property
+    def name(self) -> str:
+        """The rank, host and process, for messages."""
+        return f"rank {self.rank} of {self.size} on {self.host} (process {os.getpid()})"
+
+    @property
+    def saved(self) -> str:
+        """Which checkpoint is the last one, for messages."""
+        return "there is no checkpoint" if self.checkpoint is None else f"the last checkpoint is {self.checkpoint}"

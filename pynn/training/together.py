@@ -1,0 +1,70 @@
+"""How several ranks begin to train one model, and how they end together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from . import rank_checks
+from .batches import Batch, cut
+from .exchange import Exchange
+from .fitting import Fit, FitRequest, prepared
+from .step import NonFiniteError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..nn.loss import Loss
+    from ..nn.sequential import Sequential
+    from .ranks import Ranks
+    from .state import TrainingState
+
+
+def begun(ranks: Ranks, model: Sequential, compression: str | None) -> Exchange:
+    """Return the exchange of a trainer's ranks, which from now on have the weights of rank 0.
+
+    Raises RuntimeError on all ranks if one has another version, backend, instruction set or network.
+    """
+    shapes = [(name, *parameter.shape) for name, parameter in model.named_parameters()]
+    network = f"of {len(shapes)} parameters with digest {rank_checks.digest_of_text(shapes)}"
+    ranks.agree(
+        rank_checks.machine() | {"network": network, "dtype": str(model.dtype), "compression": str(compression)}
+    )
+    exchange = Exchange(ranks, model, compression)
+    share_weights(ranks, model)
+    ranks.end_all_with_this_process()
+    return exchange
+
+
+def share_weights(ranks: Ranks | None, model: Sequential) -> None:
+    """Give all ranks, if there are several, the weights and running statistics of rank 0."""
+    if ranks is not None:
+        ranks.send_first([model.flat.values, *(buffer for _, buffer in model.named_buffers())])
+
+
+def prepared_together(trainer: TrainingState, request: FitRequest, ranks: Ranks) -> Fit:
+    """Prepare a `fit` on all ranks; if that fails on one, or if they are to do different things, all raise."""
+    fit = ranks.together(lambda: prepared(trainer, request))
+    ranks.agree(rank_checks.training(trainer, fit))
+    return fit
+
+
+def share_of(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, loss: Loss, ranks: Ranks) -> Batch:
+    """Return this rank's share of a minibatch that all ranks have whole."""
+    each = loss.row_weights(y, weights)
+    total = float(len(x) if each is None else each.sum(dtype="float64"))
+    return cut(Batch(x, y, weights, total), loss, ranks)
+
+
+@contextmanager
+def ending_all(trainer: TrainingState) -> Iterator[None]:
+    """Within the block, an error on one rank ends all, but for one that all ranks raise."""
+    try:
+        yield
+    except NonFiniteError:  # of a loss or a gradient that all ranks know
+        raise
+    except BaseException as error:
+        if trainer._ranks is not None:
+            trainer._ranks.fail(error, trainer.steps)
+        raise
