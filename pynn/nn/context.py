@@ -201,6 +201,10 @@ class Context:
             return self.buffer(name, shape, dtype)
         return self._pool.take(shape, np.dtype(dtype), apart)
 
+    def owned(self, result: np.ndarray | None) -> np.ndarray | None:
+        """Return a result of the pass for its caller to keep: a copy if later passes reuse its memory."""
+        return result.copy() if self._reuse and result is not None else result
+
     def children(self, count: int, *, chained: bool = False) -> list[Context]:
         """Return the contexts of a container's inner layers, in its mode.
 

@@ -1,9 +1,16 @@
-"""Marks on methods: whether a recorded training step can replay them, and whether they apply an activation."""
+"""Which methods can be recorded and replayed, or apply an activation, and what a recording may rely on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backends.selection import kernels
+
+if TYPE_CHECKING:
+    from .parameters import FlatParameters
 
 
 def replayable(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,3 +36,22 @@ def applies_activation(method: Callable[..., Any]) -> Callable[..., Any]:
     """
     method.applies_activation = True  # type: ignore[attr-defined]
     return method
+
+
+def recorder(methods: Iterable[Callable[..., Any]]) -> Callable[..., Any] | None:
+    """Return the class that records kernel calls; None if the backend has none, or a method cannot be replayed."""
+    return getattr(kernels(), "Recording", None) if all(map(is_replayable, methods)) else None
+
+
+def track_changes(layers: Iterable[Any], flat: FlatParameters) -> None:
+    """Let a change of a public attribute of these layers increment ``flat.version``, which invalidates recordings."""
+    for layer in layers:
+        layer._trained = flat
+
+
+def lasting_arrays(holders: Iterable[Any]) -> Iterator[np.ndarray]:
+    """Yield the arrays in public attributes; a replaced private attribute would not be noticed."""
+    for holder in holders:
+        for name, value in vars(holder).items():
+            if isinstance(value, np.ndarray) and not name.startswith("_"):
+                yield value

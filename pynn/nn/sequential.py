@@ -20,6 +20,7 @@ from .layers import Layer
 from .parameters import FlatParameters, OwnedError
 from .random import Stream, initial_generator
 from .recording import replayable
+from .replays import Replays
 from .saving import LAYERS, save_model
 from .state import StateDict, arrays_of, check_layout, write_arrays
 from .summary import Summary, summarize
@@ -246,7 +247,7 @@ class Sequential(Inference):
         if ctx is None:
             if self._last is None:
                 raise RuntimeError("backward needs a forward pass first: y = model(x)")
-            ctx, dy = self._last, np.ascontiguousarray(dy, dtype=self.dtype)
+            return self._last.owned(self.backward(np.ascontiguousarray(dy, dtype=self.dtype), self._last))
         contexts, sums_to_zero = ctx.children(len(self.layers), chained=True), ctx.dy_sums_to_zero
         for link in reversed(self._links):
             inner = contexts[link.place]
@@ -270,8 +271,11 @@ class Sequential(Inference):
     def __call__(self, x: ArrayLike) -> np.ndarray:
         if self._stream is None:
             self._stream = Stream(int(initial_generator().integers(2**63)))
-        self._last = Context(training=self.training, random=self._stream)
-        return self._owned(x, self._last)
+        if self.training:
+            self._last = Context(training=True, random=self._stream)
+            return self._owned(x, self.forward(self.as_input(x), self._last))
+        y, self._last = self._passed(x, random=self._stream)
+        return y
 
     def state_dict(self) -> StateDict:
         """Return copies of all parameters and running statistics by name, such as "0.weight"."""
@@ -317,10 +321,10 @@ class Sequential(Inference):
 
     def __getstate__(self) -> dict[str, Any]:
         # The copy's parameters get new buffers.
-        return super().__getstate__() | {"_flat": None, "_last": None}
+        return super().__getstate__() | {"_flat": None, "_last": None, "_replays": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state | {"_replays": Replays()})
         for layer in self.layers:
             layer.owner = self
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..nn.context import Context
-from ..nn.recording import is_replayable
+from ..nn.recording import lasting_arrays, recorder, track_changes
 from .tape import Tape
 
 if TYPE_CHECKING:
@@ -170,21 +170,17 @@ class RecordedPasses:
         """Yield the arrays that stay in place from step to step, until `forward` detects a change."""
         yield from (self.model.flat.values, self.model.flat.grads, self._random.state)
         yield from (value for value in vars(loss).values() if isinstance(value, np.ndarray))
-        for layer in self.model.all_layers():  # `forward` does not detect a replaced private attribute
-            for name, value in vars(layer).items():
-                if isinstance(value, np.ndarray) and not name.startswith("_"):
-                    yield value
+        yield from lasting_arrays(self.model.all_layers())
         if self._context.observer is not None:
             yield from self._context.observer.arrays()
 
     def _forget(self, loss: Loss) -> None:
         """Discard the recordings, because something that they depend on has changed."""
         self._recordings.clear()
-        for layer in self.model.all_layers():
-            layer._trained = self.model.flat  # setting the layer's attributes now increments its version
-        methods = [(layer.forward, layer.backward) for layer in self.model.all_layers()]
-        replayable = all(is_replayable(method) for method in (*sum(methods, ()), loss.forward))
-        self._recorder = getattr(kernels(), "Recording", None) if replayable else None
+        layers = list(self.model.all_layers())
+        track_changes(layers, self.model.flat)
+        methods = [method for layer in layers for method in (layer.forward, layer.backward)]
+        self._recorder = recorder([*methods, loss.forward])
         if self._exchange is not None:
             self._exchange.lay_out()
             if self._recorder is not None:
