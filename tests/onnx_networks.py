@@ -64,8 +64,19 @@ LAYERS = {
     "AdaptiveAvgPool2d": (lambda: of(pynn.AdaptiveAvgPool2d(1)), (3, 7, 6)),
     "AdaptiveAvgPool2d, even": (lambda: of(pynn.AdaptiveAvgPool2d((2, 3))), (3, 8, 6)),
     "AdaptiveAvgPool2d, uneven": (lambda: of(pynn.AdaptiveAvgPool2d((3, 4))), (3, 7, 6)),
+    "AdaptiveAvgPool1d": (lambda: of(pynn.AdaptiveAvgPool1d(1)), (3, 7)),
+    "AdaptiveAvgPool1d, even": (lambda: of(pynn.AdaptiveAvgPool1d(3)), (3, 6)),
+    "AdaptiveAvgPool1d, uneven": (lambda: of(pynn.AdaptiveAvgPool1d(3)), (3, 7)),
+    "AdaptiveMaxPool1d": (lambda: of(pynn.AdaptiveMaxPool1d(1)), (3, 7)),
+    "AdaptiveMaxPool1d, of parts": (
+        lambda: of(pynn.Linear(4, 6), pynn.Unflatten(1, (2, 3)), pynn.AdaptiveMaxPool1d(1), pynn.Flatten()), (4,)
+    ),
+    "AdaptiveMaxPool2d": (lambda: of(pynn.AdaptiveMaxPool2d(1)), (3, 7, 6)),
+    "AdaptiveMaxPool2d, even": (lambda: of(pynn.AdaptiveMaxPool2d((2, 3))), (3, 8, 6)),
     "Average": (lambda: of(pynn.Average(pynn.Linear(4, 2), of(pynn.Linear(4, 2), pynn.ReLU()), weights=[1, 3])), (4,)),
     "Average, of one": (lambda: of(pynn.Average(of(pynn.Linear(4, 2), pynn.ReLU()))), (4,)),
+    "AvgPool1d": (lambda: of(pynn.AvgPool1d(3, 2, 1), pynn.AvgPool1d(2, 1, ceil_mode=True)), (2, 11)),
+    "AvgPool1d, ceil": (lambda: of(pynn.AvgPool1d(3, 2, 1, ceil_mode=True)), (2, 8)),
     "AvgPool2d": (lambda: of(pynn.AvgPool2d(3, 2, 1)), (2, 7, 8)),
     "AvgPool2d, ceil": (lambda: of(pynn.AvgPool2d(3, 2, 1, ceil_mode=True)), (2, 8, 7)),
     "AvgPool2d, alone": (lambda: of(pynn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)), (2, 8, 7)),
@@ -79,6 +90,7 @@ LAYERS = {
     "Conv1d": (lambda: of(pynn.Conv1d(4, 6, 3, 2, 1, 2, 2)), (4, 13)),
     "Conv2d": (lambda: of(pynn.Conv2d(4, 6, (3, 2), (1, 2), (2, 1), groups=2)), (4, 9, 8)),
     "Conv2d, same": (lambda: of(pynn.Conv2d(2, 3, (2, 3), padding="same", bias=False)), (2, 5, 6)),
+    "ConvTranspose1d": (lambda: of(pynn.ConvTranspose1d(4, 6, 3, 2, 1, 1, dilation=2), pynn.Tanh()), (4, 5)),
     "ConvTranspose2d": (lambda: of(pynn.ConvTranspose2d(4, 6, 3, 2, 1, 1, dilation=2)), (4, 5, 6)),
     "ConvTranspose2d, groups": (lambda: of(pynn.ConvTranspose2d(4, 6, 3, 2, 1, groups=2)), (4, 5, 6)),
     "ConvTranspose2d, plain": (lambda: of(pynn.ConvTranspose2d(2, 3, (2, 3), bias=False), pynn.Tanh()), (2, 5, 6)),
@@ -102,6 +114,7 @@ LAYERS = {
     "Linear": (lambda: of(pynn.Linear(3, 5), pynn.Linear(5, 2, bias=False)), (3,)),
     "LogSigmoid": (lambda: of(pynn.LogSigmoid()), (9,)),
     "LogSoftmax": (lambda: of(pynn.Conv2d(2, 3, 1), pynn.LogSoftmax(1)), (2, 4, 4)),
+    "MaxPool1d": (lambda: of(pynn.MaxPool1d(3, 2, 1, ceil_mode=True), pynn.MaxPool1d(2, 1, dilation=2)), (2, 10)),
     "MaxPool2d": (lambda: of(pynn.MaxPool2d(3, 2, 1, ceil_mode=True), pynn.MaxPool2d(2, 1, dilation=2)), (2, 9, 10)),
     "Maxout": (lambda: of(pynn.Maxout(3, 4, pieces=3)), (3,)),
     "Mish": (lambda: of(pynn.Mish()), (9,)),
@@ -132,6 +145,14 @@ LAYERS = {
     "Upsample, bilinear": (
         lambda: of(pynn.Upsample(None, (2, 1.5), "bilinear"), pynn.Upsample((5, 9), None, "bilinear", True)),
         (2, 3, 4),
+    ),
+    "ZeroPad1d": (lambda: of(pynn.ZeroPad1d((2, 0)), pynn.ReLU(), pynn.ZeroPad1d((1, 3))), (2, 5)),
+    "ZeroPad1d, cut": (lambda: of(pynn.ZeroPad1d((-1, 3))), (2, 5)),
+    "ZeroPad2d": (lambda: of(pynn.ZeroPad2d((1, 2, 0, 3)), pynn.ReLU(), pynn.ZeroPad2d((2, 0, 0, 1))), (2, 5, 4)),
+    "ZeroPad2d, cut": (lambda: of(pynn.ZeroPad2d((2, -1, -2, 1))), (2, 5, 4)),
+    "ZeroPad2d, pooled": (lambda: of(pynn.ZeroPad2d(2), pynn.AvgPool2d(2), pynn.AvgPool2d(3, 1, 1)), (2, 5, 4)),
+    "ZeroPad2d, uncounted": (
+        lambda: of(pynn.ZeroPad2d(1), pynn.AvgPool2d(3, 1, 1, count_include_pad=False), pynn.ReLU()), (2, 5, 4)
     ),
 }  # fmt: skip
 

@@ -66,6 +66,12 @@ VECTORS = {
 SEQUENCES = {
     "Conv1d": lambda n: pynn.Conv1d(n, n, 3, padding=1),
     "BatchNorm1d": lambda n: pynn.BatchNorm1d(n),
+    "ConvTranspose1d": lambda n: pynn.ConvTranspose1d(n, n, 3, padding=1),
+    "MaxPool1d": lambda n: pynn.MaxPool1d(3, 1, 1),
+    "AvgPool1d": lambda n: pynn.AvgPool1d(3, 1, 1),
+    "AdaptiveAvgPool1d": lambda n: pynn.AdaptiveAvgPool1d(SEQUENCE[1]),
+    "AdaptiveMaxPool1d": lambda n: pynn.AdaptiveMaxPool1d(SEQUENCE[1]),
+    "ZeroPad1d": lambda n: pynn.ZeroPad1d((1, -1)),
     "GroupNorm": lambda n: pynn.GroupNorm(1, n),
     "InstanceNorm1d": lambda n: pynn.InstanceNorm1d(n),
     "LayerNorm": lambda n: pynn.LayerNorm((n, SEQUENCE[1])),
@@ -85,6 +91,8 @@ IMAGES = {
     "MaxPool2d": lambda n: pynn.MaxPool2d(3, 1, 1),
     "AvgPool2d": lambda n: pynn.AvgPool2d(3, 1, 1),
     "AdaptiveAvgPool2d": lambda n: pynn.AdaptiveAvgPool2d(IMAGE[1]),
+    "AdaptiveMaxPool2d": lambda n: pynn.AdaptiveMaxPool2d(IMAGE[1]),
+    "ZeroPad2d": lambda n: pynn.ZeroPad2d((1, -1, -1, 1)),
     "Residual": lambda n: pynn.Residual(pynn.Sequential(pynn.Conv2d(n, n, 3, padding=1), pynn.ReLU())),
 }
 LAYERS = {VECTOR: VECTORS, SEQUENCE: SEQUENCES, IMAGE: IMAGES}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from .layers import (
     AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
     AvgPool2d,
     Concat,
     Dropout,
@@ -17,6 +18,7 @@ from .layers import (
     MaxPool2d,
     PReLU,
     Softmax,
+    ZeroPad2d,
 )
 from .layers.activations import Activation
 from .layers.upsample import Upsample
@@ -25,6 +27,7 @@ from .layers.upsample import Upsample
 KEEP_WIDTH = (
     Activation,
     AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
     AvgPool2d,
     Dropout,
     Flatten,
@@ -35,6 +38,7 @@ KEEP_WIDTH = (
     PReLU,
     Softmax,
     Upsample,
+    ZeroPad2d,
 )
 
 

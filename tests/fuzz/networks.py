@@ -97,7 +97,7 @@ def conv(rng, shape, dtype):
 
 def pooled(kind):
     def make(rng, shape, dtype):
-        if len(shape) != 3 or min(shape[1:]) < 3:
+        if len(shape) != 1 + len(kind.positions) or min(shape[1:]) < 3:
             return None
         kernel, stride, padding, ceil = pick(rng, 2, 3), pick(rng, None, 1, 2), pick(rng, 0, 1), bool(rng.integers(2))
         layer = kind(kernel, stride, padding, ceil_mode=ceil)
@@ -107,9 +107,24 @@ def pooled(kind):
     return make
 
 
-def adaptive(rng, shape, dtype):
-    size = pick(rng, 1, 2, 3)
-    return (pynn.AdaptiveAvgPool2d(size), (shape[0], size, size)) if len(shape) == 3 else None
+def adaptive(kind):
+    def make(rng, shape, dtype):
+        size, dimensions = pick(rng, 1, 2, 3), len(kind.positions)
+        uneven = issubclass(kind, pynn.AdaptiveMaxPool2d) and any(n % size for n in shape[1:])
+        return (kind(size), (shape[0], *(size,) * dimensions)) if len(shape) == 1 + dimensions and not uneven else None
+
+    return make
+
+
+def zeros(kind):
+    def make(rng, shape, dtype):
+        if len(shape) != 1 + len(kind.positions) or max(shape[1:]) > 20:
+            return None
+        sides = [[pick(rng, 0, 1, 3, -1 if size > 2 else 2) for _ in range(2)] for size in shape[1:]]
+        padding = tuple(size for pair in sides[::-1] for size in pair)
+        return kind(padding), (shape[0], *(n + sum(pair) for n, pair in zip(shape[1:], sides, strict=True)))
+
+    return make
 
 
 def instancenorm(rng, shape, dtype):
@@ -126,14 +141,15 @@ def unflatten(rng, shape, dtype):
 
 
 def transposed(rng, shape, dtype):
-    if len(shape) != 3 or max(shape[1:]) > 12:
+    if len(shape) == 1 or max(shape[1:]) > 12:
         return None
     groups = groups_of(rng, shape[0])
     filters, kernel, stride = groups * pick(rng, 1, 2), pick(rng, 1, 2, 3), pick(rng, 1, 2)
     padding, dilation = pick(rng, 0, 1), pick(rng, 1, 2)
     extra = pick(rng, 0, stride - 1)
     sizes = [(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1 for size in shape[1:]]
-    layer = pynn.ConvTranspose2d(
+    kind = pynn.ConvTranspose2d if len(shape) == 3 else pynn.ConvTranspose1d
+    layer = kind(
         shape[0], filters, kernel, stride, padding, extra, groups, bool(rng.integers(2)), dilation, dtype=dtype
     )
     return (layer, (filters, *sizes)) if min(sizes) > 0 else None
@@ -242,10 +258,18 @@ MAKERS = {
     "GroupNorm": groupnorm,
     "Conv1d": conv,
     "Conv2d": conv,
+    "MaxPool1d": pooled(pynn.MaxPool1d),
     "MaxPool2d": pooled(pynn.MaxPool2d),
+    "AvgPool1d": pooled(pynn.AvgPool1d),
     "AvgPool2d": pooled(pynn.AvgPool2d),
-    "AdaptiveAvgPool2d": adaptive,
+    "AdaptiveAvgPool1d": adaptive(pynn.AdaptiveAvgPool1d),
+    "AdaptiveAvgPool2d": adaptive(pynn.AdaptiveAvgPool2d),
+    "AdaptiveMaxPool1d": adaptive(pynn.AdaptiveMaxPool1d),
+    "AdaptiveMaxPool2d": adaptive(pynn.AdaptiveMaxPool2d),
+    "ConvTranspose1d": transposed,
     "ConvTranspose2d": transposed,
+    "ZeroPad1d": zeros(pynn.ZeroPad1d),
+    "ZeroPad2d": zeros(pynn.ZeroPad2d),
     "Upsample": upsample,
     "Embedding": embedding,
     "EmbedColumns": embed_columns,

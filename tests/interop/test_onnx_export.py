@@ -33,6 +33,16 @@ def reference(path, x):
         return ReferenceEvaluator(onnx.load(path)).run(None, {"input": x})[0]
 
 
+def is_known_to_the_reference(model):
+    """Return whether the evaluator computes a model right: not weights in groups, negative pads, pads of sequences."""
+    known = []
+    for layer in model.all_layers():
+        known.append(not isinstance(layer, pynn.ConvTranspose2d) or layer.groups == 1)
+        known.append(not isinstance(layer, pynn.ZeroPad2d) or min(layer.padding) >= 0)
+        known.append(not isinstance(layer, pynn.MaxPool1d) or layer.padding == (0,) or layer.stride != (1,))
+    return all(known)
+
+
 def runtime(path, x):
     return onnxruntime.InferenceSession(path).run(None, {"input": x})[0]
 
@@ -56,7 +66,7 @@ def test_layer(name, opset, tmp_path, rng):
             continue  # without parameters, a model computes in float32
         pynn.onnx.export(model, path, opset=opset, input_shape=x.shape[1:])
         # Attributes, such as the alpha of ELU, are float32 in ONNX.
-        if name != "ConvTranspose2d, groups":  # the reference evaluator does not split the weights
+        if is_known_to_the_reference(model):
             close(reference(path, x), model.predict(x), 1e-6 if dtype == np.float32 else 2e-7)
         if dtype == np.float32:
             close(runtime(path, x), model.predict(x), 1e-6)
@@ -71,7 +81,8 @@ def test_random_networks(tmp_path):
         model, x = random_network(rng, np.float32 if seed % 3 else np.float64)
         opset = int(rng.integers(OPSETS[0], OPSETS[1] + 1))
         pynn.onnx.export(model, path, opset=opset, input_shape=x.shape[1:])
-        close(reference(path, x), model.predict(x))
+        if is_known_to_the_reference(model):
+            close(reference(path, x), model.predict(x))
         if x.dtype == np.float32:
             close(runtime(path, x), model.predict(x))
 

@@ -117,6 +117,8 @@ REFUSED = {
     "cumulative": (lambda: inside(nn.BatchNorm2d(3, momentum=None)), "1.1: BatchNorm2d.*momentum is None"),
     "no bias": (lambda: inside(nn.LayerNorm(3, bias=False)), "1.1: LayerNorm has the arrays weight; pynn's has bias"),
     "indices": (lambda: inside(nn.MaxPool2d(2, return_indices=True)), "return_indices=True; expected False"),
+    "indices of sequences": (lambda: inside(nn.AdaptiveMaxPool1d(2, True)), "return_indices=True; expected False"),
+    "a border of ones": (lambda: inside(nn.ConstantPad2d(1, 1.0)), "ConstantPad2d has value=1.0; expected 0"),
     "a divisor": (lambda: inside(nn.AvgPool2d(2, divisor_override=3)), "divisor_override=3; expected None"),
     "any size": (lambda: inside(nn.AdaptiveAvgPool2d((None, 1))), "1.1: AdaptiveAvgPool2d.*output_size is None"),
     "some dimensions": (lambda: inside(nn.Flatten(0)), "start_dim=0; expected 1"),

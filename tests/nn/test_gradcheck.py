@@ -5,6 +5,12 @@ import pytest
 
 import pynn
 
+
+def over(channels, *layers):
+    """Return layers that take six features as sequences, with the result as vectors."""
+    return pynn.Sequential(pynn.Unflatten(1, (channels, 6 // channels)), *layers, pynn.Flatten())
+
+
 LAYERS = {
     "linear": (lambda: pynn.Linear(6, 5), 1e-7),
     "linear_no_bias": (lambda: pynn.Linear(6, 5, bias=False), 1e-7),
@@ -36,6 +42,13 @@ LAYERS = {
     "prelu": (pynn.PReLU, 1e-5),
     "prelu_per_unit": (lambda: pynn.PReLU(6), 1e-5),
     "maxout": (lambda: pynn.Maxout(6, 5, 3), 1e-5),
+    "max_pool1d": (lambda: over(2, pynn.MaxPool1d(2, 1)), 1e-5),
+    "avg_pool1d": (lambda: over(2, pynn.AvgPool1d(2, 1, 1)), 1e-7),
+    "adaptive_avg_pool1d": (lambda: over(2, pynn.AdaptiveAvgPool1d(2)), 1e-7),
+    "adaptive_max_pool1d": (lambda: over(1, pynn.AdaptiveMaxPool1d(3)), 1e-5),
+    "transposed_1d": (lambda: over(2, pynn.ConvTranspose1d(2, 3, 2, 2)), 1e-7),
+    "zeros_1d": (lambda: over(2, pynn.ZeroPad1d((-1, 2))), 1e-7),
+    "zeros_2d": (lambda: over(1, pynn.Unflatten(2, (2, 3)), pynn.ZeroPad2d((2, -1, 1, 0))), 1e-7),
     "concat": (lambda: pynn.Concat(pynn.Linear(6, 5), pynn.Sequential(pynn.Tanh()), pynn.Identity()), 1e-7),
     "average": (lambda: pynn.Average(pynn.Linear(6, 5), pynn.Linear(6, 5), weights=[1, 2]), 1e-7),
 }

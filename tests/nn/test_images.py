@@ -219,6 +219,12 @@ def test_nested_blocks_survive_files_copies_and_checkpoints(tmp_path, backend):
         pynn.MaxPool2d(3, 2, 1, ceil_mode=True),
         pynn.AvgPool2d((2, 3), 1, (1, 0), count_include_pad=False),
         pynn.AdaptiveAvgPool2d((2, 3)),
+        pynn.AdaptiveMaxPool2d((3, 2)),
+        pynn.ZeroPad2d((1, 0, -2, 3)),
+        pynn.MaxPool1d(3, 2, 1, 2, ceil_mode=True),
+        pynn.AvgPool1d(3, 2, 1, count_include_pad=False),
+        pynn.ConvTranspose1d(4, 6, 3, 2, 1, 1, 2, dilation=2, init="he_normal"),
+        pynn.ZeroPad1d((1, -2)),
         pynn.BatchNorm2d(4, eps=1e-3, momentum=0.3),
         pynn.GroupNorm(2, 4, eps=1e-3, affine=False),
         pynn.LayerNorm((9, 8), eps=1e-3, elementwise_affine=False),
@@ -232,7 +238,7 @@ def test_a_file_keeps_every_setting(layer, tmp_path):
     model.save(tmp_path / "m.safetensors")
     again = pynn.load(tmp_path / "m.safetensors")
     assert repr(again) == repr(model)
-    x = np.random.default_rng(0).normal(size=(2, 4, 9) if isinstance(layer, pynn.Conv1d) else (2, 4, 9, 8))
+    x = np.random.default_rng(0).normal(size=(2, 4, 9) if "1d" in repr(layer) else (2, 4, 9, 8))
     np.testing.assert_array_equal(again(x), model(x))
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 HERE = Path(__file__).parent
 
-MAPS = (2, 4, 5, 6)
+MAPS, SEQUENCES = (2, 4, 5, 6), (3, 4, 9)
 #: Name -> layer, shape of the input.
 CASES = {
     "transposed": (lambda: nn.ConvTranspose2d(4, 6, 3), MAPS),
@@ -43,6 +43,20 @@ CASES = {
     "softsign": (nn.Softsign, (5, 9)),
     "logsigmoid": (nn.LogSigmoid, (5, 9)),
     "embedding": (lambda: nn.Embedding(7, 3, padding_idx=2), "indices"),
+    "transposed 1d": (lambda: nn.ConvTranspose1d(4, 6, 3, 2, 1, 1, 2, dilation=2), SEQUENCES),
+    "max pool 1d": (lambda: nn.MaxPool1d(3, 2, 1, ceil_mode=True), SEQUENCES),
+    "max pool 1d dilation": (lambda: nn.MaxPool1d(3, 1, dilation=2), SEQUENCES),
+    "avg pool 1d": (lambda: nn.AvgPool1d(4, 2, 1, ceil_mode=True), SEQUENCES),
+    "avg pool 1d alone": (lambda: nn.AvgPool1d(3, 2, 1, count_include_pad=False), SEQUENCES),
+    "adaptive avg 1d": (lambda: nn.AdaptiveAvgPool1d(4), SEQUENCES),
+    "adaptive max 1d": (lambda: nn.AdaptiveMaxPool1d(3), SEQUENCES),
+    "adaptive max 2d": (lambda: nn.AdaptiveMaxPool2d((1, 3)), MAPS),
+    "zeros 1d": (lambda: nn.ZeroPad1d((2, 1)), SEQUENCES),
+    "zeros 1d cut": (lambda: nn.ZeroPad1d((-2, 3)), SEQUENCES),
+    "zeros 2d": (lambda: nn.ZeroPad2d((1, 2, 3, 0)), MAPS),
+    "zeros 2d rows": (lambda: nn.ZeroPad2d((0, 0, 1, 2)), MAPS),
+    "zeros 2d columns": (lambda: nn.ZeroPad2d((3, 1, 0, 0)), MAPS),
+    "zeros 2d cut": (lambda: nn.ZeroPad2d((-1, 2, 1, -2)), MAPS),
 }
 
 

@@ -28,6 +28,7 @@ from ...nn.layers import (
     Tanh,
     Unflatten,
     Upsample,
+    ZeroPad2d,
 )
 from ...nn.traversal import parts
 from ...utils.config import is_own
@@ -36,7 +37,7 @@ from .report import Check, failed, passed, skipped, warned
 
 #: Linear layers, and layers that add no non-linearity.
 STRAIGHT = Linear | Conv2d | ConvTranspose2d | AvgPool2d | AdaptiveAvgPool2d | Upsample | BatchNorm | Dropout
-STRAIGHT |= Flatten | Unflatten | Identity | Residual | Concat
+STRAIGHT |= Flatten | Unflatten | Identity | ZeroPad2d | Residual | Concat
 
 #: Activations whose outputs are bounded on both sides.
 BOUNDED = Sigmoid | Tanh | Hardsigmoid | Hardtanh | Softsign | ReLU6

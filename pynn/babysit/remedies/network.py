@@ -9,6 +9,7 @@ import numpy as np
 from ...nn.layers import (
     SELU,
     AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
     AvgPool2d,
     BatchNorm,
     BatchNorm1d,
@@ -31,6 +32,7 @@ from ...nn.layers import (
     Sigmoid,
     Softsign,
     Tanh,
+    ZeroPad2d,
 )
 from ...nn.layers.activations import Activation
 from ...utils.config import is_own
@@ -229,8 +231,8 @@ def _width(layer: Layer) -> int:
 
 
 def _resizable(layers: list[Layer]) -> bool:
-    pools = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d)
-    known = (Linear, Maxout, Conv2d, BatchNorm, Dropout, Flatten, Identity, Activation, Hardtanh, *pools)
+    by_channel = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, AdaptiveMaxPool2d, ZeroPad2d)
+    known = (Linear, Maxout, Conv2d, BatchNorm, Dropout, Flatten, Identity, Activation, Hardtanh, *by_channel)
     return all(
         (isinstance(layer, known) and getattr(layer, "groups", 1) == 1)
         or (isinstance(layer, PReLU) and layer.num_parameters == 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,3 +84,7 @@ class Builder:
     def cast(self, x: str, dtype: DTypeLike) -> str:
         """Add a conversion to a dtype."""
         return self.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+
+#: Writes a layer that is not a container; returns the name of its output.
+Writer = Callable[[Builder, Any, Tensor], str]

@@ -62,7 +62,13 @@ class Unflattened:
 Step = Draft | Affine | Limits | Unflattened
 
 #: The layers into which a following affine map can be folded, and the axis of their weights that is the output's.
-_OUTPUT_AXIS: dict[type, int] = {layers.Linear: 1, layers.Conv1d: 0, layers.Conv2d: 0, layers.ConvTranspose2d: 1}
+_OUTPUT_AXIS: dict[type, int] = {
+    layers.Linear: 1,
+    layers.Conv1d: 0,
+    layers.Conv2d: 0,
+    layers.ConvTranspose1d: 1,
+    layers.ConvTranspose2d: 1,
+}
 
 
 def append(steps: list[Step], step: Step) -> None:
@@ -85,7 +91,7 @@ def _fold(draft: Draft, affine: Affine) -> bool:
     dtype = affine.dtype if weight is None else weight.dtype
     if affine.dtype != dtype:
         return False  # raw targets, which float32 may not distinguish
-    if draft.kind is layers.ConvTranspose2d and draft.settings["groups"] > 1:
+    if issubclass(draft.kind, layers.ConvTranspose2d) and draft.settings["groups"] > 1:
         return False
     axis, shape = _OUTPUT_AXIS.get(draft.kind, 0), _affine_shape(draft)
     if shape is None:

@@ -63,9 +63,10 @@ def _conv(read: Reading, node: Node) -> tuple[Step, Shape]:
 def _conv_transpose(read: Reading, node: Node) -> tuple[Step, Shape]:
     weight, shape = floats(node, read.array(node, 1)), read.shape(node)
     kernel, stride, before, after, dilation = _spatial(read, node, list(weight.shape[2:]))
-    if len(kernel) != 2 or before != after or node.get("output_shape") or node.get("auto_pad", "NOTSET") != "NOTSET":
-        raise UnsupportedError(f"{node} is over sequences, or has other pads on both sides, or an output_shape")
-    more, groups = tuple(node.get("output_padding") or (0, 0)), node.get("group", 1)
+    if before != after or node.get("output_shape") or node.get("auto_pad", "NOTSET") != "NOTSET":
+        raise UnsupportedError(f"{node} has other pads on both sides, or an output_shape")
+    rank, groups = len(kernel), node.get("group", 1)
+    more = tuple(node.get("output_padding") or (0,) * rank)
     settings = {
         "in_channels": weight.shape[0],
         "out_channels": weight.shape[1] * groups,
@@ -78,62 +79,79 @@ def _conv_transpose(read: Reading, node: Node) -> tuple[Step, Shape]:
     }
     bias = read.optional(node, 2)
     arrays = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
-    sizes: list[int | None] = [None, None]
-    if shape is not None and len(shape) == 4:
+    sizes: list[int | None] = [None] * rank
+    if shape is not None and len(shape) == 2 + rank:
         spans = zip(shape[2:], stride, before, dilation, kernel, more, strict=True)
         sizes = [None if n is None else (n - 1) * s - 2 * p + d * (k - 1) + m + 1 for n, s, p, d, k, m in spans]
-    return Draft(layers.ConvTranspose2d, settings, arrays, node=node, rank=3), (None, weight.shape[1] * groups, *sizes)
+    kind = layers.ConvTranspose2d if rank == 2 else layers.ConvTranspose1d
+    return Draft(kind, settings, arrays, node=node, rank=1 + rank), (None, weight.shape[1] * groups, *sizes)
 
 
 def _max_pool(read: Reading, node: Node) -> tuple[Step, Shape]:
     if len(node.outputs) > 1 and node.outputs[1]:
         raise UnsupportedError(f"{node} also gives the places of the largest elements")
     settings, shape = _pooling(read, node)
-    return Draft(layers.MaxPool2d, settings, node=node), shape
+    kind = layers.MaxPool2d if len(settings["kernel_size"]) == 2 else layers.MaxPool1d
+    return Draft(kind, settings, node=node), shape
 
 
 def _avg_pool(read: Reading, node: Node) -> tuple[Step, Shape]:
     settings, shape = _pooling(read, node)
-    if settings.pop("dilation") != (1, 1):
+    if set(settings.pop("dilation")) != {1}:
         raise UnsupportedError(f"{node} has dilations {node.get('dilations')}; expected 1")
     settings["count_include_pad"] = bool(node.get("count_include_pad", 0))
-    return Draft(layers.AvgPool2d, settings, node=node), shape
+    kind = layers.AvgPool2d if len(settings["kernel_size"]) == 2 else layers.AvgPool1d
+    return Draft(kind, settings, node=node), shape
 
 
 def _pooling(read: Reading, node: Node) -> tuple[dict[str, Any], Shape]:
     kernel, stride, before, after, dilation = _spatial(read, node, list(node.get("kernel_shape") or []))
-    shape, ceil = read.shape(node), bool(node.get("ceil_mode", 0))
-    if len(kernel) != 2 or shape is None or len(shape) != 4:
-        raise UnsupportedError(f"{node} has a kernel of {len(kernel)} dimensions; expected images")
-    known = None not in shape[2:]
+    shape, ceil, rank = read.shape(node), bool(node.get("ceil_mode", 0)), len(kernel)
+    if shape is None or len(shape) != 2 + rank:
+        raise UnsupportedError(f"{node} has an input of shape {shape}; expected a kernel of {len(kernel)} dimensions")
+    sizes = shape[2:]
+    known = None not in sizes
+
+    def pooled(ceil: bool) -> tuple[int, ...]:
+        """Return the number of windows, if they reach as far after the input as before it."""
+        images = (1, 1, *(1, *(n or 0 for n in sizes))[-2:])
+        wide, step, border, spread = (
+            (one, *given)[-2:] for one, given in ((1, kernel), (1, stride), (0, before), (1, dilation))
+        )
+        return pooled_shape(images, wide, step, border, spread, ceil)[-rank:]
+
     if before != after:
-        given = (1, 1, *(n or 0 for n in shape[2:]))
-        counts = [
+        given = [n or 0 for n in sizes]
+        counts = tuple(
             (n + b + a - (k - 1) * d - 1) // s + 1
-            for n, b, a, k, d, s in zip(given[2:], before, after, kernel, dilation, stride, strict=True)
-        ]
-        if not known or pooled_shape(given, kernel, stride, before, dilation, True)[2:] != tuple(counts):
+            for n, b, a, k, d, s in zip(given, before, after, kernel, dilation, stride, strict=True)
+        )
+        if not known or pooled(True) != counts:
             raise UnsupportedError(f"{node} has pads {[*before, *after]}; expected the same on both sides")
         ceil = True
     settings = {"kernel_size": kernel, "stride": stride, "padding": before, "dilation": dilation, "ceil_mode": ceil}
-    sizes: tuple[int | None, ...] = (None, None)
-    if known:
-        sizes = pooled_shape((1, 1, *shape[2:]), kernel, stride, before, dilation, ceil)[2:]  # type: ignore[arg-type]
-    return settings, (None, shape[1], *sizes)
+    return settings, (None, shape[1], *(pooled(ceil) if known else (None,) * rank))
 
 
-def _global_pool(read: Reading, node: Node) -> tuple[Step, Shape]:
-    if read.rank(node) != 4:
-        raise UnsupportedError(f"{node} has an input of {read.rank(node)} dimensions; expected images")
-    shape = read.shape(node)
-    assert shape is not None
-    return Draft(layers.AdaptiveAvgPool2d, {"output_size": 1}, node=node), (*shape[:2], 1, 1)
+def over_all_positions(of: str) -> Reader:
+    """Return the reader of a mean ("Avg") or maximum ("Max") of each channel that keeps the dimensions."""
+
+    def read_global(read: Reading, node: Node) -> tuple[Step, Shape]:
+        shape, rank = read.shape(node), read.rank(node) - 2
+        if rank not in (1, 2):
+            raise UnsupportedError(f"{node} has an input of {rank + 2} dimensions; expected sequences or images")
+        assert shape is not None
+        kind = getattr(layers, f"Adaptive{of}Pool{rank}d")
+        return Draft(kind, {"output_size": 1}, node=node), (*shape[:2], *(1,) * rank)
+
+    return read_global
 
 
 READERS: dict[str, Reader] = {
     "AveragePool": _avg_pool,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
-    "GlobalAveragePool": _global_pool,
+    "GlobalAveragePool": over_all_positions("Avg"),
+    "GlobalMaxPool": over_all_positions("Max"),
     "MaxPool": _max_pool,
 }

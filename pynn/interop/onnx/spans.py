@@ -12,9 +12,9 @@ from ...nn.sequential import Sequential
 from . import images, readers
 from .drafts import Draft, Step, Unflattened
 from .graph import Node, UnsupportedError
+from .image_writers import shares
 from .reading import Reader, Reading, Shape, floats
 from .sizes import Sizes
-from .writers import shares
 
 
 def span_readers(sizes: Sizes, steps_before: list[Step]) -> dict[str, Reader]:
@@ -25,7 +25,7 @@ def span_readers(sizes: Sizes, steps_before: list[Step]) -> dict[str, Reader]:
         assert shape is not None
         if len(wanted) == 3 and read.following(node, "InstanceNormalization"):
             return _group_norm(read, node, wanted, sizes)
-        if len(wanted) == 3 and read.following(node, "ReduceMax"):
+        if len(wanted) == 3 and _is_over_pieces(read, node):
             return _maxout(read, node, wanted, steps_before)
         if wanted[1:] == shape[1:] and None not in wanted[1:]:
             return None, shape
@@ -44,20 +44,23 @@ def span_readers(sizes: Sizes, steps_before: list[Step]) -> dict[str, Reader]:
 
 
 def _matmul(read: Reading, node: Node) -> tuple[Step | None, Shape]:
-    """Read a linear layer; or two products with the shares of rows and of columns, an adaptive average pooling."""
-    shape, second = read.shape(node), read.following(node, "MatMul")
-    if node.inputs[0] not in read.constants or shape is None or len(shape) != 4 or second is None:
+    """Read a linear layer; or products with the shares of rows and of columns, an adaptive average pooling."""
+    shape, last = read.shape(node), node
+    if shape is not None and len(shape) == 4 and node.inputs[0] in read.constants:
+        found = read.following(node, "MatMul")
+        last = node if found is None else found
+    if shape is None or (len(shape) != 3 and last is node):
         return readers.READERS["MatMul"](read, node)
-    rows, columns = read.array(node, 0), read.array(second, 1)
-    sizes = [(n, m.shape) for n, m in zip(shape[2:], (rows.T, columns), strict=True)]
-    if any(n is None or len(s) != 2 or s[0] != n or not s[1] for n, s in sizes):
-        raise UnsupportedError(f"{node} multiplies images by arrays of shapes {rows.shape} and {columns.shape}")
-    for matrix in (rows, columns.T):
-        if not np.allclose(matrix, shares(matrix.shape[1], matrix.shape[0], matrix.dtype), rtol=1e-6, atol=0):
+    matrices = [read.array(last, 1).T] if last is node else [read.array(node, 0), read.array(last, 1).T]
+    for matrix, n in zip(matrices, shape[2:], strict=True):
+        if n is None or matrix.ndim != 2 or matrix.shape[1] != n or not len(matrix):
+            raise UnsupportedError(f"{node} multiplies an input of shape {shape} by an array of shape {matrix.shape}")
+        if not np.allclose(matrix, shares(n, len(matrix), matrix.dtype), rtol=1e-6, atol=0):
             raise UnsupportedError(f"{node} is no adaptive average pooling, which it looks like")
-    read.reached = second
-    size = (rows.shape[0], columns.shape[1])
-    return Draft(layers.AdaptiveAvgPool2d, {"output_size": size}, node=node), (*shape[:2], *size)
+    read.reached = last
+    size = tuple(len(matrix) for matrix in matrices)
+    kind = layers.AdaptiveAvgPool1d if len(size) == 1 else layers.AdaptiveAvgPool2d
+    return Draft(kind, {"output_size": size}, node=node), (*shape[:2], *size)
 
 
 def _resize(read: Reading, node: Node, sizes: Sizes) -> tuple[Step, Shape]:
@@ -131,13 +134,22 @@ def _axes(read: Reading, node: Node) -> tuple[int, ...]:
     return tuple(sorted(int(axis) % read.rank(node) for axis in given))
 
 
+def _is_over_pieces(read: Reading, node: Node) -> bool:
+    """Return whether a maximum over the first dimension of three follows a Reshape to them."""
+    reduced = read.following(node, "ReduceMax")
+    if reduced is None:
+        return False
+    given = read.optional(reduced, 1, "axes", [])
+    return [int(axis) % 3 for axis in given] == [1]
+
+
 def _maxout(read: Reading, node: Node, wanted: tuple[int | None, ...], before: list[Step]) -> tuple[Step, Shape]:
     reduced = read.following(node, "ReduceMax")
     assert reduced is not None
     read.shapes[node.outputs[0]] = wanted
     last = before[-1] if before else None
     linear = isinstance(last, Draft) and last.kind is layers.Linear
-    if not linear or _axes(read, reduced) != (1,) or reduced.get("keepdims", 1) or None in wanted[1:]:
+    if not linear or reduced.get("keepdims", 1) or None in wanted[1:]:
         raise UnsupportedError(f"{reduced} is not behind a linear layer and over its pieces, as in Maxout")
     assert isinstance(last, Draft)
     before.pop()
@@ -148,34 +160,61 @@ def _maxout(read: Reading, node: Node, wanted: tuple[int | None, ...], before: l
     return Draft(layers.Maxout, settings, arrays, node=reduced), (None, wanted[2])
 
 
-def _reduce_mean(read: Reading, node: Node) -> tuple[Step, Shape]:
-    shape, axes = read.shape(node), _axes(read, node)
-    if shape is None or len(shape) != 4 or axes != (2, 3):
-        raise UnsupportedError(f"{node} is over the dimensions {axes}; expected height and width of images")
-    pooled = Draft(layers.AdaptiveAvgPool2d, {"output_size": 1}, node=node)
-    if node.get("keepdims", 1):
-        return pooled, (*shape[:2], 1, 1)
-    both = Draft(Sequential, inner={"0": [pooled, Draft(layers.Flatten, node=node)]}, node=node)
-    return both, shape[:2]
+def _reduction(of: str) -> Reader:
+    """Return the reader of a mean ("Avg") or maximum ("Max") over all positions."""
+
+    def reduction(read: Reading, node: Node) -> tuple[Step, Shape]:
+        shape, axes = read.shape(node), _axes(read, node)
+        if shape is None or len(shape) not in (3, 4) or axes != tuple(range(2, len(shape))):
+            raise UnsupportedError(f"{node} is over the dimensions {axes}; expected those after the channels")
+        pooled, given = images.over_all_positions(of)(read, node)
+        assert pooled is not None
+        if node.get("keepdims", 1):
+            return pooled, given
+        both = Draft(Sequential, inner={"0": [pooled, Draft(layers.Flatten, node=node)]}, node=node)
+        return both, shape[:2]
+
+    return reduction
 
 
 def _pad(read: Reading, node: Node) -> tuple[Step | None, Shape]:
-    """Read a border of zeros as the padding of the average pooling behind it."""
+    """Read a border of zeros as a layer, or as the padding of the average pooling after it."""
     pads, shape = [int(size) for size in read.optional(node, 1, "pads", [])], read.shape(node)
-    pool = read.following(node, "AveragePool")
     zeros = node.get("mode", "constant") == "constant" and not np.any(read.optional(node, 2, "value", 0.0))
-    if shape is None or len(shape) != 4 or pool is None or not zeros or len(pads) != 8 or pads[:4] != pads[4:]:
-        raise UnsupportedError(f"{node} is not a border of zeros before an average pooling")
-    if any(pads[:2]) or pool.get("count_include_pad", 0):
+    rank = 0 if shape is None else len(shape) - 2
+    if rank not in (1, 2) or not zeros or len(pads) != 4 + 2 * rank or read.optional(node, 3) is not None:
+        raise UnsupportedError(f"{node} is not a border of zeros around sequences or images")
+    before, after = pads[2 : 2 + rank], pads[4 + rank :]
+    if any(pads[:2]) or any(pads[2 + rank : 4 + rank]):
+        raise UnsupportedError(f"{node} adds examples or channels")
+    pool = read.following(node, "AveragePool")
+    if pool is not None and before == after:
+        try:
+            return _padded_pool(read, node, pool, before)
+        except UnsupportedError:
+            pass  # a layer of its own, then
+    assert shape is not None
+    sizes = [None if n is None else n + b + a for n, b, a in zip(shape[2:], before, after, strict=True)]
+    if any(n is not None and n < 1 for n in sizes):
+        raise UnsupportedError(f"{node} leaves nothing of an input of shape {shape}")
+    padding = [size for sides in zip(before[::-1], after[::-1], strict=True) for size in sides]
+    kind = layers.ZeroPad2d if rank == 2 else layers.ZeroPad1d
+    return Draft(kind, {"padding": tuple(padding)}, node=node), (*shape[:2], *sizes)
+
+
+def _padded_pool(read: Reading, node: Node, pool: Node, border: list[int]) -> tuple[Step | None, Shape]:
+    """Read a border and an average pooling as one layer, which counts the zeros of the border only."""
+    rank, kernel = len(border), pool.get("kernel_shape") or []
+    beyond = list(pool.get("pads") or [0] * 2 * rank)
+    fits = len(kernel) == rank and all(0 <= 2 * size <= k for size, k in zip(border, kernel, strict=True))
+    if not fits or len(beyond) != 2 * rank or any(beyond[:rank]) or pool.get("count_include_pad", 0):
         raise UnsupportedError(f"{node} and {pool} are no average pooling of pynn")
-    after = list(pool.get("pads") or [0] * 4)
     merged = Node(pool.op, pool.name, node.inputs[:1], pool.outputs, dict(pool.attributes), pool.opset)
-    merged.attributes |= {
-        "pads": [pads[2] + after[0], pads[3] + after[1], pads[2] + after[2], pads[3] + after[3]],
-        "count_include_pad": 1,
-    }
+    after = [size + more for size, more in zip(border, beyond[rank:], strict=True)]
+    merged.attributes |= {"pads": [*border, *after], "count_include_pad": 1}
+    read_as = images.READERS["AveragePool"](read, merged)
     read.reached = pool
-    return images.READERS["AveragePool"](read, merged)
+    return read_as
 
 
 #: All readers but that of Reshape, which needs the shapes.
@@ -186,5 +225,6 @@ READERS: dict[str, Reader] = {
     "Gather": _gather,
     "MatMul": _matmul,
     "Pad": _pad,
-    "ReduceMean": _reduce_mean,
+    "ReduceMax": _reduction("Max"),
+    "ReduceMean": _reduction("Avg"),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,8 @@ import numpy as np
 from ...nn import layers
 from ...nn.context import Context
 from ...nn.sequential import Sequential
-from ...ops._windows import borders, pooled_shape
-from ...ops.upsample import output_size
-from .building import Builder, Tensor
-
-#: Writes a layer that is not a container; returns the name of its output.
-Writer = Callable[[Builder, Any, Tensor], str]
+from . import image_writers
+from .building import Builder, Tensor, Writer
 
 
 def write_layer(graph: Builder, layer: layers.Layer, x: Tensor, name: str) -> Tensor:
@@ -98,38 +93,6 @@ def _embed_columns(graph: Builder, layer: layers.EmbedColumns, x: Tensor) -> str
     return graph.add("Concat", *parts, axis=1)
 
 
-def _conv_transpose(graph: Builder, layer: layers.ConvTranspose2d, x: Tensor) -> str:
-    arrays = [graph.constant(layer.weight.data, "weight")]
-    if layer.bias is not None:
-        arrays.append(graph.constant(layer.bias.data, "bias"))
-    return graph.add(
-        "ConvTranspose",
-        x.name,
-        *arrays,
-        kernel_shape=layer.kernel_size,
-        strides=layer.stride,
-        dilations=layer.dilation,
-        pads=[*layer.padding, *layer.padding],
-        output_padding=layer.output_padding,
-        group=layer.groups,
-    )
-
-
-def _upsample(graph: Builder, layer: layers.Upsample, x: Tensor) -> str:
-    how: dict[str, Any] = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    if layer.mode == "nearest":
-        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    elif layer.align_corners:
-        how["coordinate_transformation_mode"] = "align_corners"
-    if layer.scale_factor is not None and not layer.align_corners:  # runtimes do not agree on half a pixel at the end
-        return graph.add("Resize", x.name, "", graph.constant((1, 1, *layer.scale_factor), "scales", "f4"), **how)
-    first, two = (graph.constant(np.array(n, np.int64), name) for n, name in (([0], "first"), ([2], "two")))
-    batch = graph.add("Slice", graph.add("Shape", x.name), first, two)
-    size = output_size(x.example.shape, layer.size, layer.scale_factor)
-    sizes = graph.add("Concat", batch, graph.constant(np.array(size, np.int64), "size"), axis=0)
-    return graph.add("Resize", x.name, "", "", sizes, **how)
-
-
 def _linear(graph: Builder, layer: layers.Linear, x: Tensor) -> str:
     weight = graph.constant(layer.weight.data, "weight")
     if layer.bias is None:
@@ -140,24 +103,6 @@ def _linear(graph: Builder, layer: layers.Linear, x: Tensor) -> str:
 def _maxout(graph: Builder, layer: layers.Maxout, x: Tensor) -> str:
     z = graph.add("Gemm", x.name, graph.constant(layer.weight.data, "weight"), graph.constant(layer.bias.data, "bias"))
     return graph.reduce("ReduceMax", graph.reshape(z, 0, layer.pieces, layer.out_features), [1], keepdims=False)
-
-
-def _conv(graph: Builder, layer: layers.Conv2d, x: Tensor) -> str:
-    geometry, rank = layer._geometry(), len(layer.kernel_size)
-    before, after = borders(geometry["padding"], layer._window(), geometry["stride"], geometry["dilation"])
-    arrays = [graph.constant(layer.weight.data, "weight")]
-    if layer.bias is not None:
-        arrays.append(graph.constant(layer.bias.data, "bias"))
-    return graph.add(
-        "Conv",
-        x.name,
-        *arrays,
-        kernel_shape=layer.kernel_size,
-        strides=layer.stride,
-        dilations=layer.dilation,
-        pads=[*before[-rank:], *after[-rank:]],
-        group=layer.groups,
-    )
 
 
 def _batch_norm(graph: Builder, layer: layers.BatchNorm, x: Tensor) -> str:
@@ -199,61 +144,6 @@ def _group_norm(graph: Builder, layer: layers.GroupNorm, x: Tensor) -> str:
     per_channel = (-1, *(1,) * (len(shape) - 1))
     y = graph.add("Mul", y, graph.constant(layer.weight.data.reshape(per_channel), "weight"))
     return graph.add("Add", y, graph.constant(layer.bias.data.reshape(per_channel), "bias"))
-
-
-def _max_pool(graph: Builder, layer: layers.MaxPool2d, x: Tensor) -> str:
-    return graph.add("MaxPool", x.name, dilations=layer.dilation, **_window(layer, x, layer.dilation))
-
-
-def _avg_pool(graph: Builder, layer: layers.AvgPool2d, x: Tensor) -> str:
-    window = _window(layer, x)
-    if not layer.count_include_pad:
-        return graph.add("AveragePool", x.name, count_include_pad=0, **window)
-    rows, columns = layer.padding
-    if window["pads"] == [rows, columns, rows, columns]:
-        return graph.add("AveragePool", x.name, count_include_pad=1, **window)
-    # Zeros of the padding count, but not what the last windows reach beyond it: the former become part of the image.
-    pads = np.array([0, 0, rows, columns, 0, 0, rows, columns], np.int64)
-    padded = graph.add("Pad", x.name, graph.constant(pads, "pads"))
-    window["pads"] = [0, 0, window["pads"][2] - rows, window["pads"][3] - columns]
-    return graph.add("AveragePool", padded, count_include_pad=0, **window)
-
-
-def _window(layer: Any, x: Tensor, dilation: tuple[int, int] = (1, 1)) -> dict[str, Any]:
-    """Return the attributes of a pooling; with ceil_mode, the padding includes what the last windows reach beyond it.
-
-    Runtimes do not agree on ceil_mode where a window begins in the padding.
-    """
-    kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
-    shape = pooled_shape(x.example.shape, kernel, stride, padding, dilation, layer.ceil_mode)
-    after = list(padding)
-    if layer.ceil_mode:
-        for axis in range(2):
-            needed = (shape[2 + axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1
-            after[axis] = max(padding[axis], needed - x.example.shape[2 + axis] - padding[axis])
-    return {"kernel_shape": kernel, "strides": stride, "pads": [*padding, *after]}
-
-
-def _adaptive_avg_pool(graph: Builder, layer: layers.AdaptiveAvgPool2d, x: Tensor) -> str:
-    size, given = layer.output_size, x.example.shape[2:]
-    if size == (1, 1):
-        return graph.add("GlobalAveragePool", x.name)
-    if all(n % k == 0 for n, k in zip(given, size, strict=True)):
-        window = [n // k for n, k in zip(given, size, strict=True)]
-        return graph.add("AveragePool", x.name, kernel_shape=window, strides=window)
-    # Windows of different sizes: a product with the shares of rows, and one with those of columns.
-    rows, columns = (shares(n, k, x.example.dtype) for n, k in zip(given, size, strict=True))
-    y = graph.add("MatMul", graph.constant(rows, "rows"), x.name)
-    return graph.add("MatMul", y, graph.constant(columns.T, "columns"))
-
-
-def shares(size: int, windows: int, dtype: np.dtype[Any]) -> np.ndarray:
-    """Return the matrix (windows, size) whose product with a vector is the mean of each of its windows."""
-    shares = np.zeros((windows, size), dtype)
-    for k in range(windows):
-        start, stop = k * size // windows, -(-(k + 1) * size // windows)
-        shares[k, start:stop] = 1 / (stop - start)
-    return shares
 
 
 def _flatten(graph: Builder, layer: layers.Flatten, x: Tensor) -> str:
@@ -355,12 +245,9 @@ CONTAINERS: dict[type[layers.Layer], Any] = {
 
 #: All other layers.
 WRITERS: dict[type[layers.Layer], Writer] = {
-    layers.AdaptiveAvgPool2d: _adaptive_avg_pool,
-    layers.AvgPool2d: _avg_pool,
+    **image_writers.WRITERS,
     layers.BatchNorm: _batch_norm,
     layers.CELU: _celu,
-    layers.Conv2d: _conv,
-    layers.ConvTranspose2d: _conv_transpose,
     layers.Dropout: _identity,
     layers.Dropout2d: _identity,
     layers.ELU: _plain("Elu", ("alpha", "alpha")),
@@ -380,7 +267,6 @@ WRITERS: dict[type[layers.Layer], Writer] = {
     layers.Linear: _linear,
     layers.LogSigmoid: _log_sigmoid,
     layers.LogSoftmax: _plain("LogSoftmax", ("axis", "dim")),
-    layers.MaxPool2d: _max_pool,
     layers.Maxout: _maxout,
     layers.Mish: _mish,
     layers.PReLU: _prelu,
@@ -394,5 +280,4 @@ WRITERS: dict[type[layers.Layer], Writer] = {
     layers.Softsign: _plain("Softsign"),
     layers.Tanh: _plain("Tanh"),
     layers.Unflatten: _unflatten,
-    layers.Upsample: _upsample,
 }

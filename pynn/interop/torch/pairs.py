@@ -36,6 +36,9 @@ class Pair(NamedTuple):
 
 
 _CONVOLUTION = {"padding_mode": ("zeros",)}
+_NO_INDICES = {"return_indices": (False,)}
+_RESIZED = {"recompute_scale_factor": (None, False)}
+_ZEROS = {"value": (0,)}
 _EMBEDDING = {"max_norm": (None,), "scale_grad_by_freq": (False,), "sparse": (False,)}
 _INSTANCE_NORM = {"track_running_stats": (False,)}
 _BATCH_NORM = {"affine": (True,), "track_running_stats": (True,)}
@@ -45,7 +48,12 @@ PAIRS = (
     Pair(layers.Linear, "Linear"),
     Pair(layers.Conv1d, "Conv1d", _CONVOLUTION),
     Pair(layers.Conv2d, "Conv2d", _CONVOLUTION),
+    Pair(layers.ConvTranspose1d, "ConvTranspose1d", _CONVOLUTION),
     Pair(layers.ConvTranspose2d, "ConvTranspose2d", _CONVOLUTION),
+    Pair(layers.ZeroPad1d, "ConstantPad1d", _ZEROS),
+    Pair(layers.ZeroPad2d, "ConstantPad2d", _ZEROS),
+    Pair(layers.ZeroPad1d, "ZeroPad1d"),
+    Pair(layers.ZeroPad2d, "ZeroPad2d"),
     Pair(layers.Embedding, "Embedding", _EMBEDDING),
     Pair(layers.BatchNorm1d, "BatchNorm1d", _BATCH_NORM),
     Pair(layers.BatchNorm2d, "BatchNorm2d", _BATCH_NORM),
@@ -53,10 +61,17 @@ PAIRS = (
     Pair(layers.InstanceNorm2d, "InstanceNorm2d", _INSTANCE_NORM),
     Pair(layers.GroupNorm, "GroupNorm"),
     Pair(layers.LayerNorm, "LayerNorm"),
-    Pair(layers.MaxPool2d, "MaxPool2d", {"return_indices": (False,)}),
+    Pair(layers.MaxPool1d, "MaxPool1d", _NO_INDICES),
+    Pair(layers.MaxPool2d, "MaxPool2d", _NO_INDICES),
+    Pair(layers.AvgPool1d, "AvgPool1d"),
     Pair(layers.AvgPool2d, "AvgPool2d", {"divisor_override": (None,)}),
+    Pair(layers.AdaptiveAvgPool1d, "AdaptiveAvgPool1d"),
     Pair(layers.AdaptiveAvgPool2d, "AdaptiveAvgPool2d"),
-    Pair(layers.Upsample, "Upsample", {"recompute_scale_factor": (None, False)}),
+    Pair(layers.AdaptiveMaxPool1d, "AdaptiveMaxPool1d", _NO_INDICES),
+    Pair(layers.AdaptiveMaxPool2d, "AdaptiveMaxPool2d", _NO_INDICES),
+    Pair(layers.Upsample, "UpsamplingNearest2d", _RESIZED),
+    Pair(layers.Upsample, "UpsamplingBilinear2d", _RESIZED),
+    Pair(layers.Upsample, "Upsample", _RESIZED),
     Pair(layers.Dropout, "Dropout"),
     Pair(layers.Dropout2d, "Dropout1d"),
     Pair(layers.Dropout2d, "Dropout2d"),

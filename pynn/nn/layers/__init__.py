@@ -26,14 +26,24 @@ from .batchnorm import BatchNorm as BatchNorm
 from .batchnorm import BatchNorm1d, BatchNorm2d
 from .concat import Concat
 from .conv import Conv1d, Conv2d
-from .conv_transpose import ConvTranspose2d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d
 from .dropout import Dropout, Dropout2d
 from .embedding import EmbedColumns, Embedding
 from .groupnorm import GroupNorm, LayerNorm
 from .instancenorm import InstanceNorm1d, InstanceNorm2d
 from .linear import Linear
 from .maxout import Maxout
-from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from .padding import ZeroPad1d, ZeroPad2d
+from .pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
 from .residual import Residual
 from .shaping import Flatten, Identity, Unflatten
 from .softmax import LogSoftmax, Softmax
@@ -44,14 +54,19 @@ __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
     "Average",
+    "AvgPool1d",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
     "Concat",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
     "ConvTranspose2d",
     "Dropout",
     "Dropout2d",
@@ -71,6 +86,7 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "MaxPool1d",
     "MaxPool2d",
     "Maxout",
     "Mish",
@@ -86,4 +102,6 @@ __all__ = [
     "Tanh",
     "Unflatten",
     "Upsample",
+    "ZeroPad1d",
+    "ZeroPad2d",
 ]

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import ops
-from ...ops._windows import Pair, borders, pair
+from ...ops._windows import Pair, borders
 from ...ops.conv import output_shape
 from ...utils.validation import count
 from .. import initializers
 from ..context import Context
 from ..parameters import Parameter
 from ..recording import applies_activation, replayable
-from .base import Layer
+from .dimensions import OverImages, OverSequences
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
-class Conv2d(Layer):
+class Conv2d(OverImages):
     """y = x * W + b: every filter's weighted sum over the window at each position of the image.
 
     Parameters
@@ -63,9 +63,6 @@ class Conv2d(Layer):
     (2, 8, 32, 32)
     """
 
-    #: Names of the image dimensions, for error messages.
-    _positions = "height, width"
-
     def __init__(
         self,
         in_channels: int,
@@ -92,7 +89,9 @@ class Conv2d(Layer):
             if channels % self.groups:
                 raise ValueError(f"{name} is {channels}; expected a multiple of groups={self.groups}")
         geometry = self._geometry()
-        borders(geometry["padding"], self._window(), geometry["stride"], geometry["dilation"])  # raises if invalid
+        borders(
+            geometry["padding"], self._pair(self.kernel_size), geometry["stride"], geometry["dilation"]
+        )  # raises if invalid
         self.init = init
         elements = math.prod(self.kernel_size)
         fans = self.in_channels // self.groups * elements, self.out_channels // self.groups * elements
@@ -102,31 +101,14 @@ class Conv2d(Layer):
         self.weight = Parameter(weight, dtype, fans=fans)
         self.bias = Parameter(start, dtype) if bias else None
 
-    def _sizes(self, value: Any, name: str, *, minimum: int = 1) -> tuple[int, ...]:
-        """Return the argument as one number per dimension of an image."""
-        return pair(value, name, minimum=minimum)
-
-    def _window(self) -> Pair:
-        """Return rows and columns of the window."""
-        rows, columns = self.kernel_size
-        return rows, columns
-
     def _geometry(self) -> dict[str, Any]:
         """Return the geometry arguments of the ops."""
         return {
-            "stride": self.stride,
-            "padding": self.padding,
-            "dilation": self.dilation,
+            "stride": self._pair(self.stride),
+            "padding": self.padding if isinstance(self.padding, str) else self._pair(self.padding, 0),
+            "dilation": self._pair(self.dilation),
             "groups": self.groups,
         }
-
-    def _as_images(self, x: np.ndarray) -> np.ndarray:
-        """Return a view of the shape (n, channels, height, width)."""
-        return x
-
-    def _from_images(self, x: np.ndarray) -> np.ndarray:
-        """Return a view in the layer's own shape."""
-        return x
 
     def config(self) -> dict[str, Any]:
         return super().config() | {
@@ -137,9 +119,7 @@ class Conv2d(Layer):
     @applies_activation
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        if x.ndim != len(self.kernel_size) + 2 or x.shape[1] != self.in_channels:
-            expected = f"(batch, {self.in_channels}, {self._positions})"
-            raise ValueError(f"{type(self).__name__} got an input of shape {x.shape}; expected {expected}")
+        self._check_input(x, self.in_channels)
         ctx.x = x = self._as_images(x)
         weight, bias = ctx.folded or (self.weight.data, None if self.bias is None else self.bias.data)
         weight, geometry = self._as_images(weight), self._geometry()
@@ -177,7 +157,7 @@ class Conv2d(Layer):
         return None if dx is None else self._from_images(dx)
 
 
-class Conv1d(Conv2d):
+class Conv1d(OverSequences, Conv2d):
     """`Conv2d` over sequences: x is (n, in_channels, length), y (n, out_channels, out_length).
 
     Parameters
@@ -199,26 +179,3 @@ class Conv1d(Conv2d):
     >>> pynn.Sequential(pynn.Conv1d(2, 4, 3))(np.zeros((1, 2, 10), dtype=np.float32)).shape
     (1, 4, 8)
     """
-
-    _positions = "length"
-
-    def _sizes(self, value: Any, name: str, *, minimum: int = 1) -> tuple[int, ...]:
-        if isinstance(value, tuple | list):
-            if len(value) != 1:
-                raise ValueError(f"{name} is {value!r}; expected a number")
-            value = value[0]
-        return (count(value, name, minimum=minimum),)
-
-    def _window(self) -> Pair:
-        return 1, self.kernel_size[0]
-
-    def _geometry(self) -> dict[str, Any]:
-        geometry = super()._geometry()
-        padding = self.padding if isinstance(self.padding, str) else (0, self.padding[0])
-        return geometry | {"stride": (1, self.stride[0]), "padding": padding, "dilation": (1, self.dilation[0])}
-
-    def _as_images(self, x: np.ndarray) -> np.ndarray:
-        return x[:, :, None]
-
-    def _from_images(self, x: np.ndarray) -> np.ndarray:
-        return x[:, :, 0]

@@ -1,4 +1,4 @@
-"""The transposed convolutional layer."""
+"""Transposed convolutional layers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import ops
-from ...ops._windows import Pair, pair
+from ...ops._windows import Pair
 from ...ops.conv_transpose import output_shape
 from ...utils.validation import count
 from .. import initializers
 from ..context import Context
 from ..parameters import Parameter
 from ..recording import replayable
-from .base import Layer
+from .dimensions import OverImages, OverSequences
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
-class ConvTranspose2d(Layer):
+class ConvTranspose2d(OverImages):
     """The transpose of `Conv2d`, which enlarges images: every pixel spreads a window of weights, and b is added.
 
     Parameters
@@ -81,10 +81,11 @@ class ConvTranspose2d(Layer):
         super().__init__()
         self.in_channels = count(in_channels, "in_channels")
         self.out_channels = count(out_channels, "out_channels")
-        self.kernel_size, self.stride = pair(kernel_size, "kernel_size"), pair(stride, "stride")
-        self.padding = pair(padding, "padding", minimum=0)
-        self.output_padding = pair(output_padding, "output_padding", minimum=0)
-        self.dilation = pair(dilation, "dilation")
+        self.kernel_size = self._sizes(kernel_size, "kernel_size")
+        self.stride = self._sizes(stride, "stride")
+        self.padding = self._sizes(padding, "padding", minimum=0)
+        self.output_padding = self._sizes(output_padding, "output_padding", minimum=0)
+        self.dilation = self._sizes(dilation, "dilation")
         self.groups = count(groups, "groups")
         for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
             if channels % self.groups:
@@ -111,38 +112,63 @@ class ConvTranspose2d(Layer):
     def _geometry(self) -> dict[str, Any]:
         """Return the geometry arguments of the ops."""
         return {
-            "stride": self.stride,
-            "padding": self.padding,
-            "output_padding": self.output_padding,
+            "stride": self._pair(self.stride),
+            "padding": self._pair(self.padding, 0),
+            "output_padding": self._pair(self.output_padding, 0),
             "groups": self.groups,
-            "dilation": self.dilation,
+            "dilation": self._pair(self.dilation),
         }
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        if x.ndim != 4 or x.shape[1] != self.in_channels:
-            expected = f"(batch, {self.in_channels}, height, width)"
-            raise ValueError(f"ConvTranspose2d got an input of shape {x.shape}; expected {expected}")
-        ctx.x = x
-        geometry = self._geometry()
-        y = ctx.buffer("y", output_shape(x.shape, self.weight.shape, **geometry), x.dtype)
+        self._check_input(x, self.in_channels)
+        ctx.x = x = self._as_images(x)
+        weight, geometry = self._as_images(self.weight.data), self._geometry()
+        y = ctx.buffer("y", output_shape(x.shape, weight.shape, **geometry), x.dtype)
         bias = None if self.bias is None else self.bias.data
-        return ops.conv_transpose2d(x, self.weight.data, bias=bias, out=y, **geometry)
+        return self._from_images(ops.conv_transpose2d(x, weight, bias=bias, out=y, **geometry))
 
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
+        dy = self._as_images(dy)
         # As in Linear: a following batch norm subtracts the bias again.
         cancelled = ctx.dy_sums_to_zero
         if cancelled and self.bias is not None:
             ops.zero(self.bias.grad)
-        return ops.conv_transpose2d_backward(
+        dx = ops.conv_transpose2d_backward(
             dy,
             ctx.x,
-            self.weight.data,
-            dw=self.weight.grad,
+            self._as_images(self.weight.data),
+            dw=self._as_images(self.weight.grad),
             db=None if self.bias is None or cancelled else self.bias.grad,
             dx=ctx.gradient("dx", ctx.x.shape, dy.dtype, dy) if ctx.needs_dx else None,
             need_db=self.bias is not None and not cancelled,
             need_dx=ctx.needs_dx,
             **self._geometry(),
         )[2]
+        return None if dx is None else self._from_images(dx)
+
+
+class ConvTranspose1d(OverSequences, ConvTranspose2d):
+    """`ConvTranspose2d` over sequences: x is (n, in_channels, length), y (n, out_channels, out_length).
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride, padding, output_padding, dilation : int
+        As in `ConvTranspose2d`, for one dimension.
+    groups, bias, init, dtype
+        As in `ConvTranspose2d`.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (in_channels, out_channels / groups, kernel_size)
+    bias : Parameter, shape (out_channels,), or None
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> layer = pynn.ConvTranspose1d(8, 3, 4, stride=2, padding=1)
+    >>> pynn.Sequential(layer)(np.zeros((2, 8, 16), dtype=np.float32)).shape
+    (2, 3, 32)
+    """
