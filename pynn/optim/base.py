@@ -47,6 +47,16 @@ class Optimizer(Configurable):
         self.state: Mapping[str, np.ndarray] = {}
         self._plans: dict[bool, _Plan] = {}
         self._stats: np.ndarray | None = None
+        self._momentum: float | None = None
+
+    @property
+    def has_momentum(self) -> bool:
+        """Whether there is a momentum, or Adam's beta1, which a schedule may set."""
+        return False
+
+    def momentum_now(self, own: float) -> float:
+        """Return the momentum of the step being taken: the schedule's, or else the optimiser's `own`."""
+        return own if self._momentum is None else self._momentum
 
     @property
     def steps(self) -> int:
@@ -75,7 +85,7 @@ class Optimizer(Configurable):
                 f"this {type(self).__name__} is bound to a model, and a copy would not be; copy the trainer, or make a "
                 f"new one: {self!r}"
             )
-        return self.__dict__ | {"counter": self.counter.copy(), "_plans": {}, "_stats": None}
+        return self.__dict__ | {"counter": self.counter.copy(), "_plans": {}, "_stats": None, "_momentum": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Copies, because joblib may map a file's arrays read-only.
@@ -92,6 +102,7 @@ class Optimizer(Configurable):
             "counter": np.zeros(1, np.int64),
             "_plans": {},
             "_stats": None,
+            "_momentum": None,
         }
         copied.__dict__.update(self.__dict__ | fresh)
         return copied
@@ -111,8 +122,14 @@ class Optimizer(Configurable):
             {name: aligned_zeros(flat.values.shape, flat.values.dtype) for name in self.state_names}
         )
 
-    def step(self, lr: float | None = None, grad_scale: float = 1.0, stats: np.ndarray | None = None) -> None:
-        """Update the parameters from their gradients, at the rate `lr` (by default the optimiser's own).
+    def step(
+        self,
+        lr: float | None = None,
+        grad_scale: float = 1.0,
+        stats: np.ndarray | None = None,
+        momentum: float | None = None,
+    ) -> None:
+        """Update the parameters from their gradients, at the rate `lr` and with `momentum`, by default its own.
 
         `stats`, float64 (parameters, 3), receives for each unfrozen parameter the sums of squares of the values before
         the update, of the scaled gradient, and of the update. It does not affect the update.
@@ -122,9 +139,14 @@ class Optimizer(Configurable):
         if self.flat is None:
             raise RuntimeError("the optimiser has no parameters yet; pass it to a Trainer, or call bind(model.flat)")
         plan, backend = self._plan(stats is not None), kernels()
-        if grad_scale != 1 or plan.recorded_for is not backend or plan.recorded_stats is not stats:
+        alike = grad_scale == 1 and momentum is None
+        if not alike or plan.recorded_for is not backend or plan.recorded_stats is not stats:
             with Uninterrupted():
-                self._first_step(plan, backend, lr, grad_scale, stats)
+                self._momentum = momentum
+                try:
+                    self._first_step(plan, backend, lr, grad_scale, stats)
+                finally:
+                    self._momentum = None
             return
         recording = plan.recording
         runs = recording.runs
@@ -160,7 +182,7 @@ class Optimizer(Configurable):
         try:
             if not (replayable and getattr(backend, "WHOLE_UPDATES", False)):
                 self._update_reversibly(plan, grad_scale, None if replayable else stats)
-            elif grad_scale != 1 or recorder is None:
+            elif grad_scale != 1 or self._momentum is not None or recorder is None:
                 self.update(self.flat, plan.bounds, plan.rates, grad_scale)
             else:
                 with recorder((), lambda: self._arrays(plan)) as recording:

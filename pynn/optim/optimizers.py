@@ -47,6 +47,10 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.state_names = ("velocity",) if momentum else ()
 
+    @property
+    def has_momentum(self) -> bool:
+        return "velocity" in self.state_names
+
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.sgd(
@@ -55,7 +59,7 @@ class SGD(Optimizer):
             self.state.get("velocity"),
             bounds,
             rates,
-            momentum=self.momentum,
+            momentum=self.momentum_now(self.momentum),
             nesterov=self.nesterov,
             grad_scale=grad_scale,
             stats=self.stats,
@@ -130,6 +134,10 @@ class RMSprop(Optimizer):
         self.momentum = fraction(momentum, "momentum", one=False)
         self.state_names = ("square_avg", "velocity") if momentum else ("square_avg",)
 
+    @property
+    def has_momentum(self) -> bool:
+        return "velocity" in self.state_names
+
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.rmsprop(
@@ -140,7 +148,7 @@ class RMSprop(Optimizer):
             bounds,
             rates,
             alpha=self.alpha,
-            momentum=self.momentum,
+            momentum=self.momentum_now(self.momentum),
             eps=self.eps,
             grad_scale=grad_scale,
             stats=self.stats,
@@ -185,6 +193,10 @@ class Adam(Optimizer):
         self.eps = number(eps, "eps", minimum=0)
 
     @property
+    def has_momentum(self) -> bool:
+        return True
+
+    @property
     def corrected_step(self) -> np.ndarray:
         """The number of steps for which the kernel corrects the bias of the averages."""
         return self.counter
@@ -199,7 +211,7 @@ class Adam(Optimizer):
             bounds,
             rates,
             step=self.corrected_step,
-            beta1=self.betas[0],
+            beta1=self.momentum_now(self.betas[0]),
             beta2=self.betas[1],
             eps=self.eps,
             decoupled=self.decoupled,

@@ -30,6 +30,10 @@ class Schedule(Configurable):
         """Return the learning rate after `epoch` epochs and `step` steps in all."""
         return self.at(base, epoch if self.by == "epoch" else step)
 
+    def momentum(self, epoch: int, step: int) -> float | None:
+        """Return the momentum after `epoch` epochs and `step` steps in all, or None for the optimiser's own."""
+        return None
+
 
 UNITS = ("epoch", "step")
 #: A rate below this fraction of the base rate changes no weight in float32.
@@ -138,8 +142,8 @@ class CosineAnnealingWarmRestarts(Schedule):
 class OneCycleLR(Schedule):
     """A rise from max_lr / div_factor to max_lr, then a fall to far below the start (Smith & Topin 2018).
 
-    As PyTorch's with ``cycle_momentum=False``: the momentum stays. The optimiser's own rate does not matter, and after
-    `total_steps` the rate stays at the last one.
+    Meanwhile the momentum falls from max_momentum to base_momentum, and rises again. The optimiser's own rate and
+    momentum do not matter, and after `total_steps` both stay as they are.
 
     Parameters
     ----------
@@ -149,6 +153,10 @@ class OneCycleLR(Schedule):
     pct_start : float
         In (0, 1): the share of the rise.
     anneal_strategy : {"cos", "linear"}
+    cycle_momentum : bool
+        Whether to set the momentum, too: of `SGD` and `RMSprop`, which need one above 0, or beta1 of `Adam`.
+    base_momentum, max_momentum : float
+        In [0, 1): the momentum at the largest rate, and at the first and the last one.
     div_factor, final_div_factor : float
         The first rate is max_lr / div_factor, and the last one the first / final_div_factor.
     three_phase : bool
@@ -159,6 +167,8 @@ class OneCycleLR(Schedule):
     >>> cycle = OneCycleLR(0.5, total_steps=10, pct_start=0.5, anneal_strategy="linear", div_factor=5)
     >>> [round(cycle.at(1.0, n), 2) for n in (0, 2, 4, 9)]
     [0.1, 0.3, 0.5, 0.0]
+    >>> [round(cycle.momentum(0, n), 2) for n in (0, 2, 4, 9)]
+    [0.95, 0.9, 0.85, 0.95]
     """
 
     def __init__(
@@ -167,6 +177,9 @@ class OneCycleLR(Schedule):
         total_steps: int,
         pct_start: float = 0.3,
         anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,
@@ -177,28 +190,36 @@ class OneCycleLR(Schedule):
         self.total_steps = count(total_steps, "total_steps")
         self.pct_start = fraction(pct_start, "pct_start")
         self.anneal_strategy = choice(anneal_strategy, "anneal_strategy", ("cos", "linear"))
+        self.cycle_momentum = bool(cycle_momentum)
+        self.base_momentum = fraction(base_momentum, "base_momentum", one=False)
+        self.max_momentum = fraction(max_momentum, "max_momentum", one=False)
         self.div_factor = number(div_factor, "div_factor", above=0)
         self.final_div_factor = number(final_div_factor, "final_div_factor", above=0)
         self.three_phase = three_phase
         self.by = choice(by, "by", UNITS)
 
-    def _phases(self) -> list[tuple[float, float]]:
-        """Return the ends of the phases, and the rates there."""
-        first = self.max_lr / self.div_factor
-        last, rise = first / self.final_div_factor, self.pct_start * self.total_steps
-        back = [(2 * rise - 2, first)] if self.three_phase else []
-        return [(rise - 1, self.max_lr), *back, (self.total_steps - 1, last)]
-
     def at(self, base: float, count: int) -> float:
-        start, rate = 0.0, self.max_lr / self.div_factor
-        for end, target in self._phases():
+        first = self.max_lr / self.div_factor
+        return self._annealed(count, first, (self.max_lr, first, first / self.final_div_factor))
+
+    def momentum(self, epoch: int, step: int) -> float | None:
+        if not self.cycle_momentum:
+            return None
+        count, high = epoch if self.by == "epoch" else step, self.max_momentum
+        return self._annealed(count, high, (self.base_momentum, high, high))
+
+    def _annealed(self, count: int, value: float, targets: tuple[float, float, float]) -> float:
+        """Return what starts at `value` and goes to the first target, perhaps back to the second, and to the last."""
+        start, rise = 0.0, self.pct_start * self.total_steps
+        phases = list(zip((rise - 1, 2 * rise - 2, self.total_steps - 1), targets, strict=True))
+        for end, target in phases if self.three_phase else (phases[0], phases[2]):
             if count <= end:
                 done = (count - start) / (end - start) if end > start else 1.0
                 if self.anneal_strategy == "cos":
-                    return target + (rate - target) / 2 * (1 + math.cos(math.pi * done))
-                return rate + (target - rate) * done
-            start, rate = end, target
-        return rate
+                    return target + (value - target) / 2 * (1 + math.cos(math.pi * done))
+                return value + (target - value) * done
+            start, value = end, target
+        return value
 
 
 class LambdaLR(Schedule):
@@ -250,3 +271,6 @@ class WarmupLR(Schedule):
     def rate(self, base: float, epoch: int, step: int) -> float:
         later = base if self.then is None else self.then.rate(base, epoch, step)
         return later * min(1.0, (step + 1) / self.steps)
+
+    def momentum(self, epoch: int, step: int) -> float | None:
+        return None if self.then is None else self.then.momentum(epoch, step)

@@ -45,12 +45,25 @@ def _loss(trainer: Any, value: Any) -> Loss:
 
 def _optimizer(trainer: Any, value: Any) -> Optimizer:
     optimizer = instance(value, "optimizer", Optimizer)
+    _check_momentum(trainer._schedule, optimizer)
     optimizer.bind(trainer.model.flat)
     return optimizer
 
 
 def _schedule(trainer: Any, value: Any) -> Schedule | None:
-    return None if value is None else instance(value, "schedule", Schedule)
+    schedule = None if value is None else instance(value, "schedule", Schedule)
+    if hasattr(trainer, "_optimizer"):
+        _check_momentum(schedule, trainer._optimizer)
+    return schedule
+
+
+def _check_momentum(schedule: Schedule | None, optimizer: Optimizer) -> None:
+    """Raise ValueError if the schedule sets a momentum, and the optimiser has none."""
+    if schedule is not None and schedule.momentum(0, 0) is not None and not optimizer.has_momentum:
+        raise ValueError(
+            f"{type(schedule).__name__} sets the momentum, which {optimizer!r} has not: give the optimiser a momentum "
+            "above 0, or the schedule cycle_momentum=False"
+        )
 
 
 def _regularizers(trainer: Any, value: Any) -> list[Regularizer]:

@@ -108,9 +108,10 @@ class TrainingStep:
             self._keep()
         self._begun = updates, None
         try:
-            rate = optimizer.lr
+            rate, momentum = optimizer.lr, None
             if trainer._schedule is not None:
                 rate = trainer._schedule.rate(rate, trainer.epoch, steps)
+                momentum = trainer._schedule.momentum(trainer.epoch, steps)
             loss = data_loss = self.passes.forward(trainer._loss, x, target, weights, observer, share)
             if self._exchange is not None:
                 loss = data_loss = self._exchanged(self._exchange, loss, share, count is not None)
@@ -125,9 +126,9 @@ class TrainingStep:
                 stats = None if observer is None else observer.updates
                 self._begun = updates, (steps, loss, rate, count)
                 if trainer._regularizers:
-                    self._update_within_limits(rate, scale, stats)
+                    self._update_within_limits(rate, scale, stats, momentum)
                 else:
-                    optimizer.step(rate, scale, stats)
+                    optimizer.step(rate, scale, stats, momentum)
                 self._finish(steps, loss, rate, count)
         except BaseException as error:
             self.settle()
@@ -186,17 +187,19 @@ class TrainingStep:
             raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected the same number")
         return target, None if sample_weight is None else ready(sample_weight, x.dtype)
 
-    def _update_within_limits(self, rate: float, scale: float, stats: np.ndarray | None) -> None:
+    def _update_within_limits(
+        self, rate: float, scale: float, stats: np.ndarray | None, momentum: float | None
+    ) -> None:
         """Update the parameters and apply the constraints, atomically."""
         optimizer = self._trainer.optimizer
         limits = [item for item in self._trainer.regularizers if type(item).constrain is not Regularizer.constrain]
         if not limits:
-            optimizer.step(rate, scale, stats)
+            optimizer.step(rate, scale, stats, momentum)
             return
         with Uninterrupted():
             kept = optimizer.keep()
             try:
-                optimizer.step(rate, scale, stats)
+                optimizer.step(rate, scale, stats, momentum)
                 for regularizer in limits:
                     regularizer.constrain(self._flat)
             except BaseException:

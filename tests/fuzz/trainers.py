@@ -68,12 +68,12 @@ REGULARIZERS = {
 }
 
 SCHEDULES = {
-    "StepLR": lambda: pynn.StepLR(1, 0.5),
-    "ExponentialLR": lambda: pynn.ExponentialLR(0.7),
-    "WarmupLR": lambda: pynn.WarmupLR(4),
-    "CosineAnnealingLR": lambda: pynn.CosineAnnealingLR(8),
-    "CosineAnnealingWarmRestarts": lambda: pynn.CosineAnnealingWarmRestarts(2),
-    "OneCycleLR": lambda: pynn.OneCycleLR(0.1, 9),
+    "StepLR": lambda _: pynn.StepLR(1, 0.5),
+    "ExponentialLR": lambda _: pynn.ExponentialLR(0.7),
+    "WarmupLR": lambda _: pynn.WarmupLR(4),
+    "CosineAnnealingLR": lambda _: pynn.CosineAnnealingLR(8),
+    "CosineAnnealingWarmRestarts": lambda _: pynn.CosineAnnealingWarmRestarts(2),
+    "OneCycleLR": lambda optimizer: pynn.OneCycleLR(0.1, 9, cycle_momentum=optimizer.has_momentum),
 }
 
 
@@ -89,7 +89,7 @@ def trainer(rng, dtype):
         model,
         make(rng, outputs),
         optimizer,
-        schedule=pick(rng, *SCHEDULES.values())() if rng.random() < 0.2 else None,
+        schedule=pick(rng, *SCHEDULES.values())(optimizer) if rng.random() < 0.2 else None,
         regularizers=regularizers,
         clip_norm=pick(rng, 0.1, 5.0) if rng.random() < 0.2 else None,
         clip_value=0.05 if rng.random() < 0.15 else None,

@@ -23,18 +23,28 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_twenty_steps_agree_with_pytorch(name, torch_vectors):
+def twenty_steps(name, optimizer, schedule, torch_vectors):
+    """Take the steps of a stored run, and compare losses and weights with it."""
     stored = torch_vectors("training")
     layers = [pynn.Linear(6, 8, bias=False, dtype="float64"), pynn.BatchNorm1d(8, dtype="float64"), pynn.ReLU()]
     model = pynn.Sequential(*layers, pynn.Linear(8, 3, dtype="float64"))
     for key, parameter in model.named_parameters():
         parameter[...] = stored[f"start.{key}"]
-    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), OPTIMIZERS[name]())
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), optimizer, schedule=schedule)
     losses = [trainer.step(x, y) for x, y in zip(stored["x"], stored["labels"], strict=True)]
     np.testing.assert_allclose(losses, stored[f"{name}.losses"], rtol=1e-9)
     for key, array in model.state_dict().items():
         np.testing.assert_allclose(array, stored[f"{name}.{key}"], rtol=1e-8, atol=1e-10, err_msg=key)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_twenty_steps_agree_with_pytorch(name, torch_vectors):
+    twenty_steps(name, OPTIMIZERS[name](), None, torch_vectors)
+
+
+@pytest.mark.parametrize("name", ["sgd_momentum", "sgd_nesterov", "rmsprop_momentum", "adam_decay", "adamw"])
+def test_a_cycle_of_rate_and_momentum_agrees_with_pytorch(name, torch_vectors):
+    twenty_steps(f"cycled_{name}", OPTIMIZERS[name](), pynn.OneCycleLR(0.1, 20), torch_vectors)
 
 
 def one_layer(optimizer, **options):
@@ -190,9 +200,27 @@ SCHEDULES = {
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_schedules_agree_with_pytorch(name, torch_vectors):
     expected = torch_vectors("training")[f"schedule.{name}"]
-    trainer = one_layer(pynn.SGD(0.3), schedule=SCHEDULES[name]())
+    schedule = SCHEDULES[name]()
+    trainer = one_layer(pynn.SGD(0.3, 0.9), schedule=schedule)
     history = trainer.fit(X, np.zeros((5, 3)), epochs=25, batch_size=2)
     np.testing.assert_allclose(history["lr"], expected, rtol=1e-12)
+    momenta = torch_vectors("training").get(f"momentum.{name}")
+    assert (momenta is not None) == name.startswith("one_cycle")
+    if momenta is not None:
+        np.testing.assert_allclose([schedule.momentum(n, 3 * n) for n in range(25)], momenta, rtol=1e-12)
+        assert pynn.WarmupLR(3, then=schedule).momentum(7, 0) == schedule.momentum(7, 0)
+
+
+def test_a_cycle_of_the_momentum_needs_one():
+    cycle, expected = pynn.OneCycleLR(0.1, 20), r"OneCycleLR sets the momentum, which SGD\(lr=0.3, momentum=0.0"
+    with pytest.raises(ValueError, match=expected):
+        one_layer(pynn.SGD(0.3), schedule=cycle)
+    trainer = one_layer(pynn.SGD(0.3))
+    with pytest.raises(ValueError, match=expected):
+        trainer.schedule = cycle
+    trainer.schedule = pynn.OneCycleLR(0.1, 20, cycle_momentum=False)
+    with pytest.raises(ValueError, match="which Adagrad"):
+        one_layer(pynn.Adagrad(), schedule=pynn.WarmupLR(2, then=cycle))
 
 
 def test_warmup_agrees_with_pytorch(torch_vectors):

@@ -187,7 +187,7 @@ def test_epochs_after_the_end_of_a_schedule_are_warned_of():
         pynn.CosineAnnealingLR(2, eta_min=1e-6),
         pynn.StepLR(1, 0.1),
         pynn.WarmupLR(10**6),
-        pynn.OneCycleLR(0.1, 5, by="epoch"),
+        pynn.OneCycleLR(0.1, 5, cycle_momentum=False, by="epoch"),
         pynn.CosineAnnealingWarmRestarts(2),
     ],
 )

@@ -78,6 +78,7 @@ PARTS = [
     (lambda: pynn.WarmupLR(0), "steps is 0; expected a positive integer"),
     (lambda: pynn.CosineAnnealingWarmRestarts(2, 1.5), "T_mult is 1.5; expected a positive integer"),
     (lambda: pynn.OneCycleLR(0, 10), "max_lr is 0; expected a positive number"),
+    (lambda: pynn.OneCycleLR(1, 10, max_momentum=1), r"max_momentum is 1; expected a number in \[0, 1\)"),
     (lambda: pynn.OneCycleLR(1, 10, anneal_strategy="exp"), "anneal_strategy is 'exp'; expected"),
     (lambda: pynn.ReduceLROnPlateau(factor=1.0), r"factor is 1.0; expected a number in \[0, 1\)"),
     (lambda: pynn.ReduceLROnPlateau(threshold_mode="sum"), "threshold_mode is 'sum'; expected"),

@@ -53,13 +53,14 @@ def main() -> None:
     labels_with_gaps = labels.copy()
     labels_with_gaps[:, ::5] = -100
 
-    def run(loss, targets, optimizer_name, options):
+    def run(loss, targets, optimizer_name, options, schedule=None):
         layers = [nn.Linear(*WIDTHS[:2], bias=False), nn.BatchNorm1d(WIDTHS[1]), nn.ReLU(), nn.Linear(*WIDTHS[1:])]
         model = nn.Sequential(*layers).double()
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(torch.tensor(start[name].T))
         optimizer = getattr(torch.optim, optimizer_name)(model.parameters(), **options)
+        scheduler = None if schedule is None else schedule(optimizer)
         losses = []
         for batch, target in zip(torch.tensor(x), torch.tensor(targets), strict=True):
             optimizer.zero_grad()
@@ -67,6 +68,8 @@ def main() -> None:
             value.backward()
             optimizer.step()
             losses.append(value.item())
+            if scheduler is not None:
+                scheduler.step()
         state = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
         state = {name: array.T if array.ndim == 2 else array for name, array in state.items() if array.ndim}
         return {"losses": np.array(losses)} | state
@@ -76,6 +79,14 @@ def main() -> None:
     for name, (optimizer_name, options) in OPTIMIZERS.items():
         final = run(nn.CrossEntropyLoss(), labels, optimizer_name, options)
         result |= {f"{name}.{key}": array for key, array in final.items()}
+    for name in ("sgd_momentum", "sgd_nesterov", "rmsprop_momentum", "adam_decay", "adamw"):
+        final = run(
+            nn.CrossEntropyLoss(),
+            labels,
+            *OPTIMIZERS[name],
+            lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.1, STEPS),
+        )
+        result |= {f"cycled_{name}.{key}": array for key, array in final.items()}
     weight = torch.tensor(class_weight)
     losses = {
         "ce_weight": (nn.CrossEntropyLoss(weight=weight), labels),
@@ -98,7 +109,7 @@ def main() -> None:
     epochs, base = 25, 0.3
 
     def one_cycle(optimizer, **options):
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.7, 25, cycle_momentum=False, **options)
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.7, 25, **options)
 
     schedules = {
         "step": lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=7, gamma=0.3),
@@ -115,12 +126,15 @@ def main() -> None:
     for name, make in schedules.items():
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=base)
         scheduler = make(optimizer)
-        rates = []
+        taken = []
         for _ in range(epochs):
-            rates.append(optimizer.param_groups[0]["lr"])
+            taken.append([optimizer.param_groups[0][setting] for setting in ("lr", "momentum")])
             optimizer.step()
             scheduler.step()
-        result[f"schedule.{name}"] = np.array(rates)
+        rates, momenta = np.array(taken).T
+        result[f"schedule.{name}"] = rates
+        if momenta.any():
+            result[f"momentum.{name}"] = momenta
     figures = np.repeat([3.0, 2.0, 2.0 - 1e-5, 1.9, 1.9, 1.95, 1.85, np.nan, 1.84, 1.2], [1, 2, 3, 1, 4, 2, 5, 1, 6, 2])
     result["plateau.figures"] = figures
     for name, options in PLATEAUS.items():

@@ -81,7 +81,8 @@ def times(blueprint: Blueprint, *factors: float) -> Iterator[Remedy]:
 def momentum(blueprint: Blueprint, value: float) -> Iterator[Remedy]:
     """Yield a smaller momentum."""
     optimizer = blueprint.optimizer
-    if isinstance(optimizer, SGD) and optimizer.momentum > value:
+    cycled = blueprint.schedule is not None and blueprint.schedule.momentum(0, 0) is not None
+    if isinstance(optimizer, SGD) and optimizer.momentum > value and not cycled:
         change = f"momentum {optimizer.momentum:g} -> {value:g}"
         yield _optimizer(blueprint, change, "rate", momentum=value)
 
