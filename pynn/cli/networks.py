@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from ..nn.sequential import Sequential
 from ..preprocessing import ChannelStandardize, Standardize, Transformer
 from ..training.named import ACTIVATIONS
 from .data import LoadedData
+
+if TYPE_CHECKING:
+    from ..datasets.tables.schema import Schema
 
 # Defaults of the options.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -31,8 +34,15 @@ def network(data: LoadedData, options: dict[str, Any]) -> Sequential:
     model.preprocessing = _channels(data) if convolutional else _features(data)
     if data.class_names is None:
         model.target_preprocessing = Standardize().fit(data.train[1][:, None])
-    model.class_names, model.input_schema = data.class_names, data.schema
+    model.class_names, model.input_schema = data.class_names, schema_of(data, options)
     return model
+
+
+def schema_of(data: LoadedData, options: dict[str, Any]) -> Schema | None:
+    """Return the schema of a table, which says by which loss its target is predicted unless that is the usual one."""
+    if data.schema is None or options["loss"] is None:
+        return data.schema
+    return {**data.schema, "target": {**data.schema["target"], "loss": options["loss"]}}
 
 
 def describe(model: Sequential, data: LoadedData, options: dict[str, Any]) -> str:

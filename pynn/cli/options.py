@@ -12,10 +12,10 @@ import click
 from click.core import ParameterSource
 
 from ..backends import selection as backend
-from ..nn import losses
+from ..nn.loss import Loss
 from ..nn.random import manual_seed
 from ..tabular.recipe import FOLDS, MOST_ROWS
-from ..training.named import ACTIVATIONS, OPTIMIZERS, make_schedule
+from ..training.named import ACTIVATIONS, AMOUNT_LOSSES, CLASS_LOSSES, OPTIMIZERS, make_loss, make_schedule
 from ..training.trainer import Trainer
 from .data import LoadedData
 from .networks import DEFAULTS, network
@@ -56,6 +56,13 @@ def _usual(name: str) -> str:
     return f"{dense}; {cnn} for a cnn"
 
 
+loss_option = click.option(
+    "--loss",
+    metavar="NAME",
+    help=f"Loss: {', '.join(CLASS_LOSSES)}; of amounts {', '.join(AMOUNT_LOSSES)}, or quantile=Q with Q in (0, 1).  "
+    "[default: the first of these]",
+)
+
 OPTIONS = (
     click.option(
         "--model",
@@ -86,6 +93,7 @@ OPTIONS = (
         metavar="P",
         help="Share of inputs dropped in training.  [default: 0.1 for images; else, and for a cnn, 0]",
     ),
+    loss_option,
     click.option(
         "--optimizer", type=click.Choice(list(OPTIMIZERS)), metavar="NAME", default="adamw", help="Optimizer."
     ),
@@ -165,19 +173,27 @@ def chosen_backend(name: str | None) -> Any:
     return chosen
 
 
+def loss_of(data: LoadedData, options: dict[str, Any], weights: Sequence[float] | None = None) -> Loss:
+    """Return the loss that the options name, or raise a usage error if it does not fit the data."""
+    try:
+        return make_loss(options["loss"], classes=data.class_names is not None, class_weight=weights)
+    except ValueError as error:
+        raise click.BadOptionUsage("--loss", f"--loss: {error}") from error
+
+
 def build(
     data: LoadedData, options: dict[str, Any], weights: Sequence[float] | None = None, comm: Any = None
 ) -> Trainer:
     """Return the trainer of the network that the options describe; `weights` are those of the classes."""
+    loss = loss_of(data, options, weights)
     manual_seed(options["seed"])
-    classes = data.class_names
     model = network(data, options)
     make_optimizer, lr, weight_decay = OPTIMIZERS[options["optimizer"]]
     lr = options["lr"] if options["lr"] is not None else lr
     weight_decay = options["weight_decay"] if options["weight_decay"] is not None else weight_decay
     return Trainer(
         model,
-        losses.MSELoss() if classes is None else losses.CrossEntropyLoss(weights),
+        loss,
         make_optimizer(lr=lr, weight_decay=weight_decay),
         schedule=make_schedule(options["schedule"], options["epochs"]),
         seed=options["seed"],

@@ -14,7 +14,7 @@ import numpy as np
 from ..augment import Augment, Cutout, RandomCrop, RandomHorizontalFlip
 from ..babysit import Finding, Monitor
 from ..backends import selection as backend
-from ..nn.losses import CrossEntropyLoss
+from ..nn.loss import Loss
 from ..nn.sequential import Sequential
 from ..tabular.fitting import TableRun, deepest_run, fit_table
 from ..tabular.recipe import PATIENCE, Recipe, recipes
@@ -25,8 +25,8 @@ from ..training.trainer import Trainer
 from ..utils.streams import error_stream
 from .class_weights import class_weights
 from .data import LoadedData
-from .networks import describe
-from .options import build
+from .networks import describe, schema_of
+from .options import build, loss_of
 from .scores import Part, Scores
 
 #: The options that a recipe for a small table takes.
@@ -48,6 +48,7 @@ class Outcome:
     history: History
     monitor: Monitor
     verdict: list[Finding]
+    loss: Loss
     time: str
     interrupted: bool
 
@@ -60,7 +61,11 @@ def run_to_check(data: LoadedData, options: dict[str, Any]) -> TableRun:
         return TableRun(build(data, options, weights), options["batch_size"], data.train, data.validation)
     given = {name: value for name, value in options["given"].items() if name in RECIPE_OPTIONS}
     classes = None if data.class_names is None else len(data.class_names)
-    return deepest_run(*data.train, classes, given, folds=data.folds, seed=options["seed"], class_weight=weights)
+    loss_of(data, options, weights)  # raises if it does not fit
+    return deepest_run(
+        *data.train, classes, given, folds=data.folds, seed=options["seed"],
+        class_weight=weights, loss=options["loss"],
+    )  # fmt: skip
 
 
 def train_one(
@@ -104,7 +109,14 @@ def train_one(
     epochs = f"{trainer.epoch} epoch{'' if trainer.epoch == 1 else 's'}"
     scores = Scores([_part(trainer, name, x, y) for name, (x, y) in data.parts().items()], data.class_names)
     return Outcome(
-        trainer.model, scores, history, monitor, monitor.verdict, f"{seconds:.1f} s for {epochs}", history.interrupted
+        trainer.model,
+        scores,
+        history,
+        monitor,
+        monitor.verdict,
+        trainer.loss,
+        f"{seconds:.1f} s for {epochs}",
+        history.interrupted,
     )
 
 
@@ -123,6 +135,7 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
     kinds = [kind.name for kind in recipes(len(x), given)]
     networks = data.folds * len(kinds)
     weights = _class_weights(data, options)
+    loss = loss_of(data, options, weights)
     for line in (*data.told, describe_data(data)):
         tell(line)
     tell(
@@ -134,14 +147,14 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
         try:
             fit = fit_table(
                 x, y, classes, given, folds=data.folds, seed=options["seed"],
-                class_weight=weights, progress=progress,
+                class_weight=weights, loss=options["loss"], progress=progress,
             )  # fmt: skip
         except NonFiniteError as error:
             raise FailedError(str(error), None) from error
     seconds = time.perf_counter() - began
     if fit.interrupted:
         tell("interrupted: evaluating and saving the average of the networks so far")
-    fit.model.class_names, fit.model.input_schema = data.class_names, data.schema
+    fit.model.class_names, fit.model.input_schema = data.class_names, schema_of(data, options)
     tested = np.isfinite(fit.predictions).all(axis=1)
     parts = []
     for name, output, rows in (
@@ -151,12 +164,12 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
         if classes is None:
             parts.append(Part(name, y[rows], output[rows, 0]))
         else:
-            parts.append(Part(name, y[rows], output[rows], CrossEntropyLoss().forward(output[rows], y[rows])[0]))
+            parts.append(Part(name, y[rows], output[rows], loss.forward(output[rows], y[rows])[0]))
     most = max(fit.kinds, key=lambda kind: kind[2])
     counts = ", ".join(f"{kind.name} {count}" for kind, _, count in fit.kinds if count)
     told = f"{seconds:.1f} s for {networks} networks, which count: {counts}"
     return Outcome(
-        fit.model, Scores(parts, data.class_names), most[1].histories[0], fit.monitor, fit.verdict, told,
+        fit.model, Scores(parts, data.class_names), most[1].histories[0], fit.monitor, fit.verdict, loss, told,
         fit.interrupted,
     )  # fmt: skip
 
@@ -206,9 +219,10 @@ def describe_data(data: LoadedData) -> str:
 
 def _describe_training(trainer: Trainer, data: LoadedData, options: dict[str, Any], comm: Any) -> str:
     instructions = backend.instruction_set()
+    loss = "" if options["loss"] is None else f"loss {options['loss']}; "
     ranks = "" if comm is None else f"; {comm.Get_size()} ranks"
     return (
-        f"{describe(trainer.model, data, options)}; {options['optimizer']}, lr {trainer.optimizer.lr:g}; "
+        f"{describe(trainer.model, data, options)}; {loss}{options['optimizer']}, lr {trainer.optimizer.lr:g}; "
         f"{backend.get_backend()}{f' ({instructions})' if instructions else ''}{ranks}"
     )
 

@@ -22,7 +22,7 @@ from ..utils.interrupt import interrupted_by
 from ..utils.streams import say
 from .data import LoadedData, load_data
 from .networks import DEFAULTS
-from .options import build, chosen_backend
+from .options import build, chosen_backend, loss_option
 from .outputs import MODEL, save_option, unused
 from .scores import errors
 from .tables import DataOptions, data_options
@@ -148,6 +148,7 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
     help=f"Examples per step.  [default: {_usual('batch_size')}]",
 )
 @click.option("--activation", type=Names(ACTIVATIONS), default="relu", help="Activation.")
+@loss_option
 @click.option("--optimizer", type=Names(OPTIMIZERS), default="adamw", help="Optimizer.")
 @click.option("--batchnorm/--no-batchnorm", default=True, help="Batch normalisation after each hidden layer.")
 @click.option(
@@ -336,6 +337,7 @@ def _train_command(recipe: Recipe, options: dict[str, Any], epochs: int) -> str:
         ("task", recipe.chosen.task, None),
         ("model", options["model"], "dense"),
         ("activation", options["activation"], "relu"),
+        ("loss", options["loss"], None),
         ("optimizer", options["optimizer"], "adamw"),
     ):
         if value != usual:

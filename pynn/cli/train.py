@@ -119,6 +119,7 @@ def train(
             write(curves, lambda: _draw(outcome.history, curves))
         if report is not None:
             about = {"data": describe_data(data), "command": _command(), "training": outcome.time}
+            about["loss"] = repr(outcome.loss)
             if data.folds:
                 about["charts"] = "of the first of the networks that count most"
             write(report, lambda: outcome.monitor.to_html(report, about=about, tables=outcome.scores.tables()))

@@ -11,12 +11,11 @@ import numpy as np
 from ..babysit import Finding, Monitor
 from ..nn import layers
 from ..nn.loss import Loss
-from ..nn.losses import CrossEntropyLoss, MSELoss
 from ..nn.random import manual_seed
 from ..nn.sequential import Sequential
 from ..preprocessing import Standardize
 from ..training.folds import CrossFit, average, blend, cross_fit, fold_rows
-from ..training.named import ACTIVATIONS, OPTIMIZERS, make_schedule
+from ..training.named import ACTIVATIONS, OPTIMIZERS, make_loss, make_schedule
 from ..training.trainer import Trainer
 from ..utils.interrupt import InterruptGuard
 from .recipe import FOLDS, LIMIT, MOST_BENDS, Recipe, recipes
@@ -61,6 +60,8 @@ def fit_table(
     folds: int = FOLDS,
     seed: int = 0,
     class_weight: Sequence[float] | None = None,
+    sample_weight: np.ndarray | None = None,
+    loss: str | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> TableFit:
     """Cross-fit each kind of network that `recipes` names, and blend them.
@@ -78,6 +79,9 @@ def fit_table(
     folds : int
     seed : int
     class_weight : sequence of float, optional
+    sample_weight : ndarray, shape (n,), optional
+    loss : str, optional
+        A name of `training.named.make_loss`.
     progress : callable
         Called with the number of networks begun, and of all.
 
@@ -87,16 +91,20 @@ def fit_table(
         If the loss of a network becomes NaN or infinite.
     """
     kinds = recipes(len(x), given)
-    table = _Table(x, y, classes, class_weight, folds, seed)
+    table = _Table(x, y, classes, class_weight, loss, folds, seed)
     fits: list[CrossFit] = []
     monitors = [Monitor(on_problem="silent") for _ in kinds]
     with InterruptGuard() as guard:
         for index, kind in enumerate(kinds):
-            fits.append(table.fit(kind, index, monitors[index], lambda done: progress(done, folds * len(kinds))))
+            begin = lambda done: progress(done, folds * len(kinds))  # noqa: E731
+            fits.append(table.fit(kind, index, monitors[index], begin, sample_weight))
             if guard.requested:
                 break
         whole = [fit for fit in fits if not fit.interrupted] or fits
-        counts = blend(whole, table.y, table.loss())
+        # What the networks predict is in the unit of the raw targets.
+        scaling = table.target_preprocessing
+        loss_of_raw = table.loss(1.0 if scaling is None else float(scaling.scale_[0]))
+        counts = blend(whole, table.y, loss_of_raw, sample_weight=sample_weight)
         predictions = sum(n * fit.honest for n, fit in zip(counts, whole, strict=True)) / sum(counts)
         return TableFit(
             average(whole, counts),
@@ -134,13 +142,14 @@ def deepest_run(
     folds: int = FOLDS,
     seed: int = 0,
     class_weight: Sequence[float] | None = None,
+    loss: str | None = None,
 ) -> TableRun:
     """Return the first run of the last kind, which has the most layers: the one that `pynn check` looks at.
 
     The parameters are those of `fit_table`.
     """
     kinds = recipes(len(x), given)
-    table = _Table(x, y, classes, class_weight, folds, seed)
+    table = _Table(x, y, classes, class_weight, loss, folds, seed)
     held_out = fold_rows(table.y, folds, seed)[0]
     rest = np.setdiff1d(np.arange(len(x)), held_out)
     trainer = table.trainer(kinds[-1], len(kinds) - 1, 0)
@@ -156,17 +165,21 @@ class _Table:
         y: np.ndarray,
         classes: int | None,
         class_weight: Sequence[float] | None,
+        loss: str | None,
         folds: int,
         seed: int,
     ) -> None:
         self.x, self.y = x, (y if classes else y.reshape(-1, 1))
-        self.classes, self.class_weight, self.folds, self.seed = classes, class_weight, folds, seed
+        self.classes, self.class_weight, self.loss_name, self.folds, self.seed = (
+            classes, class_weight, loss, folds, seed
+        )  # fmt: skip
         self.preprocessing = Standardize(limit=LIMIT).fit(x)
         self.target_preprocessing = None if classes else Standardize().fit(self.y)
         self.inputs = self.preprocessing.transform(x)
 
-    def loss(self) -> Loss:
-        return CrossEntropyLoss(self.class_weight) if self.classes else MSELoss()
+    def loss(self, unit: float = 1.0) -> Loss:
+        """Return the loss of standardized targets, or of those with that standard deviation."""
+        return make_loss(self.loss_name, classes=bool(self.classes), class_weight=self.class_weight, unit=unit)
 
     def trainer(self, kind: Recipe, index: int, fold: int) -> Trainer:
         """Return the trainer of one network: of the kind with this index, without this fold."""
@@ -182,7 +195,9 @@ class _Table:
         schedule = make_schedule(kind.schedule, kind.epochs)
         return Trainer(model, self.loss(), make_optimizer(**rates), schedule=schedule, seed=seed)
 
-    def fit(self, kind: Recipe, index: int, monitor: Monitor, begin: Callable[[int], None]) -> CrossFit:
+    def fit(
+        self, kind: Recipe, index: int, monitor: Monitor, begin: Callable[[int], None], weights: np.ndarray | None
+    ) -> CrossFit:
         """Cross-fit one kind of network; `begin` is called with the number of networks begun before."""
 
         def make_trainer(fold: int) -> Trainer:
@@ -198,6 +213,7 @@ class _Table:
             patience=kind.patience if kind.early_stopping else None,
             batch_size=kind.batch_size,
             seed=self.seed,
+            sample_weight=weights,
             callbacks=lambda fold: [monitor] if fold == 0 else [],
         )
 

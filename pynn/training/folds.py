@@ -58,6 +58,7 @@ def cross_fit(
     patience: int | None = 20,
     batch_size: int = 32,
     seed: int = 0,
+    sample_weight: ArrayLike | None = None,
     callbacks: Callable[[int], Iterable[Callback]] = lambda fold: (),
 ) -> CrossFit:
     """Train one network per fold on the other folds, until its loss on the fold stops falling.
@@ -85,6 +86,8 @@ def cross_fit(
     batch_size : int
     seed : int
         Decides which examples form a fold.
+    sample_weight : array_like, shape (n,), optional
+        Weights of the examples, to train with and to validate.
     callbacks : callable, optional
         A function of the fold's number that returns further callbacks.
 
@@ -110,6 +113,7 @@ def cross_fit(
     (120, 3)
     """
     x, y = np.asarray(x), np.asarray(y)
+    weights = None if sample_weight is None else np.asarray(sample_weight)
     rows = fold_rows(y, folds, seed)
     members: list[Sequential] = []
     histories: list[History] = []
@@ -125,7 +129,8 @@ def cross_fit(
                 y[rest],
                 epochs=epochs,
                 batch_size=batch_size,
-                validation=(x[held_out], y[held_out]),
+                validation=(x[held_out], y[held_out], *([] if weights is None else [weights[held_out]])),
+                sample_weight=None if weights is None else weights[rest],
                 callbacks=[*stopping, *callbacks(fold)],
             )
             if history.interrupted and members:
@@ -172,7 +177,9 @@ def _in_place(outputs: Sequence[np.ndarray], rows: Sequence[np.ndarray], n: int)
     return placed
 
 
-def blend(fits: Sequence[CrossFit], y: ArrayLike, loss: Loss, rounds: int = 8) -> list[int]:
+def blend(
+    fits: Sequence[CrossFit], y: ArrayLike, loss: Loss, rounds: int = 8, sample_weight: ArrayLike | None = None
+) -> list[int]:
     """Return how often each kind of network should count in their average.
 
     Begins with one of each kind whose own loss is at most twice that of the best kind. Each of `rounds` steps then adds
@@ -187,6 +194,7 @@ def blend(fits: Sequence[CrossFit], y: ArrayLike, loss: Loss, rounds: int = 8) -
     y : array_like, shape (n,) or (n, outputs)
     loss : Loss
     rounds : int
+    sample_weight : array_like, shape (n,), optional
 
     Examples
     --------
@@ -200,11 +208,12 @@ def blend(fits: Sequence[CrossFit], y: ArrayLike, loss: Loss, rounds: int = 8) -
     targets = np.asarray(y)
     known = np.isfinite([fit.predictions.reshape(len(targets), -1) for fit in fits]).all(axis=(0, 2))
     outputs = [fit.predictions[known] for fit in fits]
-    own = [loss(output, targets[known])[0] for output in outputs]
+    targets, weights = targets[known], None if sample_weight is None else np.asarray(sample_weight)[known]
+    own = [loss(output, targets, weights)[0] for output in outputs]
     counts = [int(value <= 2 * min(own)) for value in own]
     for _ in range(rounds):
         total = sum(n * output for n, output in zip(counts, outputs, strict=True))
-        losses = [loss((total + output) / (sum(counts) + 1), targets[known])[0] for output in outputs]
+        losses = [loss((total + output) / (sum(counts) + 1), targets, weights)[0] for output in outputs]
         counts[int(np.argmin(losses))] += 1
     return counts
 

@@ -42,11 +42,15 @@ class ColumnSchema(TypedDict):
 
 
 class TargetSchema(TypedDict):
-    """How to read the target column; `class_names` is None for regression."""
+    """How to read the target column; `class_names` is None for regression.
+
+    `loss` is by which the target is predicted, if that is not the usual one: a name of `training.named.make_loss`.
+    """
 
     name: str
     index: int
     class_names: list[str] | None
+    loss: NotRequired[str]
     decimal: NotRequired[str]
     thousands: NotRequired[str]
     missing: NotRequired[list[str]]
@@ -91,7 +95,8 @@ def check_schema(schema: Any) -> None:
         good = bool(columns) and isinstance(columns, list) and all(_is_column(column) for column in columns)
         good = good and _are_names([column["name"] for column in columns]) and _are_names(dropped)
         good = good and type(target["index"]) is int and 0 <= target["index"] <= len(columns) + len(dropped)
-        good = good and isinstance(target["name"], str) and _is_written(target)
+        good = good and isinstance(target["name"], str) and isinstance(target.get("loss", ""), str)
+        good = good and _is_written(target)
         good = good and (target["class_names"] is None or _are_names(target["class_names"]))
     except (TypeError, LookupError, OverflowError, AttributeError) as error:
         raise ValueError(f"schema was not made by read_table: {error!r}") from error
