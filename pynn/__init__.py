@@ -12,6 +12,7 @@ if _find_spec("pynn.kernels") is None:
     )
 
 from . import augment, init, ops, preprocessing
+from .backends.precision import get_matmul_precision, set_matmul_precision
 from .backends.selection import (
     BackendError,
     available_backends,
@@ -303,6 +304,7 @@ __all__ = [
     "diagnose",
     "from_torch",
     "get_backend",
+    "get_matmul_precision",
     "get_num_threads",
     "gradcheck",
     "init",
@@ -315,6 +317,7 @@ __all__ = [
     "preflight",
     "preprocessing",
     "search",
+    "set_matmul_precision",
     "set_num_threads",
     "to_torch",
     "use_backend",

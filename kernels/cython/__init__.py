@@ -1,7 +1,8 @@
 """The Cython backend, compiled at build time once per instruction set; the best set that runs here is imported.
 
-``PYNN_ISA`` overrides the choice with "x86-64-v2", "x86-64-v3" or "x86-64-v4"; a set that was not built, or that this
-processor lacks, raises. If the best set does not load, the next one is used, with a warning.
+``PYNN_ISA`` overrides the choice with "x86-64-v2", "x86-64-v3", "x86-64-v4" or "x86-64-v4-amx"; a set that was not
+built, or that this processor lacks, raises. "x86-64-v4-amx" is the modules of "x86-64-v4", which then use matrix units.
+If the best set does not load, the next one is used, with a warning.
 """
 
 import functools
@@ -18,6 +19,8 @@ except ImportError:  # built without a C compiler: the backend reports itself as
     cpu = runtime = None  # type: ignore[assignment]
 
 BUILT = cpu is not None
+#: Ends the name of an instruction set with matrix units.
+AMX = "-amx"
 _MODULES = (*MODULES, "machine")  # which measures this machine's limits
 
 
@@ -40,7 +43,7 @@ def _missing(instruction_set: str) -> list[str]:
 
 
 def _folder(instruction_set: str) -> str:
-    return instruction_set.replace("-", "_")
+    return instruction_set.removesuffix(AMX).replace("-", "_")
 
 
 def _candidates() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 cdef extern from "common/cpu.h":
     int pn_x86_level() nogil
+    int pn_has_amx() nogil
 
 cdef extern from *:
     """
@@ -19,4 +20,5 @@ def supported():
     if not pn_x86_levels:
         return ("generic",)
     cdef int level = pn_x86_level()
-    return tuple(f"x86-64-v{built}" for built in (4, 3, 2) if built <= level)
+    sets = tuple(f"x86-64-v{built}" for built in (4, 3, 2) if built <= level)
+    return ("x86-64-v4-amx", *sets) if pn_has_amx() else sets

@@ -19,6 +19,7 @@ cdef extern from "common/runtime.h" nogil:
         int (*threads)() noexcept nogil
         int (*recording)() noexcept nogil
         int (*record)(pn_kernel, const void*, size_t, int, void*, const double*) except -1
+        int (*matrix_products)() noexcept nogil
 
 cdef extern from "common/threads.h" nogil:
     enum:
@@ -38,6 +39,8 @@ cdef extern from *:
     #endif
     """
     PyObject* pn_current
+
+cdef int products_of_parts = 0  # see `matrix_products` in runtime.h
 
 cdef enum:
     ALIGNMENT = 16
@@ -261,6 +264,10 @@ cdef int record(
     return (<Recording>pn_current).append(kernel, call, bytes, reads, <tuple><object>arrays, result)
 
 
+cdef int matrix_products() noexcept nogil:
+    return products_of_parts
+
+
 cdef int recording() noexcept nogil:
     return pn_current != NULL
 
@@ -282,7 +289,15 @@ def get_num_threads():
     return pn_team_size()
 
 
-cdef pn_runtime functions = pn_runtime(pn_run_parallel, pn_team_size, recording, record)
+def set_matrix_products(int count):
+    """Let a float32 product be that many products of bfloat16 parts on matrix units (6, 3, 1), or use none (0)."""
+    global products_of_parts
+    if count not in (0, 1, 3, 6):
+        raise ValueError(f"the number of products is {count}; expected 0, 1, 3 or 6")
+    products_of_parts = count
+
+
+cdef pn_runtime functions = pn_runtime(pn_run_parallel, pn_team_size, recording, record, matrix_products)
 pn_prepare_for_fork()
 #: The functions for the other modules, which they import with PyCapsule_Import.
 table = PyCapsule_New(&functions, b"pynn.kernels.cython.runtime.table", NULL)

@@ -10,6 +10,7 @@ from numbers import Integral
 from types import ModuleType, TracebackType
 
 from ..utils.interrupt import Uninterrupted
+from . import precision
 from .processors import usable_processors
 
 #: In the order of preference of "auto".
@@ -173,6 +174,7 @@ def _load(name: str) -> ModuleType:
         except ImportError as error:
             raise BackendError(f"the cython backend is not available: {error}") from error
         package.runtime.set_num_threads(get_num_threads())
+        precision.apply()
     if name == "numba":
         package.compiled.protection = Uninterrupted
     return package

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import __version__
 from ..backends import selection as backend
+from ..backends.precision import get_matmul_precision
 
 
 @click.command(short_help="Show versions, backends and settings.")
@@ -34,9 +35,9 @@ def collect() -> dict[str, Any]:
     """Return all facts, ready for JSON; a backend maps to None if usable, else to the reason why not."""
     try:
         in_use, instructions, problem = backend.get_backend(), backend.instruction_set(), None
-        threads = backend.get_num_threads()
+        threads, precision = backend.get_num_threads(), get_matmul_precision()
     except (ValueError, backend.BackendError, ImportError) as error:
-        in_use, instructions, problem, threads = None, None, str(error), None
+        in_use, instructions, problem, threads, precision = None, None, str(error), None, None
     return {
         "pynn": __version__,
         "other_pynn": _other_pynn(),
@@ -47,6 +48,7 @@ def collect() -> dict[str, Any]:
         "backends": {name: _reason(name) for name in backend.BACKENDS},
         "instruction_set": instructions,
         "supported_instruction_sets": _instruction_sets(),
+        "matmul_precision": precision,
         "threads": threads,
         "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith("PYNN_")},
         "problem": problem,
@@ -77,6 +79,7 @@ def _text(facts: dict[str, Any]) -> str:
         *((f"  {name}", reason or "available") for name, reason in facts["backends"].items()),
         ("instructions", facts["instruction_set"] or "-"),
         ("  supported", ", ".join(sets) or "-"),
+        ("precision", facts["matmul_precision"] or "-"),
         ("threads", "-" if facts["threads"] is None else str(facts["threads"])),
         ("environment", ", ".join(f"{k}={v}" for k, v in facts["environment"].items()) or "no PYNN_ variables set"),
     ]

@@ -269,6 +269,7 @@ def test_info(run, monkeypatch):
     assert facts["backend"] == pynn.get_backend()
     assert [name for name, reason in facts["backends"].items() if reason is None] == list(pynn.available_backends())
     assert facts["threads"] == pynn.get_num_threads()
+    assert facts["matmul_precision"] == pynn.get_matmul_precision()
     assert facts["environment"]["PYNN_SOMETHING"] == "7"
     text = run("info").stdout
     assert f"pynn          {pynn.__version__}" in text

@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
+static inline ptrdiff_t pn_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+static inline ptrdiff_t pn_max(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+static inline ptrdiff_t pn_ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+
 /* Place before a loop whose output may be exactly its input: the compiler would otherwise take the scalar path. */
 #if defined(__clang__)
 #define PN_SAFE_IN_PLACE _Pragma("clang loop vectorize(assume_safety)")

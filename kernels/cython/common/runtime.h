@@ -23,12 +23,17 @@ typedef struct {
      * arrays that the kernel reads, then those that it overwrites. `result` is NULL or the member of the call that
      * receives its value. Needs the GIL; returns -1 with an exception set if memory is exhausted. */
     int (*record)(pn_kernel kernel, const void *call, size_t bytes, int reads, void *arrays, const double *result);
+    /* How many products of bfloat16 parts make a float32 product on the matrix units: 6, 3, 1; 0 without matrix units.
+     */
+    int (*matrix_products)(void);
 } pn_runtime;
 
 /* Per kernel module; NULL in a program without Python, where everything is serial. */
 static const pn_runtime *pn_the_runtime;
 
 static inline int pn_threads(void) { return pn_the_runtime ? pn_the_runtime->threads() : 1; }
+
+static inline int pn_matrix_products(void) { return pn_the_runtime ? pn_the_runtime->matrix_products() : 0; }
 
 static inline void pn_parallel(pn_task task, void *argument, int count) {
     if (pn_the_runtime && count > 1)

@@ -18,10 +18,6 @@ typedef struct {
     int single;
 } pn_conv;
 
-static inline ptrdiff_t pn_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-static inline ptrdiff_t pn_max(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
-static inline ptrdiff_t pn_ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
-
 /* The source positions that output position 0 reads, and the kernel element that each is multiplied by. */
 typedef struct {
     ptrdiff_t count, top, left, height, width; /* of the bounding box */

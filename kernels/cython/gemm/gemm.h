@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "activations/elementwise.h"
+#include "common/cpu.h"
 #include "common/runtime.h"
 #include "common/tile.h"
 #include "common/transpose.h"
@@ -48,6 +49,7 @@ typedef struct {
     int accumulate, single; /* accumulate: 0; pn_narrow_blocks sets it in its copies */
     int row_parts, column_parts, failed; /* set by pn_matmul */
     ptrdiff_t few;                       /* set by pn_matmul: how many of the last columns pn_narrow computes */
+    int products, infinite; /* set by pn_matmul: products of parts on matrix units, or 0; whether a sum is not finite */
 } pn_product;
 
 #if defined(__AVX512F__)
@@ -69,6 +71,10 @@ typedef struct {
 #define PN_(name) name##_f64
 #include "gemm_template.h"
 
+#if defined(PN_COMPILES_AMX) && defined(__AVX512F__)
+#include "amx.h"
+#endif
+
 /* The parts form a grid over C that minimises redundant packing: every row of the grid packs B, every column packs
  * A. No sum is split, so results are bitwise independent of the number of threads. */
 static int pn_matmul(void *call) {
@@ -82,8 +88,17 @@ static int pn_matmul(void *call) {
         p->row_parts = rows;
         p->column_parts = parts / rows;
     }
-    p->few = p->single ? pn_few_f32(p) : pn_few_f64(p);
     p->failed = 0;
+#ifdef PYNN_AMX_H
+    p->products = p->single ? pn_matrix_products() : 0;
+    if (p->products && pn_amx_pays(p, p->products)) {
+        p->infinite = 0;
+        pn_parallel(pn_amx_part, p, parts);
+        if (!p->infinite) return p->failed;
+        /* The parts of an infinite number are no sum of it, nor those of some that are almost: start again. */
+    }
+#endif
+    p->few = p->single ? pn_few_f32(p) : pn_few_f64(p);
     pn_parallel(p->single ? pn_product_part_f32 : pn_product_part_f64, p, parts);
     return p->failed;
 }

@@ -167,20 +167,26 @@ static int PN_(pn_gemm)(const pn_product *p) {
     return PN_(pn_narrow)(&last);
 }
 
-static void PN_(pn_product_part)(void *argument, int index) {
-    pn_product *whole = (pn_product *)argument;
+/* Return part `index` of the grid, whose rows and columns begin at multiples of the steps. */
+static pn_product PN_(pn_product_cut)(const pn_product *whole, int index, ptrdiff_t row_step, ptrdiff_t column_step) {
     pn_product part = *whole;
     const int i = index / whole->column_parts, j = index % whole->column_parts;
-    const ptrdiff_t top = pn_part_start(whole->m, PN_MR, i, whole->row_parts);
-    const ptrdiff_t left = pn_part_start(whole->n, PN_NR, j, whole->column_parts);
-    part.m = pn_part_start(whole->m, PN_MR, i + 1, whole->row_parts) - top;
-    part.n = pn_part_start(whole->n, PN_NR, j + 1, whole->column_parts) - left;
+    const ptrdiff_t top = pn_part_start(whole->m, row_step, i, whole->row_parts);
+    const ptrdiff_t left = pn_part_start(whole->n, column_step, j, whole->column_parts);
+    part.m = pn_part_start(whole->m, row_step, i + 1, whole->row_parts) - top;
+    part.n = pn_part_start(whole->n, column_step, j + 1, whole->column_parts) - left;
     if (left + part.n < whole->n) part.few = 0; /* another part has the last columns */
     part.a = (const PN_REAL *)part.a + top * part.a_row;
     part.b = (const PN_REAL *)part.b + left * part.b_column;
     part.c = (PN_REAL *)part.c + top * part.ldc + left;
     if (part.pre) part.pre = (PN_REAL *)part.pre + top * part.ldc + left;
     if (part.bias) part.bias = (const PN_REAL *)part.bias + left;
+    return part;
+}
+
+static void PN_(pn_product_part)(void *argument, int index) {
+    pn_product *whole = (pn_product *)argument;
+    const pn_product part = PN_(pn_product_cut)(whole, index, PN_MR, PN_NR);
     if (PN_(pn_gemm)(&part)) __atomic_store_n(&whole->failed, -1, __ATOMIC_RELAXED);
 }
 

@@ -1,0 +1,195 @@
+/* float32 products on matrix units (Intel AMX), which multiply bfloat16 and sum in float32; docs/matmul.md tells why.
+ *
+ * With each operand split into three bfloat16, six products of the parts are a float32 product. With two parts three
+ * products have 16 bits, with one part one product has 8. A product on the unit is a tile of A, 16 x 32, times a tile
+ * of B, 32 x 16. The micro-kernel keeps 2 x 2 tiles of C in its registers, and packs the next panel of B meanwhile.
+ */
+#ifndef PYNN_AMX_H
+#define PYNN_AMX_H
+
+#include "amx_pack.h"
+
+/* The blocks of k have equal size, at most this: then C is read and written seldom, and two panels of B fit the L2
+ * cache beside A's block, which takes half of it. */
+#define PN_AMX_KC 512
+
+/* Not the compiler's intrinsics: those of GCC 12 do not say that they read memory. */
+#define PN_AMX_LOAD(tile, from) \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile : : "r"(from), "r"((ptrdiff_t)64) : "memory")
+#define PN_AMX_STORE(tile, to) \
+    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(to), "r"((ptrdiff_t)64) : "memory")
+#define PN_AMX_ZERO(tile) __asm__ volatile("tilezero %%tmm" #tile : : : "memory")
+#define PN_AMX_ADD(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : : : "memory")
+
+/* Tiles 0 to 3 are sums, 4 and 5 of A, 6 and 7 of B: each 16 rows of 64 bytes. */
+static const struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} pn_amx_tiles = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+
+#define PN_LEFT(part)                             \
+    PN_AMX_LOAD(4, a + 2 * (part) * PN_AMX_TILE); \
+    if (tall) PN_AMX_LOAD(5, a + (2 * (part) + 1) * PN_AMX_TILE);
+#define PN_RIGHT(part)                            \
+    PN_AMX_LOAD(6, b + 2 * (part) * PN_AMX_TILE); \
+    if (wide) PN_AMX_LOAD(7, b + (2 * (part) + 1) * PN_AMX_TILE);
+#define PN_MULTIPLY                        \
+    PN_AMX_ADD(0, 4, 6);                   \
+    if (wide) PN_AMX_ADD(1, 4, 7);         \
+    if (tall) PN_AMX_ADD(2, 5, 6);         \
+    if (tall && wide) PN_AMX_ADD(3, 5, 7); \
+    pn_amx_work(job, parts, 0);
+
+/* The number of products with so many parts per operand: those that are larger than what the last part leaves. */
+#define PN_AMX_PRODUCTS(parts) ((parts) * ((parts) + 1) / 2)
+
+/* Multiply a panel of A by a panel of B: `steps` times 32 k, into up to four tiles `sums`. Smaller products come first,
+ * as far as each tile is loaded but twice at most. */
+PN_AMX_INLINE void pn_amx_micro(const int tall, const int wide, const int parts, ptrdiff_t steps, const uint16_t *a,
+                                const uint16_t *b, float *sums, pn_amx_job *job) {
+    PN_AMX_ZERO(0);
+    if (wide) PN_AMX_ZERO(1);
+    if (tall) PN_AMX_ZERO(2);
+    if (tall && wide) PN_AMX_ZERO(3);
+    for (; steps; steps--, a += parts * 2 * PN_AMX_TILE, b += parts * 2 * PN_AMX_TILE) {
+        if (parts == 3) {
+            PN_LEFT(2)
+            PN_RIGHT(0) PN_MULTIPLY PN_LEFT(0) PN_RIGHT(2) PN_MULTIPLY PN_RIGHT(1) PN_MULTIPLY PN_LEFT(1)
+                PN_MULTIPLY PN_RIGHT(0) PN_MULTIPLY PN_LEFT(0) PN_MULTIPLY
+        } else if (parts == 2) {
+            PN_LEFT(1) PN_RIGHT(0) PN_MULTIPLY PN_LEFT(0) PN_RIGHT(1) PN_MULTIPLY PN_RIGHT(0) PN_MULTIPLY
+        } else {
+            PN_LEFT(0) PN_RIGHT(0) PN_MULTIPLY
+        }
+    }
+    PN_AMX_STORE(0, sums);
+    if (wide) PN_AMX_STORE(1, sums + 256);
+    if (tall) PN_AMX_STORE(2, sums + 512);
+    if (tall && wide) PN_AMX_STORE(3, sums + 768);
+}
+#undef PN_LEFT
+#undef PN_RIGHT
+#undef PN_MULTIPLY
+
+/* Write or add `rows` x `columns` sums to C, with the epilogue `end` unless it is NULL; return whether all are finite.
+ */
+PN_AMX_INLINE int pn_amx_finish(const float *sums, ptrdiff_t rows, ptrdiff_t columns, float *c, ptrdiff_t ldc,
+                                int accumulate, const pn_tile_epilogue_f32 *end) {
+    const int nan_or_infinity = 0x99;
+    __mmask16 bad = 0;
+    for (ptrdiff_t first = 0; first < columns; first += 16)
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            const __m512 v = _mm512_load_ps(sums + first * 16 + i / 16 * 512 + i % 16 * 16);
+            bad |= _mm512_fpclass_ps_mask(v, nan_or_infinity);
+            if (columns - first >= 16)
+                pn_finish_f32((pn_vector_f32)v, c + i * ldc + first, accumulate, end, first, 0, 16);
+            else
+                pn_finish_f32((pn_vector_f32)v, c + i * ldc + first, accumulate, end, first, 1, columns - first);
+        }
+    return !bad;
+}
+
+/* Multiply a packed block of A by the columns of `b`, panel by panel; `panels` has room for two. Returns whether all
+ * sums are finite. */
+PN_AMX_INLINE int pn_amx_block(const pn_product *p, const int parts, const uint16_t *a, const pn_amx_operand *b,
+                               uint16_t *panels, float *c, int accumulate, const pn_tile_epilogue_f32 *end) {
+    const ptrdiff_t steps = pn_ceil_div(b->depth, PN_AMX_K), quarters = PN_AMX_QUARTERS * steps;
+    const ptrdiff_t panel = steps * parts * 2 * PN_AMX_TILE, blocks = pn_ceil_div(p->m, PN_AMX_SIDE);
+    float sums[4 * 256] __attribute__((aligned(64)));
+    int finite = 1;
+    pn_amx_job first = {b, 0, panels, quarters, 0, 1, 0};
+    pn_amx_work(&first, parts, 0);
+    for (ptrdiff_t j = 0; j < p->n; j += PN_AMX_SIDE) {
+        const ptrdiff_t next = j + PN_AMX_SIDE, columns = pn_min(p->n - j, PN_AMX_SIDE);
+        const uint16_t *here = panels + j / PN_AMX_SIDE % 2 * panel;
+        pn_amx_job job = {b,
+                          next,
+                          panels + next / PN_AMX_SIDE % 2 * panel,
+                          next < p->n ? quarters : 0,
+                          0,
+                          blocks * steps * PN_AMX_PRODUCTS(parts),
+                          0};
+        pn_tile_epilogue_f32 ending;
+        const pn_tile_epilogue_f32 *there = pn_epilogue_from_f32(end, j, &ending);
+        for (ptrdiff_t i = 0; i < p->m; i += PN_AMX_SIDE) {
+            const ptrdiff_t rows = pn_min(p->m - i, PN_AMX_SIDE);
+            const uint16_t *left = a + i / PN_AMX_SIDE * panel;
+            if (rows > 16 && columns > 16)
+                pn_amx_micro(1, 1, parts, steps, left, here, sums, &job);
+            else if (rows > 16)
+                pn_amx_micro(1, 0, parts, steps, left, here, sums, &job);
+            else if (columns > 16)
+                pn_amx_micro(0, 1, parts, steps, left, here, sums, &job);
+            else
+                pn_amx_micro(0, 0, parts, steps, left, here, sums, &job);
+            finite &= pn_amx_finish(sums, rows, columns, c + i * p->ldc + j, p->ldc, accumulate, there);
+        }
+    }
+    return finite;
+}
+
+/* Returns 0, -1 if memory is exhausted, or 1 if a sum is not finite. */
+PN_AMX_INLINE int pn_amx_run(const pn_product *p, const int parts) {
+    const ptrdiff_t kc = pn_ceil_div(pn_ceil_div(p->k, pn_ceil_div(p->k, PN_AMX_KC)), PN_AMX_K) * PN_AMX_K;
+    const ptrdiff_t panel = kc / PN_AMX_K * parts * 2 * PN_AMX_TILE, all = pn_ceil_div(p->m, PN_AMX_SIDE);
+    const ptrdiff_t fitting = (ptrdiff_t)(pn_second_level_bytes() / 2) / (panel * (ptrdiff_t)sizeof(uint16_t));
+    const ptrdiff_t blocks = pn_ceil_div(all, pn_max(fitting, 1)), together = pn_ceil_div(all, blocks);
+    pn_workspace *workspace = pn_workspace_take((size_t)((together + 2) * panel) * sizeof(uint16_t));
+    if (!workspace) return -1;
+    uint16_t *panels = (uint16_t *)pn_workspace_data(workspace), *packed = panels + 2 * panel;
+    const int relu = p->code == PN_RELU && p->bias && !p->pre, plain = relu || (!p->pre && p->code == PN_IDENTITY);
+    const pn_tile_epilogue_f32 end = {(const float *)p->bias, relu ? 0 : -INFINITY};
+    const pn_float_mode mode = pn_flush_denormals();
+    int finite = 1;
+    __asm__ volatile("ldtilecfg %0" : : "m"(pn_amx_tiles));
+    for (ptrdiff_t pc = 0; pc < p->k; pc += kc)
+        for (ptrdiff_t ic = 0; ic < p->m; ic += together * PN_AMX_SIDE) {
+            pn_product block = *p;
+            block.m = pn_min(p->m - ic, together * PN_AMX_SIDE);
+            const ptrdiff_t depth = pn_min(p->k - pc, kc), steps = pn_ceil_div(depth, PN_AMX_K);
+            const pn_amx_operand a = {(const float *)p->a + ic * p->a_row + pc * p->a_k, p->a_row, p->a_k, block.m,
+                                      depth};
+            const pn_amx_operand b = {(const float *)p->b + pc * p->b_k, p->b_column, p->b_k, p->n, depth};
+            float *c = (float *)p->c + ic * p->ldc;
+            for (ptrdiff_t i = 0; i < block.m; i += PN_AMX_SIDE) {
+                uint16_t *out = packed + i / PN_AMX_SIDE * steps * parts * 2 * PN_AMX_TILE;
+                pn_amx_job job = {&a, i, out, PN_AMX_QUARTERS * steps, 0, 1, 0};
+                pn_amx_work(&job, parts, 1);
+            }
+            const int last = pc + depth == p->k;
+            finite &= pn_amx_block(&block, parts, packed, &b, panels, c, pc > 0, last && p->bias ? &end : NULL);
+            if (last && !plain)
+                pn_epilogue_f32(c, p->pre ? (float *)p->pre + ic * p->ldc : NULL, p->ldc, block.m, p->n, p->code,
+                                (float)p->alpha);
+        }
+    __asm__ volatile("tilerelease" : : : "memory"); /* else Linux would save the tiles at every switch */
+    pn_restore_denormals(mode);
+    pn_workspace_return(workspace);
+    return !finite;
+}
+
+static __attribute__((noinline)) PN_AMX int pn_amx_six(const pn_product *p) { return pn_amx_run(p, 3); }
+static __attribute__((noinline)) PN_AMX int pn_amx_three(const pn_product *p) { return pn_amx_run(p, 2); }
+static __attribute__((noinline)) PN_AMX int pn_amx_one(const pn_product *p) { return pn_amx_run(p, 1); }
+
+/* Whether matrix units are faster than the tiles of pn_tiled: a model of times in float32 multiply-adds, fitted to
+ * measured products. Splitting costs per element of A and B, and writing per element of C. */
+static int pn_amx_pays(const pn_product *p, int products) {
+    const double m = (double)p->m, n = (double)p->n, k = (double)p->k;
+    const double padded = 16.0 * (double)pn_ceil_div(p->m, 16) * 16.0 * (double)pn_ceil_div(p->n, 16) * PN_AMX_K *
+                          (double)pn_ceil_div(p->k, PN_AMX_K);
+    return products / 6.0 * 0.41 * padded + 25 * k * (m + n) + 30 * m * n < m * n * k;
+}
+
+static void pn_amx_part(void *argument, int index) {
+    pn_product *whole = (pn_product *)argument;
+    const pn_product part = pn_product_cut_f32(whole, index, PN_AMX_SIDE, PN_AMX_SIDE);
+    if (part.m == 0 || part.n == 0) return;
+    const int products = whole->products;
+    const int failed = (products == 6 ? pn_amx_six : products == 3 ? pn_amx_three : pn_amx_one)(&part);
+    if (failed < 0) __atomic_store_n(&whole->failed, -1, __ATOMIC_RELAXED);
+    if (failed > 0) __atomic_store_n(&whole->infinite, 1, __ATOMIC_RELAXED);
+}
+
+#endif
