@@ -147,8 +147,12 @@ def _default_threads() -> int:
 
 
 def describe() -> dict[str, str]:
-    """Return backend and instruction set, which determine a result's last bits; for checkpoints and `pynn info`."""
-    return {"backend": get_backend(), "instruction_set": instruction_set() or "-"}
+    """Return what determines a result's last bits: backend, instruction set and matmul precision; for checkpoints."""
+    return {
+        "backend": get_backend(),
+        "instruction_set": instruction_set() or "-",
+        "matmul_precision": precision.get_matmul_precision(),
+    }
 
 
 def _load(name: str) -> ModuleType:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
+from ..backends.precision import get_matmul_precision
 from ..backends.selection import instruction_set
 from ..utils.files import write_atomically
 from .cases import Case
@@ -35,6 +36,7 @@ def setting() -> dict[str, Any]:
         "date": datetime.date.today().isoformat(),
         "processor": _processor(),
         "instruction_set": instruction_set(),
+        "matmul_precision": get_matmul_precision(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "pynn": __version__,

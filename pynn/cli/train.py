@@ -14,6 +14,7 @@ import click
 
 from .. import plots
 from ..babysit import Finding, Monitor
+from ..backends.precision import PRODUCTS, using_matmul_precision
 from ..nn.sequential import Sequential
 from ..report.curves import history_svg
 from ..training.history import History
@@ -56,6 +57,12 @@ from .tables import DataOptions, data_options
     help="Stop when the validation loss no longer falls, and keep the best weights.  [default: for tables]",
 )
 @class_weight_option
+@click.option(
+    "--precision",
+    type=click.Choice(list(PRODUCTS)),
+    help="Precision of matrix products on processors with bfloat16 matrix units.  [default: $PYNN_MATMUL_PRECISION or "
+    "highest]",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
 def train(
     chosen: DataOptions,
@@ -95,7 +102,7 @@ def train(
         if report is not None:
             check_writable(report)
     tell = _quiet if options["quiet"] else say
-    with chosen_backend(options["backend_name"]):
+    with chosen_backend(options["backend_name"]), using_matmul_precision(options["precision"]):
         data = load_data(chosen, options["model"] == "cnn", options["folds"])
         if comm is not None and data.folds:
             raise click.UsageError(

@@ -56,7 +56,7 @@ def packed_checkpoint(trainer: TrainingState) -> bytes:
         "regularizers": penalties,
         "averaging": None if trainer.averaging is None else average | {"progress": trainer.averaging.progress()},
         "trainer": trainer.progress_state(),
-        "machine": selection.describe(),
+        "machine": _described_machine(trainer.matmul_precision),
     }
     return packed_tensors("checkpoint", tensors, description)
 
@@ -71,10 +71,10 @@ def load_checkpoint(
     """Return the trainer that `Trainer.save` wrote to a file; see `Trainer.resume`."""
     classes = own_classes(custom)
     tensors, description = load_tensors(path, "checkpoint")
-    saved_on, needs_loss = understood(path, lambda: (dict(description["machine"]), description["loss"] is None))
-    if saved_on != selection.describe():
+    saved_on, machine, needs_loss = understood(path, lambda: (*_machines(description), description["loss"] is None))
+    if saved_on != machine:
         warnings.warn(
-            f"{path} was written under {_machine(saved_on)} and continues under {_machine(selection.describe())}: "
+            f"{path} was written under {_machine(saved_on)} and continues under {_machine(machine)}: "
             "results will agree to rounding, not bit for bit",
             RuntimeWarning,
             stacklevel=3,
@@ -121,6 +121,18 @@ def _restore_settings(model: Sequential, frozen: Any, lr_factors: Any) -> None:
         parameters[name].frozen = True
     for name, factor in lr_factors.items():
         parameters[name].lr_factor = number(factor, f"lr_factor of {name}", minimum=0)
+
+
+def _machines(description: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what a checkpoint was written under, and what it would continue under."""
+    saved_on = dict(description["machine"])
+    saved_on.setdefault("matmul_precision", "highest")  # absent from files of older versions
+    return saved_on, _described_machine(description["trainer"].get("matmul_precision"))
+
+
+def _described_machine(precision: str | None) -> dict[str, str]:
+    """Return what determines the last bits of a trainer's steps, with its own precision if it has one."""
+    return selection.describe() | ({} if precision is None else {"matmul_precision": precision})
 
 
 def _machine(described: dict[str, str]) -> str:

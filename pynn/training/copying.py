@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .state import TrainingState
 
 #: Scalar arguments of `Trainer`.
-OPTIONS = ("schedule", "regularizers", "clip_norm", "clip_value", "averaging", "seed")
+OPTIONS = ("schedule", "regularizers", "clip_norm", "clip_value", "averaging", "seed", "matmul_precision")
 #: Public attributes that the parts below, or `Trainer.__init__`, restore. A copy has no observer.
 OWN = {
     *("model", "loss", "optimizer", *OPTIONS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..backends.precision import checked
 from ..utils.validation import count, number
 
 #: The largest accepted number of steps, epochs or examples: the range of NumPy's int64.
@@ -23,6 +24,8 @@ def checked_progress(state: Any) -> dict[str, Any]:
     for name in ("clip_norm", "clip_value"):
         if state[name] is not None:
             number(state[name], name, above=0)
+    if state.get("matmul_precision") is not None:
+        checked(state["matmul_precision"], "matmul_precision")
     _check_sums(state["sums"])
     if state["run"] is not None:
         _check_run(state["run"])

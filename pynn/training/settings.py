@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from ..backends.precision import checked
 from ..nn.loss import Loss, as_loss
 from ..nn.sequential import Sequential
 from ..optim.averaging import Averaging
@@ -76,6 +77,10 @@ def _averaging(trainer: Any, value: Any) -> Averaging | None:
     return None if value is None else instance(value, "averaging", Averaging)
 
 
+def _matmul_precision(trainer: Any, value: Any) -> str | None:
+    return None if value is None else checked(value, "matmul_precision")
+
+
 class Settings:
     """The settings of a `Trainer`; see there."""
 
@@ -88,7 +93,9 @@ class Settings:
         _clip_norm: float | None
         _clip_value: float | None
         _averaging: Averaging | None
+        _matmul_precision: str | None
         averaging: Averaging | None
+        matmul_precision: str | None
         loss: Loss
         optimizer: Optimizer
         schedule: Schedule | None
@@ -116,6 +123,7 @@ class Settings:
             "May be None.",
         )
         averaging = _setting("averaging", _averaging, "Averages the weights; a new one starts anew.")
+        matmul_precision = _setting("matmul_precision", _matmul_precision, "Of float32 products; may be None.")
         model = read_only("model", "a trainer trains one model; make a new Trainer", "The model to train.")
         seed = read_only("seed", "it has seeded the run already; make a new Trainer(..., seed=)", "The run's seed.")
 
@@ -135,6 +143,7 @@ class Settings:
         self.schedule, self.regularizers = schedule, regularizers  # type: ignore[assignment]
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.averaging = None
+        self.matmul_precision = None
         self._seed = count(seed, "seed", minimum=0)
         self.optimizer = optimizer  # binds the model's parameters, so it comes after everything that may raise
         self.loss = checked

@@ -180,6 +180,7 @@ class TrainingState(Settings):
             "optimizer_steps": self.optimizer.steps,
             "clip_norm": self.clip_norm,
             "clip_value": self.clip_value,
+            "matmul_precision": self.matmul_precision,
             "lr": self.lr,
             "last_loss": self.last_loss,
             "history": {"epoch": self.history.epoch, "columns": self.history.history},
@@ -197,5 +198,6 @@ class TrainingState(Settings):
         self._random.move(state["random"]["seed"], state["random"]["offset"])
         self.optimizer.steps = state["optimizer_steps"]
         self.clip_norm, self.clip_value = state["clip_norm"], state["clip_value"]
+        self.matmul_precision = state.get("matmul_precision")  # absent from checkpoints of older versions
         self._lr, self.last_loss = state["lr"], state["last_loss"]
         self.history.epoch, self.history.history = state["history"]["epoch"], state["history"]["columns"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import ops
+from ..backends.precision import using_matmul_precision
 from ..nn.loss import correct
 from ..optim.regularizers import Regularizer
 from ..utils.interrupt import Uninterrupted
@@ -80,7 +81,11 @@ class TrainingStep:
         try:
             gate.stepping.add(thread)
             with gate.lock:
-                loss = self._take(x, target, weights, count, share)
+                if self._trainer._matmul_precision is None:
+                    loss = self._take(x, target, weights, count, share)
+                else:
+                    with using_matmul_precision(self._trainer._matmul_precision):
+                        loss = self._take(x, target, weights, count, share)
         finally:
             gate.stepping.discard(thread)
         if gate.reading:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..backends.precision import using_matmul_precision
 from ..nn.loss import Loss
 from ..nn.sequential import Sequential
 from ..optim.averaging import Averaging
@@ -66,10 +67,13 @@ class Trainer(TrainingState):
         each rank computes its share of every minibatch. See docs/mpi.md.
     compression : {None, "bfloat16"}
         What ranks compress the gradients to that they send each other.
+    matmul_precision : {"highest", "high", "medium"}, optional
+        Of float32 products, in steps and evaluations: see `set_matmul_precision`, whose setting they use by default.
+        During a step it applies to the whole process.
 
     Attributes
     ----------
-    loss, optimizer, schedule, regularizers, clip_norm, clip_value, averaging
+    loss, optimizer, schedule, regularizers, clip_norm, clip_value, averaging, matmul_precision
         You may assign these between steps. A new optimiser starts with an empty state.
     epoch, steps : int
         Finished epochs and steps.
@@ -108,9 +112,11 @@ class Trainer(TrainingState):
         seed: int = 0,
         comm: Any = None,
         compression: str | None = None,
+        matmul_precision: str | None = None,
     ) -> None:
         super().__init__(model, loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed)
         self.averaging = averaging
+        self.matmul_precision = matmul_precision
         self._ranks = Ranks.of(comm)
         self._exchange = None if self._ranks is None else begun(self._ranks, self.model, compression)
         self._step = TrainingStep(self, self._random, self._exchange)
@@ -304,7 +310,7 @@ class Trainer(TrainingState):
         """Return the loss over all examples, without regularisation, for classification the accuracy, and metrics.
 
         All are weighted by `sample_weight` if given; the accuracy disregards class weights and ignored labels. The
-        batch size, as in `Sequential.predict`, does not affect the result.
+        batch size, as in `Sequential.predict`, does not affect the result beyond rounding.
 
         Parameters
         ----------
@@ -318,7 +324,8 @@ class Trainer(TrainingState):
         """
         named(metrics, self.loss)
         examples = prepare_later(self.model, self.loss, x, y, sample_weight)
-        return evaluated(self.model, self.loss, examples, batch_size, metrics)
+        with using_matmul_precision(self.matmul_precision):
+            return evaluated(self.model, self.loss, examples, batch_size, metrics)
 
     def validate(self) -> dict[str, float]:
         """Return the running `fit`'s validation metrics, for callbacks; empty without validation data.
@@ -327,7 +334,8 @@ class Trainer(TrainingState):
         """
         if self.held_out is None:
             return {}
-        figures = evaluated(self.model, self.loss, self.held_out, None, self.metrics, self._ranks)
+        with using_matmul_precision(self.matmul_precision):
+            figures = evaluated(self.model, self.loss, self.held_out, None, self.metrics, self._ranks)
         return {f"val_{name}": value for name, value in figures.items()}
 
     def __repr__(self) -> str:

@@ -37,6 +37,7 @@ def test_fixture_runs_the_backend_it_names(backend):
     assert backend_module.describe() == {
         "backend": backend,
         "instruction_set": backend_module.instruction_set() or "-",
+        "matmul_precision": pynn.get_matmul_precision(),
     }
     assert (backend_module.instruction_set() is not None) == (backend == "cython")
 

@@ -113,7 +113,7 @@ def test_a_second_resume(tmp_path):
 
 
 def test_everything_about_the_trainer_is_restored(tmp_path):
-    trainer = new_trainer(seed=7)
+    trainer = new_trainer(seed=7, matmul_precision="medium")
     trainer.model.class_names = ["a", "b", "c"]
     trainer.model[0].freeze()
     trainer.model[4].weight.lr_factor = 0.5
@@ -121,7 +121,8 @@ def test_everything_about_the_trainer_is_restored(tmp_path):
     trainer.fit(X, Y, epochs=1)
     trainer.save(tmp_path / "run.ckpt")
     resumed = pynn.Trainer.resume(tmp_path / "run.ckpt")
-    for part in ("model", "loss", "optimizer", "schedule", "regularizers", "clip_norm", "clip_value", "seed"):
+    parts = ("model", "loss", "optimizer", "schedule", "regularizers", "clip_norm", "clip_value", "matmul_precision")
+    for part in (*parts, "seed"):
         assert repr(getattr(resumed, part)) == repr(getattr(trainer, part))
     assert resumed.model.class_names == ["a", "b", "c"]
     assert resumed.model.output_kind == "classes"

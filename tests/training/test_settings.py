@@ -88,6 +88,7 @@ def test_the_old_optimizer_can_come_back(backend):
         ("regularizers", 0.1, TypeError, "regularizers is 0.1; expected a list"),
         ("clip_norm", -1.0, ValueError, "clip_norm is -1.0; expected a positive number"),
         ("clip_value", "1", ValueError, "clip_value is '1'; expected a positive number"),
+        ("matmul_precision", "low", ValueError, "matmul_precision is 'low'; expected one of highest, high, medium"),
     ],
 )
 def test_a_setting_is_checked_when_it_is_assigned(name, value, error, said):

@@ -157,6 +157,7 @@ class Case:
             clip_norm=own.clip_norm if adam is None else None,
             clip_value=own.clip_value if adam is None else None,
             seed=self.seed,
+            matmul_precision=own.matmul_precision,
         )
 
     def steps(self, seconds: float, batch: int, minimum: int, maximum: int) -> int:

@@ -42,7 +42,7 @@ class Blueprint:
     layers : list of Layer
         Untrained layers without a model; nested `Sequential` are flattened.
     preprocessing : Transformer or None
-    loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed
+    loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed, matmul_precision
         The trainer's.
     callbacks : list of Callback
         The user's callbacks, except those that write or display.
@@ -67,6 +67,7 @@ class Blueprint:
     shuffle: bool
     seed: int
     given_lr: float
+    matmul_precision: str | None = None
     callbacks: list[Callback] = field(default_factory=list)
     target: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -93,6 +94,7 @@ class Blueprint:
             shuffle=shuffle,
             seed=trainer.seed,
             given_lr=trainer.optimizer.lr,
+            matmul_precision=trainer.matmul_precision,
             callbacks=_taken_along(callbacks),
         )
 
@@ -116,6 +118,7 @@ class Blueprint:
             clip_norm=self.clip_norm,
             clip_value=self.clip_value,
             seed=self.seed,
+            matmul_precision=self.matmul_precision,
         )
 
     @property
