@@ -1,6 +1,7 @@
 """Kernels on several threads: the same bits, whoever computes, however many at once, in a forked child as well."""
 
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -132,6 +133,24 @@ def test_the_team_grows_and_shrinks_between_calls(backend):
     for count in (4, 1, 2, 8, 1, 3):
         with threads(count):
             assert_same(results(), expected)
+
+
+@pytest.mark.skipif("cython" not in pynn.available_backends(), reason="NumPy and Numba share out no columns")
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_bits_of_a_batch_norm_do_not_depend_on_the_columns_beside_it(dtype, activation, rng):
+    """A kernel takes the columns of a vector at a time, and single ones where they fill none."""
+    for rows, width in itertools.product((4, 70), (1, 3, 5, 8, 11, 20)):
+        x, dy = rng.normal(size=(2, rows, width)).astype(dtype)
+        columns = rng.uniform(1, 2, size=(4, width)).astype(dtype)
+
+        def both(x, dy, columns):
+            y, mean, rstd = ops.batch_norm(x, *columns.copy(), activation=activation)
+            return y, mean, rstd, *ops.batch_norm_backward(dy, x, *columns[:2], mean, rstd, activation=activation)
+
+        with pynn.use_backend("cython"):
+            together = both(x, dy, columns)
+            apart = [both(*(np.ascontiguousarray(a[..., [j]]) for a in (x, dy, columns))) for j in range(width)]
+        assert_same([np.concatenate(results, axis=-1) for results in zip(*apart, strict=True)], together)
 
 
 @pytest.mark.parametrize("activation", [None, "relu"])

@@ -6,10 +6,6 @@
 
 #include "common/platform.h"
 
-#if defined(__FMA__) || defined(__aarch64__)
-#define PN_HAS_FMA
-#endif
-
 /* The activation codes of kernels/codes.py: those from PN_ELU to PN_CELU take an exponential. */
 enum {
     PN_IDENTITY,

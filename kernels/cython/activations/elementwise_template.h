@@ -144,9 +144,11 @@ static inline PN_REAL PN_(pn_gelu_tanh_slope)(PN_REAL x) {
     return gate + x * gate * (PN_C(1.0) - gate) * inner;
 }
 
-/* What Mish and its slope are made of, from s = exp(-|x|): tanh(softplus(x)) = share / (share + rest). */
+/* What Mish and its slope are made of, from s = exp(-|x|): tanh(softplus(x)) = share / whole = 1 - rest / whole. The
+ * whole is a polynomial whose coefficients depend on the sign. As a sum of `share` and `rest`, a compiler contracts it
+ * where it branches, but not where it selects: the last elements of a span had other bits than the first. */
 typedef struct {
-    PN_REAL small, share, rest;
+    PN_REAL small, share, rest, whole;
 } PN_(pn_mish_parts);
 
 static inline PN_(pn_mish_parts) PN_(pn_mish_of)(PN_REAL x) {
@@ -154,6 +156,8 @@ static inline PN_(pn_mish_parts) PN_(pn_mish_of)(PN_REAL x) {
     PN_(pn_mish_parts) parts = {.small = s};
     parts.share = x < 0 ? s * (s + PN_C(2.0)) : PN_C(1.0) + PN_C(2.0) * s;
     parts.rest = x < 0 ? PN_C(2.0) : PN_C(2.0) * (s * s);
+    const PN_REAL first = x < 0 ? PN_C(2.0) : PN_C(1.0), last = x < 0 ? PN_C(1.0) : PN_C(2.0);
+    parts.whole = first + s * (PN_C(2.0) + last * s);
     return parts;
 }
 
@@ -162,14 +166,14 @@ static inline PN_REAL PN_(pn_mish)(PN_REAL x) {
     PN_(pn_mish_parts) parts = PN_(pn_mish_of)(x);
     PN_REAL low = PN_(pn_clamp_below)(-PN_FABS(x), PN_EXP_LOWEST);
     PN_REAL below = PN_(pn_times_exp)(low, low, PN_C(0.0)) * (parts.small + PN_C(2.0)) + PN_C(0.0) * x;
-    return (x < 0 ? below : x * parts.share) / (parts.share + parts.rest);
+    return (x < 0 ? below : x * parts.share) / parts.whole;
 }
 
 static inline PN_REAL PN_(pn_mish_slope)(PN_REAL x) {
     PN_(pn_mish_parts) parts = PN_(pn_mish_of)(x);
-    PN_REAL whole = parts.share + parts.rest, t = parts.share / whole;
+    PN_REAL t = parts.share / parts.whole;
     PN_REAL gate = (x < 0 ? parts.small : PN_C(1.0)) / (PN_C(1.0) + parts.small);
-    return t + x * gate * (parts.rest / whole) * (PN_C(1.0) + t);
+    return t + x * gate * (parts.rest / parts.whole) * (PN_C(1.0) + t);
 }
 
 static inline PN_REAL PN_(pn_log_sigmoid)(PN_REAL x) {

@@ -17,6 +17,10 @@ static inline ptrdiff_t pn_ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 
 #define PN_SAFE_IN_PLACE _Pragma("GCC ivdep")
 #endif
 
+#if defined(__FMA__) || defined(__aarch64__)
+#define PN_HAS_FMA
+#endif
+
 /* Rounds the vector here: the compiler cannot contract a later operation with the one that produced it. */
 #if defined(__x86_64__) || defined(_M_X64)
 #define PN_ROUND(vector) __asm__("" : "+v"(vector))

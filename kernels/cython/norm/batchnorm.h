@@ -61,11 +61,21 @@ static inline size_t pn_scratch_bytes(ptrdiff_t padded, size_t itemsize) {
     return (size_t)padded * (2 * sizeof(double) + 7 * itemsize);
 }
 
+#ifdef PN_HAS_FMA
+#define PN_SINGLE_FMA(a, b, c) __builtin_fmaf(a, b, c)
+#else
+#define PN_SINGLE_FMA(a, b, c) ((a) * (b) + (c))
+#endif
 #define PN_REAL float
 #define PN_MIN_RSTD PN_MIN_RSTD_f32
 #define PN_(name) name##_f32
 #include "batchnorm_template.h"
 
+#ifdef PN_HAS_FMA
+#define PN_SINGLE_FMA(a, b, c) __builtin_fma(a, b, c)
+#else
+#define PN_SINGLE_FMA(a, b, c) ((a) * (b) + (c))
+#endif
 #define PN_REAL double
 #define PN_MIN_RSTD PN_MIN_RSTD_f64
 #define PN_(name) name##_f64

@@ -1,5 +1,6 @@
 /* Template, included by batchnorm_template.h per floating type, for vectors and for single columns: PN_V holds
- * PN_V_LANES columns, PN_V_ZERO(where, v) is v with 0 where the condition holds.
+ * PN_V_LANES columns, PN_V_ZERO(where, v) is v with 0 where the condition holds, PN_V_FMA(a, b, c) is a b + c, rounded
+ * once where the processor can: left to itself, GCC multiplies some single columns beforehand, several at a time.
  *
  * Each function processes some rows of a few vectors of columns, with all per-column values in registers. `count`,
  * `relu` and `place` are constants once inlined. Rows are `stride` elements apart; vectors may be unaligned. */
@@ -20,7 +21,7 @@ static inline __attribute__((always_inline)) void PN_V_(pn_moments)(PN_COLUMNS_A
     PN_ROWS PN_EACH {
         const PN_V d = PN_LOAD(t.x + at, k) - pivot[k];
         sum[k] += d;
-        squares[k] += d * d;
+        squares[k] = PN_V_FMA(d, d, squares[k]);
         if (place != PN_IN_CACHE) __builtin_prefetch(t.x + at + t.ahead + k * PN_V_LANES, 0, 2);
     }
     PN_EACH {
@@ -36,7 +37,7 @@ static inline __attribute__((always_inline)) void PN_V_(pn_normalize)(PN_COLUMNS
     PN_EACH centre[k] = PN_LOAD(t.centre + at, k), scale[k] = PN_LOAD(t.scale + at, k),
             shift[k] = PN_LOAD(t.shift + at, k);
     PN_ROWS PN_EACH {
-        PN_V z = (PN_LOAD(t.x + at, k) - centre[k]) * scale[k] + shift[k];
+        PN_V z = PN_V_FMA(PN_LOAD(t.x + at, k) - centre[k], scale[k], shift[k]);
         if (relu) z = PN_V_ZERO(z < 0, z);
         if (place == PN_PAST_CACHE)
             PN_V_STREAM(t.out + at + k * PN_V_LANES, z);
@@ -47,15 +48,11 @@ static inline __attribute__((always_inline)) void PN_V_(pn_normalize)(PN_COLUMNS
     }
 }
 
-/* The gradient before the ReLU, whose input is recomputed as in the forward pass; dy itself without ReLU. Rounded: GCC
- * 14 multiplies single columns by 0 or dy before it selects, and does not contract the additions that follow. */
-#define PN_GRADIENT(d, dz)                                \
-    PN_V dz = PN_LOAD(t.dy + at, k);                      \
-    const PN_V d = PN_LOAD(t.x + at, k) - centre[k];      \
-    if (relu) {                                           \
-        dz = PN_V_ZERO(d * scale[k] + shift[k] <= 0, dz); \
-        PN_ROUND(dz);                                     \
-    }
+/* The gradient before the ReLU, whose input is recomputed as in the forward pass; dy itself without ReLU. */
+#define PN_GRADIENT(d, dz)                           \
+    PN_V dz = PN_LOAD(t.dy + at, k);                 \
+    const PN_V d = PN_LOAD(t.x + at, k) - centre[k]; \
+    if (relu) dz = PN_V_ZERO(PN_V_FMA(d, scale[k], shift[k]) <= 0, dz);
 
 /* Add dz to `sum`, and dz (x - centre) to `products`. */
 static inline __attribute__((always_inline)) void PN_V_(pn_gradient_sums)(PN_COLUMNS_ARGUMENTS) {
@@ -67,7 +64,7 @@ static inline __attribute__((always_inline)) void PN_V_(pn_gradient_sums)(PN_COL
     PN_ROWS PN_EACH {
         PN_GRADIENT(d, dz);
         sum[k] += dz;
-        products[k] += dz * d;
+        products[k] = PN_V_FMA(dz, d, products[k]);
         if (place != PN_IN_CACHE) {
             __builtin_prefetch(t.x + at + t.ahead + k * PN_V_LANES, 0, 2);
             __builtin_prefetch(t.dy + at + t.ahead + k * PN_V_LANES, 0, 2);
@@ -89,7 +86,7 @@ static inline __attribute__((always_inline)) void PN_V_(pn_input_gradient)(PN_CO
             offset[k] = PN_LOAD(t.offset + at, k);
     PN_ROWS PN_EACH {
         PN_GRADIENT(d, dz);
-        const PN_V dx = dz * scale[k] + (d * slope[k] + offset[k]);
+        const PN_V dx = PN_V_FMA(dz, scale[k], PN_V_FMA(d, slope[k], offset[k]));
         if (place == PN_PAST_CACHE)
             PN_V_STREAM(t.out + at + k * PN_V_LANES, dx);
         else
@@ -146,4 +143,5 @@ PN_OVER_COLUMNS(pn_input_gradient)
 #undef PN_V_
 #undef PN_V_LANES
 #undef PN_V_ZERO
+#undef PN_V_FMA
 #undef PN_V_STREAM

@@ -17,12 +17,14 @@ typedef struct {
 #define PN_V_(name) PN_(name##_vector)
 #define PN_V_LANES PN_LANES
 #define PN_V_ZERO(where, v) ((PN_V)((PN_(pn_bits))(v) & ~(where)))
+#define PN_V_FMA(a, b, c) ((a) * (b) + (c))
 #define PN_V_STREAM(place, v) PN_STREAM(place, v)
 #include "batchnorm_columns_template.h"
 #define PN_V PN_REAL
 #define PN_V_(name) PN_(name##_single)
 #define PN_V_LANES ((ptrdiff_t)1)
 #define PN_V_ZERO(where, v) ((where) ? 0 : (v))
+#define PN_V_FMA(a, b, c) PN_SINGLE_FMA(a, b, c)
 #define PN_V_STREAM(place, v) (*(place) = (v))
 #include "batchnorm_columns_template.h"
 
@@ -309,4 +311,5 @@ static void PN_(pn_backward_part)(void *argument, int index) {
 #undef PN_LANES
 #undef PN_REAL
 #undef PN_MIN_RSTD
+#undef PN_SINGLE_FMA
 #undef PN_
