@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .base import Transformer, as_numbers, check_eps, check_real, float_type, row_blocks
 
+#: Of the ends of `MinMax.feature_range`: float32 holds results in between, and their inverse.
+LARGEST_END = 1e30
+
 
 class ShiftScale(Transformer):
     """y = (x - shift) / scale + offset, with one shift and one scale per feature.
@@ -336,6 +339,8 @@ class MinMax(ShiftScale):
             raise TypeError(f"feature_range is {self.feature_range!r}; expected a pair (lo, hi)")
         for end in self.feature_range:
             check_real("an end of feature_range", end)
+            if abs(end) > LARGEST_END:
+                raise ValueError(f"an end of feature_range is {end:g}; expected at most {LARGEST_END:g} in size")
         if not self.feature_range[0] < self.feature_range[1]:
             raise ValueError(f"feature_range is {self.feature_range!r}; expected (lo, hi) with lo < hi")
         if not isinstance(self.clip, bool | np.bool_):

@@ -299,6 +299,7 @@ def test_unusable_data(x, error, message):
         (MinMax((1, 1)), ValueError, "lo < hi"),
         (MinMax(3), TypeError, r"feature_range is 3; expected a pair \(lo, hi\)"),
         (MinMax((0, "1")), TypeError, "an end of feature_range is '1'"),
+        (MinMax((-1.7e308, 1)), ValueError, r"an end of feature_range is -1.7e\+308; expected at most 1e\+30 in size"),
         (MinMax(clip=1), TypeError, "clip is 1; expected True or False"),
     ],
     ids=repr,
