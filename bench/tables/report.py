@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
-from .run import CONTESTANTS, RESULTS
+from .run import CONTESTANTS, NETWORKS, RESULTS
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- results: bench/tables/report.py -->\n", "<!-- end of results -->"
@@ -17,10 +18,10 @@ BEGIN, END = "<!-- results: bench/tables/report.py -->\n", "<!-- end of results 
 RESAMPLES = 10_000
 
 
-def means(results: dict[str, Any]) -> dict[str, np.ndarray]:
+def means(results: dict[str, Any], contestants: Sequence[str] = CONTESTANTS) -> dict[str, np.ndarray]:
     """Return each table's score of each contestant, the mean over its splits."""
     return {
-        name: np.mean([[split["scores"][c] for c in CONTESTANTS] for split in table["splits"].values()], axis=0)
+        name: np.mean([[split["scores"][c] for c in contestants] for split in table["splits"].values()], axis=0)
         for name, table in results.items()
     }
 
@@ -32,25 +33,23 @@ def interval(values: np.ndarray) -> str:
     return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
 
 
-def summary(results: dict[str, Any]) -> str:
-    """Return ranks, paired differences and times of all contestants as a Markdown table."""
-    scores = np.array(list(means(results).values()))
+def summary(results: dict[str, Any], contestants: Sequence[str] = CONTESTANTS) -> str:
+    """Return ranks, paired differences and times of the contestants as a Markdown table; the first is pynn."""
+    scores = np.array(list(means(results, contestants).values()))
     every = [split for table in results.values() for split in table["splits"].values()]
     by_table = np.array([_ranks(row) for row in scores])
     by_split = np.array(
         [
-            np.mean([_ranks([s["scores"][c] for c in CONTESTANTS]) for s in table["splits"].values()], axis=0)
+            np.mean([_ranks([s["scores"][c] for c in contestants]) for s in table["splits"].values()], axis=0)
             for table in results.values()
         ]
     )
     lines = [
-        f"{len(results)} tables, {len(every)} splits:",
-        "",
         "| contestant | mean rank of single splits | mean rank of tables | pynn's score minus its score "
         "| processor time, s: median, longest |",
         "|---|---:|---:|---:|---:|",
     ]
-    for index, name in enumerate(CONTESTANTS):
+    for index, name in enumerate(contestants):
         seconds = [split["seconds"][name] for split in every]
         gain = "" if index == 0 else interval(np.clip(scores[:, 0], -1, 1) - np.clip(scores[:, index], -1, 1))
         lines.append(
@@ -72,6 +71,11 @@ def details(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def have_realmlp(results: dict[str, Any]) -> bool:
+    """Return whether RealMLP was measured on all splits."""
+    return all("realmlp" in split["scores"] for table in results.values() for split in table["splits"].values())
+
+
 def _ranks(scores: Any) -> np.ndarray:
     return rankdata(-np.round(scores, 5))
 
@@ -83,7 +87,10 @@ def main() -> None:
         path = RESULTS / f"{part}.json"
         if path.exists():
             results = json.loads(path.read_text())
-            sections.append(f"## {heading}\n\n{summary(results)}\n\n{details(results)}\n")
+            splits = sum(len(table["splits"]) for table in results.values())
+            size = f"{len(results)} tables, {splits} splits"
+            networks = f"Networks alone:\n\n{summary(results, NETWORKS)}\n\n" if have_realmlp(results) else ""
+            sections.append(f"## {heading}\n\n{size}:\n\n{summary(results)}\n\n{networks}{details(results)}\n")
     text = README.read_text()
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     README.write_text(f"{before}{BEGIN}\n" + "\n".join(sections) + f"\n{END}{after}")

@@ -24,6 +24,8 @@ from .peers import Contestant, peer
 
 RESULTS = Path(__file__).parent / "results"
 CONTESTANTS = ("pynn", "mlp", "mlp early stopping", "linear", "boosting")
+#: The networks among all contestants; RealMLP is measured with ``--contestant realmlp``, where pytabkit is installed.
+NETWORKS = ("pynn", "mlp", "mlp early stopping", "realmlp")
 TEST = 0.25
 
 
@@ -40,8 +42,10 @@ def contestant(name: str, task: str) -> Contestant:
     return predict
 
 
-def measure(source: TableSource, frame: Any, split: int, known: dict[str, Any]) -> dict[str, Any]:
-    """Return score and processor time on one split of a table, of contestants that are not yet `known` too."""
+def measure(
+    source: TableSource, frame: Any, split: int, known: dict[str, Any], contestants: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return score and processor time on one split of a table, of what is `known` and of these contestants."""
     from sklearn.metrics import accuracy_score, r2_score
     from sklearn.model_selection import train_test_split
 
@@ -53,7 +57,7 @@ def measure(source: TableSource, frame: Any, split: int, known: dict[str, Any]) 
     inputs = frame.drop(columns=source.target)
     x_train, x_test = encode(inputs.iloc[train], inputs.iloc[test])
     scores, seconds = dict(known.get("scores", {})), dict(known.get("seconds", {}))
-    for name in CONTESTANTS:
+    for name in contestants:
         if name in scores:
             continue
         began = time.process_time()
@@ -68,13 +72,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=("tune", "report"), default="tune")
     parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument("--again", choices=CONTESTANTS, help="measure this contestant anew")
+    parser.add_argument("--contestant", choices=(*CONTESTANTS, "realmlp"), help="this one alone; all but RealMLP")
+    parser.add_argument("--again", action="store_true", help="measure the --contestant anew")
     arguments = parser.parse_args()
+    if arguments.again and not arguments.contestant:
+        parser.error("--again needs a --contestant")
+    contestants = (arguments.contestant,) if arguments.contestant else CONTESTANTS
     if arguments.again:
-        forget(arguments.part, arguments.again)
+        forget(arguments.part, arguments.contestant)
     pynn.set_num_threads(1)
     with threadpool_limits(1):
-        run(arguments.part, arguments.splits)
+        run(arguments.part, arguments.splits, contestants)
 
 
 def forget(name: Part, contestant: str) -> None:
@@ -88,7 +96,7 @@ def forget(name: Part, contestant: str) -> None:
     path.write_text(json.dumps(results, indent=1) + "\n")
 
 
-def run(name: Part, splits: int) -> None:
+def run(name: Part, splits: int, contestants: tuple[str, ...] = CONTESTANTS) -> None:
     """Measure what is missing in the results of a part."""
     path = RESULTS / f"{name}.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
@@ -98,8 +106,8 @@ def run(name: Part, splits: int) -> None:
         for source in sources:
             done = results.setdefault(source.name, {"task": source.task, "splits": {}})["splits"]
             known = done.get(str(split), {})
-            if set(known.get("scores", ())) != set(CONTESTANTS):
-                done[str(split)] = measure(source, frames[source.name], split, known)
+            if not set(contestants) <= set(known.get("scores", ())):
+                done[str(split)] = measure(source, frames[source.name], split, known, contestants)
                 print(source.name, split, done[str(split)]["scores"], flush=True)
                 path.write_text(json.dumps(results, indent=1) + "\n")
 
