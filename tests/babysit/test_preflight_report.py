@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def test_a_rate_interval_holds_rates_that_train(classes):
-    trainer = trainer_of(network(12, [24], 3), optimizer=pynn.SGD(0.1, momentum=0.9))
+    trainer = trainer_of(network(12, [24], 3), optimizer=pynn.SGD(1e-6, momentum=0.9))
     evidence = preflight(trainer, *classes)["learning rate"].evidence
     low, high = (float(word) for word in evidence.split("between ")[1].split(" they")[0].split(" and "))
     assert 1e-4 <= low <= 0.1 <= high <= 10

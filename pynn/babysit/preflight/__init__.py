@@ -37,13 +37,13 @@ OF_NETWORK: tuple[tuple[str, Callable[[Case], Check]], ...] = (
     ("initial loss", start.initial_loss),
     ("symmetric units", layers.symmetric_units),
     ("activation spread", signal.activation_spread),
-    ("saturated units", signal.saturated_units),
     ("dead units", signal.dead_units),
     ("gradient spread", signal.gradient_spread),
     ("gradient check", gradients.gradient_check),
     ("batch independence", modes.batch_independence),
     ("training and inference", modes.modes_agree),
     ("overfits a handful", fitting.overfits_a_handful),
+    ("saturated units", signal.saturated_units),
     ("beats the baseline", fitting.beats_the_baseline),
     ("learning rate", rates.learning_rate),
     ("loss reduction", start.loss_reduction),
@@ -82,7 +82,8 @@ def preflight(
     Returns
     -------
     Report
-        One check per line: pass, warn, fail, or skip if not applicable; with figures and advice.
+        One check per line, with figures and advice: pass, note (nothing is wrong, but something would help), warn,
+        fail, or skip if not applicable.
 
     Notes
     -----

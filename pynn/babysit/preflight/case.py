@@ -33,6 +33,8 @@ MAX_ROWS = 10_000
 PLANNED_SPEED = 1e10
 #: Minimum seconds per step, for small networks.
 MIN_STEP = 1.5e-4
+#: Multiplications of a forward pass whose examples all stay in memory: 0.1 s, and fewer examples of larger networks.
+PASS_WORK = 2.5e9
 
 
 class Case:
@@ -62,6 +64,8 @@ class Case:
         Whether the trainer's rate is too high.
     rate : float
         A rate at which Adam trains this network.
+    memorises : bool
+        Whether the network has told a handful of examples apart.
     """
 
     def __init__(self, trainer: Trainer, model: Sequential, loss: Loss, batch_size: int, seed: int) -> None:
@@ -74,6 +78,7 @@ class Case:
         self.validation: Examples | None = None
         self.trained = trainer.steps > 0
         self.rate = 3e-3
+        self.memorises = False
         self.raw: tuple[np.ndarray, np.ndarray] = (np.empty(0), np.empty(0))
         self.raw_validation: tuple[np.ndarray, np.ndarray] | None = None
         self.output_shape: tuple[int, ...] = ()
@@ -99,6 +104,15 @@ class Case:
     def generator(self, stream: int) -> np.random.Generator:
         """Return a generator for the seed and the check's stream."""
         return np.random.default_rng([self.seed, stream])
+
+    def affordable(self, count: int, minimum: int = 64) -> int:
+        """Return how many of `count` examples to pass through the network at once: at least `minimum`."""
+        return max(min(count, minimum), min(count, int(PASS_WORK / self.multiplications)))
+
+    @functools.cached_property
+    def first_pass(self) -> FirstPass:
+        """The first pass of training, forward and backward, of a copy without dropout."""
+        return FirstPass(self)
 
     def rows(self, count: int, stream: int = 0) -> np.ndarray:
         """Return up to `count` row numbers, drawn at random without replacement."""
@@ -293,6 +307,28 @@ class Walk:
     def back(self, dy: np.ndarray) -> None:
         """Run the backward pass from the gradient of the prediction; sets the gradients of all parameters."""
         self._back(dy, False)
+
+
+class FirstPass(Walk):
+    """A pass over the examples of a copy of the model as it is, without dropout, and back from the loss.
+
+    Attributes
+    ----------
+    part : Examples
+    loss : float
+    loss_gradient : ndarray
+        Gradient of the loss with respect to the prediction.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.part = case.take(case.rows(case.affordable(1000)))
+        super().__init__(case.copy_model(), self.part.x, training=True, seed=case.seed)
+        loss, gradient = case.loss.forward(self.prediction, self.part.y, self.part.weights)
+        if gradient is None:
+            raise ValueError("the loss returned no gradient")
+        self.loss = float(loss)
+        self.loss_gradient = np.ascontiguousarray(gradient, dtype=self.prediction.dtype)
+        self.back(self.loss_gradient.copy())
 
 
 def training_loss(case: Case, trainer: Trainer, part: Examples) -> tuple[float, np.ndarray]:

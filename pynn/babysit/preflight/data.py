@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from ...training.labels import text_labels
 from ...utils.arrays import as_array, check_finite, numeric
 from ...utils.config import is_own
 from .case import MAX_ROWS, Case, chain
-from .report import Check, failed, passed, skipped, warned
+from .report import Check, failed, noted, passed, skipped, warned
 from .rows import far_fewer_than_rows, near_duplicates, row_keys, shared_rows
 
 if TYPE_CHECKING:
@@ -33,8 +34,12 @@ OF_IMAGES = (
 
 #: So many classes of fewer examples each, on average, are rather amounts.
 MANY_CLASSES, FEW_EACH = 20, 5
+#: Root mean square of targets above which scaling them helps.
+LARGE_TARGETS = 30.0
 #: Minimum ratio of a channel's root mean square to the median one for a warning about different scales.
 UNEVEN = 30.0
+#: Minimum ratio of a feature's standard deviation to another's for a note about different scales.
+UNEVEN_FEATURES = 100.0
 
 
 def raw_values(
@@ -212,6 +217,8 @@ def target_scale(case: Case) -> Check:
         return failed(name, "bad_initial_loss", evidence, advice)
     if size > 500 or (spread < 1e-3 * max(size, 1) and spread < 1e-3):
         return warned(name, "bad_initial_loss", evidence, advice)
+    if size > LARGE_TARGETS:
+        return noted(name, "bad_initial_loss", f"{evidence}: the outputs, of order 1, have far to go", advice)
     return passed(name, evidence)
 
 
@@ -231,10 +238,15 @@ def first_inputs(case: Case, x: np.ndarray) -> tuple[np.ndarray, str]:
     return x, kind
 
 
+def _sample(case: Case) -> np.ndarray:
+    """Return inputs for statistics: up to 2000 examples, and fewer large ones."""
+    return case.take(case.rows(min(2000, max(200, 1_000_000 // max(1, math.prod(case.examples.x.shape[1:])))))).x
+
+
 def input_scale(case: Case) -> Check:
     """Check that the network's inputs are of order one."""
     name = "input scale"
-    x, first = first_inputs(case, case.take(case.rows(2000)).x)
+    x, first = first_inputs(case, _sample(case))
     values = x.astype(np.float64)
     size, largest = _rms(values), float(np.abs(values).max())
     evidence = f"rms {size:.3g}, from {values.min():.3g} to {values.max():.3g} as the network gets them"
@@ -252,15 +264,28 @@ def input_scale(case: Case) -> Check:
     normalized = any(isinstance(layer, NORMS) for layer in kinds[:3])
     if size > 10 and not normalized:
         return failed(name, symptom, evidence, advice)
-    if size > 3 or (uneven and not case.trained) or largest < 0.02:
+    if size > 5 or (uneven and not case.trained) or largest < 0.02:
         return warned(name, symptom, evidence, advice)
+    if size > 3:
+        return noted(name, symptom, evidence, advice)
+    small = _smallest_spread(values)
+    if x.ndim == 2 and values.std(axis=0).max() > UNEVEN_FEATURES * small > 0:
+        evidence += f"; standard deviations of the features from {small:.2g} to {values.std(axis=0).max():.2g}"
+        return noted(name, symptom, f"{evidence}: the small ones hardly count at first", advice)
     return passed(name, evidence)
+
+
+def _smallest_spread(values: np.ndarray) -> float:
+    """Return the least standard deviation of a feature that is no flag, 0 in most examples; 0 without such features."""
+    spreads = values.reshape(len(values), -1).std(axis=0)
+    dense = (spreads > 0) & (np.mean(values.reshape(len(values), -1) != 0, axis=0) > 0.5)
+    return float(spreads[dense].min(initial=np.inf)) if dense.any() else 0.0
 
 
 def input_centring(case: Case) -> Check:
     """Check that the features vary around zero."""
     name = "input centring"
-    x, first = first_inputs(case, case.take(case.rows(2000)).x)
+    x, first = first_inputs(case, _sample(case))
     values = x.reshape(len(x), -1).astype(np.float64)
     means, spreads = values.mean(axis=0), values.std(axis=0)
     varies = spreads > 1e-6 * np.maximum(np.abs(means), 1e-30)

@@ -32,7 +32,7 @@ from ...nn.layers import (
 )
 from ...nn.traversal import parts
 from ...utils.config import is_own
-from .case import MULTIPLIES, Case, Walk, chain
+from .case import MULTIPLIES, Case, chain
 from .report import Check, failed, passed, skipped, warned
 
 #: Linear layers, and layers that add no non-linearity.
@@ -60,7 +60,7 @@ NETWORK_OUTPUT = "network output"
 def network_output(case: Case) -> Check:
     """Check that the output fits the loss: logits, not probabilities; targets in range."""
     name = NETWORK_OUTPUT
-    part = case.take(case.rows(256))
+    part = case.take(case.rows(case.affordable(256)))
     output = case.model.infer(part.x).astype(np.float64)
     last_name, last = next(item for item in reversed(chain(case.model)) if not isinstance(item[1], Dropout | Flatten))
     evidence = f"outputs from {output.min():.3g} to {output.max():.3g}"
@@ -136,11 +136,7 @@ def non_linearity(case: Case) -> Check:
 def symmetric_units(case: Case) -> Check:
     """Check that hidden units do not start with equal weights and get equal gradients, and so stay equal."""
     name = "symmetric units"
-    part = case.take(case.rows(min(128, case.size)))
-    walk = Walk(case.copy_model(), part.x, training=True, seed=case.seed)
-    gradient = case.loss.forward(walk.prediction, part.y, part.weights)[1]
-    assert gradient is not None
-    walk.back(np.ascontiguousarray(gradient, dtype=walk.prediction.dtype))
+    walk = case.first_pass
     linear = [
         (label, layer, branch)
         for (label, layer), branch in zip(walk.layers, walk.branches, strict=True)

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .case import Case, train
-from .report import Check, failed, passed, warned
+from .case import Case, train, training_loss
+from .report import Check, failed, noted, passed, warned
 
-#: The lowest rate; then in steps of 10x, and 3x around the ends of the interval.
-EXPONENTS = range(-7, 3)
+if TYPE_CHECKING:
+    from ...training.trainer import Trainer
+
+#: The lowest and highest rate to try, as powers of ten.
+LOWEST, HIGHEST = -7, 2
+#: Multiplications of one run beyond which it takes smaller batches.
+RUN_WORK = 2e10
+#: Minimum steps of a run, and examples of a batch that is made smaller.
+FEWEST, SMALLEST = 12, 8
+#: Runs' lengths after which a rate must have shown that it works.
+PATIENCE = 5
+#: Share of the loss: a rate that gains more in a run is right whatever the others gain; one that gains less has to be
+#: compared with all others.
+PLAIN, CLEAR = 0.5, 0.05
+#: Share of the loss: if no rate gains more, all are slow at first, and none is surely too low.
+SLOW = 0.1
 #: A schedule that counts in steps must not have decayed to nothing after this many, and this many epochs: with few
 #: examples, more epochs may be a whole training.
 LATER, LATER_EPOCHS = 200, 5
@@ -19,10 +34,11 @@ LATER, LATER_EPOCHS = 200, 5
 
 @dataclass
 class Gain:
-    """Loss reduction of short runs at one rate on the same minibatches; one run per order."""
+    """Loss reduction of short runs at one rate on the same minibatches; one run per order, of so many steps."""
 
     rate: float
     gains: list[float]
+    steps: int
 
     @property
     def typical(self) -> float:
@@ -35,29 +51,70 @@ class RangeTest:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.batch = min(case.batch_size, case.size)
-        self.steps = case.steps(0.15 if case.convolves else 0.05, self.batch, 15, 60 if self.batch >= 16 else 150)
+        affordable = int(RUN_WORK / (3 * FEWEST * case.multiplications))
+        self.large = affordable < min(case.batch_size, case.size)
+        self.batch = min(case.batch_size, case.size, max(SMALLEST, affordable))
+        self.steps = case.steps(0.15 if case.convolves else 0.05, self.batch, FEWEST, 60 if self.batch >= 16 else 150)
         count = min(case.size, self.steps * self.batch)
         self.orders = [case.rows(count, stream=14 + i) for i in range(2)]
-        self.still = [self._losses(0.0, order) for order in self.orders]
+        self.still = [self._still(order) for order in self.orders[: 1 if self.large else 2]]
         self.start = float(np.mean(self.still))
+        self.last = self.steps // 3
+        self.before = float(np.mean([losses[-self.last :] for losses in self.still]))
         self.noise = float(np.std(self.still) / math.sqrt(self.steps))
+        self.clear = max(3 * self.noise, 0.03 * abs(self.start))
+        self._known: dict[float, Gain] = {}
 
-    def gain(self, rate: float, orders: int, *, adam: bool = False) -> Gain:
-        """Return the gain of runs at a rate, measured in their last third."""
-        gains = []
-        for order, still in zip(self.orders[:orders], self.still, strict=False):
-            losses = self._losses(rate, order, adam)
-            last = self.steps // 3
-            whole = len(losses) == self.steps and np.isfinite(losses).all()
-            gains.append(float(np.mean(still[-last:]) - np.mean(losses[-last:])) if whole else -math.inf)
-        return Gain(rate, gains)
+    def gain(self, rate: float, *, sure: bool = False) -> Gain:
+        """Return the gain at a rate; to be `sure`, in both orders, as a single run may be lucky.
 
-    def _losses(self, rate: float, order: np.ndarray, adam: bool = False) -> list[float]:
-        trainer = self.case.trial(adam=rate) if adam else self.case.trial(lr=rate)
-        if self.case.size < 2:
-            return train(trainer, self.case.examples, order, self.steps, 1)
-        return train(trainer, self.case.examples, order, self.steps, self.batch)
+        Runs of a large network cost too much for a second order.
+        """
+        known = self._known.setdefault(rate, Gain(rate, [], self.steps))
+        for order in range(len(known.gains), len(self.still) if sure else 1):
+            known.gains.append(self._gain(self.case.trial(lr=rate), order))
+        return known
+
+    def later_gain(self, rate: float, clear: float) -> float:
+        """Return the gain of a longer run, which ends once the gain is clear: the first steps may throw it off."""
+        trainer, count, gain = self.case.trial(lr=rate), self.steps * self.batch, -math.inf
+        order = self.case.rows(PATIENCE * count, stream=14)
+        for part in range(PATIENCE):
+            rows = np.roll(order, -part * count)[:count]
+            losses = train(trainer, self.case.examples, rows, self.steps, self.batch)
+            if len(losses) < self.steps or not np.isfinite(losses).all():
+                return -math.inf
+            gain = self.before - float(np.mean(losses[-self.last :]))
+            if gain > clear:
+                break
+        self._known[rate] = Gain(rate, [gain], (part + 1) * self.steps)
+        return gain
+
+    def told(self, rate: float) -> str:
+        """Return what a rate does, in words."""
+        gain = self.gain(rate)
+        change = f"{self.before - gain.typical:.4g}" if math.isfinite(gain.typical) else "no finite number"
+        steps = f"{gain.steps} steps of {self.batch} examples"
+        return f"lr {rate:.3g}: {steps} bring the loss from {self.before:.4g} to {change}"
+
+    def adam(self, rate: float) -> float:
+        """Return the gain of Adam at a rate."""
+        gains = [self._gain(self.case.trial(adam=rate), order) for order in range(len(self.still))]
+        return Gain(rate, gains, self.steps).typical
+
+    def _gain(self, trainer: Trainer, order: int) -> float:
+        """Return how much lower the losses are than without training, in the last third of the run."""
+        losses = train(trainer, self.case.examples, self.orders[order], self.steps, self.batch)
+        if len(losses) < self.steps or not np.isfinite(losses).all():
+            return -math.inf
+        return float(np.mean(self.still[order][-self.last :]) - np.mean(losses[-self.last :]))
+
+    def _still(self, order: np.ndarray) -> list[float]:
+        """Return the losses of the minibatches without training."""
+        trainer, per_pass = self.case.trial(), max(1, len(order) // self.batch)
+        parts = [self.case.take(order[i * self.batch :][: self.batch]) for i in range(min(per_pass, self.steps))]
+        losses = [training_loss(self.case, trainer, part)[0] for part in parts]
+        return [losses[step % len(losses)] for step in range(self.steps)]
 
 
 def learning_rate(case: Case) -> Check:
@@ -67,10 +124,11 @@ def learning_rate(case: Case) -> Check:
     if peak == 0:
         return failed(name, "lr_too_low", "the learning rate is 0", "Give the optimiser a rate above 0.")
     test = RangeTest(case)
-    interval = _interval(test)
-    own = test.gain(peak, 2)
-    change = f"{test.start - own.typical:.4g}" if math.isfinite(own.typical) else "no finite number"
-    told = f"lr {peak:.3g}: {test.steps} steps bring the loss from {test.start:.4g} to {change}"
+    steps, later = _later(case, peak)
+    if later >= 1e-3 * peak and _surely_right(test, peak):
+        return passed(name, test.told(peak))
+    interval = _interval(test, peak)
+    own, told = test.gain(peak, sure=True), test.told(peak)
     if interval is None:
         return _without_interval(case, test, own, told, warms_up)
     low, high, best = interval
@@ -89,16 +147,14 @@ def learning_rate(case: Case) -> Check:
             return warned(name, "lr_too_high", evidence, lower)
     if peak > 9 * high and own.typical < 0.5 * best and not warms_up:
         return warned(name, "lr_too_high", evidence, lower)
-    steps, later = _later(case, peak)
     if later < 1e-3 * peak and later < low / 10 and not case.trained:
         evidence += f"; the schedule has brought it down to {later:.2g} after {steps} steps"
         return warned(name, "lr_too_low", evidence, "Let the schedule count in epochs, or fall more slowly.")
     if peak < low and not case.trained:
         advice = f"Raise the rate: {math.sqrt(low * high):.1g} lies in the middle of the interval."
-        if peak < low / 1000:
-            return failed(name, "lr_too_low", evidence, advice)
-        if peak < low / 10:
-            return warned(name, "lr_too_low", evidence, advice)
+        if peak >= low / 10 or best < SLOW * abs(test.start):
+            return noted(name, "lr_too_low", evidence, advice)
+        return (failed if peak < low / 1000 else warned)(name, "lr_too_low", evidence, advice)
     return passed(name, evidence)
 
 
@@ -109,7 +165,7 @@ def _without_interval(case: Case, test: RangeTest, own: Gain, told: str, warms_u
         case.rate_too_high = not warms_up
         lower = "Lower the rate, or raise it slowly from a lower one (pynn.WarmupLR)."
         return (warned if warms_up else failed)(name, "lr_too_high", told, lower)
-    adam = max(test.gain(rate, 2, adam=True).typical for rate in (1e-3, 1e-2))
+    adam = max(test.adam(rate) for rate in (1e-3, 1e-2))
     if adam > max(5 * test.noise, 0.3 * abs(test.start)) and own.typical < 0.05 * adam:
         evidence = f"{told}, nor does it do better at any other rate, while Adam gains {adam:.4g}"
         return failed(
@@ -142,34 +198,59 @@ def _later(case: Case, peak: float) -> tuple[int, float]:
     return first, max(schedule.rate(base, epoch, steps + more) for more in range(first, 20 * LATER, LATER // 4))
 
 
-def _interval(test: RangeTest) -> tuple[float, float, float] | None:
+def _surely_right(test: RangeTest, rate: float) -> bool:
+    """Return whether a rate gains so much that the interval of rates need not be found."""
+    own = test.gain(rate).typical
+    if own > PLAIN * abs(test.start) and test.start > 0 and not test.case.own_loss:
+        return True
+    clear = max(3 * test.noise, CLEAR * abs(test.start))
+    if test.large:
+        return own > clear or test.later_gain(rate, clear) > clear
+    if own < clear:
+        return False
+    return own >= 0.25 * max(test.gain(10 * rate).typical, test.gain(rate / 10).typical)
+
+
+def _decades(test: RangeTest, rate: float) -> list[Gain]:
+    """Return the gains at a rate and at decades from it, upwards and downwards until they no longer matter."""
+    found = [test.gain(rate)]
+    for up in (True, False) if found[0].typical >= 0 else (False, True):
+        ladder = range(1, math.ceil(HIGHEST - math.log10(rate)) + 1)
+        if not up:
+            ladder = range(-1, math.floor(LOWEST - math.log10(rate)) - 1, -1)
+        for decade in ladder:
+            found.append(test.gain(rate * 10.0**decade))
+            best = max(gain.typical for gain in found)
+            if best >= test.clear and found[-1].typical < (0.4 if up else 0.1) * best:
+                break
+    return sorted(found, key=lambda gain: gain.rate)
+
+
+def _interval(test: RangeTest, rate: float) -> tuple[float, float, float] | None:
     """Return the lowest and highest rate with a clear gain, and the largest gain; None without a clear gain."""
-    coarse = [test.gain(10.0**exponent, 1) for exponent in EXPONENTS]
-    around = max(coarse, key=lambda gain: gain.typical)
-    known = {gain.rate: gain for gain in coarse}
-    position = coarse.index(around)
-    # Steps of 3x around the best decade and where gains begin, with both orders.
-    threshold = 0.1 * around.typical
-    begin = next((i for i, gain in enumerate(coarse) if gain.typical > threshold), position)
-    for i in sorted({begin - 1, begin, position - 1, position, position + 1}):
-        if 0 <= i < len(coarse):
-            for rate in (coarse[i].rate, coarse[i].rate * math.sqrt(10)):
-                known[rate] = test.gain(rate, 2)
-    gains = sorted(known.values(), key=lambda gain: gain.rate)
+    gains = _decades(test, rate)
+    if not test.large:
+        gains = _refined(test, gains)
     best = max(gains, key=lambda gain: gain.typical)
-    if best.typical < max(3 * test.noise, 0.03 * abs(test.start)):
+    if best.typical < test.clear:
         return None
     # Search from below: at far higher rates, huge weights may fit a few examples by chance.
     low = high = next(i for i, gain in enumerate(gains) if gain.typical > 0.6 * best.typical)
-    while low > 0 and _sure(test, gains, low - 1) > 0.1 * best.typical:
+    while low > 0 and test.gain(gains[low - 1].rate, sure=True).typical > 0.1 * best.typical:
         low -= 1
-    while high + 1 < len(gains) and _sure(test, gains, high + 1) > 0.4 * best.typical:
+    while high + 1 < len(gains) and test.gain(gains[high + 1].rate, sure=True).typical > 0.4 * best.typical:
         high += 1
     return gains[low].rate, gains[high].rate, best.typical
 
 
-def _sure(test: RangeTest, gains: list[Gain], index: int) -> float:
-    """Return the gain of a rate in both orders: a single run may be lucky."""
-    if len(gains[index].gains) < len(test.orders):
-        gains[index] = test.gain(gains[index].rate, len(test.orders))
-    return gains[index].typical
+def _refined(test: RangeTest, coarse: list[Gain]) -> list[Gain]:
+    """Return the gains with steps of 3x around the best decade and where gains begin, of runs in both orders."""
+    position = max(range(len(coarse)), key=lambda i: coarse[i].typical)
+    threshold = 0.1 * coarse[position].typical
+    begin = next((i for i, gain in enumerate(coarse) if gain.typical > threshold), position)
+    known = {gain.rate: gain for gain in coarse}
+    for i in {begin - 1, begin, position - 1, position, position + 1}:
+        if 0 <= i < len(coarse):
+            for rate in (coarse[i].rate, coarse[i].rate * math.sqrt(10)):
+                known[rate] = test.gain(rate, sure=True)
+    return sorted(known.values(), key=lambda gain: gain.rate)

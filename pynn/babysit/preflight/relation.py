@@ -24,26 +24,23 @@ class Relation:
     neighbours: float
     count: int
 
+    @property
+    def simple(self) -> float:
+        """The better of the two simple predictors."""
+        return max(self.linear, self.neighbours)
 
-def relation(case: Case, everything: Examples, held_out: Examples, prediction: np.ndarray) -> Relation | None:
-    """Return the association for the network and two simple predictors; None for other kinds of targets.
+    def __str__(self) -> str:
+        return f"a linear fit: {self.linear:.1f}, nearest neighbours: {self.neighbours:.1f}"
 
-    Parameters
-    ----------
-    everything : Examples
-        For the simple predictors: each half is predicted from the other.
-    held_out, prediction
-        Examples not used in training, and the network's predictions for them.
+
+def relation(case: Case, everything: Examples) -> Relation | None:
+    """Return the association for the two simple predictors, each half predicted from the other.
+
+    Return None for targets of another form than the outputs.
     """
-    if case.labels(everything.y, prediction.shape):
-        classes = prediction.shape[1]
-        scores = prediction - prediction.mean(axis=1, keepdims=True)
-        targets, known = np.eye(classes)[held_out.y], np.eye(classes)[everything.y]
-    elif everything.y.shape[1:] == prediction.shape[1:]:
-        scores, targets, known = prediction, held_out.y, everything.y
-    else:
+    known = _targets(case, everything, (len(everything.y), *case.output_shape[1:]))
+    if known is None:
         return None
-    known = known.reshape(len(known), -1).astype(np.float64)
     features = _features(everything.x, case.generator(13))
     half = len(features) // 2
     halves = (slice(None, half), slice(half, None))
@@ -51,12 +48,26 @@ def relation(case: Case, everything: Examples, held_out: Examples, prediction: n
     for there, here in (halves, halves[::-1]):
         linear[here] = ridge(features[there], known[there], features[here])
         near[here] = neighbours(features[there], known[there], features[here], NEIGHBOURS)
-    return Relation(
-        standard_errors(scores.reshape(len(scores), -1), targets.reshape(len(targets), -1)),
-        standard_errors(linear, known),
-        standard_errors(near, known),
-        len(known),
-    )
+    return Relation(0.0, standard_errors(linear, known), standard_errors(near, known), len(known))
+
+
+def of_network(case: Case, held_out: Examples, prediction: np.ndarray) -> float:
+    """Return the association of the network's predictions with targets that it was not trained on."""
+    targets = _targets(case, held_out, prediction.shape)
+    if targets is None:
+        return 0.0
+    if case.labels(held_out.y, prediction.shape):
+        prediction = prediction - prediction.mean(axis=1, keepdims=True)
+    return standard_errors(prediction.reshape(len(prediction), -1), targets)
+
+
+def _targets(case: Case, part: Examples, outputs: tuple[int, ...]) -> np.ndarray | None:
+    """Return the targets as rows of numbers, labels one-hot; None if they have another form than the outputs."""
+    if case.labels(part.y, outputs):
+        return np.eye(outputs[1])[part.y]
+    if part.y.shape[1:] != outputs[1:]:
+        return None
+    return part.y.reshape(len(part.y), -1).astype(np.float64)
 
 
 def _features(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -9,16 +9,11 @@ import numpy as np
 from ...nn.layers import BatchNorm, Dropout, Flatten, ReLU, Residual, Sigmoid, Tanh
 from ...utils.config import is_own
 from .case import MULTIPLIES, Case, Walk
-from .report import Check, failed, passed, skipped, warned
+from .report import Check, failed, noted, passed, skipped, warned
 
 INITIALIZE = 'Initialise for the activation: "he_normal" with ReLU, "lecun_normal" with tanh, or add batch norm.'
 #: Outputs this close to the ends of their range pass almost no gradient.
 SATURATED = 0.01
-
-
-def _walk(case: Case, maximum: int) -> Walk:
-    """Run a training pass without dropout over many examples."""
-    return Walk(case.copy_model(), case.take(case.rows(maximum)).x, training=True, seed=case.seed)
 
 
 def _hidden(walk: Walk) -> list[int]:
@@ -47,7 +42,7 @@ def activation_spread(case: Case) -> Check:
     name = "activation spread"
     if case.size < 2:
         return skipped(name, "needs at least two examples")
-    walk = _walk(case, 256)
+    walk = case.first_pass
     blocks = _hidden(walk)
     if not blocks:
         return skipped(name, "there is no hidden layer")
@@ -74,7 +69,7 @@ def activation_spread(case: Case) -> Check:
 def saturated_units(case: Case) -> Check:
     """Check that tanh and sigmoid units are not saturated, where they pass no gradient."""
     name = "saturated units"
-    walk = _walk(case, 256)
+    walk = case.first_pass
     shares = []
     for (label, layer), output in zip(walk.layers[:-1], walk.outputs, strict=False):
         if isinstance(layer, Tanh | Sigmoid):
@@ -86,6 +81,9 @@ def saturated_units(case: Case) -> Check:
     share, label = max(shares)
     evidence = f"{share:.0%} of the outputs lie within {SATURATED:g} of the ends of their range (worst layer)"
     advice = "Make the initial weights or the inputs smaller."
+    if share > 0.3 and case.memorises:
+        report = warned if share > 0.7 else noted
+        return report(name, "saturated_units", f"{evidence}, but the network can learn a handful", advice, label)
     if share > 0.5 and not case.trained:
         return failed(name, "saturated_units", evidence, advice, label)
     if share > 0.3:
@@ -98,7 +96,7 @@ def dead_units(case: Case) -> Check:
     name = "dead units"
     if case.size < 20:
         return skipped(name, "too few examples to tell")
-    walk = _walk(case, 1000)
+    walk = case.first_pass
     shares = []
     for (label, layer), output in zip(walk.layers, walk.outputs, strict=True):
         if isinstance(layer, ReLU) and output.ndim > 1 and output.shape[1] > 1:
@@ -121,11 +119,7 @@ def dead_units(case: Case) -> Check:
 def gradient_spread(case: Case) -> Check:
     """Check that the gradients of the first and the last weights have a similar scale."""
     name = "gradient spread"
-    part = case.take(case.rows(256))
-    walk = Walk(case.copy_model(), part.x, training=True, seed=case.seed)
-    gradient = case.loss.forward(walk.prediction, part.y, part.weights)[1]
-    assert gradient is not None
-    walk.back(np.ascontiguousarray(gradient, dtype=walk.prediction.dtype))
+    walk = case.first_pass
     sizes = []
     for label, layer in walk.layers:
         weights = [p for p in layer.parameters() if p.ndim > 1 and not p.frozen]
