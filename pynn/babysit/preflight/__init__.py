@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...utils.validation import count, instance
 from ..isolation import quietly, unnoticed
-from . import data, fitting, gradients, layers, modes, rates, signal, start
+from . import data, fitting, gradients, layers, modes, outputs, rates, signal, start
 from .case import Case
 from .report import Check, Report, failed, skipped
 
@@ -32,7 +32,7 @@ OF_DATA: tuple[tuple[str, Callable[[Case], Check]], ...] = (
 OF_NETWORK: tuple[tuple[str, Callable[[Case], Check]], ...] = (
     ("input scale", data.input_scale),
     ("input centring", data.input_centring),
-    ("network output", layers.network_output),
+    ("network output", outputs.network_output),
     ("non-linearity", layers.non_linearity),
     ("initial loss", start.initial_loss),
     ("symmetric units", layers.symmetric_units),
@@ -49,6 +49,8 @@ OF_NETWORK: tuple[tuple[str, Callable[[Case], Check]], ...] = (
     ("loss reduction", start.loss_reduction),
     ("regularisation", start.regularisation),
 )
+#: Checks of the network that may tell why the first loss is not finite.
+TELL_WHY = ("network output", "activation spread")
 
 
 def preflight(
@@ -145,13 +147,14 @@ def _checks(
     if checks[-1].status == "fail" and not case.size:
         return checks + _skip(OF_DATA + OF_NETWORK, "the data cannot be used as they are")
     checks += _guarded("one training step", lambda: start.first_step(case), needed=True)
-    runs = checks[-1].status != "fail"
+    runs, not_finite = checks[-1].status != "fail", checks[-1].symptom == "non_finite"
     for name, check in OF_DATA:
         checks += _guarded(name, lambda check=check: [check(case)])  # type: ignore[misc]
-    if not runs:
-        return checks + _skip(OF_NETWORK, "the network cannot be trained on these data as they are")
     for name, check in OF_NETWORK:
-        checks += _guarded(name, lambda check=check: [check(case)])  # type: ignore[misc]
+        if runs or (not_finite and name in TELL_WHY):
+            checks += _guarded(name, lambda check=check: [check(case)])  # type: ignore[misc]
+        else:
+            checks.append(skipped(name, "the network cannot be trained on these data as they are"))
     return checks
 
 

@@ -13,114 +13,30 @@ from ...nn.layers import (
     ConvTranspose2d,
     Dropout,
     Flatten,
-    Hardsigmoid,
-    Hardtanh,
     Identity,
     Layer,
     Linear,
-    LogSigmoid,
-    ReLU,
-    ReLU6,
     Residual,
-    Sigmoid,
-    Softplus,
-    Softsign,
-    Tanh,
     Unflatten,
     Upsample,
     ZeroPad2d,
 )
 from ...nn.traversal import parts
-from ...utils.config import is_own
-from .case import MULTIPLIES, Case, chain
+from .case import MULTIPLIES, Case
 from .report import Check, failed, passed, skipped, warned
 
 #: Linear layers, and layers that add no non-linearity.
 STRAIGHT = Linear | Conv2d | ConvTranspose2d | AvgPool2d | AdaptiveAvgPool2d | Upsample | BatchNorm | Dropout
 STRAIGHT |= Flatten | Unflatten | Identity | ZeroPad2d | Residual | Concat
 
-#: Activations whose outputs are bounded on both sides.
-BOUNDED = Sigmoid | Tanh | Hardsigmoid | Hardtanh | Softsign | ReLU6
-
-#: What the activations can give, as the last layer.
-REACH: dict[type, tuple[float, float]] = {
-    Sigmoid: (0, 1),
-    Hardsigmoid: (0, 1),
-    Tanh: (-1, 1),
-    Softsign: (-1, 1),
-    ReLU: (0, np.inf),
-    ReLU6: (0, 6),
-    Softplus: (0, np.inf),
-    LogSigmoid: (-np.inf, 0),
-}
-
-NETWORK_OUTPUT = "network output"
-
-
-def network_output(case: Case) -> Check:
-    """Check that the output fits the loss: logits, not probabilities; targets in range."""
-    name = NETWORK_OUTPUT
-    part = case.take(case.rows(case.affordable(256)))
-    output = case.model.infer(part.x).astype(np.float64)
-    last_name, last = next(item for item in reversed(chain(case.model)) if not isinstance(item[1], Dropout | Flatten))
-    evidence = f"outputs from {output.min():.3g} to {output.max():.3g}"
-    kind = case.loss.output_kind
-    final_name, final = chain(case.model)[-1]
-    if isinstance(final, Dropout) and final.p > 0:
-        evidence += f", of which dropout zeroes {final.p:.0%} in training"
-        return warned(
-            name, "underfitting", evidence, f"Remove {final_name}: dropout belongs between layers.", final_name
-        )
-    if kind in ("classes", "scores", "binary"):
-        return _as_logits(case, output, last_name, last, evidence)
-    return _in_reach(case, output, last_name, last, evidence)
-
-
-def _as_logits(case: Case, output: np.ndarray, last_name: str, last: Layer, evidence: str) -> Check:
-    """Check that outputs that a loss turns into probabilities are neither probabilities yet nor bounded."""
-    name, kind = NETWORK_OUTPUT, case.loss.output_kind
-    remove = f"Remove {last_name}: the loss itself turns any numbers into probabilities."
-    if kind in ("classes", "scores") and output.ndim == 2 and output.shape[1] > 1:
-        sums = output.sum(axis=1)
-        if output.min() >= 0 and np.abs(sums - 1).max() < 1e-3:
-            evidence += f", each row's sum from {sums.min():.4g} to {sums.max():.4g}: these are probabilities"
-            return failed(name, "not_learning", evidence, remove, last_name)
-    if isinstance(last, BOUNDED):
-        evidence += f", which {type(last).__name__} bounds: the loss cannot come near 0"
-        return failed(name, "saturated_units", evidence, remove, last_name)
-    if isinstance(last, ReLU | Softplus):
-        evidence += f", never negative after {type(last).__name__}"
-        report = failed if kind == "binary" else warned
-        return report(name, "dead_units", evidence, remove, last_name)
-    inside = output.min() >= 0 and output.max() <= 1 and len(output) >= 8 and output.std() > 0
-    if kind == "binary" and is_own(last) and inside:
-        evidence += ": these look like probabilities"
-        return failed(name, "saturated_units", evidence, remove, last_name)
-    if kind != "binary" and output.ndim == 2 and len(np.unique(case.examples.y)) * 3 < output.shape[1]:
-        found = len(np.unique(case.examples.y))
-        if case.size >= 10 * output.shape[1]:
-            evidence = f"{output.shape[1]} outputs for {found} classes that occur"
-            return warned(name, None, evidence, "Give the last layer one output per class.")
-    return passed(name, evidence)
-
-
-def _in_reach(case: Case, output: np.ndarray, last_name: str, last: Layer, evidence: str) -> Check:
-    """Check that the last layer can give the targets."""
-    name = NETWORK_OUTPUT
-    reach = (last.min_val, last.max_val) if isinstance(last, Hardtanh) else REACH.get(type(last))
-    y = case.examples.y
-    if reach is not None and y.shape[1:] == output.shape[1:]:
-        outside = float(np.mean((y < reach[0] - 1e-6) | (y > reach[1] + 1e-6)))
-        evidence += f", and {outside:.0%} of the targets lie outside [{reach[0]:g}, {reach[1]:g}]"
-        advice = f"Remove {last_name}, or scale the targets to what it can give."
-        if outside > 0.05:
-            return failed(name, "underfitting", evidence, advice, last_name)
-    return passed(name, evidence)
-
 
 def non_linearity(case: Case) -> Check:
     """Check that there is a non-linearity between the linear layers."""
     name = "non-linearity"
+    hidden = _hidden_softmax(case)
+    if hidden is not None:
+        evidence = "its outputs sum to 1 in each example: a softmax between layers leaves little signal and gradient"
+        return warned(name, "vanishing_gradient", evidence, "Put an activation such as ReLU there.", hidden)
     layers = [(part.label, part.layer) for part in parts(case.model)]
     linear = [(label, layer) for label, layer in layers if isinstance(layer, Linear | Conv2d)]
     kinds = " and ".join(dict.fromkeys(type(layer).__name__ for _, layer in linear)) or "Linear"
@@ -131,6 +47,19 @@ def non_linearity(case: Case) -> Check:
     return warned(
         name, "underfitting", evidence, "Put an activation such as ReLU after each hidden layer.", linear[0][0]
     )
+
+
+def _hidden_softmax(case: Case) -> str | None:
+    """Return the first layer before others with weights whose outputs are probabilities, summing to 1 over a row."""
+    walk = case.first_pass
+    weighted = [i for i, (_, layer) in enumerate(walk.layers) if isinstance(layer, MULTIPLIES)]
+    for (label, layer), given, out in list(zip(walk.layers, walk.inputs, walk.outputs, strict=True))[
+        : max(weighted, default=0)
+    ]:
+        made = not layer.parameters() and given.ndim > 1 and np.abs(given.sum(axis=1) - 1).max() > 0.1
+        if made and out.ndim > 1 and out.shape[1] > 1 and out.min() >= 0 and np.abs(out.sum(axis=1) - 1).max() < 1e-3:
+            return label
+    return None
 
 
 def symmetric_units(case: Case) -> Check:

@@ -13,12 +13,15 @@ from ...nn.random import Stream
 from ...nn.regression_losses import KLDivLoss, L1Loss, PoissonNLLLoss
 from ...optim.optimizers import AdamW
 from ...optim.regularizers import MaxNorm
+from ...training.examples import Examples
 from .case import Case, train, training_loss
 from .data import target_range
-from .report import Check, failed, passed, skipped, warned
+from .report import Check, failed, noted, passed, skipped, warned
 
 INITIALIZE = "Scale the last layer's initial weights down, or normalise the inputs."
 WEAKEN = "Weaken it until the loss on the training data falls almost as it does without."
+#: Share of penalties in the whole loss at which it is as much about them as about the data.
+DROWNS = 0.5
 REGULARIZATION = "regularisation", "regularisation_too_strong"  # check and symptom
 
 
@@ -47,16 +50,29 @@ def first_step(case: Case) -> list[Check]:
         evidence = f"the loss is {losses[0]:.4g}, but the gradient of {broken[-1][0]} is not finite"
         advice = "Look for a logarithm, root or division by 0 in the backward pass."
         return [targets, failed(name, "non_finite", evidence, advice)]
+    if _climbs(case, part):
+        evidence = f"a step of {type(trainer.optimizer).__name__} goes up the gradient: it makes the loss larger"
+        return [targets, failed(name, "diverging", evidence, "Subtract the gradient in the optimiser's update.")]
     count = sum(parameter.size for parameter in case.model.parameters() if not parameter.frozen)
     return [targets, passed(name, f"loss {losses[0]:.4g} on {len(part.x)} examples; {count:,} parameters to train")]
+
+
+def _climbs(case: Case, part: Examples) -> bool:
+    """Return whether the optimiser's first step goes up the gradient, rather than down it or elsewhere."""
+    trainer = case.trial()
+    flat = trainer.model.flat
+    before = flat.values.copy()
+    train(trainer, part, np.arange(len(part.x)), 1, len(part.x))
+    moved = (flat.values - before).astype(np.float64)
+    slope = flat.grads.astype(np.float64)
+    return float(moved @ slope) > 0.1 * float(np.linalg.norm(moved) * np.linalg.norm(slope)) > 0
 
 
 def initial_loss(case: Case) -> Check:
     """Check that the initial loss is near the theoretical one, that of all-zero outputs."""
     name = "initial loss"
-    part = case.take(case.rows(512))
-    trainer = case.trial(adam=case.rate)
-    loss, prediction = training_loss(case, trainer, part)
+    first = case.first_pass
+    part, loss, prediction = first.part, first.loss, first.prediction
     theory = float(case.loss.forward(case.loss.neutral(prediction), part.y, part.weights)[0])
     start = "equal probabilities" if isinstance(case.loss, NLLLoss | KLDivLoss) else "outputs of 0"
     if not math.isfinite(loss):
@@ -146,8 +162,7 @@ def regularisation(case: Case) -> Check:
     if drops and max(drops) > 0.8:
         return warned(name, symptom, f"dropout zeroes {max(drops):.0%} of a layer's inputs", WEAKEN)
     trainer = case.trial(regularized=True)
-    part = case.take(case.rows(min(512, case.size)))
-    loss = training_loss(case, trainer, part)[0] / (len(part.x) if case.sums else 1)
+    loss = case.first_pass.loss / (len(case.first_pass.part.x) if case.sums else 1)
     flat = trainer.model.flat
     notes, penalty = [], 0.0
     for regularizer in trainer.regularizers:
@@ -175,11 +190,11 @@ def regularisation(case: Case) -> Check:
     suspicious = penalty > 0.5 * abs(loss) or decoupled or min(limits, default=1.0) < 0.5 or max(drops, default=0) > 0.7
     if not suspicious:
         return passed(name, evidence)
-    return _judged_by_training(case, evidence)
+    return _judged_by_training(case, evidence, penalty / max(penalty + abs(loss), 1e-30))
 
 
-def _judged_by_training(case: Case, evidence: str) -> Check:
-    """Check that the loss falls almost as much with regularisation as without."""
+def _judged_by_training(case: Case, evidence: str, share: float) -> Check:
+    """Check that the loss falls almost as much with regularisation as without; the penalty's share of it is noted."""
     name, symptom = REGULARIZATION
     start, free, held = _with_and_without(case)
     evidence += f"; trained equally long, the loss is {free:.4g} without regularisation and {held:.4g} with it"
@@ -187,7 +202,9 @@ def _judged_by_training(case: Case, evidence: str) -> Check:
     if gained > 0.05 * abs(start) and not kept > 0.45 * gained:
         return failed(name, symptom, evidence, WEAKEN)
     if gained > 0.05 * abs(start) and kept < 0.7 * gained:
-        return warned(name, symptom, evidence, WEAKEN)
+        return (warned if share > DROWNS else noted)(name, symptom, evidence, WEAKEN)
+    if share > DROWNS:
+        return noted(name, symptom, f"{evidence}; penalties are {share:.0%} of what training makes small", WEAKEN)
     return passed(name, evidence)
 
 
