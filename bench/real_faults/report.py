@@ -50,6 +50,11 @@ def write_readme(outcomes: list[Outcome]) -> None:
         for each in outcomes
         if not each.healthy and not each.harmed
     ]
-    lines = [MARKS[0], "", table(outcomes), "", f"Faults that do no harm here: {', '.join(harmless)}.", "", MARKS[1]]
-    head, _, rest = README.read_text().partition(MARKS[0])
-    write_atomically(README, (head + "\n".join(lines) + rest.partition(MARKS[1])[2]).encode())
+    write_section(MARKS, f"{table(outcomes)}\n\nFaults that do no harm here: {', '.join(harmless)}.")
+
+
+def write_section(marks: tuple[str, str], text: str) -> None:
+    """Replace the text between two marks of the README."""
+    head, _, rest = README.read_text().partition(marks[0])
+    written = f"{head}{marks[0]}\n\n{text}\n\n{marks[1]}{rest.partition(marks[1])[2]}"
+    write_atomically(README, written.encode())

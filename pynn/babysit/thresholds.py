@@ -81,7 +81,7 @@ class Thresholds:
     many_saturated: float = 0.5
     zigzag: float = 0.5
     vanished: float = 1e-4
-    shrinkage: float = 0.35
+    shrinkage: float = 0.4
     exploded: float = 1e3
     gradient_surge: float = 100.0
     large_ratio: float = 0.1

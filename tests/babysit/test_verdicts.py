@@ -121,6 +121,18 @@ def test_weights_of_the_best_epoch_are_not_told_to_stop_earlier():
         command_network(10, 1, dropout=0), pynn.MSELoss(), pynn.AdamW(3e-3), train, validation, 40, callbacks=[stopping]
     )  # fmt: skip
     assert not any("stop after" in finding.advice for finding in monitor.findings)
+    assert not [finding for finding in monitor.verdict if finding.symptom == "overfitting"]
+
+
+def test_a_rectifier_before_a_loss_of_logits_is_named():
+    x, y = pynn.datasets.blobs(600, classes=3, std=4.0, seed=0)
+    x = (x / x.std()).astype(np.float32)
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3), pynn.ReLU())
+    monitor, _ = watched(model, pynn.CrossEntropyLoss(), pynn.Adam(1e-4), (x[:450], y[:450]), (x[450:], y[450:]), 20)
+    named = [finding for finding in monitor.verdict if finding.layer == "3.ReLU"]
+    assert [finding.symptom for finding in named] == ["dead_units"]
+    assert "never negative" in named[0].evidence
 
 
 @pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])

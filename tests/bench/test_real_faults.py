@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.real_faults import accepted, corpus
+from bench.real_faults import accepted, corpus, healthy
 from bench.real_faults.changes import CHANGES
 from bench.real_faults.score import Outcome, Said, figures, in_order
 
@@ -44,6 +44,14 @@ def test_a_case_can_be_built(name):
     assert outputs.shape == gradient.shape == (4, case["layers"][-1]["units"])
     assert np.isfinite(loss) or "exponential" in str(case["documented_faults"])
     assert corpus.healthy(corpus.twin_of(case))
+
+
+@pytest.mark.parametrize("control", healthy.CORPUS.controls, ids=lambda control: control.name)
+def test_a_healthy_network_can_be_built_and_takes_a_step(control):
+    pytest.importorskip("sklearn")
+    run = control.build(0)
+    assert np.isfinite(run.trainer.step(run.x[:8], run.y[:8]))
+    assert 0 < control.least < 1
 
 
 def test_what_is_said_is_scored_against_the_tags():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...nn.context import Context
-from ...nn.layers import Sigmoid
+from ...nn.layers import ReLU, ReLU6, Sigmoid, Softplus
 from ...nn.losses import MSELoss
 from ...nn.random import Stream
 from ...training.examples import Examples
@@ -29,6 +29,8 @@ NEIGHBOURS, FEATURES = 5, 300
 MODES = 256
 #: Maximum number of weights for a comparison with finite differences.
 MAX_CHECKED = 1_000_000
+#: Activations whose outputs are never negative, and not bounded by 1.
+RECTIFIERS = (ReLU, ReLU6, Softplus)
 #: Rows of a weight matrix used to compare its units.
 ROWS = 256
 
@@ -69,8 +71,10 @@ def own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.n
 
 
 def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
-    """Record the largest class share of the last minibatch, and whether outputs are already probabilities."""
+    """Record the largest class share of the last minibatch, and whether outputs are probabilities or rectified."""
     prediction = trainer.prediction
+    last = trainer.model.leaves()[-1]
+    state.rectified_output = trainer.loss.output_kind in ("classes", "binary") and isinstance(last, RECTIFIERS)
     if target.dtype.kind not in "iu" or prediction.ndim != 2 or prediction.shape[1] < 2:
         return
     if 2 * len(target) < state.facts.batch_size:  # a partial batch at the end of an epoch
@@ -82,7 +86,7 @@ def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
     if trainer.loss.output_kind == "classes" and len(state.windows) < 8:
         sums = prediction.sum(axis=1)
         shares = bool((prediction >= 0).all() and (prediction <= 1).all() and prediction.max() > 0)
-        squashed = shares and type(trainer.model.leaves()[-1]) is Sigmoid
+        squashed = shares and type(last) is Sigmoid
         state.ends_in_probabilities = squashed or (shares and np.allclose(sums, 1, atol=1e-3))
 
 

@@ -112,6 +112,8 @@ class RunState:
         Number of distinct units of a hidden layer, and of all its units.
     ends_in_probabilities : bool
         Whether the outputs are non-negative and sum to 1.
+    rectified_output : bool
+        Whether logits pass a rectifier, so that they are never negative.
     one_class_batches : float
         The mean share of a batch's largest class; NaN without classes.
     steps_left, epochs_left : float, int
@@ -169,6 +171,7 @@ class RunState:
     began: int = 0
     initial_gains: dict[str, float] = field(default_factory=dict)
     distinct_units: dict[str, tuple[int, int]] = field(default_factory=dict)
+    rectified_output: bool = False
     ends_in_probabilities: bool = False
     one_class_batches: float = math.nan
     steps_left: float = 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ...findings import Severity
 from ..run_state import RunState
 from .base import Detection
 
@@ -138,6 +139,15 @@ def probabilities_as_logits(state: RunState) -> Iterator[Detection]:
         yield Detection("plateau", "warning", evidence, advice)
 
 
+def rectified_logits(state: RunState) -> Iterator[Detection]:
+    """A rectifier before a loss that takes logits, which want to be negative for the wrong classes."""
+    if state.rectified_output and state.age >= 4 and state.facts.weights:
+        last = state.facts.weights[-1].output
+        evidence = f"the loss takes logits of either sign, but those of {last} are never negative"
+        severity: Severity = "info" if state.learns else "warning"
+        yield Detection("dead_units", severity, evidence, "leave out the activation after the last layer", last)
+
+
 def wrong_gradient(state: RunState) -> Iterator[Detection]:
     """A custom layer or loss with a wrong gradient."""
     if state.wrong_gradient is not None:
@@ -161,6 +171,7 @@ RULES = (
     one_class_at_a_time,
     not_learning,
     probabilities_as_logits,
+    rectified_logits,
     targets_out_of_reach,
     wrong_gradient,
 )

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterator
 from itertools import pairwise
 
+from ...findings import Severity
 from ..run_state import Evaluation, RunState
 from .base import Detection
 
@@ -56,7 +57,9 @@ def overfitting(state: RunState) -> Iterator[Detection]:
     else:
         evidence = f"the loss is {shown.fitted_loss:.3g} in training and {shown.val_loss:.3g} in validation"
     advice = _restrain(state, done[best].epoch if rose and not state.restores else None)
-    yield Detection("overfitting", "warning", f"{evidence}{_scores(state, shown)}", advice)
+    # With the best weights restored, more restraint may help, but nothing is lost.
+    severity: Severity = "info" if state.restores else "warning"
+    yield Detection("overfitting", severity, f"{evidence}{_scores(state, shown)}", advice)
 
 
 def _rose(state: RunState, losses: list[float], lowest: float, best: int) -> bool:
