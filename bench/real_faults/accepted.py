@@ -60,7 +60,9 @@ ACCEPTED: dict[str, Answers] = {
     "exploding_gradient": GROWS,
     "dying_relu": Answers(("dead_units", *SHRINKS.symptoms), ("dead units", *SHRINKS.checks)),
     "bad_architecture": Answers(("dead_units", *SHRINKS.symptoms), ("dead units", *SHRINKS.checks)),
-    "flipped_gradient": Answers(("diverging",), ("gradient check", "learning rate", "overfits a handful")),
+    "flipped_gradient": Answers(
+        ("diverging", "not_learning"), ("gradient check", "learning rate", "overfits a handful")
+    ),
     "class_imbalance": Answers(("class_imbalance",), ("label balance",)),
     "wrong_augmentation": Answers(("underfitting",)),
     "missing_batchnorm": Answers((*SHRINKS.symptoms, *TOO_SLOW.symptoms), (*SHRINKS.checks, *TOO_SLOW.checks)),

@@ -265,3 +265,34 @@ def test_preflight_notices_amounts_that_are_taken_for_classes(rng):
     assert check.status == "warn"
     assert f"{classes} classes in 100 examples" in check.evidence
     assert "regression" in check.advice
+
+
+class Ascending(pynn.SGD):
+    def update(self, flat, bounds, rates, grad_scale):
+        super().update(flat, bounds, rates, -grad_scale)
+
+
+class Slower(pynn.SGD):
+    def update(self, flat, bounds, rates, grad_scale):
+        super().update(flat, bounds, rates, grad_scale / 2)
+
+
+@pytest.mark.parametrize("optimizer", [Ascending(0.1), Slower(0.1)], ids=lambda optimizer: type(optimizer).__name__)
+def test_an_optimiser_that_climbs_is_named(optimizer):
+    x, y = pynn.datasets.blobs(600, classes=3, std=2.0, seed=0)
+    x = (x / x.std()).astype(np.float32)
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
+    before = model[0].weight.data.copy()
+    monitor = pynn.Monitor(on_problem="silent")
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), optimizer)
+    monitor.watch(trainer)
+    for start in range(0, 300, 30):
+        trainer.step(x[start : start + 30], y[start : start + 30])
+    verdict = monitor.verdict
+    assert not np.array_equal(before, model[0].weight.data)
+    assert optimizer.steps == 10
+    if isinstance(optimizer, Ascending):
+        assert "goes along the gradient" in verdict[0].evidence
+    else:
+        assert verdict == []

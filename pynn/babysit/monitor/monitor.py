@@ -268,7 +268,7 @@ class Monitor(Shown, Callback):
         if held_out is not None:
             facts.held_out = known.InputFigures.of(held_out.x)
             state.held_out_examples = len(held_out.x)
-        probes.own_gradients(state, trainer, x, target)
+        probes.own_code(state, trainer, x, target)
 
     def _look_at_units(self, state: RunState, recorder: Recorder, rows: np.ndarray) -> None:
         """Count the dead units of each window, and store the initial spread of the outputs."""

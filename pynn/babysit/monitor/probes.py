@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...nn.context import Context
-from ...nn.layers import ReLU, ReLU6, Sigmoid, Softplus
+from ...nn.layers import Linear, ReLU, ReLU6, Sigmoid, Softplus
 from ...nn.losses import MSELoss
 from ...nn.random import Stream
+from ...nn.sequential import Sequential
 from ...training.examples import Examples
 from ...utils.arrays import is_one_hot
+from ...utils.config import is_own
 from ..isolation import quietly, unnoticed
 from ..learners import neighbours, ridge, standard_errors
 from .run_state import RunState
@@ -54,7 +56,14 @@ def distinct_units(state: RunState) -> None:
             state.alike_at_start.add(weights.name)
 
 
-def own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
+def own_code(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
+    """Look for wrong gradients of user code, and then for an optimiser that follows right ones uphill."""
+    _own_gradients(state, trainer, x, target)
+    if state.wrong_gradient is None:
+        _own_optimizer(state, trainer)
+
+
+def _own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
     """Compare gradients with finite differences, once, if a layer or the loss is user code."""
     if not state.facts.own_code or trainer.model.flat.values.size > MAX_CHECKED:
         return
@@ -68,6 +77,24 @@ def own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.n
         check = gradient_check(case)
         if check.status == "fail":
             state.wrong_gradient = (check.evidence, check.advice, None)
+
+
+def _own_optimizer(state: RunState, trainer: Trainer) -> None:
+    """Take one step of the user's own optimiser on a small model, and see whether it goes along the gradient."""
+    if not is_own(trainer.optimizer) or trainer.optimizer.lr == 0:
+        return
+    with unnoticed(), quietly(), contextlib.suppress(Exception):  # user code may want its own model
+        optimizer, flat = trainer.optimizer.unbound(), Sequential(Linear(8, 8, init="zeros")).flat
+        optimizer.weight_decay = 0.0
+        optimizer.bind(flat)
+        before = flat.values.copy()
+        flat.grads[...] = np.random.default_rng(0).standard_normal(flat.grads.shape)
+        gradient = flat.grads.copy()
+        optimizer.step()
+        if float(gradient @ (flat.values - before)) > 0:
+            name = type(optimizer).__name__
+            evidence = f"a step of {name} goes along the gradient, which raises the loss, not against it"
+            state.wrong_gradient = (evidence, f"flip the sign of the update of {name}, or of the gradient", None)
 
 
 def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:

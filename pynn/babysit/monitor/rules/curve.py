@@ -149,7 +149,7 @@ def rectified_logits(state: RunState) -> Iterator[Detection]:
 
 
 def wrong_gradient(state: RunState) -> Iterator[Detection]:
-    """A custom layer or loss with a wrong gradient."""
+    """A custom layer or loss with a wrong gradient, or an optimiser that follows it uphill."""
     if state.wrong_gradient is not None:
         evidence, advice, place = state.wrong_gradient
         yield Detection("not_learning", "error", evidence, advice, place)
