@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,8 @@ class Names(click.ParamType):
 
 
 _POSITIVE = 1e-30, 1e30
+#: Seconds to wait for a scheduler.
+CONNECT = 10
 
 
 def _whole(low: int, high: int) -> Parameter:
@@ -172,6 +175,11 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
 )
 @click.option("--processes", type=click.IntRange(1), metavar="N", help="Trials at a time.  [default: all processors]")
 @click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Run trials on the Dask cluster of this scheduler, such as tcp://host:8786.  [default: processes here]",
+)
+@click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the trials here; the same call resumes."
 )
 @save_option
@@ -195,6 +203,7 @@ def search_command(
     stages: int | None,
     sampler: Any,
     processes: int | None,
+    scheduler: str | None,
     folder: Path | None,
     save: Path | None,
     report: Path | None,
@@ -216,6 +225,7 @@ def search_command(
       pynn search
       pynn search --lr 1e-5:1 --width 16:512 --layers 1:3 --optimizer sgd,adam --report search.html
       pynn search --data mnist --folder mnist-search --processes 2
+      pynn search --data /shared/table.csv --target y --scheduler tcp://host:8786
     """  # noqa: D301 - click reads the backslash
     save = save or unused(MODEL)[0]
     for path in filter(None, (save, report, plot)):
@@ -228,7 +238,7 @@ def search_command(
         raise click.UsageError("nothing to search: give a range, such as --lr 1e-4:0.1, or several names")
     fixed = {name: value for name, value in given.items() if name not in space}
     fixed |= {"input_dropout": 0.0, "schedule": "none", "epochs": epochs, "seed": seed}
-    with chosen_backend(backend_name), warnings.catch_warnings():
+    with chosen_backend(backend_name), warnings.catch_warnings(), _cluster(scheduler) as (executor, usual):
         warnings.simplefilter("ignore", search.SearchWarning)  # _print_result shows them
         data = load_data(chosen, fixed["model"] == "cnn")
         recipe = Recipe(data.chosen or chosen, tuple(fixed.items()))
@@ -245,7 +255,8 @@ def search_command(
             sampler=sampler,
             batch_size=_USUAL[fixed["model"]]["batch_size"] if "batch_size" in space else fixed["batch_size"],
             seed=seed,
-            workers=processes or usable_processors(),
+            workers=processes or usual,
+            executor=executor,
             metric=None if metric is None else f"val_{metric}",
             folder=folder,
             progress=not quiet,
@@ -259,6 +270,27 @@ def search_command(
         _print_result(result, data, recipe, save)
     _show(result, report, plot)
     context.exit(128 + interrupted_by() if result.interrupted else 0)
+
+
+@contextlib.contextmanager
+def _cluster(address: str | None) -> Iterator[tuple[Any, int]]:
+    """Yield the executor and the threads of a Dask cluster; without an address, None and this machine's processors."""
+    if address is None:
+        yield None, usable_processors()
+        return
+    try:
+        import distributed
+    except ImportError as error:
+        raise click.ClickException("--scheduler needs Dask: pip install 'pynn-kernels[dask]'") from error
+    try:
+        client = distributed.Client(address, timeout=CONNECT)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"--scheduler {address}: no Dask scheduler answers there ({error})") from error
+    with client:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise click.ClickException(f"--scheduler {address}: the cluster has no workers")
+        yield client.get_executor(pure=False), threads
 
 
 def _check_metric(metric: str | None, trainer: Trainer) -> None:

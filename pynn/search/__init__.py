@@ -7,6 +7,7 @@ the number and length of the trials; a `SearchResult` holds all trials. Needs th
 from ..utils.renamed import attributes
 from .driver import run
 from .edges import Edge, SearchWarning
+from .engines import RayExecutor
 from .result import SearchResult
 from .space import Choice, Integer, LogUniform, Parameter, Space, Uniform
 from .stages import Stage, coarse_to_fine
@@ -21,6 +22,7 @@ __all__ = [
     "Integer",
     "LogUniform",
     "Parameter",
+    "RayExecutor",
     "SearchResult",
     "SearchWarning",
     "Space",

@@ -108,8 +108,8 @@ def run(
         Number of concurrent trials; by default, one per processor. One worker runs in this process; several run in
         separate processes with one kernel thread each.
     executor : concurrent.futures.Executor, optional
-        Runs the trials instead of pynn's own processes: ``dask.distributed.Client(...).get_executor()``, an
-        ``MPIPoolExecutor``.
+        Runs the trials instead of pynn's own processes: ``distributed.Client(...).get_executor(pure=False)`` (Dask),
+        `RayExecutor`, ``mpi4py.futures.MPIPoolExecutor``. See docs/cluster.md.
     folder : path-like, optional
         Keep trials (an Optuna journal), checkpoints and the best model here. The same call then resumes after the last
         completed trial; with a larger number of trials, it adds trials. The search rejects a folder that belongs to a

@@ -48,9 +48,9 @@ def hold(data: SearchData) -> None:
     _held[data.key] = data.lock()
 
 
-def run(task: Task) -> Outcome | None:
+def run(task: Task, data: SearchData | None = None) -> Outcome | None:
     """Run a trial; its errors are part of the outcome. Returns None if this process lacks the data."""
-    data = task.data or _held.get(task.key)
+    data = task.data or _held.get(task.key) or data
     if data is None:
         return None
     if task.driver != this_process():

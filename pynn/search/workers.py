@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ..utils.processes import LOOK, Call, NotStarted, ProcessEnded, Processes
+from .engines import sent_once
 from .task import Build, Outcome, SearchData, Task
 from .trial_runner import hold, run, run_with
 
@@ -132,18 +133,21 @@ class OwnProcesses(Elsewhere):
 class WithExecutor(Elsewhere):
     """Runs trials in the user's executor.
 
-    Each process receives the data once: a process without the data returns None, and `ended` resends the task with it.
+    Each process receives the data once. On Dask and Ray, tasks refer to them; elsewhere, a process without the data
+    returns None, and `ended` resends the task with it.
     """
 
     def __init__(self, data: SearchData, maximum: int, executor: futures.Executor | Any) -> None:
         super().__init__(data, maximum)
         self._executor = executor
+        self._reference = sent_once(executor, data)
 
     def begin(self, task: Task) -> None:
         if isinstance(self._executor, futures.ThreadPoolExecutor):
             task = replace(task, data=self.data)  # threads share memory
+        data = () if self._reference is None else (self._reference,)
         try:
-            self._running[self._executor.submit(run, task)] = task
+            self._running[self._executor.submit(run, task, *data)] = task
         except (futures.BrokenExecutor, RuntimeError) as error:  # RuntimeError: shut down
             raise _broken(error) from error
 
@@ -162,6 +166,8 @@ class WithExecutor(Elsewhere):
             Exception,
             futures.CancelledError,
         ) as error:  # an error of the executor; the outcome holds that of a trial
+            if self._reference is not None:  # the worker that has died may have been the last one with the data
+                self._reference = sent_once(self._executor, self.data)
             return self._lost(task, "the executor did not run it", str(error) or type(error).__name__)
         if outcome is None:
             self.begin(replace(task, data=self.data))
