@@ -7,6 +7,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
@@ -26,8 +27,8 @@ INSTALL_HINT = "pip install 'pynn-kernels[mpi]'"
 class Ranks:
     """The ranks of a communicator, as a trainer and its layers use them.
 
-    Every rank makes the same calls in the same order. Sums are taken in the order of the ranks, so that all ranks get
-    the same bits, in every run.
+    Every rank makes the same calls in the same order. What is gathered is summed in the order of the ranks, so that all
+    get the same bits, in every run; MPI sums the gradients, which its standard recommends to do repeatably.
 
     Parameters
     ----------
@@ -151,14 +152,9 @@ class Ranks:
 
     def end_all_with_this_process(self) -> None:
         """End all ranks when an error that nobody has caught ends this process, instead of letting them wait."""
-        usual = sys.excepthook
-
-        def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-            usual(kind, error, trace)
-            say(f"pynn: {self.name} ended with {kind.__name__}; {self.saved}")
-            self.comm.Abort(1)
-
-        sys.excepthook = hook
+        if not _latest:
+            sys.excepthook = partial(_end_all, sys.excepthook)
+        _latest[:] = [self]
 
     @property
     def name(self) -> str:
@@ -169,3 +165,16 @@ class Ranks:
     def saved(self) -> str:
         """Which checkpoint is the last one, for messages."""
         return "there is no checkpoint" if self.checkpoint is None else f"the last checkpoint is {self.checkpoint}"
+
+
+#: The ranks of the trainer that was made last.
+_latest: list[Ranks] = []
+
+
+def _end_all(
+    usual: Callable[..., Any], kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Show an error that nobody has caught, as usual, and end all ranks."""
+    usual(kind, error, trace)
+    say(f"pynn: {_latest[0].name} ended with {kind.__name__}; {_latest[0].saved}")
+    _latest[0].comm.Abort(1)

@@ -80,6 +80,19 @@ def endless():
     trainer.fit(x, y, epochs=10**6, callbacks=[pynn.ModelCheckpoint("run.ckpt", None, whole=True)])
 
 
+def resuming(epochs):
+    """Train for so many epochs, and save after each; continue from the last checkpoint if there is one."""
+    tell("process", os.getpid())
+    x, y = table()
+    if os.path.exists("run.ckpt"):
+        trainer = pynn.Trainer.resume("run.ckpt", comm=comm)
+    else:
+        trainer = trainer_of(dense(pynn.BatchNorm1d(12, dtype="float64"), pynn.ReLU(), pynn.Dropout(0.2)))
+    if trainer.epoch < int(epochs):
+        more = None if trainer.epoch else int(epochs)
+        trainer.fit(x, y, epochs=more, callbacks=[pynn.ModelCheckpoint("run.ckpt", None, whole=True)])
+
+
 def unsynced():
     """Norms of each rank's own rows, compared with PyTorch's on the same rows."""
     import torch

@@ -52,3 +52,11 @@ def launch(ranks, *arguments, folder=None, **variables):
         out, err = process.communicate()
         raise AssertionError(f"{arguments} on {ranks} ranks hangs: {out[-2000:]} {err[-4000:]}") from None
     return process.returncode, out, err
+
+
+def is_running(pid):
+    """Return whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -3,11 +3,10 @@
 import os
 import signal
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from ranks.launching import FOLDER, launch, needs_mpi, start
+from ranks.launching import FOLDER, is_running, launch, needs_mpi, start
 
 import pynn
 
@@ -20,14 +19,6 @@ def completed(ranks, *arguments, **options):
     code, out, err = launch(ranks, *arguments, **options)
     assert code == 0, f"{arguments} on {ranks} ranks: {out[-2000:]} {err[-4000:]}"
     return out
-
-
-def is_running(pid):
-    """Return whether a process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.fixture(scope="module")
