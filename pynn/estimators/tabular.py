@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn.random import unobserved
 from ..tabular.fitting import fit_table
 from ..tabular.recipe import FOLDS
 from ..utils.validation import count
-from .base import NetworkEstimator, keep, warn_of_interrupt
+from .base import NetworkEstimator, checked_weights, keep, warn_of_interrupt
 from .probabilities import probabilities
-from .targets import Labels
+from .targets import Labels, class_weights
+from .weighting import Weighted, weighted
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
     from sklearn.utils import Tags
 
     from ..nn.sequential import Sequential
@@ -32,14 +33,20 @@ class _Tabular(NetworkEstimator):
     random_state: Any
     _accepted: ClassVar[dict[str, Any]] = {"dtype": np.float64}
 
-    def _cross_fit(self, X: Any, y: Any, classes: int | None, class_weight: list[float] | None = None) -> None:
+    def _cross_fit(
+        self, X: Any, y: Any, classes: int | None, examples: Weighted, class_weight: list[float] | None = None
+    ) -> None:
         """Learn from checked inputs, and class numbers or amounts."""
+        rows, weights = examples
         given = {} if self.epochs is None else {"epochs": count(self.epochs, "epochs")}
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with unobserved():  # the user's own generator stays as it is
-            fit = fit_table(X, y, classes, given, folds=self.folds, seed=seed, class_weight=class_weight)
+            fit = fit_table(
+                X[rows], y[rows], classes, given, folds=self.folds, seed=seed,
+                class_weight=class_weight, sample_weight=weights,
+            )  # fmt: skip
         self.network_: Sequential = fit.model
-        self.predictions_ = fit.predictions
+        self.predictions_ = examples.back(fit.predictions, fit.model.predict(X).astype(np.float64))
         self.kinds_ = {kind.name: share for kind, _, share in fit.kinds if share}
         self.diagnosis_ = fit.verdict
         if fit.interrupted:
@@ -49,14 +56,16 @@ class _Tabular(NetworkEstimator):
         check_is_fitted(self)
         return self.network_.predict(self._checked(X))
 
-    def _checked_examples(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _checked_examples(self, X: Any, y: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         count(self.folds, "folds", minimum=2)
-        X, y = self._learn(X, y, None, first=True)
+        X, y = self._learn(X, y, sample_weight, first=True)
+        weights = checked_weights(sample_weight, len(X))
         if y.ndim != 1:
             raise ValueError(f"y has shape {y.shape}; {type(self).__name__} expects one target per example, (n,)")
-        if len(X) < self.folds:
-            raise ValueError(f"n_samples={len(X)}: expected at least one example for each of the {self.folds} folds")
-        return X, y
+        used = len(X) if weights is None else np.count_nonzero(weights)
+        if used < self.folds:
+            raise ValueError(f"n_samples={used}: expected at least one example for each of the {self.folds} folds")
+        return X, y, weights
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -88,7 +97,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     network_ : Sequential
         The average, for numbers; ``network_.save(path)`` writes it.
     predictions_ : ndarray, shape (n, classes)
-        Logits for the training examples, each of networks that did not see it: an honest score without a test set.
+        Logits for the training examples, each of networks that did not see it: an honest score without a test set. Of
+        an example that counts several times, the mean; a network may have seen another of its repetitions.
     kinds_ : dict
         How often each kind of network counts in the average.
     classes_ : ndarray
@@ -123,23 +133,29 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     ) -> None:
         keep(self, locals())
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Train the networks.
 
         Parameters
         ----------
         X : array_like, shape (n, features), or data frame
         y : array_like, shape (n,)
+        sample_weight : array_like, shape (n,), optional
+            Whole weights count as repetitions of the example, others multiply its loss.
         """
-        X, y = self._checked_examples(X, y)
-        self._labels = Labels(y)
+        X, y, weights = self._checked_examples(X, y, sample_weight)
+        used = y if weights is None else y[weights > 0]
+        self._labels = Labels(used)
         self.classes_ = self._labels.classes
         if len(self.classes_) < 2:
             raise ValueError(f"y has one class, {self.classes_[0]!r}; expected at least two classes")
-        weights = None
+        numbers = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        examples = weighted(X, numbers, weights)
+        of_class = None
         if self.class_weight is not None:
-            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y).tolist()
-        self._cross_fit(X, self._labels.numbers(y), len(self.classes_), weights)
+            each = class_weights(self.class_weight, y[examples.rows], examples.weights)
+            of_class = [float(each[numbers[examples.rows] == number][0]) for number in range(len(self.classes_))]
+        self._cross_fit(X, numbers, len(self.classes_), examples, of_class)
         self.network_.class_names = self._labels.names
         return self
 
@@ -197,16 +213,18 @@ class TabularRegressor(RegressorMixin, _Tabular):
     ) -> None:
         keep(self, locals())
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Train the networks.
 
         Parameters
         ----------
         X : array_like, shape (n, features), or data frame
         y : array_like, shape (n,)
+        sample_weight : array_like, shape (n,), optional
+            Whole weights count as repetitions of the example, others multiply its loss.
         """
-        X, y = self._checked_examples(X, y)
-        self._cross_fit(X, y.astype(np.float64), None)
+        X, y, weights = self._checked_examples(X, y, sample_weight)
+        self._cross_fit(X, y.astype(np.float64), None, weighted(X, y, weights))
         return self
 
     def predict(self, X: Any) -> np.ndarray:

@@ -74,3 +74,51 @@ def test_a_seed_decides_and_the_users_generator_stays(rng):
 def test_bad_parameters_are_named(options, y, message, rng):
     with pytest.raises(ValueError, match=message):
         pynn.TabularClassifier(**options).fit(rng.normal(size=(20, 2)), y)
+
+
+def noisy(rng, count=300):
+    """Return examples of which half are 3 too high, half 3 too low, and which are the former."""
+    x, high = rng.normal(size=(count, 2)), np.arange(count) % 2 == 0
+    return x, x[:, 0] + np.where(high, 3.0, -3.0), high
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0, 2.0])
+def test_weights_decide_between_examples_that_disagree(weight, rng):
+    x, y, high = noisy(rng)
+    weights = np.where(high, weight, 1e-4)
+    regressor = pynn.TabularRegressor(folds=3, epochs=40, random_state=0).fit(x, y, sample_weight=weights)
+    for predicted in (regressor.predict(x), regressor.predictions_[:, 0]):
+        assert abs((predicted - x[:, 0]).mean() - 3) < 0.3
+
+
+def test_whole_weights_are_repetitions(rng):
+    x, y, high = noisy(rng, 60)
+    given = np.where(high, 6.0, 2.0)
+    given[:5] = 0
+    settings = {"folds": 2, "epochs": 5, "random_state": 0}
+    weighted = pynn.TabularClassifier(**settings).fit(x, y > 0, given)
+    repeated = np.repeat(np.arange(60), (given / 2).astype(int))
+    expected = pynn.TabularClassifier(**settings).fit(x[repeated], (y > 0)[repeated])
+    np.testing.assert_array_equal(weighted.predict_proba(x), expected.predict_proba(x))
+    assert weighted.predictions_.shape == (60, 2)
+    np.testing.assert_allclose(weighted.predictions_[:5], weighted.network_.predict(x[:5]))
+    means = np.zeros((60, 2))
+    np.add.at(means, repeated, expected.predictions_)
+    np.testing.assert_allclose(weighted.predictions_[5:], means[5:] / (given[5:, None] / 2), rtol=1e-6)
+
+
+def test_weights_and_balanced_classes_multiply(rng):
+    x, labels = rng.normal(size=(120, 2)), np.arange(120) % 10 == 0
+    weights = np.where(labels, 4.5, 0.5)
+    for options in ({"class_weight": "balanced"}, {"class_weight": {True: 9.0}}):
+        rare = pynn.TabularClassifier(folds=2, epochs=20, random_state=0, **options).fit(x, labels)
+        assert abs(rare.predict_proba(x)[:, 1].mean() - 0.5) < 0.1
+    balanced = pynn.TabularClassifier(folds=2, epochs=20, random_state=0, class_weight="balanced")
+    assert abs(balanced.fit(x, labels, weights).predict_proba(x)[:, 1].mean() - 0.5) < 0.1
+
+
+def test_a_class_without_weight_is_left_out(rng):
+    x, y = rng.normal(size=(90, 2)), np.arange(90) % 3
+    classifier = pynn.TabularClassifier(folds=2, epochs=3, random_state=0).fit(x, y, (y < 2).astype(float))
+    assert classifier.classes_.tolist() == [0, 1]
+    assert classifier.predictions_.shape == (90, 2) and np.isfinite(classifier.predictions_).all()
