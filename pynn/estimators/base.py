@@ -41,6 +41,8 @@ class NetworkEstimator(BaseEstimator):
     #: How columns of categories become numbers, and how numbers are scaled; None without either.
     _columns: Columns | None = None
     _scaling: Scaling | None = None
+    #: Whether the network can have a table of learnt vectors for a column of many categories.
+    _embeds: ClassVar[bool] = False
     #: What `validate_data` accepts.
     _accepted: ClassVar[dict[str, Any]] = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
 
@@ -73,7 +75,8 @@ class NetworkEstimator(BaseEstimator):
         y = check_array(y, ensure_2d=False, dtype="numeric" if is_regressor(self) else None, input_name="y")
         check_consistent_length(X, y)
         if first:
-            self._columns = Columns(self.categorical_features, X, checked_weights(sample_weight, X.shape[0]))
+            weights = checked_weights(sample_weight, X.shape[0])
+            self._columns = Columns(self.categorical_features, X, weights, embed=self._embeds)
         assert self._columns is not None
         return self._columns.transform(X), y
 

@@ -81,9 +81,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         Whether to normalise each hidden layer before its activation.
     categorical_features : "from_dtype", sequence or None
         Columns that are categories, by index or name, as a mask, or by their type in a data frame: text, booleans and
-        categories. Each becomes one column per category; a category that `fit` has not seen is 0 in all of them. A
-        missing value is a category of its own, and missing numbers are filled with their mean. None: all columns are
-        numbers, without gaps.
+        categories. Each becomes one column per category, or a learnt vector of length 8 if there are more than nine; a
+        category that `fit` has not seen is 0 in all of them. A missing value is a category of its own, and missing
+        numbers are filled with their mean. None: all columns are numbers, without gaps.
     scale : "auto" or None
         Whether to standardise columns of numbers inside.
     monitor : bool

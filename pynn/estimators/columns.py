@@ -12,11 +12,17 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 CATEGORIES = ("category", "object", "str", "string", "bool", "boolean", "Categorical", "Enum", "String", "Boolean")
 
 
+#: A column with more categories than this becomes numbers of rows in a table of learnt vectors, of this length, where
+#: the network has one (the choice of Holzmüller et al., RealMLP, 2024).
+MOST_INDICATORS, VECTOR = 9, 8
+
+
 class Columns:
     """How the columns of a table become numbers.
 
-    Each category becomes a column that is 1 where it occurs. Categories that `fit` has not seen are 0 in all columns of
-    theirs; a missing value is a category if there was one in `fit`. Missing numbers become the mean of the others.
+    Each category becomes a column that is 1 where it occurs; with `embed`, more than `MOST_INDICATORS` become one
+    column, of whole numbers from 1. Categories that `fit` has not seen are 0 in all columns of theirs; a missing value
+    is a category if there was one in `fit`. Missing numbers become the mean of the others.
 
     Parameters
     ----------
@@ -26,14 +32,17 @@ class Columns:
         Of the means; what has no weight makes no category.
     X : data frame or ndarray
         The columns are named and typed after it, and their categories and means are learnt from it.
+    embed : bool
 
     Attributes
     ----------
     is_number : ndarray of bool
         Which columns of the result are numbers.
+    cardinalities : list of int
+        For each column of the result 0, or how many whole numbers there are, 0 included.
     """
 
-    def __init__(self, categorical: Any, X: Any, weights: np.ndarray | None) -> None:
+    def __init__(self, categorical: Any, X: Any, weights: np.ndarray | None, *, embed: bool = False) -> None:
         chosen = _chosen(categorical, X)
         counts = np.ones(X.shape[0]) if weights is None else weights
         self._categories: list[list[Any] | None] = []
@@ -46,9 +55,16 @@ class Columns:
             else:
                 self._categories.append(None)
                 self._means.append(_mean(_numbers(X, place), weights))
-        widths = [1 if categories is None else len(categories) for categories in self._categories]
+        sizes = [0 if categories is None else len(categories) for categories in self._categories]
+        self._embedded = [embed and size > MOST_INDICATORS for size in sizes]
+        widths = [
+            1 if categories is None or embedded else size
+            for categories, embedded, size in zip(self._categories, self._embedded, sizes, strict=True)
+        ]
         self._starts = np.cumsum([0, *widths])
         self.is_number = np.repeat([categories is None for categories in self._categories], widths)
+        numbers = [size + 1 if embedded else 0 for size, embedded in zip(sizes, self._embedded, strict=True)]
+        self.cardinalities: list[int] = np.repeat(numbers, widths).tolist()
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the numbers, float64 (n, columns)."""
@@ -62,7 +78,10 @@ class Columns:
                 places = {category: index for index, category in enumerate(categories)}
                 found = np.array([places.get(value, -1) for value in _values(X, place)], dtype=np.int64)
                 rows = np.flatnonzero(found >= 0)
-                out[rows, start + found[rows]] = 1.0
+                if self._embedded[place]:
+                    out[rows, start] = found[rows] + 1
+                else:
+                    out[rows, start + found[rows]] = 1.0
         return out
 
 

@@ -26,7 +26,7 @@ from .batches import ShuffledBatches
 from .convergence import Convergence
 from .kingma import KingmaAdam
 from .lbfgs import minimise
-from .networks import draw_weights, linears, perceptron
+from .networks import draw_weights, embedded_width, linears, perceptron
 from .objectives import MeanL2, Objective
 from .parameters import check_parameters, hidden_sizes
 
@@ -57,6 +57,7 @@ class Data(NamedTuple):
 class Perceptron(NetworkEstimator):
     """Base class of `MLPClassifier` and `MLPRegressor`, whose docstrings describe the parameters."""
 
+    _embeds = True
     loss_curve_: list[float]
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
@@ -157,13 +158,14 @@ class Perceptron(NetworkEstimator):
         self.best_validation_score_ = -np.inf if stops else None
 
     def _width(self, x: Any) -> int:
-        return int(x.shape[1])
+        return int(x.shape[1]) if self._columns is None else embedded_width(self._columns.cardinalities)
 
     def _build(self, dtype: Any, units: Sequence[int] | None = None) -> None:
         """Make the network; without `units`, one for the weights that were assigned to `coefs_`."""
         if units is None:
             units = [len(self.coefs_[0]), *(matrix.shape[1] for matrix in self.coefs_)]
-        self.network_ = perceptron(units, self.activation, self.dropout, self.batch_norm, dtype)
+        cardinalities = [] if self._columns is None else self._columns.cardinalities
+        self.network_ = perceptron(units, self.activation, self.dropout, self.batch_norm, dtype, cardinalities)
         self.network_.output_kind = self._objective().loss.output_kind
         self.network_.class_names = self._class_names
         self.__dict__.pop("_trainer", None)

@@ -160,3 +160,61 @@ def test_scale_is_that_of_scikit_learn(container):
     ours = pynn.MLPClassifier(scale="auto", max_iter=10, random_state=0).fit(container(x), y, sample_weight=weights)
     expected = pynn.MLPClassifier(max_iter=10, random_state=0).fit(scaled, y, sample_weight=weights)
     np.testing.assert_allclose(ours.predict_proba(container(x)), expected.predict_proba(scaled), rtol=1e-7)
+
+
+@pytest.fixture
+def towns():
+    """Return a frame with a column of 30 categories, and amounts that depend on them."""
+    rng = np.random.default_rng(0)
+    number, size = rng.integers(30, size=900), rng.normal(size=900)
+    effects = 3 * rng.normal(size=30)
+    frame = pd.DataFrame({"size": size, "town": [f"t{k}" for k in number], "side": rng.choice(["a", "b"], 900)})
+    return frame, effects[number] + size + 0.1 * rng.normal(size=900)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_many_categories_become_learnt_vectors(towns, solver):
+    frame, y = towns
+    model = pynn.MLPRegressor(
+        hidden_layer_sizes=(32,),
+        solver=solver,
+        categorical_features="from_dtype",
+        learning_rate_init=0.01,
+        max_iter=80,
+        random_state=0,
+    ).fit(frame[:700], y[:700])
+    assert model.network_[0].cardinalities == (0, 31, 0, 0)
+    assert model.coefs_[0].shape == (1 + 8 + 2, 32) and model.n_features_in_ == 3
+    assert model.score(frame[700:], y[700:]) > 0.95
+    assert (pickle.loads(pickle.dumps(model)).predict(frame) == model.predict(frame)).all()
+    new = pd.DataFrame({"size": [0.0] * 3, "town": ["elsewhere", None, "t3"], "side": ["a"] * 3})
+    unknown, missing, known = model.predict(new)
+    assert unknown == missing != known
+    assert not model.network_[0].embeddings[0].weight[0].any()  # that of unknown categories
+
+
+def test_missing_among_many_categories_is_one_of_them(towns):
+    frame, y = towns
+    frame = frame.assign(town=frame["town"].where(frame["town"] != "t3"))
+    model = pynn.MLPRegressor(
+        hidden_layer_sizes=(32,),
+        categorical_features=["town", "side"],
+        learning_rate_init=0.01,
+        max_iter=100,
+        random_state=0,
+    ).fit(frame, y)
+    missing = frame["town"].isna()
+    assert np.corrcoef(model.predict(frame[missing]), y[missing])[0, 1] > 0.9
+    assert abs((model.predict(frame[missing]) - y[missing]).mean()) < 0.3
+
+
+def test_vectors_of_categories_go_on_in_further_fits(towns):
+    frame, y = towns
+    model = pynn.MLPClassifier((16,), categorical_features="from_dtype", random_state=0)
+    model.partial_fit(frame, y > 0, classes=[False, True])
+    table = model.network_[0].embeddings[0].weight
+    before = table[...].copy()
+    model.partial_fit(frame, y > 0)
+    assert not table[0].any() and (table[1:] != before[1:]).any()
+    model.partial_fit(frame.assign(town="elsewhere"), y > 0)
+    assert table[0].any()  # unknown categories have a vector of their own, learnt when there are some
