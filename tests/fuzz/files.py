@@ -14,10 +14,12 @@ from file_formats import cifar_bytes, idx_bytes
 from fuzz import networks, trainers
 from fuzz.damage import changed, changed_tensors, damaged
 from fuzz.networks import pick
+from google.protobuf.message import DecodeError
 
 import pynn
 from pynn import datasets
 from pynn.datasets.readers import read_npy
+from pynn.interop.onnx.operators import OPERATORS
 from pynn.interop.onnx.spans import READERS
 from pynn.utils.files import packed_tensors
 
@@ -229,7 +231,7 @@ class Schemas(Bytes):
 class Onnx(Bytes):
     """ONNX files, of which numbers in the graph are others: sizes, attributes, versions; or names and operators."""
 
-    suffix = "onnx"
+    suffix, operators = "onnx", READERS
     NUMBERS = (-(2**63), -(2**31), -2, -1, 0, 1, 2, 3, 7, 2**31, 2**40, 2**62, 2**63 - 1)
 
     def __init__(self, folder):
@@ -264,7 +266,7 @@ class Onnx(Bytes):
             changed_attribute = pick(rng, *node.attribute)
             changed_attribute.i, changed_attribute.f = number, float(number)
         elif kind == "operator":
-            node.op_type = pick(rng, *READERS, "Reshape", "Shape", "Concat", "Gather", "Loop", "", "x" * 999)
+            node.op_type = pick(rng, *self.operators, "Reshape", "Shape", "Concat", "Gather", "Loop", "", "x" * 999)
         elif kind == "input" and node.input:
             names = [n for other in graph.node for n in (*other.input, *other.output)]
             node.input[int(rng.integers(len(node.input)))] = pick(rng, *names, "", "none")
@@ -283,6 +285,23 @@ class Onnx(Bytes):
         use(pynn.onnx.load(path), self.shape)
 
 
+class OnnxGraphs(Onnx):
+    """The same, run operator by operator."""
+
+    operators = OPERATORS
+
+    def read(self, path):
+        model = onnx.ModelProto()
+        try:
+            model.ParseFromString(path.read_bytes())
+            prepared = pynn.onnx.Backend.prepare(model)
+        except (DecodeError, onnx.checker.ValidationError):
+            return
+        given = [np.zeros((2, *self.shape), value.dtype) for value in prepared.graph.inputs]
+        with contextlib.suppress(MemoryError):  # 2**31 elements are allowed, but not here
+            prepared.run(given)
+
+
 FORMATS = {
     "model": Models,
     "checkpoint": Checkpoints,
@@ -293,6 +312,7 @@ FORMATS = {
     "csv": Csv,
     "jsonl": JsonLines,
     "onnx": Onnx,
+    "onnx graph": OnnxGraphs,
     "schema": Schemas,
 }
 

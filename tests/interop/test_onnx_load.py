@@ -214,6 +214,28 @@ def test_arrays_in_other_files(tmp_path, rng):
             loaded(external(inside, "w.bin", offset, length), inside)
 
 
+def test_arrays_in_another_file_are_no_more_than_it_holds(tmp_path):
+    (tmp_path / "w.bin").write_bytes(W.astype("<f4").tobytes())
+    model = external(tmp_path, "w.bin")
+    loaded(model, tmp_path)
+    for number in range(2):
+        model.graph.initializer.append(model.graph.initializer[0])
+        model.graph.initializer[-1].name = f"again {number}"
+    with pytest.raises(FileFormatError, match=r"arrays in 'w.bin', up to 'again 0', have 96 bytes; the file has 48"):
+        loaded(model, tmp_path)
+
+
+@pytest.mark.parametrize("what", ["array", "input", "attribute", "operator set"])
+def test_no_name_occurs_twice(what, tmp_path):
+    model = graph("y = Gemm <alpha = 2.0> (x, w)", w=W)
+    (node,) = model.graph.node
+    of = {"array": model.graph.initializer, "input": model.graph.input, "attribute": node.attribute}
+    repeated = of.get(what, model.opset_import)
+    repeated.append(repeated[0])
+    with pytest.raises(FileFormatError, match=f"there are two {what}s of the name"):
+        loaded(model, tmp_path)
+
+
 def test_sizes_are_checked_before_memory_is_taken(tmp_path):
     model = graph("y = MatMul(x, w)", w=W)
     model.graph.initializer[0].dims[:] = [2**40, 2**20]

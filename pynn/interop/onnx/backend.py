@@ -11,7 +11,8 @@ from onnx import helper
 from onnx.backend import base
 from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
 
-from .graph import DTYPES, Graph, Node, UnsupportedError, read_model, shortened
+from .errors import UnsupportedError
+from .graph import DTYPES, Graph, Node, read_model, shortened
 from .operators import OPERATORS
 
 #: The newest operator set whose definitions were implemented.
@@ -39,7 +40,9 @@ class Prepared(base.BackendRep):
         Raises
         ------
         ValueError
-            If an input is missing, superfluous, or has another dtype or shape than the graph says.
+            If an input is missing, superfluous, or has another dtype or shape than the graph says; if a node cannot be
+            computed, whose name the message tells; or if it makes an array of more than 2**31 elements of the sizes in
+            the model.
         """
         names = [value.name for value in self.graph.inputs]
         if isinstance(inputs, np.ndarray):
@@ -70,8 +73,14 @@ class Prepared(base.BackendRep):
 def compute(node: Node, values: dict[str, Any]) -> None:
     """Compute the outputs of one node from values by name."""
     given = [values[name] if name else None for name in node.inputs]
-    result = OPERATORS[node.op](node, *given)
+    try:
+        result = OPERATORS[node.op](node, *given)
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
+        shapes = ", ".join("nothing" if array is None else str(np.shape(array)) for array in given)
+        raise ValueError(shortened(f"{node} cannot be computed for inputs of shapes {shapes}: {error}")) from error
     results = result if isinstance(result, tuple) else (result,)
+    if any(node.outputs[len(results) :]):
+        raise ValueError(f"{node} has {len(node.outputs)} outputs; pynn computes {len(results)}")
     values.update((name, array) for name, array in zip(node.outputs, results, strict=False) if name)
 
 
@@ -90,7 +99,7 @@ def refusal(graph: Graph) -> str | None:
 def _refused(node: Node, graph: Graph) -> str | None:
     if node.op not in OPERATORS:
         return "pynn has no such operator"
-    if node.op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool"):
+    if node.op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"):
         shapes = [value.shape for value in graph.inputs if value.name == node.inputs[0]]
         if len(node.get("kernel_shape", [1])) > 2 or any(shape is not None and len(shape) > 4 for shape in shapes):
             return "it is over more than two dimensions; expected sequences or images"

@@ -9,7 +9,8 @@ from ...nn import layers
 from ...utils.config import DEEPEST
 from .columns import embed_columns
 from .drafts import Affine, Draft, Step, append
-from .graph import Graph, Node, UnsupportedError
+from .errors import UnsupportedError
+from .graph import Graph, Node
 from .reading import Reading, Shape
 from .sizes import Sizes
 from .spans import span_readers

@@ -13,7 +13,8 @@ from ...nn import layers
 from ...nn.layers import Layer
 from ...nn.sequential import Sequential
 from ...nn.state import arrays_of
-from .graph import Node, UnsupportedError
+from .errors import UnsupportedError
+from .graph import Node
 
 
 @dataclass

@@ -10,7 +10,8 @@ import numpy as np
 from ... import preprocessing as pre
 from ...nn import layers
 from .drafts import Affine, Draft, Limits, Step, Unflattened, dtype_of
-from .graph import Graph, UnsupportedError
+from .errors import UnsupportedError
+from .graph import Graph
 
 #: Numbers of a preprocessing that stand in the file as one; more are refused.
 MOST = 2**20

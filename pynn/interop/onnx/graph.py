@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
 from ...utils.files import FileFormatError
+from .errors import UnsupportedError
+from .external import Beside
 
 #: The element types that NumPy has, by their codes in ONNX.
 DTYPES: dict[int, np.dtype[Any]] = {
@@ -22,10 +24,6 @@ DTYPES: dict[int, np.dtype[Any]] = {
 }
 #: The domains of the operators of networks and of those of classical machine learning.
 DOMAINS = {"": "", "ai.onnx": "", "ai.onnx.ml": "ai.onnx.ml"}
-
-
-class UnsupportedError(ValueError):
-    """The model is valid, but has something that pynn does not have; the message names it."""
 
 
 @dataclass
@@ -98,9 +96,13 @@ def read_model(model: onnx.ModelProto, folder: Path | None = None) -> Graph:
         raise UnsupportedError(f"function {model.functions[0].name!r}: inline it with onnx.inliner first")
     if model.graph.sparse_initializer:
         raise UnsupportedError("the graph has a sparse initializer")
+    _check_names("array", (tensor.name for tensor in model.graph.initializer))
+    _check_names("input", (info.name for info in model.graph.input))
+    _check_names("operator set", (imported.domain for imported in model.opset_import))
     opsets = {DOMAINS.get(imported.domain): imported.version for imported in model.opset_import}
-    constants = {tensor.name: array_of(tensor, folder) for tensor in model.graph.initializer}
-    nodes = [_node(proto, opsets, folder) for proto in model.graph.node]
+    beside = Beside(folder)
+    constants = {tensor.name: array_of(tensor, beside) for tensor in model.graph.initializer}
+    nodes = [_node(proto, opsets, beside) for proto in model.graph.node]
     inputs = [_value(info) for info in model.graph.input if info.name not in constants]
     graph = Graph(nodes, constants, inputs, [_value(info) for info in model.graph.output])
     graph.metadata = {entry.key: entry.value for entry in model.metadata_props}
@@ -108,21 +110,31 @@ def read_model(model: onnx.ModelProto, folder: Path | None = None) -> Graph:
     return graph
 
 
-def _node(proto: onnx.NodeProto, opsets: Mapping[str | None, int], folder: Path | None) -> Node:
+def _check_names(what: str, names: Iterable[str]) -> None:
+    """Raise ValueError if there are two of a name, of which one would be lost."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"there are two {what}s of the name {name!r}")
+        seen.add(name)
+
+
+def _node(proto: onnx.NodeProto, opsets: Mapping[str | None, int], beside: Beside) -> Node:
     domain = DOMAINS.get(proto.domain)
     op = proto.op_type if not domain else f"{domain}.{proto.op_type}"
     if not proto.output:
         raise ValueError(f"node {proto.name!r} ({proto.op_type}) has no output")
     if domain is None:
         raise UnsupportedError(f"node {proto.name!r} has the operator {proto.domain}.{proto.op_type}")
-    attributes = {entry.name: _attribute(entry, folder) for entry in proto.attribute}
+    _check_names("attribute", (entry.name for entry in proto.attribute))
+    attributes = {entry.name: _attribute(entry, beside) for entry in proto.attribute}
     return Node(op, proto.name, list(proto.input), list(proto.output), attributes, opsets.get(domain, 1))
 
 
-def _attribute(entry: onnx.AttributeProto, folder: Path | None) -> Any:
+def _attribute(entry: onnx.AttributeProto, beside: Beside) -> Any:
     value = helper.get_attribute_value(entry)
     if isinstance(value, onnx.TensorProto):
-        return array_of(value, folder)
+        return array_of(value, beside)
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, list | tuple) or hasattr(value, "__iter__"):
@@ -156,7 +168,7 @@ def _check_order(graph: Graph) -> None:
             raise ValueError(f"nothing computes the output {value.name!r}")
 
 
-def array_of(tensor: onnx.TensorProto, folder: Path | None) -> np.ndarray:
+def array_of(tensor: onnx.TensorProto, beside: Beside) -> np.ndarray:
     """Return a tensor as an array, after a check that the file holds as many numbers as its shape says."""
     if tensor.data_type == onnx.TensorProto.STRING:
         if len(tensor.string_data) != math.prod(tensor.dims):
@@ -169,7 +181,7 @@ def array_of(tensor: onnx.TensorProto, folder: Path | None) -> np.ndarray:
     if min(shape, default=0) < 0:
         raise ValueError(f"array {tensor.name!r} has the shape {shape}")
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        return _external(tensor, dtype, shape, folder)
+        return _from_bytes(beside.read(tensor, dtype, shape), dtype, shape, tensor.name)
     if tensor.HasField("raw_data"):
         return _from_bytes(tensor.raw_data, dtype, shape, tensor.name)
     field_name = helper.tensor_dtype_to_field(tensor.data_type)
@@ -183,26 +195,6 @@ def _from_bytes(content: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], na
         raise ValueError(f"array {name!r} has {len(content)} bytes; expected those of {dtype} of shape {shape}")
     little = np.frombuffer(content, dtype.newbyteorder("<")).reshape(shape)
     return little.astype(dtype)
-
-
-def _external(
-    tensor: onnx.TensorProto, dtype: np.dtype[Any], shape: tuple[int, ...], folder: Path | None
-) -> np.ndarray:
-    """Return an array from a file in the model's own folder."""
-    told = {entry.key: entry.value for entry in tensor.external_data}
-    where = told.get("location", "")
-    if folder is None:
-        raise UnsupportedError(f"array {tensor.name!r} is in the file {where!r}; load it with onnx.load first")
-    base = folder.resolve()
-    path = (base / where).resolve()
-    if "\0" in where or not path.is_relative_to(base) or not path.is_file():
-        raise ValueError(f"array {tensor.name!r} is in {where!r}, which is no file in the folder of the model")
-    size, offset = math.prod(shape) * dtype.itemsize, int(told.get("offset", "0"))
-    if offset < 0 or int(told.get("length", size)) != size or offset + size > path.stat().st_size:
-        raise ValueError(f"array {tensor.name!r} of shape {shape} goes beyond the end of {where!r}, or its own")
-    with path.open("rb") as file:
-        file.seek(offset)
-        return _from_bytes(file.read(size), dtype, shape, tensor.name)
 
 
 def _type_name(code: int) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from ...nn import layers
 from ...ops._windows import borders, pooled_shape
 from .drafts import Draft, Step
-from .graph import Node, UnsupportedError
+from .errors import UnsupportedError
+from .graph import Node
 from .reading import Reader, Reading, Shape, floats
 
 

@@ -14,7 +14,8 @@ from ...utils.files import FileFormatError
 from .chains import Chain
 from .drafts import dtype_of, made
 from .ends import Ending, fold_into_first, take_preprocessing, take_target_preprocessing
-from .graph import Graph, UnsupportedError, read_file, shortened
+from .errors import UnsupportedError
+from .graph import Graph, read_file, shortened
 from .operators import OPERATORS
 from .patterns import fuse
 from .reading import Reading

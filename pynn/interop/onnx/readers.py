@@ -9,7 +9,8 @@ import numpy as np
 
 from ...nn import layers
 from .drafts import Affine, Draft, Limits, Step
-from .graph import Node, UnsupportedError
+from .errors import UnsupportedError
+from .graph import Node
 from .reading import Reader, Reading, Shape, floats
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .drafts import Step
-from .graph import Graph, Node, UnsupportedError
+from .errors import UnsupportedError
+from .graph import Graph, Node
 
 #: Sizes of a batch, the first of them that of examples; None where unknown.
 Shape = tuple[int | None, ...] | None

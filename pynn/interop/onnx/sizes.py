@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from .graph import Graph, Node, UnsupportedError
+from .errors import UnsupportedError
+from .graph import Graph, Node
 from .operators import OPERATORS
 from .reading import Reading, Shape
 

@@ -11,7 +11,8 @@ from ...nn import layers
 from ...nn.sequential import Sequential
 from . import images, readers
 from .drafts import Draft, Step, Unflattened
-from .graph import Node, UnsupportedError
+from .errors import UnsupportedError
+from .graph import Node
 from .image_writers import shares
 from .reading import Reader, Reading, Shape, floats
 from .sizes import Sizes

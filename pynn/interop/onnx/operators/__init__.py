@@ -1,6 +1,17 @@
 """The operators of ONNX that pynn has: each a function of a node and its input arrays that returns its output."""
 
-from . import activations, convolutions, elementwise, losses, normalization, products, reductions, shapes
+from . import (
+    activations,
+    convolutions,
+    elementwise,
+    indexing,
+    losses,
+    normalization,
+    products,
+    reductions,
+    resize,
+    shapes,
+)
 
 #: Every operator by name. Those of layers are computed by `pynn.ops`, arithmetic and shapes by NumPy.
 OPERATORS = {
@@ -10,6 +21,8 @@ OPERATORS = {
     **products.OPERATORS,
     **losses.OPERATORS,
     **elementwise.OPERATORS,
+    **indexing.OPERATORS,
     **reductions.OPERATORS,
+    **resize.OPERATORS,
     **shapes.OPERATORS,
 }

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from .... import ops
-from ..graph import Node, UnsupportedError
+from ..errors import UnsupportedError
+from ..graph import Node
 from .floats import computed
+from .limits import affordable
 
 
 def _images(node: Node, *arrays: np.ndarray | None) -> list[Any]:
@@ -32,6 +34,7 @@ class Windows:
         pads = list(node.get("pads") or [0] * 2 * self.rank)
         self.before, self.after = self._pair(pads[: self.rank], 0), self._pair(pads[self.rank :], 0)
         self.size = size
+        self.node = node
         how = node.get("auto_pad", "NOTSET")
         if how not in ("NOTSET", "VALID"):
             self._same(lower=how == "SAME_LOWER")
@@ -67,10 +70,16 @@ class Windows:
             more[axis] = max(0, (count - 1) * stride + self.reach[axis] - length)
         return more[0], more[1]
 
+    def check(self, x: np.ndarray, beyond: tuple[int, int] = (0, 0)) -> None:
+        """Raise ValueError if images with their borders are too large."""
+        borders = zip(x.shape[2:], self.before, self.after, beyond, strict=True)
+        affordable(self.node, (*x.shape[:2], *(sum(sizes) for sizes in borders)))
+
     def pad(self, x: np.ndarray, value: float, beyond: tuple[int, int] = (0, 0)) -> np.ndarray:
         """Return images with their borders."""
         if not any((*self.before, *self.after, *beyond)):
             return x
+        self.check(x, beyond)
         ends = [a + b for a, b in zip(self.after, beyond, strict=True)]
         return np.pad(x, [(0, 0), (0, 0), *zip(self.before, ends, strict=True)], constant_values=value)
 
@@ -79,6 +88,7 @@ def _conv(node: Node, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = No
     a, b = _images(node, x, w)
     a, b, added = computed(node, a, b, bias)
     windows = Windows(node, list(w.shape[2:]), a.shape[2:])
+    windows.check(a)
     padding = windows.before
     if windows.before != windows.after:
         a, padding = windows.pad(a, 0), (0, 0)
@@ -92,6 +102,8 @@ def _conv_transpose(node: Node, x: np.ndarray, w: np.ndarray, bias: np.ndarray |
     a, b, added = computed(node, a, b, bias)
     windows = Windows(node, list(w.shape[2:]), a.shape[2:])
     geometry = {"stride": windows.stride, "dilation": windows.dilation, "groups": node.get("group", 1)}
+    grown = zip(a.shape[2:], windows.stride, windows.reach, strict=True)
+    affordable(node, (len(a), w.shape[1] * node.get("group", 1), *((n - 1) * s + r for n, s, r in grown)))
     y = ops.conv_transpose2d(a, b, **geometry)
     rank = w.ndim - 2
     more = (0, *(node.get("output_padding") or [0] * rank))[-2:]
@@ -161,6 +173,15 @@ def _window_means(x: np.ndarray, windows: Windows) -> np.ndarray:
     return ops.conv2d(x, ones, stride=windows.stride, dilation=windows.dilation, groups=x.shape[1])
 
 
+def _lp_pool(node: Node, x: np.ndarray) -> np.ndarray:
+    (images,) = _images(node, x)
+    (a,) = computed(node, images)
+    windows, p = Windows(node, node.get("kernel_shape"), a.shape[2:]), node.get("p", 2)
+    powers = windows.pad(np.abs(a) ** p, 0, windows.beyond() if node.get("ceil_mode", 0) else (0, 0))
+    y = (_window_means(powers, windows) * np.prod(windows.kernel)) ** (1 / p)
+    return (y if x.ndim == 4 else y[:, :, 0]).astype(x.dtype, copy=False)
+
+
 def _global_average_pool(node: Node, x: np.ndarray) -> np.ndarray:
     if x.ndim == 4 and x.dtype.kind == "f":
         (a,) = computed(node, x)
@@ -178,5 +199,6 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "ConvTranspose": _conv_transpose,
     "GlobalAveragePool": _global_average_pool,
     "GlobalMaxPool": _global_max_pool,
+    "LpPool": _lp_pool,
     "MaxPool": _max_pool,
 }

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import DTYPES, Node, UnsupportedError
+from ..errors import UnsupportedError
+from ..graph import DTYPES, Node
 
 
 def _of(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
@@ -89,15 +90,31 @@ def _is_inf(node: Node, x: np.ndarray) -> np.ndarray:
     return np.asarray(np.isinf(x) & wanted & ((x < 0) | bool(node.get("detect_positive", 1))))
 
 
+def _bit_shift(node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray((np.left_shift if node.get("direction") == "LEFT" else np.right_shift)(a, b), a.dtype)
+
+
 OPERATORS: dict[str, Callable[..., Any]] = {
     "Abs": _of(np.abs),
+    "Acos": _of(np.arccos),
+    "Acosh": _of(np.arccosh),
     "Add": _of(np.add),
     "And": _tells(np.logical_and),
+    "Asin": _of(np.arcsin),
+    "Asinh": _of(np.arcsinh),
+    "Atan": _of(np.arctan),
+    "Atanh": _of(np.arctanh),
+    "BitShift": _bit_shift,
+    "BitwiseAnd": _of(np.bitwise_and),
+    "BitwiseNot": _of(np.bitwise_not),
+    "BitwiseOr": _of(np.bitwise_or),
+    "BitwiseXor": _of(np.bitwise_xor),
     "Cast": _cast,
     "CastLike": _cast_like,
     "Ceil": _of(np.ceil),
     "Clip": _clip,
     "Cos": _of(np.cos),
+    "Cosh": _of(np.cosh),
     "Div": _div,
     "Equal": _tells(np.equal),
     "Exp": _of(np.exp),
@@ -123,9 +140,11 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Shrink": _shrink,
     "Sign": _of(np.sign),
     "Sin": _of(np.sin),
+    "Sinh": _of(np.sinh),
     "Sqrt": _of(np.sqrt),
     "Sub": _of(np.subtract),
     "Sum": _folded(np.add),
+    "Tan": _of(np.tan),
     "ThresholdedRelu": _thresholded,
     "Where": lambda node, condition, x, y: np.where(condition, x, y),
     "Xor": _tells(np.logical_xor),

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Node, UnsupportedError
+from ..errors import UnsupportedError
+from ..graph import Node
 
 
 def computed(node: Node, *arrays: np.ndarray | None) -> list[Any]:

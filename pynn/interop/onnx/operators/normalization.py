@@ -11,6 +11,7 @@ import numpy as np
 from .... import ops
 from ..graph import Node
 from .floats import computed
+from .limits import affordable
 
 
 def _batch_norm(node: Node, x: np.ndarray, *statistics: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
@@ -77,6 +78,7 @@ def _rms_norm(node: Node, x: np.ndarray, scale: np.ndarray) -> np.ndarray:
 def _lrn(node: Node, x: np.ndarray) -> np.ndarray:
     size, channels = node.get("size"), x.shape[1]
     before = math.floor((size - 1) / 2)
+    affordable(node, (len(x), channels + size - 1, *x.shape[2:]))
     squares = np.pad(np.square(x), [(0, 0), (before, size - 1 - before), *[(0, 0)] * (x.ndim - 2)])
     total = np.zeros_like(x)
     for offset in range(size):

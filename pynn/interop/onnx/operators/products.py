@@ -42,4 +42,8 @@ def _gemm(node: Node, a: np.ndarray, b: np.ndarray, c: np.ndarray | None = None)
     return y.astype(a.dtype, copy=False)
 
 
-OPERATORS: dict[str, Callable[..., Any]] = {"Gemm": _gemm, "MatMul": _matmul}
+def _einsum(node: Node, *arrays: np.ndarray) -> np.ndarray:
+    return np.asarray(np.einsum(node.get("equation"), *arrays), arrays[0].dtype)
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {"Einsum": _einsum, "Gemm": _gemm, "MatMul": _matmul}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -73,19 +74,44 @@ def _arg(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
     return apply
 
 
-def _cum_sum(node: Node, x: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    along = int(axis)
-    y = np.flip(x, along) if node.get("reverse", 0) else x
-    total = np.cumsum(y, along, dtype=x.dtype)
-    if node.get("exclusive", 0):
-        total = total - y
-    return np.flip(total, along) if node.get("reverse", 0) else total
+def _running(function: Callable[..., Any], neutral: int) -> Callable[..., np.ndarray]:
+    """Return the operator that reduces what comes before each element, and the element unless it is exclusive."""
+
+    def apply(node: Node, x: np.ndarray, axis: np.ndarray) -> np.ndarray:
+        along = int(axis)
+        y = np.flip(x, along) if node.get("reverse", 0) else x
+        if node.get("exclusive", 0):
+            first = np.full_like(y.take([0], along), neutral)
+            y = np.concatenate([first, y.take(np.arange(y.shape[along] - 1), along)], along)
+        total = function(y, along, dtype=x.dtype)
+        return np.flip(total, along) if node.get("reverse", 0) else total
+
+    return apply
+
+
+def _lp_normalization(node: Node, x: np.ndarray) -> np.ndarray:
+    axis, p = node.get("axis", -1), node.get("p", 2)
+    norm = _sum(np.abs(x) ** p, (axis,), True) ** (1 / p)
+    return np.asarray(np.where(norm == 0, 0, x / np.where(norm == 0, 1, norm)), x.dtype)
+
+
+def _hardmax(node: Node, x: np.ndarray) -> np.ndarray:
+    axis = node.get("axis", 1 if node.opset < 13 else -1)
+    if node.opset < 13:  # over all dimensions from this one on
+        rows = x.reshape(math.prod(x.shape[:axis]), -1)
+        return (np.arange(rows.shape[1]) == rows.argmax(axis=1)[:, None]).astype(x.dtype).reshape(x.shape)
+    y = np.zeros_like(x)
+    np.put_along_axis(y, x.argmax(axis=axis, keepdims=True), 1, axis)
+    return y
 
 
 OPERATORS: dict[str, Callable[..., Any]] = {
     "ArgMax": _arg(np.argmax),
     "ArgMin": _arg(np.argmin),
-    "CumSum": _cum_sum,
+    "CumProd": _running(np.cumprod, 1),
+    "CumSum": _running(np.cumsum, 0),
+    "Hardmax": _hardmax,
+    "LpNormalization": _lp_normalization,
     "ReduceL1": _over(lambda x, axis, keepdims: _sum(np.abs(x), axis, keepdims)),
     "ReduceL2": _over(lambda x, axis, keepdims: np.sqrt(_sum(np.square(x), axis, keepdims))),
     "ReduceLogSum": _over(_log_sum),

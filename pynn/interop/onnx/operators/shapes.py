@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import DTYPES, Node, UnsupportedError
+from ..errors import UnsupportedError
+from ..graph import DTYPES, Node
+from .limits import affordable
 
 
 def _integers(node: Node, attribute: str, given: np.ndarray | None) -> list[int] | None:
@@ -28,7 +30,7 @@ def _constant(node: Node) -> np.ndarray:
 
 def _constant_of_shape(node: Node, shape: np.ndarray) -> np.ndarray:
     value = node.get("value", np.zeros(1, np.float32))
-    return np.full([int(size) for size in shape], value.reshape(-1)[0], value.dtype)
+    return np.full(affordable(node, shape), value.reshape(-1)[0], value.dtype)
 
 
 def reshaped(node: Node, shape: tuple[int, ...], wanted: list[int]) -> list[int]:
@@ -104,12 +106,14 @@ def _gather_elements(node: Node, x: np.ndarray, places: np.ndarray) -> np.ndarra
 
 
 def _expand(node: Node, x: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    wanted = tuple(int(size) for size in shape)
-    return np.broadcast_to(x, np.broadcast_shapes(x.shape, wanted)).copy()
+    wanted = np.broadcast_shapes(x.shape, tuple(affordable(node, shape)))
+    return np.broadcast_to(x, affordable(node, wanted)).copy()
 
 
 def _tile(node: Node, x: np.ndarray, repeats: np.ndarray) -> np.ndarray:
-    return np.tile(x, [int(count) for count in repeats])
+    counts = [int(count) for count in repeats]
+    affordable(node, (n * count for n, count in zip(x.shape, counts, strict=True)))
+    return np.tile(x, counts)
 
 
 def _pad(
@@ -126,6 +130,7 @@ def _pad(
         borders[axis] = (before, after)
     cut = tuple(slice(max(0, -b), n - max(0, -a)) for (b, a), n in zip(borders, x.shape, strict=True))
     borders = [(max(0, b), max(0, a)) for b, a in borders]
+    affordable(node, (n + b + a for n, (b, a) in zip(x[cut].shape, borders, strict=True)))
     mode = node.get("mode", "constant")
     if mode != "constant":
         return np.pad(x[cut], borders, mode)
@@ -134,7 +139,9 @@ def _pad(
 
 
 def _range(node: Node, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> np.ndarray:
-    return np.arange(*(array.item() for array in (start, limit, delta)), dtype=start.dtype)
+    first, last, step = (array.item() for array in (start, limit, delta))
+    affordable(node, [max(0, math.ceil((last - first) / step))])
+    return np.arange(first, last, step, dtype=start.dtype)
 
 
 def _shape(node: Node, x: np.ndarray) -> np.ndarray:
@@ -143,6 +150,7 @@ def _shape(node: Node, x: np.ndarray) -> np.ndarray:
 
 def _one_hot(node: Node, places: np.ndarray, depth: np.ndarray, values: np.ndarray) -> np.ndarray:
     count, axis = int(depth.reshape(-1)[0]), node.get("axis", -1)
+    affordable(node, [*places.shape, count])
     wrapped = np.where(places < 0, places + count, places).astype(np.int64)
     hot = np.expand_dims(wrapped, axis)
     steps = np.arange(count).reshape([-1 if k == axis % hot.ndim else 1 for k in range(hot.ndim)])
