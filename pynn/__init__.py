@@ -134,6 +134,7 @@ if _TYPE_CHECKING:
     )
     from .interop.torch import from_torch, load_torch_state, to_torch
     from .training.class_scores import class_scores
+    from .watching import watch_torch
 
 __version__ = "0.1.0"
 
@@ -163,6 +164,7 @@ _LATER = {
     "preflight": "pynn.babysit",
     "search": "pynn.search",
     "to_torch": "pynn.interop.torch",
+    "watch_torch": "pynn.watching",
 }
 
 
@@ -321,4 +323,5 @@ __all__ = [
     "set_num_threads",
     "to_torch",
     "use_backend",
+    "watch_torch",
 ]

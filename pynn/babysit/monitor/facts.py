@@ -346,7 +346,7 @@ def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, p
 
 def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.ndarray, prediction: np.ndarray) -> None:
     """Add facts of inputs and targets, from the training data or a batch."""
-    facts.inputs = InputFigures.of(x)
+    facts.inputs = InputFigures.of(x) if x.dtype.kind == "f" else None  # categories have no scale
     facts.examples = max(facts.examples, len(x))
     outputs = prediction.shape[-1] if prediction.ndim > 1 else 1
     if loss.output_kind in ("classes", "scores") and target.dtype.kind in "iu":

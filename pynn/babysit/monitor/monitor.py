@@ -233,12 +233,12 @@ class Monitor(Shown, Callback):
             probes.batch(state, trainer, target)
             if any(state.window.first < state.began + at <= state.window.last + 1 for at in COMPARE_UNITS):
                 probes.distinct_units(state)
-            if trainer.examples is not None and trainer.batches_per_epoch:
-                whole = trainer.target_epoch * trainer.batches_per_epoch
+            whole = trainer.target_epoch * trainer.batches_per_epoch
+            if trainer.examples is not None and whole:
                 state.steps_left = max(0.0, 1 - trainer.steps / whole)
                 state.epochs_left = trainer.target_epoch - trainer.epoch
             if trainer.examples is None and len(state.windows) % 8 == 1:
-                state.facts.inputs = known.InputFigures.of(x, 256)
+                state.facts.inputs = known.InputFigures.of(x, 256) if x.dtype.kind == "f" else None
         if self._album.due(trainer.steps) and len(taken):
             self._album.add(self._snapshot(trainer.steps))
             if state.facts.weights:
@@ -313,18 +313,20 @@ class Monitor(Shown, Callback):
     def _evaluate(self, trainer: Trainer) -> None:
         """Store the evaluation of a finished epoch, and apply the evaluation rules."""
         state = self._state
-        if state is None or not state.windows or trainer.examples is None:
+        if state is None or not state.windows:
             return
         state.class_names, state.restores = trainer.model.class_names, trainer.keeps_best
         row = {name: column[-1] for name, column in trainer.history.history.items()}
         state.evaluations.append(evaluation_of(row, trainer.steps, trainer.epoch))
-        if trainer.held_out is not None:
+        if trainer.examples is None:  # without data, the mean over the epoch is the best estimate
+            state.evaluations[-1].fitted_loss = state.evaluations[-1].loss
+        if trainer.examples is not None and trainer.held_out is not None:
             if state.facts.counts is not None:
                 probes.recall(state, trainer, trainer.held_out)
             if math.isnan(state.attainable) and len(state.evaluations) >= 3:
                 probes.attainable(state, trainer, trainer.examples, trainer.held_out)
             probes.reached(state, trainer, trainer.examples, trainer.held_out)
-        if state.facts.has_norm and state.age >= 20:
+        if trainer.examples is not None and state.facts.has_norm and state.age >= 20:
             probes.inference_mode(state, trainer, trainer.examples)
         self._apply(EVALUATION_RULES, trainer)
         self._let_pass(trainer.steps)

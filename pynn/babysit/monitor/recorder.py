@@ -168,6 +168,8 @@ class Recorder:
         Share of dead units of each output, which the rows store; the caller counts them and sets it.
     updates : ndarray (parameters, 3)
         Receives the sums of squares of each parameter, its gradient and its update.
+    zigzag : ndarray (parameters,)
+        Receives the share of units whose weights' gradients all have one sign.
     every : int
         Interval between watched steps.
     version : int
@@ -232,7 +234,7 @@ class Recorder:
         self._row = np.full(ends[-1], np.nan)
         self._of_outputs = self._row[ends[0] : ends[1]].reshape(-1, len(OUTPUT_COLUMNS))
         self.updates = self._row[ends[1] : ends[2]].reshape(-1, len(PARAMETER_COLUMNS))
-        self._zigzag = self._row[ends[2] : ends[3]]
+        self.zigzag = self._row[ends[2] : ends[3]]
         self.dead = self._row[ends[3] : ends[4]]
         self._examples = 0  # of the whole minibatch, of which this process sees a part; 0 if it sees all
         self._row_bytes = self._row.data.cast("B")
@@ -303,7 +305,7 @@ class Recorder:
     def weight_gradients(self) -> None:
         """Record the share of units whose weights' gradients all have one sign."""
         for index, parameter in self._signs:
-            ops.one_signed(parameter.grad, self._zigzag[index : index + 1])
+            ops.one_signed(parameter.grad, self.zigzag[index : index + 1])
 
     def scores(self, loss: Loss, prediction: np.ndarray, target: np.ndarray) -> None:
         """Record the number of correct classes."""

@@ -143,11 +143,12 @@ def _network(chain: Any, prefix: str, dtype: np.dtype) -> Sequential:
     made: list[Layer] = []
     for name, module in chain._modules.items():
         path = f"{prefix}{name}"
-        made.append(_network(module, f"{path}.", dtype) if is_chain(module) else _layer(module, path, dtype))
+        made.append(_network(module, f"{path}.", dtype) if is_chain(module) else layer_like(module, path, dtype))
     return Sequential(*made)
 
 
-def _layer(module: Any, path: str, dtype: np.dtype) -> Layer:
+def layer_like(module: Any, path: str, dtype: np.dtype) -> Layer:
+    """Return a layer with the settings of a module that has a counterpart, and any weights."""
     kind = type(module).__name__
     pair = LAYER_OF[kind]
     settings = {name: getattr(module, name) for name in pair.settings}

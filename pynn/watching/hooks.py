@@ -1,0 +1,270 @@
+"""The hooks by which a monitor sees a PyTorch training loop."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from .. import ops
+from ..babysit.monitor.recorder import MIN_FAN_IN
+from ..utils.validation import count
+from .network import Network
+from .optimizers import updated
+from .run import Data, TorchRun
+from .tensors import array, first_tensor, one_signed_units, pytorch
+
+if TYPE_CHECKING:
+    from ..babysit import Monitor
+    from ..babysit.monitor.recorder import Recorder
+    from ..nn.layers import Layer
+    from ..training.trainer import Trainer
+
+
+class LoopHooks:
+    """Makes the calls of `nn.observer.Observer` from hooks on a module, its loss and its optimiser.
+
+    The hooks on layers exist only during a watched forward pass. The first of these finds out which modules are called,
+    in which order. The methods below `close` are called by PyTorch, in their order.
+
+    Parameters
+    ----------
+    module, optimizer, loss
+        See `watch_torch`.
+    monitor : Monitor
+    data : dict
+        Under "train" and "validation": inputs and targets, or None.
+    epochs : int or None
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        optimizer: Any,
+        loss: Any,
+        monitor: Monitor,
+        data: dict[str, Data | None],
+        epochs: int | None,
+    ) -> None:
+        self.monitor = monitor
+        self._module, self._optimizer, self._criterion = module, optimizer, loss
+        self._data = data
+        self._epochs = None if epochs is None else count(epochs, "epochs")
+        self._run: TorchRun | None = None
+        self._wanted = True  # whether to watch the current step
+        self._taken = False  # whether its forward pass has been seen
+        self._running = False  # whether a watched forward pass is running
+        self._pass: list[Any] = []  # its hooks
+        self._uses: dict[int, int] = {}  # uses of each module in the running pass
+        self._called: list[tuple[str, Any, int, Any]] = []  # of the first pass: path, module, use, output
+        self._x: np.ndarray | None = None
+        self._scored: tuple[Any, Any] | None = None  # prediction and target of the step
+        self._output: Any = None
+        self._losses: list[float] = []
+        self._before: list[tuple[int, Any, np.ndarray]] = []
+        self._layout = -1
+        self._finite = True
+        self._epoch_rows: list[tuple[float, float]] = []
+        self._hooks = [
+            module.register_forward_pre_hook(self._begin, with_kwargs=True),
+            module.register_forward_hook(self._end, always_call=True),
+            optimizer.register_step_pre_hook(self._before_step),
+            optimizer.register_step_post_hook(self._after_step),
+        ]
+        if loss is not None:
+            self._hooks.append(loss.register_forward_hook(self._see_loss))
+
+    def close(self) -> None:
+        """Stop watching and remove the hooks; the findings stay."""
+        for hook in (*self._hooks, *self._pass):
+            hook.remove()
+        self._hooks, self._pass = [], []
+        self.monitor.unwatch()
+
+    def _begin(self, module: Any, args: Any, kwargs: Any) -> None:
+        """See the start of a forward pass."""
+        if self._taken or not self._wanted or not module.training or not pytorch().is_grad_enabled():
+            return
+        self._taken = True
+        self._uses.clear()
+        x = first_tensor((args, kwargs))
+        self._x = None if x is None else array(x)
+        if self._run is None:
+            inner = [(path, part) for path, part in module.named_modules() if part is not module]
+            self._pass = [part.register_forward_hook(partial(self._list, path)) for path, part in inner]
+            self._running = True
+            return
+        self._follow(self._run)
+        self._see_inputs()
+        self._pass = [part.register_forward_hook(self._see) for part in self._watched]
+        self._running = True
+
+    def _follow(self, run: TorchRun) -> None:
+        """Follow parameters that were frozen, released or moved, and allocate copies of the trained weights."""
+        run.model.refresh(updated(self._optimizer))
+        if self._layout == run.model.flat.version:
+            return
+        self._layout = run.model.flat.version
+        recorder = self._recorder
+        if recorder.version != self._layout:
+            recorder.wants(cast("Trainer", run))  # lays out its rows
+        weights = [(index, parameter) for index, (_, parameter) in enumerate(recorder.parameters) if parameter.decay]
+        tensors = [(index, run.model.tensor_of(parameter)) for index, parameter in weights]
+        self._before = [(index, tensor, np.empty_like(array(tensor))) for index, tensor in tensors]
+
+    def _see_inputs(self) -> None:
+        """See the inputs of a minibatch; categories have no scale."""
+        if self._x is not None and self._x.dtype.kind == "f":
+            self._recorder.inputs(self._x)
+
+    def _list(self, path: str, module: Any, args: Any, output: Any) -> None:
+        """Note a module that the first pass calls."""
+        use = self._uses.get(id(module), 0)
+        self._uses[id(module)] = use + 1
+        self._called.append((path, module, use, first_tensor(output)))
+
+    def _see(self, module: Any, args: Any, output: Any) -> None:
+        """See the output of a module."""
+        use = self._uses.get(id(module), 0)
+        self._uses[id(module)] = use + 1
+        layer = self._layers.get((id(module), use))
+        if layer is not None:
+            self._record(layer, first_tensor(output))
+
+    def _record(self, layer: Layer, output: Any) -> None:
+        if output is None or not output.is_floating_point() or not output.numel() or output.ndim < 2:
+            return
+        assert self._run is not None
+        y = array(output)
+        flat = y.reshape(-1, y.shape[-1]) if y.ndim > 2 and id(layer) in self._run.model.units_last else y
+        self._recorder.output(layer, flat)
+        if flat is not y:  # figures are per example, which has several places
+            watched = self._output_of[id(layer)]
+            watched.per_example = y.size // len(y)
+        if output.requires_grad:
+            output.register_hook(partial(self._see_gradient, layer))
+
+    def _see_gradient(self, layer: Layer, gradient: Any) -> None:
+        """See the gradient of an output."""
+        if self._hooks and self._wanted:
+            self._recorder.gradient(layer, array(gradient))
+
+    def _end(self, module: Any, args: Any, output: Any) -> None:
+        """See the end of a forward pass, also of one that failed."""
+        if not self._running:
+            return
+        self._running = False
+        for hook in self._pass:
+            hook.remove()
+        self._pass = []
+        self._output = first_tensor(output)
+        if self._output is None:
+            self._taken = False
+            self._called.clear()
+        elif self._run is None:
+            self._list("", module, args, output)
+            self._meet()
+        else:
+            self._see(module, args, output)
+
+    def _meet(self) -> None:
+        """Hand the network of the first forward pass to the monitor."""
+        own = {id(part): {id(inner) for inner in part.modules()} - {id(part)} for _, part, _, _ in self._called}
+        called = {id(part) for _, part, _, _ in self._called}
+        uses = [
+            (path, part, use)
+            for path, part, use, _ in self._called
+            if not own[id(part)] & called and not (use and any(True for _ in part.parameters()))
+        ]
+        network = Network(self._module, uses, updated(self._optimizer))
+        self._run = TorchRun(network, self._criterion, self._optimizer, self._epochs)
+        self.monitor.watch(cast("Trainer", self._run))
+        self._layers = {key: layer for key, layer in network.layers.items() if id(layer) in network.watched()}
+        self._output_of = {id(output.layer): output for output in self._recorder.outputs}
+        self._layers = {key: layer for key, layer in self._layers.items() if id(layer) in self._output_of}
+        self._watched = [part for _, part, use in uses if not use and self._any_use(part) and part is not self._module]
+        self._wanted = self._recorder.wants(self._run)
+        if self._wanted:
+            self._follow(self._run)
+            self._see_inputs()
+            for _, part, use, output in self._called:
+                if (id(part), use) in self._layers:
+                    self._record(self._layers[id(part), use], output)
+        self._called.clear()
+
+    def _any_use(self, part: Any) -> bool:
+        return any(key == id(part) for key, _ in self._layers)
+
+    @property
+    def _recorder(self) -> Recorder:
+        assert self._run is not None
+        return cast("Recorder", self._run.observer)
+
+    def _see_loss(self, criterion: Any, args: Any, value: Any) -> None:
+        """See the loss of a minibatch."""
+        if self._taken and self._wanted and value.requires_grad:
+            self._losses.append(float(value.detach().mean()))
+            if self._scored is None and len(args) > 1 and first_tensor(args[:1]) is args[0]:
+                self._scored = args[0], first_tensor(args[1:2])
+
+    def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        """See the weights before an update."""
+        if self._wanted and self._run is not None:
+            for _, tensor, before in self._before:
+                np.copyto(before, array(tensor))
+
+    def _after_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        """See an update, and finish the step."""
+        run = self._run
+        if run is not None:
+            run.batches_done += 1
+            if self._wanted and self._taken:
+                self._finish(run)
+            else:
+                run.steps += 1
+            self._wanted = self._recorder.wants(cast("Trainer", run))
+        self._taken, self._scored, self._output = False, None, None
+        self._losses.clear()
+
+    def _finish(self, run: TorchRun) -> None:
+        """Tell the monitor of a finished step."""
+        if not self._losses or self._x is None:
+            raise RuntimeError(
+                "watch_torch saw a step but no loss: give it the loss module that the loop calls, as loss=, or call "
+                "watch.loss(value) before optimizer.step()"
+            )
+        prediction, target = self._scored or (self._output, None)
+        made = run.see(self._x, array(prediction), target)
+        if run.steps == 0:
+            run.take(self._data["train"], self._data["validation"])
+        loss = sum(self._losses) / (1 if run.loss.reduction == "sum" else len(self._losses))
+        recorder, trainer = self._recorder, cast("Trainer", run)
+        if not math.isfinite(loss):
+            if self._finite:
+                recorder.failed(trainer, self._x, made, loss)
+            self._finite, run.steps = False, run.steps + 1
+            return
+        self._finite = True
+        self._see_updates(recorder)
+        recorder.scores(run.loss, run.prediction, made)
+        counted = run.loss.count_correct(run.prediction, made)
+        self._epoch_rows.append((loss, counted[0] / counted[1] if counted and counted[1] else math.nan))
+        run.steps += 1
+        recorder.end(trainer, self._x, made, loss, 1.0)
+
+    def _see_updates(self, recorder: Recorder) -> None:
+        """Record the sums of squares of weights, gradients and updates, and the signs of the gradients."""
+        sums = recorder.updates
+        for index, tensor, before in self._before:
+            row, after = sums[index], array(tensor)
+            ops.square_sum(before, row[:1])
+            row[1] = 0.0
+            if tensor.grad is not None:
+                gradient = array(tensor.grad)
+                ops.square_sum(gradient, row[1:2])
+                if gradient.ndim == 2 and gradient.shape == after.shape and gradient.shape[1] >= MIN_FAN_IN:
+                    recorder.zigzag[index] = one_signed_units(gradient)
+            np.subtract(after, before, out=before)
+            ops.square_sum(before, row[2:])

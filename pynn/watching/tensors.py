@@ -1,0 +1,63 @@
+"""PyTorch's tensors as arrays, without a copy where that is possible."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+INSTALL_HINT = 'pip install "pynn-kernels[torch]"'
+
+
+def pytorch() -> Any:
+    """Return the package ``torch``, or raise ImportError with what to install."""
+    try:
+        return importlib.import_module("torch")
+    except ImportError as error:
+        raise ImportError(f"pynn.watch_torch needs PyTorch: {INSTALL_HINT}") from error
+
+
+def array(tensor: Any) -> np.ndarray:
+    """Return a tensor's values: a view, or a copy of a sparse tensor's and as float32 of half precision."""
+    tensor = tensor.detach()
+    if tensor.is_sparse:
+        tensor = tensor.coalesce().values()
+    if tensor.is_floating_point() and tensor.element_size() < 4:
+        tensor = tensor.float()
+    values: np.ndarray = tensor.numpy()
+    return values
+
+
+def first_tensor(values: Any) -> Any:
+    """Return the first tensor of floats in arguments or results, else the first tensor, or None."""
+    found = list(_tensors(values))
+    return next((tensor for tensor in found if tensor.is_floating_point()), found[0] if found else None)
+
+
+def _tensors(values: Any) -> Iterable[Any]:
+    if hasattr(values, "requires_grad") and hasattr(values, "detach"):
+        yield values
+    elif isinstance(values, dict):
+        yield from _tensors(tuple(values.values()))
+    elif isinstance(values, tuple | list):
+        for value in values:
+            yield from _tensors(value)
+
+
+def one_signed_units(gradient: np.ndarray, narrow: int = 32) -> float:
+    """Return the share of the rows (units, fan_in) whose gradients all have one sign, as `ops.one_signed` of columns.
+
+    Examples
+    --------
+    >>> one_signed_units(np.array([[1.0, 2.0], [1.0, -1.0], [0.0, 0.0]]))
+    0.5
+    """
+    # In most rows the first few columns show both signs: this reads 4% of a (256, 784) gradient.
+    start = gradient[:, :narrow]
+    left = gradient[(start.max(axis=1) <= 0) | (start.min(axis=1) >= 0)]
+    high, low = left.max(axis=1, initial=0), left.min(axis=1, initial=0)
+    zero = int(np.count_nonzero((high == 0) & (low == 0)))
+    counted = len(gradient) - zero
+    return (int(np.count_nonzero((high <= 0) | (low >= 0))) - zero) / counted if counted else float("nan")

@@ -1,0 +1,186 @@
+"""What loops in PyTorch do to `pynn.watch_torch`: errors, evaluation, accumulation, frozen and repeated layers."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import pynn
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+from torch_loops import STEPS, data, hooks, network, silent, tensors, train  # noqa: E402 - it imports PyTorch
+
+
+def test_removes_its_hooks_also_after_an_error():
+    module, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    x, y = tensors(*data())
+    with pytest.raises(RuntimeError), pynn.watch_torch(module, optimizer, criterion, monitor=silent()) as watch:
+        criterion(module(x), y).backward()
+        optimizer.step()
+        module(x[:, :5])
+    assert hooks(module, criterion, optimizer) == 0
+    assert watch.monitor.stats.steps.tolist() == [1]
+
+
+def test_goes_on_after_a_forward_pass_that_failed():
+    module, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    x, y = tensors(*data())
+    with pynn.watch_torch(module, optimizer, criterion, monitor=silent()) as watch:
+        for _ in range(3):
+            with pytest.raises(RuntimeError):
+                module(x[:, :5])
+            criterion(module(x), y).backward()
+            optimizer.step()
+    assert watch.monitor.stats.steps.tolist() == [1, 2, 3]
+    assert len(watch.monitor.stats["6.Linear"]["mean"]) == 3
+
+
+def test_passes_that_train_nothing_do_not_count():
+    x, y = data()
+    module, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), 0.05, momentum=0.9)
+    inputs, targets = tensors(x, y)
+    with pynn.watch_torch(module, optimizer, criterion, monitor=silent()) as watch:
+        for step in range(STEPS):
+            rows = slice(step * 32 % len(x), step * 32 % len(x) + 32)
+            module.eval()
+            criterion(module(100 * inputs), targets)
+            with torch.no_grad():
+                criterion(module(inputs), targets)
+            module.train()
+            optimizer.zero_grad()
+            criterion(module(inputs[rows]), targets[rows]).backward()
+            optimizer.step()
+    plain = train(network(), x, y).monitor.stats
+    np.testing.assert_array_equal(watch.monitor.stats["loss"], plain["loss"])
+    np.testing.assert_array_equal(watch.monitor.stats["5.Tanh"]["std"], plain["5.Tanh"]["std"])
+
+
+def test_accumulated_gradients_are_one_step():
+    x, y = data()
+    module, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    inputs, targets = tensors(x, y)
+    losses = []
+    with pynn.watch_torch(module, optimizer, criterion, monitor=silent()) as watch:
+        for _ in range(4):
+            parts = []
+            optimizer.zero_grad()
+            for rows in (slice(0, 64), slice(64, 128), slice(128, 192)):
+                value = criterion(module(inputs[rows]), targets[rows])
+                (value / 3).backward()
+                parts.append(float(value.detach()))
+            losses.append(np.mean(parts))
+            optimizer.step()
+    np.testing.assert_allclose(watch.monitor.stats["loss"], losses)
+
+
+def test_follows_layers_that_are_frozen_and_released():
+    x, y = tensors(*data())
+    module, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    with pynn.watch_torch(module, optimizer, criterion, monitor=silent()) as watch:
+        for step in range(30):
+            module[0].requires_grad_(not 10 <= step < 20)
+            optimizer.zero_grad()
+            criterion(module(x), y).backward()
+            optimizer.step()
+    ratios = watch.monitor.stats["0.Linear"]["update_ratio"]
+    assert np.isnan(ratios[10:20]).all() and np.isfinite(ratios[20:]).all()
+    assert np.isfinite(watch.monitor.stats["4.Linear"]["update_ratio"]).all()
+
+
+class Twice(nn.Module):
+    """One activation and one matrix, each used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.shared, self.last = nn.Linear(8, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return self.last(self.shared(self.act(self.shared(self.act(self.first(x))))))
+
+
+def test_a_module_used_twice_is_seen_at_each_use_and_its_weights_once():
+    module = Twice()
+    monitor = train(module, *data()).monitor
+    assert monitor.stats.layers == ["first.Linear", "act.ReLU", "shared.Linear", "act(2).ReLU", "last.Linear"]
+    assert np.isfinite(monitor.stats["act.ReLU"]["zero_fraction"]).all()
+    assert not np.allclose(monitor.stats["act(2).ReLU"]["std"], monitor.stats["act.ReLU"]["std"])
+    assert not monitor.verdict
+
+
+def test_half_precision_by_autocast():
+    x, y = tensors(*data())
+    module, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    with pynn.watch_torch(module, optimizer, criterion, monitor=silent()) as watch:
+        for _ in range(20):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                value = criterion(module(x), y)
+            value.backward()
+            optimizer.step()
+    assert np.isfinite(watch.monitor.stats["5.Tanh"]["gradient_rms"]).all()
+    assert not watch.verdict
+
+
+def test_a_loss_that_is_no_module_is_told():
+    x, y = tensors(*data())
+    module = network()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    with pynn.watch_torch(module, optimizer, nn.CrossEntropyLoss(), monitor=silent()) as watch:
+        for _ in range(20):
+            optimizer.zero_grad()
+            value = nn.functional.cross_entropy(module(x), y)
+            value.backward()
+            watch.loss(value, y)
+            optimizer.step()
+    stats = watch.monitor.stats
+    assert stats["loss"][-1] == pytest.approx(float(value.detach()))
+    assert np.isfinite(stats["accuracy"]).all()
+
+
+def test_an_optimizer_with_a_closure():
+    x, y = tensors(*data())
+    module, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.LBFGS(module.parameters(), max_iter=3)
+
+    def closure():
+        optimizer.zero_grad()
+        value = criterion(module(x), y)
+        value.backward()
+        return value
+
+    with pynn.watch_torch(module, optimizer, criterion, monitor=silent()) as watch:
+        for _ in range(5):
+            optimizer.step(closure)
+    assert watch.monitor.stats.steps.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_stopping_is_left_to_the_loop():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pynn.BabysitterWarning)
+        module = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3))
+        watch = train(module, *data(scale=1e4), steps=5, monitor=pynn.Monitor(on_problem="stop"))
+    assert watch.asks_to_stop
+
+
+def test_skips_steps_to_stay_within_a_budget():
+    watch = train(network(), *data(), steps=300, monitor=silent(budget=0.1))
+    assert 10 < len(watch.monitor.stats.steps) < 150
+
+
+def test_a_step_without_a_loss_is_an_error():
+    module = network()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    x, y = tensors(*data())
+    told = pytest.raises(RuntimeError, match="saw a step but no loss")
+    with pynn.watch_torch(module, optimizer, monitor=silent()), told:
+        nn.functional.cross_entropy(module(x), y).backward()
+        optimizer.step()
