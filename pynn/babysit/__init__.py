@@ -1,8 +1,22 @@
 """Supervision of training runs: checks before the start, a monitor for every step, and tried remedies."""
 
 from .findings import SYMPTOMS, Finding
-from .monitor.monitor import BabysitterWarning, Monitor
+from .monitor.monitor import Monitor
+from .monitor.rules import Detection
+from .monitor.run_state import RunState
+from .monitor.users_rules import BabysitterWarning
 from .preflight import Check, Report, preflight
 from .thresholds import Thresholds
 
-__all__ = ["SYMPTOMS", "BabysitterWarning", "Check", "Finding", "Monitor", "Report", "Thresholds", "preflight"]
+__all__ = [
+    "SYMPTOMS",
+    "BabysitterWarning",
+    "Check",
+    "Detection",
+    "Finding",
+    "Monitor",
+    "Report",
+    "RunState",
+    "Thresholds",
+    "preflight",
+]

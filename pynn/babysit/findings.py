@@ -41,7 +41,7 @@ class Finding:
     Attributes
     ----------
     symptom : str
-        One of `SYMPTOMS`.
+        One of `SYMPTOMS`, or of a rule of your own.
     layer : str or None
         The first layer affected, such as "3.ReLU"; None for the whole network.
     step, last_step : int
@@ -107,6 +107,8 @@ def ranked(findings: list[Finding]) -> list[Finding]:
     built_wrong = any(finding.symptom in BUILT_WRONG for finding in faults)
 
     def place(finding: Finding) -> tuple[int, float]:
+        if finding.symptom not in SYMPTOMS:  # of a user's rule
+            return len(SYMPTOMS), finding.step
         index = SYMPTOMS.index(finding.symptom)
         if finding.symptom == "input_not_normalised" and finding.severity == "warning" and built_wrong:
             return later, math.inf

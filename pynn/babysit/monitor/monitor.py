@@ -28,6 +28,7 @@ from .run_state import RunState, Units
 from .shown import Shown
 from .snapshots import Album, Histogram, Snapshot
 from .stats import RELU_LIKE, Stats
+from .users_rules import BabysitterWarning, Rule, checked_rules, detections
 from .window import window_of
 
 if TYPE_CHECKING:
@@ -42,10 +43,6 @@ COMPARE_UNITS = (1, 8, 50, 200)
 EPISODE_GAP = 200
 #: Symptoms whose evidence is that of the last step at which they were seen, not the first.
 FOLLOWED = frozenset({"overfitting"})
-
-
-class BabysitterWarning(UserWarning):
-    """A monitor has found a fault in a training run."""
 
 
 class Monitor(Shown, Callback):
@@ -68,6 +65,9 @@ class Monitor(Shown, Callback):
         What to do about a new warning or error. "warn" issues a `BabysitterWarning`. "stop" also stops the training
         at an error. "restore" first restores the weights that the last epoch without an error ended with, if there is
         one. "silent" does nothing. A callable receives the finding.
+    rules : iterable of callable
+        Rules of your own, applied beside pynn's after some tens of steps and after each epoch: functions that take a
+        `babysit.RunState` and yield `babysit.Detection`s.
 
     Attributes
     ----------
@@ -122,12 +122,14 @@ class Monitor(Shown, Callback):
         ignore: Iterable[str] = (),
         thresholds: Mapping[str, float] | None = None,
         on_problem: Action = "warn",
+        rules: Iterable[Rule] = (),
     ) -> None:
         self.every = count(every, "every")
         self.budget = None if budget is None else fraction(budget, "budget", one=False)
         self.ignore = frozenset([ignore] if isinstance(ignore, str) else ignore)
+        self.rules = checked_rules(rules)
         unknown = sorted(self.ignore - set(SYMPTOMS))
-        if unknown:
+        if unknown and not self.rules:  # whose symptoms have any name
             raise ValueError(f"ignore has unknown symptoms {', '.join(unknown)}; expected any of {', '.join(SYMPTOMS)}")
         if not callable(on_problem) and on_problem not in ACTIONS:
             raise ValueError(f"on_problem is {on_problem!r}; expected one of {', '.join(ACTIONS)}, or a function")
@@ -247,7 +249,7 @@ class Monitor(Shown, Callback):
                 self.first_weights = first_layer.columns.astype(np.float32)
         self.stats.append(taken)
         if state.windows:
-            self._apply(STEP_RULES, trainer)
+            self._apply((*STEP_RULES, *self.rules), trainer)
             self._judged = trainer.steps
             if trainer.examples is None:  # there are no evaluations
                 self._let_pass(trainer.steps)
@@ -328,25 +330,21 @@ class Monitor(Shown, Callback):
             probes.reached(state, trainer, trainer.examples, trainer.held_out)
         if trainer.examples is not None and state.facts.has_norm and state.age >= 20:
             probes.inference_mode(state, trainer, trainer.examples)
-        self._apply(EVALUATION_RULES, trainer)
+        self._apply((*EVALUATION_RULES, *self.rules), trainer)
         self._let_pass(trainer.steps)
-        if self.on_problem == "restore" and not any(f.severity == "error" and f.end is None for f in self.findings):
+        if isinstance(self.on_problem, str) and self.on_problem == "restore" and not self._in_trouble():
             self._good = trainer.model.state_dict()
 
-    def _apply(self, rules: Iterable[Callable[[RunState], Iterable[Detection]]], trainer: Trainer) -> None:
-        state = self._state
-        assert state is not None
+    def _in_trouble(self) -> bool:
+        return any(finding.severity == "error" and finding.end is None for finding in self.findings)
+
+    def _apply(self, rules: Iterable[Rule], trainer: Trainer) -> None:
+        assert self._state is not None
         for rule in rules:
-            try:
-                detections = list(rule(state))
-            except Exception as error:  # a bug in a rule must not end a run of hours
-                name = getattr(rule, "__name__", "?")
-                warnings.warn(f"the rule {name} failed ({error!r}); please report it", BabysitterWarning, stacklevel=2)
-                continue
-            for detection in detections:
+            for detection in detections(rule, self._state, self.rules):
                 self._note(detection, trainer.steps, trainer)
                 if detection.severity != "info":
-                    state.found[detection.symptom] = trainer.steps
+                    self._state.found[detection.symptom] = trainer.steps
 
     def _let_pass(self, step: int) -> None:
         """End the findings that a run which learns has outlived: their rules no longer detect them."""
