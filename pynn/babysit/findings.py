@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["info", "warning", "error"]
 
@@ -32,6 +32,21 @@ SYMPTOMS = (
     "underfitting",
     "zigzag",
 )
+
+
+#: Where a symptom's page is, from the project's folder.
+PAGE = "docs/symptoms/{}.md"
+
+
+def page_of(symptom: str | None) -> str | None:
+    """Return the page about a symptom; None for one of a rule of your own.
+
+    Examples
+    --------
+    >>> page_of("dead_units")
+    'docs/symptoms/dead_units.md'
+    """
+    return PAGE.format(symptom) if symptom in SYMPTOMS else None
 
 
 @dataclass
@@ -74,6 +89,19 @@ class Finding:
     def claims_fault(self) -> bool:
         """Whether it is a fault of the run as it is."""
         return self.severity != "info" and self.end is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding in the form of ``docs/json.md``."""
+        return {
+            "symptom": self.symptom,
+            "layer": self.layer,
+            "step": self.step,
+            "last_step": self.last_step,
+            "severity": self.severity,
+            "evidence": self.evidence,
+            "advice": self.advice,
+            "page": page_of(self.symptom),
+        }
 
     def __str__(self) -> str:
         where = f" in {self.layer}" if self.layer else ""

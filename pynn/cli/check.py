@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
-from ..babysit.preflight import Check, preflight
+from ..babysit.preflight import Check, Report, preflight
+from ..utils.json_values import json_text
 from .data import load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
+from .outputs import json_option
 from .runs import run_to_check
 from .tables import DataOptions, data_options
 from .train import check_writable
@@ -25,9 +27,10 @@ COLOURS = {"pass": "green", "note": "cyan", "warn": "yellow", "fail": "red", "sk
 @folds_option
 @class_weight_option
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write the report as a web page.")
+@json_option
 @click.option("-q", "--quiet", is_flag=True, help="Show only warnings and failures.")
 @click.pass_context
-def check(context: click.Context, chosen: DataOptions, html: Path | None, **options: Any) -> None:
+def check(context: click.Context, chosen: DataOptions, html: Path | None, as_json: bool, **options: Any) -> None:
     """Look for faults in data, network and settings before training.
 
     Takes the options of "pynn train" and checks the same setup in seconds: the data and their scale, the initial loss,
@@ -41,6 +44,7 @@ def check(context: click.Context, chosen: DataOptions, html: Path | None, **opti
       pynn check
       pynn check --data iris.csv --target species --lr 0.5
       pynn check --data mnist --html check.html
+      pynn check --json > check.json
     """  # noqa: D301 - click reads the backslash
     if html is not None:
         check_writable(html)
@@ -50,16 +54,23 @@ def check(context: click.Context, chosen: DataOptions, html: Path | None, **opti
         report = preflight(
             run.trainer, *run.train, validation=run.validation, batch_size=run.batch_size, seed=options["seed"]
         )
-    for item in report:
-        if item.status in ("note", "warn", "fail") or not options["quiet"]:
-            _show(item)
-    click.echo(f"preflight: {report.summary()}")
+    if as_json:
+        click.echo(json_text(report.to_dict()))
+    else:
+        _show_all(report, options["quiet"])
     if html is not None:
         try:
             report.to_html(html)
         except OSError as error:
             raise click.ClickException(f"cannot write {html}: {error.strerror or error}") from error
     context.exit(EXIT_CODES[report.status])
+
+
+def _show_all(report: Report, quiet: bool) -> None:
+    for item in report:
+        if item.status in ("note", "warn", "fail") or not quiet:
+            _show(item)
+    click.echo(f"preflight: {report.summary()}")
 
 
 def _show(item: Check) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..utils.json_values import json_text
 from ..utils.streams import error_console, say
 from .data import load_data
 from .options import Rate, build, chosen_backend, training_options
+from .outputs import json_option
 from .tables import DataOptions, data_options
 
 if TYPE_CHECKING:
@@ -27,12 +29,14 @@ EXIT_CODES = {"warning": 1, "error": 2}
 @click.option(
     "--seconds", type=Rate(0, min_open=True), metavar="N", default=60.0, help="Time limit for all runs together."
 )
+@json_option
 @click.option("-q", "--quiet", is_flag=True, help="Show only the result.")
 @click.pass_context
 def diagnose_command(
     context: click.Context,
     chosen: DataOptions,
     seconds: float,
+    as_json: bool,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -66,7 +70,7 @@ def diagnose_command(
                 seed=options["seed"],
                 on_trial=on_trial,
             )
-    click.echo(str(diagnosis))
+    click.echo(json_text(diagnosis.to_dict()) if as_json else str(diagnosis))
     context.exit(_exit_code(diagnosis))
 
 

@@ -16,6 +16,13 @@ save_option = click.option(
     help=f"Model file.  [default: {MODEL}, or with a number if that exists]",
 )
 
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the result as JSON, for programs: docs/json.md. All else goes to standard error.",
+)
+
 
 def unused(*paths: Path) -> list[Path]:
     """Return the paths, with the lowest number in their names for which none of them exists.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
 
 from ..training import metrics
 from ..training.class_scores import MOST_SHOWN, ClassScores
+from ..utils.json_values import plain
 
 Rows = list[list[str]]
 
@@ -62,6 +63,16 @@ class Scores:
             return [], []
         part = self.parts[-1]
         return ClassScores.of(part.y, part.output.argmax(axis=1), self.class_names).table()
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Return the scores of each part by name, as numbers."""
+        return {part.name: plain({"examples": len(part.y), **self._numbers(part)}) for part in self.parts}
+
+    def _numbers(self, part: Part) -> dict[str, float | None]:
+        if self.class_names is None:
+            rmse, r2 = errors(part.output, part.y)
+            return {"rmse": rmse, "r2": r2, "mae": float(np.abs(part.output - part.y).mean())}
+        return {"loss": part.loss, "accuracy": float((part.output.argmax(axis=1) == part.y).mean())}
 
     def show(self) -> None:
         """Print the parts, and precision, recall and F1 of each class."""

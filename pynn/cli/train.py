@@ -20,12 +20,13 @@ from ..report.curves import history_svg
 from ..training.history import History
 from ..utils.files import write_atomically
 from ..utils.interrupt import interrupted_by
+from ..utils.json_values import json_text
 from ..utils.streams import say, wrapped
 from .data import load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
-from .outputs import output_paths, save_option
+from .outputs import json_option, output_paths, save_option
 from .ranks import communicator
-from .runs import FailedError, cross_fit_table, describe_data, train_one
+from .runs import FailedError, Outcome, cross_fit_table, describe_data, train_one
 from .tables import DataOptions, data_options
 
 
@@ -63,12 +64,14 @@ from .tables import DataOptions, data_options
     help="Precision of matrix products on processors with bfloat16 matrix units.  [default: $PYNN_MATMUL_PRECISION or "
     "highest]",
 )
+@json_option
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
 def train(
     chosen: DataOptions,
     save: Path | None,
     plot: Path | None,
     report: Path | None,
+    as_json: bool,
     **options: Any,
 ) -> int:
     """Train a network and save it.
@@ -78,6 +81,8 @@ def train(
     of networks are each trained without one fold of it, which tests them, and their average is saved; what they are is
     chosen by the size of the table, unless options say it. Every step is watched, and problems are reported. Ctrl-C and
     SIGTERM end the training early; what there is then is evaluated and saved.
+
+    Exit codes: 0 trained, whatever the verdict; 1 failed, such as a loss that is not finite; 130 and 143 interrupted.
 
     \b
     Activations: relu leaky_relu prelu elu selu tanh sigmoid softplus gelu silu mish hardswish celu relu6
@@ -92,6 +97,7 @@ def train(
       pynn train --data cifar10 --model cnn
       pynn train --lr 3 --report run.html
       mpirun -n 4 pynn train --data mnist
+      pynn train --json > run.json
     """  # noqa: D301 - click reads the backslash
     comm = communicator()
     follows = comm is not None and comm.Get_rank() > 0
@@ -116,6 +122,8 @@ def train(
                 return 1
             if report is not None and monitor is not None:
                 write(report, lambda: monitor.to_html(report))
+            if as_json and monitor is not None:
+                click.echo(json_text(_as_dict({"model": None, "curves": None, "report": report}, monitor)))
             raise click.ClickException(f"{error}; nothing was saved") from error
         if outcome is None:
             return 0
@@ -130,15 +138,36 @@ def train(
             if data.folds:
                 about["charts"] = "of the first of the networks that count most"
             write(report, lambda: outcome.monitor.to_html(report, about=about, tables=outcome.scores.tables()))
-        outcome.scores.show()
-        _line("time", outcome.time)
-        _print_verdict(outcome.verdict, outcome.monitor)
-        _line("model", f"{save}")
-        if len(outcome.history):
-            _line("curves", f"{curves}")
-        if report is not None:
-            _line("report", f"{report}")
+        files = {"model": save, "curves": curves if len(outcome.history) else None, "report": report}
+        if as_json:
+            click.echo(json_text(_as_dict(files, outcome.monitor, outcome)))
+        else:
+            _show(outcome, files)
     return 128 + interrupted_by() if outcome.interrupted else 0
+
+
+def _as_dict(files: dict[str, Path | None], monitor: Monitor, outcome: Outcome | None = None) -> dict[str, Any]:
+    """Return the result in the form of ``docs/json.md``; without an outcome, of a training that failed."""
+    verdict = monitor.verdict if outcome is None else outcome.verdict
+    return {
+        "format": "pynn.train",
+        "version": 1,
+        **{name: None if path is None else str(path) for name, path in files.items()},
+        "interrupted": outcome is not None and outcome.interrupted,
+        "scores": {} if outcome is None else outcome.scores.to_dict(),
+        "verdict": [finding.to_dict() for finding in verdict],
+        "run": monitor.to_dict(),
+    }
+
+
+def _show(outcome: Outcome, files: dict[str, Path | None]) -> None:
+    """Print the scores, the verdict and what was written."""
+    outcome.scores.show()
+    _line("time", outcome.time)
+    _print_verdict(outcome.verdict, outcome.monitor)
+    for name, path in files.items():
+        if path is not None:
+            _line(name, f"{path}")
 
 
 def _command() -> str:

@@ -6,13 +6,15 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ...report.page import Page, delivered
 from ...utils import renamed
+from ...utils.json_values import plain
 from ..findings import Finding, ranked
 
 if TYPE_CHECKING:
+    from ...training.history import History
     from ...training.trainer import Trainer
     from ..views.reading import Watched
     from .stats import Stats
@@ -23,11 +25,45 @@ class Shown:
 
     findings: list[Finding]
     stats: Stats
+    history: History
     _trainer: Trainer | None
 
     @abstractmethod
     def _catch_up(self) -> None:
         """Process the recorded steps of a custom training loop."""
+
+    def to_dict(self, *, stats: bool = False) -> dict[str, Any]:
+        """Return what was found, in the form of ``docs/json.md``: what JSON can hold, in a form that stays.
+
+        Parameters
+        ----------
+        stats : bool
+            Whether to include all recorded statistics, up to 2048 values per figure and layer.
+
+        Examples
+        --------
+        >>> import json, pynn
+        >>> json.dumps(pynn.Monitor().to_dict()["verdict"])
+        '[]'
+        """
+        self._catch_up()
+        about = self._about()
+        del about["date"]
+        steps = self.stats.steps
+        told = {
+            "format": "pynn.monitor",
+            "version": 1,
+            "about": about,
+            "steps": steps[-1] if steps.size else 0,
+            "verdict": [finding.to_dict() for finding in ranked(self.findings)],
+            "findings": [finding.to_dict() for finding in self.findings],
+            "history": {"epoch": self.history.epoch, **self.history.history},
+        }
+        if stats:
+            course = {name: self.stats[name] for name in ("loss", "lr", "accuracy")}
+            layers = {layer: self.stats[layer] for layer in self.stats.layers}
+            told["stats"] = {"steps": steps, **course, "layers": layers}
+        return dict(plain(told))
 
     def to_html(
         self,

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ...report.page import Page, delivered, document, fragment, table
 from ...report.text import SYMBOLS
 from ...utils.streams import text_width, wrapped
-from ..findings import SYMPTOMS
+from ..findings import SYMPTOMS, page_of
 
 Status = Literal["pass", "note", "warn", "fail", "skip"]
 #: From best to worst; skipped checks and notes do not count.
@@ -61,6 +61,18 @@ class Check:
         where = f" in {self.layer}" if self.layer else ""
         advice = f". {self.advice}" if self.status in ADVISING else ""
         return f"{self.status}: {self.name}{where}: {self.evidence}{advice}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the check in the form of ``docs/json.md``."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "symptom": self.symptom,
+            "layer": self.layer,
+            "evidence": self.evidence,
+            "advice": self.advice,
+            "page": page_of(self.symptom),
+        }
 
     def lines(self) -> list[str]:
         """Return the check as lines of a table: status, name and evidence; the advice below."""
@@ -163,6 +175,11 @@ class Report:
     def __repr__(self) -> str:
         lines = [line for check in self.checks if check.status in ADVISING for line in check.lines()]
         return "\n".join([f"preflight: {self.summary()}", *lines])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report in the form of ``docs/json.md``: what JSON can hold, in a form that stays."""
+        checks = [check.to_dict() for check in self.checks]
+        return {"format": "pynn.preflight", "version": 1, "status": self.status, "checks": checks}
 
     def to_html(self, path: str | Path | None = None) -> Page | None:
         """Write the report as one self-contained HTML page; the file is replaced atomically.

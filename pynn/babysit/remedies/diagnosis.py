@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html import escape
 from statistics import NormalDist
+from typing import Any
 
 from ...report.page import fragment, table
 from ...utils.streams import wrapped
@@ -51,6 +52,20 @@ class Diagnosis:
     untried: list[Remedy] = field(default_factory=list)
     unfit: list[Remedy] = field(default_factory=list)
     beyond: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the diagnosis in the form of ``docs/json.md``: what JSON can hold, in a form that stays."""
+        return {
+            "format": "pynn.diagnosis",
+            "version": 1,
+            "verdict": [finding.to_dict() for finding in self.verdict],
+            "metric": self.metric,
+            "baseline": None if self.baseline is None else self.baseline.to_dict(),
+            "trials": [trial.to_dict() for trial in self.trials],
+            "best": None if self.best is None else self.best.to_dict(),
+            "untried": [remedy.change for remedy in self.untried],
+            "advice": self.advice,
+        }
 
     @property
     def best(self) -> RemedyTrial | None:

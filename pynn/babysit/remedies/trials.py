@@ -6,12 +6,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...nn.loss import ClassLoss
 from ...training.callbacks import Callback
+from ...utils.json_values import plain
 from ..findings import Finding
 from ..monitor.monitor import Monitor
 
@@ -104,6 +105,21 @@ class RemedyTrial:
     credits: np.ndarray = field(repr=False)
     #: Class of each validation example if the score is the mean over classes, else 0.
     strata: np.ndarray = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the trial in the form of ``docs/json.md``."""
+        figures = {
+            "change": None if self.remedy is None else self.remedy.change,
+            "code": None if self.remedy is None else self.remedy.code,
+            "score": self.score,
+            "loss": self.loss,
+            "verdict": [finding.to_dict() for finding in self.verdict],
+            "ended": self.ended,
+            "epochs": self.epochs,
+            "steps": self.steps,
+            "seconds": self.seconds,
+        }
+        return dict(plain(figures))
 
     def gain_over(self, other: RemedyTrial) -> tuple[float, float]:
         """Return the difference of the scores, and its standard error.
