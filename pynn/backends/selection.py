@@ -27,7 +27,14 @@ _threads: int | None = None
 
 
 class BackendError(RuntimeError):
-    """The requested backend cannot be used on this machine."""
+    """The requested backend cannot be used on this machine.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> issubclass(pynn.BackendError, RuntimeError)
+    True
+    """
 
 
 def available_backends() -> tuple[str, ...]:
@@ -43,7 +50,15 @@ def available_backends() -> tuple[str, ...]:
 
 
 def get_backend() -> str:
-    """Return the name of the backend in use: "cython", "numba" or "numpy"."""
+    """Return the name of the backend in use: "cython", "numba" or "numpy".
+
+    Examples
+    --------
+    >>> import pynn
+    >>> with pynn.use_backend("numpy"):
+    ...     pynn.get_backend()
+    'numpy'
+    """
     return kernels().__name__.rpartition(".")[2]
 
 
@@ -130,7 +145,14 @@ def set_num_threads(count: int) -> None:
 
 
 def get_num_threads() -> int:
-    """Return the maximum number of threads of the Cython kernels."""
+    """Return the maximum number of threads of the Cython kernels.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.get_num_threads() >= 1
+    True
+    """
     if _threads is None:
         set_num_threads(_default_threads())
     assert _threads is not None

@@ -48,7 +48,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         The first three as in scikit-learn, for "sgd". A `pynn.Schedule` scales the rate of either optimiser.
     learning_rate_init : float
     power_t : float
-        Exponent of "invscaling": learning_rate_init / (t_ + 1)^power_t.
+        Exponent of "invscaling": ``learning_rate_init / (t_ + 1)^power_t``.
     max_iter : int
         Largest number of epochs, or of iterations of L-BFGS.
     shuffle : bool

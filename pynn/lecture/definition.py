@@ -84,6 +84,12 @@ class Lines:
         The x of the first number, and the spacing of the others.
     at : sequence, optional
         Labels of the numbers, if x is not a count.
+
+    Examples
+    --------
+    >>> from pynn.lecture import Lines
+    >>> Lines("layer", "rms of the outputs", log=True).first
+    1
     """
 
     x: str
@@ -134,6 +140,13 @@ class Experiment:
         Why it is a scaled-down analogue of the claim, if it is one.
     remark : str
         Interpretation of the outcome, written afterwards.
+
+    Examples
+    --------
+    >>> from pynn.lecture import experiments
+    >>> item = experiments()["he-relu"]
+    >>> item.section, item.bands[0].figure
+    ('initialisation', 'mean square, factor per layer')
     """
 
     name: str

@@ -31,6 +31,13 @@ class Measurement:
         Sequences to draw.
     seconds : float
         Duration of the run.
+
+    Examples
+    --------
+    >>> from pynn.lecture import experiments, run
+    >>> [result] = run([experiments()["he-relu"]], seeds=2)
+    >>> result.trials[0].seed, sorted(result.trials[0].figures)[:1]
+    (0, ['mean square, factor per layer'])
     """
 
     seed: int
@@ -62,6 +69,13 @@ class ExperimentResult:
         Error of a failed run, or empty.
     settings : dict
         Settings that differ from the experiment's defaults.
+
+    Examples
+    --------
+    >>> from pynn.lecture import experiments, run
+    >>> [result] = run([experiments()["he-relu"]], seeds=2)
+    >>> result.outcome, len(result.trials)
+    ('reproduced', 2)
     """
 
     experiment: Experiment
@@ -131,7 +145,20 @@ class ExperimentResult:
 
 
 def save(results: Iterable[ExperimentResult], path: Path) -> None:
-    """Write results to a JSON file, one line each; the file is replaced atomically."""
+    """Write results to a JSON file, one line each; the file is replaced atomically.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from pynn.lecture import experiments, load, run, save
+    >>> results = run([experiments()["he-relu"]], seeds=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(results, Path(folder, "results.json"))
+    ...     again = load(Path(folder, "results.json"))
+    >>> [result.outcome for result in again]
+    ['reproduced']
+    """
     lines = [json.dumps(result.as_dict(), ensure_ascii=False, allow_nan=False) for result in results]
     head = json.dumps({"format": FORMAT, "results": []})[:-2]
     write_atomically(path, (head + "\n" + ",\n".join(lines) + "\n]}\n").encode())
@@ -144,6 +171,18 @@ def load(path: Path) -> list[ExperimentResult]:
     ------
     FileFormatError
         If the file has another content.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from pynn.lecture import experiments, load, run, save
+    >>> results = run([experiments()["he-relu"]], seeds=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(results, Path(folder, "results.json"))
+    ...     again = load(Path(folder, "results.json"))
+    >>> [result.outcome for result in again]
+    ['reproduced']
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

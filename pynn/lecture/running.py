@@ -18,7 +18,14 @@ OnTrial = Callable[[Experiment, int, int], Any]
 
 
 class Interrupted(Exception):  # noqa: N818 - named like KeyboardInterrupt
-    """Ctrl-C was pressed; `result` holds the finished trials of the current experiment."""
+    """Ctrl-C was pressed; `result` holds the finished trials of the current experiment.
+
+    Examples
+    --------
+    >>> from pynn.lecture import Interrupted
+    >>> issubclass(Interrupted, BaseException)
+    True
+    """
 
     def __init__(self, result: ExperimentResult) -> None:
         super().__init__("interrupted")

@@ -29,52 +29,110 @@ Init = str | Callable[[Shape], np.ndarray]
 
 
 def zeros(shape: Shape, *, fans: Fans | None = None, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Return zeros: as weights they make every unit compute and learn the same."""
+    """Return zeros: as weights they make every unit compute and learn the same.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.init.zeros((2, 3))
+    array([[0., 0., 0.],
+           [0., 0., 0.]])
+    """
     return np.zeros(shape)
 
 
 def constant(
     shape: Shape, value: float = 0.01, *, fans: Fans | None = None, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Return an array filled with `value`."""
+    """Return an array filled with `value`.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.init.constant((2, 3), 0.5)
+    array([[0.5, 0.5, 0.5],
+           [0.5, 0.5, 0.5]])
+    """
     return np.full(shape, float(value))
 
 
 def normal(
     shape: Shape, std: float = 0.01, *, fans: Fans | None = None, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Return N(0, std^2): the lecture's "small random numbers" by default."""
+    """Return N(0, std^2): the lecture's "small random numbers" by default.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.init.normal((400, 100), 0.1, rng=np.random.default_rng(0)).std().round(2)
+    np.float64(0.1)
+    """
     return std * (rng or initial_generator()).standard_normal(shape)
 
 
 def uniform(
     shape: Shape, limit: float = 0.05, *, fans: Fans | None = None, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Return U(-limit, limit)."""
+    """Return U(-limit, limit).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.init.uniform((400, 100), 0.1, rng=np.random.default_rng(0)).max().round(2)
+    np.float64(0.1)
+    """
     return (rng or initial_generator()).uniform(-limit, limit, shape)
 
 
 def xavier_normal(shape: Shape, *, fans: Fans | None = None, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Return N(0, 2 / (fan_in + fan_out)) (Glorot & Bengio)."""
+    """Return N(0, 2 / (fan_in + fan_out)) (Glorot & Bengio).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.init.xavier_normal((400, 100), rng=np.random.default_rng(0)).std().round(2)
+    np.float64(0.06)
+    """
     return normal(shape, math.sqrt(2 / sum(_fans(shape, fans))), rng=rng)
 
 
 def xavier_uniform(shape: Shape, *, fans: Fans | None = None, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Return the uniform distribution with the variance 2 / (fan_in + fan_out)."""
+    """Return the uniform distribution with the variance 2 / (fan_in + fan_out).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.init.xavier_uniform((400, 100), rng=np.random.default_rng(0)).std().round(2)
+    np.float64(0.06)
+    """
     return uniform(shape, math.sqrt(6 / sum(_fans(shape, fans))), rng=rng)
 
 
 def lecun_normal(
     shape: Shape, *, mode: str = "fan_in", fans: Fans | None = None, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Return N(0, 1 / fan), which the lecture calls Xavier; preserves the variance through tanh layers."""
+    """Return N(0, 1 / fan), which the lecture calls Xavier; preserves the variance through tanh layers.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.init.lecun_normal((400, 100), rng=np.random.default_rng(0)).std().round(2)
+    np.float64(0.05)
+    """
     return normal(shape, math.sqrt(1 / _fan(shape, fans, mode)), rng=rng)
 
 
 def lecun_uniform(
     shape: Shape, *, mode: str = "fan_in", fans: Fans | None = None, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Return the uniform distribution with the variance 1 / fan."""
+    """Return the uniform distribution with the variance 1 / fan.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.init.lecun_uniform((400, 100), rng=np.random.default_rng(0)).std().round(2)
+    np.float64(0.05)
+    """
     return uniform(shape, math.sqrt(3 / _fan(shape, fans, mode)), rng=rng)
 
 
@@ -95,7 +153,14 @@ def he_normal(
 def he_uniform(
     shape: Shape, *, mode: str = "fan_in", fans: Fans | None = None, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Return the uniform distribution with the variance 2 / fan."""
+    """Return the uniform distribution with the variance 2 / fan.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.init.he_uniform((400, 100), rng=np.random.default_rng(0)).std().round(2)
+    np.float64(0.07)
+    """
     return uniform(shape, math.sqrt(6 / _fan(shape, fans, mode)), rng=rng)
 
 
@@ -105,6 +170,13 @@ def orthogonal(
     """Return a random matrix whose shorter side is orthonormal, times `gain` (Saxe et al.).
 
     Filters (filters, channels, rows, columns) are flattened to a matrix with one row per filter.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> w = pynn.init.orthogonal((3, 3), rng=np.random.default_rng(0))
+    >>> bool(np.allclose(w @ w.T, w[0] @ w[0] * np.eye(3), atol=1e-6))
+    True
     """
     if len(shape) > 2:
         return orthogonal((shape[0], math.prod(shape[1:])), gain, rng=rng).reshape(shape)
@@ -117,7 +189,14 @@ def orthogonal(
 
 
 def torch_linear(shape: Shape, *, fans: Fans | None = None, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Return U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for a linear layer's weight and bias."""
+    """Return U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for a linear layer's weight and bias.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.init.torch_linear((400, 100), rng=np.random.default_rng(0)).std().round(2)
+    np.float64(0.03)
+    """
     return uniform(shape, 1 / math.sqrt(_fans(shape, fans)[0]), rng=rng)
 
 
@@ -149,7 +228,17 @@ def make(
     dtype: DTypeLike = np.float32,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Return an array initialised by name or by a function of the shape, checked and cast to `dtype`."""
+    """Return an array initialised by name or by a function of the shape, checked and cast to `dtype`.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.init.make("zeros", (2, 3))
+    array([[0., 0., 0.],
+           [0., 0., 0.]], dtype=float32)
+    >>> pynn.init.make(lambda shape: [[1, 2]], (1, 2))
+    array([[1., 2.]], dtype=float32)
+    """
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"dtype is {np.dtype(dtype)}; expected float32 or float64")
     # A model is callable but not an initialiser; only a file can contain that mistake.

@@ -260,7 +260,17 @@ class HingeLoss(ClassLoss):
 
 
 class MultiMarginLoss(HingeLoss):
-    """PyTorch's form of the hinge loss: `HingeLoss` divided by the number of classes."""
+    """PyTorch's form of the hinge loss: `HingeLoss` divided by the number of classes.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> scores = np.array([[2.0, 1.5, -1.0]])
+    >>> pynn.MultiMarginLoss().forward(scores, np.array([0]))[0] * 3
+    0.5
+    >>> pynn.HingeLoss().forward(scores, np.array([0]))[0]
+    0.5
+    """
 
     def forward(
         self,

@@ -128,7 +128,8 @@ def layer_norm(
 
     Parameters
     ----------
-    x : array_like, shape (..., *shape)
+    x : array_like
+        Its last dimensions are `shape`.
     shape : tuple of int
     gamma, beta : array_like, of that shape, optional
     eps, out

@@ -222,7 +222,7 @@ def clip_values(grad: np.ndarray, limit: float) -> None:
 
 
 def add_penalty(param: np.ndarray, grad: np.ndarray, bounds: np.ndarray, *, l1: float = 0.0, l2: float = 0.0) -> float:
-    """Add the gradient l1 sign(w) + l2 w of each segment to `grad`; return the penalty, the sum of l1 |w| + l2 w^2 / 2.
+    """Add the gradient l1 sign(w) + l2 w of each segment to `grad`; return the sum of ``l1 |w| + l2 w^2 / 2``.
 
     Examples
     --------

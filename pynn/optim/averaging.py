@@ -21,6 +21,12 @@ class Averaging(Configurable):
     ----------
     taken : int
         Number of weights averaged.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> issubclass(pynn.EMA, pynn.Averaging), issubclass(pynn.SWA, pynn.Averaging)
+    (True, True)
     """
 
     #: Whether every step counts, otherwise every epoch.

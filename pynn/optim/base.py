@@ -23,14 +23,24 @@ if TYPE_CHECKING:
 class Optimizer(Configurable):
     """Base class of the optimisers.
 
-    Parameters common to all
-    ------------------------
+    Parameters
+    ----------
     lr : float
         Learning rate; may be assigned between steps.
     weight_decay : float
         Adds weight_decay * w to the gradient (an L2 penalty of weight_decay / 2 * w^2); AdamW shrinks w directly.
     decay_all : bool
         True decays every parameter, as PyTorch does; False excludes biases, batch norm and PReLU slopes.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> optimizer = pynn.SGD(lr=0.1)
+    >>> isinstance(optimizer, pynn.Optimizer)
+    True
+    >>> optimizer.lr = 0.01
+    >>> optimizer
+    SGD(lr=0.01, momentum=0.0, weight_decay=0.0, nesterov=False, decay_all=True)
     """
 
     #: The number of updates so far, int64 (1,): an array, because recorded updates read it.

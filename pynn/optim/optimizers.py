@@ -74,6 +74,15 @@ class Adagrad(Optimizer):
     lr, lr_decay, weight_decay, eps : float
     decay_all : bool
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.Adagrad(lr=0.1))
+    >>> history = trainer.fit(x, y, epochs=2)
+    >>> history["loss"][1] < history["loss"][0]
+    True
     """
 
     state_names = ("square_sum",)
@@ -116,6 +125,15 @@ class RMSprop(Optimizer):
     lr, alpha, eps, weight_decay, momentum : float
     decay_all : bool
         See `Optimizer`.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.RMSprop(lr=0.01))
+    >>> history = trainer.fit(x, y, epochs=2)
+    >>> history["loss"][1] < history["loss"][0]
+    True
     """
 
     def __init__(
@@ -221,7 +239,18 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): w -= lr weight_decay w, plus Adam's update."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019): w -= lr weight_decay w, plus Adam's update.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.AdamW(lr=0.01, weight_decay=0.1))
+    >>> history = trainer.fit(x, y, epochs=2)
+    >>> history["loss"][1] < history["loss"][0]
+    True
+    """
 
     decoupled = True
 

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 class Regularizer(Configurable):
-    """Base class of all regularisers."""
+    """Base class of all regularisers.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> isinstance(pynn.L2(0.1), pynn.Regularizer)
+    True
+    """
 
     def add_gradient(self, flat: FlatParameters) -> float:
         """Add the penalty's gradient to that of the parameters and return the penalty."""
@@ -28,7 +35,19 @@ class Regularizer(Configurable):
 
 
 class L1(Regularizer):
-    """coefficient * sum |w|: drives weights to exactly 0."""
+    """``coefficient * sum |w|``: drives weights to exactly 0.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> model = pynn.Sequential(pynn.Linear(2, 2))
+    >>> model[0].weight[...] = [[1.0, -1.0], [2.0, -2.0]]
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1), regularizers=[pynn.L1(1.0)])
+    >>> loss = trainer.step(np.zeros((4, 2)), np.zeros(4, int))
+    >>> model[0].weight.data
+    array([[ 0.9, -0.9],
+           [ 1.9, -1.9]], dtype=float32)
+    """
 
     def __init__(self, coefficient: float) -> None:
         self.coefficient = number(coefficient, "coefficient", minimum=0)
@@ -38,7 +57,19 @@ class L1(Regularizer):
 
 
 class L2(Regularizer):
-    """coefficient / 2 * sum w^2: the gradient is coefficient * w, as with SGD's weight decay."""
+    """coefficient / 2 * sum w^2: the gradient is coefficient * w, as with SGD's weight decay.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> model = pynn.Sequential(pynn.Linear(2, 2))
+    >>> model[0].weight[...] = [[1.0, -1.0], [2.0, -2.0]]
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1), regularizers=[pynn.L2(1.0)])
+    >>> loss = trainer.step(np.zeros((4, 2)), np.zeros(4, int))
+    >>> model[0].weight.data
+    array([[ 0.9, -0.9],
+           [ 1.8, -1.8]], dtype=float32)
+    """
 
     def __init__(self, coefficient: float) -> None:
         self.coefficient = number(coefficient, "coefficient", minimum=0)
@@ -48,7 +79,18 @@ class L2(Regularizer):
 
 
 class MaxNorm(Regularizer):
-    """Limit the norm of each unit's incoming weights, a column of the matrix, to `limit`; larger ones are rescaled."""
+    """Limit the norm of each unit's incoming weights, a column of the matrix, to `limit`; larger ones are rescaled.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1), regularizers=[pynn.MaxNorm(0.5)])
+    >>> history = trainer.fit(x, y, epochs=2)
+    >>> float((model[0].weight.data ** 2).sum(axis=0).max()) < 0.26
+    True
+    """
 
     def __init__(self, limit: float) -> None:
         self.limit = number(limit, "limit", above=0)

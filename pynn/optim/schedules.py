@@ -18,7 +18,17 @@ Unit = Literal["epoch", "step"]
 
 
 class Schedule(Configurable):
-    """Base class of schedules; a subclass defines ``at(base, count)``, the rate after `count` epochs or steps."""
+    """Base class of schedules; a subclass defines ``at(base, count)``, the rate after `count` epochs or steps.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> class Halving(pynn.Schedule):
+    ...     def at(self, base, count):
+    ...         return base * 0.5**count
+    >>> Halving().at(0.1, 2)
+    0.025
+    """
 
     by: Unit = "epoch"
 

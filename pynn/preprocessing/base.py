@@ -111,6 +111,12 @@ class Transformer:
     A subclass names its fitted arrays in `_state_names` (the attribute ends with an underscore) and defines
     `_update`, `_shape_in`, `_check_state`, `transform` and `inverse_transform`. As in scikit-learn, `__init__` only
     stores its arguments; `fit` checks them.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> isinstance(pynn.preprocessing.Center(), pynn.preprocessing.Transformer)
+    True
     """
 
     _state_names: ClassVar[tuple[str, ...]] = ()

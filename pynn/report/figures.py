@@ -23,12 +23,30 @@ COLOURS = (TRAINING, VALIDATION, GOOD, "#CC79A7", "#E69F00", "#56B4E9", "#000000
 
 
 def plots_available() -> bool:
-    """Return whether matplotlib is installed; does not import it."""
+    """Return whether matplotlib is installed; does not import it.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.plots.plots_available()
+    True
+    """
     return importlib.util.find_spec("matplotlib") is not None
 
 
 def check_format(path: str | Path | None) -> None:
-    """Raise ValueError if a path is given and has no supported extension."""
+    """Raise ValueError if a path is given and has no supported extension.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.plots.check_format("curves.svg")
+    >>> try:
+    ...     pynn.plots.check_format("curves.txt")
+    ... except ValueError as error:
+    ...     print(error)
+    curves.txt has no supported file extension; expected .png, .svg, .pdf
+    """
     if path is not None and Path(path).suffix[1:].lower() not in FORMATS:
         raise ValueError(f"{path} has no supported file extension; expected {', '.join('.' + f for f in FORMATS)}")
 

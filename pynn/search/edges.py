@@ -19,7 +19,14 @@ BEYOND = 0.5
 
 
 class SearchWarning(UserWarning):
-    """A warning about the settings of a search."""
+    """A warning about the settings of a search.
+
+    Examples
+    --------
+    >>> from pynn import search
+    >>> issubclass(search.SearchWarning, UserWarning)
+    True
+    """
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,13 @@ class Edge:
         The searched range.
     try_low, try_high : float
         The suggested range.
+
+    Examples
+    --------
+    >>> from pynn import search
+    >>> edge = search.Edge("lr", value=0.9, low=1e-5, high=1.0, try_low=0.1, try_high=100.0)
+    >>> edge.name, edge.try_high
+    ('lr', 100.0)
     """
 
     name: str

@@ -43,6 +43,18 @@ class SearchResult(Trials):
         Whether Ctrl-C ended the search.
     edges : list of Edge
         Ranges whose best values lie at an edge, with suggested wider ranges.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> from pynn import search
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> def build(params):
+    ...     return pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(params["lr"]))
+    >>> space = {"lr": search.LogUniform(1e-5, 1.0)}
+    >>> result = search.run(build, space, (x, y), (x, y), trials=4, epochs=2, workers=1)
+    >>> len(result.trials), sorted(result.best_params)
+    (4, ['lr'])
     """
 
     def __init__(

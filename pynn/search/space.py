@@ -26,7 +26,14 @@ LARGEST = 2**53
 
 @dataclass(frozen=True)
 class Parameter:
-    """Base class of parameters."""
+    """Base class of parameters.
+
+    Examples
+    --------
+    >>> from pynn import search
+    >>> isinstance(search.LogUniform(1e-5, 1.0), search.Parameter)
+    True
+    """
 
     def check(self, name: str) -> None:
         """Raise ValueError if the range or the options are invalid."""

@@ -24,6 +24,12 @@ class Stage:
         Total epochs of each trial of the stage.
     survivors : int
         Number of the best trials of the previous stage that continue training.
+
+    Examples
+    --------
+    >>> from pynn import search
+    >>> search.Stage(trials=20, epochs=2), search.Stage(trials=5, epochs=10, survivors=3)
+    (Stage(trials=20, epochs=2, survivors=0), Stage(trials=5, epochs=10, survivors=3))
     """
 
     trials: int

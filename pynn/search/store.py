@@ -30,7 +30,27 @@ STUDY = "pynn"
 
 
 class StoreError(ValueError):
-    """A store belongs to another search, is in use, or is unreadable."""
+    """A store belongs to another search, is in use, or is unreadable.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pynn
+    >>> from pynn import search
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> def build(params):
+    ...     return pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(params["lr"]))
+    >>> space = {"lr": search.LogUniform(1e-6, 1e-5)}
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> options = {"trials": 2, "epochs": 1, "workers": 1, "folder": folder.name}
+    >>> result = search.run(build, {"lr": search.Uniform(0.1, 0.2)}, (x, y), (x, y), **options)
+    >>> try:
+    ...     search.run(build, {"lr": search.Uniform(0.1, 0.3)}, (x, y), (x, y), **options)
+    ... except search.StoreError as error:
+    ...     print(type(error).__name__)
+    StoreError
+    >>> folder.cleanup()
+    """
 
 
 class Store:

@@ -41,6 +41,19 @@ class Trial:
         The loss of the first step.
     history : dict of str to list of float
         The columns of `pynn.History`.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> from pynn import search
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> def build(params):
+    ...     return pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(params["lr"]))
+    >>> space = {"lr": search.LogUniform(1e-5, 1.0)}
+    >>> result = search.run(build, space, (x, y), (x, y), trials=4, epochs=2, workers=1)
+    >>> trial = result.trials[0]
+    >>> trial.number, trial.ended, trial.epochs, list(trial.params)
+    (0, 'finished', 2, ['lr'])
     """
 
     number: int

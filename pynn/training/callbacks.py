@@ -164,6 +164,16 @@ class EarlyStopping(Callback):
     TrainingWarning
         If an earlier row of the history is better than the final weights: a row of another fit, or of the part of a
         resumed run that this callback has not seen. Those weights are lost unless a `ModelCheckpoint` saved them.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> stop = pynn.EarlyStopping(patience=1, min_delta=0.1)
+    >>> history = trainer.fit(x, y, epochs=100, validation=(x, y), callbacks=[stop])
+    >>> trainer.epoch < 20
+    True
     """
 
     def __init__(
@@ -238,6 +248,20 @@ class ModelCheckpoint(Callback):
         first epoch. With ``monitor=None`` every epoch is saved.
     whole : bool
         Save a checkpoint that `Trainer.resume` continues, not only the model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     best = Path(folder, "best.safetensors")
+    ...     history = trainer.fit(x, y, epochs=2, validation=(x, y), callbacks=[pynn.ModelCheckpoint(best)])
+    ...     model = pynn.load(best)
+    >>> model[0]
+    Linear(in_features=2, out_features=3, bias=True, init=None)
     """
 
     def __init__(
@@ -270,6 +294,20 @@ class CSVLogger(Callback):
     ----------
     path : path-like
         The file, replaced atomically after every epoch, so that it is never half written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = Path(folder, "log.csv")
+    ...     history = trainer.fit(x, y, epochs=2, callbacks=[pynn.CSVLogger(log)])
+    ...     lines = log.read_text().splitlines()
+    >>> lines[0].split(",")[:2], len(lines)
+    (['epoch', 'loss'], 3)
     """
 
     def __init__(self, path: str | Path) -> None:

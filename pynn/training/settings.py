@@ -17,7 +17,21 @@ from ..utils.validation import count, instance, number
 
 
 class TrainingWarning(RuntimeWarning):
-    """Training continues but may not do what was intended; the message gives the reason."""
+    """Training continues but may not do what was intended; the message gives the reason.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 3))
+    >>> done = pynn.CosineAnnealingLR(1)
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1), schedule=done)
+    >>> with warnings.catch_warnings(record=True, action="always") as caught:
+    ...     history = trainer.fit(x, y, epochs=5)
+    >>> caught[0].category.__name__
+    'TrainingWarning'
+    """
 
 
 def _setting(name: str, check: Callable[[Any, Any], Any], doc: str) -> Any:

@@ -31,7 +31,19 @@ Count = Callable[[float], None]
 
 
 class NonFiniteError(FloatingPointError):
-    """The loss became NaN or infinite; the step left the parameters unchanged."""
+    """The loss became NaN or infinite; the step left the parameters unchanged.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> model = pynn.Sequential(pynn.Linear(2, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> try:
+    ...     trainer.step(np.full((4, 2), np.nan, np.float32), np.zeros(4, int))
+    ... except pynn.NonFiniteError as error:
+    ...     print(type(error).__name__)
+    NonFiniteError
+    """
 
 
 class Stopped(Exception):  # noqa: N818 - no error

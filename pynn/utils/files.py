@@ -37,7 +37,23 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 class FileFormatError(ValueError):
-    """The file is of another kind, truncated or altered."""
+    """The file is of another kind, truncated or altered.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pynn
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = Path(folder.name, "m.safetensors")
+    >>> _ = path.write_bytes(b"no model")
+    >>> try:
+    ...     pynn.load(path)
+    ... except pynn.FileFormatError as error:
+    ...     print(type(error).__name__)
+    FileFormatError
+    >>> folder.cleanup()
+    """
 
 
 def save_tensors(path: str | Path, kind: str, tensors: Mapping[str, np.ndarray], description: Any) -> None:

@@ -15,7 +15,19 @@ Rule = Callable[[RunState], Iterable[Detection]]
 
 
 class BabysitterWarning(UserWarning):
-    """A monitor has found a fault in a training run."""
+    """A monitor has found a fault in a training run.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(1e-3))
+    >>> with warnings.catch_warnings(record=True, action="always") as caught:
+    ...     history = trainer.fit(1000 * x, y, epochs=2, callbacks=[pynn.Monitor()])
+    >>> issubclass(caught[0].category, pynn.BabysitterWarning)
+    True
+    """
 
 
 def checked_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:

@@ -43,6 +43,16 @@ class Diagnosis:
     Notes
     -----
     The same examples select and score the remedies, so the score of the best is slightly optimistic.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> pynn.manual_seed(0)
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(1e-5))
+    >>> diagnosis = pynn.diagnose(trainer, x, y, epochs=3)
+    >>> diagnosis.metric, diagnosis.best.score > diagnosis.baseline.score
+    ('accuracy', True)
     """
 
     verdict: list[Finding]

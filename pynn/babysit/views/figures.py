@@ -95,12 +95,37 @@ def plot_activations(monitor: Monitor, path: str | Path | None = None) -> Figure
     """Draw the standard deviation of each layer's outputs over the steps; arguments and errors as in `plot_loss`.
 
     It should neither die out nor blow up with depth.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor(on_problem="silent")
+    >>> history = trainer.fit(x / 3, y, epochs=2, callbacks=[monitor])
+    >>> figure = pynn.plots.plot_activations(monitor)
+    >>> len(figure.axes) > 0
+    True
     """
     return _plot_layers(monitor, path, "std", "Spread of the outputs (std)", logarithmic=True)
 
 
 def plot_gradients(monitor: Monitor, path: str | Path | None = None) -> Figure:
-    """Draw the rms of the gradient with respect to each layer's outputs; arguments and errors as in `plot_loss`."""
+    """Draw the rms of the gradient with respect to each layer's outputs; arguments and errors as in `plot_loss`.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor(on_problem="silent")
+    >>> history = trainer.fit(x / 3, y, epochs=2, callbacks=[monitor])
+    >>> figure = pynn.plots.plot_gradients(monitor)
+    >>> len(figure.axes) > 0
+    True
+    """
     return _plot_layers(monitor, path, "gradient_rms", "Gradient of the outputs (rms)", logarithmic=True)
 
 
@@ -108,12 +133,37 @@ def plot_update_ratios(monitor: Monitor, path: str | Path | None = None) -> Figu
     """Draw the norm of the update over that of the weights, per weight matrix, with the healthy 1e-3 as a guide.
 
     Arguments and errors are those of `plot_loss`.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor(on_problem="silent")
+    >>> history = trainer.fit(x / 3, y, epochs=2, callbacks=[monitor])
+    >>> figure = pynn.plots.plot_update_ratios(monitor)
+    >>> len(figure.axes) > 0
+    True
     """
     return _plot_layers(monitor, path, "update_ratio", "Update / weight", logarithmic=True, guide=True)
 
 
 def plot_dead_units(monitor: Monitor, path: str | Path | None = None) -> Figure:
-    """Draw the share of dead units of each rectifier layer over the steps; arguments and errors as in `plot_loss`."""
+    """Draw the share of dead units of each rectifier layer over the steps; arguments and errors as in `plot_loss`.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(n=3000, seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor(on_problem="silent")
+    >>> history = trainer.fit(x / 3, y, epochs=2, callbacks=[monitor])
+    >>> figure = pynn.plots.plot_dead_units(monitor)
+    >>> len(figure.axes) > 0
+    True
+    """
     return _plot_layers(monitor, path, "dead_fraction", "Dead units", logarithmic=False)
 
 
@@ -121,6 +171,18 @@ def plot_first_weights(monitor: Monitor, path: str | Path | None = None) -> Figu
     """Draw the weights of the first layer: as images for filters or image inputs, otherwise as a matrix.
 
     Arguments and errors are those of `plot_loss`.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor(on_problem="silent")
+    >>> history = trainer.fit(x / 3, y, epochs=2, callbacks=[monitor])
+    >>> figure = pynn.plots.plot_first_weights(monitor)
+    >>> len(figure.axes) > 0
+    True
     """
     run = _read(monitor, path)
     weights = run.first_weights
@@ -165,6 +227,18 @@ def plot_histograms(monitor: Monitor, layer: str, path: str | Path | None = None
     ------
     KeyError
         If there is no histogram of this layer.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    >>> monitor = pynn.Monitor(on_problem="silent")
+    >>> history = trainer.fit(x / 3, y, epochs=2, callbacks=[monitor])
+    >>> figure = pynn.plots.plot_histograms(monitor, "1.ReLU")
+    >>> len(figure.axes) > 0
+    True
     """
     run = _read(monitor, path)
     pictures = {}

@@ -21,7 +21,14 @@ FLOAT32_END = 2.0**128 - 2.0**103
 
 
 class TableWarning(UserWarning):
-    """New data differ from those that the schema was made of."""
+    """New data differ from those that the schema was made of.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> issubclass(pynn.datasets.TableWarning, UserWarning)
+    True
+    """
 
 
 def places(source: Source, schema: Schema) -> tuple[list[int], int | None]:

@@ -57,9 +57,22 @@ class TargetSchema(TypedDict):
 
 
 class Schema(TypedDict):
-    """How to read a table: the feature columns in order, and the target. JSON-serialisable.
+    r"""How to read a table: the feature columns in order, and the target. JSON-serialisable.
 
     `index` of the target counts the columns of the file, those that are dropped included: `dropped` names them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pynn
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "t.csv").write_text("size,colour,label\n1.5,red,no\n2,blue,yes\n3,red,no\n")
+    ...     table = pynn.datasets.read_table(Path(folder, "t.csv"))
+    >>> sorted(table.schema)
+    ['columns', 'dropped', 'target']
+    >>> table.schema["target"]["name"]
+    'label'
     """
 
     columns: list[ColumnSchema]

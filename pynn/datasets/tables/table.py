@@ -19,7 +19,7 @@ from .target import learn_target, target_place
 
 @dataclass(eq=False)
 class Table:
-    """The result of `read_table`.
+    r"""The result of `read_table`.
 
     Attributes
     ----------
@@ -41,6 +41,19 @@ class Table:
         Number of rows that were left out because they have no target.
     notes : dict of str to str
         What was decided about a column, if it is not evident: "dropped: row numbers".
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pynn
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "t.csv").write_text("size,colour,label\n1.5,red,no\n2,blue,yes\n3,red,no\n")
+    ...     table = pynn.datasets.read_table(Path(folder, "t.csv"))
+    >>> table.feature_names, table.class_names
+    (['size', 'colour=blue', 'colour=red'], ['no', 'yes'])
+    >>> table.x.shape, table.y
+    ((3, 3), array([0, 1, 0]))
     """
 
     x: NDArray[np.float64]

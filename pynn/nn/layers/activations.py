@@ -59,13 +59,27 @@ class Activation(Layer):
 
 
 class ReLU(Activation):
-    """max(0, x)."""
+    """max(0, x).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.ReLU().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([0., 0., 2.], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.relu), staticmethod(ops.relu_backward)
 
 
 class LeakyReLU(Activation):
-    """x where x >= 0, else negative_slope * x."""
+    """x where x >= 0, else negative_slope * x.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.LeakyReLU(0.1).forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-0.2,  0. ,  2. ], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.leaky_relu), staticmethod(ops.leaky_relu_backward)
 
@@ -78,7 +92,14 @@ class LeakyReLU(Activation):
 
 
 class ELU(Activation):
-    """x where x >= 0, else alpha (exp(x) - 1)."""
+    """x where x >= 0, else alpha (exp(x) - 1).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.ELU().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-0.865,  0.   ,  2.   ], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.elu), staticmethod(ops.elu_backward)
 
@@ -91,25 +112,53 @@ class ELU(Activation):
 
 
 class SELU(Activation):
-    """1.0507 times ELU with alpha 1.6733."""
+    """1.0507 times ELU with alpha 1.6733.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.SELU().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-1.52 ,  0.   ,  2.101], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.selu), staticmethod(ops.selu_backward)
 
 
 class Sigmoid(Activation):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Sigmoid().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([0.119, 0.5  , 0.881], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.sigmoid), staticmethod(ops.sigmoid_backward)
 
 
 class Tanh(Activation):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Tanh().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-0.964,  0.   ,  0.964], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.tanh), staticmethod(ops.tanh_backward)
 
 
 class Softplus(Activation):
-    """log(1 + exp(beta x)) / beta."""
+    """log(1 + exp(beta x)) / beta.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Softplus().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([0.127, 0.693, 2.127], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.softplus), staticmethod(ops.softplus_backward)
 
@@ -122,7 +171,14 @@ class Softplus(Activation):
 
 
 class GELU(Activation):
-    """x Phi(x), Phi being the standard normal distribution function; `approximate` is "none" or "tanh"."""
+    """x Phi(x), Phi being the standard normal distribution function; `approximate` is "none" or "tanh".
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.GELU().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-0.046,  0.   ,  1.954], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.gelu), staticmethod(ops.gelu_backward)
     needs_input = True
@@ -139,27 +195,55 @@ class GELU(Activation):
 
 
 class SiLU(Activation):
-    """x sigmoid(x)."""
+    """x sigmoid(x).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.SiLU().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-0.238,  0.   ,  1.762], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.silu), staticmethod(ops.silu_backward)
     needs_input = True
 
 
 class Mish(Activation):
-    """x tanh(log(1 + exp(x)))."""
+    """x tanh(log(1 + exp(x))).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Mish().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-0.253,  0.   ,  1.944], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.mish), staticmethod(ops.mish_backward)
     needs_input = True
 
 
 class LogSigmoid(Activation):
-    """log(1 / (1 + exp(-x)))."""
+    """log(1 / (1 + exp(-x))).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.LogSigmoid().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-2.127, -0.693, -0.127], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.logsigmoid), staticmethod(ops.logsigmoid_backward)
 
 
 class CELU(Activation):
-    """x where x >= 0, else alpha (exp(x / alpha) - 1)."""
+    """x where x >= 0, else alpha (exp(x / alpha) - 1).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.CELU().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-0.865,  0.   ,  2.   ], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.celu), staticmethod(ops.celu_backward)
 
@@ -172,26 +256,54 @@ class CELU(Activation):
 
 
 class ReLU6(Activation):
-    """min(max(0, x), 6)."""
+    """min(max(0, x), 6).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.ReLU6().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([0., 0., 2.], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.relu6), staticmethod(ops.relu6_backward)
 
 
 class Hardsigmoid(Activation):
-    """min(max(0, x + 3), 6) / 6."""
+    """min(max(0, x + 3), 6) / 6.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Hardsigmoid().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([0.167, 0.5  , 0.833], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.hardsigmoid), staticmethod(ops.hardsigmoid_backward)
 
 
 class Hardswish(Activation):
-    """x hardsigmoid(x)."""
+    """x hardsigmoid(x).
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Hardswish().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-0.333,  0.   ,  1.667], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.hardswish), staticmethod(ops.hardswish_backward)
     needs_input = True
 
 
 class Softsign(Activation):
-    """x / (1 + |x|)."""
+    """``x / (1 + |x|)``.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Softsign().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-0.667,  0.   ,  0.667], dtype=float32)
+    """
 
     op, op_backward = staticmethod(ops.softsign), staticmethod(ops.softsign_backward)
 
@@ -203,6 +315,12 @@ class Hardtanh(Layer):
     ----------
     min_val, max_val : float
         The first below the second.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Hardtanh().forward(np.array([-2.0, 0.0, 2.0], np.float32), pynn.Context()).round(3)
+    array([-1.,  0.,  1.], dtype=float32)
     """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
@@ -232,6 +350,12 @@ class PReLU(Layer):
         Initial value of the slopes.
     dtype : dtype
         float32 or float64.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.PReLU().forward(np.array([[-2.0], [0.0], [2.0]], np.float32), pynn.Context()).ravel()
+    array([-0.5,  0. ,  2. ], dtype=float32)
     """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:

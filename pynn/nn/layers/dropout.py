@@ -20,6 +20,14 @@ class Dropout(Layer):
     ----------
     p : float
         In [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> model = pynn.Sequential(pynn.Linear(4, 4), pynn.Dropout(0.5))
+    >>> x = np.ones((2, 4), np.float32)
+    >>> bool((model.predict(x) == model[0].forward(x, pynn.Context())).all())
+    True
     """
 
     def __init__(self, p: float = 0.5) -> None:
@@ -70,6 +78,14 @@ class Dropout2d(Dropout):
     ----------
     p : float
         In [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> model = pynn.Sequential(pynn.Dropout2d(0.5))
+    >>> x = np.ones((2, 3, 4, 4), np.float32)
+    >>> bool((model.predict(x) == x).all())
+    True
     """
 
     @replayable

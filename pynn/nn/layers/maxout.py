@@ -35,6 +35,16 @@ class Maxout(Layer):
     weight : Parameter, shape (in_features, pieces * out_features)
         Column ``j * out_features + u`` is piece j of unit u.
     bias : Parameter, shape (pieces * out_features,)
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.manual_seed(0)
+    >>> layer = pynn.Maxout(3, 2, pieces=4)
+    >>> layer.weight.shape
+    (3, 8)
+    >>> pynn.Sequential(layer)(np.ones((5, 3))).shape
+    (5, 2)
     """
 
     def __init__(
