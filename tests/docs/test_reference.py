@@ -1,0 +1,66 @@
+"""Every public name, command and environment variable has its place in the reference."""
+
+import importlib.util
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import pynn
+from pynn.cli import main
+
+PROJECT = Path(__file__).parents[2]
+DOCS = PROJECT / "docs"
+MODULES = [name for name in pynn.__all__ if inspect.ismodule(getattr(pynn, name))]
+
+
+def load_pages():
+    spec = importlib.util.spec_from_file_location("reference_pages", DOCS / "_ext" / "reference_pages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.pages()
+
+
+PAGES = load_pages()
+
+
+@pytest.mark.parametrize("module", ["", *MODULES, "lecture"])
+def test_every_public_name_has_a_page_and_is_listed(module):
+    full = f"pynn.{module}".rstrip(".")
+    names = [name for name in import_module(full).__all__ if module or name not in MODULES]
+    assert len(names) > 2
+    for name in names:
+        assert re.search(rf"^\.\. (auto\w+|py:type):: {name}$", PAGES[f"api/{full}.{name}.rst"], re.MULTILINE)
+        assert any(f"   {name} <{full}.{name}>\n" in text for text in PAGES.values())
+
+
+@pytest.mark.parametrize("module", ["", *MODULES, "lecture"])
+def test_every_public_name_has_an_example(module):
+    home = import_module(f"pynn.{module}".rstrip("."))
+    items = {name: getattr(home, name) for name in home.__all__}
+    documented = {name: item for name, item in items.items() if inspect.isclass(item) or inspect.isroutine(item)}
+    assert len(documented) > 2
+    assert [name for name, item in documented.items() if "Examples\n---" not in (inspect.getdoc(item) or "")] == []
+
+
+def test_a_name_is_listed_once():
+    listed = [entry for text in PAGES.values() for entry in re.findall(r"<(pynn\.[\w.]+)>\n", text)]
+    assert len(listed) == len(set(listed))
+
+
+def test_every_command_is_shown():
+    for name in main.commands:
+        assert f"\npynn {name}\n---" in PAGES["commands.rst"]
+        assert f"Usage: pynn {name}" in PAGES["commands.rst"]
+
+
+def test_every_environment_variable_is_explained():
+    sources = [path.read_text(encoding="utf-8") for path in (PROJECT / "pynn").rglob("*.py")]
+    sources += [path.read_text(encoding="utf-8") for path in (PROJECT / "kernels").rglob("*.py")]
+    sources.append((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    read = {name for text in sources for name in re.findall(r"(?:environ(?:\.get)?[(\[]|env\W+)\W*(PYNN_\w+)", text)}
+    explained = set(re.findall(r"^\| `(PYNN_\w+)`", (DOCS / "reference" / "environment.md").read_text(), re.MULTILINE))
+    assert {"PYNN_BACKEND", "PYNN_ISA"} <= read
+    assert explained >= read
