@@ -1,6 +1,6 @@
-"""Write the README's tables: of speed and searching from `bench/results`, of the monitor from `bench/faults`.
+"""Write the tables of docs/benchmarks.md, and the README's two, from `bench/results` and `bench/faults`.
 
-Run ``python bench/readme_tables.py``; with ``--check`` it only reports whether the README is up to date.
+Run ``python bench/readme_tables.py``; with ``--check`` it only reports whether both are up to date.
 """
 
 import json
@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 from bench.faults.score import CURED, share  # noqa: E402 - the folder is not an installed package
 
 FIGURES = (ROOT / "bench" / "results" / name for name in ("one-thread.json", "two-threads.json"))
-README = ROOT / "README.md"
+README, BENCHMARKS = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
 CORPUS, REMEDIES = (ROOT / "bench" / "faults" / name for name in ("summary.json", "remedies.json"))
 WATCHING, BUDGET, LONG = (
     ROOT / "bench" / "results" / name for name in ("watching.json", "watching_budget.json", "long_run.json")
@@ -26,6 +26,13 @@ SPEED_MARKS = "<!-- figures: bench/readme_tables.py -->", "<!-- end of figures -
 SEARCHING = ROOT / "bench" / "results" / "searching.json"
 SEARCH_MARKS = "<!-- search: bench/readme_tables.py -->", "<!-- end of search -->"
 CORPUS_MARKS = "<!-- corpus: bench/readme_tables.py -->", "<!-- end of corpus -->"
+#: The rows of the monitor's table that the README shows.
+AT_A_GLANCE = (
+    "verdict names the cause",
+    "healthy runs with a warning or error",
+    "faults seen before training",
+    "curable faults that diagnose cures",
+)
 #: Groups shown with all rows; the others only with geometric means.
 IN_FULL = ("step",)
 
@@ -54,7 +61,7 @@ def section(found: list[results.Results]) -> str:
             parts.append(f"Ops, {threads}, geometric means:\n\n" + markdown(means))
     parts.append(memory())
     setting = found[0].setting
-    machine = f"Measured on {setting['processor']} ({setting['instruction_set']}) with Python {setting['python']}"
+    machine = f"Measured on {machine_of(found[0])} with Python {setting['python']}"
     names = ("numpy", "numba", "torch", "jax", "scikit-learn")
     versions = ", ".join(f"{name} {setting[name]}" for name in names if name in setting)
     spread = max(report.spread(result) for result in found)
@@ -63,6 +70,24 @@ def section(found: list[results.Results]) -> str:
         "runs, which lay out memory anew, single rows vary more: rows of activations have varied by a third."
     )
     return "\n\n".join([*parts, f"{machine}, {versions}. {noise}"])
+
+
+def speed_at_a_glance(found: list[results.Results]) -> str:
+    """Return the README's table: how many times as fast a training step is, by number of threads, and the machine."""
+    means: dict[str, dict[str, str]] = {}
+    for result in found:
+        table = next(table for table in report.tables(result) if table.group == "step")
+        threads = "one thread" if result.threads == 1 else f"{result.threads} threads"
+        means[threads] = dict(zip(table.headings[4:], table.rows[-1][4:], strict=True))
+    titles = [title for title in next(iter(means.values())) if not title.startswith("own")]
+    rows = [["training steps, times as fast as", *titles]]
+    rows += [[threads, *(mean.get(title, "") for title in titles)] for threads, mean in means.items()]
+    return markdown(rows) + f"\n\nGeometric means over the networks that a library ran, on {machine_of(found[0])}."
+
+
+def machine_of(result: results.Results) -> str:
+    """Return the processor's name and instruction set."""
+    return f"{result.setting['processor']} ({result.setting['instruction_set']})"
 
 
 def memory() -> str:
@@ -77,11 +102,22 @@ def memory() -> str:
 
 def corpus() -> str:
     """Return the monitor's figures on untuned runs, with 95% intervals."""
-    summary = json.loads(CORPUS.read_text())["report"]
+    return markdown([["", "value [95% interval] of count"], *map(list, diagnosis().items())])
+
+
+def diagnosis_at_a_glance() -> str:
+    """Return the README's rows of the monitor's figures."""
+    found = diagnosis()
+    return markdown([["", "value [95% interval] of count"], *([title, found[title]] for title in AT_A_GLANCE)])
+
+
+def diagnosis() -> dict[str, str]:
+    """Return the monitor's figures by their titles."""
+    summary: dict[str, str] = json.loads(CORPUS.read_text())["report"]
     cured = [run for run in json.loads(REMEDIES.read_text()) if run["curable"] and run["part"] == "report"]
     hits = sum(run["cured"] is not None and run["cured"] >= CURED * run["twin"] for run in cured)
     summary["curable faults that diagnose cures"] = str(share(hits, len(cured)))
-    return markdown([["", "value [95% interval] of count"], *([title, figure] for title, figure in summary.items())])
+    return summary
 
 
 def watching() -> str:
@@ -95,7 +131,6 @@ def watching() -> str:
     long = json.loads(LONG.read_text())
     steps, rows_kept, memory, page = (long[name] for name in ("steps", "rows", "memory_mb", "report_mb"))
     kept = (
-        "The networks A to F are those under [How fast it is](#how-fast-it-is). "
         f"In a run of {steps:,} steps the monitor keeps {rows_kept} rows and takes {memory:.0f} MB of memory; its HTML "
         f"report takes {page:.1f} MB."
     )
@@ -142,16 +177,28 @@ def between(text: str, marks: tuple[str, str], content: str) -> str:
 
 
 def main() -> int:
-    """Rewrite the README, or compare."""
-    before = README.read_text()
-    speed = section([result for path in FIGURES for result in results.load(path)])
-    after = between(before, SPEED_MARKS, speed)
-    after = between(after, CORPUS_MARKS, corpus() + "\n\n" + watching())
-    after = between(after, SEARCH_MARKS, searching())
+    """Rewrite both files, or compare."""
+    found = [result for path in FIGURES for result in results.load(path)]
+    parts = {
+        BENCHMARKS: {
+            SPEED_MARKS: section(found),
+            CORPUS_MARKS: corpus() + "\n\n" + watching(),
+            SEARCH_MARKS: searching(),
+        },
+        README: {SPEED_MARKS: speed_at_a_glance(found), CORPUS_MARKS: diagnosis_at_a_glance()},
+    }
+    stale = []
+    for path, contents in parts.items():
+        before = after = path.read_text(encoding="utf-8")
+        for marks, content in contents.items():
+            after = between(after, marks, content)
+        if after != before:
+            stale.append(path.name)
+            if "--check" not in sys.argv[1:]:
+                path.write_text(after, encoding="utf-8")
     if "--check" in sys.argv[1:]:
-        print("up to date" if after == before else "README.md differs from the figures")
-        return int(after != before)
-    README.write_text(after)
+        print(f"out of date: {', '.join(stale)}" if stale else "up to date")
+        return int(bool(stale))
     return 0
 
 
