@@ -304,6 +304,14 @@ def test_a_fault_is_found_by_its_check_in_its_place(fault, classes):
     assert check.advice.endswith(".")
 
 
+def test_a_class_of_few_examples_is_noted(classes):
+    x, y = classes
+    kept = (y != 2) | (np.cumsum(y == 2) <= 12)
+    check = preflight(trainer_of(network(12, [24], 3)), x[kept], y[kept])["label balance"]
+    assert (check.status, check.symptom) == ("note", "class_imbalance")
+    assert "12 against" in check.evidence
+
+
 def test_a_penalty_whose_gradient_lets_weights_grow_is_found(classes):
     class Backwards(pynn.L2):
         def add_gradient(self, flat):

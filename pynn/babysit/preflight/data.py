@@ -36,6 +36,8 @@ OF_IMAGES = (
 MANY_CLASSES, FEW_EACH = 20, 5
 #: Root mean square of targets above which scaling them helps.
 LARGE_TARGETS = 30.0
+#: Minimum ratio of the commonest class's examples to the rarest's for a note.
+RARE = 15
 #: Minimum ratio of a channel's root mean square to the median one for a warning about different scales.
 UNEVEN = 30.0
 #: Minimum ratio of a feature's standard deviation to another's for a note about different scales.
@@ -199,6 +201,8 @@ def label_balance(case: Case) -> Check:
         if weighted:
             return passed(name, f"{evidence}; weights make up for it")
         return warned(name, "class_imbalance", evidence, advice)
+    if present.min() * RARE < present.max() and not weighted and case.size >= 20:
+        return noted(name, "class_imbalance", f"{evidence}: {present.min()} against {present.max()}", advice)
     return passed(name, evidence)
 
 

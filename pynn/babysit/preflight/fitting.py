@@ -39,7 +39,7 @@ def overfits_a_handful(case: Case) -> Check:
     if count < 2:
         return skipped(name, "there are no two examples that differ")
     steps = case.steps(0.5, count, 60, 600)
-    reference = min(_constant_loss(case, part), training_loss(case, case.trial(adam=1e-3), part)[0])
+    reference = min(constant_loss(case, part), training_loss(case, case.trial(adam=1e-3), part)[0])
     best, reached, taken = np.inf, 0.0, 0
     for rate in RATES:
         trainer = case.trial(adam=rate)
@@ -109,7 +109,7 @@ def _share_right(case: Case, prediction: np.ndarray, y: np.ndarray) -> float:
     return 1 - float(np.square(case.loss.amounts(prediction) - y).sum(dtype=np.float64)) / variance if variance else 1.0
 
 
-def _constant_loss(case: Case, part: Examples) -> float:
+def constant_loss(case: Case, part: Examples) -> float:
     """Return the loss of outputs that do not depend on the input: the targets' mean or such, or the classes' shares."""
     shape = (len(part.x), *case.output_shape[1:])
     dtype = case.model.dtype
@@ -150,7 +150,7 @@ def beats_the_baseline(case: Case) -> Check:
     batch = min(32, half)
     steps = case.steps(0.5, batch, 40, 250)
     loss, trainer = _trained(case, seen, steps, batch)
-    other, of_what = _constant_loss(case, seen), "at the best constant"
+    other, of_what = constant_loss(case, seen), "at the best constant"
     if case.own_loss or not other - loss > HELPS * abs(other):
         mean = np.ascontiguousarray(np.broadcast_to(seen.x.mean(axis=0), seen.x.shape))
         other, of_what = _trained(case, Examples(mean, seen.y, seen.weights), steps, batch)[0], "with their mean only"

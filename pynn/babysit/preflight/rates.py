@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .case import Case, train, training_loss
+from .fitting import constant_loss
 from .report import Check, failed, noted, passed, warned
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ RUN_WORK = 2e10
 FEWEST, SMALLEST = 12, 8
 #: Runs' lengths after which a rate must have shown that it works.
 PATIENCE = 5
+#: Share of the first standard deviation of the outputs below which a network gives every example the same.
+COLLAPSED = 0.02
 #: Share of the loss: a rate that gains more in a run is right whatever the others gain; one that gains less has to be
 #: compared with all others.
 PLAIN, CLEAR = 0.5, 0.05
@@ -62,6 +65,8 @@ class RangeTest:
         self.last = self.steps // 3
         self.before = float(np.mean([losses[-self.last :] for losses in self.still]))
         self.noise = float(np.std(self.still) / math.sqrt(self.steps))
+        part = case.take(self.orders[0])
+        self.constant = math.inf if case.own_loss else constant_loss(case, part)
         self.clear = max(3 * self.noise, 0.03 * abs(self.start))
         self._known: dict[float, Gain] = {}
 
@@ -75,20 +80,31 @@ class RangeTest:
             known.gains.append(self._gain(self.case.trial(lr=rate), order))
         return known
 
-    def later_gain(self, rate: float, clear: float) -> float:
-        """Return the gain of a longer run, which ends once the gain is clear: the first steps may throw it off."""
+    def longer_gain(self, rate: float, clear: float) -> float:
+        """Return the gain of a run that goes on until the gain is clear: the first steps may throw it off.
+
+        There is none if the network then gives every example the same.
+        """
         trainer, count, gain = self.case.trial(lr=rate), self.steps * self.batch, -math.inf
         order = self.case.rows(PATIENCE * count, stream=14)
         for part in range(PATIENCE):
             rows = np.roll(order, -part * count)[:count]
             losses = train(trainer, self.case.examples, rows, self.steps, self.batch)
             if len(losses) < self.steps or not np.isfinite(losses).all():
-                return -math.inf
+                gain = -math.inf
+                break
             gain = self.before - float(np.mean(losses[-self.last :]))
             if gain > clear:
                 break
+        if self._spread(trainer) < COLLAPSED * self._spread(self.case.trial()):
+            gain = min(gain, 0.0)
         self._known[rate] = Gain(rate, [gain], (part + 1) * self.steps)
         return gain
+
+    def _spread(self, trainer: Trainer) -> float:
+        """Return the standard deviation of the outputs over a batch."""
+        prediction = training_loss(self.case, trainer, self.case.take(self.orders[0][: self.batch]))[1]
+        return float(prediction.std(axis=0, dtype=np.float64).mean())
 
     def told(self, rate: float) -> str:
         """Return what a rate does, in words."""
@@ -200,14 +216,15 @@ def _later(case: Case, peak: float) -> tuple[int, float]:
 
 def _surely_right(test: RangeTest, rate: float) -> bool:
     """Return whether a rate gains so much that the interval of rates need not be found."""
-    own = test.gain(rate).typical
-    if own > PLAIN * abs(test.start) and test.start > 0 and not test.case.own_loss:
-        return True
     clear = max(3 * test.noise, CLEAR * abs(test.start))
     if test.large:
-        return own > clear or test.later_gain(rate, clear) > clear
-    if own < clear:
+        return test.longer_gain(rate, clear) > clear
+    own = test.gain(rate).typical
+    # A network that starts with a large loss gains much by giving a constant, which too high a rate brings about, too.
+    if own < clear or test.before - own > test.constant - clear:
         return False
+    if own > PLAIN * abs(test.start) and test.start > 0 and not test.case.own_loss:
+        return True
     return own >= 0.25 * max(test.gain(10 * rate).typical, test.gain(rate / 10).typical)
 
 
