@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import pynn
+from pynn.babysit import Thresholds
 from pynn.babysit.findings import Finding, ranked
 from pynn.training.history import History
 
@@ -39,6 +40,7 @@ class Run:
     epochs_until: int = 0
     filter_shape: tuple = ()
     channels: set = field(default_factory=set)
+    limits: Thresholds = field(default_factory=Thresholds)
 
     @property
     def verdict(self):
@@ -64,7 +66,7 @@ def trained_run():
 
 
 def empty_run():
-    columns = {name: np.zeros(0) for name in ("loss", "lr", "accuracy")}
+    columns = {name: np.zeros(0) for name in ("loss", "lr", "accuracy", "input_norm")}
     return Run(Stats(np.zeros(0, np.int64), columns, {}), History())
 
 
@@ -89,6 +91,7 @@ def made_run(
     clean = 2.2 * np.exp(-4 * done) + 0.15
     columns = {
         "loss": clean * rng.lognormal(0, 0.25, len(at)),
+        "input_norm": np.full(len(at), 8.0),
         "lr": 0.1 * 0.5 * (1 + np.cos(np.pi * done)) + 1e-5,
         "accuracy": np.clip(1 - clean / 2.5 + rng.normal(0, 0.03, len(at)), 0, 1)
         if accuracy

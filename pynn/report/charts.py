@@ -74,6 +74,10 @@ class Chart:
         Labels of the horizontal values, if they are not counts.
     values : (low, high), optional
         Range of the vertical axis; by default that of the series.
+    limit : float, optional
+        A threshold, drawn as a dashed line.
+    seen : (first, last, severity), optional
+        Steps to shade: those at which a finding was seen.
     """
 
     title: str
@@ -88,6 +92,8 @@ class Chart:
     x: str = "step"
     ticks: Sequence[str] = ()
     values: tuple[float, float] | None = None
+    limit: float | None = None
+    seen: tuple[int, int, str] | None = None
     low: float = field(init=False)
     high: float = field(init=False)
 
@@ -114,7 +120,7 @@ class Chart:
         first, last = self.step_range()
         lines = "".join(f'<path class="grid" d="M0 {height}H1000"/>' for height, _ in self.ticked())
         drawn = "".join(self._draw(series, first, last) for series in self.series)
-        return f"{lines}{self._guide()}{drawn}{self._mark_lines(first, last)}"
+        return f"{self._shade(first, last)}{lines}{self._guide()}{drawn}{self._mark_lines(first, last)}{self._limit()}"
 
     def ticked(self) -> list[tuple[int, str]]:
         """Return the height of each round value, from 0 at the top to 1000, and its text."""
@@ -139,6 +145,8 @@ class Chart:
         ]
         if self.values is not None:
             parts = [np.array(self.values)]
+        if self.limit is not None:
+            parts.append(np.array([self.limit]))
         values = np.concatenate(parts) if parts else np.zeros(0)
         values = values[np.isfinite(values)]
         if self.scale == "log":
@@ -202,6 +210,15 @@ class Chart:
             return ""
         low, middle, high = (self._y(value) for value in self.guide)
         return f'<path class="healthy" d="M0 {high}H1000V{low}H0Z"/><path class="target" d="M0 {middle}H1000"/>'
+
+    def _limit(self) -> str:
+        return "" if self.limit is None else f'<path class="limit" d="M0 {self._y(self.limit)}H1000"/>'
+
+    def _shade(self, first: int, last: int) -> str:
+        if self.seen is None:
+            return ""
+        start, end = _places(self.seen[:2], first, last)
+        return f'<path class="seen {self.seen[2]}" d="M{start:.0f} 0H{max(end, start + 4):.0f}V1000H{start:.0f}Z"/>'
 
     def _legend(self) -> str:
         told = [series for series in self.series if series.told]

@@ -32,8 +32,9 @@ RELU_LIKE = (
 class Stats:
     """The figures of the watched steps; beyond the limit, means over groups of 2, 4, 8 ... steps.
 
-    ``stats["loss"]``, ``["lr"]`` and ``["accuracy"]`` are arrays with one entry per row; ``stats[layer]`` is a dict of
-    such arrays. NaN marks figures that were not measured.
+    ``stats["loss"]``, ``["lr"]``, ``["accuracy"]`` and ``["input_norm"]`` (of an example's inputs, root mean square
+    over the minibatch) are arrays with one entry per row; ``stats[layer]`` is a dict of such arrays. NaN marks figures
+    that were not measured.
 
     Attributes
     ----------
@@ -169,12 +170,19 @@ class Stats:
 
     def __getitem__(self, name: str) -> np.ndarray | dict[str, np.ndarray]:
         if name in ("loss", "lr", "accuracy"):
-            return self._kept[:, STEP_COLUMNS.index(name)].copy() if self._rows.size else np.empty(0)
+            return self._column(name)
+        if name == "input_norm":
+            squares, examples = (self._column("inputs"), self._column("examples"))
+            with np.errstate(all="ignore"):
+                return np.sqrt(squares / examples)
         if name not in self.layers:
-            known = ", ".join(["loss", "lr", "accuracy", *self.layers])
+            known = ", ".join(["loss", "lr", "accuracy", "input_norm", *self.layers])
             raise KeyError(f"nothing is recorded under {name!r}; expected one of {known}")
         with np.errstate(all="ignore"):
             return self._of_output(name) | self._of_weights(name)
+
+    def _column(self, name: str) -> np.ndarray:
+        return self._kept[:, STEP_COLUMNS.index(name)].copy() if self._rows.size else np.empty(0)
 
     def _of_output(self, name: str) -> dict[str, np.ndarray]:
         assert self._recorder is not None

@@ -10,6 +10,7 @@ from ...report.history import epoch_table
 from ...report.page import delivered, document, facts, fragment, table
 from ...report.text import SYMBOLS, last_finite, percent, written
 from . import sections
+from .evidence import evidence
 from .reading import LAYER_FIGURES, RunFigures, place, words
 
 if TYPE_CHECKING:
@@ -119,22 +120,27 @@ def _findings(run: RunFigures) -> str:
     found = run.findings
     if not found:
         return ""
-    lead = "Likeliest cause first; later ones are often consequences. The numbers mark the charts."
-    return f'<section><h2>Findings</h2><p class="lead">{lead}</p>{numbered(found)}</section>'
+    lead = (
+        "Likeliest cause first; later ones are often consequences. Beside each are the figures that it was read from, "
+        "with the steps at which it was seen shaded. The numbers mark the charts below."
+    )
+    return f'<section><h2>Findings</h2><p class="lead">{lead}</p>{numbered(found, run)}</section>'
 
 
-def numbered(findings: list[Finding]) -> str:
-    """Return findings as a numbered list."""
-    items = "".join(_finding(number, finding) for number, finding in enumerate(findings, 1))
+def numbered(findings: list[Finding], run: RunFigures | None = None) -> str:
+    """Return findings as a numbered list, of a run beside the figures that they were read from."""
+    charts = ["" if run is None else evidence(run, finding) for finding in findings]
+    items = "".join(_finding(*item) for item in zip(range(1, len(findings) + 1), findings, charts, strict=True))
     return f'<ol class="findings">{items}</ol>'
 
 
-def _finding(number: int, finding: Finding) -> str:
+def _finding(number: int, finding: Finding, chart: str) -> str:
     badge = f'<span class="badge {finding.severity}">{SYMBOLS[finding.severity]} {finding.severity}</span>'
     return (
         f'<li class="finding" id="finding-{number}"><header><span class="number">{number}</span>'
         f'<h3>{escape(words(finding.symptom))}</h3>{badge}<span class="note">{escape(place(finding))}</span></header>'
-        f'<p>{escape(_sentence(finding.evidence))}</p><p class="advice">{escape(_sentence(finding.advice))}</p></li>'
+        f'<div class="evidence small"><div><p>{escape(_sentence(finding.evidence))}</p>'
+        f'<p class="advice">{escape(_sentence(finding.advice))}</p></div>{chart}</div></li>'
     )
 
 

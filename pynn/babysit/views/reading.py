@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..findings import Finding
     from ..monitor.snapshots import Snapshot
     from ..monitor.stats import Stats
+    from ..thresholds import Thresholds
 
 
 class Watched(Protocol):
@@ -25,6 +27,7 @@ class Watched(Protocol):
     input_shape: tuple[int, ...]
     filter_shape: tuple[int, ...]
     channels: set[str]
+    limits: Thresholds
 
     @property
     def epochs_until(self) -> int:
@@ -78,7 +81,7 @@ class RunFigures:
     Attributes
     ----------
     steps : array of int64, shape (k,)
-    loss, lr, accuracy : arrays of float64, shape (k,)
+    loss, lr, accuracy, input_rms : arrays of float64, shape (k,)
     layers : dict of str to dict of str to array
         Figures per layer, in network order, that were measured at least once.
     verdict : list of Finding
@@ -103,6 +106,9 @@ class RunFigures:
         self.history = monitor.history
         self.snapshots = list(monitor.snapshots)
         self.first_weights = monitor.first_weights
+        self.limits = monitor.limits
+        values = max(math.prod(monitor.input_shape), 1)
+        self.input_rms = cast("Floats", stats["input_norm"]) / math.sqrt(values)
         self.input_shape, self.filter_shape = monitor.input_shape, monitor.filter_shape
         self._channels = monitor.channels
         self._epochs_until = monitor.epochs_until

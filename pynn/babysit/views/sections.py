@@ -57,7 +57,7 @@ def course(run: RunFigures) -> str:
 
 
 def _loss(run: RunFigures) -> Chart:
-    series = _trained(run, "loss")
+    series = trained(run, "loss")
     values = np.concatenate([entry.values for entry in series])
     finite = values[np.isfinite(values)]
     wide = len(finite) and finite.min() > 0 and finite.max() / finite.min() > 10
@@ -67,11 +67,12 @@ def _loss(run: RunFigures) -> Chart:
 
 
 def _accuracy(run: RunFigures) -> Chart | None:
-    series = _trained(run, "accuracy")
+    series = trained(run, "accuracy")
     return Chart("Accuracy", series, "share", marks=marks(run)) if series else None
 
 
-def _trained(run: RunFigures, name: str) -> list[Series]:
+def trained(run: RunFigures, name: str) -> list[Series]:
+    """Return the curves of loss or accuracy in training and validation."""
     values, validation = (run.loss if name == "loss" else run.accuracy), run.of_epochs(f"val_{name}")
     series = []
     if name == "loss" or not np.isnan(values).all():
