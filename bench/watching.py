@@ -19,7 +19,7 @@ from rich.table import Table
 
 import pynn
 from pynn.bench.cases import WORKLOADS
-from pynn.bench.contestants.own import network
+from pynn.bench.contestants.own import trainer_of
 from pynn.bench.data import batch
 from pynn.utils.files import write_atomically
 
@@ -29,12 +29,6 @@ BLOCK = 0.05
 PAIRS = 4
 #: Warm-up steps: the monitor looks at early steps more often than in the long run.
 WARM_UP = 1100
-OPTIMIZERS = {"sgd": lambda: pynn.SGD(lr=0.01, momentum=0.9), "adam": lambda: pynn.Adam(lr=1e-3)}
-
-
-def trainer_of(workload):
-    """Return a trainer of the workload."""
-    return pynn.Trainer(network(workload), pynn.CrossEntropyLoss(), OPTIMIZERS[workload.optimizer]())
 
 
 def seconds_per_step(trainer, data, steps, clock):

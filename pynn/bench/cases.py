@@ -17,9 +17,10 @@ GROUPS = ("matmul", "linear", "conv", "image", "batchnorm", "activation", "loss"
 class Case(NamedTuple):
     """One row of the benchmark.
 
-    `shape` is (m, k, n) of a product, (n, channels, height, width, filters) of a 3 x 3 convolution with padding 1,
-    (n, channels, height, width) of other ops on images, (rows, columns) of batch norm and losses, (elements,) of
-    activations and optimisers, and empty for steps, whose `op` is the workload's letter.
+    `shape` is (m, k, n) of a product, (n, channels, height, width, filters) of a 3 x 3 convolution with padding 1, of
+    any other one with its kernel size and padding behind, (n, channels, height, width) of other ops on images, (rows,
+    columns) of batch norm and losses, (elements,) of activations and optimisers, and empty for steps, whose `op` is the
+    workload's letter.
     """
 
     group: str
@@ -35,21 +36,28 @@ class Case(NamedTuple):
 
 
 class CaseStage(NamedTuple):
-    """A layer with weights: linear, or for images a 3 x 3 convolution with padding 1."""
+    """A layer with weights: linear, or for images of `image` height and width a convolution."""
 
     inputs: int
     outputs: int
     image: tuple[int, ...] = ()
+    kernel: int = 3
+    padding: int = 1
 
     @property
     def weights(self) -> tuple[int, ...]:
-        """Shape of the weights: (inputs, outputs), or (filters, channels, 3, 3)."""
-        return (self.outputs, self.inputs, 3, 3) if self.image else (self.inputs, self.outputs)
+        """Shape of the weights: (inputs, outputs), or (filters, channels, kernel, kernel)."""
+        return (self.outputs, self.inputs, self.kernel, self.kernel) if self.image else (self.inputs, self.outputs)
 
     @property
     def fan_in(self) -> int:
         """Number of inputs per output."""
-        return self.inputs * (9 if self.image else 1)
+        return self.inputs * (self.kernel**2 if self.image else 1)
+
+    @property
+    def convolved(self) -> tuple[int, ...]:
+        """Height and width of the output."""
+        return tuple(size + 2 * self.padding - self.kernel + 1 for size in self.image)
 
 
 class Workload(NamedTuple):
@@ -67,6 +75,9 @@ class Workload(NamedTuple):
     activation: str
     optimizer: str
     filters: tuple[int, ...] = ()
+    kernel: int = 3
+    padding: int = 1
+    loss: str = "cross_entropy"  # or "mse"
 
     @property
     def stages(self) -> list[CaseStage]:
@@ -74,15 +85,15 @@ class Workload(NamedTuple):
         channels, *image = self.example
         found = []
         for filters in self.filters:
-            found.append(CaseStage(channels, filters, tuple(image)))
-            channels, image = filters, [size // 2 for size in image]
+            found.append(CaseStage(channels, filters, tuple(image), self.kernel, self.padding))
+            channels, image = filters, [size // 2 for size in found[-1].convolved]
         widths = (channels * math.prod(image), *self.hidden, self.outputs)
         return found + list(itertools.starmap(CaseStage, itertools.pairwise(widths)))
 
     @property
     def activations(self) -> list[tuple[int, ...]]:
         """Input shapes of batch norm and activations."""
-        return [(self.batch, stage.outputs, *stage.image) for stage in self.stages[:-1]]
+        return [(self.batch, stage.outputs, *stage.convolved) for stage in self.stages[:-1]]
 
     @property
     def parameters(self) -> int:
@@ -99,6 +110,9 @@ WORKLOADS = {
     "E": Workload((20,), (64, 64), 2, 32, False, "relu", "adam"),
     "F": Workload((1024,), (2048,) * 3, 1000, 512, True, "relu", "sgd"),
     "G": Workload((3, 32, 32), (), 10, 64, True, "relu", "sgd", filters=(32, 64, 128)),
+    # The published cases of SimpleChains.jl: LeNet-5 on digits, and a small network for 2 x 2 matrices at full batch.
+    "H": Workload((1, 28, 28), (120, 84), 10, 64, False, "relu", "adam", filters=(6, 16), kernel=5, padding=0),
+    "I": Workload((4,), (32, 16), 4, 10_000, False, "tanh", "adam", loss="mse"),
 }
 
 _SQUARES = (256, 512, 1024, 2048)
@@ -116,9 +130,11 @@ def parts(workload: Workload) -> Iterator[Case]:
     stages = workload.stages
     for stage in stages:
         first, last = stage is stages[0], stage is stages[-1]
-        outputs = (workload.batch, stage.outputs, *stage.image)
+        outputs = (workload.batch, stage.outputs, *stage.convolved)
         if stage.image:
-            shape = (workload.batch, stage.inputs, *stage.image, stage.outputs)
+            shape: tuple[int, ...] = (workload.batch, stage.inputs, *stage.image, stage.outputs)
+            if (stage.kernel, stage.padding) != (3, 1):
+                shape += stage.kernel, stage.padding
             yield Case("conv", "conv2d", shape)
             yield Case("conv", "conv2d_backward_weights" if first else "conv2d_backward", shape)
             yield Case("image", "max_pool2d", outputs)
@@ -133,7 +149,8 @@ def parts(workload: Workload) -> Iterator[Case]:
             group, op = ("image", "batchnorm2d") if stage.image else ("batchnorm", "batchnorm")
             yield Case(group, op, outputs)
             yield Case(group, f"{op}_backward", outputs)
-    yield Case("loss", "softmax_cross_entropy", (workload.batch, workload.outputs))
+    if workload.loss == "cross_entropy":
+        yield Case("loss", "softmax_cross_entropy", (workload.batch, workload.outputs))
     yield Case("optimizer", workload.optimizer, (workload.parameters,))
 
 
@@ -165,7 +182,7 @@ def _quick() -> Iterator[Case]:
     yield Case("loss", "softmax_cross_entropy", _LOSS_SHAPES[0])
     for op in ("sgd", "adam"):
         yield Case("optimizer", op, (WORKLOADS["B"].parameters,))
-    for name in "ABCDEG":
+    for name in "ABCDEGHI":
         yield Case("step", name)
 
 

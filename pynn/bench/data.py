@@ -42,8 +42,11 @@ def labels(rows: int, classes: int) -> np.ndarray:
 
 
 def batch(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
-    """Return a minibatch of inputs and labels."""
-    return normal(1, workload.batch, *workload.example), labels(workload.batch, workload.outputs)
+    """Return a minibatch of inputs and of labels or, for a loss of values, of values."""
+    x = normal(1, workload.batch, *workload.example)
+    if workload.loss == "mse":
+        return x, normal(3, workload.batch, workload.outputs)
+    return x, labels(workload.batch, workload.outputs)
 
 
 def weights(workload: Workload) -> list[np.ndarray]:

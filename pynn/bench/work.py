@@ -67,10 +67,13 @@ def work(case: Case) -> Work:
         moved = size * (m * k + k * n + m * n)
         return Work(2 * m * k * n + (case.group == "linear") * 2 * m * n, moved, moved)
     if case.group == "conv":
-        n, channels, height, width, filters = case.shape
-        arrays = size * (n * height * width * (channels + filters) + 9 * channels * filters)
+        n, channels, height, width, filters, kernel, padding = (*case.shape, 3, 1)[:7]
+        pixels, smaller = height * width, 2 * padding - kernel + 1
+        convolved, taps = (height + smaller) * (width + smaller), kernel**2
+        arrays = size * (n * (pixels * channels + convolved * filters) + taps * channels * filters)
         both = case.op == "conv2d_backward"  # one gradient reads dy and x, the other dy and w
-        return Work((2 if both else 1) * 18.0 * n * height * width * channels * filters, (1 + both) * arrays, arrays)
+        operations = 2.0 * taps * n * convolved * channels * filters
+        return Work((1 + both) * operations, (1 + both) * arrays, arrays)
     elements = int(np.prod(case.shape))
     if case.op.startswith("max_pool2d"):  # a quarter of the results, each with a 2-byte index
         moved = elements * size + elements // 4 * (size + 2)

@@ -96,6 +96,20 @@ def test_a_workload_says_how_many_parameters_its_network_has(workload):
     assert workload.parameters == sum(parameter.size for parameter in parameters)
 
 
+@pytest.mark.parametrize("peer", ["torch", "jax"])
+@pytest.mark.parametrize("workload", ["A", "B", "E", "G", "H", "I"])
+def test_contestants_train_the_same_network(peer, workload):
+    """The losses of three steps: JAX takes the first of them when it compiles."""
+    pytest.importorskip(peer)
+    case = Case("step", workload)
+    runs = [CONTESTANTS[name].prepare(case) for name in ("pynn", peer)]
+    for run in runs[: 1 + (peer != "jax")]:
+        run()
+    for _ in range(2):
+        losses = [run() for run in runs]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured on Linux")
 def test_peak_memory_is_that_of_the_calls():
     size = 1 << 24

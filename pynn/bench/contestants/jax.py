@@ -52,9 +52,11 @@ def _per_channel(values: Any, x: Any) -> Any:
     return values.reshape(-1, *[1] * (x.ndim - 2))
 
 
-def _affine(x: Any, layer: dict[str, Any]) -> Any:
+def _affine(x: Any, layer: dict[str, Any], padding: int) -> Any:
     if layer["w"].ndim == 4:
-        return jax.lax.conv(x, layer["w"], (1, 1), "SAME") + _per_channel(layer["b"], x)
+        return jax.lax.conv_general_dilated(x, layer["w"], (1, 1), [(padding, padding)] * 2) + _per_channel(
+            layer["b"], x
+        )
     return x.reshape(len(x), -1) @ layer["w"] + layer["b"]
 
 
@@ -78,7 +80,7 @@ def _make_step(workload: Workload) -> Any:
     def forward(parameters: Any, running: Any, x: Any, target: Any) -> Any:
         moved = []
         for index, layer in enumerate(parameters[:-1]):
-            x = _affine(x, layer)
+            x = _affine(x, layer, workload.padding)
             if workload.batchnorm:
                 axes = (0, *range(2, x.ndim))
                 mean, var, n = x.mean(axes), x.var(axes), x.size // x.shape[1]
@@ -92,8 +94,10 @@ def _make_step(workload: Workload) -> Any:
             x = activation(x)
             if x.ndim == 4:
                 x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
-        logits = _affine(x, parameters[-1])
-        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), target[:, None], axis=1)
+        outputs = _affine(x, parameters[-1], workload.padding)
+        if workload.loss == "mse":
+            return jnp.square(outputs - target).mean(), moved
+        chosen = jnp.take_along_axis(jax.nn.log_softmax(outputs), target[:, None], axis=1)
         return -chosen.mean(), moved
 
     def step(state: Any, x: Any, target: Any) -> Any:

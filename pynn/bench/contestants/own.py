@@ -117,11 +117,14 @@ def network(workload: Workload) -> Sequential:
     stages = workload.stages
     for stage, weight in zip(stages, weights(workload), strict=True):
         if stage.image:
-            layer: layers.Conv2d | layers.Linear = layers.Conv2d(stage.inputs, stage.outputs, 3, padding=1)
+            layer: layers.Conv2d | layers.Linear = layers.Conv2d(
+                stage.inputs, stage.outputs, stage.kernel, padding=stage.padding
+            )
         else:
             layer = layers.Linear(stage.inputs, stage.outputs)
             chain += [layers.Flatten()] if workload.filters else []
-        layer.weight[...] = weight
+        assert layer.bias is not None
+        layer.weight[...], layer.bias[...] = weight, 0
         chain.append(layer)
         if stage is not stages[-1]:
             chain += _behind(stage, workload)
@@ -136,10 +139,15 @@ def _behind(stage: CaseStage, workload: Workload) -> Iterator[layers.Layer]:
         yield layers.MaxPool2d(2)
 
 
+def trainer_of(workload: Workload) -> Trainer:
+    """Return a trainer of the workload's network."""
+    loss = losses.CrossEntropyLoss() if workload.loss == "cross_entropy" else losses.MSELoss()
+    return Trainer(network(workload), loss, _OPTIMIZERS[workload.optimizer]())
+
+
 def _step(case: Case) -> Run:
     workload = WORKLOADS[case.op]
-    trainer = Trainer(network(workload), losses.CrossEntropyLoss(), _OPTIMIZERS[workload.optimizer]())
-    return bound(trainer.step, *batch(workload))
+    return bound(trainer_of(workload).step, *batch(workload))
 
 
 _MAKERS = {

@@ -169,7 +169,7 @@ def _network(workload: Workload) -> Any:  # nn.Sequential; its stub lacks `to(me
     stages = workload.stages
     for stage, weight in zip(stages, weights(workload), strict=True):
         if stage.image:
-            layer: Any = nn.Conv2d(stage.inputs, stage.outputs, 3, padding=1)
+            layer: Any = nn.Conv2d(stage.inputs, stage.outputs, stage.kernel, padding=stage.padding)
         else:
             layer = nn.Linear(stage.inputs, stage.outputs)
             chain += [nn.Flatten()] if workload.filters else []
@@ -192,7 +192,8 @@ def _behind(stage: CaseStage, workload: Workload) -> Iterator[nn.Module]:
 
 def _step(case: Case, mode: str) -> Run | None:
     workload = WORKLOADS[case.op]
-    model, criterion = _network(workload), nn.CrossEntropyLoss()
+    model = _network(workload)
+    criterion = nn.CrossEntropyLoss() if workload.loss == "cross_entropy" else nn.MSELoss()
     x, target = (torch.from_numpy(array) for array in batch(workload))
     if mode == "channels-last":
         if not workload.filters:
