@@ -34,20 +34,16 @@ static const struct {
 #define PN_RIGHT(part)                            \
     PN_AMX_LOAD(6, b + 2 * (part) * PN_AMX_TILE); \
     if (wide) PN_AMX_LOAD(7, b + (2 * (part) + 1) * PN_AMX_TILE);
-#define PN_MULTIPLY                        \
-    PN_AMX_ADD(0, 4, 6);                   \
-    if (wide) PN_AMX_ADD(1, 4, 7);         \
-    if (tall) PN_AMX_ADD(2, 5, 6);         \
-    if (tall && wide) PN_AMX_ADD(3, 5, 7); \
-    pn_amx_work(job, parts, 0);
-
-/* The number of products with so many parts per operand: those that are larger than what the last part leaves. */
-#define PN_AMX_PRODUCTS(parts) ((parts) * ((parts) + 1) / 2)
+#define PN_MULTIPLY                \
+    PN_AMX_ADD(0, 4, 6);           \
+    if (wide) PN_AMX_ADD(1, 4, 7); \
+    if (tall) PN_AMX_ADD(2, 5, 6); \
+    if (tall && wide) PN_AMX_ADD(3, 5, 7);
 
 /* Multiply a panel of A by a panel of B: `steps` times 32 k, into up to four tiles `sums`. Smaller products come first,
  * as far as each tile is loaded but twice at most. */
 PN_AMX_INLINE void pn_amx_micro(const int tall, const int wide, const int parts, ptrdiff_t steps, const uint16_t *a,
-                                const uint16_t *b, float *sums, pn_amx_job *job) {
+                                const uint16_t *b, float *sums) {
     PN_AMX_ZERO(0);
     if (wide) PN_AMX_ZERO(1);
     if (tall) PN_AMX_ZERO(2);
@@ -55,8 +51,9 @@ PN_AMX_INLINE void pn_amx_micro(const int tall, const int wide, const int parts,
     for (; steps; steps--, a += parts * 2 * PN_AMX_TILE, b += parts * 2 * PN_AMX_TILE) {
         if (parts == 3) {
             PN_LEFT(2)
-            PN_RIGHT(0) PN_MULTIPLY PN_LEFT(0) PN_RIGHT(2) PN_MULTIPLY PN_RIGHT(1) PN_MULTIPLY PN_LEFT(1)
-                PN_MULTIPLY PN_RIGHT(0) PN_MULTIPLY PN_LEFT(0) PN_MULTIPLY
+            PN_RIGHT(0)
+            PN_MULTIPLY PN_LEFT(0) PN_RIGHT(2) PN_MULTIPLY PN_RIGHT(1) PN_MULTIPLY PN_LEFT(1) PN_MULTIPLY PN_RIGHT(0)
+                PN_MULTIPLY PN_LEFT(0) PN_MULTIPLY
         } else if (parts == 2) {
             PN_LEFT(1) PN_RIGHT(0) PN_MULTIPLY PN_LEFT(0) PN_RIGHT(1) PN_MULTIPLY PN_RIGHT(0) PN_MULTIPLY
         } else {
@@ -90,39 +87,29 @@ PN_AMX_INLINE int pn_amx_finish(const float *sums, ptrdiff_t rows, ptrdiff_t col
     return !bad;
 }
 
-/* Multiply a packed block of A by the columns of `b`, panel by panel; `panels` has room for two. Returns whether all
- * sums are finite. */
+/* Multiply a packed block of A by the columns of `b`, which is packed panel by panel. Returns whether all sums are
+ * finite. */
 PN_AMX_INLINE int pn_amx_block(const pn_product *p, const int parts, const uint16_t *a, const pn_amx_operand *b,
-                               uint16_t *panels, float *c, int accumulate, const pn_tile_epilogue_f32 *end) {
-    const ptrdiff_t steps = pn_ceil_div(b->depth, PN_AMX_K), quarters = PN_AMX_QUARTERS * steps;
-    const ptrdiff_t panel = steps * parts * 2 * PN_AMX_TILE, blocks = pn_ceil_div(p->m, PN_AMX_SIDE);
+                               uint16_t *panel, float *c, int accumulate, const pn_tile_epilogue_f32 *end) {
+    const ptrdiff_t steps = pn_ceil_div(b->depth, PN_AMX_K), size = steps * parts * 2 * PN_AMX_TILE;
     float sums[4 * 256] __attribute__((aligned(64)));
     int finite = 1;
-    pn_amx_job first = {b, 0, panels, quarters, 0, 1, 0};
-    pn_amx_work(&first, parts, 0);
     for (ptrdiff_t j = 0; j < p->n; j += PN_AMX_SIDE) {
-        const ptrdiff_t next = j + PN_AMX_SIDE, columns = pn_min(p->n - j, PN_AMX_SIDE);
-        const uint16_t *here = panels + j / PN_AMX_SIDE % 2 * panel;
-        pn_amx_job job = {b,
-                          next,
-                          panels + next / PN_AMX_SIDE % 2 * panel,
-                          next < p->n ? quarters : 0,
-                          0,
-                          blocks * steps * PN_AMX_PRODUCTS(parts),
-                          0};
+        const ptrdiff_t columns = pn_min(p->n - j, PN_AMX_SIDE);
         pn_tile_epilogue_f32 ending;
         const pn_tile_epilogue_f32 *there = pn_epilogue_from_f32(end, j, &ending);
+        pn_amx_pack_right(b, j, parts, panel);
         for (ptrdiff_t i = 0; i < p->m; i += PN_AMX_SIDE) {
             const ptrdiff_t rows = pn_min(p->m - i, PN_AMX_SIDE);
-            const uint16_t *left = a + i / PN_AMX_SIDE * panel;
+            const uint16_t *left = a + i / PN_AMX_SIDE * size;
             if (rows > 16 && columns > 16)
-                pn_amx_micro(1, 1, parts, steps, left, here, sums, &job);
+                pn_amx_micro(1, 1, parts, steps, left, panel, sums);
             else if (rows > 16)
-                pn_amx_micro(1, 0, parts, steps, left, here, sums, &job);
+                pn_amx_micro(1, 0, parts, steps, left, panel, sums);
             else if (columns > 16)
-                pn_amx_micro(0, 1, parts, steps, left, here, sums, &job);
+                pn_amx_micro(0, 1, parts, steps, left, panel, sums);
             else
-                pn_amx_micro(0, 0, parts, steps, left, here, sums, &job);
+                pn_amx_micro(0, 0, parts, steps, left, panel, sums);
             finite &= pn_amx_finish(sums, rows, columns, c + i * p->ldc + j, p->ldc, accumulate, there);
         }
     }
@@ -135,9 +122,9 @@ PN_AMX_INLINE int pn_amx_run(const pn_product *p, const int parts) {
     const ptrdiff_t panel = kc / PN_AMX_K * parts * 2 * PN_AMX_TILE, all = pn_ceil_div(p->m, PN_AMX_SIDE);
     const ptrdiff_t fitting = (ptrdiff_t)(pn_second_level_bytes() / 2) / (panel * (ptrdiff_t)sizeof(uint16_t));
     const ptrdiff_t blocks = pn_ceil_div(all, pn_max(fitting, 1)), together = pn_ceil_div(all, blocks);
-    pn_workspace *workspace = pn_workspace_take((size_t)((together + 2) * panel) * sizeof(uint16_t));
+    pn_workspace *workspace = pn_workspace_take((size_t)((together + 1) * panel) * sizeof(uint16_t));
     if (!workspace) return -1;
-    uint16_t *panels = (uint16_t *)pn_workspace_data(workspace), *packed = panels + 2 * panel;
+    uint16_t *packed_b = (uint16_t *)pn_workspace_data(workspace), *packed_a = packed_b + panel;
     const int relu = p->code == PN_RELU && p->bias && !p->pre, plain = relu || (!p->pre && p->code == PN_IDENTITY);
     const pn_tile_epilogue_f32 end = {(const float *)p->bias, relu ? 0 : -INFINITY};
     const pn_float_mode mode = pn_flush_denormals();
@@ -152,13 +139,10 @@ PN_AMX_INLINE int pn_amx_run(const pn_product *p, const int parts) {
                                       depth};
             const pn_amx_operand b = {(const float *)p->b + pc * p->b_k, p->b_column, p->b_k, p->n, depth};
             float *c = (float *)p->c + ic * p->ldc;
-            for (ptrdiff_t i = 0; i < block.m; i += PN_AMX_SIDE) {
-                uint16_t *out = packed + i / PN_AMX_SIDE * steps * parts * 2 * PN_AMX_TILE;
-                pn_amx_job job = {&a, i, out, PN_AMX_QUARTERS * steps, 0, 1, 0};
-                pn_amx_work(&job, parts, 1);
-            }
+            for (ptrdiff_t i = 0; i < block.m; i += PN_AMX_SIDE)
+                pn_amx_pack_left(&a, i, parts, packed_a + i / PN_AMX_SIDE * steps * parts * 2 * PN_AMX_TILE);
             const int last = pc + depth == p->k;
-            finite &= pn_amx_block(&block, parts, packed, &b, panels, c, pc > 0, last && p->bias ? &end : NULL);
+            finite &= pn_amx_block(&block, parts, packed_a, &b, packed_b, c, pc > 0, last && p->bias ? &end : NULL);
             if (last && !plain)
                 pn_epilogue_f32(c, p->pre ? (float *)p->pre + ic * p->ldc : NULL, p->ldc, block.m, p->n, p->code,
                                 (float)p->alpha);

@@ -73,86 +73,74 @@ static __attribute__((noinline)) void pn_amx_turn(const float *from, ptrdiff_t s
     for (int i = 0; i < 16; i++) _mm512_store_ps(turned + i * apart, (__m512)v[i]);
 }
 
-/* Pack a quarter (four of 16 rows) of one tile of each part. `lines` and `depth` are how much of the operand exists
- * from `from` on; beyond it tiles are 0. What must be transposed cannot be packed in quarters: of B, the first and
- * third pack half a tile, of A, the first packs it all. */
-PN_AMX_INLINE void pn_amx_pack_quarter(const pn_amx_operand *p, const float *from, const int parts, const int left,
-                                       int quarter, const ptrdiff_t lines, const ptrdiff_t depth, uint16_t *out) {
-    const ptrdiff_t stride = left ? p->line : p->k;
+/* Pack 16 lines and 32 k of an operand into one tile per part. `lines` and `depth` are how much of the operand exists
+ * from `from` on; beyond it tiles are 0. */
+PN_AMX_INLINE void pn_amx_pack_tile(const pn_amx_operand *p, const float *from, const int parts, const int left,
+                                    const ptrdiff_t lines, const ptrdiff_t depth, uint16_t *out) {
     float turned[16 * PN_AMX_K] __attribute__((aligned(64)));
-    if ((left ? p->k : p->line) == 1) {
+    if (left && p->k == 1) {
 #pragma GCC unroll 4
-        for (int i = 4 * quarter; i < 4 * quarter + 4; i++) {
-            if (left) {
-                const float *at = from + i * stride;
-                const __mmask16 first = i < lines ? pn_amx_mask(depth) : 0;
-                const __mmask16 second = i < lines ? pn_amx_mask(depth - 16) : 0;
-                pn_amx_split(_mm512_maskz_loadu_ps(first, at), _mm512_maskz_loadu_ps(second, at + 16), parts, 1,
-                             out + i * PN_AMX_K);
-            } else {
-                const float *at = from + 2 * i * stride;
-                const __mmask16 first = 2 * i < depth ? pn_amx_mask(lines) : 0;
-                const __mmask16 second = 2 * i + 1 < depth ? pn_amx_mask(lines) : 0;
-                __builtin_prefetch(at + PN_AMX_K * stride);
-                __builtin_prefetch(at + (PN_AMX_K + 1) * stride);
-                pn_amx_split(_mm512_maskz_loadu_ps(first, at), _mm512_maskz_loadu_ps(second, at + stride), parts, 0,
-                             out + i * PN_AMX_K);
-            }
+        for (int i = 0; i < 16; i++, from += p->line, out += PN_AMX_K) {
+            const __mmask16 first = i < lines ? pn_amx_mask(depth) : 0;
+            const __mmask16 second = i < lines ? pn_amx_mask(depth - 16) : 0;
+            pn_amx_split(_mm512_maskz_loadu_ps(first, from), _mm512_maskz_loadu_ps(second, from + 16), parts, 1, out);
         }
-    } else if (left && quarter == 0) {
+    } else if (left) {
         pn_amx_turn(from, p->k, depth, pn_amx_mask(lines), turned, PN_AMX_K);
         pn_amx_turn(from + 16 * p->k, p->k, depth - 16, pn_amx_mask(lines), turned + 16, PN_AMX_K);
         for (const float *row = turned; row < turned + 16 * PN_AMX_K; row += PN_AMX_K, out += PN_AMX_K)
             pn_amx_split(_mm512_load_ps(row), _mm512_load_ps(row + 16), parts, 1, out);
-    } else if (!left && quarter % 2 == 0) {
-        pn_amx_turn(from + 8 * quarter, p->line, lines, pn_amx_mask(depth - 8 * quarter), turned, 16);
-        out += 4 * quarter * PN_AMX_K;
-        for (const float *row = turned; row < turned + 16 * 16; row += 2 * 16, out += PN_AMX_K)
+    } else if (p->line == 1) {
+#pragma GCC unroll 4
+        for (int i = 0; i < PN_AMX_K; i += 2, from += 2 * p->k, out += PN_AMX_K) {
+            const __mmask16 first = i < depth ? pn_amx_mask(lines) : 0;
+            const __mmask16 second = i + 1 < depth ? pn_amx_mask(lines) : 0;
+            __builtin_prefetch(from + PN_AMX_K * p->k);
+            __builtin_prefetch(from + (PN_AMX_K + 1) * p->k);
+            pn_amx_split(_mm512_maskz_loadu_ps(first, from), _mm512_maskz_loadu_ps(second, from + p->k), parts, 0, out);
+        }
+    } else {
+        pn_amx_turn(from, p->line, lines, pn_amx_mask(depth), turned, 16);
+        pn_amx_turn(from + 16, p->line, lines, pn_amx_mask(depth - 16), turned + 16 * 16, 16);
+        for (const float *row = turned; row < turned + 16 * PN_AMX_K; row += 2 * 16, out += PN_AMX_K)
             pn_amx_split(_mm512_load_ps(row), _mm512_load_ps(row + 16), parts, 0, out);
     }
 }
 
-/* A panel that is packed beside multiplications: quarters of tiles, spread over `slots` moments. */
-typedef struct {
-    const pn_amx_operand *from;
-    ptrdiff_t line; /* the first of the panel */
-    uint16_t *out;
-    ptrdiff_t count, done, slots, due; /* quarters in all, and packed; moments, and quarters due times moments */
-} pn_amx_job;
+/* Pack the panel whose first line is `line`. */
+PN_AMX_INLINE void pn_amx_pack_parts(const pn_amx_operand *p, ptrdiff_t line, const int parts, const int left,
+                                     uint16_t *out) {
+    const ptrdiff_t stop = line + PN_AMX_SIDE;
+    for (ptrdiff_t k = 0; k < p->depth; k += PN_AMX_K, out += parts * 2 * PN_AMX_TILE)
+        for (ptrdiff_t first = line; first < stop; first += 16) {
+            const ptrdiff_t lines = p->lines - first, depth = p->depth - k;
+            const float *from = p->first + first * p->line + k * p->k;
+            uint16_t *tile = out + (first > line ? PN_AMX_TILE : 0);
+            if (lines >= 16 && depth >= PN_AMX_K) /* as constants: no masks */
+                pn_amx_pack_tile(p, from, parts, left, 16, PN_AMX_K, tile);
+            else
+                pn_amx_pack_tile(p, from, parts, left, lines, depth, tile);
+        }
+}
 
-#define PN_AMX_QUARTERS 8 /* per 32 k of a panel */
+static __attribute__((noinline)) PN_AMX void pn_amx_pack_left(const pn_amx_operand *p, ptrdiff_t line, int parts,
+                                                              uint16_t *out) {
+    if (parts == 3)
+        pn_amx_pack_parts(p, line, 3, 1, out);
+    else if (parts == 2)
+        pn_amx_pack_parts(p, line, 2, 1, out);
+    else
+        pn_amx_pack_parts(p, line, 1, 1, out);
+}
 
-#define PN_AMX_PACKER(name, parts, left)                                           \
-    static __attribute__((noinline)) PN_AMX void name(pn_amx_job *job) {           \
-        const ptrdiff_t step = job->done / PN_AMX_QUARTERS;                        \
-        const int half = (int)(job->done / 4 % 2), quarter = (int)(job->done % 4); \
-        const pn_amx_operand *p = job->from;                                       \
-        const ptrdiff_t line = job->line + 16 * half, k = PN_AMX_K * step;         \
-        const ptrdiff_t lines = p->lines - line, depth = p->depth - k;             \
-        const float *from = p->first + line * p->line + k * p->k;                  \
-        uint16_t *out = job->out + (step * (parts) * 2 + half) * PN_AMX_TILE;      \
-        job->done++;                                                               \
-        if (lines >= 16 && depth >= PN_AMX_K) /* constants, which need no masks */ \
-            pn_amx_pack_quarter(p, from, parts, left, quarter, 16, PN_AMX_K, out); \
-        else                                                                       \
-            pn_amx_pack_quarter(p, from, parts, left, quarter, lines, depth, out); \
-    }
-PN_AMX_PACKER(pn_amx_pack_left_1, 1, 1)
-PN_AMX_PACKER(pn_amx_pack_left_2, 2, 1)
-PN_AMX_PACKER(pn_amx_pack_left_3, 3, 1)
-PN_AMX_PACKER(pn_amx_pack_right_1, 1, 0)
-PN_AMX_PACKER(pn_amx_pack_right_2, 2, 0)
-PN_AMX_PACKER(pn_amx_pack_right_3, 3, 0)
-#undef PN_AMX_PACKER
-
-/* Pack what is due at one more moment. `parts` and `left` are constants. */
-PN_AMX_INLINE void pn_amx_work(pn_amx_job *job, const int parts, const int left) {
-    for (job->due += job->count; job->due >= job->slots; job->due -= job->slots) {
-        if (left)
-            (parts == 1 ? pn_amx_pack_left_1 : parts == 2 ? pn_amx_pack_left_2 : pn_amx_pack_left_3)(job);
-        else
-            (parts == 1 ? pn_amx_pack_right_1 : parts == 2 ? pn_amx_pack_right_2 : pn_amx_pack_right_3)(job);
-    }
+static __attribute__((noinline)) PN_AMX void pn_amx_pack_right(const pn_amx_operand *p, ptrdiff_t line, int parts,
+                                                               uint16_t *out) {
+    if (parts == 3)
+        pn_amx_pack_parts(p, line, 3, 0, out);
+    else if (parts == 2)
+        pn_amx_pack_parts(p, line, 2, 0, out);
+    else
+        pn_amx_pack_parts(p, line, 1, 0, out);
 }
 
 #endif
