@@ -164,6 +164,15 @@ def test_healthy_data_pass(make, rng):
     assert report.status == "pass", str(report)
 
 
+def test_small_tanh_units_that_large_inputs_saturate_are_noted_where_the_network_learns():
+    x, y = pynn.datasets.blobs(n=600, classes=3, std=1.0, seed=1)
+    x = x * np.float32(4 / x.std())
+    model = network(2, [5, 5, 5], 3, pynn.Tanh, "he_uniform")
+    report = preflight(trainer_of(model, optimizer=pynn.Adam(1e-2)), x, y)
+    assert report["saturated units"].status == "note", str(report)
+    assert report.status == "pass", str(report)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 500, 5000])
 def test_any_batch_size_passes(batch_size, classes):
     x, y = classes

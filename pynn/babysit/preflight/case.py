@@ -64,8 +64,8 @@ class Case:
         Whether the trainer's rate is too high.
     rate : float
         A rate at which Adam trains this network.
-    memorises : bool
-        Whether the network has told a handful of examples apart.
+    learns, memorises : bool
+        Whether the network has learnt from a handful of examples, and told them all apart.
     """
 
     def __init__(self, trainer: Trainer, model: Sequential, loss: Loss, batch_size: int, seed: int) -> None:
@@ -78,7 +78,7 @@ class Case:
         self.validation: Examples | None = None
         self.trained = trainer.steps > 0
         self.rate = 3e-3
-        self.memorises = False
+        self.learns = self.memorises = False
         self.raw: tuple[np.ndarray, np.ndarray] = (np.empty(0), np.empty(0))
         self.raw_validation: tuple[np.ndarray, np.ndarray] | None = None
         self.output_shape: tuple[int, ...] = ()

@@ -33,6 +33,12 @@ FAULTS = "Look for a layer that passes nothing on, a wrong gradient, or a networ
 
 def overfits_a_handful(case: Case) -> Check:
     """Check that the network overfits a few examples without regularisation."""
+    check = _overfits(case)
+    case.learns = check.status == "pass"
+    return check
+
+
+def _overfits(case: Case) -> Check:
     name = "overfits a handful"
     part = _handful(case)
     count = len(part.x)

@@ -81,7 +81,7 @@ def saturated_units(case: Case) -> Check:
     share, label = max(shares)
     evidence = f"{share:.0%} of the outputs lie within {SATURATED:g} of the ends of their range (worst layer)"
     advice = "Make the initial weights or the inputs smaller."
-    if share > 0.3 and case.memorises:
+    if share > 0.3 and case.learns:
         report = warned if share > 0.7 else noted
         return report(name, "saturated_units", f"{evidence}, but the network can learn a handful", advice, label)
     if share > 0.5 and not case.trained:
