@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pynn.utils.files import write_atomically
 
+from .corpus import cases
 from .score import Outcome, figures
 
 README = Path(__file__).with_name("README.md")
@@ -50,7 +51,8 @@ def write_readme(outcomes: list[Outcome]) -> None:
         for each in outcomes
         if not each.healthy and not each.harmed
     ]
-    write_section(MARKS, f"{table(outcomes)}\n\nFaults that do no harm here: {', '.join(harmless)}.")
+    sizes = f"Measured: {len(outcomes)} of {len(cases())} cases."
+    write_section(MARKS, f"{sizes}\n\n{table(outcomes)}\n\nFaults that do no harm here: {', '.join(harmless)}.")
 
 
 def write_section(marks: tuple[str, str], text: str) -> None:

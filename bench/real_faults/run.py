@@ -1,10 +1,11 @@
 """Build, check and train the published cases, and report what preflight and monitor said about them.
 
     PYNN_DATA=folder python -m bench.real_faults.run --part tune --show wrong   # while choosing rules
-    PYNN_DATA=folder python -m bench.real_faults.run                            # all; writes results and README
+    PYNN_DATA=folder python -m bench.real_faults.run                            # all; renews results and README
     PYNN_DATA=folder python -m bench.real_faults.run --only regr_high_lr --show every
 
-from the project folder. Without PYNN_DATA, the cases on MNIST and CIFAR-10 are skipped with a message.
+from the project folder. Without PYNN_DATA, the cases on MNIST and CIFAR-10 are skipped with a message. A run of some
+cases renews their results only.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -93,7 +93,7 @@ def preflight(run: Run) -> list[Said]:
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
 @click.option("--no-preflight", is_flag=True, help="Skip the preflight checks.")
 @click.option("--show", type=click.Choice(["wrong", "every"]), help="Show the misjudged cases, or all, with evidence.")
-@click.option("--output", type=click.Path(path_type=Path), help="Results; for a complete run, results.json here.")
+@click.option("--output", type=click.Path(path_type=Path), help="Results; by default results.json here.")
 def main(
     only: tuple[str, ...], only_part: str, jobs: int, no_preflight: bool, show: str | None, output: Path | None
 ) -> None:
@@ -112,13 +112,25 @@ def main(
         if show and (text := details(outcome, every=show == "every")):
             click.echo(text)
     click.echo(table(outcomes))
-    complete = len(names) == len(cases()) and not no_preflight
-    if output or complete:
-        rows: list[dict[str, Any]] = [outcome.as_dict() for outcome in outcomes]
-        text = "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"
-        write_atomically(output or RESULTS, text.encode())
-    if complete and not output:
-        write_readme(outcomes)
+    if output is not None:
+        write(output, outcomes)
+    elif not no_preflight:
+        store(outcomes)
+
+
+def store(outcomes: list[Outcome]) -> None:
+    """Put outcomes in the place of earlier ones of the same cases, and renew the README's table."""
+    stored = [Outcome.from_dict(row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+    latest = {outcome.case: outcome for outcome in [*stored, *outcomes]}
+    ordered = [latest[name] for name in cases() if name in latest]
+    write(RESULTS, ordered)
+    write_readme(ordered)
+
+
+def write(path: Path, outcomes: list[Outcome]) -> None:
+    """Write outcomes as JSON, one a line."""
+    rows = [json.dumps(outcome.as_dict()) for outcome in outcomes]
+    write_atomically(path, ("[\n" + ",\n".join(rows) + "\n]\n").encode())
 
 
 def measured(names: list[str], jobs: int, before: bool) -> Iterator[Outcome]:

@@ -14,6 +14,9 @@ from .accepted import answers_to
 #: A faulty run whose score is at most this much below the healthy one's learns as well.
 AS_GOOD = 0.03
 
+#: Checks that prove a fault of the program, not of how it trains.
+EXACT = ("network output", "gradient check", "batch independence", "loss reduction")
+
 
 @dataclass
 class Said:
@@ -98,15 +101,14 @@ class Outcome:
 def in_order(checks: list[Said], findings: list[Said]) -> list[Said]:
     """Return failed checks and the verdict, likeliest causes first, then checks that warn, then the rest.
 
-    `findings` come in the monitor's own order. A check without a symptom, such as that of outputs that do not fit the
-    loss, is about the program itself and comes first.
+    `findings` come in the monitor's own order. Checks that prove what is wrong with the program (`EXACT`) come first.
     """
     placed, reached = [], 0
     for finding in findings:
         reached = max(reached, SYMPTOMS.index(finding.name))
         placed.append(((0 if finding.claims_fault else 2, reached), finding))
     for check in checks:
-        place = -1 if check.symptom is None else SYMPTOMS.index(check.symptom)
+        place = -1 if check.name in EXACT or check.symptom is None else SYMPTOMS.index(check.symptom)
         placed.append(((1 if check.level == "warn" else 0, place), check))
     return [said for _, said in sorted(placed, key=lambda each: each[0])]
 
