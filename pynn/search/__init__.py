@@ -5,7 +5,7 @@ the number and length of the trials; a `SearchResult` holds all trials. Needs th
 """
 
 from ..utils.renamed import attributes
-from .driver import run
+from .api import run
 from .edges import Edge, SearchWarning
 from .engines import RayExecutor
 from .result import SearchResult

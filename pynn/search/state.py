@@ -36,6 +36,17 @@ class SearchState:
         self.ended: dict[int, Trial] = {}
         self.running: dict[int, Trial] = {}
 
+    def _needed(self, ended: list[Trial]) -> set[int]:
+        """Return the trials whose checkpoints may be needed: future survivors, parents of running trials, the best."""
+        survivors = self.stages[self.stage + 1].survivors if self.stage + 1 < len(self.stages) else 0
+        here = ranked((trial for trial in ended if trial.stage == self.stage), maximize=self.maximize)[:survivors]
+        going_on = {trial.continues for trial in (*self.running.values(), *ended) if trial.continues is not None}
+        upcoming = self.stages[self.stage].survivors
+        before = ranked((t for t in ended if t.stage == self.stage - 1), maximize=self.maximize)[:upcoming]
+        best = ranked(ended, maximize=self.maximize)[:1]
+        done = {trial.continues for trial in ended}
+        return {trial.number for trial in (*here, *before, *best)} | (going_on - done)
+
 
 class Trials:
     """The trials of a finished search; `SearchResult` describes the attributes."""

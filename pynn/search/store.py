@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ JOURNAL, LOCK, CHECKPOINTS, BEST = "trials.journal", "lock", "checkpoints", "bes
 SEARCH, RECORD, DIGEST = "pynn.search", "pynn.trial", "pynn.digest"
 #: Version of the format. Format 1 may hold trials trained on data that another trial had modified.
 FORMAT = 2
+#: Attempts to open a database, and seconds between them.
+ATTEMPTS, PAUSE = 3, 0.5
 #: Default name of the study.
 STUDY = "pynn"
 
@@ -68,6 +71,8 @@ class Store:
     space : Space
     metric : str
     maximize : bool
+    shared : bool
+        Whether several drivers write to it.
 
     Attributes
     ----------
@@ -84,11 +89,13 @@ class Store:
         metric: str,
         *,
         maximize: bool,
+        shared: bool = False,
     ) -> None:
-        self.folder, self.space, self.metric = folder, space, metric
+        self.folder, self.space, self.metric, self._shared = folder, space, metric, shared
         self._name = _hidden(url) if url is not None else str(folder)
         self.trials: dict[int, Trial] = {}
         self._study: Study | None = None
+        self._storage: BaseStorage | None = None
         self._checkpoints: dict[int, bytes] = {}
         self._lock = None if folder is None else _locked(folder)
         if folder is None and url is None:
@@ -102,15 +109,16 @@ class Store:
 
     def _open(self, storage: BaseStorage, description: dict[str, Any], maximize: bool) -> None:
         optuna = load_optuna()
+        self._storage = storage
         with _readable(self._name):
             # Not load_if_exists, which would write into a store that may belong to another search.
             names = optuna.get_all_study_names(storage)
             name = self._study_name(names)
-            if name in names:
-                study = optuna.load_study(study_name=name, storage=storage)
-            else:
-                direction = "maximize" if maximize else "minimize"
-                study = optuna.create_study(study_name=name, storage=storage, direction=direction)
+            if name not in names:
+                with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):  # another driver was faster
+                    direction = "maximize" if maximize else "minimize"
+                    optuna.create_study(study_name=name, storage=storage, direction=direction)
+            study = optuna.load_study(study_name=name, storage=storage)
             stored = study.user_attrs.get(SEARCH)
             trials = study.get_trials(deepcopy=False)
             known = None if stored is None else dict(json.loads(stored))
@@ -120,11 +128,32 @@ class Store:
             _compare(known, description, self._name)
         if known != description:
             study.set_user_attr(SEARCH, json.dumps(description))
-        for trial in trials:
+        self._study = study
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the trials that are in the store."""
+        if self._study is None:
+            return
+        for trial in self._study.get_trials(deepcopy=False):
             if RECORD in trial.user_attrs:
                 found = self._trial(trial.user_attrs[RECORD], trial.user_attrs.get(DIGEST))
                 self.trials.setdefault(found.number, found)
-        self._study = study
+
+    def claim(self, number: int) -> bool:
+        """Return whether this driver is the first to claim a trial; True if it is the only driver.
+
+        A claim is an empty study: its name is unique in the database, whichever database it is.
+        """
+        if not self._shared:
+            return True
+        optuna = load_optuna()
+        try:
+            with quiet_optuna():
+                optuna.create_study(study_name=f"{STUDY}, claim of trial {number}", storage=self._storage)
+        except optuna.exceptions.DuplicatedStudyError:
+            return False
+        return True
 
     def _study_name(self, names: list[str]) -> str:
         """Return the name of the study. A folder holds one, which keeps its name if the folder is renamed."""
@@ -142,6 +171,10 @@ class Store:
 
     def add(self, trial: Trial) -> None:
         """Store an ended trial."""
+        if self._shared:  # another driver may have taken the trial over
+            self.refresh()
+            if trial.number in self.trials:
+                return
         self.trials[trial.number] = trial
         if self._study is None:
             return
@@ -185,7 +218,11 @@ class Store:
         return self.folder / CHECKPOINTS / f"{number}.ckpt"
 
     def close(self) -> None:
-        """Release the folder."""
+        """Release the folder, and close the connections to the database."""
+        engine = getattr(self._storage, "engine", None)
+        if engine is not None:
+            self._storage.remove_session()  # type: ignore[union-attr]
+            engine.dispose()
         if self._lock is not None:
             self._lock.release()
 
@@ -211,13 +248,25 @@ def _storage(folder: Path | None, url: str | None) -> BaseStorage:
     storages = load_optuna().storages
     if url is not None:
         with _readable(_hidden(url)):
-            return storages.RDBStorage(url)
+            return _database(url, storages.RDBStorage)
     assert folder is not None
     path = folder / JOURNAL
     _mend(path)
     backend = storages.journal.JournalFileBackend(str(path), lock_obj=_SystemLock(folder / f"{JOURNAL}.flock"))
     with _readable(str(path)):
         return storages.JournalStorage(backend)
+
+
+def _database(url: str, make: Callable[[str], Any]) -> Any:
+    """Open a database; try again if it fails to create its tables because another driver does so at the same time."""
+    from sqlalchemy.exc import DatabaseError
+
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return make(url)
+        except DatabaseError:
+            time.sleep(PAUSE)
+    return make(url)
 
 
 def _hidden(url: str) -> str:
