@@ -76,6 +76,10 @@ class LoopHooks:
         if loss is not None:
             self._hooks.append(loss.register_forward_hook(self._see_loss))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> LoopHooks:
+        """Return itself: a copy of the module, such as one for an average of its weights, copies its hooks."""
+        return self
+
     def close(self) -> None:
         """Stop watching and remove the hooks; the findings stay."""
         for hook in (*self._hooks, *self._pass):
@@ -85,7 +89,8 @@ class LoopHooks:
 
     def _begin(self, module: Any, args: Any, kwargs: Any) -> None:
         """See the start of a forward pass."""
-        if self._taken or not self._wanted or not module.training or not pytorch().is_grad_enabled():
+        idle = self._taken or not self._wanted
+        if idle or module is not self._module or not module.training or not pytorch().is_grad_enabled():
             return
         self._taken = True
         self._uses.clear()
@@ -104,12 +109,12 @@ class LoopHooks:
     def _follow(self, run: TorchRun) -> None:
         """Follow parameters that were frozen, released or moved, and allocate copies of the trained weights."""
         run.model.refresh(updated(self._optimizer))
-        if self._layout == run.model.flat.version:
-            return
-        self._layout = run.model.flat.version
         recorder = self._recorder
-        if recorder.version != self._layout:
-            recorder.wants(cast("Trainer", run))  # lays out its rows
+        if recorder.version != run.model.flat.version:
+            recorder.wants(cast("Trainer", run))  # lays out its rows, at the latest before the next step
+        if self._layout == recorder.version:
+            return
+        self._layout = recorder.version
         weights = [(index, parameter) for index, (_, parameter) in enumerate(recorder.parameters) if parameter.decay]
         tensors = [(index, run.model.tensor_of(parameter)) for index, parameter in weights]
         self._before = [(index, tensor, np.empty_like(array(tensor))) for index, tensor in tensors]
@@ -153,7 +158,7 @@ class LoopHooks:
 
     def _end(self, module: Any, args: Any, output: Any) -> None:
         """See the end of a forward pass, also of one that failed."""
-        if not self._running:
+        if not self._running or module is not self._module:
             return
         self._running = False
         for hook in self._pass:
@@ -204,7 +209,8 @@ class LoopHooks:
 
     def _see_loss(self, criterion: Any, args: Any, value: Any) -> None:
         """See the loss of a minibatch."""
-        if self._taken and self._wanted and value.requires_grad:
+        value = first_tensor(value)
+        if self._taken and self._wanted and value is not None and value.requires_grad:
             self._losses.append(float(value.detach().mean()))
             if self._scored is None and len(args) > 1 and first_tensor(args[:1]) is args[0]:
                 self._scored = args[0], first_tensor(args[1:2])
@@ -230,20 +236,21 @@ class LoopHooks:
 
     def _finish(self, run: TorchRun) -> None:
         """Tell the monitor of a finished step."""
-        if not self._losses or self._x is None:
+        if not self._losses:
             raise RuntimeError(
                 "watch_torch saw a step but no loss: give it the loss module that the loop calls, as loss=, or call "
                 "watch.loss(value) before optimizer.step()"
             )
         prediction, target = self._scored or (self._output, None)
-        made = run.see(self._x, array(prediction), target)
-        if run.steps == 0:
-            run.take(self._data["train"], self._data["validation"])
+        x = array(prediction) if self._x is None else self._x
+        made = run.see(x, array(prediction), target)
+        if self._data:
+            run.take(self._data.pop("train"), self._data.pop("validation"))
         loss = sum(self._losses) / (1 if run.loss.reduction == "sum" else len(self._losses))
         recorder, trainer = self._recorder, cast("Trainer", run)
         if not math.isfinite(loss):
             if self._finite:
-                recorder.failed(trainer, self._x, made, loss)
+                recorder.failed(trainer, x, made, loss)
             self._finite, run.steps = False, run.steps + 1
             return
         self._finite = True
@@ -252,7 +259,7 @@ class LoopHooks:
         counted = run.loss.count_correct(run.prediction, made)
         self._epoch_rows.append((loss, counted[0] / counted[1] if counted and counted[1] else math.nan))
         run.steps += 1
-        recorder.end(trainer, self._x, made, loss, 1.0)
+        recorder.end(trainer, x, made, loss, 1.0)
 
     def _see_updates(self, recorder: Recorder) -> None:
         """Record the sums of squares of weights, gradients and updates, and the signs of the gradients."""

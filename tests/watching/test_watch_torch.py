@@ -156,7 +156,8 @@ def test_names_the_fault(settings, scale, symptom):
 def test_epochs_are_judged_with_and_without_data():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(64, 20)).astype(np.float32), rng.integers(0, 2, 64)
-    for given in ({"train": (x[:32], y[:32]), "validation": (x[32:], y[32:]), "epochs": 60}, {}):
+    both = {"train": (x[:32], y[:32]), "validation": (x[32:], y[32:]), "epochs": 60}
+    for given in (both, {}):
         torch.manual_seed(0)
         module, criterion = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 2)), nn.CrossEntropyLoss()
         optimizer = torch.optim.Adam(module.parameters(), 0.01)

