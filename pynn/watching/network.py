@@ -86,7 +86,10 @@ class Network:
             self._chain.append((name, layer))
             self.layers[id(part), use] = layer
             second = isinstance(layer, UNITS_SECOND) or any(p.ndim > 2 for p in layer.parameters())
-            last = not second and (last or isinstance(layer, (*UNITS_LAST, Foreign)))
+            weighs = (
+                isinstance(layer, Foreign) and layer.parameters()
+            )  # others, such as own activations, change nothing
+            last = not second and (last or isinstance(layer, UNITS_LAST) or bool(weighs))
             if last:
                 self.units_last.add(id(layer))
         self.flat = Slots(list(self.named_parameters()))

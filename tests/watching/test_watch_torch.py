@@ -123,12 +123,21 @@ def test_a_unit_of_a_sequence_is_a_feature_not_a_place():
     assert monitor.stats["1.ReLU"]["std"][147] == pytest.approx(float(values.std()), rel=0.05)
 
 
-def test_a_convolution_has_channels():
+class Swish(nn.Module):
+    """An activation that pynn knows by another name."""
+
+    def forward(self, x):
+        return x * x.sigmoid()
+
+
+def test_a_convolution_has_channels_also_behind_an_activation_of_ones_own():
     torch.manual_seed(0)
-    module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3))
+    layers = [nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, padding=1), Swish()]
+    module = nn.Sequential(*layers, nn.Flatten(), nn.Linear(45, 3))
     x = np.random.default_rng(0).normal(size=(192, 1, 8, 8)).astype(np.float32)
     watch = train(module, x, np.arange(192) % 3, steps=20)
-    assert "1.ReLU" in watch.monitor.channels
+    assert {"1.ReLU", "4.Swish"} <= watch.monitor.channels
+    assert watch.monitor._units["4.Swish"].sums.shape == (4, 5)  # four sums for each of the channels
     assert np.isfinite(watch.monitor.stats["0.Conv2d"]["update_ratio"]).all()
     assert watch.monitor.first_weights.shape == (9, 4)
 
