@@ -93,6 +93,10 @@ class TrainingState(Settings):
     def save(self, path: str | Path) -> None:
         """Write a checkpoint."""
 
+    def __repr__(self) -> str:
+        settings = f"{type(self.loss).__name__}, {type(self.optimizer).__name__}(lr={self.optimizer.lr:g})"
+        return f"Trainer({settings}: {self.epoch} epochs, {self.steps} steps)"
+
     @property
     def rank(self) -> int:
         """The number of this process among those that train together (see `comm`); 0 if it trains alone."""

@@ -68,8 +68,8 @@ class Trainer(TrainingState):
     compression : {None, "bfloat16"}
         What ranks compress the gradients to that they send each other.
     matmul_precision : {"highest", "high", "medium"}, optional
-        Of float32 products, in steps and evaluations: see `set_matmul_precision`, whose setting they use by default.
-        During a step it applies to the whole process.
+        Of float32 products, in steps and evaluations; by default that of `set_matmul_precision`. During a step it
+        applies to the whole process.
 
     Attributes
     ----------
@@ -196,8 +196,7 @@ class Trainer(TrainingState):
 
         Arrays may be memory-mapped, as by `numpy.load(path, mmap_mode="r")`: `fit` reads only the rows of a batch and
         converts them to floats. A background thread prefetches memory-mapped and augmented batches while the network
-        trains on the previous batch. Your code that supplies batches runs in the thread that called `fit`; the
-        background thread converts and augments its batches. See `prefetch`.
+        trains on the previous batch: see `prefetch`.
 
         Parameters
         ----------
@@ -231,8 +230,8 @@ class Trainer(TrainingState):
         prefetch : bool, optional
             False: make all batches in the calling thread. True: make all batches, and run your code that supplies
             them, in a background thread. This saves time if your code waits, but your code must not depend on the
-            calling thread, as an SQLite connection does. By default, the background thread does only what is described
-            above.
+            calling thread, as an SQLite connection does. By default, your code runs in the thread that called `fit`,
+            and the background thread converts and augments its batches.
         callbacks : iterable of Callback
         metrics : iterable of str or callable
             As in `evaluate`, of the validation data; columns "val_f1" and so on of the history.
@@ -328,19 +327,12 @@ class Trainer(TrainingState):
             return evaluated(self.model, self.loss, examples, batch_size, metrics)
 
     def validate(self) -> dict[str, float]:
-        """Return the running `fit`'s validation metrics, for callbacks; empty without validation data.
-
-        With several ranks, each computes a part: all must call it.
-        """
+        """Return the running `fit`'s validation metrics, for callbacks that all ranks call; empty without such data."""
         if self.held_out is None:
             return {}
         with using_matmul_precision(self.matmul_precision):
             figures = evaluated(self.model, self.loss, self.held_out, None, self.metrics, self._ranks)
         return {f"val_{name}": value for name, value in figures.items()}
-
-    def __repr__(self) -> str:
-        settings = f"{type(self.loss).__name__}, {type(self.optimizer).__name__}(lr={self.optimizer.lr:g})"
-        return f"Trainer({settings}: {self.epoch} epochs, {self.steps} steps)"
 
     def _repr_html_(self) -> str:
         from .notebook import trainer_html  # in a notebook only

@@ -26,7 +26,7 @@ from .rules.evaluation import evaluation_of
 from .rules.rates import run_away
 from .run_state import RunState, Units
 from .shown import Shown
-from .snapshots import Album, Histogram, Snapshot
+from .snapshots import Album, Snapshot
 from .stats import RELU_LIKE, Stats
 from .users_rules import BabysitterWarning, Rule, checked_rules, detections
 from .window import window_of
@@ -242,7 +242,7 @@ class Monitor(Shown, Callback):
             if trainer.examples is None and len(state.windows) % 8 == 1:
                 state.facts.inputs = known.InputFigures.of(x, 256) if x.dtype.kind == "f" else None
         if self._album.due(trainer.steps) and len(taken):
-            self._album.add(self._snapshot(trainer.steps))
+            self._album.add(Snapshot.of(recorder.outputs, self._units, trainer.steps))
             if state.facts.weights:
                 first_layer = state.facts.weights[0]
                 self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
@@ -298,19 +298,6 @@ class Monitor(Shown, Callback):
                 units.active = (units.sums[2] / (units.examples * units.places)).astype(np.float32)
                 units.sums[...] = 0
                 units.examples = units.steps = 0
-
-    def _snapshot(self, step: int) -> Snapshot:
-        assert self._recorder is not None
-        snapshot = Snapshot(step)
-        for output in self._recorder.outputs:
-            if output.array is not None:
-                snapshot.activations[output.name] = Histogram.of(output.array)
-            if output.gradient is not None:
-                snapshot.gradients[output.name] = Histogram.of(output.gradient)
-            units = self._units.get(output.name)
-            if units is not None and units.rectifies and units.active is not None:
-                snapshot.active[output.name] = units.active
-        return snapshot
 
     def _evaluate(self, trainer: Trainer) -> None:
         """Store the evaluation of a finished epoch, and apply the evaluation rules."""
