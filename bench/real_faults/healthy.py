@@ -347,8 +347,8 @@ def _summary(outcomes: list[Outcome]) -> str:
     return (
         f"{len(outcomes)} healthy networks of other kinds (`healthy.py`: VGG-like, residual, mixing tokens, "
         "autoencoder, tiny data, one epoch, large and small batches, rare classes ...): "
-        f"{checks.count('fail')} failed checks, {checks.count('warn')} checks that warn, "
-        f"{claims} faults claimed by the monitor."
+        f"checks that fail: {checks.count('fail')}; that warn: {checks.count('warn')}; "
+        f"faults claimed by the monitor: {claims}."
     )
 
 
