@@ -20,7 +20,7 @@ ACTIVATIONS: dict[str, Callable[[], pynn.Layer]] = {
     "relu": pynn.ReLU,
     "sigmoid": pynn.Sigmoid,
     "tanh": pynn.Tanh,
-    "softmax": pynn.Softmax,
+    "softmax": partial(pynn.Softmax, 1),  # over units, and over the channels of images
     "exponential": own_code.Exponential,
 }
 #: Epochs of a case, by data and optimiser; published runs take up to 300 on all rows.
@@ -201,4 +201,4 @@ def _layers(plan: Plan) -> Iterable[pynn.Layer]:
             yield pynn.Dropout(layer["rate"])
         act = layer.get("act", "linear")
         if act != "linear":
-            yield pynn.Softmax(1) if act == "softmax" else ACTIVATIONS[act]()
+            yield ACTIVATIONS[act]()
