@@ -40,7 +40,7 @@ SECTIONS = {
     "Schedules": ["optim.schedules", "training.plateau"],
     "Regularisers and averages of the weights": ["optim"],
     "Training": ["training"],
-    "Babysitting": ["babysit", "nn.gradcheck"],
+    "Babysitting": ["babysit", "watching", "nn.gradcheck"],
     "scikit-learn estimators": ["estimators"],
     "PyTorch": ["interop"],
     "Backends and threads": ["backends"],

@@ -72,21 +72,18 @@ class Scales(pynn.Callback):
 # %%
 # A rule
 # ------
-# A rule of your own is a callback that reads what a monitor records. This one says when a layer's weights have nearly
-# stopped moving while the loss is still high.
+# A rule is a function of the run so far, which yields what it detects. This one sees updates that are tiny although the
+# loss is high. Its findings appear in the verdict and in the reports like pynn's own.
+
+from pynn.babysit import Detection
 
 
-class Stuck(pynn.Callback):
-    def __init__(self, monitor, layer, window=20):
-        self.monitor, self.layer, self.window = monitor, layer, window
-        self.found = None
-
-    def on_step_end(self, trainer):
-        stats = self.monitor.stats
-        if self.found is None and len(stats.steps) >= self.window:
-            ratio = np.median(stats[self.layer]["update_ratio"][-self.window :])
-            if ratio < 1e-4 and np.mean(stats["loss"][-self.window :]) > 1.0:
-                self.found = f"step {trainer.steps}: updates of {self.layer} are {ratio:.1e} of its weights"
+def stuck(state):
+    if state.age >= 20 and state.recent_loss() > 1:
+        for name, weights in state.window.weights.items():
+            if weights.ratio < 1e-4:
+                evidence = f"updates are {weights.ratio:.1e} of the weights, and the loss is {state.recent_loss():.2f}"
+                yield Detection("stuck", "warning", evidence, "raise the learning rate", name)
 
 
 for lr in (0.1, 1e-5):
@@ -94,11 +91,13 @@ for lr in (0.1, 1e-5):
     model = pynn.Sequential(Scale(64), pynn.Linear(64, 32), pynn.ReLU(), pynn.Linear(32, 10))
     model.preprocessing = pynn.preprocessing.MinMax()
     trainer = pynn.Trainer(model, robust, pynn.SGD(lr=lr, momentum=0.9))
-    monitor, scales = pynn.Monitor(on_problem="silent"), Scales()
-    rule = Stuck(monitor, "1.Linear")
-    trainer.fit(x_train, y_train, epochs=8, batch_size=32, callbacks=[monitor, scales, rule])
+    monitor, scales = pynn.Monitor(rules=[stuck], on_problem="silent"), Scales()
+    trainer.fit(x_train, y_train, epochs=8, batch_size=32, callbacks=[monitor, scales])
     accuracy = (model.predict(x_test).argmax(axis=1) == y_test).mean()
-    print(f"lr {lr:g}: accuracy {accuracy:.1%}, {rule.found or 'not stuck'}")
+    print(f"lr {lr:g}: accuracy {accuracy:.1%}")
+    for finding in monitor.verdict:
+        if finding.symptom == "stuck":
+            print(finding)
     if lr == 0.1:
         learned = scales.values[-1]
 
