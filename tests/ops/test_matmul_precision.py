@@ -15,7 +15,7 @@ from pynn.backends.precision import PRODUCTS, using_matmul_precision
 from pynn.backends.selection import instruction_set
 
 #: Large enough for matrix units, at any precision.
-SHAPES = [(256, 256, 256), (64, 784, 1000), (128, 512, 500), (300, 513, 167), (129, 1100, 197), (784, 128, 256)]
+SHAPES = [(257, 600, 259), (300, 513, 267), (512, 256, 300), (320, 1100, 200), (640, 200, 512), (333, 777, 444)]
 EPS = np.finfo(np.float32).eps
 
 
@@ -98,7 +98,7 @@ def test_units_compute_what_the_reference_says(units, precision, shape, rng):
 def test_units_at_every_tail(units, precision, rng):
     """Sizes around multiples of the tiles, beside sizes that are large enough for the units."""
     for rows, depth, columns in itertools.product((16, 1, 31, 17), (96, 97, 127, 126), (32, 1, 15, 17, 31)):
-        a, b = operands(rng, 256 + rows, 256 + depth, 256 + columns)
+        a, b = operands(rng, 400 + rows, 300 + depth, 400 + columns)
         got = ops.matmul(a, b)
         sample = rng.integers(0, len(a), 20), rng.integers(0, b.shape[1], 20)
         want = product(a[sample[0]], b[:, sample[1]], PRODUCTS[precision])
@@ -115,8 +115,8 @@ def test_highest_on_units_errs_less_than_the_tiles(units, rng):
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
 def test_bias_activation_and_pre_activation(units, precision, activation, rng):
-    a, b = operands(rng, 200, 600, 170)
-    bias, pre_out = rng.normal(size=170).astype(np.float32), np.empty((200, 170), np.float32)
+    a, b = operands(rng, 300, 600, 270)
+    bias, pre_out = rng.normal(size=270).astype(np.float32), np.empty((300, 270), np.float32)
     out = ops.matmul(a, b, bias=bias, activation=activation, pre_out=pre_out)
     np.testing.assert_array_equal(pre_out, product(a, b, PRODUCTS[precision]) + bias)
     np.testing.assert_array_equal(ops.matmul(a, b, bias=bias, activation=activation), out)
@@ -127,7 +127,7 @@ def test_bias_activation_and_pre_activation(units, precision, activation, rng):
 @pytest.mark.parametrize("operand", [0, 1])
 def test_what_is_not_finite_is_as_without_units(units, precision, bits, operand, rng):
     """NaN of any bits, infinities, and the largest float, whose nearest bfloat16 is infinite."""
-    pair = operands(rng, 200, 300, 190)
+    pair = operands(rng, 400, 300, 390)
     pair[operand][70, 60] = np.array(bits, np.uint32).view(np.float32)
     other = pair[1 - operand]
     other[(60, 5) if operand == 0 else (5, 70)] = 0
@@ -138,22 +138,22 @@ def test_what_is_not_finite_is_as_without_units(units, precision, bits, operand,
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
     np.testing.assert_array_equal(got[np.isinf(want)], want[np.isinf(want)])
     rest = np.isfinite(want) & (np.abs(want) < 1e30)
-    assert rest.sum() >= 190 * 190
+    assert rest.sum() >= 390 * 390
     np.testing.assert_allclose(got[rest], want[rest], rtol=1e-4, atol=1e-4)
 
 
 def test_numbers_near_the_largest_do_not_overflow(units, precision):
-    a = np.full((200, 300), np.finfo(np.float32).max, np.float32)
-    b = np.zeros((300, 190), np.float32)
+    a = np.full((400, 300), np.finfo(np.float32).max, np.float32)
+    b = np.zeros((300, 390), np.float32)
     b[0] = 1
-    np.testing.assert_array_equal(ops.matmul(a, b), np.full((200, 190), np.finfo(np.float32).max, np.float32))
+    np.testing.assert_array_equal(ops.matmul(a, b), np.full((400, 390), np.finfo(np.float32).max, np.float32))
 
 
 def test_small_numbers_lose_no_more_than_is_documented(units, rng):
     """Each part, product and sum below the smallest normal float may become 0."""
     tiny = np.finfo(np.float32).tiny
     for scale_a, scale_b in ((-130, 0), (-120, -4), (-70, -60), (-100, 0)):
-        a, b = operands(rng, 200, 300, 190)
+        a, b = operands(rng, 400, 300, 390)
         a, b = np.ldexp(a, scale_a), np.ldexp(b, scale_b)
         exact = a.astype(np.float64) @ b.astype(np.float64)
         sizes = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
@@ -162,7 +162,7 @@ def test_small_numbers_lose_no_more_than_is_documented(units, rng):
 
 
 def test_zeros_are_positive(units, precision):
-    a, b = np.full((200, 300), -0.0, np.float32), np.ones((300, 190), np.float32)
+    a, b = np.full((400, 300), -0.0, np.float32), np.ones((300, 390), np.float32)
     got = ops.matmul(a, b)
     assert (got == 0).all() and not np.signbit(got).any()
 

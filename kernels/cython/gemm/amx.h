@@ -157,13 +157,14 @@ static __attribute__((noinline)) PN_AMX int pn_amx_six(const pn_product *p) { re
 static __attribute__((noinline)) PN_AMX int pn_amx_three(const pn_product *p) { return pn_amx_run(p, 2); }
 static __attribute__((noinline)) PN_AMX int pn_amx_one(const pn_product *p) { return pn_amx_run(p, 1); }
 
-/* Whether matrix units are faster than the tiles of pn_tiled: a model of times in float32 multiply-adds, fitted to
- * measured products. Splitting costs per element of A and B, and writing per element of C. */
+/* Whether matrix units are faster than the tiles of pn_tiled: a model of times in float32 multiply-adds. Splitting
+ * costs per element of A and B, and writing per element of C. In a training step, weights (B) come from L3 and C is not
+ * in cache, which the tiles hide; so B and C cost twice what they cost when products are repeated. */
 static int pn_amx_pays(const pn_product *p, int products) {
     const double m = (double)p->m, n = (double)p->n, k = (double)p->k;
     const double padded = 16.0 * (double)pn_ceil_div(p->m, 16) * 16.0 * (double)pn_ceil_div(p->n, 16) * PN_AMX_K *
                           (double)pn_ceil_div(p->k, PN_AMX_K);
-    return products / 6.0 * 0.41 * padded + 25 * k * (m + n) + 30 * m * n < m * n * k;
+    return products / 6.0 * 0.41 * padded + 25 * m * k + 60 * k * n + 70 * m * n < m * n * k;
 }
 
 static void pn_amx_part(void *argument, int index) {
