@@ -20,8 +20,6 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
 import pynn
 from pynn.utils.files import write_atomically
@@ -176,16 +174,14 @@ def cost(rounds, only, output):
     torch.set_num_threads(1)
     pynn.set_num_threads(1)
     warnings.simplefilter("ignore")
-    found = {name: compare(name, rounds) for name in only}
-    table = Table("", "watched by", "watched / plain", "quartiles")
-    for name, rows in found.items():
-        for peer, row in rows.items():
-            table.add_row(name, peer, f"{row['ratio']:.3f}", f"{row['low']:.3f}-{row['high']:.3f}")
-    Console().print(table)
-    if output is not None:
-        write_atomically(
-            output, (json.dumps({"torch": torch.__version__, "workloads": found}, indent=1) + "\n").encode()
-        )
+    found = {name: {} for name in only}
+    for name in only:
+        for peer, row in compare(name, rounds):
+            click.echo(f"{name}  {peer:34}  {row['ratio']:.3f}  ({row['low']:.3f} to {row['high']:.3f})")
+            found[name][peer] = row
+            if output is not None:  # after each, for the peers take minutes
+                figures = {"torch": torch.__version__, "rounds": rounds, "workloads": found}
+                write_atomically(output, (json.dumps(figures, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
