@@ -159,12 +159,14 @@ static __attribute__((noinline)) PN_AMX int pn_amx_one(const pn_product *p) { re
 
 /* Whether matrix units are faster than the tiles of pn_tiled: a model of times in float32 multiply-adds. Splitting
  * costs per element of A and B, and writing per element of C. In a training step, weights (B) come from L3 and C is not
- * in cache, which the tiles hide; so B and C cost twice what they cost when products are repeated. */
+ * in cache, which the tiles hide. For six products, which have least to gain, B and C thus cost twice what they cost
+ * when products are repeated. */
 static int pn_amx_pays(const pn_product *p, int products) {
     const double m = (double)p->m, n = (double)p->n, k = (double)p->k;
+    const double of_a = 25, of_b = products == 6 ? 60 : 25, of_c = products == 6 ? 70 : 30;
     const double padded = 16.0 * (double)pn_ceil_div(p->m, 16) * 16.0 * (double)pn_ceil_div(p->n, 16) * PN_AMX_K *
                           (double)pn_ceil_div(p->k, PN_AMX_K);
-    return products / 6.0 * 0.41 * padded + 25 * m * k + 60 * k * n + 70 * m * n < m * n * k;
+    return products / 6.0 * 0.41 * padded + of_a * m * k + of_b * k * n + of_c * m * n < m * n * k;
 }
 
 static void pn_amx_part(void *argument, int index) {
