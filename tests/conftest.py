@@ -12,6 +12,7 @@ from browsers import CHROMIUM
 from click.testing import CliRunner
 
 import pynn
+from pynn.backends import selection
 from pynn.cli import main
 
 # They need PyTorch, which the tests do not; and scripts that tests start on several ranks, which need mpi4py.
@@ -20,6 +21,8 @@ collect_ignore_glob = ["vectors/*.py", "ranks/[!t]*.py"]
 hypothesis.settings.register_profile("local", deadline=None, max_examples=25, database=None)
 hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("local"), derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+selection.eager_threads = True  # tests try what threads do, also where they do not pay
 
 CHOICE = os.environ.get("PYNN_BACKEND", "auto")
 

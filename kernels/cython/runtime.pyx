@@ -26,7 +26,7 @@ cdef extern from "common/threads.h" nogil:
         PN_MAX_THREADS
     void pn_run_parallel(pn_task task, void* argument, int count) noexcept nogil
     int pn_team_size() noexcept nogil
-    void pn_set_team_size(int threads) noexcept nogil
+    void pn_set_team(int threads, int eager) noexcept nogil
     void pn_prepare_for_fork() noexcept nogil
 
 cdef extern from *:
@@ -277,11 +277,11 @@ def is_recording():
     return pn_current != NULL
 
 
-def set_num_threads(int count):
-    """Let kernels use up to `count` threads."""
+def set_num_threads(int count, bint eager=False):
+    """Let kernels use up to `count` threads; if `eager`, also while the others keep their callers waiting."""
     if not 1 <= count <= PN_MAX_THREADS:
         raise ValueError(f"the number of threads is {count}; expected 1 to {PN_MAX_THREADS}")
-    pn_set_team_size(count)
+    pn_set_team(count, eager)
 
 
 def get_num_threads():

@@ -24,6 +24,8 @@ MAX_THREADS = 256
 
 _active: ModuleType | None = None
 _threads: int | None = None
+#: Set by tests: use as many threads as requested, and always, even where that takes longer.
+eager_threads = False
 
 
 class BackendError(RuntimeError):
@@ -118,8 +120,9 @@ def set_num_threads(count: int) -> None:
     """Set the maximum number of threads of the Cython kernels in this process.
 
     The environment variable ``PYNN_NUM_THREADS`` sets the initial value; the default is one thread per processor that
-    this process may use. Small work always runs on one thread. Results do not depend on the number of threads, bit for
-    bit. This does not affect NumPy's own BLAS threads, which the NumPy backend uses.
+    this process may use, and no more are ever used. Small work always runs on one thread, and so does all work for a
+    while after the other threads came late, as when another program keeps their processors busy. Results do not depend
+    on the number of threads, bit for bit. This does not affect NumPy's own BLAS threads, which the NumPy backend uses.
 
     Raises
     ------
@@ -141,7 +144,7 @@ def set_num_threads(count: int) -> None:
     _threads = int(count)
     compiled = importlib.import_module("pynn.kernels.cython")
     if compiled.INSTRUCTION_SET is not None:
-        compiled.runtime.set_num_threads(_threads)
+        _set_team(compiled.runtime, _threads)
 
 
 def get_num_threads() -> int:
@@ -157,6 +160,11 @@ def get_num_threads() -> int:
         set_num_threads(_default_threads())
     assert _threads is not None
     return _threads
+
+
+def _set_team(runtime: ModuleType, threads: int) -> None:
+    """Set the kernels' threads: no more than there are processors, on which they would only take turns."""
+    runtime.set_num_threads(threads if eager_threads else min(threads, usable_processors()), eager_threads)
 
 
 def _default_threads() -> int:
@@ -199,7 +207,7 @@ def _load(name: str) -> ModuleType:
             package.load()
         except ImportError as error:
             raise BackendError(f"the cython backend is not available: {error}") from error
-        package.runtime.set_num_threads(get_num_threads())
+        _set_team(package.runtime, get_num_threads())
         precision.apply()
     if name == "numba":
         package.compiled.protection = Uninterrupted

@@ -12,6 +12,7 @@ import pytest
 
 import pynn
 from pynn import ops
+from pynn.backends import selection
 from pynn.backends.processors import usable_processors
 from pynn.backends.selection import MAX_THREADS
 
@@ -80,6 +81,26 @@ def test_the_number_of_threads_changes_no_bit(backend):
     for count in (2, 3, 4, 7):
         with threads(count):
             assert_same(results(), expected)
+
+
+def test_bits_are_the_same_where_threads_are_used_only_while_they_pay(backend, monkeypatch):
+    with threads(1):
+        expected = results()
+    monkeypatch.setattr(selection, "eager_threads", False)
+    for count in (2, 7):
+        with threads(count):
+            for _ in range(5):
+                assert_same(results(), expected)
+
+
+@pytest.mark.skipif("cython" not in pynn.available_backends(), reason="only the compiled kernels share out work")
+def test_no_more_threads_than_processors(monkeypatch):
+    monkeypatch.setattr(selection, "eager_threads", False)
+    with pynn.use_backend("cython"):
+        for count in (1, usable_processors(), usable_processors() + 3):
+            with threads(count):
+                assert pynn.get_num_threads() == count
+                assert selection.kernels().runtime.get_num_threads() == min(count, usable_processors())
 
 
 def test_concurrent_callers_get_their_own_results(backend):
