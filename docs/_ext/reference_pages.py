@@ -138,13 +138,13 @@ def _commands() -> str:
         "What ``pynn COMMAND --help`` prints. Exit codes are 0 for success, 2 for wrong options; those of "
         "``pynn check`` are 0 (passed), 1 (warnings) and 2 (failures).\n\n",
     ]
-    context = click.Context(main, info_name="pynn", max_content_width=100)
+    context = click.Context(main, info_name="pynn", **main.context_settings)  # else click would remember no -h
     parts.append(_help_of(context))
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None
         parts.append(_heading(f"pynn {name}", "-"))
-        parts.append(_help_of(click.Context(command, info_name=name, parent=context, max_content_width=100)))
+        parts.append(_help_of(click.Context(command, info_name=name, parent=context, **command.context_settings)))
     return "".join(parts)
 
 

@@ -97,6 +97,7 @@ class Finding:
             "layer": self.layer,
             "step": self.step,
             "last_step": self.last_step,
+            "end": self.end,
             "severity": self.severity,
             "evidence": self.evidence,
             "advice": self.advice,

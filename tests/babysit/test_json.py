@@ -18,7 +18,7 @@ from pynn.utils.json_values import json_text, plain
 PROJECT = Path(__file__).parents[2]
 PAGE = PROJECT / "docs" / "json.md"
 MARKS = "<!-- example: python tests/babysit/test_json.py -->\n\n```json\n", "\n```\n\n<!-- end of example -->"
-FINDING = {"symptom", "layer", "step", "last_step", "severity", "evidence", "advice", "page"}
+FINDING = {"symptom", "layer", "step", "last_step", "end", "severity", "evidence", "advice", "page"}
 MONITOR = {"format", "version", "about", "steps", "verdict", "findings", "history"}
 
 
@@ -122,7 +122,7 @@ def test_a_report():
     assert told.keys() == {"format", "version", "status", "checks"}
     assert told["status"] == report.status
     assert [check["status"] for check in told["checks"]] == [check.status for check in report]
-    assert told["checks"][0].keys() == FINDING - {"step", "last_step", "severity"} | {"name", "status"}
+    assert told["checks"][0].keys() == FINDING - {"step", "last_step", "end", "severity"} | {"name", "status"}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32("nan"), np.array(np.inf)])

@@ -66,8 +66,8 @@ class Monitor(Shown, Callback):
         at an error. "restore" first restores the weights that the last epoch without an error ended with, if there is
         one. "silent" does nothing. A callable receives the finding.
     rules : iterable of callable
-        Rules of your own, applied beside pynn's after some tens of steps and after each epoch: functions that take a
-        `babysit.RunState` and yield `babysit.Detection`s.
+        Rules of your own, applied beside pynn's after some tens of steps and after each epoch: functions of a
+        `babysit.RunState` that yield a `babysit.Detection` for what they see.
 
     Attributes
     ----------
