@@ -38,6 +38,7 @@ class TorchRun:
 
     regularizers = ()
     keeps_best = False
+    rank = 0  # a loop in PyTorch has one process
 
     def __init__(self, network: Network, criterion: Any, optimizer: Any, epochs: int | None) -> None:
         self.model = network

@@ -89,5 +89,5 @@ def test_an_error_is_one_line(run, arguments, code, message):
 
 def test_check_takes_every_option_that_describes_a_training():
     ours, theirs = ({parameter.name for parameter in command.params} for command in (check, train))
-    assert theirs - ours == {"augment", "save", "plot", "report", "early_stopping"}
+    assert theirs - ours == {"augment", "save", "plot", "report", "early_stopping", "precision"}
     assert ours - theirs == {"html"}
