@@ -29,9 +29,13 @@ def command(ranks, *arguments):
 
 
 def environment(**variables):
-    """Return the environment of a rank: one thread, and an idle rank leaves its processor to the others."""
+    """Return the environment of a rank: one thread, and an idle rank leaves its processor to the others.
+
+    Open MPI kills ranks one second after it has told them to end, which is too soon to speak on a busy machine.
+    """
     single = {"OMP_NUM_THREADS": "1", "PYNN_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return os.environ | single | {"OMPI_MCA_mpi_yield_when_idle": "1"} | variables
+    launcher = {"OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_odls_base_sigkill_timeout": "5"}
+    return os.environ | single | launcher | variables
 
 
 def start(ranks, *arguments, folder=None, **variables):
