@@ -26,7 +26,7 @@ from .rules.evaluation import evaluation_of
 from .rules.rates import run_away
 from .run_state import RunState, Units
 from .shown import Shown
-from .snapshots import Album, Snapshot
+from .snapshots import Album, Snapshot, histograms
 from .stats import RELU_LIKE, Stats
 from .users_rules import BabysitterWarning, Rule, checked_rules, detections
 from .window import window_of
@@ -242,7 +242,11 @@ class Monitor(Shown, Callback):
             if trainer.examples is None and len(state.windows) % 8 == 1:
                 state.facts.inputs = known.InputFigures.of(x, 256) if x.dtype.kind == "f" else None
         if self._album.due(trainer.steps) and len(taken):
-            self._album.add(Snapshot.of(recorder.outputs, self._units, trainer.steps))
+            activations, gradients = (
+                {o.name: getattr(o, at) for o in recorder.outputs} for at in ("array", "gradient")
+            )
+            active = {name: units.active for name, units in self._units.items() if units.active is not None}
+            self._album.add(Snapshot(trainer.steps, histograms(activations), histograms(gradients), active))
             if state.facts.weights:
                 first_layer = state.facts.weights[0]
                 self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .recorder import Output
-    from .run_state import Units
 
 #: Sampled values per array, and bins.
 DRAWN, BINS = 4096, 40
@@ -68,18 +63,10 @@ class Snapshot:
     gradients: dict[str, Histogram] = field(default_factory=dict)
     active: dict[str, np.ndarray] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, outputs: Iterable[Output], units: Mapping[str, Units], step: int) -> Snapshot:
-        snapshot = cls(step)
-        for output in outputs:
-            if output.array is not None:
-                snapshot.activations[output.name] = Histogram.of(output.array)
-            if output.gradient is not None:
-                snapshot.gradients[output.name] = Histogram.of(output.gradient)
-            counted = units.get(output.name)
-            if counted is not None and counted.rectifies and counted.active is not None:
-                snapshot.active[output.name] = counted.active
-        return snapshot
+
+def histograms(arrays: Mapping[str, np.ndarray | None]) -> dict[str, Histogram]:
+    """Return the histograms of those arrays that there are."""
+    return {name: Histogram.of(array) for name, array in arrays.items() if array is not None}
 
 
 class Album:
