@@ -2,14 +2,14 @@
  *
  * With each operand split into three bfloat16, six products of the parts are a float32 product. With two parts three
  * products have 16 bits, with one part one product has 8. A product on the unit is a tile of A, 16 x 32, times a tile
- * of B, 32 x 16. The micro-kernel keeps 2 x 2 tiles of C in its registers, and packs the next panel of B meanwhile.
+ * of B, 32 x 16. The micro-kernel keeps 2 x 2 tiles of C in its registers.
  */
 #ifndef PYNN_AMX_H
 #define PYNN_AMX_H
 
 #include "amx_pack.h"
 
-/* The blocks of k have equal size, at most this: then C is read and written seldom, and two panels of B fit the L2
+/* The blocks of k have equal size, at most this: then C is read and written seldom, and a panel of B fits the L2
  * cache beside A's block, which takes half of it. */
 #define PN_AMX_KC 512
 

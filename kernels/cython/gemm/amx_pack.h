@@ -63,21 +63,21 @@ PN_AMX_INLINE __mmask16 pn_amx_mask(ptrdiff_t count) {
 }
 
 /* Load 16 vectors, of which `vectors` exist, and store them transposed, `apart` from one another. */
-static __attribute__((noinline)) void pn_amx_turn(const float *from, ptrdiff_t stride, ptrdiff_t vectors,
-                                                  __mmask16 mask, float *turned, ptrdiff_t apart) {
+static __attribute__((noinline)) void pn_amx_transpose(const float *from, ptrdiff_t stride, ptrdiff_t vectors,
+                                                       __mmask16 mask, float *transposed, ptrdiff_t apart) {
     pn_vector_f32 v[16];
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++) v[i] = (pn_vector_f32)_mm512_maskz_loadu_ps(i < vectors ? mask : 0, from + i * stride);
     pn_transpose_f32(v);
 #pragma GCC unroll 16
-    for (int i = 0; i < 16; i++) _mm512_store_ps(turned + i * apart, (__m512)v[i]);
+    for (int i = 0; i < 16; i++) _mm512_store_ps(transposed + i * apart, (__m512)v[i]);
 }
 
 /* Pack 16 lines and 32 k of an operand into one tile per part. `lines` and `depth` are how much of the operand exists
  * from `from` on; beyond it tiles are 0. */
 PN_AMX_INLINE void pn_amx_pack_tile(const pn_amx_operand *p, const float *from, const int parts, const int left,
                                     const ptrdiff_t lines, const ptrdiff_t depth, uint16_t *out) {
-    float turned[16 * PN_AMX_K] __attribute__((aligned(64)));
+    float transposed[16 * PN_AMX_K] __attribute__((aligned(64)));
     if (left && p->k == 1) {
 #pragma GCC unroll 4
         for (int i = 0; i < 16; i++, from += p->line, out += PN_AMX_K) {
@@ -86,9 +86,9 @@ PN_AMX_INLINE void pn_amx_pack_tile(const pn_amx_operand *p, const float *from, 
             pn_amx_split(_mm512_maskz_loadu_ps(first, from), _mm512_maskz_loadu_ps(second, from + 16), parts, 1, out);
         }
     } else if (left) {
-        pn_amx_turn(from, p->k, depth, pn_amx_mask(lines), turned, PN_AMX_K);
-        pn_amx_turn(from + 16 * p->k, p->k, depth - 16, pn_amx_mask(lines), turned + 16, PN_AMX_K);
-        for (const float *row = turned; row < turned + 16 * PN_AMX_K; row += PN_AMX_K, out += PN_AMX_K)
+        pn_amx_transpose(from, p->k, depth, pn_amx_mask(lines), transposed, PN_AMX_K);
+        pn_amx_transpose(from + 16 * p->k, p->k, depth - 16, pn_amx_mask(lines), transposed + 16, PN_AMX_K);
+        for (const float *row = transposed; row < transposed + 16 * PN_AMX_K; row += PN_AMX_K, out += PN_AMX_K)
             pn_amx_split(_mm512_load_ps(row), _mm512_load_ps(row + 16), parts, 1, out);
     } else if (p->line == 1) {
 #pragma GCC unroll 4
@@ -100,9 +100,9 @@ PN_AMX_INLINE void pn_amx_pack_tile(const pn_amx_operand *p, const float *from, 
             pn_amx_split(_mm512_maskz_loadu_ps(first, from), _mm512_maskz_loadu_ps(second, from + p->k), parts, 0, out);
         }
     } else {
-        pn_amx_turn(from, p->line, lines, pn_amx_mask(depth), turned, 16);
-        pn_amx_turn(from + 16, p->line, lines, pn_amx_mask(depth - 16), turned + 16 * 16, 16);
-        for (const float *row = turned; row < turned + 16 * PN_AMX_K; row += 2 * 16, out += PN_AMX_K)
+        pn_amx_transpose(from, p->line, lines, pn_amx_mask(depth), transposed, 16);
+        pn_amx_transpose(from + 16, p->line, lines, pn_amx_mask(depth - 16), transposed + 16 * 16, 16);
+        for (const float *row = transposed; row < transposed + 16 * PN_AMX_K; row += 2 * 16, out += PN_AMX_K)
             pn_amx_split(_mm512_load_ps(row), _mm512_load_ps(row + 16), parts, 0, out);
     }
 }
