@@ -13,17 +13,19 @@ from ...ops.upsample import output_size
 from .building import Builder, Tensor, Writer
 
 
+def _parameters(graph: Builder, layer: layers.Conv2d | layers.ConvTranspose2d) -> list[str]:
+    weight = graph.constant(layer.weight.data, "weight")
+    return [weight] if layer.bias is None else [weight, graph.constant(layer.bias.data, "bias")]
+
+
 def _conv(graph: Builder, layer: layers.Conv2d, x: Tensor) -> str:
     geometry, rank = layer._geometry(), len(layer.kernel_size)
     kernel = layer._pair(layer.kernel_size)
     before, after = borders(geometry["padding"], kernel, geometry["stride"], geometry["dilation"])
-    arrays = [graph.constant(layer.weight.data, "weight")]
-    if layer.bias is not None:
-        arrays.append(graph.constant(layer.bias.data, "bias"))
     return graph.add(
         "Conv",
         x.name,
-        *arrays,
+        *_parameters(graph, layer),
         kernel_shape=layer.kernel_size,
         strides=layer.stride,
         dilations=layer.dilation,
@@ -33,13 +35,10 @@ def _conv(graph: Builder, layer: layers.Conv2d, x: Tensor) -> str:
 
 
 def _conv_transpose(graph: Builder, layer: layers.ConvTranspose2d, x: Tensor) -> str:
-    arrays = [graph.constant(layer.weight.data, "weight")]
-    if layer.bias is not None:
-        arrays.append(graph.constant(layer.bias.data, "bias"))
     return graph.add(
         "ConvTranspose",
         x.name,
-        *arrays,
+        *_parameters(graph, layer),
         kernel_shape=layer.kernel_size,
         strides=layer.stride,
         dilations=layer.dilation,
