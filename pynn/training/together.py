@@ -10,12 +10,11 @@ from . import rank_checks
 from .batches import Batch, cut
 from .exchange import Exchange
 from .fitting import Fit, FitRequest, prepared
-from .step import NonFiniteError
+from .step import NonFiniteError, TrainingStep
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..nn.loss import Loss
     from ..nn.sequential import Sequential
     from .ranks import Ranks
     from .state import TrainingState
@@ -50,13 +49,6 @@ def prepared_together(trainer: TrainingState, request: FitRequest, ranks: Ranks)
     return fit
 
 
-def share_of(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, loss: Loss, ranks: Ranks) -> Batch:
-    """Return this rank's share of a minibatch that all ranks have whole."""
-    each = loss.row_weights(y, weights)
-    total = float(len(x) if each is None else each.sum(dtype="float64"))
-    return cut(Batch(x, y, weights, total), loss, ranks)
-
-
 @contextmanager
 def ending_all(trainer: TrainingState) -> Iterator[None]:
     """Within the block, an error on one rank ends all, but for one that all ranks raise."""
@@ -68,3 +60,20 @@ def ending_all(trainer: TrainingState) -> Iterator[None]:
         if trainer._ranks is not None:
             trainer._ranks.fail(error, trainer.steps)
         raise
+
+
+def step_together(
+    trainer: TrainingState,
+    step: TrainingStep,
+    x: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    ranks: Ranks,
+) -> float:
+    """Take a step on a minibatch that all ranks have whole, each on its share; return the loss of the whole."""
+    y = trainer.loss.as_target(y, x.dtype)
+    each = trainer.loss.row_weights(y, weights)
+    total = float(len(x) if each is None else each.sum(dtype="float64"))
+    x, y, weights, _, share = cut(Batch(x, y, weights, total), trainer.loss, ranks)
+    with ending_all(trainer):
+        return step.take(x, y, weights, share=share)

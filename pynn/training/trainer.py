@@ -32,7 +32,7 @@ from .metrics import Metric, evaluated, named
 from .ranks import Ranks
 from .state import TrainingState
 from .step import TrainingStep
-from .together import begun, ending_all, prepared_together, share_of, share_weights
+from .together import begun, ending_all, prepared_together, share_weights, step_together
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -144,7 +144,6 @@ class Trainer(TrainingState):
         """
         if self._turn:
             raise self._busy()
-        share = None
         thread = threading.get_ident()
         try:
             if self._turn.setdefault("thread", thread) != thread:
@@ -153,11 +152,10 @@ class Trainer(TrainingState):
             weights = None if sample_weight is None else example_weights(sample_weight, len(batch), batch.dtype)
             if type(y) is not np.ndarray or y.ndim != self._loss.target_ndim or y.dtype.kind not in "fiu":
                 y = step_targets(self.model, self.loss, batch, y)
-            if self._ranks is not None:
-                y = self._loss.as_target(y, batch.dtype)
-                batch, y, weights, _, share = share_of(batch, y, weights, self._loss, self._ranks)
-            with ending_all(self):
-                loss = self._step.take(batch, y, weights, share=share)
+            if self._ranks is None:
+                loss = self._step.take(batch, y, weights)
+            else:
+                loss = step_together(self, self._step, batch, y, weights, self._ranks)
         finally:
             if self._turn and self._turn["thread"] == thread:
                 del self._turn["thread"]

@@ -242,11 +242,10 @@ class Monitor(Shown, Callback):
             if trainer.examples is None and len(state.windows) % 8 == 1:
                 state.facts.inputs = known.InputFigures.of(x, 256) if x.dtype.kind == "f" else None
         if self._album.due(trainer.steps) and len(taken):
-            activations, gradients = (
-                {o.name: getattr(o, at) for o in recorder.outputs} for at in ("array", "gradient")
-            )
+            activations = histograms({output.name: output.array for output in recorder.outputs})
+            gradients = histograms({output.name: output.gradient for output in recorder.outputs})
             active = {name: units.active for name, units in self._units.items() if units.active is not None}
-            self._album.add(Snapshot(trainer.steps, histograms(activations), histograms(gradients), active))
+            self._album.add(Snapshot(trainer.steps, activations, gradients, active))
             if state.facts.weights:
                 first_layer = state.facts.weights[0]
                 self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
