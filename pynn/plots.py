@@ -9,8 +9,8 @@ Examples
 >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
 >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
 >>> history = trainer.fit(x, y, epochs=2)
->>> [axes.get_title(loc="left") for axes in pynn.plots.plot_history(history).axes]
-['Loss', 'Accuracy']
+>>> len(pynn.plots.plot_history(history).axes)  # loss, and accuracy
+2
 """
 
 from .babysit.views.figures import (
