@@ -1,7 +1,8 @@
 """The Cython backend, compiled at build time once per instruction set; the best set that runs here is imported.
 
 ``PYNN_ISA`` overrides the choice with "x86-64-v2", "x86-64-v3", "x86-64-v4" or "x86-64-v4-amx"; a set that was not
-built, or that this processor lacks, raises. "x86-64-v4-amx" is the modules of "x86-64-v4", which then use matrix units.
+built, or that this processor lacks, raises. "x86-64-v4-amx" is the modules of "x86-64-v4", which then use matrix units, but
+for one of its own, which measures their peak.
 If the best set does not load, the next one is used, with a warning.
 """
 
@@ -21,7 +22,8 @@ except ImportError:  # built without a C compiler: the backend reports itself as
 BUILT = cpu is not None
 #: Ends the name of an instruction set with matrix units.
 AMX = "-amx"
-_MODULES = (*MODULES, "machine")  # which measures this machine's limits
+_MACHINE = "machine"  # measures this machine's limits
+_MODULES = (*MODULES, _MACHINE)
 
 
 def processor_instruction_sets() -> tuple[str, ...]:
@@ -37,13 +39,20 @@ def supported_instruction_sets() -> tuple[str, ...]:
 
 def _missing(instruction_set: str) -> list[str]:
     """Return the modules missing from the build for that instruction set: all of them if it was not built."""
-    folder = _folder(instruction_set)
-    places = [os.path.join(place, folder) for place in __path__]
-    return [name for name in _MODULES if PathFinder.find_spec(f"{__name__}.{folder}.{name}", places) is None]
+    missing = []
+    for name in _MODULES:
+        folder = _folder(instruction_set, name)
+        places = [os.path.join(place, folder) for place in __path__]
+        if PathFinder.find_spec(f"{__name__}.{folder}.{name}", places) is None:
+            missing.append(name)
+    return missing
 
 
-def _folder(instruction_set: str) -> str:
-    return instruction_set.removesuffix(AMX).replace("-", "_")
+def _folder(instruction_set: str, module: str) -> str:
+    """Return the folder in which the module of an instruction set lies."""
+    if module != _MACHINE:
+        instruction_set = instruction_set.removesuffix(AMX)
+    return instruction_set.replace("-", "_")
 
 
 def _candidates() -> tuple[str, ...]:
@@ -75,7 +84,7 @@ def load() -> None:
     failures = []
     for chosen in _candidates():
         try:
-            modules = {name: importlib.import_module(f".{_folder(chosen)}.{name}", __name__) for name in _MODULES}
+            modules = {name: importlib.import_module(f".{_folder(chosen, name)}.{name}", __name__) for name in _MODULES}
         except ImportError as error:
             failures.append(f"the kernels for {chosen} do not load ({error})")
             continue

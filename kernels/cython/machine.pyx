@@ -10,8 +10,8 @@ import_runtime()
 
 cdef extern from "common/machine.h" nogil:
     enum:
-        PN_CHAINS
-        PN_VECTOR_BYTES
+        PN_OPERATIONS_F32
+        PN_OPERATIONS_F64
     ctypedef struct pn_machine_sums:
         Py_ssize_t rounds
         double start
@@ -36,7 +36,7 @@ def multiply_adds(Py_ssize_t rounds, int threads, bint single, double factor=0.9
         task = pn_multiply_adds_f32
     with nogil:
         pn_parallel(task, &sums, threads)
-    return 2 * rounds * threads * PN_CHAINS * (PN_VECTOR_BYTES // (4 if single else 8))
+    return rounds * threads * (PN_OPERATIONS_F32 if single else PN_OPERATIONS_F64)
 
 
 def copy(cnp.ndarray source, cnp.ndarray out, int threads):

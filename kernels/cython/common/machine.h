@@ -1,9 +1,11 @@
-/* Peak throughput of the machine: multiply-adds in registers, and copies. The benchmark reports shares of it. */
+/* Peak throughput of the machine: multiply-adds in registers or, with PN_MATRIX_UNITS, in tiles; and copies. The
+ * benchmark reports shares of it. */
 #ifndef PYNN_MACHINE_H
 #define PYNN_MACHINE_H
 
 #include <string.h>
 
+#include "cpu.h"
 #include "platform.h"
 #include "runtime.h"
 
@@ -29,8 +31,32 @@ typedef struct {
         for (int i = 0; i < PN_CHAINS; i++) total += chain[i];                                                \
         if (index == 0) sums->sink = (double)total[0];                                                        \
     }
-PN_MULTIPLY_ADDS(pn_multiply_adds_f32, float)
 PN_MULTIPLY_ADDS(pn_multiply_adds_f64, double)
+
+#if defined(PN_MATRIX_UNITS) && defined(PN_COMPILES_AMX)
+#include "matrix_units.h"
+
+/* Of 4 tiles of 16 x 16 sums over 32 products, with float32 accuracy: six products of bfloat16, see gemm/amx.h. */
+#define PN_OPERATIONS_F32 (4 * 2 * 16 * 16 * 32)
+
+static void pn_multiply_adds_f32(void *argument, int index) {
+    const pn_machine_sums *sums = (const pn_machine_sums *)argument;
+    (void)index;
+    PN_AMX_BEGIN;
+    for (ptrdiff_t round = 0; round < sums->rounds; round++)
+        for (int part = 0; part < 6; part++) {
+            PN_AMX_ADD(0, 4, 6);
+            PN_AMX_ADD(1, 4, 7);
+            PN_AMX_ADD(2, 5, 6);
+            PN_AMX_ADD(3, 5, 7);
+        }
+    PN_AMX_END;
+}
+#else
+#define PN_OPERATIONS_F32 (2 * PN_CHAINS * (PN_VECTOR_BYTES / 4))
+PN_MULTIPLY_ADDS(pn_multiply_adds_f32, float)
+#endif
+#define PN_OPERATIONS_F64 (2 * PN_CHAINS * (PN_VECTOR_BYTES / 8))
 
 typedef struct {
     char *target;

@@ -7,26 +7,12 @@
 #ifndef PYNN_AMX_H
 #define PYNN_AMX_H
 
+#include "../common/matrix_units.h"
 #include "amx_pack.h"
 
 /* The blocks of k have equal size, at most this: then C is read and written seldom, and a panel of B fits the L2
  * cache beside A's block, which takes half of it. */
 #define PN_AMX_KC 512
-
-/* Not the compiler's intrinsics: those of GCC 12 do not say that they read memory. */
-#define PN_AMX_LOAD(tile, from) \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #tile : : "r"(from), "r"((ptrdiff_t)64) : "memory")
-#define PN_AMX_STORE(tile, to) \
-    __asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(to), "r"((ptrdiff_t)64) : "memory")
-#define PN_AMX_ZERO(tile) __asm__ volatile("tilezero %%tmm" #tile : : : "memory")
-#define PN_AMX_ADD(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : : : "memory")
-
-/* Tiles 0 to 3 are sums, 4 and 5 of A, 6 and 7 of B: each 16 rows of 64 bytes. */
-static const struct {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} pn_amx_tiles = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
 
 #define PN_LEFT(part)                             \
     PN_AMX_LOAD(4, a + 2 * (part) * PN_AMX_TILE); \
@@ -129,7 +115,7 @@ PN_AMX_INLINE int pn_amx_run(const pn_product *p, const int parts) {
     const pn_tile_epilogue_f32 end = {(const float *)p->bias, relu ? 0 : -INFINITY};
     const pn_float_mode mode = pn_flush_denormals();
     int finite = 1;
-    __asm__ volatile("ldtilecfg %0" : : "m"(pn_amx_tiles));
+    PN_AMX_BEGIN;
     for (ptrdiff_t pc = 0; pc < p->k; pc += kc)
         for (ptrdiff_t ic = 0; ic < p->m; ic += together * PN_AMX_SIDE) {
             pn_product block = *p;
@@ -147,7 +133,7 @@ PN_AMX_INLINE int pn_amx_run(const pn_product *p, const int parts) {
                 pn_epilogue_f32(c, p->pre ? (float *)p->pre + ic * p->ldc : NULL, p->ldc, block.m, p->n, p->code,
                                 (float)p->alpha);
         }
-    __asm__ volatile("tilerelease" : : : "memory"); /* else Linux would save the tiles at every switch */
+    PN_AMX_END;
     pn_restore_denormals(mode);
     pn_workspace_return(workspace);
     return !finite;
