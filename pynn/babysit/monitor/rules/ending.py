@@ -36,15 +36,17 @@ def ended_early(state: RunState) -> Iterator[Detection]:
 def _fall_per_epoch(state: RunState, least: float) -> float | None:
     """Return by what share the loss falls per epoch at the end, in validation too; None if less than `least` in all."""
     done = state.evaluations
+    if len(done) < FEWEST:
+        return None
     falls = []
     for losses in ([e.loss for e in done], [e.val_loss for e in done]):
         latest = losses[-max(FEWEST, round(LATEST * len(losses))) :]
-        if losses and math.isnan(losses[-1]):
+        if math.isnan(losses[-1]):
             continue  # no validation
         third = max(len(latest) // 3, 1)
         before, after = sorted(latest[:third])[third // 2], sorted(latest[-third:])[third // 2]
         steady = len(latest) > FEWEST or all(early > late for early, late in pairwise(latest))
-        if len(latest) < FEWEST or not steady or not 0 < after < (1 - least) * before:
+        if not steady or not 0 < after < (1 - least) * before:
             return None
         falls.append(1 - (after / before) ** (1 / (len(latest) - third)))
     return min(falls) if falls else None
