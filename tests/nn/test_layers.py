@@ -203,6 +203,33 @@ class Probe(pynn.Layer):
         return dy if ctx.needs_dx else None
 
 
+def test_a_method_without_ctx_is_refused_where_the_class_is_written():
+    with pytest.raises(
+        TypeError, match=r"^Mine\.forward\(self, x\) lacks an argument; expected forward\(self, x, ctx\)$"
+    ):
+        type("Mine", (pynn.Layer,), {"forward": lambda self, x: x})
+    with pytest.raises(TypeError, match=r"expected backward\(self, dy, ctx\)$"):
+        type("Mine", (pynn.Layer,), {"backward": lambda self, dy: dy})
+    type(
+        "Any", (pynn.Layer,), {"forward": lambda *arguments: arguments[1], "backward": lambda self, dy, ctx, more=1: dy}
+    )
+
+
+def test_a_layer_need_not_call_the_constructor_of_its_base():
+    class Bare(pynn.Layer):
+        def __init__(self, size):
+            self.size, self.scale = size, pynn.Parameter(np.ones(size, dtype=np.float32))
+
+        def forward(self, x, ctx):
+            return x * self.scale
+
+    layer = Bare(3)
+    model = pynn.Sequential(layer)
+    np.testing.assert_array_equal(model(np.full((2, 3), 2.0)), np.full((2, 3), 2.0))
+    with pytest.raises(ValueError, match="already belongs to a model"):
+        pynn.Sequential(layer)
+
+
 def test_first_layer_is_not_asked_for_the_inputs_gradient():
     first, second = Probe(), Probe()
     model = pynn.Sequential(pynn.Flatten(), first, pynn.Linear(3, 4), second, pynn.Linear(4, 2))

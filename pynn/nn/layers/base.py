@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import CO_VARARGS
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,6 @@ from ..parameters import Parameter, native
 
 if TYPE_CHECKING:
     from ..parameters import FlatParameters
-
-if TYPE_CHECKING:
-    pass
 
 
 class Layer(Configurable):
@@ -53,11 +51,22 @@ class Layer(Configurable):
     #: Names of array attributes that are untrained state, such as running statistics.
     buffer_names: tuple[str, ...] = ()
 
+    #: The layer that contains this one.
+    owner: Layer | None = None
+
     #: The parameters of the model in which the layer is trained, whose version counts changes of attributes.
     _trained: FlatParameters | None = None
 
-    def __init__(self) -> None:
-        self.owner: Layer | None = None
+    def __init_subclass__(cls) -> None:
+        """Raise TypeError if a method lacks an argument, as PyTorch's ``forward(self, x)`` lacks `ctx`."""
+        super().__init_subclass__()
+        for name, first in (("forward", "x"), ("backward", "dy")):
+            code = getattr(cls.__dict__.get(name), "__code__", None)
+            if code is not None and code.co_argcount < 3 and not code.co_flags & CO_VARARGS:
+                taken = ", ".join(code.co_varnames[: code.co_argcount])
+                raise TypeError(
+                    f"{cls.__name__}.{name}({taken}) lacks an argument; expected {name}(self, {first}, ctx)"
+                )
 
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         """Return the layer's output for the batch `x`."""
