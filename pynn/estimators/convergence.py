@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..training.callbacks import Callback
+from ..utils.warning import warn_user
 from .objectives import MeanL2, Objective
 
 if TYPE_CHECKING:
@@ -72,11 +72,10 @@ class Convergence(Callback):
         if estimator._no_improvement_count > estimator.n_iter_no_change and self._stalled(trainer):
             trainer.stop()
         elif estimator.n_iter_ == estimator.max_iter and not self._incremental:
-            warnings.warn(
+            warn_user(
                 f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
                 "converged yet.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
 
     def _record(self, loss: float) -> None:

@@ -6,13 +6,13 @@ import contextlib
 import csv
 import io
 import math
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..utils.files import check_target, write_atomically
 from ..utils.validation import choice, count
+from ..utils.warning import warn_user
 from .metrics import larger_is_better
 from .settings import TrainingWarning
 
@@ -227,12 +227,11 @@ class EarlyStopping(Callback):
         column = trainer.history.history.get(name, [])
         row = self._monitored.best(column)
         if row >= 0 and self._monitored.better(column[row], self._best_value):
-            warnings.warn(
+            warn_user(
                 f"epoch {trainer.history.epoch[row]} had a {name} of {column[row]:.6g}, better than the "
                 f"{self._best_value:.6g} of the final weights, but it ended before this callback began: its weights "
                 "were not kept (use a ModelCheckpoint to keep them)",
                 TrainingWarning,
-                stacklevel=2,
             )
 
 

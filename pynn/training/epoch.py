@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from typing import TYPE_CHECKING
 
 from ..utils.arrays import non_finite_row
+from ..utils.warning import warn_user
 from .history import EpochSums
 from .last_words import last_words
 from .prefetch import opened
@@ -76,10 +76,9 @@ def train_epoch(
         trainer._stop = True
         return
     if not trainer._sums.weight:
-        warnings.warn(
+        warn_user(
             f"epoch {trainer.epoch + 1} trained nothing, and its loss is NaN: all its examples have weight 0",
             TrainingWarning,
-            stacklevel=5,
         )
     step.end_epoch(trainer.epoch + 1)
     row = trainer._sums.row(trainer.loss.reduction) | trainer.validate()

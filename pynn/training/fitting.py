@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +9,7 @@ from ..augment import as_changes
 from ..nn.layers import BatchNorm
 from ..optim.schedules import idle_epochs
 from ..utils.arrays import numeric
+from ..utils.warning import warn_user
 from .batches import ArrayBatches, Source, UserBatches, refuse_options
 from .callbacks import Callback, CallbackList
 from .examples import check_fit, prepare_later
@@ -146,10 +146,9 @@ def _warn_of_idle_epochs(trainer: TrainingState, run: FitPlan, batches: int) -> 
     # A long cosine is practically 0 in its last epoch of tens of thousands; that is intended.
     if idle > 1 + left // 1000 or (idle and idle == left):
         which = "in all of its epochs" if idle == left else f"from epoch {run.until - idle + 1} on"
-        warnings.warn(
+        warn_user(
             f"{trainer.schedule!r} reaches a rate of 0: this fit, up to epoch {run.until}, trains nothing {which}. "
             "A schedule counts from the start of training, not of a fit: assign trainer.schedule = None, or one that "
             "ends later",
             TrainingWarning,
-            stacklevel=4,
         )

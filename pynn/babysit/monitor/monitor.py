@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ from ...training.examples import Examples
 from ...training.history import History
 from ...utils.arrays import non_finite_row
 from ...utils.validation import count, fraction
+from ...utils.warning import warn_user
 from ..findings import PASSING, SYMPTOMS, Finding, ranked
 from ..thresholds import Thresholds
 from . import facts as known
@@ -386,7 +386,7 @@ class Monitor(Shown, Callback):
             return
         if action == "silent":
             return
-        warnings.warn(str(finding), BabysitterWarning, stacklevel=2)
+        warn_user(str(finding), BabysitterWarning)
         if finding.severity == "error" and action in ("stop", "restore"):
             if action == "restore" and self._good is not None:
                 trainer.model.load_state_dict(self._good)

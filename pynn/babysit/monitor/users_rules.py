@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import get_args
 
+from ...utils.warning import warn_user
 from ..findings import Severity
 from .rules import Detection
 from .run_state import RunState
@@ -50,7 +50,7 @@ def detections(rule: Rule, state: RunState, own: Sequence[Rule]) -> list[Detecti
     except Exception as error:
         place = "your rule" if rule in own else "the rule"
         advice = "" if rule in own else "; please report it"
-        warnings.warn(f"{place} {name_of(rule)} failed ({error!r}){advice}", BabysitterWarning, stacklevel=2)
+        warn_user(f"{place} {name_of(rule)} failed ({error!r}){advice}", BabysitterWarning)
         return []
     return found
 
