@@ -24,7 +24,7 @@ def test_reports_tell_the_worst_and_list_what_is_wrong():
     assert (report.status, report.ok, len(report.failures), len(report.warnings)) == ("warn", True, 0, 1)
     report.checks.append(failed("d", None, "gone", "Run."))
     assert (report.status, report.ok, report.failures[0].name) == ("fail", False, "d")
-    assert report.summary() == "1 failed, 1 warned, 1 passed, 1 skipped"
+    assert report.summary() == "1 failed (d), 1 warned (c), 1 passed, 1 skipped"
     assert Report([skipped("b", "no data")]).status == "pass"
     assert Report().status == "pass"
     note = noted("f", None, "slow", "Speed up.")

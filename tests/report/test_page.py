@@ -56,7 +56,7 @@ def test_texts_in_tables_are_on_the_left():
 def test_a_report_is_short_in_a_terminal():
     report = Report([passed("input scale", "rms 1"), failed("learning rate", None, "too high", "Lower it.")])
     lines = repr(report).splitlines()
-    assert lines[0] == "preflight: 1 failed, 1 passed"
+    assert lines[0] == "preflight: 1 failed (learning rate), 1 passed"
     assert "learning rate" in lines[1] and "Lower it." in lines[2]
     assert "input scale" not in repr(report)
 

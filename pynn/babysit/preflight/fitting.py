@@ -148,8 +148,8 @@ def beats_the_baseline(case: Case) -> Check:
         return skipped(name, "too few examples to tell")
     quick = relation(case, case.take(case.rows(1000, stream=12)))
     if quick is not None and case.memorises and quick.simple > CERTAIN:
-        evidence = f"simple fits of {quick.count} examples agree with the targets by more standard errors than chance"
-        return passed(name, f"{evidence} ({quick}), and the network told a handful apart")
+        evidence = f"simple fits of {quick.count} examples beat chance by several standard errors"
+        return passed(name, f"{evidence} ({quick}), and the network learnt a handful")
     rows = case.rows(1200, stream=11)
     half = len(rows) // 2
     seen, held_out = case.take(rows[:half]), case.take(rows[half:])

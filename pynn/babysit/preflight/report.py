@@ -163,10 +163,14 @@ class Report:
         return len(self.checks)
 
     def summary(self) -> str:
-        """Return the number of checks per status, in one line."""
-        counts = [(sum(check.status == status for check in self.checks), status) for status in reversed(ORDER)]
+        """Return the number of checks per status, and which failed or warned, in one line."""
         words = {"fail": "failed", "warn": "warned", "note": "noted", "pass": "passed", "skip": "skipped"}
-        return ", ".join(f"{count} {words[status]}" for count, status in counts if count) or "no checks"
+        parts = []
+        for status in reversed(ORDER):
+            names = [check.name for check in self.checks if check.status == status]
+            told = f" ({', '.join(names)})" if status in ("fail", "warn") else ""
+            parts += [f"{len(names)} {words[status]}{told}"] if names else []
+        return ", ".join(parts) or "no checks"
 
     def __str__(self) -> str:
         lines = [line for check in self.checks for line in check.lines()]
@@ -177,7 +181,7 @@ class Report:
         return "\n".join([f"preflight: {self.summary()}", *lines])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report in the form of ``docs/json.md``: what JSON can hold, in a form that stays."""
+        """Return the report in the form of ``docs/json.md``: what JSON can hold, in a stable form."""
         checks = [check.to_dict() for check in self.checks]
         return {"format": "pynn.preflight", "version": 1, "status": self.status, "checks": checks}
 
