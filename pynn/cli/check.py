@@ -13,6 +13,7 @@ from .data import load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
 from .outputs import json_option
 from .runs import run_to_check
+from .sections import SectionedCommand
 from .tables import DataOptions, data_options
 from .train import check_writable
 
@@ -21,7 +22,7 @@ EXIT_CODES = {"pass": 0, "warn": 1, "fail": 2}
 COLOURS = {"pass": "green", "note": "cyan", "warn": "yellow", "fail": "red", "skip": "bright_black"}
 
 
-@click.command(short_help="Look for faults before training.")
+@click.command(cls=SectionedCommand, short_help="Look for faults before training.")
 @data_options
 @training_options
 @folds_option
@@ -34,8 +35,8 @@ def check(context: click.Context, chosen: DataOptions, html: Path | None, as_jso
     """Look for faults in data, network and settings before training.
 
     Takes the options of "pynn train" and checks the same setup in seconds: the data and their scale, the initial loss,
-    the gradients, whether the network can overfit a few examples, the learning rate and more. Of a small table, for
-    which "pynn train" trains several kinds of networks, it checks the one with the most layers. Saves nothing.
+    the gradients, whether the network can overfit a few examples, the learning rate and more. For a small table "pynn
+    train" trains several kinds of networks; the one with the most layers is checked. Saves nothing.
 
     Exit codes: 0 all passed, 1 warnings (or an error, reported in one line on standard error), 2 failures.
 

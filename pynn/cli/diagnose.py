@@ -13,6 +13,7 @@ from ..utils.streams import error_console, say
 from .data import load_data
 from .options import Rate, build, chosen_backend, training_options
 from .outputs import json_option
+from .sections import SectionedCommand
 from .tables import DataOptions, data_options
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 EXIT_CODES = {"warning": 1, "error": 2}
 
 
-@click.command("diagnose", short_help="Find what is wrong with a training run, and what fixes it.")
+@click.command(
+    "diagnose", cls=SectionedCommand, short_help="Find what is wrong with a training run, and what fixes it."
+)
 @data_options
 @training_options
 @click.option(
@@ -44,14 +47,14 @@ def diagnose_command(
 
     Takes the options of "pynn train" and trains that network under supervision, then once more with each change that
     may help (a lower learning rate, another initialisation, batch norm and so on). Shows the effect of each change on
-    the validation part. Of a small table it trains the network of "pynn train --folds 0". Saves nothing.
+    the validation part. For a small table it takes the network of "pynn train --folds 0". Saves nothing.
 
     Exit codes: 0 nothing wrong, 1 warnings (or an error, reported in one line on standard error), 2 a fault.
 
     \b
     Examples:
       pynn diagnose --lr 50 --epochs 10
-      pynn diagnose --data iris.csv --target species --no-batchnorm --activation sigmoid
+      pynn diagnose --data iris.csv --activation sigmoid --no-batchnorm
       pynn diagnose --data mnist --seconds 300
     """  # noqa: D301 - click reads the backslash
     from ..babysit.remedies import diagnose

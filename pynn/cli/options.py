@@ -135,11 +135,11 @@ folds_option = click.option(
     "--folds",
     type=click.IntRange(0),
     metavar="N",
-    help="Parts of a table, each of which tests networks that the others train; 0 sets a part aside.  [default: "
-    f"{FOLDS}, for tables of up to {MOST_ROWS} rows]",
+    help="Folds of a cross-fitted table; 0 trains one network, and sets parts aside to validate and test it.  "
+    f"[default: {FOLDS}, for tables of up to {MOST_ROWS} rows]",
 )
 class_weight_option = click.option(
-    "--class-weight", metavar="WEIGHTS", help="Weights of classes in the loss: balanced, or NAME=WEIGHT,..."
+    "--class-weight", metavar="WEIGHTS", help="Weights of the classes in the loss: balanced, or NAME=WEIGHT,..."
 )
 
 

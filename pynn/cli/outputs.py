@@ -20,7 +20,7 @@ json_option = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the result as JSON, for programs: docs/json.md. All else goes to standard error.",
+    help="Print the result as JSON (its keys: docs/json.md); all else goes to standard error.",
 )
 
 

@@ -47,9 +47,9 @@ DIGITS = 5
 def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: int | None, proba: bool) -> None:
     """Apply a saved network to new data.
 
-    MODEL is a file that "pynn train" or model.save() wrote, DATA a .csv, .tsv, .npz or .npy file, with or
-    without a target column. The result is CSV, one row per example: the label and its probability (with --proba, the
-    probability of every class), or the value for regression.
+    MODEL is a file that "pynn train" or model.save() wrote, DATA a table of any kind that "pynn train" reads, .npz or
+    .npy, with or without a target column. The result is CSV, one row per example: the label and its probability (with
+    --proba, the probability of every class), or the value for regression.
 
     \b
     Examples:

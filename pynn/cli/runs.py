@@ -167,7 +167,7 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
             parts.append(Part(name, y[rows], output[rows], loss.forward(output[rows], y[rows])[0]))
     most = max(fit.kinds, key=lambda kind: kind[2])
     counts = ", ".join(f"{kind.name} {count}" for kind, _, count in fit.kinds if count)
-    told = f"{seconds:.1f} s for {networks} networks, which count: {counts}"
+    told = f"{seconds:.1f} s for {networks} networks; weights in the average: {counts}"
     return Outcome(
         fit.model, Scores(parts, data.class_names), most[1].histories[0], fit.monitor, fit.verdict, loss, told,
         fit.interrupted,

@@ -26,6 +26,7 @@ from .networks import DEFAULTS
 from .options import build, chosen_backend, loss_option
 from .outputs import MODEL, save_option, unused
 from .scores import errors
+from .sections import SectionedCommand
 from .tables import DataOptions, data_options
 from .train import check_writable, write
 
@@ -76,6 +77,7 @@ class Names(click.ParamType):
 
 
 _POSITIVE = 1e-30, 1e30
+METRICS = ("loss", "accuracy", *metrics.OF_CLASSES, *metrics.OF_AMOUNTS)
 #: Seconds to wait for a scheduler.
 CONNECT = 10
 
@@ -125,7 +127,7 @@ class Recipe:
 _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
 
 
-@click.command("search", short_help="Search for good hyperparameters, and save the best network.")
+@click.command("search", cls=SectionedCommand, short_help="Search for good hyperparameters, and save the best network.")
 @data_options
 @click.option("--lr", type=Sought(search.LogUniform, float, *_POSITIVE), default="1e-4:0.3", help="Learning rate.")
 @click.option(
@@ -156,8 +158,9 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
 @click.option("--batchnorm/--no-batchnorm", default=True, help="Batch normalisation after each hidden layer.")
 @click.option(
     "--metric",
-    type=click.Choice(("loss", "accuracy", *metrics.OF_CLASSES, *metrics.OF_AMOUNTS)),
-    help="What is sought on the validation part.  [default: accuracy; loss in regression]",
+    type=click.Choice(METRICS),
+    metavar="NAME",
+    help=f"What to optimise on the validation part: {', '.join(METRICS)}.  [default: accuracy; loss in regression]",
 )
 @click.option("--trials", type=click.IntRange(1), metavar="N", default=40, help="Trials of the first stage.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", default=18, help="Epochs of the longest trials.")
@@ -165,7 +168,7 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
     "--stages",
     type=click.IntRange(1),
     metavar="N",
-    help="Number of stages, from coarse to fine.  [default: each up to 3 times longer]",
+    help="Stages, from coarse to fine.  [default: the fewest, each of which triples the epochs at most]",
 )
 @click.option(
     "--sampler",
@@ -180,7 +183,7 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
     help="Run trials on the Dask cluster of this scheduler, such as tcp://host:8786.  [default: processes here]",
 )
 @click.option(
-    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the trials here; the same call resumes."
+    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the trials here; the same command resumes."
 )
 @save_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="A page with pictures and all trials.")
@@ -218,14 +221,16 @@ def search_command(
     Options given as a range, LOW:HIGH, or as several names are searched; a single value is fixed. Learning rate and
     weight decay are searched by default. They, widths and batch sizes use a logarithmic scale. Many short trials come
     first, then fewer and longer ones in ranges narrowed around the best; hopeless ones end early. The validation part
-    selects the network, the test part measures it once at the end. Ctrl-C stops early and keeps the trials so far.
+    selects the network, the test part measures it once at the end. Ctrl-C stops early and keeps the trials so far;
+    with --folder, the same command resumes.
 
     \b
     Examples:
       pynn search
-      pynn search --lr 1e-5:1 --width 16:512 --layers 1:3 --optimizer sgd,adam --report search.html
+      pynn search --lr 1e-5:1 --width 16:512 --optimizer sgd,adam
+      pynn search --layers 1:3 --report search.html
       pynn search --data mnist --folder mnist-search --processes 2
-      pynn search --data /shared/table.csv --target y --scheduler tcp://host:8786
+      pynn search --data /shared/table.csv --scheduler tcp://host:8786
     """  # noqa: D301 - click reads the backslash
     save = save or unused(MODEL)[0]
     for path in filter(None, (save, report, plot)):

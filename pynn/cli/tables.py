@@ -63,13 +63,13 @@ _OPTIONS = (
     click.option(
         "--target",
         metavar="COLUMN",
-        help="Name or number of a table's target column [default: the one that is evidently it]; of an .npy file, the "
-        "file of targets.",
+        help="Name or number of a table's target column; of an .npy file, the file of targets.  [default: the evident "
+        "one; else asks]",
     ),
     click.option(
         "--task",
         type=click.Choice(["classification", "regression"]),
-        help="Type of the target.  [default: fractions and many whole numbers are a regression]",
+        help="What the target is.  [default: regression for fractions and for many different whole numbers]",
     ),
     _columns("--drop", "Columns of a table to ignore, separated by commas."),
     _columns("--numeric", "Columns that are numbers, whatever they look like."),

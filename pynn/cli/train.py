@@ -27,10 +27,11 @@ from .options import chosen_backend, class_weight_option, folds_option, training
 from .outputs import json_option, output_paths, save_option
 from .ranks import communicator
 from .runs import FailedError, Outcome, cross_fit_table, describe_data, train_one
+from .sections import SectionedCommand
 from .tables import DataOptions, data_options
 
 
-@click.command(short_help="Train a network and save it.")
+@click.command(cls=SectionedCommand, short_help="Train a network and save it.")
 @data_options
 @training_options
 @click.option(
@@ -49,7 +50,7 @@ from .tables import DataOptions, data_options
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Page with all monitored figures: .html, works offline.",
+    help="Page with everything the monitor recorded: .html, opens offline.",
 )
 @folds_option
 @click.option(
@@ -76,24 +77,28 @@ def train(
 ) -> int:
     """Train a network and save it.
 
-    Without arguments it learns to read 1797 handwritten digits that come with pynn. A part of the data is set aside to
-    validate (10%) and to test (20%), the same whatever the seed. Of a small table nothing is set aside: several kinds
-    of networks are each trained without one fold of it, which tests them, and their average is saved; what they are is
-    chosen by the size of the table, unless options say it. Every step is watched, and problems are reported. Ctrl-C and
-    SIGTERM end the training early; what there is then is evaluated and saved.
+    Without arguments it learns to read 1797 handwritten digits that come with pynn. A monitor watches every step, and
+    the verdict at the end names what went wrong.
+
+    A part of the data is set aside for validation (10%) and for the test (20%), whatever the seed. A small table is
+    cross-fitted instead: several kinds of networks are trained, each once without each fold, which tests it, and their
+    average is saved. The size of the table chooses the kinds, unless options do.
+
+    Ctrl-C and SIGTERM end the training early; the network is evaluated and saved as it is then.
 
     Exit codes: 0 trained, whatever the verdict; 1 failed, such as a loss that is not finite; 130 and 143 interrupted.
 
     \b
-    Activations: relu leaky_relu prelu elu selu tanh sigmoid softplus gelu silu mish hardswish celu relu6
-    softsign hardtanh hardsigmoid logsigmoid maxout
-    Optimizers:  sgd (with momentum 0.9) nesterov adagrad rmsprop adam adamw
+    Activations: relu leaky_relu prelu elu selu tanh sigmoid softplus
+                 gelu silu mish hardswish celu relu6 softsign hardtanh
+                 hardsigmoid logsigmoid maxout
+    Optimizers:  sgd (momentum 0.9) nesterov adagrad rmsprop adam adamw
 
     \b
     Examples:
       pynn train
-      pynn train --data iris.csv --target species --hidden 64,64 --epochs 100
-      pynn train --data mnist --optimizer sgd --lr 0.1 --save mnist.safetensors
+      pynn train --data iris.csv --target species --hidden 64,64
+      pynn train --data mnist --optimizer sgd --lr 0.1 --save m.safetensors
       pynn train --data cifar10 --model cnn
       pynn train --lr 3 --report run.html
       mpirun -n 4 pynn train --data mnist

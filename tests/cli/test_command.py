@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from sklearn import datasets as peers
 
 import pynn
 from pynn import plots
+from pynn.cli import main
 from pynn.training.named import ACTIVATIONS, OPTIMIZERS
 
 
@@ -299,6 +301,23 @@ def test_help_and_version(run):
     for command in ("train", "predict", "info"):
         assert run(command, "-h").stdout == run(command, "--help").stdout
     assert "\b" not in run("train", "-h").stdout
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_help_fits_a_terminal_of_80_columns(run, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert [line for line in run(command, "--help").stdout.splitlines() if len(line) > 80] == []
+
+
+def test_help_lists_many_options_in_sections(run):
+    headings = re.findall(r"^(\w+) options:$", run("search", "--help").stdout, re.MULTILINE)
+    assert headings == ["Data", "Network", "Training", "Search", "Output", "Other"]
+    (training,) = re.findall(r"^Training options:\n(.*?)\n\n", run("train", "--help").stdout, re.MULTILINE | re.DOTALL)
+    assert "--lr RATE" in training
+    assert "--data" not in training
+    names = [option for parameter in main.commands["train"].params for option in parameter.opts]
+    shown = re.findall(r"^  (?:-\w, )?(--[\w-]+)", run("train", "--help").stdout, re.MULTILINE)
+    assert sorted(shown) == sorted({name for name in names if name.startswith("--")} | {"--help"})
 
 
 def test_nothing_heavy_is_imported_early():
