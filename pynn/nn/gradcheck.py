@@ -44,6 +44,8 @@ class GradientCheck:
     >>> checks = pynn.gradcheck(model, pynn.MSELoss(), np.ones((4, 3)), np.zeros((4, 2)))
     >>> [check.name for check in checks], max(check.error for check in checks) < 1e-6
     (['0.weight', '0.bias', 'x'], True)
+    >>> print(GradientCheck("0.weight", error=0.9, difference=0.04, checked=16, skipped=0))
+    WRONG 0.weight: relative error 9.0e-01 in 16 coordinates
     """
 
     name: str
@@ -51,6 +53,11 @@ class GradientCheck:
     difference: float
     checked: int
     skipped: int
+
+    def __str__(self) -> str:
+        skipped = f", {self.skipped} skipped at kinks" if self.skipped else ""
+        judged = "ok" if self.ok() else "WRONG"
+        return f"{judged:5} {self.name}: relative error {self.error:.1e} in {self.checked} coordinates{skipped}"
 
     def ok(self, tolerance: float = 1e-7) -> bool:
         """Return whether the error is below `tolerance`, or the difference below 1e-9, with at most 1% skipped."""
