@@ -10,7 +10,8 @@ from pynn.cli import main
 
 DOCS = Path(__file__).parents[2] / "docs"
 FOLDERS = ("start", "guide", "course")
-PAGES = [DOCS / "index.md", *(page for folder in FOLDERS for page in sorted((DOCS / folder).glob("*.md")))]
+PAGES = [DOCS / "index.md", DOCS / "onnx.md", DOCS / "pytorch.md"]
+PAGES += [page for folder in FOLDERS for page in sorted((DOCS / folder).glob("*.md"))]
 
 
 def blocks(page, language):
