@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import sys
@@ -119,8 +120,29 @@ def _page_of(module: str, name: str) -> str:
     if isinstance(item, types.GenericAlias):
         return f"{heading}.. py:type:: {name}\n   :canonical: {item}\n"
     kind = "class" if inspect.isclass(item) else "function" if inspect.isroutine(item) else "data"
-    options = ["   :show-inheritance:", f"   :members: {_inherited(item)}".rstrip()] if kind == "class" else []
+    options = []
+    if kind == "class":
+        options = [f"   :members: {_inherited(item)}".rstrip(), *(["   :show-inheritance:"] if _bases(item) else [])]
     return heading + "\n".join([f".. auto{kind}:: {name}", *options, ""])
+
+
+@functools.cache
+def _with_pages() -> set[type]:
+    found = (getattr(import_module(module), name) for _, _, module, names in groups() for name in names)
+    return {item for item in found if inspect.isclass(item)}
+
+
+def _bases(item: type) -> list[type]:
+    """Return the nearest base classes of a class that have a page, or that are another library's."""
+    found = []
+    for base in item.__bases__:
+        shown = (kind for kind in base.__mro__ if kind in _with_pages() or not kind.__module__.startswith("pynn."))
+        found.append(next(shown))
+    return [kind for kind in dict.fromkeys(found) if kind is not object]
+
+
+def _show_bases(app: Sphinx, name: str, item: type, options: object, bases: list[type]) -> None:
+    bases[:] = _bases(item)
 
 
 def _inherited(item: type) -> str:
@@ -135,10 +157,11 @@ def _inherited(item: type) -> str:
 def _commands() -> str:
     parts = [
         _heading("Command line"),
-        "What ``pynn COMMAND --help`` prints. Exit codes are 0 for success, 2 for wrong options; those of "
-        "``pynn check`` are 0 (passed), 1 (warnings) and 2 (failures).\n\n",
+        "What ``pynn COMMAND --help`` prints. Exit codes are 0 for success, 1 for a failure and 2 for wrong options; a "
+        "command that has more names them.\n\n",
     ]
-    context = click.Context(main, info_name="pynn", **main.context_settings)  # else click would remember no -h
+    # Without its settings, click would remember no -h. Lines of 72 columns fit between the page's two sidebars.
+    context = click.Context(main, info_name="pynn", terminal_width=72, **main.context_settings)
     parts.append(_help_of(context))
     for name in main.list_commands(context):
         command = main.get_command(context, name)
@@ -183,4 +206,5 @@ def write(folder: Path) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Write the pages."""
     write(Path(app.srcdir))
+    app.connect("autodoc-process-bases", _show_bases)
     return {"parallel_read_safe": True}

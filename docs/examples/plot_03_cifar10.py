@@ -46,6 +46,6 @@ print(f"{time.perf_counter() - start:.1f} seconds")
 print(trainer.evaluate(x_test, y_test))
 
 # %%
-# The training loss is above that of the validation data, because training images are augmented.
+# The training loss is that of augmented images, which are harder than those of validation.
 
 pynn.plots.plot_history(history)
