@@ -17,6 +17,7 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "reference_pages",
+    "source_pages",
     "lecture_claims",
     "links",
     "mathml",

@@ -19,14 +19,14 @@ MODULES = [name for name in pynn.__all__ if inspect.ismodule(getattr(pynn, name)
 SHOWN_ELSEWHERE = {"get_matmul_precision", "RayExecutor"}
 
 
-def load_pages():
-    spec = importlib.util.spec_from_file_location("reference_pages", DOCS / "_ext" / "reference_pages.py")
+def extension(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / "_ext" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.pages()
+    return module
 
 
-PAGES = load_pages()
+PAGES = extension("reference_pages").pages()
 
 
 @pytest.mark.parametrize("module", ["", *MODULES, "lecture"])
@@ -68,3 +68,19 @@ def test_every_environment_variable_is_explained():
     explained = set(re.findall(r"^\| `(PYNN_\w+)`", (DOCS / "reference" / "environment.md").read_text(), re.MULTILINE))
     assert {"PYNN_BACKEND", "PYNN_ISA"} <= read
     assert explained >= read
+
+
+def test_source_pages_are_one_list():
+    inner = "<ul><li><a href='b'>pynn.b</a></li>\n</ul>"
+    nested = f"<h1>A</h1><ul><li><a href='a'>pynn</a></li>\n{inner}<li><a>types</a></li></ul>"
+    shown = "<h1>A</h1><ul><li><a href='a'>pynn</a></li><li><a href='b'>pynn.b</a></li></ul>"
+    assert extension("source_pages").flat(nested) == shown
+
+
+def test_a_class_names_the_nearest_bases_that_have_a_page():
+    module = extension("reference_pages")
+    assert module._bases(pynn.Conv2d) == [pynn.Layer]
+    assert module._bases(pynn.Trainer) == []
+    assert module._bases(pynn.NonFiniteError) == [FloatingPointError]
+    assert "show-inheritance" in PAGES["api/pynn.Conv2d.rst"]
+    assert "show-inheritance" not in PAGES["api/pynn.Trainer.rst"]
