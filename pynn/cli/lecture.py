@@ -15,7 +15,7 @@ from ..backends.processors import usable_processors
 from ..report.figures import INSTALL_HINT, plots_available
 from ..utils.interrupt import interrupted_by
 from ..utils.streams import error_console, say
-from .options import Rate
+from .options import Count, Rate
 
 if TYPE_CHECKING:
     from ..lecture import Experiment, ExperimentResult
@@ -27,10 +27,8 @@ FILE_WIDTH = 120
 
 @click.command("lecture", short_help="Test the lecture's claims by experiment.")
 @click.argument("names", nargs=-1, metavar="[list | NAMES...]")
-@click.option("--seeds", type=click.IntRange(2), metavar="N", default=5, help="Runs of each experiment.")
-@click.option(
-    "--processes", type=click.IntRange(1), metavar="N", help="Runs at a time.  [default: the number of processors]"
-)
+@click.option("--seeds", type=Count(2), metavar="N", default=5, help="Runs of each experiment.")
+@click.option("--processes", type=Count(1), metavar="N", help="Runs at a time.  [default: the number of processors]")
 @click.option(
     "--minutes",
     type=Rate(0, min_open=True),

@@ -40,8 +40,16 @@ class Widths(click.ParamType):
         return widths
 
 
+class Count(click.IntRange):
+    """A whole number of at least so many."""
+
+    name = "whole number"
+
+
 class Rate(click.FloatRange):
     """A finite number in a range; click alone accepts NaN and infinity."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = super().convert(value, param, ctx)
@@ -109,13 +117,13 @@ OPTIONS = (
     ),
     click.option(
         "--epochs",
-        type=click.IntRange(1),
+        type=Count(1),
         metavar="N",
         help=f"Passes over the training data.  [default: {_usual('epochs')}]",
     ),
     click.option(
         "--batch-size",
-        type=click.IntRange(1),
+        type=Count(1),
         metavar="N",
         help=f"Examples per step.  [default: {_usual('batch_size')}]",
     ),
@@ -125,15 +133,13 @@ OPTIONS = (
         type=click.Choice(["auto", *backend.BACKENDS]),
         help="Backend of the ops.  [default: $PYNN_BACKEND, or auto]",
     ),
-    click.option(
-        "--seed", type=click.IntRange(0), metavar="N", default=0, help="Seed of weights, batch order and dropout."
-    ),
+    click.option("--seed", type=Count(0), metavar="N", default=0, help="Seed of weights, batch order and dropout."),
 )
 
 
 folds_option = click.option(
     "--folds",
-    type=click.IntRange(0),
+    type=Count(0),
     metavar="N",
     help="Folds of a cross-fitted table; 0 trains one network, and sets parts aside to validate and test it.  "
     f"[default: {FOLDS}, for tables of up to {MOST_ROWS} rows]",

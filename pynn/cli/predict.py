@@ -25,6 +25,7 @@ from ..utils import streams
 from ..utils.arrays import check_finite
 from ..utils.files import write_atomically
 from .data import as_images, as_rows
+from .options import Count
 from .tables import MOST_COLUMNS, is_table
 
 #: Digits of a prediction down from the first one of the targets' spread.
@@ -39,7 +40,7 @@ DIGITS = 5
 )
 @click.option(
     "--batch-size",
-    type=click.IntRange(1),
+    type=Count(1),
     metavar="N",
     help="Examples per pass.  [default: 1024; fewer for images]",
 )

@@ -23,7 +23,7 @@ from ..utils.interrupt import interrupted_by
 from ..utils.streams import say
 from .data import LoadedData, load_data
 from .networks import DEFAULTS
-from .options import build, chosen_backend, loss_option
+from .options import Count, build, chosen_backend, loss_option
 from .outputs import MODEL, save_option, unused
 from .scores import errors
 from .sections import SectionedCommand
@@ -162,11 +162,11 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
     metavar="NAME",
     help=f"What to optimise on the validation part: {', '.join(METRICS)}.  [default: accuracy; loss in regression]",
 )
-@click.option("--trials", type=click.IntRange(1), metavar="N", default=40, help="Trials of the first stage.")
-@click.option("--epochs", type=click.IntRange(1), metavar="N", default=18, help="Epochs of the longest trials.")
+@click.option("--trials", type=Count(1), metavar="N", default=40, help="Trials of the first stage.")
+@click.option("--epochs", type=Count(1), metavar="N", default=18, help="Epochs of the longest trials.")
 @click.option(
     "--stages",
-    type=click.IntRange(1),
+    type=Count(1),
     metavar="N",
     help="Stages, from coarse to fine.  [default: the fewest, each of which triples the epochs at most]",
 )
@@ -176,7 +176,7 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
     default="random",
     help="Sampler of the trials.",
 )
-@click.option("--processes", type=click.IntRange(1), metavar="N", help="Trials at a time.  [default: all processors]")
+@click.option("--processes", type=Count(1), metavar="N", help="Trials at a time.  [default: all processors]")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
@@ -194,7 +194,7 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
     type=click.Choice(["auto", "cython", "numba", "numpy"]),
     help="Backend of the ops.  [default: $PYNN_BACKEND, or auto]",
 )
-@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, help="Seed of all random numbers.")
+@click.option("--seed", type=Count(0), metavar="N", default=0, help="Seed of all random numbers.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
 @click.pass_context
 def search_command(
