@@ -82,7 +82,7 @@ def _read(path: Path, model: Sequential) -> np.ndarray:
         if x.ndim < 2 or x.dtype.kind not in "fiub":
             raise click.ClickException(f"{path}: x is {x.dtype} of shape {x.shape}; expected numbers, (n, features)")
     else:
-        raise click.UsageError(f"DATA is {path}; expected a .csv, .tsv, .npz or .npy file")
+        raise click.UsageError(f"DATA is {path}; expected a table such as .csv, .parquet or .xlsx, or .npz or .npy")
     if convolutional:
         x = as_images(x, f"{path}: x")
         _check_width(path, x, next(filter(None, map(input_width, model.all_layers()))), "channels")

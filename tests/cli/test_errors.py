@@ -70,6 +70,8 @@ def program(*arguments, **environment):
         (["train", "--weight-decay", "inf"], "'inf' is not a finite number"),
         (["train", "--dropout", "1"], "1.0 is not in the range 0<=x<1"),
         (["train", "--epochs", "0"], "0 is not in the range x>=1"),
+        (["train", "--epochs", "ten"], "'ten' is not a valid whole number"),
+        (["train", "--lr", "fast"], "'fast' is not a valid number"),
         (["train", "--batch-size", "0"], "0 is not in the range x>=1"),
         (["train", "--seed", "-1"], "-1 is not in the range x>=0"),
         (["train", "--activation", "rely"], "'rely' is not one of 'relu'"),
@@ -83,7 +85,10 @@ def program(*arguments, **environment):
         (["train", "--plot", "curves.gif"], "curves.gif has no supported file extension"),
         (["train", "--plot", "a.png", "--save", "a.png"], "--save and --plot name the same file, a.png"),
         (["predict"], "Missing argument 'MODEL'"),
-        (["predict", "m.safetensors", "x.foo"], "DATA is x.foo; expected a .csv, .tsv, .npz or .npy file"),
+        (
+            ["predict", "m.safetensors", "x.foo"],
+            "DATA is x.foo; expected a table such as .csv, .parquet or .xlsx, or .npz or .npy",
+        ),
     ],
 )
 def test_wrong_usage(fail, model, arguments, message):
