@@ -25,11 +25,12 @@ DPI = 64
 HEAD = """# The lecture, claim by claim
 
 Every claim of CS231n's *Training Neural Networks, Part 1*, and of the notes and papers behind it, as an experiment:
-`pynn lecture NAME` repeats one, `pynn lecture` all of them. For each figure of a claim there is a band with a reason,
-settled before the figure was measured, but for what is said below. Over {seeds} seeds a figure is in its band if it is
-so for four of five. The first figure decides whether the claim is reproduced; the others, its further parts and
-controls, can make it "partly". What one processor cannot do (ImageNet, 30 convolutions) is a scaled-down analogue, and
-marked as such. [notes.md](notes.md) has what the lecture says, each statement with the names of its experiments.
+`pynn lecture NAME` repeats one, `pynn lecture` all of them. Each figure of a claim has a band, and the band a reason.
+Bands were fixed before the figures were measured; the exceptions are named below. An experiment runs with {seeds} seeds.
+A figure is in its band if it is so for at least four of five seeds. The first figure decides whether the claim is
+reproduced. The others are its further parts and controls, and can make it "partly". What one processor cannot do
+(ImageNet, 30 convolutions) is scaled down, and says so. [notes.md](notes.md) has what the lecture says, each statement
+with the names of its experiments.
 
 Not everything was settled blind. Where the phenomenon could not occur at first, the set-up was changed after a look:
 dead-relu, dead-for-good, relu-bias, leaky-lives, maxout-lives, whitening and edge-of-range. dead-relu lost the

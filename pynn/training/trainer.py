@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class Trainer(TrainingState):
-    """Trains a model.
+    """Joins a model, a loss and an optimiser, and takes the steps of training.
 
     Parameters
     ----------

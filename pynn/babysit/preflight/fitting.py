@@ -141,7 +141,7 @@ def _is_able(case: Case, count: int) -> bool:
 
 
 def beats_the_baseline(case: Case) -> Check:
-    """Check that inputs help the network, and that targets depend on them."""
+    """Check that inputs help the network and targets depend on them."""
     name = "beats the baseline"
     advice = "Check that inputs and targets are in the same order, and that no layer swallows its input."
     if case.size < 20:

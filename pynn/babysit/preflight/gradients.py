@@ -45,7 +45,7 @@ class Mismatch:
 
 
 def gradient_check(case: Case) -> Check:
-    """Check the gradient of each parameter tensor against the loss."""
+    """Check that the gradient of each parameter tensor is that of the loss, by finite differences."""
     name = "gradient check"
     part = case.take(case.rows(EXAMPLES, stream=5))
     problem = _Problem(case, part, np.dtype(np.float64))

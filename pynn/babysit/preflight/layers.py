@@ -63,7 +63,7 @@ def _hidden_softmax(case: Case) -> str | None:
 
 
 def symmetric_units(case: Case) -> Check:
-    """Check that hidden units do not start with equal weights and get equal gradients, and so stay equal."""
+    """Check that hidden units do not start alike and stay alike: equal weights get equal gradients."""
     name = "symmetric units"
     walk = case.first_pass
     linear = [

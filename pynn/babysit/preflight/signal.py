@@ -67,7 +67,7 @@ def activation_spread(case: Case) -> Check:
 
 
 def saturated_units(case: Case) -> Check:
-    """Check that tanh and sigmoid units are not saturated, where they pass no gradient."""
+    """Check that tanh and sigmoid units are not saturated; such units pass no gradient back."""
     name = "saturated units"
     walk = case.first_pass
     shares = []

@@ -154,7 +154,7 @@ def loss_reduction(case: Case) -> Check:
 
 
 def regularisation(case: Case) -> Check:
-    """Check that penalties raise the loss, and that the network can still learn."""
+    """Check that penalties raise the loss and the network can still learn."""
     name, symptom = REGULARIZATION
     drops = [layer.p for layer in case.model.all_layers() if isinstance(layer, Dropout)]
     if drops and max(drops) >= 0.95:
