@@ -26,7 +26,7 @@ HEAD = """# The lecture, claim by claim
 
 Every claim of CS231n's *Training Neural Networks, Part 1*, and of the notes and papers behind it, as an experiment:
 `pynn lecture NAME` repeats one, `pynn lecture` all of them. Each figure of a claim has a band, and the band a reason.
-Bands were fixed before the figures were measured; the exceptions are named below. An experiment runs with {seeds} seeds.
+Bands were fixed before the figures were measured; exceptions are named below. An experiment runs with {seeds} seeds.
 A figure is in its band if it is so for at least four of five seeds. The first figure decides whether the claim is
 reproduced. The others are its further parts and controls, and can make it "partly". What one processor cannot do
 (ImageNet, 30 convolutions) is scaled down, and says so. [notes.md](notes.md) has what the lecture says, each statement
