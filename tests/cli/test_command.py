@@ -283,7 +283,7 @@ def test_info_says_why_a_backend_is_missing(run, monkeypatch):
     text = run("info").stdout
     assert "reinstall with a working C compiler" in text
     with pynn.use_backend("numpy"):
-        assert "numpy, 4 to 35 times slower than cython" in run("info").stdout
+        assert "numpy, 2 to 30 times slower than cython" in run("info").stdout
     assert "beware" not in text
 
 
