@@ -18,6 +18,7 @@ from ..datasets.readers import read_npy, read_npz_array
 from ..datasets.tables.schema import plain_schema
 from ..nn import layers
 from ..nn.loading import load
+from ..nn.probabilities import softmax
 from ..nn.sequential import Sequential
 from ..nn.widths import input_width
 from ..preprocessing import Standardize
@@ -153,8 +154,7 @@ def _predictions(
     names = model.class_names or [str(index) for index in range(output.shape[1])]
     if kind == "scores":
         return ["label", "score"], [[names[i], str(row[i])] for i, row in zip(labels, output, strict=True)]
-    exponential = np.exp(output.astype(np.float64) - output.max(axis=1, keepdims=True))
-    probabilities = exponential / exponential.sum(axis=1, keepdims=True)
+    probabilities = softmax(output.astype(np.float64))
     if proba:
         heading = ["label", *(f"probability {name}" for name in names)]
         return heading, [[names[i], *(f"{p:.6f}" for p in row)] for i, row in zip(labels, probabilities, strict=True)]

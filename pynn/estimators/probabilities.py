@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..nn.loss import Loss
+from ..nn.probabilities import sigmoid, softmax
 
 if TYPE_CHECKING:
     from .targets import Labels
@@ -23,10 +24,8 @@ def gives_probabilities(estimator: Any) -> bool:
 def probabilities(outputs: np.ndarray, labels: Labels) -> np.ndarray:
     """Return softmax or sigmoid of outputs; a single output becomes the columns of two classes."""
     if outputs.shape[1] > 1 and not labels.multilabel:
-        exponential = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return exponential / exponential.sum(axis=1, keepdims=True)
-    small = np.exp(-np.abs(outputs))
-    positive = np.where(outputs < 0, small, 1) / (1 + small)
+        return softmax(outputs)
+    positive = sigmoid(outputs)
     if labels.multilabel:
         return positive
     if labels.count == 1:

@@ -13,6 +13,7 @@ from ..utils.validation import count, ready
 from .context import Context
 from .inputs import Inputs
 from .layers import Layer
+from .probabilities import sigmoid, softmax
 from .replays import Replays
 
 if TYPE_CHECKING:
@@ -161,10 +162,8 @@ class Inference(Layer):
             raise ValueError(f"this model {reason}, so its outputs are not log-probabilities; use predict")
         logits = self._predicted(x, batch_size).astype(np.float64)
         if self.output_kind == "binary":
-            small = np.exp(-np.abs(logits))
-            return (np.where(logits < 0, small, 1) / (1 + small)).astype(self.dtype)
-        exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return (exponential / exponential.sum(axis=1, keepdims=True)).astype(self.dtype)
+            return sigmoid(logits).astype(self.dtype)
+        return softmax(logits).astype(self.dtype)
 
     def predict_label(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the most probable class of each example: its name if `class_names` is set, else its number.

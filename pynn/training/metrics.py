@@ -29,6 +29,7 @@ import numpy as np
 
 from ..nn.inputs import Inputs
 from ..nn.loss import correct
+from ..nn.probabilities import softmax
 
 if TYPE_CHECKING:
     from ..nn.loss import Loss
@@ -272,5 +273,4 @@ def predictions(
 
 def of_logits(output: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> Predictions:
     """Return predictions of classes; their probabilities are the softmax of `output` (n, classes)."""
-    exponential = np.exp(output.astype(np.float64) - output.max(axis=1, keepdims=True))
-    return Predictions(y, exponential / exponential.sum(axis=1, keepdims=True), output.argmax(axis=1), weights)
+    return Predictions(y, softmax(output.astype(np.float64)), output.argmax(axis=1), weights)

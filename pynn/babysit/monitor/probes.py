@@ -12,6 +12,7 @@ import numpy as np
 from ...nn.context import Context
 from ...nn.layers import Linear, ReLU, ReLU6, Sigmoid, Softplus
 from ...nn.losses import MSELoss
+from ...nn.probabilities import sigmoid, softmax
 from ...nn.random import Stream
 from ...nn.sequential import Sequential
 from ...training.examples import Examples
@@ -148,8 +149,7 @@ def recall(state: RunState, trainer: Trainer, examples: Examples) -> None:
         scores, truth = np.concatenate([np.zeros((len(scores), 1)), scores.reshape(-1, 1)], axis=1), (y > 0.5) * 1
     else:
         truth = y
-    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
+    shares = softmax(scores)
     named = scores.argmax(axis=1)
     rows = [np.flatnonzero(truth == index) for index in range(len(counts))]
     state.recall = [(float(np.mean(named[r] == i)) if len(r) else math.nan, len(r)) for i, r in enumerate(rows)]
@@ -215,11 +215,8 @@ def _as_shares(trainer: Trainer, prediction: np.ndarray) -> np.ndarray:
     """Return predictions as columns of float64; logits as probabilities, of two classes that of the second."""
     values = prediction.astype(np.float64).reshape(len(prediction), -1)
     if trainer.loss.output_kind == "binary":
-        return 1 / (1 + np.exp(-np.clip(values, -50, 50)))
-    if trainer.loss.output_kind == "classes":
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-        return values / values.sum(axis=1, keepdims=True)
-    return values
+        return sigmoid(values)
+    return softmax(values) if trainer.loss.output_kind == "classes" else values
 
 
 def _losses(state: RunState, answer: np.ndarray, wanted: np.ndarray) -> np.ndarray:
