@@ -123,13 +123,13 @@ class ByCockpit(Loop):
         self.optimizer.zero_grad()
         prediction = self.module(self.x)
         value = self.loss(prediction, self.y)
-        told = {
+        info = {
             "batch_size": len(self.x),
             "individual_losses": self.each(prediction, self.y),
             "loss": value,
             "optimizer": self.optimizer,
         }
-        with self.cockpit(self.steps, info=told):
+        with self.cockpit(self.steps, info=info):
             value.backward(create_graph=self.cockpit.create_graph(self.steps))
         self.optimizer.step()
         self.steps += 1

@@ -148,8 +148,8 @@ def diagnosed(run: Run, seconds: float) -> Diagnosis:
 
 def again(run: Run, remedy: Remedy | None, metric: str) -> float:
     """Return the score of a run with or without a remedy, on the second half of the validation part."""
-    told = {"epochs": run.epochs, "batch_size": run.batch_size, "shuffle": run.shuffle, "callbacks": run.callbacks}
-    blueprint = Blueprint.of(run.trainer, **told)
+    settings = {"epochs": run.epochs, "batch_size": run.batch_size, "shuffle": run.shuffle, "callbacks": run.callbacks}
+    blueprint = Blueprint.of(run.trainer, **settings)
     pynn.manual_seed(0)
     if remedy is not None:
         remedy.apply(blueprint)

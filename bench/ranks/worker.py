@@ -102,8 +102,8 @@ def main(kind, name, batch, seconds, store):
         times.append((time.perf_counter() - began) / 5)
         going = agreed(time.perf_counter() < until)
     if RANK == 0:
-        told = {"seconds": float(np.median(times)), "sent": (sent_bytes() - sent) / (5 * len(times))}
-        sys.stdout.write(json.dumps(told) + "\n")
+        figures = {"seconds": float(np.median(times)), "sent": (sent_bytes() - sent) / (5 * len(times))}
+        sys.stdout.write(json.dumps(figures) + "\n")
         sys.stdout.flush()
 
 

@@ -89,8 +89,8 @@ def load() -> None:
             failures.append(f"the kernels for {chosen} do not load ({error})")
             continue
         if failures:
-            told = f"{'; '.join(failures)}: using the slower kernels for {chosen}; reinstall pynn"
-            warnings.warn(told, RuntimeWarning, stacklevel=4)
+            message = f"{'; '.join(failures)}: using the slower kernels for {chosen}; reinstall pynn"
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
         globals().update(modules)
         Recording = runtime.Recording
         INSTRUCTION_SET = chosen

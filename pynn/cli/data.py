@@ -15,7 +15,7 @@ from ..datasets.tables.missing import is_missing
 from ..preprocessing import Standardize
 from ..tabular.recipe import FOLDS, MOST_ROWS
 from ..utils.arrays import check_finite
-from .tables import BUNDLED, SOURCES, DataOptions, read_table, told
+from .tables import BUNDLED, SOURCES, DataOptions, read_table, table_notes
 
 #: The split does not depend on the training seed, so runs with different seeds are comparable.
 SPLIT_SEED = 0
@@ -39,8 +39,8 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 class LoadedData:
     """Training, validation and test examples: rows of features, or images (n, channels, height, width).
 
-    `class_names` is None for regression. For a table there are its schema, the options that read it again, and what is
-    to be told of how it is read.
+    `class_names` is None for regression. A table has its schema, the options that read it again, and notes on how it
+    was read.
     """
 
     name: str
@@ -50,7 +50,7 @@ class LoadedData:
     class_names: list[str] | None
     schema: datasets.Schema | None = None
     chosen: DataOptions | None = None
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     #: If not 0, all examples are in the training part, to be cross-fitted.
     folds: int = 0
     #: Whether all features share one unit, as pixels do.
@@ -128,7 +128,7 @@ def _table(options: DataOptions, folds: int | None) -> LoadedData:
         table.class_names,
         schema=filled.schema,
         chosen=settled,
-        told=told(table),
+        notes=table_notes(table),
         folds=folds,
     )
 

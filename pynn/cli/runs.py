@@ -79,7 +79,7 @@ def train_one(
 
     augment = _augment(options["augment"] or (data.augment if options["model"] == "cnn" else "none"), data)
     trainer = build(data, options, _class_weights(data, options), comm)
-    for line in (*data.told, describe_data(data), _describe_training(trainer, data, options, comm)):
+    for line in (*data.notes, describe_data(data), _describe_training(trainer, data, options, comm)):
         tell(line)
     monitor = Monitor(on_problem="silent")
     callbacks: list[Callback] = [monitor]
@@ -136,7 +136,7 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
     networks = data.folds * len(kinds)
     weights = _class_weights(data, options)
     loss = loss_of(data, options, weights)
-    for line in (*data.told, describe_data(data)):
+    for line in (*data.notes, describe_data(data)):
         tell(line)
     tell(
         f"{networks} networks: {', '.join(kinds)}, each without one of {data.folds} folds, which tests it; "
@@ -167,9 +167,9 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
             parts.append(Part(name, y[rows], output[rows], loss.forward(output[rows], y[rows])[0]))
     most = max(fit.kinds, key=lambda kind: kind[2])
     counts = ", ".join(f"{kind.name} {count}" for kind, _, count in fit.kinds if count)
-    told = f"{seconds:.1f} s for {networks} networks; weights in the average: {counts}"
+    time_taken = f"{seconds:.1f} s for {networks} networks; weights in the average: {counts}"
     return Outcome(
-        fit.model, Scores(parts, data.class_names), most[1].histories[0], fit.monitor, fit.verdict, loss, told,
+        fit.model, Scores(parts, data.class_names), most[1].histories[0], fit.monitor, fit.verdict, loss, time_taken,
         fit.interrupted,
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..datasets.tables.columns import Reading
     from ..datasets.tables.source import Source
 
-#: Classes whose shares are told, and columns that a message lists.
+#: Maximum numbers of classes whose shares are printed, and of columns that a message lists.
 MOST_CLASSES, MOST_COLUMNS = 8, 30
 
 
@@ -54,8 +54,8 @@ class DataOptions(NamedTuple):
 BUNDLED = ("digits", "mnist", "cifar10")
 
 
-def _columns(option: str, told: str, metavar: str = "COLUMNS") -> Callable[..., Any]:
-    return click.option(option, multiple=True, metavar=metavar, help=told)
+def _columns(option: str, text: str, metavar: str = "COLUMNS") -> Callable[..., Any]:
+    return click.option(option, multiple=True, metavar=metavar, help=text)
 
 
 _OPTIONS = (
@@ -153,7 +153,7 @@ def _target(source: Source, task: str | None, reading: Reading) -> str:
     return str(click.prompt("Which one is to be predicted?", type=click.Choice(names), show_choices=False, err=True))
 
 
-def told(table: Table) -> tuple[str, ...]:
+def table_notes(table: Table) -> tuple[str, ...]:
     """Return in a few lines what is predicted, and what was decided about the columns."""
     assert table.y is not None
     name = table.schema["target"]["name"]

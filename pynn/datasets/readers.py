@@ -156,10 +156,10 @@ def read_cifar10(path: str | os.PathLike[str], part: str = "train") -> tuple[NDA
         files = sorted(path.glob(pattern))
         if not files:
             pickled = path / ("data_batch_1" if part == "train" else "test_batch")
-            told = f"{path} has no {pattern} of the binary version of CIFAR-10"
+            message = f"{path} has no {pattern} of the binary version of CIFAR-10"
             if pickled.exists():
-                told += f"; {pickled.name} belongs to the Python version, whose pickles could run code"
-            raise FileNotFoundError(told)
+                message += f"; {pickled.name} belongs to the Python version, whose pickles could run code"
+            raise FileNotFoundError(message)
     parts = [decode_cifar10(file.read_bytes(), str(file)) for file in files]
     return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
 

@@ -32,7 +32,7 @@ class Labels:
 
     @classmethod
     def known(cls, estimator: Any, classes: ArrayLike | None, y: Any) -> Labels:
-        """Return the labels that `partial_fit` is told by `classes`, or that it has been told before."""
+        """Return the labels of `classes`, or those of the first call of `partial_fit`."""
         known: Labels | None = getattr(estimator, "_labels", None)
         if known is None:
             if classes is None:

@@ -125,13 +125,13 @@ def _gather(
     on_trial: OnTrial,
 ) -> ExperimentResult:
     """Wait for an experiment's trials and return its result; raise `Interrupted` if Ctrl-C comes first."""
-    told = 0
-    while told < len(calls) and not guard.requested:
+    reported = 0
+    while reported < len(calls) and not guard.requested:
         done = sum(call in ended for call in calls)
-        for number in range(told, done):
+        for number in range(reported, done):
             on_trial(result.experiment, number + 1, len(calls))
-        told = done
-        if told < len(calls):
+        reported = done
+        if reported < len(calls):
             ended.update(team.wait())
     for seed, call in enumerate(calls):
         if call not in ended:
@@ -141,7 +141,7 @@ def _gather(
         elif not result.failure:
             was_ended = f"the process that ran it was ended ({call.error})"
             result.failure = f"seed {seed}: {was_ended if isinstance(call.error, ProcessEnded) else call.error}"
-    if told < len(calls):
+    if reported < len(calls):
         raise Interrupted(result)
     return result
 

@@ -87,8 +87,8 @@ def understood(path: str | Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
-        told = str(error) if len(str(error)) <= 500 else f"{str(error)[:500]}..."
-        raise FileFormatError(f"{path} cannot be rebuilt from its description: {told}") from error
+        reason = str(error) if len(str(error)) <= 500 else f"{str(error)[:500]}..."
+        raise FileFormatError(f"{path} cannot be rebuilt from its description: {reason}") from error
 
 
 def with_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

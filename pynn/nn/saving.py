@@ -92,7 +92,7 @@ def check_rebuildable(thing: Any, dtype: np.dtype, files_know: tuple[type, ...])
     for own in classes:
         if names.count(own.__name__) > 1:
             raise TypeError(f"{own.__name__} cannot be saved: another class has the same name; rename yours")
-    told = {id(part) for part in described}
+    known = {id(part) for part in described}
     for part in thing if isinstance(thing, list) else [thing]:
         description = json.loads(json.dumps(describe(part)))
         try:
@@ -105,7 +105,7 @@ def check_rebuildable(thing: Any, dtype: np.dtype, files_know: tuple[type, ...])
                 f"{_kind(part)} cannot be saved, because it cannot be rebuilt from config(): {error}; make config() "
                 "return the arguments of __init__, or define from_config()"
             ) from error
-        _compare(part, again, told)
+        _compare(part, again, known)
 
 
 def _numbers(part: Any) -> int:
@@ -113,7 +113,7 @@ def _numbers(part: Any) -> int:
     return sum(array.size for array in arrays_of(part).values()) if isinstance(part, layers.Layer) else 0
 
 
-def _compare(part: Any, again: Any, told: set[int]) -> None:
+def _compare(part: Any, again: Any, known: set[int]) -> None:
     """Raise TypeError if a model rebuilt from its description differs from the original.
 
     Layers described in the file need no comparison. Layers that a class creates itself are not described and must be
@@ -123,7 +123,7 @@ def _compare(part: Any, again: Any, told: set[int]) -> None:
         return
     shapes = [{name: array.shape for name, array in arrays_of(layer).items()} for layer in (part, again)]
     pairs = list(itertools.zip_longest(part.all_layers(), again.all_layers()))
-    changed = [old for old, new in pairs if type(old) is not type(new) or (id(old) not in told and _differ(old, new))]
+    changed = [old for old, new in pairs if type(old) is not type(new) or (id(old) not in known and _differ(old, new))]
     if shapes[0] != shapes[1] or changed:
         inner = f"; its {_kind(changed[0])} may have been changed after construction" if changed else ""
         raise TypeError(

@@ -54,8 +54,8 @@ def write_arrays(own: Mapping[str, np.ndarray], state: Mapping[str, ArrayLike]) 
     """Copy `state` to the arrays of the same names; if anything does not fit, copy none."""
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or unknown:
-        told = f"missing {reprlib.repr(missing)}, unknown {reprlib.repr(unknown)}"
-        raise ValueError(f"the state does not fit the model: {told}")
+        difference = f"missing {reprlib.repr(missing)}, unknown {reprlib.repr(unknown)}"
+        raise ValueError(f"the state does not fit the model: {difference}")
     values = {name: np.asarray(state[name]) for name in own}
     for name, array in values.items():
         if array.shape != own[name].shape:

@@ -38,7 +38,7 @@ class Series:
         Whether to draw the points.
     spread : array, optional
         Half-width of a band around the values.
-    told : bool
+    labelled : bool
         Whether it appears in the legend, the description and the hover values.
     """
 
@@ -48,7 +48,7 @@ class Series:
     colour: str
     dots: bool = False
     spread: Floats | None = None
-    told: bool = True
+    labelled: bool = True
 
 
 @dataclass
@@ -128,8 +128,8 @@ class Chart:
 
     def description(self) -> str:
         """Return a description of the chart for screen readers."""
-        told = [series for series in self.series if series.told]
-        ends = "; ".join(f"{series.name} ends at {self._written(last_finite(series.values))}" for series in told)
+        labelled = [series for series in self.series if series.labelled]
+        ends = "; ".join(f"{series.name} ends at {self._written(last_finite(series.values))}" for series in labelled)
         over = "steps" if self.x == "step" else self.x
         return f"{self.title} over {over}{', logarithmic' if self.scale == 'log' else ''}: {ends}"
 
@@ -221,12 +221,12 @@ class Chart:
         return f'<path class="seen {self.seen[2]}" d="M{start:.0f} 0H{max(end, start + 4):.0f}V1000H{start:.0f}Z"/>'
 
     def _legend(self) -> str:
-        told = [series for series in self.series if series.told]
-        if not self.legend or not told:
+        labelled = [series for series in self.series if series.labelled]
+        if not self.legend or not labelled:
             return ""
         items = "".join(
             f'<li title="{escape(series.name)}"><i class="{series.colour}"></i>{escape(series.name)}</li>'
-            for series in told
+            for series in labelled
         )
         return f'<ul class="legend">{items}</ul>'
 
@@ -249,7 +249,7 @@ class Chart:
         first, last = self.step_range()
         curves = []
         for series in self.series:
-            if not series.told:
+            if not series.labelled:
                 continue
             count = len(series.steps)
             kept = np.unique(np.linspace(0, max(count - 1, 0), min(count, MAX_READINGS)).astype(int))

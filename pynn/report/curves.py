@@ -44,8 +44,8 @@ def _chart(history: Epochs, name: str) -> Chart:
     dots = len(history) <= 15
     both = [("training", name, "s0"), ("validation", f"val_{name}", "s1")]
     series = [
-        Series(told, np.array(history.epoch), np.array(history[column]), colour, dots)
-        for told, column, colour in both
+        Series(label, np.array(history.epoch), np.array(history[column]), colour, dots)
+        for label, column, colour in both
         if column in history
     ]
     values = np.concatenate([one.values for one in series])

@@ -151,7 +151,7 @@ class SearchDriver(SearchState):
 
         def begin(trial: Trial) -> None:
             self.running[trial.number] = trial
-            view.update()
+            view.trial_began()
             parent = None if trial.continues is None else self.ended[trial.continues]
             team.begin(self._task(trial, stage, parent, store))
 
@@ -179,7 +179,7 @@ class SearchDriver(SearchState):
                 ended = others.ended(lambda: team.busy or guard.requested)
                 for trial in ended:
                     self._end(trial, trial.number in asked, proposals)
-                    view.told(trial)
+                    view.trial_ended(trial)
                 while others and team.free and not (ended or guard.requested):
                     begin(others.take_over())
             if team.busy:
@@ -188,7 +188,7 @@ class SearchDriver(SearchState):
                         raise ValueError(outcome.refused)
                     self._take(outcome, store)
                     self._end(outcome.trial, outcome.trial.number in asked, proposals)
-                    view.told(outcome.trial)
+                    view.trial_ended(outcome.trial)
 
     def _trial(self, number: int, params: Params, parent: Trial | None) -> Trial:
         trial = Trial(number, self.stage, params, "lost")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Self
 
 from rich import box
 from rich.console import Group
@@ -30,52 +29,36 @@ REFRESH_RATE = 4
 STYLES = {"finished": "", "early": "yellow", "failed": "red", "lost": "red"}
 
 
-class View(Protocol):
-    """Shows the progress of a search."""
+class View:
+    """Shows the progress of a search; this base class shows nothing."""
 
-    def __enter__(self) -> View: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def update(self) -> None:
-        """Show that a trial has begun."""
-
-    def told(self, trial: Trial) -> None:
-        """Show that a trial has ended."""
-
-
-class Nothing:
-    """Shows nothing."""
-
-    def __enter__(self) -> Nothing:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
-    def update(self) -> None:
-        pass
+    def trial_began(self) -> None:
+        """Show that a trial has begun."""
 
-    def told(self, trial: Trial) -> None:
-        pass
+    def trial_ended(self, trial: Trial) -> None:
+        """Show that a trial has ended."""
 
 
-class Lines(Nothing):
+class Lines(View):
     """Writes one line per trial."""
 
     def __init__(self, search: SearchState, console: Console) -> None:
         self.search, self.console = search, console
 
-    def told(self, trial: Trial) -> None:
+    def trial_ended(self, trial: Trial) -> None:
         width = len(str(self.search.total))
         line = f"trial {trial.number + 1:{width}}/{self.search.total}  {outcome(trial, self.search.metric)}"
         # Text, not str: rich must not read brackets and colons in names or errors as markup or emoji.
         self.console.print(Text(f"{line}  {written(trial.params)}"), soft_wrap=True)
 
 
-class NotebookTable(Nothing):
+class NotebookTable(View):
     """Draws the live table in a notebook, when a trial begins or ends."""
 
     def __init__(self, search: SearchState) -> None:
@@ -85,30 +68,33 @@ class NotebookTable(Nothing):
     def __exit__(self, *_: object) -> None:
         self._live.update(self._table.render())
 
-    def update(self) -> None:
+    def trial_began(self) -> None:
+        self._draw()
+
+    def trial_ended(self, trial: Trial) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
         if time.monotonic() - self._drawn >= 1 / REFRESH_RATE:
             self._drawn = time.monotonic()
             self._live.update(self._table.render())
 
-    def told(self, trial: Trial) -> None:
-        self.update()
 
-
-class LiveTable(Nothing):
+class LiveTable(View):
     """Draws a live table."""
 
     def __init__(self, search: SearchState, console: Console) -> None:
         render = Drawing(search).render
         self._live = Live(get_renderable=render, console=console, refresh_per_second=REFRESH_RATE)
 
-    def __enter__(self) -> LiveTable:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def told(self, trial: Trial) -> None:
+    def trial_ended(self, trial: Trial) -> None:
         self._live.refresh()
 
 
@@ -171,7 +157,7 @@ def table(search: SearchState, best: list[Trial], latest: list[Trial], running: 
 def view(search: SearchState, progress: bool) -> View:
     """Return the view of the search."""
     if not progress:
-        return Nothing()
+        return View()
     console = error_console()
     if console.is_jupyter:
         return NotebookTable(search)

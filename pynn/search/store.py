@@ -356,9 +356,11 @@ def _compare(stored: dict[str, Any], wanted: dict[str, Any], name: str) -> None:
     if longer and _is_longer(stored["stages"], wanted["stages"]):
         return
     if differing:
-        told = "; ".join(f"{key} was {_short(stored.get(key))} and is {_short(wanted.get(key))}" for key in differing)
+        changed = "; ".join(
+            f"{key} was {_short(stored.get(key))} and is {_short(wanted.get(key))}" for key in differing
+        )
         raise StoreError(
-            f"the store {name!r} belongs to another search: {told}; choose another folder, or restore these settings"
+            f"the store {name!r} belongs to another search: {changed}; choose another folder, or restore these settings"
         )
 
 

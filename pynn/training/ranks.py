@@ -135,10 +135,10 @@ class Ranks:
             result = prepare()
         except Exception as raised:
             error = raised
-        told = self.comm.allgather(None if error is None else f"{type(error).__name__}: {error}")
+        errors = self.comm.allgather(None if error is None else f"{type(error).__name__}: {error}")
         if error is not None:
             raise error
-        for rank, message in enumerate(told):
+        for rank, message in enumerate(errors):
             if message is not None:
                 raise RuntimeError(f"rank {rank} cannot train: {message}")
         return result

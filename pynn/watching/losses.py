@@ -51,7 +51,7 @@ def loss_like(criterion: Any) -> Loss:
             return make(criterion)
         except (TypeError, ValueError):  # settings that pynn lacks, such as reduction="none"
             pass
-    name = "none told" if criterion is None else type(criterion).__name__
+    name = "not given" if criterion is None else type(criterion).__name__
     loss: Unknown = type(name, (Unknown,), {"__module__": __name__})()
     loss.criterion = criterion
     return loss

@@ -67,7 +67,7 @@ class TorchRun:
     def see(self, x: np.ndarray, prediction: np.ndarray, target: Any) -> np.ndarray:
         """Take note of a minibatch; return its targets in the form of the loss."""
         made = target_like(self.loss, prediction, target)
-        if made is None:  # targets of a kind that only PyTorch's loss knows, or none told
+        if made is None:  # targets of a kind that only PyTorch's loss knows, or none given
             if self.loss.output_kind is not None:
                 self.loss = loss_like(None)
             made = np.zeros(len(prediction), np.float32) if target is None else array(target)

@@ -50,7 +50,7 @@ class Shown:
         about = self._about()
         del about["date"]
         steps = self.stats.steps
-        told = {
+        record = {
             "format": "pynn.monitor",
             "version": 1,
             "about": about,
@@ -62,8 +62,8 @@ class Shown:
         if stats:
             course = {name: self.stats[name] for name in ("loss", "lr", "accuracy")}
             layers = {layer: self.stats[layer] for layer in self.stats.layers}
-            told["stats"] = {"steps": steps, **course, "layers": layers}
-        return dict(plain(told))
+            record["stats"] = {"steps": steps, **course, "layers": layers}
+        return dict(plain(record))
 
     def to_html(
         self,
@@ -80,7 +80,7 @@ class Shown:
         ----------
         path : path-like, optional
         about : mapping of str to str, optional
-            What else the page tells of the run, such as its data. Network, loss, optimiser and date are told anyway.
+            Further facts about the run, such as its data; network, loss, optimiser and date are always shown.
         tables : iterable of (title, heads, rows), optional
             Tables of text, such as scores on test data.
         """
@@ -91,15 +91,15 @@ class Shown:
 
     def _about(self) -> dict[str, str]:
         """Return what was trained, and when the page was written."""
-        told = {"date": time.strftime("%Y-%m-%d %H:%M")}
+        about = {"date": time.strftime("%Y-%m-%d %H:%M")}
         if self._trainer is not None:
             parameters = sum(parameter.size for parameter in self._trainer.model.parameters())
-            told |= {
+            about |= {
                 "network": f"{len(self._trainer.model.leaves())} layers, {parameters:,} parameters",
                 "loss": type(self._trainer.loss).__name__,
                 "optimizer": f"{type(self._trainer.optimizer).__name__}, rate {self._trainer.optimizer.lr:g}",
             }
-        return told
+        return about
 
     def __repr__(self) -> str:
         faults = ", ".join(dict.fromkeys(finding.symptom for finding in ranked(self.findings)))

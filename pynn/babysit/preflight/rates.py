@@ -106,7 +106,7 @@ class RangeTest:
         prediction = training_loss(self.case, trainer, self.case.take(self.orders[0][: self.batch]))[1]
         return float(prediction.std(axis=0, dtype=np.float64).mean())
 
-    def told(self, rate: float) -> str:
+    def described(self, rate: float) -> str:
         """Return what a rate does, in words."""
         gain = self.gain(rate)
         change = f"{self.before - gain.typical:.4g}" if math.isfinite(gain.typical) else "no finite number"
@@ -142,14 +142,14 @@ def learning_rate(case: Case) -> Check:
     test = RangeTest(case)
     steps, later = _later(case, peak)
     if later >= 1e-3 * peak and _surely_right(test, peak):
-        return passed(name, test.told(peak))
+        return passed(name, test.described(peak))
     interval = _interval(test, peak)
-    own, told = test.gain(peak, sure=True), test.told(peak)
+    own, measured = test.gain(peak, sure=True), test.described(peak)
     if interval is None:
-        return _without_interval(case, test, own, told, warms_up)
+        return _without_interval(case, test, own, measured, warms_up)
     low, high, best = interval
     case.interval = (low, high)
-    evidence = f"{told}; between {low:.1g} and {high:.1g} they gain clearly"
+    evidence = f"{measured}; between {low:.1g} and {high:.1g} they gain clearly"
     lower = "Lower the rate, or raise it slowly from a lower one (pynn.WarmupLR)."
     works = own.typical > 0.25 * best
     # A warm-up reaches rates that would fail at the start of training.
@@ -174,20 +174,20 @@ def learning_rate(case: Case) -> Check:
     return passed(name, evidence)
 
 
-def _without_interval(case: Case, test: RangeTest, own: Gain, told: str, warms_up: bool) -> Check:
+def _without_interval(case: Case, test: RangeTest, own: Gain, measured: str, warms_up: bool) -> Check:
     """Return the check if no rate gives the trainer's optimiser a clear gain."""
     name = "learning rate"
     if -own.typical > 2 * abs(test.start) + 10 * test.noise:
         case.rate_too_high = not warms_up
         lower = "Lower the rate, or raise it slowly from a lower one (pynn.WarmupLR)."
-        return (warned if warms_up else failed)(name, "lr_too_high", told, lower)
+        return (warned if warms_up else failed)(name, "lr_too_high", measured, lower)
     adam = max(test.adam(rate) for rate in (1e-3, 1e-2))
     if adam > max(5 * test.noise, 0.3 * abs(test.start)) and own.typical < 0.05 * adam:
-        evidence = f"{told}, nor does it do better at any other rate, while Adam gains {adam:.4g}"
+        evidence = f"{measured}, nor does it do better at any other rate, while Adam gains {adam:.4g}"
         return failed(
             name, "not_learning", evidence, "Look at the optimiser's settings, and at what clips its gradient."
         )
-    return passed(name, f"{told}; no rate gains enough in so few steps to give an interval")
+    return passed(name, f"{measured}; no rate gains enough in so few steps to give an interval")
 
 
 def _peak(case: Case) -> tuple[float, bool]:

@@ -78,7 +78,7 @@ def trained(run: RunFigures, name: str) -> list[Series]:
     if name == "loss" or not np.isnan(values).all():
         mean = smoothed(values)
         if not np.array_equal(mean, values, equal_nan=True):
-            series.append(Series("each step", run.steps, values, "muted", told=False))
+            series.append(Series("each step", run.steps, values, "muted", labelled=False))
         series.append(Series("training", run.steps, mean, "s0"))
     if validation is not None:
         series.append(Series("validation", run.epoch_steps(), validation, "s1", dots=len(validation) <= 40))

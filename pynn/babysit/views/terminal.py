@@ -68,13 +68,13 @@ class Panel(Callback):
         self.monitor = monitor
         self._console = console
         self._live: Live | NotebookLive | None = None
-        self._told: list[str] = []
+        self._printed: list[str] = []
         self._due = -math.inf
 
     def on_train_begin(self, trainer: Trainer) -> None:
         # Not in __init__: the stream may be redirected before training.
         self._out = self._console or error_console()
-        self._told = [finding.severity for finding in self.monitor.findings]
+        self._printed = [finding.severity for finding in self.monitor.findings]
         self._due = -math.inf
         if self._out.is_jupyter:
             self._live = NotebookLive()
@@ -112,13 +112,13 @@ class Panel(Callback):
     def _tell(self) -> None:
         """Print a line for each fault that is new, or worse than when it was printed."""
         for index, finding in enumerate(self.monitor.findings):
-            told = self._told[index] if index < len(self._told) else "info"
-            if finding.severity != told:
+            printed = self._printed[index] if index < len(self._printed) else "info"
+            if finding.severity != printed:
                 line = plain_line(finding)
                 if self._out.is_terminal:
                     line = textwrap.fill(line, self._out.width, subsequent_indent="  ", break_on_hyphens=False)
                 self._out.print(line, markup=False, highlight=False, soft_wrap=True)
-        self._told = [finding.severity for finding in self.monitor.findings]
+        self._printed = [finding.severity for finding in self.monitor.findings]
 
 
 def plain_line(finding: Finding) -> str:

@@ -85,38 +85,38 @@ class ColumnError(ValueError):
 
 
 def learn_column(source: Source, column: pl.Series, reading: Reading) -> tuple[ColumnSchema | None, str]:
-    """Return how a feature column is read, or None if it is dropped; and what is worth telling about it, or ""."""
+    """Return how a feature column is read, or None if it is dropped; and a note about it, or ""."""
     name = column.name
     if name in reading.drop:
         return None, ""
-    told = name in reading.named()
-    if not told and is_index(source, column):
+    named = name in reading.named()
+    if not named and is_index(source, column):
         return None, "row numbers"
-    if not told and reading.is_silent and name in source.plain_names and column.null_count() < len(column):
+    if not named and reading.is_silent and name in source.plain_names and column.null_count() < len(column):
         written = _plain_format(source, column)
-        return _number(name, written, reading), "" if written == PLAIN_FORMAT else _told_format(column, written)
+        return _number(name, written, reading), "" if written == PLAIN_FORMAT else _format_note(column, written)
     if column.dtype != pl.String:
         if name in reading.categorical:
-            return _category(as_text(column), reading, told=True)
+            return _category(as_text(column), reading, named=True)
         kind: Kind = "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "date"
         return {"name": name, "kind": kind, "categories": [], "fill": None}, ""
     cells = gaps(column, (*MISSING, *map(str.lower, reading.missing)))
     if name in reading.categorical:
-        return _category(cells, reading, told=True)
-    if not told and not cells.count():
+        return _category(cells, reading, named=True)
+    if not named and not cells.count():
         return None, "no values"
     if name in reading.dates:
         return _date(source, cells, reading.dates[name], reading)
     how = number_format_of(source, cells, reading)
     if how is not None:
-        return _number(name, how, reading), _told_format(cells, how)
+        return _number(name, how, reading), _format_note(cells, how)
     if name in reading.numeric:
         row, cell = strays(cells, reading)[0]
         raise ColumnError(f"{source.at(row)}: column {name!r} has {cell!r}; expected a number")
-    if not told and (dates.date_formats(cells.drop_nulls()) or dates.look_like_dates(cells.drop_nulls())):
+    if not named and (dates.date_formats(cells.drop_nulls()) or dates.look_like_dates(cells.drop_nulls())):
         return _date(source, cells, "", reading)
     _refuse_errors(source, cells, reading)
-    return _category(cells, reading, told=False)
+    return _category(cells, reading, named=False)
 
 
 def is_index(source: Source, column: pl.Series) -> bool:
@@ -208,7 +208,7 @@ def _with_missing(column: ColumnSchema, reading: Reading) -> ColumnSchema:
     return column
 
 
-def _told_format(cells: pl.Series, how: NumberFormat) -> str:
+def _format_note(cells: pl.Series, how: NumberFormat) -> str:
     if how == PLAIN_FORMAT and not cells.str.contains(r"[^0-9.eE+\-]").any():
         return ""
     strange = cells.drop_nulls()
@@ -281,7 +281,7 @@ def _refuse_errors(source: Source, cells: pl.Series, reading: Reading) -> None:
     )
 
 
-def _category(cells: pl.Series, reading: Reading, *, told: bool) -> tuple[ColumnSchema | None, str]:
+def _category(cells: pl.Series, reading: Reading, *, named: bool) -> tuple[ColumnSchema | None, str]:
     """Return the encoding of a text column: a column for each frequent category, and one for all others."""
     present = cells.drop_nulls()
     counts = present.value_counts(sort=True)
@@ -291,7 +291,7 @@ def _category(cells: pl.Series, reading: Reading, *, told: bool) -> tuple[Column
     if other:
         enough = max(FEWEST_ROWS, SMALLEST_SHARE * len(present))
         kept = [name for name, count in zip(names, rows, strict=True) if count >= enough][:MAX_CATEGORIES]
-        if not told and (not kept or (len(names) > NEARLY_ALL * len(present) and sum(rows[: len(kept)]) < len(names))):
+        if not named and (not kept or (len(names) > NEARLY_ALL * len(present) and sum(rows[: len(kept)]) < len(names))):
             return None, f"{len(names)} different texts in {len(present)} rows, such as {names[0]!r}"
         note = f"{len(kept)} of {len(names)} categories; the rare ones together"
         names = kept

@@ -93,29 +93,29 @@ def learn_target(source: Source, place: int, task: str | None, reading: Reading)
     """Return how the target is read; raise ValueError if it does not suit the task."""
     column = source.frame[:, place]
     name = column.name
-    told: TargetSchema = {"name": name, "index": place, "class_names": None}
+    schema: TargetSchema = {"name": name, "index": place, "class_names": None}
     if reading.missing:
-        told["missing"] = list(reading.missing)
-    cells = target_cells(column, told)
+        schema["missing"] = list(reading.missing)
+    cells = target_cells(column, schema)
     if not cells.count():
         raise ValueError(f"{source.name}: target {name!r} has no values")
     how = number_format_of(source, cells, reading)
     if how is None and task != "classification":
         _refuse(source, cells, task, reading)
     if how is None:
-        told["class_names"] = _names(cells)
-        return told
+        schema["class_names"] = _names(cells)
+        return schema
     numbers = parsed(cells, how).drop_nulls()
     if not numbers.is_finite().all() and task != "classification":
         row = parsed(cells, how).is_infinite().arg_true()[0]
         raise ColumnError(f"{source.at(row)}: target {name!r} has {cells[row]!r}; expected a finite number")
     whole = bool((numbers == numbers.floor()).all())
     if task == "classification" or (task is None and whole and hold_classes(numbers.to_numpy())):
-        told["class_names"] = _names(cells)
-        return told
+        schema["class_names"] = _names(cells)
+        return schema
     if how != PLAIN_FORMAT:
-        told["decimal"], told["thousands"] = how.decimal, how.thousands
-    return told
+        schema["decimal"], schema["thousands"] = how.decimal, how.thousands
+    return schema
 
 
 def target_cells(column: pl.Series, target: TargetSchema) -> pl.Series:

@@ -49,8 +49,8 @@ class Prepared(base.BackendRep):
             inputs = [inputs]
         given = inputs if isinstance(inputs, Mapping) else dict(zip(names, inputs, strict=False))
         if set(given) != set(names) or len(given) != len(inputs):
-            told = sorted(given) if isinstance(inputs, Mapping) else f"{len(inputs)} arrays"
-            raise ValueError(f"the inputs are {told}; expected {len(names)}: {names}")
+            shown = sorted(given) if isinstance(inputs, Mapping) else f"{len(inputs)} arrays"
+            raise ValueError(f"the inputs are {shown}; expected {len(names)}: {names}")
         values = dict(self.graph.constants)
         for value in self.graph.inputs:
             values[value.name] = array = np.asarray(given[value.name])

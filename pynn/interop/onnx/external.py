@@ -35,15 +35,15 @@ class Beside:
         ValueError
             If the array lies elsewhere, goes beyond the end of its file, or overlaps others.
         """
-        told = {entry.key: entry.value for entry in tensor.external_data}
-        where = told.get("location", "")
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        where = entries.get("location", "")
         if self.folder is None:
             raise UnsupportedError(f"array {tensor.name!r} is in the file {where!r}; load it with onnx.load first")
         path = (self.folder / where).resolve()
         if "\0" in where or not path.is_relative_to(self.folder) or not path.is_file():
             raise ValueError(f"array {tensor.name!r} is in {where!r}, which is no file in the folder of the model")
-        size, offset, held = math.prod(shape) * dtype.itemsize, int(told.get("offset", "0")), path.stat().st_size
-        if offset < 0 or int(told.get("length", size)) != size or offset + size > held:
+        size, offset, held = math.prod(shape) * dtype.itemsize, int(entries.get("offset", "0")), path.stat().st_size
+        if offset < 0 or int(entries.get("length", size)) != size or offset + size > held:
             raise ValueError(f"array {tensor.name!r} of shape {shape} goes beyond the end of {where!r}, or its own")
         taken = self._taken[path] = self._taken.get(path, 0) + size
         if taken > held:

@@ -60,8 +60,8 @@ class Sizes:
         filled = _filled(rest, features)
         keeps = first == BATCH or (first == -1 and features is not None and math.prod(rest) == features)
         if not keeps or (features is not None and UNKNOWN not in filled and math.prod(filled) != features):
-            told = f"{node} gives an input of shape {shape} the shape {tuple(given)}"
-            raise UnsupportedError(f"{told}; expected the batch first")
+            message = f"{node} gives an input of shape {shape} the shape {tuple(given)}"
+            raise UnsupportedError(f"{message}; expected the batch first")
         return (None, *(None if size == UNKNOWN else size for size in filled))
 
     def images(self, node: Node, index: int) -> tuple[int, int]:

@@ -117,11 +117,11 @@ def _plane(run: TrialFigures) -> str:
     ranges = run.result.space.ranges
     if ranges[y].is_log and not ranges[x].is_log:
         x, y = y, x
-    told = f"{len(run.begun)} trials over {x} and {y}"
+    label = f"{len(run.begun)} trials over {x} and {y}"
     if run.best is not None:
-        told += f"; the best at {x} {cell(run.best, x)}, {y} {cell(run.best, y)}"
+        label += f"; the best at {x} {cell(run.best, x)}, {y} {cell(run.best, y)}"
     picture = scatter(
-        f"Trials over {x} and {y}", _points(run, x, y), Axis.of(x, ranges[x]), Axis.of(y, ranges[y]), told=told
+        f"Trials over {x} and {y}", _points(run, x, y), Axis.of(x, ranges[x]), Axis.of(y, ranges[y]), label=label
     )
     lead = "The two most important ranges. Hover over a trial for details." if len(names) > 2 else ""
     lead = f'<p class="lead">{lead}</p>' if lead else ""
@@ -152,7 +152,7 @@ def _each(run: TrialFigures) -> str:
                 points += _point(run, trial, run.share(name, trial), min((trial.score - low) / span, 1.0))
         axis = Axis.of(name, run.result.space.ranges[name])
         charts.append(
-            scatter(name, points, Axis(axis.name, axis.ticks), Axis(metric, ticks), told=f"{metric} over {name}")
+            scatter(name, points, Axis(axis.name, axis.ticks), Axis(metric, ticks), label=f"{metric} over {name}")
         )
     return (
         f'<section><h2>Parameter by parameter</h2><div class="charts">{"".join(charts)}</div></section>'
@@ -243,7 +243,7 @@ def _against_grid(run: TrialFigures) -> str:
         points += [Point(0, point.y, "tick beside") for point in points if point.kind == "dot"]
         many = [len({repr(p[name]) for p in both}) for name in (x, y)]
         note = f"{many[0]} values of {x}, {many[1]} of {y}"
-        pictures.append(scatter(title, points, *axes, note=note, told=f"{title}: {note}"))
+        pictures.append(scatter(title, points, *axes, note=note, label=f"{title}: {note}"))
     lead = (
         "Only a few parameters matter. A grid spends its trials on few values of each; trials at random try a new "
         f"value of each every time. These are the first stage's trials over {axis_name(run.result, x)} and "

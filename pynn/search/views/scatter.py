@@ -45,8 +45,8 @@ class Axis:
         return cls(name, [(parameter.share(v), f"{v:g}") for v in ticks])
 
 
-def scatter(title: str, points: Sequence[Point], x: Axis, y: Axis, *, note: str = "", told: str = "") -> str:
-    """Return the points as a figure element; `told` is its description for screen readers."""
+def scatter(title: str, points: Sequence[Point], x: Axis, y: Axis, *, note: str = "", label: str = "") -> str:
+    """Return the points as a figure element; `label` describes it to screen readers."""
     grid = "".join(f'<path class="grid" d="M0 {_up(at)}H1000"/>' for at, _ in y.ticks)
     labels = "".join(f'<span style="top:{_up(at) / 10:g}%">{escape(text)}</span>' for at, text in y.ticks)
     places = "".join(f'<span style="left:{100 * at:.1f}%">{escape(text)}</span>' for at, text in _apart(x.ticks))
@@ -55,7 +55,7 @@ def scatter(title: str, points: Sequence[Point], x: Axis, y: Axis, *, note: str 
     return (
         f'<figure class="chart scatter"><figcaption><h3>{escape(title)}</h3>{lead}'
         f'<p class="note">{escape(y.name)}</p></figcaption>'
-        f'<div class="plot" role="img" aria-label="{escape(told or title)}"><div class="values" aria-hidden="true">'
+        f'<div class="plot" role="img" aria-label="{escape(label or title)}"><div class="values" aria-hidden="true">'
         f'{labels}</div><div class="area"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
         f'{grid}{drawn}</svg></div><div class="places" aria-hidden="true">{places}</div>'
         f'<div class="axis" aria-hidden="true">{escape(x.name)}</div></div></figure>'
