@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import IO, Any, NamedTuple
 
 from .cases import Case
-from .limits import Limits
+from .limits import MachineLimits
 from .worker import environment
 
 
@@ -92,13 +92,13 @@ class Field:
         for remote in self._remotes:
             remote.close()
 
-    def limits(self) -> Limits:
+    def limits(self) -> MachineLimits:
         """Measure the machine's peak in pynn's process, after all others have started."""
         for remote in self._remotes:
             with contextlib.suppress(ContestantError):  # the first case will report the reason
                 remote.ask(ready=True)
         answer = self._remotes[0].ask(limits=True)
-        return Limits(answer["operations"], [(size, rate) for size, rate in answer["copies"]])
+        return MachineLimits(answer["operations"], [(size, rate) for size, rate in answer["copies"]])
 
     def compare(self, case: Case, *, rounds: int, block_seconds: float) -> Row:
         """Time a case: in each round, every contestant runs one block, in random order."""

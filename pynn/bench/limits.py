@@ -18,7 +18,7 @@ COPY_BYTES = (1 << 16, 1 << 17, 1 << 20, 1 << 22, 1 << 24, 1 << 27)
 _ROUNDS, _TRIALS, _BLOCK = 500_000, 9, 1 << 26
 
 
-class Limits(NamedTuple):
+class MachineLimits(NamedTuple):
     """Operations per second by dtype, and bytes per second (read and written) by footprint."""
 
     operations: dict[str, float]
@@ -37,7 +37,7 @@ class Limits(NamedTuple):
         return max(work.operations / self.operations[dtype], work.bytes / self.bandwidth(work.footprint))
 
 
-def measure(threads: int) -> Limits:
+def measure(threads: int) -> MachineLimits:
     """Measure the limits of `threads` threads."""
     backend.use_backend("cython")
     machine = compiled.machine
@@ -59,7 +59,7 @@ def measure(threads: int) -> Limits:
         # Call overhead dominates small copies: credit them with the rate of larger ones.
         fastest = max(fastest, _best(run))
         copies.append((2 * size, fastest))
-    return Limits(operations, copies[::-1])
+    return MachineLimits(operations, copies[::-1])
 
 
 def _best(run: Callable[[], float]) -> float:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .cases import GROUPS, Case
 from .comparison import Row
 from .contestants import CONTESTANTS
-from .limits import Limits
+from .limits import MachineLimits
 from .results import Results
 from .work import work
 
@@ -41,7 +41,7 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def figures(row: Row, limits: Limits) -> Figures:
+def figures(row: Row, limits: MachineLimits) -> Figures:
     """Return the figures of a row; pynn must have run."""
     seconds = statistics.median(row.seconds["pynn"])
     amount = work(row.case)

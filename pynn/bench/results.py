@@ -16,7 +16,7 @@ from ..backends.selection import instruction_set
 from ..utils.files import write_atomically
 from .cases import Case
 from .comparison import Row
-from .limits import Limits
+from .limits import MachineLimits
 
 _PACKAGES = ("numpy", "numba", "torch", "jax", "scikit-learn")
 
@@ -25,7 +25,7 @@ class Results(NamedTuple):
     """Rows for one number of threads, the machine's limits, and the setting."""
 
     threads: int
-    limits: Limits
+    limits: MachineLimits
     rows: list[Row]
     setting: dict[str, Any]
 
@@ -98,7 +98,7 @@ def load(path: Path) -> list[Results]:
     return [
         Results(
             result["threads"],
-            Limits(result["limits"]["operations"], [(size, rate) for size, rate in result["limits"]["copies"]]),
+            MachineLimits(result["limits"]["operations"], [(size, rate) for size, rate in result["limits"]["copies"]]),
             [
                 Row(
                     Case(row["group"], row["op"], tuple(row["shape"]), row["dtype"]),

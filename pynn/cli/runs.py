@@ -27,7 +27,7 @@ from .class_weights import class_weights
 from .data import LoadedData
 from .networks import describe, schema_of
 from .options import build, loss_of
-from .scores import Part, Scores
+from .scores import ScoredPart, Scores
 
 #: The options that a recipe for a small table takes.
 RECIPE_OPTIONS = {part.name for part in fields(Recipe)} - {"name", "knots", "skip", "patience"}
@@ -40,7 +40,7 @@ AUGMENTATIONS: dict[str, Callable[[int], Augment]] = {
 
 
 @dataclass
-class Outcome:
+class RunResult:
     """A trained network, how good it is, and what was seen of its training."""
 
     model: Sequential
@@ -57,39 +57,71 @@ def run_to_check(data: LoadedData, options: dict[str, Any]) -> TableRun:
     """Return the run that `train_one` would make; of those that `cross_fit_table` would, the one with most layers."""
     weights = _class_weights(data, options)
     if not data.folds:
-        assert data.validation is not None
         return TableRun(build(data, options, weights), options["batch_size"], data.train, data.validation)
-    given = {name: value for name, value in options["given"].items() if name in RECIPE_OPTIONS}
-    classes = None if data.class_names is None else len(data.class_names)
     loss_of(data, options, weights)  # raises if it does not fit
-    return deepest_run(
-        *data.train, classes, given, folds=data.folds, seed=options["seed"],
-        class_weight=weights, loss=options["loss"],
-    )  # fmt: skip
+    return deepest_run(**_table_arguments(data, options, weights))
+
+
+def _table_arguments(data: LoadedData, options: dict[str, Any], weights: list[float] | None) -> dict[str, Any]:
+    """Return the arguments of `fit_table` and `deepest_run`."""
+    return {
+        "x": data.train[0],
+        "y": data.train[1],
+        "classes": None if data.class_names is None else len(data.class_names),
+        "given": {name: value for name, value in options["given"].items() if name in RECIPE_OPTIONS},
+        "folds": data.folds,
+        "seed": options["seed"],
+        "class_weight": weights,
+        "loss": options["loss"],
+    }
 
 
 def train_one(
     data: LoadedData, options: dict[str, Any], tell: Callable[[str], None], comm: Any = None
-) -> Outcome | None:
+) -> RunResult | None:
     """Train one network, which the validation part watches, and the test part tests.
 
     With the communicator of several ranks, all train it; only rank 0 tests it, and the others return None.
     """
-    from ..babysit.views.terminal import Panel
-
     augment = _augment(options["augment"] or (data.augment if options["model"] == "cnn" else "none"), data)
     trainer = build(data, options, _class_weights(data, options), comm)
     for line in (*data.notes, describe_data(data), _describe_training(trainer, data, options, comm)):
         tell(line)
     monitor = Monitor(on_problem="silent")
+    began = time.perf_counter()
+    history = _fit(trainer, data, options, augment, monitor)
+    seconds = time.perf_counter() - began
+    if trainer.rank:
+        return None
+    if history.interrupted:
+        tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: evaluating and saving the model")
+    epochs = f"{trainer.epoch} epoch{'' if trainer.epoch == 1 else 's'}"
+    parts = [_scored(name, y, trainer.model.predict(x), trainer.loss) for name, (x, y) in data.parts().items()]
+    return RunResult(
+        trainer.model,
+        Scores(parts, data.class_names),
+        history,
+        monitor,
+        monitor.verdict,
+        trainer.loss,
+        f"{seconds:.1f} s for {epochs}",
+        history.interrupted,
+    )
+
+
+def _fit(
+    trainer: Trainer, data: LoadedData, options: dict[str, Any], augment: list[Augment], monitor: Monitor
+) -> History:
+    """Train the network as the options say; raise `FailedError` if the loss becomes NaN or infinite."""
+    from ..babysit.views.terminal import Panel
+
     callbacks: list[Callback] = [monitor]
     if options["early_stopping"] or (options["early_stopping"] is None and data.schema is not None):
         callbacks.append(EarlyStopping(patience=max(5, round(PATIENCE * options["epochs"]))))
     if not options["quiet"]:
         callbacks.append(Panel(monitor))
-    began = time.perf_counter()
     try:
-        history = trainer.fit(
+        return trainer.fit(
             *data.train,
             epochs=options["epochs"],
             batch_size=options["batch_size"],
@@ -101,40 +133,21 @@ def train_one(
         )
     except NonFiniteError as error:
         raise FailedError(str(error), monitor) from error
-    seconds = time.perf_counter() - began
-    if trainer.rank:
-        return None
-    if history.interrupted:
-        tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: evaluating and saving the model")
-    epochs = f"{trainer.epoch} epoch{'' if trainer.epoch == 1 else 's'}"
-    scores = Scores([_part(trainer, name, x, y) for name, (x, y) in data.parts().items()], data.class_names)
-    return Outcome(
-        trainer.model,
-        scores,
-        history,
-        monitor,
-        monitor.verdict,
-        trainer.loss,
-        f"{seconds:.1f} s for {epochs}",
-        history.interrupted,
-    )
 
 
-def _part(trainer: Trainer, name: str, x: np.ndarray, y: np.ndarray) -> Part:
-    output = trainer.model.predict(x)
-    if trainer.model.output_kind == "values":
-        return Part(name, y, output[:, 0])
-    return Part(name, y, output, trainer.loss.forward(output, y)[0])
+def _scored(name: str, y: np.ndarray, output: np.ndarray, loss: Loss) -> ScoredPart:
+    if loss.output_kind == "values":
+        return ScoredPart(name, y, output[:, 0])
+    return ScoredPart(name, y, output, loss.forward(output, y)[0])
 
 
-def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[str], None]) -> Outcome:
+def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[str], None]) -> RunResult:
     """Train several kinds of networks, each without one fold of the table, which tests it, and average them."""
     x, y = data.train
-    classes = None if data.class_names is None else len(data.class_names)
-    given = {name: value for name, value in options["given"].items() if name in RECIPE_OPTIONS}
-    kinds = [kind.name for kind in recipes(len(x), given)]
-    networks = data.folds * len(kinds)
     weights = _class_weights(data, options)
+    arguments = _table_arguments(data, options, weights)
+    kinds = [kind.name for kind in recipes(len(x), arguments["given"])]
+    networks = data.folds * len(kinds)
     loss = loss_of(data, options, weights)
     for line in (*data.notes, describe_data(data)):
         tell(line)
@@ -145,10 +158,7 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
     began = time.perf_counter()
     with _progress(networks, quiet=options["quiet"]) as progress:
         try:
-            fit = fit_table(
-                x, y, classes, given, folds=data.folds, seed=options["seed"],
-                class_weight=weights, loss=options["loss"], progress=progress,
-            )  # fmt: skip
+            fit = fit_table(**arguments, progress=progress)
         except NonFiniteError as error:
             raise FailedError(str(error), None) from error
     seconds = time.perf_counter() - began
@@ -156,19 +166,14 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
         tell("interrupted: evaluating and saving the average of the networks so far")
     fit.model.class_names, fit.model.input_schema = data.class_names, schema_of(data, options)
     tested = np.isfinite(fit.predictions).all(axis=1)
-    parts = []
-    for name, output, rows in (
-        ("training", fit.model.predict(x), np.ones(len(x), bool)),
-        ("test", fit.predictions, tested),
-    ):
-        if classes is None:
-            parts.append(Part(name, y[rows], output[rows, 0]))
-        else:
-            parts.append(Part(name, y[rows], output[rows], loss.forward(output[rows], y[rows])[0]))
+    parts = [
+        _scored("training", y, fit.model.predict(x), loss),
+        _scored("test", y[tested], fit.predictions[tested], loss),
+    ]
     most = max(fit.kinds, key=lambda kind: kind[2])
     counts = ", ".join(f"{kind.name} {count}" for kind, _, count in fit.kinds if count)
     time_taken = f"{seconds:.1f} s for {networks} networks; weights in the average: {counts}"
-    return Outcome(
+    return RunResult(
         fit.model, Scores(parts, data.class_names), most[1].histories[0], fit.monitor, fit.verdict, loss, time_taken,
         fit.interrupted,
     )  # fmt: skip

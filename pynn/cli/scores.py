@@ -16,7 +16,7 @@ from ..utils.json_values import plain
 Rows = list[list[str]]
 
 
-class Part(NamedTuple):
+class ScoredPart(NamedTuple):
     """A part of the data, with what the network says of it: logits (n, classes), or values in the target's units (n,).
 
     `loss` is None for regression.
@@ -33,12 +33,12 @@ class Scores:
 
     Parameters
     ----------
-    parts : sequence of Part
+    parts : sequence of ScoredPart
     class_names : list of str or None
         None for regression.
     """
 
-    def __init__(self, parts: Sequence[Part], class_names: list[str] | None) -> None:
+    def __init__(self, parts: Sequence[ScoredPart], class_names: list[str] | None) -> None:
         self.parts, self.class_names = parts, class_names
         self.heads = ["part", "examples", "RMSE", "R2", "MAE"]
         if class_names is not None:
@@ -46,7 +46,7 @@ class Scores:
             self.heads = ["part", "examples", "loss", *more, "accuracy"]
         self.rows = [[part.name, f"{len(part.y)}", *self._figures(part)] for part in parts]
 
-    def _figures(self, part: Part) -> list[str]:
+    def _figures(self, part: ScoredPart) -> list[str]:
         if self.class_names is None:
             rmse, r2 = errors(part.output, part.y)
             return [f"{value:.4g}" for value in (rmse, r2, float(np.abs(part.output - part.y).mean()))]
@@ -68,7 +68,7 @@ class Scores:
         """Return the scores of each part by name, as numbers."""
         return {part.name: plain({"examples": len(part.y), **self._numbers(part)}) for part in self.parts}
 
-    def _numbers(self, part: Part) -> dict[str, float | None]:
+    def _numbers(self, part: ScoredPart) -> dict[str, float | None]:
         if self.class_names is None:
             rmse, r2 = errors(part.output, part.y)
             return {"rmse": rmse, "r2": r2, "mae": float(np.abs(part.output - part.y).mean())}

@@ -15,8 +15,8 @@ from ..utils.streams import error_stream, say
 
 if TYPE_CHECKING:
     from ..datasets import Table
-    from ..datasets.tables.columns import Reading
-    from ..datasets.tables.source import Source
+    from ..datasets.tables.columns import ColumnOptions
+    from ..datasets.tables.source import TableSource
 
 #: Maximum numbers of classes whose shares are printed, and of columns that a message lists.
 MOST_CLASSES, MOST_COLUMNS = 8, 30
@@ -106,21 +106,21 @@ def read_table(options: DataOptions) -> tuple[Table, DataOptions]:
     from ..datasets.tables.table import table_of
 
     source = opened(options.source, options.header, options.target)
-    reading = _reading(options, source.frame.columns)
-    target = _target(source, options.task, reading) if options.target is None else options.target
+    columns = _column_options(options, source.frame.columns)
+    target = _target(source, options.task, columns) if options.target is None else options.target
     settled = options._replace(target=target, header=source.named)
-    return table_of(source, target, options.task, reading), settled
+    return table_of(source, target, options.task, columns), settled
 
 
-def _reading(options: DataOptions, columns: list[str]) -> Reading:
-    from ..datasets.tables.columns import Reading
+def _column_options(options: DataOptions, columns: list[str]) -> ColumnOptions:
+    from ..datasets.tables.columns import ColumnOptions
 
     drop, numeric, categorical = (
         frozenset(_separated(given, columns)) for given in (options.drop, options.numeric, options.categorical)
     )
     dates = dict(_date(given, columns) for given in _separated(options.date, columns))
     missing = tuple(_separated(options.missing, []))
-    return Reading(drop, numeric, categorical, dates, missing, options.decimal, options.thousands)
+    return ColumnOptions(drop, numeric, categorical, dates, missing, options.decimal, options.thousands)
 
 
 def _separated(values: Iterable[str], columns: list[str]) -> list[str]:
@@ -133,11 +133,11 @@ def _date(given: str, columns: list[str]) -> tuple[str, str]:
     return (given, "") if given in columns else (name, form)
 
 
-def _target(source: Source, task: str | None, reading: Reading) -> str:
+def _target(source: TableSource, task: str | None, options: ColumnOptions) -> str:
     """Return the target if it is evident; ask for it on a terminal; else raise an error that lists the columns."""
     from ..datasets.tables.target import described, evident_target
 
-    evident = evident_target(source, task, reading)
+    evident = evident_target(source, task, options)
     if evident is not None:
         return evident
     columns = described(source)

@@ -22,11 +22,11 @@ from ..utils.files import write_atomically
 from ..utils.interrupt import interrupted_by
 from ..utils.json_values import json_text
 from ..utils.streams import say, wrapped
-from .data import load_data
+from .data import LoadedData, load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
 from .outputs import json_option, output_paths, save_option
 from .ranks import communicator
-from .runs import FailedError, Outcome, cross_fit_table, describe_data, train_one
+from .runs import FailedError, RunResult, cross_fit_table, describe_data, train_one
 from .sections import SectionedCommand
 from .tables import DataOptions, data_options
 
@@ -122,13 +122,10 @@ def train(
         try:
             outcome = cross_fit_table(data, options, tell) if data.folds else train_one(data, options, tell, comm)
         except FailedError as error:
-            monitor = error.monitor
             if follows:
                 return 1
-            if report is not None and monitor is not None:
-                write(report, lambda: monitor.to_html(report))
-            if as_json and monitor is not None:
-                click.echo(json_text(_as_dict({"model": None, "curves": None, "report": report}, monitor)))
+            if error.monitor is not None:
+                _report_failure(error.monitor, report, as_json)
             raise click.ClickException(f"{error}; nothing was saved") from error
         if outcome is None:
             return 0
@@ -138,11 +135,7 @@ def train(
         if len(outcome.history):
             write(curves, lambda: _draw(outcome.history, curves))
         if report is not None:
-            about = {"data": describe_data(data), "command": _command(), "training": outcome.time}
-            about["loss"] = repr(outcome.loss)
-            if data.folds:
-                about["charts"] = "of the first of the networks that count most"
-            write(report, lambda: outcome.monitor.to_html(report, about=about, tables=outcome.scores.tables()))
+            _write_report(outcome, report, data)
         files = {"model": save, "curves": curves if len(outcome.history) else None, "report": report}
         if as_json:
             click.echo(json_text(_as_dict(files, outcome.monitor, outcome)))
@@ -151,7 +144,23 @@ def train(
     return 128 + interrupted_by() if outcome.interrupted else 0
 
 
-def _as_dict(files: dict[str, Path | None], monitor: Monitor, outcome: Outcome | None = None) -> dict[str, Any]:
+def _report_failure(monitor: Monitor, report: Path | None, as_json: bool) -> None:
+    """Write what was seen of a training that failed."""
+    if report is not None:
+        write(report, lambda: monitor.to_html(report))
+    if as_json:
+        click.echo(json_text(_as_dict({"model": None, "curves": None, "report": report}, monitor)))
+
+
+def _write_report(outcome: RunResult, report: Path, data: LoadedData) -> None:
+    about = {"data": describe_data(data), "command": shlex.join(["pynn", *sys.argv[1:]]), "training": outcome.time}
+    about["loss"] = repr(outcome.loss)
+    if data.folds:
+        about["charts"] = "of the first of the networks that count most"
+    write(report, lambda: outcome.monitor.to_html(report, about=about, tables=outcome.scores.tables()))
+
+
+def _as_dict(files: dict[str, Path | None], monitor: Monitor, outcome: RunResult | None = None) -> dict[str, Any]:
     """Return the result in the form of ``docs/json.md``; without an outcome, of a training that failed."""
     verdict = monitor.verdict if outcome is None else outcome.verdict
     return {
@@ -165,7 +174,7 @@ def _as_dict(files: dict[str, Path | None], monitor: Monitor, outcome: Outcome |
     }
 
 
-def _show(outcome: Outcome, files: dict[str, Path | None]) -> None:
+def _show(outcome: RunResult, files: dict[str, Path | None]) -> None:
     """Print the scores, the verdict and what was written."""
     outcome.scores.show()
     _line("time", outcome.time)
@@ -173,11 +182,6 @@ def _show(outcome: Outcome, files: dict[str, Path | None]) -> None:
     for name, path in files.items():
         if path is not None:
             _line(name, f"{path}")
-
-
-def _command() -> str:
-    """Return the command as it was typed, but for the path of the program."""
-    return shlex.join(["pynn", *sys.argv[1:]])
 
 
 def _check_outputs(save: Path | None, plot: Path | None) -> tuple[Path, Path]:

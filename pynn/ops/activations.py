@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-class Activation(NamedTuple):
+class ActivationSpec(NamedTuple):
     """What other ops and layers need to know about an elementwise activation."""
 
     code: ActivationCode
@@ -35,23 +35,23 @@ class Activation(NamedTuple):
 
 #: The activations that `matmul` and `batch_norm` can apply to their result, by name.
 ACTIVATIONS = {
-    "relu": Activation(ActivationCode.RELU),
-    "leaky_relu": Activation(ActivationCode.LEAKY_RELU, 0.01),
-    "elu": Activation(ActivationCode.ELU, 1.0),
-    "selu": Activation(ActivationCode.SELU),
-    "sigmoid": Activation(ActivationCode.SIGMOID),
-    "tanh": Activation(ActivationCode.TANH),
-    "softplus": Activation(ActivationCode.SOFTPLUS, 1.0),
-    "gelu": Activation(ActivationCode.GELU),
-    "gelu_tanh": Activation(ActivationCode.GELU_TANH),
-    "silu": Activation(ActivationCode.SILU),
-    "mish": Activation(ActivationCode.MISH),
-    "logsigmoid": Activation(ActivationCode.LOGSIGMOID),
-    "celu": Activation(ActivationCode.CELU, 1.0),
-    "relu6": Activation(ActivationCode.RELU6),
-    "hardsigmoid": Activation(ActivationCode.HARDSIGMOID),
-    "hardswish": Activation(ActivationCode.HARDSWISH),
-    "softsign": Activation(ActivationCode.SOFTSIGN),
+    "relu": ActivationSpec(ActivationCode.RELU),
+    "leaky_relu": ActivationSpec(ActivationCode.LEAKY_RELU, 0.01),
+    "elu": ActivationSpec(ActivationCode.ELU, 1.0),
+    "selu": ActivationSpec(ActivationCode.SELU),
+    "sigmoid": ActivationSpec(ActivationCode.SIGMOID),
+    "tanh": ActivationSpec(ActivationCode.TANH),
+    "softplus": ActivationSpec(ActivationCode.SOFTPLUS, 1.0),
+    "gelu": ActivationSpec(ActivationCode.GELU),
+    "gelu_tanh": ActivationSpec(ActivationCode.GELU_TANH),
+    "silu": ActivationSpec(ActivationCode.SILU),
+    "mish": ActivationSpec(ActivationCode.MISH),
+    "logsigmoid": ActivationSpec(ActivationCode.LOGSIGMOID),
+    "celu": ActivationSpec(ActivationCode.CELU, 1.0),
+    "relu6": ActivationSpec(ActivationCode.RELU6),
+    "hardsigmoid": ActivationSpec(ActivationCode.HARDSIGMOID),
+    "hardswish": ActivationSpec(ActivationCode.HARDSWISH),
+    "softsign": ActivationSpec(ActivationCode.SOFTSIGN),
 }
 
 

@@ -45,7 +45,7 @@ class View:
         """Show that a trial has ended."""
 
 
-class Lines(View):
+class LogLines(View):
     """Writes one line per trial."""
 
     def __init__(self, search: SearchState, console: Console) -> None:
@@ -161,4 +161,4 @@ def view(search: SearchState, progress: bool) -> View:
     console = error_console()
     if console.is_jupyter:
         return NotebookTable(search)
-    return LiveTable(search, console) if console.is_terminal else Lines(search, console)
+    return LiveTable(search, console) if console.is_terminal else LogLines(search, console)

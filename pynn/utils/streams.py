@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 had_output = True
 
 
-class Stream:
+class LossyStream:
     """A stream for rich that drops output which cannot be written, so that no error ends the training."""
 
     def __init__(self, stream: Any) -> None:
@@ -53,7 +53,7 @@ FILE_WIDTH, MIN_WIDTH = 110, 40
 
 def text_width() -> int:
     """Return the columns that lines of text may take: those of the terminal, or `FILE_WIDTH` without one."""
-    columns = shutil.get_terminal_size((FILE_WIDTH, 24)).columns if Stream(sys.stdout).isatty() else FILE_WIDTH
+    columns = shutil.get_terminal_size((FILE_WIDTH, 24)).columns if LossyStream(sys.stdout).isatty() else FILE_WIDTH
     return max(MIN_WIDTH, min(columns, FILE_WIDTH))
 
 
@@ -70,9 +70,9 @@ def wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
     return lines or [first.rstrip()]
 
 
-def error_stream() -> Stream:
+def error_stream() -> LossyStream:
     """Return the current standard error."""
-    return Stream(sys.stderr)
+    return LossyStream(sys.stderr)
 
 
 def say(message: str) -> None:

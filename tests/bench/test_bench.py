@@ -11,7 +11,7 @@ import pynn
 from pynn.bench import cases, comparison, memory, report, results, roofline
 from pynn.bench.cases import Case
 from pynn.bench.contestants import CONTESTANTS, own
-from pynn.bench.limits import Limits
+from pynn.bench.limits import MachineLimits
 from pynn.bench.work import work
 from pynn.cli import main
 
@@ -27,7 +27,7 @@ TINY = {
     "batchnorm": (8, 16),
     "loss": (8, 5),
 }
-LIMITS = Limits({"float32": 100e9, "float64": 50e9}, [(1 << 17, 40e9), (1 << 26, 10e9)])
+LIMITS = MachineLimits({"float32": 100e9, "float64": 50e9}, [(1 << 17, 40e9), (1 << 26, 10e9)])
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from .numbers import (
     parsed,
 )
 from .schema import ColumnSchema, Kind
-from .source import Source, listed
+from .source import TableSource, listed
 
 #: The largest number of categories that are encoded, besides the one for all others.
 MAX_CATEGORIES = 20
@@ -38,8 +38,8 @@ _INDEX_NAMES = frozenset(("unnamed: 0", "index", "id", "rowname", "rownames", "r
 
 
 @dataclass
-class Reading:
-    """What the user says about the columns; what is empty is inferred.
+class ColumnOptions:
+    """How the user wants the columns to be read; what is empty is inferred.
 
     Attributes
     ----------
@@ -63,12 +63,12 @@ class Reading:
 
     def named(self) -> dict[str, str]:
         """Return the columns that are named, with the option that names each."""
-        options = {"drop": self.drop, "numeric": self.numeric, "categorical": self.categorical, "dates": self.dates}
-        return {column: option for option, columns in options.items() for column in columns}
+        chosen = {"drop": self.drop, "numeric": self.numeric, "categorical": self.categorical, "dates": self.dates}
+        return {column: option for option, columns in chosen.items() for column in columns}
 
     @property
-    def is_silent(self) -> bool:
-        """Whether nothing is said about how numbers are written."""
+    def has_usual_cells(self) -> bool:
+        """Whether numbers and missing values are written in the usual ways, as far as the user says."""
         return not self.missing and self.decimal is None and self.thousands is None
 
     def formats(self) -> tuple[NumberFormat, ...]:
@@ -84,42 +84,42 @@ class ColumnError(ValueError):
     """A column cannot be read; the message names the file and the row."""
 
 
-def learn_column(source: Source, column: pl.Series, reading: Reading) -> tuple[ColumnSchema | None, str]:
+def learn_column(source: TableSource, column: pl.Series, options: ColumnOptions) -> tuple[ColumnSchema | None, str]:
     """Return how a feature column is read, or None if it is dropped; and a note about it, or ""."""
     name = column.name
-    if name in reading.drop:
+    if name in options.drop:
         return None, ""
-    named = name in reading.named()
+    named = name in options.named()
     if not named and is_index(source, column):
         return None, "row numbers"
-    if not named and reading.is_silent and name in source.plain_names and column.null_count() < len(column):
+    if not named and options.has_usual_cells and name in source.plain_names and column.null_count() < len(column):
         written = _plain_format(source, column)
-        return _number(name, written, reading), "" if written == PLAIN_FORMAT else _format_note(column, written)
+        return _number(name, written, options), "" if written == PLAIN_FORMAT else _format_note(column, written)
     if column.dtype != pl.String:
-        if name in reading.categorical:
-            return _category(as_text(column), reading, named=True)
+        if name in options.categorical:
+            return _category(as_text(column), options, named=True)
         kind: Kind = "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "date"
         return {"name": name, "kind": kind, "categories": [], "fill": None}, ""
-    cells = gaps(column, (*MISSING, *map(str.lower, reading.missing)))
-    if name in reading.categorical:
-        return _category(cells, reading, named=True)
+    cells = gaps(column, (*MISSING, *map(str.lower, options.missing)))
+    if name in options.categorical:
+        return _category(cells, options, named=True)
     if not named and not cells.count():
         return None, "no values"
-    if name in reading.dates:
-        return _date(source, cells, reading.dates[name], reading)
-    how = number_format_of(source, cells, reading)
+    if name in options.dates:
+        return _date(source, cells, options.dates[name], options)
+    how = number_format_of(source, cells, options)
     if how is not None:
-        return _number(name, how, reading), _format_note(cells, how)
-    if name in reading.numeric:
-        row, cell = strays(cells, reading)[0]
+        return _number(name, how, options), _format_note(cells, how)
+    if name in options.numeric:
+        row, cell = strays(cells, options)[0]
         raise ColumnError(f"{source.at(row)}: column {name!r} has {cell!r}; expected a number")
     if not named and (dates.date_formats(cells.drop_nulls()) or dates.look_like_dates(cells.drop_nulls())):
-        return _date(source, cells, "", reading)
-    _refuse_errors(source, cells, reading)
-    return _category(cells, reading, named=False)
+        return _date(source, cells, "", options)
+    _refuse_errors(source, cells, options)
+    return _category(cells, options, named=False)
 
 
-def is_index(source: Source, column: pl.Series) -> bool:
+def is_index(source: TableSource, column: pl.Series) -> bool:
     """Return whether a column only counts the rows, of this table or of one that it is a part of.
 
     It has the name of an index or none, and whole numbers that rise by 1 from 0 or 1, or, in many rows, all differ.
@@ -143,22 +143,22 @@ def as_text(column: pl.Series) -> pl.Series:
     return column if column.dtype == pl.String else column.cast(pl.String)
 
 
-def number_format_of(source: Source, cells: pl.Series, reading: Reading) -> NumberFormat | None:
+def number_format_of(source: TableSource, cells: pl.Series, options: ColumnOptions) -> NumberFormat | None:
     """Return the format that all cells follow, or None if there is none; raise ColumnError if it is ambiguous."""
-    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, reading.missing))).drop_nulls()
+    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, options.missing))).drop_nulls()
     if not len(present):
         return None
-    if cells.name not in reading.numeric and present.str.contains(LEADING_ZERO).any():
+    if cells.name not in options.numeric and present.str.contains(LEADING_ZERO).any():
         return None  # codes
-    fitting = [how for how in reading.formats() if not parsed(present, how).null_count()]
+    fitting = [how for how in options.formats() if not parsed(present, how).null_count()]
     if not fitting:
         return None
-    if fitting[0].decimal == "," and reading.decimal is None:
+    if fitting[0].decimal == "," and options.decimal is None:
         return _comma(source, cells, fitting)
     return fitting[0]
 
 
-def _comma(source: Source, cells: pl.Series, fitting: list[NumberFormat]) -> NumberFormat:
+def _comma(source: TableSource, cells: pl.Series, fitting: list[NumberFormat]) -> NumberFormat:
     """Return what a comma means in a column: a decimal mark, or a thousands separator."""
     grouped = [how for how in fitting if how.decimal == "."]
     if not grouped or has_decimal_commas(source):
@@ -174,7 +174,7 @@ def _comma(source: Source, cells: pl.Series, fitting: list[NumberFormat]) -> Num
     )
 
 
-def has_decimal_commas(source: Source) -> bool:
+def has_decimal_commas(source: TableSource) -> bool:
     """Return whether a column of the table can only be read with decimal commas."""
     for column in source.frame.select(pl.col(pl.String).exclude(source.plain_names)):
         present = gaps(column, MISSING_NUMBER).drop_nulls()
@@ -185,7 +185,7 @@ def has_decimal_commas(source: Source) -> bool:
     return False
 
 
-def _plain_format(source: Source, column: pl.Series) -> NumberFormat:
+def _plain_format(source: TableSource, column: pl.Series) -> NumberFormat:
     """Return the format of plain numbers: beside decimal commas, a point in 1.234 groups digits."""
     if source.comma_separated or column.dtype != pl.String:
         return PLAIN_FORMAT
@@ -195,16 +195,16 @@ def _plain_format(source: Source, column: pl.Series) -> NumberFormat:
     return FORMATS[3] if has_decimal_commas(source) else PLAIN_FORMAT
 
 
-def _number(name: str, how: NumberFormat, reading: Reading) -> ColumnSchema:
+def _number(name: str, how: NumberFormat, options: ColumnOptions) -> ColumnSchema:
     column: ColumnSchema = {"name": name, "kind": "number", "categories": [], "fill": None}
     if how != PLAIN_FORMAT:
         column["decimal"], column["thousands"] = how.decimal, how.thousands
-    return _with_missing(column, reading)
+    return _with_missing(column, options)
 
 
-def _with_missing(column: ColumnSchema, reading: Reading) -> ColumnSchema:
-    if reading.missing:
-        column["missing"] = list(reading.missing)
+def _with_missing(column: ColumnSchema, options: ColumnOptions) -> ColumnSchema:
+    if options.missing:
+        column["missing"] = list(options.missing)
     return column
 
 
@@ -219,7 +219,7 @@ def _format_note(cells: pl.Series, how: NumberFormat) -> str:
     return f"{strange[0]} is {parsed(strange.head(1), how)[0]:g}"
 
 
-def _date(source: Source, cells: pl.Series, form: str, reading: Reading) -> tuple[ColumnSchema, str]:
+def _date(source: TableSource, cells: pl.Series, form: str, options: ColumnOptions) -> tuple[ColumnSchema, str]:
     present = cells.drop_nulls()
     formats = [form] if form else dates.date_formats(present)
     if len(formats) > 1 and len(present):
@@ -235,27 +235,27 @@ def _date(source: Source, cells: pl.Series, form: str, reading: Reading) -> tupl
             + (f"the format {formats[0]}" if formats else "existing dates or times, all in one format")
         )
     column: ColumnSchema = {"name": cells.name, "kind": "date", "categories": [], "fill": None, "date": formats[0]}
-    return _with_missing(column, reading), f"dates, {formats[0]}"
+    return _with_missing(column, options), f"dates, {formats[0]}"
 
 
-def strays(cells: pl.Series, reading: Reading) -> list[tuple[int, str]]:
+def strays(cells: pl.Series, options: ColumnOptions) -> list[tuple[int, str]]:
     """Return row and text of the cells that are neither missing nor numbers of any format."""
-    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, reading.missing)))
-    for how in reading.formats():
+    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, options.missing)))
+    for how in options.formats():
         present = present.set(parsed(present, how).is_not_null(), None)
     rows = present.is_not_null().arg_true().to_list()
     return [(row, present[row]) for row in rows]
 
 
-def _refuse_errors(source: Source, cells: pl.Series, reading: Reading) -> None:
+def _refuse_errors(source: TableSource, cells: pl.Series, options: ColumnOptions) -> None:
     """Raise ColumnError if text among numbers is rather an error than a category."""
-    strange = strays(cells, reading)
-    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, reading.missing))).drop_nulls()
+    strange = strays(cells, options)
+    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, options.missing))).drop_nulls()
     numbers = len(present) - len(strange)
     if not numbers or present.str.contains(LEADING_ZERO).any():
         return
     if not strange:
-        first = next(how for how in reading.formats() if parsed(present, how).count())
+        first = next(how for how in options.formats() if parsed(present, how).count())
         usual = present.filter(parsed(present, first).is_not_null())[0]
         other = present.filter(parsed(present, first).is_null())[0]
         row = int((cells == other).arg_true()[0])
@@ -281,7 +281,7 @@ def _refuse_errors(source: Source, cells: pl.Series, reading: Reading) -> None:
     )
 
 
-def _category(cells: pl.Series, reading: Reading, *, named: bool) -> tuple[ColumnSchema | None, str]:
+def _category(cells: pl.Series, options: ColumnOptions, *, named: bool) -> tuple[ColumnSchema | None, str]:
     """Return the encoding of a text column: a column for each frequent category, and one for all others."""
     present = cells.drop_nulls()
     counts = present.value_counts(sort=True)
@@ -298,11 +298,11 @@ def _category(cells: pl.Series, reading: Reading, *, named: bool) -> tuple[Colum
     column: ColumnSchema = {"name": cells.name, "kind": "category", "categories": sorted(names), "fill": None}
     if other:
         column["other"] = True
-    return _with_missing(column, reading), note
+    return _with_missing(column, options), note
 
 
-def check_names(source: Source, reading: Reading) -> None:
+def check_names(source: TableSource, options: ColumnOptions) -> None:
     """Raise ValueError if an option names a column that does not exist."""
-    for name, option in reading.named().items():
+    for name, option in options.named().items():
         if name not in source.frame.columns:
             raise ValueError(f"{option} names {name!r}, but {source.name} has {listed(source.frame.columns)}")

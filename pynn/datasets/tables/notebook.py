@@ -13,31 +13,36 @@ from .schema import width
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .schema import ColumnSchema
-    from .table import Table
+    from .schema import ColumnSchema, Schema
 
 #: Maximum numbers of categories that are named, and of columns that are listed.
 MAX_CATEGORIES, MAX_COLUMNS = 6, 200
 
 
-def table_html(shown: Table) -> str:
+def table_html(
+    x: NDArray[np.float64],
+    task: str,
+    schema: Schema,
+    missing: dict[str, int],
+    notes: dict[str, str],
+    without_target: int,
+) -> str:
     """Return rows, features and target as tiles, and the columns with their kinds, values and gaps."""
     pairs = [
-        ("rows", f"{len(shown.x):,}"),
-        ("features", f"{shown.x.shape[1]:,}"),
-        ("target", shown.schema["target"]["name"]),
-        ("task", "regression" if shown.class_names is None else f"{len(shown.class_names)} classes"),
+        ("rows", f"{len(x):,}"),
+        ("features", f"{x.shape[1]:,}"),
+        ("target", schema["target"]["name"]),
+        ("task", task),
     ]
-    if shown.without_target:
-        pairs.append(("left out, without a target", f"{shown.without_target:,} rows"))
+    if without_target:
+        pairs.append(("left out, without a target", f"{without_target:,} rows"))
     rows, place = [], 0
-    for column in shown.schema["columns"]:
-        name, features = column["name"], shown.x[:, place : place + width(column)]
-        missing = f"{shown.missing[name]:,}" if name in shown.missing else ""
-        note = escape(shown.notes.get(name, ""))
-        rows.append([name, column["kind"], escape(_values(column, features)), missing, note])
+    for column in schema["columns"]:
+        name, features = column["name"], x[:, place : place + width(column)]
+        gaps = f"{missing[name]:,}" if name in missing else ""
+        rows.append([name, column["kind"], escape(_values(column, features)), gaps, escape(notes.get(name, ""))])
         place += width(column)
-    reasons = {name: shown.notes.get(name, "").removeprefix("dropped: ") for name in shown.schema.get("dropped", [])}
+    reasons = {name: notes.get(name, "").removeprefix("dropped: ") for name in schema.get("dropped", [])}
     rows += [[name, "dropped", "", "", escape(reason)] for name, reason in reasons.items()]
     caption = "Columns" + (f" ({MAX_COLUMNS} of {len(rows)})" if len(rows) > MAX_COLUMNS else "")
     heads = ["column", "kind", "values", "missing", "note"]

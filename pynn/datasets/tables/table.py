@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Reading, check_names, learn_column
+from .columns import ColumnOptions, check_names, learn_column
 from .convert import features, places, targets
 from .schema import ColumnSchema, Schema, check_schema, feature_names, width
-from .source import Source, opened
+from .source import TableSource, opened
 from .target import learn_target, target_place
 
 
@@ -65,15 +65,18 @@ class Table:
     without_target: int = 0
     notes: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def _task(self) -> str:
+        return "regression" if self.class_names is None else f"{len(self.class_names)} classes"
+
     def __repr__(self) -> str:
-        task = "regression" if self.class_names is None else f"{len(self.class_names)} classes"
         target = self.schema["target"]["name"]
-        return f"Table({len(self.x)} rows, {self.x.shape[1]} features, target {target!r}: {task})"
+        return f"Table({len(self.x)} rows, {self.x.shape[1]} features, target {target!r}: {self._task})"
 
     def _repr_html_(self) -> str:
         from .notebook import table_html
 
-        return table_html(self)
+        return table_html(self.x, self._task, self.schema, self.missing, self.notes, self.without_target)
 
     def fit_fill(self, rows: slice | NDArray[Any] | list[int]) -> Table:
         r"""Return a table whose missing numbers are filled with the means over the training rows.
@@ -242,22 +245,22 @@ def read_table(
         raise TypeError(f"target is {target!r}; expected the name of a column or its index")
     if task not in (None, "classification", "regression"):
         raise ValueError(f"task is {task!r}; expected 'classification', 'regression' or None")
-    reading = Reading(
+    options = ColumnOptions(
         frozenset(drop), frozenset(numeric), frozenset(categorical), dict(dates or {}), tuple(missing), decimal,
         thousands,
     )  # fmt: skip
     if schema is None:
         cells = opened(source, header, target)
-        return table_of(cells, -1 if target is None else target, task, reading)
-    if target is not None or task is not None or reading != Reading():
+        return table_of(cells, -1 if target is None else target, task, options)
+    if target is not None or task is not None or options != ColumnOptions():
         raise ValueError("target, task and how columns are read are part of the schema; pass either them or the schema")
     check_schema(schema)
     return _applied(opened(source, header, expected=_expected(schema)), schema)
 
 
-def table_of(source: Source, target: str | int, task: str | None, reading: Reading) -> Table:
+def table_of(source: TableSource, target: str | int, task: str | None, options: ColumnOptions) -> Table:
     """Return the table of cells: learn the schema, and read them by it."""
-    check_names(source, reading)
+    check_names(source, options)
     if source.frame.width < 2:
         raise ValueError(
             f"{source.name} has one column; expected at least one feature and the target, separated by commas, "
@@ -270,7 +273,7 @@ def table_of(source: Source, target: str | int, task: str | None, reading: Readi
     for index, column in enumerate(source.frame):
         if index == place:
             continue
-        learned, note = learn_column(source, column, reading)
+        learned, note = learn_column(source, column, options)
         if learned is None:
             dropped.append(column.name)
             note = f"dropped: {note}" if note else ""
@@ -281,7 +284,7 @@ def table_of(source: Source, target: str | int, task: str | None, reading: Readi
     if not columns:
         reasons = "; ".join(f"{name!r}: {note}" for name, note in notes.items())
         raise ValueError(f"{source.name} has no feature beside its target that can be learnt from: {reasons}")
-    schema: Schema = {"columns": columns, "target": learn_target(source, place, task, reading), "dropped": dropped}
+    schema: Schema = {"columns": columns, "target": learn_target(source, place, task, options), "dropped": dropped}
     return replace(_applied(source, schema), notes=notes)
 
 
@@ -304,7 +307,7 @@ def read_features(source: Any, schema: Schema) -> tuple[NDArray[np.float64], dic
     return features_of(opened(source, None, expected=_expected(schema)), schema)
 
 
-def features_of(source: Source, schema: Schema) -> tuple[NDArray[np.float64], dict[str, int]]:
+def features_of(source: TableSource, schema: Schema) -> tuple[NDArray[np.float64], dict[str, int]]:
     """Return the features of cells; see `read_features`."""
     return features(source, schema, places(source, schema)[0], whole=True)
 
@@ -313,7 +316,7 @@ def _expected(schema: Schema) -> list[str]:
     return [*(column["name"] for column in schema["columns"]), schema["target"]["name"], *schema.get("dropped", [])]
 
 
-def _applied(source: Source, schema: Schema) -> Table:
+def _applied(source: TableSource, schema: Schema) -> Table:
     """Convert cells to numbers according to the schema."""
     feature_places, target_at = places(source, schema)
     y, without = None, 0

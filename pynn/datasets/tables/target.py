@@ -10,11 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from . import dates
-from .columns import ColumnError, Reading, as_text, is_index, number_format_of, strays
+from .columns import ColumnError, ColumnOptions, as_text, is_index, number_format_of, strays
 from .missing import MISSING, MISSING_NUMBER
 from .numbers import PLAIN_FORMAT, gaps, parse_whole, parsed
 from .schema import TargetSchema
-from .source import Source, listed
+from .source import TableSource, listed
 
 #: Names that only a target has.
 _TARGET_NAMES = frozenset(
@@ -31,7 +31,7 @@ MAX_CLASSES, FEWEST_EACH = 20, 10
 PEAK, RARE = 4.0, 50.0
 
 
-def target_place(source: Source, target: str | int) -> int:
+def target_place(source: TableSource, target: str | int) -> int:
     """Return the index of the column that is called `target`, or has this index, which may be negative."""
     names = source.frame.columns
     if target in names:
@@ -45,14 +45,14 @@ def target_place(source: Source, target: str | int) -> int:
     return target % len(names)
 
 
-def evident_target(source: Source, task: str | None, reading: Reading) -> str | None:
+def evident_target(source: TableSource, task: str | None, options: ColumnOptions) -> str | None:
     """Return the column that is evidently the target, or None.
 
     It is the only one with a name such as "target" or "y". Otherwise it is the last column, if it is the only one with
     text; or if all others hold fractions, and it holds few whole numbers; or if `task` is given and suits it, and it
     suits no column but those that are read alike.
     """
-    columns = [column for column in source.frame if column.name not in reading.drop and not is_index(source, column)]
+    columns = [column for column in source.frame if column.name not in options.drop and not is_index(source, column)]
     called = [column.name for column in columns if column.name.lower() in _TARGET_NAMES]
     if len(called) == 1:
         return called[0]
@@ -68,7 +68,7 @@ def evident_target(source: Source, task: str | None, reading: Reading) -> str | 
     return None
 
 
-def _kind(source: Source, column: pl.Series) -> str:
+def _kind(source: TableSource, column: pl.Series) -> str:
     """Return "text", "few whole numbers", "whole numbers", "fractions" or "dates"."""
     if column.dtype.is_temporal():
         return "dates"
@@ -84,24 +84,24 @@ def _kind(source: Source, column: pl.Series) -> str:
     return "few whole numbers" if hold_classes(values) else "whole numbers"
 
 
-def described(source: Source) -> list[tuple[str, str]]:
+def described(source: TableSource) -> list[tuple[str, str]]:
     """Return name and kind of each column, for the user to choose the target from."""
     return [(column.name, _kind(source, column)) for column in source.frame]
 
 
-def learn_target(source: Source, place: int, task: str | None, reading: Reading) -> TargetSchema:
+def learn_target(source: TableSource, place: int, task: str | None, options: ColumnOptions) -> TargetSchema:
     """Return how the target is read; raise ValueError if it does not suit the task."""
     column = source.frame[:, place]
     name = column.name
     schema: TargetSchema = {"name": name, "index": place, "class_names": None}
-    if reading.missing:
-        schema["missing"] = list(reading.missing)
+    if options.missing:
+        schema["missing"] = list(options.missing)
     cells = target_cells(column, schema)
     if not cells.count():
         raise ValueError(f"{source.name}: target {name!r} has no values")
-    how = number_format_of(source, cells, reading)
+    how = number_format_of(source, cells, options)
     if how is None and task != "classification":
-        _refuse(source, cells, task, reading)
+        _refuse(source, cells, task, options)
     if how is None:
         schema["class_names"] = _names(cells)
         return schema
@@ -168,7 +168,7 @@ def _names(cells: pl.Series) -> list[str]:
     return sorted(labels)
 
 
-def _refuse(source: Source, cells: pl.Series, task: str | None, reading: Reading) -> None:
+def _refuse(source: TableSource, cells: pl.Series, task: str | None, options: ColumnOptions) -> None:
     """Raise ValueError if text is no target for the task, or is rather an error than a class."""
     name = cells.name
     present = cells.drop_nulls()
@@ -178,7 +178,7 @@ def _refuse(source: Source, cells: pl.Series, task: str | None, reading: Reading
             f"{source.at(row)}: target {name!r} has {cells[row]!r}, a date or a time; write numbers such as the days "
             "since a certain one, or set the task to classification"
         )
-    strange = strays(cells, reading)
+    strange = strays(cells, options)
     if task == "regression" and strange:
         row, cell = strange[0]
         raise ColumnError(f"{source.at(row)}: target {name!r} is {cell!r}; regression needs numbers")
@@ -193,7 +193,7 @@ def _refuse(source: Source, cells: pl.Series, task: str | None, reading: Reading
         )
 
 
-def encoded(source: Source, cells: pl.Series, classes: Sequence[str]) -> NDArray[np.int64]:
+def encoded(source: TableSource, cells: pl.Series, classes: Sequence[str]) -> NDArray[np.int64]:
     """Return the index of each label, -1 where it is missing; raise ValueError for one that is none of the classes."""
     index = {label: place for place, label in enumerate(classes)}
     codes = any(re.match(r"[+-]?0[0-9]", label) for label in classes)
