@@ -23,7 +23,7 @@ from .objective import Objective
 from .result import SearchResult
 from .samplers import Sampler, check_sampler, grid, proposer
 from .sharing import Others
-from .space import Params, Space, check_batch_size
+from .space import Space, check_batch_size
 from .stages import Stage
 from .state import SearchState
 from .store import BEST, Store, check_same
@@ -125,7 +125,7 @@ class SearchDriver(SearchState):
             with driven(self.token, lambda: guard.requested), view_of(self, progress) as view:
                 for index, stage in enumerate(self.stages):
                     self.stage = index
-                    self._run_stage(stage, team, store, view, guard)
+                    StageRun(self, stage, team, store, view, guard).run()
             interrupted = False
         except KeyboardInterrupt:
             pass
@@ -133,93 +133,13 @@ class SearchDriver(SearchState):
             team.close(kill=interrupted)
         return interrupted
 
-    def _run_stage(self, stage: Stage, team: Workers, store: Store, view: View, guard: InterruptGuard) -> None:
-        """Run a stage's trials, survivors first; skip those that an earlier run completed."""
-        before = [trial for trial in self.ended.values() if trial.stage == self.stage - 1]
-        order = ranked(before, maximize=self.maximize)
-        around = max(MIN_AROUND, stage.survivors, math.ceil(NARROW_AROUND * len(before)))
-        space = self.space.narrowed(trial.params for trial in order[:around])
-        proposals = proposer(self.sampler, space, stage.trials, (self.seed, self.stage), maximize=self.maximize)
-        first = sum(earlier.trials + earlier.survivors for earlier in self.stages[: self.stage])
-        survivors = order[: stage.survivors]
-        # Trial numbers of a stage do not depend on how many trials survived.
-        waiting = deque([*range(first, first + len(survivors))])
-        new = first + stage.survivors
-        waiting.extend(range(new, new + stage.trials))
-        asked: set[int] = set()
-        others = Others(store)
-
-        def begin(trial: Trial) -> None:
-            self.running[trial.number] = trial
-            view.trial_began()
-            parent = None if trial.continues is None else self.ended[trial.continues]
-            team.begin(self._task(trial, stage, parent, store))
-
-        while waiting or team.busy or others:
-            if guard.requested:
-                raise KeyboardInterrupt
-            while waiting and team.free:
-                number = waiting.popleft()
-                parent = survivors[number - first] if number < new else None
-                known = store.trials.get(number)
-                if parent is None and (known is None or proposals.fixed):
-                    params = proposals.ask()
-                    asked.add(number)
-                else:
-                    params = parent.params if parent is not None else known.params if known is not None else {}
-                if known is not None:
-                    check_same(known, params)
-                    self._end(known, number in asked, proposals)
-                    self.found += 1
-                    continue
-                trial = self._trial(number, params, parent)
-                if others.claim(trial):
-                    begin(trial)
-            if others and not waiting and team.free:
-                ended = others.ended(lambda: team.busy or guard.requested)
-                for trial in ended:
-                    self._end(trial, trial.number in asked, proposals)
-                    view.trial_ended(trial)
-                while others and team.free and not (ended or guard.requested):
-                    begin(others.take_over())
-            if team.busy:
-                for outcome in team.ended():
-                    if outcome.refused:
-                        raise ValueError(outcome.refused)
-                    self._take(outcome, store)
-                    self._end(outcome.trial, outcome.trial.number in asked, proposals)
-                    view.trial_ended(outcome.trial)
-
-    def _trial(self, number: int, params: Params, parent: Trial | None) -> Trial:
-        trial = Trial(number, self.stage, params, "lost")
-        if parent is not None:
-            trial.continues, trial.initial_loss = parent.number, parent.initial_loss
-        return trial
-
-    def _task(self, trial: Trial, stage: Stage, parent: Trial | None, store: Store) -> Task:
-        return Task(
-            trial,
-            self._seed(trial),
-            self.build,
-            stage.epochs,
-            self.batch_size,
-            self.objective,
-            self.end_early,
-            self.data.key,
-            self.token,
-            this_process(),
-            backend.get_backend(),
-            # If the parent's checkpoint is missing, the trial trains from the start, with the same result.
-            checkpoint=None if parent is None else store.checkpoint(parent.number),
-        )
-
-    def _seed(self, trial: Trial) -> int:
+    def seed_of(self, trial: Trial) -> int:
         """Return the seed of the initialisation; a continued trial keeps that of its first ancestor."""
         while trial.continues is not None:
             trial = self.ended[trial.continues]
         return int(np.random.SeedSequence((self.seed, trial.number)).generate_state(1)[0])
 
-    def _take(self, outcome: Outcome, store: Store) -> None:
+    def store_outcome(self, outcome: Outcome, store: Store) -> None:
         """Store a trial; keep its checkpoint only as long as the search may need it."""
         trial = outcome.trial
         if len(self.ended) == self.found:  # check after the first trial, before storing it
@@ -231,14 +151,6 @@ class SearchDriver(SearchState):
         store.add(trial)
         if outcome.checkpoint is not None:
             store.drop_checkpoints(needed)
-
-    def _end(self, trial: Trial, was_asked: bool, proposals: Any) -> None:
-        self.running.pop(trial.number, None)
-        self.ended[trial.number] = trial
-        if was_asked:
-            proposals.tell(trial)
-        else:
-            proposals.add(trial)
 
     def _result(self, store: Store, *, interrupted: bool) -> SearchResult:
         trials = [self.ended[number] for number in sorted(self.ended)]
@@ -260,9 +172,110 @@ class SearchDriver(SearchState):
             sampler=self.sampler_name,
             points=points,
             build=self.build,
-            seed=self._seed(best[0]) if best else 0,
+            seed=self.seed_of(best[0]) if best else 0,
             checkpoint=checkpoint,
         )
         if store.folder is not None and checkpoint is not None and not interrupted:
             result.best_trainer().model.save(store.folder / BEST)
         return result
+
+
+class StageRun:
+    """Runs a stage's trials, survivors of the last stage first; skips those that an earlier run completed."""
+
+    def __init__(
+        self, search: SearchDriver, stage: Stage, team: Workers, store: Store, view: View, guard: InterruptGuard
+    ) -> None:
+        self.search, self.stage, self.team, self.store, self.view, self.guard = search, stage, team, store, view, guard
+        before = [trial for trial in search.ended.values() if trial.stage == search.stage - 1]
+        order = ranked(before, maximize=search.maximize)
+        around = max(MIN_AROUND, stage.survivors, math.ceil(NARROW_AROUND * len(before)))
+        space = search.space.narrowed(trial.params for trial in order[:around])
+        seed = search.seed, search.stage
+        self._proposals = proposer(search.sampler, space, stage.trials, seed, maximize=search.maximize)
+        # Trial numbers of a stage do not depend on how many trials survived.
+        first = sum(earlier.trials + earlier.survivors for earlier in search.stages[: search.stage])
+        new = first + stage.survivors
+        self._parents = dict(enumerate(order[: stage.survivors], start=first))
+        self._waiting = deque([*self._parents, *range(new, new + stage.trials)])
+        self._proposed: set[int] = set()
+        self._others = Others(store)
+
+    def run(self) -> None:
+        """Run the trials; raise KeyboardInterrupt on Ctrl-C."""
+        while self._waiting or self.team.busy or self._others:
+            if self.guard.requested:
+                raise KeyboardInterrupt
+            while self._waiting and self.team.free:
+                self._begin_next(self._waiting.popleft())
+            if self._others and not self._waiting and self.team.free:
+                self._wait_for_others()
+            if self.team.busy:
+                self._collect()
+
+    def _begin_next(self, number: int) -> None:
+        """Begin a trial, unless the store has its result or another driver runs it."""
+        parent, known = self._parents.get(number), self.store.trials.get(number)
+        if parent is not None:
+            params = parent.params
+        elif known is None or self._proposals.fixed:
+            params = self._proposals.ask()
+            self._proposed.add(number)
+        else:
+            params = known.params
+        if known is not None:
+            check_same(known, params)
+            self._end(known)
+            self.search.found += 1
+            return
+        trial = Trial(number, self.search.stage, params, "lost")
+        if parent is not None:
+            trial.continues, trial.initial_loss = parent.number, parent.initial_loss
+        if self._others.claim(trial):
+            self._begin(trial)
+
+    def _begin(self, trial: Trial) -> None:
+        search = self.search
+        search.running[trial.number] = trial
+        self.view.trial_began()
+        task = Task(
+            trial,
+            search.seed_of(trial),
+            search.build,
+            self.stage.epochs,
+            search.batch_size,
+            search.objective,
+            search.end_early,
+            search.data.key,
+            search.token,
+            this_process(),
+            backend.get_backend(),
+            # If the parent's checkpoint is missing, the trial trains from the start, with the same result.
+            checkpoint=None if trial.continues is None else self.store.checkpoint(trial.continues),
+        )
+        self.team.begin(task)
+
+    def _wait_for_others(self) -> None:
+        """Take the results of other drivers' trials; if none comes in time, run their trials too."""
+        ended = self._others.ended(lambda: self.team.busy or self.guard.requested)
+        for trial in ended:
+            self._end(trial)
+            self.view.trial_ended(trial)
+        while self._others and self.team.free and not (ended or self.guard.requested):
+            self._begin(self._others.take_over())
+
+    def _collect(self) -> None:
+        for outcome in self.team.ended():
+            if outcome.refused:
+                raise ValueError(outcome.refused)
+            self.search.store_outcome(outcome, self.store)
+            self._end(outcome.trial)
+            self.view.trial_ended(outcome.trial)
+
+    def _end(self, trial: Trial) -> None:
+        self.search.running.pop(trial.number, None)
+        self.search.ended[trial.number] = trial
+        if trial.number in self._proposed:
+            self._proposals.tell(trial)
+        else:
+            self._proposals.add(trial)
