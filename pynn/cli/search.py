@@ -233,10 +233,7 @@ def search_command(
       pynn search --data /shared/table.csv --scheduler tcp://host:8786
     """  # noqa: D301 - click reads the backslash
     save = save or unused(MODEL)[0]
-    for path in filter(None, (save, report, plot)):
-        check_writable(path)
-    if plot is not None:
-        _check_plot(plot)
+    _check_outputs(save, report, plot)
     given |= {name: value for name, value in _USUAL[given["model"]].items() if given[name] is None}
     space = {name: value for name, value in given.items() if isinstance(value, Parameter)}
     if not space:
@@ -271,7 +268,8 @@ def search_command(
                 say("pynn: interrupted before a trial finished")
                 context.exit(128 + interrupted_by())
             raise click.ClickException(_why_none(result))
-        _finish(result, save)
+        model = result.best_model
+        write(save, lambda: model.save(save))
         _print_result(result, data, recipe, save)
     _show(result, report, plot)
     context.exit(128 + interrupted_by() if result.interrupted else 0)
@@ -307,7 +305,12 @@ def _check_metric(metric: str | None, trainer: Trainer) -> None:
         raise click.BadOptionUsage("--metric", f"--metric: {error}") from error
 
 
-def _check_plot(plot: Path) -> None:
+def _check_outputs(save: Path, report: Path | None, plot: Path | None) -> None:
+    """Check before the search that its results can be written."""
+    for path in filter(None, (save, report, plot)):
+        check_writable(path)
+    if plot is None:
+        return
     if not plots.plots_available():
         raise click.ClickException(f"--plot needs matplotlib: {plots.INSTALL_HINT}")
     try:
@@ -321,14 +324,8 @@ def _why_none(result: search.SearchResult) -> str:
     return f"none of {len(result.trials)} trials finished; the first ended with: {reasons[0] if reasons else 'unknown'}"
 
 
-def _finish(result: search.SearchResult, save: Path) -> None:
-    """Save the best network."""
-    model = result.best_model
-    write(save, lambda: model.save(save))
-
-
 def _show(result: search.SearchResult, report: Path | None, plot: Path | None) -> None:
-    """Write the page and the picture that were asked for."""
+    """Write the page and the picture, if they have a path."""
     if report is not None:
         write(report, lambda: result.to_html(report))
         click.echo(f"report  {report}")

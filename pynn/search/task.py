@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..training.trainer import Trainer
-from ..utils.arrays import numeric
+from ..utils.arrays import digest, numeric
 from .objective import Objective
 from .space import Params
 from .trial import Trial
@@ -31,11 +29,11 @@ class SearchData:
     def of(cls, train: Any, validation: Any) -> SearchData:
         """Return the validated data of two (x, y) pairs, or raise ValueError or TypeError."""
         parts = [_pair(name, part) for name, part in (("train", train), ("validation", validation))]
-        return cls(parts[0], parts[1], _digest(*parts))
+        return cls(parts[0], parts[1], digest((*parts[0], *parts[1]), size=16))
 
     def check_unchanged(self) -> None:
         """Raise ValueError if the data have been modified."""
-        if _digest(self.train, self.validation) != self.key:
+        if digest((*self.train, *self.validation), size=16) != self.key:
             raise ValueError(
                 "the data changed during the search: build, or a custom layer or loss, writes to the arrays passed to "
                 "search.run; make it write to copies, and start a new search"
@@ -63,14 +61,6 @@ def _array(name: str, values: Any) -> np.ndarray:
     array = array.view()
     array.flags.writeable = False
     return array
-
-
-def _digest(*pairs: tuple[np.ndarray, np.ndarray]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for array in itertools.chain(*pairs):
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(array.data)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

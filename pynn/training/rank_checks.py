@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends import selection
+from ..utils.arrays import digest
 from ..utils.config import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from .fitting import Fit
     from .state import TrainingState
 
@@ -67,19 +66,3 @@ def _described(part: Any) -> str:
 def digest_of_text(thing: Any) -> str:
     """Return a digest of what `thing` is as text."""
     return hashlib.blake2b(str(thing).encode(), digest_size=8).hexdigest()
-
-
-def digest(arrays: Iterable[np.ndarray]) -> str:
-    """Return a digest of the arrays' shapes and values.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> digest([np.zeros(3)]) == digest([np.zeros(3)]), digest([np.zeros(3)]) == digest([np.zeros((3, 1))])
-    (True, False)
-    """
-    found = hashlib.blake2b(digest_size=8)
-    for array in arrays:
-        found.update(f"{array.dtype} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
-    return found.hexdigest()

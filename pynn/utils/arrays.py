@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -172,3 +173,18 @@ def is_one_hot(target: np.ndarray) -> bool:
     if target.ndim != 2 or target.shape[1] < 2:
         return False
     return bool((target.max(axis=1) == 1).all() and (np.count_nonzero(target, axis=1) == 1).all())
+
+
+def digest(arrays: Iterable[np.ndarray], size: int = 8) -> str:
+    """Return a digest, of `size` bytes, of the arrays' dtypes, shapes and values.
+
+    Examples
+    --------
+    >>> digest([np.zeros(3)]) == digest([np.zeros(3)]), digest([np.zeros(3)]) == digest([np.zeros((3, 1))])
+    (True, False)
+    """
+    found = hashlib.blake2b(digest_size=size)
+    for array in arrays:
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    return found.hexdigest()

@@ -12,7 +12,7 @@ from ...nn.traversal import parts
 from ...training.examples import Examples
 from ...utils.config import is_own
 from .case import MULTIPLIES, Case, train, training_loss
-from .relation import of_network, relation
+from .relation import Relation, of_network, relation
 from .report import Check, failed, passed, skipped, warned
 from .rows import row_keys
 
@@ -173,6 +173,11 @@ def beats_the_baseline(case: Case) -> Check:
         f"; on {seeing.count} other examples, predictions agree with the targets by {seeing.network:.1f} standard "
         f"errors more than chance ({seeing})"
     )
+    return _of_relation(name, seeing, helps, evidence, advice)
+
+
+def _of_relation(name: str, seeing: Relation, helps: bool, evidence: str, advice: str) -> Check:
+    """Return the check by how far predictions, and simple fits, agree with the targets of other examples."""
     simple = seeing.simple
     if not helps and simple > 4 and seeing.network < 3:
         return failed(name, "not_learning", evidence, advice)
