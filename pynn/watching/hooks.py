@@ -92,10 +92,12 @@ class LoopHooks:
         idle = self._taken or not self._wanted
         if idle or module is not self._module or not module.training or not pytorch().is_grad_enabled():
             return
+        x = first_tensor((args, kwargs))
+        if x is not None and not x.numel():
+            return  # a minibatch of no examples
         self._taken = True
         self._uses.clear()
-        x = first_tensor((args, kwargs))
-        self._x = None if x is None else array(x)
+        self._x = None if x is None else np.atleast_1d(array(x))
         if self._run is None:
             inner = [(path, part) for path, part in module.named_modules() if part is not module]
             self._pass = [part.register_forward_hook(partial(self._list, path)) for path, part in inner]
@@ -241,9 +243,10 @@ class LoopHooks:
                 "watch_torch saw a step but no loss: give it the loss module that the loop calls, as loss=, or call "
                 "watch.loss(value) before optimizer.step()"
             )
-        prediction, target = self._scored or (self._output, None)
-        x = array(prediction) if self._x is None else self._x
-        made = run.see(x, array(prediction), target)
+        output, target = self._scored or (self._output, None)
+        prediction = np.atleast_1d(array(output))
+        x = prediction if self._x is None else self._x
+        made = run.see(x, prediction, target)
         if self._data:
             run.take(self._data.pop("train"), self._data.pop("validation"))
         loss = sum(self._losses) / (1 if run.loss.reduction == "sum" else len(self._losses))
@@ -273,5 +276,6 @@ class LoopHooks:
                 ops.square_sum(gradient, row[1:2])
                 if gradient.ndim == 2 and gradient.shape == after.shape and gradient.shape[1] >= MIN_FAN_IN:
                     recorder.zigzag[index] = one_signed_units(gradient)
-            np.subtract(after, before, out=before)
+            with np.errstate(invalid="ignore"):  # behind a tanh, a loss is finite although weights are not
+                np.subtract(after, before, out=before)
             ops.square_sum(before, row[2:])

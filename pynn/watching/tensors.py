@@ -31,9 +31,12 @@ def array(tensor: Any) -> np.ndarray:
 
 
 def first_tensor(values: Any) -> Any:
-    """Return the first tensor of floats in arguments or results, else the first tensor, or None."""
+    """Return the first tensor in arguments or results, or None; one with examples before a scalar, floats first.
+
+    A scalar is a setting, or the loss that a module returns beside its prediction.
+    """
     found = list(_tensors(values))
-    return next((tensor for tensor in found if tensor.is_floating_point()), found[0] if found else None)
+    return min(found, key=lambda tensor: (not tensor.ndim, not tensor.is_floating_point()), default=None)
 
 
 def _tensors(values: Any) -> Iterable[Any]:

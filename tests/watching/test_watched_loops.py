@@ -212,6 +212,18 @@ def test_an_optimizer_with_a_closure():
     assert watch.monitor.stats.steps.tolist() == [1, 2, 3, 4, 5]
 
 
+def test_infinite_weights_behind_a_tanh_raise_no_warning():
+    x, y = tensors(*data())
+    module, criterion = nn.Sequential(nn.Linear(8, 4), nn.Tanh(), nn.Linear(4, 3)), nn.CrossEntropyLoss()
+    with torch.no_grad():
+        module[0].weight[0, 0] = torch.inf
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    with pynn.watch_torch(module, optimizer, criterion, monitor=silent()) as watch:
+        criterion(module(x), y).backward()
+        optimizer.step()
+    assert np.isfinite(watch.monitor.stats["loss"]).all()
+
+
 def test_stopping_is_left_to_the_loop():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", pynn.BabysitterWarning)
@@ -250,3 +262,53 @@ def test_a_step_without_a_loss_is_an_error():
     with pynn.watch_torch(module, optimizer, monitor=silent()), told:
         nn.functional.cross_entropy(module(x), y).backward()
         optimizer.step()
+
+
+class ReturnsItsLoss(nn.Module):
+    """Calls a network and returns its loss, beside its logits or alone; also takes a temperature, a scalar."""
+
+    def __init__(self, alone=False):
+        super().__init__()
+        self.network, self.alone = network(), alone
+
+    def forward(self, temperature, x, labels):
+        logits = self.network(x) / temperature
+        loss = nn.functional.cross_entropy(logits, labels)
+        return loss if self.alone else {"loss": loss, "logits": logits}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("told", [False, True], ids=["without targets", "with targets"])
+def test_a_module_may_return_its_loss(alone, told):
+    module = ReturnsItsLoss(alone)
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    x, y = tensors(*data())
+    losses = []
+    with pynn.watch_torch(module, optimizer, nn.CrossEntropyLoss(), monitor=silent()) as watch:
+        for _ in range(3):
+            optimizer.zero_grad()
+            result = module(torch.tensor(1.0), x, y)
+            loss = result if alone else result["loss"]
+            loss.backward()
+            losses.append(float(loss.detach()))
+            watch.loss(loss, y if told else None)
+            optimizer.step()
+        watch.epoch()
+    stats = watch.monitor.stats
+    np.testing.assert_allclose(stats["loss"], losses, rtol=1e-6)
+    assert len(stats["network.6.Linear"]["mean"]) == 3
+    assert np.isfinite(stats["accuracy"]).all() == (told and not alone)
+
+
+def test_minibatches_without_examples_do_not_count():
+    x, y = tensors(*data())
+    module, criterion = network(), nn.CrossEntropyLoss(reduction="sum")
+    optimizer = torch.optim.SGD(module.parameters(), 1e-3)
+    with pynn.watch_torch(module, optimizer, criterion, monitor=silent()) as watch:
+        for rows in (64, 0, 64):
+            module.train(rows > 0)  # batch norm takes no empty batch
+            optimizer.zero_grad()
+            module.training = True
+            criterion(module(x[:rows]), y[:rows]).backward()
+            optimizer.step()
+    assert watch.monitor.stats.steps.tolist() == [1, 3]
