@@ -18,6 +18,8 @@ from ..utils.arrays import numeric
 BLOCK_SIZE = 1 << 18
 #: Data whose float32 copy would exceed this many bytes are processed in parts.
 LARGEST_COPY = 1 << 28
+#: Of training data: float64 holds sums of the squares of such numbers.
+LARGEST = 1e140
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -89,11 +91,17 @@ def check_eps(eps: object) -> None:
 def _check_finite(x: NDArray[Any]) -> None:
     if x.dtype.kind != "f":
         return
+    largest = min(LARGEST, float(np.finfo(x.dtype).max))
     for rows in row_blocks(x):
-        finite = np.isfinite(x[rows])
-        if not finite.all():
-            bad = finite.reshape(len(finite), -1).all(axis=1).argmin()
+        usable = np.abs(x[rows]) <= largest
+        if not usable.all():
+            bad = usable.reshape(len(usable), -1).all(axis=1).argmin()
             row = rows.start + int(bad)
+            if np.isfinite(x[row]).all():
+                raise ValueError(
+                    f"x has {np.abs(x[row]).max():g} in row {row}; float64 holds sums of squares of numbers up to "
+                    f"{LARGEST:g}: rescale x"
+                )
             what = "a NaN" if np.isnan(x[row]).any() else "an infinite value"
             raise ValueError(f"x has {what} in row {row}; statistics need finite numbers")
 
@@ -142,8 +150,8 @@ class Transformer:
         TypeError
             If `x` does not contain real numbers, or a parameter has the wrong type.
         ValueError
-            If `x` is empty, has a NaN or an infinite value (the message names the row) or too few dimensions, or
-            a parameter has an invalid value.
+            If `x` is empty, has a NaN, an infinite value or one beyond 1e140 (the message names the row) or too few
+            dimensions, or a parameter has an invalid value.
         """
         self._check_params()
         x = self._training_batch(x)

@@ -145,7 +145,7 @@ class Center(ShiftScale):
             block = self._by_feature(x[rows])
             added = block.shape[0] * block.shape[2]
             count += added
-            mean = mean + (block.mean(axis=(0, 2), dtype=np.float64).reshape(shape) - mean) * (added / count)
+            mean = mean + (_mean(block).reshape(shape) - mean) * (added / count)
         self.mean_, self.n_samples_seen_ = mean, count
 
     def _shape_in(self) -> tuple[int, ...]:
@@ -248,7 +248,7 @@ class Standardize(ShiftScale):
         for rows in row_blocks(x):
             block = self._by_feature(x[rows])
             added = block.shape[0] * block.shape[2]
-            block_mean = block.mean(axis=(0, 2), dtype=np.float64)
+            block_mean = _mean(block)
             deviation = block - block_mean[:, None]
             block_m2 = np.einsum("nfp,nfp->f", deviation, deviation).reshape(shape)
             delta = block_mean.reshape(shape) - mean
@@ -267,6 +267,15 @@ class Standardize(ShiftScale):
         super()._check_state(arrays)
         if (arrays["m2"] < 0).any():
             raise ValueError(f"array 'm2' of {type(self).__name__} has a negative sum of squares")
+
+
+def _mean(block: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the mean of each feature of (N, features, places); that of equal values is exactly that value.
+
+    A sum rounds: the mean of 120 times 1e25 comes out 2e9 beside it, and nothing would scale that difference.
+    """
+    mean = block.mean(axis=(0, 2), dtype=np.float64)
+    return np.clip(mean, block.min(axis=(0, 2)), block.max(axis=(0, 2)))
 
 
 class MinMax(ShiftScale):

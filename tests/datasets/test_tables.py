@@ -128,6 +128,7 @@ def test_rare_categories_share_a_column_and_so_do_new_ones(tmp_path):
         ("", [str(i + 1) for i in range(60)], "dropped: row numbers"),
         ("", [str(i * 37 % 101) for i in range(60)], "dropped: row numbers"),  # of a part, in random order
         ("Id", [str(i * 37 % 101) for i in range(60)], "dropped: row numbers"),
+        ("id", [str(10**25 + i) for i in range(60)], "dropped: row numbers"),  # all the same in float64
         ("empty", ["NA"] * 60, "dropped: no values"),
     ],
 )

@@ -149,13 +149,15 @@ def test_whitening_without_eps_drops_directions_without_variance(transformer, rn
     np.testing.assert_allclose(transformer.inverse_transform(y), x, atol=1e-9)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e8 / 3, -3e-9])
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e8 / 3, -3e-9, 1e25])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_constant_features_are_centred_and_not_scaled(value, dtype):
+def test_constant_features_become_zero(value, dtype):
     x = np.full((10_007, 3), value, dtype)
-    standardize = Standardize().fit(x)
+    standardize = Standardize().fit(x).partial_fit(x[:100])
     np.testing.assert_array_equal(standardize.scale_, 1.0)
-    np.testing.assert_allclose(standardize.transform(x), 0, atol=abs(value) * 1e-7)
+    np.testing.assert_array_equal(standardize.transform(x), 0)
+    np.testing.assert_array_equal(Center().fit_transform(x), 0)
+    np.testing.assert_array_equal(ChannelStandardize().fit_transform(np.full((9, 2, 7, 5), value, dtype)), 0)
     np.testing.assert_array_equal(MinMax((2, 5)).fit_transform(x), 2.0)
 
 
@@ -282,6 +284,21 @@ def test_channel_transformers_want_images(transformer, rows, images):
 def test_unusable_data(x, error, message):
     with pytest.raises(error, match=message):
         Center().fit(x)
+
+
+@pytest.mark.parametrize("kind", [Center, Standardize, MinMax, PCA, ZCA])
+def test_numbers_whose_squares_overflow_are_refused(kind):
+    x = np.array([[1.0, 2.0], [3.0, -1e200], [2.0, 5.0]])
+    fitted = kind().fit(x[[0, 2]])
+    before = fitted.state()
+    with pytest.raises(
+        ValueError, match=r"x has 1e\+200 in row 1; float64 holds sums of squares .* 1e\+140: rescale x"
+    ):
+        fitted.partial_fit(x)
+    for name, array in fitted.state().items():
+        np.testing.assert_array_equal(array, before[name])
+    large = kind().fit(x / 1e60)
+    assert all(np.isfinite(array).all() for array in (*large.state().values(), large.transform(x / 1e60)))
 
 
 @pytest.mark.parametrize(

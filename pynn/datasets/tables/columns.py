@@ -131,7 +131,7 @@ def is_index(source: TableSource, column: pl.Series) -> bool:
     if numbers.null_count() or (numbers != numbers.floor()).any():
         return False
     counts = numbers[0] in (0, 1) and bool((numbers.diff().drop_nulls() == 1).all())
-    return counts or (len(numbers) >= MANY_ROWS and numbers.n_unique() == len(numbers))
+    return counts or (len(column) >= MANY_ROWS and column.n_unique() == len(column))
 
 
 def as_text(column: pl.Series) -> pl.Series:
