@@ -112,6 +112,10 @@ LAYERS = {
     "LayerNorm": (lambda: of(pynn.LayerNorm(4), pynn.LayerNorm((3, 4)), pynn.LayerNorm(4, 0.1, False)), (3, 4)),
     "LeakyReLU": (lambda: of(pynn.LeakyReLU(0.3)), (4,)),
     "Linear": (lambda: of(pynn.Linear(3, 5), pynn.Linear(5, 2, bias=False)), (3,)),
+    "Linear, rows": (
+        lambda: of(pynn.Linear(3, 5), pynn.ReLU(), pynn.Linear(5, 4), pynn.Linear(4, 2, bias=False)), (6, 3)
+    ),
+    "Linear, images": (lambda: of(pynn.Linear(3, 5), pynn.Tanh(), pynn.Flatten(), pynn.Linear(40, 2)), (4, 2, 3)),
     "LogSigmoid": (lambda: of(pynn.LogSigmoid()), (9,)),
     "LogSoftmax": (lambda: of(pynn.Conv2d(2, 3, 1), pynn.LogSoftmax(1)), (2, 4, 4)),
     "MaxPool1d": (lambda: of(pynn.MaxPool1d(3, 2, 1, ceil_mode=True), pynn.MaxPool1d(2, 1, dilation=2)), (2, 10)),

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from .layers import BatchNorm, Concat, ConvTranspose2d, EmbedColumns, Embedding, GroupNorm, Layer, LayerNorm, Residual
+from .layers import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm,
+    Concat,
+    ConvTranspose2d,
+    EmbedColumns,
+    Embedding,
+    GroupNorm,
+    Layer,
+    LayerNorm,
+    Linear,
+    MaxPool2d,
+    Residual,
+    Unflatten,
+)
 from .parameters import Parameter
 from .sequential import Sequential
 
@@ -13,6 +28,9 @@ from .sequential import Sequential
 NORMS = (BatchNorm, GroupNorm, LayerNorm)
 #: Layers with branches, which all get the same input.
 BRANCHED = (Residual, Concat)
+#: Layers whose outputs of more than two dimensions have the units last, and second.
+UNITS_LAST = (Linear, LayerNorm, Embedding)
+UNITS_SECOND = (BatchNorm, GroupNorm, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Unflatten)
 
 
 class Part(NamedTuple):
@@ -70,6 +88,29 @@ def followers(chain: list[Part]) -> list[Layer | None]:
         following.append(nearest.get(part.branch))
         nearest[part.branch] = part.layer
     return following[::-1]
+
+
+def units_last(layers: Iterable[Layer], weighing: tuple[type[Layer], ...] = ()) -> set[int]:
+    """Return the ids of the layers, given in order, whose outputs of more than two dimensions have their units last.
+
+    Layers that say nothing of it, such as activations, follow the one before them. `weighing` are further classes:
+    their layers with parameters have the units last.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> model = pynn.Sequential(pynn.Linear(3, 4), pynn.ReLU(), pynn.BatchNorm1d(5), pynn.ReLU())
+    >>> [id(layer) in units_last(model) for layer in model]
+    [True, True, False, False]
+    """
+    found, last = set(), False
+    for layer in layers:
+        second = isinstance(layer, UNITS_SECOND) or any(p.ndim > 2 for p in layer.parameters())
+        weighs = isinstance(layer, UNITS_LAST) or (isinstance(layer, weighing) and bool(layer.parameters()))
+        last = not second and (last or weighs)
+        if last:
+            found.add(id(layer))
+    return found
 
 
 def weight_of(layer: Layer) -> Parameter | None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from .layers import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
     AvgPool2d,
+    BatchNorm,
     Concat,
     Dropout,
+    EmbedColumns,
     Flatten,
+    GroupNorm,
     Hardtanh,
     Identity,
     Layer,
     LayerNorm,
+    Linear,
+    Maxout,
     MaxPool2d,
     PReLU,
     Softmax,
@@ -42,30 +48,64 @@ KEEP_WIDTH = (
 )
 
 
-def check_widths(leaves: Iterable[tuple[str, Layer]]) -> None:
-    """Raise ValueError if a layer expects another width than the previous layer returns."""
-    width, source, images = None, "", False
-    flat = False  # whether examples are known to be vectors, which Flatten does not change
-    for name, layer in leaves:
-        expected = input_width(layer)
-        for inner, taker in _takers(name, layer):
-            takes = input_width(taker)
-            if takes is not None and width is not None and takes != width:
-                what = "channels" if images else "features"
-                raise ValueError(
-                    f"layer {inner} ({type(taker).__name__}) expects {takes} {what}, but {source} returns {width}"
-                )
+class Width(NamedTuple):
+    """What is known of the arrays between two layers.
+
+    Attributes
+    ----------
+    size : int or None
+        The number of channels, or of features in the last dimension.
+    channels : bool
+    multiple : bool
+        Whether the number of features is some multiple of `size`: it counts positions, too.
+    vectors : bool
+        Whether examples are known to be vectors, so that Flatten changes nothing.
+    """
+
+    size: int | None = None
+    channels: bool = False
+    multiple: bool = False
+    vectors: bool = False
+
+    def suits(self, taker: Layer, takes: int) -> bool:
+        """Return whether a layer that takes so many features or channels may follow.
+
+        A linear layer takes the last dimension, all others the second one.
+        """
+        comparable = not isinstance(taker, Linear) if self.channels else self.vectors or hasattr(taker, "in_features")
+        if self.size is None or not comparable:
+            return True
+        return takes % self.size == 0 if self.multiple else takes == self.size
+
+    def after(self, layer: Layer) -> Width:
+        """Return what is known behind a layer."""
         given, channels = _output_width(layer)
         if given is not None:
-            width, images = given, channels
-            flat = not images
-        elif isinstance(layer, Flatten):
-            if not flat:
-                width = None  # channels * positions
-            images, flat = False, True
-        elif expected is not None or not isinstance(layer, KEEP_WIDTH):
-            flat = flat and expected == width is not None
-            width = expected
+            vectors = not channels and (self.vectors or isinstance(layer, Maxout | EmbedColumns))
+            return Width(given, channels, vectors=vectors)
+        if isinstance(layer, Flatten):
+            return Width(self.size, multiple=self.multiple or not self.vectors, vectors=True)
+        expected = input_width(layer)
+        if expected is None and not isinstance(layer, KEEP_WIDTH):
+            return Width()
+        if expected is None or (self.size is not None and isinstance(layer, BatchNorm | GroupNorm)):
+            return self
+        return Width(expected, not self.vectors and not hasattr(layer, "in_features"), vectors=self.vectors)
+
+
+def check_widths(leaves: Iterable[tuple[str, Layer]]) -> None:
+    """Raise ValueError if a layer expects another width than the previous layer returns."""
+    width, source = Width(), ""
+    for name, layer in leaves:
+        for inner, taker in _takers(name, layer):
+            takes = input_width(taker)
+            if takes is not None and not width.suits(taker, takes):
+                what = "channels" if width.channels else "features"
+                returned = f"a multiple of {width.size}" if width.multiple else width.size
+                raise ValueError(
+                    f"layer {inner} ({type(taker).__name__}) expects {takes} {what}, but {source} returns {returned}"
+                )
+        width = width.after(layer)
         source = f"layer {name} ({type(layer).__name__})"
 
 

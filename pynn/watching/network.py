@@ -10,31 +10,16 @@ import numpy as np
 
 from ..interop.torch.modules import layer_like
 from ..interop.torch.pairs import LAYER_OF
-from ..nn.layers import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    BatchNorm,
-    Embedding,
-    GroupNorm,
-    Layer,
-    LayerNorm,
-    Linear,
-    MaxPool2d,
-)
+from ..nn.layers import Embedding, Layer
 from ..nn.layers.activations import Activation
 from ..nn.parameters import Parameter
 from ..nn.rebuilding import rebuilt_from
-from ..nn.traversal import followers, parts
+from ..nn.traversal import followers, parts, units_last
 from .tensors import array, first_tensor, pytorch
 
 if TYPE_CHECKING:
     from ..nn.context import Context
 
-#: Layers whose outputs of more than two dimensions have the units last, and second.
-UNITS_LAST, UNITS_SECOND = (
-    (Linear, LayerNorm, Embedding),
-    (BatchNorm, GroupNorm, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d),
-)
 #: Examples per batch of `Network.infer`.
 BATCH = 256
 
@@ -66,8 +51,8 @@ class Network:
     Attributes
     ----------
     layers : dict of (module, use) to Layer
-    units_last : set of Layer
-        Layers whose outputs have their units in the last dimension.
+    units_last : set of int
+        The ids of layers whose outputs have their units in the last dimension.
     flat : Slots
     """
 
@@ -78,20 +63,12 @@ class Network:
         self._chain: list[tuple[str, Layer]] = []
         self._tensors: list[tuple[Parameter, Any, str, bool]] = []
         self.layers: dict[tuple[int, int], Layer] = {}
-        self.units_last: set[int] = set()
-        last = False
         for path, part, use in uses:
             layer = self._layer(part, path)
             name = (path or "module") + (f"({use + 1})" if use else "")
             self._chain.append((name, layer))
             self.layers[id(part), use] = layer
-            second = isinstance(layer, UNITS_SECOND) or any(p.ndim > 2 for p in layer.parameters())
-            weighs = (
-                isinstance(layer, Foreign) and layer.parameters()
-            )  # others, such as own activations, change nothing
-            last = not second and (last or isinstance(layer, UNITS_LAST) or bool(weighs))
-            if last:
-                self.units_last.add(id(layer))
+        self.units_last = units_last(self.leaves(), (Foreign,))
         self.flat = Slots(list(self.named_parameters()))
         self.refresh(updated)
 

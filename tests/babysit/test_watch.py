@@ -240,3 +240,22 @@ def test_a_budget_leaves_steps_and_looks_out_and_says_what_it_saw(rng):
     assert 16 <= len(monitor.stats.steps) < 400
     assert np.isin(monitor.stats.steps, np.arange(1, 401)).all()
     assert np.isfinite(monitor.stats["0.Linear"]["update_ratio"]).all()
+
+
+def test_units_of_rows_are_the_last_dimension(backend, rng):
+    """Behind a linear layer over (batch, rows, features), units are features, until a layer over channels follows."""
+    x, y = rng.normal(size=(32, 7, 20)).astype(np.float32), rng.integers(3, size=32)
+    model = pynn.Sequential(
+        pynn.Linear(20, 4), pynn.ReLU(), pynn.Linear(4, 5), pynn.BatchNorm1d(7), pynn.ReLU(), pynn.Flatten(),
+        pynn.Linear(35, 3),
+    )  # fmt: skip
+    model[0].weight[:, 1] = 0
+    model[0].bias[1] = -1
+    trainer, monitor = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.0)), pynn.Monitor(on_problem="silent")
+    trainer.fit(x, y, epochs=3, batch_size=16, callbacks=[monitor])
+    sums = {name: units.sums for name, units in monitor._units.items()}
+    assert (sums["1.ReLU"][2] == 0).tolist() == [False, True, False, False]
+    assert sums["4.ReLU"].shape == (4, 7)
+    hidden = np.maximum(x @ model[0].weight[...] + model[0].bias[...], 0)
+    assert monitor.stats["1.ReLU"]["mean"].mean() == pytest.approx(hidden.mean(), rel=1e-5)
+    assert pynn.preflight(trainer, x, y)["dead units"].evidence.startswith("25% of 4 units")

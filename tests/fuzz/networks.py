@@ -51,11 +51,9 @@ def prelu(rng, shape, dtype):
 
 
 def linear(rng, shape, dtype):
-    if len(shape) > 1:
-        return None
     width = pick(rng, *WIDTHS)
-    layer = pynn.Linear(shape[0], width, bool(rng.integers(2)), init=pick(rng, None, "he_normal"), dtype=dtype)
-    return layer, (width,)
+    layer = pynn.Linear(shape[-1], width, bool(rng.integers(2)), init=pick(rng, None, "he_normal"), dtype=dtype)
+    return layer, (*shape[:-1], width)
 
 
 def maxout(rng, shape, dtype):

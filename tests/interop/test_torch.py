@@ -36,6 +36,8 @@ FLAT, SEQUENCES, IMAGES = (6,), (6, 9), (6, 9, 8)
 MODULES = {
     "Linear": (lambda: nn.Linear(6, 6), FLAT),
     "Linear, no bias": (lambda: nn.Linear(6, 4, bias=False), FLAT),
+    "Linear, rows": (lambda: nn.Linear(9, 4), SEQUENCES),
+    "Linear, rows of images": (lambda: nn.Linear(8, 5, bias=False), IMAGES),
     "Conv1d": (lambda: nn.Conv1d(6, 4, 3, 2, 1, 2, 2), SEQUENCES),
     "Conv1d, same": (lambda: nn.Conv1d(6, 4, 4, padding="same", bias=False), SEQUENCES),
     "Conv2d": (lambda: nn.Conv2d(6, 4, (3, 2), (2, 1), (1, 2), (2, 1), 2), IMAGES),

@@ -9,6 +9,7 @@ import pynn
 
 FIRST = {
     "Linear": (lambda: pynn.Linear(3, 4, dtype="float64"), (3,)),
+    "Linear over rows": (lambda: pynn.Linear(6, 5, dtype="float64"), (4, 6)),
     "Conv1d": (lambda: pynn.Conv1d(3, 4, 3, dtype="float64"), (3, 6)),
     "Conv2d": (lambda: pynn.Conv2d(3, 4, 3, dtype="float64"), (3, 5, 6)),
     "ConvTranspose2d": (lambda: pynn.ConvTranspose2d(3, 4, 2, dtype="float64"), (3, 4, 3)),

@@ -13,6 +13,7 @@ def over(channels, *layers):
 
 LAYERS = {
     "linear": (lambda: pynn.Linear(6, 5), 1e-7),
+    "linear_rows": (lambda: over(2, pynn.Linear(3, 4), pynn.ReLU(), pynn.Linear(4, 2), pynn.BatchNorm1d(2)), 1e-5),
     "linear_no_bias": (lambda: pynn.Linear(6, 5, bias=False), 1e-7),
     "batchnorm": (lambda: pynn.BatchNorm1d(6), 1e-7),
     "sigmoid": (pynn.Sigmoid, 1e-7),

@@ -64,6 +64,43 @@ def test_linear_forward(dtype, tolerance, rng):
     np.testing.assert_allclose(pynn.Sequential(layer)(x), expected, **tolerance)
 
 
+@pytest.mark.parametrize("shape", [(3, 5, 6), (2, 3, 4, 6), (0, 5, 6), (3, 0, 6)])
+@pytest.mark.parametrize("activation", [None, pynn.ReLU, pynn.GELU])
+def test_linear_takes_the_last_dimension(shape, activation, dtype, tolerance, rng):
+    """As over the rows of a matrix, forward and backward, with and without a fused activation."""
+    made = [pynn.Linear(6, 4, dtype=dtype)] + ([] if activation is None else [activation()])
+    model = pynn.Sequential(*made)
+    x, dy = rng.normal(size=shape).astype(dtype), rng.normal(size=(*shape[:-1], 4)).astype(dtype)
+    model.train()
+    y, dx = model(x), model.backward(dy)
+    z = x.astype(float) @ made[0].weight[...] + made[0].bias[...]
+    factor = {None: np.ones_like, pynn.ReLU: lambda z: (z > 0) * 1.0, pynn.GELU: gelu_slope}[activation](z)
+    expected = {None: z, pynn.ReLU: np.maximum(z, 0), pynn.GELU: z * special.ndtr(z)}[activation]
+    np.testing.assert_allclose(y, expected, **tolerance)
+    dz = (dy * factor).reshape(-1, 4)
+    np.testing.assert_allclose(made[0].weight.grad, x.reshape(-1, 6).T.astype(float) @ dz, **tolerance)
+    np.testing.assert_allclose(made[0].bias.grad, dz.sum(axis=0), **tolerance)
+    assert dx.shape == x.shape
+    np.testing.assert_allclose(dx, (dz @ made[0].weight[...].T.astype(float)).reshape(shape), **tolerance)
+
+
+def gelu_slope(z):
+    return special.ndtr(z) + z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((2, 5), r"expected \(batch, 6\)$"),
+        ((2, 3, 5), r"expected \(batch, \.\.\., 6\)$"),
+        ((2, 3, 2), r"expected \(batch, 6\); put Flatten\(\) before it"),
+    ],
+)
+def test_linear_names_what_does_not_fit(shape, expected):
+    with pytest.raises(ValueError, match=expected):
+        pynn.Sequential(pynn.Linear(6, 4))(np.ones(shape))
+
+
 def test_linear_without_bias(rng):
     layer = pynn.Linear(6, 4, bias=False, dtype="float64")
     x = rng.normal(size=(9, 6))

@@ -15,7 +15,7 @@ from ...kernels.codes import ActivationCode
 from ...nn.layers import Dropout, Flatten, Identity, Layer, Unflatten
 from ...nn.layers.activations import Activation
 from ...nn.loss import ClassLoss
-from ...nn.traversal import NORMS, followers, parts, weight_of
+from ...nn.traversal import NORMS, followers, parts, units_last, weight_of
 from ...ops.activations import resolve
 from ...ops.watch import unit_count
 
@@ -197,15 +197,16 @@ class Recorder:
             and (isinstance(part.layer, Activation) or not isinstance(follower, NORMS))
         ]
         self._multiplications = sum(parameter.size for parameter in trainer.model.parameters())  # per example
-        # A filter is applied at every position of its layer's output. If the following activation is fused, only the
+        self._units_last = units_last(part.layer for part in chain)
+        # Weights are applied at every position of their layer's output. If the following activation is fused, only the
         # activation's output is seen, and its positions count.
-        self._filters: dict[int, tuple[int, int]] = {}
+        self._weighed: dict[int, tuple[int, int]] = {}
         for part, follower in zip(chain, following, strict=True):
             weight = weight_of(part.layer)
-            if weight is not None and weight.ndim > 2:
-                self._filters[id(part.layer)] = weight.size, id(follower)
+            if weight is not None:
+                self._weighed[id(part.layer)] = weight.size, id(follower)
                 if isinstance(follower, Activation):
-                    self._filters[id(follower)] = weight.size, id(part.layer)
+                    self._weighed[id(follower)] = weight.size, id(part.layer)
         self._of_layer = {id(output.layer): index for index, output in enumerate(self.outputs)}
         self.parameters: list[tuple[str, Parameter]] = []
         self.updates = np.empty((0, len(PARAMETER_COLUMNS)))
@@ -281,19 +282,22 @@ class Recorder:
 
     def output(self, layer: Layer, y: np.ndarray) -> None:
         """Record a layer's output."""
-        if id(layer) in self._filters:
-            size, other = self._filters.pop(id(layer))
-            self._filters.pop(other, None)
-            self._multiplications += size * (math.prod(y.shape[2:]) - 1)
+        if y.dtype.kind != "f" or y.size == 0:
+            return
+        rows = y.reshape(-1, y.shape[-1]) if y.ndim > 2 and id(layer) in self._units_last else y
+        units = unit_count(rows)
+        if id(layer) in self._weighed:
+            size, other = self._weighed.pop(id(layer))
+            self._weighed.pop(other, None)
+            self._multiplications += size * (max(y.size // (len(y) * units), 1) - 1)
         index = self._of_layer.get(id(layer))
-        if index is None or y.dtype.kind != "f" or y.size == 0:
+        if index is None:
             return
         output = self.outputs[index]
-        units = unit_count(y)
         if output.units is None or output.units.shape[1] != units:
             output.units = np.zeros((4, units))
         output.array, output.per_example = y, y.size // len(y)
-        ops.unit_stats(y, output.units, code=output.code, total=self._of_outputs[index, :4])
+        ops.unit_stats(rows, output.units, code=output.code, total=self._of_outputs[index, :4])
 
     def gradient(self, layer: Layer, dy: np.ndarray) -> None:
         """Record the gradient of a layer's output."""

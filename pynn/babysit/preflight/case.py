@@ -189,11 +189,13 @@ class Case:
 
     @functools.cached_property
     def multiplications(self) -> int:
-        """Multiplications per example in the forward pass: one per parameter, and per position for filters."""
+        """Multiplications per example in the forward pass: one per parameter, and per position for weights."""
         walk = Walk(copy.deepcopy(self.model), self.examples.x[:2], training=False, seed=self.seed)
-        places = {id(layer): math.prod(y.shape[2:]) for (_, layer), y in zip(walk.layers, walk.outputs, strict=True)}
-        convolutions = [layer for _, layer in walk.layers if isinstance(layer, Conv2d)]
-        more = sum((places[id(layer)] - 1) * layer.weight.size for layer in convolutions)
+        more = 0
+        for (_, layer), y in zip(walk.layers, walk.outputs, strict=True):
+            if isinstance(layer, Conv2d | Linear):
+                positions = y.shape[1:-1] if isinstance(layer, Linear) else y.shape[2:]
+                more += (math.prod(positions) - 1) * layer.weight.size
         return self.model.flat.values.size + more
 
     def labels(self, y: np.ndarray, outputs: tuple[int, ...]) -> bool:

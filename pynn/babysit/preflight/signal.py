@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 
 from ...nn.layers import BatchNorm, Dropout, Flatten, ReLU, Residual, Sigmoid, Tanh
+from ...nn.traversal import units_last
 from ...utils.config import is_own
 from .case import MULTIPLIES, Case, Walk
 from .report import Check, failed, noted, passed, skipped, warned
@@ -97,8 +98,9 @@ def dead_units(case: Case) -> Check:
     if case.size < 20:
         return skipped(name, "too few examples to tell")
     walk = case.first_pass
-    shares = []
+    shares, last = [], units_last(layer for _, layer in walk.layers)
     for (label, layer), output in zip(walk.layers, walk.outputs, strict=True):
+        output = output.reshape(-1, output.shape[-1]) if id(layer) in last else output
         if isinstance(layer, ReLU) and output.ndim > 1 and output.shape[1] > 1:
             off = (output <= 0).all(axis=(0, *range(2, output.ndim)))
             shares.append(

@@ -119,7 +119,10 @@ def _affine_shape(draft: Draft) -> tuple[int, ...] | None:
 
 def _per_output(array: np.ndarray, shape: tuple[int, ...], draft: Draft) -> np.ndarray | None:
     """Return a constant as one number for each element of the bias, or None."""
-    if draft.kind is layers.LayerNorm:
+    if draft.kind in (layers.LayerNorm, layers.Linear):
+        leading = array.shape[: max(array.ndim - len(shape), 0)]
+        if set(leading) <= {1}:
+            array = array.reshape(array.shape[len(leading) :])
         pairs = zip(array.shape[::-1], shape[::-1], strict=False)
         fits = array.ndim <= len(shape) and all(n in (1, m) for n, m in pairs)
         return np.broadcast_to(array, shape) if fits else None

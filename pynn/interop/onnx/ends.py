@@ -60,7 +60,7 @@ def _axes_of(
     affine, linear = rest[0], rest[1]
     matrix = linear.arrays.get("weight")
     plain = linear.kind is layers.Linear and "bias" not in linear.arrays and (affine.scale == 1).all()
-    if not plain or matrix is None or affine.shift.shape != matrix.shape[:1]:
+    if not plain or not (flat or len(shape) == 2) or matrix is None or affine.shift.shape != matrix.shape[:1]:
         return none
     if matrix.dtype == dtype_of(rest[2:]) and not flat:
         return none

@@ -20,7 +20,9 @@ def _matrix(node: Node, array: np.ndarray) -> np.ndarray:
     return floats(node, array)
 
 
-def _linear(node: Node, weight: np.ndarray, bias: np.ndarray | None) -> tuple[Step, Shape]:
+def _linear(
+    node: Node, weight: np.ndarray, bias: np.ndarray | None, shape: tuple[int | None, ...] = (None, None)
+) -> tuple[Step, Shape]:
     arrays = {"weight": np.ascontiguousarray(weight)}
     if bias is not None:
         bias = floats(node, bias)
@@ -28,7 +30,8 @@ def _linear(node: Node, weight: np.ndarray, bias: np.ndarray | None) -> tuple[St
             raise UnsupportedError(f"{node} adds an array of shape {bias.shape}; expected ({weight.shape[1]},)")
         arrays["bias"] = np.broadcast_to(bias.reshape(-1), weight.shape[1:])
     settings = {"in_features": weight.shape[0], "out_features": weight.shape[1]}
-    return Draft(layers.Linear, settings, arrays, node=node), (None, weight.shape[1])
+    draft = Draft(layers.Linear, settings, arrays, node=node, rank=len(shape) - 1)
+    return draft, (*shape[:-1], weight.shape[1])
 
 
 def _gemm(read: Reading, node: Node) -> tuple[Step, Shape]:
@@ -44,9 +47,10 @@ def _gemm(read: Reading, node: Node) -> tuple[Step, Shape]:
 def _matmul(read: Reading, node: Node) -> tuple[Step, Shape]:
     if node.inputs[0] in read.constants:
         raise UnsupportedError(f"{node} multiplies a constant by its input; expected the input first")
-    if read.rank(node) != 2:
-        raise UnsupportedError(f"{node} has an input of {read.rank(node)} dimensions; expected (batch, features)")
-    return _linear(node, _matrix(node, read.array(node, 1)), None)
+    shape, matrix = read.shape(node), _matrix(node, read.array(node, 1))
+    if shape is None or len(shape) < 2 or shape[-1] not in (None, len(matrix)):
+        raise UnsupportedError(f"{node} has an input of shape {shape}; expected (batch, ..., {len(matrix)})")
+    return _linear(node, matrix, None, shape)
 
 
 def _linear_regressor(read: Reading, node: Node) -> tuple[Step, Shape]:

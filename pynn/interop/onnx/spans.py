@@ -52,16 +52,23 @@ def _matmul(read: Reading, node: Node) -> tuple[Step | None, Shape]:
         last = node if found is None else found
     if shape is None or (len(shape) != 3 and last is node):
         return readers.READERS["MatMul"](read, node)
+    if last is node and not _averages(read.array(node, 1).T, shape[2]):
+        return readers.READERS["MatMul"](read, node)
     matrices = [read.array(last, 1).T] if last is node else [read.array(node, 0), read.array(last, 1).T]
     for matrix, n in zip(matrices, shape[2:], strict=True):
-        if n is None or matrix.ndim != 2 or matrix.shape[1] != n or not len(matrix):
-            raise UnsupportedError(f"{node} multiplies an input of shape {shape} by an array of shape {matrix.shape}")
-        if not np.allclose(matrix, shares(n, len(matrix), matrix.dtype), rtol=1e-6, atol=0):
-            raise UnsupportedError(f"{node} is no adaptive average pooling, which it looks like")
+        if not _averages(matrix, n):
+            raise UnsupportedError(f"{node} is no adaptive average pooling of {n} positions, which it looks like")
     read.reached = last
     size = tuple(len(matrix) for matrix in matrices)
     kind = layers.AdaptiveAvgPool1d if len(size) == 1 else layers.AdaptiveAvgPool2d
     return Draft(kind, {"output_size": size}, node=node), (*shape[:2], *size)
+
+
+def _averages(matrix: np.ndarray, n: int | None) -> bool:
+    """Return whether a product with a matrix is an adaptive average pooling of n positions."""
+    if n is None or matrix.ndim != 2 or matrix.shape[1] != n or not len(matrix):
+        return False
+    return np.allclose(matrix, shares(n, len(matrix), matrix.dtype), rtol=1e-6, atol=0)
 
 
 def _resize(read: Reading, node: Node, sizes: Sizes) -> tuple[Step, Shape]:
@@ -150,7 +157,7 @@ def _maxout(read: Reading, node: Node, wanted: tuple[int | None, ...], before: l
     read.shapes[node.outputs[0]] = wanted
     last = before[-1] if before else None
     linear = isinstance(last, Draft) and last.kind is layers.Linear
-    if not linear or reduced.get("keepdims", 1) or None in wanted[1:]:
+    if not linear or last.rank > 1 or reduced.get("keepdims", 1) or None in wanted[1:]:  # type: ignore[union-attr]
         raise UnsupportedError(f"{reduced} is not behind a linear layer and over its pieces, as in Maxout")
     assert isinstance(last, Draft)
     before.pop()

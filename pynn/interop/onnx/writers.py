@@ -97,7 +97,10 @@ def _linear(graph: Builder, layer: layers.Linear, x: Tensor) -> str:
     weight = graph.constant(layer.weight.data, "weight")
     if layer.bias is None:
         return graph.add("MatMul", x.name, weight)
-    return graph.add("Gemm", x.name, weight, graph.constant(layer.bias.data, "bias"))
+    bias = graph.constant(layer.bias.data, "bias")
+    if x.example.ndim > 2:  # Gemm takes matrices
+        return graph.add("Add", graph.add("MatMul", x.name, weight), bias)
+    return graph.add("Gemm", x.name, weight, bias)
 
 
 def _maxout(graph: Builder, layer: layers.Maxout, x: Tensor) -> str:

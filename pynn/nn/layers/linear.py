@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Linear(Layer):
-    """y = x W + b.
+    """y = x W + b, for x of two or more dimensions, the last of them the features.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class Linear(Layer):
 
     Notes
     -----
-    x is (batch, in_features), y (batch, out_features). CS231n, Neural Networks Part 1.
+    x is (batch, ..., in_features), y (batch, ..., out_features). CS231n, Neural Networks Part 1.
 
     Examples
     --------
@@ -47,6 +48,8 @@ class Linear(Layer):
     >>> layer = pynn.Linear(3, 2, init="zeros")
     >>> pynn.Sequential(layer)(np.ones((1, 3), dtype=np.float32))
     array([[0., 0.]], dtype=float32)
+    >>> pynn.Sequential(pynn.Linear(3, 2))(np.ones((4, 5, 3))).shape
+    (4, 5, 2)
     """
 
     def __init__(
@@ -78,37 +81,52 @@ class Linear(Layer):
     @applies_activation
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        if x.ndim != 2 or x.shape[1] != self.in_features:
-            hint = "; put Flatten() before it" if x.ndim > 2 else ""
-            raise ValueError(f"Linear got an input of shape {x.shape}; expected (batch, {self.in_features}){hint}")
-        shape = (x.shape[0], self.out_features)
+        if x.ndim < 2 or x.shape[-1] != self.in_features:
+            expected = f"(batch, ..., {self.in_features})" if x.ndim > 2 else f"(batch, {self.in_features})"
+            if x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features:
+                expected = f"(batch, {self.in_features}); put Flatten() before it"
+            raise ValueError(f"Linear got an input of shape {x.shape}; expected {expected}")
+        shape = (*x.shape[:-1], self.out_features)
         ctx.x = x
         y = ctx.saved = ctx.buffer("y", shape, x.dtype)
         pre = None
         if ctx.activation is not None and ops.ACTIVATIONS[ctx.activation[0]].needs_input:
             pre = ctx.saved = ctx.buffer("pre", shape, x.dtype)
         bias = None if self.bias is None else self.bias.data
-        return ops.matmul(x, self.weight.data, bias=bias, activation=ctx.activation, out=y, pre_out=pre)
+        ops.matmul(_rows(x), self.weight.data, bias=bias, activation=ctx.activation, out=_rows(y), pre_out=_rows(pre))
+        return y
 
     @applies_activation
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         x = ctx.x
-        # A following batch norm subtracts the bias again: its gradient is exactly 0, not a sum's rounding error.
-        cancelled = ctx.dy_sums_to_zero
+        # A following batch norm subtracts the bias again: its gradient is exactly 0, not a sum's rounding error. With
+        # more than two dimensions, its channels are not the features.
+        cancelled = ctx.dy_sums_to_zero and dy.ndim == 2
         if cancelled and self.bias is not None:
             ops.zero(self.bias.grad)
         dz = None if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
-        return ops.linear_backward(
-            dy,
-            x,
+        dx = ctx.gradient("dx", x.shape, x.dtype, dy, dz) if ctx.needs_dx else None
+        ops.linear_backward(
+            _rows(dy),
+            _rows(x),
             self.weight.data,
             dw=self.weight.grad,
             db=None if self.bias is None or cancelled else self.bias.grad,
-            dx=ctx.gradient("dx", x.shape, x.dtype, dy, dz) if ctx.needs_dx else None,
+            dx=_rows(dx),
             need_db=self.bias is not None and not cancelled,
             need_dx=ctx.needs_dx,
             activation=ctx.activation,
-            saved=None if ctx.activation is None else ctx.saved,
-            dz=dz,
-        )[2]
+            saved=None if ctx.activation is None else _rows(ctx.saved),
+            dz=_rows(dz),
+        )
+        return dx
+
+
+@overload
+def _rows(array: np.ndarray) -> np.ndarray: ...
+@overload
+def _rows(array: None) -> None: ...
+def _rows(array: np.ndarray | None) -> np.ndarray | None:
+    """Return an array (batch, ..., features) as a matrix."""
+    return array if array is None or array.ndim == 2 else array.reshape(-1, array.shape[-1])
