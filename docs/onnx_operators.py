@@ -14,7 +14,7 @@ PAGE = Path(__file__).parent / "onnx.md"
 
 def lists():
     """Return the lists by the names of their places in the page."""
-    read = {*READERS, "Reshape", "Resize", "Sum"} - {"LogSigmoid", "SoftLimit"}  # names of pynn's own
+    read = {*READERS, "Reshape", "Resize", "Sum"} - {"Glu", "LogSigmoid", "SoftLimit"}  # names of pynn's own
     return {name: ", ".join(f"`{op}`" for op in sorted(ops)) for name, ops in (("load", read), ("backend", OPERATORS))}
 
 

@@ -102,6 +102,8 @@ CALLS = {
     ),
     "maxout": Call(ops.maxout, {"x": LINES}, {"out": (ROWS, 4)}, {"pieces": 2}),
     "maxout_backward": Call(ops.maxout_backward, {"dy": (ROWS, 4), "x": LINES}, {"out": LINES}, {"pieces": 2}),
+    "glu": Call(ops.glu, {"x": LINES}, {"out": (ROWS, 4)}),
+    "glu_backward": Call(ops.glu_backward, {"dy": (2, 2, 6, 5), "x": IMAGES}, {"out": IMAGES}, {"axis": 1}),
     "dropout": Call(
         ops.dropout, {"x": LINES, "draw": ((2,), UINT64)}, {"out": LINES}, {"p": 0.5}, onto=(("out", "x"),)
     ),
@@ -152,6 +154,8 @@ CALLS = {
     "upsample_backward": Call(
         ops.upsample_backward, {"dy": (2, 4, 9, 3)}, {"out": IMAGES}, {"shape": IMAGES, "size": (9, 3)}
     ),
+    "pixel_shuffle": Call(ops.pixel_shuffle, {"x": IMAGES}, {"out": (2, 1, 12, 10)}, {"upscale_factor": 2}),
+    "pixel_unshuffle": Call(ops.pixel_unshuffle, {"x": (2, 1, 12, 10)}, {"out": IMAGES}, {"downscale_factor": 2}),
     "copy_columns": Call(ops.copy_columns, {"source": (ROWS, UNITS)}, {"out": (ROWS, 3)}, {"start": 2, "width": 3}),
     "embed": Call(ops.embed, {"indices": (ROWS, 2), "table": (CLASSES, UNITS)}, {"out": LINES}, {"column": 1}),
     "embed_backward": Call(
@@ -224,6 +228,13 @@ CALLS = {
         ops.layer_norm_backward,
         {"dy": LINES, "x": LINES, "gamma": LINE, "mean": (ROWS, 1), "rstd": (ROWS, 1)},
         {"dx": LINES, "dgamma": LINE, "dbeta": LINE},
+        {"shape": LINE},
+    ),
+    "rms_norm": Call(ops.rms_norm, {"x": LINES, "gamma": LINE}, {"out": LINES, "rstd_out": (ROWS, 1)}, {"shape": LINE}),
+    "rms_norm_backward": Call(
+        ops.rms_norm_backward,
+        {"dy": LINES, "x": LINES, "gamma": LINE, "rstd": (ROWS, 1)},
+        {"dx": LINES, "dgamma": LINE},
         {"shape": LINE},
     ),
     "softmax_cross_entropy": Call(

@@ -103,6 +103,8 @@ LAYERS = {
     "GELU": (lambda: of(pynn.GELU(), pynn.GELU("tanh")), (4,)),
     "GroupNorm": (lambda: of(pynn.GroupNorm(2, 6), pynn.GroupNorm(3, 6, affine=False)), (6, 3, 4)),
     "GroupNorm, vectors": (lambda: of(pynn.GroupNorm(2, 6, eps=0.1)), (6,)),
+    "GLU": (lambda: of(pynn.Linear(3, 8), pynn.GLU(), pynn.GLU(1)), (3,)),
+    "GLU, channels": (lambda: of(pynn.GLU(1), pynn.GLU()), (4, 3, 6)),
     "Hardsigmoid": (lambda: of(pynn.Hardsigmoid()), (9,)),
     "Hardswish": (lambda: of(pynn.Linear(3, 9), pynn.Hardswish()), (3,)),
     "Hardtanh": (lambda: of(pynn.Hardtanh(-0.5, 0.8), pynn.Hardtanh()), (9,)),
@@ -123,6 +125,9 @@ LAYERS = {
     "Maxout": (lambda: of(pynn.Maxout(3, 4, pieces=3)), (3,)),
     "Mish": (lambda: of(pynn.Mish()), (9,)),
     "PReLU": (lambda: of(pynn.PReLU(), pynn.Conv2d(2, 3, 1), pynn.PReLU(3)), (2, 4, 4)),
+    "PixelShuffle": (lambda: of(pynn.PixelShuffle(2), pynn.Conv2d(2, 9, 1), pynn.PixelShuffle(3)), (8, 3, 2)),
+    "PixelUnshuffle": (lambda: of(pynn.PixelUnshuffle(2), pynn.ReLU(), pynn.PixelUnshuffle(1)), (2, 6, 4)),
+    "RMSNorm": (lambda: of(pynn.RMSNorm(4), pynn.RMSNorm((3, 4), 0.1), pynn.RMSNorm(4, None, False)), (3, 4)),
     "ReLU": (lambda: of(pynn.ReLU()), (4,)),
     "ReLU6": (lambda: of(pynn.Linear(3, 30), pynn.ReLU6()), (3,)),
     "Residual": (

@@ -66,6 +66,8 @@ OPS = {
         {"out": (0, (0, 1))},
         two_dimensional=True,
     ),
+    "glu": Op(ops.glu, ((ROWS, UNITS),), {"out": (0, (0,))}),
+    "glu_backward": Op(ops.glu_backward, ((ROWS, UNITS), (ROWS, 2 * UNITS)), {"out": (0, (0, 1))}),
     "matmul": Op(
         lambda a, b, bias, **options: ops.matmul(a, b, bias=bias, **options),
         ((ROWS, INPUTS), (INPUTS, UNITS), (UNITS,)),
@@ -139,6 +141,11 @@ OPS = {
         lambda x, gamma, beta, **options: ops.layer_norm(x, (UNITS,), gamma, beta, **options),
         ((ROWS, UNITS), (UNITS,), (UNITS,)),
         {"out": (0, (0, 1, 2)), "mean_out": (1, ()), "rstd_out": (2, ())},
+    ),
+    "rms_norm": Op(
+        lambda x, gamma, **options: ops.rms_norm(x, (UNITS,), gamma, **options),
+        ((ROWS, UNITS), (UNITS,)),
+        {"out": (0, (0, 1)), "rstd_out": (1, ())},
     ),
     "dropout2d": Op(lambda x, **options: ops.dropout2d(x, 0.5, (4, 0), **options), (IMAGES,), {"out": (0, (0,))}),
     "softmax_cross_entropy": Op(

@@ -99,6 +99,8 @@ def elementwise(dtype):
         x = array(3, n, positions, dtype=dtype)
         ops.softmax_backward(x, ops.softmax(shifted(x), 1), 1)
         ops.log_softmax_backward(x, ops.log_softmax(shifted(x), 1), 1)
+        gates = array(3, 2 * n, positions, dtype=dtype)
+        ops.glu_backward(ops.glu(shifted(gates), 1), gates, 1)
     line = array(40, dtype=dtype)
     refused(ops.relu, line[:30], out=line[5:35])
 
@@ -121,6 +123,9 @@ def resampling(dtype):
         for how in ({}, {"mode": "bilinear"}, {"mode": "bilinear", "align_corners": True}):
             y = ops.upsample(shifted(x), size, **how)
             ops.upsample_backward(shifted(y), x.shape, size, **how)
+        for r in (1, 2, 3):
+            blocks = array(2, 2 * r**2, height, width, dtype=dtype)
+            ops.pixel_unshuffle(shifted(ops.pixel_shuffle(shifted(blocks), r)), r)
         w, bias = array(3, 4, 3, 2, dtype=dtype), array(4, dtype=dtype)
         for options in ({}, {"stride": (2, 3), "output_padding": 1}, {"dilation": 2}):
             y = ops.conv_transpose2d(shifted(x), shifted(w), bias=bias, **options)
@@ -198,6 +203,9 @@ def images(dtype):
         ops.group_norm_backward(x, x, gamma, *used)
         _, *used = ops.layer_norm(x, (width,))
         ops.layer_norm_backward(x, x, (width,), None, *used)
+        line = array(width, dtype=dtype)
+        _, rstd = ops.rms_norm(shifted(x), (width,), line)
+        ops.rms_norm_backward(x, x, (width,), line, rstd)
         ops.dropout2d(x, 0.5, (1, width), out=x)
         ops.unit_stats(x, np.zeros((4, 6)), code=ActivationCode.TANH, total=np.zeros(4))
         ops.add(x, x, out=x)

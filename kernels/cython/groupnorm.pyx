@@ -1,4 +1,7 @@
-"""Group normalisation (Wu & He 2018) of arrays (n, channels, positions); layer norm (Ba et al. 2016) is one group."""
+"""Group normalisation (Wu & He 2018) of arrays (n, channels, positions).
+
+Layer norm (Ba et al. 2016) is one group; RMS norm (Zhang & Sennrich 2019) is layer norm about 0 instead of the mean.
+"""
 
 cimport numpy as cnp
 
@@ -46,7 +49,8 @@ def group_norm(
 ):
     """Write gamma * (x - mean) * rstd + beta to `out`, the statistics per example and group to `mean` and `rstd`.
 
-    The variance divides by the count. gamma and beta (channels,) may both be None.
+    The variance divides by the count. gamma and beta (channels,) may both be None. Without `mean` (None) it is 0, and
+    there is no beta: RMS norm, of one position.
     """
     cdef pn_group_norm call
     call.x, call.gamma, call.beta = data(x), data(gamma), data(beta)
@@ -60,7 +64,7 @@ def group_norm_backward(
     cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, Py_ssize_t groups, cnp.ndarray mean, cnp.ndarray rstd,
     cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta
 ):
-    """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None."""
+    """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None; `mean` and dbeta, too, for RMS norm."""
     cdef pn_group_norm_back call
     call.dy, call.x, call.gamma, call.mean, call.rstd = data(dy), data(x), data(gamma), data(mean), data(rstd)
     call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)

@@ -1,4 +1,7 @@
-"""Group normalisation (Wu & He 2018) of arrays (n, channels, positions); layer norm (Ba et al. 2016) is one group."""
+"""Group normalisation (Wu & He 2018) of arrays (n, channels, positions).
+
+Layer norm (Ba et al. 2016) is one group; RMS norm (Zhang & Sennrich 2019) is layer norm about 0 instead of the mean.
+"""
 
 import math
 
@@ -8,25 +11,28 @@ from .compiled import njit
 from .reductions import total as sum_of
 
 NONE = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
-NO_DX = {np.dtype(kind): np.empty((0, 0, 0), kind) for kind in (np.float32, np.float64)}
+NO_MEAN = {np.dtype(kind): np.empty((0, 0), kind) for kind in (np.float32, np.float64)}
 
 
 def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
     """Write gamma * (x - mean) * rstd + beta to `out`, the statistics per example and group to `mean` and `rstd`.
 
-    The variance divides by the count. gamma and beta (channels,) may both be None.
+    The variance divides by the count. gamma and beta (channels,) may both be None. Without `mean` (None) it is 0, and
+    there is no beta: RMS norm, of one position.
     """
-    none = NONE[x.dtype]
-    _forward(x, none if gamma is None else gamma, none if beta is None else beta, groups, float(eps), out, mean, rstd)
+    none, middles = NONE[x.dtype], NO_MEAN[x.dtype] if mean is None else mean
+    _forward(
+        x, none if gamma is None else gamma, none if beta is None else beta, groups, float(eps), out, middles, rstd
+    )
 
 
 def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta):
-    """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None."""
-    none = NONE[x.dtype]
+    """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None; `mean` and dbeta, too, for RMS norm."""
+    none, middles = NONE[x.dtype], NO_MEAN[x.dtype] if mean is None else mean
     if dx is not None:
-        _input_gradient(dy, x, none if gamma is None else gamma, groups, mean, rstd, dx)
+        _input_gradient(dy, x, none if gamma is None else gamma, groups, middles, rstd, dx)
     if gamma is not None:
-        _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta)
+        _parameter_gradients(dy, x, groups, middles, rstd, dgamma, none if dbeta is None else dbeta)
 
 
 @njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -45,8 +51,10 @@ def _forward(x, gamma, beta, groups, eps, out, mean, rstd):
     for n in range(x.shape[0]):
         for g in range(groups):
             values = x[n, g * depth : (g + 1) * depth].reshape(-1)
-            middle = x.dtype.type(sum_of(values) / values.size)
-            mean[n, g] = middle
+            middle = x.dtype.type(0)
+            if mean.size:
+                middle = x.dtype.type(sum_of(values) / values.size)
+                mean[n, g] = middle
             rstd[n, g] = 1 / math.sqrt(_square_deviations(values, middle) / values.size + eps)
             for c in range(g * depth, (g + 1) * depth):
                 scale = rstd[n, g] * (gamma[c] if gamma.size else x.dtype.type(1))
@@ -63,7 +71,7 @@ def _input_gradient(dy, x, gamma, groups, mean, rstd, dx):
     for n in range(x.shape[0]):
         for g in range(groups):
             total = products = 0.0
-            middle, scale = mean[n, g], rstd[n, g]
+            middle, scale = mean[n, g] if mean.size else f(0), rstd[n, g]
             for c in range(g * depth, (g + 1) * depth):
                 factor = gamma[c] if gamma.size else f(1)
                 for j in range(positions):
@@ -71,7 +79,7 @@ def _input_gradient(dy, x, gamma, groups, mean, rstd, dx):
                     total += dz
                     products += dz * np.float64((x[n, c, j] - middle) * scale)
             count = depth * positions
-            mean_dz, mean_product = f(total / count), f(products / count)
+            mean_dz, mean_product = f(total / count) if mean.size else f(0), f(products / count)
             for c in range(g * depth, (g + 1) * depth):
                 factor = gamma[c] if gamma.size else f(1)
                 for j in range(positions):
@@ -86,7 +94,7 @@ def _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta):
     scales, shifts = np.zeros(channels), np.zeros(channels)
     for n in range(x.shape[0]):
         for c in range(channels):
-            middle, scale = mean[n, c // depth], rstd[n, c // depth]
+            middle, scale = mean[n, c // depth] if mean.size else x.dtype.type(0), rstd[n, c // depth]
             total = products = 0.0
             for j in range(positions):
                 value = np.float64(dy[n, c, j])
@@ -96,4 +104,5 @@ def _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta):
             shifts[c] += total
     for c in range(channels):
         dgamma[c] = scales[c]
-        dbeta[c] = shifts[c]
+        if dbeta.size:
+            dbeta[c] = shifts[c]

@@ -19,17 +19,18 @@ from .layers import (
     Linear,
     MaxPool2d,
     Residual,
+    RMSNorm,
     Unflatten,
 )
 from .parameters import Parameter
 from .sequential import Sequential
 
 #: Layers whose output does not depend on the scale of their input.
-NORMS = (BatchNorm, GroupNorm, LayerNorm)
+NORMS = (BatchNorm, GroupNorm, LayerNorm, RMSNorm)
 #: Layers with branches, which all get the same input.
 BRANCHED = (Residual, Concat)
 #: Layers whose outputs of more than two dimensions have the units last, and second.
-UNITS_LAST = (Linear, LayerNorm, Embedding)
+UNITS_LAST = (Linear, LayerNorm, RMSNorm, Embedding)
 UNITS_SECOND = (BatchNorm, GroupNorm, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Unflatten)
 
 

@@ -23,6 +23,7 @@ from .layers import (
     Maxout,
     MaxPool2d,
     PReLU,
+    RMSNorm,
     Softmax,
     ZeroPad2d,
 )
@@ -42,6 +43,7 @@ KEEP_WIDTH = (
     LayerNorm,
     MaxPool2d,
     PReLU,
+    RMSNorm,
     Softmax,
     Upsample,
     ZeroPad2d,

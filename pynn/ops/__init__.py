@@ -41,7 +41,15 @@ from .columns import copy_columns, embed, embed_backward
 from .conv import conv2d, conv2d_backward
 from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from .dropout import advance, dropout, dropout_backward
-from .groupnorm import group_norm, group_norm_backward, layer_norm, layer_norm_backward
+from .glu import glu, glu_backward
+from .groupnorm import (
+    group_norm,
+    group_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+    rms_norm,
+    rms_norm_backward,
+)
 from .losses import count_correct, multiclass_hinge, nll, share_correct, softmax_cross_entropy
 from .matmul import linear_backward, matmul, zero
 from .optim import adagrad, adam, add_penalty, clip_column_norms, clip_values, gradient_norm, rmsprop, sgd
@@ -62,6 +70,7 @@ from .piecewise import (
     softsign,
     softsign_backward,
 )
+from .pixel_shuffle import pixel_shuffle, pixel_unshuffle
 from .pointwise_losses import bce_with_logits, mse, pointwise_loss
 from .pooling import (
     adaptive_avg_pool2d,
@@ -121,6 +130,8 @@ __all__ = [
     "embed_backward",
     "gelu",
     "gelu_backward",
+    "glu",
+    "glu_backward",
     "gradient_norm",
     "group_norm",
     "group_norm_backward",
@@ -150,6 +161,8 @@ __all__ = [
     "multiclass_hinge",
     "nll",
     "one_signed",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pointwise_loss",
     "prelu",
     "prelu_backward",
@@ -157,6 +170,8 @@ __all__ = [
     "relu6",
     "relu6_backward",
     "relu_backward",
+    "rms_norm",
+    "rms_norm_backward",
     "rmsprop",
     "selu",
     "selu_backward",

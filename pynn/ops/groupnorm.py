@@ -1,4 +1,4 @@
-"""Group and layer normalisation: statistics within each example."""
+"""Group, layer and RMS normalisation: statistics within each example."""
 
 from __future__ import annotations
 
@@ -209,6 +209,97 @@ def layer_norm_backward(
         need_dx=need_dx,
     )
     return dx if need_dx else None, dgamma, dbeta
+
+
+def rms_norm(
+    x: ArrayLike,
+    shape: tuple[int, ...],
+    gamma: ArrayLike | None = None,
+    *,
+    eps: float = 1e-5,
+    out: np.ndarray | None = None,
+    rstd_out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return gamma x rstd and rstd = 1 / sqrt(mean(x^2) + eps), over the last dimensions, of shape `shape`.
+
+    Parameters
+    ----------
+    x : array_like
+        Its last dimensions are `shape`.
+    shape : tuple of int
+    gamma : array_like, of that shape, optional
+    eps : float
+    out : ndarray, optional
+        Receives the first result.
+    rstd_out : ndarray, shape (rows, 1), optional
+        Receives the second one; rows is the product of the other dimensions.
+
+    References
+    ----------
+    Zhang & Sennrich, Root Mean Square Layer Normalization, 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rms_norm(np.array([[3.0, 4.0], [30.0, 40.0]]), (2,))[0].round(3)
+    array([[0.849, 1.131],
+           [0.849, 1.131]])
+    """
+    x = floats(x, "x")
+    rows = _rows(x, shape)
+    if gamma is not None:
+        gamma = floats(gamma, "gamma", like=x, shape=tuple(shape))
+    y = output(out, "out", x.shape, x.dtype)
+    rstd = output(rstd_out, "rstd_out", (len(rows), 1), x.dtype)
+    apart({"out": out, "rstd_out": rstd_out}, x, gamma)
+    _check_groups(rows, 1)
+    kernels().groupnorm.group_norm(
+        rows[:, :, None], _line(gamma), None, 1, positive(eps, "eps"), _rows(y, shape)[:, :, None], None, rstd
+    )
+    return y, rstd
+
+
+def rms_norm_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    shape: tuple[int, ...],
+    gamma: ArrayLike | None,
+    rstd: ArrayLike,
+    *,
+    dx: np.ndarray | None = None,
+    dgamma: np.ndarray | None = None,
+    need_dx: bool = True,
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return dx and dgamma of `rms_norm`; the latter is None without gamma.
+
+    With z the normalised input and g = dy gamma, dx = rstd (g - z mean(g z)).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[3.0, 4.0]])
+    >>> y, rstd = rms_norm(x, (2,), eps=1e-9)
+    >>> rms_norm_backward(x, x, (2,), None, rstd)[0].round(3) + 0  # along x, nothing changes
+    array([[0., 0.]])
+    """
+    dy = floats(dy, "dy")
+    x = floats(x, "x", like=dy, shape=dy.shape)
+    rows = _rows(x, shape)
+    rstd = floats(rstd, "rstd", like=dy, shape=(len(rows), 1))
+    given = {"dx": dx if need_dx else None, "dgamma": None if gamma is None else dgamma}
+    if gamma is None:
+        dgamma = None
+    else:
+        gamma = floats(gamma, "gamma", like=dy, shape=tuple(shape))
+        dgamma = output(dgamma, "dgamma", tuple(shape), dy.dtype)
+    dx = output(dx, "dx", dy.shape, dy.dtype) if need_dx else None
+    apart(given, dy, x, gamma, rstd)
+    _check_groups(rows, 1)
+    input_gradient = None if dx is None else _rows(dx, shape)[:, :, None]
+    kernels().groupnorm.group_norm_backward(
+        _rows(dy, shape)[:, :, None], rows[:, :, None], _line(gamma), 1, None, rstd, input_gradient, _line(dgamma), None
+    )
+    return dx, dgamma
 
 
 def _check_groups(x: np.ndarray, groups: int) -> int:

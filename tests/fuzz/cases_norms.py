@@ -288,6 +288,48 @@ def layer_norm_backward(rng, dtype):
     return gradient_case(op, arrays, wants, gamma, make.chance(0.8))
 
 
+def rms_norm(rng, dtype):
+    make, (shape, over), eps = Numbers(rng, dtype), layer_shape(rng), pick(rng, *EPS)
+    x, gamma = make.array(*shape), make.plain(*over) if make.chance(0.7) else None
+    size = int(np.prod(over))
+    rows, g = wide(x).reshape(-1, size), 1.0 if gamma is None else wide(gamma).reshape(-1)
+    rstd = 1 / np.sqrt(np.square(rows).mean(axis=1, keepdims=True) + eps)
+    # Nothing is said of squares that overflow, nor of an rstd that is no normal number.
+    largest = np.abs(rows).max(axis=1, keepdims=True) > (1e36 if dtype == np.float32 else 1e150)
+    y = not_finite_is_free(want(rows * rstd * g, np.where(largest, np.inf, np.abs(rows * rstd * g)), dtype, 16, True))
+    scales = not_finite_is_free(want(rstd, np.where(largest, np.inf, rstd), dtype, 16, True))
+    return Case(
+        (x, gamma),
+        lambda x, gamma, **out: ops.rms_norm(x, over, gamma, eps=eps, **out),
+        (reshaped(y, shape), scales),
+        {"out": 0, "rstd_out": 1},
+    )
+
+
+def rms_norm_backward(rng, dtype):
+    make, (shape, over) = Numbers(rng, dtype, ("ordinary", "scaled", "special")), layer_shape(rng)
+    size = int(np.prod(over))
+    rows = (int(np.prod(shape)) // size, size)
+    dy, x, rstd = make.array(*rows), make.plain(*rows), make.plain(rows[0], 1)
+    gamma, need_dx = make.plain(*over) if make.chance(0.7) else None, make.chance(0.8)
+    g = wide(dy) * (1.0 if gamma is None else wide(gamma).reshape(-1))
+    z, r, ulps = wide(x) * wide(rstd), wide(rstd), 8 + np.sqrt(size)
+    along, along_size = ((terms).mean(axis=1, keepdims=True) for terms in (g * z, np.abs(g * z)))
+    dx = want(r * (g - z * along), np.abs(r) * (np.abs(g) + np.abs(z) * along_size), dtype, ulps, True)
+    total, total_size = ((terms).sum(axis=0) for terms in (wide(dy) * z, np.abs(wide(dy) * z)))
+    dgamma = not_finite_is_free(want(total, total_size, dtype, 8 + np.sqrt(dy.size), True))
+    wants = (
+        reshaped(not_finite_is_free(dx), shape) if need_dx else None,
+        None if gamma is None else reshaped(dgamma, over),
+    )
+
+    def op(dy, x, gamma, rstd, **given):
+        return ops.rms_norm_backward(dy, x, over, gamma, rstd, need_dx=need_dx, **given)
+
+    outputs = ({"dx": 0} if need_dx else {}) | ({} if gamma is None else {"dgamma": 1})
+    return Case((dy.reshape(shape), x.reshape(shape), gamma, rstd), op, wants, outputs)
+
+
 CASES = {
     "batch_norm": batch_norm(images=False),
     "batch_norm2d": batch_norm(images=True),
@@ -297,4 +339,6 @@ CASES = {
     "group_norm_backward": group_norm_backward,
     "layer_norm": layer_norm,
     "layer_norm_backward": layer_norm_backward,
+    "rms_norm": rms_norm,
+    "rms_norm_backward": rms_norm_backward,
 }

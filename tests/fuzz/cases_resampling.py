@@ -110,6 +110,35 @@ def upsample_backward(rng, dtype):
     return Case((dy,), lambda dy, **out: (ops.upsample_backward(dy, shape, **how, **out),), (result,), {"out": 0})
 
 
+def blocks_of(x, r):
+    """Return images (n, channels, height, width) of which every r x r pixels come from as many channels of x."""
+    n, channels, height, width = x.shape
+    y = np.empty((n, channels // r**2, height * r, width * r))
+    for i in range(r):
+        for j in range(r):
+            y[:, :, i::r, j::r] = x[:, i * r + j :: r**2]
+    return y
+
+
+def pixel_shuffle(rng, dtype):
+    make, r = Numbers(rng, dtype), pick(rng, 1, 2, 3)
+    x = make.array(pick(rng, 0, 1, 2), r**2 * pick(rng, 1, 3), pick(rng, *SMALL), pick(rng, *SMALL))
+    result = want(blocks_of(wide(x), r), 0.0, dtype)
+    return Case((x,), lambda x, **out: (ops.pixel_shuffle(x, r, **out),), (result,), {"out": 0})
+
+
+def pixel_unshuffle(rng, dtype):
+    make, r = Numbers(rng, dtype), pick(rng, 1, 2, 3)
+    shape = (pick(rng, 0, 1, 2), r**2 * pick(rng, 1, 3), pick(rng, *SMALL), pick(rng, *SMALL))
+    x = make.array(shape[0], shape[1] // r**2, shape[2] * r, shape[3] * r)
+    expected = np.empty(shape)
+    for i in range(r):
+        for j in range(r):
+            expected[:, i * r + j :: r**2] = wide(x)[:, :, i::r, j::r]
+    result = want(expected, 0.0, dtype)
+    return Case((x,), lambda x, **out: (ops.pixel_unshuffle(x, r, **out),), (result,), {"out": 0})
+
+
 def copy_columns(rng, dtype):
     make, n = Numbers(rng, dtype), pick(rng, *SMALL)
     start, width, rest, out_start = (int(rng.integers(4)) for _ in range(4))
@@ -165,6 +194,8 @@ CASES = {
     "conv_transpose2d_backward": conv_transpose2d_backward,
     "upsample": upsample,
     "upsample_backward": upsample_backward,
+    "pixel_shuffle": pixel_shuffle,
+    "pixel_unshuffle": pixel_unshuffle,
     "copy_columns": copy_columns,
     "embed": embed,
     "embed_backward": embed_backward,

@@ -1,7 +1,7 @@
-"""Trials of softmax, its logarithm, and their gradients."""
+"""Trials of softmax, its logarithm and gated linear units, and their gradients."""
 
 import numpy as np
-from fuzz.arrays import SIZES, SMALL
+from fuzz.arrays import KINDS, SIZES, SMALL
 from fuzz.cases import Case, Numbers, Want, count_of, ops, want, wide
 from fuzz.networks import pick
 from scipy import special
@@ -62,7 +62,38 @@ def backward(log):
     return case
 
 
+def halves(rng, dtype):
+    """Return the makers of numbers, an array, the dimension along which it is halved, and both halves in float64."""
+    make, (shape, dim) = Numbers(rng, dtype, tuple(kind for kind in KINDS if kind != "special")), shape_and_dim(rng)
+    shape = tuple(2 * size if axis == dim % len(shape) else size for axis, size in enumerate(shape))
+    x = make.array(*shape)
+    return make, x, dim, *np.split(wide(x), 2, axis=dim)
+
+
+def glu(rng, dtype):
+    _, x, dim, a, b = halves(rng, dtype)
+    gate, flushed = special.expit(b), 64 * float(np.finfo(dtype).smallest_normal)  # tiny gates may come out as 0
+    result = want(a * gate, a * gate, dtype, 24, extra=flushed * np.abs(a))
+    return Case((x,), lambda x, **out: (ops.glu(x, dim, **out),), (result,), {"out": 0})
+
+
+def glu_backward(rng, dtype):
+    make, x, dim, a, b = halves(rng, dtype)
+    dy = make.array(*a.shape)
+    gate, flushed = special.expit(b), 64 * float(np.finfo(dtype).smallest_normal)
+    both, both_gates = np.abs(wide(dy) * np.stack([np.ones_like(a), a])), np.stack([gate, gate * special.expit(-b)])
+    values = np.concatenate(list(wide(dy) * np.stack([np.ones_like(a), a]) * both_gates), axis=dim)
+    # 1 - s is rounded: an error relative to s. The product of dy and a may leave the range before the gate is applied.
+    sizes = np.where(both > float(np.finfo(dtype).max) / 8, np.inf, both * gate)
+    result = want(
+        values, np.concatenate(list(sizes), axis=dim), dtype, 24, extra=flushed * np.concatenate(list(both), axis=dim)
+    )
+    return Case((dy, x), lambda dy, x, **out: (ops.glu_backward(dy, x, dim, **out),), (result,), {"out": 0})
+
+
 CASES = {
+    "glu": glu,
+    "glu_backward": glu_backward,
     "softmax": forward(False),
     "log_softmax": forward(True),
     "softmax_backward": backward(False),

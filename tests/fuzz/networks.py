@@ -73,6 +73,31 @@ def layernorm(rng, shape, dtype):
     return pynn.LayerNorm(over, elementwise_affine=bool(rng.integers(2)), dtype=dtype), shape
 
 
+def rmsnorm(rng, shape, dtype):
+    over = shape[int(rng.integers(len(shape))) :]
+    return pynn.RMSNorm(over, pick(rng, None, 1e-3), elementwise_affine=bool(rng.integers(2)), dtype=dtype), shape
+
+
+def glu(rng, shape, dtype):
+    axis = int(rng.integers(len(shape)))
+    if shape[axis] % 2:
+        return None
+    dim = axis + 1 if rng.integers(2) else axis - len(shape)
+    return pynn.GLU(dim), (*shape[:axis], shape[axis] // 2, *shape[axis + 1 :])
+
+
+def shuffled(rng, shape, dtype):
+    if len(shape) != 3:
+        return None
+    channels, height, width = shape
+    r = pick(rng, 1, 2)
+    if rng.integers(2) and channels % r**2 == 0 and max(height, width) < 12:
+        return pynn.PixelShuffle(r), (channels // r**2, height * r, width * r)
+    if height % r or width % r:
+        return None
+    return pynn.PixelUnshuffle(r), (channels * r**2, height // r, width // r)
+
+
 def groupnorm(rng, shape, dtype):
     return pynn.GroupNorm(groups_of(rng, shape[0]), shape[0], affine=bool(rng.integers(2)), dtype=dtype), shape
 
@@ -254,6 +279,10 @@ MAKERS = {
     "BatchNorm2d": batchnorm,
     "LayerNorm": layernorm,
     "GroupNorm": groupnorm,
+    "RMSNorm": rmsnorm,
+    "GLU": glu,
+    "PixelShuffle": shuffled,
+    "PixelUnshuffle": shuffled,
     "Conv1d": conv,
     "Conv2d": conv,
     "MaxPool1d": pooled(pynn.MaxPool1d),

@@ -45,6 +45,12 @@ LAYERS = {
     "zeros 2d rows": lambda: pynn.ZeroPad2d((0, 0, 1, 2)),
     "zeros 2d columns": lambda: pynn.ZeroPad2d((3, 1, 0, 0)),
     "zeros 2d cut": lambda: pynn.ZeroPad2d((-1, 2, 1, -2)),
+    "rms": lambda: pynn.RMSNorm(6),
+    "rms of maps": lambda: pynn.RMSNorm((5, 6), 1e-2, elementwise_affine=False),
+    "glu": pynn.GLU,
+    "glu channels": lambda: pynn.GLU(1),
+    "shuffle": lambda: pynn.PixelShuffle(2),
+    "unshuffle": lambda: pynn.PixelUnshuffle(2),
 }
 
 
@@ -95,6 +101,11 @@ def test_a_transposed_convolution_starts_as_that_of_pytorch():
         (lambda: pynn.ConvTranspose1d(4, 6, 3, output_padding=1), "output_padding is .1,.; expected less than"),
         (lambda: pynn.ZeroPad2d((1, 2)), r"padding is \(1, 2\); expected a number, or \(left, right, top, bottom\)"),
         (lambda: pynn.ZeroPad1d(1.5), "padding is 1.5; expected an integer"),
+        (lambda: pynn.GLU(0), "dim is 0, the batch"),
+        (lambda: pynn.RMSNorm(()), "normalized_shape is empty"),
+        (lambda: pynn.RMSNorm(4, eps=0), "eps is 0"),
+        (lambda: pynn.PixelShuffle(0), "upscale_factor is 0"),
+        (lambda: pynn.PixelUnshuffle(1.5), "downscale_factor is 1.5"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(make, said):
@@ -117,6 +128,12 @@ def test_arguments_that_make_no_sense_are_refused(make, said):
         (lambda: pynn.ZeroPad2d(2**40), (2, 3, 5, 5), "ZeroPad2d cannot make images of"),
         (lambda: pynn.InstanceNorm1d(3), (2, 3), r"expected \(batch, 3, length\)"),
         (lambda: pynn.InstanceNorm2d(3), (2, 3, 1, 1), "a single position has no variance"),
+        (lambda: pynn.GLU(), (2, 3), r"GLU got .* expected an even size in dimension -1"),
+        (lambda: pynn.GLU(2), (2, 4), r"GLU got .* expected an even size in dimension 2"),
+        (lambda: pynn.RMSNorm(3), (2, 4), r"RMSNorm got .* expected \(batch, ..., 3\)"),
+        (lambda: pynn.PixelShuffle(2), (2, 6, 3, 3), "expected a multiple of 4 channels"),
+        (lambda: pynn.PixelUnshuffle(2), (2, 6, 3, 4), "expected height and width to be multiples of 2"),
+        (lambda: pynn.PixelShuffle(2), (2, 4, 3), r"expected \(batch, channels, height, width\)"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(layer, shape, said):

@@ -57,6 +57,12 @@ CASES = {
     "zeros 2d rows": (lambda: nn.ZeroPad2d((0, 0, 1, 2)), MAPS),
     "zeros 2d columns": (lambda: nn.ZeroPad2d((3, 1, 0, 0)), MAPS),
     "zeros 2d cut": (lambda: nn.ZeroPad2d((-1, 2, 1, -2)), MAPS),
+    "rms": (lambda: nn.RMSNorm(6), MAPS),
+    "rms of maps": (lambda: nn.RMSNorm((5, 6), 1e-2, elementwise_affine=False), MAPS),
+    "glu": (nn.GLU, MAPS),
+    "glu channels": (lambda: nn.GLU(1), SEQUENCES),
+    "shuffle": (lambda: nn.PixelShuffle(2), MAPS),
+    "unshuffle": (lambda: nn.PixelUnshuffle(2), (2, 3, 4, 6)),
 }
 
 

@@ -1,4 +1,5 @@
-/* Normalisation over groups of channels of each example, for float (suffix _f32) and double (suffix _f64). */
+/* Normalisation over groups of channels of each example, for float (suffix _f32) and double (suffix _f64). Without mean
+ * (NULL) it is about 0: RMS norm. */
 #ifndef PYNN_GROUPNORM_H
 #define PYNN_GROUPNORM_H
 
@@ -12,15 +13,15 @@
 
 typedef struct {
     const void *x, *gamma, *beta; /* gamma and beta may be NULL */
-    void *y, *mean, *rstd;
+    void *y, *mean, *rstd; /* mean may be NULL */
     ptrdiff_t n, channels, size, groups;
     double eps;
     int single, parts; /* parts: set by pn_group_norm_forward */
 } pn_group_norm;
 
 typedef struct {
-    const void *dy, *x, *gamma, *mean, *rstd; /* gamma may be NULL */
-    void *dx, *dgamma, *dbeta;                /* each may be NULL */
+    const void *dy, *x, *gamma, *mean, *rstd; /* gamma and mean may be NULL */
+    void *dx, *dgamma, *dbeta; /* each may be NULL */
     ptrdiff_t n, channels, size, groups;
     int single, parts; /* parts: set by pn_group_norm_backward */
 } pn_group_norm_back;

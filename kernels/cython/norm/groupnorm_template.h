@@ -17,12 +17,14 @@ static inline double PN_(pn_square_differences)(const PN_REAL *x, ptrdiff_t n, P
     return total;
 }
 
-/* y = (x - mean) * rstd * gamma + beta over `depth` channels of `size` positions. */
+/* y = (x - mean) * rstd * gamma + beta over `depth` channels of `size` positions; without beta, of one position. */
 static inline void PN_(pn_scale_group)(const PN_REAL *restrict x, ptrdiff_t depth, ptrdiff_t size, PN_REAL mean,
                                        PN_REAL rstd, const PN_REAL *restrict gamma, const PN_REAL *restrict beta,
                                        PN_REAL *restrict y) {
     if (!gamma) {
         for (ptrdiff_t j = 0; j < depth * size; j++) y[j] = (x[j] - mean) * rstd;
+    } else if (!beta) {
+        for (ptrdiff_t j = 0; j < depth; j++) y[j] = (x[j] - mean) * (rstd * gamma[j]);
     } else if (size == 1) {
         for (ptrdiff_t j = 0; j < depth; j++) y[j] = (x[j] - mean) * (rstd * gamma[j]) + beta[j];
     } else {
@@ -41,9 +43,9 @@ static void PN_(pn_group_norm_part)(void *argument, int index) {
     for (ptrdiff_t at = pn_part_start(groups, 1, index, p->parts); at < stop; at++) {
         const PN_REAL *x = (const PN_REAL *)p->x + at * count;
         const ptrdiff_t first = at % p->groups * depth;
-        const PN_REAL mean = (PN_REAL)(PN_(pn_row_sum)(x, count) / (double)count);
+        const PN_REAL mean = p->mean ? (PN_REAL)(PN_(pn_row_sum)(x, count) / (double)count) : 0;
         const PN_REAL rstd = (PN_REAL)(1 / sqrt(PN_(pn_square_differences)(x, count, mean) / (double)count + p->eps));
-        ((PN_REAL *)p->mean)[at] = mean;
+        if (p->mean) ((PN_REAL *)p->mean)[at] = mean;
         ((PN_REAL *)p->rstd)[at] = rstd;
         PN_(pn_scale_group)(x, depth, p->size, mean, rstd, gamma ? gamma + first : NULL, beta ? beta + first : NULL,
                             (PN_REAL *)p->y + at * count);
@@ -89,7 +91,7 @@ static void PN_(pn_group_norm_back_part)(void *argument, int index) {
     for (ptrdiff_t at = pn_part_start(groups, 1, index, p->parts); at < stop; at++) {
         const PN_REAL *x = (const PN_REAL *)p->x + at * count, *dy = (const PN_REAL *)p->dy + at * count;
         const PN_REAL *gamma = p->gamma ? (const PN_REAL *)p->gamma + at % p->groups * depth : &one;
-        const PN_REAL mean = ((const PN_REAL *)p->mean)[at], rstd = ((const PN_REAL *)p->rstd)[at];
+        const PN_REAL mean = p->mean ? ((const PN_REAL *)p->mean)[at] : 0, rstd = ((const PN_REAL *)p->rstd)[at];
         PN_REAL *dx = (PN_REAL *)p->dx + at * count;
         double sum = 0, product = 0;
         for (ptrdiff_t c = 0; c < runs; c++) {
@@ -98,7 +100,8 @@ static void PN_(pn_group_norm_back_part)(void *argument, int index) {
             else
                 PN_(pn_gradient_sums)(dy + c * run, x + c * run, run, mean, rstd, gamma + c, 0, &sum, &product);
         }
-        const PN_REAL mean_dz = (PN_REAL)(sum / (double)count), mean_product = (PN_REAL)(product / (double)count);
+        const PN_REAL mean_dz = p->mean ? (PN_REAL)(sum / (double)count) : 0;
+        const PN_REAL mean_product = (PN_REAL)(product / (double)count);
         for (ptrdiff_t c = 0; c < runs; c++) {
             if (whole && p->gamma)
                 PN_(pn_gradient_run)(dy, x, run, mean, rstd, gamma, 1, mean_dz, mean_product, dx);
@@ -119,7 +122,7 @@ static int PN_(pn_group_norm_parameters)(const pn_group_norm_back *p) {
     const PN_REAL one = 1;
     for (ptrdiff_t i = 0; i < p->n; i++)
         for (ptrdiff_t g = 0; g < p->groups; g++) {
-            const PN_REAL mean = ((const PN_REAL *)p->mean)[i * p->groups + g];
+            const PN_REAL mean = p->mean ? ((const PN_REAL *)p->mean)[i * p->groups + g] : 0;
             const PN_REAL rstd = ((const PN_REAL *)p->rstd)[i * p->groups + g];
             const ptrdiff_t first = g * depth, at = (i * channels + first) * size;
             const PN_REAL *dy = (const PN_REAL *)p->dy + at, *x = (const PN_REAL *)p->x + at;
@@ -136,7 +139,7 @@ static int PN_(pn_group_norm_parameters)(const pn_group_norm_back *p) {
     PN_REAL *dgamma = (PN_REAL *)p->dgamma, *dbeta = (PN_REAL *)p->dbeta;
     for (ptrdiff_t c = 0; c < channels; c++) {
         dgamma[c] = (PN_REAL)scales[c];
-        dbeta[c] = (PN_REAL)shifts[c];
+        if (dbeta) dbeta[c] = (PN_REAL)shifts[c];
     }
     pn_workspace_return(workspace);
     return 0;

@@ -16,6 +16,8 @@ from ...nn.layers import (
     Identity,
     Layer,
     Linear,
+    PixelShuffle,
+    PixelUnshuffle,
     Residual,
     Unflatten,
     Upsample,
@@ -27,7 +29,7 @@ from .report import Check, failed, passed, skipped, warned
 
 #: Linear layers, and layers that add no non-linearity.
 STRAIGHT = Linear | Conv2d | ConvTranspose2d | AvgPool2d | AdaptiveAvgPool2d | Upsample | BatchNorm | Dropout
-STRAIGHT |= Flatten | Unflatten | Identity | ZeroPad2d | Residual | Concat
+STRAIGHT |= Flatten | Unflatten | Identity | ZeroPad2d | PixelShuffle | PixelUnshuffle | Residual | Concat
 
 
 def non_linearity(case: Case) -> Check:

@@ -81,6 +81,14 @@ class Builder:
         """Add a Reshape; 0 keeps a size, -1 is what remains."""
         return self.add("Reshape", x, self.constant(np.array(sizes, np.int64), "shape"))
 
+    def split(self, x: str, axis: int, sizes: list[int]) -> list[str]:
+        """Add a Split and return the names of its outputs."""
+        name = self.unique("Split")
+        outputs = [self.unique("part") for _ in sizes]
+        inputs = [x, self.constant(np.array(sizes, np.int64), "sizes")]
+        self.nodes.append(helper.make_node("Split", inputs, outputs, name, axis=axis))
+        return outputs
+
     def cast(self, x: str, dtype: DTypeLike) -> str:
         """Add a conversion to a dtype."""
         return self.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

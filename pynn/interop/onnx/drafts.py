@@ -98,13 +98,15 @@ def _fold(draft: Draft, affine: Affine) -> bool:
     if shape is None:
         return False
     scale, shift = (_per_output(array, shape, draft) for array in (affine.scale, affine.shift))
-    if scale is None or shift is None:
+    centred = draft.kind is layers.RMSNorm
+    if scale is None or shift is None or (centred and shift.any()):
         return False
     if weight is None:
         weight = np.ones(shape, dtype)
     along = scale.reshape([-1 if k == axis else 1 for k in range(weight.ndim)]) if weight.shape != shape else scale
-    bias = draft.arrays.get("bias", np.zeros(shape, dtype)) * scale + shift
-    draft.arrays |= {"weight": (weight * along).astype(dtype), "bias": bias.astype(dtype)}
+    draft.arrays["weight"] = (weight * along).astype(dtype)
+    if not centred:
+        draft.arrays["bias"] = (draft.arrays.get("bias", np.zeros(shape, dtype)) * scale + shift).astype(dtype)
     draft.settings |= {name: True for name in ("affine", "elementwise_affine") if name in draft.settings}
     return True
 
@@ -119,7 +121,7 @@ def _affine_shape(draft: Draft) -> tuple[int, ...] | None:
 
 def _per_output(array: np.ndarray, shape: tuple[int, ...], draft: Draft) -> np.ndarray | None:
     """Return a constant as one number for each element of the bias, or None."""
-    if draft.kind in (layers.LayerNorm, layers.Linear):
+    if draft.kind in (layers.LayerNorm, layers.RMSNorm, layers.Linear):
         leading = array.shape[: max(array.ndim - len(shape), 0)]
         if set(leading) <= {1}:
             array = array.reshape(array.shape[len(leading) :])

@@ -136,6 +136,18 @@ def _upsample(graph: Builder, layer: layers.Upsample, x: Tensor) -> str:
     return graph.add("Resize", x.name, "", "", sizes, **how)
 
 
+def _pixel_shuffle(graph: Builder, layer: layers.PixelShuffle, x: Tensor) -> str:
+    return graph.add("DepthToSpace", x.name, blocksize=layer.upscale_factor, mode="CRD")
+
+
+def _pixel_unshuffle(graph: Builder, layer: layers.PixelUnshuffle, x: Tensor) -> str:
+    # SpaceToDepth gives the channels another order.
+    (channels, height, width), r = x.example.shape[1:], layer.downscale_factor
+    blocks = graph.reshape(x.name, 0, channels, height // r, r, width // r, r)
+    planes = graph.add("Transpose", blocks, perm=[0, 1, 3, 5, 2, 4])
+    return graph.reshape(planes, 0, channels * r**2, height // r, width // r)
+
+
 WRITERS: dict[type[layers.Layer], Writer] = {
     layers.AdaptiveAvgPool2d: _adaptive_avg_pool,
     layers.AdaptiveMaxPool2d: _adaptive_max_pool,
@@ -143,6 +155,8 @@ WRITERS: dict[type[layers.Layer], Writer] = {
     layers.Conv2d: _conv,
     layers.ConvTranspose2d: _conv_transpose,
     layers.MaxPool2d: _max_pool,
+    layers.PixelShuffle: _pixel_shuffle,
+    layers.PixelUnshuffle: _pixel_unshuffle,
     layers.Upsample: _upsample,
     layers.ZeroPad2d: _zero_pad,
 }

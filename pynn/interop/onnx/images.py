@@ -148,10 +148,22 @@ def over_all_positions(of: str) -> Reader:
     return read_global
 
 
+def _depth_to_space(read: Reading, node: Node) -> tuple[Step, Shape]:
+    shape, r = read.shape(node), node.get("blocksize", 0)
+    if node.get("mode", "DCR") != "CRD":
+        raise UnsupportedError(f"{node} has mode {node.get('mode', 'DCR')!r}; expected CRD")
+    if shape is None or len(shape) != 4 or None in shape[1:] or r < 1:
+        raise UnsupportedError(f"{node} has an input of shape {shape} and blocksize {r}; expected images")
+    _, channels, height, width = shape
+    assert channels is not None and height is not None and width is not None
+    return Draft(layers.PixelShuffle, {"upscale_factor": r}, node=node), (None, channels // r**2, height * r, width * r)
+
+
 READERS: dict[str, Reader] = {
     "AveragePool": _avg_pool,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
+    "DepthToSpace": _depth_to_space,
     "GlobalAveragePool": over_all_positions("Avg"),
     "GlobalMaxPool": over_all_positions("Max"),
     "MaxPool": _max_pool,

@@ -21,6 +21,7 @@ _TANHS = [
 ]
 _CENTERED = ("Sub", "x", ("ReduceMean", "x"))
 _PART = ("Div", "x", "?limit")
+_ROOTS = [("Sqrt", ("Add", ("ReduceMean", square), "?epsilon")) for square in (("Mul", "x", "x"), ("Pow", "x", 2.0))]
 _THRESHOLD = ("Mul", "x", "?beta")
 
 #: The operator to read instead, and the expression. "SoftLimit" is the compression of `Standardize(limit=)`.
@@ -40,6 +41,9 @@ TEMPLATES: tuple[tuple[str, Template], ...] = (
     ("Softplus", ("Where", ("Greater", _THRESHOLD, "?threshold"), "x", ("Softplus", "x"))),
     ("Softplus", ("Div", ("Softplus", _THRESHOLD), "?beta")),
     ("Layer norm", ("Div", _CENTERED, ("Sqrt", ("Add", ("ReduceMean", ("Pow", _CENTERED, 2.0)), "?epsilon")))),
+    *(("RMS norm", ("Div", "x", root)) for root in _ROOTS),
+    *(("RMS norm", ("Mul", "x", ("Reciprocal", root))) for root in _ROOTS),
+    ("Glu", ("Mul", ("Split", "x"), ("Sigmoid", ("Split", "x")))),
     ("SoftLimit", ("Div", "x", ("Sqrt", ("Add", 1.0, ("Mul", _PART, _PART))))),
     ("One minus", ("Concat", ("Sub", 1.0, "x"), "x")),
 )
@@ -136,7 +140,8 @@ def _softplus(name: str, node: Node, found: Found, graph: Graph) -> Node | None:
     return _plain(name, node, found, graph) if usual else None
 
 
-def _layer_norm(name: str, node: Node, found: Found, graph: Graph) -> Node | None:
+def _over_last(name: str, node: Node, found: Found, graph: Graph) -> Node | None:
+    """Return a norm whose means are over the last dimensions."""
     axes = set()
     for part in found.nodes:
         if part.op == "ReduceMean":
@@ -145,15 +150,29 @@ def _layer_norm(name: str, node: Node, found: Found, graph: Graph) -> Node | Non
     (over,) = axes if len(axes) == 1 else (None,)
     if over is None or over != tuple(range(-len(over), 0)):
         return None
-    made = _plain("LayerNormalization", node, found, graph)
+    made = _plain({"Layer norm": "LayerNormalization", "RMS norm": "RMSNormalization"}[name], node, found, graph)
     assert made is not None
     made.attributes["axis"] = over[0]
     return made
 
 
+def _glu(name: str, node: Node, found: Found, graph: Graph) -> Node | None:
+    (gate,) = (part for part in found.nodes if part.op == "Sigmoid")
+    parts = {part.outputs[0]: part for part in found.nodes if part.op == "Split"}
+    (split,) = parts.values() if len(parts) == 1 else (None,)
+    if split is None or [gate.inputs[0], *(set(node.inputs) - {gate.outputs[0]})] != split.outputs[::-1]:
+        return None
+    sizes = graph.constants.get(split.inputs[1]) if len(split.inputs) > 1 else split.get("split")
+    if sizes is not None and len(set(np.asarray(sizes).tolist())) != 1:
+        return None
+    return Node(name, node.name, split.inputs[:1], node.outputs, {"axis": split.get("axis", 0)}, node.opset)
+
+
 _FUSED: dict[str, Callable[[str, Node, Found, Graph], Node | None]] = {
     "Gelu tanh": _gelu_tanh,
+    "Glu": _glu,
     "HardSwish": _hard_swish,
-    "Layer norm": _layer_norm,
+    "Layer norm": _over_last,
+    "RMS norm": _over_last,
     "Softplus": _softplus,
 }

@@ -95,6 +95,33 @@ def _layer_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
     return Draft(layers.LayerNorm, settings, arrays, node=node), shape
 
 
+def _rms_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
+    shape, axis, settings = read.shape(node), node.get("axis", -1), {"eps": node.get("epsilon", 1e-5)}
+    if len(node.inputs) == 1:  # made of several nodes; gamma follows
+        over = None if shape is None else shape[axis:]
+        if over is None or None in over:
+            raise UnsupportedError(f"{node} has an input of unknown shape; export the model with its input's shape")
+        return Draft(
+            layers.RMSNorm, settings | {"normalized_shape": over, "elementwise_affine": False}, node=node
+        ), shape
+    gamma = floats(node, read.array(node, 1))
+    dimensions = -axis if axis < 0 else read.rank(node) - axis
+    if gamma.ndim != dimensions:
+        raise UnsupportedError(f"{node} has weights of shape {gamma.shape} over {dimensions} dimensions")
+    return Draft(layers.RMSNorm, settings | {"normalized_shape": gamma.shape}, {"weight": gamma}, node=node), shape
+
+
+def _glu(read: Reading, node: Node) -> tuple[Step, Shape]:
+    rank, axis, shape = read.rank(node), node.get("axis"), read.shape(node)
+    dim = axis % rank
+    if dim == 0:
+        raise UnsupportedError(f"{node} has axis {axis} of {rank}, the batch; expected another one")
+    assert shape is not None
+    size = shape[dim]
+    halved = (*shape[:dim], None if size is None else size // 2, *shape[dim + 1 :])
+    return Draft(layers.GLU, {"dim": -1 if dim == rank - 1 else dim}, node=node), halved
+
+
 def _flatten(read: Reading, node: Node) -> tuple[Step, Shape]:
     if node.get("axis", 1) != 1:
         raise UnsupportedError(f"{node} has axis {node.get('axis')}; expected 1")
@@ -244,6 +271,7 @@ READERS: dict[str, Reader] = {
     "Flatten": _flatten,
     "Gelu": _activation(layers.GELU, approximate=("approximate", "none")),
     "Gemm": _gemm,
+    "Glu": _glu,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _activation(layers.Hardswish),
     "Identity": _same,
@@ -256,6 +284,7 @@ READERS: dict[str, Reader] = {
     "Mish": _activation(layers.Mish),
     "Mul": _arithmetic,
     "PRelu": _prelu,
+    "RMSNormalization": _rms_norm,
     "Relu": _activation(layers.ReLU),
     "Selu": _selu,
     "Sigmoid": _activation(layers.Sigmoid),

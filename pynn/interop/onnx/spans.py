@@ -28,6 +28,8 @@ def span_readers(sizes: Sizes, steps_before: list[Step]) -> dict[str, Reader]:
             return _group_norm(read, node, wanted, sizes)
         if len(wanted) == 3 and _is_over_pieces(read, node):
             return _maxout(read, node, wanted, steps_before)
+        if len(wanted) == 6 and len(shape) == 4:
+            return _pixel_unshuffle(read, node, wanted, sizes)
         if wanted[1:] == shape[1:] and None not in wanted[1:]:
             return None, shape
         if len(wanted) == 2:
@@ -135,6 +137,25 @@ def _group_norm(read: Reading, node: Node, wanted: tuple[int | None, ...], sizes
         "affine": False,
     }
     return Draft(layers.GroupNorm, settings, node=normalized, rank=len(shape) - 1), shape
+
+
+def _pixel_unshuffle(read: Reading, node: Node, wanted: tuple[int | None, ...], sizes: Sizes) -> tuple[Step, Shape]:
+    """Read Reshape, Transpose and Reshape of r x r blocks to r x r channels."""
+    shape, moved = read.shape(node), read.following(node, "Transpose")
+    back = None if moved is None else read.following(moved, "Reshape")
+    r = wanted[3]
+    if shape is None or moved is None or back is None or r is None or wanted[5] != r:
+        raise UnsupportedError(f"{node} gives an input of shape {shape} the shape {wanted}")
+    channels, height, width = wanted[1], wanted[2], wanted[4]
+    given, blocks = shape[1:], (channels, *(None if n is None else n * r for n in (height, width)))
+    if channels is None or given != blocks or list(moved.get("perm") or []) != [0, 1, 3, 5, 2, 4]:
+        raise UnsupportedError(f"{moved} does not make channels of blocks of {r} x {r} pixels")
+    read.shapes[moved.outputs[0]] = (None, channels, r, r, height, width)
+    made = (None, channels * r**2, height, width)
+    if sizes.wanted(back)[1:] != made[1:]:
+        raise UnsupportedError(f"{back} does not make channels of blocks of {r} x {r} pixels")
+    read.reached = back
+    return Draft(layers.PixelUnshuffle, {"downscale_factor": r}, node=node), made
 
 
 def _axes(read: Reading, node: Node) -> tuple[int, ...]:

@@ -130,6 +130,20 @@ def _layer_norm(graph: Builder, layer: layers.LayerNorm, x: Tensor) -> str:
     return graph.add("Add", y, *bias) if bias else y
 
 
+def _rms_norm(graph: Builder, layer: layers.RMSNorm, x: Tensor) -> str:
+    dtype, axes = x.example.dtype, list(range(-len(layer.normalized_shape), 0))
+    eps = float(np.finfo(dtype).eps) if layer.eps is None else layer.eps
+    square = graph.add("Mul", x.name, x.name)
+    mean = graph.add("Add", graph.reduce("ReduceMean", square, axes, keepdims=True), graph.constant(eps, "eps", dtype))
+    y = graph.add("Div", x.name, graph.add("Sqrt", mean))
+    return y if layer.weight is None else graph.add("Mul", y, graph.constant(layer.weight.data, "weight"))
+
+
+def _glu(graph: Builder, layer: layers.GLU, x: Tensor) -> str:
+    halves = graph.split(x.name, layer.dim, [x.example.shape[layer.dim] // 2] * 2)
+    return graph.add("Mul", halves[0], graph.add("Sigmoid", halves[1]))
+
+
 def _group_norm(graph: Builder, layer: layers.GroupNorm, x: Tensor) -> str:
     # As instances of one channel per group: GroupNormalization has had one gamma per channel only since opset 21.
     dtype, shape = x.example.dtype, x.example.shape[1:]
@@ -258,6 +272,7 @@ WRITERS: dict[type[layers.Layer], Writer] = {
     layers.Embedding: _embedding,
     layers.Flatten: _flatten,
     layers.GELU: _gelu,
+    layers.GLU: _glu,
     layers.GroupNorm: _group_norm,
     layers.Hardsigmoid: _hardsigmoid,
     layers.Hardswish: _plain("HardSwish"),
@@ -273,6 +288,7 @@ WRITERS: dict[type[layers.Layer], Writer] = {
     layers.Maxout: _maxout,
     layers.Mish: _mish,
     layers.PReLU: _prelu,
+    layers.RMSNorm: _rms_norm,
     layers.ReLU: _plain("Relu"),
     layers.ReLU6: _clip,
     layers.SELU: _plain("Selu"),

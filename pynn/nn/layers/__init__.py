@@ -29,11 +29,13 @@ from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d
 from .dropout import Dropout, Dropout2d
 from .embedding import EmbedColumns, Embedding
-from .groupnorm import GroupNorm, LayerNorm
+from .glu import GLU
+from .groupnorm import GroupNorm, LayerNorm, RMSNorm
 from .instancenorm import InstanceNorm1d, InstanceNorm2d
 from .linear import Linear
 from .maxout import Maxout
 from .padding import ZeroPad1d, ZeroPad2d
+from .pixel_shuffle import PixelShuffle, PixelUnshuffle
 from .pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -53,6 +55,7 @@ __all__ = [
     "CELU",
     "ELU",
     "GELU",
+    "GLU",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -91,6 +94,9 @@ __all__ = [
     "Maxout",
     "Mish",
     "PReLU",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
     "Residual",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -138,10 +139,7 @@ class LayerNorm(Layer):
         dtype: DTypeLike = np.float32,
     ) -> None:
         super().__init__()
-        sizes = normalized_shape if isinstance(normalized_shape, tuple | list) else (normalized_shape,)
-        if not sizes:
-            raise ValueError("normalized_shape is empty; expected at least one dimension")
-        self.normalized_shape = tuple(count(size, "normalized_shape") for size in sizes)
+        self.normalized_shape = _sizes(normalized_shape)
         self.eps = number(eps, "eps", above=0)
         self.elementwise_affine = bool(elementwise_affine)
         shape = self.normalized_shape
@@ -150,13 +148,10 @@ class LayerNorm(Layer):
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        _check_last(self, x)
         shape = self.normalized_shape
-        if x.ndim <= len(shape) or x.shape[-len(shape) :] != shape:
-            raise ValueError(
-                f"LayerNorm got an input of shape {x.shape}; expected (batch, ..., {', '.join(map(str, shape))})"
-            )
         ctx.x = x
-        statistics = (x.size // int(np.prod(shape)), 1)
+        statistics = (x.size // math.prod(shape), 1)
         y, ctx.mean, ctx.rstd = ops.layer_norm(
             x,
             shape,
@@ -183,3 +178,93 @@ class LayerNorm(Layer):
             dbeta=None if self.bias is None else self.bias.grad,
             need_dx=ctx.needs_dx,
         )[0]
+
+
+class RMSNorm(Layer):
+    """y = gamma x / sqrt(mean(x^2) + eps), with the mean over each example's last dimensions.
+
+    Parameters
+    ----------
+    normalized_shape : int or tuple of int
+        The sizes of the last dimensions.
+    eps : float, optional
+        By default the distance from 1 to the next number of the dtype, as in PyTorch.
+    elementwise_affine : bool
+        Whether to learn gamma, one per element.
+    dtype : dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    weight : Parameter, shape `normalized_shape`, or None
+        gamma, initialised to 1.
+
+    Notes
+    -----
+    Zhang & Sennrich, Root Mean Square Layer Normalization, 2019.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> pynn.Sequential(pynn.RMSNorm(2))(np.array([[3.0, 4.0]], dtype=np.float32)).round(2)
+    array([[0.85, 1.13]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = _sizes(normalized_shape)
+        self.eps = None if eps is None else number(eps, "eps", above=0)
+        self.elementwise_affine = bool(elementwise_affine)
+        shape = self.normalized_shape
+        self.weight = Parameter(filled(shape, 1, dtype), dtype, decay=False) if elementwise_affine else None
+
+    @replayable
+    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+        _check_last(self, x)
+        ctx.x = x
+        rows = x.size // math.prod(self.normalized_shape)
+        y, ctx.rstd = ops.rms_norm(
+            x,
+            self.normalized_shape,
+            None if self.weight is None else self.weight.data,
+            eps=float(np.finfo(x.dtype).eps) if self.eps is None else self.eps,
+            out=ctx.buffer("y", x.shape, x.dtype),
+            rstd_out=ctx.buffer("rstd", (rows, 1), x.dtype),
+        )
+        return y
+
+    @replayable
+    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
+        return ops.rms_norm_backward(
+            dy,
+            ctx.x,
+            self.normalized_shape,
+            None if self.weight is None else self.weight.data,
+            ctx.rstd,
+            dx=ctx.gradient("dx", dy.shape, dy.dtype, dy) if ctx.needs_dx else None,
+            dgamma=None if self.weight is None else self.weight.grad,
+            need_dx=ctx.needs_dx,
+        )[0]
+
+
+def _sizes(normalized_shape: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sizes of the last dimensions as a tuple."""
+    sizes = normalized_shape if isinstance(normalized_shape, tuple | list) else (normalized_shape,)
+    if not sizes:
+        raise ValueError("normalized_shape is empty; expected at least one dimension")
+    return tuple(count(size, "normalized_shape") for size in sizes)
+
+
+def _check_last(layer: LayerNorm | RMSNorm, x: np.ndarray) -> None:
+    """Raise ValueError unless the last dimensions of x are those that the layer normalises."""
+    shape = layer.normalized_shape
+    if x.ndim <= len(shape) or x.shape[-len(shape) :] != shape:
+        kind, expected = type(layer).__name__, ", ".join(map(str, shape))
+        raise ValueError(f"{kind} got an input of shape {x.shape}; expected (batch, ..., {expected})")
