@@ -3,7 +3,8 @@
 `bounds` is int64 (segments, 2): start and stop of each segment that is updated; `rates` is float64 (segments, 2): its
 learning rate and weight decay. Gradients are multiplied by `grad_scale` first (1, or less where the norm is clipped).
 `stats`, unless None, is float64 (segments, 3) and receives the sums of squares of parameter (before the update),
-scaled gradient (without weight decay) and update.
+scaled gradient (without weight decay) and update. `momentum` and Adam's `beta1` are float64 (1,), like `step` arrays
+because recorded updates read them again.
 """
 
 cimport numpy as cnp
@@ -31,6 +32,7 @@ cdef extern from "optim/optim.h" nogil:
         void* first
         void* second
         const int64* step
+        const double* momentum
         const int64* bounds
         const double* rates
         double* stats
@@ -39,7 +41,6 @@ cdef extern from "optim/optim.h" nogil:
         int decoupled
         int single
         double grad_scale
-        double momentum
         double eps
         double decay1
         double decay2
@@ -54,32 +55,32 @@ cdef pn_update_call settings(int rule, double grad_scale, double eps) noexcept:
     """Return a call with these settings; all others have no effect."""
     cdef pn_update_call call
     call.rule, call.grad_scale, call.eps, call.decoupled = rule, grad_scale, eps, False
-    call.momentum = call.decay1 = call.decay2 = 0
+    call.decay1 = call.decay2 = 0
     return call
 
 
 cdef int update(
     pn_update_call* call, cnp.ndarray param, cnp.ndarray grad, cnp.ndarray first, cnp.ndarray second,
-    cnp.ndarray step, cnp.ndarray bounds, cnp.ndarray rates, cnp.ndarray stats
+    cnp.ndarray step, cnp.ndarray momentum, cnp.ndarray bounds, cnp.ndarray rates, cnp.ndarray stats
 ) except -1:
+    cdef tuple arrays = (param, grad, first, second, step, momentum, bounds, rates, stats)
     call.param, call.grad, call.first, call.second = data(param), data(grad), data(first), data(second)
     call.step, call.bounds, call.rates = <int64*>data(step), <int64*>data(bounds), <double*>data(rates)
-    call.stats = <double*>data(stats)
+    call.momentum, call.stats = <double*>data(momentum), <double*>data(stats)
     call.segments, call.single = rows(bounds), is_single(param)
-    if not make(pn_update, call, sizeof(pn_update_call), 7, (param, grad, first, second, step, bounds, rates, stats)):
+    if not make(pn_update, call, sizeof(pn_update_call), 8, arrays):
         raise MemoryError("no memory for the sums of an optimizer step")
     return 0
 
 
 def sgd(
-    cnp.ndarray param, cnp.ndarray grad, cnp.ndarray velocity, cnp.ndarray bounds, cnp.ndarray rates, double momentum,
-    bint nesterov, double grad_scale, cnp.ndarray stats
+    cnp.ndarray param, cnp.ndarray grad, cnp.ndarray velocity, cnp.ndarray bounds, cnp.ndarray rates,
+    cnp.ndarray momentum, bint nesterov, double grad_scale, cnp.ndarray stats
 ):
     """Update by v = momentum v + g; w -= lr v, or lr (g + momentum v) (Nesterov); no `velocity` without momentum."""
     cdef int rule = PN_SGD_PLAIN if velocity is None else (PN_SGD_NESTEROV if nesterov else PN_SGD_MOMENTUM)
     cdef pn_update_call call = settings(rule, grad_scale, 0)
-    call.momentum = momentum
-    update(&call, param, grad, velocity, None, None, bounds, rates, stats)
+    update(&call, param, grad, velocity, None, None, momentum, bounds, rates, stats)
 
 
 def adagrad(
@@ -88,31 +89,31 @@ def adagrad(
 ):
     """Update by s += g^2; w -= lr g / (sqrt(s) + eps)."""
     cdef pn_update_call call = settings(PN_ADAGRAD, grad_scale, eps)
-    update(&call, param, grad, square_sum, None, None, bounds, rates, stats)
+    update(&call, param, grad, square_sum, None, None, None, bounds, rates, stats)
 
 
 def rmsprop(
     cnp.ndarray param, cnp.ndarray grad, cnp.ndarray square_avg, cnp.ndarray velocity, cnp.ndarray bounds,
-    cnp.ndarray rates, double alpha, double momentum, double eps, double grad_scale, cnp.ndarray stats
+    cnp.ndarray rates, double alpha, cnp.ndarray momentum, double eps, double grad_scale, cnp.ndarray stats
 ):
     """Update by s = alpha s + (1 - alpha) g^2; step = g / (sqrt(s) + eps); with momentum v = momentum v + step."""
     cdef pn_update_call call = settings(PN_RMSPROP if velocity is None else PN_RMSPROP_MOMENTUM, grad_scale, eps)
-    call.momentum, call.decay1 = momentum, alpha
-    update(&call, param, grad, square_avg, velocity, None, bounds, rates, stats)
+    call.decay1 = alpha
+    update(&call, param, grad, square_avg, velocity, None, momentum, bounds, rates, stats)
 
 
 def adam(
     cnp.ndarray param, cnp.ndarray grad, cnp.ndarray exp_avg, cnp.ndarray exp_avg_sq, cnp.ndarray bounds,
-    cnp.ndarray rates, double beta1, double beta2, double eps, cnp.ndarray step, bint decoupled, double grad_scale,
-    cnp.ndarray stats
+    cnp.ndarray rates, cnp.ndarray beta1, double beta2, double eps, cnp.ndarray step, bint decoupled,
+    double grad_scale, cnp.ndarray stats
 ):
     """Update by Adam (Kingma & Ba 2015); `decoupled` decay makes it AdamW (Loshchilov 2019).
 
     `step`, int64 (1,), counts from 1.
     """
     cdef pn_update_call call = settings(PN_ADAM, grad_scale, eps)
-    call.decay1, call.decay2, call.decoupled = beta1, beta2, decoupled
-    update(&call, param, grad, exp_avg, exp_avg_sq, step, bounds, rates, stats)
+    call.decay2, call.decoupled = beta2, decoupled
+    update(&call, param, grad, exp_avg, exp_avg_sq, step, beta1, bounds, rates, stats)
 
 
 cdef inline double square_sum_of(const floating* x, Py_ssize_t n) noexcept nogil:

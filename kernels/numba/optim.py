@@ -3,7 +3,8 @@
 `bounds` is int64 (segments, 2): start and stop of each segment that is updated; `rates` is float64 (segments, 2): its
 learning rate and weight decay. Gradients are multiplied by `grad_scale` first (1, or less where the norm is clipped).
 `stats`, unless None, is float64 (segments, 3) and receives the sums of squares of parameter (before the update),
-scaled gradient (without weight decay) and update.
+scaled gradient (without weight decay) and update. `momentum` and Adam's `beta1` are float64 (1,), like `step` arrays
+because recorded updates read them again.
 """
 
 import math
@@ -31,7 +32,7 @@ def sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, st
         param if velocity is None else velocity,
         bounds,
         rates,
-        float(momentum),
+        float(momentum[0]),
         bool(nesterov),
         float(grad_scale),
         NO_STATS if stats is None else stats,
@@ -56,7 +57,7 @@ def rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, e
         bounds,
         rates,
         float(alpha),
-        float(momentum),
+        float(momentum[0]),
         float(eps),
         float(grad_scale),
         NO_STATS if stats is None else stats,
@@ -75,10 +76,10 @@ def adam(param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, ste
         exp_avg_sq,
         bounds,
         rates,
-        float(beta1),
+        float(beta1[0]),
         float(beta2),
         float(eps),
-        1 - beta1 ** int(step[0]),
+        1 - float(beta1[0]) ** int(step[0]),
         1 - beta2 ** int(step[0]),
         bool(decoupled),
         float(grad_scale),

@@ -3,7 +3,8 @@
 `bounds` is int64 (segments, 2): start and stop of each segment that is updated; `rates` is float64 (segments, 2): its
 learning rate and weight decay. Gradients are multiplied by `grad_scale` first (1, or less where the norm is clipped).
 `stats`, unless None, is float64 (segments, 3) and receives the sums of squares of parameter (before the update),
-scaled gradient (without weight decay) and update.
+scaled gradient (without weight decay) and update. `momentum` and Adam's `beta1` are float64 (1,), like `step` arrays
+because recorded updates read them again.
 """
 
 import numpy as np
@@ -14,6 +15,7 @@ from .quiet import quiet
 @quiet
 def sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
     """Update by v = momentum v + g; w -= lr v, or lr (g + momentum v) (Nesterov); no `velocity` without momentum."""
+    beta = float(momentum[0])
     for segment, (w, g, lr, decay) in enumerate(_segments(param, grad, bounds, rates)):
         step = g * grad_scale
         raw = step
@@ -21,9 +23,9 @@ def sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, st
             step = step + decay * w
         if velocity is not None:
             v = velocity[slice(*bounds[segment])]
-            v *= momentum
+            v *= beta
             v += step
-            step = step + momentum * v if nesterov else v
+            step = step + beta * v if nesterov else v
         _apply(w, raw, lr * step, segment, stats)
 
 
@@ -41,6 +43,7 @@ def adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats):
 @quiet
 def rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats):
     """Update by s = alpha s + (1 - alpha) g^2; step = g / (sqrt(s) + eps); with momentum v = momentum v + step."""
+    beta = float(momentum[0])
     for segment, (w, g, lr, decay) in enumerate(_segments(param, grad, bounds, rates)):
         raw = g * grad_scale
         step = raw + decay * w if decay else raw
@@ -51,7 +54,7 @@ def rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, e
         step = step / (np.sqrt(s) + eps)
         if velocity is not None:
             v = velocity[here]
-            v *= momentum
+            v *= beta
             v += step
             step = v
         _apply(w, raw, lr * step, segment, stats)
@@ -63,14 +66,15 @@ def adam(param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, ste
 
     `step`, int64 (1,), counts from 1.
     """
-    correction1 = 1 - beta1 ** int(step[0])
+    keep = float(beta1[0])
+    correction1 = 1 - keep ** int(step[0])
     correction2 = 1 - beta2 ** int(step[0])
     for segment, (w, g, lr, decay) in enumerate(_segments(param, grad, bounds, rates)):
         raw = g * grad_scale
         gradient = raw + decay * w if decay and not decoupled else raw
         here = slice(*bounds[segment])
         m, v = exp_avg[here], exp_avg_sq[here]
-        m += (1 - beta1) * (gradient - m)
+        m += (1 - keep) * (gradient - m)
         v *= beta2
         v += (1 - beta2) * gradient * gradient
         update = (lr / correction1) * m / (np.sqrt(v) / correction2**0.5 + eps)

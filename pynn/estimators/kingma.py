@@ -27,7 +27,7 @@ class KingmaAdam(Adam):
         self.late = np.array([2**62], np.int64)
 
     def rate(self, lr: float) -> float:
-        first, second = (1 - beta**self.steps for beta in (self.momentum_now(self.betas[0]), self.betas[1]))
+        first, second = (1 - beta**self.steps for beta in (float(self.current_momentum[0]), self.betas[1]))
         return lr * math.sqrt(second) / first
 
     @property

@@ -4,7 +4,8 @@ Common to the updates: `param` and `grad` are 1-D buffers of one dtype; state bu
 (segments, 2), holds the start and stop of each segment to update, `rates`, float64 (segments, 2), its learning rate and
 weight decay; elements outside all segments (frozen parameters) are left unchanged. Gradients are multiplied by
 `grad_scale` first. `stats`, float64 (segments, 3), receives per segment the sums of squares of the parameter before the
-update, of the scaled gradient, and of the update.
+update, of the scaled gradient, and of the update. The momentum and Adam's `beta1` may be float64 (1,), which a recorded
+update reads again.
 """
 
 from __future__ import annotations
@@ -55,6 +56,23 @@ def _check_ascending(bounds: np.ndarray, size: int) -> None:
         raise ValueError(f"bounds must be ascending and within the buffer of {size} elements")
 
 
+def _setting(value: float | np.ndarray, name: str) -> np.ndarray:
+    """Return a number from 0 to 1 as float64 (1,), the array itself if it is one."""
+    if not isinstance(value, np.ndarray):
+        return np.array([fraction(value, name)])
+    array = output(value, name, (1,), _FLOAT64)
+    fraction(float(array[0]), name)
+    return array
+
+
+def _momentum(momentum: float | np.ndarray, velocity: np.ndarray | None) -> np.ndarray:
+    """Return the momentum as an array, or raise ValueError unless it and the velocity go together."""
+    array = _setting(momentum, "momentum")
+    if (velocity is None) != (array[0] == 0) and (velocity is None or not isinstance(momentum, np.ndarray)):
+        raise ValueError("velocity must be given exactly when momentum is not 0")
+    return array
+
+
 def sgd(
     param: np.ndarray,
     grad: np.ndarray,
@@ -62,14 +80,14 @@ def sgd(
     bounds: np.ndarray,
     rates: np.ndarray,
     *,
-    momentum: float = 0.0,
+    momentum: float | np.ndarray = 0.0,
     nesterov: bool = False,
     grad_scale: float = 1.0,
     stats: np.ndarray | None = None,
 ) -> None:
     """Update in place: v = momentum v + (g + decay w); w -= lr v, or lr (g + momentum v) with Nesterov's momentum.
 
-    `velocity` is None exactly when the momentum is 0. (Sutskever et al. 2013, in PyTorch's form.)
+    `velocity` is None exactly when the momentum is the number 0. (Sutskever et al. 2013, in PyTorch's form.)
 
     Examples
     --------
@@ -79,10 +97,9 @@ def sgd(
     >>> w
     array([0.9, 0.8])
     """
-    _check(param, {"grad": grad, "velocity": velocity}, bounds, rates, stats)
-    if (velocity is None) != (momentum == 0):
-        raise ValueError("velocity must be given exactly when momentum is not 0")
-    kernels().optim.sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, stats)
+    beta = _momentum(momentum, velocity)
+    _check(param, {"grad": grad, "velocity": velocity}, bounds, rates, stats, beta)
+    kernels().optim.sgd(param, grad, velocity, bounds, rates, beta, nesterov, grad_scale, stats)
 
 
 def adagrad(
@@ -119,14 +136,14 @@ def rmsprop(
     rates: np.ndarray,
     *,
     alpha: float = 0.99,
-    momentum: float = 0.0,
+    momentum: float | np.ndarray = 0.0,
     eps: float = 1e-8,
     grad_scale: float = 1.0,
     stats: np.ndarray | None = None,
 ) -> None:
     """Update in place: s = alpha s + (1 - alpha) g^2; v = momentum v + g / (sqrt(s) + eps); w -= lr v.
 
-    `velocity` is None exactly when the momentum is 0. (Tieleman & Hinton 2012, in PyTorch's form.)
+    `velocity` is None exactly when the momentum is the number 0. (Tieleman & Hinton 2012, in PyTorch's form.)
 
     Examples
     --------
@@ -136,10 +153,9 @@ def rmsprop(
     >>> w.round(6)
     array([0.9])
     """
-    _check(param, {"grad": grad, "square_avg": square_avg, "velocity": velocity}, bounds, rates, stats)
-    if (velocity is None) != (momentum == 0):
-        raise ValueError("velocity must be given exactly when momentum is not 0")
-    kernels().optim.rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats)
+    beta = _momentum(momentum, velocity)
+    _check(param, {"grad": grad, "square_avg": square_avg, "velocity": velocity}, bounds, rates, stats, beta)
+    kernels().optim.rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, beta, eps, grad_scale, stats)
 
 
 def adam(
@@ -151,7 +167,7 @@ def adam(
     rates: np.ndarray,
     *,
     step: int | np.ndarray,
-    beta1: float = 0.9,
+    beta1: float | np.ndarray = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
     decoupled: bool = False,
@@ -181,13 +197,13 @@ def adam(
         if count(step, "step") >= 2**63:
             raise ValueError(f"step is {step}; expected a 64-bit integer")
         steps = np.array([step], np.int64)
-    _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats, steps)
-    fraction(beta1, "beta1")
+    beta = _setting(beta1, "beta1")
+    _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats, steps, beta)
     fraction(beta2, "beta2")
     if steps[0] < 1:
         raise ValueError(f"step is {steps[0]}; expected 1 for the first update")
     kernels().optim.adam(
-        param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, steps, decoupled, grad_scale, stats
+        param, grad, exp_avg, exp_avg_sq, bounds, rates, beta, beta2, eps, steps, decoupled, grad_scale, stats
     )
 
 

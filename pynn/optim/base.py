@@ -14,7 +14,7 @@ from ..nn.parameters import OwnedError, aligned_zeros, native
 from ..nn.recording import is_replayable
 from ..utils.config import Configurable
 from ..utils.interrupt import Uninterrupted
-from ..utils.validation import number
+from ..utils.validation import fraction, number
 
 if TYPE_CHECKING:
     from ..nn.parameters import FlatParameters, Parameter
@@ -45,6 +45,8 @@ class Optimizer(Configurable):
 
     #: The number of updates so far, int64 (1,): an array, because recorded updates read it.
     counter: np.ndarray
+    #: The momentum of the current update, float64 (1,): likewise.
+    current_momentum: np.ndarray
     #: Names of the state buffers that this optimiser keeps.
     state_names: tuple[str, ...] = ()
 
@@ -57,16 +59,12 @@ class Optimizer(Configurable):
         self.state: Mapping[str, np.ndarray] = {}
         self._plans: dict[bool, _Plan] = {}
         self._stats: np.ndarray | None = None
-        self._momentum: float | None = None
+        self.current_momentum = np.zeros(1)
 
     @property
-    def has_momentum(self) -> bool:
-        """Whether there is a momentum, or Adam's beta1, which a schedule may set."""
-        return False
-
-    def momentum_now(self, own: float) -> float:
-        """Return the momentum of the step being taken: the schedule's, or else the optimiser's `own`."""
-        return own if self._momentum is None else self._momentum
+    def own_momentum(self) -> float | None:
+        """The momentum, or Adam's beta1, in whose place a schedule may set another; None without one."""
+        return None
 
     @property
     def steps(self) -> int:
@@ -95,7 +93,7 @@ class Optimizer(Configurable):
                 f"this {type(self).__name__} is bound to a model, and a copy would not be; copy the trainer, or make a "
                 f"new one: {self!r}"
             )
-        return self.__dict__ | {"counter": self.counter.copy(), "_plans": {}, "_stats": None, "_momentum": None}
+        return self.__dict__ | {"counter": self.counter.copy(), "_plans": {}, "_stats": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Copies, because joblib may map a file's arrays read-only.
@@ -112,7 +110,7 @@ class Optimizer(Configurable):
             "counter": np.zeros(1, np.int64),
             "_plans": {},
             "_stats": None,
-            "_momentum": None,
+            "current_momentum": np.zeros(1),
         }
         copied.__dict__.update(self.__dict__ | fresh)
         return copied
@@ -149,14 +147,11 @@ class Optimizer(Configurable):
         if self.flat is None:
             raise RuntimeError("the optimiser has no parameters yet; pass it to a Trainer, or call bind(model.flat)")
         plan, backend = self._plan(stats is not None), kernels()
-        alike = grad_scale == 1 and momentum is None
-        if not alike or plan.recorded_for is not backend or plan.recorded_stats is not stats:
+        own = self.own_momentum or 0.0
+        self.current_momentum[0] = own if momentum is None else fraction(momentum, "momentum", one=False)
+        if grad_scale != 1 or plan.recorded_for is not backend or plan.recorded_stats is not stats:
             with Uninterrupted():
-                self._momentum = momentum
-                try:
-                    self._first_step(plan, backend, lr, grad_scale, stats)
-                finally:
-                    self._momentum = None
+                self._first_step(plan, backend, lr, grad_scale, stats)
             return
         recording = plan.recording
         runs = recording.runs
@@ -192,7 +187,7 @@ class Optimizer(Configurable):
         try:
             if not (replayable and getattr(backend, "WHOLE_UPDATES", False)):
                 self._update_reversibly(plan, grad_scale, None if replayable else stats)
-            elif grad_scale != 1 or self._momentum is not None or recorder is None:
+            elif grad_scale != 1 or recorder is None:
                 self.update(self.flat, plan.bounds, plan.rates, grad_scale)
             else:
                 with recorder((), lambda: self._arrays(plan)) as recording:

@@ -48,8 +48,8 @@ class SGD(Optimizer):
         self.state_names = ("velocity",) if momentum else ()
 
     @property
-    def has_momentum(self) -> bool:
-        return "velocity" in self.state_names
+    def own_momentum(self) -> float | None:
+        return self.momentum or None
 
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
@@ -59,7 +59,7 @@ class SGD(Optimizer):
             self.state.get("velocity"),
             bounds,
             rates,
-            momentum=self.momentum_now(self.momentum),
+            momentum=self.current_momentum,
             nesterov=self.nesterov,
             grad_scale=grad_scale,
             stats=self.stats,
@@ -153,8 +153,8 @@ class RMSprop(Optimizer):
         self.state_names = ("square_avg", "velocity") if momentum else ("square_avg",)
 
     @property
-    def has_momentum(self) -> bool:
-        return "velocity" in self.state_names
+    def own_momentum(self) -> float | None:
+        return self.momentum or None
 
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
@@ -166,7 +166,7 @@ class RMSprop(Optimizer):
             bounds,
             rates,
             alpha=self.alpha,
-            momentum=self.momentum_now(self.momentum),
+            momentum=self.current_momentum,
             eps=self.eps,
             grad_scale=grad_scale,
             stats=self.stats,
@@ -211,8 +211,8 @@ class Adam(Optimizer):
         self.eps = number(eps, "eps", minimum=0)
 
     @property
-    def has_momentum(self) -> bool:
-        return True
+    def own_momentum(self) -> float | None:
+        return self.betas[0]
 
     @property
     def corrected_step(self) -> np.ndarray:
@@ -229,7 +229,7 @@ class Adam(Optimizer):
             bounds,
             rates,
             step=self.corrected_step,
-            beta1=self.momentum_now(self.betas[0]),
+            beta1=self.current_momentum,
             beta2=self.betas[1],
             eps=self.eps,
             decoupled=self.decoupled,

@@ -172,10 +172,6 @@ class OneCycleLR(Schedule):
     three_phase : bool
         Whether to fall back to the first rate as slowly as the rise, and then to the last one.
 
-    Notes
-    -----
-    An update whose momentum is set is not replayed from a recording, which takes some 0.1 ms per step.
-
     Examples
     --------
     >>> cycle = OneCycleLR(0.5, total_steps=10, pct_start=0.5, anneal_strategy="linear", div_factor=5)

@@ -74,7 +74,7 @@ def _schedule(trainer: Any, value: Any) -> Schedule | None:
 
 def _check_momentum(schedule: Schedule | None, optimizer: Optimizer) -> None:
     """Raise ValueError if the schedule sets a momentum, and the optimiser has none."""
-    if schedule is not None and schedule.momentum(0, 0) is not None and not optimizer.has_momentum:
+    if schedule is not None and schedule.momentum(0, 0) is not None and optimizer.own_momentum is None:
         raise ValueError(
             f"{type(schedule).__name__} sets the momentum, which {optimizer!r} has not: give the optimiser a momentum "
             "above 0, or the schedule cycle_momentum=False"

@@ -98,9 +98,11 @@ def sgd(rng, dtype):
         states = [u.result(v, v_error, u.states[0])]
         step, error = (step + momentum * v, error + v_error + u.unit * np.abs(v)) if nesterov else (v, v_error)
 
+    given = momentum if u.make.chance() else np.array([momentum])
+
     def call(w, g, state, options):
         velocity = state[0] if state else None
-        ops.sgd(w, g, velocity, u.bounds, u.rates, momentum=momentum, nesterov=nesterov, **options)
+        ops.sgd(w, g, velocity, u.bounds, u.rates, momentum=given, nesterov=nesterov, **options)
 
     return u.case(call, u.lr * step, u.lr * (error + 4 * u.unit * np.abs(step)), states)
 
@@ -132,9 +134,11 @@ def rmsprop(rng, dtype):
         step, error = momentum * before + step, error + 4 * u.unit * (np.abs(before) + np.abs(step))
         states.append(u.result(step, error, u.states[1]))
 
+    given = momentum if u.make.chance() else np.array([momentum])
+
     def call(w, g, state, options):
         velocity = state[1] if momentum else None
-        options |= {"alpha": alpha, "momentum": momentum, "eps": eps}
+        options |= {"alpha": alpha, "momentum": given, "eps": eps}
         ops.rmsprop(w, g, state[0], velocity, u.bounds, u.rates, **options)
 
     return u.case(call, u.lr * step, u.lr * (error + 4 * u.unit * np.abs(step)), states)
@@ -156,9 +160,10 @@ def adam(rng, dtype):
         update = update + u.lr * u.decay * u.w
         update_error = update_error + 4 * u.unit * u.lr * u.decay * np.abs(u.w)
     step = count if u.make.chance() else np.array([count])
+    given = beta1 if u.make.chance() else np.array([beta1])
 
     def call(w, g, state, options):
-        options |= {"step": step, "beta1": beta1, "beta2": beta2, "eps": eps, "decoupled": decoupled}
+        options |= {"step": step, "beta1": given, "beta2": beta2, "eps": eps, "decoupled": decoupled}
         ops.adam(w, g, *state, u.bounds, u.rates, **options)
 
     states = [u.result(m, m_error, u.states[0]), u.result(v, v_error, u.states[1])]

@@ -73,7 +73,7 @@ SCHEDULES = {
     "WarmupLR": lambda _: pynn.WarmupLR(4),
     "CosineAnnealingLR": lambda _: pynn.CosineAnnealingLR(8),
     "CosineAnnealingWarmRestarts": lambda _: pynn.CosineAnnealingWarmRestarts(2),
-    "OneCycleLR": lambda optimizer: pynn.OneCycleLR(0.1, 9, cycle_momentum=optimizer.has_momentum),
+    "OneCycleLR": lambda optimizer: pynn.OneCycleLR(0.1, 9, cycle_momentum=optimizer.own_momentum is not None),
 }
 
 

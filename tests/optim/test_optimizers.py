@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn.backends.selection import kernels
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -45,6 +46,38 @@ def test_twenty_steps_agree_with_pytorch(name, torch_vectors):
 @pytest.mark.parametrize("name", ["sgd_momentum", "sgd_nesterov", "rmsprop_momentum", "adam_decay", "adamw"])
 def test_a_cycle_of_rate_and_momentum_agrees_with_pytorch(name, torch_vectors):
     twenty_steps(f"cycled_{name}", OPTIMIZERS[name](), pynn.OneCycleLR(0.1, 20), torch_vectors)
+
+
+@pytest.mark.parametrize("make", [lambda: pynn.SGD(0.1, 0.9), lambda: pynn.RMSprop(momentum=0.5), pynn.Adam])
+def test_updates_with_a_cycled_momentum_are_replayed(make, rng):
+    """The replayed updates are those of kernels called one by one, also where the cycle begins and ends."""
+    x, y = rng.normal(size=(8, 4)).astype(np.float32), rng.integers(3, size=8)
+    weights, replays = [], []
+    for replayed in (True, False):
+        pynn.manual_seed(0)
+        optimizer = make()
+        trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(4, 3)), pynn.CrossEntropyLoss(), optimizer)
+        for step in range(12):
+            trainer.schedule = pynn.OneCycleLR(0.1, 12, base_momentum=0.0) if 3 <= step < 9 else None
+            if not replayed:
+                optimizer._plans.clear()
+            trainer.step(x, y)
+        weights.append(trainer.model.flat.values.copy())
+        replays.append(sum(plan.recording.runs for plan in optimizer._plans.values() if plan.recording is not None))
+    np.testing.assert_array_equal(*weights)
+    assert replays == [11 if hasattr(kernels(), "Recording") else 0, 0]
+
+
+def test_a_schedule_whose_momentum_is_none_is_named():
+    class Odd(pynn.Schedule):
+        def at(self, base, count):
+            return base
+
+        def momentum(self, epoch, step):
+            return 1.5
+
+    with pytest.raises(ValueError, match=r"momentum is 1\.5"):
+        step_taken(one_layer(pynn.SGD(0.1, momentum=0.9), schedule=Odd()))
 
 
 def one_layer(optimizer, **options):

@@ -23,14 +23,15 @@ enum { PN_NO_DECAY, PN_COUPLED, PN_DECOUPLED };
 typedef struct {
     void *param;
     const void *grad;
-    void *first, *second;  /* state, if the rule has any */
-    const int64_t *step;   /* Adam: number of updates, including this one */
-    const int64_t *bounds; /* start and stop of each segment */
-    const double *rates;   /* learning rate and weight decay of each segment */
-    double *stats;         /* sums of squares of parameter, gradient and update of each segment, or NULL */
+    void *first, *second;   /* state, if the rule has any */
+    const int64_t *step;    /* Adam: number of updates, including this one */
+    const double *momentum; /* or Adam's beta1; NULL for rules without */
+    const int64_t *bounds;  /* start and stop of each segment */
+    const double *rates;    /* learning rate and weight decay of each segment */
+    double *stats;          /* sums of squares of parameter, gradient and update of each segment, or NULL */
     ptrdiff_t segments;
     int rule, decoupled, single;
-    double grad_scale, momentum, eps, decay1, decay2;
+    double grad_scale, eps, decay1, decay2; /* decay1: for Adam set by pn_update */
     int parts;    /* set by pn_update */
     double *sums; /* likewise: statistics of each part */
     double bias1, bias2; /* likewise: Adam's bias corrections */
@@ -52,6 +53,7 @@ static int pn_update(void *call) {
     for (ptrdiff_t i = 0; i < p->segments; i++) elements += (double)(p->bounds[2 * i + 1] - p->bounds[2 * i]);
     p->parts = pn_parts(elements, PN_UPDATE_GRAIN);
     p->sums = NULL;
+    if (p->rule == PN_ADAM) p->decay1 = p->momentum[0];
     p->bias1 = p->step ? 1 - pow(p->decay1, (double)p->step[0]) : 1;
     p->bias2 = p->step ? 1 - pow(p->decay2, (double)p->step[0]) : 1;
     pn_workspace *workspace = NULL;

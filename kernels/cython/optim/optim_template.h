@@ -148,7 +148,7 @@ static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptr
         .lr = (PN_REAL)lr,
         .scale = (PN_REAL)p->grad_scale,
         .decay = (PN_REAL)(p->decoupled ? lr * decay : decay),
-        .momentum = (PN_REAL)p->momentum,
+        .momentum = (PN_REAL)(p->momentum ? p->momentum[0] : 0),
         .eps = (PN_REAL)p->eps,
         .keep1 = (PN_REAL)p->decay1,
         .keep2 = (PN_REAL)p->decay2,
