@@ -99,7 +99,7 @@ def refusal(graph: Graph) -> str | None:
 def _refused(node: Node, graph: Graph) -> str | None:
     if node.op not in OPERATORS:
         return "pynn has no such operator"
-    if node.op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"):
+    if node.op in ("Conv", "ConvInteger", "QLinearConv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"):
         shapes = [value.shape for value in graph.inputs if value.name == node.inputs[0]]
         if len(node.get("kernel_shape", [1])) > 2 or any(shape is not None and len(shape) > 4 for shape in shapes):
             return "it is over more than two dimensions; expected sequences or images"
@@ -107,8 +107,10 @@ def _refused(node: Node, graph: Graph) -> str | None:
         training = graph.constants.get(node.inputs[2])
         if training is None or training.any():
             return "it is in training mode, whose random numbers are not defined"
-    if node.op == "Cast" and node.get("to") not in DTYPES:
+    if node.op in ("Cast", "BitCast") and node.get("to") not in DTYPES:
         return "it converts to an element type that NumPy does not have"
+    if any(node.get(name, 0) not in (0, *DTYPES) for name in ("output_dtype", "precision", "softmax_precision")):
+        return "it computes in or returns an element type that NumPy does not have"
     return None
 
 

@@ -22,8 +22,8 @@ DTYPES: dict[int, np.dtype[Any]] = {
     helper.np_dtype_to_tensor_dtype(np.dtype(name)): np.dtype(name)
     for name in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 }
-#: The domains of the operators of networks and of those of classical machine learning.
-DOMAINS = {"": "", "ai.onnx": "", "ai.onnx.ml": "ai.onnx.ml"}
+#: The domains of the operators of networks, of those of classical machine learning, and of optimisers.
+DOMAINS = {"": "", "ai.onnx": ""} | {name: name for name in ("ai.onnx.ml", "ai.onnx.preview.training")}
 
 
 @dataclass

@@ -43,6 +43,11 @@ def _swish(x: np.ndarray, alpha: float) -> np.ndarray:
     return ops.silu(x) if alpha == 1 else x * ops.sigmoid(x * x.dtype.type(alpha))
 
 
+def _swiglu(node: Node, gate: np.ndarray, x: np.ndarray) -> np.ndarray:
+    a, b = computed(node, gate, x)
+    return (_swish(a, node.get("alpha", 1.0)) * b).astype(x.dtype, copy=False)
+
+
 def _hard_sigmoid(x: np.ndarray, alpha: float, beta: float) -> np.ndarray:
     return np.clip(x * x.dtype.type(alpha) + x.dtype.type(beta), 0, 1)
 
@@ -88,6 +93,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Softmax": _softmax,
     "Softplus": _elementwise(ops.softplus),
     "Softsign": _elementwise(ops.softsign),
+    "SwiGLU": _swiglu,
     "Swish": _elementwise(_swish, ("alpha", 1.0)),
     "Tanh": _elementwise(ops.tanh),
 }

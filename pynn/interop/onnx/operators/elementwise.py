@@ -72,6 +72,13 @@ def _cast(node: Node, x: np.ndarray) -> np.ndarray:
     return x.astype(dtype)
 
 
+def _bit_cast(node: Node, x: np.ndarray) -> np.ndarray:
+    dtype = DTYPES[node.get("to")]
+    if dtype.itemsize != x.dtype.itemsize:
+        raise ValueError(f"{node} reads {x.dtype} as {dtype}; expected a type of as many bits")
+    return x.view(dtype)
+
+
 def _cast_like(node: Node, x: np.ndarray, like: np.ndarray) -> np.ndarray:
     return x.astype(like.dtype)
 
@@ -104,6 +111,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Asinh": _of(np.arcsinh),
     "Atan": _of(np.arctan),
     "Atanh": _of(np.arctanh),
+    "BitCast": _bit_cast,
     "BitShift": _bit_shift,
     "BitwiseAnd": _of(np.bitwise_and),
     "BitwiseNot": _of(np.bitwise_not),

@@ -74,12 +74,28 @@ def _reverse_sequence(node: Node, x: np.ndarray, lengths: np.ndarray) -> np.ndar
     return y
 
 
+def _non_zero(node: Node, x: np.ndarray) -> np.ndarray:
+    return np.array(np.nonzero(x), np.int64).reshape(x.ndim, -1)
+
+
+def _unique(node: Node, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    axis = node.get("axis")
+    values, first, back, counts = np.unique(x, True, True, True, axis=axis)
+    if not node.get("sorted", 1):
+        order = np.argsort(first)
+        values, first, counts = values.take(order, axis or 0), first[order], counts[order]
+        back = np.argsort(order)[back]
+    return values, *(array.reshape(-1).astype(np.int64) for array in (first, back, counts))
+
+
 OPERATORS: dict[str, Callable[..., Any]] = {
     "Compress": _compress,
     "GatherND": _gather_nd,
+    "NonZero": _non_zero,
     "ReverseSequence": _reverse_sequence,
     "Scatter": _scatter_elements,
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,
     "TopK": _top_k,
+    "Unique": _unique,
 }

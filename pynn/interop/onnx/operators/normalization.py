@@ -75,6 +75,13 @@ def _rms_norm(node: Node, x: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return (a / np.sqrt(power) * gamma).astype(x.dtype, copy=False)
 
 
+def _mean_variance_normalization(node: Node, x: np.ndarray) -> np.ndarray:
+    (a,) = computed(node, x)
+    axes = tuple(node.get("axes") or (0, 2, 3))
+    mean = a.mean(axis=axes, keepdims=True)
+    return ((a - mean) / (np.sqrt(np.square(a - mean).mean(axis=axes, keepdims=True)) + 1e-9)).astype(x.dtype)
+
+
 def _lrn(node: Node, x: np.ndarray) -> np.ndarray:
     size, channels = node.get("size"), x.shape[1]
     before = math.floor((size - 1) / 2)
@@ -98,5 +105,6 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "InstanceNormalization": _instance_norm,
     "LRN": _lrn,
     "LayerNormalization": _layer_norm,
+    "MeanVarianceNormalization": _mean_variance_normalization,
     "RMSNormalization": _rms_norm,
 }

@@ -142,4 +142,9 @@ def _resize(node: Node, x: np.ndarray, *given: np.ndarray | None) -> np.ndarray:
     return y.astype(x.dtype)
 
 
-OPERATORS: dict[str, Callable[..., Any]] = {"Resize": _resize}
+def _upsample(node: Node, x: np.ndarray, scales: np.ndarray | None = None) -> np.ndarray:
+    """Compute what Resize of opset 10 does, which replaced it."""
+    return _resize(node, x, np.asarray(node.get("scales")) if scales is None else scales)
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {"Resize": _resize, "Upsample": _upsample}

@@ -138,6 +138,21 @@ def _pad(
     return np.pad(x[cut], borders, constant_values=filling)
 
 
+def _center_crop_pad(node: Node, x: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    axes = node.get("axes") or range(x.ndim)
+    wanted = list(x.shape)
+    for axis, size in zip(axes, shape.tolist(), strict=True):
+        wanted[axis] = size
+    y = np.zeros(affordable(node, wanted), x.dtype)
+    taken, put = [], []
+    for old, new in zip(x.shape, wanted, strict=True):
+        size = min(old, new)
+        taken.append(slice((old - size) // 2, (old - size) // 2 + size))
+        put.append(slice((new - size) // 2, (new - size) // 2 + size))
+    y[tuple(put)] = x[tuple(taken)]
+    return y
+
+
 def _range(node: Node, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> np.ndarray:
     first, last, step = (array.item() for array in (start, limit, delta))
     affordable(node, [max(0, math.ceil((last - first) / step))])
@@ -190,6 +205,7 @@ def _eye_like(node: Node, x: np.ndarray) -> np.ndarray:
 
 
 OPERATORS: dict[str, Callable[..., Any]] = {
+    "CenterCropPad": _center_crop_pad,
     "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
