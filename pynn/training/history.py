@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+from ..utils.interrupt import call_together
 
 
 class History:
@@ -36,12 +40,15 @@ class History:
 
     def append(self, epoch: int, row: dict[str, float]) -> None:
         """Add the row of an epoch; missing values of a new or absent column are NaN."""
+        call_together(self.additions(epoch, row))
+
+    def additions(self, epoch: int, row: dict[str, float]) -> list[Callable[[], None]]:
+        """Return the calls that add the row of an epoch, for `call_together`."""
         for name in row:
             if name not in self.history:
                 self.history[name] = [float("nan")] * len(self.epoch)
-        self.epoch.append(epoch)
-        for name, column in self.history.items():
-            column.append(float(row.get(name, float("nan"))))
+        columns = [partial(column.append, float(row.get(name, float("nan")))) for name, column in self.history.items()]
+        return [partial(self.epoch.append, epoch), *columns]
 
     def __getitem__(self, name: str) -> list[float]:
         if name not in self.history:

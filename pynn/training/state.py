@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..nn.loss import Loss, correct
 from ..nn.random import Stream
-from ..utils.interrupt import Uninterrupted
+from ..utils.interrupt import call_together
 from .history import EpochSums, History
 from .metrics import Metric, named
 from .plan import FitPlan
@@ -129,16 +130,15 @@ class TrainingState(Settings):
     def _end_epoch(self, row: dict[str, float]) -> None:
         gate = self.model.flat.gate
         thread = gate.enter()
-        with Uninterrupted():
-            try:
-                gate.stepping.add(thread)
-                with gate.lock:
-                    self.epoch += 1
-                    self._batch = 0
-                    self._sums = EpochSums()
-                    self.history.append(self.epoch, row)
-            finally:
-                gate.stepping.discard(thread)
+        try:
+            gate.stepping.add(thread)
+            with gate.lock:
+                epoch = self.epoch + 1
+                changes = {"epoch": epoch, "_batch": 0, "_sums": EpochSums()}
+                own = [partial(setattr, self, name, value) for name, value in changes.items()]
+                call_together([*own, *self.history.additions(epoch, row)])
+        finally:
+            gate.stepping.discard(thread)
 
     def _count_batch(self, y: np.ndarray, weights: np.ndarray | None, total: float) -> Callable[[float], None]:
         """Return the function that records a finished batch at the end of a step; it is idempotent."""

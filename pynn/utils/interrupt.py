@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import operator
 import signal
 import threading
 import weakref
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -167,3 +169,12 @@ class Uninterrupted:
         handlers = self._restore()
         for number, frame in self._arrived:
             handlers[number](number, frame)
+
+
+def call_together(calls: Iterable[Callable[[], Any]]) -> None:
+    """Make calls of C code, such as partials of `list.append` and `setattr`, with no signal handler in between.
+
+    CPython runs handlers between instructions of Python code, and here there are none. Deferring signals instead looks
+    at 64 of them, which takes 35 us with cold caches.
+    """
+    deque(map(operator.call, calls), maxlen=0)

@@ -4,12 +4,13 @@ import itertools
 import signal
 import sys
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
 import pynn
-from pynn.utils.interrupt import InterruptGuard, Uninterrupted
+from pynn.utils.interrupt import InterruptGuard, Uninterrupted, call_together
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 Y = np.arange(6) % 3
@@ -307,6 +308,43 @@ def test_handlers_run_at_the_end_of_an_uninterrupted_block():
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGUSR1, previous)
+
+
+def test_no_handler_runs_between_calls_made_together():
+    made, seen = [], []
+    previous = signal.signal(signal.SIGALRM, lambda number, frame: seen.append(list(made)))
+    try:
+        # The timer goes off while the numbers are added up.
+        calls = [partial(made.append, 1), partial(sum, range(10_000_000)), partial(made.append, 2)]
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        call_together([partial(made.append, 0), *calls])
+        assert seen == [[0, 1, 2]]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.mark.parametrize("line", range(0, 60, 3))
+def test_an_epoch_ends_wholly_or_not_at_all(line):
+    """An exception of a handler at any place near the end of an epoch leaves as many rows as epochs."""
+    trainer, count = make_trainer(None), itertools.count()
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_name in ("_end_epoch", "additions", "call_together") and next(count) == line:
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        trainer.fit(X, Y, epochs=2, batch_size=3)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(None)
+    rows = trainer.history.history
+    assert {trainer.epoch} == {len(trainer.history), *map(len, rows.values())}
+    trainer.fit(X, Y, epochs=2, batch_size=3)
+    assert trainer.epoch == len(trainer.history) and trainer.epoch in (2, 3, 4)
 
 
 def test_two_steps_at_a_time_are_refused():
