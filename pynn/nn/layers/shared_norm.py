@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,18 +41,38 @@ def shared_statistics(norm: Any, x: np.ndarray, ctx: Context) -> tuple[np.ndarra
 
 def _combine(norm: Any, share: Share, places: int, mean: np.ndarray, var: np.ndarray) -> None:
     """Replace a rank's mean and 1 / sqrt(var + eps) by mean and variance over all ranks."""
-    counts = np.array(share.counts, np.float64)[:, None] * places
-    own = np.stack([mean, var]).astype(np.float64)
-    total = float(counts.sum())
+    weights, total = _weights(share.counts), share.total * places
+    own = np.empty((2, len(mean)))
+    own[0], own[1] = mean, var
+    spread = own[1]
     with np.errstate(all="ignore"):  # a run that diverges is reported by its loss
-        own[1] = np.maximum(own[1] ** -2 - norm.eps, 0) if counts[share.group.rank] > 1 else 0.0
-        means, variances = np.moveaxis(share.group.gather(own), 1, 0)
-        centre = (counts * means).sum(axis=0) / total
-        spread = (counts * (variances + (means - centre) ** 2)).sum(axis=0)
-        mean[...] = centre
-        var[...] = spread / total
-        for running, batch in ((norm.running_mean, centre), (norm.running_var, spread / (total - 1))):
-            running[...] = (1 - norm.momentum) * running + norm.momentum * batch
+        if share.counts[share.group.rank] > 1:
+            spread *= spread
+            np.divide(1, spread, out=spread)
+            spread -= norm.eps
+            np.maximum(spread, 0, out=spread)
+        else:
+            spread[:] = 0
+        of_all = share.group.gather(own)
+        means, variances = of_all[:, 0], of_all[:, 1]
+        centre = np.add.reduce(weights * means, axis=0)
+        means -= centre
+        means *= means
+        means += variances
+        means *= weights
+        np.add.reduce(means, axis=0, out=spread)
+        mean[:], var[:] = centre, spread
+        centre *= norm.momentum
+        spread *= norm.momentum * (np.float64(total) / (total - 1))
+        for running, batch in ((norm.running_mean, centre), (norm.running_var, spread)):
+            running *= 1 - norm.momentum
+            running += batch
+
+
+@lru_cache
+def _weights(counts: tuple[int, ...]) -> np.ndarray:
+    """Return the share of each rank's rows in all rows, (ranks, 1)."""
+    return np.array(counts, np.float64)[:, None] / sum(counts)
 
 
 def shared_backward(norm: Any, dy: np.ndarray, ctx: Context, constant: dict[str, Any]) -> np.ndarray:
@@ -81,8 +101,11 @@ def shared_backward(norm: Any, dy: np.ndarray, ctx: Context, constant: dict[str,
 
 def _average(norm: Any, share: Share, places: int, rstd: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> None:
     """Replace a rank's sums of dy z and dy by gamma and beta of the affine function that corrects dx."""
+    own = np.empty((2, len(scale)))
+    own[0], own[1] = scale, shift
     with np.errstate(all="ignore"):
-        sums = share.group.gather(np.stack([scale, shift]).astype(np.float64)).sum(axis=0)
+        sums = np.add.reduce(share.group.gather(own), axis=0)
         if share.counts[share.group.rank] == 0:  # a row that counts for nothing
-            sums[...] = 0
-        scale[...], shift[...] = sums * (-norm.weight.data * rstd / (share.total * places))
+            sums[:] = 0
+        sums *= norm.weight.data * (rstd / -(share.total * places))
+        scale[:], shift[:] = sums
