@@ -244,6 +244,17 @@ class FlatParameters:
             parameter.grad = self.grads[start:stop].reshape(shape)
             parameter.flat = self
 
+    def move(self, values: np.ndarray, grads: np.ndarray) -> None:
+        """Move all values and gradients to other buffers, such as memory that several processes share."""
+        values[...], grads[...] = self.values, self.grads
+        self.values, self.grads = values, grads
+        for _, parameter, start, stop in self.slots:
+            parameter.flat = None
+            parameter.data = values[start:stop].reshape(parameter.shape)
+            parameter.grad = grads[start:stop].reshape(parameter.shape)
+            parameter.flat = self
+        self.version += 1
+
     def segments(self, settings: Callable[[Parameter], Hashable] | None = None) -> tuple[np.ndarray, list[Parameter]]:
         """Return the bounds of the segments to update, int64 (segments, 2), and one parameter of each.
 

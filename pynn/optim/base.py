@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from ..nn.parameters import FlatParameters, Parameter
 
 
+def elementwise(update: Callable[..., None]) -> Callable[..., None]:
+    """Mark an `update` that treats each element by itself, so that ranks can share out the parameters."""
+    update.elementwise = True  # type: ignore[attr-defined]
+    return update
+
+
 class Optimizer(Configurable):
     """Base class of the optimisers.
 
@@ -57,7 +63,7 @@ class Optimizer(Configurable):
         self.counter = np.zeros(1, np.int64)
         self.flat: FlatParameters | None = None
         self.state: Mapping[str, np.ndarray] = {}
-        self._plans: dict[bool, _Plan] = {}
+        self._plans: dict[tuple[bool, int, int], _Plan] = {}
         self._stats: np.ndarray | None = None
         self.current_momentum = np.zeros(1)
 
@@ -136,8 +142,11 @@ class Optimizer(Configurable):
         grad_scale: float = 1.0,
         stats: np.ndarray | None = None,
         momentum: float | None = None,
+        part: slice | None = None,
     ) -> None:
         """Update the parameters from their gradients, at the rate `lr` and with `momentum`, by default its own.
+
+        With `part`, only these elements of the flat buffers.
 
         `stats`, float64 (parameters, 3), receives for each unfrozen parameter the sums of squares of the values before
         the update, of the scaled gradient, and of the update. It does not affect the update.
@@ -146,7 +155,7 @@ class Optimizer(Configurable):
         """
         if self.flat is None:
             raise RuntimeError("the optimiser has no parameters yet; pass it to a Trainer, or call bind(model.flat)")
-        plan, backend = self._plan(stats is not None), kernels()
+        plan, backend = self._plan(stats is not None, part), kernels()
         own = self.own_momentum or 0.0
         self.current_momentum[0] = own if momentum is None else fraction(momentum, "momentum", one=False)
         if grad_scale != 1 or plan.recorded_for is not backend or plan.recorded_stats is not stats:
@@ -241,11 +250,13 @@ class Optimizer(Configurable):
         """Call the op. A method marked `replayable` is called again only after settings have changed."""
         raise TypeError(f"{type(self).__name__} does not define update(self, flat, bounds, rates, grad_scale)")
 
-    def _plan(self, watched: bool) -> _Plan:
+    def _plan(self, watched: bool, part: slice | None = None) -> _Plan:
         assert self.flat is not None
-        plan = self._plans.get(watched)
+        first, last = (0, len(self.flat.values)) if part is None else (part.start, part.stop)
+        plan = self._plans.get((watched, first, last))
         if plan is None or plan.version != self.flat.version:
-            plan = self._plans[watched] = _Plan(self.flat, self._decay, join=not watched)
+            plan = _Plan(self.flat, self._decay, first, last, join=not watched)
+            self._plans[watched, first, last] = plan
         return plan
 
     def _decay(self, parameter: Parameter) -> float:
@@ -256,11 +267,15 @@ class _Plan:
     """The input of an update: segments of the flat buffers, their rates, and the recorded kernel call.
 
     Neighbouring parameters with the same settings are merged into one segment, unless each needs separate sums.
+    Segments end at `first` and `last`; one outside is empty.
     """
 
-    def __init__(self, flat: FlatParameters, decay: Callable[[Parameter], float], *, join: bool) -> None:
+    def __init__(
+        self, flat: FlatParameters, decay: Callable[[Parameter], float], first: int, last: int, *, join: bool
+    ) -> None:
         self.version = flat.version
-        self.bounds, owners = flat.segments((lambda p: (p.lr_factor, decay(p))) if join else None)
+        bounds, owners = flat.segments((lambda p: (p.lr_factor, decay(p))) if join else None)
+        self.bounds = bounds.clip(first, last)
         self.rates = np.zeros((len(owners), 2))
         self.rates[:, 1] = [decay(owner) for owner in owners]
         self.recording: Any = None

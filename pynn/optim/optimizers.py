@@ -9,7 +9,7 @@ import numpy as np
 from .. import ops
 from ..nn.recording import replayable
 from ..utils.validation import fraction, number
-from .base import Optimizer
+from .base import Optimizer, elementwise
 
 if TYPE_CHECKING:
     from ..nn.parameters import FlatParameters
@@ -51,6 +51,7 @@ class SGD(Optimizer):
     def own_momentum(self) -> float | None:
         return self.momentum or None
 
+    @elementwise
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.sgd(
@@ -103,6 +104,7 @@ class Adagrad(Optimizer):
     def rate(self, lr: float) -> float:
         return lr / (1 + (self.steps - 1) * self.lr_decay)
 
+    @elementwise
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.adagrad(
@@ -156,6 +158,7 @@ class RMSprop(Optimizer):
     def own_momentum(self) -> float | None:
         return self.momentum or None
 
+    @elementwise
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.rmsprop(
@@ -219,6 +222,7 @@ class Adam(Optimizer):
         """The number of steps for which the kernel corrects the bias of the averages."""
         return self.counter
 
+    @elementwise
     @replayable
     def update(self, flat: FlatParameters, bounds: np.ndarray, rates: np.ndarray, grad_scale: float) -> None:
         ops.adam(

@@ -10,24 +10,26 @@ import numpy as np
 
 from ..nn.layers import BatchNorm
 from ..utils.validation import choice
+from .compression import COMPRESSIONS, sum_compressed
+from .host import Host
 
 if TYPE_CHECKING:
     from ..nn.context import Context
     from ..nn.sequential import Sequential
+    from ..optim.base import Optimizer
     from .ranks import Ranks
 
-#: Bytes of gradients that are summed at once, while the backward pass computes those of earlier layers.
-PIECE = 4 << 20
-#: What gradients are compressed to.
-COMPRESSIONS = ("bfloat16",)
+#: Bytes of gradients that are summed at once, while the backward pass computes those of earlier layers; on one host,
+#: while they are in cache.
+PIECE, HOST_PIECE = 4 << 20, 1 << 20
 
 
 class Exchange:
     """Sums what the ranks computed of their shares of a minibatch.
 
     The gradients are summed in pieces of the flat buffer, from its end to its start as the backward pass completes
-    layers. Each rank sends a few figures with every step, the loss among them; their sum is taken in the order of the
-    ranks.
+    layers: in shared memory by the ranks of one host, otherwise by MPI. Each rank sends a few figures with every step,
+    the loss among them; their sum is taken in the order of the ranks.
 
     Attributes
     ----------
@@ -46,6 +48,8 @@ class Exchange:
         self._flat = model.flat
         self._in_place, self._wait = MPI.IN_PLACE, MPI.Request.Waitall
         self._compress = compression is not None
+        self._host = Host.of(ranks, self._flat, self._sum_over)
+        self._piece = PIECE if self._host is None else HOST_PIECE
         self._starts: dict[int, int] = {}
         self._model = model
         self._norms: list[np.ndarray] = []
@@ -71,7 +75,7 @@ class Exchange:
     def finished(self, context: Context, layer: Any) -> None:
         """Sum the gradients of the layers from this one on, once they make a piece."""
         start = self._starts.get(id(layer), self._stop)
-        if (self._stop - start) * self._flat.grads.itemsize >= PIECE:
+        if (self._stop - start) * self._flat.grads.itemsize >= self._piece:
             context.outside(partial(self._begin_sum, start, self._stop))
             self._stop = start
 
@@ -80,42 +84,46 @@ class Exchange:
         context.outside(partial(self._end_sums, self._stop))
 
     def _begin_sum(self, start: int, stop: int) -> None:
-        if self._compress:
-            self._sum_compressed(self._flat.grads[start:stop])
+        grads = self._flat.grads[start:stop]
+        if self._host is not None:
+            self._host.sum(start, stop)
+        elif self._compress:
+            sum_compressed(self.ranks.comm, grads)
         else:
-            self._requests.append(self.ranks.comm.Iallreduce(self._in_place, self._flat.grads[start:stop]))
+            self._requests.append(self.ranks.comm.Iallreduce(self._in_place, grads))
 
     def _end_sums(self, stop: int) -> None:
-        if stop:
-            if self._compress:
-                self._sum_compressed(self._flat.grads[:stop])
-            else:
-                self.ranks.comm.Allreduce(self._in_place, self._flat.grads[:stop])
+        if stop and self._host is not None:
+            self._host.sum(0, stop)
+        elif stop:
+            self._sum_over(self.ranks.comm, self._flat.grads[:stop])
+        if self._host is not None:
+            self._host.wait()
         self._wait(self._requests)
         self._requests.clear()
 
-    def _sum_compressed(self, grads: np.ndarray) -> None:
-        """Sum in bfloat16: each rank receives its part of all gradients, sums it in float32 and sends the sum."""
-        size = self.ranks.size
-        width = -(-len(grads) // size)
-        sent = np.zeros((size, width), np.uint16)
-        sent.reshape(-1)[: len(grads)] = as_bfloat16(grads)
-        received = np.empty_like(sent)
-        self.ranks.comm.Alltoall(sent, received)
-        total = from_bfloat16(received[0])
-        for part in received[1:]:
-            total += from_bfloat16(part)
-        self.ranks.comm.Allgather(as_bfloat16(total), sent)
-        grads[...] = from_bfloat16(sent.reshape(-1)[: len(grads)])
+    def _sum_over(self, comm: Any, grads: np.ndarray) -> None:
+        """Replace gradients by their sum over the ranks of a communicator."""
+        if self._compress:
+            sum_compressed(comm, grads)
+        else:
+            comm.Allreduce(self._in_place, grads)
+
+    def update(
+        self, optimizer: Optimizer, rate: float, scale: float, stats: np.ndarray | None, momentum: float | None
+    ) -> None:
+        """Take the optimiser's step, after which all ranks have the same weights."""
+        if self._host is None:
+            optimizer.step(rate, scale, stats, momentum)
+        else:
+            self._host.update(optimizer, rate, scale, stats, momentum)
 
     def tell(self, loss: float, counted: tuple[float, float] | None, *, stops: bool) -> Callable[[], float]:
         """Send this rank's figures of a step; return the function that waits for the others' and returns the loss."""
-        sent = np.concatenate([[loss, *(counted or (0.0, 0.0)), stops], *self._norms])
-        received = np.empty((self.ranks.size, len(sent)))
-        request = self.ranks.comm.Iallgather(sent, received)
+        gathered = self.ranks.begin_gather(np.concatenate([[loss, *(counted or (0.0, 0.0)), stops], *self._norms]))
 
         def wait() -> float:
-            request.Wait()
+            received = gathered()
             self.figures = received[:, :4].sum(axis=0)
             place = 4
             for array in self._norms:
@@ -124,23 +132,3 @@ class Exchange:
             return float(self.figures[0])
 
         return wait
-
-
-def as_bfloat16(values: np.ndarray) -> np.ndarray:
-    """Return float32 values rounded to bfloat16, to even, as uint16; NaN stays NaN.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from_bfloat16(as_bfloat16(np.array([1.0, 3.14159, 0.1], np.float32)))
-    array([1.        , 3.140625  , 0.10009766], dtype=float32)
-    """
-    bits = values.view(np.uint32)
-    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isnan(values), 0x7FC0, rounded).astype(np.uint16)
-
-
-def from_bfloat16(values: np.ndarray) -> np.ndarray:
-    """Return the values of `as_bfloat16` as float32."""
-    return (values.astype(np.uint32) << 16).view(np.float32)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..nn.share import Share
 from ..utils.streams import say
+from .shared import SMALL, Board
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ class Ranks:
     """The ranks of a communicator, as a trainer and its layers use them.
 
     Every rank makes the same calls in the same order. What is gathered is summed in the order of the ranks, so that all
-    get the same bits, in every run; MPI sums the gradients, which its standard recommends to do repeatably.
+    get the same bits, in every run. `Exchange` sums the gradients.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ class Ranks:
     ----------
     rank, size : int
     host : str
+    neighbours : mpi4py.MPI.Comm
+        The ranks of this host.
     checkpoint : path or None
         The last checkpoint that the trainer wrote, which the message of a failed rank names.
     """
@@ -47,6 +50,8 @@ class Ranks:
         self.comm = comm.Dup()
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
         self.host = socket.gethostname()
+        self.neighbours = self._of_this_host()
+        self._board = Board.of(self.neighbours) if self.neighbours.Get_size() == self.size else None
         self.checkpoint: str | Path | None = None
 
     @classmethod
@@ -57,6 +62,11 @@ class Ranks:
         if not all(hasattr(comm, name) for name in ("Get_rank", "Get_size", "Allgather")):
             raise TypeError(f"comm is {comm!r}; expected a communicator of mpi4py, such as MPI.COMM_WORLD")
         return cls(comm) if comm.Get_size() > 1 else None
+
+    def _of_this_host(self) -> Any:
+        from mpi4py import MPI  # whoever has a communicator has mpi4py
+
+        return self.comm.Split_type(MPI.COMM_TYPE_SHARED, key=self.rank)
 
     def counts(self, rows: int) -> tuple[int, ...]:
         """Return how many of a batch's rows each rank computes."""
@@ -87,10 +97,24 @@ class Ranks:
 
     def gather(self, values: np.ndarray) -> np.ndarray:
         """Return the float64 arrays of all ranks, (size, *values.shape), on every rank."""
+        return self.begin_gather(values)()
+
+    def begin_gather(self, values: np.ndarray) -> Callable[[], np.ndarray]:
+        """Return a function that returns what `gather` does; messages are under way meanwhile.
+
+        A rank may gather other arrays before it calls the function, if all do so.
+        """
+        if self._board is not None and values.size <= SMALL:
+            return partial(self._board.gather, values)
         sent = np.ascontiguousarray(values, np.float64)
         received = np.empty((self.size, *sent.shape))
-        self.comm.Allgather(sent, received)
-        return received
+        request = self.comm.Iallgather(sent, received)
+
+        def wait() -> np.ndarray:
+            request.Wait()
+            return received
+
+        return wait
 
     def join(self, part: np.ndarray, counts: tuple[int, ...]) -> np.ndarray:
         """Return the rows of all ranks, one rank's after the other's."""

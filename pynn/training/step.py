@@ -145,7 +145,7 @@ class TrainingStep:
                 if trainer._regularizers:
                     self._update_within_limits(rate, scale, stats, momentum)
                 else:
-                    optimizer.step(rate, scale, stats, momentum)
+                    self._update(rate, scale, stats, momentum)
                 self._finish(steps, loss, rate, count)
         except BaseException as error:
             self.settle()
@@ -174,7 +174,7 @@ class TrainingStep:
         assert share is not None
         _, target, weights = self.passes.inputs
         counted = None
-        if share.counts[exchange.ranks.rank]:
+        if fits and share.counts[exchange.ranks.rank]:  # a step by hand counts nothing
             counted = correct(self._trainer.loss, self.passes.prediction, target, weights)
         wait = exchange.tell(loss, counted, stops=fits and self._trainer._stop)
         self.passes.backward()
@@ -204,6 +204,12 @@ class TrainingStep:
             raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected the same number")
         return target, None if sample_weight is None else ready(sample_weight, x.dtype)
 
+    def _update(self, rate: float, scale: float, stats: np.ndarray | None, momentum: float | None) -> None:
+        if self._exchange is None:
+            self._trainer._optimizer.step(rate, scale, stats, momentum)
+        else:
+            self._exchange.update(self._trainer._optimizer, rate, scale, stats, momentum)
+
     def _update_within_limits(
         self, rate: float, scale: float, stats: np.ndarray | None, momentum: float | None
     ) -> None:
@@ -211,12 +217,12 @@ class TrainingStep:
         optimizer = self._trainer.optimizer
         limits = [item for item in self._trainer.regularizers if type(item).constrain is not Regularizer.constrain]
         if not limits:
-            optimizer.step(rate, scale, stats, momentum)
+            self._update(rate, scale, stats, momentum)
             return
         with Uninterrupted():
             kept = optimizer.keep()
             try:
-                optimizer.step(rate, scale, stats, momentum)
+                self._update(rate, scale, stats, momentum)
                 for regularizer in limits:
                     regularizer.constrain(self._flat)
             except BaseException:

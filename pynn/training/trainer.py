@@ -66,7 +66,7 @@ class Trainer(TrainingState):
         Train on all its ranks, each of which makes the same calls with the same data: rank 0's weights go to all, and
         each rank computes its share of every minibatch. See docs/mpi.md.
     compression : {None, "bfloat16"}
-        What ranks compress the gradients to that they send each other.
+        What the gradients that one host sends another are compressed to.
     matmul_precision : {"highest", "high", "medium"}, optional
         Of float32 products, in steps and evaluations; by default that of `set_matmul_precision`. During a step it
         applies to the whole process.

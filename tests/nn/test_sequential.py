@@ -379,3 +379,19 @@ def test_a_summary_does_without_a_layer_that_refuses_zeros():
     assert summary.splitlines()[2].split() == ["1", "Picky", "?", "0"]
     assert repr(summary) == str(summary)
     assert "<td>15</td>" in summary._repr_html_()
+
+
+def test_moved_buffers_hold_the_parameters_and_what_is_written_to_them():
+    model = pynn.Sequential(pynn.Linear(3, 2), pynn.Linear(2, 2))
+    x = np.ones((1, 3), np.float32)
+    before, values, version = model(x), model.flat.values.copy(), model.flat.version
+    memory = np.full((2, len(values)), np.nan, np.float32)
+    model.flat.move(*memory)
+    np.testing.assert_array_equal(memory[0], values)
+    np.testing.assert_array_equal(model(x), before)
+    assert model.flat.version > version  # what is recorded reads the old buffers
+    model[1].bias[...] = 5
+    memory[0] *= 2
+    np.testing.assert_array_equal(model[1].bias, [10, 10])
+    model[0].weight.grad[...] = 7
+    assert (memory[1] == 7).sum() == 6

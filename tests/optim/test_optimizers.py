@@ -80,6 +80,29 @@ def test_a_schedule_whose_momentum_is_none_is_named():
         step_taken(one_layer(pynn.SGD(0.1, momentum=0.9), schedule=Odd()))
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_owners_of_parts_make_the_whole_update_together(name):
+    """Bit for bit; the first part ends within a weight, the second is empty."""
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=112).astype(np.float32), rng.normal(size=(3, 112)).astype(np.float32)
+    found = []
+    for part in (None, slice(0, 32), slice(32, 32), slice(32, 112)):
+        optimizer, flat = OPTIMIZERS[name](), pynn.Sequential(pynn.Linear(6, 8), pynn.Linear(8, 3)).flat
+        optimizer.bind(flat)
+        flat.values[...] = start
+        stats = np.full((4, 3), np.nan)
+        for gradient in gradients:
+            flat.grads[...] = gradient
+            optimizer.step(stats=stats, part=part)
+        rest = np.ones(112, bool)
+        rest[part] = False
+        np.testing.assert_array_equal(flat.values[rest], start[rest])
+        found.append((np.array([flat.values, *optimizer.state.values()])[:, part or slice(0, 112)], stats))
+    whole, *parts = found
+    np.testing.assert_array_equal(np.concatenate([arrays for arrays, _ in parts], axis=1), whole[0])
+    np.testing.assert_allclose(sum(stats for _, stats in parts), whole[1], rtol=1e-6)
+
+
 def one_layer(optimizer, **options):
     """Return a trainer whose gradient is the mean of x, times 2 / 3, whatever the weights' effect on the loss."""
 

@@ -1,14 +1,17 @@
 """Ranks that differ, fail or die: ``mpirun -n N python faults.py WHAT [FAULT]``."""
 
+import errno
 import os
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
 from runs import dense, normed, table, tell
 
 import pynn
+from pynn.training import shared
 
 comm = MPI.COMM_WORLD
 odd = comm.Get_rank() == 1
@@ -120,6 +123,29 @@ def unsynced():
     np.testing.assert_allclose(model[0].weight.grad, twin[0].weight.grad.numpy().T / 16, rtol=0, atol=1e-13)
     np.testing.assert_allclose(model[1].running_mean, means, rtol=1e-12)
     tell("agrees with PyTorch")
+
+
+def crowded():
+    """Train in shared memory, and where rank 1 finds no room in it: the same bits."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    x, y = table()
+    found = []
+    for room in (True, False):
+        if odd and not room:
+            os.posix_fallocate = full
+        pynn.manual_seed(0)
+        trainer = pynn.Trainer(normed(), pynn.CrossEntropyLoss(), pynn.Adam(0.01), clip_norm=0.5, comm=comm)
+        trainer.fit(x, y, epochs=3, batch_size=8)
+        assert (trainer._exchange._host is not None) == room
+        found.append([trainer.model.flat.values, *trainer.optimizer.state.values()])
+    for together, apart in zip(*found, strict=True):
+        np.testing.assert_array_equal(together, apart)
+    comm.Barrier()
+    assert not list(Path(shared.FOLDER).glob("pynn-*"))
+    tell("same bits")
 
 
 def compressed(kind):

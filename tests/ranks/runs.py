@@ -1,5 +1,6 @@
 """Training runs whose result must not depend on the number of ranks: ``mpirun -n N python runs.py FILE [NAME ...]``."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -8,8 +9,13 @@ import numpy as np
 from mpi4py import MPI
 
 import pynn
+from pynn.training.ranks import Ranks
+from pynn.training.shared import SMALL
 
 WIDE = {"dtype": "float64"}
+
+if "RANKS_PER_HOST" in os.environ:  # as if these ranks saw no memory of the others
+    Ranks._of_this_host = lambda ranks: ranks.comm.Split(ranks.rank // int(os.environ["RANKS_PER_HOST"]), ranks.rank)
 
 
 def table(rows=104, weighted=False):
@@ -24,6 +30,13 @@ def dense(*middle):
 
 def normed():
     return dense(pynn.BatchNorm1d(12, **WIDE), pynn.ReLU())
+
+
+def wide():
+    """Statistics larger than a board, and gradients of more than one piece."""
+    return pynn.Sequential(
+        pynn.Linear(6, SMALL, **WIDE), pynn.BatchNorm1d(SMALL, **WIDE), pynn.ReLU(), pynn.Linear(SMALL, 32, **WIDE)
+    )
 
 
 def images(*middle):
@@ -49,6 +62,16 @@ def fitted(comm, model, optimizer=None, loss=None, data=None, batch=8, epochs=8,
     options.setdefault("validation", (x[:37], y[:37]))
     trainer.fit(x, y, sample_weight=weights[0] if weights else None, epochs=epochs, batch_size=batch, **options)
     return trainer
+
+
+class WholeGradient(pynn.Optimizer):
+    """Steps of a length that does not depend on the gradient's: no update of elements by themselves."""
+
+    def __init__(self, lr=0.01):
+        super().__init__(lr, 0.0, True)
+
+    def update(self, flat, bounds, rates, grad_scale):
+        flat.values -= rates[0, 0] * flat.grads / np.linalg.norm(flat.grads)
 
 
 def squares():
@@ -119,6 +142,8 @@ RUNS = {
     "rmsprop": lambda comm: fitted(comm, normed(), pynn.RMSprop(0.01, momentum=0.5)),
     "adam": lambda comm: fitted(comm, normed(), pynn.Adam(0.01, weight_decay=1e-3)),
     "adamw": lambda comm: fitted(comm, normed(), pynn.AdamW(0.01)),
+    "own optimizer": lambda comm: fitted(comm, normed(), WholeGradient()),
+    "wide": lambda comm: fitted(comm, wide(), pynn.SGD(1e-3, momentum=0.9), epochs=2),
     "weights": lambda comm: fitted(comm, normed(), data=table(weighted=True)),
     "class weights": lambda comm: fitted(comm, normed(), loss=pynn.CrossEntropyLoss([1.0, 2.0, 0.5]), data=ignored()),
     "sum": lambda comm: fitted(comm, normed(), pynn.SGD(0.005), pynn.CrossEntropyLoss(reduction="sum")),

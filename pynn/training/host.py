@@ -1,0 +1,155 @@
+"""The ranks of one host: they sum gradients and share out the updates in memory that all of them see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .shared import shared_zeros
+
+if TYPE_CHECKING:
+    from ..nn.parameters import FlatParameters
+    from ..optim.base import Optimizer
+    from .ranks import Ranks
+
+#: Gradients that are summed at once: a chunk of each of two ranks and its sum stay in a cache of 2 MB.
+CHUNK = 1 << 15
+#: Elements at a multiple of which a rank's part begins: a cache line of float32.
+LINE = 16
+
+
+class Host:
+    """The ranks of one host, each of which owns a part of the flat buffers.
+
+    Gradients and weights of every rank lie in shared memory. A rank sums its part of a piece of the gradients and
+    writes the sum to all ranks; it updates its part of the weights, and copies the others' parts from their owners. All
+    waiting is MPI's, whose launcher notices that a rank has died.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        The ranks of this host.
+    peers : mpi4py.MPI.Comm
+        The ranks of all hosts that own the same part.
+    flat : FlatParameters
+        Its buffers move to `memory`.
+    memory : ndarray, shape (ranks of this host, 2, elements)
+        Values and gradients of every rank.
+    add_up : callable
+        Adds an array up over all peers, in place.
+    """
+
+    def __init__(
+        self, comm: Any, peers: Any, flat: FlatParameters, memory: np.ndarray, add_up: Callable[[Any, np.ndarray], None]
+    ) -> None:
+        self.wait: Callable[[], None] = comm.Barrier
+        self._comm, self._peers, self._add_up = comm, peers, add_up
+        self._rank = int(comm.rank)
+        self._values, self._grads = memory[:, 0], memory[:, 1]
+        flat.move(*memory[self._rank])
+        self._parts = [_part(0, len(flat.values), rank, comm.size) for rank in range(comm.size)]
+        self._total = np.empty(CHUNK, memory.dtype)
+        self._optimizer: Optimizer | None = None
+        self._state: SharedState | None = None
+
+    @classmethod
+    def of(cls, ranks: Ranks, flat: FlatParameters, add_up: Callable[[Any, np.ndarray], None]) -> Host | None:
+        """Return the ranks of this host; None unless every host has the same number, two or more, and memory."""
+        comm, memory = ranks.neighbours, None
+        if set(ranks.comm.allgather(comm.size)) == {comm.size} and comm.size > 1:
+            memory = shared_zeros(comm, 2, len(flat.values), flat.values.dtype)
+        if ranks.any(memory is None) or memory is None:
+            return None
+        return cls(comm, ranks.comm.Split(comm.rank, ranks.rank), flat, memory, add_up)
+
+    def sum(self, start: int, stop: int) -> None:
+        """Sum this rank's part of the gradients from `start` to `stop`; all have them after the next `wait`."""
+        self.wait()  # until all have computed them
+        part = _part(start, stop, self._rank, len(self._grads))
+        with np.errstate(all="ignore"):  # a run that diverges is reported by its loss
+            for first in range(part.start, part.stop, CHUNK):
+                chunk = slice(first, min(first + CHUNK, part.stop))
+                total = self._total[: chunk.stop - first]
+                np.add.reduce(self._grads[:, chunk], axis=0, out=total)
+                if self._peers.size > 1:
+                    self._add_up(self._peers, total)
+                self._grads[:, chunk] = total
+
+    def update(
+        self, optimizer: Optimizer, rate: float, scale: float, stats: np.ndarray | None, momentum: float | None
+    ) -> None:
+        """Take the optimiser's step, each rank on its part, if the update is elementwise."""
+        if optimizer is not self._optimizer:
+            self._optimizer, self._state = optimizer, self._shared_state(optimizer)
+        if self._state is None:
+            optimizer.step(rate, scale, stats, momentum)
+            return
+        self._state.whole = True  # what of it is read here is this rank's part
+        optimizer.step(rate, scale, stats, momentum, self._parts[self._rank])
+        self._state.whole = False
+        self.wait()  # until all have updated their part
+        collect(self._values, self._rank, self._parts)
+        self.wait()  # until all have copied this rank's part, which its caller may change
+        if stats is not None:
+            of_all = np.empty((len(self._parts), *stats.shape))
+            self._comm.Allgather(np.ascontiguousarray(stats), of_all)
+            stats[...] = of_all.sum(axis=0)
+
+    def _shared_state(self, optimizer: Optimizer) -> SharedState | None:
+        """Move an optimiser's state to shared memory; return None if every rank is to make the whole update."""
+        if not getattr(optimizer.update, "elementwise", False):
+            return None
+        before = optimizer.state
+        memory = shared_zeros(self._comm, len(before), self._values.shape[1], self._values.dtype)
+        if memory is None:
+            return None
+        rows = {name: memory[:, index] for index, name in enumerate(before)}
+        for name, array in before.items():
+            rows[name][self._rank] = array
+        self.wait()
+        state = SharedState(rows, self._rank, self._parts)
+        optimizer.state = state
+        return state
+
+
+class SharedState(Mapping[str, np.ndarray]):
+    """The state of an optimiser whose parts different ranks update; whoever reads it gets all parts.
+
+    Attributes
+    ----------
+    whole : bool
+        Whether this rank has the other ranks' parts, as they are after the last step.
+    """
+
+    def __init__(self, rows: dict[str, np.ndarray], rank: int, parts: list[slice]) -> None:
+        self.whole = True
+        self._rows, self._rank, self._parts = rows, rank, parts
+        self._own = {name: array[rank] for name, array in rows.items()}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if not self.whole:  # the owners do not write between steps, for which they wait for this rank
+            for arrays in self._rows.values():
+                collect(arrays, self._rank, self._parts)
+            self.whole = True
+        return self._own[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._own)
+
+    def __len__(self) -> int:
+        return len(self._own)
+
+
+def collect(arrays: np.ndarray, own: int, parts: list[slice]) -> None:
+    """Copy the parts of all ranks, each from the rank's own array, to this rank's array."""
+    for rank, part in enumerate(parts):
+        if rank != own:
+            arrays[own, part] = arrays[rank, part]
+
+
+def _part(start: int, stop: int, rank: int, size: int) -> slice:
+    """Return the part of a rank of the elements from `start` to `stop`."""
+    first, last = ((start + (stop - start) * each // size) // LINE * LINE for each in (rank, rank + 1))
+    return slice(start if rank == 0 else max(first, start), stop if rank == size - 1 else max(last, start))
