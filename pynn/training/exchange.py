@@ -118,6 +118,11 @@ class Exchange:
         else:
             self._host.update(optimizer, rate, scale, stats, momentum)
 
+    def end(self) -> None:
+        """Give every rank the whole state of the optimiser."""
+        if self._host is not None:
+            self._host.end()
+
     def tell(self, loss: float, counted: tuple[float, float] | None, *, stops: bool) -> Callable[[], float]:
         """Send this rank's figures of a step; return the function that waits for the others' and returns the loss."""
         gathered = self.ranks.begin_gather(np.concatenate([[loss, *(counted or (0.0, 0.0)), stops], *self._norms]))

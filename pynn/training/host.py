@@ -97,6 +97,12 @@ class Host:
             self._comm.Allgather(np.ascontiguousarray(stats), of_all)
             stats[...] = of_all.sum(axis=0)
 
+    def end(self) -> None:
+        """Give every rank the whole state of the optimiser."""
+        if self._state is not None:
+            self._state.complete()
+        self.wait()  # until all have copied this rank's part
+
     def _shared_state(self, optimizer: Optimizer) -> SharedState | None:
         """Move an optimiser's state to shared memory; return None if every rank is to make the whole update."""
         if not getattr(optimizer.update, "elementwise", False):
@@ -128,11 +134,15 @@ class SharedState(Mapping[str, np.ndarray]):
         self._rows, self._rank, self._parts = rows, rank, parts
         self._own = {name: array[rank] for name, array in rows.items()}
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        if not self.whole:  # the owners do not write between steps, for which they wait for this rank
+    def complete(self) -> None:
+        """Copy the other ranks' parts, which they do not write between steps: for a step they wait for this rank."""
+        if not self.whole:
             for arrays in self._rows.values():
                 collect(arrays, self._rank, self._parts)
             self.whole = True
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self.complete()
         return self._own[name]
 
     def __iter__(self) -> Iterator[str]:

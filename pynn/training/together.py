@@ -36,10 +36,16 @@ def begun(ranks: Ranks, model: Sequential, compression: str | None) -> Exchange:
     return exchange
 
 
-def share_weights(ranks: Ranks | None, model: Sequential) -> None:
-    """Give all ranks, if there are several, the weights and running statistics of rank 0."""
-    if ranks is not None:
-        ranks.send_first([model.flat.values, *(buffer for _, buffer in model.named_buffers())])
+def share_weights(ranks: Ranks, model: Sequential) -> None:
+    """Give all ranks the weights and running statistics of rank 0."""
+    ranks.send_first([model.flat.values, *(buffer for _, buffer in model.named_buffers())])
+
+
+def ended(exchange: Exchange | None, model: Sequential) -> None:
+    """Give all ranks, if there are several, all that rank 0 has after a `fit`: each may go on alone."""
+    if exchange is not None:
+        share_weights(exchange.ranks, model)
+        exchange.end()
 
 
 def prepared_together(trainer: TrainingState, request: FitRequest, ranks: Ranks) -> Fit:

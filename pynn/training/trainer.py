@@ -32,7 +32,7 @@ from .metrics import Metric, evaluated, named
 from .ranks import Ranks
 from .state import TrainingState
 from .step import TrainingStep
-from .together import begun, ending_all, prepared_together, share_weights, step_together
+from .together import begun, ended, ending_all, prepared_together, step_together
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -272,7 +272,7 @@ class Trainer(TrainingState):
                             train(self, self._step, fit, prefetch, guard)
                     finally:
                         fit.listeners.on_train_end(self)
-                    share_weights(self._ranks, self.model)  # a callback of rank 0 may have changed them
+                    ended(self._exchange, self.model)  # a callback of rank 0 may have changed them
         finally:
             if self._turn and self._turn["thread"] == thread:
                 del self._turn["thread"]

@@ -109,6 +109,14 @@ def by_hand(comm):
     return trainer
 
 
+def alone_afterwards(comm):
+    """Each rank goes on by itself, with all of the optimiser's state."""
+    together = fitted(comm, normed(), pynn.Adam(0.01), epochs=4)
+    alone = pynn.Trainer(together.model, pynn.CrossEntropyLoss(), together.optimizer)
+    alone.fit(*table(), epochs=2, batch_size=8)
+    return alone
+
+
 def stopped(comm):
     """The callback of one rank stops all, after the same step."""
 
@@ -173,6 +181,7 @@ RUNS = {
     "mapped": mapped,
     "supplied": supplied,
     "by hand": by_hand,
+    "alone afterwards": alone_afterwards,
     "stopped": stopped,
     "watched": watched,
     "early stopping": lambda comm: fitted(
