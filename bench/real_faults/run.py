@@ -5,7 +5,7 @@
     PYNN_DATA=folder python -m bench.real_faults.run --only regr_high_lr --show every
 
 from the project folder. Without PYNN_DATA, the cases on MNIST and CIFAR-10 are skipped with a message. A run of some
-cases renews their results only.
+cases (--only) renews their results only, and takes the stored scores of their healthy twins.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from .score import Outcome, Said, in_order
 RESULTS = Path(__file__).with_name("results.json")
 
 
-def measure(name: str, before: bool = True) -> Outcome:
-    """Check and train a case."""
+def measure(name: str, before: bool = True, anew: bool = True) -> Outcome:
+    """Check and train a case; `anew` also trains its healthy twin, whose stored score is taken otherwise."""
     pynn.set_num_threads(1)
     case = cases()[name]
     began = time.perf_counter()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        reachable = None if healthy(case) else score_of_healthy(twin_of(case)["id"])
+        reachable = None if healthy(case) else score_of_healthy(twin_of(case)["id"], anew)
         checks = preflight(build(case)) if before else []
         run, monitor = build(case), pynn.Monitor()
         ended, _ = train(run, monitor)
@@ -70,8 +70,11 @@ def measure(name: str, before: bool = True) -> Outcome:
 
 
 @cache
-def score_of_healthy(name: str) -> float:
+def score_of_healthy(name: str, anew: bool) -> float:
     """Return the score of a healthy case."""
+    known = {} if anew else {outcome.case: outcome.score for outcome in stored()}
+    if name in known:
+        return known[name]
     run = build(cases()[name])
     train(run, None)
     return score_of(run)
@@ -107,24 +110,28 @@ def main(
     if len(names) < len(chosen):
         click.echo(f"PYNN_DATA is not set: {len(chosen) - len(names)} cases on images are skipped", err=True)
     outcomes = []
-    for outcome in measured(names, jobs, not no_preflight):
+    for outcome in measured(names, jobs, not no_preflight, anew=not only):
         outcomes.append(outcome)
+        if output is None and not no_preflight:
+            store(outcome)  # at once: cases on images take minutes
         if show and (text := details(outcome, every=show == "every")):
             click.echo(text)
     click.echo(table(outcomes))
     if output is not None:
         write(output, outcomes)
-    elif not no_preflight:
-        store(outcomes)
 
 
-def store(outcomes: list[Outcome]) -> None:
-    """Put outcomes in the place of earlier ones of the same cases, and renew the README's table."""
-    stored = [Outcome.from_dict(row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
-    latest = {outcome.case: outcome for outcome in [*stored, *outcomes]}
+def store(outcome: Outcome) -> None:
+    """Put an outcome in the place of an earlier one of the same case, and renew the README's table."""
+    latest = {each.case: each for each in [*stored(), outcome]}
     ordered = [latest[name] for name in cases() if name in latest]
     write(RESULTS, ordered)
     write_readme(ordered)
+
+
+def stored() -> list[Outcome]:
+    """Return the stored outcomes."""
+    return [Outcome.from_dict(row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
 
 
 def write(path: Path, outcomes: list[Outcome]) -> None:
@@ -133,10 +140,10 @@ def write(path: Path, outcomes: list[Outcome]) -> None:
     write_atomically(path, ("[\n" + ",\n".join(rows) + "\n]\n").encode())
 
 
-def measured(names: list[str], jobs: int, before: bool) -> Iterator[Outcome]:
+def measured(names: list[str], jobs: int, before: bool, anew: bool) -> Iterator[Outcome]:
     """Yield the outcomes of cases, in their order, as soon as they are there."""
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(partial(measure, before=before), names)
+        yield from pool.map(partial(measure, before=before, anew=anew), names)
 
 
 if __name__ == "__main__":
