@@ -11,6 +11,7 @@ import numpy as np
 from .. import ops
 from ..babysit.monitor.recorder import MIN_FAN_IN
 from ..utils.validation import count
+from .functions import FunctionCalls
 from .network import Network
 from .optimizers import updated
 from .run import Data, TorchRun
@@ -57,6 +58,7 @@ class LoopHooks:
         self._taken = False  # whether its forward pass has been seen
         self._running = False  # whether a watched forward pass is running
         self._pass: list[Any] = []  # its hooks
+        self._functions = FunctionCalls(self._see_function)
         self._uses: dict[int, int] = {}  # uses of each module in the running pass
         self._called: list[tuple[str, Any, int, Any]] = []  # of the first pass: path, module, use, output
         self._x: np.ndarray | None = None
@@ -84,6 +86,7 @@ class LoopHooks:
         """Stop watching and remove the hooks; the findings stay."""
         for hook in (*self._hooks, *self._pass):
             hook.remove()
+        self._functions.end()
         self._hooks, self._pass = [], []
         self.monitor.unwatch()
 
@@ -101,12 +104,23 @@ class LoopHooks:
         if self._run is None:
             inner = [(path, part) for path, part in module.named_modules() if part is not module]
             self._pass = [part.register_forward_hook(partial(self._list, path)) for path, part in inner]
-            self._running = True
-            return
-        self._follow(self._run)
-        self._see_inputs()
-        self._pass = [part.register_forward_hook(self._see) for part in self._watched]
+            plain = [part for _, part in inner if not any(True for _ in part.children())]
+            self._pass += [part.register_forward_pre_hook(self._enter) for part in plain]
+            self._pass += [part.register_forward_hook(self._leave) for part in plain]
+        else:
+            self._follow(self._run)
+            self._see_inputs()
+            self._pass = [part.register_forward_hook(self._see) for part in self._watched]
         self._running = True
+        self._functions.begin()
+
+    def _enter(self, module: Any, args: Any) -> None:
+        """See the start of a module without inner ones in the first pass: the functions that it calls are its own."""
+        self._functions.depth += 1
+
+    def _leave(self, module: Any, args: Any, output: Any) -> None:
+        """See the end of a module without inner ones in the first pass."""
+        self._functions.depth -= 1
 
     def _follow(self, run: TorchRun) -> None:
         """Follow parameters that were frozen, released or moved, and allocate copies of the trained weights."""
@@ -119,7 +133,8 @@ class LoopHooks:
         self._layout = recorder.version
         weights = [(index, parameter) for index, (_, parameter) in enumerate(recorder.parameters) if parameter.decay]
         tensors = [(index, run.model.tensor_of(parameter)) for index, parameter in weights]
-        self._before = [(index, tensor, np.empty_like(array(tensor))) for index, tensor in tensors]
+        # With the values: an optimiser that calls a closure has begun its first step by now.
+        self._before = [(index, tensor, array(tensor).copy()) for index, tensor in tensors]
 
     def _see_inputs(self) -> None:
         """See the inputs of a minibatch; categories have no scale."""
@@ -139,6 +154,13 @@ class LoopHooks:
         layer = self._layers.get((id(module), use))
         if layer is not None:
             self._record(layer, first_tensor(output))
+
+    def _see_function(self, name: str, module: Any, use: int, output: Any) -> None:
+        """See the output of an activation that is called as a function, with the module that computes the same."""
+        if self._run is None:
+            self._called.append((name, module, use, output))
+        elif (id(module), use) in self._layers:
+            self._record(self._layers[id(module), use], output)
 
     def _record(self, layer: Layer, output: Any) -> None:
         if output is None or not output.is_floating_point() or not output.numel() or output.ndim < 2:
@@ -163,6 +185,7 @@ class LoopHooks:
         if not self._running or module is not self._module:
             return
         self._running = False
+        self._functions.end()
         for hook in self._pass:
             hook.remove()
         self._pass = []
@@ -191,7 +214,9 @@ class LoopHooks:
         self._layers = {key: layer for key, layer in network.layers.items() if id(layer) in network.watched()}
         self._output_of = {id(output.layer): output for output in self._recorder.outputs}
         self._layers = {key: layer for key, layer in self._layers.items() if id(layer) in self._output_of}
-        self._watched = [part for _, part, use in uses if not use and self._any_use(part) and part is not self._module]
+        self._functions.listing = False
+        unhooked = {id(self._module), *map(id, self._functions.modules)}
+        self._watched = [part for _, part, use in uses if not use and self._any_use(part) and id(part) not in unhooked]
         self._wanted = self._recorder.wants(self._run)
         if self._wanted:
             self._follow(self._run)

@@ -40,8 +40,8 @@ def watch_torch(
     Parameters
     ----------
     module : torch.nn.Module
-        On the CPU, in float32 or float64. Layers that pynn does not know are watched by their outputs. What the forward
-        pass calls as a function, such as ``F.relu``, has no hooks and is not seen.
+        On the CPU, in float32 or float64. Layers that pynn does not know are watched by their outputs, as are
+        activations that the forward pass calls as functions, such as ``F.relu``.
     optimizer : torch.optim.Optimizer
         Each of its steps is a step of the run. What lies between two steps is one of them: with accumulated gradients,
         the layers are watched in the first forward pass.
