@@ -134,6 +134,14 @@ def test_two_faults_at_once_are_cured_together(blobs):
     assert set(diagnosis.best.remedy.subject.split(" and ")) >= {"weights", "rate"}
 
 
+def test_a_cured_run_that_simple_learners_beat_is_changed_further(blobs):
+    data, validation = blobs
+    diagnosis = diagnose(trainer_of(network(10, 1, 3, init="zeros")), *data, validation=validation, epochs=4)
+    first = next(trial for trial in diagnosis.trials if trial.remedy.subject == "weights")
+    assert first.score < diagnosis.best.score - 0.1
+    assert {"weights", "size"} <= set(diagnosis.best.remedy.subject.split(" and "))
+
+
 def test_targets_that_do_not_belong_are_not_cured_by_any_setting(blobs, rng):
     (x, _), (xv, _) = blobs
     labels = rng.integers(0, 3, 1000)

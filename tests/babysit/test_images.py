@@ -263,7 +263,7 @@ def test_every_remedy_runs_on_networks_for_images(make):
     trainer = pynn.Trainer(make(), pynn.CrossEntropyLoss(), optimizer)
     blueprint = Blueprint.of(trainer, epochs=1, batch_size=16, shuffle=False, callbacks=())
     situation = Situation(blueprint, x, y, "classes", np.array([30, 2, 16]), 1.0)
-    for remedy in candidates(situation, CURES, ends_in_probabilities=False):
+    for remedy in candidates(situation, CURES, misfit=False):
         changed = blueprint.copy()
         remedy.apply(changed)
         again = changed.trainer()
@@ -290,7 +290,7 @@ def test_filters_get_more_companions():
     trainer = pynn.Trainer(model(), pynn.CrossEntropyLoss(), pynn.SGD(1e-3))
     blueprint = Blueprint.of(trainer, epochs=1, batch_size=16, shuffle=True, callbacks=())
     situation = Situation(blueprint, *images(48), "classes", None, 1.0)
-    found = candidates(situation, ["underfitting"], ends_in_probabilities=False)
+    found = candidates(situation, ["underfitting"], misfit=False)
     wider = next(remedy for remedy in found if remedy.subject == "size" and "instead" in remedy.change)
     wider.apply(blueprint)
     shapes = [parameter.shape for parameter in blueprint.trainer().model.parameters()]

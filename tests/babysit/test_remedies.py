@@ -14,6 +14,7 @@ from pynn.babysit.remedies.candidates import CURES, Situation, candidates
 from pynn.babysit.remedies.settings import written
 from pynn.babysit.remedies.trials import Judge, RemedyTrial, ranked
 
+neighbors = pytest.importorskip("sklearn.neighbors")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -23,7 +24,7 @@ def situation_of(trainer, data, *, kind="classes", counts=None, ratio=np.nan, **
 
 
 def changes_for(trainer, data, *symptoms, probabilities=False, **known):
-    found = candidates(situation_of(trainer, data, **known), symptoms, ends_in_probabilities=probabilities)
+    found = candidates(situation_of(trainer, data, **known), symptoms, misfit=probabilities)
     return [remedy.change for remedy in found]
 
 
@@ -77,7 +78,7 @@ def test_a_symptom_brings_its_remedy_and_the_network_runs_with_it(blobs, model, 
     data, validation = blobs
     settings = {name: copy.deepcopy(value) for name, value in settings.items()}
     situation = situation_of(trainer_of(network(10, 16, 8, 3, **model), **settings), data)
-    found = candidates(situation, [symptom], ends_in_probabilities=False)
+    found = candidates(situation, [symptom], misfit=False)
     remedy = next(remedy for remedy in found if remedy.change == expected)
     blueprint = situation.blueprint.copy()
     remedy.apply(blueprint)
@@ -90,7 +91,7 @@ def test_a_symptom_brings_its_remedy_and_the_network_runs_with_it(blobs, model, 
 def test_a_constant_rate_keeps_the_rate_that_another_remedy_sets(blobs):
     data, _ = blobs
     situation = situation_of(trainer_of(network(10, 16, 3)), data, callbacks=[RateAfter(3, 9.0)])
-    held, lower = candidates(situation, ["lr_too_high"], ends_in_probabilities=False)[:2]
+    held, lower = candidates(situation, ["lr_too_high"], misfit=False)[:2]
     (held + lower).apply(situation.blueprint)
     trainer = situation.blueprint.trainer()
     trainer.fit(*data, epochs=1, callbacks=situation.blueprint.callbacks)
@@ -100,7 +101,7 @@ def test_a_constant_rate_keeps_the_rate_that_another_remedy_sets(blobs):
 def test_class_weights_make_classes_count_alike(blobs):
     counts = np.array([700, 90, 10])
     situation = situation_of(trainer_of(network(10, 16, 3)), blobs[0], counts=counts)
-    first = candidates(situation, ["class_imbalance"], ends_in_probabilities=False)[0]
+    first = candidates(situation, ["class_imbalance"], misfit=False)[0]
     first.apply(situation.blueprint)
     np.testing.assert_allclose(np.array(situation.blueprint.loss.weight) * counts, 800 / 3, rtol=0.01)
 
@@ -108,7 +109,7 @@ def test_class_weights_make_classes_count_alike(blobs):
 def test_a_remedy_changes_nothing_but_its_blueprint(blobs):
     trainer = trainer_of(network(10, 16, 3), pynn.SGD(0.1, momentum=0.9))
     situation = situation_of(trainer, blobs[0])
-    for remedy in candidates(situation, SYMPTOMS, ends_in_probabilities=False):
+    for remedy in candidates(situation, SYMPTOMS, misfit=False):
         remedy.apply(situation.blueprint.copy())
     blueprint = situation.blueprint
     assert written(blueprint.optimizer) == "SGD(lr=0.1, momentum=0.9)"
@@ -209,6 +210,18 @@ def test_scores_are_means_of_credits():
     judge = Judge(pynn.MSELoss(), (x, values), 1, None)
     errors = np.array([[0.0], [1], [0], [0], [0], [0]])
     assert judge.credits(values + errors).mean() == pytest.approx(1 - 1 / np.square(values - 4).sum())
+
+
+def test_what_is_attainable_is_what_neighbours_or_a_ridge_regression_reach(blobs, rng):
+    (x, y), (xv, yv) = blobs
+    judge = Judge(pynn.CrossEntropyLoss(), (xv, yv), 3, np.bincount(y))
+    known = neighbors.KNeighborsClassifier(5).fit(x / x.std(axis=0), y).score(xv / x.std(axis=0), yv)
+    assert known - 0.01 <= judge.attainable(x, y) <= 1
+    assert judge.attainable(x, np.eye(3)[y]) == judge.attainable(x, y)
+    plane = rng.standard_normal((10, 2))
+    assert Judge(pynn.MSELoss(), (xv, xv @ plane), 2, None).attainable(x, x @ plane) > 0.95
+    assert Judge(pynn.MSELoss(), (xv, (xv @ plane)[::-1]), 2, None).attainable(x, x @ plane) < 0.1
+    assert np.isnan(judge.attainable(x[:10], y[:10]))
 
 
 def test_rows_to_be_ignored_are_not_scored():

@@ -19,15 +19,14 @@ from ...training.examples import Examples
 from ...utils.arrays import is_one_hot
 from ...utils.config import is_own
 from ..isolation import quietly, unnoticed
-from ..learners import neighbours, ridge, standard_errors
+from ..learners import NEIGHBOURS, simple_predictions, standard_errors
 from .run_state import RunState
 
 if TYPE_CHECKING:
     from ...training.trainer import Trainer
 
-#: Training and test examples of the simple learners, and their sizes.
+#: Training and test examples of the simple learners.
 SAMPLE, ASKED = 2000, 500
-NEIGHBOURS, FEATURES = 5, 300
 #: Examples for the comparison of batch norm's two modes.
 MODES = 256
 #: Maximum number of weights for a comparison with finite differences.
@@ -171,12 +170,7 @@ def attainable(state: RunState, trainer: Trainer, examples: Examples, held_out: 
     targets, wanted = _as_values(state, examples.y[::step][:SAMPLE]), _as_values(state, held_out.y[:ASKED])
     if len(known) <= 2 * NEIGHBOURS or targets.shape[1:] != wanted.shape[1:]:
         return
-    centre, spread = known.mean(axis=0), known.std(axis=0)
-    spread[spread == 0] = 1
-    known, asked = (known - centre) / spread, (asked - centre) / spread
-    answers = [neighbours(known, targets, asked, NEIGHBOURS), _from_random_features(known, targets, asked)]
-    if known.shape[1] <= FEATURES:
-        answers.append(ridge(known, targets, asked))
+    answers = simple_predictions(known, targets, asked)
     state.attainable = max(_score(state, answer, wanted) for answer in answers)
     state.simply_related = max(standard_errors(answer, wanted) for answer in answers)
 
@@ -254,13 +248,3 @@ def _score(state: RunState, answer: np.ndarray, wanted: np.ndarray) -> float:
     if wanted.shape[1] == 1:
         return float(np.mean((answer > 0.5) == (wanted > 0.5)))
     return float(np.mean(answer.argmax(axis=1) == wanted.argmax(axis=1)))
-
-
-def _from_random_features(known: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=(known.shape[1], FEATURES)) / math.sqrt(known.shape[1])
-    bias = rng.normal(size=FEATURES)
-    inner, outer = np.tanh(known @ weights + bias), np.tanh(asked @ weights + bias)
-    mean = targets.mean(axis=0)
-    ridge = inner.T @ inner + 1e-2 * len(known) ** 0.5 * np.eye(FEATURES)
-    return outer @ np.linalg.solve(ridge, inner.T @ (targets - mean)) + mean

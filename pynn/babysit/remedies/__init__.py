@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ...augment import as_changes
 from ...nn.random import manual_seed
 from ...training.callbacks import Callback
 from ...training.examples import target_amounts
@@ -20,6 +21,7 @@ from .trials import Remedy, RemedyTrial
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from ...augment import Augment
     from ...training.trainer import Trainer
 
 __all__ = ["Diagnosis", "Remedy", "RemedyTrial", "diagnose"]
@@ -39,6 +41,7 @@ def diagnose(
     shuffle: bool = True,
     sample_weight: ArrayLike | None = None,
     callbacks: Iterable[Callback] = (),
+    augment: Iterable[Augment] = (),
     seconds: float = 60.0,
     seed: int = 0,
     on_trial: OnTrial | None = None,
@@ -46,8 +49,9 @@ def diagnose(
     """Find the faults of a training run, try remedies, and report which ones help.
 
     First repeats the run unchanged, from its start, under a `Monitor`. Then repeats it with each change that may cure
-    a fault, and with the best two together. All runs use copies: trainer, model and random states stay exactly as
-    they were.
+    a fault, with the best two together, and with further changes to the best while faults remain or simple learners
+    (nearest neighbours, ridge regression) do better. All runs use copies: trainer, model and random states stay exactly
+    as they were.
 
     Parameters
     ----------
@@ -63,6 +67,8 @@ def diagnose(
     sample_weight : array_like, shape (n,), optional
     callbacks : iterable of Callback
         Callbacks of the run. Trials call copies of them, except those that write files.
+    augment : iterable of Augment
+        Augmentation of the run, as for `Trainer.fit`.
     seconds : float
         Time limit for all runs. The unchanged run gets an eighth; if it needs more, all runs are shortened.
     seed : int
@@ -113,6 +119,13 @@ def diagnose(
         validation = validation[0], target_amounts(targets, validation[1], False, "validation ")
     with unnoticed(), quietly():
         manual_seed(seed)
-        blueprint = Blueprint.of(trainer, epochs=epochs, batch_size=batch_size, shuffle=shuffle, callbacks=callbacks)
+        blueprint = Blueprint.of(
+            trainer,
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            callbacks=callbacks,
+            augment=as_changes(augment),
+        )
         search = RemedySearch(blueprint, (x, y), validation, sample_weight, seconds, seed, on_trial)
         return search.diagnosis()

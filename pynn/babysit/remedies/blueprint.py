@@ -17,6 +17,7 @@ from ...utils.config import describe, make
 from ..monitor.monitor import Monitor
 
 if TYPE_CHECKING:
+    from ...augment import Augment
     from ...nn.loss import Loss
     from ...optim.base import Optimizer
     from ...optim.regularizers import Regularizer
@@ -46,7 +47,7 @@ class Blueprint:
         The trainer's.
     callbacks : list of Callback
         The user's callbacks, except those that write or display.
-    epochs, batch_size, shuffle
+    epochs, batch_size, shuffle, augment
         Arguments of `Trainer.fit`.
     given_lr : float
         The trainer's learning rate, which remedies may have changed in the optimiser.
@@ -69,11 +70,19 @@ class Blueprint:
     given_lr: float
     matmul_precision: str | None = None
     callbacks: list[Callback] = field(default_factory=list)
+    augment: list[Augment] = field(default_factory=list)
     target: tuple[np.ndarray, np.ndarray] | None = None
 
     @classmethod
     def of(
-        cls, trainer: Trainer, *, epochs: int, batch_size: int, shuffle: bool, callbacks: Iterable[Callback]
+        cls,
+        trainer: Trainer,
+        *,
+        epochs: int,
+        batch_size: int,
+        shuffle: bool,
+        callbacks: Iterable[Callback],
+        augment: Iterable[Augment] = (),
     ) -> Blueprint:
         """Return the blueprint of the trainer's run from its start; shares nothing with the trainer."""
         trained = trainer.steps > 0
@@ -96,6 +105,7 @@ class Blueprint:
             given_lr=trainer.optimizer.lr,
             matmul_precision=trainer.matmul_precision,
             callbacks=_taken_along(callbacks),
+            augment=copy.deepcopy(list(augment)),
         )
 
     def copy(self) -> Blueprint:

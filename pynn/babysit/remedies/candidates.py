@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...nn.layers import Dropout, Sigmoid, Tanh
-from . import network
+from ...nn.layers import Dropout, ReLU, Sigmoid, Tanh
+from . import network, outputs
 from . import settings as training
 from .blueprint import Blueprint
 from .trials import Kind, Remedy, is_uneven
@@ -78,9 +78,11 @@ def _rates(*factors: float) -> Source:
 STANDARDIZE: Source = Situation.standardize
 TARGETS: Source = Situation.targets
 FITTED_RATE: Source = Situation.fitted_rate
-KNOWN_LOSS: Source = lambda s: training.known_loss(s.blueprint, s.kind)  # noqa: E731 - one of a list of such
+OUTPUTS: Source = lambda s: outputs.outputs(s.blueprint, s.kind)  # noqa: E731 - one of a list of such
+USUAL_LOSS: Source = lambda s: outputs.usual_loss(s.blueprint, s.kind)  # noqa: E731
 WEIGHTS: Source = lambda s: training.class_weights(s.blueprint, s.counts)  # noqa: E731
 TO_TANH: Source = lambda s: network.activations(s.blueprint, Sigmoid, Tanh)  # noqa: E731
+RELU_TO_TANH: Source = lambda s: network.activations(s.blueprint, ReLU, Tanh)  # noqa: E731
 LARGER_BATCH: Source = lambda s: training.larger_batch(s.blueprint, 32)  # noqa: E731
 LESS_MOMENTUM: Source = lambda s: training.momentum(s.blueprint, 0.9)  # noqa: E731
 NO_MOMENTUM: Source = lambda s: training.momentum(s.blueprint, 0.0)  # noqa: E731
@@ -90,6 +92,8 @@ RECTIFY = _of(network.rectified)
 LEAKY = _of(network.leaky)
 SMALLER_OWN = _of(network.own_weights_smaller)
 OWN_LAYERS = _of(network.without_own)
+KNOWN_OPTIMIZER = _of(training.known_optimizer)
+NO_AUGMENTATION = _of(training.no_augmentation)
 CONSTANT_RATE = _of(training.constant_rate)
 NO_CALLBACKS = _of(training.no_callbacks)
 MEAN_LOSS = _of(training.mean_loss)
@@ -105,22 +109,38 @@ CURES: dict[str, tuple[Source, ...]] = {
     "symmetric_units": (INITIALIZE,),
     "bad_initialisation": (INITIALIZE, SMALLER_OWN, NORM),
     "saturated_units": (INITIALIZE, STANDARDIZE, NORM, RECTIFY),
-    "bad_initial_loss": (MEAN_LOSS, KNOWN_LOSS, TARGETS, INITIALIZE, SMALLER_OWN, STANDARDIZE, _rates(0.1, 0.01)),
+    "bad_initial_loss": (MEAN_LOSS, USUAL_LOSS, TARGETS, INITIALIZE, SMALLER_OWN, STANDARDIZE, _rates(0.1, 0.01)),
     "regularisation_too_strong": (LESS_REGULARIZATION,),
     "lr_too_high": (CONSTANT_RATE, _rates(0.1, 0.3), FITTED_RATE, LESS_MOMENTUM, _rates(0.01)),
     "vanishing_gradient": (*FLAT, TO_TANH, _rates(10)),
     "exploding_gradient": (SMALLER_OWN, TARGETS, STANDARDIZE, INITIALIZE, CLIP, _rates(0.1, 0.01), NORM),
-    "dead_units": (INITIALIZE, LEAKY, _rates(0.1), NORM),
-    "diverging": (CONSTANT_RATE, _rates(0.1, 0.3, 0.01), CLIP, KNOWN_LOSS, OWN_LAYERS, TARGETS),
-    "non_finite": (KNOWN_LOSS, OWN_LAYERS, _rates(0.1, 0.01), CLIP),
+    "dead_units": (INITIALIZE, LEAKY, _rates(0.1), NORM, RELU_TO_TANH),
+    "diverging": (KNOWN_OPTIMIZER, CONSTANT_RATE, _rates(0.1, 0.3, 0.01), CLIP, USUAL_LOSS, OWN_LAYERS, TARGETS),
+    "non_finite": (USUAL_LOSS, OWN_LAYERS, KNOWN_OPTIMIZER, _rates(0.1, 0.01), CLIP),
     "batchnorm_mismatch": (_of(network.norm_momentum), OWN_LAYERS, NO_CALLBACKS, LARGER_BATCH),
     "lr_too_low": (CONSTANT_RATE, FITTED_RATE, _rates(10, 100), ADAM),
-    "not_learning": (STANDARDIZE, INITIALIZE, OWN_LAYERS, _rates(10, 0.1), NORM, RECTIFY),
+    "not_learning": (
+        STANDARDIZE,
+        INITIALIZE,
+        OWN_LAYERS,
+        KNOWN_OPTIMIZER,
+        NO_AUGMENTATION,
+        _rates(10, 0.1),
+        NORM,
+        RECTIFY,
+    ),
     "class_imbalance": (WEIGHTS, SHUFFLE, _rates(3)),
     "oscillating": (SHUFFLE, LESS_MOMENTUM, NO_MOMENTUM, _rates(0.3, 0.1), LARGER_BATCH),
     "plateau": (CONSTANT_RATE, NO_CALLBACKS, FITTED_RATE, _rates(10)),
     "overfitting": (_of(training.more_regularization), _of(network.more_dropout)),
-    "underfitting": (_of(network.nonlinear), _of(network.wider), _of(network.deeper), _rates(3, 0.3), ADAM),
+    "underfitting": (
+        NO_AUGMENTATION,
+        _of(network.nonlinear),
+        _of(network.wider),
+        _of(network.deeper),
+        _rates(3, 0.3),
+        ADAM,
+    ),
     "zigzag": (TO_TANH, RECTIFY, NORM),
 }
 #: Symptoms for which a higher, or a lower, rate is not tried.
@@ -142,7 +162,7 @@ def anyway(situation: Situation, symptoms: Iterable[str]) -> Iterator[Source]:
         yield _rates(3, 10)
     if is_strongly_regularized(situation.blueprint):
         yield LESS_REGULARIZATION
-    yield from (SHUFFLE, CONSTANT_RATE, KNOWN_LOSS, OWN_LAYERS)
+    yield from (SHUFFLE, CONSTANT_RATE, OUTPUTS, OWN_LAYERS, KNOWN_OPTIMIZER, NO_AUGMENTATION)
 
 
 def is_strongly_regularized(blueprint: Blueprint) -> bool:
@@ -151,17 +171,20 @@ def is_strongly_regularized(blueprint: Blueprint) -> bool:
     return bool(blueprint.regularizers) or blueprint.optimizer.weight_decay > USUAL_DECAY or dropped > USUAL_DROPOUT
 
 
-def candidates(situation: Situation, symptoms: Iterable[str], *, ends_in_probabilities: bool) -> list[Remedy]:
-    """Return the remedies to try, without duplicates: those of each symptom, then general ones."""
+def candidates(situation: Situation, symptoms: Iterable[str], *, misfit: bool) -> list[Remedy]:
+    """Return the remedies to try, without duplicates: those of each symptom, then general ones.
+
+    `misfit` says that output, loss and targets do not belong together, and brings the remedies for that first.
+    """
     symptoms = list(symptoms)
-    cures = cures_of(situation, symptoms, ends_in_probabilities=ends_in_probabilities)
+    cures = cures_of(situation, symptoms, misfit=misfit)
     rest = (remedy for source in anyway(situation, symptoms) for remedy in source(situation))
     return list(dict.fromkeys([*cures, *rest]))
 
 
-def cures_of(situation: Situation, symptoms: Iterable[str], *, ends_in_probabilities: bool = False) -> list[Remedy]:
+def cures_of(situation: Situation, symptoms: Iterable[str], *, misfit: bool = False) -> list[Remedy]:
     """Return the remedies for these symptoms, without duplicates."""
-    sources: list[Source] = [_of(network.without_last)] if ends_in_probabilities else []
+    sources: list[Source] = [OUTPUTS] if misfit else []
     for symptom in dict.fromkeys(symptoms):
         sources += CURES[symptom]
     return list(dict.fromkeys(remedy for source in sources for remedy in source(situation)))

@@ -19,6 +19,7 @@ from ...nn.layers import (
     Dropout,
     Dropout2d,
     Flatten,
+    Hardsigmoid,
     Hardtanh,
     Identity,
     Layer,
@@ -30,6 +31,7 @@ from ...nn.layers import (
     ReLU,
     Residual,
     Sigmoid,
+    Softmax,
     Softsign,
     Tanh,
     ZeroPad2d,
@@ -39,6 +41,8 @@ from ...utils.config import is_own
 from .blueprint import WEIGHTED, Blueprint, Weighted, initialize
 from .trials import Remedy
 
+#: Activations between layers whose slope vanishes for large inputs.
+SQUASHING = (Sigmoid, Tanh, Softmax, Hardsigmoid, Hardtanh, Softsign)
 #: Scale factor for the weights of custom layers.
 SHRINK = 0.1
 #: Minimum units of a widened hidden layer, and the factor of widening.
@@ -305,18 +309,6 @@ def norm_momentum(blueprint: Blueprint) -> Iterator[Remedy]:
     yield Remedy(change, code, "norm", apply)
 
 
-def without_last(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield the network without a final layer that has no parameters, such as a redundant softmax."""
-    last = blueprint.layers[-1]
-    if len(blueprint.layers) > 1 and not last.parameters() and not isinstance(last, Flatten | Dropout):
-        name = type(last).__name__
-        yield Remedy(f"without {name} at the end", f"leave out {name}()", "own layers", _drop_last)
-
-
-def _drop_last(blueprint: Blueprint) -> None:
-    del blueprint.layers[-1]
-
-
 def without_own(blueprint: Blueprint) -> Iterator[Remedy]:
     """Yield, for each kind of custom layer without parameters: batch norm, ReLU, or nothing in its place."""
     kinds = dict.fromkeys(type(layer) for layer in blueprint.layers[:-1] if is_own(layer) and not layer.parameters())
@@ -371,5 +363,5 @@ def leaky(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def rectified(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield ReLU in place of saturating activations."""
-    yield from activations(blueprint, (Sigmoid, Tanh), ReLU)
+    """Yield ReLU in place of activations that saturate."""
+    yield from activations(blueprint, SQUASHING, ReLU)

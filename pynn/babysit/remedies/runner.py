@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -14,10 +15,13 @@ from ...training.examples import check_fit, prepare
 from ...utils.arrays import as_array, check_finite
 from ..findings import Finding
 from ..monitor.facts import InputFigures
+from ..preflight.case import Case
+from ..preflight.data import load
+from ..preflight.outputs import network_output
 from .blueprint import Blueprint
 from .candidates import Situation, candidates, cures_of
 from .diagnosis import Diagnosis, helps
-from .trials import Judge, Part, Remedy, RemedyTrial, kind_of, ranked, run
+from .trials import Judge, Part, Remedy, RemedyTrial, kind_of, labels_of, ranked, run
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -33,8 +37,10 @@ SET_ASIDE = 0.2
 FIRST = 0.125
 #: A remedy may take this many times longer, for larger networks.
 SLOWER = 2.0
-#: Maximum number of changes tried on top of the best remedy.
-FURTHER = 6
+#: Maximum number of rounds of changes on top of the best remedy, and of changes in each.
+ROUNDS, FURTHER = 3, 12
+#: A run is behind if its score is this much below that of a simple learner, or more.
+BEHIND = 0.02
 #: Maximum ratio of the scales of training and validation inputs.
 MISMATCH = 3.0
 
@@ -86,7 +92,7 @@ class RemedySearch:
         self.allowed, self.examples = seconds, math.inf
 
     def diagnosis(self) -> Diagnosis:
-        """Run the unchanged run, single changes, the best two together, and further changes to the best."""
+        """Run the unchanged run, single changes, the best two together, and rounds of further changes to the best."""
         self._tell(None, 0, 0)
         baseline = self._run(None, FIRST * self.seconds)
         if baseline.ended == "cut short":
@@ -97,12 +103,11 @@ class RemedySearch:
         found = Diagnosis(baseline.verdict, self.judge.metric, baseline, beyond=self._beyond(symptoms))
         if found.beyond is not None:
             return found
-        probabilities = self._ends_in_probabilities()
-        found.untried = self._try(candidates(self._situation(baseline), symptoms, ends_in_probabilities=probabilities))
+        found.untried = self._try(candidates(self._situation(baseline), symptoms, misfit=self._misfit()))
         both = _together(self.trials)
         if both is not None:
             found.untried += self._try([both])
-        found.untried += self._try(self._further(baseline))
+        found.untried += self._climb(baseline)
         found.trials, found.unfit = ranked(self.trials), self.unfit
         return found
 
@@ -112,17 +117,34 @@ class RemedySearch:
             trial.remedy.apply(blueprint)
         return Situation(blueprint, *self.data, self.kind, self.counts, trial.ratio)
 
-    def _further(self, baseline: RemedyTrial) -> list[Remedy]:
-        """Return remedies for the remaining faults of the best trial so far."""
-        best = self._base(baseline)
-        if best is None or best.remedy is None or not best.verdict:
-            return []
-        cures = cures_of(self._situation(best), (finding.symptom for finding in best.verdict))
+    def _climb(self, baseline: RemedyTrial) -> list[Remedy]:
+        """Try changes to the best trial, and to a better one that this finds; return the untried ones."""
+        base, attainable = self._base(baseline), None
+        for _ in range(ROUNDS):
+            if base is None or base.remedy is None:
+                break
+            if attainable is None:
+                attainable = self.judge.attainable(*self.data)
+            untried = self._try(self._further(base, base.score < attainable - BEHIND))
+            before, base = base, self._base(baseline)
+            if untried or base is before:
+                return untried
+        return []
+
+    def _further(self, base: RemedyTrial, behind: bool) -> list[Remedy]:
+        """Return changes for the remaining faults of a trial; if simple learners do better, also general ones."""
+        assert base.remedy is not None
+        symptoms = [finding.symptom for finding in base.verdict]
+        situation = self._situation(base)
+        if behind:
+            cures = candidates(situation, [*symptoms, "underfitting"], misfit=False)
+        else:
+            cures = cures_of(situation, symptoms)
         # A new rate replaces the old one; any other remedy on the same subject would undo the one that helped.
         new = [
-            cure if cure.subject == best.remedy.subject == "rate" else best.remedy + cure
+            cure if cure.subject == base.remedy.subject == "rate" else base.remedy + cure
             for cure in cures
-            if not cure.shares(best.remedy) or cure.subject == best.remedy.subject == "rate"
+            if not cure.shares(base.remedy) or cure.subject == base.remedy.subject == "rate"
         ]
         tried = [trial.remedy for trial in self.trials]
         return [remedy for remedy in new if remedy not in tried][:FURTHER]
@@ -180,14 +202,14 @@ class RemedySearch:
         if self.on_trial is not None:
             self.on_trial(remedy, number, total)
 
-    def _ends_in_probabilities(self) -> bool:
-        """Return whether the network passes probabilities to a loss that expects logits."""
-        if self.judge.loss.output_kind != "classes":
-            return False
+    def _misfit(self) -> bool:
+        """Return whether output, loss and targets do not belong together, as the check before training says."""
         trainer = self.blueprint.copy().trainer()
-        examples = prepare(trainer.model, trainer.loss, *self.data, fit_preprocessing=True)
-        outputs = trainer.model.infer(examples.x[:256])
-        return bool(outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-3))
+        case = Case(trainer, trainer.model, trainer.loss, self.blueprint.batch_size, self.seed)
+        with contextlib.suppress(Exception):  # user code may fail on other batches
+            load(case, *self.data, None, None)
+            return network_output(case).status != "pass"
+        return False
 
     def _beyond(self, symptoms: list[str]) -> str | None:
         """Return why no setting can cure the faults, if known."""
@@ -233,9 +255,9 @@ def _split(y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     from ...datasets.split import train_test_split  # datasets are imported on first use
 
     rows = np.arange(len(y))
-    labels = y.reshape(len(y), -1)[:, 0]
+    labels = labels_of(y)
     labels = labels.astype(np.int64) if np.isin(labels, (0, 1)).all() else labels
-    stratify = labels.dtype.kind in "iu" and y.size == len(y)
+    stratify = labels.dtype.kind in "iu" and labels.size == len(y)
     try:
         train, test, _, _ = train_test_split(rows, labels, SET_ASIDE, seed, stratify=stratify)
     except ValueError:  # a class with too few examples
@@ -245,7 +267,8 @@ def _split(y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _class_counts(y: np.ndarray, kind: str, outputs: int) -> np.ndarray | None:
     if kind == "classes":
-        return np.bincount(y[(y >= 0) & (y < outputs)].astype(np.int64), minlength=outputs)
+        labels = labels_of(y)
+        return np.bincount(labels[(labels >= 0) & (labels < outputs)].astype(np.int64), minlength=outputs)
     if kind == "binary" and y.size == len(y):
         return np.bincount((y.reshape(-1) > 0.5).astype(np.int64), minlength=2)
     return None

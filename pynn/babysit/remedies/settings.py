@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...augment import name_of
 from ...nn.layers import Dropout
-from ...nn.loss import FunctionLoss, Loss
-from ...nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ...nn.loss import Loss
+from ...nn.losses import BCEWithLogitsLoss, CrossEntropyLoss
+from ...optim.base import Optimizer
 from ...optim.optimizers import SGD, Adam
 from ...optim.regularizers import L1, L2
 from ...preprocessing import ChannelStandardize, Standardize
 from ...training.callbacks import Callback, EarlyStopping
-from ...utils.config import Configurable, is_own
+from ...utils.config import Configurable, is_own, parameters_of
 from .blueprint import Blueprint
-from .trials import Kind, Remedy
+from .trials import Remedy
 
 if TYPE_CHECKING:
     from ...training.trainer import Trainer
@@ -94,6 +96,17 @@ def adam(blueprint: Blueprint) -> Iterator[Remedy]:
         yield Remedy(change, "Adam()", "rate", _setting("optimizer", Adam()))
 
 
+def known_optimizer(blueprint: Blueprint) -> Iterator[Remedy]:
+    """Yield the optimiser of pynn from which a custom one is derived, or else Adam."""
+    own = blueprint.optimizer
+    if not is_own(own):
+        return
+    base = next(kind for kind in type(own).__mro__ if kind.__module__.startswith("pynn."))
+    instead = Adam() if base is Optimizer else base(**{name: getattr(own, name) for name in parameters_of(base)})
+    change = f"{type(instead).__name__} instead of {type(own).__name__}"
+    yield Remedy(change, written(instead), "optimizer", _setting("optimizer", instead))
+
+
 def clip_norm(blueprint: Blueprint) -> Iterator[Remedy]:
     """Yield a limit to the norm of the gradient."""
     if blueprint.clip_norm is None or blueprint.clip_norm > 1:
@@ -139,6 +152,13 @@ def no_callbacks(blueprint: Blueprint) -> Iterator[Remedy]:
         yield Remedy(change, "fit(..., callbacks=[])", "schedule", _setting("callbacks", []))
 
 
+def no_augmentation(blueprint: Blueprint) -> Iterator[Remedy]:
+    """Yield the run without augmentation."""
+    if blueprint.augment:
+        names = ", ".join(name_of(change) for change in blueprint.augment)
+        yield Remedy(f"without the augmentation {names}", "fit(..., augment=())", "augment", _setting("augment", []))
+
+
 def standardize(blueprint: Blueprint, x: np.ndarray) -> Iterator[Remedy]:
     """Yield standardised inputs."""
     if blueprint.preprocessing is not None:
@@ -171,7 +191,8 @@ def standardize_targets(blueprint: Blueprint, y: np.ndarray) -> Iterator[Remedy]
     yield Remedy("standardised targets", code, "targets", _setting("target", pair))
 
 
-def _loss(change: str, loss: Loss, subject: str = "loss") -> Remedy:
+def new_loss(change: str, loss: Loss, subject: str = "loss") -> Remedy:
+    """Return another loss."""
     return Remedy(change, written(loss), subject, _setting("loss", loss))
 
 
@@ -184,15 +205,6 @@ def mean_loss(blueprint: Blueprint) -> Iterator[Remedy]:
         yield Remedy("loss averaged over the batch", f'{name}(reduction="mean")', "loss", _setting("loss", loss))
 
 
-def known_loss(blueprint: Blueprint, kind: Kind) -> Iterator[Remedy]:
-    """Yield pynn's loss in place of a custom one."""
-    loss = blueprint.loss
-    if not isinstance(loss, FunctionLoss) and not is_own(loss):
-        return
-    instead: Loss = {"classes": CrossEntropyLoss, "binary": BCEWithLogitsLoss, "values": MSELoss}[kind]()
-    yield _loss(f"{type(instead).__name__} instead of the loss of your own", instead)
-
-
 def class_weights(blueprint: Blueprint, counts: np.ndarray | None) -> Iterator[Remedy]:
     """Yield class weights that balance all classes."""
     loss = blueprint.loss
@@ -202,11 +214,11 @@ def class_weights(blueprint: Blueprint, counts: np.ndarray | None) -> Iterator[R
         weights = np.where(counts > 0, counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1)), 1.0)
         weighted: Loss = copy.deepcopy(loss)
         weighted.weight = tuple(float(f"{weight:.3g}") for weight in weights)
-        yield _loss("classes weighted against their frequency", weighted)
+        yield new_loss("classes weighted against their frequency", weighted)
     elif isinstance(loss, BCEWithLogitsLoss) and loss.pos_weight is None and len(counts) == 2:
         weighted = copy.deepcopy(loss)
         weighted.pos_weight = float(f"{counts[0] / counts[1]:.3g}")
-        yield _loss("positives weighted against their frequency", weighted)
+        yield new_loss("positives weighted against their frequency", weighted)
 
 
 def less_regularization(blueprint: Blueprint) -> Iterator[Remedy]:
