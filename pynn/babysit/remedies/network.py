@@ -310,7 +310,7 @@ def norm_momentum(blueprint: Blueprint) -> Iterator[Remedy]:
 
 
 def without_own(blueprint: Blueprint) -> Iterator[Remedy]:
-    """Yield, for each kind of custom layer without parameters: batch norm, ReLU, or nothing in its place."""
+    """Yield, for each kind of custom layer without parameters: batch norm, ReLU, tanh, or nothing in its place."""
     kinds = dict.fromkeys(type(layer) for layer in blueprint.layers[:-1] if is_own(layer) and not layer.parameters())
     for kind in kinds:
         name = kind.__name__
@@ -320,8 +320,10 @@ def without_own(blueprint: Blueprint) -> Iterator[Remedy]:
             yield Remedy(f"{norm} instead of {name}", f"{norm}(...)", "own layers", _replaced(kind, _norm))
             continue
         if any(_follower(blueprint.layers, i) is None for i in _before(blueprint.layers, kind)):
-            yield Remedy(f"ReLU instead of {name}", "ReLU()", "own layers", _replaced(kind, _relu))
-        yield Remedy(f"without {name}", f"leave out {name}()", "own layers", _replaced(kind, _nothing))
+            yield Remedy(f"ReLU instead of {name}", "ReLU()", "own layers", _replaced(kind, lambda *_: ReLU()))
+            # Bounded, which ReLU is not: in deep stacks of few units it does not die, either.
+            yield Remedy(f"Tanh instead of {name}", "Tanh()", "own layers", _replaced(kind, lambda *_: Tanh()))
+        yield Remedy(f"without {name}", f"leave out {name}()", "own layers", _replaced(kind, lambda *_: None))
 
 
 def _before(layers: list[Layer], kind: type[Layer]) -> Iterator[int]:
@@ -337,14 +339,6 @@ def _before(layers: list[Layer], kind: type[Layer]) -> Iterator[int]:
 def _norm(blueprint: Blueprint, index: int) -> Layer | None:
     before = [layer for layer in blueprint.layers[:index] if isinstance(layer, WEIGHTED)]
     return _norm_for(before[-1], blueprint.dtype) if before else None
-
-
-def _relu(blueprint: Blueprint, index: int) -> Layer | None:
-    return ReLU()
-
-
-def _nothing(blueprint: Blueprint, index: int) -> Layer | None:
-    return None
 
 
 def _replaced(kind: type[Layer], instead: Callable[[Blueprint, int], Layer | None]) -> Callable[[Blueprint], None]:
