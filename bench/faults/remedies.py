@@ -148,32 +148,54 @@ def diagnosed(run: Run, seconds: float) -> Diagnosis:
 
 def again(run: Run, remedy: Remedy | None, metric: str) -> float:
     """Return the score of a run with or without a remedy, on the second half of the validation part."""
-    settings = {"epochs": run.epochs, "batch_size": run.batch_size, "shuffle": run.shuffle, "callbacks": run.callbacks}
-    blueprint = Blueprint.of(run.trainer, **settings)
+    trained = with_remedy(run, remedy, half(run, 0), half(run, 1))
+    return 0.0 if trained is None else score(dataclasses.replace(trained, metric=METRICS[metric]))
+
+
+def with_remedy(
+    run: Run,
+    remedy: Remedy | None,
+    watched: tuple[np.ndarray, np.ndarray],
+    scored: tuple[np.ndarray, np.ndarray],
+) -> Run | None:
+    """Train with or without a remedy; return the run with the part to score, as its network takes it.
+
+    `watched` is the validation part while it trains. None if the run breaks off.
+    """
+    blueprint = Blueprint.of(
+        run.trainer,
+        epochs=run.epochs,
+        batch_size=run.batch_size,
+        shuffle=run.shuffle,
+        callbacks=run.callbacks,
+        augment=run.augment,
+    )
     pynn.manual_seed(0)
     if remedy is not None:
         remedy.apply(blueprint)
-    x, y = run.x, run.y
-    xv, yv = half(run, 0)
     shift, scale = (0, 1) if blueprint.target is None else blueprint.target
+
+    def scaled(y: np.ndarray) -> np.ndarray:
+        return y if blueprint.target is None else (y - shift) / scale
+
     trainer = blueprint.trainer()
     try:
         trainer.fit(
-            x,
-            y if blueprint.target is None else (y - shift) / scale,
+            run.x,
+            scaled(run.y),
             epochs=run.epochs,
             batch_size=blueprint.batch_size,
-            validation=(xv, yv if blueprint.target is None else (yv - shift) / scale),
+            validation=(watched[0], scaled(watched[1])),
             shuffle=blueprint.shuffle,
             callbacks=blueprint.callbacks,
+            augment=blueprint.augment,
         )
     except pynn.NonFiniteError:
-        return 0.0
-    x_asked, y_asked = half(run, 1)
+        return None
+    x, y = scored
     if trainer.model.preprocessing is not None:
-        x_asked = trainer.model.preprocessing.transform(x_asked)
-    y_asked = y_asked if blueprint.target is None else (y_asked - shift) / scale
-    return score(Run(trainer, x, y, (x_asked, y_asked), metric=METRICS[metric]))
+        x = trainer.model.preprocessing.transform(x)
+    return dataclasses.replace(run, trainer=trainer, validation=(x, scaled(y)))
 
 
 def details(outcomes: list[Outcome]) -> Table:

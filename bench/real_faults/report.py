@@ -11,6 +11,7 @@ from .score import Outcome, figures
 
 README = Path(__file__).with_name("README.md")
 MARKS = "<!-- figures: python -m bench.real_faults.run -->", "<!-- end of figures -->"
+REMEDIES = "<!-- remedies: python -m bench.real_faults.remedies -->", "<!-- end of remedies -->"
 
 
 def table(outcomes: list[Outcome]) -> str:

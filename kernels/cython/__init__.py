@@ -1,8 +1,8 @@
 """The Cython backend, compiled at build time once per instruction set; the best set that runs here is imported.
 
 ``PYNN_ISA`` overrides the choice with "x86-64-v2", "x86-64-v3", "x86-64-v4" or "x86-64-v4-amx"; a set that was not
-built, or that this processor lacks, raises. "x86-64-v4-amx" is the modules of "x86-64-v4", which then use matrix units, but
-for one of its own, which measures their peak.
+built, or that this processor lacks, raises. "x86-64-v4-amx" is the modules of "x86-64-v4", which then use matrix
+units, but for one of its own, which measures their peak.
 If the best set does not load, the next one is used, with a warning.
 """
 

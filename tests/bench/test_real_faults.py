@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from bench.faults.data import Split
-from bench.real_faults import accepted, corpus, data, healthy
+from bench.real_faults import accepted, corpus, data, healthy, remedies
 from bench.real_faults.changes import CHANGES
-from bench.real_faults.score import Outcome, Said, figures, in_order
+from bench.real_faults.score import AS_GOOD, Outcome, Said, figures, in_order
 
 CASES = corpus.cases()
 
@@ -82,6 +82,24 @@ def test_a_fault_without_harm_does_not_count_as_missed():
     rows = figures([outcome(score=0.89), outcome(RATE)])
     assert (rows["cause named"].value, rows["cause named"].of) == (1, 1)
     assert rows["cause named (harmless ones too)"].of == 2
+
+
+def repair(case, repaired):
+    return remedies.Repair(case, "tune", ["lr_too_high"], 0.9, 0.5, repaired, "a change", [], 3, 0, 1.0)
+
+
+def test_repaired_is_what_comes_as_near_to_the_healthy_program_as_a_harmless_fault():
+    assert repair("a", 0.9 - AS_GOOD).succeeded and not repair("a", 0.9 - AS_GOOD - 0.001).succeeded
+    assert not outcome(score=0.9 - AS_GOOD).harmed and outcome(score=0.9 - AS_GOOD - 0.001).harmed
+
+
+def test_faults_that_no_setting_repairs_count_in_one_of_the_two_shares():
+    lost = next(iter(remedies.BEYOND))
+    assert set(remedies.BEYOND) <= set(CASES)
+    rows = remedies.table([repair("a", 0.9), repair(lost, 0.5)]).splitlines()
+    assert "0.500" in rows[2] and rows[2].endswith("of 2 |")
+    assert "1.000" in rows[3] and rows[3].endswith("of 1 |")
+    assert f"no: {remedies.BEYOND[lost]}" in rows[-1]
 
 
 def test_outcomes_survive_json():
