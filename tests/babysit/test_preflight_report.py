@@ -1,6 +1,7 @@
 """The report of preflight: its status, its text, the rates that it names, and its page."""
 
 import html.parser
+import re
 
 import pytest
 from preflight_networks import network, trainer_of
@@ -82,6 +83,19 @@ def test_the_page_holds_every_check_escaped_and_needs_nothing_else(tmp_path):
     assert "prefers-color-scheme: dark" in content
     assert "width=device-width" in content
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_page_begins_with_what_is_wrong_the_worst_first():
+    checks = [
+        passed("a", "fine"),
+        noted("b", None, "slow", "Do."),
+        failed("c", None, "gone", "Run."),
+        passed("d", "well"),
+    ]
+    content = str(Report(checks).to_html())
+    assert re.findall("<h3>(.)</h3>", content) == ["c", "b", "a", "d"]
+    assert re.findall("<h2>(.*?)</h2>", content) == ["Checks that failed, warned or noted something", "Other checks"]
+    assert re.findall("<h2>(.*?)</h2>", str(Report(checks[:1]).to_html())) == ["Checks"]
 
 
 def test_the_page_of_a_real_report_holds_all_its_checks(tmp_path, classes):

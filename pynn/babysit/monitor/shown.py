@@ -93,9 +93,10 @@ class Shown:
         """Return what was trained, and when the page was written."""
         about = {"date": time.strftime("%Y-%m-%d %H:%M")}
         if self._trainer is not None:
+            layers = len(self._trainer.model.leaves())
             parameters = sum(parameter.size for parameter in self._trainer.model.parameters())
             about |= {
-                "network": f"{len(self._trainer.model.leaves())} layers, {parameters:,} parameters",
+                "network": f"{layers} layer{'' if layers == 1 else 's'}, {parameters:,} parameters",
                 "loss": type(self._trainer.loss).__name__,
                 "optimizer": f"{type(self._trainer.optimizer).__name__}, rate {self._trainer.optimizer.lr:g}",
             }

@@ -195,20 +195,27 @@ class Report:
     def _repr_html_(self) -> str:
         kind, symbol = _BADGES[self.status]
         head = f'<div class="verdict {kind}"><h2>{symbol} Preflight: {self.status}</h2><p>{self.summary()}</p></div>'
-        wrong = [check for check in self.checks if check.status in ADVISING]
-        others = [check for check in self.checks if check.status not in ADVISING]
+        wrong, others = self._sorted()
         if not wrong:
             return fragment(head + _table("Checks", others))
         rest = f"<details><summary>{len(others)} other checks</summary>{_table('Other checks', others)}</details>"
-        return fragment(head + _table("Checks that failed, warned or noted something", wrong) + rest)
+        return fragment(head + _table(_WRONG, wrong) + rest)
 
     def _page(self) -> str:
-        checks = "".join(map(_item, self.checks))
         head = f"<header><h1>Preflight: {self.status}</h1><p class='lead'>{escape(self.summary())}</p></header>"
-        body = f"{head}<main><section><ol class='findings'>{checks}</ol></section></main>"
-        return document(f"pynn preflight: {self.status}", body)
+        wrong, others = self._sorted()
+        parts = ((_WRONG, wrong), ("Other checks" if wrong else "Checks", others))
+        body = "".join(_section(title, checks) for title, checks in parts if checks)
+        return document(f"pynn preflight: {self.status}", f"{head}<main>{body}</main>")
+
+    def _sorted(self) -> tuple[list[Check], list[Check]]:
+        """Return the checks with advice, the worst first, and the others."""
+        wrong = [check for check in self.checks if check.status in ADVISING]
+        wrong.sort(key=lambda check: ORDER.index(check.status), reverse=True)
+        return wrong, [check for check in self.checks if check.status not in ADVISING]
 
 
+_WRONG = "Checks that failed, warned or noted something"
 #: Classes of the pages' style and symbols, by status.
 _BADGES = {"pass": ("good", "✓"), "warn": ("warning", SYMBOLS["warning"]), "fail": ("error", SYMBOLS["error"])}
 
@@ -228,6 +235,10 @@ def _table(caption: str, checks: list[Check]) -> str:
         heads.remove("layer")
         rows = [[name, badge, figures] for name, badge, _, figures in rows]
     return table(caption, heads, rows, tuple(heads))
+
+
+def _section(title: str, checks: list[Check]) -> str:
+    return f"<section><h2>{title}</h2><ol class='findings'>{''.join(map(_item, checks))}</ol></section>"
 
 
 def _item(check: Check) -> str:
