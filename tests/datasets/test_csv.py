@@ -310,6 +310,7 @@ def test_csv_refuses_a_broken_schema(csv_file, change):
         (range(9), [207, 113, 86, 19, 1, 9, 31, 1, 3], False),
         ([0, 1, 2, 3, 7, 12], [451, 34, 17, 19, 42, 38], False),
         (range(20, 60), [3] * 40, False),
+        (range(11), [2] * 11, False),  # scores of patients, one row per score and sex
         (range(218), [1] * 218, False),
     ],
 )

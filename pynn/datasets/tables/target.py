@@ -22,8 +22,9 @@ _TARGET_NAMES = frozenset(
 )
 #: Whole numbers are classes if there are at most so many, whatever they are.
 FEW = 3
-#: From so many different whole numbers on, classes differ from amounts by their frequencies.
-MANY = 6
+#: From so many different whole numbers on, classes have so many rows each on average, and differ from amounts by their
+#: frequencies.
+MANY, MEAN_EACH = 6, 5
 #: More classes need at least so many rows each.
 MAX_CLASSES, FEWEST_EACH = 20, 10
 #: The frequencies of amounts differ by this factor at least, from the peak to the rarest; by the other one, those of
@@ -135,8 +136,8 @@ def target_cells(column: pl.Series, target: TargetSchema) -> pl.Series:
 def hold_classes(values: NDArray[np.float64]) -> bool:
     """Return whether whole numbers are the numbers of classes rather than amounts.
 
-    Few different ones are classes. More are classes if they count from 0 or 1 without a gap, and are about equally
-    frequent or in no order; the frequencies of amounts, such as counts or grades, rise to one peak and fall again.
+    Few different ones are classes. More are classes if they count from 0 or 1 without a gap, each in several rows, and
+    are about equally frequent or in no order; the frequencies of amounts, such as counts or grades, rise to one peak and fall again.
     """
     different, counts = np.unique(values, return_counts=True)
     count = len(different)
@@ -145,7 +146,10 @@ def hold_classes(values: NDArray[np.float64]) -> bool:
     without_gap = different[-1] - different[0] == count - 1 and different[0] in (0, 1)
     if not without_gap or (count > MAX_CLASSES and counts.min() < FEWEST_EACH):
         return False
-    return count < MANY or not (counts.max() >= RARE * counts.min() or _has_one_peak(counts))
+    if count < MANY:
+        return True
+    scattered = len(values) < MEAN_EACH * count
+    return not (scattered or counts.max() >= RARE * counts.min() or _has_one_peak(counts))
 
 
 def _has_one_peak(counts: NDArray[np.int64]) -> bool:
