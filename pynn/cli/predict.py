@@ -37,7 +37,7 @@ DIGITS = 5
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("data_path", metavar="DATA", type=click.Path(path_type=Path))
 @click.option(
-    "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write instead of standard output."
+    "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write instead of standard output (-)."
 )
 @click.option(
     "--batch-size",
@@ -191,7 +191,7 @@ def _check_output(text: str) -> None:
 
 
 def _write(path: Path | None, text: str) -> None:
-    if path is None:
+    if path is None or path == Path("-"):
         _check_output(text)
         # In chunks: an unbuffered stream does not report a pipe that closes in the middle of a write.
         for start in range(0, len(text), 1 << 16):

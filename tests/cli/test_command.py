@@ -231,6 +231,7 @@ def test_predict_gives_the_same_for_tables_and_archives(run, digits_model, tmp_p
     np.savetxt("xy.csv", np.c_[x, y], delimiter=";", fmt="%g", header=";".join(f"p{i}" for i in range(65)), comments="")
     labels = [[row["label"] for row in read_rows(run("predict", digits_model, f).stdout)] for f in ("x.csv", "xy.csv")]
     run("predict", digits_model, "d.npz", "--output", "out.csv")
+    assert run("predict", digits_model, "d.npz", "--output", "-").stdout == (tmp_path / "out.csv").read_text()
     rows = read_rows((tmp_path / "out.csv").read_text())
     assert labels[0] == labels[1] == [row["label"] for row in rows]
     assert np.mean(np.array(labels[0]) == y.astype(str)) > 0.9
