@@ -1,4 +1,4 @@
-"""What differs between layers over images and over sequences, which are computed as images of one row."""
+"""Dimensions of inputs: what differs between layers over images and over sequences, which are images of one row."""
 
 from __future__ import annotations
 
@@ -58,3 +58,11 @@ class OverSequences(OverImages):
 
     def _from_images(self, x: np.ndarray) -> np.ndarray:
         return x[:, :, 0]
+
+
+def within_example(dim: Any) -> int:
+    """Return the number of a dimension, or raise ValueError if it is 0, the batch."""
+    number = count(dim, "dim", minimum=-64)  # the largest number of dimensions in NumPy
+    if number == 0:
+        raise ValueError("dim is 0, the batch; expected another dimension, such as -1")
+    return number

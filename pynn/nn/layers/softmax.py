@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from ... import ops
-from ...utils.validation import count
 from ..context import Context
 from ..recording import replayable
 from .base import Layer
+from .dimensions import within_example
 
 
 class Softmax(Layer):
@@ -36,9 +36,7 @@ class Softmax(Layer):
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
-        self.dim = count(dim, "dim", minimum=-64)  # the largest number of dimensions in NumPy
-        if self.dim == 0:
-            raise ValueError("dim is 0, the batch; expected another dimension, such as -1")
+        self.dim = within_example(dim)
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
