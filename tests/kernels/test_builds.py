@@ -12,7 +12,7 @@ import pynn
 
 compiled = pytest.importorskip("pynn.kernels.cython")
 SETS = compiled.processor_instruction_sets()
-#: A set with matrix units has the modules of the next one.
+#: A set with matrix units has the modules of the next one, but for one of its own.
 UNITS = tuple(name for name in SETS if name.endswith(compiled.AMX))
 BUILT = SETS[len(UNITS) :]
 pytestmark = pytest.mark.skipif(len(BUILT) < 2, reason="this processor has one instruction set")
@@ -77,6 +77,25 @@ def test_a_set_that_was_not_built_is_not_named_and_not_taken(build):
     assert lines(build.run()) == [f"('{OLDEST}',)", f"cython {OLDEST}", ""]
     done = build.run(PYNN_ISA=BEST)
     assert f"ValueError: PYNN_ISA={BEST} cannot be used here: it was not built; expected one of {OLDEST}" in done.stderr
+
+
+@pytest.mark.skipif(not UNITS, reason="needs matrix units (AMX)")
+def test_a_set_with_matrix_units_that_was_not_built_is_not_taken(build):
+    shutil.rmtree(build.folder(UNITS[0]))
+    assert lines(build.run()) == [str((BEST, OLDEST)), f"cython {BEST}", ""]
+    assert "it lacks machine; reinstall pynn" in build.run(PYNN_ISA=UNITS[0]).stderr
+
+
+@pytest.mark.skipif(not UNITS, reason="needs matrix units (AMX)")
+def test_the_peak_of_matrix_units_is_counted_in_their_operations(build):
+    """A round is four tiles of 16 x 16 sums over 32 products; one of vectors has 12 of 16 sums over one product."""
+    code = """
+import pynn, pynn.kernels.cython as compiled
+pynn.use_backend("cython")
+print(compiled.machine.multiply_adds(1, 1, True), compiled.machine.multiply_adds(1, 1, False))
+"""
+    assert lines(build.run(code)) == [f"{4 * 2 * 16 * 16 * 32} {12 * 2 * 8}"]
+    assert lines(build.run(code, PYNN_ISA=BEST)) == [f"{12 * 2 * 16} {12 * 2 * 8}"]
 
 
 def test_a_set_that_lacks_a_module_is_not_taken(build):

@@ -20,7 +20,7 @@ static const struct {
     uint8_t rows[16];
 } pn_amx_tiles = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
 #define PN_AMX_BEGIN __asm__ volatile("ldtilecfg %0" : : "m"(pn_amx_tiles))
-#define PN_AMX_END __asm__ volatile("tilerelease" : : : "memory") /* else Linux would save the tiles at every switch \
-                                                                   */
+/* At the end of each use, else Linux would save the tiles at every switch of threads. */
+#define PN_AMX_END __asm__ volatile("tilerelease" : : : "memory")
 
 #endif

@@ -137,7 +137,8 @@ def hold_classes(values: NDArray[np.float64]) -> bool:
     """Return whether whole numbers are the numbers of classes rather than amounts.
 
     Few different ones are classes. More are classes if they count from 0 or 1 without a gap, each in several rows, and
-    are about equally frequent or in no order; the frequencies of amounts, such as counts or grades, rise to one peak and fall again.
+    are about equally frequent or in no order; the frequencies of amounts, such as counts or grades, rise to one peak
+    and fall again.
     """
     different, counts = np.unique(values, return_counts=True)
     count = len(different)
