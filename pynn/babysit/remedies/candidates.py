@@ -153,6 +153,7 @@ USUAL_DECAY, USUAL_DROPOUT = 0.01, 0.5
 def anyway(situation: Situation, symptoms: Iterable[str]) -> Iterator[Source]:
     """Yield the remedies tried last for any finding."""
     found = set(symptoms)
+    yield from (KNOWN_OPTIMIZER, OWN_LAYERS, NO_AUGMENTATION)  # what only this program has is suspect
     if is_uneven(situation.counts):
         yield WEIGHTS
     yield from (STANDARDIZE, INITIALIZE, NORM, FITTED_RATE)
@@ -162,7 +163,7 @@ def anyway(situation: Situation, symptoms: Iterable[str]) -> Iterator[Source]:
         yield _rates(3, 10)
     if is_strongly_regularized(situation.blueprint):
         yield LESS_REGULARIZATION
-    yield from (SHUFFLE, CONSTANT_RATE, OUTPUTS, OWN_LAYERS, KNOWN_OPTIMIZER, NO_AUGMENTATION)
+    yield from (SHUFFLE, CONSTANT_RATE, OUTPUTS)
 
 
 def is_strongly_regularized(blueprint: Blueprint) -> bool:
