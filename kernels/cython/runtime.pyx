@@ -31,16 +31,21 @@ cdef extern from "common/threads.h" nogil:
 
 cdef extern from *:
     """
-    /* The recording that receives the kernel calls of this thread. */
     #if defined(_MSC_VER)
-    static __declspec(thread) PyObject *pn_current;
+    #define PN_OF_THREAD static __declspec(thread)
     #else
-    static __thread PyObject *pn_current;
+    #define PN_OF_THREAD static __thread
     #endif
+    /* The recording that receives the kernel calls of this thread. */
+    PN_OF_THREAD PyObject *pn_current;
+    /* How many products this thread uses (see `matrix_products` in runtime.h); 0 for as many as the process. */
+    PN_OF_THREAD int pn_own_products;
     """
     PyObject* pn_current
+    int pn_own_products
 
-cdef int products_of_parts = 0  # see `matrix_products` in runtime.h
+cdef int products_of_parts = 6  # of the process
+cdef bint matrix_units = False
 
 cdef enum:
     ALIGNMENT = 16
@@ -265,7 +270,9 @@ cdef int record(
 
 
 cdef int matrix_products() noexcept nogil:
-    return products_of_parts
+    if not matrix_units:
+        return 0
+    return pn_own_products if pn_own_products else products_of_parts
 
 
 cdef int recording() noexcept nogil:
@@ -289,12 +296,26 @@ def get_num_threads():
     return pn_team_size()
 
 
+def use_matrix_units(bint use):
+    """Let float32 products use matrix units, or not."""
+    global matrix_units
+    matrix_units = use
+
+
 def set_matrix_products(int count):
-    """Let a float32 product be that many products of bfloat16 parts on matrix units (6, 3, 1), or use none (0)."""
+    """Let a float32 product on matrix units be that many products of bfloat16 parts: 6, 3, 1."""
     global products_of_parts
+    if count not in (1, 3, 6):
+        raise ValueError(f"the number of products is {count}; expected 1, 3 or 6")
+    products_of_parts = count
+
+
+def set_own_matrix_products(int count):
+    """Do the same for the calls of this thread; 0 for as many as `set_matrix_products` says."""
+    global pn_own_products
     if count not in (0, 1, 3, 6):
         raise ValueError(f"the number of products is {count}; expected 0, 1, 3 or 6")
-    products_of_parts = count
+    pn_own_products = count
 
 
 cdef pn_runtime functions = pn_runtime(pn_run_parallel, pn_team_size, recording, record, matrix_products)

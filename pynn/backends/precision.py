@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 from types import TracebackType
 
 #: How many products of bfloat16 parts make a float32 product on matrix units, for each precision.
 PRODUCTS = {"highest": 6, "high": 3, "medium": 1}
 
 _precision: str | None = None
+
+
+class _Own(threading.local):
+    """The precision that the calling thread uses instead of the process's, or None."""
+
+    precision: str | None = None
+
+
+_own = _Own()
 
 
 def set_matmul_precision(precision: str) -> None:
@@ -49,6 +59,10 @@ def set_matmul_precision(precision: str) -> None:
 
 def get_matmul_precision() -> str:
     """Return the precision of float32 matrix products: "highest", "high" or "medium"."""
+    return _own.precision or _of_process()
+
+
+def _of_process() -> str:
     global _precision
     if _precision is None:
         _precision = checked(os.environ.get("PYNN_MATMUL_PRECISION", "highest"), "PYNN_MATMUL_PRECISION")
@@ -56,21 +70,28 @@ def get_matmul_precision() -> str:
 
 
 class using_matmul_precision:  # noqa: N801 - used like a function
-    """Set the precision of float32 matrix products for a ``with`` block; None leaves it as it is."""
+    """Set the precision of this thread's float32 matrix products for a ``with`` block; None leaves it as it is."""
 
     def __init__(self, precision: str | None) -> None:
         self._precision = precision
 
     def __enter__(self) -> None:
         if self._precision is not None:
-            self._before = get_matmul_precision()
-            set_matmul_precision(self._precision)
+            self._before = _own.precision
+            _set_own(checked(self._precision, "the precision of matrix products"))
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._precision is not None:
-            set_matmul_precision(self._before)
+            _set_own(self._before)
+
+
+def _set_own(precision: str | None) -> None:
+    _own.precision = precision
+    compiled = importlib.import_module("pynn.kernels.cython")
+    if compiled.BUILT:
+        compiled.runtime.set_own_matrix_products(0 if precision is None else PRODUCTS[precision])
 
 
 def checked(precision: object, name: str) -> str:
@@ -81,8 +102,8 @@ def checked(precision: object, name: str) -> str:
 
 
 def apply() -> None:
-    """Pass the precision on to the compiled kernels, if they are loaded."""
+    """Pass the process's precision on to the compiled kernels, if they are loaded."""
     compiled = importlib.import_module("pynn.kernels.cython")
     if compiled.INSTRUCTION_SET is not None:
-        units = compiled.INSTRUCTION_SET.endswith(compiled.AMX)
-        compiled.runtime.set_matrix_products(PRODUCTS[get_matmul_precision()] if units else 0)
+        compiled.runtime.use_matrix_units(compiled.INSTRUCTION_SET.endswith(compiled.AMX))
+        compiled.runtime.set_matrix_products(PRODUCTS[_of_process()])

@@ -68,8 +68,7 @@ class Trainer(TrainingState):
     compression : {None, "bfloat16"}
         What the gradients that one host sends another are compressed to.
     matmul_precision : {"highest", "high", "medium"}, optional
-        Of float32 products, in steps and evaluations; by default that of `set_matmul_precision`. During a step it
-        applies to the whole process.
+        Of float32 products, in steps and evaluations; by default that of `set_matmul_precision`.
 
     Attributes
     ----------

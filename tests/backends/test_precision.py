@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import warnings
 
 import click
@@ -16,8 +17,9 @@ from pynn.backends.precision import PRODUCTS, using_matmul_precision
 @pytest.fixture(autouse=True)
 def restored():
     """Leave the precision as it was."""
-    with using_matmul_precision(pynn.get_matmul_precision()):
-        yield
+    before = pynn.get_matmul_precision()
+    yield
+    pynn.set_matmul_precision(before)
 
 
 def trainer(**options):
@@ -68,6 +70,40 @@ def test_a_trainer_has_its_own(backend, precision):
     pynn.set_matmul_precision(precision)
     assert ours == ([plain.step(x, y) for _ in range(4)], plain.evaluate(x, y))
     np.testing.assert_array_equal(own.model.flat.values, plain.model.flat.values)
+
+
+def test_trainers_in_threads_keep_their_own(backend):
+    x, y = data()
+
+    def train(one):
+        for step in range(30):
+            one.step(x, y)
+            if step % 10 == 0:
+                one.evaluate(x, y)
+
+    names = (*PRODUCTS, None)  # None follows the process's
+    alone, together = ([trainer(matmul_precision=name) for name in names] for _ in range(2))
+    for one in alone:
+        train(one)
+    threads = [threading.Thread(target=train, args=(one,)) for one in together]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one.model.flat.values, other.model.flat.values)
+    assert pynn.get_matmul_precision() == "highest"
+
+
+def test_a_block_is_of_its_thread():
+    with using_matmul_precision("medium"):
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(pynn.get_matmul_precision()))
+        thread.start()
+        thread.join()
+        pynn.set_matmul_precision("high")
+        assert (seen, pynn.get_matmul_precision()) == (["highest"], "medium")
+    assert pynn.get_matmul_precision() == "high"
 
 
 def test_recorded_steps_follow_a_change(backend):
