@@ -312,11 +312,6 @@ def test_wrong_width_at_run_time(layer):
         model(np.ones((4, 5)))
 
 
-def test_linear_on_images_hints_at_flatten():
-    with pytest.raises(ValueError, match=r"Flatten"):
-        pynn.Sequential(pynn.Linear(3, 2))(np.ones((4, 3, 3)))
-
-
 def test_a_parameter_works_like_an_array():
     layer = pynn.Linear(2, 3, init="zeros", dtype="float64")
     layer.weight[...] = np.arange(6).reshape(2, 3)
