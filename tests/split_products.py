@@ -38,8 +38,8 @@ def split(x, count):
 def product(a, b, products=6):
     """Return the (m, n) product of `a` (m, k) and `b` (k, n), bit for bit as Intel's matrix units (AMX) compute it.
 
-    The unit sums even and odd k of a tile apart, then adds the sum of both to the result. A product of two bfloat16 is
-    exact in float32.
+    The unit sums the first and the second of each pair apart, then adds the sum of both to the result; packing makes
+    pairs of k and k + 16. A product of two bfloat16 is exact in float32.
     """
     (m, k), n = a.shape, b.shape[1]
     length = ceil(ceil(k / ceil(k / BLOCK)) / TILE) * TILE
@@ -60,5 +60,5 @@ def product(a, b, products=6):
 def _tile(a, b):
     sums = np.zeros((2, len(a), b.shape[1]), np.float32)
     for k in range(TILE):
-        sums[k % 2] += a[:, k, None] * b[k]
+        sums[k // (TILE // 2)] += a[:, k, None] * b[k]
     return sums[0] + sums[1]

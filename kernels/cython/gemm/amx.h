@@ -14,37 +14,106 @@
  * cache beside A's block, which takes half of it. */
 #define PN_AMX_KC 512
 
+/* Tiles of sums to be written or added to C. */
+typedef struct {
+    const float *sums;
+    float *c;
+    ptrdiff_t ldc, rows, columns, row; /* `row`: the next to be written */
+    int accumulate, infinite;          /* infinite: whether a sum was not finite */
+    const pn_tile_epilogue_f32 *end;
+    pn_tile_epilogue_f32 ending;
+} pn_amx_finishing;
+
+/* Finish the next `count` rows, as far as there are, with the epilogue `end` unless it is NULL. */
+static __attribute__((noinline)) PN_AMX void pn_amx_finish(pn_amx_finishing *f, ptrdiff_t count) {
+    const int nan_or_infinity = 0x99;
+    const ptrdiff_t stop = pn_min(f->rows, f->row + count);
+    __mmask16 bad = 0;
+    for (ptrdiff_t i = f->row; i < stop; i++) {
+        const float *sums = f->sums + i / 16 * 512 + i % 16 * 16;
+        float *c = f->c + i * f->ldc;
+        for (ptrdiff_t first = 0; first < f->columns; first += 16, sums += 256) {
+            const __m512 v = _mm512_load_ps(sums);
+            bad |= _mm512_fpclass_ps_mask(v, nan_or_infinity);
+            if (f->columns - first >= 16)
+                pn_finish_f32((pn_vector_f32)v, c + first, f->accumulate, f->end, first, 0, 16);
+            else
+                pn_finish_f32((pn_vector_f32)v, c + first, f->accumulate, f->end, first, 1, f->columns - first);
+        }
+    }
+    f->row = stop;
+    f->infinite |= bad != 0;
+}
+
+/* What the micro-kernel does between its multiplications, which keep the unit busy meanwhile: pack its own panels
+ * (NULL: they are packed), and finish the tiles before. */
+typedef struct {
+    pn_amx_packing *a, *b;
+    pn_amx_finishing *before;
+} pn_amx_beside;
+#define PN_AMX_LEAD 2 /* chunks are packed so many ahead */
+
+/* Load both tiles of a part. */
 #define PN_LEFT(part)                             \
     PN_AMX_LOAD(4, a + 2 * (part) * PN_AMX_TILE); \
-    if (tall) PN_AMX_LOAD(5, a + (2 * (part) + 1) * PN_AMX_TILE);
+    if (tall) PN_AMX_LOAD(5, a + (2 * (part) + 1) * PN_AMX_TILE)
 #define PN_RIGHT(part)                            \
     PN_AMX_LOAD(6, b + 2 * (part) * PN_AMX_TILE); \
-    if (wide) PN_AMX_LOAD(7, b + (2 * (part) + 1) * PN_AMX_TILE);
-#define PN_MULTIPLY                \
-    PN_AMX_ADD(0, 4, 6);           \
-    if (wide) PN_AMX_ADD(1, 4, 7); \
-    if (tall) PN_AMX_ADD(2, 5, 6); \
-    if (tall && wide) PN_AMX_ADD(3, 5, 7);
+    if (wide) PN_AMX_LOAD(7, b + (2 * (part) + 1) * PN_AMX_TILE)
+/* Multiply what is loaded, and meanwhile pack pieces `first` to `stop` of a later chunk. */
+#define PN_MULTIPLY(first, stop)                       \
+    PN_AMX_ADD(0, 4, 6);                               \
+    if (wide) PN_AMX_ADD(1, 4, 7);                     \
+    if (tall) PN_AMX_ADD(2, 5, 6);                     \
+    if (tall && wide) PN_AMX_ADD(3, 5, 7);             \
+    pn_amx_pack(beside->a, ahead, first, stop, parts); \
+    pn_amx_pack(beside->b, ahead, first, stop, parts)
 
 /* Multiply a panel of A by a panel of B: `steps` times 32 k, into up to four tiles `sums`. Smaller products come first,
  * as far as each tile is loaded but twice at most. */
-PN_AMX_INLINE void pn_amx_micro(const int tall, const int wide, const int parts, ptrdiff_t steps, const uint16_t *a,
-                                const uint16_t *b, float *sums) {
+PN_AMX_INLINE void pn_amx_micro(const int tall, const int wide, const int parts, const ptrdiff_t steps,
+                                const uint16_t *a, const uint16_t *b, const pn_amx_beside *beside, float *sums) {
+    ptrdiff_t ahead = 0;
+    for (; ahead < PN_AMX_LEAD * PN_AMX_K; ahead += PN_AMX_K) {
+        pn_amx_pack(beside->a, ahead, 0, PN_AMX_PIECES, parts);
+        pn_amx_pack(beside->b, ahead, 0, PN_AMX_PIECES, parts);
+    }
     PN_AMX_ZERO(0);
     if (wide) PN_AMX_ZERO(1);
     if (tall) PN_AMX_ZERO(2);
     if (tall && wide) PN_AMX_ZERO(3);
-    for (; steps; steps--, a += parts * 2 * PN_AMX_TILE, b += parts * 2 * PN_AMX_TILE) {
+    const ptrdiff_t rows = pn_ceil_div(PN_AMX_SIDE, steps), size = parts * 2 * PN_AMX_TILE;
+    for (ptrdiff_t step = 0; step < steps; step++, a += size, b += size, ahead += PN_AMX_K) {
         if (parts == 3) {
-            PN_LEFT(2)
-            PN_RIGHT(0)
-            PN_MULTIPLY PN_LEFT(0) PN_RIGHT(2) PN_MULTIPLY PN_RIGHT(1) PN_MULTIPLY PN_LEFT(1) PN_MULTIPLY PN_RIGHT(0)
-                PN_MULTIPLY PN_LEFT(0) PN_MULTIPLY
+            PN_LEFT(2);
+            PN_RIGHT(0);
+            PN_MULTIPLY(0, 1);
+            PN_LEFT(0);
+            PN_RIGHT(2);
+            PN_MULTIPLY(1, 2);
+            PN_RIGHT(1);
+            PN_MULTIPLY(2, 3);
+            PN_LEFT(1);
+            PN_MULTIPLY(3, 4);
+            PN_RIGHT(0);
+            PN_MULTIPLY(4, 5);
+            PN_LEFT(0);
+            PN_MULTIPLY(5, 6);
         } else if (parts == 2) {
-            PN_LEFT(1) PN_RIGHT(0) PN_MULTIPLY PN_LEFT(0) PN_RIGHT(1) PN_MULTIPLY PN_RIGHT(0) PN_MULTIPLY
+            PN_LEFT(1);
+            PN_RIGHT(0);
+            PN_MULTIPLY(0, 2);
+            PN_LEFT(0);
+            PN_RIGHT(1);
+            PN_MULTIPLY(2, 4);
+            PN_RIGHT(0);
+            PN_MULTIPLY(4, 6);
         } else {
-            PN_LEFT(0) PN_RIGHT(0) PN_MULTIPLY
+            PN_LEFT(0);
+            PN_RIGHT(0);
+            PN_MULTIPLY(0, PN_AMX_PIECES);
         }
+        pn_amx_finish(beside->before, rows);
     }
     PN_AMX_STORE(0, sums);
     if (wide) PN_AMX_STORE(1, sums + 256);
@@ -55,51 +124,38 @@ PN_AMX_INLINE void pn_amx_micro(const int tall, const int wide, const int parts,
 #undef PN_RIGHT
 #undef PN_MULTIPLY
 
-/* Write or add `rows` x `columns` sums to C, with the epilogue `end` unless it is NULL; return whether all are finite.
- */
-PN_AMX_INLINE int pn_amx_finish(const float *sums, ptrdiff_t rows, ptrdiff_t columns, float *c, ptrdiff_t ldc,
-                                int accumulate, const pn_tile_epilogue_f32 *end) {
-    const int nan_or_infinity = 0x99;
-    __mmask16 bad = 0;
-    for (ptrdiff_t first = 0; first < columns; first += 16)
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            const __m512 v = _mm512_load_ps(sums + first * 16 + i / 16 * 512 + i % 16 * 16);
-            bad |= _mm512_fpclass_ps_mask(v, nan_or_infinity);
-            if (columns - first >= 16)
-                pn_finish_f32((pn_vector_f32)v, c + i * ldc + first, accumulate, end, first, 0, 16);
-            else
-                pn_finish_f32((pn_vector_f32)v, c + i * ldc + first, accumulate, end, first, 1, columns - first);
-        }
-    return !bad;
-}
-
-/* Multiply a packed block of A by the columns of `b`, which is packed panel by panel. Returns whether all sums are
- * finite. */
-PN_AMX_INLINE int pn_amx_block(const pn_product *p, const int parts, const uint16_t *a, const pn_amx_operand *b,
-                               uint16_t *panel, float *c, int accumulate, const pn_tile_epilogue_f32 *end) {
+/* Multiply a block of A by all columns of B, to C, with the epilogue `end` unless it is NULL. The first products with a
+ * panel pack it. Returns whether all sums are finite. */
+PN_AMX_INLINE int pn_amx_block(const pn_amx_operand *a, const pn_amx_operand *b, const int parts, uint16_t *packed_a,
+                               uint16_t *packed_b, float *c, ptrdiff_t ldc, int accumulate,
+                               const pn_tile_epilogue_f32 *end) {
     const ptrdiff_t steps = pn_ceil_div(b->depth, PN_AMX_K), size = steps * parts * 2 * PN_AMX_TILE;
-    float sums[4 * 256] __attribute__((aligned(64)));
-    int finite = 1;
-    for (ptrdiff_t j = 0; j < p->n; j += PN_AMX_SIDE) {
-        const ptrdiff_t columns = pn_min(p->n - j, PN_AMX_SIDE);
-        pn_tile_epilogue_f32 ending;
-        const pn_tile_epilogue_f32 *there = pn_epilogue_from_f32(end, j, &ending);
-        pn_amx_pack_right(b, j, parts, panel);
-        for (ptrdiff_t i = 0; i < p->m; i += PN_AMX_SIDE) {
-            const ptrdiff_t rows = pn_min(p->m - i, PN_AMX_SIDE);
-            const uint16_t *left = a + i / PN_AMX_SIDE * size;
+    float sums[2][4 * 256] __attribute__((aligned(64)));
+    pn_amx_packing packing_a, packing_b;
+    pn_amx_finishing before = {.rows = 0};
+    int turn = 0;
+    for (ptrdiff_t j = 0; j < b->lines; j += PN_AMX_SIDE) {
+        pn_amx_pack_panel(&packing_b, b, j, 0, packed_b);
+        for (ptrdiff_t i = 0; i < a->lines; i += PN_AMX_SIDE, turn ^= 1) {
+            uint16_t *panel = packed_a + i / PN_AMX_SIDE * size;
+            pn_amx_pack_panel(&packing_a, a, i, 1, panel);
+            const ptrdiff_t rows = packing_a.from.lines, columns = packing_b.from.lines;
+            const pn_amx_beside beside = {j ? NULL : &packing_a, i ? NULL : &packing_b, &before};
             if (rows > 16 && columns > 16)
-                pn_amx_micro(1, 1, parts, steps, left, panel, sums);
+                pn_amx_micro(1, 1, parts, steps, panel, packed_b, &beside, sums[turn]);
             else if (rows > 16)
-                pn_amx_micro(1, 0, parts, steps, left, panel, sums);
+                pn_amx_micro(1, 0, parts, steps, panel, packed_b, &beside, sums[turn]);
             else if (columns > 16)
-                pn_amx_micro(0, 1, parts, steps, left, panel, sums);
+                pn_amx_micro(0, 1, parts, steps, panel, packed_b, &beside, sums[turn]);
             else
-                pn_amx_micro(0, 0, parts, steps, left, panel, sums);
-            finite &= pn_amx_finish(sums, rows, columns, c + i * p->ldc + j, p->ldc, accumulate, there);
+                pn_amx_micro(0, 0, parts, steps, panel, packed_b, &beside, sums[turn]);
+            before = (pn_amx_finishing){sums[turn], c + i * ldc + j, ldc,  rows, columns, 0,
+                                        accumulate, before.infinite, NULL, {0}};
+            before.end = pn_epilogue_from_f32(end, j, &before.ending);
         }
     }
-    return finite;
+    pn_amx_finish(&before, PN_AMX_SIDE);
+    return !before.infinite;
 }
 
 /* Returns 0, -1 if memory is exhausted, or 1 if a sum is not finite. */
@@ -118,19 +174,14 @@ PN_AMX_INLINE int pn_amx_run(const pn_product *p, const int parts) {
     PN_AMX_BEGIN;
     for (ptrdiff_t pc = 0; pc < p->k; pc += kc)
         for (ptrdiff_t ic = 0; ic < p->m; ic += together * PN_AMX_SIDE) {
-            pn_product block = *p;
-            block.m = pn_min(p->m - ic, together * PN_AMX_SIDE);
-            const ptrdiff_t depth = pn_min(p->k - pc, kc), steps = pn_ceil_div(depth, PN_AMX_K);
-            const pn_amx_operand a = {(const float *)p->a + ic * p->a_row + pc * p->a_k, p->a_row, p->a_k, block.m,
-                                      depth};
+            const ptrdiff_t rows = pn_min(p->m - ic, together * PN_AMX_SIDE), depth = pn_min(p->k - pc, kc);
+            const pn_amx_operand a = {(const float *)p->a + ic * p->a_row + pc * p->a_k, p->a_row, p->a_k, rows, depth};
             const pn_amx_operand b = {(const float *)p->b + pc * p->b_k, p->b_column, p->b_k, p->n, depth};
             float *c = (float *)p->c + ic * p->ldc;
-            for (ptrdiff_t i = 0; i < block.m; i += PN_AMX_SIDE)
-                pn_amx_pack_left(&a, i, parts, packed_a + i / PN_AMX_SIDE * steps * parts * 2 * PN_AMX_TILE);
             const int last = pc + depth == p->k;
-            finite &= pn_amx_block(&block, parts, packed_a, &b, packed_b, c, pc > 0, last && p->bias ? &end : NULL);
+            finite &= pn_amx_block(&a, &b, parts, packed_a, packed_b, c, p->ldc, pc > 0, last && p->bias ? &end : NULL);
             if (last && !plain)
-                pn_epilogue_f32(c, p->pre ? (float *)p->pre + ic * p->ldc : NULL, p->ldc, block.m, p->n, p->code,
+                pn_epilogue_f32(c, p->pre ? (float *)p->pre + ic * p->ldc : NULL, p->ldc, rows, p->n, p->code,
                                 (float)p->alpha);
         }
     PN_AMX_END;
