@@ -3,10 +3,10 @@
     python -m bench.ranks.model --output bench/ranks/compute.json      # measure one rank, on an idle machine
     python -m bench.ranks.model --known bench/ranks/compute.json       # the table
 
-A step of N ranks takes as long as one rank's step of the Nth part of the batch (optimiser included, which every rank
-runs whole), plus the exchange: 2 (N - 1) / N of the gradients' bytes at the bandwidth, and the latency of its messages,
-log2 N for each gather (the figures of the step, two for each batch norm) and 2 log2 N for the sum. Exchanges that
-overlap with the backward pass are counted in full, so the model is pessimistic.
+A step of N ranks, one on each host, takes as long as one rank's step of the Nth part of the batch (optimiser included),
+plus the exchange: 2 (N - 1) / N of the gradients' bytes at the bandwidth, and the latency of its messages, log2 N for
+each gather (the figures of the step, two for each batch norm) and 2 log2 N for the sum. Exchanges that overlap with the
+backward pass are counted in full, so the model is pessimistic.
 """
 
 import json
@@ -41,6 +41,25 @@ def speed_ups(compute, parameters, norms, bandwidth, latency):
     return {n: seconds[1] / each for n, each in seconds.items()}
 
 
+def best(figures):
+    """Return a row for each workload: its name, and for each network the best number of ranks and its speed-up."""
+    rows = []
+    for name, parts in figures.items():
+        compute = {int(n): each for n, each in parts.items()}
+        row = [name]
+        for _, bandwidth, latency in NETWORKS:
+            gains = speed_ups(compute, WORKLOADS[name].parameters, norms_of(name), bandwidth, latency)
+            most = max(gains, key=gains.get)
+            row.append(f"{most}: {gains[most]:.1f}")
+        rows.append(row)
+    return rows
+
+
+def norms_of(name):
+    """Return the number of a workload's batch norms."""
+    return WORKLOADS[name].batchnorm * (len(WORKLOADS[name].stages) - 1)
+
+
 def measured(seconds):
     """Return the seconds of one rank's step of the Nth part of each workload's batch."""
     parts = {}
@@ -58,16 +77,8 @@ def main(known, seconds, output):
     """Print how many ranks are best for each workload and network, and how much faster they are than one."""
     figures = json.loads(known.read_text())["compute"] if known is not None else measured(seconds)
     table = Table("", *(name for name, _, _ in NETWORKS), title="best number of ranks, and speed-up")
-    for name, parts in figures.items():
-        workload = WORKLOADS[name]
-        compute = {int(n): each for n, each in parts.items()}
-        norms = workload.batchnorm * (len(workload.stages) - 1)
-        row = []
-        for _, bandwidth, latency in NETWORKS:
-            gains = speed_ups(compute, workload.parameters, norms, bandwidth, latency)
-            best = max(gains, key=gains.get)
-            row.append(f"{best}: {gains[best]:.1f}")
-        table.add_row(name, *row)
+    for row in best(figures):
+        table.add_row(*row)
     Console().print(table)
     if output is not None:
         content = {"setting": results.setting(), "compute": figures}

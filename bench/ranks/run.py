@@ -24,7 +24,8 @@ from pynn.bench import results
 from pynn.bench.cases import WORKLOADS
 from pynn.utils.files import write_atomically
 
-KINDS = ("pynn", "pynn, norm per rank", "pynn, bfloat16", "torch")
+#: The contestants; on one host, nothing is compressed.
+KINDS, NETWORK_KINDS = (("pynn", "pynn, norm per rank", *more, "torch") for more in ((), ("pynn, bfloat16",)))
 SINGLE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYNN_NUM_THREADS": "1"}
 
 
@@ -54,10 +55,11 @@ def timed(kind, name, batch, ranks, seconds, network=False):
 def measured(name, rounds, seconds, network):
     """Return the seconds of a step with 1 and 2 ranks, of the step of half a batch, and the speed-ups."""
     batch = WORKLOADS[name].batch
-    found = {kind: {"1": [], "2": []} for kind in KINDS}
+    kinds = NETWORK_KINDS if network else KINDS
+    found = {kind: {"1": [], "2": []} for kind in kinds}
     halves = []
     for _ in range(rounds):
-        for kind in KINDS:
+        for kind in kinds:
             # On one rank, the kinds of pynn are the same.
             single = found["pynn"]["1"][-1:] if kind not in ("pynn", "torch") else []
             found[kind]["1"].append(single[0] if single else timed(kind, name, batch, 1, seconds)["seconds"])
