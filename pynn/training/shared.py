@@ -18,7 +18,7 @@ SMALL = 1 << 13
 class Board:
     """Small float64 arrays that the ranks of one host show each other.
 
-    For two ranks and 4 KB it takes 2 us; Open MPI's Allgather, 12 us.
+    They write, meet at a barrier and read: between two ranks, Open MPI's barrier takes 0.6 us, its Allgather of 4 KB 12.
 
     Parameters
     ----------
