@@ -12,7 +12,10 @@ import pynn
 from pynn.augment import Augment
 from pynn.babysit.findings import SYMPTOMS
 
+from .data import Split
+
 Level = Literal["step", "evaluation"]
+Metric = Literal["accuracy", "balanced", "r2"]
 Feed = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 #: Symptoms that only evaluations show; their latency counts evaluations.
@@ -71,7 +74,30 @@ class Run:
     callbacks: Sequence[pynn.Callback] = ()
     augment: Sequence[Augment] = ()
     feed: Feed | None = None
-    metric: Literal["accuracy", "balanced", "r2"] = "accuracy"
+    metric: Metric = "accuracy"
+
+    @classmethod
+    def of(
+        cls,
+        split: Split,
+        model: pynn.Sequential,
+        optimizer: pynn.Optimizer,
+        seed: int,
+        epochs: int,
+        batch_size: int = 64,
+        loss: Any = None,
+        *,
+        metric: Metric | None = None,
+        shuffle: bool = True,
+        callbacks: Sequence[pynn.Callback] = (),
+        feed: Feed | None = None,
+        **settings: Any,
+    ) -> Run:
+        """Return the run of a new trainer with these settings; by default squared errors are scored by r2."""
+        trainer = pynn.Trainer(model, loss or pynn.CrossEntropyLoss(), optimizer, seed=seed, **settings)
+        metric = metric or ("r2" if isinstance(loss, pynn.MSELoss) else "accuracy")
+        examples = split.x, split.y, split.validation
+        return cls(trainer, *examples, epochs, batch_size, shuffle, callbacks, feed=feed, metric=metric)
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,10 @@ from .networks import block, cnn, scaled
 CORPUS = Corpus()
 
 
-def _run(
-    split: data.Split, model: pynn.Sequential, optimizer: pynn.Optimizer, seed: int, epochs: int, batch_size: int = 32
-) -> Run:
-    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), optimizer, seed=seed)
-    return Run(trainer, split.x, split.y, split.validation, epochs, batch_size)
-
-
 @CORPUS.control("digits", 0.93)
 def conv_ordinary(seed: int) -> Run:
     """Nothing odd at all."""
-    return _run(data.digit_images(seed), cnn(seed), pynn.SGD(0.05, momentum=0.9), seed, 8)
+    return Run.of(data.digit_images(seed), cnn(seed), pynn.SGD(0.05, momentum=0.9), seed, 8, 32)
 
 
 @CORPUS.control("mnist", 0.9)
@@ -31,14 +24,14 @@ def conv_sparse_images(seed: int) -> Run:
     """Pixels in [0, 1], four in five of them 0, never centred."""
     raw = data.mnist_raw(seed, 2000)
     split = data.as_images(raw._replace(x=raw.x / 255, xv=raw.xv / 255), 1, 28, 28)
-    return _run(split, cnn(seed, (1, 8, 16), size=28), pynn.Adam(2e-3), seed, 3)
+    return Run.of(split, cnn(seed, (1, 8, 16), size=28), pynn.Adam(2e-3), seed, 3, 32)
 
 
 @CORPUS.control("cifar", 0.36)
 def conv_batchnorm_cifar(seed: int) -> Run:
     """Three convolutions with batch norm on CIFAR-10."""
     model = cnn(seed, (3, 16, 32, 32), size=16, norm=0.1)
-    return _run(data.cifar_images(seed), model, pynn.SGD(0.05, momentum=0.9), seed, 5, 64)
+    return Run.of(data.cifar_images(seed), model, pynn.SGD(0.05, momentum=0.9), seed, 5, 64)
 
 
 def _residual(seed: int, blocks: int, *, norm: bool = True, first: bool = False, **start: object) -> pynn.Sequential:
@@ -55,7 +48,7 @@ def _residual(seed: int, blocks: int, *, norm: bool = True, first: bool = False,
 @CORPUS.control("digits", 0.93)
 def residual_branches_at_zero(seed: int) -> Run:
     """Each residual branch ends in filters of zeros."""
-    return _run(data.digit_images(seed), _residual(seed, 4, norm=False, last="zeros"), pynn.Adam(2e-3), seed, 6)
+    return Run.of(data.digit_images(seed), _residual(seed, 4, norm=False, last="zeros"), pynn.Adam(2e-3), seed, 6, 32)
 
 
 @CORPUS.control("digits", 0.9)
@@ -66,39 +59,40 @@ def residual_branches_small(seed: int) -> Run:
     for _ in range(8):
         layers += [block(16, norm=False, last=scaled("he_normal", 1e-3)), pynn.ReLU()]
     model = pynn.Sequential(*layers, pynn.AdaptiveAvgPool2d(1), pynn.Flatten(), pynn.Linear(16, 10))
-    return _run(data.digit_images(seed), model, pynn.Adam(3e-3), seed, 10)
+    return Run.of(data.digit_images(seed), model, pynn.Adam(3e-3), seed, 10, 32)
 
 
 @CORPUS.control("digits", 0.9)
 def conv_deep(seed: int) -> Run:
     """Twelve convolutions with batch norm."""
-    return _run(data.digit_images(seed), cnn(seed, (1, *[16] * 12), norm=0.1), pynn.SGD(0.05, momentum=0.9), seed, 12)
+    split = data.digit_images(seed)
+    return Run.of(split, cnn(seed, (1, *[16] * 12), norm=0.1), pynn.SGD(0.05, momentum=0.9), seed, 12, 32)
 
 
 @CORPUS.control("stripes", 0.9)
 def conv_raw_pixels_normalised(seed: int) -> Run:
     """Pixels from 0 to 255, normalised by a batch norm before all layers."""
     model = cnn(seed, (3, 8, 16), size=12, classes=4, first_norm=True)
-    return _run(data.stripes_raw(seed), model, pynn.Adam(3e-3), seed, 8)
+    return Run.of(data.stripes_raw(seed), model, pynn.Adam(3e-3), seed, 8, 32)
 
 
 @CORPUS.control("digits", 0.93)
 def residual_gamma_zero(seed: int) -> Run:
     """Each residual branch ends in a batch norm of scale 0."""
-    return _run(data.digit_images(seed), _residual(seed, 4, gamma=0.0), pynn.SGD(0.05, momentum=0.9), seed, 6)
+    return Run.of(data.digit_images(seed), _residual(seed, 4, gamma=0.0), pynn.SGD(0.05, momentum=0.9), seed, 6, 32)
 
 
 @CORPUS.control("digits", 0.93)
 def residual_preactivated(seed: int) -> Run:
     """Batch norm and ReLU before each convolution, in eight blocks."""
-    return _run(data.digit_images(seed), _residual(seed, 8, first=True), pynn.SGD(0.02, momentum=0.9), seed, 6)
+    return Run.of(data.digit_images(seed), _residual(seed, 8, first=True), pynn.SGD(0.02, momentum=0.9), seed, 6, 32)
 
 
 @CORPUS.control("digits", 0.9)
 def conv_global_average(seed: int) -> Run:
     """Global average pooling, so that gradients at single positions are small."""
     model = cnn(seed, (1, 16, 32), pooled=0, average=True, norm=0.1)
-    return _run(data.digit_images(seed), model, pynn.SGD(0.03, momentum=0.9), seed, 12)
+    return Run.of(data.digit_images(seed), model, pynn.SGD(0.03, momentum=0.9), seed, 12, 32)
 
 
 @CORPUS.control("digits", 0.92)
@@ -114,21 +108,21 @@ def conv_depthwise(seed: int) -> Run:
             pynn.MaxPool2d(2),
         ]
     model = pynn.Sequential(*layers, pynn.Flatten(), pynn.Linear(64, 10))
-    return _run(data.digit_images(seed), model, pynn.Adam(5e-3), seed, 8)
+    return Run.of(data.digit_images(seed), model, pynn.Adam(5e-3), seed, 8, 32)
 
 
 @CORPUS.control("digits", 0.9)
 def conv_channels_dropped(seed: int) -> Run:
     """Dropout2d blanks whole channels."""
     model = cnn(seed, (1, 16, 32), dropout=0.2)
-    return _run(data.digit_images(seed), model, pynn.Adam(2e-3), seed, 8)
+    return Run.of(data.digit_images(seed), model, pynn.Adam(2e-3), seed, 8, 32)
 
 
 @CORPUS.control("stripes", 0.9)
 def conv_few_channels(seed: int) -> Run:
     """Two filters, then four."""
     model = cnn(seed, (3, 2, 4), size=12, classes=4, hidden=16)
-    return _run(data.stripes(seed), model, pynn.Adam(5e-3), seed, 15)
+    return Run.of(data.stripes(seed), model, pynn.Adam(5e-3), seed, 15, 32)
 
 
 @CORPUS.control("digits", 0.92)
@@ -146,7 +140,7 @@ def conv_groupnorm(seed: int) -> Run:
         pynn.LayerNorm(512),
         pynn.Linear(512, 10),
     )
-    return _run(data.digit_images(seed), model, pynn.Adam(2e-3), seed, 6)
+    return Run.of(data.digit_images(seed), model, pynn.Adam(2e-3), seed, 6, 32)
 
 
 @CORPUS.control("digits", 0.92)
@@ -163,7 +157,7 @@ def conv_over_rows(seed: int) -> Run:
     )
     split = data.digits(seed)
     rows = split._replace(x=split.x.reshape(-1, 8, 8), xv=split.xv.reshape(-1, 8, 8))
-    return _run(rows, model, pynn.SGD(0.02, momentum=0.9), seed, 8)
+    return Run.of(rows, model, pynn.SGD(0.02, momentum=0.9), seed, 8, 32)
 
 
 @CORPUS.control("stripes", 0.9)
@@ -180,4 +174,4 @@ def conv_tanh(seed: int) -> Run:
         pynn.Flatten(),
         pynn.Linear(144, 4, dtype=np.float64),
     )
-    return _run(data.stripes(seed), model, pynn.SGD(0.05, momentum=0.9), seed, 15)
+    return Run.of(data.stripes(seed), model, pynn.SGD(0.05, momentum=0.9), seed, 15, 32)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -17,23 +16,6 @@ from .networks import OwnDropout, gaussian, mlp
 CORPUS = Corpus()
 
 
-def _run(
-    split: data.Split,
-    model: pynn.Sequential,
-    optimizer: pynn.Optimizer,
-    seed: int,
-    epochs: int,
-    batch_size: int = 32,
-    loss: Any = None,
-    schedule: pynn.Schedule | None = None,
-) -> Run:
-    trainer = pynn.Trainer(model, loss or pynn.CrossEntropyLoss(), optimizer, schedule=schedule, seed=seed)
-    squares = isinstance(loss, pynn.MSELoss)
-    return Run(
-        trainer, split.x, split.y, split.validation, epochs, batch_size, metric="r2" if squares else "accuracy"
-    )  # fmt: skip
-
-
 class Restarts(pynn.Schedule):
     """The rate falls from the base rate to 0 along a cosine, and restarts every hundred steps."""
 
@@ -44,44 +26,44 @@ class Restarts(pynn.Schedule):
 @CORPUS.control("wine", 0.88)
 def table_of_133_rows(seed: int) -> Run:
     """A table of 133 rows: all correct after a few epochs, then 60 more epochs."""
-    return _run(tables.wine(seed), mlp(seed, (13, 32, 3)), pynn.Adam(1e-2), seed, 80, 16)
+    return Run.of(tables.wine(seed), mlp(seed, (13, 32, 3)), pynn.Adam(1e-2), seed, 80, 16)
 
 
 @CORPUS.control("diabetes", 0.2)
 def raw_targets_that_adam_copes_with(seed: int) -> Run:
     """Unscaled targets around 150, and a rate that reaches them anyway."""
-    return _run(tables.diabetes(seed), mlp(seed, (10, 32, 1)), pynn.Adam(0.1), seed, 40, 32, pynn.MSELoss())
+    return Run.of(tables.diabetes(seed), mlp(seed, (10, 32, 1)), pynn.Adam(0.1), seed, 40, 32, pynn.MSELoss())
 
 
 @CORPUS.control("parity", 0.85)
 def parity_of_four(seed: int) -> Run:
     """The product of four signs: a long plateau, then sudden learning."""
-    return _run(tables.parity(seed), mlp(seed, (8, 64, 64, 2)), pynn.Adam(3e-3), seed, 40)
+    return Run.of(tables.parity(seed), mlp(seed, (8, 64, 64, 2)), pynn.Adam(3e-3), seed, 40, 32)
 
 
 @CORPUS.control("classes", 0.5)
 def sixty_classes(seed: int) -> Run:
     """Sixty classes of 45 examples each."""
-    return _run(tables.many_classes(seed), mlp(seed, (24, 128, 60)), pynn.Adam(2e-3), seed, 15, 64)
+    return Run.of(tables.many_classes(seed), mlp(seed, (24, 128, 60)), pynn.Adam(2e-3), seed, 15, 64)
 
 
 @CORPUS.control("digits", 0.92)
 def tiny_weights_with_batchnorm(seed: int) -> Run:
     """Weights of 0.01 N(0, 1), which batch norm compensates; its averages settle slowly."""
     model = mlp(seed, (64, 64, 64, 10), init=gaussian(0.01), norm=0.1)
-    return _run(data.digits(seed), model, pynn.SGD(0.1, momentum=0.9), seed, 10, 64)
+    return Run.of(data.digits(seed), model, pynn.SGD(0.1, momentum=0.9), seed, 10, 64)
 
 
 @CORPUS.control("faint", 0.03)
 def faint_signal(seed: int) -> Run:
     """Only a ninth of the variance is explainable."""
-    return _run(tables.faint(seed), mlp(seed, (8, 8, 1)), pynn.SGD(0.02), seed, 8, 64, pynn.MSELoss())
+    return Run.of(tables.faint(seed), mlp(seed, (8, 8, 1)), pynn.SGD(0.02), seed, 8, 64, pynn.MSELoss())
 
 
 @CORPUS.control("outliers", 0.2)
 def outliers_in_the_target(seed: int) -> Run:
     """A regression whose noise has heavy tails: the loss of a batch jumps."""
-    return _run(tables.outliers(seed), mlp(seed, (10, 16, 1)), pynn.SGD(0.01), seed, 15, 32, pynn.MSELoss())
+    return Run.of(tables.outliers(seed), mlp(seed, (10, 16, 1)), pynn.SGD(0.01), seed, 15, 32, pynn.MSELoss())
 
 
 @CORPUS.control("clusters", 0.75)
@@ -89,27 +71,25 @@ def dropout_of_ones_own(seed: int) -> Run:
     """A custom dropout layer, whose passes differ from each other."""
     pynn.manual_seed(seed)
     model = pynn.Sequential(pynn.Linear(20, 64), pynn.ReLU(), OwnDropout(0.2, seed), pynn.Linear(64, 4))
-    return _run(tables.clusters(seed, 3000, separation=2.0), model, pynn.Adam(2e-3), seed, 15, 64)
+    return Run.of(tables.clusters(seed, 3000, separation=2.0), model, pynn.Adam(2e-3), seed, 15, 64)
 
 
 @CORPUS.control("digits", 0.92)
 def warm_restarts(seed: int) -> Run:
     """The rate jumps from 0 to its largest every hundred steps."""
     optimizer = pynn.SGD(0.1, momentum=0.9)
-    return _run(data.digits(seed), mlp(seed, (64, 64, 10)), optimizer, seed, 18, 64, schedule=Restarts())
+    return Run.of(data.digits(seed), mlp(seed, (64, 64, 10)), optimizer, seed, 18, 64, schedule=Restarts())
 
 
 @CORPUS.control("houses", 0.6)
 def skewed_features(seed: int) -> Run:
     """Features of long tails, and targets far from centred."""
-    return _run(tables.houses(seed), mlp(seed, (6, 64, 64, 1)), pynn.Adam(1e-3), seed, 20, 64, pynn.MSELoss())
+    return Run.of(tables.houses(seed), mlp(seed, (6, 64, 64, 1)), pynn.Adam(1e-3), seed, 20, 64, pynn.MSELoss())
 
 
 def _with_loss(name: str, about: str, loss: Callable[..., tuple[float, np.ndarray]]) -> None:
     def control(seed: int) -> Run:
-        run = _run(data.friedman(seed), mlp(seed, (10, 64, 1)), pynn.Adam(3e-3), seed, 20, 32, loss)
-        run.metric = "r2"
-        return run
+        return Run.of(data.friedman(seed), mlp(seed, (10, 64, 1)), pynn.Adam(3e-3), seed, 20, 32, loss, metric="r2")
 
     control.__name__, control.__doc__ = name, about
     CORPUS.control("friedman", 0.6)(control)

@@ -35,7 +35,7 @@ def standardized(split: Split, per_feature: bool = False) -> Split:
     """Centre each feature and divide by the standard deviation of all (or of each) in the training part."""
     mean = split.x.mean(axis=0)
     spread = split.x.std(axis=0) + 1e-6 if per_feature else split.x.std()
-    return split._replace(x=_float((split.x - mean) / spread), xv=_float((split.xv - mean) / spread))
+    return split._replace(x=as_float32((split.x - mean) / spread), xv=as_float32((split.xv - mean) / spread))
 
 
 def digits_raw(seed: int) -> Split:
@@ -79,11 +79,6 @@ def digit_images(seed: int) -> Split:
     return as_images(digits(seed), 1, 8, 8)
 
 
-def mnist_images(seed: int, n: int = 2000) -> Split:
-    """MNIST, centred and scaled, as 1x28x28 images."""
-    return as_images(mnist(seed, n), 1, 28, 28)
-
-
 def cifar_images(seed: int, n: int = 3000) -> Split:
     """CIFAR-10 as 3x16x16 images, each channel centred and scaled."""
     return by_channel(as_images(cifar_raw(seed, n), 3, 16, 16))
@@ -92,7 +87,7 @@ def cifar_images(seed: int, n: int = 3000) -> Split:
 def by_channel(split: Split) -> Split:
     """Centre and scale each channel by statistics of the training images."""
     mean, spread = (f(split.x, axis=(0, 2, 3), keepdims=True) for f in (np.mean, np.std))
-    return split._replace(x=_float((split.x - mean) / spread), xv=_float((split.xv - mean) / spread))
+    return split._replace(x=as_float32((split.x - mean) / spread), xv=as_float32((split.xv - mean) / spread))
 
 
 def stripes_raw(seed: int) -> Split:
@@ -105,7 +100,7 @@ def stripes_raw(seed: int) -> Split:
     waves = np.sin(2 * np.pi * across / rng.uniform(3, 6, (1200, 1, 1)) + rng.uniform(0, 2 * np.pi, (1200, 1, 1)))
     colour = rng.dirichlet(np.ones(3), 1200)[:, :, None, None]
     images = 128 + 90 * waves[:, None] * colour + 25 * rng.standard_normal((1200, 3, 12, 12))
-    return split_by_seed(_float(np.clip(images, 0, 255)), y, seed)
+    return split_by_seed(as_float32(np.clip(images, 0, 255)), y, seed)
 
 
 def stripes(seed: int) -> Split:
@@ -141,7 +136,7 @@ def friedman(seed: int, noise: float = 1.0) -> Split:
     y = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]
     y = (y - y.mean()) / y.std()
     y = (y + noise * 0.2 * rng.standard_normal(len(y)))[:, None]
-    return split_by_seed(_float((x - 0.5) * np.sqrt(12)), _float(y), seed)
+    return split_by_seed(as_float32((x - 0.5) * np.sqrt(12)), as_float32(y), seed)
 
 
 def plane(seed: int, noise: float = 0.3) -> Split:
@@ -150,7 +145,7 @@ def plane(seed: int, noise: float = 0.3) -> Split:
     x = rng.standard_normal((1200, 12))
     slope = rng.standard_normal((12, 1))
     y = x @ slope / np.linalg.norm(slope) + noise * rng.standard_normal((1200, 1))
-    return split_by_seed(_float(x), _float(y), seed)
+    return split_by_seed(as_float32(x), as_float32(y), seed)
 
 
 def words(seed: int) -> Split:
@@ -160,7 +155,7 @@ def words(seed: int) -> Split:
     common = rng.dirichlet(np.full(400, 0.3))
     subject = rng.dirichlet(np.full(400, 0.1), size=4)
     x = np.stack([rng.multinomial(14, 0.4 * common + 0.6 * subject[label]) for label in y])
-    return split_by_seed(_float(x), y, seed)
+    return split_by_seed(as_float32(x), y, seed)
 
 
 def categories(seed: int) -> Split:
@@ -170,7 +165,7 @@ def categories(seed: int) -> Split:
     effect = rng.standard_normal((6, 10))
     score = effect[np.arange(6), codes].sum(axis=1)
     y = (score + 0.3 * rng.standard_normal(2000) > 0).astype(np.int64)
-    return split_by_seed(_float(np.eye(10)[codes].reshape(2000, 60)), y, seed)
+    return split_by_seed(as_float32(np.eye(10)[codes].reshape(2000, 60)), y, seed)
 
 
 def rare(seed: int, ratio: int, shift: float, n: int = 3000) -> Split:
@@ -178,7 +173,7 @@ def rare(seed: int, ratio: int, shift: float, n: int = 3000) -> Split:
     rng = np.random.default_rng([seed, 5])
     y = (np.arange(n) % (ratio + 1) == 0).astype(np.int64)
     x = rng.standard_normal((n, 10)) + shift / np.sqrt(10) * y[:, None]
-    split = split_by_seed(_float(x), y, seed)
+    split = split_by_seed(as_float32(x), y, seed)
     return split._replace(y=_column(split.y), yv=_column(split.yv))
 
 
@@ -192,7 +187,7 @@ def overlapping(seed: int) -> Split:
     rng = np.random.default_rng([seed, 8])
     y = rng.integers(0, 5, 2400)
     centres = 0.42 * rng.standard_normal((5, 6))
-    return split_by_seed(_float(centres[y] + rng.standard_normal((2400, 6))), y, seed)
+    return split_by_seed(as_float32(centres[y] + rng.standard_normal((2400, 6))), y, seed)
 
 
 def thinned(split: Split, kept: int, every: int) -> Split:
@@ -221,7 +216,7 @@ def _drawn(parts: tuple[np.ndarray, ...], seed: int, n: int) -> Split:
     x, y, xv, yv = parts
     rng = np.random.default_rng([seed, 7])
     train, held_out = rng.permutation(len(x))[:n], rng.permutation(len(xv))[:1000]
-    return Split(_float(x[train]), y[train], _float(xv[held_out]), yv[held_out])
+    return Split(as_float32(x[train]), y[train], as_float32(xv[held_out]), yv[held_out])
 
 
 @lru_cache(maxsize=1)
@@ -242,8 +237,9 @@ def _halved(images: np.ndarray) -> np.ndarray:
 
 
 def _column(y: np.ndarray) -> np.ndarray:
-    return _float(y)[:, None]
+    return as_float32(y)[:, None]
 
 
-def _float(x: np.ndarray) -> np.ndarray:
+def as_float32(x: np.ndarray) -> np.ndarray:
+    """Return a contiguous array of float32."""
     return np.ascontiguousarray(x, dtype=np.float32)

@@ -15,25 +15,18 @@ CORPUS = Corpus()
 UNSCALED = (*BLOWN_UP, "lr_too_high", "bad_initial_loss", "bad_initialisation")
 
 
-def _run(
-    split: data.Split, model: pynn.Sequential, optimizer: pynn.Optimizer, seed: int, epochs: int, batch_size: int = 64
-) -> Run:
-    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), optimizer, seed=seed)
-    return Run(trainer, split.x, split.y, split.validation, epochs, batch_size)
-
-
 @CORPUS.fault("mnist", "input_not_normalised", also=UNSCALED, visible_before=True)
 def raw_pixels_mnist(seed: int, sick: bool) -> Run:
     """MNIST as it comes, 0 to 255."""
     split = data.mnist_raw(seed) if sick else data.mnist(seed)
-    return _run(split, mlp(seed, (784, 100, 10)), pynn.SGD(0.1), seed, 5)
+    return Run.of(split, mlp(seed, (784, 100, 10)), pynn.SGD(0.1), seed, 5)
 
 
 @CORPUS.fault("cifar", "input_not_normalised", also=UNSCALED, visible_before=True)
 def raw_pixels_cifar(seed: int, sick: bool) -> Run:
     """CIFAR-10 as it comes, 0 to 255, with momentum."""
     split = data.cifar_raw(seed) if sick else data.cifar(seed)
-    return _run(split, mlp(seed, (768, 100, 100, 10)), pynn.SGD(0.01, momentum=0.9), seed, 6, 100)
+    return Run.of(split, mlp(seed, (768, 100, 100, 10)), pynn.SGD(0.01, momentum=0.9), seed, 6, 100)
 
 
 @CORPUS.fault("digits", "input_not_normalised", also=UNSCALED, visible_before=True)
@@ -41,7 +34,7 @@ def raw_digits_tanh(seed: int, sick: bool) -> Run:
     """The digits as they come, 0 to 16, into tanh units."""
     split = data.digits_raw(seed) if sick else data.digits(seed)
     model = mlp(seed, (64, 64, 64, 10), pynn.Tanh, "xavier_normal")
-    return _run(split, model, pynn.SGD(0.1, momentum=0.9), seed, 15)
+    return Run.of(split, model, pynn.SGD(0.1, momentum=0.9), seed, 15)
 
 
 @CORPUS.fault("clouds", "input_not_normalised", also=UNSCALED, visible_before=True)
@@ -54,7 +47,7 @@ def one_column_in_thousands(seed: int, sick: bool) -> Run:
         split = split._replace(
             x=split.x * scale + 2 * scale * (scale > 1), xv=split.xv * scale + 2 * scale * (scale > 1)
         )
-    return _run(split, mlp(seed, (20, 32, 32, 5)), pynn.Adam(3e-3), seed, 15)
+    return Run.of(split, mlp(seed, (20, 32, 32, 5)), pynn.Adam(3e-3), seed, 15)
 
 
 @CORPUS.fault("friedman", "input_not_normalised", also=UNSCALED, visible_before=True)
@@ -64,8 +57,7 @@ def units_of_measurement(seed: int, sick: bool) -> Run:
     if sick:
         scale = np.array([1, 100, 0.01, 1000, 1, 50, 0.1, 300, 10, 1], np.float32)
         split = split._replace(x=(split.x + 1.8) * scale, xv=(split.xv + 1.8) * scale)
-    trainer = pynn.Trainer(mlp(seed, (10, 64, 64, 1)), pynn.MSELoss(), pynn.Adam(3e-3), seed=seed)
-    return Run(trainer, split.x, split.y, split.validation, 15, metric="r2")
+    return Run.of(split, mlp(seed, (10, 64, 64, 1)), pynn.Adam(3e-3), seed, 15, loss=pynn.MSELoss())
 
 
 @CORPUS.fault("clouds", "input_not_normalised", also=UNSCALED, visible_before=True)
@@ -74,7 +66,7 @@ def far_from_zero(seed: int, sick: bool) -> Run:
     split = data.clouds(seed)
     if sick:
         split = split._replace(x=split.x + 100, xv=split.xv + 100)
-    return _run(split, mlp(seed, (20, 32, 32, 5)), pynn.SGD(0.05, momentum=0.9), seed, 15)
+    return Run.of(split, mlp(seed, (20, 32, 32, 5)), pynn.SGD(0.05, momentum=0.9), seed, 15)
 
 
 @CORPUS.fault("digits", "input_not_normalised", "overfitting", visible_before=True, checks=("validation scale",))
@@ -83,7 +75,7 @@ def only_training_part_normalised(seed: int, sick: bool) -> Run:
     split, raw = data.digits(seed), data.digits_raw(seed)
     if sick:
         split = split._replace(xv=raw.xv)
-    return _run(split, mlp(seed, (64, 64, 10)), pynn.SGD(0.1, momentum=0.9), seed, 10)
+    return Run.of(split, mlp(seed, (64, 64, 10)), pynn.SGD(0.1, momentum=0.9), seed, 10)
 
 
 @CORPUS.fault("mnist", "input_not_normalised", also=(*STALLED, "lr_too_low", "vanishing_gradient"), visible_before=True)
@@ -92,7 +84,7 @@ def divided_twice(seed: int, sick: bool) -> Run:
     split = data.mnist_raw(seed)
     factor = np.float32(1 / 255**2 if sick else 1 / 255)
     split = split._replace(x=split.x * factor, xv=split.xv * factor)
-    return _run(split, mlp(seed, (784, 100, 10)), pynn.SGD(0.1), seed, 5)
+    return Run.of(split, mlp(seed, (784, 100, 10)), pynn.SGD(0.1), seed, 5)
 
 
 @CORPUS.fault("digits", "overfitting", "not_learning", also=("underfitting", "plateau"))
@@ -101,7 +93,7 @@ def labels_shuffled(seed: int, sick: bool) -> Run:
     split = data.digits(seed)
     if sick:
         split = split._replace(y=np.random.default_rng(seed).permutation(split.y))
-    return _run(split, mlp(seed, (64, 256, 256, 10)), pynn.Adam(2e-3), seed, 25)
+    return Run.of(split, mlp(seed, (64, 256, 256, 10)), pynn.Adam(2e-3), seed, 25)
 
 
 @CORPUS.fault("mnist", "not_learning", "overfitting", also=STALLED)
@@ -110,7 +102,7 @@ def labels_off_by_one_row(seed: int, sick: bool) -> Run:
     split = data.mnist(seed)
     if sick:
         split = split._replace(y=np.roll(split.y, 1))
-    return _run(split, mlp(seed, (784, 50, 10)), pynn.SGD(0.01), seed, 5)
+    return Run.of(split, mlp(seed, (784, 50, 10)), pynn.SGD(0.01), seed, 5)
 
 
 @CORPUS.fault("clouds", "not_learning", "overfitting", also=STALLED)
@@ -119,7 +111,7 @@ def wrong_target_column(seed: int, sick: bool) -> Run:
     split = data.clouds(seed)
     if sick:
         split = split._replace(y=np.random.default_rng(seed).integers(0, 5, len(split.y)))
-    return _run(split, mlp(seed, (20, 16, 5)), pynn.SGD(0.02), seed, 15)
+    return Run.of(split, mlp(seed, (20, 16, 5)), pynn.SGD(0.02), seed, 15)
 
 
 @CORPUS.fault("mnist", "oscillating", "not_learning", "class_imbalance", also=("diverging", "underfitting", "plateau"))
@@ -128,9 +120,8 @@ def sorted_and_never_shuffled(seed: int, sick: bool) -> Run:
     split = data.mnist(seed)
     order = np.argsort(split.y, kind="stable")
     model = mlp(seed, (784, 64, 10))
-    run = _run(split._replace(x=split.x[order], y=split.y[order]), model, pynn.SGD(0.05), seed, 6, 32)
-    run.shuffle = not sick
-    return run
+    split = split._replace(x=split.x[order], y=split.y[order])
+    return Run.of(split, model, pynn.SGD(0.05), seed, 6, 32, shuffle=not sick)
 
 
 @CORPUS.fault(
@@ -148,8 +139,7 @@ def targets_in_thousands(seed: int, sick: bool) -> Run:
     split = data.friedman(seed)
     if sick:
         split = split._replace(y=3000 + 500 * split.y, yv=3000 + 500 * split.yv)
-    trainer = pynn.Trainer(mlp(seed, (10, 64, 64, 1)), pynn.MSELoss(), pynn.SGD(0.01), seed=seed)
-    return Run(trainer, split.x, split.y, split.validation, 15, 32, metric="r2")
+    return Run.of(split, mlp(seed, (10, 64, 64, 1)), pynn.SGD(0.01), seed, 15, 32, loss=pynn.MSELoss())
 
 
 @CORPUS.fault(
@@ -169,9 +159,7 @@ def missing_values_as_9999(seed: int, sick: bool) -> Run:
             x[:6, 4:9] = 9999
         return x, y
 
-    run = _run(data.clouds(seed), mlp(seed, (20, 64, 64, 5)), pynn.SGD(0.1), seed, 20)
-    run.feed = feed
-    return run
+    return Run.of(data.clouds(seed), mlp(seed, (20, 64, 64, 5)), pynn.SGD(0.1), seed, 20, feed=feed)
 
 
 @CORPUS.fault("digits", visible_before=True, visible_during=False, checks=("validation duplicates",))
@@ -180,4 +168,4 @@ def validation_rows_in_training(seed: int, sick: bool) -> Run:
     split = data.digits(seed)
     if sick:
         split = split._replace(xv=split.x[:360].copy(), yv=split.y[:360].copy())
-    return _run(split, mlp(seed, (64, 64, 10)), pynn.SGD(0.1), seed, 5)
+    return Run.of(split, mlp(seed, (64, 64, 10)), pynn.SGD(0.1), seed, 5)

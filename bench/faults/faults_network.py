@@ -3,8 +3,6 @@
 # ruff: noqa: D401 - a docstring here describes the run or the data set that is returned.
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 import pynn
@@ -27,32 +25,25 @@ CORPUS = Corpus()
 SUMMED = (*BLOWN_UP, "lr_too_high")
 
 
-def _run(
-    split: data.Split, model: pynn.Sequential, optimizer: pynn.Optimizer, seed: int, epochs: int, loss: Any = None
-) -> Run:
-    trainer = pynn.Trainer(model, loss or pynn.CrossEntropyLoss(), optimizer, seed=seed)
-    return Run(trainer, split.x, split.y, split.validation, epochs)
-
-
 @CORPUS.fault("digits", "vanishing_gradient", also=("lr_too_low", "bad_initialisation", *STALLED), visible_before=True)
 def sigmoid_stack_10(seed: int, sick: bool) -> Run:
     """Ten sigmoid layers: almost no gradient reaches the first."""
     act, init = (pynn.Sigmoid, "xavier_normal") if sick else (pynn.ReLU, "he_normal")
-    return _run(data.digits(seed), mlp(seed, (64, *[64] * 10, 10), act, init), pynn.SGD(0.01, momentum=0.9), seed, 12)
+    return Run.of(data.digits(seed), mlp(seed, (64, *[64] * 10, 10), act, init), pynn.SGD(0.01, momentum=0.9), seed, 12)
 
 
 @CORPUS.fault("cifar", "vanishing_gradient", also=("lr_too_low", "bad_initialisation", *STALLED), visible_before=True)
 def sigmoid_stack_8_cifar(seed: int, sick: bool) -> Run:
     """Eight sigmoid layers on CIFAR-10."""
     act, init = (pynn.Sigmoid, "xavier_normal") if sick else (pynn.ReLU, "he_normal")
-    return _run(data.cifar(seed), mlp(seed, (768, *[64] * 8, 10), act, init), pynn.SGD(0.02, momentum=0.9), seed, 5)
+    return Run.of(data.cifar(seed), mlp(seed, (768, *[64] * 8, 10), act, init), pynn.SGD(0.02, momentum=0.9), seed, 5)
 
 
 @CORPUS.fault("digits", "zigzag", "vanishing_gradient", also=("lr_too_low", "bad_initialisation", *STALLED))
 def sigmoid_zigzag(seed: int, sick: bool) -> Run:
     """Three sigmoid layers, whose outputs are all positive: the loss stalls while the weights zig-zag."""
     model = mlp(seed, (64, 64, 64, 64, 10), pynn.Sigmoid if sick else pynn.Tanh, None if sick else "lecun_normal")
-    return _run(data.digits(seed), model, pynn.SGD(0.1), seed, 12)
+    return Run.of(data.digits(seed), model, pynn.SGD(0.1), seed, 12)
 
 
 @CORPUS.fault(
@@ -67,7 +58,7 @@ def sigmoid_zigzag(seed: int, sick: bool) -> Run:
 def softmax_twice(seed: int, sick: bool) -> Run:
     """A softmax layer before a loss that includes one."""
     model = mlp(seed, (64, 64, 10), tail=[Softmax()] if sick else [])
-    return _run(data.digits(seed), model, pynn.SGD(0.1), seed, 12)
+    return Run.of(data.digits(seed), model, pynn.SGD(0.1), seed, 12)
 
 
 @CORPUS.fault(
@@ -82,7 +73,7 @@ def softmax_twice(seed: int, sick: bool) -> Run:
 def loss_summed(seed: int, sick: bool) -> Run:
     """The loss is the sum over the batch, at a rate meant for the mean."""
     loss = pynn.CrossEntropyLoss(reduction="sum" if sick else "mean")
-    return _run(data.digits(seed), mlp(seed, (64, 64, 64, 10)), pynn.SGD(0.1), seed, 10, loss)
+    return Run.of(data.digits(seed), mlp(seed, (64, 64, 64, 10)), pynn.SGD(0.1), seed, 10, loss=loss)
 
 
 @CORPUS.fault(
@@ -97,7 +88,7 @@ def loss_summed(seed: int, sick: bool) -> Run:
 def own_loss_summed(seed: int, sick: bool) -> Run:
     """A custom cross-entropy that does not divide by the batch size."""
     loss = naive_cross_entropy((lambda n: 1.0) if sick else (lambda n: 1 / n), 1e-12)
-    return _run(data.mnist(seed), mlp(seed, (784, 64, 64, 10)), pynn.SGD(0.05, momentum=0.5), seed, 4, loss)
+    return Run.of(data.mnist(seed), mlp(seed, (784, 64, 64, 10)), pynn.SGD(0.05, momentum=0.5), seed, 4, loss=loss)
 
 
 @CORPUS.fault(
@@ -115,8 +106,7 @@ def squared_error_summed(seed: int, sick: bool) -> Run:
     """The squared error is summed over the batch."""
     split = data.friedman(seed)
     loss = pynn.MSELoss(reduction="sum" if sick else "mean")
-    trainer = pynn.Trainer(mlp(seed, (10, 64, 64, 1)), loss, pynn.SGD(0.05), seed=seed)
-    return Run(trainer, split.x, split.y, split.validation, 15, metric="r2")
+    return Run.of(split, mlp(seed, (10, 64, 64, 1)), pynn.SGD(0.05), seed, 15, loss=loss)
 
 
 @CORPUS.fault(
@@ -132,7 +122,7 @@ def residual_without_scale(seed: int, sick: bool) -> Run:
     pynn.manual_seed(seed)
     blocks = [Residual(64, 1.0 if sick else 0.05) for _ in range(20)]
     model = pynn.Sequential(pynn.Linear(64, 64, init="he_normal"), *blocks, pynn.Linear(64, 10))
-    return _run(data.digits(seed), model, pynn.SGD(0.02), seed, 8)
+    return Run.of(data.digits(seed), model, pynn.SGD(0.02), seed, 8)
 
 
 @CORPUS.fault(
@@ -150,7 +140,7 @@ def backward_of_wrong_sign(seed: int, sick: bool) -> Run:
     sizes = [(64, 64), (64, 64), (64, 10)]
     first, second, last = (pynn.Linear(*size, init="he_normal") for size in sizes)
     model = pynn.Sequential(first, act[0], second, act[1], last)
-    return _run(data.digits(seed), model, pynn.SGD(0.2), seed, 10)
+    return Run.of(data.digits(seed), model, pynn.SGD(0.2), seed, 10)
 
 
 @CORPUS.fault("digits", visible_before=True, visible_during=False, checks=("batch independence",))
@@ -160,7 +150,7 @@ def leak_across_the_batch(seed: int, sick: bool) -> Run:
     model = pynn.Sequential(
         pynn.Linear(64, 64, init="he_normal"), CentreRows(0 if sick else 1), pynn.ReLU(), pynn.Linear(64, 10)
     )
-    return _run(data.digits(seed), model, pynn.SGD(0.1), seed, 6)
+    return Run.of(data.digits(seed), model, pynn.SGD(0.1), seed, 6)
 
 
 @CORPUS.fault("digits", "non_finite", onset=NATURAL)
@@ -169,7 +159,7 @@ def row_norm_without_epsilon(seed: int, sick: bool) -> Run:
     pynn.manual_seed(seed)
     first, last = pynn.Linear(64, 9, init="he_normal"), pynn.Linear(9, 10, init=scaled("he_normal", 2.0))
     model = pynn.Sequential(first, pynn.ReLU(), UnitRows(0.0 if sick else 0.1), last)
-    return _run(data.digits(seed), model, pynn.SGD(0.3), seed, 20)
+    return Run.of(data.digits(seed), model, pynn.SGD(0.3), seed, 20)
 
 
 @CORPUS.fault("spiral", "underfitting", also=("plateau", "zigzag", "oscillating"))
@@ -177,7 +167,7 @@ def linear_on_spirals(seed: int, sick: bool) -> Run:
     """A linear classifier on the lecture's spirals."""
     split = data.standardized(data.spiral(seed))
     model = mlp(seed, (2, 3), init=None) if sick else mlp(seed, (2, 100, 3))
-    return _run(split, model, pynn.SGD(0.1, momentum=0.9), seed, 40)
+    return Run.of(split, model, pynn.SGD(0.1, momentum=0.9), seed, 40)
 
 
 @CORPUS.fault(
@@ -187,21 +177,21 @@ def activations_forgotten(seed: int, sick: bool) -> Run:
     """Three linear layers and no activation between them."""
     split = data.standardized(data.spiral(seed))
     model = mlp(seed, (2, 64, 64, 3), None if sick else pynn.ReLU, None)
-    return _run(split, model, pynn.Adam(3e-3), seed, 40)
+    return Run.of(split, model, pynn.Adam(3e-3), seed, 40)
 
 
 @CORPUS.fault("mnist", "underfitting", also=("plateau", "zigzag", "oscillating", "saturated_units"))
 def bottleneck_of_two(seed: int, sick: bool) -> Run:
     """A hidden layer of two units where thirty are needed."""
     model = mlp(seed, (784, 2 if sick else 32, 10), pynn.Tanh, "lecun_normal")
-    return _run(data.mnist(seed), model, pynn.SGD(0.1, momentum=0.9), seed, 8)
+    return Run.of(data.mnist(seed), model, pynn.SGD(0.1, momentum=0.9), seed, 8)
 
 
 @CORPUS.fault("digits", "underfitting", also=("plateau", "zigzag", "oscillating", "saturated_units"))
 def bottleneck_of_one(seed: int, sick: bool) -> Run:
     """A layer of a single unit in the middle."""
     model = mlp(seed, (64, 32, 1 if sick else 32, 10), pynn.Tanh, "lecun_normal")
-    return _run(data.digits(seed), model, pynn.SGD(0.1, momentum=0.9), seed, 20)
+    return Run.of(data.digits(seed), model, pynn.SGD(0.1, momentum=0.9), seed, 20)
 
 
 @CORPUS.fault("friedman", "underfitting", also=("plateau",))
@@ -209,8 +199,7 @@ def regression_too_small(seed: int, sick: bool) -> Run:
     """A single ReLU unit for a curved surface."""
     split = data.friedman(seed)
     model = mlp(seed, (10, 1 if sick else 32, 1), pynn.Tanh, "lecun_normal")
-    trainer = pynn.Trainer(model, pynn.MSELoss(), pynn.Adam(0.01), seed=seed)
-    return Run(trainer, split.x, split.y, split.validation, 30, metric="r2")
+    return Run.of(split, model, pynn.Adam(0.01), seed, 30, loss=pynn.MSELoss())
 
 
 @CORPUS.fault("digits", "non_finite", onset=121)
@@ -223,9 +212,7 @@ def nan_in_a_batch(seed: int, sick: bool) -> Run:
             x[5, 7] = np.nan
         return x, y
 
-    run = _run(data.digits(seed), mlp(seed, (64, 64, 10)), pynn.SGD(0.1), seed, 10)
-    run.feed = feed
-    return run
+    return Run.of(data.digits(seed), mlp(seed, (64, 64, 10)), pynn.SGD(0.1), seed, 10, feed=feed)
 
 
 @CORPUS.fault("mnist", "non_finite", onset=NATURAL)
@@ -234,7 +221,7 @@ def log_of_zero(seed: int, sick: bool) -> Run:
     split = data.mnist(seed)
     split = split._replace(y=(split.y == 0).astype(np.float32)[:, None], yv=(split.yv == 0).astype(np.float32)[:, None])
     loss = naive_binary_cross_entropy if sick else pynn.BCEWithLogitsLoss()
-    return _run(split, mlp(seed, (784, 64, 1)), pynn.SGD(0.1, momentum=0.9), seed, 8, loss)
+    return Run.of(split, mlp(seed, (784, 64, 1)), pynn.SGD(0.1, momentum=0.9), seed, 8, loss=loss)
 
 
 @CORPUS.fault(
@@ -252,6 +239,4 @@ def augmentation_returns_raw(seed: int, sick: bool) -> Run:
     def feed(step: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return (x * np.float32(40) + np.float32(80) if sick and step > 120 else x), y
 
-    run = _run(data.digits(seed), mlp(seed, (64, 64, 64, 10)), pynn.SGD(0.1), seed, 12)
-    run.feed = feed
-    return run
+    return Run.of(data.digits(seed), mlp(seed, (64, 64, 64, 10)), pynn.SGD(0.1), seed, 12, feed=feed)

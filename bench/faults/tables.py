@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .data import Split, split_by_seed, standardized
+from .data import Split, as_float32, split_by_seed, standardized
 
 
 def iris(seed: int) -> Split:
@@ -50,7 +50,7 @@ def parity(seed: int) -> Split:
     """1125 + 375 rows of eight signs; the class is the product of the first four."""
     rng = np.random.default_rng([seed, 9])
     x = rng.choice([-1.0, 1.0], (1500, 8))
-    return split_by_seed(_float(x), (x[:, :4].prod(axis=1) > 0).astype(np.int64), seed)
+    return split_by_seed(as_float32(x), (x[:, :4].prod(axis=1) > 0).astype(np.int64), seed)
 
 
 def many_classes(seed: int) -> Split:
@@ -64,7 +64,7 @@ def faint(seed: int) -> Split:
     """3750 + 1250 rows of 8 numbers; a ninth of the target's variance is in them, the rest is noise."""
     rng = np.random.default_rng([seed, 11])
     x = rng.standard_normal((5000, 8))
-    return split_by_seed(_float(x), _float(0.35 * x[:, :1] + rng.standard_normal((5000, 1))), seed)
+    return split_by_seed(as_float32(x), as_float32(0.35 * x[:, :1] + rng.standard_normal((5000, 1))), seed)
 
 
 def majority(seed: int) -> Split:
@@ -72,7 +72,7 @@ def majority(seed: int) -> Split:
     rng = np.random.default_rng([seed, 14])
     y = (rng.random(2000) < 0.3).astype(np.int64)
     x = rng.standard_normal((2000, 8)) + 0.58 * y[:, None] / np.sqrt(8)
-    return split_by_seed(_float(x), y, seed)
+    return split_by_seed(as_float32(x), y, seed)
 
 
 def outliers(seed: int) -> Split:
@@ -80,7 +80,7 @@ def outliers(seed: int) -> Split:
     rng = np.random.default_rng([seed, 12])
     x = rng.standard_normal((2000, 10))
     y = np.tanh(x @ rng.standard_normal((10, 1)) / 3) + 0.25 * rng.standard_t(2.5, (2000, 1))
-    return split_by_seed(_float(x), _float(y), seed)
+    return split_by_seed(as_float32(x), as_float32(y), seed)
 
 
 def houses(seed: int) -> Split:
@@ -103,9 +103,5 @@ def _table(name: str, seed: int) -> Split:
 
 
 def _standardized(x: Any, y: Any, seed: int) -> Split:
-    y = _float(y) if y.dtype.kind == "f" else y.astype(np.int64)
-    return standardized(split_by_seed(_float(x), y, seed), per_feature=True)
-
-
-def _float(x: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(x, dtype=np.float32)
+    y = as_float32(y) if y.dtype.kind == "f" else y.astype(np.int64)
+    return standardized(split_by_seed(as_float32(x), y, seed), per_feature=True)
