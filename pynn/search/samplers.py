@@ -8,7 +8,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
@@ -48,19 +48,6 @@ def quiet_optuna() -> Iterator[None]:
             yield
     finally:
         logging.set_verbosity(before)
-
-
-class Proposer(Protocol):
-    """Proposes the trials of a stage."""
-
-    def ask(self) -> Params:
-        """Return the parameters of the next trial."""
-
-    def tell(self, trial: Trial) -> None:
-        """Record the end of a trial that `ask` or `add` began."""
-
-    def add(self, trial: Trial) -> None:
-        """Add an earlier trial: one that finished in an earlier run, or a survivor."""
 
 
 def proposer(
@@ -107,6 +94,7 @@ class StudyProposer:
         self._asked: list[Any] = []
 
     def ask(self) -> Params:
+        """Return the parameters of the next trial."""
         with quiet_optuna():
             trial = self._study.ask()
             params: Params = {}
@@ -117,6 +105,7 @@ class StudyProposer:
         return params
 
     def tell(self, trial: Trial) -> None:
+        """Record the end of a trial that `ask` proposed."""
         state = load_optuna().trial.TrialState
         index = next(i for i, (_, params) in enumerate(self._asked) if params == trial.params)
         asked, _ = self._asked.pop(index)
@@ -127,12 +116,13 @@ class StudyProposer:
                 self._study.tell(asked, state=state.PRUNED if trial.ended == "early" else state.FAIL)
 
     def add(self, trial: Trial) -> None:
+        """Add an earlier trial: one that finished in an earlier run, or a survivor."""
         with quiet_optuna():
             self._study.add_trial(frozen(trial, self.space))
 
 
 class GridProposer:
-    """Proposes the points of a grid."""
+    """Proposes the points of a grid, with the methods of `StudyProposer`."""
 
     fixed = True
 

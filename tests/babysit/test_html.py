@@ -17,9 +17,10 @@ from shown_runs import empty_run, histogram, made_run, sick_findings, trained_ru
 
 from pynn.babysit.findings import Finding
 from pynn.babysit.views import maps
-from pynn.babysit.views.html import page, write_report
+from pynn.babysit.views.html import page
 from pynn.babysit.views.reading import words
 from pynn.report import charts, pixels
+from pynn.report.page import delivered
 
 FIVE_MEGABYTES = 5_000_000
 
@@ -69,7 +70,7 @@ def trained():
 def test_page_of_a_real_run_tells_what_the_history_says(trained, tmp_path):
     path = tmp_path / "run.html"
     path.write_text("old")
-    write_report(trained, path, title="Digits")
+    trained.to_html(path)
     outline = Outline(path.read_text(encoding="utf-8"))
     assert [file.name for file in tmp_path.iterdir()] == ["run.html"]
     assert f"validation accuracy {100 * trained.history['val_accuracy'][-1]:.1f}%" in outline.text
@@ -133,7 +134,7 @@ def test_what_the_user_named_is_text_never_markup():
 
 
 def test_half_of_a_surrogate_pair_in_a_title_does_not_stop_the_report(tmp_path):
-    write_report(empty_run(), tmp_path / "run.html", title="odd \ud800 title")
+    delivered(page(empty_run(), title="odd \ud800 title"), tmp_path / "run.html")
     assert "odd ? title" in (tmp_path / "run.html").read_text(encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from browsers import CHROMIUM
 from shown_runs import empty_run, made_run, sick_findings, trained_run
 
 from pynn.babysit.findings import Finding
-from pynn.babysit.views.html import write_report
+from pynn.babysit.views.html import page
 
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
 
@@ -33,7 +33,7 @@ def show(browser, tmp_path):
 
     def open_page(run, size=SIZES["desk"], scheme="light", *, touch=False):
         path = tmp_path / "run.html"
-        write_report(run, path, title="A run")
+        path.write_text(page(run, title="A run"), encoding="utf-8")
         width, height = size
         viewport = {"width": width, "height": height}
         context = browser.new_context(viewport=viewport, color_scheme=scheme, has_touch=touch, offline=True)
@@ -199,7 +199,7 @@ def test_a_mark_on_a_chart_leads_to_its_finding(show):
 
 
 def test_without_scripts_the_page_says_the_same(browser, tmp_path):
-    write_report(made_run(findings=sick_findings()), tmp_path / "run.html")
+    (tmp_path / "run.html").write_text(page(made_run(findings=sick_findings())), encoding="utf-8")
     context = browser.new_context(java_script_enabled=False)
     shown = context.new_page()
     shown.goto((tmp_path / "run.html").as_uri())

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ...report.history import epoch_table
-from ...report.page import delivered, document, facts, fragment, table
+from ...report.page import document, facts, fragment, table
 from ...report.text import SYMBOLS, last_finite, percent, written
 from . import sections
 from .evidence import evidence
@@ -15,49 +15,20 @@ from .reading import LAYER_FIGURES, RunFigures, place, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from ..findings import Finding
     from .reading import Watched
 
 
-def write_report(monitor: Watched, path: str | Path, *, title: str | None = None) -> None:
-    """Write a monitored run as one self-contained HTML file.
-
-    Parameters
-    ----------
-    monitor : Monitor
-    path : path-like
-        File to write; it is replaced atomically.
-    title : str, optional
-        Heading of the page.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile, pynn
-    >>> x, y = pynn.datasets.blobs(seed=0)
-    >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
-    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
-    >>> monitor = pynn.Monitor(on_problem="silent")
-    >>> history = trainer.fit(x, y, epochs=2, callbacks=[monitor])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_report(monitor, pathlib.Path(folder, "run.html"))
-    ...     pathlib.Path(folder, "run.html").read_text(encoding="utf-8")[:15]
-    '<!doctype html>'
-    """
-    delivered(page(monitor, title=title), path)
-
-
 def page(
     monitor: Watched,
     *,
-    title: str | None = None,
+    title: str = "Training report",
     about: Mapping[str, str] | None = None,
     tables: Iterable[tuple[str, list[str], list[list[str]]]] = (),
 ) -> str:
-    """Return the page that `write_report` writes; for `about` and `tables` see `Monitor.to_html`."""
+    """Return the page that `Monitor.to_html` writes, whose docstring describes `about` and `tables`."""
     run = RunFigures(monitor)
-    title = "Training report" if title is None else title
     body = [f"<header><h1>{escape(title)}</h1>{_verdict(run)}{_facts(run)}</header>", "<main>"]
     body += [
         table(caption, heads, [[row[0], *map(escape, row[1:])] for row in rows]) for caption, heads, rows in tables

@@ -125,11 +125,6 @@ def is_number(cell: str | None) -> bool:
     return bool(cell) and any(re.match(how.pattern, cell or "") for how in FORMATS)
 
 
-def parse_plain(cell: str) -> float | None:
-    """Return the number in a cell that is written plainly, or None."""
-    return float(cell) if re.fullmatch(PLAIN, cell) else None
-
-
 def parse_whole(cell: str) -> int | None:
     """Return the exact whole number in a cell (3, -1, 2.0), or None."""
     if not re.fullmatch(PLAIN, cell) or not float(cell).is_integer():  # infinities are none
