@@ -1,5 +1,6 @@
 """Codes of the elementwise activations and of the pointwise losses that every backend supports."""
 
+import math
 from enum import IntEnum
 
 
@@ -61,3 +62,10 @@ GELU_CUBIC = 0.044715
 #: A sigmoid or tanh output further than this share of its half range from the centre counts as saturated:
 #: the local gradient is then below 4% of its maximum.
 SATURATION = 0.98
+
+
+def saturation(code):
+    """Return the centre of an activation's outputs, and the distance from it beyond which one counts as saturated."""
+    if code == ActivationCode.SIGMOID:
+        return 0.5, SATURATION / 2
+    return 0.0, SATURATION if code == ActivationCode.TANH else math.inf

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..codes import GELU_CUBIC, GELU_SCALE, NEEDS_INPUT, SELU_ALPHA, SELU_SCALE, ActivationCode
-from .compiled import njit
+from .compiled import FMA, njit
 from .reductions import total
 from .special import exp_of_negative, expm1_of_negative, log1p_of_share, normal_cdf, sigmoid, tanh
 
@@ -89,7 +89,7 @@ def maxout_backward(dy, x, pieces, dx):
     _maxout_backward(dy, x, int(pieces), dx)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def copy(source, target):
     """Copy the start of the 1-D `source` to all of `target`; slice assignment takes 10 times as long to compile."""
     for i in range(target.size):
@@ -98,7 +98,7 @@ def copy(source, target):
 
 # A block is computed in scratch and then copied to `out`: a loop whose output is its input runs scalar (tanh: 4 times
 # slower).
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _activate(x, code, alpha, out):
     block = np.empty(min(BLOCK, x.size), x.dtype)
     for start in range(0, x.size, BLOCK):
@@ -107,7 +107,7 @@ def _activate(x, code, alpha, out):
         copy(block, out[start:stop])
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _activate_backward(dy, saved, code, alpha, out):
     block = np.empty(min(BLOCK, dy.size), dy.dtype)
     for start in range(0, dy.size, BLOCK):
@@ -116,7 +116,7 @@ def _activate_backward(dy, saved, code, alpha, out):
         copy(block, out[start:stop])
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def mish_parts(x):
     """Return s and r with tanh(softplus(x)) = s / (s + r), both multiplied by exp(-2 x) where x >= 0."""
     f = type(x)
@@ -126,13 +126,13 @@ def mish_parts(x):
     return f(1) + f(2) * small, f(2) * (small * small)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def clipped(x, low, high):
     """Return x within [low, high]; NaN passes through."""
     return low if x < low else (high if x > high else x)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def activate_span(x, code, alpha, out):
     """Write f(x) of the 1-D `x` to the start of `out`, which must not overlap it."""
     f = x.dtype.type
@@ -205,7 +205,7 @@ def activate_span(x, code, alpha, out):
         raise ValueError("unknown activation code")
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def activate_backward_span(dy, saved, code, alpha, out):
     """Write dy * f'(x) of 1-D arrays to the start of `out`, which must not overlap them."""
     f = dy.dtype.type
@@ -284,7 +284,7 @@ def activate_backward_span(dy, saved, code, alpha, out):
         raise ValueError("unknown activation code")
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _hardtanh(x, low, high, out):
     f = x.dtype.type
     first, last = f(low), f(high)
@@ -292,7 +292,7 @@ def _hardtanh(x, low, high, out):
         out[i] = clipped(x[i], first, last)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _hardtanh_backward(dy, saved, low, high, out):
     f = dy.dtype.type
     zero, first, last = f(0), f(low), f(high)
@@ -300,7 +300,7 @@ def _hardtanh_backward(dy, saved, low, high, out):
         out[i] = zero if (saved[i] <= first) | (saved[i] >= last) else dy[i]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _prelu(x, slope, out):
     zero = x.dtype.type(0)
     per_column = slope.size > 1
@@ -315,7 +315,7 @@ def _prelu(x, slope, out):
                 y[u] = s * row[u] if row[u] < zero else row[u]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _prelu_backward(dy, x, slope, dx, dslope):
     zero = x.dtype.type(0)
     at_slope = np.zeros(x.shape[1])
@@ -332,7 +332,7 @@ def _prelu_backward(dy, x, slope, dx, dslope):
         dslope[u] = at_slope[u] if slope.size > 1 else total(at_slope)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _prelu_positions(x, slope, out):
     zero = x.dtype.type(0)
     for n in range(x.shape[0]):
@@ -342,7 +342,7 @@ def _prelu_positions(x, slope, out):
                 y[j] = s * row[j] if row[j] < zero else row[j]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _prelu_positions_backward(dy, x, slope, dx, dslope):
     zero = x.dtype.type(0)
     at_slope = np.zeros(x.shape[1])
@@ -357,7 +357,7 @@ def _prelu_positions_backward(dy, x, slope, dx, dslope):
         dslope[u] = at_slope[u] if slope.size > 1 else total(at_slope)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _maxout(x, pieces, out):
     units = out.shape[1]
     for n in range(x.shape[0]):
@@ -370,7 +370,7 @@ def _maxout(x, pieces, out):
                 y[u] = larger if piece[u] == piece[u] else piece[u]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _maxout_backward(dy, x, pieces, dx):
     units = dy.shape[1]
     zero = dx.dtype.type(0)
@@ -388,7 +388,7 @@ def _maxout_backward(dy, x, pieces, dx):
             row[winner] = dy[n, u]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _add(a, b, out):
     for i in range(out.size):
         out[i] = a[i] + b[i]

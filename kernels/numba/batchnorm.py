@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from .activations import BLOCK, FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
-from .compiled import njit
+from .compiled import FMA, njit
 from .reductions import add_column_totals
 
 
@@ -22,7 +22,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, trainin
     if training:
         _batch_statistics(x, running_mean, running_var, float(momentum), float(eps), mean, rstd)
     else:
-        _running_statistics(running_mean, running_var, float(eps), mean, rstd)
+        running_statistics(running_mean, running_var, float(eps), mean, rstd)
     _normalize_and_activate(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
 
 
@@ -45,7 +45,7 @@ def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, al
     )
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
     n = x.shape[0]
     total = np.zeros(mean.size)
@@ -61,14 +61,15 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
         rstd[j] = 1 / math.sqrt(var + eps)
 
 
-@njit(nogil=True, error_model="numpy")
-def _running_statistics(running_mean, running_var, eps, mean, rstd):
+@njit()
+def running_statistics(running_mean, running_var, eps, mean, rstd):
+    """Write the running mean to `mean`, and 1 / sqrt(running_var + eps) to `rstd`."""
     for j in range(mean.size):
         mean[j] = running_mean[j]
         rstd[j] = 1 / math.sqrt(running_var[j] + eps)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _add_squared_deviations(x, mean, squares):
     for i in range(x.shape[0]):
         row = x[i]
@@ -77,7 +78,7 @@ def _add_squared_deviations(x, mean, squares):
             squares[j] += deviation * deviation
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _normalize(x, mean, scale, beta, out):
     for i in range(x.shape[0]):
         row, y = x[i], out[i]
@@ -85,7 +86,7 @@ def _normalize(x, mean, scale, beta, out):
             y[j] = (row[j] - mean[j]) * scale[j] + beta[j]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _normalize_and_activate(x, gamma, beta, mean, rstd, activation, alpha, out):
     scale = gamma * rstd
     if activation == IDENTITY:
@@ -101,7 +102,7 @@ def _normalize_and_activate(x, gamma, beta, mean, rstd, activation, alpha, out):
         activate_span(part.reshape(-1), activation, alpha, out[start:stop].reshape(-1))
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_dx, dx, dgamma, dbeta):
     n, features = x.shape
     scale = gamma * rstd
@@ -139,7 +140,7 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_
         dbeta[j] = sum_dz[j]
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _add_products(dz, x, mean, result):
     """Add the column sums of dz * (x - mean) to the float64 `result`."""
     for i in range(x.shape[0]):
@@ -149,7 +150,7 @@ def _add_products(dz, x, mean, result):
 
 
 # Through a separate line buffer: a loop whose output is its input (`dz` may be `dx`) runs scalar.
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _input_gradient(dz, x, mean, scale, mean_dz, slope, dx):
     line = np.empty(mean.size, x.dtype)
     for i in range(x.shape[0]):
@@ -159,7 +160,7 @@ def _input_gradient(dz, x, mean, scale, mean_dz, slope, dx):
         copy(line, dx[i])
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _scale_rows(dz, scale, dx):
     line = np.empty(scale.size, dz.dtype)
     for i in range(dz.shape[0]):

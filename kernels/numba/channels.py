@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
-from ..codes import SATURATION, ActivationCode
+from ..codes import saturation
 from .activations import FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
-from .compiled import njit
+from .batchnorm import running_statistics
+from .compiled import FMA, REORDERED, njit
 from .dropout import dropout
+from .reductions import squared_deviations
 from .reductions import total as sum_of
 
 NO_TOTAL = np.empty(0)
@@ -26,7 +28,7 @@ def batchnorm_channels(
     if training:
         _batch_statistics(x, running_mean, running_var, float(momentum), float(eps), mean, rstd)
     else:
-        _running_statistics(running_mean, running_var, float(eps), mean, rstd)
+        running_statistics(running_mean, running_var, float(eps), mean, rstd)
     _normalize(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
 
 
@@ -54,12 +56,7 @@ def channel_stats(y, code, stats, total):
     Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
     receives this call's four sums over all channels.
     """
-    centre, limit = 0.0, np.inf
-    if code == ActivationCode.TANH:
-        limit = SATURATION
-    elif code == ActivationCode.SIGMOID:
-        centre, limit = 0.5, SATURATION / 2
-    _stats(y, centre, limit, stats, NO_TOTAL if total is None else total)
+    _stats(y, *saturation(code), stats, NO_TOTAL if total is None else total)
 
 
 def dropout_channels(x, p, draw, out):
@@ -72,16 +69,7 @@ def dropout_channels(x, p, draw, out):
     _scale(x, factor, out)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _square_deviations(row, mean):
-    result = 0.0
-    for j in range(row.size):
-        deviation = np.float64(row[j] - mean)
-        result += deviation * deviation
-    return result
-
-
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
     count = x.shape[0] * x.shape[2]
     for c in range(mean.size):
@@ -90,27 +78,20 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
             total += sum_of(x[n, c])
         mean[c] = total / count
         for n in range(x.shape[0]):
-            squares += _square_deviations(x[n, c], mean[c])
+            squares += squared_deviations(x[n, c], mean[c])
         var = squares / count
         running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c]
         running_var[c] = (1 - momentum) * running_var[c] + momentum * (var * count / (count - 1))
         rstd[c] = 1 / math.sqrt(var + eps)
 
 
-@njit(nogil=True, error_model="numpy")
-def _running_statistics(running_mean, running_var, eps, mean, rstd):
-    for c in range(mean.size):
-        mean[c] = running_mean[c]
-        rstd[c] = 1 / math.sqrt(running_var[c] + eps)
-
-
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _scaled(row, mean, scale, shift, out):
     for j in range(row.size):
         out[j] = (row[j] - mean) * scale + shift
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _normalize(x, gamma, beta, mean, rstd, activation, alpha, out):
     line = np.empty(x.shape[2], x.dtype)
     for n in range(x.shape[0]):
@@ -122,7 +103,7 @@ def _normalize(x, gamma, beta, mean, rstd, activation, alpha, out):
                 activate_span(line, activation, alpha, out[n, c])
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _before_activation(dy, x, mean, scale, shift, activation, alpha, saved, line, dz):
     """Write the gradient of a row before its activation to `dz`."""
     _scaled(x, mean, scale, shift, saved)
@@ -132,7 +113,7 @@ def _before_activation(dy, x, mean, scale, shift, activation, alpha, saved, line
     activate_backward_span(dy, saved, activation, alpha, dz)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(fastmath=REORDERED)
 def _product_total(dz, row, mean):
     result = 0.0
     for j in range(row.size):
@@ -140,13 +121,13 @@ def _product_total(dz, row, mean):
     return result
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _input_gradient(dz, row, mean, scale, mean_dz, slope, dx):
     for j in range(row.size):
         dx[j] = (dz[j] - mean_dz - (row[j] - mean) * slope) * scale
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, need_dx, dgamma, dbeta):
     f = x.dtype.type
     count = x.shape[0] * x.shape[2]
@@ -174,7 +155,7 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, n
                 _input_gradient(given, x[n, c], mean[c], scale, mean_dz, slope, dx[n, c])
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _add_to_channels(x, bias):
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
@@ -183,7 +164,7 @@ def _add_to_channels(x, bias):
                 row[j] += bias[c]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _sum(x, out):
     for c in range(out.size):
         result = 0.0
@@ -192,7 +173,7 @@ def _sum(x, out):
         out[c] = result
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _stats(y, centre, limit, stats, total):
     f = y.dtype.type
     middle, most, zero = f(centre), f(limit), f(0)
@@ -220,7 +201,7 @@ def _stats(y, centre, limit, stats, total):
             total[k] = sums[k]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _scale(x, factor, out):
     zero = x.dtype.type(0)
     for n in range(x.shape[0]):

@@ -24,14 +24,14 @@ def embed_backward(dy, start, x, column, padding, dtable):
     _embed_backward(dy, start, x, column, padding, dtable)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _copy_columns(source, start, count, out, out_start):
     for i in range(out.shape[0]):
         for j in range(count):
             out[i, out_start + j] = source[i, start + j]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _first_bad_index(x, column, count):
     for i in range(x.shape[0]):
         value = x[i, column]
@@ -42,7 +42,7 @@ def _first_bad_index(x, column, count):
     return -1
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _embed(x, column, table, out, out_start):
     for i in range(out.shape[0]):
         row = int(x[i, column])
@@ -50,7 +50,7 @@ def _embed(x, column, table, out, out_start):
             out[i, out_start + j] = table[row, j]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _embed_backward(dy, start, x, column, padding, dtable):
     for i in range(dy.shape[0]):
         row = int(x[i, column])

@@ -10,6 +10,10 @@ from numba.core.sigutils import normalize_signature
 #: signal's handler raises within Numba's compiler can break its registries: no function would compile any more.
 protection = contextlib.nullcontext
 
+#: Values of `fastmath` that preserve NaN and infinity: multiply-adds may be fused; sums may also be reordered, into
+#: vectors of partial sums.
+FMA, REORDERED = {"contract"}, {"contract", "reassoc"}
+
 
 class _Cache(FunctionCache):
     """Numba's cache of a function; if a file is damaged or the disk full, the function is compiled again."""
@@ -30,11 +34,12 @@ class _Cache(FunctionCache):
 def njit(**options):
     """Return a decorator that compiles a function at its first call, with Numba's options and a cache on disk.
 
-    If Numba finds no writable folder (a read-only installation, no home), every process compiles its own code.
+    By default the code releases the GIL, and divides by zero as NumPy does. If Numba finds no writable folder (a
+    read-only installation, no home), every process compiles its own code.
     """
 
     def compiled(function):
-        kernel = numba.njit(**options)(function)
+        kernel = numba.njit(**{"nogil": True, "error_model": "numpy"} | options)(function)
         with contextlib.suppress(RuntimeError):
             kernel._cache = _Cache(function)
         kernel.compile = _for_any_flags(kernel, _protected(kernel.compile))

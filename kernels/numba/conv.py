@@ -3,7 +3,7 @@
 import numpy as np
 
 from .activations import IDENTITY, activate
-from .compiled import njit
+from .compiled import FMA, REORDERED, njit
 
 NO_BIAS = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 
@@ -32,7 +32,7 @@ def conv2d_backward_weights(dy, x, stride, padding, dilation, groups, dw):
     _backward_weights(dy, x, *stride, *padding, *dilation, groups, dw)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _within(size, step, offset, count):
     """Return start and stop of the positions i < `count` for which i * step + offset is in the image."""
     first = max(0, -(offset // step))
@@ -40,7 +40,7 @@ def _within(size, step, offset, count):
     return first, max(first, stop)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _forward(x, w, bias, sy, sx, top, left, dy, dx, groups, out):
     depth, kernel_height, kernel_width = w.shape[1:]
     filters, height, width = out.shape[1:]
@@ -67,7 +67,7 @@ def _forward(x, w, bias, sy, sx, top, left, dy, dx, groups, out):
                                     y[j] += weight * row[j * sx + s * dx - left]
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _backward_data(dout, w, sy, sx, top, left, dy, dx, groups, din):
     depth, kernel_height, kernel_width = w.shape[1:]
     filters, height, width = dout.shape[1:]
@@ -94,7 +94,7 @@ def _backward_data(dout, w, sy, sx, top, left, dy, dx, groups, din):
                                     row[j * sx + s * dx - left] += weight * g[j]
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(fastmath=REORDERED)
 def _backward_weights(dout, x, sy, sx, top, left, dy, dx, groups, dw):
     depth, kernel_height, kernel_width = dw.shape[1:]
     filters, height, width = dout.shape[1:]

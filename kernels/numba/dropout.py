@@ -27,7 +27,7 @@ def advance(stream, count, draw):
     stream[1] += np.uint64(count)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _dropout(x, threshold, scale, seed, offset, out):
     zero, factor = x.dtype.type(0), x.dtype.type(scale)
     state = seed + (offset + np.uint64(1)) * GOLDEN

@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 
-from .compiled import njit
+from .compiled import FMA, REORDERED, njit
+from .reductions import squared_deviations
 from .reductions import total as sum_of
 
 NONE = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
@@ -35,16 +36,7 @@ def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta):
         _parameter_gradients(dy, x, groups, middles, rstd, dgamma, none if dbeta is None else dbeta)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _square_deviations(row, mean):
-    result = 0.0
-    for j in range(row.size):
-        deviation = np.float64(row[j] - mean)
-        result += deviation * deviation
-    return result
-
-
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _forward(x, gamma, beta, groups, eps, out, mean, rstd):
     channels, positions = x.shape[1:]
     depth = channels // groups
@@ -55,7 +47,7 @@ def _forward(x, gamma, beta, groups, eps, out, mean, rstd):
             if mean.size:
                 middle = x.dtype.type(sum_of(values) / values.size)
                 mean[n, g] = middle
-            rstd[n, g] = 1 / math.sqrt(_square_deviations(values, middle) / values.size + eps)
+            rstd[n, g] = 1 / math.sqrt(squared_deviations(values, middle) / values.size + eps)
             for c in range(g * depth, (g + 1) * depth):
                 scale = rstd[n, g] * (gamma[c] if gamma.size else x.dtype.type(1))
                 shift = beta[c] if beta.size else x.dtype.type(0)
@@ -63,7 +55,7 @@ def _forward(x, gamma, beta, groups, eps, out, mean, rstd):
                     out[n, c, j] = (x[n, c, j] - middle) * scale + shift
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(fastmath=REORDERED)
 def _input_gradient(dy, x, gamma, groups, mean, rstd, dx):
     f = x.dtype.type
     channels, positions = x.shape[1:]
@@ -87,7 +79,7 @@ def _input_gradient(dy, x, gamma, groups, mean, rstd, dx):
                     dx[n, c, j] = (dy[n, c, j] * factor - mean_dz - z * mean_product) * scale
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _parameter_gradients(dy, x, groups, mean, rstd, dgamma, dbeta):
     channels, positions = x.shape[1:]
     depth = channels // groups

@@ -26,7 +26,7 @@ def first_outside(x, largest):
     return _first_outside(x.reshape(-1), float(largest))
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _count_correct(scores, targets, ignore_index):
     rows, classes = scores.shape
     correct = 0
@@ -44,7 +44,7 @@ def _count_correct(scores, targets, ignore_index):
     return correct
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _first_bad_label(targets, classes, ignore_index):
     for i in range(targets.size):
         if not 0 <= targets[i] < classes and targets[i] != ignore_index:
@@ -52,7 +52,7 @@ def _first_bad_label(targets, classes, ignore_index):
     return -1
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _first_outside(x, largest):
     for i in range(x.size):
         if not (x[i] >= 0 and x[i] <= largest):

@@ -9,14 +9,14 @@ from .reductions import total
 ABSENT = {np.dtype(t): (np.empty(0, t), np.empty((0, 0), t)) for t in (np.float32, np.float64)}
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def divisor(rows, sample_weight, per_row):
     """Return the total weight times `per_row`; 1 if that is zero."""
     weights = (total(sample_weight) if sample_weight.size else rows) * per_row
     return weights if weights != 0 else 1.0
 
 
-@njit(nogil=True)
+@njit()
 def fill_zeros(row):
     """Write the gradient of a row that is ignored."""
     for c in range(row.size):

@@ -67,7 +67,7 @@ def multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     )
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, gamma, ignore_index, mean, dlogits):
     rows, classes = logits.shape
     total_weight = _total_weight(targets, weight, sample_weight, ignore_index) if mean else 1.0
@@ -116,7 +116,7 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ga
     return loss / total_weight if total_weight != 0 else 0.0
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _total_weight(targets, weight, sample_weight, ignore_index):
     """Return the sum of the weights of the rows that are not ignored, each times its class's."""
     result = 0.0
@@ -127,7 +127,7 @@ def _total_weight(targets, weight, sample_weight, ignore_index):
     return result
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _focus(nll, gamma):
     """Return (1 - p)^gamma, and the derivative of (1 - p)^gamma nll by nll = -log p."""
     focus = (-math.expm1(-nll)) ** gamma
@@ -135,7 +135,7 @@ def _focus(nll, gamma):
     return focus, focus * (1 + gamma * clipped / math.expm1(clipped))
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _nll(log_probs, targets, weight, sample_weight, ignore_index, mean, dlog_probs):
     rows = log_probs.shape[0]
     total_weight = _total_weight(targets, weight, sample_weight, ignore_index) if mean else 1.0
@@ -156,7 +156,7 @@ def _nll(log_probs, targets, weight, sample_weight, ignore_index, mean, dlog_pro
     return loss / total_weight
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     rows, classes = scores.shape
     total_weight = divisor(rows, sample_weight, 1.0 if mean else 0.0)

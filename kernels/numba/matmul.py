@@ -4,7 +4,7 @@ import numpy as np
 
 from ..codes import ActivationCode
 from .activations import activate
-from .compiled import njit
+from .compiled import FMA, REORDERED, njit
 from .reductions import add_column_totals
 
 #: Piece of a row that the tile of `_add_dots` reads: seven of them fill most of a 32 KB L1 cache.
@@ -33,7 +33,7 @@ def column_sum(x, out):
     _column_sum(x, out)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _column_sum(x, out):
     total = np.zeros(x.shape[1])
     add_column_totals(x, total)
@@ -41,7 +41,7 @@ def _column_sum(x, out):
         out[j] = total[j]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _add_product(a, b, trans_a, trans_b, out):
     m, n = out.shape
     left = _transposed(a) if trans_a else a
@@ -55,7 +55,7 @@ def _add_product(a, b, trans_a, trans_b, out):
         _add_rows(left, _transposed(b) if trans_b else b, out)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _transposed(x):
     rows, columns = x.shape
     result = np.empty((columns, rows), x.dtype)
@@ -68,7 +68,7 @@ def _transposed(x):
     return result
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _add_dots(left, right, out):
     """Add left @ right.T to `out`, 3 x 4 dot products at a time."""
     m, depth = left.shape
@@ -91,7 +91,7 @@ def _add_dots(left, right, out):
 
 
 # 12 vectors of partial sums, 3 operands and 1 more fill the 16 registers of AVX2: 12 FMAs for 7 loads.
-@njit(nogil=True, error_model="numpy", forceinline=True, fastmath={"contract", "reassoc"})
+@njit(forceinline=True, fastmath=REORDERED)
 def _dots_3x4(a0, a1, a2, b0, b1, b2, b3, tile):
     s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = s20 = s21 = s22 = s23 = tile.dtype.type(0)
     for p in range(a0.size):
@@ -109,7 +109,7 @@ def _dots_3x4(a0, a1, a2, b0, b1, b2, b3, tile):
     tile[2, 0], tile[2, 1], tile[2, 2], tile[2, 3] = s20, s21, s22, s23
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _add_rows(left, right, out):
     """Add left @ right to `out`, 3 rows of `out` and 4 of `right` at a time."""
     m, n = out.shape
@@ -139,7 +139,7 @@ def _add_rows(left, right, out):
                     _row_1x1(left[i, p], right[p, columns], out[i, columns])
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True, fastmath={"contract"})
+@njit(forceinline=True, fastmath=FMA)
 def _rows_3x4(a, b0, b1, b2, b3, c0, c1, c2):
     a00, a01, a02, a03 = a[0, 0], a[0, 1], a[0, 2], a[0, 3]
     a10, a11, a12, a13 = a[1, 0], a[1, 1], a[1, 2], a[1, 3]
@@ -150,7 +150,7 @@ def _rows_3x4(a, b0, b1, b2, b3, c0, c1, c2):
         c2[j] += a20 * b0[j] + a21 * b1[j] + a22 * b2[j] + a23 * b3[j]
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True, fastmath={"contract"})
+@njit(forceinline=True, fastmath=FMA)
 def _row_1x1(a, b, c):
     for j in range(c.size):
         c[j] += a * b[j]

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from .compiled import njit
+from .compiled import FMA, REORDERED, njit
 from .reductions import absolute_total, square_total
 
 #: Elements updated at a time: all short loops over a chunk find it in the L1 cache, so that memory is read once. The
@@ -19,8 +19,6 @@ from .reductions import absolute_total, square_total
 CHUNK = 1024
 
 NO_STATS = np.empty((0, 3))
-
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
 def sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
@@ -107,13 +105,13 @@ def clip_column_norms(w, limit):
     _clip_column_norms(w, float(limit))
 
 
-@njit(**OPTIONS)
+@njit(fastmath=FMA)
 def _clear(stats, segment):
     if stats.size:
         stats[segment, 0] = stats[segment, 1] = stats[segment, 2] = 0.0
 
 
-@njit(**OPTIONS)
+@njit(fastmath=FMA)
 def _scale_gradient(g, grad_scale, w, decay, step):
     """Write the scaled gradient plus decay * w to `step`; without decay, w may be anything."""
     factor, weight = g.dtype.type(grad_scale), g.dtype.type(decay)
@@ -124,7 +122,7 @@ def _scale_gradient(g, grad_scale, w, decay, step):
             step[i] += weight * w[i]
 
 
-@njit(**OPTIONS)
+@njit(fastmath=FMA)
 def _apply(w, g, grad_scale, update, segment, stats):
     """Subtract `update` from the parameters; add the old parameters and the update to the statistics."""
     if stats.size:
@@ -135,7 +133,7 @@ def _apply(w, g, grad_scale, update, segment, stats):
         w[i] -= update[i]
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(fastmath=REORDERED)
 def _scaled_square_total(g, factor):
     result = 0.0
     for i in range(g.size):
@@ -144,7 +142,7 @@ def _scaled_square_total(g, factor):
     return result
 
 
-@njit(**OPTIONS)
+@njit(fastmath=FMA)
 def _sgd(param, grad, has_velocity, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
     f = param.dtype.type
     beta = f(momentum)
@@ -171,7 +169,7 @@ def _sgd(param, grad, has_velocity, velocity, bounds, rates, momentum, nesterov,
             _apply(w, g, grad_scale, step, segment, stats)
 
 
-@njit(**OPTIONS)
+@njit(fastmath=FMA)
 def _adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats):
     f = param.dtype.type
     epsilon = f(eps)
@@ -190,7 +188,7 @@ def _adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats):
             _apply(w, g, grad_scale, step, segment, stats)
 
 
-@njit(**OPTIONS)
+@njit(fastmath=FMA)
 def _rmsprop(param, grad, square_avg, has_velocity, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats):
     f = param.dtype.type
     keep, take, beta, epsilon = f(alpha), f(1 - alpha), f(momentum), f(eps)
@@ -215,7 +213,7 @@ def _rmsprop(param, grad, square_avg, has_velocity, velocity, bounds, rates, alp
             _apply(w, g, grad_scale, step, segment, stats)
 
 
-@njit(**OPTIONS)
+@njit(fastmath=FMA)
 def _adam(
     param,
     grad,
@@ -255,7 +253,7 @@ def _adam(
             _apply(w, g, grad_scale, step, segment, stats)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _clip_values(x, limit):
     high = x.dtype.type(limit)
     for i in range(x.size):
@@ -263,7 +261,7 @@ def _clip_values(x, limit):
         x[i] = -high if value < -high else value
 
 
-@njit(**OPTIONS)
+@njit(fastmath=FMA)
 def _add_penalty(param, grad, bounds, l1, l2):
     f = param.dtype.type
     zero, one, slope1, slope2 = f(0), f(1), f(l1), f(l2)
@@ -279,7 +277,7 @@ def _add_penalty(param, grad, bounds, l1, l2):
     return penalty
 
 
-@njit(**OPTIONS)
+@njit(fastmath=FMA)
 def _large_norm(x):
     """Return the norm of numbers whose squares overflow float64, from 1e154 on."""
     largest = 0.0
@@ -291,7 +289,7 @@ def _large_norm(x):
     return math.sqrt(total) * largest if largest < math.inf else math.inf
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _clip_column_norms(w, limit):
     squares = np.zeros(w.shape[1])
     for i in range(w.shape[0]):

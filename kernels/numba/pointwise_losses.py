@@ -8,9 +8,9 @@ import math
 import numpy as np
 
 from ..codes import LossCode
-from .compiled import njit
+from .compiled import FMA, REORDERED, njit
 from .loss_rows import ABSENT, divisor, fill_zeros
-from .reductions import REORDERED, total
+from .reductions import total
 from .special import exp_of_negative, log1p_of_share
 
 
@@ -60,7 +60,7 @@ def pointwise_loss(prediction, target, code, parameters, sample_weight, per_row,
     )
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _mse(prediction, target, sample_weight, mean, dprediction):
     rows, columns = prediction.shape
     total_weight = divisor(rows, sample_weight, columns if mean else 0)
@@ -80,7 +80,7 @@ def _mse(prediction, target, sample_weight, mean, dprediction):
     return loss / total_weight
 
 
-@njit(**REORDERED)
+@njit(fastmath=REORDERED)
 def _squared_distance(p, t):
     result = 0.0
     for j in range(p.size):
@@ -89,7 +89,7 @@ def _squared_distance(p, t):
     return result
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(fastmath=FMA)
 def _bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     rows, columns = logits.shape
     total_weight = divisor(rows, sample_weight, columns if mean else 0)
@@ -120,7 +120,7 @@ def _bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
     return loss / total_weight
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _pointwise_loss(prediction, target, code, parameters, sample_weight, per_row, dprediction):
     rows, columns = prediction.shape
     total_weight = divisor(rows, sample_weight, per_row)
@@ -146,7 +146,7 @@ def _pointwise_loss(prediction, target, code, parameters, sample_weight, per_row
 SMOOTH_L1, HUBER, QUANTILE, POISSON_LOG, POISSON, POISSON_LOG_FULL, POISSON_FULL, KL, KL_LOG = map(int, LossCode)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _cost(code, x, t, parameter):
     """Return the loss of an element and its derivative by the prediction x."""
     if code <= HUBER:
@@ -166,7 +166,7 @@ def _cost(code, x, t, parameter):
     return x - t * math.log(x + parameter) + constant, 1 - t / (x + parameter)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _rounded(d, width, slope):
     """Return |d| with a parabola for a tip of this half width, times slope; and the derivative."""
     size = abs(d)
@@ -175,7 +175,7 @@ def _rounded(d, width, slope):
     return slope * (size - width / 2), slope * np.sign(d)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _divergence(x, p, log_p):
     cost = 0.0 if p == 0 else p * log_p
     if p != 0 or x != -np.inf:

@@ -47,7 +47,7 @@ def adaptive_avg_pool2d_backward(dy, dx):
     _adaptive_backward(dy, dx)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _max(x, kh, kw, sy, sx, top, left, dy, dx, out, index, indexed):
     height, width = x.shape[2:]
     for n in range(x.shape[0]):
@@ -69,7 +69,7 @@ def _max(x, kh, kw, sy, sx, top, left, dy, dx, out, index, indexed):
                         index[n, c, i, j] = element
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _max_backward(dout, index, kw, sy, sx, top, left, dy, dx, din):
     height, width = din.shape[2:]
     for n in range(din.shape[0]):
@@ -86,7 +86,7 @@ def _max_backward(dout, index, kw, sy, sx, top, left, dy, dx, din):
                         din[n, c, y, u] += dout[n, c, i, j]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _window(i, step, before, kernel, size, count_padding):
     """Return the part of a window that is in the image, and the divisor of its mean."""
     start = i * step - before
@@ -95,7 +95,7 @@ def _window(i, step, before, kernel, size, count_padding):
     return first, last, stop - start if count_padding else last - first
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _avg(x, kh, kw, sy, sx, top, left, count_padding, out):
     for n in range(x.shape[0]):
         for c in range(x.shape[1]):
@@ -110,7 +110,7 @@ def _avg(x, kh, kw, sy, sx, top, left, count_padding, out):
                     out[n, c, i, j] = total / (rows * columns)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _avg_backward(dout, kh, kw, sy, sx, top, left, count_padding, din):
     for n in range(din.shape[0]):
         for c in range(din.shape[1]):
@@ -127,7 +127,7 @@ def _avg_backward(dout, kh, kw, sy, sx, top, left, count_padding, din):
                             din[n, c, y, u] += share
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _adaptive(x, out):
     height, width = x.shape[2:]
     rows, columns = out.shape[2:]
@@ -144,7 +144,7 @@ def _adaptive(x, out):
                     out[n, c, i, j] = total / ((y1 - y0) * (u1 - u0))
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _adaptive_backward(dout, din):
     height, width = din.shape[2:]
     rows, columns = dout.shape[2:]

@@ -2,13 +2,10 @@
 
 import numpy as np
 
-from .compiled import njit
-
-#: Only sums are reordered, into vectors of partial sums; NaN and infinity are preserved.
-REORDERED = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
+from .compiled import REORDERED, njit
 
 
-@njit(**REORDERED)
+@njit(fastmath=REORDERED)
 def total(x):
     """Return the sum of the 1-D `x`."""
     result = 0.0
@@ -17,7 +14,7 @@ def total(x):
     return result
 
 
-@njit(**REORDERED)
+@njit(fastmath=REORDERED)
 def absolute_total(x):
     """Return the sum of the absolute values of the 1-D `x`."""
     result = 0.0
@@ -26,7 +23,7 @@ def absolute_total(x):
     return result
 
 
-@njit(**REORDERED)
+@njit(fastmath=REORDERED)
 def square_total(x):
     """Return the sum of the squares of the 1-D `x`."""
     result = 0.0
@@ -36,7 +33,17 @@ def square_total(x):
     return result
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(fastmath=REORDERED)
+def squared_deviations(x, mean):
+    """Return the sum of the squares of the 1-D `x` minus `mean`."""
+    result = 0.0
+    for i in range(x.size):
+        deviation = np.float64(x[i] - mean)
+        result += deviation * deviation
+    return result
+
+
+@njit()
 def add_column_totals(x, result):
     """Add the sum over the rows of the 2-D `x` to the float64 `result`."""
     rows = x.shape[0]

@@ -18,7 +18,7 @@ def softmax_backward(dy, y, log, out):
     _softmax_backward(dy, y, bool(log), out)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _softmax(x, log, out):
     n, units, positions = x.shape
     largest, total = np.empty(positions, x.dtype), np.empty(positions, np.float64)
@@ -41,7 +41,7 @@ def _softmax(x, log, out):
                 out[i, u, j] = out[i, u, j] - total[j] if log else out[i, u, j] * total[j]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _softmax_backward(dy, y, log, out):
     n, units, positions = dy.shape
     total = np.empty(positions, np.float64)

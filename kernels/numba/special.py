@@ -12,12 +12,12 @@ from numba.extending import overload
 from numpy import float32 as f32
 from numpy import int32 as i32
 
-from .compiled import njit
+from .compiled import FMA, njit
 
 SQRT_HALF = 0.70710678118654752440
 
 #: Allows FMA, but nothing that assumes finite numbers or reorders operations. A call left in a loop keeps it scalar.
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
+OPTIONS = {"error_model": "numpy", "fastmath": FMA, "forceinline": True}
 
 
 def exp_of_negative(x):

@@ -20,7 +20,7 @@ def upsample_backward(dy, scales, offset, bilinear, dx):
     _upsample_backward(dy, tuple(map(float, scales)), float(offset), bool(bilinear), dx)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _place(i, size, numerator, denominator, offset):
     """Return the row before output row i in the input, the one after it, and the weight of the latter."""
     at = max((i + offset) * numerator / denominator - offset, 0.0)
@@ -28,7 +28,7 @@ def _place(i, size, numerator, denominator, offset):
     return low, min(low + 1, size - 1), at - low
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _upsample(x, scales, offset, bilinear, out):
     f = x.dtype.type
     one = f(1)
@@ -47,7 +47,7 @@ def _upsample(x, scales, offset, bilinear, out):
                     out[p, i, j] = above * (one - down) + below * down
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _upsample_backward(dy, scales, offset, bilinear, dx):
     f = dy.dtype.type
     one = f(1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..codes import SATURATION, ActivationCode
+from ..codes import saturation
 from .compiled import njit
 from .reductions import square_total
 
@@ -15,12 +15,7 @@ def unit_stats(y, code, stats, total):
     Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
     receives this call's four sums over all columns.
     """
-    centre, limit = 0.0, np.inf
-    if code == ActivationCode.TANH:
-        limit = SATURATION
-    elif code == ActivationCode.SIGMOID:
-        centre, limit = 0.5, SATURATION / 2
-    _unit_stats(y, centre, limit, stats, NO_TOTAL if total is None else total)
+    _unit_stats(y, *saturation(code), stats, NO_TOTAL if total is None else total)
 
 
 def square_sum(x, out):
@@ -33,7 +28,7 @@ def one_signed(grad, out):
     _one_signed(grad, out)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _unit_stats(y, centre, limit, stats, total):
     f = y.dtype.type
     middle, most, zero = f(centre), f(limit), f(0)
@@ -57,12 +52,12 @@ def _unit_stats(y, centre, limit, stats, total):
             total[k] = kind
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _square_sum(x, out):
     out[0] = square_total(x)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _one_signed(grad, out):
     units = grad.shape[1]
     up, down = np.zeros(units, np.bool_), np.zeros(units, np.bool_)

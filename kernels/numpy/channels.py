@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from ..codes import NEEDS_INPUT, SATURATION, ActivationCode
+from ..codes import NEEDS_INPUT, ActivationCode
 from .activations import activate, activate_backward
 from .dropout import dropout
 from .quiet import quiet
+from .watch import add_stats
 
 
 @quiet
@@ -77,17 +78,7 @@ def channel_stats(y, code, stats, total):
     Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
     receives this call's four sums over all channels.
     """
-    new = np.zeros(stats.shape)
-    new[0] = y.sum(axis=(0, 2), dtype=np.float64)
-    new[1] = np.square(y, dtype=np.float64).sum(axis=(0, 2))
-    new[2] = (y > 0).sum(axis=(0, 2))
-    if code == ActivationCode.TANH:
-        new[3] = (np.abs(y) > SATURATION).sum(axis=(0, 2))
-    elif code == ActivationCode.SIGMOID:
-        new[3] = (np.abs(y - 0.5) > SATURATION / 2).sum(axis=(0, 2))
-    stats += new
-    if total is not None:
-        new.sum(axis=1, out=total)
+    add_stats(y, (0, 2), code, stats, total)
 
 
 @quiet
