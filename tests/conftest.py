@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from browsers import CHROMIUM
 from click.testing import CliRunner
+from fuzz import arrays
 
 import pynn
 from pynn.backends import selection
@@ -77,36 +78,13 @@ def rng():
     return np.random.default_rng(20150120)
 
 
-def _strided(array):
-    spread = np.zeros((*array.shape[:-1], 3 * array.shape[-1]), array.dtype)
-    spread[..., 1::3] = array
-    return spread[..., 1::3]
-
-
-def _reversed(array):
-    return np.flip(np.flip(array).copy())
-
-
-def _read_only(array):
-    array = array.copy()
-    array.flags.writeable = False
-    return array
-
-
-def _unaligned(array):
-    memory = np.empty(array.nbytes + 1, np.uint8)
-    shifted = memory[1:].view(array.dtype).reshape(array.shape)
-    shifted[...] = array
-    return shifted
-
-
 LAYOUTS = {
     "fortran": np.asfortranarray,
-    "strided": _strided,
-    "reversed": _reversed,
-    "read_only": _read_only,
-    "byte_swapped": lambda array: array.astype(array.dtype.newbyteorder()),
-    "unaligned": _unaligned,
+    "strided": arrays.strided,
+    "reversed": arrays.reversed_,
+    "read_only": arrays.read_only,
+    "byte_swapped": arrays.swapped,
+    "unaligned": arrays.misaligned,
 }
 
 

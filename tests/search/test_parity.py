@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import numpy as np
 import pytest
 import search_networks
+from fuzz.arrays import read_only
 from search_builds import same
 from search_networks import IMAGE, LAYERS, LOSSES, SEQUENCE, VECTOR, data, find
 
@@ -128,12 +129,6 @@ def strided(array):
     wide = np.zeros((2 * len(array), *array.shape[1:]), array.dtype)
     wide[::2] = array
     return wide[::2]
-
-
-def read_only(array):
-    array = array.copy()
-    array.flags.writeable = False
-    return array
 
 
 PROVENANCES = {

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from image_runs import AtStep
 
 import pynn
 
@@ -30,17 +31,6 @@ def new_trainer(optimizer="adam", **options):
     return pynn.Trainer(
         model, pynn.CrossEntropyLoss([1, 2, 1], label_smoothing=0.1), OPTIMIZERS[optimizer](), **options
     )
-
-
-class AtStep(pynn.Callback):
-    """Do something after one step."""
-
-    def __init__(self, step, action):
-        self.step, self.action = step, action
-
-    def on_step_end(self, trainer):
-        if trainer.steps == self.step:
-            self.action(trainer)
 
 
 def assert_same_run(left, right):

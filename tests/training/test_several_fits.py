@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+from image_runs import AtEpoch, AtStep
 
 import pynn
 from pynn.preprocessing import Standardize
@@ -19,15 +20,6 @@ def new_trainer(lr=0.5):
     pynn.manual_seed(0)
     model = pynn.Sequential(pynn.Linear(3, 8), pynn.ReLU(), pynn.Linear(8, 2))
     return pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr))
-
-
-class AtEpoch(pynn.Callback):
-    def __init__(self, epoch, action):
-        self.epoch, self.action = epoch, action
-
-    def on_epoch_end(self, trainer):
-        if trainer.epoch == self.epoch:
-            self.action(trainer)
 
 
 class Figures(pynn.Callback):
@@ -283,15 +275,6 @@ def test_a_run_that_a_callback_refuses_to_finish_can_still_be_finished(tmp_path)
             part.fit(X, Y, callbacks=[wrong])
     part.fit(X, Y)
     assert part.history["loss"] == whole.history["loss"]
-
-
-class AtStep(pynn.Callback):
-    def __init__(self, step, action):
-        self.step, self.action = step, action
-
-    def on_step_end(self, trainer):
-        if trainer.steps == self.step:
-            self.action(trainer)
 
 
 def test_a_callback_that_is_not_in_a_list():
