@@ -18,7 +18,7 @@ class Case(NamedTuple):
     """One row of the benchmark.
 
     `shape` is (m, k, n) of a product, (n, channels, height, width, filters) of a 3 x 3 convolution with padding 1, of
-    any other one with its kernel size and padding behind, (n, channels, height, width) of other ops on images, (rows,
+    any other one followed by kernel size and padding, (n, channels, height, width) of other ops on images, (rows,
     columns) of batch norm and losses, (elements,) of activations and optimisers, and empty for steps, whose `op` is the
     workload's letter.
     """

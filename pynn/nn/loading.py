@@ -11,7 +11,7 @@ import numpy as np
 from .. import preprocessing
 from ..utils.config import Configurable, make
 from ..utils.files import FileFormatError, load_tensors
-from ..utils.validation import choice
+from ..utils.validation import choice, shortened
 from .rebuilding import rebuilt_from
 from .saving import TRANSFORMERS, checked_schema
 from .sequential import KNOWN_LAYERS, Sequential
@@ -87,8 +87,7 @@ def understood(path: str | Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
-        reason = str(error) if len(str(error)) <= 500 else f"{str(error)[:500]}..."
-        raise FileFormatError(f"{path} cannot be rebuilt from its description: {reason}") from error
+        raise FileFormatError(f"{path} cannot be rebuilt from its description: {shortened(error, 500)}") from error
 
 
 def with_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

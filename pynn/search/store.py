@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..utils.files import FileFormatError, load_tensors, write_atomically
+from ..utils.validation import shortened
 from .samplers import INSTALL_HINT, frozen, load_optuna, quiet_optuna
 from .space import Params, Space
 from .text import written
@@ -271,9 +272,9 @@ def _database(url: str, make: Callable[[str], Any]) -> Any:
 
 def _hidden(url: str) -> str:
     """Return a database's URL without the password in it."""
-    before, at, behind = url.rpartition("@")
+    before, at, path = url.rpartition("@")
     scheme, slashes, user = before.partition("://")
-    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{behind}"
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{path}"
 
 
 def _digest(record: str) -> str:
@@ -356,23 +357,20 @@ def _compare(stored: dict[str, Any], wanted: dict[str, Any], name: str) -> None:
     if longer and _is_longer(stored["stages"], wanted["stages"]):
         return
     if differing:
-        changed = "; ".join(
-            f"{key} was {_short(stored.get(key))} and is {_short(wanted.get(key))}" for key in differing
-        )
+        changed = "; ".join(f"{key} was {_shown(stored, key)} and is {_shown(wanted, key)}" for key in differing)
         raise StoreError(
             f"the store {name!r} belongs to another search: {changed}; choose another folder, or restore these settings"
         )
+
+
+def _shown(settings: dict[str, Any], key: str) -> str:
+    return shortened(json.dumps(settings.get(key)), 200)
 
 
 def _is_longer(stored: list[list[int]], wanted: list[list[int]]) -> bool:
     *before, last = stored
     *same, longer = wanted
     return before == same and last[1:] == longer[1:] and last[0] <= longer[0]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def check_same(known: Trial, params: Params) -> None:

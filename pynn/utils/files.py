@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .validation import shortened
 from .writing import check_target, write_atomically
 
 __all__ = [
@@ -184,15 +185,15 @@ def _arrays(content: bytes, entries: dict[str, Any], start: int) -> dict[str, np
     arrays, bounds = {}, []
     for name, entry in entries.items():
         if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-            raise ValueError(f"{_short(name)} is not described as an array")
+            raise ValueError(f"{shortened(name, 100)!r} is not described as an array")
         shape, offsets = entry["shape"], entry["data_offsets"]
         if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-            raise ValueError(f"{_short(name)} has no shape or no offsets")
+            raise ValueError(f"{shortened(name, 100)!r} has no shape or no offsets")
         if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
-            raise ValueError(f"{_short(name)} has a dtype that NumPy does not support")
+            raise ValueError(f"{shortened(name, 100)!r} has a dtype that NumPy does not support")
         dtype, count = DTYPES[entry["dtype"]], math.prod(shape)
         if offsets[1] - offsets[0] != count * dtype.itemsize or start + offsets[1] > len(content):
-            raise ValueError(f"{_short(name)} does not match its offsets")
+            raise ValueError(f"{shortened(name, 100)!r} does not match its offsets")
         arrays[name] = np.frombuffer(content, dtype, count, start + offsets[0]).reshape(shape)
         bounds.append(offsets)
     reached = 0
@@ -207,10 +208,6 @@ def _arrays(content: bytes, entries: dict[str, Any], start: int) -> dict[str, np
 
 def _are_sizes(value: Any) -> bool:
     return isinstance(value, list) and all(type(size) is int and size >= 0 for size in value)
-
-
-def _short(name: str) -> str:
-    return repr(name if len(name) <= 100 else f"{name[:100]}...")
 
 
 def _own_header(metadata: Mapping[str, Any]) -> dict[str, Any]:

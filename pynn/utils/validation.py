@@ -1,4 +1,4 @@
-"""Checks of arguments that are numbers or one of a few words; each error names the given and the expected value."""
+"""Checks of arguments, whose errors name the given and the expected value; and texts shortened for such errors."""
 
 from __future__ import annotations
 
@@ -89,3 +89,14 @@ def ready(value: ArrayLike, dtype: np.dtype) -> np.ndarray:
         if flags.c_contiguous and flags.aligned:
             return value
     return np.array(value, dtype=dtype, order="C")
+
+
+def shortened(text: object, most: int = 300) -> str:
+    """Return the beginning of a text for a message: names and values in a file may be of any length.
+
+    Examples
+    --------
+    >>> shortened("x" * 9, most=5)
+    'xxxxx...'
+    """
+    return str(text) if len(str(text)) <= most else f"{str(text)[:most]}..."

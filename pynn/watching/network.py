@@ -107,8 +107,8 @@ class Network:
         A layer in front of an activation is seen through that activation, as pynn's kernels do where they fuse both.
         """
         chain = parts(self)  # type: ignore[arg-type]  # all that it reads is `children`
-        behind = zip(chain, followers(chain), strict=True)
-        return {id(part.layer) for part, follower in behind if not isinstance(follower, Activation)}
+        pairs = zip(chain, followers(chain), strict=True)
+        return {id(part.layer) for part, follower in pairs if not isinstance(follower, Activation)}
 
     def refresh(self, updated: set[int]) -> None:
         """Follow tensors whose memory was replaced, and parameters that were frozen or released."""

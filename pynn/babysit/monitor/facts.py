@@ -320,10 +320,10 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
             reached[branch] = part.label
             if not branch:
                 trunk[-1] = part.label
-            behind = latest.get(branch)
-            if behind is not None and behind.activation is None:
-                behind.activation = layer.spec()[0] if isinstance(layer, Activation) else type(layer).__name__.lower()
-                behind.output = part.label
+            weighted = latest.get(branch)
+            if weighted is not None and weighted.activation is None:
+                weighted.activation = layer.spec()[0] if isinstance(layer, Activation) else type(layer).__name__.lower()
+                weighted.output = part.label
     if found:
         found[-1].last = True
         if trunk and trunk[-1] == reached[""]:

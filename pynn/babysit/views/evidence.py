@@ -102,8 +102,8 @@ def _outputs(run: RunFigures, layer: str) -> str:
     """Return the histograms of a layer's outputs over the run, or of the activation's that is fused into it."""
     held = {name for snapshot in run.snapshots for name in snapshot.activations}
     names = list(run.layers)
-    behind = names[names.index(layer) :] if layer in names else []
-    layer = next((name for name in behind if name in held), layer)
+    following = names[names.index(layer) :] if layer in names else []
+    layer = next((name for name in following if name in held), layer)
     taken = [
         (snapshot.step, snapshot.activations[layer]) for snapshot in run.snapshots if layer in snapshot.activations
     ]

@@ -127,11 +127,11 @@ def network(workload: Workload) -> Sequential:
         layer.weight[...], layer.bias[...] = weight, 0
         chain.append(layer)
         if stage is not stages[-1]:
-            chain += _behind(stage, workload)
+            chain += _after_product(stage, workload)
     return Sequential(*chain)
 
 
-def _behind(stage: CaseStage, workload: Workload) -> Iterator[layers.Layer]:
+def _after_product(stage: CaseStage, workload: Workload) -> Iterator[layers.Layer]:
     if workload.batchnorm:
         yield layers.BatchNorm2d(stage.outputs) if stage.image else layers.BatchNorm1d(stage.outputs)
     yield _LAYERS[workload.activation]()

@@ -178,11 +178,11 @@ def _network(workload: Workload) -> Any:  # nn.Sequential; its stub lacks `to(me
             layer.bias.zero_()
         chain.append(layer)
         if stage is not stages[-1]:
-            chain += _behind(stage, workload)
+            chain += _after_product(stage, workload)
     return nn.Sequential(*chain)
 
 
-def _behind(stage: CaseStage, workload: Workload) -> Iterator[nn.Module]:
+def _after_product(stage: CaseStage, workload: Workload) -> Iterator[nn.Module]:
     if workload.batchnorm:
         yield nn.BatchNorm2d(stage.outputs) if stage.image else nn.BatchNorm1d(stage.outputs)
     yield _LAYERS[workload.activation]()

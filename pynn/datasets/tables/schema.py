@@ -93,7 +93,7 @@ def feature_names(column: ColumnSchema) -> list[str]:
 
 
 def plain_schema(names: list[str], features: int) -> Schema:
-    """Return the schema of a table of plain numbers, whose target, if any, comes behind its features."""
+    """Return the schema of a table of plain numbers, whose target, if any, follows its features."""
     columns: list[ColumnSchema] = [
         {"name": name, "kind": "number", "categories": [], "fill": None} for name in names[:features]
     ]

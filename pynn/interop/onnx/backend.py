@@ -11,8 +11,9 @@ from onnx import helper
 from onnx.backend import base
 from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
 
+from ...utils.validation import shortened
 from .errors import UnsupportedError
-from .graph import DTYPES, Graph, Node, read_model, shortened
+from .graph import DTYPES, Graph, Node, read_model
 from .operators import OPERATORS
 
 #: The newest operator set whose definitions were implemented.

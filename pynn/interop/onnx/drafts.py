@@ -132,7 +132,7 @@ def _per_output(array: np.ndarray, shape: tuple[int, ...], draft: Draft) -> np.n
 
 
 def _per_channel(array: np.ndarray, width: int, rank: int) -> np.ndarray | None:
-    """Return an array that broadcasts over the dimensions behind the channels as one number per channel, or None."""
+    """Return an array that broadcasts over the dimensions after the channels as one number per channel, or None."""
     if array.size == 1:
         return np.broadcast_to(array.reshape(-1), (width,))
     shape = array.shape[-rank:] if array.ndim > rank and set(array.shape[:-rank]) == {1} else array.shape

@@ -147,7 +147,7 @@ def _restored(transformer: pre.Transformer, state: Mapping[str, np.ndarray]) -> 
 
 
 def take_target_preprocessing(steps: list[Step], width: int | None) -> pre.Transformer | None:
-    """Remove an affine map behind the last layer, into which it could not be folded, and return what it inverts."""
+    """Remove an affine map after the last layer, into which it could not be folded, and return what it inverts."""
     last = steps[-1] if steps else None
     if not isinstance(last, Affine) or len(steps) < 2 or width is None:
         return None

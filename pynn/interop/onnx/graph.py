@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
 from ...utils.files import FileFormatError
+from ...utils.validation import shortened
 from .errors import UnsupportedError
 from .external import Beside
 
@@ -199,8 +200,3 @@ def _from_bytes(content: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], na
 
 def _type_name(code: int) -> str:
     return onnx.TensorProto.DataType.Name(code) if code in onnx.TensorProto.DataType.values() else f"number {code}"
-
-
-def shortened(text: object) -> str:
-    """Return a text of at most 300 characters: names in a file may be of any length."""
-    return str(text) if len(str(text)) <= 300 else f"{str(text)[:300]}..."

@@ -11,11 +11,12 @@ import numpy as np
 from ...nn.rebuilding import rebuilt_from
 from ...nn.sequential import Sequential
 from ...utils.files import FileFormatError
+from ...utils.validation import shortened
 from .chains import Chain
 from .drafts import dtype_of, made
 from .ends import Ending, fold_into_first, take_preprocessing, take_target_preprocessing
 from .errors import UnsupportedError
-from .graph import Graph, read_file, shortened
+from .graph import Graph, read_file
 from .operators import OPERATORS
 from .patterns import fuse
 from .reading import Reading
@@ -29,7 +30,7 @@ def load(path: str | Path) -> Sequential:
     """Return the network of an ONNX file, ready for prediction and for further training.
 
     The graph must be a chain of operators that are layers of pynn, whose branches meet in sums, as in residual blocks.
-    Constants that are subtracted and multiplied before the first layer become the model's preprocessing, those behind a
+    Constants that are subtracted and multiplied before the first layer become the model's preprocessing, those after a
     network of float32 in float64 its target preprocessing, others part of the neighbouring layer. A graph that gives
     labels and probabilities, as skl2onnx writes it, and one that `export` wrote, becomes a classifier: `predict_proba`
     and `predict_label` return what the graph does, and `predict` returns logits, which losses take.

@@ -11,7 +11,7 @@ from ...nn import layers
 from .drafts import Affine, Draft, Limits, Step
 from .errors import UnsupportedError
 from .graph import Node
-from .reading import Reader, Reading, Shape, floats
+from .reading import Reader, Reading, Shape, floats, unknown_shape
 
 
 def _matrix(node: Node, array: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def _layer_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
     if len(node.inputs) == 1:  # made of several nodes; gamma and beta follow
         over = None if shape is None else shape[node.get("axis") :]
         if over is None or None in over:
-            raise UnsupportedError(f"{node} has an input of unknown shape; export the model with its input's shape")
+            raise unknown_shape(node)
         settings |= {"normalized_shape": over, "elementwise_affine": False}
         return Draft(layers.LayerNorm, settings, node=node), shape
     gamma, beta = floats(node, read.array(node, 1)), read.optional(node, 2)

@@ -55,12 +55,21 @@ class Reading:
         """Return the shape of a node's first input that is no constant."""
         return next((self.shapes.get(name) for name in node.inputs if name not in self.constants), None)
 
-    def rank(self, node: Node) -> int:
-        """Return the number of its dimensions."""
+    def known_shape(self, node: Node) -> tuple[int | None, ...]:
+        """Return that shape, or raise UnsupportedError if not even the number of dimensions is known."""
         shape = self.shape(node)
         if shape is None:
-            raise UnsupportedError(f"{node} has an input of unknown shape; export the model with its input's shape")
-        return len(shape)
+            raise unknown_shape(node)
+        return shape
+
+    def rank(self, node: Node) -> int:
+        """Return the number of its dimensions."""
+        return len(self.known_shape(node))
+
+
+def unknown_shape(node: Node) -> UnsupportedError:
+    """Return the error of a node that can only be read for an input of known shape."""
+    return UnsupportedError(f"{node} has an input of unknown shape; export the model with its input's shape")
 
 
 #: Reads a node; returns the layer, or None if there is nothing to do, and the shape of the output.

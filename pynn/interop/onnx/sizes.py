@@ -9,7 +9,7 @@ import numpy as np
 from .errors import UnsupportedError
 from .graph import Graph, Node
 from .operators import OPERATORS
-from .reading import Reading, Shape
+from .reading import Reading, Shape, unknown_shape
 
 #: Stand for the number of examples, and for a size that is not known, where sizes are only moved.
 BATCH, UNKNOWN = -(2**40), -(2**41)
@@ -53,7 +53,7 @@ class Sizes:
         shape = self.read.shape(node)
         given = node.get("shape") if len(node.inputs) < 2 else self._value(node.inputs[1]).reshape(-1).tolist()
         if shape is None or not given:
-            raise UnsupportedError(f"{node} has an input of unknown shape; export the model with its input's shape")
+            raise unknown_shape(node)
         features = None if None in shape[1:] else math.prod(shape[1:])  # type: ignore[arg-type]
         sizes = [self._size(node, shape, k, size) for k, size in enumerate(given)]
         first, rest = sizes[0], sizes[1:]
@@ -97,7 +97,7 @@ class Sizes:
     def _shape(self, node: Node) -> np.ndarray:
         shape: Shape = self.read.shapes.get(node.inputs[0])
         if shape is None:
-            raise UnsupportedError(f"{node} has an input of unknown shape; export the model with its input's shape")
+            raise unknown_shape(node)
         sizes = [BATCH, *(UNKNOWN if size is None else size for size in shape[1:])]
         return np.array(sizes[slice(node.get("start", 0), node.get("end"))], np.int64)
 

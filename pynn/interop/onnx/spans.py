@@ -179,7 +179,7 @@ def _maxout(read: Reading, node: Node, wanted: tuple[int | None, ...], before: l
     last = before[-1] if before else None
     linear = isinstance(last, Draft) and last.kind is layers.Linear
     if not linear or last.rank > 1 or reduced.get("keepdims", 1) or None in wanted[1:]:  # type: ignore[union-attr]
-        raise UnsupportedError(f"{reduced} is not behind a linear layer and over its pieces, as in Maxout")
+        raise UnsupportedError(f"{reduced} does not follow a linear layer, or is not over its pieces, as in Maxout")
     assert isinstance(last, Draft)
     before.pop()
     read.reached = reduced

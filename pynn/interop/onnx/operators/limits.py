@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from ..graph import Node, shortened
+from ....utils.validation import shortened
+from ..graph import Node
 
 #: 8 GiB of float32.
 MOST_ELEMENTS = 2**31
