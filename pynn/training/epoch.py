@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from ..utils.arrays import non_finite_row
 from ..utils.warning import warn_user
 from .history import EpochSums
-from .last_words import last_words
 from .prefetch import opened
 from .settings import TrainingWarning
 from .step import NonFiniteError, Stopped
+from .termination import reporting_termination
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -42,7 +42,7 @@ def train(trainer: TrainingState, step: TrainingStep, fit: Fit, prefetch: bool |
     until, alone = fit.plan.until, trainer._ranks is None
     interrupted: bool | None = None
     try:
-        with last_words(trainer._ranks):
+        with reporting_termination(trainer._ranks):
             while trainer.epoch < until and not (trainer._stop or (alone and guard.requested)):
                 train_epoch(trainer, step, fit, prefetch, guard)
             interrupted = trainer._agreed(guard.requested)

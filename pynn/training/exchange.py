@@ -58,7 +58,7 @@ class Exchange:
         self.figures = np.zeros(4)
 
     def lay_out(self) -> None:
-        """Take note of the layers, after a change of the model."""
+        """Record where the gradients of each layer start, after a change of the model."""
         starts = {id(parameter): start for _, parameter, start, _ in self._flat.slots}
         self._starts = {
             id(layer): min(starts[id(parameter)] for parameter in layer.parameters())

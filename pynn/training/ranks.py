@@ -126,11 +126,11 @@ class Ranks:
         self.comm.Allgatherv(sent, [whole.reshape(-1).view(np.uint8), sizes])
         return whole
 
-    def from_first(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """Return rank 0's value, any object, on every rank."""
         return self.comm.bcast(value)
 
-    def send_first(self, arrays: Iterable[np.ndarray]) -> None:
+    def broadcast_arrays(self, arrays: Iterable[np.ndarray]) -> None:
         """Replace the arrays' values on every rank by those of rank 0."""
         for array in arrays:
             self.comm.Bcast(array.reshape(-1).view(np.uint8))
@@ -139,7 +139,7 @@ class Ranks:
         """Return whether the value is true on any rank."""
         return bool(self.gather(np.array([value])).any())
 
-    def agree(self, what: dict[str, str]) -> None:
+    def check_equal(self, what: dict[str, str]) -> None:
         """Raise RuntimeError that names the ranks whose values differ from rank 0's, on every rank."""
         for rank, other in enumerate(self.comm.allgather((self.host, what))):
             host, theirs = other
@@ -152,7 +152,7 @@ class Ranks:
                         f"{expected[name]}: start all ranks with the same"
                     )
 
-    def together(self, prepare: Callable[[], T]) -> T:
+    def call_on_all(self, prepare: Callable[[], T]) -> T:
         """Call a function that may raise; if it raises on any rank, all ranks raise."""
         error: BaseException | None = None
         try:
@@ -174,10 +174,10 @@ class Ranks:
         self.comm.Abort(1)
         raise error
 
-    def end_all_with_this_process(self) -> None:
+    def abort_with_this_process(self) -> None:
         """End all ranks when an error that nobody has caught ends this process, instead of letting them wait."""
         if not _latest:
-            sys.excepthook = partial(_end_all, sys.excepthook)
+            sys.excepthook = partial(_abort_all, sys.excepthook)
         _latest[:] = [self]
 
     @property
@@ -195,7 +195,7 @@ class Ranks:
 _latest: list[Ranks] = []
 
 
-def _end_all(
+def _abort_all(
     usual: Callable[..., Any], kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """Show an error that nobody has caught, as usual, and end all ranks."""

@@ -161,7 +161,7 @@ class TrainingState(Settings):
 
     def _from_first(self, value: float) -> float:
         """Return rank 0's value."""
-        return value if self._ranks is None else self._ranks.from_first(value)
+        return value if self._ranks is None else self._ranks.broadcast(value)
 
     def standing(self) -> tuple[FitPlan | None, int, int, int]:
         """Return the plan of the last run, finished epochs, batches of the running one, and rows of the history."""

@@ -164,7 +164,7 @@ class TrainingStep:
     def _wanted(self, observer: Observer) -> bool:
         """Return whether the observer wants the next step; with several ranks, whether that of rank 0 does."""
         wanted = observer.wants(self._trainer)
-        return wanted if self._exchange is None else self._exchange.ranks.from_first(wanted)
+        return wanted if self._exchange is None else self._exchange.ranks.broadcast(wanted)
 
     def _exchanged(self, exchange: Exchange, loss: float, share: Share | None, fits: bool) -> float:
         """Run the backward pass and return the loss of the whole minibatch, given that of this rank's rows.

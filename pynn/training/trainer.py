@@ -23,6 +23,7 @@ from ..utils.files import write_atomically
 from ..utils.interrupt import InterruptGuard
 from .callbacks import Callback
 from .checkpoint import load_checkpoint, packed_checkpoint
+from .collective import aborting_all, end_on_all, prepare_on_all, start_exchange, step_on_all
 from .copying import put_together, taken_apart
 from .epoch import begin, non_finite_error, train
 from .examples import prepare_later, step_targets, unfitted_after_error
@@ -32,7 +33,6 @@ from .metrics import Metric, evaluated, named
 from .ranks import Ranks
 from .state import TrainingState
 from .step import TrainingStep
-from .together import begun, ended, ending_all, prepared_together, step_together
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -117,7 +117,7 @@ class Trainer(TrainingState):
         self.averaging = averaging
         self.matmul_precision = matmul_precision
         self._ranks = Ranks.of(comm)
-        self._exchange = None if self._ranks is None else begun(self._ranks, self.model, compression)
+        self._exchange = None if self._ranks is None else start_exchange(self._ranks, self.model, compression)
         self._step = TrainingStep(self, self._random, self._exchange)
         #: Holds the identity of the training thread under "thread" while one trains.
         self._turn: dict[str, int] = {}
@@ -154,7 +154,7 @@ class Trainer(TrainingState):
             if self._ranks is None:
                 loss = self._step.take(batch, y, weights)
             else:
-                loss = step_together(self, self._step, batch, y, weights, self._ranks)
+                loss = step_on_all(self, self._step, batch, y, weights, self._ranks)
         finally:
             if self._turn and self._turn["thread"] == thread:
                 del self._turn["thread"]
@@ -262,16 +262,16 @@ class Trainer(TrainingState):
                 raise self._busy()
             self._step.settle()
             with unfitted_after_error(self.model) as settled:
-                fit = prepared(self, request) if self._ranks is None else prepared_together(self, request, self._ranks)
+                fit = prepared(self, request) if self._ranks is None else prepare_on_all(self, request, self._ranks)
                 with InterruptGuard() as guard:
                     begin(self, fit)
                     settled()
                     try:
-                        with ending_all(self):
+                        with aborting_all(self):
                             train(self, self._step, fit, prefetch, guard)
                     finally:
                         fit.listeners.on_train_end(self)
-                    ended(self._exchange, self.model)  # a callback of rank 0 may have changed them
+                    end_on_all(self._exchange, self.model)  # a callback of rank 0 may have changed them
         finally:
             if self._turn and self._turn["thread"] == thread:
                 del self._turn["thread"]

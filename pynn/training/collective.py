@@ -1,4 +1,4 @@
-"""How several ranks begin to train one model, and how they end together."""
+"""What all ranks of a trainer do together: begin to train, take a step, and end if one of them fails."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ if TYPE_CHECKING:
     from .state import TrainingState
 
 
-def begun(ranks: Ranks, model: Sequential, compression: str | None) -> Exchange:
+def start_exchange(ranks: Ranks, model: Sequential, compression: str | None) -> Exchange:
     """Return the exchange of a trainer's ranks, which from now on have the weights of rank 0.
 
     Raises RuntimeError on all ranks if one has another version, backend, instruction set or network.
     """
     shapes = [(name, *parameter.shape) for name, parameter in model.named_parameters()]
     network = f"of {len(shapes)} parameters with digest {rank_checks.digest_of_text(shapes)}"
-    ranks.agree(
+    ranks.check_equal(
         rank_checks.machine() | {"network": network, "dtype": str(model.dtype), "compression": str(compression)}
     )
     exchange = Exchange(ranks, model, compression)
-    share_weights(ranks, model)
-    ranks.end_all_with_this_process()
+    broadcast_weights(ranks, model)
+    ranks.abort_with_this_process()
     return exchange
 
 
-def share_weights(ranks: Ranks, model: Sequential) -> None:
+def broadcast_weights(ranks: Ranks, model: Sequential) -> None:
     """Give all ranks the weights and running statistics of rank 0."""
-    ranks.send_first([model.flat.values, *(buffer for _, buffer in model.named_buffers())])
+    ranks.broadcast_arrays([model.flat.values, *(buffer for _, buffer in model.named_buffers())])
 
 
-def ended(exchange: Exchange | None, model: Sequential) -> None:
+def end_on_all(exchange: Exchange | None, model: Sequential) -> None:
     """Give all ranks, if there are several, all that rank 0 has after a `fit`: each may go on alone."""
     if exchange is not None:
-        share_weights(exchange.ranks, model)
+        broadcast_weights(exchange.ranks, model)
         exchange.end()
 
 
-def prepared_together(trainer: TrainingState, request: FitRequest, ranks: Ranks) -> Fit:
+def prepare_on_all(trainer: TrainingState, request: FitRequest, ranks: Ranks) -> Fit:
     """Prepare a `fit` on all ranks; if that fails on one, or if they are to do different things, all raise."""
-    fit = ranks.together(lambda: prepared(trainer, request))
-    ranks.agree(rank_checks.training(trainer, fit))
+    fit = ranks.call_on_all(lambda: prepared(trainer, request))
+    ranks.check_equal(rank_checks.training(trainer, fit))
     return fit
 
 
 @contextmanager
-def ending_all(trainer: TrainingState) -> Iterator[None]:
+def aborting_all(trainer: TrainingState) -> Iterator[None]:
     """Within the block, an error on one rank ends all, but for one that all ranks raise."""
     try:
         yield
@@ -68,7 +68,7 @@ def ending_all(trainer: TrainingState) -> Iterator[None]:
         raise
 
 
-def step_together(
+def step_on_all(
     trainer: TrainingState,
     step: TrainingStep,
     x: np.ndarray,
@@ -81,5 +81,5 @@ def step_together(
     each = trainer.loss.row_weights(y, weights)
     total = float(len(x) if each is None else each.sum(dtype="float64"))
     x, y, weights, _, share = cut(Batch(x, y, weights, total), trainer.loss, ranks)
-    with ending_all(trainer):
+    with aborting_all(trainer):
         return step.take(x, y, weights, share=share)

@@ -1,4 +1,4 @@
-"""What a rank says when it is ended from outside, as the launcher does when another rank has died."""
+"""The message of a rank that is ended by SIGTERM, as the launcher does when another rank has died."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def last_words(ranks: Ranks | None) -> Iterator[None]:
-    """Within the block, say on SIGTERM which checkpoint is the last one.
+def reporting_termination(ranks: Ranks | None) -> Iterator[None]:
+    """Within the block, print on SIGTERM which checkpoint is the last one.
 
-    A thread does: the main thread may wait for a rank that is gone, and Python runs no handler meanwhile. Ranks 0 and 1
-    speak, so that one is left if the other has died.
+    A thread prints it: the main thread may wait for a rank that is gone, and Python runs no handler meanwhile. Ranks 0
+    and 1 do, so that one is left if the other has died.
     """
     if ranks is None or ranks.rank > 1 or threading.current_thread() is not threading.main_thread():
         yield
         return
     reading, writing = socket.socketpair()
     writing.setblocking(False)
-    # Without a handler in Python, the signal would end the process before the thread can speak.
+    # Without a handler in Python, the signal would end the process before the thread can print.
     ends = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if ends:
         signal.signal(signal.SIGTERM, lambda *_: None)
     before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=_speak, args=(ranks, reading, ends), daemon=True).start()
+    threading.Thread(target=_report, args=(ranks, reading, ends), daemon=True).start()
     try:
         yield
     finally:
@@ -43,7 +43,7 @@ def last_words(ranks: Ranks | None) -> Iterator[None]:
         writing.close()
 
 
-def _speak(ranks: Ranks, reading: socket.socket, ends: bool) -> None:
+def _report(ranks: Ranks, reading: socket.socket, ends: bool) -> None:
     """Wait for signals, whose numbers arrive as bytes; nothing arrives once the block has ended."""
     with reading:
         while numbers := reading.recv(1):
