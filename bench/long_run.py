@@ -19,7 +19,7 @@ import pynn
 from pynn.bench.cases import WORKLOADS
 from pynn.bench.contestants.own import network
 from pynn.bench.data import batch
-from pynn.utils.files import write_atomically
+from pynn.utils.json_values import write_json
 
 WORKLOAD, BATCHES = WORKLOADS["E"], 100
 STATUS = Path("/proc/self/status")
@@ -65,7 +65,7 @@ def main(steps, output):
     figures = {"steps": taken, "rows": rows} | megabytes
     click.echo(json.dumps(figures, indent=1))
     if output is not None:
-        write_atomically(output, (json.dumps(figures, indent=1) + "\n").encode())
+        write_json(output, figures)
 
 
 if __name__ == "__main__":

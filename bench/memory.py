@@ -6,7 +6,6 @@ Before, each process takes steps of the smallest workload, so that a library's c
 without such a step are skipped. Reports the median of several processes. Needs Linux.
 """
 
-import json
 import statistics
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from pynn.bench import results
 from pynn.bench.cases import WORKLOADS, Case
 from pynn.bench.comparison import Remote
 from pynn.bench.contestants import CONTESTANTS
-from pynn.utils.files import write_atomically
+from pynn.utils.json_values import write_json
 
 SMALLEST, PROCESSES = "E", 3
 
@@ -54,7 +53,7 @@ def main(threads, only, output):
         Console().print(table)
     if output is not None:
         figures = {"threads": threads, "setting": results.setting(), "bytes": found}
-        write_atomically(output, (json.dumps(figures, indent=1) + "\n").encode())
+        write_json(output, figures)
 
 
 if __name__ == "__main__":

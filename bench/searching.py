@@ -24,7 +24,7 @@ import numpy as np
 
 import pynn
 from pynn import search
-from pynn.utils.files import write_atomically
+from pynn.utils.json_values import write_json
 
 sys.path.append(str(Path(__file__).parents[1]))
 
@@ -44,7 +44,7 @@ def save(name, figures):
     """Store the figures of a part in the file, and print them."""
     found = load()
     found[name] = figures
-    write_atomically(OUTPUT, (json.dumps(found, indent=1) + "\n").encode())
+    write_json(OUTPUT, found)
     print(json.dumps({key: value for key, value in figures.items() if key != "runs"}, indent=1))
 
 

@@ -7,7 +7,6 @@ one thread, CPU time counts, which excludes other processes.
 """
 
 import gc
-import json
 import time
 import warnings
 from pathlib import Path
@@ -21,7 +20,7 @@ import pynn
 from pynn.bench.cases import WORKLOADS
 from pynn.bench.contestants.own import trainer_of
 from pynn.bench.data import batch
-from pynn.utils.files import write_atomically
+from pynn.utils.json_values import write_json
 
 #: Minimum seconds per block of a contestant.
 BLOCK = 0.05
@@ -86,7 +85,7 @@ def main(threads, rounds, only, budget, output):
     Console().print(table)
     if output is not None:
         figures = {"threads": threads, "budget": budget, "workloads": found}
-        write_atomically(output, (json.dumps(figures, indent=1) + "\n").encode())
+        write_json(output, figures)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import json
 import warnings
 from pathlib import Path
 
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 
 import pynn
-from pynn.utils.files import write_atomically
+from pynn.utils.json_values import write_json
 
 from .faults.cases import Fault
 from .faults.corpus import CASES
@@ -162,7 +161,7 @@ def verdicts(only, budget, wanted, output):
     click.echo(f"same first cause in {sum(same)} of {len(same)} cases, of {len(names)} that PyTorch can run")
     if output is not None:
         figures = {"seed": SEED, "budget": budget, "same": sum(same), "cases": found}
-        write_atomically(output, (json.dumps(figures, indent=1) + "\n").encode())
+        write_json(output, figures)
 
 
 @main.command()
@@ -181,7 +180,7 @@ def cost(rounds, only, output):
             found[name][peer] = row
             if output is not None:  # after each, for the peers take minutes
                 figures = {"torch": torch.__version__, "rounds": rounds, "workloads": found}
-                write_atomically(output, (json.dumps(figures, indent=1) + "\n").encode())
+                write_json(output, figures)
 
 
 if __name__ == "__main__":

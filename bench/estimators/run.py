@@ -8,7 +8,6 @@ Run from the project's folder; each table's fits take turns, and only their rati
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from pathlib import Path
@@ -20,6 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 import pynn
+from pynn.utils.json_values import write_json
 
 from ..tables.corpus import TableSource, part, read
 from ..tables.encoding import encode
@@ -39,7 +39,7 @@ def main() -> None:
     rows = [measured(source) for source in chosen(options.tables)]
     print(summary(rows))
     if options.output:
-        options.output.write_text(json.dumps(rows, indent=1) + "\n")
+        write_json(options.output, rows)
 
 
 def chosen(count: int) -> list[TableSource]:

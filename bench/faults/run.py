@@ -25,6 +25,7 @@ from rich.progress import track
 
 import pynn
 from pynn.utils.files import write_atomically
+from pynn.utils.json_values import write_json
 
 from .cases import SEEDS, part
 from .corpus import CASES
@@ -105,7 +106,7 @@ def main(
         rows = [outcome.as_dict() for outcome in outcomes]
         write_atomically(output, ("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n").encode())
         if output == RESULTS:
-            write_atomically(SUMMARY, (json.dumps(in_words(outcomes), indent=1) + "\n").encode())
+            write_json(SUMMARY, in_words(outcomes))
 
 
 if __name__ == "__main__":

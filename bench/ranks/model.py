@@ -20,7 +20,7 @@ from rich.table import Table
 from bench.ranks.run import timed
 from pynn.bench import results
 from pynn.bench.cases import WORKLOADS
-from pynn.utils.files import write_atomically
+from pynn.utils.json_values import write_json
 
 RANKS = (1, 2, 4, 8, 16)
 #: Name, bytes per second and seconds of latency, as of TCP between two hosts.
@@ -82,7 +82,7 @@ def main(known, seconds, output):
     Console().print(table)
     if output is not None:
         content = {"setting": results.setting(), "compute": figures}
-        write_atomically(output, (json.dumps(content, indent=1) + "\n").encode())
+        write_json(output, content)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from pynn.bench import results
 from pynn.bench.cases import WORKLOADS
-from pynn.utils.files import write_atomically
+from pynn.utils.json_values import write_json
 
 #: The contestants; on one host, nothing is compressed.
 KINDS, NETWORK_KINDS = (("pynn", "pynn, norm per rank", *more, "torch") for more in ((), ("pynn, bfloat16",)))
@@ -89,7 +89,7 @@ def main(workload, rounds, seconds, network, output):
     if output is not None:
         known = json.loads(output.read_text()) if output.exists() else {}
         known |= {"setting": results.setting(), f"{workload}, network" if network else workload: figures}
-        write_atomically(output, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
+        write_json(output, known, sort_keys=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 import pynn
 from pynn.tabular.fitting import fit_table
+from pynn.utils.json_values import write_json
 
 from .corpus import Part, TableSource, part, read
 from .encoding import encode
@@ -93,7 +94,7 @@ def forget(name: Part, contestant: str) -> None:
         for done in table["splits"].values():
             for figures in (done["scores"], done["seconds"]):
                 figures.pop(contestant, None)
-    path.write_text(json.dumps(results, indent=1) + "\n")
+    write_json(path, results)
 
 
 def run(name: Part, splits: int, contestants: tuple[str, ...] = CONTESTANTS) -> None:
@@ -109,7 +110,7 @@ def run(name: Part, splits: int, contestants: tuple[str, ...] = CONTESTANTS) -> 
             if not set(contestants) <= set(known.get("scores", ())):
                 done[str(split)] = measure(source, frames[source.name], split, known, contestants)
                 print(source.name, split, done[str(split)]["scores"], flush=True)
-                path.write_text(json.dumps(results, indent=1) + "\n")
+                write_json(path, results)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from ..utils.streams import error_stream, say
 if TYPE_CHECKING:
     from ..datasets import Table
     from ..datasets.tables.columns import ColumnOptions
-    from ..datasets.tables.source import TableSource
+    from ..datasets.tables.source import RawTable
 
 #: Maximum numbers of classes whose shares are printed, and of columns that a message lists.
 MOST_CLASSES, MOST_COLUMNS = 8, 30
@@ -133,7 +133,7 @@ def _date(given: str, columns: list[str]) -> tuple[str, str]:
     return (given, "") if given in columns else (name, form)
 
 
-def _target(source: TableSource, task: str | None, options: ColumnOptions) -> str:
+def _target(source: RawTable, task: str | None, options: ColumnOptions) -> str:
     """Return the target if it is evident; ask for it on a terminal; else raise an error that lists the columns."""
     from ..datasets.tables.target import described, evident_target
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from .writing import write_atomically
 
 
 def plain(value: Any) -> Any:
@@ -32,3 +35,17 @@ def plain(value: Any) -> Any:
 def json_text(value: Any) -> str:
     """Return a value of `plain` as JSON."""
     return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+
+
+def write_json(path: str | os.PathLike[str], value: Any, *, sort_keys: bool = False) -> None:
+    r"""Write a value as JSON, atomically.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(f"{folder}/run.json", {"loss": 0.5})
+    ...     pathlib.Path(folder, "run.json").read_text()
+    '{\n "loss": 0.5\n}\n'
+    """
+    write_atomically(path, (json.dumps(value, indent=1, sort_keys=sort_keys) + "\n").encode())

@@ -19,7 +19,7 @@ from .numbers import (
     parsed,
 )
 from .schema import ColumnSchema, Kind
-from .source import TableSource, listed
+from .source import RawTable, listed
 
 #: The largest number of categories that are encoded, besides the one for all others.
 MAX_CATEGORIES = 20
@@ -84,7 +84,7 @@ class ColumnError(ValueError):
     """A column cannot be read; the message names the file and the row."""
 
 
-def learn_column(source: TableSource, column: pl.Series, options: ColumnOptions) -> tuple[ColumnSchema | None, str]:
+def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) -> tuple[ColumnSchema | None, str]:
     """Return how a feature column is read, or None if it is dropped; and a note about it, or ""."""
     name = column.name
     if name in options.drop:
@@ -119,7 +119,7 @@ def learn_column(source: TableSource, column: pl.Series, options: ColumnOptions)
     return _category(cells, options, named=False)
 
 
-def is_index(source: TableSource, column: pl.Series) -> bool:
+def is_index(source: RawTable, column: pl.Series) -> bool:
     """Return whether a column only counts the rows, of this table or of one that it is a part of.
 
     It has the name of an index or none, and whole numbers that rise by 1 from 0 or 1, or, in many rows, all differ.
@@ -143,7 +143,7 @@ def as_text(column: pl.Series) -> pl.Series:
     return column if column.dtype == pl.String else column.cast(pl.String)
 
 
-def number_format_of(source: TableSource, cells: pl.Series, options: ColumnOptions) -> NumberFormat | None:
+def number_format_of(source: RawTable, cells: pl.Series, options: ColumnOptions) -> NumberFormat | None:
     """Return the format that all cells follow, or None if there is none; raise ColumnError if it is ambiguous."""
     present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, options.missing))).drop_nulls()
     if not len(present):
@@ -158,7 +158,7 @@ def number_format_of(source: TableSource, cells: pl.Series, options: ColumnOptio
     return fitting[0]
 
 
-def _comma(source: TableSource, cells: pl.Series, fitting: list[NumberFormat]) -> NumberFormat:
+def _comma(source: RawTable, cells: pl.Series, fitting: list[NumberFormat]) -> NumberFormat:
     """Return what a comma means in a column: a decimal mark, or a thousands separator."""
     grouped = [how for how in fitting if how.decimal == "."]
     if not grouped or has_decimal_commas(source):
@@ -174,7 +174,7 @@ def _comma(source: TableSource, cells: pl.Series, fitting: list[NumberFormat]) -
     )
 
 
-def has_decimal_commas(source: TableSource) -> bool:
+def has_decimal_commas(source: RawTable) -> bool:
     """Return whether a column of the table can only be read with decimal commas."""
     for column in source.frame.select(pl.col(pl.String).exclude(source.plain_names)):
         present = gaps(column, MISSING_NUMBER).drop_nulls()
@@ -185,7 +185,7 @@ def has_decimal_commas(source: TableSource) -> bool:
     return False
 
 
-def _plain_format(source: TableSource, column: pl.Series) -> NumberFormat:
+def _plain_format(source: RawTable, column: pl.Series) -> NumberFormat:
     """Return the format of plain numbers: beside decimal commas, a point in 1.234 groups digits."""
     if source.comma_separated or column.dtype != pl.String:
         return PLAIN_FORMAT
@@ -219,7 +219,7 @@ def _format_note(cells: pl.Series, how: NumberFormat) -> str:
     return f"{strange[0]} is {parsed(strange.head(1), how)[0]:g}"
 
 
-def _date(source: TableSource, cells: pl.Series, form: str, options: ColumnOptions) -> tuple[ColumnSchema, str]:
+def _date(source: RawTable, cells: pl.Series, form: str, options: ColumnOptions) -> tuple[ColumnSchema, str]:
     present = cells.drop_nulls()
     formats = [form] if form else dates.date_formats(present)
     if len(formats) > 1 and len(present):
@@ -247,7 +247,7 @@ def strays(cells: pl.Series, options: ColumnOptions) -> list[tuple[int, str]]:
     return [(row, present[row]) for row in rows]
 
 
-def _refuse_errors(source: TableSource, cells: pl.Series, options: ColumnOptions) -> None:
+def _refuse_errors(source: RawTable, cells: pl.Series, options: ColumnOptions) -> None:
     """Raise ColumnError if text among numbers is rather an error than a category."""
     strange = strays(cells, options)
     present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, options.missing))).drop_nulls()
@@ -301,7 +301,7 @@ def _category(cells: pl.Series, options: ColumnOptions, *, named: bool) -> tuple
     return _with_missing(column, options), note
 
 
-def check_names(source: TableSource, options: ColumnOptions) -> None:
+def check_names(source: RawTable, options: ColumnOptions) -> None:
     """Raise ValueError if an option names a column that does not exist."""
     for name, option in options.named().items():
         if name not in source.frame.columns:

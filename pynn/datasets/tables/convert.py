@@ -13,7 +13,7 @@ from .columns import ColumnError, as_text
 from .missing import MISSING, MISSING_NUMBER
 from .numbers import NumberFormat, gaps, parsed
 from .schema import ColumnSchema, Schema, TargetSchema, width
-from .source import TableSource, listed
+from .source import RawTable, listed
 from .target import encoded, target_cells
 
 #: Numbers from here on round to infinity in float32.
@@ -31,7 +31,7 @@ class TableWarning(UserWarning):
     """
 
 
-def places(source: TableSource, schema: Schema) -> tuple[list[int], int | None]:
+def places(source: RawTable, schema: Schema) -> tuple[list[int], int | None]:
     """Return the index of each feature column, and of the target if it exists and is not empty."""
     wanted = [column["name"] for column in schema["columns"]]
     target, names = schema["target"], source.frame.columns
@@ -63,7 +63,7 @@ def places(source: TableSource, schema: Schema) -> tuple[list[int], int | None]:
 
 
 def features(
-    source: TableSource, schema: Schema, at: list[int], *, whole: bool
+    source: RawTable, schema: Schema, at: list[int], *, whole: bool
 ) -> tuple[NDArray[np.float64], dict[str, int]]:
     """Return the features, and the number of missing values of each column that has any; `at` is from `places`.
 
@@ -96,7 +96,7 @@ def features(
 
 
 def _read_plain(
-    source: TableSource, columns: list[ColumnSchema], at: list[int], starts: NDArray[np.int64], x: NDArray[np.float64]
+    source: RawTable, columns: list[ColumnSchema], at: list[int], starts: NDArray[np.int64], x: NDArray[np.float64]
 ) -> dict[int, NDArray[np.bool_] | None]:
     """Write the columns of plain numbers to `x`; return which of their values are missing, None for none."""
     names = source.frame.columns
@@ -118,7 +118,7 @@ def _read_plain(
     return found
 
 
-def _unreadable(source: TableSource, column: ColumnSchema, row: int, cells: pl.Series) -> ColumnError:
+def _unreadable(source: RawTable, column: ColumnSchema, row: int, cells: pl.Series) -> ColumnError:
     expected = "a finite number within the range of float32 (up to 3.4e38)"
     if column["kind"] == "date":
         expected = f"a date in the format {column.get('date', '')}"
@@ -126,7 +126,7 @@ def _unreadable(source: TableSource, column: ColumnSchema, row: int, cells: pl.S
 
 
 def _numbers(
-    source: TableSource, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]
+    source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]
 ) -> NDArray[np.bool_] | None:
     """Write a column of numbers or dates to `out`; return which ones are missing."""
     if cells.dtype == pl.String:
@@ -154,9 +154,7 @@ def _interpreted(column: ColumnSchema, cells: pl.Series) -> pl.Series:
     return parsed(cells, NumberFormat(column.get("decimal", "."), column.get("thousands", "")))
 
 
-def _one_hot(
-    source: TableSource, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def _one_hot(source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Write a one-hot column for each category to `out`; return which cells are missing."""
     cells = gaps(as_text(cells), (*MISSING, *map(str.lower, column.get("missing", []))))
     places = {category: place for place, category in enumerate(column["categories"])}
@@ -180,7 +178,7 @@ def _one_hot(
 
 
 def targets(
-    source: TableSource, target: TargetSchema, column: pl.Series
+    source: RawTable, target: TargetSchema, column: pl.Series
 ) -> tuple[NDArray[np.int64] | NDArray[np.float64], NDArray[np.bool_]]:
     """Return the targets of the rows that have one, and which rows have one."""
     cells = target_cells(column.alias(target["name"]), target)

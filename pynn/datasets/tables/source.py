@@ -24,7 +24,7 @@ _MOST_NAMES = 10
 
 
 @dataclass
-class TableSource:
+class RawTable:
     """The cells of a table, not yet interpreted.
 
     Attributes
@@ -65,7 +65,7 @@ class TableSource:
         """The names of the columns of `plain`."""
         return frozenset(self.plain.columns)
 
-    def rows(self, kept: NDArray[np.bool_]) -> TableSource:
+    def rows(self, kept: NDArray[np.bool_]) -> RawTable:
         """Return the source with the rows that a mask selects."""
         numbers = np.flatnonzero(kept)
         place = self.place
@@ -81,7 +81,7 @@ def listed(names: Iterable[str]) -> str:
 
 def opened(
     source: Any, header: bool | None, name_of_column: str | int | None = None, expected: Sequence[str] = ()
-) -> TableSource:
+) -> RawTable:
     """Return the cells of a file, or of a data frame of polars, pandas or another library with Arrow's interface.
 
     `name_of_column`, the target as the user gave it, and `expected`, the columns that a schema reads, tell whether the
@@ -104,7 +104,7 @@ def opened(
         raise ValueError(f"{source} has a header but no rows of data")
     frame.columns = names
     first = int(header)
-    return TableSource(str(source), frame, header, lambda row: f"line {lines(row + first)}", delimiter == ",")
+    return RawTable(str(source), frame, header, lambda row: f"line {lines(row + first)}", delimiter == ",")
 
 
 def _check_names(path: str, names: list[str]) -> None:
@@ -113,7 +113,7 @@ def _check_names(path: str, names: list[str]) -> None:
         raise ValueError(f"{path} has more than one column named {listed([repr(name) for name in twice])}")
 
 
-def _of_typed_file(path: str | os.PathLike[str], reader: str) -> TableSource:
+def _of_typed_file(path: str | os.PathLike[str], reader: str) -> RawTable:
     options: dict[str, Any] = {}
     if reader == "read_excel":
         if importlib.util.find_spec("fastexcel") is None:
@@ -130,7 +130,7 @@ def _of_typed_file(path: str | os.PathLike[str], reader: str) -> TableSource:
     return _checked(str(path), frame)
 
 
-def _of_frame(given: Any) -> TableSource:
+def _of_frame(given: Any) -> RawTable:
     if isinstance(given, pl.DataFrame):
         return _checked("the table", given)
     if type(given).__module__.partition(".")[0] == "pandas" and hasattr(given, "columns"):
@@ -154,7 +154,7 @@ def _of_pandas(name: str, values: Any) -> pl.Series:
     return pl.Series(name, cells, pl.String)
 
 
-def _checked(name: str, frame: pl.DataFrame) -> TableSource:
+def _checked(name: str, frame: pl.DataFrame) -> RawTable:
     """Return a typed frame as a source: text stripped, other types that are text to us cast to it."""
     if not frame.width or not frame.height:
         raise ValueError(f"{name} is empty; expected rows of data")
@@ -168,4 +168,4 @@ def _checked(name: str, frame: pl.DataFrame) -> TableSource:
         if column.dtype == pl.String:
             column = delimited.stripped(column)
         columns.append(column)
-    return TableSource(name, pl.DataFrame(columns), True, lambda row: f"row {row}")
+    return RawTable(name, pl.DataFrame(columns), True, lambda row: f"row {row}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .columns import ColumnOptions, check_names, learn_column
 from .convert import features, places, targets
 from .schema import ColumnSchema, Schema, check_schema, feature_names, width
-from .source import TableSource, opened
+from .source import RawTable, opened
 from .target import learn_target, target_place
 
 
@@ -258,7 +258,7 @@ def read_table(
     return _applied(opened(source, header, expected=_expected(schema)), schema)
 
 
-def table_of(source: TableSource, target: str | int, task: str | None, options: ColumnOptions) -> Table:
+def table_of(source: RawTable, target: str | int, task: str | None, options: ColumnOptions) -> Table:
     """Return the table of cells: learn the schema, and read them by it."""
     check_names(source, options)
     if source.frame.width < 2:
@@ -307,7 +307,7 @@ def read_features(source: Any, schema: Schema) -> tuple[NDArray[np.float64], dic
     return features_of(opened(source, None, expected=_expected(schema)), schema)
 
 
-def features_of(source: TableSource, schema: Schema) -> tuple[NDArray[np.float64], dict[str, int]]:
+def features_of(source: RawTable, schema: Schema) -> tuple[NDArray[np.float64], dict[str, int]]:
     """Return the features of cells; see `read_features`."""
     return features(source, schema, places(source, schema)[0], whole=True)
 
@@ -316,7 +316,7 @@ def _expected(schema: Schema) -> list[str]:
     return [*(column["name"] for column in schema["columns"]), schema["target"]["name"], *schema.get("dropped", [])]
 
 
-def _applied(source: TableSource, schema: Schema) -> Table:
+def _applied(source: RawTable, schema: Schema) -> Table:
     """Convert cells to numbers according to the schema."""
     feature_places, target_at = places(source, schema)
     y, without = None, 0

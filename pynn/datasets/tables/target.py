@@ -14,7 +14,7 @@ from .columns import ColumnError, ColumnOptions, as_text, is_index, number_forma
 from .missing import MISSING, MISSING_NUMBER
 from .numbers import PLAIN_FORMAT, gaps, parse_whole, parsed
 from .schema import TargetSchema
-from .source import TableSource, listed
+from .source import RawTable, listed
 
 #: Names that only a target has.
 _TARGET_NAMES = frozenset(
@@ -32,7 +32,7 @@ MAX_CLASSES, FEWEST_EACH = 20, 10
 PEAK, RARE = 4.0, 50.0
 
 
-def target_place(source: TableSource, target: str | int) -> int:
+def target_place(source: RawTable, target: str | int) -> int:
     """Return the index of the column that is called `target`, or has this index, which may be negative."""
     names = source.frame.columns
     if target in names:
@@ -46,7 +46,7 @@ def target_place(source: TableSource, target: str | int) -> int:
     return target % len(names)
 
 
-def evident_target(source: TableSource, task: str | None, options: ColumnOptions) -> str | None:
+def evident_target(source: RawTable, task: str | None, options: ColumnOptions) -> str | None:
     """Return the column that is evidently the target, or None.
 
     It is the only one with a name such as "target" or "y". Otherwise it is the last column, if it is the only one with
@@ -69,7 +69,7 @@ def evident_target(source: TableSource, task: str | None, options: ColumnOptions
     return None
 
 
-def _kind(source: TableSource, column: pl.Series) -> str:
+def _kind(source: RawTable, column: pl.Series) -> str:
     """Return "text", "few whole numbers", "whole numbers", "fractions" or "dates"."""
     if column.dtype.is_temporal():
         return "dates"
@@ -85,12 +85,12 @@ def _kind(source: TableSource, column: pl.Series) -> str:
     return "few whole numbers" if hold_classes(values) else "whole numbers"
 
 
-def described(source: TableSource) -> list[tuple[str, str]]:
+def described(source: RawTable) -> list[tuple[str, str]]:
     """Return name and kind of each column, for the user to choose the target from."""
     return [(column.name, _kind(source, column)) for column in source.frame]
 
 
-def learn_target(source: TableSource, place: int, task: str | None, options: ColumnOptions) -> TargetSchema:
+def learn_target(source: RawTable, place: int, task: str | None, options: ColumnOptions) -> TargetSchema:
     """Return how the target is read; raise ValueError if it does not suit the task."""
     column = source.frame[:, place]
     name = column.name
@@ -173,7 +173,7 @@ def _names(cells: pl.Series) -> list[str]:
     return sorted(labels)
 
 
-def _refuse(source: TableSource, cells: pl.Series, task: str | None, options: ColumnOptions) -> None:
+def _refuse(source: RawTable, cells: pl.Series, task: str | None, options: ColumnOptions) -> None:
     """Raise ValueError if text is no target for the task, or is rather an error than a class."""
     name = cells.name
     present = cells.drop_nulls()
@@ -198,7 +198,7 @@ def _refuse(source: TableSource, cells: pl.Series, task: str | None, options: Co
         )
 
 
-def encoded(source: TableSource, cells: pl.Series, classes: Sequence[str]) -> NDArray[np.int64]:
+def encoded(source: RawTable, cells: pl.Series, classes: Sequence[str]) -> NDArray[np.int64]:
     """Return the index of each label, -1 where it is missing; raise ValueError for one that is none of the classes."""
     index = {label: place for place, label in enumerate(classes)}
     codes = any(re.match(r"[+-]?0[0-9]", label) for label in classes)
