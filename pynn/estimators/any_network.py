@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ..nn.layers import BatchNorm
 from ..nn.loss import ClassLoss, Loss
 from ..nn.random import manual_seed, unobserved
 from ..nn.sequential import Sequential
@@ -20,11 +19,8 @@ from ..optim.optimizers import Adam
 from ..training.callbacks import Callback
 from ..training.trainer import Trainer
 from ..utils.validation import count, number
-from .base import NetworkEstimator, combined_weights, monitored, warn_of_interrupt
+from .base import NetworkEstimator, combined_weights, held_out_parts, monitored, warn_of_interrupt
 from .batches import ShuffledBatches
-
-if TYPE_CHECKING:
-    pass
 
 #: A network, or a function of the shape of an example and the number of outputs that makes one.
 Network = Sequential | Callable[[tuple[int, ...], int], Sequential]
@@ -49,11 +45,6 @@ class AnyNetwork(NetworkEstimator):
     @abstractmethod
     def _wanted_outputs(self) -> int:
         """The number of outputs that a function is asked to make."""
-
-    @property
-    def _class_names(self) -> list[Any] | None:
-        """The classes, which a saved network knows."""
-        return None
 
     @abstractmethod
     def _loss_for(self, outputs: int) -> Loss:
@@ -176,14 +167,12 @@ class AnyNetwork(NetworkEstimator):
             min(self.batch_size, len(y)),
             random if self.shuffle else None,
             None,
-            drop_single=any(isinstance(layer, BatchNorm) for layer in self.network_.all_layers()),
+            drop_single=self._normalizes_batches(),
         )
 
     def _validation(self, validation_data: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not (isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)):
-            raise ValueError("validation_data must be a pair (X, y), or (X, y, sample_weight)")
-        X, y, *weights = validation_data
+        X, y, weights = held_out_parts(validation_data)
         X, y = self._learn(X, y, None, first=False)
         x = self._inputs(X)
         targets = self._targets(y, first=False, incremental=True)
-        return (x if isinstance(x, np.ndarray) else x.all(), self._in_loss_form(targets), *weights)
+        return x if isinstance(x, np.ndarray) else x.all(), self._in_loss_form(targets), weights

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
+from ..nn.layers import BatchNorm
 from ..utils.arrays import example_weights
 from .batches import SparseRows
 from .columns import Columns, Scaling, is_frame, text_columns
@@ -104,6 +105,15 @@ class NetworkEstimator(BaseEstimator):
             return SparseRows(x.tocsr(), self.network_, scaling)
         return self.network_.as_input(scaling(x))
 
+    @property
+    def _class_names(self) -> list[Any] | None:
+        """The classes, which a saved network knows."""
+        return None
+
+    def _normalizes_batches(self) -> bool:
+        """Return whether the network has a batch norm, for which a batch of one example has no variance."""
+        return any(isinstance(layer, BatchNorm) for layer in self.network_.all_layers())
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -183,6 +193,14 @@ def combined_weights(sample_weight: Any, class_weight: Any, y: Any, dtype: np.dt
         if not weights.any():
             raise ValueError("class_weight makes all weights zero; expected at least one above zero")
     return weights
+
+
+def held_out_parts(validation_data: Any) -> tuple[Any, Any, Any]:
+    """Return X, y, and weights or None, of an argument `validation_data`; raise ValueError for anything else."""
+    if not (isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)):
+        raise ValueError("validation_data must be a pair (X, y), or (X, y, sample_weight)")
+    X, y, *weights = validation_data
+    return X, y, weights[0] if weights else None
 
 
 def warn_of_interrupt() -> None:

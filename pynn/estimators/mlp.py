@@ -14,19 +14,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
-from ..nn.layers import BatchNorm
 from ..optim.base import Optimizer
 from ..optim.optimizers import SGD
 from ..optim.schedules import Schedule
 from ..training.callbacks import Callback
 from ..training.step import NonFiniteError
 from ..training.trainer import Trainer
-from .base import NetworkEstimator, combined_weights, monitored, warn_of_interrupt
+from .base import NetworkEstimator, combined_weights, held_out_parts, monitored, warn_of_interrupt
 from .batches import ShuffledBatches
 from .convergence import Convergence
 from .kingma import KingmaAdam
 from .lbfgs import minimise
-from .networks import draw_weights, embedded_width, linears, perceptron
+from .mlp_network import draw_weights, embedded_width, linears, perceptron
 from .objectives import MeanL2, Objective
 from .parameters import check_parameters, hidden_sizes
 
@@ -81,11 +80,6 @@ class Perceptron(NetworkEstimator):
     @abstractmethod
     def _score_of(self, data: Data) -> float:
         """Return accuracy or R^2 for examples in the network's form."""
-
-    @property
-    def _class_names(self) -> list[Any] | None:
-        """The classes, which a saved network knows."""
-        return None
 
     @property
     @abstractmethod
@@ -286,7 +280,7 @@ class Perceptron(NetworkEstimator):
             min(200 if self.batch_size == "auto" else self.batch_size, rows),
             random if self.shuffle else None,
             penalty,
-            drop_single=any(isinstance(layer, BatchNorm) for layer in self.network_.all_layers()),
+            drop_single=self._normalizes_batches(),
         )
 
     def _split(self, data: Data, random: np.random.RandomState) -> tuple[Data, Data]:
@@ -306,11 +300,9 @@ class Perceptron(NetworkEstimator):
 
     def _read_validation(self, validation_data: tuple[Any, ...]) -> Data:
         """Return the user's held-out examples in the network's form."""
-        if not (isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)):
-            raise ValueError("validation_data must be a pair (X, y), or (X, y, sample_weight)")
-        X, y, *weights = validation_data
-        x, targets, given = self._read(X, y, weights[0] if weights else None, first=False, incremental=True)
-        return Data(self._inputs(x), targets, given)
+        X, y, weights = held_out_parts(validation_data)
+        x, targets, weights = self._read(X, y, weights, first=False, incremental=True)
+        return Data(self._inputs(x), targets, weights)
 
 
 def _constant(objective: Objective, data: Data) -> float:

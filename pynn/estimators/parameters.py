@@ -7,7 +7,7 @@ from typing import Any
 
 from ..optim.schedules import Schedule
 from ..utils.validation import choice, count, fraction, number
-from .networks import ACTIVATIONS
+from .mlp_network import ACTIVATIONS
 
 SOLVERS = ("lbfgs", "sgd", "adam")
 RATES = ("constant", "invscaling", "adaptive")

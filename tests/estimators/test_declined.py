@@ -8,7 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.preprocessing import scale
 
 import pynn
-from pynn.estimators.networks import ACTIVATIONS
+from pynn.estimators.mlp_network import ACTIVATIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_breast_cancer(return_X_y=True)
