@@ -10,12 +10,13 @@ import numpy as np
 
 from .. import ops
 from ..babysit.monitor.recorder import MIN_FAN_IN
+from ..interop.torch.package import pytorch
 from ..utils.validation import count
 from .functions import FunctionCalls
 from .network import Network
 from .optimizers import updated
 from .run import Data, TorchRun
-from .tensors import array, first_tensor, one_signed_units, pytorch
+from .tensors import array, first_tensor, one_signed_units
 
 if TYPE_CHECKING:
     from ..babysit import Monitor

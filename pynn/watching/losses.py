@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..interop.torch.package import pytorch
 from ..nn import losses, regression_losses
 from ..nn.loss import Loss, Result
-from .tensors import array, pytorch
+from .tensors import array
 
 
 class Unknown(Loss):

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..interop.torch.modules import layer_like
+from ..interop.torch.package import pytorch
 from ..interop.torch.pairs import LAYER_OF
 from ..nn.layers import Embedding, Layer
 from ..nn.layers.activations import Activation
 from ..nn.parameters import Parameter
 from ..nn.rebuilding import rebuilt_from
 from ..nn.traversal import followers, parts, units_last
-from .tensors import array, first_tensor, pytorch
+from .tensors import array, first_tensor
 
 if TYPE_CHECKING:
     from ..nn.context import Context

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-
-INSTALL_HINT = 'pip install "pynn-kernels[torch]"'
-
-
-def pytorch() -> Any:
-    """Return the package ``torch``, or raise ImportError with what to install."""
-    try:
-        return importlib.import_module("torch")
-    except ImportError as error:
-        raise ImportError(f"pynn.watch_torch needs PyTorch: {INSTALL_HINT}") from error
 
 
 def array(tensor: Any) -> np.ndarray:

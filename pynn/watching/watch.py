@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..babysit import Finding, Monitor
+from ..interop.torch.package import pytorch
 from .hooks import LoopHooks
 from .run import Data
-from .tensors import pytorch
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +85,7 @@ def watch_torch(
     >>> watch.verdict[0].symptom
     'input_not_normalised'
     """
-    torch = pytorch()
+    torch = pytorch("watch_torch")
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module is {module!r}; expected a torch.nn.Module")
     if not isinstance(optimizer, torch.optim.Optimizer):

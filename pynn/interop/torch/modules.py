@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +14,12 @@ from ...nn.sequential import Sequential
 from ...nn.state import arrays_of, linear_weights
 from ...utils.config import parameters_of
 from .obstacles import arrays_in, is_chain, leaves, obstacles
+from .package import pytorch
 from .pairs import LAYER_OF, MODULE_OF, WITHOUT
 from .states import load_torch_state
 
 if TYPE_CHECKING:
     import torch
-
-INSTALL_HINT = 'pip install "pynn-kernels[torch]"'
 
 
 def from_torch(module: torch.nn.Module) -> Sequential:
@@ -55,7 +53,7 @@ def from_torch(module: torch.nn.Module) -> Sequential:
       (1): ReLU()
     )
     """
-    torch = _torch("from_torch")
+    torch = pytorch("from_torch")
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module is {module!r}; expected a torch.nn.Module")
     found = list(obstacles(module))
@@ -114,7 +112,7 @@ def to_torch(model: Sequential) -> torch.nn.Sequential:
     found = [*_lost(model), *_without_counterpart(model)]
     if found:
         raise ValueError("; ".join(found))
-    torch = _torch("to_torch")
+    torch = pytorch("to_torch")
     with torch.random.fork_rng(devices=[]):  # the modules' first weights, drawn in vain
         module = _module(model, torch).to(getattr(torch, model.dtype.name))
     arrays, transposed = arrays_of(model), linear_weights(model)
@@ -129,13 +127,6 @@ def to_torch(model: Sequential) -> torch.nn.Sequential:
         if isinstance(layer, BatchNorm) and layer.weight.frozen:
             module.get_submodule(name).eval()
     return module
-
-
-def _torch(function: str) -> Any:
-    try:
-        return importlib.import_module("torch")
-    except ImportError as error:
-        raise ImportError(f"pynn.{function} needs PyTorch: {INSTALL_HINT}") from error
 
 
 def _network(chain: Any, prefix: str, dtype: np.dtype) -> Sequential:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .package import pytorch
 from .pairs import LAYER_OF, Pair
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def obstacles(module: torch.nn.Module) -> Iterator[str]:
 
 def is_chain(module: Any) -> bool:
     """Return whether a module passes its input through its children, in order."""
-    sequential = importlib.import_module("torch.nn").Sequential
+    sequential = pytorch().nn.Sequential
     return isinstance(module, sequential) and type(module).forward is sequential.forward
 
 
@@ -72,7 +72,7 @@ def _of_any(module: Any) -> Iterator[str]:
 def _of_leaf(module: Any, training: bool) -> Iterator[str]:
     kind = type(module)
     pair = LAYER_OF.get(kind.__name__)
-    if pair is None or kind is not getattr(importlib.import_module("torch.nn"), pair.module):
+    if pair is None or kind is not getattr(pytorch().nn, pair.module):
         yield _unknown(module)
         return
     yield from _of_any(module)
@@ -105,7 +105,7 @@ def _unknown(module: Any) -> str:
 
 def _of_tensor(tensor: Any) -> str:
     """Return why the values of a tensor cannot be taken, or an empty text."""
-    torch = importlib.import_module("torch")
+    torch = pytorch()
     if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
         return f"that is a {type(tensor).__name__}; expected a plain tensor"
     if tensor.device.type != "cpu":
