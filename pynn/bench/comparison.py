@@ -45,7 +45,7 @@ class Remote:
         except OSError:
             line = ""
         if not line:
-            raise ContestantError(f"{self.name} ended: {self._last_words()}")
+            raise ContestantError(f"{self.name} ended: {self._last_output()}")
         reply = json.loads(line)
         if "error" in reply:
             raise ContestantError(f"{self.name}: {reply['error']}")
@@ -59,7 +59,7 @@ class Remote:
         self._process.wait()
         self._log.close()
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         self._log.seek(0)
         return (self._log.read().strip().splitlines() or ["no word"])[-1]
 
