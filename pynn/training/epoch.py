@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..utils.arrays import non_finite_row
 from ..utils.warning import warn_user
+from . import rank_checks
 from .history import EpochSums
 from .prefetch import opened
 from .settings import TrainingWarning
@@ -58,6 +59,8 @@ def train_epoch(
     began = time.perf_counter()
     trainer.batches_per_epoch = len(fit.source)
     fit.listeners.on_epoch_begin(trainer)
+    if trainer._ranks is not None:
+        trainer._ranks.check_equal(rank_checks.settings(trainer))
     with opened(fit.source, trainer.seed, trainer.epoch, trainer._batch, prefetch) as batches:
         for x, y, weights, total, share in batches:
             try:

@@ -36,10 +36,7 @@ def _version() -> str:
 
 def training(trainer: TrainingState, fit: Fit) -> dict[str, str]:
     """Return what a `fit` begins with: settings, weights and state, arguments and data."""
-    parts = {"optimizer": trainer.optimizer, "schedule": trainer.schedule, "regularizers": trainer.regularizers}
-    found = {name: _described(part) for name, part in parts.items()}
-    found |= {"loss": _described(trainer.loss), "seed": str(trainer.seed), "steps taken": str(trainer.steps)}
-    found["clipping"] = f"{trainer.clip_norm}, {trainer.clip_value}"
+    found = settings(trainer) | {"seed": str(trainer.seed), "steps taken": str(trainer.steps)}
     found["arguments of fit"] = str(vars(fit.plan))
     arrays = [trainer.model.flat.values, *(buffer for _, buffer in trainer.model.named_buffers())]
     found["weights"] = digest([*arrays, *trainer.optimizer.state.values()])
@@ -54,6 +51,13 @@ def training(trainer: TrainingState, fit: Fit) -> dict[str, str]:
         content = digest([x[rows], y, *([] if weights is None else [weights])])
         found[name] = f"of shape {tuple(x.shape)} with digest {content}"
     return found
+
+
+def settings(trainer: TrainingState) -> dict[str, str]:
+    """Return what a trainer may be assigned between steps, as a callback of one rank may do."""
+    parts = {"optimizer": trainer.optimizer, "schedule": trainer.schedule, "regularizers": trainer.regularizers}
+    found = {name: _described(part) for name, part in parts.items()}
+    return found | {"loss": _described(trainer.loss), "clipping": f"{trainer.clip_norm}, {trainer.clip_value}"}
 
 
 def _described(part: Any) -> str:

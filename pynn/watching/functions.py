@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from .tensors import pytorch
+from ..interop.torch.package import pytorch
 
 #: Modules by the name of the function, also of the one in place: `F.relu`, `torch.relu`, `Tensor.relu` and `relu_`.
 MODULES = {

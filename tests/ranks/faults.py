@@ -66,6 +66,17 @@ def fails(fault):
     trainer.fit(x, y, epochs=1)
 
 
+def changes():
+    """Change the rate on one rank in the middle of a run."""
+
+    class Change(pynn.Callback):
+        def on_epoch_end(self, trainer):
+            if odd:
+                trainer.optimizer.lr = 5.0
+
+    trainer_of(dense()).fit(*table(), epochs=2, callbacks=[Change()])
+
+
 def diverges():
     x, _ = table()
     trainer = pynn.Trainer(dense(), pynn.MSELoss(), pynn.SGD(1e200), comm=comm)
