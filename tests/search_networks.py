@@ -90,6 +90,7 @@ IMAGES = {
     "Dropout2d": lambda n: pynn.Dropout2d(0.3),
     "ConvTranspose2d": lambda n: pynn.ConvTranspose2d(n, n, 3, padding=1),
     "PixelShuffle": lambda n: pynn.Sequential(pynn.PixelUnshuffle(2), pynn.PixelShuffle(2)),
+    "PixelUnshuffle": lambda n: pynn.Sequential(pynn.PixelUnshuffle(3), pynn.PixelShuffle(3)),
     "Upsample": lambda n: pynn.Upsample(IMAGE[1:], mode="bilinear"),
     "MaxPool2d": lambda n: pynn.MaxPool2d(3, 1, 1),
     "AvgPool2d": lambda n: pynn.AvgPool2d(3, 1, 1),
