@@ -4,13 +4,12 @@ import itertools
 import signal
 import sys
 import threading
-from functools import partial
 
 import numpy as np
 import pytest
 
 import pynn
-from pynn.utils.interrupt import InterruptGuard, Uninterrupted, call_together
+from pynn.utils.interrupt import InterruptGuard
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 Y = np.arange(6) % 3
@@ -292,38 +291,6 @@ def test_a_trainer_is_not_busy_after_interrupts(backend):
     trainer.step(X, Y)
 
 
-def test_handlers_run_at_the_end_of_an_uninterrupted_block():
-    seen = []
-    previous = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
-    try:
-        with Uninterrupted():
-            signal.raise_signal(signal.SIGUSR1)
-            assert seen == []
-        assert seen == [signal.SIGUSR1]
-        assert signal.getsignal(signal.SIGUSR1) is not previous
-        with pytest.raises(KeyboardInterrupt), Uninterrupted():
-            signal.raise_signal(signal.SIGINT)
-            seen.append("went on")
-        assert seen[-1] == "went on"
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGUSR1, previous)
-
-
-def test_no_handler_runs_between_calls_made_together():
-    made, seen = [], []
-    previous = signal.signal(signal.SIGALRM, lambda number, frame: seen.append(list(made)))
-    try:
-        # The timer goes off while the numbers are added up.
-        calls = [partial(made.append, 1), partial(sum, range(10_000_000)), partial(made.append, 2)]
-        signal.setitimer(signal.ITIMER_REAL, 0.001)
-        call_together([partial(made.append, 0), *calls])
-        assert seen == [[0, 1, 2]]
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-
-
 @pytest.mark.parametrize("line", range(0, 60, 3))
 def test_an_epoch_ends_wholly_or_not_at_all(line):
     """An exception of a handler at any place near the end of an epoch leaves as many rows as epochs."""
@@ -416,17 +383,3 @@ def test_a_callback_may_wait_for_another_thread_to_save(tmp_path):
     trainer = make_trainer()
     trainer.fit(X, Y, epochs=2, callbacks=[SavesElsewhere()])
     assert pynn.Trainer.resume(tmp_path / "c.ckpt").steps == 2
-
-
-def test_guards_within_each_other_are_told_together_and_the_second_time_is_at_once():
-    with InterruptGuard() as outer:
-        with InterruptGuard() as inner:
-            signal.raise_signal(signal.SIGINT)
-            assert outer.requested and inner.requested
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-        with InterruptGuard() as later:
-            assert not later.requested
-            with pytest.raises(KeyboardInterrupt):  # the second time, for the outer one
-                signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
