@@ -56,14 +56,14 @@ class LoopHooks:
         self._epochs = None if epochs is None else count(epochs, "epochs")
         self._run: TorchRun | None = None
         self._wanted = True  # whether to watch the current step
-        self._taken = False  # whether its forward pass has been seen
-        self._running = False  # whether a watched forward pass is running
-        self._pass: list[Any] = []  # its hooks
+        self._forward_seen = False  # whether its forward pass has been seen
+        self._in_forward = False  # whether a watched one is running
+        self._layer_hooks: list[Any] = []  # while a watched forward pass runs
         self._functions = FunctionCalls(self._see_function)
         self._uses: dict[int, int] = {}  # uses of each module in the running pass
-        self._called: list[tuple[str, Any, int, Any]] = []  # of the first pass: path, module, use, output
+        self._calls: list[tuple[str, Any, int, Any]] = []  # of the first pass: path, module, use, output
         self._x: np.ndarray | None = None
-        self._scored: tuple[Any, Any] | None = None  # prediction and target of the step
+        self._loss_arguments: tuple[Any, Any] | None = None  # prediction and target of the step
         self._output: Any = None
         self._losses: list[float] = []
         self._before: list[tuple[int, Any, np.ndarray]] = []
@@ -85,34 +85,34 @@ class LoopHooks:
 
     def close(self) -> None:
         """Stop watching and remove the hooks; the findings stay."""
-        for hook in (*self._hooks, *self._pass):
+        for hook in (*self._hooks, *self._layer_hooks):
             hook.remove()
         self._functions.end()
-        self._hooks, self._pass = [], []
+        self._hooks, self._layer_hooks = [], []
         self.monitor.unwatch()
 
     def _begin(self, module: Any, args: Any, kwargs: Any) -> None:
         """See the start of a forward pass."""
-        idle = self._taken or not self._wanted
+        idle = self._forward_seen or not self._wanted
         if idle or module is not self._module or not module.training or not pytorch().is_grad_enabled():
             return
         x = first_tensor((args, kwargs))
         if x is not None and not x.numel():
             return  # a minibatch of no examples
-        self._taken = True
+        self._forward_seen = True
         self._uses.clear()
         self._x = None if x is None else np.atleast_1d(array(x))
         if self._run is None:
             inner = [(path, part) for path, part in module.named_modules() if part is not module]
-            self._pass = [part.register_forward_hook(partial(self._list, path)) for path, part in inner]
+            self._layer_hooks = [part.register_forward_hook(partial(self._collect_call, path)) for path, part in inner]
             plain = [part for _, part in inner if not any(True for _ in part.children())]
-            self._pass += [part.register_forward_pre_hook(self._enter) for part in plain]
-            self._pass += [part.register_forward_hook(self._leave) for part in plain]
+            self._layer_hooks += [part.register_forward_pre_hook(self._enter) for part in plain]
+            self._layer_hooks += [part.register_forward_hook(self._leave) for part in plain]
         else:
             self._follow(self._run)
             self._see_inputs()
-            self._pass = [part.register_forward_hook(self._see) for part in self._watched]
-        self._running = True
+            self._layer_hooks = [part.register_forward_hook(self._see) for part in self._watched]
+        self._in_forward = True
         self._functions.begin()
 
     def _enter(self, module: Any, args: Any) -> None:
@@ -142,11 +142,11 @@ class LoopHooks:
         if self._x is not None and self._x.dtype.kind == "f":
             self._recorder.inputs(self._x)
 
-    def _list(self, path: str, module: Any, args: Any, output: Any) -> None:
+    def _collect_call(self, path: str, module: Any, args: Any, output: Any) -> None:
         """Note a module that the first pass calls."""
         use = self._uses.get(id(module), 0)
         self._uses[id(module)] = use + 1
-        self._called.append((path, module, use, first_tensor(output)))
+        self._calls.append((path, module, use, first_tensor(output)))
 
     def _see(self, module: Any, args: Any, output: Any) -> None:
         """See the output of a module."""
@@ -159,7 +159,7 @@ class LoopHooks:
     def _see_function(self, name: str, module: Any, use: int, output: Any) -> None:
         """See the output of an activation that is called as a function, with the module that computes the same."""
         if self._run is None:
-            self._called.append((name, module, use, output))
+            self._calls.append((name, module, use, output))
         elif (id(module), use) in self._layers:
             self._record(self._layers[id(module), use], output)
 
@@ -183,30 +183,30 @@ class LoopHooks:
 
     def _end(self, module: Any, args: Any, output: Any) -> None:
         """See the end of a forward pass, also of one that failed."""
-        if not self._running or module is not self._module:
+        if not self._in_forward or module is not self._module:
             return
-        self._running = False
+        self._in_forward = False
         self._functions.end()
-        for hook in self._pass:
+        for hook in self._layer_hooks:
             hook.remove()
-        self._pass = []
+        self._layer_hooks = []
         self._output = first_tensor(output)
         if self._output is None:
-            self._taken = False
-            self._called.clear()
+            self._forward_seen = False
+            self._calls.clear()
         elif self._run is None:
-            self._list("", module, args, output)
-            self._meet()
+            self._collect_call("", module, args, output)
+            self._attach()
         else:
             self._see(module, args, output)
 
-    def _meet(self) -> None:
+    def _attach(self) -> None:
         """Hand the network of the first forward pass to the monitor."""
-        own = {id(part): {id(inner) for inner in part.modules()} - {id(part)} for _, part, _, _ in self._called}
-        called = {id(part) for _, part, _, _ in self._called}
+        own = {id(part): {id(inner) for inner in part.modules()} - {id(part)} for _, part, _, _ in self._calls}
+        called = {id(part) for _, part, _, _ in self._calls}
         uses = [
             (path, part, use)
-            for path, part, use, _ in self._called
+            for path, part, use, _ in self._calls
             if not own[id(part)] & called and not (use and any(True for _ in part.parameters()))
         ]
         network = Network(self._module, uses, updated(self._optimizer))
@@ -222,10 +222,10 @@ class LoopHooks:
         if self._wanted:
             self._follow(self._run)
             self._see_inputs()
-            for _, part, use, output in self._called:
+            for _, part, use, output in self._calls:
                 if (id(part), use) in self._layers:
                     self._record(self._layers[id(part), use], output)
-        self._called.clear()
+        self._calls.clear()
 
     def _any_use(self, part: Any) -> bool:
         return any(key == id(part) for key, _ in self._layers)
@@ -238,10 +238,10 @@ class LoopHooks:
     def _see_loss(self, criterion: Any, args: Any, value: Any) -> None:
         """See the loss of a minibatch."""
         value = first_tensor(value)
-        if self._taken and self._wanted and value is not None and value.requires_grad:
+        if self._forward_seen and self._wanted and value is not None and value.requires_grad:
             self._losses.append(float(value.detach().mean()))
-            if self._scored is None and len(args) > 1 and first_tensor(args[:1]) is args[0]:
-                self._scored = args[0], first_tensor(args[1:2])
+            if self._loss_arguments is None and len(args) > 1 and first_tensor(args[:1]) is args[0]:
+                self._loss_arguments = args[0], first_tensor(args[1:2])
 
     def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """See the weights before an update."""
@@ -254,12 +254,12 @@ class LoopHooks:
         run = self._run
         if run is not None:
             run.batches_done += 1
-            if self._wanted and self._taken:
+            if self._wanted and self._forward_seen:
                 self._finish(run)
             else:
                 run.steps += 1
             self._wanted = self._recorder.wants(cast("Trainer", run))
-        self._taken, self._scored, self._output = False, None, None
+        self._forward_seen, self._loss_arguments, self._output = False, None, None
         self._losses.clear()
 
     def _finish(self, run: TorchRun) -> None:
@@ -269,7 +269,7 @@ class LoopHooks:
                 "watch_torch saw a step but no loss: give it the loss module that the loop calls, as loss=, or call "
                 "watch.loss(value) before optimizer.step()"
             )
-        output, target = self._scored or (self._output, None)
+        output, target = self._loss_arguments or (self._output, None)
         prediction = np.atleast_1d(array(output))
         x = prediction if self._x is None else self._x
         made = run.see(x, prediction, target)

@@ -150,8 +150,8 @@ class TorchWatch(LoopHooks):
         """
         if self._wanted:
             self._losses.append(float(value.detach() if hasattr(value, "detach") else value))
-            if target is not None and self._scored is None:
-                self._scored = self._output, target
+            if target is not None and self._loss_arguments is None:
+                self._loss_arguments = self._output, target
 
     def epoch(self, **figures: float) -> None:
         """End an epoch: add a row to the history, and apply the rules that judge epochs.
