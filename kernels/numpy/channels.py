@@ -6,7 +6,7 @@ from ..codes import NEEDS_INPUT, ActivationCode
 from .activations import activate, activate_backward
 from .dropout import dropout
 from .quiet import quiet
-from .watch import add_stats
+from .sums import add_stats
 
 
 @quiet

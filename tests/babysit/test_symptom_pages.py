@@ -26,7 +26,7 @@ HEADINGS = [
 ]
 RULES = ("start", "signal", "units", "rates", "curve", "evaluation", "ending")
 MONITOR = ("run_state", "facts", "probes", "recorder", "monitor", "breakdown", *(f"rules.{name}" for name in RULES))
-MODULES = ("findings", *(f"monitor.{name}" for name in MONITOR))
+MODULES = ("findings", "learners", *(f"monitor.{name}" for name in MONITOR))
 #: Symptoms that need none of the thresholds that have a name.
 UNNAMED = {"symmetric_units"}
 NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"

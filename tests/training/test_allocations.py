@@ -86,13 +86,15 @@ def test_a_thousand_steps_leave_nothing_behind(backend, optimizer):
     tracemalloc.start()
     try:
         steps(50)
-        before = tracemalloc.get_traced_memory()[0]
-        steps(1000)
-        grown = tracemalloc.get_traced_memory()[0] - before
+        held = [tracemalloc.get_traced_memory()[0]]
+        for _ in range(3):
+            steps(350)
+            held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    # A number that has outgrown Python's cached ones: the step count, the random offset, the loss.
-    assert grown < 256
+    # A number that has outgrown Python's cached ones: the step count, the random offset, the loss. The least growth,
+    # because threads that other tests have left behind (Dask's, for example) count, too.
+    assert min(np.diff(held)) < 256
 
 
 @pytest.mark.parametrize("threads", [1, 2])
