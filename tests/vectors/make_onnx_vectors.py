@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from skl2onnx import to_onnx
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -117,8 +118,19 @@ def write_torch(arrays):
             network, (x,), FOLDER / f"{name}-dynamo.onnx", dynamic_shapes=({0: "batch"},), dynamo=True,
             external_data=False, verbose=False,
         )  # fmt: skip
+        without_stack_traces(FOLDER / f"{name}-dynamo.onnx")
         torch.onnx.export(network, (x,), FOLDER / f"{name}-fixed.onnx", dynamo=False)
         arrays |= {f"{name}.x": x.numpy(), f"{name}.y": network(x).detach().numpy()}
+
+
+def without_stack_traces(path):
+    """Remove what PyTorch says of the lines of Python that led to each node: paths of this machine."""
+    proto = onnx.load(path)
+    for node in [*proto.graph.node, *(node for function in proto.functions for node in function.node)]:
+        kept = [entry for entry in node.metadata_props if not entry.key.endswith("stack_trace")]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
+    onnx.save(proto, path)
 
 
 def write_sklearn(arrays):
