@@ -36,7 +36,8 @@ def pynn_step(kind, workload):
             layer.sync = kind != "pynn, norm per rank"
     compression = "bfloat16" if kind == "pynn, bfloat16" else None
     optimizer = own._OPTIMIZERS[workload.optimizer]()
-    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), optimizer, comm=MPI.COMM_WORLD, compression=compression)
+    loss = pynn.CrossEntropyLoss() if workload.loss == "cross_entropy" else pynn.MSELoss()
+    trainer = pynn.Trainer(model, loss, optimizer, comm=MPI.COMM_WORLD, compression=compression)
     x, y = batch(workload)
     return lambda: trainer.step(x, y), lambda value: bool(MPI.COMM_WORLD.bcast(value))
 
@@ -57,7 +58,7 @@ def torch_step(workload, store):
         distributed.init_process_group("gloo", init_method=f"file://{store}", rank=RANK, world_size=SIZE)
         model = torch.nn.parallel.DistributedDataParallel(model)
     optimizer = peer._make_optimizer(workload.optimizer, list(model.parameters()))
-    criterion = torch.nn.CrossEntropyLoss()
+    criterion = torch.nn.CrossEntropyLoss() if workload.loss == "cross_entropy" else torch.nn.MSELoss()
     x, y = (torch.from_numpy(array[RANK * len(array) // SIZE :][: len(array) // SIZE]) for array in batch(workload))
 
     def step():
