@@ -76,6 +76,12 @@ class Run:
     feed: Feed | None = None
     metric: Metric = "accuracy"
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the examples are trained on, as `Trainer.fit` and `pynn.diagnose` take it."""
+        names = ("epochs", "batch_size", "shuffle", "callbacks", "augment")
+        return {name: getattr(self, name) for name in names}
+
     @classmethod
     def of(
         cls,

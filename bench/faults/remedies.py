@@ -133,17 +133,7 @@ def half(run: Run, which: int) -> tuple[np.ndarray, np.ndarray]:
 
 def diagnosed(run: Run, seconds: float) -> Diagnosis:
     """Return the diagnosis of a run of the corpus, by the first half of its validation part."""
-    return diagnose(
-        run.trainer,
-        run.x,
-        run.y,
-        validation=half(run, 0),
-        epochs=run.epochs,
-        batch_size=run.batch_size,
-        shuffle=run.shuffle,
-        callbacks=run.callbacks,
-        seconds=seconds,
-    )
+    return diagnose(run.trainer, run.x, run.y, validation=half(run, 0), seconds=seconds, **run.settings)
 
 
 def again(run: Run, remedy: Remedy | None, metric: str) -> float:
@@ -162,14 +152,7 @@ def with_remedy(
 
     `watched` is the validation part while it trains. None if the run breaks off.
     """
-    blueprint = Blueprint.of(
-        run.trainer,
-        epochs=run.epochs,
-        batch_size=run.batch_size,
-        shuffle=run.shuffle,
-        callbacks=run.callbacks,
-        augment=run.augment,
-    )
+    blueprint = Blueprint.of(run.trainer, **run.settings)
     pynn.manual_seed(0)
     if remedy is not None:
         remedy.apply(blueprint)

@@ -99,16 +99,8 @@ def train(run: Run, monitor: Any) -> tuple[str, Notebook | None]:
         if run.feed is not None:
             _by_hand(run, monitor, notebook)
         else:
-            run.trainer.fit(
-                run.x,
-                run.y,
-                epochs=run.epochs,
-                batch_size=run.batch_size,
-                validation=run.validation,
-                shuffle=run.shuffle,
-                augment=run.augment,
-                callbacks=[*run.callbacks, *watchers],
-            )
+            settings = run.settings | {"callbacks": [*run.callbacks, *watchers]}
+            run.trainer.fit(run.x, run.y, validation=run.validation, **settings)
         ended = "finished"
     except pynn.NonFiniteError:
         ended = "not finite"

@@ -90,16 +90,7 @@ def measure(outcome: Outcome, seconds: float) -> tuple[Repair, str]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         run = build(case)
-        diagnosis = pynn.diagnose(
-            run.trainer,
-            run.x,
-            run.y,
-            epochs=run.epochs,
-            batch_size=run.batch_size,
-            callbacks=run.callbacks,
-            augment=run.augment,
-            seconds=seconds,
-        )
+        diagnosis = pynn.diagnose(run.trainer, run.x, run.y, seconds=seconds, **run.settings)
         best = diagnosis.best
         after = None if best is None else with_remedy(run, best.remedy, run.validation, run.validation)
         repair = Repair(

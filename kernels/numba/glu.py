@@ -14,14 +14,14 @@ def glu_backward(dy, x, dx):
     _glu_backward(dy, x, dx)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _glu(x, out):
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             out[i, j] = x[i, 0, j] * sigmoid(x[i, 1, j])
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _glu_backward(dy, x, dx):
     one = x.dtype.type(1)
     for i in range(dy.shape[0]):

@@ -13,7 +13,7 @@ def pixel_unshuffle(x, out):
     _pixel_unshuffle(x, out)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _pixel_shuffle(x, out):
     planes, height, r, width = out.shape[:4]
     for p in range(planes):
@@ -24,7 +24,7 @@ def _pixel_shuffle(x, out):
                         out[p, h, i, w, j] = x[p, i, j, h, w]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit()
 def _pixel_unshuffle(x, out):
     planes, height, r, width = x.shape[:4]
     for p in range(planes):

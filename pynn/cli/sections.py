@@ -6,21 +6,15 @@ import click
 
 #: The options of each section by their parameters' names; those that none names go to the last section.
 SECTIONS = {
-    "Data": (
-        *("source", "target", "task", "drop", "numeric", "categorical", "date", "header", "missing", "decimal"),
-        *("thousands", "augment"),
-    ),
-    "Network": ("model", "hidden", "layers", "width", "activation", "batchnorm", "dropout", "input_dropout"),
-    "Training": (
-        *("loss", "optimizer", "lr", "weight_decay", "schedule", "epochs", "batch_size", "early_stopping"),
-        *("class_weight", "folds"),
-    ),
-    "Search": ("metric", "trials", "stages", "sampler", "processes", "scheduler", "folder"),
-    "Output": ("save", "plot", "report", "html", "as_json", "quiet"),
-    "Other": (),
+    "Data": "source target task drop numeric categorical date header missing decimal thousands augment",
+    "Network": "model hidden layers width activation batchnorm dropout input_dropout",
+    "Training": "loss optimizer lr weight_decay schedule epochs batch_size early_stopping class_weight folds",
+    "Search": "metric trials stages sampler processes scheduler folder",
+    "Output": "save plot report html as_json quiet",
+    "Other": "",
 }
 _LAST = list(SECTIONS)[-1]
-_SECTION_OF = {name: title for title, names in SECTIONS.items() for name in names}
+_SECTION_OF = {name: title for title, names in SECTIONS.items() for name in names.split()}
 
 
 class SectionedCommand(click.Command):
