@@ -113,6 +113,16 @@ def made_run(
         }
         if name == "last.Linear":
             per_layer[name] |= weight_figures(done, depth, noise)
+    history = made_history(epochs, validation, accuracy)
+    taken = [
+        made_snapshot(rng, int(step), [*hidden, "last.Linear"], units, step / steps)
+        for step in np.linspace(1, steps, snapshots)
+    ]
+    weights = rng.normal(0, 0.1, (inputs, units)).astype(np.float32)
+    return Run(Stats(at, columns, per_layer), history, taken, list(findings), weights, (inputs,), steps)
+
+
+def made_history(epochs, validation, accuracy):
     history = History()
     for epoch in range(1, epochs + 1):
         row = {"loss": 2.2 * np.exp(-4 * epoch / epochs) + 0.2, "lr": 0.1, "seconds": 0.4}
@@ -121,12 +131,7 @@ def made_run(
         if validation:
             row |= {f"val_{key}": value * 1.05 for key, value in row.items() if key in ("loss", "accuracy")}
         history.append(epoch, row)
-    taken = [
-        made_snapshot(rng, int(step), [*hidden, "last.Linear"], units, step / steps)
-        for step in np.linspace(1, steps, snapshots)
-    ]
-    weights = rng.normal(0, 0.1, (inputs, units)).astype(np.float32)
-    return Run(Stats(at, columns, per_layer), history, taken, list(findings), weights, (inputs,), steps)
+    return history
 
 
 def weight_figures(done, depth, noise):

@@ -103,17 +103,23 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ga
                 row_loss += share * (log_normalizer - (row[c] - largest))
         loss += factor * row_loss
         if dlogits.size:
-            gradient, scale = dlogits[i], factor / total_weight
             slope = (sum_of_shares + label_weight) / normalizer
-            if weight.size:
-                for c in range(classes):
-                    gradient[c] = scale * (exponential[c] * slope - everywhere * weight[c])
-            else:
-                for c in range(classes):
-                    gradient[c] = scale * (exponential[c] * slope - everywhere)
-            at_label = everywhere * (weight[label] if weight.size else 1.0) + label_weight
-            gradient[label] = scale * (exponential[label] * slope - at_label)
+            scale = factor / total_weight
+            _softmax_gradient(exponential, label, slope, scale, everywhere, weight, label_weight, dlogits[i])
     return loss / total_weight if total_weight != 0 else 0.0
+
+
+@njit()
+def _softmax_gradient(exponential, label, slope, scale, everywhere, weight, label_weight, gradient):
+    """Write scale * (exponential * slope - target) of a row; its target is a share everywhere, plus one at `label`."""
+    if weight.size:
+        for c in range(exponential.size):
+            gradient[c] = scale * (exponential[c] * slope - everywhere * weight[c])
+    else:
+        for c in range(exponential.size):
+            gradient[c] = scale * (exponential[c] * slope - everywhere)
+    at_label = everywhere * (weight[label] if weight.size else 1.0) + label_weight
+    gradient[label] = scale * (exponential[label] * slope - at_label)
 
 
 @njit()

@@ -86,17 +86,12 @@ def activate_backward(dy, saved, code, alpha, out):
     elif code == ActivationCode.GELU:
         out[...] = dy * (_normal_cdf(saved) + saved * (INV_SQRT_2PI * np.exp(-0.5 * saved * saved)))
     elif code == ActivationCode.GELU_TANH:
-        x = np.clip(saved, -30, 30)  # beyond these, the gate is 0 or 1 exactly, and the cube of a huge x would overflow
-        gate = _sigmoid(2 * GELU_SCALE * (x + GELU_CUBIC * x**3))
-        slope = 2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x)
-        out[...] = dy * (gate + x * gate * (1 - gate) * slope)
+        out[...] = dy * _gelu_tanh_slope(saved)
     elif code == ActivationCode.SILU:
         gate = _sigmoid(saved)
         out[...] = dy * (gate * (1 + saved * (1 - gate)))
     elif code == ActivationCode.MISH:
-        share, rest = _mish_parts(saved)
-        t = share / (share + rest)
-        out[...] = dy * (t + saved * _sigmoid(saved) * (rest / (share + rest)) * (1 + t))
+        out[...] = dy * _mish_slope(saved)
     elif code == ActivationCode.LOGSIGMOID:  # f' = sigmoid(-x) = 1 - exp(f)
         out[...] = dy * -np.expm1(saved)
     elif code == ActivationCode.CELU:
@@ -165,6 +160,18 @@ def _mish_parts(x):
     """Return s and r with tanh(softplus(x)) = s / (s + r), both multiplied by exp(-2 x) where x >= 0."""
     small = np.exp(-np.abs(x))
     return np.where(x < 0, small * (small + 2), 1 + 2 * small), np.where(x < 0, 2, 2 * small * small)
+
+
+def _mish_slope(x):
+    share, rest = _mish_parts(x)
+    t = share / (share + rest)
+    return t + x * _sigmoid(x) * (rest / (share + rest)) * (1 + t)
+
+
+def _gelu_tanh_slope(x):
+    x = np.clip(x, -30, 30)  # beyond these, the gate is 0 or 1 exactly, and the cube of a huge x would overflow
+    gate = _sigmoid(2 * GELU_SCALE * (x + GELU_CUBIC * x**3))
+    return gate + x * gate * (1 - gate) * (2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x))
 
 
 def _normal_cdf(x):

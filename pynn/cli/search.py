@@ -263,11 +263,7 @@ def search_command(
             folder=folder,
             progress=not quiet,
         )
-        if not result.ranked:
-            if result.interrupted:
-                say("pynn: interrupted before a trial finished")
-                context.exit(128 + interrupted_by())
-            raise click.ClickException(_why_none(result))
+        _require_ranked(context, result)
         model = result.best_model
         write(save, lambda: model.save(save))
         _print_result(result, data, recipe, save)
@@ -319,9 +315,16 @@ def _check_outputs(save: Path, report: Path | None, plot: Path | None) -> None:
         raise click.BadOptionUsage("--plot", f"--plot: {error}") from error
 
 
-def _why_none(result: search.SearchResult) -> str:
+def _require_ranked(context: click.Context, result: search.SearchResult) -> None:
+    """End the command with a reason unless some trial has a score."""
+    if result.ranked:
+        return
+    if result.interrupted:
+        say("pynn: interrupted before a trial finished")
+        context.exit(128 + interrupted_by())
     reasons = [trial.reason for trial in result.trials if trial.reason]
-    return f"none of {len(result.trials)} trials finished; the first ended with: {reasons[0] if reasons else 'unknown'}"
+    first = reasons[0] if reasons else "unknown"
+    raise click.ClickException(f"none of {len(result.trials)} trials finished; the first ended with: {first}")
 
 
 def _show(result: search.SearchResult, report: Path | None, plot: Path | None) -> None:

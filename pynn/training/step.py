@@ -116,19 +116,11 @@ class TrainingStep:
         optimizer, observer = trainer._optimizer, trainer.observer
         if observer is not None and not self._wanted(observer):
             observer = None
-        steps, updates, loss, scale = trainer.steps, optimizer.counter[0], math.nan, 1.0
-        if self._begun is not None:
-            self.settle()
-        self._keep()
-        if trainer._averaging is not None and trainer._averaging.shown:
-            self._show(False)
-            self._keep()
-        self._begun = updates, None
+        steps, updates, rate = trainer.steps, optimizer.counter[0], optimizer.lr
+        loss, scale = math.nan, 1.0
+        self._begin(updates)
         try:
-            rate, momentum = optimizer.lr, None
-            if trainer._schedule is not None:
-                rate = trainer._schedule.rate(rate, trainer.epoch, steps)
-                momentum = trainer._schedule.momentum(trainer.epoch, steps)
+            rate, momentum = self._scheduled(rate, steps)
             loss = data_loss = self.passes.forward(trainer._loss, x, target, weights, observer, share)
             if self._exchange is not None:
                 loss = data_loss = self._exchanged(self._exchange, loss, share, count is not None)
@@ -160,6 +152,25 @@ class TrainingStep:
                 observer.merge(share)
             observer.end(trainer, x, target, data_loss, scale)
         return loss
+
+    def _begin(self, updates: int) -> None:
+        """Copy the arrays that a forward pass changes, and mark the step as unsettled."""
+        if self._begun is not None:
+            self.settle()
+        self._keep()
+        averaging = self._trainer._averaging
+        if averaging is not None and averaging.shown:
+            self._show(False)
+            self._keep()
+        self._begun = updates, None
+
+    def _scheduled(self, rate: float, steps: int) -> tuple[float, float | None]:
+        """Return the step's learning rate and momentum; a momentum of None is the optimiser's own."""
+        trainer = self._trainer
+        schedule = trainer._schedule
+        if schedule is None:
+            return rate, None
+        return schedule.rate(rate, trainer.epoch, steps), schedule.momentum(trainer.epoch, steps)
 
     def _wanted(self, observer: Observer) -> bool:
         """Return whether the observer wants the next step; with several ranks, whether that of rank 0 does."""

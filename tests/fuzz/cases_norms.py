@@ -55,6 +55,19 @@ def batchnorm_shape(rng, images):
     return (pick(rng, 2, 3, 5, 9, 17, 67), pick(rng, *SIZES))
 
 
+def running_wants(s, mean, var, momentum, n, dtype):
+    """Return the Wants of the running statistics after a batch of `n` values per feature with statistics `s`."""
+    batch_mean, batch_var, largest, var_error = (
+        array.reshape(mean.shape) for array in (s.mean, s.var, s.largest, s.var_error)
+    )
+    new_mean = (1 - momentum) * wide(mean) + momentum * batch_mean
+    new_var = (1 - momentum) * wide(var) + (momentum * batch_var * n / (n - 1) if momentum else 0)
+    return (
+        not_finite_is_free(want(new_mean, np.abs(mean) + largest, dtype, 8), new_mean),
+        not_finite_is_free(want(new_var, new_var, dtype, 16 + np.sqrt(n), extra=2 * var_error), new_var),
+    )
+
+
 def batch_norm(images):
     op = ops.batch_norm2d if images else ops.batch_norm
 
@@ -85,16 +98,7 @@ def batch_norm(images):
             statistic(flat[0], flat[1] + 0 * flat[5], flat[4], dtype),
             statistic(flat[2], flat[3], flat[4], dtype),
         )
-        n = x.size // max(features, 1)
-        moved = momentum if training else 0
-        new_mean = (1 - moved) * wide(mean) + moved * flat[0]
-        new_var = (1 - moved) * wide(var) + (moved * flat[5] * n / (n - 1) if training else 0)
-        running = (
-            not_finite_is_free(want(new_mean, np.abs(mean) + s.largest.reshape(features), dtype, 8), new_mean),
-            not_finite_is_free(
-                want(new_var, new_var, dtype, 16 + np.sqrt(n), extra=2 * s.var_error.reshape(features)), new_var
-            ),
-        )
+        running = running_wants(s, mean, var, momentum if training else 0, x.size // max(features, 1), dtype)
 
         def call(x, gamma, beta, **out):
             state = mean.copy(), var.copy()
@@ -121,6 +125,16 @@ class Backward:
         self.constant = rstd * g, np.abs(rstd) * g_size
 
 
+def before_activation(name, alpha, dy, x, statistics, unit):
+    """Return the gradient of the pre-activation, and how far rounding may move the pre-activation itself."""
+    if name is None:
+        return dy, 0.0
+    g, b, m, r = statistics
+    pre = g * (x - m) * r + b
+    saved = pre if ops.ACTIVATIONS[name].needs_input else FORWARD[name](pre, alpha)
+    return dy * SLOPES[name](saved, alpha), 3 * unit * (np.abs(g * r) * (np.abs(x) + np.abs(m)) + np.abs(b) + 4)
+
+
 def batch_norm_backward(images):
     op = ops.batch_norm2d_backward if images else ops.batch_norm_backward
 
@@ -133,13 +147,8 @@ def batch_norm_backward(images):
         axes = tuple(axis for axis in range(len(shape)) if axis != 1)
         line = (1, features, *(1,) * (len(shape) - 2))
         g, b, m, r = (wide(array).reshape(line) for array in (gamma, beta, mean, rstd))
-        dz = wide(dy)
-        unit, pre_error = float(np.finfo(dtype).eps), 0.0
-        if name is not None:
-            pre = g * (wide(x) - m) * r + b
-            saved = pre if ops.ACTIVATIONS[name].needs_input else FORWARD[name](pre, alpha)
-            dz = dz * SLOPES[name](saved, alpha)
-            pre_error = 3 * unit * (np.abs(g * r) * (np.abs(wide(x)) + np.abs(m)) + np.abs(b) + 4)
+        unit = float(np.finfo(dtype).eps)
+        dz, pre_error = before_activation(name, alpha, wide(dy), wide(x), (g, b, m, r), unit)
         n = x.size // max(features, 1)
         of = Backward(dz, wide(x), g, m, r, axes, n)
         carried = Backward(np.abs(wide(dy)) * (pre_error + 16 * unit), wide(x), g, m, r, axes, n)

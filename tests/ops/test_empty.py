@@ -1,5 +1,7 @@
 """Arrays without elements: every backend gives the empty answer (parameters have gradient 0), or a ValueError."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -15,14 +17,10 @@ def norm_arguments(features, kind):
     return np.ones(features, kind), np.zeros(features, kind), np.zeros(features, kind), np.ones(features, kind)
 
 
-def forward_ops(kind):
+def ops_of_any_shape(kind):
     """Yield name and call of ops of any shape, with every size that may be 0."""
-
-    def empty(*shape):
-        return np.ones(shape, kind)
-
     for shape in ((0,), (0, 3), (3, 0), (0, 2, 5, 5), (2, 0, 5, 5), (2, 3, 0, 5)):
-        x = empty(*shape)
+        x = np.ones(shape, kind)
         for name, activation in ops.ACTIVATIONS.items():
             if name != "gelu_tanh":
                 yield f"{name} {shape}", lambda x=x, name=name: getattr(ops, name)(x)
@@ -41,8 +39,12 @@ def forward_ops(kind):
         yield f"unit_stats {shape}", lambda x=x: stats_of(x)
         yield f"square_sum {shape}", lambda x=x: written(lambda out: ops.square_sum(x, out))
         yield f"gradient_norm {shape}", lambda x=x: ops.gradient_norm(x.reshape(-1))
+
+
+def ops_of_rows(kind):
+    """Yield name and call of ops of rows."""
     for shape in ((0, 4), (3, 0), (0, 0)):
-        x, labels = empty(*shape), np.zeros(shape[0], int)
+        x, labels = np.ones(shape, kind), np.zeros(shape[0], int)
         ignored = np.full(shape[0], -100)
         for name in ("softmax", "log_softmax"):
             yield f"{name} {shape}", lambda x=x, name=name: getattr(ops, name)(x)
@@ -71,11 +73,15 @@ def forward_ops(kind):
             f"layer_norm_backward {shape}",
             lambda x=x, g=gamma, one=one: ops.layer_norm_backward(x, x, x.shape[1:], g, one, one),
         )
+
+
+def products(kind):
+    """Yield name and call of matrix products."""
     for m, k, n in ((0, 3, 4), (2, 0, 4), (2, 3, 0), (0, 0, 0)):
-        a, b, bias = empty(m, k), empty(k, n), empty(n)
+        a, b, bias = np.ones((m, k), kind), np.ones((k, n), kind), np.ones(n, kind)
         yield f"matmul {m, k, n}", lambda a=a, b=b, bias=bias: ops.matmul(a, b, bias=bias, activation="relu")
         yield f"matmul transposed {m, k, n}", lambda a=a, b=b: ops.matmul(a.T.copy(), b, trans_a=True)
-        dy = empty(m, n)
+        dy = np.ones((m, n), kind)
         yield f"linear_backward {m, k, n}", lambda dy=dy, a=a, b=b: ops.linear_backward(dy, a, b)
 
 
@@ -145,7 +151,8 @@ def answer(call, backend):
 
 def cases():
     for dtype, kind in KINDS.items():
-        for name, call in (*forward_ops(kind), *image_ops(kind)):
+        families = ops_of_any_shape, ops_of_rows, products, image_ops
+        for name, call in itertools.chain.from_iterable(family(kind) for family in families):
             yield pytest.param(call, id=f"{dtype} {name}")
 
 

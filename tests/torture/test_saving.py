@@ -203,6 +203,15 @@ def full_disks(seed, name, count):
     return {"full disks": refused}
 
 
+def check_resumed(path, whole, x, y):
+    """Check that a run resumed from a file ends as the whole one did."""
+    resumed = pynn.Trainer.resume(path)
+    if resumed.epoch < ENDING and resumed.target_epoch:
+        resumed.fit(x, y)
+        different = differences(state(whole), state(resumed))
+        assert not different, f"{path} goes on to another end: {different}"
+
+
 def saves_beside_training(seed, from_handler, count):
     """Save in another thread, or in a signal's handler, while `fit` runs: what is written goes on to the same end."""
     pauses = random.Random(seed)
@@ -243,11 +252,7 @@ def saves_beside_training(seed, from_handler, count):
     assert not differences(state(whole), state(trainer)), "saving has changed the training"
     assert written or refused
     for path in written[:count]:
-        resumed = pynn.Trainer.resume(path)
-        if resumed.epoch < ENDING and resumed.target_epoch:
-            resumed.fit(x, y)
-            different = differences(state(whole), state(resumed))
-            assert not different, f"{path} goes on to another end: {different}"
+        check_resumed(path, whole, x, y)
     return {"saves beside training": len(written), "refused in a step": len(refused)}
 
 

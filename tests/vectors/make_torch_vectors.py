@@ -4,6 +4,7 @@ Each .npz holds the inputs, and one flat key per case and result, such as ``adam
 Run ``python make_torch_vectors.py``; the files land beside this script.
 """
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -62,28 +63,38 @@ def loss_vectors(rng: np.random.Generator) -> dict[str, np.ndarray]:
         loss.backward()
         result[f"{key}.loss"], result[f"{key}.grad"] = loss.detach().numpy(), x.grad.numpy()
 
+    record_class_losses(record, tensors["weight"])
+    record_losses_of_elements(record)
+    return result
+
+
+def record_class_losses(record: Callable[..., None], weight: torch.Tensor) -> None:
     for reduction in ("mean", "sum"):
         for target, weighted, smoothing in product(("labels", "some_ignored", "all_ignored"), (0, 1), (0.0, 0.1, 1.0)):
             record(
                 f"ce.{target}.{weighted}.{smoothing}.{reduction}",
                 functional.cross_entropy,
                 target,
-                weight=tensors["weight"] if weighted else None,
+                weight=weight if weighted else None,
                 label_smoothing=smoothing,
                 reduction=reduction,
             )
-        for p in (1.0, 2.5):
-            bce, pos_weight = functional.binary_cross_entropy_with_logits, torch.tensor(p, dtype=torch.float64)
-            record(f"bce.{p}.{reduction}", bce, "soft", pos_weight=pos_weight, reduction=reduction)
         for margin in (1.0, 0.5):
             hinge = functional.multi_margin_loss
             record(f"hinge.{margin}.{reduction}", hinge, "labels", margin=margin, reduction=reduction)
-        record(f"mse.{reduction}", functional.mse_loss, "real", reduction=reduction)
         for target, weighted in product(("labels", "some_ignored"), (0, 1)):
-            options = {"weight": tensors["weight"] if weighted else None, "reduction": reduction}
+            options = {"weight": weight if weighted else None, "reduction": reduction}
             record(f"nll.{target}.{weighted}.{reduction}", functional.nll_loss, target, **options)
             for gamma in (0.5, 2.0):
                 record(f"focal.{gamma}.{target}.{weighted}.{reduction}", focal, target, gamma=gamma, **options)
+
+
+def record_losses_of_elements(record: Callable[..., None]) -> None:
+    for reduction in ("mean", "sum"):
+        for p in (1.0, 2.5):
+            bce, pos_weight = functional.binary_cross_entropy_with_logits, torch.tensor(p, dtype=torch.float64)
+            record(f"bce.{p}.{reduction}", bce, "soft", pos_weight=pos_weight, reduction=reduction)
+        record(f"mse.{reduction}", functional.mse_loss, "real", reduction=reduction)
         for beta in (0.0, 0.7):
             record(f"smooth_l1.{beta}.{reduction}", functional.smooth_l1_loss, "real", beta=beta, reduction=reduction)
         record(f"huber.0.7.{reduction}", functional.huber_loss, "real", delta=0.7, reduction=reduction)
@@ -97,7 +108,6 @@ def loss_vectors(rng: np.random.Generator) -> dict[str, np.ndarray]:
         for target in ("shares", "labels_as_shares"):
             record(f"kl.{target}.{reduction}", functional.kl_div, target, reduction=reduction)
         record(f"kl_log.log_shares.{reduction}", functional.kl_div, "log_shares", log_target=True, reduction=reduction)
-    return result
 
 
 def focal(x, target, gamma, weight, reduction):
