@@ -326,7 +326,7 @@ def test_a_folder_without_permission(tmp_path, monkeypatch):
     def refuse(path, *arguments, **options):
         return str(path) != str(tmp_path)
 
-    monkeypatch.setattr(writing, "_may", refuse)
+    monkeypatch.setattr(os, "access", refuse)
     with pytest.raises(PermissionError, match="no permission to write into the folder"):
         files.check_target(tmp_path / "m")
 
