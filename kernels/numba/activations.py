@@ -134,7 +134,7 @@ def clipped(x, low, high):
     return low if x < low else (high if x > high else x)
 
 
-@njit()
+@njit(fastmath=FMA)
 def activate_span(x, code, alpha, out):
     """Write f(x) of the 1-D `x` to the start of `out`, which must not overlap it."""
     if code in FROM_INPUT:
@@ -145,7 +145,8 @@ def activate_span(x, code, alpha, out):
         rectified_span(x, code, alpha, out)
 
 
-@njit(fastmath=FMA)
+# The functions of a family are inlined: as calls, ELU and its derivative take 1.1 to 1.2 times as long.
+@njit(inline="always")
 def gated_span(x, code, out):
     """Write x times a gate."""
     f = x.dtype.type
@@ -173,7 +174,7 @@ def gated_span(x, code, out):
         raise ValueError("unknown activation code")
 
 
-@njit(fastmath=FMA)
+@njit(inline="always")
 def squashing_span(x, code, alpha, out):
     """Write a sigmoid, or a softplus, whose slope is one."""
     f = x.dtype.type
@@ -201,7 +202,7 @@ def squashing_span(x, code, alpha, out):
         raise ValueError("unknown activation code")
 
 
-@njit(fastmath=FMA)
+@njit(inline="always")
 def rectified_span(x, code, alpha, out):
     """Write a function that is linear above 0."""
     f = x.dtype.type
@@ -235,7 +236,7 @@ def rectified_span(x, code, alpha, out):
         raise ValueError("unknown activation code")
 
 
-@njit()
+@njit(fastmath=FMA)
 def activate_backward_span(dy, saved, code, alpha, out):
     """Write dy * f'(x) of 1-D arrays to the start of `out`, which must not overlap them."""
     if code in FROM_INPUT:
@@ -246,7 +247,7 @@ def activate_backward_span(dy, saved, code, alpha, out):
         rectified_backward_span(dy, saved, code, alpha, out)
 
 
-@njit(fastmath=FMA)
+@njit(inline="always")
 def gated_backward_span(dy, saved, code, out):
     """As `gated_span`; `saved` is x."""
     f = dy.dtype.type
@@ -282,7 +283,7 @@ def gated_backward_span(dy, saved, code, out):
         raise ValueError("unknown activation code")
 
 
-@njit(fastmath=FMA)
+@njit(inline="always")
 def squashing_backward_span(dy, saved, code, alpha, out):
     """As `squashing_span`; `saved` is f(x)."""
     f = dy.dtype.type
@@ -311,7 +312,7 @@ def squashing_backward_span(dy, saved, code, alpha, out):
         raise ValueError("unknown activation code")
 
 
-@njit(fastmath=FMA)
+@njit(inline="always")
 def rectified_backward_span(dy, saved, code, alpha, out):
     """As `rectified_span`; `saved` is f(x)."""
     f = dy.dtype.type

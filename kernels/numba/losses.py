@@ -109,7 +109,7 @@ def _softmax_cross_entropy(logits, targets, weight, sample_weight, smoothing, ga
     return loss / total_weight if total_weight != 0 else 0.0
 
 
-@njit()
+@njit(inline="always")
 def _softmax_gradient(exponential, label, slope, scale, everywhere, weight, label_weight, gradient):
     """Write scale * (exponential * slope - target) of a row; its target is a share everywhere, plus one at `label`."""
     if weight.size:
