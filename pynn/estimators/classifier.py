@@ -6,15 +6,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.utils.metaestimators import available_if
 
 from ..nn.loss import ClassLoss, Loss
 from ..optim.schedules import Schedule
 from .base import keep
-from .mlp import Data, Perceptron, is_stochastic
+from .classifying import IncrementalClassifier
+from .mlp import Data, Perceptron
 from .objectives import Objective, class_objective, class_outputs, one_label_only
-from .probabilities import gives_probabilities, probabilities
 from .targets import Labels, accuracy, predicted_numbers
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from ..training.callbacks import Callback
 
 
-class MLPClassifier(ClassifierMixin, Perceptron):
+class MLPClassifier(IncrementalClassifier, Perceptron):
     """scikit-learn's multi-layer perceptron classifier, on pynn's kernels.
 
     Parameters, attributes and methods are those of `sklearn.neural_network.MLPClassifier` by the same names, with the
@@ -192,29 +190,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         """
         return self._train(X, y, sample_weight, validation_data=validation_data, callbacks=callbacks)
 
-    @available_if(is_stochastic)
-    def partial_fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
-    ) -> Self:
-        """Train for one epoch on these examples, going on from the weights and the optimiser's state.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in `fit`.
-        classes : array_like, optional
-            All classes; required in the first call, unless examples have several labels.
-        """
-        self._labels = Labels.known(self, classes, y)
-        self.classes_ = self._labels.classes
-        return self._train(X, y, sample_weight, incremental=True)
-
     def _objective(self) -> Objective:
         return class_objective(self.loss, self._labels.count, self.n_outputs_)
-
-    @property
-    def _class_names(self) -> list[Any] | None:
-        return self._labels.names
 
     @property
     def _output_activation(self) -> str:
@@ -224,8 +201,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def _targets(self, y: Any, *, first: bool, incremental: bool) -> np.ndarray:
         if not incremental and (first or not hasattr(self, "_labels")):
-            self._labels = Labels(y)
-            self.classes_ = self._labels.classes
+            self._keep_labels(Labels(y))
         else:
             self._labels.check(y, same=not incremental)
         labels = self._labels
@@ -243,37 +219,6 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         predicted = predicted_numbers(self.network_.infer(data.x), multilabel=self._labels.multilabel)
         targets = data.y if data.y.ndim == 1 or self._labels.multilabel else data.y[:, 0]
         return accuracy(predicted, targets, data.weights)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of each example, or 0 and 1 for each label.
-
-        Parameters
-        ----------
-        X : array_like, data frame or sparse matrix, shape (n, features)
-        """
-        numbers = predicted_numbers(self._outputs(X), multilabel=self._labels.multilabel)
-        return self._labels.labels(numbers)
-
-    @available_if(gives_probabilities)
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class, (n, classes), in the order of `classes_`.
-
-        Parameters
-        ----------
-        X : array_like, data frame or sparse matrix, shape (n, features)
-        """
-        return probabilities(self._outputs(X), self._labels)
-
-    @available_if(gives_probabilities)
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithms of `predict_proba`.
-
-        Parameters
-        ----------
-        X : array_like, data frame or sparse matrix, shape (n, features)
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

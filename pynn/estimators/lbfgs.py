@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..nn.sequential import Sequential
 
 
-def minimise(
+def minimize(
     model: Sequential,
     objective: Objective,
     penalty: MeanL2,

@@ -24,7 +24,7 @@ from .base import NetworkEstimator, combined_weights, held_out_parts, monitored,
 from .batches import ShuffledBatches
 from .convergence import Convergence
 from .kingma import KingmaAdam
-from .lbfgs import minimise
+from .lbfgs import minimize
 from .mlp_network import draw_weights, embedded_width, linears, perceptron
 from .objectives import MeanL2, Objective
 from .parameters import check_parameters, hidden_sizes
@@ -191,7 +191,7 @@ class Perceptron(NetworkEstimator):
         row_weights = objective.loss.row_weights(data.y, data.weights)
         penalty.weight = float(len(data.y) if row_weights is None else row_weights.sum(dtype=np.float64))
         options = {"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol}
-        loss, self.n_iter_ = minimise(self.network_, objective, penalty, (data.dense(), *data[1:]), **options)
+        loss, self.n_iter_ = minimize(self.network_, objective, penalty, (data.dense(), *data[1:]), **options)
         self.loss_ = loss + _constant(objective, data)
 
     def _fit_stochastic(
@@ -310,7 +310,7 @@ def _constant(objective: Objective, data: Data) -> float:
 
 
 def is_stochastic(estimator: Any) -> bool:
-    """Return whether the solver trains in minibatches; raise AttributeError otherwise."""
-    if estimator.solver == "lbfgs":
+    """Return whether the estimator trains in minibatches; raise AttributeError otherwise."""
+    if getattr(estimator, "solver", None) == "lbfgs":
         raise AttributeError("partial_fit is only available for stochastic optimizers; lbfgs is not stochastic")
     return True

@@ -6,17 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils.metaestimators import available_if
+from sklearn.base import RegressorMixin
 
 from ..nn.loss import ClassLoss, Loss
 from ..nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from ..optim.base import Optimizer
 from .any_network import AnyNetwork, Network
 from .base import keep
+from .classifying import IncrementalClassifier
 from .objectives import value_outputs
-from .probabilities import gives_probabilities, probabilities
-from .targets import Labels, predicted_numbers
+from .targets import Labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from ..training.callbacks import Callback
 
 
-class NetworkClassifier(ClassifierMixin, AnyNetwork):
+class NetworkClassifier(IncrementalClassifier, AnyNetwork):
     """Any pynn network as a scikit-learn classifier.
 
     Parameters
@@ -132,26 +131,9 @@ class NetworkClassifier(ClassifierMixin, AnyNetwork):
         """
         return self._train(X, y, sample_weight, validation_data, callbacks)
 
-    def partial_fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
-    ) -> Self:
-        """Train for one epoch, going on from the weights and the optimiser's state.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in `fit`.
-        classes : array_like, optional
-            All classes; required in the first call, unless examples have several labels.
-        """
-        self._labels = Labels.known(self, classes, y)
-        self.classes_ = self._labels.classes
-        return self._train(X, y, sample_weight, incremental=True)
-
     def _targets(self, y: Any, *, first: bool, incremental: bool) -> np.ndarray:
         if first and not incremental:
-            self._labels = Labels(y)
-            self.classes_ = self._labels.classes
+            self._keep_labels(Labels(y))
         else:
             self._labels.check(y, same=False)
         return self._labels.numbers(y)
@@ -160,35 +142,11 @@ class NetworkClassifier(ClassifierMixin, AnyNetwork):
     def _wanted_outputs(self) -> int:
         return self._labels.columns if self._labels.multilabel else max(2, self._labels.count)
 
-    @property
-    def _class_names(self) -> list[Any] | None:
-        return self._labels.names
-
     def _loss_for(self, outputs: int) -> Loss:
         if self.loss is not None:
             return self.loss
         binary = self._labels.multilabel or outputs == 1
         return BCEWithLogitsLoss() if binary else CrossEntropyLoss()
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of each example, or 0 and 1 for each label.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, ...), data frame or sparse matrix
-        """
-        outputs = self._outputs(X)
-        return self._labels.labels(predicted_numbers(outputs, multilabel=self._labels.multilabel))
-
-    @available_if(gives_probabilities)
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class, (n, classes), in the order of `classes_`.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, ...), data frame or sparse matrix
-        """
-        return probabilities(self._outputs(X), self._labels)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

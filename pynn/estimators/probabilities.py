@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def gives_probabilities(estimator: Any) -> bool:
     """Return whether the loss makes the outputs log-probabilities; raise AttributeError otherwise."""
-    loss = estimator.loss
+    loss = getattr(estimator, "loss", None)
     if loss == "hinge" or (isinstance(loss, Loss) and loss.output_kind not in ("classes", "binary")):
         raise AttributeError(f"the loss {loss!r} gives scores without probabilities; use predict")
     return True

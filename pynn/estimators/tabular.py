@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,7 +14,7 @@ from ..tabular.fitting import fit_table
 from ..tabular.recipe import FOLDS
 from ..utils.validation import count
 from .base import NetworkEstimator, checked_weights, keep, warn_of_interrupt
-from .probabilities import probabilities
+from .classifying import ClassPredictor
 from .targets import Labels, class_weights
 from .weighting import Weighted, weighted
 
@@ -73,7 +73,7 @@ class _Tabular(NetworkEstimator):
         return tags
 
 
-class TabularClassifier(ClassifierMixin, _Tabular):
+class TabularClassifier(ClassPredictor, _Tabular):
     """Classes from a small table, by the average of five kinds of networks.
 
     Each kind is trained `folds` times, each time without one part of the examples, which says when to stop; the kinds
@@ -145,8 +145,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         """
         X, y, weights = self._checked_examples(X, y, sample_weight)
         used = y if weights is None else y[weights > 0]
-        self._labels = Labels(used)
-        self.classes_ = self._labels.classes
+        self._keep_labels(Labels(used))
         if len(self.classes_) < 2:
             raise ValueError(f"y has one class, {self.classes_[0]!r}; expected at least two classes")
         numbers = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
@@ -158,25 +157,6 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         self._cross_fit(X, numbers, len(self.classes_), examples, of_class)
         self.network_.class_names = self._labels.names
         return self
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of each example.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, features), or data frame
-        """
-        numbers = self._outputs(X).argmax(axis=1)
-        return self._labels.labels(numbers)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class, (n, classes), in the order of `classes_`.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, features), or data frame
-        """
-        return probabilities(self._outputs(X), self._labels)
 
 
 class TabularRegressor(RegressorMixin, _Tabular):
