@@ -17,7 +17,7 @@ Rows = list[list[str]]
 
 
 class ScoredPart(NamedTuple):
-    """A part of the data, with what the network says of it: logits (n, classes), or values in the target's units (n,).
+    """A part of the data and the network's outputs for it: logits (n, classes), or values in the target's units (n,).
 
     `loss` is None for regression.
     """
@@ -87,7 +87,7 @@ class Scores:
         heads, rows = self.by_class()
         found = [("Scores", self.heads, self.rows)]
         if rows:
-            found.append((f"Classes: {self.parts[-1].name} part, and what they are taken for", heads, rows))
+            found.append((f"Classes of the {self.parts[-1].name} part", heads, rows))
         return found
 
 

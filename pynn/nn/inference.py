@@ -1,4 +1,4 @@
-"""What a trained network says of data: outputs, probabilities and labels, batch by batch."""
+"""Prediction with a trained network: outputs, probabilities and labels, batch by batch."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ class Inference(Layer):
         return output if self.target_preprocessing is None else self.in_target_units(output)
 
     def in_target_units(self, output: np.ndarray) -> np.ndarray:
-        """Return outputs as `target_preprocessing` transforms them back, float64; several of one target, each."""
+        """Return outputs in the target's units, float64; a single target may have several, such as quantiles."""
         amounts = output.astype(np.float64)
         if self.target_preprocessing is None:
             return amounts
-        if amounts.ndim == 2 and self.target_preprocessing.n_features_in_ == 1:  # also quantiles of one target
+        if amounts.ndim == 2 and self.target_preprocessing.n_features_in_ == 1:
             return self.target_preprocessing.inverse_transform(amounts.reshape(-1, 1)).reshape(amounts.shape)
         return self.target_preprocessing.inverse_transform(amounts)
 

@@ -24,8 +24,8 @@ class Group(Protocol):
 class Share:
     """The rows of a minibatch that one rank computes.
 
-    If a batch has fewer rows than there are ranks, a rank without rows computes the last row, which then counts for
-    nothing: its factor is 0, and so is its number of rows.
+    If a batch has fewer rows than there are ranks, a rank without rows computes the last row, with weight 0: its
+    factor is 0, and so is its number of rows.
 
     Attributes
     ----------

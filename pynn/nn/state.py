@@ -69,7 +69,7 @@ def write_arrays(own: Mapping[str, np.ndarray], state: Mapping[str, ArrayLike]) 
 def check_layout(layer: Layer, state: Mapping[str, Any]) -> None:
     """Raise ValueError if `state` is a state dict of PyTorch's, or a dictionary that might be one.
 
-    PyTorch's `Linear` weights are the transposed of pynn's. Shapes tell them apart unless all are square; then only a
+    PyTorch's `Linear` weights are transposed. Shapes tell them apart unless all are square; then only a
     `StateDict` is certain.
     """
     advice = "load PyTorch's with pynn.load_torch_state(model, state)"

@@ -31,7 +31,7 @@ def conv_transpose2d(
     dilation: int | Pair = 1,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the images whose `conv2d` with `w` has the gradient `x`, plus bias: every x spreads a window of weights.
+    """Return the gradient of `conv2d` for the output gradient `x`, plus bias: each element of x spreads a window of w.
 
     out[n, k, i stride + r dilation - padding, ...] is the sum over c, i, r of x[n, c, i, j] w[c, k, r, s].
 

@@ -1,4 +1,4 @@
-"""Pixels of several channels as blocks of one, and back."""
+"""Channels rearranged into blocks of pixels, and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _IMAGES = ("n", "channels", "height", "width")
 
 
 def pixel_shuffle(x: ArrayLike, upscale_factor: int, out: np.ndarray | None = None) -> np.ndarray:
-    """Return images r times as high and wide, whose blocks of r x r pixels are those of r x r channels of x.
+    """Rearrange groups of r * r channels into blocks of r x r pixels: images r times as high and wide.
 
     Its gradient is `pixel_unshuffle` of dy.
 
@@ -57,7 +57,7 @@ def pixel_shuffle(x: ArrayLike, upscale_factor: int, out: np.ndarray | None = No
 
 
 def pixel_unshuffle(x: ArrayLike, downscale_factor: int, out: np.ndarray | None = None) -> np.ndarray:
-    """Return the images of which `pixel_shuffle` makes x; its gradient is `pixel_shuffle` of dy.
+    """Return the inverse of `pixel_shuffle`; its gradient is `pixel_shuffle` of dy.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ class TableFit:
 
     @property
     def verdict(self) -> list[Finding]:
-        """The monitor's findings, without overfitting: of each network the weights before it set in are kept."""
+        """The monitor's findings except overfitting: each network keeps its weights from before it set in."""
         return [finding for finding in self.monitor.verdict if finding.symptom != "overfitting"]
 
 
@@ -83,7 +83,7 @@ def fit_table(
     loss : str, optional
         A name of `training.named.make_loss`.
     progress : callable
-        Called with the number of networks begun, and of all.
+        Called with the number of networks begun, and the number of all.
 
     Raises
     ------
@@ -178,7 +178,7 @@ class _Table:
         self.inputs = self.preprocessing.transform(x)
 
     def loss(self, unit: float = 1.0) -> Loss:
-        """Return the loss of standardized targets, or of those with that standard deviation."""
+        """Return the loss of targets with the standard deviation `unit`."""
         return make_loss(self.loss_name, classes=bool(self.classes), class_weight=self.class_weight, unit=unit)
 
     def trainer(self, kind: Recipe, index: int, fold: int) -> Trainer:
@@ -198,7 +198,7 @@ class _Table:
     def fit(
         self, kind: Recipe, index: int, monitor: Monitor, begin: Callable[[int], None], weights: np.ndarray | None
     ) -> CrossFit:
-        """Cross-fit one kind of network; `begin` is called with the number of networks begun before."""
+        """Cross-fit one kind of network; `begin` is called before each, with the number of earlier ones."""
 
         def make_trainer(fold: int) -> Trainer:
             begin(index * self.folds + fold)
@@ -219,7 +219,7 @@ class _Table:
 
 
 def network(kind: Recipe, inputs: np.ndarray, outputs: int) -> Sequential:
-    """Return an untrained network for preprocessed inputs; it starts with outputs of 0 (but those of `given` ones)."""
+    """Return an untrained network for preprocessed inputs; unless the user describes it, its first outputs are 0."""
     width = inputs.shape[1]
     chain: list[layers.Layer] = [layers.Dropout(kind.input_dropout)] if kind.input_dropout else []
     if kind.knots:
@@ -251,7 +251,7 @@ def _hidden(kind: Recipe, width: int) -> list[layers.Layer]:
 
 
 def _bends(inputs: np.ndarray, knots: int) -> layers.Linear | None:
-    """Return a layer that begins as x_j - t, t at quantiles of each input j of over two values; None without such."""
+    """Return a layer of units x_j - t, with t at quantiles of input j; None if no input has more than two values."""
     varied = [column for column, values in enumerate(inputs.T) if len(np.unique(values)) > 2]
     each = min(knots, MOST_BENDS // max(1, len(varied)))
     places: list[tuple[int, float]] = []

@@ -1,4 +1,4 @@
-"""How well each class is found: precision, recall, F1, and what its examples are taken for."""
+"""How well each class is recognised: precision, recall, F1, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     from .trainer import Trainer
 
-#: Of more classes, the confusion matrix is not shown.
+#: With more classes, the confusion matrix is not shown.
 MOST_SHOWN = 12
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """How well each class is found.
+    """How well each class is recognised.
 
     Attributes
     ----------
     names : list of str
     confusion : ndarray, shape (classes, classes)
-        The number of examples, or the sum of their weights, of each class (row) that are taken for each class (column).
+        The number of examples, or the sum of their weights, of each true class (row) and predicted class (column).
 
     Notes
     -----
@@ -60,7 +60,7 @@ class ClassScores:
     def of(
         cls, y: np.ndarray, labels: np.ndarray, names: Sequence[str], weights: np.ndarray | None = None
     ) -> ClassScores:
-        """Return the scores of class numbers (n,) and those that a network takes them for."""
+        """Return the scores of true class numbers `y` and predicted ones `labels`, both (n,)."""
         counts = np.zeros((len(names), len(names)), np.int64 if weights is None else np.float64)
         np.add.at(counts, (y, labels), 1 if weights is None else weights)
         return cls(list(names), counts)
@@ -72,12 +72,12 @@ class ClassScores:
 
     @property
     def precision(self) -> np.ndarray:
-        """The share of right ones among the examples that are taken for a class."""
+        """Of the examples that are predicted to be of a class, the share that is."""
         return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
 
     @property
     def recall(self) -> np.ndarray:
-        """The share of a class's examples that are found."""
+        """Of the examples of a class, the share that is predicted to be."""
         return _ratio(self.confusion.diagonal(), self.examples)
 
     @property
@@ -86,7 +86,7 @@ class ClassScores:
         return _ratio(2 * self.confusion.diagonal(), self.confusion.sum(axis=0) + self.examples)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Return heads and rows of a table; of many classes, without the confusion matrix."""
+        """Return heads and rows of a table; with many classes, it lacks the confusion matrix."""
         shown = self.names if len(self.names) <= MOST_SHOWN else []
         heads = ["class", "examples", "precision", "recall", "F1", *(f"as {name}" for name in shown)]
         figures = zip(self.precision, self.recall, self.f1, strict=True)
@@ -109,7 +109,7 @@ class ClassScores:
     def _repr_html_(self) -> str:
         heads, rows = self.table()
         cells = [[name, *map(escape, figures)] for name, *figures in rows]
-        return fragment(table("Classes, and what they are taken for", heads, cells))
+        return fragment(table("Classes and confusion matrix", heads, cells))
 
 
 def class_scores(
@@ -120,7 +120,7 @@ def class_scores(
     sample_weight: ArrayLike | None = None,
     batch_size: int | None = None,
 ) -> ClassScores:
-    """Return how well a trainer's network finds each class in some data.
+    """Return how well a trainer's network recognises each class in some data.
 
     Parameters
     ----------

@@ -42,14 +42,14 @@ def broadcast_weights(ranks: Ranks, model: Sequential) -> None:
 
 
 def end_on_all(exchange: Exchange | None, model: Sequential) -> None:
-    """Give all ranks, if there are several, all that rank 0 has after a `fit`: each may go on alone."""
+    """Give every rank the weights and the optimiser's state of rank 0 after a `fit`, so that each may go on alone."""
     if exchange is not None:
         broadcast_weights(exchange.ranks, model)
         exchange.end()
 
 
 def prepare_on_all(trainer: TrainingState, request: FitRequest, ranks: Ranks) -> Fit:
-    """Prepare a `fit` on all ranks; if that fails on one, or if they are to do different things, all raise."""
+    """Prepare a `fit` on all ranks; if that fails on one, or if their arguments differ, all raise."""
     fit = ranks.call_on_all(lambda: prepared(trainer, request))
     ranks.check_equal(rank_checks.training(trainer, fit))
     return fit
@@ -57,7 +57,7 @@ def prepare_on_all(trainer: TrainingState, request: FitRequest, ranks: Ranks) ->
 
 @contextmanager
 def aborting_all(trainer: TrainingState) -> Iterator[None]:
-    """Within the block, an error on one rank ends all, but for one that all ranks raise."""
+    """Within the block, an error on one rank ends all ranks, unless it is one that all of them raise."""
     try:
         yield
     except NonFiniteError:  # of a loss or a gradient that all ranks know
@@ -76,7 +76,7 @@ def step_on_all(
     weights: np.ndarray | None,
     ranks: Ranks,
 ) -> float:
-    """Take a step on a minibatch that all ranks have whole, each on its share; return the loss of the whole."""
+    """Take a step on a minibatch that every rank has whole: each computes its share. Return the loss of the whole."""
     y = trainer.loss.as_target(y, x.dtype)
     each = trainer.loss.row_weights(y, weights)
     total = float(len(x) if each is None else each.sum(dtype="float64"))

@@ -1,4 +1,4 @@
-"""Cross-fitting: of few examples, all are trained on, all validate, and the networks vote."""
+"""Cross-fitting: every one of few examples trains, every one validates, and the networks vote."""
 
 from __future__ import annotations
 

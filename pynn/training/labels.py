@@ -42,7 +42,7 @@ def text_labels(y: ArrayLike, name: str) -> list[str] | None:
 
 
 def numbered(labels: Sequence[str], names: Sequence[Any], name: str) -> np.ndarray:
-    """Return the place of each label in `names`.
+    """Return the index of each label in `names`.
 
     Raises ValueError, naming the row, for a label that is not there.
 

@@ -44,7 +44,7 @@ Metric = str | Callable[[np.ndarray, np.ndarray], float]
 
 
 class Predictions(NamedTuple):
-    """Targets and what the network says of them.
+    """Targets and the network's predictions for them.
 
     For classification `y` are class numbers, `labels` the most probable classes, and `values` the probabilities
     (n, classes), or None if the loss gives none. For regression `y` and `values` are in the target's units.
@@ -182,7 +182,7 @@ def _scorer(name: str, known: Iterable[str]) -> Callable[[Predictions], float]:
     mixin: Any = ClassifierMixin if known is OF_CLASSES else RegressorMixin
 
     class Answered(mixin, BaseEstimator):
-        """An estimator whose answers are known."""
+        """A fitted estimator that returns predictions made earlier."""
 
         def __init__(self, found: Predictions) -> None:
             self.found = found
@@ -202,7 +202,7 @@ def _scorer(name: str, known: Iterable[str]) -> Callable[[Predictions], float]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the figures are nobody's
+            warnings.simplefilter("ignore")  # only errors count
             score(_EXAMPLE[known is OF_AMOUNTS])
     except Exception as error:  # the scorer's own
         raise ValueError(f"the scorer {name!r} of scikit-learn does not suit {kind}: {error}") from error
@@ -254,7 +254,7 @@ def evaluated(
 def predictions(
     model: Sequential, loss: Loss, output: np.ndarray, y: np.ndarray, weights: np.ndarray | None
 ) -> Predictions:
-    """Return what the output of a network means for targets in the network's form."""
+    """Return the predictions that a network's output stands for, with the targets, in the form that metrics take."""
     if loss.output_kind == "values":
         amounts = [model.in_target_units(array.reshape(len(array), -1)) for array in (y, loss.amounts(output))]
         return Predictions(amounts[0], amounts[1], None, weights)

@@ -54,7 +54,7 @@ def training(trainer: TrainingState, fit: Fit) -> dict[str, str]:
 
 
 def settings(trainer: TrainingState) -> dict[str, str]:
-    """Return what a trainer may be assigned between steps, as a callback of one rank may do."""
+    """Return the settings that may be assigned between steps, for example by a callback on one rank only."""
     parts = {"optimizer": trainer.optimizer, "schedule": trainer.schedule, "regularizers": trainer.regularizers}
     found = {name: _described(part) for name, part in parts.items()}
     return found | {"loss": _described(trainer.loss), "clipping": f"{trainer.clip_norm}, {trainer.clip_value}"}
@@ -68,5 +68,5 @@ def _described(part: Any) -> str:
 
 
 def digest_of_text(thing: Any) -> str:
-    """Return a digest of what `thing` is as text."""
+    """Return a digest of ``str(thing)``."""
     return hashlib.blake2b(str(thing).encode(), digest_size=8).hexdigest()

@@ -96,7 +96,7 @@ def _module(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
 
 @cache
 def _mode() -> Any:
-    """Return the class of PyTorch's modes that hands on the calls of activations; PyTorch is imported when needed."""
+    """Return the `TorchFunctionMode` that reports calls of activations; PyTorch is imported when needed."""
     from torch.overrides import TorchFunctionMode
 
     class Calls(TorchFunctionMode):

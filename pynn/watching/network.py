@@ -103,7 +103,7 @@ class Network:
         self.module.load_state_dict(state)
 
     def watched(self) -> set[int]:
-        """Return the ids of the layers whose outputs are worth a look.
+        """Return the ids of the layers whose outputs are recorded.
 
         A layer in front of an activation is seen through that activation, as pynn's kernels do where they fuse both.
         """

@@ -115,7 +115,7 @@ class TorchWatch(LoopHooks):
     Attributes
     ----------
     monitor : Monitor
-        Holds findings, statistics and the report: ``watch.monitor.report("run.html")``.
+        Holds findings, statistics and the report: ``watch.monitor.to_html("run.html")``.
     """
 
     def __enter__(self) -> TorchWatch:

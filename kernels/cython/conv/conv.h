@@ -4,10 +4,10 @@
  * What a product multiplies is gathered block by block: some output rows of an image, or some small images, at a time,
  * whose inputs are copied with their borders into a buffer that stays in cache. Of these the patches of a few pixels
  * are packed into panels, as a matrix multiply packs its operands (gemm/gemm.h); the matrix of all patches is never
- * made. Layers of the backward pass use the same: the input's gradient is a convolution of dy with the kernel flipped,
- * for a stride above 1 one for every position between the strides; the weights' gradient is a product of dy and patches
- * that are read in place. 3 x 3 kernels go Winograd's way, and depthwise convolutions another. See docs/convolution.md
- * for why all this is what it is.
+ * made. The backward passes use the same: the input's gradient is a convolution of dy with the kernel flipped (for a
+ * stride above 1, one for every position between the strides); the weights' gradient is a product of dy and patches
+ * that are read in place. 3 x 3 kernels use Winograd's algorithm; depthwise convolutions are in depthwise.h.
+ * docs/convolution.md gives the reasons.
  */
 #ifndef PYNN_CONV_H
 #define PYNN_CONV_H

@@ -13,7 +13,7 @@
 #include "taps.h"
 
 #define PN_DEPTHWISE_BAND (96 * 1024)       /* bytes of transposed rows with their borders */
-#define PN_DEPTHWISE_MAX (8 * 1024 * 1024) /* bytes that a thread may take: longer rows go the way of other kernels */
+#define PN_DEPTHWISE_MAX (8 * 1024 * 1024) /* bytes that a thread may take; longer rows are left to conv.h */
 
 /* Source planes and result planes: position (y, x) of grid (a, b) is result element (a + y grids_y, b + x grids_x)
  * and sums the source at (y step_y + tap.y, x step_x + tap.x) over the taps of its grid. The weights' gradient sums

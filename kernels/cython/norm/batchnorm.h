@@ -113,8 +113,7 @@ static int pn_batchnorm_forward(void *call) {
     p->group = pn_group_rows(p->place, p->n, p->single);
     p->parts = pn_batchnorm_parts(p->m, p->n, p->code);
     p->padded = pn_padded_columns(p->n, p->parts);
-    /* One piece for all parts: were it for each to take its own, how many there are would depend on the threads' pace.
-     */
+    /* One buffer for all parts: if each took its own, their number would depend on how fast the threads are. */
     pn_workspace *workspace =
         pn_workspace_take((size_t)p->parts * pn_scratch_bytes(p->padded, p->single ? sizeof(float) : sizeof(double)));
     if (!workspace) return -1;
@@ -131,8 +130,7 @@ static int pn_batchnorm_backward(void *call) {
     p->group = pn_group_rows(p->place, p->n, p->single);
     p->parts = pn_batchnorm_parts(p->m, p->n, p->code);
     p->padded = pn_padded_columns(p->n, p->parts);
-    /* One piece for all parts: were it for each to take its own, how many there are would depend on the threads' pace.
-     */
+    /* One buffer for all parts: if each took its own, their number would depend on how fast the threads are. */
     pn_workspace *workspace =
         pn_workspace_take((size_t)p->parts * pn_scratch_bytes(p->padded, p->single ? sizeof(float) : sizeof(double)));
     if (!workspace) return -1;

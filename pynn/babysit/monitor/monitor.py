@@ -337,7 +337,7 @@ class Monitor(Shown, Callback):
                     self._state.found[detection.symptom] = trainer.steps
 
     def _let_pass(self, step: int) -> None:
-        """End the findings that a run which learns has outlived: their rules no longer detect them."""
+        """In a run that learns, end the findings that their rules no longer detect."""
         if self._state is not None and self._state.learns:
             for finding in self.findings:
                 if finding.symptom in PASSING and finding.last_step < self._judged:
@@ -394,4 +394,4 @@ class Monitor(Shown, Callback):
 
 
 def _overlook(*_: object) -> None:
-    """Take no note of rows that do not show the whole minibatch."""
+    """Discard rows that do not cover the whole minibatch."""

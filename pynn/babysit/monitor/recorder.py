@@ -325,7 +325,7 @@ class Recorder:
         self._row[5] *= rows / share.total  # the share of correct predictions
         units = [output.units for output in self.outputs if output.units is not None]
         arrays = [self._row[5:7], self._of_outputs, *units]
-        # A rank without rows has computed one that counts for nothing.
+        # A rank without rows has computed one of weight 0.
         seen = np.concatenate([array.reshape(-1) for array in arrays]) * (rows > 0)
         totals = share.group.gather(seen).sum(axis=0)
         place = 0

@@ -91,7 +91,7 @@ class Chain:
         return last.outputs[0]
 
     def _shape(self, meeting: Node) -> Shape:
-        """Return the shape that branches give together."""
+        """Return the shape of the branches' combined output."""
         shapes = [self.read.shapes.get(name) for name in self._open(meeting)]
         first = shapes[0]
         if meeting.op != "Concat" or first is None:

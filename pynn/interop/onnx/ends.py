@@ -13,7 +13,7 @@ from .drafts import Affine, Draft, Limits, Step, Unflattened, dtype_of
 from .errors import UnsupportedError
 from .graph import Graph
 
-#: Numbers of a preprocessing that stand in the file as one; more are refused.
+#: Maximum number of features to which a single constant of the file is broadcast.
 MOST = 2**20
 
 
@@ -50,7 +50,7 @@ def _axes_of(
 ) -> tuple[pre.Transformer | None, int, tuple[int | None, ...] | None]:
     """Return the PCA, whitening or ZCA that the first steps compute, how many steps, and the shape of what it gives.
 
-    Those of other dtype than the network's are meant: a linear layer of its dtype is trained.
+    Only matrices of another dtype than the network's: one of the same dtype is a trained layer.
     """
     none = (None, 0, None)
     flat = bool(steps) and isinstance(steps[0], Draft) and steps[0].kind is layers.Flatten
@@ -76,7 +76,7 @@ def _axes_of(
 
 
 def _decorrelation(matrix: np.ndarray, mean: np.ndarray, whole: bool) -> pre.Transformer | None:
-    """Return the transformer that multiplies centred examples by a matrix, if its factors are axes and their gains.
+    """Return the transformer that multiplies centred examples by a matrix, if that is orthonormal axes times gains.
 
     With `whole` the result has the shape of the examples.
     """
@@ -147,7 +147,7 @@ def _restored(transformer: pre.Transformer, state: Mapping[str, np.ndarray]) -> 
 
 
 def take_target_preprocessing(steps: list[Step], width: int | None) -> pre.Transformer | None:
-    """Remove an affine map after the last layer, into which it could not be folded, and return what it inverts."""
+    """Remove an affine map that could not be folded into the last layer, and return the transformer that it inverts."""
     last = steps[-1] if steps else None
     if not isinstance(last, Affine) or len(steps) < 2 or width is None:
         return None
@@ -176,7 +176,7 @@ def fold_into_first(steps: list[Step]) -> None:
 
 
 class Ending:
-    """What a graph's outputs say: the value that the network gives, what it means, names of classes."""
+    """What a graph's outputs mean: the value that is the network's output, its kind, and the names of classes."""
 
     def __init__(self, graph: Graph) -> None:
         self.makers = {name: node for node in graph.nodes for name in node.outputs}
@@ -196,13 +196,13 @@ class Ending:
             self.value = self._logits(names[0])
 
     def _through(self, name: str, *ops: str) -> str:
-        """Return the value of which another is only another form."""
+        """Return the value that `name` is made of by these operators alone, which change its form only."""
         while (node := self.makers.get(name)) is not None and node.op in ops:
             name = node.inputs[0]
         return name
 
     def _labels(self, name: str) -> tuple[str, list[Any]] | None:
-        """Return the scores of which an output is the class of the largest, and the names of the classes."""
+        """Return the scores and the names of the classes, if an output is the class with the largest score."""
         picked = self.makers.get(self._through(name, "Cast", "Reshape", "Identity"))
         if picked is None or picked.op != "ai.onnx.ml.ArrayFeatureExtractor":
             return None

@@ -1,4 +1,4 @@
-"""What reading the nodes of a graph needs to know."""
+"""State of reading the nodes of a graph."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Shape = tuple[int | None, ...] | None
 
 
 class Reading:
-    """What reading a node needs: the constants, and the shapes of the values read so far.
+    """State of reading a graph: the constants, and the shapes of the values read so far.
 
     Attributes
     ----------

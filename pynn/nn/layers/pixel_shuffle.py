@@ -1,4 +1,4 @@
-"""Pixels of several channels as blocks of one, and back."""
+"""Channels rearranged into blocks of pixels, and back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .dimensions import OverImages
 
 
 class PixelShuffle(OverImages):
-    """Images r times as high and wide, whose blocks of r x r pixels are those of r x r channels.
+    """Rearrange groups of r * r channels into blocks of r x r pixels: images r times as high and wide.
 
     Parameters
     ----------

@@ -105,7 +105,7 @@ def _average(norm: Any, share: Share, places: int, rstd: np.ndarray, scale: np.n
     own[0], own[1] = scale, shift
     with np.errstate(all="ignore"):
         sums = np.add.reduce(share.group.gather(own), axis=0)
-        if share.counts[share.group.rank] == 0:  # a row that counts for nothing
+        if share.counts[share.group.rank] == 0:  # a row of weight 0
             sums[:] = 0
         sums *= norm.weight.data * (rstd / -(share.total * places))
         scale[:], shift[:] = sums

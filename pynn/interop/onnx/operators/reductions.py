@@ -28,7 +28,7 @@ def _over(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
 
 
 def _least(dtype: np.dtype[Any], largest: bool) -> Any:
-    """Return the extreme of nothing."""
+    """Return the maximum or minimum of no elements: the value that any element replaces."""
     if dtype.kind == "f":
         return np.inf if largest else -np.inf
     if dtype.kind == "b":
