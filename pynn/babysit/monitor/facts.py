@@ -59,7 +59,7 @@ class Weights:
         The activation that follows, including "maxout" and "prelu".
     output : str
         The layer that produces its signal: the activation, or the layer itself.
-    normalised : bool
+    normalized : bool
         Whether a normalisation layer follows before the activation.
     branch : str
         Its residual branch; "" on the main path.

@@ -152,7 +152,7 @@ class Case:
             Use Adam at this rate instead of the trainer's optimiser and clipping.
         lr : float, optional
             Learning rate of the trainer's optimiser.
-        dropout, regularised : bool
+        dropout, regularized : bool
             Whether to keep dropout, and weight decay and the regularisers.
         """
         from ...training.trainer import Trainer
