@@ -203,7 +203,7 @@ def test_targets_that_never_change_are_no_error():
 def test_a_rule_that_fails_does_not_end_the_run(digits, monkeypatch):
     (x, y), _ = digits
 
-    def broken(course):
+    def broken(state):
         raise ZeroDivisionError("no")
 
     monkeypatch.setattr("pynn.babysit.monitor.monitor.STEP_RULES", (broken,))

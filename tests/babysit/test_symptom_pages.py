@@ -111,6 +111,18 @@ def test_links_of_a_page_lead_somewhere(symptom):
         assert link.startswith("https://") or (FOLDER / link).exists(), link
 
 
+@pytest.mark.parametrize("symptom", SYMPTOMS)
+def test_rules_and_modules_that_a_page_names_exist(symptom):
+    modules = {name.rpartition(".")[2]: importlib.import_module(f"pynn.babysit.{name}") for name in MODULES}
+    head = prose_of(symptom).split("## ")[0]
+    rules = re.findall(r"`(\w+)\.(\w+)`", head)
+    assert rules
+    for module, name in rules:  # a function, or a method of a class
+        owners = [modules[module], *(item for item in vars(modules[module]).values() if isinstance(item, type))]
+        assert any(hasattr(owner, name) for owner in owners), (module, name)
+    assert set(re.findall(r"constants in `(\w+)`", head)) <= set(modules)
+
+
 @pytest.mark.parametrize("symptom", [*SYMPTOMS, "README"])
 def test_quoted_constants_are_those_of_the_rules(symptom):
     quoted = re.findall(rf"`(\w+) = ({NUMBER})`", prose_of(symptom))
