@@ -15,7 +15,7 @@ from .outputs import json_option
 from .runs import run_to_check
 from .sections import SectionedCommand
 from .tables import DataOptions, data_options
-from .train import check_writable
+from .train import check_writable, write
 
 #: Exit code by the report's status.
 EXIT_CODES = {"pass": 0, "warn": 1, "fail": 2}
@@ -27,11 +27,17 @@ COLOURS = {"pass": "green", "note": "cyan", "warn": "yellow", "fail": "red", "sk
 @training_options
 @folds_option
 @class_weight_option
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write the report as a web page.")
+@click.option(
+    "--report",
+    "--html",  # its former name
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Page with all checks: .html, opens offline.",
+)
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="Show only warnings and failures.")
 @click.pass_context
-def check(context: click.Context, chosen: DataOptions, html: Path | None, as_json: bool, **options: Any) -> None:
+def check(context: click.Context, chosen: DataOptions, report: Path | None, as_json: bool, **options: Any) -> None:
     """Look for faults in data, network and settings before training.
 
     Takes the options of "pynn train" and checks the same setup in seconds: the data and their scale, the initial loss,
@@ -44,27 +50,24 @@ def check(context: click.Context, chosen: DataOptions, html: Path | None, as_jso
     Examples:
       pynn check
       pynn check --data iris.csv --target species --lr 0.5
-      pynn check --data mnist --html check.html
+      pynn check --data mnist --report check.html
       pynn check --json > check.json
     """  # noqa: D301 - click reads the backslash
-    if html is not None:
-        check_writable(html)
+    if report is not None:
+        check_writable(report)
     with chosen_backend(options["backend_name"]):
         data = load_data(chosen, options["model"] == "cnn", options["folds"])
         run = run_to_check(data, options)
-        report = preflight(
+        result = preflight(
             run.trainer, *run.train, validation=run.validation, batch_size=run.batch_size, seed=options["seed"]
         )
     if as_json:
-        click.echo(json_text(report.to_dict()))
+        click.echo(json_text(result.to_dict()))
     else:
-        _show_all(report, options["quiet"])
-    if html is not None:
-        try:
-            report.to_html(html)
-        except OSError as error:
-            raise click.ClickException(f"cannot write {html}: {error.strerror or error}") from error
-    context.exit(EXIT_CODES[report.status])
+        _show_all(result, options["quiet"])
+    if report is not None:
+        write(report, lambda: result.to_html(report))
+    context.exit(EXIT_CODES[result.status])
 
 
 def _show_all(report: Report, quiet: bool) -> None:

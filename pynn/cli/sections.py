@@ -10,7 +10,7 @@ SECTIONS = {
     "Network": "model hidden layers width activation batchnorm dropout input_dropout",
     "Training": "loss optimizer lr weight_decay schedule epochs batch_size early_stopping class_weight folds",
     "Search": "metric trials stages sampler processes scheduler folder",
-    "Output": "save plot report html as_json quiet",
+    "Output": "save plot report as_json quiet",
     "Other": "",
 }
 _LAST = list(SECTIONS)[-1]
