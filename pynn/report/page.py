@@ -95,17 +95,18 @@ def table(caption: str, heads: list[str], rows: list[list[str]], texts: tuple[st
     """Return a table that scrolls horizontally.
 
     The first cell of each row is plain text, the others are HTML: figures, or texts in the columns whose heads are
-    `texts`.
+    `texts`. Without text, the heads are left out.
     """
     kinds = [' class="text"' if head in texts else "" for head in heads]
     head = "".join(f'<th scope="col"{kind}>{escape(text)}</th>' for text, kind in zip(heads, kinds, strict=True))
+    shown = f"<thead><tr>{head}</tr></thead>" if any(heads) else ""
     body = ""
     for first, *cells in rows:
         figures = "".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(cells, kinds[1:], strict=True))
         body += f'<tr><th scope="row" title="{escape(first)}">{escape(first)}</th>{figures}</tr>'
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<caption>{escape(caption)}</caption>{shown}<tbody>{body}</tbody></table></div>"
     )
 
 

@@ -211,7 +211,6 @@ def _curve(run: TrialFigures, trial: Trial, span: tuple[float, float], longest: 
         series,
         scale="log" if logarithmic else "linear",
         note=params,
-        heading="h4",
         legend=False,
         steps=(1, max(longest, 2)),
         x="epoch",
@@ -267,8 +266,8 @@ def _trials(run: TrialFigures, maximum: int = MAX_ROWS) -> str:
         cells = [score, str(trial.stage + 1), str(trial.epochs), f"{trial.seconds:.2f}"]
         cells += [escape(cell(trial, name)) for name in names]
         rows.append([str(trial.number + 1), *cells, escape(why[:300])])
-    heads = ["trial", metric, "stage", "epochs", "seconds", *names, ""]
+    heads = ["trial", metric, "stage", "epochs", "seconds", *names, "remark"]
     if not any(row[-1] for row in rows):
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     caption = "Trials, best first" + (f" ({maximum} of {len(trials)})" if len(trials) > maximum else "")
-    return f'<section><h2>Trials</h2><div class="tables">{table(caption, heads, rows, ("",))}</div></section>'
+    return f'<section><h2>Trials</h2><div class="tables">{table(caption, heads, rows, ("remark",))}</div></section>'
