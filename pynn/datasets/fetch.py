@@ -190,6 +190,7 @@ def _download(name: str, md5: str, mirrors: tuple[str, ...]) -> Path:
     """Return the cached file `name`; download it from the first mirror whose copy has the right checksum."""
     try:
         import pooch
+        import requests
     except ImportError as error:
         raise ImportError('downloading data sets needs pooch: pip install "pynn-kernels[data]"') from error
     retrieve: Callable[..., str] = pooch.retrieve
@@ -197,7 +198,9 @@ def _download(name: str, md5: str, mirrors: tuple[str, ...]) -> Path:
     for mirror in mirrors:
         try:
             return Path(retrieve(mirror + name, f"md5:{md5}", name, path=pooch.os_cache("pynn")))
-        except (OSError, ValueError) as error:  # pooch: no connection or refused; wrong checksum
+        except requests.ConnectionError:  # its text is half a page
+            failures.append(f"{mirror}: no connection")
+        except (OSError, ValueError) as error:  # refused; wrong checksum
             failures.append(f"{mirror}: {error}")
     raise OSError(
         f"could not download {name} ({'; '.join(failures)}). If you have the data, set PYNN_DATA to their folder"

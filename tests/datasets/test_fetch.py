@@ -177,6 +177,12 @@ def test_a_failing_download_is_one_clear_error(served_mnist, fault):
         datasets.load_mnist()
 
 
+def test_a_mirror_that_does_not_answer_is_named_in_few_words(served_mnist, monkeypatch):
+    monkeypatch.setattr(fetch, "_MNIST_MIRRORS", ("http://127.0.0.1:9/",))  # nothing listens there
+    with pytest.raises(OSError, match=r"could not download \S+ \(http://127.0.0.1:9/: no connection\)\. If you"):
+        datasets.load_mnist()
+
+
 def test_cifar10_is_read_from_the_downloaded_archive(server, cifar, monkeypatch):
     served, address = server
     x, y = cifar["train"]
