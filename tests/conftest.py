@@ -1,5 +1,6 @@
-"""What every test can ask for: the backend it runs on, a dtype, random numbers, memory layouts, numeric gradients."""
+"""What every test can ask for: the backend it runs on, a dtype, random numbers, numeric gradients."""
 
+import functools
 import os
 import signal
 from collections import Counter
@@ -10,7 +11,6 @@ import numpy as np
 import pytest
 from browsers import CHROMIUM
 from click.testing import CliRunner
-from fuzz import arrays
 
 import pynn
 from pynn.backends import selection
@@ -78,22 +78,6 @@ def rng():
     return np.random.default_rng(20150120)
 
 
-LAYOUTS = {
-    "fortran": np.asfortranarray,
-    "strided": arrays.strided,
-    "reversed": arrays.reversed_,
-    "read_only": arrays.read_only,
-    "byte_swapped": arrays.swapped,
-    "unaligned": arrays.misaligned,
-}
-
-
-@pytest.fixture(params=LAYOUTS)
-def layout(request):
-    """Return a function that copies an array of one or more dimensions into another memory layout."""
-    return LAYOUTS[request.param]
-
-
 @pytest.fixture(scope="session")
 def numeric_gradient():
     """Return a function (f, x, step) -> the central differences of the scalar f at the float64 array x."""
@@ -126,11 +110,15 @@ def run(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def torch_vectors():
-    """Return a function that reads the values stored by `vectors/make_torch_vectors.py` under a name."""
+    """Return a function that reads, read-only, the values that `vectors/make_torch_vectors.py` stored under a name."""
 
+    @functools.cache  # many tests, or many cases of one, read the same file
     def load(name):
         with np.load(Path(__file__).parent / "vectors" / f"{name}.npz") as stored:
-            return dict(stored)
+            values = dict(stored)
+        for value in values.values():
+            value.flags.writeable = False
+        return values
 
     return load
 

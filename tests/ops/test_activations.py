@@ -244,14 +244,14 @@ def test_denormals_are_kept_or_count_as_zero(case, dtype):
     assert x[0] * dtype.type(2) != 0, "denormals still count as 0 after the call"
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (1,), (7,), (0, 3), (3, 0), (17, 5), (2, 3, 4), (33, 31), (70_001,)])
-def test_every_shape(case, dtype, shape, rng):
-    x = rng.normal(size=shape).astype(dtype)
-    y = case.forward(x)
-    assert y.shape == shape and y.dtype == dtype
-    np.testing.assert_allclose(y, in_float64(case.oracle, x), rtol=32 * np.finfo(dtype).eps)
-    dx = case.backward(x, y)
-    assert dx.shape == shape and dx.dtype == dtype
+def test_every_shape(case, dtype, rng):
+    for shape in ((), (0,), (1,), (7,), (0, 3), (3, 0), (17, 5), (2, 3, 4), (33, 31), (70_001,)):
+        x = rng.normal(size=shape).astype(dtype)
+        y = case.forward(x)
+        assert y.shape == shape and y.dtype == dtype
+        np.testing.assert_allclose(y, in_float64(case.oracle, x), rtol=32 * np.finfo(dtype).eps, err_msg=f"{shape}")
+        dx = case.backward(x, y)
+        assert dx.shape == shape and dx.dtype == dtype
 
 
 def test_out_is_filled_and_returned_and_may_be_the_input(case, dtype, rng):
@@ -292,13 +292,13 @@ def test_zero_keeps_its_sign(name, dtype):
     np.testing.assert_array_equal(np.signbit(getattr(ops, name)(zeros)), np.signbit(zeros))
 
 
-@pytest.mark.parametrize(("shape", "units"), [((30, 7), 1), ((5, 7, 6), 1)], ids=["features", "channels"])
-def test_statistics_of_the_output(case, shape, units, dtype, rng):
+@pytest.mark.parametrize("shape", [(30, 7), (5, 7, 6)], ids=["features", "channels"])
+def test_statistics_of_the_output(case, shape, dtype, rng):
     y = case.forward((4 * rng.normal(size=shape)).astype(dtype))
     code = {ops.tanh: ActivationCode.TANH, ops.sigmoid: ActivationCode.SIGMOID}.get(case.forward, 0)
     stats = np.zeros((4, 7))
     ops.unit_stats(y, stats, code=code)
-    rows = np.moveaxis(y, units, -1).reshape(-1, 7).astype(np.float64)
+    rows = np.moveaxis(y, 1, -1).reshape(-1, 7).astype(np.float64)
     limit = {ops.tanh: np.abs(rows) > 0.98, ops.sigmoid: np.abs(2 * rows - 1) > 0.98}
     saturated = limit.get(case.forward, np.zeros_like(rows))
     want = np.stack([rows.sum(axis=0), np.square(rows).sum(axis=0), (rows > 0).sum(axis=0), saturated.sum(axis=0)])

@@ -1,10 +1,13 @@
 """What all ops promise about the arrays that they read: any layout is read, and misfits raise and are named."""
 
 import inspect
+import itertools
 from importlib import import_module
 
 import numpy as np
 import pytest
+from cases import case
+from fuzz.arrays import LAYOUTS
 from op_contracts import OPS, arguments, results
 from pynn.kernels import MODULES
 
@@ -14,15 +17,18 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_any_memory_layout_is_read_and_left_alone(name, layout, dtype, rng):
+def test_any_memory_layout_is_read_and_left_alone(name, dtype, rng):
     op = OPS[name]
     arrays = arguments(op, dtype, rng)
-    moved = [layout(array) for array in arrays]
-    for got, want in zip(results(op, moved), results(op, arrays), strict=True):
-        np.testing.assert_array_equal(got, want)
-        assert np.asarray(got).dtype == np.asarray(want).dtype
-    for array, original in zip(moved, arrays, strict=True):
-        np.testing.assert_array_equal(array, original)
+    expected = results(op, arrays)
+    for layout, laid_out in LAYOUTS.items():
+        with case(layout):
+            moved = [laid_out(array) for array in arrays]
+            for got, want in zip(results(op, moved), expected, strict=True):
+                np.testing.assert_array_equal(got, want)
+                assert np.asarray(got).dtype == np.asarray(want).dtype
+            for array, original in zip(moved, arrays, strict=True):
+                np.testing.assert_array_equal(array, original)
 
 
 @pytest.fixture
@@ -46,14 +52,17 @@ def kernel_arguments(monkeypatch):
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_kernels_get_contiguous_aligned_native_arrays(name, layout, dtype, kernel_arguments, rng):
+def test_kernels_get_contiguous_aligned_native_arrays(name, dtype, kernel_arguments, rng):
     op = OPS[name]
-    op.call(*[layout(array) for array in arguments(op, dtype, rng)])
-    arrays = [argument for argument in kernel_arguments if isinstance(argument, np.ndarray)]
-    assert len(arrays) >= len(op.shapes)
-    for array in arrays:
-        assert array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
-        assert array.dtype in (dtype, np.float64, np.int64, np.uint64, np.uint16)  # float64: weights of rows
+    for layout, laid_out in LAYOUTS.items():
+        with case(layout):
+            kernel_arguments.clear()
+            op.call(*[laid_out(array) for array in arguments(op, dtype, rng)])
+            arrays = [argument for argument in kernel_arguments if isinstance(argument, np.ndarray)]
+            assert len(arrays) >= len(op.shapes)
+            for array in arrays:
+                assert array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
+                assert array.dtype in (dtype, np.float64, np.int64, np.uint64, np.uint16)  # float64: weights of rows
 
 
 @pytest.mark.parametrize("name", OPS)
@@ -65,15 +74,17 @@ def test_nested_lists_are_read(name, rng):
 
 
 @pytest.mark.parametrize("name", OPS)
-@pytest.mark.parametrize("wrong", [np.int64, np.float16, np.complex128, np.bool_])
-def test_other_dtypes_raise(name, wrong, dtype, rng):
+def test_other_dtypes_raise(name, dtype, rng):
     op = OPS[name]
-    for at, shape in enumerate(op.shapes):
-        if shape != "labels" and at not in op.cast:
-            arrays = arguments(op, dtype, rng)
-            arrays[at] = arrays[at].astype(wrong)
-            with pytest.raises(TypeError, match=f"has dtype {np.dtype(wrong)}; expected float32 or float64"):
-                op.call(*arrays)
+    floats = [at for at, shape in enumerate(op.shapes) if shape != "labels" and at not in op.cast]
+    for wrong, at in itertools.product(("int64", "float16", "complex128", "bool"), floats):
+        arrays = arguments(op, dtype, rng)
+        arrays[at] = arrays[at].astype(wrong)
+        with (
+            case(wrong=wrong, argument=at),
+            pytest.raises(TypeError, match=f"has dtype {wrong}; expected float32 or float64"),
+        ):
+            op.call(*arrays)
 
 
 @pytest.mark.parametrize("name", [name for name, op in OPS.items() if len(op.shapes) > 1 + len(op.cast)])

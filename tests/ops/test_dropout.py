@@ -32,16 +32,16 @@ def test_reference_generator_gives_its_published_numbers():
     ]
 
 
-@pytest.mark.parametrize("p", [0.0, 1e-9, 0.1, 0.5, 0.75, 0.999, 1.0])
 @pytest.mark.parametrize(
     ("seed", "offset"), [(0, 0), (1, 0), (2**63 + 7, 123_456), (2**64 - 1, 2**63 - 1), (42, 2**40)]
 )
-def test_same_bits_as_the_reference(dtype, p, seed, offset, rng):
+def test_same_bits_as_the_reference(dtype, seed, offset, rng):
     x = rng.normal(size=(13, 17)).astype(dtype)
-    scale = dtype.type(1 / (1 - p)) if p < 1 else dtype.type(0)
-    want = np.where(kept(p, seed, offset, x.size).reshape(x.shape), x * scale, 0)
-    np.testing.assert_array_equal(ops.dropout(x, p, (seed, offset)), want)
-    np.testing.assert_array_equal(ops.dropout_backward(x, p, (seed, offset)), want)
+    for p in (0.0, 1e-9, 0.1, 0.5, 0.75, 0.999, 1.0):
+        scale = dtype.type(1 / (1 - p)) if p < 1 else dtype.type(0)
+        want = np.where(kept(p, seed, offset, x.size).reshape(x.shape), x * scale, 0)
+        np.testing.assert_array_equal(ops.dropout(x, p, (seed, offset)), want, err_msg=f"{p=}")
+        np.testing.assert_array_equal(ops.dropout_backward(x, p, (seed, offset)), want, err_msg=f"{p=}")
 
 
 @given(p=st.floats(0, 1), seed=st.integers(0, MASK), offset=st.integers(0, 2**63 - 1), size=st.integers(0, 70))

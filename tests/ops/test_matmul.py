@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from cases import case
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,37 +41,35 @@ def assert_is_product(got, a, b, bias=None):
     np.testing.assert_array_less(np.abs(got - (a @ b + bias)), allowed + np.finfo(dtype).tiny)
 
 
-@pytest.mark.parametrize("shape", EDGES + SAMPLED + LARGE + NARROW, ids=lambda shape: "x".join(map(str, shape)))
-def test_every_size_and_transposition(dtype, shape, rng):
-    m, k, n = shape
-    bias = rng.normal(size=n).astype(dtype)
-    for trans_a, trans_b in itertools.product((False, True), repeat=2):
-        a, b = operands(rng, dtype, m, k, n, trans_a, trans_b)
-        left, right = a.T if trans_a else a, b.T if trans_b else b
-        assert_is_product(ops.matmul(a, b, trans_a=trans_a, trans_b=trans_b), left, right)
-        with_bias = ops.matmul(a, b, trans_a=trans_a, trans_b=trans_b, bias=bias)
-        assert_is_product(with_bias, left, right, bias)
+@pytest.mark.parametrize("shapes", [EDGES, SAMPLED, LARGE, NARROW], ids=["edges", "sampled", "large", "narrow"])
+def test_every_size_and_transposition(dtype, shapes, rng):
+    for (m, k, n), trans_a, trans_b in itertools.product(shapes, (False, True), (False, True)):
+        with case(f"{m}x{k}x{n}", trans_a=trans_a, trans_b=trans_b):
+            a, b = operands(rng, dtype, m, k, n, trans_a, trans_b)
+            bias = rng.normal(size=n).astype(dtype)
+            left, right = a.T if trans_a else a, b.T if trans_b else b
+            assert_is_product(ops.matmul(a, b, trans_a=trans_a, trans_b=trans_b), left, right)
+            with_bias = ops.matmul(a, b, trans_a=trans_a, trans_b=trans_b, bias=bias)
+            assert_is_product(with_bias, left, right, bias)
 
 
-@pytest.mark.parametrize("columns", [37, 3, 66])
-@pytest.mark.parametrize("trans_a", [False, True])
-@pytest.mark.parametrize("trans_b", [False, True])
-@pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize(
     "activation", [*ops.ACTIVATIONS, ("leaky_relu", 0.3), ("elu", 0.5), ("softplus", 2.0)], ids=str
 )
-def test_activation_is_applied_to_what_pre_out_receives(dtype, columns, trans_a, trans_b, with_bias, activation, rng):
-    a, b = operands(rng, dtype, 19, 83, columns, trans_a, trans_b)
-    bias = rng.normal(size=columns).astype(dtype) if with_bias else None
-    out, pre_out = np.full((2, 19, columns), np.nan, dtype)
-    options = {"trans_a": trans_a, "trans_b": trans_b, "bias": bias, "activation": activation}
-    assert ops.matmul(a, b, **options, out=out, pre_out=pre_out) is out
-    assert_is_product(pre_out, a.T if trans_a else a, b.T if trans_b else b, bias)
+def test_activation_is_applied_to_what_pre_out_receives(dtype, activation, rng):
     name, *parameter = [activation] if isinstance(activation, str) else activation
     function = {"gelu_tanh": lambda x: ops.gelu(x, "tanh")}.get(name) or getattr(ops, name)
     eps = np.finfo(dtype).eps
-    np.testing.assert_allclose(out, function(pre_out, *parameter), rtol=64 * eps, atol=64 * eps)
-    np.testing.assert_array_equal(ops.matmul(a, b, **options), out)
+    for columns, trans_a, trans_b, with_bias in itertools.product((37, 3, 66), *[(False, True)] * 3):
+        with case(columns=columns, trans_a=trans_a, trans_b=trans_b, with_bias=with_bias):
+            a, b = operands(rng, dtype, 19, 83, columns, trans_a, trans_b)
+            bias = rng.normal(size=columns).astype(dtype) if with_bias else None
+            out, pre_out = np.full((2, 19, columns), np.nan, dtype)
+            options = {"trans_a": trans_a, "trans_b": trans_b, "bias": bias, "activation": activation}
+            assert ops.matmul(a, b, **options, out=out, pre_out=pre_out) is out
+            assert_is_product(pre_out, a.T if trans_a else a, b.T if trans_b else b, bias)
+            np.testing.assert_allclose(out, function(pre_out, *parameter), rtol=64 * eps, atol=64 * eps)
+            np.testing.assert_array_equal(ops.matmul(a, b, **options), out)
 
 
 @pytest.mark.parametrize("shape", [(20, 30, 200), (70, 10, 300), (200, 520, 1040), (35, 1300, 10)], ids=str)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import case
 from pynn.kernels.numpy import pooling as specification
 
 import pynn
@@ -57,8 +58,13 @@ def test_mean_pooling_of_any_width(window, dtype, rng):
         np.testing.assert_allclose(dx, gradient, **tolerance)
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_any_geometry(seed, dtype):
+def test_any_geometry(dtype):
+    for seed in range(30):
+        with case(seed=seed):
+            check_geometry(seed, dtype)
+
+
+def check_geometry(seed, dtype):
     rng = np.random.default_rng(seed)
     kernel = tuple(rng.integers(1, 5, 2).tolist())
     stride, dilation = tuple(rng.integers(1, 6, 2).tolist()), tuple(rng.integers(1, 4, 2).tolist())
@@ -79,8 +85,13 @@ def test_any_geometry(seed, dtype):
     )
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_means_of_any_geometry(seed, dtype):
+def test_means_of_any_geometry(dtype):
+    for seed in range(20):
+        with case(seed=seed):
+            check_means(seed, dtype)
+
+
+def check_means(seed, dtype):
     rng = np.random.default_rng(seed)
     kernel, stride = tuple(rng.integers(1, 5, 2).tolist()), tuple(rng.integers(1, 6, 2).tolist())
     padding, counted = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel), bool(seed % 2)
