@@ -1,10 +1,12 @@
 """Ranks that differ, fail or die: ``mpirun -n N python faults.py WHAT [FAULT]``."""
 
+import contextlib
 import errno
 import os
 import sys
 from importlib import metadata
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from mpi4py import MPI
@@ -21,17 +23,24 @@ def trainer_of(model, seed=0, **options):
     return pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.05), seed=seed, comm=comm, **options)
 
 
-def differs(fault):
-    """Train with one rank that is not like the others; all must raise."""
+def differs(*faults):
+    """Train with one rank that is not like the others, in one way after the other; all must raise each time."""
+    version = "9.9" if odd else metadata.version("pynn-kernels")
+    for fault in faults:
+        with contextlib.ExitStack() as as_before:
+            if fault == "version":
+                as_before.enter_context(mock.patch.object(metadata, "version", lambda name: version))
+            if fault == "backend":
+                as_before.enter_context(pynn.use_backend("numpy" if odd else "cython"))
+            differ(fault)
+
+
+def differ(fault):
     x, y = table()
     if fault == "data" and odd:
         x[5] += 1e-9
     if fault == "rows" and odd:
         x[3, 1] = np.nan
-    if fault == "version" and odd:
-        metadata.version = lambda name: "9.9"
-    if fault == "backend":
-        pynn.use_backend("numpy" if odd else "cython")
     model = dense(
         pynn.ReLU(), *([pynn.Dropout(0.1), pynn.Linear(12, 12, dtype="float64")] * (fault == "network" and odd))
     )
@@ -43,7 +52,7 @@ def differs(fault):
             model[0].weight[0, 0] += 1
         trainer.fit(x, y, epochs=1)
     except (RuntimeError, ValueError, TypeError) as error:
-        tell("refused", error)
+        tell(f"{fault} refused:", error)
 
 
 def fails(fault):
