@@ -2,6 +2,7 @@
 
     PYNN_DATA=folder python -m bench.faults.run --part tune --show wrong   # while choosing thresholds
     PYNN_DATA=folder python -m bench.faults.run                            # all; writes bench/faults/results.json
+    PYNN_DATA=folder python -m bench.faults.run --resume runs.jsonl        # the same, in parts: it can be cut off
     python -m bench.faults.run --only rate_3x --seeds 0-2 --show every
 
 from the project folder. Without PYNN_DATA, the cases on MNIST and CIFAR-10 are skipped with a message.
@@ -33,6 +34,7 @@ from .data import available
 from .report import details, figures, in_words
 from .score import Outcome
 from .training import has_monitor, has_preflight, measure
+from .version import rules
 
 RESULTS = Path(__file__).with_name("results.json")
 SUMMARY = Path(__file__).with_name("summary.json")
@@ -44,17 +46,40 @@ def work(name: str, seed: int, watch: bool, before: bool) -> Outcome:
     return measure(CASES[name], seed, watch=watch, before=before)
 
 
-def run(names: list[str], seeds: list[int], only_part: str, jobs: int, watch: bool, before: bool) -> list[Outcome]:
-    """Return the outcomes of all runs, in corpus order."""
-    tasks = [(n, s) for n in names for s in seeds if only_part in ("all", part(CASES[n].data, s))]
+def run(
+    tasks: list[tuple[str, int]], jobs: int, watch: bool, before: bool, journal: Path | None = None
+) -> list[Outcome]:
+    """Return the outcomes of runs, in the order of `tasks`.
+
+    With a `journal`, runs that it holds are taken from there, and others are added as soon as they end.
+    """
+    outcomes = {} if journal is None else stored(journal)
+    if journal is not None:  # without older runs, and without a line that was cut off
+        write_atomically(journal, "".join(map(_line, outcomes.values())).encode())
+    left = [task for task in tasks if task not in outcomes]
     with ProcessPoolExecutor(jobs) as pool:
-        futures = [pool.submit(work, name, seed, watch, before) for name, seed in tasks]
+        futures = [pool.submit(work, name, seed, watch, before) for name, seed in left]
         console = Console(stderr=True)
-        for _ in track(
+        for future in track(
             as_completed(futures), "training", len(futures), console=console, disable=not console.is_terminal
         ):
-            pass
-        return [future.result() for future in futures]
+            outcome = future.result()
+            outcomes[outcome.case, outcome.seed] = outcome
+            if journal is not None:
+                with journal.open("a") as file:
+                    file.write(_line(outcome))
+    return [outcomes[task] for task in tasks]
+
+
+def _line(outcome: Outcome) -> str:
+    return json.dumps(outcome.as_dict()) + "\n"
+
+
+def stored(journal: Path) -> dict[tuple[str, int], Outcome]:
+    """Return the outcomes in a journal that are of the present rules, by case and seed."""
+    lines = journal.read_text().splitlines(keepends=True) if journal.exists() else []
+    whole = [Outcome.from_dict(json.loads(line)) for line in lines if line.endswith("\n")]
+    return {(each.case, each.seed): each for each in whole if each.rules == rules()}
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -72,6 +97,11 @@ def parse_seeds(text: str) -> list[int]:
 @click.option("--no-monitor", is_flag=True, help="Only train: are the faults sick, and the controls healthy?")
 @click.option("--show", type=click.Choice(["wrong", "every"]), help="Show the misjudged cases, or all, with evidence.")
 @click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    help="A journal: runs are added as they end, and those that it has of the present rules are not repeated.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     help="Output file; for a complete run, results.json next to this script.",
@@ -84,6 +114,7 @@ def main(
     no_preflight: bool,
     no_monitor: bool,
     show: str | None,
+    resume: Path | None,
     output: Path | None,
 ) -> None:
     """Measure the monitor on runs with known faults and on healthy runs that look odd."""
@@ -94,7 +125,8 @@ def main(
             f"PYNN_DATA is not set: {len(chosen) - len(names)} cases on MNIST and CIFAR-10 are skipped", err=True
         )
     watch, before = not no_monitor and has_monitor(), not no_preflight and has_preflight()
-    outcomes = run(names, parse_seeds(seeds), only_part, jobs, watch, before)
+    tasks = [(n, s) for n in names for s in parse_seeds(seeds) if only_part in ("all", part(CASES[n].data, s))]
+    outcomes = run(tasks, jobs, watch, before, resume)
     console = Console(width=150)
     if show or not watch:
         console.print(details(outcomes, CASES, every=show == "every"), soft_wrap=True, highlight=False, markup=False)

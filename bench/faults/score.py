@@ -76,6 +76,7 @@ class Outcome:
     verdict: list[str] = field(default_factory=list)
     checks: list[Check] | None = None
     seconds: float = 0.0
+    rules: str = ""
 
     @property
     def hit(self) -> bool:

@@ -13,6 +13,7 @@ import pynn
 
 from .cases import Control, Fault, Run, part
 from .score import Check, Outcome, Seen
+from .version import rules
 
 #: Statuses of checks with a finding.
 RAISED = ("warn", "fail")
@@ -78,6 +79,7 @@ def _measure(case: Fault | Control, seed: int, watch: bool, before: bool, began:
         val_loss=_short(history.get("val_loss", [])),
         steps_per_evaluation=run.trainer.batches_per_epoch if run.feed is None else 0,
         checks=checks,
+        rules=rules(),
     )
     if isinstance(case, Fault):
         outcome.causes, outcome.consequences = list(case.causes), list(case.consequences)

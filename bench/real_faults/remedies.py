@@ -30,10 +30,11 @@ import numpy as np
 import pynn
 from bench.faults.remedies import with_remedy
 from bench.faults.score import share
+from bench.faults.version import rules
 from pynn.utils.files import write_atomically
 
 from .corpus import available, build, cases, part, score_of
-from .report import REMEDIES, write_section
+from .report import REMEDIES, with_earlier_rules, write_section
 from .run import stored as measured_before
 from .score import AS_GOOD, Outcome
 
@@ -70,6 +71,7 @@ class Repair:
     trials: int
     untried: int
     seconds: float
+    rules: str = ""
 
     @property
     def curable(self) -> bool:
@@ -105,6 +107,7 @@ def measure(outcome: Outcome, seconds: float) -> tuple[Repair, str]:
             trials=len(diagnosis.trials),
             untried=len(diagnosis.untried),
             seconds=round(time.perf_counter() - began, 1),
+            rules=rules(remedies=True),
         )
     return repair, f"{repair}\n{diagnosis}\n"
 
@@ -137,14 +140,18 @@ def _figure(score: float) -> str:
 @click.option("--part", "only_part", type=click.Choice(["tune", "report", "all"]), default="all", show_default=True)
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
 @click.option("--seconds", default=60.0, show_default=True, help="Time limit per diagnosis.")
+@click.option("--resume", is_flag=True, help="Leave out cases whose stored results are of the present rules.")
 @click.option("--show", is_flag=True, help="Print the diagnoses.")
 @click.option("--dry", is_flag=True, help="Store nothing.")
-def main(only: tuple[str, ...], only_part: str, jobs: int, seconds: float, show: bool, dry: bool) -> None:
+def main(only: tuple[str, ...], only_part: str, jobs: int, seconds: float, resume: bool, show: bool, dry: bool) -> None:
     """Measure how often the first proposed remedy repairs a published fault."""
+    done = {repair.case for repair in stored() if repair.rules == rules(remedies=True)} if resume else set()
     chosen = [
         outcome
         for outcome in harmed()
-        if (not only or any(text in outcome.case for text in only)) and only_part in ("all", outcome.part)
+        if (not only or any(text in outcome.case for text in only))
+        and only_part in ("all", outcome.part)
+        and outcome.case not in done
     ]
     there = [outcome for outcome in chosen if available(cases()[outcome.case])]
     if len(there) < len(chosen):
@@ -167,13 +174,18 @@ def harmed() -> list[Outcome]:
 
 def store(repair: Repair) -> None:
     """Put a repair in the place of an earlier one of the same case, and renew the README's table."""
-    stored = [Repair(**row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
-    latest = {repair.case: repair for repair in [*stored, repair]}
+    latest = {repair.case: repair for repair in [*stored(), repair]}
     ordered = [latest[name] for name in cases() if name in latest]
     rows = [json.dumps(asdict(repair)) for repair in ordered]
     write_atomically(RESULTS, ("[\n" + ",\n".join(rows) + "\n]\n").encode())
-    sizes = f"Measured: {len(ordered)} of {len(harmed())} faults that do harm."
+    older = sum(each.rules != rules(remedies=True) for each in ordered)
+    sizes = f"Measured: {len(ordered)} of {len(harmed())} faults that do harm{with_earlier_rules(older)}."
     write_section(REMEDIES, f"{sizes}\n\n{table(ordered)}")
+
+
+def stored() -> list[Repair]:
+    """Return the stored repairs."""
+    return [Repair(**row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.faults.version import rules
 from pynn.utils.files import write_atomically
 
 from .corpus import cases
@@ -52,8 +53,14 @@ def write_readme(outcomes: list[Outcome]) -> None:
         for each in outcomes
         if not each.healthy and not each.harmed
     ]
-    sizes = f"Measured: {len(outcomes)} of {len(cases())} cases."
+    older = sum(each.rules != rules() for each in outcomes)
+    sizes = f"Measured: {len(outcomes)} of {len(cases())} cases{with_earlier_rules(older)}."
     write_section(MARKS, f"{sizes}\n\n{table(outcomes)}\n\nFaults that do no harm here: {', '.join(harmless)}.")
+
+
+def with_earlier_rules(count: int) -> str:
+    """Return the words that say how many results are of earlier versions of the rules, if any are."""
+    return f", {count} of them with earlier rules" if count else ""
 
 
 def write_section(marks: tuple[str, str], text: str) -> None:

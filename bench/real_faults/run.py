@@ -2,10 +2,11 @@
 
     PYNN_DATA=folder python -m bench.real_faults.run --part tune --show wrong   # while choosing rules
     PYNN_DATA=folder python -m bench.real_faults.run                            # all; renews results and README
+    PYNN_DATA=folder python -m bench.real_faults.run --resume                   # those not yet measured by these rules
     PYNN_DATA=folder python -m bench.real_faults.run --only regr_high_lr --show every
 
 from the project folder. Without PYNN_DATA, the cases on MNIST and CIFAR-10 are skipped with a message. A run of some
-cases (--only) renews their results only, and takes the stored scores of their healthy twins.
+cases (--only, --resume) renews their results only, and takes the stored scores of their healthy twins.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import numpy as np
 import pynn
 from bench.faults.cases import Run
 from bench.faults.training import RAISED, train
+from bench.faults.version import rules
 from pynn.utils.files import write_atomically
 
 from .corpus import available, build, cases, healthy, part, score_of, twin_of
@@ -66,6 +68,7 @@ def measure(name: str, before: bool = True, anew: bool = True) -> Outcome:
         steps=run.trainer.steps,
         said=in_order(checks, found),
         seconds=round(time.perf_counter() - began, 1),
+        rules=rules(),
     )
 
 
@@ -95,10 +98,17 @@ def preflight(run: Run) -> list[Said]:
 @click.option("--part", "only_part", type=click.Choice(["tune", "report", "all"]), default="all", show_default=True)
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
 @click.option("--no-preflight", is_flag=True, help="Skip the preflight checks.")
+@click.option("--resume", is_flag=True, help="Leave out cases whose stored results are of the present rules.")
 @click.option("--show", type=click.Choice(["wrong", "every"]), help="Show the misjudged cases, or all, with evidence.")
 @click.option("--output", type=click.Path(path_type=Path), help="Results; by default results.json here.")
 def main(
-    only: tuple[str, ...], only_part: str, jobs: int, no_preflight: bool, show: str | None, output: Path | None
+    only: tuple[str, ...],
+    only_part: str,
+    jobs: int,
+    no_preflight: bool,
+    resume: bool,
+    show: str | None,
+    output: Path | None,
 ) -> None:
     """Measure preflight and monitor on programs with published faults."""
     chosen = {
@@ -109,8 +119,11 @@ def main(
     names = [name for name, case in chosen.items() if available(case)]
     if len(names) < len(chosen):
         click.echo(f"PYNN_DATA is not set: {len(chosen) - len(names)} cases on images are skipped", err=True)
+    if resume:
+        done = {outcome.case for outcome in stored() if outcome.rules == rules()}
+        names = [name for name in names if name not in done]
     outcomes = []
-    for outcome in measured(names, jobs, not no_preflight, anew=not only):
+    for outcome in measured(names, jobs, not no_preflight, anew=not (only or resume)):
         outcomes.append(outcome)
         if output is None and not no_preflight:
             store(outcome)  # at once: cases on images take minutes

@@ -60,6 +60,7 @@ class Outcome:
     steps: int
     said: list[Said]
     seconds: float
+    rules: str = ""
 
     @property
     def harmed(self) -> bool:

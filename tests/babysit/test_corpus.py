@@ -1,6 +1,7 @@
 """The fault corpus: every case trains as it says, every symptom has one, and the figures are computed rightly."""
 
 import dataclasses
+import json
 import math
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ if not (ROOT / "bench" / "faults").is_dir():
     pytest.skip("the fault corpus is not part of the wheel", allow_module_level=True)
 sys.path.insert(0, str(ROOT))
 try:
-    from bench.faults import score, training
+    from bench.faults import run, score, training, version
     from bench.faults.cases import EPOCH_LEVEL, Control, Corpus, Fault, Run, part
     from bench.faults.corpus import CASES, CONTROLS, FAULTS
     from bench.faults.data import available
@@ -254,6 +255,39 @@ def test_summary_of_outcomes_made_by_hand():
 def test_an_outcome_survives_being_stored():
     one = outcome(findings=[seen("diverging")], checks=[score.Check("rates", "warn", "lr_too_high", "text")])
     assert score.Outcome.from_dict(one.as_dict()) == one
+
+
+def test_a_run_that_was_cut_off_goes_on_with_what_its_journal_lacks(tmp_path, monkeypatch):
+    journal = tmp_path / "runs.jsonl"
+    tasks = [("rate_100x", 0), ("rate_100x", 1), ("ordinary", 0)]
+    kept = outcome(score=0.25, rules=version.rules())  # no run scores this: it shows where the outcome is from
+    older = outcome(seed=1, rules="earlier")
+    lines = [json.dumps(each.as_dict()) + "\n" for each in (kept, older)]
+    journal.write_text("".join(lines) + lines[0][:30])  # cut off while writing
+    found = run.run(tasks, 1, watch=False, before=False, journal=journal)
+    assert [(each.case, each.seed) for each in found] == tasks
+    assert found[0] == kept
+    assert found[1] != older
+    assert run.stored(journal) == dict(zip(tasks, found, strict=True))
+
+
+def test_rules_are_those_of_monitor_and_checks_and_remedies_only_if_wanted(tmp_path, monkeypatch):
+    def digests():
+        version.rules.cache_clear()
+        return version.rules(), version.rules(remedies=True)
+
+    for name in ("monitor/rules.py", "remedies/trials.py", "views/page.py"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("1")
+    monkeypatch.setattr(version.pynn.babysit, "__file__", str(tmp_path / "__init__.py"))
+    at_first = digests()
+    (tmp_path / "views/page.py").write_text("2")
+    assert digests() == at_first
+    (tmp_path / "remedies/trials.py").write_text("2")
+    assert digests()[0] == at_first[0] and digests()[1] != at_first[1]
+    (tmp_path / "monitor/rules.py").write_text("2")
+    assert digests()[0] != at_first[0]
+    version.rules.cache_clear()
 
 
 def test_details_name_what_went_wrong_and_pass_over_what_went_well():
