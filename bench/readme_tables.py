@@ -101,8 +101,10 @@ def memory() -> str:
 
 
 def corpus() -> str:
-    """Return the monitor's figures on untuned runs, with 95% intervals."""
-    return markdown([["", "value [95% interval] of count"], *map(list, diagnosis().items())])
+    """Return the monitor's figures on untuned runs, with 95% intervals, and when they were measured."""
+    day = json.loads(CORPUS.read_text())["measured"]
+    table = markdown([["", "value [95% interval] of count"], *map(list, diagnosis().items())])
+    return f"{table}\n\nMeasured on {day}, with the rules of that day."
 
 
 def diagnosis_at_a_glance() -> str:

@@ -16,6 +16,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import datetime
 import json
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -138,7 +139,8 @@ def main(
         rows = [outcome.as_dict() for outcome in outcomes]
         write_atomically(output, ("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n").encode())
         if output == RESULTS:
-            write_json(SUMMARY, in_words(outcomes))
+            measured = {"measured": datetime.date.today().isoformat(), "rules": rules()}
+            write_json(SUMMARY, measured | in_words(outcomes))
 
 
 if __name__ == "__main__":
