@@ -38,6 +38,10 @@ class Batch(NamedTuple):
     share: Share | None = None
 
 
+#: Small minibatches are gathered several at a time, up to so many bytes of inputs. One by one, a run of 20-64-64-2 with
+#: minibatches of 32 took 1.61 times as long as its steps alone; now 1.44.
+GATHERED_BYTES = 1 << 17
+
 #: Makes a batch; may run in the prefetch thread.
 Job = Callable[[], Batch]
 
@@ -136,13 +140,14 @@ class ArrayBatches(Source):
         for index, rows in enumerate(self._rows(seed, epoch, start), start):
             yield partial(self._made, rows, seed, epoch, index)
 
-    def _rows(self, seed: int, epoch: int, start: int) -> Iterator[np.ndarray]:
+    def _rows(self, seed: int, epoch: int, start: int, several: int = 1) -> Iterator[np.ndarray]:
+        """Yield the rows of so many minibatches at a time, from minibatch `start` on."""
         if self._shuffle:
             order = np.random.default_rng([seed, epoch]).permutation(self.examples)
         else:
             order = np.arange(self.examples)
-        size = self._batch_size
-        return (order[first : min(first + size, self._count)] for first in range(start * size, self._count, size))
+        first, size = start * self._batch_size, several * self._batch_size
+        return (order[at : min(at + size, self._count)] for at in range(first, self._count, size))
 
     def _made(self, rows: np.ndarray, seed: int, epoch: int, index: int) -> Batch:
         """Return a batch in newly allocated memory, because the previous one may still be in use."""
@@ -166,21 +171,25 @@ class ArrayBatches(Source):
 
     def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
         x, y, weights = self._data
-        maximum = min(self._batch_size, self._count)
-        x_out, y_out = np.empty((maximum, *x.shape[1:]), x.dtype), np.empty((maximum, *y.shape[1:]), y.dtype)
-        weights_out = np.empty(maximum, y.dtype if weights is None else weights.dtype)
-        for part in self._rows(seed, epoch, start):
-            own, share = self._cut(part)
-            total, part = self._total(part), part[own]
-            count = len(part)
+        size = self._batch_size
+        several = 1 if self._ranks is not None else max(1, GATHERED_BYTES // max(1, size * x[:1].nbytes))
+        most = min(several * size, self._count)
+        x_out, y_out = np.empty((most, *x.shape[1:]), x.dtype), np.empty((most, *y.shape[1:]), y.dtype)
+        weights_out = np.empty(most, y.dtype if weights is None else weights.dtype)
+        for rows in self._rows(seed, epoch, start, several):
+            mine, share = self._cut(rows)
+            own = rows[mine]
+            count = len(own)
             # mode="clip" writes directly to `out`; the default mode goes through a temporary buffer.
-            yield Batch(
-                np.take(x, part, axis=0, out=x_out[:count], mode="clip"),
-                np.take(y, part, axis=0, out=y_out[:count], mode="clip"),
-                None if weights is None else np.take(weights, part, out=weights_out[:count], mode="clip"),
-                total,
-                share,
-            )
+            xs = x.take(own, 0, x_out[:count], "clip")
+            ys = y.take(own, 0, y_out[:count], "clip")
+            ws = None if weights is None else weights.take(own, 0, weights_out[:count], "clip")
+            if several == 1:
+                yield Batch(xs, ys, ws, self._total(rows), share)
+                continue
+            for first in range(0, len(rows), size):
+                batch = slice(first, first + size)
+                yield Batch(xs[batch], ys[batch], None if ws is None else ws[batch], self._total(rows[batch]))
 
 
 class UserBatches(Source):

@@ -142,6 +142,35 @@ def batches(epoch, size=16):
         yield X[rows], Y[rows]
 
 
+class Minibatches(pynn.Callback):
+    """Copies of the minibatches that a run trained on."""
+
+    def __init__(self):
+        self.x, self.y = [], []
+
+    def on_step_end(self, trainer):
+        x, y = trainer.minibatch
+        self.x.append(x.copy())
+        self.y.append(y.copy())
+
+
+@pytest.mark.parametrize("features", [3, 5000])
+def test_minibatches_are_the_rows_of_a_permutation_in_order(features):
+    """Small minibatches are gathered several at a time, those of 5000 columns one by one; a run may begin at any."""
+    examples, size = 101, 8
+    x = np.arange(examples, dtype=np.float32)[:, None] * np.ones(features, np.float32)
+    model = pynn.Sequential(pynn.Linear(features, 2, init="zeros"))
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(lr=0.0), seed=3)
+    seen = Minibatches()
+    y = np.arange(examples) % 2
+    trainer.fit(x, y, epochs=2, batch_size=size, callbacks=[seen, AtStep(5, pynn.Trainer.stop)])
+    trainer.fit(x, y, batch_size=size, callbacks=[seen])
+    rows = np.concatenate([np.random.default_rng([3, epoch]).permutation(examples) for epoch in (0, 1)])
+    assert [len(y) for y in seen.y] == [*[size] * 12, 5] * 2
+    np.testing.assert_array_equal(np.concatenate(seen.x)[:, -1], rows)
+    np.testing.assert_array_equal(np.concatenate(seen.y), rows % 2)
+
+
 def test_functions_and_lists_give_what_arrays_give():
     from_list = new_trainer()
     from_list.model.preprocessing.fit(X)
