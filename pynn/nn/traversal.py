@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from .layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -13,7 +15,9 @@ from .layers import (
     ConvTranspose2d,
     EmbedColumns,
     Embedding,
+    Flatten,
     GroupNorm,
+    Identity,
     Layer,
     LayerNorm,
     Linear,
@@ -112,6 +116,24 @@ def units_last(layers: Iterable[Layer], weighing: tuple[type[Layer], ...] = ()) 
         if last:
             found.add(id(layer))
     return found
+
+
+def amounts(layers: Iterable[Layer], x: np.ndarray) -> np.ndarray:
+    """Return the columns of a network's inputs that are amounts; others number the categories of an embedding.
+
+    Examples
+    --------
+    >>> import numpy as np, pynn
+    >>> model = pynn.Sequential(pynn.EmbedColumns([0, 4, 0], 2), pynn.Linear(4, 1))
+    >>> amounts(model, np.array([[0.5, 3, 7.0]]))
+    array([[0.5, 7. ]])
+    """
+    first = next((layer for layer in layers if not isinstance(layer, Flatten | Identity)), None)
+    if isinstance(first, Embedding):
+        return x[:, :0]
+    if isinstance(first, EmbedColumns):
+        return x[:, [column for column, size in enumerate(first.cardinalities) if not size]]
+    return x
 
 
 def weight_of(layer: Layer) -> Parameter | None:

@@ -1,9 +1,12 @@
 """What has passed is history: findings that a run which learns has outlived; and what is said at a run's end."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import pynn
+from pynn.babysit.monitor.rules.ending import ended_early
 
 
 def two_circles(n=700, seed=1):
@@ -85,6 +88,16 @@ def test_training_that_ends_while_it_may_be_improved_is_no_fault():
     assert monitor.verdict == []
 
 
+@pytest.mark.parametrize(("fitted", "severities"), [(0.6, ["warning"]), (0.95, [])])
+def test_a_network_that_fits_its_training_data_is_not_short_of_training(fitted, severities):
+    falling = [SimpleNamespace(loss=loss, val_loss=2 * loss) for loss in np.linspace(0.5, 0.45, 10)]
+    state = SimpleNamespace(
+        evaluations=falling, held_out_examples=400, reached=0.55, attainable=0.9, fitted=fitted, explained=False,
+        facts=SimpleNamespace(measure="accuracy"), score=str, window=SimpleNamespace(typical_ratio=1e-3, lr=0.1),
+    )  # fmt: skip
+    assert [detection.severity for detection in ended_early(state)] == severities
+
+
 def test_a_loss_that_has_settled_says_nothing():
     monitor, _ = linear_run(0.1, 60)
     assert not [finding for finding in monitor.findings if "still falling" in finding.evidence]
@@ -114,6 +127,29 @@ def test_outputs_that_overflow_before_any_update_are_told_with_their_layer():
     assert cause.layer.endswith("Exponential")
     assert "overflow" in cause.evidence
     assert "rate" not in " ".join(finding.advice for finding in monitor.verdict)
+
+
+class UnitRows(pynn.Layer):
+    """Each row divided by its length, without care for rows of zeros."""
+
+    def forward(self, x, ctx):
+        with np.errstate(invalid="ignore"):
+            return x / np.sqrt(np.square(x).sum(axis=1, keepdims=True))
+
+    def backward(self, dy, ctx):
+        return dy
+
+
+def test_a_division_of_0_by_0_is_no_overflow():
+    pynn.manual_seed(0)
+    x = np.random.default_rng(0).standard_normal((64, 4)).astype(np.float32)
+    x[3] = 0
+    model = pynn.Sequential(UnitRows(), pynn.Linear(4, 3))
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.Adam(1e-3))
+    monitor = pynn.Monitor(on_problem="silent")
+    with pytest.raises(pynn.NonFiniteError):
+        trainer.fit(x, np.arange(64) % 3, epochs=1, batch_size=64, callbacks=[monitor])
+    assert [finding.symptom for finding in monitor.verdict] == ["non_finite"]
 
 
 def mean_over_labelled(prediction, target):

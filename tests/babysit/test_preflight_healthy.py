@@ -192,6 +192,34 @@ def test_several_yes_or_no_answers_pass(classes):
     assert report.status == "pass", str(report)
 
 
+def rare_positives(rng, distance):
+    y = (np.arange(2000) % 30 == 0).astype(np.float32)[:, None]
+    return (rng.standard_normal((2000, 10)) + distance / np.sqrt(10) * y).astype(np.float32), y
+
+
+@pytest.mark.parametrize(("distance", "status"), [(6.0, "note"), (1.0, "warn")])
+def test_rare_examples_are_a_fault_only_among_the_others(distance, status, rng):
+    x, y = rare_positives(rng, distance)
+    check = preflight(trainer_of(network(10, [16], 1), pynn.BCEWithLogitsLoss()), x, y)["label balance"]
+    assert check.status == status, check.evidence
+    labels = preflight(trainer_of(network(10, [16], 2)), x, y[:, 0].astype(int))["label balance"]
+    assert labels.status == status
+
+
+def test_a_focal_loss_makes_up_for_rare_examples(rng):
+    x, y = rare_positives(rng, 1.0)
+    report = preflight(trainer_of(network(10, [16], 2), pynn.FocalLoss()), x, y[:, 0].astype(int))
+    assert report["label balance"].status == "pass"
+
+
+def test_pixels_between_yes_and_no_are_memorised_at_a_loss_above_0():
+    x = pynn.datasets.load_digits()[0].reshape(-1, 64) / np.float32(16)
+    model = network(64, [32, 8, 32], 64)
+    report = preflight(trainer_of(model, pynn.BCEWithLogitsLoss()), x, x)
+    assert report["overfits a handful"].status == "pass", str(report)
+    assert report.status == "pass", str(report)
+
+
 def test_whole_numbers_for_an_embedding_pass(rng):
     x = rng.integers(0, 40, (900, 3)).astype(np.float32)
     y = (rng.standard_normal(40)[x.astype(int)].sum(axis=1) > 0).astype(np.int64)

@@ -6,6 +6,7 @@ from preflight_networks import Scale, holes, network, trainer_of, with_layer
 
 import pynn
 from pynn.babysit.preflight import preflight
+from pynn.babysit.preflight.rows import near_duplicates
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -94,3 +95,52 @@ def test_targets_that_the_last_activation_cannot_give_are_a_failed_check(bounded
     check = preflight(trainer, x, 3 * x[:, :1])["network output"]
     assert check.status == "fail"
     assert "of the targets lie outside" in check.evidence
+
+
+def several_questions(rng):
+    x = rng.standard_normal((400, 6)).astype(np.float32)
+    return x, (x[:, :3] + 0.5 * x[:, 3:] > 0).astype(np.float32)
+
+
+def asking(last):
+    return pynn.Sequential(pynn.Linear(6, 16), pynn.ReLU(), pynn.Linear(16, 3), last)
+
+
+def of_probabilities(prediction, target):
+    """Return the cross-entropy of yes or no; clipped near 0 and 1, where the gradient goes on."""
+    p = np.clip(prediction, 1e-7, 1 - 1e-7)
+    loss = -np.mean(target * np.log(p) + (1 - target) * np.log(1 - p), dtype=np.float64)
+    return float(loss), (p - target) / (p * (1 - p)) / p.size
+
+
+@pytest.mark.parametrize("loss", [of_probabilities, pynn.MSELoss(), pynn.BCEWithLogitsLoss()])
+def test_a_softmax_over_questions_that_do_not_exclude_each_other_is_named(loss, rng):
+    x, y = several_questions(rng)
+    model = asking(pynn.Softmax(1))
+    check = preflight(trainer_of(model, loss), x, y)["network output"]
+    assert check.status == "fail"
+    assert "summing to 1" in check.evidence
+    assert check.layer == "3.Softmax"
+
+
+def test_a_loss_of_your_own_that_clips_probabilities_has_no_wrong_gradient(rng):
+    x, y = several_questions(rng)
+    model = asking(pynn.Sigmoid())
+    report = preflight(trainer_of(model, of_probabilities), x, y)
+    assert report.ok, str(report)
+
+    def of_wrong_sign(prediction, target):
+        loss, gradient = of_probabilities(prediction, target)
+        return loss, -gradient
+
+    model = asking(pynn.Sigmoid())
+    assert preflight(trainer_of(model, of_wrong_sign), x, y)["gradient check"].status == "fail"
+
+
+@pytest.mark.parametrize("features", [40, 2000])
+def test_rows_that_are_nearly_copies_are_found_among_many_features_too(features, rng):
+    x = rng.standard_normal((800, features)).astype(np.float32)
+    near = x[:50] + 1e-4 * rng.standard_normal((50, features)).astype(np.float32)
+    assert near_duplicates(x, near, np.random.default_rng(0)) == 1
+    others = rng.standard_normal((50, features)).astype(np.float32)
+    assert near_duplicates(x, others, np.random.default_rng(0)) == 0

@@ -103,6 +103,18 @@ def test_a_table_fitted_far_better_in_training_than_in_validation_is_overfitted_
     assert monitor.verdict == []
 
 
+def test_the_gap_of_a_loss_below_0_is_measured_by_what_the_inputs_explain(rng):
+    x = rng.standard_normal((2000, 6)).astype(np.float32)
+    y = rng.poisson(np.exp(0.8 * x[:, 0] - 0.5 * x[:, 1] + 0.4 * np.abs(x[:, 2])))[:, None].astype(np.float32)
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(6, 32, init="he_normal"), pynn.ReLU(), pynn.Linear(32, 1))
+    train, held_out = (x[:1500], y[:1500]), (x[1500:], y[1500:])
+    monitor, loss = watched(model, pynn.PoissonNLLLoss(), pynn.Adam(3e-3), train, held_out, 25)
+    best = np.mean(held_out[1] - held_out[1] * np.log(held_out[1].mean()))  # of a constant, about
+    assert loss < 0 < best
+    assert not monitor.verdict, monitor.verdict
+
+
 def test_the_training_part_is_measured_without_dropout():
     train, validation = table("diabetes")
     few = train[0][:100], train[1][:100]
@@ -122,6 +134,22 @@ def test_weights_of_the_best_epoch_are_not_told_to_stop_earlier():
     )  # fmt: skip
     assert not any("stop after" in finding.advice for finding in monitor.findings)
     assert not [finding for finding in monitor.verdict if finding.symptom == "overfitting"]
+
+
+def test_a_sigmoid_before_a_loss_of_logits_is_named():
+    x, y = pynn.datasets.blobs(600, classes=2, std=2.0, seed=0)
+    x = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
+    train, held_out = (x[:400], y[:400].astype(np.float32)), (x[400:], y[400:].astype(np.float32))
+    pynn.manual_seed(0)
+    layers = [pynn.Linear(2, 16, init="he_normal"), pynn.ReLU(), pynn.Linear(16, 1)]
+    model = pynn.Sequential(*layers, pynn.Sigmoid())
+    monitor, _ = watched(model, pynn.BCEWithLogitsLoss(), pynn.Adam(3e-3), train, held_out, 10)
+    assert monitor.verdict[0].symptom == "plateau"
+    assert "leave out the softmax or sigmoid" in monitor.verdict[0].advice
+    pynn.manual_seed(0)
+    model = pynn.Sequential(*(type(layer)(**layer.config()) for layer in layers))
+    monitor, _ = watched(model, pynn.BCEWithLogitsLoss(), pynn.Adam(3e-3), train, held_out, 10)
+    assert not monitor.verdict
 
 
 def test_a_rectifier_before_a_loss_of_logits_is_named():

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Outputs up to this size overflow in no loss that is computed as it should be.
 LARGE = 1e4
+#: Signals up to this size overflow in no layer: not even their exponentials do.
+MODERATE = 80.0
 
 
 def breakdown(
@@ -60,6 +62,8 @@ def _overflow(outputs: Iterable[Output], largest_input: float) -> Detection | No
             continue
         largest = float(np.abs(output.array).max(initial=0))
         if not np.isfinite(largest):
+            if max(largest_input, *sizes, 0.0) < MODERATE:
+                return None  # a division by 0 or the like
             grown = ", ".join(f"{size:.3g}" for size in [largest_input, *sizes])
             evidence = f"before any update the outputs of {output.name} overflow; the largest before it are {grown}"
             advice = f"use an activation that grows less than {type(output.layer).__name__}, or smaller initial weights"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ... import ops
 from ...nn.layers import BatchNorm, Dropout, Hardtanh, Maxout, PReLU
 from ...nn.layers.activations import Activation
 from ...nn.loss import FunctionLoss
@@ -18,15 +17,14 @@ from ...optim.optimizers import SGD, AdamW
 from ...optim.regularizers import L1, L2, MaxNorm
 from ...utils.arrays import is_one_hot
 from ...utils.config import is_own
+from .input_figures import SAMPLE, InputFigures
 
 if TYPE_CHECKING:
     from ...nn.inputs import Inputs
+    from ...nn.layers import Layer
     from ...nn.loss import Loss
     from ...nn.parameters import Parameter
     from ...training.trainer import Trainer
-
-#: Maximum number of rows sampled from a data set.
-SAMPLE = 2000
 
 #: Gain on 1 / sqrt(fan_in) that preserves the variance of signals through a layer followed by this activation (He et
 #: al. 2015 for rectifiers). Sigmoids always shrink it; 1 is the usual recommendation.
@@ -109,51 +107,12 @@ class Weights:
 
 
 @dataclass
-class InputFigures:
-    """Scale of the network's inputs: of all values and per feature; and whether they are images.
-
-    `small_features` is the share of features, of those that vary, whose largest value is below 1% of the largest of
-    all; 0 for images, whose margins are empty.
-    """
-
-    rms: float
-    mean: float
-    largest: float
-    largest_feature_rms: float
-    median_feature_std: float
-    zeros: float
-    images: bool = False
-    small_features: float = 0.0
-
-    @classmethod
-    def of(cls, x: np.ndarray | Inputs, sample: int = SAMPLE) -> InputFigures:
-        taken = np.asarray(x[:: max(1, len(x) // sample)][:sample])
-        rows = taken.reshape(len(taken), -1)
-        sums = np.zeros((4, rows.shape[1]))
-        ops.unit_stats(rows, sums)  # 10x as fast as NumPy
-        means, squares = sums[:2] / len(rows)
-        spreads = np.sqrt(np.maximum(squares - means * means, 0))
-        varying = spreads[spreads > 0]
-        images = taken.ndim == 4
-        largest = np.abs(rows).max(axis=0, initial=0)[spreads > 0]
-        return cls(
-            rms=float(np.sqrt(squares.mean())),
-            mean=float(means.mean()),
-            largest=float(max(rows.max(initial=0), -rows.min(initial=0))),
-            largest_feature_rms=float(np.sqrt(squares.max(initial=0))),
-            median_feature_std=float(np.median(varying)) if len(varying) else 0.0,
-            zeros=float(np.count_nonzero(rows == 0)) / max(rows.size, 1),
-            images=images,
-            small_features=0.0 if images or not len(largest) else float(np.mean(largest < 0.01 * largest.max())),
-        )
-
-
-@dataclass
 class Facts:
     """What the rules know about a run.
 
     Attributes
     ----------
+    layers : list of Layer
     weights : list of Weights
         In network order.
     trunk : list of str
@@ -199,6 +158,7 @@ class Facts:
         Examples per class in the training data, or in the batches seen.
     """
 
+    layers: list[Layer]
     weights: list[Weights]
     trunk: list[str]
     first_norm: bool
@@ -264,6 +224,7 @@ def gather(trainer: Trainer) -> Facts:
     before = leaves[: next((i for i, layer in enumerate(leaves) if weight_of(layer)), len(leaves))]
     penalties = trainer.regularizers
     return Facts(
+        layers=leaves,
         weights=weights,
         trunk=trunk,
         first_norm=any(isinstance(layer, NORMS) for layer in before),
@@ -346,7 +307,7 @@ def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, p
 
 def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.ndarray, prediction: np.ndarray) -> None:
     """Add facts of inputs and targets, from the training data or a batch."""
-    facts.inputs = InputFigures.of(x) if x.dtype.kind == "f" else None  # categories have no scale
+    facts.inputs = InputFigures.of(x, facts.layers) if x.dtype.kind == "f" else None  # categories have no scale
     facts.examples = max(facts.examples, len(x))
     outputs = prediction.shape[-1] if prediction.ndim > 1 else 1
     if loss.output_kind in ("classes", "scores") and target.dtype.kind in "iu":

@@ -20,6 +20,7 @@ from ..thresholds import Thresholds
 from . import facts as known
 from . import probes
 from .breakdown import breakdown
+from .input_figures import InputFigures
 from .recorder import MIN_BLOCK, Recorder
 from .rules import END_RULES, EVALUATION_RULES, STEP_RULES, Detection
 from .rules.evaluation import evaluation_of
@@ -240,7 +241,7 @@ class Monitor(Shown, Callback):
                 state.steps_left = max(0.0, 1 - trainer.steps / whole)
                 state.epochs_left = trainer.target_epoch - trainer.epoch
             if trainer.examples is None and len(state.windows) % 8 == 1:
-                state.facts.inputs = known.InputFigures.of(x, 256) if x.dtype.kind == "f" else None
+                state.facts.inputs = InputFigures.of(x, state.facts.layers, 256) if x.dtype.kind == "f" else None
         if self._album.due(trainer.steps) and len(taken):
             activations = histograms({output.name: output.array for output in recorder.outputs})
             gradients = histograms({output.name: output.gradient for output in recorder.outputs})
@@ -271,7 +272,7 @@ class Monitor(Shown, Callback):
         data = Examples(x, target, None) if examples is None else examples
         known.look_at_data(facts, loss, data.x, data.y, trainer.prediction)
         if held_out is not None:
-            facts.held_out = known.InputFigures.of(held_out.x)
+            facts.held_out = InputFigures.of(held_out.x, facts.layers)
             state.held_out_examples = len(held_out.x)
         probes.own_code(state, trainer, x, target)
 

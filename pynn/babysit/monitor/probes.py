@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...nn.context import Context
-from ...nn.layers import Linear, ReLU, ReLU6, Sigmoid, Softplus
+from ...nn.layers import Hardsigmoid, Linear, ReLU, ReLU6, Sigmoid, Softmax, Softplus
 from ...nn.losses import MSELoss
 from ...nn.probabilities import sigmoid, softmax
 from ...nn.random import Stream
@@ -102,6 +102,8 @@ def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
     prediction = trainer.prediction
     last = trainer.model.leaves()[-1]
     state.rectified_output = trainer.loss.output_kind in ("classes", "binary") and isinstance(last, RECTIFIERS)
+    if trainer.loss.output_kind == "binary":
+        state.ends_in_probabilities = isinstance(last, Sigmoid | Hardsigmoid | Softmax)
     if target.dtype.kind not in "iu" or prediction.ndim != 2 or prediction.shape[1] < 2:
         return
     if 2 * len(target) < state.facts.batch_size:  # a partial batch at the end of an epoch

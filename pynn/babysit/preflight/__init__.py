@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...utils.validation import count, instance
 from ..isolation import quietly, unnoticed
-from . import data, fitting, gradients, layers, modes, outputs, rates, signal, start
+from . import data, fitting, gradients, held_out, layers, modes, outputs, rates, signal, start
 from .case import Case
 from .report import Check, Report, failed, skipped
 
@@ -26,8 +26,8 @@ OF_DATA: tuple[tuple[str, Callable[[Case], Check]], ...] = (
     ("label balance", data.label_balance),
     ("target scale", data.target_scale),
     ("constant features", data.constant_features),
-    ("validation duplicates", data.validation_duplicates),
-    ("validation scale", data.validation_scale),
+    ("validation duplicates", held_out.validation_duplicates),
+    ("validation scale", held_out.validation_scale),
 )
 OF_NETWORK: tuple[tuple[str, Callable[[Case], Check]], ...] = (
     ("input scale", data.input_scale),

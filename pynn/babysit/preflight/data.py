@@ -1,4 +1,4 @@
-"""Checks of the data: values, targets, scale, and overlap of training and validation."""
+"""Checks of the data: values, targets, and scale."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from ...nn.context import Context
 from ...nn.layers import Flatten
-from ...nn.losses import BCEWithLogitsLoss
+from ...nn.losses import BCEWithLogitsLoss, FocalLoss
 from ...nn.random import Stream
-from ...nn.traversal import NORMS
+from ...nn.traversal import NORMS, amounts
 from ...training.examples import NAMED, Examples, class_numbers, prepare
 from ...training.labels import text_labels
 from ...utils.arrays import as_array, check_finite, numeric
 from ...utils.config import is_own
 from .case import MAX_ROWS, Case, chain
+from .relation import recognised
 from .report import Check, failed, noted, passed, skipped, warned
-from .rows import far_fewer_than_rows, near_duplicates, row_keys, shared_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -42,6 +42,8 @@ RARE = 15
 UNEVEN = 30.0
 #: Minimum ratio of a feature's standard deviation to another's for a note about different scales.
 UNEVEN_FEATURES = 100.0
+#: Why inputs have no scale.
+CATEGORIES = "all inputs number the categories of an embedding"
 
 
 def raw_values(
@@ -196,10 +198,16 @@ def label_balance(case: Case) -> Check:
         case.examples.weights is not None
         or getattr(case.loss, "weight", None) is not None
         or getattr(case.loss, "pos_weight", None) is not None
+        or isinstance(case.loss, FocalLoss)
     )
     if evenness < 0.25 and shares.max() > 0.9 and len(y) >= 20:
         if weighted:
             return passed(name, f"{evidence}; weights make up for it")
+        others = (y > 0.5).reshape(-1) != counts.argmax() if case.loss.output_kind == "binary" else y != counts.argmax()
+        apart = recognised(case, others)
+        if apart > 0.5:
+            evidence += f"; neighbours recognise {apart:.0%} of the others: they lie apart"
+            return noted(name, "class_imbalance", evidence, advice)
         return warned(name, "class_imbalance", evidence, advice)
     if present.min() * RARE < present.max() and not weighted and case.size >= 20:
         return noted(name, "class_imbalance", f"{evidence}: {present.min()} against {present.max()}", advice)
@@ -212,7 +220,7 @@ def target_scale(case: Case) -> Check:
     if case.loss.output_kind in ("classes", "scores", "binary") or case.labels(y, case.output_shape or (1,)):
         return skipped(name, "only for regression")
     values = y.astype(np.float64)
-    mean, spread, size = float(values.mean()), float(values.std()), _rms(values)
+    mean, spread, size = float(values.mean()), float(values.std()), rms(values)
     evidence = f"mean {mean:.4g}, standard deviation {spread:.4g}"
     if len(y) > 1 and not np.ptp(values, axis=0).any():
         return failed(name, "not_learning", f"all {len(y)} targets are the same", "Check how the targets were made.")
@@ -229,9 +237,11 @@ def target_scale(case: Case) -> Check:
 def first_inputs(case: Case, x: np.ndarray) -> tuple[np.ndarray, str]:
     """Return the input of pynn's first layer with weights, and that layer's class name.
 
-    Earlier layers, such as a custom one that divides by 255, count as preprocessing.
+    Earlier layers, such as a custom one that divides by 255, count as preprocessing. Numbers of categories, which an
+    embedding takes, are left out.
     """
     layers = chain(case.model)
+    x = amounts((layer for _, layer in layers), x)
     for _, layer in layers:
         kind = type(layer).__name__
         if layer.parameters() and not is_own(layer):
@@ -251,15 +261,17 @@ def input_scale(case: Case) -> Check:
     """Check that the network's inputs are of order one."""
     name = "input scale"
     x, first = first_inputs(case, _sample(case))
+    if not x.size:
+        return skipped(name, CATEGORIES)
     values = x.astype(np.float64)
-    size, largest = _rms(values), float(np.abs(values).max())
+    size, largest = rms(values), float(np.abs(values).max())
     evidence = f"rms {size:.3g}, from {values.min():.3g} to {values.max():.3g} as the network gets them"
     symptom, advice, uneven = "input_not_normalised", NORMALIZE, False
     if x.ndim == 4:
         of_channels = np.sqrt(np.square(values).mean(axis=(0, 2, 3)))
         varies = of_channels[of_channels > 0]
         uneven = bool(len(varies)) and float(varies.max()) > UNEVEN * float(np.median(varies))
-        shown = ", ".join(f"{rms:.3g}" for rms in of_channels[:6]) + ", ..." * (len(of_channels) > 6)
+        shown = ", ".join(f"{each:.3g}" for each in of_channels[:6]) + ", ..." * (len(of_channels) > 6)
         evidence += f"; rms of each channel {shown}" if len(of_channels) > 1 else ""
         advice = OF_IMAGES
     if first.startswith("BatchNorm"):
@@ -290,6 +302,8 @@ def input_centring(case: Case) -> Check:
     """Check that the features vary around zero."""
     name = "input centring"
     x, first = first_inputs(case, _sample(case))
+    if not x.size:
+        return skipped(name, CATEGORIES)
     values = x.reshape(len(x), -1).astype(np.float64)
     means, spreads = values.mean(axis=0), values.std(axis=0)
     varies = spreads > 1e-6 * np.maximum(np.abs(means), 1e-30)
@@ -322,75 +336,6 @@ def constant_features(case: Case) -> Check:
     return passed(name, evidence)
 
 
-def validation_duplicates(case: Case) -> Check:
-    """Check that validation examples do not occur in the training data."""
-    name = "validation duplicates"
-    raw = case.raw_validation
-    if raw is None or case.validation is None:
-        return skipped(name, "there is no validation data")
-    train, held_out = (array.reshape(len(array), -1) for array in (case.raw[0], raw[0]))
-    if train.shape[1] != held_out.shape[1]:
-        return skipped(name, "training and validation examples differ in shape")
-    keys = row_keys(train)
-    shared = shared_rows(row_keys(held_out), keys)
-    _, counts = np.unique(keys, return_counts=True)
-    within = float(counts[counts > 1].sum() / len(keys))
-    share = float(shared.mean())
-    evidence = (
-        f"{int(shared.sum())} of {len(held_out)} validation examples ({share:.1%}) are also in the training data, "
-        f"where {within:.1%} occur more than once"
-    )
-    advice = "Split so that no example, nor a copy of it, is on both sides."
-    natural = far_fewer_than_rows(train)
-    if natural:
-        if share > 0.5 and share > 3 * within:
-            return warned(name, None, evidence, advice)
-        return passed(name, f"{evidence}; the features take so few values that chance explains it")
-    if share > 0.2 and share > 2 * within:
-        return failed(name, None, evidence, advice)
-    # Rows that occur twice by chance fall on both sides as often as within one.
-    expected = within * len(held_out)
-    if share > 0.01 and (share > 0.2 or shared.sum() > expected + 3 * np.sqrt(max(expected, 1))):
-        return warned(name, None, evidence, advice)
-    near = near_duplicates(
-        case.examples.x.reshape(case.size, -1), case.validation.x.reshape(len(case.validation.x), -1), case.generator(2)
-    )
-    if near > max(0.05, 2 * within) and near * len(held_out) > 2:
-        evidence = f"{near:.1%} of the validation examples nearly equal one of the training data"
-        return (failed if near > 0.2 else warned)(name, None, evidence, advice)
-    return passed(name, evidence)
-
-
-def validation_scale(case: Case) -> Check:
-    """Check that training and validation data had the same preprocessing."""
-    name = "validation scale"
-    if case.validation is None:
-        return skipped(name, "there is no validation data")
-    train = case.examples.x.reshape(case.size, -1).astype(np.float64)
-    held_out = case.validation.x.reshape(len(case.validation.x), -1).astype(np.float64)
-    if train.shape[1] != held_out.shape[1]:
-        return skipped(name, "training and validation examples differ in shape")
-    spread = train.std(axis=0)
-    varies = spread > 1e-9
-    ratio = _rms(held_out) / max(_rms(train), 1e-30)
-    if not varies.any() or len(held_out) < 5:
-        return skipped(name, "too few validation examples to compare")
-    shift = np.abs(held_out.mean(axis=0) - train.mean(axis=0))[varies] / spread[varies]
-    typical, noise = float(np.median(shift)), 3 / np.sqrt(len(held_out))
-    widths = float(np.median(held_out.std(axis=0)[varies] / spread[varies]))
-    evidence = (
-        f"validation features have {widths:.2g} times the training features' standard deviation, their means lie "
-        f"{typical:.2g} standard deviations away (medians), their rms is {ratio:.2g} times as large"
-    )
-    advice = "Send both through one preprocessing, fitted on the training part: set model.preprocessing."
-    if ratio > 5 or ratio < 0.2 or typical > 2 + noise:
-        return failed(name, "input_not_normalised", evidence, advice)
-    # A few outliers change the rms, and hardly any feature's standard deviation.
-    stretched = (ratio > 2 and widths > 1.5) or (ratio < 0.5 and widths < 0.67)
-    if stretched or typical > 0.75 + noise:
-        return warned(name, "input_not_normalised", evidence, advice)
-    return passed(name, evidence)
-
-
-def _rms(values: np.ndarray) -> float:
+def rms(values: np.ndarray) -> float:
+    """Return the root mean square."""
     return float(np.sqrt(np.mean(np.square(values))))

@@ -71,7 +71,8 @@ def _overfits(case: Case) -> Check:
         if gained > 0.3:
             return passed(name, evidence)
         return (warned if gained > 0.01 else failed)(name, "not_learning", evidence, FAULTS)
-    closed = 1 - best / reference if reference > 0 and np.isfinite(best) else 0.0
+    floor = _least_loss(case, part)
+    closed = (reference - best) / (reference - floor) if reference > max(floor, 0) and np.isfinite(best) else 0.0
     able = _is_able(case, count)
     if closed >= 0.9 or (closed >= 0.15 and not able):
         return passed(name, evidence)
@@ -128,6 +129,15 @@ def constant_loss(case: Case, part: Examples) -> float:
         constant = np.zeros(shape)
     loss = float(case.loss.forward(np.ascontiguousarray(constant, dtype=dtype), part.y, part.weights)[0])
     return loss if np.isfinite(loss) else np.inf
+
+
+def _least_loss(case: Case, part: Examples) -> float:
+    """Return the loss of outputs that are the targets: not 0 for yes-or-no targets in between, such as pixels."""
+    if case.loss.output_kind != "binary":
+        return 0.0
+    sure = np.clip(part.y.astype(np.float64), 1e-6, 1 - 1e-6)
+    logits = np.ascontiguousarray(np.log(sure / (1 - sure)), dtype=case.model.dtype)
+    return float(case.loss.forward(logits, part.y, part.weights)[0])
 
 
 def _is_able(case: Case, count: int) -> bool:

@@ -142,6 +142,10 @@ def network_output(case: Case) -> Check:
 def _with_loss(case: Case, outputs: Outputs, evidence: str) -> Check | None:
     """Return what is wrong with outputs and a loss of values, or of the user's own."""
     name, last_name, traits = NETWORK_OUTPUT, outputs.last_name, LossTraits(case)
+    if outputs.rows_sum_to_one and (sums := _sums_of_targets(case, outputs)) is not None:
+        evidence += f", of each example summing to 1, but the targets of an example sum to {sums[0]:g} to {sums[1]:g}"
+        advice = "Take a sigmoid for each output, or pynn.BCEWithLogitsLoss without one: a softmax lets one class win."
+        return failed(name, "underfitting", evidence, advice, last_name)
     if case.own_loss:
         if not traits.pairs:
             evidence = f"outputs have shape {outputs.usual.shape}, targets {case.examples.y.shape}, and the loss stays "
@@ -185,6 +189,15 @@ def _as_probabilities(case: Case, outputs: Outputs, traits: LossTraits, evidence
     return None
 
 
+def _sums_of_targets(case: Case, outputs: Outputs) -> tuple[float, float] | None:
+    """Return the least and largest sum of an example's targets; None if usually 1, or of another form."""
+    y = case.examples.y
+    if y.shape[1:] != outputs.usual.shape[1:]:
+        return None
+    sums = y.sum(axis=1, dtype=np.float64)
+    return (float(sums.min()), float(sums.max())) if np.mean(np.abs(sums - 1) > 0.01) > 0.1 else None
+
+
 def _one_hot(case: Case, outputs: Outputs) -> bool:
     """Return whether the targets are classes as one-hot rows."""
     y = case.examples.y
@@ -198,8 +211,9 @@ def _as_logits(case: Case, outputs: Outputs, evidence: str) -> Check:
     name, kind, last_name, last = NETWORK_OUTPUT, case.loss.output_kind, outputs.last_name, outputs.last
     output = outputs.usual
     remove = f"Remove {last_name}: the loss itself turns any numbers into probabilities."
-    if kind in ("classes", "scores") and outputs.rows_sum_to_one:
-        evidence += ", of each example summing to 1: these are probabilities, and the loss applies a softmax again"
+    if outputs.rows_sum_to_one:
+        again = "sigmoid" if kind == "binary" else "softmax"
+        evidence += f", of each example summing to 1: these are probabilities, and the loss applies a {again} again"
         return failed(name, "not_learning", evidence, remove, last_name)
     if isinstance(case.loss, NLLLoss) and not outputs.log_probabilities:
         evidence += f", which are no logarithms of probabilities as {type(case.loss).__name__} takes them"

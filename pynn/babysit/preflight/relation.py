@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from .case import Case
 #: Maximum number of features of the simple predictors; more are projected at random.
 MAX_FEATURES = 400
 NEIGHBOURS = 7
+#: Examples among which neighbours are looked for.
+MAX_EXAMPLES = 4000
 
 
 @dataclass
@@ -49,6 +52,23 @@ def relation(case: Case, everything: Examples) -> Relation | None:
         linear[here] = ridge(features[there], known[there], features[here])
         near[here] = neighbours(features[there], known[there], features[here], NEIGHBOURS)
     return Relation(0.0, standard_errors(linear, known), standard_errors(near, known), len(known))
+
+
+def recognised(case: Case, rare: np.ndarray) -> float:
+    """Return what share of `rare` examples, a mask, their neighbours recognise, each half from the other; NaN if few.
+
+    Such examples lie together, apart from the others, so that a network can tell them without weights.
+    """
+    rows = case.rows(MAX_EXAMPLES, stream=18)
+    x, rare = _features(case.examples.x[rows], case.generator(13)), rare[rows]
+    if rare.sum() < 2 * NEIGHBOURS:
+        return math.nan
+    half = len(x) // 2
+    found = [
+        neighbours(x[there], rare[there, None].astype(np.float64), x[here][rare[here]], NEIGHBOURS) > 0.5
+        for there, here in ((slice(None, half), slice(half, None)), (slice(half, None), slice(None, half)))
+    ]
+    return float(np.concatenate(found).mean())
 
 
 def of_network(case: Case, held_out: Examples, prediction: np.ndarray) -> float:

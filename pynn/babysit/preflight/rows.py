@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+#: Random projections of wide rows keep distances to a tenth; of images of 32x32, they take a tenth of the time.
+PROJECTED = 256
+
 
 def row_keys(values: np.ndarray) -> np.ndarray:
     """Return one key per row; keys are equal if and only if the rows are equal as float32."""
@@ -42,8 +45,11 @@ def near_duplicates(train: np.ndarray, held_out: np.ndarray, rng: np.random.Gene
     """
     if train.shape[1] < 3 or len(train) < 20:
         return 0.0
-    chosen = held_out[rng.permutation(len(held_out))[:256]].astype(np.float64)
-    known = train[rng.permutation(len(train))[:10_000]].astype(np.float64)
+    chosen, known = held_out[rng.permutation(len(held_out))[:256]], train[rng.permutation(len(train))[:10_000]]
+    if train.shape[1] > 2 * PROJECTED:
+        mixing = rng.standard_normal((train.shape[1], PROJECTED), dtype=np.float32)
+        chosen, known = chosen @ mixing, known @ mixing
+    chosen, known = chosen.astype(np.float64), known.astype(np.float64)
     centre = known.mean(axis=0)
     nearest = _nearest(chosen - centre, known - centre)
     own = known[:256] - centre

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from ...nn.layers import BatchNorm, Dropout, Flatten, ReLU, Residual, Sigmoid, Tanh
+from ...nn.layers import BatchNorm, Dropout, EmbedColumns, Embedding, Flatten, ReLU, Residual, Sigmoid, Tanh
 from ...nn.traversal import units_last
 from ...utils.config import is_own
 from .case import MULTIPLIES, Case, Walk
@@ -49,11 +49,12 @@ def activation_spread(case: Case) -> Check:
         return skipped(name, "there is no hidden layer")
     spreads = [_spread(walk.outputs[i]) for i in blocks]
     names = [walk.layers[i][0] for i in blocks]
-    entering = max(_spread(walk.inputs[0]), 1e-30)
+    embedded = isinstance(walk.layers[0][1], Embedding | EmbedColumns)
+    entering = max(_spread(walk.outputs[0] if embedded else walk.inputs[0]), 1e-30)
     ratio = spreads[-1] / max(spreads[0], 1e-30)
     shown = spreads if len(spreads) <= 6 else [*spreads[:3], *spreads[-3:]]
     evidence = (
-        f"standard deviation over the examples {_spread(walk.inputs[0]):.3g} in the inputs, then "
+        f"standard deviation over the examples {entering:.3g} in the inputs, then "
         f"{', '.join(f'{value:.3g}' for value in shown)} after {len(spreads)} hidden layer{'s' * (len(spreads) > 1)}"
     )
     if not np.isfinite(spreads).all():

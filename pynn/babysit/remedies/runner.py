@@ -14,7 +14,7 @@ from ...nn.random import manual_seed
 from ...training.examples import check_fit, prepare
 from ...utils.arrays import as_array, check_finite
 from ..findings import Finding
-from ..monitor.facts import InputFigures
+from ..monitor.input_figures import InputFigures
 from ..preflight.case import Case
 from ..preflight.data import load
 from ..preflight.outputs import network_output
@@ -214,7 +214,9 @@ class RemedySearch:
     def _beyond(self, symptoms: list[str]) -> str | None:
         """Return why no setting can cure the faults, if known."""
         if "input_not_normalised" in symptoms and self.blueprint.preprocessing is None:
-            ours, theirs = (InputFigures.of(np.asarray(x)) for x in (self.data[0], self.judge.x))
+            ours, theirs = (InputFigures.of(np.asarray(x), self.blueprint.layers) for x in (self.data[0], self.judge.x))
+            if ours is None or theirs is None:
+                return None
             ratio = theirs.rms / ours.rms if ours.rms else math.inf
             if not 1 / MISMATCH < ratio < MISMATCH:
                 return (

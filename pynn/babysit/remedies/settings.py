@@ -13,6 +13,7 @@ from ...augment import name_of
 from ...nn.layers import Dropout
 from ...nn.loss import Loss
 from ...nn.losses import BCEWithLogitsLoss, CrossEntropyLoss
+from ...nn.traversal import amounts
 from ...optim.base import Optimizer
 from ...optim.optimizers import SGD, Adam
 from ...optim.regularizers import L1, L2
@@ -161,8 +162,8 @@ def no_augmentation(blueprint: Blueprint) -> Iterator[Remedy]:
 
 def standardize(blueprint: Blueprint, x: np.ndarray) -> Iterator[Remedy]:
     """Yield standardised inputs."""
-    if blueprint.preprocessing is not None:
-        return
+    if blueprint.preprocessing is not None or amounts(blueprint.layers, x).shape != np.shape(x):
+        return  # with numbers of categories among them
     if np.ndim(x) == 4:
         code = "model.preprocessing = pynn.preprocessing.ChannelStandardize()"
         yield Remedy("each channel standardised", code, "inputs", _setting("preprocessing", ChannelStandardize()))

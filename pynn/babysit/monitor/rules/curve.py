@@ -132,10 +132,11 @@ def one_class_at_a_time(state: RunState) -> Iterator[Detection]:
 
 
 def probabilities_as_logits(state: RunState) -> Iterator[Detection]:
-    """A softmax before a loss that applies its own."""
+    """A softmax or sigmoid before a loss that applies its own."""
     if state.ends_in_probabilities and state.facts.classifies:
-        evidence = "the outputs lie between 0 and 1, so that the loss of the softmax over them cannot get near 0"
-        advice = "leave out the softmax or sigmoid at the end: CrossEntropyLoss takes logits"
+        evidence = "the outputs lie between 0 and 1, so that the loss, which makes probabilities of them once more, "
+        evidence += "cannot get near 0"
+        advice = "leave out the softmax or sigmoid at the end: the loss takes logits"
         yield Detection("plateau", "warning", evidence, advice)
 
 

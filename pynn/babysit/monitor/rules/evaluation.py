@@ -82,7 +82,8 @@ def _generalises_badly(state: RunState, shown: Evaluation, losses: list[float]) 
     falling = bool(early) and losses[-1] < 0.97 * min(early)
     memorized = shown.fitted_loss < 0.2 * min(shown.val_loss, state.reference)
     settled = state.steps_left < 0.25 or (memorized and shown.fitted - shown.reached > FEWER_RIGHT)
-    gap = state.limits.gap * state.reference  # below 0 for likelihoods without their constant
+    # A likelihood without its constant falls below 0.
+    gap = state.limits.gap * max(state.reference, state.reference - shown.fitted_loss)
     apart = shown.val_loss > shown.fitted_loss + gap > shown.fitted_loss and shown.apart > SURE
     return apart and settled and not falling and not state.explained
 

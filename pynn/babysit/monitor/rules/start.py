@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 
 from ...findings import Severity
-from ..facts import SQUASHING, InputFigures, Weights
+from ..facts import SQUASHING, Weights
+from ..input_figures import InputFigures
 from ..run_state import RunState
 from .base import Detection
 

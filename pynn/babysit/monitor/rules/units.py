@@ -83,7 +83,7 @@ def zigzag(state: RunState) -> Iterator[Detection]:
 def _centred(state: RunState, name: str) -> str | None:
     """Return how to centre the inputs of a layer; None after a rectifier, which learns in spite of it."""
     source = next(w.source for w in state.facts.weights if w.name == name)
-    if not source:
+    if not source and state.facts.inputs is not None:
         return "subtract the mean of each input feature (pynn.preprocessing)"
     before = next((w for w in state.facts.weights if source in (w.output, w.name)), None)
     if before is not None and before.activation in ("sigmoid", "softplus"):
