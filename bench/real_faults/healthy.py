@@ -30,6 +30,7 @@ from bench.faults.score import Outcome
 from bench.faults.training import measure
 from pynn.utils.files import write_atomically
 
+from . import healthy_kinds
 from .report import write_section
 
 RESULTS = Path(__file__).with_name("healthy.json")
@@ -309,6 +310,10 @@ def one_hot_table(seed: int) -> Run:
     return _run(data.categories(seed), model, pynn.AdamW(2e-3, weight_decay=0.1), 15)
 
 
+#: These, and those of `healthy_kinds`.
+CONTROLS = [*CORPUS.controls, *healthy_kinds.CORPUS.controls]
+
+
 @click.command()
 @click.option("--only", multiple=True, help="A network, or part of the names of several.")
 @click.option("--seed", default=0, show_default=True)
@@ -317,7 +322,7 @@ def main(only: tuple[str, ...], seed: int, show: str) -> None:
     """Check and train the healthy networks; a complete run writes healthy.json and the README's line."""
     pynn.set_num_threads(1)
     outcomes = []
-    for control in CORPUS.controls:
+    for control in CONTROLS:
         if only and not any(text in control.name for text in only):
             continue
         outcome = measure(control, seed)
@@ -345,8 +350,9 @@ def _summary(outcomes: list[Outcome]) -> str:
     checks = [check.status for outcome in outcomes for check in outcome.checks or []]
     claims = sum(len(outcome.verdict) for outcome in outcomes)
     return (
-        f"{len(outcomes)} healthy networks of other kinds (`healthy.py`: VGG-like, residual, mixing tokens, "
-        "autoencoder, tiny data, one epoch, large and small batches, rare classes ...): "
+        f"{len(outcomes)} healthy networks of other kinds (`healthy.py`, `healthy_kinds.py`: VGG-like, residual, "
+        "mixing tokens, autoencoders, embeddings, tiny data, one epoch, large and small batches, rare classes, losses "
+        "of the program's own ...): "
         f"checks that fail: {checks.count('fail')}; that warn: {checks.count('warn')}; "
         f"faults claimed by the monitor: {claims}."
     )

@@ -51,7 +51,7 @@ def test_a_case_can_be_built(name, monkeypatch):
     assert corpus.healthy(corpus.twin_of(case))
 
 
-@pytest.mark.parametrize("control", healthy.CORPUS.controls, ids=lambda control: control.name)
+@pytest.mark.parametrize("control", healthy.CONTROLS, ids=lambda control: control.name)
 def test_a_healthy_network_can_be_built_and_takes_a_step(control):
     run = control.build(0)
     assert np.isfinite(run.trainer.step(run.x[:8], run.y[:8]))
