@@ -7,6 +7,8 @@ import pytest
 
 import pynn
 from pynn.babysit.monitor.rules.ending import ended_early
+from pynn.babysit.monitor.rules.evaluation import oscillating
+from pynn.babysit.thresholds import Thresholds
 
 
 def two_circles(n=700, seed=1):
@@ -96,6 +98,18 @@ def test_a_network_that_fits_its_training_data_is_not_short_of_training(fitted, 
         facts=SimpleNamespace(measure="accuracy"), score=str, window=SimpleNamespace(typical_ratio=1e-3, lr=0.1),
     )  # fmt: skip
     assert [detection.severity for detection in ended_early(state)] == severities
+
+
+@pytest.mark.parametrize(("height", "symptoms"), [(0.01, []), (0.2, ["oscillating"])])
+def test_a_squared_error_that_swings_near_0_is_no_fault(height, symptoms):
+    swinging = [SimpleNamespace(loss=0.01, val_loss=0.01 + height * (epoch % 2)) for epoch in range(10)]
+    facts = SimpleNamespace(tiny=False, classifies=False, squares=True)
+    state = SimpleNamespace(
+        evaluations=swinging, age=500, share_left=0.02, facts=facts, reference=1.0, limits=Thresholds(),
+        window=SimpleNamespace(ratio=1e-3),
+    )  # fmt: skip
+    swinging[-1].loss = swinging[-1].val_loss  # not learnt by heart
+    assert [detection.symptom for detection in oscillating(state)] == symptoms
 
 
 def test_a_loss_that_has_settled_says_nothing():

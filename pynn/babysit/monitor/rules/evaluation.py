@@ -169,7 +169,7 @@ def oscillating(state: RunState) -> Iterator[Detection]:
         if not state.facts.squares:
             return
         values = [e.val_loss if not math.isnan(e.val_loss) else e.loss for e in done]
-        minimum = max(0.3 * sorted(values)[len(values) // 2], 0.02 * state.reference)
+        minimum = max(0.3 * sorted(values)[len(values) // 2], state.limits.swing * state.reference)
         what = "loss"
     steps = [after - before for before, after in pairwise(values)]
     swings = sum(abs(a) > minimum and abs(b) > minimum and (a > 0) != (b > 0) for a, b in pairwise(steps))
