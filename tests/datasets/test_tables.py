@@ -50,6 +50,9 @@ def test_every_format_gives_the_same_table(tmp_path, suffix):
     assert table.missing["colour"] == 1
 
 
+IDENTIFIERS = ("customer_id", "PassengerId", "customerID", "Row ID", "loan-id", "Serial No.", "record_number")
+
+
 def test_spreadsheets(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
@@ -129,6 +132,7 @@ def test_rare_categories_share_a_column_and_so_do_new_ones(tmp_path):
         ("", [str(i * 37 % 101) for i in range(60)], "dropped: row numbers"),  # of a part, in random order
         ("Id", [str(i * 37 % 101) for i in range(60)], "dropped: row numbers"),
         ("id", [str(10**25 + i) for i in range(60)], "dropped: row numbers"),  # all the same in float64
+        *((name, [str(i * 37 % 101) for i in range(60)], "dropped: row numbers") for name in IDENTIFIERS),
         ("empty", ["NA"] * 60, "dropped: no values"),
     ],
 )
@@ -140,6 +144,12 @@ def test_columns_that_tell_nothing_are_dropped_with_a_word(tmp_path, name, value
     assert table.notes[name or "column_0"].startswith(note)
     again = datasets.read_table(path, schema=table.schema)
     np.testing.assert_array_equal(again.x, table.x)
+
+
+@pytest.mark.parametrize("name", ["paid", "grid", "Madrid", "valid", "no", "price per id card"])
+def test_names_that_end_like_an_identifier_are_none(tmp_path, name):
+    lines = [f"{i * 37 % 101},{'xy'[i % 2]}\n" for i in range(60)]
+    assert datasets.read_table(write(tmp_path / "t.csv", f"{name},label\n" + "".join(lines))).feature_names == [name]
 
 
 def test_what_only_looks_like_an_index_stays(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -33,8 +34,10 @@ MAX_ERRORS, ERROR_SHARE = 3, 0.05
 MIN_TEXT = 0.02
 #: In so many rows, different whole numbers are no coincidence.
 MANY_ROWS = 20
-#: Names of columns that count the rows; so does a column without a name.
-_INDEX_NAMES = frozenset(("unnamed: 0", "index", "id", "rowname", "rownames", "row", "row_id", "row.names", "obs"))
+#: Names of columns that count the rows, and their last part, as in customer_id and PassengerId; so does a column
+#: without a name.
+_INDEX_NAMES = frozenset(("unnamed: 0", "index", "rowname", "rownames", "row", "row.names", "obs", "s.no", "sno"))
+_IDENTIFIER = re.compile(r"(?:^|[\W_])[iI][dD]$|[a-z]I[dD]$|^(?i:serial|record|row)[ _]?(?i:no\.?|number)$")
 
 
 @dataclass
@@ -106,15 +109,16 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
     if not named and not cells.count():
         return None, "no values"
     if name in options.dates:
-        return _date(source, cells, options.dates[name], options)
+        return _date(source, gaps(cells, MISSING_NUMBER), options.dates[name], options)
     how = number_format_of(source, cells, options)
     if how is not None:
         return _number(name, how, options), _format_note(cells, how)
     if name in options.numeric:
         row, cell = strays(cells, options)[0]
         raise ColumnError(f"{source.at(row)}: column {name!r} has {cell!r}; expected a number")
-    if not named and (dates.date_formats(cells.drop_nulls()) or dates.look_like_dates(cells.drop_nulls())):
-        return _date(source, cells, "", options)
+    days = gaps(cells, MISSING_NUMBER)
+    if not named and (dates.date_formats(days.drop_nulls()) or dates.look_like_dates(days.drop_nulls())):
+        return _date(source, days, "", options)
     _refuse_errors(source, cells, options)
     return _category(cells, options, named=False)
 
@@ -125,7 +129,8 @@ def is_index(source: RawTable, column: pl.Series) -> bool:
     It has the name of an index or none, and whole numbers that rise by 1 from 0 or 1, or, in many rows, all differ.
     """
     nameless = source.named and column.name in ("", "column_0")
-    if not (nameless or column.name.lower() in _INDEX_NAMES) or len(column) < 2:
+    called_so = column.name.lower() in _INDEX_NAMES or _IDENTIFIER.search(column.name)
+    if not (nameless or called_so) or len(column) < 2:
         return False
     numbers = column.cast(pl.Float64, strict=False)
     if numbers.null_count() or (numbers != numbers.floor()).any():

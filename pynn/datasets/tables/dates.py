@@ -9,15 +9,20 @@ _DAYS = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y"),
     *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d-%b-%Y", "%d-%b-%y"),
 )
+#: Dates by months, each of which begins on its first day.
+_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y")
+#: What of a format names a day.
+_DAY = ("%d", "%e", "%j", "%F", "%D", "%x", "%v")
 _CLOCKS = ("%H:%M:%S%.f", "%H:%M:%S", "%H:%M", "%I:%M %p", "%I:%M:%S %p")
 #: What may be a date: cheap to search for before a hundred formats are tried.
-_HINT = r"^[A-Za-z]{0,9}\.? ?[0-9]{1,4}[-/. :,][0-9A-Za-z ]{1,9}"
+_HINT = r"^[A-Za-z]{0,9}\.? ?[0-9]{1,4}[-/. :,][0-9A-Za-z ]{1,9}|^[A-Za-z]{3,9}[- ][0-9]{4}$"
 #: What people read as a date or a time, whether it is one or not.
 _DATE = r"^([0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{1,2}[-/.]([0-9]{4}|[0-9]{2}))([T ]+[0-9].*)?$"
 _CLOCK = r"^[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?$"
 _ZONED = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%:z", "%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%:z")
 FORMATS = (
     *_DAYS,
+    *_MONTHS,
     *(f"{day}{between}{clock}" for day in _DAYS for between in (" ", "T") for clock in _CLOCKS),
     *(f"{form}Z" for form in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")),
     *_ZONED,
@@ -37,7 +42,7 @@ def date_formats(cells: pl.Series) -> list[str]:
     fitting = [form for form in formats if not parsed(sample, form).null_count()]
     fitting = [form for form in fitting if not parsed(cells, form).null_count()]
     different: list[str] = []
-    for form in fitting:
+    for form in set(_MONTHS).intersection(fitting) or fitting:  # polars also takes Jan 2020 for the 20th
         if not any(parsed(cells, form).equals(parsed(cells, other)) for other in different):
             different.append(form)
     return different
@@ -55,6 +60,8 @@ def parsed(cells: pl.Series, form: str) -> pl.Series:
     if "%H" in form or "%I" in form:
         moments = cells.str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC" if "%:z" in form else None)
         return numbers_of(moments)
+    if not any(day in form for day in _DAY):
+        cells, form = cells + " 1", form + " %d"
     return numbers_of(cells.str.to_date(form, strict=False).cast(pl.Date))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from .missing import MISSING_NUMBER
 from .numbers import are_numbers, is_number, plain_numbers
@@ -212,20 +213,39 @@ def _is_text(column: pl.Series) -> bool:
 
 
 def _count_columns(first: list[str], rest: pl.DataFrame, numbers: list[int]) -> bool:
-    """Return whether the whole numbers of the first row are names such as 0, 1, 2 rather than values.
+    """Return whether the whole numbers of the first row are names such as 0, 1, 2 or 1990, 1995 rather than values.
 
-    Names count up from 0 in steps of 1, as no other row does. Fewer than three count as names only if all numbers below
-    have a decimal point.
+    Names count up from 0 in steps of 1, or are years in equal steps, as no other row is. Fewer than three are names
+    only if all numbers below have a decimal point.
     """
-    if not rest.height or [first[index] for index in numbers] != list(map(str, range(len(numbers)))):
+    names = np.array([[float(first[index]) for index in numbers]])
+    if not rest.height or not (_count_up(names) | _are_years(names)).any():
         return False
     below = rest[:, numbers]
     if below.select((pl.all().str.contains(".", literal=True) | pl.all().is_null()).all()).row(0) == (True,) * len(
         numbers
     ):
         return True
-    values = below.select(pl.all().cast(pl.Float64, strict=False)).to_numpy() - np.arange(len(numbers))
+    values = below.select(pl.all().cast(pl.Float64, strict=False)).to_numpy()
+    alike = _are_years if _are_years(names).any() else _rise
+    return len(numbers) > 2 and not bool(alike(values).any())
+
+
+def _count_up(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which rows are 0, 1, 2, ..."""
+    return np.asarray((rows == np.arange(rows.shape[1])).all(axis=1))
+
+
+def _rise(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which rows rise in steps of 1 from any number, where they have values."""
+    steps = rows - np.arange(rows.shape[1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a row without values does not rise
-        rises = np.nanmax(values, axis=1) == np.nanmin(values, axis=1)
-    return len(numbers) > 2 and not bool(rises.any())
+        return np.asarray(np.nanmax(steps, axis=1) == np.nanmin(steps, axis=1))
+
+
+def _are_years(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which rows are years from 1800 to 2100 in equal steps, not of 0."""
+    steps = np.diff(rows, axis=1)
+    equal = (steps == steps[:, :1]).all(axis=1) & (steps != 0).all(axis=1)
+    return np.asarray(equal & ((rows >= 1800) & (rows <= 2100)).all(axis=1))

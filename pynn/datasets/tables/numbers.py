@@ -51,6 +51,8 @@ class NumberFormat:
         body = rf"(?:[0-9]+(?:{mark}[0-9]*)?|{mark}[0-9]+){_EXPONENT}"
         if self.thousands:
             groups = "|".join(rf"(?:{re.escape(between)}[0-9]{{3}})+" for between in self.thousands)
+            if "," in self.thousands:
+                groups += "|(?:,[0-9]{2})+,[0-9]{3}"  # as in India: 12,34,567
             body = rf"(?:[1-9][0-9]{{0,2}}(?:{groups})(?:{mark}[0-9]*)?|{body})"
         number = rf"[+\-\u2212]?\s?{_CURRENCY}?\s?[+\-\u2212]?{body}\s?(?:{_CURRENCY}|%)?"
         return rf"^(?:{number}|\({number}\)|'{number}')$"
