@@ -124,7 +124,7 @@ def test_numbers_that_are_doubtful_do_not_become_categories(csv_file, column, me
 def test_numbers_and_dates_that_people_write_are_read(csv_file, column, numbers):
     path = csv_file("a,label\n" + "".join(f"{cell},{'xy'[i % 2]}\n" for i, cell in enumerate(column)))
     table = datasets.read_csv(path)
-    assert table.feature_names == ["a"]
+    assert [name.partition("=")[0] for name in table.feature_names] == ["a"] * len(table.feature_names)
     np.testing.assert_allclose(table.x[:, 0], numbers, rtol=1e-15)
     again = datasets.read_csv(path, schema=json.loads(json.dumps(table.schema)))
     np.testing.assert_array_equal(again.x, table.x)

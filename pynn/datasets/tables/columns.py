@@ -19,7 +19,7 @@ from .numbers import (
     parse_whole,
     parsed,
 )
-from .schema import ColumnSchema, Kind
+from .schema import ColumnSchema
 from .source import RawTable, listed
 
 #: The largest number of categories that are encoded, besides the one for all others.
@@ -101,8 +101,9 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
     if column.dtype != pl.String:
         if name in options.categorical:
             return _category(as_text(column), options, named=True)
-        kind: Kind = "number" if column.dtype.is_numeric() or column.dtype == pl.Boolean else "date"
-        return {"name": name, "kind": kind, "categories": [], "fill": None}, ""
+        if column.dtype.is_temporal():
+            return _with_parts({"name": name, "kind": "date", "categories": [], "fill": None}, column, "dates")
+        return {"name": name, "kind": "number", "categories": [], "fill": None}, ""
     cells = gaps(column, (*MISSING, *map(str.lower, options.missing)))
     if name in options.categorical:
         return _category(cells, options, named=True)
@@ -240,7 +241,18 @@ def _date(source: RawTable, cells: pl.Series, form: str, options: ColumnOptions)
             + (f"the format {formats[0]}" if formats else "existing dates or times, all in one format")
         )
     column: ColumnSchema = {"name": cells.name, "kind": "date", "categories": [], "fill": None, "date": formats[0]}
-    return _with_missing(column, options), f"dates, {formats[0]}"
+    return _with_parts(_with_missing(column, options), dates.parsed(present, formats[0]), f"dates, {formats[0]}")
+
+
+def _with_parts(column: ColumnSchema, moments: pl.Series, note: str) -> tuple[ColumnSchema, str]:
+    """Return a column of dates with the parts that recur in them, and a note about it."""
+    if moments.dtype == pl.Duration:
+        return column, ""
+    days = dates.numbers_of(moments) if moments.dtype.is_temporal() else moments
+    parts = dates.parts_of(days.cast(pl.Float64).to_numpy())
+    if parts:
+        column["parts"] = parts
+    return column, f"{note}: {', '.join(['days', *(f'part of the {part}' for part in parts)])}"
 
 
 def strays(cells: pl.Series, options: ColumnOptions) -> list[tuple[int, str]]:

@@ -128,17 +128,22 @@ def _unreadable(source: RawTable, column: ColumnSchema, row: int, cells: pl.Seri
 def _numbers(
     source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]
 ) -> NDArray[np.bool_] | None:
-    """Write a column of numbers or dates to `out`; return which ones are missing."""
+    """Write a column of numbers, or of dates and their parts, to `out`; return which ones are missing."""
     if cells.dtype == pl.String:
         cells = gaps(cells, (*MISSING_NUMBER, *map(str.lower, column.get("missing", []))))
     numbers = _interpreted(column, cells)
-    out[:] = numbers.cast(pl.Float64).to_numpy()
+    out[0] = numbers.cast(pl.Float64).to_numpy()
     present = cells.is_not_null().to_numpy()
     if cells.dtype.is_float():
-        present &= ~np.isnan(out.reshape(-1))
-    bad = present & ~(np.abs(out.reshape(-1)) < FLOAT32_END)
+        present &= ~np.isnan(out[0])
+    bad = present & ~(np.abs(out[0]) < FLOAT32_END)
     if bad.any():
         raise _unreadable(source, column, int(bad.argmax()), cells)
+    row = 1
+    for part in column.get("parts", []):
+        features = dates.part_features(out[0], part)
+        out[row : row + len(features)] = features
+        row += len(features)
     return ~present
 
 
@@ -186,9 +191,9 @@ def targets(
     if target["class_names"] is not None:
         y = encoded(source, cells, target["class_names"])
         return y[y >= 0], y >= 0
-    out = np.empty(len(cells))
+    out = np.empty((1, len(cells)))
     number: ColumnSchema = {"name": target["name"], "kind": "number", "categories": [], "fill": None}
     number.update({key: target[key] for key in ("decimal", "thousands", "missing") if key in target})  # type: ignore[typeddict-item]
     _numbers(source, number, column.alias(target["name"]) if column.dtype != pl.String else cells, out)
     rows = present.to_numpy()
-    return out[rows], rows
+    return out[0, rows], rows

@@ -1,8 +1,10 @@
-"""Dates and times of day, as numbers: days since 1970-01-01, or the part of the day."""
+"""Dates and times of day, as numbers: days since 1970-01-01, or the part of the day; and their parts, as features."""
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 _DAYS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d.%m.%y"),
@@ -73,3 +75,54 @@ def numbers_of(column: pl.Series) -> pl.Series:
         return column.to_physical().cast(pl.Float64) / (_SECONDS * 1e9)
     microseconds = column.dt.cast_time_unit("us").to_physical().cast(pl.Float64)
     return microseconds / (_SECONDS * 1e6)
+
+
+#: What recurs in dates, with the features that each part becomes: a place on a circle, or a column for each weekday.
+PARTS = {
+    "year": ("sine of the year", "cosine of the year"),
+    "week": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "day": ("sine of the day", "cosine of the day"),
+}
+
+
+def parts_of(days: NDArray[np.float64]) -> list[str]:
+    """Return the parts that differ among dates.
+
+    The weekdays of dates that all begin a month do not count: they come from the calendar alone.
+    """
+    days = days[~np.isnan(days)]
+    if not len(days):
+        return []
+    whole = np.floor(days).astype("datetime64[D]")
+    has_days = (whole != np.datetime64(0, "D")).any()  # times of day are parts of the first day
+    in_month = whole - whole.astype("datetime64[M]")
+    found = []
+    if has_days and len(np.unique(whole.astype("datetime64[M]").astype(int) % 12)) > 1:
+        found.append("year")
+    if has_days and (in_month != in_month[0]).any() and len(np.unique(_weekday(days))) > 1:
+        found.append("week")
+    if len(np.unique(days - np.floor(days))) > 1:
+        found.append("day")
+    return found
+
+
+def part_features(days: NDArray[np.float64], part: str) -> NDArray[np.float64]:
+    """Return the features of a part of dates, (features, n); 0 where the date is NaN."""
+    out = np.zeros((len(PARTS[part]), len(days)))
+    known = np.flatnonzero(~np.isnan(days))
+    present = days[known]
+    if part == "week":
+        out[_weekday(present), known] = 1.0
+        return out
+    share = present - np.floor(present)
+    if part == "year":
+        year = np.floor(present).astype("datetime64[D]").astype("datetime64[Y]")
+        first, end = (edge.astype("datetime64[D]").astype(float) for edge in (year, year + 1))
+        share = (present - first) / (end - first)
+    out[:, known] = np.sin(2 * np.pi * share), np.cos(2 * np.pi * share)
+    return out
+
+
+def _weekday(days: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the weekdays of dates, 0 for Monday; 1970-01-01 was a Thursday."""
+    return (np.floor(days).astype(np.int64) + 3) % 7

@@ -55,7 +55,7 @@ def _values(column: ColumnSchema, features: NDArray[np.float64]) -> str:
         names = column["categories"]
         more = len(names) - MAX_CATEGORIES
         return ", ".join(names[:MAX_CATEGORIES]) + (f" and {more} more" if more > 0 else "")
-    present = features[~np.isnan(features)]
+    present = features[~np.isnan(features[:, 0]), 0]  # the others are parts of dates
     if not len(present):
         return ""
     low, high = present.min(), present.max()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, NotRequired, TypedDict
 
+from .dates import PARTS
+
 Kind = Literal["number", "category", "date"]
 _KINDS = ("number", "category", "date")
 
@@ -24,6 +26,8 @@ class ColumnSchema(TypedDict):
         How numbers are written; by default with a decimal point.
     date : str
         How dates are written, in the notation of `datetime.strptime`.
+    parts : list of str
+        What recurs in dates and has features besides the number of days: "year", "week", "day".
     other : bool
         Whether the last of the categories' columns stands for all values that are not listed.
     missing : list of str
@@ -37,6 +41,7 @@ class ColumnSchema(TypedDict):
     decimal: NotRequired[str]
     thousands: NotRequired[str]
     date: NotRequired[str]
+    parts: NotRequired[list[str]]
     other: NotRequired[bool]
     missing: NotRequired[list[str]]
 
@@ -82,13 +87,16 @@ class Schema(TypedDict):
 
 def width(column: ColumnSchema) -> int:
     """Return the number of features that a column becomes."""
-    return len(column["categories"]) + column.get("other", False) if column["kind"] == "category" else 1
+    if column["kind"] == "category":
+        return len(column["categories"]) + column.get("other", False)
+    return 1 + sum(len(PARTS[part]) for part in column.get("parts", []))
 
 
 def feature_names(column: ColumnSchema) -> list[str]:
     """Return a name for each feature that a column becomes."""
     if column["kind"] != "category":
-        return [column["name"]]
+        parts = (feature for part in column.get("parts", []) for feature in PARTS[part])
+        return [column["name"], *(f"{column['name']}={feature}" for feature in parts)]
     return [f"{column['name']}={category}" for category in [*column["categories"], "(other)"][: width(column)]]
 
 
@@ -122,6 +130,8 @@ def _is_column(column: Any) -> bool:
     known = isinstance(column["name"], str) and column["kind"] in _KINDS and _is_written(column)
     filled = fill is None or (isinstance(fill, int | float) and not isinstance(fill, bool) and math.isfinite(fill))
     dated = isinstance(column.get("date", ""), str) and isinstance(column.get("other", False), bool)
+    parts = column.get("parts", [])
+    dated = dated and _are_names(parts) and (not parts or (column["kind"] == "date" and set(parts) <= set(PARTS)))
     return known and filled and dated and _are_names(column["categories"])
 
 

@@ -25,12 +25,12 @@ class Table:
     ----------
     x : ndarray of shape (N, features), float64
         Numbers unchanged, NaN for missing ones unless filled; categories one-hot, all 0 for missing ones; dates as days
-        since 1970-01-01.
+        since 1970-01-01, followed by their parts that recur.
     y : ndarray of shape (N,) or None
         int64 indices into `class_names`, or float64 numbers for regression; None if a file read with a schema has no
         target column or an empty one.
     feature_names : list of str
-        One per column of `x`: the column's name, or "name=category".
+        One per column of `x`: the column's name, "name=category", or for dates "name=Monday".
     class_names : list of str or None
         Names of the classes; None for regression.
     missing : dict of str to int
@@ -162,7 +162,8 @@ def read_table(
 
     * Numbers may have a decimal comma, thousands separators, a currency, or a percent sign (12% is 0.12). They must be
       finite and within the range of float32. Codes with leading zeros, such as 007, are text.
-    * Dates and times of day are days, as floats.
+    * Dates and times of day are days, as floats. If dates of several months, weekdays or times of day occur, the place
+      in the year and in the day follow as sine and cosine, and each weekday as a column of zeros and ones.
     * Text becomes one-hot. If it has more than 20 different values, the rare ones share a column; text that is
       different in nearly every row is dropped.
     * A column that only counts the rows is dropped.
