@@ -13,6 +13,7 @@ from ..nn.layers import BatchNorm
 from ..utils.arrays import example_weights
 from .batches import SparseRows
 from .columns import Columns, Scaling, is_frame, text_columns
+from .dates import refuse_dates
 from .targets import class_weights, plain_labels
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class NetworkEstimator(BaseEstimator):
 
     def _learn(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> tuple[Any, Any]:
         """Return checked inputs and targets as arrays; learn names, categories and scale from the first ones."""
+        refuse_dates(X, "X")
+        refuse_dates(y, "y")
         values = is_regressor(self)
         y = y if values else plain_labels(y)
         if getattr(self, "categorical_features", None) is not None and not hasattr(X, "nnz"):
@@ -92,6 +95,7 @@ class NetworkEstimator(BaseEstimator):
 
     def _checked(self, X: Any) -> Any:
         """Return the user's inputs as a dense or sparse array."""
+        refuse_dates(X, "X")
         if self._columns is None:
             return validate_data(self, X, reset=False, **self._accepted)
         X = _table(X)

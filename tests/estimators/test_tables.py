@@ -143,6 +143,43 @@ def test_text_without_leave_says_what_to_pass(table):
         pynn.MLPClassifier(categorical_features="from_dtype").fit(dates, y)
 
 
+DAYS = pd.date_range("2020-01-01", periods=40)
+MOMENTS = {
+    "days": DAYS,
+    "with a zone": DAYS.tz_localize("UTC"),
+    "durations": DAYS - DAYS[0],
+    "periods": DAYS.to_period("D"),
+    "objects": pd.Series([day.date() for day in DAYS], dtype=object),
+}
+
+
+@pytest.mark.parametrize("kind", MOMENTS)
+@pytest.mark.parametrize("make", [pynn.MLPClassifier, pynn.MLPRegressor, pynn.TabularClassifier, pynn.TabularRegressor])
+def test_dates_are_refused_by_name(make, kind):
+    """NumPy turns them into nanoseconds, which trained without a word."""
+    moments, y = MOMENTS[kind], np.arange(40) % 2
+    alone = pd.DataFrame({"when": moments})
+    frames = [alone, alone.assign(size=np.arange(40.0))]
+    if kind == "days":
+        frames += [pl.DataFrame({"when": moments.to_numpy(), "size": np.arange(40.0)})]
+    for frame in frames:
+        with pytest.raises(ValueError, match=r"X holds [^;]+ in column 'when'; expected numbers"):
+            make().fit(frame, y)
+    numbers = np.arange(80.0).reshape(40, 2)
+    for given in (moments, list(moments), np.asarray(moments)):
+        with pytest.raises(ValueError, match=r"y holds [^;]+; expected numbers"):
+            make().fit(numbers, given)
+    if kind in ("days", "durations"):
+        with pytest.raises(ValueError, match=r"X holds \S+; expected numbers"):
+            make().fit(moments.to_numpy()[:, None], y)
+
+
+def test_dates_are_refused_in_predictions():
+    model = pynn.MLPRegressor(max_iter=2).fit(np.arange(40.0)[:, None], np.arange(40.0))
+    with pytest.raises(ValueError, match=r"X holds datetime64\[\w+\]; expected numbers"):
+        model.predict(DAYS.to_numpy()[:, None])
+
+
 def test_other_columns_are_refused(table):
     columns, y = table
     model = pynn.MLPClassifier(categorical_features="from_dtype", max_iter=2).fit(frames(columns)[0], y)
