@@ -137,8 +137,8 @@ if _TYPE_CHECKING:
         TabularRegressor,
     )
     from .interop.torch import from_torch, load_torch_state, to_torch
-    from .training.class_scores import class_scores
-    from .watching import watch_torch
+    from .training.class_scores import ClassScores, class_scores
+    from .watching import TorchWatch, watch_torch
 
 __version__ = "0.1.0"
 
@@ -147,6 +147,7 @@ __version__ = "0.1.0"
 _LATER = {
     "datasets": "pynn.datasets",
     "BabysitterWarning": "pynn.babysit",
+    "ClassScores": "pynn.training.class_scores",
     "Diagnosis": "pynn.babysit.remedies",
     "class_scores": "pynn.training.class_scores",
     "MLPClassifier": "pynn.estimators",
@@ -159,6 +160,7 @@ _LATER = {
     "Monitor": "pynn.babysit",
     "MLflowLogger": "pynn.babysit.views.trackers",
     "TensorBoardLogger": "pynn.babysit.views.tensorboard",
+    "TorchWatch": "pynn.watching",
     "WandbLogger": "pynn.babysit.views.trackers",
     "diagnose": "pynn.babysit.remedies",
     "onnx": "pynn.onnx",
@@ -213,6 +215,7 @@ __all__ = [
     "BatchNorm2d",
     "CSVLogger",
     "Callback",
+    "ClassScores",
     "Concat",
     "Context",
     "Conv1d",
@@ -299,6 +302,7 @@ __all__ = [
     "TabularRegressor",
     "Tanh",
     "TensorBoardLogger",
+    "TorchWatch",
     "Trainer",
     "TrainingWarning",
     "Unflatten",

@@ -57,6 +57,7 @@ MODULES = {
     "plots": "Plots",
     "preprocessing": "Preprocessing",
     "search": "Hyperparameter search",
+    "babysit": "Rules, checks and remedies",
     "lecture": "The lecture's experiments",
 }
 
@@ -71,9 +72,10 @@ def groups() -> Iterator[tuple[str, str, str, list[str]]]:
         if found:
             yield title, title.lower().replace(",", "").replace(" ", "-"), "pynn", found
     modules = [name for name in pynn.__all__ if inspect.ismodule(getattr(pynn, name))]
-    for module in (*modules, "lecture"):
-        title = MODULES.get(module, module.capitalize())
-        yield title, f"pynn.{module}", f"pynn.{module}", list(import_module(f"pynn.{module}").__all__)
+    for module in (*modules, "babysit", "lecture"):
+        home = import_module(f"pynn.{module}")
+        own = [name for name in home.__all__ if getattr(pynn, name, None) is not getattr(home, name)]
+        yield MODULES.get(module, module.capitalize()), f"pynn.{module}", f"pynn.{module}", own
 
 
 def pages() -> dict[str, str]:

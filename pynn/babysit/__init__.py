@@ -4,8 +4,10 @@ from .findings import SYMPTOMS, Finding
 from .monitor.monitor import Monitor
 from .monitor.rules import Detection
 from .monitor.run_state import RunState
+from .monitor.snapshots import Snapshot
 from .monitor.users_rules import BabysitterWarning
 from .preflight import Check, Report, preflight
+from .remedies.trials import Remedy, RemedyTrial
 from .thresholds import Thresholds
 
 __all__ = [
@@ -15,8 +17,11 @@ __all__ = [
     "Detection",
     "Finding",
     "Monitor",
+    "Remedy",
+    "RemedyTrial",
     "Report",
     "RunState",
+    "Snapshot",
     "Thresholds",
     "preflight",
 ]

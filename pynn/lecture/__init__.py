@@ -18,6 +18,7 @@ from .definition import Band, Experiment, Lines, experiment
 
 if _TYPE_CHECKING:
     from .catalogue import experiments, select
+    from .networks import network, outputs, rms
     from .results import ExperimentResult, Measurement, load, save
     from .running import Interrupted, run
 
@@ -31,6 +32,9 @@ __all__ = [
     "experiment",
     "experiments",
     "load",
+    "network",
+    "outputs",
+    "rms",
     "run",
     "save",
     "select",
@@ -43,6 +47,9 @@ _LATER = {
     "Measurement": "results",
     "experiments": "catalogue",
     "load": "results",
+    "network": "networks",
+    "outputs": "networks",
+    "rms": "networks",
     "run": "running",
     "save": "results",
     "select": "catalogue",

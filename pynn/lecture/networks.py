@@ -41,7 +41,14 @@ def gaussian(std: float) -> Callable[[tuple[int, ...]], np.ndarray]:
 
 
 def outputs(model: pynn.Sequential, x: np.ndarray, kind: type[pynn.Layer] = pynn.Layer) -> list[np.ndarray]:
-    """Return the output of each layer (of a kind) for a batch."""
+    """Return the output of each layer (of a kind) for a batch.
+
+    Examples
+    --------
+    >>> model = network([4, 8, 8, 2], pynn.ReLU)
+    >>> [y.shape for y in outputs(model, np.ones((5, 4), np.float32), pynn.ReLU)]
+    [(5, 8), (5, 8)]
+    """
     found = []
     for layer in model:
         x = layer.forward(x, pynn.Context())

@@ -149,6 +149,22 @@ class RunState:
         Evidence, advice and place, if a gradient is not that of the loss.
     mode_gaps : list of (float, float, float, float)
         Of each evaluation: the loss of one batch in training and in inference mode, and the accuracies.
+
+    Examples
+    --------
+    Rules read it, your own among them; ``docs/rules.md`` lists what stays as it is between versions.
+
+    >>> import pynn
+    >>> ages = []
+    >>> def note(state):
+    ...     ages.append(state.age)
+    ...     return ()
+    >>> x, y = pynn.datasets.blobs(n=320, classes=3, seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.01))
+    >>> history = trainer.fit(x, y, epochs=1, batch_size=32, callbacks=[pynn.Monitor(rules=[note])])
+    >>> ages
+    [1, 2, 4, 8, 10, 10]
     """
 
     facts: Facts

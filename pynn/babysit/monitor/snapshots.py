@@ -56,6 +56,17 @@ class Snapshot:
         Histograms of the layers' outputs, and of their gradients.
     active : dict of str to ndarray (units,)
         For rectifier layers: share of a window's examples that activated each unit.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> x, y = pynn.datasets.blobs(n=320, classes=3, seed=0)
+    >>> model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
+    >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.01))
+    >>> monitor = pynn.Monitor()
+    >>> history = trainer.fit(x, y, epochs=1, batch_size=32, callbacks=[monitor])
+    >>> sorted(monitor.snapshots[0].activations)
+    ['1.ReLU', '2.Linear']
     """
 
     step: int

@@ -42,6 +42,12 @@ class Check:
         The figures.
     advice : str
         What to do, in one sentence.
+
+    Examples
+    --------
+    >>> from pynn.babysit import Check
+    >>> print(Check("input scale", "warn", "input_not_normalised", None, "rms 128", "standardise the inputs"))
+    warn: input scale: rms 128. standardise the inputs
     """
 
     name: str

@@ -8,7 +8,19 @@ from ...findings import Severity
 
 
 class Detection(NamedTuple):
-    """A currently detected symptom; its episode continues as long as it is detected."""
+    """A currently detected symptom; its episode continues as long as it is detected.
+
+    Rules yield detections, your own among them: see ``docs/rules.md``.
+
+    Examples
+    --------
+    >>> import pynn
+    >>> from pynn.babysit import Detection
+    >>> def loss_goal(state):
+    ...     if state.age >= 100 and state.recent_loss() > 0.2:
+    ...         yield Detection("goal_missed", "warning", f"loss {state.recent_loss():.2g}", "raise the learning rate")
+    >>> monitor = pynn.Monitor(rules=[loss_goal])
+    """
 
     symptom: str
     severity: Severity
