@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from sphinx.pycode import ModuleAnalyzer
 
 import pynn
 import pynn.babysit
@@ -125,6 +126,8 @@ def _page_of(module: str, name: str) -> str:
     options = []
     if kind == "class":
         options = [f"   :members: {_inherited(item)}".rstrip(), *(["   :show-inheritance:"] if _bases(item) else [])]
+        if hasattr(item, "_fields"):  # whose docstrings are "Alias for field number 0"
+            options.append(f"   :exclude-members: {', '.join(item._fields)}")
     return heading + "\n".join([f".. auto{kind}:: {name}", *options, ""])
 
 
@@ -145,6 +148,22 @@ def _bases(item: type) -> list[type]:
 
 def _show_bases(app: Sphinx, name: str, item: type, options: object, bases: list[type]) -> None:
     bases[:] = _bases(item)
+
+
+def comment_on(name: str, value: object) -> list[str]:
+    """Return the lines of the comment with which a module defines a constant."""
+    for module in [module for key, module in sys.modules.items() if key.startswith("pynn.")]:
+        if vars(module).get(name) is value:
+            lines = ModuleAnalyzer.for_module(module.__name__).find_attr_docs().get(("", name))
+            if lines:
+                return lines
+    return []
+
+
+def _describe_constants(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Replace the docstring of a constant's type, such as tuple, by the comment on the constant."""
+    if what == "data":
+        lines[:] = comment_on(name.rpartition(".")[2], value)
 
 
 def _inherited(item: type) -> str:
@@ -209,4 +228,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Write the pages."""
     write(Path(app.srcdir))
     app.connect("autodoc-process-bases", _show_bases)
+    app.connect("autodoc-process-docstring", _describe_constants)
     return {"parallel_read_safe": True}

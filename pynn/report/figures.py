@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: The formats in which figures are saved.
 FORMATS = ("png", "svg", "pdf")
+#: How to install what figures need.
 INSTALL_HINT = 'pip install "pynn-kernels[plot]"'
 
 INK, MUTED, GRID, FRAME = "#222222", "#666666", "#E3E3E3", "#AAAAAA"

@@ -52,6 +52,15 @@ def test_every_public_name_has_an_example(module):
     assert without <= SHOWN_ELSEWHERE
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_every_constant_has_a_comment(module):
+    home = import_module(f"pynn.{module}")
+    for name in home.__all__:
+        value = getattr(home, name)
+        if isinstance(value, tuple | dict | str):
+            assert extension("reference_pages").comment_on(name, value), name
+
+
 def test_what_the_site_imports_is_public():
     pages = [page for page in DOCS.rglob("*.md") if "_build" not in page.parts]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)

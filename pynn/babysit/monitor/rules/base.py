@@ -12,6 +12,17 @@ class Detection(NamedTuple):
 
     Rules yield detections, your own among them: see ``docs/rules.md``.
 
+    Attributes
+    ----------
+    symptom : str
+        One of `SYMPTOMS`, or a name of your own.
+    severity : {"info", "warning", "error"}
+        Only "warning" and "error" claim a fault.
+    evidence, advice : str
+        The measured figures, and what to do.
+    layer : str or None
+        The affected layer; None for the whole network.
+
     Examples
     --------
     >>> import pynn
