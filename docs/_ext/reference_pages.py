@@ -121,7 +121,7 @@ def _page_of(module: str, name: str) -> str:
     item = getattr(import_module(module), name)
     heading = _heading(f"{module}.{name}") + f".. currentmodule:: {module}\n\n"
     if isinstance(item, types.GenericAlias):
-        return f"{heading}.. py:type:: {name}\n   :canonical: {item}\n"
+        return f"{heading}.. py:type:: {name}\n   :canonical: {item}\n\n" + _indented(comment_on(name, item))
     kind = "class" if inspect.isclass(item) else "function" if inspect.isroutine(item) else "data"
     options = []
     if kind == "class":

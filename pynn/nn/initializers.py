@@ -22,7 +22,9 @@ from .rebuilding import allow, rebuilding
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
+#: The shape of an array.
 Shape = tuple[int, ...]
+#: The number of inputs of a unit, and the number of units that an input reaches: (fan_in, fan_out).
 Fans = tuple[int, int]
 #: A name in `INITIALIZERS`, or a function of the shape that returns an array.
 Init = str | Callable[[Shape], np.ndarray]

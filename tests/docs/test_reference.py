@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import re
+import types
 from importlib import import_module
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_every_constant_has_a_comment(module):
     home = import_module(f"pynn.{module}")
     for name in home.__all__:
         value = getattr(home, name)
-        if isinstance(value, tuple | dict | str):
+        if isinstance(value, tuple | dict | str | types.GenericAlias | types.UnionType):
             assert extension("reference_pages").comment_on(name, value), name
 
 
