@@ -62,7 +62,7 @@ class Sequential(Inference):
         The class names that `predict_label` returns, and that number the labels given to a trainer as text. `fit` sets
         them if it is given text and they are None. Arrays, such as those of `numpy.unique`, become lists.
     input_schema : dict or None
-        How to read a CSV file of raw data: `Table.schema` of `pynn.datasets.read_csv`. ``pynn predict`` uses it.
+        How to read a table of raw data: `Table.schema` of `pynn.datasets.read_table`. ``pynn predict`` uses it.
     output_kind : {"classes", "scores", "binary", "values"} or None
         The meaning of the outputs; the trainer sets it from its loss.
 
