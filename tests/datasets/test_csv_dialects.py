@@ -1,9 +1,11 @@
 """CSV files as spreadsheets and people write them: read for what they are, or refused with the line."""
 
+import itertools
 import json
 
 import numpy as np
 import pytest
+from cases import case
 from file_formats import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,16 +19,15 @@ def csv_file(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("names_it", [True, False])
-def test_what_spreadsheets_save(csv_file, encoding, newline, delimiter, names_it):
+def test_what_spreadsheets_save(csv_file, encoding):
     rows = [["größe", "klasse"], ["1", '"yes "'], ["2.5", " no"], ["-3e2", "yes\u00a0"]]
-    lines = [f"sep={delimiter}"] * names_it + [delimiter.join(row) for row in rows]
-    table = datasets.read_csv(csv_file((newline.join(lines) + newline).encode(encoding)))
-    assert table.feature_names == ["größe"]
-    np.testing.assert_array_equal(table.x, [[1], [2.5], [-300]])
-    assert [table.class_names[i] for i in table.y] == ["yes", "no", "yes"]
+    for newline, delimiter, names_it in itertools.product(("\n", "\r\n", "\r"), ",;\t|", (True, False)):
+        with case(newline=repr(newline), delimiter=repr(delimiter), names_it=names_it):
+            lines = [f"sep={delimiter}"] * names_it + [delimiter.join(row) for row in rows]
+            table = datasets.read_csv(csv_file((newline.join(lines) + newline).encode(encoding)))
+            assert table.feature_names == ["größe"]
+            np.testing.assert_array_equal(table.x, [[1], [2.5], [-300]])
+            assert [table.class_names[i] for i in table.y] == ["yes", "no", "yes"]
 
 
 @settings(max_examples=60, deadline=None)
