@@ -13,6 +13,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import json
 import warnings
 from pathlib import Path
 
@@ -169,18 +170,18 @@ def verdicts(only, budget, wanted, output):
 @click.option("--only", default="BG", show_default=True, help="Workloads.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write the figures as JSON.")
 def cost(rounds, only, output):
-    """Measure steps under each library's watching, relative to plain ones."""
+    """Measure steps under each library's watching, relative to plain ones; other workloads in the output stay."""
     torch.set_num_threads(1)
     pynn.set_num_threads(1)
     warnings.simplefilter("ignore")
-    found = {name: {} for name in only}
+    found = json.loads(output.read_text())["workloads"] if output is not None and output.exists() else {}
     for name in only:
+        found[name] = {"rounds": rounds, "peers": {}}
         for peer, row in compare(name, rounds):
             click.echo(f"{name}  {peer:34}  {row['ratio']:.3f}  ({row['low']:.3f} to {row['high']:.3f})")
-            found[name][peer] = row
+            found[name]["peers"][peer] = row
             if output is not None:  # after each, for the peers take minutes
-                figures = {"torch": torch.__version__, "rounds": rounds, "workloads": found}
-                write_json(output, figures)
+                write_json(output, {"torch": torch.__version__, "workloads": found})
 
 
 if __name__ == "__main__":
