@@ -46,6 +46,15 @@ def test_remedies_of_the_likeliest_cause_are_tried_first(blobs):
     assert len(changes) == len(set(changes))
 
 
+@pytest.mark.parametrize("symptoms", [(), ("not_learning",), ("lr_too_low", "not_learning")])
+def test_a_softmax_between_layers_is_replaced_first(blobs, symptoms):
+    data, _ = blobs
+    model = network(10, 16, 8, 3, activation=lambda: pynn.Softmax(1))
+    assert changes_for(trainer_of(model), data, *symptoms)[0] == "ReLU instead of Softmax, with weights that suit it"
+    at_the_end = network(10, 16, 3, tail=[pynn.Softmax(1)])
+    assert not any("instead of Softmax" in change for change in changes_for(trainer_of(at_the_end), data, *symptoms))
+
+
 def test_a_rate_that_moves_nothing_is_fitted_to_the_size_of_the_first_step(blobs):
     data, _ = blobs
     changes = changes_for(trainer_of(network(10, 16, 3), pynn.SGD(1e-6)), data, "lr_too_low", ratio=2e-7)

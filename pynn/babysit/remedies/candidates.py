@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...nn.layers import Dropout, ReLU, Sigmoid, Tanh
+from ...nn.layers import Dropout, ReLU, Sigmoid, Softmax, Tanh
 from . import network, outputs
 from . import settings as training
 from .blueprint import Blueprint
@@ -81,6 +81,7 @@ FITTED_RATE: Source = Situation.fitted_rate
 OUTPUTS: Source = lambda s: outputs.outputs(s.blueprint, s.kind)  # noqa: E731 - one of a list of such
 USUAL_LOSS: Source = lambda s: outputs.usual_loss(s.blueprint, s.kind)  # noqa: E731
 WEIGHTS: Source = lambda s: training.class_weights(s.blueprint, s.counts)  # noqa: E731
+NO_SOFTMAX: Source = lambda s: network.activations(s.blueprint, Softmax, ReLU)  # noqa: E731
 TO_TANH: Source = lambda s: network.activations(s.blueprint, Sigmoid, Tanh)  # noqa: E731
 RELU_TO_TANH: Source = lambda s: network.activations(s.blueprint, ReLU, Tanh)  # noqa: E731
 LARGER_BATCH: Source = lambda s: training.larger_batch(s.blueprint, 32)  # noqa: E731
@@ -184,8 +185,8 @@ def candidates(situation: Situation, symptoms: Iterable[str], *, misfit: bool) -
 
 
 def cures_of(situation: Situation, symptoms: Iterable[str], *, misfit: bool = False) -> list[Remedy]:
-    """Return the remedies for these symptoms, without duplicates."""
-    sources: list[Source] = [OUTPUTS] if misfit else []
+    """Return the remedies for these symptoms, without duplicates; first what no network wants, if it is there."""
+    sources: list[Source] = [OUTPUTS, NO_SOFTMAX] if misfit else [NO_SOFTMAX]
     for symptom in dict.fromkeys(symptoms):
         sources += CURES[symptom]
     return list(dict.fromkeys(remedy for source in sources for remedy in source(situation)))
