@@ -12,7 +12,7 @@ import numpy as np
 from ..backends.selection import kernels
 from ..nn.parameters import OwnedError, aligned_zeros, native
 from ..nn.recording import is_replayable
-from ..utils.config import Configurable
+from ..utils.config import Configurable, parameters_of
 from ..utils.interrupt import Uninterrupted
 from ..utils.validation import fraction, number
 
@@ -89,9 +89,35 @@ class Optimizer(Configurable):
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "lr":
             value = number(value, "lr", minimum=0)
+        elif name in parameters_of(type(self)) and name in self.__dict__:
+            value = self._checked_setting(name, value)
+        elif not name.startswith("_") and not hasattr(self, name):
+            self._refuse_unknown(name)
         object.__setattr__(self, name, value)
         if name not in ("lr", "steps") and not name.startswith("_"):  # recordings and plans depend on this setting
             object.__setattr__(self, "_plans", {})
+
+    def _checked_setting(self, name: str, value: Any) -> Any:
+        """Return a new value of a setting as the constructor takes it; raise the constructor's error if it does not."""
+        try:
+            config = self.config()
+        except TypeError:  # an optimiser of the user's own that does not keep its arguments
+            return value
+        made = type(self)(**config | {name: value})
+        if made.state_names != self.state_names:
+            if self.flat is not None:
+                raise ValueError(
+                    f"{name} is {value!r}, for which {type(self).__name__} keeps other state than it has; assign a new "
+                    f"optimizer to the trainer: trainer.optimizer = {made!r}"
+                )
+            self.state_names = made.state_names
+        return getattr(made, name)
+
+    def _refuse_unknown(self, name: str) -> None:
+        """Raise AttributeError for a new attribute of an optimiser of pynn's once it has all settings."""
+        settings, own = parameters_of(type(self)), type(self).__module__.partition(".")[0] != __name__.partition(".")[0]
+        if not own and all(setting in self.__dict__ for setting in settings):
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(settings)}")
 
     def __getstate__(self) -> dict[str, Any]:
         if self.flat is not None:

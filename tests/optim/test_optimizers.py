@@ -1,5 +1,7 @@
 """Optimisers, schedules and regularisers as a trainer uses them; PyTorch's runs are the reference."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -339,3 +341,54 @@ def test_an_optimiser_serves_one_model():
         one_layer(optimizer)
     with pytest.raises(RuntimeError, match="Trainer"):
         pynn.SGD(0.1).step()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name", "value", "message"),
+    [
+        (pynn.SGD(0.1), "weight_decay", -1, "weight_decay is -1; expected a number of at least 0"),
+        (pynn.SGD(0.1), "momentum", None, "momentum is None; expected a number in"),
+        (pynn.SGD(0.1, momentum=0.9), "momentum", 3, "momentum is 3; expected a number in"),
+        (pynn.SGD(0.1), "nesterov", True, "nesterov=True needs a momentum above 0"),
+        (pynn.Adam(), "betas", 0.9, "betas is 0.9; expected two numbers"),
+        (pynn.Adam(), "eps", -1, "eps is -1; expected a number of at least 0"),
+        (pynn.RMSprop(), "alpha", 2, "alpha is 2; expected"),
+        (pynn.Adagrad(), "lr_decay", "fast", "lr_decay is 'fast'; expected"),
+    ],
+)
+def test_assigned_settings_are_checked_as_those_of_the_constructor(optimizer, name, value, message):
+    before = repr(optimizer)
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 2)), pynn.CrossEntropyLoss(), copy.deepcopy(optimizer))
+    for one in (optimizer, trainer.optimizer):
+        with pytest.raises(ValueError, match=message):
+            setattr(one, name, value)
+        assert repr(one) == before
+
+
+@pytest.mark.parametrize("optimizer", [pynn.SGD(0.1), pynn.RMSprop()])
+def test_a_momentum_may_be_assigned_before_it_needs_other_state(optimizer, rng):
+    optimizer = copy.deepcopy(optimizer)
+    kind, lr = type(optimizer), optimizer.lr
+    optimizer.momentum = 0.9
+    x, y = rng.normal(size=(16, 2)), np.arange(16) % 2
+    results = []
+    for one in (optimizer, kind(lr, momentum=0.9), kind(lr)):
+        pynn.manual_seed(0)
+        trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 2)), pynn.CrossEntropyLoss(), one)
+        results.append([trainer.step(x, y) for _ in range(4)])
+    assert results[0] == results[1] != results[2]
+    with pytest.raises(ValueError, match=rf"momentum is 0.5, .* trainer.optimizer = {kind.__name__}\(.*momentum=0.5"):
+        one.momentum = 0.5
+    optimizer.momentum = 0.5  # the same state
+
+
+def test_settings_that_do_not_exist_cannot_be_assigned():
+    with pytest.raises(AttributeError, match="SGD has no setting 'learning_rate'; it has lr, momentum"):
+        pynn.SGD(0.1).learning_rate = 0.01
+
+    class Own(pynn.SGD):
+        pass
+
+    own = Own(0.1)
+    own.anything = 3
+    assert own.anything == 3

@@ -56,11 +56,10 @@ def _setting(attribute: str, value: Any) -> Callable[[Blueprint], None]:
 
 def _optimizer(blueprint: Blueprint, change: str, subject: str, **settings: Any) -> Remedy:
     def apply(target: Blueprint) -> None:
+        if settings.get("momentum") == 0 and isinstance(target.optimizer, SGD):
+            target.optimizer.nesterov = False  # it needs a momentum
         for name, value in settings.items():
             setattr(target.optimizer, name, value)
-        if "momentum" in settings and isinstance(target.optimizer, SGD):
-            target.optimizer.state_names = ("velocity",) if settings["momentum"] else ()
-            target.optimizer.nesterov = target.optimizer.nesterov and settings["momentum"] > 0
 
     shown = copy.deepcopy(blueprint.optimizer)
     apply_to = copy.copy(blueprint)
