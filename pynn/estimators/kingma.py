@@ -24,7 +24,7 @@ class KingmaAdam(Adam):
     def __init__(self, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> None:
         super().__init__(lr, betas, eps)
         # At this step the kernel's own correction is exactly 1.
-        self.late = np.array([2**62], np.int64)
+        self._late = np.array([2**62], np.int64)
 
     def rate(self, lr: float) -> float:
         first, second = (1 - beta**self.steps for beta in (float(self.current_momentum[0]), self.betas[1]))
@@ -32,4 +32,4 @@ class KingmaAdam(Adam):
 
     @property
     def corrected_step(self) -> np.ndarray:
-        return self.late
+        return self._late
