@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 from ..nn.layers import BatchNorm
-from ..utils.arrays import example_weights
+from ..utils.arrays import example_weights, refuse_masked
 from .batches import SparseRows
 from .columns import Columns, Scaling, is_frame, text_columns
 from .dates import refuse_dates
@@ -50,8 +50,9 @@ class NetworkEstimator(BaseEstimator):
 
     def _learn(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> tuple[Any, Any]:
         """Return checked inputs and targets as arrays; learn names, categories and scale from the first ones."""
-        refuse_dates(X, "X")
-        refuse_dates(y, "y")
+        for data, name in ((X, "X"), (y, "y")):
+            refuse_masked(data, name)
+            refuse_dates(data, name)
         values = is_regressor(self)
         y = y if values else plain_labels(y)
         if getattr(self, "categorical_features", None) is not None and not hasattr(X, "nnz"):
@@ -95,6 +96,7 @@ class NetworkEstimator(BaseEstimator):
 
     def _checked(self, X: Any) -> Any:
         """Return the user's inputs as a dense or sparse array."""
+        refuse_masked(X, "X")
         refuse_dates(X, "X")
         if self._columns is None:
             return validate_data(self, X, reset=False, **self._accepted)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..utils.arrays import as_array
 from .gate import StepGate
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
         return self.data[key]
 
     def __setitem__(self, key: Any, value: ArrayLike) -> None:
-        self.data[key] = value
+        self.data[key] = as_array(value, "the value")
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.data, dtype=dtype, copy=copy)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..utils.arrays import as_array
 from .layers import Layer, Linear
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def write_arrays(own: Mapping[str, np.ndarray], state: Mapping[str, ArrayLike]) 
     if missing or unknown:
         difference = f"missing {reprlib.repr(missing)}, unknown {reprlib.repr(unknown)}"
         raise ValueError(f"the state does not fit the model: {difference}")
-    values = {name: np.asarray(state[name]) for name in own}
+    values = {name: as_array(state[name], name) for name in own}
     for name, array in values.items():
         if array.shape != own[name].shape:
             raise ValueError(f"{name} has shape {array.shape}; expected {own[name].shape}")

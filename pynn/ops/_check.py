@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..utils.arrays import as_array
 from ..utils.validation import ready
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def floats(x: ArrayLike, name: str, *, like: np.ndarray | None = None, shape: tu
 
     The array must have the dtype of `like` and the shape `shape`, in which a string (such as "n") matches any size.
     """
-    array = x if type(x) is np.ndarray else np.asarray(x)
+    array = x if type(x) is np.ndarray else as_array(x, name)
     dtype = array.dtype
     # Comparing identity takes half the time of comparing equality. It nearly always suffices, but the dtype of an
     # unpickled array is another object.
@@ -141,7 +142,7 @@ def labels(targets: ArrayLike, rows: int) -> np.ndarray:
     """Return class labels as an int64 array of shape (rows,)."""
     if type(targets) is np.ndarray and targets.dtype is _INT64 and targets.shape == (rows,) and targets.flags.carray:
         return targets  # the usual case, in a third of the time
-    array = np.asarray(targets)
+    array = as_array(targets, "targets")
     if array.dtype.kind not in "iu":
         raise TypeError(f"targets have dtype {array.dtype}; expected integer class labels")
     if array.shape != (rows,):

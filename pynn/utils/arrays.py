@@ -59,20 +59,26 @@ def example_weights(value: Any, rows: int, dtype: np.dtype, name: str = "sample_
     return weights
 
 
+def refuse_masked(value: Any, name: str) -> None:
+    """Raise ValueError if `value` is a masked array with masked values, which NumPy would take for others."""
+    if not isinstance(value, np.ma.MaskedArray) or value.dtype.names is not None:
+        return
+    mask = np.ma.getmaskarray(value)
+    if mask.any():
+        where = _place(np.argwhere(mask)[0], value)
+        raise ValueError(
+            f"{_has(name)} {mask.sum()} masked values, the first {where}: fill them, {name}.filled(...), or remove "
+            "these rows"
+        )
+
+
 def _dense(value: Any, name: str) -> np.ndarray:
     if hasattr(value, "nnz") and not isinstance(value, np.ndarray):
         dense = "toarray" if hasattr(value, "toarray") else "todense"
         raise TypeError(f"{name} is a sparse {type(value).__name__}; expected a dense array: {name}.{dense}()")
     if isinstance(value, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in value):
         value = np.ma.stack(value)
-    if isinstance(value, np.ma.MaskedArray) and value.dtype.names is None:
-        mask = np.ma.getmaskarray(value)
-        if mask.any():
-            where = _place(np.argwhere(mask)[0], value)
-            raise ValueError(
-                f"{_has(name)} {mask.sum()} masked values, the first {where}: fill them, {name}.filled(...), or remove "
-                "these rows"
-            )
+    refuse_masked(value, name)
     try:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -350,3 +350,33 @@ def test_empty_inputs():
     trainer = new_trainer()
     trainer.fit(X, Y, epochs=1)
     assert trainer.model.predict_label(X[:0]).shape == (0,)
+
+
+MASKED = np.ma.array(np.ones((4, 3), np.float32), mask=np.arange(12).reshape(4, 3) == 7)
+TAKEN = {
+    "an op": lambda: pynn.ops.relu(MASKED),
+    "weights of an op": lambda: pynn.ops.matmul(np.ones((2, 4), np.float32), MASKED),
+    "labels of an op": lambda: pynn.ops.softmax_cross_entropy(
+        np.ones((4, 3)), np.ma.array([0, 1, 2, 0], mask=MASKED[:, 1].mask)
+    ),
+    "a parameter": lambda: pynn.Linear(4, 3).weight.__setitem__(..., MASKED),
+    "a state": lambda: pynn.Sequential(pynn.Linear(4, 3)).load_state_dict({"0.weight": MASKED, "0.bias": np.zeros(3)}),
+    "perceptrons": lambda: pynn.MLPClassifier().fit(MASKED, [0, 1, 0, 1]),
+    "perceptrons with categories": lambda: pynn.MLPClassifier(categorical_features=[0]).fit(MASKED, [0, 1, 0, 1]),
+    "targets of perceptrons": lambda: pynn.MLPRegressor().fit(np.ones((4, 3)), MASKED[:, 1]),
+    "recipes": lambda: pynn.TabularRegressor().fit(MASKED, np.arange(4.0)),
+}
+
+
+@pytest.mark.parametrize("taker", TAKEN)
+def test_masked_values_are_refused_wherever_arrays_are_taken(taker):
+    with pytest.raises(ValueError, match="1 masked value"):
+        TAKEN[taker]()
+
+
+def test_masked_arrays_without_masked_values_are_arrays():
+    whole = np.ma.array(np.full((2, 3), -1.0), mask=False)
+    np.testing.assert_array_equal(pynn.ops.relu(whole), 0)
+    layer = pynn.Linear(2, 3)
+    layer.weight[...] = whole
+    np.testing.assert_array_equal(layer.weight, -1)
