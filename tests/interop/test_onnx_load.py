@@ -109,10 +109,10 @@ def test_a_classifier_comes_back_as_it_was(tmp_path, rng):
     close(pynn.load(tmp_path / "m.safetensors").predict(x), model.predict(x))
 
 
-def graph(text, **constants):
+def graph(text, shape="N, 3", opset=17, **constants):
     """Return a model with one input x and one output y, from the text of its nodes."""
     model = onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": 17]> g (float[N, 3] x) => (float[N, M] y) {{ {text} }}'
+        f'<ir_version: 8, opset_import: ["": {opset}]> g (float[{shape}] x) => (float[N, M] y) {{ {text} }}'
     )
     model.graph.initializer.extend(numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in constants.items())
     return model
@@ -174,6 +174,60 @@ def test_what_no_layer_computes_is_named(text, message, tmp_path):
         model = graph(text, w=np.ones((3, 3)), s=2)
     with pytest.raises(ValueError, match=message):
         loaded(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("y = Conv <kernel_shape = [5, 5]> (x, w)", r"kernel_shape \[5, 5\] and a kernel of shape \[3, 3\]"),
+        ("y = Conv <kernel_shape = [3]> (x, w)", r"kernel_shape \[3\] and a kernel of shape \[3, 3\]"),
+        ('y = Conv <auto_pad = "VALID", pads = [1, 1, 1, 1]> (x, w)', "auto_pad 'VALID' and pads"),
+        ('y = Conv <auto_pad = "SAME"> (x, w)', "auto_pad 'SAME'; expected one of NOTSET, VALID"),
+        ("y = Conv <strides = [0, 0]> (x, w)", r"has strides \[0, 0\]; expected positive numbers"),
+        ("y = Conv <stride = [2, 2]> (x, w)", "Unrecognized attribute: stride for operator Conv"),
+        ("y = ConvTranspose <kernel_shape = [2, 2]> (x, w)", "and a kernel of shape"),
+        ("y = Softmax <axis = 4> (x)", r"\(Softmax\) has axis 4 of 4 dimensions; expected -4 to 3"),
+        ("y = LogSoftmax <axis = -5> (x)", r"\(LogSoftmax\) has axis -5 of 4 dimensions"),
+        ("y = Flatten <axis = 9> (x)", r"\(Flatten\) has axis 9; expected 1"),
+        ("y = Gemm <transB = 1> (x, m)", "Input 0 expected to have rank 2 but has rank 4"),
+        ("y = Sigmoid <alpha = 2.0> (x)", "Unrecognized attribute: alpha for operator Sigmoid"),
+        ("y = Dropout(x, half, true)", r"\(Dropout\) is in training mode"),
+        ("y, mean, var = BatchNormalization <training_mode = 1> (x, c, c, c, c)", "is in training mode"),
+    ],
+)
+def test_attributes_that_contradict_each_other_or_onnx_are_refused(text, message, tmp_path):
+    arrays = {"w": np.ones((2, 2, 3, 3)), "m": np.ones((2, 3)), "c": np.ones(2), "half": 0.5}
+    model = graph(text, shape="N, 2, 8, 8", **arrays)
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "true"))
+    with pytest.raises(ValueError, match=message):
+        loaded(model, tmp_path)
+
+
+@pytest.mark.parametrize(("op", "opset"), [("Softmax", 11), ("LogSoftmax", 11), ("LayerNormalization", 17)])
+def test_axes_are_checked_where_the_rank_is_known_late(op, opset, rng):
+    text = f"a = Reshape(x, s) \n y = {op} <axis = 4> (a{', c' if op == 'LayerNormalization' else ''})"
+    model = graph(text, opset=opset, c=np.ones(3))
+    model.graph.input.append(helper.make_tensor_value_info("s", onnx.TensorProto.INT64, ["R"]))
+    with pytest.raises(ValueError, match=r"has axis 4 of 2 dimensions; expected -2 to 1"):
+        pynn.onnx.Backend.run_model(model, [rng.normal(size=(2, 3)).astype(np.float32), np.array([2, 3])])
+
+
+@pytest.mark.parametrize("op", ["BatchNormalization", "Dropout"])
+def test_before_opset_7_an_attribute_says_that_a_node_does_not_train(op, tmp_path, rng):
+    x = rng.normal(size=(2, 3)).astype(np.float32)
+    more = ", c, c, c, c" if op == "BatchNormalization" else ""
+    trains, infers = (graph(f"y = {op} <is_test = {test}> (x{more})", opset=6, c=np.ones(3)) for test in (0, 1))
+    with pytest.raises(ValueError, match=rf"\({op}\) is in training mode"):
+        loaded(trains, tmp_path)
+    wanted = x if op == "Dropout" else (x - 1) / np.sqrt(1 + 1e-5) + 1
+    np.testing.assert_allclose(loaded(infers, tmp_path).predict(x), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_shapes_that_a_file_claims_of_results_need_not_fit(tmp_path, rng):
+    x = rng.normal(size=(5, 3)).astype(np.float32)
+    model = graph("a = Relu(x) \n y = Tanh(a)")
+    model.graph.value_info.append(helper.make_tensor_value_info("a", onnx.TensorProto.FLOAT, [1, 3]))
+    np.testing.assert_allclose(loaded(model, tmp_path).predict(x), np.tanh(np.maximum(x, 0)), rtol=1e-5, atol=1e-6)
 
 
 def test_several_inputs_or_outputs_are_named(tmp_path):

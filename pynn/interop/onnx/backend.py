@@ -104,6 +104,8 @@ def _refused(node: Node, graph: Graph) -> str | None:
         shapes = [value.shape for value in graph.inputs if value.name == node.inputs[0]]
         if len(node.get("kernel_shape", [1])) > 2 or any(shape is not None and len(shape) > 4 for shape in shapes):
             return "it is over more than two dimensions; expected sequences or images"
+    if node.op in ("BatchNormalization", "Dropout") and node.opset < 7 and not node.get("is_test", 0):
+        return "it is in training mode"
     if node.op == "Dropout" and len(node.inputs) > 2 and node.inputs[2]:
         training = graph.constants.get(node.inputs[2])
         if training is None or training.any():

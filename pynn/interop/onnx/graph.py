@@ -66,8 +66,8 @@ class Graph:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-def read_file(path: str | Path) -> Graph:
-    """Return the graph of an ONNX file.
+def read_file(path: str | Path) -> tuple[Graph, onnx.ModelProto]:
+    """Return the graph of an ONNX file, and the model as the file has it.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def read_file(path: str | Path) -> Graph:
     if not model.ir_version or not model.graph.node:
         raise FileFormatError(f"{path} is not an ONNX file, or has an empty graph")
     try:
-        return read_model(model, Path(path).parent)
+        return read_model(model, Path(path).parent), model
     except UnsupportedError:
         raise
     except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, UnicodeError) as error:

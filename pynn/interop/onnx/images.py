@@ -9,6 +9,7 @@ from ...ops._windows import borders, pooled_shape
 from .drafts import Draft, Step
 from .errors import UnsupportedError
 from .graph import Node
+from .operators.limits import check_windows
 from .reading import Reader, Reading, Shape, floats
 
 
@@ -21,6 +22,7 @@ def _spatial(read: Reading, node: Node, kernel: list[int]) -> tuple[Any, ...]:
     pads, how = list(node.get("pads") or [0] * 2 * rank), node.get("auto_pad", "NOTSET")
     if len(stride) != rank or len(dilation) != rank or len(pads) != 2 * rank:
         raise ValueError(f"{node} has strides, dilations or pads of another number of dimensions than its kernel")
+    check_windows(node, kernel)
     if how == "SAME_UPPER" and set(stride) == {1}:
         before = [(k - 1) * d // 2 for k, d in zip(kernel, dilation, strict=True)]
         pads = [*before, *((k - 1) * d - b for k, d, b in zip(kernel, dilation, before, strict=True))]

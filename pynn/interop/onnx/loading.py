@@ -20,6 +20,7 @@ from .graph import Graph, read_file
 from .operators import OPERATORS
 from .patterns import fuse
 from .reading import Reading
+from .rules import check_rules
 from .sizes import Sizes, split_off
 
 #: What only gives constants another form.
@@ -63,9 +64,11 @@ def load(path: str | Path) -> Sequential:
     >>> trainer = pynn.Trainer(again, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
     >>> history = trainer.fit(np.ones((8, 1, 4, 4)), np.zeros(8, dtype=int), epochs=1)
     """
-    graph = read_file(path)
+    graph, model = read_file(path)
     try:
-        return _network(graph)
+        network = _network(graph)
+        check_rules(model)  # last: readers name what has no counterpart
+        return network
     except UnsupportedError as error:
         raise UnsupportedError(f"{path} cannot be read as a network of pynn: {shortened(error)}") from None
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
@@ -89,7 +92,7 @@ def _network(graph: Graph) -> Sequential:
     dtype, shape = dtype_of(steps), read.shapes.get(ending.value)
     width = shape[-1] if shape is not None and len(shape) == 2 else None
     target = take_target_preprocessing(steps, width)
-    with rebuilt_from(numbers + len(graph.nodes)):
+    with rebuilt_from(4 * numbers + len(graph.nodes)):  # the four arrays of a batch norm may be one
         model = Sequential(*made(steps, dtype))
     if model.parameters() and any(p.data.dtype != dtype for p in model.parameters()):
         model.astype(dtype)

@@ -11,6 +11,7 @@ from ...nn import layers
 from .drafts import Affine, Draft, Limits, Step
 from .errors import UnsupportedError
 from .graph import Node
+from .operators.limits import dimension
 from .reading import Reader, Reading, Shape, floats, unknown_shape
 
 
@@ -62,8 +63,9 @@ def _linear_regressor(read: Reading, node: Node) -> tuple[Step, Shape]:
 
 
 def _batch_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
-    if node.get("training_mode", 0):
-        raise UnsupportedError(f"{node} is in training mode; export the model in inference mode")
+    _refuse_training(node, bool(node.get("training_mode", 0)))
+    if not node.get("spatial", 1):
+        raise UnsupportedError(f"{node} has spatial 0, statistics of each pixel; expected those of channels")
     names = ("weight", "bias", "running_mean", "running_var")
     arrays = {name: floats(node, read.array(node, index + 1)) for index, name in enumerate(names)}
     kind = layers.BatchNorm2d if read.rank(node) == 4 else layers.BatchNorm1d
@@ -73,6 +75,12 @@ def _batch_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
         "momentum": 1 - node.get("momentum", 0.9),
     }
     return Draft(kind, settings, arrays, node=node, rank=read.rank(node) - 1), read.shape(node)
+
+
+def _refuse_training(node: Node, trains: bool) -> None:
+    """Raise UnsupportedError if a node is in training mode; before opset 7, an attribute said that it is not."""
+    if trains or (node.opset < 7 and not node.get("is_test", 0)):
+        raise UnsupportedError(f"{node} is in training mode; export the model in inference mode")
 
 
 def _layer_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
@@ -113,7 +121,7 @@ def _rms_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
 
 def _glu(read: Reading, node: Node) -> tuple[Step, Shape]:
     rank, axis, shape = read.rank(node), node.get("axis"), read.shape(node)
-    dim = axis % rank
+    dim = dimension(node, axis, rank)
     if dim == 0:
         raise UnsupportedError(f"{node} has axis {axis} of {rank}, the batch; expected another one")
     assert shape is not None
@@ -132,6 +140,7 @@ def _flatten(read: Reading, node: Node) -> tuple[Step, Shape]:
 
 def _dropout(read: Reading, node: Node) -> tuple[Step, Shape]:
     ratio = float(np.asarray(read.optional(node, 1, "ratio", 0.5)))
+    _refuse_training(node, bool(np.any(read.optional(node, 2, default=False))))
     return Draft(layers.Dropout, {"p": ratio}, node=node), read.shape(node)
 
 
@@ -172,10 +181,11 @@ def _softmax(kind: type[layers.Layer]) -> Reader:
 
     def reader(read: Reading, node: Node) -> tuple[Step, Shape]:
         axis, rank = node.get("axis", -1 if node.opset >= 13 else 1), read.rank(node)
-        last = axis % rank == rank - 1
-        if axis % rank == 0 or (node.opset < 13 and not last):  # earlier, it was over all dimensions from `axis` on
+        place = dimension(node, axis, rank)
+        last = place == rank - 1
+        if place == 0 or (node.opset < 13 and not last):  # earlier, it was over all dimensions from `axis` on
             raise UnsupportedError(f"{node} has axis {axis} of {rank}; expected the last one")
-        return Draft(kind, {"dim": -1 if last else axis % rank}, node=node), read.shape(node)
+        return Draft(kind, {"dim": -1 if last else place}, node=node), read.shape(node)
 
     return reader
 

@@ -14,6 +14,7 @@ from .drafts import Draft, Step, Unflattened
 from .errors import UnsupportedError
 from .graph import Node
 from .image_writers import shares
+from .operators.limits import dimension
 from .reading import Reader, Reading, Shape, floats
 from .sizes import Sizes
 
@@ -160,7 +161,7 @@ def _pixel_unshuffle(read: Reading, node: Node, wanted: tuple[int | None, ...], 
 
 def _axes(read: Reading, node: Node) -> tuple[int, ...]:
     given = read.optional(node, 1, "axes", [])
-    return tuple(sorted(int(axis) % read.rank(node) for axis in given))
+    return tuple(sorted(dimension(node, axis, read.rank(node)) for axis in given))
 
 
 def _is_over_pieces(read: Reading, node: Node) -> bool:

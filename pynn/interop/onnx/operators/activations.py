@@ -11,6 +11,7 @@ import numpy as np
 from .... import ops
 from ..graph import Node
 from .floats import computed
+from .limits import dimension
 
 #: The values of an attribute that is absent.
 SELU = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}
@@ -57,7 +58,7 @@ def _shifted(node: Node, x: np.ndarray) -> tuple[np.ndarray, Any]:
     if node.opset >= 13:
         axes: Any = node.get("axis", -1)
     else:
-        axes = tuple(range(node.get("axis", 1) % x.ndim, x.ndim))
+        axes = tuple(range(dimension(node, node.get("axis", 1), x.ndim), x.ndim))
     return x - x.max(axis=axes, keepdims=True), axes
 
 

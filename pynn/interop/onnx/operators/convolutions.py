@@ -11,7 +11,7 @@ from .... import ops
 from ..errors import UnsupportedError
 from ..graph import Node
 from .floats import computed
-from .limits import affordable
+from .limits import affordable, check_windows
 
 
 def _images(node: Node, *arrays: np.ndarray | None) -> list[Any]:
@@ -27,6 +27,7 @@ class Windows:
     """The attributes of windows, as pairs for rows and columns; sequences have one row."""
 
     def __init__(self, node: Node, kernel: list[int], size: tuple[int, ...]) -> None:
+        check_windows(node, kernel)
         self.rank = len(kernel)
         self.kernel = self._pair(kernel, 1)
         self.stride = self._pair(node.get("strides") or [1] * self.rank, 1)
@@ -107,6 +108,8 @@ def _conv_transpose(node: Node, x: np.ndarray, w: np.ndarray, bias: np.ndarray |
     y = ops.conv_transpose2d(a, b, **geometry)
     rank = w.ndim - 2
     more = (0, *(node.get("output_padding") or [0] * rank))[-2:]
+    if any(m >= max(s, d) for m, s, d in zip(more, windows.stride, windows.dilation, strict=True)):
+        raise ValueError(f"{node} has output_padding {list(more)}; expected less than the strides or dilations")
     y = np.pad(y, [(0, 0), (0, 0), (0, more[0]), (0, more[1])])
     before, after, how = windows.before, windows.after, node.get("auto_pad", "NOTSET")
     wanted = node.get("output_shape")

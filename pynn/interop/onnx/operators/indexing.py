@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..graph import Node
+from .limits import dimension
 
 #: How ScatterElements and ScatterND join what they write with what is there.
 _JOINED: dict[str, np.ufunc] = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
@@ -31,7 +32,7 @@ def _write(node: Node, x: np.ndarray, places: tuple[np.ndarray, ...], updates: n
 
 
 def _scatter_elements(node: Node, x: np.ndarray, places: np.ndarray, updates: np.ndarray) -> np.ndarray:
-    axis = node.get("axis", 0) % x.ndim
+    axis = dimension(node, node.get("axis", 0), x.ndim)
     at = list(np.ogrid[tuple(slice(size) for size in places.shape)])
     at[axis] = _wrapped(places, x.shape[axis])
     return _write(node, x, tuple(at), updates)

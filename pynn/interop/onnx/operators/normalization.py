@@ -11,7 +11,7 @@ import numpy as np
 from .... import ops
 from ..graph import Node
 from .floats import computed
-from .limits import affordable
+from .limits import affordable, dimension
 
 
 def _batch_norm(node: Node, x: np.ndarray, *statistics: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
@@ -37,7 +37,7 @@ def _layer_norm(
     node: Node, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray | None = None
 ) -> np.ndarray | tuple[np.ndarray, ...]:
     a, scale, shift = computed(node, x, gamma, beta)
-    axis = node.get("axis", -1) % x.ndim
+    axis = dimension(node, node.get("axis", -1), x.ndim)
     shape = x.shape[axis:]
     rows = a.reshape(-1, *shape)
     plain = scale.shape == shape and (shift is None or shift.shape == shape)
@@ -70,7 +70,7 @@ def _grouped(node: Node, x: np.ndarray, groups: int, gamma: np.ndarray, beta: np
 
 def _rms_norm(node: Node, x: np.ndarray, scale: np.ndarray) -> np.ndarray:
     a, gamma = computed(node, x, scale)
-    axes = tuple(range(node.get("axis", -1) % x.ndim, x.ndim))
+    axes = tuple(range(dimension(node, node.get("axis", -1), x.ndim), x.ndim))
     power = np.square(a).mean(axis=axes, keepdims=True) + a.dtype.type(node.get("epsilon", 1e-5))
     return (a / np.sqrt(power) * gamma).astype(x.dtype, copy=False)
 

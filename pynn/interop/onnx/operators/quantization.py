@@ -9,13 +9,14 @@ import numpy as np
 
 from ..graph import DTYPES, Node
 from .convolutions import OPERATORS as CONVOLUTIONS
+from .limits import dimension
 
 
 def _spread(node: Node, parameter: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return scales or zero points as they broadcast against x: one, one per place along an axis, or per block."""
     if parameter.size == 1 and parameter.ndim < 2:
         return parameter.reshape(())
-    axis, block = node.get("axis", 1) % x.ndim, node.get("block_size", 0)
+    axis, block = dimension(node, node.get("axis", 1), x.ndim), node.get("block_size", 0)
     if block:
         return parameter.take(np.arange(x.shape[axis]) // block, axis)
     return parameter.reshape([-1 if k == axis else 1 for k in range(x.ndim)])

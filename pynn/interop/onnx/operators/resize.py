@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..graph import Node
-from .limits import affordable
+from .limits import affordable, dimension
 
 
 class Line(NamedTuple):
@@ -109,7 +109,7 @@ def _along(node: Node, x: np.ndarray, axis: int, line: Line) -> np.ndarray:
 
 def _lines(node: Node, x: np.ndarray, roi: Any, scales: Any, sizes: Any) -> dict[int, Line]:
     """Return how the dimensions are resized."""
-    axes = [int(axis) % x.ndim for axis in node.get("axes") or range(x.ndim)]
+    axes = [dimension(node, axis, x.ndim) for axis in node.get("axes") or range(x.ndim)]
     old = [x.shape[axis] for axis in axes]
     if scales is not None and len(scales):
         factors = [float(scale) for scale in scales]
