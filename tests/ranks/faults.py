@@ -1,4 +1,4 @@
-"""Ranks that differ, fail or die: ``mpirun -n N python faults.py WHAT [FAULT]``."""
+"""Ranks that differ, fail or die: ``mpirun -n N python faults.py WHAT [FAULT ...]``."""
 
 import contextlib
 import errno
