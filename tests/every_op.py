@@ -48,6 +48,7 @@ KNOWN = {
     "bounds": [[0, 10], [12, 24]],
     "rates": [[0.1, 0.01], [0.2, 0.0]],
     "step": [3],
+    "counts": [2, 1, 0, 3],
     "draw": [7, 100],
     "stream": [7, 100],
     "index": np.zeros((2, 4, 3, 2)),
@@ -189,6 +190,17 @@ CALLS = {
         {"dy": LINES, "x": LINES, "gamma": LINE, "beta": LINE, "mean": LINE, "rstd": LINE},
         {"dx": LINES, "dgamma": LINE, "dbeta": LINE},
         {"activation": "tanh"},
+    ),
+    "merge_statistics": Call(
+        ops.merge_statistics,
+        {"moments": (4, 2, UNITS), "counts": ((4,), FLOAT64)},
+        {"running_mean": LINE, "running_var": LINE, "mean_out": LINE, "var_out": LINE},
+    ),
+    "merge_gradients": Call(
+        ops.merge_gradients,
+        {"sums": (4, 2, UNITS), "gamma": LINE, "rstd": LINE},
+        {"scale_out": LINE, "shift_out": LINE},
+        {"count": 6},
     ),
     "batch_norm2d": Call(
         ops.batch_norm2d,

@@ -32,6 +32,11 @@ def batch_norm(x, gamma, beta, **options):
     return ops.batch_norm(x, gamma, beta, np.zeros(UNITS, dtype), np.ones(UNITS, dtype), **options)
 
 
+def merge_statistics(moments, **options):
+    dtype = np.asarray(moments).dtype.type
+    return ops.merge_statistics(moments, np.full(3, 2.0), np.zeros(UNITS, dtype), np.ones(UNITS, dtype), **options)
+
+
 IMAGES, FILTERS = (2, 4, 6, 5), (4, 4, 3, 3)
 
 
@@ -97,6 +102,12 @@ OPS = {
         ((ROWS, UNITS), (ROWS, UNITS), (UNITS,), (UNITS,), (UNITS,), (UNITS,)),
         {"dx": (0, (0, 1)), "dgamma": (1, ()), "dbeta": (2, ())},
         two_dimensional=True,
+    ),
+    "merge_statistics": Op(merge_statistics, ((3, 2, UNITS),), {"mean_out": (0, (0,)), "var_out": (1, (0,))}),
+    "merge_gradients": Op(
+        lambda *arrays, **options: ops.merge_gradients(*arrays, count=6, **options),
+        ((3, 2, UNITS), (UNITS,), (UNITS,)),
+        {"scale_out": (0, (0, 1, 2)), "shift_out": (1, (0, 1, 2))},
     ),
     "add": Op(ops.add, ((ROWS, UNITS), (ROWS, UNITS)), {"out": (0, (0, 1))}),
     "conv2d": Op(

@@ -144,6 +144,9 @@ def batch_norms(dtype):
             _, *used = ops.batch_norm(x, gamma, beta, mean, var, training=training, activation=activation)
             ops.batch_norm_backward(dy, x, gamma, beta, *used, training=training, activation=activation)
         ops.batch_norm(shifted(x), gamma, beta, mean, var)
+        shown = array(3, 2, columns, dtype=dtype)
+        ops.merge_statistics(shifted(shown), np.array([2.0, 0.0, 1.0]), mean, var)
+        ops.merge_gradients(shifted(shown), gamma, beta, count=3)
     refused(ops.batch_norm, x, gamma, beta, mean, var, out=x)
 
 

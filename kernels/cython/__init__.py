@@ -10,6 +10,7 @@ import functools
 import importlib
 import os
 import warnings
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 
 from .. import MODULES
@@ -74,11 +75,13 @@ INSTRUCTION_SET: str | None = None
 WHOLE_UPDATES = True
 #: Records kernel calls and replays them without Python; see `runtime.Recording`.
 Recording: type | None = None
+#: A barrier of processes that share memory, which recordings hold; see `runtime.meet`.
+meet: Callable[..., None] | None = None
 
 
 def load() -> None:
     """Import the kernels of the best instruction set that loads, or of the one that ``PYNN_ISA`` names."""
-    global INSTRUCTION_SET, Recording
+    global INSTRUCTION_SET, Recording, meet
     if INSTRUCTION_SET is not None:
         return
     failures = []
@@ -92,7 +95,7 @@ def load() -> None:
             message = f"{'; '.join(failures)}: using the slower kernels for {chosen}; reinstall pynn"
             warnings.warn(message, RuntimeWarning, stacklevel=4)
         globals().update(modules)
-        Recording = runtime.Recording
+        Recording, meet = runtime.Recording, runtime.meet
         INSTRUCTION_SET = chosen
         return
     raise ImportError(f"{'; '.join(failures)}; reinstall pynn")

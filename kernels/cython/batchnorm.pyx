@@ -1,8 +1,9 @@
 """Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, followed by an optional activation."""
 
 cimport numpy as cnp
+from cython cimport floating
 
-from .arrays cimport columns, data, is_single, rows
+from .arrays cimport columns, data, is_single, rows, size
 from .calls cimport import_runtime, make
 
 cnp.import_array()
@@ -82,3 +83,125 @@ def batch_norm_backward(
     call.single = is_single(x)
     if not make(pn_batchnorm_backward, &call, sizeof(call), 6, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)):
         raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")
+
+
+cdef struct Merge:
+    const void* moments
+    const double* counts
+    void* running_mean
+    void* running_var
+    void* mean
+    void* var
+    Py_ssize_t parts
+    Py_ssize_t n
+    Py_ssize_t each
+    double momentum
+    double eps
+    bint single
+
+
+cdef void merge_columns(
+    const floating* moments, floating* running_mean, floating* running_var, floating* mean, floating* var,
+    const Merge* c
+) noexcept nogil:
+    cdef Py_ssize_t part, j
+    cdef double total = 0, centre, spread, count, distance, rstd
+    cdef const floating* means
+    for part in range(c.parts):
+        total += c.counts[part] * c.each
+    for j in range(c.n):
+        centre = spread = 0
+        for part in range(c.parts):
+            if c.counts[part] > 0:
+                centre += c.counts[part] * c.each / total * moments[2 * part * c.n + j]
+        for part in range(c.parts):
+            count = c.counts[part] * c.each
+            if count > 0:
+                means = moments + 2 * part * c.n
+                distance = means[j] - centre
+                distance *= distance
+                if count > 1:
+                    rstd = means[c.n + j]
+                    distance += max(1 / (rstd * rstd) - c.eps, 0.0)
+                spread += count / total * distance
+        mean[j], var[j] = <floating>centre, <floating>spread
+        running_mean[j] = <floating>((1 - c.momentum) * running_mean[j] + c.momentum * centre)
+        running_var[j] = <floating>((1 - c.momentum) * running_var[j] + c.momentum * (total / (total - 1) * spread))
+
+
+cdef int run_merge(void* argument) noexcept nogil:
+    cdef Merge* c = <Merge*>argument
+    if c.single:
+        merge_columns(
+            <float*>c.moments, <float*>c.running_mean, <float*>c.running_var, <float*>c.mean, <float*>c.var, c
+        )
+    else:
+        merge_columns(
+            <double*>c.moments, <double*>c.running_mean, <double*>c.running_var, <double*>c.mean, <double*>c.var, c
+        )
+    return 0
+
+
+def merge_statistics(
+    cnp.ndarray moments, cnp.ndarray counts, Py_ssize_t each, cnp.ndarray running_mean, cnp.ndarray running_var,
+    double momentum, double eps, cnp.ndarray mean, cnp.ndarray var
+):
+    """Write mean and variance of all rows, given those of parts, and update the running statistics with them.
+
+    `moments` is (parts, 2, features): the mean and 1 / sqrt(var + eps) of each part. `counts`, float64 (parts,), are
+    its rows, of `each` elements per feature; a part without rows is left out; one of a single element has variance 0.
+    """
+    cdef Merge call = Merge(
+        data(moments), <double*>data(counts), data(running_mean), data(running_var), data(mean), data(var),
+        rows(moments), size(mean), each, momentum, eps, is_single(mean)
+    )
+    make(run_merge, &call, sizeof(call), 4, (moments, counts, running_mean, running_var, mean, var))
+
+
+cdef struct Correction:
+    const void* sums
+    const void* gamma
+    const void* rstd
+    void* scale
+    void* shift
+    Py_ssize_t parts
+    Py_ssize_t n
+    double count
+    bint single
+
+
+cdef void correct_columns(
+    const floating* sums, const floating* gamma, const floating* rstd, floating* scale, floating* shift,
+    const Correction* c
+) noexcept nogil:
+    cdef Py_ssize_t part, j
+    cdef double dgamma, dbeta, factor
+    for j in range(c.n):
+        dgamma = dbeta = 0
+        for part in range(c.parts):
+            dgamma += sums[2 * part * c.n + j]
+            dbeta += sums[(2 * part + 1) * c.n + j]
+        factor = -(<double>gamma[j] * rstd[j] / c.count)
+        scale[j], shift[j] = <floating>(factor * dgamma), <floating>(factor * dbeta)
+
+
+cdef int run_correction(void* argument) noexcept nogil:
+    cdef Correction* c = <Correction*>argument
+    if c.single:
+        correct_columns(<float*>c.sums, <float*>c.gamma, <float*>c.rstd, <float*>c.scale, <float*>c.shift, c)
+    else:
+        correct_columns(<double*>c.sums, <double*>c.gamma, <double*>c.rstd, <double*>c.scale, <double*>c.shift, c)
+    return 0
+
+
+def merge_gradients(
+    cnp.ndarray sums, cnp.ndarray gamma, cnp.ndarray rstd, double count, cnp.ndarray scale, cnp.ndarray shift
+):
+    """Write the scale and shift of what batch norm's dx lacks without its means: scale z + shift, z normalised.
+
+    `sums` is (parts, 2, features): dgamma and dbeta of each part; `count` the elements per feature of all parts.
+    """
+    cdef Correction call = Correction(
+        data(sums), data(gamma), data(rstd), data(scale), data(shift), rows(sums), size(gamma), count, is_single(gamma)
+    )
+    make(run_correction, &call, sizeof(call), 3, (sums, gamma, rstd, scale, shift))

@@ -29,6 +29,17 @@ cdef extern from "common/threads.h" nogil:
     void pn_set_team(int threads, int eager) noexcept nogil
     void pn_prepare_for_fork() noexcept nogil
 
+cdef extern from "common/meeting.h" nogil:
+    enum:
+        PN_ARRIVAL_STEP
+    ctypedef struct pn_meeting:
+        cnp.int64_t* arrivals
+        void* memory
+        Py_ssize_t count
+        Py_ssize_t own
+        int spins
+    int pn_meet(void* call) noexcept
+
 cdef extern from *:
     """
     #if defined(_MSC_VER)
@@ -277,6 +288,26 @@ cdef int matrix_products() noexcept nogil:
 
 cdef int recording() noexcept nogil:
     return pn_current != NULL
+
+
+def meet(cnp.ndarray arrivals not None, Py_ssize_t own, cnp.ndarray memory not None, int spins):
+    """Wait until all processes that share `arrivals` and `memory` have called this as often as process `own` has.
+
+    Afterwards `memory` holds what each of them had written to it. `arrivals`, int64 (processes, 8), begins with zeros.
+    After `spins` pauses the process sleeps in between. A recording waits again.
+    """
+    cdef pn_meeting call
+    if arrivals.ndim != 2 or arrivals.shape[1] != PN_ARRIVAL_STEP or cnp.PyArray_TYPE(arrivals) != cnp.NPY_INT64:
+        shape = (<object>arrivals).shape
+        raise ValueError(f"arrivals is {shape} of {arrivals.dtype}; expected (processes, 8) of int64")
+    if not 0 <= own < arrivals.shape[0]:
+        raise ValueError(f"own is {own}; expected 0 to {arrivals.shape[0] - 1}")
+    call.arrivals, call.memory = <cnp.int64_t*>cnp.PyArray_DATA(arrivals), cnp.PyArray_DATA(memory)
+    call.count, call.own, call.spins = arrivals.shape[0], own, spins
+    if pn_current != NULL:
+        (<Recording>pn_current).append(pn_meet, &call, sizeof(call), 0, (arrivals, memory), NULL)
+    with nogil:
+        pn_meet(&call)
 
 
 def is_recording():

@@ -45,6 +45,54 @@ def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, al
     )
 
 
+def merge_statistics(moments, counts, each, running_mean, running_var, momentum, eps, mean, var):
+    """Write mean and variance of all rows, given those of parts, and update the running statistics with them.
+
+    `moments` is (parts, 2, features): the mean and 1 / sqrt(var + eps) of each part. `counts`, float64 (parts,), are
+    its rows, of `each` elements per feature; a part without rows is left out; one of a single element has variance 0.
+    """
+    _merge_statistics(moments, counts, float(each), running_mean, running_var, float(momentum), float(eps), mean, var)
+
+
+def merge_gradients(sums, gamma, rstd, count, scale, shift):
+    """Write the scale and shift of what batch norm's dx lacks without its means: scale z + shift, z normalised.
+
+    `sums` is (parts, 2, features): dgamma and dbeta of each part; `count` the elements per feature of all parts.
+    """
+    _merge_gradients(sums, gamma, rstd, float(count), scale, shift)
+
+
+@njit()
+def _merge_statistics(moments, counts, each, running_mean, running_var, momentum, eps, mean, var):
+    total = counts.sum() * each
+    for j in range(mean.size):
+        centre = spread = 0.0
+        for part in range(counts.size):
+            if counts[part] > 0:
+                centre += counts[part] * each / total * moments[part, 0, j]
+        for part in range(counts.size):
+            count = counts[part] * each
+            if count > 0:
+                variance = 0.0
+                if count > 1:
+                    variance = max(1 / np.square(np.float64(moments[part, 1, j])) - eps, 0.0)
+                spread += count / total * (variance + np.square(moments[part, 0, j] - centre))
+        mean[j], var[j] = centre, spread
+        running_mean[j] = (1 - momentum) * running_mean[j] + momentum * centre
+        running_var[j] = (1 - momentum) * running_var[j] + momentum * (total / (total - 1) * spread)
+
+
+@njit()
+def _merge_gradients(sums, gamma, rstd, count, scale, shift):
+    for j in range(gamma.size):
+        dgamma = dbeta = 0.0
+        for part in range(len(sums)):
+            dgamma += sums[part, 0, j]
+            dbeta += sums[part, 1, j]
+        factor = -(np.float64(gamma[j]) * rstd[j] / count)
+        scale[j], shift[j] = factor * dgamma, factor * dbeta
+
+
 @njit()
 def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
     n = x.shape[0]

@@ -53,3 +53,34 @@ def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, al
             dx[...] = dz * (gamma * rstd)
     dgamma[...] = sum_dz_normalized
     dbeta[...] = sum_dz
+
+
+@quiet
+def merge_statistics(moments, counts, each, running_mean, running_var, momentum, eps, mean, var):
+    """Write mean and variance of all rows, given those of parts, and update the running statistics with them.
+
+    `moments` is (parts, 2, features): the mean and 1 / sqrt(var + eps) of each part. `counts`, float64 (parts,), are
+    its rows, of `each` elements per feature; a part without rows is left out; one of a single element has variance 0.
+    """
+    # Chan, Golub & LeVeque 1979, which does not cancel: n var = sum_p n_p (var_p + (mean_p - mean)^2).
+    total = counts.sum() * each
+    weights = (counts[counts > 0] * each / total)[:, None]
+    means, rstds = moments[counts > 0].astype(np.float64).swapaxes(0, 1)
+    variances = np.maximum(1 / np.square(rstds) - eps, 0)
+    variances[counts[counts > 0] * each == 1] = 0
+    centre = (weights * means).sum(axis=0)
+    spread = (weights * (variances + np.square(means - centre))).sum(axis=0)
+    mean[...], var[...] = centre, spread
+    running_mean[...] = (1 - momentum) * running_mean + momentum * centre
+    running_var[...] = (1 - momentum) * running_var + momentum * (total / (total - 1) * spread)
+
+
+@quiet
+def merge_gradients(sums, gamma, rstd, count, scale, shift):
+    """Write the scale and shift of what batch norm's dx lacks without its means: scale z + shift, z normalised.
+
+    `sums` is (parts, 2, features): dgamma and dbeta of each part; `count` the elements per feature of all parts.
+    """
+    dgamma, dbeta = sums.sum(axis=0, dtype=np.float64)
+    factor = -(gamma.astype(np.float64) * rstd / count)
+    scale[...], shift[...] = factor * dgamma, factor * dbeta

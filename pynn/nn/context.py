@@ -13,7 +13,7 @@ from .parameters import aligned_zeros
 if TYPE_CHECKING:
     from .observer import Observer
     from .random import Stream
-    from .share import Share, Tape
+    from .share import Share, Slots, Tape
 
 
 class Mode:
@@ -114,6 +114,7 @@ class Context:
         self._reuse = reuse
         self._store: dict[str, np.ndarray] = {}
         self._views: dict[str, np.ndarray] = {}
+        self._slots: dict[str, Slots] = {}
         self._children: list[Context] = []
 
     @property
@@ -189,6 +190,14 @@ class Context:
                 self._pool.largest = max(self._pool.largest, store.nbytes)
         view = self._views[name] = store[: shape[0]]
         return view
+
+    def slots(self, name: str, shape: tuple[int, ...], dtype: Any) -> Slots:
+        """Return arrays that the processes of the `share` show each other; the same in every step."""
+        assert self.share is not None
+        known = self._slots.get(name)
+        if known is None or known.rows.shape[1:] != shape or known.rows.dtype != dtype:
+            known = self._slots[name] = self.share.group.slots(shape, np.dtype(dtype))
+        return known
 
     def gradient(self, name: str, shape: tuple[int, ...], dtype: Any, *apart: np.ndarray | None) -> np.ndarray:
         """Return an uninitialised array for a gradient that only the preceding layer reads.

@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
+
+#: `Context.outside`, or what does the same.
+Outside = Callable[[Callable[[], None]], None]
+
+
+class Slots(Protocol):
+    """Arrays of one shape, one of each process, which all see after `exchange`.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (processes, ...)
+    own : ndarray
+        The row that this process fills.
+    """
+
+    rows: np.ndarray
+    own: np.ndarray
+
+    def exchange(self, outside: Outside) -> None:
+        """Show the own row to all; the rows stay until the process fills its own again, in the next step."""
 
 
 class Group(Protocol):
@@ -18,6 +38,9 @@ class Group(Protocol):
 
     def gather(self, values: np.ndarray) -> np.ndarray:
         """Return the float64 arrays of all ranks, (size, *values.shape), on every rank."""
+
+    def slots(self, shape: tuple[int, ...], dtype: np.dtype) -> Slots:
+        """Return slots for a layer, which it keeps."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +70,16 @@ class Share:
     def total(self) -> int:
         """The number of rows of the whole batch."""
         return sum(self.counts)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """`counts` as float64; the same array for the same counts, for recorded steps read it."""
+        return _as_array(self.counts)
+
+
+@lru_cache
+def _as_array(counts: tuple[int, ...]) -> np.ndarray:
+    return np.array(counts, np.float64)
 
 
 class Tape(Protocol):

@@ -19,17 +19,16 @@ if TYPE_CHECKING:
     from ..optim.base import Optimizer
     from .ranks import Ranks
 
-#: Bytes of gradients that are summed at once, while the backward pass computes those of earlier layers; on one host,
-#: while they are in cache.
-PIECE, HOST_PIECE = 4 << 20, 1 << 20
+#: Bytes of gradients that are sent at once, while the backward pass computes those of earlier layers.
+PIECE = 4 << 20
 
 
 class Exchange:
     """Sums what the ranks computed of their shares of a minibatch.
 
-    The gradients are summed in pieces of the flat buffer, from its end to its start as the backward pass completes
-    layers: in shared memory by the ranks of one host, otherwise by MPI. Each rank sends a few figures with every step,
-    the loss among them; their sum is taken in the order of the ranks.
+    MPI sums the gradients in pieces of the flat buffer, from its end to its start, while the backward pass goes on. The
+    ranks of one host sum theirs in shared memory, after the backward pass (see `Host`). Each rank sends a few figures
+    with every step, the loss among them; their sum is taken in the order of the ranks.
 
     Attributes
     ----------
@@ -49,7 +48,6 @@ class Exchange:
         self._in_place, self._wait = MPI.IN_PLACE, MPI.Request.Waitall
         self._compress = compression is not None
         self._host = Host.of(ranks, self._flat, self._sum_over)
-        self._piece = PIECE if self._host is None else HOST_PIECE
         self._starts: dict[int, int] = {}
         self._model = model
         self._norms: list[np.ndarray] = []
@@ -75,30 +73,34 @@ class Exchange:
     def finished(self, context: Context, layer: Any) -> None:
         """Sum the gradients of the layers from this one on, once they make a piece."""
         start = self._starts.get(id(layer), self._stop)
-        if (self._stop - start) * self._flat.grads.itemsize >= self._piece:
+        if self._host is None and (self._stop - start) * self._flat.grads.itemsize >= PIECE:
             context.outside(partial(self._begin_sum, start, self._stop))
             self._stop = start
 
     def finish(self, context: Context) -> None:
-        """Wait until all gradients are summed."""
-        context.outside(partial(self._end_sums, self._stop))
+        """Wait until the gradients are summed: on one host in this rank's part, or whole for an observer."""
+        if self._host is None:
+            context.outside(partial(self._end_sums, self._stop))
+            return
+        self._host.sum(context.outside)
+        if context.observer is not None:
+            context.outside(self._host.complete)
+
+    def complete(self) -> None:
+        """Give every rank all sums, for what needs more than the part that it updates."""
+        if self._host is not None:
+            self._host.complete()
 
     def _begin_sum(self, start: int, stop: int) -> None:
         grads = self._flat.grads[start:stop]
-        if self._host is not None:
-            self._host.sum(start, stop)
-        elif self._compress:
+        if self._compress:
             sum_compressed(self.ranks.comm, grads)
         else:
             self._requests.append(self.ranks.comm.Iallreduce(self._in_place, grads))
 
     def _end_sums(self, stop: int) -> None:
-        if stop and self._host is not None:
-            self._host.sum(0, stop)
-        elif stop:
+        if stop:
             self._sum_over(self.ranks.comm, self._flat.grads[:stop])
-        if self._host is not None:
-            self._host.wait()
         self._wait(self._requests)
         self._requests.clear()
 
@@ -125,6 +127,8 @@ class Exchange:
 
     def tell(self, loss: float, counted: tuple[float, float] | None, *, stops: bool) -> Callable[[], float]:
         """Send this rank's figures of a step; return the function that waits for the others' and returns the loss."""
+        if self._host is not None:
+            self._host.whole = False
         gathered = self.ranks.begin_gather(np.concatenate([[loss, *(counted or (0.0, 0.0)), stops], *self._norms]))
 
         def wait() -> float:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .shared import shared_zeros
+from .. import ops
+from .shared import Barrier, shared_zeros
 
 if TYPE_CHECKING:
     from ..nn.parameters import FlatParameters
+    from ..nn.share import Outside
     from ..optim.base import Optimizer
     from .ranks import Ranks
 
-#: Gradients that are summed at once: a chunk of each of two ranks and its sum stay in a cache of 2 MB.
+#: Gradients that are summed at once: what has been summed stays in the L2 cache until the next rank's are added.
 CHUNK = 1 << 15
 #: Elements at a multiple of which a rank's part begins: a cache line of float32.
 LINE = 16
@@ -23,14 +26,15 @@ LINE = 16
 class Host:
     """The ranks of one host, each of which owns a part of the flat buffers.
 
-    Gradients and weights of every rank lie in shared memory. A rank sums its part of a piece of the gradients and
-    writes the sum to all ranks; it updates its part of the weights, and copies the others' parts from their owners. All
-    waiting is MPI's, whose launcher notices that a rank has died.
+    Gradients and weights of every rank lie in shared memory. A rank sums its part of the gradients, updates this part
+    of the weights, and copies the others' parts of them.
 
     Parameters
     ----------
     comm : mpi4py.MPI.Comm
         The ranks of this host.
+    barrier : Barrier
+        Where they wait for each other.
     peers : mpi4py.MPI.Comm
         The ranks of all hosts that own the same part.
     flat : FlatParameters
@@ -39,43 +43,61 @@ class Host:
         Values and gradients of every rank.
     add_up : callable
         Adds an array up over all peers, in place.
+
+    Attributes
+    ----------
+    whole : bool
+        Whether the gradients of this step are summed in the others' parts, too.
     """
 
     def __init__(
-        self, comm: Any, peers: Any, flat: FlatParameters, memory: np.ndarray, add_up: Callable[[Any, np.ndarray], None]
+        self,
+        comm: Any,
+        barrier: Barrier,
+        peers: Any,
+        flat: FlatParameters,
+        memory: np.ndarray,
+        add_up: Callable[[Any, np.ndarray], None],
     ) -> None:
-        self.wait: Callable[[], None] = comm.Barrier
-        self._comm, self._peers, self._add_up = comm, peers, add_up
-        self._rank = int(comm.rank)
+        self._comm, self._barrier, self._peers, self._add_up = comm, barrier, peers, add_up
+        self._rank, self._memory = int(comm.rank), memory
         self._values, self._grads = memory[:, 0], memory[:, 1]
+        self.whole = False
         flat.move(*memory[self._rank])
-        self._parts = [_part(0, len(flat.values), rank, comm.size) for rank in range(comm.size)]
-        self._total = np.empty(CHUNK, memory.dtype)
+        self._parts = [_part(len(flat.values), rank, comm.size) for rank in range(comm.size)]
         self._optimizer: Optimizer | None = None
         self._state: SharedState | None = None
 
     @classmethod
     def of(cls, ranks: Ranks, flat: FlatParameters, add_up: Callable[[Any, np.ndarray], None]) -> Host | None:
         """Return the ranks of this host; None unless every host has the same number, two or more, and memory."""
-        comm, memory = ranks.neighbours, None
+        comm, barrier, memory = ranks.neighbours, ranks.barrier, None
         if set(ranks.comm.allgather(comm.size)) == {comm.size} and comm.size > 1:
             memory = shared_zeros(comm, 2, len(flat.values), flat.values.dtype)
-        if ranks.any(memory is None) or memory is None:
+        if ranks.any(memory is None or barrier is None) or memory is None or barrier is None:
             return None
-        return cls(comm, ranks.comm.Split(comm.rank, ranks.rank), flat, memory, add_up)
+        return cls(comm, barrier, ranks.comm.Split(comm.rank, ranks.rank), flat, memory, add_up)
 
-    def sum(self, start: int, stop: int) -> None:
-        """Sum this rank's part of the gradients from `start` to `stop`; all have them after the next `wait`."""
-        self.wait()  # until all have computed them
-        part = _part(start, stop, self._rank, len(self._grads))
-        with np.errstate(all="ignore"):  # a run that diverges is reported by its loss
-            for first in range(part.start, part.stop, CHUNK):
-                chunk = slice(first, min(first + CHUNK, part.stop))
-                total = self._total[: chunk.stop - first]
-                np.add.reduce(self._grads[:, chunk], axis=0, out=total)
-                if self._peers.size > 1:
-                    self._add_up(self._peers, total)
-                self._grads[:, chunk] = total
+    def sum(self, outside: Outside) -> None:
+        """Replace this rank's part of its gradients by their sum over all ranks."""
+        self._barrier.meet(outside, self._memory)  # until all have computed them
+        part = self._parts[self._rank]
+        for first in range(part.start, part.stop, CHUNK):
+            chunk = slice(first, min(first + CHUNK, part.stop))
+            own = self._grads[self._rank, chunk]
+            for rank, grads in enumerate(self._grads):
+                if rank != self._rank:
+                    ops.add(own, grads[chunk], out=own)
+        if self._peers.size > 1:
+            outside(partial(self._add_up, self._peers, self._grads[self._rank, part]))
+
+    def complete(self) -> None:
+        """Copy the others' parts of the summed gradients."""
+        if not self.whole:
+            self._barrier.wait()  # until all have summed their part
+            collect(self._grads, self._rank, self._parts)
+            self._barrier.wait()  # until all have copied this rank's part, which may be clipped next
+            self.whole = True
 
     def update(
         self, optimizer: Optimizer, rate: float, scale: float, stats: np.ndarray | None, momentum: float | None
@@ -84,14 +106,15 @@ class Host:
         if optimizer is not self._optimizer:
             self._optimizer, self._state = optimizer, self._shared_state(optimizer)
         if self._state is None:
+            self.complete()
             optimizer.step(rate, scale, stats, momentum)
             return
         self._state.whole = True  # what of it is read here is this rank's part
         optimizer.step(rate, scale, stats, momentum, self._parts[self._rank])
         self._state.whole = False
-        self.wait()  # until all have updated their part
+        self._barrier.wait()  # until all have updated their part
         collect(self._values, self._rank, self._parts)
-        self.wait()  # until all have copied this rank's part, which its caller may change
+        self._barrier.wait()  # until all have copied this rank's part, which its caller may change
         if stats is not None:
             of_all = np.empty((len(self._parts), *stats.shape))
             self._comm.Allgather(np.ascontiguousarray(stats), of_all)
@@ -101,7 +124,7 @@ class Host:
         """Give every rank the whole state of the optimiser."""
         if self._state is not None:
             self._state.complete()
-        self.wait()  # until all have copied this rank's part
+        self._barrier.wait()  # until all have copied this rank's part
 
     def _shared_state(self, optimizer: Optimizer) -> SharedState | None:
         """Move an optimiser's state to shared memory; return None if every rank is to make the whole update."""
@@ -114,7 +137,7 @@ class Host:
         rows = {name: memory[:, index] for index, name in enumerate(before)}
         for name, array in before.items():
             rows[name][self._rank] = array
-        self.wait()
+        self._barrier.wait()
         state = SharedState(rows, self._rank, self._parts)
         optimizer.state = state
         return state
@@ -159,7 +182,7 @@ def collect(arrays: np.ndarray, own: int, parts: list[slice]) -> None:
             arrays[own, part] = arrays[rank, part]
 
 
-def _part(start: int, stop: int, rank: int, size: int) -> slice:
-    """Return the part of a rank of the elements from `start` to `stop`."""
-    first, last = ((start + (stop - start) * each // size) // LINE * LINE for each in (rank, rank + 1))
-    return slice(start if rank == 0 else max(first, start), stop if rank == size - 1 else max(last, start))
+def _part(length: int, rank: int, size: int) -> slice:
+    """Return the part of a rank of so many elements."""
+    first, last = (length * each // size // LINE * LINE for each in (rank, rank + 1))
+    return slice(first, length if rank == size - 1 else last)

@@ -171,6 +171,9 @@ class RecordedPasses:
         yield from (self.model.flat.values, self.model.flat.grads, self._random.state)
         yield from (value for value in vars(loss).values() if isinstance(value, np.ndarray))
         yield from lasting_arrays(self.model.all_layers())
+        if self._exchange is not None and self._context.share is not None:
+            yield self._context.share.rows
+            yield from (slots.rows for slots in self._exchange.ranks.all_slots)
         if self._context.observer is not None:
             yield from self._context.observer.arrays()
 

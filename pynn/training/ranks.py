@@ -14,7 +14,7 @@ import numpy as np
 
 from ..nn.share import Share
 from ..utils.streams import say
-from .shared import SMALL, Board
+from .shared import SMALL, Barrier, Board, SharedSlots, shared_zeros
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,11 @@ class Ranks:
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
         self.host = socket.gethostname()
         self.neighbours = self._of_this_host()
-        self._board = Board.of(self.neighbours) if self.neighbours.Get_size() == self.size else None
+        #: Where the ranks of this host wait for each other; None if they share no memory.
+        self.barrier = Barrier.of(self.neighbours)
+        self._together = self.barrier if self.neighbours.Get_size() == self.size else None  # of all ranks
+        self._board = None if self._together is None else self._made_board(self._together)
+        self.all_slots: list[SharedSlots] = []
         self.checkpoint: str | Path | None = None
 
     @classmethod
@@ -67,6 +71,15 @@ class Ranks:
         from mpi4py import MPI  # whoever has a communicator has mpi4py
 
         return self.comm.Split_type(MPI.COMM_TYPE_SHARED, key=self.rank)
+
+    def _made_board(self, barrier: Barrier) -> Board | None:
+        memory = shared_zeros(self.comm, 2, SMALL, np.dtype(np.float64))
+        return None if memory is None else Board(barrier, self.rank, memory)
+
+    def slots(self, shape: tuple[int, ...], dtype: np.dtype) -> SharedSlots:
+        """Return arrays that the ranks show each other within a pass; all ranks ask for the same."""
+        self.all_slots.append(SharedSlots(self.comm, self._together, shape, dtype))
+        return self.all_slots[-1]
 
     def counts(self, rows: int) -> tuple[int, ...]:
         """Return how many of a batch's rows each rank computes."""

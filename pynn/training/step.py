@@ -192,6 +192,9 @@ class TrainingStep:
         loss = wait()
         if exchange.figures[3]:
             raise Stopped
+        trainer = self._trainer
+        if trainer._regularizers or trainer._clip_norm is not None or trainer._clip_value is not None:
+            exchange.complete()
         return loss
 
     def _failed(self, x: np.ndarray, target: np.ndarray, loss: float, rate: float, shown: float) -> None:

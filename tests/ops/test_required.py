@@ -23,6 +23,8 @@ CALLS = {
     "advance": (ops.advance, (np.zeros(2, np.uint64), 5)),
     "batch_norm": (ops.batch_norm, (X, COLUMNS, COLUMNS, COLUMNS + 0, COLUMNS + 0)),
     "batch_norm2d": (ops.batch_norm2d, (X[..., None], COLUMNS, COLUMNS, COLUMNS + 0, COLUMNS + 0)),
+    "merge_statistics": (ops.merge_statistics, (np.ones((2, 2, 3)), np.ones(2), np.zeros(3), np.ones(3))),
+    "merge_gradients": (lambda *arrays: ops.merge_gradients(*arrays, count=4), (np.ones((2, 2, 3)), *np.ones((2, 3)))),
     "copy_columns": (lambda source, out: ops.copy_columns(source, out, width=2), (X, X + 0)),
     "embed_backward": (ops.embed_backward, (X, np.zeros((2, 1), np.float32), X + 0)),
     "sgd": (lambda w, g, bounds, rates: ops.sgd(w, g, None, bounds, rates), (*buffers(2), BOUNDS, RATES)),

@@ -177,6 +177,7 @@ RUNS = {
     "penalties": lambda comm: fitted(comm, normed(), settings={"regularizers": [pynn.L1(1e-3), pynn.MaxNorm(1.5)]}),
     "average": lambda comm: fitted(comm, normed(), settings={"averaging": pynn.EMA(0.9)}),
     "few rows": lambda comm: fitted(comm, normed(), batch=3, epochs=3),
+    "few images": lambda comm: fitted(comm, images(), data=pictures(), batch=3, epochs=3),
     "few rows, dropped": lambda comm: fitted(comm, dense(pynn.ReLU(), pynn.Dropout(0.3)), batch=3, epochs=3),
     "mapped": mapped,
     "supplied": supplied,

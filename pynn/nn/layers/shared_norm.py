@@ -3,76 +3,38 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ... import ops
 from ..context import Context
 
-if TYPE_CHECKING:
-    from ..share import Share
-
 
 def shared_statistics(norm: Any, x: np.ndarray, ctx: Context) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and variance over the whole minibatch, and update the running statistics with them.
 
-    A rank sends the mean and the variance of its own rows. They are combined in the order of the ranks by Chan, Golub
-    and LeVeque's formula (1979), which does not cancel: n var = sum_r n_r (var_r + (mean_r - mean)^2).
+    A rank shows the mean and 1 / sqrt(var + eps) of its own rows; every rank merges those of all.
     """
-    assert ctx.share is not None
-    features = (norm.num_features,)
-    mean, var = ctx.buffer("mean", features, x.dtype), ctx.buffer("var", features, x.dtype)
+    share, slots = ctx.share, ctx.slots("moments", (2, norm.num_features), x.dtype)
+    assert share is not None
+    mean, rstd = slots.own
     places = math.prod(x.shape[2:])
     if len(x) * places == 1:  # a single element has no variance, and ops refuse to compute one
-        for copied in (mean, var):
-            ops.copy_columns(x.reshape(1, -1), copied.reshape(1, -1), width=norm.num_features)
+        ops.copy_columns(x.reshape(1, -1), mean.reshape(1, -1), width=norm.num_features)
     else:
         normalize = ops.batch_norm if x.ndim == 2 else ops.batch_norm2d
-        # Momentum 0 leaves the running statistics as they are; `var` receives 1 / sqrt(var + eps).
+        # Momentum 0 leaves the running statistics as they are.
         normalize(
             x, norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var, momentum=0.0, eps=norm.eps,
-            out=ctx.buffer("y", x.shape, x.dtype), mean_out=mean, rstd_out=var,
+            out=ctx.buffer("y", x.shape, x.dtype), mean_out=mean, rstd_out=rstd,
         )  # fmt: skip
-    ctx.outside(partial(_combine, norm, ctx.share, places, mean, var))
-    return mean, var
-
-
-def _combine(norm: Any, share: Share, places: int, mean: np.ndarray, var: np.ndarray) -> None:
-    """Replace a rank's mean and 1 / sqrt(var + eps) by mean and variance over all ranks."""
-    weights, total = _weights(share.counts), share.total * places
-    own = np.empty((2, len(mean)))
-    own[0], own[1] = mean, var
-    spread = own[1]
-    with np.errstate(all="ignore"):  # a run that diverges is reported by its loss
-        if share.counts[share.group.rank] > 1:
-            spread *= spread
-            np.divide(1, spread, out=spread)
-            spread -= norm.eps
-            np.maximum(spread, 0, out=spread)
-        else:
-            spread[:] = 0
-        of_all = share.group.gather(own)
-        means, variances = of_all[:, 0], of_all[:, 1]
-        centre = np.add.reduce(weights * means, axis=0)
-        means -= centre
-        means *= means
-        means += variances
-        means *= weights
-        np.add.reduce(means, axis=0, out=spread)
-        mean[:], var[:] = centre, spread
-        centre *= norm.momentum
-        spread *= norm.momentum * (np.float64(total) / (total - 1))
-        for running, batch in ((norm.running_mean, centre), (norm.running_var, spread)):
-            running *= 1 - norm.momentum
-            running += batch
-
-
-@lru_cache
-def _weights(counts: tuple[int, ...]) -> np.ndarray:
-    """Return the share of each rank's rows in all rows, (ranks, 1)."""
-    return np.array(counts, np.float64)[:, None] / sum(counts)
+    slots.exchange(ctx.outside)
+    features = (norm.num_features,)
+    return ops.merge_statistics(
+        slots.rows, share.rows, norm.running_mean, norm.running_var, each=places, momentum=norm.momentum, eps=norm.eps,
+        mean_out=ctx.buffer("mean", features, x.dtype), var_out=ctx.buffer("var", features, x.dtype),
+    )  # fmt: skip
 
 
 def shared_backward(norm: Any, dy: np.ndarray, ctx: Context, constant: dict[str, Any]) -> np.ndarray:
@@ -81,15 +43,21 @@ def shared_backward(norm: Any, dy: np.ndarray, ctx: Context, constant: dict[str,
     `constant` are the arguments of the op's backward pass with the statistics as constants, which gives gamma rstd dy;
     what remains is -gamma rstd (mean(dy) + z mean(dy z)) with means over all ranks: an affine function of x.
     """
-    assert ctx.share is not None
+    share, slots = ctx.share, ctx.slots("gradients", (2, norm.num_features), dy.dtype)
+    assert share is not None
     normed = dy.ndim == 2
     dx = ctx.buffer("partial dx", dy.shape, dy.dtype)
     (ops.batch_norm_backward if normed else ops.batch_norm2d_backward)(dy, ctx.x, dx=dx, **constant)
+    for gradient, shown in zip((norm.weight.grad, norm.bias.grad), slots.own, strict=True):
+        ops.copy_columns(gradient.reshape(1, -1), shown.reshape(1, -1), width=norm.num_features)
+    slots.exchange(ctx.outside)
+    if share.counts[share.group.rank] == 0:  # a row that counts for nothing: its dy is 0
+        return dx
     features = (norm.num_features,)
-    scale, shift = ctx.buffer("scale", features, dy.dtype), ctx.buffer("shift", features, dy.dtype)
-    for array, copied in ((norm.weight.grad, scale), (norm.bias.grad, shift)):
-        ops.copy_columns(array.reshape(1, -1), copied.reshape(1, -1), width=norm.num_features)
-    ctx.outside(partial(_average, norm, ctx.share, math.prod(dy.shape[2:]), ctx.rstd, scale, shift))
+    scale, shift = ops.merge_gradients(
+        slots.rows, norm.weight.data, ctx.rstd, count=share.total * math.prod(dy.shape[2:]),
+        scale_out=ctx.buffer("scale", features, dy.dtype), shift_out=ctx.buffer("shift", features, dy.dtype),
+    )  # fmt: skip
     affine = ctx.buffer("affine", dy.shape, dy.dtype)
     unused = ctx.buffer("unused mean", features, dy.dtype), ctx.buffer("unused rstd", features, dy.dtype)
     (ops.batch_norm if normed else ops.batch_norm2d)(
@@ -97,15 +65,3 @@ def shared_backward(norm: Any, dy: np.ndarray, ctx: Context, constant: dict[str,
         rstd_out=unused[1],
     )  # fmt: skip
     return ops.add(dx, affine, out=ctx.gradient("dx", dy.shape, dy.dtype, dy, dx, affine))
-
-
-def _average(norm: Any, share: Share, places: int, rstd: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> None:
-    """Replace a rank's sums of dy z and dy by gamma and beta of the affine function that corrects dx."""
-    own = np.empty((2, len(scale)))
-    own[0], own[1] = scale, shift
-    with np.errstate(all="ignore"):
-        sums = np.add.reduce(share.group.gather(own), axis=0)
-        if share.counts[share.group.rank] == 0:  # a row of weight 0
-            sums[:] = 0
-        sums *= norm.weight.data * (rstd / -(share.total * places))
-        scale[:], shift[:] = sums
