@@ -11,7 +11,7 @@ from ..babysit.preflight import Check, Report, preflight
 from ..utils.json_values import json_text
 from .data import load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
-from .outputs import json_option
+from .outputs import check_apart, json_option
 from .runs import run_to_check
 from .sections import SectionedCommand
 from .tables import DataOptions, data_options
@@ -54,6 +54,7 @@ def check(context: click.Context, chosen: DataOptions, report: Path | None, as_j
       pynn check --json > check.json
     """  # noqa: D301 - click reads the backslash
     if report is not None:
+        check_apart({**chosen.files(), "--report": report})
         check_writable(report)
     with chosen_backend(options["backend_name"]):
         data = load_data(chosen, options["model"] == "cnn", options["folds"])

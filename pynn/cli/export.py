@@ -9,6 +9,7 @@ import click
 from ..datasets.tables.schema import feature_names
 from ..nn.loading import load
 from ..utils import streams
+from .outputs import check_apart
 
 
 def _shape(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
@@ -48,6 +49,7 @@ def export(model_path: Path, path: Path, output: str, opset: int, input_shape: t
     """  # noqa: D301 - click reads the backslash
     from ..onnx import export as write
 
+    check_apart({"MODEL": model_path, "FILE": path})
     model = load(model_path)
     write(model, path, output=output, opset=opset, input_shape=input_shape)
     streams.say(f"{path}: opset {opset}, output {output!r}")

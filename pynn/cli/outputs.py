@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -37,6 +38,22 @@ def unused(*paths: Path) -> list[Path]:
         if not any(path.exists() for path in tried):
             break
     return tried
+
+
+def check_apart(files: Mapping[str, str | Path | None]) -> None:
+    """Raise a usage error if two options or arguments name one file, which would be overwritten.
+
+    Examples
+    --------
+    >>> check_apart({"--save": Path("m.safetensors"), "--report": Path("run.html"), "--plot": None})
+    """
+    named: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        other = named.setdefault(Path(path).resolve(), option)
+        if other != option:
+            raise click.BadOptionUsage(option, f"{other} and {option} name the same file, {path}")
 
 
 def output_paths(save: Path | None, plot: Path | None, suffix: str) -> tuple[Path, Path]:

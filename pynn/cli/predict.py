@@ -27,6 +27,7 @@ from ..utils.arrays import check_finite
 from ..utils.files import write_atomically
 from .data import as_images, as_rows
 from .options import Count
+from .outputs import check_apart
 from .tables import MOST_COLUMNS, is_table
 
 #: Digits of a prediction down from the first one of the targets' spread.
@@ -60,6 +61,8 @@ def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: 
     """  # noqa: D301 - click reads the backslash
     if output is not None and output.is_dir():
         raise click.ClickException(f"cannot write {output}: it is a folder")
+    if output != Path("-"):
+        check_apart({"MODEL": model_path, "DATA": data_path, "--output": output})
     model = load(model_path)
     x = _read(data_path, model)
     heading, rows = _predictions(model, x, batch_size, data_path, proba)

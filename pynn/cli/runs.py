@@ -144,6 +144,7 @@ def _scored(name: str, y: np.ndarray, output: np.ndarray, loss: Loss) -> ScoredP
 def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[str], None]) -> RunResult:
     """Train several kinds of networks, each without one fold of the table, which tests it, and average them."""
     x, y = data.train
+    _augment(options["augment"] or "none", data)  # refuses the option, which is for images
     weights = _class_weights(data, options)
     arguments = _table_arguments(data, options, weights)
     kinds = [kind.name for kind in recipes(len(x), arguments["given"])]

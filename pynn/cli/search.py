@@ -24,7 +24,7 @@ from ..utils.streams import say
 from .data import LoadedData, load_data
 from .networks import DEFAULTS
 from .options import Count, build, chosen_backend, loss_option
-from .outputs import MODEL, save_option, unused
+from .outputs import MODEL, check_apart, save_option, unused
 from .scores import errors
 from .sections import SectionedCommand
 from .tables import DataOptions, data_options
@@ -233,6 +233,7 @@ def search_command(
       pynn search --data /shared/table.csv --scheduler tcp://host:8786
     """  # noqa: D301 - click reads the backslash
     save = save or unused(MODEL)[0]
+    check_apart({**chosen.files(), "--save": save, "--report": report, "--plot": plot})
     _check_outputs(save, report, plot)
     given |= {name: value for name, value in _USUAL[given["model"]].items() if given[name] is None}
     space = {name: value for name, value in given.items() if isinstance(value, Parameter)}

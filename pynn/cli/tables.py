@@ -44,6 +44,13 @@ class DataOptions(NamedTuple):
         """Return whether the data are a table."""
         return self.source not in BUNDLED and is_table(self.source)
 
+    def files(self) -> dict[str, str]:
+        """Return the files that are read, by the options that name them."""
+        if self.source in BUNDLED:
+            return {}
+        targets = {"--target": self.target} if self.source.endswith(".npy") and self.target else {}
+        return {"--data": self.source, **targets}
+
     def refuse_those_of_tables(self) -> None:
         """Raise a usage error if an option is given that only tables have."""
         for name in self._fields[3:]:

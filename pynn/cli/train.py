@@ -24,7 +24,7 @@ from ..utils.json_values import json_text
 from ..utils.streams import say, wrapped
 from .data import LoadedData, load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
-from .outputs import json_option, output_paths, save_option
+from .outputs import check_apart, json_option, output_paths, save_option
 from .ranks import communicator
 from .runs import FailedError, RunResult, cross_fit_table, describe_data, train_one
 from .sections import SectionedCommand
@@ -110,6 +110,7 @@ def train(
         options["quiet"] = True  # rank 0 speaks and writes for all
     else:
         save, curves = _check_outputs(save, plot)
+        check_apart({**chosen.files(), "--save": save, "--plot": curves, "--report": report})
         if report is not None:
             check_writable(report)
     tell = _quiet if options["quiet"] else say
@@ -194,8 +195,6 @@ def _check_outputs(save: Path | None, plot: Path | None) -> tuple[Path, Path]:
             raise click.BadOptionUsage("--plot", f"--plot: {error}") from error
         if plot.suffix.lower() != ".svg" and not plots.plots_available():
             raise click.ClickException(f"--plot {plot} needs matplotlib: {plots.INSTALL_HINT}; .svg does not")
-    if curves.resolve() == model.resolve():
-        raise click.BadOptionUsage("--plot", f"--save and --plot name the same file, {model}")
     check_writable(model)
     check_writable(curves)
     return model, curves

@@ -84,6 +84,16 @@ def program(*arguments, **environment):
         (["train", "--task", "regression"], "--task is for files"),
         (["train", "--plot", "curves.gif"], "curves.gif has no supported file extension"),
         (["train", "--plot", "a.png", "--save", "a.png"], "--save and --plot name the same file, a.png"),
+        (["train", "--report", "a.st", "--save", "./a.st"], "--save and --report name the same file, a.st"),
+        (["train", "--report", "a.svg", "--plot", "a.svg"], "--plot and --report name the same file, a.svg"),
+        (["train", "--data", "d.csv", "--save", "d.csv"], "--data and --save name the same file, d.csv"),
+        (["train", "--data", "d.npy", "--target", "y.npy", "--report", "y.npy"], "--target and --report name the same"),
+        (["search", "--data", "d.csv", "--report", "d.csv"], "--data and --report name the same file, d.csv"),
+        (["search", "--save", "a.png", "--plot", "a.png"], "--save and --plot name the same file, a.png"),
+        (["check", "--data", "d.csv", "--report", "d.csv"], "--data and --report name the same file, d.csv"),
+        (["predict", "m.safetensors", "d.csv", "--output", "d.csv"], "DATA and --output name the same file, d.csv"),
+        (["predict", "m.safetensors", "d.csv", "--output", "m.safetensors"], "MODEL and --output name the same file"),
+        (["export", "m.safetensors", "m.safetensors"], "MODEL and FILE name the same file, m.safetensors"),
         (["predict"], "Missing argument 'MODEL'"),
         (
             ["predict", "m.safetensors", "x.foo"],
@@ -115,6 +125,15 @@ def test_wrong_usage(fail, model, arguments, message):
 def test_bad_tables(fail, tmp_path, content, message):
     (tmp_path / "d.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     assert message in fail("train", "--data", "d.csv", "--target", "b")
+
+
+def test_augmentation_of_a_table_is_refused(fail, tmp_path):
+    """A small table is cross-fitted, where nothing read the option."""
+    (tmp_path / "d.csv").write_text("a,b\n" + "1,0\n2,1\n" * 20)
+    for folds in ((), ("--folds", "0")):
+        assert "--augment is for images" in fail(
+            "train", "--data", "d.csv", "--target", "b", "--augment", "crop", *folds, code=2
+        )
 
 
 def with_nan(shape, row):
