@@ -1,6 +1,7 @@
 """copy.copy, copy.deepcopy and pickle: what they give works and shares nothing, or they say what to do."""
 
 import copy
+import json
 import pickle
 
 import numpy as np
@@ -194,3 +195,16 @@ def test_parts_that_serve_no_model_are_copied_in_any_way(thing, copied):
     other = copied(thing)
     assert repr(other) == repr(thing)
     assert_apart(thing, other)
+
+
+def test_a_monitor_that_has_watched_says_what_to_keep():
+    x, y = pynn.datasets.blobs(seed=0)
+    monitor = pynn.Monitor()
+    assert copy.deepcopy(monitor).verdict == pickle.loads(pickle.dumps(monitor)).verdict == []
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    trainer.fit(x, y, epochs=1, callbacks=[monitor])
+    for attempt in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"cannot be copied or pickled; keep .* monitor.findings, monitor.to_dict"):
+            attempt(monitor)
+    assert pickle.loads(pickle.dumps(monitor.findings)) == monitor.findings
+    json.dumps(monitor.to_dict())

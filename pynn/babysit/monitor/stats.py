@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -70,6 +70,14 @@ class Stats:
         self._group = 1  # steps per row
         self._sum = np.empty(0)  # over the steps of the incomplete group
         self._waiting, self._last = 0, 0.0  # their number, and the last step
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._recorder is not None:
+            raise TypeError(
+                "a monitor that has watched a trainer cannot be copied or pickled; keep what it says: "
+                "monitor.findings, monitor.to_dict() or monitor.report(path)"
+            )
+        return self.__dict__
 
     def lay_out(self, recorder: Recorder) -> None:
         """Allocate columns for the rows of a recorder."""
