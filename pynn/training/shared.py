@@ -41,7 +41,7 @@ class Barrier:
 
     def __init__(self, comm: Any, arrivals: np.ndarray) -> None:
         self._comm, self._arrivals, self._rank = comm, arrivals, int(comm.rank)
-        processors = set().union(*comm.allgather(usable_processors()))
+        processors: set[int] = set().union(*comm.allgather(usable_processors()))
         self._spins = PATIENCE if len(processors) >= comm.size else 0
 
     @classmethod
