@@ -70,6 +70,21 @@ class RecordedPasses:
         self._current: _Recorded | None = None
         self.inputs: tuple[Any, ...] = ()
 
+    def forward_share(
+        self,
+        share: Share,
+        loss: Loss,
+        x: np.ndarray,
+        target: np.ndarray,
+        weights: np.ndarray | None,
+        observer: Observer | None = None,
+    ) -> float:
+        """Return the loss of this rank's rows of a minibatch, multiplied by the factor of its share."""
+        self._context.share = share
+        self._factor[0] = share.factor
+        value = self.forward(loss, x, target, weights, observer, (share.start, share.total))
+        return share.factor * value if share.factor else 0.0
+
     def forward(
         self,
         loss: Loss,
@@ -77,30 +92,13 @@ class RecordedPasses:
         target: np.ndarray,
         weights: np.ndarray | None,
         observer: Observer | None = None,
-        share: Share | None = None,
+        place: tuple[int, int] | None = None,
     ) -> float:
         """Return the loss of a minibatch; the arrays must come from `utils.validation.ready`.
 
-        `observer` sees the outputs of the layers. `share` says which rows of the minibatch these are; the loss is then
-        multiplied by its factor.
+        `observer` sees the outputs of the layers. `place` is that of the rows in the minibatch of all ranks: (first
+        row, rows of all ranks).
         """
-        if share is None:
-            return self._whole(loss, x, target, weights, observer, None)
-        self._context.share = share
-        self._factor[0] = share.factor
-        value = self._whole(loss, x, target, weights, observer, (share.start, share.total))
-        return share.factor * value if share.factor else 0.0
-
-    def _whole(
-        self,
-        loss: Loss,
-        x: np.ndarray,
-        target: np.ndarray,
-        weights: np.ndarray | None,
-        observer: Observer | None,
-        place: tuple[int, int] | None,
-    ) -> float:
-        """Return the loss of these rows, whose place in the minibatch is (first row, rows of all ranks)."""
         version = (self.model.flat.version, loss, loss.version, kernels())
         if version != self._version:
             self._forget(loss)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..nn.observer import Observer
     from ..nn.random import Stream
     from ..nn.share import Share
+    from ..optim.schedules import Schedule
     from .exchange import Exchange
     from .state import TrainingState
 
@@ -117,15 +118,18 @@ class TrainingStep:
         if observer is not None and not self._wanted(observer):
             observer = None
         steps, updates, rate = trainer.steps, optimizer.counter[0], optimizer.lr
-        loss, scale = math.nan, 1.0
+        loss, scale, momentum = math.nan, 1.0, None  # a momentum of None is the optimiser's own
         self._begin(updates)
         try:
-            rate, momentum = self._scheduled(rate, steps)
-            loss = data_loss = self.passes.forward(trainer._loss, x, target, weights, observer, share)
-            if self._exchange is not None:
-                loss = data_loss = self._exchanged(self._exchange, loss, share, count is not None)
-            elif math.isfinite(loss):
-                self.passes.backward()
+            if trainer._schedule is not None:
+                rate, momentum = self._scheduled(trainer._schedule, rate, steps)
+            if share is None:
+                loss = data_loss = self.passes.forward(trainer._loss, x, target, weights, observer)
+                if math.isfinite(loss):
+                    self.passes.backward()
+            else:
+                loss = self.passes.forward_share(share, trainer._loss, x, target, weights, observer)
+                loss = data_loss = self._exchanged(loss, share, count is not None)
             if math.isfinite(loss):
                 for regularizer in trainer._regularizers:
                     loss += regularizer.add_gradient(self._flat)
@@ -164,25 +168,23 @@ class TrainingStep:
             self._keep()
         self._begun = updates, None
 
-    def _scheduled(self, rate: float, steps: int) -> tuple[float, float | None]:
-        """Return the step's learning rate and momentum; a momentum of None is the optimiser's own."""
-        trainer = self._trainer
-        schedule = trainer._schedule
-        if schedule is None:
-            return rate, None
-        return schedule.rate(rate, trainer.epoch, steps), schedule.momentum(trainer.epoch, steps)
+    def _scheduled(self, schedule: Schedule, rate: float, steps: int) -> tuple[float, float | None]:
+        """Return the step's learning rate and momentum."""
+        epoch = self._trainer.epoch
+        return schedule.rate(rate, epoch, steps), schedule.momentum(epoch, steps)
 
     def _wanted(self, observer: Observer) -> bool:
         """Return whether the observer wants the next step; with several ranks, whether that of rank 0 does."""
         wanted = observer.wants(self._trainer)
         return wanted if self._exchange is None else self._exchange.ranks.broadcast(wanted)
 
-    def _exchanged(self, exchange: Exchange, loss: float, share: Share | None, fits: bool) -> float:
+    def _exchanged(self, loss: float, share: Share, fits: bool) -> float:
         """Run the backward pass and return the loss of the whole minibatch, given that of this rank's rows.
 
         A loss that is not finite is known only when all ranks have told theirs, so the backward pass always runs.
         """
-        assert share is not None
+        exchange = self._exchange
+        assert exchange is not None
         _, target, weights = self.passes.inputs
         counted = None
         if fits and share.counts[exchange.ranks.rank]:  # a step by hand counts nothing
