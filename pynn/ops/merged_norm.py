@@ -72,7 +72,7 @@ def merge_statistics(
     var = output(var_out, "var_out", features, moments.dtype)
     written: dict[str, np.ndarray | None] = {"running_mean": running_mean, "running_var": running_var}
     apart({**written, "mean_out": mean_out, "var_out": var_out}, moments, counts)
-    each, eps = whole(each, "each"), positive(eps, "eps")
+    each, eps = _places(each, "each"), positive(eps, "eps")
     if counts.min(initial=0) < 0 or counts.sum() * each < 2:
         raise ValueError(f"batch norm needs at least 2 elements to have a variance; counts is {counts}, each {each}")
     kernels().batchnorm.merge_statistics(moments, counts, each, running_mean, running_var, momentum, eps, mean, var)
@@ -115,5 +115,12 @@ def merge_gradients(
     scale = output(scale_out, "scale_out", features, sums.dtype)
     shift = output(shift_out, "shift_out", features, sums.dtype)
     apart({"scale_out": scale_out, "shift_out": shift_out}, sums, gamma, rstd)
-    kernels().batchnorm.merge_gradients(sums, gamma, rstd, whole(count, "count"), scale, shift)
+    kernels().batchnorm.merge_gradients(sums, gamma, rstd, _places(count, "count"), scale, shift)
     return scale, shift
+
+
+def _places(value: int, name: str) -> int:
+    """Return a number of elements, or raise ValueError unless an array could have so many."""
+    if whole(value, name) > np.iinfo(np.intp).max:
+        raise ValueError(f"{name} is {value}; no array has so many elements")
+    return int(value)

@@ -28,7 +28,7 @@ SEARCHES = {
 @contextlib.contextmanager
 def dask(workers):
     distributed = pytest.importorskip("distributed")
-    settings = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    settings = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as client:
         yield client.get_executor(pure=False)
 
@@ -117,7 +117,7 @@ def test_the_command_line_searches_on_a_dask_cluster(tmp_path, run):
     distributed = pytest.importorskip("distributed")
     arguments = ["search", "--trials", "3", "--epochs", "1", "--stages", "1", "--quiet", "--save"]
     alone = run(*arguments, str(tmp_path / "alone.safetensors"), "--processes", "1")
-    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**settings) as cluster:
         file = str(tmp_path / "cluster.safetensors")
         told = run(*arguments, file, "--scheduler", cluster.scheduler_address)

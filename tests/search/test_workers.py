@@ -97,7 +97,7 @@ def test_a_trial_that_an_executor_fails_to_run_is_tried_again_and_then_lost():
 def test_a_dask_cluster_of_several_processes_runs_the_same_trials():
     distributed = pytest.importorskip("distributed")
     stages = [Stage(6, 1), Stage(2, 3, survivors=2)]
-    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as client:
         found = find(stages=stages, executor=client.get_executor(pure=False), workers=4)
         who = client.run(os.getpid)

@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from .schema import PARTS
+
 _DAYS = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d.%m.%y"),
     *("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y"),
@@ -75,14 +77,6 @@ def numbers_of(column: pl.Series) -> pl.Series:
         return column.to_physical().cast(pl.Float64) / (_SECONDS * 1e9)
     microseconds = column.dt.cast_time_unit("us").to_physical().cast(pl.Float64)
     return microseconds / (_SECONDS * 1e6)
-
-
-#: What recurs in dates, with the features that each part becomes: a place on a circle, or a column for each weekday.
-PARTS = {
-    "year": ("sine of the year", "cosine of the year"),
-    "week": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-    "day": ("sine of the day", "cosine of the day"),
-}
 
 
 def parts_of(days: NDArray[np.float64]) -> list[str]:

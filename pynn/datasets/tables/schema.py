@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, NotRequired, TypedDict
 
-from .dates import PARTS
-
 Kind = Literal["number", "category", "date"]
 _KINDS = ("number", "category", "date")
+
+#: What recurs in dates, with the features that each part becomes: a place on a circle, or a column for each weekday.
+PARTS = {
+    "year": ("sine of the year", "cosine of the year"),
+    "week": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "day": ("sine of the day", "cosine of the day"),
+}
 
 
 class ColumnSchema(TypedDict):
