@@ -99,21 +99,8 @@ def test_environment_makes_the_first_choice():
 def test_importing_pynn_imports_numpy_alone():
     """Polars 2.1, for one, has Ctrl-C wait until a thread that waits for a lock wakes up."""
     others = [
-        "numba",
-        "polars",
-        "pandas",
-        "matplotlib",
-        "scipy",
-        "sklearn",
-        "torch",
-        "onnx",
-        "optuna",
-        "mpi4py",
-        "dask",
-        "ray",
-        "pooch",
-        "rich",
-        "click",
+        *("numba", "polars", "pandas", "matplotlib", "scipy", "sklearn", "torch", "onnx"),
+        *("optuna", "mpi4py", "dask", "ray", "pooch", "rich", "click"),
     ]
     done = run_python(f"import sys, pynn; print([name for name in {others} if name in sys.modules])")
     assert done.stdout == "[]\n"
