@@ -182,9 +182,7 @@ class Optimizer(Configurable):
         """
         if self.flat is None:
             raise RuntimeError("the optimiser has no parameters yet; pass it to a Trainer, or call bind(model.flat)")
-        plan, backend = self._plans.get(stats is not None) if part is None else None, kernels()
-        if plan is None or plan.version != self.flat.version:  # not the usual case, which takes a third of the time
-            plan = self._plan(stats is not None, part)
+        plan, backend = self._plan(stats is not None, part), kernels()
         own = self.own_momentum or 0.0
         self.current_momentum[0] = own if momentum is None else fraction(momentum, "momentum", one=False)
         if grad_scale != 1 or plan.recorded_for is not backend or plan.recorded_stats is not stats:
@@ -281,10 +279,10 @@ class Optimizer(Configurable):
 
     def _plan(self, watched: bool, part: slice | None = None) -> _Plan:
         assert self.flat is not None
-        first, last = (0, len(self.flat.values)) if part is None else (part.start, part.stop)
-        key = watched if part is None else (watched, first, last)
+        key = watched if part is None else (watched, part.start, part.stop)
         plan = self._plans.get(key)
         if plan is None or plan.version != self.flat.version:
+            first, last = (0, len(self.flat.values)) if part is None else (part.start, part.stop)
             plan = self._plans[key] = _Plan(self.flat, self._decay, first, last, join=not watched)
         return plan
 

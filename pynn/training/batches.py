@@ -184,7 +184,7 @@ class ArrayBatches(Source):
             xs = x.take(own, 0, x_out[:count], "clip")
             ys = y.take(own, 0, y_out[:count], "clip")
             ws = None if weights is None else weights.take(own, 0, weights_out[:count], "clip")
-            if several == 1:
+            if share is not None:  # this rank's rows of one minibatch
                 yield Batch(xs, ys, ws, self._total(rows), share)
                 continue
             for first in range(0, len(rows), size):
