@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 
-from .activations import BLOCK, FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
+from .activations import BLOCK
 from .compiled import FMA, njit
 from .reductions import add_column_totals
+from .spans import FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
 
 
 def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd):

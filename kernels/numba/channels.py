@@ -5,12 +5,12 @@ import math
 import numpy as np
 
 from ..codes import saturation
-from .activations import FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
 from .batchnorm import running_statistics
 from .compiled import FMA, REORDERED, njit
 from .dropout import dropout
 from .reductions import squared_deviations
 from .reductions import total as sum_of
+from .spans import FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
 
 NO_TOTAL = np.empty(0)
 NO_DX = {np.dtype(kind): np.empty((0, 0, 0), kind) for kind in (np.float32, np.float64)}

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .activations import IDENTITY, activate
+from .activations import activate
 from .compiled import FMA, REORDERED, njit
+from .spans import IDENTITY
 
 NO_BIAS = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 
