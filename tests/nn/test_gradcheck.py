@@ -217,3 +217,30 @@ def test_max_coordinates(rng):
     x, y = rng.normal(size=(4, 30)), rng.normal(size=(4, 20))
     checks = {check.name: check for check in pynn.gradcheck(model, pynn.MSELoss(), x, y, max_coordinates=7)}
     assert {name: check.checked for name, check in checks.items()} == {"0.weight": 7, "0.bias": 7, "x": 7}
+
+
+class Bend(pynn.Layer):
+    """x + bend x^2, which is smooth but steep for large inputs; `reduce` sums or, wrongly, averages the gradient."""
+
+    def __init__(self, features, reduce):
+        super().__init__()
+        self.features, self.reduce = features, reduce
+        self.bend = pynn.Parameter(np.full(features, 0.1))
+
+    def forward(self, x, ctx):
+        ctx.x = x
+        return x + self.bend * x * x
+
+    def backward(self, dy, ctx):
+        self.bend.grad[...] = self.reduce(dy * ctx.x * ctx.x, axis=0)
+        return dy * (1 + 2 * self.bend * ctx.x)
+
+
+@pytest.mark.parametrize("reduce", [np.sum, np.mean])
+def test_a_steep_smooth_layer_has_no_kinks(reduce):
+    pynn.manual_seed(0)
+    x, y = pynn.datasets.blobs(n=300, classes=3, seed=0)
+    model = pynn.Sequential(pynn.Linear(2, 16), Bend(16, reduce), pynn.Tanh(), pynn.Linear(16, 3))
+    checks = pynn.gradcheck(model, pynn.CrossEntropyLoss(), x[:20], y[:20])
+    assert [check.name for check in checks if not check.ok()] == ([] if reduce is np.sum else ["1.bend"])
+    assert not any(check.skipped for check in checks)
