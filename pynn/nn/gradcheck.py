@@ -180,7 +180,8 @@ def _check(
 
     for row in range(len(chosen)):
         measure(row, step)
-    for row in np.flatnonzero(crossed()).tolist():  # of a smooth function that is steep, the error falls with the step's square
+    # Of a function that is smooth but steep, the error falls with the square of the step.
+    for row in np.flatnonzero(crossed()).tolist():
         measure(row, step / 10)
     kept = ~crossed()
     difference = float(np.linalg.norm(numeric[kept] - analytic[chosen][kept]))
