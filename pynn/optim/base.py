@@ -12,7 +12,7 @@ import numpy as np
 from ..backends.selection import kernels
 from ..nn.parameters import OwnedError, aligned_zeros, native
 from ..nn.recording import is_replayable
-from ..utils.config import Configurable, parameters_of
+from ..utils.config import Configurable, is_own, parameters_of
 from ..utils.interrupt import Uninterrupted
 from ..utils.validation import fraction, number
 
@@ -116,8 +116,8 @@ class Optimizer(Configurable):
 
     def _refuse_unknown(self, name: str) -> None:
         """Raise AttributeError for a new attribute of an optimiser of pynn's once it has all settings."""
-        settings, own = parameters_of(type(self)), type(self).__module__.partition(".")[0] != __name__.partition(".")[0]
-        if not own and all(setting in self.__dict__ for setting in settings):
+        settings = parameters_of(type(self))
+        if not is_own(self) and all(setting in self.__dict__ for setting in settings):
             raise AttributeError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(settings)}")
 
     def __getstate__(self) -> dict[str, Any]:
