@@ -2,9 +2,10 @@
 
     python -m bench.ranks.worker KIND WORKLOAD BATCH SECONDS STORE
 
-KIND is "pynn", "pynn, norm per rank", "pynn, bfloat16" or "torch" (DistributedDataParallel on gloo, whose ranks meet in
-the file STORE). Rank 0 prints the median seconds of a step and, if it is in a network namespace of its own, the bytes
-that it has sent per step. All ranks take as many steps as rank 0 has time for.
+KIND is "pynn", "pynn, norm per rank", "pynn, bfloat16", "pynn, nothing exchanged" (each rank trains on its share of
+the batch as if it were alone) or "torch" (DistributedDataParallel on gloo, whose ranks meet in the file STORE). Rank 0
+prints the median seconds of a step and, if it is in a network namespace of its own, the bytes that it has sent per
+step. All ranks take as many steps as rank 0 has time for.
 """
 
 import json
@@ -37,8 +38,10 @@ def pynn_step(kind, workload):
     compression = "bfloat16" if kind == "pynn, bfloat16" else None
     optimizer = own._OPTIMIZERS[workload.optimizer]()
     loss = pynn.CrossEntropyLoss() if workload.loss == "cross_entropy" else pynn.MSELoss()
-    trainer = pynn.Trainer(model, loss, optimizer, comm=MPI.COMM_WORLD, compression=compression)
-    x, y = batch(workload)
+    apart = kind == "pynn, nothing exchanged"
+    comm = MPI.COMM_SELF if apart else MPI.COMM_WORLD
+    trainer = pynn.Trainer(model, loss, optimizer, comm=comm, compression=compression)
+    x, y = batch(workload._replace(batch=workload.batch // SIZE) if apart else workload)
     return lambda: trainer.step(x, y), lambda value: bool(MPI.COMM_WORLD.bcast(value))
 
 
