@@ -190,15 +190,15 @@ class Optimizer(Configurable):
                 self._first_step(plan, backend, lr, grad_scale, stats)
             return
         recording = plan.recording
-        runs = recording.runs
-        self.counter[0] += 1
+        runs, updates = recording.runs, self.counter.item()
+        self.counter[0] = updates + 1
         try:
             plan.set_rate(self.rate(self.lr if lr is None else lr))
             if recording.run() is None:
                 raise MemoryError("no memory for the sums of an optimiser step")
         except BaseException:  # a signal handler may raise before or after the update
             if recording.runs == runs:
-                self.counter[0] -= 1
+                self.counter[0] = updates
             raise
 
     def _first_step(

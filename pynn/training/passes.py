@@ -26,6 +26,7 @@ MAX_RECORDINGS = 16
 
 
 class _Recorded(NamedTuple):
+    key: tuple[Any, ...]
     forward: Any
     backward: Any
     prediction: np.ndarray
@@ -53,7 +54,7 @@ class RecordedPasses:
     def __init__(
         self, model: Sequential, random: Stream, undo: Callable[[], None], exchange: Exchange | None = None
     ) -> None:
-        self.model = model
+        self.model, self._flat = model, model.flat
         self._undo = undo  # reverts the changes of a failed replay
         self.prediction = np.empty(0)
         self._random = random
@@ -99,14 +100,16 @@ class RecordedPasses:
         `observer` sees the outputs of the layers. `place` is that of the rows in the minibatch of all ranks: (first
         row, rows of all ranks).
         """
-        version = (self.model.flat.version, loss, loss.version, kernels())
+        version = (self._flat.version, loss, loss.version, kernels())
         if version != self._version:
             self._forget(loss)
             self._version = version
         self._context.observer = observer
         inputs = self.inputs = (x, target, weights)
         key = (x.shape, target.shape, target.dtype, None if weights is None else weights.shape, observer, place)
-        recorded = self._recordings.get(key)
+        recorded = self._current
+        if recorded is None or recorded.key != key:
+            recorded = self._recordings.get(key)
         if recorded is not None and recorded.forward.complete and recorded.backward.complete:
             value = recorded.forward.run(inputs)
             if value is not None:
@@ -125,7 +128,7 @@ class RecordedPasses:
         if len(self._recordings) >= MAX_RECORDINGS:
             self._recordings.clear()
         backward = self._recorder(inputs, owned, recording)
-        self._current = self._recordings[key] = _Recorded(recording, backward, self.prediction)
+        self._current = self._recordings[key] = _Recorded(key, recording, backward, self.prediction)
         return value
 
     def backward(self) -> None:
@@ -166,7 +169,7 @@ class RecordedPasses:
 
     def _owned(self, loss: Loss) -> Iterator[np.ndarray]:
         """Yield the arrays that stay in place from step to step, until `forward` detects a change."""
-        yield from (self.model.flat.values, self.model.flat.grads, self._random.state)
+        yield from (self._flat.values, self._flat.grads, self._random.state)
         yield from (value for value in vars(loss).values() if isinstance(value, np.ndarray))
         yield from lasting_arrays(self.model.all_layers())
         if self._exchange is not None and self._context.share is not None:
@@ -178,8 +181,9 @@ class RecordedPasses:
     def _forget(self, loss: Loss) -> None:
         """Discard the recordings, because something that they depend on has changed."""
         self._recordings.clear()
+        self._current = None
         layers = list(self.model.all_layers())
-        track_changes(layers, self.model.flat)
+        track_changes(layers, self._flat)
         methods = [method for layer in layers for method in (layer.forward, layer.backward)]
         self._recorder = recorder([*methods, loss.forward])
         if self._exchange is not None:

@@ -117,7 +117,7 @@ class TrainingStep:
         optimizer, observer = trainer._optimizer, trainer.observer
         if observer is not None and not self._wanted(observer):
             observer = None
-        steps, updates, rate = trainer.steps, optimizer.counter[0], optimizer.lr
+        steps, updates, rate = trainer.steps, optimizer.counter.item(), optimizer.lr
         loss, scale, momentum = math.nan, 1.0, None  # a momentum of None is the optimiser's own
         self._begin(updates)
         try:
@@ -211,11 +211,11 @@ class TrainingStep:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return targets and weights in the loss's form, or raise ValueError if they do not fit `x`."""
         trainer = self._trainer
-        if trainer.model.flat is not self._flat:
+        if trainer._model.flat is not self._flat:
             raise RuntimeError("the model is now part of another model; train that one, with a new Trainer")
         if len(x) == 0:
             raise ValueError(f"the batch is empty: x has shape {x.shape}")
-        target = trainer.loss.as_target(y, x.dtype)
+        target = trainer._loss.as_target(y, x.dtype)
         if len(target) != len(x):
             raise ValueError(f"x has {len(x)} rows and y has {len(target)}; expected the same number")
         return target, None if sample_weight is None else ready(sample_weight, x.dtype)
