@@ -203,7 +203,8 @@ if child == 0:
 assert os.waitpid(child, 0)[1] == 0
 print(pynn.backends.selection.instruction_set())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    environment = os.environ | {"PYNN_BACKEND": "cython"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("x86-64-v4-amx\n", "")
 
 
@@ -218,7 +219,7 @@ for precision in ("highest", "medium"):
 print(pynn.backends.selection.instruction_set(), np.array_equal(*found))
 """
     for isa, equal in (("x86-64-v4", True), ("x86-64-v4-amx", False)):
-        environment = os.environ | {"PYNN_ISA": isa}
+        environment = os.environ | {"PYNN_BACKEND": "cython", "PYNN_ISA": isa}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
         assert (done.stdout, done.stderr) == (f"{isa} {equal}\n", "")
 
