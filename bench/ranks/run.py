@@ -36,6 +36,7 @@ HOSTS = Path(__file__).with_name("hosts.sh")
 NETWORK = [
     *("--mca", "plm_rsh_agent", f"{HOSTS} agent", "--mca", "btl", "tcp,self"),
     *("--mca", "btl_tcp_if_include", "10.77.0.0/24", "--mca", "oob_tcp_if_include", "10.77.0.0/24"),
+    *("--mca", "btl_tcp_links", "4"),  # with one, both directions together are as fast as one alone
     *("--host", "pynn-a:1,pynn-b:1"),
 ]
 

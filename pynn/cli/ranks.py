@@ -11,6 +11,8 @@ from ..training.ranks import INSTALL_HINT
 
 #: What launchers tell the processes that they start: Open MPI; MPICH and Intel MPI; srun.
 SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+#: Connections between two hosts, a setting of Open MPI: over one, sums of 14 MB took 1.7 times as long (docs/mpi.md).
+CONNECTIONS = {"OMPI_MCA_btl_tcp_links": "4"}
 
 
 def communicator() -> Any:
@@ -18,6 +20,8 @@ def communicator() -> Any:
     size = next((int(os.environ[name]) for name in SIZES if os.environ.get(name, "").isdigit()), 1)
     if size == 1:
         return None
+    for name, value in CONNECTIONS.items():
+        os.environ.setdefault(name, value)  # before MPI starts
     try:
         from mpi4py import MPI
     except ImportError as error:
