@@ -61,7 +61,7 @@ class Loss(Configurable):
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, "version", self.version + 1)
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
 
     def forward(
         self,

@@ -9,7 +9,7 @@ import numpy as np
 from .. import ops
 from ..ops.losses import IGNORE_INDEX, NO_IGNORE
 from ..utils.arrays import first_row
-from ..utils.validation import choice, fraction, number
+from ..utils.validation import choice, count, fraction, number
 from .loss import ClassLoss, Loss, Result
 from .recording import replayable
 
@@ -83,7 +83,7 @@ class CrossEntropyLoss(WeightedClassLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         self.weight = weight
-        self.ignore_index = ignore_index
+        self.ignore_index = count(ignore_index, "ignore_index", minimum=-(2**63))
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
         self.label_smoothing = fraction(label_smoothing, "label_smoothing")
 
@@ -131,7 +131,7 @@ class NLLLoss(WeightedClassLoss):
         self, weight: Sequence[float] | None = None, ignore_index: int = IGNORE_INDEX, reduction: str = "mean"
     ) -> None:
         self.weight = weight
-        self.ignore_index = ignore_index
+        self.ignore_index = count(ignore_index, "ignore_index", minimum=-(2**63))
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
 
     def neutral(self, prediction: np.ndarray) -> np.ndarray:
@@ -187,7 +187,7 @@ class FocalLoss(WeightedClassLoss):
     ) -> None:
         self.gamma = number(gamma, "gamma", minimum=0)
         self.alpha = alpha
-        self.ignore_index = ignore_index
+        self.ignore_index = count(ignore_index, "ignore_index", minimum=-(2**63))
         self.reduction = choice(reduction, "reduction", ("mean", "sum"))
 
     @property

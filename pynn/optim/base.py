@@ -89,22 +89,16 @@ class Optimizer(Configurable):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "lr":
-            value = number(value, "lr", minimum=0)
-        elif name in parameters_of(type(self)) and name in self.__dict__:
-            value = self._checked_setting(name, value)
-        elif not name.startswith("_") and not hasattr(self, name):
+            object.__setattr__(self, name, number(value, "lr", minimum=0))
+            return
+        if not name.startswith("_") and not hasattr(self, name):
             self._refuse_unknown(name)
-        object.__setattr__(self, name, value)
-        if name not in ("lr", "steps") and not name.startswith("_"):  # recordings and plans depend on this setting
+        super().__setattr__(name, value)
+        if name != "steps" and not name.startswith("_"):  # recordings and plans depend on this setting
             object.__setattr__(self, "_plans", {})
 
-    def _checked_setting(self, name: str, value: Any) -> Any:
-        """Return a new value of a setting as the constructor takes it; raise the constructor's error if it does not."""
-        try:
-            config = self.config()
-        except TypeError:  # an optimiser of the user's own that does not keep its arguments
-            return value
-        made = type(self)(**config | {name: value})
+    def setting_of(self, made: Optimizer, name: str) -> Any:
+        value = super().setting_of(made, name)
         if made.state_names != self.state_names:
             if self.flat is not None:
                 raise ValueError(
@@ -112,7 +106,7 @@ class Optimizer(Configurable):
                     f"optimizer to the trainer: trainer.optimizer = {made!r}"
                 )
             self.state_names = made.state_names
-        return getattr(made, name)
+        return value
 
     def _refuse_unknown(self, name: str) -> None:
         """Raise AttributeError for a new attribute of an optimiser of pynn's once it has all settings."""

@@ -45,6 +45,23 @@ class Configurable:
         """Return the object that `config` describes."""
         return cls(**config)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__ and name in parameters_of(type(self)) and _constructed_by_pynn(type(self)):
+            value = self.checked_setting(name, value)
+        object.__setattr__(self, name, value)
+
+    def checked_setting(self, name: str, value: Any) -> Any:
+        """Return a setting's new value as the constructor stores it; raise the constructor's error if it refuses it."""
+        try:
+            config = self.config()
+        except TypeError:  # it holds a function
+            return value
+        return self.setting_of(self.from_config(config | {name: value}), name)
+
+    def setting_of(self, made: Any, name: str) -> Any:
+        """Return a setting of `made`, which differs from this object in nothing else; raise ValueError if unfit."""
+        return getattr(made, name)
+
     def __repr__(self) -> str:
         try:
             config = self.config()
@@ -63,6 +80,11 @@ def parameters_of(kind: type) -> Mapping[str, inspect.Parameter]:
     if found is None:
         found = _parameters[kind] = inspect.signature(kind).parameters
     return found
+
+
+def _constructed_by_pynn(kind: type) -> bool:
+    """Return whether a class's constructor is one of pynn's; a user's may do anything."""
+    return getattr(kind.__init__, "__module__", "").startswith("pynn.")  # type: ignore[misc]
 
 
 def describe(thing: Any, depth: int = 0) -> Any:

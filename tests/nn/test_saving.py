@@ -214,7 +214,7 @@ def changed():
 
 def invalid():
     layer = pynn.Dropout()
-    layer.p = 2
+    vars(layer)["p"] = 2
     return layer
 
 

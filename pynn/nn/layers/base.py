@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...utils.config import Configurable
+from ...utils.config import Configurable, is_own
 from ..context import Context
 from ..parameters import Parameter, native
+from ..random import unobserved
 
 if TYPE_CHECKING:
     from ..parameters import FlatParameters
@@ -137,12 +138,53 @@ class Layer(Configurable):
         copied.__setstate__(state)
         return copied
 
+    def checked_setting(self, name: str, value: Any) -> Any:
+        kind = type(self).__name__
+        if self._holds_layers():
+            raise TypeError(f"{name} of {kind} is fixed, because layers depend on it; make a new {kind}")
+        with unobserved():
+            return super().checked_setting(name, value)
+
+    def _holds_layers(self) -> bool:
+        return next(self.children(), None) is not None
+
+    def setting_of(self, made: Layer, name: str) -> Any:
+        shapes = [{other: parameter.shape for other, parameter in one.named_parameters()} for one in (self, made)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"{name} is fixed, because shapes of parameters depend on it; make a new layer: {made!r}")
+        return super().setting_of(made, name)
+
     def __setattr__(self, name: str, value: Any) -> None:
         held = self.__dict__.get(name)
         if isinstance(held, Parameter) and not isinstance(value, Parameter) and value is not held:
             raise TypeError(f"{name} is a Parameter; write its values with `layer.{name}[...] = values`")
+        if name != "owner" and held is not value and (_has_parameters(held) or _has_parameters(value)):
+            self._refuse_if_trained(name)
+        if self.owner is not None and not name.startswith("_") and not hasattr(self, name):
+            self._refuse_unknown(name)
+        if isinstance(value, Parameter) or held is value:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
         if not name.startswith("_") and held is not value:
             flat = self._trained
             if flat is not None:
                 flat.version += 1
-        object.__setattr__(self, name, value)
+
+    def _refuse_unknown(self, name: str) -> None:
+        """Raise AttributeError for a new attribute of one of pynn's layers in a model: it would have no effect."""
+        if not is_own(self) and not self._holds_layers():
+            settings = ", ".join(self.config()) or "none"
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}; its settings are: {settings}")
+
+    def _refuse_if_trained(self, name: str) -> None:
+        """Raise RuntimeError if a model holds the layer's parameters: it would neither train nor save another one."""
+        if self._trained is not None or any(parameter.flat is not None for parameter in self.parameters()):
+            raise RuntimeError(
+                f"{name} of {type(self).__name__} holds parameters, and a model already has those of this layer in its "
+                "buffers; set it before the model is used, or make a new model"
+            )
+
+
+def _has_parameters(value: Any) -> bool:
+    return isinstance(value, Parameter) or (isinstance(value, Layer) and bool(value.parameters()))
