@@ -23,7 +23,10 @@ _HINT = r"^[A-Za-z]{0,9}\.? ?[0-9]{1,4}[-/. :,][0-9A-Za-z ]{1,9}|^[A-Za-z]{3,9}[
 #: What people read as a date or a time, whether it is one or not.
 _DATE = r"^([0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{1,2}[-/.]([0-9]{4}|[0-9]{2}))([T ]+[0-9].*)?$"
 _CLOCK = r"^[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?$"
-_ZONED = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%:z", "%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%:z")
+_ZONED = (
+    *("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%:z", "%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%:z"),
+    *("%d %b %Y %H:%M:%S %:z", "%d %b %Y %H:%M:%S GMT"),
+)
 FORMATS = (
     *_DAYS,
     *_MONTHS,
@@ -32,16 +35,23 @@ FORMATS = (
     *_ZONED,
     *_CLOCKS,
 )
+_WEEKDAY = r"^(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6},? [0-9A-Za-z]"
+_WITH_WEEKDAYS = (
+    *(f"{name}{form}" for name in ("%a, ", "%A, ", "%a ", "%A ") for form in FORMATS if "%d" in form),
+    "%a %b %e %H:%M:%S %Y",  # of C's asctime
+)
 _SECONDS = 86400.0
 
 
 def date_formats(cells: pl.Series) -> list[str]:
     """Return the formats that all cells, none of them missing, follow: several if day and month may be exchanged."""
-    if not len(cells) or not cells.str.contains(_HINT).all():
-        return []
+    candidates: tuple[str, ...] = ()
+    if len(cells):
+        by_hint = {_WEEKDAY: _WITH_WEEKDAYS, _HINT: FORMATS}
+        candidates = next((formats for hint, formats in by_hint.items() if cells.str.contains(hint).all()), ())
     long_years = bool(cells.str.contains("[0-9]{4}").all())  # polars takes 20 for the year 20 of %Y
     short_years = bool(cells.str.contains(r"[-/.][0-9]{2}(?:[ T]|$)").all())  # and 3 for that of %y
-    formats = [form for form in FORMATS if (long_years or "%Y" not in form) and (short_years or "%y" not in form)]
+    formats = [form for form in candidates if (long_years or "%Y" not in form) and (short_years or "%y" not in form)]
     sample = cells.head(20)
     fitting = [form for form in formats if not parsed(sample, form).null_count()]
     fitting = [form for form in fitting if not parsed(cells, form).null_count()]
