@@ -13,7 +13,7 @@ from .base import keep
 from .classifying import IncrementalClassifier
 from .mlp import Data, Perceptron
 from .objectives import Objective, class_objective, class_outputs, one_label_only
-from .targets import Labels, accuracy, predicted_numbers
+from .targets import Labels, accuracy
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -216,7 +216,7 @@ class MLPClassifier(IncrementalClassifier, Perceptron):
         return targets.reshape(len(targets), -1).astype(dtype)
 
     def _score_of(self, data: Data) -> float:
-        predicted = predicted_numbers(self.network_.infer(data.x), multilabel=self._labels.multilabel)
+        predicted = self._labels.predicted(self.network_.infer(data.x))
         targets = data.y if data.y.ndim == 1 or self._labels.multilabel else data.y[:, 0]
         return accuracy(predicted, targets, data.weights)
 

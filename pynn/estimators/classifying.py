@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .mlp import is_stochastic
 from .probabilities import gives_probabilities, probabilities
-from .targets import Labels, predicted_numbers
+from .targets import Labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -40,7 +40,7 @@ class ClassPredictor(ClassifierMixin):
             As in `fit`.
         """
         outputs = self._outputs(X)  # raises unless fitted
-        return self._labels.labels(predicted_numbers(outputs, multilabel=self._labels.multilabel))
+        return self._labels.labels(self._labels.predicted(outputs))
 
     @available_if(gives_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
+from ..training.labels import text_labels
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
@@ -26,7 +28,11 @@ class Labels:
     def __init__(self, y: Any) -> None:
         kind = type_of_target(y, input_name="y")
         if kind not in ("binary", "multiclass", "multilabel-indicator"):
-            raise ValueError(f"Unknown label type: {kind}; a classifier expects classes, (n,), or 0 and 1, (n, labels)")
+            kinds = sorted({type(label).__name__ for label in np.asarray(y, dtype=object).flat})
+            held = f" ({', '.join(kinds)})" if kind == "unknown" else ""
+            raise ValueError(
+                f"Unknown label type: {kind}{held}; a classifier expects classes, (n,), or 0 and 1, (n, labels)"
+            )
         self.multilabel = kind == "multilabel-indicator"
         self.classes = np.arange(y.shape[1]) if self.multilabel else np.unique(y)
 
@@ -63,6 +69,14 @@ class Labels:
             dense = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
             return (dense != 0).astype(np.int64)
         return np.searchsorted(self.classes, y)
+
+    def predicted(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the number of the most probable class for each row of scores, or 0 and 1 for each column."""
+        if self.multilabel:
+            return (outputs > 0).astype(np.int64)
+        if self.count == 1:  # an output that tells it from nothing
+            return np.zeros(len(outputs), np.int64)
+        return (outputs[:, 0] > 0).astype(np.int64) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
 
     def labels(self, numbers: np.ndarray) -> np.ndarray:
         """Return the labels of the numbers."""
@@ -106,8 +120,10 @@ def class_weights(class_weight: Any, y: Any, sample_weight: np.ndarray | None) -
 def plain_labels(y: Any) -> Any:
     """Return pandas' nullable integers or booleans as an array of their own type; others unchanged.
 
-    Raises ValueError if a label is missing.
+    Raises ValueError if a label is missing, and TypeError if some are text and others not.
     """
+    if not hasattr(y, "nnz"):
+        text_labels(y, "the labels y")
     dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
     if dtype is None or not hasattr(y, "isna") or np.dtype(dtype).kind not in "iub":
         return y
@@ -115,20 +131,6 @@ def plain_labels(y: Any) -> Any:
     if missing.any():
         raise ValueError(f"y has a missing label in row {int(missing.argmax())}: remove examples without a label")
     return y.to_numpy(dtype=dtype)
-
-
-def predicted_numbers(outputs: np.ndarray, *, multilabel: bool) -> np.ndarray:
-    """Return the most probable class of each row of scores, or 0 and 1 for each column.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> predicted_numbers(np.array([[-1.0], [2.0]]), multilabel=False)
-    array([0, 1])
-    """
-    if multilabel:
-        return (outputs > 0).astype(np.int64)
-    return (outputs[:, 0] > 0).astype(np.int64) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
 
 
 def accuracy(predicted: np.ndarray, numbers: np.ndarray, weights: Any) -> float:

@@ -126,6 +126,14 @@ def test_same_output_and_warnings(capsys):
     assert texts[0] == texts[1]
 
 
+def test_a_single_class_is_predicted(rng):
+    x, y = rng.normal(size=(20, 3)), np.full(20, "only")
+    for module in (pynn, original):
+        model = module.MLPClassifier(max_iter=2, random_state=0).fit(x, y)
+        assert model.predict(x).tolist() == y.tolist()
+        assert model.score(x, y) == 1
+
+
 def test_assigned_weights_predict():
     x, y = TABLES["binary"][1]
     theirs = original.MLPClassifier(max_iter=5, random_state=0).fit(x, y)

@@ -127,6 +127,23 @@ def test_nullable_labels(dtype):
         model.fit(np.arange(20.0)[:, None], labels)
 
 
+@pytest.mark.parametrize("kind", ["string", "object", "category", "polars"])
+def test_missing_labels_among_text(kind):
+    labels = ["ant", "bee"] * 5 + [None]
+    series = pl.Series(labels) if kind == "polars" else pd.Series(labels, dtype=kind)
+    with pytest.raises(ValueError, match=r"labels y have a missing value, .*, in row 10"):
+        pynn.MLPClassifier().fit(np.zeros((11, 2)), series)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([1, "ant"], "1 in row 0 among labels that are text"), ([1, None], r"unknown \(NoneType, int\)")],
+)
+def test_labels_of_several_types(labels, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        pynn.MLPClassifier().fit(np.zeros((10, 2)), np.array(labels * 5, dtype=object))
+
+
 def test_a_series_of_values(table):
     columns, _ = table
     for container in (pd.Series, pl.Series):
