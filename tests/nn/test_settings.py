@@ -105,14 +105,6 @@ def test_what_a_container_holds_is_fixed(layer, name, value):
         setattr(layer, name, value)
 
 
-@pytest.mark.parametrize(("layer", "name"), [(pynn.Dropout(0.5), "rate"), (pynn.BatchNorm1d(3), "training")])
-def test_a_setting_that_a_layer_does_not_have(layer, name):
-    """It would have no effect."""
-    model = pynn.Sequential(layer)
-    with pytest.raises(AttributeError, match=rf"{type(layer).__name__} has no setting '{name}'; its settings are: "):
-        setattr(model[0], name, 0.3)
-
-
 class Wrapped(pynn.Layer):
     def __init__(self):
         super().__init__()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...utils.config import Configurable, is_own
+from ...utils.config import Configurable
 from ..context import Context
 from ..parameters import Parameter, native
 from ..random import unobserved
@@ -160,8 +160,6 @@ class Layer(Configurable):
             raise TypeError(f"{name} is a Parameter; write its values with `layer.{name}[...] = values`")
         if name != "owner" and held is not value and (_has_parameters(held) or _has_parameters(value)):
             self._refuse_if_trained(name)
-        if self.owner is not None and not name.startswith("_") and not hasattr(self, name):
-            self._refuse_unknown(name)
         if isinstance(value, Parameter) or held is value:
             object.__setattr__(self, name, value)
         else:
@@ -170,12 +168,6 @@ class Layer(Configurable):
             flat = self._trained
             if flat is not None:
                 flat.version += 1
-
-    def _refuse_unknown(self, name: str) -> None:
-        """Raise AttributeError for a new attribute of one of pynn's layers in a model: it would have no effect."""
-        if not is_own(self) and not self._holds_layers():
-            settings = ", ".join(self.config()) or "none"
-            raise AttributeError(f"{type(self).__name__} has no setting {name!r}; its settings are: {settings}")
 
     def _refuse_if_trained(self, name: str) -> None:
         """Raise RuntimeError if a model holds the layer's parameters: it would neither train nor save another one."""
