@@ -182,6 +182,18 @@ def test_among_trials_that_do_as_well_a_healthy_one_comes_first():
     assert ranked([sick, healthy])[0] is healthy
 
 
+def test_among_trials_that_do_as_well_the_simplest_comes_first():
+    right = np.ones(400)
+    right[:20] = 0
+    one, two, three = (trial_of(right, name=name) for name in ("rate", "rate and norm", "rate and norm and width"))
+    assert ranked([three, two, one])[0] is one
+    left = trial_of(right, [finding()], name="rate")
+    assert ranked([three, left])[0] is left  # a fault that is left counts as one more change
+    assert ranked([left, two])[0] is left and ranked([two, left])[0] is two
+    better = trial_of(np.ones(400), name="rate and norm")
+    assert ranked([one, better])[0] is better
+
+
 def test_a_trial_that_broke_off_comes_last():
     broken, poor = trial_of(np.ones(50), ended="not finite", name="a"), trial_of(np.zeros(50), name="b")
     assert ranked([broken, poor]) == [poor, broken]

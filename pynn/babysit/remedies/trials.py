@@ -58,9 +58,14 @@ class Remedy:
     subject: str = field(compare=False)
     apply: Callable[[Blueprint], None] = field(repr=False, compare=False)
 
+    @property
+    def subjects(self) -> list[str]:
+        """The subject of each change that it makes."""
+        return self.subject.split(" and ")
+
     def shares(self, other: Remedy) -> bool:
         """Return whether the two have a subject in common."""
-        return not set(self.subject.split(" and ")).isdisjoint(other.subject.split(" and "))
+        return not set(self.subjects).isdisjoint(other.subjects)
 
     def __add__(self, other: Remedy) -> Remedy:
         def both(blueprint: Blueprint) -> None:
@@ -345,16 +350,22 @@ def _lowest(val_loss: Sequence[float]) -> int | None:
 def ranked(trials: Sequence[RemedyTrial]) -> list[RemedyTrial]:
     """Return the trials, best first.
 
-    The winner is the first one tried among those that finish and match the highest score within chance; trials
-    without faults precede trials with faults.
+    The winner is the simplest among those that finish and match the highest score within chance, and of equally simple
+    ones the first tried. Faults that a trial leaves count as one more change, as they need another.
     """
     order = sorted(trials, key=lambda trial: (trial.ended == "not finite", -trial.score))
     if not order or order[0].ended == "not finite":
         return order
     best = order[0]
     rivals = [trial for trial in trials if trial.ended != "not finite" and _level(best, trial)]
-    front = min(rivals, key=lambda trial: bool(trial.verdict))
+    front = min(rivals, key=_changes)
     return [front, *(trial for trial in order if trial is not front)]
+
+
+def _changes(trial: RemedyTrial) -> int:
+    """Return how many changes a run needs: those of the trial, and one if it leaves faults."""
+    assert trial.remedy is not None
+    return len(trial.remedy.subjects) + bool(trial.verdict)
 
 
 def _level(best: RemedyTrial, trial: RemedyTrial) -> bool:
