@@ -60,7 +60,7 @@ def train_epoch(
     trainer.batches_per_epoch = len(fit.source)
     fit.listeners.on_epoch_begin(trainer)
     if trainer._ranks is not None:
-        trainer._ranks.check_equal(rank_checks.settings(trainer))
+        trainer._ranks.check_equal(rank_checks.between_epochs(trainer))
     with opened(fit.source, trainer.seed, trainer.epoch, trainer._batch, prefetch) as batches:
         for x, y, weights, total, share in batches:
             try:

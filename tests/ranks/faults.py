@@ -76,12 +76,12 @@ def fails(fault):
 
 
 def changes():
-    """Change the rate on one rank in the middle of a run."""
+    """Change weights on one rank in the middle of a run."""
 
     class Change(pynn.Callback):
         def on_epoch_end(self, trainer):
             if odd:
-                trainer.optimizer.lr = 5.0
+                trainer.model[0].weight[0, 0] += 1e-6
 
     trainer_of(dense()).fit(*table(), epochs=2, callbacks=[Change()])
 
