@@ -202,6 +202,8 @@ def test_an_amount_may_be_written_as_people_write_it(csv_file):
         ("1,2,0\n1.5,2.5,a\n2.5,3.5,b\n", ["1", "2"], 2),
         ("0,1,2,3\n1,2,3,4\n2,3,4,5\n", ["column_0", "column_1", "column_2"], 3),  # a window that slides
         ("0,1,2,3\n1,,3,4\n1,5,3,4\n", ["column_0", "column_1", "column_2"], 3),
+        ("1,2,3,kind\n1,5,3,p\n2,2,4,q\n", ["1", "2", "3"], 2),
+        ("1,2,3,p\n4,5,6,q\n7,8,9,q\n", ["column_0", "column_1", "column_2"], 3),
         ("1,2,3,4\n1,5,3,4\n", ["column_0", "column_1", "column_2"], 2),
         ("0,1\n1,2\n5,3\n", ["column_0"], 3),
         ("5,3,setosa\n4.9,3.0,setosa\n", ["column_0", "column_1"], 2),

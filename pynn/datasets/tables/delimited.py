@@ -215,11 +215,14 @@ def _is_text(column: pl.Series) -> bool:
 def _count_columns(first: list[str], rest: pl.DataFrame, numbers: list[int]) -> bool:
     """Return whether the whole numbers of the first row are names such as 0, 1, 2 or 1990, 1995 rather than values.
 
-    Names count up from 0 in steps of 1, or are years in equal steps, as no other row is. Fewer than three are names
-    only if all numbers below have a decimal point.
+    Names count up from 0 in steps of 1, or from 1 if there are three or more beside text, or are years in equal steps,
+    as no other row is. Fewer than three are names only if all numbers below have a decimal point.
     """
     names = np.array([[float(first[index]) for index in numbers]])
-    if not rest.height or not (_count_up(names) | _are_years(names)).any():
+    named = _count_up(names, 0) | _are_years(names)
+    if 2 < len(numbers) < len(first):
+        named |= _count_up(names, 1)
+    if not rest.height or not named.any():
         return False
     below = rest[:, numbers]
     if below.select((pl.all().str.contains(".", literal=True) | pl.all().is_null()).all()).row(0) == (True,) * len(
@@ -231,9 +234,9 @@ def _count_columns(first: list[str], rest: pl.DataFrame, numbers: list[int]) -> 
     return len(numbers) > 2 and not bool(alike(values).any())
 
 
-def _count_up(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which rows are 0, 1, 2, ..."""
-    return np.asarray((rows == np.arange(rows.shape[1])).all(axis=1))
+def _count_up(rows: NDArray[np.float64], first: int) -> NDArray[np.bool_]:
+    """Return which rows are `first`, `first` + 1, ..."""
+    return np.asarray((rows == np.arange(first, first + rows.shape[1])).all(axis=1))
 
 
 def _rise(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
