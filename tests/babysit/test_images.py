@@ -229,6 +229,21 @@ def test_preflight_looks_at_the_channels_of_images():
     assert preflight_of(cnn(), x, y)["input scale"].status == "warn"
 
 
+def test_preflight_knows_images_with_the_colours_last_and_such_that_were_reshaped():
+    noise, y = images(200)
+    smooth = noise.cumsum(axis=2).cumsum(axis=3)  # as photographs, neighbours are alike
+    smooth = (smooth / smooth.std()).astype(np.float32)
+    last = np.ascontiguousarray(smooth.transpose(0, 2, 3, 1))
+    assert preflight_of(cnn(), smooth, y)["image layout"].status == "pass"
+    assert preflight_of(cnn(), noise, y)["image layout"].status == "pass"
+    reshaped = preflight_of(cnn(), last.reshape(smooth.shape), y)["image layout"]
+    assert reshaped.status == "warn" and "with the colours last" in reshaped.evidence, reshaped
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Conv2d(10, 8, 3), pynn.ReLU(), pynn.Flatten(), pynn.Linear(64, 3))
+    turned = preflight_of(model, last, y)["image layout"]
+    assert turned.status == "warn" and "10x10 pixels with 3 colours last" in turned.evidence, turned
+
+
 def test_preflight_finds_dead_channels_and_layers_without_a_bend():
     x, y = images(200)
     model = cnn()

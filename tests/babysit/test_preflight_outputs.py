@@ -103,6 +103,9 @@ MISFITS = {
     "sigmoid and the logarithm of classes": ([pynn.Sigmoid()], log_of_shares, rows, "do not sum to 1", "warn"),
     "sigmoid and a loss that divides": ([pynn.Sigmoid()], log_of_divided, rows, "do not sum to 1", "note"),
     "scores as log-probabilities": ([], pynn.NLLLoss(), np.asarray, "no logarithms of probabilities", "fail"),
+    "probabilities as their logarithms": (
+        [pynn.Softmax()], pynn.NLLLoss(), np.asarray, "no logarithms of probabilities", "fail"
+    ),
 }  # fmt: skip
 
 
@@ -114,6 +117,39 @@ def test_the_cause_is_said(name, classes):
     assert check.status == status, check
     assert words in check.evidence
     assert check.advice.endswith(".")
+
+
+def test_outputs_that_start_above_0_by_chance_are_no_probabilities(classes):
+    model = ending_in()
+    model[2].weight *= 0.1
+    model[2].bias[...] = 0.5
+    x, y = classes
+    check = preflight(trainer_of(model, log_of_shares), x, rows(y))["network output"]
+    assert check.status == "fail" and "are negative" in check.evidence, check
+
+
+def test_amounts_for_a_loss_of_yes_or_no_are_sent_to_the_squared_error(rng):
+    x, y = amounts(rng)
+    check = preflight(trainer_of(network(6, [24], 1), pynn.BCEWithLogitsLoss()), x, 10 * y[:, None])["targets"]
+    assert check.status == "fail" and "pynn.MSELoss" in check.advice, check
+
+
+def test_a_layer_too_narrow_for_a_handful_is_named(rng):
+    x = rng.standard_normal((400, 24)).astype(np.float32)
+    model = pynn.Sequential(pynn.Linear(24, 32), pynn.ReLU(), pynn.Linear(32, 1), pynn.ReLU(), pynn.Linear(1, 24))
+    check = preflight(trainer_of(model, pynn.MSELoss()), x, x)["overfits a handful"]
+    assert check.status == "fail" and (check.symptom, check.layer) == ("underfitting", "2.Linear"), check
+    assert "the narrowest hidden layer has 1 unit" in check.evidence
+
+
+def test_of_a_loss_without_a_slope_nothing_is_said_but_that(classes):
+    def wrong(prediction, target):
+        return float(np.mean(prediction.argmax(axis=1) != target.argmax(axis=1))), np.zeros_like(prediction)
+
+    x, y = classes
+    report = preflight(trainer_of(ending_in(), wrong), x, rows(y))
+    assert report["network output"].status == "pass", report["network output"]
+    assert "no gradient" in report["gradient spread"].evidence
 
 
 FITTING = {

@@ -244,6 +244,15 @@ def test_a_row_that_occurs_twice_by_chance_is_no_leak():
     assert [duplicates_check(copies) for copies in (0, 1, 8, 60)] == ["pass", "pass", "warn", "fail"]
 
 
+def test_a_whole_truth_table_leaves_no_other_examples_to_validate_on():
+    x = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)], np.float32)
+    y = x.sum(axis=1).astype(np.int64) % 2
+    trainer = pynn.Trainer(command_network(3, 2, hidden=(8,)), pynn.CrossEntropyLoss(), pynn.Adam(3e-3))
+    assert preflight(trainer, x, y, validation=(x, y))["validation duplicates"].status == "pass"
+    part = preflight(trainer, x[:6], y[:6], validation=(x[:6], y[:6]))["validation duplicates"]
+    assert part.status == "warn"
+
+
 class Terminal:
     encoding = "utf-8"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...utils.validation import count, instance
 from ..isolation import quietly, unnoticed
-from . import data, fitting, gradients, held_out, layers, modes, outputs, rates, signal, start
+from . import data, fitting, gradients, held_out, layers, layout, modes, outputs, rates, signal, start
 from .case import Case
 from .report import Check, Report, failed, skipped
 
@@ -26,6 +26,7 @@ OF_DATA: tuple[tuple[str, Callable[[Case], Check]], ...] = (
     ("label balance", data.label_balance),
     ("target scale", data.target_scale),
     ("constant features", data.constant_features),
+    ("image layout", layout.image_layout),
     ("validation duplicates", held_out.validation_duplicates),
     ("validation scale", held_out.validation_scale),
 )

@@ -42,6 +42,8 @@ RARE = 15
 UNEVEN = 30.0
 #: Minimum ratio of a feature's standard deviation to another's for a note about different scales.
 UNEVEN_FEATURES = 100.0
+#: What a loss for yes or no takes.
+YES_OR_NO = "Give 0 for no and 1 for yes, in the shape of the outputs; for amounts take pynn.MSELoss."
 #: Why inputs have no scale.
 CATEGORIES = "all inputs number the categories of an embedding"
 
@@ -151,10 +153,10 @@ def target_range(case: Case) -> Check:
                 case.loss.check_target(targets, outputs[1])
         except ValueError as error:
             advice = "Number the classes from 0, and give the last layer one output per class."
-            return failed(name, None, f"{part}{error}", advice)
+            return failed(name, None, f"{part}{error}", YES_OR_NO if case.loss.output_kind == "binary" else advice)
         if isinstance(case.loss, BCEWithLogitsLoss) and (targets.min() < 0 or targets.max() > 1):
             evidence = f"{part}targets run from {targets.min():g} to {targets.max():g}; the loss takes 0 to 1"
-            return failed(name, None, evidence, "Give 0 for no and 1 for yes.")
+            return failed(name, None, evidence, YES_OR_NO)
     if case.labels(y, outputs):
         classes = len(np.unique(y))
         if classes >= MANY_CLASSES and len(y) < FEW_EACH * classes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...nn.context import Context
+from ...nn.layers import Linear
 from ...nn.random import Stream
 from ...nn.traversal import parts
 from ...training.examples import Examples
@@ -24,6 +26,8 @@ HANDFUL = 20
 #: Steps after which the outcome is looked at.
 LOOK_EVERY = 5
 RATES = (3e-3, 3e-4, 2e-2)
+#: Units of a hidden layer that are too few for most things.
+NARROW = 3
 #: Standard errors that no chance explains, and the share of the loss by which inputs must lower it.
 CERTAIN, HELPS = 8.0, 0.02
 #: Examples among which a correlation of 0.2 is certain.
@@ -76,9 +80,18 @@ def _overfits(case: Case) -> Check:
     able = _is_able(case, count)
     if closed >= 0.9 or (closed >= 0.15 and not able):
         return passed(name, evidence)
-    if closed < 0.5 and able:
-        return failed(name, "not_learning", evidence, FAULTS)
-    return warned(name, "not_learning", evidence, FAULTS)
+    report = failed if closed < 0.5 and able else warned
+    label, units = _narrowest_layer(case)
+    if units <= NARROW:
+        evidence += f"; the narrowest hidden layer has {units} unit{'s' * (units > 1)}"
+        return report(name, "underfitting", evidence, "Give that layer more units.", label)
+    return report(name, "not_learning", evidence, FAULTS)
+
+
+def _narrowest_layer(case: Case) -> tuple[str, float]:
+    """Return the name and the units of the narrowest hidden layer; infinitely many if none is linear."""
+    linear = [(part.label, part.layer.out_features) for part in parts(case.model) if isinstance(part.layer, Linear)]
+    return min(linear[:-1], key=lambda each: each[1], default=("", math.inf))
 
 
 def _handful(case: Case) -> Examples:

@@ -44,7 +44,8 @@ class LossTraits:
 
     @functools.cached_property
     def _here(self) -> Result | None:
-        return self._at(self.outputs)
+        here = self._at(self.outputs)
+        return here if here is not None and np.any(here[1]) else None  # without a slope, nothing tells what it does
 
     def _unchanged(self, other: Result | None, gradient_factor: float | np.ndarray | None = 1.0) -> bool:
         """Return whether another evaluation gives the same loss, and the same gradient times a factor."""

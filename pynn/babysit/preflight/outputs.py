@@ -174,7 +174,9 @@ def _as_probabilities(case: Case, outputs: Outputs, traits: LossTraits, evidence
     """Return what is wrong with outputs of which a loss of the user's own takes the logarithm."""
     name, last_name = NETWORK_OUTPUT, outputs.last_name
     advice = "End the network in a softmax (or, for yes or no, a sigmoid), or take a loss that includes it."
-    negative, above = float(np.mean(outputs.usual < 0)), float(np.mean(outputs.usual > 1 + ROUNDING))
+    # Outputs that start above 0 by chance need not stay there.
+    negative = max(float(np.mean(out < 0)) for out in (outputs.usual, *outputs.strong))
+    above = float(np.mean(outputs.usual > 1 + ROUNDING))
     zero = float(np.mean(outputs.usual == 0))
     if negative + zero + (above if traits.takes_log else 0.0) > 0.01:
         evidence += f"; the loss takes their logarithm as that of probabilities, but {negative:.0%} are negative, "
@@ -211,14 +213,14 @@ def _as_logits(case: Case, outputs: Outputs, evidence: str) -> Check:
     name, kind, last_name, last = NETWORK_OUTPUT, case.loss.output_kind, outputs.last_name, outputs.last
     output = outputs.usual
     remove = f"Remove {last_name}: the loss itself turns any numbers into probabilities."
-    if outputs.rows_sum_to_one:
-        again = "sigmoid" if kind == "binary" else "softmax"
-        evidence += f", of each example summing to 1: these are probabilities, and the loss applies a {again} again"
-        return failed(name, "not_learning", evidence, remove, last_name)
     if isinstance(case.loss, NLLLoss) and not outputs.log_probabilities:
         evidence += f", which are no logarithms of probabilities as {type(case.loss).__name__} takes them"
         advice = "End the network in pynn.LogSoftmax, or take pynn.CrossEntropyLoss."
         return failed(name, "not_learning", evidence, advice, last_name)
+    if outputs.rows_sum_to_one:
+        again = "sigmoid" if kind == "binary" else "softmax"
+        evidence += f", of each example summing to 1: these are probabilities, and the loss applies a {again} again"
+        return failed(name, "not_learning", evidence, remove, last_name)
     if isinstance(last, BOUNDED):
         evidence += f", which {type(last).__name__} bounds: the loss cannot come near 0"
         return failed(name, "saturated_units", evidence, remove, last_name)

@@ -38,6 +38,17 @@ def far_fewer_than_rows(values: np.ndarray) -> bool:
     return all(len(np.unique(column)) < 0.5 * len(column) for column in sample.T[:2000])
 
 
+def is_truth_table(values: np.ndarray) -> bool:
+    """Return whether features have two values each and the rows are all of their combinations: there are no others."""
+    features = 0
+    for column in values.T:
+        low, high = column.min(), column.max()
+        features += bool(low < high)
+        if 2**features > len(values) or ((low < column) & (column < high)).any():
+            return False
+    return len(np.unique(row_keys(values))) == 2**features
+
+
 def near_duplicates(train: np.ndarray, held_out: np.ndarray, rng: np.random.Generator) -> float:
     """Return the share of held-out rows that almost equal a training row.
 
