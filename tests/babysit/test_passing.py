@@ -90,12 +90,102 @@ def test_training_that_ends_while_it_may_be_improved_is_no_fault():
     assert monitor.verdict == []
 
 
+@pytest.mark.parametrize(("epochs", "batch_size"), [(1, 32), (15, 2000)])
+def test_training_that_ends_after_few_steps_is_said_to_be_short(epochs, batch_size):
+    x, y = pynn.datasets.load_digits()
+    x = x / 8 - 1
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(64, 32), pynn.ReLU(), pynn.Linear(32, 10))
+    run = watched(model, pynn.CrossEntropyLoss(), pynn.SGD(0.02), x, y, epochs, batch_size=batch_size)
+    finding = next(finding for finding in run[0].verdict)
+    assert finding.symptom == "underfitting" and "training ended after" in finding.evidence
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(64, 32), pynn.ReLU(), pynn.Linear(32, 10))
+    monitor, trainer = watched(model, pynn.CrossEntropyLoss(), pynn.Adam(1e-2), x, y, epochs, batch_size=32)
+    assert trainer.history["val_accuracy"][-1] > 0.8
+    assert monitor.verdict == []
+
+
+def xor(optimizer):
+    x, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([[0], [1], [1], [0]], np.float32)
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(2, 8), pynn.Sigmoid(), pynn.Linear(8, 1))
+    trainer, monitor = pynn.Trainer(model, pynn.MSELoss(), optimizer), pynn.Monitor(on_problem="silent")
+    trainer.fit(x, y, epochs=1500, batch_size=4, callbacks=[monitor])
+    return trainer.history["loss"][-1], symptoms(monitor.verdict)
+
+
+def test_a_handful_that_is_not_learnt_by_heart_with_small_steps_has_too_low_a_rate():
+    loss, verdict = xor(pynn.SGD(0.01))
+    assert loss > 0.24 and verdict[0] == "lr_too_low"
+    loss, verdict = xor(pynn.Adam(0.03))
+    assert loss < 0.01 and verdict == []
+
+
+def test_small_steps_where_nothing_can_be_learnt_are_no_fault_of_the_rate():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((400, 4)).astype(np.float32), rng.standard_normal((400, 1)).astype(np.float32)
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(4, 8), pynn.Tanh(), pynn.Linear(8, 1, init="zeros"))
+    monitor, _ = watched(model, pynn.MSELoss(), pynn.SGD(0.01), x, y, 400, batch_size=400)
+    assert "lr_too_low" not in symptoms(monitor.verdict)
+
+
+@pytest.mark.parametrize(("shuffle", "expected"), [(False, True), (True, False)])
+def test_rows_of_a_regression_in_the_order_of_their_targets_are_to_be_shuffled(shuffle, expected):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((800, 6)).astype(np.float32)
+    y = (x[:, :1] + np.sin(2 * x[:, 1:2])).astype(np.float32)
+    y[::100] = -9999 if shuffle else y[::100]  # codes for what is missing are not what all other batches lack
+    order = np.arange(800) if shuffle else np.argsort(y[:, 0])
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(6, 32), pynn.ReLU(), pynn.Linear(32, 1))
+    monitor = pynn.Monitor(on_problem="silent")
+    trainer = pynn.Trainer(model, pynn.MSELoss(), pynn.SGD(0.05 if not shuffle else 1e-9), seed=0)
+    fresh = rng.standard_normal((200, 6)).astype(np.float32)
+    held_out = fresh, (fresh[:, :1] + np.sin(2 * fresh[:, 1:2])).astype(np.float32)
+    trainer.fit(x[order], y[order], epochs=10, shuffle=shuffle, validation=held_out, callbacks=[monitor])
+    told = [finding for finding in monitor.verdict if finding.symptom == "oscillating"]
+    assert [finding.advice for finding in told] == ["shuffle the examples"] * expected
+
+
+def test_inputs_that_are_all_zero_do_not_differ_from_validation_inputs():
+    x, y = np.zeros((200, 4), np.float32), np.arange(200) % 2
+    model = pynn.Sequential(pynn.Linear(4, 8), pynn.ReLU(), pynn.Linear(8, 2))
+    monitor, _ = watched(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1), x, y, 3)
+    evidence = [finding.evidence for finding in monitor.verdict if finding.symptom == "input_not_normalised"]
+    assert evidence == ["the largest input is 0"]
+
+
+def test_units_that_died_before_a_run_learnt_are_history():
+    dead = pynn.Finding("dead_units", "1.ReLU", 40, 60, "warning", "31% of the units are dead", "")
+    monitor, trainer = linear_run(0.1, 30)
+    monitor.findings.append(dead)
+    assert dead in monitor.verdict
+    monitor._state.found["dead_units"] = 60
+    monitor._judged = trainer.steps
+    monitor._let_pass(trainer.steps)
+    assert dead not in monitor.verdict and dead.end == trainer.steps
+
+
+def test_frozen_weights_are_named_as_the_reason_for_a_loss_that_stays():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((600, 8)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    model = pynn.Sequential(pynn.Linear(8, 16), pynn.ReLU(), pynn.Linear(16, 2))
+    for layer in model:
+        layer.freeze()
+    monitor, _ = watched(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1), x, y, 20)
+    assert symptoms(monitor.verdict) == ["plateau"] and "all weights are frozen" in monitor.verdict[0].evidence
+
+
 @pytest.mark.parametrize(("fitted", "severities"), [(0.6, ["warning"]), (0.95, [])])
 def test_a_network_that_fits_its_training_data_is_not_short_of_training(fitted, severities):
     falling = [SimpleNamespace(loss=loss, val_loss=2 * loss) for loss in np.linspace(0.5, 0.45, 10)]
     state = SimpleNamespace(
         evaluations=falling, held_out_examples=400, reached=0.55, attainable=0.9, fitted=fitted, explained=False,
-        facts=SimpleNamespace(measure="accuracy"), score=str, window=SimpleNamespace(typical_ratio=1e-3, lr=0.1),
+        age=5000, facts=SimpleNamespace(measure="accuracy"), score=str,
+        window=SimpleNamespace(typical_ratio=1e-3, lr=0.1),
     )  # fmt: skip
     assert [detection.severity for detection in ended_early(state)] == severities
 

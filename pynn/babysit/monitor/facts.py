@@ -149,9 +149,9 @@ class Facts:
         Whether the loss grows with the batch.
     fresh : bool
         Whether training began with the watched steps.
-    target_rms, target_std, target_outlier : float
-        For regression: root mean square and standard deviation of the targets, and the largest distance from the
-        median over the median distance.
+    target_rms, target_std, target_spread, target_outlier : float
+        For regression: root mean square and standard deviation of the targets, the median of their distances from the
+        median, and the largest distance over that.
     out_of_reach : float
         For regression: the share of targets outside the range of the final activation.
     counts : ndarray or None
@@ -184,6 +184,7 @@ class Facts:
     summed: bool = False
     target_rms: float = math.nan
     target_std: float = math.nan
+    target_spread: float = 0.0
     target_outlier: float = 1.0
     out_of_reach: float = 0.0
     counts: np.ndarray | None = None
@@ -327,7 +328,8 @@ def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.nd
         values = target.astype(np.float64)
         facts.target_rms = float(np.sqrt(np.mean(values * values)))
         middle = np.median(values)
-        spread = float(np.median(np.abs(values - middle)))
+        spread = median_distance(values)
+        facts.target_spread = spread
         facts.target_outlier = float(np.abs(values - middle).max()) / spread if spread > 0 else 1.0
         low, high = RANGES.get((facts.weights[-1].activation if facts.weights else None) or "", (-math.inf, math.inf))
         facts.out_of_reach = float(np.mean((values < low) | (values > high)))
@@ -335,6 +337,11 @@ def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.nd
     facts.baseline = _baseline(facts, loss, target, prediction)
     if facts.classifies and loss.output_kind is None:  # outputs of 0 may mean nothing to it
         facts.zero_loss = facts.baseline
+
+
+def median_distance(values: np.ndarray) -> float:
+    """Return the median of the distances from the median."""
+    return float(np.median(np.abs(values - np.median(values))))
 
 
 def _baseline(facts: Facts, loss: Loss, target: np.ndarray, prediction: np.ndarray) -> float:

@@ -316,7 +316,7 @@ class Monitor(Shown, Callback):
         if trainer.examples is not None and trainer.held_out is not None:
             if state.facts.counts is not None:
                 probes.recall(state, trainer, trainer.held_out)
-            if math.isnan(state.attainable) and len(state.evaluations) >= 3:
+            if math.isnan(state.attainable) and (len(state.evaluations) >= 3 or trainer.epoch == trainer.target_epoch):
                 probes.attainable(state, trainer, trainer.examples, trainer.held_out)
             probes.reached(state, trainer, trainer.examples, trainer.held_out)
         if trainer.examples is not None and state.facts.has_norm and state.age >= 20:

@@ -20,6 +20,7 @@ from ...utils.arrays import is_one_hot
 from ...utils.config import is_own
 from ..isolation import quietly, unnoticed
 from ..learners import NEIGHBOURS, simple_predictions, standard_errors
+from .facts import median_distance
 from .run_state import RunState
 
 if TYPE_CHECKING:
@@ -98,15 +99,19 @@ def _own_optimizer(state: RunState, trainer: Trainer) -> None:
 
 
 def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
-    """Record the largest class share of the last minibatch, and whether outputs are probabilities or rectified."""
+    """Record how alike the last minibatch's targets are, and whether outputs are probabilities or rectified."""
     prediction = trainer.prediction
     last = trainer.model.leaves()[-1]
     state.rectified_output = trainer.loss.output_kind in ("classes", "binary") and isinstance(last, RECTIFIERS)
     if trainer.loss.output_kind == "binary":
         state.ends_in_probabilities = isinstance(last, Sigmoid | Hardsigmoid | Softmax)
-    if target.dtype.kind not in "iu" or prediction.ndim != 2 or prediction.shape[1] < 2:
-        return
     if 2 * len(target) < state.facts.batch_size:  # a partial batch at the end of an epoch
+        return
+    if state.facts.target_spread > 0:
+        spread = median_distance(target.astype(np.float64)) / state.facts.target_spread
+        held = state.batch_spread
+        state.batch_spread = spread if math.isnan(held) else 0.5 * held + 0.5 * spread
+    if target.dtype.kind not in "iu" or prediction.ndim != 2 or prediction.shape[1] < 2:
         return
     counts = np.bincount(target[target >= 0], minlength=1)
     purity = int(counts.max()) / max(int(counts.sum()), 1)

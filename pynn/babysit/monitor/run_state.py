@@ -116,6 +116,8 @@ class RunState:
         Whether logits pass a rectifier, so that they are never negative.
     one_class_batches : float
         The mean share of a batch's largest class; NaN without classes.
+    batch_spread : float
+        For regression: the spread of a batch's targets over that of all, on average.
     steps_left, epochs_left : float, int
         The share of the planned steps still to come, and the epochs; -1 in a custom loop.
     initial_saturated, initial_active : dict of str to float
@@ -190,6 +192,7 @@ class RunState:
     rectified_output: bool = False
     ends_in_probabilities: bool = False
     one_class_batches: float = math.nan
+    batch_spread: float = math.nan
     steps_left: float = 1.0
     epochs_left: int = -1
     found: dict[str, int] = field(default_factory=dict)
@@ -210,7 +213,6 @@ class RunState:
     mode_gaps: list[tuple[float, float, float, float]] = field(default_factory=list)
     first_norm_layer: str | None = None
     wrong_gradient: tuple[str, str, str | None] | None = None
-
     _recent: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def add(self, window: Window) -> None:
@@ -352,6 +354,11 @@ class RunState:
     def explained(self) -> bool:
         """Whether a found symptom explains a lack of learning."""
         return not self.found.keys().isdisjoint(CAUSES)
+
+    @property
+    def all_frozen(self) -> bool:
+        """Whether no layer with weights is trained."""
+        return bool(self.facts.weights) and not self.window.weights
 
     @property
     def learns(self) -> bool:

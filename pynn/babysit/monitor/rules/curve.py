@@ -11,6 +11,8 @@ from .base import Detection
 
 #: Tolerated share of unreachable targets, as outliers.
 UNREACHED = 0.05
+#: Spread of a batch's targets over that of all, below which they are alike.
+ALIKE = 0.25
 #: Minimum share of variance that a simple learner explains before a network that explains none is at fault.
 MIN_SIGNAL = 0.15
 #: Minimum weight decay for a report of decay that removes all weights in one step.
@@ -50,7 +52,7 @@ def not_learning(state: RunState) -> Iterator[Detection]:
     late = state.age >= 150 and (state.steps_left < 0.75 if state.planned else state.age >= 600)
     if not late or not state.stuck() or state.explained or facts.tiny or "zigzag" in state.found:
         return
-    if len(state.windows) < 3 or facts.chance > 0.8:
+    if len(state.windows) < 3 or facts.chance > 0.8 or state.all_frozen:
         return
     reference, loss = state.reference, state.recent_loss(100)
     if not loss > 0.97 * reference > 0 or state.falling(0.05):
@@ -131,6 +133,13 @@ def one_class_at_a_time(state: RunState) -> Iterator[Detection]:
         yield Detection("oscillating", "error", evidence, "shuffle the examples")
 
 
+def alike_in_a_batch(state: RunState) -> Iterator[Detection]:
+    """Batches of like targets, from sorted or slowly varying unshuffled data: the network forgets the others."""
+    if state.batch_spread < ALIKE and state.facts.batch_size >= 8 and state.age >= 8:
+        evidence = f"the targets of a batch spread over {state.batch_spread:.0%} of the range that all of them do"
+        yield Detection("oscillating", "warning" if state.falls_short else "info", evidence, "shuffle the examples")
+
+
 def probabilities_as_logits(state: RunState) -> Iterator[Detection]:
     """A softmax or sigmoid before a loss that applies its own."""
     if state.ends_in_probabilities and state.facts.classifies:
@@ -170,6 +179,7 @@ RULES = (
     regularisation_too_strong,
     diverging,
     one_class_at_a_time,
+    alike_in_a_batch,
     not_learning,
     probabilities_as_logits,
     rectified_logits,

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
+import numpy as np
+
 from ..run_state import RunState
 from .base import Detection
 
@@ -15,6 +17,8 @@ LATEST, FEWEST = 0.2, 4
 FALLS, CREEPS = 0.1, 0.03
 #: Score below that of a simple learner that is a fault.
 SHORT = 0.1
+#: Steps that are few, the share of the loss of ignoring the inputs that is left after them, and that by which it fell.
+FEW_STEPS, MOST_LEFT, BEGUN = 200, 0.5, 0.01
 #: The update ratio that an advised rate aims at, and how many times the rate it may be.
 AIM, MOST = 3e-3, 30.0
 
@@ -25,9 +29,15 @@ def ended_early(state: RunState) -> Iterator[Detection]:
     # A network that fits its training data as well falls short for another reason.
     short = state.reached < state.attainable - SHORT - error and not state.fitted > state.attainable
     fall = _fall_per_epoch(state, CREEPS if short else FALLS)
-    if fall is None or state.explained:
+    if state.explained:
         return
-    evidence = f"the loss was still falling by {fall:.1%} an epoch when training ended"
+    if fall is not None:
+        evidence = f"the loss was still falling by {fall:.1%} an epoch when training ended"
+    elif short and _has_just_begun(state):
+        evidence = f"training ended after {state.age} steps, with the loss at {state.share_left:.0%} of that of "
+        evidence += "ignoring the inputs, and falling"
+    else:
+        return
     if short:
         measure, reached = state.facts.measure, state.score(state.reached)
         evidence += f"; {measure} is {reached} where a simple learner has {state.score(state.attainable)}"
@@ -51,6 +61,15 @@ def _fall_per_epoch(state: RunState, least: float) -> float | None:
             return None
         falls.append(1 - (after / before) ** (1 / (len(latest) - third)))
     return min(falls) if falls else None
+
+
+def _has_just_begun(state: RunState) -> bool:
+    """Return whether few steps were taken, each third of them with a lower loss, and most of the loss is left."""
+    if not FEWEST < state.age <= FEW_STEPS or state.share_left < MOST_LEFT:
+        return False
+    losses = np.concatenate([np.full(window.steps, window.loss) for window in state.windows])
+    first, middle, last = (float(part.mean()) for part in np.array_split(losses, 3))
+    return first > middle > last and first - last > BEGUN * state.reference
 
 
 def _faster(state: RunState) -> str:

@@ -11,6 +11,8 @@ from .base import Detection
 
 #: Share of the planned steps still to come while the pace of a run foretells nothing.
 EARLY = 0.7
+#: Steps after which a run that has learnt nothing stands still, and examples that any network can learn by heart.
+MANY_STEPS, HANDFUL = 300, 20
 
 
 def lr_too_high(state: RunState) -> Iterator[Detection]:
@@ -103,7 +105,9 @@ def lr_too_low(state: RunState) -> Iterator[Detection]:
         return
     if state.age < 50 or math.isnan(window.ratio) or window.lr < 0.5 * state.highest_lr or window.lr > window.first_lr:
         return
-    if not 0 < window.ratio < limits.small_ratio or not state.share_left > 0.7 or "dead_units" in state.found:
+    if not 0 < window.ratio < limits.small_ratio or not state.share_left > 0.7:
+        return
+    if not state.found.keys().isdisjoint(("dead_units", "lr_too_high")):  # nothing moves any more
         return
     fallen = (state.initial_loss - state.recent_loss()) / max(abs(state.initial_loss), 1e-30)
     if fallen < 0.05 * state.age / 100 and fallen < 0.2:
@@ -113,6 +117,20 @@ def lr_too_low(state: RunState) -> Iterator[Detection]:
         )
         advice = f"multiply the learning rate ({window.lr:g}) by 10 to 100"
         yield Detection("lr_too_low", "error" if window.ratio < limits.tiny_ratio else "warning", evidence, advice)
+
+
+def standstill(state: RunState) -> Iterator[Detection]:
+    """Half of the run is over, nothing has been learnt, and small steps no longer change the loss."""
+    window = state.window
+    if not state.planned or state.steps_left > 0.5 or state.age < MANY_STEPS or state.explained or not state.stuck():
+        return
+    # Where nothing can be learnt, steps become small as well; a handful of examples can be learnt by heart.
+    learnable = state.attainable > state.reached + 0.1 or state.facts.examples <= HANDFUL
+    small = 0 < window.typical_ratio < 3 * state.limits.small_ratio and not state.falling(0.02)
+    if learnable and small and window.lr >= 0.5 * state.highest_lr:
+        evidence = f"{_changed(window.typical_ratio)}, and after {state.age} steps the loss of "
+        evidence += f"{state.recent_loss():.3g} is no better than ignoring the inputs"
+        yield Detection("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 10 to 100")
 
 
 def plateau(state: RunState) -> Iterator[Detection]:
@@ -169,10 +187,10 @@ def run_away(state: RunState) -> Iterator[Detection]:
 
 def nothing_trained(state: RunState) -> Iterator[Detection]:
     """All weights are frozen, from the start or during training."""
-    if state.facts.weights and not state.window.weights and state.share_left > 0.2 and state.age > 1:
+    if state.all_frozen and state.share_left > 0.2 and state.age > 1:
         evidence = f"all weights are frozen, and the loss stays at {state.recent_loss():.3g}"
         yield Detection("plateau", "error", evidence, "layer.freeze(False) lets a layer be trained again")
 
 
-RULES = (lr_too_high, lr_too_low, plateau, nothing_trained)
+RULES = (lr_too_high, lr_too_low, standstill, plateau, nothing_trained)
 EVALUATION_RULES = (too_slow_to_arrive,)

@@ -62,6 +62,8 @@ def _each(inputs: InputFigures) -> str:
 
 def _unlike(inputs: InputFigures, held_out: InputFigures, maximum: float, layer: str | None) -> Iterator[Detection]:
     """Validation inputs have another scale than the training inputs."""
+    if not inputs.rms and not held_out.rms:
+        return
     ratio = held_out.rms / inputs.rms if inputs.rms else math.inf
     shift = abs(held_out.mean - inputs.mean) / max(inputs.rms, 1e-12)
     if ratio > maximum or ratio < 1 / maximum or shift > 1.5:
