@@ -1,10 +1,12 @@
 """The HTML report in a real browser: Chromium, headless, as a phone and as a desk, by day and by night."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from browsers import CHROMIUM
+from cases import case
 from shown_runs import empty_run, made_run, sick_findings, trained_run
 
 from pynn.babysit.findings import Finding
@@ -19,11 +21,6 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-ge
 @pytest.fixture(params=SIZES)
 def size(request):
     return SIZES[request.param]
-
-
-@pytest.fixture(params=["light", "dark"])
-def scheme(request):
-    return request.param
 
 
 @pytest.fixture
@@ -89,15 +86,19 @@ RUNS = {
 
 
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
-def test_report_opens_without_a_word_on_the_console_and_fits_the_page(show, run, size, scheme):
-    shown = show(run(), size, scheme)
-    assert fits(shown)
-    assert shown.locator("h1").inner_text() == "A run"
-    # Every picture is one that the browser can read.
-    assert shown.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-    for details in shown.locator("details").all():
-        details.evaluate("element => element.open = true")
-    assert fits(shown)
+def test_report_opens_without_a_word_on_the_console_and_fits_the_page(show, run):
+    shown = show(run())
+    for (size, (width, height)), scheme in itertools.product(SIZES.items(), ["light", "dark"]):
+        with case(size=size, scheme=scheme):
+            shown.set_viewport_size({"width": width, "height": height})
+            shown.emulate_media(color_scheme=scheme)
+            shown.reload()
+            assert fits(shown)
+            assert shown.locator("h1").inner_text() == "A run"
+            # Every picture is one that the browser can read.
+            assert shown.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+            shown.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+            assert fits(shown)
 
 
 def test_curves_are_drawn_where_their_values_are(show, size):
