@@ -212,14 +212,15 @@ class Schemas(Bytes):
     TABLE = b"a,b,c,label\n1,x,2.5,no\n3,y,,yes\n5,x,1,no\n2,x,7,yes\n"
 
     def __init__(self, folder):
-        self.path = folder / "whole.csv"
-        self.path.write_bytes(self.TABLE)
+        path = folder / "whole.csv"
+        path.write_bytes(self.TABLE)
+        self.learned = json.dumps(datasets.read_csv(path).schema)
 
     def whole(self, rng):
         return self.TABLE
 
     def broken(self, rng, content):
-        self.schema = changed(rng, json.loads(json.dumps(datasets.read_csv(self.path).schema)))
+        self.schema = changed(rng, json.loads(self.learned))
         return damaged(rng, content) if rng.random() < 0.3 else content
 
     def read(self, path):
