@@ -309,3 +309,27 @@ def test_data_that_do_not_fit_are_refused_as_fit_refuses_them(blobs):
         diagnose(trainer_of(network(10, 8, 2)), x, y)
     with pytest.raises(TypeError, match="trainer"):
         diagnose("trainer", x, y)
+
+
+def test_of_a_handful_nothing_is_held_out():
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    y = np.array([[0], [1], [1], [0]], np.float32)
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(2, 8), pynn.Sigmoid(), pynn.Linear(8, 1))
+    trainer = pynn.Trainer(model, pynn.MSELoss(), pynn.SGD(0.01))
+    diagnosis = pynn.diagnose(trainer, x, y, epochs=800, batch_size=4)
+    assert diagnosis.verdict[0].symptom == "lr_too_low"
+    assert diagnosis.best.score > 0.9 > 0.1 > diagnosis.baseline.score
+
+
+def test_rows_that_are_not_shuffled_keep_their_order_when_some_are_held_out():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((800, 6)).astype(np.float32)
+    y = (x[:, :1] + np.sin(2 * x[:, 1:2])).astype(np.float32)
+    order = np.argsort(y[:, 0])
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(6, 32), pynn.ReLU(), pynn.Linear(32, 1))
+    trainer = pynn.Trainer(model, pynn.MSELoss(), pynn.SGD(0.05))
+    diagnosis = diagnose(trainer, x[order], y[order], epochs=10, shuffle=False)
+    assert diagnosis.verdict[0].symptom == "oscillating"
+    assert "examples shuffled in every epoch" in diagnosis.best.remedy.change

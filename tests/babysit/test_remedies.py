@@ -55,6 +55,13 @@ def test_a_softmax_between_layers_is_replaced_first(blobs, symptoms):
     assert not any("instead of Softmax" in change for change in changes_for(trainer_of(at_the_end), data, *symptoms))
 
 
+def test_smaller_batches_are_tried_where_an_epoch_has_few_steps(blobs):
+    data, _ = blobs
+    trainer, size = trainer_of(network(10, 16, 3)), len(data[0])
+    assert f"batch size {size} -> 32" in changes_for(trainer, data, "underfitting", batch_size=size)
+    assert not any("batch size" in change for change in changes_for(trainer, data, "underfitting"))
+
+
 def test_a_rate_that_moves_nothing_is_fitted_to_the_size_of_the_first_step(blobs):
     data, _ = blobs
     changes = changes_for(trainer_of(network(10, 16, 3), pynn.SGD(1e-6)), data, "lr_too_low", ratio=2e-7)

@@ -60,7 +60,8 @@ def diagnose(
     x, y : array_like
         The data for `Trainer.fit`.
     validation : (x, y), optional
-        Data that score the runs; by default, a fifth of the examples is held out.
+        Data that score the runs; by default, a fifth of the examples is held out. Of 20 or fewer none is: the runs are
+        scored on what they train on.
     epochs, batch_size : int, optional
         By default those of the trainer's last `fit`, or 10 and 32.
     shuffle : bool

@@ -85,6 +85,7 @@ NO_SOFTMAX: Source = lambda s: network.activations(s.blueprint, Softmax, ReLU)  
 TO_TANH: Source = lambda s: network.activations(s.blueprint, Sigmoid, Tanh)  # noqa: E731
 RELU_TO_TANH: Source = lambda s: network.activations(s.blueprint, ReLU, Tanh)  # noqa: E731
 LARGER_BATCH: Source = lambda s: training.larger_batch(s.blueprint, 32)  # noqa: E731
+SMALLER_BATCH: Source = lambda s: training.smaller_batch(s.blueprint, len(s.x), 32)  # noqa: E731
 LESS_MOMENTUM: Source = lambda s: training.momentum(s.blueprint, 0.9)  # noqa: E731
 NO_MOMENTUM: Source = lambda s: training.momentum(s.blueprint, 0.0)  # noqa: E731
 INITIALIZE = _of(network.initialized)
@@ -119,7 +120,7 @@ CURES: dict[str, tuple[Source, ...]] = {
     "diverging": (KNOWN_OPTIMIZER, CONSTANT_RATE, _rates(0.1, 0.3, 0.01), CLIP, USUAL_LOSS, OWN_LAYERS, TARGETS),
     "non_finite": (USUAL_LOSS, OWN_LAYERS, KNOWN_OPTIMIZER, _rates(0.1, 0.01), CLIP),
     "batchnorm_mismatch": (_of(network.norm_momentum), OWN_LAYERS, NO_CALLBACKS, LARGER_BATCH),
-    "lr_too_low": (CONSTANT_RATE, FITTED_RATE, _rates(10, 100), ADAM),
+    "lr_too_low": (CONSTANT_RATE, FITTED_RATE, _rates(10, 100), ADAM, SMALLER_BATCH),
     "not_learning": (
         STANDARDIZE,
         INITIALIZE,
@@ -136,6 +137,7 @@ CURES: dict[str, tuple[Source, ...]] = {
     "overfitting": (_of(training.more_regularization), _of(network.more_dropout)),
     "underfitting": (
         NO_AUGMENTATION,
+        SMALLER_BATCH,
         _of(network.nonlinear),
         _of(network.wider),
         _of(network.deeper),

@@ -33,6 +33,8 @@ OnTrial = Callable[[Remedy | None, int, int], object]
 
 #: Share of held-out examples if no validation part is given.
 SET_ASIDE = 0.2
+#: Examples of which none is held out: each may be the only one of its kind, as the rows of XOR are.
+HANDFUL = 20
 #: Share of the time for the unchanged run; remedies then train on the same number of examples.
 FIRST = 0.125
 #: A remedy may take this many times longer, for larger networks.
@@ -52,7 +54,7 @@ class RemedySearch:
     ----------
     blueprint : Blueprint
     data, validation : (x, y)
-        Raw data; without a validation part, a fifth of the data is held out.
+        Raw data; without a validation part, a fifth of the data is held out, or nothing of a handful.
     sample_weight : ndarray or None
     seconds, seed, on_trial
         See `diagnose`.
@@ -74,7 +76,9 @@ class RemedySearch:
         weights = None if sample_weight is None else np.asarray(sample_weight)
         model = blueprint.copy().trainer().model
         outputs, y = _check(model, blueprint, x, y, weights)
-        if validation is None:
+        if validation is None and len(x) <= HANDFUL:
+            validation = x, y
+        elif validation is None:
             rows, held_out = _split(y, seed)
             validation = x[held_out], y[held_out]
             x, y = x[rows], y[rows]
@@ -253,7 +257,7 @@ def _check(
 
 
 def _split(y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows for training and validation, stratified by class."""
+    """Return the rows for training and validation, in their order, stratified by class."""
     from ...datasets.split import train_test_split  # datasets are imported on first use
 
     rows = np.arange(len(y))
@@ -264,7 +268,7 @@ def _split(y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         train, test, _, _ = train_test_split(rows, labels, SET_ASIDE, seed, stratify=stratify)
     except ValueError:  # a class with too few examples
         train, test, _, _ = train_test_split(rows, labels, SET_ASIDE, seed, stratify=False)
-    return train, test
+    return np.sort(train), np.sort(test)
 
 
 def _class_counts(y: np.ndarray, kind: str, outputs: int) -> np.ndarray | None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 #: Then nearly constant ones are not scaled up (a share of the mean variance is added to each variance).
 ONE_UNIT, VARIANCE_FLOOR, MANY_FEATURES = 30.0, 0.1, 32
 DROPOUT, DECAY = 0.2, 1e-3
+#: Steps of an epoch that are so few that smaller batches are tried.
+FEW_STEPS = 8
 
 
 def written(thing: Configurable) -> str:
@@ -275,5 +277,15 @@ def shuffled(blueprint: Blueprint) -> Iterator[Remedy]:
 def larger_batch(blueprint: Blueprint, size: int) -> Iterator[Remedy]:
     """Yield larger batches."""
     if blueprint.batch_size < size:
-        change = f"batch size {blueprint.batch_size} -> {size}"
-        yield Remedy(change, f"fit(..., batch_size={size})", "batch", _setting("batch_size", size))
+        yield _batch_of(blueprint, size)
+
+
+def smaller_batch(blueprint: Blueprint, examples: int, size: int) -> Iterator[Remedy]:
+    """Yield smaller batches, where an epoch has few steps."""
+    if blueprint.batch_size > size and examples < FEW_STEPS * blueprint.batch_size:
+        yield _batch_of(blueprint, size)
+
+
+def _batch_of(blueprint: Blueprint, size: int) -> Remedy:
+    change = f"batch size {blueprint.batch_size} -> {size}"
+    return Remedy(change, f"fit(..., batch_size={size})", "batch", _setting("batch_size", size))
