@@ -90,7 +90,7 @@ def test_training_that_ends_while_it_may_be_improved_is_no_fault():
     assert monitor.verdict == []
 
 
-@pytest.mark.parametrize(("epochs", "batch_size"), [(1, 32), (15, 2000)])
+@pytest.mark.parametrize(("epochs", "batch_size"), [(1, 32), (20, 2000)])
 def test_training_that_ends_after_few_steps_is_said_to_be_short(epochs, batch_size):
     x, y = pynn.datasets.load_digits()
     x = x / 8 - 1

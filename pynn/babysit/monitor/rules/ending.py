@@ -17,8 +17,9 @@ LATEST, FEWEST = 0.2, 4
 FALLS, CREEPS = 0.1, 0.03
 #: Score below that of a simple learner that is a fault.
 SHORT = 0.1
-#: Steps that are few, the share of the loss of ignoring the inputs that is left after them, and that by which it fell.
-FEW_STEPS, MOST_LEFT, BEGUN = 200, 0.5, 0.01
+#: Steps of a first try, and steps that are few; the share of the loss of ignoring the inputs that is left after them,
+#: and that by which it fell.
+FIRST_TRY, FEW_STEPS, MOST_LEFT, BEGUN = 16, 200, 0.5, 0.01
 #: The update ratio that an advised rate aims at, and how many times the rate it may be.
 AIM, MOST = 3e-3, 30.0
 
@@ -65,7 +66,7 @@ def _fall_per_epoch(state: RunState, least: float) -> float | None:
 
 def _has_just_begun(state: RunState) -> bool:
     """Return whether few steps were taken, each third of them with a lower loss, and most of the loss is left."""
-    if not FEWEST < state.age <= FEW_STEPS or state.share_left < MOST_LEFT:
+    if not FIRST_TRY <= state.age <= FEW_STEPS or state.share_left < MOST_LEFT:
         return False
     losses = np.concatenate([np.full(window.steps, window.loss) for window in state.windows])
     first, middle, last = (float(part.mean()) for part in np.array_split(losses, 3))
