@@ -7,6 +7,7 @@ import onnx
 import pytest
 from fuzz.tried import each_seed
 from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 from onnx_networks import LAYERS, of_layer, random_network
 
 import pynn
@@ -309,6 +310,61 @@ def test_no_graph_makes_reading_slow(tmp_path):
         loaded(graph(f"a0 = Identity(w) \n {nodes} \n y = MatMul(x, a59)", w=W), tmp_path)
     deep = "\n".join(f"b{k} = Relu(a{k}) \n c{k} = Tanh(b{k}) \n a{k + 1} = Add(c{k}, b{k})" for k in range(2000))
     assert len(loaded(graph(f"a0 = Relu(x) \n {deep} \n y = Relu(a2000)"), tmp_path)) > 2000
+
+
+SIZES = {
+    # As PyTorch's exporter writes ZeroPad2d((1, 2, 0, 1)), the amounts of the last dimension first.
+    "padding": """
+        amounts = Constant <value_ints = [1, 2, 0, 1]> ()
+        four = Constant <value_ints = [4]> ()
+        rest = ConstantOfShape <value = int64[1] {0}> (four)
+        all = Concat <axis = 0> (amounts, rest)
+        two = Constant <value_ints = [-1, 2]> ()
+        pairs = Reshape(all, two)
+        first = Constant <value_ints = [0]> ()
+        last = Constant <value_ints = [-1]> ()
+        end = Constant <value_ints = [-9223372036854775807]> ()
+        reversed = Slice(pairs, last, end, first, last)
+        turned = Transpose <perm = [1, 0]> (reversed)
+        flat = Reshape(turned, last)
+        pads = Cast <to = 7> (flat)
+        y = Pad(x, pads)""",
+    # And Unflatten, whose new shape is that of x with some sizes replaced.
+    "shape": """
+        shape = Shape(x)
+        one = Constant <value_ints = [1]> ()
+        five = Constant <value_ints = [5]> ()
+        dim = Mod(one, five)
+        next = Add(dim, one)
+        zero = Constant <value_ints = [0]> ()
+        many = Constant <value_ints = [99]> ()
+        before = Slice(shape, zero, dim)
+        after = Slice(shape, next, many)
+        sizes = Constant <value_ints = [2, 1]> ()
+        new = Concat <axis = 0> (before, sizes, after)
+        y = Reshape(x, new)""",
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes_that_a_graph_computes_from_constants(name, tmp_path, rng):
+    model = graph(SIZES[name], "N, 2, 3, 4")
+    x = rng.normal(size=(2, 2, 3, 4)).astype(np.float32)
+    np.testing.assert_array_equal(loaded(model, tmp_path).predict(x), ReferenceEvaluator(model).run(None, {"x": x})[0])
+
+
+@pytest.mark.parametrize("sizes", [[10**6, 10**6], [2**40, 2**40], [-1, 5]])
+def test_large_sizes_of_constants_are_refused(sizes, tmp_path):
+    text = f"s = Constant <value_ints = {sizes}> () c = ConstantOfShape(s) y = Add(x, c)"
+    with pytest.raises(
+        ValueError, match=r"ConstantOfShape\)(: the graph copies its constants too often| makes an array)"
+    ):
+        loaded(graph(text), tmp_path)
+    rows = graph("r = Unsqueeze(v, a) c = Add(v, r) y = Reshape(x, c)")
+    arrays = {"v": np.arange(3000), "a": np.array([1])}
+    rows.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
+    with pytest.raises(ValueError, match=r"'c' \(Add\): the graph copies its constants too often"):
+        loaded(rows, tmp_path)
 
 
 def test_branches_in_branches_have_a_limit(tmp_path):

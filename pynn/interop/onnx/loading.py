@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from .chains import Chain
 from .drafts import dtype_of, made
 from .ends import Ending, fold_into_first, take_preprocessing, take_target_preprocessing
 from .errors import UnsupportedError
-from .graph import Graph, read_file
+from .graph import Graph, Node, read_file
 from .operators import OPERATORS
 from .patterns import fuse
 from .reading import Reading
@@ -24,7 +25,11 @@ from .rules import check_rules
 from .sizes import Sizes, split_off
 
 #: What only gives constants another form.
-FORMS = frozenset({"Cast", "Concat", "Constant", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+FORMS = frozenset(
+    {"Cast", "Concat", "Constant", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
+)
+#: What PyTorch computes sizes of padding and of new shapes with, from constants.
+WHOLE = frozenset({"Add", "ConstantOfShape", "Mod", "Mul", "Sub"})
 
 
 def load(path: str | Path) -> Sequential:
@@ -111,19 +116,29 @@ def _describe(model: Sequential, graph: Graph, ending: Ending) -> None:
 
 
 def _fold_constants(graph: Graph, numbers: int) -> None:
-    """Compute the nodes that only give constants another form."""
+    """Compute the nodes that only give constants another form, or whole numbers of whole numbers."""
     left, rest = 4 * numbers + 4096, []
     for node in graph.nodes:
-        constant = node.op in FORMS and all(name in graph.constants for name in node.inputs if name)
-        if not constant:
+        inputs = [graph.constants.get(name) for name in node.inputs]
+        given = [array for array in inputs if array is not None]
+        constant = len(given) == sum(map(bool, node.inputs))
+        whole = node.op in WHOLE and all(array.dtype.kind in "iu" for array in given)
+        if not constant or not (whole or node.op in FORMS):
             rest.append(node)
             continue
-        inputs = [graph.constants[name] if name else None for name in node.inputs]
-        left -= sum(array.size for array in inputs if array is not None) + 1
+        left -= sum(array.size for array in given) + (_size_of_result(node, given) if whole else 0) + 1
         if left < 0:
             raise UnsupportedError(f"{node}: the graph copies its constants too often")
-        graph.constants[node.outputs[0]] = np.asarray(OPERATORS[node.op](node, *inputs))
+        with np.errstate(divide="ignore"):
+            graph.constants[node.outputs[0]] = np.asarray(OPERATORS[node.op](node, *inputs))
     graph.nodes = rest
+
+
+def _size_of_result(node: Node, given: list[np.ndarray]) -> int:
+    """Return how many numbers a node of `WHOLE` computes."""
+    if node.op == "ConstantOfShape":
+        return math.prod(map(int, given[0].flat))
+    return math.prod(np.broadcast_shapes(*(array.shape for array in given)))
 
 
 def _keep_needed(graph: Graph, output: str) -> None:
