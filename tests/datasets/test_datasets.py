@@ -36,7 +36,7 @@ def test_digits_are_those_of_scikit_learn():
         (functools.partial(datasets.blobs, 11, 3, 5), (11, 5), [4, 4, 3]),
     ],
 )
-def test_generators(generate, shape, counts):
+def test_generated_data_have_their_shape_and_classes_and_follow_the_seed(generate, shape, counts):
     x, y = generate()
     assert (x.dtype, y.dtype, x.shape) == (np.float32, np.int64, shape)
     np.testing.assert_array_equal(np.bincount(y), counts)

@@ -125,7 +125,7 @@ def test_cifar10_refuses_an_empty_folder_and_an_unknown_part(tmp_path):
 
 
 @pytest.mark.parametrize("names", [("x", "y"), ("X", "y"), ("data", "target")])
-def test_npz(tmp_path, names):
+def test_arrays_of_an_npz_file_may_have_any_usual_names(tmp_path, names):
     x, y = np.arange(6.0).reshape(3, 2), np.arange(3)
     np.savez(tmp_path / "a.npz", other=1, **dict(zip(names, (x, y), strict=True)))
     for read, stored in zip(datasets.read_npz(tmp_path / "a.npz"), (x, y), strict=True):

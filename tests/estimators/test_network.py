@@ -29,7 +29,7 @@ def dense(shape, outputs, width=16):
     return pynn.Sequential(pynn.Linear(shape[0], width), pynn.ReLU(), pynn.Linear(width, outputs))
 
 
-def test_images(convolutions):
+def test_a_convolutional_network_learns_images(convolutions):
     model = pynn.NetworkClassifier(convolutions, lr=0.01, epochs=5, random_state=0).fit(X.reshape(-1, 1, 8, 8), Y)
     assert model.score(X.reshape(-1, 1, 8, 8), Y) > 0.97
     assert model.predict_proba(X[:2].reshape(-1, 1, 8, 8)).shape == (2, 10)
@@ -77,7 +77,7 @@ def test_one_output_for_two_classes_and_several_labels():
     assert several.network_[-1].out_features == labels.shape[1]
 
 
-def test_values():
+def test_a_regressor_learns_one_target_or_several():
     x, y = load_diabetes(return_X_y=True)
     model = pynn.NetworkRegressor(dense, lr=0.01, epochs=100, random_state=0).fit(scale(x), scale(y))
     assert model.score(scale(x), scale(y)) > 0.5 and model.predict(scale(x)).shape == (len(x),)
@@ -135,7 +135,7 @@ def test_augmented():
 
 
 @pytest.mark.parametrize("network", [None, pynn.Linear(2, 3), lambda shape, outputs: pynn.Linear(shape[0], outputs)])
-def test_no_network(network):
+def test_what_makes_no_network_is_refused(network):
     with pytest.raises(TypeError, match="network"):
         pynn.NetworkClassifier(network).fit(X, Y)
 

@@ -47,7 +47,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_same_run(table, settings):
+def test_training_gives_the_weights_of_scikit_learn(table, settings):
     name, (x, y) = TABLES[table]
     settings = {"max_iter": 15, "random_state": 3} | settings
     theirs = getattr(original, name)(**settings).fit(x, y)

@@ -58,7 +58,7 @@ def test_every_layer_has_an_export():
 
 @pytest.mark.parametrize("opset", [OPSETS[0], 17, 20, OPSETS[1]])
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer(name, opset, tmp_path, rng):
+def test_a_layer_computes_the_same_in_onnx(name, opset, tmp_path, rng):
     path = tmp_path / "m.onnx"
     for dtype in (np.float32, np.float64):
         model, x = of_layer(name, dtype, rng)

@@ -48,12 +48,12 @@ def quick(item, seeds=1):
 
 
 @pytest.mark.parametrize("name", [name for name, item in ALL.items() if item.needs not in ("mnist", "cifar10")])
-def test_runs(name):
+def test_an_experiment_runs_with_its_quick_settings(name):
     check(quick(ALL[name]))
 
 
 @pytest.mark.parametrize("name", [name for name, item in ALL.items() if item.needs in ("mnist", "cifar10")])
-def test_runs_on_images_where_there_are_some(name, small_data):
+def test_an_experiment_on_images_runs_where_there_are_some(name, small_data):
     check(quick(ALL[name]))
 
 

@@ -35,7 +35,7 @@ def test_outputs_stand_side_by_side(backend):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_gradients(training, backend):
+def test_gradients_are_finite_differences(training, backend):
     x, y = images(4)
     checks = pynn.gradcheck(network(), pynn.CrossEntropyLoss(), x, y, training=training, max_coordinates=40)
     assert [check.name for check in checks if not check.ok(1e-5)] == []

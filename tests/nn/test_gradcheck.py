@@ -94,7 +94,7 @@ def wrong(checks, tolerance):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer(name, training, backend, rng):
+def test_the_gradients_of_a_layer_are_finite_differences(name, training, backend, rng):
     make, tolerance = LAYERS[name]
     model = pynn.Sequential(pynn.Linear(4, 6), make(), pynn.Tanh())
     x = rng.normal(size=(9, 4))
@@ -105,7 +105,7 @@ def test_layer(name, training, backend, rng):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_loss(name, backend, rng):
+def test_the_gradient_of_a_loss_is_the_finite_difference(name, backend, rng):
     loss, kind = LOSSES[name]
     targets = {"labels": np.arange(9) % 4, "soft": rng.uniform(size=(9, 4))}[kind]
     model = pynn.Sequential(pynn.Linear(5, 4))

@@ -24,7 +24,7 @@ def network(dtype="float32"):
     )
 
 
-def test_structure():
+def test_a_nested_model_lists_its_layers_and_parameters():
     inner = pynn.Sequential(pynn.Linear(3, 3), pynn.Tanh())
     model = pynn.Sequential(pynn.Linear(4, 3), inner, pynn.PReLU())
     assert (len(model), model[1], list(model)[2]) == (3, inner, model[2])
@@ -128,7 +128,7 @@ def test_a_model_inside_another_trains_with_it_alone():
         old.step(np.ones((2, 4)), np.ones((2, 3)))
 
 
-def test_modes():
+def test_train_and_eval_decide_what_a_call_computes():
     model, x = network(), np.random.default_rng(0).normal(size=(6, 4))
     assert model.training is False
     np.testing.assert_array_equal(model(x), model(x))

@@ -183,7 +183,7 @@ def test_backward_can_leave_dx_out(dtype, rng):
 
 
 @given(rows=st.integers(2, 80), features=st.integers(0, 80), seed=st.integers(0, 2**32 - 1))
-def test_any_size(dtype, tolerance, rows, features, seed):
+def test_batches_of_any_size(dtype, tolerance, rows, features, seed):
     x, gamma, beta = arguments(np.random.default_rng(seed), dtype, (rows, features))
     y, *_ = ops.batch_norm(x, gamma, beta, *running(dtype, features), eps=0.1)
     np.testing.assert_allclose(y, oracle(x, gamma, beta, 0.1)[0], **tolerance)

@@ -17,7 +17,7 @@ def oracle(x, axis):
 
 
 @pytest.mark.parametrize(("shape", "axis"), SHAPES)
-def test_values(shape, axis, dtype, tolerance, rng):
+def test_forward_is_the_formula(shape, axis, dtype, tolerance, rng):
     x = (rng.normal(size=shape) * 5).astype(dtype)
     y = ops.glu(x, axis)
     assert y.dtype == dtype

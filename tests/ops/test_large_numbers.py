@@ -100,7 +100,7 @@ def test_infinity_and_nan_stay_in_their_column(kind, rng):
 
 
 @pytest.mark.parametrize(("kind", "size"), [*sizes(), ("float64", 1e160), ("float64", 1e300)])
-def test_norms(kind, size):
+def test_norms_whose_squares_overflow(kind, size):
     grad = np.array([3, 0, -4], kind) * np.dtype(kind).type(size)
     assert math.isclose(ops.gradient_norm(grad), 5 * size, rel_tol=1e-6)
     weight = np.stack([grad, np.array([0.1, 0.2, 0.3], kind)], axis=1)
@@ -114,7 +114,7 @@ def test_norms_of_what_is_not_finite():
 
 
 @pytest.mark.parametrize(("kind", "size"), sizes())
-def test_losses(kind, size):
+def test_losses_of_large_logits(kind, size):
     logits = np.array([[-size, size, 0]], kind)
     loss, gradient = ops.softmax_cross_entropy(logits, [0])
     assert math.isclose(loss, 2 * size, rel_tol=1e-6)

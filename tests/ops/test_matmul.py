@@ -165,7 +165,7 @@ def test_linear_backward_can_leave_db_out(dtype, rng):
     with_bias=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_any_size(dtype, shape, transpositions, with_bias, seed):
+def test_products_of_any_size(dtype, shape, transpositions, with_bias, seed):
     m, k, n = shape
     trans_a, trans_b = transpositions
     rng = np.random.default_rng(seed)

@@ -17,7 +17,7 @@ def oracle(x, shape, gamma, eps):
 
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize(("shape", "over"), SHAPES)
-def test_values(shape, over, affine, dtype, tolerance, rng):
+def test_forward_is_the_formula(shape, over, affine, dtype, tolerance, rng):
     x = (rng.normal(size=shape) * 3 + 1).astype(dtype)
     gamma = rng.normal(size=over).astype(dtype) if affine else None
     y, rstd = ops.rms_norm(x, over, gamma, eps=1e-3)

@@ -29,7 +29,7 @@ def name(request):
 
 
 @pytest.mark.parametrize(("shape", "dim"), SHAPES, ids=str)
-def test_forward(name, shape, dim, dtype, rng):
+def test_forward_agrees_with_scipy(name, shape, dim, dtype, rng):
     forward, _, oracle = OPS[name]
     x = (5 * rng.normal(size=shape)).astype(dtype)
     eps = np.finfo(dtype).eps

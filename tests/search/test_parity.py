@@ -52,7 +52,7 @@ def test_two_processes_give_the_scores_of_one(here, shape, targets):
     assert same(there, here(shape, targets))
 
 
-def test_optimisers_too():
+def test_optimisers_are_searched_the_same_in_processes():
     fixed = {"layer": ["LayerNorm", "PReLU"], "loss": ["MSELoss"], "optimizer": list(search_networks.OPTIMIZERS)}
     assert same(*(find(VECTOR, "values", fixed=fixed, workers=workers) for workers in (1, 2)))
 

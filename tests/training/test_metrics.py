@@ -18,7 +18,7 @@ def trained(rng, classes, **options):
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_of_classes(rng, classes, weighted):
+def test_metrics_of_classes_are_those_of_scikit_learn(rng, classes, weighted):
     trainer, x, y = trained(rng, classes)
     weights = rng.uniform(0.5, 2, 200).astype(np.float32) if weighted else None
     found = trainer.evaluate(x, y, metrics=OF_CLASSES, sample_weight=weights)

@@ -119,7 +119,7 @@ TRAINERS = [
 
 
 @pytest.mark.parametrize(("make", "said"), [*LAYERS, *LOSSES, *OPTIMIZERS, *PARTS, *TRAINERS])
-def test_constructors(make, said):
+def test_constructors_refuse_wrong_arguments(make, said):
     with pytest.raises((ValueError, TypeError), match=said):
         make()
 
@@ -143,7 +143,7 @@ X, Y = np.ones((4, 3)), np.zeros((4, 2))
         ({"epochs": 1, "sample_weight": [1, np.nan, 1, 1]}, "sample_weight is nan in row 1"),
     ],
 )
-def test_fit(arguments, said):
+def test_fit_refuses_wrong_arguments(arguments, said):
     with pytest.raises((ValueError, TypeError), match=said):
         trainer().fit(X, Y, **arguments)
 
