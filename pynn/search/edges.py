@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .space import Integer, Space
+from .space import Integer, Range, Space
 from .trial import Trial, ranked
 
 #: Share of a range that counts as its edge. The same share of the trials, and at least this many, count as the best.
@@ -91,24 +91,37 @@ def edges(trials: Sequence[Trial], space: Space, *, maximize: bool, points: dict
         having = [trial for trial in order if name in trial.params]
         best = having[: max(FEWEST, round(EDGE * len(having)))]
         shares = [parameter.share(cast("float", trial.params[name])) for trial in best]
-        width = max(EDGE, 1 / (points or {}).get(name, math.inf))
-        if isinstance(parameter, Integer):
-            width = max(width, 1 / (parameter.high - parameter.low + 1))
+        width = _edge_width(parameter, (points or {}).get(name))
         for upper in (False, True):
             hits = sum(share >= 1 - width - 1e-9 if upper else share <= width + 1e-9 for share in shares)
-            if 2 * hits > len(best) and _chance(hits, len(best), width) < CHANCE:
-                low, high = (0.0, 1 + BEYOND) if upper else (-BEYOND, 1.0)
-                first, last = (parameter.scaled(end) for end in (parameter.low, parameter.high))
-                ends = [parameter.unscaled(first + end * (last - first)) for end in (low, high)]
-                if not parameter.is_log and parameter.low >= 0:  # below zero such values rarely make sense
-                    ends[0] = max(ends[0], 0.0)
-                if isinstance(parameter, Integer):
-                    ends = [float(max(round(end), 1 if parameter.low >= 1 else -math.inf)) for end in ends]
-                if (ends[0], ends[1]) != (parameter.low, parameter.high):
-                    value = cast("float", best[0].params[name])
-                    ends = [float(f"{end:.2g}") if end not in (parameter.low, parameter.high) else end for end in ends]
-                    found.append(Edge(name, value, parameter.low, parameter.high, ends[0], ends[1]))
+            if not (2 * hits > len(best) and _chance(hits, len(best), width) < CHANCE):
+                continue
+            low, high = _extended(parameter, upper=upper)
+            if (low, high) != (parameter.low, parameter.high):
+                value = cast("float", best[0].params[name])
+                found.append(Edge(name, value, parameter.low, parameter.high, low, high))
     return found
+
+
+def _edge_width(parameter: Range, points: int | None) -> float:
+    """Return the share of a range that counts as its edge: at least one grid point, and one whole number."""
+    width = EDGE if points is None else max(EDGE, 1 / points)
+    return max(width, 1 / (parameter.high - parameter.low + 1)) if isinstance(parameter, Integer) else width
+
+
+def _extended(parameter: Range, *, upper: bool) -> tuple[float, float]:
+    """Return a range that goes beyond one end of the parameter's, to a number of two digits, and keeps the other."""
+    # Not `ends`, which for whole numbers lie half a number beyond the range.
+    first, last = parameter.scaled(parameter.low), parameter.scaled(parameter.high)
+    beyond = BEYOND * (last - first)
+    end = parameter.unscaled(last + beyond if upper else first - beyond)
+    if not parameter.is_log and parameter.low >= 0:  # below zero such values rarely make sense
+        end = max(end, 0.0)
+    if isinstance(parameter, Integer):
+        end = max(round(end), 1) if parameter.low >= 1 else round(end)
+    end = float(f"{end:.2g}")
+    low, high = float(parameter.low), float(parameter.high)
+    return (low, max(end, high)) if upper else (min(end, low), high)
 
 
 def _chance(hits: int, among: int, share: float) -> float:

@@ -59,7 +59,9 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class _Range(Parameter):
+class Range(Parameter):
+    """A parameter with a number from `low` to `high`: a `Uniform`, a `LogUniform` or an `Integer`."""
+
     low: float
     high: float
     logarithmic: ClassVar[bool] = False
@@ -102,7 +104,7 @@ class _Range(Parameter):
     def points(self, maximum: int) -> list[Value]:
         return [self.at((index + 0.5) / maximum) for index in range(maximum)]
 
-    def between(self, low: float, high: float) -> _Range:
+    def between(self, low: float, high: float) -> Range:
         """Return the part of the range between two positions from 0 to 1."""
         return replace(self, low=self.at(low), high=self.at(high))
 
@@ -116,7 +118,7 @@ class _Range(Parameter):
 
 
 @dataclass(frozen=True)
-class Uniform(_Range):
+class Uniform(Range):
     """A number from a range, on a linear scale.
 
     Parameters
@@ -139,7 +141,7 @@ class Uniform(_Range):
 
 
 @dataclass(frozen=True)
-class LogUniform(_Range):
+class LogUniform(Range):
     """A number from a range, on a logarithmic scale: for learning rates and regularisation strengths.
 
     Parameters
@@ -163,7 +165,7 @@ class LogUniform(_Range):
 
 
 @dataclass(frozen=True)
-class Integer(_Range):
+class Integer(Range):
     """An integer from a range.
 
     Parameters
@@ -312,9 +314,9 @@ class Space:
         return len(self.parameters)
 
     @property
-    def ranges(self) -> dict[str, _Range]:
+    def ranges(self) -> dict[str, Range]:
         """The parameters that are numbers from a range."""
-        return {name: parameter for name, parameter in self if isinstance(parameter, _Range)}
+        return {name: parameter for name, parameter in self if isinstance(parameter, Range)}
 
     def exists(self, name: str, params: Params) -> bool:
         """Return whether a parameter is active, given the values of earlier ones."""

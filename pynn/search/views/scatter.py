@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...report.charts import linear_ticks, log_ticks
 
 if TYPE_CHECKING:
-    from ..space import _Range
+    from ..space import Range
 
 #: Minimum distance of a middle label from the ends of an axis.
 _EDGE = 4.0
@@ -34,7 +34,7 @@ class Axis:
     ticks: Sequence[tuple[float, str]]
 
     @classmethod
-    def of(cls, name: str, parameter: _Range) -> Axis:
+    def of(cls, name: str, parameter: Range) -> Axis:
         """Return the axis of a range."""
         low, high = parameter.scaled(parameter.low), parameter.scaled(parameter.high)
         if parameter.is_log:
