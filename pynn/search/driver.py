@@ -21,7 +21,7 @@ from .edges import SearchWarning
 from .fingerprint import fingerprint
 from .objective import Objective
 from .result import SearchResult
-from .samplers import Sampler, check_sampler, grid, proposer
+from .samplers import REPEATABLE, Sampler, check_sampler, grid, proposer
 from .sharing import Others
 from .space import Space, check_batch_size
 from .stages import Stage
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 #: The next stage narrows the ranges around this share of the trials, the best ones, but around at least this many.
 NARROW_AROUND, MIN_AROUND = 0.25, 3
-#: Samplers whose proposals do not depend on the results of trials.
-REPEATABLE = ("random", "grid", "quasi-random")
 
 
 class SearchDriver(SearchState):

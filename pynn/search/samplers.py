@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Sampler = Union[str, "BaseSampler"]
 
 SAMPLERS = ("random", "grid", "quasi-random", "tpe")
+#: Samplers whose proposals depend only on the seed, not on the results of trials.
+REPEATABLE = ("random", "grid", "quasi-random")
 INSTALL_HINT = 'pip install "pynn-kernels[search]"'
 
 
@@ -79,7 +81,7 @@ class StudyProposer:
         seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
         self.space, self.maximize = space, maximize
         #: Whether proposals depend only on the seed.
-        self.fixed = sampler in ("random", "quasi-random")
+        self.fixed = sampler in REPEATABLE
         with quiet_optuna():
             if sampler == "random":
                 sampler = optuna.samplers.RandomSampler(seed=seed)
