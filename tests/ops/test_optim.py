@@ -126,6 +126,19 @@ def test_statistics_neither_overflow_in_float32_nor_vanish(dtype, rng, scale):
     np.testing.assert_allclose(stats[0], expected, rtol=1e-5 if dtype == np.float32 else 1e-10)
 
 
+def test_steps_of_adam_are_accurate_for_second_moments_of_any_size(dtype):
+    """Kernels may approximate the root; it is exact for 0, infinite and NaN, and so is what it divides."""
+    numbers = np.finfo(dtype)
+    ordinary = np.geomspace(numbers.tiny * 2, numbers.max / 2, 2001, dtype=np.float64)
+    second = np.concatenate([ordinary, [0, np.inf, np.nan, numbers.tiny / 8, numbers.max]]).astype(dtype)
+    param, first, grad = np.zeros_like(second), np.ones_like(second), np.zeros_like(second)
+    ops.adam(param, grad, first, second, np.array([[0, second.size]]), np.array([[0.1, 0.0]]), step=3, eps=1e-6)
+    with np.errstate(over="ignore"):
+        root = np.sqrt(second.astype(np.longdouble) / (1 - 0.999**3))
+    expected = -0.1 * first.astype(np.longdouble) / (1 - 0.9**3) / (root + 1e-6)
+    np.testing.assert_allclose(param, expected.astype(dtype), rtol=6 * numbers.eps, atol=numbers.tiny)
+
+
 def test_nan_gradient_reaches_the_parameter(name, dtype):
     param, grad = np.ones((2, 40), dtype)
     grad[17] = np.nan

@@ -37,6 +37,20 @@ typedef struct {
     double bias1, bias2; /* likewise: Adam's bias corrections */
 } pn_update_call;
 
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#include <immintrin.h>
+
+/* Square roots to 1 ulp: a guess of 14 bits, and a step of Newton's method. The instruction for roots keeps the unit
+ * that divides busy; beside it, Adam took 0.58 ns per element in cache instead of 0.37. */
+static inline __attribute__((always_inline)) pn_vector_f32 pn_roots_avx512(pn_vector_f32 v) {
+    enum { ZERO = 0x02 | 0x04, INFINITE = 0x08, DENORMAL = 0x20 }; /* which the step would turn into NaN */
+    const __mmask16 kept = _mm512_fpclass_ps_mask(v, ZERO | INFINITE | DENORMAL);
+    const __m512 half = _mm512_set1_ps(0.5f), guess = _mm512_rsqrt14_ps(v), root = v * guess;
+    return _mm512_mask_mov_ps(_mm512_fmadd_ps(root, _mm512_fnmadd_ps(root, guess * half, half), root), kept, v);
+}
+#define PN_ROOTS pn_roots_avx512
+#endif
+
 #define PN_REAL float
 #define PN_(name) name##_f32
 #define PN_SQRT sqrtf

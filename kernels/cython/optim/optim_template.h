@@ -5,6 +5,7 @@ typedef struct {
     PN_REAL lr, scale, decay, momentum, eps, keep1, keep2, new1, new2, rate, root;
 } PN_(pn_numbers);
 
+#ifndef PN_ROOTS
 /* Square roots of a vector; the compiler turns the loop into one instruction. */
 static inline PN_(pn_vector) PN_(pn_roots)(PN_(pn_vector) v) {
     PN_REAL lanes[sizeof v / sizeof(PN_REAL)];
@@ -13,6 +14,8 @@ static inline PN_(pn_vector) PN_(pn_roots)(PN_(pn_vector) v) {
     memcpy(&v, lanes, sizeof v);
     return v;
 }
+#define PN_ROOTS PN_(pn_roots)
+#endif
 
 /* The step of a rule for gradient g, to be subtracted from the parameter. */
 static inline __attribute__((always_inline)) PN_(pn_vector)
@@ -21,16 +24,16 @@ static inline __attribute__((always_inline)) PN_(pn_vector)
     switch (rule) {
     case PN_SGD_MOMENTUM: *first = s.momentum * *first + g; return s.lr * *first;
     case PN_SGD_NESTEROV: *first = s.momentum * *first + g; return s.lr * (g + s.momentum * *first);
-    case PN_ADAGRAD: *first += g * g; return s.lr * g / (PN_(pn_roots)(*first) + s.eps);
-    case PN_RMSPROP: *first = s.keep1 * *first + s.new1 * g * g; return s.lr * (g / (PN_(pn_roots)(*first) + s.eps));
+    case PN_ADAGRAD: *first += g * g; return s.lr * g / (PN_ROOTS(*first) + s.eps);
+    case PN_RMSPROP: *first = s.keep1 * *first + s.new1 * g * g; return s.lr * (g / (PN_ROOTS(*first) + s.eps));
     case PN_RMSPROP_MOMENTUM:
         *first = s.keep1 * *first + s.new1 * g * g;
-        *second = s.momentum * *second + g / (PN_(pn_roots)(*first) + s.eps);
+        *second = s.momentum * *second + g / (PN_ROOTS(*first) + s.eps);
         return s.lr * *second;
     case PN_ADAM:
         *first += s.new1 * (g - *first);
         *second = s.keep2 * *second + s.new2 * g * g;
-        return s.rate * *first / (PN_(pn_roots)(*second) * s.root + s.eps);
+        return s.rate * *first / (PN_ROOTS(*second) * s.root + s.eps);
     default: return s.lr * g;
     }
 }
@@ -188,3 +191,4 @@ static void PN_(pn_update_part)(void *argument, int index) {
 #undef PN_REAL
 #undef PN_
 #undef PN_SQRT
+#undef PN_ROOTS
