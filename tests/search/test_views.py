@@ -1,19 +1,19 @@
 """A search as a page and as a picture; in headless Chromium as a phone and as a desk, by day and by night."""
 
 import io
+import itertools
 import math
 import re
-import shutil
 
 import pytest
+from browsers import CHROMIUM
+from cases import case
 
 import pynn
 from pynn import search
 from pynn.search.views.figures import plot_overview, plot_random_against_grid
 from pynn.search.views.page import page
 from pynn.search.views.reading import TrialFigures
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def result_of(build, space, **settings):
@@ -105,29 +105,26 @@ def test_a_picture_of_what_failed_is_empty_and_one_of_another_format_refused(fai
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(390, 844), (1280, 900)], ids=["phone", "desk"])
-def test_the_page_opens_without_a_word_and_fits(searched, tmp_path, size, scheme):
-    from playwright.sync_api import sync_playwright
-
+def test_the_page_opens_without_a_word_and_fits(browser, searched, tmp_path):
     path = tmp_path / "search.html"
     searched.to_html(path)
     messages = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, offline=True)
-        shown = context.new_page()
-        shown.on("console", lambda message: messages.append(message.text))
-        shown.on("pageerror", lambda error: messages.append(str(error)))
-        shown.on("request", lambda request: request.url.startswith(("file:", "data:")) or messages.append(request.url))
-        shown.goto(path.as_uri())
-        assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        light = shown.evaluate("getComputedStyle(document.body).backgroundColor")
-        heading = shown.locator(".verdict h2").first.inner_text()
-        browser.close()
-    assert not messages
-    assert re.search(r"Best validation accuracy: \d", heading)
-    assert (sum(int(part) for part in light[4:-1].split(",")) > 384) == (scheme == "light")
+    shown = browser.new_page(offline=True)
+    shown.on("console", lambda message: messages.append(message.text))
+    shown.on("pageerror", lambda error: messages.append(str(error)))
+    shown.on("request", lambda request: request.url.startswith(("file:", "data:")) or messages.append(request.url))
+    for (width, height), scheme in itertools.product([(390, 844), (1280, 900)], ["light", "dark"]):
+        with case(width=width, scheme=scheme):
+            shown.set_viewport_size({"width": width, "height": height})
+            shown.emulate_media(color_scheme=scheme)
+            shown.goto(path.as_uri())
+            assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            light = shown.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert (sum(int(part) for part in light[4:-1].split(",")) > 384) == (scheme == "light")
+            heading = shown.locator(".verdict h2").first.inner_text()
+            assert re.search(r"Best validation accuracy: \d", heading)
+            assert not messages
+    shown.close()
 
 
 # Whatever names, values and errors say.
