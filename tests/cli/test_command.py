@@ -324,8 +324,6 @@ def test_help_lists_many_options_in_sections(run):
 def test_nothing_heavy_is_imported_early():
     code = """
 import sys
-from pathlib import Path
-from xml.etree import ElementTree
 import pynn
 assert not {"click", "rich"} & sys.modules.keys()
 from pynn.cli import main
@@ -338,6 +336,11 @@ assert not {"matplotlib", "numba", "rich", "pooch"} & sys.modules.keys()
 """
     environment = {name: value for name, value in os.environ.items() if name != "PYNN_BACKEND"}
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, env=environment)
+
+
+def test_python_m_pynn_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "pynn", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"pynn {pynn.__version__}\n"
 
 
 def test_without_matplotlib_the_curves_are_an_svg(run, monkeypatch, tmp_path):
