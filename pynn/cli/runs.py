@@ -95,7 +95,7 @@ def train_one(
         return None
     if history.interrupted:
         tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: evaluating and saving the model")
-    epochs = f"{trainer.epoch} epoch{'' if trainer.epoch == 1 else 's'}"
+    epochs = f"{trainer.epoch} epoch{'' if trainer.epoch == 1 else 's'}{_restored(history, data, options)}"
     parts = [_scored(name, y, trainer.model.predict(x), trainer.loss) for name, (x, y) in data.parts().items()]
     return RunResult(
         trainer.model,
@@ -116,7 +116,7 @@ def _fit(
     from ..babysit.views.terminal import Panel
 
     callbacks: list[Callback] = [monitor]
-    if options["early_stopping"] or (options["early_stopping"] is None and data.schema is not None):
+    if _stops_early(data, options):
         callbacks.append(EarlyStopping(patience=max(5, round(PATIENCE * options["epochs"]))))
     if not options["quiet"]:
         callbacks.append(Panel(monitor))
@@ -135,6 +135,19 @@ def _fit(
         raise FailedError(str(error), monitor) from error
 
 
+def _stops_early(data: LoadedData, options: dict[str, Any]) -> bool:
+    return data.schema is not None if options["early_stopping"] is None else options["early_stopping"]
+
+
+def _restored(history: History, data: LoadedData, options: dict[str, Any]) -> str:
+    """Return which epoch's weights early stopping has restored, or ""."""
+    losses = np.array(history["val_loss"])
+    if not _stops_early(data, options) or history.interrupted or not np.isfinite(losses).any():
+        return ""
+    best = int(np.nanargmin(losses)) + 1
+    return "" if best == len(losses) else f"; restored epoch {best}, which had the lowest validation loss"
+
+
 def _scored(name: str, y: np.ndarray, output: np.ndarray, loss: Loss) -> ScoredPart:
     if loss.output_kind == "values":
         return ScoredPart(name, y, output[:, 0])
@@ -142,7 +155,7 @@ def _scored(name: str, y: np.ndarray, output: np.ndarray, loss: Loss) -> ScoredP
 
 
 def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[str], None]) -> RunResult:
-    """Train several kinds of networks, each without one fold of the table, which tests it, and average them."""
+    """Train several kinds of networks on a table, each once per fold, which tests it, and average them."""
     x, y = data.train
     _augment(options["augment"] or "none", data)  # refuses the option, which is for images
     weights = _class_weights(data, options)
@@ -153,7 +166,7 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
     for line in (*data.notes, describe_data(data)):
         tell(line)
     tell(
-        f"{networks} networks: {', '.join(kinds)}, each without one of {data.folds} folds, which tests it; "
+        f"{networks} networks: {', '.join(kinds)}, each once per fold, on the other folds; the fold tests it; "
         f"{backend.get_backend()}"
     )
     began = time.perf_counter()

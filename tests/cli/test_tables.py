@@ -2,10 +2,13 @@
 
 import csv
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from sklearn import datasets
 
 import pynn
 from pynn.cli import main
@@ -258,3 +261,17 @@ def test_the_probability_of_every_class(run, trained, tmp_path):
     assert list(rows[0]) == ["label", "probability n", "probability y"]
     found = [[float(row["probability n"]), float(row["probability y"])] for row in rows]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_epoch_whose_weights_are_restored_is_named(run):
+    x, y = datasets.load_iris(return_X_y=True)
+    Path("iris.csv").write_text(
+        "".join(f"{','.join(map(str, row))},{label}\n" for row, label in zip(x, y, strict=True))
+    )
+    shown = run("train", "--data", "iris.csv", "--folds", 0, "--lr", 0.03)
+    losses = [float(value) for value in re.findall(r"val_loss (\S+)", shown.stderr)]
+    (named,) = re.findall(r"restored epoch (\d+), which had the lowest validation loss", shown.stdout)
+    assert 0 < int(named) < len(losses) and losses[int(named) - 1] == min(losses)
+    (kept,) = re.findall(r"^validation +\d+ +(\S+)", shown.stdout, re.MULTILINE)
+    assert float(kept) == pytest.approx(min(losses), abs=2e-4)
+    assert "restored" not in run("train", "--data", "iris.csv", "--folds", 0, "--no-early-stopping").stdout
