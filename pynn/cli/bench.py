@@ -13,12 +13,10 @@ from ..bench import cases, report, results, roofline
 from ..bench.comparison import ContestantError, Field
 from ..bench.contestants import CONTESTANTS
 from ..report.figures import INSTALL_HINT, plots_available
-from ..utils.streams import error_console
+from ..utils.streams import FILE_WIDTH, error_console
 
 #: Rounds per table row: every contestant runs one block in each.
 QUICK_ROUNDS, FULL_ROUNDS = 7, 11
-#: Width of the table when standard output is not a terminal.
-FILE_WIDTH = 110
 PEERS = tuple(name for name in CONTESTANTS if name != "pynn")
 
 
@@ -45,11 +43,26 @@ def _names(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 
 @click.command(short_help="Benchmark pynn against other installed libraries.")
 @click.option("--full", is_flag=True, help="All shapes and more rounds: 15 minutes instead of 4.")
-@click.option("--peers", callback=_names(PEERS), metavar="NAMES", help=f"Some of {','.join(PEERS)}; all by default.")
-@click.option("--only", callback=_names(cases.GROUPS), metavar="GROUPS", help=f"Some of {','.join(cases.GROUPS)}.")
-@click.option("--threads", callback=_threads, default="1", metavar="COUNTS", help="Such as 1,2: one table per count.")
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="Write the figures to this .json file and a picture next to it."
+    "--peers",
+    callback=_names(PEERS),
+    metavar="NAMES",
+    help=f"Libraries to compare with, some of {', '.join(PEERS)}.  [default: all that are installed]",
+)
+@click.option(
+    "--only",
+    callback=_names(cases.GROUPS),
+    metavar="GROUPS",
+    help=f"What to measure, some of {', '.join(cases.GROUPS)}.  [default: all]",
+)
+@click.option(
+    "--threads", callback=_threads, default="1", metavar="COUNTS", help="Numbers of threads, such as 1,2: a table each."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the figures to this .json file and a picture next to it.",
 )
 def bench(full: bool, peers: tuple[str, ...], only: tuple[str, ...], threads: list[int], output: Path | None) -> None:
     """Benchmark ops and training steps against other installed libraries.

@@ -11,11 +11,10 @@ from ..babysit.preflight import Check, Report, preflight
 from ..utils.json_values import json_text
 from .data import load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
-from .outputs import check_apart, json_option
+from .outputs import check_apart, check_writable, json_option, write
 from .runs import run_to_check
 from .sections import SectionedCommand
 from .tables import DataOptions, data_options
-from .train import check_writable, write
 
 #: Exit code by the report's status.
 EXIT_CODES = {"pass": 0, "warn": 1, "fail": 2}
@@ -44,7 +43,7 @@ def check(context: click.Context, chosen: DataOptions, report: Path | None, as_j
     the gradients, whether the network can overfit a few examples, the learning rate and more. For a small table "pynn
     train" trains several kinds of networks; the one with the most layers is checked. Saves nothing.
 
-    Exit codes: 0 all passed, 1 warnings (or an error, reported in one line on standard error), 2 failures.
+    Exit codes: 0 all passed; 1 warnings, or data that cannot be read; 2 failures, or wrong options.
 
     \b
     Examples:

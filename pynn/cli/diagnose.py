@@ -49,7 +49,7 @@ def diagnose_command(
     may help (a lower learning rate, another initialisation, batch norm and so on). Shows the effect of each change on
     the validation part. For a small table it takes the network of "pynn train --folds 0". Saves nothing.
 
-    Exit codes: 0 nothing wrong, 1 warnings (or an error, reported in one line on standard error), 2 a fault.
+    Exit codes: 0 nothing wrong; 1 warnings, or data that cannot be read; 2 a fault, or wrong options.
 
     \b
     Examples:

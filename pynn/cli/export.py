@@ -29,7 +29,7 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
     "--output",
     type=click.Choice(["raw", "probabilities", "log_probabilities"]),
     default="raw",
-    help="What the graph gives: outputs as model.predict returns them, or probabilities of the classes.",
+    help="What the graph returns: the outputs of model.predict, or probabilities of the classes.",
 )
 @click.option("--opset", type=int, default=20, metavar="N", help="Version of ONNX's operators, 14 to 26.")
 @click.option(

@@ -18,7 +18,7 @@ from ..backends.precision import get_matmul_precision
 
 
 @click.command(short_help="Show versions, backends and settings.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
 def info(as_json: bool) -> int:
     """Show versions, backends and settings.
 

@@ -14,15 +14,13 @@ import click
 from ..backends.processors import usable_processors
 from ..report.figures import INSTALL_HINT, plots_available
 from ..utils.interrupt import interrupted_by
-from ..utils.streams import error_console, say
+from ..utils.streams import error_console, say, wrapped
 from .options import Count, Rate
 
 if TYPE_CHECKING:
     from ..lecture import Experiment, ExperimentResult
 
 COLOURS = {"good": "green", "warning": "yellow", "error": "red", "info": "bright_black"}
-#: Width of the list when standard output is not a terminal.
-FILE_WIDTH = 120
 
 
 @click.command("lecture", short_help="Test the lecture's claims by experiment.")
@@ -215,22 +213,16 @@ def _show(result: ExperimentResult, *, single: bool) -> None:
 
 
 def _list(chosen: Sequence[Experiment]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
+    """Print name and claim of each experiment, section by section."""
     from ..lecture.catalogue import SECTIONS
     from ..lecture.data import HINTS
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = FILE_WIDTH
+    width = max(len(item.name) for item in chosen)
     for section, title in SECTIONS.items():
-        table = Table(title=f"{title} ({section})", title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
-        table.add_column(no_wrap=True, style="bold")
-        table.add_column()
+        click.echo(f"{click.style(title, bold=True)} ({section})\n")
         for item in chosen:
             if item.section == section:
                 more = f" ({HINTS[item.needs]})" if item.needs else ""
-                table.add_row(item.name, item.claim + more)
-        console.print(table, highlight=False, markup=False)
+                for line in wrapped(item.claim + more, f"  {item.name:<{width}}  ", " " * (width + 4)):
+                    click.echo(line)
+        click.echo()

@@ -1,4 +1,4 @@
-"""The options that ``pynn train`` and ``pynn check`` share, and the trainer that they describe."""
+"""Options that several commands share, and the trainer that they describe."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Widths(click.ParamType):
 
 
 class Count(click.IntRange):
-    """A whole number of at least so many."""
+    """A whole number, at least the given minimum."""
 
     name = "whole number"
 
@@ -67,8 +67,15 @@ def _usual(name: str) -> str:
 loss_option = click.option(
     "--loss",
     metavar="NAME",
-    help=f"Loss: {', '.join(CLASS_LOSSES)}; of amounts {', '.join(AMOUNT_LOSSES)}, or quantile=Q with Q in (0, 1).  "
-    "[default: the first of these]",
+    help=f"Loss: {', '.join(CLASS_LOSSES)}; for amounts {', '.join(AMOUNT_LOSSES)}, or quantile=Q with Q in (0, 1).  "
+    f"[default: {next(iter(CLASS_LOSSES))}; {next(iter(AMOUNT_LOSSES))} for amounts]",
+)
+
+backend_option = click.option(
+    "--backend",
+    "backend_name",
+    type=click.Choice(["auto", *backend.BACKENDS]),
+    help="Backend of the ops.  [default: $PYNN_BACKEND, or auto]",
 )
 
 OPTIONS = (
@@ -81,8 +88,8 @@ OPTIONS = (
     click.option(
         "--hidden",
         type=Widths(),
-        help="Widths of the hidden layers, or none; of a cnn, channels of its stages, each of which halves the image.  "
-        f"[default: {_usual('hidden')}]",
+        help="Widths of the hidden layers, or none; for a cnn, channels of its stages, each of which halves the image. "
+        f" [default: {_usual('hidden')}]",
     ),
     click.option(
         "--activation", type=click.Choice(list(ACTIVATIONS)), metavar="NAME", default="relu", help="Activation."
@@ -92,14 +99,14 @@ OPTIONS = (
         "--dropout",
         type=Rate(0, 1, max_open=True),
         metavar="P",
-        help="Share of hidden units dropped in training; of a cnn, before the last layer.  [default: 0.3; 0 for "
+        help="Share of hidden units dropped in training; in a cnn, before the last layer.  [default: 0.3; 0 for "
         "regression and cnn]",
     ),
     click.option(
         "--input-dropout",
         type=Rate(0, 1, max_open=True),
         metavar="P",
-        help="Share of inputs dropped in training.  [default: 0.1 for images; else, and for a cnn, 0]",
+        help="Share of inputs dropped in training.  [default: 0.1 for images in a dense network, else 0]",
     ),
     loss_option,
     click.option(
@@ -127,12 +134,7 @@ OPTIONS = (
         metavar="N",
         help=f"Examples per step.  [default: {_usual('batch_size')}]",
     ),
-    click.option(
-        "--backend",
-        "backend_name",
-        type=click.Choice(["auto", *backend.BACKENDS]),
-        help="Backend of the ops.  [default: $PYNN_BACKEND, or auto]",
-    ),
+    backend_option,
     click.option("--seed", type=Count(0), metavar="N", default=0, help="Seed of weights, batch order and dropout."),
 )
 
@@ -141,7 +143,8 @@ folds_option = click.option(
     "--folds",
     type=Count(0),
     metavar="N",
-    help="Folds of a cross-fitted table; 0 trains one network, and sets parts aside to validate and test it.  "
+    help="Number of folds of a cross-fitted table; 0 trains one network, and sets parts aside to validate and test "
+    "it.  "
     f"[default: {FOLDS}, for tables of up to {MOST_ROWS} rows]",
 )
 class_weight_option = click.option(

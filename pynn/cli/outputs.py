@@ -1,9 +1,10 @@
-"""Where commands write a model and its learning curves: by default to files that do not exist yet."""
+"""The files that commands write: their default names, the checks before the work, and the errors."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -61,3 +62,24 @@ def output_paths(save: Path | None, plot: Path | None, suffix: str) -> tuple[Pat
     curves = (save or MODEL).with_name(f"{CURVES}{suffix}")
     free = iter(unused(*([] if save else [MODEL]), *([] if plot else [curves])))
     return save or next(free), plot or next(free)
+
+
+def check_writable(path: Path) -> None:
+    """Raise a click error unless `path` can be written."""
+    if path.is_dir():
+        raise click.ClickException(f"cannot write {path}: it is a folder")
+    if path.exists() and not path.is_file():
+        raise click.ClickException(f"cannot write {path}: it is not a regular file")
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".pynn-"):
+            pass
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
+
+
+def write(path: Path, task: Callable[[], object]) -> None:
+    """Run `task`, which writes `path`; raise a click error if that fails."""
+    try:
+        task()
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error

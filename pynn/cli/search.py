@@ -14,6 +14,7 @@ import click
 from .. import plots, search
 from ..backends.processors import usable_processors
 from ..report.text import metric_words
+from ..search.samplers import SAMPLERS
 from ..search.space import Parameter, Params
 from ..search.text import metric_title
 from ..training import metrics
@@ -23,12 +24,11 @@ from ..utils.interrupt import interrupted_by
 from ..utils.streams import say
 from .data import LoadedData, load_data
 from .networks import DEFAULTS
-from .options import Count, build, chosen_backend, loss_option
-from .outputs import MODEL, check_apart, save_option, unused
+from .options import Count, backend_option, build, chosen_backend, loss_option
+from .outputs import MODEL, check_apart, check_writable, save_option, unused, write
 from .scores import errors
 from .sections import SectionedCommand
 from .tables import DataOptions, data_options
-from .train import check_writable, write
 
 
 class Sought(click.ParamType):
@@ -168,13 +168,14 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
     "--stages",
     type=Count(1),
     metavar="N",
-    help="Stages, from coarse to fine.  [default: the fewest, each of which triples the epochs at most]",
+    help="Stages, from coarse to fine.  [default: as few as possible, each with at most three times the epochs of the "
+    "previous one]",
 )
 @click.option(
     "--sampler",
-    type=click.Choice(["random", "grid", "quasi-random", "tpe"]),
+    type=click.Choice(SAMPLERS),
     default="random",
-    help="Sampler of the trials.",
+    help="How trials are chosen.",
 )
 @click.option("--processes", type=Count(1), metavar="N", help="Trials at a time.  [default: all processors]")
 @click.option(
@@ -188,12 +189,7 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
 @save_option
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="A page with pictures and all trials.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="A picture: .png, .svg or .pdf.")
-@click.option(
-    "--backend",
-    "backend_name",
-    type=click.Choice(["auto", "cython", "numba", "numpy"]),
-    help="Backend of the ops.  [default: $PYNN_BACKEND, or auto]",
-)
+@backend_option
 @click.option("--seed", type=Count(0), metavar="N", default=0, help="Seed of all random numbers.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
 @click.pass_context
@@ -268,7 +264,7 @@ def search_command(
         model = result.best_model
         write(save, lambda: model.save(save))
         _print_result(result, data, recipe, save)
-    _show(result, report, plot)
+    _write_views(result, report, plot)
     context.exit(128 + interrupted_by() if result.interrupted else 0)
 
 
@@ -328,8 +324,8 @@ def _require_ranked(context: click.Context, result: search.SearchResult) -> None
     raise click.ClickException(f"none of {len(result.trials)} trials finished; the first ended with: {first}")
 
 
-def _show(result: search.SearchResult, report: Path | None, plot: Path | None) -> None:
-    """Write the page and the picture, if they have a path."""
+def _write_views(result: search.SearchResult, report: Path | None, plot: Path | None) -> None:
+    """Write the page and the picture that were asked for, and print their paths."""
     if report is not None:
         write(report, lambda: result.to_html(report))
         click.echo(f"report  {report}")

@@ -70,8 +70,8 @@ _OPTIONS = (
     click.option(
         "--target",
         metavar="COLUMN",
-        help="Name or number of a table's target column; of an .npy file, the file of targets.  [default: the evident "
-        "one; else asks]",
+        help="Name or index of a table's target column; for an .npy file, the .npy file of targets.  [default: the "
+        "evident column, else a question]",
     ),
     click.option(
         "--task",

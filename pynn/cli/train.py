@@ -6,7 +6,6 @@ import contextlib
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from ..utils.json_values import json_text
 from ..utils.streams import say, wrapped
 from .data import LoadedData, load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
-from .outputs import check_apart, json_option, output_paths, save_option
+from .outputs import check_apart, check_writable, json_option, output_paths, save_option, write
 from .ranks import communicator
 from .runs import FailedError, RunResult, cross_fit_table, describe_data, train_one
 from .sections import SectionedCommand
@@ -80,9 +79,10 @@ def train(
     Without arguments it learns to read 1797 handwritten digits that come with pynn. A monitor watches every step, and
     the verdict at the end names what went wrong.
 
-    A part of the data is set aside for validation (10%) and for the test (20%), whatever the seed. A small table is
-    cross-fitted instead: several kinds of networks are trained, each once without each fold, which tests it, and their
-    average is saved. The size of the table chooses the kinds, unless options do.
+    10% of the data are set aside for validation and 20% for the test, the same for every seed. A small table is
+    cross-fitted instead: it is cut into folds, and several kinds of networks are trained, each once per fold, on the
+    other folds; the fold tests it. Their average is saved. The size of the table decides which kinds, unless options
+    do.
 
     Ctrl-C and SIGTERM end the training early; the network is evaluated and saved as it is then.
 
@@ -208,19 +208,6 @@ def _draw(history: History, path: Path) -> None:
         write_atomically(path, history_svg(history).encode())
 
 
-def check_writable(path: Path) -> None:
-    """Raise a click error unless `path` can be written."""
-    if path.is_dir():
-        raise click.ClickException(f"cannot write {path}: it is a folder")
-    if path.exists() and not path.is_file():
-        raise click.ClickException(f"cannot write {path}: it is not a regular file")
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".pynn-"):
-            pass
-    except OSError as error:
-        raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
-
-
 def _print_verdict(verdict: list[Finding], monitor: Monitor) -> None:
     """Print the monitor's verdict: the likeliest cause with its evidence, then the other symptoms."""
     if not verdict:
@@ -243,14 +230,6 @@ def _line(name: str, value: str) -> None:
 def _text(name: str, value: str) -> None:
     for line in wrapped(value, f"{name:8}", " " * 8):
         click.echo(line)
-
-
-def write(path: Path, task: Callable[[], object]) -> None:
-    """Run `task`, which writes `path`; raise a click error if that fails."""
-    try:
-        task()
-    except OSError as error:
-        raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _save(model: Sequential, path: Path) -> None:

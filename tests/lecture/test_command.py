@@ -30,7 +30,7 @@ def invoke(tmp_path, monkeypatch):
 
 
 def test_list_shows_every_experiment_with_its_claim(invoke):
-    shown = invoke("list").output
+    shown = " ".join(invoke("list").output.split())
     for item in experiments().values():
         assert item.name in shown
     assert "After one large update a ReLU unit may never be active again." in shown
