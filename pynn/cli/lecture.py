@@ -123,7 +123,7 @@ class _Book:
 
 
 def _possible(chosen: list[Experiment], *, named: bool) -> list[Experiment]:
-    """Leave out what needs what is not here; if nothing else was requested, try to download it."""
+    """Leave out experiments whose data or libraries are missing; if all that were named lack data, download them."""
     from ..lecture.data import HINTS, LOADERS, is_at_hand
 
     missing = {need for need in {item.needs for item in chosen} - {""} if not is_at_hand(need)}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Whole weights count as repetitions if there are at most so many times the examples then.
+#: Whole weights count as repetitions if they make at most this many times as many examples.
 MOST_REPEATED = 10
 
 

@@ -188,6 +188,6 @@ def collect(arrays: np.ndarray, own: int, parts: list[slice]) -> None:
 
 
 def _part(length: int, rank: int, size: int) -> slice:
-    """Return the part of a rank of so many elements."""
+    """Return the part of `length` elements that belongs to a rank; parts begin on cache lines."""
     first, last = (length * each // size // LINE * LINE for each in (rank, rank + 1))
     return slice(first, length if rank == size - 1 else last)

@@ -76,7 +76,7 @@ class Snapshot:
 
 
 def histograms(arrays: Mapping[str, np.ndarray | None]) -> dict[str, Histogram]:
-    """Return the histograms of those arrays that there are."""
+    """Return the histograms of the arrays, without those that are None."""
     return {name: Histogram.of(array) for name, array in arrays.items() if array is not None}
 
 

@@ -24,18 +24,18 @@ from .source import RawTable, listed
 
 #: The largest number of categories that are encoded, besides the one for all others.
 MAX_CATEGORIES = 20
-#: A category of a column with more of them is encoded if it has at least so many rows, and this share of them.
+#: In a column with more categories, one is encoded if it has this minimum number of rows, and this share of them.
 FEWEST_ROWS, SMALLEST_SHARE = 3, 0.01
 #: Text with more different values than this share of its rows, such as names, tells nothing about other rows.
 NEARLY_ALL = 0.5
-#: Among numbers, at most so many different texts, or this share of the cells, are errors; more make the column text.
+#: Texts among numbers are errors up to this number of different ones, or this share of the cells; more make the column
+#: text.
 MAX_ERRORS, ERROR_SHARE = 3, 0.05
 #: Whole numbers mixed with text, such as 0, 1, 2, 3+, are codes if at least this share of the cells is text.
 MIN_TEXT = 0.02
-#: In so many rows, different whole numbers are no coincidence.
+#: With this number of rows, it is no coincidence if all whole numbers differ.
 MANY_ROWS = 20
-#: Names of columns that count the rows, and their last part, as in customer_id and PassengerId; so does a column
-#: without a name.
+#: Columns that count the rows have one of these names, an ending as in customer_id or PassengerId, or no name.
 _INDEX_NAMES = frozenset(("unnamed: 0", "index", "rowname", "rownames", "row", "row.names", "obs", "s.no", "sno"))
 _IDENTIFIER = re.compile(r"(?:^|[\W_])[iI][dD]$|[a-z]I[dD]$|^(?i:serial|record|row)[ _]?(?i:no\.?|number)$")
 

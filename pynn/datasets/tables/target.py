@@ -20,15 +20,15 @@ from .source import RawTable, listed
 _TARGET_NAMES = frozenset(
     ("target", "targets", "label", "labels", "class", "classes", "y", "outcome", "response", "output")
 )
-#: Whole numbers are classes if there are at most so many, whatever they are.
+#: Up to this number of different whole numbers are classes, whatever they are.
 FEW = 3
-#: From so many different whole numbers on, classes have so many rows each on average, and differ from amounts by their
-#: frequencies.
+#: From `MANY` different whole numbers on, classes have `MEAN_EACH` rows each on average, and frequencies unlike those of
+#: amounts.
 MANY, MEAN_EACH = 6, 5
-#: More classes need at least so many rows each.
+#: Of more than `MAX_CLASSES` classes, each has at least `FEWEST_EACH` rows.
 MAX_CLASSES, FEWEST_EACH = 20, 10
-#: The frequencies of amounts differ by this factor at least, from the peak to the rarest; by the other one, those of
-#: amounts alone.
+#: Frequencies are those of amounts if the commonest number has `RARE` times the rows of the rarest; `PEAK` times suffice
+#: if they rise to one peak and fall again.
 PEAK, RARE = 4.0, 50.0
 
 

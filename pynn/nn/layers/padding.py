@@ -85,7 +85,7 @@ class ZeroPad1d(OverSequences, ZeroPad2d):
 
 
 def _moved(x: np.ndarray, down: int, right: int, out: np.ndarray, ctx: Context, buffer: str) -> np.ndarray:
-    """Write the pixels of x to `out`, so many rows further down and columns to the right, and zeros elsewhere.
+    """Write the pixels of x to `out`, moved by `down` rows and `right` columns, and zeros elsewhere.
 
     `buffer` names the memory for images that have moved to the right only.
     """
@@ -101,7 +101,7 @@ def _moved(x: np.ndarray, down: int, right: int, out: np.ndarray, ctx: Context, 
 
 
 def _shifted(x: np.ndarray, rows: int, by: int, out: np.ndarray) -> np.ndarray:
-    """Write x to `out`, both as so many rows: each moved to the right by that many elements, zeros elsewhere."""
+    """Write x to `out`, both cut into `rows` rows: each moved to the right by `by` elements, zeros elsewhere."""
     width, room = (math.prod(array.shape) // max(rows, 1) for array in (x, out))
     source, target = x.reshape(rows, width), out.reshape(rows, room)
     ops.zero(out.reshape(-1))

@@ -28,7 +28,7 @@ def bn_digits(seed, steps=3000):
 
 
 def compare(seed, data, steps, every):
-    """Return the validation accuracy every so many steps, without and with batch norm."""
+    """Return the validation accuracy after each `every` steps, without and with batch norm."""
     curves = {}
     for name, batchnorm in (("plain", False), ("batch norm", True)):
         pynn.manual_seed(seed)
