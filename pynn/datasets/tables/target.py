@@ -22,13 +22,13 @@ _TARGET_NAMES = frozenset(
 )
 #: Up to this number of different whole numbers are classes, whatever they are.
 FEW = 3
-#: From `MANY` different whole numbers on, classes have `MEAN_EACH` rows each on average, and frequencies unlike those of
-#: amounts.
+#: From `MANY` different whole numbers on, classes have `MEAN_EACH` rows each on average, and frequencies unlike those
+#: of amounts.
 MANY, MEAN_EACH = 6, 5
 #: Of more than `MAX_CLASSES` classes, each has at least `FEWEST_EACH` rows.
 MAX_CLASSES, FEWEST_EACH = 20, 10
-#: Frequencies are those of amounts if the commonest number has `RARE` times the rows of the rarest; `PEAK` times suffice
-#: if they rise to one peak and fall again.
+#: Frequencies are those of amounts if the commonest number has `RARE` times the rows of the rarest; `PEAK` times
+#: suffice if they rise to one peak and fall again.
 PEAK, RARE = 4.0, 50.0
 
 
