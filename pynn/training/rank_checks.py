@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 import zlib
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +28,8 @@ def machine() -> dict[str, str]:
 
 
 def _version() -> str:
+    from importlib import metadata  # 14 ms, which `import pynn` need not wait for
+
     try:
         return metadata.version("pynn-kernels")
     except metadata.PackageNotFoundError:  # run from a source tree

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import shutil
 import socket
 import stat
@@ -134,7 +133,7 @@ def _replace(target: str, content: bytes, found: os.stat_result | None) -> None:
 def _new_temporary(folder: str, prefix: str, mode: int) -> tuple[int, str]:
     """Return a new open file, locked for as long as this process has it open."""
     while True:
-        temporary = os.path.join(folder, f"{prefix}{_hash(socket.gethostname())}-{secrets.token_hex(4)}{SUFFIX}")
+        temporary = os.path.join(folder, f"{prefix}{_hash(socket.gethostname())}-{os.urandom(4).hex()}{SUFFIX}")
         _writing.add(temporary)
         try:
             handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
