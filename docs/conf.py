@@ -72,7 +72,7 @@ html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
     "show_nav_level": 1,
-    "collapse_navigation": True,  # else every page lists all 600: a third of its size, a fifth of the build
+    "collapse_navigation": True,  # else each lists 400 others: a third of the site, a fifth of its build
     "navigation_with_keys": False,
     "header_links_before_dropdown": 7,
     "show_toc_level": 2,
