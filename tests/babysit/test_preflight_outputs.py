@@ -92,6 +92,9 @@ MISFITS = {
     "own sigmoid with squared error": (
         [SigmoidLayer()], pynn.MSELoss(), rows, "squared error to one-hot classes; its slope vanishes", "warn"
     ),
+    "softmax with an absolute error": (
+        [pynn.Softmax()], pynn.L1Loss(), rows, "L1Loss, a loss of amounts, to one-hot classes; its slope", "warn"
+    ),
     "squared error on classes": ([], pynn.MSELoss(), rows, "squared error to one-hot classes", "note"),
     "softmax twice": ([pynn.Softmax()], pynn.CrossEntropyLoss(), np.asarray, "applies a softmax again", "fail"),
     "own softmax twice": ([SoftmaxLayer()], own_cross_entropy, rows, "applies a softmax again", "fail"),
@@ -134,6 +137,13 @@ def test_amounts_for_a_loss_of_yes_or_no_are_sent_to_the_squared_error(rng):
     assert check.status == "fail" and "pynn.MSELoss" in check.advice, check
 
 
+def test_a_missing_hidden_layer_is_named():
+    x = np.array([[a, b] for a in (0, 1) for b in (0, 1)], np.float32)
+    model = pynn.Sequential(pynn.Linear(2, 1), pynn.Sigmoid())
+    check = preflight(trainer_of(model, pynn.MSELoss()), x, (x[:, :1] != x[:, 1:]) * 1.0)["overfits a handful"]
+    assert check.status == "warn" and "there is no hidden layer" in check.evidence, check
+
+
 def test_a_layer_too_narrow_for_a_handful_is_named(rng):
     x = rng.standard_normal((400, 24)).astype(np.float32)
     model = pynn.Sequential(pynn.Linear(24, 32), pynn.ReLU(), pynn.Linear(32, 1), pynn.ReLU(), pynn.Linear(1, 24))
@@ -153,6 +163,7 @@ def test_of_a_loss_without_a_slope_nothing_is_said_but_that(classes):
 
 
 FITTING = {
+    "log-probabilities and a divergence": ([pynn.LogSoftmax()], pynn.KLDivLoss(), rows),
     "scores": ([], pynn.CrossEntropyLoss(), np.asarray),
     "scores and own loss": ([], own_cross_entropy, rows),
     "softmax and its logarithm": ([SoftmaxLayer()], log_of_shares, rows),

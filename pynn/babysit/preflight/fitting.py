@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,17 +80,24 @@ def _overfits(case: Case) -> Check:
     if closed >= 0.9 or (closed >= 0.15 and not able):
         return passed(name, evidence)
     report = failed if closed < 0.5 and able else warned
-    label, units = _narrowest_layer(case)
-    if units <= NARROW:
-        evidence += f"; the narrowest hidden layer has {units} unit{'s' * (units > 1)}"
-        return report(name, "underfitting", evidence, "Give that layer more units.", label)
+    small = _too_small(case)
+    if small is not None:
+        label, why, advice = small
+        return report(name, "underfitting", f"{evidence}; {why}", advice, label)
     return report(name, "not_learning", evidence, FAULTS)
 
 
-def _narrowest_layer(case: Case) -> tuple[str, float]:
-    """Return the name and the units of the narrowest hidden layer; infinitely many if none is linear."""
-    linear = [(part.label, part.layer.out_features) for part in parts(case.model) if isinstance(part.layer, Linear)]
-    return min(linear[:-1], key=lambda each: each[1], default=("", math.inf))
+def _too_small(case: Case) -> tuple[str, str, str] | None:
+    """Return a layer, what is missing in the network there, and advice, if it is very small."""
+    weighted = [part for part in parts(case.model) if isinstance(part.layer, MULTIPLIES) or is_own(part.layer)]
+    if len(weighted) == 1:
+        advice = "Add one, such as Linear(..., 16), ReLU()."
+        return weighted[0].label, "there is no hidden layer, so outputs follow from a linear function", advice
+    widths = [(part.layer.out_features, part.label) for part in weighted[:-1] if isinstance(part.layer, Linear)]
+    units, label = min(widths, default=(NARROW + 1, ""))
+    if units > NARROW:
+        return None
+    return label, f"the narrowest hidden layer has {units} unit{'s' * (units > 1)}", "Give that layer more units."
 
 
 def _handful(case: Case) -> Examples:

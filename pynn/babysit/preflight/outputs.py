@@ -20,6 +20,7 @@ from ...nn.layers import (
     Tanh,
 )
 from ...nn.losses import NLLLoss
+from ...nn.regression_losses import KLDivLoss
 from ...utils.config import is_own
 from .case import MULTIPLIES, Case, chain
 from .loss_traits import LossTraits
@@ -160,8 +161,10 @@ def _with_loss(case: Case, outputs: Outputs, evidence: str) -> Check | None:
             return failed(name, "not_learning", evidence, f"Remove {last_name}, or the softmax in the loss.", last_name)
         if not outputs.rows_sum_to_one and (traits.takes_log or traits.scale_free):
             return _as_probabilities(case, outputs, traits, evidence)
-    if traits.squares and _one_hot(case, outputs):
-        evidence += ", and a squared error to one-hot classes"
+    of_amounts = case.loss.output_kind == "values" and not isinstance(case.loss, KLDivLoss)
+    if (traits.squares or of_amounts) and _one_hot(case, outputs):
+        kind = "a squared error" if traits.squares else f"{type(case.loss).__name__}, a loss of amounts,"
+        evidence += f", and {kind} to one-hot classes"
         advice = "Take pynn.CrossEntropyLoss, whose slope does not vanish, and give it scores without a softmax."
         if outputs.reach[1] <= 1 or outputs.rows_sum_to_one:
             evidence += f"; its slope vanishes where {last_name} is sure, right or wrong"
