@@ -52,7 +52,7 @@ ACCEPTED: dict[str, Answers] = {
     "softmax_single_unit": MISFIT,
     "redundant_softmax": Answers(("plateau",), MISFIT.checks),
     "wrong_softmax_axis": Answers((), (*MISFIT.checks, "batch independence")),
-    "wrong_loss": MISFIT,
+    "wrong_loss": Answers((), (*MISFIT.checks, "targets")),
     "shape_broadcast": Answers((), (*MISFIT.checks, "batch independence")),
     "wrong_loss_reduction": Answers(("bad_initial_loss", "lr_too_high"), ("loss reduction", "learning rate")),
     "wrong_hidden_activation": Answers((*SHRINKS.symptoms, "saturated_units"), (*SHRINKS.checks, "saturated units")),
@@ -66,6 +66,27 @@ ACCEPTED: dict[str, Answers] = {
     "class_imbalance": Answers(("class_imbalance",), ("label balance",)),
     "wrong_augmentation": Answers(("underfitting",)),
     "missing_batchnorm": Answers((*SHRINKS.symptoms, *TOO_SLOW.symptoms), (*SHRINKS.checks, *TOO_SLOW.checks)),
+    "labels_out_of_range": Answers((), ("targets",)),
+    "frozen": Answers(("plateau",), ("one training step",)),
+    "dropout_at_the_end": Answers((), MISFIT.checks),
+    "numerical": Answers(("non_finite",), (*MISFIT.checks, "initial loss", "one training step")),
+    "no_slope": Answers(
+        ("vanishing_gradient", "not_learning"), ("gradient spread", "gradient check", "overfits a handful")
+    ),
+    "wrong_gradient": Answers(("not_learning",), ("gradient check",)),
+    "clipped": Answers((), ("learning rate",)),
+    "optimizer_slow": TOO_SLOW,
+    "missing_codes": Answers(("input_not_normalised", "bad_initial_loss"), ("input scale", "target scale")),
+    "unshuffled": Answers(("oscillating",)),
+    "validation_scale": Answers(("input_not_normalised",), ("validation scale",)),
+    "nan_in_data": Answers(("non_finite",), ("data values",)),
+    "empty_features": Answers(("input_not_normalised",), ("constant features",)),
+    "wrong_layout": Answers((), ("image layout",)),
+    "too_few_units": Answers(("underfitting",)),
+    "missing_nonlinearity": Answers(("underfitting",), ("non-linearity",)),
+    "too_few_epochs": TOO_SLOW,
+    "decays_too_soon": Answers(("plateau", *TOO_SLOW.symptoms), TOO_SLOW.checks),
+    "small_batch_norm": Answers(("batchnorm_mismatch",), ("training and inference",)),
     "batchnorm_inference": Answers(("batchnorm_mismatch",), ("training and inference",)),
 }
 
@@ -81,7 +102,7 @@ def answers_to(tags: list[str]) -> Answers:
 
 def unknown() -> set[str]:
     """Return answers that are neither symptoms nor checks."""
-    checks = {name for name, _ in OF_DATA + OF_NETWORK}
+    checks = {"data values", "targets", "one training step", *(name for name, _ in OF_DATA + OF_NETWORK)}
     wanted = [each for answers in ACCEPTED.values() for each in answers.checks]
     symptoms = [each for answers in ACCEPTED.values() for each in answers.symptoms]
     return set(wanted) - checks | set(symptoms) - set(SYMPTOMS)

@@ -16,15 +16,10 @@ REMEDIES = "<!-- remedies: python -m bench.real_faults.remedies -->", "<!-- end 
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Return the figures of both halves and of all as a Markdown table."""
-    columns = {
-        f"{name} ({len(own)})": figures(own)
-        for name, own in (
-            *((half, [each for each in outcomes if each.part == half]) for half in ("tune", "report")),
-            ("all", outcomes),
-        )
-    }
-    titles = list(next(iter(columns.values())))
+    """Return the figures of both halves, if there are, and of all as a Markdown table."""
+    halves = {half: own for half in ("tune", "report") if (own := [each for each in outcomes if each.part == half])}
+    columns = {f"{name} ({len(own)})": figures(own) for name, own in {**halves, "all": outcomes}.items()}
+    titles = [title for title, total in columns[f"all ({len(outcomes)})"].items() if total.of]
     lines = [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     lines += [f"| {title} | {' | '.join(str(rows[title]) for rows in columns.values())} |" for title in titles]
     return "\n".join(lines)
@@ -48,14 +43,19 @@ def details(outcome: Outcome, every: bool = False) -> str:
 
 def write_readme(outcomes: list[Outcome]) -> None:
     """Put the table, and the faulty cases that do no harm, between the marks of the README."""
-    harmless = [
+    older = sum(each.rules != rules() for each in outcomes)
+    sizes = f"Measured: {len(outcomes)} of {len(cases())} cases{with_earlier_rules(older)}."
+    write_section(MARKS, f"{sizes}\n\n{table(outcomes)}\n\n{harmless(outcomes)}")
+
+
+def harmless(outcomes: list[Outcome]) -> str:
+    """Return the sentence that names the faulty cases that do no harm."""
+    named = [
         f"`{each.case}` ({each.score:.3f} of {each.reachable:.3f})"
         for each in outcomes
         if not each.healthy and not each.harmed
     ]
-    older = sum(each.rules != rules() for each in outcomes)
-    sizes = f"Measured: {len(outcomes)} of {len(cases())} cases{with_earlier_rules(older)}."
-    write_section(MARKS, f"{sizes}\n\n{table(outcomes)}\n\nFaults that do no harm here: {', '.join(harmless)}.")
+    return f"Faults that do no harm here: {', '.join(named)}."
 
 
 def with_earlier_rules(count: int) -> str:

@@ -17,10 +17,11 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import contextlib
 import json
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -43,25 +44,40 @@ RESULTS = Path(__file__).with_name("results.json")
 
 def measure(name: str, before: bool = True, anew: bool = True) -> Outcome:
     """Check and train a case; `anew` also trains its healthy twin, whose stored score is taken otherwise."""
-    pynn.set_num_threads(1)
     case = cases()[name]
+    reachable = None if healthy(case) else score_of_healthy(twin_of(case)["id"], anew)
+    return outcome_of(name, part(case), case["fault_tags"], lambda: build(case), score_of, reachable, before)
+
+
+def outcome_of(
+    name: str,
+    which: str,
+    tags: list[str],
+    build_run: Callable[[], Run],
+    scored: Callable[[Run], float],
+    reachable: float | None,
+    before: bool = True,
+) -> Outcome:
+    """Check and train a run; `reachable` is the score of its healthy twin, None if it is healthy itself."""
+    pynn.set_num_threads(1)
     began = time.perf_counter()
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        reachable = None if healthy(case) else score_of_healthy(twin_of(case)["id"], anew)
-        checks = preflight(build(case)) if before else []
-        run, monitor = build(case), pynn.Monitor()
-        ended, _ = train(run, monitor)
-        reached = score_of(run)
+    with quiet():
+        checks = preflight(build_run()) if before else []
+        run, monitor = build_run(), pynn.Monitor()
+        try:
+            ended, _ = train(run, monitor)
+            reached = scored(run)
+        except ValueError:  # labels that are none, say
+            ended, reached = "refused", 0.0
     found = [
         Said("monitor", each.symptom, each.severity, each.symptom, each.evidence, each in monitor.verdict)
         for each in [*monitor.verdict, *(each for each in monitor.findings if each not in monitor.verdict)]
     ]
     return Outcome(
         case=name,
-        part=part(case),
-        tags=case["fault_tags"],
-        healthy=healthy(case),
+        part=which,
+        tags=tags,
+        healthy=reachable is None,
         score=round(reached, 4),
         reachable=round(reached if reachable is None else reachable, 4),
         ended=ended,
@@ -72,15 +88,25 @@ def measure(name: str, before: bool = True, anew: bool = True) -> Outcome:
     )
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep warnings of runs that break off from being shown."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
 @cache
 def score_of_healthy(name: str, anew: bool) -> float:
     """Return the score of a healthy case."""
     known = {} if anew else {outcome.case: outcome.score for outcome in stored()}
     if name in known:
         return known[name]
-    run = build(cases()[name])
-    train(run, None)
-    return score_of(run)
+    pynn.set_num_threads(1)
+    with quiet():
+        run = build(cases()[name])
+        train(run, None)
+        return score_of(run)
 
 
 def preflight(run: Run) -> list[Said]:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bench.faults.data import Split
-from bench.real_faults import accepted, corpus, data, healthy, remedies
+from bench.real_faults import accepted, corpus, data, healthy, remedies, run_classics
 from bench.real_faults.changes import CHANGES
+from bench.real_faults.classics import PROGRAMS
 from bench.real_faults.score import AS_GOOD, Outcome, Said, figures, in_order
 
 CASES = corpus.cases()
@@ -52,10 +53,22 @@ def test_a_case_can_be_built(name, monkeypatch):
 
 
 @pytest.mark.parametrize("control", healthy.CONTROLS, ids=lambda control: control.name)
-def test_a_healthy_network_can_be_built_and_takes_a_step(control):
+def test_a_healthy_network_can_be_built_and_takes_a_step(control, monkeypatch):
+    monkeypatch.setattr(data, "_images", noise)
     run = control.build(0)
     assert np.isfinite(run.trainer.step(run.x[:8], run.y[:8]))
-    assert 0 < control.least < 1
+    assert 0 < control.least <= 1
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_classic_can_be_built_with_a_healthy_twin_that_takes_a_step(name, monkeypatch):
+    monkeypatch.setattr(data, "_images", noise)
+    program = PROGRAMS[name]
+    assert program.about and accepted.answers_to(list(program.tags)) != accepted.Answers((), ())
+    sick, twin = program.build(True), program.build(False)
+    assert sick.epochs and np.isfinite(twin.trainer.step(twin.x[:8], twin.y[:8]))
+    with np.errstate(all="ignore"):
+        assert np.isfinite(run_classics.scored(program, twin))
 
 
 def test_what_is_said_is_scored_against_the_tags():
