@@ -16,11 +16,12 @@ from ..nn.random import manual_seed, unobserved
 from ..nn.sequential import Sequential
 from ..optim.base import Optimizer
 from ..optim.optimizers import Adam
-from ..training.callbacks import Callback
+from ..training.callbacks import Callback, CallbackList
 from ..training.trainer import Trainer
 from ..utils.validation import count, number
 from .base import NetworkEstimator, combined_weights, held_out_parts, monitored, warn_of_interrupt
 from .batches import ShuffledBatches
+from .parameters import check_flags
 
 #: A network, or a function of the shape of an example and the number of outputs that makes one.
 Network = Sequential | Callable[[tuple[int, ...], int], Sequential]
@@ -62,17 +63,20 @@ class AnyNetwork(NetworkEstimator):
     ) -> Self:
         count(self.epochs, "epochs")
         count(self.batch_size, "batch_size")
+        check_flags(self, ("shuffle", "warm_start", "monitor"))
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
         X, y = self._learn(X, y, sample_weight, first=first)
         targets = self._targets(y, first=first, incremental=incremental)
         random = check_random_state(self.random_state)
         if first:
             self._network_made(X, random)
+        elif self._made_of is not self.network:
+            raise ValueError("network is another one than in the last fit; with warm_start=False, fit makes a new one")
         if first or not incremental:
             self._trainer = self._new_trainer(random)
         weights = combined_weights(sample_weight, getattr(self, "class_weight", None), y, self.network_.dtype)
         fits = functools.partial(self._trainer.fit, epochs=1 if incremental else self.epochs)
-        listeners = [*callbacks, *([] if incremental else monitored(self))]
+        listeners = [*CallbackList(callbacks).callbacks, *([] if incremental else monitored(self))]
         options: dict[str, Any] = {"callbacks": listeners, "progress": bool(self.verbose), "validation": None}
         if validation_data is not None:
             options["validation"] = self._validation(validation_data)
@@ -98,7 +102,7 @@ class AnyNetwork(NetworkEstimator):
 
     def _network_made(self, X: Any, random: np.random.RandomState) -> None:
         """Copy the user's network, or call the function that makes one."""
-        network = self.network
+        network = self._made_of = self.network
         if isinstance(network, Sequential):
             self.network_ = copy.deepcopy(network)
         elif callable(network):
@@ -114,7 +118,11 @@ class AnyNetwork(NetworkEstimator):
         self.network_.class_names = self._class_names
 
     def _example_shape(self, X: Any) -> tuple[int, ...]:
-        return tuple(X.shape[1:]) if self.input_shape is None else tuple(self.input_shape)
+        if self.input_shape is None:
+            return tuple(X.shape[1:])
+        if not isinstance(self.input_shape, Iterable):
+            raise TypeError(f"input_shape is {self.input_shape!r}; expected a tuple of int")
+        return tuple(count(size, "input_shape") for size in self.input_shape)
 
     def _inputs(self, x: Any) -> Any:
         if self.input_shape is not None and not hasattr(x, "toarray"):
@@ -136,7 +144,7 @@ class AnyNetwork(NetworkEstimator):
             self._loss_for(self._outputs_of_network()),
             optimizer,
             schedule=self.schedule,
-            regularizers=copy.deepcopy(list(self.regularizers)),
+            regularizers=copy.deepcopy(self.regularizers),
             clip_norm=self.clip_norm,
             seed=int(random.randint(2**31 - 1)),
         )

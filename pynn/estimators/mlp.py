@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from ..optim.base import Optimizer
 from ..optim.optimizers import SGD
 from ..optim.schedules import Schedule
-from ..training.callbacks import Callback
+from ..training.callbacks import Callback, CallbackList
 from ..training.step import NonFiniteError
 from ..training.trainer import Trainer
 from .base import NetworkEstimator, combined_weights, held_out_parts, monitored, warn_of_interrupt
@@ -27,7 +27,7 @@ from .kingma import KingmaAdam
 from .lbfgs import minimize
 from .mlp_network import draw_weights, embedded_width, linears, perceptron
 from .objectives import MeanL2, Objective
-from .parameters import check_parameters, hidden_sizes
+from .parameters import check_parameters, hidden_sizes, network_settings, refuse_changes
 
 if TYPE_CHECKING:
     from ..nn.inputs import Inputs
@@ -106,7 +106,7 @@ class Perceptron(NetworkEstimator):
         callbacks: Iterable[Callback] = (),
     ) -> Any:
         check_parameters(self)
-        callbacks = list(callbacks)
+        callbacks = CallbackList(callbacks).callbacks
         if self.solver == "lbfgs" and (callbacks or validation_data is not None):
             given = "callbacks" if callbacks else "validation_data"
             raise ValueError(f'{given} need epochs, which solver="lbfgs" lacks; use "adam" or "sgd"')
@@ -119,6 +119,10 @@ class Perceptron(NetworkEstimator):
             self._start(x, random)
         elif not hasattr(self, "network_"):
             self._build(x.dtype)
+        else:
+            refuse_changes(self._made_with, network_settings(self))
+        if self.solver != "lbfgs" and (first or not self._has_records()):
+            self._begin_records()
         data = Data(self._inputs(x), targets, weights)
         self._objective().loss.check_target(targets, self.n_outputs_)
         self._network()
@@ -142,8 +146,14 @@ class Perceptron(NetworkEstimator):
         draw_weights(self.network_, self.activation, random)
         self._share_weights()
         self._best_state: dict[str, np.ndarray] | None = None
-        if self.solver == "lbfgs":
-            return
+
+    def _has_records(self) -> bool:
+        """Return whether an earlier fit left the records that this one goes on with: L-BFGS leaves none."""
+        scores = getattr(self, "validation_scores_", None)
+        return hasattr(self, "loss_curve_") and (scores is not None) == bool(self.early_stopping)
+
+    def _begin_records(self) -> None:
+        """Begin the records of training epoch by epoch."""
         self.loss_curve_ = []
         self._no_improvement_count = 0
         stops = self.early_stopping
@@ -163,6 +173,7 @@ class Perceptron(NetworkEstimator):
         self.network_.output_kind = self._objective().loss.output_kind
         self.network_.class_names = self._class_names
         self.__dict__.pop("_trainer", None)
+        self._made_with = network_settings(self)
 
     def _share_weights(self) -> None:
         """Make `coefs_` and `intercepts_` views of the network's weights."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from ..optim.schedules import Schedule
@@ -35,19 +36,40 @@ def check_parameters(estimator: Any) -> None:
     fraction(estimator.momentum, "momentum")
     for name in ("beta_1", "beta_2", "validation_fraction", "dropout"):
         fraction(getattr(estimator, name), name, one=False)
-    for name in FLAGS:
-        if not isinstance(getattr(estimator, name), bool | int):
-            raise ValueError(f"{name} is {getattr(estimator, name)!r}; expected True or False")
-    if estimator.scale is not None:
-        choice(estimator.scale, "scale", ("auto",))
+    check_flags(estimator, FLAGS)
+    if estimator.scale not in (None, "auto"):
+        raise ValueError(f'scale is {estimator.scale!r}; expected "auto" or None')
     if estimator.solver == "lbfgs":
         _refuse_for_lbfgs(estimator)
+
+
+def check_flags(estimator: Any, names: Iterable[str]) -> None:
+    """Raise ValueError unless the parameters of these names are True or False."""
+    for name in names:
+        if not isinstance(getattr(estimator, name), bool | int):
+            raise ValueError(f"{name} is {getattr(estimator, name)!r}; expected True or False")
 
 
 def hidden_sizes(estimator: Any) -> list[Any]:
     """Return the widths of the hidden layers."""
     sizes = estimator.hidden_layer_sizes
     return list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+
+
+def network_settings(estimator: Any) -> dict[str, Any]:
+    """Return the parameters that shape the network and its inputs."""
+    own = {name: getattr(estimator, name) for name in ("activation", "dropout", "batch_norm", "scale")}
+    return {"hidden_layer_sizes": tuple(map(int, hidden_sizes(estimator)))} | own
+
+
+def refuse_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise ValueError if a parameter has changed that a network which trains on cannot follow."""
+    for name, value in now.items():
+        if value != before[name]:
+            raise ValueError(
+                f"{name} is {value!r}, and was {before[name]!r} when the network was made; call fit with "
+                "warm_start=False, which makes a new one"
+            )
 
 
 def _refuse_for_lbfgs(estimator: Any) -> None:

@@ -107,7 +107,10 @@ def class_weights(class_weight: Any, y: Any, sample_weight: np.ndarray | None) -
     array([0.66666667, 0.66666667, 0.66666667, 2.        ])
     """
     if not isinstance(class_weight, str) or y.ndim == 2:
-        return compute_sample_weight(class_weight, y)
+        each = compute_sample_weight(class_weight, y)
+        if not (np.isfinite(each) & (each >= 0)).all():
+            raise ValueError(f"class_weight is {class_weight!r}; expected finite weights of at least 0")
+        return each
     if class_weight != "balanced":
         raise ValueError(f'class_weight is {class_weight!r}; expected a dict, "balanced" or None')
     _, numbers = np.unique(y, return_inverse=True)

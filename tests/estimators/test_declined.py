@@ -195,3 +195,17 @@ def test_quantiles():
 def test_counts_must_not_be_negative():
     with pytest.raises(ValueError, match="-1"):
         pynn.MLPRegressor("poisson").fit([[0.0], [1.0]], [-1.0, 2.0])
+
+
+@pytest.mark.parametrize("weight", [-1, np.nan, np.inf])
+def test_weights_of_classes_are_checked(weight, rng):
+    with pytest.raises(ValueError, match=r"class_weight is {.*}; expected finite weights of at least 0"):
+        pynn.MLPClassifier(class_weight={0: weight, 1: 1}).fit(rng.normal(size=(40, 3)), np.arange(40) % 2)
+
+
+@pytest.mark.parametrize(
+    "estimator", [pynn.MLPClassifier(), pynn.NetworkClassifier(pynn.Sequential(pynn.Linear(3, 2)))]
+)
+def test_a_single_callback_is_no_list(estimator, rng):
+    with pytest.raises(TypeError, match=r"expected a list: \[EarlyStopping\(...\)\]"):
+        estimator.fit(rng.normal(size=(40, 3)), np.arange(40) % 2, callbacks=pynn.EarlyStopping())

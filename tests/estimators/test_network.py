@@ -149,3 +149,20 @@ def test_a_network_with_too_few_outputs():
 def test_wrong_parameters_are_named(name, value):
     with pytest.raises((ValueError, TypeError), match=name):
         pynn.NetworkClassifier(dense, **{name: value}).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("regularizers", pynn.L2(0.1), r"regularizers is L2\(.*\); expected a list"),
+        ("regularizers", None, "regularizers is None; expected a list"),
+        ("input_shape", 3, "input_shape is 3; expected a tuple"),
+        ("input_shape", (0, 3), "input_shape is 0; expected a positive integer"),
+        ("shuffle", "no", "shuffle is 'no'; expected True or False"),
+        ("warm_start", None, "warm_start is None; expected True or False"),
+    ],
+)
+def test_parameters_of_another_type_are_named(name, value, message, rng):
+    model = pynn.NetworkClassifier(pynn.Sequential(pynn.Linear(3, 2)), **{name: value})
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.fit(rng.normal(size=(20, 3)), np.arange(20) % 2)
