@@ -268,7 +268,7 @@ def test_the_epoch_whose_weights_are_restored_is_named(run):
     Path("iris.csv").write_text(
         "".join(f"{','.join(map(str, row))},{label}\n" for row, label in zip(x, y, strict=True))
     )
-    shown = run("train", "--data", "iris.csv", "--folds", 0, "--lr", 0.03)
+    shown = run("train", "--data", "iris.csv", "--folds", 0, "--lr", 0.03, "--schedule", "none")
     losses = [float(value) for value in re.findall(r"val_loss (\S+)", shown.stderr)]
     (named,) = re.findall(r"restored epoch (\d+), which had the lowest validation loss", shown.stdout)
     assert 0 < int(named) < len(losses) and losses[int(named) - 1] == min(losses)
