@@ -99,8 +99,14 @@ class RunState:
         The latest is last.
     initial_loss : float
         Loss of the first watched step.
+    began : int
+        The first watched step.
     best, best_step, best_noise : float, int, float
         The smallest median loss of a window, the last step of that window, and the noise of its loss.
+    worst_ratio : float
+        The largest update ratio of a step after the first, of weights without batch norm after them.
+    highest_lr : float
+        The highest rate of a step.
     dead : dict of str to float
         Share of dead units per rectifier layer, in its last complete window.
     least_dead : dict of str to float
@@ -125,6 +131,8 @@ class RunState:
     found : dict of str to int
         Faults found so far, each with the last step at which it was seen.
     evaluations : list of Evaluation
+    held_out_examples : int
+        Number of validation examples.
     attainable, reached : float
         Validation score of a simple learner and of the network: accuracy, or share of variance explained.
     fitted : float
@@ -211,7 +219,6 @@ class RunState:
     restores: bool = False
     recall: list[tuple[float, int]] | None = None
     mode_gaps: list[tuple[float, float, float, float]] = field(default_factory=list)
-    first_norm_layer: str | None = None
     wrong_gradient: tuple[str, str, str | None] | None = None
     _recent: dict[tuple[int, int], float] = field(default_factory=dict)
 
@@ -361,20 +368,24 @@ class RunState:
         return bool(self.facts.weights) and not self.window.weights
 
     @property
+    def sampling_error(self) -> float:
+        """The largest standard error that a share of the validation examples, such as an accuracy, can have."""
+        return 0.5 / math.sqrt(max(self.held_out_examples, 1))
+
+    @property
     def learns(self) -> bool:
         """Whether the run has learnt: about as much as a simple learner or, where none was scored, half of the loss."""
         if not self.share_left < 0.95:
             return False
         if math.isnan(self.attainable):
             return self.share_left < 0.5
-        error = 0.5 / max(self.held_out_examples, 1) ** 0.5
-        return self.reached > self.attainable - 0.02 - error
+        return self.reached > self.attainable - 0.02 - self.sampling_error
 
     @property
     def falls_short(self) -> bool:
         """Whether a good part of the run is over, and a simple learner has learnt more."""
-        error = 0.5 / max(self.held_out_examples, 1) ** 0.5
-        return self.planned and self.steps_left < 0.5 and self.reached < self.attainable - 0.02 - error
+        least = self.attainable - 0.02 - self.sampling_error
+        return self.planned and self.steps_left < 0.5 and self.reached < least
 
     def seen_lately(self, symptom: str) -> bool:
         """Return whether a symptom has been seen in the second half of the run so far."""

@@ -11,24 +11,24 @@ import numpy as np
 from ..run_state import RunState
 from .base import Detection
 
-#: Evaluations that show whether a loss still falls: this share of them, and at least so many.
+#: The latest evaluations show whether a loss still falls: this share of all, and this minimum.
 LATEST, FEWEST = 0.2, 4
-#: Fall of the loss over the latest evaluations that promises something, and of a run that falls short.
+#: Share by which the loss must fall over the latest evaluations to be still falling; the second, in a run that falls
+#: short.
 FALLS, CREEPS = 0.1, 0.03
-#: Score below that of a simple learner that is a fault.
+#: A score this far below that of a simple learner is a fault.
 SHORT = 0.1
 #: Steps of a first try, and steps that are few; the share of the loss of ignoring the inputs that is left after them,
 #: and that by which it fell.
 FIRST_TRY, FEW_STEPS, MOST_LEFT, BEGUN = 16, 200, 0.5, 0.01
-#: The update ratio that an advised rate aims at, and how many times the rate it may be.
+#: The update ratio that an advised rate aims at, and the largest factor by which it exceeds the present rate.
 AIM, MOST = 3e-3, 30.0
 
 
 def ended_early(state: RunState) -> Iterator[Detection]:
     """The loss was still falling when training ended."""
-    error = 0.5 / max(state.held_out_examples, 1) ** 0.5
     # A network that fits its training data as well falls short for another reason.
-    short = state.reached < state.attainable - SHORT - error and not state.fitted > state.attainable
+    short = state.reached < state.attainable - SHORT - state.sampling_error and not state.fitted > state.attainable
     fall = _fall_per_epoch(state, CREEPS if short else FALLS)
     if state.explained:
         return

@@ -136,8 +136,7 @@ def underfitting(state: RunState) -> Iterator[Detection]:
     if not state.found.keys().isdisjoint(("overfitting", "batchnorm_mismatch")) or state.facts.weighted:
         return
     last, before, reached = done[-1], done[-3], state.reached
-    error = 0.5 / max(state.held_out_examples, 1) ** 0.5
-    better = state.attainable > reached + (0.05 if state.facts.tiny else 0.1) + error
+    better = state.attainable > reached + (0.05 if state.facts.tiny else 0.1) + state.sampling_error
     # The network may still improve: judge only the last epochs.
     flat = before.loss - last.loss < 0.05 * max(last.loss, 1e-30)
     settled = state.facts.tiny or (state.steps_left < 0.1 and state.share_left < 0.9)
@@ -162,8 +161,7 @@ def oscillating(state: RunState) -> Iterator[Detection]:
         return
     if state.facts.classifies and not math.isnan(done[-1].val_accuracy):
         values = [e.val_accuracy for e in done]
-        error = max(0.25 / max(state.held_out_examples, 1), 0) ** 0.5
-        minimum = max(state.limits.swing, 3 * error)
+        minimum = max(state.limits.swing, 3 * state.sampling_error)
         what = "validation accuracy"
     else:
         if not state.facts.squares:
@@ -190,7 +188,7 @@ def batchnorm_mismatch(state: RunState) -> Iterator[Detection]:
     facts = state.facts
     if facts.batch_norms and facts.batch_size <= FEW and len(state.evaluations) >= 3 and state.share_left > 0.5:
         evidence = f"batch norm takes its statistics from batches of {facts.batch_size}, and the loss stays high"
-        yield Detection("batchnorm_mismatch", "warning", evidence, "use batches of at least 16", state.first_norm_layer)
+        yield Detection("batchnorm_mismatch", "warning", evidence, "use batches of at least 16")
     # Correct averages lag until they have forgotten their initial values.
     young = state.age < FORGOTTEN / max(facts.norm_momentum, 1e-3)
     many = facts.batch_norms > MANY_NORMS
@@ -205,7 +203,7 @@ def batchnorm_mismatch(state: RunState) -> Iterator[Detection]:
         f"and {infer:.3g} with the running ones"
     )
     advice = "check the momentum of batch norm, its batch size, and that training and validation inputs are alike"
-    yield Detection("batchnorm_mismatch", "error", evidence, advice, state.first_norm_layer)
+    yield Detection("batchnorm_mismatch", "error", evidence, advice)
 
 
 def _modes_differ(state: RunState, times: int) -> bool:

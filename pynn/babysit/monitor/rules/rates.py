@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 from ..run_state import RunState
 from .base import Detection
@@ -15,6 +16,13 @@ EARLY = 0.7
 MANY_STEPS, HANDFUL = 300, 20
 
 
+class _Sign(NamedTuple):
+    """Evidence of a rate that is too high, and whether it suffices for an error."""
+
+    evidence: str
+    severe: bool
+
+
 def lr_too_high(state: RunState) -> Iterator[Detection]:
     """Weights change by a large share of themselves at every step, and the loss does not fall, or rises."""
     if state.age < 4:
@@ -22,11 +30,10 @@ def lr_too_high(state: RunState) -> Iterator[Detection]:
     window, facts = state.window, state.facts
     if facts.batch_norms and facts.batch_size <= 3:  # noisy batch statistics at any rate
         return
-    evidence = _lost(state) or _going_nowhere(state) or _jumped(state) or _damage(state)
-    if evidence is not None:
-        advice = lower_rate(state)
-        severe = not math.isfinite(window.loss) or window.ratio > 1 or "error:" in evidence
-        yield Detection("lr_too_high", "error" if severe else "warning", evidence.removeprefix("error:"), advice)
+    sign = _lost(state) or _going_nowhere(state) or _jumped(state) or _damage(state)
+    if sign is not None:
+        severe = sign.severe or not math.isfinite(window.loss) or window.ratio > 1
+        yield Detection("lr_too_high", "error" if severe else "warning", sign.evidence, lower_rate(state))
 
 
 def lower_rate(state: RunState) -> str:
@@ -45,40 +52,41 @@ def _changed(ratio: float) -> str:
     return f"a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"
 
 
-def _lost(state: RunState) -> str | None:
-    """Return evidence if the loss is far above the initial one."""
+def _lost(state: RunState) -> _Sign | None:
+    """Return the sign that the loss is far above the initial one."""
     loss, start, limits = state.recent_loss(), state.start, state.limits
     lost = not math.isfinite(loss) or (loss > limits.lost_loss * start > 0 and (state.age >= 16 or loss > 10 * start))
     if not lost or not state.ratio > limits.large_ratio / 3:
         return None
-    return f"error:the loss is {loss:.3g} after a start at {state.initial_loss:.3g}, and {_changed(state.ratio)}"
+    evidence = f"the loss is {loss:.3g} after a start at {state.initial_loss:.3g}, and {_changed(state.ratio)}"
+    return _Sign(evidence, severe=True)
 
 
-def _going_nowhere(state: RunState) -> str | None:
-    """Return evidence if large steps end at a loss no better than ignoring the inputs."""
+def _going_nowhere(state: RunState) -> _Sign | None:
+    """Return the sign that large steps end at a loss no better than that of ignoring the inputs."""
     limits, loss = state.limits, state.recent_loss()
     if not state.stuck(20) or state.facts.dropout >= limits.heavy_dropout:
         return None
     nowhere = f"and the loss of {loss:.3g} is no better than ignoring the inputs"
     if state.ratio > limits.large_ratio and state.window.typical_ratio > limits.large_ratio / 2:
-        return f"{_changed(state.ratio)}, {nowhere}"
+        return _Sign(f"{_changed(state.ratio)}, {nowhere}", severe=False)
     if state.worst_ratio > 5 * limits.large_ratio:
-        return f"error:a step changed weights by {state.worst_ratio:.2g} of their norm, {nowhere}"
+        return _Sign(f"a step changed weights by {state.worst_ratio:.2g} of their norm, {nowhere}", severe=True)
     return None
 
 
-def _jumped(state: RunState) -> str | None:
-    """Return evidence if the loss rose with the rate."""
+def _jumped(state: RunState) -> _Sign | None:
+    """Return the sign that the loss rose with the rate."""
     before = [w.highest_lr for w in state.windows if w.highest_lr > 0 and w.last <= state.best_step]
     rate, now, best = state.window.highest_lr, state.window.last_loss, state.best
     if not before or not rate > 5 * max(before) or not now > max(1.5 * best, best + 0.3 * state.scale):
         return None
     rates = f"the rate rose from {max(before):.3g} to {rate:.3g}"
-    return f"error:{rates}, and the loss from {best:.3g} to {now:.3g}"
+    return _Sign(f"{rates}, and the loss from {best:.3g} to {now:.3g}", severe=True)
 
 
-def _damage(state: RunState) -> str | None:
-    """Return evidence if large steps have killed or saturated units."""
+def _damage(state: RunState) -> _Sign | None:
+    """Return the sign that large steps have killed or saturated units."""
     limits = state.limits
     if not state.worst_ratio > limits.large_ratio or not state.share_left > 0.4 or not state.facts.fresh:
         return None
@@ -92,7 +100,8 @@ def _damage(state: RunState) -> str | None:
             share = f"{figures.saturated:.0%} of its outputs saturated"
             if dead:
                 share = f"{state.dead[name]:.0%} of its {state.unit(name)}s dead"
-            return f"a step changed weights by {state.worst_ratio:.2g} of their norm, and {name} now has {share}"
+            evidence = f"a step changed weights by {state.worst_ratio:.2g} of their norm, and {name} now has {share}"
+            return _Sign(evidence, severe=False)
     return None
 
 
