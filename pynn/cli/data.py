@@ -77,6 +77,8 @@ def load_data(options: DataOptions, images: bool = False, folds: int | None = 0)
     if options.is_table():
         if images:
             raise click.BadOptionUsage("--model", f"--model cnn is for images; {source} is a table")
+        if folds == 1:
+            raise click.BadOptionUsage("--folds", "--folds is 1; expected at least 2, or 0 for one network")
         return _table(options, folds)
     if folds:
         raise click.BadOptionUsage("--folds", f"--folds is for tables; {source} is none")

@@ -55,8 +55,8 @@ class Sought(click.ParamType):
         parameter = self.kind(*ends)
         try:
             parameter.check(param.opts[0] if param else "the range")
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        except ValueError as error:  # it names the option
+            raise click.UsageError(str(error), ctx) from error
         return parameter
 
 
@@ -340,7 +340,7 @@ def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe,
     counts = zip(ended, ("finished", "ended early", "failed", "lost"), strict=True)
     click.echo(f"trials  {', '.join(f'{count} {kind}' for count, kind in counts if count)}")
     score = f"{best.score:.2%}" if "accuracy" in result.metric else f"{best.score:.4g}"
-    click.echo(f"best    {metric_title(result.metric)} {score} after {best.epochs} epochs")
+    click.echo(f"best    {metric_title(result.metric)} {score} after {best.epochs} epoch{'s' * (best.epochs > 1)}")
     if data.class_names is not None:
         name = result.metric.removeprefix("val_")
         figures = result.best_trainer().evaluate(*data.test, metrics=[name] if name in metrics.OF_CLASSES else [])

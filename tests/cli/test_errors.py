@@ -81,6 +81,7 @@ def program(*arguments, **environment):
             "--data is 'x.foo'; expected digits, mnist, cifar10, a table (.csv, .tsv, .txt, .csv.gz, .parquet, .xlsx,",
         ),
         (["train", "--target", "y"], "--target is for tables"),
+        (["train", "--data", "d.csv", "--folds", "1"], "--folds is 1; expected at least 2, or 0"),
         (["train", "--task", "regression"], "--task is for files"),
         (["train", "--plot", "curves.gif"], "curves.gif has no supported file extension"),
         (["train", "--plot", "a.png", "--save", "a.png"], "--save and --plot name the same file, a.png"),

@@ -71,7 +71,7 @@ def test_a_folder_keeps_the_trials_and_another_search_is_refused(run):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--lr", "1:0.1"), "--lr"),
+        (("--lr", "1:0.1"), "pynn: error: the range of '--lr' is reversed: from 1 to 0.1"),
         (("--lr", "0:0.1"), "0:0.1"),
         (("--lr", "fast"), "neither a number nor a range"),
         (("--lr", "1:2:3"), "neither a number nor a range"),
