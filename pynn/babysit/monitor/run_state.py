@@ -172,7 +172,8 @@ class RunState:
     >>> x, y = pynn.datasets.blobs(n=320, classes=3, seed=0)
     >>> model = pynn.Sequential(pynn.Linear(2, 16), pynn.ReLU(), pynn.Linear(16, 3))
     >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.01))
-    >>> history = trainer.fit(x, y, epochs=1, batch_size=32, callbacks=[pynn.Monitor(rules=[note])])
+    >>> monitor = pynn.Monitor(rules=[note], on_problem="silent")
+    >>> history = trainer.fit(x, y, epochs=1, batch_size=32, callbacks=[monitor])
     >>> ages
     [1, 2, 4, 8, 10, 10]
     """
