@@ -36,6 +36,7 @@ cdef extern from "optim/optim.h" nogil:
         const int64* bounds
         const double* rates
         double* stats
+        double* sums
         Py_ssize_t segments
         int rule
         int decoupled
@@ -44,6 +45,8 @@ cdef extern from "optim/optim.h" nogil:
         double eps
         double decay1
         double decay2
+    enum:
+        PN_UPDATE_BLOCK
     int pn_update(void* call) noexcept
 
 cdef extern from "stats/stats.h" nogil:
@@ -59,17 +62,27 @@ cdef pn_update_call settings(int rule, double grad_scale, double eps) noexcept:
     return call
 
 
+cdef cnp.ndarray sums_of_blocks(cnp.ndarray bounds):
+    """Return an uninitialised array for three sums of each block of each segment."""
+    cdef int64* bound = <int64*>data(bounds)
+    cdef cnp.npy_intp length = 0
+    cdef Py_ssize_t segment
+    for segment in range(rows(bounds)):
+        length += 3 * ((bound[2 * segment + 1] - bound[2 * segment] + PN_UPDATE_BLOCK - 1) // PN_UPDATE_BLOCK)
+    return cnp.PyArray_SimpleNew(1, &length, cnp.NPY_DOUBLE)
+
+
 cdef int update(
     pn_update_call* call, cnp.ndarray param, cnp.ndarray grad, cnp.ndarray first, cnp.ndarray second,
     cnp.ndarray step, cnp.ndarray momentum, cnp.ndarray bounds, cnp.ndarray rates, cnp.ndarray stats
 ) except -1:
-    cdef tuple arrays = (param, grad, first, second, step, momentum, bounds, rates, stats)
+    cdef cnp.ndarray sums = None if stats is None else sums_of_blocks(bounds)
+    cdef tuple arrays = (param, grad, first, second, step, momentum, bounds, rates, stats, sums)
     call.param, call.grad, call.first, call.second = data(param), data(grad), data(first), data(second)
     call.step, call.bounds, call.rates = <int64*>data(step), <int64*>data(bounds), <double*>data(rates)
-    call.momentum, call.stats = <double*>data(momentum), <double*>data(stats)
+    call.momentum, call.stats, call.sums = <double*>data(momentum), <double*>data(stats), <double*>data(sums)
     call.segments, call.single = rows(bounds), is_single(param)
-    if not make(pn_update, call, sizeof(pn_update_call), 8, arrays):
-        raise MemoryError("no memory for the sums of an optimizer step")
+    make(pn_update, call, sizeof(pn_update_call), 8, arrays)
     return 0
 
 

@@ -189,7 +189,7 @@ class Optimizer(Configurable):
         try:
             plan.set_rate(self.rate(self.lr if lr is None else lr))
             if recording.run() is None:
-                raise MemoryError("no memory for the sums of an optimiser step")
+                raise MemoryError("no memory for an optimiser step")
         except BaseException:  # a signal handler may raise before or after the update
             if recording.runs == runs:
                 self.counter[0] = updates

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+import pynn
 from pynn import ops
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -115,6 +116,24 @@ def test_statistics_are_norms_and_watching_changes_no_bit(name, dtype, rng):
             np.testing.assert_allclose(row, squares, rtol=1e-4 if dtype == np.float32 else 1e-10)
     for mine, theirs in zip(one.state, other.state, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_neither_updates_nor_statistics_depend_on_the_number_of_threads(name, dtype, rng):
+    bounds, rates = [[0, 70_001], [70_016, 70_027], [70_032, 300_000]], [[0.1, 0.05], [0.1, 0.0], [0.02, 0.0]]
+    start, grad = rng.normal(size=(2, 300_000)).astype(dtype)
+    before, found = pynn.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3, 7):
+            pynn.set_num_threads(threads)
+            param, stats = start.copy(), np.full((3, 3), np.nan)
+            optimizer = Optimizer(name, param.size, dtype, bounds, rates)
+            optimizer.step(param, grad, grad_scale=0.5, stats=stats)
+            found.append((param, stats, *optimizer.state))
+    finally:
+        pynn.set_num_threads(before)
+    for other in found[1:]:
+        for expected, array in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(array, expected)
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e25])

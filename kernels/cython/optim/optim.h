@@ -9,15 +9,15 @@
 #include "common/vector.h"
 #include "common/runtime.h"
 #include "stats/stats.h"
-#include "common/workspace.h"
 
 enum { PN_SGD_PLAIN, PN_SGD_MOMENTUM, PN_SGD_NESTEROV, PN_ADAGRAD, PN_RMSPROP, PN_RMSPROP_MOMENTUM, PN_ADAM };
 
 /* Weight decay: none, added to the gradient, or subtracted from the parameter (AdamW). */
 enum { PN_NO_DECAY, PN_COUPLED, PN_DECOUPLED };
 
-#define PN_UPDATE_BLOCK 1024            /* elements that are summed in their own precision if they are watched */
-#define PN_UPDATE_STEP 64               /* elements: what threads share out */
+/* Elements that are summed in their own precision if they are watched. Threads share out whole blocks, so that sums do
+ * not depend on them. */
+#define PN_UPDATE_BLOCK 1024
 #define PN_UPDATE_GRAIN 32768.0        /* minimum per thread */
 
 typedef struct {
@@ -29,11 +29,11 @@ typedef struct {
     const int64_t *bounds;  /* start and stop of each segment */
     const double *rates;    /* learning rate and weight decay of each segment */
     double *stats;          /* sums of squares of parameter, gradient and update of each segment, or NULL */
+    double *sums;           /* the same of each block, segment after segment; NULL without stats */
     ptrdiff_t segments;
     int rule, decoupled, single;
     double grad_scale, eps, decay1, decay2; /* decay1: for Adam set by pn_update */
     int parts;    /* set by pn_update */
-    double *sums; /* likewise: statistics of each part */
     double bias1, bias2; /* likewise: Adam's bias corrections */
 } pn_update_call;
 
@@ -66,24 +66,18 @@ static int pn_update(void *call) {
     double elements = 0;
     for (ptrdiff_t i = 0; i < p->segments; i++) elements += (double)(p->bounds[2 * i + 1] - p->bounds[2 * i]);
     p->parts = pn_parts(elements, PN_UPDATE_GRAIN);
-    p->sums = NULL;
     if (p->rule == PN_ADAM) p->decay1 = p->momentum[0];
     p->bias1 = p->step ? 1 - pow(p->decay1, (double)p->step[0]) : 1;
     p->bias2 = p->step ? 1 - pow(p->decay2, (double)p->step[0]) : 1;
-    pn_workspace *workspace = NULL;
-    const ptrdiff_t count = 3 * p->segments;
-    if (p->stats) {
-        workspace = pn_workspace_take((size_t)(count * p->parts) * sizeof(double));
-        if (!workspace) return -1;
-        p->sums = (double *)pn_workspace_data(workspace);
-    }
     pn_parallel(p->single ? pn_update_part_f32 : pn_update_part_f64, p, p->parts);
-    if (!p->stats) return 0;
-    for (ptrdiff_t i = 0; i < count; i++) {
-        p->stats[i] = 0;
-        for (int part = 0; part < p->parts; part++) p->stats[i] += p->sums[part * count + i];
+    const double *sums = p->sums;
+    for (ptrdiff_t i = 0; sums && i < p->segments; i++) {
+        double *stats = p->stats + 3 * i;
+        stats[0] = stats[1] = stats[2] = 0;
+        for (ptrdiff_t at = p->bounds[2 * i]; at < p->bounds[2 * i + 1]; at += PN_UPDATE_BLOCK, sums += 3)
+            for (int kind = 0; kind < 3; kind++) stats[kind] += sums[kind];
+        stats[1] *= p->grad_scale * p->grad_scale;
     }
-    pn_workspace_return(workspace);
     return 0;
 }
 

@@ -127,11 +127,10 @@ static void PN_(pn_update_span)(int rule, int decay, PN_REAL *w, const PN_REAL *
 #undef PN_LOOP
 }
 
-/* Add the sums of squares of a block of n elements, just updated, to `stats`. If single precision overflowed or may
+/* Write the sums of squares of a block of n elements, just updated, to `sums`. If single precision overflowed or may
  * have underflowed, they are summed again in double precision. */
 static void PN_(pn_update_sums)(const PN_(pn_watched) *watched, const PN_REAL *w, const PN_REAL *g, ptrdiff_t n,
-                                double *stats) {
-    double sums[3];
+                                double *sums) {
     for (int kind = 0; kind < 3; kind++) sums[kind] = PN_(pn_sum_of)(watched->sums[kind]);
     if (!(sums[0] > 1e-24 && sums[0] < 1e36)) {
         sums[0] = 0;
@@ -142,11 +141,11 @@ static void PN_(pn_update_sums)(const PN_(pn_watched) *watched, const PN_REAL *w
     }
     if (!(sums[1] > 1e-24 && sums[1] < 1e36)) sums[1] = PN_(pn_square_sum)(g, n);
     if (!(sums[2] > 1e-24 && sums[2] < 1e36)) sums[2] = PN_(pn_square_sum)(watched->steps, n);
-    for (int kind = 0; kind < 3; kind++) stats[kind] += sums[kind];
 }
 
-static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptrdiff_t stop, double lr, double decay,
-                                   double *stats) {
+/* Update these elements, which belong to one segment; `sums` receives the sums of each block, unless it is NULL. */
+static void PN_(pn_update_elements)(const pn_update_call *p, ptrdiff_t start, ptrdiff_t stop, double lr, double decay,
+                                    double *sums) {
     const PN_(pn_numbers) s = {
         .lr = (PN_REAL)lr,
         .scale = (PN_REAL)p->grad_scale,
@@ -164,26 +163,29 @@ static void PN_(pn_update_segment)(const pn_update_call *p, ptrdiff_t start, ptr
     PN_REAL *w = (PN_REAL *)p->param, *first = (PN_REAL *)p->first, *second = (PN_REAL *)p->second;
     const PN_REAL *g = (const PN_REAL *)p->grad;
     PN_(pn_watched) watched;
-    const ptrdiff_t block = stats ? PN_UPDATE_BLOCK : stop - start;
-    if (stats) stats[0] = stats[1] = stats[2] = 0;
+    const ptrdiff_t block = sums ? PN_UPDATE_BLOCK : stop - start;
     for (ptrdiff_t at = start; at < stop; at += block) {
         const ptrdiff_t n = stop - at < block ? stop - at : block;
         PN_(pn_update_span)(p->rule, kind, w + at, g + at, first ? first + at : NULL, second ? second + at : NULL, n, s,
-                            stats ? &watched : NULL);
-        if (stats) PN_(pn_update_sums)(&watched, w + at, g + at, n, stats);
+                            sums ? &watched : NULL);
+        if (!sums) continue;
+        PN_(pn_update_sums)(&watched, w + at, g + at, n, sums);
+        sums += 3;
     }
-    if (stats) stats[1] *= p->grad_scale * p->grad_scale;
 }
 
 /* Each segment is split among the parts, so that a large one does not fall to a single part. */
 static void PN_(pn_update_part)(void *argument, int index) {
     const pn_update_call *p = (const pn_update_call *)argument;
     const pn_float_mode mode = pn_flush_denormals();
+    double *sums = p->sums; /* of the segment */
     for (ptrdiff_t i = 0; i < p->segments; i++) {
-        const ptrdiff_t start = p->bounds[2 * i], n = p->bounds[2 * i + 1] - start;
-        PN_(pn_update_segment)(p, start + pn_part_start(n, PN_UPDATE_STEP, index, p->parts),
-                               start + pn_part_start(n, PN_UPDATE_STEP, index + 1, p->parts), p->rates[2 * i],
-                               p->rates[2 * i + 1], p->sums ? p->sums + 3 * (index * p->segments + i) : NULL);
+        const ptrdiff_t first = p->bounds[2 * i], n = p->bounds[2 * i + 1] - first;
+        const ptrdiff_t start = pn_part_start(n, PN_UPDATE_BLOCK, index, p->parts);
+        const ptrdiff_t stop = pn_part_start(n, PN_UPDATE_BLOCK, index + 1, p->parts);
+        PN_(pn_update_elements)(p, first + start, first + stop, p->rates[2 * i], p->rates[2 * i + 1],
+                                sums ? sums + 3 * (start / PN_UPDATE_BLOCK) : NULL);
+        if (sums) sums += 3 * pn_ceil_div(n, PN_UPDATE_BLOCK);
     }
     pn_restore_denormals(mode);
 }
