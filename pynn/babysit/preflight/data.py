@@ -194,8 +194,12 @@ def label_balance(case: Case) -> Check:
     rare, common = (
         case.class_name(int(i)) for i in (np.where(counts > 0, counts, len(y) + 1).argmin(), counts.argmax())
     )
-    evidence = f"{len(present)} classes; the rarest, {rare}, has {shares.min():.2%} of {len(y)} examples, "
-    evidence += f"the commonest, {common}, {shares.max():.2%}"
+    evidence = f"{len(present)} classes; "
+    if present.min() == present.max():
+        evidence += f"each has {present.max()} of {len(y)} examples"
+    else:
+        evidence += f"the rarest, {rare}, has {shares.min():.2%} of {len(y)} examples, the commonest, {common}, "
+        evidence += f"{shares.max():.2%}"
     weighted = (
         case.examples.weights is not None
         or getattr(case.loss, "weight", None) is not None
