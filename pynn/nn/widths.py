@@ -30,23 +30,20 @@ from .layers import (
 from .layers.activations import Activation
 from .layers.upsample import Upsample
 
+#: Layers that change positions: they preserve channels, but behind a linear layer the features are the last positions.
+RESIZING = (AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d, Upsample, ZeroPad2d)
 #: Layers that preserve the width; any other layer without `out_features` or `out_channels` may change it.
 KEEP_WIDTH = (
     Activation,
-    AdaptiveAvgPool2d,
-    AdaptiveMaxPool2d,
-    AvgPool2d,
+    *RESIZING,
     Dropout,
     Flatten,
     Hardtanh,
     Identity,
     LayerNorm,
-    MaxPool2d,
     PReLU,
     RMSNorm,
     Softmax,
-    Upsample,
-    ZeroPad2d,
 )
 
 
@@ -88,7 +85,8 @@ class Width(NamedTuple):
         if isinstance(layer, Flatten):
             return Width(self.size, multiple=self.multiple or not self.vectors, vectors=True)
         expected = input_width(layer)
-        if expected is None and not isinstance(layer, KEEP_WIDTH):
+        resized = isinstance(layer, RESIZING) and not self.channels
+        if resized or (expected is None and not isinstance(layer, KEEP_WIDTH)):
             return Width()
         if expected is None or (self.size is not None and isinstance(layer, BatchNorm | GroupNorm)):
             return self
@@ -132,7 +130,9 @@ def _output_width(layer: Layer) -> tuple[int | None, bool]:
     layers = getattr(layer, "layers", None)
     if layers:
         changing = [inner for inner in layers if isinstance(inner, Flatten) or not isinstance(inner, KEEP_WIDTH)]
-        return _output_width(changing[-1]) if changing else (None, False)
+        width, channels = _output_width(changing[-1]) if changing else (None, False)
+        resized = any(isinstance(inner, RESIZING) for inner in layers)
+        return (width, channels) if channels or not resized else (None, False)
     return getattr(layer, "out_features", getattr(layer, "out_channels", None)), hasattr(layer, "out_channels")
 
 

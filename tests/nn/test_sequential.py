@@ -395,3 +395,11 @@ def test_moved_buffers_hold_the_parameters_and_what_is_written_to_them():
     np.testing.assert_array_equal(model[1].bias, [10, 10])
     model[0].weight.grad[...] = 7
     assert (memory[1] == 7).sum() == 6
+
+
+def test_pooling_behind_a_linear_layer_pools_the_features():
+    layers = [pynn.Linear(8, 17), pynn.MaxPool1d(2, ceil_mode=True), pynn.Flatten(), pynn.Linear(18, 2)]
+    x = np.ones((3, 2, 8))
+    assert pynn.Sequential(*layers)(x).shape == (3, 2)
+    branches = [pynn.Sequential(pynn.Linear(8, 17), pynn.AvgPool1d(2)), pynn.Sequential(pynn.Linear(8, 8))]
+    pynn.Sequential(pynn.Concat(*branches), pynn.BatchNorm1d(4))(x)
