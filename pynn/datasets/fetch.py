@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .readers import decode_cifar10, read_cifar10, read_idx, read_npz
+
+if TYPE_CHECKING:
+    import tarfile
 
 Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -112,6 +114,8 @@ def load_cifar10() -> tuple[Labelled, Labelled]:
     folder = _local_folder()
     if folder is not None:
         return _local_cifar(folder, "train"), _local_cifar(folder, "test")
+    import tarfile  # 4 ms, which `import pynn` need not wait for
+
     archive = _download(*_CIFAR_ARCHIVE, _CIFAR_MIRRORS)
     try:
         with tarfile.open(archive) as tar:  # read directly from the archive, without unpacking to disk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import platform
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -49,7 +49,7 @@ class Ranks:
     def __init__(self, comm: Any) -> None:
         self.comm = comm.Dup()
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
-        self.host = socket.gethostname()
+        self.host = platform.node()
         self.neighbours = self._of_this_host()
         #: Where the ranks of this host wait for each other; None if they share no memory.
         self.barrier = Barrier.of(self.neighbours)

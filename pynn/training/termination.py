@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING
 from ..utils.streams import say
 
 if TYPE_CHECKING:
+    import socket
+
     from .ranks import Ranks
 
 
@@ -23,6 +24,8 @@ def reporting_termination(ranks: Ranks | None) -> Iterator[None]:
     A thread prints it: the main thread may wait for a rank that is gone, and Python runs no handler meanwhile. Ranks 0
     and 1 do, so that one is left if the other has died.
     """
+    import socket  # 5 ms, which `import pynn` need not wait for
+
     if ranks is None or ranks.rank > 1 or threading.current_thread() is not threading.main_thread():
         yield
         return

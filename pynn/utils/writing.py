@@ -6,8 +6,8 @@ import contextlib
 import errno
 import hashlib
 import os
+import platform
 import shutil
-import socket
 import stat
 import sys
 import time
@@ -133,7 +133,7 @@ def _replace(target: str, content: bytes, found: os.stat_result | None) -> None:
 def _new_temporary(folder: str, prefix: str, mode: int) -> tuple[int, str]:
     """Return a new open file, locked for as long as this process has it open."""
     while True:
-        temporary = os.path.join(folder, f"{prefix}{_hash(socket.gethostname())}-{os.urandom(4).hex()}{SUFFIX}")
+        temporary = os.path.join(folder, f"{prefix}{_hash(platform.node())}-{os.urandom(4).hex()}{SUFFIX}")
         _writing.add(temporary)
         try:
             handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
@@ -155,7 +155,7 @@ def _new_temporary(folder: str, prefix: str, mode: int) -> tuple[int, str]:
 
 def _remove_abandoned(folder: str, prefix: str) -> None:
     """Remove abandoned temporary files of this target."""
-    own = prefix + _hash(socket.gethostname())
+    own = prefix + _hash(platform.node())
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if not (entry.name.startswith(prefix) and entry.name.endswith(SUFFIX)) or entry.path in _writing:

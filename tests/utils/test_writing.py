@@ -217,7 +217,7 @@ def test_what_another_process_is_writing_stays(tmp_path):
 
 def test_what_another_machine_has_left_stays_for_a_day(tmp_path, monkeypatch):
     path = tmp_path / "m"
-    monkeypatch.setattr(writing.socket, "gethostname", lambda: "elsewhere")
+    monkeypatch.setattr(writing.platform, "node", lambda: "elsewhere")
     handle, temporary = writing._new_temporary(str(tmp_path), f".pynn-{writing._hash('m')}-", 0o666)
     os.close(handle)
     writing._writing.clear()
