@@ -222,7 +222,11 @@ def _own_header(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _checksum(arrays: Mapping[str, np.ndarray], text: str) -> str:
     # A foreign file may contain a lone surrogate, which only this error handler can encode.
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    encoded = text.encode("utf-8", "surrogatepass")
+    try:
+        digest = hashlib.sha256(encoded)
+    except ValueError as error:  # OpenSSL's way to say so
+        raise MemoryError("no memory for a checksum") from error
     names: dict[np.dtype, str] = {}  # cached: NumPy takes 8 us to name a dtype
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

@@ -303,3 +303,13 @@ def test_the_same_model_is_the_same_bytes(tmp_path):
     model.save(tmp_path / "a")
     model.save(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_checksum_without_memory_is_no_damaged_file(tmp_path, monkeypatch):
+    def refuse(content):
+        raise ValueError("[digital envelope routines] initialization error")  # what OpenSSL says then
+
+    monkeypatch.setattr(files.hashlib, "sha256", refuse)
+    with pytest.raises(MemoryError, match="no memory for a checksum"):
+        pynn.Sequential(pynn.Linear(2, 2)).save(tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
