@@ -25,7 +25,10 @@ HEADINGS = [
     "What to do",
 ]
 RULES = ("start", "signal", "units", "rates", "curve", "evaluation", "ending")
-MONITOR = ("run_state", "facts", "probes", "recorder", "monitor", "breakdown", *(f"rules.{name}" for name in RULES))
+MONITOR = (
+    *("run_state", "unit_sums", "facts", "probes", "recorder", "monitor", "breakdown"),
+    *(f"rules.{name}" for name in RULES),
+)
 MODULES = ("findings", "learners", *(f"monitor.{name}" for name in MONITOR))
 #: Symptoms that need none of the thresholds that have a name.
 UNNAMED = {"symmetric_units"}

@@ -25,10 +25,11 @@ from .recorder import MIN_BLOCK, Recorder
 from .rules import END_RULES, EVALUATION_RULES, STEP_RULES, Detection
 from .rules.evaluation import evaluation_of
 from .rules.rates import run_away
-from .run_state import RunState, Units
+from .run_state import RunState
 from .shown import Shown
 from .snapshots import Album, Snapshot, histograms
 from .stats import RELU_LIKE, Stats
+from .unit_sums import UnitSums
 from .users_rules import BabysitterWarning, Rule, checked_rules, detections
 from .window import window_of
 
@@ -147,7 +148,7 @@ class Monitor(Shown, Callback):
         self._trainer: Trainer | None = None
         self._recorder: Recorder | None = None
         self._state: RunState | None = None
-        self._units: dict[str, Units] = {}
+        self._units: dict[str, UnitSums] = {}
         self._layer_of: dict[str, str] = {}
         self._good: Mapping[str, np.ndarray] | None = None
         self._judged = 0  # the step after which the step rules were last applied
@@ -285,7 +286,7 @@ class Monitor(Shown, Callback):
             units = self._units.get(output.name)
             if units is None or units.sums.shape != output.units.shape:
                 rectifies = output.code in RELU_LIKE
-                units = self._units[output.name] = Units(output.name, rectifies, np.zeros(output.units.shape))
+                units = self._units[output.name] = UnitSums(output.name, rectifies, np.zeros(output.units.shape))
             units.sums += output.units
             units.places = max(output.per_example // output.units.shape[1], 1)
             if units.places > 1:

@@ -16,8 +16,6 @@ from .window import Window
 if TYPE_CHECKING:
     from .facts import Facts
 
-#: Minimum examples and steps of a window that decides whether units are dead.
-DEAD_EXAMPLES, DEAD_STEPS = 1000, 20
 #: Symptoms that explain a lack of learning.
 CAUSES = frozenset(SYMPTOMS[: SYMPTOMS.index("not_learning")]) - {"batchnorm_mismatch"}
 #: Standard errors above which predictions and targets are related.
@@ -36,33 +34,6 @@ def _weighted_median(pairs: list[tuple[float, int]]) -> float:
         if seen >= half:
             return value
     return math.nan
-
-
-@dataclass
-class Units:
-    """Sums per unit of a layer in the current window; `active` is the activity in the last complete window.
-
-    A channel has `places` positions; it is dead if it is active at none of them.
-    """
-
-    name: str
-    rectifies: bool
-    sums: np.ndarray
-    examples: int = 0
-    steps: int = 0
-    places: int = 1
-    active: np.ndarray | None = None
-
-    @property
-    def complete(self) -> bool:
-        return self.examples >= DEAD_EXAMPLES and self.steps >= DEAD_STEPS
-
-    @property
-    def spread(self) -> float:
-        """Root mean square over the units of the standard deviation over examples and positions."""
-        count = max(self.examples * self.places, 1)
-        mean = self.sums[0] / count
-        return float(np.sqrt(np.maximum(self.sums[1] / count - mean * mean, 0).mean()))
 
 
 @dataclass
