@@ -192,6 +192,13 @@ def test_the_user_tells_what_columns_are(tmp_path):
         datasets.read_table(path, dates={"when": "%m/%d/%y"}, numeric=["size"])
 
 
+@pytest.mark.parametrize("option", ["drop", "numeric", "categorical"])
+def test_an_option_for_features_does_not_name_the_target(tmp_path, option):
+    path = write(tmp_path / "t.csv", "a,b,y\n1,2,1\n2,3,0\n3,1,1\n4,5,0\n")
+    with pytest.raises(ValueError, match=f"{option} names 'y', which is the target"):
+        datasets.read_table(path, target="y", **{option: ["y"]})
+
+
 def test_large_offsets_keep_their_digits(tmp_path):
     moments = [1_700_000_000_123, 1_700_000_000_124]
     table = datasets.read_table(write(tmp_path / "t.csv", "ms,y\n" + "".join(f"{m},{m + 0.25}\n" for m in moments)))

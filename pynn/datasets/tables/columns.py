@@ -323,3 +323,9 @@ def check_names(source: RawTable, options: ColumnOptions) -> None:
     for name, option in options.named().items():
         if name not in source.frame.columns:
             raise ValueError(f"{option} names {name!r}, but {source.name} has {listed(source.frame.columns)}")
+
+
+def refuse_target(target: str, options: ColumnOptions) -> None:
+    """Raise ValueError if an option for features names the target: it would have no effect."""
+    if option := options.named().get(target):
+        raise ValueError(f"{option} names {target!r}, which is the target; only the task says how a target is read")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import ColumnOptions, check_names, learn_column
+from .columns import ColumnOptions, check_names, learn_column, refuse_target
 from .convert import features, places, targets
 from .schema import ColumnSchema, Schema, check_schema, feature_names, width
 from .source import RawTable, opened
@@ -268,6 +268,7 @@ def table_of(source: RawTable, target: str | int, task: str | None, options: Col
             "semicolons, tabs or bars"
         )
     place = target_place(source, target)
+    refuse_target(source.frame.columns[place], options)
     columns: list[ColumnSchema] = []
     dropped: list[str] = []
     notes: dict[str, str] = {}
