@@ -133,7 +133,7 @@ def main(
         console.print(details(outcomes, CASES, every=show == "every"), soft_wrap=True, highlight=False, markup=False)
     for table in figures(outcomes):
         console.print(table)
-    if output is None and not only and only_part == "all":
+    if output is None and not only and only_part == "all" and parse_seeds(seeds) == list(SEEDS):
         output = RESULTS
     if output is not None:
         rows = [outcome.as_dict() for outcome in outcomes]
