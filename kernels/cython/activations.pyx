@@ -144,7 +144,7 @@ cdef void clip_backward(
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        dx[i] = 0 if saved[i] <= low or saved[i] >= high else dy[i]
+        dx[i] = 0 if (saved[i] <= low) | (saved[i] >= high) else dy[i]  # `or` is a branch: 25 times as long
 
 
 cdef struct Clip:
