@@ -23,6 +23,8 @@ FEW_ASKED, MANY_ASKED = 3, 10
 MANY_EPOCHS = 20
 #: Standard errors that are no chance.
 SURE = 2.0
+#: Share of the loss in validation, and of that of ignoring the inputs, below which the training data are memorized.
+MEMORIZED = 0.2
 #: Accuracy or R2 in training minus that in validation, at which a risen validation loss is a fault.
 FEWER_RIGHT = 0.1
 #: Dropout that is not raised further.
@@ -34,7 +36,11 @@ UNSTEADY = ("regularisation_too_strong", "lr_too_high", "diverging", "oscillatin
 
 
 def overfitting(state: RunState) -> Iterator[Detection]:
-    """The validation loss rises, or stays far above that of training (CS231n, Neural Networks Part 3)."""
+    """The validation loss rises, or stays far above that of training (CS231n, Neural Networks Part 3).
+
+    Without a rise, and without memorized training data, more restraint may help, but the run is no fault: most networks
+    that learn from few examples score far better in training.
+    """
     done = state.evaluations
     if len(done) < 3 or (state.age < 50 and len(done) < MANY_EPOCHS) or math.isnan(done[-1].val_loss):
         return
@@ -57,8 +63,9 @@ def overfitting(state: RunState) -> Iterator[Detection]:
     else:
         evidence = f"the loss is {shown.fitted_loss:.3g} in training and {shown.val_loss:.3g} in validation"
     advice = _restrain(state, done[best].epoch if rose and not state.restores else None)
-    # With the best weights restored, more restraint may help, but nothing is lost.
-    severity: Severity = "info" if state.restores else "warning"
+    # With the best weights restored, nothing is lost.
+    harmless = state.restores or not (rose or _memorized(state, shown))
+    severity: Severity = "info" if harmless else "warning"
     yield Detection("overfitting", severity, f"{evidence}{_scores(state, shown)}", advice)
 
 
@@ -80,12 +87,15 @@ def _generalises_badly(state: RunState, shown: Evaluation, losses: list[float]) 
     """Return whether the loss is far higher in validation than in training, in inference mode, and no longer falls."""
     early = losses[: 3 * len(losses) // 4]
     falling = bool(early) and losses[-1] < 0.97 * min(early)
-    memorized = shown.fitted_loss < 0.2 * min(shown.val_loss, state.reference)
-    settled = state.steps_left < 0.25 or (memorized and shown.fitted - shown.reached > FEWER_RIGHT)
+    settled = state.steps_left < 0.25 or (_memorized(state, shown) and shown.fitted - shown.reached > FEWER_RIGHT)
     # A likelihood without its constant falls below 0.
     gap = state.limits.gap * max(state.reference, state.reference - shown.fitted_loss)
     apart = shown.val_loss > shown.fitted_loss + gap > shown.fitted_loss and shown.apart > SURE
     return apart and settled and not falling and not state.explained
+
+
+def _memorized(state: RunState, shown: Evaluation) -> bool:
+    return shown.fitted_loss < MEMORIZED * min(shown.val_loss, state.reference)
 
 
 def _scores(state: RunState, shown: Evaluation) -> str:
