@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .utils.config import Configurable
 from .utils.validation import count, fraction
 
 __all__ = ["Augment", "Cutout", "RandomCrop", "RandomHorizontalFlip"]
@@ -20,7 +21,7 @@ __all__ = ["Augment", "Cutout", "RandomCrop", "RandomHorizontalFlip"]
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-class RandomCrop:
+class RandomCrop(Configurable):
     """Shift each image by up to `padding` pixels in both directions, filling with 0.
 
     Equivalent to a crop of the original size from the zero-padded image, at one of (2 padding + 1)^2 equally likely
@@ -57,11 +58,8 @@ class RandomCrop:
         top, left = rng.integers(2 * pad + 1, size=(2, n))
         return windows[np.arange(n), :, top, left]
 
-    def __repr__(self) -> str:
-        return f"RandomCrop(padding={self.padding})"
 
-
-class RandomHorizontalFlip:
+class RandomHorizontalFlip(Configurable):
     """Mirror each image left to right, with probability p.
 
     Not for images whose orientation matters, such as letters and digits.
@@ -94,7 +92,7 @@ class RandomHorizontalFlip:
         return f"RandomHorizontalFlip(p={self.p:g})"
 
 
-class Cutout:
+class Cutout(Configurable):
     """Set one square of each image to 0, in all channels.
 
     Its centre is a random pixel, so part of the square may lie outside the image.
@@ -131,9 +129,6 @@ class Cutout:
         """Return a mask (n, size) of the coordinates along one axis that lie within the square."""
         distance = np.arange(size) - (centre - self.length // 2)[:, None]
         return (distance >= 0) & (distance < self.length)
-
-    def __repr__(self) -> str:
-        return f"Cutout(length={self.length})"
 
 
 def _images(x: np.ndarray, change: object) -> tuple[int, ...]:

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..utils.config import Configurable
 from ..utils.files import check_target, write_atomically
-from ..utils.validation import choice, count
+from ..utils.validation import choice, count, number
 from ..utils.warning import warn_user
 from .metrics import larger_is_better
 from .settings import TrainingWarning
@@ -100,44 +101,53 @@ class CallbackList:
             callback.on_epoch_end(trainer)
 
 
-class Monitored:
-    """A column of the history, and the criterion by which its values improve."""
+class ComparesEpochs(Configurable, Callback):
+    """Base class of callbacks that compare a column of the history from epoch to epoch."""
 
-    def __init__(self, monitor: str, mode: Mode, min_delta: float) -> None:
-        choice(mode, "mode", ("auto", "min", "max"))
-        self.name = monitor
-        self.larger_is_better = mode == "max" or (mode == "auto" and larger_is_better(monitor))
-        self.min_delta = abs(min_delta)
+    monitor: str | None
+    mode: Mode
+    min_delta = 0.0
+    _compares_all = False  # whether the monitor may be None: every epoch counts as better
 
-    def check(self, trainer: TrainingState) -> None:
+    def __init__(self, monitor: str | None, mode: Mode) -> None:
+        if not isinstance(monitor, str) and not (monitor is None and self._compares_all):
+            raise TypeError(f"monitor is {monitor!r}; expected the name of a column of the history")
+        self.monitor = monitor
+        self.mode = choice(mode, "mode", ("auto", "min", "max"))
+
+    @property
+    def _larger_is_better(self) -> bool:
+        return self.mode == "max" or (self.mode == "auto" and larger_is_better(str(self.monitor)))
+
+    def on_train_begin(self, trainer: TrainingState) -> None:
         """Raise ValueError if the history will not contain the column."""
         known = trainer.columns
-        if self.name not in known and self.name not in trainer.history:
-            hint = "; pass validation= to fit" if self.name.startswith("val_") and trainer.held_out is None else ""
-            raise ValueError(f"there is no {self.name!r} to monitor among {', '.join(known)}{hint}")
+        if self.monitor is not None and self.monitor not in known and self.monitor not in trainer.history:
+            hint = "; pass validation= to fit" if self.monitor.startswith("val_") and trainer.held_out is None else ""
+            raise ValueError(f"there is no {self.monitor!r} to monitor among {', '.join(known)}{hint}")
 
-    def column(self, trainer: TrainingState) -> list[float]:
+    def _column(self, trainer: TrainingState) -> list[float]:
         """Return the values of the current run."""
-        if self.name not in trainer.history:
+        if self.monitor not in trainer.history:
             known = ", ".join(trainer.history.history)
-            raise ValueError(f"there is no {self.name!r} to monitor among {known}")
-        return trainer.history[self.name][trainer.history_start :]
+            raise ValueError(f"there is no {self.monitor!r} to monitor among {known}")
+        return trainer.history[self.monitor][trainer.history_start :]
 
-    def better(self, value: float, than: float) -> bool:
+    def _better(self, value: float, than: float) -> bool:
         """Return whether `value` is better than `than` by more than min_delta; any number is better than NaN."""
-        gain = value - than if self.larger_is_better else than - value
+        gain = value - than if self._larger_is_better else than - value
         return not math.isnan(value) and (math.isnan(than) or gain > self.min_delta)
 
-    def best(self, column: list[float]) -> int:
+    def _best(self, column: list[float]) -> int:
         """Return the index of the last row that improved on all earlier ones, or -1."""
         best_index, best = -1, math.nan
         for index, value in enumerate(column):
-            if self.better(value, best):
+            if self._better(value, best):
                 best_index, best = index, value
         return best_index
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(ComparesEpochs):
     """Stop when a metric has not improved for some epochs, and restore the best weights.
 
     Only the history of the current run counts: a second `fit` starts with full patience, and an interrupted run that
@@ -184,7 +194,8 @@ class EarlyStopping(Callback):
         mode: Mode = "auto",
         restore_best_weights: bool = True,
     ) -> None:
-        self._monitored = Monitored(monitor, mode, min_delta)
+        super().__init__(monitor, mode)
+        self.min_delta = abs(number(min_delta, "min_delta"))
         self.patience = count(patience, "patience")
         self.restore_best_weights = restore_best_weights
         self._trainer: TrainingState | None = None  # the trainer that the best weights belong to
@@ -193,23 +204,24 @@ class EarlyStopping(Callback):
         self.stopped_epoch: int | None = None
 
     def on_train_begin(self, trainer: TrainingState) -> None:
-        self._monitored.check(trainer)
+        super().on_train_begin(trainer)
         self.stopped_epoch = None
-        trainer.keeps_best = self.restore_best_weights and self._monitored.name.startswith("val_")
+        validates = str(self.monitor).startswith("val_")
+        trainer.keeps_best = self.restore_best_weights and validates
         begins = len(trainer.history) == trainer.history_start and not trainer.batches_done
         if begins or self._trainer is not trainer:
             self._trainer, self._best_value, self._best_state = trainer, math.nan, None
-            if self.restore_best_weights and trainer.steps and self._monitored.name.startswith("val_"):
-                self._keep(trainer, trainer.validate().get(self._monitored.name, math.nan))
+            if self.restore_best_weights and trainer.steps and validates:
+                self._keep(trainer, trainer.validate().get(str(self.monitor), math.nan))
 
     def _keep(self, trainer: TrainingState, value: float) -> None:
-        if self.restore_best_weights and self._monitored.better(value, self._best_value):
+        if self.restore_best_weights and self._better(value, self._best_value):
             self._best_value, self._best_state = value, trainer.model.state_dict()
 
     def on_epoch_end(self, trainer: TrainingState) -> None:
-        column = self._monitored.column(trainer)
+        column = self._column(trainer)
         self._keep(trainer, column[-1])
-        if len(column) - 1 - self._monitored.best(column) >= self.patience:
+        if len(column) - 1 - self._best(column) >= self.patience:
             self.stopped_epoch = trainer.epoch
             trainer.stop()
 
@@ -223,10 +235,10 @@ class EarlyStopping(Callback):
         self._trainer, self._best_state = None, None
 
     def _warn_of_lost_weights(self, trainer: TrainingState) -> None:
-        name = self._monitored.name
+        name = str(self.monitor)
         column = trainer.history.history.get(name, [])
-        row = self._monitored.best(column)
-        if row >= 0 and self._monitored.better(column[row], self._best_value):
+        row = self._best(column)
+        if row >= 0 and self._better(column[row], self._best_value):
             warn_user(
                 f"epoch {trainer.history.epoch[row]} had a {name} of {column[row]:.6g}, better than the "
                 f"{self._best_value:.6g} of the final weights, but it ended before this callback began: its weights "
@@ -235,7 +247,7 @@ class EarlyStopping(Callback):
             )
 
 
-class ModelCheckpoint(Callback):
+class ModelCheckpoint(ComparesEpochs):
     """Save the model, or the whole training state, after each epoch whose metric is the best so far.
 
     Parameters
@@ -263,22 +275,23 @@ class ModelCheckpoint(Callback):
     Linear(in_features=2, out_features=3, bias=True, init=None)
     """
 
+    _compares_all = True
+
     def __init__(
         self, path: str | Path, monitor: str | None = "val_loss", mode: Mode = "auto", *, whole: bool = False
     ) -> None:
         self.path = Path(path)
         self.whole = whole
-        self._monitored = None if monitor is None else Monitored(monitor, mode, 0.0)
+        super().__init__(monitor, mode)
 
     def on_train_begin(self, trainer: TrainingState) -> None:
         check_target(self.path)
-        if self._monitored is not None:
-            self._monitored.check(trainer)
+        super().on_train_begin(trainer)
 
     def on_epoch_end(self, trainer: TrainingState) -> None:
-        if self._monitored is not None:
-            column = self._monitored.column(trainer)
-            if self._monitored.best(column) != len(column) - 1:
+        if self.monitor is not None:
+            column = self._column(trainer)
+            if self._best(column) != len(column) - 1:
                 return
         if self.whole:
             trainer.save(self.path)
@@ -286,7 +299,7 @@ class ModelCheckpoint(Callback):
             trainer.model.save(self.path)
 
 
-class CSVLogger(Callback):
+class CSVLogger(Configurable, Callback):
     """Write the history to a CSV file after every epoch, one row per epoch, including those before a resume.
 
     Parameters

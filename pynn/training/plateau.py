@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 from ..utils.validation import choice, count, fraction, number
-from .callbacks import Callback, Mode, Monitored
+from .callbacks import ComparesEpochs, Mode
 
 if TYPE_CHECKING:
     from .state import TrainingState
 
 
-class ReduceLROnPlateau(Callback):
+class ReduceLROnPlateau(ComparesEpochs):
     """Multiply the learning rate by a factor when a figure has not improved for more than `patience` epochs.
 
     As PyTorch's scheduler, but a callback that reads the history, as `EarlyStopping` does. It sets
@@ -63,7 +63,7 @@ class ReduceLROnPlateau(Callback):
         min_lr: float = 0.0,
         eps: float = 1e-8,
     ) -> None:
-        self._monitored = Monitored(monitor, mode, 0.0)
+        super().__init__(monitor, mode)
         self.factor = number(fraction(factor, "factor", one=False), "factor", above=0)
         self.patience = count(patience, "patience", minimum=0)
         self.threshold = number(threshold, "threshold", minimum=0)
@@ -72,21 +72,18 @@ class ReduceLROnPlateau(Callback):
         self.min_lr = number(min_lr, "min_lr", minimum=0)
         self.eps = number(eps, "eps", minimum=0)
 
-    def on_train_begin(self, trainer: TrainingState) -> None:
-        self._monitored.check(trainer)
-
     def on_epoch_begin(self, trainer: TrainingState) -> None:
         begun = trainer.batches_done > 0  # the rest of an interrupted epoch, whose rate has been set
         if begun or len(trainer.history) == trainer.history_start:
             return
         old = trainer.optimizer.lr
         new = max(old * self.factor, self.min_lr)
-        if self.reduces_after(self._monitored.column(trainer)) and old - new > self.eps:
+        if self.reduces_after(self._column(trainer)) and old - new > self.eps:
             trainer.optimizer.lr = new
 
     def reduces_after(self, figures: list[float]) -> bool:
         """Return whether the rate is reduced after the last of these figures, one per epoch."""
-        larger = self._monitored.larger_is_better
+        larger = self._larger_is_better
         best, bad, cooling, reduces = -math.inf if larger else math.inf, 0, 0, False
         for figure in figures:
             margin = self.threshold * (best if self.threshold_mode == "rel" and math.isfinite(best) else 1.0)

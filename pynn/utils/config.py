@@ -1,6 +1,7 @@
-"""Objects that a file stores as a class name and arguments, and that can be rebuilt from these.
+"""Objects that keep their constructor's arguments: they can be checked on assignment, printed, stored and rebuilt.
 
-Only classes from a given list are instantiated: a file names them and cannot contain code.
+A file stores an object as a class name and arguments. Only classes from a given list are instantiated: a file names
+them and cannot contain code.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ class _UnsavableError(Exception):
 
 
 class Configurable:
-    """Base class of everything described in a saved model or checkpoint: layers, losses, optimisers and so on."""
+    """Base class of objects that keep their constructor's arguments as attributes: layers, losses, callbacks and so on.
+
+    An argument that is assigned later is checked as by the constructor.
+    """
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that rebuild this object, in JSON-serialisable form.

@@ -13,6 +13,7 @@ from ...training.callbacks import Callback
 from ...training.examples import Examples
 from ...training.history import History
 from ...utils.arrays import non_finite_row
+from ...utils.config import Configurable
 from ...utils.validation import count, fraction
 from ...utils.warning import warn_user
 from ..findings import PASSING, SYMPTOMS, Finding, ranked
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 Action = Literal["warn", "stop", "restore", "silent"] | Callable[[Finding], Any]
 ACTIONS = ("warn", "stop", "restore", "silent")
 
+#: Settings that a monitor which watches has passed on.
+FIXED = ("every", "budget", "thresholds")
 #: Steps at which the monitor compares the weights of hidden units.
 COMPARE_UNITS = (1, 8, 50, 200)
 #: An episode ends when its symptom has been absent for this many steps.
@@ -47,7 +50,7 @@ EPISODE_GAP = 200
 FOLLOWED = frozenset({"overfitting"})
 
 
-class Monitor(Shown, Callback):
+class Monitor(Shown, Configurable, Callback):
     """Watches every step of a training run and reports faults.
 
     Fused kernels compute the statistics. Watching does not change the training by a single bit.
@@ -135,7 +138,8 @@ class Monitor(Shown, Callback):
             raise ValueError(f"ignore has unknown symptoms {', '.join(unknown)}; expected any of {', '.join(SYMPTOMS)}")
         if not callable(on_problem) and on_problem not in ACTIONS:
             raise ValueError(f"on_problem is {on_problem!r}; expected one of {', '.join(ACTIONS)}, or a function")
-        self.limits = Thresholds.of(None if thresholds is None else dict(thresholds))
+        self.thresholds = None if thresholds is None else dict(thresholds)
+        Thresholds.of(self.thresholds)  # checks them
         self.on_problem = on_problem
         self.findings: list[Finding] = []
         self.stats = Stats()
@@ -152,6 +156,15 @@ class Monitor(Shown, Callback):
         self._layer_of: dict[str, str] = {}
         self._good: Mapping[str, np.ndarray] | None = None
         self._judged = 0  # the step after which the step rules were last applied
+
+    @property
+    def limits(self) -> Thresholds:
+        return Thresholds.of(self.thresholds)
+
+    def checked_setting(self, name: str, value: Any) -> Any:
+        if name in FIXED and self._state is not None:
+            raise ValueError(f"{name} is fixed, because this monitor has begun to watch; make a new monitor")
+        return super().checked_setting(name, value)
 
     @property
     def verdict(self) -> list[Finding]:

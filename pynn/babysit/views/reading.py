@@ -27,7 +27,10 @@ class Watched(Protocol):
     input_shape: tuple[int, ...]
     filter_shape: tuple[int, ...]
     channels: set[str]
-    limits: Thresholds
+
+    @property
+    def limits(self) -> Thresholds:
+        """The rules' thresholds."""
 
     @property
     def epochs_until(self) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...training.callbacks import Callback
+from ...utils.config import Configurable
 from ...utils.validation import count
 from .reading import LAYER_FIGURES, RunFigures
 
@@ -62,7 +63,7 @@ def write_tensorboard(monitor: Monitor, folder: str | Path) -> None:
         events.close()
 
 
-class TensorBoardLogger(Callback):
+class TensorBoardLogger(Configurable, Callback):
     """Write a monitored run as an event file during training; it is up to date after every epoch.
 
     Parameters

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from ...training.callbacks import Callback
+from ...utils.config import Configurable
 from ...utils.validation import count
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..monitor.monitor import Monitor
 
 
-class Tracker(Callback):
+class Tracker(Configurable, Callback):
     """Base class of `MLflowLogger` and `WandbLogger`: what both log."""
 
     def __init__(self, monitor: Monitor | None, every: int | None) -> None:
