@@ -121,9 +121,23 @@ def test_the_training_part_is_measured_without_dropout():
     model = command_network(10, 1, dropout=0.4)
     monitor, _ = watched(model, pynn.MSELoss(), pynn.AdamW(1e-2), few, validation, 80)
     fitted = 1 - float(np.square(model.infer(few[0]) - few[1]).mean() / few[1].var())
-    (finding,) = [finding for finding in monitor.verdict if finding.symptom == "overfitting"]
+    (finding,) = [finding for finding in monitor.findings if finding.symptom == "overfitting"]
     assert float(re.search(r"R2 is (\S+) in training", finding.evidence)[1]) == pytest.approx(fitted, abs=0.3)
     assert "underfitting" not in [finding.symptom for finding in monitor.verdict]
+
+
+def test_a_gap_is_a_fault_only_if_the_training_loss_is_far_below():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((300, 20)).astype(np.float32)
+    y = (x[:, :1] + x[:, 1:2] * x[:, 2:3] + rng.normal(0, 1, (300, 1))).astype(np.float32)
+    severities = []
+    for decay in (0, 0.3):  # R2 in training is 0.93 and 0.59, in validation 0.24 and 0.35
+        pynn.manual_seed(0)
+        model = pynn.Sequential(pynn.Linear(20, 64, init="he_normal"), pynn.ReLU(), pynn.Linear(64, 1))
+        adam = pynn.Adam(3e-3, weight_decay=decay)
+        monitor, _ = watched(model, pynn.MSELoss(), adam, (x[:150], y[:150]), (x[150:], y[150:]), 40)
+        severities += [finding.severity for finding in monitor.findings if finding.symptom == "overfitting"]
+    assert severities == ["warning", "info"]
 
 
 def test_weights_of_the_best_epoch_are_not_told_to_stop_earlier():

@@ -23,8 +23,9 @@ FEW_ASKED, MANY_ASKED = 3, 10
 MANY_EPOCHS = 20
 #: Standard errors that are no chance.
 SURE = 2.0
-#: Share of the loss in validation, and of that of ignoring the inputs, below which the training data are memorized.
-MEMORIZED = 0.2
+#: Training loss over that in validation, and over that of ignoring the inputs, below which the training data are
+#: memorized; and below which they are fitted so much better that it is a fault.
+MEMORIZED, MUCH_BETTER = 0.2, 0.4
 #: Accuracy or R2 in training minus that in validation, at which a risen validation loss is a fault.
 FEWER_RIGHT = 0.1
 #: Dropout that is not raised further.
@@ -38,8 +39,8 @@ UNSTEADY = ("regularisation_too_strong", "lr_too_high", "diverging", "oscillatin
 def overfitting(state: RunState) -> Iterator[Detection]:
     """The validation loss rises, or stays far above that of training (CS231n, Neural Networks Part 3).
 
-    Without a rise, and without memorized training data, more restraint may help, but the run is no fault: most networks
-    that learn from few examples score far better in training.
+    A gap without a rise, and without a training loss far below, is no fault, though more restraint may help: most
+    networks that learn from few examples score better in training.
     """
     done = state.evaluations
     if len(done) < 3 or (state.age < 50 and len(done) < MANY_EPOCHS) or math.isnan(done[-1].val_loss):
@@ -64,7 +65,7 @@ def overfitting(state: RunState) -> Iterator[Detection]:
         evidence = f"the loss is {shown.fitted_loss:.3g} in training and {shown.val_loss:.3g} in validation"
     advice = _restrain(state, done[best].epoch if rose and not state.restores else None)
     # With the best weights restored, nothing is lost.
-    harmless = state.restores or not (rose or _memorized(state, shown))
+    harmless = state.restores or not (rose or _fits_below(MUCH_BETTER, state, shown))
     severity: Severity = "info" if harmless else "warning"
     yield Detection("overfitting", severity, f"{evidence}{_scores(state, shown)}", advice)
 
@@ -87,15 +88,16 @@ def _generalises_badly(state: RunState, shown: Evaluation, losses: list[float]) 
     """Return whether the loss is far higher in validation than in training, in inference mode, and no longer falls."""
     early = losses[: 3 * len(losses) // 4]
     falling = bool(early) and losses[-1] < 0.97 * min(early)
-    settled = state.steps_left < 0.25 or (_memorized(state, shown) and shown.fitted - shown.reached > FEWER_RIGHT)
+    memorized = _fits_below(MEMORIZED, state, shown) and shown.fitted - shown.reached > FEWER_RIGHT
+    settled = state.steps_left < 0.25 or memorized
     # A likelihood without its constant falls below 0.
     gap = state.limits.gap * max(state.reference, state.reference - shown.fitted_loss)
     apart = shown.val_loss > shown.fitted_loss + gap > shown.fitted_loss and shown.apart > SURE
     return apart and settled and not falling and not state.explained
 
 
-def _memorized(state: RunState, shown: Evaluation) -> bool:
-    return shown.fitted_loss < MEMORIZED * min(shown.val_loss, state.reference)
+def _fits_below(share: float, state: RunState, shown: Evaluation) -> bool:
+    return shown.fitted_loss < share * min(shown.val_loss, state.reference)
 
 
 def _scores(state: RunState, shown: Evaluation) -> str:
