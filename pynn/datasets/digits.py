@@ -1,6 +1,5 @@
 """The handwritten digits bundled with pynn."""
 
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -30,5 +29,7 @@ def load_digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     ((1797, 64), array([0, 1, 2, 3, 4]))
     """
     arrays: Any
+    from importlib import resources  # 8 ms, which `import pynn` need not wait for
+
     with resources.files("pynn.datasets").joinpath("files", "digits.npz").open("rb") as file, np.load(file) as arrays:
         return arrays["x"].astype(np.float32), arrays["y"].astype(np.int64)

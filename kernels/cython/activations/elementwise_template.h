@@ -132,17 +132,12 @@ static inline PN_REAL PN_(pn_gelu_gate)(PN_REAL x) {
     return PN_(pn_sigmoid)((PN_REAL)(2 * PN_GELU_SCALE) * (x + (PN_REAL)PN_GELU_CUBIC * (x * x * x)));
 }
 
-/* alpha (exp(x / width) - 1) for negative x, else x. Masks, because of two conditions on x the compiler may make a
- * branch: the loop then has no vectors, and takes 16 times as long. */
+/* alpha (exp(x / width) - 1) for negative x, else x. One condition on x alone: of two, such as one that keeps the
+ * exponential from large x, the compiler may make a branch. The loop then has no vectors, and takes 16 times as
+ * long. */
 static inline PN_REAL PN_(pn_elu)(PN_REAL x, PN_REAL alpha, PN_REAL width) {
-    const PN_BITS negative = -(PN_BITS)(x < 0);
-    const PN_REAL below = alpha * PN_(pn_expm1_neg)(PN_(pn_masked)(x, negative) / width);
-    PN_BITS chosen, bits;
-    memcpy(&chosen, &below, sizeof chosen);
-    memcpy(&bits, &x, sizeof bits);
-    bits = (chosen & negative) | (bits & ~negative);
-    memcpy(&x, &bits, sizeof x);
-    return x;
+    const PN_REAL below = alpha * PN_(pn_expm1_neg)(x / width);
+    return x < 0 ? below : x;
 }
 
 /* Beyond |x| = 30 the gate is 0 or 1 exactly, and the cube of a huge x would overflow. */
