@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,8 @@ class Averaging(Configurable):
 
     It averages parameters and the running statistics of batch norm alike. From the end of an epoch until the next step
     the model holds the average: it is what `fit` validates, callbacks see, `EarlyStopping` restores, and files hold.
-    Training goes on from its own weights, which a checkpoint holds beside the average.
+    Training goes on from its own weights, which a checkpoint holds beside the average. If you assign or load others in
+    between, or `EarlyStopping` restores the best, training and the average go on from those.
 
     Attributes
     ----------
@@ -39,7 +41,18 @@ class Averaging(Configurable):
         #: Whether the model holds the average, and `arrays` the weights of training.
         self.shown = False
         self.arrays: list[np.ndarray] = []
+        #: While the model holds the average, a copy of it.
         self._spare: list[np.ndarray] = []
+        self._owner: object | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_owner": None}
+
+    def claim(self, owner: object) -> None:
+        """Belong to a trainer; raise ValueError if it belongs to another one, whose weights it averages."""
+        if self._owner not in (None, owner):
+            raise ValueError(f"this averaging, {self!r}, is that of another trainer; make a new one")
+        self._owner = owner
 
     def share(self, number: int) -> float:
         """Return the share of the weights after step or epoch `number` in the average; 0 to leave them out."""
@@ -84,10 +97,17 @@ class Averaging(Configurable):
         """Let the model hold the average, or the weights of training; do nothing if it does, or there is none."""
         if shown == self.shown or not self.taken:
             return
+        self.adopt(live)
         for array, kept, spare in zip(live, self.arrays, self._spare, strict=True):
             spare[...] = array
             array[...] = kept
         self.arrays, self._spare, self.shown = self._spare, self.arrays, shown
+
+    def adopt(self, live: Sequence[np.ndarray]) -> None:
+        """If arrays of the model were assigned while it held the average, let training and average go on from them."""
+        for array, training, average in zip(live, self.arrays, self._spare, strict=True):
+            if self.shown and not np.array_equal(array, average):
+                training[...] = average[...] = array
 
 
 class EMA(Averaging):

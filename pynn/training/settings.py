@@ -88,7 +88,9 @@ def _regularizers(trainer: Any, value: Any) -> list[Regularizer]:
 
 
 def _averaging(trainer: Any, value: Any) -> Averaging | None:
-    return None if value is None else instance(value, "averaging", Averaging)
+    if value is not None:
+        instance(value, "averaging", Averaging).claim(trainer)
+    return value
 
 
 def _matmul_precision(trainer: Any, value: Any) -> str | None:

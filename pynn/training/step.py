@@ -301,13 +301,17 @@ class TrainingStep:
 
         A second interrupt right after the first may leave a step unsettled; whoever reads the state next settles it.
         """
-        if self._begun is None:
-            return
-        updates, taken = self._begun
-        if taken is None or self._trainer.optimizer.counter[0] == updates:
-            self._undo()
-        else:
-            self._finish(*taken)
+        if self._begun is not None:
+            updates, taken = self._begun
+            if taken is None or self._trainer.optimizer.counter[0] == updates:
+                self._undo()
+            else:
+                self._finish(*taken)
+        averaging = self._trainer.averaging
+        if averaging is not None and averaging.shown:
+            self._keep()
+            with Uninterrupted():
+                averaging.adopt(self._live)
 
     def _clip(self, rate: float) -> float:
         """Clip the gradient's elements if `clip_value` is set, and return the scale factor for the optimiser."""

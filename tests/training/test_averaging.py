@@ -117,6 +117,56 @@ def test_a_copy_goes_on_alike(name, make):
     assert_equal(other.model.state_dict(), trainer.model.state_dict(), rtol=0)
 
 
+def assigned(trainer):
+    for parameter in trainer.model.parameters():
+        parameter[...] = np.linspace(-1, 1, parameter.size).reshape(parameter.shape)
+
+
+def loaded(trainer):
+    trainer.model.load_state_dict(new_trainer().model.state_dict())
+
+
+def trained(trainer):
+    pynn.Trainer(trainer.model, pynn.CrossEntropyLoss(), pynn.SGD(0.1)).fit(X, Y, epochs=2)
+
+
+@pytest.mark.parametrize("change", [assigned, loaded, trained])
+@pytest.mark.parametrize("name", AVERAGES)
+def test_training_and_average_go_on_from_changed_weights(change, name, tmp_path):
+    """As if they had been those of training; also if the trainer is saved, or copied, before it goes on."""
+    trainer, _ = fitted(AVERAGES[name]())
+    change(trainer)
+    changed, taken = trainer.model.state_dict(), trainer.averaging.taken
+    trainer.save(tmp_path / "run")
+    for each in (pynn.Trainer.resume(tmp_path / "run"), copy.deepcopy(trainer), trainer):
+        each.optimizer.lr, each.schedule = 0.0, None
+        each.fit(X, Y, epochs=1, batch_size=8)
+        assert each.averaging.taken > taken
+        weights = {key: value for key, value in changed.items() if "running" not in key}
+        assert_equal(each.model.state_dict(), weights, rtol=1e-6)
+        each.step(X, Y)
+        assert_equal(each.model.state_dict(), weights, rtol=0)
+
+
+def test_early_stopping_restores_what_training_goes_on_from():
+    trainer = new_trainer(pynn.EMA(0.5))
+    trainer.optimizer.lr = 5.0
+    stop = pynn.EarlyStopping(patience=1)
+    trainer.fit(X, Y, epochs=9, batch_size=8, validation=(X, Y), callbacks=[stop])
+    assert trainer.history["val_loss"][-1] > min(trainer.history["val_loss"])
+    restored = np.array(trainer.model[0].weight)
+    trainer.optimizer.lr = 0.0
+    trainer.step(X, Y)
+    np.testing.assert_array_equal(trainer.model[0].weight, restored)
+
+
+def test_an_averaging_belongs_to_one_trainer():
+    trainer, _ = fitted(pynn.EMA(0.8))
+    trainer.averaging = trainer.averaging
+    with pytest.raises(ValueError, match=r"EMA\(decay=0\.8\), is that of another trainer; make a new one"):
+        new_trainer(trainer.averaging)
+
+
 def test_own_loops_average_too():
     trainer = new_trainer(pynn.EMA(0.5))
     first = trainer.step(X, Y)
