@@ -140,7 +140,7 @@ def _images(x: np.ndarray, change: object) -> tuple[int, ...]:
 
 def as_changes(augment: Any) -> tuple[Augment, ...]:
     """Return one augmentation or several as a tuple, or raise TypeError."""
-    changes = tuple(augment) if isinstance(augment, Iterable) else (augment,)
+    changes = tuple(augment) if isinstance(augment, Iterable) and not isinstance(augment, str) else (augment,)
     for change in changes:
         if isinstance(change, type) or not callable(change):
             hint = f": write {change.__name__}()" if isinstance(change, type) else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..optim.schedules import Schedule
-from ..utils.validation import choice, count, fraction, number
+from ..utils.validation import choice, count, flag, fraction, number
 from .mlp_network import ACTIVATIONS
 
 SOLVERS = ("lbfgs", "sgd", "adam")
@@ -46,8 +46,7 @@ def check_parameters(estimator: Any) -> None:
 def check_flags(estimator: Any, names: Iterable[str]) -> None:
     """Raise ValueError unless the parameters of these names are True or False."""
     for name in names:
-        if not isinstance(getattr(estimator, name), bool | int):
-            raise ValueError(f"{name} is {getattr(estimator, name)!r}; expected True or False")
+        flag(getattr(estimator, name), name)
 
 
 def hidden_sizes(estimator: Any) -> list[Any]:

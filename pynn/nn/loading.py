@@ -11,7 +11,7 @@ import numpy as np
 from .. import preprocessing
 from ..utils.config import Configurable, make
 from ..utils.files import FileFormatError, load_tensors
-from ..utils.validation import choice, shortened
+from ..utils.validation import choice, several, shortened
 from .rebuilding import rebuilt_from
 from .saving import TRANSFORMERS, checked_schema
 from .sequential import KNOWN_LAYERS, Sequential
@@ -73,9 +73,7 @@ def unpack_model(tensors: dict[str, np.ndarray], description: Any, known: Iterab
 
 def own_classes(custom: Iterable[type]) -> tuple[type, ...]:
     """Return the user's classes, or raise TypeError."""
-    if isinstance(custom, type) or not isinstance(custom, Iterable):
-        raise TypeError(f"custom is {custom!r}; expected a list of classes, such as custom=[MyLayer]")
-    classes = tuple(custom)
+    classes = several(custom, "custom")
     for own in classes:
         if not (isinstance(own, type) and issubclass(own, Configurable)):
             raise TypeError(f"custom contains {own!r}; expected classes of layers, losses, optimisers or schedules")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..utils.arrays import as_array
+from ..utils.validation import flag
 from .gate import StepGate
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
         array = native(np.array(values, dtype=dtype, order="C"))
         self.data: np.ndarray = array
         self.grad: np.ndarray = np.zeros_like(array)
-        self._decay = array.ndim >= 2 if decay is None else bool(decay)
+        self._decay = array.ndim >= 2 if decay is None else flag(decay, "decay")
         self.fans = fans if fans is not None else (array.shape if array.ndim == 2 else None)
         self._frozen = False
         self._lr_factor = 1.0
@@ -84,7 +85,7 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
 
     @frozen.setter
     def frozen(self, value: bool) -> None:
-        self._frozen = bool(value)
+        self._frozen = flag(value, "frozen")
         self._settings_changed()
 
     @property
@@ -94,7 +95,7 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
 
     @decay.setter
     def decay(self, value: bool) -> None:
-        self._decay = bool(value)
+        self._decay = flag(value, "decay")
         self._settings_changed()
 
     @property

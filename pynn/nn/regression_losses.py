@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..utils.arrays import first_row
-from ..utils.validation import choice, number
+from ..utils.validation import choice, flag, number
 from .loss import Result
 from .losses import PairedLoss
 from .recording import replayable
@@ -230,8 +230,8 @@ class PoissonNLLLoss(PointwiseLoss):
     counts = True
 
     def __init__(self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean") -> None:
-        self.log_input = log_input
-        self.full = full
+        self.log_input = flag(log_input, "log_input")
+        self.full = flag(full, "full")
         self.eps = number(eps, "eps", minimum=0)
         self.reduction = choice(reduction, "reduction", REDUCTIONS)
 
@@ -270,7 +270,7 @@ class KLDivLoss(PointwiseLoss):
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
         self.reduction = choice(reduction, "reduction", ("mean", "batchmean", "sum"))
-        self.log_target = log_target
+        self.log_target = flag(log_target, "log_target")
 
     @property
     def counts(self) -> bool:  # type: ignore[override]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..utils.config import parameters_of
-from ..utils.validation import choice, class_names
+from ..utils.validation import choice, class_names, flag
 from .context import Context
 from .fusion import fold, plan
 from .inference import Inference
@@ -214,7 +214,7 @@ class Sequential(Inference):
 
     def train(self, mode: bool = True) -> Sequential:
         """Make ``model(x)`` a training pass: dropout drops, batch norm uses the batch; return the model."""
-        self.training = mode
+        self.training = flag(mode, "mode")
         return self
 
     def eval(self) -> Sequential:

@@ -14,7 +14,7 @@ from ..nn.parameters import OwnedError, aligned_zeros, native
 from ..nn.recording import is_replayable
 from ..utils.config import Configurable, is_own, parameters_of
 from ..utils.interrupt import Uninterrupted
-from ..utils.validation import fraction, number
+from ..utils.validation import flag, fraction, number
 
 if TYPE_CHECKING:
     from ..nn.parameters import FlatParameters, Parameter
@@ -59,7 +59,7 @@ class Optimizer(Configurable):
     def __init__(self, lr: float, weight_decay: float, decay_all: bool) -> None:
         self.lr = lr
         self.weight_decay = number(weight_decay, "weight_decay", minimum=0)
-        self.decay_all = decay_all
+        self.decay_all = flag(decay_all, "decay_all")
         self.counter = np.zeros(1, np.int64)
         self.flat: FlatParameters | None = None
         self.state: Mapping[str, np.ndarray] = {}

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..nn.recording import replayable
-from ..utils.validation import fraction, number
+from ..utils.validation import flag, fraction, number
 from .base import Optimizer, elementwise
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class SGD(Optimizer):
         decay_all: bool = True,
     ) -> None:
         super().__init__(lr, weight_decay, decay_all)
-        if nesterov and momentum == 0:
-            raise ValueError("nesterov=True needs a momentum above 0")
         self.momentum = fraction(momentum, "momentum", one=False)
-        self.nesterov = nesterov
+        self.nesterov = flag(nesterov, "nesterov")
+        if self.nesterov and momentum == 0:
+            raise ValueError("nesterov=True needs a momentum above 0")
         self.state_names = ("velocity",) if momentum else ()
 
     @property

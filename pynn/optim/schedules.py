@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from ..utils.config import Configurable
-from ..utils.validation import choice, count, fraction, instance, number
+from ..utils.validation import choice, count, flag, fraction, instance, number
 
 Unit = Literal["epoch", "step"]
 
@@ -200,12 +200,12 @@ class OneCycleLR(Schedule):
         self.total_steps = count(total_steps, "total_steps")
         self.pct_start = fraction(pct_start, "pct_start")
         self.anneal_strategy = choice(anneal_strategy, "anneal_strategy", ("cos", "linear"))
-        self.cycle_momentum = bool(cycle_momentum)
+        self.cycle_momentum = flag(cycle_momentum, "cycle_momentum")
         self.base_momentum = fraction(base_momentum, "base_momentum", one=False)
         self.max_momentum = fraction(max_momentum, "max_momentum", one=False)
         self.div_factor = number(div_factor, "div_factor", above=0)
         self.final_div_factor = number(final_div_factor, "final_div_factor", above=0)
-        self.three_phase = three_phase
+        self.three_phase = flag(three_phase, "three_phase")
         self.by = choice(by, "by", UNITS)
 
     def at(self, base: float, count: int) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..backends.processors import usable_processors
 from ..training.callbacks import Mode
 from ..training.metrics import Metric
-from ..utils.validation import count
+from ..utils.validation import count, flag
 from .driver import SearchDriver
 from .objective import Objective
 from .result import SearchResult
@@ -162,6 +162,6 @@ def run(
         executor,
         None if folder is None else Path(folder),
         store,
-        shared=shared,
-        progress=progress,
+        shared=flag(shared, "shared"),
+        progress=flag(progress, "progress"),
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..backends import selection as backend
 from ..utils.interrupt import InterruptGuard
+from ..utils.validation import flag
 from .building import driven, this_process
 from .edges import SearchWarning
 from .fingerprint import fingerprint
@@ -58,7 +59,7 @@ class SearchDriver(SearchState):
         super().__init__(space, stages, objective.column, maximize=objective.maximize)
         self.objective = objective
         self.build, self.data, self.sampler = build, data, sampler
-        self.batch_size, self.end_early, self.seed = batch_size, bool(end_early), seed
+        self.batch_size, self.end_early, self.seed = batch_size, flag(end_early, "end_early"), seed
         self.sampler_name = check_sampler(sampler)
         #: Identifies this search in all processes.
         self.token = secrets.token_hex(8)

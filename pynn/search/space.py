@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from ..utils.validation import count, number
+from ..utils.validation import count, flag, number
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -194,6 +194,7 @@ class Integer(Range):
                 raise ValueError(
                     f"the {end} end of {name!r} is beyond 2**53, the largest integer up to which floats are exact"
                 )
+        flag(self.log, f"log of {name!r}")
         super().check(name)
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..utils.config import Configurable
 from ..utils.files import check_target, write_atomically
-from ..utils.validation import choice, count, number
+from ..utils.validation import choice, count, flag, number, several
 from ..utils.warning import warn_user
 from .metrics import larger_is_better
 from .settings import TrainingWarning
@@ -64,9 +64,7 @@ class CallbackList:
     """Several callbacks combined, called in order."""
 
     def __init__(self, callbacks: Iterable[Callback]) -> None:
-        if isinstance(callbacks, Callback):
-            raise TypeError(f"callbacks is {callbacks!r}; expected a list: [{type(callbacks).__name__}(...)]")
-        self.callbacks = list(callbacks)
+        self.callbacks = list(several(callbacks, "callbacks"))
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(f"callbacks must be instances of pynn.Callback; got {callback!r}")
@@ -197,7 +195,7 @@ class EarlyStopping(ComparesEpochs):
         super().__init__(monitor, mode)
         self.min_delta = abs(number(min_delta, "min_delta"))
         self.patience = count(patience, "patience")
-        self.restore_best_weights = restore_best_weights
+        self.restore_best_weights = flag(restore_best_weights, "restore_best_weights")
         self._trainer: TrainingState | None = None  # the trainer that the best weights belong to
         self._best_value = math.nan
         self._best_state: dict[str, np.ndarray] | None = None
@@ -281,7 +279,7 @@ class ModelCheckpoint(ComparesEpochs):
         self, path: str | Path, monitor: str | None = "val_loss", mode: Mode = "auto", *, whole: bool = False
     ) -> None:
         self.path = Path(path)
-        self.whole = whole
+        self.whole = flag(whole, "whole")
         super().__init__(monitor, mode)
 
     def on_train_begin(self, trainer: TrainingState) -> None:

@@ -9,6 +9,7 @@ from ..augment import as_changes
 from ..nn.layers import BatchNorm
 from ..optim.schedules import idle_epochs
 from ..utils.arrays import numeric
+from ..utils.validation import several
 from ..utils.warning import warn_user
 from .batches import ArrayBatches, Source, UserBatches, refuse_options
 from .callbacks import Callback, CallbackList
@@ -64,8 +65,8 @@ def prepared(trainer: TrainingState, request: FitRequest) -> Fit:
     """Check all arguments, and fit the preprocessing; nothing else of the trainer changes."""
     model, loss = trainer.model, trainer.loss
     changes = as_changes(request.augment)
-    metrics = tuple(request.metrics)
-    if named(request.metrics, loss) and request.validation is None:
+    metrics = several(request.metrics, "metrics")
+    if named(metrics, loss) and request.validation is None:
         raise ValueError("metrics are of the validation data, and there are none: pass validation=(x, y)")
     x, y = request.x, request.y
     if y is not None:

@@ -30,6 +30,7 @@ import numpy as np
 from ..nn.inputs import Inputs
 from ..nn.loss import correct
 from ..nn.probabilities import softmax
+from ..utils.validation import several
 
 if TYPE_CHECKING:
     from ..nn.loss import Loss
@@ -152,11 +153,9 @@ def _sklearn(name: str) -> Callable[..., Any]:
 
 def named(metrics: Iterable[Metric], loss: Loss) -> dict[str, Callable[[Predictions], float]]:
     """Return the metrics by name, or raise an error if one does not exist or does not suit the loss."""
-    if isinstance(metrics, str):
-        raise TypeError(f"metrics is {metrics!r}; expected several: [{metrics!r}]")
     known = OF_AMOUNTS if loss.output_kind == "values" else OF_CLASSES
     chosen: dict[str, Callable[[Predictions], float]] = {}
-    for metric in metrics:
+    for metric in several(metrics, "metrics"):
         if callable(metric):
             chosen[getattr(metric, "__name__", type(metric).__name__)] = _of_user(metric)
         elif metric in known:

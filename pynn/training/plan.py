@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..augment import name_of
-from ..utils.validation import count
+from ..utils.validation import count, flag
 
 if TYPE_CHECKING:
     from ..augment import Augment
@@ -71,10 +71,12 @@ class FitPlan:
         changes = [name_of(change) for change in augment]
         if epochs is not None:
             until = epoch + count(epochs, "epochs", minimum=0)
-            return cls(until, batch_size or 32, examples, shuffle is None or bool(shuffle), steps, changes, rows)
+            return cls(
+                until, batch_size or 32, examples, shuffle is None or flag(shuffle, "shuffle"), steps, changes, rows
+            )
         if last is None or epoch >= last.until:
             raise ValueError("epochs is missing, and no interrupted run can be finished; pass epochs=")
-        shuffle = last.shuffle if shuffle is None else bool(shuffle)
+        shuffle = last.shuffle if shuffle is None else flag(shuffle, "shuffle")
         size, steps = batch_size or last.batch_size, steps or last.steps
         run = cls(last.until, size, examples, shuffle, steps, changes, last.since)
         if batch and run._extent() != last._extent():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from ..optim.averaging import Averaging
 from ..optim.base import Optimizer
 from ..optim.regularizers import Regularizer
 from ..optim.schedules import Schedule
-from ..utils.validation import count, instance, number
+from ..utils.validation import count, instance, number, several
 
 
 class TrainingWarning(RuntimeWarning):
@@ -82,9 +82,7 @@ def _check_momentum(schedule: Schedule | None, optimizer: Optimizer) -> None:
 
 
 def _regularizers(trainer: Any, value: Any) -> list[Regularizer]:
-    if not isinstance(value, Iterable):
-        raise TypeError(f"regularizers is {value!r}; expected a list of pynn.Regularizer")
-    return [instance(item, "one of regularizers", Regularizer) for item in value]
+    return [instance(item, "one of regularizers", Regularizer) for item in several(value, "regularizers")]
 
 
 def _averaging(trainer: Any, value: Any) -> Averaging | None:

@@ -21,6 +21,7 @@ from ..optim.schedules import Schedule
 from ..utils.arrays import example_weights
 from ..utils.files import write_atomically
 from ..utils.interrupt import InterruptGuard
+from ..utils.validation import flag
 from .callbacks import Callback
 from .checkpoint import load_checkpoint, packed_checkpoint
 from .collective import aborting_all, end_on_all, prepare_on_all, start_exchange, step_on_all
@@ -252,8 +253,9 @@ class Trainer(TrainingState):
         """
         request = FitRequest(
             x, y, epochs, batch_size, validation, sample_weight, shuffle, augment, steps_per_epoch, callbacks,
-            tuple(metrics), progress,
+            metrics, flag(progress, "progress"),
         )  # fmt: skip
+        prefetch = None if prefetch is None else flag(prefetch, "prefetch")
         if self._turn:
             raise self._busy()
         thread = threading.get_ident()

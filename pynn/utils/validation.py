@@ -37,12 +37,27 @@ def fraction(value: Any, name: str, *, one: bool = True) -> float:
     raise ValueError(f"{name} is {value!r}; expected a number in [0, 1{']' if one else ')'}")
 
 
+def flag(value: Any, name: str) -> bool:
+    """Return `value` as a bool, or raise ValueError unless it is True, False, 1 or 0: "no" would count as true."""
+    if isinstance(value, bool | int | np.bool_ | np.integer) and value in (0, 1):
+        return bool(value)
+    raise ValueError(f"{name} is {shortened(repr(value))}; expected True or False")
+
+
 def choice(value: Any, name: str, choices: tuple[str, ...]) -> Any:
     """Return `value`, or raise ValueError unless it is one of `choices`."""
     if value not in choices:
         *others, last = (f'"{known}"' for known in choices)
         raise ValueError(f"{name} is {value!r}; expected {', '.join(others)} or {last}")
     return value
+
+
+def several(value: Any, name: str) -> tuple[Any, ...]:
+    """Return the items of `value`, or raise TypeError for text, which would be taken apart, and what has no items."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        given = value.__name__ if isinstance(value, type) else shortened(repr(value))
+        raise TypeError(f"{name} is {given}; expected a list{'' if value is None else f': [{given}]'}")
+    return tuple(value)
 
 
 def instance(value: Any, name: str, kind: type) -> Any:

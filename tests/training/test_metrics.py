@@ -100,7 +100,7 @@ def test_mistakes_are_told_before_the_training(rng):
     ]:
         with pytest.raises(ValueError, match=message):
             trainer.fit(x, y, epochs=1, **{"validation": (x, y)} | options)
-    with pytest.raises(TypeError, match=r"expected several: \['f1'\]"):
+    with pytest.raises(TypeError, match=r"expected a list: \['f1'\]"):
         trainer.evaluate(x, y, metrics="f1")
     np.testing.assert_array_equal(trainer.model.parameters()[0], weights)
 

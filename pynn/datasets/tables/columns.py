@@ -64,6 +64,15 @@ class ColumnOptions:
     decimal: str | None = None
     thousands: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.decimal not in (None, ".", ","):
+            raise ValueError(f'decimal is {self.decimal!r}; expected "." or ","')
+        mark = self.thousands
+        if mark and (len(mark) > 1 or mark.isalnum() or mark in "+-()%"):
+            raise ValueError(f"thousands is {mark!r}; expected one mark, such as a comma, an apostrophe or a space")
+        if mark and mark == self.decimal:
+            raise ValueError(f"decimal and thousands are both {mark!r}; expected different marks")
+
     def named(self) -> dict[str, str]:
         """Return the columns that are named, with the option that names each."""
         chosen = {"drop": self.drop, "numeric": self.numeric, "categorical": self.categorical, "dates": self.dates}

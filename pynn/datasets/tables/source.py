@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ...utils.validation import flag
 from . import delimited
 from .names import OTHERS
 from .numbers import plain_numbers
@@ -93,8 +94,7 @@ def opened(
     if suffix in OTHERS:
         return _of_typed_file(source, OTHERS[suffix])
     frame, lines, delimiter = delimited.read(source)
-    if header is None:
-        header = delimited.has_header(frame, name_of_column, expected)
+    header = delimited.has_header(frame, name_of_column, expected) if header is None else flag(header, "header")
     names = [f"column_{index}" for index in range(frame.width)]
     if header:
         names = [cell or name for cell, name in zip(frame.row(0), names, strict=True)]

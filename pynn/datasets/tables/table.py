@@ -143,11 +143,11 @@ def read_table(
     task: Literal["classification", "regression"] | None = None,
     header: bool | None = None,
     schema: Schema | None = None,
-    drop: Iterable[str] = (),
-    numeric: Iterable[str] = (),
-    categorical: Iterable[str] = (),
+    drop: str | Iterable[str] = (),
+    numeric: str | Iterable[str] = (),
+    categorical: str | Iterable[str] = (),
     dates: Mapping[str, str] | None = None,
-    missing: Iterable[str] = (),
+    missing: str | Iterable[str] = (),
     decimal: str | None = None,
     thousands: str | None = None,
 ) -> Table:
@@ -189,16 +189,16 @@ def read_table(
     schema : dict, optional
         `Table.schema` of an earlier table: read this one the same way. The target column may be missing, columns may
         have another order, and unknown columns are ignored. Cannot be combined with the other arguments but `header`.
-    drop : iterable of str, optional
+    drop : str or iterable of str, optional
         Columns to ignore.
-    numeric, categorical : iterable of str, optional
+    numeric, categorical : str or iterable of str, optional
         Columns of numbers, and of categories, whatever their cells look like.
     dates : dict of str to str, optional
         Columns of dates with their formats, in the notation of `datetime.strptime`; "" to detect the format.
-    missing : iterable of str, optional
+    missing : str or iterable of str, optional
         Further markers of missing values, such as "unknown".
     decimal, thousands : str, optional
-        How numbers are written, "." or ",", and for example "'".
+        How numbers are written: "." or ",", and one mark, for example "'", or "" if nothing groups digits.
 
     Returns
     -------
@@ -246,10 +246,10 @@ def read_table(
         raise TypeError(f"target is {target!r}; expected the name of a column or its index")
     if task not in (None, "classification", "regression"):
         raise ValueError(f"task is {task!r}; expected 'classification', 'regression' or None")
-    options = ColumnOptions(
-        frozenset(drop), frozenset(numeric), frozenset(categorical), dict(dates or {}), tuple(missing), decimal,
-        thousands,
-    )  # fmt: skip
+    if dates is not None and not isinstance(dates, Mapping):
+        raise TypeError(f'dates is {dates!r}; expected a dict of columns to formats, such as {{"day": "%d.%m.%Y"}}')
+    ignored, numbers, categories = (frozenset(_names(columns)) for columns in (drop, numeric, categorical))
+    options = ColumnOptions(ignored, numbers, categories, dict(dates or {}), _names(missing), decimal, thousands)
     if schema is None:
         cells = opened(source, header, target)
         return table_of(cells, -1 if target is None else target, task, options)
@@ -257,6 +257,10 @@ def read_table(
         raise ValueError("target, task and how columns are read are part of the schema; pass either them or the schema")
     check_schema(schema)
     return _applied(opened(source, header, expected=_expected(schema)), schema)
+
+
+def _names(given: str | Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def table_of(source: RawTable, target: str | int, task: str | None, options: ColumnOptions) -> Table:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import ops
-from ...utils.validation import count, fraction, number
+from ...utils.validation import count, flag, fraction, number
 from ..context import Context
 from ..initializers import filled
 from ..parameters import Parameter
@@ -63,7 +63,7 @@ class BatchNorm(Layer):
         self.num_features = count(num_features, "num_features")
         self.eps = number(eps, "eps", above=0)
         self.momentum = fraction(momentum, "momentum")
-        self.sync = bool(sync)
+        self.sync = flag(sync, "sync")
         self.weight = Parameter(filled((self.num_features,), 1, dtype), dtype)
         self.bias = Parameter(filled((self.num_features,), 0, dtype), dtype)
         self.running_mean = filled((self.num_features,), 0, dtype)

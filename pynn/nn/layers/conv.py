@@ -10,7 +10,7 @@ import numpy as np
 from ... import ops
 from ...ops._windows import Pair, borders
 from ...ops.conv import output_shape
-from ...utils.validation import count
+from ...utils.validation import count, flag
 from .. import initializers
 from ..context import Context
 from ..parameters import Parameter
@@ -99,7 +99,7 @@ class Conv2d(OverImages):
         weight = initializers.make("torch_linear" if init is None else init, shape, fans=fans, dtype=dtype)
         start = initializers.make("torch_linear" if init is None else "zeros", shape[:1], fans=fans, dtype=dtype)
         self.weight = Parameter(weight, dtype, fans=fans)
-        self.bias = Parameter(start, dtype) if bias else None
+        self.bias = Parameter(start, dtype) if flag(bias, "bias") else None
 
     def _geometry(self) -> dict[str, Any]:
         """Return the geometry arguments of the ops."""

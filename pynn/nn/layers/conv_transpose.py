@@ -10,7 +10,7 @@ import numpy as np
 from ... import ops
 from ...ops._windows import Pair
 from ...ops.conv_transpose import output_shape
-from ...utils.validation import count
+from ...utils.validation import count, flag
 from .. import initializers
 from ..context import Context
 from ..parameters import Parameter
@@ -101,7 +101,7 @@ class ConvTranspose2d(OverImages):
             "torch_linear" if init is None else "zeros", (self.out_channels,), fans=fans, dtype=dtype
         )
         self.weight = Parameter(weight, dtype, fans=fans)
-        self.bias = Parameter(start, dtype) if bias else None
+        self.bias = Parameter(start, dtype) if flag(bias, "bias") else None
 
     def config(self) -> dict[str, Any]:
         return super().config() | {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import ops
-from ...utils.validation import count, number
+from ...utils.validation import count, flag, number
 from ..context import Context
 from ..initializers import filled
 from ..parameters import Parameter
@@ -63,7 +63,7 @@ class GroupNorm(Layer):
         if self.num_channels % self.num_groups:
             raise ValueError(f"num_channels is {num_channels}; expected a multiple of num_groups={num_groups}")
         self.eps = number(eps, "eps", above=0)
-        self.affine = bool(affine)
+        self.affine = flag(affine, "affine")
         self.weight = Parameter(filled((self.num_channels,), 1, dtype), dtype) if affine else None
         self.bias = Parameter(filled((self.num_channels,), 0, dtype), dtype) if affine else None
 
@@ -141,7 +141,7 @@ class LayerNorm(Layer):
         super().__init__()
         self.normalized_shape = _sizes(normalized_shape)
         self.eps = number(eps, "eps", above=0)
-        self.elementwise_affine = bool(elementwise_affine)
+        self.elementwise_affine = flag(elementwise_affine, "elementwise_affine")
         shape = self.normalized_shape
         self.weight = Parameter(filled(shape, 1, dtype), dtype, decay=False) if elementwise_affine else None
         self.bias = Parameter(filled(shape, 0, dtype), dtype, decay=False) if elementwise_affine else None
@@ -221,7 +221,7 @@ class RMSNorm(Layer):
         super().__init__()
         self.normalized_shape = _sizes(normalized_shape)
         self.eps = None if eps is None else number(eps, "eps", above=0)
-        self.elementwise_affine = bool(elementwise_affine)
+        self.elementwise_affine = flag(elementwise_affine, "elementwise_affine")
         shape = self.normalized_shape
         self.weight = Parameter(filled(shape, 1, dtype), dtype, decay=False) if elementwise_affine else None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from ... import ops
-from ...utils.validation import count
+from ...utils.validation import count, flag
 from .. import initializers
 from ..context import Context
 from ..parameters import Parameter
@@ -68,7 +68,7 @@ class Linear(Layer):
         shape = (self.in_features, self.out_features)
         self.weight = Parameter(initializers.make("torch_linear" if init is None else init, shape, dtype=dtype), dtype)
         start = initializers.make("torch_linear" if init is None else "zeros", shape[1:], fans=shape, dtype=dtype)
-        self.bias = Parameter(start, dtype) if bias else None
+        self.bias = Parameter(start, dtype) if flag(bias, "bias") else None
 
     def config(self) -> dict[str, Any]:
         return {

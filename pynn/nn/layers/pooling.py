@@ -6,6 +6,7 @@ import numpy as np
 
 from ... import ops
 from ...ops._windows import Pair, pooled_shape, pooling_window
+from ...utils.validation import flag
 from ..context import Context
 from ..recording import replayable
 from .dimensions import OverImages, OverSequences
@@ -47,7 +48,7 @@ class MaxPool2d(OverImages):
         self.stride = self.kernel_size if stride is None else self._sizes(stride, "stride")
         self.padding = self._sizes(padding, "padding", minimum=0)
         self.dilation = self._sizes(dilation, "dilation")
-        self.ceil_mode = bool(ceil_mode)
+        self.ceil_mode = flag(ceil_mode, "ceil_mode")
         pooling_window(*self._window())  # raises if invalid
 
     def _window(self) -> tuple[Pair, Pair, Pair, Pair]:
@@ -140,8 +141,8 @@ class AvgPool2d(OverImages):
         self.kernel_size = self._sizes(kernel_size, "kernel_size")
         self.stride = self.kernel_size if stride is None else self._sizes(stride, "stride")
         self.padding = self._sizes(padding, "padding", minimum=0)
-        self.ceil_mode = bool(ceil_mode)
-        self.count_include_pad = bool(count_include_pad)
+        self.ceil_mode = flag(ceil_mode, "ceil_mode")
+        self.count_include_pad = flag(count_include_pad, "count_include_pad")
         pooling_window(*self._window())  # raises if invalid
 
     def _window(self) -> tuple[Pair, Pair, Pair]:

@@ -9,7 +9,7 @@ import numpy as np
 from ... import ops
 from ...ops._windows import Pair, pair
 from ...ops.upsample import factors_of, output_size
-from ...utils.validation import choice
+from ...utils.validation import choice, flag
 from ..context import Context
 from ..recording import replayable
 from .base import Layer
@@ -49,7 +49,7 @@ class Upsample(Layer):
         self.size = None if size is None else pair(size, "size")
         self.scale_factor = None if scale_factor is None else factors_of(scale_factor)
         self.mode = choice(mode, "mode", ("nearest", "bilinear"))
-        self.align_corners = bool(align_corners)
+        self.align_corners = flag(align_corners, "align_corners")
         if self.align_corners and mode == "nearest":
             raise ValueError('align_corners is True; expected False, or mode="bilinear"')
 
