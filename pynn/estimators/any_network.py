@@ -17,6 +17,7 @@ from ..nn.sequential import Sequential
 from ..optim.base import Optimizer
 from ..optim.optimizers import Adam
 from ..training.callbacks import Callback, CallbackList
+from ..training.examples import Examples
 from ..training.trainer import Trainer
 from ..utils.validation import count, number
 from .base import NetworkEstimator, combined_weights, held_out_parts, monitored, warn_of_interrupt
@@ -168,9 +169,7 @@ class AnyNetwork(NetworkEstimator):
         y = self._in_loss_form(targets)
         self._trainer.loss.check_target(y, self._outputs_of_network())
         return ShuffledBatches(
-            self._inputs(X),
-            y,
-            weights,
+            Examples(self._inputs(X), y, weights),
             self._trainer.loss.row_weights(y, weights),
             min(self.batch_size, len(y)),
             random if self.shuffle else None,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..nn.inputs import Inputs
-from ..training.batches import Batch, Job, Source
+from ..training.batches import ArrayBatches, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..nn.sequential import Sequential
+    from ..training.examples import Examples
     from .objectives import MeanL2
 
 
@@ -41,16 +41,13 @@ class SparseRows(Inputs):
         return self._model.as_input(self._transform(raw.toarray()))
 
 
-class ShuffledBatches(Source):
+class ShuffledBatches(ArrayBatches):
     """Minibatches of examples in the order that scikit-learn's perceptron visits them.
 
     Parameters
     ----------
-    x : ndarray or Inputs
-    y : ndarray
-        Targets in the loss's form.
-    weights : ndarray or None
-        The weight of each example.
+    examples : Examples
+        Their inputs may be `Inputs`.
     row_weights : ndarray or None
         The weight of each example in the mean loss, class weights included; None for equal weights.
     batch_size : int
@@ -62,13 +59,9 @@ class ShuffledBatches(Source):
         Drop a last batch of one example.
     """
 
-    slow = False
-
     def __init__(
         self,
-        x: np.ndarray | Inputs,
-        y: np.ndarray,
-        weights: np.ndarray | None,
+        examples: Examples[Any],
         row_weights: np.ndarray | None,
         batch_size: int,
         random: np.random.RandomState | None,
@@ -76,39 +69,25 @@ class ShuffledBatches(Source):
         *,
         drop_single: bool,
     ) -> None:
-        super().__init__(())
-        self._x, self._y, self._weights, self._row_weights = x, y, weights, row_weights
-        self._batch_size, self._random, self._penalty = batch_size, random, penalty
-        self.examples = self._count = len(y)
-        if drop_single and self._count % batch_size == 1 and self._count > 1 and batch_size > 1:
-            self._count -= 1
-        self._order = np.arange(self.examples)
+        super().__init__(examples, batch_size, row_weights, shuffle=random is not None, drop_single=drop_single)
+        self._random, self._penalty = random, penalty
+        self._last_order = np.arange(self.examples)
+        self._dense, self.slow = not self.slow, False  # no thread: the order depends on the epochs before
 
-    def __len__(self) -> int:
-        return -(-self._count // self._batch_size)
-
-    def jobs(self, seed: int, epoch: int, start: int) -> Generator[Job, None, None]:
-        for batch in self.batches(seed, epoch, start):
-            yield partial(_itself, batch)
-
-    def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
+    def _order(self, seed: int, epoch: int) -> np.ndarray:
         if self._random is not None:
             # scikit-learn permutes the order of the epoch before, by a permutation of its own.
             permutation = np.arange(self.examples)
             self._random.shuffle(permutation)
-            self._order = self._order[permutation]
-        for first in range(start * self._batch_size, self._count, self._batch_size):
-            rows = self._order[first : min(first + self._batch_size, self._count)]
-            each = self._row_weights
-            total = float(len(rows) if each is None else each[rows].sum(dtype=np.float64))
-            if self._penalty is not None:
-                self._penalty.weight = total
-            weights = None if self._weights is None else self._weights[rows]
-            yield Batch(self._inputs(rows), self._y[rows], weights, total)
+            self._last_order = self._last_order[permutation]
+        return self._last_order
 
-    def _inputs(self, rows: np.ndarray) -> np.ndarray:
-        return self._x.take(rows, axis=0) if isinstance(self._x, np.ndarray) else self._x[rows]
+    def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
+        each = super().batches if self._dense else self._one_by_one
+        for batch in each(seed, epoch, start):
+            if self._penalty is not None and self._penalty.weight != batch.total:
+                self._penalty.weight = batch.total
+            yield batch
 
-
-def _itself(batch: Batch) -> Batch:
-    return batch
+    def _one_by_one(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
+        return (job() for job in self.jobs(seed, epoch, start))

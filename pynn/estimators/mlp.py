@@ -7,7 +7,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -18,6 +18,7 @@ from ..optim.base import Optimizer
 from ..optim.optimizers import SGD
 from ..optim.schedules import Schedule
 from ..training.callbacks import Callback, CallbackList
+from ..training.examples import Examples
 from ..training.step import NonFiniteError
 from ..training.trainer import Trainer
 from .base import NetworkEstimator, combined_weights, held_out_parts, monitored, warn_of_interrupt
@@ -29,20 +30,13 @@ from .mlp_network import draw_weights, embedded_width, linears, perceptron
 from .objectives import MeanL2, Objective
 from .parameters import check_parameters, hidden_sizes, network_settings, refuse_changes
 
-if TYPE_CHECKING:
-    from ..nn.inputs import Inputs
-
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
 
 
-class Data(NamedTuple):
-    """Examples in the network's form."""
-
-    x: np.ndarray | Inputs
-    y: np.ndarray
-    weights: np.ndarray | None
+class Data(Examples[Any]):
+    """Examples in the network's form, with inputs that may be sparse."""
 
     def dense(self) -> np.ndarray:
         """Return the inputs as an array."""
@@ -197,8 +191,8 @@ class Perceptron(NetworkEstimator):
     # Solvers ---------------------------------------------------------------------------------------------------------
 
     def _fit_lbfgs(self, data: Data) -> None:
-        objective, penalty = self._objective(), MeanL2(self.alpha)
-        penalty.alpha *= objective.gradient_scale
+        objective = self._objective()
+        penalty = MeanL2(self.alpha * objective.gradient_scale)
         row_weights = objective.loss.row_weights(data.y, data.weights)
         penalty.weight = float(len(data.y) if row_weights is None else row_weights.sum(dtype=np.float64))
         options = {"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol}
@@ -255,8 +249,7 @@ class Perceptron(NetworkEstimator):
             self.network_.load_state_dict(self._best_state)
 
     def _new_trainer(self, objective: Objective, random: np.random.RandomState) -> Trainer:
-        penalty = MeanL2(self.alpha)
-        penalty.alpha *= objective.gradient_scale
+        penalty = MeanL2(self.alpha * objective.gradient_scale)
         schedule = self.learning_rate if isinstance(self.learning_rate, Schedule) else None
         optimizer = self._new_optimizer(objective)
         seed = int(random.randint(2**31 - 1)) if self.dropout else 0
@@ -286,7 +279,7 @@ class Perceptron(NetworkEstimator):
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
             )
         return ShuffledBatches(
-            *data,
+            data,
             objective.loss.row_weights(data.y, data.weights),
             min(200 if self.batch_size == "auto" else self.batch_size, rows),
             random if self.shuffle else None,

@@ -142,12 +142,15 @@ class ArrayBatches(Source):
 
     def _rows(self, seed: int, epoch: int, start: int, several: int = 1) -> Iterator[np.ndarray]:
         """Yield the rows of so many minibatches at a time, from minibatch `start` on."""
-        if self._shuffle:
-            order = np.random.default_rng([seed, epoch]).permutation(self.examples)
-        else:
-            order = np.arange(self.examples)
+        order = self._order(seed, epoch)
         first, size = start * self._batch_size, several * self._batch_size
         return (order[at : min(at + size, self._count)] for at in range(first, self._count, size))
+
+    def _order(self, seed: int, epoch: int) -> np.ndarray:
+        """Return the rows in the order of an epoch."""
+        if not self._shuffle:
+            return np.arange(self.examples)
+        return np.random.default_rng([seed, epoch]).permutation(self.examples)
 
     def _made(self, rows: np.ndarray, seed: int, epoch: int, index: int) -> Batch:
         """Return a batch in newly allocated memory, because the previous one may still be in use."""
