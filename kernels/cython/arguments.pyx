@@ -85,3 +85,27 @@ def fits(str signature not None, *arrays):
     if at[0] != 0 or count == 0:
         raise TypeError(f"{len(arrays)} arrays were given for the signature {signature}")
     return first is not None and cnp.PyArray_TYPE(first) in (cnp.NPY_FLOAT, cnp.NPY_DOUBLE)
+
+
+def segments_fit(bounds, Py_ssize_t size):
+    """Return whether `bounds`, int64 (segments, 2), is plain, owns its memory, and ascends within a buffer of `size`.
+
+    False means only that a full check is needed.
+    """
+    cdef cnp.ndarray x
+    cdef const cnp.int64_t* bound
+    cdef cnp.int64_t last = 0
+    cdef Py_ssize_t i
+    if not cnp.PyArray_CheckExact(bounds):
+        return False
+    x = <cnp.ndarray>bounds
+    if cnp.PyArray_NDIM(x) != 2 or cnp.PyArray_DIM(x, 1) != 2 or cnp.PyArray_TYPE(x) != cnp.NPY_INT64:
+        return False
+    if not (cnp.PyArray_ISCARRAY(x) and cnp.PyArray_CHKFLAGS(x, cnp.NPY_ARRAY_OWNDATA)):
+        return False
+    bound = <const cnp.int64_t*>cnp.PyArray_DATA(x)
+    for i in range(cnp.PyArray_SIZE(x)):
+        if bound[i] < last:
+            return False
+        last = bound[i]
+    return last <= size

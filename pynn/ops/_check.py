@@ -27,8 +27,13 @@ def fits(signature: str, *arrays: object) -> Literal[False]:
     return False
 
 
+def segments_fit(bounds: object, size: int) -> Literal[False]:
+    """Return whether the bounds of segments need no full check; without compiled kernels, return False."""
+    return False
+
+
 with contextlib.suppress(ImportError):  # built without a C compiler
-    from ..kernels.cython.arguments import fits  # type: ignore[no-redef]  # noqa: F401 - for the ops
+    from ..kernels.cython.arguments import fits, segments_fit  # type: ignore[no-redef]  # noqa: F401 - for the ops
 
 
 _SINGLE, _DOUBLE, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)

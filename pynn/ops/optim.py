@@ -16,7 +16,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..utils.validation import count, fraction
-from ._check import apart, check_shape, fits, output, positive, required
+from ._check import apart, check_shape, fits, output, positive, required, segments_fit
 
 _INT64 = np.dtype(np.int64)
 _FLOAT64 = np.dtype(np.float64)
@@ -249,11 +249,8 @@ def add_penalty(param: np.ndarray, grad: np.ndarray, bounds: np.ndarray, *, l1: 
     >>> g
     array([ 2.5, -1.5])
     """
-    if not (fits("n->n", param, grad) and type(bounds) is np.ndarray and bounds.flags.owndata):
+    if not (fits("n->n", param, grad) and segments_fit(bounds, param.size)):
         _check(param, {"grad": grad}, bounds, np.zeros((len(bounds), 2)), None)
-    else:
-        output(bounds, "bounds", (len(bounds), 2), _INT64)
-        _check_ascending(bounds, param.size)
     return kernels().optim.add_penalty(param, grad, bounds, l1, l2)
 
 

@@ -88,3 +88,28 @@ def test_an_activation_may_write_onto_its_input_but_not_beside_it():
     np.testing.assert_array_equal(line, want)
     with pytest.raises(ValueError, match="overlaps"):
         ops.relu(line[:8], out=line[1:])
+
+
+def test_segments_that_fit():
+    for bounds in ([[0, 3], [3, 8]], [[2, 2], [4, 10]], np.empty((0, 2))):
+        assert arguments.segments_fit(np.array(bounds, np.int64), 10) is True
+
+
+def test_segments_that_need_a_full_check():
+    good = np.array([[0, 3], [4, 8]], np.int64)
+    segments = {
+        "not ascending": good[::-1].copy(),
+        "ends before it starts": np.array([[3, 2]], np.int64),
+        "negative": np.array([[-1, 2]], np.int64),
+        "beyond the buffer": np.array([[0, 11]], np.int64),
+        "view of other memory": np.arange(4)[:].reshape(2, 2),
+        "strided": np.zeros((4, 4), np.int64)[::2, ::2],
+        "read-only": read_only(good.copy()),
+        "three columns": np.zeros((2, 3), np.int64),
+        "one dimension": np.zeros(2, np.int64),
+        "float": good.astype(float),
+        "list": good.tolist(),
+        "masked": np.ma.masked_array(good),
+    }
+    for name, bounds in segments.items():
+        assert arguments.segments_fit(bounds, 10) is False, name
