@@ -62,7 +62,7 @@ class Convergence(Callback):
         estimator = self._estimator
         self._record(self._sum / self._examples + self._constant)
         self._sum = 0.0
-        self._say(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
+        self._say("Iteration {}, loss = {:.8f}", estimator.n_iter_, estimator.loss_)
         if self._score is None:
             self._compare_losses()
         else:
@@ -99,7 +99,7 @@ class Convergence(Callback):
     def _compare_scores(self, score: float, trainer: TrainingState) -> None:
         estimator = self._estimator
         estimator.validation_scores_.append(score)
-        self._say(f"Validation score: {score:f}")
+        self._say("Validation score: {:f}", score)
         self._count(score < estimator.best_validation_score_ + estimator.tol)
         if score > estimator.best_validation_score_:
             estimator.best_validation_score_ = score
@@ -129,9 +129,9 @@ class Convergence(Callback):
         """Return the rate of pynn's SGD that acts as `rate` does on scikit-learn's gradient."""
         return rate / self._objective.gradient_scale
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, *values: float) -> None:
         if self._estimator.verbose:
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(text.format(*values) + "\n")
 
 
 def set_rate(trainer: TrainingState, rate: float) -> None:

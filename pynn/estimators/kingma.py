@@ -27,7 +27,8 @@ class KingmaAdam(Adam):
         self._late = np.array([2**62], np.int64)
 
     def rate(self, lr: float) -> float:
-        first, second = (1 - beta**self.steps for beta in (float(self.current_momentum[0]), self.betas[1]))
+        steps = self.steps
+        first, second = 1 - self.current_momentum.item() ** steps, 1 - self.betas[1] ** steps
         return lr * math.sqrt(second) / first
 
     @property

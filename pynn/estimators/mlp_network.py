@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from ..nn import layers as known
 from ..nn.layers import BatchNorm1d, Dropout, EmbedColumns, Embedding, Layer, Linear
 from ..nn.sequential import Sequential
+from ..utils.config import parameters_of
 from .columns import VECTOR
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def perceptron(
         if batch_norm:
             layers.append(BatchNorm1d(fan_out, dtype=dtype))
         if kind is not None:
-            layers.append(kind(dtype=dtype) if "dtype" in inspect.signature(kind).parameters else kind())
+            layers.append(kind(dtype=dtype) if "dtype" in parameters_of(kind) else kind())
         if dropout:
             layers.append(Dropout(dropout))
     return Sequential(*layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -297,7 +298,7 @@ def native(array: np.ndarray) -> np.ndarray:
 def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """Return an array of zeros whose first element lies on a cache line."""
     dtype = np.dtype(np.dtype(dtype).char)  # NumPy's canonical object, see `native`
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     raw = np.zeros(count * dtype.itemsize + ALIGNMENT, dtype=np.uint8)
-    skip = -raw.ctypes.data % ALIGNMENT
+    skip = -raw.__array_interface__["data"][0] % ALIGNMENT
     return raw[skip : skip + count * dtype.itemsize].view(dtype).reshape(shape)

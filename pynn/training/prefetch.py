@@ -6,7 +6,7 @@ import contextvars
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Self
 
@@ -14,17 +14,22 @@ from ..utils.interrupt import Uninterrupted
 from .batches import Batch, Job, Source
 
 
-@contextmanager
-def opened(source: Source, seed: int, epoch: int, start: int, prefetch: bool | None) -> Iterator[Iterable[Batch]]:
+def opened(
+    source: Source, seed: int, epoch: int, start: int, prefetch: bool | None
+) -> AbstractContextManager[Iterable[Batch]]:
     """Iterate over the batches of an epoch from batch `start` on; `prefetch` is that of `Trainer.fit`."""
     if prefetch or (prefetch is None and source.slow):
-        with Prefetcher(partial(source.jobs, seed, epoch), start, draw=bool(prefetch)) as batches:
-            yield batches
-    elif source.slow:
-        with closing(source.jobs(seed, epoch, start)) as jobs:
-            yield (job() for job in jobs)
-    else:
-        yield source.batches(seed, epoch, start)
+        return Prefetcher(partial(source.jobs, seed, epoch), start, draw=bool(prefetch))
+    if source.slow:
+        return _made(source.jobs(seed, epoch, start))
+    return nullcontext(source.batches(seed, epoch, start))
+
+
+@contextmanager
+def _made(opened_jobs: Generator[Job, None, None]) -> Iterator[Iterable[Batch]]:
+    """Make the batches one after the other; close the iterator of jobs at the end."""
+    with closing(opened_jobs) as jobs:
+        yield (job() for job in jobs)
 
 
 class Prefetcher:

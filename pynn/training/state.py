@@ -135,8 +135,7 @@ class TrainingState(Settings):
             with gate.lock:
                 epoch = self.epoch + 1
                 changes = {"epoch": epoch, "_batch": 0, "_sums": EpochSums()}
-                own = [partial(setattr, self, name, value) for name, value in changes.items()]
-                call_together([*own, *self.history.additions(epoch, row)])
+                call_together([partial(self.__dict__.update, changes), *self.history.additions(epoch, row)])
         finally:
             gate.stepping.discard(thread)
 

@@ -230,8 +230,8 @@ class TrainingStep:
         self, rate: float, scale: float, stats: np.ndarray | None, momentum: float | None
     ) -> None:
         """Update the parameters and apply the constraints, atomically."""
-        optimizer = self._trainer.optimizer
-        limits = [item for item in self._trainer.regularizers if type(item).constrain is not Regularizer.constrain]
+        optimizer, regularizers = self._trainer._optimizer, self._trainer._regularizers
+        limits = [item for item in regularizers if type(item).constrain is not Regularizer.constrain]
         if not limits:
             self._update(rate, scale, stats, momentum)
             return
