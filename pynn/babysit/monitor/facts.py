@@ -17,6 +17,7 @@ from ...optim.optimizers import SGD, AdamW
 from ...optim.regularizers import L1, L2, MaxNorm
 from ...utils.arrays import is_one_hot
 from ...utils.config import is_own
+from ..activations import IDEAL_GAIN, RANGES
 from .input_figures import SAMPLE, InputFigures
 
 if TYPE_CHECKING:
@@ -25,23 +26,6 @@ if TYPE_CHECKING:
     from ...nn.loss import Loss
     from ...nn.parameters import Parameter
     from ...training.trainer import Trainer
-
-#: Gain on 1 / sqrt(fan_in) that preserves the variance of signals through a layer followed by this activation (He et
-#: al. 2015 for rectifiers). Sigmoids always shrink it; 1 is the usual recommendation.
-IDEAL_GAIN = dict.fromkeys(("relu", "relu6", "leaky_relu"), math.sqrt(2)) | dict.fromkeys(("elu", "celu"), 1.25)
-IDEAL_GAIN |= dict.fromkeys(("gelu", "gelu_tanh", "mish"), 1.5) | dict.fromkeys(("silu", "hardswish"), 1.7)
-SQUASHING = ("tanh", "sigmoid")
-#: Bounds of the activations' outputs.
-RANGES = {
-    "sigmoid": (0.0, 1.0),
-    "hardsigmoid": (0.0, 1.0),
-    "tanh": (-1.0, 1.0),
-    "softsign": (-1.0, 1.0),
-    "relu": (0.0, math.inf),
-    "relu6": (0.0, 6.0),
-    "softplus": (0.0, math.inf),
-    "logsigmoid": (-math.inf, 0.0),
-}
 
 
 @dataclass

@@ -16,6 +16,7 @@ from ...utils.arrays import non_finite_row
 from ...utils.config import Configurable
 from ...utils.validation import count, fraction
 from ...utils.warning import warn_user
+from ..activations import RELU_LIKE
 from ..findings import PASSING, SYMPTOMS, Finding, ranked
 from ..thresholds import Thresholds
 from . import facts as known
@@ -29,7 +30,7 @@ from .rules.rates import run_away
 from .run_state import RunState
 from .shown import Shown
 from .snapshots import Album, Snapshot, histograms
-from .stats import RELU_LIKE, Stats
+from .stats import Stats
 from .unit_sums import UnitSums
 from .users_rules import BabysitterWarning, Rule, checked_rules, detections
 from .window import window_of

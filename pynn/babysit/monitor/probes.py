@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...nn.context import Context
-from ...nn.layers import Hardsigmoid, Linear, ReLU, ReLU6, Sigmoid, Softmax, Softplus
+from ...nn.layers import Hardsigmoid, Linear, Sigmoid, Softmax
 from ...nn.losses import MSELoss
 from ...nn.probabilities import sigmoid, softmax
 from ...nn.random import Stream
@@ -18,6 +18,7 @@ from ...nn.sequential import Sequential
 from ...training.examples import Examples
 from ...utils.arrays import is_one_hot
 from ...utils.config import is_own
+from ..activations import range_of
 from ..isolation import quietly, unnoticed
 from ..learners import NEIGHBOURS, simple_predictions, standard_errors
 from .facts import median_distance
@@ -32,8 +33,6 @@ SAMPLE, ASKED = 2000, 500
 MODES = 256
 #: Maximum number of weights for a comparison with finite differences.
 MAX_CHECKED = 1_000_000
-#: Activations whose outputs are never negative, and not bounded by 1.
-RECTIFIERS = (ReLU, ReLU6, Softplus)
 #: Rows of a weight matrix used to compare its units.
 ROWS = 256
 
@@ -102,7 +101,8 @@ def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
     """Record how alike the last minibatch's targets are, and whether outputs are probabilities or rectified."""
     prediction = trainer.prediction
     last = trainer.model.leaves()[-1]
-    state.rectified_output = trainer.loss.output_kind in ("classes", "binary") and isinstance(last, RECTIFIERS)
+    low, high = range_of(last)
+    state.rectified_output = trainer.loss.output_kind in ("classes", "binary") and low == 0 and high > 1
     if trainer.loss.output_kind == "binary":
         state.ends_in_probabilities = isinstance(last, Sigmoid | Hardsigmoid | Softmax)
     if 2 * len(target) < state.facts.batch_size:  # a partial batch at the end of an epoch

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...kernels.codes import ActivationCode
 from ...nn.traversal import parts
+from ..activations import RELU_LIKE, SATURATING_CODES
 from .recorder import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
 
 if TYPE_CHECKING:
@@ -15,18 +15,6 @@ if TYPE_CHECKING:
 
 #: Maximum number of rows, and of bytes.
 MAX_ROWS, FEWEST_ROWS, MAX_BYTES = 2048, 256, 16_000_000
-
-SATURATING = (ActivationCode.SIGMOID, ActivationCode.TANH)
-#: Activations that are (almost) zero for negative inputs.
-RELU_LIKE = (
-    ActivationCode.RELU,
-    ActivationCode.RELU6,
-    ActivationCode.GELU,
-    ActivationCode.GELU_TANH,
-    ActivationCode.SILU,
-    ActivationCode.MISH,
-    ActivationCode.HARDSWISH,
-)
 
 
 class Stats:
@@ -214,7 +202,7 @@ def output_figures(rows: np.ndarray, recorder: Recorder, index: int) -> dict[str
     start = recorder.columns["outputs"].start + index * len(OUTPUT_COLUMNS)
     total, squares, active, saturated, gradient = rows[:, start : start + len(OUTPUT_COLUMNS)].T / output.per_example
     figures = {"mean": total, "std": np.sqrt(np.maximum(squares - total * total, 0)), "gradient_rms": np.sqrt(gradient)}
-    relu, saturates = output.code in RELU_LIKE, output.code in SATURATING
+    relu, saturates = output.code in RELU_LIKE, output.code in SATURATING_CODES
     missing = np.full(len(rows), np.nan)
     figures["zero_fraction"] = 1 - active if relu else missing
     figures["saturated_fraction"] = saturated if saturates else missing

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..activations import RELU_LIKE, SATURATING_CODES
 from .recorder import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
-from .stats import RELU_LIKE, SATURATING
 
 if TYPE_CHECKING:
     from .recorder import Output, Recorder
@@ -163,7 +163,7 @@ def _output_figures(output: Output, sums: list[float]) -> OutputFigures:
     return OutputFigures(
         name=output.name,
         rectifies=output.code in RELU_LIKE,
-        saturates=output.code in SATURATING,
+        saturates=output.code in SATURATING_CODES,
         std=math.sqrt(max(squares - total * total, 0)) if math.isfinite(squares) else math.inf,
         active=active,
         saturated=saturated,

@@ -6,40 +6,14 @@ import functools
 
 import numpy as np
 
-from ...nn.layers import (
-    Dropout,
-    Flatten,
-    Hardsigmoid,
-    Hardtanh,
-    LogSigmoid,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    Softplus,
-    Softsign,
-    Tanh,
-)
+from ...nn.layers import Dropout, Flatten, ReLU, Softplus
 from ...nn.losses import NLLLoss
 from ...nn.regression_losses import KLDivLoss
 from ...utils.config import is_own
+from ..activations import range_of
 from .case import MULTIPLIES, Case, chain
 from .loss_traits import LossTraits
 from .report import Check, failed, noted, passed, warned
-
-#: Activations whose outputs are bounded on both sides.
-BOUNDED = Sigmoid | Tanh | Hardsigmoid | Hardtanh | Softsign | ReLU6
-
-#: What the activations can give, as the last layer.
-REACH: dict[type, tuple[float, float]] = {
-    Sigmoid: (0, 1),
-    Hardsigmoid: (0, 1),
-    Tanh: (-1, 1),
-    Softsign: (-1, 1),
-    ReLU: (0, np.inf),
-    ReLU6: (0, 6),
-    Softplus: (0, np.inf),
-    LogSigmoid: (-np.inf, 0),
-}
 
 NETWORK_OUTPUT = "network output"
 #: Factors of the last weights that drive the last activation to the ends of its range.
@@ -110,8 +84,7 @@ class Outputs:
     def reach(self) -> tuple[float, float]:
         """The least and largest output that the last layer can give."""
         if not is_own(self.last) or len(self.strong) < 2:
-            known = (self.last.min_val, self.last.max_val) if isinstance(self.last, Hardtanh) else None
-            return known or REACH.get(type(self.last), (-np.inf, np.inf))
+            return range_of(self.last)
         strong, stronger = self.strong
         low, high = float(stronger.min()), float(stronger.max())
         near = 0.01 * float(np.ptp(strong))
@@ -224,7 +197,7 @@ def _as_logits(case: Case, outputs: Outputs, evidence: str) -> Check:
         again = "sigmoid" if kind == "binary" else "softmax"
         evidence += f", of each example summing to 1: these are probabilities, and the loss applies a {again} again"
         return failed(name, "not_learning", evidence, remove, last_name)
-    if isinstance(last, BOUNDED):
+    if np.isfinite(range_of(last)).all():
         evidence += f", which {type(last).__name__} bounds: the loss cannot come near 0"
         return failed(name, "saturated_units", evidence, remove, last_name)
     if isinstance(last, ReLU | Softplus):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..facts import SQUASHING
+from ...activations import SATURATING
 from ..run_state import RunState
 from .base import Detection
 
@@ -38,8 +38,8 @@ def vanishing_gradient(state: RunState) -> Iterator[Detection]:
     shrinks = depth >= 3 and ratio < limits.shrinkage ** (depth - 1)
     if ratio < limits.vanished or (shrinks and state.stuck()):
         evidence = f"the gradient at {first} is {ratio:.1g} of that at {last}"
-        squashing = [w.activation for w in state.facts.hidden if w.activation in SQUASHING]
-        ways = [f"ReLU instead of {squashing[0]}"] if squashing else []
+        saturating = [w.activation for w in state.facts.hidden if w.activation in SATURATING]
+        ways = [f"ReLU instead of {saturating[0]}"] if saturating else []
         ways += [] if state.facts.batch_norms else ["batch norm"]
         advice = f"use {', '.join([*ways, 'an initialisation that keeps the spread'])}, or fewer layers"
         yield Detection("vanishing_gradient", "warning" if ratio > 1e-6 else "error", evidence, advice, first)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ...activations import SATURATING
 from ...findings import Severity
-from ..facts import SQUASHING, Weights
+from ..facts import Weights
 from ..input_figures import InputFigures
 from ..run_state import RunState
 from .base import Detection
@@ -157,8 +158,8 @@ def _too_large(state: RunState) -> Iterator[Detection]:
         own = state.initial_gains.get(weights.name, 1.0)
         gain = gains[weights.branch] = gains.get(weights.branch, 1.0) * own
         figures = state.window.outputs.get(weights.output or weights.name)
-        saturated = figures is not None and weights.activation in SQUASHING and figures.saturated > 0.5
-        blown_up = figures is not None and weights.activation not in SQUASHING and figures.std > 10
+        saturated = figures is not None and weights.activation in SATURATING and figures.saturated > 0.5
+        blown_up = figures is not None and weights.activation not in SATURATING and figures.std > 10
         if (saturated and own > state.limits.large_gain) or (blown_up and gain > 5):
             assert figures is not None
             shown = (
@@ -209,7 +210,7 @@ def _spread_before(state: RunState, weights: Weights) -> float:
 
 
 def _advice(weights: Weights) -> str:
-    rule = "lecun_normal" if weights.activation in SQUASHING or weights.activation == "selu" else "he_normal"
+    rule = "lecun_normal" if weights.activation in SATURATING or weights.activation == "selu" else "he_normal"
     return f'initialise with init="{rule}", or put batch norm after the layer'
 
 
