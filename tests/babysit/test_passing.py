@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn.babysit.monitor.episodes import Episodes
 from pynn.babysit.monitor.rules.ending import ended_early
 from pynn.babysit.monitor.rules.evaluation import oscillating
 from pynn.babysit.thresholds import Thresholds
@@ -163,8 +164,7 @@ def test_units_that_died_before_a_run_learnt_are_history():
     monitor.findings.append(dead)
     assert dead in monitor.verdict
     monitor._state.found["dead_units"] = 60
-    monitor._judged = trainer.steps
-    monitor._let_pass(trainer.steps)
+    Episodes(monitor.findings).let_pass(monitor._state, trainer.steps, trainer.steps)
     assert dead not in monitor.verdict and dead.end == trainer.steps
 
 

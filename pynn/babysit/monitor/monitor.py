@@ -17,13 +17,14 @@ from ...utils.config import Configurable
 from ...utils.validation import count, fraction
 from ...utils.warning import warn_user
 from ..activations import RELU_LIKE
-from ..findings import PASSING, SYMPTOMS, Finding, ranked
+from ..findings import SYMPTOMS, Finding, ranked
 from ..thresholds import Thresholds
 from . import facts as known
 from . import probes
 from .breakdown import breakdown
+from .episodes import Episodes
 from .input_figures import InputFigures
-from .recorder import MIN_BLOCK, Recorder
+from .recorder import EXAMPLES, LOSS, MIN_BLOCK, Recorder
 from .rules import END_RULES, EVALUATION_RULES, STEP_RULES, Detection
 from .rules.evaluation import evaluation_of
 from .rules.rates import run_away
@@ -45,10 +46,6 @@ ACTIONS = ("warn", "stop", "restore", "silent")
 FIXED = ("every", "budget", "thresholds")
 #: Steps at which the monitor compares the weights of hidden units.
 COMPARE_UNITS = (1, 8, 50, 200)
-#: An episode ends when its symptom has been absent for this many steps.
-EPISODE_GAP = 200
-#: Symptoms whose evidence is that of the last step at which they were seen, not the first.
-FOLLOWED = frozenset({"overfitting"})
 
 
 class Monitor(Shown, Configurable, Callback):
@@ -143,6 +140,7 @@ class Monitor(Shown, Configurable, Callback):
         Thresholds.of(self.thresholds)  # checks them
         self.on_problem = on_problem
         self.findings: list[Finding] = []
+        self._episodes = Episodes(self.findings)
         self.stats = Stats()
         self.history = History()
         self.first_weights: np.ndarray | None = None
@@ -239,45 +237,28 @@ class Monitor(Shown, Configurable, Callback):
         self.unwatch()
 
     def _digest(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
-        """Store the rows of watched steps, and apply the step rules to them."""
+        """Store the rows of watched steps, and apply the step rules to them; the last row may be of a failed step."""
         assert self._state is not None and self._recorder is not None
-        state, recorder = self._state, self._recorder
-        taken = rows if math.isfinite(rows[-1, 1]) else rows[:-1]
+        state, step, loss = self._state, trainer.steps, float(rows[-1, LOSS])
+        taken = rows if math.isfinite(loss) else rows[:-1]
         if not state.windows:
             self._look_at_start(state, trainer, x, target)
         if len(taken):
-            state.add(window_of(taken, recorder, self._layer_of))
-            self._look_at_units(state, recorder, taken)
-            probes.batch(state, trainer, target)
-            if any(state.window.first < state.began + at <= state.window.last + 1 for at in COMPARE_UNITS):
-                probes.distinct_units(state)
-            whole = trainer.target_epoch * trainer.batches_per_epoch
-            if trainer.examples is not None and whole:
-                state.steps_left = max(0.0, 1 - trainer.steps / whole)
-                state.epochs_left = trainer.target_epoch - trainer.epoch
-            if trainer.examples is None and len(state.windows) % 8 == 1:
-                state.facts.inputs = InputFigures.of(x, state.facts.layers, 256) if x.dtype.kind == "f" else None
-        if self._album.due(trainer.steps) and len(taken):
-            activations = histograms({output.name: output.array for output in recorder.outputs})
-            gradients = histograms({output.name: output.gradient for output in recorder.outputs})
-            active = {name: units.active for name, units in self._units.items() if units.active is not None}
-            self._album.add(Snapshot(trainer.steps, activations, gradients, active))
-            if state.facts.weights:
-                first_layer = state.facts.weights[0]
-                self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
-                self.first_weights = first_layer.columns.astype(np.float32)
+            self._look_at_steps(state, trainer, taken, x, target)
+            if self._album.due(step):
+                self._take_snapshot(state, self._recorder, step)
         self.stats.append(taken)
         if state.windows:
             self._apply((*STEP_RULES, *self.rules), trainer)
-            self._judged = trainer.steps
+            self._judged = step
             if trainer.examples is None:  # there are no evaluations
-                self._let_pass(trainer.steps)
+                self._episodes.let_pass(state, self._judged, step)
         if len(taken) < len(rows):
             if state.windows and non_finite_row(x, target) is None:
                 for detection in run_away(state):
-                    self._note(detection, trainer.steps, trainer)
-            for detection in breakdown(state, trainer, recorder.outputs, (x, target), float(rows[-1, 1])):
-                self._note(detection, trainer.steps + 1, trainer)
+                    self._note(detection, step, trainer)
+            for detection in breakdown(state, trainer, self._recorder.outputs, (x, target), loss):
+                self._note(detection, step + 1, trainer)
 
     def _look_at_start(self, state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
         facts, loss = state.facts, trainer.loss
@@ -291,32 +272,55 @@ class Monitor(Shown, Configurable, Callback):
             state.held_out_examples = len(held_out.x)
         probes.own_code(state, trainer, x, target)
 
+    def _look_at_steps(
+        self, state: RunState, trainer: Trainer, rows: np.ndarray, x: np.ndarray, target: np.ndarray
+    ) -> None:
+        """Add a window of steps to the state, with what their last minibatch and the weights tell."""
+        assert self._recorder is not None
+        state.add(window_of(rows, self._recorder, self._layer_of))
+        self._look_at_units(state, self._recorder, rows)
+        probes.batch(state, trainer, target)
+        if any(state.window.first < state.began + at <= state.window.last + 1 for at in COMPARE_UNITS):
+            probes.distinct_units(state)
+        if trainer.examples is None:  # the data come batch by batch
+            if len(state.windows) % 8 == 1:
+                state.facts.inputs = InputFigures.of(x, state.facts.layers, 256) if x.dtype.kind == "f" else None
+            return
+        planned = trainer.target_epoch * trainer.batches_per_epoch
+        if planned:
+            state.steps_left = max(0.0, 1 - trainer.steps / planned)
+            state.epochs_left = trainer.target_epoch - trainer.epoch
+
     def _look_at_units(self, state: RunState, recorder: Recorder, rows: np.ndarray) -> None:
         """Count the dead units of each window, and store the initial spread of the outputs."""
-        examples, steps = int(rows[:, 4].sum()), len(rows)
+        examples = int(rows[:, EXAMPLES].sum())
         for index, output in enumerate(recorder.outputs):
             if output.units is None:
                 continue
-            units = self._units.get(output.name)
+            name, units = output.name, self._units.get(output.name)
             if units is None or units.sums.shape != output.units.shape:
-                rectifies = output.code in RELU_LIKE
-                units = self._units[output.name] = UnitSums(output.name, rectifies, np.zeros(output.units.shape))
-            units.sums += output.units
+                units = self._units[name] = UnitSums(output.code in RELU_LIKE, np.zeros(output.units.shape))
+            units.add(output.units, examples, len(rows))
+            output.units[...] = 0
             units.places = max(output.per_example // output.units.shape[1], 1)
             if units.places > 1:
-                self.channels.add(output.name)
-            units.examples += examples
-            units.steps += steps
-            output.units[...] = 0
-            if output.name not in state.initial_spread:
-                state.initial_spread[output.name] = units.spread
+                self.channels.add(name)
+            if name not in state.initial_spread:
+                state.initial_spread[name] = units.spread
             if units.rectifies and units.complete:
-                share = float(np.mean(units.sums[2] == 0))
-                state.dead[output.name] = recorder.dead[index] = share
-                state.least_dead[output.name] = min(state.least_dead.get(output.name, 1.0), share)
-                units.active = (units.sums[2] / (units.examples * units.places)).astype(np.float32)
-                units.sums[...] = 0
-                units.examples = units.steps = 0
+                dead = state.dead[name] = recorder.dead[index] = units.close()
+                state.least_dead[name] = min(state.least_dead.get(name, 1.0), dead)
+
+    def _take_snapshot(self, state: RunState, recorder: Recorder, step: int) -> None:
+        """Keep histograms of outputs and gradients, which units are active, and the weights of the first layer."""
+        activations = histograms({output.name: output.array for output in recorder.outputs})
+        gradients = histograms({output.name: output.gradient for output in recorder.outputs})
+        active = {name: units.active for name, units in self._units.items() if units.active is not None}
+        self._album.add(Snapshot(step, activations, gradients, active))
+        if state.facts.weights:
+            first_layer = state.facts.weights[0]
+            self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
+            self.first_weights = first_layer.columns.astype(np.float32)
 
     def _evaluate(self, trainer: Trainer) -> None:
         """Store the evaluation of a finished epoch, and apply the evaluation rules."""
@@ -337,12 +341,9 @@ class Monitor(Shown, Configurable, Callback):
         if trainer.examples is not None and state.facts.has_norm and state.age >= 20:
             probes.inference_mode(state, trainer, trainer.examples)
         self._apply((*EVALUATION_RULES, *self.rules), trainer)
-        self._let_pass(trainer.steps)
-        if isinstance(self.on_problem, str) and self.on_problem == "restore" and not self._in_trouble():
+        self._episodes.let_pass(state, self._judged, trainer.steps)
+        if self.on_problem == "restore" and not self._episodes.in_trouble:
             self._good = trainer.model.state_dict()
-
-    def _in_trouble(self) -> bool:
-        return any(finding.severity == "error" and finding.end is None for finding in self.findings)
 
     def _apply(self, rules: Iterable[Rule], trainer: Trainer) -> None:
         assert self._state is not None
@@ -352,48 +353,13 @@ class Monitor(Shown, Configurable, Callback):
                 if detection.severity != "info":
                     self._state.found[detection.symptom] = trainer.steps
 
-    def _let_pass(self, step: int) -> None:
-        """In a run that learns, end the findings that their rules no longer detect."""
-        if self._state is not None and self._state.learns:
-            for finding in self.findings:
-                if finding.symptom in PASSING and finding.last_step < self._judged:
-                    self._end(finding, self._state, step)
-
-    def _end(self, finding: Finding, state: RunState, step: int) -> None:
-        if finding.claims_fault:
-            finding.end = step
-            state.found.pop(finding.symptom, None)
-
     def _note(self, detection: Detection, step: int, trainer: Trainer) -> None:
-        """Begin or continue an episode of a symptom; act when the episode first claims a fault."""
-        state = self._state
-        if detection.symptom in self.ignore or state is None:
-            return
-        order = ("info", "warning", "error")
-        for finding in reversed(self.findings):
-            # Evaluation rules run only once per epoch, so an episode may have gaps of that length.
-            gap = max(EPISODE_GAP, 2 * trainer.batches_per_epoch, finding.last_step - finding.step)
-            same = (finding.symptom, finding.layer) == (detection.symptom, detection.layer)
-            if same and step - finding.last_step <= gap:
-                finding.last_step = step
-                if detection.severity != "info":
-                    finding.end = None
-                elif state.learns:
-                    self._end(finding, state, step)
-                worse = order.index(detection.severity) > order.index(finding.severity)
-                was_info = finding.severity == "info"
-                if worse:
-                    finding.severity = detection.severity
-                if worse or detection.symptom in FOLLOWED:
-                    finding.evidence, finding.advice = detection.evidence, detection.advice
-                if worse and was_info:
-                    self._act(finding, trainer)
-                return
-        _, severity, evidence, advice, layer = detection
-        finding = Finding(detection.symptom, layer, step, step, severity, evidence, advice)
-        self.findings.append(finding)
-        if finding.severity != "info":
-            self._act(finding, trainer)
+        """Add a detection to the findings, and act on a new fault."""
+        assert self._state is not None
+        if detection.symptom not in self.ignore:
+            finding = self._episodes.note(detection, self._state, step, trainer.batches_per_epoch)
+            if finding is not None:
+                self._act(finding, trainer)
 
     def _act(self, finding: Finding, trainer: Trainer) -> None:
         action = self.on_problem

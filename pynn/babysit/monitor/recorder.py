@@ -35,6 +35,7 @@ BLOCK, MIN_BLOCK, MAX_BLOCK = 2.6e9, 50, 2000
 SURPRISE, SOON = 2.0, 8
 #: Columns of a row that describe the whole step; `Recorder.end` fills the first five.
 STEP_COLUMNS = ("step", "loss", "lr", "scale", "examples", "accuracy", "inputs")
+STEP, LOSS, LR, SCALE, EXAMPLES, ACCURACY, INPUTS = range(len(STEP_COLUMNS))
 _FILL_IN = struct.Struct("5d").pack_into
 #: Columns per watched output: sums over its elements, and the sum of squares of its gradient.
 OUTPUT_COLUMNS = ("sum", "squares", "active", "saturated", "gradient")
@@ -278,7 +279,7 @@ class Recorder:
 
     def inputs(self, x: np.ndarray) -> None:
         """Record the sum of squares of a minibatch's inputs."""
-        ops.square_sum(x, self._row[6:7])
+        ops.square_sum(x, self._row[INPUTS : INPUTS + 1])
 
     def output(self, layer: Layer, y: np.ndarray) -> None:
         """Record a layer's output."""
@@ -314,7 +315,7 @@ class Recorder:
     def scores(self, loss: Loss, prediction: np.ndarray, target: np.ndarray) -> None:
         """Record the number of correct classes."""
         if isinstance(loss, ClassLoss):
-            ops.share_correct(prediction, target, self._row[5:6], ignore_index=loss.ignore_index)
+            ops.share_correct(prediction, target, self._row[ACCURACY : ACCURACY + 1], ignore_index=loss.ignore_index)
         else:
             self._counts_itself = loss
 
@@ -322,9 +323,9 @@ class Recorder:
         """Add up, on rank 0, what all ranks saw of their rows; what it sees of parameters is the same on all ranks."""
         self._examples = share.total
         rows = share.counts[share.group.rank]
-        self._row[5] *= rows / share.total  # the share of correct predictions
+        self._row[ACCURACY] *= rows / share.total  # the share of correct predictions
         units = [output.units for output in self.outputs if output.units is not None]
-        arrays = [self._row[5:7], self._of_outputs, *units]
+        arrays = [self._row[ACCURACY : INPUTS + 1], self._of_outputs, *units]
         # A rank without rows has computed one of weight 0.
         seen = np.concatenate([array.reshape(-1) for array in arrays]) * (rows > 0)
         totals = share.group.gather(seen).sum(axis=0)
@@ -339,7 +340,7 @@ class Recorder:
         steps = trainer.steps
         if self._counts_itself is not None:
             counted = self._counts_itself.count_correct(trainer.prediction, target)
-            self._row[5] = counted[0] / counted[1] if counted is not None and counted[1] else math.nan
+            self._row[ACCURACY] = counted[0] / counted[1] if counted is not None and counted[1] else math.nan
         start = self._used * len(self._row_bytes)
         self._bytes[start : start + len(self._row_bytes)] = self._row_bytes
         _FILL_IN(self._bytes, start, steps, loss, trainer.lr, scale, self._examples or len(x))
@@ -371,11 +372,11 @@ class Recorder:
         began = time.perf_counter()
         self._soon = 2 * self._soon if self._soon < block else 0
         if len(rows) >= MIN_BLOCK:
-            losses = rows[:, 1]
+            losses = rows[:, LOSS]
             self._alarm = max(SURPRISE * float(losses.max()) - (SURPRISE - 1) * float(np.median(losses)), 0.0)
         if len(rows):
             with np.errstate(all="ignore"):  # the rules report a diverging run
-                rows[:, self.columns["outputs"]] /= rows[:, 4:5]
+                rows[:, self.columns["outputs"]] /= rows[:, EXAMPLES, None]
                 self.digest(trainer, x, target, rows)
             if len(self.rows) != block:
                 self._allot(block)
@@ -386,6 +387,6 @@ class Recorder:
         """Flush the rows, with one for a step that was not taken because a value was not finite."""
         row = self.rows[self._used]
         row[:] = math.nan
-        row[:5] = trainer.steps + 1, loss, trainer.lr, 1.0, len(x)
+        row[: EXAMPLES + 1] = trainer.steps + 1, loss, trainer.lr, 1.0, len(x)
         self._used += 1
         self.flush(trainer, x, target)

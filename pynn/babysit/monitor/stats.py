@@ -8,7 +8,7 @@ import numpy as np
 
 from ...nn.traversal import parts
 from ..activations import RELU_LIKE, SATURATING_CODES
-from .recorder import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
+from .recorder import OUTPUT_COLUMNS, PARAMETER_COLUMNS, SCALE, STEP, STEP_COLUMNS
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -63,7 +63,7 @@ class Stats:
         if self._recorder is not None:
             raise TypeError(
                 "a monitor that has watched a trainer cannot be copied or pickled; keep what it says: "
-                "monitor.findings, monitor.to_dict() or monitor.report(path)"
+                "monitor.findings, monitor.to_dict() or monitor.to_html(path)"
             )
         return self.__dict__
 
@@ -118,7 +118,7 @@ class Stats:
                 continue
             taken = rows[: self._group - self._waiting]
             self._sum += taken.sum(axis=0)
-            self._waiting, self._last = self._waiting + len(taken), float(taken[-1, 0])
+            self._waiting, self._last = self._waiting + len(taken), float(taken[-1, STEP])
             rows = rows[len(taken) :]
             if self._waiting == self._group:
                 self._store(self._unfinished)
@@ -138,7 +138,7 @@ class Stats:
     def _unfinished(self) -> np.ndarray:
         """The mean of the incomplete group, as rows."""
         row = self._sum / self._waiting
-        row[0] = self._last
+        row[STEP] = self._last
         return row[None]
 
     @staticmethod
@@ -147,7 +147,7 @@ class Stats:
             return rows
         groups = rows.reshape(-1, size, rows.shape[1])
         means = groups.mean(axis=1)
-        means[:, 0] = groups[:, -1, 0]  # a group is labelled with its last step
+        means[:, STEP] = groups[:, -1, STEP]  # a group is labelled with its last step
         return means
 
     @property
@@ -162,7 +162,7 @@ class Stats:
 
     @property
     def steps(self) -> np.ndarray:
-        return self._kept[:, 0].astype(np.int64) if self._rows.size else np.empty(0, np.int64)
+        return self._kept[:, STEP].astype(np.int64) if self._rows.size else np.empty(0, np.int64)
 
     def __getitem__(self, name: str) -> np.ndarray | dict[str, np.ndarray]:
         if name in ("loss", "lr", "accuracy"):
@@ -214,7 +214,7 @@ def weight_figures(rows: np.ndarray, recorder: Recorder, index: int) -> dict[str
     """Return the figures of parameter `index` of a recorder from its rows."""
     start = recorder.columns["parameters"].start + index * len(PARAMETER_COLUMNS)
     weight, gradient, update = np.sqrt(rows[:, start : start + len(PARAMETER_COLUMNS)]).T
-    scale = rows[:, STEP_COLUMNS.index("scale")]
+    scale = rows[:, SCALE]
     return {
         "weight_norm": weight,
         "gradient_norm": gradient / scale,

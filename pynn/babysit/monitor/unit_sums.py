@@ -17,13 +17,18 @@ class UnitSums:
     A channel has `places` positions; it is dead if it is active at none of them.
     """
 
-    name: str
     rectifies: bool
     sums: np.ndarray
     examples: int = 0
     steps: int = 0
     places: int = 1
     active: np.ndarray | None = None
+
+    def add(self, sums: np.ndarray, examples: int, steps: int) -> None:
+        """Add the sums over `steps` steps, which had `examples` examples in all."""
+        self.sums += sums
+        self.examples += examples
+        self.steps += steps
 
     @property
     def complete(self) -> bool:
@@ -35,3 +40,11 @@ class UnitSums:
         count = max(self.examples * self.places, 1)
         mean = self.sums[0] / count
         return float(np.sqrt(np.maximum(self.sums[1] / count - mean * mean, 0).mean()))
+
+    def close(self) -> float:
+        """Return the share of units that were dead in the current window, and begin the next one."""
+        dead = float(np.mean(self.sums[2] == 0))
+        self.active = (self.sums[2] / (self.examples * self.places)).astype(np.float32)
+        self.sums[...] = 0
+        self.examples = self.steps = 0
+        return dead

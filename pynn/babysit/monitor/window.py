@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..activations import RELU_LIKE, SATURATING_CODES
-from .recorder import OUTPUT_COLUMNS, PARAMETER_COLUMNS, STEP_COLUMNS
+from .recorder import ACCURACY, OUTPUT_COLUMNS, PARAMETER_COLUMNS, SCALE, STEP_COLUMNS
 
 if TYPE_CHECKING:
     from .recorder import Output, Recorder
@@ -100,7 +100,7 @@ def window_of(rows: np.ndarray, recorder: Recorder, names: dict[str, str]) -> Wi
     steps, loss, lr, _, examples, _, inputs = rows[:, : len(STEP_COLUMNS)].T
     means = rows.mean(axis=0)
     figures = means[recorder.columns["outputs"]].reshape(len(recorder.outputs), len(OUTPUT_COLUMNS)).tolist()
-    gradient_scale = float(means[STEP_COLUMNS.index("scale")])
+    gradient_scale = float(means[SCALE])
     weights = _weight_figures(rows, means, recorder, names, gradient_scale)
     losses = np.sort(loss)
     return Window(
@@ -111,7 +111,7 @@ def window_of(rows: np.ndarray, recorder: Recorder, names: dict[str, str]) -> Wi
         noise=float(losses[3 * len(losses) // 4] - losses[len(losses) // 4]),
         first_loss=float(loss[0]),
         last_loss=float(loss[-1]),
-        accuracy=float(means[STEP_COLUMNS.index("accuracy")]),
+        accuracy=float(means[ACCURACY]),
         lr=float(lr[-1]),
         first_lr=float(lr[0]),
         highest_lr=float(lr.max()),
