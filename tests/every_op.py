@@ -198,9 +198,15 @@ CALLS = {
     ),
     "merge_gradients": Call(
         ops.merge_gradients,
-        {"sums": (4, 2, UNITS), "gamma": LINE, "rstd": LINE},
-        {"scale_out": LINE, "shift_out": LINE},
+        {"sums": (4, 2, UNITS)},
+        {"out": (2, UNITS)},
         {"count": 6},
+    ),
+    "merged_input_gradient": Call(
+        ops.merged_input_gradient,
+        {"dy": LINES, "x": LINES, "gamma": LINE, "beta": LINE, "mean": LINE, "rstd": LINE, "means": (2, UNITS)},
+        {"dx": LINES},
+        {"activation": "tanh"},
     ),
     "batch_norm2d": Call(
         ops.batch_norm2d,

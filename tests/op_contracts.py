@@ -105,9 +105,12 @@ OPS = {
     ),
     "merge_statistics": Op(merge_statistics, ((3, 2, UNITS),), {"mean_out": (0, (0,)), "var_out": (1, (0,))}),
     "merge_gradients": Op(
-        lambda *arrays, **options: ops.merge_gradients(*arrays, count=6, **options),
-        ((3, 2, UNITS), (UNITS,), (UNITS,)),
-        {"scale_out": (0, (0, 1, 2)), "shift_out": (1, (0, 1, 2))},
+        lambda sums, **options: ops.merge_gradients(sums, count=6, **options), ((3, 2, UNITS),), {"out": (0, (0,))}
+    ),
+    "merged_input_gradient": Op(
+        lambda *arrays, **options: ops.merged_input_gradient(*arrays, activation="tanh", **options),
+        (*[(ROWS, UNITS)] * 2, *[(UNITS,)] * 4, (2, UNITS)),
+        {"dx": (0, (0, 1, 2, 3, 4, 5, 6))},
     ),
     "add": Op(ops.add, ((ROWS, UNITS), (ROWS, UNITS)), {"out": (0, (0, 1))}),
     "conv2d": Op(

@@ -146,7 +146,8 @@ def batch_norms(dtype):
         ops.batch_norm(shifted(x), gamma, beta, mean, var)
         shown = array(3, 2, columns, dtype=dtype)
         ops.merge_statistics(shifted(shown), np.array([2.0, 0.0, 1.0]), mean, var)
-        ops.merge_gradients(shifted(shown), gamma, beta, count=3)
+        means = ops.merge_gradients(shifted(shown), count=3)
+        ops.merged_input_gradient(dy, shifted(x), gamma, beta, mean, var, means, activation=activation)
     refused(ops.batch_norm, x, gamma, beta, mean, var, out=x)
 
 
@@ -202,6 +203,8 @@ def images(dtype):
         for activation in (None, "relu", "tanh"):
             _, *used = ops.batch_norm2d(x, gamma, beta, mean, var, activation=activation)
             ops.batch_norm2d_backward(x, x, gamma, beta, *used, activation=activation)
+            means = array(2, 6, dtype=dtype)
+            ops.merged_input_gradient(x, shifted(x), gamma, beta, *used, means, activation=activation)
         _, *used = ops.group_norm(x, 3, gamma, beta)
         ops.group_norm_backward(x, x, gamma, *used)
         _, *used = ops.layer_norm(x, (width,))

@@ -34,6 +34,7 @@ cdef extern from "norm/batchnorm.h" nogil:
         const void* beta
         const void* mean
         const void* rstd
+        const void* means
         void* dx
         void* dgamma
         void* dbeta
@@ -77,11 +78,26 @@ def batch_norm_backward(
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     cdef pn_batchnorm_back call
     call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
-    call.mean, call.rstd = data(mean), data(rstd)
+    call.mean, call.rstd, call.means = data(mean), data(rstd), NULL
     call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
     call.m, call.n, call.training, call.code, call.alpha = rows(x), columns(x), training, activation, alpha
     call.single = is_single(x)
     if not make(pn_batchnorm_backward, &call, sizeof(call), 6, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)):
+        raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")
+
+
+def batch_norm_input_gradient(
+    cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray mean, cnp.ndarray rstd,
+    cnp.ndarray means, int activation, double alpha, cnp.ndarray dx
+):
+    """Write dx of training; `means`, (2, features), are those of dz z and of dz, z the normalised input."""
+    cdef pn_batchnorm_back call
+    call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
+    call.mean, call.rstd, call.means = data(mean), data(rstd), data(means)
+    call.dx, call.dgamma, call.dbeta = data(dx), NULL, NULL
+    call.m, call.n, call.training, call.code, call.alpha = rows(x), columns(x), True, activation, alpha
+    call.single = is_single(x)
+    if not make(pn_batchnorm_backward, &call, sizeof(call), 7, (dy, x, gamma, beta, mean, rstd, means, dx)):
         raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")
 
 
@@ -158,50 +174,35 @@ def merge_statistics(
     make(run_merge, &call, sizeof(call), 4, (moments, counts, running_mean, running_var, mean, var))
 
 
-cdef struct Correction:
+cdef struct Means:
     const void* sums
-    const void* gamma
-    const void* rstd
-    void* scale
-    void* shift
+    void* means
     Py_ssize_t parts
     Py_ssize_t n
     double count
     bint single
 
 
-cdef void correct_columns(
-    const floating* sums, const floating* gamma, const floating* rstd, floating* scale, floating* shift,
-    const Correction* c
-) noexcept nogil:
+cdef void add_parts(const floating* sums, floating* means, const Means* c) noexcept nogil:
     cdef Py_ssize_t part, j
-    cdef double dgamma, dbeta, factor
+    cdef double total
     for j in range(c.n):
-        dgamma = dbeta = 0
+        total = 0
         for part in range(c.parts):
-            dgamma += sums[2 * part * c.n + j]
-            dbeta += sums[(2 * part + 1) * c.n + j]
-        factor = -(<double>gamma[j] * rstd[j] / c.count)
-        scale[j], shift[j] = <floating>(factor * dgamma), <floating>(factor * dbeta)
+            total += sums[part * c.n + j]
+        means[j] = <floating>(total / c.count)
 
 
-cdef int run_correction(void* argument) noexcept nogil:
-    cdef Correction* c = <Correction*>argument
+cdef int run_means(void* argument) noexcept nogil:
+    cdef Means* c = <Means*>argument
     if c.single:
-        correct_columns(<float*>c.sums, <float*>c.gamma, <float*>c.rstd, <float*>c.scale, <float*>c.shift, c)
+        add_parts(<float*>c.sums, <float*>c.means, c)
     else:
-        correct_columns(<double*>c.sums, <double*>c.gamma, <double*>c.rstd, <double*>c.scale, <double*>c.shift, c)
+        add_parts(<double*>c.sums, <double*>c.means, c)
     return 0
 
 
-def merge_gradients(
-    cnp.ndarray sums, cnp.ndarray gamma, cnp.ndarray rstd, double count, cnp.ndarray scale, cnp.ndarray shift
-):
-    """Write the scale and shift of what batch norm's dx lacks without its means: scale z + shift, z normalised.
-
-    `sums` is (parts, 2, features): dgamma and dbeta of each part; `count` the elements per feature of all parts.
-    """
-    cdef Correction call = Correction(
-        data(sums), data(gamma), data(rstd), data(scale), data(shift), rows(sums), size(gamma), count, is_single(gamma)
-    )
-    make(run_correction, &call, sizeof(call), 3, (sums, gamma, rstd, scale, shift))
+def merge_gradients(cnp.ndarray sums, double count, cnp.ndarray means):
+    """Write the sum over the parts, divided by `count`; `sums` is (parts, 2, features), `means` (2, features)."""
+    cdef Means call = Means(data(sums), data(means), rows(sums), size(means), count, is_single(means))
+    make(run_means, &call, sizeof(call), 1, (sums, means))

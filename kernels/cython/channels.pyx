@@ -39,6 +39,7 @@ cdef extern from "norm/channels.h" nogil:
         const void* beta
         const void* mean
         const void* rstd
+        const void* means
         void* dx
         void* dgamma
         void* dbeta
@@ -92,12 +93,27 @@ def batchnorm_channels_backward(
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     cdef pn_channel_norm_back call
     call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
-    call.mean, call.rstd = data(mean), data(rstd)
+    call.mean, call.rstd, call.means = data(mean), data(rstd), NULL
     call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
     call.n, call.channels, call.size = dimension(x, 0), dimension(x, 1), dimension(x, 2)
     call.training, call.code, call.alpha = training, activation, alpha
     call.single = is_single(x)
     make(pn_channel_norm_backward, &call, sizeof(call), 6, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta))
+
+
+def batchnorm_channels_input_gradient(
+    cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray mean, cnp.ndarray rstd,
+    cnp.ndarray means, int activation, double alpha, cnp.ndarray dx
+):
+    """Write dx of training; `means`, (2, channels), are those of dz z and of dz, z the normalised input."""
+    cdef pn_channel_norm_back call
+    call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
+    call.mean, call.rstd, call.means = data(mean), data(rstd), data(means)
+    call.dx, call.dgamma, call.dbeta = data(dx), NULL, NULL
+    call.n, call.channels, call.size = dimension(x, 0), dimension(x, 1), dimension(x, 2)
+    call.training, call.code, call.alpha = True, activation, alpha
+    call.single = is_single(x)
+    make(pn_channel_norm_backward, &call, sizeof(call), 7, (dy, x, gamma, beta, mean, rstd, means, dx))
 
 
 cdef struct ChannelSum:

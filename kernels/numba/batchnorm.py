@@ -46,6 +46,11 @@ def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, al
     )
 
 
+def batch_norm_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
+    """Write dx of training; `means`, (2, features), are those of dz z and of dz, z the normalised input."""
+    _gradient_of_means(dy, x, gamma, beta, mean, rstd, means, int(activation), float(alpha), dx)
+
+
 def merge_statistics(moments, counts, each, running_mean, running_var, momentum, eps, mean, var):
     """Write mean and variance of all rows, given those of parts, and update the running statistics with them.
 
@@ -55,12 +60,9 @@ def merge_statistics(moments, counts, each, running_mean, running_var, momentum,
     _merge_statistics(moments, counts, float(each), running_mean, running_var, float(momentum), float(eps), mean, var)
 
 
-def merge_gradients(sums, gamma, rstd, count, scale, shift):
-    """Write the scale and shift of what batch norm's dx lacks without its means: scale z + shift, z normalised.
-
-    `sums` is (parts, 2, features): dgamma and dbeta of each part; `count` the elements per feature of all parts.
-    """
-    _merge_gradients(sums, gamma, rstd, float(count), scale, shift)
+def merge_gradients(sums, count, means):
+    """Write the sum over the parts, divided by `count`; `sums` is (parts, 2, features), `means` (2, features)."""
+    _merge_gradients(sums, float(count), means)
 
 
 @njit()
@@ -84,14 +86,13 @@ def _merge_statistics(moments, counts, each, running_mean, running_var, momentum
 
 
 @njit()
-def _merge_gradients(sums, gamma, rstd, count, scale, shift):
-    for j in range(gamma.size):
-        dgamma = dbeta = 0.0
-        for part in range(len(sums)):
-            dgamma += sums[part, 0, j]
-            dbeta += sums[part, 1, j]
-        factor = -(np.float64(gamma[j]) * rstd[j] / count)
-        scale[j], shift[j] = factor * dgamma, factor * dbeta
+def _merge_gradients(sums, count, means):
+    for row in range(2):
+        for j in range(means.shape[1]):
+            total = 0.0
+            for part in range(len(sums)):
+                total += sums[part, row, j]
+            means[row, j] = total / count
 
 
 @njit()
@@ -165,13 +166,10 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_
         stop = min(start + rows, n)
         dz = dy[start:stop]
         if activation != IDENTITY:
-            _normalize(x[start:stop], mean, scale, beta, saved[: stop - start])
-            source = saved[: stop - start].reshape(-1)
-            if activation not in FROM_INPUT:
-                activate_span(source, activation, alpha, activated.reshape(-1))
-                source = activated[: stop - start].reshape(-1)
             dz = dx[start:stop] if need_dx else block[: stop - start]
-            activate_backward_span(dy[start:stop].reshape(-1), source, activation, alpha, dz.reshape(-1))
+            _before_activation(
+                dy[start:stop], x[start:stop], mean, scale, beta, activation, alpha, saved, activated, dz
+            )
         add_column_totals(dz, sum_dz)
         _add_products(dz, x[start:stop], mean, sum_dz_deviation)
     if need_dx:
@@ -187,6 +185,31 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_
     for j in range(features):
         dgamma[j] = sum_dz_deviation[j] * rstd[j]
         dbeta[j] = sum_dz[j]
+
+
+@njit()
+def _gradient_of_means(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
+    n, features = x.shape
+    scale = gamma * rstd
+    rows = max(1, BLOCK // max(1, features))
+    saved = np.empty((rows, features), x.dtype)
+    activated = np.empty((rows, features), x.dtype)
+    for start in range(0, n if activation != IDENTITY else 0, rows):
+        block = slice(start, min(start + rows, n))
+        _before_activation(dy[block], x[block], mean, scale, beta, activation, alpha, saved, activated, dx[block])
+    _input_gradient(dy if activation == IDENTITY else dx, x, mean, scale, means[1], means[0] * rstd, dx)
+
+
+@njit()
+def _before_activation(dy, x, mean, scale, beta, activation, alpha, saved, activated, dz):
+    """Write the gradient before the activation to `dz`; `saved` and `activated` are scratch."""
+    n = len(x)
+    _normalize(x, mean, scale, beta, saved[:n])
+    source = saved[:n].reshape(-1)
+    if activation not in FROM_INPUT:
+        activate_span(source, activation, alpha, activated.reshape(-1))
+        source = activated[:n].reshape(-1)
+    activate_backward_span(dy.reshape(-1), source, activation, alpha, dz.reshape(-1))
 
 
 @njit(fastmath=FMA)

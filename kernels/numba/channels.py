@@ -40,6 +40,11 @@ def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activa
     _backward(dy, x, gamma, beta, mean, rstd, bool(training), code, slope, given, need_dx, dgamma, dbeta)
 
 
+def batchnorm_channels_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
+    """Write dx of training; `means`, (2, channels), are those of dz z and of dz, z the normalised input."""
+    _gradient_of_means(dy, x, gamma, beta, mean, rstd, means, int(activation), float(alpha), dx)
+
+
 def channel_sum(x, out):
     """Write the sum over each channel to `out`."""
     _sum(x, out)
@@ -147,12 +152,25 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, n
         if need_dx:
             mean_dz = f(sum_dz / count) if training else f(0)
             slope = f(sum_product * rstd[c] / count * rstd[c]) if training else f(0)
-            for n in range(x.shape[0]):
-                given = dy[n, c]
-                if activation != IDENTITY:
-                    _before_activation(given, x[n, c], mean[c], scale, beta[c], activation, alpha, saved, line, dz)
-                    given = dz
-                _input_gradient(given, x[n, c], mean[c], scale, mean_dz, slope, dx[n, c])
+            _channel_gradient(dy, x, c, mean[c], scale, beta[c], mean_dz, slope, activation, alpha, dx)
+
+
+@njit()
+def _channel_gradient(dy, x, c, mean, scale, shift, mean_dz, slope, activation, alpha, dx):
+    saved, line, dz = np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype)
+    for n in range(x.shape[0]):
+        given = dy[n, c]
+        if activation != IDENTITY:
+            _before_activation(given, x[n, c], mean, scale, shift, activation, alpha, saved, line, dz)
+            given = dz
+        _input_gradient(given, x[n, c], mean, scale, mean_dz, slope, dx[n, c])
+
+
+@njit()
+def _gradient_of_means(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
+    for c in range(mean.size):
+        mean_dz, slope = means[1, c], means[0, c] * rstd[c]
+        _channel_gradient(dy, x, c, mean[c], gamma[c] * rstd[c], beta[c], mean_dz, slope, activation, alpha, dx)
 
 
 @njit()

@@ -32,15 +32,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, trainin
 @quiet
 def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    normalized = (x - mean) * rstd
-    if activation != ActivationCode.IDENTITY:
-        saved = (x - mean) * (gamma * rstd) + beta
-        if activation not in NEEDS_INPUT:
-            activate(saved, activation, alpha, saved)
-        dz = np.empty_like(dy)
-        activate_backward(dy, saved, activation, alpha, dz)
-    else:
-        dz = dy
+    dz, normalized = _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha), (x - mean) * rstd
     sum_dz = dz.sum(axis=0, dtype=np.float64)
     sum_dz_normalized = (dz * normalized).sum(axis=0, dtype=np.float64)
     if dx is not None:
@@ -53,6 +45,25 @@ def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, al
             dx[...] = dz * (gamma * rstd)
     dgamma[...] = sum_dz_normalized
     dbeta[...] = sum_dz
+
+
+@quiet
+def batch_norm_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
+    """Write dx of training; `means`, (2, features), are those of dz z and of dz, z the normalised input."""
+    dz = _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha)
+    dx[...] = (dz - means[1] - (x - mean) * rstd * means[0]) * (gamma * rstd)
+
+
+def _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha):
+    """Return dz, the gradient before the activation."""
+    if activation == ActivationCode.IDENTITY:
+        return dy
+    saved = (x - mean) * (gamma * rstd) + beta
+    if activation not in NEEDS_INPUT:
+        activate(saved, activation, alpha, saved)
+    dz = np.empty_like(dy)
+    activate_backward(dy, saved, activation, alpha, dz)
+    return dz
 
 
 @quiet
@@ -76,11 +87,6 @@ def merge_statistics(moments, counts, each, running_mean, running_var, momentum,
 
 
 @quiet
-def merge_gradients(sums, gamma, rstd, count, scale, shift):
-    """Write the scale and shift of what batch norm's dx lacks without its means: scale z + shift, z normalised.
-
-    `sums` is (parts, 2, features): dgamma and dbeta of each part; `count` the elements per feature of all parts.
-    """
-    dgamma, dbeta = sums.sum(axis=0, dtype=np.float64)
-    factor = -(gamma.astype(np.float64) * rstd / count)
-    scale[...], shift[...] = factor * dgamma, factor * dbeta
+def merge_gradients(sums, count, means):
+    """Write the sum over the parts, divided by `count`; `sums` is (parts, 2, features), `means` (2, features)."""
+    means[...] = sums.sum(axis=0, dtype=np.float64) / count

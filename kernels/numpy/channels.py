@@ -36,14 +36,8 @@ def batchnorm_channels(
 @quiet
 def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
+    dz = _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha)
     normalized = (x - mean[:, None]) * rstd[:, None]
-    dz = dy
-    if activation != ActivationCode.IDENTITY:
-        saved = (x - mean[:, None]) * (gamma * rstd)[:, None] + beta[:, None]
-        if activation not in NEEDS_INPUT:
-            activate(saved, activation, alpha, saved)
-        dz = np.empty_like(dy)
-        activate_backward(dy, saved, activation, alpha, dz)
     sum_dz = dz.sum(axis=(0, 2), dtype=np.float64)
     sum_dz_normalized = (dz * normalized).sum(axis=(0, 2), dtype=np.float64)
     if dx is not None:
@@ -57,6 +51,26 @@ def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activa
             dx[...] = dz * scale
     dgamma[...] = sum_dz_normalized
     dbeta[...] = sum_dz
+
+
+@quiet
+def batchnorm_channels_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
+    """Write dx of training; `means`, (2, channels), are those of dz z and of dz, z the normalised input."""
+    dz = _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha)
+    normalized = (x - mean[:, None]) * rstd[:, None]
+    dx[...] = (dz - means[1][:, None] - normalized * means[0][:, None]) * (gamma * rstd)[:, None]
+
+
+def _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha):
+    """Return dz, the gradient before the activation."""
+    if activation == ActivationCode.IDENTITY:
+        return dy
+    saved = (x - mean[:, None]) * (gamma * rstd)[:, None] + beta[:, None]
+    if activation not in NEEDS_INPUT:
+        activate(saved, activation, alpha, saved)
+    dz = np.empty_like(dy)
+    activate_backward(dy, saved, activation, alpha, dz)
+    return dz
 
 
 @quiet

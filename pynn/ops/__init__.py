@@ -52,7 +52,7 @@ from .groupnorm import (
 )
 from .losses import count_correct, multiclass_hinge, nll, share_correct, softmax_cross_entropy
 from .matmul import linear_backward, matmul, zero
-from .merged_norm import merge_gradients, merge_statistics
+from .merged_norm import merge_gradients, merge_statistics, merged_input_gradient
 from .optim import adagrad, adam, add_penalty, clip_column_norms, clip_values, gradient_norm, rmsprop, sgd
 from .parametric import maxout, maxout_backward, prelu, prelu_backward
 from .piecewise import (
@@ -158,6 +158,7 @@ __all__ = [
     "maxout_backward",
     "merge_gradients",
     "merge_statistics",
+    "merged_input_gradient",
     "mish",
     "mish_backward",
     "mse",

@@ -9,6 +9,8 @@ import numpy as np
 from ..backends.selection import kernels
 from ..utils.validation import count as whole
 from ._check import apart, check_shape, floats, output, positive, required
+from .activations import resolve
+from .channels import by_channel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -79,44 +81,85 @@ def merge_statistics(
     return mean, var
 
 
-def merge_gradients(
-    sums: ArrayLike,
-    gamma: ArrayLike,
-    rstd: ArrayLike,
-    *,
-    count: int,
-    scale_out: np.ndarray | None = None,
-    shift_out: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what dx lacks if batch norm's statistics are taken as constants: scale z + shift, z the normalised input.
-
-    scale = -gamma rstd dgamma / n and shift = -gamma rstd dbeta / n, with dgamma and dbeta summed over all parts.
+def merge_gradients(sums: ArrayLike, *, count: int, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the means over all rows that batch norm's dx needs, given the sums over those of parts: sum_p sums_p / n.
 
     Parameters
     ----------
     sums : array_like, shape (parts, 2, features)
-        Of each part dgamma and dbeta, as `batch_norm_backward` returns them.
-    gamma, rstd : array_like, shape (features,)
+        Of each part dgamma and dbeta, as `batch_norm_backward` returns them: the sums of dz z and of dz.
     count : int
         n, the elements of a feature in all parts.
-    scale_out, shift_out : ndarray, optional
-        Receive the results.
+    out : ndarray of shape (2, features), optional
+        Receives the result.
 
     Examples
     --------
     >>> import numpy as np
-    >>> merge_gradients([[[1.0], [2.0]], [[3.0], [4.0]]], np.ones(1), np.full(1, 0.5), count=4)
-    (array([-0.5]), array([-0.75]))
+    >>> merge_gradients([[[1.0], [2.0]], [[3.0], [4.0]]], count=4)
+    array([[1. ],
+           [1.5]])
     """
     sums = floats(sums, "sums")
     check_shape(sums, "sums", ("parts", 2, "features"))
-    features = sums.shape[2:]
-    gamma, rstd = (floats(a, name, like=sums, shape=features) for a, name in ((gamma, "gamma"), (rstd, "rstd")))
-    scale = output(scale_out, "scale_out", features, sums.dtype)
-    shift = output(shift_out, "shift_out", features, sums.dtype)
-    apart({"scale_out": scale_out, "shift_out": shift_out}, sums, gamma, rstd)
-    kernels().batchnorm.merge_gradients(sums, gamma, rstd, _places(count, "count"), scale, shift)
-    return scale, shift
+    means = output(out, "out", sums.shape[1:], sums.dtype)
+    apart({"out": out}, sums)
+    kernels().batchnorm.merge_gradients(sums, _places(count, "count"), means)
+    return means
+
+
+def merged_input_gradient(
+    dy: ArrayLike,
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    mean: ArrayLike,
+    rstd: ArrayLike,
+    means: ArrayLike,
+    *,
+    activation: str | tuple[str, float | None] | None = None,
+    dx: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return dx of a part of the rows, given the means over all: gamma rstd (dz - mean(dz) - z mean(dz z)).
+
+    Parameters
+    ----------
+    dy, x : array_like, shape (n, features, ...)
+        The part's rows.
+    gamma, beta, mean, rstd : array_like, shape (features,)
+        The statistics are those of all rows.
+    means : array_like, shape (2, features)
+        Of dz z and of dz, with z the normalised input: what `merge_gradients` returns.
+    activation
+        As given to the forward pass.
+    dx : ndarray, optional
+        Receives the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, dy, one, zero = np.array([[1.0], [3.0]]), np.array([[1.0], [0.0]]), np.ones(1), np.zeros(1)
+    >>> merged_input_gradient(dy, x, one, zero, np.full(1, 2.0), one, np.array([[-0.5], [0.5]]))
+    array([[0.],
+           [0.]])
+    """
+    dy = floats(dy, "dy")
+    if dy.ndim < 2:
+        raise ValueError(f"dy has shape {dy.shape}; expected (n, features, ...)")
+    x = floats(x, "x", like=dy, shape=dy.shape)
+    features = dy.shape[1:2]
+    named = {"gamma": gamma, "beta": beta, "mean": mean, "rstd": rstd}
+    used = [floats(array, name, like=dy, shape=features) for name, array in named.items()]
+    used.append(floats(means, "means", like=dy, shape=(2, *features)))
+    result = output(dx, "dx", dy.shape, dy.dtype)
+    apart({"dx": dx}, dy, x, *used)
+    code, alpha = resolve(activation)
+    if dy.ndim == 2:
+        kernels().batchnorm.batch_norm_input_gradient(dy, x, *used, code, alpha, result)
+    else:
+        given, rows, written = by_channel(dy), by_channel(x), by_channel(result)
+        kernels().channels.batchnorm_channels_input_gradient(given, rows, *used, code, alpha, written)
+    return result
 
 
 def _places(value: int, name: str) -> int:

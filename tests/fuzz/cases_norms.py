@@ -176,51 +176,6 @@ def batch_norm_backward(images):
     return case
 
 
-def merge_statistics(rng, dtype):
-    make, parts, features = Numbers(rng, dtype), pick(rng, 1, 2, 3, 5), pick(rng, *SIZES)
-    each, momentum, eps = pick(rng, 1, 2, 12), pick(rng, 0.1, 0.9), pick(rng, *EPS)
-    counts = np.append(rng.integers(0, 9, parts - 1), 2).astype(float)
-    moments, mean, var = make.array(parts, 2, features), make.plain(features), np.abs(make.plain(features))
-    used = counts > 0
-    shown, elements = wide(moments)[used], counts[used] * each
-    means, weights = shown[:, 0], (elements / elements.sum())[:, None]
-    variances = np.where(elements[:, None] > 1, np.maximum(1 / shown[:, 1] ** 2 - eps, 0), 0)
-    sizes = np.where(elements[:, None] > 1, 1 / shown[:, 1] ** 2 + eps, 0)
-    centre, size = (weights * means).sum(axis=0), np.abs(weights * means).sum(axis=0)
-    spread = (weights * (variances + (means - centre) ** 2)).sum(axis=0)
-    # A rounding of the mean, which counts twice: squared, and times the distance from it.
-    slack = (weights * (sizes + (np.abs(means) + size) ** 2)).sum(axis=0)
-    n = elements.sum()
-    wants = (
-        want(centre, size, dtype),
-        want(spread, slack, dtype, loose=True),
-        want((1 - momentum) * wide(mean) + momentum * centre, np.abs(wide(mean)) + size, dtype),
-        want((1 - momentum) * wide(var) + momentum * n / (n - 1) * spread, wide(var) + 2 * slack, dtype, loose=True),
-    )
-
-    def call(moments, **out):
-        state = mean.copy(), var.copy()
-        options = {"each": each, "momentum": momentum, "eps": eps}
-        return *ops.merge_statistics(moments, counts, *state, **options, **out), *state
-
-    return Case((moments,), call, wants, {"mean_out": 0, "var_out": 1})
-
-
-def merge_gradients(rng, dtype):
-    make, parts, features = Numbers(rng, dtype), pick(rng, 1, 2, 3, 5), pick(rng, *SIZES)
-    sums, gamma, rstd = make.array(parts, 2, features), make.plain(features), make.plain(features)
-    count = int(rng.integers(1, 99))
-    factor = wide(gamma) * wide(rstd) / count
-    wants = [
-        want(-factor * terms.sum(axis=0), np.abs(factor * terms).sum(axis=0), dtype)
-        for terms in (wide(sums)[:, 0], wide(sums)[:, 1])
-    ]
-    return Case(
-        (sums, gamma, rstd), lambda *arrays, **out: ops.merge_gradients(*arrays, count=count, **out), tuple(wants),
-        {"scale_out": 0, "shift_out": 1},
-    )  # fmt: skip
-
-
 def group_shape(rng):
     channels = pick(rng, *SIZES[1:])
     shape = (pick(rng, *SMALL), channels, *pick(rng, (), (pick(rng, *SMALL[1:]),), (3, pick(rng, *SMALL[1:]))))
@@ -389,8 +344,6 @@ CASES = {
     "batch_norm2d": batch_norm(images=True),
     "batch_norm_backward": batch_norm_backward(images=False),
     "batch_norm2d_backward": batch_norm_backward(images=True),
-    "merge_statistics": merge_statistics,
-    "merge_gradients": merge_gradients,
     "group_norm": group_norm,
     "group_norm_backward": group_norm_backward,
     "layer_norm": layer_norm,

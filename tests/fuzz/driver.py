@@ -7,6 +7,7 @@ import numpy as np
 from fuzz import (
     cases_elementwise,
     cases_losses,
+    cases_merged_norms,
     cases_norms,
     cases_products,
     cases_resampling,
@@ -21,6 +22,7 @@ CASES = {
     for module in (
         cases_elementwise,
         cases_products,
+        cases_merged_norms,
         cases_norms,
         cases_losses,
         cases_softmax,

@@ -41,27 +41,26 @@ def test_merged_statistics_are_those_of_all_rows(places, dtype, rng):
         np.testing.assert_allclose(found, wanted.numpy(), rtol=tolerance)
 
 
+@pytest.mark.parametrize("activation", [None, "relu", "tanh", "gelu"])
 @pytest.mark.parametrize("places", [1, 3])
-def test_merged_gradients_complete_that_of_the_input(places, dtype, rng):
+def test_merged_input_gradients_are_those_of_all_rows(places, activation, dtype, rng):
     x, dy = batches(dtype, rng, places)
     gamma, beta = rng.normal(1, 0.3, size=(2, 7)).astype(dtype)
     wide = torch.tensor(x.astype(np.float64)).reshape(20, 7, 1, -1).requires_grad_()
-    y = torch.nn.functional.batch_norm(wide, None, None, torch.tensor(gamma).double(), None, training=True)
+    weights = torch.tensor(gamma).double(), torch.tensor(beta).double()
+    y = torch.nn.functional.batch_norm(wide, None, None, *weights, training=True)
+    y = y if activation is None else getattr(torch.nn.functional, activation)(y)
     y.backward(torch.tensor(dy.astype(np.float64)).reshape(wide.shape))
     axes = (0, *range(2, x.ndim))
     mean, rstd = x.mean(axes, np.float64).astype(dtype), (1 / np.sqrt(x.var(axes, np.float64) + 1e-5)).astype(dtype)
+    statistics, options = (gamma, beta, mean, rstd), {"activation": activation}
     backward = ops.batch_norm_backward if x.ndim == 2 else ops.batch_norm2d_backward
-    gradients = [
-        backward(dy[start:stop], x[start:stop], gamma, beta, mean, rstd, training=False)
-        for start, stop in PARTS
-        if stop > start
-    ]
-    scale, shift = ops.merge_gradients(np.array([part[1:] for part in gradients]), gamma, rstd, count=20 * places)
-    line = (1, 7, *(1,) * (x.ndim - 2))
-    z = (x - mean.reshape(line)) * rstd.reshape(line)
-    dx = np.concatenate([part[0] for part in gradients]) + scale.reshape(line) * z + shift.reshape(line)
+    parts = [slice(*part) for part in PARTS if part[1] > part[0]]
+    sums = [backward(dy[p], x[p], *statistics, training=False, need_dx=False, **options)[1:] for p in parts]
+    means = ops.merge_gradients(np.array(sums), count=20 * places)
+    dx = [ops.merged_input_gradient(dy[p], x[p], *statistics, means, **options) for p in parts]
     tolerance = 2e-5 if dtype == np.float32 else 1e-12
-    np.testing.assert_allclose(dx, wide.grad.numpy().reshape(x.shape), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(np.concatenate(dx), wide.grad.numpy().reshape(x.shape), rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ typedef struct {
 
 typedef struct {
     const void *dy, *x, *gamma, *beta, *mean, *rstd;
+    const void *means; /* (2, n), of dz z and dz over the rows of all processes: write dx alone. Or NULL */
     void *dx, *dgamma, *dbeta; /* dx may be NULL */
     ptrdiff_t m, n;
     int training, code;
@@ -135,7 +136,10 @@ static int pn_batchnorm_backward(void *call) {
         pn_workspace_take((size_t)p->parts * pn_scratch_bytes(p->padded, p->single ? sizeof(float) : sizeof(double)));
     if (!workspace) return -1;
     p->scratch = pn_workspace_data(workspace);
-    pn_parallel(p->single ? pn_backward_part_f32 : pn_backward_part_f64, p, p->parts);
+    if (p->means)
+        pn_parallel(p->single ? pn_input_part_f32 : pn_input_part_f64, p, p->parts);
+    else
+        pn_parallel(p->single ? pn_backward_part_f32 : pn_backward_part_f64, p, p->parts);
     pn_workspace_return(workspace);
     return 0;
 }

@@ -205,10 +205,11 @@ static __attribute__((noinline)) void PN_(pn_large_gradients)(const pn_batchnorm
     const PN_REAL mean = ((const PN_REAL *)p->mean)[column], shift = ((const PN_REAL *)p->beta)[column];
     const PN_REAL rstd = ((const PN_REAL *)p->rstd)[column], scale = ((const PN_REAL *)p->gamma)[column] * rstd;
     PN_REAL *dx = (PN_REAL *)p->dx + (p->dx ? column : 0);
-    PN_REAL *dgamma = (PN_REAL *)p->dgamma + column, *dbeta = (PN_REAL *)p->dbeta + column;
+    const PN_REAL *means = (const PN_REAL *)p->means;
     double sum = 0, product = 0;
-    for (int pass = 0; pass < (p->dx ? 2 : 1); pass++) {
-        const double mean_dz = p->training ? sum / (double)p->m : 0, slope = p->training ? product / (double)p->m : 0;
+    for (int pass = means ? 1 : 0; pass < (p->dx ? 2 : 1); pass++) {
+        double mean_dz = p->training ? sum / (double)p->m : 0, slope = p->training ? product / (double)p->m : 0;
+        if (means) slope = (double)means[column], mean_dz = (double)means[p->n + column];
         for (ptrdiff_t i = 0; i < p->m; i++) {
             const double z = ((double)x[i * p->n] - (double)mean) * (double)rstd;
             PN_REAL saved = (x[i * p->n] - mean) * scale + shift, dz = dy[i * p->n];
@@ -222,13 +223,55 @@ static __attribute__((noinline)) void PN_(pn_large_gradients)(const pn_batchnorm
                 dx[i * p->n] = (PN_REAL)(((double)dz - mean_dz - z * slope) * (double)scale);
         }
     }
-    *dgamma = (PN_REAL)product;
-    *dbeta = (PN_REAL)sum;
+    if (means) return;
+    ((PN_REAL *)p->dgamma)[column] = (PN_REAL)product;
+    ((PN_REAL *)p->dbeta)[column] = (PN_REAL)sum;
 }
 
 /* Whether a column needs pn_large_gradients. */
 static inline int PN_(pn_is_large)(PN_REAL rstd, double sum, double product) {
     return !((double)rstd > PN_MIN_RSTD && fabs(product) < INFINITY && fabs(sum) < INFINITY);
+}
+
+/* What both passes over columns c to c + `columns` read and write. */
+static inline PN_(pn_rows)
+    PN_(pn_backward_rows)(const pn_batchnorm_back *p, PN_(pn_scratch) s, ptrdiff_t c, ptrdiff_t columns) {
+    const PN_REAL *gamma = (const PN_REAL *)p->gamma + c, *rstd = (const PN_REAL *)p->rstd + c;
+    for (ptrdiff_t j = 0; j < columns; j++) s.scale[j] = gamma[j] * rstd[j];
+    return (PN_(pn_rows)){.centre = (const PN_REAL *)p->mean + c,
+                          .scale = s.scale,
+                          .shift = (const PN_REAL *)p->beta + c,
+                          .slope = s.slope,
+                          .offset = s.offset,
+                          .sum = s.part,
+                          .products = s.part_products,
+                          .columns = columns,
+                          .stride = p->n};
+}
+
+/* Write dx, from the coefficients. With an activation other than ReLU, dx holds dz, or dz is computed again. */
+static void PN_(pn_write_dx)(const pn_batchnorm_back *p, PN_(pn_rows) t, PN_(pn_scratch) s, ptrdiff_t c, int place,
+                             ptrdiff_t group) {
+    const int plain = p->code == PN_RELU || p->code == PN_IDENTITY;
+    const PN_REAL *x = (const PN_REAL *)p->x + c, *dy = (const PN_REAL *)p->dy + c;
+    PN_REAL *dx = (PN_REAL *)p->dx + c;
+    for (ptrdiff_t stop = p->m; stop > 0; stop -= group) {
+        const ptrdiff_t i = stop > group ? stop - group : 0;
+        t.rows = stop - i;
+        t.x = x + i * t.stride;
+        t.dy = dy + i * t.stride;
+        t.out = dx + i * t.stride;
+        if (!plain) { /* through a row of scratch, because the last columns are read twice */
+            if (p->means)
+                PN_(pn_gradient_row)(p, t, s.row, s.row);
+            else
+                memcpy(s.row, t.out, (size_t)t.columns * sizeof(PN_REAL));
+            t.dy = s.row;
+        }
+        t.ahead = i >= group ? -group * t.stride : 0;
+        PN_(pn_input_gradient)(p->code == PN_RELU, place, t);
+    }
+    if (place == PN_PAST_CACHE) pn_stream_fence();
 }
 
 static void PN_(pn_backward_part)(void *argument, int index) {
@@ -237,24 +280,14 @@ static void PN_(pn_backward_part)(void *argument, int index) {
     const ptrdiff_t columns = pn_part_start(n, PN_PART_STEP, index + 1, p->parts) - c;
     const PN_(pn_scratch) s = PN_(pn_scratch_of)(p->scratch, index, p->padded);
     const PN_REAL *x = (const PN_REAL *)p->x + c, *dy = (const PN_REAL *)p->dy + c;
-    const PN_REAL *gamma = (const PN_REAL *)p->gamma + c, *rstd = (const PN_REAL *)p->rstd + c;
+    const PN_REAL *rstd = (const PN_REAL *)p->rstd + c;
     PN_REAL *dx = p->dx ? (PN_REAL *)p->dx + c : NULL;
     const int relu = p->code == PN_RELU, plain = relu || p->code == PN_IDENTITY;
     const int place = plain ? p->place : PN_IN_CACHE;
     /* The gradient before any other activation is kept in dx, row by row. */
     const ptrdiff_t group = plain ? p->group : 1;
-    PN_(pn_rows)
-    t = {.centre = (const PN_REAL *)p->mean + c,
-         .scale = s.scale,
-         .shift = (const PN_REAL *)p->beta + c,
-         .slope = s.slope,
-         .offset = s.offset,
-         .sum = s.part,
-         .products = s.part_products,
-         .columns = columns,
-         .stride = n};
+    PN_(pn_rows) t = PN_(pn_backward_rows)(p, s, c, columns);
     double *restrict sum = s.sum, *restrict products = s.products;
-    for (ptrdiff_t j = 0; j < columns; j++) s.scale[j] = gamma[j] * rstd[j];
     for (ptrdiff_t first = 0; first < m; first += PN_BLOCK_ROWS) {
         const ptrdiff_t stop = m - first < PN_BLOCK_ROWS ? m : first + PN_BLOCK_ROWS;
         memset(s.part, 0, (size_t)(columns + PN_LANES) * sizeof(PN_REAL));
@@ -287,24 +320,32 @@ static void PN_(pn_backward_part)(void *argument, int index) {
     }
     PN_(pn_finish_gradients)(p, columns, s.sum, s.products, rstd, s.scale, (PN_REAL *)p->dgamma + c,
                              (PN_REAL *)p->dbeta + c, s.slope, s.offset);
-    for (ptrdiff_t stop = dx ? m : 0; stop > 0; stop -= group) {
-        const ptrdiff_t i = stop > group ? stop - group : 0;
-        t.rows = stop - i;
-        t.x = x + i * n;
-        t.dy = dy + i * n;
-        t.out = dx + i * n;
-        if (!plain)
-            t.dy = memcpy(s.row, t.out, (size_t)columns * sizeof(PN_REAL)); /* the last columns are read twice */
-        t.ahead = i >= group ? -group * n : 0;
-        PN_(pn_input_gradient)(relu, place, t);
-    }
-    if (place == PN_PAST_CACHE) pn_stream_fence();
+    if (dx) PN_(pn_write_dx)(p, t, s, c, place, group);
     for (ptrdiff_t j = 0; j < columns && large; j++)
         if (PN_(pn_is_large)(rstd[j], sum[j], products[j])) {
             ((PN_REAL *)p->dgamma)[c + j] = kept[j];
             ((PN_REAL *)p->dbeta)[c + j] = kept2[j];
             PN_(pn_large_gradients)(p, c + j);
         }
+}
+
+/* dx alone, given the means over the rows of all processes. */
+static void PN_(pn_input_part)(void *argument, int index) {
+    pn_batchnorm_back *p = (pn_batchnorm_back *)argument;
+    const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->parts);
+    const ptrdiff_t columns = pn_part_start(p->n, PN_PART_STEP, index + 1, p->parts) - c;
+    const PN_(pn_scratch) s = PN_(pn_scratch_of)(p->scratch, index, p->padded);
+    const PN_REAL *rstd = (const PN_REAL *)p->rstd + c, *products = (const PN_REAL *)p->means + c;
+    const PN_REAL *mean_dz = products + p->n;
+    const int plain = p->code == PN_RELU || p->code == PN_IDENTITY;
+    PN_(pn_rows) t = PN_(pn_backward_rows)(p, s, c, columns);
+    for (ptrdiff_t j = 0; j < columns; j++) {
+        s.slope[j] = -s.scale[j] * (products[j] * rstd[j]);
+        s.offset[j] = -s.scale[j] * mean_dz[j];
+    }
+    PN_(pn_write_dx)(p, t, s, c, plain ? p->place : PN_IN_CACHE, plain ? p->group : 1);
+    for (ptrdiff_t j = 0; j < columns; j++)
+        if (PN_(pn_is_large)(rstd[j], 0, 0)) PN_(pn_large_gradients)(p, c + j);
 }
 
 #undef PN_MAX_VECTORS

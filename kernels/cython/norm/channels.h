@@ -32,6 +32,7 @@ typedef struct {
 
 typedef struct {
     const void *dy, *x, *gamma, *beta, *mean, *rstd;
+    const void *means; /* (2, channels), of dz z and dz over the rows of all processes: write dx alone. Or NULL */
     void *dx, *dgamma, *dbeta; /* dx may be NULL */
     ptrdiff_t n, channels, size;
     int training, code;

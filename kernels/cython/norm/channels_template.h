@@ -260,11 +260,13 @@ typedef struct {
 } PN_(pn_channel);
 
 static PN_(pn_channel) PN_(pn_channel_of)(const pn_channel_norm_back *p, ptrdiff_t c) {
-    const PN_REAL rstd = ((const PN_REAL *)p->rstd)[c];
+    const PN_REAL rstd = ((const PN_REAL *)p->rstd)[c], *means = (const PN_REAL *)p->means;
     return (PN_(pn_channel)){.centre = ((const PN_REAL *)p->mean)[c],
                              .rstd = rstd,
                              .scale = ((const PN_REAL *)p->gamma)[c] * rstd,
-                             .shift = ((const PN_REAL *)p->beta)[c]};
+                             .shift = ((const PN_REAL *)p->beta)[c],
+                             .mean_dz = means ? means[p->channels + c] : 0,
+                             .slope = means ? means[c] * rstd : 0};
 }
 
 /* The sums over channel c in float64, if products overflowed. */
@@ -350,12 +352,12 @@ static void PN_(pn_channel_norm_back_part)(void *argument, int index) {
         const PN_REAL *x = (const PN_REAL *)p->x + at, *dy = (const PN_REAL *)p->dy + at;
         PN_REAL *dx = (PN_REAL *)p->dx + (p->dx ? at : 0);
         for (ptrdiff_t c = 0; c < count; c++) channel[c] = PN_(pn_channel_of)(p, first + c);
-        for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t i = 0; i < n && !p->means; i++)
             for (ptrdiff_t c = 0; c < count; c++) {
                 const ptrdiff_t row = i * stride + c * size;
                 PN_(pn_add_row)(p, &channel[c], dy + row, x + row, i + 1 < n ? stride : 0);
             }
-        for (ptrdiff_t c = 0; c < count; c++) PN_(pn_channel_gradients)(p, first + c, &channel[c]);
+        for (ptrdiff_t c = 0; c < count && !p->means; c++) PN_(pn_channel_gradients)(p, first + c, &channel[c]);
         for (ptrdiff_t i = p->dx ? n - 1 : -1; i >= 0; i--)
             for (ptrdiff_t c = 0; c < count; c++) {
                 const ptrdiff_t row = i * stride + c * size;
@@ -367,10 +369,8 @@ static void PN_(pn_channel_norm_back_part)(void *argument, int index) {
 
 /* Add a row's sum, sum of squares, and counts of elements above 0 and further than `limit` from `centre`, to `four`. */
 static inline void PN_(pn_row_stats)(const PN_REAL *x, ptrdiff_t n, PN_REAL centre, PN_REAL limit, double *four) {
-    double sum = 0, squares = 0;
-    PN_BITS active = 0, saturated = 0;
-    double part[8] = {0}, part2[8] = {0};
-    PN_BITS above[8] = {0}, beyond[8] = {0};
+    double sum = 0, squares = 0, part[8] = {0}, part2[8] = {0};
+    PN_BITS active = 0, saturated = 0, above[8] = {0}, beyond[8] = {0};
     ptrdiff_t j = 0;
     for (; j + 8 <= n; j += 8)
         for (int lane = 0; lane < 8; lane++) {

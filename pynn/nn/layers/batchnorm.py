@@ -113,7 +113,6 @@ class BatchNorm(Layer):
             "beta": self.bias.data,
             "mean": ctx.mean,
             "rstd": ctx.rstd,
-            "training": ctx.batch_statistics and not ctx.shared,
             "activation": ctx.activation,
             "dgamma": self.weight.grad,
             "dbeta": self.bias.grad,
@@ -122,7 +121,8 @@ class BatchNorm(Layer):
             return shared_backward(self, dy, ctx, arguments)
         dx = ctx.gradient("dx", dy.shape, dy.dtype, dy) if ctx.needs_dx else None
         gradients = ops.batch_norm_backward if dy.ndim == 2 else ops.batch_norm2d_backward
-        return gradients(dy, ctx.x, dx=dx, need_dx=ctx.needs_dx, **arguments)[0]
+        training = ctx.batch_statistics and not ctx.shared
+        return gradients(dy, ctx.x, training=training, dx=dx, need_dx=ctx.needs_dx, **arguments)[0]
 
 
 class BatchNorm1d(BatchNorm):

@@ -37,31 +37,25 @@ def shared_statistics(norm: Any, x: np.ndarray, ctx: Context) -> tuple[np.ndarra
     )  # fmt: skip
 
 
-def shared_backward(norm: Any, dy: np.ndarray, ctx: Context, constant: dict[str, Any]) -> np.ndarray:
-    """Return the gradient of the input, given that of the output.
+def shared_backward(norm: Any, dy: np.ndarray, ctx: Context, arguments: dict[str, Any]) -> np.ndarray:
+    """Return the gradient of the input, given that of the output and arguments of the op's backward pass.
 
-    `constant` are the arguments of the op's backward pass with the statistics as constants, which gives gamma rstd dy;
-    what remains is -gamma rstd (mean(dy) + z mean(dy z)) with means over all ranks: an affine function of x.
+    A rank shows the gradients of gamma and beta over its own rows; the gradient of the input needs their sums.
     """
     share, slots = ctx.share, ctx.slots("gradients", (2, norm.num_features), dy.dtype)
     assert share is not None
-    normed = dy.ndim == 2
-    dx = ctx.buffer("partial dx", dy.shape, dy.dtype)
-    (ops.batch_norm_backward if normed else ops.batch_norm2d_backward)(dy, ctx.x, dx=dx, **constant)
-    for gradient, shown in zip((norm.weight.grad, norm.bias.grad), slots.own, strict=True):
+    idle = share.counts[share.group.rank] == 0  # its row counts for nothing: dy is 0, and so is dx
+    dx = ctx.gradient("dx", dy.shape, dy.dtype, dy)
+    backward = ops.batch_norm_backward if dy.ndim == 2 else ops.batch_norm2d_backward
+    _, *gradients = backward(dy, ctx.x, training=False, need_dx=idle, dx=dx if idle else None, **arguments)
+    for gradient, shown in zip(gradients, slots.own, strict=True):
         ops.copy_columns(gradient.reshape(1, -1), shown.reshape(1, -1), width=norm.num_features)
     slots.exchange(ctx.outside)
-    if share.counts[share.group.rank] == 0:  # a row that counts for nothing: its dy is 0
+    if idle:
         return dx
-    features = (norm.num_features,)
-    scale, shift = ops.merge_gradients(
-        slots.rows, norm.weight.data, ctx.rstd, count=share.total * math.prod(dy.shape[2:]),
-        scale_out=ctx.buffer("scale", features, dy.dtype), shift_out=ctx.buffer("shift", features, dy.dtype),
+    count = share.total * math.prod(dy.shape[2:])
+    means = ops.merge_gradients(
+        slots.rows, count=count, out=ctx.buffer("means", (2, norm.num_features), dy.dtype)
     )  # fmt: skip
-    affine = ctx.buffer("affine", dy.shape, dy.dtype)
-    unused = ctx.buffer("unused mean", features, dy.dtype), ctx.buffer("unused rstd", features, dy.dtype)
-    (ops.batch_norm if normed else ops.batch_norm2d)(
-        ctx.x, scale, shift, ctx.mean, ctx.var, eps=norm.eps, training=False, out=affine, mean_out=unused[0],
-        rstd_out=unused[1],
-    )  # fmt: skip
-    return ops.add(dx, affine, out=ctx.gradient("dx", dy.shape, dy.dtype, dy, dx, affine))
+    statistics = {name: arguments[name] for name in ("gamma", "beta", "mean", "rstd", "activation")}
+    return ops.merged_input_gradient(dy, ctx.x, means=means, dx=dx, **statistics)
