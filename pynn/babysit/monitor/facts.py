@@ -183,11 +183,18 @@ class Facts:
         return "accuracy" if self.classifies else "R2"
 
     @property
+    def penalty(self) -> str:
+        """Name of the strongest penalty on the weights."""
+        return "weight decay" if self.l2 else "L1 penalty" if self.l1 else "limit on the norm"
+
+    @property
     def strongest_penalty(self) -> str:
         """The strongest penalty on the weights, with its strength."""
-        if self.l2:
-            return f"weight decay {self.l2:g}"
-        return f"L1 penalty {self.l1:g}" if self.l1 else f"limit on the norm {self.max_norm:g}"
+        return f"{self.penalty} {self.l2 or self.l1 or self.max_norm:g}"
+
+    def chance_error(self, examples: int) -> float:
+        """Return the standard error of the accuracy of always naming the largest class, of this many examples."""
+        return math.sqrt(self.chance * (1 - self.chance) / max(examples, 1))
 
     @property
     def tiny(self) -> bool:

@@ -109,19 +109,22 @@ def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
         return
     if state.facts.target_spread > 0:
         spread = median_distance(target.astype(np.float64)) / state.facts.target_spread
-        held = state.batch_spread
-        state.batch_spread = spread if math.isnan(held) else 0.5 * held + 0.5 * spread
+        state.batch_spread = _averaged(state.batch_spread, spread)
     if target.dtype.kind not in "iu" or prediction.ndim != 2 or prediction.shape[1] < 2:
         return
     counts = np.bincount(target[target >= 0], minlength=1)
     purity = int(counts.max()) / max(int(counts.sum()), 1)
-    held = state.one_class_batches
-    state.one_class_batches = float(purity if math.isnan(held) else 0.5 * held + 0.5 * purity)
+    state.one_class_batches = _averaged(state.one_class_batches, purity)
     if trainer.loss.output_kind == "classes" and len(state.windows) < 8:
         sums = prediction.sum(axis=1)
         shares = bool((prediction >= 0).all() and (prediction <= 1).all() and prediction.max() > 0)
         squashed = shares and type(last) is Sigmoid
         state.ends_in_probabilities = squashed or (shares and np.allclose(sums, 1, atol=1e-3))
+
+
+def _averaged(earlier: float, latest: float) -> float:
+    """Return an exponential average with its latest value; NaN has no average yet."""
+    return latest if math.isnan(earlier) else 0.5 * earlier + 0.5 * latest
 
 
 def inference_mode(state: RunState, trainer: Trainer, examples: Examples) -> None:

@@ -251,6 +251,16 @@ class RunState:
         zero = self.facts.zero_loss
         return self.initial_loss if math.isnan(zero) else max(self.initial_loss, zero)
 
+    def is_lost(self, loss: float) -> bool:
+        """Return whether a loss is far above that at the start, or not finite."""
+        far = loss > self.limits.lost_loss * self.start > 0
+        return not math.isfinite(loss) or (far and (self.age >= 16 or loss > 10 * self.start))
+
+    @property
+    def proven_lr(self) -> float:
+        """The highest rate of a step up to the best window; 0 if there is none."""
+        return max((window.highest_lr for window in self.windows if window.last <= self.best_step), default=0.0)
+
     @property
     def ratio(self) -> float:
         """The largest of the weights' update ratios; small weights count as if they had the usual size."""

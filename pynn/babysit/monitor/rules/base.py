@@ -7,6 +7,11 @@ from typing import NamedTuple
 from ...findings import Severity
 
 
+def changed(ratio: float) -> str:
+    """Return an update ratio in words."""
+    return f"a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"
+
+
 class Detection(NamedTuple):
     """A currently detected symptom; its episode continues as long as it is detected.
 

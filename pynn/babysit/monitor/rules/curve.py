@@ -29,7 +29,7 @@ def diverging(state: RunState) -> Iterator[Detection]:
     loss, start = state.recent_loss(10), state.start
     scale, noise = state.scale, 2 * state.best_noise
     above = state.best if math.isfinite(state.best) else start
-    if not math.isfinite(loss) or (loss > limits.lost_loss * start > 0 and (state.age >= 16 or loss > 10 * start)):
+    if state.is_lost(loss):
         evidence = f"the loss is {loss:.3g} after a start at {start:.3g}"
     elif state.since_best(20) > above + max(0.4 * abs(above), 0.3 * scale, noise) or (
         # If one class dominates, the loss of a batch depends on its number of rare examples.
@@ -61,12 +61,11 @@ def not_learning(state: RunState) -> Iterator[Detection]:
         return  # without accuracy, weak and no signal look alike: see `evaluation.nothing_to_learn`
     if facts.classifies and state.weakly_related and not state.attainable > facts.chance + MIN_SIGNAL:
         return
-    accuracy = sum(w.accuracy * w.steps for w in list(state.windows)[-3:]) / sum(
-        w.steps for w in list(state.windows)[-3:]
-    )
+    latest = list(state.windows)[-3:]
+    steps = sum(window.steps for window in latest)
+    accuracy = sum(window.accuracy * window.steps for window in latest) / steps
     if facts.classifies:
-        seen = sum(w.steps for w in list(state.windows)[-3:]) * max(facts.batch_size, 1)
-        error = math.sqrt(facts.chance * (1 - facts.chance) / max(seen, 1))
+        error = facts.chance_error(steps * max(facts.batch_size, 1))
         if accuracy > facts.chance + max(4 * error, 0.02):
             return
     shown = f", accuracy {accuracy:.1%} against {facts.chance:.1%} of the largest class" if accuracy >= 0 else ""
@@ -76,7 +75,7 @@ def not_learning(state: RunState) -> Iterator[Detection]:
 
 
 def regularisation_too_strong(state: RunState) -> Iterator[Detection]:
-    """Weight decay or dropout that prevents fitting even the training data."""
+    """A penalty on the weights that prevents fitting even the training data."""
     facts = state.facts
     taken = state.window.highest_lr * facts.l2
     decays = facts.l2 > STRONG_DECAY and (facts.decoupled or not facts.adaptive)
@@ -95,27 +94,29 @@ def regularisation_too_strong(state: RunState) -> Iterator[Detection]:
     if (facts.l2 > 0 or facts.l1 > 0 or facts.max_norm < math.inf) and norms and left > 0.6:
         largest = max(shrunk for shrunk, _ in norms)
         minimum, name = min(norms)
-        pull = max(
-            (
-                (facts.l2 * w.norm + facts.l1 * math.sqrt(w.size)) / w.gradient_norm
-                for w in state.window.weights.values()
-                if w.gradient_norm > 0
-            ),
-            default=0.0,
-        )
         if (largest < 0.5 or minimum < 0.1) and (
-            pull > 0.7 or facts.decoupled or minimum < 0.05 or facts.max_norm < math.inf
+            _pull(state) > 0.7 or facts.decoupled or minimum < 0.05 or facts.max_norm < math.inf
         ):
-            strength = facts.strongest_penalty
             evidence = (
-                f"{strength} shrank the weights of {name} to {minimum:.2g} of their norm at the start; "
+                f"{facts.strongest_penalty} shrank the weights of {name} to {minimum:.2g} of their norm at the start; "
                 f"the loss stays at {left:.0%} of that of ignoring the inputs"
             )
-            advice = f"divide the {strength.rpartition(' ')[0]} by 10 to 100"
+            advice = f"divide the {facts.penalty} by 10 to 100"
             if not facts.l2 and not facts.l1:
                 advice = "raise the limit on the norm"
             yield Detection("regularisation_too_strong", "error", evidence, advice, name)
             return
+
+
+def _pull(state: RunState) -> float:
+    """Return the largest ratio, over the weights, of the norm of the penalties' gradient to that of the loss."""
+    facts = state.facts
+    ratios = [
+        (facts.l2 * w.norm + facts.l1 * math.sqrt(w.size)) / w.gradient_norm
+        for w in state.window.weights.values()
+        if w.gradient_norm > 0
+    ]
+    return max(ratios, default=0.0)
 
 
 def _rate_is_the_cause(state: RunState) -> bool:

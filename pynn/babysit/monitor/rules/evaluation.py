@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from ...findings import Severity
 from ..run_state import Evaluation, RunState
-from .base import Detection
+from .base import Detection, changed
 
 #: Multiple of the running averages' time constant after which their initial values are forgotten.
 FORGOTTEN = 10
@@ -55,15 +55,16 @@ def overfitting(state: RunState) -> Iterator[Detection]:
     last = done[-1]
     rose = _rose(state, losses, medians[best], best)
     shown = done[best] if state.restores else last
-    if not (rose and not state.restores) and not _generalises_badly(state, shown, losses):
+    lost = rose and not state.restores  # the weights of the best epoch
+    if not lost and not _generalises_badly(state, shown, losses):
         return
-    if rose and not state.restores:
+    if lost:
         evidence = (
             f"since epoch {done[best].epoch} the validation loss rose from {losses[best]:.3g} to {losses[-1]:.3g}"
         )
     else:
         evidence = f"the loss is {shown.fitted_loss:.3g} in training and {shown.val_loss:.3g} in validation"
-    advice = _restrain(state, done[best].epoch if rose and not state.restores else None)
+    advice = _restrain(state, done[best].epoch if lost else None)
     # With the best weights restored, nothing is lost.
     harmless = state.restores or not (rose or _fits_below(MUCH_BETTER, state, shown))
     severity: Severity = "info" if harmless else "warning"
@@ -129,7 +130,7 @@ def not_generalising(state: RunState) -> Iterator[Detection]:
         return
     last = done[-3:]
     chance = state.facts.chance
-    margin = max(3 * math.sqrt(chance * (1 - chance) / state.held_out_examples), 0.02)
+    margin = max(3 * state.facts.chance_error(state.held_out_examples), 0.02)
     if _modes_differ(state, 1) or state.attainable > chance + margin or state.weakly_related:
         return
     if all(e.val_accuracy < chance + margin and e.accuracy > e.val_accuracy + 0.15 for e in last):
@@ -187,7 +188,7 @@ def oscillating(state: RunState) -> Iterator[Detection]:
         evidence = f"the {what} swung by more than {minimum:.2g} up and down {swings} times in {len(done)} epochs"
         ratio = state.window.ratio
         if ratio > state.limits.large_ratio / 2:
-            evidence += f", and a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"
+            evidence += f", and {changed(ratio)}"
             yield Detection("lr_too_high", "warning", evidence, "divide the learning rate by 3 to 10")
         else:
             yield Detection(
@@ -276,7 +277,7 @@ def nothing_to_learn(state: RunState) -> Iterator[Detection]:
         return
     nothing = 0.01
     if facts.classifies:
-        nothing = facts.chance + 3 * (facts.chance * (1 - facts.chance) / state.held_out_examples) ** 0.5
+        nothing = facts.chance + 3 * facts.chance_error(state.held_out_examples)
     if state.reached < nothing and state.attainable < nothing:
         evidence = (
             f"in validation {facts.measure} is {state.score(state.reached)}, and {state.score(state.attainable)} for a "
@@ -317,7 +318,7 @@ def held_down(state: RunState) -> Iterator[Detection]:
             f"{facts.strongest_penalty} holds the weights at {max(shrunk):.2g} of their norm at the start; training is "
             f"flat at {state.share_left:.0%} of the loss of ignoring the inputs, no better than in validation"
         )
-        advice = f"divide the {facts.strongest_penalty.rpartition(' ')[0]} by 10 to 100"
+        advice = f"divide the {facts.penalty} by 10 to 100"
         yield Detection("regularisation_too_strong", "warning", evidence, advice)
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ..run_state import RunState
-from .base import Detection
+from .base import Detection, changed
 
 #: Share of the planned steps still to come while the pace of a run foretells nothing.
 EARLY = 0.7
@@ -39,26 +39,20 @@ def lr_too_high(state: RunState) -> Iterator[Detection]:
 def lower_rate(state: RunState) -> str:
     """Return the advice to lower the rate, with a rate whose first steps would have been gentle."""
     rate = state.highest_lr
-    earlier = [w.highest_lr for w in state.windows if w.highest_lr > 0 and w.last <= state.best_step]
-    if earlier and rate > 5 * max(earlier):
-        return f"keep the learning rate at {max(earlier):.2g}, which was low enough, or raise it slowly"
+    if rate > 5 * state.proven_lr > 0:
+        return f"keep the learning rate at {state.proven_lr:.2g}, which was low enough, or raise it slowly"
     factor = rate / state.gentle_lr
     if factor < 10:
         return f"divide the learning rate ({rate:g}) by {'10' if factor > 3 else '3 to 10'}, or warm it up"
     return f"lower the learning rate from {rate:g} to about {state.gentle_lr:.1g}"
 
 
-def _changed(ratio: float) -> str:
-    return f"a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"
-
-
 def _lost(state: RunState) -> _Sign | None:
     """Return the sign that the loss is far above the initial one."""
-    loss, start, limits = state.recent_loss(), state.start, state.limits
-    lost = not math.isfinite(loss) or (loss > limits.lost_loss * start > 0 and (state.age >= 16 or loss > 10 * start))
-    if not lost or not state.ratio > limits.large_ratio / 3:
+    loss = state.recent_loss()
+    if not state.is_lost(loss) or not state.ratio > state.limits.large_ratio / 3:
         return None
-    evidence = f"the loss is {loss:.3g} after a start at {state.initial_loss:.3g}, and {_changed(state.ratio)}"
+    evidence = f"the loss is {loss:.3g} after a start at {state.initial_loss:.3g}, and {changed(state.ratio)}"
     return _Sign(evidence, severe=True)
 
 
@@ -69,7 +63,7 @@ def _going_nowhere(state: RunState) -> _Sign | None:
         return None
     nowhere = f"and the loss of {loss:.3g} is no better than ignoring the inputs"
     if state.ratio > limits.large_ratio and state.window.typical_ratio > limits.large_ratio / 2:
-        return _Sign(f"{_changed(state.ratio)}, {nowhere}", severe=False)
+        return _Sign(f"{changed(state.ratio)}, {nowhere}", severe=False)
     if state.worst_ratio > 5 * limits.large_ratio:
         return _Sign(f"a step changed weights by {state.worst_ratio:.2g} of their norm, {nowhere}", severe=True)
     return None
@@ -77,11 +71,10 @@ def _going_nowhere(state: RunState) -> _Sign | None:
 
 def _jumped(state: RunState) -> _Sign | None:
     """Return the sign that the loss rose with the rate."""
-    before = [w.highest_lr for w in state.windows if w.highest_lr > 0 and w.last <= state.best_step]
-    rate, now, best = state.window.highest_lr, state.window.last_loss, state.best
-    if not before or not rate > 5 * max(before) or not now > max(1.5 * best, best + 0.3 * state.scale):
+    before, rate, now, best = state.proven_lr, state.window.highest_lr, state.window.last_loss, state.best
+    if not rate > 5 * before > 0 or not now > max(1.5 * best, best + 0.3 * state.scale):
         return None
-    rates = f"the rate rose from {max(before):.3g} to {rate:.3g}"
+    rates = f"the rate rose from {before:.3g} to {rate:.3g}"
     return _Sign(f"{rates}, and the loss from {best:.3g} to {now:.3g}", severe=True)
 
 
@@ -120,10 +113,7 @@ def lr_too_low(state: RunState) -> Iterator[Detection]:
         return
     fallen = (state.initial_loss - state.recent_loss()) / max(abs(state.initial_loss), 1e-30)
     if fallen < 0.05 * state.age / 100 and fallen < 0.2:
-        evidence = (
-            f"a step changes weights by {window.ratio:.2g} of their norm (about 0.001 is usual), "
-            f"and the loss fell by {max(fallen, 0):.2%} in {state.age} steps"
-        )
+        evidence = f"{changed(window.ratio)}, and the loss fell by {max(fallen, 0):.2%} in {state.age} steps"
         advice = f"multiply the learning rate ({window.lr:g}) by 10 to 100"
         yield Detection("lr_too_low", "error" if window.ratio < limits.tiny_ratio else "warning", evidence, advice)
 
@@ -137,7 +127,7 @@ def standstill(state: RunState) -> Iterator[Detection]:
     learnable = state.attainable > state.reached + 0.1 or state.facts.examples <= HANDFUL
     small = 0 < window.typical_ratio < 3 * state.limits.small_ratio and not state.falling(0.02)
     if learnable and small and window.lr >= 0.5 * state.highest_lr:
-        evidence = f"{_changed(window.typical_ratio)}, and after {state.age} steps the loss of "
+        evidence = f"{changed(window.typical_ratio)}, and after {state.age} steps the loss of "
         evidence += f"{state.recent_loss():.3g} is no better than ignoring the inputs"
         yield Detection("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 10 to 100")
 
@@ -179,7 +169,7 @@ def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
     left = (last.loss - pace * state.epochs_left) / max(state.reference, 1e-30)
     if steady and left > 0.5 and state.attainable > state.reached + 0.2:
         evidence = (
-            f"{_changed(window.ratio)}; {facts.measure} is {state.score(state.reached)} where a simple learner "
+            f"{changed(window.ratio)}; {facts.measure} is {state.score(state.reached)} where a simple learner "
             f"has {state.score(state.attainable)}, and at this pace the run will not get there"
         )
         yield Detection("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 3 to 30")
