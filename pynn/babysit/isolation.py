@@ -15,13 +15,19 @@ from ..nn.random import unobserved
 @contextlib.contextmanager
 def unnoticed() -> Iterator[None]:
     """Restore the random state of Python, NumPy and pynn after the block."""
-    ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002 - custom layers may draw from it
+    ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002 - a user's code may draw from it
     try:
         with unobserved():
             yield
     finally:
         random.setstate(ours)
         np.random.set_state(numpys)  # noqa: NPY002
+
+
+def seed_generators(seed: int) -> None:
+    """Seed the global generators of Python and NumPy, from which a user's code may draw."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
 
 
 @contextlib.contextmanager

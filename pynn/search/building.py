@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import socket
 import tempfile
 import threading
@@ -14,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from ..babysit.isolation import seed_generators, unnoticed
 from ..nn.loss import FunctionLoss
 from ..nn.parameters import OwnedError
-from ..nn.random import manual_seed, unobserved
+from ..nn.random import manual_seed
 from ..training.trainer import Trainer
 from ..utils.config import is_own
 from .space import Params
@@ -131,26 +129,14 @@ def restore(build: Build, params: Params, seed: int, checkpoint: bytes) -> Train
 
 
 def _call(build: Build, params: Params, seed: int) -> Trainer:
-    with unobserved(), _seeded(seed):
+    with unnoticed():
+        seed_generators(seed)
         manual_seed(seed)
         built = build(dict(params))
     if not isinstance(built, Trainer):
         hint = "; does it end with `return trainer`?" if built is None else ""
         raise TypeError(f"build returned {built!r}; expected a pynn.Trainer{hint}")
     return built
-
-
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Within the block, the global generators of Python and NumPy are seeded; afterwards they are restored."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the one that build may draw from
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
 
 
 def resumed(built: Trainer, checkpoint: bytes) -> Trainer:

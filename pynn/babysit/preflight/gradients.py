@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from ...nn.random import Stream
 from ...nn.sequential import Sequential
 from ...training.examples import Examples
 from ...utils.config import is_own
+from ..isolation import seed_generators
 from .case import MULTIPLIES, Case, Walk
 from .report import Check, failed, passed, skipped
 
@@ -123,11 +123,14 @@ class _Problem:
 
     def forward(self, ctx: Context) -> np.ndarray:
         """Return the prediction, always with the same random numbers and running statistics."""
-        random.seed(self.seed)
-        np.random.seed(self.seed)  # noqa: NPY002 - custom layers may draw from it
+        self._rewind()
+        return self.model.forward(self.x, ctx)
+
+    def _rewind(self) -> None:
+        """Restore the random numbers and the running statistics with which each pass begins."""
+        seed_generators(self.seed)
         for buffer, original in self.buffers:
             buffer[...] = original
-        return self.model.forward(self.x, ctx)
 
     def context(self) -> Context:
         """Return a context for one pass, always with the same dropout."""
@@ -213,10 +216,7 @@ class _Problem:
             inputs = x.copy() if categories or layer is walk.layers[0][1] else self.without_ties(x)
 
             def run(layer=layer, inputs=inputs) -> tuple[np.ndarray, Context]:  # type: ignore[no-untyped-def]
-                random.seed(self.seed)
-                np.random.seed(self.seed)  # noqa: NPY002
-                for buffer, original in self.buffers:
-                    buffer[...] = original
+                self._rewind()
                 ctx = self.context()
                 return layer.forward(inputs.copy(), ctx), ctx
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from ...nn.parameters import Parameter
 from ...nn.random import Stream
 from ...nn.traversal import parts
 from ...utils.config import is_own
+from ..isolation import seed_generators
 from .case import Case, Walk, uses_batch_statistics
 from .report import Check, failed, passed, skipped, warned
 
@@ -59,8 +59,7 @@ def _leak(layer: Layer, x: np.ndarray, training: bool, seed: int) -> tuple[int, 
     """Return the leaking example, the number of changed others, the largest change, and the outputs' rms."""
 
     def run(inputs: np.ndarray) -> np.ndarray:
-        random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 - custom layers may draw from it
+        seed_generators(seed)
         return layer.forward(inputs, Context(training=training, random=Stream(seed))).copy()
 
     base = run(x.copy())
