@@ -16,7 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import pynn
-from pynn.tabular.fitting import fit_table
+from pynn.tabular.fitting import SmallTable
 from pynn.utils.json_values import write_json
 
 from .corpus import Part, TableSource, part, read
@@ -37,7 +37,7 @@ def contestant(name: str, task: str) -> Contestant:
 
     def predict(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, seed: int) -> np.ndarray:
         classes = None if task == "regression" else int(y.max()) + 1
-        output = fit_table(x, y, classes, {}, seed=seed).model.predict(x_test)
+        output = SmallTable(x, y, classes, {}, seed=seed).cross_fit().model.predict(x_test)
         return output[:, 0] if classes is None else output.argmax(axis=1)
 
     return predict

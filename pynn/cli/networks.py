@@ -9,7 +9,7 @@ import click
 from ..nn import layers
 from ..nn.sequential import Sequential
 from ..preprocessing import ChannelStandardize, Standardize, Transformer
-from ..training.named import ACTIVATIONS
+from ..training.named import ACTIVATIONS, make_hidden_layers
 from .data import LoadedData
 
 if TYPE_CHECKING:
@@ -55,21 +55,14 @@ def describe(model: Sequential, data: LoadedData, options: dict[str, Any]) -> st
 
 
 def _dense(data: LoadedData, outputs: int, options: dict[str, Any]) -> Sequential:
-    make_activation, init = ACTIVATIONS[options["activation"]]
-    width = data.train[0].shape[1]
+    features = data.train[0].shape[1]
     dropout = _share(options["dropout"], 0.0 if data.class_names is None else 0.3)
     chain: list[layers.Layer] = []
     _add_dropout(chain, _share(options["input_dropout"], 0.1 if data.one_unit else 0.0))
-    for hidden in options["hidden"]:
-        linear = layers.Maxout if make_activation is None else layers.Linear
-        chain.append(linear(width, hidden, init=init))
-        if options["batchnorm"]:
-            chain.append(layers.BatchNorm1d(hidden))
-        if make_activation is not None:
-            chain.append(make_activation())
-        _add_dropout(chain, dropout)
-        width = hidden
-    return Sequential(*chain, layers.Linear(width, outputs))
+    chain += make_hidden_layers(
+        features, options["hidden"], options["activation"], batchnorm=options["batchnorm"], dropout=dropout
+    )
+    return Sequential(*chain, layers.Linear((features, *options["hidden"])[-1], outputs))
 
 
 def _cnn(data: LoadedData, outputs: int, options: dict[str, Any]) -> Sequential:

@@ -15,7 +15,15 @@ from ..backends import selection as backend
 from ..nn.loss import Loss
 from ..nn.random import manual_seed
 from ..tabular.recipe import FOLDS, MOST_ROWS
-from ..training.named import ACTIVATIONS, AMOUNT_LOSSES, CLASS_LOSSES, OPTIMIZERS, make_loss, make_schedule
+from ..training.named import (
+    ACTIVATIONS,
+    AMOUNT_LOSSES,
+    CLASS_LOSSES,
+    OPTIMIZERS,
+    make_loss,
+    make_optimizer,
+    make_schedule,
+)
 from ..training.trainer import Trainer
 from .data import LoadedData
 from .networks import DEFAULTS, network
@@ -197,13 +205,10 @@ def build(
     loss = loss_of(data, options, weights)
     manual_seed(options["seed"])
     model = network(data, options)
-    make_optimizer, lr, weight_decay = OPTIMIZERS[options["optimizer"]]
-    lr = options["lr"] if options["lr"] is not None else lr
-    weight_decay = options["weight_decay"] if options["weight_decay"] is not None else weight_decay
     return Trainer(
         model,
         loss,
-        make_optimizer(lr=lr, weight_decay=weight_decay),
+        make_optimizer(options["optimizer"], options["lr"], options["weight_decay"]),
         schedule=make_schedule(options["schedule"], options["epochs"]),
         seed=options["seed"],
         comm=comm,

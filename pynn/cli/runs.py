@@ -16,8 +16,8 @@ from ..babysit import Finding, Monitor
 from ..backends import selection as backend
 from ..nn.loss import Loss
 from ..nn.sequential import Sequential
-from ..tabular.fitting import TableRun, deepest_run, fit_table
-from ..tabular.recipe import PATIENCE, Recipe, recipes
+from ..tabular.fitting import SmallTable, TableRun
+from ..tabular.recipe import PATIENCE, Recipe
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.history import History
 from ..training.step import NonFiniteError
@@ -59,21 +59,19 @@ def run_to_check(data: LoadedData, options: dict[str, Any]) -> TableRun:
     if not data.folds:
         return TableRun(build(data, options, weights), options["batch_size"], data.train, data.validation)
     loss_of(data, options, weights)  # raises if it does not fit
-    return deepest_run(**_table_arguments(data, options, weights))
+    return _small_table(data, options, weights).deepest_run()
 
 
-def _table_arguments(data: LoadedData, options: dict[str, Any], weights: list[float] | None) -> dict[str, Any]:
-    """Return the arguments of `fit_table` and `deepest_run`."""
-    return {
-        "x": data.train[0],
-        "y": data.train[1],
-        "classes": None if data.class_names is None else len(data.class_names),
-        "given": {name: value for name, value in options["given"].items() if name in RECIPE_OPTIONS},
-        "folds": data.folds,
-        "seed": options["seed"],
-        "class_weight": weights,
-        "loss": options["loss"],
-    }
+def _small_table(data: LoadedData, options: dict[str, Any], weights: list[float] | None) -> SmallTable:
+    return SmallTable(
+        *data.train,
+        None if data.class_names is None else len(data.class_names),
+        {name: value for name, value in options["given"].items() if name in RECIPE_OPTIONS},
+        folds=data.folds,
+        seed=options["seed"],
+        class_weight=weights,
+        loss=options["loss"],
+    )
 
 
 def train_one(
@@ -159,20 +157,20 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
     x, y = data.train
     _augment(options["augment"] or "none", data)  # refuses the option, which is for images
     weights = _class_weights(data, options)
-    arguments = _table_arguments(data, options, weights)
-    kinds = [kind.name for kind in recipes(len(x), arguments["given"])]
-    networks = data.folds * len(kinds)
     loss = loss_of(data, options, weights)
+    table = _small_table(data, options, weights)
+    networks = data.folds * len(table.kinds)
     for line in (*data.notes, describe_data(data)):
         tell(line)
+    kinds = ", ".join(kind.name for kind in table.kinds)
     tell(
-        f"{networks} networks: {', '.join(kinds)}, each once per fold, on the other folds; the fold tests it; "
+        f"{networks} networks: {kinds}, each once per fold, on the other folds; the fold tests it; "
         f"{backend.get_backend()}"
     )
     began = time.perf_counter()
     with _progress(networks, quiet=options["quiet"]) as progress:
         try:
-            fit = fit_table(**arguments, progress=progress)
+            fit = table.cross_fit(progress)
         except NonFiniteError as error:
             raise FailedError(str(error), None) from error
     seconds = time.perf_counter() - began

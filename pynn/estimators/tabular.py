@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..nn.random import unobserved
-from ..tabular.fitting import fit_table
+from ..tabular.fitting import SmallTable
 from ..tabular.recipe import FOLDS
 from ..utils.validation import count
 from .base import NetworkEstimator, checked_weights, keep, warn_of_interrupt
@@ -41,10 +41,11 @@ class _Tabular(NetworkEstimator):
         given = {} if self.epochs is None else {"epochs": count(self.epochs, "epochs")}
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with unobserved():  # the user's own generator stays as it is
-            fit = fit_table(
+            table = SmallTable(
                 X[rows], y[rows], classes, given, folds=self.folds, seed=seed,
                 class_weight=class_weight, sample_weight=weights,
             )  # fmt: skip
+            fit = table.cross_fit()
         self.network_: Sequential = fit.model
         self.predictions_ = examples.back(fit.predictions, fit.model.predict(X).astype(np.float64))
         self.kinds_ = {kind.name: share for kind, _, share in fit.kinds if share}

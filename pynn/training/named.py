@@ -1,8 +1,9 @@
-"""Activations, losses, optimisers and schedules by the names that commands and recipes give them."""
+"""Hidden layers, losses, optimisers and schedules by the names that commands and recipes give them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from ..nn import layers
 from ..nn.loss import Loss
@@ -60,6 +61,41 @@ OPTIMIZERS: dict[str, tuple[Callable[..., optim.Optimizer], float, float]] = {
     "adam": (optim.Adam, 3e-3, 1e-4),
     "adamw": (optim.AdamW, 3e-3, 1e-2),
 }
+
+
+def make_hidden_layers(
+    features: int, widths: Sequence[int], activation: str, *, batchnorm: bool, dropout: float
+) -> list[layers.Layer]:
+    """Return fully connected layers of these widths, each followed by batch norm, activation and dropout.
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in make_hidden_layers(4, (8,), "relu", batchnorm=True, dropout=0)]
+    ['Linear', 'BatchNorm1d', 'ReLU']
+    """
+    make_activation, init = ACTIVATIONS[activation]
+    chain: list[layers.Layer] = []
+    for before, width in pairwise((features, *widths)):
+        chain.append((layers.Maxout if make_activation is None else layers.Linear)(before, width, init=init))
+        if batchnorm:
+            chain.append(layers.BatchNorm1d(width))
+        if make_activation is not None:
+            chain.append(make_activation())
+        if dropout:
+            chain.append(layers.Dropout(dropout))
+    return chain
+
+
+def make_optimizer(name: str, lr: float | None = None, weight_decay: float | None = None) -> optim.Optimizer:
+    """Return the optimiser of a name; a rate or weight decay of None is its default.
+
+    Examples
+    --------
+    >>> make_optimizer("adagrad", weight_decay=0.0).lr
+    0.02
+    """
+    make, usual_lr, usual_decay = OPTIMIZERS[name]
+    return make(lr=usual_lr if lr is None else lr, weight_decay=usual_decay if weight_decay is None else weight_decay)
 
 
 def make_schedule(name: str, epochs: int) -> schedules.Schedule | None:

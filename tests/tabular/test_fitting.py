@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import pynn
-from pynn.tabular.fitting import fit_table, network
+from pynn.tabular.fitting import SmallTable
+from pynn.tabular.networks import network
 from pynn.tabular.recipe import KINDS, Recipe
 
 FEW = {"epochs": 3}
@@ -21,7 +22,7 @@ FEW = {"epochs": 3}
 
 def test_diabetes_is_learnt_as_well_as_by_ridge():
     x, x_test, y, y_test = train_test_split(*load_diabetes(return_X_y=True, scaled=False), random_state=0)
-    fitted = fit_table(x, y, None, {})
+    fitted = SmallTable(x, y, None, {}).cross_fit()
     ridge = make_pipeline(StandardScaler(), Ridge()).fit(x, y)
     score = r2_score(y_test, fitted.model.predict(x_test)[:, 0])
     assert score > ridge.score(x_test, y_test) - 0.02
@@ -33,20 +34,20 @@ def test_diabetes_is_learnt_as_well_as_by_ridge():
 def test_bends_are_learnt():
     x, y = make_friedman1(400, noise=0.5, random_state=0)
     x_test, y_test = make_friedman1(1000, noise=0.5, random_state=1)
-    score = r2_score(y_test, fit_table(x, y, None, {}).model.predict(x_test)[:, 0])
+    score = r2_score(y_test, SmallTable(x, y, None, {}).cross_fit().model.predict(x_test)[:, 0])
     assert score > Ridge().fit(x, y).score(x_test, y_test) + 0.12
 
 
 def test_classes_are_learnt_as_well_as_by_logistic_regression():
     x, x_test, y, y_test = train_test_split(*load_wine(return_X_y=True), random_state=0, stratify=None)
-    model = fit_table(x, y, 3, {}).model
+    model = SmallTable(x, y, 3, {}).cross_fit().model
     logistic = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
     assert (model.predict_label(x_test) == y_test).mean() >= logistic.score(x_test, y_test) - 0.03
 
 
 def test_the_model_is_one_file(tmp_path, rng):
     x, y = rng.normal(size=(60, 3)), 1.7e9 + 900 * rng.normal(size=60)
-    model = fit_table(x, y, None, FEW).model
+    model = SmallTable(x, y, None, FEW).cross_fit().model
     model.save(tmp_path / "m")
     np.testing.assert_array_equal(pynn.load(tmp_path / "m").predict(x), model.predict(x))
     assert abs(model.predict(x) - 1.7e9).max() < 1e4
@@ -54,14 +55,14 @@ def test_the_model_is_one_file(tmp_path, rng):
 
 def test_the_same_seed_gives_the_same_model(rng):
     x, y = rng.normal(size=(60, 3)), np.arange(60) % 2
-    runs = [fit_table(x, y, 2, FEW, seed=seed).model.predict(x) for seed in (0, 0, 1)]
+    runs = [SmallTable(x, y, 2, FEW, seed=seed).cross_fit().model.predict(x) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert (runs[0] != runs[2]).any()
 
 
 def test_options_make_the_network_that_they_describe(rng):
     x, y = rng.normal(size=(40, 3)), np.arange(40) % 2
-    fitted = fit_table(x, y, 2, FEW | {"hidden": (7,), "batchnorm": True, "optimizer": "sgd"}, folds=2)
+    fitted = SmallTable(x, y, 2, FEW | {"hidden": (7,), "batchnorm": True, "optimizer": "sgd"}, folds=2).cross_fit()
     assert len(fitted.model[0].branches) == 2
     kinds = [type(layer).__name__ for layer in fitted.model[0].branches[0]]
     assert kinds == ["Linear", "BatchNorm1d", "ReLU", "Dropout", "Linear"]
@@ -71,7 +72,9 @@ def test_options_make_the_network_that_they_describe(rng):
 def test_a_weighted_class_is_found_more_often(rng):
     x = rng.normal(size=(200, 2))
     y = (x[:, 0] + rng.normal(size=200) > 1.5).astype(int)
-    found = [fit_table(x, y, 2, {}, class_weight=w).model.predict_label(x).sum() for w in (None, [1.0, 10.0])]
+    found = [
+        SmallTable(x, y, 2, {}, class_weight=w).cross_fit().model.predict_label(x).sum() for w in (None, [1.0, 10.0])
+    ]
     assert found[1] > 2 * found[0]
 
 
@@ -84,7 +87,7 @@ def test_ctrl_c_leaves_a_usable_model(at, kinds, rng):
         if begun == at:
             os.kill(os.getpid(), signal.SIGINT)
 
-    fitted = fit_table(x, y, 2, FEW, progress=progress)
+    fitted = SmallTable(x, y, 2, FEW).cross_fit(progress)
     assert fitted.interrupted and len(fitted.kinds) == kinds
     assert fitted.model.predict_label(x).shape == (60,)
 
