@@ -16,7 +16,8 @@ from ..backends.processors import usable_processors
 from ..report.text import metric_words
 from ..search.samplers import SAMPLERS
 from ..search.space import Parameter, Params
-from ..search.text import metric_title
+from ..search.text import ends, figure, metric_title
+from ..search.trial import ENDED
 from ..training import metrics
 from ..training.named import ACTIVATIONS, OPTIMIZERS
 from ..training.trainer import Trainer
@@ -336,10 +337,8 @@ def _write_views(result: search.SearchResult, report: Path | None, plot: Path | 
 
 def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe, save: Path) -> None:
     best, options = result.best, recipe.options(result.best_params)
-    ended = [sum(trial.ended == kind for trial in result.trials) for kind in ("finished", "early", "failed", "lost")]
-    counts = zip(ended, ("finished", "ended early", "failed", "lost"), strict=True)
-    click.echo(f"trials  {', '.join(f'{count} {kind}' for count, kind in counts if count)}")
-    score = f"{best.score:.2%}" if "accuracy" in result.metric else f"{best.score:.4g}"
+    click.echo(f"trials  {', '.join(f'{count} {ENDED[kind]}' for kind, count in ends(result.trials).items())}")
+    score = figure(best.score, result.metric)
     click.echo(f"best    {metric_title(result.metric)} {score} after {best.epochs} epoch{'s' * (best.epochs > 1)}")
     if data.class_names is not None:
         name = result.metric.removeprefix("val_")

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from ..report.live import NotebookLive
 from ..utils.streams import error_console
-from .text import figure, outcome, printable, short, value, written
-from .trial import Trial, ranked
+from .text import ends, figure, outcome, printable, short, value, written
+from .trial import ENDED, Trial, ranked
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -118,13 +118,11 @@ class Drawing:
 
     def _heading(self, ended: list[Trial]) -> Text:
         search = self.search
-        counts = {kind: sum(trial.ended == kind for trial in ended) for kind in ("early", "failed", "lost")}
-        words = {"early": "ended early", "failed": "failed", "lost": "lost"}
         text = Text().append(f"stage {search.stage + 1}/{len(search.stages)}  ", style="bold")
         text.append(f"trials {len(ended)}/{search.total}")
-        for kind, many in counts.items():
-            if many:
-                text.append(f"  {many} {words[kind]}", style=STYLES[kind])
+        for kind, count in ends(ended).items():
+            if kind != "finished":
+                text.append(f"  {count} {ENDED[kind]}", style=STYLES[kind])
         text.append(f"  {time.monotonic() - self._began:.0f} s", style="dim")
         return text
 

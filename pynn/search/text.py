@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..report.text import metric_words
 from .space import Params
-from .trial import Trial
+from .trial import ENDED, Ended, Trial
 
 #: Maximum length of a stored error; longer ones keep their beginning and end.
 MAX_SAID = 2000
@@ -14,8 +16,18 @@ def outcome(trial: Trial, metric: str) -> str:
     """Return how a trial ended."""
     if trial.ended == "finished":
         return f"{metric} {figure(trial.score, metric)} after {trial.epochs} epoch{'s' * (trial.epochs != 1)}"
-    words = {"early": "ended early", "failed": "failed", "lost": "lost"}[trial.ended]
-    return f"{words}: {short(trial.reason, 300)}"
+    return f"{ENDED[trial.ended]}: {short(trial.reason, 300)}"
+
+
+def score_or_end(trial: Trial, metric: str) -> str:
+    """Return the score of a trial that finished; of another, how it ended."""
+    return figure(trial.score, metric) if trial.ended == "finished" else ENDED[trial.ended]
+
+
+def ends(trials: Sequence[Trial]) -> dict[Ended, int]:
+    """Return how many trials ended in each way, without ways in which none did."""
+    counts = {kind: sum(trial.ended == kind for trial in trials) for kind in ENDED}
+    return {kind: count for kind, count in counts.items() if count}
 
 
 def said(error: BaseException) -> str:

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from .space import Params
 
 Ended = Literal["finished", "early", "failed", "lost"]
-ENDED = ("finished", "early", "failed", "lost")
+#: How trials end, in words.
+ENDED: dict[Ended, str] = {"finished": "finished", "early": "ended early", "failed": "failed", "lost": "lost"}
 
 
 @dataclass

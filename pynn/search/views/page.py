@@ -12,8 +12,9 @@ from ...report.charts import Chart, Series
 from ...report.page import document, facts, fragment, table
 from ...report.text import percent
 from ..samplers import grid
-from ..text import figure, metric_title, value
-from .reading import SHADES, TrialFigures, axis_name, cell, described, ended_words
+from ..text import ends, figure, metric_title, score_or_end, value
+from ..trial import ENDED
+from .reading import SHADES, TrialFigures, axis_name, cell, described
 from .scatter import Axis, Point, scatter
 
 if TYPE_CHECKING:
@@ -71,10 +72,7 @@ def _edges(run: TrialFigures) -> str:
 def _facts(run: TrialFigures) -> str:
     trials = run.result.trials
     pairs = [("trials", f"{len(trials):,}")]
-    for kind, text in (("early", "ended early"), ("failed", "failed"), ("lost", "lost")):
-        count = sum(trial.ended == kind for trial in trials)
-        if count:
-            pairs.append((text, f"{count:,}"))
+    pairs += [(ENDED[kind], f"{count:,}") for kind, count in ends(trials).items() if kind != "finished"]
     pairs += [("stages", str(len(run.result.stages))), ("sampler", run.result.sampler)]
     return facts([*pairs, ("time of all trials", _duration(sum(trial.seconds for trial in trials)))])
 
@@ -204,10 +202,9 @@ def _curve(run: TrialFigures, trial: Trial, span: tuple[float, float], longest: 
     series = [Series("training", epochs, np.array(trial.history["loss"]), "s0", dots=len(epochs) == 1)]
     if "val_loss" in trial.history:
         series.append(Series("validation", epochs, np.array(trial.history["val_loss"]), "s1", dots=len(epochs) == 1))
-    came = figure(trial.score, run.result.metric) if trial.ended == "finished" else ended_words(trial)
     params = ", ".join(f"{name} {cell(trial, name)}" for name in trial.params)
     return Chart(
-        f"{trial.number + 1}: {came}",
+        f"{trial.number + 1}: {score_or_end(trial, run.result.metric)}",
         series,
         scale="log" if logarithmic else "linear",
         note=params,
@@ -259,7 +256,7 @@ def _trials(run: TrialFigures, maximum: int = MAX_ROWS) -> str:
     rows = []
     for trial in trials[:maximum]:
         score = figure(trial.score, run.result.metric) if trial.ended == "finished" else ""
-        how = ended_words(trial) if trial.ended != "finished" else ""
+        how = ENDED[trial.ended] if trial.ended != "finished" else ""
         if trial.continues is not None:
             how = f"trains on trial {trial.continues + 1}" + (f"; {how}" if how else "")
         why = f"{how}: {trial.reason}" if trial.reason else how

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ..text import figure, value, written
+from ..text import score_or_end, value, written
 
 if TYPE_CHECKING:
     from ..state import Trials
@@ -72,13 +72,7 @@ def axis_name(result: Trials, name: str) -> str:
 
 def described(result: Trials, trial: Trial) -> str:
     """Describe a trial in one line: number, outcome and parameters."""
-    came = figure(trial.score, result.metric) if trial.ended == "finished" else ended_words(trial)
-    return f"trial {trial.number + 1}: {came}; {written(trial.params)}"
-
-
-def ended_words(trial: Trial) -> str:
-    """Return how a trial ended."""
-    return {"finished": "finished", "early": "ended early", "failed": "failed", "lost": "lost"}[trial.ended]
+    return f"trial {trial.number + 1}: {score_or_end(trial, result.metric)}; {written(trial.params)}"
 
 
 def cell(trial: Trial, name: str) -> str:
