@@ -86,11 +86,7 @@ def _refuse_training(node: Node, trains: bool) -> None:
 def _layer_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
     shape, settings = read.shape(node), {"eps": node.get("epsilon", 1e-5)}
     if len(node.inputs) == 1:  # made of several nodes; gamma and beta follow
-        over = None if shape is None else shape[node.get("axis") :]
-        if over is None or None in over:
-            raise unknown_shape(node)
-        settings |= {"normalized_shape": over, "elementwise_affine": False}
-        return Draft(layers.LayerNorm, settings, node=node), shape
+        return _plain_norm(layers.LayerNorm, node, shape), shape
     gamma, beta = floats(node, read.array(node, 1)), read.optional(node, 2)
     axis = node.get("axis", -1)
     dimensions = -axis if axis < 0 else read.rank(node) - axis
@@ -104,19 +100,24 @@ def _layer_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
 
 
 def _rms_norm(read: Reading, node: Node) -> tuple[Step, Shape]:
-    shape, axis, settings = read.shape(node), node.get("axis", -1), {"eps": node.get("epsilon", 1e-5)}
+    shape = read.shape(node)
     if len(node.inputs) == 1:  # made of several nodes; gamma follows
-        over = None if shape is None else shape[axis:]
-        if over is None or None in over:
-            raise UnsupportedError(f"{node} has an input of unknown shape; export the model with its input's shape")
-        return Draft(
-            layers.RMSNorm, settings | {"normalized_shape": over, "elementwise_affine": False}, node=node
-        ), shape
-    gamma = floats(node, read.array(node, 1))
+        return _plain_norm(layers.RMSNorm, node, shape), shape
+    gamma, axis = floats(node, read.array(node, 1)), node.get("axis", -1)
     dimensions = -axis if axis < 0 else read.rank(node) - axis
     if gamma.ndim != dimensions:
         raise UnsupportedError(f"{node} has weights of shape {gamma.shape} over {dimensions} dimensions")
-    return Draft(layers.RMSNorm, settings | {"normalized_shape": gamma.shape}, {"weight": gamma}, node=node), shape
+    settings = {"eps": node.get("epsilon", 1e-5), "normalized_shape": gamma.shape}
+    return Draft(layers.RMSNorm, settings, {"weight": gamma}, node=node), shape
+
+
+def _plain_norm(kind: type[layers.Layer], node: Node, shape: Shape) -> Draft:
+    """Return a norm over the last dimensions without weights."""
+    over = None if shape is None else shape[node.get("axis") :]
+    if over is None or None in over:
+        raise unknown_shape(node)
+    settings = {"eps": node.get("epsilon", 1e-5), "normalized_shape": over, "elementwise_affine": False}
+    return Draft(kind, settings, node=node)
 
 
 def _glu(read: Reading, node: Node) -> tuple[Step, Shape]:
