@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from ..nn.layers import BatchNorm
 from ..utils.arrays import example_weights, refuse_masked
+from ..utils.validation import data_parts
 from .batches import SparseRows
 from .columns import Columns, Scaling, is_frame, text_columns
 from .dates import refuse_dates
@@ -203,9 +204,8 @@ def combined_weights(sample_weight: Any, class_weight: Any, y: Any, dtype: np.dt
 
 def held_out_parts(validation_data: Any) -> tuple[Any, Any, Any]:
     """Return X, y, and weights or None, of an argument `validation_data`; raise ValueError for anything else."""
-    if not (isinstance(validation_data, tuple | list) and len(validation_data) in (2, 3)):
-        raise ValueError("validation_data must be a pair (X, y), or (X, y, sample_weight)")
-    X, y, *weights = validation_data
+    expected = "a pair (X, y), or (X, y, sample_weight)"
+    X, y, *weights = data_parts(validation_data, "validation_data", expected, (2, 3))
     return X, y, weights[0] if weights else None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..training.trainer import Trainer
 from ..utils.arrays import digest, numeric
+from ..utils.validation import data_parts
 from .objective import Objective
 from .space import Params
 from .trial import Trial
@@ -47,9 +48,7 @@ class SearchData:
 
 
 def _pair(name: str, part: Any) -> tuple[np.ndarray, np.ndarray]:
-    if not (isinstance(part, tuple | list) and len(part) == 2):
-        raise ValueError(f"{name} must be a pair (x, y)")
-    x, y = (_array(f"{axis} of {name}", values) for axis, values in zip("xy", part, strict=True))
+    x, y = (_array(f"{axis} of {name}", values) for axis, values in zip("xy", data_parts(part, name), strict=True))
     if x.ndim < 1 or len(x) != (len(y) if y.ndim else -1) or len(x) == 0:
         raise ValueError(f"{name} has x of shape {x.shape} and y of shape {y.shape}; expected equal, non-zero lengths")
     return x, y

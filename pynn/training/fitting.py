@@ -9,7 +9,7 @@ from ..augment import as_changes
 from ..nn.layers import BatchNorm
 from ..optim.schedules import idle_epochs
 from ..utils.arrays import numeric
-from ..utils.validation import several
+from ..utils.validation import data_parts, several
 from ..utils.warning import warn_user
 from .batches import ArrayBatches, Source, UserBatches, refuse_options
 from .callbacks import Callback, CallbackList
@@ -108,9 +108,8 @@ def _held_out_examples(model: Sequential, loss: Loss, validation: tuple[ArrayLik
     """Return validation data in the network's form."""
     if validation is None:
         return None
-    if not (isinstance(validation, tuple | list) and len(validation) in (2, 3)):
-        raise ValueError("validation must be a pair (x, y), or (x, y, weights)")
-    held_out = prepare_later(model, loss, *validation, name="validation ")
+    given = data_parts(validation, "validation", "a pair (x, y), or (x, y, weights)", (2, 3))
+    held_out = prepare_later(model, loss, *given, name="validation ")
     check_fit(model, loss, held_out, "validation ")
     return held_out
 

@@ -68,6 +68,18 @@ def instance(value: Any, name: str, kind: type) -> Any:
     return value
 
 
+def data_parts(
+    value: Any, name: str, expected: str = "a pair (x, y)", lengths: tuple[int, ...] = (2,)
+) -> tuple[Any, ...]:
+    """Return the parts of some data, or raise ValueError unless `value` is a tuple or list of one of these lengths."""
+    if not isinstance(value, tuple | list) or len(value) not in lengths:
+        given = f"is {shortened(' '.join(repr(value).split()), 60)}"
+        if isinstance(value, tuple | list):
+            given = f"has {len(value)} parts"
+        raise ValueError(f"{name} {given}; expected {expected}")
+    return tuple(value)
+
+
 def _is_real(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 

@@ -294,7 +294,7 @@ def test_every_trial_is_announced_by_its_number(blobs):
         ({"batch_size": 0}, "batch_size"),
         ({"seconds": 0}, "seconds"),
         ({"seed": -1}, "seed"),
-        ({"validation": 3}, "validation must be a pair"),
+        ({"validation": 3}, "validation is 3; expected a pair"),
     ],
 )
 def test_wrong_arguments_are_refused(blobs, wrong, message):

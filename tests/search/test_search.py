@@ -356,7 +356,7 @@ def test_bad_data_and_functions_are_refused():
     (x, y), validation = data()
     with pytest.raises(ValueError, match=r"train has x of shape \(160, 2\) and y of shape \(3,\)"):
         search.run(build, SPACE, (x, y[:3]), validation, workers=1)
-    with pytest.raises(ValueError, match=r"validation must be a pair \(x, y\)"):
+    with pytest.raises(ValueError, match=r"validation is array.*\.\.\.; expected a pair \(x, y\)"):
         search.run(build, SPACE, (x, y), x, workers=1)
     with pytest.raises(TypeError, match="expected a function of the parameters"):
         search.run(build({"lr": 1.0}), SPACE, (x, y), validation, workers=1)

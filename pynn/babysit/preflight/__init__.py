@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...utils.validation import count, instance
+from ...utils.validation import count, data_parts, instance
 from ..isolation import quietly, unnoticed
 from . import data, fitting, gradients, held_out, layers, layout, modes, outputs, rates, signal, start
 from .case import Case
@@ -109,8 +109,8 @@ def preflight(
 
     instance(trainer, "trainer", Trainer)
     count(seed, "seed", minimum=0)
-    if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
-        raise ValueError("validation must be a pair (x, y)")
+    if validation is not None:
+        data_parts(validation, "validation")
     if batch_size is None:
         run = trainer._run
         batch_size = 32 if run is None else run.batch_size

@@ -11,7 +11,7 @@ from ...nn.random import manual_seed
 from ...training.callbacks import Callback
 from ...training.examples import target_amounts
 from ...utils.arrays import as_array, numeric
-from ...utils.validation import count, instance, number
+from ...utils.validation import count, data_parts, instance, number
 from ..isolation import quietly, unnoticed
 from .blueprint import Blueprint
 from .diagnosis import Diagnosis
@@ -107,8 +107,8 @@ def diagnose(
     batch_size = count(batch_size, "batch_size") if batch_size is not None else (last.batch_size if last else 32)
     number(seconds, "seconds", above=0)
     count(seed, "seed", minimum=0)
-    if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
-        raise ValueError("validation must be a pair (x, y)")
+    if validation is not None:
+        data_parts(validation, "validation")
     x, y = numeric(x, "x"), as_array(y, "y")
     unusable = not_usable(x, y, validation)
     if unusable is not None:
