@@ -31,8 +31,7 @@ OF_IMAGES = (
     "Subtract each channel's mean and divide by its standard deviation, as pynn.preprocessing.ChannelStandardize."
 )
 
-
-#: So many classes of fewer examples each, on average, are rather amounts.
+#: This many classes or more, with fewer examples than this in each, on average, may be amounts.
 MANY_CLASSES, FEW_EACH = 20, 5
 #: Root mean square of targets above which scaling them helps.
 LARGE_TARGETS = 30.0
@@ -170,54 +169,59 @@ def target_range(case: Case) -> Check:
 def label_balance(case: Case) -> Check:
     """Check that always predicting the most common class does not score well."""
     name, y = "label balance", case.examples.y
-    advice = "Weight the rare classes in the loss or sample them more often, and judge by more than accuracy."
-    one_class = "Check how the labels were made: there is nothing to tell apart."
-    if case.loss.output_kind == "binary":
-        if y.size != len(y):
-            shares = y.reshape(len(y), -1).mean(axis=0)
-            return passed(name, f"positives per output from {shares.min():.2%} to {shares.max():.2%}")
+    binary = case.loss.output_kind == "binary"
+    if binary and y.size != len(y):
+        shares = y.reshape(len(y), -1).mean(axis=0)
+        return passed(name, f"positives per output from {shares.min():.2%} to {shares.max():.2%}")
+    if binary:
         counts = np.array([np.sum(y <= 0.5), np.sum(y > 0.5)])
-        if len(y) > 1 and y.min() == y.max():
-            return failed(name, "class_imbalance", f"all {len(y)} targets are {y.min():g}", one_class)
     elif case.labels(y, case.output_shape or (1, 2)):
         counts = np.bincount(y[y >= 0])
     else:
         return skipped(name, "only for classes")
+    if np.count_nonzero(counts) < 2:
+        label = int(counts.argmax()) if binary else int(y.flat[0])
+        evidence = f"all {len(y)} examples are of class {case.class_name(label)}"
+        if binary and len(y) > 1 and y.min() == y.max():
+            evidence = f"all {len(y)} targets are {y.min():g}"
+        advice = "Check how the labels were made: there is nothing to tell apart."
+        return failed(name, "class_imbalance", evidence, advice)
+    return _balance_of(case, counts)
+
+
+def _balance_of(case: Case, counts: np.ndarray) -> Check:
+    """Return the check by the number of examples of each class."""
+    name, symptom, y = "label balance", "class_imbalance", case.examples.y
+    advice = "Weight the rare classes in the loss or sample them more often, and judge by more than accuracy."
     present = counts[counts > 0]
-    if len(present) < 2:
-        label = int(y.flat[0])
-        return failed(
-            name, "class_imbalance", f"all {len(y)} examples are of class {case.class_name(label)}", one_class
-        )
     shares = present / present.sum()
     evenness = (float(np.exp(-np.sum(shares * np.log(shares)))) - 1) / (len(present) - 1)
-    rare, common = (
-        case.class_name(int(i)) for i in (np.where(counts > 0, counts, len(y) + 1).argmin(), counts.argmax())
-    )
+    rare, common = int(np.where(counts > 0, counts, len(y) + 1).argmin()), int(counts.argmax())
     evidence = f"{len(present)} classes; "
     if present.min() == present.max():
         evidence += f"each has {present.max()} of {len(y)} examples"
     else:
-        evidence += f"the rarest, {rare}, has {shares.min():.2%} of {len(y)} examples, the commonest, {common}, "
-        evidence += f"{shares.max():.2%}"
-    weighted = (
-        case.examples.weights is not None
-        or getattr(case.loss, "weight", None) is not None
-        or getattr(case.loss, "pos_weight", None) is not None
-        or isinstance(case.loss, FocalLoss)
-    )
+        evidence += f"the rarest, {case.class_name(rare)}, has {shares.min():.2%} of {len(y)} examples, "
+        evidence += f"the commonest, {case.class_name(common)}, {shares.max():.2%}"
+    weighted = _is_weighted(case)
     if evenness < 0.25 and shares.max() > 0.9 and len(y) >= 20:
         if weighted:
             return passed(name, f"{evidence}; weights make up for it")
-        others = (y > 0.5).reshape(-1) != counts.argmax() if case.loss.output_kind == "binary" else y != counts.argmax()
+        others = (y > 0.5).reshape(-1) != common if case.loss.output_kind == "binary" else y != common
         apart = recognised(case, others)
         if apart > 0.5:
             evidence += f"; neighbours recognise {apart:.0%} of the others: they lie apart"
-            return noted(name, "class_imbalance", evidence, advice)
-        return warned(name, "class_imbalance", evidence, advice)
+            return noted(name, symptom, evidence, advice)
+        return warned(name, symptom, evidence, advice)
     if present.min() * RARE < present.max() and not weighted and case.size >= 20:
-        return noted(name, "class_imbalance", f"{evidence}: {present.min()} against {present.max()}", advice)
+        return noted(name, symptom, f"{evidence}: {present.min()} against {present.max()}", advice)
     return passed(name, evidence)
+
+
+def _is_weighted(case: Case) -> bool:
+    """Return whether examples or classes have weights, or the loss weights rare classes itself."""
+    settings = (case.examples.weights, getattr(case.loss, "weight", None), getattr(case.loss, "pos_weight", None))
+    return any(setting is not None for setting in settings) or isinstance(case.loss, FocalLoss)
 
 
 def target_scale(case: Case) -> Check:

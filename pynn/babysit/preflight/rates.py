@@ -37,7 +37,7 @@ LATER, LATER_EPOCHS = 200, 5
 
 @dataclass
 class Gain:
-    """Loss reduction of short runs at one rate on the same minibatches; one run per order, of so many steps."""
+    """Loss reduction of runs of `steps` steps at one rate: one run per order of the same minibatches."""
 
     rate: float
     gains: list[float]

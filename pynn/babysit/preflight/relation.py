@@ -45,10 +45,8 @@ def relation(case: Case, everything: Examples) -> Relation | None:
     if known is None:
         return None
     features = _features(everything.x, case.generator(13))
-    half = len(features) // 2
-    halves = (slice(None, half), slice(half, None))
     linear, near = np.empty_like(known), np.empty_like(known)
-    for there, here in (halves, halves[::-1]):
+    for there, here in _halves(len(features)):
         linear[here] = ridge(features[there], known[there], features[here])
         near[here] = neighbours(features[there], known[there], features[here], NEIGHBOURS)
     return Relation(0.0, standard_errors(linear, known), standard_errors(near, known), len(known))
@@ -63,12 +61,17 @@ def recognised(case: Case, rare: np.ndarray) -> float:
     x, rare = _features(case.examples.x[rows], case.generator(13)), rare[rows]
     if rare.sum() < 2 * NEIGHBOURS:
         return math.nan
-    half = len(x) // 2
     found = [
         neighbours(x[there], rare[there, None].astype(np.float64), x[here][rare[here]], NEIGHBOURS) > 0.5
-        for there, here in ((slice(None, half), slice(half, None)), (slice(half, None), slice(None, half)))
+        for there, here in _halves(len(x))
     ]
     return float(np.concatenate(found).mean())
+
+
+def _halves(rows: int) -> list[tuple[slice, slice]]:
+    """Return pairs of halves of the rows: to learn from, and to predict."""
+    first, second = slice(None, rows // 2), slice(rows // 2, None)
+    return [(first, second), (second, first)]
 
 
 def of_network(case: Case, held_out: Examples, prediction: np.ndarray) -> float:

@@ -161,15 +161,12 @@ class RemedySearch:
         order = [trial for trial in ranked(self.trials) if trial.ended != "not finite"]
         if not order or helps(order[0], baseline, len(self.trials)):
             return order[0] if order else None
-        likeliest = baseline.verdict[0].symptom if baseline.verdict else None
-        return next(
-            (
-                trial
-                for trial in self.trials
-                if trial in order and likeliest not in {None, *(finding.symptom for finding in trial.verdict)}
-            ),
-            None,
-        )
+        if not baseline.verdict:
+            return None
+        likeliest = baseline.verdict[0].symptom
+        lasting = [trial for trial in self.trials if trial.ended != "not finite"]
+        cured = [trial for trial in lasting if all(finding.symptom != likeliest for finding in trial.verdict)]
+        return cured[0] if cured else None
 
     def _try(self, remedies: list[Remedy]) -> list[Remedy]:
         """Try remedies while time remains; return the untried ones."""
