@@ -67,7 +67,7 @@ class Width(NamedTuple):
     vectors: bool = False
 
     def suits(self, taker: Layer, takes: int) -> bool:
-        """Return whether a layer that takes so many features or channels may follow.
+        """Return whether a layer that takes this many features or channels may follow.
 
         A linear layer takes the last dimension, all others the second one.
         """

@@ -38,8 +38,8 @@ class Batch(NamedTuple):
     share: Share | None = None
 
 
-#: Small minibatches are gathered several at a time, up to so many bytes of inputs. One by one, a run of 20-64-64-2 with
-#: minibatches of 32 took 1.61 times as long as its steps alone; now 1.44.
+#: Small minibatches are gathered several at a time, up to this many bytes of inputs. One by one, a run of 20-64-64-2
+#: with minibatches of 32 took 1.61 times as long as its steps alone; now 1.44.
 GATHERED_BYTES = 1 << 17
 
 #: Makes a batch; may run in the prefetch thread.
@@ -141,7 +141,7 @@ class ArrayBatches(Source):
             yield partial(self._made, rows, seed, epoch, index)
 
     def _rows(self, seed: int, epoch: int, start: int, several: int = 1) -> Iterator[np.ndarray]:
-        """Yield the rows of so many minibatches at a time, from minibatch `start` on."""
+        """Yield the rows of `several` minibatches at a time, from minibatch `start` on."""
         order = self._order(seed, epoch)
         first, size = start * self._batch_size, several * self._batch_size
         return (order[at : min(at + size, self._count)] for at in range(first, self._count, size))

@@ -161,7 +161,7 @@ def shared_zeros(comm: Any, arrays: int, length: int, dtype: np.dtype) -> np.nda
 
 
 def _mapped(path: str, each: int, rank: int, size: int) -> mmap.mmap:
-    """Map a file with so many bytes for each rank, and allocate those of this rank, near its processor."""
+    """Map a file with `each` bytes for each rank, and allocate those of this rank, near its processor."""
     with open(path, "r+b") as file:
         os.posix_fallocate(file.fileno(), rank * each, each)
         os.posix_fallocate(file.fileno(), size * each - 1, 1)

@@ -51,7 +51,7 @@ typedef struct {
     pn_amx_packing *a, *b;
     pn_amx_finishing *before;
 } pn_amx_beside;
-#define PN_AMX_LEAD 2 /* chunks are packed so many ahead */
+#define PN_AMX_LEAD 2 /* chunks that packing is ahead */
 
 /* Load both tiles of a part. */
 #define PN_LEFT(part)                             \

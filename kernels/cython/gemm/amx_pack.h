@@ -15,7 +15,7 @@
 #define PN_AMX_TILE 512 /* bfloat16 in a tile */
 #define PN_AMX_K 32     /* k of a tile */
 #define PN_AMX_SIDE 32  /* rows or columns of a panel */
-/* A chunk is packed in so many pieces, between the multiplications of another. */
+/* Pieces in which a chunk is packed, between the multiplications of another. */
 #define PN_AMX_PIECES 6
 #define PN_AMX_PREFETCH 2 /* chunks ahead */
 

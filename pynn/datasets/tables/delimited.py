@@ -22,7 +22,7 @@ from .missing import MISSING_NUMBER
 from .numbers import are_numbers, is_number, plain_numbers
 
 _DELIMITERS = ",;\t|"
-#: Rows examined to detect the delimiter, within so many characters.
+#: Maximum rows and characters of a file in which the delimiter is detected.
 _SAMPLE, _SAMPLE_LENGTH = 20, 1 << 20
 # UTF-32 first: its byte order mark starts with that of UTF-16.
 _MARKS = {
