@@ -22,7 +22,7 @@ def checked(model, loss, x, y):
     """Return the gradient check alone, with the data prepared as `preflight` prepares them."""
     trainer = pynn.Trainer(model, loss, pynn.Adam(1e-3))
     case = cases.Case(trainer, model, trainer.loss, 32, 0)
-    assert not data.load(case, x, y, None, None)
+    assert not data.load(case, data.RawData(x, y))
     assert start.first_step(case)[-1].status == "pass"
     return gradients.gradient_check(case)
 

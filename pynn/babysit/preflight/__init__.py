@@ -116,23 +116,15 @@ def preflight(
         batch_size = 32 if run is None else run.batch_size
     count(batch_size, "batch_size")
     with unnoticed(), quietly():
-        return Report(_checks(trainer, x, y, validation, batch_size, sample_weight, seed))
+        return Report(_checks(trainer, data.RawData(x, y, validation, sample_weight), batch_size, seed))
 
 
-def _checks(
-    trainer: Trainer,
-    x: ArrayLike,
-    y: ArrayLike,
-    validation: tuple[ArrayLike, ArrayLike] | None,
-    batch_size: int,
-    sample_weight: ArrayLike | None,
-    seed: int,
-) -> list[Check]:
-    checks = data.raw_values(trainer, x, y, validation, sample_weight)
+def _checks(trainer: Trainer, raw: data.RawData, batch_size: int, seed: int) -> list[Check]:
+    checks = data.raw_values(trainer.loss, raw)
     if checks[0].status == "fail":
         return checks + _skip(OF_DATA + OF_NETWORK, "the data cannot be used as they are")
     if len(checks) > 1 and checks[1].status == "fail":
-        validation = None
+        raw = raw._replace(validation=None)
     try:
         model, loss = copy.deepcopy(trainer.model), copy.deepcopy(trainer.loss)
     except Exception as error:
@@ -144,7 +136,7 @@ def _checks(
         )
         return [*checks, fault, *_skip(OF_DATA + OF_NETWORK, "the checks need a copy of the network")]
     case = Case(trainer, model, loss, batch_size, seed)
-    checks += _guarded("targets", lambda: data.load(case, x, y, validation, sample_weight), needed=True)
+    checks += _guarded("targets", lambda: data.load(case, raw), needed=True)
     if checks[-1].status == "fail" and not case.size:
         return checks + _skip(OF_DATA + OF_NETWORK, "the data cannot be used as they are")
     checks += _guarded("one training step", lambda: start.first_step(case), needed=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ...nn.loss import Loss
-    from ...training.trainer import Trainer
 
 NORMALIZE = "Subtract the training part's mean and divide by its standard deviation, as pynn.preprocessing.Standardize."
 OF_IMAGES = (
@@ -47,17 +46,20 @@ YES_OR_NO = "Give 0 for no and 1 for yes, in the shape of the outputs; for amoun
 CATEGORIES = "all inputs number the categories of an embedding"
 
 
-def raw_values(
-    trainer: Trainer,
-    x: ArrayLike,
-    y: ArrayLike,
-    validation: tuple[ArrayLike, ArrayLike] | None,
-    sample_weight: ArrayLike | None,
-) -> list[Check]:
+class RawData(NamedTuple):
+    """The data of a run, as `Trainer.fit` takes them."""
+
+    x: ArrayLike
+    y: ArrayLike
+    validation: tuple[ArrayLike, ArrayLike] | None = None
+    sample_weight: ArrayLike | None = None
+
+
+def raw_values(loss: Loss, raw: RawData) -> list[Check]:
     """Check that training and validation arrays hold finite numbers and have equal lengths."""
-    checks = [_arrays("data values", "", trainer.loss, x, y, sample_weight)]
-    if validation is not None:
-        checks.append(_arrays("validation values", "validation ", trainer.loss, *validation, None))
+    checks = [_arrays("data values", "", loss, raw.x, raw.y, raw.sample_weight)]
+    if raw.validation is not None:
+        checks.append(_arrays("validation values", "validation ", loss, *raw.validation, None))
     return checks
 
 
@@ -95,14 +97,9 @@ def _arrays(name: str, part: str, loss: Loss, x: ArrayLike, y: ArrayLike, sample
     return passed(name, f"{lengths[f'{part}x']} examples of shape {inputs.shape[1:]}, all values finite")
 
 
-def load(
-    case: Case,
-    x: ArrayLike,
-    y: ArrayLike,
-    validation: tuple[ArrayLike, ArrayLike] | None,
-    sample_weight: ArrayLike | None,
-) -> list[Check]:
+def load(case: Case, raw: RawData) -> list[Check]:
     """Preprocess the data on the copy, as `fit` would; return failed checks, if any."""
+    x, y, validation, sample_weight = raw
     inputs, targets = numeric(x, "x"), as_array(class_numbers(case.model, case.loss, y, learn=True), "y")
     weights = None if sample_weight is None else numeric(sample_weight, "sample_weight")
     rows = np.arange(len(inputs))

@@ -16,7 +16,7 @@ from ...utils.arrays import as_array, check_finite
 from ..findings import Finding
 from ..monitor.input_figures import InputFigures
 from ..preflight.case import Case
-from ..preflight.data import load
+from ..preflight.data import RawData, load
 from ..preflight.outputs import network_output
 from .blueprint import Blueprint
 from .candidates import Situation, candidates, cures_of
@@ -208,7 +208,7 @@ class RemedySearch:
         trainer = self.blueprint.copy().trainer()
         case = Case(trainer, trainer.model, trainer.loss, self.blueprint.batch_size, self.seed)
         with contextlib.suppress(Exception):  # user code may fail on other batches
-            load(case, *self.data, None, None)
+            load(case, RawData(*self.data))
             return network_output(case).status != "pass"
         return False
 
