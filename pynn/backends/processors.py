@@ -1,4 +1,4 @@
-"""The number of processors available to this process."""
+"""The processors available to this process."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from pathlib import Path
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
+def processor_numbers() -> set[int]:
+    """Return the numbers of the processors that this process may run on."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
 def usable_processors(quota: Path = CPU_QUOTA) -> int:
     """Return the number of processors that the process may run on, or fewer if a container's CPU quota is lower."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = len(processor_numbers())
     try:
         share, period = quota.read_text().split()
         return max(1, min(count, round(int(share) / int(period))))

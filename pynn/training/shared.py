@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..backends.processors import processor_numbers
 from ..backends.selection import kernels
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Barrier:
 
     def __init__(self, comm: Any, arrivals: np.ndarray) -> None:
         self._comm, self._arrivals, self._rank = comm, arrivals, int(comm.rank)
-        processors: set[int] = set().union(*comm.allgather(usable_processors()))
+        processors: set[int] = set().union(*comm.allgather(processor_numbers()))
         self._spins = PATIENCE if len(processors) >= comm.size else 0
 
     @classmethod
@@ -123,13 +124,6 @@ class Board:
         shown[self._rank] = values.reshape(-1)
         self._wait()
         return shown.copy().reshape(-1, *values.shape)
-
-
-def usable_processors() -> set[int]:
-    """Return the numbers of the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
 
 
 def shared_zeros(comm: Any, arrays: int, length: int, dtype: np.dtype) -> np.ndarray | None:
