@@ -19,14 +19,14 @@ from ...utils.warning import warn_user
 from ..activations import RELU_LIKE
 from ..findings import SYMPTOMS, Finding, ranked
 from ..thresholds import Thresholds
-from . import facts as known
 from . import probes
 from .breakdown import breakdown
 from .episodes import Episodes
+from .evaluations import Evaluation
+from .facts import gather, look_at_batch, look_at_data
 from .input_figures import InputFigures
 from .recorder import EXAMPLES, LOSS, MIN_BLOCK, Recorder
 from .rules import END_RULES, EVALUATION_RULES, STEP_RULES, Detection
-from .rules.evaluation import evaluation_of
 from .rules.rates import run_away
 from .run_state import RunState
 from .shown import Shown
@@ -188,7 +188,7 @@ class Monitor(Shown, Configurable, Callback):
         if trainer.observer is not None:
             raise ValueError("another monitor watches this trainer; call that monitor's unwatch() first")
         if self._state is None:
-            self._state = RunState(known.gather(trainer), self.limits)
+            self._state = RunState(gather(trainer), self.limits)
             self._state.initial_gains = {w.name: w.gain for w in self._state.facts.weights}
         self._trainer, self.history = trainer, trainer.history
         # The recorder of rank 0 sees what all ranks compute.
@@ -263,10 +263,10 @@ class Monitor(Shown, Configurable, Callback):
     def _look_at_start(self, state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
         facts, loss = state.facts, trainer.loss
         self.input_shape = x.shape[1:]
-        known.look_at_batch(facts, loss, x, target, trainer.prediction)
+        look_at_batch(facts, loss, x, target, trainer.prediction)
         examples, held_out = trainer.examples, trainer.held_out
         data = Examples(x, target, None) if examples is None else examples
-        known.look_at_data(facts, loss, data.x, data.y, trainer.prediction)
+        look_at_data(facts, loss, data.x, data.y, trainer.prediction)
         if held_out is not None:
             facts.held_out = InputFigures.of(held_out.x, facts.layers)
             state.held_out_examples = len(held_out.x)
@@ -329,7 +329,7 @@ class Monitor(Shown, Configurable, Callback):
             return
         state.class_names, state.restores = trainer.model.class_names, trainer.keeps_best
         row = {name: column[-1] for name, column in trainer.history.history.items()}
-        state.evaluations.append(evaluation_of(row, trainer.steps, trainer.epoch))
+        state.evaluations.append(Evaluation.of_row(row, trainer.steps, trainer.epoch))
         if trainer.examples is None:  # without data, the mean over the epoch is the best estimate
             state.evaluations[-1].fitted_loss = state.evaluations[-1].loss
         if trainer.examples is not None and trainer.held_out is not None:

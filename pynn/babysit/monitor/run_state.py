@@ -11,6 +11,7 @@ import numpy as np
 
 from ..findings import SYMPTOMS
 from ..thresholds import Thresholds
+from .evaluations import Evaluation
 from .window import Window
 
 if TYPE_CHECKING:
@@ -34,28 +35,6 @@ def _weighted_median(pairs: list[tuple[float, int]]) -> float:
         if seen >= half:
             return value
     return math.nan
-
-
-@dataclass
-class Evaluation:
-    """The figures of a finished epoch.
-
-    `fitted_loss` and `fitted` are loss and score of training examples in inference mode, without dropout; `reached` is
-    the score of validation examples. `risen` and `apart` say by how many standard errors the validation loss exceeds
-    its lowest, and that of training; infinite where examples have no losses of their own.
-    """
-
-    step: int
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    fitted_loss: float = math.nan
-    fitted: float = math.nan
-    reached: float = math.nan
-    risen: float = math.inf
-    apart: float = math.inf
 
 
 @dataclass

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ...findings import Severity
-from ..run_state import Evaluation, RunState
+from ..evaluations import Evaluation
+from ..run_state import RunState
 from .base import Detection, changed
 
 #: Multiple of the running averages' time constant after which their initial values are forgotten.
@@ -333,16 +334,3 @@ RULES = (
     oscillating,
     class_imbalance,
 )
-
-
-def evaluation_of(row: dict[str, float], step: int, epoch: int) -> Evaluation:
-    """Return a row of the history as an `Evaluation`."""
-    nan = math.nan
-    return Evaluation(
-        step,
-        epoch,
-        row.get("loss", nan),
-        row.get("accuracy", nan),
-        row.get("val_loss", nan),
-        row.get("val_accuracy", nan),
-    )
