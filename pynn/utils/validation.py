@@ -75,7 +75,7 @@ def data_parts(
     if not isinstance(value, tuple | list) or len(value) not in lengths:
         given = f"is {shortened(' '.join(repr(value).split()), 60)}"
         if isinstance(value, tuple | list):
-            given = f"has {len(value)} parts"
+            given = f"has {len(value)} part{'s' * (len(value) != 1)}"
         raise ValueError(f"{name} {given}; expected {expected}")
     return tuple(value)
 

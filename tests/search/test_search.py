@@ -358,6 +358,8 @@ def test_bad_data_and_functions_are_refused():
         search.run(build, SPACE, (x, y[:3]), validation, workers=1)
     with pytest.raises(ValueError, match=r"validation is array.*\.\.\.; expected a pair \(x, y\)"):
         search.run(build, SPACE, (x, y), x, workers=1)
+    with pytest.raises(ValueError, match=r"validation has 1 part; expected a pair"):
+        search.run(build, SPACE, (x, y), (x,), workers=1)
     with pytest.raises(TypeError, match="expected a function of the parameters"):
         search.run(build({"lr": 1.0}), SPACE, (x, y), validation, workers=1)
 

@@ -270,7 +270,7 @@ class Monitor(Shown, Configurable, Callback):
         if held_out is not None:
             facts.held_out = InputFigures.of(held_out.x, facts.layers)
             state.held_out_examples = len(held_out.x)
-        probes.own_code(state, trainer, x, target)
+        probes.check_own_code(state, trainer, x, target)
 
     def _look_at_steps(
         self, state: RunState, trainer: Trainer, rows: np.ndarray, x: np.ndarray, target: np.ndarray
@@ -279,9 +279,9 @@ class Monitor(Shown, Configurable, Callback):
         assert self._recorder is not None
         state.add(window_of(rows, self._recorder, self._layer_of))
         self._look_at_units(state, self._recorder, rows)
-        probes.batch(state, trainer, target)
+        probes.look_at_minibatch(state, trainer, target)
         if any(state.window.first < state.began + at <= state.window.last + 1 for at in COMPARE_UNITS):
-            probes.distinct_units(state)
+            probes.count_distinct_units(state)
         if trainer.examples is None:  # the data come batch by batch
             if len(state.windows) % 8 == 1:
                 state.facts.inputs = InputFigures.of(x, state.facts.layers, 256) if x.dtype.kind == "f" else None
@@ -334,12 +334,12 @@ class Monitor(Shown, Configurable, Callback):
             state.evaluations[-1].fitted_loss = state.evaluations[-1].loss
         if trainer.examples is not None and trainer.held_out is not None:
             if state.facts.counts is not None:
-                probes.recall(state, trainer, trainer.held_out)
+                probes.measure_recall(state, trainer, trainer.held_out)
             if math.isnan(state.attainable) and (len(state.evaluations) >= 3 or trainer.epoch == trainer.target_epoch):
-                probes.attainable(state, trainer, trainer.examples, trainer.held_out)
-            probes.reached(state, trainer, trainer.examples, trainer.held_out)
+                probes.score_simple_learners(state, trainer, trainer.examples, trainer.held_out)
+            probes.score_network(state, trainer, trainer.examples, trainer.held_out)
         if trainer.examples is not None and state.facts.has_norm and state.age >= 20:
-            probes.inference_mode(state, trainer, trainer.examples)
+            probes.compare_modes(state, trainer, trainer.examples)
         self._apply((*EVALUATION_RULES, *self.rules), trainer)
         self._episodes.let_pass(state, self._judged, trainer.steps)
         if self.on_problem == "restore" and not self._episodes.in_trouble:

@@ -37,7 +37,7 @@ MAX_CHECKED = 1_000_000
 ROWS = 256
 
 
-def distinct_units(state: RunState) -> None:
+def count_distinct_units(state: RunState) -> None:
     """Count the distinct units of each hidden layer, by a random projection of their weights.
 
     Filters of different groups see different channels, so they count as distinct.
@@ -56,7 +56,7 @@ def distinct_units(state: RunState) -> None:
             state.alike_at_start.add(weights.name)
 
 
-def own_code(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
+def check_own_code(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
     """Look for wrong gradients of user code, and then for an optimiser that follows right ones uphill."""
     _own_gradients(state, trainer, x, target)
     if state.wrong_gradient is None:
@@ -97,7 +97,7 @@ def _own_optimizer(state: RunState, trainer: Trainer) -> None:
             state.wrong_gradient = (evidence, f"flip the sign of the update of {name}, or of the gradient", None)
 
 
-def batch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
+def look_at_minibatch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
     """Record how alike the last minibatch's targets are, and whether outputs are probabilities or rectified."""
     prediction = trainer.prediction
     last = trainer.model.leaves()[-1]
@@ -127,7 +127,7 @@ def _averaged(earlier: float, latest: float) -> float:
     return latest if math.isnan(earlier) else 0.5 * earlier + 0.5 * latest
 
 
-def inference_mode(state: RunState, trainer: Trainer, examples: Examples) -> None:
+def compare_modes(state: RunState, trainer: Trainer, examples: Examples) -> None:
     """Compare the loss of the same training examples in training and inference mode."""
     model, loss = trainer.model, trainer.loss
     step = max(1, len(examples.x) // MODES)
@@ -146,7 +146,7 @@ def inference_mode(state: RunState, trainer: Trainer, examples: Examples) -> Non
     del state.mode_gaps[:-4]
 
 
-def recall(state: RunState, trainer: Trainer, examples: Examples) -> None:
+def measure_recall(state: RunState, trainer: Trainer, examples: Examples) -> None:
     """Measure recall and mean probability per class on validation examples."""
     counts = state.facts.counts
     if counts is None:
@@ -166,7 +166,7 @@ def recall(state: RunState, trainer: Trainer, examples: Examples) -> None:
     del state.confidence[:-4]
 
 
-def attainable(state: RunState, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
+def score_simple_learners(state: RunState, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
     """Score simple learners, once per run: nearest neighbours, and ridge regressions on features and random features.
 
     Also measures how closely their predictions and the targets are related.
@@ -185,7 +185,7 @@ def attainable(state: RunState, trainer: Trainer, examples: Examples, held_out: 
     state.simply_related = max(standard_errors(answer, wanted) for answer in answers)
 
 
-def reached(state: RunState, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
+def score_network(state: RunState, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
     """Score the network on validation examples, and on as many of the training data, in inference mode."""
     last, step = state.evaluations[-1], max(1, len(examples.x) // ASKED)
     x, y = examples.x[::step][:ASKED], examples.y[::step][:ASKED]

@@ -1,15 +1,10 @@
-"""The result of a rule."""
+"""The result of a rule, and what several rules say."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from ...findings import Severity
-
-
-def changed(ratio: float) -> str:
-    """Return an update ratio in words."""
-    return f"a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"
 
 
 class Detection(NamedTuple):
@@ -43,3 +38,8 @@ class Detection(NamedTuple):
     evidence: str
     advice: str
     layer: str | None = None
+
+
+def changed(ratio: float) -> str:
+    """Return an update ratio in words."""
+    return f"a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"
