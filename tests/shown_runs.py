@@ -53,14 +53,14 @@ def histogram(values, low=None, high=None):
     return SimpleNamespace(low=low, high=high, counts=counts.astype(np.int64))
 
 
-def trained_run():
-    """Return a monitor that watched a short real training."""
+def trained_run(**settings):
+    """Return a monitor with these settings that watched a short real training."""
     pynn.manual_seed(0)
     x, y = pynn.datasets.load_digits()
     x = x / 16
     model = pynn.Sequential(pynn.Linear(64, 24), pynn.ReLU(), pynn.Linear(24, 16), pynn.Tanh(), pynn.Linear(16, 10))
     trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
-    monitor = pynn.Monitor(on_problem="silent")
+    monitor = pynn.Monitor(on_problem="silent", **settings)
     trainer.fit(x[:1200], y[:1200], epochs=4, validation=(x[1200:], y[1200:]), callbacks=[monitor])
     return monitor
 

@@ -72,8 +72,7 @@ def test_the_threshold_and_the_steps_are_where_they_belong(run):
 
 
 def test_own_thresholds_are_drawn():
-    monitor = trained_run()
-    monitor.limits = pynn.babysit.Thresholds(many_dead=0.35)
+    monitor = trained_run(thresholds={"many_dead": 0.35})
     assert "dashed: 35%" in evidence(RunFigures(monitor), finding("dead_units", "1.ReLU"))
 
 
