@@ -14,6 +14,7 @@ from ..bench.comparison import ContestantError, Field
 from ..bench.contestants import CONTESTANTS
 from ..report.figures import INSTALL_HINT, plots_available
 from ..utils.streams import FILE_WIDTH, error_console
+from .outputs import FileName
 
 #: Rounds per table row: every contestant runs one block in each.
 QUICK_ROUNDS, FULL_ROUNDS = 7, 11
@@ -60,7 +61,7 @@ def _names(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=FileName(),
     metavar="FILE",
     help="Write the figures to this .json file and a picture next to it.",
 )

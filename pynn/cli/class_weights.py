@@ -11,7 +11,7 @@ def class_weights(given: str, names: list[str], counts: list[int]) -> list[float
     Raises
     ------
     ValueError
-        If a name is no class, or a weight no number of at least 0.
+        If a name is no class or occurs twice, or a weight no number of at least 0.
 
     Examples
     --------
@@ -23,8 +23,12 @@ def class_weights(given: str, names: list[str], counts: list[int]) -> list[float
     if given == "balanced":
         return [sum(counts) / (len(counts) * n) if n else 0.0 for n in counts]
     weights = dict.fromkeys(names, 1.0)
+    named: set[str] = set()
     for item in given.split(","):
         name, _, text = item.rpartition("=")
+        if name in named:
+            raise ValueError(f"class weight {item!r} names {name!r} a second time")
+        named.add(name)
         if name not in weights:
             raise ValueError(f"class weight {item!r} names no class; expected balanced, or NAME=WEIGHT of {names}")
         try:

@@ -9,7 +9,7 @@ import click
 from ..datasets.tables.schema import feature_names
 from ..nn.loading import load
 from ..utils import streams
-from .outputs import check_apart
+from .outputs import FileName, check_apart, check_format
 
 
 def _shape(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
@@ -23,8 +23,8 @@ def _shape(context: click.Context, parameter: click.Parameter, text: str | None)
 
 
 @click.command(short_help="Write a saved network as an ONNX file.")
-@click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("model_path", metavar="MODEL", type=FileName())
+@click.argument("path", metavar="FILE", type=FileName())
 @click.option(
     "--output",
     type=click.Choice(["raw", "probabilities", "log_probabilities"]),
@@ -50,6 +50,7 @@ def export(model_path: Path, path: Path, output: str, opset: int, input_shape: t
     from ..onnx import export as write
 
     check_apart({"MODEL": model_path, "FILE": path})
+    check_format(path, ".onnx")
     model = load(model_path)
     write(model, path, output=output, opset=opset, input_shape=input_shape)
     streams.say(f"{path}: opset {opset}, output {output!r}")

@@ -16,6 +16,7 @@ from ..report.figures import INSTALL_HINT, plots_available
 from ..utils.interrupt import interrupted_by
 from ..utils.streams import error_console, say, wrapped
 from .options import Count, Rate
+from .outputs import FileName
 
 if TYPE_CHECKING:
     from ..lecture import Experiment, ExperimentResult
@@ -35,7 +36,7 @@ COLOURS = {"good": "green", "warning": "yellow", "error": "red", "info": "bright
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FileName(file_okay=False),
     metavar="FOLDER",
     default="pynn-lecture",
     help="Folder for page, figures and pictures; other results in it are kept.",

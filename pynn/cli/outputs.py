@@ -1,4 +1,4 @@
-"""The files that commands write: their default names, the checks before the work, and the errors."""
+"""The files that commands read and write: their names, the checks before the work, and the errors."""
 
 from __future__ import annotations
 
@@ -6,14 +6,35 @@ import itertools
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+#: Suffixes that say what a file holds.
+FORMATS = frozenset(
+    (
+        *(".csv", ".tsv", ".txt", ".md", ".html", ".htm", ".json", ".jsonl", ".parquet", ".xlsx", ".npy", ".npz"),
+        *(".png", ".svg", ".pdf", ".onnx", ".safetensors", ".pt", ".pth", ".pkl", ".h5", ".keras"),
+    )
+)
 MODEL, CURVES = Path("pynn-model.safetensors"), Path("pynn-curves")
+
+
+class FileName(click.Path):
+    """A path; an empty one, as of a variable that is not set, would be that of the working folder."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
 
 save_option = click.option(
     "--save",
-    type=click.Path(path_type=Path),
+    type=FileName(),
     metavar="FILE",
     help=f"Model file.  [default: {MODEL}, or with a number if that exists]",
 )
@@ -62,6 +83,21 @@ def output_paths(save: Path | None, plot: Path | None, suffix: str) -> tuple[Pat
     curves = (save or MODEL).with_name(f"{CURVES}{suffix}")
     free = iter(unused(*([] if save else [MODEL]), *([] if plot else [curves])))
     return save or next(free), plot or next(free)
+
+
+def check_format(path: Path, *suffixes: str) -> None:
+    """Raise a usage error if a file's name has the suffix of another format than it will hold.
+
+    Examples
+    --------
+    >>> check_format(Path("run.html"), ".html", ".htm")
+    >>> check_format(Path("run-2.1"), ".html", ".htm")
+    """
+    if path.suffix.lower() in FORMATS.difference(suffixes):
+        raise click.UsageError(
+            f"{path} is the name of a {path.suffix} file, and a {suffixes[0]} file would be written; name it "
+            f"{path.with_suffix(suffixes[0])}"
+        )
 
 
 def check_writable(path: Path) -> None:

@@ -27,7 +27,7 @@ from ..utils.arrays import check_finite
 from ..utils.files import write_atomically
 from .data import as_images, as_rows
 from .options import Count
-from .outputs import check_apart
+from .outputs import FileName, check_apart, check_format
 from .tables import MOST_COLUMNS, is_table
 
 #: Digits of a prediction down from the first one of the targets' spread.
@@ -35,11 +35,9 @@ DIGITS = 5
 
 
 @click.command(short_help="Apply a saved network to new data.")
-@click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
-@click.argument("data_path", metavar="DATA", type=click.Path(path_type=Path))
-@click.option(
-    "--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write instead of standard output (-)."
-)
+@click.argument("model_path", metavar="MODEL", type=FileName())
+@click.argument("data_path", metavar="DATA", type=FileName())
+@click.option("--output", type=FileName(), metavar="FILE", help="File to write instead of standard output (-).")
 @click.option(
     "--batch-size",
     type=Count(1),
@@ -63,6 +61,8 @@ def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: 
         raise click.ClickException(f"cannot write {output}: it is a folder")
     if output != Path("-"):
         check_apart({"MODEL": model_path, "DATA": data_path, "--output": output})
+    if output is not None:
+        check_format(output, ".csv", ".txt")
     model = load(model_path)
     x = _read(data_path, model)
     heading, rows = _predictions(model, x, batch_size, data_path, proba)

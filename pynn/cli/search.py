@@ -26,7 +26,7 @@ from ..utils.streams import say
 from .data import LoadedData, load_data
 from .networks import DEFAULTS
 from .options import Count, backend_option, build, chosen_backend, loss_option
-from .outputs import MODEL, check_apart, check_writable, save_option, unused, write
+from .outputs import MODEL, FileName, check_apart, check_format, check_writable, save_option, unused, write
 from .scores import errors
 from .sections import SectionedCommand
 from .tables import DataOptions, data_options
@@ -184,12 +184,10 @@ _loaded: dict[tuple[DataOptions, bool], LoadedData] = {}
     metavar="ADDRESS",
     help="Run trials on the Dask cluster of this scheduler, such as tcp://host:8786.  [default: processes here]",
 )
-@click.option(
-    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the trials here; the same command resumes."
-)
+@click.option("--folder", type=FileName(file_okay=False), help="Keep the trials here; the same command resumes.")
 @save_option
-@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="A page with pictures and all trials.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="A picture: .png, .svg or .pdf.")
+@click.option("--report", type=FileName(), metavar="FILE", help="A page with pictures and all trials.")
+@click.option("--plot", type=FileName(), metavar="FILE", help="A picture: .png, .svg or .pdf.")
 @backend_option
 @click.option("--seed", type=Count(0), metavar="N", default=0, help="Seed of all random numbers.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the result.")
@@ -301,6 +299,9 @@ def _check_metric(metric: str | None, trainer: Trainer) -> None:
 
 def _check_outputs(save: Path, report: Path | None, plot: Path | None) -> None:
     """Check before the search that its results can be written."""
+    check_format(save, ".safetensors")
+    if report is not None:
+        check_format(report, ".html", ".htm")
     for path in filter(None, (save, report, plot)):
         check_writable(path)
     if plot is None:

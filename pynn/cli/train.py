@@ -23,7 +23,7 @@ from ..utils.json_values import json_text
 from ..utils.streams import say, wrapped
 from .data import LoadedData, load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
-from .outputs import check_apart, check_writable, json_option, output_paths, save_option, write
+from .outputs import FileName, check_apart, check_format, check_writable, json_option, output_paths, save_option, write
 from .ranks import communicator
 from .runs import FailedError, RunResult, cross_fit_table, describe_data, train_one
 from .sections import SectionedCommand
@@ -41,13 +41,13 @@ from .tables import DataOptions, data_options
 @save_option
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=FileName(),
     metavar="FILE",
     help="Learning curves: .png, .svg or .pdf.  [default: pynn-curves next to the model: .svg without matplotlib]",
 )
 @click.option(
     "--report",
-    type=click.Path(path_type=Path),
+    type=FileName(),
     metavar="FILE",
     help="Page with everything the monitor recorded: .html, opens offline.",
 )
@@ -111,7 +111,9 @@ def train(
     else:
         save, curves = _check_outputs(save, plot)
         check_apart({**chosen.files(), "--save": save, "--plot": curves, "--report": report})
+        check_format(save, ".safetensors")
         if report is not None:
+            check_format(report, ".html", ".htm")
             check_writable(report)
     tell = _quiet if options["quiet"] else say
     with chosen_backend(options["backend_name"]), using_matmul_precision(options["precision"]):

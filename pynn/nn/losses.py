@@ -41,7 +41,7 @@ class WeightedClassLoss(ClassLoss):
         weights = super().row_weights(target, sample_weight)
         if self.weight is None:
             return weights
-        of_class = np.asarray(self.weight)[np.where(target == self.ignore_index, 0, target)]
+        of_class = np.take(self.weight, target, mode="clip")  # `check_target` refuses labels that are no classes
         return of_class if weights is None else of_class * weights
 
     def check_target(self, target: np.ndarray, outputs: int) -> None:

@@ -26,6 +26,7 @@ def test_named_class_weights():
         ("a=much", "expected a number"),
         ("a=nan", "expected a number"),
         ("a=inf", "expected a number"),
+        ("a=1,b=2,a=3", "'a=3' names 'a' a second time"),
     ],
 )
 def test_wrong_class_weights_are_named(given, message):

@@ -95,6 +95,33 @@ def program(*arguments, **environment):
         (["predict", "m.safetensors", "d.csv", "--output", "d.csv"], "DATA and --output name the same file, d.csv"),
         (["predict", "m.safetensors", "d.csv", "--output", "m.safetensors"], "MODEL and --output name the same file"),
         (["export", "m.safetensors", "m.safetensors"], "MODEL and FILE name the same file, m.safetensors"),
+        *(
+            ([*command, option, "run.txt"], f"run.txt is the name of a .txt file, and a {kind} file would be written")
+            for command, option, kind in [
+                (["train"], "--report", ".html"),
+                (["train"], "--save", ".safetensors"),
+                (["search"], "--report", ".html"),
+                (["search"], "--save", ".safetensors"),
+                (["check"], "--report", ".html"),
+            ]
+        ),
+        (["train", "--save", "model.onnx"], "a .safetensors file would be written; name it model.safetensors"),
+        (["predict", "m.safetensors", "x.csv", "--output", "y.xlsx"], "y.xlsx is the name of a .xlsx file, and a .csv"),
+        (["export", "m.safetensors", "m.html"], "m.html is the name of a .html file, and a .onnx file would be"),
+        *(
+            ([*command, ""], "the name is empty")
+            for command in [
+                *(["train", option] for option in ("--save", "--plot", "--report")),
+                *(["search", option] for option in ("--save", "--plot", "--report", "--folder")),
+                ["check", "--report"],
+                ["predict", "m.safetensors", "d.csv", "--output"],
+                ["predict", "m.safetensors"],
+                ["predict"],
+                ["export", "m.safetensors"],
+                ["bench", "--output"],
+                ["lecture", "--output"],
+            ]
+        ),
         (["predict"], "Missing argument 'MODEL'"),
         (
             ["predict", "m.safetensors", "x.foo"],

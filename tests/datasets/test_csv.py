@@ -191,6 +191,7 @@ def test_any_text_gives_a_table_or_a_clear_error(tmp_path_factory, text):
         ("a,b\n1,2\n", {"target": 2}, "has no column 2; it has 2: a, b"),
         ("a,b\n1,2\n", {"target": -3}, "has no column -3"),
         ("a,b\n" + "1,\n" * 15, {}, "target 'b' has no values"),
+        ("a,b\n1,1\n2,2\n", {"drop": ["a"]}, "can be learnt from: 'a': dropped$"),
         ("a,b\n?,1\n,2\n", {"header": True}, "no feature beside its target that can be learnt from: 'a': .*no values"),
         ("a,b\n1,2\ninf,3\n", {}, "line 3: column 'a' has 'inf'; expected a finite number"),
         ("a,b\n1,inf\n2,3\n", {}, "line 2: target 'b' has 'inf'"),

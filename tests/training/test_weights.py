@@ -3,6 +3,7 @@
 import itertools
 import math
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -267,3 +268,27 @@ def test_weights_are_not_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         new_trainer(pynn.CrossEntropyLoss()).fit(X, LABELS, epochs=2, batch_size=4, sample_weight=SOME)
+
+
+@pytest.mark.parametrize(
+    ("weight", "labels", "said"),
+    [
+        ([1.0], [0, 1, 1], "weight has 1 class weights; expected 2, one per output"),
+        ([1.0, 2.0], [0, 5, 1], "target 5 in row 1 is not a class: expected 0 to 1 for 2 outputs"),
+        ([1.0, 2.0], [0, -7, 1], "target -7 in row 1 is not a class: expected 0 to 1 for 2 outputs"),
+    ],
+)
+@pytest.mark.parametrize("kind", [pynn.CrossEntropyLoss, pynn.NLLLoss, partial(pynn.FocalLoss, 2.0)])
+def test_class_weights_that_do_not_fit(kind, weight, labels, said):
+    model = pynn.Sequential(pynn.Linear(2, 2), pynn.LogSoftmax())
+    trainer = pynn.Trainer(model, kind(weight), pynn.SGD(0.1))
+    x = np.zeros((3, 2), np.float32)
+    fit = partial(trainer.fit, epochs=1)
+    for call in (fit, partial(fit, sample_weight=[1, 1, 0])):
+        with pytest.raises(ValueError, match=said):
+            call(x, labels)
+    for call in (trainer.evaluate, trainer.step):
+        with pytest.raises(ValueError, match=r"weight has (shape|1)|is not a class"):
+            call(x, labels)
+    with pytest.raises(ValueError, match=said):
+        fit(x, [0] * 3, validation=(x, labels))

@@ -288,7 +288,7 @@ def table_of(source: RawTable, target: str | int, task: str | None, options: Col
         if note:
             notes[column.name] = note
     if not columns:
-        reasons = "; ".join(f"{name!r}: {note}" for name, note in notes.items())
+        reasons = "; ".join(f"{name!r}: {notes.get(name, 'dropped')}" for name in dropped)
         raise ValueError(f"{source.name} has no feature beside its target that can be learnt from: {reasons}")
     schema: Schema = {"columns": columns, "target": learn_target(source, place, task, options), "dropped": dropped}
     return replace(_applied(source, schema), notes=notes)
