@@ -23,6 +23,8 @@ SLOWER = "2 to 30 times slower"
 MAX_THREADS = 256
 
 _active: ModuleType | None = None
+#: The ``with`` blocks of all threads that have begun, and what was chosen before each.
+_blocks: list[tuple[use_backend, ModuleType | None]] = []
 _threads: int | None = None
 #: Set by tests: use as many threads as requested, and always, even where that takes longer.
 eager_threads = False
@@ -67,6 +69,9 @@ def get_backend() -> str:
 class use_backend:  # noqa: N801 - used like a function
     """Choose the backend of all ops in this process, permanently or for a ``with`` block.
 
+    If blocks of several threads or tasks overlap, the one that began last counts; when all have ended, the choice is
+    again the one before them.
+
     Parameters
     ----------
     name : {"auto", "cython", "numba", "numpy"}
@@ -91,16 +96,27 @@ class use_backend:  # noqa: N801 - used like a function
     def __init__(self, name: str) -> None:
         global _active
         self._previous = _active
-        _active = _load(name)
+        self._kernels = _active = _load(name)
+        self._begun = False
 
     def __enter__(self) -> use_backend:
+        global _active
+        if self._begun:  # a second block
+            self._previous, _active = _active, self._kernels
+        self._begun = True
+        _blocks.append((self, self._previous))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         global _active
-        _active = self._previous
+        place = max(place for place, (block, _) in enumerate(_blocks) if block is self)
+        _, previous = _blocks.pop(place)
+        if place < len(_blocks):  # a block that began later goes on, and will restore what was before this one
+            _blocks[place] = _blocks[place][0], previous
+        else:
+            _active = previous
 
 
 def kernels() -> ModuleType:

@@ -1,6 +1,7 @@
 """The choice of the backend, and that all backends have the same functions."""
 
 import inspect
+import itertools
 import os
 import subprocess
 import sys
@@ -55,6 +56,31 @@ def test_context_manager_restores_also_after_an_error(backend):
 def test_a_call_lasts_until_the_next(backend):
     with pynn.use_backend(backend):
         pynn.use_backend("numpy")
+        assert pynn.get_backend() == "numpy"
+    assert pynn.get_backend() == backend
+
+
+@pytest.mark.parametrize("ends", list(itertools.permutations(range(3))))
+def test_blocks_may_end_in_any_order(backend, ends):
+    """As those of threads and tasks do: what was chosen before all of them is restored."""
+    with pynn.use_backend(backend):
+        blocks = []
+        for name in ("numpy", "numba", "cython"):
+            blocks.append(pynn.use_backend(name))
+            blocks[-1].__enter__()
+        open_blocks = dict(enumerate(("numpy", "numba", "cython")))
+        for place in ends:
+            blocks[place].__exit__(None, None, None)
+            del open_blocks[place]
+            assert pynn.get_backend() == (open_blocks[max(open_blocks)] if open_blocks else backend)
+
+
+def test_a_choice_can_be_used_again(backend):
+    chosen = pynn.use_backend("numpy")
+    with chosen:
+        pass
+    assert pynn.get_backend() == backend
+    with chosen, pynn.use_backend(backend), chosen:
         assert pynn.get_backend() == "numpy"
     assert pynn.get_backend() == backend
 
