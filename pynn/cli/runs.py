@@ -71,6 +71,7 @@ def _small_table(data: LoadedData, options: dict[str, Any], weights: list[float]
         seed=options["seed"],
         class_weight=weights,
         loss=options["loss"],
+        class_names=data.class_names,
     )
 
 
@@ -176,7 +177,7 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
     seconds = time.perf_counter() - began
     if fit.interrupted:
         tell("interrupted: evaluating and saving the average of the networks so far")
-    fit.model.class_names, fit.model.input_schema = data.class_names, schema_of(data, options)
+    fit.model.input_schema = schema_of(data, options)
     tested = np.isfinite(fit.predictions).all(axis=1)
     parts = [
         _scored("training", y, fit.model.predict(x), loss),

@@ -43,7 +43,7 @@ class _Tabular(NetworkEstimator):
         with unobserved():  # the user's own generator stays as it is
             table = SmallTable(
                 X[rows], y[rows], classes, given, folds=self.folds, seed=seed,
-                class_weight=class_weight, sample_weight=weights,
+                class_weight=class_weight, sample_weight=weights, class_names=self._class_names,
             )  # fmt: skip
             fit = table.cross_fit()
         self.network_: Sequential = fit.model
@@ -156,7 +156,6 @@ class TabularClassifier(ClassPredictor, _Tabular):
             each = class_weights(self.class_weight, y[examples.rows], examples.weights)
             of_class = [float(each[numbers[examples.rows] == number][0]) for number in range(len(self.classes_))]
         self._cross_fit(X, numbers, len(self.classes_), examples, of_class)
-        self.network_.class_names = self._labels.names
         return self
 
 

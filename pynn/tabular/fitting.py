@@ -88,6 +88,8 @@ class SmallTable:
     sample_weight : ndarray, shape (n,), optional
     loss : str, optional
         A name of `training.named.make_loss`.
+    class_names : sequence of text or numbers, optional
+        Those of the models, for findings and labels.
 
     Attributes
     ----------
@@ -106,12 +108,13 @@ class SmallTable:
         class_weight: Sequence[float] | None = None,
         sample_weight: np.ndarray | None = None,
         loss: str | None = None,
+        class_names: Sequence[Any] | None = None,
     ) -> None:
         self.kinds = recipes(len(x), given)
         self.folds, self.seed = folds, seed
         self._x, self._y = x, (y if classes else y.reshape(-1, 1))
         self._classes, self._class_weight, self._loss_name = classes, class_weight, loss
-        self._sample_weight = sample_weight
+        self._sample_weight, self._class_names = sample_weight, class_names
         # All networks share the preprocessing.
         self._preprocessing = Standardize(limit=LIMIT).fit(x)
         self._target_preprocessing = None if classes else Standardize().fit(self._y)
@@ -191,5 +194,6 @@ class SmallTable:
         manual_seed(seed)
         model = network(kind, self._inputs, self._classes or 1)
         model.preprocessing, model.target_preprocessing = self._preprocessing, self._target_preprocessing
+        model.class_names = self._class_names
         optimizer = make_optimizer(kind.optimizer, kind.lr, kind.weight_decay)
         return Trainer(model, self._loss(), optimizer, schedule=make_schedule(kind.schedule, kind.epochs), seed=seed)

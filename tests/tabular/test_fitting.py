@@ -113,3 +113,12 @@ def test_many_columns_get_few_bends(rng):
 def test_networks_start_without_an_opinion(kind, rng):
     inputs = rng.normal(size=(30, 4)).astype(np.float32)
     assert not network(kind, inputs, 3).predict(inputs).any()
+
+
+def test_findings_name_the_class():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(1000, 3)), (np.arange(1000) % 20 == 0).astype(int)
+    fitted = SmallTable(x, y, 2, {"epochs": 20, "hidden": (4,)}, folds=2, class_names=["no", "yes"]).cross_fit()
+    (found,) = [finding for finding in fitted.verdict if finding.symptom == "class_imbalance"]
+    assert found.evidence.startswith("class 'yes' has 25 of 500 training examples")
+    assert fitted.model.class_names == ["no", "yes"]
