@@ -11,6 +11,7 @@ from remedy_networks import RateAfter, network, trainer_of
 import pynn
 from pynn.babysit.remedies import diagnose
 from pynn.babysit.remedies.blueprint import Blueprint
+from pynn.babysit.remedies.diagnosis import MOST_PRINTED
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -270,6 +271,16 @@ def test_when_time_runs_out_what_was_not_tried_is_named(blobs):
     assert diagnosis.baseline.ended == "cut short"
     assert len(diagnosis.trials) <= 3
     assert f"no time for: {diagnosis.untried[0].change}" in str(diagnosis)
+
+
+def test_the_text_lists_the_best_and_names_the_others(blobs):
+    data, validation = blobs
+    diagnosis = diagnose(trainer_of(network(10, 16, 3), pynn.SGD(20.0)), *data, validation=validation, epochs=1)
+    text, changes = " ".join(str(diagnosis).split()), [trial.remedy.change for trial in diagnosis.trials]
+    assert len(changes) > MOST_PRINTED
+    codes = [trial.remedy.code for trial in diagnosis.trials]
+    assert all(" ".join(code.split()) in text for code in codes[:MOST_PRINTED])
+    assert f"also tried, and no better: {'; '.join(changes[MOST_PRINTED:])}" in text
 
 
 def test_every_trial_is_announced_by_its_number(blobs):

@@ -17,6 +17,8 @@ from .trials import Metric, Remedy, RemedyTrial
 CHANCE = 0.025
 #: Minimum gain, as a share of the distance to a perfect score.
 WORTHWHILE = 0.02
+#: Remedies that the text lists with their code, best first; a page and JSON list all.
+MOST_PRINTED = 6
 
 
 @dataclass
@@ -169,16 +171,17 @@ class Diagnosis:
     def _table(self) -> list[str]:
         assert self.baseline is not None
         head = (f"{self.metric}", "loss", "", "")
-        rows = self.rows()
+        rows = self.rows()[: 1 + MOST_PRINTED]
         widths = [max(len(row[column]) for row in (head, *rows)) for column in (0, 1)]
         margin = " " * (widths[0] + widths[1] + 4)
         lines = [f"{head[0]:>{widths[0]}}  {head[1]:>{widths[1]}}  validation, {self._length()}"]
-        for row, trial in zip(rows, [self.baseline, *self.trials], strict=True):
+        for row, trial in zip(rows, [self.baseline, *self.trials], strict=False):
             start = f"{row[0]:>{widths[0]}}  {row[1]:>{widths[1]}}  "
             lines += wrapped(f"{row[2]} [{row[3]}]", start, margin)
             if trial.remedy is not None:
                 lines += wrapped(trial.remedy.code, margin, margin + "  ")
-        return lines
+        others = "; ".join(_change(trial) for trial in self.trials[MOST_PRINTED:])
+        return [*lines, *(wrapped(f"also tried, and no better: {others}", "", "  ") if others else ())]
 
     def _length(self) -> str:
         assert self.baseline is not None
