@@ -73,6 +73,10 @@ def test_a_row_without_its_amount_is_left_out_whatever_it_is_called(csv_file, wo
         (["1.5", "2.5", "abc"], "line 4: column 'a' has 'abc' among numbers"),
         (["1", "2", "abc", "4"], "line 4: column 'a' has 'abc' among numbers"),
         (["1", "2"] * 60 + ["x"], "line 122: column 'a' has 'x' among numbers"),
+        *(
+            ([form.format(n + 0.5) if n % 10 == 3 else n + 0.5 for n in range(60)], f"has '{form.format(3.5)}' among")
+            for form in ("{}*", "<{}", "~{}", "{} [1]", "{}e", "{}†")
+        ),
         (["#DIV/0!", "2.5", "3.5"], "line 2: column 'a' has '#DIV/0!' among numbers"),
         (["1e999", "2"], "line 2: column 'a' has '1e999'; expected a finite number"),
         (["1", "-1e39"], "line 3: column 'a' has '-1e39'; expected a finite number"),
@@ -84,6 +88,19 @@ def test_numbers_that_are_doubtful_do_not_become_categories(csv_file, column, me
     with pytest.raises(ValueError, match=r"table\.csv") as error:
         datasets.read_csv(path)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1.6", "1.8", "2.0", "1.8 turbo", "2.0 turbo", "hybrid", "electric", "3.5"],  # few: all of them are encoded
+        [*map(str, range(100, 140)), *(f"PC {n}" for n in range(20))],  # numbers of tickets
+        [f"1.{n}.{n % 3}" for n in range(30)],
+    ],
+)
+def test_text_beside_numbers_that_measure_nothing_is_text(csv_file, cells):
+    path = csv_file("a,b,label\n" + "".join(f"{cell},{i},{'xy'[i % 2]}\n" for i, cell in enumerate(cells * 4)))
+    assert "a" not in datasets.read_csv(path).feature_names
 
 
 @pytest.mark.parametrize(

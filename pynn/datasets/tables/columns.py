@@ -29,7 +29,7 @@ FEWEST_ROWS, SMALLEST_SHARE = 3, 0.01
 #: Text with more different values than this share of its rows, such as names, tells nothing about other rows.
 NEARLY_ALL = 0.5
 #: Texts among numbers are errors up to this number of different ones, or this share of the cells; more make the column
-#: text.
+#: text, unless its numbers are measured.
 MAX_ERRORS, ERROR_SHARE = 3, 0.05
 #: Whole numbers mixed with text, such as 0, 1, 2, 3+, are codes if at least this share of the cells is text.
 MIN_TEXT = 0.02
@@ -289,11 +289,14 @@ def _refuse_errors(source: RawTable, cells: pl.Series, options: ColumnOptions) -
             f"{source.at(row)}: column {cells.name!r} has {other!r} beside numbers such as {usual!r}; write all of "
             "them the same way"
         )
-    if len({cell for _, cell in strange}) > MAX_ERRORS and len(strange) > ERROR_SHARE * len(present):
-        return
     texts = {cell for _, cell in strange}
     values = present.filter(~present.is_in(list(texts)))
-    if all(parse_whole(cell) is not None for cell in values.unique()):
+    whole = [parse_whole(cell) is not None for cell in values.unique()]
+    # Mostly fractions, too many to be encoded one by one, are measured: text such as 1.5* or <0.5 does not change that.
+    measured = 2 * numbers > len(present) and 2 * sum(whole) < len(whole) and present.n_unique() > MAX_CATEGORIES
+    if len(texts) > MAX_ERRORS and len(strange) > ERROR_SHARE * len(present) and not measured:
+        return
+    if all(whole):
         repeated = len(values) >= 2 * values.n_unique()
         if repeated and len(strange) >= MIN_TEXT * len(values):
             return  # codes
@@ -302,8 +305,8 @@ def _refuse_errors(source: RawTable, cells: pl.Series, options: ColumnOptions) -
         raise ColumnError(f"{source.at(row)}: column {cells.name!r} has {cell!r}; expected a finite number")
     raise ColumnError(
         f"{source.at(row)}: column {cells.name!r} has {cell!r} among numbers; write a number, leave the cell empty if "
-        f"it is unknown (or missing=[{cell!r}], --missing), or say that the column holds categories (categorical, "
-        "--categorical)"
+        f"it is unknown (or missing=[{cell!r}], --missing), say that the column holds categories (categorical, "
+        "--categorical), or leave it out (drop, --drop)"
     )
 
 
