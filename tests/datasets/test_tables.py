@@ -160,6 +160,20 @@ def test_what_only_looks_like_an_index_stays(tmp_path):
     assert datasets.read_table(path, numeric=["id"]).feature_names == ["id", "a"]
 
 
+@pytest.mark.parametrize("header", ["SIZE,COLOUR", "length,shade", "Colour"])
+def test_a_header_of_other_names_is_no_row(tmp_path, header):
+    """Of new data: the columns are named that are lacking, and no example is made of their names."""
+    (tmp_path / "t.csv").write_text("size,colour,label\n1.5,red,no\n2.5,blue,yes\n3.5,red,no\n")
+    schema = datasets.read_table(tmp_path / "t.csv", "label").schema
+    cells = ["1.5,red", "2.5,blue"] if "," in header else ["red", "blue"]
+    (tmp_path / "new.csv").write_text("\n".join([header, *cells]))
+    with pytest.raises(ValueError, match=f"lacks column size, colour; it has {header.replace(',', ', ')}"):
+        datasets.read_table(tmp_path / "new.csv", schema=schema)
+    if "," in header:
+        (tmp_path / "new.csv").write_text("\n".join(cells))
+        assert len(datasets.read_table(tmp_path / "new.csv", schema=schema).x) == 2
+
+
 def test_a_table_without_header_drops_the_same_columns_again(tmp_path):
     lines = [f"name {i},{i * 7 % 5}.5,{'xy'[i % 2]}\n" for i in range(40)]
     table = datasets.read_table(write(tmp_path / "t.csv", "".join(lines)))

@@ -167,8 +167,8 @@ def _check_widths(path: str | os.PathLike[str], widths: list[int], lines: Lines)
 def has_header(frame: pl.DataFrame, target: str | int | None, expected: Sequence[str]) -> bool:
     """Return whether the first row names the columns.
 
-    It does if `target` can only be a name; if columns are `expected`, by whether they are in it; otherwise see
-    `_looks_like_header`.
+    It does if `target` can only be a name; if columns are `expected`, if one is in it, in capitals or not, or text is
+    above numbers; otherwise see `_looks_like_header`.
     """
     first = [cell or "" for cell in frame.row(0)]
     if isinstance(target, str):
@@ -176,7 +176,9 @@ def has_header(frame: pl.DataFrame, target: str | int | None, expected: Sequence
         if not whole or (target in first and int(target) >= len(first)):
             return True
     if expected:
-        return set(expected) <= set(first) or any(cell in expected and not is_number(cell) for cell in first)
+        names = {name.lower() for name in expected if not is_number(name)}
+        known = set(expected) <= set(first) or any(cell.lower() in names for cell in first)
+        return known or _is_above_numbers(frame, first)
     return _looks_like_header(frame, first)
 
 
@@ -186,17 +188,10 @@ def _looks_like_header(frame: pl.DataFrame, first: list[str]) -> bool:
     It is if a column has text there and only numbers below. Otherwise it is if none of its text recurs in its column
     and it has no number, or a whole number above only text, or numbers that enumerate the columns.
     """
-    rest = frame.slice(1)
-    numbers = [index for index, cell in enumerate(first) if is_number(cell)]
-    others = set(range(len(first))).difference(numbers)
-    texts = [index for index in sorted(others) if first[index].lower() not in MISSING_NUMBER]
-    plain = plain_numbers(rest[:, texts])
-    if any(plain[name].count() for name in plain.columns):
+    if _is_above_numbers(frame, first):
         return True
-    for index in texts:
-        below = rest[:, index].drop_nulls()
-        if len(below) and are_numbers(below):
-            return True
+    rest, texts = frame.slice(1), _texts(first)
+    numbers = [index for index, cell in enumerate(first) if is_number(cell)]
     if any((rest[:, index] == first[index]).any() for index in texts):
         return False
     if not numbers:
@@ -204,6 +199,20 @@ def _looks_like_header(frame: pl.DataFrame, first: list[str]) -> bool:
     if not all(first[index].isdecimal() for index in numbers):
         return False
     return any(_is_text(rest[:, index]) for index in numbers) or _count_columns(first, rest, numbers)
+
+
+def _texts(first: list[str]) -> list[int]:
+    """Return the places of the cells that are neither numbers nor missing."""
+    return [index for index, cell in enumerate(first) if not is_number(cell) and cell.lower() not in MISSING_NUMBER]
+
+
+def _is_above_numbers(frame: pl.DataFrame, first: list[str]) -> bool:
+    """Return whether a column has text in the first row, and only numbers below."""
+    rest = frame.slice(1)[:, _texts(first)]
+    plain = plain_numbers(rest)
+    if any(plain[name].count() for name in plain.columns):
+        return True
+    return any(len(below) and are_numbers(below) for below in (column.drop_nulls() for column in rest))
 
 
 def _is_text(column: pl.Series) -> bool:
