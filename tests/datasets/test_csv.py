@@ -247,7 +247,7 @@ def test_csv_with_a_schema(csv_file, text, x, y):
         ("size,colour,grade\n1,red,c\n", {}, "line 2: target 'grade' is 'c', which is none of the classes a, b"),
         ("1,red,a,7\n", {}, r"no header and 4 columns; expected 2 features \(size, colour\)"),
         ("size,colour\n1,red\n", {"target": "size"}, "are part of the schema"),
-        ("width,hue\n1,red\n", {}, "line 1: column 'size' has 'width'"),
+        ("width,hue\n1,red\n", {}, "lacks column size, colour; it has width, hue"),
     ],
 )
 def test_csv_refuses_what_does_not_fit_the_schema(csv_file, text, options, message):
