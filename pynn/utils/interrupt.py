@@ -47,6 +47,11 @@ def interrupted_by() -> int:
     return _honoured
 
 
+def interruption() -> KeyboardInterrupt:
+    """Return the exception for that signal, for code that goes no further after a guard's block."""
+    return KeyboardInterrupt() if _honoured == signal.SIGINT else Terminated(_honoured)
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated(number)
 

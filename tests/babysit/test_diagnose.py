@@ -1,6 +1,7 @@
 """diagnose: what is wrong is found and cured, nothing of the caller's is touched, arguments and time are heeded."""
 
 import copy
+import signal
 import time
 
 import numpy as np
@@ -12,6 +13,7 @@ import pynn
 from pynn.babysit.remedies import diagnose
 from pynn.babysit.remedies.blueprint import Blueprint
 from pynn.babysit.remedies.diagnosis import MOST_PRINTED
+from pynn.utils import interrupt
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -344,3 +346,25 @@ def test_rows_that_are_not_shuffled_keep_their_order_when_some_are_held_out():
     diagnosis = diagnose(trainer, x[order], y[order], epochs=10, shuffle=False)
     assert diagnosis.verdict[0].symptom == "oscillating"
     assert "examples shuffled in every epoch" in diagnosis.best.remedy.change
+
+
+class Signalled(pynn.CrossEntropyLoss):
+    """Sends a signal to its own process in the 30th pass."""
+
+    passes, number = 0, signal.SIGINT
+
+    def forward(self, *arguments, **options):
+        Signalled.passes += 1
+        if Signalled.passes == 30:
+            signal.raise_signal(Signalled.number)
+        return super().forward(*arguments, **options)
+
+
+@pytest.mark.parametrize("number", interrupt.ENDING)
+def test_a_signal_that_ends_a_run_ends_the_diagnosis_by_its_number(blobs, number, monkeypatch):
+    data, _ = blobs
+    monkeypatch.setattr(Signalled, "passes", 0)
+    monkeypatch.setattr(Signalled, "number", number)
+    with pytest.raises(KeyboardInterrupt) as caught, interrupt.termination_heeded():
+        diagnose(trainer_of(network(10, 8, 3), loss=Signalled()), *data, epochs=3)
+    assert caught.value.args == (() if number == signal.SIGINT else (number,))

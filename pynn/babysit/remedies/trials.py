@@ -13,6 +13,7 @@ import numpy as np
 from ...nn.loss import ClassLoss
 from ...training.callbacks import Callback
 from ...utils.arrays import is_one_hot
+from ...utils.interrupt import interruption
 from ...utils.json_values import plain
 from ..findings import Finding
 from ..learners import NEIGHBOURS, simple_predictions
@@ -332,7 +333,7 @@ def _fit(
     except NonFiniteError:
         return "not finite"
     if trainer.history.interrupted:
-        raise KeyboardInterrupt
+        raise interruption()
     return "cut short" if limit.reached else "finished"
 
 
