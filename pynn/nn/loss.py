@@ -14,7 +14,7 @@ from .. import ops
 from ..ops.losses import IGNORE_INDEX
 from ..utils.arrays import as_array, example_weights, first_row, numeric
 from ..utils.config import Configurable
-from ..utils.validation import ready
+from ..utils.validation import ready, shortened
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -219,7 +219,13 @@ class FunctionLoss(Loss):
         gradient_out: np.ndarray | None = None,
     ) -> Result:
         self.row_weights(target, sample_weight)  # raises if weights are given
-        return self.function(prediction, target)
+        result = self.function(prediction, target)
+        if not isinstance(result, tuple | list) or len(result) != 2 or np.ndim(result[0]):
+            raise TypeError(
+                f"the loss function returned {shortened(repr(result))}; expected (loss, gradient): a number, and an "
+                "array of the shape of the prediction"
+            )
+        return result[0], result[1]
 
 
 def as_loss(loss: Loss | Callable[..., Any]) -> Loss:
@@ -228,6 +234,8 @@ def as_loss(loss: Loss | Callable[..., Any]) -> Loss:
         return loss
     if isinstance(loss, type) and issubclass(loss, Loss):
         raise TypeError(f"loss is the class {loss.__name__}; expected an instance: {loss.__name__}()")
+    if type(loss).__module__.startswith("torch."):
+        raise TypeError(f"loss is PyTorch's {loss!r}; expected pynn's: those that both have bear the same name")
     if callable(loss) and not isinstance(loss, type):
         return FunctionLoss(loss)
     raise TypeError(f"loss is {loss!r}; expected a pynn loss such as pynn.CrossEntropyLoss(), or a function")

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
+import numpy as np
+
 from ..utils.config import Configurable
 from ..utils.validation import choice, count, flag, fraction, instance, number
 
@@ -50,6 +52,18 @@ UNITS = ("epoch", "step")
 NOTHING = 1e-9
 
 
+def checked_rate(schedule: Schedule, base: float, epoch: int, step: int) -> float:
+    """Return a schedule's rate; raise ValueError unless it is finite and at least 0, as not all code of users gives."""
+    rate = schedule.rate(base, epoch, step)
+    if isinstance(rate, float) and 0 <= rate < math.inf:  # the text of the error takes longer than the rate
+        return rate
+    return number(_plain(rate), f"the rate of {schedule!r} after {epoch} epochs and {step} steps", minimum=0)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
 def idle_epochs(schedule: Schedule, base: float, epoch: int, epochs: int, steps: int, batches: int) -> int:
     """Return how many of the next `epochs` epochs, counted from the end, have a rate of practically 0.
 
@@ -59,10 +73,10 @@ def idle_epochs(schedule: Schedule, base: float, epoch: int, epochs: int, steps:
 
     def rate(index: int) -> float:
         first = steps + index * batches
-        return max(schedule.rate(base, epoch + index, step) for step in {first, first + batches // 2})
+        return max(checked_rate(schedule, base, epoch + index, step) for step in {first, first + batches // 2})
 
-    if epochs and not 0 <= rate(0) < math.inf:
-        raise ValueError(f"{schedule!r} returns a rate of {rate(0)} after {epoch} epochs; expected at least 0")
+    if epochs:
+        rate(0)
     idle = 0
     while base > 0 and idle < epochs and rate(epochs - 1 - idle) <= NOTHING * base:
         idle += 1
@@ -254,7 +268,7 @@ class LambdaLR(Schedule):
         raise TypeError("a LambdaLR cannot be saved: a file holds no function; write a subclass of pynn.Schedule")
 
     def at(self, base: float, count: int) -> float:
-        return base * float(self.lr_lambda(count))
+        return base * number(_plain(self.lr_lambda(count)), f"the factor of {self!r} at {count}")
 
 
 class WarmupLR(Schedule):

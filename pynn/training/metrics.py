@@ -30,7 +30,7 @@ import numpy as np
 from ..nn.inputs import Inputs
 from ..nn.loss import correct
 from ..nn.probabilities import softmax
-from ..utils.validation import several
+from ..utils.validation import several, shortened
 
 if TYPE_CHECKING:
     from ..nn.loss import Loss
@@ -219,7 +219,11 @@ def _of_user(metric: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Pre
     def score(found: Predictions) -> float:
         values = found.labels if found.values is None else found.values
         assert values is not None
-        return float(metric(found.y, values))
+        value = metric(found.y, values)
+        if np.ndim(value) or isinstance(value, str) or value is None:
+            name = getattr(metric, "__name__", repr(metric))
+            raise TypeError(f"the metric {name} returned {shortened(repr(value))}; expected a number")
+        return float(value)
 
     return score
 

@@ -12,6 +12,7 @@ from .. import ops
 from ..backends.precision import using_matmul_precision
 from ..nn.loss import correct
 from ..optim.regularizers import Regularizer
+from ..optim.schedules import checked_rate
 from ..utils.interrupt import Uninterrupted
 from ..utils.validation import ready
 from .passes import RecordedPasses
@@ -171,7 +172,7 @@ class TrainingStep:
     def _scheduled(self, schedule: Schedule, rate: float, steps: int) -> tuple[float, float | None]:
         """Return the step's learning rate and momentum."""
         epoch = self._trainer.epoch
-        return schedule.rate(rate, epoch, steps), schedule.momentum(epoch, steps)
+        return checked_rate(schedule, rate, epoch, steps), schedule.momentum(epoch, steps)
 
     def _wanted(self, observer: Observer) -> bool:
         """Return whether the observer wants the next step; with several ranks, whether that of rank 0 does."""

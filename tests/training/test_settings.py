@@ -1,5 +1,7 @@
 """What a trainer is made of may be assigned, checked; what only tells of the run may not."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -214,6 +216,57 @@ class Wrong(pynn.Schedule):
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
 def test_a_schedule_that_gives_no_rate_is_refused(value):
     trainer = new_trainer(schedule=Wrong(value))
-    with pytest.raises(ValueError, match=rf"Wrong\(value=.*\) returns a rate of {value} after 0 epochs"):
+    with pytest.raises(ValueError, match=rf"the rate of Wrong\(.*\) after 0 epochs and 0 steps is {value}; exp"):
         trainer.fit(X, Y, epochs=1)
     assert trainer.steps == 0
+
+
+@pytest.mark.parametrize("later", [-0.5, math.nan, math.inf, None, "0.1", np.ones(2)])
+@pytest.mark.parametrize("by", ["epoch", "step"])
+def test_rates_that_are_none_are_refused_when_they_come(later, by):
+    """By steps of one's own as well: a negative rate climbs, and None stood for the optimiser's own."""
+    trainer = new_trainer(schedule=pynn.LambdaLR(lambda count: 1.0 if count < 2 else later, by=by))
+    for number in range(2):
+        trainer.step(X, Y)
+        trainer.epoch = number + 1
+    before = trainer.model.state_dict()
+    with pytest.raises(ValueError, match=r"the (factor|rate) of LambdaLR.* is .*; expected a number"):
+        trainer.step(X, Y)
+    assert trainer.steps == 2
+    for name, array in trainer.model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_rate_may_be_an_array_without_dimensions():
+    trainer = new_trainer(schedule=pynn.LambdaLR(lambda epoch: np.where(epoch < 2, 1.0, 0.5)))
+    assert trainer.fit(X, Y, epochs=3)["lr"] == [0.1, 0.1, 0.05]
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (lambda p, y: float((p**2).mean()), r"the loss function returned 0\..*; expected \(loss, gradient\)"),
+        (lambda p, y: None, "the loss function returned None; expected"),
+        (lambda p, y: (p**2, p), r"the loss function returned \(array"),
+    ],
+)
+def test_functions_that_are_no_losses(loss, said):
+    trainer = new_trainer()
+    trainer.loss = loss
+    with pytest.raises(TypeError, match=said):
+        trainer.step(X, Y)
+
+
+def test_losses_of_pytorch_are_refused():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=r"loss is PyTorch's MSELoss\(\); expected pynn's"):
+        new_trainer().loss = torch.nn.MSELoss()
+
+
+@pytest.mark.parametrize("value", [None, "x", np.ones(3)])
+def test_metrics_that_are_no_numbers(value):
+    def mine(y, predicted):
+        return value
+
+    with pytest.raises(TypeError, match=r"the metric mine returned .*; expected a number"):
+        new_trainer().evaluate(X, Y, metrics=[mine])
