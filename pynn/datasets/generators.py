@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils.validation import seeded
+
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
@@ -54,7 +56,7 @@ def spiral(
     _check_count("n_per_class", n_per_class)
     _check_count("classes", classes)
     _check_spread("noise", noise)
-    rng = np.random.default_rng(seed)
+    rng = seeded(seed)
     y = np.repeat(np.arange(classes), n_per_class)
     radius = np.tile(np.linspace(0.0, 1.0, n_per_class), classes)
     angle = 4.0 * (y + radius) + noise * rng.standard_normal(len(y))
@@ -95,7 +97,7 @@ def moons(n: int = 200, noise: float = 0.1, seed: int | np.random.Generator = 0)
     """
     _check_count("n", n, minimum=2)
     _check_spread("noise", noise)
-    rng = np.random.default_rng(seed)
+    rng = seeded(seed)
     upper = np.linspace(0.0, math.pi, n // 2)
     lower = np.linspace(0.0, math.pi, n - n // 2)
     points = np.concatenate(
@@ -146,7 +148,7 @@ def blobs(
     _check_count("n", n, minimum=classes)
     _check_count("features", features)
     _check_spread("std", std)
-    rng = np.random.default_rng(seed)
+    rng = seeded(seed)
     centres = rng.uniform(-10.0, 10.0, (classes, features))
     y = np.sort(np.arange(n) % classes)
     return _shuffled(centres[y] + std * rng.standard_normal((n, features)), y, rng)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..utils.arrays import as_array
-from ..utils.validation import flag
+from ..utils.validation import flag, seeded
 
 
 def train_test_split(
@@ -66,7 +66,7 @@ def train_test_split(
         raise ValueError(f"test_fraction is {test_fraction!r}; expected a number between 0 and 1")
     if len(x) < 2:
         raise ValueError(f"x has {len(x)} rows; expected at least 2, one for each part")
-    rng = np.random.default_rng(seed)
+    rng = seeded(seed)
     n_test = min(max(1, round(test_fraction * len(x))), len(x) - 1)
     labels = _labels(y) if flag(stratify, "stratify") else None
     test = rng.permutation(len(x))[:n_test] if labels is None else _stratified(labels, n_test, rng)

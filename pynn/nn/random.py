@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..utils.validation import count
 from .parameters import native
 
 
@@ -41,7 +42,7 @@ def manual_seed(seed: int) -> None:
     >>> bool((a == pynn.Linear(2, 2).weight[...]).all())
     True
     """
-    (_own.get() or _shared).generator = np.random.default_rng(seed)
+    (_own.get() or _shared).generator = np.random.default_rng(count(seed, "seed", minimum=0))
 
 
 def initial_generator() -> np.random.Generator:

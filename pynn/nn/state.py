@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..utils.arrays import as_array
+from ..utils.validation import shortened
 from .layers import Layer, Linear
 
 if TYPE_CHECKING:
@@ -63,7 +64,13 @@ def write_arrays(own: Mapping[str, np.ndarray], state: Mapping[str, ArrayLike]) 
             raise ValueError(f"{name} has shape {array.shape}; expected {own[name].shape}")
         if array.dtype.kind != "f":
             raise TypeError(f"{name} has dtype {array.dtype}; expected {own[name].dtype}")
+    with np.errstate(over="ignore"):
+        cast = {name: array.astype(own[name].dtype, copy=False) for name, array in values.items()}
     for name, array in values.items():
+        lost = np.isinf(cast[name]) & np.isfinite(array)
+        if lost.any():
+            raise ValueError(f"{name} has {array[lost][0]:g}, too large for {own[name].dtype}")
+    for name, array in cast.items():
         own[name][...] = array
 
 
@@ -73,6 +80,8 @@ def check_layout(layer: Layer, state: Mapping[str, Any]) -> None:
     PyTorch's `Linear` weights are transposed. Shapes tell them apart unless all are square; then only a
     `StateDict` is certain.
     """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"the state is {shortened(repr(state))}; expected a dictionary of names and arrays")
     advice = "load PyTorch's with pynn.load_torch_state(model, state)"
     mark = _mark_of_torch(state, arrays_of(layer).keys())
     if mark is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..utils.validation import count
 from .context import Context
 
 if TYPE_CHECKING:
@@ -107,6 +108,9 @@ def _output_shapes(
         if first is None or any(hasattr(layer, "in_channels") for _, layer in leaves):
             return {}
         input_shape = (first,)
+    if not isinstance(input_shape, tuple | list):
+        raise TypeError(f"input_shape is {input_shape!r}; expected the sizes of one example, such as (3, 32, 32)")
+    input_shape = tuple(count(size, "a size of input_shape") for size in input_shape)
     shapes: dict[str, str] = {}
     x = np.zeros((1, *input_shape), dtype)
     for name, layer in leaves:

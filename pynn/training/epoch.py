@@ -94,6 +94,6 @@ def train_epoch(
 def non_finite_error(trainer: TrainingState, x: ArrayLike, y: ArrayLike) -> NonFiniteError:
     """Return the error for a loss that is not finite: it names a row of the batch that is not, or blames the rate."""
     elsewhere = f"the data is finite, so the weights or the rate are at fault (lr={trainer.optimizer.lr:g})"
-    cause = non_finite_row(x, y) or elsewhere
+    cause = non_finite_row(x, y, trainer.model.dtype) or elsewhere
     place = f"step {trainer.steps + 1}, epoch {trainer.epoch + 1}"
     return NonFiniteError(f"the loss is {trainer.last_loss} at {place}: {cause}")

@@ -166,11 +166,16 @@ def check_finite(array: np.ndarray, name: str, first_row: int = 0) -> np.ndarray
     return array
 
 
-def non_finite_row(x: ArrayLike, y: ArrayLike) -> str | None:
-    """Describe the first row of a batch with a NaN or an infinity, or return None."""
-    for array, where in ((np.asarray(x), "inputs"), (np.asarray(y), "targets")):
-        if array.dtype.kind == "f" and (row := first_row(~np.isfinite(array))) >= 0:
-            return f"row {row} of the batch's {where} has a NaN or an infinity"
+def non_finite_row(x: ArrayLike, y: ArrayLike, dtype: np.dtype | None = None) -> str | None:
+    """Describe the first row of a batch with a NaN or an infinity, as numbers of `dtype` if given, or return None."""
+    for given, where in ((np.asarray(x), "inputs"), (np.asarray(y), "targets")):
+        if given.dtype.kind != "f":
+            continue
+        with np.errstate(over="ignore"):
+            array = given if dtype is None else given.astype(dtype, copy=False)
+        if (row := first_row(~np.isfinite(array))) >= 0:
+            cast = f" as {dtype}" if np.isfinite(given[row]).all() else ""
+            return f"row {row} of the batch's {where} has a NaN or an infinity{cast}"
     return None
 
 

@@ -30,6 +30,13 @@ def number(value: Any, name: str, *, above: float = -math.inf, minimum: float | 
     raise ValueError(f"{name} is {value!r}; expected {expected}")
 
 
+def seeded(seed: Any) -> np.random.Generator:
+    """Return the generator of a seed; a generator itself; for None, one that no run repeats."""
+    if seed is None or isinstance(seed, np.random.Generator):
+        return np.random.default_rng(seed)
+    return np.random.default_rng(count(seed, "seed", minimum=0))
+
+
 def fraction(value: Any, name: str, *, one: bool = True) -> float:
     """Return `value` as a float, or raise ValueError unless it is in [0, 1], or in [0, 1) where `one` is False."""
     if _is_real(value) and (0 <= value < 1 or (one and value == 1)):

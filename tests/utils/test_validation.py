@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn import datasets
 
 LAYERS = [
     (lambda: pynn.Linear(0, 3), "in_features is 0; expected a positive integer"),
@@ -122,6 +123,52 @@ TRAINERS = [
 def test_constructors_refuse_wrong_arguments(make, said):
     with pytest.raises((ValueError, TypeError), match=said):
         make()
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 1.5, True])
+@pytest.mark.parametrize(
+    "call",
+    [
+        pynn.manual_seed,
+        lambda seed: datasets.train_test_split(X, Y, seed=seed),
+        *(lambda seed, make=make: make(seed=seed) for make in (datasets.blobs, datasets.moons, datasets.spiral)),
+    ],
+)
+def test_seeds(call, seed):
+    with pytest.raises(ValueError, match=f"seed is {seed!r}; expected an integer of at least 0"):
+        call(seed)
+
+
+@pytest.mark.parametrize("shape", ["3", 3, (3, 0)])
+def test_shapes_of_summaries(shape):
+    with pytest.raises((TypeError, ValueError), match=r"input_shape is ('3'|3|0); expected"):
+        trainer().model.summary(shape)
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "said"),
+    [
+        (None, TypeError, "the state is None; expected a dictionary"),
+        ([1], TypeError, r"the state is \[1\]; expected a dictionary"),
+        ({"0.weight": np.full((3, 2), 1e300), "0.bias": np.zeros(2)}, ValueError, r"0.weight has 1e\+300, too large"),
+        ({"0.weight": np.ones((3, 2)), "0.bias": np.full(2, -1e39)}, ValueError, r"0.bias has -1e\+39, too large for"),
+    ],
+)
+def test_states_that_do_not_fit(state, error, said):
+    """Nothing is loaded then, and no number becomes infinite."""
+    model = trainer().model
+    before = model.state_dict()
+    with pytest.raises(error, match=said):
+        model.load_state_dict(state)
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_a_batch_too_large_for_float32_is_the_cause():
+    for x, y, where in ((X * 1e300, Y, "inputs"), (X, Y + 1e300, "targets")):
+        with pytest.raises(pynn.NonFiniteError, match=f"row 0 of the batch's {where} has .* infinity as float32"):
+            trainer().step(x, y)
 
 
 X, Y = np.ones((4, 3)), np.zeros((4, 2))
