@@ -74,6 +74,29 @@ def test_data_frames():
         datasets.read_table(7)
 
 
+@pytest.mark.parametrize(
+    "odd", [b"x", 1j, [1, 2], (1, 2), {"b": 1}, {1}, np.ones(2)], ids=lambda odd: type(odd).__name__
+)
+def test_objects_that_are_no_cells_are_refused(odd):
+    """Their texts are not what they mean, as polars' types of them say."""
+    pandas = pytest.importorskip("pandas")
+    column = pandas.Series([odd] * 4, dtype="complex" if isinstance(odd, complex) else object)
+    frame = pandas.DataFrame({"a": column, "b": [1, 2, 3, 4], "label": ["x", "y"] * 2})
+    with pytest.raises(ValueError, match=r"the table: column 'a' holds a .*; expected numbers, text or dates"):
+        datasets.read_table(frame)
+
+
+def test_durations_are_days_in_every_frame():
+    pandas = pytest.importorskip("pandas")
+    hours, label = [12.0, 36.0, 6.0, None], ["x", "y"] * 2
+    frames = [
+        pandas.DataFrame({"a": pandas.to_timedelta(hours, unit="h"), "label": label}),
+        pl.DataFrame({"a": [None if h is None else datetime.timedelta(hours=h) for h in hours], "label": label}),
+    ]
+    for frame in frames:
+        np.testing.assert_array_equal(datasets.read_table(frame).x[:, 0], [0.5, 1.5, 0.25, np.nan])
+
+
 def test_data_frames_of_pandas():
     pandas = pytest.importorskip("pandas")
     columns = {

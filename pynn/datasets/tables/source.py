@@ -15,13 +15,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ...utils.validation import flag
+from ...utils.validation import flag, shortened
 from . import delimited
 from .names import OTHERS
 from .numbers import plain_numbers
 
 #: Maximum number of names listed in a message.
 _MOST_NAMES = 10
+#: Objects of a data frame that are neither numbers nor text nor dates, though all have a text.
+_NO_CELLS = (bytes, bytearray, complex, list, tuple, dict, set, np.ndarray)
 
 
 @dataclass
@@ -150,6 +152,14 @@ def _of_pandas(name: str, values: Any) -> pl.Series:
         return pl.Series(name, values.to_numpy(dtype="float64", na_value=np.nan))
     if kind == "M":
         return pl.Series(name, values.to_numpy().astype("datetime64[us]"))
+    if kind == "m":
+        return pl.Series(name, values.to_numpy().astype("timedelta64[us]"))
+    odd = next((value for value in values if isinstance(value, _NO_CELLS)), None)
+    if odd is not None:
+        raise ValueError(
+            f"the table: column {name!r} holds a {type(odd).__name__}, {shortened(repr(odd))}; expected numbers, text "
+            "or dates"
+        )
     cells = [None if absent else str(value) for value, absent in zip(values, missing, strict=True)]
     return pl.Series(name, cells, pl.String)
 
