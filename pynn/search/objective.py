@@ -9,10 +9,8 @@ import numpy as np
 from ..training.callbacks import Mode
 from ..training.metrics import (
     INSTALL_HINT,
-    LARGER,
     OF_AMOUNTS,
     OF_CLASSES,
-    SMALLER,
     Metric,
     available,
     is_scorer,
@@ -20,6 +18,9 @@ from ..training.metrics import (
 )
 from ..utils.validation import choice
 from .fingerprint import fingerprint
+
+#: Columns of the history that are no metrics of `fit`: after "val_", and of the training itself.
+OF_VALIDATION, OF_TRAINING = ("loss", "accuracy"), ("lr", "seconds")
 
 
 class Objective(NamedTuple):
@@ -41,8 +42,16 @@ class Objective(NamedTuple):
             if name in (*OF_CLASSES, *OF_AMOUNTS):
                 if not available():
                     raise ImportError(f"metrics need scikit-learn: {INSTALL_HINT}")
-            elif name in (*LARGER, *SMALLER) or not is_scorer(name):
+            elif metric in OF_TRAINING:
                 return cls(metric, maximize)
+            elif name in OF_VALIDATION:
+                return cls(f"val_{name}", maximize)
+            elif not is_scorer(name):
+                known = (*OF_VALIDATION, *OF_CLASSES, *OF_AMOUNTS, *OF_TRAINING)
+                raise ValueError(
+                    f"there is no metric {metric!r}; expected one of {', '.join(known)}, the name of a scorer of "
+                    "scikit-learn, or a function of targets and predictions"
+                )
             return cls(f"val_{name}", maximize, (name,))
         if not callable(metric):
             raise TypeError(f"metric is {metric!r}; expected a name, or a function of targets and predictions")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..training.trainer import Trainer
-from ..utils.arrays import digest, numeric
+from ..utils.arrays import check_finite, digest, numeric
 from ..utils.validation import data_parts
 from .objective import Objective
 from .space import Params
@@ -55,8 +55,8 @@ def _pair(name: str, part: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _array(name: str, values: Any) -> np.ndarray:
-    """Return a read-only array of numbers, or raise TypeError or ValueError."""
-    array = np.asarray(numeric(values, name), order="C")
+    """Return a read-only array of finite numbers, or raise TypeError or ValueError."""
+    array = np.asarray(check_finite(numeric(values, name), name), order="C")
     array = array.view()
     array.flags.writeable = False
     return array

@@ -205,6 +205,8 @@ def workers(data: SearchData, build: Build, count: int, executor: futures.Execut
     """Return the workers of a search."""
     if executor is None and count == 1:
         return Here(data)
+    if executor is not None and not hasattr(executor, "submit"):
+        raise TypeError(f"executor is {executor!r}; expected a concurrent.futures.Executor, or workers= for processes")
     if not isinstance(executor, futures.ThreadPoolExecutor):
         check_sendable(build)
     return OwnProcesses(data, count) if executor is None else WithExecutor(data, count, executor)

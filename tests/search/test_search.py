@@ -232,6 +232,8 @@ def test_a_trial_that_raises_is_recorded_and_the_search_goes_on():
         ("val_log_loss", {}, "val_log_loss", False),
         ("balanced_accuracy", {}, "val_balanced_accuracy", True),
         ("val_accuracy", {"mode": "min"}, "val_accuracy", False),
+        ("accuracy", {}, "val_accuracy", True),
+        ("loss", {}, "val_loss", False),
         (share_of_the_first_class, {"mode": "max"}, "val_share_of_the_first_class", True),
     ],
 )
@@ -274,8 +276,27 @@ def test_what_build_must_return_is_said():
     result = find(lambda params: network(params), trials=1)
     assert result.trials[0].ended == "failed"
     assert "expected a pynn.Trainer" in result.trials[0].reason
-    result = find(metric="val_f2", trials=1)
-    assert "metric 'val_f2' is not in the history; expected one of val_loss, val_accuracy" in result.trials[0].reason
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"metric": "val_f2"}, ValueError, "there is no metric 'val_f2'; expected one of loss, accuracy, "),
+        ({"executor": "threads"}, TypeError, "executor is 'threads'; expected a concurrent"),
+    ],
+)
+def test_wrong_options_are_told_before_the_first_trial(options, error, said):
+    with pytest.raises(error, match=said):
+        find(lambda params: pytest.fail("a trial began"), trials=1, **options)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_gaps_in_the_data_are_told_before_the_first_trial(place):
+    parts = [np.ones((9, 2)), np.ones((9, 1)), np.ones((9, 2)), np.ones((9, 1))]
+    parts[place][3] = np.nan
+    name = ("x of train", "y of train", "x of validation", "y of validation")[place]
+    with pytest.raises(ValueError, match=f"{name} has a NaN in row 3, column 0"):
+        search.run(lambda params: None, {"lr": Uniform(0, 1)}, parts[:2], parts[2:], trials=1, workers=1)
 
 
 def test_ctrl_c_ends_the_search_with_what_there_is():
