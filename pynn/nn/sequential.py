@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..utils.config import parameters_of
-from ..utils.validation import choice, class_names, flag
+from ..utils.validation import choice, class_names, flag, shortened
 from .context import Context
 from .fusion import fold, plan
 from .inference import Inference
@@ -132,6 +132,14 @@ class Sequential(Inference):
     @output_kind.setter
     def output_kind(self, kind: OutputKind | None) -> None:
         self._output_kind = None if kind is None else choice(kind, "output_kind", OUTPUT_KINDS)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("preprocessing", "target_preprocessing") and not _is_transformer(value):
+            raise TypeError(
+                f"{name} is {shortened(repr(value))}; expected a transformer of pynn.preprocessing, such as "
+                "Standardize(), or None"
+            )
+        super().__setattr__(name, value)
 
     def config(self) -> dict[str, Any]:
         # A subclass whose arguments are not its layers is rebuilt from those arguments.
@@ -334,6 +342,11 @@ class Sequential(Inference):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def _is_transformer(value: Any) -> bool:
+    used = ("fit", "transform", "is_fitted")
+    return value is None or (not isinstance(value, type) and all(hasattr(value, name) for name in used))
 
 
 def _outermost(layer: Layer) -> Iterator[Sequential]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn.preprocessing import Standardize
 from pynn.utils.config import is_own
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -368,3 +369,15 @@ def test_moved_buffers_hold_the_parameters_and_what_is_written_to_them():
     np.testing.assert_array_equal(model[1].bias, [10, 10])
     model[0].weight.grad[...] = 7
     assert (memory[1] == 7).sum() == 6
+
+
+@pytest.mark.parametrize("name", ["preprocessing", "target_preprocessing"])
+def test_transformers_of_others_are_refused_when_assigned(name):
+    scaler = pytest.importorskip("sklearn.preprocessing").StandardScaler
+    model = pynn.Sequential(pynn.Linear(3, 2))
+    for wrong in (scaler(), Standardize, np.log1p, "standardize"):
+        with pytest.raises(TypeError, match=f"{name} is .*; expected a transformer of pynn.preprocessing"):
+            setattr(model, name, wrong)
+    for right in (Standardize(), None):
+        setattr(model, name, right)
+        assert getattr(model, name) is right
