@@ -205,6 +205,13 @@ def test_a_table_without_header_drops_the_same_columns_again(tmp_path):
     np.testing.assert_array_equal(new.x, [[7.5], [8.5]])
 
 
+def test_the_first_row_of_a_table_without_header_may_be_text_above_numbers(tmp_path):
+    lines = [f"{i % 3 or 'unknown'},{i * 7 % 5}.5,{'xy'[i % 2]}\n" for i in range(12)]
+    table = datasets.read_table(write(tmp_path / "t.csv", "".join(lines)), header=False, missing="unknown")
+    new = datasets.read_table(write(tmp_path / "new.csv", "unknown,7.5\n2,8.5\n"), schema=table.schema)
+    np.testing.assert_array_equal(new.x, [[np.nan, 7.5], [2, 8.5]])
+
+
 def test_rows_without_a_target_are_left_out_or_predicted(tmp_path):
     text = "a,price\n1,1.5\n2,\n3,2.5\n4,NA\n"
     table = datasets.read_table(write(tmp_path / "t.csv", text))

@@ -178,7 +178,8 @@ def has_header(frame: pl.DataFrame, target: str | int | None, expected: Sequence
     if expected:
         names = {name.lower() for name in expected if not is_number(name)}
         known = set(expected) <= set(first) or any(cell.lower() in names for cell in first)
-        return known or _is_above_numbers(frame, first)
+        nameless = all(name.startswith("column_") for name in expected)  # the table that was learnt from had no header
+        return known or (not nameless and _is_above_numbers(frame, first))
     return _looks_like_header(frame, first)
 
 
