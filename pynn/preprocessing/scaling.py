@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..utils.validation import flag
 from .base import Transformer, as_numbers, check_eps, check_real, float_type, row_blocks
 
 #: Of the ends of `MinMax.feature_range`: float32 holds results in between, and their inverse.
@@ -317,7 +316,7 @@ class MinMax(ShiftScale):
 
     def __init__(self, feature_range: tuple[float, float] = (0.0, 1.0), clip: bool = False) -> None:
         self.feature_range = feature_range
-        self.clip = flag(clip, "clip")
+        self.clip = clip
 
     def transform(self, x: ArrayLike) -> NDArray[Any]:
         """Return lo + (x - min) / (max - min) * (hi - lo) for each feature, as a new array.

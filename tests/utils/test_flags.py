@@ -7,7 +7,6 @@ import pytest
 
 import pynn
 from pynn import datasets, search
-from pynn.preprocessing import MinMax
 from pynn.utils.config import Configurable
 
 #: A valid call of each class that has flags, without the flags.
@@ -67,7 +66,6 @@ CALLS = {
     "decay": lambda wrong: setattr(trainer().model[0].weight, "decay", wrong),
     "bias": lambda wrong: pynn.Linear(2, 2, bias=wrong),
     "stratify": lambda wrong: datasets.train_test_split(X, Y, stratify=wrong),
-    "clip": lambda wrong: MinMax(clip=wrong),
     "log of 'width'": lambda wrong: search.Space({"width": search.Integer(1, 9, log=wrong)}),
     **{
         name: lambda wrong, name=name: search.run(
