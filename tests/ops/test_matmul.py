@@ -23,6 +23,8 @@ LARGE += [(70, 10, 300), (41, 31, 402), (300, 10, 75)]
 #: Few columns, and as few beside whole panels.
 NARROW = [(35, 130, 1), (100, 80, 2), (70, 90, 3), (67, 147, 4), (9, 300, 6), (17, 200, 8), (40, 45, 10), (1, 90, 3)]
 NARROW += [(50, 170, 100), (33, 600, 67), (35, 1300, 10), (9, 1100, 5)]
+#: So few k that a row of C is written as a whole; the last ones have too many columns for that.
+SHALLOW = [(150, 1, 100), (7, 2, 33), (64, 3, 64), (5, 4, 17), (3, 4, 500), (2, 1, 2040), (2, 1, 4090), (2, 4, 1030)]
 
 
 def operands(rng, dtype, m, k, n, trans_a=False, trans_b=False):
@@ -41,7 +43,11 @@ def assert_is_product(got, a, b, bias=None):
     np.testing.assert_array_less(np.abs(got - (a @ b + bias)), allowed + np.finfo(dtype).tiny)
 
 
-@pytest.mark.parametrize("shapes", [EDGES, SAMPLED, LARGE, NARROW], ids=["edges", "sampled", "large", "narrow"])
+@pytest.mark.parametrize(
+    "shapes",
+    [EDGES, SAMPLED, LARGE, NARROW, SHALLOW],
+    ids=["edges", "sampled", "large", "narrow", "shallow"],
+)
 def test_every_size_and_transposition(dtype, shapes, rng):
     for (m, k, n), trans_a, trans_b in itertools.product(shapes, (False, True), (False, True)):
         with case(f"{m}x{k}x{n}", trans_a=trans_a, trans_b=trans_b):
@@ -89,7 +95,7 @@ def test_pre_out_without_activation_is_the_result(dtype, rng):
     np.testing.assert_array_equal(ops.matmul(a, b, pre_out=pre_out), pre_out)
 
 
-@pytest.mark.parametrize("shape", [(5, 7, 9), (33, 65, 47), (64, 784, 256), (37, 50, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(5, 7, 9), (33, 65, 47), (64, 784, 256), (37, 50, 2), (37, 2, 50)], ids=str)
 def test_nan_stays_in_its_row_and_column(dtype, shape, rng):
     m, k, n = shape
     a, b = operands(rng, dtype, m, k, n)

@@ -85,6 +85,7 @@ static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptr
 }
 
 #include "gemm_narrow_template.h"
+#include "gemm_shallow_template.h"
 
 /* Tiled product. Returns 0, or -1 if memory is exhausted. */
 static int PN_(pn_tiled)(const pn_product *p) {
@@ -155,6 +156,7 @@ static int PN_(pn_tiled)(const pn_product *p) {
  * columns would cost as much as 16. */
 static int PN_(pn_gemm)(const pn_product *p) {
     if (p->m == 0 || p->n == 0) return 0;
+    if (PN_(pn_is_shallow)(p)) return PN_(pn_shallow)(p);
     if (p->few == 0) return PN_(pn_tiled)(p);
     const ptrdiff_t whole = p->n - p->few, size = (ptrdiff_t)sizeof(PN_REAL);
     pn_product many = *p, last = *p;
