@@ -17,8 +17,9 @@ from .parameters import FlatParameters
 from .random import Stream
 from .recording import lasting_arrays, recorder, track_changes
 
-#: Larger batches are not recorded: their kernels take longer than Python, and a recording holds their activations.
-MAX_ROWS, MAX_ELEMENTS = 64, 1 << 16
+#: Larger batches are not recorded: their kernels take longer than Python, and a recording holds their activations. Of
+#: 256 rows, a replay through 64 and 64 units takes 0.3 times the time of the ops, through 256 and 256 units 0.9.
+MAX_ROWS, MAX_ELEMENTS = 256, 1 << 16
 #: Maximum number of recordings of a thread, one per batch shape.
 MAX_RECORDINGS = 8
 

@@ -133,14 +133,14 @@ class ComparesEpochs(Configurable, Callback):
 
     def _better(self, value: float, than: float) -> bool:
         """Return whether `value` is better than `than` by more than min_delta; any number is better than NaN."""
-        gain = value - than if self._larger_is_better else than - value
-        return not math.isnan(value) and (math.isnan(than) or gain > self.min_delta)
+        return self._best([than, value]) == 1
 
     def _best(self, column: list[float]) -> int:
         """Return the index of the last row that improved on all earlier ones, or -1."""
+        sign = 1 if self._larger_is_better else -1
         best_index, best = -1, math.nan
         for index, value in enumerate(column):
-            if self._better(value, best):
+            if not math.isnan(value) and (math.isnan(best) or sign * (value - best) > self.min_delta):
                 best_index, best = index, value
         return best_index
 

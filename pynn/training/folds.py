@@ -117,11 +117,12 @@ def cross_fit(
     rows = fold_rows(y, folds, seed)
     members: list[Sequential] = []
     histories: list[History] = []
-    outputs: list[list[np.ndarray]] = []
+    last: list[np.ndarray] = []
+    epochs_of: list[list[np.ndarray]] = []
     with InterruptGuard() as guard:
         for fold, held_out in enumerate(rows):
             trainer = make_trainer(fold)
-            seen = _Outputs(x[held_out])
+            seen = _Outputs()
             stopping = [] if patience is None else [EarlyStopping(patience=patience), seen]
             rest = np.setdiff1d(np.arange(len(x)), held_out)
             history = trainer.fit(
@@ -137,23 +138,27 @@ def cross_fit(
                 break
             members.append(trainer.model)
             histories.append(history)
-            outputs.append([*seen.epochs, trainer.model.predict(x[held_out])])
+            last.append(trainer.model.predict(x[held_out]))
+            epochs_of.append(seen.epochs)
             if guard.requested:
                 break
-    last = [each[-1] for each in outputs]
-    honest = [each[_epoch_of_others(histories, fold, len(each) - 1)] for fold, each in enumerate(outputs)]
+    honest = list(last)
+    for fold, each in enumerate(epochs_of):
+        at = _epoch_of_others(histories, fold, len(each))
+        if at >= 0:
+            honest[fold] = members[fold].in_target_units(each[at])
     return CrossFit(members, _in_place(last, rows, len(x)), _in_place(honest, rows, len(x)), histories, guard.requested)
 
 
 class _Outputs(Callback):
-    """Keeps a network's predictions for some examples after each epoch."""
+    """Keeps a network's outputs for the validation data after each epoch."""
 
-    def __init__(self, x: np.ndarray) -> None:
-        self.x = x
+    def __init__(self) -> None:
         self.epochs: list[np.ndarray] = []
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        self.epochs.append(trainer.model.predict(self.x))
+        assert trainer.held_out is not None
+        self.epochs.append(trainer.model.infer(trainer.held_out.x))
 
 
 def _epoch_of_others(histories: Sequence[History], fold: int, epochs: int) -> int:
