@@ -27,7 +27,7 @@ class KingmaAdam(Adam):
         self._late = np.array([2**62], np.int64)
 
     def rate(self, lr: float) -> float:
-        steps = self.steps
+        steps = self.counter.item()
         first, second = 1 - self.current_momentum.item() ** steps, 1 - self.betas[1] ** steps
         return lr * math.sqrt(second) / first
 

@@ -132,6 +132,8 @@ class ArrayBatches(Source):
         if drop_single and self._count % batch_size == 1 and self._count > 1 and batch_size > 1:
             self._count -= 1
         self.slow = bool(augment) or not isinstance(examples.x, np.ndarray)
+        #: The memory of gathered inputs, targets and weights, the same in every epoch.
+        self._gathered: tuple[Any, ...] | None = None
 
     def __len__(self) -> int:
         return -(-self._count // self._batch_size)
@@ -176,9 +178,10 @@ class ArrayBatches(Source):
         x, y, weights = self._data
         size = self._batch_size
         several = 1 if self._ranks is not None else max(1, GATHERED_BYTES // max(1, size * x[:1].nbytes))
-        most = min(several * size, self._count)
-        x_out, y_out = np.empty((most, *x.shape[1:]), x.dtype), np.empty((most, *y.shape[1:]), y.dtype)
-        weights_out = np.empty(most, y.dtype if weights is None else weights.dtype)
+        if self._gathered is None:
+            most = min(several * size, self._count)
+            self._gathered = tuple(None if z is None else np.empty((most, *z.shape[1:]), z.dtype) for z in self._data)
+        x_out, y_out, weights_out = self._gathered
         for rows in self._rows(seed, epoch, start, several):
             mine, share = self._cut(rows)
             own = rows[mine]

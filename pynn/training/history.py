@@ -46,8 +46,8 @@ class History:
         """Return the calls that add the row of an epoch, for `call_together`."""
         for name in row:
             if name not in self.history:
-                self.history[name] = [float("nan")] * len(self.epoch)
-        columns = [partial(column.append, float(row.get(name, float("nan")))) for name, column in self.history.items()]
+                self.history[name] = [math.nan] * len(self.epoch)
+        columns = [partial(column.append, float(row.get(name, math.nan))) for name, column in self.history.items()]
         return [partial(self.epoch.append, epoch), *columns]
 
     def __getitem__(self, name: str) -> list[float]:
