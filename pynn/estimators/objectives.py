@@ -114,7 +114,7 @@ class MeanL2(Regularizer):
         self.value = 0.0
 
     #: No setting is assigned later; to look for one takes 0.4 us in each step.
-    __setattr__ = object.__setattr__
+    __setattr__ = object.__setattr__  # type: ignore[assignment]
 
     def add_gradient(self, flat: FlatParameters) -> float:
         if not self.alpha or not self.weight:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..nn.loss import Loss, correct
+from ..nn.loss import Loss
 from ..nn.random import Stream
 from ..utils.interrupt import call_together
 from .history import EpochSums, History
@@ -142,7 +142,7 @@ class TrainingState(Settings):
     def _count_batch(self, y: np.ndarray, weights: np.ndarray | None, total: float) -> Callable[[float], None]:
         """Return the function that records a finished batch at the end of a step; it is idempotent."""
         batch, sums = self._batch, self._sums
-        weight = 1.0 if self.loss.reduction == "sum" else total
+        weight = 1.0 if self._loss.reduction == "sum" else total
 
         def count(loss: float) -> None:
             self._sums = sums.plus(loss, weight, self._counted(y, weights))
@@ -150,9 +150,9 @@ class TrainingState(Settings):
 
         return count
 
+    @abstractmethod
     def _counted(self, y: np.ndarray, weights: np.ndarray | None) -> tuple[float, float] | None:
         """Return the correct predictions of the last minibatch and all that count."""
-        return correct(self.loss, self.prediction, y, weights)
 
     def _agreed(self, value: bool) -> bool:
         """Return whether the value is true on any rank."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends.precision import using_matmul_precision
-from ..nn.loss import Loss
+from ..nn.loss import Loss, correct
 from ..nn.sequential import Sequential
 from ..optim.averaging import Averaging
 from ..optim.base import Optimizer
@@ -283,7 +283,7 @@ class Trainer(TrainingState):
 
     def _counted(self, y: np.ndarray, weights: np.ndarray | None) -> tuple[float, float] | None:
         if self._exchange is None:
-            return super()._counted(y, weights)
+            return correct(self._loss, self._step.passes.prediction, y, weights)
         return float(self._exchange.figures[1]), float(self._exchange.figures[2])
 
     @property
