@@ -88,6 +88,12 @@ ACCEPTED: dict[str, Answers] = {
     "decays_too_soon": Answers(("plateau", *TOO_SLOW.symptoms), TOO_SLOW.checks),
     "small_batch_norm": Answers(("batchnorm_mismatch",), ("training and inference",)),
     "batchnorm_inference": Answers(("batchnorm_mismatch",), ("training and inference",)),
+    "constant_targets": Answers((), ("targets", "target scale")),
+    "norm_of_one_value": Answers((*SHRINKS.symptoms, "dead_units"), (*SHRINKS.checks, "dead units", *MISFIT.checks)),
+    "slow_average": Answers(("batchnorm_mismatch", "underfitting"), ("training and inference",)),
+    "accumulated_gradients": Answers((*TOO_FAST.symptoms, "exploding_gradient")),
+    "unregistered": Answers(("plateau", "underfitting")),
+    "batch_taken_for_time": Answers(("underfitting",), ("batch independence",)),
 }
 
 

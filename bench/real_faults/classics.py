@@ -8,7 +8,6 @@ documented cause, a tag of `accepted.ACCEPTED`, was settled before preflight and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,47 +20,10 @@ from bench.faults.networks import mlp
 
 from . import data as own_data
 from .own_code import log_of_clipped
+from .programs import Programs
 
-Build = Callable[[bool], Run]
-
-
-@dataclass(frozen=True)
-class Program:
-    """A faulty program.
-
-    Attributes
-    ----------
-    name, about : str
-    tags : tuple of str
-        Its documented causes.
-    build : callable
-        ``build(sick)`` returns the run, or with ``sick=False`` that of the healthy twin.
-    threshold : float
-        Output above which a single output says yes.
-    needs_images : bool
-        Whether it needs MNIST or CIFAR-10.
-    """
-
-    name: str
-    about: str
-    tags: tuple[str, ...]
-    build: Build
-    threshold: float = 0.0
-    needs_images: bool = False
-
-
-PROGRAMS: dict[str, Program] = {}
-
-
-def program(*tags: str, threshold: float = 0.0, images: bool = False) -> Callable[[Build], Build]:
-    """Return a decorator that adds a function ``sick -> Run`` with its documented causes."""
-
-    def add(build: Build) -> Build:
-        about = (build.__doc__ or "").strip()
-        PROGRAMS[build.__name__] = Program(build.__name__, about, tags, build, threshold, images)
-        return build
-
-    return add
+PROGRAMS = Programs()
+program = PROGRAMS.program
 
 
 def run(

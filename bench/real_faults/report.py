@@ -18,8 +18,13 @@ REMEDIES = "<!-- remedies: python -m bench.real_faults.remedies -->", "<!-- end 
 def table(outcomes: list[Outcome]) -> str:
     """Return the figures of both halves, if there are, and of all as a Markdown table."""
     halves = {half: own for half in ("tune", "report") if (own := [each for each in outcomes if each.part == half])}
-    columns = {f"{name} ({len(own)})": figures(own) for name, own in {**halves, "all": outcomes}.items()}
-    titles = [title for title, total in columns[f"all ({len(outcomes)})"].items() if total.of]
+    return compare({**halves, "all": outcomes})
+
+
+def compare(parts: dict[str, list[Outcome]]) -> str:
+    """Return the figures of several lists of outcomes as a Markdown table with a column for each."""
+    columns = {f"{name} ({len(own)})": figures(own) for name, own in parts.items()}
+    titles = [title for title in next(iter(columns.values())) if any(rows[title].of for rows in columns.values())]
     lines = [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     lines += [f"| {title} | {' | '.join(str(rows[title]) for rows in columns.values())} |" for title in titles]
     return "\n".join(lines)

@@ -69,10 +69,6 @@ def outcome_of(
             reached = scored(run)
         except ValueError:  # labels that are none, say
             ended, reached = "refused", 0.0
-    found = [
-        Said("monitor", each.symptom, each.severity, each.symptom, each.evidence, each in monitor.verdict)
-        for each in [*monitor.verdict, *(each for each in monitor.findings if each not in monitor.verdict)]
-    ]
     return Outcome(
         case=name,
         part=which,
@@ -82,10 +78,19 @@ def outcome_of(
         reachable=round(reached if reachable is None else reachable, 4),
         ended=ended,
         steps=run.trainer.steps,
-        said=in_order(checks, found),
+        said=in_order(checks, findings_of(monitor)),
         seconds=round(time.perf_counter() - began, 1),
         rules=rules(),
     )
+
+
+def findings_of(monitor: pynn.Monitor) -> list[Said]:
+    """Return what a monitor said, its verdict first."""
+    verdict = monitor.verdict
+    return [
+        Said("monitor", each.symptom, each.severity, each.symptom, each.evidence, each in verdict)
+        for each in [*verdict, *(each for each in monitor.findings if each not in verdict)]
+    ]
 
 
 @contextlib.contextmanager

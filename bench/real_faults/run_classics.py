@@ -27,8 +27,9 @@ from bench.faults.training import score, train
 from bench.faults.version import rules
 
 from . import classics_rarer, classics_training  # noqa: F401 - add their programs
-from .classics import PROGRAMS, Program
+from .classics import PROGRAMS
 from .corpus import score_of
+from .programs import Program
 from .report import details, harmless, table, with_earlier_rules, write_section
 from .run import outcome_of, quiet, write
 from .score import Outcome
@@ -49,6 +50,8 @@ def measure(name: str) -> Outcome:
 
 def scored(program: Program, run: Run) -> float:
     """Return the score of a run on its validation part."""
+    if program.score is not None:
+        return program.score(run)
     x, y = run.validation
     prediction = run.trainer.model.infer(x)
     if run.metric == "r2":

@@ -1,15 +1,22 @@
 """The published cases: each can be built, and what was said is scored against the sets of right answers."""
 
+import warnings
+
 import numpy as np
 import pytest
+from cases import case as named_case
 
 from bench.faults.data import Split
-from bench.real_faults import accepted, corpus, data, healthy, remedies, run_classics
+from bench.real_faults import accepted, corpus, data, healthy, remedies, run_classics, unseen_data, unseen_networks
 from bench.real_faults.changes import CHANGES
 from bench.real_faults.classics import PROGRAMS
 from bench.real_faults.score import AS_GOOD, Outcome, Said, figures, in_order
+from bench.real_faults.unseen import UNSEEN
 
 CASES = corpus.cases()
+ALL_PROGRAMS = PROGRAMS | UNSEEN
+#: Modules that add their programs when they are loaded.
+LOADED = unseen_data, unseen_networks
 
 
 def outcome(*said, tags=("lr_too_high",), healthy=False, score=0.5):
@@ -60,15 +67,30 @@ def test_a_healthy_network_can_be_built_and_takes_a_step(control, monkeypatch):
     assert 0 < control.least <= 1
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_classic_can_be_built_with_a_healthy_twin_that_takes_a_step(name, monkeypatch):
+@pytest.mark.parametrize("name", ALL_PROGRAMS)
+def test_a_program_can_be_built_with_a_healthy_twin_that_takes_a_step(name, monkeypatch):
     monkeypatch.setattr(data, "_images", noise)
-    program = PROGRAMS[name]
+    program = ALL_PROGRAMS[name]
     assert program.about and accepted.answers_to(list(program.tags)) != accepted.Answers((), ())
     sick, twin = program.build(True), program.build(False)
     assert sick.epochs and np.isfinite(twin.trainer.step(twin.x[:8], twin.y[:8]))
     with np.errstate(all="ignore"):
         assert np.isfinite(run_classics.scored(program, twin))
+
+
+def test_a_loop_can_be_built_with_a_healthy_twin_and_both_train():
+    unseen_torch = pytest.importorskip("bench.real_faults.unseen_torch", exc_type=ImportError)
+    for name, loop in unseen_torch.LOOPS.items():
+        with named_case(name):
+            assert loop.about and accepted.answers_to(list(loop.tags)) != accepted.Answers((), ())
+            sick, twin = loop.build(True), loop.build(False)
+            for each in (sick, twin):
+                each.split = each.split._replace(x=each.split.x[:64], y=each.split.y[:64])
+                each.epochs = 1
+            assert twin.train() == "finished" and np.isfinite(twin.score())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # PyTorch's, of the broadcast that is the fault
+                sick.train()
 
 
 def test_what_is_said_is_scored_against_the_tags():
