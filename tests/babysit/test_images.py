@@ -244,6 +244,18 @@ def test_preflight_knows_images_with_the_colours_last_and_such_that_were_reshape
     assert turned.status == "warn" and "10x10 pixels with 3 colours last" in turned.evidence, turned
 
 
+def test_a_transposed_convolution_at_the_end_is_the_last_layer():
+    x, _ = images(200)
+    pynn.manual_seed(0)
+    model = pynn.Sequential(
+        pynn.Conv2d(3, 8, 2, stride=2), pynn.ReLU(), pynn.ConvTranspose2d(8, 3, 2, stride=2), pynn.Tanh()
+    )
+    trainer = pynn.Trainer(model, pynn.MSELoss(), pynn.Adam(1e-3))
+    monitor = pynn.Monitor(on_problem="silent")
+    trainer.fit(x, np.tanh(x), epochs=3, batch_size=20, callbacks=[monitor])
+    assert not monitor.verdict  # half of the targets are where no ReLU reaches
+
+
 def test_preflight_finds_dead_channels_and_layers_without_a_bend():
     x, y = images(200)
     model = cnn()

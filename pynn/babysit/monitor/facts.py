@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...nn.layers import BatchNorm, Dropout, Hardtanh, Maxout, PReLU
+from ...nn.layers import BatchNorm, ConvTranspose2d, Dropout, Hardtanh, Maxout, PReLU
 from ...nn.layers.activations import Activation
 from ...nn.loss import FunctionLoss
 from ...nn.losses import BCEWithLogitsLoss, MSELoss, PairedLoss, WeightedClassLoss
@@ -247,13 +247,19 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
     latest: dict[str, Weights] = {}  # per branch; removed by a residual block in between
     reached: dict[str, str] = {}  # per branch, the layer that its signal has reached
     straight: set[str] = set()  # branches without an activation since
+    followed = False  # by a transposed convolution, whose weights are not looked at
     for part in chain:
         layer, branch, weight = part.layer, part.branch, weight_of(part.layer)
         if branch not in reached:  # a branch gets the signal of its skip connection
             around = max((other for other in reached if f"{branch}.".startswith(f"{other}.") or not other), default="")
             reached[branch] = reached.get(around, "")
-        if isinstance(layer, BRANCHED) or weight is not None:
+        if isinstance(layer, ConvTranspose2d):
             latest.pop(branch, None)
+            straight.discard(branch)
+            reached[branch], followed = part.label, True
+        elif isinstance(layer, BRANCHED) or weight is not None:
+            latest.pop(branch, None)
+            followed = followed and weight is None
             if weight is not None:
                 name = "maxout" if isinstance(layer, Maxout) else None
                 own = Weights(part.label, weight, name, part.label, branch=branch, source=reached[branch])
@@ -278,7 +284,7 @@ def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
                 weighted.activation = layer.spec()[0] if isinstance(layer, Activation) else type(layer).__name__.lower()
                 weighted.output = part.label
     if found:
-        found[-1].last = True
+        found[-1].last = not followed
         if trunk and trunk[-1] == reached[""]:
             trunk.pop()  # not hidden
     return found, trunk
@@ -322,7 +328,8 @@ def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.nd
         spread = median_distance(values)
         facts.target_spread = spread
         facts.target_outlier = float(np.abs(values - middle).max()) / spread if spread > 0 else 1.0
-        low, high = RANGES.get((facts.weights[-1].activation if facts.weights else None) or "", (-math.inf, math.inf))
+        final = facts.weights[-1].activation if facts.weights and facts.weights[-1].last else None
+        low, high = RANGES.get(final or "", (-math.inf, math.inf))
         facts.out_of_reach = float(np.mean((values < low) | (values > high)))
         facts.target_std = float(np.sqrt(np.mean(np.var(values.reshape(len(values), -1), axis=0))))
     facts.baseline = _baseline(facts, loss, target, prediction)
