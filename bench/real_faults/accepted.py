@@ -71,7 +71,7 @@ ACCEPTED: dict[str, Answers] = {
     "dropout_at_the_end": Answers((), MISFIT.checks),
     "numerical": Answers(("non_finite",), (*MISFIT.checks, "initial loss", "one training step")),
     "no_slope": Answers(
-        ("vanishing_gradient", "not_learning"), ("gradient spread", "gradient check", "overfits a handful")
+        ("vanishing_gradient", "not_learning", "plateau"), ("gradient spread", "gradient check", "overfits a handful")
     ),
     "wrong_gradient": Answers(("not_learning",), ("gradient check",)),
     "clipped": Answers((), ("learning rate",)),

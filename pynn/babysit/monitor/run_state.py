@@ -78,6 +78,8 @@ class RunState:
         The share of the planned steps still to come, and the epochs; -1 in a custom loop.
     initial_saturated, initial_active : dict of str to float
         Share of a layer's outputs that were saturated, or positive, at the start.
+    without_gradient : set of str
+        Trained layers at which no gradient has arrived so far.
     found : dict of str to int
         Faults found so far, each with the last step at which it was seen.
     evaluations : list of Evaluation
@@ -154,6 +156,7 @@ class RunState:
     batch_spread: float = math.nan
     steps_left: float = 1.0
     epochs_left: int = -1
+    without_gradient: set[str] = field(default_factory=set)
     found: dict[str, int] = field(default_factory=dict)
     usual_input: float = math.nan
     alike_at_start: set[str] = field(default_factory=set)
@@ -184,6 +187,8 @@ class RunState:
             self.usual_norms = {weights.name: math.sqrt(weights.units) for weights in self.facts.weights}
             self.start_norms = {name: w.norm for name, w in window.weights.items()}
             self.gentle_lr = self._gentle_lr(window)
+            self.without_gradient = set(window.weights)
+        self.without_gradient &= {name for name, w in window.weights.items() if w.gradient_norm == 0}
         self.windows.append(window)
         if window.loss < self.best and self._tells(window.steps):
             self.best, self.best_step, self.best_noise = window.loss, window.last, window.noise
@@ -325,8 +330,8 @@ class RunState:
 
     @property
     def all_frozen(self) -> bool:
-        """Whether no layer with weights is trained."""
-        return bool(self.facts.weights) and not self.window.weights
+        """Whether no layer with weights is trained, or no gradient arrives at any."""
+        return bool(self.facts.weights) and not self.window.weights.keys() - self.without_gradient
 
     @property
     def sampling_error(self) -> float:

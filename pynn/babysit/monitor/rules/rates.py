@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..run_state import RunState
 from .base import Detection, changed
+from .signal import CUT_BY, SURELY
 
 #: Share of the planned steps still to come while the pace of a run foretells nothing.
 EARLY = 0.7
@@ -158,7 +159,7 @@ def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
         return
     window, last = state.window, done[-1]
     facts = state.facts
-    if facts.tiny or facts.dropout > 0.4 or state.ends_in_probabilities or not window.ratio < 2e-3:
+    if facts.tiny or facts.dropout > 0.4 or state.ends_in_probabilities or not 0 < window.ratio < 2e-3:
         return
     if "underfitting" in state.found:  # has its own cause
         return
@@ -185,10 +186,16 @@ def run_away(state: RunState) -> Iterator[Detection]:
 
 
 def nothing_trained(state: RunState) -> Iterator[Detection]:
-    """All weights are frozen, from the start or during training."""
-    if state.all_frozen and state.share_left > 0.2 and state.age > 1:
-        evidence = f"all weights are frozen, and the loss stays at {state.recent_loss():.3g}"
-        yield Detection("plateau", "error", evidence, "layer.freeze(False) lets a layer be trained again")
+    """All weights are frozen, from the start or during training, or no gradient arrives at any."""
+    if not state.all_frozen or not state.share_left > 0.2 or state.age < 2:
+        return
+    loss = f"the loss stays at {state.recent_loss():.3g}"
+    if not state.window.weights:
+        advice = "layer.freeze(False) lets a layer be trained again"
+        yield Detection("plateau", "error", f"all weights are frozen, and {loss}", advice)
+    elif state.age >= SURELY and state.found.keys().isdisjoint(CUT_BY):
+        evidence = f"in {state.age} steps no gradient has arrived at any weight, and {loss}"
+        yield Detection("plateau", "error", evidence, "look for what detaches the loss from the network")
 
 
 RULES = (lr_too_high, lr_too_low, standstill, plateau, nothing_trained)

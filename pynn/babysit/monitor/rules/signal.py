@@ -11,6 +11,8 @@ from .base import Detection
 
 #: Symptoms that leave some gradients at zero.
 BLOWN_UP = ("lr_too_high", "diverging", "dead_units", "exploding_gradient", "regularisation_too_strong")
+#: Symptoms that say why no gradient arrives, and steps after which it surely does not.
+CUT_BY, SURELY = (*BLOWN_UP, "symmetric_units", "input_not_normalised"), 50
 
 
 def _ends(state: RunState) -> tuple[str, str, float] | None:
@@ -45,6 +47,17 @@ def vanishing_gradient(state: RunState) -> Iterator[Detection]:
         yield Detection("vanishing_gradient", "warning" if ratio > 1e-6 else "error", evidence, advice, first)
 
 
+def cut_off(state: RunState) -> Iterator[Detection]:
+    """No gradient arrives at some layers, though they are to be trained: something detaches them."""
+    cut = [w for w in state.facts.weights if w.name in state.without_gradient]
+    if not cut or state.all_frozen or state.age < SURELY or not state.found.keys().isdisjoint(CUT_BY):
+        return
+    if all(state.initial_active.get(w.output, 1.0) > 0 for w in cut):  # else cut off by dead units
+        evidence = f"in {state.age} steps no gradient has arrived at {', '.join(w.name for w in cut)}"
+        advice = "look for what detaches the layers after it, or for a function without a slope"
+        yield Detection("vanishing_gradient", "error", evidence, advice, cut[-1].name)
+
+
 def exploding_gradient(state: RunState) -> Iterator[Detection]:
     """The gradient grows from layer to layer in the backward pass, or suddenly in all of them."""
     limits = state.limits
@@ -66,4 +79,4 @@ def exploding_gradient(state: RunState) -> Iterator[Detection]:
         )
 
 
-RULES = (vanishing_gradient, exploding_gradient)
+RULES = (vanishing_gradient, cut_off, exploding_gradient)
