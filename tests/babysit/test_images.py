@@ -244,6 +244,25 @@ def test_preflight_knows_images_with_the_colours_last_and_such_that_were_reshape
     assert turned.status == "warn" and "10x10 pixels with 3 colours last" in turned.evidence, turned
 
 
+@pytest.mark.parametrize(
+    ("turn", "words"),
+    [
+        (lambda x: x[..., ::-1], "mirrored"),
+        (lambda x: x[:, :, ::-1], "upside down"),
+        (lambda x: x.transpose(0, 1, 3, 2), "rows and columns change places"),
+        (lambda x: x[:, ::-1], "the order of the channels is reversed"),
+    ],
+)
+def test_preflight_knows_validation_images_that_lie_in_another_way(turn, words):
+    x, y = images(300)
+    x = (x + np.random.default_rng(1).standard_normal(x.shape[1:])).astype(np.float32)
+    train, held_out = x[:200], x[200:]
+    trainer = pynn.Trainer(cnn(), pynn.CrossEntropyLoss(), pynn.SGD(0.01))
+    told = pynn.preflight(trainer, train, y[:200], validation=(turn(held_out), y[200:]))["image layout"]
+    assert told.status == "fail" and words in told.evidence, told
+    assert pynn.preflight(trainer, train, y[:200], validation=(held_out, y[200:]))["image layout"].status == "pass"
+
+
 def test_a_transposed_convolution_at_the_end_is_the_last_layer():
     x, _ = images(200)
     pynn.manual_seed(0)

@@ -109,6 +109,9 @@ MISFITS = {
     "probabilities as their logarithms": (
         [pynn.Softmax()], pynn.NLLLoss(), np.asarray, "no logarithms of probabilities", "fail"
     ),
+    "the divergence of probabilities": (
+        [pynn.Softmax()], pynn.KLDivLoss(), rows, "no logarithms of probabilities", "fail"
+    ),
 }  # fmt: skip
 
 
@@ -135,6 +138,17 @@ def test_amounts_for_a_loss_of_yes_or_no_are_sent_to_the_squared_error(rng):
     x, y = amounts(rng)
     check = preflight(trainer_of(network(6, [24], 1), pynn.BCEWithLogitsLoss()), x, 10 * y[:, None])["targets"]
     assert check.status == "fail" and "pynn.MSELoss" in check.advice, check
+
+
+def test_numbers_of_classes_are_no_amounts_and_grades_are(rng):
+    centres = rng.standard_normal((6, 10))
+    number = rng.integers(0, 6, 600)
+    x = (centres[number] + 0.3 * rng.standard_normal((600, 10))).astype(np.float32)
+    of_classes = preflight(trainer_of(network(10, [24], 1), pynn.MSELoss()), x, number[:, None])["network output"]
+    assert of_classes.status == "warn" and "numbers of 6 classes" in of_classes.evidence, of_classes
+    along = (np.outer(number, centres[0]) / 2 + 0.1 * rng.standard_normal((600, 10))).astype(np.float32)
+    of_grades = preflight(trainer_of(network(10, [24], 1), pynn.MSELoss()), along, number[:, None])["network output"]
+    assert of_grades.status == "pass", of_grades
 
 
 def test_a_missing_hidden_layer_is_named():

@@ -19,6 +19,14 @@ def amounts():
     return x, y.astype(np.float32)
 
 
+def test_validation_targets_of_another_scale_are_named(amounts):
+    x, y = amounts
+    trainer = trainer_of(network(6, [24], 1), pynn.MSELoss())
+    raw = pynn.preflight(trainer, x[:500], y[:500], validation=(x[500:], 90 * y[500:] + 150))["validation scale"]
+    assert raw.status == "fail" and "validation targets" in raw.evidence, raw
+    assert pynn.preflight(trainer, x[:500], y[:500], validation=(x[500:], y[500:]))["validation scale"].status == "pass"
+
+
 def mean_square(prediction, target):
     difference = prediction - target
     return float((difference**2).mean()), 2 * difference / difference.size

@@ -57,6 +57,8 @@ def validation_scale(case: Case) -> Check:
     name = "validation scale"
     if case.validation is None:
         return skipped(name, "there is no validation data")
+    if (unlike := _unlike_targets(case)) is not None:
+        return failed(name, None, unlike, "Scale the targets of validation as those of training.")
     layers = [layer for _, layer in chain(case.model)]
     train, held_out = (
         amounts(layers, x).reshape(len(x), -1).astype(np.float64) for x in (case.examples.x, case.validation.x)
@@ -85,3 +87,24 @@ def validation_scale(case: Case) -> Check:
     if stretched or typical > 0.75 + noise:
         return warned(name, "input_not_normalised", evidence, advice)
     return passed(name, evidence)
+
+
+def _unlike_targets(case: Case) -> str | None:
+    """Return in what the amounts to be predicted differ between training and validation, if much."""
+    assert case.validation is not None
+    train, held_out = (y.astype(np.float64) for y in (case.examples.y, case.validation.y))
+    values = case.examples.y.dtype.kind == "f" and case.loss.output_kind not in ("classes", "scores", "binary")
+    if not values or train.shape[1:] != held_out.shape[1:]:
+        return None
+    (low, middle, high), (other_low, other_middle, other_high) = (
+        np.percentile(y, (10, 50, 90)) for y in (train, held_out)
+    )
+    width, other_width = high - low, other_high - other_low
+    if not width > 0 or not other_width > 0:
+        return None
+    if 0.2 < other_width / width < 5 and abs(other_middle - middle) < 2 * (width + other_width):
+        return None
+    return (
+        f"80% of the validation targets lie from {other_low:.3g} to {other_high:.3g}, "
+        f"of the training targets from {low:.3g} to {high:.3g}"
+    )

@@ -13,6 +13,7 @@ from ...utils.config import is_own
 from ..activations import range_of
 from .case import MULTIPLIES, Case, chain
 from .loss_traits import LossTraits
+from .numbered_classes import share_named
 from .report import Check, failed, noted, passed, warned
 
 NETWORK_OUTPUT = "network output"
@@ -134,6 +135,9 @@ def _with_loss(case: Case, outputs: Outputs, evidence: str) -> Check | None:
             return failed(name, "not_learning", evidence, f"Remove {last_name}, or the softmax in the loss.", last_name)
         if not outputs.rows_sum_to_one and (traits.takes_log or traits.scale_free):
             return _as_probabilities(case, outputs, traits, evidence)
+    if isinstance(case.loss, KLDivLoss) and outputs.usual.ndim == 2 and not outputs.log_probabilities:
+        evidence += ", which are no logarithms of probabilities as KLDivLoss takes them"
+        return failed(name, "not_learning", evidence, "End the network in pynn.LogSoftmax.", last_name)
     of_amounts = case.loss.output_kind == "values" and not isinstance(case.loss, KLDivLoss)
     if (traits.squares or of_amounts) and _one_hot(case, outputs):
         kind = "a squared error" if traits.squares else f"{type(case.loss).__name__}, a loss of amounts,"
@@ -143,7 +147,17 @@ def _with_loss(case: Case, outputs: Outputs, evidence: str) -> Check | None:
             evidence += f"; its slope vanishes where {last_name} is sure, right or wrong"
             return warned(name, "underfitting", evidence, advice, last_name)
         return noted(name, "underfitting", evidence, advice)
-    return None
+    return _numbered(case, outputs, evidence) if of_amounts else None
+
+
+def _numbered(case: Case, outputs: Outputs, evidence: str) -> Check | None:
+    """Return that targets of one output are numbers of classes, not amounts."""
+    if outputs.usual.shape[1:] != (1,) or (named := share_named(case)) is None:
+        return None
+    evidence += f", for targets that are the numbers of {int(np.ptp(case.examples.y)) + 1} classes: neighbours name "
+    evidence += f"{named:.0%} of them exactly, and examples that are alike do not have numbers that are close"
+    advice = "Give the last layer one output per class, and take pynn.CrossEntropyLoss."
+    return warned(NETWORK_OUTPUT, "underfitting", evidence, advice, outputs.last_name)
 
 
 def _as_probabilities(case: Case, outputs: Outputs, traits: LossTraits, evidence: str) -> Check | None:
