@@ -89,6 +89,8 @@ class LoopHooks:
             hook.remove()
         self._functions.end()
         self._hooks, self._layer_hooks = [], []
+        if self._run is not None:
+            self.monitor.on_train_end(cast("Trainer", self._run))
         self.monitor.unwatch()
 
     def _begin(self, module: Any, args: Any, kwargs: Any) -> None:

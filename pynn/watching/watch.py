@@ -121,7 +121,9 @@ class TorchWatch(LoopHooks):
     def __enter__(self) -> TorchWatch:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if self._run is not None:
+            self._run.history.interrupted = error is not None
         self.close()
 
     @property

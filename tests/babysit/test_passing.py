@@ -184,7 +184,7 @@ def test_a_network_that_fits_its_training_data_is_not_short_of_training(fitted, 
     falling = [SimpleNamespace(loss=loss, val_loss=2 * loss) for loss in np.linspace(0.5, 0.45, 10)]
     state = SimpleNamespace(
         evaluations=falling, sampling_error=0.025, reached=0.55, attainable=0.9, fitted=fitted, explained=False,
-        age=5000, facts=SimpleNamespace(measure="accuracy"), score=str,
+        age=5000, epochs_left=0, facts=SimpleNamespace(measure="accuracy"), score=str,
         window=SimpleNamespace(typical_ratio=1e-3, lr=0.1),
     )  # fmt: skip
     assert [detection.severity for detection in ended_early(state)] == severities

@@ -109,6 +109,8 @@ class Facts:
         Weight decay: coefficient of w in the gradient, from optimiser and regularisers.
     l1, max_norm : float
         Coefficient and limit of these regularisers; 0 and infinity if absent.
+    average_decay : float
+        That of an exponential average of the weights; 0 without one.
     dropout : float
         The largest dropout rate.
     dropout_noise : float
@@ -161,6 +163,7 @@ class Facts:
     squares: bool
     weighted: bool
     fresh: bool
+    average_decay: float = 0.0
     batch_size: int = 0
     zero_loss: float = math.nan
     baseline: float = math.nan
@@ -236,6 +239,7 @@ def gather(trainer: Trainer) -> Facts:
         weighted=any(getattr(trainer.loss, name, None) is not None for name in ("weight", "pos_weight")),
         # Frozen layers were trained earlier.
         fresh=trainer.steps == 0 and not any(p.frozen for p in trainer.model.parameters()),
+        average_decay=float(getattr(getattr(trainer, "averaging", None), "decay", 0.0)),
         hidden=[w for w in weights if not w.last],
     )
 

@@ -231,9 +231,11 @@ class Monitor(Shown, Configurable, Callback):
                 pace.evaluated(time.perf_counter() - began)
 
     def on_train_end(self, trainer: Trainer) -> None:
-        if self._recorder is not None and self._state is not None and trainer.epoch == trainer.target_epoch:
+        if self._recorder is not None and self._state is not None and not trainer.history.interrupted:
             self._recorder.finish(trainer)
-            self._apply(END_RULES, trainer)
+            self._state.epochs_left = trainer.target_epoch - trainer.epoch
+            if self._state.windows:
+                self._apply(END_RULES, trainer)
         self.unwatch()
 
     def _digest(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:

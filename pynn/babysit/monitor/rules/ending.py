@@ -1,4 +1,4 @@
-"""The rule at the end of a run: whether it ended before it had learnt what it could."""
+"""Rules at the end of a run: whether it, or the average of its weights, ended before it had learnt what it could."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ SHORT = 0.1
 #: Steps of a first try, and steps that are few; the share of the loss of ignoring the inputs that is left after them,
 #: and that by which it fell.
 FIRST_TRY, FEW_STEPS, MOST_LEFT, BEGUN = 16, 200, 0.5, 0.01
+#: Share of the first weights in their average that is too much.
+FIRST_WEIGHTS = 0.1
 #: The update ratio that an advised rate aims at, and the largest factor by which it exceeds the present rate.
 AIM, MOST = 3e-3, 30.0
 
 
 def ended_early(state: RunState) -> Iterator[Detection]:
     """The loss was still falling when training ended."""
-    # A network that fits its training data as well falls short for another reason.
-    short = state.reached < state.attainable - SHORT - state.sampling_error and not state.fitted > state.attainable
+    short = _falls_short(state)
     fall = _fall_per_epoch(state, CREEPS if short else FALLS)
     if state.explained:
         return
     if fall is not None:
         evidence = f"the loss was still falling by {fall:.1%} an epoch when training ended"
+        if state.epochs_left > 0:
+            evidence += f", {state.epochs_left} epochs before it should"
     elif short and _has_just_begun(state):
         evidence = f"training ended after {state.age} steps, with the loss at {state.share_left:.0%} of that of "
         evidence += "ignoring the inputs, and falling"
@@ -42,7 +45,27 @@ def ended_early(state: RunState) -> Iterator[Detection]:
     if short:
         measure, reached = state.facts.measure, state.score(state.reached)
         evidence += f"; {measure} is {reached} where a simple learner has {state.score(state.attainable)}"
-    yield Detection("underfitting", "warning" if short else "info", evidence, f"train longer{_faster(state)}")
+    advice = f"train longer{_faster(state)}"
+    if state.epochs_left > 0:
+        advice = "look at what ended it: which figure it follows, and which way that should go"
+    yield Detection("underfitting", "warning" if short else "info", evidence, advice)
+
+
+def averaged_too_long(state: RunState) -> Iterator[Detection]:
+    """The average of the weights, with which the network is validated, still holds those of the start."""
+    decay, steps = state.facts.average_decay, state.window.last
+    if decay**steps > FIRST_WEIGHTS and _falls_short(state):
+        evidence = (
+            f"the averaged weights hold {decay**steps:.0%} of the first ones: a decay of {decay:g} averages over "
+            f"about {1 / (1 - decay):.0f} steps, and {steps} were taken"
+        )
+        advice = f"use a decay of at most {max(1 - 10 / steps, 0):.2g}, or train longer"
+        yield Detection("underfitting", "warning", evidence, advice)
+
+
+def _falls_short(state: RunState) -> bool:
+    """Return whether a simple learner has learnt more; a network that fits its training data has another fault."""
+    return state.reached < state.attainable - SHORT - state.sampling_error and not state.fitted > state.attainable
 
 
 def _fall_per_epoch(state: RunState, least: float) -> float | None:
@@ -80,4 +103,4 @@ def _faster(state: RunState) -> str:
     return f", or raise the learning rate to about {window.lr * min(factor, MOST):.1g}" if factor > 2 else ""
 
 
-RULES = (ended_early,)
+RULES = (averaged_too_long, ended_early)

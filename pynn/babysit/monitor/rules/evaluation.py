@@ -162,6 +162,9 @@ def underfitting(state: RunState) -> Iterator[Detection]:
         if state.facts.l2 >= STRONG_DECAY:
             advice = f"divide the weight decay of {state.facts.l2:g} by 10 to 100"
             yield Detection("regularisation_too_strong", "warning", evidence, advice)
+        elif state.facts.dropout > MUCH_DROPOUT:
+            evidence += f"; dropout blanks {state.facts.dropout:.0%}"
+            yield Detection("regularisation_too_strong", "warning", evidence, "drop less: 0.2 to 0.5 is usual")
         else:
             yield Detection("underfitting", "warning", evidence, "use a larger network, or train it longer or faster")
 

@@ -15,6 +15,8 @@ from .signal import CUT_BY, SURELY
 EARLY = 0.7
 #: Steps after which a run that has learnt nothing stands still, and examples that any network can learn by heart.
 MANY_STEPS, HANDFUL = 300, 20
+#: The update ratio of steps that are large at the end of a run.
+LARGE_STEPS = 5e-3
 
 
 class _Sign(NamedTuple):
@@ -176,6 +178,22 @@ def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
         yield Detection("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 3 to 30")
 
 
+def too_fast_to_settle(state: RunState) -> Iterator[Detection]:
+    """Large steps keep the loss where it was in the middle of the run, and a simple learner scores better."""
+    losses, facts = [e.loss for e in state.evaluations], state.facts
+    if len(losses) < 4 or state.age < 100 or state.steps_left > 0.1 or state.explained or facts.tiny:
+        return
+    short = state.attainable > max(state.reached, state.fitted) + 0.1 + state.sampling_error
+    falling = min(losses[len(losses) // 2 :]) < min(losses[: len(losses) // 2])
+    ratio = state.window.typical_ratio
+    if short and not falling and ratio > LARGE_STEPS and facts.dropout < state.limits.heavy_dropout:
+        evidence = (
+            f"{_changed(ratio)}, and the loss is no lower than in the first half of the run; {facts.measure} is "
+            f"{state.score(state.reached)} where a simple learner has {state.score(state.attainable)}"
+        )
+        yield Detection("lr_too_high", "warning", evidence, lower_rate(state))
+
+
 def run_away(state: RunState) -> Iterator[Detection]:
     """Enormous steps right before the loss ceased to be finite; computed only then."""
     largest = max((w.largest_ratio for w in state.window.weights.values() if w.largest_ratio > 0), default=0.0)
@@ -199,4 +217,4 @@ def nothing_trained(state: RunState) -> Iterator[Detection]:
 
 
 RULES = (lr_too_high, lr_too_low, standstill, plateau, nothing_trained)
-EVALUATION_RULES = (too_slow_to_arrive,)
+EVALUATION_RULES = (too_slow_to_arrive, too_fast_to_settle)
