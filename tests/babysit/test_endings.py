@@ -1,5 +1,6 @@
-"""Verdicts on how runs end: too soon, with an average of the weights that is too old, or without having settled."""
+"""Verdicts on how runs end: too soon, with an average of the weights that is too old, unsettled, or in bursts."""
 
+import numpy as np
 import pytest
 
 import pynn
@@ -58,6 +59,30 @@ def test_steps_too_large_to_settle_are_named_though_something_is_learnt(digits):
     assert next(iter(told)) == "lr_too_high" and 0.2 < accuracy < 0.85
     told, accuracy = verdict(digits, pynn.Adam(0.003), **network)
     assert not told and accuracy > 0.9
+
+
+class Bursts(pynn.Callback):
+    """Multiplies the weights by 1000 for one step of each epoch from the fourth on."""
+
+    def __init__(self):
+        self.kept = None
+
+    def on_step_end(self, trainer):
+        parameters = trainer.model.parameters()
+        if self.kept is not None:
+            for parameter, kept in zip(parameters, self.kept, strict=True):
+                parameter[...] = kept
+            self.kept = None
+        elif trainer.epoch >= 3 and trainer.batches_done == 20:
+            self.kept = [np.array(parameter) for parameter in parameters]
+            for parameter in parameters:
+                parameter[...] = 1000 * np.asarray(parameter)
+
+
+def test_single_minibatches_that_blow_up_are_named_though_the_median_does_not_move(digits):
+    told, accuracy = verdict(digits, pynn.SGD(0.05), epochs=8, callbacks=[Bursts()])
+    assert "diverging" in told and accuracy > 0.9
+    assert "the mean loss of epoch" in told["diverging"].evidence
 
 
 def test_dropout_that_keeps_a_run_below_a_simple_learner_is_named(digits):

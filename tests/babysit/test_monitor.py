@@ -164,6 +164,17 @@ def test_a_batch_of_raw_data_in_between_is_noticed(digits):
     assert 211 <= monitor.verdict[0].step <= 300
 
 
+def test_augmentation_that_drowns_the_inputs_is_named(digits):
+    (x, y), validation = digits
+    for noise in (10.0, 0.1):
+        trainer = pynn.Trainer(network(64, 64, 10), pynn.CrossEntropyLoss(), SGD(0.01))
+        monitor = pynn.Monitor(on_problem="silent")
+        add_noise = [lambda x, rng, noise=noise: x + rng.normal(0, noise, x.shape).astype(x.dtype)]
+        trainer.fit(x, y, epochs=3, validation=validation, augment=add_noise, callbacks=[monitor])
+        told = [finding for finding in monitor.verdict if finding.symptom == "input_not_normalised"]
+        assert len(told) == (noise > 1) and all("the training data" in finding.evidence for finding in told)
+
+
 def test_a_nan_in_the_data_is_named(digits):
     (x, y), _ = digits
     trainer = pynn.Trainer(network(64, 64, 10), pynn.CrossEntropyLoss(), SGD())

@@ -27,6 +27,20 @@ def test_validation_targets_of_another_scale_are_named(amounts):
     assert pynn.preflight(trainer, x[:500], y[:500], validation=(x[500:], y[500:]))["validation scale"].status == "pass"
 
 
+def test_a_target_that_drowns_the_others_is_named(amounts):
+    x, y = amounts
+    both = np.hstack([1000 * y, y**2])
+    for scale, status in ((1, "warn"), (1 / both.std(axis=0), "pass")):
+        trainer = trainer_of(network(6, [24], 2), pynn.MSELoss())
+        targets = (both * scale).astype(np.float32)
+        check = pynn.preflight(trainer, x, targets)["target scale"]
+        assert check.status == status, check
+        monitor = pynn.Monitor(on_problem="silent")
+        trainer.fit(x, targets, epochs=2, callbacks=[monitor])
+        told = [finding for finding in monitor.verdict if "decides the loss" in finding.evidence]
+        assert len(told) == (status == "warn")
+
+
 def mean_square(prediction, target):
     difference = prediction - target
     return float((difference**2).mean()), 2 * difference / difference.size

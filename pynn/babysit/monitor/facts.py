@@ -18,6 +18,7 @@ from ...optim.regularizers import L1, L2, MaxNorm
 from ...utils.arrays import is_one_hot
 from ...utils.config import is_own
 from ..activations import IDEAL_GAIN, RANGES
+from ..target_figures import unevenness
 from .input_figures import SAMPLE, InputFigures
 
 if TYPE_CHECKING:
@@ -135,9 +136,9 @@ class Facts:
         Whether the loss grows with the batch.
     fresh : bool
         Whether training began with the watched steps.
-    target_rms, target_std, target_spread, target_outlier : float
+    target_rms, target_std, target_spread, target_outlier, target_unevenness : float
         For regression: root mean square and standard deviation of the targets, the median of their distances from the
-        median, and the largest distance over that.
+        median, and the largest distance over that; the largest standard deviation of a target over the median one.
     out_of_reach : float
         For regression: the share of targets outside the range of the final activation.
     counts : ndarray or None
@@ -173,6 +174,7 @@ class Facts:
     target_std: float = math.nan
     target_spread: float = 0.0
     target_outlier: float = 1.0
+    target_unevenness: float = 1.0
     out_of_reach: float = 0.0
     counts: np.ndarray | None = None
     inputs: InputFigures | None = None
@@ -336,6 +338,7 @@ def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.nd
         low, high = RANGES.get(final or "", (-math.inf, math.inf))
         facts.out_of_reach = float(np.mean((values < low) | (values > high)))
         facts.target_std = float(np.sqrt(np.mean(np.var(values.reshape(len(values), -1), axis=0))))
+        facts.target_unevenness = unevenness(values)
     facts.baseline = _baseline(facts, loss, target, prediction)
     if facts.classifies and loss.output_kind is None:  # outputs of 0 may mean nothing to it
         facts.zero_loss = facts.baseline

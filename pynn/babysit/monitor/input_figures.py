@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,7 +25,8 @@ class InputFigures:
     """Scale of the network's inputs that are amounts: of all values and per feature; and whether they are images.
 
     `small_features` is the share of features, of those that vary, whose largest value is below 1% of the largest of
-    all; 0 for images, whose margins are empty.
+    all; 0 for images, whose margins are empty. `length` is the root of an example's mean sum of squares; NaN if some of
+    its features are categories.
     """
 
     rms: float
@@ -35,6 +37,7 @@ class InputFigures:
     zeros: float
     images: bool = False
     small_features: float = 0.0
+    length: float = math.nan
 
     @classmethod
     def of(cls, x: np.ndarray | Inputs, layers: Iterable[Layer] = (), sample: int = SAMPLE) -> InputFigures | None:
@@ -59,4 +62,5 @@ class InputFigures:
             zeros=float(np.count_nonzero(rows == 0)) / max(rows.size, 1),
             images=images,
             small_features=0.0 if images or not len(largest) else float(np.mean(largest < 0.01 * largest.max())),
+            length=float(np.sqrt(squares.sum())) if rows.shape[1] == math.prod(x.shape[1:]) else math.nan,
         )

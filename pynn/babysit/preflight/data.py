@@ -16,6 +16,7 @@ from ...training.examples import NAMED, Examples, class_numbers, prepare
 from ...training.labels import text_labels
 from ...utils.arrays import as_array, check_finite, numeric
 from ...utils.config import is_own
+from ..target_figures import UNEVEN_TARGETS, unevenness
 from .case import MAX_ROWS, Case, chain
 from .relation import recognised
 from .report import Check, failed, noted, passed, skipped, warned
@@ -234,6 +235,10 @@ def target_scale(case: Case) -> Check:
     advice = "Scale the targets to mean 0 and standard deviation 1, and the predictions back."
     if size > 1e5:
         return failed(name, "bad_initial_loss", evidence, advice)
+    uneven = unevenness(values)
+    if uneven > UNEVEN_TARGETS:
+        evidence += f"; the standard deviations of the targets differ by a factor of {uneven:.3g}"
+        return warned(name, "bad_initial_loss", evidence, "Scale each target to mean 0 and standard deviation 1.")
     if size > 500 or (spread < 1e-3 * max(size, 1) and spread < 1e-3):
         return warned(name, "bad_initial_loss", evidence, advice)
     if size > LARGE_TARGETS:

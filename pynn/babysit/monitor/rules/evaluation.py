@@ -153,7 +153,8 @@ def underfitting(state: RunState) -> Iterator[Detection]:
     better = state.attainable > reached + (0.05 if state.facts.tiny else 0.1) + state.sampling_error
     # The network may still improve: judge only the last epochs.
     flat = before.loss - last.loss < 0.05 * max(last.loss, 1e-30)
-    settled = state.facts.tiny or (state.steps_left < 0.1 and state.share_left < 0.9)
+    told = "not_learning" in state.found or state.all_frozen
+    settled = state.facts.tiny or (state.steps_left < 0.1 and not told)
     if better and flat and settled and state.fitted < state.attainable:
         evidence = (
             f"the training loss no longer falls, and in validation {state.facts.measure} is {state.score(reached)}, "

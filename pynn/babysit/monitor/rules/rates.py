@@ -194,6 +194,20 @@ def too_fast_to_settle(state: RunState) -> Iterator[Detection]:
         yield Detection("lr_too_high", "warning", evidence, lower_rate(state))
 
 
+def bursts(state: RunState) -> Iterator[Detection]:
+    """The mean loss of an epoch is far above that of the start, though the median is not: single steps blow up."""
+    done, median = state.evaluations, state.recent_loss()
+    if len(done) < 2 or state.facts.batch_size < 2:
+        return
+    loss, start = done[-1].loss, max(state.start, state.reference)
+    if loss > state.limits.lost_loss * start > 0 and min(each.loss for each in done) < start:
+        evidence = (
+            f"the mean loss of epoch {done[-1].epoch} is {loss:.3g}, after {start:.3g} at the start, though that of "
+        )
+        evidence += f"the usual minibatch is {median:.3g}"
+        yield Detection("diverging", "warning", evidence, "lower the learning rate, or use clip_norm in the Trainer")
+
+
 def run_away(state: RunState) -> Iterator[Detection]:
     """Enormous steps right before the loss ceased to be finite; computed only then."""
     largest = max((w.largest_ratio for w in state.window.weights.values() if w.largest_ratio > 0), default=0.0)
@@ -217,4 +231,4 @@ def nothing_trained(state: RunState) -> Iterator[Detection]:
 
 
 RULES = (lr_too_high, lr_too_low, standstill, plateau, nothing_trained)
-EVALUATION_RULES = (too_slow_to_arrive, too_fast_to_settle)
+EVALUATION_RULES = (bursts, too_slow_to_arrive, too_fast_to_settle)

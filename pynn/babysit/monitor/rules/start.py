@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ...activations import SATURATING
 from ...findings import Severity
+from ...target_figures import UNEVEN_TARGETS
 from ..facts import Weights
 from ..input_figures import InputFigures
 from ..run_state import RunState
@@ -33,6 +34,13 @@ def inputs_not_normalised(state: RunState) -> Iterator[Detection]:
     if facts.first_norm:
         return
     now, usual = math.sqrt(state.window.largest_input), math.sqrt(state.usual_input)
+    if usual > limits.input_jump * inputs.length > 0:
+        evidence = (
+            f"the first batch's inputs are {usual / inputs.length:.3g} times as large as those of the training data"
+        )
+        yield Detection(
+            "input_not_normalised", "error", evidence, "look at the augmentation: its noise, its scale", layer
+        )
     if now > limits.input_jump * usual and usual > 0:
         evidence = f"the inputs of a batch were {now / usual:.3g} times as large as those of the first"
         yield Detection("input_not_normalised", "error", evidence, "look for raw or missing values in the data", layer)
@@ -122,7 +130,12 @@ def bad_initial_loss(state: RunState) -> Iterator[Detection]:
 def large_targets(state: RunState) -> Iterator[Detection]:
     """Targets of a regression far from 0 or widely spread; a fault once it makes training fail."""
     facts = state.facts
-    if facts.target_outlier > FAR_OUT:
+    if facts.target_unevenness > UNEVEN_TARGETS:
+        evidence = f"the targets' standard deviations differ by a factor of {facts.target_unevenness:.3g}: the largest "
+        evidence += "decides the loss"
+        advice = "standardise each target, and undo it in the predictions"
+        yield Detection("bad_initial_loss", "warning" if facts.squares else "info", evidence, advice)
+    elif facts.target_outlier > FAR_OUT:
         evidence = f"one target lies {facts.target_outlier:.3g} times as far from the median as half of them do"
         yield Detection("bad_initial_loss", "warning", evidence, "look for codes of missing values among the targets")
     if math.isnan(facts.target_rms) or not facts.fresh or not facts.target_rms > 10:
