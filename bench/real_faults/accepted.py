@@ -64,7 +64,7 @@ ACCEPTED: dict[str, Answers] = {
         ("diverging", "not_learning"), ("gradient check", "learning rate", "overfits a handful")
     ),
     "class_imbalance": Answers(("class_imbalance",), ("label balance",)),
-    "wrong_augmentation": Answers(("underfitting",)),
+    "wrong_augmentation": Answers(("underfitting", "input_not_normalised")),
     "missing_batchnorm": Answers((*SHRINKS.symptoms, *TOO_SLOW.symptoms), (*SHRINKS.checks, *TOO_SLOW.checks)),
     "labels_out_of_range": Answers((), ("targets",)),
     "frozen": Answers(("plateau",), ("one training step",)),
@@ -93,6 +93,8 @@ ACCEPTED: dict[str, Answers] = {
     "slow_average": Answers(("batchnorm_mismatch", "underfitting"), ("training and inference",)),
     "accumulated_gradients": Answers((*TOO_FAST.symptoms, "exploding_gradient")),
     "unregistered": Answers(("plateau", "underfitting")),
+    "uneven_targets": Answers(("bad_initial_loss", "underfitting"), ("target scale",)),
+    "restarted": Answers(("oscillating", "diverging", "underfitting")),
     "batch_taken_for_time": Answers(("underfitting",), ("batch independence",)),
 }
 

@@ -34,27 +34,33 @@ from .run import findings_of, outcome_of, quiet, write
 from .run_classics import scored
 from .score import Outcome, in_order
 from .unseen import UNSEEN
+from .unseen_later import LATER
 from .unseen_torch import LOOPS, Loop
+from .unseen_torch_later import LATER_LOOPS
 
 RESULTS, BLIND = (Path(__file__).with_name(f"{name}.json") for name in ("unseen", "unseen_blind"))
 MARKS = "<!-- unseen: python -m bench.real_faults.run_unseen -->", "<!-- end of unseen -->"
+PROGRAMS, EVERY_LOOP = UNSEEN | LATER, LOOPS | LATER_LOOPS
 #: What follows a program's name in that of its healthy twin.
 TWIN = " (healthy)"
 
 
 def measure(name: str) -> list[Outcome]:
     """Return the outcomes of a program's healthy twin, and of the program."""
-    if name in LOOPS:
-        loop = LOOPS[name]
-        twin = loop_outcome(name + TWIN, (), lambda: loop.build(False), None)
-        return [twin, loop_outcome(name, loop.tags, lambda: loop.build(True), twin.score)]
-    program = UNSEEN[name]
+    part = "second" if name in LATER or name in LATER_LOOPS else "first"
+    if name in EVERY_LOOP:
+        loop = EVERY_LOOP[name]
+        twin = loop_outcome(name + TWIN, part, (), lambda: loop.build(False), None)
+        return [twin, loop_outcome(name, part, loop.tags, lambda: loop.build(True), twin.score)]
+    program = PROGRAMS[name]
     score = partial(scored, program)
-    twin = outcome_of(name + TWIN, "all", [], lambda: program.build(False), score, None)
-    return [twin, outcome_of(name, "all", list(program.tags), lambda: program.build(True), score, twin.score)]
+    twin = outcome_of(name + TWIN, part, [], lambda: program.build(False), score, None)
+    return [twin, outcome_of(name, part, list(program.tags), lambda: program.build(True), score, twin.score)]
 
 
-def loop_outcome(name: str, tags: tuple[str, ...], build: Callable[[], Loop], reachable: float | None) -> Outcome:
+def loop_outcome(
+    name: str, part: str, tags: tuple[str, ...], build: Callable[[], Loop], reachable: float | None
+) -> Outcome:
     """Train a loop under `watch_torch`; `reachable` is the score of its healthy twin, None if it is that itself."""
     torch.set_num_threads(1)
     pynn.set_num_threads(1)
@@ -69,7 +75,7 @@ def loop_outcome(name: str, tags: tuple[str, ...], build: Callable[[], Loop], re
         score = round(loop.score(), 4)
     return Outcome(
         case=name,
-        part="all",
+        part=part,
         tags=list(tags),
         healthy=reachable is None,
         score=score,
@@ -89,7 +95,7 @@ def loop_outcome(name: str, tags: tuple[str, ...], build: Callable[[], Loop], re
 @click.option("--show", type=click.Choice(["wrong", "every"]), help="Show the misjudged ones, or all, with evidence.")
 def main(only: tuple[str, ...], jobs: int, resume: bool, show: str | None) -> None:
     """Measure preflight, monitor and watch_torch on programs that no rule was written for."""
-    names = [name for name in [*UNSEEN, *LOOPS] if not only or any(text in name for text in only)]
+    names = [name for name in [*PROGRAMS, *EVERY_LOOP] if not only or any(text in name for text in only)]
     if resume:
         done = {outcome.case for outcome in stored(RESULTS) if outcome.rules == rules()}
         names = [name for name in names if name not in done]
@@ -99,13 +105,13 @@ def main(only: tuple[str, ...], jobs: int, resume: bool, show: str | None) -> No
             for outcome in outcomes:
                 if show and (text := details(outcome, every=show == "every")):
                     click.echo(text)
-    click.echo(compare({"now": stored(RESULTS)}))
+    click.echo(compare({"latest rules": stored(RESULTS)}))
 
 
 def store(outcomes: list[Outcome]) -> None:
     """Put outcomes in the place of earlier ones of the same programs, and renew the README's table."""
     latest = {each.case: each for each in [*stored(RESULTS), *outcomes]}
-    order = [case for name in [*UNSEEN, *LOOPS] for case in (name + TWIN, name)]
+    order = [case for name in [*PROGRAMS, *EVERY_LOOP] for case in (name + TWIN, name)]
     write(RESULTS, [latest[case] for case in order if case in latest])
     write_readme()
 
@@ -113,11 +119,14 @@ def store(outcomes: list[Outcome]) -> None:
 def write_readme() -> None:
     """Renew the README's table: the blind figures, and those of the latest rules beside them."""
     blind, now = stored(BLIND), stored(RESULTS)
+    columns = {f"blind, {part} part": [each for each in blind if each.part == part] for part in ("first", "second")}
     latest = now or blind
     older = with_earlier_rules(sum(each.rules != rules() for each in latest))
-    sizes = f"Measured: {sum(not each.healthy for each in latest)} of {len(UNSEEN) + len(LOOPS)} programs{older}."
+    sizes = (
+        f"Measured: {sum(not each.healthy for each in latest)} of {len(PROGRAMS) + len(EVERY_LOOP)} programs{older}."
+    )
     missed = [f"`{each.case}`" for each in latest if not each.healthy and each.harmed and not each.named]
-    table = compare({"blind": blind} | ({"after mending": now} if now else {}))
+    table = compare(columns | {"latest rules": latest})
     write_section(MARKS, f"{sizes}\n\n{table}\n\n{harmless(latest)} Not named: {', '.join(missed) or 'none'}.")
 
 

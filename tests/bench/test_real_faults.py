@@ -12,9 +12,10 @@ from bench.real_faults.changes import CHANGES
 from bench.real_faults.classics import PROGRAMS
 from bench.real_faults.score import AS_GOOD, Outcome, Said, figures, in_order
 from bench.real_faults.unseen import UNSEEN
+from bench.real_faults.unseen_later import LATER
 
 CASES = corpus.cases()
-ALL_PROGRAMS = PROGRAMS | UNSEEN
+ALL_PROGRAMS = PROGRAMS | UNSEEN | LATER
 #: Modules that add their programs when they are loaded.
 LOADED = unseen_data, unseen_networks
 
@@ -79,8 +80,11 @@ def test_a_program_can_be_built_with_a_healthy_twin_that_takes_a_step(name, monk
 
 
 def test_a_loop_can_be_built_with_a_healthy_twin_and_both_train():
-    unseen_torch = pytest.importorskip("bench.real_faults.unseen_torch", exc_type=ImportError)
-    for name, loop in unseen_torch.LOOPS.items():
+    pytest.importorskip("torch")
+    from bench.real_faults.unseen_torch import LOOPS
+    from bench.real_faults.unseen_torch_later import LATER_LOOPS
+
+    for name, loop in (LOOPS | LATER_LOOPS).items():
         with named_case(name):
             assert loop.about and accepted.answers_to(list(loop.tags)) != accepted.Answers((), ())
             sick, twin = loop.build(True), loop.build(False)
