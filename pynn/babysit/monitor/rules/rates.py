@@ -188,7 +188,7 @@ def too_fast_to_settle(state: RunState) -> Iterator[Detection]:
     ratio = state.window.typical_ratio
     if short and not falling and ratio > LARGE_STEPS and facts.dropout < state.limits.heavy_dropout:
         evidence = (
-            f"{_changed(ratio)}, and the loss is no lower than in the first half of the run; {facts.measure} is "
+            f"{changed(ratio)}, and the loss is no lower than in the first half of the run; {facts.measure} is "
             f"{state.score(state.reached)} where a simple learner has {state.score(state.attainable)}"
         )
         yield Detection("lr_too_high", "warning", evidence, lower_rate(state))
