@@ -1,6 +1,7 @@
-/* Template, included by gemm_template.h: products of at most PN_SHALLOW multiply-adds per element, such as the gradient of
- * the inputs of a layer with few outputs. Writing C takes all the time, so a row of C is written as a whole, from rows of
- * B in L1. A tile's preparation takes twice the time of its multiply-adds: (150, 1) by (1, 100) in float64 took 8.2 us. */
+/* Template, included by gemm_template.h: products of at most PN_SHALLOW multiply-adds per element, such as the gradient
+ * of the inputs of a layer with few outputs. Writing C takes all the time, so a row of C is written as a whole, from
+ * rows of B in L1. A tile's preparation takes twice the time of its multiply-adds: (150, 1) by (1, 100) in float64
+ * took 8.2 us. */
 
 #define PN_SHALLOW 4
 #define PN_SHALLOW_ELEMENTS ((ptrdiff_t)(16384 / sizeof(PN_REAL))) /* of B */
@@ -39,10 +40,10 @@ static int PN_(pn_shallow)(const pn_product *p) {
             rows[q * padded + j] = j < p->n ? ((const PN_REAL *)p->b)[q * p->b_k + j * p->b_column] : 0;
     const pn_float_mode mode = pn_flush_denormals();
     switch (p->k) {
-        case 1: PN_(pn_shallow_rows)(1, p, rows, padded); break;
-        case 2: PN_(pn_shallow_rows)(2, p, rows, padded); break;
-        case 3: PN_(pn_shallow_rows)(3, p, rows, padded); break;
-        case 4: PN_(pn_shallow_rows)(4, p, rows, padded); break;
+    case 1: PN_(pn_shallow_rows)(1, p, rows, padded); break;
+    case 2: PN_(pn_shallow_rows)(2, p, rows, padded); break;
+    case 3: PN_(pn_shallow_rows)(3, p, rows, padded); break;
+    case 4: PN_(pn_shallow_rows)(4, p, rows, padded); break;
     }
     pn_restore_denormals(mode);
     pn_workspace_return(workspace);
