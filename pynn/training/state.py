@@ -135,7 +135,8 @@ class TrainingState(Settings):
             with gate.lock:
                 epoch = self.epoch + 1
                 changes = {"epoch": epoch, "_batch": 0, "_sums": EpochSums()}
-                call_together([partial(self.__dict__.update, changes), *self.history.additions(epoch, row)])
+                own = partial(self.__dict__.update, changes)
+                call_together([own, *self.history.additions(epoch, row)])
         finally:
             gate.stepping.discard(thread)
 
