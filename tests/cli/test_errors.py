@@ -1,12 +1,7 @@
-"""Failures, interruptions and closed pipes: one line, an exit code, and no half-written file."""
+"""Failures: one line, an exit code, and no half-written file."""
 
 import errno
 import os
-import re
-import signal
-import subprocess
-import sys
-import threading
 import warnings
 
 import numpy as np
@@ -15,10 +10,6 @@ from click.testing import CliRunner
 
 import pynn
 from pynn.cli import info, main, predict, train
-
-# SIGINT may be ignored where the tests run in the background; a terminal's program has Python's handler.
-PROGRAM = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from pynn.cli import main; main()"
-POSIX = sys.platform != "win32"
 
 
 @pytest.fixture
@@ -46,14 +37,6 @@ def model(tmp_path):
     pynn.Trainer(network, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
     network.save(tmp_path / "m.safetensors")
     return "m.safetensors"
-
-
-def program(*arguments, **environment):
-    """Start pynn as a process of its own."""
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
-    )
 
 
 @pytest.mark.parametrize(
@@ -279,21 +262,6 @@ def test_predict_cannot_write(fail, model, tmp_path):
     assert fail("predict", model, "x.csv", "--output", ".") == "cannot write .: it is a folder"
 
 
-@pytest.mark.parametrize("environment", [{"PYNN_BACKEND": "cuda"}, {"PYNN_BACKEND": "auto", "PYNN_ISA": "cuda"}])
-def test_a_wrong_environment(environment, tmp_path):
-    if "PYNN_ISA" in environment and "cython" not in pynn.available_backends():
-        environment = {"PYNN_BACKEND": "cuda"}
-    process = program("train", "--save", tmp_path / "m", **environment)
-    assert process.communicate()[1].count("\n") == 1
-    assert process.returncode == 2
-    process = program("info", **environment)
-    out, err = process.communicate()
-    assert "backend       none" in out
-    assert err.startswith("pynn: error: ")
-    assert err.count("\n") == 1
-    assert process.returncode == 1
-
-
 @pytest.mark.parametrize(
     ("error", "message"),
     [
@@ -335,90 +303,9 @@ def test_a_warning_is_one_line(tmp_path, monkeypatch):
     assert result.stderr == "pynn: warning: two lines\n"
 
 
-def test_ctrl_c_saves_what_there_is(tmp_path):
-    process = program("train", "--epochs", 100000, "--save", tmp_path / "m.safetensors")
-    for line in process.stderr:
-        if "epoch      2/" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted in epoch" in err
-    assert "Traceback" not in err
-    assert "test " in out
-    assert pynn.load(tmp_path / "m.safetensors").class_names is not None
-    assert (tmp_path / "pynn-curves.png").exists()
-
-
 def test_ctrl_c_outside_the_training_ends_the_program(fail, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(predict, "load", interrupted)
     assert fail("predict", "m", "x.csv", code=130) == "interrupted"
-
-
-@pytest.fixture
-def many_rows(model, tmp_path):
-    np.savez(tmp_path / "x.npz", x=np.zeros((60000, 4)))
-    return ["predict", tmp_path / model, tmp_path / "x.npz"]
-
-
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_closed_pipe_is_no_noise(many_rows, unbuffered):
-    with program(*many_rows, PYTHONUNBUFFERED=unbuffered) as process:
-        assert process.stdout.readline() == "label,probability\n"
-        process.stdout.close()
-        assert process.stderr.read() == ""
-    assert process.returncode == 1
-
-
-if POSIX:
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    @pytest.mark.parametrize("arguments", [["info"], ["--help"], ["train", "-q", "--epochs", "1"]])
-    def test_a_full_device(tmp_path, arguments):
-        if not os.path.exists("/dev/full"):
-            return
-        with open("/dev/full", "w") as full:
-            command = [sys.executable, "-c", PROGRAM, *arguments]
-            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
-        assert done.stderr == "pynn: error: cannot write standard output: No space left on device\n"
-        assert done.returncode == 1
-
-    @pytest.mark.parametrize("width", [100, 60])
-    def test_on_a_terminal(tmp_path, width):
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-        environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "train", "--epochs", "12"],
-            stdout=theirs,
-            stderr=theirs,
-            cwd=tmp_path,
-            env={**environment, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"},
-        )
-        os.close(theirs)
-        written = bytearray()
-        reader = threading.Thread(target=read_all, args=(ours, written))
-        reader.start()
-        assert process.wait(timeout=60) == 0
-        reader.join(timeout=60)
-        os.close(ours)
-        text = written.decode()
-        assert "\x1b[" in text
-        assert "12/12 " in text
-        plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
-        panel = [line for line in re.split(r"[\r\n]+", plain) if line.startswith(("│", "╭", "╰"))]
-        assert panel and all(len(line) <= width for line in panel)
-        assert any("val " in line for line in panel)
-
-    def read_all(descriptor, into):
-        try:
-            while chunk := os.read(descriptor, 65536):
-                into += chunk
-        except OSError:  # how Linux says that nobody holds the other end
-            pass
