@@ -300,5 +300,5 @@ def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     dtype = np.dtype(np.dtype(dtype).char)  # NumPy's canonical object, see `native`
     count = math.prod(shape)
     raw = np.zeros(count * dtype.itemsize + ALIGNMENT, dtype=np.uint8)
-    skip = -raw.__array_interface__["data"][0] % ALIGNMENT
+    skip = -raw.ctypes.data % ALIGNMENT  # __array_interface__ crashes where it finds no memory (NumPy 2.4)
     return raw[skip : skip + count * dtype.itemsize].view(dtype).reshape(shape)

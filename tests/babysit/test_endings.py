@@ -1,9 +1,12 @@
 """Verdicts on how runs end: too soon, with an average of the weights that is too old, unsettled, or in bursts."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import pynn
+from pynn.babysit.monitor import recorder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -91,3 +94,17 @@ def test_dropout_that_keeps_a_run_below_a_simple_learner_is_named(digits):
     assert "dropout blanks 70%" in told["regularisation_too_strong"].evidence
     told, accuracy = verdict(digits, pynn.Adam(3e-3), epochs=12, hidden=(64, 64, 64), dropout=0.2)
     assert not told and accuracy > 0.9
+
+
+@pytest.mark.parametrize("evaluations", [3, 4, 5, 6])
+def test_a_run_is_judged_by_its_end_whatever_the_budget(digits, monkeypatch, evaluations):
+    """A budget that allows the first evaluations alone: their loss still falls, that of the end does not."""
+    asked = itertools.count(1)
+    monkeypatch.setattr(recorder.Pace, "evaluates", lambda pace: next(asked) <= evaluations)
+    pynn.manual_seed(0)
+    model = pynn.Sequential(pynn.Linear(64, 32), pynn.ReLU(), pynn.Linear(32, 10))
+    trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.Adam(1e-3), seed=0)
+    monitor = pynn.Monitor(budget=0.5, on_problem="silent")
+    (x, y), held_out = digits
+    trainer.fit(x, y, epochs=15, batch_size=64, validation=held_out, callbacks=[monitor])
+    assert monitor.verdict == []

@@ -59,7 +59,7 @@ class Monitor(Shown, Configurable, Callback):
         Interval between watched steps.
     budget : float, optional
         The share of the training time that watching may take, such as 0.03. To stay within the budget, the monitor
-        skips steps and, for small networks, applies the rules less often.
+        skips steps and, for small networks, applies the rules less often; the last planned epoch is always evaluated.
     ignore : iterable of str
         Symptoms not to report.
     thresholds : mapping of str to float, optional
@@ -223,7 +223,8 @@ class Monitor(Shown, Configurable, Callback):
         if trainer.rank:
             return
         pace = self._recorder.pace
-        if pace is None or pace.evaluates():
+        last = trainer.epoch == trainer.target_epoch  # what is said of a whole run needs figures of its end
+        if last or pace is None or pace.evaluates():
             began = time.perf_counter()
             self._recorder.finish(trainer, MIN_BLOCK)
             self._evaluate(trainer)
@@ -234,7 +235,8 @@ class Monitor(Shown, Configurable, Callback):
         if self._recorder is not None and self._state is not None and not trainer.history.interrupted:
             self._recorder.finish(trainer)
             self._state.epochs_left = trainer.target_epoch - trainer.epoch
-            if self._state.windows:
+            evaluated = self._state.evaluations
+            if self._state.windows and (not evaluated or evaluated[-1].epoch == trainer.epoch):
                 self._apply(END_RULES, trainer)
         self.unwatch()
 
