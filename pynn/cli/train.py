@@ -109,12 +109,7 @@ def train(
     if follows:
         options["quiet"] = True  # rank 0 speaks and writes for all
     else:
-        save, curves = _check_outputs(save, plot)
-        check_apart({**chosen.files(), "--save": save, "--plot": curves, "--report": report})
-        check_format(save, ".safetensors")
-        if report is not None:
-            check_format(report, ".html", ".htm")
-            check_writable(report)
+        save, curves = _check_outputs(chosen, save, plot, report)
     tell = _quiet if options["quiet"] else say
     with chosen_backend(options["backend_name"]), using_matmul_precision(options["precision"]):
         data = load_data(chosen, options["model"] == "cnn", options["folds"])
@@ -187,7 +182,7 @@ def _show(outcome: RunResult, files: dict[str, Path | None]) -> None:
             _line(name, f"{path}")
 
 
-def _check_outputs(save: Path | None, plot: Path | None) -> tuple[Path, Path]:
+def _check_outputs(chosen: DataOptions, save: Path | None, plot: Path | None, report: Path | None) -> tuple[Path, Path]:
     """Check before the training that its results can be written; return the paths of model and curves."""
     model, curves = output_paths(save, plot, ".png" if plots.plots_available() else ".svg")
     if plot is not None:
@@ -199,6 +194,11 @@ def _check_outputs(save: Path | None, plot: Path | None) -> tuple[Path, Path]:
             raise click.ClickException(f"--plot {plot} needs matplotlib: {plots.INSTALL_HINT}; .svg does not")
     check_writable(model)
     check_writable(curves)
+    check_apart({**chosen.files(), "--save": model, "--plot": curves, "--report": report})
+    check_format(model, ".safetensors")
+    if report is not None:
+        check_format(report, ".html", ".htm")
+        check_writable(report)
     return model, curves
 
 

@@ -116,8 +116,7 @@ class TrainingStep:
     ) -> float:
         trainer = self._trainer  # private attributes: reading the properties takes twice the time
         optimizer, observer = trainer._optimizer, trainer.observer
-        if observer is not None and not self._wanted(observer):
-            observer = None
+        observer = observer if observer is None or self._wanted(observer) else None
         steps, updates, rate = trainer.steps, optimizer.counter.item(), optimizer.lr
         loss, scale, momentum = math.nan, 1.0, None  # a momentum of None is the optimiser's own
         self._begin(updates)
@@ -129,8 +128,8 @@ class TrainingStep:
                 if math.isfinite(loss):
                     self.passes.backward()
             else:
-                loss = self.passes.forward_share(share, trainer._loss, x, target, weights, observer)
-                loss = data_loss = self._exchanged(loss, share, count is not None)
+                own = self.passes.forward_share(share, trainer._loss, x, target, weights, observer)
+                loss = data_loss = self._exchanged(own, share, count is not None)
             if math.isfinite(loss):
                 for regularizer in trainer._regularizers:
                     loss += regularizer.add_gradient(self._flat)
@@ -153,10 +152,16 @@ class TrainingStep:
             self._undo()
             self._failed(x, target, loss, rate, data_loss)
         elif observer is not None:
-            if share is not None:
-                observer.merge(share)
-            observer.end(trainer, x, target, data_loss, scale)
+            self._tell(observer, share, x, target, data_loss, scale)
         return loss
+
+    def _tell(
+        self, observer: Observer, share: Share | None, x: np.ndarray, target: np.ndarray, loss: float, scale: float
+    ) -> None:
+        """Tell the observer of a step that was taken."""
+        if share is not None:
+            observer.merge(share)
+        observer.end(self._trainer, x, target, loss, scale)
 
     def _begin(self, updates: int) -> None:
         """Copy the arrays that a forward pass changes, and mark the step as unsettled."""

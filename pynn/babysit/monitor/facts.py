@@ -248,52 +248,71 @@ def gather(trainer: Trainer) -> Facts:
 
 def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
     """Return the layers with weights, and the trunk of the main path."""
-    found: list[Weights] = []
-    trunk: list[str] = []
-    latest: dict[str, Weights] = {}  # per branch; removed by a residual block in between
-    reached: dict[str, str] = {}  # per branch, the layer that its signal has reached
-    straight: set[str] = set()  # branches without an activation since
-    followed = False  # by a transposed convolution, whose weights are not looked at
+    walk = _Walk()
     for part in chain:
+        walk.pass_by(part)
+    if walk.found:
+        walk.found[-1].last = not walk.followed
+        if walk.trunk and walk.trunk[-1] == walk.reached[""]:
+            walk.trunk.pop()  # not hidden
+    return walk.found, walk.trunk
+
+
+class _Walk:
+    """What has been seen on the way from the inputs to the outputs."""
+
+    def __init__(self) -> None:
+        self.found: list[Weights] = []
+        self.trunk: list[str] = []
+        self.reached: dict[str, str] = {}  # per branch, the layer that its signal has reached
+        self.followed = False  # by a transposed convolution, whose weights are not looked at
+        self._latest: dict[str, Weights] = {}  # per branch; removed by a residual block in between
+        self._straight: set[str] = set()  # branches without an activation since
+
+    def pass_by(self, part: Part) -> None:
+        """Pass by the next layer."""
         layer, branch, weight = part.layer, part.branch, weight_of(part.layer)
-        if branch not in reached:  # a branch gets the signal of its skip connection
-            around = max((other for other in reached if f"{branch}.".startswith(f"{other}.") or not other), default="")
-            reached[branch] = reached.get(around, "")
+        if branch not in self.reached:  # a branch gets the signal of its skip connection
+            others = [other for other in self.reached if f"{branch}.".startswith(f"{other}.") or not other]
+            self.reached[branch] = self.reached.get(max(others, default=""), "")
         if isinstance(layer, ConvTranspose2d):
-            latest.pop(branch, None)
-            straight.discard(branch)
-            reached[branch], followed = part.label, True
+            self._latest.pop(branch, None)
+            self._straight.discard(branch)
+            self.reached[branch], self.followed = part.label, True
         elif isinstance(layer, BRANCHED) or weight is not None:
-            latest.pop(branch, None)
-            followed = followed and weight is None
-            if weight is not None:
-                name = "maxout" if isinstance(layer, Maxout) else None
-                own = Weights(part.label, weight, name, part.label, branch=branch, source=reached[branch])
-                own.groups = getattr(layer, "groups", 1)
-                found.append(own)
-                latest[branch] = own
-            reached[branch] = part.label
-            (straight.discard if isinstance(layer, Maxout) else straight.add)(branch)
-            trunk += [part.label] if not branch else []
+            self._weigh(part, weight)
         elif isinstance(layer, NORMS):
-            if branch in latest:
-                latest[branch].normalized = True
-            if not branch and trunk and trunk[-1] == reached[branch] and branch not in straight:
-                trunk.pop()  # an activation whose scale the norm sets
-        elif isinstance(layer, Activation | Hardtanh | PReLU) and branch in straight:
-            straight.remove(branch)
-            reached[branch] = part.label
-            if not branch:
-                trunk[-1] = part.label
-            weighted = latest.get(branch)
-            if weighted is not None and weighted.activation is None:
-                weighted.activation = layer.spec()[0] if isinstance(layer, Activation) else type(layer).__name__.lower()
-                weighted.output = part.label
-    if found:
-        found[-1].last = not followed
-        if trunk and trunk[-1] == reached[""]:
-            trunk.pop()  # not hidden
-    return found, trunk
+            if branch in self._latest:
+                self._latest[branch].normalized = True
+            if not branch and self.trunk and self.trunk[-1] == self.reached[branch] and branch not in self._straight:
+                self.trunk.pop()  # an activation whose scale the norm sets
+        elif isinstance(layer, Activation | Hardtanh | PReLU) and branch in self._straight:
+            self._activate(part)
+
+    def _weigh(self, part: Part, weight: Parameter | None) -> None:
+        layer, branch = part.layer, part.branch
+        self._latest.pop(branch, None)
+        self.followed = self.followed and weight is None
+        if weight is not None:
+            name = "maxout" if isinstance(layer, Maxout) else None
+            own = Weights(part.label, weight, name, part.label, branch=branch, source=self.reached[branch])
+            own.groups = getattr(layer, "groups", 1)
+            self.found.append(own)
+            self._latest[branch] = own
+        self.reached[branch] = part.label
+        (self._straight.discard if isinstance(layer, Maxout) else self._straight.add)(branch)
+        self.trunk += [part.label] if not branch else []
+
+    def _activate(self, part: Part) -> None:
+        layer, branch = part.layer, part.branch
+        self._straight.remove(branch)
+        self.reached[branch] = part.label
+        if not branch:
+            self.trunk[-1] = part.label
+        weighted = self._latest.get(branch)
+        if weighted is not None and weighted.activation is None:
+            weighted.activation = layer.spec()[0] if isinstance(layer, Activation) else type(layer).__name__.lower()
+            weighted.output = part.label
 
 
 def look_at_batch(facts: Facts, loss: Loss, x: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> None:
