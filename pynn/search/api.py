@@ -76,9 +76,9 @@ def run(
     batch_size : int
     metric : str or callable, optional
         The score, a figure of the validation data after the last epoch: by default "val_accuracy" for integer targets,
-        else "val_loss"; "val_" may be left out. Also a metric of `pynn.training.metrics`, such as "f1", "roc_auc" or
-        "r2", "seconds", or a function of targets and predictions; with several workers, one that is defined with
-        ``def``.
+        else "val_loss"; also without the prefix, as "accuracy" and "loss". Also a metric of `pynn.training.metrics`,
+        such as "f1", "roc_auc" or "r2", "seconds", or a function of targets and predictions; with several workers, one
+        that is defined with ``def``.
     mode : {"auto", "min", "max"}
         Whether the smallest or the largest score is the best; "auto" knows the metrics that have names.
     end_early : bool
