@@ -179,13 +179,17 @@ def backward_arguments(
 ) -> tuple[Any, ...]:
     """Return what a backward pass needs besides dy and x (n, features, ...), or raise if something is invalid."""
     features = dy.shape[1:2]
-    named = {"gamma": gamma, "beta": beta, "mean": mean, "rstd": rstd}
-    used = [floats(array, name, like=dy, shape=features) for name, array in named.items()]
+    used = feature_arrays(dy, gamma=gamma, beta=beta, mean=mean, rstd=rstd)
     given = {"dx": dx, "dgamma": dgamma, "dbeta": dbeta}
     dgamma, dbeta = output(dgamma, "dgamma", features, dy.dtype), output(dbeta, "dbeta", features, dy.dtype)
     dx = output(dx, "dx", x.shape, dy.dtype) if need_dx else None
     apart(given, dy, x, *used)
     return *used, dx, dgamma, dbeta
+
+
+def feature_arrays(dy: np.ndarray, **named: ArrayLike) -> list[np.ndarray]:
+    """Return arrays with a number for each feature of dy (n, features, ...), or raise if one is invalid."""
+    return [floats(array, name, like=dy, shape=dy.shape[1:2]) for name, array in named.items()]
 
 
 def _check_rows(x: np.ndarray) -> None:

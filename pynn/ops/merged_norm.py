@@ -10,6 +10,7 @@ from ..backends.selection import kernels
 from ..utils.validation import count as whole
 from ._check import apart, check_shape, floats, output, positive, required
 from .activations import resolve
+from .batchnorm import feature_arrays
 from .channels import by_channel
 
 if TYPE_CHECKING:
@@ -147,10 +148,8 @@ def merged_input_gradient(
     if dy.ndim < 2:
         raise ValueError(f"dy has shape {dy.shape}; expected (n, features, ...)")
     x = floats(x, "x", like=dy, shape=dy.shape)
-    features = dy.shape[1:2]
-    named = {"gamma": gamma, "beta": beta, "mean": mean, "rstd": rstd}
-    used = [floats(array, name, like=dy, shape=features) for name, array in named.items()]
-    used.append(floats(means, "means", like=dy, shape=(2, *features)))
+    used = feature_arrays(dy, gamma=gamma, beta=beta, mean=mean, rstd=rstd)
+    used.append(floats(means, "means", like=dy, shape=(2, *dy.shape[1:2])))
     result = output(dx, "dx", dy.shape, dy.dtype)
     apart({"dx": dx}, dy, x, *used)
     code, alpha = resolve(activation)
