@@ -14,15 +14,16 @@ typedef struct {
     ptrdiff_t grid_height, grid_width, out_image, out_channel, out_row, out_column;
     int code;
     PN_REAL alpha;
-    /* The plan: images, or output rows of one image, per block; source rows and columns of a block. */
-    ptrdiff_t block_images, block_rows, row_blocks, blocks, box_height, box_width, kc;
+    /* The plan: images, or output rows of one image, per block; source rows and columns of a block. Columns c of equal
+     * phase c % step_x are stored side by side, so that what neighbouring positions read is contiguous. */
+    ptrdiff_t block_images, block_rows, row_blocks, blocks, box_height, box_width, phase_width, kc;
     int parts, failed;
 } PN_(pn_conv_product);
 
 /* Buffers of a thread. */
 typedef struct {
     pn_workspace *workspace;
-    PN_REAL *source;             /* a block's padded input: (images, depth, box_height, box_width) */
+    PN_REAL *source;             /* padded input: (images, depth, box_height, box_width), and a vector more */
     PN_REAL *panels;             /* packed patches, or dy transposed */
     PN_REAL *sums;               /* of the weights' gradient */
     ptrdiff_t *column, *place;   /* per output position of a block: its offset in `source`, and in the output */
@@ -31,7 +32,8 @@ typedef struct {
 } PN_(pn_conv_block);
 
 static void PN_(pn_conv_plan)(PN_(pn_conv_product) *p, ptrdiff_t max_columns) {
-    p->box_width = (p->grid_width - 1) * p->step_x + p->taps.width;
+    p->phase_width = p->grid_width + (p->taps.width - 1) / p->step_x;
+    p->box_width = p->phase_width * p->step_x;
     const ptrdiff_t line = pn_max(1, p->depth * p->box_width * (ptrdiff_t)sizeof(PN_REAL));
     ptrdiff_t rows = (PN_CONV_SOURCE / line - p->taps.height) / p->step_y + 1;
     rows = pn_max(1, pn_min(rows, max_columns / p->grid_width));
@@ -54,7 +56,7 @@ static void PN_(pn_conv_plan)(PN_(pn_conv_product) *p, ptrdiff_t max_columns) {
 static int PN_(pn_conv_take)(const PN_(pn_conv_product) *p, ptrdiff_t panels, ptrdiff_t sums, PN_(pn_conv_block) *b) {
     const ptrdiff_t columns = p->block_images * p->block_rows * p->grid_width, k = p->depth * p->taps.count;
     const ptrdiff_t source = p->block_images * p->depth * p->box_height * p->box_width;
-    b->workspace = pn_workspace_take((size_t)(panels + sums + source) * sizeof(PN_REAL) +
+    b->workspace = pn_workspace_take((size_t)(panels + sums + source + PN_LANES) * sizeof(PN_REAL) +
                                      (size_t)(2 * columns + k) * sizeof(ptrdiff_t));
     if (!b->workspace) return -1;
     b->panels = (PN_REAL *)pn_workspace_data(b->workspace); /* `panels` and `sums` are multiples of a vector */
@@ -69,15 +71,31 @@ static int PN_(pn_conv_take)(const PN_(pn_conv_product) *p, ptrdiff_t panels, pt
     for (ptrdiff_t i = 0; i < p->block_images; i++)
         for (ptrdiff_t y = 0; y < p->block_rows; y++)
             for (ptrdiff_t x = 0; x < p->grid_width; x++, at++) {
-                b->column[at] = i * p->depth * channel + y * p->step_y * p->box_width + x * p->step_x;
+                b->column[at] = i * p->depth * channel + y * p->step_y * p->box_width + x;
                 b->place[at] = i * p->out_image + y * p->out_row + x * p->out_column;
             }
     for (ptrdiff_t c = 0; c < p->depth; c++)
-        for (ptrdiff_t t = 0; t < p->taps.count; t++)
+        for (ptrdiff_t t = 0; t < p->taps.count; t++) {
+            const ptrdiff_t y = p->taps.y[t] - p->taps.top, x = p->taps.x[t] - p->taps.left;
             b->row[c * p->taps.count + t] =
-                c * channel + (p->taps.y[t] - p->taps.top) * p->box_width + (p->taps.x[t] - p->taps.left);
+                c * channel + y * p->box_width + x % p->step_x * p->phase_width + x / p->step_x;
+        }
     if (p->row_blocks == 1) memset(b->source, 0, (size_t)source * sizeof(PN_REAL));
     return 0;
+}
+
+/* Copy the columns of a line of the image to columns `lead` and on of the box. */
+static inline void PN_(pn_conv_fill_line)(const PN_(pn_conv_product) *p, const PN_REAL *restrict from, ptrdiff_t lead,
+                                          ptrdiff_t copied, PN_REAL *restrict to) {
+    const ptrdiff_t step = p->step_x;
+    if (step == 1) {
+        memcpy(to + lead, from, (size_t)copied * sizeof(PN_REAL));
+        return;
+    }
+    for (ptrdiff_t x = 0; x < pn_min(step, copied); x++) {
+        PN_REAL *phase = to + (lead + x) % step * p->phase_width + (lead + x) / step;
+        for (ptrdiff_t i = 0; x + i * step < copied; i++) phase[i] = from[x + i * step];
+    }
 }
 
 /* Copy a block's input, starting at image `image` and output row `row`. Borders of whole images were zeroed once. */
@@ -94,7 +112,7 @@ static void PN_(pn_conv_fill)(const PN_(pn_conv_product) *p, ptrdiff_t image, pt
                 p->source + (image + i) * p->source_image + c * p->source_channel + (first_y + top) * p->width + start;
             if (p->row_blocks > 1) memset(to, 0, (size_t)(height * width) * sizeof(PN_REAL));
             for (ptrdiff_t y = top; y < stop; y++, from += p->width)
-                memcpy(to + y * width + lead, from, (size_t)copied * sizeof(PN_REAL));
+                PN_(pn_conv_fill_line)(p, from, lead, copied, to + y * width);
         }
 }
 

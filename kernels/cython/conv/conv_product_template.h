@@ -23,36 +23,37 @@ static void PN_(pn_conv_pack_weights)(const PN_(pn_conv_product) *p, const PN_RE
     }
 }
 
-static inline __attribute__((always_inline)) void PN_(pn_conv_copy_runs)(const int runs, const PN_REAL *restrict source,
-                                                                         const ptrdiff_t *restrict column,
-                                                                         const ptrdiff_t *restrict row, ptrdiff_t k,
-                                                                         PN_REAL *restrict panel) {
-    for (ptrdiff_t p = 0; p < k; p++, panel += PN_NR)
-#pragma GCC unroll 4
-        for (int run = 0; run < runs; run++)
-            memcpy(panel + run * (PN_NR / runs), source + row[p] + column[run * (PN_NR / runs)],
-                   (size_t)(PN_NR / runs) * sizeof(PN_REAL));
+/* The number of positions from the first on whose offsets are contiguous. */
+static inline ptrdiff_t PN_(pn_conv_run_length)(const ptrdiff_t *offsets, ptrdiff_t count) {
+    ptrdiff_t run = 1;
+    while (run < count && offsets[run] == offsets[0] + run) run++;
+    return run;
 }
 
-/* Pack the patches of `columns` positions into a panel. Most are contiguous in one row of the image, or in a few. */
-static void PN_(pn_conv_pack_patches)(const PN_REAL *restrict source, const ptrdiff_t *restrict column,
-                                      ptrdiff_t columns, const ptrdiff_t *restrict row, ptrdiff_t k,
-                                      PN_REAL *restrict panel) {
-    int runs = columns == PN_NR ? 1 : 0;
-    for (ptrdiff_t j = 1; j < columns && runs; j++)
-        if (column[j] != column[j - 1] + 1) runs = j % (PN_NR / 4) ? 0 : j % (PN_NR / 2) || runs == 4 ? 4 : 2;
-    if (runs == 1)
-        PN_(pn_conv_copy_runs)(1, source, column, row, k, panel);
-    else if (runs == 2)
-        PN_(pn_conv_copy_runs)(2, source, column, row, k, panel);
-    else if (runs == 4)
-        PN_(pn_conv_copy_runs)(4, source, column, row, k, panel);
-    else
-        for (ptrdiff_t p = 0; p < k; p++, panel += PN_NR) {
-            const PN_REAL *from = source + row[p];
-            for (ptrdiff_t j = 0; j < columns; j++) panel[j] = from[column[j]];
-            for (ptrdiff_t j = columns; j < PN_NR; j++) panel[j] = 0;
-        }
+static inline __attribute__((always_inline)) void PN_(pn_conv_copy)(const int copies, const ptrdiff_t *from,
+                                                                    const ptrdiff_t *to, const PN_REAL *source,
+                                                                    const ptrdiff_t *row, ptrdiff_t k, PN_REAL *panel) {
+    for (ptrdiff_t p = 0; p < k; p++, panel += PN_NR)
+        for (int i = 0; i < copies; i++)
+            *(PN_(pn_unaligned) *)(panel + to[i]) = *(const PN_(pn_unaligned) *)(source + row[p] + from[i]);
+}
+
+/* Pack the patches of `columns` positions into a panel, vector by vector of each run of contiguous positions. What a
+ * vector holds beyond its run is overwritten by the next one, at last by the first of the next row or panel. */
+static void PN_(pn_conv_pack_patches)(const PN_REAL *source, const ptrdiff_t *column, ptrdiff_t columns,
+                                      const ptrdiff_t *row, ptrdiff_t k, PN_REAL *panel) {
+    ptrdiff_t from[2 * (PN_VECTOR_BYTES / sizeof(PN_REAL))], to[2 * (PN_VECTOR_BYTES / sizeof(PN_REAL))];
+    int copies = 0;
+    for (ptrdiff_t j = 0, run; j < columns; j += run) {
+        run = PN_(pn_conv_run_length)(column + j, columns - j);
+        for (ptrdiff_t i = 0; i < run; i += PN_LANES) from[copies] = column[j + i], to[copies++] = j + i;
+    }
+    switch (copies) { /* of one row of the image, or of a few: unrolled */
+    case 2: PN_(pn_conv_copy)(2, from, to, source, row, k, panel); break;
+    case 3: PN_(pn_conv_copy)(3, from, to, source, row, k, panel); break;
+    case 4: PN_(pn_conv_copy)(4, from, to, source, row, k, panel); break;
+    default: PN_(pn_conv_copy)(copies, from, to, source, row, k, panel);
+    }
 }
 
 /* One tile of rows times one panel, whose columns need not be contiguous in the output. */
@@ -76,8 +77,7 @@ static inline void PN_(pn_conv_place)(ptrdiff_t rows, ptrdiff_t k, const PN_REAL
 static void PN_(pn_conv_finish)(const PN_(pn_conv_product) *p, ptrdiff_t base, const ptrdiff_t *place,
                                 ptrdiff_t columns) {
     for (ptrdiff_t j = 0, run; j < columns; j += run) {
-        for (run = 1; j + run < columns && place[j + run] == place[j] + run; run++) {
-        }
+        run = PN_(pn_conv_run_length)(place + j, columns - j);
         for (ptrdiff_t i = 0; i < p->rows; i++) {
             const ptrdiff_t at = base + i * p->out_channel + place[j];
             if (p->pre) memcpy(p->pre + at, p->out + at, (size_t)run * sizeof(PN_REAL));
@@ -92,7 +92,7 @@ static void PN_(pn_conv_part)(void *argument, int index) {
     const ptrdiff_t panel = p->kc * PN_NR;
     const ptrdiff_t max_panels = pn_max(1, PN_CONV_PANELS / (panel * (ptrdiff_t)sizeof(PN_REAL)));
     PN_(pn_conv_block) b;
-    if (PN_(pn_conv_take)(p, max_panels * panel, 0, &b)) {
+    if (PN_(pn_conv_take)(p, max_panels * panel + PN_LANES, 0, &b)) {
         __atomic_store_n(&p->failed, -1, __ATOMIC_RELAXED);
         return;
     }
