@@ -37,7 +37,7 @@ def results(seed=0):
     columns = [rng.normal(size=N).astype(np.float32) for _ in range(4)]
     x, dy = (rng.normal(size=(1000, N)).astype(np.float32) for _ in range(2))
     forward = ops.batch_norm(x, *columns[:2], columns[2], np.abs(columns[3]), activation="relu")
-    images, filters = rng.normal(size=(5, 16, 20, 20)), rng.normal(size=(24, 16, 3, 3))
+    images, filters = rng.normal(size=(5, 32, 20, 20)), rng.normal(size=(48, 32, 3, 3))
     images, filters = images.astype(np.float32), filters.astype(np.float32)
     maps = [ops.conv2d(images, filters, padding=1, stride=stride) for stride in (1, 2)]
     many = rng.normal(size=(4, 70, 40, 40)).astype(np.float32)

@@ -108,7 +108,7 @@ class Geometry:
 
     def __init__(self, rng):
         self.groups = pick(rng, 1, 1, 1, 2, 3)
-        depth, self.filters = pick(rng, 1, 2, 3, 5, 8, 9), self.groups * pick(rng, 1, 2, 4, 7, 9)
+        depth, self.filters = pick(rng, 1, 2, 3, 5, 9, 33), self.groups * pick(rng, 1, 2, 7, 9, 32)
         if rng.random() < 0.2:  # depthwise
             self.groups = pick(rng, 2, 5, 8, 17)
             depth, self.filters = 1, self.groups

@@ -24,11 +24,13 @@
 #define PN_CONV_SOURCE (192 * 1024)    /* bytes of a block's padded input */
 #define PN_CONV_PANELS (256 * 1024)    /* bytes of the panels packed at a time, a share of the L2 cache */
 #define PN_CONV_KC 1152                /* depth of a panel: 128 channels of a 3 x 3 kernel */
-/* Winograd's algorithm needs this many channels and filters (each break-even point is lower), and at most this share
- * of the direct algorithm's products: the rest pays for transforms and narrower tiles. */
-#define PN_WINOGRAD_MIN_CHANNELS 8
-#define PN_WINOGRAD_WEIGHTS_MIN_CHANNELS 16
+/* A product of Winograd's narrower tiles takes 1 / GAIN times as long as a direct one. A tile's transform of a channel
+ * or filter takes as long as TRANSFORMS products: fitted to 44 shapes of 7 to 28 pixels and 16 to 128 channels. The
+ * gradient of the weights pays from this many channels and filters on. */
 #define PN_WINOGRAD_GAIN 0.75
+#define PN_WINOGRAD_TRANSFORMS 6.6
+#define PN_WINOGRAD_WEIGHTS_MIN_CHANNELS 24
+#define PN_WINOGRAD_WEIGHTS_MIN_FILTERS 16
 #define PN_WINOGRAD_GROUP 4   /* channels whose inputs are transformed together */
 #define PN_WINOGRAD_TILES 128 /* tiles summed in registers for the weights' gradient; 64 to 256 are equally fast */
 

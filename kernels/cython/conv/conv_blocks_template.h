@@ -106,13 +106,18 @@ static void PN_(pn_conv_fill)(const PN_(pn_conv_product) *p, ptrdiff_t image, pt
     const ptrdiff_t lead = pn_min(pn_max(-first_x, 0), width), start = pn_max(first_x, 0);
     const ptrdiff_t copied = pn_max(0, pn_min(width - lead, p->width - start));
     const ptrdiff_t top = pn_max(0, pn_min(-first_y, height)), stop = pn_max(top, pn_min(height, p->height - first_y));
+    const int full = copied == width && p->step_x == 1; /* lines without a border */
     for (ptrdiff_t i = 0; i < images; i++)
         for (ptrdiff_t c = 0; c < p->depth; c++, to += p->box_height * width) {
             const PN_REAL *from =
                 p->source + (image + i) * p->source_image + c * p->source_channel + (first_y + top) * p->width + start;
-            if (p->row_blocks > 1) memset(to, 0, (size_t)(height * width) * sizeof(PN_REAL));
-            for (ptrdiff_t y = top; y < stop; y++, from += p->width)
-                PN_(pn_conv_fill_line)(p, from, lead, copied, to + y * width);
+            if (p->row_blocks > 1 && !(full && top == 0 && stop == height))
+                memset(to, 0, (size_t)(height * width) * sizeof(PN_REAL));
+            if (full && width == p->width)
+                memcpy(to + top * width, from, (size_t)((stop - top) * width) * sizeof(PN_REAL));
+            else
+                for (ptrdiff_t y = top; y < stop; y++, from += p->width)
+                    PN_(pn_conv_fill_line)(p, from, lead, copied, to + y * width);
         }
 }
 

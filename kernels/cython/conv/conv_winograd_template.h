@@ -38,17 +38,20 @@ static PN_(pn_winograd) PN_(pn_winograd_plan)(const PN_(pn_conv_product) *p, ptr
     return plan;
 }
 
-/* Whether this is a 3 x 3 kernel with stride 1 and at least `min_depth` channels and filters. */
-static int PN_(pn_winograd_fits)(const PN_(pn_conv_product) *p, ptrdiff_t min_depth) {
+/* Whether this is a 3 x 3 kernel with stride 1. */
+static int PN_(pn_winograd_fits)(const PN_(pn_conv_product) *p) {
     return p->step_y == 1 && p->step_x == 1 && p->out_column == 1 && p->taps.count == 9 && p->taps.height == 3 &&
-           p->taps.width == 3 && p->depth >= min_depth && p->rows >= min_depth;
+           p->taps.width == 3;
 }
 
-/* Whether it pays: not if too much of the tiles lies outside the images, or of the blocks outside the tiles. */
+/* Whether it pays: not with few channels or filters, or if much of the tiles lies outside the images, or of the blocks
+ * outside the tiles. */
 static int PN_(pn_winograd_serves)(const PN_(pn_conv_product) *p) {
+    if (!PN_(pn_winograd_fits)(p) || p->depth == 0) return 0;
     const double products = 16.0 * (double)(PN_(pn_winograd_plan)(p, PN_NR).blocks * PN_NR);
-    return PN_(pn_winograd_fits)(p, PN_WINOGRAD_MIN_CHANNELS) &&
-           products < PN_WINOGRAD_GAIN * 9.0 * (double)(p->images * p->grid_height * p->grid_width);
+    const double transforms = PN_WINOGRAD_TRANSFORMS * (1.0 / (double)p->depth + 1.0 / (double)p->rows);
+    return products * (1.0 + transforms) <
+           PN_WINOGRAD_GAIN * 9.0 * (double)(p->images * p->grid_height * p->grid_width);
 }
 
 static PN_(pn_winograd_block) PN_(pn_winograd_locate)(const PN_(pn_winograd) *plan, ptrdiff_t index) {

@@ -209,8 +209,8 @@ static void PN_(pn_winograd_finish_part)(void *argument, int index) {
 
 static int PN_(pn_winograd_weights_serves)(const PN_(pn_conv_product) *p) {
     const ptrdiff_t tiles = pn_ceil_div(p->grid_height, 2) * pn_ceil_div(p->grid_width, 2);
-    return PN_(pn_winograd_fits)(p, PN_WINOGRAD_WEIGHTS_MIN_CHANNELS) &&
-           16 * tiles < 9 * p->grid_height * p->grid_width;
+    return PN_(pn_winograd_fits)(p) && p->depth >= PN_WINOGRAD_WEIGHTS_MIN_CHANNELS &&
+           p->rows >= PN_WINOGRAD_WEIGHTS_MIN_FILTERS && 16 * tiles < 9 * p->grid_height * p->grid_width;
 }
 
 /* Run serially if the work is too small to be worth waking a thread. */
