@@ -4,6 +4,7 @@ from cython cimport floating
 cdef extern from "activations/elementwise.h" nogil:
     enum:
         PN_SIGMOID
+        PN_SOFTPLUS
         PN_TANH
     int pn_takes_exponential(int code)
     void pn_map_f32(const float*, float*, Py_ssize_t, int, float)

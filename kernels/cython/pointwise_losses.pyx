@@ -5,11 +5,13 @@ As in `losses`: `sample_weight` (one per row) and the gradient may be None, and 
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.math cimport INFINITY, exp, fabs, log, log1p
+from libc.math cimport INFINITY, exp, fabs, log
 
 from .arrays cimport columns, data, is_single, rows, size
 from .calls cimport import_runtime, make
+from .elementwise cimport PN_SIGMOID, PN_SOFTPLUS, map_forward
 from .loss_rows cimport mean_scale, no_gradient, row_weight
+from .reductions cimport row_sum
 
 cnp.import_array()
 import_runtime()
@@ -25,30 +27,10 @@ cdef enum:  # as in codes.py
     KL
     KL_LOG
 
+cdef enum:
+    CHUNK = 256  # elements whose costs and slopes are kept on the stack
+
 cdef double TAU = 6.283185307179586476925286766559
-
-
-cdef double mse_rows(
-    const floating* prediction, const floating* target, const floating* sample_weight, bint mean, floating* gradient,
-    Py_ssize_t m, Py_ssize_t n
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef floating difference
-    cdef double factor, cost, loss = 0
-    cdef double scale = mean_scale(sample_weight, m, n) if mean else 1
-    for i in range(m):
-        factor = scale * row_weight(sample_weight, i)
-        if factor == 0:
-            no_gradient(gradient, i, n)
-            continue
-        cost = 0
-        for j in range(n):
-            difference = prediction[i * n + j] - target[i * n + j]
-            cost += <double>difference * difference
-            if gradient != NULL:
-                gradient[i * n + j] = <floating>(2 * factor * difference)
-        loss += factor * cost
-    return loss
 
 
 cdef struct Paired:  # a loss of a prediction and a target of the same shape
@@ -58,21 +40,89 @@ cdef struct Paired:  # a loss of a prediction and a target of the same shape
     void* gradient
     Py_ssize_t m
     Py_ssize_t n
+    bint logits  # binary cross-entropy, else the squared error
     double pos_weight
+    double steepness  # what slopes are multiplied by
     bint mean
     bint single
     double loss
 
 
-cdef int run_mse(void* argument) noexcept nogil:
+cdef void square_elements(
+    const floating* prediction, const floating* target, Py_ssize_t count, double* cost, floating* slope
+) noexcept nogil:
+    """Write squared errors, and half of their derivatives by the prediction."""
+    cdef Py_ssize_t e
+    for e in range(count):
+        slope[e] = prediction[e] - target[e]
+        cost[e] = <double>slope[e] * slope[e]
+
+
+cdef void bce_elements(
+    const floating* logits, const floating* targets, floating pos_weight, Py_ssize_t count, double* cost,
+    floating* slope
+) noexcept nogil:
+    """Write cross-entropies, and their derivatives by the logits."""
+    cdef Py_ssize_t e
+    cdef floating x, t, less, more
+    cdef floating away[CHUNK]
+    cdef floating small[CHUNK]
+    for e in range(count):
+        away[e] = -logits[e] if logits[e] > 0 else logits[e]
+    map_forward(away, small, count, PN_SOFTPLUS, <floating>1)
+    for e in range(count):
+        x, t = logits[e], targets[e]
+        # Two non-negative terms: subtracting would lose the small loss of a confident prediction.
+        cost[e] = pos_weight * t * ((-x if x < 0 else 0) + small[e]) + (1 - t) * ((0 if x < 0 else x) + small[e])
+    map_forward(away, small, count, PN_SIGMOID, <floating>0)
+    for e in range(count):
+        x, t = logits[e], targets[e]
+        less, more = small[e], 1 - small[e]  # sigmoids of -|x| and |x|
+        slope[e] = (1 - t) * (less if x < 0 else more) - pos_weight * t * (more if x < 0 else less)
+
+
+cdef double paired_rows(
+    const Paired* c, const floating* prediction, const floating* target, const floating* sample_weight,
+    floating* gradient
+) noexcept nogil:
+    """Compute costs and slopes of CHUNK elements at a time, of any rows; weigh and sum them."""
+    cdef Py_ssize_t elements = c.m * c.n, row = -1, left = 0, chunk, first, count, at, stop, e
+    cdef Py_ssize_t n = elements if sample_weight == NULL else c.n  # of equal weight
+    cdef double scale = mean_scale(sample_weight, c.m, c.n) if c.mean else 1
+    cdef double factor = 0, loss = 0
+    cdef double cost[CHUNK]
+    cdef floating slope[CHUNK]
+    for chunk in range((elements + CHUNK - 1) // CHUNK):
+        first = chunk * CHUNK
+        count = min(elements - first, <Py_ssize_t>CHUNK)
+        if c.logits:
+            bce_elements(prediction + first, target + first, <floating>c.pos_weight, count, cost, slope)
+        else:
+            square_elements(prediction + first, target + first, count, cost, slope)
+        at = 0
+        while at < count:
+            if left == 0:
+                row, left = row + 1, n
+                factor = scale * row_weight(sample_weight, row)
+            stop = min(at + left, count)
+            if factor != 0:
+                loss += factor * row_sum(cost + at, stop - at)
+            if gradient != NULL:
+                for e in range(at, stop):
+                    gradient[first + e] = <floating>(c.steepness * factor * slope[e] if factor != 0 else 0.0)
+            left, at = left - (stop - at), stop
+    return loss
+
+
+cdef int run_paired(void* argument) noexcept nogil:
     cdef Paired* c = <Paired*>argument
     if c.single:
-        c.loss = mse_rows(
-            <float*>c.prediction, <float*>c.target, <float*>c.sample_weight, c.mean, <float*>c.gradient, c.m, c.n
+        c.loss = paired_rows(
+            c, <float*>c.prediction, <float*>c.target, <float*>c.sample_weight, <float*>c.gradient
         )
     else:
-        c.loss = mse_rows(
-            <double*>c.prediction, <double*>c.target, <double*>c.sample_weight, c.mean, <double*>c.gradient, c.m, c.n
+        c.loss = paired_rows(
+            c, <double*>c.prediction, <double*>c.target, <double*>c.sample_weight, <double*>c.gradient
         )
     return 0
 
@@ -81,53 +131,10 @@ def mse(cnp.ndarray prediction, cnp.ndarray target, cnp.ndarray sample_weight, b
     """Return the mean (or summed) squared error over all elements of 2-D arrays; write its gradient."""
     cdef Paired call = Paired(
         data(prediction), data(target), data(sample_weight), data(dprediction), rows(prediction), columns(prediction),
-        1, mean, is_single(prediction), 0
+        False, 1, 2, mean, is_single(prediction), 0
     )
-    make(run_mse, &call, sizeof(call), 3, (prediction, target, sample_weight, dprediction), &call.loss)
+    make(run_paired, &call, sizeof(call), 3, (prediction, target, sample_weight, dprediction), &call.loss)
     return call.loss
-
-
-cdef double bce_rows(
-    const floating* logits, const floating* targets, double pos_weight, const floating* sample_weight, bint mean,
-    floating* gradient, Py_ssize_t m, Py_ssize_t n
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef double x, t, small, sigmoid_x, sigmoid_minus_x, factor, cost, loss = 0
-    cdef double scale = mean_scale(sample_weight, m, n) if mean else 1
-    for i in range(m):
-        factor = scale * row_weight(sample_weight, i)
-        if factor == 0:
-            no_gradient(gradient, i, n)
-            continue
-        cost = 0
-        for j in range(n):
-            x = logits[i * n + j]
-            t = targets[i * n + j]
-            small = exp(-fabs(x))
-            # Two non-negative terms: subtracting would lose the small loss of a confident prediction.
-            cost += pos_weight * t * ((-x if x < 0 else 0) + log1p(small))
-            cost += (1 - t) * ((0 if x < 0 else x) + log1p(small))
-            if gradient != NULL:
-                sigmoid_minus_x = (1 if x < 0 else small) / (1 + small)
-                sigmoid_x = (small if x < 0 else 1) / (1 + small)
-                gradient[i * n + j] = <floating>(factor * ((1 - t) * sigmoid_x - pos_weight * t * sigmoid_minus_x))
-        loss += factor * cost
-    return loss
-
-
-cdef int run_bce(void* argument) noexcept nogil:
-    cdef Paired* c = <Paired*>argument
-    if c.single:
-        c.loss = bce_rows(
-            <float*>c.prediction, <float*>c.target, c.pos_weight, <float*>c.sample_weight, c.mean,
-            <float*>c.gradient, c.m, c.n
-        )
-    else:
-        c.loss = bce_rows(
-            <double*>c.prediction, <double*>c.target, c.pos_weight, <double*>c.sample_weight, c.mean,
-            <double*>c.gradient, c.m, c.n
-        )
-    return 0
 
 
 def bce_with_logits(
@@ -139,9 +146,9 @@ def bce_with_logits(
     """
     cdef Paired call = Paired(
         data(logits), data(targets), data(sample_weight), data(dlogits), rows(logits), columns(logits),
-        1 if pos_weight is None else pos_weight, mean, is_single(logits), 0
+        True, 1 if pos_weight is None else pos_weight, 1, mean, is_single(logits), 0
     )
-    make(run_bce, &call, sizeof(call), 3, (logits, targets, sample_weight, dlogits), &call.loss)
+    make(run_paired, &call, sizeof(call), 3, (logits, targets, sample_weight, dlogits), &call.loss)
     return call.loss
 
 
