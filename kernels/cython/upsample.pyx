@@ -17,6 +17,7 @@ import_runtime()
 
 cdef enum:
     GRAIN = 16384  # minimum output elements per thread
+    CHUNK = 256  # columns whose places are computed once for all rows
 
 
 cdef struct Place:  # between two rows of the input
@@ -53,7 +54,10 @@ cdef struct Resample:
     int parts
 
 
-cdef void plane_forward(const floating* x, floating* y, const Resample* c) noexcept nogil:
+cdef void chunk_forward(
+    const floating* x, floating* y, const Resample* c, const Place* places, Py_ssize_t count
+) noexcept nogil:
+    """Write `count` columns of the output."""
     cdef Py_ssize_t i, j
     cdef Place r, s
     cdef floating down, across, above, below
@@ -62,33 +66,36 @@ cdef void plane_forward(const floating* x, floating* y, const Resample* c) noexc
     for i in range(c.out_height):
         r = place(i, c.height, c.scales, c.offset)
         top, bottom, down = x + r.low * c.width, x + r.high * c.width, <floating>r.weight
-        for j in range(c.out_width):
-            s = place(j, c.width, c.scales + 2, c.offset)
-            if not c.bilinear:
-                y[i * c.out_width + j] = top[s.low]
-                continue
+        if not c.bilinear:
+            for j in range(count):
+                y[i * c.out_width + j] = top[places[j].low]
+            continue
+        for j in range(count):
+            s = places[j]
             across = <floating>s.weight
             above = top[s.low] * (1 - across) + top[s.high] * across
             below = bottom[s.low] * (1 - across) + bottom[s.high] * across
             y[i * c.out_width + j] = above * (1 - down) + below * down
 
 
-cdef void plane_backward(const floating* dy, floating* dx, const Resample* c) noexcept nogil:
+cdef void chunk_backward(
+    const floating* dy, floating* dx, const Resample* c, const Place* places, Py_ssize_t count
+) noexcept nogil:
+    """Add what `count` columns of the output's gradient give to that of the input."""
     cdef Py_ssize_t i, j
     cdef Place r, s
     cdef floating down, across, g
     cdef floating* top
     cdef floating* bottom
-    memset(dx, 0, <size_t>(c.height * c.width) * sizeof(floating))
     for i in range(c.out_height):
         r = place(i, c.height, c.scales, c.offset)
         top, bottom, down = dx + r.low * c.width, dx + r.high * c.width, <floating>r.weight
-        for j in range(c.out_width):
-            s = place(j, c.width, c.scales + 2, c.offset)
-            g = dy[i * c.out_width + j]
-            if not c.bilinear:
-                top[s.low] += g
-                continue
+        if not c.bilinear:
+            for j in range(count):
+                top[places[j].low] += dy[i * c.out_width + j]
+            continue
+        for j in range(count):
+            s, g = places[j], dy[i * c.out_width + j]
             across = <floating>s.weight
             top[s.low] += g * (1 - down) * (1 - across)
             top[s.high] += g * (1 - down) * across
@@ -96,24 +103,37 @@ cdef void plane_backward(const floating* dy, floating* dx, const Resample* c) no
             bottom[s.high] += g * down * across
 
 
-cdef void forward_part(void* argument, int index) noexcept nogil:
-    cdef Resample* c = <Resample*>argument
+cdef void resample_plane(floating* image, floating* sampled, const Resample* c, bint backward) noexcept nogil:
+    cdef Py_ssize_t chunk, first, count, j
+    cdef Place places[CHUNK]
+    if backward:
+        memset(image, 0, <size_t>(c.height * c.width) * sizeof(floating))
+    for chunk in range((c.out_width + CHUNK - 1) // CHUNK):
+        first = chunk * CHUNK
+        count = min(c.out_width - first, <Py_ssize_t>CHUNK)
+        for j in range(count):
+            places[j] = place(first + j, c.width, c.scales + 2, c.offset)
+        if backward:
+            chunk_backward(sampled + first, image, c, places, count)
+        else:
+            chunk_forward(image, sampled + first, c, places, count)
+
+
+cdef void resample_planes(const Resample* c, int index, bint backward) noexcept nogil:
     cdef Py_ssize_t p, size = c.height * c.width, out_size = c.out_height * c.out_width
     for p in range(pn_part_start(c.planes, 1, index, c.parts), pn_part_start(c.planes, 1, index + 1, c.parts)):
         if c.single:
-            plane_forward(<float*>c.image + p * size, <float*>c.sampled + p * out_size, c)
+            resample_plane(<float*>c.image + p * size, <float*>c.sampled + p * out_size, c, backward)
         else:
-            plane_forward(<double*>c.image + p * size, <double*>c.sampled + p * out_size, c)
+            resample_plane(<double*>c.image + p * size, <double*>c.sampled + p * out_size, c, backward)
+
+
+cdef void forward_part(void* argument, int index) noexcept nogil:
+    resample_planes(<Resample*>argument, index, False)
 
 
 cdef void backward_part(void* argument, int index) noexcept nogil:
-    cdef Resample* c = <Resample*>argument
-    cdef Py_ssize_t p, size = c.height * c.width, out_size = c.out_height * c.out_width
-    for p in range(pn_part_start(c.planes, 1, index, c.parts), pn_part_start(c.planes, 1, index + 1, c.parts)):
-        if c.single:
-            plane_backward(<float*>c.sampled + p * out_size, <float*>c.image + p * size, c)
-        else:
-            plane_backward(<double*>c.sampled + p * out_size, <double*>c.image + p * size, c)
+    resample_planes(<Resample*>argument, index, True)
 
 
 cdef int run_forward(void* argument) noexcept nogil:
