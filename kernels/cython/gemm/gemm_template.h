@@ -86,6 +86,7 @@ static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptr
 
 #include "gemm_narrow_template.h"
 #include "gemm_shallow_template.h"
+#include "gemm_flat_template.h"
 
 /* Tiled product. Returns 0, or -1 if memory is exhausted. */
 static int PN_(pn_tiled)(const pn_product *p) {
@@ -152,12 +153,19 @@ static int PN_(pn_tiled)(const pn_product *p) {
     return 0;
 }
 
+/* Few rows, or tiles. Returns 0, or -1 if memory is exhausted. */
+static int PN_(pn_wide)(const pn_product *p) {
+    if (!PN_(pn_is_flat)(p)) return PN_(pn_tiled)(p);
+    PN_(pn_flat)(p);
+    return 0;
+}
+
 /* Returns 0, or -1 if memory is exhausted. pn_narrow computes a few last columns: as a tile, the last four of 100
  * columns would cost as much as 16. */
 static int PN_(pn_gemm)(const pn_product *p) {
     if (p->m == 0 || p->n == 0) return 0;
     if (PN_(pn_is_shallow)(p)) return PN_(pn_shallow)(p);
-    if (p->few == 0) return PN_(pn_tiled)(p);
+    if (p->few == 0) return PN_(pn_wide)(p);
     const ptrdiff_t whole = p->n - p->few, size = (ptrdiff_t)sizeof(PN_REAL);
     pn_product many = *p, last = *p;
     many.n = whole, last.n = p->few;
@@ -165,7 +173,7 @@ static int PN_(pn_gemm)(const pn_product *p) {
     last.c = (char *)p->c + whole * size;
     if (p->bias) last.bias = (const char *)p->bias + whole * size;
     if (p->pre) last.pre = (char *)p->pre + whole * size;
-    if (whole && PN_(pn_tiled)(&many)) return -1;
+    if (whole && PN_(pn_wide)(&many)) return -1;
     return PN_(pn_narrow)(&last);
 }
 
