@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pynn import datasets
+from pynn.datasets.tables.columns import ColumnOptions
+from pynn.datasets.tables.source import opened
+from pynn.datasets.tables.target import described, evident_target
 
 
 @pytest.fixture
@@ -57,10 +61,11 @@ def test_a_gap_among_numbers_is_a_gap_whatever_it_is_called(csv_file, word):
 
 @pytest.mark.parametrize("word", MISSING)
 def test_a_row_without_its_amount_is_left_out_whatever_it_is_called(csv_file, word):
-    table = datasets.read_csv(csv_file(f"a,price\n1,1.5\n2,{word}\n3,2.5\n"))
-    assert table.without_target == 1
-    np.testing.assert_array_equal(table.x, [[1], [3]])
-    np.testing.assert_array_equal(table.y, [1.5, 2.5])
+    for text in (f"a,price\n1,1.5\n2,{word}\n3,2.5\n", f"a;price\n1;1,5\n2;{word}\n3;2,5\n"):
+        table = datasets.read_csv(csv_file(text))
+        assert table.without_target == 1
+        np.testing.assert_array_equal(table.x, [[1], [3]])
+        np.testing.assert_array_equal(table.y, [1.5, 2.5])
 
 
 @pytest.mark.parametrize(
@@ -169,6 +174,29 @@ def test_numbers_and_dates_that_people_write_are_read(csv_file, column, numbers)
 def test_other_columns_and_the_user_tell_what_a_mark_means(csv_file, row, options, first):
     table = datasets.read_table(csv_file(f"a;b;label\n{row}\n{row}\n"), **options)
     assert table.x[0, 0] == first
+
+
+@pytest.mark.parametrize("cell", ["1.500", "€1.500", "1.500 EUR", "-1.500", "1.500.000", "150"])
+def test_beside_decimal_commas_points_group_digits(csv_file, cell):
+    value = float(re.sub("[^0-9-]", "", cell))
+    for text in (f"a;b;y\n{cell};0,5;x\n{cell};1,5;z\n", f'a,b,y\n{cell},"0,5",x\n{cell},"1,5",z\n'):
+        table = datasets.read_table(csv_file(text))
+        np.testing.assert_array_equal(table.x, [[value, 0.5], [value, 1.5]])
+        new = csv_file("a;b\n2.500;0,5\n2,5;0,5\n", "new.csv")  # also in a column that had none yet
+        np.testing.assert_array_equal(datasets.read_table(new, schema=table.schema).x[:, 0], [2500, 2.5])
+    table = datasets.read_table(csv_file(f"b;y\n0,5;{cell}\n1,5;2.500\n0,5;3,5\n"))
+    assert table.y.tolist() == [value, 2500, 3.5]
+
+
+def test_among_commas_that_separate_cells_a_column_with_points_tells_what_points_mean(csv_file):
+    table = datasets.read_table(csv_file('a,b,c,y\n1.500,"0,5",0.25,x\n2.500,"1,5",0.5,z\n'))
+    assert table.x[:, 0].tolist() == [1.5, 2.5]
+
+
+def test_the_target_is_evident_among_decimal_commas(csv_file):
+    source = opened(csv_file("a;b;kind\n1,5;2,5;x\n2,5;3,5;y\n3,5;1,5;x\n"), None)
+    assert described(source) == [("a", "fractions"), ("b", "fractions"), ("kind", "text")]
+    assert evident_target(source, None, ColumnOptions()) == "kind"
 
 
 def test_a_mark_that_nothing_explains_is_refused(csv_file):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -14,6 +15,7 @@ from .numbers import (
     LEADING_ZERO,
     PLAIN_FORMAT,
     NumberFormat,
+    formats_of,
     gaps,
     is_infinite,
     parse_whole,
@@ -168,15 +170,17 @@ def number_format_of(source: RawTable, cells: pl.Series, options: ColumnOptions)
     fitting = [how for how in options.formats() if not parsed(present, how).null_count()]
     if not fitting:
         return None
-    if fitting[0].decimal == "," and options.decimal is None:
+    if options.decimal is not None:
+        return fitting[0]
+    if fitting[0].decimal == ",":
         return _comma(source, cells, fitting)
-    return fitting[0]
+    return _beside_commas(source, fitting[0], fitting)
 
 
 def _comma(source: RawTable, cells: pl.Series, fitting: list[NumberFormat]) -> NumberFormat:
     """Return what a comma means in a column: a decimal mark, or a thousands separator."""
     grouped = [how for how in fitting if how.decimal == "."]
-    if not grouped or has_decimal_commas(source):
+    if not grouped or source.has_decimal_commas:
         return fitting[0]
     if source.comma_separated:
         return grouped[0]  # commas separate cells: a decimal comma is unlikely, and a quoted one groups digits
@@ -189,25 +193,20 @@ def _comma(source: RawTable, cells: pl.Series, fitting: list[NumberFormat]) -> N
     )
 
 
-def has_decimal_commas(source: RawTable) -> bool:
-    """Return whether a column of the table can only be read with decimal commas."""
-    for column in source.frame.select(pl.col(pl.String).exclude(source.plain_names)):
-        present = gaps(column, MISSING_NUMBER).drop_nulls()
-        if len(present) and present.str.contains(",", literal=True).any():
-            fitting = [how for how in FORMATS if not parsed(present, how).null_count()]
-            if fitting and all(how.decimal == "," for how in fitting):
-                return True
-    return False
+def _beside_commas(source: RawTable, plainest: NumberFormat, fitting: Sequence[NumberFormat]) -> NumberFormat:
+    """Return the format of numbers that may have points: beside decimal commas, a point in 1.234 groups digits.
+
+    So it does where no number has one yet, but those of another file may.
+    """
+    grouped = [how for how in fitting if how.decimal == "," and "." in how.thousands]
+    return grouped[0] if grouped and source.has_decimal_commas else plainest
 
 
 def _plain_format(source: RawTable, column: pl.Series) -> NumberFormat:
-    """Return the format of plain numbers: beside decimal commas, a point in 1.234 groups digits."""
-    if source.comma_separated or column.dtype != pl.String:
+    """Return the format of plain numbers."""
+    if column.dtype != pl.String or not source.has_decimal_commas:
         return PLAIN_FORMAT
-    pointed = column.filter(column.str.contains(".", literal=True).fill_null(value=False))
-    if not len(pointed) or not pointed.str.contains(r"^[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+$").all():
-        return PLAIN_FORMAT
-    return FORMATS[3] if has_decimal_commas(source) else PLAIN_FORMAT
+    return _beside_commas(source, PLAIN_FORMAT, formats_of(column))
 
 
 def _number(name: str, how: NumberFormat, options: ColumnOptions) -> ColumnSchema:

@@ -125,9 +125,7 @@ def _unreadable(source: RawTable, column: ColumnSchema, row: int, cells: pl.Seri
     return ColumnError(f"{source.at(row)}: column {column['name']!r} has {cells[row]!r}; expected {expected}")
 
 
-def _numbers(
-    source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]
-) -> NDArray[np.bool_] | None:
+def _numbers(source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Write a column of numbers, or of dates and their parts, to `out`; return which ones are missing."""
     if cells.dtype == pl.String:
         cells = gaps(cells, (*MISSING_NUMBER, *map(str.lower, column.get("missing", []))))
@@ -186,14 +184,12 @@ def targets(
     source: RawTable, target: TargetSchema, column: pl.Series
 ) -> tuple[NDArray[np.int64] | NDArray[np.float64], NDArray[np.bool_]]:
     """Return the targets of the rows that have one, and which rows have one."""
-    cells = target_cells(column.alias(target["name"]), target)
-    present = cells.is_not_null()
+    column = column.alias(target["name"])
     if target["class_names"] is not None:
-        y = encoded(source, cells, target["class_names"])
+        y = encoded(source, target_cells(column, target), target["class_names"])
         return y[y >= 0], y >= 0
-    out = np.empty((1, len(cells)))
+    out = np.empty((1, len(column)))
     number: ColumnSchema = {"name": target["name"], "kind": "number", "categories": [], "fill": None}
     number.update({key: target[key] for key in ("decimal", "thousands", "missing") if key in target})  # type: ignore[typeddict-item]
-    _numbers(source, number, column.alias(target["name"]) if column.dtype != pl.String else cells, out)
-    rows = present.to_numpy()
-    return out[0, rows], rows
+    present = ~_numbers(source, number, column, out)
+    return out[0, present], present

@@ -19,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from .missing import MISSING_NUMBER
-from .numbers import are_numbers, is_number, plain_numbers
+from .numbers import formats_of, is_number, plain_numbers
 
 _DELIMITERS = ",;\t|"
 #: Maximum rows and characters of a file in which the delimiter is detected.
@@ -213,7 +213,7 @@ def _is_above_numbers(frame: pl.DataFrame, first: list[str]) -> bool:
     plain = plain_numbers(rest)
     if any(plain[name].count() for name in plain.columns):
         return True
-    return any(len(below) and are_numbers(below) for below in (column.drop_nulls() for column in rest))
+    return any(len(below) and formats_of(below) for below in (column.drop_nulls() for column in rest))
 
 
 def _is_text(column: pl.Series) -> bool:

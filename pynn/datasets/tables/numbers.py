@@ -116,10 +116,10 @@ def gaps(cells: pl.Series, missing: tuple[str, ...]) -> pl.Series:
     return cells.set(cells.str.to_lowercase().is_in(list(missing)).fill_null(value=True), None)
 
 
-def are_numbers(cells: pl.Series) -> bool:
-    """Return whether all cells are numbers of one format, or missing."""
+def formats_of(cells: pl.Series) -> list[NumberFormat]:
+    """Return the formats that all cells follow which are not missing, the plainest first."""
     present = without_gaps(cells, MISSING_NUMBER)
-    return any(parsed(present, how).null_count() == 0 for how in FORMATS)
+    return [how for how in FORMATS if not parsed(present, how).null_count()]
 
 
 def is_number(cell: str | None) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ...utils.validation import flag, shortened
 from . import delimited
 from .names import OTHERS
-from .numbers import plain_numbers
+from .numbers import formats_of, plain_numbers
 
 #: Maximum number of names listed in a message.
 _MOST_NAMES = 10
@@ -68,11 +68,26 @@ class RawTable:
         """The names of the columns of `plain`."""
         return frozenset(self.plain.columns)
 
+    @functools.cached_property
+    def has_decimal_commas(self) -> bool:
+        """Whether a column can only be read with decimal commas, and where commas separate cells, none with points."""
+        texts = self.frame.select(pl.col(pl.String))
+        if not any(_needs(",", column) for column in texts if column.name not in self.plain_names):
+            return False
+        return not (self.comma_separated and any(_needs(".", column) for column in texts))
+
     def rows(self, kept: NDArray[np.bool_]) -> RawTable:
         """Return the source with the rows that a mask selects."""
         numbers = np.flatnonzero(kept)
         place = self.place
         return replace(self, frame=self.frame.filter(pl.Series(kept)), place=lambda row: place(int(numbers[row])))
+
+
+def _needs(mark: str, column: pl.Series) -> bool:
+    """Return whether the numbers of a column can only be read with this decimal mark."""
+    if not column.str.contains(mark, literal=True).any():
+        return False
+    return {how.decimal for how in formats_of(column)} == {mark}
 
 
 def listed(names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from . import dates
 from .columns import ColumnError, ColumnOptions, as_text, is_index, number_format_of, strays
 from .missing import MISSING, MISSING_NUMBER
-from .numbers import PLAIN_FORMAT, gaps, parse_whole, parsed
+from .numbers import FORMATS, PLAIN_FORMAT, formats_of, gaps, parse_whole, parsed
 from .schema import TargetSchema
 from .source import RawTable, listed
 
@@ -76,7 +76,8 @@ def _kind(source: RawTable, column: pl.Series) -> str:
     if column.name in source.plain_names:
         numbers = source.plain[column.name]
     else:
-        numbers = parsed(gaps(column, MISSING_NUMBER)) if column.dtype == pl.String else column.cast(pl.Float64)
+        cells = gaps(column, MISSING_NUMBER) if column.dtype == pl.String else column
+        numbers = min((parsed(cells, how) for how in FORMATS), key=pl.Series.null_count)
         if numbers.null_count() > column.null_count() + len(numbers) // 2:
             return "text"
     values = numbers.drop_nulls().to_numpy()
@@ -129,8 +130,7 @@ def target_cells(column: pl.Series, target: TargetSchema) -> pl.Series:
     extra = map(str.lower, target.get("missing", []))
     cells = gaps(cells, (*MISSING, *extra))
     numbers = gaps(cells, MISSING_NUMBER)
-    among_numbers = numbers.count() and parsed(numbers).null_count() == numbers.null_count()
-    return numbers if among_numbers else cells
+    return numbers if numbers.count() and formats_of(numbers) else cells
 
 
 def hold_classes(values: NDArray[np.float64]) -> bool:
