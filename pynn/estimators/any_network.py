@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from ..nn.loss import ClassLoss, Loss
 from ..nn.random import manual_seed, unobserved
@@ -125,13 +126,23 @@ class AnyNetwork(NetworkEstimator):
             raise TypeError(f"input_shape is {self.input_shape!r}; expected a tuple of int")
         return tuple(count(size, "input_shape") for size in self.input_shape)
 
+    def _outputs(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return self.network_.predict(self._inputs(self._checked(X)))
+
     def _inputs(self, x: Any) -> Any:
+        """Return checked inputs in the shape of examples; unless the network preprocesses them, in its dtype."""
+        preprocesses = self.network_.preprocessing is not None
+        if hasattr(x, "toarray") and preprocesses:
+            raise ValueError(
+                "X is a sparse matrix, and network has a preprocessing; expected a dense array: X.toarray()"
+            )
         if self.input_shape is not None and not hasattr(x, "toarray"):
             shape = self._example_shape(x)
             if int(np.prod(x.shape[1:])) != int(np.prod(shape)):
                 raise ValueError(f"X has examples of shape {x.shape[1:]}; input_shape is {shape}")
             x = x.reshape(len(x), *shape)
-        return super()._inputs(x)
+        return x if preprocesses else super()._inputs(x)
 
     def _new_trainer(self, random: np.random.RandomState) -> Trainer:
         optimizer = Adam() if self.optimizer is None else self.optimizer
@@ -160,12 +171,15 @@ class AnyNetwork(NetworkEstimator):
     def _in_loss_form(self, targets: np.ndarray) -> np.ndarray:
         if isinstance(self._trainer.loss, ClassLoss):
             return targets
-        columns = targets.reshape(len(targets), -1).astype(self.network_.dtype)
+        exact = self.network_.target_preprocessing is not None  # differences that float32 may not hold
+        columns = targets.reshape(len(targets), -1).astype(np.float64 if exact else self.network_.dtype)
         return self._trainer.loss.shaped(columns, (len(columns), self._outputs_of_network()))
 
     def _sparse_batches(self, X: Any, targets: np.ndarray, weights: Any, random: Any) -> ShuffledBatches:
         if list(self.augment):
             raise ValueError("augment changes dense arrays; X is a sparse matrix")
+        if self.network_.target_preprocessing is not None:
+            raise ValueError("X is a sparse matrix, and network has a target_preprocessing; expected a dense array")
         y = self._in_loss_form(targets)
         self._trainer.loss.check_target(y, self._outputs_of_network())
         return ShuffledBatches(

@@ -101,7 +101,8 @@ class MLPClassifier(IncrementalClassifier, Perceptron):
     n_features_in_ : int
     feature_names_in_ : ndarray
     network_ : Sequential
-        The trained network.
+        The trained network, which also scales; ``network_.save(path)`` writes it. Its inputs are numbers: categories
+        are columns of zeros and ones.
     history_ : History
     monitor_ : Monitor
     diagnosis_ : list of Finding

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
+from ..preprocessing import Standardize
+
 #: Types of columns that "from_dtype" takes for categories, in the notation of pandas and of polars.
 CATEGORIES = ("category", "object", "str", "string", "bool", "boolean", "Categorical", "Enum", "String", "Boolean")
 
@@ -114,6 +116,13 @@ class Scaling:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return rows standardised."""
         return (x - self.mean) / self.deviation
+
+    def transformer(self) -> Standardize:
+        """Return a transformer that computes the same."""
+        found = Standardize()
+        mean, deviation = (array.astype(np.float64) for array in (self.mean, self.deviation))
+        found._load_state({"n_samples_seen": np.array(1), "mean": mean, "m2": deviation**2})
+        return found
 
 
 def is_frame(X: Any) -> bool:

@@ -166,6 +166,8 @@ class Perceptron(NetworkEstimator):
         self.network_ = perceptron(units, self.activation, self.dropout, self.batch_norm, dtype, cardinalities)
         self.network_.output_kind = self._objective().loss.output_kind
         self.network_.class_names = self._class_names
+        # For those who save the network: the estimator's own batches are scaled already.
+        self.network_.preprocessing = None if self._scaling is None else self._scaling.transformer()
         self.__dict__.pop("_trainer", None)
         self._made_with = network_settings(self)
 
@@ -210,7 +212,7 @@ class Perceptron(NetworkEstimator):
         objective = self._objective()
         if not incremental or not hasattr(self, "_trainer"):
             self._trainer = self._new_trainer(objective, random)
-        held_out = None if validation_data is None else self._read_validation(validation_data)
+        held_out, validation = (None, None) if validation_data is None else self._read_validation(validation_data)
         score = None
         if self.early_stopping:
             tested = held_out
@@ -225,7 +227,6 @@ class Perceptron(NetworkEstimator):
         )
         source = self._batches(data, objective, penalty, random)
         watch = [] if incremental else monitored(self)
-        validation: Any = None if held_out is None else (held_out.dense(), *held_out[1:])
         try:
             self._trainer.fit(
                 source,
@@ -302,11 +303,12 @@ class Perceptron(NetworkEstimator):
             )
         return data.rows(train), data.rows(held_out)
 
-    def _read_validation(self, validation_data: tuple[Any, ...]) -> Data:
-        """Return the user's held-out examples in the network's form."""
+    def _read_validation(self, validation_data: tuple[Any, ...]) -> tuple[Data, tuple[Any, ...]]:
+        """Return the user's held-out examples in the network's form, and as the trainer's validation data."""
         X, y, weights = held_out_parts(validation_data)
         x, targets, weights = self._read(X, y, weights, first=False, incremental=True)
-        return Data(self._inputs(x), targets, weights)
+        raw = x.toarray() if hasattr(x, "toarray") else x
+        return Data(self._inputs(x), targets, weights), (raw, targets, weights)
 
 
 def _constant(objective: Objective, data: Data) -> float:

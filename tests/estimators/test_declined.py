@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.preprocessing import scale
 
@@ -162,12 +163,19 @@ def test_a_training_that_diverges():
         model.fit(scale(x), y)
 
 
-def test_the_saved_network_predicts(tmp_path):
-    names = np.array(["malignant", "benign"])[Y]
-    model = pynn.MLPClassifier(max_iter=5, random_state=0).fit(X, names)
-    model.network_.save(tmp_path / "model.safetensors")
-    network = pynn.load(tmp_path / "model.safetensors")
-    assert (network.predict_label(X) == model.predict(X)).all()
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("scaled", [None, "auto"])
+def test_the_saved_network_predicts(container, scaled, tmp_path):
+    raw = X if scaled is None else 3 + 10 * X
+    names, x = np.array(["malignant", "benign"])[Y], container(raw)
+    paths = [tmp_path / "model.safetensors", tmp_path / "checkpoint.safetensors"]
+    model = pynn.MLPClassifier(max_iter=5, scale=scaled, random_state=0)
+    checkpoint = pynn.ModelCheckpoint(paths[1], monitor=None)
+    model.fit(x, names, validation_data=(x, names), callbacks=[checkpoint])
+    assert model.history_["val_accuracy"][-1] == model.score(x, names)
+    model.network_.save(paths[0])
+    for path in paths:
+        assert (pynn.load(path).predict_label(raw) == model.predict(x)).all()
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber", pynn.HuberLoss(delta=0.5), pynn.SmoothL1Loss()], ids=str)

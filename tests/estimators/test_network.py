@@ -1,5 +1,6 @@
 """Any network as an estimator."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -85,6 +86,31 @@ def test_a_regressor_learns_one_target_or_several():
     assert two.predict(scale(x)).shape == (len(x), 2)
 
 
+def test_a_network_may_preprocess_data_and_targets():
+    x, y = load_diabetes(return_X_y=True)
+    x, y = 1e6 + 10 * x, 1.7e9 + y  # differences that float32 does not hold
+    pynn.manual_seed(0)
+    plain = dense((10,), 1)
+    own = copy.deepcopy(plain)
+    own.preprocessing, own.target_preprocessing = pynn.preprocessing.Standardize(), pynn.preprocessing.Standardize()
+    settings = {"lr": 0.01, "random_state": 0}
+    ours = pynn.NetworkRegressor(own, **settings).fit(x, y, validation_data=(x, y))
+    expected = make_pipeline(StandardScaler(), pynn.NetworkRegressor(plain, **settings))
+    expected.fit(x, (y - y.mean()) / y.std())
+    assert ours.score(x, y) > 0.4
+    np.testing.assert_allclose((ours.predict(x) - y.mean()) / y.std(), expected.predict(x), atol=1e-4)
+    np.testing.assert_allclose(ours.network_.predict(x)[:, 0], ours.predict(x), rtol=1e-15)
+    assert ours.history_["val_loss"][-1] == pytest.approx(np.mean((ours.predict(x) - y) ** 2) / y.var(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["preprocessing", "target_preprocessing"])
+def test_what_cannot_be_preprocessed_row_by_row_is_refused(name):
+    network = pynn.Sequential(pynn.Linear(64, 1))
+    setattr(network, name, pynn.preprocessing.Standardize())
+    with pytest.raises(ValueError, match=f"X is a sparse matrix, and network has a {name}; expected a dense array"):
+        pynn.NetworkRegressor(network).fit(sparse.csr_matrix(X), Y)
+
+
 def test_sparse_rows_are_those_of_dense_ones():
     linear = pynn.Sequential(pynn.Linear(64, 10))
     one, other = (
@@ -118,10 +144,10 @@ def test_callbacks_validation_data_warm_start_and_pickle():
     model = pynn.NetworkClassifier(dense, epochs=30, warm_start=True, random_state=0, monitor=True)
     model.fit(X[300:], Y[300:], validation_data=(X[:300], Y[:300]), callbacks=[pynn.EarlyStopping("val_loss", 1)])
     before = model.score(X, Y)
-    copy = pickle.loads(pickle.dumps(model))
-    assert copy.score(X, Y) == before and copy.diagnosis_ == model.diagnosis_ == []
-    assert copy.fit(X, Y).score(X, Y) >= before
-    assert copy.partial_fit(X, Y).n_iter_ == 1
+    again = pickle.loads(pickle.dumps(model))
+    assert again.score(X, Y) == before and again.diagnosis_ == model.diagnosis_ == []
+    assert again.fit(X, Y).score(X, Y) >= before
+    assert again.partial_fit(X, Y).n_iter_ == 1
 
 
 def test_augmented():
