@@ -163,6 +163,7 @@ def test_forms_of_arithmetic(text, constants, want, tmp_path, rng):
         ("y = Cast <to = 6> (x)", r"node 'y' \(Cast\) converts to another type than float32 and float64"),
         ("a = Relu(x) \n y = Neg(w)", r"nothing uses 'x', which is not the output 'y'"),
         ("y = Selu <alpha = 2.0> (x)", r"node 'y' \(Selu\) has alpha 2.0; expected 1.67326"),
+        ("y = Clip(x, s, s)", r"node 'y' \(Clip\): min_val is 2.0 and max_val 2.0; expected min_val below"),
         ("y = Swish.odd(x)", None),
     ],
 )  # fmt: skip
@@ -173,6 +174,25 @@ def test_what_no_layer_computes_is_named(text, message, tmp_path):
         message = r"node '' has the operator odd.Relu"
     else:
         model = graph(text, w=np.ones((3, 3)), s=2)
+    with pytest.raises(ValueError, match=message):
+        loaded(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("m = ReduceMean(x, last) \n y = Add(x, m)", r"combines values of shapes \(None, 2, 5\) and \(None, 2, 1\)"),
+        ("m = ReduceMean(x, last) \n y = Sum(m, x)", "combines values of shapes"),
+        (
+            "q = Mul(x, x) \n m = ReduceMean <keepdims = 0> (q, last) \n e = Add(m, s) \n r = Sqrt(e) \n y = Div(x, r)",
+            r"node 'q' \(Mul\) combines branches",
+        ),
+        ("a, b = Split <axis = 2, num_outputs = 2> (x) \n g = Sigmoid(b) \n y = Mul(a, g)", "splits 5 elements"),
+    ],
+)
+def test_values_that_would_be_repeated_are_refused(text, message, tmp_path):
+    model = graph(text, shape="N, 2, 5", opset=18, s=1e-3)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([-1]), "last"))
     with pytest.raises(ValueError, match=message):
         loaded(model, tmp_path)
 
@@ -192,6 +212,9 @@ def test_what_no_layer_computes_is_named(text, message, tmp_path):
         ("y = Flatten <axis = 9> (x)", r"\(Flatten\) has axis 9; expected 1"),
         ("y = Gemm <transB = 1> (x, m)", "Input 0 expected to have rank 2 but has rank 4"),
         ("y = Sigmoid <alpha = 2.0> (x)", "Unrecognized attribute: alpha for operator Sigmoid"),
+        ("y = Gelu(x)", "node 'y' has the operator Gelu, which operator set 17 lacks"),
+        ("y = Swish(x)", "node 'y' has the operator Swish, which operator set 17 lacks"),
+        ("y = Softsign <odd = 1> (x) \n unused = Mish(x)", "which operator set 17 lacks"),
         ("y = Dropout(x, half, true)", r"\(Dropout\) is in training mode"),
         ("y, mean, var = BatchNormalization <training_mode = 1> (x, c, c, c, c)", "is in training mode"),
     ],
@@ -202,6 +225,14 @@ def test_attributes_that_contradict_each_other_or_onnx_are_refused(text, message
     model.graph.initializer.append(numpy_helper.from_array(np.array(True), "true"))
     with pytest.raises(ValueError, match=message):
         loaded(model, tmp_path)
+
+
+def test_what_onnxruntime_writes_in_older_operator_sets(tmp_path, rng):
+    x = rng.normal(size=(5, 3)).astype(np.float32)
+    centred = x - x.mean(axis=1, keepdims=True)
+    wanted = 2 * centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
+    model = graph("y = LayerNormalization(x, c)", opset=11, c=np.full(3, 2.0))
+    np.testing.assert_allclose(loaded(model, tmp_path).predict(x), wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("op", "opset"), [("Softmax", 11), ("LogSoftmax", 11), ("LayerNormalization", 17)])

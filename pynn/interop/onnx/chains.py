@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -99,6 +100,14 @@ class Chain:
         channels = [None if shape is None else shape[1] for shape in shapes]
         return (*first[:1], None if None in channels else sum(filter(None, channels)), *first[2:])
 
+    def _check_shapes(self, meeting: Node) -> None:
+        """Raise UnsupportedError if the values that meet have different shapes, so that some would be repeated."""
+        shapes = [shape for name in self._open(meeting) if (shape := self.read.shapes.get(name)) is not None]
+        for one, other in itertools.pairwise(shapes):
+            sizes = zip(one[1:], other[1:], strict=False)
+            if len(one) != len(other) or any(None not in (n, m) and n != m for n, m in sizes):
+                raise UnsupportedError(f"{meeting} combines values of shapes {one} and {other}; expected equal ones")
+
     def _fork(self, value: str, users: Sequence[Node], depth: int) -> tuple[Step, str]:
         """Read all branches from a value to where the last of them meet; return them as one layer, and its output."""
         arrived: dict[int, dict[str, list[Step]]] = {}
@@ -116,6 +125,8 @@ class Chain:
             if len(ends) < len(self._open(meeting)):
                 raise UnsupportedError(f"{meeting} uses one of its inputs twice")
             del arrived[id(meeting)]
+            if meeting.op != "Concat":
+                self._check_shapes(meeting)
             step = _combined(
                 meeting, [ends[name] for name in self._open(meeting)], len(self.read.shapes.get(end) or ())
             )

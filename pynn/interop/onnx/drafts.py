@@ -173,7 +173,9 @@ def _made(step: Step, dtype: np.dtype[Any]) -> Layer:
     if isinstance(step, Unflattened):
         return layers.Unflatten(step.dim, step.shape)
     if isinstance(step, Limits) and not step.soft and math.isfinite(step.low) and math.isfinite(step.high):
-        return layers.ReLU6() if (step.low, step.high) == (0, 6) else layers.Hardtanh(step.low, step.high)
+        if (step.low, step.high) == (0, 6):
+            return layers.ReLU6()
+        return _made(Draft(layers.Hardtanh, {"min_val": step.low, "max_val": step.high}, node=step.node), dtype)
     if not isinstance(step, Draft):
         what = "limits values on one side" if isinstance(step, Limits) else "multiplies or adds constants"
         raise UnsupportedError(f"{step.node} {what} where no neighbouring layer can do that")
@@ -189,7 +191,10 @@ def _made(step: Step, dtype: np.dtype[Any]) -> Layer:
         settings["dtype"] = dtype
     if step.kind in _OUTPUT_AXIS:
         settings["bias"] = "bias" in step.arrays
-    layer = step.kind(**settings)
+    try:
+        layer = step.kind(**settings)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedError(f"{step.node}: {error}") from None
     held = arrays_of(layer)
     for name, array in step.arrays.items():
         target = held[name]

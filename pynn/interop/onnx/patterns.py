@@ -141,12 +141,13 @@ def _softplus(name: str, node: Node, found: Found, graph: Graph) -> Node | None:
 
 
 def _over_last(name: str, node: Node, found: Found, graph: Graph) -> Node | None:
-    """Return a norm whose means are over the last dimensions."""
+    """Return a norm whose means are over the last dimensions, which stay, of size 1."""
     axes = set()
     for part in found.nodes:
         if part.op == "ReduceMean":
             given = graph.constants.get(part.inputs[1]) if len(part.inputs) > 1 else part.get("axes")
-            axes.add(None if given is None else tuple(sorted(int(axis) for axis in given)))
+            stays = part.get("keepdims", 1)
+            axes.add(tuple(sorted(int(axis) for axis in given)) if stays and given is not None else None)
     (over,) = axes if len(axes) == 1 else (None,)
     if over is None or over != tuple(range(-len(over), 0)):
         return None

@@ -127,6 +127,8 @@ def _glu(read: Reading, node: Node) -> tuple[Step, Shape]:
         raise UnsupportedError(f"{node} has axis {axis} of {rank}, the batch; expected another one")
     assert shape is not None
     size = shape[dim]
+    if size is not None and size % 2:
+        raise UnsupportedError(f"{node} splits {size} elements; expected an even number, for two equal parts")
     halved = (*shape[:dim], None if size is None else size // 2, *shape[dim + 1 :])
     return Draft(layers.GLU, {"dim": -1 if dim == rank - 1 else dim}, node=node), halved
 
