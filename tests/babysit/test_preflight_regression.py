@@ -27,6 +27,16 @@ def test_validation_targets_of_another_scale_are_named(amounts):
     assert pynn.preflight(trainer, x[:500], y[:500], validation=(x[500:], y[500:]))["validation scale"].status == "pass"
 
 
+def test_targets_that_the_model_standardises_are_healthy_before_any_fit(amounts):
+    x, y = amounts
+    model = network(6, [24], 1)
+    model.target_preprocessing = pynn.preprocessing.Standardize()
+    raw = 1.7e9 + 300 * y.astype(np.float64)
+    report = pynn.preflight(trainer_of(model, pynn.MSELoss()), x[:500], raw[:500], validation=(x[500:], raw[500:]))
+    assert report.ok, report
+    assert not model.target_preprocessing.is_fitted
+
+
 def test_a_target_that_drowns_the_others_is_named(amounts):
     x, y = amounts
     both = np.hstack([1000 * y, y**2])

@@ -47,6 +47,18 @@ def test_the_same_training_as_on_the_tables_features(columns, model):
     np.testing.assert_array_equal(network.predict(table.x), other.predict(table.x))
 
 
+def test_frames_are_examined_as_the_tables_features_are(columns, model):
+    network, table = model
+    trainer = pynn.Trainer(network, pynn.CrossEntropyLoss(), pynn.SGD(0.5))
+    told = []
+    for x in (pd.DataFrame(columns), table.x):
+        data = {"x": x[:60], "y": columns["kind"][:60], "validation": (x[60:], columns["kind"][60:])}
+        told.append((str(pynn.preflight(trainer, **data)), str(pynn.diagnose(trainer, **data, epochs=1))))
+    assert told[0] == told[1]
+    with pytest.raises(ValueError, match="lacks column colour"):
+        pynn.preflight(trainer, pd.DataFrame(columns)[["size"]], columns["kind"])
+
+
 def test_a_missing_column_is_named(columns, model):
     with pytest.raises(ValueError, match="lacks column colour"):
         model[0].predict(pd.DataFrame(columns)[["size"]])

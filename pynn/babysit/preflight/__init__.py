@@ -109,8 +109,10 @@ def preflight(
 
     instance(trainer, "trainer", Trainer)
     count(seed, "seed", minimum=0)
+    x = trainer.model.rows_of(x)
     if validation is not None:
-        data_parts(validation, "validation")
+        x_held_out, y_held_out = data_parts(validation, "validation")
+        validation = trainer.model.rows_of(x_held_out), y_held_out
     if batch_size is None:
         run = trainer._run
         batch_size = 32 if run is None else run.batch_size

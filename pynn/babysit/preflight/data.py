@@ -12,7 +12,7 @@ from ...nn.layers import Flatten
 from ...nn.losses import BCEWithLogitsLoss, FocalLoss
 from ...nn.random import Stream
 from ...nn.traversal import NORMS, amounts
-from ...training.examples import NAMED, Examples, class_numbers, prepare
+from ...training.examples import NAMED, Examples, class_numbers, prepare, target_amounts
 from ...training.labels import text_labels
 from ...utils.arrays import as_array, check_finite, numeric
 from ...utils.config import is_own
@@ -112,6 +112,7 @@ def load(case: Case, raw: RawData) -> list[Check]:
     if transformer is not None and not transformer.is_fitted:
         transformer.fit(inputs)
     try:
+        target_amounts(case.model.target_preprocessing, targets, True, "")  # on all rows
         part = prepare(case.model, case.loss, inputs[rows], targets[rows], None if weights is None else weights[rows])
         check_finite(part.x, "x after preprocessing")
     except (ValueError, TypeError) as error:

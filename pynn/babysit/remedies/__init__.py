@@ -107,9 +107,10 @@ def diagnose(
     batch_size = count(batch_size, "batch_size") if batch_size is not None else (last.batch_size if last else 32)
     number(seconds, "seconds", above=0)
     count(seed, "seed", minimum=0)
+    x, y = numeric(trainer.model.rows_of(x), "x"), as_array(y, "y")
     if validation is not None:
-        data_parts(validation, "validation")
-    x, y = numeric(x, "x"), as_array(y, "y")
+        x_held_out, y_held_out = data_parts(validation, "validation")
+        validation = trainer.model.rows_of(x_held_out), y_held_out
     unusable = not_usable(x, y, validation)
     if unusable is not None:
         return Diagnosis([unusable], beyond=unusable.evidence)
