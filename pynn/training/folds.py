@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ..nn.loss import Loss
+    from ..preprocessing import Transformer
 
 
 @dataclass(frozen=True)
@@ -226,15 +227,30 @@ def blend(
 def average(fits: Sequence[CrossFit], counts: Sequence[int] | None = None) -> Sequential:
     """Return one model that averages all members: those of each fit count together as often as `counts` says.
 
-    The model takes over the members, and the preprocessing and the class names of the first.
+    The model takes over the members, and the preprocessing and the class names of the first. Raises ValueError if the
+    members were given data that were preprocessed differently.
     """
     kinds = [(fit, n) for fit, n in zip(fits, counts or [1] * len(fits), strict=True) if n]
     members = [member for fit, _ in kinds for member in fit.members]
     weights = [n / len(fit.members) for fit, n in kinds for _ in fit.members]
+    for name in ("preprocessing", "target_preprocessing"):
+        if not all(_alike(getattr(members[0], name), getattr(member, name)) for member in members):
+            raise ValueError(
+                f"the members differ in their {name}, of which their average has one; fit it to all examples first, "
+                "and give it to each network"
+            )
     model = Sequential(Average(*members, weights=weights))
     for name in ("preprocessing", "target_preprocessing", "class_names", "input_schema", "output_kind"):
         setattr(model, name, getattr(members[0], name))
     return model
+
+
+def _alike(one: Transformer | None, other: Transformer | None) -> bool:
+    """Return whether two transformers compute the same."""
+    if one is None or other is None or type(one) is not type(other):
+        return one is other
+    pairs = zip(one.state().values(), other.state().values(), strict=True)
+    return one.config() == other.config() and all(np.array_equal(a, b) for a, b in pairs)
 
 
 def fold_rows(y: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:

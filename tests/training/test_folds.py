@@ -109,6 +109,20 @@ def test_regression_averages_raw_targets(rng):
         np.testing.assert_allclose(predicted, y, atol=20)
 
 
+@pytest.mark.parametrize("name", ["preprocessing", "target_preprocessing"])
+def test_networks_that_preprocess_differently_have_no_average(name, rng):
+    x, y = rng.normal(size=(60, 2)), rng.normal(size=(60, 1))
+
+    def make_trainer(fold):
+        model = pynn.Sequential(pynn.Linear(2, 1))
+        setattr(model, name, pynn.preprocessing.Standardize())  # fitted to the other folds
+        return pynn.Trainer(model, pynn.MSELoss(), pynn.Adam(0.05))
+
+    fitted = cross_fit(make_trainer, x, y, epochs=1)
+    with pytest.raises(ValueError, match=f"differ in their {name}.*; fit it to all examples first"):
+        average([fitted])
+
+
 def test_the_blend_finds_the_best_weights(rng):
     y = rng.normal(size=(400, 1))
     first, second = (y + scale * rng.normal(size=y.shape) for scale in (1.0, 0.7))
