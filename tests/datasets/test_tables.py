@@ -250,6 +250,16 @@ def test_large_offsets_keep_their_digits(tmp_path):
     assert table.y.tolist() == [m + 0.25 for m in moments]
 
 
+@pytest.mark.parametrize(("rows", "encoded"), [(400, 100), (250_000, 20)])
+def test_as_many_categories_are_encoded_as_rows_and_memory_allow(rows, encoded):
+    place = np.arange(rows) % 100
+    frame = pl.DataFrame({"city": [f"c{number:02}" for number in place], "y": place % 2})
+    table = datasets.read_table(frame)
+    assert len(table.feature_names) == encoded + (encoded < 100)
+    assert table.notes == ({} if encoded == 100 else {"city": "20 of 100 categories; the rare ones together"})
+    np.testing.assert_array_equal(table.x.sum(axis=1), 1)
+
+
 def test_categories_that_are_numbers_share_a_column_too_if_they_are_rare():
     codes = [1] * 60 + [2] * 30 + list(range(100, 130))
     frame = pl.DataFrame({"code": codes, "y": ["u", "v"] * 60})

@@ -164,7 +164,7 @@ def read_table(
       finite and within the range of float32. Codes with leading zeros, such as 007, are text.
     * Dates and times of day are days, as floats. If dates of several months, weekdays or times of day occur, the place
       in the year and in the day follow as sine and cosine, and each weekday as a column of zeros and ones.
-    * Text becomes one-hot. If it has more than 20 different values, the rare ones share a column; text that is
+    * Text becomes one-hot. If it has more than 20 different values, rare ones share a column; text that is
       different in nearly every row is dropped.
     * A column that only counts the rows is dropped.
 
