@@ -139,6 +139,7 @@ W = np.arange(12).reshape(3, 4)
         ("v = Transpose <perm = [1, 0]> (w) \n y = MatMul(x, v)", {"w": W.T}, lambda x: x @ W),
         ("a = Mul(x, s) \n y = MatMul(a, w)", {"s": [-1, 0, 2], "w": W}, lambda x: x * [-1, 0, 2] @ W),
         ("a = Clip(x, l, h) \n y = MatMul(a, w)", {"l": -1, "h": 0.5, "w": W}, lambda x: x.clip(-1, 0.5) @ W),
+        ("a = Max(z, x) \n b = Max(a, z) \n y = MatMul(b, w)", {"z": 0, "w": W}, lambda x: x.clip(0) @ W),
         ("a = Relu(x) \n b = Sigmoid(x) \n c = Add(a, x) \n d = Sum(c, b) \n y = MatMul(d, w)", {"w": W},
          lambda x: (x.clip(0) + x + 1 / (1 + np.exp(-x))) @ W),
     ],
@@ -151,7 +152,9 @@ def test_forms_of_arithmetic(text, constants, want, tmp_path, rng):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("y = Sin(x)", r"node 'y' \(Sin\): no layer of pynn computes it"),
+        ("y = Sin(x)", r"node 'y' \(Sin\): no layer of pynn computes it$"),
+        ("a = Transpose(x) \n b = Sin(a) \n c = Cos(b) \n y = Relu(c)", r"\(Transpose\).* a layer for Cos, Sin$"),
+        ("y = Max(x, s)", r"node 'y' \(Max\): no layer of pynn computes it"),
         ("a = Relu(x) \n y = Mul(a, x)", r"node 'y' \(Mul\) combines branches; expected their sum"),
         ("a = Relu(x) \n y = Add(a, w)", r"node 'y' \(Add\) has a constant of shape \(3, 3\), which tells"),
         ("a = Relu(x) \n b = Add(a, s) \n y = Relu(b)", r"\(Add\) multiplies or adds constants where no neighb"),

@@ -22,7 +22,8 @@ from .operators import OPERATORS
 from .patterns import fuse
 from .reading import Reading
 from .rules import check_rules
-from .sizes import Sizes, split_off
+from .sizes import MOVES, Sizes, split_off
+from .spans import READERS
 
 #: What only gives constants another form.
 FORMS = frozenset(
@@ -30,6 +31,9 @@ FORMS = frozenset(
 )
 #: What PyTorch computes sizes of padding and of new shapes with, from constants.
 WHOLE = frozenset({"Add", "ConstantOfShape", "Mod", "Mul", "Sub"})
+
+#: Operators that are layers, or parts of some.
+READABLE = frozenset(READERS) | MOVES | {"Resize", "Shape", "Transpose"}
 
 
 def load(path: str | Path) -> Sequential:
@@ -75,9 +79,16 @@ def load(path: str | Path) -> Sequential:
         check_rules(model)  # last: readers name what has no counterpart
         return network
     except UnsupportedError as error:
-        raise UnsupportedError(f"{path} cannot be read as a network of pynn: {shortened(error)}") from None
+        more = _without_layer(graph, str(error))
+        raise UnsupportedError(f"{path} cannot be read as a network of pynn: {shortened(error)}{more}") from None
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise FileFormatError(f"{path} has a graph that makes no network: {shortened(error)}") from error
+
+
+def _without_layer(graph: Graph, named: str) -> str:
+    """Return the end of an error that names one operator: which others of the graph no layer computes."""
+    others = sorted({node.op for node in graph.nodes if node.op not in READABLE and node.op not in named})
+    return f"; nor has pynn a layer for {shortened(', '.join(others))}" if others else ""
 
 
 def _network(graph: Graph) -> Sequential:

@@ -27,6 +27,7 @@ _THRESHOLD = ("Mul", "x", "?beta")
 #: The operator to read instead, and the expression. "SoftLimit" is the compression of `Standardize(limit=)`.
 TEMPLATES: tuple[tuple[str, Template], ...] = (
     ("Swish", ("Mul", "x", ("Sigmoid", "x"))),
+    ("Relu", ("Max", "x", 0.0)),
     ("Mish", ("Mul", "x", ("Tanh", ("Softplus", "x")))),
     ("HardSwish", ("Mul", "x", ("HardSigmoid", "x"))),
     ("Gelu", ("Mul", ("Mul", "x", ("Add", _ERF, 1.0)), 0.5)),
@@ -47,7 +48,7 @@ TEMPLATES: tuple[tuple[str, Template], ...] = (
     ("SoftLimit", ("Div", "x", ("Sqrt", ("Add", 1.0, ("Mul", _PART, _PART))))),
     ("One minus", ("Concat", ("Sub", 1.0, "x"), "x")),
 )
-_COMMUTATIVE = ("Add", "Mul")
+_COMMUTATIVE = ("Add", "Max", "Mul")
 
 
 @dataclass
