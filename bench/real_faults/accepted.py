@@ -96,6 +96,8 @@ ACCEPTED: dict[str, Answers] = {
     "uneven_targets": Answers(("bad_initial_loss", "underfitting"), ("target scale",)),
     "restarted": Answers(("oscillating", "diverging", "underfitting")),
     "batch_taken_for_time": Answers(("underfitting",), ("batch independence",)),
+    "leaking_target": Answers(("overfitting",), ("constant features",)),
+    "wrong_axis": Answers(("not_learning", "underfitting"), ("beats the baseline",)),
 }
 
 

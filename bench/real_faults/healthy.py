@@ -30,7 +30,7 @@ from bench.faults.score import Outcome
 from bench.faults.training import measure
 from pynn.utils.files import write_atomically
 
-from . import healthy_kinds, tutorials
+from . import healthy_choices, healthy_kinds, tutorials
 from .report import write_section
 
 RESULTS = Path(__file__).with_name("healthy.json")
@@ -310,8 +310,11 @@ def one_hot_table(seed: int) -> Run:
     return _run(data.categories(seed), model, pynn.AdamW(2e-3, weight_decay=0.1), 15)
 
 
-#: These, and those of `healthy_kinds` and `tutorials`.
-CONTROLS = [*CORPUS.controls, *healthy_kinds.CORPUS.controls, *tutorials.CORPUS.controls]
+#: These, and those of the other modules.
+CONTROLS = [
+    *CORPUS.controls,
+    *(control for module in (healthy_kinds, tutorials, healthy_choices) for control in module.CORPUS.controls),
+]
 
 
 @click.command()

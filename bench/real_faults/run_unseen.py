@@ -28,7 +28,9 @@ import torch
 import pynn
 from bench.faults.version import rules
 
-from . import unseen_data, unseen_networks  # noqa: F401 - add their programs
+from . import plain_training, unseen_data, unseen_networks  # noqa: F401 - add their programs
+from .plain import PLAIN
+from .plain_torch import PLAIN_LOOPS
 from .report import compare, details, harmless, with_earlier_rules, write_section
 from .run import findings_of, outcome_of, quiet, write
 from .run_classics import scored
@@ -40,14 +42,16 @@ from .unseen_torch_later import LATER_LOOPS
 
 RESULTS, BLIND = (Path(__file__).with_name(f"{name}.json") for name in ("unseen", "unseen_blind"))
 MARKS = "<!-- unseen: python -m bench.real_faults.run_unseen -->", "<!-- end of unseen -->"
-PROGRAMS, EVERY_LOOP = UNSEEN | LATER, LOOPS | LATER_LOOPS
+#: The parts in which the programs and loops were written, in this order.
+PARTS = {"first": [*UNSEEN, *LOOPS], "second": [*LATER, *LATER_LOOPS], "third": [*PLAIN, *PLAIN_LOOPS]}
+PROGRAMS, EVERY_LOOP = UNSEEN | LATER | PLAIN, LOOPS | LATER_LOOPS | PLAIN_LOOPS
 #: What follows a program's name in that of its healthy twin.
 TWIN = " (healthy)"
 
 
 def measure(name: str) -> list[Outcome]:
     """Return the outcomes of a program's healthy twin, and of the program."""
-    part = "second" if name in LATER or name in LATER_LOOPS else "first"
+    part = next(part for part, names in PARTS.items() if name in names)
     if name in EVERY_LOOP:
         loop = EVERY_LOOP[name]
         twin = loop_outcome(name + TWIN, part, (), lambda: loop.build(False), None)
@@ -90,12 +94,14 @@ def loop_outcome(
 
 @click.command()
 @click.option("--only", multiple=True, help="A program, or part of the names of several.")
+@click.option("--part", type=click.Choice(list(PARTS)), help="Only the programs of this part.")
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
 @click.option("--resume", is_flag=True, help="Leave out programs whose stored results are of the present rules.")
 @click.option("--show", type=click.Choice(["wrong", "every"]), help="Show the misjudged ones, or all, with evidence.")
-def main(only: tuple[str, ...], jobs: int, resume: bool, show: str | None) -> None:
+def main(only: tuple[str, ...], part: str | None, jobs: int, resume: bool, show: str | None) -> None:
     """Measure preflight, monitor and watch_torch on programs that no rule was written for."""
-    names = [name for name in [*PROGRAMS, *EVERY_LOOP] if not only or any(text in name for text in only)]
+    there = PARTS[part] if part else [*PROGRAMS, *EVERY_LOOP]
+    names = [name for name in there if not only or any(text in name for text in only)]
     if resume:
         done = {outcome.case for outcome in stored(RESULTS) if outcome.rules == rules()}
         names = [name for name in names if name not in done]
@@ -119,9 +125,9 @@ def store(outcomes: list[Outcome]) -> None:
 def write_readme() -> None:
     """Renew the README's table: the blind figures, and those of the latest rules beside them."""
     blind, now = stored(BLIND), stored(RESULTS)
-    columns = {f"blind, {part} part": [each for each in blind if each.part == part] for part in ("first", "second")}
+    columns = {f"blind, {part} part": [each for each in blind if each.part == part] for part in PARTS}
     latest = now or blind
-    older = with_earlier_rules(sum(each.rules != rules() for each in latest))
+    older = with_earlier_rules(sum(each.rules != rules() for each in latest if not each.healthy))
     sizes = (
         f"Measured: {sum(not each.healthy for each in latest)} of {len(PROGRAMS) + len(EVERY_LOOP)} programs{older}."
     )

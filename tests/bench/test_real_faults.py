@@ -7,17 +7,28 @@ import pytest
 from cases import case as named_case
 
 from bench.faults.data import Split
-from bench.real_faults import accepted, corpus, data, healthy, remedies, run_classics, unseen_data, unseen_networks
+from bench.real_faults import (
+    accepted,
+    corpus,
+    data,
+    healthy,
+    plain_training,
+    remedies,
+    run_classics,
+    unseen_data,
+    unseen_networks,
+)
 from bench.real_faults.changes import CHANGES
 from bench.real_faults.classics import PROGRAMS
+from bench.real_faults.plain import PLAIN
 from bench.real_faults.score import AS_GOOD, Outcome, Said, figures, in_order
 from bench.real_faults.unseen import UNSEEN
 from bench.real_faults.unseen_later import LATER
 
 CASES = corpus.cases()
-ALL_PROGRAMS = PROGRAMS | UNSEEN | LATER
+ALL_PROGRAMS = PROGRAMS | UNSEEN | LATER | PLAIN
 #: Modules that add their programs when they are loaded.
-LOADED = unseen_data, unseen_networks
+LOADED = plain_training, unseen_data, unseen_networks
 
 
 def outcome(*said, tags=("lr_too_high",), healthy=False, score=0.5):
@@ -81,10 +92,11 @@ def test_a_program_can_be_built_with_a_healthy_twin_that_takes_a_step(name, monk
 
 def test_a_loop_can_be_built_with_a_healthy_twin_and_both_train():
     pytest.importorskip("torch")
+    from bench.real_faults.plain_torch import PLAIN_LOOPS
     from bench.real_faults.unseen_torch import LOOPS
     from bench.real_faults.unseen_torch_later import LATER_LOOPS
 
-    for name, loop in (LOOPS | LATER_LOOPS).items():
+    for name, loop in (LOOPS | LATER_LOOPS | PLAIN_LOOPS).items():
         with named_case(name):
             assert loop.about and accepted.answers_to(list(loop.tags)) != accepted.Answers((), ())
             sick, twin = loop.build(True), loop.build(False)
