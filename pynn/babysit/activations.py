@@ -5,8 +5,31 @@ from __future__ import annotations
 import math
 
 from ..kernels.codes import ActivationCode
-from ..nn.layers import Hardtanh, Layer
+from ..nn.layers import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm,
+    Concat,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Flatten,
+    Hardtanh,
+    Identity,
+    Layer,
+    Linear,
+    PixelShuffle,
+    PixelUnshuffle,
+    Residual,
+    Unflatten,
+    Upsample,
+    ZeroPad2d,
+)
 from ..nn.layers.activations import Activation
+
+#: Linear layers, and layers that add no non-linearity.
+STRAIGHT = Linear | Conv2d | ConvTranspose2d | AvgPool2d | AdaptiveAvgPool2d | Upsample | BatchNorm | Dropout
+STRAIGHT |= Flatten | Unflatten | Identity | ZeroPad2d | PixelShuffle | PixelUnshuffle | Residual | Concat
 
 #: Activations with two limits, near which they have almost no gradient.
 SATURATING = ("tanh", "sigmoid")

@@ -125,6 +125,8 @@ AT_START = {
 #: Symptoms that say how a run goes: they pass once it learns and their rules no longer detect them.
 PASSING = frozenset({"saturated_units", "vanishing_gradient", "lr_too_low", "not_learning"})
 PASSING |= {"plateau", "underfitting", "zigzag", "dead_units"}
+#: Of these, warnings pass, but no errors.
+PASSING_WARNINGS = frozenset({"bad_initial_loss"})
 #: Faults of the network that no scaling of moderately large inputs would mend.
 BUILT_WRONG = frozenset({"symmetric_units", "bad_initialisation", "vanishing_gradient"})
 

@@ -19,3 +19,8 @@ def unevenness(targets: np.ndarray) -> float:
     spreads = targets.reshape(len(targets), -1).std(axis=0)
     varying = np.sort(spreads[spreads > 0])
     return float(varying[-1] / varying[(len(varying) - 1) // 2]) if len(varying) else 1.0
+
+
+def median_distance(values: np.ndarray) -> float:
+    """Return the median of the distances from the median."""
+    return float(np.median(np.abs(values - np.median(values))))

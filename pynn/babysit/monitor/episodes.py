@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from ..findings import PASSING, Finding, Severity
+from ..findings import PASSING, PASSING_WARNINGS, Finding, Severity
 from .rules import Detection
 from .run_state import RunState
 
@@ -71,7 +71,8 @@ class Episodes:
         """In a run that learns, end the findings that their rules, last applied at step `judged`, did not detect."""
         if state.learns:
             for finding in self.findings:
-                if finding.symptom in PASSING and finding.last_step < judged:
+                mild = finding.symptom in PASSING_WARNINGS and finding.severity == "warning"
+                if (finding.symptom in PASSING or mild) and finding.last_step < judged:
                     _end(finding, state, step)
 
 

@@ -17,8 +17,8 @@ from ...optim.optimizers import SGD, AdamW
 from ...optim.regularizers import L1, L2, MaxNorm
 from ...utils.arrays import is_one_hot
 from ...utils.config import is_own
-from ..activations import IDEAL_GAIN, RANGES
-from ..target_figures import unevenness
+from ..activations import IDEAL_GAIN, RANGES, STRAIGHT
+from ..target_figures import median_distance, unevenness
 from .input_figures import SAMPLE, InputFigures
 
 if TYPE_CHECKING:
@@ -118,8 +118,10 @@ class Facts:
         Factor by which dropout raises the mean square of the outputs.
     batch_norms : int
         Number of batch norms.
-    squares, weighted : bool
-        Whether the loss is a squared error, and whether it has class weights.
+    squares, straight : bool
+        Whether the loss is a squared error, and whether there are hidden layers without a non-linearity between them.
+    class_weights : tuple of float
+        The loss's weights of the classes; empty without any.
     own_code : bool
         Whether a layer or the loss is the user's own.
     norm_momentum : float
@@ -149,6 +151,7 @@ class Facts:
     weights: list[Weights]
     trunk: list[str]
     first_norm: bool
+    straight: bool
     own_code: bool
     has_norm: bool
     norm_momentum: float
@@ -162,8 +165,8 @@ class Facts:
     max_norm: float
     batch_norms: int
     squares: bool
-    weighted: bool
     fresh: bool
+    class_weights: tuple[float, ...] = ()
     average_decay: float = 0.0
     batch_size: int = 0
     zero_loss: float = math.nan
@@ -197,6 +200,11 @@ class Facts:
         """The strongest penalty on the weights, with its strength."""
         return f"{self.penalty} {self.l2 or self.l1 or self.max_norm:g}"
 
+    def favours(self, index: int) -> bool:
+        """Return whether the loss weights a class above the commonest one."""
+        weights, counts = self.class_weights, self.counts
+        return counts is not None and len(weights) == len(counts) and weights[index] > weights[int(counts.argmax())]
+
     def chance_error(self, examples: int) -> float:
         """Return the standard error of the accuracy of always naming the largest class, of this many examples."""
         return math.sqrt(self.chance * (1 - self.chance) / max(examples, 1))
@@ -225,6 +233,7 @@ def gather(trainer: Trainer) -> Facts:
         weights=weights,
         trunk=trunk,
         first_norm=any(isinstance(layer, NORMS) for layer in before),
+        straight=len(weights) > 1 and all(isinstance(layer, STRAIGHT) for layer in leaves[:-1]),
         own_code=any(is_own(layer) for layer in leaves) or is_own(trainer.loss) or type(trainer.loss) is FunctionLoss,
         has_norm=any(isinstance(layer, BatchNorm) or is_own(layer) for layer in leaves),
         norm_momentum=min((layer.momentum for layer in leaves if isinstance(layer, BatchNorm)), default=0.1),
@@ -238,12 +247,19 @@ def gather(trainer: Trainer) -> Facts:
         max_norm=min((p.limit for p in penalties if isinstance(p, MaxNorm)), default=math.inf),
         batch_norms=sum(isinstance(layer, BatchNorm) for layer in leaves),
         squares=isinstance(trainer.loss, MSELoss),
-        weighted=any(getattr(trainer.loss, name, None) is not None for name in ("weight", "pos_weight")),
+        class_weights=_class_weights(trainer.loss),
         # Frozen layers were trained earlier.
         fresh=trainer.steps == 0 and not any(p.frozen for p in trainer.model.parameters()),
         average_decay=float(getattr(getattr(trainer, "averaging", None), "decay", 0.0)),
         hidden=[w for w in weights if not w.last],
     )
+
+
+def _class_weights(loss: Loss) -> tuple[float, ...]:
+    """Return the weights of the classes in a loss, no and yes in one with `pos_weight`; empty without any."""
+    weight, positive = (getattr(loss, name, None) for name in ("weight", "pos_weight"))
+    weight = (1.0, np.mean(positive)) if positive is not None else weight
+    return () if weight is None else tuple(np.ravel(weight).tolist())
 
 
 def _weights(chain: list[Part]) -> tuple[list[Weights], list[str]]:
@@ -361,11 +377,6 @@ def look_at_data(facts: Facts, loss: Loss, x: np.ndarray | Inputs, target: np.nd
     facts.baseline = _baseline(facts, loss, target, prediction)
     if facts.classifies and loss.output_kind is None:  # outputs of 0 may mean nothing to it
         facts.zero_loss = facts.baseline
-
-
-def median_distance(values: np.ndarray) -> float:
-    """Return the median of the distances from the median."""
-    return float(np.median(np.abs(values - np.median(values))))
 
 
 def _baseline(facts: Facts, loss: Loss, target: np.ndarray, prediction: np.ndarray) -> float:

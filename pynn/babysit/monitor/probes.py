@@ -21,7 +21,7 @@ from ...utils.config import is_own
 from ..activations import range_of
 from ..isolation import quietly, unnoticed
 from ..learners import NEIGHBOURS, simple_predictions, standard_errors
-from .facts import median_distance
+from ..target_figures import median_distance
 from .run_state import RunState
 
 if TYPE_CHECKING:
@@ -183,6 +183,10 @@ def score_simple_learners(state: RunState, trainer: Trainer, examples: Examples,
     answers = simple_predictions(known, targets, asked)
     state.attainable = max(_score(state, answer, wanted) for answer in answers)
     state.simply_related = max(standard_errors(answer, wanted) for answer in answers)
+    # Without neighbours, which know examples that occur twice.
+    seen, unseen = slice(None, None, 2), slice(1, None, 2)
+    within = simple_predictions(known[seen], targets[seen], known[unseen][:ASKED])[1:]
+    state.attainable_within = max(_score(state, answer, targets[unseen][:ASKED]) for answer in within)
 
 
 def score_network(state: RunState, trainer: Trainer, examples: Examples, held_out: Examples) -> None:

@@ -87,6 +87,8 @@ class RunState:
         Number of validation examples.
     attainable, reached : float
         Validation score of a simple learner and of the network: accuracy, or share of variance explained.
+    attainable_within : float
+        Score of ridge regressions, fitted to a half of the training examples, on the other half.
     fitted : float
         The network's score on training examples, also in inference mode: without dropout.
     simply_related, related : float
@@ -163,6 +165,7 @@ class RunState:
     confidence: list[list[float]] = field(default_factory=list)
     held_out_examples: int = 0
     attainable: float = math.nan
+    attainable_within: float = math.nan
     reached: float = math.nan
     fitted: float = math.nan
     simply_related: float = math.nan

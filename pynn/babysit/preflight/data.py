@@ -17,7 +17,7 @@ from ...training.labels import text_labels
 from ...utils.arrays import as_array, check_finite, numeric
 from ...utils.config import is_own
 from ..target_figures import UNEVEN_TARGETS, unevenness
-from .case import MAX_ROWS, Case, chain
+from .case import MAX_ROWS, MULTIPLIES, Case, chain
 from .relation import recognised
 from .report import Check, failed, noted, passed, skipped, warned
 
@@ -291,6 +291,8 @@ def input_scale(case: Case) -> Check:
         return passed(name, f"{evidence}; batch norm comes first")
     kinds = [layer for _, layer in chain(case.model) if type(layer) is not Flatten]
     normalized = any(isinstance(layer, NORMS) for layer in kinds[:3])
+    if size > 3 and sum(isinstance(layer, MULTIPLIES) for _, layer in chain(case.model)) == 1:
+        return noted(name, symptom, f"{evidence}; without a hidden layer only the rate has to suit it", advice)
     if size > 10 and not normalized:
         return failed(name, symptom, evidence, advice)
     if size > 5 or (uneven and not case.trained) or largest < 0.02:

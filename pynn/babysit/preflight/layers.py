@@ -4,32 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...nn.layers import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    BatchNorm,
-    Concat,
-    Conv2d,
-    ConvTranspose2d,
-    Dropout,
-    Flatten,
-    Identity,
-    Layer,
-    Linear,
-    PixelShuffle,
-    PixelUnshuffle,
-    Residual,
-    Unflatten,
-    Upsample,
-    ZeroPad2d,
-)
+from ...nn.layers import Conv2d, Layer, Linear
 from ...nn.traversal import parts
+from ..activations import STRAIGHT
 from .case import MULTIPLIES, Case
 from .report import Check, failed, passed, skipped, warned
-
-#: Linear layers, and layers that add no non-linearity.
-STRAIGHT = Linear | Conv2d | ConvTranspose2d | AvgPool2d | AdaptiveAvgPool2d | Upsample | BatchNorm | Dropout
-STRAIGHT |= Flatten | Unflatten | Identity | ZeroPad2d | PixelShuffle | PixelUnshuffle | Residual | Concat
 
 
 def non_linearity(case: Case) -> Check:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Number of examples whose loss is evaluated.
 EXAMPLES = 32
+#: Different targets that are labels.
+FEW_LABELS = 10
 
 
 class LossTraits:
@@ -67,6 +69,18 @@ class LossTraits:
             return True  # nothing to exchange, or a loss that does not look at the targets
         exchanged = np.roll(self.target, 1, axis=0)
         return not self._unchanged(self._at(self.outputs, exchanged))
+
+    @property
+    def ignored_label(self) -> float | None:
+        """A target whose examples have no slope, whatever the output, though those of others have; None without one."""
+        if self.target.size != len(self.target) or len(labels := np.unique(self.target)) > FEW_LABELS:
+            return None
+        slope = np.zeros(len(self.target))
+        for outputs in (self.outputs, 1 - self.outputs, -2 * self.outputs):
+            if (result := self._at(outputs)) is not None and result[1] is not None:
+                slope = np.maximum(slope, np.abs(result[1]).reshape(len(slope), -1).max(axis=1))
+        of_label = [float(slope[self.target.reshape(-1) == label].max()) for label in labels]
+        return float(labels[int(np.argmin(of_label))]) if min(of_label) == 0 < max(of_label) else None
 
     @property
     def shift_free(self) -> bool:

@@ -127,6 +127,12 @@ def _with_loss(case: Case, outputs: Outputs, evidence: str) -> Check | None:
             evidence += "the same if the examples exchange their targets: it compares each output with all targets"
             advice = "Give both one shape, such as target.reshape(prediction.shape): (n, 1) - (n,) makes (n, n)."
             return failed(name, "not_learning", evidence, advice)
+        if (label := traits.ignored_label) is not None:
+            evidence = (
+                f"the loss has no slope for examples whose target is {label:g}, whatever the output: it ignores them"
+            )
+            advice = "Give the labels that the loss takes, such as -1 and 1 for a hinge loss of your own."
+            return failed(name, "not_learning", evidence, advice)
         if traits.batch_shift_free:
             evidence = "the loss stays the same if one output grows alike in all examples: a softmax over the batch"
             return failed(name, "not_learning", evidence, "Take the softmax over axis 1, the classes.")

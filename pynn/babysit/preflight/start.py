@@ -88,13 +88,13 @@ def initial_loss(case: Case) -> Check:
     excess = (loss - theory) / (len(part.x) if case.sums else 1)
     # In regression, the usual initialisation gives outputs of variance up to 2 to 4, which add this excess.
     values = case.loss.output_kind in ("values", None)
-    limits = (5.0, 10.0) if values else (2.0, 3.0)
+    limits = (5.0, 10.0) if values else (3.0, 10.0)
     if case.own_loss:
         # For a custom loss, the value at all-zero outputs is a comparison, not theory.
         limits = (10.0, 30.0)
     if loss > limits[1] * theory and excess > (4 if values else 1):
         return failed(name, "bad_initial_loss", evidence, INITIALIZE)
-    if loss > limits[0] * theory and excess > (4 if values else 1):
+    if loss > limits[0] * theory and excess > 4:
         return warned(name, "bad_initial_loss", evidence, INITIALIZE)
     return passed(name, f"{evidence}{'; the network has been trained already' if case.trained else ''}")
 

@@ -29,6 +29,8 @@ SURE = 2.0
 MEMORIZED, MUCH_BETTER = 0.2, 0.4
 #: Accuracy or R2 in training minus that in validation, at which a risen validation loss is a fault.
 FEWER_RIGHT = 0.1
+#: Score above that of chance that is no chance, and the share of it below which another relation holds in validation.
+CLEARLY, HALF = 0.3, 0.5
 #: Dropout that is not raised further.
 MUCH_DROPOUT = 0.5
 #: Weight decay strong enough to prevent fitting.
@@ -142,12 +144,28 @@ def not_generalising(state: RunState) -> Iterator[Detection]:
         yield Detection("not_learning", "error", evidence, "check that targets belong to their inputs")
 
 
+def unlike_validation(state: RunState) -> Iterator[Detection]:
+    """Simple learners predict training examples that they have not seen, and the network fits them; not validation."""
+    within, nothing = state.attainable_within, state.facts.chance if state.facts.classifies else 0.0
+    lost = nothing + HALF * (within - nothing)
+    if not within > nothing + CLEARLY or state.held_out_examples < MANY_ASKED or state.fitted < lost:
+        return
+    if state.attainable < lost - state.sampling_error and state.reached < lost - state.sampling_error:
+        evidence = (
+            f"of training examples that it has not seen, {state.facts.measure} of a simple learner is "
+            f"{state.score(within)}, of validation examples {state.score(state.attainable)} (the network's "
+            f"{state.score(state.reached)}): they do not belong together"
+        )
+        advice = "read, number and scale inputs and targets of validation as those of training"
+        yield Detection("not_learning", "error", evidence, advice)
+
+
 def underfitting(state: RunState) -> Iterator[Detection]:
     """Training has flattened out, and a simple learner of another kind scores better."""
     done = state.evaluations
     if len(done) < 3 or state.age < 60 or math.isnan(state.attainable) or state.explained:
         return
-    if not state.found.keys().isdisjoint(("overfitting", "batchnorm_mismatch")) or state.facts.weighted:
+    if not state.found.keys().isdisjoint(("overfitting", "batchnorm_mismatch")) or state.facts.class_weights:
         return
     last, before, reached = done[-1], done[-3], state.reached
     better = state.attainable > reached + (0.05 if state.facts.tiny else 0.1) + state.sampling_error
@@ -166,6 +184,11 @@ def underfitting(state: RunState) -> Iterator[Detection]:
         elif state.facts.dropout > MUCH_DROPOUT:
             evidence += f"; dropout blanks {state.facts.dropout:.0%}"
             yield Detection("regularisation_too_strong", "warning", evidence, "drop less: 0.2 to 0.5 is usual")
+        elif state.facts.straight:
+            evidence += "; without an activation between them, its layers compute one linear function"
+            yield Detection(
+                "underfitting", "warning", evidence, "put an activation such as ReLU after each hidden layer"
+            )
         else:
             yield Detection("underfitting", "warning", evidence, "use a larger network, or train it longer or faster")
 
@@ -259,7 +282,7 @@ def class_imbalance(state: RunState) -> Iterator[Detection]:
             f"and {recall[rarest][0]:.0%} of its examples are recognised"
         )
         advice = "weight the classes (CrossEntropyLoss(weight=...)), or draw the rare ones more often"
-        yield Detection("class_imbalance", "warning", evidence, advice)
+        yield Detection("class_imbalance", "info" if state.facts.favours(rarest) else "warning", evidence, advice)
 
 
 def _name_of(state: RunState, index: int) -> str:
@@ -333,6 +356,7 @@ RULES = (
     too_much_dropped,
     nothing_to_learn,
     not_generalising,
+    unlike_validation,
     overfitting,
     underfitting,
     oscillating,

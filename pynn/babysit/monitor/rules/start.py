@@ -51,15 +51,16 @@ def inputs_not_normalised(state: RunState) -> Iterator[Detection]:
     if large and (not softened or uneven):
         huge = inputs.rms > limits.huge_input or inputs.largest_feature_rms > limits.huge_feature
         severity: Severity = "error" if huge and not softened else "warning"
-        if not huge and not _suffers(state):
-            severity = "info"  # moderately large, without consequences
+        if not (_other_faults(state) if huge and state.learns else huge or _suffers(state)):
+            severity = "info"  # without consequences
         yield Detection("input_not_normalised", severity, _scale(inputs), advice, layer)
     elif inputs.small_features > MANY_SMALL and not softened:
         evidence = f"{inputs.small_features:.0%} of the features are below 1% of the largest one at every example"
         yield Detection("input_not_normalised", "warning" if state.falls_short else "info", evidence, advice, layer)
     elif inputs.largest < limits.tiny_input and not softened:
         evidence = f"the largest input is {inputs.largest:.2g}"
-        yield Detection("input_not_normalised", "warning", evidence, f"{advice}; was it divided twice?", layer)
+        severity = "info" if state.learns else "warning"
+        yield Detection("input_not_normalised", severity, evidence, f"{advice}; was it divided twice?", layer)
 
 
 def _each(inputs: InputFigures) -> str:
@@ -90,7 +91,12 @@ def _suffers(state: RunState) -> bool:
         return False
     saturated = any(figures.saturated > 0.3 for figures in state.window.outputs.values())
     high = state.initial_loss > 2 * state.facts.zero_loss and state.initial_loss > state.facts.zero_loss + 1
-    return saturated or high or bool(state.found.keys() - {"input_not_normalised", "overfitting", "class_imbalance"})
+    return saturated or high or _other_faults(state)
+
+
+def _other_faults(state: RunState) -> bool:
+    """Return whether there are faults that too large inputs may explain."""
+    return bool(state.found.keys() - {"input_not_normalised", "overfitting", "class_imbalance"})
 
 
 def _scale(inputs: InputFigures) -> str:
@@ -211,6 +217,7 @@ def _too_small(state: RunState) -> Iterator[Detection]:
                 f"{entry.name} are {state.initial_gains[entry.name]:.2g} times the size that keeps it"
             )
             severity: Severity = "error" if left < limits.lost_spread else "warning"
+            severity = "info" if state.learns else severity
             yield Detection("bad_initialisation", severity, evidence, _advice(weights), entry.name)
             return
 
