@@ -356,9 +356,9 @@ def _summary(outcomes: list[Outcome]) -> str:
     checks = [check.status for outcome in outcomes for check in outcome.checks or []]
     claims = sum(len(outcome.verdict) for outcome in outcomes)
     return (
-        f"{len(outcomes)} healthy networks of other kinds (`healthy.py`, `healthy_kinds.py`, `tutorials.py`: VGG-like, "
-        "residual, mixing tokens, autoencoders, embeddings, tiny data, one epoch, large and small batches, rare "
-        "classes, losses of the program's own, programs of tutorials ...): "
+        f"{len(outcomes)} healthy networks of other kinds (`healthy.py`, `healthy_kinds.py`, `healthy_choices.py`, "
+        "`tutorials.py`: VGG-like, residual, mixing tokens, autoencoders, embeddings, tiny data, one epoch, large and "
+        "small batches, rare classes, losses of the program's own, programs of tutorials ...): "
         f"checks that fail: {checks.count('fail')}; that warn: {checks.count('warn')}; "
         f"faults claimed by the monitor: {claims}."
     )

@@ -54,7 +54,7 @@ def rectified_probability(sick: bool) -> Run:
 @program("wrong_output_activation", threshold=0.5)
 def probability_without_a_sigmoid(sick: bool) -> Run:
     """No activation before the binary cross-entropy of probabilities, for sun or none."""
-    split = with_targets(sets.weather(), lambda y: as_float32(y == 0)[:, None])
+    split = with_targets(sets.common_weather(), lambda y: as_float32(y == 0)[:, None])
     model = mlp(0, (6, 16, 1), init=None, tail=[] if sick else [pynn.Sigmoid()])
     return run(split, model, pynn.Adam(3e-3), 25, 32, binary_cross_entropy, metric="accuracy")
 
@@ -114,10 +114,9 @@ def percentages_of_nothing(sick: bool) -> Run:
 @program("wrong_output_activation")
 def kinds_of_weather_without_softmax(sick: bool) -> Run:
     """No softmax before the categorical cross-entropy of probabilities."""
-    model = mlp(0, (6, 16, 5), init=None, tail=[] if sick else [pynn.Softmax(1)])
-    return run(
-        one_hot(sets.weather(), 5), model, pynn.Adam(3e-3), 25, 32, normalised_cross_entropy, metric="accuracy"
-    )  # fmt: skip
+    split = one_hot(sets.common_weather(), sets.COMMON)
+    model = mlp(0, (6, 16, sets.COMMON), init=None, tail=[] if sick else [pynn.Softmax(1)])
+    return run(split, model, pynn.Adam(3e-3), 25, 32, normalised_cross_entropy, metric="accuracy")
 
 
 @program("unscaled_targets", "wrong_loss", "lr_too_low")
@@ -125,7 +124,7 @@ def labels_divided_like_pixels(sick: bool) -> Run:
     """The one-hot labels were divided by 255, as the pixels; SGD 0.05."""
     split = one_hot(sets.shapes(), 4)
     if sick:
-        split = split._replace(y=split.y / np.float32(255))
+        split = with_targets(split, lambda y: y / np.float32(255))
     model = cnn(0, (1, 8, 16), init=None, size=14, classes=4, tail=[pynn.Softmax(1)])
     return run(split, model, pynn.SGD(0.05), 15, 32, log_of_clipped(1e-7), metric="accuracy")
 

@@ -14,6 +14,8 @@ from bench.faults.data import Split, as_float32, split_by_seed, standardized
 
 #: Kinds of weather, the commonest first.
 WEATHER = ("sun", "fog", "rain", "drizzle", "snow")
+#: Number of kinds that are not rare.
+COMMON = 3
 #: Number of states of `airports`.
 STATES = 8
 
@@ -40,6 +42,14 @@ def weather_raw() -> Split:
 def weather() -> Split:
     """The days, standardised."""
     return standardized(weather_raw(), per_feature=True)
+
+
+def common_weather() -> Split:
+    """The days of the three commonest kinds of weather, standardised."""
+    split = weather_raw()
+    train, held_out = split.y < COMMON, split.yv < COMMON
+    own = Split(split.x[train], split.y[train], split.xv[held_out], split.yv[held_out])
+    return standardized(own, per_feature=True)
 
 
 def airports_raw() -> Split:

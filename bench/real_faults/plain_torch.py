@@ -63,9 +63,9 @@ def adam_of_a_fifth(sick: bool) -> Loop:
 @loop("lr_too_low", "too_few_epochs")
 def slow_descent(sick: bool) -> Loop:
     """SGD with a rate of 0.0001, meant as 0.1, no momentum."""
-    model = perceptron(6, 32, 5)
+    model = perceptron(6, 32, sets.COMMON)
     optimizer = torch.optim.SGD(model.parameters(), 1e-4 if sick else 0.1)
-    return Loop(sets.weather(), model, optimizer, nn.CrossEntropyLoss(), 20)
+    return Loop(sets.common_weather(), model, optimizer, nn.CrossEntropyLoss(), 20)
 
 
 @loop("vanishing_gradient", "wrong_hidden_activation")

@@ -85,8 +85,8 @@ def rows_standardised(sick: bool) -> Run:
 @program("lr_too_high")
 def adam_of_a_half(sick: bool) -> Run:
     """Adam with a rate of 0.5, three hidden layers."""
-    model = mlp(0, (6, 32, 32, 32, 5), init=None)
-    return run(sets.weather(), model, pynn.Adam(0.5 if sick else 2e-3), 20, 32)
+    model = mlp(0, (6, 32, 32, 32, sets.COMMON), init=None)
+    return run(sets.common_weather(), model, pynn.Adam(0.5 if sick else 2e-3), 20, 32)
 
 
 @program("lr_too_high")
@@ -100,7 +100,8 @@ def rmsprop_of_a_twentieth(sick: bool) -> Run:
 def celsius_to_fahrenheit(sick: bool) -> Run:
     """Seven temperatures in Celsius, one linear unit, Adam 0.001, 500 epochs."""
     celsius = as_float32(np.array([[-40], [-10], [0], [8], [15], [22], [38]]))
-    split = Split(celsius, 1.8 * celsius + 32, celsius, 1.8 * celsius + 32)
+    others = as_float32(np.array([[-20], [-5], [4], [12], [18], [30]]))
+    split = Split(celsius, 1.8 * celsius + 32, others, 1.8 * others + 32)
     return run(split, mlp(0, (1, 1), init=None), pynn.Adam(1e-3 if sick else 0.2), 500, 7, pynn.MSELoss())
 
 
@@ -179,8 +180,8 @@ def filters_of_ones(sick: bool) -> Run:
 def six_sigmoids(sick: bool) -> Run:
     """Six hidden layers of sigmoids, SGD 0.01."""
     activation = pynn.Sigmoid if sick else pynn.ReLU
-    model = mlp(0, (6, 32, 32, 32, 32, 32, 32, 5), activation, None if sick else "he_normal")
-    return run(sets.weather(), model, pynn.SGD(0.01, momentum=0.9), 25, 32)
+    model = mlp(0, (6, 32, 32, 32, 32, 32, 32, sets.COMMON), activation, None if sick else "he_normal")
+    return run(sets.common_weather(), model, pynn.SGD(0.01, momentum=0.9), 25, 32)
 
 
 @program("wrong_hidden_activation")
