@@ -4,7 +4,7 @@ import numpy as np
 
 from ..codes import GELU_CUBIC, GELU_SCALE, SELU_ALPHA, SELU_SCALE, ActivationCode
 from .quiet import quiet
-from .special import erfc
+from .special import erfc, sigmoid
 
 SQRT_HALF = 0.70710678118654752440
 INV_SQRT_2PI = 0.39894228040143267794
@@ -24,7 +24,7 @@ def activate(x, code, alpha, out):
     elif code == ActivationCode.SELU:
         out[...] = SELU_SCALE * np.where(x < 0, SELU_ALPHA * np.expm1(np.minimum(x, 0)), x)
     elif code == ActivationCode.SIGMOID:
-        out[...] = _sigmoid(x)
+        out[...] = sigmoid(x)
     elif code == ActivationCode.TANH:
         np.tanh(x, out=out)
     elif code == ActivationCode.SOFTPLUS:
@@ -32,9 +32,9 @@ def activate(x, code, alpha, out):
     elif code == ActivationCode.GELU:
         out[...] = x * _normal_cdf(x)
     elif code == ActivationCode.GELU_TANH:
-        out[...] = x * _sigmoid(2 * GELU_SCALE * (x + GELU_CUBIC * x**3))
+        out[...] = x * sigmoid(2 * GELU_SCALE * (x + GELU_CUBIC * x**3))
     elif code == ActivationCode.SILU:
-        out[...] = x * _sigmoid(x)
+        out[...] = x * sigmoid(x)
     elif code == ActivationCode.MISH:
         share, rest = _mish_parts(x)
         out[...] = x * share / (share + rest)
@@ -88,7 +88,7 @@ def activate_backward(dy, saved, code, alpha, out):
     elif code == ActivationCode.GELU_TANH:
         out[...] = dy * _gelu_tanh_slope(saved)
     elif code == ActivationCode.SILU:
-        gate = _sigmoid(saved)
+        gate = sigmoid(saved)
         out[...] = dy * (gate * (1 + saved * (1 - gate)))
     elif code == ActivationCode.MISH:
         out[...] = dy * _mish_slope(saved)
@@ -150,12 +150,6 @@ def maxout_backward(dy, x, pieces, dx):
     np.put_along_axis(dx.reshape(stacked.shape), winner, dy[:, None, :], axis=1)
 
 
-def _sigmoid(x):
-    # exp of a non-positive number only: no overflow for any x.
-    small = np.exp(-np.abs(x))
-    return np.where(x < 0, small, 1) / (1 + small)
-
-
 def _mish_parts(x):
     """Return s and r with tanh(softplus(x)) = s / (s + r), both multiplied by exp(-2 x) where x >= 0."""
     small = np.exp(-np.abs(x))
@@ -165,12 +159,12 @@ def _mish_parts(x):
 def _mish_slope(x):
     share, rest = _mish_parts(x)
     t = share / (share + rest)
-    return t + x * _sigmoid(x) * (rest / (share + rest)) * (1 + t)
+    return t + x * sigmoid(x) * (rest / (share + rest)) * (1 + t)
 
 
 def _gelu_tanh_slope(x):
     x = np.clip(x, -30, 30)  # beyond these, the gate is 0 or 1 exactly, and the cube of a huge x would overflow
-    gate = _sigmoid(2 * GELU_SCALE * (x + GELU_CUBIC * x**3))
+    gate = sigmoid(2 * GELU_SCALE * (x + GELU_CUBIC * x**3))
     return gate + x * gate * (1 - gate) * (2 * GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x))
 
 

@@ -1,4 +1,10 @@
-"""Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, followed by an optional activation."""
+"""Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, followed by an optional activation.
+
+The functions that take rows take images, too: of (n, channels, positions), the channels are the features. `channels`
+calls them so.
+"""
+
+import math
 
 import numpy as np
 
@@ -15,34 +21,36 @@ def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, trainin
     (variance over n - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running statistics
     are used.
     """
-    n = x.shape[0]
     if training:
-        mean[...] = x.mean(axis=0, dtype=np.float64)
-        var = np.square(x - mean, dtype=np.float64).mean(axis=0)  # squares of float32 overflow from 2e19 on
+        rows, n = _rows(x)
+        mean[...] = x.mean(axis=rows, dtype=np.float64)
+        var = np.square(x - _wide(mean, x), dtype=np.float64).mean(axis=rows)  # float32 squares overflow from 2e19 on
         running_mean[...] = (1 - momentum) * running_mean + momentum * mean
         running_var[...] = (1 - momentum) * running_var + momentum * (var * n / (n - 1))
     else:
         mean[...] = running_mean
         var = running_var
     rstd[...] = 1 / np.sqrt(var + eps)
-    out[...] = (x - mean) * (gamma * rstd) + beta
+    out[...] = (x - _wide(mean, x)) * _wide(gamma * rstd, x) + _wide(beta, x)
     activate(out, activation, alpha, out)
 
 
 @quiet
 def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    dz, normalized = _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha), (x - mean) * rstd
-    sum_dz = dz.sum(axis=0, dtype=np.float64)
-    sum_dz_normalized = (dz * normalized).sum(axis=0, dtype=np.float64)
+    dz = _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha)
+    normalized = (x - _wide(mean, x)) * _wide(rstd, x)
+    rows, n = _rows(x)
+    sum_dz = dz.sum(axis=rows, dtype=np.float64)
+    sum_dz_normalized = (dz * normalized).sum(axis=rows, dtype=np.float64)
     if dx is not None:
+        scale = _wide(gamma * rstd, x)
         if training:
-            n = x.shape[0]
-            mean_dz = (sum_dz / n).astype(x.dtype)
-            mean_dz_normalized = (sum_dz_normalized / n).astype(x.dtype)
-            dx[...] = (dz - mean_dz - normalized * mean_dz_normalized) * (gamma * rstd)
+            mean_dz = _wide((sum_dz / n).astype(x.dtype), x)
+            mean_dz_normalized = _wide((sum_dz_normalized / n).astype(x.dtype), x)
+            dx[...] = (dz - mean_dz - normalized * mean_dz_normalized) * scale
         else:
-            dx[...] = dz * (gamma * rstd)
+            dx[...] = dz * scale
     dgamma[...] = sum_dz_normalized
     dbeta[...] = sum_dz
 
@@ -51,19 +59,31 @@ def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, al
 def batch_norm_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
     """Write dx of training; `means`, (2, features), are those of dz z and of dz, z the normalised input."""
     dz = _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha)
-    dx[...] = (dz - means[1] - (x - mean) * rstd * means[0]) * (gamma * rstd)
+    normalized = (x - _wide(mean, x)) * _wide(rstd, x)
+    dx[...] = (dz - _wide(means[1], x) - normalized * _wide(means[0], x)) * _wide(gamma * rstd, x)
 
 
 def _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha):
     """Return dz, the gradient before the activation."""
     if activation == ActivationCode.IDENTITY:
         return dy
-    saved = (x - mean) * (gamma * rstd) + beta
+    saved = (x - _wide(mean, x)) * _wide(gamma * rstd, x) + _wide(beta, x)
     if activation not in NEEDS_INPUT:
         activate(saved, activation, alpha, saved)
     dz = np.empty_like(dy)
     activate_backward(dy, saved, activation, alpha, dz)
     return dz
+
+
+def _rows(x):
+    """Return the axes of x (n, features, ...) without that of the features, and the number of elements per feature."""
+    axes = (0, *range(2, x.ndim))
+    return axes, math.prod(x.shape[axis] for axis in axes)
+
+
+def _wide(values, x):
+    """Return one value per feature in a shape that NumPy broadcasts over x (n, features, ...)."""
+    return values.reshape(-1, *[1] * (x.ndim - 2))
 
 
 @quiet

@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from ..codes import NEEDS_INPUT, ActivationCode
-from .activations import activate, activate_backward
+from .batchnorm import batch_norm, batch_norm_backward, batch_norm_input_gradient
 from .dropout import dropout
 from .quiet import quiet
 from .sums import add_stats
 
 
-@quiet
 def batchnorm_channels(
     x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd
 ):
@@ -19,58 +17,17 @@ def batchnorm_channels(
     updated (variance over the count - 1): running = (1 - momentum) * running + momentum * batch. Otherwise the running
     statistics are used.
     """
-    if training:
-        count = x.shape[0] * x.shape[2]
-        mean[...] = x.mean(axis=(0, 2), dtype=np.float64)
-        var = np.square(x - mean[:, None], dtype=np.float64).mean(axis=(0, 2))
-        running_mean[...] = (1 - momentum) * running_mean + momentum * mean
-        running_var[...] = (1 - momentum) * running_var + momentum * (var * count / (count - 1))
-    else:
-        mean[...] = running_mean
-        var = running_var
-    rstd[...] = 1 / np.sqrt(var + eps)
-    out[...] = (x - mean[:, None]) * (gamma * rstd)[:, None] + beta[:, None]
-    activate(out, activation, alpha, out)
+    batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, training, activation, alpha, out, mean, rstd)
 
 
-@quiet
 def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    dz = _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha)
-    normalized = (x - mean[:, None]) * rstd[:, None]
-    sum_dz = dz.sum(axis=(0, 2), dtype=np.float64)
-    sum_dz_normalized = (dz * normalized).sum(axis=(0, 2), dtype=np.float64)
-    if dx is not None:
-        scale = (gamma * rstd)[:, None]
-        if training:
-            count = x.shape[0] * x.shape[2]
-            mean_dz = (sum_dz / count).astype(x.dtype)[:, None]
-            mean_dz_normalized = (sum_dz_normalized / count).astype(x.dtype)[:, None]
-            dx[...] = (dz - mean_dz - normalized * mean_dz_normalized) * scale
-        else:
-            dx[...] = dz * scale
-    dgamma[...] = sum_dz_normalized
-    dbeta[...] = sum_dz
+    batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta)
 
 
-@quiet
 def batchnorm_channels_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
     """Write dx of training; `means`, (2, channels), are those of dz z and of dz, z the normalised input."""
-    dz = _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha)
-    normalized = (x - mean[:, None]) * rstd[:, None]
-    dx[...] = (dz - means[1][:, None] - normalized * means[0][:, None]) * (gamma * rstd)[:, None]
-
-
-def _gradient(dy, x, gamma, beta, mean, rstd, activation, alpha):
-    """Return dz, the gradient before the activation."""
-    if activation == ActivationCode.IDENTITY:
-        return dy
-    saved = (x - mean[:, None]) * (gamma * rstd)[:, None] + beta[:, None]
-    if activation not in NEEDS_INPUT:
-        activate(saved, activation, alpha, saved)
-    dz = np.empty_like(dy)
-    activate_backward(dy, saved, activation, alpha, dz)
-    return dz
+    batch_norm_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx)
 
 
 @quiet

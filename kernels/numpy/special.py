@@ -1,4 +1,4 @@
-"""The complementary error function, which NumPy lacks."""
+"""Functions that NumPy lacks."""
 
 import numpy as np
 
@@ -24,3 +24,9 @@ def erfc(x):
     t = 2 / (2 + z)
     upper = t * np.exp(np.polynomial.chebyshev.chebval(2 * t - 1, CHEBYSHEV) - z * z)
     return np.where(x < 0, 2 - upper, upper).astype(x.dtype)
+
+
+def sigmoid(x):
+    """Return 1 / (1 + exp(-x)); the exponential of a non-positive number cannot overflow."""
+    small = np.exp(-np.abs(x))
+    return np.where(x < 0, small, 1) / (1 + small)

@@ -45,8 +45,9 @@ def kernel_arguments(monkeypatch):
 
     for family in MODULES:
         module = getattr(kernels(), family)
-        for name, _ in inspect.getmembers(import_module(f"pynn.kernels.numpy.{family}"), inspect.isfunction):
-            if hasattr(module, name):
+        specified = import_module(f"pynn.kernels.numpy.{family}")
+        for name, kernel in inspect.getmembers(specified, inspect.isfunction):
+            if kernel.__module__ == specified.__name__ and hasattr(module, name):
                 monkeypatch.setattr(module, name, recorded(getattr(module, name)))
     return seen
 
