@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from .absent import or_empty
 from .activations import BLOCK
 from .compiled import FMA, njit
 from .reductions import add_column_totals
@@ -29,21 +30,8 @@ def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, trainin
 
 def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    _backward(
-        dy,
-        x,
-        gamma,
-        beta,
-        mean,
-        rstd,
-        bool(training),
-        int(activation),
-        float(alpha),
-        dx is not None,
-        np.empty((0, 0), x.dtype) if dx is None else dx,
-        dgamma,
-        dbeta,
-    )
+    code, parameter, given = int(activation), float(alpha), or_empty(dx, x.dtype, 2)
+    _backward(dy, x, gamma, beta, mean, rstd, bool(training), code, parameter, given, dgamma, dbeta)
 
 
 def batch_norm_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
@@ -153,8 +141,9 @@ def _normalize_and_activate(x, gamma, beta, mean, rstd, activation, alpha, out):
 
 
 @njit()
-def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, need_dx, dx, dgamma, dbeta):
+def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     n, features = x.shape
+    need_dx = dx.size > 0
     scale = gamma * rstd
     sum_dz = np.zeros(features)
     sum_dz_deviation = np.zeros(features)

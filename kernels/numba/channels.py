@@ -5,15 +5,13 @@ import math
 import numpy as np
 
 from ..codes import saturation
+from .absent import or_empty
 from .batchnorm import running_statistics
 from .compiled import FMA, REORDERED, njit
 from .dropout import dropout
 from .reductions import squared_deviations
 from .reductions import total as sum_of
 from .spans import FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
-
-NO_TOTAL = np.empty(0)
-NO_DX = {np.dtype(kind): np.empty((0, 0, 0), kind) for kind in (np.float32, np.float64)}
 
 
 def batchnorm_channels(
@@ -34,10 +32,8 @@ def batchnorm_channels(
 
 def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    need_dx = dx is not None
-    given = NO_DX[x.dtype] if dx is None else dx
-    code, slope = int(activation), float(alpha)
-    _backward(dy, x, gamma, beta, mean, rstd, bool(training), code, slope, given, need_dx, dgamma, dbeta)
+    code, parameter, given = int(activation), float(alpha), or_empty(dx, x.dtype, 3)
+    _backward(dy, x, gamma, beta, mean, rstd, bool(training), code, parameter, given, dgamma, dbeta)
 
 
 def batchnorm_channels_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
@@ -61,7 +57,7 @@ def channel_stats(y, code, stats, total):
     Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
     receives this call's four sums over all channels.
     """
-    _stats(y, *saturation(code), stats, NO_TOTAL if total is None else total)
+    _stats(y, *saturation(code), stats, or_empty(total, np.float64))
 
 
 def dropout_channels(x, p, draw, out):
@@ -133,7 +129,7 @@ def _input_gradient(dz, row, mean, scale, mean_dz, slope, dx):
 
 
 @njit()
-def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, need_dx, dgamma, dbeta):
+def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     f = x.dtype.type
     count = x.shape[0] * x.shape[2]
     saved, line, dz = np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype)
@@ -149,7 +145,7 @@ def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, n
             sum_product += _product_total(given, x[n, c], mean[c])
         dgamma[c] = sum_product * rstd[c]
         dbeta[c] = sum_dz
-        if need_dx:
+        if dx.size:
             mean_dz = f(sum_dz / count) if training else f(0)
             slope = f(sum_product * rstd[c] / count * rstd[c]) if training else f(0)
             _channel_gradient(dy, x, c, mean[c], scale, beta[c], mean_dz, slope, activation, alpha, dx)

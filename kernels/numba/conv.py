@@ -2,11 +2,10 @@
 
 import numpy as np
 
+from .absent import or_empty
 from .activations import activate
 from .compiled import FMA, REORDERED, njit
 from .spans import IDENTITY
-
-NO_BIAS = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 
 
 def conv2d(x, w, bias, stride, padding, dilation, groups, activation, alpha, out, pre_out):
@@ -16,7 +15,7 @@ def conv2d(x, w, bias, stride, padding, dilation, groups, activation, alpha, out
     x = 0 outside; `padding` is (top, left), and the shape of `out` determines the number of windows.
     The pre-activation is also written to `pre_out`, unless it is None.
     """
-    _forward(x, w, NO_BIAS[x.dtype] if bias is None else bias, *stride, *padding, *dilation, groups, out)
+    _forward(x, w, or_empty(bias, x.dtype), *stride, *padding, *dilation, groups, out)
     if pre_out is not None:
         pre_out[...] = out
     if activation != IDENTITY:

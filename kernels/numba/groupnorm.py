@@ -7,12 +7,10 @@ import math
 
 import numpy as np
 
+from .absent import or_empty
 from .compiled import FMA, REORDERED, njit
 from .reductions import squared_deviations
 from .reductions import total as sum_of
-
-NONE = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
-NO_MEAN = {np.dtype(kind): np.empty((0, 0), kind) for kind in (np.float32, np.float64)}
 
 
 def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
@@ -21,19 +19,17 @@ def group_norm(x, gamma, beta, groups, eps, out, mean, rstd):
     The variance divides by the count. gamma and beta (channels,) may both be None. Without `mean` (None) it is 0, and
     there is no beta: RMS norm, of one position.
     """
-    none, middles = NONE[x.dtype], NO_MEAN[x.dtype] if mean is None else mean
-    _forward(
-        x, none if gamma is None else gamma, none if beta is None else beta, groups, float(eps), out, middles, rstd
-    )
+    gammas, betas, means = or_empty(gamma, x.dtype), or_empty(beta, x.dtype), or_empty(mean, x.dtype, 2)
+    _forward(x, gammas, betas, groups, float(eps), out, means, rstd)
 
 
 def group_norm_backward(dy, x, gamma, groups, mean, rstd, dx, dgamma, dbeta):
     """Write dx, and unless gamma is None dgamma and dbeta. `dx` may be None; `mean` and dbeta, too, for RMS norm."""
-    none, middles = NONE[x.dtype], NO_MEAN[x.dtype] if mean is None else mean
+    means = or_empty(mean, x.dtype, 2)
     if dx is not None:
-        _input_gradient(dy, x, none if gamma is None else gamma, groups, middles, rstd, dx)
+        _input_gradient(dy, x, or_empty(gamma, x.dtype), groups, means, rstd, dx)
     if gamma is not None:
-        _parameter_gradients(dy, x, groups, middles, rstd, dgamma, none if dbeta is None else dbeta)
+        _parameter_gradients(dy, x, groups, means, rstd, dgamma, or_empty(dbeta, x.dtype))
 
 
 @njit(fastmath=FMA)

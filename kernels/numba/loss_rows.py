@@ -1,12 +1,7 @@
 """What losses do with the rows of a batch: their weights, and gradients of zero."""
 
-import numpy as np
-
 from .compiled import njit
 from .reductions import total
-
-#: Passed to the compiled loops for None, so that they compile once per dtype, whatever is absent.
-ABSENT = {np.dtype(t): (np.empty(0, t), np.empty((0, 0), t)) for t in (np.float32, np.float64)}
 
 
 @njit()

@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
+from .absent import or_empty
 from .compiled import njit
-from .loss_rows import ABSENT, divisor, fill_zeros
+from .loss_rows import divisor, fill_zeros
 from .reductions import total
 from .special import exp_of_negative
 
@@ -23,17 +24,16 @@ def softmax_cross_entropy(logits, targets, weight, sample_weight, label_smoothin
     the mean divides by the sum of w[t] over the rows that are not ignored. With p the probability of t, the first term
     is multiplied by (1 - p)^gamma, as in the focal loss.
     """
-    vector, matrix = ABSENT[logits.dtype]
     return _softmax_cross_entropy(
         logits,
         targets,
-        vector if weight is None else weight,
-        vector if sample_weight is None else sample_weight,
+        or_empty(weight, logits.dtype),
+        or_empty(sample_weight, logits.dtype),
         float(label_smoothing),
         float(gamma),
         int(ignore_index),
         bool(mean),
-        matrix if dlogits is None else dlogits,
+        or_empty(dlogits, logits.dtype, 2),
     )
 
 
@@ -42,28 +42,26 @@ def nll(log_probs, targets, weight, sample_weight, ignore_index, mean, dlog_prob
 
     The mean divides by the sum of the class weights w[t] over the rows that are not ignored.
     """
-    vector, matrix = ABSENT[log_probs.dtype]
     return _nll(
         log_probs,
         targets,
-        vector if weight is None else weight,
-        vector if sample_weight is None else sample_weight,
+        or_empty(weight, log_probs.dtype),
+        or_empty(sample_weight, log_probs.dtype),
         int(ignore_index),
         bool(mean),
-        matrix if dlog_probs is None else dlog_probs,
+        or_empty(dlog_probs, log_probs.dtype, 2),
     )
 
 
 def multiclass_hinge(scores, targets, sample_weight, margin, mean, dscores):
     """Return sum_{c != t} max(0, margin + s_c - s_t) over the batch; write its gradient to `dscores`."""
-    vector, matrix = ABSENT[scores.dtype]
     return _multiclass_hinge(
         scores,
         targets,
-        vector if sample_weight is None else sample_weight,
+        or_empty(sample_weight, scores.dtype),
         float(margin),
         bool(mean),
-        matrix if dscores is None else dscores,
+        or_empty(dscores, scores.dtype, 2),
     )
 
 

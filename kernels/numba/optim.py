@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from .absent import or_empty
 from .compiled import FMA, REORDERED, njit
 from .reductions import absolute_total, square_total
 
@@ -18,30 +19,25 @@ from .reductions import absolute_total, square_total
 #: statistics have separate loops and change no bit of the update.
 CHUNK = 1024
 
-NO_STATS = np.empty((0, 3))
-
 
 def sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
     """Update by v = momentum v + g; w -= lr v, or lr (g + momentum v) (Nesterov); no `velocity` without momentum."""
     _sgd(
         param,
         grad,
-        velocity is not None,
-        param if velocity is None else velocity,
+        or_empty(velocity, param.dtype),
         bounds,
         rates,
         float(momentum[0]),
         bool(nesterov),
         float(grad_scale),
-        NO_STATS if stats is None else stats,
+        or_empty(stats, np.float64, 2),
     )
 
 
 def adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats):
     """Update by s += g^2; w -= lr g / (sqrt(s) + eps)."""
-    _adagrad(
-        param, grad, square_sum, bounds, rates, float(eps), float(grad_scale), NO_STATS if stats is None else stats
-    )
+    _adagrad(param, grad, square_sum, bounds, rates, float(eps), float(grad_scale), or_empty(stats, np.float64, 2))
 
 
 def rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats):
@@ -50,15 +46,14 @@ def rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, e
         param,
         grad,
         square_avg,
-        velocity is not None,
-        param if velocity is None else velocity,
+        or_empty(velocity, param.dtype),
         bounds,
         rates,
         float(alpha),
         float(momentum[0]),
         float(eps),
         float(grad_scale),
-        NO_STATS if stats is None else stats,
+        or_empty(stats, np.float64, 2),
     )
 
 
@@ -81,7 +76,7 @@ def adam(param, grad, exp_avg, exp_avg_sq, bounds, rates, beta1, beta2, eps, ste
         1 - beta2 ** int(step[0]),
         bool(decoupled),
         float(grad_scale),
-        NO_STATS if stats is None else stats,
+        or_empty(stats, np.float64, 2),
     )
 
 
@@ -143,7 +138,7 @@ def _scaled_square_total(g, factor):
 
 
 @njit(fastmath=FMA)
-def _sgd(param, grad, has_velocity, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
+def _sgd(param, grad, velocity, bounds, rates, momentum, nesterov, grad_scale, stats):
     f = param.dtype.type
     beta = f(momentum)
     chunk = np.empty(CHUNK, param.dtype)
@@ -155,11 +150,11 @@ def _sgd(param, grad, has_velocity, velocity, bounds, rates, momentum, nesterov,
             w, g, v = param[here], grad[here], velocity[here]
             step = chunk[: w.size]
             _scale_gradient(g, grad_scale, w, decay, step)
-            if has_velocity and nesterov:
+            if velocity.size and nesterov:
                 for i in range(step.size):
                     v[i] = v[i] * beta + step[i]
                     step[i] = lr * (step[i] + beta * v[i])
-            elif has_velocity:
+            elif velocity.size:
                 for i in range(step.size):
                     v[i] = v[i] * beta + step[i]
                     step[i] = lr * v[i]
@@ -189,7 +184,7 @@ def _adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats):
 
 
 @njit(fastmath=FMA)
-def _rmsprop(param, grad, square_avg, has_velocity, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats):
+def _rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, momentum, eps, grad_scale, stats):
     f = param.dtype.type
     keep, take, beta, epsilon = f(alpha), f(1 - alpha), f(momentum), f(eps)
     chunk = np.empty(CHUNK, param.dtype)
@@ -204,7 +199,7 @@ def _rmsprop(param, grad, square_avg, has_velocity, velocity, bounds, rates, alp
             for i in range(step.size):
                 s[i] = s[i] * keep + take * step[i] * step[i]
                 step[i] /= np.sqrt(s[i]) + epsilon
-            if has_velocity:
+            if velocity.size:
                 for i in range(step.size):
                     v[i] = v[i] * beta + step[i]
                     step[i] = v[i]

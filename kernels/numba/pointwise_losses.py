@@ -8,21 +8,21 @@ import math
 import numpy as np
 
 from ..codes import LossCode
+from .absent import or_empty
 from .compiled import FMA, REORDERED, njit
-from .loss_rows import ABSENT, divisor, fill_zeros
+from .loss_rows import divisor, fill_zeros
 from .reductions import total
 from .special import exp_of_negative, log1p_of_share
 
 
 def mse(prediction, target, sample_weight, mean, dprediction):
     """Return the mean (or summed) squared error over all elements of 2-D arrays; write its gradient."""
-    vector, matrix = ABSENT[prediction.dtype]
     return _mse(
         prediction,
         target,
-        vector if sample_weight is None else sample_weight,
+        or_empty(sample_weight, prediction.dtype),
         bool(mean),
-        matrix if dprediction is None else dprediction,
+        or_empty(dprediction, prediction.dtype, 2),
     )
 
 
@@ -31,14 +31,13 @@ def bce_with_logits(logits, targets, pos_weight, sample_weight, mean, dlogits):
 
     Per element: (1 - t) log(1 + exp(x)) + p t log(1 + exp(-x)), with p the positive class's weight (1 if None).
     """
-    vector, matrix = ABSENT[logits.dtype]
     return _bce_with_logits(
         logits,
         targets,
         1.0 if pos_weight is None else float(pos_weight),
-        vector if sample_weight is None else sample_weight,
+        or_empty(sample_weight, logits.dtype),
         bool(mean),
-        matrix if dlogits is None else dlogits,
+        or_empty(dlogits, logits.dtype, 2),
     )
 
 
@@ -48,15 +47,14 @@ def pointwise_loss(prediction, target, code, parameters, sample_weight, per_row,
     `code` is a `LossCode`, `parameters` its float64 parameter: one (1,), or one for each column. The sum is divided by
     the total weight times `per_row`, unless `per_row` is zero. All arithmetic is in float64.
     """
-    vector, matrix = ABSENT[prediction.dtype]
     return _pointwise_loss(
         prediction,
         target,
         int(code),
         parameters,
-        vector if sample_weight is None else sample_weight,
+        or_empty(sample_weight, prediction.dtype),
         int(per_row),
-        matrix if dprediction is None else dprediction,
+        or_empty(dprediction, prediction.dtype, 2),
     )
 
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from .absent import or_empty
 from .compiled import njit
-
-NO_INDEX = np.empty((0, 0, 0, 0), np.uint16)
 
 
 def max_pool2d(x, kernel, stride, padding, dilation, out, index):
@@ -13,7 +12,7 @@ def max_pool2d(x, kernel, stride, padding, dilation, out, index):
     `index` (uint16), unless None, receives the position of that element in the kernel, row * width + column; on ties
     the first.
     """
-    _max(x, *kernel, *stride, *padding, *dilation, out, NO_INDEX if index is None else index, index is not None)
+    _max(x, *kernel, *stride, *padding, *dilation, out, or_empty(index, np.uint16, 4))
 
 
 def max_pool2d_backward(dy, index, kernel, stride, padding, dilation, dx):
@@ -48,7 +47,7 @@ def adaptive_avg_pool2d_backward(dy, dx):
 
 
 @njit()
-def _max(x, kh, kw, sy, sx, top, left, dy, dx, out, index, indexed):
+def _max(x, kh, kw, sy, sx, top, left, dy, dx, out, index):
     height, width = x.shape[2:]
     for n in range(x.shape[0]):
         for c in range(x.shape[1]):
@@ -65,7 +64,7 @@ def _max(x, kh, kw, sy, sx, top, left, dy, dx, out, index, indexed):
                                     if first or value > best or (value != value and best == best):
                                         best, element, first = value, r * kw + s, False
                     out[n, c, i, j] = best
-                    if indexed:
+                    if index.size:
                         index[n, c, i, j] = element
 
 

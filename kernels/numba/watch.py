@@ -3,10 +3,9 @@
 import numpy as np
 
 from ..codes import saturation
+from .absent import or_empty
 from .compiled import njit
 from .reductions import square_total
-
-NO_TOTAL = np.empty(0)
 
 
 def unit_stats(y, code, stats, total):
@@ -15,7 +14,7 @@ def unit_stats(y, code, stats, total):
     Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
     receives this call's four sums over all columns.
     """
-    _unit_stats(y, *saturation(code), stats, NO_TOTAL if total is None else total)
+    _unit_stats(y, *saturation(code), stats, or_empty(total, np.float64))
 
 
 def square_sum(x, out):
