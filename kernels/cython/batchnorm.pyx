@@ -71,19 +71,29 @@ def batch_norm(
         raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")
 
 
+cdef int backward(
+    cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray mean, cnp.ndarray rstd,
+    cnp.ndarray means, bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma,
+    cnp.ndarray dbeta
+) except -1:
+    cdef pn_batchnorm_back call
+    cdef tuple arrays = (dy, x, gamma, beta, mean, rstd, means, dx, dgamma, dbeta)
+    call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
+    call.mean, call.rstd, call.means = data(mean), data(rstd), data(means)
+    call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
+    call.m, call.n, call.training, call.code, call.alpha = rows(x), columns(x), training, activation, alpha
+    call.single = is_single(x)
+    if not make(pn_batchnorm_backward, &call, sizeof(call), 7, arrays):
+        raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")
+    return 0
+
+
 def batch_norm_backward(
     cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray mean, cnp.ndarray rstd,
     bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta
 ):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    cdef pn_batchnorm_back call
-    call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
-    call.mean, call.rstd, call.means = data(mean), data(rstd), NULL
-    call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
-    call.m, call.n, call.training, call.code, call.alpha = rows(x), columns(x), training, activation, alpha
-    call.single = is_single(x)
-    if not make(pn_batchnorm_backward, &call, sizeof(call), 6, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)):
-        raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")
+    backward(dy, x, gamma, beta, mean, rstd, None, training, activation, alpha, dx, dgamma, dbeta)
 
 
 def batch_norm_input_gradient(
@@ -91,14 +101,7 @@ def batch_norm_input_gradient(
     cnp.ndarray means, int activation, double alpha, cnp.ndarray dx
 ):
     """Write dx of training; `means`, (2, features), are those of dz z and of dz, z the normalised input."""
-    cdef pn_batchnorm_back call
-    call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
-    call.mean, call.rstd, call.means = data(mean), data(rstd), data(means)
-    call.dx, call.dgamma, call.dbeta = data(dx), NULL, NULL
-    call.m, call.n, call.training, call.code, call.alpha = rows(x), columns(x), True, activation, alpha
-    call.single = is_single(x)
-    if not make(pn_batchnorm_backward, &call, sizeof(call), 7, (dy, x, gamma, beta, mean, rstd, means, dx)):
-        raise MemoryError(f"no memory for the column sums of batch norm over ({call.m}, {call.n})")
+    backward(dy, x, gamma, beta, mean, rstd, means, True, activation, alpha, dx, None, None)
 
 
 cdef struct Merge:

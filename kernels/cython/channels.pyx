@@ -86,19 +86,28 @@ def batchnorm_channels(
     make(pn_channel_norm_forward, &call, sizeof(call), 5, (x, gamma, beta, running_mean, running_var, out, mean, rstd))
 
 
+cdef int backward(
+    cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray mean, cnp.ndarray rstd,
+    cnp.ndarray means, bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma,
+    cnp.ndarray dbeta
+) except -1:
+    cdef pn_channel_norm_back call
+    cdef tuple arrays = (dy, x, gamma, beta, mean, rstd, means, dx, dgamma, dbeta)
+    call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
+    call.mean, call.rstd, call.means = data(mean), data(rstd), data(means)
+    call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
+    call.n, call.channels, call.size = dimension(x, 0), dimension(x, 1), dimension(x, 2)
+    call.training, call.code, call.alpha, call.single = training, activation, alpha, is_single(x)
+    make(pn_channel_norm_backward, &call, sizeof(call), 7, arrays)
+    return 0
+
+
 def batchnorm_channels_backward(
     cnp.ndarray dy, cnp.ndarray x, cnp.ndarray gamma, cnp.ndarray beta, cnp.ndarray mean, cnp.ndarray rstd,
     bint training, int activation, double alpha, cnp.ndarray dx, cnp.ndarray dgamma, cnp.ndarray dbeta
 ):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    cdef pn_channel_norm_back call
-    call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
-    call.mean, call.rstd, call.means = data(mean), data(rstd), NULL
-    call.dx, call.dgamma, call.dbeta = data(dx), data(dgamma), data(dbeta)
-    call.n, call.channels, call.size = dimension(x, 0), dimension(x, 1), dimension(x, 2)
-    call.training, call.code, call.alpha = training, activation, alpha
-    call.single = is_single(x)
-    make(pn_channel_norm_backward, &call, sizeof(call), 6, (dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta))
+    backward(dy, x, gamma, beta, mean, rstd, None, training, activation, alpha, dx, dgamma, dbeta)
 
 
 def batchnorm_channels_input_gradient(
@@ -106,14 +115,7 @@ def batchnorm_channels_input_gradient(
     cnp.ndarray means, int activation, double alpha, cnp.ndarray dx
 ):
     """Write dx of training; `means`, (2, channels), are those of dz z and of dz, z the normalised input."""
-    cdef pn_channel_norm_back call
-    call.dy, call.x, call.gamma, call.beta = data(dy), data(x), data(gamma), data(beta)
-    call.mean, call.rstd, call.means = data(mean), data(rstd), data(means)
-    call.dx, call.dgamma, call.dbeta = data(dx), NULL, NULL
-    call.n, call.channels, call.size = dimension(x, 0), dimension(x, 1), dimension(x, 2)
-    call.training, call.code, call.alpha = True, activation, alpha
-    call.single = is_single(x)
-    make(pn_channel_norm_backward, &call, sizeof(call), 7, (dy, x, gamma, beta, mean, rstd, means, dx))
+    backward(dy, x, gamma, beta, mean, rstd, means, True, activation, alpha, dx, None, None)
 
 
 cdef struct ChannelSum:
