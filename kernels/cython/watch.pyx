@@ -19,8 +19,8 @@ cdef extern from "stats/stats.h" nogil:
     )
     double pn_one_signed_f32(const float* g, Py_ssize_t m, Py_ssize_t n)
     double pn_one_signed_f64(const double* g, Py_ssize_t m, Py_ssize_t n)
-    double pn_signal_f32(const float* x, Py_ssize_t n)
-    double pn_signal_f64(const double* x, Py_ssize_t n)
+    double pn_square_sum_by_blocks_f32(const float* x, Py_ssize_t n)
+    double pn_square_sum_by_blocks_f64(const double* x, Py_ssize_t n)
 
 cdef double SATURATION = 0.98
 
@@ -78,7 +78,10 @@ cdef struct Reduction:
 
 cdef int run_square_sum(void* argument) noexcept nogil:
     cdef Reduction* c = <Reduction*>argument
-    c.out[0] = pn_signal_f32(<float*>c.x, c.n) if c.single else pn_signal_f64(<double*>c.x, c.n)
+    if c.single:
+        c.out[0] = pn_square_sum_by_blocks_f32(<float*>c.x, c.n)
+    else:
+        c.out[0] = pn_square_sum_by_blocks_f64(<double*>c.x, c.n)
     return 0
 
 

@@ -274,7 +274,7 @@ static inline ptrdiff_t PN_(pn_whole_line)(const PN_REAL *y, ptrdiff_t n) {
     return before < n ? before : n;
 }
 
-static inline void PN_(pn_ask_for_block)(PN_REAL *y) {
+static inline void PN_(pn_prefetch_block)(PN_REAL *y) {
     for (ptrdiff_t j = 0; j < PN_MAP_BLOCK; j += PN_MAP_LINE) __builtin_prefetch(y + 4 * PN_MAP_BLOCK + j, 1);
 }
 
@@ -286,7 +286,7 @@ static inline void PN_(pn_map)(const PN_REAL *x, PN_REAL *y, ptrdiff_t n, int co
     ptrdiff_t i = PN_(pn_whole_line)(y, n);
     PN_(pn_activate)(x, y, i, code, alpha);
     for (; !slow && i + PN_MAP_BLOCK <= n; i += PN_MAP_BLOCK) {
-        PN_(pn_ask_for_block)(y + i);
+        PN_(pn_prefetch_block)(y + i);
         PN_(pn_activate)(x + i, y + i, PN_MAP_BLOCK, code, alpha);
     }
     PN_(pn_activate)(x + i, y + i, n - i, code, alpha);
@@ -300,7 +300,7 @@ static inline void PN_(pn_map_backward)(const PN_REAL *dy, const PN_REAL *x, PN_
     ptrdiff_t i = PN_(pn_whole_line)(dx, n);
     PN_(pn_activate_backward)(dy, x, dx, i, code, alpha);
     for (; !slow && i + PN_MAP_BLOCK <= n; i += PN_MAP_BLOCK) {
-        PN_(pn_ask_for_block)(dx + i);
+        PN_(pn_prefetch_block)(dx + i);
         PN_(pn_activate_backward)(dy + i, x + i, dx + i, PN_MAP_BLOCK, code, alpha);
     }
     PN_(pn_activate_backward)(dy + i, x + i, dx + i, n - i, code, alpha);

@@ -2,8 +2,8 @@
  * written, and what is in cache stays there. The second pass of batch norm over 16 MB is 1.5 to 1.9 times as fast (Zen
  * 4).
  */
-#ifndef PYNN_STREAM_H
-#define PYNN_STREAM_H
+#ifndef PYNN_NONTEMPORAL_H
+#define PYNN_NONTEMPORAL_H
 
 #include "platform.h"
 

@@ -1,7 +1,7 @@
 /* Planes of images transposed so that the elements at one place of as many planes as a vector has lanes lie side by
  * side, for float (_f32) and double (_f64): whatever a window looks at then is whole vectors. */
-#ifndef PYNN_PLANES_H
-#define PYNN_PLANES_H
+#ifndef PYNN_PLANE_TRANSPOSE_H
+#define PYNN_PLANE_TRANSPOSE_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* Row reductions with several partial results, so that the compiler can vectorise without reordering a sum. */
-#ifndef PYNN_ROWS_H
-#define PYNN_ROWS_H
+#ifndef PYNN_REDUCTIONS_H
+#define PYNN_REDUCTIONS_H
 
 #include <math.h>
 #include <stddef.h>
@@ -37,5 +37,6 @@
     }
 PN_ROWS(float, f32)
 PN_ROWS(double, f64)
+#undef PN_ROWS
 
 #endif

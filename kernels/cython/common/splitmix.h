@@ -1,6 +1,6 @@
 /* Counter-based random numbers: a function of seed and position. */
-#ifndef PYNN_RANDOM_H
-#define PYNN_RANDOM_H
+#ifndef PYNN_SPLITMIX_H
+#define PYNN_SPLITMIX_H
 
 #include <stdint.h>
 

@@ -154,7 +154,6 @@ static int PN_(pn_conv_backward_weights)(const pn_conv *call) {
     return failed;
 }
 
-#undef PN_UNROLLED
 #undef PN_LANES
 #undef PN_NR
 #undef PN_REAL

@@ -309,3 +309,5 @@ static int PN_(pn_winograd_run)(const PN_(pn_conv_product) *p, const PN_REAL *w,
     pn_workspace_return(workspace);
     return plan.failed;
 }
+
+#undef PN_UNROLLED

@@ -76,7 +76,7 @@ static void pn_depthwise_plan(pn_depthwise *p, pn_taps *taps, int backward) {
 }
 
 /* Run `part` with its buffers, on as many threads as the work justifies. */
-static int pn_depthwise_go(pn_depthwise *p, pn_task part, ptrdiff_t planes, ptrdiff_t taps) {
+static int pn_depthwise_parallel(pn_depthwise *p, pn_task part, ptrdiff_t planes, ptrdiff_t taps) {
     const ptrdiff_t lanes = PN_VECTOR_BYTES / (p->call->single ? sizeof(float) : sizeof(double));
     const double work =
         (double)(p->call->n * p->call->channels * p->call->out_height) * (double)(p->call->out_width * taps);
@@ -121,11 +121,11 @@ static int pn_depthwise_run(const pn_conv *call, int backward_data, int backward
     pn_depthwise_plan(&p, &taps, backward_data);
     int failed;
     if (backward_weights)
-        failed = pn_depthwise_go(&p, call->single ? pn_depthwise_weights_part_f32 : pn_depthwise_weights_part_f64,
-                                 call->channels, count);
+        failed = pn_depthwise_parallel(&p, call->single ? pn_depthwise_weights_part_f32 : pn_depthwise_weights_part_f64,
+                                       call->channels, count);
     else
-        failed = pn_depthwise_go(&p, call->single ? pn_depthwise_results_f32 : pn_depthwise_results_f64,
-                                 call->n * call->channels, count);
+        failed = pn_depthwise_parallel(&p, call->single ? pn_depthwise_results_f32 : pn_depthwise_results_f64,
+                                       call->n * call->channels, count);
     pn_workspace_return(workspace);
     return failed;
 }

@@ -27,7 +27,7 @@
 #define PN_MIN_RSTD_f64 1e-140
 
 /* Where a matrix is: in cache; in memory; or in memory with results written by non-temporal stores. */
-enum { PN_IN_CACHE, PN_IN_MEMORY, PN_PAST_CACHE };
+enum { PN_IN_CACHE, PN_IN_MEMORY, PN_NONTEMPORAL };
 
 typedef struct {
     const void *x, *gamma, *beta;
@@ -87,7 +87,7 @@ static int pn_place(const void *out, ptrdiff_t m, ptrdiff_t n, int single) {
     if (bytes <= PN_CACHED_MAX) return PN_IN_CACHE;
     /* Non-temporal stores need aligned whole vectors. */
     const int aligned = (uintptr_t)out % PN_VECTOR_BYTES == 0 && row % PN_VECTOR_BYTES == 0;
-    return out && aligned && bytes >= PN_STREAM_MIN ? PN_PAST_CACHE : PN_IN_MEMORY;
+    return out && aligned && bytes >= PN_STREAM_MIN ? PN_NONTEMPORAL : PN_IN_MEMORY;
 }
 
 static ptrdiff_t pn_group_rows(int place, ptrdiff_t n, int single) {

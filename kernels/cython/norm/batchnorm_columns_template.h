@@ -39,7 +39,7 @@ static inline __attribute__((always_inline)) void PN_V_(pn_normalize)(PN_COLUMNS
     PN_ROWS PN_EACH {
         PN_V z = PN_V_FMA(PN_LOAD(t.x + at, k) - centre[k], scale[k], shift[k]);
         if (relu) z = PN_V_ZERO(z < 0, z);
-        if (place == PN_PAST_CACHE)
+        if (place == PN_NONTEMPORAL)
             PN_V_STREAM(t.out + at + k * PN_V_LANES, z);
         else
             PN_STORE_TO(t.out + at, k, z);
@@ -87,7 +87,7 @@ static inline __attribute__((always_inline)) void PN_V_(pn_input_gradient)(PN_CO
     PN_ROWS PN_EACH {
         PN_GRADIENT(d, dz);
         const PN_V dx = PN_V_FMA(dz, scale[k], PN_V_FMA(d, slope[k], offset[k]));
-        if (place == PN_PAST_CACHE)
+        if (place == PN_NONTEMPORAL)
             PN_V_STREAM(t.out + at + k * PN_V_LANES, dx);
         else
             PN_STORE_TO(t.out + at, k, dx);
@@ -130,8 +130,8 @@ static inline __attribute__((always_inline)) void PN_V_(pn_input_gradient)(PN_CO
         case 2 * PN_IN_CACHE + 1: PN_V_(name##_columns)(1, PN_IN_CACHE, t); break;                           \
         case 2 * PN_IN_MEMORY: PN_V_(name##_columns)(0, PN_IN_MEMORY, t); break;                             \
         case 2 * PN_IN_MEMORY + 1: PN_V_(name##_columns)(1, PN_IN_MEMORY, t); break;                         \
-        case 2 * PN_PAST_CACHE: PN_V_(name##_columns)(0, PN_PAST_CACHE, t); break;                           \
-        default: PN_V_(name##_columns)(1, PN_PAST_CACHE, t);                                                 \
+        case 2 * PN_NONTEMPORAL: PN_V_(name##_columns)(0, PN_NONTEMPORAL, t); break;                         \
+        default: PN_V_(name##_columns)(1, PN_NONTEMPORAL, t);                                                \
         }                                                                                                    \
     }
 PN_OVER_COLUMNS(pn_moments)

@@ -171,7 +171,7 @@ static void PN_(pn_forward_part)(void *argument, int index) {
         for (ptrdiff_t r = i; r < stop && !plain; r++)
             PN_(pn_activate)(y + r * p->n, y + r * p->n, columns, p->code, (PN_REAL)p->alpha);
     }
-    if (p->place == PN_PAST_CACHE) pn_stream_fence();
+    if (p->place == PN_NONTEMPORAL) pn_stream_fence();
 }
 
 /* Per-column results of the backward pass, and the coefficients of dx. */
@@ -271,7 +271,7 @@ static void PN_(pn_write_dx)(const pn_batchnorm_back *p, PN_(pn_rows) t, PN_(pn_
         t.ahead = i >= group ? -group * t.stride : 0;
         PN_(pn_input_gradient)(p->code == PN_RELU, place, t);
     }
-    if (place == PN_PAST_CACHE) pn_stream_fence();
+    if (place == PN_NONTEMPORAL) pn_stream_fence();
 }
 
 static void PN_(pn_backward_part)(void *argument, int index) {

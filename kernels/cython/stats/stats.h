@@ -1,6 +1,6 @@
 /* Statistics of a watched training step, for float (suffix _f32) and double (suffix _f64). */
-#ifndef PYNN_WATCH_H
-#define PYNN_WATCH_H
+#ifndef PYNN_STATS_H
+#define PYNN_STATS_H
 
 #include <math.h>
 #include <stddef.h>
