@@ -29,6 +29,14 @@
 /* Where a matrix is: in cache; in memory; or in memory with results written by non-temporal stores. */
 enum { PN_IN_CACHE, PN_IN_MEMORY, PN_NONTEMPORAL };
 
+/* How a pass goes over the matrix; made by pn_batchnorm_run. */
+typedef struct {
+    ptrdiff_t group;  /* rows at a time */
+    ptrdiff_t padded; /* columns in a part's scratch */
+    void *scratch;
+    int place, parts;
+} pn_batchnorm_plan;
+
 typedef struct {
     const void *x, *gamma, *beta;
     void *running_mean, *running_var, *y, *mean, *rstd;
@@ -37,10 +45,7 @@ typedef struct {
     int training, code;
     double alpha;
     int single;
-    ptrdiff_t group; /* rows at a time; set by pn_batchnorm_forward, like the members below */
-    ptrdiff_t padded; /* columns in a part's scratch */
-    void *scratch;
-    int place, parts;
+    pn_batchnorm_plan plan;
 } pn_batchnorm;
 
 typedef struct {
@@ -51,10 +56,7 @@ typedef struct {
     int training, code;
     double alpha;
     int single;
-    ptrdiff_t group; /* rows at a time; set by pn_batchnorm_backward, like the members below */
-    ptrdiff_t padded; /* columns in a part's scratch */
-    void *scratch;
-    int place, parts;
+    pn_batchnorm_plan plan;
 } pn_batchnorm_back;
 
 /* Bytes of a part's scratch: two arrays of double and seven of the matrix's type. */
@@ -106,42 +108,35 @@ static ptrdiff_t pn_padded_columns(ptrdiff_t n, int parts) {
     return (steps + parts - 1) / parts * PN_PART_STEP + PN_PART_STEP;
 }
 
-/* Both return 0, or -1 if memory is exhausted. */
-static int pn_batchnorm_forward(void *call) {
-    pn_batchnorm *p = (pn_batchnorm *)call;
-    if (p->n == 0) return 0;
-    p->place = pn_place(p->y, p->m, p->n, p->single);
-    p->group = pn_group_rows(p->place, p->n, p->single);
-    p->parts = pn_batchnorm_parts(p->m, p->n, p->code);
-    p->padded = pn_padded_columns(p->n, p->parts);
+/* Run `part` for all parts of a pass that writes an (m, n) matrix to `out`. Returns 0, or -1 if memory is exhausted. */
+static int pn_batchnorm_run(pn_task part, void *call, pn_batchnorm_plan *plan, const void *out, ptrdiff_t m,
+                            ptrdiff_t n, int code, int single) {
+    if (n == 0) return 0;
+    plan->place = pn_place(out, m, n, single);
+    plan->group = pn_group_rows(plan->place, n, single);
+    plan->parts = pn_batchnorm_parts(m, n, code);
+    plan->padded = pn_padded_columns(n, plan->parts);
     /* One buffer for all parts: if each took its own, their number would depend on how fast the threads are. */
-    pn_workspace *workspace =
-        pn_workspace_take((size_t)p->parts * pn_scratch_bytes(p->padded, p->single ? sizeof(float) : sizeof(double)));
+    pn_workspace *workspace = pn_workspace_take(
+        (size_t)plan->parts * pn_scratch_bytes(plan->padded, single ? sizeof(float) : sizeof(double)));
     if (!workspace) return -1;
-    p->scratch = pn_workspace_data(workspace);
-    pn_parallel(p->single ? pn_forward_part_f32 : pn_forward_part_f64, p, p->parts);
+    plan->scratch = pn_workspace_data(workspace);
+    pn_parallel(part, call, plan->parts);
     pn_workspace_return(workspace);
     return 0;
 }
 
+static int pn_batchnorm_forward(void *call) {
+    pn_batchnorm *p = (pn_batchnorm *)call;
+    const pn_task part = p->single ? pn_forward_part_f32 : pn_forward_part_f64;
+    return pn_batchnorm_run(part, p, &p->plan, p->y, p->m, p->n, p->code, p->single);
+}
+
 static int pn_batchnorm_backward(void *call) {
     pn_batchnorm_back *p = (pn_batchnorm_back *)call;
-    if (p->n == 0) return 0;
-    p->place = pn_place(p->dx, p->m, p->n, p->single);
-    p->group = pn_group_rows(p->place, p->n, p->single);
-    p->parts = pn_batchnorm_parts(p->m, p->n, p->code);
-    p->padded = pn_padded_columns(p->n, p->parts);
-    /* One buffer for all parts: if each took its own, their number would depend on how fast the threads are. */
-    pn_workspace *workspace =
-        pn_workspace_take((size_t)p->parts * pn_scratch_bytes(p->padded, p->single ? sizeof(float) : sizeof(double)));
-    if (!workspace) return -1;
-    p->scratch = pn_workspace_data(workspace);
-    if (p->means)
-        pn_parallel(p->single ? pn_input_part_f32 : pn_input_part_f64, p, p->parts);
-    else
-        pn_parallel(p->single ? pn_backward_part_f32 : pn_backward_part_f64, p, p->parts);
-    pn_workspace_return(workspace);
-    return 0;
+    pn_task part = p->single ? pn_backward_part_f32 : pn_backward_part_f64;
+    if (p->means) part = p->single ? pn_input_part_f32 : pn_input_part_f64;
+    return pn_batchnorm_run(part, p, &p->plan, p->dx, p->m, p->n, p->code, p->single);
 }
 
 #endif

@@ -73,7 +73,7 @@ static inline void PN_(pn_last_slot)(PN_REAL *sums, ptrdiff_t columns) {
  * pivot, the mean of four rows (s.centre): otherwise float32 sums of a column near 1e4 would be off by 1e-2, and
  * sums of squares useless. */
 static void PN_(pn_column_statistics)(const pn_batchnorm *p, const PN_REAL *x, PN_(pn_rows) t, PN_(pn_scratch) s) {
-    const ptrdiff_t m = p->m, group = p->group;
+    const ptrdiff_t m = p->m, group = p->plan.group;
     double *restrict mean = s.sum, *restrict squares = s.products;
     PN_REAL *restrict sum = s.part, *restrict sum_squares = s.part_products, *restrict pivot = s.centre;
     const PN_REAL *quarter = x + m / 4 * t.stride, *half = x + m / 2 * t.stride, *last = x + (m - 1) * t.stride;
@@ -87,7 +87,7 @@ static void PN_(pn_column_statistics)(const pn_batchnorm *p, const PN_REAL *x, P
             t.rows = stop - i < group ? stop - i : group;
             t.x = x + i * t.stride;
             t.ahead = i + 2 * group <= m ? group * t.stride : 0;
-            PN_(pn_moments)(0, p->place, t);
+            PN_(pn_moments)(0, p->plan.place, t);
         }
         PN_(pn_last_slot)(s.part, t.columns);
         PN_(pn_last_slot)(s.part_products, t.columns);
@@ -132,9 +132,9 @@ static inline void PN_(pn_finish_statistics)(const pn_batchnorm *p, ptrdiff_t n,
 
 static void PN_(pn_forward_part)(void *argument, int index) {
     pn_batchnorm *p = (pn_batchnorm *)argument;
-    const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->parts), m = p->m;
-    const ptrdiff_t columns = pn_part_start(p->n, PN_PART_STEP, index + 1, p->parts) - c;
-    const PN_(pn_scratch) s = PN_(pn_scratch_of)(p->scratch, index, p->padded);
+    const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->plan.parts), m = p->m;
+    const ptrdiff_t columns = pn_part_start(p->n, PN_PART_STEP, index + 1, p->plan.parts) - c;
+    const PN_(pn_scratch) s = PN_(pn_scratch_of)(p->plan.scratch, index, p->plan.padded);
     const PN_REAL *x = (const PN_REAL *)p->x + c, *gamma = (const PN_REAL *)p->gamma + c;
     PN_REAL *y = (PN_REAL *)p->y + c, *mean = (PN_REAL *)p->mean + c, *rstd = (PN_REAL *)p->rstd + c;
     PN_REAL *running_mean = (PN_REAL *)p->running_mean + c, *running_var = (PN_REAL *)p->running_var + c;
@@ -160,18 +160,18 @@ static void PN_(pn_forward_part)(void *argument, int index) {
     }
     for (ptrdiff_t j = 0; j < columns; j++) s.scale[j] = gamma[j] * rstd[j];
     const int plain = p->code == PN_IDENTITY || p->code == PN_RELU;
-    const ptrdiff_t group = p->group;
+    const ptrdiff_t group = p->plan.group;
     for (ptrdiff_t stop = m; stop > 0; stop -= group) { /* backwards: the last rows are still in cache */
         const ptrdiff_t i = stop > group ? stop - group : 0;
         t.rows = stop - i;
         t.x = x + i * p->n;
         t.out = y + i * p->n;
         t.ahead = i >= group ? -group * p->n : 0;
-        PN_(pn_normalize)(p->code == PN_RELU, p->place, t);
+        PN_(pn_normalize)(p->code == PN_RELU, p->plan.place, t);
         for (ptrdiff_t r = i; r < stop && !plain; r++)
             PN_(pn_activate)(y + r * p->n, y + r * p->n, columns, p->code, (PN_REAL)p->alpha);
     }
-    if (p->place == PN_NONTEMPORAL) pn_stream_fence();
+    if (p->plan.place == PN_NONTEMPORAL) pn_stream_fence();
 }
 
 /* Per-column results of the backward pass, and the coefficients of dx. */
@@ -276,16 +276,16 @@ static void PN_(pn_write_dx)(const pn_batchnorm_back *p, PN_(pn_rows) t, PN_(pn_
 
 static void PN_(pn_backward_part)(void *argument, int index) {
     pn_batchnorm_back *p = (pn_batchnorm_back *)argument;
-    const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->parts), m = p->m, n = p->n;
-    const ptrdiff_t columns = pn_part_start(n, PN_PART_STEP, index + 1, p->parts) - c;
-    const PN_(pn_scratch) s = PN_(pn_scratch_of)(p->scratch, index, p->padded);
+    const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->plan.parts), m = p->m, n = p->n;
+    const ptrdiff_t columns = pn_part_start(n, PN_PART_STEP, index + 1, p->plan.parts) - c;
+    const PN_(pn_scratch) s = PN_(pn_scratch_of)(p->plan.scratch, index, p->plan.padded);
     const PN_REAL *x = (const PN_REAL *)p->x + c, *dy = (const PN_REAL *)p->dy + c;
     const PN_REAL *rstd = (const PN_REAL *)p->rstd + c;
     PN_REAL *dx = p->dx ? (PN_REAL *)p->dx + c : NULL;
     const int relu = p->code == PN_RELU, plain = relu || p->code == PN_IDENTITY;
-    const int place = plain ? p->place : PN_IN_CACHE;
+    const int place = plain ? p->plan.place : PN_IN_CACHE;
     /* The gradient before any other activation is kept in dx, row by row. */
-    const ptrdiff_t group = plain ? p->group : 1;
+    const ptrdiff_t group = plain ? p->plan.group : 1;
     PN_(pn_rows) t = PN_(pn_backward_rows)(p, s, c, columns);
     double *restrict sum = s.sum, *restrict products = s.products;
     for (ptrdiff_t first = 0; first < m; first += PN_BLOCK_ROWS) {
@@ -332,9 +332,9 @@ static void PN_(pn_backward_part)(void *argument, int index) {
 /* dx alone, given the means over the rows of all processes. */
 static void PN_(pn_input_part)(void *argument, int index) {
     pn_batchnorm_back *p = (pn_batchnorm_back *)argument;
-    const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->parts);
-    const ptrdiff_t columns = pn_part_start(p->n, PN_PART_STEP, index + 1, p->parts) - c;
-    const PN_(pn_scratch) s = PN_(pn_scratch_of)(p->scratch, index, p->padded);
+    const ptrdiff_t c = pn_part_start(p->n, PN_PART_STEP, index, p->plan.parts);
+    const ptrdiff_t columns = pn_part_start(p->n, PN_PART_STEP, index + 1, p->plan.parts) - c;
+    const PN_(pn_scratch) s = PN_(pn_scratch_of)(p->plan.scratch, index, p->plan.padded);
     const PN_REAL *rstd = (const PN_REAL *)p->rstd + c, *products = (const PN_REAL *)p->means + c;
     const PN_REAL *mean_dz = products + p->n;
     const int plain = p->code == PN_RELU || p->code == PN_IDENTITY;
@@ -343,7 +343,7 @@ static void PN_(pn_input_part)(void *argument, int index) {
         s.slope[j] = -s.scale[j] * (products[j] * rstd[j]);
         s.offset[j] = -s.scale[j] * mean_dz[j];
     }
-    PN_(pn_write_dx)(p, t, s, c, plain ? p->place : PN_IN_CACHE, plain ? p->group : 1);
+    PN_(pn_write_dx)(p, t, s, c, plain ? p->plan.place : PN_IN_CACHE, plain ? p->plan.group : 1);
     for (ptrdiff_t j = 0; j < columns; j++)
         if (PN_(pn_is_large)(rstd[j], 0, 0)) PN_(pn_large_gradients)(p, c + j);
 }
