@@ -271,7 +271,7 @@ static inline void PN_(pn_activate_backward)(const PN_REAL *dy, const PN_REAL *x
 /* The first element of y at a cache line boundary, or n. */
 static inline ptrdiff_t PN_(pn_whole_line)(const PN_REAL *y, ptrdiff_t n) {
     const ptrdiff_t before = -(ptrdiff_t)((uintptr_t)y / sizeof(PN_REAL)) & (PN_MAP_LINE - 1);
-    return before < n ? before : n;
+    return pn_min(before, n);
 }
 
 static inline void PN_(pn_prefetch_block)(PN_REAL *y) {

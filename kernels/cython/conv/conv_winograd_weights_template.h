@@ -8,7 +8,7 @@
  * number of threads. */
 
 /* Elements of a transposed pixel of dy: MR filters, and what a whole number of vectors has beyond. */
-#define PN_TRANSPOSED ((PN_MR + PN_LANES - 1) / PN_LANES * PN_LANES)
+#define PN_TRANSPOSED (pn_ceil_div(PN_MR, PN_LANES) * PN_LANES)
 
 typedef struct {
     PN_(pn_winograd) plan;

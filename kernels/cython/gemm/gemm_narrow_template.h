@@ -72,7 +72,7 @@ static inline
                                                             ptrdiff_t padded, const PN_(pn_tile_epilogue) *end) {
     const int some = PN_NARROW_SOME(columns);
     for (ptrdiff_t first = 0; first < p->m; first += PN_LANES) {
-        const ptrdiff_t rows = p->m - first < PN_LANES ? p->m - first : PN_LANES;
+        const ptrdiff_t rows = pn_min(p->m - first, PN_LANES);
         const PN_REAL *a = (const PN_REAL *)p->a + first * p->a_row;
         PN_(pn_vector) partial[PN_VECTOR_BYTES / sizeof(PN_REAL) * PN_NARROW], sums[PN_NARROW];
         ptrdiff_t i = 0;
@@ -117,8 +117,8 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_vectors)(const i
         PN_(pn_vector) sums[PN_NARROW]; /* its address is taken; `sum` thus stays in registers */
 #pragma GCC unroll 10
         for (int j = 0; j < columns; j++) sums[j] = sum[i][j];
-        PN_(pn_narrow_finish)(sums, c + i * PN_LANES * p->ldc, p->ldc, left < PN_LANES ? left : PN_LANES, columns,
-                              p->accumulate, end);
+        PN_(pn_narrow_finish)(sums, c + i * PN_LANES * p->ldc, p->ldc, pn_min(left, PN_LANES), columns, p->accumulate,
+                              end);
     }
 }
 
@@ -136,7 +136,7 @@ static inline __attribute__((always_inline)) void PN_(pn_narrow_columns)(const i
  * bounds, in vector multiply-adds, are the break-even points; beyond them this is up to 7 times (float) or twice
  * (double) as fast. */
 static ptrdiff_t PN_(pn_few)(const pn_product *p) {
-    const ptrdiff_t few = p->n % PN_NR, depth = p->k < PN_NARROW_DEPTH ? p->k : PN_NARROW_DEPTH;
+    const ptrdiff_t few = p->n % PN_NR, depth = pn_min(p->k, PN_NARROW_DEPTH);
     const ptrdiff_t saved = depth * (PN_LANES - few);
     if (few > (few < p->n ? PN_NARROW_REST : PN_NARROW)) return 0;
     if (p->a_row == 1) return saved > 8 * PN_LANES ? few : 0;
@@ -161,14 +161,14 @@ static void PN_(pn_narrow_block)(const pn_product *p, const PN_REAL *transposed,
 
 /* Row-major A: blocks of k whose part of B fits the L1 cache. Returns 0, or -1 if memory is exhausted. */
 static int PN_(pn_narrow_blocks)(const pn_product *p, const PN_(pn_tile_epilogue) *end) {
-    const ptrdiff_t depth = p->k < PN_NARROW_DEPTH ? p->k : PN_NARROW_DEPTH;
-    const ptrdiff_t padded = (depth + PN_LANES - 1) / PN_LANES * PN_LANES;
+    const ptrdiff_t depth = pn_min(p->k, PN_NARROW_DEPTH);
+    const ptrdiff_t padded = pn_ceil_div(depth, PN_LANES) * PN_LANES;
     pn_workspace *workspace = pn_workspace_take((size_t)(p->n * padded) * sizeof(PN_REAL));
     if (!workspace) return -1;
     PN_REAL *transposed = (PN_REAL *)pn_workspace_data(workspace);
     for (ptrdiff_t first = 0; first < p->k; first += depth) {
         pn_product block = *p;
-        block.k = p->k - first < depth ? p->k - first : depth;
+        block.k = pn_min(p->k - first, depth);
         block.a = (const PN_REAL *)p->a + first;
         block.accumulate = first > 0;
         const PN_REAL *b = (const PN_REAL *)p->b + first * p->b_k;

@@ -70,7 +70,7 @@ static inline __attribute__((always_inline)) void PN_(pn_pack)(const PN_REAL *re
                                                                const ptrdiff_t width, PN_REAL *restrict panels) {
     const ptrdiff_t together = row_stride == 1 ? rows / width * width : 0;
     for (ptrdiff_t first = 0; first < together; first += 8 * width) {
-        const ptrdiff_t stop = together - first < 8 * width ? together : first + 8 * width;
+        const ptrdiff_t stop = pn_min(together, first + 8 * width);
         for (ptrdiff_t p = 0; p < k; p++)
             for (ptrdiff_t r = first; r < stop; r += width) {
                 __builtin_prefetch(source + r + (p + 8) * k_stride);
@@ -78,6 +78,6 @@ static inline __attribute__((always_inline)) void PN_(pn_pack)(const PN_REAL *re
             }
     }
     for (ptrdiff_t r = together; r < rows; r += width)
-        PN_(pn_pack_panel)(source + r * row_stride, row_stride, k_stride, rows - r < width ? rows - r : width, k, width,
+        PN_(pn_pack_panel)(source + r * row_stride, row_stride, k_stride, pn_min(rows - r, width), k, width,
                            panels + r * k);
 }

@@ -31,7 +31,7 @@ static inline __attribute__((always_inline)) void PN_(pn_shallow_rows)(const int
 
 /* Returns 0, or -1 if memory is exhausted. */
 static int PN_(pn_shallow)(const pn_product *p) {
-    const ptrdiff_t padded = (p->n + PN_LANES - 1) / PN_LANES * PN_LANES;
+    const ptrdiff_t padded = pn_ceil_div(p->n, PN_LANES) * PN_LANES;
     pn_workspace *workspace = pn_workspace_take((size_t)(p->k * padded) * sizeof(PN_REAL));
     if (!workspace) return -1;
     PN_REAL *rows = (PN_REAL *)pn_workspace_data(workspace);

@@ -41,14 +41,14 @@ static inline void PN_(pn_block)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_
                                  PN_(pn_right) b, PN_REAL *c, ptrdiff_t ldc, int accumulate,
                                  const PN_(pn_tile_epilogue) *end) {
     for (ptrdiff_t j = 0; j < n; j += PN_NR, b.panels += b.step) {
-        const ptrdiff_t columns = n - j < PN_NR ? n - j : PN_NR;
+        const ptrdiff_t columns = pn_min(n - j, PN_NR);
         PN_(pn_tile_epilogue) ending;
         const PN_(pn_tile_epilogue) *here = PN_(pn_epilogue_from)(end, j, &ending);
         const PN_REAL *source = b.source ? b.source + j * b.column : NULL;
         const int copying = source && b.column == 1 && columns == PN_NR;
         if (source && !copying) PN_(pn_pack)(source, b.column, b.k, columns, k, PN_NR, b.panels);
         for (ptrdiff_t i = 0; i < m; i += height) {
-            const ptrdiff_t rows = m - i < height ? m - i : height;
+            const ptrdiff_t rows = pn_min(m - i, height);
             if (copying && i == 0)
                 a.copying(rows, 1, k, a.first, a.stride, source, b.k, b.panels, c + j, ldc, PN_NR, accumulate, here);
             else
@@ -65,7 +65,7 @@ static inline void PN_(pn_block_by_rows)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, 
     PN_(pn_pack)(b.source, b.column, b.k, n, k, PN_NR, b.panels);
     for (ptrdiff_t i = 0; i < m; i += height)
         for (ptrdiff_t j = 0; j < n; j += PN_NR) {
-            const ptrdiff_t rows = m - i < height ? m - i : height, columns = n - j < PN_NR ? n - j : PN_NR;
+            const ptrdiff_t rows = pn_min(m - i, height), columns = pn_min(n - j, PN_NR);
             PN_(pn_tile_epilogue) ending;
             a.micro(rows, columns > PN_LANES, k, a.first + i * a.row, a.stride, b.panels + j * k, PN_NR, NULL,
                     c + i * ldc + j, ldc, columns, accumulate, PN_(pn_epilogue_from)(end, j, &ending));
@@ -105,7 +105,7 @@ static int PN_(pn_tiled)(const pn_product *p) {
     /* Read A in place if it has few rows (up to 1.5 times as fast), or if B has few columns, when packing A would not
      * pay. Rows whose distance is a multiple of 2 KB evict each other from the L1 cache, so the limit is halved. */
     const int apart = p->a_k != 1 || p->a_row * (ptrdiff_t)sizeof(PN_REAL) % 2048 != 0;
-    const ptrdiff_t max_kc = k < PN_KC ? k : PN_KC;
+    const ptrdiff_t max_kc = pn_min(k, PN_KC);
     const size_t half = pn_second_level_bytes() / 2, row = (size_t)max_kc * sizeof(PN_REAL);
     const int by_rows =
         plain && k <= PN_BY_ROWS_MAX_K && p->a_k == 1 && m * n >= PN_BY_ROWS_MIN && (size_t)n * row <= half;
@@ -113,11 +113,11 @@ static int PN_(pn_tiled)(const pn_product *p) {
     /* Take all rows of A as one block if they stay in the L2 cache and B would not: all rows use a panel of B before
      * the next panel replaces it, so the panel stays in L2 as well. */
     const int at_once = in_place || ((size_t)m * row <= half && (size_t)n * row > half);
-    const ptrdiff_t blocks = at_once ? 1 : (m + PN_MC - 1) / PN_MC;
-    const ptrdiff_t max_mc = ((m + blocks - 1) / blocks + PN_MR - 1) / PN_MR * PN_MR;
+    const ptrdiff_t blocks = at_once ? 1 : pn_ceil_div(m, PN_MC);
+    const ptrdiff_t max_mc = pn_ceil_div(pn_ceil_div(m, blocks), PN_MR) * PN_MR;
     /* If pn_epilogue has work after a block of all rows, four panels are the limit: it then finds them in cache. */
-    const ptrdiff_t nc_limit = !at_once ? PN_NC : plain ? n : 4 * PN_NR, max_nc = n < nc_limit ? n : nc_limit;
-    const ptrdiff_t panels = at_once && !by_rows ? PN_NR : (max_nc + PN_NR - 1) / PN_NR * PN_NR;
+    const ptrdiff_t nc_limit = !at_once ? PN_NC : plain ? n : 4 * PN_NR, max_nc = pn_min(n, nc_limit);
+    const ptrdiff_t panels = at_once && !by_rows ? PN_NR : pn_ceil_div(max_nc, PN_NR) * PN_NR;
     const ptrdiff_t packed = panels + (in_place ? 0 : max_mc);
     pn_workspace *workspace = pn_workspace_take((size_t)(packed * max_kc + PN_LANES) * sizeof(PN_REAL));
     if (!workspace) return -1;
@@ -125,11 +125,11 @@ static int PN_(pn_tiled)(const pn_product *p) {
     PN_REAL *packed_a = packed_b + panels * max_kc; /* panels are a multiple of NR, so this stays aligned */
     const pn_float_mode mode = pn_flush_denormals();
     for (ptrdiff_t pc = 0; pc < k; pc += PN_KC) {
-        const ptrdiff_t kc = k - pc < PN_KC ? k - pc : PN_KC;
+        const ptrdiff_t kc = pn_min(k - pc, PN_KC);
         for (ptrdiff_t jc = 0; jc < n; jc += max_nc) {
-            const ptrdiff_t nc = n - jc < max_nc ? n - jc : max_nc;
+            const ptrdiff_t nc = pn_min(n - jc, max_nc);
             for (ptrdiff_t ic = 0; ic < m; ic += max_mc) {
-                const ptrdiff_t mc = m - ic < max_mc ? m - ic : max_mc;
+                const ptrdiff_t mc = pn_min(m - ic, max_mc);
                 const ptrdiff_t corner = ic * p->ldc + jc;
                 const PN_REAL *left = a + ic * p->a_row + pc * p->a_k;
                 if (!in_place && (!at_once || jc == 0)) PN_(pn_pack)(left, p->a_row, p->a_k, mc, kc, PN_MR, packed_a);
@@ -140,7 +140,7 @@ static int PN_(pn_tiled)(const pn_product *p) {
                 const PN_(pn_tile_epilogue) end = {bias + jc, relu ? 0 : -(PN_REAL)INFINITY};
                 const int last = pc + kc == k;
                 /* Split rows in place evenly, 64 into 11s and a 9: tiles of 12 would leave 4, too few to be fast. */
-                const ptrdiff_t tiles = (mc + PN_MR - 1) / PN_MR, height = in_place ? (mc + tiles - 1) / tiles : PN_MR;
+                const ptrdiff_t tiles = pn_ceil_div(mc, PN_MR), height = in_place ? pn_ceil_div(mc, tiles) : PN_MR;
                 (by_rows ? PN_(pn_block_by_rows) : PN_(pn_block))(mc, nc, kc, height, rows, columns, c + corner, p->ldc,
                                                                   pc > 0, last && bias ? &end : NULL);
                 if (last && !plain)

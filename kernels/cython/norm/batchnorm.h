@@ -104,8 +104,8 @@ static int pn_batchnorm_parts(ptrdiff_t m, ptrdiff_t n, int code) {
 
 /* Columns of scratch per part: whole cache lines, and a vector more. */
 static ptrdiff_t pn_padded_columns(ptrdiff_t n, int parts) {
-    const ptrdiff_t steps = (n + PN_PART_STEP - 1) / PN_PART_STEP;
-    return (steps + parts - 1) / parts * PN_PART_STEP + PN_PART_STEP;
+    const ptrdiff_t steps = pn_ceil_div(n, PN_PART_STEP);
+    return pn_ceil_div(steps, parts) * PN_PART_STEP + PN_PART_STEP;
 }
 
 /* Run `part` for all parts of a pass that writes an (m, n) matrix to `out`. Returns 0, or -1 if memory is exhausted. */

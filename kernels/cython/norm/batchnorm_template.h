@@ -80,11 +80,11 @@ static void PN_(pn_column_statistics)(const pn_batchnorm *p, const PN_REAL *x, P
     for (ptrdiff_t j = 0; j < t.columns; j++) pivot[j] = (PN_REAL)0.25 * ((x[j] + quarter[j]) + (half[j] + last[j]));
     t.centre = s.centre;
     for (ptrdiff_t first = 0; first < m; first += PN_BLOCK_ROWS) {
-        const ptrdiff_t stop = m - first < PN_BLOCK_ROWS ? m : first + PN_BLOCK_ROWS;
+        const ptrdiff_t stop = pn_min(m, first + PN_BLOCK_ROWS);
         memset(s.part, 0, (size_t)(t.columns + PN_LANES) * sizeof(PN_REAL));
         memset(s.part_products, 0, (size_t)(t.columns + PN_LANES) * sizeof(PN_REAL));
         for (ptrdiff_t i = first; i < stop; i += group) {
-            t.rows = stop - i < group ? stop - i : group;
+            t.rows = pn_min(stop - i, group);
             t.x = x + i * t.stride;
             t.ahead = i + 2 * group <= m ? group * t.stride : 0;
             PN_(pn_moments)(0, p->plan.place, t);
@@ -289,11 +289,11 @@ static void PN_(pn_backward_part)(void *argument, int index) {
     PN_(pn_rows) t = PN_(pn_backward_rows)(p, s, c, columns);
     double *restrict sum = s.sum, *restrict products = s.products;
     for (ptrdiff_t first = 0; first < m; first += PN_BLOCK_ROWS) {
-        const ptrdiff_t stop = m - first < PN_BLOCK_ROWS ? m : first + PN_BLOCK_ROWS;
+        const ptrdiff_t stop = pn_min(m, first + PN_BLOCK_ROWS);
         memset(s.part, 0, (size_t)(columns + PN_LANES) * sizeof(PN_REAL));
         memset(s.part_products, 0, (size_t)(columns + PN_LANES) * sizeof(PN_REAL));
         for (ptrdiff_t i = first; i < stop; i += group) {
-            t.rows = stop - i < group ? stop - i : group;
+            t.rows = pn_min(stop - i, group);
             t.x = x + i * n;
             t.dy = dy + i * n;
             t.ahead = i + 2 * group <= m ? group * n : 0;

@@ -62,7 +62,7 @@ static int pn_channel_parts(ptrdiff_t n, ptrdiff_t channels, ptrdiff_t size) {
 /* Channels at a time: a piece of each image, so that memory is read in order. */
 static ptrdiff_t pn_channel_group(ptrdiff_t size, int single) {
     const ptrdiff_t bytes = size * (single ? 4 : 8), rows = bytes ? PN_PIECE_BYTES / bytes : 1;
-    return rows < 1 ? 1 : rows < PN_GROUP_MAX ? rows : PN_GROUP_MAX;
+    return pn_max(1, pn_min(rows, PN_GROUP_MAX));
 }
 
 /* Whether the result is so large that non-temporal stores pay; they take whole vectors at their natural place. */

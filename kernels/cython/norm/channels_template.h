@@ -232,7 +232,7 @@ static void PN_(pn_channel_norm_part)(void *argument, int index) {
     PN_(pn_two_sums) sums[PN_GROUP_MAX];
     PN_REAL pivot[PN_GROUP_MAX];
     for (ptrdiff_t first = pn_part_start(p->channels, 1, index, p->parts); first < stop; first += p->group) {
-        const ptrdiff_t count = stop - first < p->group ? stop - first : p->group;
+        const ptrdiff_t count = pn_min(stop - first, p->group);
         const PN_REAL *x = (const PN_REAL *)p->x + first * size;
         PN_REAL *y = (PN_REAL *)p->y + first * size;
         for (ptrdiff_t c = 0; c < count; c++) {
@@ -311,7 +311,7 @@ static void PN_(pn_add_row)(const pn_channel_norm_back *p, PN_(pn_channel) *k, c
         PN_(pn_add_products)(0, &k->sums, dy, x, n, k->centre, k->scale, k->shift, ahead);
     } else {
         for (ptrdiff_t j = 0; j < n; j += PN_CHUNK) {
-            const ptrdiff_t width = n - j < PN_CHUNK ? n - j : PN_CHUNK;
+            const ptrdiff_t width = pn_min(n - j, PN_CHUNK);
             PN_(pn_chunk_gradient)(dy + j, x + j, width, k->centre, k->scale, k->shift, dz, p->code, (PN_REAL)p->alpha);
             PN_(pn_add_products)(0, &k->sums, dz, x + j, width, k->centre, k->scale, k->shift, 0);
         }
@@ -324,7 +324,7 @@ static void PN_(pn_write_row)(const pn_channel_norm_back *p, const PN_(pn_channe
     PN_REAL dz[PN_CHUNK];
     if (p->code != PN_RELU && p->code != PN_IDENTITY) {
         for (ptrdiff_t j = 0; j < n; j += PN_CHUNK) {
-            const ptrdiff_t width = n - j < PN_CHUNK ? n - j : PN_CHUNK;
+            const ptrdiff_t width = pn_min(n - j, PN_CHUNK);
             PN_(pn_chunk_gradient)(dy + j, x + j, width, k->centre, k->scale, k->shift, dz, p->code, (PN_REAL)p->alpha);
             PN_(pn_row_gradient)(0, 0, dz, x + j, width, k->centre, k->scale, k->shift, k->mean_dz, k->slope, dx + j,
                                  0);
@@ -348,7 +348,7 @@ static void PN_(pn_channel_norm_back_part)(void *argument, int index) {
     const ptrdiff_t stride = p->channels * size;
     PN_(pn_channel) channel[PN_GROUP_MAX];
     for (ptrdiff_t first = pn_part_start(p->channels, 1, index, p->parts); first < stop; first += p->group) {
-        const ptrdiff_t count = stop - first < p->group ? stop - first : p->group, at = first * size;
+        const ptrdiff_t count = pn_min(stop - first, p->group), at = first * size;
         const PN_REAL *x = (const PN_REAL *)p->x + at, *dy = (const PN_REAL *)p->dy + at;
         PN_REAL *dx = (PN_REAL *)p->dx + (p->dx ? at : 0);
         for (ptrdiff_t c = 0; c < count; c++) channel[c] = PN_(pn_channel_of)(p, first + c);

@@ -165,7 +165,7 @@ static void PN_(pn_update_elements)(const pn_update_call *p, ptrdiff_t start, pt
     PN_(pn_watched) watched;
     const ptrdiff_t block = sums ? PN_UPDATE_BLOCK : stop - start;
     for (ptrdiff_t at = start; at < stop; at += block) {
-        const ptrdiff_t n = stop - at < block ? stop - at : block;
+        const ptrdiff_t n = pn_min(stop - at, block);
         PN_(pn_update_span)(p->rule, kind, w + at, g + at, first ? first + at : NULL, second ? second + at : NULL, n, s,
                             sums ? &watched : NULL);
         if (!sums) continue;

@@ -49,20 +49,20 @@ static inline pn_reach pn_pool_reach(const pn_pooling *p, ptrdiff_t i, ptrdiff_t
     pn_reach reach = {0};
     if (p->adaptive) {
         reach.start = reach.from = i * size / count;
-        reach.stop = ((i + 1) * size + count - 1) / count;
+        reach.stop = pn_ceil_div((i + 1) * size, count);
         reach.count = reach.counted = reach.stop - reach.start;
         return reach;
     }
     const ptrdiff_t place = i * stride - before, end = place + (kernel - 1) * dilation + 1;
-    reach.from = place < 0 ? 0 : place < size ? place : size;
-    reach.stop = end < reach.from ? reach.from : end < size ? end : size;
+    reach.from = pn_max(0, pn_min(place, size));
+    reach.stop = pn_max(reach.from, pn_min(end, size));
     reach.skipped = place < 0 ? (dilation - 1 - place) / dilation : 0;
     reach.start = place + reach.skipped * dilation;
     reach.count = reach.start < size ? (size - 1 - reach.start) / dilation + 1 : 0;
-    if (reach.count > kernel - reach.skipped) reach.count = kernel - reach.skipped;
+    reach.count = pn_min(reach.count, kernel - reach.skipped);
     if (reach.count <= 0) reach.count = 0, reach.start = reach.from;
     /* A mean includes the padding unless count_padding is 0, but never what lies beyond the padding. */
-    reach.counted = p->count_padding ? (end < size + before ? end : size + before) - place : reach.count;
+    reach.counted = p->count_padding ? pn_min(end, size + before) - place : reach.count;
     return reach;
 }
 
@@ -99,13 +99,13 @@ static inline int pn_pool_is_2x2(const pn_pooling *p) {
 /* The number of rows that fit into a band, from `min_rows` to `max_rows`. */
 static inline ptrdiff_t pn_pool_band_rows(ptrdiff_t width, ptrdiff_t min_rows, ptrdiff_t max_rows) {
     const ptrdiff_t rows = PN_POOL_BAND / PN_VECTOR_BYTES / (width > 0 ? width : 1);
-    return rows > max_rows ? max_rows : rows > min_rows ? rows : min_rows < max_rows ? min_rows : max_rows;
+    return pn_min(max_rows, pn_max(rows, min_rows));
 }
 
 /* Returns 0, or -1 if memory is exhausted. */
 static int pn_pool(pn_pooling *p) {
     const ptrdiff_t lanes = PN_VECTOR_BYTES / (p->single ? sizeof(float) : sizeof(double));
-    const ptrdiff_t groups = (p->planes + lanes - 1) / lanes;
+    const ptrdiff_t groups = pn_ceil_div(p->planes, lanes);
     const int parts = pn_parts((double)p->planes * (double)(p->height * p->width), PN_POOL_GRAIN);
     p->parts = groups < parts ? (int)groups : parts;
     if (!p->mean && pn_pool_is_2x2(p)) {

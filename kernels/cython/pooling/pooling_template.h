@@ -61,7 +61,7 @@ static void PN_(pn_pool_part)(void *argument, int part) {
     const ptrdiff_t lanes = PN_VECTOR_BYTES / sizeof(PN_REAL);
     const ptrdiff_t stop = pn_part_start(p->planes, lanes, part + 1, p->parts);
     for (ptrdiff_t i = pn_part_start(p->planes, lanes, part, p->parts); i < stop; i += lanes) {
-        const ptrdiff_t planes = stop - i < lanes ? stop - i : lanes;
+        const ptrdiff_t planes = pn_min(stop - i, lanes);
         if (p->backward)
             PN_(pn_pool_group_backward)(p, part, i, planes);
         else

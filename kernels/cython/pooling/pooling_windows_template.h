@@ -217,7 +217,7 @@ static void PN_(pn_pool_group_backward)(const pn_pooling *p, int part, ptrdiff_t
         }
         filled = pn_pool_rows(p, stop - 1).stop - low;
         const ptrdiff_t next = stop < p->out_height ? pn_pool_rows(p, stop).from : p->height;
-        const ptrdiff_t done = next - low < filled ? next - low : filled;
+        const ptrdiff_t done = pn_min(next - low, filled);
         PN_(pn_lanes_to_planes)(b.image, plane, planes, done * width, dx + low * width);
         for (ptrdiff_t k = 0; k < planes && low + done < next; k++)
             memset(dx + k * plane + (low + done) * width, 0, (size_t)((next - low - done) * width) * sizeof(PN_REAL));

@@ -155,7 +155,7 @@ static double PN_(pn_one_signed)(const PN_REAL *g, ptrdiff_t m, ptrdiff_t n) {
 static double PN_(pn_square_sum_by_blocks)(const PN_REAL *x, ptrdiff_t n) {
     double total = 0;
     for (ptrdiff_t at = 0; at < n; at += PN_WATCH_BLOCK)
-        total += PN_(pn_block_square_sum)(x + at, n - at < PN_WATCH_BLOCK ? n - at : PN_WATCH_BLOCK);
+        total += PN_(pn_block_square_sum)(x + at, pn_min(n - at, PN_WATCH_BLOCK));
     return total;
 }
 
