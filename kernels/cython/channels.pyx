@@ -1,9 +1,8 @@
-"""Per-channel kernels for arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
+"""Per-channel kernels for arrays (n, channels, positions): batch norm, sums, statistics."""
 
 cimport numpy as cnp
 from cython cimport floating
 from libc.math cimport INFINITY
-from libc.stdint cimport uint64_t
 
 from .arrays cimport data, is_single
 from .calls cimport import_runtime, make
@@ -54,9 +53,6 @@ cdef extern from "norm/channels.h" nogil:
     int pn_channel_norm_backward(void* call) noexcept
     void pn_row_stats_f32(const float* x, Py_ssize_t n, float centre, float limit, double* four)
     void pn_row_stats_f64(const double* x, Py_ssize_t n, double centre, double limit, double* four)
-
-cdef extern from "common/splitmix.h" nogil:
-    uint64_t pn_splitmix_24(uint64_t seed, uint64_t position)
 
 cdef double SATURATION = 0.98
 
@@ -241,40 +237,3 @@ def channel_stats(cnp.ndarray y, int code, cnp.ndarray stats, cnp.ndarray total)
         is_single(y)
     )
     make(run_channel_stats, &call, sizeof(call), 2, (y, stats, total))
-
-
-cdef struct DropChannels:
-    void* x
-    uint64_t* draw
-    void* y
-    Py_ssize_t rows
-    Py_ssize_t size
-    double p
-    bint single
-
-
-cdef int run_drop_channels(void* argument) noexcept nogil:
-    cdef DropChannels* d = <DropChannels*>argument
-    cdef uint64_t threshold = <uint64_t>(d.p * (1 << 24)), seed = d.draw[0], offset = d.draw[1]
-    cdef double scale = 1 / (1 - d.p) if d.p < 1 else 0
-    cdef Py_ssize_t row, j
-    cdef bint kept
-    for row in range(d.rows):
-        kept = pn_splitmix_24(seed, offset + <uint64_t>row) >= threshold
-        for j in range(row * d.size, (row + 1) * d.size):
-            if d.single:
-                (<float*>d.y)[j] = (<float*>d.x)[j] * <float>scale if kept else 0
-            else:
-                (<double*>d.y)[j] = (<double*>d.x)[j] * scale if kept else 0
-    return 0
-
-
-def dropout_channels(cnp.ndarray x, double p, cnp.ndarray draw, cnp.ndarray out):
-    """Write x / (1 - p) for the channels of an example that the stream keeps, else 0; `out` may be `x` itself.
-
-    Element i of the stream (see `dropout.dropout`) decides on channel i of the flattened (n, channels).
-    """
-    cdef DropChannels call = DropChannels(
-        data(x), <uint64_t*>data(draw), data(out), dimension(x, 0) * dimension(x, 1), dimension(x, 2), p, is_single(x)
-    )
-    make(run_drop_channels, &call, sizeof(call), 2, (x, draw, out))

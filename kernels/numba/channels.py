@@ -1,4 +1,4 @@
-"""Per-channel kernels for arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
+"""Per-channel kernels for arrays (n, channels, positions): batch norm, sums, statistics."""
 
 import math
 
@@ -8,7 +8,6 @@ from ..codes import saturation
 from .absent import or_empty
 from .batchnorm import running_statistics
 from .compiled import FMA, REORDERED, njit
-from .dropout import dropout
 from .reductions import squared_deviations
 from .reductions import total as sum_of
 from .spans import FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
@@ -58,16 +57,6 @@ def channel_stats(y, code, stats, total):
     receives this call's four sums over all channels.
     """
     _stats(y, *saturation(code), stats, or_empty(total, np.float64))
-
-
-def dropout_channels(x, p, draw, out):
-    """Write x / (1 - p) for the channels of an example that the stream keeps, else 0; `out` may be `x` itself.
-
-    Element i of the stream (see `dropout.dropout`) decides on channel i of the flattened (n, channels).
-    """
-    factor = np.ones(x.shape[:2], x.dtype)
-    dropout(factor, p, draw, factor)
-    _scale(x, factor, out)
 
 
 @njit()
@@ -213,12 +202,3 @@ def _stats(y, centre, limit, stats, total):
     if total.size:
         for k in range(4):
             total[k] = sums[k]
-
-
-@njit()
-def _scale(x, factor, out):
-    zero = x.dtype.type(0)
-    for n in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            for j in range(x.shape[2]):
-                out[n, c, j] = x[n, c, j] * factor[n, c] if factor[n, c] != zero else zero

@@ -21,6 +21,16 @@ def dropout(x, p, draw, out):
     _dropout(x.reshape(-1), threshold, scale, draw[0], draw[1], out.reshape(-1))
 
 
+def dropout_channels(x, p, draw, out):
+    """Write x / (1 - p) for the channels of an example that the stream keeps, else 0; `out` may be `x` itself.
+
+    Element i of the stream (see `dropout`) decides on channel i of the flattened (n, channels).
+    """
+    factor = np.ones(x.shape[:2], x.dtype)
+    dropout(factor, p, draw, factor)
+    _scale_channels(x, factor, out)
+
+
 def advance(stream, count, draw):
     """Copy the stream's seed and offset to `draw` and advance the stream by `count`; both are uint64 (2,)."""
     draw[...] = stream
@@ -37,3 +47,12 @@ def _dropout(x, threshold, scale, seed, offset, out):
         bits = (z ^ (z >> np.uint64(31))) >> np.uint64(40)
         out[i] = x[i] * factor if bits >= threshold else zero
         state += GOLDEN
+
+
+@njit()
+def _scale_channels(x, factor, out):
+    zero = x.dtype.type(0)
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            for j in range(x.shape[2]):
+                out[n, c, j] = x[n, c, j] * factor[n, c] if factor[n, c] != zero else zero

@@ -1,9 +1,8 @@
-"""Per-channel kernels for arrays (n, channels, positions): batch norm, dropout of whole channels, sums, statistics."""
+"""Per-channel kernels for arrays (n, channels, positions): batch norm, sums, statistics."""
 
 import numpy as np
 
 from .batchnorm import batch_norm, batch_norm_backward, batch_norm_input_gradient
-from .dropout import dropout
 from .quiet import quiet
 from .sums import add_stats
 
@@ -50,14 +49,3 @@ def channel_stats(y, code, stats, total):
     receives this call's four sums over all channels.
     """
     add_stats(y, (0, 2), code, stats, total)
-
-
-@quiet
-def dropout_channels(x, p, draw, out):
-    """Write x / (1 - p) for the channels of an example that the stream keeps, else 0; `out` may be `x` itself.
-
-    Element i of the stream (see `dropout.dropout`) decides on channel i of the flattened (n, channels).
-    """
-    factor = np.empty(x.shape[:2], x.dtype)
-    dropout(np.ones(x.shape[:2], x.dtype), p, draw, factor)
-    np.copyto(out, np.where(factor[:, :, None] == 0, 0, x * factor[:, :, None]))

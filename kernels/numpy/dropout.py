@@ -26,6 +26,17 @@ def dropout(x, p, draw, out):
     out[...] = np.where(kept, x * (1 / (1 - p)) if p < 1 else 0, 0)
 
 
+@quiet
+def dropout_channels(x, p, draw, out):
+    """Write x / (1 - p) for the channels of an example that the stream keeps, else 0; `out` may be `x` itself.
+
+    Element i of the stream (see `dropout`) decides on channel i of the flattened (n, channels).
+    """
+    factor = np.empty(x.shape[:2], x.dtype)
+    dropout(np.ones(x.shape[:2], x.dtype), p, draw, factor)
+    np.copyto(out, np.where(factor[:, :, None] == 0, 0, x * factor[:, :, None]))
+
+
 def advance(stream, count, draw):
     """Copy the stream's seed and offset to `draw` and advance the stream by `count`; both are uint64 (2,)."""
     draw[...] = stream

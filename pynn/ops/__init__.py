@@ -36,11 +36,11 @@ from .activations import (
     tanh_backward,
 )
 from .batchnorm import batch_norm, batch_norm_backward
-from .channels import batch_norm2d, batch_norm2d_backward, dropout2d, dropout2d_backward
+from .channels import batch_norm2d, batch_norm2d_backward
 from .columns import copy_columns, embed, embed_backward
 from .conv import conv2d, conv2d_backward
 from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
-from .dropout import advance, dropout, dropout_backward
+from .dropout import advance, dropout, dropout2d, dropout2d_backward, dropout_backward
 from .glu import glu, glu_backward
 from .groupnorm import (
     group_norm,

@@ -1,4 +1,4 @@
-"""Per-channel ops on arrays (n, channels, ...): batch norm and dropout of whole channels."""
+"""Batch normalisation per channel of arrays (n, channels, ...), and the shape in which kernels take these."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backends.selection import kernels
-from ._check import apart, elementwise_output, fits, floats, positive
+from ._check import fits, floats, positive
 from .activations import resolve
 from .batchnorm import backward_arguments, forward_arguments
-from .dropout import as_draw
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -55,7 +54,7 @@ def batch_norm2d(
     """
     if not fits("njhw,j,j->j,j,njhw,j,j", x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out):
         x = floats(x, "x")
-        _check_channels(x, "x")
+        check_channels(x, "x")
         gamma, beta, out, mean_out, rstd_out = forward_arguments(
             x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out
         )
@@ -101,7 +100,7 @@ def batch_norm2d_backward(
     dx_given = need_dx == (dx is not None)
     if not (dx_given and fits("njhw,njhw,j,j,j,j->njhw?,j,j", dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)):
         dy = floats(dy, "dy")
-        _check_channels(dy, "dy")
+        check_channels(dy, "dy")
         x = floats(x, "x", like=dy, shape=dy.shape)
         gamma, beta, mean, rstd, dx, dgamma, dbeta = backward_arguments(
             dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, need_dx
@@ -116,54 +115,14 @@ def batch_norm2d_backward(
     return dx, dgamma, dbeta
 
 
-def dropout2d(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
-    """Return x with each channel of each example zeroed with probability `p` and the others divided by 1 - p.
-
-    Neighbouring pixels are strongly correlated, so dropping single pixels has little effect (Tompson et al. 2015).
-
-    Parameters
-    ----------
-    x : array_like, shape (n, channels, ...)
-    p, draw, out
-        As in `dropout`; a channel takes one number of the stream, in order.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> dropout2d(np.ones((1, 4, 2)), 0.5, (1, 0))[0, :, 0]
-    array([2., 2., 2., 0.])
-    """
-    x = floats(x, "x")
-    _check_channels(x, "x")
-    y = elementwise_output(out, x)
-    if not 0 <= p <= 1:
-        raise ValueError(f"p is {p}; expected a probability in [0, 1]")
-    numbers = as_draw(draw)
-    apart({"out": out}, numbers)
-    if x.size:
-        kernels().channels.dropout_channels(by_channel(x), float(p), numbers, by_channel(y))
-    return y
-
-
-def dropout2d_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
-    """Return the gradient of `dropout2d`: the same channels zeroed and scaled in dy.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> dropout2d_backward(np.ones((1, 4, 2)), 0.5, (1, 0))[0, :, 0]
-    array([2., 2., 2., 0.])
-    """
-    return dropout2d(dy, p, draw, out)
-
-
 def by_channel(x: np.ndarray) -> np.ndarray:
     """Return the contiguous array (n, channels, ...) as (n, channels, positions)."""
     n, channels, *positions = x.shape
     return x.reshape(n, channels, math.prod(positions))
 
 
-def _check_channels(x: np.ndarray, name: str) -> None:
+def check_channels(x: np.ndarray, name: str) -> None:
+    """Raise ValueError unless the array has the form (n, channels, ...), with positions."""
     if x.ndim < 3:
         raise ValueError(
             f"{name} has shape {x.shape}; expected (n, channels, ...), with at least one axis after the channels"

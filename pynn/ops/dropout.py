@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ._check import apart, elementwise_output, fits, floats, output, required
+from .channels import by_channel, check_channels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -66,6 +67,47 @@ def dropout_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray |
     array([2., 2., 2., 0., 0., 2., 2., 2.])
     """
     return dropout(dy, p, draw, out)
+
+
+def dropout2d(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return x with each channel of each example zeroed with probability `p` and the others divided by 1 - p.
+
+    Neighbouring pixels are strongly correlated, so dropping single pixels has little effect (Tompson et al. 2015).
+
+    Parameters
+    ----------
+    x : array_like, shape (n, channels, ...)
+    p, draw, out
+        As in `dropout`; a channel takes one number of the stream, in order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dropout2d(np.ones((1, 4, 2)), 0.5, (1, 0))[0, :, 0]
+    array([2., 2., 2., 0.])
+    """
+    x = floats(x, "x")
+    check_channels(x, "x")
+    y = elementwise_output(out, x)
+    if not 0 <= p <= 1:
+        raise ValueError(f"p is {p}; expected a probability in [0, 1]")
+    numbers = as_draw(draw)
+    apart({"out": out}, numbers)
+    if x.size:
+        kernels().dropout.dropout_channels(by_channel(x), float(p), numbers, by_channel(y))
+    return y
+
+
+def dropout2d_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the gradient of `dropout2d`: the same channels zeroed and scaled in dy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dropout2d_backward(np.ones((1, 4, 2)), 0.5, (1, 0))[0, :, 0]
+    array([2., 2., 2., 0.])
+    """
+    return dropout2d(dy, p, draw, out)
 
 
 def advance(stream: np.ndarray, count: int, out: np.ndarray | None = None) -> np.ndarray:

@@ -245,15 +245,6 @@ def test_batchnorm_statistics_survive_a_large_offset(dtype, rng):
     np.testing.assert_allclose(y, want, atol=2e-3 if dtype == np.float32 else 1e-4)
 
 
-def test_dropout2d_drops_whole_channels(dtype):
-    x = np.ones((20, 30, 3, 3), dtype)
-    y = ops.dropout2d(x, 0.3, (5, 0))
-    kept = y[:, :, 0, 0] > 0
-    np.testing.assert_array_equal(y, np.where(kept[:, :, None, None], np.asarray(1 / 0.7, dtype), 0).astype(dtype) * x)
-    assert 0.6 < kept.mean() < 0.8
-    np.testing.assert_array_equal(kept.ravel(), ops.dropout(np.ones(600, dtype), 0.3, (5, 0)) > 0)
-
-
 def test_channel_statistics(dtype, tolerance, rng):
     y = rng.normal(size=(4, 3, 5, 7)).astype(dtype)
     stats, total = np.zeros((4, 3)), np.zeros(4)

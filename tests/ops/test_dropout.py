@@ -94,6 +94,15 @@ def test_out_may_be_the_input(dtype, rng):
     np.testing.assert_array_equal(x, want)
 
 
+def test_dropout2d_drops_whole_channels(dtype):
+    x = np.ones((20, 30, 3, 3), dtype)
+    y = ops.dropout2d(x, 0.3, (5, 0))
+    kept = y[:, :, 0, 0] > 0
+    np.testing.assert_array_equal(y, np.where(kept[:, :, None, None], np.asarray(1 / 0.7, dtype), 0).astype(dtype) * x)
+    assert 0.6 < kept.mean() < 0.8
+    np.testing.assert_array_equal(kept.ravel(), ops.dropout(np.ones(600, dtype), 0.3, (5, 0)) > 0)
+
+
 @pytest.mark.parametrize("p", [-0.1, 1.1, np.nan])
 def test_p_must_be_a_probability(p):
     with pytest.raises(ValueError, match="probability"):
