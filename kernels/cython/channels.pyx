@@ -2,11 +2,9 @@
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.math cimport INFINITY
 
 from .arrays cimport data, is_single
 from .calls cimport import_runtime, make
-from .elementwise cimport PN_SIGMOID, PN_TANH
 from .reductions cimport row_sum
 
 cnp.import_array()
@@ -53,8 +51,6 @@ cdef extern from "norm/channels.h" nogil:
     int pn_channel_norm_backward(void* call) noexcept
     void pn_row_stats_f32(const float* x, Py_ssize_t n, float centre, float limit, double* four)
     void pn_row_stats_f64(const double* x, Py_ssize_t n, double centre, double limit, double* four)
-
-cdef double SATURATION = 0.98
 
 
 cdef inline Py_ssize_t dimension(cnp.ndarray x, int axis) noexcept:
@@ -188,7 +184,8 @@ cdef struct ChannelStats:
     void* y
     double* stats
     double* total
-    int code
+    double centre
+    double limit
     Py_ssize_t n
     Py_ssize_t channels
     Py_ssize_t size
@@ -199,13 +196,8 @@ cdef int run_channel_stats(void* argument) noexcept nogil:
     cdef ChannelStats* s = <ChannelStats*>argument
     cdef double four[4]
     cdef double total[4]
-    cdef double centre = 0, limit = INFINITY
     cdef Py_ssize_t c, i, at
     cdef int k
-    if s.code == PN_TANH:
-        limit = SATURATION
-    elif s.code == PN_SIGMOID:
-        centre, limit = 0.5, SATURATION / 2
     for k in range(4):
         total[k] = 0
     for c in range(s.channels):
@@ -214,9 +206,9 @@ cdef int run_channel_stats(void* argument) noexcept nogil:
         for i in range(s.n):
             at = (i * s.channels + c) * s.size
             if s.single:
-                pn_row_stats_f32(<float*>s.y + at, s.size, <float>centre, <float>limit, four)
+                pn_row_stats_f32(<float*>s.y + at, s.size, <float>s.centre, <float>s.limit, four)
             else:
-                pn_row_stats_f64(<double*>s.y + at, s.size, centre, limit, four)
+                pn_row_stats_f64(<double*>s.y + at, s.size, s.centre, s.limit, four)
         for k in range(4):
             s.stats[k * s.channels + c] += four[k]
             total[k] += four[k]
@@ -226,14 +218,14 @@ cdef int run_channel_stats(void* argument) noexcept nogil:
     return 0
 
 
-def channel_stats(cnp.ndarray y, int code, cnp.ndarray stats, cnp.ndarray total):
+def channel_stats(cnp.ndarray y, double centre, double limit, cnp.ndarray stats, cnp.ndarray total):
     """Add each channel's sum, sum of squares, active count and saturated count to the four rows of `stats`.
 
-    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    Active means y > 0, saturated further than `limit` from `centre` (see `codes.saturation`). `total`, unless None,
     receives this call's four sums over all channels.
     """
     cdef ChannelStats call = ChannelStats(
-        data(y), <double*>data(stats), <double*>data(total), code, dimension(y, 0), dimension(y, 1), dimension(y, 2),
-        is_single(y)
+        data(y), <double*>data(stats), <double*>data(total), centre, limit, dimension(y, 0), dimension(y, 1),
+        dimension(y, 2), is_single(y)
     )
     make(run_channel_stats, &call, sizeof(call), 2, (y, stats, total))

@@ -5,7 +5,6 @@ cdef extern from "activations/elementwise.h" nogil:
     enum:
         PN_SIGMOID
         PN_SOFTPLUS
-        PN_TANH
     int pn_takes_exponential(int code)
     void pn_map_f32(const float*, float*, Py_ssize_t, int, float)
     void pn_map_f64(const double*, double*, Py_ssize_t, int, double)

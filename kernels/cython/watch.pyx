@@ -1,11 +1,9 @@
 """Statistics of a watched training step: outputs per unit, the size of a gradient, the signs within its columns."""
 
 cimport numpy as cnp
-from libc.math cimport INFINITY
 
 from .arrays cimport columns, data, is_single, rows, size
 from .calls cimport import_runtime, make
-from .elementwise cimport PN_SIGMOID, PN_TANH
 
 cnp.import_array()
 import_runtime()
@@ -22,14 +20,13 @@ cdef extern from "stats/stats.h" nogil:
     double pn_square_sum_by_blocks_f32(const float* x, Py_ssize_t n)
     double pn_square_sum_by_blocks_f64(const double* x, Py_ssize_t n)
 
-cdef double SATURATION = 0.98
-
 
 cdef struct UnitStats:
     void* y
     double* stats
     double* total
-    int code
+    double centre
+    double limit
     Py_ssize_t m
     Py_ssize_t n
     bint single
@@ -38,32 +35,27 @@ cdef struct UnitStats:
 cdef int run_unit_stats(void* argument) noexcept nogil:
     cdef UnitStats* c = <UnitStats*>argument
     cdef double total[4]
-    cdef double centre = 0, limit = INFINITY
     cdef int i
-    if c.code == PN_TANH:
-        limit = SATURATION
-    elif c.code == PN_SIGMOID:
-        centre, limit = 0.5, SATURATION / 2
     for i in range(4):
         total[i] = 0
     if c.single:
-        pn_unit_stats_f32(<float*>c.y, c.m, c.n, centre, limit, c.stats, total)
+        pn_unit_stats_f32(<float*>c.y, c.m, c.n, c.centre, c.limit, c.stats, total)
     else:
-        pn_unit_stats_f64(<double*>c.y, c.m, c.n, centre, limit, c.stats, total)
+        pn_unit_stats_f64(<double*>c.y, c.m, c.n, c.centre, c.limit, c.stats, total)
     if c.total != NULL:
         for i in range(4):
             c.total[i] = total[i]
     return 0
 
 
-def unit_stats(cnp.ndarray y, int code, cnp.ndarray stats, cnp.ndarray total):
+def unit_stats(cnp.ndarray y, double centre, double limit, cnp.ndarray stats, cnp.ndarray total):
     """Add the sum, sum of squares, active count and saturated count of each column of `y` (2-D) to the rows of `stats`.
 
-    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    Active means y > 0, saturated further than `limit` from `centre` (see `codes.saturation`). `total`, unless None,
     receives this call's four sums over all columns.
     """
     cdef UnitStats call = UnitStats(
-        data(y), <double*>data(stats), <double*>data(total), code, rows(y), columns(y), is_single(y)
+        data(y), <double*>data(stats), <double*>data(total), centre, limit, rows(y), columns(y), is_single(y)
     )
     make(run_unit_stats, &call, sizeof(call), 2, (y, stats, total))
 

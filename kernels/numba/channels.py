@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from ..codes import saturation
 from .absent import or_empty
 from .batchnorm import running_statistics
 from .compiled import FMA, REORDERED, njit
@@ -50,13 +49,13 @@ def add_to_channels(x, bias):
     _add_to_channels(x, bias)
 
 
-def channel_stats(y, code, stats, total):
+def channel_stats(y, centre, limit, stats, total):
     """Add each channel's sum, sum of squares, active count and saturated count to the four rows of `stats`.
 
-    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    Active means y > 0, saturated further than `limit` from `centre` (see `codes.saturation`). `total`, unless None,
     receives this call's four sums over all channels.
     """
-    _stats(y, *saturation(code), stats, or_empty(total, np.float64))
+    _stats(y, centre, limit, stats, or_empty(total, np.float64))
 
 
 @njit()

@@ -2,19 +2,18 @@
 
 import numpy as np
 
-from ..codes import saturation
 from .absent import or_empty
 from .compiled import njit
 from .reductions import square_total
 
 
-def unit_stats(y, code, stats, total):
+def unit_stats(y, centre, limit, stats, total):
     """Add the sum, sum of squares, active count and saturated count of each column of `y` (2-D) to the rows of `stats`.
 
-    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    Active means y > 0, saturated further than `limit` from `centre` (see `codes.saturation`). `total`, unless None,
     receives this call's four sums over all columns.
     """
-    _unit_stats(y, *saturation(code), stats, or_empty(total, np.float64))
+    _unit_stats(y, centre, limit, stats, or_empty(total, np.float64))
 
 
 def square_sum(x, out):

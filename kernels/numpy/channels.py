@@ -42,10 +42,10 @@ def add_to_channels(x, bias):
 
 
 @quiet
-def channel_stats(y, code, stats, total):
+def channel_stats(y, centre, limit, stats, total):
     """Add each channel's sum, sum of squares, active count and saturated count to the four rows of `stats`.
 
-    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    Active means y > 0, saturated further than `limit` from `centre` (see `codes.saturation`). `total`, unless None,
     receives this call's four sums over all channels.
     """
-    add_stats(y, (0, 2), code, stats, total)
+    add_stats(y, (0, 2), centre, limit, stats, total)

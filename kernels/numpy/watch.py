@@ -8,13 +8,13 @@ from .sums import add_stats
 
 
 @quiet
-def unit_stats(y, code, stats, total):
+def unit_stats(y, centre, limit, stats, total):
     """Add the sum, sum of squares, active count and saturated count of each column of `y` (2-D) to the rows of `stats`.
 
-    Active means y > 0; saturated is counted for sigmoid and tanh only (see `codes.SATURATION`). `total`, unless None,
+    Active means y > 0, saturated further than `limit` from `centre` (see `codes.saturation`). `total`, unless None,
     receives this call's four sums over all columns.
     """
-    add_stats(y, 0, code, stats, total)
+    add_stats(y, 0, centre, limit, stats, total)
 
 
 @quiet

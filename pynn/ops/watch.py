@@ -5,14 +5,14 @@ Each op writes to arrays that the caller passes, so that a recorded step can inc
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backends.selection import kernels
-from ..kernels.codes import ActivationCode
+from ..kernels.codes import ActivationCode, saturation
 from ._check import apart, floats, output, required, unit_columns
+from .channels import by_channel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -46,16 +46,15 @@ def unit_stats(
            [ 0.,  0.]])
     """
     y = floats(y, "y")
-    code = ActivationCode(code)
+    centre, limit = saturation(ActivationCode(code))
     required(stats, "stats", (4, unit_count(y)), _FLOAT64)
     apart({"stats": stats}, y)
     if total is not None:
         apart({"stats": stats, "total": output(total, "total", (4,), _FLOAT64)}, y)
     if y.ndim > 2:
-        positions = y.reshape(*y.shape[:2], math.prod(y.shape[2:]))
-        kernels().channels.channel_stats(positions, code, stats, total)
+        kernels().channels.channel_stats(by_channel(y), centre, limit, stats, total)
     else:
-        kernels().watch.unit_stats(unit_columns(y), code, stats, total)
+        kernels().watch.unit_stats(unit_columns(y), centre, limit, stats, total)
 
 
 def unit_count(y: np.ndarray) -> int:

@@ -245,16 +245,6 @@ def test_batchnorm_statistics_survive_a_large_offset(dtype, rng):
     np.testing.assert_allclose(y, want, atol=2e-3 if dtype == np.float32 else 1e-4)
 
 
-def test_channel_statistics(dtype, tolerance, rng):
-    y = rng.normal(size=(4, 3, 5, 7)).astype(dtype)
-    stats, total = np.zeros((4, 3)), np.zeros(4)
-    ops.unit_stats(y, stats, total=total)
-    np.testing.assert_allclose(stats[0], y.sum(axis=(0, 2, 3), dtype=float), **tolerance)
-    np.testing.assert_allclose(stats[1], np.square(y, dtype=float).sum(axis=(0, 2, 3)), **tolerance)
-    np.testing.assert_array_equal(stats[2], (y > 0).sum(axis=(0, 2, 3)))
-    np.testing.assert_allclose(total, stats.sum(axis=1))
-
-
 BAD = [
     (lambda x: ops.conv2d(x, np.ones((4, 2, 5, 3))), r"height 5 .* image of height 4 with padding 0 and 0"),
     (lambda x: ops.conv2d(x, np.ones((4, 2, 3, 3)), dilation=(1, 3)), r"width 7 \(kernel 3, dilation 3\)"),

@@ -12,7 +12,7 @@ SHAPES = [(0, 3), (1, 1), (2, 5), (7, 8), (33, 17), (64, 40), (300, 65)]
 
 @pytest.mark.parametrize("code", [ActivationCode.IDENTITY, ActivationCode.TANH, ActivationCode.SIGMOID])
 def test_unit_stats_are_numpys(backend, dtype, rng, code):
-    for shape in SHAPES:
+    for shape in [*SHAPES, (4, 3, 5, 7)]:
         with case(shape):
             check_unit_stats(shape, code, dtype, rng)
 
@@ -23,9 +23,10 @@ def check_unit_stats(shape, code, dtype, rng):
         y = np.abs(y)
     limit = np.dtype(dtype).type(0.98)
     far = np.abs(2 * y - 1) > limit if code == ActivationCode.SIGMOID else np.abs(y) > limit
-    saturated = far.sum(axis=0) if code != ActivationCode.IDENTITY else np.zeros(shape[1])
+    saturated = far if code != ActivationCode.IDENTITY else np.zeros(shape)
     exact = y.astype(np.float64)
-    want = np.stack([exact.sum(axis=0), np.square(exact).sum(axis=0), (y > 0).sum(axis=0), saturated])
+    within_unit = (0, *range(2, y.ndim))
+    want = np.stack([figure.sum(axis=within_unit) for figure in (exact, np.square(exact), y > 0, saturated)])
     stats, total = np.ones((4, shape[1])), np.full(4, np.nan)
     before = y.copy()
     ops.unit_stats(y, stats, code=code, total=total)
