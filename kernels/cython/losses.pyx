@@ -12,6 +12,7 @@ from libc.math cimport expm1, log, pow
 
 from .arrays cimport columns, data, int64, is_single, rows
 from .calls cimport import_runtime, make
+from .denormals cimport pn_float_mode, pn_flush_denormals, pn_restore_denormals
 from .elementwise cimport exp_neg
 from .loss_rows cimport mean_scale, no_gradient, row_weight
 from .reductions cimport row_largest, row_sum
@@ -19,11 +20,6 @@ from .reductions cimport row_largest, row_sum
 cnp.import_array()
 import_runtime()
 
-
-cdef extern from "common/platform.h" nogil:
-    ctypedef int pn_float_mode
-    pn_float_mode pn_flush_denormals()
-    void pn_restore_denormals(pn_float_mode)
 
 cdef enum:
     ROWS = 32  # whose exponentials are computed together
@@ -148,7 +144,7 @@ cdef struct CrossEntropy:
 
 cdef int run_cross_entropy(void* argument) noexcept nogil:
     cdef CrossEntropy* c = <CrossEntropy*>argument
-    cdef pn_float_mode mode = pn_flush_denormals()  # denormal exponentials take twice as long
+    cdef pn_float_mode mode = pn_flush_denormals()
     if c.single:
         c.loss = cross_entropy_rows(
             <float*>c.logits, c.targets, <float*>c.weight, <float*>c.sample_weight, c.smoothing, c.gamma,

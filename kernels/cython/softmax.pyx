@@ -7,16 +7,12 @@ from libc.math cimport log as ln
 
 from .arrays cimport columns, data, is_single, rows, size
 from .calls cimport import_runtime, make, pn_parallel, pn_part_start, pn_parts
+from .denormals cimport pn_float_mode, pn_flush_denormals, pn_restore_denormals
 from .elementwise cimport exp_neg
 from .reductions cimport row_largest, row_sum
 
 cnp.import_array()
 import_runtime()
-
-cdef extern from "common/platform.h" nogil:
-    ctypedef int pn_float_mode
-    pn_float_mode pn_flush_denormals()
-    void pn_restore_denormals(pn_float_mode)
 
 cdef enum:
     GRAIN = 8192  # minimum elements per thread
@@ -104,7 +100,7 @@ cdef struct Softmax:
 cdef void softmax_part(void* argument, int index) noexcept nogil:
     cdef Softmax* c = <Softmax*>argument
     cdef Py_ssize_t i, at
-    cdef pn_float_mode mode = pn_flush_denormals()  # denormal exponentials take twice as long
+    cdef pn_float_mode mode = pn_flush_denormals()
     for i in range(pn_part_start(c.n, 1, index, c.parts), pn_part_start(c.n, 1, index + 1, c.parts)):
         at = i * c.units * c.positions
         if c.single:
