@@ -286,6 +286,16 @@ class FlatParameters:
         return self._weight_bounds[1]
 
 
+def data_of(parameter: Parameter | None) -> np.ndarray | None:
+    """Return the values of a parameter that a layer may have; None without one."""
+    return None if parameter is None else parameter.data
+
+
+def grad_of(parameter: Parameter | None) -> np.ndarray | None:
+    """Return the gradient of a parameter that a layer may have; None without one."""
+    return None if parameter is None else parameter.grad
+
+
 def native(array: np.ndarray) -> np.ndarray:
     """Return the array with NumPy's canonical dtype object; the array itself if it already has it.
 

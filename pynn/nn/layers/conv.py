@@ -13,8 +13,9 @@ from ...ops.conv import output_shape
 from ...utils.validation import count, flag
 from .. import initializers
 from ..context import Context
-from ..parameters import Parameter
+from ..parameters import data_of
 from ..recording import applies_activation, replayable
+from .affine import bias_gradient, output_buffers, weight_and_bias
 from .dimensions import OverImages, OverSequences
 
 if TYPE_CHECKING:
@@ -96,10 +97,8 @@ class Conv2d(OverImages):
         elements = math.prod(self.kernel_size)
         fans = self.in_channels // self.groups * elements, self.out_channels // self.groups * elements
         shape = self.out_channels, self.in_channels // self.groups, *self.kernel_size
-        weight = initializers.make("torch_linear" if init is None else init, shape, fans=fans, dtype=dtype)
-        start = initializers.make("torch_linear" if init is None else "zeros", shape[:1], fans=fans, dtype=dtype)
-        self.weight = Parameter(weight, dtype, fans=fans)
-        self.bias = Parameter(start, dtype) if flag(bias, "bias") else None
+        self.weight, start = weight_and_bias(init, shape, self.out_channels, fans, dtype)
+        self.bias = start if flag(bias, "bias") else None
 
     def _geometry(self) -> dict[str, Any]:
         """Return the geometry arguments of the ops."""
@@ -121,13 +120,10 @@ class Conv2d(OverImages):
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         self._check_input(x, self.in_channels)
         ctx.x = x = self._as_images(x)
-        weight, bias = ctx.folded or (self.weight.data, None if self.bias is None else self.bias.data)
+        weight, bias = ctx.folded or (self.weight.data, data_of(self.bias))
         weight, geometry = self._as_images(weight), self._geometry()
         shape = output_shape(x.shape, weight.shape, **geometry)
-        y = ctx.saved = ctx.buffer("y", shape, x.dtype)
-        pre = None
-        if ctx.activation is not None and ops.ACTIVATIONS[ctx.activation[0]].needs_input:
-            pre = ctx.saved = ctx.buffer("pre", shape, x.dtype)
+        y, pre = output_buffers(ctx, shape, x.dtype)
         ops.conv2d(x, weight, bias=bias, activation=ctx.activation, out=y, pre_out=pre, **geometry)
         return self._from_images(y)
 
@@ -135,19 +131,16 @@ class Conv2d(OverImages):
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         dy = self._as_images(dy)
-        # As in Linear: a following batch norm subtracts the bias again.
-        cancelled = ctx.dy_sums_to_zero
-        if cancelled and self.bias is not None:
-            ops.zero(self.bias.grad)
+        db = bias_gradient(self.bias, ctx.dy_sums_to_zero)
         dz = None if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
         dx = ops.conv2d_backward(
             dy,
             ctx.x,
             self._as_images(self.weight.data),
             dw=self._as_images(self.weight.grad),
-            db=None if self.bias is None or cancelled else self.bias.grad,
+            db=db,
             dx=ctx.gradient("dx", ctx.x.shape, dy.dtype, dy, dz) if ctx.needs_dx else None,
-            need_db=self.bias is not None and not cancelled,
+            need_db=db is not None,
             need_dx=ctx.needs_dx,
             activation=ctx.activation,
             saved=None if ctx.activation is None else ctx.saved,

@@ -13,8 +13,9 @@ from ...ops.conv_transpose import output_shape
 from ...utils.validation import count, flag
 from .. import initializers
 from ..context import Context
-from ..parameters import Parameter
+from ..parameters import data_of
 from ..recording import replayable
+from .affine import bias_gradient, weight_and_bias
 from .dimensions import OverImages, OverSequences
 
 if TYPE_CHECKING:
@@ -96,12 +97,8 @@ class ConvTranspose2d(OverImages):
         elements = math.prod(self.kernel_size)
         fans = self.out_channels // self.groups * elements, self.in_channels // self.groups * elements
         shape = self.in_channels, self.out_channels // self.groups, *self.kernel_size
-        weight = initializers.make("torch_linear" if init is None else init, shape, fans=fans, dtype=dtype)
-        start = initializers.make(
-            "torch_linear" if init is None else "zeros", (self.out_channels,), fans=fans, dtype=dtype
-        )
-        self.weight = Parameter(weight, dtype, fans=fans)
-        self.bias = Parameter(start, dtype) if flag(bias, "bias") else None
+        self.weight, start = weight_and_bias(init, shape, self.out_channels, fans, dtype)
+        self.bias = start if flag(bias, "bias") else None
 
     def config(self) -> dict[str, Any]:
         return super().config() | {
@@ -125,24 +122,20 @@ class ConvTranspose2d(OverImages):
         ctx.x = x = self._as_images(x)
         weight, geometry = self._as_images(self.weight.data), self._geometry()
         y = ctx.buffer("y", output_shape(x.shape, weight.shape, **geometry), x.dtype)
-        bias = None if self.bias is None else self.bias.data
-        return self._from_images(ops.conv_transpose2d(x, weight, bias=bias, out=y, **geometry))
+        return self._from_images(ops.conv_transpose2d(x, weight, bias=data_of(self.bias), out=y, **geometry))
 
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         dy = self._as_images(dy)
-        # As in Linear: a following batch norm subtracts the bias again.
-        cancelled = ctx.dy_sums_to_zero
-        if cancelled and self.bias is not None:
-            ops.zero(self.bias.grad)
+        db = bias_gradient(self.bias, ctx.dy_sums_to_zero)
         dx = ops.conv_transpose2d_backward(
             dy,
             ctx.x,
             self._as_images(self.weight.data),
             dw=self._as_images(self.weight.grad),
-            db=None if self.bias is None or cancelled else self.bias.grad,
+            db=db,
             dx=ctx.gradient("dx", ctx.x.shape, dy.dtype, dy) if ctx.needs_dx else None,
-            need_db=self.bias is not None and not cancelled,
+            need_db=db is not None,
             need_dx=ctx.needs_dx,
             **self._geometry(),
         )[2]

@@ -11,7 +11,7 @@ from ... import ops
 from ...utils.validation import count, flag, number
 from ..context import Context
 from ..initializers import filled
-from ..parameters import Parameter
+from ..parameters import Parameter, data_of, grad_of
 from ..recording import replayable
 from .base import Layer
 
@@ -77,8 +77,8 @@ class GroupNorm(Layer):
         y, ctx.mean, ctx.rstd = ops.group_norm(
             x,
             self.num_groups,
-            None if self.weight is None else self.weight.data,
-            None if self.bias is None else self.bias.data,
+            data_of(self.weight),
+            data_of(self.bias),
             eps=self.eps,
             out=ctx.buffer("y", x.shape, x.dtype),
             mean_out=ctx.buffer("mean", statistics, x.dtype),
@@ -91,12 +91,12 @@ class GroupNorm(Layer):
         return ops.group_norm_backward(
             dy,
             ctx.x,
-            None if self.weight is None else self.weight.data,
+            data_of(self.weight),
             ctx.mean,
             ctx.rstd,
             dx=ctx.gradient("dx", dy.shape, dy.dtype, dy) if ctx.needs_dx else None,
-            dgamma=None if self.weight is None else self.weight.grad,
-            dbeta=None if self.bias is None else self.bias.grad,
+            dgamma=grad_of(self.weight),
+            dbeta=grad_of(self.bias),
             need_dx=ctx.needs_dx,
         )[0]
 
@@ -155,8 +155,8 @@ class LayerNorm(Layer):
         y, ctx.mean, ctx.rstd = ops.layer_norm(
             x,
             shape,
-            None if self.weight is None else self.weight.data,
-            None if self.bias is None else self.bias.data,
+            data_of(self.weight),
+            data_of(self.bias),
             eps=self.eps,
             out=ctx.buffer("y", x.shape, x.dtype),
             mean_out=ctx.buffer("mean", statistics, x.dtype),
@@ -170,12 +170,12 @@ class LayerNorm(Layer):
             dy,
             ctx.x,
             self.normalized_shape,
-            None if self.weight is None else self.weight.data,
+            data_of(self.weight),
             ctx.mean,
             ctx.rstd,
             dx=ctx.gradient("dx", dy.shape, dy.dtype, dy) if ctx.needs_dx else None,
-            dgamma=None if self.weight is None else self.weight.grad,
-            dbeta=None if self.bias is None else self.bias.grad,
+            dgamma=grad_of(self.weight),
+            dbeta=grad_of(self.bias),
             need_dx=ctx.needs_dx,
         )[0]
 
@@ -233,7 +233,7 @@ class RMSNorm(Layer):
         y, ctx.rstd = ops.rms_norm(
             x,
             self.normalized_shape,
-            None if self.weight is None else self.weight.data,
+            data_of(self.weight),
             eps=float(np.finfo(x.dtype).eps) if self.eps is None else self.eps,
             out=ctx.buffer("y", x.shape, x.dtype),
             rstd_out=ctx.buffer("rstd", (rows, 1), x.dtype),
@@ -246,10 +246,10 @@ class RMSNorm(Layer):
             dy,
             ctx.x,
             self.normalized_shape,
-            None if self.weight is None else self.weight.data,
+            data_of(self.weight),
             ctx.rstd,
             dx=ctx.gradient("dx", dy.shape, dy.dtype, dy) if ctx.needs_dx else None,
-            dgamma=None if self.weight is None else self.weight.grad,
+            dgamma=grad_of(self.weight),
             need_dx=ctx.needs_dx,
         )[0]
 

@@ -11,8 +11,9 @@ from ... import ops
 from ...utils.validation import count, flag
 from .. import initializers
 from ..context import Context
-from ..parameters import Parameter
+from ..parameters import data_of
 from ..recording import applies_activation, replayable
+from .affine import bias_gradient, output_buffers, weight_and_bias
 from .base import Layer
 
 if TYPE_CHECKING:
@@ -66,9 +67,8 @@ class Linear(Layer):
         self.out_features = count(out_features, "out_features")
         self.init = init
         shape = (self.in_features, self.out_features)
-        self.weight = Parameter(initializers.make("torch_linear" if init is None else init, shape, dtype=dtype), dtype)
-        start = initializers.make("torch_linear" if init is None else "zeros", shape[1:], fans=shape, dtype=dtype)
-        self.bias = Parameter(start, dtype) if flag(bias, "bias") else None
+        self.weight, start = weight_and_bias(init, shape, self.out_features, shape, dtype)
+        self.bias = start if flag(bias, "bias") else None
 
     def config(self) -> dict[str, Any]:
         return {
@@ -88,11 +88,8 @@ class Linear(Layer):
             raise ValueError(f"Linear got an input of shape {x.shape}; expected {expected}")
         shape = (*x.shape[:-1], self.out_features)
         ctx.x = x
-        y = ctx.saved = ctx.buffer("y", shape, x.dtype)
-        pre = None
-        if ctx.activation is not None and ops.ACTIVATIONS[ctx.activation[0]].needs_input:
-            pre = ctx.saved = ctx.buffer("pre", shape, x.dtype)
-        bias = None if self.bias is None else self.bias.data
+        y, pre = output_buffers(ctx, shape, x.dtype)
+        bias = data_of(self.bias)
         ops.matmul(_rows(x), self.weight.data, bias=bias, activation=ctx.activation, out=_rows(y), pre_out=_rows(pre))
         return y
 
@@ -100,11 +97,8 @@ class Linear(Layer):
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray | None:
         x = ctx.x
-        # A following batch norm subtracts the bias again: its gradient is exactly 0, not a sum's rounding error. With
-        # more than two dimensions, its channels are not the features.
-        cancelled = ctx.dy_sums_to_zero and dy.ndim == 2
-        if cancelled and self.bias is not None:
-            ops.zero(self.bias.grad)
+        # With more than two dimensions, the channels of a following batch norm are not the features.
+        db = bias_gradient(self.bias, ctx.dy_sums_to_zero and dy.ndim == 2)
         dz = None if ctx.activation is None else ctx.gradient("dz", dy.shape, dy.dtype, dy)
         dx = ctx.gradient("dx", x.shape, x.dtype, dy, dz) if ctx.needs_dx else None
         ops.linear_backward(
@@ -112,9 +106,9 @@ class Linear(Layer):
             _rows(x),
             self.weight.data,
             dw=self.weight.grad,
-            db=None if self.bias is None or cancelled else self.bias.grad,
+            db=db,
             dx=_rows(dx),
-            need_db=self.bias is not None and not cancelled,
+            need_db=db is not None,
             need_dx=ctx.needs_dx,
             activation=ctx.activation,
             saved=None if ctx.activation is None else _rows(ctx.saved),

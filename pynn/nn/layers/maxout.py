@@ -10,8 +10,8 @@ from ... import ops
 from ...utils.validation import count
 from .. import initializers
 from ..context import Context
-from ..parameters import Parameter
 from ..recording import replayable
+from .affine import weight_and_bias
 from .base import Layer
 
 if TYPE_CHECKING:
@@ -62,10 +62,7 @@ class Maxout(Layer):
         self.pieces = count(pieces, "pieces")
         self.init = init
         shape, fans = (self.in_features, self.pieces * self.out_features), (self.in_features, self.out_features)
-        weight = initializers.make("torch_linear" if init is None else init, shape, fans=fans, dtype=dtype)
-        bias = initializers.make("torch_linear" if init is None else "zeros", shape[1:], fans=fans, dtype=dtype)
-        self.weight = Parameter(weight, dtype, fans=fans)
-        self.bias = Parameter(bias, dtype)
+        self.weight, self.bias = weight_and_bias(init, shape, shape[1], fans, dtype)
 
     def config(self) -> dict[str, Any]:
         return super().config() | {"init": self.init if isinstance(self.init, str) else None}
