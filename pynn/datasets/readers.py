@@ -10,7 +10,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -210,13 +210,7 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any]]:
     ((3, 2), array([0, 1, 2]))
     """
     with _archive(path) as archive:
-        held = set(archive.namelist())
-        names = next((names for names in _NPZ_KEYS if all(f"{name}.npy" in held for name in names)), None)
-        if names is None:
-            arrays = sorted(name.removesuffix(".npy") for name in held)
-            raise ValueError(
-                f"cannot use {path}: it has arrays {arrays[:20]}; expected x and y, X and y, or data and target"
-            )
+        names = _found(archive, _NPZ_KEYS, "x and y, X and y, or data and target", path)
         x, y = (_member(archive, f"{name}.npy", path) for name in names)
     if not x.ndim or not y.ndim or len(x) != len(y):
         raise ValueError(f"{path}: {names[0]} has shape {x.shape}, {names[1]} has shape {y.shape}; expected equal rows")
@@ -226,11 +220,7 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any]]:
 def read_npz_array(path: str | os.PathLike[str], names: Sequence[str]) -> NDArray[Any]:
     """Return the first array of `names` that a NumPy archive contains; errors are those of `read_npz`."""
     with _archive(path) as archive:
-        held = set(archive.namelist())
-        name = next((name for name in names if f"{name}.npy" in held), None)
-        if name is None:
-            arrays = sorted(name.removesuffix(".npy") for name in held)
-            raise ValueError(f"cannot use {path}: it has arrays {arrays[:20]}; expected one named {names[0]}")
+        (name,) = _found(archive, [(name,) for name in names], f"one named {names[0]}", path)
         return _member(archive, f"{name}.npy", path)
 
 
@@ -258,6 +248,18 @@ def _archive(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
             raise ValueError(f"cannot use {path}: {error}") from error
         with archive:
             yield archive
+
+
+def _found(
+    archive: zipfile.ZipFile, groups: Iterable[tuple[str, ...]], expected: str, path: str | os.PathLike[str]
+) -> tuple[str, ...]:
+    """Return the first group of names of arrays that an archive has all of; raise ValueError if there is none."""
+    held = set(archive.namelist())
+    for names in groups:
+        if all(f"{name}.npy" in held for name in names):
+            return names
+    arrays = sorted(name.removesuffix(".npy") for name in held)
+    raise ValueError(f"cannot use {path}: it has arrays {arrays[:20]}; expected {expected}")
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:

@@ -116,7 +116,7 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
         if column.dtype.is_temporal():
             return _with_parts({"name": name, "kind": "date", "categories": [], "fill": None}, column, "dates")
         return {"name": name, "kind": "number", "categories": [], "fill": None}, ""
-    cells = gaps(column, (*MISSING, *map(str.lower, options.missing)))
+    cells = gaps(column, MISSING, options.missing)
     if name in options.categorical:
         return _category(cells, options, named=True)
     if not named and not cells.count():
@@ -163,7 +163,7 @@ def as_text(column: pl.Series) -> pl.Series:
 
 def number_format_of(source: RawTable, cells: pl.Series, options: ColumnOptions) -> NumberFormat | None:
     """Return the format that all cells follow, or None if there is none; raise ColumnError if it is ambiguous."""
-    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, options.missing))).drop_nulls()
+    present = gaps(cells, MISSING_NUMBER, options.missing).drop_nulls()
     if not len(present):
         return None
     if cells.name not in options.numeric and present.str.contains(LEADING_ZERO).any():
@@ -266,7 +266,7 @@ def _with_parts(column: ColumnSchema, moments: pl.Series, note: str) -> tuple[Co
 
 def strays(cells: pl.Series, options: ColumnOptions) -> list[tuple[int, str]]:
     """Return row and text of the cells that are neither missing nor numbers of any format."""
-    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, options.missing)))
+    present = gaps(cells, MISSING_NUMBER, options.missing)
     for how in options.formats():
         present = present.set(parsed(present, how).is_not_null(), None)
     rows = present.is_not_null().arg_true().to_list()
@@ -276,7 +276,7 @@ def strays(cells: pl.Series, options: ColumnOptions) -> list[tuple[int, str]]:
 def _refuse_errors(source: RawTable, cells: pl.Series, options: ColumnOptions) -> None:
     """Raise ColumnError if text among numbers is rather an error than a category."""
     strange = strays(cells, options)
-    present = gaps(cells, (*MISSING_NUMBER, *map(str.lower, options.missing))).drop_nulls()
+    present = gaps(cells, MISSING_NUMBER, options.missing).drop_nulls()
     numbers = len(present) - len(strange)
     if not numbers or present.str.contains(LEADING_ZERO).any():
         return

@@ -128,7 +128,7 @@ def _unreadable(source: RawTable, column: ColumnSchema, row: int, cells: pl.Seri
 def _numbers(source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Write a column of numbers, or of dates and their parts, to `out`; return which ones are missing."""
     if cells.dtype == pl.String:
-        cells = gaps(cells, (*MISSING_NUMBER, *map(str.lower, column.get("missing", []))))
+        cells = gaps(cells, MISSING_NUMBER, column.get("missing", []))
     numbers = _interpreted(column, cells)
     out[0] = numbers.cast(pl.Float64).to_numpy()
     present = cells.is_not_null().to_numpy()
@@ -159,7 +159,7 @@ def _interpreted(column: ColumnSchema, cells: pl.Series) -> pl.Series:
 
 def _one_hot(source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Write a one-hot column for each category to `out`; return which cells are missing."""
-    cells = gaps(as_text(cells), (*MISSING, *map(str.lower, column.get("missing", []))))
+    cells = gaps(as_text(cells), MISSING, column.get("missing", []))
     places = {category: place for place, category in enumerate(column["categories"])}
     found = cells.replace_strict(places, default=-1, return_dtype=pl.Int64).to_numpy()
     absent = cells.is_null().to_numpy()

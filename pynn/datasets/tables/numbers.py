@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -105,20 +106,18 @@ def plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([cast, frame.select(numbers.cast(pl.Float64).fill_nan(None))], how="horizontal")
 
 
-def without_gaps(cells: pl.Series, missing: tuple[str, ...]) -> pl.Series:
-    """Return the cells that are not markers of missing values, compared without regard to case."""
-    lower = cells.str.to_lowercase()
-    return cells.filter(~lower.is_in(list(missing)) & cells.is_not_null())
+def gaps(cells: pl.Series, markers: tuple[str, ...], further: Iterable[str] = ()) -> pl.Series:
+    """Return the cells with null for markers of missing values, compared without regard to case.
 
-
-def gaps(cells: pl.Series, missing: tuple[str, ...]) -> pl.Series:
-    """Return the cells with null for markers of missing values, compared without regard to case."""
-    return cells.set(cells.str.to_lowercase().is_in(list(missing)).fill_null(value=True), None)
+    `markers` are in lower case; `further` ones, which the user names, are in any.
+    """
+    missing = [*markers, *map(str.lower, further)]
+    return cells.set(cells.str.to_lowercase().is_in(missing).fill_null(value=True), None)
 
 
 def formats_of(cells: pl.Series) -> list[NumberFormat]:
     """Return the formats that all cells follow which are not missing, the plainest first."""
-    present = without_gaps(cells, MISSING_NUMBER)
+    present = gaps(cells, MISSING_NUMBER).drop_nulls()
     return [how for how in FORMATS if not parsed(present, how).null_count()]
 
 

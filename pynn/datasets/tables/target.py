@@ -127,8 +127,7 @@ def target_cells(column: pl.Series, target: TargetSchema) -> pl.Series:
     cells = as_text(column)
     if column.dtype != pl.String:
         return cells
-    extra = map(str.lower, target.get("missing", []))
-    cells = gaps(cells, (*MISSING, *extra))
+    cells = gaps(cells, MISSING, target.get("missing", []))
     numbers = gaps(cells, MISSING_NUMBER)
     return numbers if numbers.count() and formats_of(numbers) else cells
 
