@@ -21,6 +21,7 @@ from ..training.callbacks import Callback, CallbackList
 from ..training.examples import Examples
 from ..training.step import NonFiniteError
 from ..training.trainer import Trainer
+from ..utils.arrays import total_weight
 from .base import NetworkEstimator, combined_weights, held_out_parts, monitored, warn_of_interrupt
 from .batches import ShuffledBatches
 from .convergence import Convergence
@@ -196,7 +197,7 @@ class Perceptron(NetworkEstimator):
         objective = self._objective()
         penalty = MeanL2(self.alpha * objective.gradient_scale)
         row_weights = objective.loss.row_weights(data.y, data.weights)
-        penalty.weight = float(len(data.y) if row_weights is None else row_weights.sum(dtype=np.float64))
+        penalty.weight = total_weight(len(data.y), row_weights)
         options = {"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol}
         loss, self.n_iter_ = minimize(self.network_, objective, penalty, (data.dense(), *data[1:]), **options)
         self.loss_ = loss + _constant(objective, data)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..utils.arrays import total_weight
 from .examples import check_fit, prepare
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class ArrayBatches(Source):
         return own, self._ranks.share(own, counts, weights, self._total(rows), self._mean)
 
     def _total(self, rows: np.ndarray) -> float:
-        return float(len(rows) if self._row_weights is None else self._row_weights[rows].sum(dtype=np.float64))
+        return total_weight(len(rows), None if self._row_weights is None else self._row_weights[rows])
 
     def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
         x, y, weights = self._data
@@ -286,7 +287,7 @@ class UserBatches(Source):
         x, y = np.array(examples.x), np.array(examples.y)
         weights = None if examples.weights is None else np.array(examples.weights)
         each = self._loss.row_weights(y, weights)
-        total = float(len(x) if each is None else each.sum(dtype=np.float64))
+        total = total_weight(len(x), each)
         whole = Batch(self._augmented(x, seed, epoch, index), y, weights, total)
         return whole if self._ranks is None else cut(whole, self._loss, self._ranks)
 

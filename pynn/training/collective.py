@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..utils.arrays import total_weight
 from . import rank_checks
 from .batches import Batch, cut
 from .exchange import Exchange
@@ -79,7 +80,7 @@ def step_on_all(
     """Take a step on a minibatch that every rank has whole: each computes its share. Return the loss of the whole."""
     y = trainer.loss.as_target(y, x.dtype)
     each = trainer.loss.row_weights(y, weights)
-    total = float(len(x) if each is None else each.sum(dtype="float64"))
+    total = total_weight(len(x), each)
     x, y, weights, _, share = cut(Batch(x, y, weights, total), trainer.loss, ranks)
     with aborting_all(trainer):
         return step.take(x, y, weights, share=share)

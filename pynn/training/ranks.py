@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 
 from ..nn.share import Share
+from ..utils.arrays import total_weight
 from ..utils.streams import say
 from .shared import SMALL, Barrier, Board, SharedSlots, shared_zeros
 
@@ -104,7 +105,7 @@ class Ranks:
         elif not mean:
             factor = 1.0
         else:
-            part = float(counts[self.rank] if weights is None else weights.sum(dtype=np.float64))
+            part = total_weight(counts[self.rank], weights)
             factor = part / total if total else 0.0
         return Share(self, own.start, counts, factor)
 

@@ -59,6 +59,11 @@ def example_weights(value: Any, rows: int, dtype: np.dtype, name: str = "sample_
     return weights
 
 
+def total_weight(rows: int, weights: np.ndarray | None) -> float:
+    """Return the total weight of `rows` examples: of 1 each without weights, else summed in float64."""
+    return float(rows if weights is None else weights.sum(dtype=np.float64))
+
+
 def refuse_masked(value: Any, name: str) -> None:
     """Raise ValueError if `value` is a masked array with masked values, which NumPy would take for others."""
     if not isinstance(value, np.ma.MaskedArray) or value.dtype.names is not None:
