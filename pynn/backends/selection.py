@@ -120,7 +120,7 @@ class use_backend:  # noqa: N801 - used like a function
 
 
 def kernels() -> ModuleType:
-    """Return the kernel package in use, with its modules activations, batchnorm, dropout, losses, matmul and optim."""
+    """Return the kernel package in use: one module per subject, with the same functions in every backend."""
     global _active
     if _active is None:
         _active = _load(os.environ.get("PYNN_BACKEND", "auto"))

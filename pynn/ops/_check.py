@@ -35,6 +35,8 @@ def segments_fit(bounds: object, size: int) -> Literal[False]:
 with contextlib.suppress(ImportError):  # built without a C compiler
     from ..kernels.cython.arguments import fits, segments_fit  # type: ignore[no-redef]  # noqa: F401 - for the ops
 
+#: The shape of images, see `floats`.
+IMAGES = ("n", "channels", "height", "width")
 
 _SINGLE, _DOUBLE, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 

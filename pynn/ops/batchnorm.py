@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends.selection import kernels
-from ._check import apart, check_shape, fits, floats, output, positive, required
+from ._check import apart, fits, floats, output, positive, required
 from .activations import resolve
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def batch_norm(
            [ 1.,  1.]]), array([0.2, 2. ]))
     """
     if not fits("nj,j,j->j,j,nj,j,j", x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out):
-        x = floats(x, "x")
-        check_shape(x, "x", ("n", "features"))
+        x = floats(x, "x", shape=("n", "features"))
         gamma, beta, out, mean_out, rstd_out = forward_arguments(
             x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out
         )
@@ -129,8 +128,7 @@ def batch_norm_backward(
         dx = None
     dx_given = need_dx == (dx is not None)
     if not (dx_given and fits("nj,nj,j,j,j,j->nj?,j,j", dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta)):
-        dy = floats(dy, "dy")
-        check_shape(dy, "dy", ("n", "features"))
+        dy = floats(dy, "dy", shape=("n", "features"))
         x = floats(x, "x", like=dy, shape=dy.shape)
         gamma, beta, mean, rstd, dx, dgamma, dbeta = backward_arguments(
             dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, need_dx

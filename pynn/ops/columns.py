@@ -37,8 +37,7 @@ def copy_columns(source: ArrayLike, out: np.ndarray, *, start: int = 0, width: i
     >>> copy_columns(np.array([[1.0, 2.0, 3.0]]), np.zeros((1, 3)), start=1, width=2)
     array([[2., 3., 0.]])
     """
-    source = floats(source, "source")
-    check_shape(source, "source", _ROWS)
+    source = floats(source, "source", shape=_ROWS)
     out = _target(out, "out", source)
     _check_columns("source", source, start, width)
     _check_columns("out", out, out_start, width)
@@ -73,10 +72,8 @@ def embed(
     array([[5., 6.],
            [1., 2.]])
     """
-    table = floats(table, "table")
-    check_shape(table, "table", ("rows", "width"))
-    indices = floats(indices, "indices", like=table)
-    check_shape(indices, "indices", _ROWS)
+    table = floats(table, "table", shape=("rows", "width"))
+    indices = floats(indices, "indices", like=table, shape=_ROWS)
     _check_columns("indices", indices, column, 1)
     if out is None:
         out = np.empty((len(indices), table.shape[1]), table.dtype)
@@ -117,8 +114,7 @@ def embed_backward(
     array([2., 5., 0.])
     """
     dy = floats(dy, "dy")
-    indices = floats(indices, "indices", like=dy)
-    check_shape(indices, "indices", _ROWS)
+    indices = floats(indices, "indices", like=dy, shape=_ROWS)
     check_shape(dy, "dy", (len(indices), "width"))
     _check_columns("indices", indices, column, 1)
     if not isinstance(dtable, np.ndarray) or dtable.ndim != 2:

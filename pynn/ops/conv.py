@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..utils.validation import count
-from ._check import apart, check_shape, fits, floats, output
+from ._check import IMAGES, apart, check_shape, fits, floats, output
 from ._windows import Pair, borders, pair, windows
 from .activations import resolve
 from .channels import by_channel
@@ -17,7 +17,7 @@ from .matmul import activated_gradient
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-_IMAGES, _WEIGHTS = ("n", "channels", "height", "width"), ("filters", "channels / groups", "rows", "columns")
+_WEIGHTS = ("filters", "channels / groups", "rows", "columns")
 
 
 def conv2d(
@@ -130,8 +130,7 @@ def conv2d_backward(
         saved = dz = None
     elif saved is None:
         raise ValueError("conv2d_backward with an activation needs saved=, the array its derivative is computed from")
-    dy = floats(dy, "dy")
-    check_shape(dy, "dy", ("n", "filters", "out_height", "out_width"))
+    dy = floats(dy, "dy", shape=("n", "filters", "out_height", "out_width"))
     x, w = _operands(x, w, like=dy)
     before, grid = _check_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     check_shape(dy, "dy", (x.shape[0], w.shape[0], *grid))
@@ -165,10 +164,8 @@ def output_shape(
 
 def _operands(x: ArrayLike, w: ArrayLike, like: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     if not fits("ncyx,kdrs", x, w) or like is not None:
-        x = floats(x, "x", like=like)
-        check_shape(x, "x", _IMAGES)
-        w = floats(w, "w", like=x)
-        check_shape(w, "w", _WEIGHTS)
+        x = floats(x, "x", like=like, shape=IMAGES)
+        w = floats(w, "w", like=x, shape=_WEIGHTS)
     return x, w
 
 

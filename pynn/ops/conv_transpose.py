@@ -9,14 +9,14 @@ import numpy as np
 from ..backends.selection import kernels
 from ..kernels.codes import ActivationCode
 from ..utils.validation import count
-from ._check import apart, check_shape, floats, output
+from ._check import IMAGES, apart, check_shape, floats, output
 from ._windows import Pair, pair, reach, windows
 from .channels import by_channel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-_IMAGES, _WEIGHTS = ("n", "channels", "height", "width"), ("channels", "filters / groups", "rows", "columns")
+_WEIGHTS = ("channels", "filters / groups", "rows", "columns")
 
 
 def conv_transpose2d(
@@ -161,8 +161,6 @@ def output_shape(
 
 
 def _operands(x: ArrayLike, w: ArrayLike, like: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    x = floats(x, "x", like=like)
-    check_shape(x, "x", _IMAGES)
-    w = floats(w, "w", like=x)
-    check_shape(w, "w", _WEIGHTS)
+    x = floats(x, "x", like=like, shape=IMAGES)
+    w = floats(w, "w", like=x, shape=_WEIGHTS)
     return x, w

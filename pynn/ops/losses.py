@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backends.selection import kernels
-from ._check import apart, check_shape, fits, floats, labels, output, required
+from ._check import apart, fits, floats, labels, output, required
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -131,8 +131,7 @@ def softmax_cross_entropy(
         dlogits = None
     dlogits_given = need_gradient == (dlogits is not None)
     if not (dlogits_given and fits("nc,c?,n?->nc?", logits, weight, sample_weight, dlogits)):
-        logits = floats(logits, "logits")
-        check_shape(logits, "logits", ("n", "classes"))
+        logits = floats(logits, "logits", shape=("n", "classes"))
         if weight is not None:
             weight = floats(weight, "weight", like=logits, shape=(logits.shape[1],))
         sample_weight = row_weights(sample_weight, logits)
@@ -178,8 +177,7 @@ def nll(
     >>> nll(np.log([[0.5, 0.25, 0.25]]), [0])[1]
     array([[-1.,  0.,  0.]])
     """
-    log_probs = floats(log_probs, "log_probs")
-    check_shape(log_probs, "log_probs", ("n", "classes"))
+    log_probs = floats(log_probs, "log_probs", shape=("n", "classes"))
     if weight is not None:
         weight = floats(weight, "weight", like=log_probs, shape=(log_probs.shape[1],))
     sample_weight = row_weights(sample_weight, log_probs)
@@ -213,8 +211,7 @@ def multiclass_hinge(
     >>> multiclass_hinge(np.array([[3.2, 5.1, -1.7]]), np.array([0]))[0].__round__(4)
     2.9
     """
-    scores = floats(scores, "scores")
-    check_shape(scores, "scores", ("n", "classes"))
+    scores = floats(scores, "scores", shape=("n", "classes"))
     sample_weight = row_weights(sample_weight, scores)
     gradient = gradient_array(dscores, "dscores", need_gradient, scores, sample_weight)
     targets = _checked_labels(targets, scores, NO_IGNORE, "dscores", gradient)
@@ -234,8 +231,7 @@ def count_correct(scores: ArrayLike, targets: ArrayLike, *, ignore_index: int = 
     1
     """
     if not fits("nc", scores):
-        scores = floats(scores, "scores")
-        check_shape(scores, "scores", ("n", "classes"))
+        scores = floats(scores, "scores", shape=("n", "classes"))
     _check_ignored(ignore_index)
     return kernels().labels.count_correct(scores, labels(targets, scores.shape[0]), ignore_index)
 
@@ -251,8 +247,7 @@ def share_correct(scores: ArrayLike, targets: ArrayLike, out: np.ndarray, *, ign
     >>> out
     array([0.5])
     """
-    scores = floats(scores, "scores")
-    check_shape(scores, "scores", ("n", "classes"))
+    scores = floats(scores, "scores", shape=("n", "classes"))
     targets = labels(targets, scores.shape[0])
     apart({"out": required(out, "out", (1,), np.dtype(np.float64))}, scores, targets)
     _check_ignored(ignore_index)

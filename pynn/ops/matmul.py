@@ -148,8 +148,7 @@ def linear_backward(
         dx = None
     outputs_given = (need_db, need_dx, activation is None) == (db is not None, dx is not None, dz is None)
     if not (outputs_given and fits("nj,ni,ij,nj?->ij,j?,ni?,nj?", dy, x, w, saved, dw, db, dx, dz)):
-        dy = floats(dy, "dy")
-        check_shape(dy, "dy", ("n", "out_features"))
+        dy = floats(dy, "dy", shape=("n", "out_features"))
         x = floats(x, "x", like=dy, shape=(dy.shape[0], "in_features"))
         w = floats(w, "w", like=dy, shape=(x.shape[1], dy.shape[1]))
         if saved is not None:
@@ -198,7 +197,6 @@ def zero(out: np.ndarray) -> None:
     >>> out
     array([0., 0.])
     """
-    array = floats(out, "out")
-    check_shape(array, "out", ("n",))
+    array = floats(out, "out", shape=("n",))
     required(out, "out", array.shape, array.dtype)
     kernels().matmul.column_sum(out.reshape(1, -1)[:0], out)  # the sum of no rows

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..utils.validation import count as whole
-from ._check import apart, check_shape, floats, output, positive, required
+from ._check import apart, floats, output, positive, required
 from .activations import resolve
 from .batchnorm import feature_arrays
 from .channels import by_channel
@@ -62,10 +62,8 @@ def merge_statistics(
     >>> mean, var.round(6), rows.var(axis=0)
     (array([5.5]), array([13.25]), array([13.25]))
     """
-    moments = floats(moments, "moments")
-    check_shape(moments, "moments", ("parts", 2, "features"))
-    counts = floats(counts, "counts")
-    check_shape(counts, "counts", (len(moments),))
+    moments = floats(moments, "moments", shape=("parts", 2, "features"))
+    counts = floats(counts, "counts", shape=(len(moments),))
     if counts.dtype != np.float64:
         raise TypeError(f"counts has dtype {counts.dtype}; expected float64")
     features = moments.shape[2:]
@@ -101,8 +99,7 @@ def merge_gradients(sums: ArrayLike, *, count: int, out: np.ndarray | None = Non
     array([[1. ],
            [1.5]])
     """
-    sums = floats(sums, "sums")
-    check_shape(sums, "sums", ("parts", 2, "features"))
+    sums = floats(sums, "sums", shape=("parts", 2, "features"))
     means = output(out, "out", sums.shape[1:], sums.dtype)
     apart({"out": out}, sums)
     kernels().batchnorm.merge_gradients(sums, _places(count, "count"), means)

@@ -8,12 +8,10 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..utils.validation import count
-from ._check import apart, check_shape, floats, output
+from ._check import IMAGES, apart, floats, output
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-_IMAGES = ("n", "channels", "height", "width")
 
 
 def pixel_shuffle(x: ArrayLike, upscale_factor: int, out: np.ndarray | None = None) -> np.ndarray:
@@ -41,8 +39,7 @@ def pixel_shuffle(x: ArrayLike, upscale_factor: int, out: np.ndarray | None = No
     array([[[[0., 1.],
              [2., 3.]]]])
     """
-    x = floats(x, "x")
-    check_shape(x, "x", _IMAGES)
+    x = floats(x, "x", shape=IMAGES)
     (n, channels, height, width), r = x.shape, count(upscale_factor, "upscale_factor")
     if channels % r**2:
         raise ValueError(f"x has {channels} channels; expected a multiple of {r**2}, for upscale_factor={r}")
@@ -73,8 +70,7 @@ def pixel_unshuffle(x: ArrayLike, downscale_factor: int, out: np.ndarray | None 
     >>> pixel_unshuffle(np.array([[[[0.0, 1.0], [2.0, 3.0]]]]), 2).ravel()
     array([0., 1., 2., 3.])
     """
-    x = floats(x, "x")
-    check_shape(x, "x", _IMAGES)
+    x = floats(x, "x", shape=IMAGES)
     (n, channels, height, width), r = x.shape, count(downscale_factor, "downscale_factor")
     if height % r or width % r:
         raise ValueError(f"x has images of {height} x {width}; expected multiples of downscale_factor={r}")

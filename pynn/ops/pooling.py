@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backends.selection import kernels
-from ._check import apart, check_shape, fits, floats, output
+from ._check import IMAGES, apart, fits, floats, output
 from ._windows import Pair, adaptive_shape, pair, pooled_shape, pooling_window
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-_IMAGES = ("n", "channels", "height", "width")
 _INDEX = np.dtype(np.uint16)
 
 
@@ -61,8 +60,7 @@ def max_pool2d(
         raise ValueError(f"a window of {kernel} has more than {np.iinfo(_INDEX).max} elements, the maximum")
     fine = fits("nchw->ncij", x, out)
     if not fine:
-        x = floats(x, "x")
-        check_shape(x, "x", _IMAGES)
+        x = floats(x, "x", shape=IMAGES)
     shape = pooled_shape(x.shape, kernel, step, padding, dilation, ceil_mode)
     y = out if fine and out.shape == shape else _pooled(out, shape, x)
     index = output(index_out, "index_out", shape, _INDEX) if need_index else None
@@ -144,8 +142,7 @@ def avg_pool2d(
              [10.5, 12.5]]]])
     """
     kernel, step, padding, _ = pooling_window(kernel, stride, padding)
-    x = floats(x, "x")
-    check_shape(x, "x", _IMAGES)
+    x = floats(x, "x", shape=IMAGES)
     shape = pooled_shape(x.shape, kernel, step, padding, ceil=ceil_mode)
     y = _pooled(out, shape, x)
     if y.size:
@@ -192,8 +189,7 @@ def adaptive_avg_pool2d(x: ArrayLike, size: int | Pair = 1, out: np.ndarray | No
     array([[[[7.5]]]])
     """
     grid = pair(size, "size")
-    x = floats(x, "x")
-    check_shape(x, "x", _IMAGES)
+    x = floats(x, "x", shape=IMAGES)
     y = _pooled(out, adaptive_shape(x.shape, grid), x)
     if y.size:
         kernels().pooling.adaptive_avg_pool2d(x, y)
@@ -229,8 +225,7 @@ def _gradients(dy: ArrayLike, shape: tuple[int, ...], out: np.ndarray | None) ->
         return dy, out
     if len(shape) != 4:
         raise ValueError(f"the shape of x is {tuple(shape)}; expected (n, channels, height, width)")
-    dy = floats(dy, "dy")
-    check_shape(dy, "dy", (*shape[:2], "out_height", "out_width"))
+    dy = floats(dy, "dy", shape=(*shape[:2], "out_height", "out_width"))
     dx = output(out, "out", tuple(shape), dy.dtype)
     apart({"out": out}, dy)
     return dy, dx

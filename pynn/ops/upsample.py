@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..backends.selection import kernels
-from ._check import apart, check_shape, floats, output
+from ._check import IMAGES, apart, check_shape, floats, output
 from ._windows import MAX_ELEMENTS, Pair, pair
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-_IMAGES = ("n", "channels", "height", "width")
 
 
 class _Grid(NamedTuple):
@@ -62,8 +60,7 @@ def upsample(
     array([[[[1., 1., 2., 2.],
              [1., 1., 2., 2.]]]])
     """
-    x = floats(x, "x")
-    check_shape(x, "x", _IMAGES)
+    x = floats(x, "x", shape=IMAGES)
     grid = _grid(x.shape, size, scale_factor, mode, align_corners)
     y = output(out, "out", (*x.shape[:2], *grid.size), x.dtype)
     apart({"out": out}, x)
