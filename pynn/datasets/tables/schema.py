@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, get_args
 
 Kind = Literal["number", "category", "date"]
-_KINDS = ("number", "category", "date")
 
 #: What recurs in dates, with the features that each part becomes: a place on a circle, or a column for each weekday.
 PARTS = {
@@ -132,7 +131,7 @@ def check_schema(schema: Any) -> None:
 
 def _is_column(column: Any) -> bool:
     fill = column["fill"]
-    known = isinstance(column["name"], str) and column["kind"] in _KINDS and _is_written(column)
+    known = isinstance(column["name"], str) and column["kind"] in get_args(Kind) and _is_written(column)
     filled = fill is None or (isinstance(fill, int | float) and not isinstance(fill, bool) and math.isfinite(fill))
     dated = isinstance(column.get("date", ""), str) and isinstance(column.get("other", False), bool)
     parts = column.get("parts", [])
