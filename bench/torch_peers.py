@@ -1,7 +1,6 @@
 """Training steps in PyTorch, plain and watched by pynn, Weights & Biases and Cockpit, alternating in one process."""
 
 import contextlib
-import gc
 import os
 import tempfile
 import time
@@ -12,7 +11,9 @@ from torch import nn
 
 import pynn
 from pynn.bench.cases import WORKLOADS
+from pynn.bench.contestants.torch import make_optimizer, network
 from pynn.bench.data import batch
+from pynn.bench.timing import in_turns, seconds_per_call
 
 #: Minimum seconds per block of a contestant, and untimed steps before: watching is dearer at the start of a run.
 BLOCK, WARM_UP = 0.1, 1100
@@ -29,15 +30,9 @@ class Loop:
 
     def __init__(self, name):
         workload = WORKLOADS[name]
-        x, y = batch(workload)
-        self.x, self.y = torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(y)
-        torch.manual_seed(0)
+        self.x, self.y = (torch.from_numpy(array) for array in batch(workload))
         self.module, self.loss = network(workload), nn.CrossEntropyLoss()
-        parameters = self.module.parameters()
-        if workload.optimizer == "adam":
-            self.optimizer = torch.optim.Adam(parameters, 1e-3, fused=True)
-        else:
-            self.optimizer = torch.optim.SGD(parameters, 0.01, momentum=0.9, fused=True)
+        self.optimizer = make_optimizer(workload.optimizer, list(self.module.parameters()))
 
     def step(self):
         """Take a training step."""
@@ -151,38 +146,6 @@ PEERS = {
 }
 
 
-def network(workload):
-    """Return a benchmark's network."""
-    layers = []
-    for index, stage in enumerate(workload.stages):
-        last = index == len(workload.stages) - 1
-        if stage.image:
-            layers.append(nn.Conv2d(stage.inputs, stage.outputs, 3, padding=1))
-        else:
-            if layers and isinstance(layers[-1], nn.MaxPool2d):
-                layers.append(nn.Flatten())
-            layers.append(nn.Linear(stage.inputs, stage.outputs))
-        if not last:
-            if workload.batchnorm:
-                layers.append((nn.BatchNorm2d if stage.image else nn.BatchNorm1d)(stage.outputs))
-            layers.append({"relu": nn.ReLU, "tanh": nn.Tanh}[workload.activation]())
-            if stage.image:
-                layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers)
-
-
-def seconds_per_step(loop, steps):
-    """Return the mean processor time of `steps` steps in this thread, without garbage collection."""
-    gc.disable()
-    try:
-        began = time.thread_time()
-        for _ in range(steps):
-            loop.step()
-        return (time.thread_time() - began) / steps
-    finally:
-        gc.enable()
-
-
 def compare(name, rounds):
     """Yield each installed peer with the ratio of a watched step to a plain one: median and quartiles."""
     for peer, kind in PEERS.items():
@@ -191,18 +154,14 @@ def compare(name, rounds):
 
 
 def ratios(name, kind, rounds):
-    """Return the ratio of a step watched by `kind` to a plain one."""
+    """Return the ratio of a step watched by `kind` to a plain one, in processor time of this thread."""
     plain, watched = Loop(name), kind(name)
     try:
-        steps = max(10, round(BLOCK / seconds_per_step(plain, 3)))
+        steps = max(10, round(BLOCK / seconds_per_call(plain.step, 3, time.thread_time)))
         for _ in range(min(WARM_UP, 5 * steps)):
             plain.step()
             watched.step()
-        values = []
-        for index in range(rounds):
-            order = (plain, watched) if index % 2 == 0 else (watched, plain)
-            seconds = {id(loop): seconds_per_step(loop, steps) for loop in order}
-            values.append(seconds[id(watched)] / seconds[id(plain)])
+        values = [other / own for own, other in in_turns(plain.step, watched.step, steps, rounds, time.thread_time)]
     finally:
         watched.close()
     low, middle, high = np.percentile(values, (25, 50, 75)).tolist()

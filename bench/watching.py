@@ -6,9 +6,9 @@ Both do the same work on the same data, so a ratio above 1 is the monitor's over
 one thread, CPU time counts, which excludes other processes.
 """
 
-import gc
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,6 +20,7 @@ import pynn
 from pynn.bench.cases import WORKLOADS
 from pynn.bench.contestants.own import trainer_of
 from pynn.bench.data import batch
+from pynn.bench.timing import in_turns, seconds_per_call
 from pynn.utils.json_values import write_json
 
 #: Minimum seconds per block of a contestant.
@@ -30,18 +31,6 @@ PAIRS = 4
 WARM_UP = 1100
 
 
-def seconds_per_step(trainer, data, steps, clock):
-    """Return the mean time of `steps` steps, without garbage collection."""
-    gc.disable()
-    try:
-        began = clock()
-        for _ in range(steps):
-            trainer.step(*data)
-        return (clock() - began) / steps
-    finally:
-        gc.enable()
-
-
 def compare(name, rounds, settings, clock):
     """Return the time ratio of a watched step to a plain one (quartiles over the rounds), and the plain time."""
     workload = WORKLOADS[name]
@@ -50,17 +39,16 @@ def compare(name, rounds, settings, clock):
     for pair in range(PAIRS):
         # Memory placement changes the time by a few percent, in favour of the first pair allocated.
         first, second = trainer_of(workload), trainer_of(workload)
-        plain, watched = (first, second) if pair % 2 == 0 else (second, first)
-        pynn.Monitor(on_problem="silent", **settings).watch(watched)
-        steps = max(1, round(BLOCK / seconds_per_step(plain, data, 3, clock)))
+        trainer, observed = (first, second) if pair % 2 == 0 else (second, first)
+        pynn.Monitor(on_problem="silent", **settings).watch(observed)
+        plain, watched = partial(trainer.step, *data), partial(observed.step, *data)
+        steps = max(1, round(BLOCK / seconds_per_call(plain, 3, clock)))
         for _ in range(min(WARM_UP, 10 * steps)):
-            plain.step(*data)
-            watched.step(*data)
-        for index in range(max(2, rounds // PAIRS)):
-            order = (plain, watched) if index % 2 == 0 else (watched, plain)
-            seconds = {id(trainer): seconds_per_step(trainer, data, steps, clock) for trainer in order}
-            ratios.append(seconds[id(watched)] / seconds[id(plain)])
-            times.append(seconds[id(plain)])
+            plain()
+            watched()
+        for seconds, with_monitor in in_turns(plain, watched, steps, max(2, rounds // PAIRS), clock):
+            ratios.append(with_monitor / seconds)
+            times.append(seconds)
     low, middle, high = np.percentile(ratios, (25, 50, 75)).tolist()
     return {"ratio": middle, "low": low, "high": high, "step_us": float(np.median(times)) * 1e6}
 

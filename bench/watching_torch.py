@@ -28,7 +28,6 @@ from .faults.cases import Fault
 from .faults.corpus import CASES
 from .faults.data import available
 from .faults.training import train
-from .torch_peers import compare
 
 #: Number of cases, and their seed: one of those that no threshold was tuned on.
 CASES_COMPARED, SEED = 40, 5
@@ -171,6 +170,8 @@ def verdicts(only, budget, wanted, output):
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write the figures as JSON.")
 def cost(rounds, only, output):
     """Measure steps under each library's watching, relative to plain ones; other workloads in the output stay."""
+    from .torch_peers import compare  # makes PyTorch flush denormals, which is not for the verdicts
+
     torch.set_num_threads(1)
     pynn.set_num_threads(1)
     warnings.simplefilter("ignore")

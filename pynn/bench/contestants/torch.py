@@ -152,7 +152,8 @@ def _loss(case: Case) -> Run:
     return run
 
 
-def _make_optimizer(name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def make_optimizer(name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return the optimiser of a workload, with fused updates."""
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=0.01, momentum=0.9, fused=True)
     return torch.optim.Adam(parameters, lr=1e-3, fused=True)
@@ -161,10 +162,11 @@ def _make_optimizer(name: str, parameters: list[nn.Parameter]) -> torch.optim.Op
 def _optimizer(case: Case) -> Run:
     parameter = nn.Parameter(_tensor(1, *case.shape))
     parameter.grad = _tensor(2, *case.shape)
-    return _make_optimizer(case.op, [parameter]).step
+    return make_optimizer(case.op, [parameter]).step
 
 
-def _network(workload: Workload) -> Any:  # nn.Sequential; its stub lacks `to(memory_format=)`
+def network(workload: Workload) -> Any:  # nn.Sequential; its stub lacks `to(memory_format=)`
+    """Return the workload's network."""
     chain: list[nn.Module] = []
     stages = workload.stages
     for stage, weight in zip(stages, weights(workload), strict=True):
@@ -192,14 +194,14 @@ def _after_product(stage: CaseStage, workload: Workload) -> Iterator[nn.Module]:
 
 def _step(case: Case, mode: str) -> Run | None:
     workload = WORKLOADS[case.op]
-    model = _network(workload)
+    model = network(workload)
     criterion = nn.CrossEntropyLoss() if workload.loss == "cross_entropy" else nn.MSELoss()
     x, target = (torch.from_numpy(array) for array in batch(workload))
     if mode == "channels-last":
         if not workload.filters:
             return None
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-    optimizer = _make_optimizer(workload.optimizer, list(model.parameters()))
+    optimizer = make_optimizer(workload.optimizer, list(model.parameters()))
 
     def loss_of(inputs: torch.Tensor) -> torch.Tensor:
         return criterion(model(inputs), target)
