@@ -1,7 +1,6 @@
 """The HTML report: what it says, what it draws, how large it is."""
 
 import base64
-import html.parser
 import itertools
 import json
 import re
@@ -13,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from html_contents import Contents
 from shown_runs import empty_run, histogram, made_run, sick_findings, trained_run
 
 from pynn.babysit.findings import Finding
@@ -23,39 +23,6 @@ from pynn.report import charts, pixels
 from pynn.report.page import delivered
 
 FIVE_MEGABYTES = 5_000_000
-
-
-class Outline(html.parser.HTMLParser):
-    """What a page consists of; complains about tags that do not match."""
-
-    VOID = ("meta", "link", "img", "br", "path")
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.texts, self.unnamed = [], [], [], []
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if not {"script", "style"} & set(self.open):
-            self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.texts).split())
-
-    def count(self, tag, **attributes):
-        return sum(name == tag and attributes.items() <= found.items() for name, found in self.tags)
 
 
 def headings(text):
@@ -71,21 +38,21 @@ def test_page_of_a_real_run_tells_what_the_history_says(trained, tmp_path):
     path = tmp_path / "run.html"
     path.write_text("old")
     trained.to_html(path)
-    outline = Outline(path.read_text(encoding="utf-8"))
+    outline = Contents(path.read_text(encoding="utf-8"))
     assert [file.name for file in tmp_path.iterdir()] == ["run.html"]
-    assert f"validation accuracy {100 * trained.history['val_accuracy'][-1]:.1f}%" in outline.text
-    assert f"steps {trained.stats.steps[-1]:,}" in outline.text
+    assert f"validation accuracy {100 * trained.history['val_accuracy'][-1]:.1f}%" in outline.words
+    assert f"steps {trained.stats.steps[-1]:,}" in outline.words
     for layer in trained.stats.layers:
         if trained.stats[layer]:
-            assert layer in outline.text
-    assert "Weights of the first layer 24 units, each with its 8 x 8 inputs" in outline.text
+            assert layer in outline.words
+    assert "Weights of the first layer 24 units, each with its 8 x 8 inputs" in outline.words
     assert trained.to_html(tmp_path / "same.html") is None
     assert (tmp_path / "same.html").stat().st_size > 50_000
 
 
 def test_verdict_comes_first_and_findings_have_evidence_and_advice():
     run = made_run(findings=sick_findings())
-    text = Outline(page(run)).text
+    text = Contents(page(run)).words
     assert "✖ Learning rate too high The loss rose to 3.1 times its best" in text
     assert "What to do: Divide the learning rate by 3" in text
     assert "It is the likeliest cause; 1 more finding below." in text
@@ -98,14 +65,14 @@ def test_verdict_comes_first_and_findings_have_evidence_and_advice():
 
 
 def test_a_healthy_run_is_said_to_be_healthy_notes_or_not():
-    assert "✓ No fault found" in Outline(page(made_run())).text
+    assert "✓ No fault found" in Contents(page(made_run())).words
     noted = page(made_run(findings=sick_findings()[2:]))
-    assert "✓ No fault found 1 note below, no fault claimed." in Outline(noted).text
+    assert "✓ No fault found 1 note below, no fault claimed." in Contents(noted).words
     assert 'class="verdict good"' in noted
 
 
 def test_nothing_watched_is_nothing_to_judge():
-    text = Outline(page(empty_run())).text
+    text = Contents(page(empty_run())).words
     assert "Nothing to judge yet" in text
     assert "No fault" not in text
 
@@ -124,10 +91,10 @@ def test_what_the_user_named_is_text_never_markup():
     findings = [Finding("dead_units", nasty, 5, 9, "error", f"evidence {nasty}", f"advice {nasty}")]
     run = made_run(hidden=(f"1.{nasty}ReLU",), findings=findings)
     text = page(run, title=nasty)
-    outline = Outline(text)
-    assert "alert(1)" in outline.text
-    assert outline.count("b") == 0
-    scripts = [attributes for tag, attributes in outline.tags if tag == "script"]
+    outline = Contents(text)
+    assert "alert(1)" in outline.words
+    assert "b" not in outline.tags
+    scripts = [attributes for tag, attributes in outline.elements if tag == "script"]
     assert sum(not attributes for attributes in scripts) == 1
     for data in re.findall(r'<script type="application/json">(.*?)</script>', text):
         json.loads(data)
@@ -145,7 +112,7 @@ def test_charts_are_those_that_the_run_has_figures_for():
     regression = made_run(accuracy=False, validation=False)
     regression.stats.columns["lr"][:] = 0.1
     assert not {"Accuracy", "Learning rate"} & set(headings(page(regression)))
-    assert "validation" not in Outline(page(regression)).text
+    assert "validation" not in Contents(page(regression)).words
 
 
 def test_values_that_are_not_finite_are_left_out_and_counted():
@@ -159,7 +126,7 @@ def test_values_that_are_not_finite_are_left_out_and_counted():
     run.snapshots[-1].activations["1.ReLU"] = SimpleNamespace(low=np.nan, high=np.inf, counts=np.zeros(40, np.int64))
     run.first_weights[:3] = [[np.nan], [np.inf], [-np.inf]]
     text = page(run)
-    assert "31 of 60 values are not finite and left out." in Outline(text).text
+    assert "31 of 60 values are not finite and left out." in Contents(text).words
     assert not re.search(r'd="[^"]*(nan|inf)', text)
     for data in re.findall(r'<script type="application/json">(.*?)</script>', text):
         json.loads(data, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
@@ -199,17 +166,17 @@ def test_a_long_run_stays_small():
 
 def test_one_unit_one_layer_one_step():
     run = made_run(hidden=("1.ReLU",), rows=1, steps=1, units=1, epochs=1, snapshots=1, inputs=1)
-    outline = Outline(page(run))
-    assert "1 input from the top, 1 unit from the left" in outline.text
-    assert "Activity of units" in outline.text
+    outline = Contents(page(run))
+    assert "1 input from the top, 1 unit from the left" in outline.words
+    assert "Activity of units" in outline.words
 
 
 def test_pictures_have_alternative_texts_and_charts_labels():
-    outline = Outline(page(made_run(findings=sick_findings())))
-    assert all(attributes["alt"] for tag, attributes in outline.tags if tag == "img")
-    labels = [attributes["aria-label"] for tag, attributes in outline.tags if attributes.get("role") == "img"]
+    outline = Contents(page(made_run(findings=sick_findings())))
+    assert all(attributes["alt"] for tag, attributes in outline.elements if tag == "img")
+    labels = [attributes["aria-label"] for tag, attributes in outline.elements if attributes.get("role") == "img"]
     assert any(label.startswith("Loss over steps, logarithmic: training ends at 0.") for label in labels)
-    levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch(r"h[1-6]", tag)]
+    levels = [int(tag[1]) for tag, _ in outline.elements if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 

@@ -1,9 +1,9 @@
 """The report of preflight: its status, its text, the rates that it names, and its page."""
 
-import html.parser
 import re
 
 import pytest
+from html_contents import Contents
 from preflight_networks import network, trainer_of
 
 import pynn
@@ -42,39 +42,14 @@ def test_reports_tell_the_worst_and_list_what_is_wrong():
         Check("a", "pass", "headache", None, "", "")
 
 
-class Page(html.parser.HTMLParser):
-    """Reads a page: its text by element, and whether every element that was opened is closed."""
-
-    VOID = ("link", "meta")
-
-    def __init__(self, content):
-        super().__init__()
-        self.open, self.texts, self.links = [], [], []
-        self.feed(content)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        self.links += [value for name, value in attributes if name in ("href", "src")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.texts.append(data)
-
-
 def test_the_page_holds_every_check_escaped_and_needs_nothing_else(tmp_path):
     nasty = '<script>alert("1")</script> & more'
     report = Report([passed("input scale", "rms 1"), failed("gradient check", "not_learning", nasty, nasty, "1.<b>")])
     report.to_html(tmp_path / "report.html")
     content = (tmp_path / "report.html").read_text(encoding="utf-8")
-    page = Page(content)
-    assert page.open == []
-    assert all(link.startswith("data:") for link in page.links)
-    text = "".join(page.texts)
+    contents = Contents(content)
+    assert all(link.startswith("data:") for link in contents.having("href") + contents.having("src"))
+    text = contents.text
     for check in report:
         assert check.name in text
         assert check.evidence in text
@@ -101,7 +76,6 @@ def test_the_page_begins_with_what_is_wrong_the_worst_first():
 def test_the_page_of_a_real_report_holds_all_its_checks(tmp_path, classes):
     report = preflight(trainer_of(network(12, [24], 3), optimizer=pynn.SGD(50.0)), *classes)
     report.to_html(tmp_path / "report.html")
-    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    text = "".join(page.texts)
+    text = Contents((tmp_path / "report.html").read_text(encoding="utf-8")).text
     assert all(check.name in text and check.evidence in text for check in report)
     assert "Preflight: fail" in text

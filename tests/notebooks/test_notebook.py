@@ -3,12 +3,12 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from html_contents import Contents
 from matplotlib.image import imread
 from nbclient import NotebookClient
 
@@ -70,41 +70,6 @@ from pynn.lecture import experiments, run
 [measured] = run([experiments()["linear-stack"]], seeds=2)
 measured""",
 }
-
-
-class Contents(HTMLParser):
-    """The elements and texts of HTML; fails on one that is not closed."""
-
-    VOID = ("img", "br", "meta", "link")
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.tags, self.texts, self.ids, self.targets = [], [], [], [], []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        named = dict(attributes)
-        self.ids += [named["id"]] if "id" in named else []
-        self.targets += [named["href"][1:]] if named.get("href", "").startswith("#") else []
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.texts.append(data)
-
-    @property
-    def text(self):
-        return "".join(self.texts)
 
 
 @pytest.fixture(scope="module")
@@ -200,10 +165,11 @@ def test_styles_reach_nothing_outside_their_output(outputs):
 
 def test_ids_of_two_outputs_differ_and_links_find_theirs(outputs):
     pages = [html_of(outputs, name) for name in ("monitor", "diagnosis", "experiment", "search", "trainer")]
-    ids = [each for page in pages for each in page.ids]
+    ids = [each for page in pages for each in page.having("id")]
     assert len(ids) == len(set(ids))
     for page in pages:
-        assert set(page.targets) <= set(page.ids)
+        targets = {link[1:] for link in page.having("href") if link.startswith("#")}
+        assert targets <= set(page.having("id"))
 
 
 @pytest.mark.parametrize("name", ["monitor's page", "page of the search"])
@@ -219,10 +185,7 @@ def test_progress_is_one_output_that_ends_with_all_that_happened(outputs, name, 
     text = Contents(drawn.data["text/html"]).text
     assert set(drawn.data) == {"text/html", "text/plain"}
     assert text.strip() == drawn.data["text/plain"].strip()
-    assert (
-        len(re.findall(r"^epoch \d/3 ", text, re.MULTILINE) if name == "fit" else re.findall(r"^ *\d  ", text, re.M))
-        == lines
-    )
+    assert len(re.findall(pattern, text, re.MULTILINE)) == lines
 
 
 def test_the_notebook_of_the_docs_runs_and_is_stored_without_outputs():
