@@ -1,9 +1,10 @@
 """Trials of the normalisations: statistics in float64, and how far rounded ones carry."""
 
 import numpy as np
+from activation_formulas import FORWARD, SLOPES
 from fuzz.arrays import SIZES, SMALL
 from fuzz.cases import Case, Numbers, Want, ops, want, wide
-from fuzz.cases_elementwise import FORWARD, SLOPES, activated, parameter_of
+from fuzz.cases_elementwise import activated, parameter_of
 from fuzz.networks import groups_of, pick
 
 EPS = (1e-5, 1e-3, 0.1)

@@ -3,9 +3,10 @@
 import itertools
 
 import numpy as np
+from activation_formulas import FORWARD, SLOPES
 from fuzz.arrays import KINDS, SIZES, SMALL
 from fuzz.cases import Case, Numbers, Want, ops, want, wide
-from fuzz.cases_elementwise import FORWARD, PIECEWISE, SLOPES, activated, parameter_of
+from fuzz.cases_elementwise import PIECEWISE, activated, parameter_of
 from fuzz.networks import pick
 
 NAMES = (None, None, None, *ops.ACTIVATIONS)
