@@ -135,11 +135,11 @@ def test_a_closer_look_changes_nothing(name, dtype, rng, monkeypatch):
     op = OPS[name]
     arrays = arguments(op, dtype, rng)
     want = results(op, arrays)
-    given = {keyword: np.full_like(want[at], np.nan) for keyword, (at, _) in op.outputs.items()}
+    given = {keyword: np.full_like(want[at], np.nan) for keyword, at in op.outputs.items()}
     op.call(*arrays, **given)
     for family in FAMILIES:
         monkeypatch.setattr(family, "fits", lambda *_: False)
-    looked_at = {keyword: np.full_like(want[at], np.nan) for keyword, (at, _) in op.outputs.items()}
+    looked_at = {keyword: np.full_like(want[at], np.nan) for keyword, at in op.outputs.items()}
     for got in (results(op, arrays), results(op, arrays, **looked_at)):
         for one, other in zip(got, want, strict=True):
             np.testing.assert_array_equal(one, other)
@@ -157,7 +157,7 @@ def test_plain_arrays_get_no_closer_look(name, dtype, rng, monkeypatch):
     op = OPS[name]
     arrays = arguments(op, dtype, rng)
     want = results(op, arrays)
-    given = {keyword: np.empty_like(want[at]) for keyword, (at, _) in op.outputs.items()}
+    given = {keyword: np.empty_like(want[at]) for keyword, at in op.outputs.items()}
     for family in FAMILIES:
         monkeypatch.delattr(family, "floats")
     op.call(*arrays, **given)
