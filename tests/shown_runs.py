@@ -23,6 +23,9 @@ class Stats:
     def layers(self):
         return list(self.per_layer)
 
+    def copied(self):
+        return self
+
     def __getitem__(self, name):
         return self.per_layer[name] if name in self.per_layer else self.columns[name]
 

@@ -11,6 +11,7 @@ from shown_runs import empty_run, made_run, sick_findings, trained_run
 
 import pynn
 from pynn.babysit.findings import SYMPTOMS, Finding
+from pynn.babysit.monitor.stats import Stats
 from pynn.babysit.views import figures, terminal
 from pynn.babysit.views.reading import RunFigures, words
 from pynn.babysit.views.tensorboard import TensorBoardLogger, write_tensorboard
@@ -45,6 +46,26 @@ def on_terminal(run, width=100):
     out = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, legacy_windows=False)
     out.print(terminal.render(run, trainer_at(), width))
     return out.file.getvalue()
+
+
+def test_a_run_that_goes_on_in_another_thread_is_shown_as_it_was(monkeypatch):
+    x, y = pynn.datasets.blobs(seed=0)
+    model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
+    trainer, monitor = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.01)), pynn.Monitor(on_problem="silent")
+    trainer.fit(x, y, epochs=1, callbacks=[monitor])
+    stats, read = monitor.stats, Stats._column
+
+    def meanwhile(self, name):
+        stats.append(np.ones((1, stats._rows.shape[1])))  # what the training thread does
+        return read(self, name)
+
+    monkeypatch.setattr(Stats, "_column", meanwhile)
+    run, told = RunFigures(monitor), monitor.to_dict(stats=True)["stats"]
+    assert len(run.steps) == trainer.steps
+    assert {len(figure) for figures in run.layers.values() for figure in figures.values()} == {len(run.steps)}
+    assert len(run.loss) == len(run.lr) == len(run.input_rms) == len(run.steps)
+    assert len(told["steps"]) == len(told["loss"]) == len(told["lr"]) > len(run.steps)
+    assert "<svg" in monitor._repr_html_()
 
 
 def test_panel_is_compact_and_has_the_figures_and_findings():

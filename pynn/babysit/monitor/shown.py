@@ -49,7 +49,8 @@ class Shown:
         self._catch_up()
         about = self._about()
         del about["date"]
-        steps = self.stats.steps
+        figures = self.stats.copied()
+        steps = figures.steps
         record = {
             "format": "pynn.monitor",
             "version": 1,
@@ -60,8 +61,8 @@ class Shown:
             "history": {"epoch": self.history.epoch, **self.history.history},
         }
         if stats:
-            course = {name: self.stats[name] for name in ("loss", "lr", "accuracy")}
-            layers = {layer: self.stats[layer] for layer in self.stats.layers}
+            course = {name: figures[name] for name in ("loss", "lr", "accuracy")}
+            layers = {layer: figures[layer] for layer in figures.layers}
             record["stats"] = {"steps": steps, **course, "layers": layers}
         return dict(plain(record))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Maximum number of rows, and of bytes.
 MAX_ROWS, FEWEST_ROWS, MAX_BYTES = 2048, 256, 16_000_000
+#: How often to copy the rows again, after this number of seconds, because a training thread has just added some.
+ATTEMPTS, PAUSE = 100, 1e-4
 
 
 class Stats:
@@ -58,6 +61,7 @@ class Stats:
         self._group = 1  # steps per row
         self._sum = np.empty(0)  # over the steps of the incomplete group
         self._waiting, self._last = 0, 0.0  # their number, and the last step
+        self._changes = 0  # odd while rows are added
 
     def __getstate__(self) -> dict[str, Any]:
         if self._recorder is not None:
@@ -105,8 +109,27 @@ class Stats:
             self._rows[:used, target] = rows[:used, source]
             self._sum[target] = total[source]
 
+    def copied(self) -> Stats:
+        """Return the figures as they are now, of one length, also while another thread trains."""
+        copy = Stats()
+        for _ in range(ATTEMPTS):
+            before = self._changes
+            copy.__dict__ |= self.__dict__
+            copy._rows, copy._sum = copy._rows[: copy._used + 1].copy(), copy._sum.copy()
+            if before % 2 == 0 and self._changes == before:
+                break
+            time.sleep(PAUSE)
+        return copy
+
     def append(self, rows: np.ndarray) -> None:
         """Add the rows of a recorder."""
+        self._changes += 1
+        try:
+            self._add(rows)
+        finally:
+            self._changes += 1
+
+    def _add(self, rows: np.ndarray) -> None:
         assert self._recorder is not None
         if self._names != [name for name, _ in self._recorder.parameters]:
             self._follow_parameters(self._recorder)

@@ -100,7 +100,7 @@ class RunFigures:
     """
 
     def __init__(self, monitor: Watched) -> None:
-        stats = monitor.stats
+        stats = monitor.stats.copied()
         self.steps: NDArray[np.int64] = stats.steps
         self.loss, self.lr, self.accuracy = (cast("Floats", stats[name]) for name in ("loss", "lr", "accuracy"))
         self.layers = {name: _measured(cast("dict[str, Floats]", stats[name])) for name in stats.layers}
