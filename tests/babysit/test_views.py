@@ -2,6 +2,7 @@
 
 import io
 import sys
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -66,6 +67,23 @@ def test_a_run_that_goes_on_in_another_thread_is_shown_as_it_was(monkeypatch):
     assert len(run.loss) == len(run.lr) == len(run.input_rms) == len(run.steps)
     assert len(told["steps"]) == len(told["loss"]) == len(told["lr"]) > len(run.steps)
     assert "<svg" in monitor._repr_html_()
+
+
+def test_a_report_from_another_thread_leaves_the_steps_of_a_fit_to_it():
+    x, y = pynn.datasets.blobs(n=64, seed=0)
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(2, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.01))
+    monitor = pynn.Monitor(on_problem="silent")
+    told = []
+
+    class Ask(pynn.Callback):
+        def on_step_end(self, trainer):
+            thread = threading.Thread(target=lambda: told.append(monitor.to_dict()["steps"]))
+            thread.start()
+            thread.join()
+
+    trainer.fit([(x, y)] * 50, epochs=1, callbacks=[monitor, Ask()])
+    assert len(set(told)) < 50  # as often as the fit has looked at its steps
+    assert monitor.stats.steps.tolist() == list(range(1, 51))
 
 
 def test_panel_is_compact_and_has_the_figures_and_findings():

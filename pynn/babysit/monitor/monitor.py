@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -211,8 +212,11 @@ class Monitor(Shown, Configurable, Callback):
         self._recorder = None
 
     def _catch_up(self) -> None:
-        """Process the recorded steps of a custom training loop; `fit` processes its own."""
-        if self._recorder is not None and self._trainer is not None and self._trainer.examples is None:
+        """Process the recorded steps of a custom training loop; `fit` processes its own, perhaps in another thread."""
+        if self._recorder is None or self._trainer is None or self._trainer.examples is not None:
+            return
+        turn: dict[str, int] = getattr(self._trainer, "_turn", {})
+        if turn.get("thread", own := threading.get_ident()) == own:
             self._recorder.finish(self._trainer)
 
     def on_train_begin(self, trainer: Trainer) -> None:
