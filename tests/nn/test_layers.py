@@ -346,3 +346,13 @@ def test_a_copied_layer_is_free_for_another_model(copied):
 def test_repr_names_the_arguments():
     assert repr(pynn.Dropout(0.25)) == "Dropout(p=0.25)"
     assert repr(pynn.Maxout(3, 2, 4)) == "Maxout(in_features=3, out_features=2, pieces=4, init=None)"
+
+
+def test_layers_and_parameters_are_listed_while_a_layer_keeps_something_more():
+    layer = pynn.Residual(pynn.Sequential(pynn.Linear(3, 3)), pynn.Linear(3, 3))
+    names = []
+    for name, _ in layer.named_parameters():
+        for each in layer.all_layers():
+            setattr(each, f"_kept_{len(names)}", 0)  # as a step in another thread does
+        names.append(name)
+    assert names == ["inner.0.weight", "inner.0.bias", "shortcut.weight", "shortcut.bias"]

@@ -79,7 +79,8 @@ class Layer(Configurable):
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         """Yield the inner layers by name."""
-        for name, value in vars(self).items():
+        # A copy, because another thread may train, and layers keep what they need for the backward pass.
+        for name, value in tuple(vars(self).items()):
             if isinstance(value, Layer) and name != "owner":
                 yield name, value
 
@@ -91,7 +92,7 @@ class Layer(Configurable):
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield all parameters, the inner layers' included, by dotted name."""
-        for name, value in vars(self).items():
+        for name, value in tuple(vars(self).items()):
             if isinstance(value, Parameter):
                 yield prefix + name, value
         for name, child in self.children():
