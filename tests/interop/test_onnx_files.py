@@ -60,6 +60,16 @@ def test_no_name_occurs_twice(what, tmp_path):
         loaded(model, tmp_path)
 
 
+@pytest.mark.parametrize("name", [b"MatMul", b"layer", b"hidden", b"weight"])
+def test_names_that_are_no_text_are_refused(name, tmp_path):
+    model = graph("hidden = MatMul(x, weight) y = Relu(hidden)", weight=W)
+    model.graph.node[0].name = "layer"
+    damaged = model.SerializeToString().replace(name, name[:-1] + b"\xd5")
+    (tmp_path / "m.onnx").write_bytes(damaged)
+    with pytest.raises(FileFormatError, match=r"m.onnx is not a valid ONNX file: the name b'.*xd5' is not UTF-8"):
+        pynn.onnx.load(tmp_path / "m.onnx")
+
+
 def test_sizes_are_checked_before_memory_is_taken(tmp_path):
     model = graph("y = MatMul(x, w)", w=W)
     model.graph.initializer[0].dims[:] = [2**40, 2**20]

@@ -99,6 +99,7 @@ def read_model(model: onnx.ModelProto, folder: Path | None = None) -> Graph:
         raise UnsupportedError("the graph has a sparse initializer")
     _check_names("array", (tensor.name for tensor in model.graph.initializer))
     _check_names("input", (info.name for info in model.graph.input))
+    _check_names("output", (info.name for info in model.graph.output))
     _check_names("operator set", (imported.domain for imported in model.opset_import))
     opsets = {DOMAINS.get(imported.domain): imported.version for imported in model.opset_import}
     beside = Beside(folder)
@@ -111,16 +112,25 @@ def read_model(model: onnx.ModelProto, folder: Path | None = None) -> Graph:
     return graph
 
 
+def _check_text(names: Iterable[str | bytes]) -> None:
+    """Raise ValueError for a name that is not UTF-8, which Protobuf returns as bytes."""
+    for name in names:
+        if isinstance(name, bytes):
+            raise ValueError(f"the name {name!r} is not UTF-8")
+
+
 def _check_names(what: str, names: Iterable[str]) -> None:
     """Raise ValueError if there are two of a name, of which one would be lost."""
     seen: set[str] = set()
     for name in names:
+        _check_text([name])
         if name in seen:
             raise ValueError(f"there are two {what}s of the name {name!r}")
         seen.add(name)
 
 
 def _node(proto: onnx.NodeProto, opsets: Mapping[str | None, int], beside: Beside) -> Node:
+    _check_text([proto.domain, proto.op_type, proto.name, *proto.input, *proto.output])
     domain = DOMAINS.get(proto.domain)
     op = proto.op_type if not domain else f"{domain}.{proto.op_type}"
     if not proto.output:
