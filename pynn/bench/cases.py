@@ -119,6 +119,7 @@ _SQUARES = (256, 512, 1024, 2048)
 _BATCHNORM_SHAPES = ((64, 256), (256, 512), (4096, 1024), (65536, 64))
 _BATCHNORM_OPS = ("batchnorm", "batchnorm_relu", "batchnorm_backward", "batchnorm_relu_backward")
 _CONV_SHAPES = ((64, 32, 32, 32, 64), (64, 64, 16, 16, 128), (64, 128, 8, 8, 256))
+_MNIST_SHAPES = ((64, 1, 28, 28, 32), (64, 16, 14, 14, 32), (64, 32, 7, 7, 64))  # whose rows fill no whole vectors
 _CONV_OPS = ("conv2d", "conv2d_backward", "conv2d_backward_weights")
 _IMAGE_OPS = ("batchnorm2d", "batchnorm2d_backward", "max_pool2d", "max_pool2d_backward")
 _LOSS_SHAPES = ((64, 10), (512, 1000))
@@ -197,7 +198,7 @@ def _full() -> Iterator[Case]:
             if not stage.image:
                 yield Case("linear", "linear_relu", (workload.batch, stage.inputs, stage.outputs))
     for op in _CONV_OPS:
-        for images in _CONV_SHAPES:
+        for images in (*_CONV_SHAPES, *_MNIST_SHAPES):
             yield Case("conv", op, images)
     for op in _IMAGE_OPS:
         for images in _CONV_SHAPES:

@@ -43,7 +43,7 @@ def _names(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 
 
 @click.command(short_help="Benchmark pynn against other installed libraries.")
-@click.option("--full", is_flag=True, help="All shapes and more rounds: 15 minutes instead of 4.")
+@click.option("--full", is_flag=True, help="All shapes and more rounds: 20 minutes instead of 4.")
 @click.option(
     "--peers",
     callback=_names(PEERS),
