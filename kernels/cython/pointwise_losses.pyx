@@ -40,7 +40,7 @@ cdef struct Paired:  # a loss of a prediction and a target of the same shape
     void* gradient
     Py_ssize_t m
     Py_ssize_t n
-    bint logits  # binary cross-entropy, else the squared error
+    bint cross_entropy  # of logits; else the squared error
     double pos_weight
     double steepness  # what slopes are multiplied by
     bint mean
@@ -95,7 +95,7 @@ cdef double paired_rows(
     for chunk in range((elements + CHUNK - 1) // CHUNK):
         first = chunk * CHUNK
         count = min(elements - first, <Py_ssize_t>CHUNK)
-        if c.logits:
+        if c.cross_entropy:
             bce_elements(prediction + first, target + first, <floating>c.pos_weight, count, cost, slope)
         else:
             square_elements(prediction + first, target + first, count, cost, slope)
