@@ -4,7 +4,7 @@
 
 /* The larger of x and `min`; NaN passes through. Masks, because the compiler turns a condition into two whole
  * paths, one of them on constants, and selects from both at every step (1.2 times as long). */
-static inline PN_REAL PN_(pn_clamp_below)(PN_REAL x, PN_REAL min) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_clamp_below)(PN_REAL x, PN_REAL min) {
     PN_BITS bits, bound, below = -(PN_BITS)(x < min);
     memcpy(&bits, &x, sizeof bits);
     memcpy(&bound, &min, sizeof bound);
@@ -14,7 +14,7 @@ static inline PN_REAL PN_(pn_clamp_below)(PN_REAL x, PN_REAL min) {
 }
 
 /* 2^(n + more), for small integers n and more. */
-static inline PN_REAL PN_(pn_power_of_2)(PN_REAL n, const PN_REAL more) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_power_of_2)(PN_REAL n, const PN_REAL more) {
     PN_REAL exponent = n + (PN_ROUND_MAGIC + PN_EXPONENT_BIAS + more), power;
     PN_BITS bits;
     memcpy(&bits, &exponent, sizeof bits);
@@ -23,7 +23,9 @@ static inline PN_REAL PN_(pn_power_of_2)(PN_REAL n, const PN_REAL more) {
     return power;
 }
 
-static inline PN_REAL PN_(pn_rounded)(PN_REAL x) { return (x + PN_ROUND_MAGIC) - PN_ROUND_MAGIC; }
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_rounded)(PN_REAL x) {
+    return (x + PN_ROUND_MAGIC) - PN_ROUND_MAGIC;
+}
 
 /* v exp(x + low) for PN_EXP_LOWEST <= x <= 0 or NaN, with small `low` and v; exp itself to 0.6 ULP. Scaled in two
  * steps, because the result may be denormal. */
@@ -35,12 +37,12 @@ static inline __attribute__((always_inline)) PN_REAL PN_(pn_times_exp)(PN_REAL v
     return value * PN_(pn_power_of_2)(n, PN_C(100.0)) * PN_C(7.888609052210118e-31); /* 2^-100 */
 }
 
-static inline PN_REAL PN_(pn_exp_neg)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_exp_neg)(PN_REAL x) {
     return PN_(pn_times_exp)(PN_C(1.0), PN_(pn_clamp_below)(x, PN_EXP_LOWEST), PN_C(0.0));
 }
 
 /* exp(x) - 1 for x <= 0 or NaN, accurate near 0. */
-static inline PN_REAL PN_(pn_expm1_neg)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_expm1_neg)(PN_REAL x) {
     x = PN_(pn_clamp_below)(x, PN_EXPM1_LOWEST);
     PN_REAL n = PN_(pn_rounded)(x * PN_C(1.4426950408889634));
     PN_REAL r = (x - n * PN_LN2_HIGH) - n * PN_LN2_LOW, u = r * r;
@@ -49,19 +51,19 @@ static inline PN_REAL PN_(pn_expm1_neg)(PN_REAL x) {
 }
 
 /* log(1 + t) for 0 <= t <= 1 or NaN. */
-static inline PN_REAL PN_(pn_log1p_unit)(PN_REAL t) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_log1p_unit)(PN_REAL t) {
     PN_REAL s = t / (PN_C(2.0) + t);
     PN_REAL u = s * s;
     return PN_C(2.0) * s + s * u * PN_L(u);
 }
 
-static inline PN_REAL PN_(pn_sigmoid)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_sigmoid)(PN_REAL x) {
     PN_REAL small = PN_(pn_exp_neg)(-PN_FABS(x));
     return (x < 0 ? small : PN_C(1.0)) / (PN_C(1.0) + small);
 }
 
 /* x sigmoid(x). As in GELU, the exponential is multiplied last for negative x. */
-static inline PN_REAL PN_(pn_silu)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_silu)(PN_REAL x) {
     PN_REAL low = PN_(pn_clamp_below)(-PN_FABS(x), PN_EXP_LOWEST);
     PN_REAL small = PN_(pn_times_exp)(low, low, PN_C(0.0)) + PN_C(0.0) * x; /* -Inf gives NaN, as -Inf times 0 */
     return (x < 0 ? small : x) / (PN_C(1.0) + PN_(pn_times_exp)(PN_C(1.0), low, PN_C(0.0)));
@@ -69,7 +71,7 @@ static inline PN_REAL PN_(pn_silu)(PN_REAL x) {
 
 /* (e - 1) / (e + 1), e = exp(-2 |x|), with short dependency chains: numerator and denominator are independent. With
  * a fused multiply-add, ln 2 is one constant: where n makes that too coarse, e is small. */
-static inline PN_REAL PN_(pn_tanh)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_tanh)(PN_REAL x) {
     PN_REAL low = PN_(pn_clamp_below)(-PN_FABS(x), PN_C(0.5) * PN_EXPM1_LOWEST);
     PN_REAL n = PN_(pn_rounded)(low * PN_C(2.8853900817779268));
 #ifdef PN_HAS_FMA
@@ -81,11 +83,11 @@ static inline PN_REAL PN_(pn_tanh)(PN_REAL x) {
     return PN_COPYSIGN((scale * less + (scale - PN_C(1.0))) / (scale * less + (scale + PN_C(1.0))), x);
 }
 
-static inline PN_REAL PN_(pn_softplus)(PN_REAL x, PN_REAL beta) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_softplus)(PN_REAL x, PN_REAL beta) {
     return (x > 0 ? x : PN_C(0.0)) + PN_(pn_log1p_unit)(PN_(pn_exp_neg)(-beta * PN_FABS(x))) / beta;
 }
 
-static inline PN_REAL PN_(pn_masked)(PN_REAL x, PN_BITS mask) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_masked)(PN_REAL x, PN_BITS mask) {
     PN_BITS bits;
     memcpy(&bits, &x, sizeof bits);
     bits &= mask;
@@ -99,7 +101,7 @@ typedef struct {
     PN_REAL upper, product, below, square, low;
 } PN_(pn_tail);
 
-static inline PN_(pn_tail) PN_(pn_normal_tail)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_(pn_tail) PN_(pn_normal_tail)(PN_REAL x) {
     PN_REAL t = -PN_(pn_clamp_below)(-PN_FABS(x), -PN_TAIL_MAX), upper = PN_TAIL_UPPER(t), product = t * upper;
     PN_(pn_tail) tail = {.upper = upper, .product = product, .below = (PN_REAL)PN_SQRT_2PI * product + PN_TAIL_REST(t)};
 #ifdef PN_HAS_FMA
@@ -116,32 +118,32 @@ static inline PN_(pn_tail) PN_(pn_normal_tail)(PN_REAL x) {
 
 /* x Phi(x) = max(x, 0) - |x| Phi(-|x|). The exponential is multiplied last: it may be denormal, and x times its
  * error is not small. -Inf gives NaN, as -Inf times 0. */
-static inline PN_REAL PN_(pn_gelu)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_gelu)(PN_REAL x) {
     PN_(pn_tail) tail = PN_(pn_normal_tail)(x);
     return (x < 0 ? PN_C(0.0) * x : x) - PN_(pn_times_exp)(tail.product / tail.below, tail.square, tail.low);
 }
 
-static inline PN_REAL PN_(pn_gelu_slope)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_gelu_slope)(PN_REAL x) {
     PN_(pn_tail) tail = PN_(pn_normal_tail)(x);
     PN_REAL e = PN_(pn_times_exp)(PN_C(1.0), tail.square, tail.low);
     PN_REAL beyond = tail.upper / tail.below * e;
     return (x < 0 ? beyond : PN_C(1.0) - beyond) + x * ((PN_REAL)PN_INV_SQRT_2PI * e);
 }
 
-static inline PN_REAL PN_(pn_gelu_gate)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_gelu_gate)(PN_REAL x) {
     return PN_(pn_sigmoid)((PN_REAL)(2 * PN_GELU_SCALE) * (x + (PN_REAL)PN_GELU_CUBIC * (x * x * x)));
 }
 
 /* alpha (exp(x / width) - 1) for negative x, else x. One condition on x alone: of two, such as one that keeps the
  * exponential from large x, the compiler may make a branch. The loop then has no vectors, and takes 16 times as
  * long. */
-static inline PN_REAL PN_(pn_elu)(PN_REAL x, PN_REAL alpha, PN_REAL width) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_elu)(PN_REAL x, PN_REAL alpha, PN_REAL width) {
     const PN_REAL below = alpha * PN_(pn_expm1_neg)(x / width);
     return x < 0 ? below : x;
 }
 
 /* Beyond |x| = 30 the gate is 0 or 1 exactly, and the cube of a huge x would overflow. */
-static inline PN_REAL PN_(pn_gelu_tanh_slope)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_gelu_tanh_slope)(PN_REAL x) {
     x = x < PN_C(-30.0) ? PN_C(-30.0) : (x > PN_C(30.0) ? PN_C(30.0) : x);
     PN_REAL gate = PN_(pn_gelu_gate)(x);
     PN_REAL inner = (PN_REAL)(2 * PN_GELU_SCALE) * (PN_C(1.0) + (PN_REAL)(3 * PN_GELU_CUBIC) * (x * x));
@@ -155,7 +157,7 @@ typedef struct {
     PN_REAL small, share, rest, whole;
 } PN_(pn_mish_parts);
 
-static inline PN_(pn_mish_parts) PN_(pn_mish_of)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_(pn_mish_parts) PN_(pn_mish_of)(PN_REAL x) {
     const PN_REAL s = PN_(pn_exp_neg)(-PN_FABS(x));
     PN_(pn_mish_parts) parts = {.small = s};
     parts.share = x < 0 ? s * (s + PN_C(2.0)) : PN_C(1.0) + PN_C(2.0) * s;
@@ -166,33 +168,33 @@ static inline PN_(pn_mish_parts) PN_(pn_mish_of)(PN_REAL x) {
 }
 
 /* x tanh(softplus(x)). As in SiLU, the exponential is multiplied last for negative x, and -Inf gives NaN. */
-static inline PN_REAL PN_(pn_mish)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_mish)(PN_REAL x) {
     PN_(pn_mish_parts) parts = PN_(pn_mish_of)(x);
     PN_REAL low = PN_(pn_clamp_below)(-PN_FABS(x), PN_EXP_LOWEST);
     PN_REAL below = PN_(pn_times_exp)(low, low, PN_C(0.0)) * (parts.small + PN_C(2.0)) + PN_C(0.0) * x;
     return (x < 0 ? below : x * parts.share) / parts.whole;
 }
 
-static inline PN_REAL PN_(pn_mish_slope)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_mish_slope)(PN_REAL x) {
     PN_(pn_mish_parts) parts = PN_(pn_mish_of)(x);
     PN_REAL t = parts.share / parts.whole;
     PN_REAL gate = (x < 0 ? parts.small : PN_C(1.0)) / (PN_C(1.0) + parts.small);
     return t + x * gate * (parts.rest / parts.whole) * (PN_C(1.0) + t);
 }
 
-static inline PN_REAL PN_(pn_log_sigmoid)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_log_sigmoid)(PN_REAL x) {
     return (x < 0 ? x : PN_C(0.0)) - PN_(pn_log1p_unit)(PN_(pn_exp_neg)(-PN_FABS(x)));
 }
 
-static inline PN_REAL PN_(pn_clip)(PN_REAL x, PN_REAL low, PN_REAL high) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_clip)(PN_REAL x, PN_REAL low, PN_REAL high) {
     return x < low ? low : (x > high ? high : x);
 }
 
-static inline PN_REAL PN_(pn_hardsigmoid)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_hardsigmoid)(PN_REAL x) {
     return PN_(pn_clip)(x + PN_C(3.0), PN_C(0.0), PN_C(6.0)) / PN_C(6.0);
 }
 
-static inline PN_REAL PN_(pn_silu_slope)(PN_REAL x) {
+static inline __attribute__((always_inline)) PN_REAL PN_(pn_silu_slope)(PN_REAL x) {
     PN_REAL gate = PN_(pn_sigmoid)(x);
     return gate * (PN_C(1.0) + x * (PN_C(1.0) - gate));
 }
