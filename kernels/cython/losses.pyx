@@ -13,9 +13,9 @@ from libc.math cimport expm1, log, pow
 from .arrays cimport columns, data, int64, is_single, rows
 from .calls cimport import_runtime, make
 from .denormals cimport pn_float_mode, pn_flush_denormals, pn_restore_denormals
-from .elementwise cimport exp_neg
 from .loss_rows cimport mean_scale, no_gradient, row_weight
 from .reductions cimport row_largest, row_sum
+from .row_exponentials cimport exponential_sum, row_exponentials
 
 cnp.import_array()
 import_runtime()
@@ -35,24 +35,6 @@ cdef double cross_entropy_scale(
         if targets[i] != ignore_index:
             total += row_weight(sample_weight, i) * (weight[targets[i]] if weight != NULL else 1)
     return 1 / total if total != 0 else 0
-
-
-cdef void exponentials(
-    const floating* logits, floating* result, floating* largest, Py_ssize_t m, Py_ssize_t n
-) noexcept nogil:
-    """Write each row's largest element, and exp of the differences from it, for several rows in one span."""
-    cdef Py_ssize_t i, c
-    if m == 1:
-        largest[0] = row_largest(logits, n)
-        for c in range(n):
-            result[c] = exp_neg(logits[c] - largest[0])
-        return
-    for i in range(m):
-        largest[i] = row_largest(logits + i * n, n)
-        for c in range(n):
-            result[i * n + c] = logits[i * n + c] - largest[i]
-    for c in range(m * n):
-        result[c] = exp_neg(result[c])
 
 
 cdef inline double focused(double nll, double gamma, double* weight) noexcept nogil:
@@ -89,7 +71,7 @@ cdef double cross_entropy_rows(
         if dlogits != NULL:
             gradient = dlogits + i * n
             if i % block == 0:
-                exponentials(row, gradient, maxima, min(block, m - i), n)
+                row_exponentials(row, gradient, maxima, min(block, m - i), n)
         target = targets[i]
         factor = 0 if target == ignore_index else scale * row_weight(sample_weight, i)
         class_weight = weight[target] if factor != 0 and weight != NULL else 1
@@ -101,9 +83,7 @@ cdef double cross_entropy_rows(
             normalizer = row_sum(gradient, n)
         else:
             largest = row_largest(row, n)
-            normalizer = 0
-            for c in range(n):
-                normalizer += exp_neg(row[c] - largest)
+            normalizer = exponential_sum(row, largest, n)
         log_normalizer = log(normalizer)
         of_label = (1 - smoothing) * class_weight
         nll = 0
