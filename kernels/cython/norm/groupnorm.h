@@ -7,6 +7,7 @@
 
 #include "common/reductions.h"
 #include "common/runtime.h"
+#include "common/vector.h"
 #include "common/workspace.h"
 
 #define PN_GROUP_GRAIN 32768.0 /* minimum elements per thread */
@@ -25,6 +26,8 @@ typedef struct {
     ptrdiff_t n, channels, size, groups;
     int single, parts; /* parts: set by pn_group_norm_backward */
 } pn_group_norm_back;
+
+#define PN_DOUBLES (PN_VECTOR_BYTES / (int)sizeof(double))
 
 #define PN_REAL float
 #define PN_(name) name##_f32

@@ -52,29 +52,45 @@ static void PN_(pn_group_norm_part)(void *argument, int index) {
     }
 }
 
-/* The sums over a run of dy times gamma, and of that times the normalised x. `step` is 1 if gamma is per element,
- * else 0. */
-static inline void PN_(pn_gradient_sums)(const PN_REAL *dy, const PN_REAL *x, ptrdiff_t n, PN_REAL mean, PN_REAL rstd,
-                                         const PN_REAL *gamma, const ptrdiff_t step, double *sum, double *product) {
-    double part[PN_SQUARES] = {0}, part2[PN_SQUARES] = {0};
-    ptrdiff_t i = 0;
-    for (; i + PN_SQUARES <= n; i += PN_SQUARES)
-        for (int j = 0; j < PN_SQUARES; j++) {
-            const PN_REAL dz = dy[i + j] * gamma[(i + j) * step];
-            part[j] += (double)dz;
-            part2[j] += (double)dz * (double)((x[i + j] - mean) * rstd);
-        }
-    for (; i < n; i++) {
-        const PN_REAL dz = dy[i] * gamma[i * step];
-        *sum += (double)dz;
-        *product += (double)dz * (double)((x[i] - mean) * rstd);
-    }
-    for (int j = 0; j < PN_SQUARES; j++) *sum += part[j], *product += part2[j];
+/* As many elements as a vector has of doubles, and these as doubles. */
+typedef PN_REAL PN_(pn_narrow) __attribute__((vector_size(sizeof(PN_REAL) * PN_DOUBLES), aligned(sizeof(PN_REAL))));
+
+static inline __attribute__((always_inline)) pn_vector_f64 PN_(pn_doubles)(const PN_REAL *x) {
+    return __builtin_convertvector(*(const PN_(pn_narrow) *)x, pn_vector_f64);
 }
 
-static inline void PN_(pn_gradient_run)(const PN_REAL *restrict dy, const PN_REAL *restrict x, ptrdiff_t n,
-                                        PN_REAL mean, PN_REAL rstd, const PN_REAL *restrict gamma, const ptrdiff_t step,
-                                        PN_REAL mean_dz, PN_REAL mean_product, PN_REAL *restrict dx) {
+/* Add the sums over a run of dy times gamma (none if NULL), and of that times x - mean, to `sum` and `product`. */
+static inline
+    __attribute__((always_inline)) void PN_(pn_gradient_sums)(const PN_REAL *dy, const PN_REAL *x, ptrdiff_t n,
+                                                              const double mean, const PN_REAL *gamma, double *sum,
+                                                              double *product) {
+    pn_vector_f64 sums[2] = {{0}, {0}}, products[2] = {{0}, {0}};
+    double total = 0, total_product = 0;
+    ptrdiff_t i = 0;
+    for (; i + 2 * PN_DOUBLES <= n; i += 2 * PN_DOUBLES)
+        for (int half = 0; half < 2; half++) {
+            const ptrdiff_t at = i + half * PN_DOUBLES;
+            const pn_vector_f64 d = PN_(pn_doubles)(dy + at), dz = gamma ? d * PN_(pn_doubles)(gamma + at) : d;
+            sums[half] += dz;
+            products[half] += dz * (PN_(pn_doubles)(x + at) - mean);
+        }
+    if (i) {
+        sums[0] += sums[1];
+        products[0] += products[1];
+        for (int lane = 0; lane < PN_DOUBLES; lane++) total += sums[0][lane], total_product += products[0][lane];
+    }
+    for (; i < n; i++) {
+        const double dz = gamma ? (double)dy[i] * (double)gamma[i] : (double)dy[i];
+        total += dz;
+        total_product += dz * ((double)x[i] - mean);
+    }
+    *sum += total;
+    *product += total_product;
+}
+
+static inline __attribute__((always_inline)) void PN_(pn_gradient_run)(
+    const PN_REAL *restrict dy, const PN_REAL *restrict x, ptrdiff_t n, PN_REAL mean, PN_REAL rstd,
+    const PN_REAL *restrict gamma, const ptrdiff_t step, PN_REAL mean_dz, PN_REAL mean_product, PN_REAL *restrict dx) {
     for (ptrdiff_t j = 0; j < n; j++) {
         const PN_REAL z = (x[j] - mean) * rstd;
         dx[j] = (dy[j] * gamma[j * step] - mean_dz - z * mean_product) * rstd;
@@ -85,30 +101,33 @@ static void PN_(pn_group_norm_back_part)(void *argument, int index) {
     const pn_group_norm_back *p = (const pn_group_norm_back *)argument;
     const ptrdiff_t depth = p->channels / p->groups, count = depth * p->size, groups = p->n * p->groups;
     const ptrdiff_t stop = pn_part_start(groups, 1, index + 1, p->parts);
-    const PN_REAL one = 1;
     /* Runs of one gamma each, or one run with a gamma per element. */
     const ptrdiff_t whole = !p->gamma || p->size == 1, runs = whole ? 1 : depth, run = whole ? count : p->size;
+    const double share = 1 / (double)count;
+    const PN_REAL one = 1;
     for (ptrdiff_t at = pn_part_start(groups, 1, index, p->parts); at < stop; at++) {
         const PN_REAL *x = (const PN_REAL *)p->x + at * count, *dy = (const PN_REAL *)p->dy + at * count;
-        const PN_REAL *gamma = p->gamma ? (const PN_REAL *)p->gamma + at % p->groups * depth : &one;
+        const PN_REAL *gamma = p->gamma ? (const PN_REAL *)p->gamma + at % p->groups * depth : NULL;
         const PN_REAL mean = p->mean ? ((const PN_REAL *)p->mean)[at] : 0, rstd = ((const PN_REAL *)p->rstd)[at];
         PN_REAL *dx = (PN_REAL *)p->dx + at * count;
         double sum = 0, product = 0;
-        for (ptrdiff_t c = 0; c < runs; c++) {
-            if (whole && p->gamma)
-                PN_(pn_gradient_sums)(dy, x, run, mean, rstd, gamma, 1, &sum, &product);
-            else
-                PN_(pn_gradient_sums)(dy + c * run, x + c * run, run, mean, rstd, gamma + c, 0, &sum, &product);
-        }
-        const PN_REAL mean_dz = p->mean ? (PN_REAL)(sum / (double)count) : 0;
-        const PN_REAL mean_product = (PN_REAL)(product / (double)count);
-        for (ptrdiff_t c = 0; c < runs; c++) {
-            if (whole && p->gamma)
-                PN_(pn_gradient_run)(dy, x, run, mean, rstd, gamma, 1, mean_dz, mean_product, dx);
-            else
-                PN_(pn_gradient_run)(dy + c * run, x + c * run, run, mean, rstd, gamma + c, 0, mean_dz, mean_product,
-                                     dx + c * run);
-        }
+        if (whole)
+            PN_(pn_gradient_sums)(dy, x, run, (double)mean, gamma, &sum, &product);
+        else
+            for (ptrdiff_t c = 0; c < runs; c++) {
+                double run_sum = 0, run_product = 0;
+                PN_(pn_gradient_sums)(dy + c * run, x + c * run, run, (double)mean, NULL, &run_sum, &run_product);
+                sum += (double)gamma[c] * run_sum;
+                product += (double)gamma[c] * run_product;
+            }
+        const PN_REAL mean_dz = p->mean ? (PN_REAL)(sum * share) : 0;
+        const PN_REAL mean_product = (PN_REAL)(product * (double)rstd * share);
+        if (whole && gamma)
+            PN_(pn_gradient_run)(dy, x, run, mean, rstd, gamma, 1, mean_dz, mean_product, dx);
+        else
+            for (ptrdiff_t c = 0; c < runs; c++)
+                PN_(pn_gradient_run)(dy + c * run, x + c * run, run, mean, rstd, gamma ? gamma + c : &one, 0, mean_dz,
+                                     mean_product, dx + c * run);
     }
 }
 
@@ -119,7 +138,6 @@ static int PN_(pn_group_norm_parameters)(const pn_group_norm_back *p) {
     if (!workspace) return -1;
     double *restrict scales = (double *)pn_workspace_data(workspace), *restrict shifts = scales + channels;
     for (ptrdiff_t c = 0; c < channels; c++) scales[c] = shifts[c] = 0;
-    const PN_REAL one = 1;
     for (ptrdiff_t i = 0; i < p->n; i++)
         for (ptrdiff_t g = 0; g < p->groups; g++) {
             const PN_REAL mean = p->mean ? ((const PN_REAL *)p->mean)[i * p->groups + g] : 0;
@@ -132,9 +150,12 @@ static int PN_(pn_group_norm_parameters)(const pn_group_norm_back *p) {
                     scales[first + c] += (double)dy[c] * (double)((x[c] - mean) * rstd);
                 }
             else
-                for (ptrdiff_t c = 0; c < depth; c++)
-                    PN_(pn_gradient_sums)(dy + c * size, x + c * size, size, mean, rstd, &one, 0, shifts + first + c,
-                                          scales + first + c);
+                for (ptrdiff_t c = 0; c < depth; c++) {
+                    double product = 0;
+                    PN_(pn_gradient_sums)(dy + c * size, x + c * size, size, (double)mean, NULL, shifts + first + c,
+                                          &product);
+                    scales[first + c] += product * (double)rstd;
+                }
         }
     PN_REAL *dgamma = (PN_REAL *)p->dgamma, *dbeta = (PN_REAL *)p->dbeta;
     for (ptrdiff_t c = 0; c < channels; c++) {
