@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "common/plane_transpose.h"
-#include "common/vector.h"
+#include "common/reductions.h"
 #include "common/runtime.h"
+#include "common/vector.h"
 #include "common/workspace.h"
 #if defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define PN_POOL_AVX512
@@ -84,6 +85,13 @@ static inline int pn_pool_is_2x2(const pn_pooling *p) {
            2 * p->out_width <= p->width;
 }
 
+/* Whether one window is the whole plane, as before the last layer of a convolutional network. */
+static inline int pn_pool_is_whole(const pn_pooling *p) {
+    if (p->out_height != 1 || p->out_width != 1) return 0;
+    return p->adaptive || (p->kernel_height == p->height && p->kernel_width == p->width && p->top == 0 &&
+                           p->left == 0 && p->dilation_y == 1 && p->dilation_x == 1);
+}
+
 #define PN_REAL float
 #define PN_INT int32_t
 #define PN_(name) name##_f32
@@ -110,6 +118,10 @@ static int pn_pool(pn_pooling *p) {
     p->parts = groups < parts ? (int)groups : parts;
     if (!p->mean && pn_pool_is_2x2(p)) {
         pn_parallel(p->single ? pn_max_2x2_part_f32 : pn_max_2x2_part_f64, p, p->parts);
+        return 0;
+    }
+    if (p->mean && pn_pool_is_whole(p)) {
+        pn_parallel(p->single ? pn_whole_part_f32 : pn_whole_part_f64, p, p->parts);
         return 0;
     }
     const ptrdiff_t extent = p->adaptive ? p->height / p->out_height + 2 : (p->kernel_height - 1) * p->dilation_y + 1;

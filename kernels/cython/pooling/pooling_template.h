@@ -56,6 +56,21 @@ static void PN_(pn_max_2x2_part)(void *argument, int part) {
     }
 }
 
+/* Means of whole planes. */
+static void PN_(pn_whole_part)(void *argument, int part) {
+    const pn_pooling *p = (const pn_pooling *)argument;
+    const ptrdiff_t plane = p->height * p->width, stop = pn_part_start(p->planes, 1, part + 1, p->parts);
+    const PN_REAL *x = (const PN_REAL *)p->x;
+    PN_REAL *y = (PN_REAL *)p->y;
+    for (ptrdiff_t i = pn_part_start(p->planes, 1, part, p->parts); i < stop; i++)
+        if (p->backward) {
+            const PN_REAL share = x[i] / (PN_REAL)plane;
+            for (ptrdiff_t j = i * plane; j < (i + 1) * plane; j++) y[j] = share;
+        } else {
+            y[i] = (PN_REAL)(PN_(pn_row_sum)(x + i * plane, plane) / (double)plane);
+        }
+}
+
 static void PN_(pn_pool_part)(void *argument, int part) {
     const pn_pooling *p = (const pn_pooling *)argument;
     const ptrdiff_t lanes = PN_VECTOR_BYTES / sizeof(PN_REAL);
