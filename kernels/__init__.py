@@ -24,6 +24,7 @@ MODULES = (
     "losses",
     "matmul",
     "optim",
+    "parametric",
     "pixel_shuffle",
     "pointwise_losses",
     "pooling",

@@ -48,7 +48,7 @@ def prelu(x: ArrayLike, slope: ArrayLike, out: np.ndarray | None = None) -> np.n
         same_or_apart(y, "out", x)
         apart({"out": out}, slope)
     if x.size:
-        kernels().activations.prelu(x.reshape(shape), slope, y.reshape(shape))
+        kernels().parametric.prelu(x.reshape(shape), slope, y.reshape(shape))
     return y
 
 
@@ -77,7 +77,7 @@ def prelu_backward(
         same_or_apart(input_gradient, "dx", dy)
     apart({"dx": dx, "dslope": dslope}, x, slope)
     apart({"dslope": dslope}, dy)
-    kernels().activations.prelu_backward(
+    kernels().parametric.prelu_backward(
         dy.reshape(shape), x.reshape(shape), slope, input_gradient.reshape(shape), slope_gradient
     )
     return input_gradient, slope_gradient
@@ -112,7 +112,7 @@ def maxout(x: ArrayLike, pieces: int, out: np.ndarray | None = None) -> np.ndarr
     y = output(out, "out", (x.shape[0], units), x.dtype)
     apart({"out": out}, x)
     if x.size:  # without units, `pieces` is unbounded
-        kernels().activations.maxout(x, pieces, y)
+        kernels().parametric.maxout(x, pieces, y)
     return y
 
 
@@ -132,5 +132,5 @@ def maxout_backward(dy: ArrayLike, x: ArrayLike, pieces: int, out: np.ndarray | 
     dx = output(out, "out", x.shape, x.dtype)
     apart({"out": out}, dy, x)
     if x.size:
-        kernels().activations.maxout_backward(dy, x, pieces, dx)
+        kernels().parametric.maxout_backward(dy, x, pieces, dx)
     return dx
