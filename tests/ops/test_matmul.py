@@ -25,6 +25,8 @@ NARROW = [(35, 130, 1), (100, 80, 2), (70, 90, 3), (67, 147, 4), (9, 300, 6), (1
 NARROW += [(50, 170, 100), (33, 600, 67), (35, 1300, 10), (9, 1100, 5)]
 #: So few k that a row of C is written as a whole; the last ones have too many columns for that.
 SHALLOW = [(150, 1, 100), (7, 2, 33), (64, 3, 64), (5, 4, 17), (3, 4, 500), (2, 1, 2040), (2, 1, 4090), (2, 4, 1030)]
+#: One to four rows, for which no panel is packed: k of whole vectors and not, n in fours, twos and one by one.
+FEW_ROWS = [(m, k, n) for m in (1, 2, 3, 4) for k in (31, 64, 101) for n in (1, 4, 7, 40)]
 
 
 def operands(rng, dtype, m, k, n, trans_a=False, trans_b=False):
@@ -45,8 +47,8 @@ def assert_is_product(got, a, b, bias=None):
 
 @pytest.mark.parametrize(
     "shapes",
-    [EDGES, SAMPLED, LARGE, NARROW, SHALLOW],
-    ids=["edges", "sampled", "large", "narrow", "shallow"],
+    [EDGES, SAMPLED, LARGE, NARROW, SHALLOW, FEW_ROWS],
+    ids=["edges", "sampled", "large", "narrow", "shallow", "few rows"],
 )
 def test_every_size_and_transposition(dtype, shapes, rng):
     for (m, k, n), trans_a, trans_b in itertools.product(shapes, (False, True), (False, True)):

@@ -86,6 +86,7 @@ static inline void PN_(pn_epilogue)(PN_REAL *c, PN_REAL *pre, ptrdiff_t ldc, ptr
 
 #include "gemm_narrow_template.h"
 #include "gemm_shallow_template.h"
+#include "gemm_dot_template.h"
 #include "gemm_flat_template.h"
 
 /* Tiled product. Returns 0, or -1 if memory is exhausted. */
@@ -165,6 +166,10 @@ static int PN_(pn_wide)(const pn_product *p) {
 static int PN_(pn_gemm)(const pn_product *p) {
     if (p->m == 0 || p->n == 0) return 0;
     if (PN_(pn_is_shallow)(p)) return PN_(pn_shallow)(p);
+    if (PN_(pn_is_dot)(p)) {
+        PN_(pn_dot)(p);
+        return 0;
+    }
     if (p->few == 0) return PN_(pn_wide)(p);
     const ptrdiff_t whole = p->n - p->few, size = (ptrdiff_t)sizeof(PN_REAL);
     pn_product many = *p, last = *p;
