@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import secrets
 import sys
@@ -17,8 +18,8 @@ import numpy as np
 from ..backends import selection as backend
 from ..utils.interrupt import InterruptGuard
 from ..utils.validation import flag
-from .building import driven, this_process
-from .edges import SearchWarning
+from .building import driven, restore, this_process
+from .edges import SearchWarning, edges
 from .fingerprint import fingerprint
 from .objective import Objective
 from .result import SearchResult
@@ -153,30 +154,32 @@ class SearchDriver(SearchState):
 
     def _result(self, store: Store, *, interrupted: bool) -> SearchResult:
         trials = [self.ended[number] for number in sorted(self.ended)]
-        best = ranked(trials, maximize=self.maximize)[:1]
-        checkpoint = store.checkpoint(best[0].number) if best else None
-        points = None
-        if self.sampler == "grid":
-            points = {
-                name: len({trial.params[name] for trial in trials if name in trial.params and trial.stage == 0})
-                for name in self.space.ranges
-            }
+        best = next(iter(ranked(trials, maximize=self.maximize)), None)
+        checkpoint = None if best is None else store.checkpoint(best.number)
+        again = None
+        if best is not None and checkpoint is not None:
+            again = functools.partial(restore, self.build, best.params, self.seed_of(best), checkpoint)
         result = SearchResult(
-            trials,
-            self.space,
-            self.metric,
-            self.stages,
+            again,
+            trials=trials,
+            space=self.space,
+            metric=self.metric,
             maximize=self.maximize,
-            interrupted=interrupted,
+            stages=self.stages,
             sampler=self.sampler_name,
-            points=points,
-            build=self.build,
-            seed=self.seed_of(best[0]) if best else 0,
-            checkpoint=checkpoint,
+            interrupted=interrupted,
+            edges=edges(trials, self.space, maximize=self.maximize, points=self._grid_points(trials)),
         )
-        if store.folder is not None and checkpoint is not None and not interrupted:
+        if store.folder is not None and again is not None and not interrupted:
             result.best_trainer().model.save(store.folder / BEST)
         return result
+
+    def _grid_points(self, trials: list[Trial]) -> dict[str, int] | None:
+        """Return how many values of each range the first stage of a grid has tried; None for another sampler."""
+        if self.sampler != "grid":
+            return None
+        first = [trial.params for trial in trials if trial.stage == 0]
+        return {name: len({params[name] for params in first if name in params}) for name in self.space.ranges}
 
 
 class StageRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,8 @@ from ..nn.sequential import Sequential
 from ..report.page import Page, delivered
 from ..training.trainer import Trainer
 from ..utils import renamed
-from .building import restore
-from .edges import edges
-from .space import Params, Space
-from .stages import Stage
+from .space import Params
 from .state import Trials
-from .task import Build
-from .trial import Trial
 from .views.page import notebook, page
 
 if TYPE_CHECKING:
@@ -57,32 +53,9 @@ class SearchResult(Trials):
     (4, ['lr'])
     """
 
-    def __init__(
-        self,
-        trials: list[Trial],
-        space: Space,
-        metric: str,
-        stages: tuple[Stage, ...],
-        *,
-        maximize: bool,
-        interrupted: bool,
-        sampler: str,
-        points: dict[str, int] | None,
-        build: Build,
-        seed: int,
-        checkpoint: bytes | None,
-    ) -> None:
-        super().__init__(
-            trials,
-            space,
-            metric,
-            stages,
-            maximize=maximize,
-            interrupted=interrupted,
-            sampler=sampler,
-            edges=edges(trials, space, maximize=maximize, points=points),
-        )
-        self._build, self._seed, self._checkpoint = build, seed, checkpoint
+    def __init__(self, restore: Callable[[], Trainer] | None, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._restore = restore
 
     @property
     def best_params(self) -> Params:
@@ -98,12 +71,12 @@ class SearchResult(Trials):
 
     def best_trainer(self) -> Trainer:
         """Return the trainer of the best trial in its final state; `fit` continues the training."""
-        best = self.best
-        if self._checkpoint is None:
+        if self._restore is None:
             raise ValueError(
-                "the checkpoint of the best trial is missing: its folder was deleted or its process has ended"
+                f"the checkpoint of the best trial, {self.best.number + 1}, is missing: its folder was deleted or its "
+                "process has ended"
             )
-        return restore(self._build, best.params, self._seed, self._checkpoint)
+        return self._restore()
 
     def columns(self) -> dict[str, np.ndarray]:
         """Return the trials as arrays, one per figure and parameter, by number, as `pandas.DataFrame` takes them.

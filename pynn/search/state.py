@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..utils import renamed
 from .edges import Edge
 from .importance import importance
@@ -48,25 +50,19 @@ class SearchState:
         return {trial.number for trial in (*here, *before, *best)} | (going_on - done)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Trials:
     """The trials of a finished search; `SearchResult` describes the attributes."""
 
+    trials: list[Trial]
+    space: Space
+    metric: str
+    maximize: bool
+    stages: tuple[Stage, ...]
+    sampler: str
+    interrupted: bool
+    edges: list[Edge]
     maximise = renamed.attribute("maximise", "maximize")
-
-    def __init__(
-        self,
-        trials: list[Trial],
-        space: Space,
-        metric: str,
-        stages: tuple[Stage, ...],
-        *,
-        maximize: bool,
-        interrupted: bool,
-        sampler: str,
-        edges: list[Edge],
-    ) -> None:
-        self.trials, self.space, self.metric, self.stages = trials, space, metric, stages
-        self.maximize, self.interrupted, self.sampler, self.edges = maximize, interrupted, sampler, edges
 
     @property
     def ranked(self) -> list[Trial]:

@@ -88,7 +88,9 @@ def test_a_method_by_its_former_name(tmp_path):
 
 def test_an_attribute_by_its_former_name():
     space = Space({"lr": LogUniform(1e-4, 1e-1)})
-    trials = Trials([], space, "val_accuracy", (), maximize=True, interrupted=False, sampler="random", edges=[])
+    trials = Trials(
+        trials=[], space=space, metric="loss", maximize=True, stages=(), sampler="grid", interrupted=False, edges=[]
+    )
     with pytest.warns(DeprecationWarning, match=r"Trials\.maximise is now Trials\.maximize") as caught:
         assert trials.maximise is True
     assert caught[0].filename == __file__
