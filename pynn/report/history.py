@@ -120,7 +120,7 @@ def history_charts(history: Epochs) -> str:
     ''
     """
     names = dict.fromkeys(name.removeprefix("val_") for name in history.history if name not in NO_METRICS)
-    charts = "".join(_chart(history, name).html() for name in names) if len(history) else ""
+    charts = "".join(metric_chart(history, name).html() for name in names) if len(history) else ""
     return f'<div class="charts">{charts}</div>' if charts else ""
 
 
@@ -132,7 +132,8 @@ def notebook(history: Epochs) -> str:
     return fragment(history_charts(history) + epochs)
 
 
-def _chart(history: Epochs, name: str) -> Chart:
+def metric_chart(history: Epochs, name: str) -> Chart:
+    """Return the chart of a metric in training and, if there is one, in validation."""
     epochs = np.array(history.epoch)
     dots = len(epochs) <= 15
     columns = {"training": name, "validation": f"val_{name}"}
