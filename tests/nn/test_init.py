@@ -98,10 +98,24 @@ def test_maxout_fans_are_those_of_one_piece():
     assert abs(np.std(layer.weight[...]) / math.sqrt(2 / 400) - 1) < 0.02
 
 
-def test_layers_keep_a_function_as_init():
-    layer = pynn.Linear(2, 3, init=lambda shape: np.full(shape, 0.5))
-    assert (layer.weight[...] == 0.5).all()
-    assert layer.weight.dtype == np.float32
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        (pynn.Linear, (2, 3)),
+        (pynn.Conv1d, (2, 3, 3)),
+        (pynn.ConvTranspose2d, (2, 3, 3)),
+        (pynn.Maxout, (2, 3)),
+        (pynn.Embedding, (5, 2)),
+        (pynn.EmbedColumns, ((0, 3), 2)),
+    ],
+)
+def test_layers_take_a_function_as_init_and_a_file_leaves_it_out(kind, sizes):
+    layer = kind(*sizes, init=lambda shape: np.full(shape, 0.5))
+    weight = next(parameter for name, parameter in layer.named_parameters() if name.endswith("weight"))
+    assert (weight[...] == 0.5).all()
+    assert weight.dtype == np.float32
+    assert layer.config()["init"] is None
+    assert kind(*sizes, init="zeros").config()["init"] == "zeros"
 
 
 def test_manual_seed():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...utils.config import Configurable
+from ...utils.config import Configurable, parameters_of
 from ..context import Context
 from ..parameters import Parameter, native
 from ..random import unobserved
@@ -117,6 +117,12 @@ class Layer(Configurable):
         for parameter in self.parameters():
             parameter.frozen = frozen
         return self
+
+    def config(self) -> dict[str, Any]:
+        config = super().config()
+        if callable(config.get("init")) and parameters_of(type(self))["init"].default is None:
+            config["init"] = None  # a file holds no functions, and the values that this one gave
+        return config
 
     def __getstate__(self) -> dict[str, Any]:
         # A copied layer belongs to no model; a copied model claims its layers again. An `init` function is no longer

@@ -110,10 +110,7 @@ class Conv2d(OverImages):
         }
 
     def config(self) -> dict[str, Any]:
-        return super().config() | {
-            "bias": self.bias is not None,
-            "init": self.init if isinstance(self.init, str) else None,
-        }
+        return super().config() | {"bias": self.bias is not None}
 
     @applies_activation
     @replayable

@@ -101,10 +101,7 @@ class ConvTranspose2d(OverImages):
         self.bias = start if flag(bias, "bias") else None
 
     def config(self) -> dict[str, Any]:
-        return super().config() | {
-            "bias": self.bias is not None,
-            "init": self.init if isinstance(self.init, str) else None,
-        }
+        return super().config() | {"bias": self.bias is not None}
 
     def _geometry(self) -> dict[str, Any]:
         """Return the geometry arguments of the ops."""

@@ -86,9 +86,6 @@ class Embedding(Layer):
         if padding_idx is not None:
             self.weight[padding_idx] = 0
 
-    def config(self) -> dict[str, Any]:
-        return super().config() | {"init": self.init if isinstance(self.init, str) else None}
-
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         ctx.x = x
@@ -173,9 +170,6 @@ class EmbedColumns(Layer):
     def children(self) -> Iterator[tuple[str, Layer]]:
         for index, embedding in enumerate(self.embeddings):
             yield str(index), embedding
-
-    def config(self) -> dict[str, Any]:
-        return super().config() | {"init": self.init if isinstance(self.init, str) else None}
 
     def _placed(self) -> Iterator[tuple[int, int, Embedding]]:
         """Yield the column of each embedding in x, where its vectors begin in y, and the embedding."""

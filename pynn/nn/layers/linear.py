@@ -71,12 +71,7 @@ class Linear(Layer):
         self.bias = start if flag(bias, "bias") else None
 
     def config(self) -> dict[str, Any]:
-        return {
-            "in_features": self.in_features,
-            "out_features": self.out_features,
-            "bias": self.bias is not None,
-            "init": self.init if isinstance(self.init, str) else None,
-        }
+        return super().config() | {"bias": self.bias is not None}
 
     @applies_activation
     @replayable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -63,9 +63,6 @@ class Maxout(Layer):
         self.init = init
         shape, fans = (self.in_features, self.pieces * self.out_features), (self.in_features, self.out_features)
         self.weight, self.bias = weight_and_bias(init, shape, shape[1], fans, dtype)
-
-    def config(self) -> dict[str, Any]:
-        return super().config() | {"init": self.init if isinstance(self.init, str) else None}
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
