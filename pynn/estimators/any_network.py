@@ -25,6 +25,9 @@ from .base import NetworkEstimator, combined_weights, held_out_parts, monitored,
 from .batches import ShuffledBatches
 from .parameters import check_flags
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 #: A network, or a function of the shape of an example and the number of outputs that makes one.
 Network = Sequential | Callable[[tuple[int, ...], int], Sequential]
 
@@ -52,6 +55,29 @@ class AnyNetwork(NetworkEstimator):
     @abstractmethod
     def _loss_for(self, outputs: int) -> Loss:
         """Return the loss for a network with `outputs` outputs."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+        callbacks: Iterable[Callback] = (),
+    ) -> Self:
+        """Train a copy of the network.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, ...), data frame or sparse matrix
+        y : array_like, shape (n,), (n, outputs) of amounts, or (n, labels) of 0 and 1
+        sample_weight : array_like, shape (n,), optional
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Evaluated after every epoch, into `history_`.
+        callbacks : iterable of Callback
+            Such as ``pynn.EarlyStopping()``.
+        """
+        return self._train(X, y, sample_weight, validation_data, callbacks)
 
     def _train(
         self,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +15,7 @@ from .objectives import Objective, class_objective, class_outputs, one_label_onl
 from .targets import Labels, accuracy
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
     from sklearn.utils import Tags
-
-    from ..training.callbacks import Callback
 
 
 class MLPClassifier(IncrementalClassifier, Perceptron):
@@ -158,38 +154,6 @@ class MLPClassifier(IncrementalClassifier, Perceptron):
         monitor: bool = False,
     ) -> None:
         keep(self, locals())
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: ArrayLike | None = None,
-        *,
-        validation_data: tuple[Any, ...] | None = None,
-        callbacks: Iterable[Callback] = (),
-    ) -> Self:
-        """Train on all examples.
-
-        Parameters
-        ----------
-        X : array_like, data frame or sparse matrix, shape (n, features)
-        y : array_like, shape (n,), or (n, labels) of 0 and 1
-        sample_weight : array_like, shape (n,), optional
-        validation_data : (X, y) or (X, y, sample_weight), optional
-            Evaluated after every epoch, into `history_`; also what `early_stopping` scores, instead of a part of X.
-        callbacks : iterable of Callback
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data are not valid, or the training diverges.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If it has not converged after `max_iter` epochs.
-        """
-        return self._train(X, y, sample_weight, validation_data=validation_data, callbacks=callbacks)
 
     def _objective(self) -> Objective:
         return class_objective(self.loss, self._labels.count, self.n_outputs_)

@@ -7,7 +7,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -30,6 +30,9 @@ from .lbfgs import minimize
 from .mlp_network import draw_weights, embedded_width, linears, perceptron
 from .objectives import MeanL2, Objective
 from .parameters import check_parameters, hidden_sizes, network_settings, refuse_changes
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
@@ -81,6 +84,38 @@ class Perceptron(NetworkEstimator):
     def _output_activation(self) -> str:
         """scikit-learn's name of the function that makes predictions of the network's outputs."""
 
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+        callbacks: Iterable[Callback] = (),
+    ) -> Self:
+        """Train on all examples.
+
+        Parameters
+        ----------
+        X : array_like, data frame or sparse matrix, shape (n, features)
+        y : array_like, shape (n,), (n, outputs) of amounts, or (n, labels) of 0 and 1
+        sample_weight : array_like, shape (n,), optional
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Evaluated after every epoch, into `history_`; also what `early_stopping` scores, instead of a part of X.
+        callbacks : iterable of Callback
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not valid, or the training diverges.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If it has not converged after `max_iter` epochs.
+        """
+        return self._train(X, y, sample_weight, validation_data=validation_data, callbacks=callbacks)
+
     def _read(
         self, X: Any, y: Any, sample_weight: Any, *, first: bool, incremental: bool
     ) -> tuple[Any, np.ndarray, np.ndarray | None]:
@@ -99,7 +134,7 @@ class Perceptron(NetworkEstimator):
         incremental: bool = False,
         validation_data: tuple[Any, ...] | None = None,
         callbacks: Iterable[Callback] = (),
-    ) -> Any:
+    ) -> Self:
         check_parameters(self)
         callbacks = CallbackList(callbacks).callbacks
         if self.solver == "lbfgs" and (callbacks or validation_data is not None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ..augment import Augment
     from ..optim.regularizers import Regularizer
     from ..optim.schedules import Schedule
-    from ..training.callbacks import Callback
 
 
 class NetworkClassifier(IncrementalClassifier, AnyNetwork):
@@ -108,29 +107,6 @@ class NetworkClassifier(IncrementalClassifier, AnyNetwork):
     ) -> None:
         keep(self, locals())
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: ArrayLike | None = None,
-        *,
-        validation_data: tuple[Any, ...] | None = None,
-        callbacks: Iterable[Callback] = (),
-    ) -> Self:
-        """Train a copy of the network.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, ...), data frame or sparse matrix
-        y : array_like, shape (n,), or (n, labels) of 0 and 1
-        sample_weight : array_like, shape (n,), optional
-        validation_data : (X, y) or (X, y, sample_weight), optional
-            Evaluated after every epoch, into `history_`.
-        callbacks : iterable of Callback
-            Such as ``pynn.EarlyStopping()``.
-        """
-        return self._train(X, y, sample_weight, validation_data, callbacks)
-
     def _targets(self, y: Any, *, first: bool, incremental: bool) -> np.ndarray:
         if first and not incremental:
             self._keep_labels(Labels(y))
@@ -208,29 +184,6 @@ class NetworkRegressor(RegressorMixin, AnyNetwork):
         verbose: bool = False,
     ) -> None:
         keep(self, locals())
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: ArrayLike | None = None,
-        *,
-        validation_data: tuple[Any, ...] | None = None,
-        callbacks: Iterable[Callback] = (),
-    ) -> Self:
-        """Train a copy of the network.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, ...), data frame or sparse matrix
-        y : array_like, shape (n,) or (n, outputs)
-        sample_weight : array_like, shape (n,), optional
-        validation_data : (X, y) or (X, y, sample_weight), optional
-            Evaluated after every epoch, into `history_`.
-        callbacks : iterable of Callback
-            Such as ``pynn.EarlyStopping()``.
-        """
-        return self._train(X, y, sample_weight, validation_data, callbacks)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch, going on from the weights and the optimiser's state.

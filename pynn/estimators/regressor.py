@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,8 +17,6 @@ from .objectives import Objective, value_objective, value_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-    from ..training.callbacks import Callback
 
 
 class MLPRegressor(RegressorMixin, Perceptron):
@@ -86,38 +83,6 @@ class MLPRegressor(RegressorMixin, Perceptron):
         monitor: bool = False,
     ) -> None:
         keep(self, locals())
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: ArrayLike | None = None,
-        *,
-        validation_data: tuple[Any, ...] | None = None,
-        callbacks: Iterable[Callback] = (),
-    ) -> Self:
-        """Train on all examples.
-
-        Parameters
-        ----------
-        X : array_like, data frame or sparse matrix, shape (n, features)
-        y : array_like, shape (n,) or (n, outputs)
-        sample_weight : array_like, shape (n,), optional
-        validation_data : (X, y) or (X, y, sample_weight), optional
-            Evaluated after every epoch, into `history_`; also what `early_stopping` scores, instead of a part of X.
-        callbacks : iterable of Callback
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data are not valid, or the training diverges.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If it has not converged after `max_iter` epochs.
-        """
-        return self._train(X, y, sample_weight, validation_data=validation_data, callbacks=callbacks)
 
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
