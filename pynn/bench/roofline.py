@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import statistics
 from pathlib import Path
 from typing import Any
 
-from ..utils.files import write_atomically
+from ..report.figures import saved
+from ..report.text import counted
 from .cases import GROUPS
 from .results import Results
 from .work import work
@@ -54,15 +54,12 @@ def draw(results: Results, path: Path) -> None:
         axis.set_major_formatter("{x:g}")
     axes.set_xlabel("operations per byte that must move")
     axes.set_ylabel("GFLOP/s")
-    plural = "s" * (results.threads > 1)
-    axes.set_title(f"pynn on {results.setting['processor']}, {results.threads} thread{plural}", fontsize=11)
+    axes.set_title(f"pynn on {results.setting['processor']}, {counted(results.threads, 'thread')}", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#EEEEEE", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.legend(frameon=False, fontsize=8, loc="lower right")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    write_atomically(path, picture.getvalue())
+    saved(figure, path)
 
 
 def _points(results: Results, group: str) -> list[tuple[float, float]]:

@@ -13,6 +13,7 @@ from ..bench import cases, report, results, roofline
 from ..bench.comparison import ContestantError, Field
 from ..bench.contestants import CONTESTANTS
 from ..report.figures import INSTALL_HINT, plots_available
+from ..report.text import counted
 from ..utils.streams import FILE_WIDTH, error_console
 from .outputs import FileName
 
@@ -27,7 +28,7 @@ def _threads(_: click.Context, __: click.Parameter, text: str) -> list[int]:
         raise click.BadParameter(f"{text!r}; expected numbers from 1 to {MAX_THREADS}, such as 1,2")
     maximum = usable_processors()
     if max(map(int, counts)) > maximum:
-        raise click.BadParameter(f"{text!r}; this process may use {maximum} processor{'s' * (maximum > 1)}")
+        raise click.BadParameter(f"{text!r}; this process may use {counted(maximum, 'processor')}")
     return [int(count) for count in counts]
 
 
@@ -128,7 +129,7 @@ def _print(result: results.Results) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = FILE_WIDTH
-    threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
+    threads = counted(result.threads, "thread")
     for table in report.tables(result):
         shown = rich.table.Table(title=f"{table.group}, {threads}", title_justify="left", box=rich.box.SIMPLE_HEAD)
         for heading in table.headings:

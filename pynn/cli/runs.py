@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any, TextIO, cast
+from typing import Any
 
 import click
 import numpy as np
@@ -16,13 +16,14 @@ from ..babysit import Finding, Monitor
 from ..backends import selection as backend
 from ..nn.loss import Loss
 from ..nn.sequential import Sequential
+from ..report.text import counted
 from ..tabular.fitting import SmallTable, TableRun
 from ..tabular.recipe import PATIENCE, Recipe
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.history import History
 from ..training.step import NonFiniteError
 from ..training.trainer import Trainer
-from ..utils.streams import error_stream
+from ..utils.streams import error_console, error_stream
 from .class_weights import class_weights
 from .data import LoadedData
 from .networks import describe, schema_of
@@ -94,7 +95,7 @@ def train_one(
         return None
     if history.interrupted:
         tell(f"interrupted in epoch {trainer.epoch + 1} of {trainer.target_epoch}: evaluating and saving the model")
-    epochs = f"{trainer.epoch} epoch{'' if trainer.epoch == 1 else 's'}{_restored(history, data, options)}"
+    epochs = f"{counted(trainer.epoch, 'epoch')}{_restored(history, data, options)}"
     parts = [_scored(name, y, trainer.model.predict(x), trainer.loss) for name, (x, y) in data.parts().items()]
     return RunResult(
         trainer.model,
@@ -195,10 +196,9 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
 @contextlib.contextmanager
 def _progress(networks: int, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Show how many networks are trained, on a terminal."""
-    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(file=cast(TextIO, error_stream())), transient=True, disable=quiet) as shown:
+    with Progress(console=error_console(), transient=True, disable=quiet) as shown:
         task = shown.add_task("networks", total=networks)
         yield lambda done, of: shown.update(task, completed=done)
 

@@ -11,7 +11,7 @@ import numpy as np
 from .charts import Chart, Series
 from .figures import INK, MUTED, TRAINING, VALIDATION, check_format, finish, new_figure, saved
 from .page import fragment, table
-from .text import metric_words, percent, written
+from .text import metric_words, percent, wants_log_scale, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,17 +91,17 @@ def _draw(axes: Axes, history: Epochs, name: str) -> None:
     marker: dict[str, Any] = {"marker": "o", "markersize": 4} if len(history) <= 15 else {}
     for label, colour, values in series:
         axes.plot(history.epoch, values, color=colour, linewidth=1.8, label=label, **marker)
-    finite = [value for _, _, values in series for value in values if math.isfinite(value)]
+    finite = np.array([value for _, _, values in series for value in values if math.isfinite(value)])
     title = name.capitalize()
     corner: Literal["upper right", "lower right"] = "upper right"
     if name == "accuracy":
         corner = "lower right"
         axes.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}%")
-    elif finite and min(finite) > 0 and max(finite) > 10 * min(finite):
+    elif wants_log_scale(finite):
         title += " (log scale)"
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(finite) < 1e4 * min(finite) else (1,)))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if finite.max() < 1e4 * finite.min() else (1,)))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
     axes.margins(x=0.03, y=0.06)
@@ -142,9 +142,7 @@ def metric_chart(history: Epochs, name: str) -> Chart:
         for index, (label, column) in enumerate(columns.items())
         if column in history
     ]
-    values = np.concatenate([entry.values for entry in series])
-    finite = values[np.isfinite(values)]
-    wide = len(finite) > 0 and finite.min() > 0 and finite.max() > 10 * finite.min()
+    wide = wants_log_scale(np.concatenate([entry.values for entry in series]))
     scale: Scale = "share" if name.endswith("accuracy") else "log" if wide else "linear"
     title = metric_words(name)
     return Chart(title[:1].upper() + title[1:], series, scale, x="epoch")

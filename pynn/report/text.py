@@ -1,4 +1,4 @@
-"""Number formatting, and smoothing of curves."""
+"""Number formatting, and the scale and the smoothing of curves."""
 
 from __future__ import annotations
 
@@ -33,6 +33,17 @@ def written(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things.
+
+    Examples
+    --------
+    >>> counted(1, "epoch"), counted(2, "epoch")
+    ('1 epoch', '2 epochs')
+    """
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def percent(value: float) -> str:
     """Return a share as a percentage.
 
@@ -53,6 +64,18 @@ def metric_words(name: str) -> str:
     ('ROC AUC', 'balanced accuracy')
     """
     return _ABBREVIATIONS.get(name, name.replace("_", " "))
+
+
+def wants_log_scale(values: Floats) -> bool:
+    """Return whether the finite values are all above 0, and the largest is more than ten times the smallest.
+
+    Examples
+    --------
+    >>> wants_log_scale(np.array([0.1, np.nan, 2.0])), wants_log_scale(np.array([0.0, 2.0]))
+    (True, False)
+    """
+    finite = values[np.isfinite(values)]
+    return bool(finite.size and finite.min() > 0 and finite.max() > 10 * finite.min())
 
 
 def last_finite(values: Floats) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..report.text import metric_words
+from ..report.text import counted, metric_words
 from .space import Params
 from .trial import ENDED, Ended, Trial
 
@@ -15,7 +15,7 @@ MAX_SAID = 2000
 def outcome(trial: Trial, metric: str) -> str:
     """Return how a trial ended."""
     if trial.ended == "finished":
-        return f"{metric} {figure(trial.score, metric)} after {trial.epochs} epoch{'s' * (trial.epochs != 1)}"
+        return f"{metric} {figure(trial.score, metric)} after {counted(trial.epochs, 'epoch')}"
     return f"{ENDED[trial.ended]}: {short(trial.reason, 300)}"
 
 

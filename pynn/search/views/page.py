@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...report.charts import Chart, Series
+from ...report.charts import Chart, Series, linear_ticks
 from ...report.page import document, facts, fragment, table
-from ...report.text import percent
+from ...report.text import counted, percent, wants_log_scale
 from ..samplers import grid
 from ..text import ends, figure, metric_title, score_or_end, value
 from ..trial import ENDED
@@ -56,8 +56,8 @@ def _verdict(run: TrialFigures) -> str:
     note = "; interrupted, results so far" if run.result.interrupted else ""
     return (
         f'<div class="verdict good" role="status"><h2>✓ Best {escape(metric)}: '
-        f"{figure(run.best.score, run.result.metric)}</h2><p>trial {run.best.number + 1}, after {run.best.epochs} "
-        f'epoch{"s" * (run.best.epochs != 1)}{note}</p><p class="best-params">{params}</p></div>'
+        f"{figure(run.best.score, run.result.metric)}</h2><p>trial {run.best.number + 1}, after "
+        f'{counted(run.best.epochs, "epoch")}{note}</p><p class="best-params">{params}</p></div>'
     )
 
 
@@ -137,8 +137,6 @@ def _each(run: TrialFigures) -> str:
     if not run.result.maximize:
         high = min(high, float(np.quantile(scores, 0.75) + 3 * (np.quantile(scores, 0.75) - low)) or high)
     span = high - low or 1.0
-    from ...report.charts import linear_ticks
-
     share = run.result.metric.endswith("accuracy")
     ticks = [((tick - low) / span, percent(tick) if share else f"{tick:g}") for tick in linear_ticks(low, high)]
     metric = metric_title(run.result.metric)
@@ -171,8 +169,8 @@ def _importance(run: TrialFigures) -> str:
     )
     epochs = run.result.stages[0].epochs
     lead = (
-        f"The share of the scores' variance that each parameter explains, by fANOVA, after {epochs} "
-        f"epoch{'s' * (epochs != 1)}. From few trials it is a rough guess."
+        f"The share of the scores' variance that each parameter explains, by fANOVA, after "
+        f"{counted(epochs, 'epoch')}. From few trials it is a rough guess."
     )
     return f'<section><h2>What matters</h2><p class="lead">{lead}</p><dl class="bars">{rows}</dl></section>'
 
@@ -186,7 +184,7 @@ def _curves(run: TrialFigures) -> str:
         return ""
     values = [value for trial in shown for name in ("loss", "val_loss") for value in trial.history.get(name, [])]
     finite = np.array([value for value in values if np.isfinite(value)] or [1.0])
-    logarithmic = finite.min() > 0 and finite.max() > 10 * finite.min()
+    logarithmic = wants_log_scale(finite)
     span = (float(finite.min()), float(finite.max()))
     longest = max(len(trial.history["loss"]) for trial in shown)
     charts = "".join(_curve(run, trial, span, longest, logarithmic) for trial in shown)
