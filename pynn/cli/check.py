@@ -11,7 +11,7 @@ from ..babysit.preflight import Check, Report, preflight
 from ..utils.json_values import json_text
 from .data import load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
-from .outputs import FileName, check_apart, check_format, check_writable, json_option, write
+from .outputs import FileName, check_results, json_option, write
 from .runs import run_to_check
 from .sections import SectionedCommand
 from .tables import DataOptions, data_options
@@ -52,10 +52,7 @@ def check(context: click.Context, chosen: DataOptions, report: Path | None, as_j
       pynn check --data mnist --report check.html
       pynn check --json > check.json
     """  # noqa: D301 - click reads the backslash
-    if report is not None:
-        check_apart({**chosen.files(), "--report": report})
-        check_format(report, ".html", ".htm")
-        check_writable(report)
+    check_results(chosen.files(), report=report)
     with chosen_backend(options["backend_name"]):
         data = load_data(chosen, options["model"] == "cnn", options["folds"])
         run = run_to_check(data, options)

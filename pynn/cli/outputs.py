@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from ..report import figures
+
 #: Suffixes that say what a file holds.
 FORMATS = frozenset(
     (
@@ -111,6 +113,45 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
+
+
+def check_results(
+    read: Mapping[str, str],
+    *,
+    save: Path | None = None,
+    report: Path | None = None,
+    plot: Path | None = None,
+    drawn: str = "",
+) -> None:
+    """Raise a click error unless model, page and picture, as far as they are wanted, can be written.
+
+    Parameters
+    ----------
+    read : mapping of str to str
+        The files that the command reads, by the options that name them.
+    save, report, plot : Path, optional
+    drawn : str
+        The suffix of pictures that are drawn without matplotlib.
+    """
+    for path in filter(None, (save, plot, report)):
+        check_writable(path)
+    check_apart({**read, "--save": save, "--plot": plot, "--report": report})
+    if save is not None:
+        check_format(save, ".safetensors")
+    if report is not None:
+        check_format(report, ".html", ".htm")
+    if plot is not None:
+        _check_picture(plot, drawn)
+
+
+def _check_picture(plot: Path, drawn: str) -> None:
+    try:
+        figures.check_format(plot)
+    except ValueError as error:
+        raise click.BadOptionUsage("--plot", f"--plot: {error}") from error
+    if plot.suffix.lower() != drawn and not figures.plots_available():
+        without = f"; {drawn} does not" if drawn else ""
+        raise click.ClickException(f"--plot {plot} needs matplotlib: {figures.INSTALL_HINT}{without}")
 
 
 def write(path: Path, task: Callable[[], object]) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from .. import plots, search
+from .. import search
 from ..backends.processors import usable_processors
-from ..report.text import metric_words
+from ..report.text import counted, metric_words
 from ..search.samplers import SAMPLERS
 from ..search.space import Parameter, Params
 from ..search.text import ends, figure, metric_title
@@ -26,7 +26,7 @@ from ..utils.streams import say
 from .data import LoadedData, load_data
 from .networks import DEFAULTS
 from .options import Count, backend_option, build, chosen_backend, loss_option
-from .outputs import MODEL, FileName, check_apart, check_format, check_writable, save_option, unused, write
+from .outputs import MODEL, FileName, check_results, save_option, unused, write
 from .scores import errors
 from .sections import SectionedCommand
 from .tables import DataOptions, data_options
@@ -228,8 +228,7 @@ def search_command(
       pynn search --data /shared/table.csv --scheduler tcp://host:8786
     """  # noqa: D301 - click reads the backslash
     save = save or unused(MODEL)[0]
-    check_apart({**chosen.files(), "--save": save, "--report": report, "--plot": plot})
-    _check_outputs(save, report, plot)
+    check_results(chosen.files(), save=save, report=report, plot=plot)
     given |= {name: value for name, value in _USUAL[given["model"]].items() if given[name] is None}
     space = {name: value for name, value in given.items() if isinstance(value, Parameter)}
     if not space:
@@ -297,23 +296,6 @@ def _check_metric(metric: str | None, trainer: Trainer) -> None:
         raise click.BadOptionUsage("--metric", f"--metric: {error}") from error
 
 
-def _check_outputs(save: Path, report: Path | None, plot: Path | None) -> None:
-    """Check before the search that its results can be written."""
-    check_format(save, ".safetensors")
-    if report is not None:
-        check_format(report, ".html", ".htm")
-    for path in filter(None, (save, report, plot)):
-        check_writable(path)
-    if plot is None:
-        return
-    if not plots.plots_available():
-        raise click.ClickException(f"--plot needs matplotlib: {plots.INSTALL_HINT}")
-    try:
-        plots.check_format(plot)
-    except ValueError as error:
-        raise click.BadOptionUsage("--plot", f"--plot: {error}") from error
-
-
 def _require_ranked(context: click.Context, result: search.SearchResult) -> None:
     """End the command with a reason unless some trial has a score."""
     if result.ranked:
@@ -340,7 +322,7 @@ def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe,
     best, options = result.best, recipe.options(result.best_params)
     click.echo(f"trials  {', '.join(f'{count} {ENDED[kind]}' for kind, count in ends(result.trials).items())}")
     score = figure(best.score, result.metric)
-    click.echo(f"best    {metric_title(result.metric)} {score} after {best.epochs} epoch{'s' * (best.epochs > 1)}")
+    click.echo(f"best    {metric_title(result.metric)} {score} after {counted(best.epochs, 'epoch')}")
     if data.class_names is not None:
         name = result.metric.removeprefix("val_")
         figures = result.best_trainer().evaluate(*data.test, metrics=[name] if name in metrics.OF_CLASSES else [])

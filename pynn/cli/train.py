@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 
-from .. import plots
 from ..babysit import Finding, Monitor
 from ..backends.precision import PRODUCTS, using_matmul_precision
 from ..nn.sequential import Sequential
+from ..report import figures
 from ..report.curves import history_svg
+from ..report.history import plot_history
 from ..training.history import History
 from ..utils.files import write_atomically
 from ..utils.interrupt import interrupted_by
@@ -23,7 +24,7 @@ from ..utils.json_values import json_text
 from ..utils.streams import say, wrapped
 from .data import LoadedData, load_data
 from .options import chosen_backend, class_weight_option, folds_option, training_options
-from .outputs import FileName, check_apart, check_format, check_writable, json_option, output_paths, save_option, write
+from .outputs import FileName, check_results, json_option, output_paths, save_option, write
 from .ranks import communicator
 from .runs import FailedError, RunResult, cross_fit_table, describe_data, train_one
 from .sections import SectionedCommand
@@ -109,7 +110,8 @@ def train(
     if follows:
         options["quiet"] = True  # rank 0 speaks and writes for all
     else:
-        save, curves = _check_outputs(chosen, save, plot, report)
+        save, curves = output_paths(save, plot, ".png" if figures.plots_available() else ".svg")
+        check_results(chosen.files(), save=save, report=report, plot=curves, drawn=".svg")
     tell = _quiet if options["quiet"] else say
     with chosen_backend(options["backend_name"]), using_matmul_precision(options["precision"]):
         data = load_data(chosen, options["model"] == "cnn", options["folds"])
@@ -182,30 +184,10 @@ def _show(outcome: RunResult, files: dict[str, Path | None]) -> None:
             _line(name, f"{path}")
 
 
-def _check_outputs(chosen: DataOptions, save: Path | None, plot: Path | None, report: Path | None) -> tuple[Path, Path]:
-    """Check before the training that its results can be written; return the paths of model and curves."""
-    model, curves = output_paths(save, plot, ".png" if plots.plots_available() else ".svg")
-    if plot is not None:
-        try:
-            plots.check_format(plot)
-        except ValueError as error:
-            raise click.BadOptionUsage("--plot", f"--plot: {error}") from error
-        if plot.suffix.lower() != ".svg" and not plots.plots_available():
-            raise click.ClickException(f"--plot {plot} needs matplotlib: {plots.INSTALL_HINT}; .svg does not")
-    check_writable(model)
-    check_writable(curves)
-    check_apart({**chosen.files(), "--save": model, "--plot": curves, "--report": report})
-    check_format(model, ".safetensors")
-    if report is not None:
-        check_format(report, ".html", ".htm")
-        check_writable(report)
-    return model, curves
-
-
 def _draw(history: History, path: Path) -> None:
     """Write the learning curves; matplotlib is needed only for other files than SVG."""
-    if plots.plots_available():
-        plots.plot_history(history, path)
+    if figures.plots_available():
+        plot_history(history, path)
     else:
         write_atomically(path, history_svg(history).encode())
 

@@ -15,8 +15,8 @@ import pytest
 from sklearn import datasets as peers
 
 import pynn
-from pynn import plots
 from pynn.cli import main
+from pynn.report import figures
 from pynn.training.named import ACTIVATIONS, OPTIMIZERS
 
 
@@ -344,7 +344,7 @@ def test_python_m_pynn_is_the_command():
 
 
 def test_without_matplotlib_the_curves_are_an_svg(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(plots, "plots_available", lambda: False)
+    monkeypatch.setattr(figures, "plots_available", lambda: False)
     result = run("train", "--epochs", 2)
     assert result.stdout.splitlines()[-1] == "curves  pynn-curves.svg"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pynn-curves.svg", "pynn-model.safetensors"]
