@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -333,9 +334,8 @@ def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe,
         rmse, r2 = errors(result.best_model.predict(x)[:, 0], y)
         click.echo(f"test    RMSE {rmse:.4g}, R2 {r2:.4f}")
     for name, value in best.params.items():
-        click.echo(
-            f"        {name.replace('_', '-')} {value:.4g}" if isinstance(value, float) else f"        {name} {value}"
-        )
+        shown = f"{value:.4g}" if isinstance(value, float) else value
+        click.echo(f"        {name.replace('_', '-')} {shown}")
     for edge in result.edges:
         click.echo(f"try     {edge.name.replace('_', '-')} {edge.try_low:g}:{edge.try_high:g}: {edge}")
     if result.interrupted:
@@ -345,24 +345,19 @@ def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe,
 
 
 def _train_command(recipe: Recipe, options: dict[str, Any], epochs: int) -> str:
-    """Return the `pynn train` command that retrains the best network."""
-    words = ["pynn train"]
-    for name, value, usual in (
-        ("data", recipe.chosen.source, "digits"),
-        ("target", recipe.chosen.target, None),
-        ("task", recipe.chosen.task, None),
-        ("model", options["model"], "dense"),
-        ("activation", options["activation"], "relu"),
-        ("loss", options["loss"], None),
-        ("optimizer", options["optimizer"], "adamw"),
-    ):
-        if value != usual:
-            words.append(f"--{name} {value}")
-    words.append(f"--hidden {','.join(map(str, options['hidden']))} --lr {options['lr']:.4g}")
-    words.append(f"--weight-decay {options['weight_decay']:.4g} --dropout {options['dropout']:.4g} --input-dropout 0")
-    words.append(f"--batch-size {options['batch_size']} --epochs {epochs} --schedule none --seed {options['seed']}")
+    """Return the `pynn train` command that trains the best network as its trial did."""
+    words = ["pynn", "train", *recipe.chosen.words()]
+    for name, usual in (("model", "dense"), ("activation", "relu"), ("loss", None), ("optimizer", "adamw")):
+        if options[name] != usual:
+            words += [f"--{name}", options[name]]
+    words += ["--hidden", ",".join(map(str, options["hidden"])), "--lr", f"{options['lr']:.4g}"]
+    words += ["--weight-decay", f"{options['weight_decay']:.4g}", "--dropout", f"{options['dropout']:.4g}"]
+    words += ["--input-dropout", "0", "--batch-size", str(options["batch_size"]), "--epochs", str(epochs)]
+    words += ["--schedule", "none", "--seed", str(options["seed"])]
+    if recipe.chosen.is_table():
+        words += ["--folds", "0", "--no-early-stopping"]
     if recipe.chosen.source == "cifar10" and options["model"] == "cnn":
-        words.append("--augment none")
+        words += ["--augment", "none"]
     if not options["batchnorm"]:
         words.append("--no-batchnorm")
-    return " ".join(words)
+    return shlex.join(words)

@@ -28,7 +28,7 @@ SOURCES = "digits, mnist, cifar10, a table (.csv, .tsv, .txt, .csv.gz, .parquet,
 class DataOptions(NamedTuple):
     """The options that say which data are used, and how they are read."""
 
-    source: str
+    source: str = "digits"
     target: str | None = None
     task: Any = None
     drop: tuple[str, ...] = ()
@@ -51,6 +51,25 @@ class DataOptions(NamedTuple):
         targets = {"--target": self.target} if self.source.endswith(".npy") and self.target else {}
         return {"--data": self.source, **targets}
 
+    def words(self) -> list[str]:
+        """Return the words of a command line that give these options.
+
+        Examples
+        --------
+        >>> DataOptions("t.csv", drop=("id", "name"), header=False).words()
+        ['--data', 't.csv', '--drop', 'id', '--drop', 'name', '--no-header']
+        """
+        words: list[str] = []
+        for name, value in self._asdict().items():
+            if value == self._field_defaults[name]:
+                continue
+            if name == "header":
+                words.append("--header" if value else "--no-header")
+                continue
+            for each in value if isinstance(value, tuple) else (value,):
+                words += ["--data" if name == "source" else f"--{name}", each]
+        return words
+
     def refuse_those_of_tables(self) -> None:
         """Raise a usage error if an option is given that only tables have."""
         for name in self._fields[3:]:
@@ -66,7 +85,7 @@ def _columns(option: str, text: str, metavar: str = "COLUMNS") -> Callable[..., 
 
 
 _OPTIONS = (
-    click.option("--data", "source", metavar="DATA", default="digits", help=f"{SOURCES}."),
+    click.option("--data", "source", metavar="DATA", default=DataOptions().source, help=f"{SOURCES}."),
     click.option(
         "--target",
         metavar="COLUMN",

@@ -1,5 +1,6 @@
 """``pynn search``: what it finds, keeps and says, and what it refuses."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -32,19 +33,26 @@ def test_names_whole_numbers_and_shares_are_searched_too(run):
         "search", *QUICK[:-3], "-q", "--lr", 0.01, "--weight-decay", 0, "--layers", "1:3", "--width", "8:32",
         "--dropout", "0:0.5", "--batch-size", "16:64", "--optimizer", "sgd,adam", "--activation", "relu,tanh",
     )  # fmt: skip
-    for name in ("layers", "width", "dropout", "batch_size", "optimizer", "activation"):
-        assert f"        {name.replace('_', '-')} " in result.stdout or f"        {name} " in result.stdout
+    for name in ("layers", "width", "dropout", "batch-size", "optimizer", "activation"):
+        assert f"        {name} " in result.stdout
     assert "\n        lr " not in result.stdout
 
 
-def test_a_regression_gives_amounts(run, tmp_path):
+def test_a_regression_gives_amounts_and_says_how_to_repeat_it(run, tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(120, 2))
-    rows = "\n".join(f"{a},{b},{1000 + 50 * a - 20 * b}" for a, b in x)
-    (tmp_path / "t.csv").write_text(f"a,b,price\n{rows}\n")
-    run("search", *QUICK, "--data", "t.csv", "--task", "regression", "--lr", "1e-3:0.1")
+    rows = "\n".join(f"{a},{b},{place},{1000 + 50 * a - 20 * b}" for place, (a, b) in enumerate(x))
+    (tmp_path / "the prices.csv").write_text(f"a,b,place,unit price\n{rows}\n")
+    table = ("--data", "the prices.csv", "--target", "unit price", "--drop", "place", "--task", "regression")
+    result = run("search", *QUICK, *table, "--lr", "1e-3:0.1", "--batch-size", "16:32")
+    assert "        batch-size " in result.stdout
     model = pynn.load(tmp_path / "pynn-model.safetensors")
     assert 500 < float(model.predict(x.astype(np.float32)).mean()) < 1500
+    (again,) = [line for line in result.stdout.splitlines() if line.startswith("again")]
+    run(*shlex.split(again)[2:], "-q")
+    trained = pynn.load(tmp_path / "pynn-model-2.safetensors")
+    assert repr(trained) == repr(model)
+    assert trained.input_schema == model.input_schema
 
 
 def test_another_metric_is_searched_for_and_shown(run):
