@@ -12,8 +12,6 @@ from ..preprocessing import Standardize
 
 #: Types of columns that "from_dtype" takes for categories, in the notation of pandas and of polars.
 CATEGORIES = ("category", "object", "str", "string", "bool", "boolean", "Categorical", "Enum", "String", "Boolean")
-
-
 #: A column with more categories than this becomes numbers of rows in a table of learnt vectors, of this length, where
 #: the network has one (the choice of Holzmüller et al., RealMLP, 2024).
 MOST_INDICATORS, VECTOR = 9, 8
@@ -119,10 +117,8 @@ class Scaling:
 
     def transformer(self) -> Standardize:
         """Return a transformer that computes the same."""
-        found = Standardize()
         mean, deviation = (array.astype(np.float64) for array in (self.mean, self.deviation))
-        found._load_state({"n_samples_seen": np.array(1), "mean": mean, "m2": deviation**2})
-        return found
+        return Standardize().load_state({"n_samples_seen": np.array(1), "mean": mean, "m2": deviation**2})
 
 
 def is_frame(X: Any) -> bool:

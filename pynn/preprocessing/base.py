@@ -241,8 +241,14 @@ class Transformer:
         self._require_fitted()
         return {name: np.array(getattr(self, f"{name}_")) for name in self._state_names}
 
-    def _load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the arrays that `state` returned; raise ValueError if any is missing or superfluous."""
+    def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Restore the arrays that `state` returned, and return the transformer.
+
+        Raises
+        ------
+        ValueError
+            If an array is missing, superfluous or not valid.
+        """
         self._check_params()
         kind = type(self).__name__
         if set(arrays) != set(self._state_names):
@@ -261,6 +267,7 @@ class Transformer:
         for name, array in state.items():
             setattr(self, f"{name}_", array)
         self.n_samples_seen_ = int(count)
+        return self
 
     def forget(self) -> None:
         """Discard the statistics; the transformer is then as before the first `fit`."""

@@ -169,7 +169,8 @@ class Pipeline(Transformer):
         self._require_fitted()
         return self.steps[0].n_features_in_
 
-    def _load_state(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Restore the arrays of all steps that `state` returned, and return the pipeline."""
         self._check_params()
         by_step: list[dict[str, NDArray[Any]]] = [{} for _ in self.steps]
         places = {str(index): state for index, state in enumerate(by_step)}
@@ -179,7 +180,8 @@ class Pipeline(Transformer):
                 raise ValueError(f"array {name!r} belongs to no step of a Pipeline of {len(self.steps)} steps")
             places[index][inner] = array
         for step, state in zip(self.steps, by_step, strict=True):
-            step._load_state(state)
+            step.load_state(state)
+        return self
 
     def _check_params(self) -> None:
         if not isinstance(self.steps, list | tuple):

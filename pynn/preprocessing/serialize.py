@@ -87,11 +87,9 @@ def from_state(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
     unknown class of transformer: os.system
     """
     try:
-        transformer = _build(config)
-        transformer._load_state(arrays)
+        return _build(config).load_state(arrays)
     except (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"cannot restore a transformer: {error}") from error
-    return transformer
 
 
 def _check_known(transformer: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,7 @@ def _decorrelation(matrix: np.ndarray, mean: np.ndarray, whole: bool) -> pre.Tra
     if symmetric and (whole or mean.ndim == 1):
         gains, vectors = np.linalg.eigh(matrix)
         if gains.min() > 0:
-            return _restored(pre.ZCA(eps=0.0), _axes_state(vectors.T[::-1], gains[::-1], mean))
+            return pre.ZCA(eps=0.0).load_state(_axes_state(vectors.T[::-1], gains[::-1], mean))
     if whole:
         return None
     gains = np.sqrt(np.square(matrix).sum(axis=0))
@@ -94,8 +93,8 @@ def _decorrelation(matrix: np.ndarray, mean: np.ndarray, whole: bool) -> pre.Tra
     if not np.allclose(axes @ axes.T, np.eye(len(axes)), atol=1e-9):
         return None
     rotates = np.allclose(gains, 1, rtol=1e-9)
-    kind = pre.PCA(len(axes)) if rotates else pre.PCAWhiten(len(axes), eps=0.0)
-    return _restored(kind, _axes_state(matrix.T if rotates else axes, gains, mean))
+    transformer = pre.PCA(len(axes)) if rotates else pre.PCAWhiten(len(axes), eps=0.0)
+    return transformer.load_state(_axes_state(matrix.T if rotates else axes, gains, mean))
 
 
 def _axes_state(axes: np.ndarray, gains: np.ndarray, mean: np.ndarray) -> dict[str, np.ndarray]:
@@ -130,7 +129,8 @@ def _transformer(affine: Affine, limits: Limits | None, shape: tuple[int | None,
         del state["m2"]
     if channels and limits is not None:
         return None
-    return _restored(kind() if limits is None else kind(limit=limits.high), state)
+    transformer: pre.Transformer = kind() if limits is None else kind(limit=limits.high)
+    return transformer.load_state(state)
 
 
 def _min_max(scale: np.ndarray, shift: np.ndarray, limits: Limits) -> pre.Transformer | None:
@@ -138,12 +138,7 @@ def _min_max(scale: np.ndarray, shift: np.ndarray, limits: Limits) -> pre.Transf
     if not np.isfinite([low, high]).all() or not low < high:
         return None
     state = {"n_samples_seen": np.array(1), "data_min": (low - shift) / scale, "data_max": (high - shift) / scale}
-    return _restored(pre.MinMax((low, high), clip=True), state)
-
-
-def _restored(transformer: pre.Transformer, state: Mapping[str, np.ndarray]) -> pre.Transformer:
-    transformer._load_state(state)
-    return transformer
+    return pre.MinMax((low, high), clip=True).load_state(state)
 
 
 def take_target_preprocessing(steps: list[Step], width: int | None) -> pre.Transformer | None:
