@@ -11,6 +11,7 @@ from cases import case
 
 import pynn
 from pynn import search
+from pynn.search.state import Trials
 from pynn.search.views.figures import plot_overview, plot_random_against_grid
 from pynn.search.views.page import page
 from pynn.search.views.reading import TrialFigures
@@ -78,6 +79,17 @@ def test_the_picture_shows_trials_losses_and_importance(searched, tmp_path):
     assert len(points) == len([trial for trial in TrialFigures(searched).begun if trial.ended == "finished"])
     widths = [bar.get_width() for bar in figure.axes[2].patches]
     assert math.isclose(sum(widths), 1.0, rel_tol=1e-6)
+
+
+def test_losses_below_0_are_drawn_on_a_linear_scale():
+    history = {"loss": [1.0, -2.0]}
+    result = Trials(
+        trials=[search.Trial(0, 0, {"lr": 0.1}, "finished", score=-2.0, epochs=2, history=history)],
+        space=search.Space({"lr": search.LogUniform(1e-3, 1.0)}),
+        metric="loss", maximize=False, stages=(search.Stage(1, 2),), sampler="random", interrupted=False, edges=[],
+    )  # fmt: skip
+    losses = plot_overview(result).axes[1]
+    assert (losses.get_yscale(), losses.get_title(loc="left")) == ("linear", "Training loss")
 
 
 def test_random_against_grid_shows_which_values_each_has_tried(tmp_path):

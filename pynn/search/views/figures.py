@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from ...report.figures import INK, MUTED, TRAINING, VALIDATION, check_format, finish, new_figure, saved, set_title
+from ...report.text import wants_log_scale
 from ..text import figure as score_text
 from ..text import metric_title, printable
 from .reading import TrialFigures, axis_name
@@ -149,13 +152,15 @@ def _losses(axes: Axes, run: TrialFigures) -> None:
             markersize=3,
             label=f"trial {trial.number + 1}, the best" if best else None,
         )
-    if any(loss > 0 for trial in trials for loss in trial.history["loss"]):
+    title = "Training loss"
+    if wants_log_scale(np.array([loss for trial in trials for loss in trial.history["loss"]])):
         axes.set_yscale("log")
+        title += " (log scale)"
     if trials:
         axes.legend(loc="upper right", labelcolor=INK, frameon=False, fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
     axes.set_xlabel("epoch", color=MUTED)
-    finish(axes, "Training loss (log scale)")
+    finish(axes, title)
 
 
 def _importance(axes: Axes, run: TrialFigures) -> None:
