@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_diabetes, load_wine, make_friedman1
+from sklearn.datasets import load_diabetes, load_wine
 from sklearn.linear_model import Ridge
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
@@ -21,13 +21,6 @@ def test_a_table_of_amounts_is_learnt_as_well_as_by_ridge():
     assert abs(r2_score(y, regressor.predictions_) - 0.5) < 0.1
     assert sum(regressor.kinds_.values()) > 1
     assert regressor.diagnosis_ == []
-
-
-def test_bends_are_learnt():
-    x, y = make_friedman1(400, noise=0.5, random_state=0)
-    x_test, y_test = make_friedman1(1000, noise=0.5, random_state=1)
-    score = pynn.TabularRegressor(random_state=0).fit(x, y).score(x_test, y_test)
-    assert score > Ridge().fit(x, y).score(x_test, y_test) + 0.12
 
 
 def test_classes_of_text(tmp_path):
