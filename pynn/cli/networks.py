@@ -31,7 +31,7 @@ def network(data: LoadedData, options: dict[str, Any]) -> Sequential:
     convolutional = options["model"] == "cnn"
     outputs = len(data.class_names) if data.class_names else 1
     model = (_cnn if convolutional else _dense)(data, outputs, options)
-    model.preprocessing = _channels(data) if convolutional else _features(data)
+    model.preprocessing = ChannelStandardize().fit(data.train[0]) if convolutional else _features(data)
     if data.class_names is None:
         model.target_preprocessing = Standardize().fit(data.train[1][:, None])
     model.class_names, model.input_schema = data.class_names, schema_of(data, options)
@@ -109,7 +109,3 @@ def _features(data: LoadedData) -> Transformer:
     if data.one_unit:
         standardize.eps = VARIANCE_FLOOR * float(standardize.var_.mean())
     return standardize
-
-
-def _channels(data: LoadedData) -> Transformer:
-    return ChannelStandardize().fit(data.train[0])

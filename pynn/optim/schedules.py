@@ -83,6 +83,11 @@ def idle_epochs(schedule: Schedule, base: float, epoch: int, epochs: int, steps:
     return idle
 
 
+def _half_cosine(first: float, last: float, done: float) -> float:
+    """Return what goes from `first` to `last` along half a cosine, given the share that is done."""
+    return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
+
+
 class StepLR(Schedule):
     """base * gamma^(count // step_size).
 
@@ -133,8 +138,7 @@ class CosineAnnealingLR(Schedule):
         self.by = choice(by, "by", UNITS)
 
     def at(self, base: float, count: int) -> float:
-        done = min(count, self.T_max) / self.T_max
-        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * done)) / 2
+        return _half_cosine(base, self.eta_min, min(count, self.T_max) / self.T_max)
 
 
 class CosineAnnealingWarmRestarts(Schedule):
@@ -160,7 +164,7 @@ class CosineAnnealingWarmRestarts(Schedule):
         while count >= length:
             count -= length
             length *= self.T_mult
-        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * count / length)) / 2
+        return _half_cosine(base, self.eta_min, count / length)
 
 
 class OneCycleLR(Schedule):
@@ -234,14 +238,12 @@ class OneCycleLR(Schedule):
 
     def _annealed(self, count: int, value: float, targets: tuple[float, float, float]) -> float:
         """Return what starts at `value` and goes to the first target, perhaps back to the second, and to the last."""
-        start, rise = 0.0, self.pct_start * self.total_steps
+        start, rise, smooth = 0.0, self.pct_start * self.total_steps, self.anneal_strategy == "cos"
         phases = list(zip((rise - 1, 2 * rise - 2, self.total_steps - 1), targets, strict=True))
         for end, target in phases if self.three_phase else (phases[0], phases[2]):
             if count <= end:
                 done = (count - start) / (end - start) if end > start else 1.0
-                if self.anneal_strategy == "cos":
-                    return target + (value - target) / 2 * (1 + math.cos(math.pi * done))
-                return value + (target - value) * done
+                return _half_cosine(value, target, done) if smooth else value + (target - value) * done
             start, value = end, target
         return value
 

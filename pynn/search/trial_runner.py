@@ -85,7 +85,7 @@ def run_with(task: Task, data: SearchData) -> Outcome:
     except (Exception, SystemExit) as error:
         trial.ended, trial.reason = "failed", said(error)
     trial.seconds = time.perf_counter() - began
-    if isinstance(trainer, Trainer):
+    if trainer is not None:
         trial.epochs, trial.steps, trial.initial_loss = trainer.epoch, trainer.steps, guard.initial
         trial.history = {name: list(column) for name, column in trainer.history.history.items()}
     return Outcome(trial, checkpoint)
