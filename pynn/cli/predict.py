@@ -27,7 +27,7 @@ from ..utils.arrays import check_finite
 from ..utils.files import write_atomically
 from .data import as_images, as_rows
 from .options import Count
-from .outputs import FileName, check_apart, check_format
+from .outputs import FileName, check_apart, check_format, write
 from .tables import MOST_COLUMNS, is_table
 
 #: Digits of a prediction down from the first one of the targets' spread.
@@ -200,10 +200,4 @@ def _write(path: Path | None, text: str) -> None:
         for start in range(0, len(text), 1 << 16):
             click.echo(text[start : start + (1 << 16)], nl=False)
         return
-    try:
-        if path.exists() and not path.is_file():  # write into a pipe or device, do not replace it
-            path.write_text(text, encoding="utf-8")
-        else:
-            write_atomically(path, text.encode())
-    except OSError as error:
-        raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
+    write(path, lambda: write_atomically(path, text.encode()))

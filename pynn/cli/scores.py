@@ -47,15 +47,14 @@ class Scores:
         self.rows = [[part.name, f"{len(part.y)}", *self._figures(part)] for part in parts]
 
     def _figures(self, part: ScoredPart) -> list[str]:
+        numbers = self._numbers(part)
         if self.class_names is None:
-            rmse, r2 = errors(part.output, part.y)
-            return [f"{value:.4g}" for value in (rmse, r2, float(np.abs(part.output - part.y).mean()))]
-        right = part.output.argmax(axis=1) == part.y
-        figures = ["" if part.loss is None else f"{part.loss:.4f}"]
+            return [f"{value:.4g}" for value in numbers.values()]
+        shares = []
         if metrics.available():
             found = metrics.of_logits(part.output, part.y)
-            figures += [_share(metrics.OF_CLASSES[name](found)) for name in ("roc_auc", "f1")]
-        return [*figures, f"{right.mean():.2%}"]
+            shares = [_share(metrics.OF_CLASSES[name](found)) for name in ("roc_auc", "f1")]
+        return [f"{numbers['loss']:.4f}", *shares, f"{numbers['accuracy']:.2%}"]
 
     def by_class(self) -> tuple[list[str], Rows]:
         """Return heads and rows of a table of the last part's classes; no rows for regression, or of many classes."""
