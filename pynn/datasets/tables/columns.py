@@ -21,7 +21,7 @@ from .numbers import (
     parse_whole,
     parsed,
 )
-from .schema import ColumnSchema
+from .schema import ColumnSchema, new_column
 from .source import RawTable, listed
 
 #: Up to this number of categories, each is encoded; of more, those with this minimum number of rows, and this share.
@@ -114,8 +114,8 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
         if name in options.categorical:
             return _category(as_text(column), options, named=True)
         if column.dtype.is_temporal():
-            return _with_parts({"name": name, "kind": "date", "categories": [], "fill": None}, column, "dates")
-        return {"name": name, "kind": "number", "categories": [], "fill": None}, ""
+            return _with_parts(new_column(name, "date"), column, "dates")
+        return new_column(name, "number"), ""
     cells = gaps(column, MISSING, options.missing)
     if name in options.categorical:
         return _category(cells, options, named=True)
@@ -211,7 +211,7 @@ def _plain_format(source: RawTable, column: pl.Series) -> NumberFormat:
 
 
 def _number(name: str, how: NumberFormat, options: ColumnOptions) -> ColumnSchema:
-    column: ColumnSchema = {"name": name, "kind": "number", "categories": [], "fill": None}
+    column = new_column(name, "number")
     if how != PLAIN_FORMAT:
         column["decimal"], column["thousands"] = how.decimal, how.thousands
     return _with_missing(column, options)
@@ -249,7 +249,8 @@ def _date(source: RawTable, cells: pl.Series, form: str, options: ColumnOptions)
             f"{source.at(row)}: column {cells.name!r} has {cells[row]!r}; expected "
             + (f"the format {formats[0]}" if formats else "existing dates or times, all in one format")
         )
-    column: ColumnSchema = {"name": cells.name, "kind": "date", "categories": [], "fill": None, "date": formats[0]}
+    column = new_column(cells.name, "date")
+    column["date"] = formats[0]
     return _with_parts(_with_missing(column, options), dates.parsed(present, formats[0]), f"dates, {formats[0]}")
 
 
@@ -324,7 +325,7 @@ def _category(cells: pl.Series, options: ColumnOptions, *, named: bool) -> tuple
             return None, f"{len(names)} different texts in {len(present)} rows, such as {names[0]!r}"
         note = f"{len(kept)} of {len(names)} categories; the rare ones together" if other else ""
         names = kept
-    column: ColumnSchema = {"name": cells.name, "kind": "category", "categories": sorted(names), "fill": None}
+    column = new_column(cells.name, "category", sorted(names))
     if other:
         column["other"] = True
     return _with_missing(column, options), note

@@ -12,7 +12,7 @@ from . import dates
 from .columns import ColumnError, as_text
 from .missing import MISSING, MISSING_NUMBER
 from .numbers import NumberFormat, gaps, parsed
-from .schema import ColumnSchema, Schema, TargetSchema, width
+from .schema import ColumnSchema, Schema, TargetSchema, new_column, width
 from .source import RawTable, listed
 from .target import encoded, target_cells
 
@@ -189,7 +189,7 @@ def targets(
         y = encoded(source, target_cells(column, target), target["class_names"])
         return y[y >= 0], y >= 0
     out = np.empty((1, len(column)))
-    number: ColumnSchema = {"name": target["name"], "kind": "number", "categories": [], "fill": None}
+    number = new_column(target["name"], "number")
     number.update({key: target[key] for key in ("decimal", "thousands", "missing") if key in target})  # type: ignore[typeddict-item]
     present = ~_numbers(source, number, column, out)
     return out[0, present], present

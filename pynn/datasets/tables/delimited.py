@@ -235,9 +235,7 @@ def _count_columns(first: list[str], rest: pl.DataFrame, numbers: list[int]) -> 
     if not rest.height or not named.any():
         return False
     below = rest[:, numbers]
-    if below.select((pl.all().str.contains(".", literal=True) | pl.all().is_null()).all()).row(0) == (True,) * len(
-        numbers
-    ):
+    if all(below.select((pl.all().str.contains(".", literal=True) | pl.all().is_null()).all()).row(0)):
         return True
     values = below.select(pl.all().cast(pl.Float64, strict=False)).to_numpy()
     alike = _are_years if _are_years(names).any() else _rise

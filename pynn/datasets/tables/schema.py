@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Literal, NotRequired, TypedDict, get_args
 
 Kind = Literal["number", "category", "date"]
@@ -89,6 +90,11 @@ class Schema(TypedDict):
     dropped: NotRequired[list[str]]
 
 
+def new_column(name: str, kind: Kind, categories: Iterable[str] = ()) -> ColumnSchema:
+    """Return the schema of a column that is written in the usual way, and whose gaps nothing fills yet."""
+    return {"name": name, "kind": kind, "categories": list(categories), "fill": None}
+
+
 def width(column: ColumnSchema) -> int:
     """Return the number of features that a column becomes."""
     if column["kind"] == "category":
@@ -106,9 +112,7 @@ def feature_names(column: ColumnSchema) -> list[str]:
 
 def plain_schema(names: list[str], features: int) -> Schema:
     """Return the schema of a table of plain numbers, whose target, if any, follows its features."""
-    columns: list[ColumnSchema] = [
-        {"name": name, "kind": "number", "categories": [], "fill": None} for name in names[:features]
-    ]
+    columns = [new_column(name, "number") for name in names[:features]]
     target = names[features] if len(names) > features else ""
     return {"columns": columns, "target": {"name": target, "index": features, "class_names": None}}
 
