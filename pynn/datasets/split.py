@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..utils.arrays import as_array
+from ..utils.arrays import as_array, is_absent
 from ..utils.validation import flag, seeded
 
 
@@ -87,7 +87,7 @@ def _labels(y: NDArray[Any]) -> NDArray[Any] | None:
     numbers: dict[Any, int] = {}
     fractions = False
     for row, label in enumerate(y):
-        if label is None or type(label).__name__ in ("NAType", "NaTType") or label != label:
+        if is_absent(label):
             raise ValueError(f"y has no label in row {row} ({label!r}); add one or remove the row")
         fractions = fractions or (isinstance(label, float | np.floating) and not float(label).is_integer())
         try:

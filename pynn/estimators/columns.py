@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ..preprocessing import Standardize
+from ..utils.arrays import is_absent
 
 #: Types of columns that "from_dtype" takes for categories, in the notation of pandas and of polars.
 CATEGORIES = ("category", "object", "str", "string", "bool", "boolean", "Categorical", "Enum", "String", "Boolean")
@@ -178,11 +179,7 @@ def _values(X: Any, place: int) -> Sequence[Any]:
     """Return the cells of a column of categories; None for missing ones."""
     column = _column(X, place)
     cells = column.to_list() if is_frame(X) else column.tolist()
-    return [None if _is_missing(value) else value for value in cells]
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+    return [None if is_absent(value) else value for value in cells]
 
 
 def _numbers(X: Any, place: int) -> np.ndarray:
@@ -196,7 +193,7 @@ def _numbers(X: Any, place: int) -> np.ndarray:
         elif is_frame(X):
             numbers = column.cast(float).to_numpy().astype(np.float64)
         else:
-            numbers = np.array([np.nan if _is_missing(value) else value for value in column.tolist()], np.float64)
+            numbers = np.array([np.nan if is_absent(value) else value for value in column.tolist()], np.float64)
     except Exception as error:  # of pandas or polars
         raise ValueError(refused) from error
     infinite = np.isinf(numbers)

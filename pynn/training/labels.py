@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..utils.arrays import as_array
+from ..utils.arrays import as_array, is_absent
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -35,7 +35,7 @@ def text_labels(y: ArrayLike, name: str) -> list[str] | None:
     for row, label in enumerate(labels):
         if isinstance(label, str):
             continue
-        if label is None or type(label).__name__ == "NAType" or label != label:
+        if is_absent(label):
             raise ValueError(f"{name} have a missing value, {label}, in row {row}: remove examples without a label")
         raise TypeError(f"{name} have {label!r} in row {row} among labels that are text; expected only text")
     return labels.tolist()

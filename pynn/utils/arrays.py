@@ -142,6 +142,11 @@ def _remedy(array: np.ndarray) -> str:
     return known.get(array.dtype.kind, "")
 
 
+def is_absent(value: Any) -> bool:
+    """Return whether a cell or label is missing: None, NaN, or pandas' NA or NaT."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
 def first_row(wrong: np.ndarray) -> int:
     """Return the index of the first row with any True element, or -1."""
     rows = wrong.reshape(len(wrong), -1).any(axis=1) if wrong.size else np.zeros(0, bool)

@@ -320,10 +320,10 @@ def test_every_number_has_a_mean_to_fill_with_in_other_files(csv_file):
 
 
 def test_wide_messages_stay_short(csv_file):
-    header = ",".join(f"column number {i}" for i in range(20_000))
-    path = csv_file(f"{header},y\n" + ("0," * 20_000 + "1\n") * 2)
+    header = ",".join(f"column number {i}" for i in range(2_000))
+    path = csv_file(f"{header},y\n" + ("0," * 2_000 + "1\n") * 2)
     table = datasets.read_csv(path)
-    assert table.x.shape == (2, 20_000)
-    with pytest.raises(ValueError, match="and 19991 more") as error:
+    assert table.x.shape == (2, 2_000)
+    with pytest.raises(ValueError, match="and 1991 more") as error:
         datasets.read_csv(path, "price")
     assert len(str(error.value)) < 500
