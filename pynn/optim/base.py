@@ -53,20 +53,20 @@ class Optimizer(Configurable):
     counter: np.ndarray
     #: The momentum of the current update, float64 (1,): likewise.
     current_momentum: np.ndarray
+    #: The parameters that it is bound to, and its state buffers, as long as them.
+    flat: FlatParameters | None
+    state: Mapping[str, np.ndarray]
     #: Names of the state buffers that this optimiser keeps.
     state_names: tuple[str, ...] = ()
+    # By whether the parameters' sums are wanted; for a part of the parameters also by its bounds.
+    _plans: dict[bool | tuple[bool, int, int], _Plan]
+    _stats: np.ndarray | None
 
     def __init__(self, lr: float, weight_decay: float, decay_all: bool) -> None:
+        self.__dict__.update(_unbound())
         self.lr = lr
         self.weight_decay = number(weight_decay, "weight_decay", minimum=0)
         self.decay_all = flag(decay_all, "decay_all")
-        self.counter = np.zeros(1, np.int64)
-        self.flat: FlatParameters | None = None
-        self.state: Mapping[str, np.ndarray] = {}
-        # By whether the parameters' sums are wanted; for a part of the parameters also by its bounds.
-        self._plans: dict[bool | tuple[bool, int, int], _Plan] = {}
-        self._stats: np.ndarray | None = None
-        self.current_momentum = np.zeros(1)
 
     @property
     def own_momentum(self) -> float | None:
@@ -130,16 +130,7 @@ class Optimizer(Configurable):
     def unbound(self) -> Optimizer:
         """Return an unbound copy with the same settings and no steps taken."""
         copied = object.__new__(type(self))
-        # `bind` creates the state buffers.
-        fresh: dict[str, Any] = {
-            "flat": None,
-            "state": {},
-            "counter": np.zeros(1, np.int64),
-            "_plans": {},
-            "_stats": None,
-            "current_momentum": np.zeros(1),
-        }
-        copied.__dict__.update(self.__dict__ | fresh)
+        copied.__dict__.update(self.__dict__ | _unbound())
         return copied
 
     def bind(self, flat: FlatParameters) -> None:
@@ -282,6 +273,12 @@ class Optimizer(Configurable):
 
     def _decay(self, parameter: Parameter) -> float:
         return self.weight_decay if self.decay_all or parameter.decay else 0.0
+
+
+def _unbound() -> dict[str, Any]:
+    """Return the attributes of an optimiser that has no parameters yet and has taken no step."""
+    counters = {"counter": np.zeros(1, np.int64), "current_momentum": np.zeros(1)}
+    return {**counters, "flat": None, "state": {}, "_plans": {}, "_stats": None}
 
 
 class _Plan:
