@@ -81,14 +81,26 @@ def test_the_picture_shows_trials_losses_and_importance(searched, tmp_path):
     assert math.isclose(sum(widths), 1.0, rel_tol=1e-6)
 
 
-def test_losses_below_0_are_drawn_on_a_linear_scale():
-    history = {"loss": [1.0, -2.0]}
-    result = Trials(
-        trials=[search.Trial(0, 0, {"lr": 0.1}, "finished", score=-2.0, epochs=2, history=history)],
-        space=search.Space({"lr": search.LogUniform(1e-3, 1.0)}),
-        metric="loss", maximize=False, stages=(search.Stage(1, 2),), sampler="random", interrupted=False, edges=[],
+def with_losses(*losses):
+    """Return a search over one range whose trials ended with these losses, after one of 1."""
+    trials = [
+        search.Trial(number, 0, {"lr": 0.1}, "finished", score=loss, epochs=2, history={"loss": [1.0, loss]})
+        for number, loss in enumerate(losses)
+    ]
+    return Trials(
+        trials=trials, space=search.Space({"lr": search.LogUniform(1e-3, 1.0)}), metric="loss", maximize=False,
+        stages=(search.Stage(len(trials), 2),), sampler="random", interrupted=False, edges=[],
     )  # fmt: skip
-    losses = plot_overview(result).axes[1]
+
+
+@pytest.mark.parametrize(("losses", "shown"), [((2, 2, 2, 2, 9), True), ((1, 2, 2, 2, 90), False)])
+def test_an_outlier_does_not_squeeze_the_other_scores(losses, shown):
+    section = page(with_losses(*losses)).partition("Parameter by parameter")[2]
+    assert (">8</span>" in section) is shown
+
+
+def test_losses_below_0_are_drawn_on_a_linear_scale():
+    losses = plot_overview(with_losses(-2.0)).axes[1]
     assert (losses.get_yscale(), losses.get_title(loc="left")) == ("linear", "Training loss")
 
 

@@ -23,7 +23,7 @@ OTHERS = {
 
 def is_table(path: str | os.PathLike[str]) -> bool:
     """Return whether the name of a file says that it is a table."""
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if suffixes[-1:] == [".gz"]:
-        return suffixes[-2:-1] != [] and suffixes[-2] in DELIMITED
-    return suffixes[-1:] != [] and (suffixes[-1] in DELIMITED or suffixes[-1] in OTHERS)
+    *_, before, last = ["", "", *(suffix.lower() for suffix in Path(path).suffixes)]
+    if last == ".gz":
+        return before in DELIMITED
+    return last in DELIMITED or last in OTHERS

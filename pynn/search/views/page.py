@@ -133,9 +133,9 @@ def _each(run: TrialFigures) -> str:
         return ""
     scores = np.array([trial.score for trial in finished])
     low, high = float(scores.min()), float(scores.max())
-    # Outliers would squeeze the rest into a line.
-    if not run.result.maximize:
-        high = min(high, float(np.quantile(scores, 0.75) + 3 * (np.quantile(scores, 0.75) - low)) or high)
+    quartile = float(np.quantile(scores, 0.75))
+    if quartile > low and not run.result.maximize:
+        high = min(high, quartile + 3 * (quartile - low))  # outliers would squeeze the rest into a line
     span = high - low or 1.0
     share = run.result.metric.endswith("accuracy")
     ticks = [((tick - low) / span, percent(tick) if share else f"{tick:g}") for tick in linear_ticks(low, high)]
@@ -146,15 +146,11 @@ def _each(run: TrialFigures) -> str:
         for trial in sorted(finished, key=lambda trial: (trial is run.best, run.shade(trial))):
             if name in trial.params:
                 points += _point(run, trial, run.share(name, trial), min((trial.score - low) / span, 1.0))
-        axis = Axis.of(name, run.result.space.ranges[name])
-        charts.append(
-            scatter(name, points, Axis(axis.name, axis.ticks), Axis(metric, ticks), label=f"{metric} over {name}")
-        )
-    return (
-        f'<section><h2>Parameter by parameter</h2><div class="charts">{"".join(charts)}</div></section>'
-        if charts
-        else ""
-    )
+        across = Axis.of(name, run.result.space.ranges[name])
+        charts.append(scatter(name, points, across, Axis(metric, ticks), label=f"{metric} over {name}"))
+    if not charts:
+        return ""
+    return f'<section><h2>Parameter by parameter</h2><div class="charts">{"".join(charts)}</div></section>'
 
 
 def _importance(run: TrialFigures) -> str:
