@@ -55,6 +55,11 @@ class Builder:
         self.constants.append(numpy_helper.from_array(array, full))
         return full
 
+    def parameters(self, layer: Any) -> list[str]:
+        """Add the weight of a layer, and its bias if it has one, and return their names."""
+        weight = self.constant(layer.weight.data, "weight")
+        return [weight] if layer.bias is None else [weight, self.constant(layer.bias.data, "bias")]
+
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
         """Add a node and return the name of its output.
 

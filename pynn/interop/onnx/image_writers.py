@@ -13,11 +13,6 @@ from ...ops.upsample import output_size
 from .building import Builder, Tensor, Writer
 
 
-def _parameters(graph: Builder, layer: layers.Conv2d | layers.ConvTranspose2d) -> list[str]:
-    weight = graph.constant(layer.weight.data, "weight")
-    return [weight] if layer.bias is None else [weight, graph.constant(layer.bias.data, "bias")]
-
-
 def _conv(graph: Builder, layer: layers.Conv2d, x: Tensor) -> str:
     geometry, rank = layer._geometry(), len(layer.kernel_size)
     kernel = layer._pair(layer.kernel_size)
@@ -25,7 +20,7 @@ def _conv(graph: Builder, layer: layers.Conv2d, x: Tensor) -> str:
     return graph.add(
         "Conv",
         x.name,
-        *_parameters(graph, layer),
+        *graph.parameters(layer),
         kernel_shape=layer.kernel_size,
         strides=layer.stride,
         dilations=layer.dilation,
@@ -38,7 +33,7 @@ def _conv_transpose(graph: Builder, layer: layers.ConvTranspose2d, x: Tensor) ->
     return graph.add(
         "ConvTranspose",
         x.name,
-        *_parameters(graph, layer),
+        *graph.parameters(layer),
         kernel_shape=layer.kernel_size,
         strides=layer.stride,
         dilations=layer.dilation,

@@ -94,17 +94,15 @@ def _embed_columns(graph: Builder, layer: layers.EmbedColumns, x: Tensor) -> str
 
 
 def _linear(graph: Builder, layer: layers.Linear, x: Tensor) -> str:
-    weight = graph.constant(layer.weight.data, "weight")
-    if layer.bias is None:
-        return graph.add("MatMul", x.name, weight)
-    bias = graph.constant(layer.bias.data, "bias")
-    if x.example.ndim > 2:  # Gemm takes matrices
-        return graph.add("Add", graph.add("MatMul", x.name, weight), bias)
-    return graph.add("Gemm", x.name, weight, bias)
+    weight, *bias = graph.parameters(layer)
+    if bias and x.example.ndim == 2:
+        return graph.add("Gemm", x.name, weight, *bias)
+    product = graph.add("MatMul", x.name, weight)  # of more dimensions than Gemm takes, or without a sum
+    return graph.add("Add", product, *bias) if bias else product
 
 
 def _maxout(graph: Builder, layer: layers.Maxout, x: Tensor) -> str:
-    z = graph.add("Gemm", x.name, graph.constant(layer.weight.data, "weight"), graph.constant(layer.bias.data, "bias"))
+    z = graph.add("Gemm", x.name, *graph.parameters(layer))
     return graph.reduce("ReduceMax", graph.reshape(z, 0, layer.pieces, layer.out_features), [1], keepdims=False)
 
 
