@@ -306,6 +306,13 @@ def test_histograms_of_very_different_width_share_one_picture():
     assert [text for _, text in picture.ticks][1] == "0"
 
 
+def test_outputs_that_start_at_0_keep_a_linear_scale():
+    values = np.linspace(-1.0, 1.0, 400)
+    zero = SimpleNamespace(low=0.0, high=0.0, counts=400 * np.eye(1, 40, 0, dtype=np.int64)[0])
+    picture = maps.histogram_map([0, 1], [zero, histogram(values)], (0, 2))
+    assert (picture.image[:, -1] > 200).all()  # equally many values in each row
+
+
 def test_histograms_of_one_value_or_none():
     one = SimpleNamespace(low=0.5, high=0.5, counts=np.eye(1, 40, 0, dtype=np.int64)[0])
     assert maps.histogram_map([1], [one], (1, 1)).image.any()

@@ -106,6 +106,8 @@ def _cumulated(histogram: Histogram, at: Floats) -> Floats:
 
 def _central_range(histogram: Histogram) -> tuple[float, float]:
     """Return the range of the central 99% of the values."""
+    if not histogram.high > histogram.low:
+        return histogram.low, histogram.high
     totals = np.concatenate([[0.0], np.cumsum(histogram.counts, dtype=np.float64)])
     low, high = np.interp([0.005 * totals[-1], 0.995 * totals[-1]], totals, _bin_edges(histogram))
     return float(low), float(high)
