@@ -128,11 +128,13 @@ def read_table(options: DataOptions) -> tuple[Table, DataOptions]:
 
     Return also options that read the table again without a question.
     """
+    from ..datasets.tables.columns import check_names
     from ..datasets.tables.source import opened
     from ..datasets.tables.table import table_of
 
     source = opened(options.source, options.header, options.target)
     columns = _column_options(options, source.frame.columns)
+    check_names(source, columns)
     target = _target(source, options.task, columns) if options.target is None else options.target
     settled = options._replace(target=target, header=source.named)
     return table_of(source, target, options.task, columns), settled

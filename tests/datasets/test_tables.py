@@ -130,9 +130,38 @@ def test_damaged_files_are_named(tmp_path, content, name, message):
     assert str(path) in str(error.value)
 
 
-def test_a_column_of_lists_is_refused():
-    with pytest.raises(ValueError, match="column 'a' holds List"):
-        datasets.read_table(pl.DataFrame({"a": [[1, 2], [3]], "y": ["u", "v"]}))
+def test_columns_of_lists_and_records_are_refused_unless_they_are_dropped(tmp_path):
+    frame = pl.DataFrame({"a": [[1, 2], [3]], "b": [{"c": 1}, {"c": 2}], "x": [1.5, 2.5], "y": ["u", "v"]})
+    frame.write_ndjson(tmp_path / "t.jsonl")
+    for source in (frame, tmp_path / "t.jsonl"):
+        with pytest.raises(ValueError, match=r"'a' holds lists, 'b' holds records; .* \(drop, --drop a,b\)"):
+            datasets.read_table(source)
+        table = datasets.read_table(source, drop=["a", "b"])
+        np.testing.assert_array_equal(table.x, [[1.5], [2.5]])
+        np.testing.assert_array_equal(datasets.read_table(source, schema=table.schema).x, table.x)
+    with pytest.raises(ValueError, match="column 'x' holds lists; expected numbers"):
+        datasets.read_table(frame.with_columns(x="a"), schema=table.schema)
+
+
+def test_columns_of_pandas_that_hold_objects_can_be_dropped():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [{"b": 1}, None], "x": [1.5, 2.5], "y": ["u", "v"]})
+    with pytest.raises(ValueError, match=r"column 'a' holds a dict, \{'b': 1\}; .* \(drop, --drop a\)"):
+        datasets.read_table(frame)
+    np.testing.assert_array_equal(datasets.read_table(frame, drop="a").x, [[1.5], [2.5]])
+
+
+def test_a_sheet_with_a_title_is_refused_and_an_index_without_a_name_is_one(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    rows = [[None, "size", "price"], *([index, index * 7 % 5, index + 0.5] for index in range(8))]
+    for name, before in (("index", []), ("title", [["Prices of 2024"], []])):
+        book = openpyxl.Workbook()
+        for row in (*before, *rows):
+            book.active.append(row)
+        book.save(tmp_path / f"{name}.xlsx")
+    assert datasets.read_table(tmp_path / "index.xlsx").feature_names == ["size"]
+    with pytest.raises(ValueError, match="the first row names 1 of 3 columns; delete the rows above the names"):
+        datasets.read_table(tmp_path / "title.xlsx")
 
 
 def test_rare_categories_share_a_column_and_so_do_new_ones(tmp_path):

@@ -41,6 +41,7 @@ def places(source: RawTable, schema: Schema) -> tuple[list[int], int | None]:
         index = {name: place for place, name in enumerate(names)}
         absent = [name for name in wanted if name not in index]
         if absent:
+            source.refuse_unreadable(absent)
             raise ValueError(f"{source.name} lacks column {listed(absent)}; it has {listed(names)}")
         found, place = [index[name] for name in wanted], index.get(target["name"])
     else:

@@ -7,7 +7,7 @@ import importlib.util
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,10 @@ from .numbers import formats_of, plain_numbers
 _MOST_NAMES = 10
 #: Objects of a data frame that are neither numbers nor text nor dates, though all have a text.
 _NO_CELLS = (bytes, bytearray, complex, list, tuple, dict, set, np.ndarray)
+#: Nested types of polars, in words.
+_WORDS = {pl.List: "lists", pl.Array: "arrays", pl.Struct: "records", pl.Binary: "bytes", pl.Object: "objects"}
+#: What polars calls the columns of a sheet that have no name.
+_NAMELESS = "__UNNAMED__"
 
 
 @dataclass
@@ -43,6 +47,8 @@ class RawTable:
         Describes where a row is: "line 7".
     comma_separated : bool
         Whether cells are separated by commas, so that a comma within a number is no decimal mark.
+    unreadable : dict of str to str
+        What the columns hold that are neither numbers nor text nor dates; they are not part of the frame.
     """
 
     name: str
@@ -50,10 +56,17 @@ class RawTable:
     named: bool
     place: Callable[[int], str]
     comma_separated: bool = False
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def at(self, row: int) -> str:
         """Return the file and the place of a row, for messages."""
         return f"{self.name}, {self.place(row)}"
+
+    def refuse_unreadable(self, names: Iterable[str], advice: str = "") -> None:
+        """Raise ValueError if any of the columns holds what is no cell."""
+        odd = [f"{name!r} holds {self.unreadable[name]}" for name in names if name in self.unreadable]
+        if odd:
+            raise ValueError(f"{self.name}: column {', '.join(odd)}; expected numbers, text or dates{advice}")
 
     @functools.cached_property
     def plain(self) -> pl.DataFrame:
@@ -144,7 +157,19 @@ def _of_typed_file(path: str | os.PathLike[str], reader: str) -> RawTable:
         frame = getattr(pl, reader)(path, **options)
     except (Exception, pl.exceptions.PanicException) as error:  # polars and its readers raise errors of many classes
         raise ValueError(f"cannot read {path}: {str(error).strip() or type(error).__name__}") from error
-    return _checked(str(path), frame)
+    return _checked(str(path), _named(path, frame) if reader == "read_excel" else frame)
+
+
+def _named(path: str | os.PathLike[str], frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a sheet with names for columns without one; raise ValueError if its first row is rather a title."""
+    names = [f"column_{index}" if name.startswith(_NAMELESS) else name for index, name in enumerate(frame.columns)]
+    nameless = sum(name.startswith(_NAMELESS) for name in frame.columns)
+    if 2 * nameless > len(names):
+        raise ValueError(
+            f"{path}: the first row names {len(names) - nameless} of {len(names)} columns; delete the rows above the "
+            "names, such as a title"
+        )
+    return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
 def _of_frame(given: Any) -> RawTable:
@@ -153,8 +178,10 @@ def _of_frame(given: Any) -> RawTable:
     if type(given).__module__.partition(".")[0] == "pandas" and hasattr(given, "columns"):
         names = [str(name) for name in given.columns]
         _check_names("the table", names)
-        columns = [_of_pandas(name, given.iloc[:, place]) for place, name in enumerate(names)]
-        return _checked("the table", pl.DataFrame(columns))
+        pairs = [(name, given.iloc[:, place]) for place, name in enumerate(names)]
+        odd = {name: what for name, values in pairs if (what := _oddity(values))}
+        columns = [_of_pandas(name, values) for name, values in pairs if name not in odd]
+        return _checked("the table", pl.DataFrame(columns), odd)
     raise TypeError(f"the table is a {type(given).__name__}; expected a file, or a data frame of polars or pandas")
 
 
@@ -169,28 +196,35 @@ def _of_pandas(name: str, values: Any) -> pl.Series:
         return pl.Series(name, values.to_numpy().astype("datetime64[us]"))
     if kind == "m":
         return pl.Series(name, values.to_numpy().astype("timedelta64[us]"))
-    odd = next((value for value in values if isinstance(value, _NO_CELLS)), None)
-    if odd is not None:
-        raise ValueError(
-            f"the table: column {name!r} holds a {type(odd).__name__}, {shortened(repr(odd))}; expected numbers, text "
-            "or dates"
-        )
     cells = [None if absent else str(value) for value, absent in zip(values, missing, strict=True)]
     return pl.Series(name, cells, pl.String)
 
 
-def _checked(name: str, frame: pl.DataFrame) -> RawTable:
-    """Return a typed frame as a source: text stripped, other types that are text to us cast to it."""
-    if not frame.width or not frame.height:
+def _oddity(values: Any) -> str:
+    """Return what a column of pandas holds beside cells, or ""."""
+    if values.dtype.kind in "iufbmM":
+        return ""
+    odd = next((value for value in values if isinstance(value, _NO_CELLS)), None)
+    return "" if odd is None else f"a {type(odd).__name__}, {shortened(repr(odd))}"
+
+
+def _checked(name: str, frame: pl.DataFrame, odd: dict[str, str] | None = None) -> RawTable:
+    """Return a typed frame as a source: text stripped, other types that are text to us cast to it.
+
+    `odd` says what further columns hold that cannot be read.
+    """
+    unreadable = dict(odd or {})
+    if not frame.height and not unreadable:
         raise ValueError(f"{name} is empty; expected rows of data")
     columns = []
     for column in frame:
         dtype = column.dtype
         if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
-            raise ValueError(f"{name}: column {column.name!r} holds {dtype}; expected numbers, text or dates")
+            unreadable[column.name] = _WORDS.get(dtype.base_type(), str(dtype))
+            continue
         if dtype in (pl.Categorical, pl.Enum, pl.Null):
             column = column.cast(pl.String)
         if column.dtype == pl.String:
             column = delimited.stripped(column)
         columns.append(column)
-    return RawTable(name, pl.DataFrame(columns), True, lambda row: f"row {row}")
+    return RawTable(name, pl.DataFrame(columns), True, lambda row: f"row {row}", unreadable=unreadable)
