@@ -164,6 +164,13 @@ def test_a_sheet_with_a_title_is_refused_and_an_index_without_a_name_is_one(tmp_
         datasets.read_table(tmp_path / "title.xlsx")
 
 
+def test_a_column_named_as_categorical_has_categories_although_all_are_rare():
+    frame = pl.DataFrame({"shop": [f"shop {i % 150}" for i in range(600)], "y": [i % 2 for i in range(600)]})
+    with pytest.raises(ValueError, match="150 different texts in 600 rows"):
+        datasets.read_table(frame)
+    assert datasets.read_table(frame, categorical="shop").x.shape == (600, 150)
+
+
 def test_rare_categories_share_a_column_and_so_do_new_ones(tmp_path):
     values = ["red"] * 60 + ["blue"] * 30 + [f"shade {i}" for i in range(30)]
     lines = [f"{value},{i % 2}\n" for i, value in enumerate(values)]

@@ -319,6 +319,8 @@ def _category(cells: pl.Series, options: ColumnOptions, *, named: bool) -> tuple
     other, note = False, ""
     if len(names) > FEW_CATEGORIES:
         enough, most = max(FEWEST_ROWS, SMALLEST_SHARE * len(present)), max(FEW_CATEGORIES, MOST_NUMBERS // len(cells))
+        if named and rows[0] < enough:  # many equally rare ones, such as 200 shops
+            enough = FEWEST_ROWS
         kept = [name for name, count in zip(names, rows, strict=True) if count >= enough][:most]
         other = len(kept) < len(names)
         if not named and (not kept or (len(names) > NEARLY_ALL * len(present) and sum(rows[: len(kept)]) < len(names))):
