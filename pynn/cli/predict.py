@@ -22,6 +22,7 @@ from ..nn.probabilities import softmax
 from ..nn.sequential import Sequential
 from ..nn.widths import input_width
 from ..preprocessing import Standardize
+from ..report.text import amount
 from ..utils import streams
 from ..utils.arrays import check_finite
 from ..utils.files import write_atomically
@@ -177,7 +178,7 @@ def _written(values: np.ndarray, model: Sequential) -> list[list[str]]:
 
 def _rounded(value: float, place: int) -> str:
     size = math.floor(math.log10(abs(value))) if value else place
-    return f"{value:.{min(17, max(1, size - place + DIGITS))}g}"
+    return amount(value, min(17, max(1, size - place + DIGITS)))
 
 
 def _check_output(text: str) -> None:

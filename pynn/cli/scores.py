@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
+from ..report.text import amount
 from ..training import metrics
 from ..training.class_scores import MOST_SHOWN, ClassScores
 from ..utils.json_values import plain
@@ -49,7 +50,7 @@ class Scores:
     def _figures(self, part: ScoredPart) -> list[str]:
         numbers = self._numbers(part)
         if self.class_names is None:
-            return [f"{value:.4g}" for value in numbers.values()]
+            return [amount(value) for value in numbers.values()]
         shares = []
         if metrics.available():
             found = metrics.of_logits(part.output, part.y)

@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from ..datasets.tables.names import is_table
+from ..report.text import amount
 from ..utils.streams import error_stream, say
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ class DataOptions(NamedTuple):
     def is_table(self) -> bool:
         """Return whether the data are a table."""
         return self.source not in BUNDLED and is_table(self.source)
+
+    def arguments(self) -> list[str]:
+        """Return the arguments that say the same; a header is detected again."""
+        words = [] if self.source == "digits" else ["--data", self.source]
+        for name, value in zip(self._fields[1:], self[1:], strict=True):
+            if name == "header":
+                words += ["--no-header"] if value is False else []
+            else:
+                values = value if isinstance(value, tuple) else [] if value is None else [value]
+                words += [word for given in values for word in (f"--{name}", str(given))]
+        return words
 
     def files(self) -> dict[str, str]:
         """Return the files that are read, by the options that name them."""
@@ -186,7 +198,7 @@ def table_notes(table: Table) -> tuple[str, ...]:
     assert table.y is not None
     name = table.schema["target"]["name"]
     if table.class_names is None:
-        lines = [f"target: {name}, regression, {table.y.min():.6g} to {table.y.max():.6g}"]
+        lines = [f"target: {name}, regression, {amount(table.y.min(), 6)} to {amount(table.y.max(), 6)}"]
     else:
         shares = np.bincount(table.y, minlength=len(table.class_names)) / len(table.y)
         order = np.argsort(-shares, kind="stable")[:MOST_CLASSES]

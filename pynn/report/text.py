@@ -44,6 +44,18 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
+def amount(value: float, digits: int = 4) -> str:
+    """Return a figure in the units of the data, such as a price: without an exponent below 1e15.
+
+    Examples
+    --------
+    >>> amount(66170.4), amount(0.01234567), amount(1.5e20)
+    ('66170', '0.01235', '1.5e+20')
+    """
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e15 else text
+
+
 def percent(value: float) -> str:
     """Return a share as a percentage.
 

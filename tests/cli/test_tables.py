@@ -101,6 +101,16 @@ def test_amounts_of_any_size_are_learnt(run, rng, tmp_path, offset, spread):
     assert float(row[3]) > 0.98
 
 
+def test_prices_are_written_without_an_exponent(run, tmp_path):
+    rows = "".join(f"{i * 7 % 11},{100_000 + 12_345 * (i * 7 % 11)}\n" for i in range(60))
+    (tmp_path / "t.csv").write_text("rooms,price\n" + rows)
+    result = run("train", "--data", "t.csv", "--target", "price", "--folds", 0, "--epochs", 1)
+    assert "target: price, regression, 100000 to 223450" in result.stderr
+    (row,) = [line for line in result.stdout.splitlines() if line.startswith("test")]
+    assert "e+" not in row
+    assert "e+" not in run("predict", "pynn-model.safetensors", "t.csv").stdout
+
+
 def test_amounts_that_float64_cannot_tell_apart_are_refused(run, tmp_path):
     (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{i},{1e-200 * (i % 7)!r}\n" for i in range(40)))
     assert "too close for their squares to differ" in run("train", "--data", "t.csv", code=1).stderr
