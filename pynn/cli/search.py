@@ -14,7 +14,7 @@ import click
 
 from .. import search
 from ..backends.processors import usable_processors
-from ..report.text import counted, metric_words
+from ..report.text import amount, counted, metric_words
 from ..search.samplers import SAMPLERS
 from ..search.space import Parameter, Params
 from ..search.text import ends, figure, metric_title
@@ -332,7 +332,7 @@ def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe,
     else:
         x, y = data.test
         rmse, r2 = errors(result.best_model.predict(x)[:, 0], y)
-        click.echo(f"test    RMSE {rmse:.4g}, R2 {r2:.4f}")
+        click.echo(f"test    RMSE {amount(rmse)}, R2 {r2:.4f}")
     for name, value in best.params.items():
         shown = f"{value:.4g}" if isinstance(value, float) else value
         click.echo(f"        {name.replace('_', '-')} {shown}")

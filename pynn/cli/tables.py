@@ -45,17 +45,6 @@ class DataOptions(NamedTuple):
         """Return whether the data are a table."""
         return self.source not in BUNDLED and is_table(self.source)
 
-    def arguments(self) -> list[str]:
-        """Return the arguments that say the same; a header is detected again."""
-        words = [] if self.source == "digits" else ["--data", self.source]
-        for name, value in zip(self._fields[1:], self[1:], strict=True):
-            if name == "header":
-                words += ["--no-header"] if value is False else []
-            else:
-                values = value if isinstance(value, tuple) else [] if value is None else [value]
-                words += [word for given in values for word in (f"--{name}", str(given))]
-        return words
-
     def files(self) -> dict[str, str]:
         """Return the files that are read, by the options that name them."""
         if self.source in BUNDLED:
