@@ -55,6 +55,7 @@ def check(context: click.Context, chosen: DataOptions, report: Path | None, as_j
     check_results(chosen.files(), report=report)
     with chosen_backend(options["backend_name"]):
         data = load_data(chosen, options["model"] == "cnn", options["folds"])
+        data.say_notes(options["quiet"])
         run = run_to_check(data, options)
         result = preflight(
             run.trainer, *run.train, validation=run.validation, batch_size=run.batch_size, seed=options["seed"]

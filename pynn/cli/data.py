@@ -15,6 +15,7 @@ from ..datasets.tables.missing import is_missing
 from ..preprocessing import Standardize
 from ..tabular.recipe import FOLDS, MOST_ROWS
 from ..utils.arrays import check_finite
+from ..utils.streams import say
 from .tables import BUNDLED, SOURCES, DataOptions, read_table, table_notes
 
 #: The split does not depend on the training seed, so runs with different seeds are comparable.
@@ -57,6 +58,11 @@ class LoadedData:
     one_unit: bool = False
     #: Augmentations that keep the label, in the syntax of ``--augment``.
     augment: str = "none"
+
+    def say_notes(self, quiet: bool) -> None:
+        """Tell what was made of the columns of a table."""
+        for line in () if quiet else self.notes:
+            say(line)
 
     def parts(self) -> dict[str, Part]:
         """Return the parts by name."""

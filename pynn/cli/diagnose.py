@@ -61,6 +61,7 @@ def diagnose_command(
 
     with chosen_backend(options["backend_name"]):
         data = load_data(chosen, options["model"] == "cnn")
+        data.say_notes(quiet)
         trainer = build(data, options)
         with _live(quiet) as on_trial:
             diagnosis = diagnose(

@@ -239,6 +239,7 @@ def search_command(
     with chosen_backend(backend_name), warnings.catch_warnings(), _cluster(scheduler) as (executor, usual):
         warnings.simplefilter("ignore", search.SearchWarning)  # _print_result shows them
         data = load_data(chosen, fixed["model"] == "cnn")
+        data.say_notes(quiet)
         recipe = Recipe(data.chosen or chosen, tuple(fixed.items()))
         _loaded[recipe.chosen, fixed["model"] == "cnn"] = data
         # Bad options fail early.

@@ -170,9 +170,9 @@ def _target(source: RawTable, task: str | None, options: ColumnOptions) -> str:
     if evident is not None:
         return evident
     columns = described(source)
-    shown = [f"{name} ({kind})" for name, kind in columns[:MOST_COLUMNS]]
-    if len(columns) > MOST_COLUMNS:
-        shown.append(f"and {len(columns) - MOST_COLUMNS} more")
+    shown = [f"{name} ({kind})" for name, kind in columns]
+    if (more := len(columns) - MOST_COLUMNS) > 0:  # the last column is often the target
+        shown[MOST_COLUMNS - 1 : -1] = [f"{more} more"]
     if not (sys.stdin is not None and sys.stdin.isatty() and error_stream().isatty()):
         raise click.UsageError(
             f"which column of {source.name} is the target? Name it with --target; the columns are: {', '.join(shown)}"

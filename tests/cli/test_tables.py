@@ -215,6 +215,24 @@ def test_a_target_that_is_not_evident_is_asked_for(run, tmp_path):
     assert "species (text), island (text), mass (whole numbers), year (few whole numbers)" in message
 
 
+def test_of_many_columns_the_question_names_the_last_which_often_is_the_target(run, tmp_path):
+    names = ",".join([*(f"skill_{i}" for i in range(40)), "salary"])
+    (tmp_path / "t.csv").write_text(f"{names}\n" + f"{'1,0,' * 20}70000\n{'0,1,' * 20}80000\n" * 20)
+    message = run("train", "--data", "t.csv", code=2).stderr
+    assert "skill_28 (few whole numbers), 11 more, salary (few whole numbers) (see" in message
+
+
+@pytest.mark.parametrize("command", ["check", "diagnose --seconds 1", "search --trials 1 --epochs 1 --processes 1"])
+def test_every_command_tells_what_was_made_of_the_columns(tmp_path, monkeypatch, command):
+    (tmp_path / "t.csv").write_text("id,a,b,label\n" + "".join(f"x{i},{i * 7 % 11}%,{i},{i % 2}\n" for i in range(60)))
+    monkeypatch.chdir(tmp_path)
+    arguments = [*command.split(), "--data", "t.csv"]
+    told = CliRunner().invoke(main, arguments).stderr
+    assert "target: label, 2 classes" in told
+    assert "dropped: id (60 different texts in 60 rows" in told
+    assert "target" not in CliRunner().invoke(main, [*arguments, "-q"]).stderr
+
+
 @pytest.mark.parametrize(
     ("text", "target"),
     [
