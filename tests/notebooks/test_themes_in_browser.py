@@ -1,5 +1,6 @@
 """Outputs in Chromium, in pages like notebooks: they follow the page's theme, and change nothing else on it."""
 
+import polars as pl
 import pytest
 from browsers import CHROMIUM
 
@@ -68,3 +69,26 @@ def test_neither_changes_the_other(show, trained):
     # Curves are lines, not black areas, and everything fits.
     assert shown.evaluate("getComputedStyle(document.querySelector('.pynn path.line')).fill") == "none"
     assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_no_word_is_broken(show):
+    frame = pl.DataFrame(
+        {
+            "agreement": ["Neither agree nor disagree", "Strongly agree"] * 20,
+            "when": [f"2024-{1 + i % 12:02}-10 10:00:00" for i in range(40)],
+            "sold": ["yes", "no"] * 20,
+        }
+    )
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(4, 3)), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    for shown_object in (trainer, pynn.datasets.read_table(frame)):
+        shown = show("<body>", shown_object._repr_html_(), "light")
+        lines = shown.evaluate(
+            """[...document.querySelectorAll(".pynn dd, .pynn td")].filter(cell => /^[A-Za-z]+$/.test(cell.textContent))
+            .map(cell => {
+                const range = document.createRange();
+                range.selectNodeContents(cell);
+                return [cell.textContent, range.getClientRects().length];
+            })"""
+        )
+        assert lines
+        assert [word for word, count in lines if count > 1] == []

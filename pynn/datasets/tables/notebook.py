@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...report.page import facts, fragment, table
+from ...report.text import amount
 from .schema import width
 
 if TYPE_CHECKING:
@@ -61,4 +62,4 @@ def _values(column: ColumnSchema, features: NDArray[np.float64]) -> str:
     low, high = present.min(), present.max()
     if column["kind"] == "date":
         return " to ".join(str(np.datetime64("1970-01-01") + np.timedelta64(int(day), "D")) for day in (low, high))
-    return f"{low:.6g} to {high:.6g}"
+    return f"{amount(low, 6)} to {amount(high, 6)}"
