@@ -237,21 +237,23 @@ def _format_note(cells: pl.Series, how: NumberFormat) -> str:
 def _date(source: RawTable, cells: pl.Series, form: str, options: ColumnOptions) -> tuple[ColumnSchema, str]:
     present = cells.drop_nulls()
     formats = [form] if form else dates.date_formats(present)
+    shown = [dates.as_strptime(how, present) for how in formats]
     if len(formats) > 1 and len(present):
         raise ColumnError(
             f"{source.name}: the dates in column {cells.name!r}, such as {present[0]!r}, may be "
-            f"{' or '.join(formats)}; say which (dates, --date {cells.name}={formats[0]})"
+            f"{' or '.join(shown)}; say which (dates, --date {cells.name}={shown[0]})"
         )
     bad = dates.parsed(present, formats[0]).is_null().arg_true() if formats else range(len(present))
     if len(bad):
         row = cells.is_not_null().arg_true()[bad[0]]
         raise ColumnError(
             f"{source.at(row)}: column {cells.name!r} has {cells[row]!r}; expected "
-            + (f"the format {formats[0]}" if formats else "existing dates or times, all in one format")
+            + (f"the format {shown[0]}" if formats else "existing dates or times, all in one format")
+            + "; else say that the column holds categories (categorical, --categorical), or leave it out (drop, --drop)"
         )
     column = new_column(cells.name, "date")
     column["date"] = formats[0]
-    return _with_parts(_with_missing(column, options), dates.parsed(present, formats[0]), f"dates, {formats[0]}")
+    return _with_parts(_with_missing(column, options), dates.parsed(present, formats[0]), f"dates, {shown[0]}")
 
 
 def _with_parts(column: ColumnSchema, moments: pl.Series, note: str) -> tuple[ColumnSchema, str]:

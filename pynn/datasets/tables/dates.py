@@ -62,6 +62,12 @@ def date_formats(cells: pl.Series) -> list[str]:
     return different
 
 
+def as_strptime(form: str, cells: pl.Series) -> str:
+    """Return the format without polars' sign for a fraction of a second, if no cell has one."""
+    plain = form.replace("%.f", "")
+    return form if parsed(cells, plain).null_count() else plain
+
+
 def look_like_dates(cells: pl.Series) -> bool:
     """Return whether people would read all cells as dates or times, although no format fits all of them."""
     return len(cells) > 0 and bool((cells.str.contains(_DATE) | cells.str.contains(_CLOCK)).all())
