@@ -281,7 +281,8 @@ def class_imbalance(state: RunState) -> Iterator[Detection]:
             f"{_name_of(state, rarest)} has {counts[rarest]} of {counts.sum()} training examples, "
             f"and {recall[rarest][0]:.0%} of its examples are recognised"
         )
-        advice = "weight the classes (CrossEntropyLoss(weight=...)), or draw the rare ones more often"
+        advice = "weight the classes (CrossEntropyLoss(weight=...), --class-weight balanced), or draw the rare ones "
+        advice += "more often"
         yield Detection("class_imbalance", "info" if state.facts.favours(rarest) else "warning", evidence, advice)
 
 

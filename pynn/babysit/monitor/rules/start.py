@@ -143,7 +143,8 @@ def large_targets(state: RunState) -> Iterator[Detection]:
         yield Detection("bad_initial_loss", "warning" if facts.squares else "info", evidence, advice)
     elif facts.target_outlier > FAR_OUT:
         evidence = f"one target lies {facts.target_outlier:.3g} times as far from the median as half of them do"
-        yield Detection("bad_initial_loss", "warning", evidence, "look for codes of missing values among the targets")
+        advice = "look for codes of missing values among the targets; learn logarithms of amounts that differ so much"
+        yield Detection("bad_initial_loss", "warning", evidence, advice)
     if math.isnan(facts.target_rms) or not facts.fresh or not facts.target_rms > 10:
         return
     loss = state.window.last_loss
