@@ -191,7 +191,7 @@ def table_notes(table: Table) -> tuple[str, ...]:
     else:
         shares = np.bincount(table.y, minlength=len(table.class_names)) / len(table.y)
         order = np.argsort(-shares, kind="stable")[:MOST_CLASSES]
-        shown = [f"{table.class_names[place]} {shares[place]:.0%}" for place in order]
+        shown = [f"{table.class_names[place]} {_percent(shares[place])}" for place in order]
         more = [f"and {len(shares) - MOST_CLASSES} more"] if len(shares) > MOST_CLASSES else []
         lines = [f"target: {name}, {len(shares)} classes: {', '.join([*shown, *more])}"]
     if table.without_target:
@@ -204,6 +204,11 @@ def table_notes(table: Table) -> tuple[str, ...]:
         if parts:
             lines.append(f"{what}: {_some(parts)}")
     return tuple(lines)
+
+
+def _percent(share: float) -> str:
+    """Return a share, of which one near 0 or 1 keeps its digits."""
+    return f"{share:.0%}" if 0.01 <= share <= 0.99 else f"{100 * share:.3g}%"
 
 
 def _some(parts: list[str]) -> str:

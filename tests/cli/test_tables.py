@@ -238,6 +238,7 @@ def test_every_command_tells_what_was_made_of_the_columns(tmp_path, monkeypatch,
     [
         ("label,a,b\n" + "x,1,2.5\ny,2,3.5\n" * 20, "label, 2 classes: x 50%, y 50%"),
         ("a,b,kind\n" + "1,2.5,x\n2,3.5,y\n" * 20, "kind, 2 classes: x 50%, y 50%"),
+        ("a,label\n" + "1,no\n2,no\n" * 200 + "3,yes\n", "label, 2 classes: no 99.8%, yes 0.249%"),
         ("a,b,ill\n" + "1.5,2.5,1\n2.5,3.5,0\n2.6,3.1,0\n" * 20, "ill, 2 classes: 0 67%, 1 33%"),
         ("Y,a,b\n" + "".join(f"{i}.5,{i % 7},2\n" for i in range(40)), "Y, regression, 0.5 to 39.5"),
     ],
