@@ -129,7 +129,7 @@ def _read_table(path: Path, model: Sequential) -> np.ndarray:
         streams.say(f"warning: {warning.message}")
     if missing:
         filled = ", ".join(f"{column} {count}" for column, count in list(missing.items())[:MOST_COLUMNS])
-        streams.say(f"warning: {path} lacks values, which are filled with the means of the training data: {filled}")
+        streams.say(f"warning: {path} lacks values (numbers get the mean of the training data): {filled}")
     return x
 
 

@@ -198,7 +198,8 @@ def _progress(networks: int, *, quiet: bool) -> Iterator[Callable[[int, int], No
     """Show how many networks are trained, on a terminal."""
     from rich.progress import Progress
 
-    with Progress(console=error_console(), transient=True, disable=quiet) as shown:
+    console = error_console()
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as shown:
         task = shown.add_task("networks", total=networks)
         yield lambda done, of: shown.update(task, completed=done)
 

@@ -55,9 +55,8 @@ def test_a_target_in_new_data_is_not_looked_at(trained, target):
 def test_gaps_are_filled_and_told(trained, rows, told):
     result = trained(f"a,b,c\n{rows}")
     assert len(predicted(result)) == 2
-    assert (
-        f"new.csv lacks values, which are filled with the means of the training data: {told}\n" in result.stderr
-    ) == bool(told)
+    message = f"new.csv lacks values (numbers get the mean of the training data): {told}\n"
+    assert (message in result.stderr) == bool(told)
 
 
 def test_a_category_that_was_not_there_is_told(trained):
@@ -247,6 +246,12 @@ def test_an_evident_target_is_told(run, tmp_path, text, target):
     (tmp_path / "t.csv").write_text(text)
     result = run("train", "--data", "t.csv", "--hidden", "4", "--epochs", 1)
     assert result.stderr.startswith(f"target: {target}\n")
+
+
+def test_a_bar_of_networks_leaves_no_blank_lines_in_a_log(run, tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,label\n" + ROWS)
+    told = run("train", "--data", "t.csv", "--hidden", "4", "--epochs", 1).stderr
+    assert "" not in told.splitlines()
 
 
 def test_what_was_decided_is_told(run, tmp_path):
