@@ -118,6 +118,9 @@ class TorchWatch(LoopHooks):
         Holds findings, statistics and the report: ``watch.monitor.to_html("run.html")``.
     """
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.monitor!r})"
+
     def __enter__(self) -> TorchWatch:
         return self
 

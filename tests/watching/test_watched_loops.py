@@ -237,6 +237,14 @@ def test_skips_steps_to_stay_within_a_budget():
     assert 0 < len(watch.monitor.stats.steps) < 300
 
 
+def test_the_first_loss_within_a_budget_is_that_of_the_initial_weights():
+    x, y = data(scale=20)
+    watch = train(network()[0:1], x, y, lr=3.0, monitor=silent(budget=0.1))
+    assert watch.monitor.stats.steps[0] == 1
+    assert watch.verdict[0].symptom != "bad_initial_loss"
+    assert repr(watch).startswith("TorchWatch(Monitor(")
+
+
 def test_data_are_taken_at_the_first_step_that_is_watched():
     x, y = data()
     module, criterion = network(), nn.CrossEntropyLoss()
@@ -244,7 +252,7 @@ def test_data_are_taken_at_the_first_step_that_is_watched():
     inputs, targets = tensors(x, y)
     with pynn.watch_torch(
         module, optimizer, criterion, validation=(x, y)
-    ) as watch:  # steps 2, 6, ... within its budget
+    ) as watch:  # steps 1, 3, 7, ... within its budget
         for _ in range(9):
             optimizer.zero_grad()
             criterion(module(inputs), targets).backward()

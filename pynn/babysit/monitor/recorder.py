@@ -114,6 +114,9 @@ class Pace:
     def due(self, steps: int) -> bool:
         """Record the start of a step, which is not before `next`; return whether to watch the step."""
         now = time.perf_counter()
+        if not self._began:  # the first loss is that of the initial weights; the first step is too slow to be timed
+            self._began, self.next = now, steps + 1
+            return True
         if self._phase > 0:
             self._times[self._phase - 1].append(now - self._began)
         self._began, self._phase = now, (self._phase + 1) % 3
