@@ -338,7 +338,7 @@ def _category(cells: pl.Series, options: ColumnOptions, *, named: bool) -> tuple
 def check_names(source: RawTable, options: ColumnOptions) -> None:
     """Raise ValueError if an option names no column of the source, or if no option drops what cannot be read."""
     odd = [name for name in source.unreadable if name not in options.drop]
-    source.refuse_unreadable(odd, f": leave it out (drop, --drop {','.join(odd)})")
+    source.refuse_unreadable(odd, f", or to be left out (drop, --drop {','.join(odd)})")
     for name, option in options.named().items():
         if name not in source.frame.columns and name not in source.unreadable:
             raise ValueError(f"{option} names {name!r}, but {source.name} has {listed(source.frame.columns)}")
