@@ -53,8 +53,9 @@ def test_a_fault_exits_with_2_and_says_what_cures_it(run, table):
 def test_trials_are_announced_on_standard_error_unless_quiet(run, table):
     arguments = ("--data", table, *SMALL, "--lr", "500", "--schedule", "none")
     lines = run(*arguments, code=2).stderr.splitlines()
-    assert lines[0] == "training without changes"
-    assert lines[1].startswith("trying 1/") and ": learning rate" in lines[1]
+    assert lines[0].startswith("target: y, 3 classes")
+    assert lines[1] == "training without changes"
+    assert lines[2].startswith("trying 1/") and ": learning rate" in lines[2]
     assert run(*arguments, "-q", code=2).stderr == ""
 
 
