@@ -124,17 +124,8 @@ def cross_fit(
         for fold, held_out in enumerate(rows):
             trainer = make_trainer(fold)
             seen = _Outputs()
-            stopping = [] if patience is None else [EarlyStopping(patience=patience), seen]
-            rest = np.setdiff1d(np.arange(len(x)), held_out)
-            history = trainer.fit(
-                x[rest],
-                y[rest],
-                epochs=epochs,
-                batch_size=batch_size,
-                validation=(x[held_out], y[held_out], *([] if weights is None else [weights[held_out]])),
-                sample_weight=None if weights is None else weights[rest],
-                callbacks=[*stopping, *callbacks(fold)],
-            )
+            further = [*callbacks(fold), *([] if patience is None else [seen])]
+            history = fit_without(held_out, trainer, x, y, epochs, patience, batch_size, weights, further)
             if history.interrupted and members:
                 break
             members.append(trainer.model)
@@ -149,6 +140,30 @@ def cross_fit(
         if at >= 0:
             honest[fold] = members[fold].in_target_units(each[at])
     return CrossFit(members, _in_place(last, rows, len(x)), _in_place(honest, rows, len(x)), histories, guard.requested)
+
+
+def fit_without(
+    held_out: np.ndarray,
+    trainer: Trainer,
+    x: np.ndarray,
+    y: np.ndarray,
+    epochs: int,
+    patience: int | None,
+    batch_size: int,
+    weights: np.ndarray | None,
+    callbacks: Iterable[Callback] = (),
+) -> History:
+    """Train a network on all rows but those `held_out`, which validate it; the arguments are those of `cross_fit`."""
+    rest = np.setdiff1d(np.arange(len(x)), held_out)
+    return trainer.fit(
+        x[rest],
+        y[rest],
+        epochs=epochs,
+        batch_size=batch_size,
+        validation=(x[held_out], y[held_out], *([] if weights is None else [weights[held_out]])),
+        sample_weight=None if weights is None else weights[rest],
+        callbacks=[*([] if patience is None else [EarlyStopping(patience=patience)]), *callbacks],
+    )
 
 
 class _Outputs(Callback):
