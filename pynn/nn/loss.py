@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import ops
-from ..ops.losses import IGNORE_INDEX
+from ..ops.losses import IGNORE_INDEX, count_labels
 from ..utils.arrays import as_array, example_weights, first_row, numeric
 from ..utils.config import Configurable
 from ..utils.validation import ready, shortened
@@ -189,7 +189,7 @@ class ClassLoss(Loss):
             right = (prediction.argmax(axis=1) == target) & ~np.isnan(prediction).any(axis=1)
             return float(weights[right].sum()), float(weights.sum())
         correct = ops.count_correct(prediction, target, ignore_index=self.ignore_index)
-        return correct, int(np.count_nonzero(target != self.ignore_index))
+        return correct, count_labels(target, prediction.shape[1], self.ignore_index)
 
 
 class FunctionLoss(Loss):

@@ -15,6 +15,8 @@ from .layers import Layer, Linear
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from .sequential import Sequential
+
 
 class StateDict(dict[str, Any]):
     """The arrays of a model by name, such as "0.weight", in pynn's layout: `Linear` weights are (in, out).
@@ -50,6 +52,11 @@ class StateDict(dict[str, Any]):
 def arrays_of(layer: Layer) -> dict[str, np.ndarray]:
     """Return all parameters and running statistics, the inner layers' included, by name, such as "0.weight"."""
     return {name: parameter.data for name, parameter in layer.named_parameters()} | dict(layer.named_buffers())
+
+
+def arrays_in_place(model: Sequential) -> list[np.ndarray]:
+    """Return the same memory in few arrays: all parameters as one, then the running statistics."""
+    return [model.flat.values, *(buffer for _, buffer in model.named_buffers())]
 
 
 def write_arrays(own: Mapping[str, np.ndarray], state: Mapping[str, ArrayLike]) -> None:

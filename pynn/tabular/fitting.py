@@ -18,7 +18,7 @@ from ..training.history import History
 from ..training.named import make_loss, make_optimizer, make_schedule
 from ..training.trainer import Trainer
 from ..utils.interrupt import InterruptGuard
-from .networks import network
+from .networks import bending_places, network
 from .recipe import FOLDS, LIMIT, Recipe, recipes
 
 
@@ -119,7 +119,8 @@ class SmallTable:
         # All networks share the preprocessing.
         self._preprocessing = Standardize(limit=LIMIT).fit(x)
         self._target_preprocessing = None if classes else Standardize().fit(self._y)
-        self._inputs = self._preprocessing.transform(x)
+        inputs = self._preprocessing.transform(x)
+        self._places = {knots: bending_places(inputs, knots) for knots in {kind.knots for kind in self.kinds}}
 
     def cross_fit(self, progress: Callable[[int, int], None] = lambda done, of: None) -> TableFit:
         """Cross-fit each kind of network, and blend them.
@@ -213,7 +214,7 @@ class SmallTable:
         kind = self.kinds[index]
         seed = int(np.random.SeedSequence((self.seed, index, fold)).generate_state(1)[0])
         manual_seed(seed)
-        model = network(kind, self._inputs, self._classes or 1)
+        model = network(kind, self._x.shape[1], self._classes or 1, self._places[kind.knots])
         model.preprocessing, model.target_preprocessing = self._preprocessing, self._target_preprocessing
         model.class_names = self._class_names
         optimizer = make_optimizer(kind.optimizer, kind.lr, kind.weight_decay)

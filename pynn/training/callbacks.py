@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..nn.state import arrays_in_place
 from ..utils.config import Configurable
 from ..utils.files import check_target, write_atomically
 from ..utils.validation import choice, count, flag, number, several
@@ -69,6 +70,7 @@ class CallbackList:
             if not isinstance(callback, Callback):
                 raise TypeError(f"callbacks must be instances of pynn.Callback; got {callback!r}")
         self._begun: list[Callback] = []
+        self._of_steps: list[Callback] = []  # those that look at steps
 
     def on_train_begin(self, trainer: TrainingState) -> None:
         """Call `on_train_begin` of all; if one raises, call `on_train_end` of those already begun."""
@@ -76,6 +78,8 @@ class CallbackList:
             for callback in self.callbacks:
                 callback.on_train_begin(trainer)
                 self._begun.append(callback)
+                if getattr(callback.on_step_end, "__func__", None) is not Callback.on_step_end:
+                    self._of_steps.append(callback)
         except BaseException:
             self.on_train_end(trainer)
             raise
@@ -91,7 +95,7 @@ class CallbackList:
             callback.on_epoch_begin(trainer)
 
     def on_step_end(self, trainer: TrainingState) -> None:
-        for callback in self.callbacks:
+        for callback in self._of_steps:
             callback.on_step_end(trainer)
 
     def on_epoch_end(self, trainer: TrainingState) -> None:
@@ -138,9 +142,10 @@ class ComparesEpochs(Configurable, Callback):
     def _best(self, column: list[float]) -> int:
         """Return the index of the last row that improved on all earlier ones, or -1."""
         sign = 1 if self._larger_is_better else -1
-        best_index, best = -1, math.nan
+        best_index, best, least = -1, math.nan, self.min_delta
         for index, value in enumerate(column):
-            if not math.isnan(value) and (math.isnan(best) or sign * (value - best) > self.min_delta):
+            # Differences from NaN are never larger.
+            if sign * (value - best) > least or (best_index < 0 and not math.isnan(value)):
                 best_index, best = index, value
         return best_index
 
@@ -198,7 +203,9 @@ class EarlyStopping(ComparesEpochs):
         self.restore_best_weights = flag(restore_best_weights, "restore_best_weights")
         self._trainer: TrainingState | None = None  # the trainer that the best weights belong to
         self._best_value = math.nan
-        self._best_state: dict[str, np.ndarray] | None = None
+        self._best_state: list[np.ndarray] | None = None  # copies of `_live`
+        self._live: list[np.ndarray] = []
+        self._version = -1
         self.stopped_epoch: int | None = None
 
     def on_train_begin(self, trainer: TrainingState) -> None:
@@ -214,7 +221,15 @@ class EarlyStopping(ComparesEpochs):
 
     def _keep(self, trainer: TrainingState, value: float) -> None:
         if self.restore_best_weights and self._better(value, self._best_value):
-            self._best_value, self._best_state = value, trainer.model.state_dict()
+            self._best_value, self._best_state = value, [array.copy() for array in self._arrays(trainer)]
+
+    def _arrays(self, trainer: TrainingState) -> list[np.ndarray]:
+        """Return the arrays of the model; finding them in its layers takes several times as long as copying them."""
+        flat = trainer.model.flat
+        # With another version, the running statistics may have moved to other arrays; a copy has arrays of its own.
+        if not self._live or self._version != flat.version or self._live[0] is not flat.values:
+            self._live, self._version = arrays_in_place(trainer.model), flat.version
+        return self._live
 
     def on_epoch_end(self, trainer: TrainingState) -> None:
         column = self._column(trainer)
@@ -228,9 +243,10 @@ class EarlyStopping(ComparesEpochs):
         if trainer.history.interrupted:  # the run can still be finished from the current weights
             return
         if self._best_state is not None:
-            trainer.model.load_state_dict(self._best_state)
+            for array, best in zip(self._arrays(trainer), self._best_state, strict=True):
+                array[...] = best
             self._warn_of_lost_weights(trainer)
-        self._trainer, self._best_state = None, None
+        self._trainer, self._best_state, self._live = None, None, []
 
     def _warn_of_lost_weights(self, trainer: TrainingState) -> None:
         name = str(self.monitor)

@@ -173,8 +173,8 @@ class _Outputs(Callback):
         self.epochs: list[np.ndarray] = []
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        assert trainer.held_out is not None
-        self.epochs.append(trainer.model.infer(trainer.held_out.x))
+        assert trainer.held_out_outputs is not None
+        self.epochs.append(trainer.held_out_outputs)
 
 
 def _epoch_of_others(histories: Sequence[History], fold: int, epochs: int) -> int:

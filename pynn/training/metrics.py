@@ -228,29 +228,26 @@ def _of_user(metric: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Pre
     return score
 
 
-def evaluated(
-    model: Sequential,
-    loss: Loss,
-    examples: Examples,
-    batch_size: int | None,
-    metrics: Iterable[Metric],
-    ranks: Ranks | None = None,
-) -> dict[str, float]:
-    """Return loss, accuracy if the loss has one, and metrics of a network; `ranks` compute its output together."""
+def outputs(model: Sequential, examples: Examples, batch_size: int | None, ranks: Ranks | None = None) -> np.ndarray:
+    """Return a network's outputs for examples in its form; `ranks` compute them together."""
     x = examples.x
     if ranks is None:
-        output = model.infer(x, batch_size)
-    else:
-        own, counts = ranks.cut(len(x))
-        output = ranks.join(model.infer(x.part(own) if isinstance(x, Inputs) else x[own], batch_size), counts)
+        return model.infer(x, batch_size)
+    own, counts = ranks.cut(len(x))
+    return ranks.join(model.infer(x.part(own) if isinstance(x, Inputs) else x[own], batch_size), counts)
+
+
+def figures(
+    model: Sequential, loss: Loss, examples: Examples, output: np.ndarray, metrics: tuple[Metric, ...]
+) -> dict[str, float]:
+    """Return loss, accuracy if the loss has one, and metrics of a network with these outputs."""
     result = {"loss": loss.forward(output, examples.y, examples.weights)[0]}
     counted = correct(loss, output, examples.y, examples.weights)
     if counted is not None:
         result["accuracy"] = counted[0] / counted[1] if counted[1] else math.nan
-    chosen = named(metrics, loss)
-    if chosen:
+    if metrics:
         found = predictions(model, loss, output, examples.y, examples.weights)
-        result |= {name: score(found) for name, score in chosen.items()}
+        result |= {name: score(found) for name, score in named(metrics, loss).items()}
     return result
 
 

@@ -52,6 +52,8 @@ class TrainingState(Settings):
         self.batches_per_epoch = 0
         self.examples: Examples | None = None
         self.held_out: Examples | None = None
+        #: The network's outputs for them, of the last call of `validate`.
+        self.held_out_outputs: np.ndarray | None = None
         self.metrics: tuple[Metric, ...] = ()
         #: Observes the steps that it requests; set by `pynn.Monitor`.
         self.observer: Observer | None = None

@@ -11,6 +11,7 @@ import numpy as np
 from .. import ops
 from ..backends.precision import using_matmul_precision
 from ..nn.loss import correct
+from ..nn.state import arrays_in_place
 from ..optim.regularizers import Regularizer
 from ..optim.schedules import checked_rate
 from ..utils.interrupt import Uninterrupted
@@ -271,9 +272,8 @@ class TrainingStep:
     def _find_moved(self) -> None:
         """Find the arrays that a forward pass changes and allocate their copies."""
         version = self._flat.version
-        moved = [*(buffer for _, buffer in self._trainer.model.named_buffers()), self._random.state]
-        self._kept = [(array, np.empty_like(array)) for array in moved]
-        self._live = [self._flat.values, *moved[:-1]]
+        self._live = arrays_in_place(self._trainer.model)
+        self._kept = [(array, np.empty_like(array)) for array in (*self._live[1:], self._random.state)]
         self._version = version
 
     def end_epoch(self, epoch: int) -> None:

@@ -21,7 +21,7 @@ from ..optim.schedules import Schedule
 from ..utils.arrays import example_weights
 from ..utils.files import write_atomically
 from ..utils.interrupt import InterruptGuard
-from ..utils.validation import flag
+from ..utils.validation import flag, several
 from .callbacks import Callback
 from .checkpoint import load_checkpoint, packed_checkpoint
 from .collective import aborting_all, end_on_all, prepare_on_all, start_exchange, step_on_all
@@ -30,7 +30,7 @@ from .epoch import begin, non_finite_error, train
 from .examples import prepare_later, step_targets, unfitted_after_error
 from .fitting import FitRequest, prepared
 from .history import History
-from .metrics import Metric, evaluated, named
+from .metrics import Metric, figures, named, outputs
 from .ranks import Ranks
 from .state import TrainingState
 from .step import TrainingStep
@@ -277,7 +277,7 @@ class Trainer(TrainingState):
         finally:
             if self._turn and self._turn["thread"] == thread:
                 del self._turn["thread"]
-                self.examples = self.held_out = None
+                self.examples = self.held_out = self.held_out_outputs = None
                 self.metrics = ()
         return self.history
 
@@ -320,18 +320,20 @@ class Trainer(TrainingState):
         ValueError, TypeError
             As in `fit`; also if all examples have weight 0, or a metric does not exist.
         """
+        metrics = several(metrics, "metrics")
         named(metrics, self.loss)
         examples = prepare_later(self.model, self.loss, x, y, sample_weight)
         with using_matmul_precision(self.matmul_precision):
-            return evaluated(self.model, self.loss, examples, batch_size, metrics)
+            return figures(self.model, self.loss, examples, outputs(self.model, examples, batch_size), metrics)
 
     def validate(self) -> dict[str, float]:
         """Return the running `fit`'s validation metrics, for callbacks that all ranks call; empty without such data."""
         if self.held_out is None:
             return {}
         with using_matmul_precision(self.matmul_precision):
-            figures = evaluated(self.model, self.loss, self.held_out, None, self.metrics, self._ranks)
-        return {f"val_{name}": value for name, value in figures.items()}
+            self.held_out_outputs = outputs(self.model, self.held_out, None, self._ranks)
+            row = figures(self.model, self.loss, self.held_out, self.held_out_outputs, self.metrics)
+        return {f"val_{name}": value for name, value in row.items()}
 
     def _repr_html_(self) -> str:
         from .notebook import trainer_html  # in a notebook only

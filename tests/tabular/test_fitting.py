@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import pynn
 from pynn.tabular.fitting import SmallTable
-from pynn.tabular.networks import network
+from pynn.tabular.networks import bending_places, network
 from pynn.tabular.recipe import KINDS, Recipe
 
 FEW = {"epochs": 3}
@@ -94,7 +94,8 @@ def test_ctrl_c_leaves_a_usable_model(at, kinds, rng):
 
 def test_the_additive_network_bends_at_quantiles(rng):
     inputs = np.column_stack([rng.normal(size=99), np.arange(99) % 2]).astype(np.float32)
-    model = network(next(kind for kind in KINDS if kind.name == "additive"), inputs, 1)
+    kind = next(kind for kind in KINDS if kind.name == "additive")
+    model = network(kind, 2, 1, bending_places(inputs, kind.knots))
     first = model[0].inner[0]
     x = np.array([[0.5, 1.0]], np.float32)
     expected = 0.5 - np.quantile(inputs[:, 0], np.arange(1, 9) / 9)  # none for the second input, an indicator
@@ -104,7 +105,8 @@ def test_the_additive_network_bends_at_quantiles(rng):
 
 def test_many_columns_get_few_bends(rng):
     for columns, units in ((100, 400), (500, None)):
-        model = network(Recipe("additive", knots=8, skip=True), rng.normal(size=(50, columns)), 1)
+        places = bending_places(rng.normal(size=(50, columns)), 8)
+        model = network(Recipe("additive", knots=8, skip=True), columns, 1, places)
         widths = [layer.out_features for layer in model.all_layers() if isinstance(layer, pynn.Linear)]
         assert max(widths) == (units or 1)
 
@@ -112,7 +114,7 @@ def test_many_columns_get_few_bends(rng):
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_networks_start_without_an_opinion(kind, rng):
     inputs = rng.normal(size=(30, 4)).astype(np.float32)
-    assert not network(kind, inputs, 3).predict(inputs).any()
+    assert not network(kind, 4, 3, bending_places(inputs, kind.knots)).predict(inputs).any()
 
 
 def test_findings_name_the_class():
