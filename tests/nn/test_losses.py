@@ -158,6 +158,8 @@ def test_a_function_that_returns_a_gradient_of_the_wrong_shape():
 def test_counting_what_is_right():
     scores = np.array([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0]])
     assert pynn.CrossEntropyLoss(ignore_index=-1).count_correct(scores, np.array([0, 0, -1])) == (1, 2)
+    assert pynn.CrossEntropyLoss(ignore_index=1).count_correct(scores, np.array([0, 0, 1])) == (1, 2)
+    assert pynn.CrossEntropyLoss().count_correct(scores, np.array([0, 0, 0], np.int32))[1] == 3
     assert pynn.HingeLoss().count_correct(scores, np.array([0, 1, 1])) == (2, 3)
     assert pynn.BCEWithLogitsLoss().count_correct(scores - 0.5, np.array([[1.0, 1], [0, 0], [1, 1]])) == (4, 6)
     assert pynn.MSELoss().count_correct(scores, scores) is None

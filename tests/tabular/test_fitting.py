@@ -92,6 +92,32 @@ def test_ctrl_c_leaves_a_usable_model(at, kinds, rng):
     assert fitted.model.predict_label(x).shape == (60,)
 
 
+def test_one_network_is_watched_the_first_of_the_kind_that_counts_most(rng, monkeypatch):
+    x, begun = rng.normal(size=(60, 3)), []
+    monkeypatch.setattr(pynn.Monitor, "on_train_begin", lambda self, trainer: (begun.append(self), self.watch(trainer)))
+    fitted = SmallTable(x, np.sin(x[:, 0]), None, FEW).cross_fit()
+    assert begun == [fitted.monitor]
+    _, fit, _ = max(fitted.kinds, key=lambda kind: kind[2])
+    for column in ("loss", "val_loss"):
+        assert fitted.monitor.history[column] == fit.histories[0][column]
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_the_monitor_has_seen_what_was_trained_before_ctrl_c(epochs, rng, monkeypatch):
+    table, trained = SmallTable(rng.normal(size=(60, 3)), np.arange(60) % 2, 2, {"epochs": 9}), []
+
+    def interrupt(self, trainer):
+        trained.append(trainer)
+        if len(trained) == epochs:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(pynn.EarlyStopping, "on_epoch_end", interrupt)
+    fitted = table.cross_fit()
+    assert fitted.interrupted
+    assert len(fitted.monitor.history) == epochs
+    assert fitted.monitor.stats.steps[-1] == epochs * trained[0].batches_per_epoch
+
+
 def test_the_additive_network_bends_at_quantiles(rng):
     inputs = np.column_stack([rng.normal(size=99), np.arange(99) % 2]).astype(np.float32)
     kind = next(kind for kind in KINDS if kind.name == "additive")

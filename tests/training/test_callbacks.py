@@ -1,5 +1,6 @@
 """Callbacks: when they are called, early stopping, checkpoints, logs, and the progress display."""
 
+import copy
 import csv
 import io
 
@@ -192,3 +193,27 @@ def test_progress_ends_cleanly_when_training_fails():
         trainer.fit(X, Y, epochs=1, callbacks=[bar])
     shown = text.getvalue()
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1
+
+
+def test_a_method_assigned_to_a_callback_is_called_after_steps():
+    callback, steps = pynn.Callback(), []
+    callback.on_step_end = lambda trainer: steps.append(trainer.steps)
+    new_trainer().fit(X, Y, epochs=1, batch_size=16, callbacks=[callback])
+    assert steps == [1, 2, 3]
+
+
+def test_early_stopping_copied_within_a_run_restores_the_copied_model():
+    class Copy(pynn.Callback):
+        def on_epoch_end(self, trainer):
+            if trainer.epoch == 2:
+                trainer.stop()
+                copies.extend(copy.deepcopy((trainer, stopping)))
+
+    copies, stopping = [], pynn.EarlyStopping("loss", mode="max", patience=9)  # the first epoch is the best
+    trainer = new_trainer()
+    trainer.fit(X, Y, epochs=2, callbacks=[stopping, Copy()])
+    best = trainer.model.state_dict()
+    copied, callback = copies
+    callback.on_train_end(copied)
+    for name, array in copied.model.state_dict().items():
+        np.testing.assert_array_equal(array, best[name])
