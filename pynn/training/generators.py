@@ -39,7 +39,8 @@ class EpochGenerators:
             return np.random.default_rng([seed, epoch])
         if not 0 <= epoch - self._first < len(self._states):
             self._first, self._states = epoch, _states(seed, epoch)
-        return np.random.Generator(np.random.PCG64(_Known(self._states[epoch - self._first])))
+        known: Any = _Known(self._states[epoch - self._first])  # NumPy's annotations omit its own ISeedSequence
+        return np.random.Generator(np.random.PCG64(known))
 
 
 class _Known(ISeedSequence):
