@@ -15,7 +15,7 @@ from .layers import Layer, Linear
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from .sequential import Sequential
+    from .parameters import FlatParameters
 
 
 class StateDict(dict[str, Any]):
@@ -54,9 +54,9 @@ def arrays_of(layer: Layer) -> dict[str, np.ndarray]:
     return {name: parameter.data for name, parameter in layer.named_parameters()} | dict(layer.named_buffers())
 
 
-def arrays_in_place(model: Sequential) -> list[np.ndarray]:
-    """Return the same memory in few arrays: all parameters as one, then the running statistics."""
-    return [model.flat.values, *(buffer for _, buffer in model.named_buffers())]
+def arrays_in_place(model: Layer, flat: FlatParameters) -> list[np.ndarray]:
+    """Return the same memory in few arrays: all parameters as one, that of `flat`, then the running statistics."""
+    return [flat.values, *(buffer for _, buffer in model.named_buffers())]
 
 
 def write_arrays(own: Mapping[str, np.ndarray], state: Mapping[str, ArrayLike]) -> None:

@@ -228,7 +228,7 @@ class EarlyStopping(ComparesEpochs):
         flat = trainer.model.flat
         # With another version, the running statistics may have moved to other arrays; a copy has arrays of its own.
         if not self._live or self._version != flat.version or self._live[0] is not flat.values:
-            self._live, self._version = arrays_in_place(trainer.model), flat.version
+            self._live, self._version = arrays_in_place(trainer.model, flat), flat.version
         return self._live
 
     def on_epoch_end(self, trainer: TrainingState) -> None:

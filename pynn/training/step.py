@@ -272,7 +272,7 @@ class TrainingStep:
     def _find_moved(self) -> None:
         """Find the arrays that a forward pass changes and allocate their copies."""
         version = self._flat.version
-        self._live = arrays_in_place(self._trainer.model)
+        self._live = arrays_in_place(self._trainer.model, self._flat)
         self._kept = [(array, np.empty_like(array)) for array in (*self._live[1:], self._random.state)]
         self._version = version
 
