@@ -50,7 +50,7 @@ class Scores:
     def _figures(self, part: ScoredPart) -> list[str]:
         numbers = self._numbers(part)
         if self.class_names is None:
-            return [amount(value) for value in numbers.values()]
+            return [amount(value) for value in numbers.values() if value is not None]
         shares = []
         if metrics.available():
             found = metrics.of_logits(part.output, part.y)

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..utils.arrays import total_weight
 from .examples import check_fit, prepare
-from .generators import EpochGenerators
 
 if TYPE_CHECKING:
     from ..augment import Augment
@@ -136,7 +135,6 @@ class ArrayBatches(Source):
         self.slow = bool(augment) or not isinstance(examples.x, np.ndarray)
         #: The memory of gathered inputs, targets and weights, the same in every epoch.
         self._gathered: tuple[Any, ...] | None = None
-        self._generators = EpochGenerators()
 
     def __len__(self) -> int:
         return -(-self._count // self._batch_size)
@@ -155,7 +153,7 @@ class ArrayBatches(Source):
         """Return the rows in the order of an epoch."""
         if not self._shuffle:
             return np.arange(self.examples)
-        return self._generators.of(seed, epoch).permutation(self.examples)
+        return np.random.default_rng([seed, epoch]).permutation(self.examples)
 
     def _made(self, rows: np.ndarray, seed: int, epoch: int, index: int) -> Batch:
         """Return a batch in newly allocated memory, because the previous one may still be in use."""
