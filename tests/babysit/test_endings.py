@@ -58,7 +58,7 @@ def test_a_callback_that_ends_a_run_too_soon_is_blamed(digits):
 
 def test_steps_too_large_to_settle_are_named_though_something_is_learnt(digits):
     network = {"epochs": 8, "hidden": (32, 32, 32), "activation": pynn.GELU}
-    told, accuracy = verdict(digits, pynn.Adam(0.07), **network)
+    told, accuracy = verdict(digits, pynn.Adam(0.1), **network)  # with 0.07, rounding decides what is learnt
     assert next(iter(told)) == "lr_too_high" and 0.2 < accuracy < 0.85
     told, accuracy = verdict(digits, pynn.Adam(0.003), **network)
     assert not told and accuracy > 0.9
