@@ -152,20 +152,33 @@ def bce_with_logits(
     return call.loss
 
 
-cdef inline double rounded(double d, double width, double height, double* slope) noexcept nogil:
-    """Return |d| with a parabola for a tip of this half width, times height; write the derivative."""
-    cdef double sign = 1 if d > 0 else -1 if d < 0 else d  # NaN stays
-    if fabs(d) < width:
-        slope[0] = d / width * height
-        return d * (d / width) / 2 * height
-    slope[0] = height * sign
-    return height * (fabs(d) - width / 2)
+cdef void rounded_elements(
+    const floating* x, const floating* t, const double* width, bint scaled, Py_ssize_t count, double* cost,
+    double* slope
+) noexcept nogil:
+    """Write |x - t| with a parabola for a tip of this half width, and the derivative; times the width if `scaled`."""
+    cdef Py_ssize_t e
+    cdef double d, ratio, height
+    for e in range(count):
+        d = <double>x[e] - t[e]
+        ratio = 1 if d > 0 else d  # NaN stays
+        ratio = -1 if d < 0 else ratio
+        ratio = d / width[e] if fabs(d) < width[e] else ratio
+        height = width[e] if scaled else 1
+        slope[e] = ratio * height
+        cost[e] = ratio * (d - ratio * width[e] / 2) * height
 
 
-cdef inline double quantile(double d, double q, double* slope) noexcept nogil:
-    cdef double rate = 1 - q if d > 0 else -q
-    slope[0] = rate if d > 0 or d < 0 else d
-    return rate * d
+cdef void quantile_elements(
+    const floating* x, const floating* t, const double* q, Py_ssize_t count, double* cost, double* slope
+) noexcept nogil:
+    cdef Py_ssize_t e
+    cdef double d, rate
+    for e in range(count):
+        d = <double>x[e] - t[e]
+        rate = 1 - q[e] if d > 0 else -q[e]
+        cost[e] = rate * d
+        slope[e] = d if (d == 0) | (d != d) else rate  # `or` is a branch
 
 
 cdef inline double poisson(int code, double x, double t, double eps, double* slope) noexcept nogil:
@@ -190,17 +203,26 @@ cdef inline double divergence(double x, double p, double log_p, double* slope) n
 
 cdef inline double cost_of(int code, double x, double t, double parameter, double* slope) noexcept nogil:
     """Return the loss of an element; write its derivative by the prediction x."""
-    if code == SMOOTH_L1:
-        return rounded(x - t, parameter, 1, slope)
-    if code == HUBER:
-        return rounded(x - t, parameter, parameter, slope)
-    if code == QUANTILE:
-        return quantile(x - t, parameter, slope)
     if code == KL:
         return divergence(x, t, log(t), slope)
     if code == KL_LOG:
         return divergence(x, exp(t), t, slope)
     return poisson(code, x, t, parameter, slope)
+
+
+cdef void pointwise_elements(
+    int code, const floating* x, const floating* t, const double* parameter, Py_ssize_t count, double* cost,
+    double* slope
+) noexcept nogil:
+    """Write losses of elements, at most CHUNK, and their derivatives by the predictions x."""
+    cdef Py_ssize_t e
+    if code == SMOOTH_L1 or code == HUBER:
+        rounded_elements(x, t, parameter, code == HUBER, count, cost, slope)
+    elif code == QUANTILE:
+        quantile_elements(x, t, parameter, count, cost, slope)
+    else:
+        for e in range(count):
+            cost[e] = cost_of(code, x[e], t[e], parameter[e], slope + e)
 
 
 cdef struct Pointwise:
@@ -222,20 +244,33 @@ cdef double pointwise_rows(
     const Pointwise* c, const floating* prediction, const floating* target, const floating* sample_weight,
     floating* gradient
 ) noexcept nogil:
-    cdef Py_ssize_t i, j, n = c.n
-    cdef double factor, cost, slope, loss = 0
+    """Compute losses and slopes of CHUNK elements of equal weight at a time; weigh and sum them."""
+    cdef Py_ssize_t m = c.m, n = c.n, i, e, at, count
     cdef double scale = mean_scale(sample_weight, c.m, c.per_row) if c.per_row else 1
-    for i in range(c.m):
+    cdef double factor, loss = 0
+    cdef double parameter[CHUNK]
+    cdef double cost[CHUNK]
+    cdef double slope[CHUNK]
+    if sample_weight == NULL and c.step == 0:
+        m, n = 1, m * n
+    for i in range(m):
         factor = scale * row_weight(sample_weight, i)
         if factor == 0:
             no_gradient(gradient, i, n)
             continue
-        cost = 0
-        for j in range(n):
-            cost += cost_of(c.code, prediction[i * n + j], target[i * n + j], c.parameters[j * c.step], &slope)
+        at = 0
+        while at < n:
+            count = min(n - at, <Py_ssize_t>CHUNK)
+            for e in range(count):
+                parameter[e] = c.parameters[(at + e) * c.step]
+            pointwise_elements(
+                c.code, prediction + i * n + at, target + i * n + at, parameter, count, cost, slope
+            )
+            loss += factor * row_sum(cost, count)
             if gradient != NULL:
-                gradient[i * n + j] = <floating>(factor * slope)
-        loss += factor * cost
+                for e in range(count):
+                    gradient[i * n + at + e] = <floating>(factor * slope[e])
+            at += count
     return loss
 
 
