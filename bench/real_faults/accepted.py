@@ -97,6 +97,10 @@ ACCEPTED: dict[str, Answers] = {
     "restarted": Answers(("oscillating", "diverging", "underfitting")),
     "batch_taken_for_time": Answers(("underfitting",), ("batch independence",)),
     "leaking_target": Answers(("overfitting",), ("constant features",)),
+    "too_few_examples": Answers(("overfitting", *TOO_SLOW.symptoms)),
+    "noisy_inputs": Answers(INPUTS.symptoms, (*INPUTS.checks, "validation scale", "beats the baseline")),
+    "overlapping_classes": Answers(("not_learning",), ("beats the baseline", "targets", "data values")),
+    "missing_bias": Answers(("underfitting",)),
     "wrong_axis": Answers(("not_learning", "underfitting"), ("beats the baseline",)),
 }
 
