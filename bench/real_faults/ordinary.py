@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,27 @@ def program(build: Callable[[], Setup]) -> Callable[[], Setup]:
     return build
 
 
+@cache
+def texts() -> Split:
+    """3000 + 1000 texts of 16 words, numbered up to 299, on five subjects."""
+    rng = np.random.default_rng(41)
+    subject = rng.integers(0, 5, 4000)
+    shares = 0.4 * rng.dirichlet(np.full(300, 0.1), 5) + 0.6 * rng.dirichlet(np.full(300, 0.5))
+    words = np.stack([rng.choice(300, 16, p=shares[each]) for each in subject])
+    return split_by_seed(words, subject, 0)
+
+
+@cache
+def debts() -> Split:
+    """3000 + 1000 rows of 12 numbers, standardised; one in ten is positive, (n, 1)."""
+    from sklearn.datasets import make_classification
+
+    x, y = make_classification(
+        4000, 12, n_informative=6, n_clusters_per_class=1, weights=[0.9], flip_y=0.02, class_sep=0.9, random_state=2
+    )
+    return yes_or_no(standardized(split_by_seed(as_float32(x), y.astype(np.int64), 0), per_feature=True))
+
+
 @program
 def digits_cnn() -> Setup:
     """MNIST, two convolutions with pooling, SGD with momentum."""
@@ -105,29 +126,19 @@ def house_prices() -> Setup:
 @program
 def news() -> Setup:
     """Texts of 16 words on five subjects, an embedding, a hidden layer with dropout, Adam."""
-    rng = np.random.default_rng(41)
-    subject = rng.integers(0, 5, 4000)
-    shares = 0.4 * rng.dirichlet(np.full(300, 0.1), 5) + 0.6 * rng.dirichlet(np.full(300, 0.5))
-    words = np.stack([rng.choice(300, 16, p=shares[each]) for each in subject])
     layers = [
         pynn.Embedding(300, 16), pynn.Flatten(), pynn.Linear(256, 32), pynn.ReLU(), pynn.Dropout(0.3),
         pynn.Linear(32, 5),
     ]  # fmt: skip
-    return Setup(split_by_seed(words, subject, 0), layers, pynn.Adam(2e-3, weight_decay=1e-3), 6, 32, classes=5)
+    return Setup(texts(), layers, pynn.Adam(2e-3, weight_decay=1e-3), 6, 32, classes=5)
 
 
 @program
 def defaulters() -> Setup:
     """One in ten does not pay: a table, positives weighted, scored by the mean recall of both classes."""
-    from sklearn.datasets import make_classification
-
-    x, y = make_classification(
-        4000, 12, n_informative=6, n_clusters_per_class=1, weights=[0.9], flip_y=0.02, class_sep=0.9, random_state=2
-    )
-    split = yes_or_no(standardized(split_by_seed(as_float32(x), y.astype(np.int64), 0), per_feature=True))
     layers = [pynn.Linear(12, 32), pynn.ReLU(), pynn.Linear(32, 16), pynn.ReLU(), pynn.Linear(16, 1)]
     loss = pynn.BCEWithLogitsLoss(pos_weight=9.0)
-    return Setup(split, layers, pynn.Adam(1e-3), 12, 32, loss, "balanced", classes=2)
+    return Setup(debts(), layers, pynn.Adam(1e-3), 12, 32, loss, "balanced", classes=2)
 
 
 @program
