@@ -24,7 +24,7 @@ HEADINGS = [
     "Try it",
     "What to do",
 ]
-RULES = ("start", "signal", "units", "rates", "curve", "evaluation", "ending")
+RULES = ("start", "signal", "units", "rates", "curve", "comparison", "evaluation", "ending")
 MONITOR = (
     *("run_state", "unit_sums", "facts", "probes", "recorder", "monitor", "breakdown"),
     *(f"rules.{name}" for name in RULES),

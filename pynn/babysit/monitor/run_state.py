@@ -23,6 +23,8 @@ CAUSES = frozenset(SYMPTOMS[: SYMPTOMS.index("not_learning")]) - {"batchnorm_mis
 RELATED = 3.0
 #: Share of the weights' norm by which the first step of a run may change them.
 GENTLE = 0.05
+#: Share of the weights' norm that all steps may change without having led anywhere.
+HARDLY = 0.1
 #: Number of stored windows, and of recent ones.
 MEMORY, RECENT = 200, 40
 
@@ -348,6 +350,11 @@ class RunState:
             return False
         if math.isnan(self.attainable):
             return self.share_left < 0.5
+        return self.as_good
+
+    @property
+    def as_good(self) -> bool:
+        """Whether the network scores about as well as a simple learner."""
         return self.reached > self.attainable - 0.02 - self.sampling_error
 
     @property
@@ -371,6 +378,11 @@ class RunState:
         """The latest loss relative to that of ignoring the inputs."""
         reference = self.reference
         return self.recent_loss() / reference if reference > 0 else math.nan
+
+    @property
+    def hardly_moved(self) -> bool:
+        """Whether all steps together have changed weights by a small share of themselves."""
+        return 0 < sum(window.ratio * window.steps for window in self.windows) < HARDLY
 
     def stuck(self, steps: int = 100) -> bool:
         """Return whether nothing has been learnt after `steps` steps."""

@@ -20,6 +20,7 @@ from ..target_figures import UNEVEN_TARGETS, unevenness
 from .case import MAX_ROWS, MULTIPLIES, Case, chain
 from .relation import recognised
 from .report import Check, failed, noted, passed, skipped, warned
+from .rows import far_fewer_than_rows, row_keys, shared_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -43,6 +44,8 @@ UNEVEN = 30.0
 UNEVEN_FEATURES = 100.0
 #: What a loss for yes or no takes.
 YES_OR_NO = "Give 0 for no and 1 for yes, in the shape of the outputs; for amounts take pynn.MSELoss."
+#: Share of the training examples that may occur again with another label.
+CONTRADICTED = 0.05
 #: Why inputs have no scale.
 CATEGORIES = "all inputs number the categories of an embedding"
 
@@ -155,7 +158,11 @@ def target_range(case: Case) -> Check:
         if isinstance(case.loss, BCEWithLogitsLoss) and (targets.min() < 0 or targets.max() > 1):
             evidence = f"{part}targets run from {targets.min():g} to {targets.max():g}; the loss takes 0 to 1"
             return failed(name, None, evidence, YES_OR_NO)
-    if case.labels(y, outputs):
+    labels = case.labels(y, outputs)
+    if (labels or case.loss.output_kind == "binary") and (share := contradicted_share(case)) > CONTRADICTED:
+        evidence = f"{share:.0%} of the training examples occur again with another label"
+        return warned(name, "not_learning", evidence, "Look at how the labels were made, and keep one of each.")
+    if labels:
         classes = len(np.unique(y))
         if classes >= MANY_CLASSES and len(y) < FEW_EACH * classes:
             evidence = f"{classes} classes in {len(y)} examples: they may be amounts"
@@ -163,6 +170,26 @@ def target_range(case: Case) -> Check:
             return warned(name, None, evidence, advice)
         return passed(name, f"labels {y.min()} to {y.max()} for {outputs[1]} outputs")
     return passed(name, f"values from {y.min():.4g} to {y.max():.4g}")
+
+
+def contradicted_share(case: Case) -> float:
+    """Return what share of the examples occur again with another label, though examples do not repeat by chance.
+
+    By chance, validation examples would repeat those of training as well; without them, nothing is known.
+    """
+    x, y = (array.reshape(len(array), -1) for array in (case.examples.x, case.examples.y))
+    held_out = None if case.validation is None else case.validation.x.reshape(len(case.validation.x), -1)
+    if held_out is None or not len(held_out) or held_out.shape[1] != x.shape[1]:
+        return 0.0
+    keys = row_keys(x)
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    if len(first) == len(keys):
+        return 0.0
+    other = np.zeros(len(first), dtype=bool)
+    other[group[(y != y[first[group]]).any(axis=1)]] = True
+    share = float(other[group].mean())
+    by_chance = float(shared_rows(row_keys(held_out), keys).mean()) > share / 2 or far_fewer_than_rows(x)
+    return 0.0 if by_chance else share
 
 
 def label_balance(case: Case) -> Check:

@@ -10,6 +10,10 @@ from .data import CATEGORIES, rms
 from .report import Check, failed, passed, skipped, warned
 from .rows import far_fewer_than_rows, is_truth_table, near_duplicates, row_keys, shared_rows
 
+#: Features that are compared by their correlations, multiples of the noise from which on these are clear, and agreement
+#: of those of training and validation below which it is not the same features that belong together.
+MOST_COMPARED, CLEAR, UNRELATED = 200, 3.0, 0.3
+
 
 def validation_duplicates(case: Case) -> Check:
     """Check that validation examples do not occur in the training data."""
@@ -82,11 +86,29 @@ def validation_scale(case: Case) -> Check:
     advice = "Send both through one preprocessing, fitted on the training part: set model.preprocessing."
     if ratio > 5 or ratio < 0.2 or typical > 2 + noise:
         return failed(name, "input_not_normalised", evidence, advice)
+    if (alike := _relations_alike(train[:, varies], held_out[:, varies])) < UNRELATED:
+        evidence = f"which features rise and fall together is another in validation (agreement {alike:.2f})"
+        return failed(name, "input_not_normalised", evidence, "Bring the columns, or pixels, into the training order.")
     # A few outliers change the rms, and hardly any feature's standard deviation.
     stretched = (ratio > 2 and widths > 1.5) or (ratio < 0.5 and widths < 0.67)
     if stretched or typical > 0.75 + noise:
         return warned(name, "input_not_normalised", evidence, advice)
     return passed(name, evidence)
+
+
+def _relations_alike(train: np.ndarray, held_out: np.ndarray) -> float:
+    """Return how far the correlations between features agree in both parts; 1 if they are too weak to tell."""
+    chosen = np.unique(np.linspace(0, train.shape[1] - 1, MOST_COMPARED).astype(int))
+    relations = []
+    for part in (train[:, chosen], held_out[:, chosen]):
+        part = part - part.mean(axis=0)
+        part /= np.maximum(part.std(axis=0), 1e-9)
+        relations.append((part.T @ part / len(part))[np.triu_indices(len(chosen), 1)])
+    noise = 1 / np.sqrt([len(train), len(held_out)])
+    sizes = [rms(each) if each.size else 0.0 for each in relations]
+    if any(size < CLEAR * error for size, error in zip(sizes, noise, strict=True)):
+        return 1.0
+    return float(relations[0] @ relations[1] / relations[0].size / (sizes[0] * sizes[1]))
 
 
 def _unlike_targets(case: Case) -> str | None:

@@ -18,7 +18,7 @@ from .report import Check, failed, noted, passed, warned
 
 NETWORK_OUTPUT = "network output"
 #: Factors of the last weights that drive the last activation to the ends of its range.
-STRONG = (1e2, 1e4)
+STRONG = (1e2, 1e4, -1e4)
 #: How near to 1 a sum of probabilities is.
 ROUNDING = 1e-3
 
@@ -86,7 +86,7 @@ class Outputs:
         """The least and largest output that the last layer can give."""
         if not is_own(self.last) or len(self.strong) < 2:
             return range_of(self.last)
-        strong, stronger = self.strong
+        strong, stronger = self.strong[:2]
         low, high = float(stronger.min()), float(stronger.max())
         near = 0.01 * float(np.ptp(strong))
         return low if abs(strong.min() - low) <= near else -np.inf, high if abs(strong.max() - high) <= near else np.inf
@@ -152,6 +152,8 @@ def _with_loss(case: Case, outputs: Outputs, evidence: str) -> Check | None:
         if outputs.reach[1] <= 1 or outputs.rows_sum_to_one:
             evidence += f"; its slope vanishes where {last_name} is sure, right or wrong"
             return warned(name, "underfitting", evidence, advice, last_name)
+        if outputs.usual.shape[1] > 2 and not case.own_loss and not np.any(case.loss.best_constant(case.examples.y)):
+            return warned(name, "underfitting", f"{evidence}; outputs of 0 for all classes please it well", advice)
         return noted(name, "underfitting", evidence, advice)
     return _numbered(case, outputs, evidence) if of_amounts else None
 

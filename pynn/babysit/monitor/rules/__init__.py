@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..run_state import RunState
-from . import curve, ending, evaluation, rates, signal, start, units
+from . import comparison, curve, ending, evaluation, rates, signal, start, units
 from .base import Detection
 
 #: Applied after each window of steps.
@@ -18,6 +18,7 @@ STEP_RULES: tuple[Callable[[RunState], Iterator[Detection]], ...] = (
 )
 #: Applied after each epoch.
 EVALUATION_RULES: tuple[Callable[[RunState], Iterator[Detection]], ...] = (
+    *comparison.RULES,
     *evaluation.RULES,
     *rates.EVALUATION_RULES,
 )

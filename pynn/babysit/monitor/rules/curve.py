@@ -52,7 +52,7 @@ def not_learning(state: RunState) -> Iterator[Detection]:
     late = state.age >= 150 and (state.steps_left < 0.75 if state.planned else state.age >= 600)
     if not late or not state.stuck() or state.explained or facts.tiny or "zigzag" in state.found:
         return
-    if len(state.windows) < 3 or facts.chance > 0.8 or state.all_frozen or facts.straight:
+    if len(state.windows) < 3 or facts.chance > 0.8 or state.all_frozen or facts.straight or state.hardly_moved:
         return  # a linear function may have nothing to learn where there is much
     reference, loss = state.reference, state.recent_loss(100)
     if not loss > 0.97 * reference > 0 or state.falling(0.05):

@@ -18,9 +18,11 @@ LATEST, FEWEST = 0.2, 4
 FALLS, CREEPS = 0.1, 0.03
 #: A score this far below that of a simple learner is a fault.
 SHORT = 0.1
-#: Steps of a first try, and steps that are few; the share of the loss of ignoring the inputs that is left after them,
-#: and that by which it fell.
-FIRST_TRY, FEW_STEPS, MOST_LEFT, BEGUN = 16, 200, 0.5, 0.01
+#: Steps of a first try, and steps that are few; the share by which the loss falls from third to third of them.
+FIRST_TRY, FEW_STEPS, BEGUN = 8, 200, 0.003
+#: Share of the loss of ignoring the inputs that is left after them: enough to say so, a fault where a simple learner
+#: has learnt more, and a fault in any case.
+MUCH_LEFT, MOST_LEFT, NEARLY_ALL_LEFT = 0.3, 0.5, 0.9
 #: Share of the first weights in their average that is too much.
 FIRST_WEIGHTS = 0.1
 #: The update ratio that an advised rate aims at, and the largest factor by which it exceeds the present rate.
@@ -31,13 +33,15 @@ def ended_early(state: RunState) -> Iterator[Detection]:
     """The loss was still falling when training ended."""
     short = _falls_short(state)
     fall = _fall_per_epoch(state, CREEPS if short else FALLS)
+    begun = _has_just_begun(state)
+    untaught = begun and state.share_left > (MOST_LEFT if short else NEARLY_ALL_LEFT) and not state.as_good
     if state.explained:
         return
     if fall is not None:
         evidence = f"the loss was still falling by {fall:.1%} an epoch when training ended"
         if state.epochs_left > 0:
             evidence += f", {state.epochs_left} epochs before it should"
-    elif short and _has_just_begun(state):
+    elif begun:
         evidence = f"training ended after {state.age} steps, with the loss at {state.share_left:.0%} of that of "
         evidence += "ignoring the inputs, and falling"
     else:
@@ -48,7 +52,7 @@ def ended_early(state: RunState) -> Iterator[Detection]:
     advice = f"train longer{_faster(state)}"
     if state.epochs_left > 0:
         advice = "look at what ended it: which figure it follows, and which way that should go"
-    yield Detection("underfitting", "warning" if short else "info", evidence, advice)
+    yield Detection("underfitting", "warning" if untaught or (short and fall is not None) else "info", evidence, advice)
 
 
 def averaged_too_long(state: RunState) -> Iterator[Detection]:
@@ -88,12 +92,14 @@ def _fall_per_epoch(state: RunState, least: float) -> float | None:
 
 
 def _has_just_begun(state: RunState) -> bool:
-    """Return whether few steps were taken, each third of them with a lower loss, and most of the loss is left."""
-    if not FIRST_TRY <= state.age <= FEW_STEPS or state.share_left < MOST_LEFT:
+    """Return whether few steps were taken, each third of them with a lower loss, and much of the loss is left."""
+    done = state.evaluations
+    if not FIRST_TRY <= state.age <= FEW_STEPS or state.share_left < MUCH_LEFT or not done:
         return False
     losses = np.concatenate([np.full(window.steps, window.loss) for window in state.windows])
-    first, middle, last = (float(part.mean()) for part in np.array_split(losses, 3))
-    return first > middle > last and first - last > BEGUN * state.reference
+    thirds = [float(part.mean()) for part in np.array_split(losses, 3)]
+    falls = all(before - after > BEGUN * state.reference for before, after in pairwise(thirds))
+    return falls and not done[-1].val_loss > done[0].val_loss
 
 
 def _faster(state: RunState) -> str:

@@ -29,8 +29,6 @@ SURE = 2.0
 MEMORIZED, MUCH_BETTER = 0.2, 0.4
 #: Accuracy or R2 in training minus that in validation, at which a risen validation loss is a fault.
 FEWER_RIGHT = 0.1
-#: Score above that of chance that is no chance, and the share of it below which another relation holds in validation.
-CLEARLY, HALF = 0.3, 0.5
 #: Dropout that is not raised further.
 MUCH_DROPOUT = 0.5
 #: Weight decay strong enough to prevent fitting.
@@ -126,40 +124,6 @@ def _restrain(state: RunState, best_epoch: int | None) -> str:
     return f"{', '.join(ways)}{' or ' if ways else ''}get more data"
 
 
-def not_generalising(state: RunState) -> Iterator[Detection]:
-    """The training data is memorised but does not predict the validation data: mismatched targets."""
-    done = state.evaluations
-    if len(done) < 3 or state.age < 50 or not state.facts.classifies or state.held_out_examples < 100:
-        return
-    last = done[-3:]
-    chance = state.facts.chance
-    margin = max(3 * state.facts.chance_error(state.held_out_examples), 0.02)
-    if _modes_differ(state, 1) or state.attainable > chance + margin or state.weakly_related:
-        return
-    if all(e.val_accuracy < chance + margin and e.accuracy > e.val_accuracy + 0.15 for e in last):
-        evidence = (
-            f"accuracy is {last[-1].accuracy:.1%} in training and {last[-1].val_accuracy:.1%} in validation, "
-            f"where always naming the largest class gives {chance:.1%}"
-        )
-        yield Detection("not_learning", "error", evidence, "check that targets belong to their inputs")
-
-
-def unlike_validation(state: RunState) -> Iterator[Detection]:
-    """Simple learners predict training examples that they have not seen, and the network fits them; not validation."""
-    within, nothing = state.attainable_within, state.facts.chance if state.facts.classifies else 0.0
-    lost = nothing + HALF * (within - nothing)
-    if not within > nothing + CLEARLY or state.held_out_examples < MANY_ASKED or state.fitted < lost:
-        return
-    if state.attainable < lost - state.sampling_error and state.reached < lost - state.sampling_error:
-        evidence = (
-            f"of training examples that it has not seen, {state.facts.measure} of a simple learner is "
-            f"{state.score(within)}, of validation examples {state.score(state.attainable)} (the network's "
-            f"{state.score(state.reached)}): they do not belong together"
-        )
-        advice = "read, number and scale inputs and targets of validation as those of training"
-        yield Detection("not_learning", "error", evidence, advice)
-
-
 def underfitting(state: RunState) -> Iterator[Detection]:
     """Training has flattened out, and a simple learner of another kind scores better."""
     done = state.evaluations
@@ -233,7 +197,7 @@ def batchnorm_mismatch(state: RunState) -> Iterator[Detection]:
     # Correct averages lag until they have forgotten their initial values.
     young = state.age < FORGOTTEN / max(facts.norm_momentum, 1e-3)
     many = facts.batch_norms > MANY_NORMS
-    if not _modes_differ(state, 3 if young or many else 2):
+    if not modes_differ(state, 3 if young or many else 2):
         return
     # With many batch norms, the lags add up while weights move fast; wrong averages stay wrong.
     if many and state.mode_gaps[-1][1] < CATCHING_UP * state.mode_gaps[-3][1]:
@@ -247,7 +211,8 @@ def batchnorm_mismatch(state: RunState) -> Iterator[Detection]:
     yield Detection("batchnorm_mismatch", "error", evidence, advice)
 
 
-def _modes_differ(state: RunState, times: int) -> bool:
+def modes_differ(state: RunState, times: int) -> bool:
+    """Return whether the latest evaluations found batch norm's two modes to differ."""
     gaps = state.mode_gaps[-times:]
     return len(gaps) == times and all(
         infer > max(1.5 * train, train + 0.05 * state.scale) for train, infer, _, _ in gaps
@@ -356,8 +321,6 @@ RULES = (
     held_down,
     too_much_dropped,
     nothing_to_learn,
-    not_generalising,
-    unlike_validation,
     overfitting,
     underfitting,
     oscillating,

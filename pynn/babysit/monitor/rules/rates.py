@@ -84,7 +84,7 @@ def _jumped(state: RunState) -> _Sign | None:
 def _damage(state: RunState) -> _Sign | None:
     """Return the sign that large steps have killed or saturated units."""
     limits = state.limits
-    if not state.worst_ratio > limits.large_ratio or not state.share_left > 0.4 or not state.facts.fresh:
+    if not state.worst_ratio > limits.large_ratio / 3 or not state.share_left > 0.4 or not state.facts.fresh:
         return None
     hidden = {w.output for w in state.facts.hidden if w.units >= 8}
     for name, figures in state.window.outputs.items():
@@ -92,7 +92,9 @@ def _damage(state: RunState) -> _Sign | None:
             continue
         saturated = figures.saturated > limits.many_saturated and state.initial_saturated.get(name, 1.0) < 0.2
         dead = state.dead.get(name, 0.0) > limits.many_dead and state.initial_active.get(name, 0.0) > 0.2
-        if saturated or dead:
+        # Several steps of which none is very large can kill a layer that was alive.
+        died = dead and state.dead[name] > limits.nearly_all_dead and state.least_dead[name] < 0.1
+        if ((saturated or dead) and state.worst_ratio > limits.large_ratio) or died:
             share = f"{figures.saturated:.0%} of its outputs saturated"
             if dead:
                 share = f"{state.dead[name]:.0%} of its {state.unit(name)}s dead"
@@ -110,7 +112,8 @@ def lr_too_low(state: RunState) -> Iterator[Detection]:
         return
     if state.age < 50 or math.isnan(window.ratio) or window.lr < 0.5 * state.highest_lr or window.lr > window.first_lr:
         return
-    if not 0 < window.ratio < limits.small_ratio or not state.share_left > 0.7:
+    small = 0 < window.ratio < limits.small_ratio or (state.age >= 150 and state.hardly_moved)
+    if not small or not state.share_left > 0.7:
         return
     if not state.found.keys().isdisjoint(("dead_units", "lr_too_high")):  # nothing moves any more
         return

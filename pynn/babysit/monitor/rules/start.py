@@ -200,6 +200,8 @@ def _too_small(state: RunState) -> Iterator[Detection]:
     Residual branches do not count: they may start small, and signals bypass them.
     """
     limits = state.limits
+    if state.facts.batch_size == 1:  # a single example has no spread
+        return
     gain, depth, entry = 1.0, 0, None
     for weights in state.facts.hidden:
         own = state.initial_gains.get(weights.name, 1.0)

@@ -1,0 +1,103 @@
+"""Rules that compare training with validation examples: whether both follow one relation, and are of one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..evaluations import Evaluation
+from ..run_state import RunState
+from .base import Detection
+from .evaluation import modes_differ
+
+#: Validation examples below which nothing is said.
+MANY_ASKED = 10
+#: Score above that of chance that is no chance, and the share of it below which another relation holds in validation.
+CLEARLY, HALF = 0.3, 0.5
+#: Score in validation above that in training, and standard errors between their losses, that only worse training data
+#: explain.
+BETTER, CERTAIN = 0.1, 6.0
+#: Share of the examples that would have to be of another class for both parts to have classes of the same shares.
+OTHER_SHARES = 0.2
+#: Spread of the training inputs over that of validation, from which on they are noisy.
+WIDER = 1.15
+
+
+def not_generalising(state: RunState) -> Iterator[Detection]:
+    """The training data is memorised but does not predict the validation data: mismatched targets."""
+    done = state.evaluations
+    if len(done) < 3 or state.age < 50 or not state.facts.classifies or state.held_out_examples < 100:
+        return
+    last = done[-3:]
+    chance = state.facts.chance
+    margin = max(3 * state.facts.chance_error(state.held_out_examples), 0.02)
+    if modes_differ(state, 1) or state.attainable > chance + margin or state.weakly_related:
+        return
+    if all(e.val_accuracy < chance + margin and e.accuracy > e.val_accuracy + 0.15 for e in last):
+        evidence = (
+            f"accuracy is {last[-1].accuracy:.1%} in training and {last[-1].val_accuracy:.1%} in validation, "
+            f"where always naming the largest class gives {chance:.1%}"
+        )
+        yield Detection("not_learning", "error", evidence, "check that targets belong to their inputs")
+
+
+def unlike_validation(state: RunState) -> Iterator[Detection]:
+    """Simple learners predict training examples that they have not seen, and the network fits them; not validation."""
+    within, nothing = state.attainable_within, state.facts.chance if state.facts.classifies else 0.0
+    lost = nothing + HALF * (within - nothing)
+    if _other_shares(state):  # of the classes, which explain another score
+        return
+    if not within > nothing + CLEARLY or state.held_out_examples < MANY_ASKED or state.fitted < lost:
+        return
+    if state.attainable < lost - state.sampling_error and state.reached < lost - state.sampling_error:
+        evidence = (
+            f"of training examples that it has not seen, {state.facts.measure} of a simple learner is "
+            f"{state.score(within)}, of validation examples {state.score(state.attainable)} (the network's "
+            f"{state.score(state.reached)}): they do not belong together"
+        )
+        advice = "read, number and scale inputs and targets of validation as those of training"
+        yield Detection("not_learning", "error", evidence, advice)
+
+
+def worse_than_validation(state: RunState) -> Iterator[Detection]:
+    """Validation examples are predicted far better than those of training: these have wrong labels, or noise.
+
+    Both are scored in inference mode and without augmentation, so that neither dropout nor augmentation explains it.
+    """
+    done = state.evaluations
+    if len(done) < 3 or state.age < 60 or state.held_out_examples < MANY_ASKED or _other_shares(state):
+        return
+    if not all(_worse(each, BETTER + 2 * state.sampling_error) for each in done[-2:]):
+        return
+    last, facts = done[-1], state.facts
+    evidence = (
+        f"{facts.measure} is {state.score(last.fitted)} of training examples, and {state.score(last.reached)} of "
+        "validation examples, which the network has not seen"
+    )
+    inputs, held_out = facts.inputs, facts.held_out
+    if inputs is not None and held_out is not None and inputs.median_feature_std > WIDER * held_out.median_feature_std:
+        ratio = inputs.median_feature_std / held_out.median_feature_std
+        evidence += f"; the training inputs spread {ratio:.2g} times as far"
+        advice = "look for noise in the training inputs, and read them as those of validation"
+        yield Detection("input_not_normalised", "warning", evidence, advice)
+    else:
+        yield Detection(
+            "not_learning", "warning", evidence, "check the labels of the training examples: some are wrong"
+        )
+
+
+def _worse(done: Evaluation, least: float) -> bool:
+    return done.reached > done.fitted + least and -done.apart > CERTAIN
+
+
+def _other_shares(state: RunState) -> bool:
+    """Return whether the classes have other shares in training than in validation."""
+    counts, recall = state.facts.counts, state.recall
+    if counts is None or recall is None or len(counts) != len(recall):
+        return False
+    here, there = counts / max(counts.sum(), 1), np.array([seen for _, seen in recall], dtype=float)
+    return float(np.abs(here - there / max(there.sum(), 1)).sum()) / 2 > OTHER_SHARES
+
+
+RULES = (not_generalising, unlike_validation, worse_than_validation)
