@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...findings import Severity
 from ..evaluations import Evaluation
 from ..run_state import RunState
 from .base import Detection
@@ -75,16 +76,16 @@ def worse_than_validation(state: RunState) -> Iterator[Detection]:
         f"{facts.measure} is {state.score(last.fitted)} of training examples, and {state.score(last.reached)} of "
         "validation examples, which the network has not seen"
     )
+    severity: Severity = "info" if state.as_good else "warning"  # than a simple learner of the same data: it copes
     inputs, held_out = facts.inputs, facts.held_out
     if inputs is not None and held_out is not None and inputs.median_feature_std > WIDER * held_out.median_feature_std:
         ratio = inputs.median_feature_std / held_out.median_feature_std
         evidence += f"; the training inputs spread {ratio:.2g} times as far"
         advice = "look for noise in the training inputs, and read them as those of validation"
-        yield Detection("input_not_normalised", "warning", evidence, advice)
+        yield Detection("input_not_normalised", severity, evidence, advice)
     else:
-        yield Detection(
-            "not_learning", "warning", evidence, "check the labels of the training examples: some are wrong"
-        )
+        advice = "check the labels of the training examples: some are wrong"
+        yield Detection("not_learning", severity, evidence, advice)
 
 
 def _worse(done: Evaluation, least: float) -> bool:
