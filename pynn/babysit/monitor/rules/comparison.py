@@ -19,6 +19,8 @@ CLEARLY, HALF = 0.3, 0.5
 #: Score in validation above that in training, and standard errors between their losses, that only worse training data
 #: explain.
 BETTER, CERTAIN = 0.1, 6.0
+#: Score below that of a simple learner of the same data at which a network does not cope with them.
+SHORT = 0.1
 #: Share of the examples that would have to be of another class for both parts to have classes of the same shares.
 OTHER_SHARES = 0.2
 #: Spread of the training inputs over that of validation, from which on they are noisy.
@@ -76,7 +78,8 @@ def worse_than_validation(state: RunState) -> Iterator[Detection]:
         f"{facts.measure} is {state.score(last.fitted)} of training examples, and {state.score(last.reached)} of "
         "validation examples, which the network has not seen"
     )
-    severity: Severity = "info" if state.as_good else "warning"  # than a simple learner of the same data: it copes
+    suffers = state.reached < state.attainable - SHORT - state.sampling_error
+    severity: Severity = "warning" if suffers else "info"
     inputs, held_out = facts.inputs, facts.held_out
     if inputs is not None and held_out is not None and inputs.median_feature_std > WIDER * held_out.median_feature_std:
         ratio = inputs.median_feature_std / held_out.median_feature_std
