@@ -1,6 +1,7 @@
 /* Template, included by elementwise.h once per floating type. Scalar and branch-free, so that the compiler
  * vectorises each loop, except for the functions in elementwise_avx512.h; NaN passes through because every
- * comparison with it is false. */
+ * comparison with it is false. Parts are always_inline: those that GCC inlined late, in a large module, had become
+ * branches, and in float64 a sigmoid took 5 times as long. */
 
 /* The larger of x and `min`; NaN passes through. Masks, because the compiler turns a condition into two whole
  * paths, one of them on constants, and selects from both at every step (1.2 times as long). */
