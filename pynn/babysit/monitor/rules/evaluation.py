@@ -14,8 +14,9 @@ from .base import Detection, changed
 
 #: Multiple of the running averages' time constant after which their initial values are forgotten.
 FORGOTTEN = 10
-#: More batch norms than these get a third evaluation, and time while the loss in inference mode falls so far in two.
-MANY_NORMS, CATCHING_UP = 4, 0.67
+#: More batch norms than these get a third evaluation, and time while the loss in inference mode falls so far in two or
+#: is below that share of what it is without having learnt.
+MANY_NORMS, CATCHING_UP, PREDICTS = 4, 0.67, 0.5
 #: Batch sizes too small for batch norm to estimate mean and variance.
 FEW = 3
 #: Validation examples of a class for a rough and for a reliable recall.
@@ -200,9 +201,9 @@ def batchnorm_mismatch(state: RunState) -> Iterator[Detection]:
     if not modes_differ(state, 3 if young or many else 2):
         return
     # With many batch norms, the lags add up while weights move fast; wrong averages stay wrong.
-    if many and state.mode_gaps[-1][1] < CATCHING_UP * state.mode_gaps[-3][1]:
-        return
     train, infer, _, _ = state.mode_gaps[-1]
+    if many and (infer < CATCHING_UP * state.mode_gaps[-3][1] or infer < PREDICTS * state.scale):
+        return
     evidence = (
         f"on the same examples the loss is {train:.3g} with the batch's statistics "
         f"and {infer:.3g} with the running ones"
