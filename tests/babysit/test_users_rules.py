@@ -19,7 +19,8 @@ def fitted(monitor, epochs=5, *others):
     pynn.manual_seed(0)
     model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
     trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1), seed=0)
-    trainer.fit(x / x.std(), y, epochs=epochs, callbacks=[monitor, *others], validation=(x / x.std(), y))
+    x /= x.std()
+    trainer.fit(x, y, epochs=epochs, batch_size=64, callbacks=[monitor, *others], validation=(x, y))
     return trainer
 
 

@@ -110,17 +110,18 @@ def lr_too_low(state: RunState) -> Iterator[Detection]:
     if state.highest_lr == 0 and state.age >= 4:
         yield Detection("lr_too_low", "error", "the learning rate is 0", "give the optimiser a learning rate")
         return
-    if state.age < 50 or math.isnan(window.ratio) or window.lr < 0.5 * state.highest_lr or window.lr > window.first_lr:
+    if state.age < 50 or math.isnan(window.ratio) or not state.share_left > 0.7:
         return
-    small = 0 < window.ratio < limits.small_ratio or (state.age >= 150 and state.hardly_moved)
-    if not small or not state.share_left > 0.7:
+    never_moved = state.age >= 150 and state.hardly_moved  # all steps together, whatever the schedule
+    steady = window.first_lr >= window.lr >= 0.5 * state.highest_lr
+    if not never_moved and not (steady and 0 < window.ratio < limits.small_ratio):
         return
     if not state.found.keys().isdisjoint(("dead_units", "lr_too_high")):  # nothing moves any more
         return
     fallen = (state.initial_loss - state.recent_loss()) / max(abs(state.initial_loss), 1e-30)
-    if fallen < 0.05 * state.age / 100 and fallen < 0.2:
+    if never_moved or (fallen < 0.05 * state.age / 100 and fallen < 0.2):
         evidence = f"{changed(window.ratio)}, and the loss fell by {max(fallen, 0):.2%} in {state.age} steps"
-        advice = f"multiply the learning rate ({window.lr:g}) by 10 to 100"
+        advice = f"multiply the learning rate ({window.lr if steady else state.highest_lr:g}) by 10 to 100"
         yield Detection("lr_too_low", "error" if window.ratio < limits.tiny_ratio else "warning", evidence, advice)
 
 
