@@ -71,8 +71,8 @@ def watch_torch(
     Examples
     --------
     >>> import torch, pynn
-    >>> rng = torch.Generator().manual_seed(0)
-    >>> x = 100 * torch.randn(256, 8, generator=rng)
+    >>> _ = torch.manual_seed(0)
+    >>> x = 1000 * torch.randn(256, 8)
     >>> y = (x[:, 0] > 0).long()
     >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 2))
     >>> criterion, optimizer = torch.nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters(), 0.01)

@@ -42,7 +42,7 @@ class Stats:
     >>> model = pynn.Sequential(pynn.Linear(2, 8), pynn.ReLU(), pynn.Linear(8, 3))
     >>> trainer = pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1))
     >>> monitor = pynn.Monitor()
-    >>> history = trainer.fit(x, y, epochs=1, callbacks=[monitor])
+    >>> history = trainer.fit(x, y, epochs=5, callbacks=[monitor])
     >>> monitor.stats.layers
     ['0.Linear', '1.ReLU', '2.Linear']
     >>> sorted(monitor.stats["1.ReLU"])
