@@ -52,6 +52,8 @@ def killed(command, notes, delay):
 def stored(folder):
     """Return the trials in a folder's journal, read without a lock."""
     import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     path = Path(folder) / "trials.journal"
@@ -61,7 +63,7 @@ def stored(folder):
     copy = Path(folder) / "copy.journal"
     copy.write_bytes(whole[: whole.rfind(b"\n") + 1])
     try:
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(copy)))
+        storage = JournalStorage(JournalFileBackend(str(copy)))
         studies = optuna.get_all_study_names(storage)
         if not studies:
             return {}

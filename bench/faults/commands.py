@@ -22,9 +22,9 @@ OPTIMIZERS = ("adamw", "adam", "sgd", "nesterov", "rmsprop")
 def _command(split: data.Split, seed: int, **options: Any) -> Run:
     """Return the run of ``pynn train`` with these options."""
     regression = split.y.dtype.kind == "f"
-    parts = [(x, y[:, 0] if regression else y) for x, y in ((split.x, split.y), (split.xv, split.yv))]
+    known, unseen = ((x, y[:, 0] if regression else y) for x, y in ((split.x, split.y), (split.xv, split.yv)))
     names = None if regression else [str(label) for label in range(int(split.y.max()) + 1)]
-    loaded = LoadedData("table", *parts, parts[-1], names)
+    loaded = LoadedData("table", known, unseen, unseen, names)
     chosen = with_defaults(train.make_context("train", []).params | options | {"seed": seed})
     trainer = build(loaded, chosen)
     # The corpus measures networks by their own inputs and outputs.

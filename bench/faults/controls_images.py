@@ -39,7 +39,7 @@ def _residual(seed: int, blocks: int, *, norm: bool = True, first: bool = False,
     stem = [pynn.Conv2d(1, 8, 3, padding=1, init="he_normal"), pynn.MaxPool2d(2)]
     chain: list[pynn.Layer] = []
     for _ in range(blocks):
-        chain.append(block(8, norm=norm, first=first, **start))  # type: ignore[arg-type]
+        chain.append(block(8, norm=norm, first=first, **start))
         chain += [] if first else [pynn.ReLU()]
     tail = [pynn.BatchNorm2d(8), pynn.ReLU()] if first else []
     return pynn.Sequential(*stem, *chain, *tail, pynn.Flatten(), pynn.Linear(128, 10, init="he_normal"))

@@ -43,7 +43,8 @@ def circles(seed: int) -> Split:
     """900 + 300 points on two circles, one within the other."""
     from sklearn.datasets import make_circles
 
-    return _standardized(*make_circles(1200, noise=0.1, factor=0.5, random_state=seed), seed)
+    x, y = make_circles(1200, noise=0.1, factor=0.5, random_state=seed)
+    return _standardized(x, y, seed)
 
 
 def parity(seed: int) -> Split:

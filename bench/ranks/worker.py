@@ -56,11 +56,11 @@ def torch_step(workload, store):
     torch.set_num_threads(1)
     if cards():
         os.environ["GLOO_SOCKET_IFNAME"] = cards()[0].name
-    model = peer._network(workload)
+    model = peer.network(workload)
     if SIZE > 1:
         distributed.init_process_group("gloo", init_method=f"file://{store}", rank=RANK, world_size=SIZE)
         model = torch.nn.parallel.DistributedDataParallel(model)
-    optimizer = peer._make_optimizer(workload.optimizer, list(model.parameters()))
+    optimizer = peer.make_optimizer(workload.optimizer, list(model.parameters()))
     criterion = torch.nn.CrossEntropyLoss() if workload.loss == "cross_entropy" else torch.nn.MSELoss()
     x, y = (torch.from_numpy(array[RANK * len(array) // SIZE :][: len(array) // SIZE]) for array in batch(workload))
 

@@ -132,7 +132,7 @@ def frozen_body(seed: int) -> Run:
     trainer = pynn.Trainer(first, pynn.CrossEntropyLoss(), pynn.Adam(2e-3), seed=seed)
     trainer.fit(split.x[few], split.y[few], epochs=10, progress=False)
     for ours, theirs in zip(list(model)[:-1], list(first)[:-1], strict=True):
-        if isinstance(ours, pynn.Linear):
+        if isinstance(ours, pynn.Linear) and isinstance(theirs, pynn.Linear):
             ours.weight[...], ours.bias[...] = theirs.weight.data, theirs.bias.data
             ours.freeze()
     return Run.of(split, model, pynn.Adam(3e-3), seed, 20, 32)
