@@ -18,7 +18,9 @@ DIRECTIVES = {
     "wraparound": False,
     "cdivision": True,
     "initializedcheck": False,
-    "embedsignature": False,
+    "embedsignature": True,  # for inspect.signature
+    "embedsignature.format": "clinic",
+    "binding": False,  # functions of C, not of Cython's own type: GCC takes 0.6 s less for each module
 }
 
 folder, *sources = map(Path, sys.argv[1:])

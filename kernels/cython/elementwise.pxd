@@ -1,7 +1,7 @@
-# The functions of activations/elementwise.h for a fused floating type.
+# The functions of activations/activate.h and elementwise.h for a fused floating type.
 from cython cimport floating
 
-cdef extern from "activations/elementwise.h" nogil:
+cdef extern from "activations/activate.h" nogil:
     enum:
         PN_SIGMOID
         PN_SOFTPLUS
@@ -10,6 +10,8 @@ cdef extern from "activations/elementwise.h" nogil:
     void pn_map_f64(const double*, double*, Py_ssize_t, int, double)
     void pn_map_backward_f32(const float*, const float*, float*, Py_ssize_t, int, float)
     void pn_map_backward_f64(const double*, const double*, double*, Py_ssize_t, int, double)
+
+cdef extern from "activations/elementwise.h" nogil:
     float pn_exp_neg_f32(float)
     double pn_exp_neg_f64(double)
 

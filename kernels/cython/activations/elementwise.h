@@ -1,39 +1,10 @@
-/* Activations on contiguous spans, for float (suffix _f32) and double (suffix _f64). */
+/* The parts of activations, of one element, for float (suffix _f32) and double (suffix _f64). */
 #ifndef PYNN_ELEMENTWISE_H
 #define PYNN_ELEMENTWISE_H
 
 #include <math.h>
 
 #include "common/platform.h"
-
-/* The activation codes of kernels/codes.py: those from PN_ELU to PN_CELU take an exponential. */
-enum {
-    PN_IDENTITY,
-    PN_RELU,
-    PN_LEAKY_RELU,
-    PN_ELU,
-    PN_SELU,
-    PN_SIGMOID,
-    PN_TANH,
-    PN_SOFTPLUS,
-    PN_GELU,
-    PN_GELU_TANH,
-    PN_SILU,
-    PN_MISH,
-    PN_LOGSIGMOID,
-    PN_CELU,
-    PN_RELU6,
-    PN_HARDSIGMOID,
-    PN_HARDSWISH,
-    PN_SOFTSIGN
-};
-
-static inline int pn_takes_exponential(int code) { return code >= PN_ELU && code <= PN_CELU; }
-
-/* NEEDS_INPUT of kernels/codes.py: whether the derivative is computed from the input. */
-static inline int pn_needs_input(int code) {
-    return code == PN_GELU || code == PN_GELU_TANH || code == PN_SILU || code == PN_MISH || code == PN_HARDSWISH;
-}
 
 #define PN_SELU_SCALE 1.0507009873554804934193349852946
 #define PN_SELU_ALPHA 1.6732632423543772848170429916717

@@ -14,7 +14,7 @@
 
 #include <stdlib.h>
 
-#include "activations/elementwise.h"
+#include "activations/activate.h"
 #include "common/runtime.h"
 #include "common/tile.h"
 #include "common/transpose.h"

@@ -7,6 +7,7 @@
 #ifndef PYNN_DEPTHWISE_H
 #define PYNN_DEPTHWISE_H
 
+#include "activations/activate.h"
 #include "common/plane_transpose.h"
 #include "common/runtime.h"
 #include "common/workspace.h"

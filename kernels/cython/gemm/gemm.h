@@ -7,9 +7,10 @@
 #ifndef PYNN_GEMM_H
 #define PYNN_GEMM_H
 
+#include <math.h>
 #include <stdlib.h>
 
-#include "activations/elementwise.h"
+#include "activations/activate.h"
 #include "common/cpu.h"
 #include "common/runtime.h"
 #include "common/tile.h"

@@ -8,7 +8,9 @@
 #ifndef PYNN_BATCHNORM_H
 #define PYNN_BATCHNORM_H
 
-#include "activations/elementwise.h"
+#include <math.h>
+
+#include "activations/activate.h"
 #include "common/runtime.h"
 #include "common/nontemporal.h"
 #include "common/vector.h"

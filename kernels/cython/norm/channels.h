@@ -2,7 +2,9 @@
 #ifndef PYNN_CHANNELS_H
 #define PYNN_CHANNELS_H
 
-#include "activations/elementwise.h"
+#include <math.h>
+
+#include "activations/activate.h"
 #include "common/reductions.h"
 #include "common/runtime.h"
 #include "common/nontemporal.h"
