@@ -43,6 +43,22 @@ static inline __attribute__((always_inline)) void PN_(pn_finish)(PN_(pn_vector) 
         *(PN_(pn_unaligned) *)c = sums;
 }
 
+/* The same for a tile at the right edge of C, whose last vector is incomplete. Inlined in every tile, this was a fourth
+ * of the module (AVX2). */
+static __attribute__((noinline)) void PN_(pn_finish_edge)(const PN_(pn_vector) (*sums)[2], ptrdiff_t rows, PN_REAL *c,
+                                                          ptrdiff_t ldc, ptrdiff_t columns, int accumulate,
+                                                          const PN_(pn_tile_epilogue) *end) {
+    for (ptrdiff_t i = 0; i < rows; i++, c += ldc)
+        for (ptrdiff_t first = 0; first < columns; first += PN_LANES) {
+            const ptrdiff_t count = columns - first;
+            const PN_(pn_vector) sum = sums[i][first > 0];
+            if (count >= PN_LANES)
+                PN_(pn_finish)(sum, c + first, accumulate, end, first, 0, 0);
+            else
+                PN_(pn_finish)(sum, c + first, accumulate, end, first, 1, count);
+        }
+}
+
 /* Multiply `rows` rows of A by a panel of B (only its first vector unless `wide`), and write the first `columns` of C.
  *
  * With `copying`, `b` points into B itself, with row stride `b_k`. The tile copies these columns to `panel`, overlapped
@@ -84,8 +100,8 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
         for (int i = 0; i < rows; i += 3) third[i / 3] += a_k;
         b += b_k;
     }
-    const ptrdiff_t last = wide ? PN_LANES : 0, count = columns - last;
-    if (copying || count == PN_LANES) {
+    const ptrdiff_t last = wide ? PN_LANES : 0;
+    if (copying || columns - last == PN_LANES) {
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             if (wide) PN_(pn_finish)(tile[i][0], c + i * ldc, accumulate, end, 0, 0, 0);
@@ -93,11 +109,13 @@ static inline __attribute__((always_inline)) void PN_(pn_tile)(
         }
         return;
     }
+    PN_(pn_vector) sums[PN_MR][2]; /* its address is taken; `tile` thus stays in registers */
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
-        if (wide) PN_(pn_finish)(tile[i][0], c + i * ldc, accumulate, end, 0, 0, 0);
-        PN_(pn_finish)(tile[i][wide], c + i * ldc + last, accumulate, end, last, 1, count);
+        sums[i][0] = tile[i][0];
+        if (wide) sums[i][1] = tile[i][1];
     }
+    PN_(pn_finish_edge)(sums, rows, c, ldc, columns, accumulate, end);
 }
 
 /* The micro-kernels: each has one tile per number of rows, and one of half the width for the last columns, so that a
