@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from .missing import MISSING_NUMBER
-from .numbers import CURRENCIES, LEADING_ZERO, gaps, is_infinite, parse_whole, parsed
+from .numbers import CURRENCIES, LEADING_ZERO, gaps, is_infinite, parsed
 from .options import ColumnError, ColumnOptions
 from .source import RawTable
 from .units import in_unit, is_amount, is_in, units_of
@@ -59,8 +59,8 @@ def refuse_errors(source: RawTable, cells: pl.Series, options: ColumnOptions) ->
     numbers = len(present) - len(strange)
     if not numbers or present.str.contains(LEADING_ZERO).any():
         return
+    formats = in_unit(options.formats(), units_of(present))
     if not strange:
-        formats = in_unit(options.formats(), units_of(present))
         first = next(how for how in formats if parsed(present, how).count())
         usual = present.filter(parsed(present, first).is_not_null())[0]
         other = present.filter(parsed(present, first).is_null())[0]
@@ -71,7 +71,8 @@ def refuse_errors(source: RawTable, cells: pl.Series, options: ColumnOptions) ->
         )
     texts = {cell for _, cell in strange}
     values = present.filter(~present.is_in(list(texts)))
-    whole = [parse_whole(cell) is not None for cell in values.unique()]
+    read = min((parsed(values.unique(), how) for how in formats), key=pl.Series.null_count).drop_nulls()
+    whole = (read.is_finite() & (read == read.floor())).to_list()
     # Mostly fractions, too many to be encoded one by one, are measured: text such as 1.5* or <0.5 does not change that.
     measured = 2 * numbers > len(present) and 2 * sum(whole) < len(whole) and present.n_unique() > FEW_CATEGORIES
     if len(texts) > MAX_ERRORS and len(strange) > ERROR_SHARE * len(present) and not measured:

@@ -19,7 +19,7 @@ from .columns import (
     number_format_of,
     write_format,
 )
-from .errors import refuse_mixed, strays
+from .errors import FEW_CATEGORIES, refuse_mixed, strays
 from .missing import MISSING, MISSING_NUMBER
 from .numbers import FORMATS, gaps, parse_whole, parsed
 from .options import ColumnError, ColumnOptions
@@ -74,10 +74,16 @@ def evident_target(source: RawTable, task: str | None, options: ColumnOptions) -
     *others, last = kinds
     suits = task is None or (task == "regression") == (last in ("fractions", "whole numbers"))
     alone = last not in others
-    few = last == "few whole numbers" or (last == "text" and columns[-1].n_unique() <= NEARLY_ALL * len(columns[-1]))
+    few = last == "few whole numbers" or (last == "text" and _recurs(columns[-1]))
     if suits and (task is not None or (alone and few and "text" not in others)):
         return str(columns[-1].name)
     return None
+
+
+def _recurs(text: pl.Series) -> bool:
+    """Return whether text holds classes rather than names, of which most are there once."""
+    different = text.n_unique()
+    return different < len(text) and different <= max(FEW_CATEGORIES, NEARLY_ALL * len(text))
 
 
 def _kind(source: RawTable, column: pl.Series) -> str:

@@ -46,7 +46,8 @@ class Units(NamedTuple):
     Attributes
     ----------
     unit : str
-        A currency that numbers have; or a word or "%" that practically all of them have; or "".
+        A currency that numbers have; or a word or "%" that practically all of them have, if most cells are numbers; or
+        "".
     scaled : bool
         Whether letters such as M scale the numbers.
     counts : dict of str to int
@@ -64,26 +65,28 @@ class Units(NamedTuple):
 def units_of(cells: pl.Series) -> Units:
     """Return the units of text cells."""
     found = cells.str.extract_groups(_AMOUNT).struct.unnest().with_columns(pl.all().fill_null(""))
-    found = found.filter(cells.str.contains(_AMOUNT).fill_null(value=False))
+    written = cells.str.contains(_AMOUNT).fill_null(value=False)
+    found = found.filter(written)
+    mostly = 2 * len(found) > cells.count() and cells.filter(written).n_unique() > 1  # not 4WD beside front and rear
     rows = found.group_by(found.columns).len().sort("len", *found.columns, descending=True).rows()
     marks = [(*_mark(before, word, behind), count) for before, word, behind, count in rows]
     words = [word for word, _, _ in marks if word]
     currencies = {currency for _, currency, _ in marks} - {""}
     lone = len({word.lower() for word in words}) == 1 and not currencies
     touching = all(word.lstrip() == word and word in _PLAIN_SCALES for word in words)
-    scaled = bool(words) and all(word.strip().lower() in SCALES for word in words) and (touching or not lone)
+    scaled = mostly and all(word.strip().lower() in SCALES for word in words) and (touching or not lone)
+    scaled = scaled and bool(words)
     counts: dict[str, int] = {}
     for word, currency, count in marks:
         mark = currency if scaled or not word else word.strip()
         mark = next((known for known in counts if word and re.fullmatch(spelt(known), mark)), mark)
         counts[mark] = counts.get(mark, 0) + count
-    amounts = sum(counts.values())
     unit = max(counts, key=counts.__getitem__, default="")
     if currencies and unit not in counts.keys() - currencies - {""}:
         unit = max(currencies, key=lambda currency: counts.get(currency, 0))
-    elif _ORDINAL.fullmatch(unit) or counts.get(unit, 0) < PRACTICALLY_ALL * amounts:
+    elif not mostly or _ORDINAL.fullmatch(unit) or counts[unit] < PRACTICALLY_ALL * len(found):
         unit = ""
-    return Units(unit, scaled, counts, amounts)
+    return Units(unit, scaled, counts, len(found))
 
 
 def _mark(before: str, word: str, behind: str) -> tuple[str, str]:
