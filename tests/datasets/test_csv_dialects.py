@@ -49,7 +49,25 @@ def test_decimal_commas_are_decimal_points(tmp_path_factory, numbers, delimiter,
     np.testing.assert_array_equal(table.x, expected)
 
 
-MISSING = ["", " ", "NA", "N/A", "n/a", "nan", "NaN", "-nan", "NULL", "null", "None", "#N/A", "<NA>", "?", "-", "--"]
+MISSING = [
+    "",
+    " ",
+    "\\N",
+    "NA",
+    "N/A",
+    "n/a",
+    "nan",
+    "NaN",
+    "-nan",
+    "NULL",
+    "null",
+    "None",
+    "#N/A",
+    "<NA>",
+    "?",
+    "-",
+    "--",
+]
 
 
 @pytest.mark.parametrize("word", MISSING)

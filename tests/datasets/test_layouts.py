@@ -31,6 +31,7 @@ def text_file(tmp_path):
             ["column_0=Fiat", "column_0=Mazda RX4", "a", "b"],
             [0, 1, 5.5, 2],
         ),
+        ('"a","b","y"\n"1",5.5,2,"u"\n"2",6.5,3,"v"\n', ["a", "b"], [5.5, 2]),
         ("# a b y\n1.5 2.5 0\n3.5 4.5 1\n", ["a", "b"], [1.5, 2.5]),
         ("a  b   y\r\n1  2.5 p q\r\n".replace(" q", "") + "3  4.5 q\r\n", ["a", "b"], [1, 2.5]),
     ],
@@ -68,6 +69,7 @@ def test_blanks_within_cells_separate_none(text_file, text, names):
         ("a,b,label,\n" + ROWS.replace("\n", ",\n"), "left out 1 column without a name and values"),
         ("a,b,label\n" + ROWS.replace("\n", ",\n"), "left out 1 column without a name and values"),
         (f"a,b,label,\n{ROWS}", ""),
+        (f"a,b,label\n{ROWS}\x1a", ""),
         (",a,b,label\n," + ROWS.replace("\n", "\n,").removesuffix(","), "left out 1 column without a name and values"),
         (f"a,b,label\nkg,cm,\n{ROWS}", "left out line 2, which has no numbers: kg, cm"),
         (f"a,b,label\n{ROWS}Mean,2.583,\n", "left out the last row, line 14: 'Mean'"),
@@ -111,6 +113,7 @@ def test_a_row_called_total_is_a_row_unless_it_sums_up(text_file):
             "lines quoted as a whole are one cell",
         ),
         ("1  2  3\n4     6\n7  8  9\n5  7  9\n", "line 2: 2 cells; .* between blanks, a gap needs a mark, such as NA"),
+        (f"a,b,label\n{ROWS}* estimated\n", "line 14: 1 cells; expected 3, as in line 1; delete it if it is a note"),
         ("a,y\n1,Yes\n2,no\n3,yes\n", "line 4: target 'y' is 'yes', elsewhere 'Yes'; write them alike"),
     ],
 )
@@ -125,11 +128,12 @@ def test_colours_are_no_comments(text_file):
 
 
 def test_dates_without_marks_are_dates(text_file):
-    rows = "".join(f"2020{1 + i % 12:02}{2 + i:02},{20200000 + i * 7},{'xy'[i % 2]}\n" for i in range(12))
+    days = "".join(f"2020{1 + i % 12:02}{2 + i:02},{20200000 + i * 7},{'xy'[i % 2]}\n" for i in range(12))
+    rows = f",20200001,x\n{days}"
     table = datasets.read_table(text_file("day,code,label\n" + rows))
-    assert table.x[0, 0] == 18263  # 2020-01-02
+    assert table.x[1, 0] == 18263  # 2020-01-02
     assert table.notes["day"].startswith("dates, %Y%m%d: days")
-    assert table.x[0, table.feature_names.index("code")] == 20200000
+    assert table.x[1, table.feature_names.index("code")] == 20200000
 
 
 @pytest.mark.parametrize("days", [("2020-01-02", "2020-01-03"), ("2.1.2020", "3.1.2020")])
@@ -142,3 +146,11 @@ def test_rows_of_dates_have_no_header(text_file, days):
 def test_names_that_do_not_recur_are_no_evident_target(text_file, names, evident):
     text = "mpg,weight,name\n" + "".join(f"{i * 3 % 17}.5,{i * 7 % 11}.5,car {name}\n" for i, name in enumerate(names))
     assert evident_target(opened(text_file(text), None), None, ColumnOptions()) == evident
+
+
+def test_a_word_among_codes_is_told(text_file):
+    rows = "".join(f"{i % 3 or 'unknown'},{i},{i % 2}\n" for i in range(12))
+    table = datasets.read_table(text_file(f"a,b,y\n{rows}"))
+    assert table.feature_names[:3] == ["a=1", "a=2", "a=unknown"]
+    note = "categories, for 'unknown' among numbers; if it marks gaps, say so (missing, --missing)"
+    assert table.notes == {"a": note}

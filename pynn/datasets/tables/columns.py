@@ -40,11 +40,11 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
     named = name in options.named()
     if not named and is_index(source, column):
         return None, "row numbers"
-    if not named and column.dtype == pl.String and dates.are_compact(column.drop_nulls()):
+    if not named and column.dtype == pl.String and dates.are_compact(column):
         return _date(source, column, "%Y%m%d", options)
     if not named and options.has_usual_cells and name in source.plain_names and column.null_count() < len(column):
         written = _plain_format(source, column)
-        note = _gap_note(source.plain[name]) if written.is_plain else format_note(column, written)
+        note = _gap_note(source, name) if written.is_plain else format_note(column, written)
         return _number(name, written, options), note
     if column.dtype != pl.String:
         if name in options.categorical:
@@ -68,8 +68,11 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
     days = gaps(cells, MISSING_NUMBER)
     if not named and (dates.date_formats(days.drop_nulls()) or dates.look_like_dates(days.drop_nulls())):
         return _date(source, days, "", options)
-    refuse_errors(source, cells, options)
-    return _category(cells, options, named=False)
+    odd = refuse_errors(source, cells, options)
+    learned, note = _category(cells, options, named=False)
+    if odd and not note and odd.isalpha():
+        note = f"categories, for {odd!r} among numbers; if it marks gaps, say so (missing, --missing)"
+    return learned, note
 
 
 def is_index(source: RawTable, column: pl.Series) -> bool:
@@ -191,13 +194,15 @@ def format_note(cells: pl.Series, how: NumberFormat) -> str:
     return f"{strange[0]} is {parsed(strange.head(1), how)[0]:g}"
 
 
-def _gap_note(numbers: pl.Series) -> str:
+def _gap_note(source: RawTable, name: str) -> str:
     """Return what is told of a number that may mark gaps, since it recurs below others that are not negative."""
-    values = numbers.drop_nulls().to_numpy()
-    least = values.min()
+    least = source.least[name]
+    if least not in GAP_NUMBERS:
+        return ""
+    values = source.plain[name].drop_nulls().to_numpy()
     others = values[values != least]
     count = len(values) - len(others)
-    if least not in GAP_NUMBERS or count < 2 or not len(others) or others.min() < 0:
+    if count < 2 or not len(others) or others.min() < 0:
         return ""
     return f"{least:g} in {count} cells; if it marks gaps, say so (missing, --missing {least:g})"
 

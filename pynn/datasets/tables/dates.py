@@ -66,12 +66,12 @@ def date_formats(cells: pl.Series) -> list[str]:
 
 
 def are_compact(cells: pl.Series) -> bool:
-    """Return whether all cells are days such as 20240131, of which there are several."""
-    if not len(cells) or not re.fullmatch(_COMPACT, cells[0]):
-        return False
-    return (
-        bool(cells.str.contains(_COMPACT).all()) and not parsed(cells, "%Y%m%d").null_count() and cells.n_unique() > 1
-    )
+    """Return whether all cells that are not null are days such as 20240131, of which there are several."""
+    if len(cells) and cells[0] is not None and not re.fullmatch(_COMPACT, cells[0]):
+        return False  # most columns end here: a call of polars takes longer
+    cells = cells.drop_nulls()
+    alike = len(cells) > 1 and bool(cells.str.contains(_COMPACT).all()) and cells.n_unique() > 1
+    return alike and not parsed(cells, "%Y%m%d").null_count()
 
 
 def as_strptime(form: str, cells: pl.Series) -> str:

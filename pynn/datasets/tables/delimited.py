@@ -196,7 +196,7 @@ def _evened(
     """Return another first row, with as many cells as the other rows, or [] if all rows have the same number.
 
     A delimiter may end the first row, or all others. As R writes them, the first column may count or name the rows, and
-    have no name; not among commas, where it may be a part of a decimal number.
+    have no name; not among commas without quotes, where it may be a part of a decimal number.
 
     Raises
     ------
@@ -216,14 +216,15 @@ def _evened(
         if widths[0] == width - 1 and all(cells(row)[-1] is None for row in others):
             return [*heading, None]
         named = widths[0] > 1 and not any(map(is_number, heading))
-        if widths[0] == width - 1 and named and delimiter != "," and len(others) > 1:
+        if widths[0] == width - 1 and named and (delimiter != "," or quoted) and len(others) > 1:
             names = [cells(row)[0] for row in others]
             counted = names in ([str(row) for row in others], [str(row - 1) for row in others])
             if counted or (quoted and delimiter == BLANKS and len(set(names)) == len(names)):
                 return [None, *heading]
     usual, rows = Counter(widths).most_common(1)[0]
     if widths[0] == usual or 2 * rows <= len(widths):
-        gap = "; between blanks, a gap needs a mark, such as NA" if delimiter == BLANKS else ""
+        gap = "; between blanks, a gap needs a mark, such as NA, and text quotes" if delimiter == BLANKS else ""
+        gap = gap or "; delete it if it is a note" * (bad == len(widths) - 1 > 1 and widths[bad] == 1)
         raise ValueError(
             f"{path}, line {lines(bad)}: {widths[bad]} cells; expected {widths[0]}, as in line {lines(0)}{gap}"
         )

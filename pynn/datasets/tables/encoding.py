@@ -72,7 +72,7 @@ def text_of(path: str | os.PathLike[str], encoding: str | None = None, otherwise
     guess = ""
     if encoding is None and marked is None:
         guess = _guessed(raw, otherwise)
-    text = _decoded(path, raw, encoding or marked or guess or "utf-8").removeprefix("\ufeff")
+    text = _decoded(path, raw, encoding or marked or guess or "utf-8").removeprefix("\ufeff").removesuffix("\x1a")
     for pattern, what in _FOREIGN.items():
         if re.match(pattern, text, re.IGNORECASE):
             raise ValueError(f"{path} is {what}")

@@ -51,14 +51,14 @@ def refuse_mixed(source: RawTable, cells: pl.Series, options: ColumnOptions) -> 
     )
 
 
-def refuse_errors(source: RawTable, cells: pl.Series, options: ColumnOptions) -> None:
-    """Raise ColumnError if text among numbers is rather an error than a category."""
+def refuse_errors(source: RawTable, cells: pl.Series, options: ColumnOptions) -> str:
+    """Raise ColumnError if text among numbers is rather an error than a category; return one among codes, else ""."""
     refuse_mixed(source, cells, options)
     strange = strays(cells, options)
     present = gaps(cells, MISSING_NUMBER, options.missing).drop_nulls()
     numbers = len(present) - len(strange)
     if not numbers or present.str.contains(LEADING_ZERO).any():
-        return
+        return ""
     formats = in_unit(options.formats(), units_of(present))
     if not strange:
         first = next(how for how in formats if parsed(present, how).count())
@@ -76,11 +76,11 @@ def refuse_errors(source: RawTable, cells: pl.Series, options: ColumnOptions) ->
     # Mostly fractions, too many to be encoded one by one, are measured: text such as 1.5* or <0.5 does not change that.
     measured = 2 * numbers > len(present) and 2 * sum(whole) < len(whole) and present.n_unique() > FEW_CATEGORIES
     if len(texts) > MAX_ERRORS and len(strange) > ERROR_SHARE * len(present) and not measured:
-        return
+        return ""
     if all(whole):
         repeated = len(values) >= 2 * values.n_unique()
         if repeated and len(strange) >= MIN_TEXT * len(values):
-            return  # codes
+            return strange[0][1]
     row, cell = strange[0]
     if is_infinite(cell):
         raise ColumnError(f"{source.at(row)}: column {cells.name!r} has {cell!r}; expected a finite number")

@@ -90,6 +90,11 @@ class RawTable:
         return frozenset(self.plain.columns)
 
     @functools.cached_property
+    def least(self) -> dict[str, float]:
+        """The least number of each column of `plain`."""
+        return self.plain.min().row(0, named=True)
+
+    @functools.cached_property
     def has_decimal_commas(self) -> bool:
         """Whether a column can only be read with decimal commas, and where commas separate cells, none with points."""
         texts = self.frame.select(pl.col(pl.String))
