@@ -113,6 +113,7 @@ def test_a_row_called_total_is_a_row_unless_it_sums_up(text_file):
             "lines quoted as a whole are one cell",
         ),
         ("1  2  3\n4     6\n7  8  9\n5  7  9\n", "line 2: 2 cells; .* between blanks, a gap needs a mark, such as NA"),
+        ("a,b,label\n1,big red,x\n2,small blue\n", "line 3: 2 cells; expected 3, as in line 1"),
         (f"a,b,label\n{ROWS}* estimated\n", "line 14: 1 cells; expected 3, as in line 1; delete it if it is a note"),
         ("a,y\n1,Yes\n2,no\n3,yes\n", "line 4: target 'y' is 'yes', elsewhere 'Yes'; write them alike"),
     ],

@@ -70,9 +70,8 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
         return _date(source, days, "", options)
     odd = refuse_errors(source, cells, options)
     learned, note = _category(cells, options, named=False)
-    if odd and not note and odd.isalpha():
-        note = f"categories, for {odd!r} among numbers; if it marks gaps, say so (missing, --missing)"
-    return learned, note
+    told = f"categories, for {odd!r} among numbers; if it marks gaps, say so (missing, --missing)"
+    return learned, note or told * odd.isalpha()
 
 
 def is_index(source: RawTable, column: pl.Series) -> bool:

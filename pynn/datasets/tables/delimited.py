@@ -24,6 +24,8 @@ _DELIMITERS = ",;\t|"
 BLANKS = " "
 #: Maximum rows and characters of a file in which the delimiter is detected.
 _SAMPLE, _SAMPLE_LENGTH = 20, 1 << 20
+#: The share of the cells between blanks without other delimiters; fewer are pieces of text in a damaged file.
+MOSTLY_WHOLE = 0.5
 #: The first line that Excel writes and reads: it names the separator and is not a row.
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 
@@ -113,15 +115,18 @@ def _delimiter(text: str) -> str:
         if width < 2 or not _are_even([len(row) for row in rows]):
             return False, 0.0, delimiter != BLANKS and width > 1, width
         cells = [cell.strip() for row in rows for cell in row]
-        whole = sum(_is_whole(cell, delimiter) for cell in cells)
-        return True, whole / len(cells), delimiter != BLANKS, width
+        whole = sum(_is_whole(cell, delimiter) for cell in cells) / len(cells)
+        if delimiter == BLANKS and whole < MOSTLY_WHOLE:
+            return False, 0.0, False, 0
+        return True, whole, delimiter != BLANKS, width
 
     return max((*_DELIMITERS, BLANKS), key=merit)
 
 
 def _are_even(widths: list[int]) -> bool:
     """Return whether all rows have the same number of cells; the first may have one more or less, see `_evened`."""
-    return len(set(widths[1:])) < 2 and (len(widths) < 2 or abs(widths[0] - widths[1]) < 2)
+    first, *others = widths
+    return len(set(others)) < 2 and first > 1 and all(abs(first - width) < 2 for width in others[:1])
 
 
 def _is_value(cell: str) -> bool:
@@ -221,15 +226,20 @@ def _evened(
             counted = names in ([str(row) for row in others], [str(row - 1) for row in others])
             if counted or (quoted and delimiter == BLANKS and len(set(names)) == len(names)):
                 return [None, *heading]
+    raise _uneven(path, delimiter, widths, lines, bad)
+
+
+def _uneven(path: str | os.PathLike[str], delimiter: str, widths: list[int], lines: Lines, bad: int) -> ValueError:
+    """Return the error of rows that differ in length, of which `bad` is the first."""
     usual, rows = Counter(widths).most_common(1)[0]
     if widths[0] == usual or 2 * rows <= len(widths):
         gap = "; between blanks, a gap needs a mark, such as NA, and text quotes" if delimiter == BLANKS else ""
         gap = gap or "; delete it if it is a note" * (bad == len(widths) - 1 > 1 and widths[bad] == 1)
-        raise ValueError(
+        return ValueError(
             f"{path}, line {lines(bad)}: {widths[bad]} cells; expected {widths[0]}, as in line {lines(0)}{gap}"
         )
     advice = "lines quoted as a whole are one cell" if usual == 1 else "delete what is above the names"
-    raise ValueError(
+    return ValueError(
         f"{path}, line {lines(0)}: {widths[0]} cells; expected {usual}, as in most lines: {advice}, or give each "
         "column a name"
     )
