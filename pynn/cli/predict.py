@@ -113,18 +113,21 @@ def _features(model: Sequential) -> int | None:
 def _read_table(path: Path, model: Sequential) -> np.ndarray:
     """Return the features of a table; tell what in it was not in the training data."""
     from ..datasets.tables.source import opened
-    from ..datasets.tables.table import features_of, read_features
+    from ..datasets.tables.table import features_of, opened_by
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", datasets.TableWarning)
         if model.input_schema is not None:
-            x, missing = read_features(path, model.input_schema)
+            cells = opened_by(path, model.input_schema)
+            x, missing = features_of(cells, model.input_schema)
         else:
             cells = opened(path, None)
             names, expected = cells.frame.columns, _features(model) or cells.frame.width
             if len(names) not in (expected, expected + 1):
                 raise click.ClickException(f"{path} has {len(names)} columns; the model expects {expected} features")
             x, missing = features_of(cells, plain_schema(names, expected))
+    if cells.remarks:
+        streams.say(f"file: {'; '.join(cells.remarks)}")
     for warning in caught:
         streams.say(f"warning: {warning.message}")
     if missing:

@@ -16,7 +16,7 @@ from ..utils.streams import error_stream, say
 
 if TYPE_CHECKING:
     from ..datasets import Table
-    from ..datasets.tables.columns import ColumnOptions
+    from ..datasets.tables.options import ColumnOptions
     from ..datasets.tables.source import RawTable
 
 #: Maximum numbers of classes whose shares are printed, and of columns that a message lists.
@@ -40,6 +40,7 @@ class DataOptions(NamedTuple):
     missing: tuple[str, ...] = ()
     decimal: str | None = None
     thousands: str | None = None
+    encoding: str | None = None
 
     def is_table(self) -> bool:
         """Return whether the data are a table."""
@@ -108,6 +109,7 @@ _OPTIONS = (
     _columns("--missing", "Words for a missing value, besides NA and the like.", metavar="WORDS"),
     click.option("--decimal", type=click.Choice([".", ","]), help="Decimal mark of numbers.  [default: detected]"),
     click.option("--thousands", metavar="MARK", help="Thousands separator of numbers.  [default: detected]"),
+    click.option("--encoding", metavar="NAME", help="Encoding of a file of text, such as cp1252.  [default: detected]"),
 )
 
 
@@ -133,7 +135,7 @@ def read_table(options: DataOptions) -> tuple[Table, DataOptions]:
     from ..datasets.tables.source import opened
     from ..datasets.tables.table import table_of
 
-    source = opened(options.source, options.header, options.target)
+    source = opened(options.source, options.header, options.target, encoding=options.encoding)
     columns = _column_options(options, source.frame.columns)
     check_names(source, columns)
     target = _target(source, options.task, columns) if options.target is None else options.target
@@ -142,7 +144,7 @@ def read_table(options: DataOptions) -> tuple[Table, DataOptions]:
 
 
 def _column_options(options: DataOptions, columns: list[str]) -> ColumnOptions:
-    from ..datasets.tables.columns import ColumnOptions
+    from ..datasets.tables.options import ColumnOptions
 
     drop, numeric, categorical = (
         frozenset(_separated(given, columns)) for given in (options.drop, options.numeric, options.categorical)
@@ -194,6 +196,8 @@ def table_notes(table: Table) -> tuple[str, ...]:
         shown = [f"{table.class_names[place]} {_percent(shares[place])}" for place in order]
         more = [f"and {len(shares) - MOST_CLASSES} more"] if len(shares) > MOST_CLASSES else []
         lines = [f"target: {name}, {len(shares)} classes: {', '.join([*shown, *more])}"]
+    if table.remarks:
+        lines.append(f"file: {'; '.join(table.remarks)}")
     if table.without_target:
         lines.append(f"left out: {table.without_target} rows without a target")
     notes = table.notes.items()

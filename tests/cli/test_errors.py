@@ -123,7 +123,7 @@ def test_wrong_usage(fail, model, arguments, message):
     [
         ("", "d.csv is empty"),
         ("a,b\n", "d.csv has a header but no rows"),
-        (b"a,b\n1,\xe9\n", "d.csv is not UTF-8"),
+        (b"a,b\n1,\x81\n", "d.csv is not UTF-8"),
         ("a,b\n1,2,3\n", "d.csv, line 2: 3 cells; expected 2"),
         ("a,b\n" + "1,0\n2,1\n" * 4, "d.csv has 8 examples; expected at least 10"),
         ("a,b\n" + "1,0\n2,0\n" * 9, "target 'b' has one class only (0)"),

@@ -261,7 +261,7 @@ def test_what_was_decided_is_told(run, tmp_path):
     assert told[0] == "target: label, 2 classes: no 50%, yes 50%"
     assert told[1] == "left out: 20 rows without a target"
     assert told[2].startswith("dropped: id (row numbers), name (60 different texts in 60 rows")
-    assert told[3].startswith("read: price ($0 is 0)")
+    assert told[3].startswith("read: price ($1 is 1)")
     assert told[4] == "missing (numbers get the mean): colour 20"
 
 
@@ -290,8 +290,8 @@ def test_a_feature_of_any_size_is_learnt(run, rng, tmp_path):
 def test_the_probability_of_every_class(run, trained, tmp_path):
     assert len(predicted(trained("a,b,c\n1,2,red\n3,4,blue\n"))) == 2
     rows = predicted(run("predict", "pynn-model.safetensors", "new.csv", "--proba"))
-    x, _ = pynn.datasets.tables.table.read_features("new.csv", pynn.load("pynn-model.safetensors").input_schema)
-    expected = pynn.load("pynn-model.safetensors").predict_proba(x)
+    model = pynn.load("pynn-model.safetensors")
+    expected = model.predict_proba(pynn.datasets.read_table("new.csv", schema=model.input_schema).x)
     assert list(rows[0]) == ["label", "probability n", "probability y"]
     found = [[float(row["probability n"]), float(row["probability y"])] for row in rows]
     np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -168,16 +168,28 @@ class Cifar(Bytes):
 class Csv(Bytes):
     suffix = "csv"
     CELLS = ("1", "-2.5", "3e4", "", "?", "NA", "yes", "no", "nan", "1e999", '"a,b"', "é", "007", "1,5", "0x1f", " 4 ")
+    UNITS = ("5 kg", "6.5kg", "7%", "8 %", "$1.2M", "900k", "€3", "(4)", "12 Main Street", "20200131", "total")
 
     def whole(self, rng):
         columns, rows = pick(rng, 1, 2, 5), pick(rng, 1, 4, 12)
-        delimiter = pick(rng, ",", ",", ";", "\t")
-        kinds = [pick(rng, self.CELLS[:3], self.CELLS[:6], self.CELLS[6:8], self.CELLS) for _ in range(columns)]
+        delimiter = pick(rng, ",", ",", ";", "\t", " ", "  ")
+        choices = (
+            self.CELLS[:3],
+            self.CELLS[:6],
+            self.CELLS[6:8],
+            self.CELLS,
+            self.UNITS[:2],
+            self.UNITS[4:6],
+            self.UNITS,
+        )
+        kinds = [pick(rng, *choices) for _ in range(columns)]
         lines = [[pick(rng, *kind) for kind in kinds] for _ in range(rows)]
         if rng.random() < 0.7:
             lines.insert(0, [f"column {index}" for index in range(columns)])
+        if rng.random() < 0.2:
+            lines.insert(0, [pick(rng, "# made", "% made", "@relation r", "=====", "Sales of 2024")])
         text = pick(rng, "\n", "\r\n").join(delimiter.join(line) for line in lines)
-        return text.encode(pick(rng, "utf-8", "utf-8", "utf-8-sig", "latin-1", "utf-16"))
+        return text.encode(pick(rng, "utf-8", "utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le"))
 
     def read(self, path):
         table = datasets.read_csv(path, target=None)

@@ -4,99 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import polars as pl
 
 from . import dates
+from .errors import FEW_CATEGORIES, refuse_errors, strays
 from .missing import MISSING, MISSING_NUMBER
-from .numbers import (
-    FORMATS,
-    LEADING_ZERO,
-    PLAIN_FORMAT,
-    NumberFormat,
-    formats_of,
-    gaps,
-    is_infinite,
-    parse_whole,
-    parsed,
-)
-from .schema import ColumnSchema, new_column
+from .numbers import LEADING_ZERO, PLAIN_FORMAT, NumberFormat, gaps, parsed
+from .options import ColumnError, ColumnOptions
+from .schema import ColumnSchema, TargetSchema, new_column
 from .source import RawTable, listed
+from .units import formats_of, in_unit, units_of
 
-#: Up to this number of categories, each is encoded; of more, those with this minimum number of rows, and this share.
+#: Of more than `FEW_CATEGORIES`, those are encoded with this minimum number of rows, and this share.
 #: Without a share, 206 names of storms cost 0.1 of accuracy; at most 20 of the 46 cities of txhousing, 0.05 of R2.
-FEW_CATEGORIES, FEWEST_ROWS, SMALLEST_SHARE = 20, 3, 0.01
+FEWEST_ROWS, SMALLEST_SHARE = 3, 0.01
 #: The largest number of numbers that encode a column of more than `FEW_CATEGORIES`.
 MOST_NUMBERS = 4_000_000
 #: Text with more different values than this share of its rows, such as names, tells nothing about other rows.
 NEARLY_ALL = 0.5
-#: Texts among numbers are errors up to this number of different ones, or this share of the cells; more make the column
-#: text, unless its numbers are measured.
-MAX_ERRORS, ERROR_SHARE = 3, 0.05
-#: Whole numbers mixed with text, such as 0, 1, 2, 3+, are codes if at least this share of the cells is text.
-MIN_TEXT = 0.02
+#: Numbers that often stand for a missing value.
+GAP_NUMBERS = (-99.0, -999.0, -9999.0, -99999.0)
 #: With this number of rows, it is no coincidence if all whole numbers differ.
 MANY_ROWS = 20
 #: Columns that count the rows have one of these names, an ending as in customer_id or PassengerId, or no name.
 _INDEX_NAMES = frozenset(("unnamed: 0", "index", "rowname", "rownames", "row", "row.names", "obs", "s.no", "sno"))
 _IDENTIFIER = re.compile(r"(?:^|[\W_])[iI][dD]$|[a-z]I[dD]$|^(?i:serial|record|row)[ _]?(?i:no\.?|number)$")
-
-
-@dataclass
-class ColumnOptions:
-    """How the user wants the columns to be read; what is empty is inferred.
-
-    Attributes
-    ----------
-    drop, numeric, categorical : frozenset of str
-        Columns that are ignored, that are numbers, and that are categories.
-    dates : dict of str to str
-        Formats of columns of dates, in the notation of `datetime.strptime`, or "".
-    missing : tuple of str
-        Further markers of missing values.
-    decimal, thousands : str or None
-        How numbers are written.
-    """
-
-    drop: frozenset[str] = frozenset()
-    numeric: frozenset[str] = frozenset()
-    categorical: frozenset[str] = frozenset()
-    dates: dict[str, str] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
-    decimal: str | None = None
-    thousands: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.decimal not in (None, ".", ","):
-            raise ValueError(f'decimal is {self.decimal!r}; expected "." or ","')
-        mark = self.thousands
-        if mark and (len(mark) > 1 or mark.isalnum() or mark in "+-()%"):
-            raise ValueError(f"thousands is {mark!r}; expected one mark, such as a comma, an apostrophe or a space")
-        if mark and mark == self.decimal:
-            raise ValueError(f"decimal and thousands are both {mark!r}; expected different marks")
-
-    def named(self) -> dict[str, str]:
-        """Return the columns that are named, with the option that names each."""
-        chosen = {"drop": self.drop, "numeric": self.numeric, "categorical": self.categorical, "dates": self.dates}
-        return {column: option for option, columns in chosen.items() for column in columns}
-
-    @property
-    def has_usual_cells(self) -> bool:
-        """Whether numbers and missing values are written in the usual ways, as far as the user says."""
-        return not self.missing and self.decimal is None and self.thousands is None
-
-    def formats(self) -> tuple[NumberFormat, ...]:
-        """Return the formats that numbers may have."""
-        if self.decimal is None and self.thousands is None:
-            return FORMATS
-        if self.thousands is None:
-            return tuple(how for how in FORMATS if how.decimal == self.decimal)
-        return (NumberFormat(self.decimal or (".", ",")[self.thousands == "."], self.thousands),)
-
-
-class ColumnError(ValueError):
-    """A column cannot be read; the message names the file and the row."""
 
 
 def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) -> tuple[ColumnSchema | None, str]:
@@ -107,15 +40,18 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
     named = name in options.named()
     if not named and is_index(source, column):
         return None, "row numbers"
+    if not named and column.dtype == pl.String and dates.are_compact(column):
+        return _date(source, column, "%Y%m%d", options)
     if not named and options.has_usual_cells and name in source.plain_names and column.null_count() < len(column):
         written = _plain_format(source, column)
-        return _number(name, written, options), "" if written == PLAIN_FORMAT else _format_note(column, written)
+        note = _gap_note(source, name) if written.is_plain else format_note(column, written)
+        return _number(name, written, options), note
     if column.dtype != pl.String:
         if name in options.categorical:
             return _category(as_text(column), options, named=True)
         if column.dtype.is_temporal():
             return _with_parts(new_column(name, "date"), column, "dates")
-        return new_column(name, "number"), ""
+        return _with_missing(new_column(name, "number"), options), ""
     cells = gaps(column, MISSING, options.missing)
     if name in options.categorical:
         return _category(cells, options, named=True)
@@ -125,15 +61,17 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
         return _date(source, gaps(cells, MISSING_NUMBER), options.dates[name], options)
     how = number_format_of(source, cells, options)
     if how is not None:
-        return _number(name, how, options), _format_note(cells, how)
+        return _number(name, how, options), format_note(cells, how)
     if name in options.numeric:
         row, cell = strays(cells, options)[0]
         raise ColumnError(f"{source.at(row)}: column {name!r} has {cell!r}; expected a number")
     days = gaps(cells, MISSING_NUMBER)
     if not named and (dates.date_formats(days.drop_nulls()) or dates.look_like_dates(days.drop_nulls())):
         return _date(source, days, "", options)
-    _refuse_errors(source, cells, options)
-    return _category(cells, options, named=False)
+    odd = refuse_errors(source, cells, options)
+    learned, note = _category(cells, options, named=False)
+    told = f"categories, for {odd!r} among numbers; if it marks gaps, say so (missing, --missing)"
+    return learned, note or told * odd.isalpha()
 
 
 def is_index(source: RawTable, column: pl.Series) -> bool:
@@ -168,7 +106,8 @@ def number_format_of(source: RawTable, cells: pl.Series, options: ColumnOptions)
         return None
     if cells.name not in options.numeric and present.str.contains(LEADING_ZERO).any():
         return None  # codes
-    fitting = [how for how in options.formats() if not parsed(present, how).null_count()]
+    formats = in_unit(options.formats(), units_of(present))
+    fitting = [how for how in formats if not parsed(present, how).null_count()]
     if not fitting:
         return None
     if options.decimal is not None:
@@ -212,9 +151,23 @@ def _plain_format(source: RawTable, column: pl.Series) -> NumberFormat:
 
 def _number(name: str, how: NumberFormat, options: ColumnOptions) -> ColumnSchema:
     column = new_column(name, "number")
-    if how != PLAIN_FORMAT:
-        column["decimal"], column["thousands"] = how.decimal, how.thousands
+    write_format(column, how)
     return _with_missing(column, options)
+
+
+def write_format(column: ColumnSchema | TargetSchema, how: NumberFormat) -> None:
+    """Note in the schema of a column how its numbers are written."""
+    if not how.is_plain:
+        column["decimal"], column["thousands"] = how.decimal, how.thousands
+    column["unit"] = how.unit or ""
+    if how.scaled:
+        column["scaled"] = True
+
+
+def format_of(column: ColumnSchema | TargetSchema) -> NumberFormat:
+    """Return how the schema of a column says that its numbers are written."""
+    marks = column.get("decimal", "."), column.get("thousands", "")
+    return NumberFormat(*marks, column.get("unit"), column.get("scaled", False))
 
 
 def _with_missing(column: ColumnSchema, options: ColumnOptions) -> ColumnSchema:
@@ -223,15 +176,34 @@ def _with_missing(column: ColumnSchema, options: ColumnOptions) -> ColumnSchema:
     return column
 
 
-def _format_note(cells: pl.Series, how: NumberFormat) -> str:
-    if how == PLAIN_FORMAT and not cells.str.contains(r"[^0-9.eE+\-]").any():
+def format_note(cells: pl.Series, how: NumberFormat) -> str:
+    """Return what is told of numbers that are not written plainly, or ""."""
+    if how.is_plain and not cells.str.contains(r"[^0-9.eE+\-]").any():
         return ""
     strange = cells.drop_nulls()
     strange = strange.filter(strange.str.contains(r"[^0-9.eE+\-]"))
     strange = strange.filter(parsed(strange, how).is_not_null())
+    telling = strange.filter(parsed(strange, how) != 0)
+    strange = telling if len(telling) else strange
     if not len(strange):
         return ""
+    if how.word:
+        bare = cells.str.contains(r"[0-9]$").sum()
+        return f"numbers in {how.unit}" + (f", {bare} of them without it" if bare else "")
     return f"{strange[0]} is {parsed(strange.head(1), how)[0]:g}"
+
+
+def _gap_note(source: RawTable, name: str) -> str:
+    """Return what is told of a number that may mark gaps, since it recurs below others that are not negative."""
+    least = source.least[name]
+    if least not in GAP_NUMBERS:
+        return ""
+    values = source.plain[name].drop_nulls().to_numpy()
+    others = values[values != least]
+    count = len(values) - len(others)
+    if count < 2 or not len(others) or others.min() < 0:
+        return ""
+    return f"{least:g} in {count} cells; if it marks gaps, say so (missing, --missing {least:g})"
 
 
 def _date(source: RawTable, cells: pl.Series, form: str, options: ColumnOptions) -> tuple[ColumnSchema, str]:
@@ -265,52 +237,6 @@ def _with_parts(column: ColumnSchema, moments: pl.Series, note: str) -> tuple[Co
     if parts:
         column["parts"] = parts
     return column, f"{note}: {', '.join(['days', *(f'part of the {part}' for part in parts)])}"
-
-
-def strays(cells: pl.Series, options: ColumnOptions) -> list[tuple[int, str]]:
-    """Return row and text of the cells that are neither missing nor numbers of any format."""
-    present = gaps(cells, MISSING_NUMBER, options.missing)
-    for how in options.formats():
-        present = present.set(parsed(present, how).is_not_null(), None)
-    rows = present.is_not_null().arg_true().to_list()
-    return [(row, present[row]) for row in rows]
-
-
-def _refuse_errors(source: RawTable, cells: pl.Series, options: ColumnOptions) -> None:
-    """Raise ColumnError if text among numbers is rather an error than a category."""
-    strange = strays(cells, options)
-    present = gaps(cells, MISSING_NUMBER, options.missing).drop_nulls()
-    numbers = len(present) - len(strange)
-    if not numbers or present.str.contains(LEADING_ZERO).any():
-        return
-    if not strange:
-        first = next(how for how in options.formats() if parsed(present, how).count())
-        usual = present.filter(parsed(present, first).is_not_null())[0]
-        other = present.filter(parsed(present, first).is_null())[0]
-        row = int((cells == other).arg_true()[0])
-        raise ColumnError(
-            f"{source.at(row)}: column {cells.name!r} has {other!r} beside numbers such as {usual!r}; write all of "
-            "them the same way"
-        )
-    texts = {cell for _, cell in strange}
-    values = present.filter(~present.is_in(list(texts)))
-    whole = [parse_whole(cell) is not None for cell in values.unique()]
-    # Mostly fractions, too many to be encoded one by one, are measured: text such as 1.5* or <0.5 does not change that.
-    measured = 2 * numbers > len(present) and 2 * sum(whole) < len(whole) and present.n_unique() > FEW_CATEGORIES
-    if len(texts) > MAX_ERRORS and len(strange) > ERROR_SHARE * len(present) and not measured:
-        return
-    if all(whole):
-        repeated = len(values) >= 2 * values.n_unique()
-        if repeated and len(strange) >= MIN_TEXT * len(values):
-            return  # codes
-    row, cell = strange[0]
-    if is_infinite(cell):
-        raise ColumnError(f"{source.at(row)}: column {cells.name!r} has {cell!r}; expected a finite number")
-    raise ColumnError(
-        f"{source.at(row)}: column {cells.name!r} has {cell!r} among numbers; write a number, leave the cell empty if "
-        f"it is unknown (or missing=[{cell!r}], --missing), say that the column holds categories (categorical, "
-        "--categorical), or leave it out (drop, --drop)"
-    )
 
 
 def _category(cells: pl.Series, options: ColumnOptions, *, named: bool) -> tuple[ColumnSchema | None, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -9,12 +10,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from . import dates
-from .columns import ColumnError, as_text
+from .columns import as_text, format_of
 from .missing import MISSING, MISSING_NUMBER
-from .numbers import NumberFormat, gaps, parsed
+from .numbers import PLAIN, gaps, is_number, parsed
+from .options import ColumnError
 from .schema import ColumnSchema, Schema, TargetSchema, new_column, width
 from .source import RawTable, listed
 from .target import encoded, target_cells
+from .units import is_amount, is_in
 
 #: Numbers from here on round to infinity in float32.
 FLOAT32_END = 2.0**128 - 2.0**103
@@ -104,7 +107,11 @@ def _read_plain(
     plain = [
         index
         for index, column in enumerate(columns)
-        if column["kind"] == "number" and "decimal" not in column and names[at[index]] in source.plain_names
+        if column["kind"] == "number"
+        and "decimal" not in column
+        and column.get("unit") != "%"
+        and not any(map(is_number, column.get("missing", [])))
+        and names[at[index]] in source.plain_names
     ]
     numbers = dict(zip(source.plain.columns, source.plain.get_columns(), strict=True))
     found: dict[int, NDArray[np.bool_] | None] = {}
@@ -121,6 +128,9 @@ def _read_plain(
 
 def _unreadable(source: RawTable, column: ColumnSchema, row: int, cells: pl.Series) -> ColumnError:
     expected = "a finite number within the range of float32 (up to 3.4e38)"
+    unit, cell = column.get("unit", ""), cells[row]
+    if isinstance(cell, str) and is_amount(cell) and (unit == "%" or not is_in(cell, "")):
+        expected = f"a number in {unit}" if unit else "a number without a unit"
     if column["kind"] == "date":
         expected = f"a date in the format {column.get('date', '')}"
     return ColumnError(f"{source.at(row)}: column {column['name']!r} has {cells[row]!r}; expected {expected}")
@@ -130,6 +140,11 @@ def _numbers(source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDAr
     """Write a column of numbers, or of dates and their parts, to `out`; return which ones are missing."""
     if cells.dtype == pl.String:
         cells = gaps(cells, MISSING_NUMBER, column.get("missing", []))
+    elif cells.dtype.is_numeric():
+        markers = [float(marker) for marker in column.get("missing", []) if re.fullmatch(PLAIN, marker)]
+        if markers:
+            cells = cells.cast(pl.Float64)
+            cells = cells.set(cells.is_in(markers).fill_null(value=False), None)
     numbers = _interpreted(column, cells)
     out[0] = numbers.cast(pl.Float64).to_numpy()
     present = cells.is_not_null().to_numpy()
@@ -155,7 +170,7 @@ def _interpreted(column: ColumnSchema, cells: pl.Series) -> pl.Series:
         return numbers.set(numbers.is_nan(), None)
     if column["kind"] == "date":
         return dates.parsed(cells, column.get("date", ""))
-    return parsed(cells, NumberFormat(column.get("decimal", "."), column.get("thousands", "")))
+    return parsed(cells, format_of(column))
 
 
 def _one_hot(source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -191,6 +206,7 @@ def targets(
         return y[y >= 0], y >= 0
     out = np.empty((1, len(column)))
     number = new_column(target["name"], "number")
-    number.update({key: target[key] for key in ("decimal", "thousands", "missing") if key in target})  # type: ignore[typeddict-item]
+    written = {key: target[key] for key in ("decimal", "thousands", "unit", "scaled", "missing") if key in target}
+    number.update(written)  # type: ignore[typeddict-item]
     present = ~_numbers(source, number, column, out)
     return out[0, present], present

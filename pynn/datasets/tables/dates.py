@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ _CLOCKS = ("%H:%M:%S%.f", "%H:%M:%S", "%H:%M", "%I:%M %p", "%I:%M:%S %p")
 _HINT = r"^[A-Za-z]{0,9}\.? ?[0-9]{1,4}[-/. :,][0-9A-Za-z ]{1,9}|^[A-Za-z]{3,9}[- ][0-9]{4}$"
 #: What people read as a date or a time, whether it is one or not.
 _DATE = r"^([0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{1,2}[-/.]([0-9]{4}|[0-9]{2}))([T ]+[0-9].*)?$"
+_COMPACT = r"^(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])$"
 _CLOCK = r"^[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?$"
 _ZONED = (
     *("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%:z", "%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%:z"),
@@ -60,6 +63,15 @@ def date_formats(cells: pl.Series) -> list[str]:
         if not any(parsed(cells, form).equals(parsed(cells, other)) for other in different):
             different.append(form)
     return different
+
+
+def are_compact(cells: pl.Series) -> bool:
+    """Return whether all cells that are not null are days such as 20240131, of which there are several."""
+    if len(cells) and cells[0] is not None and not re.fullmatch(_COMPACT, cells[0]):
+        return False  # most columns end here: a call of polars takes longer
+    cells = cells.drop_nulls()
+    alike = len(cells) > 1 and bool(cells.str.contains(_COMPACT).all()) and cells.n_unique() > 1
+    return alike and not parsed(cells, "%Y%m%d").null_count()
 
 
 def as_strptime(form: str, cells: pl.Series) -> str:

@@ -1,42 +1,31 @@
-"""Text files whose cells a delimiter separates: encoding, delimiter, structure and header."""
+"""Text files whose cells a delimiter separates: comments, delimiter and structure."""
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
 import io
 import itertools
 import os
 import re
-import warnings
-import zlib
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from .missing import MISSING_NUMBER
-from .numbers import formats_of, is_number, plain_numbers
+from .encoding import text_of
+from .missing import is_missing
+from .numbers import is_number
+from .preamble import LINE_ENDS, cells_of, without_preamble
+from .units import is_amount
 
 _DELIMITERS = ",;\t|"
+#: Stands for any number of blanks and tabs.
+BLANKS = " "
 #: Maximum rows and characters of a file in which the delimiter is detected.
 _SAMPLE, _SAMPLE_LENGTH = 20, 1 << 20
-# UTF-32 first: its byte order mark starts with that of UTF-16.
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-_BINARY = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook: call a workbook .xlsx, or save it as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook: call it .xls, or save it as CSV",
-    b"PAR1": "a Parquet file: call it .parquet",
-}
+#: The share of the cells between blanks without other delimiters; fewer are pieces of text in a damaged file.
+MOSTLY_WHOLE = 0.5
 #: The first line that Excel writes and reads: it names the separator and is not a row.
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 
@@ -44,18 +33,55 @@ _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[ \t]*(?:\r\n|\r|\n|$)', re.
 Lines = Callable[[int], int]
 
 
-def read(path: str | os.PathLike[str]) -> tuple[pl.DataFrame, Lines, str]:
-    """Return the stripped cells of a file without its blank lines, as text, the lines of the rows, and the delimiter.
+class Delimited(NamedTuple):
+    """The cells of a file.
 
-    An empty cell is null. Raises ValueError if the file is not text, or its rows differ in length.
+    Attributes
+    ----------
+    frame : polars.DataFrame
+        Stripped text, without blank lines; an empty cell is null.
+    lines : callable
+        Returns the line on which a row starts.
+    delimiter : str
+    names : list of str
+        Names of the columns in the head of an ARFF file, or in the last comment above the rows, as `numpy.savetxt`
+        writes them; or [].
+    comments : int
+        Number of comments, the one with the names included.
+    remarks : list of str
+        What of the file was left out or guessed.
     """
-    text = _text(path)
+
+    frame: pl.DataFrame
+    lines: Lines
+    delimiter: str
+    names: list[str]
+    comments: int
+    remarks: list[str]
+
+
+def read(path: str | os.PathLike[str], encoding: str | None = None, otherwise: str | None = None) -> Delimited:
+    """Read a file; `encoding` and `otherwise` are those of `text_of`.
+
+    Raises ValueError if the file is not text, or its rows differ in length.
+    """
+    text, guess = text_of(path, encoding, otherwise)
+    remarks = [f"text in {guess}"] if guess else []
     first, delimiter = 1, None
     if found := _SEPARATOR_LINE.match(text):
         text, first, delimiter = text[found.end() :], 2, found[1]
+    try:
+        text, heading, comments = without_preamble(text)
+    except ValueError as error:
+        raise ValueError(f"{path} is {error}") from error
     delimiter = delimiter or _delimiter(text)
+    if delimiter == BLANKS:
+        text = re.sub(r"[ \t]*(\r\n|\r|\n)[ \t]*", r"\1", text.strip(" \t").replace("\t", " "))
+        if '"' not in text:
+            text = re.sub(" +", " ", text)
     frame, lines = (_quoted if '"' in text else _plain)(path, text, delimiter, first)
-    return frame, lines, delimiter
+    names = cells_of(heading, delimiter)
+    return Delimited(frame, lines, delimiter, names if len(names) == frame.width > 1 else [], comments, remarks)
 
 
 def stripped(column: pl.Series) -> pl.Series:
@@ -64,57 +90,55 @@ def stripped(column: pl.Series) -> pl.Series:
     return column.set(column == "", None) if column.dtype == pl.String else column
 
 
-def _text(path: str | os.PathLike[str]) -> str:
-    """Return the text of a file."""
-    raw = Path(path).read_bytes()
-    if raw.startswith(b"\x1f\x8b"):
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path} is a damaged gzip file: {error}") from error
-    for start, what in _BINARY.items():
-        if raw.startswith(start):
-            raise ValueError(f"{path} is {what}")
-    encoding = next((encoding for mark, encoding in _MARKS.items() if raw.startswith(mark)), "utf-8")
-    try:
-        text = raw.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{path} is not {encoding.upper()} text: {error.reason} {raw[error.start : error.end].hex(' ')} in line "
-            f"{line}; save it as UTF-8 (it may be Latin-1 or Windows-1252 now)"
-        ) from error
-    nul = text.find("\0")
-    if nul >= 0:
-        line = text.count("\n", 0, nul) + 1
-        raise ValueError(f"{path}, line {line}: a NUL character; expected text: save it as UTF-8")
-    return text
-
-
 def _delimiter(text: str) -> str:
     """Return the delimiter that splits the first rows into the same number of cells, at least two.
 
     If several do, prefer the one that leaves the fewest others within cells that are not numbers, then the one with
-    most cells.
+    most cells. Blanks separate cells only if no other delimiter does it as well, and some of the cells are numbers.
     """
     sample = text[:_SAMPLE_LENGTH]
     if len(sample) < len(text):
         sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
+    blanks = LINE_ENDS.sub("\n", sample).replace("\t", " ")
 
-    def merit(delimiter: str) -> tuple[bool, float, int]:
-        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
+    def merit(delimiter: str) -> tuple[bool, float, bool, int]:
+        lines = io.StringIO(sample, newline="")
+        given = map(str.strip, blanks.split("\n")) if delimiter == BLANKS else lines
+        reader = csv.reader(given, delimiter=delimiter, skipinitialspace=True)
         try:
-            rows = [row for row in itertools.islice(reader, _SAMPLE) if any(map(str.strip, row))]
+            rows = [*itertools.islice((row for row in reader if any(map(str.strip, row))), _SAMPLE)]
         except csv.Error:
-            return False, 0.0, 0
-        width = len(rows[0]) if rows else 0
-        if width < 2 or any(len(row) != width for row in rows):
-            return False, 0.0, width
+            return False, 0.0, False, 0
+        width = len(rows[-1]) if rows else 0
+        if delimiter == BLANKS and not any(map(_is_value, rows[-1] if rows else [])):
+            return False, 0.0, False, 0
+        if width < 2 or not _are_even([len(row) for row in rows]):
+            return False, 0.0, delimiter != BLANKS and width > 1, width
         cells = [cell.strip() for row in rows for cell in row]
-        whole = sum(is_number(cell) or not any(other in cell for other in _DELIMITERS) for cell in cells)
-        return True, whole / len(cells), width
+        whole = sum(_is_whole(cell, delimiter) for cell in cells) / len(cells)
+        if delimiter == BLANKS and whole < MOSTLY_WHOLE:
+            return False, 0.0, False, 0
+        return True, whole, delimiter != BLANKS, width
 
-    return max(_DELIMITERS, key=merit)
+    return max((*_DELIMITERS, BLANKS), key=merit)
+
+
+def _are_even(widths: list[int]) -> bool:
+    """Return whether all rows have the same number of cells; the first may have one more or less, see `_evened`."""
+    first, *others = widths
+    return len(set(others)) < 2 and first > 1 and all(abs(first - width) < 2 for width in others[:1])
+
+
+def _is_value(cell: str) -> bool:
+    return is_number(cell) or is_missing(cell)
+
+
+def _is_whole(cell: str, delimiter: str) -> bool:
+    """Return whether a cell, which a delimiter has cut, is none that another one should have cut."""
+    if is_number(cell) or is_amount(cell):
+        return True
+    several = " " in cell and all(map(_is_value, cell.split()))
+    return not several and not any(other in cell for other in _DELIMITERS.replace(delimiter, ""))
 
 
 def _plain(path: str | os.PathLike[str], text: str, delimiter: str, first: int) -> tuple[pl.DataFrame, Lines]:
@@ -124,9 +148,19 @@ def _plain(path: str | os.PathLike[str], text: str, delimiter: str, first: int) 
     rows = text.split("\n")
     kept = [number for number, row in enumerate(rows) if row and not row.isspace()]
     counts = [rows[number].count(delimiter) for number in kept]
-    _check_widths(path, [count + 1 for count in counts], lambda row: kept[row] + first)
-    if len(kept) < len(rows):
-        text = "\n".join([rows[number] for number in kept])
+
+    def lines(row: int) -> int:
+        return kept[row] + first
+
+    def cells(row: int) -> list[str | None]:
+        return [cell.strip() or None for cell in rows[kept[row]].split(delimiter)]
+
+    heading = _evened(path, delimiter, [count + 1 for count in counts], lines, cells, quoted=False)
+    if len(kept) < len(rows) or heading:
+        lasting = [rows[number] for number in kept]
+        if heading:
+            lasting[0] = delimiter.join(cell or "" for cell in heading)
+        text = "\n".join(lasting)
     try:
         frame = pl.read_csv(text.encode(), separator=delimiter, has_header=False, infer_schema=False, quote_char=None)
     except pl.exceptions.PolarsError as error:
@@ -134,7 +168,7 @@ def _plain(path: str | os.PathLike[str], text: str, delimiter: str, first: int) 
     if " " in text or not text.isascii():
         frame = frame.select(pl.all().str.strip_chars())
         frame = frame.with_columns(pl.when(pl.all() != "").then(pl.all()))
-    return frame, lambda row: kept[row] + first
+    return frame, lines
 
 
 def _quoted(path: str | os.PathLike[str], text: str, delimiter: str, first: int) -> tuple[pl.DataFrame, Lines]:
@@ -150,113 +184,62 @@ def _quoted(path: str | os.PathLike[str], text: str, delimiter: str, first: int)
             line = reader.line_num + first
     except csv.Error as error:
         raise ValueError(f"{path}, line {line}: {error}") from error
-    _check_widths(path, list(map(len, rows)), lines.__getitem__)
+    heading = _evened(path, delimiter, list(map(len, rows)), lines.__getitem__, rows.__getitem__, quoted=True)
+    rows[0] = heading or rows[0]
     columns = [pl.Series(f"column_{i}", cells, pl.String) for i, cells in enumerate(zip(*rows, strict=True))]
     return pl.DataFrame(columns), lines.__getitem__
 
 
-def _check_widths(path: str | os.PathLike[str], widths: list[int], lines: Lines) -> None:
-    """Raise ValueError if a row has another number of cells than the first one, or there is none."""
+def _evened(
+    path: str | os.PathLike[str],
+    delimiter: str,
+    widths: list[int],
+    lines: Lines,
+    cells: Callable[[int], list[str | None]],
+    quoted: bool,
+) -> list[str | None]:
+    """Return another first row, with as many cells as the other rows, or [] if all rows have the same number.
+
+    A delimiter may end the first row, or all others. As R writes them, the first column may count or name the rows, and
+    have no name; not among commas without quotes, where it may be a part of a decimal number.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, or they differ otherwise.
+    """
     if not widths:
         raise ValueError(f"{path} is empty; expected rows of data")
     bad = next((row for row, width in enumerate(widths) if width != widths[0]), None)
-    if bad is not None:
-        raise ValueError(f"{path}, line {lines(bad)}: {widths[bad]} cells; expected {widths[0]}, as in line {lines(0)}")
+    if bad is None:
+        return []
+    heading, width = cells(0), widths[-1]
+    if bad == 1 and len(set(widths)) == 2 and widths[1] == width:
+        others = range(1, len(widths))
+        if widths[0] == width + 1 and heading[-1] is None:
+            return heading[:-1]
+        if widths[0] == width - 1 and all(cells(row)[-1] is None for row in others):
+            return [*heading, None]
+        named = widths[0] > 1 and not any(map(is_number, heading))
+        if widths[0] == width - 1 and named and (delimiter != "," or quoted) and len(others) > 1:
+            names = [cells(row)[0] for row in others]
+            counted = names in ([str(row) for row in others], [str(row - 1) for row in others])
+            if counted or (quoted and delimiter == BLANKS and len(set(names)) == len(names)):
+                return [None, *heading]
+    raise _uneven(path, delimiter, widths, lines, bad)
 
 
-def has_header(frame: pl.DataFrame, target: str | int | None, expected: Sequence[str]) -> bool:
-    """Return whether the first row names the columns.
-
-    It does if `target` can only be a name; if columns are `expected`, if one is in it, in capitals or not, or text is
-    above numbers; otherwise see `_looks_like_header`.
-    """
-    first = [cell or "" for cell in frame.row(0)]
-    if isinstance(target, str):
-        whole = target.removeprefix("-").isdecimal()
-        if not whole or (target in first and int(target) >= len(first)):
-            return True
-    if expected:
-        names = {name.lower() for name in expected if not is_number(name)}
-        known = set(expected) <= set(first) or any(cell.lower() in names for cell in first)
-        nameless = all(name.startswith("column_") for name in expected)  # the table that was learnt from had no header
-        return known or (not nameless and _is_above_numbers(frame, first))
-    return _looks_like_header(frame, first)
-
-
-def _looks_like_header(frame: pl.DataFrame, first: list[str]) -> bool:
-    """Return whether the first row is a header rather than data.
-
-    It is if a column has text there and only numbers below. Otherwise it is if none of its text recurs in its column
-    and it has no number, or a whole number above only text, or numbers that enumerate the columns.
-    """
-    if _is_above_numbers(frame, first):
-        return True
-    rest, texts = frame.slice(1), _texts(first)
-    numbers = [index for index, cell in enumerate(first) if is_number(cell)]
-    if any((rest[:, index] == first[index]).any() for index in texts):
-        return False
-    if not numbers:
-        return True
-    if not all(first[index].isdecimal() for index in numbers):
-        return False
-    return any(_is_text(rest[:, index]) for index in numbers) or _count_columns(first, rest, numbers)
-
-
-def _texts(first: list[str]) -> list[int]:
-    """Return the places of the cells that are neither numbers nor missing."""
-    return [index for index, cell in enumerate(first) if not is_number(cell) and cell.lower() not in MISSING_NUMBER]
-
-
-def _is_above_numbers(frame: pl.DataFrame, first: list[str]) -> bool:
-    """Return whether a column has text in the first row, and only numbers below."""
-    rest = frame.slice(1)[:, _texts(first)]
-    plain = plain_numbers(rest)
-    if any(plain[name].count() for name in plain.columns):
-        return True
-    return any(len(below) and formats_of(below) for below in (column.drop_nulls() for column in rest))
-
-
-def _is_text(column: pl.Series) -> bool:
-    """Return whether a column has at least two cells and no number."""
-    cells = column.drop_nulls()
-    return len(cells) > 1 and not any(map(is_number, cells.unique()))
-
-
-def _count_columns(first: list[str], rest: pl.DataFrame, numbers: list[int]) -> bool:
-    """Return whether the whole numbers of the first row are names such as 0, 1, 2 or 1990, 1995 rather than values.
-
-    Names count up from 0 in steps of 1, or from 1 if there are three or more beside text, or are years in equal steps,
-    as no other row is. Fewer than three are names only if all numbers below have a decimal point.
-    """
-    names = np.array([[float(first[index]) for index in numbers]])
-    named = _count_up(names, 0) | _are_years(names)
-    if 2 < len(numbers) < len(first):
-        named |= _count_up(names, 1)
-    if not rest.height or not named.any():
-        return False
-    below = rest[:, numbers]
-    if all(below.select((pl.all().str.contains(".", literal=True) | pl.all().is_null()).all()).row(0)):
-        return True
-    values = below.select(pl.all().cast(pl.Float64, strict=False)).to_numpy()
-    alike = _are_years if _are_years(names).any() else _rise
-    return len(numbers) > 2 and not bool(alike(values).any())
-
-
-def _count_up(rows: NDArray[np.float64], first: int) -> NDArray[np.bool_]:
-    """Return which rows are `first`, `first` + 1, ..."""
-    return np.asarray((rows == np.arange(first, first + rows.shape[1])).all(axis=1))
-
-
-def _rise(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which rows rise in steps of 1 from any number, where they have values."""
-    steps = rows - np.arange(rows.shape[1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a row without values does not rise
-        return np.asarray(np.nanmax(steps, axis=1) == np.nanmin(steps, axis=1))
-
-
-def _are_years(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which rows are years from 1800 to 2100 in equal steps, not of 0."""
-    steps = np.diff(rows, axis=1)
-    equal = (steps == steps[:, :1]).all(axis=1) & (steps != 0).all(axis=1)
-    return np.asarray(equal & ((rows >= 1800) & (rows <= 2100)).all(axis=1))
+def _uneven(path: str | os.PathLike[str], delimiter: str, widths: list[int], lines: Lines, bad: int) -> ValueError:
+    """Return the error of rows that differ in length, of which `bad` is the first."""
+    usual, rows = Counter(widths).most_common(1)[0]
+    if widths[0] == usual or 2 * rows <= len(widths):
+        gap = "; between blanks, a gap needs a mark, such as NA, and text quotes" if delimiter == BLANKS else ""
+        gap = gap or "; delete it if it is a note" * (bad == len(widths) - 1 > 1 and widths[bad] == 1)
+        return ValueError(
+            f"{path}, line {lines(bad)}: {widths[bad]} cells; expected {widths[0]}, as in line {lines(0)}{gap}"
+        )
+    advice = "lines quoted as a whole are one cell" if usual == 1 else "delete what is above the names"
+    return ValueError(
+        f"{path}, line {lines(0)}: {widths[0]} cells; expected {usual}, as in most lines: {advice}, or give each "
+        "column a name"
+    )

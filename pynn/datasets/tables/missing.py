@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# Markers anywhere, and further ones that count only among numbers: "None" may be a category.
-MISSING = ("", "?", "na", "n/a", "nan", "-nan", "+nan", "null", "#n/a", "#na", "#n/a n/a", "<na>", "(null)")
+# Markers anywhere (\\N is that of databases), and further ones that count only among numbers: "None" may be a category.
+MISSING = ("", "?", "na", "n/a", "nan", "-nan", "+nan", "null", "#n/a", "#na", "#n/a n/a", "<na>", "(null)", "\\n")
 MISSING_NUMBER = (*MISSING, "none", "nil", "-", "--", "---", ".", "..", "\u2013", "\u2014", "n.a.", "n.a", "<none>")
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 #: Suffixes of text files whose cells a delimiter separates; each may be followed by ".gz".
-DELIMITED = (".csv", ".tsv", ".tab", ".txt")
+DELIMITED = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat", ".arff")
 #: The other formats, with the function of polars that reads each.
 OTHERS = {
     ".parquet": "read_parquet",

@@ -29,6 +29,11 @@ class ColumnSchema(TypedDict):
         Replaces a missing value: the mean over the training rows; 0.0 for categories, whose columns are then all 0.
     decimal, thousands : str
         How numbers are written; by default with a decimal point.
+    unit : str
+        What numbers are in: a currency or a word, which may be absent in cells; "%"; or "" for none. Files of earlier
+        versions do not say; any currency or percent sign may then occur.
+    scaled : bool
+        Whether scales such as M may follow the numbers.
     date : str
         How dates are written, in the notation of `datetime.strptime`.
     parts : list of str
@@ -45,6 +50,8 @@ class ColumnSchema(TypedDict):
     fill: float | None
     decimal: NotRequired[str]
     thousands: NotRequired[str]
+    unit: NotRequired[str]
+    scaled: NotRequired[bool]
     date: NotRequired[str]
     parts: NotRequired[list[str]]
     other: NotRequired[bool]
@@ -63,6 +70,8 @@ class TargetSchema(TypedDict):
     loss: NotRequired[str]
     decimal: NotRequired[str]
     thousands: NotRequired[str]
+    unit: NotRequired[str]
+    scaled: NotRequired[bool]
     missing: NotRequired[list[str]]
 
 
@@ -70,6 +79,7 @@ class Schema(TypedDict):
     r"""How to read a table: the feature columns in order, and the target. JSON-serialisable.
 
     `index` of the target counts the columns of the file, those that are dropped included: `dropped` names them.
+    `encoding` is that of files of text that are not UTF-8, if it was given.
 
     Examples
     --------
@@ -88,6 +98,7 @@ class Schema(TypedDict):
     columns: list[ColumnSchema]
     target: TargetSchema
     dropped: NotRequired[list[str]]
+    encoding: NotRequired[str]
 
 
 def new_column(name: str, kind: Kind, categories: Iterable[str] = ()) -> ColumnSchema:
@@ -125,7 +136,7 @@ def check_schema(schema: Any) -> None:
         good = good and _are_names([column["name"] for column in columns]) and _are_names(dropped)
         good = good and type(target["index"]) is int and 0 <= target["index"] <= len(columns) + len(dropped)
         good = good and isinstance(target["name"], str) and isinstance(target.get("loss", ""), str)
-        good = good and _is_written(target)
+        good = good and _is_written(target) and isinstance(schema.get("encoding", ""), str)
         good = good and (target["class_names"] is None or _are_names(target["class_names"]))
     except (TypeError, LookupError, OverflowError, AttributeError) as error:
         raise ValueError(f"schema was not made by read_table: {error!r}") from error
@@ -146,6 +157,7 @@ def _is_column(column: Any) -> bool:
 def _is_written(column: Any) -> bool:
     """Return whether the optional parts that say how numbers are written are valid."""
     marks = isinstance(column.get("thousands", ""), str) and column.get("decimal", ".") in (".", ",")
+    marks = marks and isinstance(column.get("unit", ""), str) and isinstance(column.get("scaled", False), bool)
     return marks and _are_names(column.get("missing", []))
 
 

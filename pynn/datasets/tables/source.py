@@ -16,9 +16,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ...utils.validation import flag, shortened
-from . import delimited
+from . import delimited, edges
+from .header import has_header, is_above_numbers
 from .names import OTHERS
-from .numbers import formats_of, plain_numbers
+from .numbers import plain_numbers
+from .units import formats_of
 
 #: Maximum number of names listed in a message.
 _MOST_NAMES = 10
@@ -49,6 +51,10 @@ class RawTable:
         Whether cells are separated by commas, so that a comma within a number is no decimal mark.
     unreadable : dict of str to str
         What the columns hold that are neither numbers nor text nor dates; they are not part of the frame.
+    remarks : list of str
+        What of the file was left out or guessed.
+    encoding : str or None
+        That of a file of text, if the user or a schema names it.
     """
 
     name: str
@@ -57,6 +63,8 @@ class RawTable:
     place: Callable[[int], str]
     comma_separated: bool = False
     unreadable: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    encoding: str | None = None
 
     def at(self, row: int) -> str:
         """Return the file and the place of a row, for messages."""
@@ -82,12 +90,21 @@ class RawTable:
         return frozenset(self.plain.columns)
 
     @functools.cached_property
+    def least(self) -> dict[str, float]:
+        """The least number of each column of `plain`."""
+        return self.plain.min().row(0, named=True)
+
+    @functools.cached_property
     def has_decimal_commas(self) -> bool:
         """Whether a column can only be read with decimal commas, and where commas separate cells, none with points."""
         texts = self.frame.select(pl.col(pl.String))
         if not any(_needs(",", column) for column in texts if column.name not in self.plain_names):
             return False
         return not (self.comma_separated and any(_needs(".", column) for column in texts))
+
+    def without_last(self, remark: str) -> RawTable:
+        """Return the source without its last row, and with a remark about it."""
+        return replace(self, frame=self.frame[:-1], remarks=[*self.remarks, remark])
 
     def rows(self, kept: NDArray[np.bool_]) -> RawTable:
         """Return the source with the rows that a mask selects."""
@@ -111,36 +128,89 @@ def listed(names: Iterable[str]) -> str:
 
 
 def opened(
-    source: Any, header: bool | None, name_of_column: str | int | None = None, expected: Sequence[str] = ()
+    source: Any,
+    header: bool | None,
+    name_of_column: str | int | None = None,
+    expected: Sequence[str] = (),
+    encoding: str | None = None,
+    otherwise: str | None = None,
 ) -> RawTable:
     """Return the cells of a file, or of a data frame of polars, pandas or another library with Arrow's interface.
 
     `name_of_column`, the target as the user gave it, and `expected`, the columns that a schema reads, tell whether the
-    first row of a delimited file names the columns if `header` is None.
+    first row of a delimited file names the columns if `header` is None. `encoding` is that of a file of text,
+    `otherwise` that of one that is not UTF-8.
     """
-    if not isinstance(source, str | os.PathLike):
-        return _of_frame(source)
-    suffix = Path(source).suffix.lower()
-    if suffix in OTHERS:
-        return _of_typed_file(source, OTHERS[suffix])
-    frame, lines, delimiter = delimited.read(source)
-    header = delimited.has_header(frame, name_of_column, expected) if header is None else flag(header, "header")
-    names = [f"column_{index}" for index in range(frame.width)]
+    suffix = Path(source).suffix.lower() if isinstance(source, str | os.PathLike) else None
+    if suffix is not None and suffix not in OTHERS:
+        return _of_text(source, header, name_of_column, expected, encoding, otherwise)
+    if encoding is not None:
+        raise ValueError(f"encoding is for files of text; {source if suffix else 'a data frame'} is none")
+    return _of_frame(source) if suffix is None else _of_typed_file(source, OTHERS[suffix])
+
+
+def _of_text(
+    path: str | os.PathLike[str],
+    header: bool | None,
+    name_of_column: str | int | None,
+    expected: Sequence[str],
+    encoding: str | None,
+    otherwise: str | None,
+) -> RawTable:
+    frame, lines, delimiter, above, comments, remarks = delimited.read(path, encoding, otherwise)
+    header, names = _heading(frame, header, above, name_of_column, expected)
+    named = header or names is above
+    if comments and names is above:
+        comments -= 1
+        remarks.append(f"the comment above the rows names the columns: {listed(above)}")
+    if comments:
+        remarks.append(f"left out {comments} line{'s' * (comments > 1)} of comments")
+    rows = [*range(int(header), frame.height)]
+    if header and edges.is_second_header(frame):
+        edges.check_title(str(path), names)
+        edges.refuse_second_names(str(path), names, lines(1))
+        remarks.append(f"left out line {lines(1)}, which has no numbers: {listed(filter(None, frame.row(1)))}")
+        del rows[0]
+    if not rows:
+        raise ValueError(f"{path} has a header but no rows of data")
+    frame = frame[rows[0] :]
+    empty = edges.empty_columns(names, frame) if named or frame.width > len(expected) else []
+    if empty:
+        remarks.append(f"left out {len(empty)} column{'s' * (len(empty) > 1)} without a name and values")
+    kept = [place for place in range(frame.width) if place not in empty]
     if header:
-        names = [cell or name for cell, name in zip(frame.row(0), names, strict=True)]
-        _check_names(str(source), names)
-        frame = frame.slice(1)
-    if not frame.height:
-        raise ValueError(f"{source} has a header but no rows of data")
-    frame.columns = names
-    first = int(header)
-    return RawTable(str(source), frame, header, lambda row: f"line {lines(row + first)}", delimiter == ",")
+        edges.check_title(str(path), [names[place] for place in kept])
+    called = [names[place] or f"column_{place}" for place in kept]
+    _check_names(str(path), called)
+    frame = frame[:, kept].rename(dict(zip(frame[:, kept].columns, called, strict=True)))
+    chosen = encoding or otherwise
+    return RawTable(
+        str(path), frame, named, lambda row: f"line {lines(rows[row])}", delimiter == ",", {}, remarks, chosen
+    )
+
+
+def _heading(
+    frame: pl.DataFrame,
+    header: bool | None,
+    above: list[str],
+    name_of_column: str | int | None,
+    expected: Sequence[str],
+) -> tuple[bool, Sequence[str | None]]:
+    """Return whether the first row names the columns, and the names; those `above` the rows are `above` itself."""
+    if header is not None:
+        header = flag(header, "header")
+    elif above and name_of_column not in frame.row(0) and not is_above_numbers(frame):
+        return False, above
+    else:
+        header = has_header(frame, name_of_column, expected)
+    return header, frame.row(0) if header else [None] * frame.width
 
 
 def _check_names(path: str, names: list[str]) -> None:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise ValueError(f"{path} has more than one column named {listed([repr(name) for name in twice])}")
+        shown = listed([repr(name) for name in twice])
+        raise ValueError(f"{path} has more than one column named {shown}; give each column a name of its own")
 
 
 def _of_typed_file(path: str | os.PathLike[str], reader: str) -> RawTable:
@@ -163,12 +233,7 @@ def _of_typed_file(path: str | os.PathLike[str], reader: str) -> RawTable:
 def _named(path: str | os.PathLike[str], frame: pl.DataFrame) -> pl.DataFrame:
     """Return a sheet with names for columns without one; raise ValueError if its first row is rather a title."""
     names = [f"column_{index}" if name.startswith(_NAMELESS) else name for index, name in enumerate(frame.columns)]
-    nameless = sum(name.startswith(_NAMELESS) for name in frame.columns)
-    if 2 * nameless > len(names):
-        raise ValueError(
-            f"{path}: the first row names {len(names) - nameless} of {len(names)} columns; delete the rows above the "
-            "names, such as a title"
-        )
+    edges.check_title(str(path), [None if name.startswith(_NAMELESS) else name for name in frame.columns])
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 

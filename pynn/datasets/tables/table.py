@@ -10,11 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import ColumnOptions, check_names, learn_column, refuse_target
+from .columns import check_names, learn_column, refuse_target
 from .convert import features, places, targets
+from .edges import total_label
+from .options import ColumnOptions
 from .schema import ColumnSchema, Schema, check_schema, feature_names, width
 from .source import RawTable, opened
-from .target import learn_target, target_place
+from .target import learn_target, target_note, target_place
 
 
 @dataclass(eq=False)
@@ -40,7 +42,9 @@ class Table:
     without_target : int
         Number of rows that were left out because they have no target.
     notes : dict of str to str
-        What was decided about a column, if it is not evident: "dropped: row numbers".
+        What was decided about a column, if it is not evident: "dropped: row numbers", "numbers in kg".
+    remarks : tuple of str
+        What of the file was left out or guessed: "left out 2 lines of comments", "text in cp1252".
 
     Examples
     --------
@@ -64,6 +68,7 @@ class Table:
     schema: Schema
     without_target: int = 0
     notes: dict[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def _task(self) -> str:
@@ -150,18 +155,23 @@ def read_table(
     missing: str | Iterable[str] = (),
     decimal: str | None = None,
     thousands: str | None = None,
+    encoding: str | None = None,
 ) -> Table:
     r"""Read a table with one example per row: a file, or a data frame.
 
-    Files of text (.csv, .tsv, .txt, also .gz) are UTF-8, or UTF-16 or UTF-32 with a byte order mark, separated by
-    commas, semicolons, tabs or bars (detected, or named by a first line such as ``sep=;``), with "quoted" fields where
-    needed. Parquet, Arrow, JSON (an array of records, or a record per line) and spreadsheets (with fastexcel) are read
-    by polars.
+    Files of text (.csv, .tsv, .txt, .data, .arff, also .gz) are separated by commas, semicolons, tabs, bars or blanks
+    (detected, or named by a first line such as ``sep=;``), with "quoted" fields where needed. They are UTF-8, or what a
+    byte order mark says; else UTF-16 or Windows-1252, if that is evident. What holds no examples is left out: comments
+    above the rows, which begin with # or %, a row of units below the names, a last row of totals, and columns without
+    name and values. Parquet, Arrow, JSON (an array of records, or a record per line) and spreadsheets (with fastexcel)
+    are read by polars.
 
     The kind of a column follows from its cells, and the arguments overrule it:
 
-    * Numbers may have a decimal comma, thousands separators, a currency, or a percent sign (12% is 0.12). They must be
-      finite and within the range of float32. Codes with leading zeros, such as 007, are text.
+    * Numbers may have a decimal comma, thousands separators, a scale (1.2M), and a unit: a currency, a percent sign
+      (12% is 0.12) or one word, such as kg. The unit must be the same in the whole column, and in other files read with
+      the schema. Numbers must be finite and within the range of float32. Codes with leading zeros, such as 007, are
+      text.
     * Dates and times of day are days, as floats. If dates of several months, weekdays or times of day occur, the place
       in the year and in the day follow as sine and cosine, and each weekday as a column of zeros and ones.
     * Text becomes one-hot. If it has more than 20 different values, rare ones share a column; text that is
@@ -188,7 +198,8 @@ def read_table(
         above only text, or numbers that enumerate the columns: 0, 1, 2.
     schema : dict, optional
         `Table.schema` of an earlier table: read this one the same way. The target column may be missing, columns may
-        have another order, and unknown columns are ignored. Cannot be combined with the other arguments but `header`.
+        have another order, and unknown columns are ignored. Of the other arguments, only `header` and `encoding` may
+        be given too.
     drop : str or iterable of str, optional
         Columns to ignore.
     numeric, categorical : str or iterable of str, optional
@@ -199,6 +210,8 @@ def read_table(
         Further markers of missing values, such as "unknown".
     decimal, thousands : str, optional
         How numbers are written: "." or ",", and one mark, for example "'", or "" if nothing groups digits.
+    encoding : str, optional
+        That of a file of text, as Python calls it: "cp1251".
 
     Returns
     -------
@@ -215,9 +228,9 @@ def read_table(
         If the file is a spreadsheet and fastexcel is not installed.
     ValueError
         If the table is empty or damaged, or has a row with too many or too few cells; if the target does not exist, has
-        no values, or does not suit `task`; if a number is infinite, too large for float32 or ambiguous, or a text is
-        among numbers; if a column that an argument or `schema` names is missing, or a value does not fit the schema.
-        Messages name lines and columns.
+        no values, or does not suit `task`; if a number is infinite, too large for float32, ambiguous or in another unit
+        than others, or a text is among numbers; if a column that an argument or `schema` names is missing, or a value
+        does not fit the schema. Messages name lines and columns.
 
     Warns
     -----
@@ -251,12 +264,11 @@ def read_table(
     ignored, numbers, categories = (frozenset(_names(columns)) for columns in (drop, numeric, categorical))
     options = ColumnOptions(ignored, numbers, categories, dict(dates or {}), _names(missing), decimal, thousands)
     if schema is None:
-        cells = opened(source, header, target)
+        cells = opened(source, header, target, encoding=encoding)
         return table_of(cells, -1 if target is None else target, task, options)
     if target is not None or task is not None or options != ColumnOptions():
         raise ValueError("target, task and how columns are read are part of the schema; pass either them or the schema")
-    check_schema(schema)
-    return _applied(opened(source, header, expected=_expected(schema)), schema)
+    return _applied(opened_by(source, schema, header, encoding), schema)
 
 
 def _names(given: str | Iterable[str]) -> tuple[str, ...]:
@@ -266,10 +278,12 @@ def _names(given: str | Iterable[str]) -> tuple[str, ...]:
 def table_of(source: RawTable, target: str | int, task: str | None, options: ColumnOptions) -> Table:
     """Return the table of cells: learn the schema, and read them by it."""
     check_names(source, options)
+    if label := total_label(source.frame):
+        source = source.without_last(f"left out the last row, {source.place(source.frame.height - 1)}: {label!r}")
     if source.frame.width < 2:
         raise ValueError(
             f"{source.name} has one column; expected at least one feature and the target, separated by commas, "
-            "semicolons, tabs or bars"
+            "semicolons, tabs, bars or blanks"
         )
     place = target_place(source, target)
     refuse_target(source.frame.columns[place], options)
@@ -290,12 +304,17 @@ def table_of(source: RawTable, target: str | int, task: str | None, options: Col
     if not columns:
         reasons = "; ".join(f"{name!r}: {notes.get(name, 'dropped')}" for name in dropped)
         raise ValueError(f"{source.name} has no feature beside its target that can be learnt from: {reasons}")
-    schema: Schema = {"columns": columns, "target": learn_target(source, place, task, options), "dropped": dropped}
+    learned_target = learn_target(source, place, task, options)
+    if note := target_note(source.frame[:, place], learned_target):
+        notes[learned_target["name"]] = note
+    schema: Schema = {"columns": columns, "target": learned_target, "dropped": dropped}
+    if source.encoding is not None:
+        schema["encoding"] = source.encoding
     return replace(_applied(source, schema), notes=notes)
 
 
-def read_features(source: Any, schema: Schema) -> tuple[NDArray[np.float64], dict[str, int]]:
-    """Return the features of a table, filled, and the number of missing values of each column that has any.
+def features_of(source: RawTable, schema: Schema) -> tuple[NDArray[np.float64], dict[str, int]]:
+    """Return the features of cells, filled, and the number of missing values of each column that has any.
 
     A target column is ignored.
 
@@ -309,17 +328,15 @@ def read_features(source: Any, schema: Schema) -> tuple[NDArray[np.float64], dic
     TableWarning
         As in `read_table`.
     """
-    check_schema(schema)
-    return features_of(opened(source, None, expected=_expected(schema)), schema)
-
-
-def features_of(source: RawTable, schema: Schema) -> tuple[NDArray[np.float64], dict[str, int]]:
-    """Return the features of cells; see `read_features`."""
     return features(source, schema, places(source, schema)[0], whole=True)
 
 
-def _expected(schema: Schema) -> list[str]:
-    return [*(column["name"] for column in schema["columns"]), schema["target"]["name"], *schema.get("dropped", [])]
+def opened_by(source: Any, schema: Schema, header: bool | None = None, encoding: str | None = None) -> RawTable:
+    """Return the cells of a source that a schema reads; raise ValueError if it is no schema."""
+    check_schema(schema)
+    columns = (column["name"] for column in schema["columns"])
+    expected = [*columns, schema["target"]["name"], *schema.get("dropped", [])]
+    return opened(source, header, None, expected, encoding, schema.get("encoding"))
 
 
 def _applied(source: RawTable, schema: Schema) -> Table:
@@ -333,7 +350,8 @@ def _applied(source: RawTable, schema: Schema) -> Table:
             source = source.rows(present)
     x, missing = features(source, schema, feature_places, whole=False)
     names = [name for column in schema["columns"] for name in feature_names(column)]
-    return Table(x, y, names, schema["target"]["class_names"], missing, schema, without)
+    classes = schema["target"]["class_names"]
+    return Table(x, y, names, classes, missing, schema, without, {}, tuple(source.remarks))
 
 
 #: The name of `read_table` from when it read nothing else.

@@ -10,11 +10,22 @@ import polars as pl
 from numpy.typing import NDArray
 
 from . import dates
-from .columns import ColumnError, ColumnOptions, as_text, is_index, number_format_of, strays
+from .columns import (
+    NEARLY_ALL,
+    as_text,
+    format_note,
+    format_of,
+    is_index,
+    number_format_of,
+    write_format,
+)
+from .errors import FEW_CATEGORIES, refuse_mixed, strays
 from .missing import MISSING, MISSING_NUMBER
-from .numbers import FORMATS, PLAIN_FORMAT, formats_of, gaps, parse_whole, parsed
+from .numbers import FORMATS, gaps, parse_whole, parsed
+from .options import ColumnError, ColumnOptions
 from .schema import TargetSchema
 from .source import RawTable, listed
+from .units import formats_of, in_unit, units_of
 
 #: Names that only a target has.
 _TARGET_NAMES = frozenset(
@@ -50,8 +61,8 @@ def evident_target(source: RawTable, task: str | None, options: ColumnOptions) -
     """Return the column that is evidently the target, or None.
 
     It is the only one with a name such as "target" or "y". Otherwise it is the last column, if it is the only one with
-    text; or if all others hold fractions, and it holds few whole numbers; or if `task` is given and suits it, and it
-    suits no column but those that are read alike.
+    text, which recurs; or if all others hold fractions, and it holds few whole numbers; or if `task` is given and
+    suits it, and it suits no column but those that are read alike.
     """
     columns = [column for column in source.frame if column.name not in options.drop and not is_index(source, column)]
     called = [column.name for column in columns if column.name.lower() in _TARGET_NAMES]
@@ -63,10 +74,16 @@ def evident_target(source: RawTable, task: str | None, options: ColumnOptions) -
     *others, last = kinds
     suits = task is None or (task == "regression") == (last in ("fractions", "whole numbers"))
     alone = last not in others
-    few = last in ("text", "few whole numbers")
+    few = last == "few whole numbers" or (last == "text" and _recurs(columns[-1]))
     if suits and (task is not None or (alone and few and "text" not in others)):
         return str(columns[-1].name)
     return None
+
+
+def _recurs(text: pl.Series) -> bool:
+    """Return whether text holds classes rather than names, of which most are there once."""
+    different = text.n_unique()
+    return different < len(text) and different <= max(FEW_CATEGORIES, NEARLY_ALL * len(text))
 
 
 def _kind(source: RawTable, column: pl.Series) -> str:
@@ -77,7 +94,9 @@ def _kind(source: RawTable, column: pl.Series) -> str:
         numbers = source.plain[column.name]
     else:
         cells = gaps(column, MISSING_NUMBER) if column.dtype == pl.String else column
-        numbers = min((parsed(cells, how) for how in FORMATS), key=pl.Series.null_count)
+        text = cells if cells.dtype == pl.String else as_text(cells)
+        formats = in_unit(FORMATS, units_of(text))
+        numbers = min((parsed(text, how) for how in formats), key=pl.Series.null_count)
         if numbers.null_count() > column.null_count() + len(numbers) // 2:
             return "text"
     values = numbers.drop_nulls().to_numpy()
@@ -105,7 +124,9 @@ def learn_target(source: RawTable, place: int, task: str | None, options: Column
     if how is None and task != "classification":
         _refuse(source, cells, task, options)
     if how is None:
-        schema["class_names"] = _names(cells)
+        schema["class_names"] = names = _names(cells)
+        if task is None:
+            _refuse_spellings(source, cells, names)
         return schema
     numbers = parsed(cells, how).drop_nulls()
     if not numbers.is_finite().all() and task != "classification":
@@ -115,9 +136,27 @@ def learn_target(source: RawTable, place: int, task: str | None, options: Column
     if task == "classification" or (task is None and whole and hold_classes(numbers.to_numpy())):
         schema["class_names"] = _names(cells)
         return schema
-    if how != PLAIN_FORMAT:
-        schema["decimal"], schema["thousands"] = how.decimal, how.thousands
+    write_format(schema, how)
     return schema
+
+
+def _refuse_spellings(source: RawTable, cells: pl.Series, names: list[str]) -> None:
+    """Raise ColumnError if classes differ by nothing but capitals."""
+    first: dict[str, str] = {}
+    for name in names:
+        if (other := first.setdefault(name.casefold(), name)) != name:
+            row = int((cells == name).arg_true()[0])
+            raise ColumnError(
+                f"{source.at(row)}: target {cells.name!r} is {name!r}, elsewhere {other!r}; write them alike, or set "
+                "the task to classification if they are different classes"
+            )
+
+
+def target_note(column: pl.Series, target: TargetSchema) -> str:
+    """Return what is told of amounts that are not written plainly, or ""."""
+    if target["class_names"] is not None or column.dtype != pl.String:
+        return ""
+    return format_note(target_cells(column, target), format_of(target))
 
 
 def target_cells(column: pl.Series, target: TargetSchema) -> pl.Series:
@@ -182,6 +221,7 @@ def _refuse(source: RawTable, cells: pl.Series, task: str | None, options: Colum
             f"{source.at(row)}: target {name!r} has {cells[row]!r}, a date or a time; write numbers such as the days "
             "since a certain one, or set the task to classification"
         )
+    refuse_mixed(source, cells, options)
     strange = strays(cells, options)
     if task == "regression" and strange:
         row, cell = strange[0]
