@@ -27,6 +27,10 @@ def with_one_layer(params):
     return trainer(pynn.Sequential(LAYER, pynn.ReLU(), pynn.Linear(3, 3)))
 
 
+def with_one_layer_in_a_branch(params):
+    return trainer(pynn.Sequential(pynn.Concat(LAYER, pynn.Linear(2, 3)), pynn.Linear(6, 3)))
+
+
 def with_one_optimizer(params):
     return trainer(network({}), optimizer=OPTIMIZER)
 

@@ -35,6 +35,13 @@ def maxout_backward(dy, x, pieces, dx):
 
 
 @njit()
+def _write_slope_gradient(by_unit, dslope):
+    """Write the sums of the units, or for a single slope their total."""
+    for u in range(dslope.size):
+        dslope[u] = by_unit[u] if dslope.size > 1 else total(by_unit)
+
+
+@njit()
 def _prelu(x, slope, out):
     zero = x.dtype.type(0)
     per_column = slope.size > 1
@@ -52,18 +59,17 @@ def _prelu(x, slope, out):
 @njit()
 def _prelu_backward(dy, x, slope, dx, dslope):
     zero = x.dtype.type(0)
-    at_slope = np.zeros(x.shape[1])
+    by_unit = np.zeros(x.shape[1])
     widened = np.empty(x.shape[1], x.dtype)
     for u in range(widened.size):
         widened[u] = slope[u] if slope.size > 1 else slope[0]
     for n in range(x.shape[0]):
         g, row, d = dy[n], x[n], dx[n]
         for u in range(row.size):
-            at_slope[u] += g[u] * row[u] if row[u] < zero else zero
+            by_unit[u] += g[u] * row[u] if row[u] < zero else zero
         for u in range(row.size):
             d[u] = widened[u] * g[u] if row[u] < zero else g[u]
-    for u in range(dslope.size):
-        dslope[u] = at_slope[u] if slope.size > 1 else total(at_slope)
+    _write_slope_gradient(by_unit, dslope)
 
 
 @njit()
@@ -79,16 +85,15 @@ def _prelu_positions(x, slope, out):
 @njit()
 def _prelu_positions_backward(dy, x, slope, dx, dslope):
     zero = x.dtype.type(0)
-    at_slope = np.zeros(x.shape[1])
+    by_unit = np.zeros(x.shape[1])
     for n in range(x.shape[0]):
         for u in range(x.shape[1]):
             g, row, d, s = dy[n, u], x[n, u], dx[n, u], slope[u if slope.size > 1 else 0]
             for j in range(row.size):
-                at_slope[u] += g[j] * row[j] if row[j] < zero else zero
+                by_unit[u] += g[j] * row[j] if row[j] < zero else zero
             for j in range(row.size):
                 d[j] = s * g[j] if row[j] < zero else g[j]
-    for u in range(dslope.size):
-        dslope[u] = at_slope[u] if slope.size > 1 else total(at_slope)
+    _write_slope_gradient(by_unit, dslope)
 
 
 @njit()

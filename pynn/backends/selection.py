@@ -203,10 +203,6 @@ def describe() -> dict[str, str]:
 
 def _load(name: str) -> ModuleType:
     if name == "auto":
-        reason = why_missing("cython")
-        if reason is not None:
-            warnings.warn(f"pynn runs on NumPy alone, {SLOWER}: {reason}", RuntimeWarning, stacklevel=3)
-            return _load("numpy")
         try:
             return _load("cython")
         except BackendError as error:

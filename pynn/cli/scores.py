@@ -20,13 +20,13 @@ Rows = list[list[str]]
 class ScoredPart(NamedTuple):
     """A part of the data and the network's outputs for it: logits (n, classes), or values in the target's units (n,).
 
-    `loss` is None for regression.
+    `loss` is NaN for regression.
     """
 
     name: str
     y: np.ndarray
     output: np.ndarray
-    loss: float | None = None
+    loss: float = math.nan
 
 
 class Scores:
@@ -50,7 +50,7 @@ class Scores:
     def _figures(self, part: ScoredPart) -> list[str]:
         numbers = self._numbers(part)
         if self.class_names is None:
-            return [amount(value) for value in numbers.values() if value is not None]
+            return [amount(value) for value in numbers.values()]
         shares = []
         if metrics.available():
             found = metrics.of_logits(part.output, part.y)
@@ -68,7 +68,7 @@ class Scores:
         """Return the scores of each part by name, as numbers."""
         return {part.name: plain({"examples": len(part.y), **self._numbers(part)}) for part in self.parts}
 
-    def _numbers(self, part: ScoredPart) -> dict[str, float | None]:
+    def _numbers(self, part: ScoredPart) -> dict[str, float]:
         if self.class_names is None:
             rmse, r2 = errors(part.output, part.y)
             return {"rmse": rmse, "r2": r2, "mae": float(np.abs(part.output - part.y).mean())}

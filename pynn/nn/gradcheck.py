@@ -80,8 +80,7 @@ def gradcheck(
 
     The check runs on a float64 copy of the model. The dropout mask is the same in all passes. A coordinate whose step
     crosses a kink, such as ReLU's, is tried again with a tenth of the step; if that crosses one too, it is skipped and
-    counted. Inputs are not checked if a layer takes categories, as
-    `Embedding` does.
+    counted. Inputs are not checked if a layer takes categories, as `Embedding` does.
 
     Parameters
     ----------

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: The meaning of a network's outputs: class scores with or without probabilities, binary logits, or plain values.
 OutputKind = Literal["classes", "scores", "binary", "values"]
+#: What most losses return of a batch: the weighted mean, or the weighted sum.
+REDUCTIONS = ("mean", "sum")
 LABEL = np.dtype(np.int64)
 Result = tuple[float, np.ndarray | None]
 
@@ -241,7 +243,7 @@ def as_loss(loss: Loss | Callable[..., Any]) -> Loss:
     raise TypeError(f"loss is {loss!r}; expected a pynn loss such as pynn.CrossEntropyLoss(), or a function")
 
 
-def correct(
+def count_correct(
     loss: Loss, prediction: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[float, float] | None:
     """Call `Loss.count_correct`; a user's override without a `sample_weight` parameter is called without weights."""

@@ -10,7 +10,8 @@ from .. import ops
 from ..ops.losses import IGNORE_INDEX, NO_IGNORE
 from ..utils.arrays import first_row
 from ..utils.validation import choice, count, fraction, number
-from .loss import ClassLoss, Loss, Result
+from .loss import REDUCTIONS, ClassLoss, Loss, Result
+from .probabilities import even_log_probabilities
 from .recording import replayable
 
 
@@ -84,7 +85,7 @@ class CrossEntropyLoss(WeightedClassLoss):
     ) -> None:
         self.weight = weight
         self.ignore_index = count(ignore_index, "ignore_index", minimum=-(2**63))
-        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+        self.reduction = choice(reduction, "reduction", REDUCTIONS)
         self.label_smoothing = fraction(label_smoothing, "label_smoothing")
 
     @replayable
@@ -132,10 +133,10 @@ class NLLLoss(WeightedClassLoss):
     ) -> None:
         self.weight = weight
         self.ignore_index = count(ignore_index, "ignore_index", minimum=-(2**63))
-        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+        self.reduction = choice(reduction, "reduction", REDUCTIONS)
 
     def neutral(self, prediction: np.ndarray) -> np.ndarray:
-        return np.full_like(prediction, -np.log(max(prediction.shape[-1], 1)))
+        return even_log_probabilities(prediction)
 
     @replayable
     def forward(
@@ -188,7 +189,7 @@ class FocalLoss(WeightedClassLoss):
         self.gamma = number(gamma, "gamma", minimum=0)
         self.alpha = alpha
         self.ignore_index = count(ignore_index, "ignore_index", minimum=-(2**63))
-        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+        self.reduction = choice(reduction, "reduction", REDUCTIONS)
 
     @property
     def alpha(self) -> tuple[float, ...] | None:
@@ -239,7 +240,7 @@ class HingeLoss(ClassLoss):
 
     def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
         self.margin = number(margin, "margin")
-        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+        self.reduction = choice(reduction, "reduction", REDUCTIONS)
 
     @replayable
     def forward(
@@ -312,7 +313,7 @@ class MSELoss(PairedLoss):
     """
 
     def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+        self.reduction = choice(reduction, "reduction", REDUCTIONS)
 
     @replayable
     def forward(
@@ -347,7 +348,7 @@ class BCEWithLogitsLoss(PairedLoss):
     output_kind = "binary"
 
     def __init__(self, reduction: str = "mean", pos_weight: float | None = None) -> None:
-        self.reduction = choice(reduction, "reduction", ("mean", "sum"))
+        self.reduction = choice(reduction, "reduction", REDUCTIONS)
         self.pos_weight = None if pos_weight is None else number(pos_weight, "pos_weight", minimum=0)
 
     @replayable

@@ -69,7 +69,7 @@ class Observer(Protocol):
         """See the gradients of the parameters, once all are written."""
 
     def merge(self, share: Share) -> None:
-        """See that other ranks computed the rest of the minibatch, in whose steps `end` is next; all ranks call it."""
+        """Merge what the ranks saw of their shares of the minibatch; all ranks call it, just before `end`."""
 
     def end(self, training: Training, x: np.ndarray, target: np.ndarray, loss: float, scale: float) -> None:
         """See a finished step: its data, its loss without penalties, and the scale factor of gradient clipping."""

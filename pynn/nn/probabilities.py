@@ -27,3 +27,14 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     """
     small = np.exp(-np.abs(logits))
     return np.where(logits < 0, small, 1) / (1 + small)
+
+
+def even_log_probabilities(like: np.ndarray) -> np.ndarray:
+    """Return the logarithms of equal probabilities of all classes, in the shape of `like` (..., classes).
+
+    Examples
+    --------
+    >>> even_log_probabilities(np.zeros((1, 2))).round(4)
+    array([[-0.6931, -0.6931]])
+    """
+    return np.full_like(like, -np.log(max(like.shape[-1], 1)))

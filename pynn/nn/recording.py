@@ -46,7 +46,7 @@ def recorder(methods: Iterable[Callable[..., Any]]) -> Callable[..., Any] | None
 def track_changes(layers: Iterable[Any], flat: FlatParameters) -> None:
     """Let a change of a public attribute of these layers increment ``flat.version``, which invalidates recordings."""
     for layer in layers:
-        layer._trained = flat
+        layer._recorded_in = flat
 
 
 def lasting_arrays(holders: Iterable[Any]) -> Iterator[np.ndarray]:

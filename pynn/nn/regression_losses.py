@@ -10,11 +10,10 @@ import numpy as np
 from .. import ops
 from ..utils.arrays import first_row
 from ..utils.validation import choice, flag, number
-from .loss import Result
+from .loss import REDUCTIONS, Result
 from .losses import PairedLoss
+from .probabilities import even_log_probabilities
 from .recording import replayable
-
-REDUCTIONS = ("mean", "sum")
 
 
 class PointwiseLoss(PairedLoss):
@@ -280,7 +279,7 @@ class KLDivLoss(PointwiseLoss):
         return ("kl_log" if self.log_target else "kl"), 0.0
 
     def neutral(self, prediction: np.ndarray) -> np.ndarray:
-        return np.full_like(prediction, -np.log(max(prediction.shape[-1], 1)))
+        return even_log_probabilities(prediction)
 
     def best_constant(self, target: np.ndarray) -> np.ndarray:
         mean = super().best_constant(np.exp(target) if self.log_target else target)

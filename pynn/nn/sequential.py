@@ -17,7 +17,8 @@ from .context import Context
 from .fusion import fold, plan
 from .inference import Inference
 from .layers import Layer
-from .parameters import FlatParameters, OwnedError
+from .layers.container import check_free
+from .parameters import FlatParameters
 from .random import Stream, initial_generator
 from .recording import replayable
 from .replays import Replays
@@ -98,13 +99,7 @@ class Sequential(Inference):
         self._take_possession()
 
     def _take_possession(self) -> None:
-        seen: set[int] = set()
-        for layer in self.layers:
-            if layer.owner is not None:
-                raise OwnedError(f"{layer!r} already belongs to a model; make a new layer", layer)
-            if id(layer) in seen:
-                raise ValueError(f"{layer!r} occurs twice; make a second layer")
-            seen.add(id(layer))
+        check_free(self.layers)
         for layer in self.layers:
             layer.owner = self
             for inner in _outermost(layer):

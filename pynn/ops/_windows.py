@@ -27,6 +27,14 @@ def pair(value: Any, name: str, *, minimum: int = 1) -> Pair:
     return rows, columns
 
 
+def image_shape(shape: Any) -> tuple[int, int, int, int]:
+    """Return the shape of images, or raise ValueError unless it has four dimensions."""
+    if not isinstance(shape, tuple | list) or len(shape) != 4:
+        raise ValueError(f"shape is {shape!r}; expected that of images, (n, channels, height, width)")
+    n, channels, height, width = shape
+    return n, channels, height, width
+
+
 def reach(kernel: Pair, dilation: Pair) -> Pair:
     """Return the number of rows and columns that a window spans."""
     return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1

@@ -63,7 +63,12 @@ def resolve(activation: str | tuple[str, float | None] | None) -> tuple[Activati
     """Return code and parameter of ``"relu"``, ``("leaky_relu", 0.2)`` or None."""
     if activation is None:
         return _IDENTITY
-    name, alpha = (activation, None) if isinstance(activation, str) else activation
+    if isinstance(activation, str):
+        name, alpha = activation, None
+    elif isinstance(activation, tuple) and len(activation) == 2:
+        name, alpha = activation
+    else:
+        raise ValueError(f'activation is {activation!r}; expected a name, such as "elu", or ("elu", 0.5), or None')
     default = _DEFAULTS.get(name)
     if default is None:
         raise ValueError(f"unknown activation {name!r}; expected one of {', '.join(ACTIVATIONS)}")

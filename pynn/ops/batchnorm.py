@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends.selection import kernels
+from ..utils.validation import fraction
 from ._check import apart, fits, floats, output, positive, required
 from .activations import resolve
 
@@ -75,7 +76,7 @@ def batch_norm(
         )
     if training:
         _check_rows(x)
-    eps = positive(eps, "eps")
+    momentum, eps = fraction(momentum, "momentum"), positive(eps, "eps")
     code, alpha = resolve(activation)
     kernels().batchnorm.batch_norm(
         x, gamma, beta, running_mean, running_var, momentum, eps, training, code, alpha, out, mean_out, rstd_out

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backends.selection import kernels
+from ..utils.validation import fraction
 from ._check import fits, floats, positive
 from .activations import resolve
 from .batchnorm import backward_arguments, forward_arguments
@@ -60,7 +61,7 @@ def batch_norm2d(
         )
     if training:
         _check_count(x)
-    eps = positive(eps, "eps")
+    momentum, eps = fraction(momentum, "momentum"), positive(eps, "eps")
     code, alpha = resolve(activation)
     rows, y = by_channel(x), by_channel(out)
     kernels().channels.batchnorm_channels(

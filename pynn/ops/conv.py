@@ -12,7 +12,7 @@ from ._check import IMAGES, apart, check_shape, fits, floats, output
 from ._windows import Pair, borders, pair, windows
 from .activations import resolve
 from .channels import by_channel
-from .matmul import activated_gradient
+from .matmul import activated_gradient, gradient_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -136,13 +136,9 @@ def conv2d_backward(
     check_shape(dy, "dy", (x.shape[0], w.shape[0], *grid))
     if saved is not None:
         saved = floats(saved, "saved", like=dy, shape=dy.shape)
-    given = {"dw": dw, "db": db if need_db else None, "dx": dx if need_dx else None}
-    dw = output(dw, "dw", w.shape, dy.dtype)
-    db = output(db, "db", w.shape[:1], dy.dtype) if need_db else None
-    dx = output(dx, "dx", x.shape, dy.dtype) if need_dx else None
-    apart(given, dy, x, w, saved)
+    dw, db, dx = gradient_outputs(dy, x, w, saved, dw, db, dx, need_db, need_dx)
     if saved is not None:
-        dz = activated_gradient(dz, dy, saved, x, w, *given.values())
+        dz = activated_gradient(dz, dy, saved, x, w, dw, db, dx)
         code, alpha = resolve(activation)
         kernels().activations.activate_backward(dy, saved, code, alpha, dz)
         dy = dz

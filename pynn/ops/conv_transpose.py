@@ -12,6 +12,7 @@ from ..utils.validation import count
 from ._check import IMAGES, apart, check_shape, floats, output
 from ._windows import Pair, pair, reach, windows
 from .channels import by_channel
+from .matmul import gradient_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -114,11 +115,7 @@ def conv_transpose2d_backward(
     x, w = _operands(x, w, like=dy)
     before = pair(padding, "padding", minimum=0)
     check_shape(dy, "dy", output_shape(x.shape, w.shape, stride, before, output_padding, groups, dilation))
-    given = {"dw": dw, "db": db if need_db else None, "dx": dx if need_dx else None}
-    dw = output(dw, "dw", w.shape, dy.dtype)
-    db = output(db, "db", dy.shape[1:2], dy.dtype) if need_db else None
-    dx = output(dx, "dx", x.shape, dy.dtype) if need_dx else None
-    apart(given, dy, x, w)
+    dw, db, dx = gradient_outputs(dy, x, w, None, dw, db, dx, need_db, need_dx)
     family = kernels().conv
     family.conv2d_backward_weights(x, dy, stride, before, dilation, groups, dw)
     if db is not None:

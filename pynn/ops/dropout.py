@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backends.selection import kernels
+from ..utils.validation import count as whole
+from ..utils.validation import fraction, shortened
 from ._check import apart, elementwise_output, fits, floats, output, required
 from .channels import by_channel, check_channels
 
@@ -14,9 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 _UINT64 = np.dtype(np.uint64)
+#: A position in a stream of random numbers: seed and offset.
+Draw = np.ndarray | Sequence[int]
 
 
-def dropout(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+def dropout(x: ArrayLike, p: float, draw: Draw, out: np.ndarray | None = None) -> np.ndarray:
     """Return x with each element zeroed with probability `p` and the others divided by 1 - p.
 
     The mask is a function of a seed and of an offset plus the element's position (a SplitMix64 stream, the same on
@@ -49,15 +54,13 @@ def dropout(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = No
         out = elementwise_output(out, x)
     elif out is None:
         out = np.empty(x.shape, x.dtype)
-    if not 0 <= p <= 1:
-        raise ValueError(f"p is {p}; expected a probability in [0, 1]")
-    numbers = as_draw(draw)
+    share, numbers = fraction(p, "p"), as_draw(draw)
     apart({"out": out}, numbers)
-    kernels().dropout.dropout(x, float(p), numbers, out)
+    kernels().dropout.dropout(x, share, numbers, out)
     return out
 
 
-def dropout_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+def dropout_backward(dy: ArrayLike, p: float, draw: Draw, out: np.ndarray | None = None) -> np.ndarray:
     """Return the gradient of `dropout`: the same elements zeroed and scaled in dy.
 
     Examples
@@ -69,7 +72,7 @@ def dropout_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray |
     return dropout(dy, p, draw, out)
 
 
-def dropout2d(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+def dropout2d(x: ArrayLike, p: float, draw: Draw, out: np.ndarray | None = None) -> np.ndarray:
     """Return x with each channel of each example zeroed with probability `p` and the others divided by 1 - p.
 
     Neighbouring pixels are strongly correlated, so dropping single pixels has little effect (Tompson et al. 2015).
@@ -89,16 +92,14 @@ def dropout2d(x: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = 
     x = floats(x, "x")
     check_channels(x, "x")
     y = elementwise_output(out, x)
-    if not 0 <= p <= 1:
-        raise ValueError(f"p is {p}; expected a probability in [0, 1]")
-    numbers = as_draw(draw)
+    share, numbers = fraction(p, "p"), as_draw(draw)
     apart({"out": out}, numbers)
     if x.size:
-        kernels().dropout.dropout_channels(by_channel(x), float(p), numbers, by_channel(y))
+        kernels().dropout.dropout_channels(by_channel(x), share, numbers, by_channel(y))
     return y
 
 
-def dropout2d_backward(dy: ArrayLike, p: float, draw: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
+def dropout2d_backward(dy: ArrayLike, p: float, draw: Draw, out: np.ndarray | None = None) -> np.ndarray:
     """Return the gradient of `dropout2d`: the same channels zeroed and scaled in dy.
 
     Examples
@@ -131,17 +132,19 @@ def advance(stream: np.ndarray, count: int, out: np.ndarray | None = None) -> np
     required(stream, "stream", (2,), _UINT64)
     draw = output(out, "out", (2,), _UINT64)
     apart({"stream": stream, "out": out})
-    if not 0 <= count < 2**63:
+    if whole(count, "count", minimum=0) >= 2**63:
         raise ValueError(f"count is {count}; expected a number of elements in [0, 2**63)")
     kernels().dropout.advance(stream, count, draw)
     return draw
 
 
-def as_draw(draw: ArrayLike) -> np.ndarray:
+def as_draw(draw: Draw) -> np.ndarray:
     """Return seed and offset as uint64 (2,), without a copy if `draw` is such an array."""
     if isinstance(draw, np.ndarray) and draw.dtype == np.uint64 and draw.shape == (2,) and draw.flags.carray:
         return draw
-    seed, offset = (int(number) for number in draw)  # type: ignore[union-attr, arg-type]
-    if not (0 <= seed < 2**64 and 0 <= offset < 2**63):
+    if np.shape(draw) != (2,):
+        raise ValueError(f"draw is {shortened(repr(draw))}; expected a seed and an offset, (int, int)")
+    seed, offset = (whole(number, name, minimum=0) for number, name in zip(draw, ("seed", "offset"), strict=True))
+    if not (seed < 2**64 and offset < 2**63):
         raise ValueError(f"seed and offset are {seed} and {offset}; expected 64-bit non-negative integers")
     return np.array([seed, offset], np.uint64)

@@ -148,8 +148,9 @@ def layer_norm(
     array([[-1.,  1.],
            [-1.,  1.]])
     """
+    shape = _sizes(shape)
     x = floats(x, "x")
-    gamma, beta = _affine(gamma, beta, x, tuple(shape))
+    gamma, beta = _affine(gamma, beta, x, shape)
     y = output(out, "out", x.shape, x.dtype)
     _, mean, rstd = group_norm(
         _rows(x, shape),
@@ -187,14 +188,15 @@ def layer_norm_backward(
     >>> layer_norm_backward(np.array([[1.0, 0.0]]), x, (2,), None, mean, rstd)[0].round(3) + 0
     array([[0., 0.]])
     """
+    shape = _sizes(shape)
     dy = floats(dy, "dy")
     x = floats(x, "x", like=dy, shape=dy.shape)
     if gamma is None:
         dgamma = dbeta = None
     else:
-        gamma = floats(gamma, "gamma", like=dy, shape=tuple(shape))
-        dgamma = output(dgamma, "dgamma", tuple(shape), dy.dtype)
-        dbeta = output(dbeta, "dbeta", tuple(shape), dy.dtype)
+        gamma = floats(gamma, "gamma", like=dy, shape=shape)
+        dgamma = output(dgamma, "dgamma", shape, dy.dtype)
+        dbeta = output(dbeta, "dbeta", shape, dy.dtype)
     if need_dx:
         dx = output(dx, "dx", dy.shape, dy.dtype)
     group_norm_backward(
@@ -245,10 +247,11 @@ def rms_norm(
     array([[0.849, 1.131],
            [0.849, 1.131]])
     """
+    shape = _sizes(shape)
     x = floats(x, "x")
     rows = _rows(x, shape)
     if gamma is not None:
-        gamma = floats(gamma, "gamma", like=x, shape=tuple(shape))
+        gamma = floats(gamma, "gamma", like=x, shape=shape)
     y = output(out, "out", x.shape, x.dtype)
     rstd = output(rstd_out, "rstd_out", (len(rows), 1), x.dtype)
     apart({"out": out, "rstd_out": rstd_out}, x, gamma)
@@ -282,6 +285,7 @@ def rms_norm_backward(
     >>> rms_norm_backward(x, x, (2,), None, rstd)[0].round(3) + 0  # along x, nothing changes
     array([[0., 0.]])
     """
+    shape = _sizes(shape)
     dy = floats(dy, "dy")
     x = floats(x, "x", like=dy, shape=dy.shape)
     rows = _rows(x, shape)
@@ -290,8 +294,8 @@ def rms_norm_backward(
     if gamma is None:
         dgamma = None
     else:
-        gamma = floats(gamma, "gamma", like=dy, shape=tuple(shape))
-        dgamma = output(dgamma, "dgamma", tuple(shape), dy.dtype)
+        gamma = floats(gamma, "gamma", like=dy, shape=shape)
+        dgamma = output(dgamma, "dgamma", shape, dy.dtype)
     dx = output(dx, "dx", dy.shape, dy.dtype) if need_dx else None
     apart(given, dy, x, gamma, rstd)
     _check_groups(rows, 1)
@@ -321,10 +325,16 @@ def _affine(
     return floats(gamma, "gamma", like=x, shape=shape), floats(beta, "beta", like=x, shape=shape)
 
 
+def _sizes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sizes of the last dimensions as a tuple, or raise ValueError if they are none."""
+    if not isinstance(shape, tuple | list) or not shape:
+        raise ValueError(f"shape is {shape!r}; expected the sizes of the last dimensions, such as (3,)")
+    return tuple(shape)
+
+
 def _rows(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return the contiguous array (..., *shape) as (rows, elements of shape)."""
-    shape = tuple(shape)
-    if not shape or x.shape[-len(shape) :] != shape or x.ndim == len(shape):
+    if x.shape[-len(shape) :] != shape or x.ndim == len(shape):
         raise ValueError(f"x has shape {x.shape}; expected (..., {', '.join(map(str, shape))})")
     return x.reshape(-1, math.prod(shape)) if x.size else x.reshape(0, math.prod(shape))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backends.selection import kernels
+from ..utils.validation import fraction, number
 from ._check import apart, fits, floats, labels, output, required
 
 if TYPE_CHECKING:
@@ -137,17 +138,13 @@ def softmax_cross_entropy(
         sample_weight = row_weights(sample_weight, logits)
         dlogits = gradient_array(dlogits, "dlogits", need_gradient, logits, weight, sample_weight)
     targets = _checked_labels(targets, logits, ignore_index, "dlogits", dlogits)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing is {label_smoothing}; expected a number in [0, 1]")
-    if not gamma >= 0:
-        raise ValueError(f"gamma is {gamma}; expected a number of at least 0")
     loss = kernels().losses.softmax_cross_entropy(
         logits,
         targets,
         weight,
         sample_weight,
-        float(label_smoothing),
-        float(gamma),
+        fraction(label_smoothing, "label_smoothing"),
+        number(gamma, "gamma", minimum=0),
         ignore_index,
         is_mean(reduction),
         dlogits,
@@ -216,7 +213,7 @@ def multiclass_hinge(
     gradient = gradient_array(dscores, "dscores", need_gradient, scores, sample_weight)
     targets = _checked_labels(targets, scores, NO_IGNORE, "dscores", gradient)
     loss = kernels().losses.multiclass_hinge(
-        scores, targets, sample_weight, float(margin), is_mean(reduction), gradient
+        scores, targets, sample_weight, number(margin, "margin"), is_mean(reduction), gradient
     )
     return loss, gradient
 

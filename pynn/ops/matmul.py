@@ -153,15 +153,9 @@ def linear_backward(
         w = floats(w, "w", like=dy, shape=(x.shape[1], dy.shape[1]))
         if saved is not None:
             saved = floats(saved, "saved", like=dy, shape=dy.shape)
-        given = {"dw": dw, "db": db, "dx": dx}
-        dw = output(dw, "dw", w.shape, dy.dtype)
-        if need_db:
-            db = output(db, "db", (dy.shape[1],), dy.dtype)
-        if need_dx:
-            dx = output(dx, "dx", x.shape, dy.dtype)
-        apart(given, dy, x, w, saved)
+        dw, db, dx = gradient_outputs(dy, x, w, saved, dw, db, dx, need_db, need_dx)
         if saved is not None:
-            dz = activated_gradient(dz, dy, saved, x, w, *given.values())
+            dz = activated_gradient(dz, dy, saved, x, w, dw, db, dx)
     if dz is not None:
         code, alpha = resolve(activation)
         kernels().activations.activate_backward(dy, saved, code, alpha, dz)
@@ -172,6 +166,26 @@ def linear_backward(
         family.column_sum(dy, db)
     if need_dx:
         family.matmul(dy, w, False, True, None, ActivationCode.IDENTITY, 0.0, dx, None)
+    return dw, db, dx
+
+
+def gradient_outputs(
+    dy: np.ndarray,
+    x: np.ndarray,
+    w: np.ndarray,
+    saved: np.ndarray | None,
+    dw: np.ndarray | None,
+    db: np.ndarray | None,
+    dx: np.ndarray | None,
+    need_db: bool,
+    need_dx: bool,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Return dw, db and dx of a linear map with a bias per column or channel of dy; new arrays for those not given."""
+    given = {"dw": dw, "db": db if need_db else None, "dx": dx if need_dx else None}
+    dw = output(dw, "dw", w.shape, dy.dtype)
+    db = output(db, "db", dy.shape[1:2], dy.dtype) if need_db else None
+    dx = output(dx, "dx", x.shape, dy.dtype) if need_dx else None
+    apart(given, dy, x, w, saved)
     return dw, db, dx
 
 

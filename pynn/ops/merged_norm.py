@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..utils.validation import count as whole
+from ..utils.validation import fraction
 from ._check import apart, floats, output, positive, required
 from .activations import resolve
 from .batchnorm import feature_arrays
@@ -73,7 +74,7 @@ def merge_statistics(
     var = output(var_out, "var_out", features, moments.dtype)
     written: dict[str, np.ndarray | None] = {"running_mean": running_mean, "running_var": running_var}
     apart({**written, "mean_out": mean_out, "var_out": var_out}, moments, counts)
-    each, eps = _places(each, "each"), positive(eps, "eps")
+    each, momentum, eps = _places(each, "each"), fraction(momentum, "momentum"), positive(eps, "eps")
     if counts.min(initial=0) < 0 or counts.sum() * each < 2:
         raise ValueError(f"batch norm needs at least 2 elements to have a variance; counts is {counts}, each {each}")
     kernels().batchnorm.merge_statistics(moments, counts, each, running_mean, running_var, momentum, eps, mean, var)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..kernels.codes import LossCode
+from ..utils.validation import number
 from ._check import floats
 from .losses import gradient_array, is_mean, row_weights
 
@@ -113,7 +114,7 @@ def bce_with_logits(
     loss = kernels().pointwise_losses.bce_with_logits(
         _as_rows(logits),
         _as_rows(targets),
-        None if pos_weight is None else float(pos_weight),
+        None if pos_weight is None else number(pos_weight, "pos_weight", minimum=0),
         sample_weight,
         is_mean(reduction),
         None if gradient is None else _as_rows(gradient),

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ._check import IMAGES, apart, fits, floats, output
-from ._windows import Pair, adaptive_shape, pair, pooled_shape, pooling_window
+from ._windows import Pair, adaptive_shape, image_shape, pair, pooled_shape, pooling_window
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -223,10 +223,9 @@ def _gradients(dy: ArrayLike, shape: tuple[int, ...], out: np.ndarray | None) ->
     """Return dy, and the array for the gradient of images of that shape."""
     if fits("ncij->nchw", dy, out) and out.shape == shape:
         return dy, out
-    if len(shape) != 4:
-        raise ValueError(f"the shape of x is {tuple(shape)}; expected (n, channels, height, width)")
-    dy = floats(dy, "dy", shape=(*shape[:2], "out_height", "out_width"))
-    dx = output(out, "out", tuple(shape), dy.dtype)
+    images = image_shape(shape)
+    dy = floats(dy, "dy", shape=(*images[:2], "out_height", "out_width"))
+    dx = output(out, "out", images, dy.dtype)
     apart({"out": out}, dy)
     return dy, dx
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ._check import IMAGES, apart, check_shape, floats, output
-from ._windows import MAX_ELEMENTS, Pair, pair
+from ._windows import MAX_ELEMENTS, Pair, image_shape, pair
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -85,9 +85,7 @@ def upsample_backward(
     >>> upsample_backward(np.ones((1, 1, 2, 4)), (1, 1, 1, 2), scale_factor=2)
     array([[[[4., 4.]]]])
     """
-    dy, shape = floats(dy, "dy"), tuple(shape)
-    if len(shape) != 4:
-        raise ValueError(f"shape is {shape}; expected (n, channels, height, width)")
+    dy, shape = floats(dy, "dy"), image_shape(shape)
     grid = _grid(shape, size, scale_factor, mode, align_corners)
     check_shape(dy, "dy", (*shape[:2], *grid.size))
     dx = output(out, "out", shape, dy.dtype)

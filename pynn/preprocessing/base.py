@@ -201,10 +201,15 @@ class Transformer:
         raise NotImplementedError
 
     @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Shape of one example, as far as fitting determined it; raises NotFittedError before."""
+        self._require_fitted()
+        return self._shape_in()
+
+    @property
     def n_features_in_(self) -> int:
         """Number of features per example seen when fitting."""
-        self._require_fitted()
-        return math.prod(self._shape_in())
+        return math.prod(self.example_shape)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments by name."""

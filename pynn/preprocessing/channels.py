@@ -38,8 +38,8 @@ class _PerChannel(ShiftScale):
         if arrays["mean"].ndim != 1:
             raise ValueError(f"array 'mean' of {type(self).__name__} has shape {arrays['mean'].shape}; expected (C,)")
 
-    def _shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        shift, scale = super()._shift_scale()
+    def shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        shift, scale = super().shift_scale()
         return shift.reshape(-1, 1, 1), None if scale is None else scale.reshape(-1, 1, 1)
 
 

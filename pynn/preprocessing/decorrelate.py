@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .base import NotFittedError, Transformer, as_numbers, check_eps, float_type, row_blocks
 
 
-class _Decorrelation(Transformer):
+class Decorrelation(Transformer):
     """Base class of PCA, PCAWhiten and ZCA: covariance, eigenvectors, and multiplication by a matrix.
 
     An example is flattened to d numbers. The scatter matrix sum (x - mean)(x - mean)^T is merged exactly over blocks
@@ -56,7 +56,7 @@ class _Decorrelation(Transformer):
         self._require_fitted()
         x = as_numbers(x)
         self._check_shape(x)
-        matrix = self._matrix()
+        matrix = self.matrix()
         mean = self.mean_.reshape(-1)
         out = np.empty((len(x), matrix.shape[1]), float_type(x))
         # Large blocks of rows keep the product efficient. It is computed in float64 even for float32 data, because
@@ -87,7 +87,7 @@ class _Decorrelation(Transformer):
         """
         self._require_fitted()
         x = as_numbers(x)
-        matrix = self._inverse_matrix()
+        matrix = self.inverse_matrix()
         expected = self._shape_out(matrix.shape[0])
         if x.shape[1:] != expected:
             wanted = ", ".join(map(str, ("N", *expected)))
@@ -98,12 +98,12 @@ class _Decorrelation(Transformer):
             out[rows] = x[rows].reshape(-1, len(matrix)) @ matrix + mean
         return out.reshape(len(x), *self.mean_.shape)
 
-    def _matrix(self) -> NDArray[np.float64]:
+    def matrix(self) -> NDArray[np.float64]:
         """Return the matrix that multiplies centred rows, (d, k)."""
         raise NotImplementedError
 
-    def _inverse_matrix(self) -> NDArray[np.float64]:
-        """Return the (pseudo-)inverse of `_matrix`, (k, d)."""
+    def inverse_matrix(self) -> NDArray[np.float64]:
+        """Return the (pseudo-)inverse of `matrix`, (k, d)."""
         raise NotImplementedError
 
     def _shape_out(self, width: int) -> tuple[int, ...]:
@@ -174,7 +174,7 @@ class _Decorrelation(Transformer):
         self._axes_ = arrays.pop("components"), arrays.pop("explained_variance")
 
 
-class PCA(_Decorrelation):
+class PCA(Decorrelation):
     """Centre the data and rotate them to their principal axes: y = (x - mean) V, decorrelated, by decreasing variance.
 
     The columns of V are the eigenvectors of the covariance matrix, computed in float64 by `numpy.linalg.eigh`; the sign
@@ -230,10 +230,10 @@ class PCA(_Decorrelation):
             raise ValueError(f"n_components is {self.n_components!r}, but the data have only {features} features")
         return int(self.n_components)
 
-    def _matrix(self) -> NDArray[np.float64]:
+    def matrix(self) -> NDArray[np.float64]:
         return self.components_.T
 
-    def _inverse_matrix(self) -> NDArray[np.float64]:
+    def inverse_matrix(self) -> NDArray[np.float64]:
         return self.components_
 
 
@@ -288,14 +288,14 @@ class PCAWhiten(PCA):
         super()._check_params()
         check_eps(self.eps)
 
-    def _matrix(self) -> NDArray[np.float64]:
+    def matrix(self) -> NDArray[np.float64]:
         return self.components_.T * _gains(self.explained_variance_, self.eps, self.mean_.size)[0]
 
-    def _inverse_matrix(self) -> NDArray[np.float64]:
+    def inverse_matrix(self) -> NDArray[np.float64]:
         return self.components_ * _gains(self.explained_variance_, self.eps, self.mean_.size)[1][:, None]
 
 
-class ZCA(_Decorrelation):
+class ZCA(Decorrelation):
     """Whiten and rotate back, so that the result stays close to the data: y = (x - mean) V / sqrt(variance + eps) V^T.
 
     Whitened images still look like images. The output has the shape of the input.
@@ -334,10 +334,10 @@ class ZCA(_Decorrelation):
     def _shape_out(self, width: int) -> tuple[int, ...]:
         return self.mean_.shape
 
-    def _matrix(self) -> NDArray[np.float64]:
+    def matrix(self) -> NDArray[np.float64]:
         return self._between(_gains(self.explained_variance_, self.eps, self.mean_.size)[0])
 
-    def _inverse_matrix(self) -> NDArray[np.float64]:
+    def inverse_matrix(self) -> NDArray[np.float64]:
         return self._between(_gains(self.explained_variance_, self.eps, self.mean_.size)[1])
 
     def _between(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:

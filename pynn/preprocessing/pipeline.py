@@ -163,11 +163,8 @@ class Pipeline(Transformer):
         self._require_fitted()
         return {f"{i}.{name}": array for i, step in enumerate(self.steps) for name, array in step.state().items()}
 
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features per example seen when fitting."""
-        self._require_fitted()
-        return self.steps[0].n_features_in_
+    def _shape_in(self) -> tuple[int, ...]:
+        return self.steps[0]._shape_in()
 
     def load_state(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Restore the arrays of all steps that `state` returned, and return the pipeline."""

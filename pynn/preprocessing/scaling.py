@@ -43,15 +43,15 @@ class ShiftScale(Transformer):
         self._require_fitted()
         x = as_numbers(x)
         self._check_shape(x)
-        shift, scale = self._shift_scale()
+        shift, scale = self.shift_scale()
         out = np.empty(x.shape, float_type(x))
         # NumPy computes in float64 on small buffers and rounds when writing: no cancellation in float32, and no
         # temporary array of the size of x.
         np.subtract(x, shift, out=out, casting="same_kind")
         if scale is not None:
             np.divide(out, scale, out=out, casting="same_kind")
-        if self._offset():
-            out += self._offset()
+        if self.offset():
+            out += self.offset()
         return out
 
     def inverse_transform(self, x: ArrayLike) -> NDArray[Any]:
@@ -77,20 +77,20 @@ class ShiftScale(Transformer):
         self._require_fitted()
         x = as_numbers(x)
         self._check_shape(x)
-        shift, scale = self._shift_scale()
+        shift, scale = self.shift_scale()
         out = np.empty(x.shape, float_type(x))
-        np.subtract(x, self._offset(), out=out, casting="same_kind")
+        np.subtract(x, self.offset(), out=out, casting="same_kind")
         if scale is not None:
             np.multiply(out, scale, out=out, casting="same_kind")
         np.add(out, shift, out=out, casting="same_kind")
         return out
 
-    def _shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    def shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Return shift and scale (None for none), in shapes that broadcast against x."""
         raise NotImplementedError
 
-    def _offset(self) -> np.float64:
-        """Return the offset."""
+    def offset(self) -> np.float64:
+        """Return what is added at the end, after shift and scale."""
         return np.float64(0.0)
 
     def _by_feature(self, block: NDArray[Any]) -> NDArray[Any]:
@@ -151,7 +151,7 @@ class Center(ShiftScale):
     def _shape_in(self) -> tuple[int, ...]:
         return self.mean_.shape
 
-    def _shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    def shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
         return self.mean_, None
 
 
@@ -260,7 +260,7 @@ class Standardize(ShiftScale):
     def _shape_in(self) -> tuple[int, ...]:
         return self.mean_.shape
 
-    def _shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    def shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
         return self.mean_, self.scale_
 
     def _check_state(self, arrays: dict[str, NDArray[Any]]) -> None:
@@ -365,12 +365,12 @@ class MinMax(ShiftScale):
     def _shape_in(self) -> tuple[int, ...]:
         return self.data_min_.shape
 
-    def _shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    def shift_scale(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
         lo, hi = self.feature_range
         extent = self.data_max_ - self.data_min_
         return self.data_min_, np.where(extent > 0, extent, 1.0) / (hi - lo)
 
-    def _offset(self) -> np.float64:
+    def offset(self) -> np.float64:
         return np.float64(self.feature_range[0])
 
     def _check_state(self, arrays: dict[str, NDArray[Any]]) -> None:

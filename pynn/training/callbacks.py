@@ -130,10 +130,11 @@ class ComparesEpochs(Configurable, Callback):
 
     def _column(self, trainer: TrainingState) -> list[float]:
         """Return the values of the current run."""
-        if self.monitor not in trainer.history:
+        column = trainer.history.history.get(str(self.monitor))
+        if column is None:
             known = ", ".join(trainer.history.history)
             raise ValueError(f"there is no {self.monitor!r} to monitor among {known}")
-        return trainer.history[self.monitor][trainer.history_start :]
+        return column[trainer.history_start :]
 
     def _better(self, value: float, than: float) -> bool:
         """Return whether `value` is better than `than` by more than min_delta; any number is better than NaN."""

@@ -15,7 +15,7 @@ from ..nn.loading import own_classes, understood, unpack_model, with_prefix
 from ..nn.loss import FunctionLoss, Loss
 from ..nn.saving import check_rebuildable, pack_model
 from ..nn.sequential import KNOWN_LAYERS, Sequential
-from ..nn.state import write_arrays
+from ..nn.state import arrays_in_place, write_arrays
 from ..optim import averaging, optimizers, regularizers, schedules
 from ..utils.config import Configurable, describe, make
 from ..utils.files import load_tensors, packed_tensors
@@ -105,9 +105,8 @@ def _restore_averaging(trainer: TrainingState, saved: Any, arrays: dict[str, np.
     if saved is None:  # also in files of versions that had no averages
         return
     average = make({name: saved[name] for name in ("class", "config")}, known)
-    live = [trainer.model.flat.values, *(buffer for _, buffer in trainer.model.named_buffers())]
     if arrays:
-        average.prepare(live)
+        average.prepare(arrays_in_place(trainer.model, trainer.model.flat))
         write_arrays({str(index): array for index, array in enumerate(average.arrays)}, arrays)
     average.resume(**saved["progress"])
     trainer.averaging = average

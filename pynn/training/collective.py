@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..nn.state import arrays_in_place
 from ..utils.arrays import total_weight
 from . import rank_checks
 from .batches import Batch, cut
@@ -39,7 +40,7 @@ def start_exchange(ranks: Ranks, model: Sequential, compression: str | None) -> 
 
 def broadcast_weights(ranks: Ranks, model: Sequential) -> None:
     """Give all ranks the weights and running statistics of rank 0."""
-    ranks.broadcast_arrays([model.flat.values, *(buffer for _, buffer in model.named_buffers())])
+    ranks.broadcast_arrays(arrays_in_place(model, model.flat))
 
 
 def end_on_all(exchange: Exchange | None, model: Sequential) -> None:
@@ -51,21 +52,31 @@ def end_on_all(exchange: Exchange | None, model: Sequential) -> None:
 
 def prepare_on_all(trainer: TrainingState, request: FitRequest, ranks: Ranks) -> Fit:
     """Prepare a `fit` on all ranks; if that fails on one, or if their arguments differ, all raise."""
-    fit = ranks.call_on_all(lambda: prepared(trainer, request))
+    fit = ranks.call_on_all(lambda: prepared(trainer, request, ranks))
     ranks.check_equal(rank_checks.training(trainer, fit))
     return fit
 
 
+def on_any(ranks: Ranks | None, value: bool) -> bool:
+    """Return whether the value is true on any rank; of a process that trains alone, the value itself."""
+    return value if ranks is None else ranks.any(value)
+
+
+def from_first(ranks: Ranks | None, value: float) -> float:
+    """Return rank 0's value; of a process that trains alone, the value itself."""
+    return value if ranks is None else ranks.broadcast(value)
+
+
 @contextmanager
-def aborting_all(trainer: TrainingState) -> Iterator[None]:
+def aborting_all(trainer: TrainingState, ranks: Ranks | None) -> Iterator[None]:
     """Within the block, an error on one rank ends all ranks, unless it is one that all of them raise."""
     try:
         yield
     except NonFiniteError:  # of a loss or a gradient that all ranks know
         raise
     except BaseException as error:
-        if trainer._ranks is not None:
-            trainer._ranks.fail(error, trainer.steps)
+        if ranks is not None:
+            ranks.fail(error, trainer.steps)
         raise
 
 
@@ -82,5 +93,5 @@ def step_on_all(
     each = trainer.loss.row_weights(y, weights)
     total = total_weight(len(x), each)
     x, y, weights, _, share = cut(Batch(x, y, weights, total), trainer.loss, ranks)
-    with aborting_all(trainer):
+    with aborting_all(trainer, ranks):
         return step.take(x, y, weights, share=share)

@@ -10,11 +10,8 @@ if TYPE_CHECKING:
 
 #: Scalar arguments of `Trainer`.
 OPTIONS = ("schedule", "regularizers", "clip_norm", "clip_value", "averaging", "seed", "matmul_precision")
-#: Public attributes that the parts below, or `Trainer.__init__`, restore. A copy has no observer.
-OWN = {
-    *("model", "loss", "optimizer", *OPTIONS),
-    *("epoch", "steps", "lr", "last_loss", "history", "batches_per_epoch", "examples", "held_out", "observer"),
-}
+#: Public attributes that a copy does not take over: those of the running `fit`, and the observer.
+OWN = {"batches_per_epoch", "examples", "held_out", "held_out_outputs", "observer"}
 
 
 def taken_apart(trainer: TrainingState) -> dict[str, Any]:

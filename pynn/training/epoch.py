@@ -1,4 +1,4 @@
-"""The epochs of `Trainer.fit`: their steps, and their rows in the history."""
+"""What `Trainer.fit` does: it prepares a run, and takes the steps of its epochs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from ..utils.arrays import non_finite_row
+from ..utils.interrupt import InterruptGuard
 from ..utils.warning import warn_user
 from . import rank_checks
+from .collective import aborting_all, end_on_all, from_first, on_any, prepare_on_all
+from .examples import unfitted_after_error
+from .fitting import prepared
 from .history import EpochSums
 from .prefetch import opened
 from .settings import TrainingWarning
@@ -18,77 +22,92 @@ from .termination import reporting_termination
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ..utils.interrupt import InterruptGuard
-    from .fitting import Fit
+    from .fitting import Fit, FitRequest
+    from .progress import Progress
+    from .ranks import Ranks
     from .state import TrainingState
     from .step import TrainingStep
 
 
-def begin(trainer: TrainingState, fit: Fit) -> None:
+def run(trainer: TrainingState, step: TrainingStep, request: FitRequest, ranks: Ranks | None) -> None:
+    """Prepare a run, and train until its end; `Trainer.fit` calls this once no other thread trains."""
+    step.settle()
+    with unfitted_after_error(trainer.model) as settled:
+        fit = prepared(trainer, request) if ranks is None else prepare_on_all(trainer, request, ranks)
+        with InterruptGuard() as guard:
+            begin(trainer, step.progress, fit)
+            settled()
+            try:
+                with aborting_all(trainer, ranks):
+                    train(trainer, step, fit, guard)
+            finally:
+                fit.listeners.on_train_end(trainer)
+            end_on_all(step.exchange, trainer.model)  # a callback of rank 0 may have changed them
+
+
+def begin(trainer: TrainingState, progress: Progress, fit: Fit) -> None:
     """Begin or resume a run; if a callback raises an error, an interrupted run can still be finished."""
-    before = trainer._run, trainer._batch, trainer._sums
-    trainer._run, trainer._stop, trainer.history.interrupted = fit.plan, False, False
+    before = progress.plan, progress.batch, progress.sums
+    progress.plan, progress.stopping, progress.history.interrupted = fit.plan, False, False
     if fit.afresh:
-        trainer._batch, trainer._sums = 0, EpochSums()
+        progress.batch, progress.sums = 0, EpochSums()
     trainer.examples, trainer.held_out, trainer.metrics = fit.examples, fit.held_out, fit.metrics
     try:
         fit.listeners.on_train_begin(trainer)
     except BaseException:
-        trainer._run, trainer._batch, trainer._sums = before
+        progress.plan, progress.batch, progress.sums = before
         raise
 
 
-def train(trainer: TrainingState, step: TrainingStep, fit: Fit, prefetch: bool | None, guard: InterruptGuard) -> None:
+def train(trainer: TrainingState, step: TrainingStep, fit: Fit, guard: InterruptGuard) -> None:
     """Train until the end of the run, or until asked to stop; note whether it was interrupted."""
-    until, alone = fit.plan.until, trainer._ranks is None
+    progress, until, alone = step.progress, fit.plan.until, fit.ranks is None
     interrupted: bool | None = None
     try:
-        with reporting_termination(trainer._ranks):
-            while trainer.epoch < until and not (trainer._stop or (alone and guard.requested)):
-                train_epoch(trainer, step, fit, prefetch, guard)
-            interrupted = trainer._agreed(guard.requested)
+        with reporting_termination(fit.ranks):
+            while progress.epoch < until and not (progress.stopping or (alone and guard.requested)):
+                train_epoch(trainer, step, fit, guard)
+            interrupted = on_any(fit.ranks, guard.requested)
     finally:
         asked = guard.requested if interrupted is None else interrupted
-        trainer.history.interrupted = asked and trainer.epoch < until
+        progress.history.interrupted = asked and progress.epoch < until
 
 
-def train_epoch(
-    trainer: TrainingState, step: TrainingStep, fit: Fit, prefetch: bool | None, guard: InterruptGuard
-) -> None:
+def train_epoch(trainer: TrainingState, step: TrainingStep, fit: Fit, guard: InterruptGuard) -> None:
     """Take the steps of an epoch, or of what is left of it; stop after a step if asked to."""
-    began = time.perf_counter()
+    began, progress = time.perf_counter(), step.progress
     trainer.batches_per_epoch = len(fit.source)
     fit.listeners.on_epoch_begin(trainer)
-    if trainer._ranks is not None:
-        trainer._ranks.check_equal(rank_checks.between_epochs(trainer))
-    with opened(fit.source, trainer.seed, trainer.epoch, trainer._batch, prefetch) as batches:
+    if fit.ranks is not None:
+        fit.ranks.check_equal(rank_checks.between_epochs(trainer))
+    with opened(fit.source, trainer.seed, progress.epoch, progress.batch, fit.prefetch) as batches:
         for x, y, weights, total, share in batches:
             try:
-                loss = step.take(x, y, weights, trainer._count_batch(y, weights, total), share)
+                loss = step.take(x, y, weights, step.counting(y, weights, total), share)
             except Stopped:
-                trainer._stop = True
+                progress.stopping = True
                 return
             fit.listeners.on_step_end(trainer)
             if not math.isfinite(loss):
                 raise non_finite_error(trainer, x, y)
-            if guard.requested or trainer._stop:
-                trainer._stop = True
+            if guard.requested or progress.stopping:
+                progress.stopping = True
                 if share is None:  # several ranks agree in the next step, or at the end of the epoch
                     return
-    if trainer._agreed(trainer._stop):
-        trainer._stop = True
+    if on_any(fit.ranks, progress.stopping):
+        progress.stopping = True
         return
-    if not trainer._sums.weight:
+    if not progress.sums.weight:
         warn_user(
-            f"epoch {trainer.epoch + 1} trained nothing, and its loss is NaN: all its examples have weight 0",
+            f"epoch {progress.epoch + 1} trained nothing, and its loss is NaN: all its examples have weight 0",
             TrainingWarning,
         )
-    step.end_epoch(trainer.epoch + 1)
-    row = trainer._sums.row(trainer.loss.reduction) | trainer.validate()
-    row |= {"lr": trainer.lr, "seconds": trainer._from_first(time.perf_counter() - began)}
-    trainer._end_epoch(row)
+    step.show_average(progress.epoch + 1)
+    row = progress.sums.row(trainer.loss.reduction) | trainer.validate()
+    row |= {"lr": progress.lr, "seconds": from_first(fit.ranks, time.perf_counter() - began)}
+    progress.end_epoch(row, trainer.model.flat.gate)
     fit.listeners.on_epoch_end(trainer)
-    trainer._stop = trainer._agreed(trainer._stop)
+    progress.stopping = on_any(fit.ranks, progress.stopping)
 
 
 def non_finite_error(trainer: TrainingState, x: ArrayLike, y: ArrayLike) -> NonFiniteError:

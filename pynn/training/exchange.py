@@ -78,7 +78,7 @@ class Exchange:
             self._stop = start
 
     def finish(self, context: Context) -> None:
-        """Wait until the gradients are summed: on one host in this rank's part, or whole for an observer."""
+        """Wait for the summed gradients: on one host for this rank's part alone, unless an observer needs all."""
         if self._host is None:
             context.outside(partial(self._end_sums, self._stop))
             return

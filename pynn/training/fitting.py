@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..augment import as_changes
+import numpy as np
+
+from ..augment import as_changes, name_of
 from ..nn.layers import BatchNorm
 from ..optim.schedules import idle_epochs
 from ..utils.arrays import numeric
-from ..utils.validation import data_parts, several
+from ..utils.validation import count, data_parts, flag, several
 from ..utils.warning import warn_user
 from .batches import ArrayBatches, Source, UserBatches, refuse_options
 from .callbacks import Callback, CallbackList
@@ -44,12 +46,14 @@ class FitRequest(NamedTuple):
     callbacks: Iterable[Callback]
     metrics: Iterable[Metric]
     progress: bool
+    prefetch: bool | None
 
 
 class Fit(NamedTuple):
     """What `Trainer.fit` is to do: its arguments checked, its data preprocessed, its batches cut.
 
-    `afresh` says that it begins a run instead of finishing an interrupted one.
+    `afresh` says that it begins a run instead of finishing an interrupted one. `ranks` are those that train together,
+    or None.
     """
 
     plan: FitPlan
@@ -59,11 +63,15 @@ class Fit(NamedTuple):
     listeners: CallbackList
     metrics: tuple[Metric, ...]
     afresh: bool
+    prefetch: bool | None
+    ranks: Ranks | None
 
 
-def prepared(trainer: TrainingState, request: FitRequest) -> Fit:
+def prepared(trainer: TrainingState, request: FitRequest, ranks: Ranks | None = None) -> Fit:
     """Check all arguments, and fit the preprocessing; nothing else of the trainer changes."""
     model, loss = trainer.model, trainer.loss
+    shows = flag(request.progress, "progress")
+    prefetch = None if request.prefetch is None else flag(request.prefetch, "prefetch")
     changes = as_changes(request.augment)
     metrics = several(request.metrics, "metrics")
     if named(metrics, loss) and request.validation is None:
@@ -71,9 +79,7 @@ def prepared(trainer: TrainingState, request: FitRequest) -> Fit:
     x, y = request.x, request.y
     if y is not None:
         x = numeric(model.rows_of(x), "x")
-    plan = FitPlan.planned(
-        trainer.standing(), x, y, request.epochs, request.batch_size, request.shuffle, request.steps_per_epoch, changes
-    )
+    plan = _planned(trainer, request, x, changes)
     examples: Examples | None = None
     source: Source
     if y is None:
@@ -81,18 +87,36 @@ def prepared(trainer: TrainingState, request: FitRequest) -> Fit:
         if isinstance(x, Source):
             source = x
         else:
-            source = UserBatches(x, model, loss, plan.steps, plan.until - trainer.epoch, changes, ranks=trainer._ranks)
+            source = UserBatches(x, model, loss, plan.steps, plan.until - trainer.epoch, changes, ranks=ranks)
     else:
         examples = _training_examples(model, loss, x, y, request.sample_weight)
-        source = _array_batches(model, loss, examples, plan, changes, trainer._ranks)
+        source = _array_batches(model, loss, examples, plan, changes, ranks)
     held_out = _held_out_examples(model, loss, request.validation)
     listeners = CallbackList(request.callbacks)
-    if request.progress and trainer.rank == 0:
-        from .progress import ProgressBar  # rich takes a third of the time that importing pynn takes
+    if shows and trainer.rank == 0:
+        from .progress_bar import ProgressBar  # rich takes a third of the time that importing pynn takes
 
         listeners.callbacks.append(ProgressBar())
     _warn_of_idle_epochs(trainer, plan, len(source))
-    return Fit(plan, source, examples, held_out, listeners, metrics, request.epochs is not None)
+    return Fit(plan, source, examples, held_out, listeners, metrics, request.epochs is not None, prefetch, ranks)
+
+
+def _planned(trainer: TrainingState, request: FitRequest, x: Any, changes: Iterable[Augment]) -> FitPlan:
+    """Return the plan of a new run, or of the rest of an interrupted one."""
+    size = None if request.batch_size is None else count(request.batch_size, "batch_size")
+    steps = None if request.steps_per_epoch is None else count(request.steps_per_epoch, "steps_per_epoch")
+    if steps is not None and request.y is not None:
+        raise ValueError("steps_per_epoch needs batches without y; for arrays x and y, set batch_size")
+    shuffle = None if request.shuffle is None else flag(request.shuffle, "shuffle")
+    examples = None if request.y is None else (np.shape(x) or (0,))[0]
+    augment = [name_of(change) for change in changes]
+    if request.epochs is not None:
+        until = trainer.epoch + count(request.epochs, "epochs", minimum=0)
+        return FitPlan(until, size or 32, examples, shuffle is not False, steps, augment, len(trainer.history))
+    last = trainer.plan
+    if last is None or trainer.epoch >= last.until:
+        raise ValueError("epochs is missing, and no interrupted run can be finished; pass epochs=")
+    return last.continued(examples, size, shuffle, steps, augment, begun=trainer.batches_done > 0)
 
 
 def _training_examples(

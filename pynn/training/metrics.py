@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..nn.inputs import Inputs
-from ..nn.loss import correct
+from ..nn.loss import count_correct
 from ..nn.probabilities import softmax
 from ..utils.validation import several, shortened
 
@@ -242,7 +242,7 @@ def figures(
 ) -> dict[str, float]:
     """Return loss, accuracy if the loss has one, and metrics of a network with these outputs."""
     result = {"loss": loss.forward(output, examples.y, examples.weights)[0]}
-    counted = correct(loss, output, examples.y, examples.weights)
+    counted = count_correct(loss, output, examples.y, examples.weights)
     if counted is not None:
         result["accuracy"] = counted[0] / counted[1] if counted[1] else math.nan
     if metrics:

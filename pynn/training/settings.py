@@ -1,10 +1,9 @@
-"""The settings of a trainer, validated on every assignment."""
+"""The settings of a trainer, checked on every assignment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..backends.precision import checked
 from ..nn.loss import Loss, as_loss
@@ -34,41 +33,27 @@ class TrainingWarning(RuntimeWarning):
     """
 
 
-def _setting(name: str, check: Callable[[Any, Any], Any], doc: str) -> Any:
-    """Return a property that validates assigned values with ``check(trainer, value)``."""
-
-    def assign(trainer: Any, value: Any) -> None:
-        setattr(trainer, f"_{name}", check(trainer, value))
-
-    return property(attrgetter(f"_{name}"), assign, doc=doc)  # attrgetter: a step reads settings without a Python call
+def _model(settings: Settings, value: Any) -> Sequential:
+    return instance(value, "model", Sequential)
 
 
-def read_only(name: str, advice: str, doc: str) -> Any:
-    """Return a read-only property; assigning to it raises AttributeError with advice."""
-
-    def refuse(trainer: Any, value: Any) -> None:
-        raise AttributeError(f"trainer.{name} cannot be assigned: {advice}")
-
-    return property(attrgetter(f"_{name}"), refuse, doc=doc)
-
-
-def _loss(trainer: Any, value: Any) -> Loss:
+def _loss(settings: Settings, value: Any) -> Loss:
     loss = as_loss(value)
-    trainer.model.output_kind = loss.output_kind
+    settings.model.output_kind = loss.output_kind
     return loss
 
 
-def _optimizer(trainer: Any, value: Any) -> Optimizer:
+def _optimizer(settings: Settings, value: Any) -> Optimizer:
     optimizer = instance(value, "optimizer", Optimizer)
-    _check_momentum(trainer._schedule, optimizer)
-    optimizer.bind(trainer.model.flat)
+    _check_momentum(settings.schedule, optimizer)
+    optimizer.bind(settings.model.flat)
     return optimizer
 
 
-def _schedule(trainer: Any, value: Any) -> Schedule | None:
+def _schedule(settings: Settings, value: Any) -> Schedule | None:
     schedule = None if value is None else instance(value, "schedule", Schedule)
-    if hasattr(trainer, "_optimizer"):
-        _check_momentum(schedule, trainer._optimizer)
+    if hasattr(settings, "optimizer"):
+        _check_momentum(schedule, settings.optimizer)
     return schedule
 
 
@@ -81,65 +66,48 @@ def _check_momentum(schedule: Schedule | None, optimizer: Optimizer) -> None:
         )
 
 
-def _regularizers(trainer: Any, value: Any) -> list[Regularizer]:
+def _regularizers(settings: Settings, value: Any) -> list[Regularizer]:
     return [instance(item, "one of regularizers", Regularizer) for item in several(value, "regularizers")]
 
 
-def _averaging(trainer: Any, value: Any) -> Averaging | None:
+def _clip_norm(settings: Settings, value: Any) -> float | None:
+    return None if value is None else number(value, "clip_norm", above=0)
+
+
+def _clip_value(settings: Settings, value: Any) -> float | None:
+    return None if value is None else number(value, "clip_value", above=0)
+
+
+def _averaging(settings: Settings, value: Any) -> Averaging | None:
     if value is not None:
-        instance(value, "averaging", Averaging).claim(trainer)
+        instance(value, "averaging", Averaging).claim(settings)
     return value
 
 
-def _matmul_precision(trainer: Any, value: Any) -> str | None:
+def _matmul_precision(settings: Settings, value: Any) -> str | None:
     return None if value is None else checked(value, "matmul_precision")
 
 
+def _seed(settings: Settings, value: Any) -> int:
+    return count(value, "seed", minimum=0)
+
+
 class Settings:
-    """The settings of a `Trainer`; see there."""
+    """The settings of a `Trainer`, which describes them: each is checked whenever it is assigned.
 
-    if TYPE_CHECKING:
-        # The attributes that the properties below, and a training step, read.
-        _loss: Loss
-        _optimizer: Optimizer
-        _schedule: Schedule | None
-        _regularizers: list[Regularizer]
-        _clip_norm: float | None
-        _clip_value: float | None
-        _averaging: Averaging | None
-        _matmul_precision: str | None
-        averaging: Averaging | None
-        matmul_precision: str | None
-        loss: Loss
-        optimizer: Optimizer
-        schedule: Schedule | None
-        regularizers: list[Regularizer]
-        clip_norm: float | None
-        clip_value: float | None
+    Steps read them here, as plain attributes: reading a trainer's properties takes twice the time.
+    """
 
-        @property
-        def model(self) -> Sequential: ...
-
-        @property
-        def seed(self) -> int: ...
-
-    else:
-        loss = _setting("loss", _loss, "The loss to minimise.")
-        optimizer = _setting("optimizer", _optimizer, "The optimiser; a new one starts with empty state.")
-        schedule = _setting("schedule", _schedule, "Scales the optimiser's learning rate.")
-        regularizers = _setting("regularizers", _regularizers, "Penalties and constraints.")
-        clip_norm = _setting(
-            "clip_norm", lambda _, value: None if value is None else number(value, "clip_norm", above=0), "May be None."
-        )
-        clip_value = _setting(
-            "clip_value",
-            lambda _, value: None if value is None else number(value, "clip_value", above=0),
-            "May be None.",
-        )
-        averaging = _setting("averaging", _averaging, "Averages the weights; a new one starts anew.")
-        matmul_precision = _setting("matmul_precision", _matmul_precision, "Of float32 products; may be None.")
-        model = read_only("model", "a trainer trains one model; make a new Trainer", "The model to train.")
-        seed = read_only("seed", "it has seeded the run already; make a new Trainer(..., seed=)", "The run's seed.")
+    model: Sequential
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule | None
+    regularizers: Sequence[Regularizer]
+    clip_norm: float | None
+    clip_value: float | None
+    averaging: Averaging | None
+    matmul_precision: str | None
+    seed: int
 
     def __init__(
         self,
@@ -150,14 +118,33 @@ class Settings:
         regularizers: Sequence[Regularizer],
         clip_norm: float | None,
         clip_value: float | None,
+        averaging: Averaging | None,
         seed: int,
+        matmul_precision: str | None,
     ) -> None:
-        self._model = instance(model, "model", Sequential)
-        checked = as_loss(loss)
-        self.schedule, self.regularizers = schedule, regularizers  # type: ignore[assignment]
+        self.model = model
+        known_loss = as_loss(loss)
+        self.schedule, self.regularizers = schedule, regularizers
         self.clip_norm, self.clip_value = clip_norm, clip_value
-        self.averaging = None
-        self.matmul_precision = None
-        self._seed = count(seed, "seed", minimum=0)
-        self.optimizer = optimizer  # binds the model's parameters, so it comes after everything that may raise
-        self.loss = checked
+        self.matmul_precision = matmul_precision
+        self.seed = seed
+        self.optimizer = optimizer  # binds the model's parameters, so it comes after what may raise
+        self.loss, self.averaging = known_loss, averaging
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, _CHECKS[name](self, value))
+
+
+#: The checks of assigned values, which return what is stored.
+_CHECKS: dict[str, Callable[[Settings, Any], Any]] = {
+    "model": _model,
+    "loss": _loss,
+    "optimizer": _optimizer,
+    "schedule": _schedule,
+    "regularizers": _regularizers,
+    "clip_norm": _clip_norm,
+    "clip_value": _clip_value,
+    "averaging": _averaging,
+    "matmul_precision": _matmul_precision,
+    "seed": _seed,
+}

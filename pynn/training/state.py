@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +12,16 @@ import numpy as np
 
 from ..nn.loss import Loss
 from ..nn.random import Stream
-from ..utils.interrupt import call_together
-from .history import EpochSums, History
+from .history import History
 from .metrics import Metric, named
 from .plan import FitPlan
-from .settings import Settings, read_only
+from .progress import Progress
+from .settings import Settings
 
 if TYPE_CHECKING:
     from ..nn.observer import Observer
     from ..nn.sequential import Sequential
+    from ..optim.averaging import Averaging
     from ..optim.base import Optimizer
     from ..optim.regularizers import Regularizer
     from ..optim.schedules import Schedule
@@ -29,26 +29,60 @@ if TYPE_CHECKING:
     from .ranks import Ranks
 
 
-class TrainingState(Settings):
+def _attribute(path: str, doc: str) -> Any:
+    """Return the property of a trainer that is an attribute of one of its parts, such as "_progress.steps"."""
+    part, name = path.split(".")
+
+    def assign(trainer: Any, value: Any) -> None:
+        setattr(getattr(trainer, part), name, value)
+
+    return property(attrgetter(path), assign, doc=doc)  # attrgetter: reading takes no Python call
+
+
+def _read_only(path: str, doc: str, advice: str) -> Any:
+    """Return the same for an attribute that cannot be assigned: that raises AttributeError with advice."""
+    name = path.partition(".")[2]
+
+    def refuse(trainer: Any, value: Any) -> None:
+        raise AttributeError(f"trainer.{name} cannot be assigned: {advice}")
+
+    return property(attrgetter(path), refuse, doc=doc)
+
+
+class TrainingState:
     """The state of a `Trainer`, whose docstring describes the attributes."""
 
-    def __init__(
-        self,
-        model: Sequential,
-        loss: Loss | Callable[..., Any],
-        optimizer: Optimizer,
-        schedule: Schedule | None,
-        regularizers: Sequence[Regularizer],
-        clip_norm: float | None,
-        clip_value: float | None,
-        seed: int,
-    ) -> None:
-        super().__init__(model, loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed)
-        self.epoch = 0
-        self.steps = 0
-        self._lr = optimizer.lr
-        self.last_loss = math.nan
-        self._history = History()
+    loss: Loss = _attribute("_settings.loss", "The loss to minimise.")
+    optimizer: Optimizer = _attribute("_settings.optimizer", "The optimiser; a new one starts with empty state.")
+    schedule: Schedule | None = _attribute("_settings.schedule", "Scales the optimiser's learning rate.")
+    regularizers: Sequence[Regularizer] = _attribute("_settings.regularizers", "Penalties and constraints.")
+    clip_norm: float | None = _attribute("_settings.clip_norm", "May be None.")
+    clip_value: float | None = _attribute("_settings.clip_value", "May be None.")
+    averaging: Averaging | None = _attribute("_settings.averaging", "Averages the weights; a new one starts anew.")
+    matmul_precision: str | None = _attribute("_settings.matmul_precision", "Of float32 products; may be None.")
+    model: Sequential = _read_only(
+        "_settings.model", "The model to train.", "a trainer trains one model; make a new Trainer"
+    )
+    seed: int = _read_only(
+        "_settings.seed", "The run's seed.", "it has seeded the run already; make a new Trainer(..., seed=)"
+    )
+
+    epoch: int = _attribute("_progress.epoch", "Finished epochs.")
+    steps: int = _attribute("_progress.steps", "Finished steps.")
+    last_loss: float = _attribute("_progress.last_loss", "The loss of the last minibatch.")
+    lr: float = _read_only(
+        "_progress.lr",
+        "See `Trainer`.",
+        "it is the rate of the last step; to set the rate, assign trainer.optimizer.lr",
+    )
+    history: History = _read_only("_progress.history", "See `Trainer`.", "fit records it; a new Trainer has a new one")
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._progress = Progress(settings.optimizer.lr)
+        self._random = Stream(int(np.random.SeedSequence(settings.seed).generate_state(1, np.uint64)[0]))
+        #: The ranks that train together; None if this process trains alone.
+        self._ranks: Ranks | None = None
         self.batches_per_epoch = 0
         self.examples: Examples | None = None
         self.held_out: Examples | None = None
@@ -59,20 +93,6 @@ class TrainingState(Settings):
         self.observer: Observer | None = None
         #: Whether a callback will restore the weights of the best epoch; set by `pynn.EarlyStopping`.
         self.keeps_best = False
-        #: The ranks that train together; None if this process trains alone.
-        self._ranks: Ranks | None = None
-        self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
-        self._stop = False
-        # Finished batches of the current epoch, and the sums for its row in the history.
-        self._batch = 0
-        self._sums = EpochSums()
-        # The arguments of the last `fit`; an interrupted run is finished with them.
-        self._run: FitPlan | None = None
-
-    lr = read_only(
-        "lr", "it is the rate of the last step; to set the rate, assign trainer.optimizer.lr", "See `Trainer`."
-    )
-    history = read_only("history", "fit records it; a new Trainer has a new one", "See `Trainer`.")
 
     @property
     @abstractmethod
@@ -106,14 +126,19 @@ class TrainingState(Settings):
         return 0 if self._ranks is None else self._ranks.rank
 
     @property
+    def plan(self) -> FitPlan | None:
+        """What the current or last `fit` was asked to do; None before the first."""
+        return self._progress.plan
+
+    @property
     def target_epoch(self) -> int:
         """The epoch at which the current or last `fit` ends."""
-        return 0 if self._run is None else self._run.until
+        return 0 if self.plan is None else self.plan.until
 
     @property
     def history_start(self) -> int:
         """The number of rows in the history when the current or last run began; a finished interrupted run is one."""
-        return 0 if self._run is None else self._run.since
+        return 0 if self.plan is None else self.plan.since
 
     @property
     def columns(self) -> list[str]:
@@ -127,83 +152,29 @@ class TrainingState(Settings):
     @property
     def batches_done(self) -> int:
         """The number of finished minibatches of the current epoch."""
-        return self._batch
-
-    def _end_epoch(self, row: dict[str, float]) -> None:
-        gate = self.model.flat.gate
-        thread = gate.enter()
-        try:
-            gate.stepping.add(thread)
-            with gate.lock:
-                epoch = self.epoch + 1
-                changes = {"epoch": epoch, "_batch": 0, "_sums": EpochSums()}
-                own = partial(self.__dict__.update, changes)
-                call_together([own, *self.history.additions(epoch, row)])
-        finally:
-            gate.stepping.discard(thread)
-
-    def _count_batch(self, y: np.ndarray, weights: np.ndarray | None, total: float) -> Callable[[float], None]:
-        """Return the function that records a finished batch at the end of a step; it is idempotent."""
-        batch, sums = self._batch, self._sums
-        weight = 1.0 if self._loss.reduction == "sum" else total
-
-        def count(loss: float) -> None:
-            self._sums = sums.plus(loss, weight, self._counted(y, weights))
-            self._batch = batch + 1
-
-        return count
-
-    @abstractmethod
-    def _counted(self, y: np.ndarray, weights: np.ndarray | None) -> tuple[float, float] | None:
-        """Return the correct predictions of the last minibatch and all that count."""
-
-    def _agreed(self, value: bool) -> bool:
-        """Return whether the value is true on any rank."""
-        return value if self._ranks is None else self._ranks.any(value)
-
-    def _from_first(self, value: float) -> float:
-        """Return rank 0's value."""
-        return value if self._ranks is None else self._ranks.broadcast(value)
-
-    def standing(self) -> tuple[FitPlan | None, int, int, int]:
-        """Return the plan of the last run, finished epochs, batches of the running one, and rows of the history."""
-        return self._run, self.epoch, self._batch, len(self.history)
+        return self._progress.batch
 
     def stop(self) -> None:
         """End the running `fit` after the current step or epoch; for callbacks."""
-        self._stop = True
+        self._progress.stopping = True
 
     def progress_state(self) -> dict[str, Any]:
         """Return the state that a checkpoint stores of this trainer, except arrays, in JSON-serialisable form."""
         return {
-            "epoch": self.epoch,
-            "steps": self.steps,
-            "batch": self._batch,
-            "sums": vars(self._sums),
-            "run": None if self._run is None else vars(self._run),
+            **self._progress.state(),
             "seed": self.seed,
             "random": {"seed": self._random.seed, "offset": self._random.offset},
             "optimizer_steps": self.optimizer.steps,
             "clip_norm": self.clip_norm,
             "clip_value": self.clip_value,
             "matmul_precision": self.matmul_precision,
-            "lr": self.lr,
-            "last_loss": self.last_loss,
-            "history": {"epoch": self.history.epoch, "columns": self.history.history},
         }
 
     def load_progress_state(self, state: dict[str, Any]) -> None:
         """Restore the state that `progress_state` returned."""
-        self.epoch, self.steps, self._batch = state["epoch"], state["steps"], state["batch"]
-        sums = dict(state["sums"])
-        if "examples" in sums:  # a checkpoint of an older version, in which all examples had equal weight
-            sums["weight"] = sums.pop("examples")
-        self._sums = EpochSums(**sums)
-        self._run = None if state["run"] is None else FitPlan(**state["run"])
-        self._seed = state["seed"]
+        self._progress.load_state(state)
+        self._settings.seed = state["seed"]
         self._random.move(state["random"]["seed"], state["random"]["offset"])
         self.optimizer.steps = state["optimizer_steps"]
         self.clip_norm, self.clip_value = state["clip_norm"], state["clip_value"]
         self.matmul_precision = state.get("matmul_precision")  # absent from checkpoints of older versions
-        self._lr, self.last_loss = state["lr"], state["last_loss"]
-        self.history.epoch, self.history.history = state["history"]["epoch"], state["history"]["columns"]

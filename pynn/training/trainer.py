@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends.precision import using_matmul_precision
-from ..nn.loss import Loss, correct
+from ..nn.loss import Loss
 from ..nn.sequential import Sequential
 from ..optim.averaging import Averaging
 from ..optim.base import Optimizer
@@ -20,18 +20,18 @@ from ..optim.regularizers import Regularizer
 from ..optim.schedules import Schedule
 from ..utils.arrays import example_weights
 from ..utils.files import write_atomically
-from ..utils.interrupt import InterruptGuard
-from ..utils.validation import flag, several
+from ..utils.validation import several
 from .callbacks import Callback
 from .checkpoint import load_checkpoint, packed_checkpoint
-from .collective import aborting_all, end_on_all, prepare_on_all, start_exchange, step_on_all
+from .collective import start_exchange, step_on_all
 from .copying import put_together, taken_apart
-from .epoch import begin, non_finite_error, train
-from .examples import prepare_later, step_targets, unfitted_after_error
-from .fitting import FitRequest, prepared
+from .epoch import non_finite_error, run
+from .examples import prepare_later, step_targets
+from .fitting import FitRequest
 from .history import History
 from .metrics import Metric, figures, named, outputs
 from .ranks import Ranks
+from .settings import Settings
 from .state import TrainingState
 from .step import TrainingStep
 
@@ -114,12 +114,13 @@ class Trainer(TrainingState):
         compression: str | None = None,
         matmul_precision: str | None = None,
     ) -> None:
-        super().__init__(model, loss, optimizer, schedule, regularizers, clip_norm, clip_value, seed)
-        self.averaging = averaging
-        self.matmul_precision = matmul_precision
+        settings = Settings(
+            model, loss, optimizer, schedule, regularizers, clip_norm, clip_value, averaging, seed, matmul_precision
+        )
+        super().__init__(settings)
         self._ranks = Ranks.of(comm)
-        self._exchange = None if self._ranks is None else start_exchange(self._ranks, self.model, compression)
-        self._step = TrainingStep(self, self._random, self._exchange)
+        exchange = None if self._ranks is None else start_exchange(self._ranks, settings.model, compression)
+        self._step = TrainingStep(self, settings, self._progress, self._random, exchange)
         #: Holds the identity of the training thread under "thread" while one trains.
         self._turn: dict[str, int] = {}
 
@@ -148,10 +149,11 @@ class Trainer(TrainingState):
         try:
             if self._turn.setdefault("thread", thread) != thread:
                 raise self._busy()
-            batch = self.model.as_input(x)
+            model, loss_function = self._settings.model, self._settings.loss
+            batch = model.as_input(x)
             weights = None if sample_weight is None else example_weights(sample_weight, len(batch), batch.dtype)
-            if type(y) is not np.ndarray or y.ndim != self._loss.target_ndim or y.dtype.kind not in "fiu":
-                y = step_targets(self.model, self.loss, batch, y)
+            if type(y) is not np.ndarray or y.ndim != loss_function.target_ndim or y.dtype.kind not in "fiu":
+                y = step_targets(model, loss_function, batch, y)
             if self._ranks is None:
                 loss = self._step.take(batch, y, weights)
             else:
@@ -253,38 +255,21 @@ class Trainer(TrainingState):
         """
         request = FitRequest(
             x, y, epochs, batch_size, validation, sample_weight, shuffle, augment, steps_per_epoch, callbacks,
-            metrics, flag(progress, "progress"),
+            metrics, progress, prefetch,
         )  # fmt: skip
-        prefetch = None if prefetch is None else flag(prefetch, "prefetch")
         if self._turn:
             raise self._busy()
         thread = threading.get_ident()
         try:
             if self._turn.setdefault("thread", thread) != thread:
                 raise self._busy()
-            self._step.settle()
-            with unfitted_after_error(self.model) as settled:
-                fit = prepared(self, request) if self._ranks is None else prepare_on_all(self, request, self._ranks)
-                with InterruptGuard() as guard:
-                    begin(self, fit)
-                    settled()
-                    try:
-                        with aborting_all(self):
-                            train(self, self._step, fit, prefetch, guard)
-                    finally:
-                        fit.listeners.on_train_end(self)
-                    end_on_all(self._exchange, self.model)  # a callback of rank 0 may have changed them
+            run(self, self._step, request, self._ranks)
         finally:
             if self._turn and self._turn["thread"] == thread:
                 del self._turn["thread"]
                 self.examples = self.held_out = self.held_out_outputs = None
                 self.metrics = ()
         return self.history
-
-    def _counted(self, y: np.ndarray, weights: np.ndarray | None) -> tuple[float, float] | None:
-        if self._exchange is None:
-            return correct(self._loss, self._step.passes.prediction, y, weights)
-        return float(self._exchange.figures[1]), float(self._exchange.figures[2])
 
     @property
     def prediction(self) -> np.ndarray:

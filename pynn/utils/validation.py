@@ -11,6 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+_REALS = int, float, np.integer, np.floating  # a tuple: `int | float` builds a new type at each call
+
 
 def count(value: Any, name: str, *, minimum: int = 1) -> int:
     """Return `value` as an int, or raise ValueError unless it is an integer of at least `minimum`."""
@@ -39,7 +41,7 @@ def seeded(seed: Any) -> np.random.Generator:
 
 def fraction(value: Any, name: str, *, one: bool = True) -> float:
     """Return `value` as a float, or raise ValueError unless it is in [0, 1], or in [0, 1) where `one` is False."""
-    if _is_real(value) and (0 <= value < 1 or (one and value == 1)):
+    if is_real(value) and (0 <= value < 1 or (one and value == 1)):
         return float(value)
     raise ValueError(f"{name} is {value!r}; expected a number in [0, 1{']' if one else ')'}")
 
@@ -87,13 +89,14 @@ def data_parts(
     return tuple(value)
 
 
-def _is_real(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+def is_real(value: Any) -> bool:
+    """Return whether `value` is a number, perhaps infinite or NaN: not text, not a truth value."""
+    return isinstance(value, _REALS) and not isinstance(value, bool)
 
 
 def _is_finite(value: Any) -> bool:
     try:
-        return _is_real(value) and math.isfinite(value)
+        return is_real(value) and math.isfinite(value)
     except OverflowError:  # an int larger than the largest float
         return False
 

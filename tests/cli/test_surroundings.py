@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import pynn
-from pynn.training.progress import ProgressBar
+from pynn.training.progress_bar import ProgressBar
 from pynn.utils.interrupt import InterruptGuard, Terminated, termination_heeded
 
 POSIX = sys.platform != "win32"

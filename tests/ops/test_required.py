@@ -66,3 +66,54 @@ def test_an_activation_that_does_not_exist_is_refused(code):
 def test_adam_takes_no_average_that_grows():
     with pytest.raises(ValueError, match="beta1 is -1"):
         ops.adam(*buffers(4), BOUNDS, RATES, step=2, beta1=-1)
+
+
+IMAGES = np.ones((1, 1, 2, 2), np.float32)
+
+
+@pytest.mark.parametrize("wrong", ["a", None, [1]])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("alpha", lambda wrong: ops.elu(X, wrong)),
+        ("negative_slope", lambda wrong: ops.leaky_relu_backward(X, X, wrong)),
+        ("min_val", lambda wrong: ops.hardtanh(X, wrong, 1.0)),
+        ("p", lambda wrong: ops.dropout(X, wrong, (1, 0))),
+        ("p", lambda wrong: ops.dropout2d(IMAGES, wrong, (1, 0))),
+        ("draw", lambda wrong: ops.dropout(X, 0.5, wrong)),
+        ("count", lambda wrong: ops.advance(np.zeros(2, np.uint64), wrong)),
+        ("activation", lambda wrong: ops.matmul(X, X, trans_b=True, activation=wrong or 0)),
+        ("the parameter of elu", lambda wrong: ops.matmul(X, X, trans_b=True, activation=("elu", wrong or ""))),
+        ("momentum", lambda wrong: ops.batch_norm(X, *[COLUMNS + 0 for _ in range(4)], momentum=wrong)),
+        ("momentum", lambda wrong: ops.batch_norm2d(IMAGES, *[COLUMNS[:1] + 0 for _ in range(4)], momentum=wrong)),
+        ("eps", lambda wrong: ops.group_norm(X, 1, eps=wrong)),
+        ("shape", lambda wrong: ops.layer_norm(X, wrong if wrong != [1] else [])),
+        ("shape", lambda wrong: ops.rms_norm_backward(X, X, wrong if wrong != [1] else 3, None, X[:, :1])),
+        ("shape", lambda wrong: ops.avg_pool2d_backward(IMAGES, wrong, 1)),
+        ("shape", lambda wrong: ops.upsample_backward(IMAGES, wrong, scale_factor=1)),
+        ("label_smoothing", lambda wrong: ops.softmax_cross_entropy(X, LABELS, label_smoothing=wrong)),
+        ("gamma", lambda wrong: ops.softmax_cross_entropy(X, LABELS, gamma=wrong)),
+        ("margin", lambda wrong: ops.multiclass_hinge(X, LABELS, margin=wrong)),
+        ("pos_weight", lambda wrong: ops.bce_with_logits(X, X, pos_weight=wrong or "")),
+        ("limit", lambda wrong: ops.clip_values(COLUMNS + 0, wrong)),
+    ],
+)
+def test_an_argument_that_is_no_number_is_named(name, call, wrong):
+    """Python's own errors said neither which argument was wrong nor what it takes."""
+    with pytest.raises(ValueError, match=rf"^({name} is .*; expected|unknown activation)"):
+        call(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("momentum", lambda: ops.batch_norm(X, *[COLUMNS + 0 for _ in range(4)], momentum=2.0)),
+        ("gamma", lambda: ops.softmax_cross_entropy(X, LABELS, gamma=np.inf)),
+        ("margin", lambda: ops.multiclass_hinge(X, LABELS, margin=np.nan)),
+        ("pos_weight", lambda: ops.bce_with_logits(X, X, pos_weight=-1.0)),
+        ("seed", lambda: ops.dropout(X, 0.5, (1.5, 0))),
+    ],
+)
+def test_a_number_out_of_range_is_named(name, call):
+    with pytest.raises(ValueError, match=f"^{name} is .*; expected"):
+        call()

@@ -162,7 +162,7 @@ def crowded():
         pynn.manual_seed(0)
         trainer = pynn.Trainer(normed(), pynn.CrossEntropyLoss(), pynn.Adam(0.01), clip_norm=0.5, comm=comm)
         trainer.fit(x, y, epochs=3, batch_size=8)
-        assert (trainer._exchange._host is not None) == room
+        assert (trainer._step.exchange._host is not None) == room
         found.append([trainer.model.flat.values, *trainer.optimizer.state.values()])
     for together, apart in zip(*found, strict=True):
         np.testing.assert_array_equal(together, apart)

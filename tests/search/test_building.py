@@ -21,6 +21,7 @@ SPACE = {"lr": LogUniform(1e-3, 1e-1)}
 SHARING = [
     "with_one_model",
     "with_one_layer",
+    "with_one_layer_in_a_branch",
     "with_one_optimizer",
     "with_one_trainer",
     "with_models_in_turn",

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 import pynn
-from pynn.training.progress import ProgressBar
+from pynn.training.progress_bar import ProgressBar
 
 X = np.random.default_rng(0).normal(size=(48, 4))
 Y = np.arange(48) % 3

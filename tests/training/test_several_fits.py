@@ -67,6 +67,17 @@ def test_a_second_fit_is_judged_by_its_own_validation_data():
     assert trainer.evaluate(*VALIDATION)["loss"] <= min(trainer.history["val_loss"][8:]) + 1e-7
 
 
+def test_the_plan_is_that_of_the_last_fit_or_of_the_run_that_it_finishes():
+    trainer = new_trainer()
+    assert trainer.plan is None
+    trainer.fit(X, Y, epochs=2, batch_size=8)
+    trainer.fit(X, Y, epochs=3, shuffle=False, callbacks=[AtStep(13, pynn.Trainer.stop)])
+    begun = trainer.plan
+    assert (begun.until, begun.batch_size, begun.shuffle, begun.since) == (5, 32, False, 2)
+    trainer.fit(X, Y)
+    assert trainer.plan == begun and trainer.epoch == 5
+
+
 def test_a_second_fit_saves_its_own_best_model(tmp_path):
     figures = [1, 2, 9, 7, 8]
     trainer = new_trainer()

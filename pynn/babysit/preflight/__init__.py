@@ -114,8 +114,7 @@ def preflight(
         x_held_out, y_held_out = data_parts(validation, "validation")
         validation = trainer.model.rows_of(x_held_out), y_held_out
     if batch_size is None:
-        run = trainer._run
-        batch_size = 32 if run is None else run.batch_size
+        batch_size = 32 if trainer.plan is None else trainer.plan.batch_size
     count(batch_size, "batch_size")
     with unnoticed(), quietly():
         return Report(_checks(trainer, data.RawData(x, y, validation, sample_weight), batch_size, seed))

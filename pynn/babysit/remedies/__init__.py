@@ -102,7 +102,7 @@ def diagnose(
     from ...training.trainer import Trainer
 
     instance(trainer, "trainer", Trainer)
-    last = trainer._run
+    last = trainer.plan
     epochs = count(epochs, "epochs") if epochs is not None else (last.until if last and last.until else EPOCHS)
     batch_size = count(batch_size, "batch_size") if batch_size is not None else (last.batch_size if last else 32)
     number(seconds, "seconds", above=0)

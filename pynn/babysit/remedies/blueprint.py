@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ class Blueprint:
     loss: Loss
     optimizer: Optimizer
     schedule: Schedule | None
-    regularizers: list[Regularizer]
+    regularizers: Sequence[Regularizer]
     clip_norm: float | None
     clip_value: float | None
     epochs: int
@@ -164,7 +164,7 @@ class Blueprint:
 
 
 def _taken_along(callbacks: Iterable[Callback]) -> list[Callback]:
-    from ...training.progress import ProgressBar  # imports rich
+    from ...training.progress_bar import ProgressBar  # imports rich
 
     return copy.deepcopy([callback for callback in callbacks if not isinstance(callback, (*LEFT_OUT, ProgressBar))])
 

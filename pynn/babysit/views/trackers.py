@@ -166,7 +166,7 @@ class WandbLogger(Tracker):
 
 def _settings(trainer: Trainer) -> dict[str, Any]:
     """Return what a tracker shows of a run's settings."""
-    plan = trainer.standing()[0]
+    plan = trainer.plan
     settings = {
         "loss": repr(trainer.loss),
         "optimizer": type(trainer.optimizer).__name__,

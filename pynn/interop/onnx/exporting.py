@@ -181,8 +181,7 @@ def _input_shape(model: Sequential, given: Sequence[int] | None) -> tuple[int, .
         transformer = transformer.steps[0]
     images = isinstance(transformer, pre.ChannelCenter | pre.ChannelStandardize)
     if transformer is not None and not images:
-        transformer._require_fitted()
-        return transformer._shape_in()
+        return transformer.example_shape
     if not images and not any(hasattr(layer, "in_channels") for layer in model.all_layers()):
         for layer in model.all_layers():
             for name in ("in_features", "num_features", "num_channels"):

@@ -8,15 +8,12 @@ import numpy as np
 
 from ...nn import layers
 from ...nn.context import Context
-from ...ops._windows import borders
 from ...ops.upsample import output_size
 from .building import Builder, Tensor, Writer
 
 
 def _conv(graph: Builder, layer: layers.Conv2d, x: Tensor) -> str:
-    geometry, rank = layer._geometry(), len(layer.kernel_size)
-    kernel = layer._pair(layer.kernel_size)
-    before, after = borders(geometry["padding"], kernel, geometry["stride"], geometry["dilation"])
+    before, after = layer.borders()
     return graph.add(
         "Conv",
         x.name,
@@ -24,7 +21,7 @@ def _conv(graph: Builder, layer: layers.Conv2d, x: Tensor) -> str:
         kernel_shape=layer.kernel_size,
         strides=layer.stride,
         dilations=layer.dilation,
-        pads=[*before[-rank:], *after[-rank:]],
+        pads=[*before, *after],
         group=layer.groups,
     )
 

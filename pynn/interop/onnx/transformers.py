@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ... import preprocessing as pre
-from ...preprocessing.decorrelate import _Decorrelation
+from ...preprocessing.decorrelate import Decorrelation
 from ...preprocessing.scaling import ShiftScale
 from .building import Builder, Tensor
 
@@ -31,7 +29,7 @@ def write_transform(graph: Builder, transformer: pre.Transformer, x: Tensor, nam
     double = x.name if dtype == np.float64 else graph.cast(x.name, np.float64)
     if isinstance(transformer, ShiftScale):
         y = _shift_scale(graph, transformer, double)
-    elif isinstance(transformer, _Decorrelation):
+    elif isinstance(transformer, Decorrelation):
         y = _decorrelation(graph, transformer, double, after.shape[1:])
     else:
         raise TypeError(f"{name} is a {type(transformer).__name__}, which has no counterpart in ONNX")
@@ -39,12 +37,12 @@ def write_transform(graph: Builder, transformer: pre.Transformer, x: Tensor, nam
 
 
 def _shift_scale(graph: Builder, transformer: ShiftScale, x: str) -> str:
-    shift, scale = transformer._shift_scale()
+    shift, scale = transformer.shift_scale()
     y = graph.add("Sub", x, graph.constant(shift, "shift"))
     if scale is not None:
         y = graph.add("Div", y, graph.constant(scale, "scale"))
-    if transformer._offset():
-        y = graph.add("Add", y, graph.constant(transformer._offset(), "offset"))
+    if transformer.offset():
+        y = graph.add("Add", y, graph.constant(transformer.offset(), "offset"))
     if isinstance(transformer, pre.MinMax) and transformer.clip:
         low, high = transformer.feature_range
         y = graph.add("Clip", y, graph.constant(np.float64(low), "low"), graph.constant(np.float64(high), "high"))
@@ -64,11 +62,11 @@ def _root(graph: Builder, y: str, limit: float, op: str) -> str:
     return graph.add("Sqrt", inside)
 
 
-def _decorrelation(graph: Builder, transformer: Any, x: str, shape: tuple[int, ...]) -> str:
+def _decorrelation(graph: Builder, transformer: Decorrelation, x: str, shape: tuple[int, ...]) -> str:
     if transformer.mean_.ndim > 1:
         x = graph.add("Flatten", x)
     centered = graph.add("Sub", x, graph.constant(transformer.mean_.reshape(-1), "mean"))
-    y = graph.add("MatMul", centered, graph.constant(transformer._matrix(), "matrix"))
+    y = graph.add("MatMul", centered, graph.constant(transformer.matrix(), "matrix"))
     return y if len(shape) == 1 else graph.reshape(y, 0, *shape)
 
 
@@ -83,9 +81,9 @@ def write_inverse(graph: Builder, transformer: pre.Transformer, x: Tensor, name:
     y = x.name if x.example.dtype == np.float64 else graph.cast(x.name, np.float64)
     if isinstance(transformer, ShiftScale):
         return Tensor(_inverse_shift_scale(graph, transformer, y), after)
-    if isinstance(transformer, _Decorrelation):
+    if isinstance(transformer, Decorrelation):
         flat = graph.add("Flatten", y)
-        y = graph.add("MatMul", flat, graph.constant(transformer._inverse_matrix(), "matrix"))
+        y = graph.add("MatMul", flat, graph.constant(transformer.inverse_matrix(), "matrix"))
         y = graph.add("Add", y, graph.constant(transformer.mean_.reshape(-1), "mean"))
         return Tensor(y if after.ndim == 2 else graph.reshape(y, 0, *after.shape[1:]), after)
     raise TypeError(f"{name} is a {type(transformer).__name__}, which has no counterpart in ONNX")
@@ -95,9 +93,9 @@ def _inverse_shift_scale(graph: Builder, transformer: ShiftScale, y: str) -> str
     limit = getattr(transformer, "limit", None)
     if limit is not None:
         y = graph.add("Div", y, _root(graph, y, limit, "Sub"))
-    shift, scale = transformer._shift_scale()
-    if transformer._offset():
-        y = graph.add("Sub", y, graph.constant(transformer._offset(), "offset"))
+    shift, scale = transformer.shift_scale()
+    if transformer.offset():
+        y = graph.add("Sub", y, graph.constant(transformer.offset(), "offset"))
     if scale is not None:
         y = graph.add("Mul", y, graph.constant(scale, "scale"))
     return graph.add("Add", y, graph.constant(shift, "shift"))

@@ -55,8 +55,8 @@ class Layer(Configurable):
     #: The layer that contains this one.
     owner: Layer | None = None
 
-    #: The parameters of the model in which the layer is trained, whose version counts changes of attributes.
-    _trained: FlatParameters | None = None
+    #: The parameters of the model of which a pass was recorded; their version counts changes of the layer's attributes.
+    _recorded_in: FlatParameters | None = None
 
     def __init_subclass__(cls) -> None:
         """Raise TypeError if a method lacks an argument, as PyTorch's ``forward(self, x)`` lacks `ctx`."""
@@ -128,7 +128,7 @@ class Layer(Configurable):
         # A copied layer belongs to no model; a copied model claims its layers again. An `init` function is no longer
         # needed once the weights exist, and pickle supports few functions.
         used = {"init": None} if callable(self.__dict__.get("init")) else {}
-        return self.__dict__ | {"owner": None, "_trained": None} | used
+        return self.__dict__ | {"owner": None, "_recorded_in": None} | used
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         arrays = {name: native(value) for name, value in state.items() if isinstance(value, np.ndarray)}
@@ -166,19 +166,19 @@ class Layer(Configurable):
         if isinstance(held, Parameter) and not isinstance(value, Parameter) and value is not held:
             raise TypeError(f"{name} is a Parameter; write its values with `layer.{name}[...] = values`")
         if name != "owner" and held is not value and (_has_parameters(held) or _has_parameters(value)):
-            self._refuse_if_trained(name)
+            self._refuse_if_in_use(name)
         if isinstance(value, Parameter) or held is value:
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
         if not name.startswith("_") and held is not value:
-            flat = self._trained
+            flat = self._recorded_in
             if flat is not None:
                 flat.version += 1
 
-    def _refuse_if_trained(self, name: str) -> None:
+    def _refuse_if_in_use(self, name: str) -> None:
         """Raise RuntimeError if a model holds the layer's parameters: it would neither train nor save another one."""
-        if self._trained is not None or any(parameter.flat is not None for parameter in self.parameters()):
+        if self._recorded_in is not None or any(parameter.flat is not None for parameter in self.parameters()):
             raise RuntimeError(
                 f"{name} of {type(self).__name__} holds parameters, and a model already has those of this layer in its "
                 "buffers; set it before the model is used, or make a new model"

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from .base import Layer
+from .container import Container, check_free
 
 
-class Branches(Layer):
+class Branches(Container):
     """Base class of layers that give x to several branches.
 
     Attributes
@@ -23,16 +24,9 @@ class Branches(Layer):
         for index, branch in enumerate(branches):
             if not isinstance(branch, Layer):
                 raise TypeError(f"branch {index} is {branch!r}; expected a pynn.Layer")
-            if branch.owner is not None:
-                raise ValueError(f"{branch!r} already belongs to a model; make a new layer")
-            if any(branch is other for other in branches[:index]):
-                raise ValueError(f"{branch!r} occurs twice; make a second layer")
+        check_free(branches)
         self.branches = branches
         self._take_possession()
-
-    def _take_possession(self) -> None:
-        for branch in self.branches:
-            branch.owner = self
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         for index, branch in enumerate(self.branches):
@@ -40,7 +34,3 @@ class Branches(Layer):
 
     def config(self) -> dict[str, Any]:
         return {"branches": self.branches}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._take_possession()

@@ -89,10 +89,7 @@ class Conv2d(OverImages):
         for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
             if channels % self.groups:
                 raise ValueError(f"{name} is {channels}; expected a multiple of groups={self.groups}")
-        geometry = self._geometry()
-        borders(
-            geometry["padding"], self._pair(self.kernel_size), geometry["stride"], geometry["dilation"]
-        )  # raises if invalid
+        self.borders()  # raises if invalid
         self.init = init
         elements = math.prod(self.kernel_size)
         fans = self.in_channels // self.groups * elements, self.out_channels // self.groups * elements
@@ -108,6 +105,13 @@ class Conv2d(OverImages):
             "dilation": self._pair(self.dilation),
             "groups": self.groups,
         }
+
+    def borders(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return how many zeros lie before and after the image, in each of its dimensions."""
+        geometry, rank = self._geometry(), len(self.positions)
+        kernel = self._pair(self.kernel_size)
+        before, after = borders(geometry["padding"], kernel, geometry["stride"], geometry["dilation"])
+        return before[-rank:], after[-rank:]
 
     def config(self) -> dict[str, Any]:
         return super().config() | {"bias": self.bias is not None}

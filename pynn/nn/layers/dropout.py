@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import numpy as np
 
 from ... import ops
@@ -30,6 +33,9 @@ class Dropout(Layer):
     True
     """
 
+    op: ClassVar[Callable[..., np.ndarray]] = staticmethod(ops.dropout)
+    op_backward: ClassVar[Callable[..., np.ndarray]] = staticmethod(ops.dropout_backward)
+
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
         self.p = fraction(p, "p")
@@ -55,18 +61,22 @@ class Dropout(Layer):
         ctx.random.draw((ctx.share.total - ctx.share.start - rows) * per_row, skipped)
         return draw
 
+    def _per_row(self, x: np.ndarray) -> int:
+        """Return the number of decisions that a row of x needs."""
+        return x[:1].size
+
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
-        ctx.draw = self._draw(ctx, len(x), x[:1].size)
+        ctx.draw = self._draw(ctx, len(x), self._per_row(x))
         if ctx.draw is None:
             return x
-        return ops.dropout(x, self.p, ctx.draw, out=ctx.buffer("y", x.shape, x.dtype))
+        return type(self).op(x, self.p, ctx.draw, out=ctx.buffer("y", x.shape, x.dtype))
 
     @replayable
     def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
         if ctx.draw is None:
             return dy
-        return ops.dropout_backward(dy, self.p, ctx.draw, out=ctx.gradient("dx", dy.shape, dy.dtype, dy))
+        return type(self).op_backward(dy, self.p, ctx.draw, out=ctx.gradient("dx", dy.shape, dy.dtype, dy))
 
 
 class Dropout2d(Dropout):
@@ -88,17 +98,9 @@ class Dropout2d(Dropout):
     True
     """
 
-    @replayable
-    def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
+    op, op_backward = staticmethod(ops.dropout2d), staticmethod(ops.dropout2d_backward)
+
+    def _per_row(self, x: np.ndarray) -> int:
         if x.ndim < 3:
             raise ValueError(f"Dropout2d got an input of shape {x.shape}; expected (batch, channels, ...)")
-        ctx.draw = self._draw(ctx, x.shape[0], x.shape[1])
-        if ctx.draw is None:
-            return x
-        return ops.dropout2d(x, self.p, ctx.draw, out=ctx.buffer("y", x.shape, x.dtype))
-
-    @replayable
-    def backward(self, dy: np.ndarray, ctx: Context) -> np.ndarray:
-        if ctx.draw is None:
-            return dy
-        return ops.dropout2d_backward(dy, self.p, ctx.draw, out=ctx.gradient("dx", dy.shape, dy.dtype, dy))
+        return x.shape[1]

@@ -14,6 +14,7 @@ from ..context import Context
 from ..parameters import Parameter
 from ..recording import replayable
 from .base import Layer
+from .container import Container
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -105,7 +106,7 @@ class Embedding(Layer):
         return dx
 
 
-class EmbedColumns(Layer):
+class EmbedColumns(Container):
     """Replace some columns of a table by learned vectors per category, and pass the others on.
 
     Parameters
@@ -163,10 +164,6 @@ class EmbedColumns(Layer):
         self.embeddings = tuple(Embedding(*shape, init=init, dtype=dtype) for shape in shapes)
         self._take_possession()
 
-    def _take_possession(self) -> None:
-        for embedding in self.embeddings:
-            embedding.owner = self
-
     def children(self) -> Iterator[tuple[str, Layer]]:
         for index, embedding in enumerate(self.embeddings):
             yield str(index), embedding
@@ -207,7 +204,3 @@ class EmbedColumns(Layer):
         for column, place in self._numbers():
             ops.copy_columns(dy, dx, start=place, width=1, out_start=column)
         return dx
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._take_possession()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ... import ops
 from ..context import Context
 from ..recording import replayable
 from .base import Layer
+from .container import Container, check_free
 
 
-class Residual(Layer):
+class Residual(Container):
     """y = shortcut(x) + inner(x) (He et al. 2016).
 
     Parameters
@@ -36,18 +35,10 @@ class Residual(Layer):
         for name, layer in (("inner", inner), ("shortcut", shortcut)):
             if not (isinstance(layer, Layer) or (layer is None and name == "shortcut")):
                 raise TypeError(f"{name} is {layer!r}; expected a pynn.Layer")
-            if layer is not None and layer.owner is not None:
-                raise ValueError(f"{layer!r} already belongs to a model; make a new layer")
-        if inner is shortcut:
-            raise ValueError(f"{inner!r} occurs twice; make a second layer")
+        check_free([inner] if shortcut is None else [inner, shortcut])
         self.inner = inner
         self.shortcut = shortcut
         self._take_possession()
-
-    def _take_possession(self) -> None:
-        self.inner.owner = self
-        if self.shortcut is not None:
-            self.shortcut.owner = self
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
@@ -80,7 +71,3 @@ class Residual(Layer):
         if dx is None or around is None:
             raise TypeError("backward of a layer in Residual returned no gradient")
         return ops.add(dx, around, out=ctx.gradient("dx", dx.shape, dx.dtype, dx, around))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._take_possession()

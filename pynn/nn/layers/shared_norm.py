@@ -54,8 +54,6 @@ def shared_backward(norm: Any, dy: np.ndarray, ctx: Context, arguments: dict[str
     if idle:
         return dx
     count = share.total * math.prod(dy.shape[2:])
-    means = ops.merge_gradients(
-        slots.rows, count=count, out=ctx.buffer("means", (2, norm.num_features), dy.dtype)
-    )  # fmt: skip
+    means = ops.merge_gradients(slots.rows, count=count, out=ctx.buffer("means", (2, norm.num_features), dy.dtype))
     statistics = {name: arguments[name] for name in ("gamma", "beta", "mean", "rstd", "activation")}
     return ops.merged_input_gradient(dy, ctx.x, means=means, dx=dx, **statistics)
