@@ -34,7 +34,7 @@ def breakdown(
     if cause is not None:
         yield Detection("non_finite", "error", f"the loss is {loss}: {cause}", "remove such examples from the data")
         return
-    if not state.windows and state.facts.fresh:
+    if not state.windows and state.fresh:
         overflow = _overflow(outputs, float(np.abs(x).max(initial=0)))
         if overflow is not None:
             yield overflow

@@ -24,12 +24,12 @@ from . import probes
 from .breakdown import breakdown
 from .episodes import Episodes
 from .evaluations import Evaluation
-from .facts import gather, look_at_batch, look_at_data
 from .input_figures import InputFigures
 from .recorder import EXAMPLES, LOSS, MIN_BLOCK, Recorder
 from .rules import END_RULES, EVALUATION_RULES, STEP_RULES, Detection
 from .rules.rates import run_away
 from .run_state import RunState
+from .scoring import score_epoch
 from .shown import Shown
 from .snapshots import Album, Snapshot, histograms
 from .stats import Stats
@@ -189,13 +189,12 @@ class Monitor(Shown, Configurable, Callback):
         if trainer.observer is not None:
             raise ValueError("another monitor watches this trainer; call that monitor's unwatch() first")
         if self._state is None:
-            self._state = RunState(gather(trainer), self.limits)
-            self._state.initial_gains = {w.name: w.gain for w in self._state.facts.weights}
+            self._state = RunState.of(trainer, self.limits)
         self._trainer, self.history = trainer, trainer.history
         # The recorder of rank 0 sees what all ranks compute.
         digest = self._digest if trainer.rank == 0 else _overlook
         self._recorder = trainer.observer = Recorder(trainer, digest, self.every, self.budget)
-        weights_of = {id(weights.parameter): weights.name for weights in self._state.facts.weights}
+        weights_of = {id(weights.parameter): weights.name for weights in self._state.network.weights}
         named = trainer.model.named_parameters()
         self._layer_of = {name: weights_of[id(each)] for name, each in named if id(each) in weights_of}
         if self.stats.steps.size == 0:
@@ -269,15 +268,14 @@ class Monitor(Shown, Configurable, Callback):
                 self._note(detection, step + 1, trainer)
 
     def _look_at_start(self, state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
-        facts, loss = state.facts, trainer.loss
         self.input_shape = x.shape[1:]
-        look_at_batch(facts, loss, x, target, trainer.prediction)
-        examples, held_out = trainer.examples, trainer.held_out
-        data = Examples(x, target, None) if examples is None else examples
-        look_at_data(facts, loss, data.x, data.y, trainer.prediction)
+        loss, prediction, held_out = trainer.loss, trainer.prediction, trainer.held_out
+        state.data.look_at_batch(loss, x, target, prediction)
+        known = Examples(x, target, None) if trainer.examples is None else trainer.examples
+        state.data.look_at_data(state.network, loss, known.x, known.y, prediction)
         if held_out is not None:
-            facts.held_out = InputFigures.of(held_out.x, facts.layers)
-            state.held_out_examples = len(held_out.x)
+            state.data.held_out = InputFigures.of(held_out.x, state.network.layers)
+            state.scores.examples = len(held_out.x)
         probes.check_own_code(state, trainer, x, target)
 
     def _look_at_steps(
@@ -292,7 +290,7 @@ class Monitor(Shown, Configurable, Callback):
             probes.count_distinct_units(state)
         if trainer.examples is None:  # the data come batch by batch
             if len(state.windows) % 8 == 1:
-                state.facts.inputs = InputFigures.of(x, state.facts.layers, 256) if x.dtype.kind == "f" else None
+                state.data.inputs = InputFigures.of(x, state.network.layers, 256) if x.dtype.kind == "f" else None
             return
         planned = trainer.target_epoch * trainer.batches_per_epoch
         if planned:
@@ -313,8 +311,8 @@ class Monitor(Shown, Configurable, Callback):
             units.places = max(output.per_example // output.units.shape[1], 1)
             if units.places > 1:
                 self.channels.add(name)
-            if name not in state.initial_spread:
-                state.initial_spread[name] = units.spread
+            if name not in state.at_start.spread:
+                state.at_start.spread[name] = units.spread
             if units.rectifies and units.complete:
                 dead = state.dead[name] = recorder.dead[index] = units.close()
                 state.least_dead[name] = min(state.least_dead.get(name, 1.0), dead)
@@ -325,8 +323,8 @@ class Monitor(Shown, Configurable, Callback):
         gradients = histograms({output.name: output.gradient for output in recorder.outputs})
         active = {name: units.active for name, units in self._units.items() if units.active is not None}
         self._album.add(Snapshot(step, activations, gradients, active))
-        if state.facts.weights:
-            first_layer = state.facts.weights[0]
+        if state.network.weights:
+            first_layer = state.network.weights[0]
             self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
             self.first_weights = first_layer.columns.astype(np.float32)
 
@@ -335,18 +333,13 @@ class Monitor(Shown, Configurable, Callback):
         state = self._state
         if state is None or not state.windows:
             return
-        state.class_names, state.restores = trainer.model.class_names, trainer.keeps_best
+        state.data.class_names, state.settings.restores = trainer.model.class_names, trainer.keeps_best
         row = {name: column[-1] for name, column in trainer.history.history.items()}
         state.evaluations.append(Evaluation.of_row(row, trainer.steps, trainer.epoch))
         if trainer.examples is None:  # without data, the mean over the epoch is the best estimate
             state.evaluations[-1].fitted_loss = state.evaluations[-1].loss
-        if trainer.examples is not None and trainer.held_out is not None:
-            if state.facts.counts is not None:
-                probes.measure_recall(state, trainer, trainer.held_out)
-            if math.isnan(state.attainable) and (len(state.evaluations) >= 3 or trainer.epoch == trainer.target_epoch):
-                probes.score_simple_learners(state, trainer, trainer.examples, trainer.held_out)
-            probes.score_network(state, trainer, trainer.examples, trainer.held_out)
-        if trainer.examples is not None and state.facts.has_norm and state.age >= 20:
+        score_epoch(state, trainer)
+        if trainer.examples is not None and state.network.has_modes and state.age >= 20:
             probes.compare_modes(state, trainer, trainer.examples)
         self._apply((*EVALUATION_RULES, *self.rules), trainer)
         self._episodes.let_pass(state, self._judged, trainer.steps)

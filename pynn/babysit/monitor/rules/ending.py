@@ -31,10 +31,11 @@ AIM, MOST = 3e-3, 30.0
 
 def ended_early(state: RunState) -> Iterator[Detection]:
     """The loss was still falling when training ended."""
+    data, scores = state.data, state.scores
     short = _falls_short(state)
     fall = _fall_per_epoch(state, CREEPS if short else FALLS)
     begun = _has_just_begun(state)
-    untaught = begun and state.share_left > (MOST_LEFT if short else NEARLY_ALL_LEFT) and not state.as_good
+    untaught = begun and state.share_left > (MOST_LEFT if short else NEARLY_ALL_LEFT) and not scores.as_good
     if state.explained:
         return
     if fall is not None:
@@ -47,8 +48,8 @@ def ended_early(state: RunState) -> Iterator[Detection]:
     else:
         return
     if short:
-        measure, reached = state.facts.measure, state.score(state.reached)
-        evidence += f"; {measure} is {reached} where a simple learner has {state.score(state.attainable)}"
+        measure, reached = data.measure, data.as_score(scores.reached)
+        evidence += f"; {measure} is {reached} where a simple learner has {data.as_score(scores.attainable)}"
     advice = f"train longer{_faster(state)}"
     if state.epochs_left > 0:
         advice = "look at what ended it: which figure it follows, and which way that should go"
@@ -57,7 +58,7 @@ def ended_early(state: RunState) -> Iterator[Detection]:
 
 def averaged_too_long(state: RunState) -> Iterator[Detection]:
     """The average of the weights, with which the network is validated, still holds those of the start."""
-    decay, steps = state.facts.average_decay, state.window.last
+    decay, steps = state.settings.average_decay, state.window.last
     if decay**steps > FIRST_WEIGHTS and _falls_short(state):
         evidence = (
             f"the averaged weights hold {decay**steps:.0%} of the first ones: a decay of {decay:g} averages over "
@@ -69,7 +70,8 @@ def averaged_too_long(state: RunState) -> Iterator[Detection]:
 
 def _falls_short(state: RunState) -> bool:
     """Return whether a simple learner has learnt more; a network that fits its training data has another fault."""
-    return state.reached < state.attainable - SHORT - state.sampling_error and not state.fitted > state.attainable
+    scores = state.scores
+    return scores.reached < scores.attainable - SHORT - scores.sampling_error and not scores.fitted > scores.attainable
 
 
 def _fall_per_epoch(state: RunState, least: float) -> float | None:

@@ -56,8 +56,8 @@ def overfitting(state: RunState) -> Iterator[Detection]:
     best = losses.index(min(medians))
     last = done[-1]
     rose = _rose(state, losses, medians[best], best)
-    shown = done[best] if state.restores else last
-    lost = rose and not state.restores  # the weights of the best epoch
+    shown = done[best] if state.settings.restores else last
+    lost = rose and not state.settings.restores  # the weights of the best epoch
     if not lost and not _generalises_badly(state, shown, losses):
         return
     if lost:
@@ -68,7 +68,7 @@ def overfitting(state: RunState) -> Iterator[Detection]:
         evidence = f"the loss is {shown.fitted_loss:.3g} in training and {shown.val_loss:.3g} in validation"
     advice = _restrain(state, done[best].epoch if lost else None)
     # With the best weights restored, nothing is lost.
-    harmless = state.restores or not (rose or _fits_below(MUCH_BETTER, state, shown))
+    harmless = state.settings.restores or not (rose or _fits_below(MUCH_BETTER, state, shown))
     severity: Severity = "info" if harmless else "warning"
     yield Detection("overfitting", severity, f"{evidence}{_scores(state, shown)}", advice)
 
@@ -106,50 +106,51 @@ def _fits_below(share: float, state: RunState, shown: Evaluation) -> bool:
 def _scores(state: RunState, shown: Evaluation) -> str:
     if math.isnan(shown.fitted):
         return ""
-    scores = f"{state.score(shown.fitted)} in training and {state.score(shown.reached)} in validation"
-    return f"; {state.facts.measure} is {scores}"
+    scores = f"{state.data.as_score(shown.fitted)} in training and {state.data.as_score(shown.reached)} in validation"
+    return f"; {state.data.measure} is {scores}"
 
 
 def _restrain(state: RunState, best_epoch: int | None) -> str:
     """Return what may help against overfitting: only what the network does not have already."""
-    facts = state.facts
+    network = state.network
     ways = [] if best_epoch is None else [f"stop after epoch {best_epoch} (pynn.EarlyStopping)"]
-    if facts.dropout == 0:
+    if network.dropout == 0:
         ways.append("add dropout")
-    elif facts.dropout < MUCH_DROPOUT:
-        ways.append(f"raise the dropout from {facts.dropout:g} to {MUCH_DROPOUT:g}")
-    if facts.l2 == 0:
+    elif network.dropout < MUCH_DROPOUT:
+        ways.append(f"raise the dropout from {network.dropout:g} to {MUCH_DROPOUT:g}")
+    if state.settings.l2 == 0:
         ways.append("add weight decay")
-    if facts.hidden and not facts.tiny:
+    if network.hidden and not network.tiny:
         ways.append("make the network smaller")
     return f"{', '.join(ways)}{' or ' if ways else ''}get more data"
 
 
 def underfitting(state: RunState) -> Iterator[Detection]:
     """Training has flattened out, and a simple learner of another kind scores better."""
+    network, scores, data, settings = state.network, state.scores, state.data, state.settings
     done = state.evaluations
-    if len(done) < 3 or state.age < 60 or math.isnan(state.attainable) or state.explained:
+    if len(done) < 3 or state.age < 60 or math.isnan(scores.attainable) or state.explained:
         return
-    if not state.found.keys().isdisjoint(("overfitting", "batchnorm_mismatch")) or state.facts.class_weights:
+    if state.has_found("overfitting", "batchnorm_mismatch") or settings.class_weights:
         return
-    last, before, reached = done[-1], done[-3], state.reached
-    better = state.attainable > reached + (0.05 if state.facts.tiny else 0.1) + state.sampling_error
+    last, before, reached = done[-1], done[-3], scores.reached
+    better = scores.attainable > reached + (0.05 if network.tiny else 0.1) + scores.sampling_error
     # The network may still improve: judge only the last epochs.
     flat = before.loss - last.loss < 0.05 * max(last.loss, 1e-30)
     told = "not_learning" in state.found or state.all_frozen
-    settled = state.facts.tiny or (state.steps_left < 0.1 and not told)
-    if better and flat and settled and state.fitted < state.attainable:
+    settled = network.tiny or (state.steps_left < 0.1 and not told)
+    if better and flat and settled and scores.fitted < scores.attainable:
         evidence = (
-            f"the training loss no longer falls, and in validation {state.facts.measure} is {state.score(reached)}, "
-            f"where a simple learner has {state.score(state.attainable)}"
+            f"the training loss no longer falls, and in validation {data.measure} is {data.as_score(reached)}, "
+            f"where a simple learner has {data.as_score(scores.attainable)}"
         )
-        if state.facts.l2 >= STRONG_DECAY:
-            advice = f"divide the weight decay of {state.facts.l2:g} by 10 to 100"
+        if settings.l2 >= STRONG_DECAY:
+            advice = f"divide the weight decay of {settings.l2:g} by 10 to 100"
             yield Detection("regularisation_too_strong", "warning", evidence, advice)
-        elif state.facts.dropout > MUCH_DROPOUT:
-            evidence += f"; dropout blanks {state.facts.dropout:.0%}"
+        elif network.dropout > MUCH_DROPOUT:
+            evidence += f"; dropout blanks {network.dropout:.0%}"
             yield Detection("regularisation_too_strong", "warning", evidence, "drop less: 0.2 to 0.5 is usual")
-        elif state.facts.straight:
+        elif network.straight:
             evidence += "; without an activation between them, its layers compute one linear function"
             yield Detection(
                 "underfitting", "warning", evidence, "put an activation such as ReLU after each hidden layer"
@@ -161,16 +162,16 @@ def underfitting(state: RunState) -> Iterator[Detection]:
 def oscillating(state: RunState) -> Iterator[Detection]:
     """Validation figures oscillate by more than their sampling error."""
     done = state.evaluations[-10:]
-    if len(done) < 5 or state.age < 100 or not state.share_left < 0.95 or state.facts.tiny:
+    if len(done) < 5 or state.age < 100 or not state.share_left < 0.95 or state.network.tiny:
         return
-    if not state.facts.classifies and done[-1].loss < 0.2 * done[-1].val_loss:  # learnt by heart
+    if not state.data.classifies and done[-1].loss < 0.2 * done[-1].val_loss:  # learnt by heart
         return
-    if state.facts.classifies and not math.isnan(done[-1].val_accuracy):
+    if state.data.classifies and not math.isnan(done[-1].val_accuracy):
         values = [e.val_accuracy for e in done]
-        minimum = max(state.limits.swing, 3 * state.sampling_error)
+        minimum = max(state.limits.swing, 3 * state.scores.sampling_error)
         what = "validation accuracy"
     else:
-        if not state.facts.squares:
+        if not state.settings.squares:
             return
         values = [e.val_loss if not math.isnan(e.val_loss) else e.loss for e in done]
         minimum = max(0.3 * sorted(values)[len(values) // 2], state.limits.swing * state.reference)
@@ -191,17 +192,17 @@ def oscillating(state: RunState) -> Iterator[Detection]:
 
 def batchnorm_mismatch(state: RunState) -> Iterator[Detection]:
     """On the same examples, batch norm in training mode does well and in inference mode badly."""
-    facts = state.facts
-    if facts.batch_norms and facts.batch_size <= FEW and len(state.evaluations) >= 3 and state.share_left > 0.5:
-        evidence = f"batch norm takes its statistics from batches of {facts.batch_size}, and the loss stays high"
+    network = state.network
+    if network.batch_norms and state.data.batch_size <= FEW and len(state.evaluations) >= 3 and state.share_left > 0.5:
+        evidence = f"batch norm takes its statistics from batches of {state.data.batch_size}, and the loss stays high"
         yield Detection("batchnorm_mismatch", "warning", evidence, "use batches of at least 16")
     # Correct averages lag until they have forgotten their initial values.
-    young = state.age < FORGOTTEN / max(facts.norm_momentum, 1e-3)
-    many = facts.batch_norms > MANY_NORMS
+    young = state.age < FORGOTTEN / max(network.norm_momentum, 1e-3)
+    many = network.batch_norms > MANY_NORMS
     if not modes_differ(state, 3 if young or many else 2):
         return
     # With many batch norms, the lags add up while weights move fast; wrong averages stay wrong.
-    train, infer, _, _ = state.mode_gaps[-1]
+    train, infer = state.mode_gaps[-1]
     if many and (infer < CATCHING_UP * state.mode_gaps[-3][1] or infer < PREDICTS * state.scale):
         return
     evidence = (
@@ -215,15 +216,13 @@ def batchnorm_mismatch(state: RunState) -> Iterator[Detection]:
 def modes_differ(state: RunState, times: int) -> bool:
     """Return whether the latest evaluations found batch norm's two modes to differ."""
     gaps = state.mode_gaps[-times:]
-    return len(gaps) == times and all(
-        infer > max(1.5 * train, train + 0.05 * state.scale) for train, infer, _, _ in gaps
-    )
+    return len(gaps) == times and all(infer > max(1.5 * train, train + 0.05 * state.scale) for train, infer in gaps)
 
 
 def class_imbalance(state: RunState) -> Iterator[Detection]:
     """Rare classes that the network never predicts."""
     limits = state.limits
-    counts, recall = state.facts.counts, state.recall
+    counts, recall = state.data.counts, state.scores.recall
     if counts is None or recall is None or len(state.evaluations) < 3 or state.age < 60:
         return
     present = counts[counts > 0]
@@ -244,39 +243,41 @@ def class_imbalance(state: RunState) -> Iterator[Detection]:
     if missed:
         rarest = min(missed, key=lambda index: counts[index])
         evidence = (
-            f"{_name_of(state, rarest)} has {counts[rarest]} of {counts.sum()} training examples, "
+            f"{state.data.class_name(rarest)} has {counts[rarest]} of {counts.sum()} training examples, "
             f"and {recall[rarest][0]:.0%} of its examples are recognised"
         )
         advice = "weight the classes (CrossEntropyLoss(weight=...), --class-weight balanced), or draw the rare ones "
         advice += "more often"
-        yield Detection("class_imbalance", "info" if state.facts.favours(rarest) else "warning", evidence, advice)
+        yield Detection("class_imbalance", "info" if _favours(state, rarest) else "warning", evidence, advice)
 
 
-def _name_of(state: RunState, index: int) -> str:
-    names = state.class_names
-    return f"class {index}" if names is None or index >= len(names) else f"class {names[index]!r}"
+def _favours(state: RunState, index: int) -> bool:
+    """Return whether the loss weights a class above the commonest one."""
+    weights, counts = state.settings.class_weights, state.data.counts
+    return counts is not None and len(weights) == len(counts) and weights[index] > weights[int(counts.argmax())]
 
 
 def _rising(state: RunState, index: int) -> bool:
     """Return whether a class is being learnt: the probability of its examples grows every epoch."""
-    known = [confidence[index] for confidence in state.confidence]
+    known = [confidence[index] for confidence in state.scores.confidence]
     return len(known) > 1 and len(state.evaluations) < 10 and known[-1] > 1.15 * known[-2]
 
 
 def nothing_to_learn(state: RunState) -> Iterator[Detection]:
     """Neither the network nor simple learners of other kinds learn from the inputs."""
-    done, facts = state.evaluations, state.facts
-    if len(done) < 3 or state.age < 100 or math.isnan(state.attainable) or state.held_out_examples < 100:
+    data, scores = state.data, state.scores
+    done = state.evaluations
+    if len(done) < 3 or state.age < 100 or math.isnan(scores.attainable) or scores.examples < 100:
         return
-    if state.explained or facts.chance > 0.8 or state.weakly_related:
+    if state.explained or data.chance > 0.8 or state.weakly_related:
         return
     nothing = 0.01
-    if facts.classifies:
-        nothing = facts.chance + 3 * facts.chance_error(state.held_out_examples)
-    if state.reached < nothing and state.attainable < nothing:
+    if data.classifies:
+        nothing = data.chance + 3 * data.chance_error(scores.examples)
+    if scores.reached < nothing and scores.attainable < nothing:
         evidence = (
-            f"in validation {facts.measure} is {state.score(state.reached)}, and {state.score(state.attainable)} for a "
-            "simple learner: no better than chance"
+            f"in validation {data.measure} is {data.as_score(scores.reached)}, and "
+            f"{data.as_score(scores.attainable)} for a simple learner: no better than chance"
         )
         advice = "check that each target belongs to its inputs, and that the inputs tell anything about it"
         yield Detection("not_learning", "error" if state.steps_left < 0.3 else "info", evidence, advice)
@@ -284,12 +285,12 @@ def nothing_to_learn(state: RunState) -> Iterator[Detection]:
 
 def too_much_dropped(state: RunState) -> Iterator[Detection]:
     """Dropout so heavy that the network, even without it in inference, scores below a simple learner."""
-    facts, limits = state.facts, state.limits
-    if facts.dropout < limits.heavy_dropout or state.age < 100 or len(state.evaluations) < 3:
+    limits = state.limits
+    if state.network.dropout < limits.heavy_dropout or state.age < 100 or len(state.evaluations) < 3:
         return
-    if state.share_left > 0.5 and not state.reached > state.attainable - 0.05:
+    if state.share_left > 0.5 and not state.scores.reached > state.scores.attainable - 0.05:
         evidence = (
-            f"dropout blanks {facts.dropout:.0%}, and the training loss stays at {state.share_left:.0%} "
+            f"dropout blanks {state.network.dropout:.0%}, and the training loss stays at {state.share_left:.0%} "
             "of that of ignoring the inputs"
         )
         yield Detection("regularisation_too_strong", "warning", evidence, "drop less: 0.2 to 0.5 is usual")
@@ -297,23 +298,24 @@ def too_much_dropped(state: RunState) -> Iterator[Detection]:
 
 def held_down(state: RunState) -> Iterator[Detection]:
     """Decay that keeps the weights too small: training data are fitted no better than validation data."""
-    facts, done = state.facts, state.evaluations
-    if len(done) < 3 or state.age < 60 or facts.l2 < STRONG_DECAY or not 0.2 < state.share_left < 0.9:
+    settings = state.settings
+    done = state.evaluations
+    if len(done) < 3 or state.age < 60 or settings.l2 < STRONG_DECAY or not 0.2 < state.share_left < 0.9:
         return
-    free = [w.name for w in facts.weights if not w.normalized]  # batch norm compensates for small weights
+    free = [w.name for w in state.network.weights if not w.normalized]  # batch norm compensates for small weights
     shrunk = [
-        state.window.weights[name].norm / state.start_norms[name]
+        state.window.weights[name].norm / state.at_start.norms[name]
         for name in free
-        if name in state.window.weights and state.start_norms.get(name, 0) > 0
+        if name in state.window.weights and state.at_start.norms.get(name, 0) > 0
     ]
     last, before = done[-1], done[-2]
-    gap = last.accuracy - last.val_accuracy if facts.classifies else (last.val_loss - last.loss) / state.scale
+    gap = last.accuracy - last.val_accuracy if state.data.classifies else (last.val_loss - last.loss) / state.scale
     if shrunk and max(shrunk) < 0.7 and abs(before.loss - last.loss) < 0.05 * last.loss and not gap > 0.05:
         evidence = (
-            f"{facts.strongest_penalty} holds the weights at {max(shrunk):.2g} of their norm at the start; training is "
-            f"flat at {state.share_left:.0%} of the loss of ignoring the inputs, no better than in validation"
+            f"{settings.strongest_penalty} holds the weights at {max(shrunk):.2g} of their norm at the start; training "
+            f"is flat at {state.share_left:.0%} of the loss of ignoring the inputs, no better than in validation"
         )
-        advice = f"divide the {facts.penalty} by 10 to 100"
+        advice = f"divide the {settings.penalty} by 10 to 100"
         yield Detection("regularisation_too_strong", "warning", evidence, advice)
 
 
