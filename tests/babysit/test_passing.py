@@ -197,7 +197,7 @@ def test_a_squared_error_that_swings_near_0_is_no_fault(height, symptoms):
     swinging = [SimpleNamespace(loss=0.01, val_loss=0.01 + height * (epoch % 2)) for epoch in range(10)]
     state = SimpleNamespace(
         evaluations=swinging, age=500, share_left=0.02, reference=1.0, limits=Thresholds(), data=DataFacts(),
-        network=SimpleNamespace(tiny=False), settings=SimpleNamespace(squares=True),
+        network=SimpleNamespace(tiny=False), settings=SimpleNamespace(squares=True), is_young=lambda *least: False,
         window=SimpleNamespace(ratio=1e-3),
     )  # fmt: skip
     swinging[-1].loss = swinging[-1].val_loss  # not learnt by heart

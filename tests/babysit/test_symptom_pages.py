@@ -24,7 +24,7 @@ HEADINGS = [
     "Try it",
     "What to do",
 ]
-RULES = ("start", "signal", "units", "rates", "curve", "comparison", "evaluation", "ending")
+RULES = ("base", "start", "signal", "units", "rates", "curve", "comparison", "evaluation", "ending")
 MONITOR = (
     *("run_state", "start_figures", "scores", "network_facts", "settings_facts", "data_facts"),
     *("unit_sums", "probes", "scoring", "recorder", "monitor", "breakdown"),

@@ -190,6 +190,12 @@ class RunState:
         return max((ratio for ratio in ratios if not math.isnan(ratio)), default=math.nan)
 
     @property
+    def norms_left(self) -> dict[str, float]:
+        """The norms of the weights as shares of those at the start, by layer."""
+        norms = self.at_start.norms
+        return {name: w.norm / norms[name] for name, w in self.window.weights.items() if norms.get(name, 0) > 0}
+
+    @property
     def planned(self) -> bool:
         """Whether the planned length of the run is known."""
         return self.epochs_left >= 0

@@ -9,7 +9,7 @@ import numpy as np
 from ...findings import Severity
 from ..evaluations import Evaluation
 from ..run_state import RunState
-from .base import Detection
+from .base import SHORT, Detection
 from .evaluation import modes_differ
 
 #: Validation examples below which nothing is said.
@@ -19,8 +19,6 @@ CLEARLY, HALF = 0.3, 0.5
 #: Score in validation above that in training, and standard errors between their losses, that only worse training data
 #: explain.
 BETTER, CERTAIN = 0.1, 6.0
-#: Score below that of a simple learner of the same data at which a network does not cope with them.
-SHORT = 0.1
 #: Share of the examples that would have to be of another class for both parts to have classes of the same shares.
 OTHER_SHARES = 0.2
 #: Spread of the training inputs over that of validation, from which on they are noisy.
@@ -30,11 +28,9 @@ WIDER = 1.15
 def not_generalising(state: RunState) -> Iterator[Detection]:
     """The training data is memorised but does not predict the validation data: mismatched targets."""
     data, scores = state.data, state.scores
-    done = state.evaluations
-    if len(done) < 3 or state.age < 50 or not data.classifies or scores.examples < 100:
+    if state.is_young(3, 50) or not data.classifies or scores.examples < 100:
         return
-    last = done[-3:]
-    chance = data.chance
+    last, chance = state.evaluations[-3:], data.chance
     margin = max(3 * data.chance_error(scores.examples), 0.02)
     if modes_differ(state, 1) or scores.attainable > chance + margin or state.weakly_related:
         return
@@ -70,9 +66,8 @@ def worse_than_validation(state: RunState) -> Iterator[Detection]:
 
     Both are scored in inference mode and without augmentation, so that neither dropout nor augmentation explains it.
     """
-    data, scores = state.data, state.scores
-    done = state.evaluations
-    if len(done) < 3 or state.age < 60 or scores.examples < MANY_ASKED or _other_shares(state):
+    data, scores, done = state.data, state.scores, state.evaluations
+    if state.is_young(3, 60) or scores.examples < MANY_ASKED or _other_shares(state):
         return
     if not all(_worse(each, BETTER + 2 * scores.sampling_error) for each in done[-2:]):
         return
@@ -81,8 +76,7 @@ def worse_than_validation(state: RunState) -> Iterator[Detection]:
         f"{data.measure} is {data.as_score(last.fitted)} of training examples, and {data.as_score(last.reached)} of "
         "validation examples, which the network has not seen"
     )
-    suffers = scores.reached < scores.attainable - SHORT - scores.sampling_error
-    severity: Severity = "warning" if suffers else "info"
+    severity: Severity = "warning" if scores.is_behind(SHORT) else "info"
     inputs, held_out = data.inputs, data.held_out
     if inputs is not None and held_out is not None and inputs.median_feature_std > WIDER * held_out.median_feature_std:
         ratio = inputs.median_feature_std / held_out.median_feature_std

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...findings import Severity
 from ..run_state import RunState
-from .base import Detection
+from .base import STRONG_DECAY, Detection
 
 #: Tolerated share of unreachable targets, as outliers.
 UNREACHED = 0.05
@@ -15,8 +15,6 @@ UNREACHED = 0.05
 ALIKE = 0.25
 #: Minimum share of variance that a simple learner explains before a network that explains none is at fault.
 MIN_SIGNAL = 0.15
-#: Minimum weight decay for a report of decay that removes all weights in one step.
-STRONG_DECAY = 0.1
 #: Usual learning rates, of adaptive and other optimisers, and usual weight decay.
 USUAL_RATE, USUAL_DECAY = (1e-3, 0.1), 1e-2
 
@@ -85,27 +83,21 @@ def regularisation_too_strong(state: RunState) -> Iterator[Detection]:
         return
     if state.age < 30 or ("lr_too_high" in state.found and _rate_is_the_cause(state)):
         return
-    left = state.share_left
-    norms = [
-        (w.norm / state.at_start.norms[name], name)
-        for name, w in state.window.weights.items()
-        if state.at_start.norms.get(name, 0) > 0
-    ]
-    if settings.penalised and norms and left > 0.6:
-        largest = max(shrunk for shrunk, _ in norms)
-        minimum, name = min(norms)
-        if (largest < 0.5 or minimum < 0.1) and (
-            _pull(state) > 0.7 or settings.decoupled or minimum < 0.05 or settings.max_norm < math.inf
-        ):
-            evidence = (
-                f"{settings.strongest_penalty} shrank the weights of {name} to {minimum:.2g} of their norm at the "
-                f"start; the loss stays at {left:.0%} of that of ignoring the inputs"
-            )
-            advice = f"divide the {settings.penalty} by 10 to 100"
-            if not settings.l2 and not settings.l1:
-                advice = "raise the limit on the norm"
-            yield Detection("regularisation_too_strong", "error", evidence, advice, name)
-            return
+    norms = [(left, name) for name, left in state.norms_left.items()]
+    if not settings.penalised or not norms or not state.share_left > 0.6:
+        return
+    largest, (minimum, name) = max(left for left, _ in norms), min(norms)
+    limited = settings.max_norm < math.inf
+    held = _pull(state) > 0.7 or settings.decoupled or minimum < 0.05 or limited
+    if held and (largest < 0.5 or minimum < 0.1):
+        evidence = (
+            f"{settings.strongest_penalty} shrank the weights of {name} to {minimum:.2g} of their norm at the "
+            f"start; the loss stays at {state.share_left:.0%} of that of ignoring the inputs"
+        )
+        advice = f"divide the {settings.penalty} by 10 to 100"
+        if not settings.l2 and not settings.l1:
+            advice = "raise the limit on the norm"
+        yield Detection("regularisation_too_strong", "error", evidence, advice, name)
 
 
 def _pull(state: RunState) -> float:

@@ -9,15 +9,13 @@ from itertools import pairwise
 import numpy as np
 
 from ..run_state import RunState
-from .base import Detection
+from .base import SHORT, Detection, outdone
 
 #: The latest evaluations show whether a loss still falls: this share of all, and this minimum.
 LATEST, FEWEST = 0.2, 4
 #: Share by which the loss must fall over the latest evaluations to be still falling; the second, in a run that falls
 #: short.
 FALLS, CREEPS = 0.1, 0.03
-#: A score this far below that of a simple learner is a fault.
-SHORT = 0.1
 #: Steps of a first try, and steps that are few; the share by which the loss falls from third to third of them.
 FIRST_TRY, FEW_STEPS, BEGUN = 8, 200, 0.003
 #: Share of the loss of ignoring the inputs that is left after them: enough to say so, a fault where a simple learner
@@ -31,11 +29,10 @@ AIM, MOST = 3e-3, 30.0
 
 def ended_early(state: RunState) -> Iterator[Detection]:
     """The loss was still falling when training ended."""
-    data, scores = state.data, state.scores
-    short = _falls_short(state)
+    short = _has_learnt_less(state)
     fall = _fall_per_epoch(state, CREEPS if short else FALLS)
     begun = _has_just_begun(state)
-    untaught = begun and state.share_left > (MOST_LEFT if short else NEARLY_ALL_LEFT) and not scores.as_good
+    untaught = begun and state.share_left > (MOST_LEFT if short else NEARLY_ALL_LEFT) and not state.scores.as_good
     if state.explained:
         return
     if fall is not None:
@@ -48,8 +45,7 @@ def ended_early(state: RunState) -> Iterator[Detection]:
     else:
         return
     if short:
-        measure, reached = data.measure, data.as_score(scores.reached)
-        evidence += f"; {measure} is {reached} where a simple learner has {data.as_score(scores.attainable)}"
+        evidence += f"; {outdone(state)}"
     advice = f"train longer{_faster(state)}"
     if state.epochs_left > 0:
         advice = "look at what ended it: which figure it follows, and which way that should go"
@@ -59,7 +55,7 @@ def ended_early(state: RunState) -> Iterator[Detection]:
 def averaged_too_long(state: RunState) -> Iterator[Detection]:
     """The average of the weights, with which the network is validated, still holds those of the start."""
     decay, steps = state.settings.average_decay, state.window.last
-    if decay**steps > FIRST_WEIGHTS and _falls_short(state):
+    if decay**steps > FIRST_WEIGHTS and _has_learnt_less(state):
         evidence = (
             f"the averaged weights hold {decay**steps:.0%} of the first ones: a decay of {decay:g} averages over "
             f"about {1 / (1 - decay):.0f} steps, and {steps} were taken"
@@ -68,10 +64,9 @@ def averaged_too_long(state: RunState) -> Iterator[Detection]:
         yield Detection("underfitting", "warning", evidence, advice)
 
 
-def _falls_short(state: RunState) -> bool:
+def _has_learnt_less(state: RunState) -> bool:
     """Return whether a simple learner has learnt more; a network that fits its training data has another fault."""
-    scores = state.scores
-    return scores.reached < scores.attainable - SHORT - scores.sampling_error and not scores.fitted > scores.attainable
+    return state.scores.is_behind(SHORT) and not state.scores.fitted > state.scores.attainable
 
 
 def _fall_per_epoch(state: RunState, least: float) -> float | None:

@@ -7,18 +7,18 @@ import statistics
 from collections.abc import Iterator
 from itertools import pairwise
 
+import numpy as np
+
 from ...findings import Severity
 from ..evaluations import Evaluation
 from ..run_state import RunState
-from .base import Detection, changed
+from .base import STRONG_DECAY, Detection, changed, has_noisy_norms
 
 #: Multiple of the running averages' time constant after which their initial values are forgotten.
 FORGOTTEN = 10
 #: More batch norms than these get a third evaluation, and time while the loss in inference mode falls so far in two or
 #: is below that share of what it is without having learnt.
 MANY_NORMS, CATCHING_UP, PREDICTS = 4, 0.67, 0.5
-#: Batch sizes too small for batch norm to estimate mean and variance.
-FEW = 3
 #: Validation examples of a class for a rough and for a reliable recall.
 FEW_ASKED, MANY_ASKED = 3, 10
 #: Epochs after which overfitting is judged even if there were few steps.
@@ -32,8 +32,8 @@ MEMORIZED, MUCH_BETTER = 0.2, 0.4
 FEWER_RIGHT = 0.1
 #: Dropout that is not raised further.
 MUCH_DROPOUT = 0.5
-#: Weight decay strong enough to prevent fitting.
-STRONG_DECAY = 0.1
+#: What to do about heavy dropout.
+DROP_LESS = "drop less: 0.2 to 0.5 is usual"
 #: Symptoms that make validation figures oscillate.
 UNSTEADY = ("regularisation_too_strong", "lr_too_high", "diverging", "oscillating", "batchnorm_mismatch")
 
@@ -127,42 +127,43 @@ def _restrain(state: RunState, best_epoch: int | None) -> str:
 
 def underfitting(state: RunState) -> Iterator[Detection]:
     """Training has flattened out, and a simple learner of another kind scores better."""
-    network, scores, data, settings = state.network, state.scores, state.data, state.settings
-    done = state.evaluations
-    if len(done) < 3 or state.age < 60 or math.isnan(scores.attainable) or state.explained:
+    network, scores, data = state.network, state.scores, state.data
+    if state.is_young(3, 60) or math.isnan(scores.attainable) or state.explained:
         return
-    if state.has_found("overfitting", "batchnorm_mismatch") or settings.class_weights:
+    if state.has_found("overfitting", "batchnorm_mismatch") or state.settings.class_weights:
         return
-    last, before, reached = done[-1], done[-3], scores.reached
-    better = scores.attainable > reached + (0.05 if network.tiny else 0.1) + scores.sampling_error
+    before, last = state.evaluations[-3], state.evaluations[-1]
     # The network may still improve: judge only the last epochs.
     flat = before.loss - last.loss < 0.05 * max(last.loss, 1e-30)
     told = "not_learning" in state.found or state.all_frozen
     settled = network.tiny or (state.steps_left < 0.1 and not told)
-    if better and flat and settled and scores.fitted < scores.attainable:
+    behind = scores.is_behind(0.05 if network.tiny else 0.1) and scores.fitted < scores.attainable
+    if behind and flat and settled:
+        symptom, cause, advice = _held_back_by(state)
         evidence = (
-            f"the training loss no longer falls, and in validation {data.measure} is {data.as_score(reached)}, "
-            f"where a simple learner has {data.as_score(scores.attainable)}"
+            f"the training loss no longer falls, and in validation {data.measure} is {data.as_score(scores.reached)}, "
+            f"where a simple learner has {data.as_score(scores.attainable)}{cause}"
         )
-        if settings.l2 >= STRONG_DECAY:
-            advice = f"divide the weight decay of {settings.l2:g} by 10 to 100"
-            yield Detection("regularisation_too_strong", "warning", evidence, advice)
-        elif network.dropout > MUCH_DROPOUT:
-            evidence += f"; dropout blanks {network.dropout:.0%}"
-            yield Detection("regularisation_too_strong", "warning", evidence, "drop less: 0.2 to 0.5 is usual")
-        elif network.straight:
-            evidence += "; without an activation between them, its layers compute one linear function"
-            yield Detection(
-                "underfitting", "warning", evidence, "put an activation such as ReLU after each hidden layer"
-            )
-        else:
-            yield Detection("underfitting", "warning", evidence, "use a larger network, or train it longer or faster")
+        yield Detection(symptom, "warning", evidence, advice)
+
+
+def _held_back_by(state: RunState) -> tuple[str, str, str]:
+    """Return what may keep a network from fitting: symptom, further evidence, and advice."""
+    decay, dropout = state.settings.l2, state.network.dropout
+    if decay >= STRONG_DECAY:
+        return "regularisation_too_strong", "", f"divide the weight decay of {decay:g} by 10 to 100"
+    if dropout > MUCH_DROPOUT:
+        return "regularisation_too_strong", f"; dropout blanks {dropout:.0%}", DROP_LESS
+    if state.network.straight:
+        cause = "; without an activation between them, its layers compute one linear function"
+        return "underfitting", cause, "put an activation such as ReLU after each hidden layer"
+    return "underfitting", "", "use a larger network, or train it longer or faster"
 
 
 def oscillating(state: RunState) -> Iterator[Detection]:
     """Validation figures oscillate by more than their sampling error."""
     done = state.evaluations[-10:]
-    if len(done) < 5 or state.age < 100 or not state.share_left < 0.95 or state.network.tiny:
+    if state.is_young(5, 100) or not state.share_left < 0.95 or state.network.tiny:
         return
     if not state.data.classifies and done[-1].loss < 0.2 * done[-1].val_loss:  # learnt by heart
         return
@@ -193,7 +194,7 @@ def oscillating(state: RunState) -> Iterator[Detection]:
 def batchnorm_mismatch(state: RunState) -> Iterator[Detection]:
     """On the same examples, batch norm in training mode does well and in inference mode badly."""
     network = state.network
-    if network.batch_norms and state.data.batch_size <= FEW and len(state.evaluations) >= 3 and state.share_left > 0.5:
+    if has_noisy_norms(state) and len(state.evaluations) >= 3 and state.share_left > 0.5:
         evidence = f"batch norm takes its statistics from batches of {state.data.batch_size}, and the loss stays high"
         yield Detection("batchnorm_mismatch", "warning", evidence, "use batches of at least 16")
     # Correct averages lag until they have forgotten their initial values.
@@ -221,25 +222,10 @@ def modes_differ(state: RunState, times: int) -> bool:
 
 def class_imbalance(state: RunState) -> Iterator[Detection]:
     """Rare classes that the network never predicts."""
-    limits = state.limits
     counts, recall = state.data.counts, state.scores.recall
-    if counts is None or recall is None or len(state.evaluations) < 3 or state.age < 60:
+    if counts is None or recall is None or state.is_young(3, 60) or state.explained:
         return
-    present = counts[counts > 0]
-    if len(present) < 2 or present.max() < limits.imbalance * present.min() or state.explained:
-        return
-    rare = [index for index in range(len(recall)) if counts[index] * limits.imbalance <= present.max()]
-    # Few examples per class are weak evidence: require that all rare classes together are missed.
-    asked = sum(recall[index][1] for index in rare)
-    named = sum(share * seen for share, seen in (recall[index] for index in rare) if seen)
-    missed = [
-        index
-        for index in rare
-        if recall[index][1] >= FEW_ASKED
-        and recall[index][0] < 0.1
-        and (recall[index][1] >= MANY_ASKED or named < 0.25 * asked)
-        and not _rising(state, index)
-    ]
+    missed = _missed(state, counts, recall)
     if missed:
         rarest = min(missed, key=lambda index: counts[index])
         evidence = (
@@ -249,6 +235,25 @@ def class_imbalance(state: RunState) -> Iterator[Detection]:
         advice = "weight the classes (CrossEntropyLoss(weight=...), --class-weight balanced), or draw the rare ones "
         advice += "more often"
         yield Detection("class_imbalance", "info" if _favours(state, rarest) else "warning", evidence, advice)
+
+
+def _missed(state: RunState, counts: np.ndarray, recall: list[tuple[float, int]]) -> list[int]:
+    """Return the rare classes that are hardly recognised, nor increasingly so."""
+    imbalance, present = state.limits.imbalance, counts[counts > 0]
+    if len(present) < 2 or present.max() < imbalance * present.min():
+        return []
+    rare = [index for index in range(len(recall)) if counts[index] * imbalance <= present.max()]
+    # Few examples per class are weak evidence: require that all rare classes together are missed.
+    asked = sum(recall[index][1] for index in rare)
+    named = sum(share * seen for share, seen in (recall[index] for index in rare) if seen)
+    return [
+        index
+        for index in rare
+        if recall[index][1] >= FEW_ASKED
+        and recall[index][0] < 0.1
+        and (recall[index][1] >= MANY_ASKED or named < 0.25 * asked)
+        and not _rising(state, index)
+    ]
 
 
 def _favours(state: RunState, index: int) -> bool:
@@ -266,8 +271,7 @@ def _rising(state: RunState, index: int) -> bool:
 def nothing_to_learn(state: RunState) -> Iterator[Detection]:
     """Neither the network nor simple learners of other kinds learn from the inputs."""
     data, scores = state.data, state.scores
-    done = state.evaluations
-    if len(done) < 3 or state.age < 100 or math.isnan(scores.attainable) or scores.examples < 100:
+    if state.is_young(3, 100) or math.isnan(scores.attainable) or scores.examples < 100:
         return
     if state.explained or data.chance > 0.8 or state.weakly_related:
         return
@@ -285,29 +289,23 @@ def nothing_to_learn(state: RunState) -> Iterator[Detection]:
 
 def too_much_dropped(state: RunState) -> Iterator[Detection]:
     """Dropout so heavy that the network, even without it in inference, scores below a simple learner."""
-    limits = state.limits
-    if state.network.dropout < limits.heavy_dropout or state.age < 100 or len(state.evaluations) < 3:
+    if state.network.dropout < state.limits.heavy_dropout or state.is_young(3, 100):
         return
     if state.share_left > 0.5 and not state.scores.reached > state.scores.attainable - 0.05:
         evidence = (
             f"dropout blanks {state.network.dropout:.0%}, and the training loss stays at {state.share_left:.0%} "
             "of that of ignoring the inputs"
         )
-        yield Detection("regularisation_too_strong", "warning", evidence, "drop less: 0.2 to 0.5 is usual")
+        yield Detection("regularisation_too_strong", "warning", evidence, DROP_LESS)
 
 
 def held_down(state: RunState) -> Iterator[Detection]:
     """Decay that keeps the weights too small: training data are fitted no better than validation data."""
-    settings = state.settings
-    done = state.evaluations
-    if len(done) < 3 or state.age < 60 or settings.l2 < STRONG_DECAY or not 0.2 < state.share_left < 0.9:
+    settings, done = state.settings, state.evaluations
+    if state.is_young(3, 60) or settings.l2 < STRONG_DECAY or not 0.2 < state.share_left < 0.9:
         return
-    free = [w.name for w in state.network.weights if not w.normalized]  # batch norm compensates for small weights
-    shrunk = [
-        state.window.weights[name].norm / state.at_start.norms[name]
-        for name in free
-        if name in state.window.weights and state.at_start.norms.get(name, 0) > 0
-    ]
+    normalized = {w.name for w in state.network.weights if w.normalized}  # which makes up for small weights
+    shrunk = [left for name, left in state.norms_left.items() if name not in normalized]
     last, before = done[-1], done[-2]
     gap = last.accuracy - last.val_accuracy if state.data.classifies else (last.val_loss - last.loss) / state.scale
     if shrunk and max(shrunk) < 0.7 and abs(before.loss - last.loss) < 0.05 * last.loss and not gap > 0.05:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ..run_state import RunState
-from .base import Detection, changed
+from .base import Detection, changed, has_noisy_norms, outdone, raise_rate
 from .signal import CUT_BY, SURELY
 
 #: Share of the planned steps still to come while the pace of a run foretells nothing.
@@ -31,7 +31,7 @@ def lr_too_high(state: RunState) -> Iterator[Detection]:
     if state.age < 4:
         return
     window = state.window
-    if state.network.batch_norms and state.data.batch_size <= 3:  # noisy batch statistics at any rate
+    if has_noisy_norms(state):  # whatever the rate
         return
     sign = _lost(state) or _going_nowhere(state) or _jumped(state) or _damage(state)
     if sign is not None:
@@ -121,7 +121,7 @@ def lr_too_low(state: RunState) -> Iterator[Detection]:
     fallen = (state.initial_loss - state.recent_loss()) / max(abs(state.initial_loss), 1e-30)
     if never_moved or (fallen < 0.05 * state.age / 100 and fallen < 0.2):
         evidence = f"{changed(window.ratio)}, and the loss fell by {max(fallen, 0):.2%} in {state.age} steps"
-        advice = f"multiply the learning rate ({window.lr if steady else state.highest_lr:g}) by 10 to 100"
+        advice = raise_rate(window.lr if steady else state.highest_lr)
         yield Detection("lr_too_low", "error" if window.ratio < limits.tiny_ratio else "warning", evidence, advice)
 
 
@@ -136,7 +136,7 @@ def standstill(state: RunState) -> Iterator[Detection]:
     if learnable and small and window.lr >= 0.5 * state.highest_lr:
         evidence = f"{changed(window.typical_ratio)}, and after {state.age} steps the loss of "
         evidence += f"{state.recent_loss():.3g} is no better than ignoring the inputs"
-        yield Detection("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 10 to 100")
+        yield Detection("lr_too_low", "warning", evidence, raise_rate(window.lr))
 
 
 def plateau(state: RunState) -> Iterator[Detection]:
@@ -158,9 +158,8 @@ def plateau(state: RunState) -> Iterator[Detection]:
 
 def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
     """The loss falls steadily, but at this pace the run ends far from what a simple learner reaches."""
-    network, scores, data = state.network, state.scores, state.data
-    done = state.evaluations
-    if len(done) < 3 or state.age < 100 or math.isnan(scores.attainable) or state.explained:
+    network, scores, done = state.network, state.scores, state.evaluations
+    if state.is_young(3, 100) or math.isnan(scores.attainable) or state.explained:
         return
     if state.steps_left > EARLY:  # it may lie on a plateau that ends
         return
@@ -175,27 +174,21 @@ def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
     pace = (done[-3].loss - last.loss) / 2
     left = (last.loss - pace * state.epochs_left) / max(state.reference, 1e-30)
     if steady and left > 0.5 and scores.attainable > scores.reached + 0.2:
-        evidence = (
-            f"{changed(window.ratio)}; {data.measure} is {data.as_score(scores.reached)} where a simple learner "
-            f"has {data.as_score(scores.attainable)}, and at this pace the run will not get there"
-        )
-        yield Detection("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 3 to 30")
+        evidence = f"{changed(window.ratio)}; {outdone(state)}, and at this pace the run will not get there"
+        yield Detection("lr_too_low", "warning", evidence, raise_rate(window.lr, "3 to 30"))
 
 
 def too_fast_to_settle(state: RunState) -> Iterator[Detection]:
     """Large steps keep the loss where it was in the middle of the run, and a simple learner scores better."""
-    network, scores, data = state.network, state.scores, state.data
+    network, scores = state.network, state.scores
     losses = [e.loss for e in state.evaluations]
-    if len(losses) < 4 or state.age < 100 or state.steps_left > 0.1 or state.explained or network.tiny:
+    if state.is_young(4, 100) or state.steps_left > 0.1 or state.explained or network.tiny:
         return
     short = scores.attainable > max(scores.reached, scores.fitted) + 0.1 + scores.sampling_error
     falling = min(losses[len(losses) // 2 :]) < min(losses[: len(losses) // 2])
     ratio = state.window.typical_ratio
     if short and not falling and ratio > LARGE_STEPS and network.dropout < state.limits.heavy_dropout:
-        evidence = (
-            f"{changed(ratio)}, and the loss is no lower than in the first half of the run; {data.measure} is "
-            f"{data.as_score(scores.reached)} where a simple learner has {data.as_score(scores.attainable)}"
-        )
+        evidence = f"{changed(ratio)}, and the loss is no lower than in the first half of the run; {outdone(state)}"
         yield Detection("lr_too_high", "warning", evidence, lower_rate(state))
 
 
@@ -208,8 +201,8 @@ def bursts(state: RunState) -> Iterator[Detection]:
     if loss > state.limits.lost_loss * start > 0 and min(each.loss for each in done) < start:
         evidence = (
             f"the mean loss of epoch {done[-1].epoch} is {loss:.3g}, after {start:.3g} at the start, though that of "
+            f"the usual minibatch is {median:.3g}"
         )
-        evidence += f"the usual minibatch is {median:.3g}"
         yield Detection("diverging", "warning", evidence, "lower the learning rate, or use clip_norm in the Trainer")
 
 

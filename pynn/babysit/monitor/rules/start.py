@@ -23,29 +23,35 @@ EARLY = 4
 
 def inputs_not_normalised(state: RunState) -> Iterator[Detection]:
     """The scale of the network's inputs (CS231n, Neural Networks Part 2, "Data Preprocessing")."""
-    network, data = state.network, state.data
-    limits = state.limits
-    inputs, held_out = data.inputs, data.held_out
+    weights, inputs, held_out = state.network.weights, state.data.inputs, state.data.held_out
     if inputs is None:
         return
-    layer = network.weights[0].name if network.weights else None
+    layer = weights[0].name if weights else None
     if held_out is not None:
         yield from _unlike(inputs, held_out, state.limits.input_mismatch, layer)
-    if network.first_norm:
-        return
+    if not state.network.first_norm:
+        yield from _of_other_size(state, inputs, layer)
+        yield from _badly_scaled(state, inputs, layer, softened=bool(weights) and weights[0].normalized)
+
+
+def _of_other_size(state: RunState, inputs: InputFigures, layer: str | None) -> Iterator[Detection]:
+    """Inputs of a batch that are far larger than those of the training data, or of the first batch."""
+    jump = state.limits.input_jump
     now, usual = math.sqrt(state.window.largest_input), math.sqrt(state.at_start.largest_input)
-    if usual > limits.input_jump * inputs.length > 0:
-        evidence = (
-            f"the first batch's inputs are {usual / inputs.length:.3g} times as large as those of the training data"
-        )
-        yield Detection(
-            "input_not_normalised", "error", evidence, "look at the augmentation: its noise, its scale", layer
-        )
-    if now > limits.input_jump * usual and usual > 0:
+    if usual > jump * inputs.length > 0:
+        ratio = usual / inputs.length
+        evidence = f"the first batch's inputs are {ratio:.3g} times as large as those of the training data"
+        advice = "look at the augmentation: its noise, its scale"
+        yield Detection("input_not_normalised", "error", evidence, advice, layer)
+    if now > jump * usual and usual > 0:
         evidence = f"the inputs of a batch were {now / usual:.3g} times as large as those of the first"
         yield Detection("input_not_normalised", "error", evidence, "look for raw or missing values in the data", layer)
+
+
+def _badly_scaled(state: RunState, inputs: InputFigures, layer: str | None, *, softened: bool) -> Iterator[Detection]:
+    """Inputs that are too large, of uneven scales, or too small; `softened` if a normalisation follows the weights."""
+    limits = state.limits
     advice = f"standardise {_each(inputs)}"
-    softened = bool(network.weights) and network.weights[0].normalized
     uneven = inputs.largest_feature_rms > 100 * max(inputs.median_feature_std, 1e-12)
     large = inputs.rms > limits.large_input or inputs.largest_feature_rms > limits.huge_feature
     if large and (not softened or uneven):
@@ -108,26 +114,23 @@ def _scale(inputs: InputFigures) -> str:
 
 def bad_initial_loss(state: RunState) -> Iterator[Detection]:
     """The first loss compared with that of all-zero outputs (CS231n, Neural Networks Part 3, "Sanity checks")."""
-    data = state.data
-    limits = state.limits
+    data, limits = state.data, state.limits
     if not state.fresh or state.age > EARLY * 12:
         return
     if data.summed:
         effective = state.window.lr * data.batch_size / (1 - state.settings.momentum)
         evidence = f"the loss grows with the batch: it is the sum over {data.batch_size} examples, not their mean"
         advice = "use reduction='mean', or divide the learning rate by the batch size"
-        yield Detection(
-            "bad_initial_loss", "info" if state.settings.adaptive or effective < 2 else "warning", evidence, advice
-        )
+        harmless = state.settings.adaptive or effective < 2
+        yield Detection("bad_initial_loss", "info" if harmless else "warning", evidence, advice)
     zero, first = data.zero_loss, state.initial_loss
     if math.isnan(zero) or zero <= 0 or state.age > EARLY:
         return
     factor = first / zero
     # A random last layer adds its own variance to a squared error, dropout its noise to any.
     slack = (5.0 if not data.classifies else 1.0) * state.network.dropout_noise
-    if factor > limits.high_loss * slack and first - zero > limits.excess_loss * (
-        data.batch_size if data.summed else 1
-    ):
+    counted = data.batch_size if data.summed else 1
+    if factor > limits.high_loss * slack and first - zero > limits.excess_loss * counted:
         evidence = f"the first loss is {first:.4g}, {factor:.2g} times the {zero:.4g} of outputs that are all zero"
         advice = "make the initial outputs small: smaller initial weights in the last layer, or normalised inputs"
         layer = state.network.weights[-1].name if state.network.weights else None
@@ -178,16 +181,14 @@ def _too_large(state: RunState) -> Iterator[Detection]:
             continue
         own = state.at_start.gains.get(weights.name, 1.0)
         gain = gains[weights.branch] = gains.get(weights.branch, 1.0) * own
-        figures = state.window.outputs.get(weights.output or weights.name)
+        figures = state.window.outputs.get(weights.output)
         saturated = figures is not None and weights.activation in SATURATING and figures.saturated > 0.5
         blown_up = figures is not None and weights.activation not in SATURATING and figures.std > 10
         if (saturated and own > state.limits.large_gain) or (blown_up and gain > 5):
             assert figures is not None
-            shown = (
-                f"{figures.saturated:.0%} of its outputs are saturated"
-                if saturated
-                else f"outputs spread {figures.std:.3g}"
-            )
+            shown = f"outputs spread {figures.std:.3g}"
+            if saturated:
+                shown = f"{figures.saturated:.0%} of its outputs are saturated"
             evidence = (
                 f"at the start {shown}; the weights are {own:.3g} times the size that keeps the spread of signals"
             )
@@ -211,7 +212,7 @@ def _too_small(state: RunState) -> Iterator[Detection]:
             continue
         entry = entry or weights
         gain, depth = gain * own, depth + 1
-        spread, start = state.at_start.spread.get(weights.output or weights.name), _spread_before(state, entry)
+        spread, start = state.at_start.spread.get(weights.output), _spread_before(state, entry)
         if spread is None or not start or depth < 2:
             continue
         left = spread / start
