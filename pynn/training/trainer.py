@@ -167,6 +167,12 @@ class Trainer(TrainingState):
     # `try` block whose `finally` releases it. They acquire it with one atomic call (`setdefault`: only one of two
     # threads succeeds), and release it with `del`, which calls nothing.
 
+    @property
+    def in_another_thread(self) -> bool:
+        """Whether another thread is in a step or `fit`."""
+        own = threading.get_ident()
+        return self._turn.get("thread", own) != own
+
     def _busy(self) -> RuntimeError:
         return RuntimeError("another step or fit of this trainer is under way; a trainer takes one step at a time")
 

@@ -11,7 +11,6 @@ import numpy as np
 from .. import ops
 from ..babysit.monitor.recorder import MIN_FAN_IN
 from ..interop.torch.package import pytorch
-from ..utils.validation import count
 from .functions import FunctionCalls
 from .network import Network
 from .optimizers import updated
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from ..babysit import Monitor
     from ..babysit.monitor.recorder import Recorder
     from ..nn.layers import Layer
-    from ..training.trainer import Trainer
 
 
 class LoopHooks:
@@ -53,7 +51,7 @@ class LoopHooks:
         self.monitor = monitor
         self._module, self._optimizer, self._criterion = module, optimizer, loss
         self._data = data
-        self._epochs = None if epochs is None else count(epochs, "epochs")
+        self._epochs = epochs
         self._run: TorchRun | None = None
         self._wanted = True  # whether to watch the current step
         self._forward_seen = False  # whether its forward pass has been seen
@@ -90,7 +88,7 @@ class LoopHooks:
         self._functions.end()
         self._hooks, self._layer_hooks = [], []
         if self._run is not None:
-            self.monitor.on_train_end(cast("Trainer", self._run))
+            self.monitor.on_train_end(self._run)
         self.monitor.unwatch()
 
     def _begin(self, module: Any, args: Any, kwargs: Any) -> None:
@@ -130,7 +128,7 @@ class LoopHooks:
         run.model.refresh(updated(self._optimizer))
         recorder = self._recorder
         if recorder.version != run.model.flat.version:
-            recorder.wants(cast("Trainer", run))  # lays out its rows, at the latest before the next step
+            recorder.wants(run)  # lays out its rows, at the latest before the next step
         if self._layout == recorder.version:
             return
         self._layout = recorder.version
@@ -213,7 +211,7 @@ class LoopHooks:
         ]
         network = Network(self._module, uses, updated(self._optimizer))
         self._run = TorchRun(network, self._criterion, self._optimizer, self._epochs)
-        self.monitor.watch(cast("Trainer", self._run))
+        self.monitor.watch(self._run)
         self._layers = {key: layer for key, layer in network.layers.items() if id(layer) in network.watched()}
         self._output_of = {id(output.layer): output for output in self._recorder.outputs}
         self._layers = {key: layer for key, layer in self._layers.items() if id(layer) in self._output_of}
@@ -260,7 +258,7 @@ class LoopHooks:
                 self._finish(run)
             else:
                 run.steps += 1
-            self._wanted = self._recorder.wants(cast("Trainer", run))
+            self._wanted = self._recorder.wants(run)
         self._forward_seen, self._loss_arguments, self._output = False, None, None
         self._losses.clear()
 
@@ -278,7 +276,7 @@ class LoopHooks:
         if self._data:
             run.take(self._data.pop("train"), self._data.pop("validation"))
         loss = sum(self._losses) / (1 if run.loss.reduction == "sum" else len(self._losses))
-        recorder, trainer = self._recorder, cast("Trainer", run)
+        recorder, trainer = self._recorder, run
         if not math.isfinite(loss):
             if self._finite:
                 recorder.failed(trainer, x, made, loss)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from ...training.examples import Examples
 from ...training.history import History
 from ...utils.arrays import non_finite_row
 from ...utils.config import Configurable
-from ...utils.validation import count, fraction
+from ...utils.validation import count, fraction, instance, several
 from ...utils.warning import warn_user
 from ..activations import RELU_LIKE
 from ..findings import SYMPTOMS, Finding, ranked
@@ -35,10 +34,8 @@ from .snapshots import Album, Snapshot, histograms
 from .stats import Stats
 from .unit_sums import UnitSums
 from .users_rules import BabysitterWarning, Rule, checked_rules, detections
+from .watchable import Watchable
 from .window import window_of
-
-if TYPE_CHECKING:
-    from ...training.trainer import Trainer
 
 Action = Literal["warn", "stop", "restore", "silent"] | Callable[[Finding], Any]
 ACTIONS = ("warn", "stop", "restore", "silent")
@@ -130,15 +127,15 @@ class Monitor(Shown, Configurable, Callback):
     ) -> None:
         self.every = count(every, "every")
         self.budget = None if budget is None else fraction(budget, "budget", one=False)
-        self.ignore = frozenset([ignore] if isinstance(ignore, str) else ignore)
+        self.ignore = frozenset([ignore] if isinstance(ignore, str) else several(ignore, "ignore"))
         self.rules = checked_rules(rules)
-        unknown = sorted(self.ignore - set(SYMPTOMS))
+        unknown = sorted(map(str, self.ignore - set(SYMPTOMS)))
         if unknown and not self.rules:  # whose symptoms have any name
             raise ValueError(f"ignore has unknown symptoms {', '.join(unknown)}; expected any of {', '.join(SYMPTOMS)}")
-        if not callable(on_problem) and on_problem not in ACTIONS:
+        if not callable(on_problem) and not (isinstance(on_problem, str) and on_problem in ACTIONS):
             raise ValueError(f"on_problem is {on_problem!r}; expected one of {', '.join(ACTIONS)}, or a function")
+        Thresholds.of(thresholds)  # checks them
         self.thresholds = None if thresholds is None else dict(thresholds)
-        Thresholds.of(self.thresholds)  # checks them
         self.on_problem = on_problem
         self.findings: list[Finding] = []
         self._episodes = Episodes(self.findings)
@@ -149,7 +146,7 @@ class Monitor(Shown, Configurable, Callback):
         self.input_shape: tuple[int, ...] = ()
         self.channels: set[str] = set()
         self._album = Album()
-        self._trainer: Trainer | None = None
+        self._trainer: Watchable | None = None
         self._recorder: Recorder | None = None
         self._state: RunState | None = None
         self._units: dict[str, UnitSums] = {}
@@ -180,8 +177,12 @@ class Monitor(Shown, Configurable, Callback):
     def snapshots(self) -> list[Snapshot]:
         return self._album.snapshots
 
-    def watch(self, trainer: Trainer) -> None:
+    def watch(self, trainer: Watchable) -> None:
         """Watch a trainer from its next step on; `fit` calls this for monitors among its callbacks."""
+        from ...training.trainer import Trainer
+
+        if not isinstance(trainer, Trainer | Watchable):
+            instance(trainer, "trainer", Trainer)
         if self._trainer is trainer and trainer.observer is self._recorder and self._recorder is not None:
             return
         if self._trainer is not None and self._trainer is not trainer:
@@ -212,18 +213,15 @@ class Monitor(Shown, Configurable, Callback):
 
     def _catch_up(self) -> None:
         """Process the recorded steps of a custom training loop; `fit` processes its own, perhaps in another thread."""
-        if self._recorder is None or self._trainer is None or self._trainer.examples is not None:
-            return
-        turn: dict[str, int] = getattr(self._trainer, "_turn", {})
-        if turn.get("thread", own := threading.get_ident()) == own:
-            self._recorder.finish(self._trainer)
+        recorder, trainer = self._recorder, self._trainer
+        if recorder is not None and trainer is not None and trainer.examples is None and not trainer.in_another_thread:
+            recorder.finish(trainer)
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Watchable) -> None:
         self.watch(trainer)
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
-        assert self._recorder is not None
-        if trainer.rank:
+    def on_epoch_end(self, trainer: Watchable) -> None:
+        if self._recorder is None or trainer.rank:  # a callback may have called `unwatch`
             return
         pace = self._recorder.pace
         last = trainer.epoch == trainer.target_epoch  # what is said of a whole run needs figures of its end
@@ -234,7 +232,7 @@ class Monitor(Shown, Configurable, Callback):
             if pace is not None:
                 pace.evaluated(time.perf_counter() - began)
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Watchable) -> None:
         if self._recorder is not None and self._state is not None and not trainer.history.interrupted:
             self._recorder.finish(trainer)
             self._state.epochs_left = trainer.target_epoch - trainer.epoch
@@ -243,7 +241,7 @@ class Monitor(Shown, Configurable, Callback):
                 self._apply(END_RULES, trainer)
         self.unwatch()
 
-    def _digest(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
+    def _digest(self, trainer: Watchable, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
         """Store the rows of watched steps, and apply the step rules to them; the last row may be of a failed step."""
         assert self._state is not None and self._recorder is not None
         state, step, loss = self._state, trainer.steps, float(rows[-1, LOSS])
@@ -267,7 +265,7 @@ class Monitor(Shown, Configurable, Callback):
             for detection in breakdown(state, trainer, self._recorder.outputs, (x, target), loss):
                 self._note(detection, step + 1, trainer)
 
-    def _look_at_start(self, state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
+    def _look_at_start(self, state: RunState, trainer: Watchable, x: np.ndarray, target: np.ndarray) -> None:
         self.input_shape = x.shape[1:]
         loss, prediction, held_out = trainer.loss, trainer.prediction, trainer.held_out
         state.data.look_at_batch(loss, x, target, prediction)
@@ -279,7 +277,7 @@ class Monitor(Shown, Configurable, Callback):
         probes.check_own_code(state, trainer, x, target)
 
     def _look_at_steps(
-        self, state: RunState, trainer: Trainer, rows: np.ndarray, x: np.ndarray, target: np.ndarray
+        self, state: RunState, trainer: Watchable, rows: np.ndarray, x: np.ndarray, target: np.ndarray
     ) -> None:
         """Add a window of steps to the state, with what their last minibatch and the weights tell."""
         assert self._recorder is not None
@@ -328,7 +326,7 @@ class Monitor(Shown, Configurable, Callback):
             self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
             self.first_weights = first_layer.columns.astype(np.float32)
 
-    def _evaluate(self, trainer: Trainer) -> None:
+    def _evaluate(self, trainer: Watchable) -> None:
         """Store the evaluation of a finished epoch, and apply the evaluation rules."""
         state = self._state
         if state is None or not state.windows:
@@ -346,7 +344,7 @@ class Monitor(Shown, Configurable, Callback):
         if self.on_problem == "restore" and not self._episodes.in_trouble:
             self._good = trainer.model.state_dict()
 
-    def _apply(self, rules: Iterable[Rule], trainer: Trainer) -> None:
+    def _apply(self, rules: Iterable[Rule], trainer: Watchable) -> None:
         assert self._state is not None
         for rule in rules:
             for detection in detections(rule, self._state, self.rules):
@@ -354,7 +352,7 @@ class Monitor(Shown, Configurable, Callback):
                 if detection.severity != "info":
                     self._state.found[detection.symptom] = trainer.steps
 
-    def _note(self, detection: Detection, step: int, trainer: Trainer) -> None:
+    def _note(self, detection: Detection, step: int, trainer: Watchable) -> None:
         """Add a detection to the findings, and act on a new fault."""
         assert self._state is not None
         if detection.symptom not in self.ignore:
@@ -362,7 +360,7 @@ class Monitor(Shown, Configurable, Callback):
             if finding is not None:
                 self._act(finding, trainer)
 
-    def _act(self, finding: Finding, trainer: Trainer) -> None:
+    def _act(self, finding: Finding, trainer: Watchable) -> None:
         action = self.on_problem
         if callable(action):
             action(finding)

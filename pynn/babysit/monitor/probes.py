@@ -22,7 +22,7 @@ from ..target_figures import median_distance
 from .run_state import RunState
 
 if TYPE_CHECKING:
-    from ...training.trainer import Trainer
+    from .watchable import Watchable
 
 #: Examples for the comparison of batch norm's two modes.
 MODES = 256
@@ -51,14 +51,14 @@ def count_distinct_units(state: RunState) -> None:
             state.at_start.alike.add(weights.name)
 
 
-def check_own_code(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
+def check_own_code(state: RunState, trainer: Watchable, x: np.ndarray, target: np.ndarray) -> None:
     """Look for wrong gradients of user code, and then for an optimiser that follows right ones uphill."""
     _own_gradients(state, trainer, x, target)
     if state.wrong_gradient is None:
         _own_optimizer(state, trainer)
 
 
-def _own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
+def _own_gradients(state: RunState, trainer: Watchable, x: np.ndarray, target: np.ndarray) -> None:
     """Compare gradients with finite differences, once, if a layer or the loss is user code."""
     own = is_own(trainer.loss) or type(trainer.loss) is FunctionLoss or any(map(is_own, state.network.layers))
     if not own or trainer.model.flat.values.size > MAX_CHECKED:
@@ -75,7 +75,7 @@ def _own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.
             state.wrong_gradient = (check.evidence, check.advice, None)
 
 
-def _own_optimizer(state: RunState, trainer: Trainer) -> None:
+def _own_optimizer(state: RunState, trainer: Watchable) -> None:
     """Take one step of the user's own optimiser on a small model, and see whether it goes along the gradient."""
     if not is_own(trainer.optimizer) or trainer.optimizer.lr == 0:
         return
@@ -93,7 +93,7 @@ def _own_optimizer(state: RunState, trainer: Trainer) -> None:
             state.wrong_gradient = (evidence, f"flip the sign of the update of {name}, or of the gradient", None)
 
 
-def look_at_minibatch(state: RunState, trainer: Trainer, target: np.ndarray) -> None:
+def look_at_minibatch(state: RunState, trainer: Watchable, target: np.ndarray) -> None:
     """Record how alike the last minibatch's targets are, and whether outputs are probabilities or rectified."""
     prediction = trainer.prediction
     last = trainer.model.leaves()[-1]
@@ -123,7 +123,7 @@ def _averaged(earlier: float, latest: float) -> float:
     return latest if math.isnan(earlier) else 0.5 * earlier + 0.5 * latest
 
 
-def compare_modes(state: RunState, trainer: Trainer, examples: Examples) -> None:
+def compare_modes(state: RunState, trainer: Watchable, examples: Examples) -> None:
     """Compare the loss of the same training examples in training and in inference mode."""
     model, loss = trainer.model, trainer.loss
     step = max(1, len(examples.x) // MODES)

@@ -18,7 +18,7 @@ from .start_figures import StartFigures
 from .window import Window
 
 if TYPE_CHECKING:
-    from ...training.trainer import Trainer
+    from .watchable import Watchable
 
 #: Symptoms that explain a lack of learning.
 CAUSES = frozenset(SYMPTOMS[: SYMPTOMS.index("not_learning")]) - {"batchnorm_mismatch"}
@@ -130,7 +130,7 @@ class RunState:
     _recent: dict[tuple[int, int], float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, trainer: Trainer, limits: Thresholds) -> RunState:
+    def of(cls, trainer: Watchable, limits: Thresholds) -> RunState:
         """Return the state of a trainer's run before the first watched step."""
         network = NetworkFacts.of(trainer.model)
         # Frozen layers were trained earlier.

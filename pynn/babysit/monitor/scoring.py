@@ -14,16 +14,16 @@ from ..learners import NEIGHBOURS, simple_predictions, standard_errors
 
 if TYPE_CHECKING:
     from ...training.examples import Examples
-    from ...training.trainer import Trainer
     from .data_facts import DataFacts
     from .run_state import RunState
     from .scores import Scores
+    from .watchable import Watchable
 
 #: Training and test examples of the simple learners.
 SAMPLE, ASKED = 2000, 500
 
 
-def score_epoch(state: RunState, trainer: Trainer) -> None:
+def score_epoch(state: RunState, trainer: Watchable) -> None:
     """Score the network after an epoch, if there are examples to score, and simple learners once per run."""
     examples, held_out = trainer.examples, trainer.held_out
     if examples is None or held_out is None:
@@ -36,7 +36,7 @@ def score_epoch(state: RunState, trainer: Trainer) -> None:
     _score_network(state, trainer, examples, held_out)
 
 
-def _measure_recall(state: RunState, trainer: Trainer, held_out: Examples) -> None:
+def _measure_recall(state: RunState, trainer: Watchable, held_out: Examples) -> None:
     """Measure recall and mean probability per class on validation examples."""
     assert state.data.counts is not None
     x, y = held_out.x[:SAMPLE], held_out.y[:SAMPLE]
@@ -72,7 +72,7 @@ def _score_simple_learners(data: DataFacts, scores: Scores, examples: Examples, 
     scores.attainable_within = max(_score(data, answer, targets[unseen][:ASKED]) for answer in within)
 
 
-def _score_network(state: RunState, trainer: Trainer, examples: Examples, held_out: Examples) -> None:
+def _score_network(state: RunState, trainer: Watchable, examples: Examples, held_out: Examples) -> None:
     """Score the network on validation examples, and on as many of the training data, in inference mode."""
     data, scores, last = state.data, state.scores, state.evaluations[-1]
     step = max(1, len(examples.x) // ASKED)
@@ -103,7 +103,7 @@ def _errors_above_zero(values: np.ndarray, others: np.ndarray | None = None) -> 
     return float(values.mean()) / math.sqrt(variance) if variance > 0 else 0.0
 
 
-def _as_shares(trainer: Trainer, prediction: np.ndarray) -> np.ndarray:
+def _as_shares(trainer: Watchable, prediction: np.ndarray) -> np.ndarray:
     """Return predictions as columns of float64; logits as probabilities, of two classes that of the second."""
     values = prediction.astype(np.float64).reshape(len(prediction), -1)
     if trainer.loss.output_kind == "binary":
@@ -120,7 +120,7 @@ def _losses(data: DataFacts, answer: np.ndarray, wanted: np.ndarray) -> np.ndarr
     return -np.log(np.maximum(of_target, 1e-12))
 
 
-def _comparable(data: DataFacts, trainer: Trainer, examples: Examples) -> bool:
+def _comparable(data: DataFacts, trainer: Watchable, examples: Examples) -> bool:
     """Return whether outputs are comparable with targets: classes, binary, or squared-error values."""
     kind, y = trainer.loss.output_kind, examples.y
     if kind is None:

@@ -14,7 +14,7 @@ from ...optim.regularizers import L1, L2, MaxNorm
 
 if TYPE_CHECKING:
     from ...nn.loss import Loss
-    from ...training.trainer import Trainer
+    from .watchable import Watchable
 
 
 @dataclass
@@ -54,7 +54,7 @@ class SettingsFacts:
     restores: bool = False
 
     @classmethod
-    def of(cls, trainer: Trainer) -> SettingsFacts:
+    def of(cls, trainer: Watchable) -> SettingsFacts:
         """Return the facts of a trainer's settings."""
         optimizer, penalties = trainer.optimizer, trainer.regularizers
         return cls(
@@ -66,7 +66,7 @@ class SettingsFacts:
             max_norm=min((p.limit for p in penalties if isinstance(p, MaxNorm)), default=math.inf),
             squares=isinstance(trainer.loss, MSELoss),
             class_weights=_class_weights(trainer.loss),
-            average_decay=float(getattr(getattr(trainer, "averaging", None), "decay", 0.0)),
+            average_decay=float(getattr(trainer.averaging, "decay", 0.0)),
         )
 
     @property

@@ -114,7 +114,7 @@ def preflight(
         x_held_out, y_held_out = data_parts(validation, "validation")
         validation = trainer.model.rows_of(x_held_out), y_held_out
     if batch_size is None:
-        run = trainer._run
+        run = trainer.standing()[0]
         batch_size = 32 if run is None else run.batch_size
     count(batch_size, "batch_size")
     with unnoticed(), quietly():

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ...augment import as_changes
 from ...nn.random import manual_seed
-from ...training.callbacks import Callback
+from ...training.callbacks import Callback, CallbackList
 from ...training.examples import target_amounts
 from ...utils.arrays import as_array, numeric
-from ...utils.validation import count, data_parts, instance, number
+from ...utils.validation import count, data_parts, flag, instance, number, shortened
 from ..isolation import quietly, unnoticed
 from .blueprint import Blueprint
 from .diagnosis import Diagnosis
@@ -102,11 +102,17 @@ def diagnose(
     from ...training.trainer import Trainer
 
     instance(trainer, "trainer", Trainer)
-    last = trainer._run
+    last = trainer.standing()[0]
     epochs = count(epochs, "epochs") if epochs is not None else (last.until if last and last.until else EPOCHS)
     batch_size = count(batch_size, "batch_size") if batch_size is not None else (last.batch_size if last else 32)
     number(seconds, "seconds", above=0)
     count(seed, "seed", minimum=0)
+    shuffle, augment = flag(shuffle, "shuffle"), as_changes(augment)
+    callbacks = CallbackList(callbacks).callbacks
+    if on_trial is not None and not callable(on_trial):
+        raise TypeError(
+            f"on_trial is {shortened(repr(on_trial))}; expected a function f(remedy, number, total), or None"
+        )
     x, y = numeric(trainer.model.rows_of(x), "x"), as_array(y, "y")
     if validation is not None:
         x_held_out, y_held_out = data_parts(validation, "validation")
@@ -127,7 +133,7 @@ def diagnose(
             batch_size=batch_size,
             shuffle=shuffle,
             callbacks=callbacks,
-            augment=as_changes(augment),
+            augment=augment,
         )
         search = RemedySearch(blueprint, (x, y), validation, sample_weight, seconds, seed, on_trial)
         return search.diagnosis()
