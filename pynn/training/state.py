@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -63,6 +64,8 @@ class TrainingState(Settings):
         self._ranks: Ranks | None = None
         self._random = Stream(int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0]))
         self._stop = False
+        #: Holds the identity of the training thread under "thread" while one trains.
+        self._turn: dict[str, int] = {}
         # Finished batches of the current epoch, and the sums for its row in the history.
         self._batch = 0
         self._sums = EpochSums()
@@ -104,6 +107,12 @@ class TrainingState(Settings):
     def rank(self) -> int:
         """The number of this process among those that train together (see `comm`); 0 if it trains alone."""
         return 0 if self._ranks is None else self._ranks.rank
+
+    @property
+    def in_another_thread(self) -> bool:
+        """Whether another thread is in a step or `fit`."""
+        own = threading.get_ident()
+        return self._turn.get("thread", own) != own
 
     @property
     def target_epoch(self) -> int:

@@ -120,8 +120,6 @@ class Trainer(TrainingState):
         self._ranks = Ranks.of(comm)
         self._exchange = None if self._ranks is None else start_exchange(self._ranks, self.model, compression)
         self._step = TrainingStep(self, self._random, self._exchange)
-        #: Holds the identity of the training thread under "thread" while one trains.
-        self._turn: dict[str, int] = {}
 
     def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Take one optimiser step on one minibatch and return its loss.
@@ -166,12 +164,6 @@ class Trainer(TrainingState):
     # A signal handler may raise an exception whenever a call returns. So `step` and `fit` acquire the lock inside the
     # `try` block whose `finally` releases it. They acquire it with one atomic call (`setdefault`: only one of two
     # threads succeeds), and release it with `del`, which calls nothing.
-
-    @property
-    def in_another_thread(self) -> bool:
-        """Whether another thread is in a step or `fit`."""
-        own = threading.get_ident()
-        return self._turn.get("thread", own) != own
 
     def _busy(self) -> RuntimeError:
         return RuntimeError("another step or fit of this trainer is under way; a trainer takes one step at a time")
