@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ...nn.traversal import amounts
-from .case import Case, chain
-from .data import CATEGORIES, rms
+from .case import Case
+from .inputs import CATEGORIES, rms
 from .report import Check, failed, passed, skipped, warned
 from .rows import far_fewer_than_rows, is_truth_table, near_duplicates, row_keys, shared_rows
+from .walk import chain
 
 #: Features that are compared by their correlations, multiples of the noise from which on these are clear, and agreement
 #: of those of training and validation below which it is not the same features that belong together.

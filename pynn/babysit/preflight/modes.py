@@ -13,8 +13,9 @@ from ...nn.random import Stream
 from ...nn.traversal import parts
 from ...utils.config import is_own
 from ..isolation import seed_generators
-from .case import Case, Walk, uses_batch_statistics
+from .case import Case
 from .report import Check, failed, passed, skipped, warned
+from .walk import Walk, uses_batch_statistics
 
 #: Size of the batch whose rows are exchanged in turn.
 BATCH = 8

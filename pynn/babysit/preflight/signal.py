@@ -9,8 +9,9 @@ import numpy as np
 from ...nn.layers import BatchNorm, Dropout, EmbedColumns, Embedding, Flatten, ReLU, Residual, Sigmoid, Tanh
 from ...nn.traversal import units_last
 from ...utils.config import is_own
-from .case import MULTIPLIES, Case, Walk
+from .case import MULTIPLIES, Case
 from .report import Check, failed, noted, passed, skipped, warned
+from .walk import Walk
 
 INITIALIZE = 'Initialise for the activation: "he_normal" with ReLU, "lecun_normal" with tanh, or add batch norm.'
 #: Outputs this close to the ends of their range pass almost no gradient.

@@ -15,8 +15,8 @@ from ...optim.optimizers import AdamW
 from ...optim.regularizers import MaxNorm
 from ...training.examples import Examples
 from .case import Case, train, training_loss
-from .data import target_range
 from .report import Check, failed, noted, passed, skipped, warned
+from .targets import target_range
 
 INITIALIZE = "Scale the last layer's initial weights down, or normalise the inputs."
 WEAKEN = "Weaken it until the loss on the training data falls almost as it does without."

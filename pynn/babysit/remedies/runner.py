@@ -21,7 +21,8 @@ from ..preflight.outputs import network_output
 from .blueprint import Blueprint
 from .candidates import Situation, candidates, cures_of
 from .diagnosis import Diagnosis, helps
-from .trials import Judge, Part, Remedy, RemedyTrial, kind_of, labels_of, ranked, run
+from .judge import Judge, Part, kind_of, labels_of
+from .trials import Remedy, RemedyTrial, ranked, run
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
