@@ -12,7 +12,7 @@ from ..thresholds import Thresholds
 from .data_facts import DataFacts
 from .evaluations import Evaluation
 from .network_facts import NetworkFacts
-from .scores import ABOUT, Scores
+from .scores import AS_GOOD, Scores
 from .settings_facts import SettingsFacts
 from .start_figures import StartFigures
 from .window import Window
@@ -286,7 +286,7 @@ class RunState:
     @property
     def falls_short(self) -> bool:
         """Whether a good part of the planned run is over, and a simple learner has learnt more."""
-        return self.planned and self.steps_left < 0.5 and self.scores.is_behind(ABOUT)
+        return self.planned and self.steps_left < 0.5 and self.scores.is_behind(AS_GOOD)
 
     def seen_lately(self, symptom: str) -> bool:
         """Return whether a symptom has been seen in the second half of the run so far."""

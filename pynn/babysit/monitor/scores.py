@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-#: A score this much below that of a simple learner, beyond sampling error, is about as good.
-ABOUT = 0.02
+#: A score at most this far below that of a simple learner, beyond sampling error, is as good.
+AS_GOOD = 0.02
 
 
 @dataclass
@@ -59,4 +59,4 @@ class Scores:
     @property
     def as_good(self) -> bool:
         """Whether the network scores about as well as a simple learner."""
-        return self.reached > self.attainable - ABOUT - self.sampling_error
+        return self.reached > self.attainable - AS_GOOD - self.sampling_error

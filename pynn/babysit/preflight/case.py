@@ -29,7 +29,7 @@ MULTIPLIES = Linear | Maxout | Conv2d
 PLANNED_SPEED = 1e10
 #: Minimum seconds per step, for small networks.
 MIN_STEP = 1.5e-4
-#: Multiplications of a forward pass whose examples all stay in memory: 0.1 s, and fewer examples of larger networks.
+#: Multiplications of one forward pass, about 0.1 s: the examples of a pass stay in memory, fewer of a larger network.
 PASS_WORK = 2.5e9
 
 

@@ -28,7 +28,7 @@ LOOK_EVERY = 5
 RATES = (3e-3, 3e-4, 2e-2)
 #: Units of a hidden layer that are too few for most things.
 NARROW = 3
-#: Standard errors that no chance explains, and the share of the loss by which inputs must lower it.
+#: Standard errors that chance does not explain, and the share of the loss by which inputs must lower it.
 CERTAIN, HELPS = 8.0, 0.02
 #: Examples among which a correlation of 0.2 is certain.
 ENOUGH = 200

@@ -23,12 +23,12 @@ RUN_WORK = 2e10
 FEWEST, SMALLEST = 12, 8
 #: Runs' lengths after which a rate must have shown that it works.
 PATIENCE = 5
-#: Share of the first standard deviation of the outputs below which a network gives every example the same.
+#: A network gives every example the same if the standard deviation of its outputs is below this share of the first one.
 COLLAPSED = 0.02
-#: Share of the loss: a rate that gains more in a run is right whatever the others gain; one that gains less has to be
-#: compared with all others.
+#: A rate that gains more than this share of the loss in a run is right, whatever others gain. One that gains less than
+#: the second share is compared with all others.
 PLAIN, CLEAR = 0.5, 0.05
-#: Share of the loss: if no rate gains more, all are slow at first, and none is surely too low.
+#: If no rate gains more than this share of the loss, all are slow at first, and none is surely too low.
 SLOW = 0.1
 #: A schedule that counts in steps must not have decayed to nothing after this many, and this many epochs: with few
 #: examples, more epochs may be a whole training.

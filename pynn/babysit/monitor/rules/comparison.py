@@ -14,14 +14,16 @@ from .evaluation import modes_differ
 
 #: Validation examples below which nothing is said.
 MANY_ASKED = 10
-#: Score above that of chance that is no chance, and the share of it below which another relation holds in validation.
+#: A score this far above chance is no chance. If less than this share of it is left in validation, another relation
+#: holds there.
 CLEARLY, HALF = 0.3, 0.5
-#: Score in validation above that in training, and standard errors between their losses, that only worse training data
-#: explain.
+#: Only worse training data explain a score in validation this much above that in training, and losses this many
+#: standard errors apart.
 BETTER, CERTAIN = 0.1, 6.0
-#: Share of the examples that would have to be of another class for both parts to have classes of the same shares.
+#: Classes have other shares in validation if this share of the examples would have to change its class for the same
+#: ones.
 OTHER_SHARES = 0.2
-#: Spread of the training inputs over that of validation, from which on they are noisy.
+#: Training inputs are noisy if they spread this many times as far as those of validation.
 WIDER = 1.15
 
 

@@ -13,17 +13,18 @@ from .base import SHORT, Detection, outdone
 
 #: The latest evaluations show whether a loss still falls: this share of all, and this minimum.
 LATEST, FEWEST = 0.2, 4
-#: Share by which the loss must fall over the latest evaluations to be still falling; the second, in a run that falls
-#: short.
+#: A loss is still falling if it fell by this share over the latest evaluations; the second share is that of a run that
+#: has learnt less than a simple learner.
 FALLS, CREEPS = 0.1, 0.03
-#: Steps of a first try, and steps that are few; the share by which the loss falls from third to third of them.
+#: A run of so many steps, at least and at most, has just begun if each third of them lowers the loss by this share of
+#: that of ignoring the inputs.
 FIRST_TRY, FEW_STEPS, BEGUN = 8, 200, 0.003
-#: Share of the loss of ignoring the inputs that is left after them: enough to say so, a fault where a simple learner
-#: has learnt more, and a fault in any case.
+#: What such a run has left of the loss of ignoring the inputs: enough for a note, for a fault where a simple learner
+#: has learnt more, and for a fault in any case.
 MUCH_LEFT, MOST_LEFT, NEARLY_ALL_LEFT = 0.3, 0.5, 0.9
-#: Share of the first weights in their average that is too much.
+#: Averaged weights hold too much of the first ones above this share.
 FIRST_WEIGHTS = 0.1
-#: The update ratio that an advised rate aims at, and the largest factor by which it exceeds the present rate.
+#: An advised rate aims at this update ratio, and is at most this many times the present rate.
 AIM, MOST = 3e-3, 30.0
 
 

@@ -16,19 +16,21 @@ from .base import STRONG_DECAY, Detection, changed, has_noisy_norms
 
 #: Multiple of the running averages' time constant after which their initial values are forgotten.
 FORGOTTEN = 10
-#: More batch norms than these get a third evaluation, and time while the loss in inference mode falls so far in two or
-#: is below that share of what it is without having learnt.
-MANY_NORMS, CATCHING_UP, PREDICTS = 4, 0.67, 0.5
+#: With more batch norms than these, the two modes must differ in a third evaluation.
+MANY_NORMS = 4
+#: Their averages only lag while the loss in inference mode falls to this share of itself within two evaluations, or is
+#: below this share of the loss without learning.
+CATCHING_UP, PREDICTS = 0.67, 0.5
 #: Validation examples of a class for a rough and for a reliable recall.
 FEW_ASKED, MANY_ASKED = 3, 10
 #: Epochs after which overfitting is judged even if there were few steps.
 MANY_EPOCHS = 20
-#: Standard errors that are no chance.
+#: Standard errors that chance does not explain.
 SURE = 2.0
-#: Training loss over that in validation, and over that of ignoring the inputs, below which the training data are
-#: memorized; and below which they are fitted so much better that it is a fault.
+#: Training data are memorized if their loss is below this share of that in validation and of that of ignoring the
+#: inputs. Below the second share, overfitting is a fault.
 MEMORIZED, MUCH_BETTER = 0.2, 0.4
-#: Accuracy or R2 in training minus that in validation, at which a risen validation loss is a fault.
+#: A risen validation loss is a fault if accuracy or R2 is this much lower in validation than in training.
 FEWER_RIGHT = 0.1
 #: Dropout that is not raised further.
 MUCH_DROPOUT = 0.5

@@ -11,11 +11,11 @@ from ..run_state import RunState
 from .base import Detection, changed, has_noisy_norms, outdone, raise_rate
 from .signal import CUT_BY, SURELY
 
-#: Share of the planned steps still to come while the pace of a run foretells nothing.
+#: While more than this share of the planned steps is left, the pace of a run foretells nothing.
 EARLY = 0.7
-#: Steps after which a run that has learnt nothing stands still, and examples that any network can learn by heart.
+#: A run that has learnt nothing stands still after this many steps. Any network can learn so few examples by heart.
 MANY_STEPS, HANDFUL = 300, 20
-#: The update ratio of steps that are large at the end of a run.
+#: An update ratio that is large at the end of a run.
 LARGE_STEPS = 5e-3
 
 

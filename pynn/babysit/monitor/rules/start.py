@@ -13,9 +13,9 @@ from ..network_facts import Weights
 from ..run_state import RunState
 from .base import Detection
 
-#: Distance from the median over the median distance at which a target is not noise.
+#: A target is no noise if it lies this many times as far from the median as half of them do.
 FAR_OUT = 300.0
-#: Share of features far smaller than the largest at which their scales are uneven.
+#: Scales are uneven if this share of the features is far smaller than the largest.
 MANY_SMALL = 0.25
 #: Steps that still reflect the initial weights.
 EARLY = 4
