@@ -139,25 +139,28 @@ def _checks(trainer: Trainer, raw: RawData, batch_size: int, seed: int) -> list[
         )
         return [*checks, fault, *_skip(OF_DATA + OF_NETWORK, "the checks need a copy of the network")]
     case = Case(trainer, model, loss, batch_size, seed)
-    checks += _guarded("targets", lambda: load(case, raw), needed=True)
+    checks += _guarded("targets", lambda case: load(case, raw), case, needed=True)
     if checks[-1].status == "fail" and not case.size:
         return checks + _skip(OF_DATA + OF_NETWORK, "the data cannot be used as they are")
-    checks += _guarded("one training step", lambda: start.first_step(case), needed=True)
+    checks += _guarded("one training step", start.first_step, case, needed=True)
     runs, not_finite = checks[-1].status != "fail", checks[-1].symptom == "non_finite"
     for name, check in OF_DATA:
-        checks += _guarded(name, lambda check=check: [check(case)])  # type: ignore[misc]
+        checks += _guarded(name, check, case)
     for name, check in OF_NETWORK:
         if runs or (not_finite and name in TELL_WHY):
-            checks += _guarded(name, lambda check=check: [check(case)])  # type: ignore[misc]
+            checks += _guarded(name, check, case)
         else:
             checks.append(skipped(name, "the network cannot be trained on these data as they are"))
     return checks
 
 
-def _guarded(name: str, make: Callable[[], list[Check]], *, needed: bool = False) -> list[Check]:
+def _guarded(
+    name: str, check: Callable[[Case], Check | list[Check]], case: Case, *, needed: bool = False
+) -> list[Check]:
     """Run a check; it fails if user code raises an error, or if training would."""
     try:
-        return make()
+        made = check(case)
+        return made if isinstance(made, list) else [made]
     except Exception as error:
         if needed or _from_outside(error):
             advice = "Make the layer, loss or data work for any batch, in training and in inference."

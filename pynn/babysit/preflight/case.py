@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,35 @@ MIN_STEP = 1.5e-4
 PASS_WORK = 2.5e9
 
 
+@dataclass
+class Known:
+    """What checks have found out, for those after them.
+
+    Attributes
+    ----------
+    trained : bool
+        Whether the weights have been trained already: by the trainer, or judged by the initial loss.
+    sums : bool
+        Whether the loss is a sum over the batch; see `initial_loss`.
+    learns, memorises : bool
+        Whether the network has learnt from a handful of examples, and told them all apart; see `overfits_a_handful`.
+    adam_rate : float
+        A rate at which Adam trains this network; see there as well.
+    interval : (float, float)
+        Range of learning rates at which the trainer's optimiser works; see `learning_rate`.
+    rate_too_high : bool
+        Whether the trainer's rate is too high; see there as well.
+    """
+
+    trained: bool
+    sums: bool = False
+    learns: bool = False
+    memorises: bool = False
+    adam_rate: float = 3e-3
+    interval: tuple[float, float] = (0.0, math.inf)
+    rate_too_high: bool = False
+
+
 class Case:
     """A trainer and its data under examination.
 
@@ -46,22 +76,11 @@ class Case:
         The network's inputs and targets, without rows whose label the loss ignores.
     validation : Examples or None
     batch_size, seed : int
-    trained : bool
-        Whether the weights have been trained already.
     raw, raw_validation : pair of ndarray
         The data before preprocessing.
     output_shape : tuple of int
         Shape of the prediction for one example, with a leading 1.
-    sums : bool
-        Whether the loss is a sum over the batch.
-    interval : (float, float)
-        Range of learning rates at which the trainer's optimiser works, once known.
-    rate_too_high : bool
-        Whether the trainer's rate is too high.
-    rate : float
-        A rate at which Adam trains this network.
-    learns, memorises : bool
-        Whether the network has learnt from a handful of examples, and told them all apart.
+    known : Known
     """
 
     def __init__(self, trainer: Trainer, model: Sequential, loss: Loss, batch_size: int, seed: int) -> None:
@@ -72,15 +91,10 @@ class Case:
         self.seed = seed
         self.examples = Examples(np.empty(0), np.empty(0), None)
         self.validation: Examples | None = None
-        self.trained = trainer.steps > 0
-        self.rate = 3e-3
-        self.learns = self.memorises = False
         self.raw: tuple[np.ndarray, np.ndarray] = (np.empty(0), np.empty(0))
         self.raw_validation: tuple[np.ndarray, np.ndarray] | None = None
         self.output_shape: tuple[int, ...] = ()
-        self.sums = False
-        self.interval = (0.0, math.inf)
-        self.rate_too_high = False
+        self.known = Known(trained=trainer.steps > 0)
 
     @property
     def size(self) -> int:

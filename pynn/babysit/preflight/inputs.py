@@ -76,7 +76,7 @@ def input_scale(case: Case) -> Check:
         return noted(name, symptom, f"{evidence}; without a hidden layer only the rate has to suit it", advice)
     if size > 10 and not normalized:
         return failed(name, symptom, evidence, advice)
-    if size > 5 or (uneven and not case.trained) or largest < 0.02:
+    if size > 5 or (uneven and not case.known.trained) or largest < 0.02:
         return warned(name, symptom, evidence, advice)
     if size > 3:
         return noted(name, symptom, evidence, advice)

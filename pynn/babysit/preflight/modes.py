@@ -103,7 +103,7 @@ def modes_agree(case: Case) -> Check:
             )
             return warned(name, symptom, evidence, momentum, label)
     model = case.copy_model()
-    stale = _differences(case, model) if case.trained else []
+    stale = _differences(case, model) if case.known.trained else []
     _settle(case, model, _passes(case, norms, len(doubtful) > len(norms)))
     settled = _differences(case, model)
     advice = (
