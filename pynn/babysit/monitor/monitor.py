@@ -10,21 +10,19 @@ from typing import Any, Literal
 import numpy as np
 
 from ...training.callbacks import Callback
-from ...training.examples import Examples
 from ...training.history import History
 from ...utils.arrays import non_finite_row
 from ...utils.config import Configurable
 from ...utils.validation import count, fraction, instance, several
 from ...utils.warning import warn_user
-from ..activations import RELU_LIKE
 from ..findings import SYMPTOMS, Finding, ranked
 from ..thresholds import Thresholds
 from . import probes
 from .breakdown import breakdown
 from .episodes import Episodes
 from .evaluations import Evaluation
-from .input_figures import InputFigures
-from .recorder import EXAMPLES, LOSS, MIN_BLOCK, Recorder
+from .looks import look_at_start, look_at_steps, look_at_units
+from .recorder import LOSS, MIN_BLOCK, Recorder
 from .rules import END_RULES, EVALUATION_RULES, STEP_RULES, Detection
 from .rules.rates import run_away
 from .run_state import RunState
@@ -42,8 +40,6 @@ ACTIONS = ("warn", "stop", "restore", "silent")
 
 #: Settings that a monitor which watches has passed on.
 FIXED = ("every", "budget", "thresholds")
-#: Steps at which the monitor compares the weights of hidden units.
-COMPARE_UNITS = (1, 8, 50, 200)
 
 
 class Monitor(Shown, Configurable, Callback):
@@ -144,7 +140,6 @@ class Monitor(Shown, Configurable, Callback):
         self.first_weights: np.ndarray | None = None
         self.filter_shape: tuple[int, ...] = ()
         self.input_shape: tuple[int, ...] = ()
-        self.channels: set[str] = set()
         self._album = Album()
         self._trainer: Watchable | None = None
         self._recorder: Recorder | None = None
@@ -172,6 +167,10 @@ class Monitor(Shown, Configurable, Callback):
     def epochs_until(self) -> int:
         """The step at which the last finished epoch ended; 0 before the first."""
         return 0 if self._trainer is None else self._trainer.steps - self._trainer.batches_done
+
+    @property
+    def channels(self) -> set[str]:
+        return {name for name, units in self._units.items() if units.places > 1}
 
     @property
     def snapshots(self) -> list[Snapshot]:
@@ -247,9 +246,12 @@ class Monitor(Shown, Configurable, Callback):
         state, step, loss = self._state, trainer.steps, float(rows[-1, LOSS])
         taken = rows if math.isfinite(loss) else rows[:-1]
         if not state.windows:
-            self._look_at_start(state, trainer, x, target)
+            self.input_shape = x.shape[1:]
+            look_at_start(state, trainer, x, target)
         if len(taken):
-            self._look_at_steps(state, trainer, taken, x, target)
+            state.add(window_of(taken, self._recorder, self._layer_of))
+            look_at_units(state, self._units, self._recorder, taken)
+            look_at_steps(state, trainer, x, target)
             if self._album.due(step):
                 self._take_snapshot(state, self._recorder, step)
         self.stats.append(taken)
@@ -264,56 +266,6 @@ class Monitor(Shown, Configurable, Callback):
                     self._note(detection, step, trainer)
             for detection in breakdown(state, trainer, self._recorder.outputs, (x, target), loss):
                 self._note(detection, step + 1, trainer)
-
-    def _look_at_start(self, state: RunState, trainer: Watchable, x: np.ndarray, target: np.ndarray) -> None:
-        self.input_shape = x.shape[1:]
-        loss, prediction, held_out = trainer.loss, trainer.prediction, trainer.held_out
-        state.data.look_at_batch(loss, x, target, prediction)
-        known = Examples(x, target, None) if trainer.examples is None else trainer.examples
-        state.data.look_at_data(state.network, loss, known.x, known.y, prediction)
-        if held_out is not None:
-            state.data.held_out = InputFigures.of(held_out.x, state.network.layers)
-            state.scores.examples = len(held_out.x)
-        probes.check_own_code(state, trainer, x, target)
-
-    def _look_at_steps(
-        self, state: RunState, trainer: Watchable, rows: np.ndarray, x: np.ndarray, target: np.ndarray
-    ) -> None:
-        """Add a window of steps to the state, with what their last minibatch and the weights tell."""
-        assert self._recorder is not None
-        state.add(window_of(rows, self._recorder, self._layer_of))
-        self._look_at_units(state, self._recorder, rows)
-        probes.look_at_minibatch(state, trainer, target)
-        if any(state.window.first < state.began + at <= state.window.last + 1 for at in COMPARE_UNITS):
-            probes.count_distinct_units(state)
-        if trainer.examples is None:  # the data come batch by batch
-            if len(state.windows) % 8 == 1:
-                state.data.inputs = InputFigures.of(x, state.network.layers, 256) if x.dtype.kind == "f" else None
-            return
-        planned = trainer.target_epoch * trainer.batches_per_epoch
-        if planned:
-            state.steps_left = max(0.0, 1 - trainer.steps / planned)
-            state.epochs_left = trainer.target_epoch - trainer.epoch
-
-    def _look_at_units(self, state: RunState, recorder: Recorder, rows: np.ndarray) -> None:
-        """Count the dead units of each window, and store the initial spread of the outputs."""
-        examples = int(rows[:, EXAMPLES].sum())
-        for index, output in enumerate(recorder.outputs):
-            if output.units is None:
-                continue
-            name, units = output.name, self._units.get(output.name)
-            if units is None or units.sums.shape != output.units.shape:
-                units = self._units[name] = UnitSums(output.code in RELU_LIKE, np.zeros(output.units.shape))
-            units.add(output.units, examples, len(rows))
-            output.units[...] = 0
-            units.places = max(output.per_example // output.units.shape[1], 1)
-            if units.places > 1:
-                self.channels.add(name)
-            if name not in state.at_start.spread:
-                state.at_start.spread[name] = units.spread
-            if units.rectifies and units.complete:
-                dead = state.dead[name] = recorder.dead[index] = units.close()
-                state.least_dead[name] = min(state.least_dead.get(name, 1.0), dead)
 
     def _take_snapshot(self, state: RunState, recorder: Recorder, step: int) -> None:
         """Keep histograms of outputs and gradients, which units are active, and the weights of the first layer."""

@@ -29,7 +29,10 @@ class Watched(Protocol):
     first_weights: np.ndarray | None
     input_shape: tuple[int, ...]
     filter_shape: tuple[int, ...]
-    channels: set[str]
+
+    @property
+    def channels(self) -> set[str]:
+        """The layers whose units are channels."""
 
     @property
     def limits(self) -> Thresholds:
