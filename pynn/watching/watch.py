@@ -160,9 +160,9 @@ class TorchWatch(LoopHooks):
         if target is not None:
             check_array(target, "target")
         if self._wanted:
-            self._losses.append(float(value.detach() if hasattr(value, "detach") else value))
-            if target is not None and self._loss_arguments is None:
-                self._loss_arguments = self._output, target
+            self._seen.losses.append(float(value.detach() if hasattr(value, "detach") else value))
+            if target is not None and self._seen.loss_arguments is None:
+                self._seen.loss_arguments = self._seen.output, target
 
     def epoch(self, **figures: float) -> None:
         """End an epoch: add a row to the history, and apply the rules that judge epochs.

@@ -54,7 +54,7 @@ def test_what_the_loop_tells():
         refused(
             lambda value: watch.loss(1.0, value), "target", but=lambda value: value is None or hasattr(value, "shape")
         )
-        watch._losses.clear()
+        watch._seen.losses.clear()
         loss = criterion(module(torch.randn(8, 4)), torch.zeros(8, dtype=torch.long))
         loss.backward()
         watch.loss(loss)
