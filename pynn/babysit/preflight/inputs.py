@@ -11,6 +11,7 @@ from ...nn.layers import Flatten
 from ...nn.random import Stream
 from ...nn.traversal import NORMS, amounts
 from ...utils.config import is_own
+from ..thresholds import Thresholds
 from .case import MULTIPLIES, Case
 from .report import Check, failed, noted, passed, skipped, warned
 from .walk import chain
@@ -20,6 +21,9 @@ OF_IMAGES = (
     "Subtract each channel's mean and divide by its standard deviation, as pynn.preprocessing.ChannelStandardize."
 )
 
+#: Root mean squares that the monitor's rules call large and huge, one between them that is worth a warning, and what
+#: they call tiny.
+LARGE, LARGER, HUGE, TINY = Thresholds.large_input, 5.0, Thresholds.huge_input, Thresholds.tiny_input
 #: Minimum ratio of a channel's root mean square to the median one for a warning about different scales.
 UNEVEN = 30.0
 #: Minimum ratio of a feature's standard deviation to another's for a note about different scales.
@@ -72,13 +76,13 @@ def input_scale(case: Case) -> Check:
         return passed(name, f"{evidence}; batch norm comes first")
     kinds = [layer for _, layer in chain(case.model) if type(layer) is not Flatten]
     normalized = any(isinstance(layer, NORMS) for layer in kinds[:3])
-    if size > 3 and sum(isinstance(layer, MULTIPLIES) for _, layer in chain(case.model)) == 1:
+    if size > LARGE and sum(isinstance(layer, MULTIPLIES) for _, layer in chain(case.model)) == 1:
         return noted(name, symptom, f"{evidence}; without a hidden layer only the rate has to suit it", advice)
-    if size > 10 and not normalized:
+    if size > HUGE and not normalized:
         return failed(name, symptom, evidence, advice)
-    if size > 5 or (uneven and not case.known.trained) or largest < 0.02:
+    if size > LARGER or (uneven and not case.known.trained) or largest < TINY:
         return warned(name, symptom, evidence, advice)
-    if size > 3:
+    if size > LARGE:
         return noted(name, symptom, evidence, advice)
     small = _smallest_spread(values)
     if x.ndim == 2 and values.std(axis=0).max() > UNEVEN_FEATURES * small > 0:

@@ -10,6 +10,7 @@ import numpy as np
 from ...nn.loss import ClassLoss
 from ...utils.arrays import is_one_hot
 from ..learners import NEIGHBOURS, simple_predictions
+from ..thresholds import Thresholds
 
 if TYPE_CHECKING:
     from ...nn.loss import Loss
@@ -20,7 +21,7 @@ Kind = Literal["classes", "binary", "values"]
 Part = tuple[np.ndarray, np.ndarray]
 
 #: Ratio of class sizes from which the score weights all classes equally.
-UNEVEN = 8
+UNEVEN = Thresholds.imbalance
 #: Training examples of the simple learners.
 KNOWN = 2000
 
