@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CAUSES = frozenset(SYMPTOMS[: SYMPTOMS.index("not_learning")]) - {"batchnorm_mismatch"}
 #: Standard errors above which predictions and targets are related.
 RELATED = 3.0
-#: Share of the weights' norm that all steps may change without having led anywhere.
+#: Steps that change less than this share of the weights' norm, all together, have led nowhere.
 HARDLY = 0.1
 #: Number of stored windows, and of recent ones.
 MEMORY, RECENT = 200, 40
@@ -65,7 +65,7 @@ class RunState:
         The share of the planned steps still to come, and the epochs; -1 in a custom loop.
     initial_loss : float
         Loss of the first watched step.
-    best, best_step, best_noise : float, int, float
+    best_loss, best_step, best_noise : float, int, float
         The smallest median loss of a window, the last step of that window, and the noise of its loss.
     worst_ratio : float
         The largest update ratio of a step after the first, of weights without batch norm after them.
@@ -116,7 +116,7 @@ class RunState:
     steps_left: float = 1.0
     epochs_left: int = -1
     initial_loss: float = math.nan
-    best: float = math.inf
+    best_loss: float = math.inf
     best_step: int = 0
     best_noise: float = 0.0
     worst_ratio: float = 0.0
@@ -145,8 +145,8 @@ class RunState:
             self.without_gradient = set(window.weights)
         self.without_gradient &= {name for name, w in window.weights.items() if w.gradient_norm == 0}
         self.windows.append(window)
-        if window.loss < self.best and self._tells(window.steps):
-            self.best, self.best_step, self.best_noise = window.loss, window.last, window.noise
+        if window.loss < self.best_loss and self._tells(window.steps):
+            self.best_loss, self.best_step, self.best_noise = window.loss, window.last, window.noise
         if window.last > self.began + 1:
             self.worst_ratio = max(self.worst_ratio, self._largest_ratio(window))
         self.highest_lr = max(self.highest_lr, window.highest_lr)

@@ -26,7 +26,7 @@ def diverging(state: RunState) -> Iterator[Detection]:
         return
     loss, start = state.recent_loss(10), state.starting_loss
     scale, noise = state.scale, 2 * state.best_noise
-    above = state.best if math.isfinite(state.best) else start
+    above = state.best_loss if math.isfinite(state.best_loss) else start
     if state.is_lost(loss):
         evidence = f"the loss is {loss:.3g} after a start at {start:.3g}"
     elif state.since_best(20) > above + max(0.4 * abs(above), 0.3 * scale, noise) or (

@@ -74,7 +74,7 @@ def _going_nowhere(state: RunState) -> _Sign | None:
 
 def _jumped(state: RunState) -> _Sign | None:
     """Return the sign that the loss rose with the rate."""
-    before, rate, now, best = state.proven_lr, state.window.highest_lr, state.window.last_loss, state.best
+    before, rate, now, best = state.proven_lr, state.window.highest_lr, state.window.last_loss, state.best_loss
     if not rate > 5 * before > 0 or not now > max(1.5 * best, best + 0.3 * state.scale):
         return None
     rates = f"the rate rose from {before:.3g} to {rate:.3g}"

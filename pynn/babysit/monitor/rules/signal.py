@@ -71,7 +71,7 @@ def exploding_gradient(state: RunState) -> Iterator[Detection]:
         return
     norms = sorted(window.gradient_norm for window in list(state.windows)[-20:-1])
     usual, now = norms[len(norms) // 2], state.window.gradient_norm
-    rose = state.window.loss > state.best + 0.5 * max(abs(state.reference), abs(state.best))
+    rose = state.window.loss > state.best_loss + 0.5 * max(abs(state.reference), abs(state.best_loss))
     if usual > 0 and now > limits.gradient_surge * usual and rose:
         evidence = f"the norm of the gradient rose from {usual:.3g} to {now:.3g}"
         yield Detection(
