@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -95,7 +96,7 @@ class Thresholds:
     imbalance: float = 8.0
 
     @classmethod
-    def of(cls, changes: dict[str, Any] | Thresholds | None) -> Thresholds:
+    def of(cls, changes: Mapping[str, Any] | Thresholds | None) -> Thresholds:
         """Return the default thresholds with some changed."""
         if isinstance(changes, Thresholds):
             return changes

@@ -216,10 +216,10 @@ class Monitor(Shown, Configurable, Callback):
         if recorder is not None and trainer is not None and trainer.examples is None and not trainer.in_another_thread:
             recorder.finish(trainer)
 
-    def on_train_begin(self, trainer: Watchable) -> None:
+    def on_train_begin(self, trainer: Any) -> None:
         self.watch(trainer)
 
-    def on_epoch_end(self, trainer: Watchable) -> None:
+    def on_epoch_end(self, trainer: Any) -> None:
         if self._recorder is None or trainer.rank:  # a callback may have called `unwatch`
             return
         pace = self._recorder.pace
@@ -231,7 +231,7 @@ class Monitor(Shown, Configurable, Callback):
             if pace is not None:
                 pace.evaluated(time.perf_counter() - began)
 
-    def on_train_end(self, trainer: Watchable) -> None:
+    def on_train_end(self, trainer: Any) -> None:
         if self._recorder is not None and self._state is not None and not trainer.history.interrupted:
             self._recorder.finish(trainer)
             self._state.epochs_left = trainer.target_epoch - trainer.epoch

@@ -22,6 +22,7 @@ from ..target_figures import median_distance
 from .run_state import RunState
 
 if TYPE_CHECKING:
+    from ...training.trainer import Trainer
     from .watchable import Watchable
 
 #: Examples for the comparison of batch norm's two modes.
@@ -53,12 +54,15 @@ def count_distinct_units(state: RunState) -> None:
 
 def check_own_code(state: RunState, trainer: Watchable, x: np.ndarray, target: np.ndarray) -> None:
     """Look for wrong gradients of user code, and then for an optimiser that follows right ones uphill."""
-    _own_gradients(state, trainer, x, target)
-    if state.wrong_gradient is None:
-        _own_optimizer(state, trainer)
+    from ...training.trainer import Trainer
+
+    if isinstance(trainer, Trainer):  # no loop of another library
+        _own_gradients(state, trainer, x, target)
+        if state.wrong_gradient is None:
+            _own_optimizer(state, trainer)
 
 
-def _own_gradients(state: RunState, trainer: Watchable, x: np.ndarray, target: np.ndarray) -> None:
+def _own_gradients(state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
     """Compare gradients with finite differences, once, if a layer or the loss is user code."""
     own = is_own(trainer.loss) or type(trainer.loss) is FunctionLoss or any(map(is_own, state.network.layers))
     if not own or trainer.model.flat.values.size > MAX_CHECKED:
@@ -75,7 +79,7 @@ def _own_gradients(state: RunState, trainer: Watchable, x: np.ndarray, target: n
             state.wrong_gradient = (check.evidence, check.advice, None)
 
 
-def _own_optimizer(state: RunState, trainer: Watchable) -> None:
+def _own_optimizer(state: RunState, trainer: Trainer) -> None:
     """Take one step of the user's own optimiser on a small model, and see whether it goes along the gradient."""
     if not is_own(trainer.optimizer) or trainer.optimizer.lr == 0:
         return
