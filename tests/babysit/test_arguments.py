@@ -50,7 +50,7 @@ def test_a_callback_may_unwatch():
         def on_step_end(self, trainer):
             monitor.unwatch()
 
-    monitor = pynn.Monitor()
+    monitor = pynn.Monitor(on_problem="silent")
     trainer().fit(X, Y, epochs=2, callbacks=[monitor, Enough()])
     assert len(monitor.stats.steps) == 1
 
