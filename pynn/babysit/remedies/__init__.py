@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "Remedy", "RemedyTrial", "diagnose"]
 
-#: Epochs if neither the caller nor the trainer defines them.
-EPOCHS = 10
+#: Epochs and batch size if neither the caller nor the trainer defines them.
+EPOCHS, BATCH_SIZE = 10, 32
 
 
 def diagnose(
@@ -102,9 +102,7 @@ def diagnose(
     from ...training.trainer import Trainer
 
     instance(trainer, "trainer", Trainer)
-    last = trainer.standing()[0]
-    epochs = count(epochs, "epochs") if epochs is not None else (last.until if last and last.until else EPOCHS)
-    batch_size = count(batch_size, "batch_size") if batch_size is not None else (last.batch_size if last else 32)
+    epochs, batch_size = _planned(trainer, epochs, batch_size)
     number(seconds, "seconds", above=0)
     count(seed, "seed", minimum=0)
     shuffle, augment = flag(shuffle, "shuffle"), as_changes(augment)
@@ -137,3 +135,13 @@ def diagnose(
         )
         search = RemedySearch(blueprint, (x, y), validation, sample_weight, seconds, seed, on_trial)
         return search.diagnosis()
+
+
+def _planned(trainer: Trainer, epochs: int | None, batch_size: int | None) -> tuple[int, int]:
+    """Return epochs and batch size as given, or those of the trainer's last run, or the usual ones."""
+    last = trainer.standing()[0]
+    if epochs is None:
+        epochs = last.until if last is not None and last.until else EPOCHS
+    if batch_size is None:
+        batch_size = BATCH_SIZE if last is None else last.batch_size
+    return count(epochs, "epochs"), count(batch_size, "batch_size")
