@@ -143,11 +143,15 @@ def ranked(findings: list[Finding]) -> list[Finding]:
         index = SYMPTOMS.index(finding.symptom)
         if finding.symptom == "input_not_normalised" and finding.severity == "warning" and built_wrong:
             return later, math.inf
-        if finding.symptom == "oscillating" and finding.severity == "error":  # caused by the order of the data
-            return SYMPTOMS.index("bad_initial_loss"), finding.step
-        if finding.symptom == "not_learning" and finding.severity == "error" and finding.step == 1:  # a wrong gradient
+        if _is_wrong_from_the_start(finding):
             return SYMPTOMS.index("bad_initial_loss"), finding.step
         late = finding.step > AT_START.get(finding.symptom, finding.step)
         return max(index, later) if late else index, finding.step
 
     return sorted(faults, key=place)
+
+
+def _is_wrong_from_the_start(finding: Finding) -> bool:
+    """Return whether a finding, usually a consequence, is caused by the order of the data or by a wrong gradient."""
+    at_once = finding.symptom == "not_learning" and finding.step == 1
+    return finding.severity == "error" and (finding.symptom == "oscillating" or at_once)

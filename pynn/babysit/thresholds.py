@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ..utils.validation import number
+from ..utils.validation import mapping, number
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,13 @@ class Thresholds:
     imbalance: float = 8.0
 
     @classmethod
-    def of(cls, changes: dict[str, Any] | Thresholds | None) -> Thresholds:
+    def of(cls, changes: Mapping[str, Any] | Thresholds | None) -> Thresholds:
         """Return the default thresholds with some changed."""
         if isinstance(changes, Thresholds):
             return changes
-        changes = dict(changes or {})
+        changes = {} if changes is None else mapping(changes, "thresholds", '{"many_dead": 0.6}')
         names = [field.name for field in fields(cls)]
-        unknown = sorted(changes.keys() - set(names))
+        unknown = sorted(map(str, changes.keys() - set(names)))
         if unknown:
             raise ValueError(f"thresholds names {', '.join(unknown)}; there are {', '.join(names)}")
         return replace(cls(), **{name: number(value, f"thresholds[{name!r}]") for name, value in changes.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Sequence
 from operator import attrgetter
@@ -93,6 +94,8 @@ class TrainingState:
         self.observer: Observer | None = None
         #: Whether a callback will restore the weights of the best epoch; set by `pynn.EarlyStopping`.
         self.keeps_best = False
+        #: Holds the identity of the training thread under "thread" while one trains.
+        self._turn: dict[str, int] = {}
 
     @property
     @abstractmethod
@@ -129,6 +132,12 @@ class TrainingState:
     def plan(self) -> FitPlan | None:
         """What the current or last `fit` was asked to do; None before the first."""
         return self._progress.plan
+
+    @property
+    def in_another_thread(self) -> bool:
+        """Whether another thread is in a step or `fit`."""
+        own = threading.get_ident()
+        return self._turn.get("thread", own) != own
 
     @property
     def target_epoch(self) -> int:

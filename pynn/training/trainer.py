@@ -121,8 +121,6 @@ class Trainer(TrainingState):
         self._ranks = Ranks.of(comm)
         exchange = None if self._ranks is None else start_exchange(self._ranks, settings.model, compression)
         self._step = TrainingStep(self, settings, self._progress, self._random, exchange)
-        #: Holds the identity of the training thread under "thread" while one trains.
-        self._turn: dict[str, int] = {}
 
     def step(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Take one optimiser step on one minibatch and return its loss.

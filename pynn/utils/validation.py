@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,6 +67,13 @@ def several(value: Any, name: str) -> tuple[Any, ...]:
         given = value.__name__ if isinstance(value, type) else shortened(repr(value))
         raise TypeError(f"{name} is {given}; expected a list{'' if value is None else f': [{given}]'}")
     return tuple(value)
+
+
+def mapping(value: Any, name: str, example: str) -> dict[str, Any]:
+    """Return `value` as a dict, or raise TypeError unless it is a mapping; `example` shows one."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} is {shortened(repr(value))}; expected a dict such as {example}")
+    return dict(value)
 
 
 def instance(value: Any, name: str, kind: type) -> Any:

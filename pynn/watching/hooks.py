@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +12,6 @@ import numpy as np
 from .. import ops
 from ..babysit.monitor.recorder import MIN_FAN_IN
 from ..interop.torch.package import pytorch
-from ..utils.validation import count
 from .functions import FunctionCalls
 from .network import Network
 from .optimizers import updated
@@ -22,7 +22,30 @@ if TYPE_CHECKING:
     from ..babysit import Monitor
     from ..babysit.monitor.recorder import Recorder
     from ..nn.layers import Layer
-    from ..training.trainer import Trainer
+
+
+@dataclass
+class SeenStep:
+    """What was seen of the current step so far.
+
+    Attributes
+    ----------
+    forward : bool
+        Whether its forward pass has been seen; of several, the first.
+    x : ndarray or None
+        The inputs of that pass.
+    output : Tensor or None
+        What the pass returned.
+    losses : list of float
+    loss_arguments : (Tensor, Tensor), optional
+        Prediction and target, as the loss got them.
+    """
+
+    forward: bool = False
+    x: np.ndarray | None = None
+    output: Any = None
+    losses: list[float] = field(default_factory=list)
+    loss_arguments: tuple[Any, Any] | None = None
 
 
 class LoopHooks:
@@ -53,23 +76,19 @@ class LoopHooks:
         self.monitor = monitor
         self._module, self._optimizer, self._criterion = module, optimizer, loss
         self._data = data
-        self._epochs = None if epochs is None else count(epochs, "epochs")
+        self._epochs = epochs
         self._run: TorchRun | None = None
         self._wanted = True  # whether to watch the current step
-        self._forward_seen = False  # whether its forward pass has been seen
-        self._in_forward = False  # whether a watched one is running
+        self._in_forward = False  # whether a watched forward pass is running
         self._layer_hooks: list[Any] = []  # while a watched forward pass runs
         self._functions = FunctionCalls(self._see_function)
         self._uses: dict[int, int] = {}  # uses of each module in the running pass
         self._calls: list[tuple[str, Any, int, Any]] = []  # of the first pass: path, module, use, output
-        self._x: np.ndarray | None = None
-        self._loss_arguments: tuple[Any, Any] | None = None  # prediction and target of the step
-        self._output: Any = None
-        self._losses: list[float] = []
-        self._before: list[tuple[int, Any, np.ndarray]] = []
-        self._layout = -1
-        self._finite = True
-        self._epoch_rows: list[tuple[float, float]] = []
+        self._seen = SeenStep()
+        self._before: list[tuple[int, Any, np.ndarray]] = []  # of each weight: index, tensor, values before a step
+        self._layout = -1  # version of the parameters that `_before` has
+        self._finite = True  # whether the last loss was
+        self._epoch_rows: list[tuple[float, float]] = []  # loss and accuracy of the watched steps
         self._hooks = [
             module.register_forward_pre_hook(self._begin, with_kwargs=True),
             module.register_forward_hook(self._end, always_call=True),
@@ -90,20 +109,20 @@ class LoopHooks:
         self._functions.end()
         self._hooks, self._layer_hooks = [], []
         if self._run is not None:
-            self.monitor.on_train_end(cast("Trainer", self._run))
+            self.monitor.on_train_end(self._run)
         self.monitor.unwatch()
 
     def _begin(self, module: Any, args: Any, kwargs: Any) -> None:
         """See the start of a forward pass."""
-        idle = self._forward_seen or not self._wanted
+        idle = self._seen.forward or not self._wanted
         if idle or module is not self._module or not module.training or not pytorch().is_grad_enabled():
             return
         x = first_tensor((args, kwargs))
         if x is not None and not x.numel():
             return  # a minibatch of no examples
-        self._forward_seen = True
+        self._seen.forward = True
         self._uses.clear()
-        self._x = None if x is None else np.atleast_1d(array(x))
+        self._seen.x = None if x is None else np.atleast_1d(array(x))
         if self._run is None:
             inner = [(path, part) for path, part in module.named_modules() if part is not module]
             self._layer_hooks = [part.register_forward_hook(partial(self._collect_call, path)) for path, part in inner]
@@ -130,7 +149,7 @@ class LoopHooks:
         run.model.refresh(updated(self._optimizer))
         recorder = self._recorder
         if recorder.version != run.model.flat.version:
-            recorder.wants(cast("Trainer", run))  # lays out its rows, at the latest before the next step
+            recorder.wants(run)  # lays out its rows, at the latest before the next step
         if self._layout == recorder.version:
             return
         self._layout = recorder.version
@@ -141,8 +160,8 @@ class LoopHooks:
 
     def _see_inputs(self) -> None:
         """See the inputs of a minibatch; categories have no scale."""
-        if self._x is not None and self._x.dtype.kind == "f":
-            self._recorder.inputs(self._x)
+        if self._seen.x is not None and self._seen.x.dtype.kind == "f":
+            self._recorder.inputs(self._seen.x)
 
     def _collect_call(self, path: str, module: Any, args: Any, output: Any) -> None:
         """Note a module that the first pass calls."""
@@ -192,9 +211,9 @@ class LoopHooks:
         for hook in self._layer_hooks:
             hook.remove()
         self._layer_hooks = []
-        self._output = first_tensor(output)
-        if self._output is None:
-            self._forward_seen = False
+        self._seen.output = first_tensor(output)
+        if self._seen.output is None:
+            self._seen.forward = False
             self._calls.clear()
         elif self._run is None:
             self._collect_call("", module, args, output)
@@ -213,7 +232,7 @@ class LoopHooks:
         ]
         network = Network(self._module, uses, updated(self._optimizer))
         self._run = TorchRun(network, self._criterion, self._optimizer, self._epochs)
-        self.monitor.watch(cast("Trainer", self._run))
+        self.monitor.watch(self._run)
         self._layers = {key: layer for key, layer in network.layers.items() if id(layer) in network.watched()}
         self._output_of = {id(output.layer): output for output in self._recorder.outputs}
         self._layers = {key: layer for key, layer in self._layers.items() if id(layer) in self._output_of}
@@ -240,10 +259,10 @@ class LoopHooks:
     def _see_loss(self, criterion: Any, args: Any, value: Any) -> None:
         """See the loss of a minibatch."""
         value = first_tensor(value)
-        if self._forward_seen and self._wanted and value is not None and value.requires_grad:
-            self._losses.append(float(value.detach().mean()))
-            if self._loss_arguments is None and len(args) > 1 and first_tensor(args[:1]) is args[0]:
-                self._loss_arguments = args[0], first_tensor(args[1:2])
+        if self._seen.forward and self._wanted and value is not None and value.requires_grad:
+            self._seen.losses.append(float(value.detach().mean()))
+            if self._seen.loss_arguments is None and len(args) > 1 and first_tensor(args[:1]) is args[0]:
+                self._seen.loss_arguments = args[0], first_tensor(args[1:2])
 
     def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """See the weights before an update."""
@@ -256,29 +275,28 @@ class LoopHooks:
         run = self._run
         if run is not None:
             run.batches_done += 1
-            if self._wanted and self._forward_seen:
+            if self._wanted and self._seen.forward:
                 self._finish(run)
             else:
                 run.steps += 1
-            self._wanted = self._recorder.wants(cast("Trainer", run))
-        self._forward_seen, self._loss_arguments, self._output = False, None, None
-        self._losses.clear()
+            self._wanted = self._recorder.wants(run)
+        self._seen = SeenStep()
 
     def _finish(self, run: TorchRun) -> None:
         """Tell the monitor of a finished step."""
-        if not self._losses:
+        if not self._seen.losses:
             raise RuntimeError(
                 "watch_torch saw a step but no loss: give it the loss module that the loop calls, as loss=, or call "
                 "watch.loss(value) before optimizer.step()"
             )
-        output, target = self._loss_arguments or (self._output, None)
+        output, target = self._seen.loss_arguments or (self._seen.output, None)
         prediction = np.atleast_1d(array(output))
-        x = prediction if self._x is None else self._x
+        x = prediction if self._seen.x is None else self._seen.x
         made = run.see(x, prediction, target)
         if self._data:
             run.take(self._data.pop("train"), self._data.pop("validation"))
-        loss = sum(self._losses) / (1 if run.loss.reduction == "sum" else len(self._losses))
-        recorder, trainer = self._recorder, cast("Trainer", run)
+        loss = sum(self._seen.losses) / (1 if run.loss.reduction == "sum" else len(self._seen.losses))
+        recorder, trainer = self._recorder, run
         if not math.isfinite(loss):
             if self._finite:
                 recorder.failed(trainer, x, made, loss)

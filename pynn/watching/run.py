@@ -9,9 +9,10 @@ import numpy as np
 
 from ..training.examples import Examples
 from ..training.history import History
+from ..utils.validation import data_parts
 from .losses import loss_like, target_like
 from .optimizers import optimizer_like
-from .tensors import array
+from .tensors import array, check_array
 
 if TYPE_CHECKING:
     from ..nn.observer import Observer
@@ -21,8 +22,21 @@ if TYPE_CHECKING:
 Data = tuple[Any, Any]
 
 
+def checked_data(data: Data | None, name: str) -> Data | None:
+    """Return inputs and targets, or raise TypeError or ValueError unless they are as many tensors or arrays."""
+    if data is None:
+        return None
+    x, y = data_parts(data, name)
+    for part in (x, y):
+        check_array(part, f"a part of {name}")
+    counts = [len(part) if part.ndim else 0 for part in (x, y)]
+    if counts[0] != counts[1] or not counts[0]:
+        raise ValueError(f"{name} has {counts[0]} inputs and {counts[1]} targets; expected as many, and at least one")
+    return x, y
+
+
 class TorchRun:
-    """The state of a PyTorch loop, with those attributes of a `pynn.Trainer` that a `Monitor` reads.
+    """The state of a PyTorch loop, as a monitor's `Watchable`.
 
     Attributes
     ----------
@@ -37,8 +51,10 @@ class TorchRun:
     """
 
     regularizers = ()
+    averaging = None
     keeps_best = False
     rank = 0  # a loop in PyTorch has one process
+    in_another_thread = False
 
     def __init__(self, network: Network, criterion: Any, optimizer: Any, epochs: int | None) -> None:
         self.model = network
@@ -90,8 +106,6 @@ class TorchRun:
     def _as_examples(self, data: Data, name: str) -> Examples:
         """Return data in the form of the network and the loss."""
         x, y = (each if isinstance(each, np.ndarray) else array(each) for each in data)
-        if len(x) != len(y) or not len(x):
-            raise ValueError(f"{name} has {len(x)} inputs and {len(y)} targets; expected as many, and at least one")
         outputs = (len(y), *self.prediction.shape[1:])
         if target_like(self.loss, self.prediction[:1], y[:1]) is None:
             raise ValueError(

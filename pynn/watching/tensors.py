@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+from ..utils.validation import shortened
 
 
 def array(tensor: Any) -> np.ndarray:
@@ -17,6 +20,20 @@ def array(tensor: Any) -> np.ndarray:
         tensor = tensor.float()
     values: np.ndarray = tensor.numpy()
     return values
+
+
+def check_array(value: Any, name: str) -> None:
+    """Raise TypeError for anything but a tensor or an array."""
+    if not isinstance(value, np.ndarray) and not (hasattr(value, "detach") and hasattr(value, "requires_grad")):
+        raise TypeError(f"{name} is {shortened(repr(value), 60)}; expected a tensor or an array")
+
+
+def check_scalar(value: Any, name: str) -> None:
+    """Raise TypeError or ValueError for anything but a number, also as a tensor or array of one element."""
+    if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} is {shortened(repr(value), 60)}; expected a number, or a tensor of one")
+    if math.prod(getattr(value, "shape", ())) != 1:
+        raise ValueError(f"{name} has shape {tuple(value.shape)}; expected a number, or a tensor of one")
 
 
 def first_tensor(values: Any) -> Any:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..babysit import Finding, Monitor
 from ..interop.torch.package import pytorch
+from ..utils.validation import count, instance
 from .hooks import LoopHooks
-from .run import Data
+from .run import Data, checked_data
+from .tensors import check_array, check_scalar
 
 if TYPE_CHECKING:
     import torch
 
-    from ..training.trainer import Trainer
 
 #: The share of the training time that watching may take, unless a monitor is given.
 BUDGET = 0.1
@@ -97,8 +98,10 @@ def watch_torch(
         )
     for name, part in module.named_modules():
         _refuse_compiled(name, part, torch)
-    monitor = Monitor(budget=BUDGET) if monitor is None else monitor
-    return TorchWatch(module, optimizer, loss, monitor, {"train": train, "validation": validation}, epochs)
+    monitor = Monitor(budget=BUDGET) if monitor is None else instance(monitor, "monitor", Monitor)
+    data = {"train": checked_data(train, "train"), "validation": checked_data(validation, "validation")}
+    epochs = None if epochs is None else count(epochs, "epochs")
+    return TorchWatch(module, optimizer, loss, monitor, data, epochs)
 
 
 def _refuse_compiled(name: str, part: Any, torch: Any) -> None:
@@ -153,10 +156,13 @@ class TorchWatch(LoopHooks):
         target : tensor, optional
             The targets; with a loss module given to `watch_torch`, its accuracy and reference losses follow.
         """
+        check_scalar(value, "value")
+        if target is not None:
+            check_array(target, "target")
         if self._wanted:
-            self._losses.append(float(value.detach() if hasattr(value, "detach") else value))
-            if target is not None and self._loss_arguments is None:
-                self._loss_arguments = self._output, target
+            self._seen.losses.append(float(value.detach() if hasattr(value, "detach") else value))
+            if target is not None and self._seen.loss_arguments is None:
+                self._seen.loss_arguments = self._seen.output, target
 
     def epoch(self, **figures: float) -> None:
         """End an epoch: add a row to the history, and apply the rules that judge epochs.
@@ -172,6 +178,8 @@ class TorchWatch(LoopHooks):
         unknown = sorted(figures.keys() - set(known))
         if unknown:
             raise TypeError(f"epoch() got {', '.join(unknown)}; expected any of {', '.join(known)}")
+        for name, value in figures.items():
+            check_scalar(value, name)
         run = self._run
         if run is None:
             raise RuntimeError("epoch() was called before a step was seen; call it after the steps of an epoch")
@@ -184,4 +192,4 @@ class TorchWatch(LoopHooks):
             loss, accuracy = run.scores(run.held_out)
             row |= {"val_loss": loss} if math.isnan(accuracy) else {"val_loss": loss, "val_accuracy": accuracy}
         run.end_epoch(row | {name: float(value) for name, value in figures.items()})
-        self.monitor.on_epoch_end(cast("Trainer", run))
+        self.monitor.on_epoch_end(run)

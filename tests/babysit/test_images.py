@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.babysit.monitor.facts import gather
+from pynn.babysit.monitor.network_facts import NetworkFacts
 from pynn.babysit.remedies.blueprint import Blueprint
 from pynn.babysit.remedies.candidates import CURES, Situation, candidates
 from pynn.babysit.views.maps import filter_tiles
@@ -160,7 +160,7 @@ def test_dead_channels_in_front_of_a_batch_norm_are_counted():
 def test_the_main_path_leads_from_sum_to_sum():
     pynn.manual_seed(0)
     trainer = pynn.Trainer(residual_network(), pynn.CrossEntropyLoss(), pynn.SGD(lr=1e-3))
-    facts = gather(trainer)
+    facts = NetworkFacts.of(trainer.model)
     assert facts.trunk == ["1.ReLU", "2.Residual", "4.ReLU"]
     assert [(w.name, w.branch, w.source) for w in facts.weights] == [
         ("0.Conv2d", "", ""),

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import pynn
+from pynn.babysit.monitor.data_facts import DataFacts
 from pynn.babysit.monitor.episodes import Episodes
 from pynn.babysit.monitor.rules.ending import ended_early
 from pynn.babysit.monitor.rules.evaluation import oscillating
+from pynn.babysit.monitor.scores import Scores
 from pynn.babysit.thresholds import Thresholds
 
 
@@ -183,8 +185,8 @@ def test_frozen_weights_are_named_as_the_reason_for_a_loss_that_stays():
 def test_a_network_that_fits_its_training_data_is_not_short_of_training(fitted, severities):
     falling = [SimpleNamespace(loss=loss, val_loss=2 * loss) for loss in np.linspace(0.5, 0.45, 10)]
     state = SimpleNamespace(
-        evaluations=falling, sampling_error=0.025, reached=0.55, attainable=0.9, fitted=fitted, explained=False,
-        age=5000, epochs_left=0, facts=SimpleNamespace(measure="accuracy"), score=str,
+        evaluations=falling, explained=False, age=5000, epochs_left=0, data=DataFacts(),
+        scores=Scores(examples=400, reached=0.55, attainable=0.9, fitted=fitted),
         window=SimpleNamespace(typical_ratio=1e-3, lr=0.1),
     )  # fmt: skip
     assert [detection.severity for detection in ended_early(state)] == severities
@@ -193,9 +195,9 @@ def test_a_network_that_fits_its_training_data_is_not_short_of_training(fitted, 
 @pytest.mark.parametrize(("height", "symptoms"), [(0.01, []), (0.2, ["oscillating"])])
 def test_a_squared_error_that_swings_near_0_is_no_fault(height, symptoms):
     swinging = [SimpleNamespace(loss=0.01, val_loss=0.01 + height * (epoch % 2)) for epoch in range(10)]
-    facts = SimpleNamespace(tiny=False, classifies=False, squares=True)
     state = SimpleNamespace(
-        evaluations=swinging, age=500, share_left=0.02, facts=facts, reference=1.0, limits=Thresholds(),
+        evaluations=swinging, age=500, share_left=0.02, reference=1.0, limits=Thresholds(), data=DataFacts(),
+        network=SimpleNamespace(tiny=False), settings=SimpleNamespace(squares=True), is_young=lambda *least: False,
         window=SimpleNamespace(ratio=1e-3),
     )  # fmt: skip
     swinging[-1].loss = swinging[-1].val_loss  # not learnt by heart

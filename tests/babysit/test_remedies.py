@@ -11,8 +11,9 @@ from pynn.babysit.findings import SYMPTOMS
 from pynn.babysit.remedies import Diagnosis, Remedy, diagnose
 from pynn.babysit.remedies.blueprint import Blueprint
 from pynn.babysit.remedies.candidates import CURES, Situation, candidates
+from pynn.babysit.remedies.judge import Judge
 from pynn.babysit.remedies.settings import written
-from pynn.babysit.remedies.trials import Judge, RemedyTrial, ranked
+from pynn.babysit.remedies.trials import RemedyTrial, ranked
 
 neighbors = pytest.importorskip("sklearn.neighbors")
 pytestmark = pytest.mark.usefixtures("one_thread")

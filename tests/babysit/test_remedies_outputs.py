@@ -8,8 +8,8 @@ from remedy_networks import network, trainer_of
 import pynn
 from pynn.babysit.remedies import diagnose
 from pynn.babysit.remedies.blueprint import Blueprint
+from pynn.babysit.remedies.judge import Judge, kind_of
 from pynn.babysit.remedies.settings import known_optimizer, written
-from pynn.babysit.remedies.trials import Judge, kind_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -24,9 +24,10 @@ HEADINGS = [
     "Try it",
     "What to do",
 ]
-RULES = ("start", "signal", "units", "rates", "curve", "comparison", "evaluation", "ending")
+RULES = ("base", "start", "signal", "units", "rates", "curve", "comparison", "evaluation", "ending")
 MONITOR = (
-    *("run_state", "unit_sums", "facts", "probes", "recorder", "monitor", "breakdown"),
+    *("run_state", "start_figures", "scores", "network_facts", "settings_facts", "data_facts"),
+    *("unit_sums", "probes", "scoring", "recorder", "monitor", "breakdown"),
     *(f"rules.{name}" for name in RULES),
 )
 MODULES = ("findings", "learners", *(f"monitor.{name}" for name in MONITOR))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import pynn
-from pynn.babysit.monitor.recorder import Pace, Recorder
+from pynn.babysit.monitor.pace import Pace
+from pynn.babysit.monitor.recorder import Recorder
 from pynn.babysit.monitor.stats import MAX_BYTES, Stats
 
 
@@ -220,7 +221,7 @@ def test_watched_steps_leave_nothing_behind(rng):
 )
 def test_a_budget_spaces_the_steps_that_are_watched(monkeypatch, watched, budget, want):
     now, steps = [0.0], 300_000
-    monkeypatch.setattr("pynn.babysit.monitor.recorder.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("pynn.babysit.monitor.pace.time.perf_counter", lambda: now[0])
     pace = Pace(budget, 1)
     for step in range(steps):
         watch = pace.every == 1 or (step >= pace.next and pace.due(step))

@@ -12,9 +12,9 @@ from .rules.base import Detection
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ...training.trainer import Trainer
     from .recorder import Output
     from .run_state import RunState
+    from .watchable import Watchable
 
 #: Outputs up to this size overflow in no loss that is computed as it should be.
 LARGE = 1e4
@@ -23,7 +23,7 @@ MODERATE = 80.0
 
 
 def breakdown(
-    state: RunState, trainer: Trainer, outputs: Iterable[Output], batch: tuple[np.ndarray, np.ndarray], loss: float
+    state: RunState, trainer: Watchable, outputs: Iterable[Output], batch: tuple[np.ndarray, np.ndarray], loss: float
 ) -> Iterator[Detection]:
     """Yield the causes of a loss that is not finite, and the fact itself.
 
@@ -34,7 +34,7 @@ def breakdown(
     if cause is not None:
         yield Detection("non_finite", "error", f"the loss is {loss}: {cause}", "remove such examples from the data")
         return
-    if not state.windows and state.facts.fresh:
+    if not state.windows and state.fresh:
         overflow = _overflow(outputs, float(np.abs(x).max(initial=0)))
         if overflow is not None:
             yield overflow

@@ -11,9 +11,20 @@ from dataclasses import dataclass
 class Evaluation:
     """The figures of a finished epoch.
 
-    `fitted_loss` and `fitted` are loss and score of training examples in inference mode, without dropout; `reached` is
-    the score of validation examples. `risen` and `apart` say by how many standard errors the validation loss exceeds
-    its lowest, and that of training; infinite where examples have no losses of their own.
+    Attributes
+    ----------
+    step, epoch : int
+    loss, accuracy, val_loss, val_accuracy : float
+        As in the history.
+    fitted_loss, fitted : float
+        Loss and score of training examples in inference mode, without dropout.
+    reached : float
+        Score of validation examples.
+    risen : float
+        By how many standard errors the validation loss exceeds its lowest; infinite where examples have no losses of
+        their own.
+    apart : float
+        By how many standard errors the validation loss exceeds that of training; likewise.
     """
 
     step: int

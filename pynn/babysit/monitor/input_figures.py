@@ -34,7 +34,6 @@ class InputFigures:
     largest: float
     largest_feature_rms: float
     median_feature_std: float
-    zeros: float
     images: bool = False
     small_features: float = 0.0
     length: float = math.nan
@@ -59,7 +58,6 @@ class InputFigures:
             largest=float(max(rows.max(initial=0), -rows.min(initial=0))),
             largest_feature_rms=float(np.sqrt(squares.max(initial=0))),
             median_feature_std=float(np.median(varying)) if len(varying) else 0.0,
-            zeros=float(np.count_nonzero(rows == 0)) / max(rows.size, 1),
             images=images,
             small_features=0.0 if images or not len(largest) else float(np.mean(largest < 0.01 * largest.max())),
             length=float(np.sqrt(squares.sum())) if rows.shape[1] == math.prod(x.shape[1:]) else math.nan,

@@ -3,50 +3,43 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from ...training.callbacks import Callback
-from ...training.examples import Examples
 from ...training.history import History
 from ...utils.arrays import non_finite_row
 from ...utils.config import Configurable
-from ...utils.validation import count, fraction
+from ...utils.validation import count, fraction, instance, several
 from ...utils.warning import warn_user
-from ..activations import RELU_LIKE
 from ..findings import SYMPTOMS, Finding, ranked
 from ..thresholds import Thresholds
 from . import probes
 from .breakdown import breakdown
 from .episodes import Episodes
 from .evaluations import Evaluation
-from .facts import gather, look_at_batch, look_at_data
-from .input_figures import InputFigures
-from .recorder import EXAMPLES, LOSS, MIN_BLOCK, Recorder
+from .looks import look_at_start, look_at_steps, look_at_units
+from .recorder import LOSS, MIN_BLOCK, Recorder
 from .rules import END_RULES, EVALUATION_RULES, STEP_RULES, Detection
 from .rules.rates import run_away
 from .run_state import RunState
+from .scoring import score_epoch
 from .shown import Shown
 from .snapshots import Album, Snapshot, histograms
 from .stats import Stats
 from .unit_sums import UnitSums
 from .users_rules import BabysitterWarning, Rule, checked_rules, detections
+from .watchable import Watchable
 from .window import window_of
-
-if TYPE_CHECKING:
-    from ...training.trainer import Trainer
 
 Action = Literal["warn", "stop", "restore", "silent"] | Callable[[Finding], Any]
 ACTIONS = ("warn", "stop", "restore", "silent")
 
 #: Settings that a monitor which watches has passed on.
 FIXED = ("every", "budget", "thresholds")
-#: Steps at which the monitor compares the weights of hidden units.
-COMPARE_UNITS = (1, 8, 50, 200)
 
 
 class Monitor(Shown, Configurable, Callback):
@@ -130,15 +123,15 @@ class Monitor(Shown, Configurable, Callback):
     ) -> None:
         self.every = count(every, "every")
         self.budget = None if budget is None else fraction(budget, "budget", one=False)
-        self.ignore = frozenset([ignore] if isinstance(ignore, str) else ignore)
+        self.ignore = frozenset([ignore] if isinstance(ignore, str) else several(ignore, "ignore"))
         self.rules = checked_rules(rules)
-        unknown = sorted(self.ignore - set(SYMPTOMS))
+        unknown = sorted(map(str, self.ignore - set(SYMPTOMS)))
         if unknown and not self.rules:  # whose symptoms have any name
             raise ValueError(f"ignore has unknown symptoms {', '.join(unknown)}; expected any of {', '.join(SYMPTOMS)}")
-        if not callable(on_problem) and on_problem not in ACTIONS:
+        if not callable(on_problem) and not (isinstance(on_problem, str) and on_problem in ACTIONS):
             raise ValueError(f"on_problem is {on_problem!r}; expected one of {', '.join(ACTIONS)}, or a function")
+        Thresholds.of(thresholds)  # checks them
         self.thresholds = None if thresholds is None else dict(thresholds)
-        Thresholds.of(self.thresholds)  # checks them
         self.on_problem = on_problem
         self.findings: list[Finding] = []
         self._episodes = Episodes(self.findings)
@@ -147,9 +140,8 @@ class Monitor(Shown, Configurable, Callback):
         self.first_weights: np.ndarray | None = None
         self.filter_shape: tuple[int, ...] = ()
         self.input_shape: tuple[int, ...] = ()
-        self.channels: set[str] = set()
         self._album = Album()
-        self._trainer: Trainer | None = None
+        self._trainer: Watchable | None = None
         self._recorder: Recorder | None = None
         self._state: RunState | None = None
         self._units: dict[str, UnitSums] = {}
@@ -177,11 +169,19 @@ class Monitor(Shown, Configurable, Callback):
         return 0 if self._trainer is None else self._trainer.steps - self._trainer.batches_done
 
     @property
+    def channels(self) -> set[str]:
+        return {name for name, units in self._units.items() if units.places > 1}
+
+    @property
     def snapshots(self) -> list[Snapshot]:
         return self._album.snapshots
 
-    def watch(self, trainer: Trainer) -> None:
+    def watch(self, trainer: Watchable) -> None:
         """Watch a trainer from its next step on; `fit` calls this for monitors among its callbacks."""
+        from ...training.trainer import Trainer
+
+        if not isinstance(trainer, Trainer | Watchable):
+            instance(trainer, "trainer", Trainer)
         if self._trainer is trainer and trainer.observer is self._recorder and self._recorder is not None:
             return
         if self._trainer is not None and self._trainer is not trainer:
@@ -189,13 +189,12 @@ class Monitor(Shown, Configurable, Callback):
         if trainer.observer is not None:
             raise ValueError("another monitor watches this trainer; call that monitor's unwatch() first")
         if self._state is None:
-            self._state = RunState(gather(trainer), self.limits)
-            self._state.initial_gains = {w.name: w.gain for w in self._state.facts.weights}
+            self._state = RunState.of(trainer, self.limits)
         self._trainer, self.history = trainer, trainer.history
         # The recorder of rank 0 sees what all ranks compute.
         digest = self._digest if trainer.rank == 0 else _overlook
         self._recorder = trainer.observer = Recorder(trainer, digest, self.every, self.budget)
-        weights_of = {id(weights.parameter): weights.name for weights in self._state.facts.weights}
+        weights_of = {id(weights.parameter): weights.name for weights in self._state.network.weights}
         named = trainer.model.named_parameters()
         self._layer_of = {name: weights_of[id(each)] for name, each in named if id(each) in weights_of}
         if self.stats.steps.size == 0:
@@ -213,18 +212,15 @@ class Monitor(Shown, Configurable, Callback):
 
     def _catch_up(self) -> None:
         """Process the recorded steps of a custom training loop; `fit` processes its own, perhaps in another thread."""
-        if self._recorder is None or self._trainer is None or self._trainer.examples is not None:
-            return
-        turn: dict[str, int] = getattr(self._trainer, "_turn", {})
-        if turn.get("thread", own := threading.get_ident()) == own:
-            self._recorder.finish(self._trainer)
+        recorder, trainer = self._recorder, self._trainer
+        if recorder is not None and trainer is not None and trainer.examples is None and not trainer.in_another_thread:
+            recorder.finish(trainer)
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Any) -> None:
         self.watch(trainer)
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
-        assert self._recorder is not None
-        if trainer.rank:
+    def on_epoch_end(self, trainer: Any) -> None:
+        if self._recorder is None or trainer.rank:  # a callback may have called `unwatch`
             return
         pace = self._recorder.pace
         last = trainer.epoch == trainer.target_epoch  # what is said of a whole run needs figures of its end
@@ -235,7 +231,7 @@ class Monitor(Shown, Configurable, Callback):
             if pace is not None:
                 pace.evaluated(time.perf_counter() - began)
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: Any) -> None:
         if self._recorder is not None and self._state is not None and not trainer.history.interrupted:
             self._recorder.finish(trainer)
             self._state.epochs_left = trainer.target_epoch - trainer.epoch
@@ -244,15 +240,18 @@ class Monitor(Shown, Configurable, Callback):
                 self._apply(END_RULES, trainer)
         self.unwatch()
 
-    def _digest(self, trainer: Trainer, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
+    def _digest(self, trainer: Watchable, x: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
         """Store the rows of watched steps, and apply the step rules to them; the last row may be of a failed step."""
         assert self._state is not None and self._recorder is not None
         state, step, loss = self._state, trainer.steps, float(rows[-1, LOSS])
         taken = rows if math.isfinite(loss) else rows[:-1]
         if not state.windows:
-            self._look_at_start(state, trainer, x, target)
+            self.input_shape = x.shape[1:]
+            look_at_start(state, trainer, x, target)
         if len(taken):
-            self._look_at_steps(state, trainer, taken, x, target)
+            state.add(window_of(taken, self._recorder, self._layer_of))
+            look_at_units(state, self._units, self._recorder, taken)
+            look_at_steps(state, trainer, x, target)
             if self._album.due(step):
                 self._take_snapshot(state, self._recorder, step)
         self.stats.append(taken)
@@ -268,92 +267,36 @@ class Monitor(Shown, Configurable, Callback):
             for detection in breakdown(state, trainer, self._recorder.outputs, (x, target), loss):
                 self._note(detection, step + 1, trainer)
 
-    def _look_at_start(self, state: RunState, trainer: Trainer, x: np.ndarray, target: np.ndarray) -> None:
-        facts, loss = state.facts, trainer.loss
-        self.input_shape = x.shape[1:]
-        look_at_batch(facts, loss, x, target, trainer.prediction)
-        examples, held_out = trainer.examples, trainer.held_out
-        data = Examples(x, target, None) if examples is None else examples
-        look_at_data(facts, loss, data.x, data.y, trainer.prediction)
-        if held_out is not None:
-            facts.held_out = InputFigures.of(held_out.x, facts.layers)
-            state.held_out_examples = len(held_out.x)
-        probes.check_own_code(state, trainer, x, target)
-
-    def _look_at_steps(
-        self, state: RunState, trainer: Trainer, rows: np.ndarray, x: np.ndarray, target: np.ndarray
-    ) -> None:
-        """Add a window of steps to the state, with what their last minibatch and the weights tell."""
-        assert self._recorder is not None
-        state.add(window_of(rows, self._recorder, self._layer_of))
-        self._look_at_units(state, self._recorder, rows)
-        probes.look_at_minibatch(state, trainer, target)
-        if any(state.window.first < state.began + at <= state.window.last + 1 for at in COMPARE_UNITS):
-            probes.count_distinct_units(state)
-        if trainer.examples is None:  # the data come batch by batch
-            if len(state.windows) % 8 == 1:
-                state.facts.inputs = InputFigures.of(x, state.facts.layers, 256) if x.dtype.kind == "f" else None
-            return
-        planned = trainer.target_epoch * trainer.batches_per_epoch
-        if planned:
-            state.steps_left = max(0.0, 1 - trainer.steps / planned)
-            state.epochs_left = trainer.target_epoch - trainer.epoch
-
-    def _look_at_units(self, state: RunState, recorder: Recorder, rows: np.ndarray) -> None:
-        """Count the dead units of each window, and store the initial spread of the outputs."""
-        examples = int(rows[:, EXAMPLES].sum())
-        for index, output in enumerate(recorder.outputs):
-            if output.units is None:
-                continue
-            name, units = output.name, self._units.get(output.name)
-            if units is None or units.sums.shape != output.units.shape:
-                units = self._units[name] = UnitSums(output.code in RELU_LIKE, np.zeros(output.units.shape))
-            units.add(output.units, examples, len(rows))
-            output.units[...] = 0
-            units.places = max(output.per_example // output.units.shape[1], 1)
-            if units.places > 1:
-                self.channels.add(name)
-            if name not in state.initial_spread:
-                state.initial_spread[name] = units.spread
-            if units.rectifies and units.complete:
-                dead = state.dead[name] = recorder.dead[index] = units.close()
-                state.least_dead[name] = min(state.least_dead.get(name, 1.0), dead)
-
     def _take_snapshot(self, state: RunState, recorder: Recorder, step: int) -> None:
         """Keep histograms of outputs and gradients, which units are active, and the weights of the first layer."""
         activations = histograms({output.name: output.array for output in recorder.outputs})
         gradients = histograms({output.name: output.gradient for output in recorder.outputs})
         active = {name: units.active for name, units in self._units.items() if units.active is not None}
         self._album.add(Snapshot(step, activations, gradients, active))
-        if state.facts.weights:
-            first_layer = state.facts.weights[0]
+        if state.network.weights:
+            first_layer = state.network.weights[0]
             self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
             self.first_weights = first_layer.columns.astype(np.float32)
 
-    def _evaluate(self, trainer: Trainer) -> None:
+    def _evaluate(self, trainer: Watchable) -> None:
         """Store the evaluation of a finished epoch, and apply the evaluation rules."""
         state = self._state
         if state is None or not state.windows:
             return
-        state.class_names, state.restores = trainer.model.class_names, trainer.keeps_best
+        state.data.class_names, state.settings.restores = trainer.model.class_names, trainer.keeps_best
         row = {name: column[-1] for name, column in trainer.history.history.items()}
         state.evaluations.append(Evaluation.of_row(row, trainer.steps, trainer.epoch))
         if trainer.examples is None:  # without data, the mean over the epoch is the best estimate
             state.evaluations[-1].fitted_loss = state.evaluations[-1].loss
-        if trainer.examples is not None and trainer.held_out is not None:
-            if state.facts.counts is not None:
-                probes.measure_recall(state, trainer, trainer.held_out)
-            if math.isnan(state.attainable) and (len(state.evaluations) >= 3 or trainer.epoch == trainer.target_epoch):
-                probes.score_simple_learners(state, trainer, trainer.examples, trainer.held_out)
-            probes.score_network(state, trainer, trainer.examples, trainer.held_out)
-        if trainer.examples is not None and state.facts.has_norm and state.age >= 20:
+        score_epoch(state, trainer)
+        if trainer.examples is not None and state.network.has_modes and state.age >= 20:
             probes.compare_modes(state, trainer, trainer.examples)
         self._apply((*EVALUATION_RULES, *self.rules), trainer)
         self._episodes.let_pass(state, self._judged, trainer.steps)
         if self.on_problem == "restore" and not self._episodes.in_trouble:
             self._good = trainer.model.state_dict()
 
-    def _apply(self, rules: Iterable[Rule], trainer: Trainer) -> None:
+    def _apply(self, rules: Iterable[Rule], trainer: Watchable) -> None:
         assert self._state is not None
         for rule in rules:
             for detection in detections(rule, self._state, self.rules):
@@ -361,7 +304,7 @@ class Monitor(Shown, Configurable, Callback):
                 if detection.severity != "info":
                     self._state.found[detection.symptom] = trainer.steps
 
-    def _note(self, detection: Detection, step: int, trainer: Trainer) -> None:
+    def _note(self, detection: Detection, step: int, trainer: Watchable) -> None:
         """Add a detection to the findings, and act on a new fault."""
         assert self._state is not None
         if detection.symptom not in self.ignore:
@@ -369,7 +312,7 @@ class Monitor(Shown, Configurable, Callback):
             if finding is not None:
                 self._act(finding, trainer)
 
-    def _act(self, finding: Finding, trainer: Trainer) -> None:
+    def _act(self, finding: Finding, trainer: Watchable) -> None:
         action = self.on_problem
         if callable(action):
             action(finding)

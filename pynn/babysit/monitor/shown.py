@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 from ...report.page import Page, delivered
 from ...utils import renamed
 from ...utils.json_values import plain
+from ...utils.validation import data_parts, flag, mapping, several
 from ..findings import Finding, ranked
 
 if TYPE_CHECKING:
     from ...training.history import History
-    from ...training.trainer import Trainer
     from ..views.reading import Watched
     from .stats import Stats
+    from .watchable import Watchable
 
 
 class Shown:
@@ -26,7 +27,7 @@ class Shown:
     findings: list[Finding]
     stats: Stats
     history: History
-    _trainer: Trainer | None
+    _trainer: Watchable | None
 
     @abstractmethod
     def _catch_up(self) -> None:
@@ -46,6 +47,7 @@ class Shown:
         >>> json.dumps(pynn.Monitor().to_dict()["verdict"])
         '[]'
         """
+        stats = flag(stats, "stats")
         self._catch_up()
         about = self._about()
         del about["date"]
@@ -87,8 +89,13 @@ class Shown:
         """
         from ..views.html import page
 
+        more = {} if about is None else mapping(about, "about", '{"data": "MNIST"}')
+        for name, text in more.items():
+            if not isinstance(name, str) or not isinstance(text, str):
+                raise TypeError(f"about has {name!r}: {text!r}; expected text for text")
+        tables = [data_parts(each, "one of tables", "(title, heads, rows)", (3,)) for each in several(tables, "tables")]
         self._catch_up()
-        return delivered(page(cast("Watched", self), about=self._about() | dict(about or {}), tables=tables), path)
+        return delivered(page(cast("Watched", self), about=self._about() | more, tables=tables), path)
 
     def _about(self) -> dict[str, str]:
         """Return what was trained, and when the page was written."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_ROWS, FEWEST_ROWS, MAX_BYTES = 2048, 256, 16_000_000
 #: How often to copy the rows again, after this number of seconds, because a training thread has just added some.
 ATTEMPTS, PAUSE = 100, 1e-4
+#: Columns of the rows that are figures of the whole run.
+COURSE = ("loss", "lr", "accuracy")
 
 
 class Stats:
@@ -188,15 +190,15 @@ class Stats:
         return self._kept[:, STEP].astype(np.int64) if self._rows.size else np.empty(0, np.int64)
 
     def __getitem__(self, name: str) -> np.ndarray | dict[str, np.ndarray]:
-        if name in ("loss", "lr", "accuracy"):
+        known = [*COURSE, "input_norm", *self.layers]
+        if not isinstance(name, str) or name not in known:
+            raise KeyError(f"nothing is recorded under {name!r}; expected one of {', '.join(known)}")
+        if name in COURSE:
             return self._column(name)
         if name == "input_norm":
             squares, examples = (self._column("inputs"), self._column("examples"))
             with np.errstate(all="ignore"):
                 return np.sqrt(squares / examples)
-        if name not in self.layers:
-            known = ", ".join(["loss", "lr", "accuracy", "input_norm", *self.layers])
-            raise KeyError(f"nothing is recorded under {name!r}; expected one of {known}")
         with np.errstate(all="ignore"):
             return self._of_output(name) | self._of_weights(name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import get_args
 
+from ...utils.validation import several
 from ...utils.warning import warn_user
 from ..findings import Severity
 from .rules import Detection
@@ -34,7 +35,7 @@ def checked_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """Return the user's rules, or raise TypeError for one that cannot be called."""
     if callable(rules):
         raise TypeError(f"rules is {rules!r}; expected a list of functions: rules=[{name_of(rules)}]")
-    rules = tuple(rules)
+    rules = several(rules, "rules")
     for rule in rules:
         if not callable(rule):
             raise TypeError(f"rules has {rule!r}; expected functions that take a RunState and yield Detections")

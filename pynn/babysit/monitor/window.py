@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..activations import RELU_LIKE, SATURATING_CODES
+from ..activations import SATURATING_CODES
 from .recorder import ACCURACY, OUTPUT_COLUMNS, PARAMETER_COLUMNS, SCALE, STEP_COLUMNS
 
 if TYPE_CHECKING:
@@ -21,20 +21,15 @@ class OutputFigures:
 
     Attributes
     ----------
-    places : int
-        Positions per unit: those of a channel's image, else 1.
     gradient : float
         Gradient of a unit's output: its norm over the positions, then the root mean square over units and examples.
     """
 
-    name: str
-    rectifies: bool
     saturates: bool
     std: float
     active: float
     saturated: float
     gradient: float
-    places: int = 1
 
 
 @dataclass
@@ -161,12 +156,9 @@ def _output_figures(output: Output, sums: list[float]) -> OutputFigures:
     total, squares, active, saturated, gradient = (value / output.per_example for value in sums)
     places = output.per_example // output.units.shape[1]
     return OutputFigures(
-        name=output.name,
-        rectifies=output.code in RELU_LIKE,
         saturates=output.code in SATURATING_CODES,
         std=math.sqrt(max(squares - total * total, 0)) if math.isfinite(squares) else math.inf,
         active=active,
         saturated=saturated,
         gradient=math.sqrt(places * gradient) if gradient >= 0 else math.nan,
-        places=places,
     )

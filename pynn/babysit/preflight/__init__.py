@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...utils.validation import count, data_parts, instance
 from ..isolation import quietly, unnoticed
-from . import data, fitting, gradients, held_out, layers, layout, modes, outputs, rates, signal, start
+from . import fitting, gradients, held_out, inputs, layers, layout, modes, outputs, rates, signal, start, targets
 from .case import Case
+from .data import RawData, load, raw_values
 from .report import Check, Report, failed, skipped
 
 if TYPE_CHECKING:
@@ -23,16 +24,16 @@ __all__ = ["Check", "Report", "preflight"]
 
 #: Checks of the data, then checks that run the network; each returns one `Check`.
 OF_DATA: tuple[tuple[str, Callable[[Case], Check]], ...] = (
-    ("label balance", data.label_balance),
-    ("target scale", data.target_scale),
-    ("constant features", data.constant_features),
+    ("label balance", targets.label_balance),
+    ("target scale", targets.target_scale),
+    ("constant features", inputs.constant_features),
     ("image layout", layout.image_layout),
     ("validation duplicates", held_out.validation_duplicates),
     ("validation scale", held_out.validation_scale),
 )
 OF_NETWORK: tuple[tuple[str, Callable[[Case], Check]], ...] = (
-    ("input scale", data.input_scale),
-    ("input centring", data.input_centring),
+    ("input scale", inputs.input_scale),
+    ("input centring", inputs.input_centring),
     ("network output", outputs.network_output),
     ("non-linearity", layers.non_linearity),
     ("initial loss", start.initial_loss),
@@ -117,11 +118,11 @@ def preflight(
         batch_size = 32 if trainer.plan is None else trainer.plan.batch_size
     count(batch_size, "batch_size")
     with unnoticed(), quietly():
-        return Report(_checks(trainer, data.RawData(x, y, validation, sample_weight), batch_size, seed))
+        return Report(_checks(trainer, RawData(x, y, validation, sample_weight), batch_size, seed))
 
 
-def _checks(trainer: Trainer, raw: data.RawData, batch_size: int, seed: int) -> list[Check]:
-    checks = data.raw_values(trainer.loss, raw)
+def _checks(trainer: Trainer, raw: RawData, batch_size: int, seed: int) -> list[Check]:
+    checks = raw_values(trainer.loss, raw)
     if checks[0].status == "fail":
         return checks + _skip(OF_DATA + OF_NETWORK, "the data cannot be used as they are")
     if len(checks) > 1 and checks[1].status == "fail":
@@ -137,25 +138,28 @@ def _checks(trainer: Trainer, raw: data.RawData, batch_size: int, seed: int) -> 
         )
         return [*checks, fault, *_skip(OF_DATA + OF_NETWORK, "the checks need a copy of the network")]
     case = Case(trainer, model, loss, batch_size, seed)
-    checks += _guarded("targets", lambda: data.load(case, raw), needed=True)
+    checks += _guarded("targets", lambda case: load(case, raw), case, needed=True)
     if checks[-1].status == "fail" and not case.size:
         return checks + _skip(OF_DATA + OF_NETWORK, "the data cannot be used as they are")
-    checks += _guarded("one training step", lambda: start.first_step(case), needed=True)
+    checks += _guarded("one training step", start.first_step, case, needed=True)
     runs, not_finite = checks[-1].status != "fail", checks[-1].symptom == "non_finite"
     for name, check in OF_DATA:
-        checks += _guarded(name, lambda check=check: [check(case)])  # type: ignore[misc]
+        checks += _guarded(name, check, case)
     for name, check in OF_NETWORK:
         if runs or (not_finite and name in TELL_WHY):
-            checks += _guarded(name, lambda check=check: [check(case)])  # type: ignore[misc]
+            checks += _guarded(name, check, case)
         else:
             checks.append(skipped(name, "the network cannot be trained on these data as they are"))
     return checks
 
 
-def _guarded(name: str, make: Callable[[], list[Check]], *, needed: bool = False) -> list[Check]:
+def _guarded(
+    name: str, check: Callable[[Case], Check | list[Check]], case: Case, *, needed: bool = False
+) -> list[Check]:
     """Run a check; it fails if user code raises an error, or if training would."""
     try:
-        return make()
+        made = check(case)
+        return made if isinstance(made, list) else [made]
     except Exception as error:
         if needed or _from_outside(error):
             advice = "Make the layer, loss or data work for any batch, in training and in inference."

@@ -5,19 +5,20 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...nn.context import Context
-from ...nn.layers import BatchNorm, Conv2d, Dropout, Layer, Linear, Maxout, Residual
+from ...nn.layers import Conv2d, Dropout, Linear, Maxout
 from ...nn.loss import FunctionLoss
 from ...nn.random import Stream
 from ...nn.sequential import Sequential
 from ...optim.optimizers import Adam
 from ...training.examples import Examples
 from ...utils.config import is_own
+from .walk import Walk
 
 if TYPE_CHECKING:
     from ...nn.loss import Loss
@@ -25,16 +26,41 @@ if TYPE_CHECKING:
 
 #: Layers that multiply their input by weights.
 MULTIPLIES = Linear | Maxout | Conv2d
-#: Backward pass of a layer; takes the gradient of its output, and whether that sums to 0 over the batch.
-Back = Callable[[np.ndarray, bool], tuple[np.ndarray, bool]]
-#: Maximum number of rows per check; the searches for NaN and duplicates use all rows.
-MAX_ROWS = 10_000
 #: Assumed multiply-adds per second, for planning the number of trial steps; a low estimate for one core.
 PLANNED_SPEED = 1e10
 #: Minimum seconds per step, for small networks.
 MIN_STEP = 1.5e-4
-#: Multiplications of a forward pass whose examples all stay in memory: 0.1 s, and fewer examples of larger networks.
+#: Multiplications of one forward pass, about 0.1 s: the examples of a pass stay in memory, fewer of a larger network.
 PASS_WORK = 2.5e9
+
+
+@dataclass
+class Known:
+    """What checks have found out, for those after them.
+
+    Attributes
+    ----------
+    trained : bool
+        Whether the weights have been trained already: by the trainer, or judged by the initial loss.
+    sums : bool
+        Whether the loss is a sum over the batch; see `initial_loss`.
+    learns, memorises : bool
+        Whether the network has learnt from a handful of examples, and told them all apart; see `overfits_a_handful`.
+    adam_rate : float
+        A rate at which Adam trains this network; see there as well.
+    interval : (float, float)
+        Range of learning rates at which the trainer's optimiser works; see `learning_rate`.
+    rate_too_high : bool
+        Whether the trainer's rate is too high; see there as well.
+    """
+
+    trained: bool
+    sums: bool = False
+    learns: bool = False
+    memorises: bool = False
+    adam_rate: float = 3e-3
+    interval: tuple[float, float] = (0.0, math.inf)
+    rate_too_high: bool = False
 
 
 class Case:
@@ -50,22 +76,11 @@ class Case:
         The network's inputs and targets, without rows whose label the loss ignores.
     validation : Examples or None
     batch_size, seed : int
-    trained : bool
-        Whether the weights have been trained already.
     raw, raw_validation : pair of ndarray
         The data before preprocessing.
     output_shape : tuple of int
         Shape of the prediction for one example, with a leading 1.
-    sums : bool
-        Whether the loss is a sum over the batch.
-    interval : (float, float)
-        Range of learning rates at which the trainer's optimiser works, once known.
-    rate_too_high : bool
-        Whether the trainer's rate is too high.
-    rate : float
-        A rate at which Adam trains this network.
-    learns, memorises : bool
-        Whether the network has learnt from a handful of examples, and told them all apart.
+    known : Known
     """
 
     def __init__(self, trainer: Trainer, model: Sequential, loss: Loss, batch_size: int, seed: int) -> None:
@@ -76,15 +91,10 @@ class Case:
         self.seed = seed
         self.examples = Examples(np.empty(0), np.empty(0), None)
         self.validation: Examples | None = None
-        self.trained = trainer.steps > 0
-        self.rate = 3e-3
-        self.learns = self.memorises = False
         self.raw: tuple[np.ndarray, np.ndarray] = (np.empty(0), np.empty(0))
         self.raw_validation: tuple[np.ndarray, np.ndarray] | None = None
         self.output_shape: tuple[int, ...] = ()
-        self.sums = False
-        self.interval = (0.0, math.inf)
-        self.rate_too_high = False
+        self.known = Known(trained=trainer.steps > 0)
 
     @property
     def size(self) -> int:
@@ -203,112 +213,6 @@ class Case:
         if self.loss.output_kind in ("classes", "scores"):
             return True
         return self.loss.output_kind is None and y.ndim == 1 and y.dtype.kind in "iu" and len(outputs) == 2
-
-
-def uses_batch_statistics(layer: Layer) -> bool:
-    """Return whether a layer is a batch norm, or a custom layer with running statistics."""
-    return isinstance(layer, BatchNorm) or bool(layer.buffer_names)
-
-
-def chain(model: Sequential) -> list[tuple[str, Layer]]:
-    """Return the layers in order, with names such as "3.ReLU".
-
-    A custom container or a residual block counts as one layer.
-    """
-    found: list[tuple[str, Layer]] = []
-
-    def add(container: Sequential, prefix: str) -> None:
-        for name, layer in container.children():
-            if isinstance(layer, Sequential) and type(layer).forward is Sequential.forward:
-                add(layer, f"{prefix}{name}.")
-            else:
-                found.append((f"{prefix}{name}.{type(layer).__name__}", layer))
-
-    if type(model).forward is Sequential.forward:
-        add(model, "")
-    else:
-        found.append((type(model).__name__, model))
-    return found
-
-
-class Walk:
-    """A pass through the network layer by layer that keeps the input and output of each.
-
-    Attributes
-    ----------
-    layers : list of (name, Layer)
-        Includes the layers of residual blocks; the block itself, which computes the sum, follows them.
-    branches : list of str
-        The residual branch of each layer; "" on the main path.
-    inputs, outputs : list of ndarray
-        Per layer.
-    prediction : ndarray
-        Output of the last layer.
-    gradients : list of ndarray
-        Gradient of each layer's output, after `back`.
-    """
-
-    def __init__(self, model: Sequential, x: np.ndarray, *, training: bool, seed: int = 0) -> None:
-        self.layers: list[tuple[str, Layer]] = []
-        self.branches: list[str] = []
-        self.inputs: list[np.ndarray] = []
-        self.outputs: list[np.ndarray] = []
-        self.gradients: list[np.ndarray] = []
-        self._training, self._seed = training, seed
-        self.prediction, self._back = self._through("", model, x, "")
-
-    def _through(self, name: str, layer: Layer, x: np.ndarray, branch: str) -> tuple[np.ndarray, Back]:
-        """Return the output of a layer for `x`, and its backward pass."""
-        if isinstance(layer, Sequential) and type(layer).forward is Sequential.forward:
-            backs = []
-            for inner, child in layer.children():
-                x, back = self._through(f"{name}.{inner}" if name else inner, child, x, branch)
-                backs.append(back)
-            return x, lambda dy, sums: functools.reduce(lambda given, back: back(*given), reversed(backs), (dy, sums))
-        if isinstance(layer, Residual) and type(layer).forward is Residual.forward:
-            return self._around(name, layer, x, branch)
-        index = len(self.layers)
-        ctx = Context(training=self._training, random=Stream(self._seed + index))
-        y = layer.forward(x, ctx)
-        self._keep(name, layer, x, y, branch)
-
-        def way_back(dy: np.ndarray, sums_to_zero: bool) -> tuple[np.ndarray, bool]:
-            self.gradients[index] = dy
-            ctx.dy_sums_to_zero = sums_to_zero
-            dx = layer.backward(dy, ctx)
-            if dx is None:
-                raise TypeError(f"backward of {self.layers[index][0]} returned no gradient")
-            return np.ascontiguousarray(dx), ctx.dx_sums_to_zero
-
-        return y, way_back
-
-    def _around(self, name: str, block: Residual, x: np.ndarray, branch: str) -> tuple[np.ndarray, Back]:
-        """Return the sum of a residual block, and its backward pass."""
-        inner, inner_back = self._through(f"{name}.inner", block.inner, x, f"{name}.inner")
-        around, around_back = x, None
-        if block.shortcut is not None:
-            around, around_back = self._through(f"{name}.shortcut", block.shortcut, x, f"{name}.shortcut")
-        index, y = len(self.layers), inner + around
-        self._keep(name, block, x, y, branch)
-
-        def way_back(dy: np.ndarray, sums_to_zero: bool) -> tuple[np.ndarray, bool]:
-            self.gradients[index] = dy
-            other = dy if around_back is None else around_back(dy, False)[0]
-            return inner_back(dy, False)[0] + other, False
-
-        return y, way_back
-
-    def _keep(self, name: str, layer: Layer, x: np.ndarray, y: np.ndarray, branch: str) -> None:
-        kind = type(layer).__name__
-        self.layers.append((f"{name}.{kind}" if name else kind, layer))
-        self.branches.append(branch)
-        self.inputs.append(x)
-        self.outputs.append(y)
-        self.gradients.append(np.empty(0))
-
-    def back(self, dy: np.ndarray) -> None:
-        """Run the backward pass from the gradient of the prediction; sets the gradients of all parameters."""
-        self._back(dy, False)
 
 
 class FirstPass(Walk):

@@ -28,7 +28,7 @@ LOOK_EVERY = 5
 RATES = (3e-3, 3e-4, 2e-2)
 #: Units of a hidden layer that are too few for most things.
 NARROW = 3
-#: Standard errors that no chance explains, and the share of the loss by which inputs must lower it.
+#: Standard errors that chance does not explain, and the share of the loss by which inputs must lower it.
 CERTAIN, HELPS = 8.0, 0.02
 #: Examples among which a correlation of 0.2 is certain.
 ENOUGH = 200
@@ -38,7 +38,7 @@ FAULTS = "Look for a layer that passes nothing on, a wrong gradient, or a networ
 def overfits_a_handful(case: Case) -> Check:
     """Check that the network overfits a few examples without regularisation."""
     check = _overfits(case)
-    case.learns = check.status == "pass"
+    case.known.learns = check.status == "pass"
     return check
 
 
@@ -50,7 +50,7 @@ def _overfits(case: Case) -> Check:
         return skipped(name, "there are no two examples that differ")
     reference = min(constant_loss(case, part), training_loss(case, case.trial(adam=1e-3), part)[0])
     evidence, best = _memorise(case, part)
-    if case.memorises:
+    if case.known.memorises:
         return passed(name, evidence)
     evidence += f", where the best constant gives {reference:.4g}"
     if case.own_loss:  # require only that it falls
@@ -85,10 +85,10 @@ def _memorise(case: Case, part: Examples) -> tuple[str, float]:
             loss, prediction = training_loss(case, trainer, part)
             share = _share_right(case, prediction, part.y)
             if loss < best:
-                best, case.rate, taken = loss, rate, done
+                best, case.known.adam_rate, taken = loss, rate, done
             reached = max(reached, share)
             if share >= (1.0 if _counts(case, prediction, part.y) else 0.95):
-                case.memorises = True
+                case.known.memorises = True
                 return f"{count} examples memorised in {done} steps, loss {loss:.3g}", best
     what = "accuracy" if _counts(case, np.zeros((count, *case.output_shape[1:])), part.y) else "explained variance"
     return f"of {count} examples {what} {reached:.0%} at best, loss {best:.4g} after {taken} steps of Adam", best
@@ -183,7 +183,7 @@ def beats_the_baseline(case: Case) -> Check:
     if case.size < 20:
         return skipped(name, "too few examples to tell")
     quick = relation(case, case.take(case.rows(1000, stream=12)))
-    if quick is not None and case.memorises and quick.simple > CERTAIN:
+    if quick is not None and case.known.memorises and quick.simple > CERTAIN:
         evidence = f"simple fits of {quick.count} examples beat chance by several standard errors"
         return passed(name, f"{evidence} ({quick}), and the network learnt a handful")
     rows = case.rows(1200, stream=11)
@@ -229,6 +229,6 @@ def _of_relation(name: str, seeing: Relation, helps: bool, evidence: str, advice
 
 def _trained(case: Case, part: Examples, steps: int, batch: int) -> tuple[float, Trainer]:
     """Return the training loss after some steps of Adam, and the trainer."""
-    trainer = case.trial(adam=min(case.rate, 3e-3))
+    trainer = case.trial(adam=min(case.known.adam_rate, 3e-3))
     train(trainer, part, np.arange(len(part.x)), steps, batch)
     return training_loss(case, trainer, part)[0], trainer

@@ -15,8 +15,9 @@ from ...nn.sequential import Sequential
 from ...training.examples import Examples
 from ...utils.config import is_own
 from ..isolation import seed_generators
-from .case import MULTIPLIES, Case, Walk
+from .case import MULTIPLIES, Case
 from .report import Check, failed, passed, skipped
+from .walk import Walk
 
 EXAMPLES = 8
 #: Steps of the finite differences, tried in order; later ones serve slopes with a kink nearby, or layers that round to

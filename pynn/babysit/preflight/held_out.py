@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ...nn.traversal import amounts
-from .case import Case, chain
-from .data import CATEGORIES, rms
+from .case import Case
+from .inputs import CATEGORIES, rms
 from .report import Check, failed, passed, skipped, warned
 from .rows import far_fewer_than_rows, is_truth_table, near_duplicates, row_keys, shared_rows
+from .walk import chain
 
-#: Features that are compared by their correlations, multiples of the noise from which on these are clear, and agreement
-#: of those of training and validation below which it is not the same features that belong together.
+#: At most so many features have their correlations compared. Correlations are clear above this multiple of the noise.
+#: Other features belong together in validation if the correlations agree less than this.
 MOST_COMPARED, CLEAR, UNRELATED = 200, 3.0, 0.3
 
 

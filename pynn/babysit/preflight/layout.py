@@ -16,8 +16,8 @@ FEW_CHANNELS = 4
 LOOKED_AT, SMOOTHER, CHANCE = 32, 0.9, 5.0
 #: Pixels, and images at most, of training and of validation that are compared.
 PIXELS, COMPARED = 4_000_000, 2000
-#: Differences of their pixels' means that are no chance, in standard errors, and the share that is left if they were
-#: turned.
+#: Means of pixels differ for sure from this many standard errors on. Images were turned if turning them back leaves
+#: less than this share of the difference.
 SURE, ALIKE = 2.0, 0.3
 
 

@@ -13,8 +13,9 @@ from ...nn.random import Stream
 from ...nn.traversal import parts
 from ...utils.config import is_own
 from ..isolation import seed_generators
-from .case import Case, Walk, uses_batch_statistics
+from .case import Case
 from .report import Check, failed, passed, skipped, warned
+from .walk import Walk, uses_batch_statistics
 
 #: Size of the batch whose rows are exchanged in turn.
 BATCH = 8
@@ -102,7 +103,7 @@ def modes_agree(case: Case) -> Check:
             )
             return warned(name, symptom, evidence, momentum, label)
     model = case.copy_model()
-    stale = _differences(case, model) if case.trained else []
+    stale = _differences(case, model) if case.known.trained else []
     _settle(case, model, _passes(case, norms, len(doubtful) > len(norms)))
     settled = _differences(case, model)
     advice = (

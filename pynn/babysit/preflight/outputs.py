@@ -11,10 +11,11 @@ from ...nn.losses import NLLLoss
 from ...nn.regression_losses import KLDivLoss
 from ...utils.config import is_own
 from ..activations import range_of
-from .case import MULTIPLIES, Case, chain
+from .case import MULTIPLIES, Case
 from .loss_traits import LossTraits
 from .numbered_classes import share_named
 from .report import Check, failed, noted, passed, warned
+from .walk import chain
 
 NETWORK_OUTPUT = "network output"
 #: Factors of the last weights that drive the last activation to the ends of its range.

@@ -23,12 +23,12 @@ RUN_WORK = 2e10
 FEWEST, SMALLEST = 12, 8
 #: Runs' lengths after which a rate must have shown that it works.
 PATIENCE = 5
-#: Share of the first standard deviation of the outputs below which a network gives every example the same.
+#: A network gives every example the same if the standard deviation of its outputs is below this share of the first one.
 COLLAPSED = 0.02
-#: Share of the loss: a rate that gains more in a run is right whatever the others gain; one that gains less has to be
-#: compared with all others.
+#: A rate that gains more than this share of the loss in a run is right, whatever others gain. One that gains less than
+#: the second share is compared with all others.
 PLAIN, CLEAR = 0.5, 0.05
-#: Share of the loss: if no rate gains more, all are slow at first, and none is surely too low.
+#: If no rate gains more than this share of the loss, all are slow at first, and none is surely too low.
 SLOW = 0.1
 #: A schedule that counts in steps must not have decayed to nothing after this many, and this many epochs: with few
 #: examples, more epochs may be a whole training.
@@ -148,14 +148,14 @@ def learning_rate(case: Case) -> Check:
     if interval is None:
         return _without_interval(case, test, own, measured, warms_up)
     low, high, best = interval
-    case.interval = (low, high)
+    case.known.interval = (low, high)
     evidence = f"{measured}; between {low:.1g} and {high:.1g} they gain clearly"
     lower = "Lower the rate, or raise it slowly from a lower one (pynn.WarmupLR)."
     works = own.typical > 0.25 * best
     # A warm-up reaches rates that would fail at the start of training.
     if peak > high * (10 if warms_up else 1) and not works:
         loses = own.typical < -2 * test.noise
-        case.rate_too_high = loses
+        case.known.rate_too_high = loses
         certain = loses and (peak > 30 * high or (peak > 2 * high and -own.typical > abs(test.start)))
         if certain and not warms_up:
             return failed(name, "lr_too_high", evidence, lower)
@@ -163,10 +163,10 @@ def learning_rate(case: Case) -> Check:
             return warned(name, "lr_too_high", evidence, lower)
     if peak > 9 * high and own.typical < 0.5 * best and not warms_up:
         return warned(name, "lr_too_high", evidence, lower)
-    if later < 1e-3 * peak and later < low / 10 and not case.trained:
+    if later < 1e-3 * peak and later < low / 10 and not case.known.trained:
         evidence += f"; the schedule has brought it down to {later:.2g} after {steps} steps"
         return warned(name, "lr_too_low", evidence, "Let the schedule count in epochs, or fall more slowly.")
-    if peak < low and not case.trained:
+    if peak < low and not case.known.trained:
         advice = f"Raise the rate: {math.sqrt(low * high):.1g} lies in the middle of the interval."
         if peak >= low / 10 or best < SLOW * abs(test.start):
             return noted(name, "lr_too_low", evidence, advice)
@@ -178,7 +178,7 @@ def _without_interval(case: Case, test: RangeTest, own: Gain, measured: str, war
     """Return the check if no rate gives the trainer's optimiser a clear gain."""
     name = "learning rate"
     if -own.typical > 2 * abs(test.start) + 10 * test.noise:
-        case.rate_too_high = not warms_up
+        case.known.rate_too_high = not warms_up
         lower = "Lower the rate, or raise it slowly from a lower one (pynn.WarmupLR)."
         return (warned if warms_up else failed)(name, "lr_too_high", measured, lower)
     adam = max(test.adam(rate) for rate in (1e-3, 1e-2))

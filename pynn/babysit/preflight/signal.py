@@ -9,8 +9,9 @@ import numpy as np
 from ...nn.layers import BatchNorm, Dropout, EmbedColumns, Embedding, Flatten, ReLU, Residual, Sigmoid, Tanh
 from ...nn.traversal import units_last
 from ...utils.config import is_own
-from .case import MULTIPLIES, Case, Walk
+from .case import MULTIPLIES, Case
 from .report import Check, failed, noted, passed, skipped, warned
+from .walk import Walk
 
 INITIALIZE = 'Initialise for the activation: "he_normal" with ReLU, "lecun_normal" with tanh, or add batch norm.'
 #: Outputs this close to the ends of their range pass almost no gradient.
@@ -59,7 +60,7 @@ def activation_spread(case: Case) -> Check:
     )
     if not np.isfinite(spreads).all():
         return failed(name, "bad_initialisation", f"{evidence}: not finite", INITIALIZE, names[-1])
-    report = warned if case.trained else failed
+    report = warned if case.known.trained else failed
     whole = spreads[-1] / entering
     if not 1e-4 <= ratio <= 1e4 or not 1e-5 <= whole <= 1e5:
         return report(name, "bad_initialisation", evidence, INITIALIZE, names[int(np.argmin(spreads))])
@@ -83,10 +84,10 @@ def saturated_units(case: Case) -> Check:
     share, label = max(shares)
     evidence = f"{share:.0%} of the outputs lie within {SATURATED:g} of the ends of their range (worst layer)"
     advice = "Make the initial weights or the inputs smaller."
-    if share > 0.3 and case.learns:
+    if share > 0.3 and case.known.learns:
         report = warned if share > 0.7 else noted
         return report(name, "saturated_units", f"{evidence}, but the network can learn a handful", advice, label)
-    if share > 0.5 and not case.trained:
+    if share > 0.5 and not case.known.trained:
         return failed(name, "saturated_units", evidence, advice, label)
     if share > 0.3:
         return warned(name, "saturated_units", evidence, advice, label)
@@ -112,7 +113,7 @@ def dead_units(case: Case) -> Check:
     share, label, units = max(shares)
     evidence = f"{share:.0%} of {units} are dead: none of {len(walk.inputs[0])} examples activates them (worst layer)"
     advice = "Start the biases at 0 and the weights at he_normal, and normalise the inputs."
-    if share > 0.9 or (share > 0.7 and not case.trained):
+    if share > 0.9 or (share > 0.7 and not case.known.trained):
         return failed(name, "dead_units", evidence, advice, label)
     if share > 0.5:
         return warned(name, "dead_units", evidence, advice, label)
@@ -144,7 +145,7 @@ def gradient_spread(case: Case) -> Check:
         advice = "Look for a layer whose outputs are all 0, or a loss that does not depend on the outputs."
         return failed(name, "vanishing_gradient", f"{evidence}: no gradient", advice, first[1])
     ratio = first[0] / max(last[0], 1e-300)
-    report = warned if case.trained else failed
+    report = warned if case.known.trained else failed
     vanishing = "Use ReLU with he_normal, batch norm, or fewer layers."
     if ratio < 1e-6:
         return report(name, "vanishing_gradient", evidence, vanishing, first[1])

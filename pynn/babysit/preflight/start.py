@@ -15,8 +15,8 @@ from ...optim.optimizers import AdamW
 from ...optim.regularizers import MaxNorm
 from ...training.examples import Examples
 from .case import Case, train, training_loss
-from .data import target_range
 from .report import Check, failed, noted, passed, skipped, warned
+from .targets import target_range
 
 INITIALIZE = "Scale the last layer's initial weights down, or normalise the inputs."
 WEAKEN = "Weaken it until the loss on the training data falls almost as it does without."
@@ -82,10 +82,10 @@ def initial_loss(case: Case) -> Check:
         return skipped(
             name, f"{loss:.4g}; {start} would give {theory:.4g}, and there is no theoretical value for this loss"
         )
-    case.trained |= loss < 0.6 * theory
-    case.sums = _is_sum(case)[0]
+    case.known.trained |= loss < 0.6 * theory
+    case.known.sums = _is_sum(case)[0]
     evidence = f"{loss:.4g}; {start} would give {theory:.4g}{_formula(case, prediction)}"
-    excess = (loss - theory) / (len(part.x) if case.sums else 1)
+    excess = (loss - theory) / (len(part.x) if case.known.sums else 1)
     # In regression, the usual initialisation gives outputs of variance up to 2 to 4, which add this excess.
     values = case.loss.output_kind in ("values", None)
     limits = (5.0, 10.0) if values else (3.0, 10.0)
@@ -96,7 +96,7 @@ def initial_loss(case: Case) -> Check:
         return failed(name, "bad_initial_loss", evidence, INITIALIZE)
     if loss > limits[0] * theory and excess > 4:
         return warned(name, "bad_initial_loss", evidence, INITIALIZE)
-    return passed(name, f"{evidence}{'; the network has been trained already' if case.trained else ''}")
+    return passed(name, f"{evidence}{'; the network has been trained already' if case.known.trained else ''}")
 
 
 def _formula(case: Case, prediction: np.ndarray) -> str:
@@ -149,7 +149,7 @@ def loss_reduction(case: Case) -> Check:
     if not sums:
         return passed(name, f"{evidence} of them; a mean")
     advice = "Divide the loss and its gradient by the batch size, so that the rate does not depend on it."
-    report = failed if case.rate_too_high else warned
+    report = failed if case.known.rate_too_high else warned
     return report(name, "bad_initial_loss", f"{evidence} of them; loss or gradient is a sum", advice)
 
 
@@ -162,7 +162,7 @@ def regularisation(case: Case) -> Check:
     if drops and max(drops) > 0.8:
         return warned(name, symptom, f"dropout zeroes {max(drops):.0%} of a layer's inputs", WEAKEN)
     trainer = case.trial(regularized=True)
-    loss = case.first_pass.loss / (len(case.first_pass.part.x) if case.sums else 1)
+    loss = case.first_pass.loss / (len(case.first_pass.part.x) if case.known.sums else 1)
     flat = trainer.model.flat
     notes, penalty = [], 0.0
     for regularizer in trainer.regularizers:
@@ -215,7 +215,7 @@ def _with_and_without(case: Case) -> tuple[float, float, float]:
     steps = case.steps(0.6, batch, 60, 400)
     results: list[float] = []
     for regularized in (False, True):
-        lr = min(max(case.trainer.optimizer.lr, case.interval[0]), case.interval[1])
+        lr = min(max(case.trainer.optimizer.lr, case.known.interval[0]), case.known.interval[1])
         trainer = case.trial(regularized=regularized, dropout=regularized, lr=lr)
         if not results:
             results.append(training_loss(case, trainer, part)[0])

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ...augment import as_changes
 from ...nn.random import manual_seed
-from ...training.callbacks import Callback
+from ...training.callbacks import Callback, CallbackList
 from ...training.examples import target_amounts
 from ...utils.arrays import as_array, numeric
-from ...utils.validation import count, data_parts, instance, number
+from ...utils.validation import count, data_parts, flag, instance, number, shortened
 from ..isolation import quietly, unnoticed
 from .blueprint import Blueprint
 from .diagnosis import Diagnosis
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "Remedy", "RemedyTrial", "diagnose"]
 
-#: Epochs if neither the caller nor the trainer defines them.
-EPOCHS = 10
+#: Epochs and batch size if neither the caller nor the trainer defines them.
+EPOCHS, BATCH_SIZE = 10, 32
 
 
 def diagnose(
@@ -102,11 +102,15 @@ def diagnose(
     from ...training.trainer import Trainer
 
     instance(trainer, "trainer", Trainer)
-    last = trainer.plan
-    epochs = count(epochs, "epochs") if epochs is not None else (last.until if last and last.until else EPOCHS)
-    batch_size = count(batch_size, "batch_size") if batch_size is not None else (last.batch_size if last else 32)
+    epochs, batch_size = _planned(trainer, epochs, batch_size)
     number(seconds, "seconds", above=0)
     count(seed, "seed", minimum=0)
+    shuffle, augment = flag(shuffle, "shuffle"), as_changes(augment)
+    callbacks = CallbackList(callbacks).callbacks
+    if on_trial is not None and not callable(on_trial):
+        raise TypeError(
+            f"on_trial is {shortened(repr(on_trial))}; expected a function f(remedy, number, total), or None"
+        )
     x, y = numeric(trainer.model.rows_of(x), "x"), as_array(y, "y")
     if validation is not None:
         x_held_out, y_held_out = data_parts(validation, "validation")
@@ -127,7 +131,17 @@ def diagnose(
             batch_size=batch_size,
             shuffle=shuffle,
             callbacks=callbacks,
-            augment=as_changes(augment),
+            augment=augment,
         )
         search = RemedySearch(blueprint, (x, y), validation, sample_weight, seconds, seed, on_trial)
         return search.diagnosis()
+
+
+def _planned(trainer: Trainer, epochs: int | None, batch_size: int | None) -> tuple[int, int]:
+    """Return epochs and batch size as given, or those of the trainer's last run, or the usual ones."""
+    last = trainer.plan
+    if epochs is None:
+        epochs = last.until if last is not None and last.until else EPOCHS
+    if batch_size is None:
+        batch_size = BATCH_SIZE if last is None else last.batch_size
+    return count(epochs, "epochs"), count(batch_size, "batch_size")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...nn.layers import Dropout, ReLU, Sigmoid, Softmax, Tanh
-from . import network, outputs
-from . import settings as training
+from . import network, outputs, settings
 from .blueprint import Blueprint
-from .trials import Kind, Remedy, is_uneven
+from .judge import Kind, is_uneven
+from .trials import Remedy
 
 #: Target ratio of update norm to weight norm in the first step, maximum over the layers. At suitable rates, 12 networks
 #: of the corpus had 0.004 to 0.37, with a median of 0.03.
@@ -46,7 +46,7 @@ class Situation:
 
     def times(self, *factors: float) -> Iterator[Remedy]:
         """Yield the learning rate times each factor."""
-        return training.times(self.blueprint, *factors)
+        return settings.times(self.blueprint, *factors)
 
     def fitted_rate(self) -> Iterator[Remedy]:
         """Yield the rate whose first step changes the weights by the usual share of their norm."""
@@ -56,12 +56,12 @@ class Situation:
 
     def standardize(self) -> Iterator[Remedy]:
         """Yield standardised inputs."""
-        return training.standardize(self.blueprint, self.x)
+        return settings.standardize(self.blueprint, self.x)
 
     def targets(self) -> Iterator[Remedy]:
         """Yield standardised targets, for regression."""
         if self.kind == "values":
-            yield from training.standardize_targets(self.blueprint, self.y)
+            yield from settings.standardize_targets(self.blueprint, self.y)
 
 
 Source = Callable[[Situation], Iterable[Remedy]]
@@ -80,29 +80,29 @@ TARGETS: Source = Situation.targets
 FITTED_RATE: Source = Situation.fitted_rate
 OUTPUTS: Source = lambda s: outputs.outputs(s.blueprint, s.kind)  # noqa: E731 - one of a list of such
 USUAL_LOSS: Source = lambda s: outputs.usual_loss(s.blueprint, s.kind)  # noqa: E731
-WEIGHTS: Source = lambda s: training.class_weights(s.blueprint, s.counts)  # noqa: E731
+WEIGHTS: Source = lambda s: settings.class_weights(s.blueprint, s.counts)  # noqa: E731
 NO_SOFTMAX: Source = lambda s: network.activations(s.blueprint, Softmax, ReLU)  # noqa: E731
 TO_TANH: Source = lambda s: network.activations(s.blueprint, Sigmoid, Tanh)  # noqa: E731
 RELU_TO_TANH: Source = lambda s: network.activations(s.blueprint, ReLU, Tanh)  # noqa: E731
-LARGER_BATCH: Source = lambda s: training.larger_batch(s.blueprint, 32)  # noqa: E731
-SMALLER_BATCH: Source = lambda s: training.smaller_batch(s.blueprint, len(s.x), 32)  # noqa: E731
-LESS_MOMENTUM: Source = lambda s: training.momentum(s.blueprint, 0.9)  # noqa: E731
-NO_MOMENTUM: Source = lambda s: training.momentum(s.blueprint, 0.0)  # noqa: E731
+LARGER_BATCH: Source = lambda s: settings.larger_batch(s.blueprint, 32)  # noqa: E731
+SMALLER_BATCH: Source = lambda s: settings.smaller_batch(s.blueprint, len(s.x), 32)  # noqa: E731
+LESS_MOMENTUM: Source = lambda s: settings.momentum(s.blueprint, 0.9)  # noqa: E731
+NO_MOMENTUM: Source = lambda s: settings.momentum(s.blueprint, 0.0)  # noqa: E731
 INITIALIZE = _of(network.initialized)
 NORM = _of(network.normalized)
 RECTIFY = _of(network.rectified)
 LEAKY = _of(network.leaky)
 SMALLER_OWN = _of(network.own_weights_smaller)
 OWN_LAYERS = _of(network.without_own)
-KNOWN_OPTIMIZER = _of(training.known_optimizer)
-NO_AUGMENTATION = _of(training.no_augmentation)
-CONSTANT_RATE = _of(training.constant_rate)
-NO_CALLBACKS = _of(training.no_callbacks)
-MEAN_LOSS = _of(training.mean_loss)
-CLIP = _of(training.clip_norm)
-ADAM = _of(training.adam)
-SHUFFLE = _of(training.shuffled)
-LESS_REGULARIZATION = _of(training.less_regularization)
+KNOWN_OPTIMIZER = _of(settings.known_optimizer)
+NO_AUGMENTATION = _of(settings.no_augmentation)
+CONSTANT_RATE = _of(settings.constant_rate)
+NO_CALLBACKS = _of(settings.no_callbacks)
+MEAN_LOSS = _of(settings.mean_loss)
+CLIP = _of(settings.clip_norm)
+ADAM = _of(settings.adam)
+SHUFFLE = _of(settings.shuffled)
+LESS_REGULARIZATION = _of(settings.less_regularization)
 FLAT = (RECTIFY, NORM, INITIALIZE)
 
 #: Remedies for each symptom, likeliest first.
@@ -134,7 +134,7 @@ CURES: dict[str, tuple[Source, ...]] = {
     "class_imbalance": (WEIGHTS, SHUFFLE, _rates(3)),
     "oscillating": (SHUFFLE, LESS_MOMENTUM, NO_MOMENTUM, _rates(0.3, 0.1), LARGER_BATCH),
     "plateau": (CONSTANT_RATE, NO_CALLBACKS, FITTED_RATE, _rates(10)),
-    "overfitting": (_of(training.more_regularization), _of(network.more_dropout)),
+    "overfitting": (_of(settings.more_regularization), _of(network.more_dropout)),
     "underfitting": (
         NO_AUGMENTATION,
         SMALLER_BATCH,

@@ -11,7 +11,8 @@ from ...report.page import fragment, table
 from ...utils.streams import wrapped
 from ..findings import Finding
 from ..views.html import numbered
-from .trials import Metric, Remedy, RemedyTrial
+from .judge import Metric
+from .trials import Remedy, RemedyTrial
 
 #: Significance level of a gain.
 CHANCE = 0.025

@@ -9,8 +9,9 @@ from ...nn.loss import FunctionLoss, Loss
 from ...nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from ...utils.config import is_own
 from .blueprint import Blueprint
+from .judge import Kind
 from .settings import new_loss
-from .trials import Kind, Remedy
+from .trials import Remedy
 
 USUAL: dict[Kind, type[Loss]] = {"classes": CrossEntropyLoss, "binary": BCEWithLogitsLoss, "values": MSELoss}
 

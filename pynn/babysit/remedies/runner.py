@@ -18,10 +18,12 @@ from ..monitor.input_figures import InputFigures
 from ..preflight.case import Case
 from ..preflight.data import RawData, load
 from ..preflight.outputs import network_output
+from ..thresholds import Thresholds
 from .blueprint import Blueprint
 from .candidates import Situation, candidates, cures_of
 from .diagnosis import Diagnosis, helps
-from .trials import Judge, Part, Remedy, RemedyTrial, kind_of, labels_of, ranked, run
+from .judge import Judge, Part, kind_of, labels_of
+from .trials import Remedy, RemedyTrial, ranked, run
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -44,7 +46,7 @@ ROUNDS, FURTHER = 3, 12
 #: A run is behind if its score is this much below that of a simple learner, or more.
 BEHIND = 0.02
 #: Maximum ratio of the scales of training and validation inputs.
-MISMATCH = 3.0
+MISMATCH = Thresholds.input_mismatch
 
 
 class RemedySearch:

@@ -22,8 +22,9 @@ from ...report.figures import (
     set_title,
 )
 from ...report.text import smoothed
+from ...utils.validation import shortened
 from . import maps
-from .reading import GOOD_RATIO, GOOD_RATIO_RANGE, RunFigures
+from .reading import GOOD_RATIO, GOOD_RATIO_RANGE, RunFigures, checked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -241,6 +242,8 @@ def plot_histograms(monitor: Monitor, layer: str, path: str | Path | None = None
     True
     """
     run = _read(monitor, path)
+    if not isinstance(layer, str):
+        raise TypeError(f"layer is {shortened(repr(layer))}; expected the name of a layer")
     pictures = {}
     for kind, title in (("activations", "Outputs"), ("gradients", "Gradients")):
         taken = [(s.step, getattr(s, kind)[layer]) for s in run.snapshots if layer in getattr(s, kind)]
@@ -265,7 +268,7 @@ def plot_histograms(monitor: Monitor, layer: str, path: str | Path | None = None
 
 def _read(monitor: Monitor, path: str | Path | None) -> RunFigures:
     check_format(path)
-    run = RunFigures(monitor)
+    run = RunFigures(checked(monitor))
     if not len(run.steps):
         raise ValueError("the monitor has seen no step to plot")
     return run

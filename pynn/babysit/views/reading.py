@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
+
+from ...utils.validation import shortened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from ..thresholds import Thresholds
 
 
+@runtime_checkable
 class Watched(Protocol):
     """The part of a `Monitor` that views read."""
 
@@ -26,7 +29,10 @@ class Watched(Protocol):
     first_weights: np.ndarray | None
     input_shape: tuple[int, ...]
     filter_shape: tuple[int, ...]
-    channels: set[str]
+
+    @property
+    def channels(self) -> set[str]:
+        """The layers whose units are channels."""
 
     @property
     def limits(self) -> Thresholds:
@@ -47,6 +53,13 @@ class Watched(Protocol):
     @property
     def snapshots(self) -> list[Snapshot]:
         """Recorded histograms and unit activities."""
+
+
+def checked(monitor: Any) -> Any:
+    """Return a monitor, or raise TypeError."""
+    if not isinstance(monitor, Watched):
+        raise TypeError(f"monitor is {shortened(repr(monitor))}; expected a pynn.Monitor")
+    return monitor
 
 
 #: Labels of symptoms whose names are not readable enough.

@@ -15,7 +15,7 @@ import numpy as np
 from ...training.callbacks import Callback
 from ...utils.config import Configurable
 from ...utils.validation import count
-from .reading import LAYER_FIGURES, RunFigures
+from .reading import LAYER_FIGURES, RunFigures, checked
 
 if TYPE_CHECKING:
     from ...training.trainer import Trainer
@@ -55,9 +55,10 @@ def write_tensorboard(monitor: Monitor, folder: str | Path) -> None:
     ...     len(list(pathlib.Path(folder).glob("events.out.tfevents.*")))
     1
     """
+    run = RunFigures(checked(monitor))
     events = _Events(folder, every=1)
     try:
-        events.write(RunFigures(monitor))
+        events.write(run)
         events.write_findings(monitor.findings)
     finally:
         events.close()
@@ -91,7 +92,7 @@ class TensorBoardLogger(Configurable, Callback):
     """
 
     def __init__(self, monitor: Monitor, folder: str | Path, every: int = 50) -> None:
-        self.monitor = monitor
+        self.monitor = checked(monitor)
         self.folder = folder
         self.every = count(every, "every")
         self._events: _Events | None = None

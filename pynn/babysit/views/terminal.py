@@ -19,7 +19,7 @@ from ...report.live import NotebookLive
 from ...report.text import SYMBOLS, last_finite, percent, smoothed, written
 from ...training.callbacks import Callback
 from ...utils.streams import error_console
-from .reading import GOOD_RATIO, RunFigures, place, words
+from .reading import GOOD_RATIO, RunFigures, checked, place, words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -65,7 +65,7 @@ class Panel(Callback):
     """
 
     def __init__(self, monitor: Monitor, console: Console | None = None) -> None:
-        self.monitor = monitor
+        self.monitor = checked(monitor)
         self._console = console
         self._live: Live | NotebookLive | None = None
         self._printed: list[str] = []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...training.callbacks import Callback
 from ...utils.config import Configurable
 from ...utils.validation import count
+from .reading import checked
 
 if TYPE_CHECKING:
     from ...training.trainer import Trainer
@@ -21,7 +22,7 @@ class Tracker(Configurable, Callback):
     """Base class of `MLflowLogger` and `WandbLogger`: what both log."""
 
     def __init__(self, monitor: Monitor | None, every: int | None) -> None:
-        self.monitor = monitor
+        self.monitor = None if monitor is None else checked(monitor)
         self.every = None if every is None else count(every, "every")
         self._run: Any = None
         self._handled: BaseException | None = None

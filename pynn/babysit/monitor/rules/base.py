@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...findings import Severity
+from ..run_state import RunState
+
+#: A score this far below that of a simple learner, beyond sampling error, is a fault.
+SHORT = 0.1
+#: Weight decay so strong that it may prevent fitting.
+STRONG_DECAY = 0.1
+#: Batch sizes too small for batch norm to estimate mean and variance.
+FEW_PER_NORM = 3
 
 
 class Detection(NamedTuple):
@@ -40,6 +48,23 @@ class Detection(NamedTuple):
     layer: str | None = None
 
 
+def has_noisy_norms(state: RunState) -> bool:
+    """Return whether batch norm estimates mean and variance from too few examples."""
+    return state.network.batch_norms > 0 and state.data.batch_size <= FEW_PER_NORM
+
+
 def changed(ratio: float) -> str:
     """Return an update ratio in words."""
     return f"a step changes weights by {ratio:.2g} of their norm (about 0.001 is usual)"
+
+
+def outdone(state: RunState) -> str:
+    """Return in words that a simple learner scores better in validation."""
+    data, scores = state.data, state.scores
+    reached, attainable = data.as_score(scores.reached), data.as_score(scores.attainable)
+    return f"{data.measure} is {reached} where a simple learner has {attainable}"
+
+
+def raise_rate(rate: float, factors: str = "10 to 100") -> str:
+    """Return the advice to raise the rate."""
+    return f"multiply the learning rate ({rate:g}) by {factors}"

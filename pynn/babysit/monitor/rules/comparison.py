@@ -9,33 +9,32 @@ import numpy as np
 from ...findings import Severity
 from ..evaluations import Evaluation
 from ..run_state import RunState
-from .base import Detection
+from .base import SHORT, Detection
 from .evaluation import modes_differ
 
 #: Validation examples below which nothing is said.
 MANY_ASKED = 10
-#: Score above that of chance that is no chance, and the share of it below which another relation holds in validation.
+#: A score this far above chance is no chance. If less than this share of it is left in validation, another relation
+#: holds there.
 CLEARLY, HALF = 0.3, 0.5
-#: Score in validation above that in training, and standard errors between their losses, that only worse training data
-#: explain.
+#: Only worse training data explain a score in validation this much above that in training, and losses this many
+#: standard errors apart.
 BETTER, CERTAIN = 0.1, 6.0
-#: Score below that of a simple learner of the same data at which a network does not cope with them.
-SHORT = 0.1
-#: Share of the examples that would have to be of another class for both parts to have classes of the same shares.
+#: Classes have other shares in validation if this share of the examples would have to change its class for the same
+#: ones.
 OTHER_SHARES = 0.2
-#: Spread of the training inputs over that of validation, from which on they are noisy.
+#: Training inputs are noisy if they spread this many times as far as those of validation.
 WIDER = 1.15
 
 
 def not_generalising(state: RunState) -> Iterator[Detection]:
     """The training data is memorised but does not predict the validation data: mismatched targets."""
-    done = state.evaluations
-    if len(done) < 3 or state.age < 50 or not state.facts.classifies or state.held_out_examples < 100:
+    data, scores = state.data, state.scores
+    if state.is_young(3, 50) or not data.classifies or scores.examples < 100:
         return
-    last = done[-3:]
-    chance = state.facts.chance
-    margin = max(3 * state.facts.chance_error(state.held_out_examples), 0.02)
-    if modes_differ(state, 1) or state.attainable > chance + margin or state.weakly_related:
+    last, chance = state.evaluations[-3:], data.chance
+    margin = max(3 * data.chance_error(scores.examples), 0.02)
+    if modes_differ(state, 1) or scores.attainable > chance + margin or state.weakly_related:
         return
     if all(e.val_accuracy < chance + margin and e.accuracy > e.val_accuracy + 0.15 for e in last):
         evidence = (
@@ -47,17 +46,18 @@ def not_generalising(state: RunState) -> Iterator[Detection]:
 
 def unlike_validation(state: RunState) -> Iterator[Detection]:
     """Simple learners predict training examples that they have not seen, and the network fits them; not validation."""
-    within, nothing = state.attainable_within, state.facts.chance if state.facts.classifies else 0.0
+    data, scores = state.data, state.scores
+    within, nothing = scores.attainable_within, data.chance if data.classifies else 0.0
     lost = nothing + HALF * (within - nothing)
     if _other_shares(state):  # of the classes, which explain another score
         return
-    if not within > nothing + CLEARLY or state.held_out_examples < MANY_ASKED or state.fitted < lost:
+    if not within > nothing + CLEARLY or scores.examples < MANY_ASKED or scores.fitted < lost:
         return
-    if state.attainable < lost - state.sampling_error and state.reached < lost - state.sampling_error:
+    if scores.attainable < lost - scores.sampling_error and scores.reached < lost - scores.sampling_error:
         evidence = (
-            f"of training examples that it has not seen, {state.facts.measure} of a simple learner is "
-            f"{state.score(within)}, of validation examples {state.score(state.attainable)} (the network's "
-            f"{state.score(state.reached)}): they do not belong together"
+            f"of training examples that it has not seen, {data.measure} of a simple learner is "
+            f"{data.as_score(within)}, of validation examples {data.as_score(scores.attainable)} (the network's "
+            f"{data.as_score(scores.reached)}): they do not belong together"
         )
         advice = "read, number and scale inputs and targets of validation as those of training"
         yield Detection("not_learning", "error", evidence, advice)
@@ -68,19 +68,18 @@ def worse_than_validation(state: RunState) -> Iterator[Detection]:
 
     Both are scored in inference mode and without augmentation, so that neither dropout nor augmentation explains it.
     """
-    done = state.evaluations
-    if len(done) < 3 or state.age < 60 or state.held_out_examples < MANY_ASKED or _other_shares(state):
+    data, scores, done = state.data, state.scores, state.evaluations
+    if state.is_young(3, 60) or scores.examples < MANY_ASKED or _other_shares(state):
         return
-    if not all(_worse(each, BETTER + 2 * state.sampling_error) for each in done[-2:]):
+    if not all(_worse(each, BETTER + 2 * scores.sampling_error) for each in done[-2:]):
         return
-    last, facts = done[-1], state.facts
+    last = done[-1]
     evidence = (
-        f"{facts.measure} is {state.score(last.fitted)} of training examples, and {state.score(last.reached)} of "
+        f"{data.measure} is {data.as_score(last.fitted)} of training examples, and {data.as_score(last.reached)} of "
         "validation examples, which the network has not seen"
     )
-    suffers = state.reached < state.attainable - SHORT - state.sampling_error
-    severity: Severity = "warning" if suffers else "info"
-    inputs, held_out = facts.inputs, facts.held_out
+    severity: Severity = "warning" if scores.is_behind(SHORT) else "info"
+    inputs, held_out = data.inputs, data.held_out
     if inputs is not None and held_out is not None and inputs.median_feature_std > WIDER * held_out.median_feature_std:
         ratio = inputs.median_feature_std / held_out.median_feature_std
         evidence += f"; the training inputs spread {ratio:.2g} times as far"
@@ -97,7 +96,7 @@ def _worse(done: Evaluation, least: float) -> bool:
 
 def _other_shares(state: RunState) -> bool:
     """Return whether the classes have other shares in training than in validation."""
-    counts, recall = state.facts.counts, state.recall
+    counts, recall = state.data.counts, state.scores.recall
     if counts is None or recall is None or len(counts) != len(recall):
         return False
     here, there = counts / max(counts.sum(), 1), np.array([seen for _, seen in recall], dtype=float)

@@ -9,32 +9,31 @@ from itertools import pairwise
 import numpy as np
 
 from ..run_state import RunState
-from .base import Detection
+from .base import SHORT, Detection, outdone
 
 #: The latest evaluations show whether a loss still falls: this share of all, and this minimum.
 LATEST, FEWEST = 0.2, 4
-#: Share by which the loss must fall over the latest evaluations to be still falling; the second, in a run that falls
-#: short.
+#: A loss is still falling if it fell by this share over the latest evaluations; the second share is that of a run that
+#: has learnt less than a simple learner.
 FALLS, CREEPS = 0.1, 0.03
-#: A score this far below that of a simple learner is a fault.
-SHORT = 0.1
-#: Steps of a first try, and steps that are few; the share by which the loss falls from third to third of them.
+#: A run of so many steps, at least and at most, has just begun if each third of them lowers the loss by this share of
+#: that of ignoring the inputs.
 FIRST_TRY, FEW_STEPS, BEGUN = 8, 200, 0.003
-#: Share of the loss of ignoring the inputs that is left after them: enough to say so, a fault where a simple learner
-#: has learnt more, and a fault in any case.
+#: What such a run has left of the loss of ignoring the inputs: enough for a note, for a fault where a simple learner
+#: has learnt more, and for a fault in any case.
 MUCH_LEFT, MOST_LEFT, NEARLY_ALL_LEFT = 0.3, 0.5, 0.9
-#: Share of the first weights in their average that is too much.
+#: Averaged weights hold too much of the first ones above this share.
 FIRST_WEIGHTS = 0.1
-#: The update ratio that an advised rate aims at, and the largest factor by which it exceeds the present rate.
+#: An advised rate aims at this update ratio, and is at most this many times the present rate.
 AIM, MOST = 3e-3, 30.0
 
 
 def ended_early(state: RunState) -> Iterator[Detection]:
     """The loss was still falling when training ended."""
-    short = _falls_short(state)
+    short = _has_learnt_less(state)
     fall = _fall_per_epoch(state, CREEPS if short else FALLS)
     begun = _has_just_begun(state)
-    untaught = begun and state.share_left > (MOST_LEFT if short else NEARLY_ALL_LEFT) and not state.as_good
+    untaught = begun and state.share_left > (MOST_LEFT if short else NEARLY_ALL_LEFT) and not state.scores.as_good
     if state.explained:
         return
     if fall is not None:
@@ -47,8 +46,7 @@ def ended_early(state: RunState) -> Iterator[Detection]:
     else:
         return
     if short:
-        measure, reached = state.facts.measure, state.score(state.reached)
-        evidence += f"; {measure} is {reached} where a simple learner has {state.score(state.attainable)}"
+        evidence += f"; {outdone(state)}"
     advice = f"train longer{_faster(state)}"
     if state.epochs_left > 0:
         advice = "look at what ended it: which figure it follows, and which way that should go"
@@ -57,8 +55,8 @@ def ended_early(state: RunState) -> Iterator[Detection]:
 
 def averaged_too_long(state: RunState) -> Iterator[Detection]:
     """The average of the weights, with which the network is validated, still holds those of the start."""
-    decay, steps = state.facts.average_decay, state.window.last
-    if decay**steps > FIRST_WEIGHTS and _falls_short(state):
+    decay, steps = state.settings.average_decay, state.window.last
+    if decay**steps > FIRST_WEIGHTS and _has_learnt_less(state):
         evidence = (
             f"the averaged weights hold {decay**steps:.0%} of the first ones: a decay of {decay:g} averages over "
             f"about {1 / (1 - decay):.0f} steps, and {steps} were taken"
@@ -67,9 +65,9 @@ def averaged_too_long(state: RunState) -> Iterator[Detection]:
         yield Detection("underfitting", "warning", evidence, advice)
 
 
-def _falls_short(state: RunState) -> bool:
+def _has_learnt_less(state: RunState) -> bool:
     """Return whether a simple learner has learnt more; a network that fits its training data has another fault."""
-    return state.reached < state.attainable - SHORT - state.sampling_error and not state.fitted > state.attainable
+    return state.scores.is_behind(SHORT) and not state.scores.fitted > state.scores.attainable
 
 
 def _fall_per_epoch(state: RunState, least: float) -> float | None:

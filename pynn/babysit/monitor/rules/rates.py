@@ -8,14 +8,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ..run_state import RunState
-from .base import Detection, changed
+from .base import Detection, changed, has_noisy_norms, outdone, raise_rate
 from .signal import CUT_BY, SURELY
 
-#: Share of the planned steps still to come while the pace of a run foretells nothing.
+#: While more than this share of the planned steps is left, the pace of a run foretells nothing.
 EARLY = 0.7
-#: Steps after which a run that has learnt nothing stands still, and examples that any network can learn by heart.
+#: A run that has learnt nothing stands still after this many steps. Any network can learn so few examples by heart.
 MANY_STEPS, HANDFUL = 300, 20
-#: The update ratio of steps that are large at the end of a run.
+#: An update ratio that is large at the end of a run.
 LARGE_STEPS = 5e-3
 
 
@@ -30,8 +30,8 @@ def lr_too_high(state: RunState) -> Iterator[Detection]:
     """Weights change by a large share of themselves at every step, and the loss does not fall, or rises."""
     if state.age < 4:
         return
-    window, facts = state.window, state.facts
-    if facts.batch_norms and facts.batch_size <= 3:  # noisy batch statistics at any rate
+    window = state.window
+    if has_noisy_norms(state):  # whatever the rate
         return
     sign = _lost(state) or _going_nowhere(state) or _jumped(state) or _damage(state)
     if sign is not None:
@@ -44,29 +44,29 @@ def lower_rate(state: RunState) -> str:
     rate = state.highest_lr
     if rate > 5 * state.proven_lr > 0:
         return f"keep the learning rate at {state.proven_lr:.2g}, which was low enough, or raise it slowly"
-    factor = rate / state.gentle_lr
+    factor = rate / state.at_start.gentle_lr
     if factor < 10:
         return f"divide the learning rate ({rate:g}) by {'10' if factor > 3 else '3 to 10'}, or warm it up"
-    return f"lower the learning rate from {rate:g} to about {state.gentle_lr:.1g}"
+    return f"lower the learning rate from {rate:g} to about {state.at_start.gentle_lr:.1g}"
 
 
 def _lost(state: RunState) -> _Sign | None:
     """Return the sign that the loss is far above the initial one."""
     loss = state.recent_loss()
-    if not state.is_lost(loss) or not state.ratio > state.limits.large_ratio / 3:
+    if not state.is_lost(loss) or not state.floored_ratio > state.limits.large_ratio / 3:
         return None
-    evidence = f"the loss is {loss:.3g} after a start at {state.initial_loss:.3g}, and {changed(state.ratio)}"
+    evidence = f"the loss is {loss:.3g} after a start at {state.initial_loss:.3g}, and {changed(state.floored_ratio)}"
     return _Sign(evidence, severe=True)
 
 
 def _going_nowhere(state: RunState) -> _Sign | None:
     """Return the sign that large steps end at a loss no better than that of ignoring the inputs."""
     limits, loss = state.limits, state.recent_loss()
-    if not state.stuck(20) or state.facts.dropout >= limits.heavy_dropout:
+    if not state.stuck(20) or state.network.dropout >= limits.heavy_dropout:
         return None
     nowhere = f"and the loss of {loss:.3g} is no better than ignoring the inputs"
-    if state.ratio > limits.large_ratio and state.window.typical_ratio > limits.large_ratio / 2:
-        return _Sign(f"{changed(state.ratio)}, {nowhere}", severe=False)
+    if state.floored_ratio > limits.large_ratio and state.window.typical_ratio > limits.large_ratio / 2:
+        return _Sign(f"{changed(state.floored_ratio)}, {nowhere}", severe=False)
     if state.worst_ratio > 5 * limits.large_ratio:
         return _Sign(f"a step changed weights by {state.worst_ratio:.2g} of their norm, {nowhere}", severe=True)
     return None
@@ -74,7 +74,7 @@ def _going_nowhere(state: RunState) -> _Sign | None:
 
 def _jumped(state: RunState) -> _Sign | None:
     """Return the sign that the loss rose with the rate."""
-    before, rate, now, best = state.proven_lr, state.window.highest_lr, state.window.last_loss, state.best
+    before, rate, now, best = state.proven_lr, state.window.highest_lr, state.window.last_loss, state.best_loss
     if not rate > 5 * before > 0 or not now > max(1.5 * best, best + 0.3 * state.scale):
         return None
     rates = f"the rate rose from {before:.3g} to {rate:.3g}"
@@ -84,20 +84,20 @@ def _jumped(state: RunState) -> _Sign | None:
 def _damage(state: RunState) -> _Sign | None:
     """Return the sign that large steps have killed or saturated units."""
     limits = state.limits
-    if not state.worst_ratio > limits.large_ratio / 3 or not state.share_left > 0.4 or not state.facts.fresh:
+    if not state.worst_ratio > limits.large_ratio / 3 or not state.share_left > 0.4 or not state.fresh:
         return None
-    hidden = {w.output for w in state.facts.hidden if w.units >= 8}
+    hidden = state.network.hidden_outputs
     for name, figures in state.window.outputs.items():
         if name not in hidden:
             continue
-        saturated = figures.saturated > limits.many_saturated and state.initial_saturated.get(name, 1.0) < 0.2
-        dead = state.dead.get(name, 0.0) > limits.many_dead and state.initial_active.get(name, 0.0) > 0.2
+        saturated = figures.saturated > limits.many_saturated and state.at_start.saturated.get(name, 1.0) < 0.2
+        dead = state.dead.get(name, 0.0) > limits.many_dead and state.at_start.active.get(name, 0.0) > 0.2
         # Several steps of which none is very large can kill a layer that was alive.
         died = dead and state.dead[name] > limits.nearly_all_dead and state.least_dead[name] < 0.1
         if ((saturated or dead) and state.worst_ratio > limits.large_ratio) or died:
             share = f"{figures.saturated:.0%} of its outputs saturated"
             if dead:
-                share = f"{state.dead[name]:.0%} of its {state.unit(name)}s dead"
+                share = f"{state.dead[name]:.0%} of its {state.network.unit(name)}s dead"
             evidence = f"a step changed weights by {state.worst_ratio:.2g} of their norm, and {name} now has {share}"
             return _Sign(evidence, severe=False)
     return None
@@ -116,12 +116,12 @@ def lr_too_low(state: RunState) -> Iterator[Detection]:
     steady = window.first_lr >= window.lr >= 0.5 * state.highest_lr
     if not never_moved and not (steady and 0 < window.ratio < limits.small_ratio):
         return
-    if not state.found.keys().isdisjoint(("dead_units", "lr_too_high")):  # nothing moves any more
+    if state.has_found("dead_units", "lr_too_high"):  # nothing moves any more
         return
     fallen = (state.initial_loss - state.recent_loss()) / max(abs(state.initial_loss), 1e-30)
     if never_moved or (fallen < 0.05 * state.age / 100 and fallen < 0.2):
         evidence = f"{changed(window.ratio)}, and the loss fell by {max(fallen, 0):.2%} in {state.age} steps"
-        advice = f"multiply the learning rate ({window.lr if steady else state.highest_lr:g}) by 10 to 100"
+        advice = raise_rate(window.lr if steady else state.highest_lr)
         yield Detection("lr_too_low", "error" if window.ratio < limits.tiny_ratio else "warning", evidence, advice)
 
 
@@ -131,12 +131,12 @@ def standstill(state: RunState) -> Iterator[Detection]:
     if not state.planned or state.steps_left > 0.5 or state.age < MANY_STEPS or state.explained or not state.stuck():
         return
     # Where nothing can be learnt, steps become small as well; a handful of examples can be learnt by heart.
-    learnable = state.attainable > state.reached + 0.1 or state.facts.examples <= HANDFUL
+    learnable = state.scores.attainable > state.scores.reached + 0.1 or state.data.examples <= HANDFUL
     small = 0 < window.typical_ratio < 3 * state.limits.small_ratio and not state.falling(0.02)
     if learnable and small and window.lr >= 0.5 * state.highest_lr:
         evidence = f"{changed(window.typical_ratio)}, and after {state.age} steps the loss of "
         evidence += f"{state.recent_loss():.3g} is no better than ignoring the inputs"
-        yield Detection("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 10 to 100")
+        yield Detection("lr_too_low", "warning", evidence, raise_rate(window.lr))
 
 
 def plateau(state: RunState) -> Iterator[Detection]:
@@ -158,14 +158,13 @@ def plateau(state: RunState) -> Iterator[Detection]:
 
 def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
     """The loss falls steadily, but at this pace the run ends far from what a simple learner reaches."""
-    done = state.evaluations
-    if len(done) < 3 or state.age < 100 or math.isnan(state.attainable) or state.explained:
+    network, scores, done = state.network, state.scores, state.evaluations
+    if state.is_young(3, 100) or math.isnan(scores.attainable) or state.explained:
         return
     if state.steps_left > EARLY:  # it may lie on a plateau that ends
         return
     window, last = state.window, done[-1]
-    facts = state.facts
-    if facts.tiny or facts.dropout > 0.4 or state.ends_in_probabilities or not 0 < window.ratio < 2e-3:
+    if network.tiny or network.dropout > 0.4 or network.ends_in_probabilities or not 0 < window.ratio < 2e-3:
         return
     if "underfitting" in state.found:  # has its own cause
         return
@@ -174,41 +173,36 @@ def too_slow_to_arrive(state: RunState) -> Iterator[Detection]:
     steady = all(before.loss > after.loss for before, after in pairwise(done[-3:]))
     pace = (done[-3].loss - last.loss) / 2
     left = (last.loss - pace * state.epochs_left) / max(state.reference, 1e-30)
-    if steady and left > 0.5 and state.attainable > state.reached + 0.2:
-        evidence = (
-            f"{changed(window.ratio)}; {facts.measure} is {state.score(state.reached)} where a simple learner "
-            f"has {state.score(state.attainable)}, and at this pace the run will not get there"
-        )
-        yield Detection("lr_too_low", "warning", evidence, f"multiply the learning rate ({window.lr:g}) by 3 to 30")
+    if steady and left > 0.5 and scores.attainable > scores.reached + 0.2:
+        evidence = f"{changed(window.ratio)}; {outdone(state)}, and at this pace the run will not get there"
+        yield Detection("lr_too_low", "warning", evidence, raise_rate(window.lr, "3 to 30"))
 
 
 def too_fast_to_settle(state: RunState) -> Iterator[Detection]:
     """Large steps keep the loss where it was in the middle of the run, and a simple learner scores better."""
-    losses, facts = [e.loss for e in state.evaluations], state.facts
-    if len(losses) < 4 or state.age < 100 or state.steps_left > 0.1 or state.explained or facts.tiny:
+    network, scores = state.network, state.scores
+    losses = [e.loss for e in state.evaluations]
+    if state.is_young(4, 100) or state.steps_left > 0.1 or state.explained or network.tiny:
         return
-    short = state.attainable > max(state.reached, state.fitted) + 0.1 + state.sampling_error
+    short = scores.attainable > max(scores.reached, scores.fitted) + 0.1 + scores.sampling_error
     falling = min(losses[len(losses) // 2 :]) < min(losses[: len(losses) // 2])
     ratio = state.window.typical_ratio
-    if short and not falling and ratio > LARGE_STEPS and facts.dropout < state.limits.heavy_dropout:
-        evidence = (
-            f"{changed(ratio)}, and the loss is no lower than in the first half of the run; {facts.measure} is "
-            f"{state.score(state.reached)} where a simple learner has {state.score(state.attainable)}"
-        )
+    if short and not falling and ratio > LARGE_STEPS and network.dropout < state.limits.heavy_dropout:
+        evidence = f"{changed(ratio)}, and the loss is no lower than in the first half of the run; {outdone(state)}"
         yield Detection("lr_too_high", "warning", evidence, lower_rate(state))
 
 
 def bursts(state: RunState) -> Iterator[Detection]:
     """The mean loss of an epoch is far above that of the start, though the median is not: single steps blow up."""
     done, median = state.evaluations, state.recent_loss()
-    if len(done) < 2 or state.facts.batch_size < 2:
+    if len(done) < 2 or state.data.batch_size < 2:
         return
-    loss, start = done[-1].loss, max(state.start, state.reference)
+    loss, start = done[-1].loss, max(state.starting_loss, state.reference)
     if loss > state.limits.lost_loss * start > 0 and min(each.loss for each in done) < start:
         evidence = (
             f"the mean loss of epoch {done[-1].epoch} is {loss:.3g}, after {start:.3g} at the start, though that of "
+            f"the usual minibatch is {median:.3g}"
         )
-        evidence += f"the usual minibatch is {median:.3g}"
         yield Detection("diverging", "warning", evidence, "lower the learning rate, or use clip_norm in the Trainer")
 
 
@@ -229,7 +223,7 @@ def nothing_trained(state: RunState) -> Iterator[Detection]:
     if not state.window.weights:
         advice = "layer.freeze(False) lets a layer be trained again"
         yield Detection("plateau", "error", f"all weights are frozen, and {loss}", advice)
-    elif state.age >= SURELY and state.found.keys().isdisjoint(CUT_BY):
+    elif state.age >= SURELY and not state.has_found(*CUT_BY):
         evidence = f"in {state.age} steps no gradient has arrived at any weight, and {loss}"
         yield Detection("plateau", "error", evidence, "look for what detaches the loss from the network")
 

@@ -9,9 +9,6 @@ from ...findings import Severity
 from ..run_state import RunState
 from .base import Detection
 
-#: Units of smaller layers saturate without a fault, because each carries much information.
-FEW = 8
-
 
 def dead_units(state: RunState) -> Iterator[Detection]:
     """Rectifier units that no example of a window activates (CS231n, Neural Networks Part 1, "ReLU")."""
@@ -21,9 +18,9 @@ def dead_units(state: RunState) -> Iterator[Detection]:
         jumped = share >= limits.suddenly_dead and state.least_dead.get(name, share) < 0.1 and state.share_left > 0.9
         many = (share >= limits.many_dead or jumped) and "bad_initialisation" not in state.found
         if many or share >= limits.nearly_all_dead:
-            unit = state.unit(name)
+            unit = state.network.unit(name)
             evidence = f"{share:.0%} of the {unit}s are dead: none of at least 1000 examples activates them"
-            advice = f"lower the learning rate, use leaky ReLU{state.or_batch_norm(name)}, or start biases at 0"
+            advice = f"lower the learning rate, use leaky ReLU{state.network.or_batch_norm(name)}, or start biases at 0"
             severity: Severity = "error" if share >= limits.nearly_all_dead else "info" if learning else "warning"
             yield Detection("dead_units", severity, evidence, advice, name)
             return
@@ -31,12 +28,12 @@ def dead_units(state: RunState) -> Iterator[Detection]:
 
 def saturated_units(state: RunState) -> Iterator[Detection]:
     """Sigmoid and tanh units near a limit, where their gradient is almost zero (CS231n, "Sigmoid")."""
-    hidden = {w.output for w in state.facts.hidden if w.units >= FEW}
+    hidden = state.network.hidden_outputs
     learning = state.share_left < 0.7 and state.age > 50
     for name, figures in state.window.outputs.items():
         if name in hidden and figures.saturates and figures.saturated > state.limits.many_saturated:
             evidence = f"{figures.saturated:.0%} of the outputs lie within 2% of a limit"
-            advice = f"use smaller initial weights, normalised inputs{state.or_batch_norm(name)}, or ReLU"
+            advice = f"use smaller initial weights, normalised inputs{state.network.or_batch_norm(name)}, or ReLU"
             yield Detection("saturated_units", "info" if learning else "warning", evidence, advice, name)
             return
 
@@ -44,10 +41,9 @@ def saturated_units(state: RunState) -> Iterator[Detection]:
 def symmetric_units(state: RunState) -> Iterator[Detection]:
     """Hidden units that compute the same and stay identical (CS231n, "Pitfall: all zero initialization")."""
     for name, (distinct, units) in state.distinct_units.items():
-        if distinct <= max(1, units // 2) and name in state.alike_at_start and state.age >= 8:
-            evidence = (
-                f"{units} {state.unit(name)}s have {distinct} different set{'s' if distinct != 1 else ''} of weights"
-            )
+        if distinct <= max(1, units // 2) and name in state.at_start.alike and state.age >= 8:
+            sets = f"{distinct} different set{'s' if distinct != 1 else ''} of weights"
+            evidence = f"{units} {state.network.unit(name)}s have {sets}"
             yield Detection(
                 "symmetric_units", "error", evidence, 'initialise at random, as init="he_normal" does', name
             )
@@ -73,7 +69,7 @@ def zigzag(state: RunState) -> Iterator[Detection]:
         if share > state.limits.zigzag:
             evidence = f"in {share:.0%} of the units all incoming weights have a gradient of one sign"
             advice = _centred(state, name)
-            stuck = state.stuck(150) and not state.explained and not state.facts.chance > 0.9
+            stuck = state.stuck(150) and not state.explained and not state.data.chance > 0.9
             harms = stuck and advice is not None
             usual = "nothing to do: usual after a rectifier"
             yield Detection("zigzag", "warning" if harms else "info", evidence, advice or usual, name)
@@ -82,10 +78,10 @@ def zigzag(state: RunState) -> Iterator[Detection]:
 
 def _centred(state: RunState, name: str) -> str | None:
     """Return how to centre the inputs of a layer; None after a rectifier, which learns in spite of it."""
-    source = next(w.source for w in state.facts.weights if w.name == name)
-    if not source and state.facts.inputs is not None:
+    source = next(w.source for w in state.network.weights if w.name == name)
+    if not source and state.data.inputs is not None:
         return "subtract the mean of each input feature (pynn.preprocessing)"
-    before = next((w for w in state.facts.weights if source in (w.output, w.name)), None)
+    before = next((w for w in state.network.weights if source in (w.output, w.name)), None)
     if before is not None and before.activation in ("sigmoid", "softplus"):
         return f"use tanh instead of {before.activation} in {before.output}, or put batch norm after it"
     return None
