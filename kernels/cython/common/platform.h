@@ -76,4 +76,7 @@ static inline pn_float_mode pn_flush_denormals(void) { return 0; }
 static inline void pn_restore_denormals(pn_float_mode mode) { (void)mode; }
 #endif
 
+/* Of a function that is seldom called: compiled for size, in a fraction of the time. */
+#define PN_RARE __attribute__((cold, noinline))
+
 #endif

@@ -101,8 +101,8 @@ static void PN_(pn_column_statistics)(const pn_batchnorm *p, const PN_REAL *x, P
 }
 
 /* The same for column j alone, in float64, if squares overflowed. */
-static __attribute__((cold, noinline)) void PN_(pn_large_statistics)(const PN_REAL *x, ptrdiff_t m, ptrdiff_t stride,
-                                                                     PN_REAL *pivot, double *above, double *squares) {
+static PN_RARE void PN_(pn_large_statistics)(const PN_REAL *x, ptrdiff_t m, ptrdiff_t stride, PN_REAL *pivot,
+                                             double *above, double *squares) {
     double total = 0, sum = 0;
     for (ptrdiff_t i = 0; i < m; i++) total += (double)x[i * stride];
     const double mean = total / (double)m;
@@ -200,7 +200,7 @@ static void PN_(pn_gradient_row)(const pn_batchnorm_back *p, PN_(pn_rows) t, PN_
 
 /* The backward pass of one column in float64, from dy: if rstd is too small to be squared in the arrays' precision,
  * or products overflowed. */
-static __attribute__((cold, noinline)) void PN_(pn_large_gradients)(const pn_batchnorm_back *p, ptrdiff_t column) {
+static PN_RARE void PN_(pn_large_gradients)(const pn_batchnorm_back *p, ptrdiff_t column) {
     const PN_REAL *x = (const PN_REAL *)p->x + column, *dy = (const PN_REAL *)p->dy + column;
     const PN_REAL mean = ((const PN_REAL *)p->mean)[column], shift = ((const PN_REAL *)p->beta)[column];
     const PN_REAL rstd = ((const PN_REAL *)p->rstd)[column], scale = ((const PN_REAL *)p->gamma)[column] * rstd;

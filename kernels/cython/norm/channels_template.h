@@ -190,8 +190,7 @@ static inline PN_REAL PN_(pn_pivot)(const PN_REAL *x, ptrdiff_t size) {
 }
 
 /* Mean and sum of squared differences of channel c in float64, if squares overflowed. */
-static __attribute__((cold, noinline)) double PN_(pn_large_channel)(const pn_channel_norm *p, ptrdiff_t c,
-                                                                    double *squares) {
+static PN_RARE double PN_(pn_large_channel)(const pn_channel_norm *p, ptrdiff_t c, double *squares) {
     const ptrdiff_t stride = p->channels * p->size;
     const PN_REAL *x = (const PN_REAL *)p->x + c * p->size;
     double total = 0, sum = 0;
@@ -271,8 +270,7 @@ static PN_(pn_channel) PN_(pn_channel_of)(const pn_channel_norm_back *p, ptrdiff
 }
 
 /* The sums over channel c in float64, if products overflowed. */
-static __attribute__((cold, noinline)) void PN_(pn_large_products)(const pn_channel_norm_back *p, ptrdiff_t c,
-                                                                   PN_(pn_channel) *k) {
+static PN_RARE void PN_(pn_large_products)(const pn_channel_norm_back *p, ptrdiff_t c, PN_(pn_channel) *k) {
     const ptrdiff_t stride = p->channels * p->size;
     const PN_REAL *x = (const PN_REAL *)p->x + c * p->size, *dy = (const PN_REAL *)p->dy + c * p->size;
     k->sums.sum = k->sums.sum2 = 0;
