@@ -14,6 +14,9 @@ from .missing import MISSING_NUMBER
 from .numbers import gaps, is_number, plain_numbers
 from .units import formats_of
 
+#: Columns that are looked at first: mostly one of them tells, and all of a wide table would take a second.
+_FEW = 8
+
 
 def has_header(frame: pl.DataFrame, target: str | int | None, expected: Sequence[str]) -> bool:
     """Return whether the first row names the columns.
@@ -63,9 +66,10 @@ def _texts(first: list[str]) -> list[int]:
 def is_above_numbers(frame: pl.DataFrame) -> bool:
     """Return whether a column has text in the first row, and only numbers below."""
     rest = frame.slice(1)[:, _texts([cell or "" for cell in frame.row(0)])]
-    plain = plain_numbers(rest)
-    if any(plain[name].count() for name in plain.columns):
-        return True
+    for some in (rest[:, :_FEW], rest[:, _FEW:]):
+        plain = plain_numbers(some)
+        if any(plain[name].count() for name in plain.columns):
+            return True
     return any(
         len(below) and formats_of(below) and not formats_of(frame[below.name])
         for below in (column.drop_nulls() for column in rest)
