@@ -10,7 +10,7 @@ import polars as pl
 from . import dates
 from .errors import FEW_CATEGORIES, refuse_errors, strays
 from .missing import MISSING, MISSING_NUMBER
-from .numbers import LEADING_ZERO, PLAIN_FORMAT, NumberFormat, gaps, parsed
+from .numbers import LEADING_ZERO, PLAIN_FORMAT, NumberFormat, all_follow, gaps, parsed
 from .options import ColumnError, ColumnOptions
 from .schema import ColumnSchema, TargetSchema, new_column
 from .source import RawTable, listed
@@ -107,7 +107,7 @@ def number_format_of(source: RawTable, cells: pl.Series, options: ColumnOptions)
     if cells.name not in options.numeric and present.str.contains(LEADING_ZERO).any():
         return None  # codes
     formats = in_unit(options.formats(), units_of(present))
-    fitting = [how for how in formats if not parsed(present, how).null_count()]
+    fitting = [how for how in formats if all_follow(present, how)]
     if not fitting:
         return None
     if options.decimal is not None:

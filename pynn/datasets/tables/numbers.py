@@ -111,7 +111,8 @@ class NumberFormat:
             body = rf"(?:[1-9][0-9]{{0,2}}(?:{groups})(?:{mark}[0-9]*)?|{body})"
         before, after = self._marks
         scale = rf"\s?{_SCALE}?" if self.scaled else ""
-        number = rf"[+\-\u2212]?\s?{before}\s?[+\-\u2212]?{body}{scale}\s?{after}"
+        sign = r"[+\-\u2212]"
+        number = rf"(?:{sign}?\s?{before}|{before}\s?{sign})\s?{body}{scale}\s?{after}"
         return rf"^(?:{number}|\({number}\)|'{number}')$"
 
     @property
@@ -165,6 +166,15 @@ def parsed(cells: pl.Series, how: NumberFormat = PLAIN_FORMAT) -> pl.Series:
         numbers = numbers.zip_with(~percent, numbers / 100)
     negative = kept.str.contains("(", literal=True).fill_null(value=False)
     return numbers.zip_with(~negative, -numbers)
+
+
+def all_follow(cells: pl.Series, how: NumberFormat) -> bool:
+    """Return whether cells of which none is missing are numbers in a format: `parsed` without the numbers."""
+    if how.is_plain and how.unit != "%":
+        numbers = cells.cast(pl.Float64, strict=False)
+        if not numbers.null_count():
+            return not numbers.is_nan().any()
+    return bool(cells.str.contains(how.pattern).all())
 
 
 def plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:

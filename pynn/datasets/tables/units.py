@@ -19,8 +19,8 @@ from .numbers import (
     SCALES,
     SPACES,
     NumberFormat,
+    all_follow,
     gaps,
-    parsed,
     spelt,
 )
 
@@ -115,7 +115,7 @@ def in_unit(formats: Sequence[NumberFormat], units: Units) -> list[NumberFormat]
 def formats_of(cells: pl.Series) -> list[NumberFormat]:
     """Return the formats that all cells follow which are not missing, the plainest first."""
     present = gaps(cells, MISSING_NUMBER).drop_nulls()
-    return [how for how in in_unit(FORMATS, units_of(present)) if not parsed(present, how).null_count()]
+    return [how for how in in_unit(FORMATS, units_of(present)) if all_follow(present, how)]
 
 
 def is_amount(cell: str) -> bool:
