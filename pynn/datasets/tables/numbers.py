@@ -144,10 +144,9 @@ FORMATS = (
 
 def parsed(cells: pl.Series, how: NumberFormat = PLAIN_FORMAT) -> pl.Series:
     """Return the numbers of text cells, float64; null where a cell is missing or does not follow the format."""
-    if how.is_plain and how.unit != "%":
-        numbers = cells.cast(pl.Float64, strict=False)
-        if numbers.null_count() == cells.null_count():
-            return numbers.set(numbers.is_nan(), None)
+    numbers = _read_as_plain(cells, how)
+    if numbers is not None:
+        return numbers
     kept = cells.set(~cells.str.contains(how.pattern).fill_null(value=False), None)
     text = kept.str.replace(rf"{how.word}([)']?)$", "$1") if how.word else kept
     text = text.str.replace_all(_DECORATION, "").str.replace("\u2212", "-")
@@ -168,12 +167,19 @@ def parsed(cells: pl.Series, how: NumberFormat = PLAIN_FORMAT) -> pl.Series:
     return numbers.zip_with(~negative, -numbers)
 
 
+def _read_as_plain(cells: pl.Series, how: NumberFormat) -> pl.Series | None:
+    """Return the numbers of cells that are plain ones or missing, null for NaN; None for others, and other formats."""
+    if not how.is_plain or how.unit == "%":
+        return None
+    numbers = cells.cast(pl.Float64, strict=False)
+    return numbers.set(numbers.is_nan(), None) if numbers.null_count() == cells.null_count() else None
+
+
 def all_follow(cells: pl.Series, how: NumberFormat) -> bool:
     """Return whether cells of which none is missing are numbers in a format: `parsed` without the numbers."""
-    if how.is_plain and how.unit != "%":
-        numbers = cells.cast(pl.Float64, strict=False)
-        if not numbers.null_count():
-            return not numbers.is_nan().any()
+    numbers = _read_as_plain(cells, how)
+    if numbers is not None:
+        return not numbers.null_count()
     return bool(cells.str.contains(how.pattern).all())
 
 
