@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pynn.babysit.findings import SYMPTOMS
-from pynn.cli import main
+from pynn.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def test_the_readme_counts_the_symptoms():
 
 def test_commands_exist():
     named = set(re.findall(r"`pynn (\w+)", README))
-    assert {"train", "diagnose"} <= named <= main.commands.keys()
+    assert {"train", "diagnose"} <= named <= COMMANDS.keys()
 
 
 @pytest.mark.skipif(not (ROOT / "docs").exists(), reason="away from the source tree")

@@ -1,4 +1,4 @@
-"""The command line: ``pynn train``, ``check``, ``diagnose``, ``search``, ``lecture`` and the others in `main`.
+"""The command line: ``pynn train``, ``check``, ``diagnose``, ``search``, ``lecture`` and the others in `COMMANDS`.
 
 Results go to standard output, progress and errors to standard error. An error is one line; ``PYNN_DEBUG=1`` adds the
 traceback. Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import sys
 import traceback
@@ -19,7 +20,21 @@ import click
 
 from .. import BackendError, __version__
 from ..utils import interrupt, streams
-from . import bench, check, diagnose, export, info, lecture, predict, search, train
+
+#: The commands, and their names in the modules that are called like them. A module is imported when its command is
+#: called: that of `pynn train` takes as long as pynn itself, which `pynn predict` need not wait for.
+COMMANDS = {
+    "bench": "bench",
+    "check": "check",
+    "diagnose": "diagnose_command",
+    "export": "export",
+    "info": "info",
+    "lecture": "lecture",
+    "predict": "predict",
+    "search": "search_command",
+    "train": "train",
+}
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 
 # The library raises these for faulty data, files or settings; anything else is a bug.
 _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError, BackendError)
@@ -27,6 +42,16 @@ _EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingP
 
 class _Commands(click.Group):
     """A group of commands that reports each failure in one line and by an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f".{cmd_name}", __name__), COMMANDS[cmd_name])
+        command.context_settings = SETTINGS
+        return command
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         streams.attach_missing()
@@ -50,9 +75,6 @@ class _Commands(click.Group):
             raise click.exceptions.Exit(1) from error
 
 
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
-
-
 @click.group(cls=_Commands, invoke_without_command=True, context_settings=SETTINGS)
 @click.version_option(__version__, message="pynn %(version)s")
 @click.pass_context
@@ -63,14 +85,6 @@ def main(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-for command in (
-    *(train.train, check.check, diagnose.diagnose_command, lecture.lecture, search.search_command, predict.predict),
-    *(export.export, bench.bench, info.info),
-):
-    command.context_settings = SETTINGS  # a command that was called by itself first would have no -h
-    main.add_command(command)
 
 
 def _report(error: BaseException) -> int:

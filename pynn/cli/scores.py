@@ -10,8 +10,9 @@ import click
 import numpy as np
 
 from ..report.text import amount
-from ..training import metrics
+from ..training import formulas
 from ..training.class_scores import MOST_SHOWN, ClassScores
+from ..training.metrics import of_logits
 from ..utils.json_values import plain
 
 Rows = list[list[str]]
@@ -43,18 +44,15 @@ class Scores:
         self.parts, self.class_names = parts, class_names
         self.heads = ["part", "examples", "RMSE", "R2", "MAE"]
         if class_names is not None:
-            more = ["ROC AUC", "F1"] if metrics.available() else []
-            self.heads = ["part", "examples", "loss", *more, "accuracy"]
+            self.heads = ["part", "examples", "loss", "ROC AUC", "F1", "accuracy"]
         self.rows = [[part.name, f"{len(part.y)}", *self._figures(part)] for part in parts]
 
     def _figures(self, part: ScoredPart) -> list[str]:
         numbers = self._numbers(part)
         if self.class_names is None:
             return [amount(value) for value in numbers.values()]
-        shares = []
-        if metrics.available():
-            found = metrics.of_logits(part.output, part.y)
-            shares = [_share(metrics.OF_CLASSES[name](found)) for name in ("roc_auc", "f1")]
+        found = of_logits(part.output, part.y)
+        shares = [_share(formula(found)) for formula in (formulas.roc_auc, formulas.f1)]
         return [f"{numbers['loss']:.4f}", *shares, f"{numbers['accuracy']:.2%}"]
 
     def by_class(self) -> tuple[list[str], Rows]:
@@ -70,8 +68,7 @@ class Scores:
 
     def _numbers(self, part: ScoredPart) -> dict[str, float]:
         if self.class_names is None:
-            rmse, r2 = errors(part.output, part.y)
-            return {"rmse": rmse, "r2": r2, "mae": float(np.abs(part.output - part.y).mean())}
+            return errors(part.output, part.y)
         return {"loss": part.loss, "accuracy": float((part.output.argmax(axis=1) == part.y).mean())}
 
     def show(self) -> None:
@@ -110,11 +107,8 @@ def _share(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3f}"
 
 
-def errors(values: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Return the root mean square error and R2."""
-    wrong = values - y
-    size = float(np.abs(y - y.mean()).max())  # scaled by it: squares of very small errors underflow
-    if not size:
-        return math.sqrt(float(np.square(wrong).mean())), math.nan
-    mean = float(np.square(wrong / size).mean())
-    return size * math.sqrt(mean), 1 - mean / float(np.var(y / size))
+def errors(values: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Return root mean square error, R2, which is NaN where all targets are alike, and mean absolute error."""
+    found = formulas.Predictions(y, values, None, None)
+    r2 = formulas.r2(found) if np.ptp(y) else math.nan
+    return {"rmse": formulas.rmse(found), "r2": r2, "mae": formulas.mae(found)}

@@ -332,8 +332,8 @@ def _print_result(result: search.SearchResult, data: LoadedData, recipe: Recipe,
         click.echo(f"test    accuracy {figures['accuracy']:.2%}{own}")
     else:
         x, y = data.test
-        rmse, r2 = errors(result.best_model.predict(x)[:, 0], y)
-        click.echo(f"test    RMSE {amount(rmse)}, R2 {r2:.4f}")
+        scores = errors(result.best_model.predict(x)[:, 0], y)
+        click.echo(f"test    RMSE {amount(scores['rmse'])}, R2 {scores['r2']:.4f}")
     for name, value in best.params.items():
         shown = f"{value:.4g}" if isinstance(value, float) else value
         click.echo(f"        {name.replace('_', '-')} {shown}")

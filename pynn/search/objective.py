@@ -8,14 +8,12 @@ import numpy as np
 
 from ..training.callbacks import Mode
 from ..training.metrics import (
-    INSTALL_HINT,
     OF_AMOUNTS,
     OF_CLASSES,
     Metric,
-    available,
-    is_scorer,
     larger_is_better,
 )
+from ..training.scorers import is_scorer, scorer_words
 from ..utils.validation import choice
 from .fingerprint import fingerprint
 
@@ -39,18 +37,15 @@ class Objective(NamedTuple):
         if isinstance(metric, str):
             name = metric.removeprefix("val_")
             maximize = mode == "max" or (mode == "auto" and larger_is_better(name))
-            if name in (*OF_CLASSES, *OF_AMOUNTS):
-                if not available():
-                    raise ImportError(f"metrics need scikit-learn: {INSTALL_HINT}")
-            elif metric in OF_TRAINING:
+            if metric in OF_TRAINING:
                 return cls(metric, maximize)
-            elif name in OF_VALIDATION:
+            if name in OF_VALIDATION:
                 return cls(f"val_{name}", maximize)
-            elif not is_scorer(name):
+            if name not in (*OF_CLASSES, *OF_AMOUNTS) and not is_scorer(name):
                 known = (*OF_VALIDATION, *OF_CLASSES, *OF_AMOUNTS, *OF_TRAINING)
                 raise ValueError(
-                    f"there is no metric {metric!r}; expected one of {', '.join(known)}, the name of a scorer of "
-                    "scikit-learn, or a function of targets and predictions"
+                    f"there is no metric {metric!r}; expected one of {', '.join(known)}, a function of targets and "
+                    f"predictions, or {scorer_words()}"
                 )
             return cls(f"val_{name}", maximize, (name,))
         if not callable(metric):

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..report.page import fragment, table
 from .examples import prepare_later
+from .formulas import Counts
 from .metrics import predictions
 
 if TYPE_CHECKING:
@@ -73,17 +74,21 @@ class ClassScores:
     @property
     def precision(self) -> np.ndarray:
         """Of the examples that are predicted to be of a class, the share that is."""
-        return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
+        return self._counts.precision
 
     @property
     def recall(self) -> np.ndarray:
         """Of the examples of a class, the share that is predicted to be."""
-        return _ratio(self.confusion.diagonal(), self.examples)
+        return self._counts.recall
 
     @property
     def f1(self) -> np.ndarray:
         """The harmonic mean of precision and recall."""
-        return _ratio(2 * self.confusion.diagonal(), self.confusion.sum(axis=0) + self.examples)
+        return self._counts.f1
+
+    @property
+    def _counts(self) -> Counts:
+        return Counts(self.confusion.diagonal(), self.confusion.sum(axis=0), self.examples)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return heads and rows of a table; with many classes, it lacks the confusion matrix."""
@@ -153,7 +158,3 @@ def class_scores(
     classes = 2 if loss.output_kind == "binary" else output.shape[1]
     names = [str(name) for name in model.class_names or range(classes)]
     return ClassScores.of(found.y, found.labels, names, found.weights)
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)

@@ -1,9 +1,10 @@
-"""Metrics beside the loss, computed by scikit-learn, all weighted by the examples' weights.
+"""Metrics beside the loss, all weighted by the examples' weights.
 
 For classification, "balanced_accuracy"; "precision", "recall" and "f1", as means over the classes, 0 for a class that
 is never predicted; "roc_auc", of a class against all others, as mean over the classes, NaN if one does not occur;
-"log_loss". For regression, in the target's units, "r2", "mae" and "rmse". All other names are those of scikit-learn's
-scorers, such as "matthews_corrcoef" or "neg_median_absolute_error", of which larger is always better.
+"log_loss". For regression, in the target's units, "r2", "mae" and "rmse". They agree with scikit-learn's functions. All
+other names are those of its scorers, such as "matthews_corrcoef" or "neg_median_absolute_error", of which larger is
+always better, and need it.
 
 A function is called with targets and predictions: class probabilities (n, classes), or values in the target's units.
 
@@ -21,9 +22,8 @@ Examples
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from ..nn.inputs import Inputs
 from ..nn.loss import count_correct
 from ..nn.probabilities import softmax
 from ..utils.validation import several, shortened
+from . import formulas
+from .formulas import Predictions
+from .scorers import is_scorer, scorer, scorer_words
 
 if TYPE_CHECKING:
     from ..nn.loss import Loss
@@ -38,77 +41,22 @@ if TYPE_CHECKING:
     from .examples import Examples
     from .ranks import Ranks
 
-INSTALL_HINT = 'pip install "pynn-kernels[metrics]"'
-
 #: A metric: its name, or a function of targets and predictions that returns a number.
 Metric = str | Callable[[np.ndarray, np.ndarray], float]
 
 
-class Predictions(NamedTuple):
-    """Targets and the network's predictions for them.
-
-    For classification `y` are class numbers, `labels` the most probable classes, and `values` the probabilities
-    (n, classes), or None if the loss gives none. For regression `y` and `values` are in the target's units.
-    """
-
-    y: np.ndarray
-    values: np.ndarray | None
-    labels: np.ndarray | None
-    weights: np.ndarray | None
-
-
-def _of_labels(name: str, **options: Any) -> Callable[[Predictions], float]:
-    def score(found: Predictions) -> float:
-        return float(_sklearn(name)(found.y, found.labels, sample_weight=found.weights, **options))
-
-    return score
-
-
-def _of_values(name: str) -> Callable[[Predictions], float]:
-    def score(found: Predictions) -> float:
-        return float(_sklearn(name)(found.y, found.values, sample_weight=found.weights))
-
-    return score
-
-
-def _roc_auc(found: Predictions) -> float:
-    values = _probabilities(found, "roc_auc")
-    classes = np.arange(values.shape[1])
-    if len(np.unique(found.y)) < len(classes):
-        return math.nan  # undefined for a class that does not occur
-    if len(classes) == 2:
-        return float(_sklearn("roc_auc_score")(found.y, values[:, 1], sample_weight=found.weights))
-    # One class against all others; scikit-learn weights examples only in the average over classes.
-    scores = [
-        _sklearn("roc_auc_score")(found.y == place, values[:, place], sample_weight=found.weights) for place in classes
-    ]
-    return float(np.mean(scores))
-
-
-def _log_loss(found: Predictions) -> float:
-    values = _probabilities(found, "log_loss")
-    return float(_sklearn("log_loss")(found.y, values, sample_weight=found.weights, labels=np.arange(values.shape[1])))
-
-
-def _probabilities(found: Predictions, name: str) -> np.ndarray:
-    if found.values is None:
-        raise ValueError(f"{name} needs probabilities, which this loss does not give")
-    return found.values
-
-
-_MACRO = {"average": "macro", "zero_division": 0.0}
 OF_CLASSES: dict[str, Callable[[Predictions], float]] = {
-    "balanced_accuracy": _of_labels("balanced_accuracy_score"),
-    "precision": _of_labels("precision_score", **_MACRO),
-    "recall": _of_labels("recall_score", **_MACRO),
-    "f1": _of_labels("f1_score", **_MACRO),
-    "roc_auc": _roc_auc,
-    "log_loss": _log_loss,
+    "balanced_accuracy": formulas.balanced_accuracy,
+    "precision": formulas.precision,
+    "recall": formulas.recall,
+    "f1": formulas.f1,
+    "roc_auc": formulas.roc_auc,
+    "log_loss": formulas.log_loss,
 }
 OF_AMOUNTS: dict[str, Callable[[Predictions], float]] = {
-    "r2": _of_values("r2_score"),
-    "mae": _of_values("mean_absolute_error"),
-    "rmse": _of_values("root_mean_squared_error"),
+    "r2": formulas.r2,
+    "mae": formulas.mae,
+    "rmse": formulas.rmse,
 }
 
 
@@ -129,28 +77,6 @@ def larger_is_better(column: str) -> bool:
     return name in LARGER or (name not in SMALLER and is_scorer(name))
 
 
-def is_scorer(name: str) -> bool:
-    """Return whether scikit-learn has a scorer of this name."""
-    return available() and name in _sklearn("get_scorer_names")()
-
-
-def available() -> bool:
-    """Return whether scikit-learn is installed."""
-    try:
-        import sklearn  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def _sklearn(name: str) -> Callable[..., Any]:
-    try:
-        from sklearn import metrics
-    except ImportError as error:
-        raise ImportError(f"metrics need scikit-learn: {INSTALL_HINT}") from error
-    return getattr(metrics, name)
-
-
 def named(metrics: Iterable[Metric], loss: Loss) -> dict[str, Callable[[Predictions], float]]:
     """Return the metrics by name, or raise an error if one does not exist or does not suit the loss."""
     known = OF_AMOUNTS if loss.output_kind == "values" else OF_CLASSES
@@ -159,60 +85,16 @@ def named(metrics: Iterable[Metric], loss: Loss) -> dict[str, Callable[[Predicti
         if callable(metric):
             chosen[getattr(metric, "__name__", type(metric).__name__)] = _of_user(metric)
         elif metric in known:
-            _sklearn("r2_score")  # raises ImportError now rather than after the epoch
             chosen[metric] = known[metric]
+        elif not isinstance(metric, str) or metric in (*OF_CLASSES, *OF_AMOUNTS) or not is_scorer(metric):
+            kind = "a regression" if known is OF_AMOUNTS else "a classification"
+            raise ValueError(
+                f"there is no metric {metric!r} of {kind}; expected a function, one of {', '.join(known)}, or "
+                f"{scorer_words()}"
+            )
         else:
-            chosen[metric] = _scorer(metric, known)
+            chosen[metric] = scorer(metric, known is OF_CLASSES)
     return chosen
-
-
-def _scorer(name: str, known: Iterable[str]) -> Callable[[Predictions], float]:
-    """Return one of scikit-learn's scorers as a metric, or raise ValueError if there is none of this name."""
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-
-    kind = "a regression" if known is OF_AMOUNTS else "a classification"
-    if not isinstance(name, str) or name in (*OF_CLASSES, *OF_AMOUNTS) or not is_scorer(name):
-        raise ValueError(
-            f"there is no metric {name!r} of {kind}; expected a function, one of {', '.join(known)}, or the name of a "
-            "scorer of scikit-learn"
-        )
-    scorer = _sklearn("get_scorer")(name)
-
-    mixin: Any = ClassifierMixin if known is OF_CLASSES else RegressorMixin
-
-    class Answered(mixin, BaseEstimator):
-        """A fitted estimator that returns predictions made earlier."""
-
-        def __init__(self, found: Predictions) -> None:
-            self.found = found
-            if found.labels is not None:
-                classes = found.labels.max(initial=1) + 1 if found.values is None else found.values.shape[1]
-                self.classes_ = np.arange(classes)
-
-        def predict(self, X: object) -> np.ndarray | None:
-            return self.found.values if self.found.labels is None else self.found.labels
-
-        def predict_proba(self, X: object) -> np.ndarray:
-            return _probabilities(self.found, name)
-
-    def score(found: Predictions) -> float:
-        weights = {} if found.weights is None else {"sample_weight": found.weights}
-        return float(scorer(Answered(found), found.y, found.y, **weights))
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # only errors count
-            score(_EXAMPLE[known is OF_AMOUNTS])
-    except Exception as error:  # the scorer's own
-        raise ValueError(f"the scorer {name!r} of scikit-learn does not suit {kind}: {error}") from error
-    return score
-
-
-#: Predictions of classes and of amounts, to try a scorer on before training.
-_EXAMPLE = (
-    Predictions(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 1, 0]), None),
-    Predictions(np.array([[1.5], [2.5], [3.5]]), np.array([[1.25], [2.5], [4.0]]), None, None),
-)
 
 
 def _of_user(metric: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Predictions], float]:

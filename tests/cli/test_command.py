@@ -15,7 +15,8 @@ import pytest
 from sklearn import datasets as peers
 
 import pynn
-from pynn.cli import main
+from pynn.cli import COMMANDS
+from pynn.cli.train import train
 from pynn.report import figures
 from pynn.training.named import ACTIVATIONS, OPTIMIZERS
 
@@ -304,7 +305,7 @@ def test_help_and_version(run):
     assert "\b" not in run("train", "-h").stdout
 
 
-@pytest.mark.parametrize("command", sorted(main.commands))
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_fits_a_terminal_of_80_columns(run, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
     assert [line for line in run(command, "--help").stdout.splitlines() if len(line) > 80] == []
@@ -316,7 +317,7 @@ def test_help_lists_many_options_in_sections(run):
     (training,) = re.findall(r"^Training options:\n(.*?)\n\n", run("train", "--help").stdout, re.MULTILINE | re.DOTALL)
     assert "--lr RATE" in training
     assert "--data" not in training
-    names = [option for parameter in main.commands["train"].params for option in parameter.opts]
+    names = [option for parameter in train.params for option in parameter.opts]
     shown = re.findall(r"^  (?:-\w, )?(--[\w-]+)", run("train", "--help").stdout, re.MULTILINE)
     assert sorted(shown) == sorted({name for name in names if name.startswith("--")} | {"--help"})
 
@@ -336,6 +337,30 @@ assert not {"matplotlib", "numba", "rich", "pooch"} & sys.modules.keys()
 """
     environment = {name: value for name, value in os.environ.items() if name != "PYNN_BACKEND"}
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, env=environment)
+
+
+def test_a_command_waits_for_no_module_that_it_does_not_need(tmp_path):
+    """Importing scikit-learn takes longer than a short training, and what trainings need longer than predictions."""
+    program = """
+import sys
+from pynn.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print(*sys.modules)
+"""
+
+    def modules(*arguments):
+        command = [sys.executable, "-c", program, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return set(done.stdout.splitlines()[-1].split())
+
+    assert not {"sklearn", "scipy", "pandas"} & modules("train", "--hidden", "4", "--epochs", "1", "-q")
+    (tmp_path / "x.csv").write_text(("0," * 63 + "0\n") * 2)
+    found = modules("predict", "pynn-model.safetensors", "x.csv", "--output", "y.csv")
+    assert not {"sklearn", "matplotlib", "pynn.babysit"} & found
+    assert (tmp_path / "y.csv").exists()
 
 
 def test_python_m_pynn_is_the_command():

@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from pynn.cli import main
@@ -38,7 +39,7 @@ def test_code_runs(page, tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
 def test_commands_and_options_exist(page):
     for _, name, *arguments in commands(page):
-        command = main.commands.get(name)
+        command = main.get_command(click.Context(main), name)
         assert command is not None or name == "--version", name
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         given = {argument.partition("=")[0] for argument in arguments if argument.startswith("-")}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pynn
-from pynn.cli import main
+from pynn.cli import COMMANDS
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
@@ -78,7 +78,7 @@ def test_a_name_is_listed_once():
 
 
 def test_every_command_is_shown():
-    for name in main.commands:
+    for name in COMMANDS:
         assert f"\npynn {name}\n---" in PAGES["commands.rst"]
         assert f"Usage: pynn {name}" in PAGES["commands.rst"]
 

@@ -1,4 +1,4 @@
-"""Metrics are those of scikit-learn, of the network's predictions in the target's form."""
+"""Metrics are of the network's predictions in the target's form; scikit-learn's scorers are found by name."""
 
 import numpy as np
 import pytest
@@ -105,12 +105,13 @@ def test_mistakes_are_told_before_the_training(rng):
     np.testing.assert_array_equal(trainer.model.parameters()[0], weights)
 
 
-def test_without_scikit_learn_the_error_says_what_to_install(rng, monkeypatch):
+def test_without_scikit_learn_scorers_of_its_own_say_what_to_install(rng, monkeypatch):
     trainer, x, y = trained(rng, 2)
+    with_it = trainer.evaluate(x, y, metrics=OF_CLASSES)
     monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
-    with pytest.raises(ImportError, match=r"pynn-kernels\[metrics\]"):
-        trainer.evaluate(x, y, metrics=["f1"])
-    assert "accuracy" in trainer.evaluate(x, y)
+    assert trainer.evaluate(x, y, metrics=OF_CLASSES) == with_it
+    with pytest.raises(ValueError, match=r"'f1_micro' of a classification; .*not installed: .*pynn-kernels\[metrics\]"):
+        trainer.evaluate(x, y, metrics=["f1_micro"])
 
 
 @pytest.mark.parametrize("name", ["matthews_corrcoef", "f1_weighted", "neg_log_loss", "roc_auc_ovr", "top_k_accuracy"])
