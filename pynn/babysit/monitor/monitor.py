@@ -40,6 +40,9 @@ ACTIONS = ("warn", "stop", "restore", "silent")
 
 #: Settings that a monitor which watches has passed on.
 FIXED = ("every", "budget", "thresholds")
+#: Each of the first epochs is evaluated, and later one whenever their number has grown by 1%: an evaluation takes 2 ms,
+#: and longer the more epochs there are; an epoch of one step on a few examples, 0.2 ms.
+EACH_EPOCH, SPACING = 100, 1.01
 
 
 class Monitor(Shown, Configurable, Callback):
@@ -63,8 +66,8 @@ class Monitor(Shown, Configurable, Callback):
         at an error. "restore" first restores the weights that the last epoch without an error ended with, if there is
         one. "silent" does nothing. A callable receives the finding.
     rules : iterable of callable
-        Rules of your own, applied beside pynn's after some tens of steps and after each epoch: functions of a
-        `babysit.RunState` that yield a `babysit.Detection` for what they see.
+        Rules of your own, applied beside pynn's after some tens of steps and after each epoch (of thousands, after
+        ever fewer): functions of a `babysit.RunState` that yield a `babysit.Detection` for what they see.
 
     Attributes
     ----------
@@ -148,6 +151,7 @@ class Monitor(Shown, Configurable, Callback):
         self._layer_of: dict[str, str] = {}
         self._good: Mapping[str, np.ndarray] | None = None
         self._judged = 0  # the step after which the step rules were last applied
+        self._evaluated = 0  # the number of epochs when one was last evaluated
 
     @property
     def limits(self) -> Thresholds:
@@ -224,19 +228,23 @@ class Monitor(Shown, Configurable, Callback):
             return
         pace = self._recorder.pace
         last = trainer.epoch == trainer.target_epoch  # what is said of a whole run needs figures of its end
-        if last or pace is None or pace.evaluates():
+        if last or (self._epoch_due and (pace is None or pace.evaluates())):
             began = time.perf_counter()
             self._recorder.finish(trainer, MIN_BLOCK)
+            self._enter_epoch(trainer)
             self._evaluate(trainer)
             if pace is not None:
                 pace.evaluated(time.perf_counter() - began)
+        else:
+            self._enter_epoch(trainer)
 
     def on_train_end(self, trainer: Any) -> None:
         if self._recorder is not None and self._state is not None and not trainer.history.interrupted:
             self._recorder.finish(trainer)
             self._state.epochs_left = trainer.target_epoch - trainer.epoch
-            evaluated = self._state.evaluations
-            if self._state.windows and (not evaluated or evaluated[-1].epoch == trainer.epoch):
+            if self._recorder.pace is None and self._evaluated < len(self._state.evaluations):
+                self._evaluate(trainer)  # it was stopped after an epoch that was not due
+            if self._state.windows and self._evaluated == len(self._state.evaluations):
                 self._apply(END_RULES, trainer)
         self.unwatch()
 
@@ -278,16 +286,29 @@ class Monitor(Shown, Configurable, Callback):
             self.filter_shape = first_layer.parameter.shape[1:] if first_layer.convolves else ()
             self.first_weights = first_layer.columns.astype(np.float32)
 
-    def _evaluate(self, trainer: Watchable) -> None:
-        """Store the evaluation of a finished epoch, and apply the evaluation rules."""
+    @property
+    def _epoch_due(self) -> bool:
+        """Whether to evaluate the epoch that has just ended: it may take longer than the epoch itself."""
+        epochs = 1 + (0 if self._state is None else len(self._state.evaluations))
+        return epochs <= EACH_EPOCH or epochs >= SPACING * self._evaluated
+
+    def _enter_epoch(self, trainer: Watchable) -> None:
+        """Store what the history has of a finished epoch."""
         state = self._state
         if state is None or not state.windows:
             return
-        state.data.class_names, state.settings.restores = trainer.model.class_names, trainer.keeps_best
         row = {name: column[-1] for name, column in trainer.history.history.items()}
         state.evaluations.append(Evaluation.of_row(row, trainer.steps, trainer.epoch))
         if trainer.examples is None:  # without data, the mean over the epoch is the best estimate
             state.evaluations[-1].fitted_loss = state.evaluations[-1].loss
+
+    def _evaluate(self, trainer: Watchable) -> None:
+        """Score the epoch that was entered last, and apply the evaluation rules."""
+        state = self._state
+        if state is None or not state.windows:
+            return
+        self._evaluated = len(state.evaluations)
+        state.data.class_names, state.settings.restores = trainer.model.class_names, trainer.keeps_best
         score_epoch(state, trainer)
         if trainer.examples is not None and state.network.has_modes and state.age >= 20:
             probes.compare_modes(state, trainer, trainer.examples)

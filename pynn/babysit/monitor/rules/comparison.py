@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -71,7 +72,8 @@ def worse_than_validation(state: RunState) -> Iterator[Detection]:
     data, scores, done = state.data, state.scores, state.evaluations
     if state.is_young(3, 60) or scores.examples < MANY_ASKED or _other_shares(state):
         return
-    if not all(_worse(each, BETTER + 2 * scores.sampling_error) for each in done[-2:]):
+    scored = [each for each in done if not math.isnan(each.reached)]
+    if not all(_worse(each, BETTER + 2 * scores.sampling_error) for each in scored[-2:]):
         return
     last = done[-1]
     evidence = (

@@ -58,7 +58,7 @@ def overfitting(state: RunState) -> Iterator[Detection]:
     best = losses.index(min(medians))
     last = done[-1]
     rose = _rose(state, losses, medians[best], best)
-    shown = done[best] if state.settings.restores else last
+    shown = _scored_by(best, done) if state.settings.restores else last
     lost = rose and not state.settings.restores  # the weights of the best epoch
     if not lost and not _generalises_badly(state, shown, losses):
         return
@@ -73,6 +73,11 @@ def overfitting(state: RunState) -> Iterator[Detection]:
     harmless = state.settings.restores or not (rose or _fits_below(MUCH_BETTER, state, shown))
     severity: Severity = "info" if harmless else "warning"
     yield Detection("overfitting", severity, f"{evidence}{_scores(state, shown)}", advice)
+
+
+def _scored_by(place: int, done: list[Evaluation]) -> Evaluation:
+    """Return the evaluation at a place, or the last one before it that has been scored."""
+    return next((each for each in reversed(done[: place + 1]) if not math.isnan(each.fitted_loss)), done[place])
 
 
 def _rose(state: RunState, losses: list[float], lowest: float, best: int) -> bool:
