@@ -160,7 +160,7 @@ class Cycled(Undisturbed):
 MANY = 100
 EPOCHS, BATCH = 2, 16
 #: Seconds from which on a call is too slow to be traced, and a timer interrupts it.
-SLOW = 0.2
+SLOW = 0.05
 
 
 def fit(trainer, kind, **told):
