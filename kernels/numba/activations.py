@@ -3,7 +3,7 @@
 import numpy as np
 
 from .compiled import njit
-from .spans import activate_backward_span, activate_span, clipped, copy
+from .spans import FROM_INPUT, activate_backward_span, activate_span, clipped, copy
 
 #: Elements computed at a time, so that results that are read again stay in the L1 cache.
 BLOCK = 1024
@@ -20,12 +20,19 @@ def add(a, b, out):
 
 
 def activate_backward(dy, saved, code, alpha, out):
-    """Write dy * f'(x) to `out`, which may be `dy` itself.
+    """Write dy * f'(x) to `out`, which may be `dy` or `saved` itself.
 
     `saved` is what the derivative is computed from: the input x for those in
     `NEEDS_INPUT` of `codes`, the output f(x) for all others.
     """
     _activate_backward(dy.reshape(-1), saved.reshape(-1), int(code), float(alpha), out.reshape(-1))
+
+
+def gradient_before(dy, z, code, alpha):
+    """Write dy * f'(z) to `z`, the input of the activation that other kernels apply to what they compute."""
+    if code not in FROM_INPUT:
+        activate(z, code, alpha, z)
+    activate_backward(dy, z, code, alpha, z)
 
 
 def hardtanh(x, low, high, out):

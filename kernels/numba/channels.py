@@ -5,11 +5,12 @@ import math
 import numpy as np
 
 from .absent import or_empty
+from .activations import activate, gradient_before
 from .batchnorm import running_statistics
 from .compiled import FMA, REORDERED, njit
 from .reductions import squared_deviations
 from .reductions import total as sum_of
-from .spans import FROM_INPUT, IDENTITY, activate_backward_span, activate_span, copy
+from .spans import IDENTITY, copy
 
 
 def batchnorm_channels(
@@ -25,18 +26,33 @@ def batchnorm_channels(
         _batch_statistics(x, running_mean, running_var, float(momentum), float(eps), mean, rstd)
     else:
         running_statistics(running_mean, running_var, float(eps), mean, rstd)
-    _normalize(x, gamma, beta, mean, rstd, int(activation), float(alpha), out)
+    _normalize(x, mean, gamma * rstd, beta, out)
+    if activation != IDENTITY:
+        activate(out, activation, alpha, out)
 
 
 def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
-    code, parameter, given = int(activation), float(alpha), or_empty(dx, x.dtype, 3)
-    _backward(dy, x, gamma, beta, mean, rstd, bool(training), code, parameter, given, dgamma, dbeta)
+    scale, given = gamma * rstd, or_empty(dx, x.dtype, 3)
+    dz = _before_activation(dy, x, mean, scale, beta, activation, alpha, dx)
+    _backward(dz, x, mean, rstd, scale, bool(training), given, dgamma, dbeta)
 
 
 def batchnorm_channels_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
     """Write dx of training; `means`, (2, channels), are those of dz z and of dz, z the normalised input."""
-    _gradient_of_means(dy, x, gamma, beta, mean, rstd, means, int(activation), float(alpha), dx)
+    scale = gamma * rstd
+    dz = _before_activation(dy, x, mean, scale, beta, activation, alpha, dx)
+    _input_gradient(dz, x, mean, scale, means[1], means[0] * rstd, dx)
+
+
+def _before_activation(dy, x, mean, scale, beta, activation, alpha, dx):
+    """Return the gradient before the activation, which needs the normalised `x` again; `dx`, if given, holds it."""
+    if activation == IDENTITY:
+        return dy
+    dz = np.empty_like(x) if dx is None else dx
+    _normalize(x, mean, scale, beta, dz)
+    gradient_before(dy, dz, activation, alpha)
+    return dz
 
 
 def channel_sum(x, out):
@@ -75,31 +91,12 @@ def _batch_statistics(x, running_mean, running_var, momentum, eps, mean, rstd):
 
 
 @njit(fastmath=FMA)
-def _scaled(row, mean, scale, shift, out):
-    for j in range(row.size):
-        out[j] = (row[j] - mean) * scale + shift
-
-
-@njit()
-def _normalize(x, gamma, beta, mean, rstd, activation, alpha, out):
-    line = np.empty(x.shape[2], x.dtype)
+def _normalize(x, mean, scale, shift, out):
     for n in range(x.shape[0]):
         for c in range(mean.size):
-            if activation == IDENTITY:
-                _scaled(x[n, c], mean[c], gamma[c] * rstd[c], beta[c], out[n, c])
-            else:
-                _scaled(x[n, c], mean[c], gamma[c] * rstd[c], beta[c], line)
-                activate_span(line, activation, alpha, out[n, c])
-
-
-@njit()
-def _before_activation(dy, x, mean, scale, shift, activation, alpha, saved, line, dz):
-    """Write the gradient of a row before its activation to `dz`."""
-    _scaled(x, mean, scale, shift, saved)
-    if activation not in FROM_INPUT:
-        activate_span(saved, activation, alpha, line)
-        copy(line, saved)
-    activate_backward_span(dy, saved, activation, alpha, dz)
+            row, y = x[n, c], out[n, c]
+            for j in range(row.size):
+                y[j] = (row[j] - mean[c]) * scale[c] + shift[c]
 
 
 @njit(fastmath=REORDERED)
@@ -110,51 +107,34 @@ def _product_total(dz, row, mean):
     return result
 
 
-@njit(fastmath=FMA)
-def _input_gradient(dz, row, mean, scale, mean_dz, slope, dx):
-    for j in range(row.size):
-        dx[j] = (dz[j] - mean_dz - (row[j] - mean) * slope) * scale
-
-
 @njit()
-def _backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
-    f = x.dtype.type
+def _backward(dz, x, mean, rstd, scale, training, dx, dgamma, dbeta):
     count = x.shape[0] * x.shape[2]
-    saved, line, dz = np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype)
+    mean_dz, slope = np.zeros(mean.size, x.dtype), np.zeros(mean.size, x.dtype)
     for c in range(mean.size):
-        scale = gamma[c] * rstd[c]
         sum_dz = sum_product = 0.0
         for n in range(x.shape[0]):
-            given = dy[n, c]
-            if activation != IDENTITY:
-                _before_activation(given, x[n, c], mean[c], scale, beta[c], activation, alpha, saved, line, dz)
-                given = dz
-            sum_dz += sum_of(given)
-            sum_product += _product_total(given, x[n, c], mean[c])
+            sum_dz += sum_of(dz[n, c])
+            sum_product += _product_total(dz[n, c], x[n, c], mean[c])
         dgamma[c] = sum_product * rstd[c]
         dbeta[c] = sum_dz
-        if dx.size:
-            mean_dz = f(sum_dz / count) if training else f(0)
-            slope = f(sum_product * rstd[c] / count * rstd[c]) if training else f(0)
-            _channel_gradient(dy, x, c, mean[c], scale, beta[c], mean_dz, slope, activation, alpha, dx)
+        if training:
+            mean_dz[c] = sum_dz / count
+            slope[c] = sum_product * rstd[c] / count * rstd[c]
+    if dx.size:
+        _input_gradient(dz, x, mean, scale, mean_dz, slope, dx)
 
 
-@njit()
-def _channel_gradient(dy, x, c, mean, scale, shift, mean_dz, slope, activation, alpha, dx):
-    saved, line, dz = np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype), np.empty(x.shape[2], x.dtype)
+# Through a separate line buffer: a loop whose output is its input (`dz` may be `dx`) runs scalar.
+@njit(fastmath=FMA)
+def _input_gradient(dz, x, mean, scale, mean_dz, slope, dx):
+    line = np.empty(x.shape[2], x.dtype)
     for n in range(x.shape[0]):
-        given = dy[n, c]
-        if activation != IDENTITY:
-            _before_activation(given, x[n, c], mean, scale, shift, activation, alpha, saved, line, dz)
-            given = dz
-        _input_gradient(given, x[n, c], mean, scale, mean_dz, slope, dx[n, c])
-
-
-@njit()
-def _gradient_of_means(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
-    for c in range(mean.size):
-        mean_dz, slope = means[1, c], means[0, c] * rstd[c]
-        _channel_gradient(dy, x, c, mean[c], gamma[c] * rstd[c], beta[c], mean_dz, slope, activation, alpha, dx)
+        for c in range(mean.size):
+            z, row = dz[n, c], x[n, c]
+            for j in range(row.size):
+                line[j] = (z[j] - mean_dz[c] - (row[j] - mean[c]) * slope[c]) * scale[c]
+            copy(line, dx[n, c])
 
 
 @njit()
