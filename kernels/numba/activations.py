@@ -20,7 +20,7 @@ def add(a, b, out):
 
 
 def activate_backward(dy, saved, code, alpha, out):
-    """Write dy * f'(x) to `out`, which may be `dy` or `saved` itself.
+    """Write dy * f'(x) to `out`, which may be `dy` itself.
 
     `saved` is what the derivative is computed from: the input x for those in
     `NEEDS_INPUT` of `codes`, the output f(x) for all others.
