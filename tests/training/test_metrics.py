@@ -1,5 +1,7 @@
 """Metrics are of the network's predictions in the target's form; scikit-learn's scorers are found by name."""
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -108,7 +110,8 @@ def test_mistakes_are_told_before_the_training(rng):
 def test_without_scikit_learn_scorers_of_its_own_say_what_to_install(rng, monkeypatch):
     trainer, x, y = trained(rng, 2)
     with_it = trainer.evaluate(x, y, metrics=OF_CLASSES)
-    monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
+    for module in ("sklearn", "sklearn.metrics"):
+        monkeypatch.setitem(sys.modules, module, None)
     assert trainer.evaluate(x, y, metrics=OF_CLASSES) == with_it
     with pytest.raises(ValueError, match=r"'f1_micro' of a classification; .*not installed: .*pynn-kernels\[metrics\]"):
         trainer.evaluate(x, y, metrics=["f1_micro"])

@@ -312,6 +312,8 @@ class Monitor(Shown, Configurable, Callback):
         score_epoch(state, trainer)
         if trainer.examples is not None and state.network.has_modes and state.age >= 20:
             probes.compare_modes(state, trainer, trainer.examples)
+        if trainer.epoch == trainer.target_epoch:  # rules of steps read the scores, too: at the end, the final ones
+            self._apply(STEP_RULES, trainer)
         self._apply((*EVALUATION_RULES, *self.rules), trainer)
         self._episodes.let_pass(state, self._judged, trainer.steps)
         if self.on_problem == "restore" and not self._episodes.in_trouble:
