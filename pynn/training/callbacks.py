@@ -339,17 +339,26 @@ class CSVLogger(Configurable, Callback):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._lines: list[str] = []  # of the file: writing numbers as text takes longer than a short epoch
 
     def on_train_begin(self, trainer: TrainingState) -> None:
         check_target(self.path)
+        self._lines = []
 
     def on_epoch_end(self, trainer: TrainingState) -> None:
         if trainer.rank:
             return
         history = trainer.history
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["epoch", *history.history])
-        for index, epoch in enumerate(history.epoch):
-            writer.writerow([epoch, *(repr(column[index]) for column in history.history.values())])
-        write_atomically(self.path, text.getvalue().encode())
+        heads = _line(["epoch", *history.history])
+        if self._lines[:1] != [heads]:
+            self._lines = [heads]
+        for index in range(len(self._lines) - 1, len(history.epoch)):
+            row = [history.epoch[index], *(repr(column[index]) for column in history.history.values())]
+            self._lines.append(_line(row))
+        write_atomically(self.path, "".join(self._lines).encode())
+
+
+def _line(cells: list[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()

@@ -3,6 +3,7 @@
 import copy
 import csv
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -150,6 +151,15 @@ def test_csv_logger(tmp_path):
     for name in ("loss", "accuracy", "lr", "seconds"):
         assert [float(row[name]) for row in rows] == resumed.history[name]
     assert [path.name for path in tmp_path.glob("*.csv*")] == ["log.csv"]
+
+
+def test_csv_logger_writes_columns_that_come_later(tmp_path):
+    logger, history = pynn.CSVLogger(tmp_path / "log.csv"), pynn.History()
+    trainer = SimpleNamespace(history=history, rank=0)
+    for epoch, row in enumerate(({"loss": 1.0}, {"loss": 0.5, "val_f1": 0.25}, {"loss": 0.125}), 1):
+        history.append(epoch, row)
+        logger.on_epoch_end(trainer)
+    assert (tmp_path / "log.csv").read_text().split() == ["epoch,loss,val_f1", "1,1.0,nan", "2,0.5,0.25", "3,0.125,nan"]
 
 
 def test_progress_where_there_is_no_terminal(capsys):
