@@ -116,6 +116,7 @@ class ComparesEpochs(Configurable, Callback):
             raise TypeError(f"monitor is {monitor!r}; expected the name of a column of the history")
         self.monitor = monitor
         self.mode = choice(mode, "mode", ("auto", "min", "max"))
+        self._compared = (0, -1)  # the number of rows of the run that were compared, and the best of them
 
     @property
     def _larger_is_better(self) -> bool:
@@ -123,6 +124,7 @@ class ComparesEpochs(Configurable, Callback):
 
     def on_train_begin(self, trainer: TrainingState) -> None:
         """Raise ValueError if the history will not contain the column."""
+        self._compared = (0, -1)
         known = trainer.columns
         if self.monitor is not None and self.monitor not in known and self.monitor not in trainer.history:
             hint = "; pass validation= to fit" if self.monitor.startswith("val_") and trainer.held_out is None else ""
@@ -140,15 +142,24 @@ class ComparesEpochs(Configurable, Callback):
         """Return whether `value` is better than `than` by more than min_delta; any number is better than NaN."""
         return self._best([than, value]) == 1
 
-    def _best(self, column: list[float]) -> int:
-        """Return the index of the last row that improved on all earlier ones, or -1."""
+    def _best(self, column: list[float], start: int = 0, best_index: int = -1) -> int:
+        """Return the index of the last row that improved on all earlier ones, or -1.
+
+        Of the rows before `start`, it is `best_index`.
+        """
         sign = 1 if self._larger_is_better else -1
-        best_index, best, least = -1, math.nan, self.min_delta
-        for index, value in enumerate(column):
+        best, least = math.nan if best_index < 0 else column[best_index], self.min_delta
+        for index in range(start, len(column)):
             # Differences from NaN are never larger.
+            value = column[index]
             if sign * (value - best) > least or (best_index < 0 and not math.isnan(value)):
                 best_index, best = index, value
         return best_index
+
+    def _best_so_far(self, column: list[float]) -> int:
+        """Return `_best` of the current run, whose rows are compared once: a long run is not compared in each epoch."""
+        self._compared = len(column), self._best(column, *self._compared)
+        return self._compared[1]
 
 
 class EarlyStopping(ComparesEpochs):
@@ -235,7 +246,7 @@ class EarlyStopping(ComparesEpochs):
     def on_epoch_end(self, trainer: TrainingState) -> None:
         column = self._column(trainer)
         self._keep(trainer, column[-1])
-        if len(column) - 1 - self._best(column) >= self.patience:
+        if len(column) - 1 - self._best_so_far(column) >= self.patience:
             self.stopped_epoch = trainer.epoch
             trainer.stop()
 
@@ -306,7 +317,7 @@ class ModelCheckpoint(ComparesEpochs):
     def on_epoch_end(self, trainer: TrainingState) -> None:
         if self.monitor is not None:
             column = self._column(trainer)
-            if self._best(column) != len(column) - 1:
+            if self._best_so_far(column) != len(column) - 1:
                 return
         if self.whole:
             trainer.save(self.path)
