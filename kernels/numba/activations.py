@@ -3,7 +3,7 @@
 import numpy as np
 
 from .compiled import njit
-from .spans import FROM_INPUT, activate_backward_span, activate_span, clipped, copy
+from .spans import FROM_INPUT, IDENTITY, activate_backward_span, activate_span, clipped, copy
 
 #: Elements computed at a time, so that results that are read again stay in the L1 cache.
 BLOCK = 1024
@@ -28,11 +28,19 @@ def activate_backward(dy, saved, code, alpha, out):
     _activate_backward(dy.reshape(-1), saved.reshape(-1), int(code), float(alpha), out.reshape(-1))
 
 
-def gradient_before(dy, z, code, alpha):
-    """Write dy * f'(z) to `z`, the input of the activation that other kernels apply to what they compute."""
+def gradient_before(normalize, dy, x, mean, scale, shift, code, alpha, dx):
+    """Return the gradient before the activation of what `normalize` computed from `x`, and computes again.
+
+    It is `dy` where there is no activation; otherwise it is written to `dx`, unless that is None.
+    """
+    if code == IDENTITY:
+        return dy
+    dz = np.empty_like(x) if dx is None else dx
+    normalize(x, mean, scale, shift, dz)
     if code not in FROM_INPUT:
-        activate(z, code, alpha, z)
-    activate_backward(dy, z, code, alpha, z)
+        activate(dz, code, alpha, dz)
+    activate_backward(dy, dz, code, alpha, dz)
+    return dz
 
 
 def hardtanh(x, low, high, out):

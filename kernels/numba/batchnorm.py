@@ -1,6 +1,7 @@
 """Batch normalisation (Ioffe & Szegedy 2015) over the rows of a 2-D array, followed by an optional activation.
 
-The activation is a call of its own: compiled into these kernels, it would double the 20 s that they take to compile.
+The activation is a call of its own: compiled into these kernels and those of `channels`, it takes all ops of a dtype
+82 s instead of 63 to compile.
 """
 
 import math
@@ -33,25 +34,15 @@ def batch_norm(x, gamma, beta, running_mean, running_var, momentum, eps, trainin
 def batch_norm_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     scale, given = gamma * rstd, or_empty(dx, x.dtype, 2)
-    dz = _before_activation(dy, x, mean, scale, beta, activation, alpha, dx)
+    dz = gradient_before(_normalize, dy, x, mean, scale, beta, activation, alpha, dx)
     _backward(dz, x, mean, rstd, scale, bool(training), given, dgamma, dbeta)
 
 
 def batch_norm_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
     """Write dx of training; `means`, (2, features), are those of dz z and of dz, z the normalised input."""
     scale = gamma * rstd
-    dz = _before_activation(dy, x, mean, scale, beta, activation, alpha, dx)
+    dz = gradient_before(_normalize, dy, x, mean, scale, beta, activation, alpha, dx)
     _input_gradient(dz, x, mean, scale, means[1], means[0] * rstd, dx)
-
-
-def _before_activation(dy, x, mean, scale, beta, activation, alpha, dx):
-    """Return the gradient before the activation, which needs the normalised `x` again; `dx`, if given, holds it."""
-    if activation == IDENTITY:
-        return dy
-    dz = np.empty_like(x) if dx is None else dx
-    _normalize(x, mean, scale, beta, dz)
-    gradient_before(dy, dz, activation, alpha)
-    return dz
 
 
 def merge_statistics(moments, counts, each, running_mean, running_var, momentum, eps, mean, var):

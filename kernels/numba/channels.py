@@ -34,25 +34,15 @@ def batchnorm_channels(
 def batchnorm_channels_backward(dy, x, gamma, beta, mean, rstd, training, activation, alpha, dx, dgamma, dbeta):
     """Write dx, dgamma and dbeta; the pre-activation is recomputed, not stored. `dx` may be None."""
     scale, given = gamma * rstd, or_empty(dx, x.dtype, 3)
-    dz = _before_activation(dy, x, mean, scale, beta, activation, alpha, dx)
+    dz = gradient_before(_normalize, dy, x, mean, scale, beta, activation, alpha, dx)
     _backward(dz, x, mean, rstd, scale, bool(training), given, dgamma, dbeta)
 
 
 def batchnorm_channels_input_gradient(dy, x, gamma, beta, mean, rstd, means, activation, alpha, dx):
     """Write dx of training; `means`, (2, channels), are those of dz z and of dz, z the normalised input."""
     scale = gamma * rstd
-    dz = _before_activation(dy, x, mean, scale, beta, activation, alpha, dx)
+    dz = gradient_before(_normalize, dy, x, mean, scale, beta, activation, alpha, dx)
     _input_gradient(dz, x, mean, scale, means[1], means[0] * rstd, dx)
-
-
-def _before_activation(dy, x, mean, scale, beta, activation, alpha, dx):
-    """Return the gradient before the activation, which needs the normalised `x` again; `dx`, if given, holds it."""
-    if activation == IDENTITY:
-        return dy
-    dz = np.empty_like(x) if dx is None else dx
-    _normalize(x, mean, scale, beta, dz)
-    gradient_before(dy, dz, activation, alpha)
-    return dz
 
 
 def channel_sum(x, out):

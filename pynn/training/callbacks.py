@@ -117,6 +117,7 @@ class ComparesEpochs(Configurable, Callback):
         self.monitor = monitor
         self.mode = choice(mode, "mode", ("auto", "min", "max"))
         self._compared = (0, -1)  # the number of rows of the run that were compared, and the best of them
+        self._compared_by: tuple[str | None, Mode, float] | None = None
 
     @property
     def _larger_is_better(self) -> bool:
@@ -158,6 +159,9 @@ class ComparesEpochs(Configurable, Callback):
 
     def _best_so_far(self, column: list[float]) -> int:
         """Return `_best` of the current run, whose rows are compared once: a long run is not compared in each epoch."""
+        by = self.monitor, self.mode, self.min_delta
+        if by != self._compared_by:  # assigned since the last epoch
+            self._compared, self._compared_by = (0, -1), by
         self._compared = len(column), self._best(column, *self._compared)
         return self._compared[1]
 

@@ -138,6 +138,20 @@ def test_model_checkpoint_keeps_the_best(tmp_path):
     assert pynn.Trainer.resume(tmp_path / "last").epoch == 6
 
 
+def test_another_column_may_be_monitored_in_the_middle_of_a_run():
+    """The best epoch is then that of the other column, from the first epoch on."""
+    stopping = pynn.EarlyStopping("val_loss", patience=2, restore_best_weights=False)
+    history = pynn.History()
+    trainer = SimpleNamespace(history=history, history_start=0, epoch=0, stopped=False)
+    trainer.stop = lambda: setattr(trainer, "stopped", True)
+    for epoch, (loss, accuracy) in enumerate(((1.0, 0.9), (0.5, 0.5), (0.25, 0.5)), 1):
+        history.append(epoch, {"val_loss": loss, "val_accuracy": accuracy})
+        if epoch == 3:
+            stopping.monitor = "val_accuracy"
+        stopping.on_epoch_end(trainer)
+    assert trainer.stopped
+
+
 def test_csv_logger(tmp_path):
     trainer = new_trainer()
     trainer.fit(X, Y, epochs=2, callbacks=[pynn.CSVLogger(tmp_path / "log.csv")])

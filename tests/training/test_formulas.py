@@ -21,9 +21,8 @@ def classes(rng, n, number):
     y = rng.integers(0, rng.integers(1, number + 1), n)
     values = rng.choice([0.0, 0.25, 1.0, rng.random(), rng.random()], (n, number)) + 1e-3 * np.eye(number)[y]
     values /= values.sum(axis=1, keepdims=True)
-    weights = rng.choice([None, 0.0, 1.0, 2.5], n) if rng.random() < 0.5 else None
+    weights = rng.choice([0.0, 1.0, 2.5, rng.random()], n) if rng.random() < 0.5 else None
     if weights is not None:
-        weights = np.where(weights == None, rng.random(n), weights).astype(np.float64)  # noqa: E711
         weights[0] = 1.0
     return Predictions(y, values, values.argmax(axis=1), weights)
 

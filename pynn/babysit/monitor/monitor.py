@@ -228,15 +228,15 @@ class Monitor(Shown, Configurable, Callback):
             return
         pace = self._recorder.pace
         last = trainer.epoch == trainer.target_epoch  # what is said of a whole run needs figures of its end
-        if last or (self._epoch_due and (pace is None or pace.evaluates())):
-            began = time.perf_counter()
+        due = last or (self._epoch_due and (pace is None or pace.evaluates()))
+        began = time.perf_counter()
+        if due:
             self._recorder.finish(trainer, MIN_BLOCK)
-            self._enter_epoch(trainer)
+        self._enter_epoch(trainer)
+        if due:
             self._evaluate(trainer)
             if pace is not None:
                 pace.evaluated(time.perf_counter() - began)
-        else:
-            self._enter_epoch(trainer)
 
     def on_train_end(self, trainer: Any) -> None:
         if self._recorder is not None and self._state is not None and not trainer.history.interrupted:
@@ -297,6 +297,7 @@ class Monitor(Shown, Configurable, Callback):
         state = self._state
         if state is None or not state.windows:
             return
+        state.data.class_names, state.settings.restores = trainer.model.class_names, trainer.keeps_best
         row = {name: column[-1] for name, column in trainer.history.history.items()}
         state.evaluations.append(Evaluation.of_row(row, trainer.steps, trainer.epoch))
         if trainer.examples is None:  # without data, the mean over the epoch is the best estimate
@@ -308,7 +309,6 @@ class Monitor(Shown, Configurable, Callback):
         if state is None or not state.windows:
             return
         self._evaluated = len(state.evaluations)
-        state.data.class_names, state.settings.restores = trainer.model.class_names, trainer.keeps_best
         score_epoch(state, trainer)
         if trainer.examples is not None and state.network.has_modes and state.age >= 20:
             probes.compare_modes(state, trainer, trainer.examples)
