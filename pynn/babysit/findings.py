@@ -127,6 +127,8 @@ PASSING = frozenset({"saturated_units", "vanishing_gradient", "lr_too_low", "not
 PASSING |= {"plateau", "underfitting", "zigzag", "dead_units"}
 #: Of these, warnings pass, but no errors.
 PASSING_WARNINGS = frozenset({"bad_initial_loss"})
+#: Of these, those that pass before: once a run is under way, if they have not been seen in its second half.
+SLOW_STARTS = frozenset({"lr_too_low", "not_learning"})
 #: Faults of the network that no scaling of moderately large inputs would mend.
 BUILT_WRONG = frozenset({"symmetric_units", "bad_initialisation", "vanishing_gradient"})
 

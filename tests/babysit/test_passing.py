@@ -54,6 +54,30 @@ def test_a_plateau_that_ends_is_history(plateau):
         assert f"passed by step {finding.end}" in str(finding)
 
 
+def test_a_plateau_is_history_before_a_simple_learner_is_reached(plateau):
+    x, y = two_circles()
+    monitor, trainer = watched(plateau, pynn.BCEWithLogitsLoss(), pynn.Adam(1e-3), x, y, 200, batch_size=128)
+    state = monitor._state
+    assert state.scores.is_behind(0.02) and not state.learns  # nearest neighbours know better
+    assert trainer.history["val_accuracy"][-1] > 0.85
+    passed = next(finding for finding in monitor.findings if finding.symptom == "not_learning")
+    assert passed.last_step < trainer.steps / 2 < passed.end
+    assert monitor.verdict == []
+
+
+@pytest.mark.parametrize(("reached", "last", "passes"), [(0.8, 200, True), (0.6, 200, False), (0.8, 400, False)])
+def test_what_is_learnt_by_heart_or_of_late_is_no_history(reached, last, passes):
+    monitor, trainer = linear_run(0.1, 30)
+    early = pynn.Finding("not_learning", None, 100, last, "error", "", "")
+    monitor.findings.append(early)
+    state = monitor._state
+    state.scores, state.found["not_learning"] = Scores(examples=200, reached=reached, attainable=0.95), last
+    state.data.chance = 0.5
+    assert trainer.steps == 450 and state.share_left < 0.5 and not state.learns
+    Episodes(monitor.findings).let_pass(state, trainer.steps, trainer.steps)
+    assert (early.end is not None) == passes
+
+
 def test_a_plateau_that_lasts_stands(plateau):
     x, y = two_circles()
     monitor, trainer = watched(plateau, pynn.BCEWithLogitsLoss(), pynn.Adam(1e-4), x, y, 300, batch_size=128)

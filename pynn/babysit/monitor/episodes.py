@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from ..findings import PASSING, PASSING_WARNINGS, Finding, Severity
+from ..findings import PASSING, PASSING_WARNINGS, SLOW_STARTS, Finding, Severity
 from .rules import Detection
 from .run_state import RunState
 
@@ -68,12 +68,18 @@ class Episodes:
         return None
 
     def let_pass(self, state: RunState, judged: int, step: int) -> None:
-        """In a run that learns, end the findings that their rules, last applied at step `judged`, did not detect."""
-        if state.learns:
-            for finding in self.findings:
-                mild = finding.symptom in PASSING_WARNINGS and finding.severity == "warning"
-                if (finding.symptom in PASSING or mild) and finding.last_step < judged:
-                    _end(finding, state, step)
+        """End the findings that a run has outlived: their rules, last applied at step `judged`, did not detect them."""
+        for finding in self.findings:
+            if finding.last_step < judged and _outlived(finding, state):
+                _end(finding, state, step)
+
+
+def _outlived(finding: Finding, state: RunState) -> bool:
+    """Return whether a finding is no longer true of a run, given that its rules no longer detect it."""
+    if finding.symptom in SLOW_STARTS and state.under_way and not state.seen_lately(finding.symptom):
+        return True
+    mild = finding.symptom in PASSING_WARNINGS and finding.severity == "warning"
+    return state.learns and (finding.symptom in PASSING or mild)
 
 
 def _end(finding: Finding, state: RunState, step: int) -> None:

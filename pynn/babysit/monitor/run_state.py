@@ -284,6 +284,15 @@ class RunState:
         return self.share_left < 0.5 if math.isnan(self.scores.attainable) else self.scores.as_good
 
     @property
+    def under_way(self) -> bool:
+        """Whether a fifth of the loss is gone, and the score half-way from guessing to a simple learner's."""
+        if not self.share_left < 0.8:
+            return False
+        guessing = 0.0 if math.isnan(self.data.chance) else self.data.chance
+        half = (guessing + self.scores.attainable) / 2
+        return math.isnan(half) or self.scores.reached > half
+
+    @property
     def falls_short(self) -> bool:
         """Whether a good part of the planned run is over, and a simple learner has learnt more."""
         return self.planned and self.steps_left < 0.5 and self.scores.is_behind(AS_GOOD)
