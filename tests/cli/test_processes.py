@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,26 @@ def program(*arguments, **environment):
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )
+
+
+@pytest.mark.skipif(not POSIX, reason="Windows has no SIGINT for one process")
+def test_ctrl_c_during_imports(tmp_path):
+    (tmp_path / "numpy.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    program = PROGRAM.replace("pynn.cli", "pynn_command")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[1] == "pynn: error: interrupted\n"
+    assert process.returncode == 130
+
+
+def test_the_program_is_that_of_the_package():
+    script = Path(sys.executable).with_name("pynn")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"pynn {pynn.__version__}\n"
 
 
 @pytest.mark.parametrize("environment", [{"PYNN_BACKEND": "cuda"}, {"PYNN_BACKEND": "auto", "PYNN_ISA": "cuda"}])
