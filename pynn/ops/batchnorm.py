@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends.selection import kernels
-from ..utils.validation import fraction
+from ..utils.validation import flag, fraction
 from ._check import apart, fits, floats, output, positive, required
 from .activations import resolve
 
@@ -69,6 +69,7 @@ def batch_norm(
     (array([[-1., -1.],
            [ 1.,  1.]]), array([0.2, 2. ]))
     """
+    training = flag(training, "training")
     if not fits("nj,j,j->j,j,nj,j,j", x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out):
         x = floats(x, "x", shape=("n", "features"))
         gamma, beta, out, mean_out, rstd_out = forward_arguments(
@@ -125,6 +126,7 @@ def batch_norm_backward(
     >>> dgamma.round(3), dbeta
     (array([-1.]), array([1.]))
     """
+    training, need_dx = flag(training, "training"), flag(need_dx, "need_dx")
     if not need_dx:
         dx = None
     dx_given = need_dx == (dx is not None)

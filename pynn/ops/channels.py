@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backends.selection import kernels
-from ..utils.validation import fraction
+from ..utils.validation import flag, fraction
 from ._check import fits, floats, positive
 from .activations import resolve
 from .batchnorm import backward_arguments, forward_arguments
@@ -53,6 +53,7 @@ def batch_norm2d(
     (array([[[-1.,  1.],
             [-1.,  1.]]]), array([ 2., 20.]))
     """
+    training = flag(training, "training")
     if not fits("njhw,j,j->j,j,njhw,j,j", x, gamma, beta, running_mean, running_var, out, mean_out, rstd_out):
         x = floats(x, "x")
         check_channels(x, "x")
@@ -96,6 +97,7 @@ def batch_norm2d_backward(
     >>> dgamma.round(3), dbeta
     (array([-1.]), array([1.]))
     """
+    training, need_dx = flag(training, "training"), flag(need_dx, "need_dx")
     if not need_dx:
         dx = None
     dx_given = need_dx == (dx is not None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends.selection import kernels
-from ..utils.validation import count
+from ..utils.validation import count, flag
 from ._check import IMAGES, apart, check_shape, fits, floats, output
 from ._windows import Pair, borders, pair, windows
 from .activations import resolve
@@ -125,6 +125,7 @@ def conv2d_backward(
     >>> dw.ravel(), db, dx.ravel()
     (array([3., 3., 3., 3.]), array([1.]), array([5., 5., 5., 5.]))
     """
+    need_db, need_dx = flag(need_db, "need_db"), flag(need_dx, "need_dx")
     stride, dilation, groups = pair(stride, "stride"), pair(dilation, "dilation"), count(groups, "groups")
     if activation is None:
         saved = dz = None

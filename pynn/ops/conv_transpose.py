@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..kernels.codes import ActivationCode
-from ..utils.validation import count
+from ..utils.validation import count, flag
 from ._check import IMAGES, apart, check_shape, floats, output
 from ._windows import Pair, pair, reach, windows
 from .channels import by_channel
@@ -110,6 +110,7 @@ def conv_transpose2d_backward(
     >>> dw.ravel(), db, dx.ravel()
     (array([3., 3.]), array([2.]), array([10.]))
     """
+    need_db, need_dx = flag(need_db, "need_db"), flag(need_dx, "need_dx")
     stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
     dy = floats(dy, "dy")
     x, w = _operands(x, w, like=dy)

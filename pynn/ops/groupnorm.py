@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backends.selection import kernels
-from ..utils.validation import count
+from ..utils.validation import count, flag
 from ._check import apart, floats, output, positive
 from .channels import by_channel
 
@@ -88,6 +88,7 @@ def group_norm_backward(
     >>> dgamma.round(3), dbeta
     (array([-1.,  0.]), array([1., 0.]))
     """
+    need_dx = flag(need_dx, "need_dx")
     dy = floats(dy, "dy")
     mean = floats(mean, "mean", like=dy, shape=("n", "groups"))
     groups = _check_groups(dy, mean.shape[1])
@@ -188,6 +189,7 @@ def layer_norm_backward(
     >>> layer_norm_backward(np.array([[1.0, 0.0]]), x, (2,), None, mean, rstd)[0].round(3) + 0
     array([[0., 0.]])
     """
+    need_dx = flag(need_dx, "need_dx")
     shape = _sizes(shape)
     dy = floats(dy, "dy")
     x = floats(x, "x", like=dy, shape=dy.shape)
@@ -285,6 +287,7 @@ def rms_norm_backward(
     >>> rms_norm_backward(x, x, (2,), None, rstd)[0].round(3) + 0  # along x, nothing changes
     array([[0., 0.]])
     """
+    need_dx = flag(need_dx, "need_dx")
     shape = _sizes(shape)
     dy = floats(dy, "dy")
     x = floats(x, "x", like=dy, shape=dy.shape)

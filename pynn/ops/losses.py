@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backends.selection import kernels
-from ..utils.validation import fraction, number
+from ..utils.validation import flag, fraction, number
 from ._check import apart, fits, floats, labels, output, required
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def softmax_cross_entropy(
     >>> round(loss, 4), dlogits
     (1.3863, array([[ 0.25,  0.25, -0.75,  0.25]]))
     """
+    need_gradient = flag(need_gradient, "need_gradient")
     if not need_gradient:
         dlogits = None
     dlogits_given = need_gradient == (dlogits is not None)
@@ -174,6 +175,7 @@ def nll(
     >>> nll(np.log([[0.5, 0.25, 0.25]]), [0])[1]
     array([[-1.,  0.,  0.]])
     """
+    need_gradient = flag(need_gradient, "need_gradient")
     log_probs = floats(log_probs, "log_probs", shape=("n", "classes"))
     if weight is not None:
         weight = floats(weight, "weight", like=log_probs, shape=(log_probs.shape[1],))
@@ -208,6 +210,7 @@ def multiclass_hinge(
     >>> multiclass_hinge(np.array([[3.2, 5.1, -1.7]]), np.array([0]))[0].__round__(4)
     2.9
     """
+    need_gradient = flag(need_gradient, "need_gradient")
     scores = floats(scores, "scores", shape=("n", "classes"))
     sample_weight = row_weights(sample_weight, scores)
     gradient = gradient_array(dscores, "dscores", need_gradient, scores, sample_weight)

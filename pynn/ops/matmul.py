@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..kernels.codes import ActivationCode
+from ..utils.validation import flag
 from ._check import apart, check_shape, fits, floats, output, required, same_or_apart
 from .activations import resolve
 
@@ -61,6 +62,7 @@ def matmul(
     >>> matmul(x, w, trans_b=True)
     array([[-1., -4.]])
     """
+    trans_a, trans_b = flag(trans_a, "trans_a"), flag(trans_b, "trans_b")
     if not fits(_SHAPES[1 if trans_a else 0][1 if trans_b else 0], a, b, bias, out, pre_out):
         a, b, bias, out = _product(a, b, trans_a, trans_b, bias, out, pre_out)
     elif out is None:
@@ -138,6 +140,7 @@ def linear_backward(
     (array([4., 6.]), array([2.]), array([[5., 6.],
            [5., 6.]]))
     """
+    need_db, need_dx = flag(need_db, "need_db"), flag(need_dx, "need_dx")
     if activation is None:
         saved = dz = None
     elif saved is None:

@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from ..backends.selection import kernels
-from ..utils.validation import count, fraction
+from ..utils.validation import count, flag, fraction, is_real
 from ._check import apart, check_shape, fits, output, positive, required, segments_fit
 
 _INT64 = np.dtype(np.int64)
@@ -73,6 +73,13 @@ def _momentum(momentum: float | np.ndarray, velocity: np.ndarray | None) -> np.n
     return array
 
 
+def _real(value: float, name: str) -> float:
+    """Return `value` as a float, or raise ValueError unless it is a number, perhaps NaN or infinite."""
+    if type(value) is not float and not is_real(value):
+        raise ValueError(f"{name} is {value!r}; expected a number")
+    return float(value)
+
+
 def sgd(
     param: np.ndarray,
     grad: np.ndarray,
@@ -99,7 +106,8 @@ def sgd(
     """
     beta = _momentum(momentum, velocity)
     _check(param, {"grad": grad, "velocity": velocity}, bounds, rates, stats, beta)
-    kernels().optim.sgd(param, grad, velocity, bounds, rates, beta, nesterov, grad_scale, stats)
+    nesterov, scale = flag(nesterov, "nesterov"), _real(grad_scale, "grad_scale")
+    kernels().optim.sgd(param, grad, velocity, bounds, rates, beta, nesterov, scale, stats)
 
 
 def adagrad(
@@ -124,7 +132,8 @@ def adagrad(
     array([0.9, 0.9])
     """
     _check(param, {"grad": grad, "square_sum": square_sum}, bounds, rates, stats)
-    kernels().optim.adagrad(param, grad, square_sum, bounds, rates, eps, grad_scale, stats)
+    eps, scale = _real(eps, "eps"), _real(grad_scale, "grad_scale")
+    kernels().optim.adagrad(param, grad, square_sum, bounds, rates, eps, scale, stats)
 
 
 def rmsprop(
@@ -155,7 +164,8 @@ def rmsprop(
     """
     beta = _momentum(momentum, velocity)
     _check(param, {"grad": grad, "square_avg": square_avg, "velocity": velocity}, bounds, rates, stats, beta)
-    kernels().optim.rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, beta, eps, grad_scale, stats)
+    alpha, eps, scale = fraction(alpha, "alpha"), _real(eps, "eps"), _real(grad_scale, "grad_scale")
+    kernels().optim.rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, beta, eps, scale, stats)
 
 
 def adam(
@@ -199,11 +209,12 @@ def adam(
         steps = np.array([step], np.int64)
     beta = _setting(beta1, "beta1")
     _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats, steps, beta)
-    fraction(beta2, "beta2")
+    beta2, decoupled = fraction(beta2, "beta2"), flag(decoupled, "decoupled")
+    eps, scale = _real(eps, "eps"), _real(grad_scale, "grad_scale")
     if steps[0] < 1:
         raise ValueError(f"step is {steps[0]}; expected 1 for the first update")
     kernels().optim.adam(
-        param, grad, exp_avg, exp_avg_sq, bounds, rates, beta, beta2, eps, steps, decoupled, grad_scale, stats
+        param, grad, exp_avg, exp_avg_sq, bounds, rates, beta, beta2, eps, steps, decoupled, scale, stats
     )
 
 
@@ -251,7 +262,7 @@ def add_penalty(param: np.ndarray, grad: np.ndarray, bounds: np.ndarray, *, l1: 
     """
     if not (fits("n->n", param, grad) and segments_fit(bounds, param.size)):
         _check(param, {"grad": grad}, bounds, np.zeros((len(bounds), 2)), None)
-    return kernels().optim.add_penalty(param, grad, bounds, l1, l2)
+    return kernels().optim.add_penalty(param, grad, bounds, _real(l1, "l1"), _real(l2, "l2"))
 
 
 def clip_column_norms(weight: np.ndarray, limit: float) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..kernels.codes import LossCode
-from ..utils.validation import number
+from ..utils.validation import flag, number
 from ._check import floats
 from .losses import gradient_array, is_mean, row_weights
 
@@ -73,6 +73,7 @@ def mse(
     >>> mse(np.array([[1.0, 2.0]]), np.array([[0.0, 0.0]]))
     (2.5, array([[1., 2.]]))
     """
+    need_gradient = flag(need_gradient, "need_gradient")
     prediction, target = _paired(prediction, target, "prediction")
     sample_weight = row_weights(sample_weight, prediction)
     gradient = gradient_array(dprediction, "dprediction", need_gradient, prediction, target, sample_weight)
@@ -107,6 +108,7 @@ def bce_with_logits(
     >>> round(loss, 4), dlogits.ravel()
     (0.3466, array([-0.25,  0.  ]))
     """
+    need_gradient = flag(need_gradient, "need_gradient")
     logits, targets = _paired(logits, targets, "logits")
     _check_targets(targets, 1.0)
     sample_weight = row_weights(sample_weight, logits)
@@ -171,6 +173,7 @@ def pointwise_loss(
     (2.625, array([[1. ],
            [0.5]]))
     """
+    need_gradient = flag(need_gradient, "need_gradient")
     if kind not in LOSSES:
         raise ValueError(f"kind is {kind!r}; expected one of {', '.join(LOSSES)}")
     prediction, target = _paired(prediction, target, "prediction")

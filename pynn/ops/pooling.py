@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..backends.selection import kernels
+from ..utils.validation import flag
 from ._check import IMAGES, apart, fits, floats, output
 from ._windows import Pair, adaptive_shape, image_shape, pair, pooled_shape, pooling_window
 
@@ -55,6 +56,7 @@ def max_pool2d(
              [13., 15.]]]]), array([[[[3, 3],
              [3, 3]]]], dtype=uint16))
     """
+    ceil_mode, need_index = flag(ceil_mode, "ceil_mode"), flag(need_index, "need_index")
     kernel, step, padding, dilation = pooling_window(kernel, stride, padding, dilation)
     if kernel[0] * kernel[1] > np.iinfo(_INDEX).max:
         raise ValueError(f"a window of {kernel} has more than {np.iinfo(_INDEX).max} elements, the maximum")
@@ -141,12 +143,13 @@ def avg_pool2d(
     array([[[[ 2.5,  4.5],
              [10.5, 12.5]]]])
     """
+    ceil_mode, count_include_pad = flag(ceil_mode, "ceil_mode"), flag(count_include_pad, "count_include_pad")
     kernel, step, padding, _ = pooling_window(kernel, stride, padding)
     x = floats(x, "x", shape=IMAGES)
     shape = pooled_shape(x.shape, kernel, step, padding, ceil=ceil_mode)
     y = _pooled(out, shape, x)
     if y.size:
-        kernels().pooling.avg_pool2d(x, kernel, step, padding, bool(count_include_pad), y)
+        kernels().pooling.avg_pool2d(x, kernel, step, padding, count_include_pad, y)
     return y
 
 
@@ -169,11 +172,12 @@ def avg_pool2d_backward(
     array([[[[0.25, 0.25],
              [0.25, 0.25]]]])
     """
+    count_include_pad = flag(count_include_pad, "count_include_pad")
     kernel, step, padding, _ = pooling_window(kernel, stride, padding)
     dy, dx = _gradients(dy, shape, out)
     _check_grid(dy, shape, kernel, step, padding)
     if dx.size:
-        kernels().pooling.avg_pool2d_backward(dy, kernel, step, padding, bool(count_include_pad), dx)
+        kernels().pooling.avg_pool2d_backward(dy, kernel, step, padding, count_include_pad, dx)
     return dx
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..backends.selection import kernels
+from ..utils.validation import flag
 from ._check import IMAGES, apart, check_shape, floats, output
 from ._windows import MAX_ELEMENTS, Pair, image_shape, pair
 
@@ -60,6 +61,7 @@ def upsample(
     array([[[[1., 1., 2., 2.],
              [1., 1., 2., 2.]]]])
     """
+    align_corners = flag(align_corners, "align_corners")
     x = floats(x, "x", shape=IMAGES)
     grid = _grid(x.shape, size, scale_factor, mode, align_corners)
     y = output(out, "out", (*x.shape[:2], *grid.size), x.dtype)
@@ -85,6 +87,7 @@ def upsample_backward(
     >>> upsample_backward(np.ones((1, 1, 2, 4)), (1, 1, 1, 2), scale_factor=2)
     array([[[[4., 4.]]]])
     """
+    align_corners = flag(align_corners, "align_corners")
     dy, shape = floats(dy, "dy"), image_shape(shape)
     grid = _grid(shape, size, scale_factor, mode, align_corners)
     check_shape(dy, "dy", (*shape[:2], *grid.size))

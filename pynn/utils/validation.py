@@ -48,7 +48,9 @@ def fraction(value: Any, name: str, *, one: bool = True) -> float:
 
 def flag(value: Any, name: str) -> bool:
     """Return `value` as a bool, or raise ValueError unless it is True, False, 1 or 0: "no" would count as true."""
-    if isinstance(value, bool | int | np.bool_ | np.integer) and value in (0, 1):
+    if value is True or value is False:  # the usual case, in a quarter of the time
+        return value
+    if isinstance(value, int | np.bool_ | np.integer) and value in (0, 1):
         return bool(value)
     raise ValueError(f"{name} is {shortened(repr(value))}; expected True or False")
 

@@ -128,6 +128,21 @@ def test_a_third_dimension_raises(name, dtype, rng):
         OPS[name].call(first[None], *rest)
 
 
+#: Settings that are numbers or switches, by op; but those that `OPS` itself sets.
+SETTINGS = [
+    (name, setting.name)
+    for name in OPS.keys() & set(ops.__all__)
+    for setting in inspect.signature(getattr(ops, name)).parameters.values()
+    if setting.annotation in ("float", "int", "bool") and setting.name not in ("p", "pieces", "groups", "count")
+]
+
+
+@pytest.mark.parametrize(("name", "setting"), sorted(SETTINGS))
+def test_a_setting_that_is_text_raises_and_is_named(name, setting, rng):
+    with pytest.raises((TypeError, ValueError), match=f"^{setting} is 'no'; expected"):
+        OPS[name].call(*arguments(OPS[name], np.float32, rng), **{setting: "no"})
+
+
 #: The modules of ops with the fast check.
 FAMILIES = [
     module for name, module in inspect.getmembers(ops, inspect.ismodule) if name[0] != "_" and hasattr(module, "fits")

@@ -1,5 +1,6 @@
 """Optimiser updates against PyTorch's parameters after every step, segments, statistics, and walks over gradients."""
 
+import inspect
 from functools import partial
 
 import numpy as np
@@ -184,6 +185,25 @@ def test_velocity_and_momentum_belong_together():
         ops.rmsprop(param, grad, np.zeros(3), np.zeros(3), bounds, rates)
     with pytest.raises(ValueError, match="step is 0"):
         ops.adam(param, grad, np.zeros(3), np.zeros(3), bounds, rates, step=0)
+
+
+def test_a_setting_that_is_text_raises_and_changes_nothing(name):
+    param, op = np.ones(4, np.float32), OPTIMIZERS[name][0]
+    settings = {"grad_scale", "eps", "alpha", "beta1", "beta2", "momentum", "nesterov", "decoupled"}
+    tried = settings & set(inspect.signature(op).parameters)
+    assert "grad_scale" in tried
+    for setting in sorted(tried):
+        optimizer = Optimizer(name, 4, np.float32)
+        optimizer.options = {**optimizer.options, setting: "no"}
+        with pytest.raises((TypeError, ValueError), match=f"^{setting} is 'no'; expected"):
+            optimizer.step(param, param.copy())
+    assert (param == 1).all()
+
+
+@pytest.mark.parametrize("setting", ["l1", "l2"])
+def test_a_penalty_that_is_text_raises(setting):
+    with pytest.raises(ValueError, match=f"^{setting} is 'no'; expected a number"):
+        ops.add_penalty(np.ones(4), np.zeros(4), np.array([[0, 4]]), **{setting: "no"})
 
 
 @pytest.mark.parametrize(
