@@ -35,7 +35,8 @@ debian() {
   step "Debian $2"
   if [ ! -e "$root.made" ]; then
     rm -rf --one-file-system "$root"
-    debootstrap --variant=minbase "$2" "$root" "$(mirror)"
+    debootstrap --variant=minbase "$2" "$root" "$(mirror)" sid # sid's script serves suites newer than this debootstrap
+    echo 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/mirror" # which may be a copy of some weeks
     touch "$root.made"
   fi
   mount_system "$root"

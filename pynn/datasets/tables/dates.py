@@ -139,7 +139,7 @@ def part_features(days: NDArray[np.float64], part: str) -> NDArray[np.float64]:
     share = present - np.floor(present)
     if part == "year":
         year = np.floor(present).astype("datetime64[D]").astype("datetime64[Y]")
-        first, end = (edge.astype("datetime64[D]").astype(float) for edge in (year, year + 1))
+        first, end = (edge.astype("datetime64[D]").astype(float) for edge in (year, year + np.timedelta64(1, "Y")))
         share = (present - first) / (end - first)
     out[:, known] = np.sin(2 * np.pi * share), np.cos(2 * np.pi * share)
     return out
