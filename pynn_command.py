@@ -18,7 +18,9 @@ def main() -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    # At once: an exception would be taken by whichever module is being imported, for a reason to do without another.
-    sys.stderr.write("pynn: error: interrupted\n")
-    sys.stderr.flush()
-    os._exit(130)
+    # At once, not by an exception: modules that try to import another one and do without would swallow it.
+    try:
+        sys.stderr.write("pynn: error: interrupted\n")
+        sys.stderr.flush()
+    finally:  # also if there is no standard error
+        os._exit(130)

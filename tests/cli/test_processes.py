@@ -27,16 +27,18 @@ def program(*arguments, **environment):
 
 
 @pytest.mark.skipif(not POSIX, reason="Windows has no SIGINT for one process")
-def test_ctrl_c_during_imports(tmp_path):
+@pytest.mark.parametrize("closed", ["", "2>&-"])
+def test_ctrl_c_during_imports(closed, tmp_path):
     (tmp_path / "numpy.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
-    program = PROGRAM.replace("pynn.cli", "pynn_command")
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM.replace("pynn.cli", "pynn_command"))
     process = subprocess.Popen(
-        [sys.executable, "-c", program, "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        ["sh", "-c", f'exec "$0" "$@" {closed}', sys.executable, str(script), "info"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert process.stdout.readline() == "importing\n"
     process.send_signal(signal.SIGINT)
-    assert process.communicate()[1] == "pynn: error: interrupted\n"
+    assert process.communicate()[1] == ("" if closed else "pynn: error: interrupted\n")
     assert process.returncode == 130
 
 
