@@ -71,6 +71,16 @@ def details(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def networks(results: dict[str, Any]) -> str:
+    """Return the summary of the networks alone, with RealMLP's time, or "" where RealMLP was not measured."""
+    if not have_realmlp(results):
+        return ""
+    seconds = [split["seconds"] for table in results.values() for split in table["splits"].values()]
+    ratio = np.exp(np.mean([np.log(each["realmlp"] / each["pynn"]) for each in seconds]))
+    time = f"RealMLP takes {ratio:.1f} times pynn's processor time (geometric mean over the splits)."
+    return f"Networks alone:\n\n{summary(results, NETWORKS)}\n\n{time}\n\n"
+
+
 def have_realmlp(results: dict[str, Any]) -> bool:
     """Return whether RealMLP was measured on all splits."""
     return all("realmlp" in split["scores"] for table in results.values() for split in table["splits"].values())
@@ -89,8 +99,8 @@ def main() -> None:
             results = json.loads(path.read_text())
             splits = sum(len(table["splits"]) for table in results.values())
             size = f"{len(results)} tables, {splits} splits"
-            networks = f"Networks alone:\n\n{summary(results, NETWORKS)}\n\n" if have_realmlp(results) else ""
-            sections.append(f"## {heading}\n\n{size}:\n\n{summary(results)}\n\n{networks}{details(results)}\n")
+            tables = f"{summary(results)}\n\n{networks(results)}{details(results)}"
+            sections.append(f"## {heading}\n\n{size}:\n\n{tables}\n")
     text = README.read_text()
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     README.write_text(f"{before}{BEGIN}\n" + "\n".join(sections) + f"\n{END}{after}")

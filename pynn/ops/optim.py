@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from ..backends.selection import kernels
-from ..utils.validation import count, flag, fraction, is_real
+from ..utils.validation import count, flag, fraction, real
 from ._check import apart, check_shape, fits, output, positive, required, segments_fit
 
 _INT64 = np.dtype(np.int64)
@@ -73,13 +73,6 @@ def _momentum(momentum: float | np.ndarray, velocity: np.ndarray | None) -> np.n
     return array
 
 
-def _real(value: float, name: str) -> float:
-    """Return `value` as a float, or raise ValueError unless it is a number, perhaps NaN or infinite."""
-    if type(value) is not float and not is_real(value):
-        raise ValueError(f"{name} is {value!r}; expected a number")
-    return float(value)
-
-
 def sgd(
     param: np.ndarray,
     grad: np.ndarray,
@@ -106,7 +99,7 @@ def sgd(
     """
     beta = _momentum(momentum, velocity)
     _check(param, {"grad": grad, "velocity": velocity}, bounds, rates, stats, beta)
-    nesterov, scale = flag(nesterov, "nesterov"), _real(grad_scale, "grad_scale")
+    nesterov, scale = flag(nesterov, "nesterov"), real(grad_scale, "grad_scale")
     kernels().optim.sgd(param, grad, velocity, bounds, rates, beta, nesterov, scale, stats)
 
 
@@ -132,7 +125,7 @@ def adagrad(
     array([0.9, 0.9])
     """
     _check(param, {"grad": grad, "square_sum": square_sum}, bounds, rates, stats)
-    eps, scale = _real(eps, "eps"), _real(grad_scale, "grad_scale")
+    eps, scale = real(eps, "eps"), real(grad_scale, "grad_scale")
     kernels().optim.adagrad(param, grad, square_sum, bounds, rates, eps, scale, stats)
 
 
@@ -164,7 +157,7 @@ def rmsprop(
     """
     beta = _momentum(momentum, velocity)
     _check(param, {"grad": grad, "square_avg": square_avg, "velocity": velocity}, bounds, rates, stats, beta)
-    alpha, eps, scale = fraction(alpha, "alpha"), _real(eps, "eps"), _real(grad_scale, "grad_scale")
+    alpha, eps, scale = fraction(alpha, "alpha"), real(eps, "eps"), real(grad_scale, "grad_scale")
     kernels().optim.rmsprop(param, grad, square_avg, velocity, bounds, rates, alpha, beta, eps, scale, stats)
 
 
@@ -210,7 +203,7 @@ def adam(
     beta = _setting(beta1, "beta1")
     _check(param, {"grad": grad, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, bounds, rates, stats, steps, beta)
     beta2, decoupled = fraction(beta2, "beta2"), flag(decoupled, "decoupled")
-    eps, scale = _real(eps, "eps"), _real(grad_scale, "grad_scale")
+    eps, scale = real(eps, "eps"), real(grad_scale, "grad_scale")
     if steps[0] < 1:
         raise ValueError(f"step is {steps[0]}; expected 1 for the first update")
     kernels().optim.adam(
@@ -262,7 +255,7 @@ def add_penalty(param: np.ndarray, grad: np.ndarray, bounds: np.ndarray, *, l1: 
     """
     if not (fits("n->n", param, grad) and segments_fit(bounds, param.size)):
         _check(param, {"grad": grad}, bounds, np.zeros((len(bounds), 2)), None)
-    return kernels().optim.add_penalty(param, grad, bounds, _real(l1, "l1"), _real(l2, "l2"))
+    return kernels().optim.add_penalty(param, grad, bounds, real(l1, "l1"), real(l2, "l2"))
 
 
 def clip_column_norms(weight: np.ndarray, limit: float) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..kernels.codes import ActivationCode
-from ..utils.validation import is_real
+from ..utils.validation import real
 from ._check import elementwise_output, fits, floats, positive
 from .activations import mapped, mapped_backward
 
@@ -208,10 +208,7 @@ def hardtanh_backward(
 
 def bounds(min_val: float, max_val: float) -> tuple[float, float]:
     """Return both as floats, or raise ValueError unless min_val < max_val."""
-    for name, value in (("min_val", min_val), ("max_val", max_val)):
-        if not is_real(value):
-            raise ValueError(f"{name} is {value!r}; expected a number")
-    low, high = float(min_val), float(max_val)
+    low, high = real(min_val, "min_val"), real(max_val, "max_val")
     if not low < high:
         raise ValueError(f"min_val is {low} and max_val {high}; expected min_val below max_val")
     return low, high

@@ -201,9 +201,10 @@ def test_a_setting_that_is_text_raises_and_changes_nothing(name):
 
 
 @pytest.mark.parametrize("setting", ["l1", "l2"])
-def test_a_penalty_that_is_text_raises(setting):
-    with pytest.raises(ValueError, match=f"^{setting} is 'no'; expected a number"):
-        ops.add_penalty(np.ones(4), np.zeros(4), np.array([[0, 4]]), **{setting: "no"})
+def test_a_penalty_that_is_no_float_raises(setting):
+    for wrong in ("no", 10**400):
+        with pytest.raises(ValueError, match=f"^{setting} is {wrong!r}; expected a number"):
+            ops.add_penalty(np.ones(4), np.zeros(4), np.array([[0, 4]]), **{setting: wrong})
 
 
 @pytest.mark.parametrize(
