@@ -114,7 +114,7 @@ class Field:
                 calls[remote] = max(1, round(block_seconds / seconds))
         times: dict[str, list[float]] = {remote.name: [] for remote in calls}
         for turn in range(rounds):
-            # Shuffled: threads of some libraries spin after their work and slow down the next contestant.
+            # Shuffled: what one leaves in the caches, the next may find or miss.
             for remote in random.Random(turn).sample(list(calls), len(calls)):
                 try:
                     times[remote.name].append(remote.ask(time=calls[remote]))

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -31,6 +32,9 @@ THREAD_VARIABLES = (
 #: Overrides of a BLAS's processor detection, which would distort its speed.
 OVERRIDES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS")
 WARM_UP_SECONDS = 0.1
+#: After a block, a worker waits until its process uses less than half of this many seconds in as many, at most this
+#: many times: threads spin for more work, OpenBLAS's for 0.1 s, OpenMP's for 0.01 s, and would keep processors from others.
+IDLE_SECONDS, MOST_WAITS = 0.005, 100
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -59,10 +63,10 @@ class Worker:
             return None
         if "prepare" in request:
             self.run = self._prepare(request["prepare"])
-            return None if self.run is None else warm_up(self.run)
+            return None if self.run is None else rested(warm_up(self.run))
         if "time" in request:
             assert self.run is not None
-            return seconds_per_call(self.run, request["time"])
+            return rested(seconds_per_call(self.run, request["time"]))
         if "memory" in request:
             return peak_growth(lambda: self._prepare(request["memory"]))
         return measure(self.threads)._asdict()
@@ -80,6 +84,16 @@ def warm_up(run: Run) -> float:
     seconds_per_call(run, 2)
     while (seconds := seconds_per_call(run, calls)) * calls < WARM_UP_SECONDS:
         calls *= 2
+    return seconds
+
+
+def rested(seconds: float) -> float:
+    """Return `seconds` once the threads of this process are idle, so that they slow down no other contestant."""
+    for _ in range(MOST_WAITS):
+        used = time.process_time()
+        time.sleep(IDLE_SECONDS)
+        if time.process_time() - used < IDLE_SECONDS / 2:
+            break
     return seconds
 
 

@@ -1,15 +1,17 @@
 """The benchmark: what it counts, how it compares, what it writes and prints. Times themselves are never asserted."""
 
+import itertools
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import pynn
-from pynn.bench import cases, comparison, memory, report, results, roofline
+from pynn.bench import cases, comparison, memory, report, results, roofline, worker
 from pynn.bench.cases import Case
 from pynn.bench.contestants import CONTESTANTS, own
 from pynn.bench.limits import MachineLimits
@@ -51,6 +53,14 @@ def test_rows_are_distinct_and_of_known_groups(full):
     assert len(set(chosen)) == len(chosen)
     assert {case.group for case in chosen} == set(cases.GROUPS)
     assert len({(case.group, case.title) for case in chosen}) == len(chosen)
+
+
+@pytest.mark.parametrize(("busy", "waits"), [(0, 1), (3, 4), (10_000, worker.MOST_WAITS)])
+def test_a_worker_answers_once_its_threads_are_idle(monkeypatch, busy, waits):
+    used, slept = itertools.chain((float(second) for second in range(2 * busy)), itertools.repeat(1e5)), []
+    monkeypatch.setattr(worker, "time", SimpleNamespace(process_time=lambda: next(used), sleep=slept.append))
+    assert worker.rested(1.5) == 1.5
+    assert len(slept) == waits
 
 
 def test_the_quick_rows_are_among_the_full_ones():
