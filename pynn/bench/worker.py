@@ -33,7 +33,7 @@ THREAD_VARIABLES = (
 OVERRIDES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS")
 WARM_UP_SECONDS = 0.1
 #: After a block, a worker waits until its process uses less than half of this many seconds in as many, at most this
-#: many times: threads spin for more work, OpenBLAS's for 0.1 s, OpenMP's for 0.01 s, and would keep processors from others.
+#: many times: threads spin for more work, OpenBLAS's for 0.1 s, OpenMP's for 0.01 s, and keep processors from others.
 IDLE_SECONDS, MOST_WAITS = 0.005, 100
 
 
